@@ -1,0 +1,10 @@
+std = "lua54"
+-- StyLua breaks code at 100; what it cannot break may be somewhat longer
+max_line_length = 130
+max_string_line_length = false
+exclude_files = { "build", "node_modules", "lua_modules", ".luarocks" }
+-- annotations for editors: declarations without bodies
+files["lua/moonwire/core.d.lua"] = { ignore = { "2" } }
+files["spec"] = { std = "+busted" }
+files[".busted"] = { std = "lua54" }
+files["*.rockspec"] = { std = "rockspec" }

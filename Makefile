@@ -1,0 +1,273 @@
+# moonwire: libmoonwire.a, the Lua module moonwire/core.so, C tests and fuzz targets.
+#
+#   make [FLAVOUR=release|debug|asan|tsan|fuzz|coverage]   the library and the module, in build/<flavour>/
+#   make test-c FLAVOUR=asan                               builds and runs all C tests
+#   make fuzz                                              builds the fuzz targets (always FLAVOUR=fuzz)
+#   make install PREFIX=/usr/local                         command, Lua files, module
+#   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
+#
+# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR, LIBUV_LIBDIR (likewise CRYPTO_ and
+# JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR, INST_LUADIR, INST_BINDIR, WERROR=0. V=1 shows whole command lines.
+
+FLAVOUR ?= release
+B := build/$(FLAVOUR)
+PKG_CONFIG ?= pkg-config
+OBJCOPY ?= objcopy
+NM ?= nm
+SYSTEM := $(shell uname -s)
+WERROR ?= 1
+
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+# $(call say,WORD) is one short line for a command that is not shown; with -s not even that
+ifneq ($(V),1)
+Q := @
+say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n') $(1) $@
+endif
+
+# ---- Flavours -------------------------------------------------------------------------------------------------------------
+
+FLAGS_release := -O2
+FLAGS_debug := -O0 -g3
+FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FLAGS_coverage := -O0 -g --coverage
+ifeq ($(FLAGS_$(FLAVOUR)),)
+$(error unknown FLAVOUR '$(FLAVOUR)': release, debug, asan, tsan, fuzz or coverage)
+endif
+
+ifeq ($(origin CC),default)
+CC := $(if $(filter fuzz,$(FLAVOUR)),clang,cc)
+endif
+
+# CFLAGS of the caller come last, so that they win; ours stay, because without them it does not build or leaks symbols. No LTO:
+# localising symbols needs real object files.
+CFLAGS ?=
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+COMMON_FLAGS = $(FLAGS_$(FLAVOUR)) $(CFLAGS) -std=c11 -fPIC -pthread -fno-lto $(CPPFLAGS)
+LINK_FLAGS = $(FLAGS_$(FLAVOUR)) $(CFLAGS) -pthread -fno-lto $(LDFLAGS)
+ifeq ($(SYSTEM),Darwin)
+LIBFLAG ?= -bundle -undefined dynamic_lookup
+else
+LIBFLAG ?= -shared
+endif
+
+# ---- What we stand on -----------------------------------------------------------------------------------------------------
+
+# $(call cflags,VAR,package), $(call libs,VAR,package,library): the folder that was given, else what pkg-config says
+cflags = $(if $($(1)_INCDIR),-I$($(1)_INCDIR),$(shell $(PKG_CONFIG) --cflags $(2) 2>/dev/null))
+libs = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR) -l$(3),$(or $(shell $(PKG_CONFIG) --libs $(2) 2>/dev/null),-l$(3)))
+# $(call missing,VAR,package,what to say): empty if it is there
+missing = $(if $($(1)_INCDIR),,$(if $(shell $(PKG_CONFIG) --exists $(2) 2>/dev/null && echo yes),,$(3)))
+
+LUA_PC := $(or $(shell for name in lua5.4 lua-5.4 lua54 lua; do \
+  $(PKG_CONFIG) --exists "$$name >= 5.4" 2>/dev/null && echo $$name && break; done),lua5.4)
+LUA_CFLAGS := $(call cflags,LUA,$(LUA_PC))
+# only programs need it, modules get Lua from whoever loads them
+LUA_LIBS = $(shell $(PKG_CONFIG) --libs $(LUA_PC))
+LIBUV_CFLAGS := $(call cflags,LIBUV,libuv)
+LIBUV_LIBS := $(call libs,LIBUV,libuv,uv)
+CRYPTO_CFLAGS := $(call cflags,CRYPTO,libcrypto)
+CRYPTO_LIBS := $(call libs,CRYPTO,libcrypto,crypto)
+JANSSON_CFLAGS := $(call cflags,JANSSON,jansson)
+JANSSON_LIBS := $(call libs,JANSSON,jansson,jansson)
+
+# llhttp as a library, else Debian's node-llhttp, which is sources (api.c, http.c, llhttp.c) and a header
+ifeq ($(LLHTTP_SRC)$(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
+LLHTTP_CFLAGS := $(shell $(PKG_CONFIG) --cflags libllhttp)
+LLHTTP_LIBS := $(shell $(PKG_CONFIG) --libs libllhttp)
+else
+LLHTTP_SRC ?= $(patsubst %/llhttp.c,%,$(wildcard /usr/share/llhttp/llhttp.c))
+LLHTTP_INC ?= $(patsubst %/llhttp.h,%,$(wildcard /usr/share/include/llhttp/llhttp.h))
+LLHTTP_CFLAGS := -I$(LLHTTP_INC) -DLLHTTP_STRICT_MODE=1
+LLHTTP_OBJ := $(if $(LLHTTP_SRC),$(patsubst %,$(B)/obj/llhttp/%.o,api http llhttp))
+endif
+
+MISSING := $(strip \
+  $(call missing,LUA,$(LUA_PC),Lua-5.4-headers[liblua5.4-dev]) \
+  $(call missing,LIBUV,libuv,libuv[libuv1-dev]) \
+  $(call missing,CRYPTO,libcrypto,OpenSSL[libssl-dev]) \
+  $(call missing,JANSSON,jansson,jansson[libjansson-dev]) \
+  $(if $(LLHTTP_LIBS)$(LLHTTP_OBJ),,llhttp[node-llhttp or libllhttp-dev]))
+ifneq ($(MISSING),)
+ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
+$(error not found (Debian's package in brackets): $(MISSING). "scripts/install-deps --for demo" installs them, and names the \
+  packages of Fedora, Alpine, Arch and Homebrew. pkg-config is needed, too)
+endif
+endif
+
+# ---- Sources --------------------------------------------------------------------------------------------------------------
+
+FLOORS := base codec hub net auth server
+sources = $(sort $(wildcard csrc/$(1)/*.c))
+objects = $(patsubst csrc/%.c,$(B)/obj/%.o,$(1))
+
+LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call sources,$(floor)))) $(LLHTTP_OBJ)
+LUA_OBJ := $(call objects,$(call sources,lua))
+LIBRARY := $(B)/libmoonwire.a
+MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
+CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS)
+
+CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(LUA_CFLAGS)
+
+.PHONY: all lib module tests test-c fuzz symbols format install install-lib clean FORCE
+all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
+lib: $(LIBRARY)
+module: $(MODULE)
+# objects on their own are kept, not removed as intermediate files
+.SECONDARY:
+
+# Written anew only when the flags change, and then everything is compiled anew.
+STAMP := $(B)/obj/flags
+FLAGS_NOW := $(CC) $(filter-out -Werror,$(WARNINGS)) $(COMMON_FLAGS) $(CPPFLAGS_OURS) $(LIBFLAG) $(LDFLAGS) $(CORE_LIBS)
+$(STAMP): FORCE
+	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
+
+# libuv's header, and what of POSIX we use ourselves, is hidden in strict C11 unless it is asked for
+$(addprefix $(B)/obj/,net/%.o server/%.o test/net/%.o test/server/%.o): FEATURES := -D_XOPEN_SOURCE=700
+
+$(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON_FLAGS) $(LLHTTP_CFLAGS) -w -fvisibility=hidden -c $< -o $@
+
+$(B)/obj/%.o: csrc/%.c $(STAMP)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON_FLAGS) $(FEATURES) $(WARNINGS) $(CPPFLAGS_OURS) -MMD -MP -c $< -o $@
+
+# ---- The library ----------------------------------------------------------------------------------------------------------
+
+# One object in which only mw_* is global, so that the library cannot clash with anything inside a host.
+$(LIBRARY): $(LIB_OBJ)
+	$(call say,LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -r -nostdlib -o $(B)/obj/moonwire.o $(LIB_OBJ)
+ifneq ($(SYSTEM),Darwin)
+	$(Q)$(OBJCOPY) --wildcard --keep-global-symbol='mw_*' $(B)/obj/moonwire.o
+endif
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(B)/obj/moonwire.o
+
+# ---- The Lua module -------------------------------------------------------------------------------------------------------
+
+ifeq ($(SYSTEM),Darwin)
+EXPORTS := -Wl,-exported_symbol,_luaopen_moonwire_core
+else
+EXPORTS := -Wl,--version-script=$(B)/obj/core.map -Wl,--as-needed
+endif
+
+$(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	@echo '{ global: luaopen_moonwire_core; local: *; };' > $(B)/obj/core.map
+	$(Q)$(CC) $(LIBFLAG) $(LINK_FLAGS) $(EXPORTS) -o $@ $(LUA_OBJ) $(LIB_OBJ) $(CORE_LIBS) $(JANSSON_LIBS)
+
+# ---- C tests and fuzz targets ---------------------------------------------------------------------------------------------
+
+# An archive per floor: a test links only the floors that its own floor may include, so the linker checks the table of floors.
+floor_archives = $(foreach floor,$(1),$(if $(call sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
+FLOORS_base := base
+FLOORS_codec := codec base
+FLOORS_hub := hub base
+FLOORS_net := net base
+FLOORS_auth := auth base
+FLOORS_server := server auth net hub codec base
+FLOORS_lua := lua server auth net hub codec base
+# parsers and pure state: what needs no loop
+FLOORS_fuzz := auth hub codec base
+
+define floor_archive
+$(B)/obj/$(1).a: $(2)
+	$$(Q)rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+endef
+$(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call objects,$(call sources,$(floor))))))
+$(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
+
+# what tests share: csrc/test/*.c, csrc/test/support/*.c, and whatever in csrc/fuzz is no target
+SUPPORT_OBJ := $(call objects,$(call sources,test) $(call sources,test/support))
+FUZZ_SUPPORT_OBJ := $(call objects,$(filter-out csrc/fuzz/fuzz_%,$(call sources,fuzz)))
+$(eval $(call floor_archive,test_support,$(SUPPORT_OBJ)))
+$(eval $(call floor_archive,fuzz_support,$(FUZZ_SUPPORT_OBJ)))
+SUPPORT := $(if $(SUPPORT_OBJ),$(B)/obj/test_support.a)
+FUZZ_SUPPORT := $(if $(FUZZ_SUPPORT_OBJ),$(B)/obj/fuzz_support.a)
+
+define test_program
+TESTS += $(B)/test/$(1)_$(2)
+$(B)/test/$(1)_$(2): $(B)/obj/test/$(1)/test_$(2).o $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$^ -lcmocka $$(CORE_LIBS) $$(JANSSON_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS))
+endef
+$(foreach floor,$(FLOORS) lua,$(foreach file,$(call sources,test/$(floor)),\
+  $(eval $(call test_program,$(floor),$(patsubst test_%.c,%,$(notdir $(file)))))))
+
+define fuzz_program
+FUZZERS += $(B)/fuzz/$(1)
+$(B)/fuzz/$(1): $(B)/obj/fuzz/fuzz_$(1).o $(FUZZ_SUPPORT) $(SUPPORT) $(call floor_archives,$(FLOORS_fuzz))
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LINK_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(CORE_LIBS) $$(JANSSON_LIBS)
+endef
+$(foreach file,$(filter csrc/fuzz/fuzz_%,$(call sources,fuzz)),$(eval $(call fuzz_program,$(patsubst fuzz_%.c,%,$(notdir $(file))))))
+
+tests: $(TESTS)
+test-c: tests
+	@failed=0; for program in $(TESTS); do echo "== $$program"; $$program || failed=1; done; exit $$failed
+
+ifeq ($(FLAVOUR),fuzz)
+fuzz: $(FUZZERS)
+else
+fuzz:
+	$(MAKE) FLAVOUR=fuzz fuzz
+endif
+
+# What is global in the library is public, what the module exports is its door, and it lacks nothing of ours.
+symbols: $(LIBRARY) $(MODULE)
+	@! $(NM) -g --defined-only $(LIBRARY) | awk 'NF == 3 && $$3 !~ /^mw_/ { print "not public, but global: " $$3 }' | grep .
+ifneq ($(MODULE),)
+	@test "$$($(NM) -D --defined-only $(MODULE) | awk '{ print $$NF }')" = luaopen_moonwire_core || \
+	  { $(NM) -D --defined-only $(MODULE); echo "$(MODULE) must export luaopen_moonwire_core and nothing else"; false; }
+	@! $(NM) -D --undefined-only $(MODULE) | grep -w 'mw_[a-z_]*'
+endif
+
+# What is Lua, whatever its file is called, is listed by scripts/test.
+format:
+	clang-format -i $$(find csrc -name '*.[ch]')
+	node_modules/.bin/stylua $$(./scripts/test --lua-files)
+
+# ---- Installation ---------------------------------------------------------------------------------------------------------
+
+PREFIX ?= /usr/local
+LUA_VERSION ?= 5.4
+LUA ?= $(or $(shell command -v lua$(LUA_VERSION) || command -v lua),lua$(LUA_VERSION))
+INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
+INST_BINDIR ?= $(PREFIX)/bin
+LUA_FILES := $(patsubst lua/%,%,$(sort $(shell find lua -name '*.lua' 2>/dev/null)))
+
+install: $(MODULE)
+	@test -n '$(MODULE)' || { echo 'make: csrc/lua has no sources, there is no module to install' >&2; exit 1; }
+	install -d $(DESTDIR)$(INST_LIBDIR)/moonwire $(DESTDIR)$(INST_BINDIR)
+	install -m 755 $(MODULE) $(DESTDIR)$(INST_LIBDIR)/moonwire/core.so
+	for file in $(LUA_FILES); do install -d $(DESTDIR)$(INST_LUADIR)/$${file%/*} && \
+	  install -m 644 lua/$$file $(DESTDIR)$(INST_LUADIR)/$$file || exit 1; done
+	sed '1s|^#!.*|#!/usr/bin/env $(notdir $(LUA))|' bin/moonwire > $(DESTDIR)$(INST_BINDIR)/moonwire
+	chmod 755 $(DESTDIR)$(INST_BINDIR)/moonwire
+
+VERSION = $(shell sed -n 's/^\#define MW_VERSION "\(.*\)"/\1/p' csrc/include/moonwire.h)
+PC_REQUIRES := libuv libcrypto $(if $(LLHTTP_OBJ),,libllhttp)
+install-lib: $(LIBRARY)
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libmoonwire.a
+	install -m 644 csrc/include/moonwire.h $(DESTDIR)$(PREFIX)/include/moonwire.h
+	printf '%s\n' 'Name: moonwire' 'Description: real-time channels over Server-Sent Events' 'Version: $(VERSION)' \
+	  'Requires: $(PC_REQUIRES)' 'Libs: -L$(PREFIX)/lib -lmoonwire -pthread' 'Cflags: -I$(PREFIX)/include' \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moonwire.pc
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)

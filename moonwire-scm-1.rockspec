@@ -1,0 +1,53 @@
+rockspec_format = "3.0"
+package = "moonwire"
+version = "scm-1"
+-- "luarocks make" builds the folder it is called in and fetches nothing
+source = {
+  url = "git+file://.",
+}
+description = {
+  summary = "Real-time channels over Server-Sent Events from one Lua script",
+  detailed = [[
+A C core on libuv and llhttp owns connections, HTTP, framing, channels, history and fan-out. A Lua script says what the
+channels are, who may do what, and what a message means. The command `moonwire app.lua` serves it.]],
+  license = "MIT",
+  labels = { "sse", "realtime", "http", "pubsub", "server" },
+}
+supported_platforms = { "unix" }
+dependencies = {
+  "lua >= 5.4",
+}
+-- llhttp is found by the Makefile: as libllhttp by pkg-config, or as the sources in Debian's node-llhttp
+external_dependencies = {
+  LIBUV = { header = "uv.h", library = "uv" },
+  CRYPTO = { header = "openssl/crypto.h", library = "crypto" },
+  JANSSON = { header = "jansson.h", library = "jansson" },
+}
+build = {
+  type = "make",
+  build_target = "module",
+  build_variables = {
+    WERROR = "0",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    LIBUV_INCDIR = "$(LIBUV_INCDIR)",
+    LIBUV_LIBDIR = "$(LIBUV_LIBDIR)",
+    CRYPTO_INCDIR = "$(CRYPTO_INCDIR)",
+    CRYPTO_LIBDIR = "$(CRYPTO_LIBDIR)",
+    JANSSON_INCDIR = "$(JANSSON_INCDIR)",
+    JANSSON_LIBDIR = "$(JANSSON_LIBDIR)",
+  },
+  install_target = "install",
+  install_variables = {
+    INST_LIBDIR = "$(LIBDIR)",
+    INST_LUADIR = "$(LUADIR)",
+    INST_BINDIR = "$(BINDIR)",
+  },
+  copy_directories = { "docs", "examples" },
+}
+test = {
+  type = "command",
+  command = "./scripts/test",
+}
