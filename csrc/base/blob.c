@@ -1,0 +1,27 @@
+#include "base/blob.h"
+
+#include "base/memory.h"
+
+struct blob *blob_new(struct bytes bytes) {
+  if (bytes.len > UINT32_MAX - 1) return NULL;
+  struct blob *blob = memory_alloc(sizeof(*blob) + bytes.len + 1);
+  if (!blob) return NULL;
+  atomic_init(&blob->refs, 1);
+  blob->len = (uint32_t)bytes.len;
+  if (bytes.ptr) memcpy(blob->data, bytes.ptr, bytes.len);
+  blob->data[bytes.len] = '\0';
+  object_count(OBJECT_BLOB, 1);
+  return blob;
+}
+
+struct blob *blob_ref(struct blob *blob) {
+  if (blob) atomic_fetch_add_explicit(&blob->refs, 1, memory_order_relaxed);
+  return blob;
+}
+
+void blob_unref(struct blob *blob) {
+  /* Release and acquire: what another thread did with the blob happens before the one that frees it goes on. */
+  if (!blob || atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) > 1) return;
+  object_count(OBJECT_BLOB, -1);
+  memory_free(blob);
+}

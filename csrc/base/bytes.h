@@ -1,0 +1,52 @@
+/* A borrowed run of bytes: what every parser returns and every writer takes. */
+#ifndef MOONWIRE_BASE_BYTES_H
+#define MOONWIRE_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/visibility.h"
+
+VISIBILITY_PUSH
+
+struct bytes {
+  const char *ptr; /* not terminated; NULL only if len is 0 */
+  size_t len;
+};
+
+/* A string literal as bytes, its length known at compile time. */
+#define BYTES(literal) ((struct bytes){(literal), sizeof(literal) - 1})
+
+static inline struct bytes bytes_of(const char *ptr, size_t len) { return (struct bytes){ptr, len}; }
+
+/* Borrows a terminated string; NULL gives no bytes. */
+static inline struct bytes bytes_string(const char *string) { return (struct bytes){string, string ? strlen(string) : 0}; }
+
+static inline bool bytes_equal(struct bytes a, struct bytes b) {
+  return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool bytes_starts_with(struct bytes text, struct bytes prefix) {
+  return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+/* Compares as ASCII without regard to case: field names, schemes, tokens (RFC 9110 section 5.1). */
+bool bytes_equal_nocase(struct bytes a, struct bytes b);
+
+/* Without leading and trailing spaces and tabs (OWS, RFC 9110 section 5.6.3). */
+struct bytes bytes_trim(struct bytes text);
+
+/* The place of the first `c`, or text.len. */
+size_t bytes_find(struct bytes text, char c);
+
+/* True if the comma-separated list holds the token, compared without regard to case (RFC 9110 section 5.6.1). */
+bool bytes_list_has(struct bytes list, struct bytes token);
+
+/* Reads all of `text` as decimal digits. False if it is empty, has anything else, or exceeds UINT64_MAX. */
+bool bytes_to_u64(struct bytes text, uint64_t *value);
+
+VISIBILITY_POP
+
+#endif

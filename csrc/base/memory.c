@@ -1,0 +1,102 @@
+#include "base/memory.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/status.h"
+
+static void *resize_default(void *context, void *ptr, size_t size) {
+  (void)context;
+  if (size == 0) {
+    free(ptr);
+    return NULL;
+  }
+  return realloc(ptr, size);
+}
+
+/* Set before the first allocation, read-only from then on: no lock. */
+static mw_resize_fn resize_with = resize_default;
+static void *resize_context;
+
+static atomic_int_fast64_t live;
+static atomic_uint_fast64_t fail_countdown;
+static atomic_int_fast64_t objects[OBJECT_KIND_COUNT];
+
+/* Counts down, and is true for the one allocation that brings it to 0. */
+static bool must_fail(void) {
+  uint_fast64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
+  while (left > 0) {
+    if (atomic_compare_exchange_weak(&fail_countdown, &left, left - 1)) return left == 1;
+  }
+  return false;
+}
+
+void *memory_realloc(void *ptr, size_t size) {
+  if (must_fail()) return NULL;
+  void *moved = resize_with(resize_context, ptr, size > 0 ? size : 1);
+  if (moved && !ptr) atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+  return moved;
+}
+
+void *memory_alloc(size_t size) { return memory_realloc(NULL, size); }
+
+void *memory_calloc(size_t count, size_t size) {
+  if (size > 0 && count > SIZE_MAX / size) return NULL;
+  void *ptr = memory_alloc(count * size);
+  if (ptr) memset(ptr, 0, count * size);
+  return ptr;
+}
+
+void memory_free(void *ptr) {
+  if (!ptr) return;
+  atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+  resize_with(resize_context, ptr, 0);
+}
+
+char *memory_copy(const char *ptr, size_t len) {
+  if (len == SIZE_MAX) return NULL;
+  char *copy = memory_alloc(len + 1);
+  if (!copy) return NULL;
+  if (len > 0) memcpy(copy, ptr, len);
+  copy[len] = '\0';
+  return copy;
+}
+
+void memory_set_allocator(void *(*resize)(void *context, void *ptr, size_t size), void *context) {
+  resize_with = resize ? resize : resize_default;
+  resize_context = context;
+}
+
+void memory_fail_after(uint64_t countdown) { atomic_store(&fail_countdown, countdown); }
+
+int64_t memory_live(void) { return atomic_load(&live); }
+
+void object_count(enum object_kind kind, int change) { atomic_fetch_add_explicit(&objects[kind], change, memory_order_relaxed); }
+
+int64_t object_live(enum object_kind kind) { return atomic_load(&objects[kind]); }
+
+const char *object_name(enum object_kind kind) {
+  switch (kind) {
+    case OBJECT_CONN: return "conn";
+    case OBJECT_SESSION: return "session";
+    case OBJECT_CLIENT: return "client";
+    case OBJECT_REQUEST: return "request";
+    case OBJECT_CHANNEL: return "channel";
+    case OBJECT_MESSAGE: return "message";
+    case OBJECT_BLOB: return "blob";
+    case OBJECT_SUBSCRIPTION: return "subscription";
+    case OBJECT_KIND_COUNT: break;
+  }
+  return "unknown";
+}
+
+void mw_set_allocator(mw_resize_fn resize, void *context) { memory_set_allocator(resize, context); }
+
+int64_t mw_live(const char *what) {
+  if (strcmp(what, "memory") == 0) return memory_live();
+  for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
+    if (strcmp(what, object_name((enum object_kind)kind)) == 0) return object_live((enum object_kind)kind);
+  }
+  return -1;
+}

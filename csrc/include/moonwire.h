@@ -1,0 +1,358 @@
+/* moonwire: real-time channels over Server-Sent Events. The only public header of the C library.
+ *
+ * The core owns connections, HTTP, framing, channels, history and fan-out. The app (a C program, or the Lua binding) says what
+ * the channels are (mw_config) and answers requests (mw_config_options.on_request).
+ *
+ * Conventions. Functions return 0 or a negative status unless they say otherwise; mw_status_text names it, codes of libuv
+ * pass through. Text is UTF-8, given as pointer and length and borrowed for the call. Lengths are bytes; times are
+ * milliseconds where the name ends in _ms. "borrows", "takes" (ownership moves) and "keeps" (a reference is held) are said where it
+ * is not a plain borrow. A broken precondition asserts.
+ *
+ * Threads. A server belongs to the thread that steps it, the script thread: all functions here are called from it, and all
+ * callbacks come on it, except where "any thread" is said. */
+#ifndef MOONWIRE_H
+#define MOONWIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MW_VERSION "0.1.0"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MW_API __attribute__((visibility("default")))
+#else
+#define MW_API
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------------- */
+
+enum mw_status {
+  MW_OK = 0,
+  MW_ENOMEM = -5001,       /* no memory */
+  MW_EINVAL = -5002,       /* an argument is malformed; an error text says which */
+  MW_ENOTFOUND = -5003,    /* no pattern matches the channel, or there is no such thing */
+  MW_EUNAVAILABLE = -5004, /* a queue is at its limit, or the server is stopping: try again later */
+  MW_ETOOLARGE = -5005,    /* over a limit in bytes */
+  MW_ECLOSED = -5006,      /* the client, the stream or the server has gone */
+  MW_EOVERLAP = -5007,     /* two patterns can match the same name and neither is more special */
+  MW_ELIMIT = -5008        /* over a limit in number */
+};
+
+/* A constant sentence for a status, of this library or of libuv. Any thread. */
+MW_API const char *mw_status_text(int status);
+/* "0.1.0", as MW_VERSION when the library was built. Any thread. */
+MW_API const char *mw_version(void);
+
+struct mw_bytes {
+  const char *ptr; /* not terminated; NULL only if len is 0 */
+  size_t len;
+};
+
+/* What went wrong in words. Functions that take one fill it when they fail; NULL is allowed. */
+struct mw_error {
+  char text[256];
+};
+
+/* ---- Memory, log -------------------------------------------------------------------------------------------------------- */
+
+/* As realloc(ptr, size); size 0 frees ptr and returns NULL. */
+typedef void *(*mw_resize_fn)(void *context, void *ptr, size_t size);
+/* Replaces the allocator of the whole library; before any other call of it. */
+MW_API void mw_set_allocator(mw_resize_fn resize, void *context);
+
+enum mw_log_level { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARNING, MW_LOG_ERROR };
+/* `text` has no line end and is terminated. May be called on any thread, one call at a time. */
+typedef void (*mw_log_fn)(void *context, enum mw_log_level level, const char *text, size_t text_len);
+/* Where lines of `level` and above go, for the whole process; NULL: "<time> <level> <text>" to standard error, which is the
+ * default, from MW_LOG_INFO on. */
+MW_API void mw_log_to(enum mw_log_level level, mw_log_fn sink, void *context);
+/* Logs a line of the app's own. Any thread. */
+MW_API void mw_log(enum mw_log_level level, const char *text, size_t text_len);
+
+/* Objects of the library that are alive in the process, and its allocations not yet freed: 0 when everything was given back. Any
+ * thread. `what`: "conn", "session", "client", "request", "channel", "message", "blob", "subscription" or "memory"; -1 for another. */
+MW_API int64_t mw_live(const char *what);
+
+/* ---- What an app is ----------------------------------------------------------------------------------------------------- */
+
+/* The definition of an app: kinds of channels, routes, limits. Built by one thread, immutable once a server has it; shared by
+ * reference. */
+struct mw_config;
+
+struct mw_request;
+
+/* Every limit has a default, which mw_limits_init sets, and a consequence. Bytes and milliseconds. */
+struct mw_limits {
+  size_t target;          /* request target: 414; 8192 */
+  size_t head;            /* request line and fields: 431; 16384 */
+  size_t fields;          /* number of fields: 431; 100 */
+  size_t body;            /* request body: 413; 1 MiB */
+  size_t size;            /* JSON data of one message: 413; 64 KiB */
+  size_t outbox;          /* unsent bytes of one subscriber beyond a replay: its stream ends; 1 MiB */
+  size_t queue;           /* bytes that wait for a worker or the script: 503; 64 MiB */
+  size_t connections;     /* at once: the newest is closed; 100000 */
+  size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
+  size_t client_channels; /* channels of one subscriber: 400; 100 */
+  size_t waiting;         /* requests that wait for a handler at once: 503; 10000 */
+  uint64_t head_ms;       /* from the first byte of a request to the end of its head: 408; 10 s */
+  uint64_t body_ms;       /* from the head to the end of the body: 408; 30 s */
+  uint64_t idle_ms;       /* a kept-alive connection between requests: closed; 75 s */
+  uint64_t answer_ms;     /* a request waits for its handler: cancelled, 503; 30 s */
+  uint64_t heartbeat_ms;  /* a stream is silent: a comment is sent; 15 s */
+  uint64_t progress_ms;   /* a peer takes no byte of what is to be written: closed; 30 s */
+  uint64_t drain_ms;      /* stopping waits for what is being written; 5 s */
+};
+MW_API void mw_limits_init(struct mw_limits *limits);
+
+/* Called on the script thread with a request that the app must answer, now or later, exactly once. */
+typedef void (*mw_request_fn)(void *context, struct mw_request *request);
+
+struct mw_config_options {
+  struct mw_limits limits;  /* mw_limits_init first */
+  bool authenticate;        /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
+  const char *publish_key;  /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
+  const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
+  const char *path_publish; /* NULL: "/publish" */
+  const char *path_health;  /* NULL: "/health" */
+  mw_request_fn on_request; /* may be NULL if nothing ever asks */
+  mw_request_fn
+      on_cancel; /* whoever asked has gone, or waited too long: finish soon. The answer is still owed, and ignored. May be NULL */
+  void *context; /* given to both */
+};
+/* Zeroes it and sets the limits' defaults. */
+MW_API void mw_config_options_init(struct mw_config_options *options);
+
+/* Copies the options. The caller owns one reference. MW_ENOMEM, MW_EINVAL. */
+MW_API int mw_config_new(struct mw_config **config, const struct mw_config_options *options, struct mw_error *error);
+MW_API void mw_config_unref(struct mw_config *config); /* NULL is allowed */
+
+/* Which hooks a kind of channel has; the others are never asked. */
+enum mw_hook {
+  MW_HOOK_AUTHORIZE = 1 << 0,
+  MW_HOOK_OPEN = 1 << 1,
+  MW_HOOK_JOIN = 1 << 2,
+  MW_HOOK_LEAVE = 1 << 3,
+  MW_HOOK_CLOSE = 1 << 4
+};
+
+struct mw_channel_options {
+  unsigned hooks;          /* of enum mw_hook */
+  uint32_t history_size;   /* messages kept; 0: no history */
+  uint64_t history_ttl_ms; /* how long they are kept; 0: for ever */
+  uint32_t history_replay; /* how many of the newest a subscriber without a cursor gets */
+  uint64_t linger_ms;      /* from the last leave to MW_REQUEST_CLOSE */
+};
+
+/* Adds a kind of channel and returns its index (0, 1, …). Patterns: segments divided by ':' or '/', each a literal or one capture
+ * "{name}", which is non-empty and never matches ':' or '/'. MW_EINVAL: a malformed pattern or option; MW_EOVERLAP: a name could match
+ * this one and another, and neither is literal wherever they differ; MW_ENOMEM. */
+MW_API int mw_config_channel(struct mw_config *config, const char *pattern, const struct mw_channel_options *options,
+                             struct mw_error *error);
+
+/* Adds a route and returns its number, which is no kind's. `method` is GET, POST, PUT or DELETE (HEAD is answered by GET's route); patterns as for
+ * channels, with a leading '/', divided by '/' alone. MW_EINVAL, MW_EOVERLAP, MW_ENOMEM. */
+MW_API int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error);
+/* Adds a raw event stream at GET `pattern`, numbered with the routes: MW_REQUEST_STREAM. */
+MW_API int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error);
+/* Serves the files of a directory under a path ("/" or "/assets"), behind all endpoints and routes. MW_EINVAL: no such directory. */
+MW_API int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error);
+/* Allows a further origin: "https://a.example", one label and more below a domain ("https://" "*.b.example"), or "*" for every
+ * one. The same origin is always allowed. MW_EINVAL. */
+MW_API int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error);
+
+/* The kind whose pattern matches the name, or MW_ENOTFOUND, or MW_EINVAL for a name that is no channel name (error says why). */
+MW_API int mw_config_match(const struct mw_config *config, const char *name, size_t name_len, struct mw_error *error);
+/* The captures of a name of that kind (or of a path of the route of that number): the i-th name and value. 0, or MW_ENOTFOUND past the last. Values
+ * point into `name`. */
+MW_API int mw_config_param(const struct mw_config *config, int kind, const char *name, size_t name_len, size_t i,
+                           struct mw_bytes *param_name, struct mw_bytes *param_value);
+
+/* ---- Server ------------------------------------------------------------------------------------------------------------- */
+
+struct mw_server;
+
+struct mw_server_options {
+  struct mw_config *config; /* kept */
+  void *loop;               /* a uv_loop_t of the host, which then runs it; NULL: the server has a loop of its own */
+};
+
+/* MW_ENOMEM or a status of libuv. */
+MW_API int mw_server_new(struct mw_server **server, const struct mw_server_options *options, struct mw_error *error);
+
+struct mw_listen_options {
+  bool is_private;    /* for operators: once there is one, /publish is served only there */
+  unsigned unix_mode; /* permissions of a unix socket; 0: 0660 */
+};
+
+/* Listens at "HOST:PORT" ("[::1]:8080"; port 0 picks one) or "unix:PATH" (a stale socket is removed, a live one is MW_EINVAL).
+ * `options` may be NULL. */
+MW_API int mw_server_listen(struct mw_server *server, const char *address, const struct mw_listen_options *options,
+                            struct mw_error *error);
+/* The i-th listener's address as mw_server_listen takes it, with the port that was picked; NULL past the last. Borrowed. */
+MW_API const char *mw_server_address(const struct mw_server *server, size_t i);
+
+/* Runs the loop until a stop has completed. Not with a host's loop. */
+MW_API int mw_server_run(struct mw_server *server);
+/* One turn without waiting; true while the server has not stopped. Not with a host's loop, nor inside a callback. */
+MW_API bool mw_server_step(struct mw_server *server);
+/* A descriptor that is readable when a step has something to do, and the milliseconds until it does anyway (-1: never). */
+MW_API int mw_server_fd(const struct mw_server *server);
+MW_API int mw_server_timeout(const struct mw_server *server);
+
+/* Stops: listeners close, requests that wait are cancelled, streams end, then on_stopped (may be NULL) is called from the loop. A
+ * second call is ignored. Safe inside callbacks. */
+MW_API void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context);
+/* Stops at once whatever is left and frees. Not inside a callback; with a host's loop only after on_stopped. NULL is allowed. */
+MW_API void mw_server_free(struct mw_server *server);
+
+/* Watches a signal of the process on the loop; an earlier watch of it is replaced. At most 8 signals: MW_ELIMIT. Statuses of libuv. */
+MW_API int mw_server_on_signal(struct mw_server *server, int signum, void (*on_signal)(void *context, int signum), void *context);
+
+/* Milliseconds since 1970 as the server sees time. */
+MW_API uint64_t mw_server_time(const struct mw_server *server);
+
+struct mw_stats {
+  uint64_t connections;   /* now */
+  uint64_t accepted;      /* so far, likewise all below */
+  uint64_t requests;      /* HTTP requests */
+  uint64_t published;     /* messages */
+  uint64_t delivered;     /* messages handed to subscribers */
+  uint64_t slow_closed;   /* subscribers whose outbox was full */
+  uint64_t dead_closed;   /* peers that took nothing for too long */
+  uint64_t gaps;          /* moonwire:gap events sent */
+  uint64_t subscriptions; /* now */
+  uint64_t channels;      /* now */
+};
+MW_API void mw_server_stats(const struct mw_server *server, struct mw_stats *stats);
+
+/* ---- Publishing --------------------------------------------------------------------------------------------------------- */
+
+enum { MW_ID_MAX = 32 }; /* bytes of an id with its NUL */
+
+struct mw_publish {
+  struct mw_bytes channel;
+  struct mw_bytes event; /* empty: "message" */
+  struct mw_bytes data;  /* JSON; empty: null */
+  bool is_volatile;      /* no id, not kept */
+};
+
+/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event or JSON;
+ * MW_ENOTFOUND: no pattern matches; MW_ETOOLARGE: over limits.size; MW_EUNAVAILABLE: over limits.queue, or stopped;
+ * MW_ENOMEM. Over limits.channels a message for a further channel is not kept, and whoever returns to it is told of a gap. Any thread. */
+MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
+
+/* Subscriptions of a channel now; 0 if there is none. *exists (NULL allowed): it has subscribers or history. */
+MW_API size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists);
+
+/* ---- Clients ------------------------------------------------------------------------------------------------------------ */
+
+/* Who is behind a connection: an immutable identity that outlives the connection while somebody refers to it. */
+struct mw_client;
+
+MW_API struct mw_client *mw_client_ref(struct mw_client *client);           /* returns its argument */
+MW_API void mw_client_unref(struct mw_client *client);                      /* NULL is allowed */
+MW_API struct mw_bytes mw_client_id(const struct mw_client *client);        /* unguessable, unique */
+MW_API struct mw_bytes mw_client_user(const struct mw_client *client);      /* the JSON that authenticated it; empty: anonymous */
+MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "sse" */
+MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);    /* the peer's address without port; "unix" */
+/* The app's own word for the client, NULL at first. */
+MW_API void *mw_client_context(const struct mw_client *client);
+MW_API void mw_client_set_context(struct mw_client *client, void *context);
+
+/* ---- Requests to the app ------------------------------------------------------------------------------------------------- */
+
+enum mw_request_type {
+  MW_REQUEST_AUTHENTICATE, /* who is this? accept(user JSON or nothing) or refuse. Has http */
+  MW_REQUEST_AUTHORIZE,    /* may this client subscribe? accept() or refuse. Has client, channel */
+  MW_REQUEST_OPEN, /* the first subscriber comes: accept() or refuse; one at a time per channel, never beside CLOSE. Has channel */
+  MW_REQUEST_JOIN, /* a client subscribes: accept(JSON that rides on the acknowledgement, or nothing) or refuse. Has client, channel */
+  MW_REQUEST_LEAVE, /* it has left: accept(). Has client, channel. Follows a JOIN that was accepted (or that the kind does not have) */
+  MW_REQUEST_CLOSE, /* the last one left and linger is over: accept(). Has channel */
+  MW_REQUEST_HTTP,  /* a route was asked for: respond. Has http, route */
+  MW_REQUEST_STREAM /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
+};
+
+struct mw_http_field {
+  struct mw_bytes name, value;
+};
+
+/* An HTTP request as it came. */
+struct mw_http {
+  struct mw_bytes method;
+  struct mw_bytes path;  /* percent-decoded UTF-8 */
+  struct mw_bytes query; /* as sent, without '?' */
+  struct mw_bytes body;
+  struct mw_bytes remote; /* the peer's address without port; "unix" */
+  const struct mw_http_field *fields;
+  size_t field_count;
+};
+
+MW_API enum mw_request_type mw_request_type(const struct mw_request *request);
+MW_API struct mw_client *mw_request_client(const struct mw_request *request);   /* borrowed; NULL if the type has none */
+MW_API struct mw_bytes mw_request_channel(const struct mw_request *request);    /* empty if the type has none */
+MW_API int mw_request_kind(const struct mw_request *request);                   /* the channel's kind, or the route; -1 if none */
+MW_API const struct mw_http *mw_request_http(const struct mw_request *request); /* NULL if the type has none */
+MW_API bool mw_request_cancelled(const struct mw_request *request);
+/* The app's own word for the request, NULL at first. */
+MW_API void *mw_request_context(const struct mw_request *request);
+MW_API void mw_request_set_context(struct mw_request *request, void *context);
+
+/* Answers, each of which ends the life of `request` for the app. Safe inside on_request. */
+
+/* Accepts; `data` is JSON (validated: MW_EINVAL, and the request counts as refused with 500), or empty. */
+MW_API int mw_request_accept(struct mw_request *request, const char *data, size_t data_len);
+/* Refuses with an HTTP status, a code of the protocol ("forbidden") and a reason for the client. 503 on a stream is told as a
+ * temporary refusal (200, retry, end). */
+MW_API void mw_request_refuse(struct mw_request *request, int status, const char *code, const char *reason);
+
+struct mw_response {
+  int status; /* 200-599 */
+  struct mw_bytes body;
+  struct mw_bytes content_type; /* empty: none */
+  const struct mw_http_field *fields;
+  size_t field_count;
+};
+/* Answers MW_REQUEST_HTTP, MW_REQUEST_STREAM. MW_EINVAL: a status, or a field that is malformed or that the core writes itself
+ * (Content-Length, Transfer-Encoding, Connection, Date); the client then gets 500. */
+MW_API int mw_request_respond(struct mw_request *request, const struct mw_response *response, struct mw_error *error);
+
+/* ---- Raw event streams --------------------------------------------------------------------------------------------------- */
+
+struct mw_stream;
+
+/* Answers MW_REQUEST_STREAM by beginning the stream; the caller owns one reference. `on_close` (NULL allowed) is called once when
+ * the peer has gone or the stream was closed. MW_ENOMEM; MW_ECLOSED if the peer has gone already. */
+MW_API int mw_request_stream(struct mw_request *request, struct mw_stream **stream, void (*on_close)(void *context),
+                             void *context);
+struct mw_stream_event {
+  struct mw_bytes id;    /* ptr NULL: none */
+  struct mw_bytes event; /* empty: "message" */
+  struct mw_bytes data;  /* any text; ptr NULL: none */
+  int64_t retry_ms;      /* negative: none */
+};
+/* Sends one event. MW_ECLOSED; MW_EINVAL: CR, LF or NUL in id or event; MW_ENOMEM. A stream over limits.outbox is closed. */
+MW_API int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *event);
+/* Ends it after what was sent; idempotent. */
+MW_API void mw_stream_close(struct mw_stream *stream);
+MW_API void mw_stream_unref(struct mw_stream *stream); /* closes it as well; NULL is allowed */
+
+/* ---- Timers -------------------------------------------------------------------------------------------------------------- */
+
+struct mw_timer;
+
+/* Calls `on_timer` once after `delay_ms`, then every `repeat_ms` (0: once). The caller owns the timer. MW_ENOMEM, MW_ECLOSED. */
+MW_API int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t delay_ms, uint64_t repeat_ms,
+                        void (*on_timer)(void *context), void *context);
+/* Stops and frees; safe inside on_timer, and after the server was freed it must not be called. NULL is allowed. */
+MW_API void mw_timer_free(struct mw_timer *timer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
