@@ -1,0 +1,94 @@
+#include "hub/channel.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+
+/* A turn list that grew beyond this is given back when the turn is over. */
+enum { TURN_KEPT = 64 };
+
+struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted) {
+  struct channel *channel = memory_alloc(sizeof *channel + name.len + 1);
+  if (!channel) return NULL;
+  *channel = (struct channel){.policy = *policy};
+  list_init(&channel->link);
+  history_init(&channel->history, evicted);
+  memcpy(channel->text, name.ptr, name.len);
+  channel->text[name.len] = '\0';
+  channel->name = bytes_of(channel->text, name.len);
+  object_count(OBJECT_CHANNEL, 1);
+  return channel;
+}
+
+void channel_free(struct channel *channel) {
+  assert(channel->subscription_count == 0 && channel->turn_count == 0);
+  list_remove(&channel->link);
+  history_deinit(&channel->history);
+  memory_free(channel->subscriptions);
+  memory_free(channel->turn);
+  object_count(OBJECT_CHANNEL, -1);
+  memory_free(channel);
+}
+
+int channel_add(struct channel *channel, struct subscription *subscription) {
+  assert(!subscription->channel);
+  if (channel->subscription_count == channel->subscription_capacity) {
+    uint32_t capacity = channel->subscription_capacity > 0 ? channel->subscription_capacity * 2 : 2;
+    struct subscription **grown = memory_realloc(channel->subscriptions, capacity * sizeof *grown);
+    if (!grown) return MW_ENOMEM;
+    channel->subscriptions = grown;
+    channel->subscription_capacity = capacity;
+  }
+  subscription->channel = channel;
+  subscription->index = channel->subscription_count;
+  channel->subscriptions[channel->subscription_count++] = subscription;
+  object_count(OBJECT_SUBSCRIPTION, 1);
+  return 0;
+}
+
+static void shrink(struct channel *channel) {
+  uint32_t capacity = channel->subscription_capacity / 2;
+  if (channel->subscription_count == 0) {
+    memory_free(channel->subscriptions);
+    channel->subscriptions = NULL;
+    channel->subscription_capacity = 0;
+  } else if (capacity >= 16 && channel->subscription_count < capacity / 2) {
+    struct subscription **shrunk = memory_realloc(channel->subscriptions, capacity * sizeof *shrunk);
+    if (!shrunk) return;
+    channel->subscriptions = shrunk;
+    channel->subscription_capacity = capacity;
+  }
+}
+
+void channel_remove(struct channel *channel, struct subscription *subscription) {
+  assert(subscription->channel == channel && channel->subscriptions[subscription->index] == subscription);
+  struct subscription *last = channel->subscriptions[--channel->subscription_count];
+  channel->subscriptions[subscription->index] = last;
+  last->index = subscription->index;
+  subscription->channel = NULL;
+  object_count(OBJECT_SUBSCRIPTION, -1);
+  shrink(channel);
+}
+
+int channel_turn_append(struct channel *channel, struct message *message) {
+  if (channel->turn_count == channel->turn_capacity) {
+    uint32_t capacity = channel->turn_capacity > 0 ? channel->turn_capacity * 2 : 4;
+    struct message **grown = memory_realloc(channel->turn, capacity * sizeof *grown);
+    if (!grown) return MW_ENOMEM;
+    channel->turn = grown;
+    channel->turn_capacity = capacity;
+  }
+  channel->turn[channel->turn_count++] = message_ref(message);
+  return 0;
+}
+
+void channel_turn_clear(struct channel *channel) {
+  for (uint32_t i = 0; i < channel->turn_count; i++) message_unref(channel->turn[i]);
+  channel->turn_count = 0;
+  if (channel->turn_capacity > TURN_KEPT || channel->subscription_count == 0) {
+    memory_free(channel->turn);
+    channel->turn = NULL;
+    channel->turn_capacity = 0;
+  }
+}

@@ -1,0 +1,55 @@
+/* One channel of one hub: its subscribers, its history, and what was published to it in this turn. */
+#ifndef MOONWIRE_HUB_CHANNEL_H
+#define MOONWIRE_HUB_CHANNEL_H
+
+#include "base/list.h"
+#include "hub/history.h"
+
+VISIBILITY_PUSH
+
+/* How the channels of a kind behave. */
+struct channel_policy {
+  uint32_t kind;
+  uint32_t history_size;   /* 0: none */
+  uint64_t history_ttl_ms; /* 0: for ever */
+  uint32_t replay;         /* for subscribers without a cursor */
+};
+
+/* Belongs to its channel, which points to it, and is listed by its owner. */
+struct subscription {
+  struct channel *channel;   /* NULL: not subscribed */
+  void *owner;               /* the subscriber, whose affair it is */
+  struct subscription *next; /* of the same owner */
+  uint32_t index;            /* the place in channel->subscriptions */
+  uint32_t mark;             /* free for the owner */
+};
+
+struct channel {
+  struct list link; /* in the hub's list of all */
+  struct channel_policy policy;
+  struct history history;
+  struct subscription **subscriptions;
+  uint32_t subscription_count, subscription_capacity;
+  /* What was published in this turn, oldest first, one list for all subscribers. */
+  struct message **turn;
+  uint32_t turn_count, turn_capacity;
+  struct channel *next_in_turn; /* in the hub's list of channels that have a turn list */
+  uint64_t active_ms;           /* when something last happened here */
+  struct bytes name;
+  char text[];
+};
+
+/* NULL without memory. */
+struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted);
+/* There must be no subscriptions and no turn list. */
+void channel_free(struct channel *channel);
+/* 0 or MW_ENOMEM. The subscription must be in no channel. */
+int channel_add(struct channel *channel, struct subscription *subscription);
+void channel_remove(struct channel *channel, struct subscription *subscription);
+/* Appends to the turn list, keeping a reference; 0 or MW_ENOMEM. */
+int channel_turn_append(struct channel *channel, struct message *message);
+void channel_turn_clear(struct channel *channel);
+
+VISIBILITY_POP
+
+#endif

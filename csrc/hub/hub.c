@@ -1,0 +1,129 @@
+#include "hub/hub.h"
+
+#include <assert.h>
+
+#include "base/status.h"
+
+/* How long a channel without subscribers and history is remembered, so that a quick return is not a gap. */
+enum { IDLE_MS = 5000 };
+
+void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, hub_deliver_fn deliver) {
+  *hub = (struct hub){.clock = clock, .channels_max = channels_max, .deliver = deliver};
+  table_init(&hub->channels);
+  list_init(&hub->all);
+}
+
+void hub_deinit(struct hub *hub) {
+  hub_end_turn(hub);
+  while (!list_empty(&hub->all)) channel_free(container_of(hub->all.next, struct channel, link));
+  table_deinit(&hub->channels);
+}
+
+struct channel *hub_find(const struct hub *hub, struct bytes name) {
+  return table_get(&hub->channels, name);
+}
+
+static int find_or_make(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct channel **found) {
+  struct channel *channel = hub_find(hub, name);
+  if (!channel) {
+    if (hub->channels.count >= hub->channels_max) return MW_ELIMIT;
+    channel = channel_new(name, policy, hub->floor);
+    if (!channel) return MW_ENOMEM;
+    if (table_set(&hub->channels, channel->name, channel) < 0) {
+      channel_free(channel);
+      return MW_ENOMEM;
+    }
+    list_append(&hub->all, &channel->link);
+  }
+  channel->active_ms = hub->clock->now_ms;
+  *found = channel;
+  return 0;
+}
+
+static void expire(struct hub *hub, struct channel *channel) {
+  uint64_t ttl = channel->policy.history_ttl_ms;
+  if (ttl > 0 && hub->clock->now_ms > ttl) history_expire(&channel->history, hub->clock->now_ms - ttl);
+}
+
+int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription) {
+  struct channel *channel;
+  int status = find_or_make(hub, name, policy, &channel);
+  return status < 0 ? status : channel_add(channel, subscription);
+}
+
+void hub_unsubscribe(struct hub *hub, struct subscription *subscription) {
+  struct channel *channel = subscription->channel;
+  if (!channel) return;
+  channel_remove(channel, subscription);
+  channel->active_ms = hub->clock->now_ms;
+}
+
+static int append_to_turn(struct hub *hub, struct channel *channel, struct message *message) {
+  int status = channel_turn_append(channel, message);
+  if (status == 0 && channel->turn_count == 1) {
+    channel->next_in_turn = hub->in_turn;
+    hub->in_turn = channel;
+  }
+  return status;
+}
+
+void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy) {
+  if (message->position > 0) hub->position = message->position;
+  struct channel *channel = hub_find(hub, message->channel);
+  /* A volatile message that nobody listens to leaves nothing behind. */
+  if (!channel && message->position == 0) return;
+  if (!channel && find_or_make(hub, message->channel, policy, &channel) < 0) {
+    hub->floor = message->position;
+    hub->lost++;
+    return;
+  }
+  channel->active_ms = hub->clock->now_ms;
+  if (message->position > 0) {
+    history_push(&channel->history, message, channel->policy.history_size);
+    expire(hub, channel);
+  }
+  if (channel->subscription_count == 0) return;
+  if (append_to_turn(hub, channel, message) < 0) {
+    hub->lost++;
+    message = NULL;
+  }
+  for (uint32_t i = 0; i < channel->subscription_count; i++) hub->deliver(channel->subscriptions[i], message);
+  if (message) hub->delivered += channel->subscription_count;
+}
+
+void hub_end_turn(struct hub *hub) {
+  for (struct channel *channel = hub->in_turn; channel; channel = channel->next_in_turn) channel_turn_clear(channel);
+  hub->in_turn = NULL;
+}
+
+bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since) {
+  expire(hub, channel);
+  return since >= channel->history.evicted;
+}
+
+uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_since, uint64_t since) {
+  expire(hub, channel);
+  const struct history *history = &channel->history;
+  if (has_since) return history_seek(history, since);
+  uint32_t replay = channel->policy.replay;
+  return history->count > replay ? history->count - replay : 0;
+}
+
+static void sweep_channel(struct hub *hub, struct channel *channel) {
+  expire(hub, channel);
+  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0) return;
+  if (hub->clock->now_ms < channel->active_ms + IDLE_MS) return;
+  if (channel->history.evicted > hub->floor) hub->floor = channel->history.evicted;
+  table_remove(&hub->channels, channel->name);
+  channel_free(channel);
+}
+
+void hub_sweep(struct hub *hub, size_t budget) {
+  if (budget > hub->channels.count) budget = hub->channels.count;
+  for (; budget > 0; budget--) {
+    struct channel *channel = container_of(hub->all.next, struct channel, link);
+    list_remove(&channel->link);
+    list_append(&hub->all, &channel->link);
+    sweep_channel(hub, channel);
+  }
+}

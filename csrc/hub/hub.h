@@ -1,0 +1,56 @@
+/* All channels of one worker, in memory and without I/O. Hubs are replicas: every hub sees every message in the same order. */
+#ifndef MOONWIRE_HUB_HUB_H
+#define MOONWIRE_HUB_HUB_H
+
+#include "base/clock.h"
+#include "base/table.h"
+#include "hub/channel.h"
+
+VISIBILITY_PUSH
+
+struct hub;
+
+/* Hands a message, the last of subscription->channel->turn, to one subscriber. May mark, and may not change the hub. A message of
+ * NULL says that one was lost for lack of memory: the subscriber must be cut off, so that it returns and is told. */
+typedef void (*hub_deliver_fn)(struct subscription *subscription, struct message *message);
+
+struct hub {
+  struct table channels;
+  struct list all; /* the same channels; rotated by the sweep */
+  struct channel *in_turn;
+  const struct clock *clock; /* borrowed */
+  hub_deliver_fn deliver;
+  uint64_t position;        /* of the newest message seen */
+  uint64_t floor;           /* the highest mark of a channel that was swept */
+  uint64_t delivered, lost; /* so far: handed to subscribers; not kept or handed on for lack of memory */
+  size_t channels_max;
+};
+
+void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, hub_deliver_fn deliver);
+/* There must be no subscriptions. */
+void hub_deinit(struct hub *hub);
+
+/* The channel, or NULL if it is not there. */
+struct channel *hub_find(const struct hub *hub, struct bytes name);
+/* Adds a subscriber, making the channel if need be. MW_ENOMEM, MW_ELIMIT (channels_max). */
+int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription);
+/* Does nothing if it is not subscribed. */
+void hub_unsubscribe(struct hub *hub, struct subscription *subscription);
+/* Keeps the message as the policy says and hands it to each subscriber. Never fails as a whole: what cannot be kept is marked as
+ * evicted, so that whoever returns is told of the gap. */
+void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy);
+/* The subscribers have taken what they want of this turn: drops the turn lists. */
+void hub_end_turn(struct hub *hub);
+
+/* True if whoever has seen everything up to `since` gets the rest of that channel from its history. Expires what is too old. */
+bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since);
+/* The index in channel->history at which a replay begins: after `since`, or the newest `replay` of the policy if has_since is false.
+ * Expires what is too old. */
+uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_since, uint64_t since);
+
+/* Looks at up to `budget` channels in turn: lets go what is too old, and channels that nobody uses. */
+void hub_sweep(struct hub *hub, size_t budget);
+
+VISIBILITY_POP
+
+#endif

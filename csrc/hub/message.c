@@ -1,0 +1,47 @@
+#include "hub/message.h"
+
+#include "base/memory.h"
+
+static struct bytes place(char **at, struct bytes from) {
+  if (from.len > 0) memcpy(*at, from.ptr, from.len);
+  struct bytes copy = bytes_of(*at, from.len);
+  *at += from.len;
+  return copy;
+}
+
+struct message *message_new(uint32_t kind, struct bytes channel, struct bytes event, struct bytes data) {
+  struct message *message = memory_alloc(sizeof *message + channel.len + event.len + data.len);
+  if (!message) return NULL;
+  *message = (struct message){.kind = kind};
+  atomic_init(&message->refs, 1);
+  for (unsigned i = 0; i < MESSAGE_WIRES; i++) atomic_init(&message->wires[i], NULL);
+  char *at = message->text;
+  message->channel = place(&at, channel);
+  message->event = place(&at, event);
+  message->data = place(&at, data);
+  object_count(OBJECT_MESSAGE, 1);
+  return message;
+}
+
+struct message *message_ref(struct message *message) {
+  atomic_fetch_add_explicit(&message->refs, 1, memory_order_relaxed);
+  return message;
+}
+
+void message_unref(struct message *message) {
+  if (!message || atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1) return;
+  for (unsigned i = 0; i < MESSAGE_WIRES; i++) blob_unref(message_wire(message, i));
+  object_count(OBJECT_MESSAGE, -1);
+  memory_free(message);
+}
+
+size_t message_size(const struct message *message) {
+  return sizeof *message + message->channel.len + message->event.len + message->data.len;
+}
+
+struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob) {
+  struct blob *none = NULL;
+  if (atomic_compare_exchange_strong(&message->wires[wire], &none, blob)) return blob;
+  blob_unref(blob);
+  return none;
+}

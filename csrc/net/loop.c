@@ -1,0 +1,72 @@
+#include "net/loop.h"
+
+#include <assert.h>
+
+#include "base/list.h"
+
+static void run_turn(struct loop *loop) {
+  clock_update(&loop->clock);
+  loop->on_turn(loop);
+}
+
+static void on_prepare(uv_prepare_t *prepare) { run_turn(container_of(prepare, struct loop, prepare)); }
+static void on_check(uv_check_t *check) { run_turn(container_of(check, struct loop, check)); }
+static void on_wake(uv_async_t *wake) { (void)wake; /* the turn comes with the check that follows */ }
+
+int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop)) {
+  *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL};
+  clock_init(&loop->clock);
+  int status = host ? 0 : uv_loop_init(&loop->own);
+  if (status < 0) return status;
+  loop->uv = host ? host : &loop->own;
+  status = uv_async_init(loop->uv, &loop->wake, on_wake);
+  if (status < 0) {
+    if (loop->is_own) uv_loop_close(&loop->own);
+    return status;
+  }
+  uv_prepare_init(loop->uv, &loop->prepare);
+  uv_check_init(loop->uv, &loop->check);
+  uv_prepare_start(&loop->prepare, on_prepare);
+  uv_check_start(&loop->check, on_check);
+  loop->open_count = 3;
+  return 0;
+}
+
+void loop_wake(struct loop *loop) { uv_async_send(&loop->wake); }
+
+void loop_run_once(struct loop *loop) { uv_run(loop->uv, UV_RUN_ONCE); }
+void loop_step(struct loop *loop) { uv_run(loop->uv, UV_RUN_NOWAIT); }
+int loop_fd(const struct loop *loop) { return uv_backend_fd(loop->uv); }
+
+int loop_timeout(const struct loop *loop) {
+  uv_update_time(loop->uv);
+  return uv_backend_timeout(loop->uv);
+}
+
+void loop_opened(struct loop *loop) { loop->open_count++; }
+
+void loop_handle_closed(struct loop *loop) {
+  assert(loop->open_count > 0);
+  if (--loop->open_count == 0 && loop->on_closed) loop->on_closed(loop);
+}
+
+static void on_wake_closed(uv_handle_t *handle) { loop_handle_closed(container_of((uv_async_t *)handle, struct loop, wake)); }
+static void on_prepare_closed(uv_handle_t *handle) {
+  loop_handle_closed(container_of((uv_prepare_t *)handle, struct loop, prepare));
+}
+static void on_check_closed(uv_handle_t *handle) { loop_handle_closed(container_of((uv_check_t *)handle, struct loop, check)); }
+
+void loop_close(struct loop *loop, void (*on_closed)(struct loop *loop)) {
+  loop->on_closed = on_closed;
+  uv_close((uv_handle_t *)&loop->wake, on_wake_closed);
+  uv_close((uv_handle_t *)&loop->prepare, on_prepare_closed);
+  uv_close((uv_handle_t *)&loop->check, on_check_closed);
+}
+
+void loop_deinit(struct loop *loop) {
+  assert(loop->open_count == 0);
+  if (!loop->is_own) return;
+  int status = uv_loop_close(&loop->own);
+  assert(status == 0);
+  (void)status;
+}

@@ -1,0 +1,134 @@
+#include "net/stream.h"
+
+#include <assert.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "base/memory.h"
+#include "base/status.h"
+
+enum { KEEPALIVE_SECONDS = 60 };
+
+struct write {
+  uv_write_t request;
+  uv_buf_t buffers[STREAM_SLICES_MAX];
+};
+
+static uv_handle_t *handle_of(struct stream *stream) { return (uv_handle_t *)&stream->uv.stream; }
+static struct stream *stream_of(void *handle) { return container_of(handle, struct stream, uv); }
+
+size_t stream_size(enum stream_kind kind) {
+  size_t size = offsetof(struct stream, uv) + (kind == STREAM_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t));
+  return size > sizeof(struct stream) ? size : sizeof(struct stream);
+}
+
+int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_kind kind) {
+  stream->owner = owner;
+  int status = kind == STREAM_TCP ? uv_tcp_init(owner->loop->uv, &stream->uv.tcp)
+                                  : uv_pipe_init(owner->loop->uv, (uv_pipe_t *)&stream->uv.stream, 0);
+  if (status == 0) loop_opened(owner->loop);
+  return status;
+}
+
+void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
+  if (stream->uv.stream.type != UV_TCP) return;
+  /* Failing only makes it slower to send or to notice; a peer that has gone already is reported by the first read. */
+  uv_tcp_nodelay(&stream->uv.tcp, 1);
+  uv_tcp_keepalive(&stream->uv.tcp, 1, KEEPALIVE_SECONDS);
+#ifdef TCP_USER_TIMEOUT
+  uv_os_fd_t fd;
+  unsigned timeout = user_timeout_ms > INT32_MAX ? INT32_MAX : (unsigned)user_timeout_ms;
+  if (uv_fileno(handle_of(stream), &fd) == 0) setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+#else
+  (void)user_timeout_ms;
+#endif
+}
+
+void stream_remote(const struct stream *stream, char *out, size_t out_size) {
+  struct sockaddr_storage address;
+  int len = sizeof address;
+  snprintf(out, out_size, "%s", stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
+  if (stream->uv.stream.type != UV_TCP) return;
+  if (uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) < 0) return;
+  if (address.ss_family == AF_INET) uv_ip4_name((struct sockaddr_in *)&address, out, out_size);
+  if (address.ss_family == AF_INET6) uv_ip6_name((struct sockaddr_in6 *)&address, out, out_size);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
+  (void)suggested;
+  struct stream_owner *owner = stream_of(handle)->owner;
+  *buffer = uv_buf_init(owner->read_buffer, (unsigned)owner->read_buffer_size);
+}
+
+static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
+  struct stream *stream = stream_of(handle);
+  if (len > 0) {
+    stream->owner->on_read(stream, bytes_of(buffer->base, (size_t)len));
+  } else if (len < 0) {
+    uv_read_stop(handle);
+    stream->owner->on_end(stream, (int)len);
+  }
+}
+
+int stream_read_start(struct stream *stream) {
+  int status = uv_read_start(&stream->uv.stream, on_alloc, on_read);
+  return status == UV_EALREADY ? 0 : status;
+}
+
+void stream_read_stop(struct stream *stream) { uv_read_stop(&stream->uv.stream); }
+
+static void fill(uv_buf_t *buffers, const struct bytes *slices, size_t count) {
+  assert(count <= STREAM_SLICES_MAX);
+  for (size_t i = 0; i < count; i++) buffers[i] = uv_buf_init((char *)(uintptr_t)slices[i].ptr, (unsigned)slices[i].len);
+}
+
+ptrdiff_t stream_try_write(struct stream *stream, const struct bytes *slices, size_t count) {
+  uv_buf_t buffers[STREAM_SLICES_MAX];
+  fill(buffers, slices, count);
+  int written = uv_try_write(&stream->uv.stream, buffers, (unsigned)count);
+  return written == UV_EAGAIN ? 0 : written;
+}
+
+static void on_written(uv_write_t *request, int status) {
+  struct stream *stream = stream_of(request->handle);
+  memory_free(container_of(request, struct write, request));
+  stream->owner->on_written(stream, status);
+}
+
+int stream_write(struct stream *stream, const struct bytes *slices, size_t count) {
+  struct write *write = memory_alloc(sizeof *write);
+  if (!write) return MW_ENOMEM;
+  fill(write->buffers, slices, count);
+  int status = uv_write(&write->request, &stream->uv.stream, write->buffers, (unsigned)count, on_written);
+  if (status < 0) memory_free(write);
+  return status;
+}
+
+size_t stream_unwritten(const struct stream *stream) { return uv_stream_get_write_queue_size(&stream->uv.stream); }
+
+/* By the system's own call: nothing is queued when this is asked for, and uv_shutdown would need memory. */
+void stream_end(struct stream *stream) {
+  uv_os_fd_t fd;
+  if (uv_fileno(handle_of(stream), &fd) == 0) shutdown(fd, SHUT_WR);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct stream *stream = stream_of(handle);
+  struct loop *loop = stream->owner->loop;
+  stream->owner->on_closed(stream);
+  loop_handle_closed(loop);
+}
+
+void stream_close(struct stream *stream) {
+  if (!uv_is_closing(handle_of(stream))) uv_close(handle_of(stream), on_closed);
+}
+
+void stream_abort(struct stream *stream) {
+  if (uv_is_closing(handle_of(stream))) return;
+  if (stream->uv.stream.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0) return;
+  stream_close(stream);
+}
+
+bool stream_is_closing(const struct stream *stream) { return uv_is_closing((const uv_handle_t *)&stream->uv.stream); }

@@ -1,0 +1,49 @@
+#include "net/timers.h"
+
+static void on_tick(uv_timer_t *timer) { timers_run(container_of(timer, struct timers, uv)); }
+
+int timers_init(struct timers *timers, struct loop *loop, void (*on_due)(struct timers *timers, struct timer *timer),
+                void (*on_second)(struct timers *timers)) {
+  *timers = (struct timers){.loop = loop, .on_due = on_due, .on_second = on_second, .start_ms = loop->clock.now_ms};
+  for (size_t i = 0; i < TIMER_SLOTS; i++) list_init(&timers->slots[i]);
+  int status = uv_timer_init(loop->uv, &timers->uv);
+  if (status < 0) return status;
+  loop_opened(loop);
+  return uv_timer_start(&timers->uv, on_tick, 1000, 1000);
+}
+
+static void on_closed(uv_handle_t *handle) { loop_handle_closed(container_of((uv_timer_t *)handle, struct timers, uv)->loop); }
+
+void timers_close(struct timers *timers) { uv_close((uv_handle_t *)&timers->uv, on_closed); }
+
+void timer_start(struct timers *timers, struct timer *timer, uint64_t delay_ms) {
+  uint64_t due = (timers->loop->clock.now_ms - timers->start_ms + delay_ms + 999) / 1000;
+  timer->due_tick = due > timers->tick ? (uint32_t)due : timers->tick + 1;
+  list_remove(&timer->link);
+  list_append(&timers->slots[timer->due_tick % TIMER_SLOTS], &timer->link);
+}
+
+static void run_tick(struct timers *timers) {
+  struct list *slot = &timers->slots[++timers->tick % TIMER_SLOTS];
+  /* Set apart first: what a callback starts may land in this slot again, or stop one that is due as well. */
+  struct list due;
+  list_init(&due);
+  for (struct list *link = slot->next, *next; link != slot; link = next) {
+    next = link->next;
+    if (container_of(link, struct timer, link)->due_tick > timers->tick) continue;
+    list_remove(link);
+    list_append(&due, link);
+  }
+  while (!list_empty(&due)) {
+    struct timer *timer = container_of(due.next, struct timer, link);
+    timer_stop(timer);
+    timers->on_due(timers, timer);
+  }
+  timers->on_second(timers);
+}
+
+void timers_run(struct timers *timers) {
+  clock_update(&timers->loop->clock);
+  uint64_t now = (timers->loop->clock.now_ms - timers->start_ms) / 1000;
+  while (timers->tick < now) run_tick(timers);
+}

@@ -1,0 +1,59 @@
+#include "server/bus.h"
+
+#include "server/server.h"
+
+int bus_init(struct bus *bus) {
+  *bus = (struct bus){.position = 0};
+  epoch_init(&bus->epoch);
+  for (unsigned i = 0; i < WIRE_COUNT; i++) atomic_init(&bus->formats[i], 0);
+  atomic_init(&bus->published, 0);
+  return lock_init(&bus->lock);
+}
+
+void bus_deinit(struct bus *bus) { lock_deinit(&bus->lock); }
+
+/* Promises a place in every worker's queue, or in none. */
+static int reserve(struct mw_server *server, size_t size) {
+  for (size_t i = 0; i < server->worker_count; i++) {
+    int status = mailbox_reserve(&server->workers[i].fifo, size);
+    if (status == 0) continue;
+    while (i-- > 0) mailbox_unreserve(&server->workers[i].fifo);
+    return status;
+  }
+  return 0;
+}
+
+int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
+  struct bus *bus = &server->bus;
+  struct wire_draft drafts[WIRE_COUNT] = {{0}};
+  message->time_ms = server->workers[0].loop->clock.now_ms;
+  /* Encoded before the lock is taken; a format that is missed here is encoded by whoever needs it first. */
+  for (enum wire wire = 0; wire < WIRE_COUNT; wire++) {
+    if (atomic_load_explicit(&bus->formats[wire], memory_order_relaxed) > 0)
+      drafts[wire] = wire_draft(wire, message, &bus->epoch, keep);
+  }
+  size_t size = message_size(message);
+  lock_take(&bus->lock);
+  int status = reserve(server, size);
+  if (status == 0) {
+    message->position = keep ? ++bus->position : 0;
+    *position = message->position;
+    for (enum wire wire = 0; wire < WIRE_COUNT; wire++) {
+      if (!drafts[wire].blob) continue;
+      wire_draft_place(&drafts[wire], message->position);
+      message_set_wire(message, wire, drafts[wire].blob);
+    }
+    for (size_t i = 0; i < server->worker_count; i++) {
+      struct mail mail = {.type = MAIL_MESSAGE, .item = message_ref(message), .size = size};
+      mailbox_post_reserved(&server->workers[i].fifo, mail);
+    }
+  }
+  lock_release(&bus->lock);
+  if (status < 0) {
+    for (enum wire wire = 0; wire < WIRE_COUNT; wire++) blob_unref(drafts[wire].blob);
+  } else {
+    atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);
+  }
+  message_unref(message);
+  return status;
+}

@@ -1,0 +1,29 @@
+/* The one point of order: every message passes here, gets its position, and goes to every worker in the same order. */
+#ifndef MOONWIRE_SERVER_BUS_H
+#define MOONWIRE_SERVER_BUS_H
+
+#include "hub/message.h"
+#include "net/thread.h"
+#include "server/wire.h"
+
+VISIBILITY_PUSH
+
+struct mw_server;
+
+struct bus {
+  struct lock lock;
+  struct epoch epoch;
+  uint64_t position;               /* of the newest message; written under the lock */
+  atomic_uint formats[WIRE_COUNT]; /* sessions that use the format */
+  atomic_ullong published;
+};
+
+int bus_init(struct bus *bus);
+void bus_deinit(struct bus *bus);
+/* Takes the message, which nobody else has seen yet. With keep it gets a position (id, if not NULL, receives it), without it is
+ * volatile. MW_EUNAVAILABLE, MW_ENOMEM: then it went nowhere. Any thread. */
+int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,316 @@
+#include "server/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "auth/origin.h"
+#include "base/memory.h"
+#include "codec/envelope.h"
+
+/* Routes are numbered from here, so that their numbers are never those of kinds. */
+enum { FIRST_ROUTE = 1 << 16 };
+
+static int fail(struct mw_error *error, int status, const char *what, const char *why) {
+  if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
+  return status;
+}
+
+/* Makes room for one more item at the end of a vector. */
+static void *extend(void *items, size_t count, size_t item_size) {
+  return (count & (count - 1)) == 0 ? memory_realloc(items, (count > 0 ? count * 2 : 1) * item_size) : items;
+}
+
+void mw_limits_init(struct mw_limits *limits) {
+  *limits = (struct mw_limits){
+      .target = 8192,
+      .head = 16384,
+      .fields = 100,
+      .body = 1 << 20,
+      .size = 64 << 10,
+      .outbox = 1 << 20,
+      .queue = 64 << 20,
+      .connections = 100000,
+      .channels = 1000000,
+      .client_channels = 100,
+      .waiting = 10000,
+      .head_ms = 10000,
+      .body_ms = 30000,
+      .idle_ms = 75000,
+      .answer_ms = 30000,
+      .heartbeat_ms = 15000,
+      .progress_ms = 30000,
+      .drain_ms = 5000,
+  };
+}
+
+void mw_config_options_init(struct mw_config_options *options) {
+  *options = (struct mw_config_options){0};
+  mw_limits_init(&options->limits);
+}
+
+static bool own_string(const char **string, const char *fallback) {
+  const char *from = *string ? *string : fallback;
+  if (!from) return true;
+  *string = memory_copy(from, strlen(from));
+  return *string != NULL;
+}
+
+static const char *path_fault(const struct mw_config_options *options) {
+  const char *paths[] = {options->path_sse, options->path_publish, options->path_health};
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    if (paths[i] && paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
+    for (size_t k = 0; k < i; k++) {
+      if (paths[i] && paths[k] && paths[i][0] != '\0' && strcmp(paths[i], paths[k]) == 0)
+        return "two endpoints have the same one";
+    }
+  }
+  return NULL;
+}
+
+static const char *limit_fault(const struct mw_limits *limits) {
+  if (limits->head < 256 || limits->target < 16 || limits->fields < 8)
+    return "target, head or fields are too small for any request";
+  if (limits->size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
+    return "size, outbox, queue and body must not be 0";
+  if (limits->connections == 0 || limits->channels == 0 || limits->client_channels == 0 || limits->waiting == 0) {
+    return "connections, channels, client_channels and waiting must not be 0";
+  }
+  if (!limits->head_ms || !limits->body_ms || !limits->idle_ms || !limits->answer_ms || !limits->heartbeat_ms ||
+      !limits->progress_ms) {
+    return "times must not be 0";
+  }
+  return NULL;
+}
+
+int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
+  if (path_fault(options)) return fail(error, MW_EINVAL, "paths", path_fault(options));
+  if (limit_fault(&options->limits)) return fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
+  if (options->publish_key && options->publish_key[0] == '\0') return fail(error, MW_EINVAL, "publish_key", "is empty");
+  struct mw_config *config = memory_calloc(1, sizeof *config);
+  if (!config) return fail(error, MW_ENOMEM, "config", "no memory");
+  atomic_init(&config->refs, 1);
+  config->options = *options;
+  struct mw_config_options *own = &config->options;
+  bool owned = own_string(&own->publish_key, NULL);
+  if (!own_string(&own->path_sse, "/sse")) owned = false;
+  if (!own_string(&own->path_publish, "/publish")) owned = false;
+  if (!own_string(&own->path_health, "/health")) owned = false;
+  if (!owned) {
+    mw_config_unref(config);
+    return fail(error, MW_ENOMEM, "config", "no memory");
+  }
+  *out = config;
+  return 0;
+}
+
+struct mw_config *config_ref(struct mw_config *config) {
+  atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+  return config;
+}
+
+void mw_config_unref(struct mw_config *config) {
+  if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1) return;
+  const char *strings[] = {config->options.publish_key, config->options.path_sse, config->options.path_publish,
+                           config->options.path_health};
+  for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) memory_free((void *)(uintptr_t)strings[i]);
+  for (size_t i = 0; i < config->kind_count; i++) pattern_deinit(&config->kinds[i].pattern);
+  for (size_t i = 0; i < config->route_count; i++) pattern_deinit(&config->routes[i].pattern);
+  for (size_t i = 0; i < config->mount_count; i++) {
+    memory_free(config->mounts[i].path);
+    memory_free(config->mounts[i].directory);
+  }
+  for (size_t i = 0; i < config->origin_count; i++) memory_free(config->origins[i]);
+  memory_free(config->kinds);
+  memory_free(config->routes);
+  memory_free(config->mounts);
+  memory_free(config->origins);
+  memory_free(config);
+}
+
+static int overlap(struct mw_error *error, const struct pattern *pattern, const struct pattern *other) {
+  if (error) {
+    snprintf(error->text, sizeof error->text,
+             "patterns \"%.80s\" and \"%.80s\" can match the same name, and neither is more special", other->text, pattern->text);
+  }
+  return MW_EOVERLAP;
+}
+
+int mw_config_channel(struct mw_config *config, const char *text, const struct mw_channel_options *options,
+                      struct mw_error *error) {
+  struct kind kind = {.hooks = options->hooks, .linger_ms = options->linger_ms};
+  if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
+    return fail(error, MW_EINVAL, text, "ttl and replay need a history of a size above 0");
+  }
+  if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
+  int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
+  if (status < 0) return status;
+  for (size_t i = 0; i < config->kind_count; i++) {
+    if (pattern_compare(&config->kinds[i].pattern, &kind.pattern) != PATTERN_OVERLAP) continue;
+    status = overlap(error, &kind.pattern, &config->kinds[i].pattern);
+    pattern_deinit(&kind.pattern);
+    return status;
+  }
+  struct kind *kinds = extend(config->kinds, config->kind_count, sizeof *kinds);
+  if (!kinds) {
+    pattern_deinit(&kind.pattern);
+    return fail(error, MW_ENOMEM, text, "no memory");
+  }
+  config->kinds = kinds;
+  kind.policy = (struct channel_policy){.kind = (uint32_t)config->kind_count,
+                                        .history_size = options->history_size,
+                                        .history_ttl_ms = options->history_ttl_ms,
+                                        .replay = options->history_replay};
+  kinds[config->kind_count] = kind;
+  return (int)config->kind_count++;
+}
+
+static int add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
+                     struct mw_error *error) {
+  struct route route = {.type = type, .method = method};
+  if (text[0] != '/') return fail(error, MW_EINVAL, text, "a route begins with \"/\"");
+  int status = pattern_init(&route.pattern, bytes_string(text), "/", error);
+  if (status < 0) return status;
+  for (size_t i = 0; i < config->route_count; i++) {
+    const struct route *other = &config->routes[i];
+    if (!bytes_equal(other->method, method) || pattern_compare(&other->pattern, &route.pattern) != PATTERN_OVERLAP) continue;
+    status = overlap(error, &route.pattern, &other->pattern);
+    pattern_deinit(&route.pattern);
+    return status;
+  }
+  struct route *routes = extend(config->routes, config->route_count, sizeof *routes);
+  if (!routes) {
+    pattern_deinit(&route.pattern);
+    return fail(error, MW_ENOMEM, text, "no memory");
+  }
+  config->routes = routes;
+  routes[config->route_count] = route;
+  return FIRST_ROUTE + (int)config->route_count++;
+}
+
+int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
+  static const struct bytes methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    if (bytes_equal(methods[i], bytes_string(method))) return add_route(config, ROUTE_HTTP, methods[i], pattern, error);
+  }
+  return fail(error, MW_EINVAL, method, "the method of a route is GET, POST, PUT or DELETE");
+}
+
+int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error) {
+  return add_route(config, ROUTE_STREAM, BYTES("GET"), pattern, error);
+}
+
+int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error) {
+  struct stat file;
+  size_t len = strlen(path);
+  if (path[0] != '/') return fail(error, MW_EINVAL, path, "a path begins with \"/\"");
+  if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) return fail(error, MW_EINVAL, directory, "is no directory");
+  while (len > 0 && path[len - 1] == '/') len--;
+  for (size_t i = 0; i < config->mount_count; i++) {
+    struct bytes other = bytes_string(config->mounts[i].path);
+    if (bytes_equal(other, bytes_of(path, len)))
+      return fail(error, MW_EOVERLAP, path, "is served from another directory already");
+  }
+  struct mount *mounts = extend(config->mounts, config->mount_count, sizeof *mounts);
+  if (!mounts) return fail(error, MW_ENOMEM, path, "no memory");
+  config->mounts = mounts;
+  char *resolved = realpath(directory, NULL);
+  struct mount mount = {.path = memory_copy(path, len), .directory = resolved ? memory_copy(resolved, strlen(resolved)) : NULL};
+  free(resolved);
+  if (!mount.path || !mount.directory) {
+    memory_free(mount.path);
+    memory_free(mount.directory);
+    return fail(error, MW_ENOMEM, path, "no memory");
+  }
+  mounts[config->mount_count++] = mount;
+  return 0;
+}
+
+int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error) {
+  const char *fault = origin_fault(bytes_string(origin));
+  if (fault) return fail(error, MW_EINVAL, origin, fault);
+  char **origins = extend(config->origins, config->origin_count, sizeof *origins);
+  if (origins) config->origins = origins;
+  char *copy = origins ? memory_copy(origin, strlen(origin)) : NULL;
+  if (!copy) return fail(error, MW_ENOMEM, origin, "no memory");
+  origins[config->origin_count++] = copy;
+  return 0;
+}
+
+struct bytes config_path(const struct mw_config *config, enum endpoint endpoint) {
+  switch (endpoint) {
+    case ENDPOINT_SSE: return bytes_string(config->options.path_sse);
+    case ENDPOINT_PUBLISH: return bytes_string(config->options.path_publish);
+    case ENDPOINT_HEALTH: return bytes_string(config->options.path_health);
+    case ENDPOINT_COUNT: break;
+  }
+  return bytes_of(NULL, 0);
+}
+
+const struct kind *config_kind(const struct mw_config *config, struct bytes name) {
+  const struct kind *best = NULL;
+  for (size_t i = 0; i < config->kind_count; i++) {
+    const struct kind *kind = &config->kinds[i];
+    if (!pattern_match(&kind->pattern, name, NULL)) continue;
+    if (!best || pattern_compare(&kind->pattern, &best->pattern) == PATTERN_FIRST) best = kind;
+  }
+  return best;
+}
+
+const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path) {
+  const struct route *best = NULL;
+  for (size_t i = 0; i < config->route_count; i++) {
+    const struct route *route = &config->routes[i];
+    if (!bytes_equal(route->method, method) || !pattern_match(&route->pattern, path, NULL)) continue;
+    if (!best || pattern_compare(&route->pattern, &best->pattern) == PATTERN_FIRST) best = route;
+  }
+  return best;
+}
+
+int config_route_number(const struct mw_config *config, const struct route *route) {
+  return FIRST_ROUTE + (int)(route - config->routes);
+}
+
+const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest) {
+  const struct mount *best = NULL;
+  for (size_t i = 0; i < config->mount_count; i++) {
+    struct bytes prefix = bytes_string(config->mounts[i].path);
+    if (!bytes_starts_with(path, prefix) || (path.len > prefix.len && path.ptr[prefix.len] != '/')) continue;
+    if (best && strlen(best->path) >= prefix.len) continue;
+    best = &config->mounts[i];
+    *rest = bytes_of(path.ptr + prefix.len, path.len - prefix.len);
+    if (rest->len > 0) *rest = bytes_of(rest->ptr + 1, rest->len - 1);
+  }
+  return best;
+}
+
+bool config_allows_origin(const struct mw_config *config, struct bytes origin) {
+  for (size_t i = 0; i < config->origin_count; i++) {
+    if (origin_matches(bytes_string(config->origins[i]), origin)) return true;
+  }
+  return false;
+}
+
+int mw_config_match(const struct mw_config *config, const char *name, size_t name_len, struct mw_error *error) {
+  struct bytes channel = bytes_of(name, name_len);
+  const char *fault = channel_name_fault(channel);
+  if (fault) return fail(error, MW_EINVAL, "channel name", fault);
+  const struct kind *kind = config_kind(config, channel);
+  if (kind) return (int)(kind - config->kinds);
+  if (error) snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)name_len, name);
+  return MW_ENOTFOUND;
+}
+
+int mw_config_param(const struct mw_config *config, int kind, const char *name, size_t name_len, size_t i,
+                    struct mw_bytes *param_name, struct mw_bytes *param_value) {
+  const struct pattern *pattern = NULL;
+  struct bytes values[PATTERN_SEGMENTS_MAX];
+  size_t number = (size_t)kind;
+  if (number < config->kind_count) pattern = &config->kinds[number].pattern;
+  if (kind >= FIRST_ROUTE && number - FIRST_ROUTE < config->route_count) pattern = &config->routes[number - FIRST_ROUTE].pattern;
+  struct bytes capture = pattern ? pattern_capture(pattern, i) : bytes_of(NULL, 0);
+  if (!capture.ptr || !pattern_match(pattern, bytes_of(name, name_len), values)) return MW_ENOTFOUND;
+  *param_name = (struct mw_bytes){capture.ptr, capture.len};
+  *param_value = (struct mw_bytes){values[i].ptr, values[i].len};
+  return 0;
+}

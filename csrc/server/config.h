@@ -1,0 +1,61 @@
+/* What an app is, as the server reads it: immutable once a server has it, and shared by reference. */
+#ifndef MOONWIRE_SERVER_CONFIG_H
+#define MOONWIRE_SERVER_CONFIG_H
+
+#include <stdatomic.h>
+
+#include "base/pattern.h"
+#include "hub/channel.h"
+
+VISIBILITY_PUSH
+
+struct kind {
+  struct pattern pattern;
+  struct channel_policy policy;
+  unsigned hooks;
+  uint64_t linger_ms;
+};
+
+enum route_type { ROUTE_HTTP, ROUTE_STREAM };
+
+struct route {
+  struct pattern pattern;
+  enum route_type type;
+  struct bytes method; /* a constant */
+};
+
+struct mount {
+  char *path; /* without a '/' at the end: "" is the root */
+  char *directory;
+};
+
+enum endpoint { ENDPOINT_SSE, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_COUNT };
+
+struct mw_config {
+  atomic_uint refs;
+  struct mw_config_options options; /* its strings are owned; paths are never NULL */
+  struct kind *kinds;
+  size_t kind_count;
+  struct route *routes;
+  size_t route_count;
+  struct mount *mounts;
+  size_t mount_count;
+  char **origins;
+  size_t origin_count;
+};
+
+struct mw_config *config_ref(struct mw_config *config);
+/* The path of an endpoint; empty if it is turned off. */
+struct bytes config_path(const struct mw_config *config, enum endpoint endpoint);
+/* The kind of a channel whose name is well-formed, or NULL. */
+const struct kind *config_kind(const struct mw_config *config, struct bytes name);
+/* The most special route for the path among those of the method, or NULL. The number of a route is what mw_config_route returned. */
+const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path);
+int config_route_number(const struct mw_config *config, const struct route *route);
+/* The mount with the longest path that the path lies in, or NULL; *rest is the path below it, without a leading '/'. */
+const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
+bool config_allows_origin(const struct mw_config *config, struct bytes origin);
+
+VISIBILITY_POP
+
+#endif

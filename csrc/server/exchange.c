@@ -1,0 +1,235 @@
+#include "server/exchange.h"
+
+#include <assert.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "codec/http_writer.h"
+#include "codec/json_scan.h"
+#include "server/http1.h"
+#include "server/server.h"
+#include "server/session.h"
+
+void exchange_init(struct exchange *exchange) { *exchange = (struct exchange){.slot = SLOT_NONE, .state = EXCHANGE_IDLE}; }
+
+struct worker *exchange_worker(struct exchange *exchange) {
+  return conn_worker(conn_of(exchange));
+}
+
+void exchange_set_state(struct exchange *exchange, enum exchange_state state) {
+#define STEP(to) (1u << (to))
+  static const unsigned allowed[] = {
+      [EXCHANGE_IDLE] = STEP(EXCHANGE_READING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_ASKING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_ANSWERING] = STEP(EXCHANGE_IDLE) | STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_STREAMING] = STEP(EXCHANGE_ENDING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_ENDING] = STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_LINGERING] = STEP(EXCHANGE_OVER),
+      [EXCHANGE_OVER] = 0,
+  };
+  assert(allowed[exchange->state] & STEP(state));
+#undef STEP
+  exchange->state = (uint8_t)state;
+  conn_set_deadline(conn_of(exchange));
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------------- */
+
+static void push_buffer(struct exchange *exchange, struct buffer *buffer) {
+  struct blob *blob = buffer->failed ? NULL : blob_new(buffer_bytes(buffer));
+  buffer_deinit(buffer);
+  if (blob) {
+    exchange_push(exchange, blob, blob_bytes(blob));
+    blob_unref(blob);
+  } else {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  }
+}
+
+static void write_head(struct exchange *exchange, struct buffer *out, int status, struct bytes fields) {
+  struct worker *worker = exchange_worker(exchange);
+  http_write_status(out, status, worker->loop->clock.wall_ms);
+  buffer_append(out, fields);
+  if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  bool keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE;
+  http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));
+}
+
+void exchange_answer(struct exchange *exchange, const struct answer *answer) {
+  bool empty = answer->status == 204 || answer->status == 304;
+  struct buffer out;
+  buffer_init(&out);
+  write_head(exchange, &out, answer->status, answer->fields);
+  if (answer->content_type.len > 0) http_write_field(&out, BYTES("Content-Type"), answer->content_type);
+  if (!empty) buffer_append_format(&out, "Content-Length: %zu\r\n", answer->body.len);
+  http_write_end(&out);
+  if (!empty && !(exchange->flags & EXCHANGE_NO_BODY)) buffer_append(&out, answer->body);
+  exchange_set_state(exchange, EXCHANGE_ANSWERING);
+  push_buffer(exchange, &out);
+  exchange->role = NULL;
+}
+
+const char *exchange_code(int status) {
+  switch (status) {
+    case 401: return "unauthorized";
+    case 403: return "forbidden";
+    case 404: return "not_found";
+    case 413:
+    case 414:
+    case 431: return "too_large";
+    case 429: return "rate_limited";
+    case 503: return "unavailable";
+    default: return status >= 500 ? "internal" : "bad_request";
+  }
+}
+
+void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
+  struct buffer fields, body;
+  buffer_init(&fields);
+  buffer_init(&body);
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  if (allow.len > 0) http_write_field(&fields, BYTES("Allow"), allow);
+  if (status == 401) http_write_field(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
+  buffer_append_string(&body, "{\"error\":{\"code\":");
+  json_write_string(&body, bytes_string(code));
+  buffer_append_string(&body, ",\"reason\":");
+  /* A reason may come from a script, cut at any byte. */
+  struct bytes text = bytes_string(reason);
+  json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
+  buffer_append_string(&body, "}}\n");
+  log_line(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
+  struct answer answer = {
+      .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = buffer_bytes(&body)};
+  if (fields.failed || body.failed) exchange->flags |= EXCHANGE_BROKEN;
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&fields);
+  buffer_deinit(&body);
+}
+
+void exchange_begin(struct exchange *exchange, int status, struct bytes fields, uint64_t length) {
+  struct buffer out;
+  buffer_init(&out);
+  write_head(exchange, &out, status, fields);
+  buffer_append_string(&out, "Content-Length: ");
+  buffer_append_u64(&out, length);
+  buffer_append_string(&out, "\r\n");
+  http_write_end(&out);
+  exchange_set_state(exchange, EXCHANGE_ANSWERING);
+  push_buffer(exchange, &out);
+}
+
+void exchange_complete(struct exchange *exchange) {
+  if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
+  exchange->role = NULL;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text) {
+  struct buffer out;
+  buffer_init(&out);
+  exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  write_head(exchange, &out, 200, fields);
+  http_write_field(&out, BYTES("Content-Type"), BYTES("text/event-stream"));
+  http_write_field(&out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
+  http_write_field(&out, BYTES("X-Accel-Buffering"), BYTES("no"));
+  if (exchange->flags & EXCHANGE_CHUNKED) http_write_field(&out, BYTES("Transfer-Encoding"), BYTES("chunked"));
+  http_write_end(&out);
+  if (exchange->flags & EXCHANGE_CHUNKED) {
+    char head[CHUNK_HEAD_MAX];
+    buffer_append(&out, bytes_of(head, http_chunk_head(head, text.len)));
+    buffer_append(&out, text);
+    buffer_append_string(&out, "\r\n");
+  } else {
+    buffer_append(&out, text);
+  }
+  exchange_set_state(exchange, EXCHANGE_STREAMING);
+  http1_release(conn_of(exchange));
+  push_buffer(exchange, &out);
+}
+
+void exchange_push_text(struct exchange *exchange, struct bytes text) {
+  struct blob *blob = wire_chunk(text);
+  if (!blob) {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    return;
+  }
+  exchange_push(exchange, blob, wire_slice(blob, exchange->flags & EXCHANGE_CHUNKED));
+  blob_unref(blob);
+}
+
+void exchange_end_stream(struct exchange *exchange) {
+  /* What was published so far still goes out; nothing follows. */
+  session_settle(exchange, 0);
+  exchange_end(exchange);
+  exchange_set_state(exchange, EXCHANGE_ENDING);
+  if (exchange->flags & EXCHANGE_CHUNKED) {
+    struct buffer out;
+    buffer_init(&out);
+    buffer_append(&out, http_last_chunk);
+    push_buffer(exchange, &out);
+  }
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+/* ---- Asking the script --------------------------------------------------------------------------------------------------- */
+
+bool exchange_ask(struct exchange *exchange, struct errand *errand) {
+  struct worker *worker = exchange_worker(exchange);
+  struct mw_server *server = worker->server;
+  bool full = atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting;
+  if (full || (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0)) {
+    errand_unref(errand);
+    return false;
+  }
+  errand->asker = worker_ref(worker, exchange->slot);
+  exchange->errand = errand;
+  atomic_fetch_add(&server->script.errand_count, 1);
+  exchange_set_state(exchange, EXCHANGE_ASKING);
+  worker_post_script(worker, MAIL_ASK, errand_ref(errand));
+  return true;
+}
+
+void exchange_forget(struct exchange *exchange) {
+  struct errand *errand = exchange->errand;
+  exchange->errand = NULL;
+  atomic_store(&errand->cancelled, true);
+  worker_post_script(exchange_worker(exchange), MAIL_CANCEL, errand);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+
+void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+  struct worker *worker = exchange_worker(exchange);
+  session_settle(exchange, 0);
+  worker_mark_dirty(worker, conn_of(exchange));
+  if (exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
+  if (!exchange->outbox) exchange->outbox = outbox_new();
+  struct outbox *outbox = exchange->outbox;
+  size_t limit = worker->server->config->options.limits.outbox;
+  bool streams = exchange->state == EXCHANGE_STREAMING;
+  if (outbox && streams && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance) {
+    exchange->flags |= EXCHANGE_SLOW;
+  } else if (!outbox || outbox_push(outbox, blob, part) < 0) {
+    exchange->flags |= EXCHANGE_BROKEN;
+  }
+}
+
+void exchange_end(struct exchange *exchange) {
+  struct worker *worker = exchange_worker(exchange);
+  if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
+  exchange->role = NULL;
+  session_end(exchange);
+  if (exchange->slot != SLOT_NONE) worker_slot_release(worker, exchange->slot);
+  exchange->slot = SLOT_NONE;
+  if (!exchange->errand) return;
+  if (exchange->state == EXCHANGE_ASKING) {
+    exchange_forget(exchange);
+  } else {
+    worker_post_script(worker, MAIL_LEAVE, exchange->errand);
+    exchange->errand = NULL;
+  }
+}

@@ -1,0 +1,113 @@
+/* One request of a connection and its answer, which may be a stream that lasts for days. */
+#ifndef MOONWIRE_SERVER_EXCHANGE_H
+#define MOONWIRE_SERVER_EXCHANGE_H
+
+#include "hub/channel.h"
+#include "server/errand.h"
+#include "server/outbox.h"
+
+VISIBILITY_PUSH
+
+struct exchange;
+struct worker;
+
+enum exchange_state {
+  EXCHANGE_IDLE,      /* between requests */
+  EXCHANGE_READING,   /* a head has come, its body is coming */
+  EXCHANGE_ASKING,    /* the script is asked */
+  EXCHANGE_ANSWERING, /* the answer is being written */
+  EXCHANGE_STREAMING, /* the answer goes on: an event stream */
+  EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
+  EXCHANGE_LINGERING, /* all is said; what the peer still sends is read, so that it gets to read us */
+  EXCHANGE_OVER       /* the connection is closing */
+};
+
+enum exchange_flag {
+  EXCHANGE_CHUNKED = 1 << 0,    /* the stream is framed in chunks */
+  EXCHANGE_NO_BODY = 1 << 1,    /* HEAD: the head of the answer only */
+  EXCHANGE_KEEP_ALIVE = 1 << 2, /* another request may follow */
+  EXCHANGE_LINGER = 1 << 3,     /* the request was not read to its end */
+  EXCHANGE_BROKEN = 1 << 4,     /* something was lost on the way: to be cut off */
+  EXCHANGE_SLOW = 1 << 5,       /* the outbox is full: to be cut off */
+  EXCHANGE_PRIVATE = 1 << 6,    /* came by a private listener */
+  EXCHANGE_DIRTY = 1 << 7,      /* to be flushed at the end of the turn */
+  EXCHANGE_HALF_CLOSED = 1 << 8 /* the peer sends nothing more: only what it sent ahead is answered */
+};
+
+/* What answers a kind of request. All functions but start may be NULL. */
+struct role {
+  void (*start)(struct exchange *exchange);                            /* the request is complete */
+  void (*on_answer)(struct exchange *exchange, struct errand *errand); /* the script has answered */
+  void (*on_late)(struct exchange *exchange);                          /* it has not, in time, or the server stops */
+  void (*on_written)(struct exchange *exchange); /* all that was pushed is written, and the answer is not complete: push more */
+  void (*on_silent)(struct exchange *exchange);  /* a stream has written nothing for limits.heartbeat_ms */
+  void (*on_end)(struct exchange *exchange);     /* it is over, however: give back what the role holds */
+};
+
+/* A subscriber. */
+struct session {
+  struct subscription *turn; /* its channel's turn list is still to be written, from turn_start on; NULL: none */
+  uint32_t turn_start;
+  uint32_t subscription_count;
+  struct subscription first; /* those beyond the first have their own memory, and hang behind it */
+};
+
+enum { SLOT_NONE = UINT32_MAX };
+
+struct exchange {
+  const struct role *role; /* NULL between requests */
+  struct errand *errand;   /* what the script is asked, or what it wants to know of when this ends; a reference */
+  struct outbox *outbox;   /* NULL: nothing is waiting to be written */
+  uint32_t slot;
+  uint8_t wire;  /* enum wire */
+  uint8_t state; /* enum exchange_state; changed by exchange_set_state alone */
+  uint16_t flags;
+  struct session session;
+};
+
+void exchange_init(struct exchange *exchange);
+/* The only way from state to state; asserts that the step is allowed. */
+void exchange_set_state(struct exchange *exchange, enum exchange_state state);
+struct worker *exchange_worker(struct exchange *exchange);
+
+/* ---- Answers ---- */
+
+struct answer {
+  int status;
+  struct bytes fields;       /* written lines, each with its CRLF */
+  struct bytes content_type; /* empty: none */
+  struct bytes body;
+};
+/* Answers with all of it at once. */
+void exchange_answer(struct exchange *exchange, const struct answer *answer);
+/* Answers with {"error":{"code":…,"reason":…}}; `allow`, if not empty, becomes the Allow field. */
+void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow);
+/* The code of the protocol that goes with a status. */
+const char *exchange_code(int status);
+/* Begins an answer whose body of `length` bytes the role pushes by and by. */
+void exchange_begin(struct exchange *exchange, int status, struct bytes fields, uint64_t length);
+/* The body that exchange_begin announced is complete. */
+void exchange_complete(struct exchange *exchange);
+/* Begins an event stream: its head with `fields`, then `text` as its first bytes. */
+void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text);
+/* Pushes text to the stream. */
+void exchange_push_text(struct exchange *exchange, struct bytes text);
+/* Ends the stream as HTTP has it. */
+void exchange_end_stream(struct exchange *exchange);
+
+/* Asks the script; takes the errand. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
+ * already, and the errand is gone. */
+bool exchange_ask(struct exchange *exchange, struct errand *errand);
+/* The script's answer is not wanted any more. */
+void exchange_forget(struct exchange *exchange);
+
+/* ---- Writing ---- */
+
+/* Appends a part of a blob to what is written, keeping a reference. A stream over its limit is marked slow, one without memory broken. */
+void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
+/* It is over: leaves its channels, tells the script, gives back what it holds. */
+void exchange_end(struct exchange *exchange);
+
+VISIBILITY_POP
+
+#endif

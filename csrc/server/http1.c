@@ -1,0 +1,172 @@
+#include "server/http1.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "net/file.h"
+#include "server/roles.h"
+#include "server/server.h"
+
+/* What a client may send ahead while its request is being answered: one read's worth, then reading stops. */
+enum { STASH_MAX = 64 * 1024 };
+
+static const struct bytes continue_head = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
+
+struct http1 *http1_new(const struct mw_config *config) {
+  const struct mw_limits *limits = &config->options.limits;
+  struct http1 *http = memory_calloc(1, sizeof *http);
+  if (!http) return NULL;
+  http->limits =
+      (struct http_limits){.target = limits->target, .head = limits->head, .fields = limits->fields, .body = limits->body};
+  http->reader = http_reader_new(&http->limits);
+  if (!http->reader) {
+    memory_free(http);
+    return NULL;
+  }
+  buffer_init(&http->stash);
+  buffer_init(&http->path);
+  return http;
+}
+
+static void destroy(struct http1 *http) {
+  file_close(http->file);
+  http_reader_free(http->reader);
+  buffer_deinit(&http->stash);
+  buffer_deinit(&http->path);
+  memory_free(http);
+}
+
+void http1_release(struct conn *conn) {
+  struct http1 *http = conn->http;
+  conn->http = NULL;
+  if (!http) return;
+  if (http->feeding) {
+    http->released = true;
+  } else {
+    destroy(http);
+  }
+}
+
+bool http1_waits(const struct http1 *http) { return http && http->served && http_reader_idle(http->reader); }
+
+static void refuse(struct conn *conn, struct http1 *http) {
+  struct bytes allow = http->refused_status == 405 ? bytes_string(http->allow) : bytes_of(NULL, 0);
+  exchange_refuse(&conn->exchange, http->refused_status, exchange_code(http->refused_status), http->refused_reason, allow);
+}
+
+static void on_head(struct conn *conn, struct http1 *http) {
+  struct exchange *exchange = &conn->exchange;
+  const struct http_head *head = http_reader_head(http->reader);
+  exchange->flags &= EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED;
+  if (head->keep_alive) exchange->flags |= EXCHANGE_KEEP_ALIVE;
+  if (head->minor > 0) exchange->flags |= EXCHANGE_CHUNKED;
+  if (bytes_equal(head->method, BYTES("HEAD"))) exchange->flags |= EXCHANGE_NO_BODY;
+  conn_worker(conn)->stats.requests++;
+  exchange_set_state(exchange, EXCHANGE_READING);
+  roles_find(exchange, http);
+  log_line(MW_LOG_DEBUG, "request %.*s %.*s", (int)head->method.len, head->method.ptr,
+           (int)(head->target.len < 200 ? head->target.len : 200), head->target.ptr);
+  if (!http->role && head->has_length) {
+    /* Not worth its body. */
+    exchange->flags |= EXCHANGE_LINGER;
+    refuse(conn, http);
+  } else if (http->role && head->expect_continue) {
+    struct blob *blob = blob_new(continue_head);
+    if (blob) exchange_push(exchange, blob, blob_bytes(blob));
+    blob_unref(blob);
+  }
+}
+
+static void on_done(struct conn *conn, struct http1 *http) {
+  const struct http_head *head = http_reader_head(http->reader);
+  /* Behind an upgrade nobody speaks HTTP any more. */
+  if (head->upgrade) conn->exchange.flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  conn->exchange.role = http->role;
+  if (http->role) {
+    http->role->start(&conn->exchange);
+  } else {
+    refuse(conn, http);
+  }
+}
+
+static void on_error(struct conn *conn, struct http1 *http) {
+  struct http_error error = http_reader_error(http->reader);
+  conn->exchange.flags &= EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED;
+  conn->exchange.flags |= EXCHANGE_LINGER;
+  exchange_refuse(&conn->exchange, error.status, exchange_code(error.status), error.reason, bytes_of(NULL, 0));
+}
+
+static bool reads(const struct conn *conn) {
+  return conn->exchange.state == EXCHANGE_IDLE || conn->exchange.state == EXCHANGE_READING;
+}
+
+/* The answer is complete, if not written, and another request may follow: what was sent ahead is answered at once, so that the answers of a
+ * turn, and what the requests published, leave together. A peer that does not read its answers is not asked for more. */
+static bool may_go_on(const struct conn *conn) {
+  const struct exchange *exchange = &conn->exchange;
+  if (exchange->state != EXCHANGE_ANSWERING || exchange->role || !(exchange->flags & EXCHANGE_KEEP_ALIVE)) return false;
+  return !(exchange->flags & EXCHANGE_LINGER) && exchange->outbox && exchange->outbox->bytes < STASH_MAX;
+}
+
+static void stash(struct conn *conn, struct http1 *http, struct bytes bytes) {
+  buffer_append(&http->stash, bytes);
+  if (http->stash.failed) {
+    conn_abort(conn);
+  } else if (http->stash.len >= STASH_MAX) {
+    stream_read_stop(&conn->stream);
+  }
+}
+
+static void run(struct conn *conn, struct bytes bytes) {
+  struct http1 *http = conn->http;
+  http->feeding = true;
+  for (enum http_event event = HTTP_HEAD; event != HTTP_MORE && reads(conn);) {
+    size_t used = 0;
+    bool was_waiting = http_reader_idle(http->reader);
+    event = http_reader_next(http->reader, bytes, &used);
+    bytes = bytes_of(bytes.ptr + used, bytes.len - used);
+    switch (event) {
+      case HTTP_MORE:
+        if (was_waiting && !http_reader_idle(http->reader)) conn_set_deadline(conn);
+        break;
+      case HTTP_HEAD: on_head(conn, http); break;
+      case HTTP_DONE: on_done(conn, http); break;
+      case HTTP_ERROR:
+        on_error(conn, http);
+        bytes.len = 0;
+        break;
+    }
+    if (may_go_on(conn) && bytes.len > 0) {
+      http->served = true;
+      exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
+    }
+  }
+  http->feeding = false;
+  if (http->released) {
+    destroy(http);
+  } else if (bytes.len > 0 && conn->exchange.state < EXCHANGE_STREAMING && !(conn->exchange.flags & EXCHANGE_LINGER)) {
+    stash(conn, http, bytes);
+  }
+}
+
+void http1_feed(struct conn *conn, struct bytes bytes) {
+  if (conn->exchange.flags & EXCHANGE_LINGER) return;
+  if (reads(conn) && !conn->http->feeding) {
+    run(conn, bytes);
+  } else {
+    stash(conn, conn->http, bytes);
+  }
+}
+
+void http1_next(struct conn *conn) {
+  struct http1 *http = conn->http;
+  struct buffer ahead = http->stash;
+  buffer_init(&http->stash);
+  http->served = true;
+  exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
+  bool ended = conn->exchange.flags & EXCHANGE_HALF_CLOSED;
+  if (!ended && ahead.len >= STASH_MAX) stream_read_start(&conn->stream);
+  /* The reader lets go of the request that was answered when it is called again. */
+  run(conn, buffer_bytes(&ahead));
+  buffer_deinit(&ahead);
+  if (ended && reads(conn)) conn_close(conn);
+}

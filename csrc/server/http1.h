@@ -1,0 +1,45 @@
+/* HTTP/1 on a connection: reads requests one after the other, finds the role that answers each, and keeps what was sent ahead. */
+#ifndef MOONWIRE_SERVER_HTTP1_H
+#define MOONWIRE_SERVER_HTTP1_H
+
+#include "codec/http_reader.h"
+#include "server/config.h"
+#include "server/conn.h"
+
+VISIBILITY_PUSH
+
+struct file;
+
+struct http1 {
+  struct http_limits limits;
+  struct http_reader *reader;
+  struct buffer stash;     /* bytes that came while a request was being answered; bounded: then reading stops */
+  struct buffer path;      /* of the request, decoded */
+  const struct role *role; /* of the request whose head has come; NULL: it is refused */
+  int refused_status;
+  const char *refused_reason;
+  char allow[64];            /* the methods of its path, for 405 and OPTIONS */
+  const struct route *route; /* of the request, if its role has one */
+  const struct mount *mount;
+  struct bytes rest; /* of the path below the mount */
+  struct file *file; /* that is being sent */
+  uint64_t file_left;
+  bool served;   /* a request was answered on this connection */
+  bool feeding;  /* inside the loop that reads requests */
+  bool released; /* to be freed when that loop ends */
+};
+
+/* NULL without memory. */
+struct http1 *http1_new(const struct mw_config *config);
+/* Gives it back, now or when the loop that reads is left. */
+void http1_release(struct conn *conn);
+/* True if a connection that has served waits for another request to begin. */
+bool http1_waits(const struct http1 *http);
+/* Bytes have come. */
+void http1_feed(struct conn *conn, struct bytes bytes);
+/* The exchange is over: on with what was sent ahead. */
+void http1_next(struct conn *conn);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,29 @@
+#include "server/id.h"
+
+#include "base/random.h"
+
+void epoch_init(struct epoch *epoch) {
+  static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+  unsigned char random[EPOCH_LEN];
+  random_fill(random, sizeof random);
+  for (size_t i = 0; i < EPOCH_LEN; i++) epoch->text[i] = alphabet[random[i] & 31];
+}
+
+void id_write_position(char *out, uint64_t position) {
+  for (size_t i = POSITION_DIGITS; i > 0; i--, position /= 10) out[i - 1] = (char)('0' + position % 10);
+}
+
+void id_write(char *out, const struct epoch *epoch, uint64_t position) {
+  memcpy(out, epoch->text, EPOCH_LEN);
+  out[EPOCH_LEN] = '-';
+  id_write_position(out + EPOCH_LEN + 1, position);
+}
+
+struct since since_parse(struct bytes text, const struct epoch *epoch) {
+  struct since since = {.kind = SINCE_FOREIGN};
+  if (text.len == 0) return (struct since){.kind = SINCE_NONE};
+  if (bytes_equal(text, BYTES("0"))) return (struct since){.kind = SINCE_ALL};
+  if (text.len != ID_LEN || memcmp(text.ptr, epoch->text, EPOCH_LEN) != 0 || text.ptr[EPOCH_LEN] != '-') return since;
+  if (bytes_to_u64(bytes_of(text.ptr + EPOCH_LEN + 1, POSITION_DIGITS), &since.position)) since.kind = SINCE_POSITION;
+  return since;
+}

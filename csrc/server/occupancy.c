@@ -1,0 +1,168 @@
+#include "server/occupancy.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "server/server.h"
+
+static struct occupancy *find(struct mw_server *server, struct bytes name) {
+  return table_get(&server->script.occupancies, name);
+}
+
+static struct occupancy *make(struct mw_server *server, struct errand *errand, struct errand_channel *channel) {
+  struct occupancy *occupancy = memory_calloc(1, sizeof *occupancy + channel->name.len);
+  if (!occupancy) return NULL;
+  memcpy(occupancy->text, channel->name.ptr, channel->name.len);
+  occupancy->name = bytes_of(occupancy->text, channel->name.len);
+  occupancy->server = server;
+  occupancy->kind = channel->kind;
+  occupancy->request.occupancy = occupancy;
+  list_init(&occupancy->waiters);
+  list_init(&occupancy->request.link);
+  if (table_set(&server->script.occupancies, occupancy->name, occupancy) < 0) {
+    memory_free(occupancy);
+    return NULL;
+  }
+  occupancy->config = config_ref(errand->config);
+  return occupancy;
+}
+
+static void destroy(struct occupancy *occupancy) {
+  if (occupancy->server) table_remove(&occupancy->server->script.occupancies, occupancy->name);
+  alarm_free(occupancy->linger);
+  mw_config_unref(occupancy->config);
+  memory_free(occupancy);
+}
+
+/* Puts OPEN or CLOSE to the app, or settles it at once if the kind has no such hook. */
+static void ask(struct occupancy *occupancy, enum occupancy_state state) {
+  bool opening = state == OCCUPANCY_OPENING;
+  occupancy->state = state;
+  occupancy->refused = false;
+  if (occupancy->kind->hooks & (opening ? MW_HOOK_OPEN : MW_HOOK_CLOSE)) {
+    script_ask(occupancy->server, &occupancy->request, opening ? MW_REQUEST_OPEN : MW_REQUEST_CLOSE);
+  } else {
+    occupancy_answered(occupancy);
+  }
+}
+
+static void on_linger(void *context) {
+  struct occupancy *occupancy = context;
+  alarm_free(occupancy->linger);
+  occupancy->linger = NULL;
+  ask(occupancy, OCCUPANCY_CLOSING);
+}
+
+static void close_soon(struct occupancy *occupancy) {
+  occupancy->state = OCCUPANCY_LINGERING;
+  uint64_t linger_ms = server_stopping(occupancy->server) ? 0 : occupancy->kind->linger_ms;
+  if (linger_ms > 0) occupancy->linger = alarm_new(&occupancy->server->loop, linger_ms, 0, on_linger, occupancy);
+  if (!occupancy->linger) on_linger(occupancy);
+}
+
+bool occupancy_enter(struct mw_server *server, struct errand *errand) {
+  struct errand_channel *channel = &errand->channels[errand->at];
+  struct occupancy *occupancy = find(server, channel->name);
+  bool is_new = !occupancy;
+  if (is_new) occupancy = make(server, errand, channel);
+  if (!occupancy) {
+    errand_refuse(errand, 503, "unavailable", "no memory");
+    return false;
+  }
+  if (occupancy->state == OCCUPANCY_LINGERING) {
+    alarm_free(occupancy->linger);
+    occupancy->linger = NULL;
+    occupancy->state = OCCUPANCY_OPEN;
+  }
+  if (!is_new && occupancy->state == OCCUPANCY_OPEN) {
+    occupancy->count++;
+    return false;
+  }
+  list_append(&occupancy->waiters, &errand->link);
+  if (is_new) {
+    /* The errand may be let in, or refused, before this returns: then it is no longer among the waiters, and must not run on twice. */
+    ask(occupancy, OCCUPANCY_OPENING);
+  }
+  return !list_empty(&errand->link);
+}
+
+void occupancy_leave(struct mw_server *server, struct bytes name) {
+  struct occupancy *occupancy = find(server, name);
+  if (!occupancy || occupancy->count == 0) return;
+  if (--occupancy->count == 0 && occupancy->state == OCCUPANCY_OPEN) close_soon(occupancy);
+}
+
+void occupancy_abandon(struct mw_server *server, struct bytes name) {
+  struct occupancy *occupancy = find(server, name);
+  if (occupancy && occupancy->state == OCCUPANCY_OPENING && list_empty(&occupancy->waiters))
+    script_cancel_request(&occupancy->request);
+}
+
+/* Lets in, or turns away, all that waited. Each may leave again, or come back, while this goes on. */
+static void settle(struct occupancy *occupancy, bool let_in) {
+  struct mw_server *server = occupancy->server;
+  struct list waiters;
+  list_init(&waiters);
+  while (!list_empty(&occupancy->waiters)) {
+    struct list *link = occupancy->waiters.next;
+    list_remove(link);
+    list_append(&waiters, link);
+    if (let_in) occupancy->count++;
+  }
+  int status = occupancy->status;
+  char code[sizeof occupancy->code], reason[sizeof occupancy->reason];
+  memcpy(code, occupancy->code, sizeof code);
+  memcpy(reason, occupancy->reason, sizeof reason);
+  if (!let_in)
+    destroy(occupancy);
+  else if (occupancy->count == 0)
+    close_soon(occupancy);
+  while (!list_empty(&waiters)) {
+    struct errand *errand = container_of(waiters.next, struct errand, link);
+    list_remove(&errand->link);
+    if (!let_in) errand_refuse(errand, status, code, reason);
+    /* One that is inside the loop of its steps sees for itself that it waits no longer. */
+    if (!errand->running) script_resume(server, errand);
+  }
+}
+
+void occupancy_answered(struct occupancy *occupancy) {
+  if (!occupancy->server) {
+    destroy(occupancy);
+  } else if (occupancy->state == OCCUPANCY_OPENING) {
+    if (!occupancy->refused) occupancy->state = OCCUPANCY_OPEN;
+    settle(occupancy, !occupancy->refused);
+  } else if (list_empty(&occupancy->waiters)) {
+    destroy(occupancy);
+  } else {
+    ask(occupancy, OCCUPANCY_OPENING);
+  }
+}
+
+void occupancy_stop_all(struct mw_server *server) {
+  size_t cursor = 0;
+  struct occupancy *occupancy;
+  while ((occupancy = table_next(&server->script.occupancies, &cursor))) {
+    if (occupancy->state != OCCUPANCY_LINGERING) continue;
+    on_linger(occupancy);
+    cursor = 0;
+  }
+}
+
+void occupancy_free_all(struct mw_server *server) {
+  size_t cursor = 0;
+  struct occupancy *occupancy;
+  while ((occupancy = table_next(&server->script.occupancies, &cursor))) {
+    while (!list_empty(&occupancy->waiters)) {
+      struct errand *errand = container_of(occupancy->waiters.next, struct errand, link);
+      list_remove(&errand->link);
+      errand_unref(errand);
+    }
+    alarm_free(occupancy->linger);
+    occupancy->linger = NULL;
+    table_remove(&server->script.occupancies, occupancy->name);
+    occupancy->server = NULL;
+    if (!occupancy->request.waiting) destroy(occupancy);
+    cursor = 0;
+  }
+}

@@ -1,0 +1,147 @@
+/* The app's view of its requests, and its answers (moonwire.h, "Requests to the app"). */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "codec/http_writer.h"
+#include "codec/json_scan.h"
+#include "server/occupancy.h"
+#include "server/script.h"
+
+static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
+
+/* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
+static const struct errand_channel *channel_of(const struct mw_request *request) {
+  if (!request->errand || request->errand->type != ERRAND_JOIN || request->type == MW_REQUEST_AUTHENTICATE) return NULL;
+  return &request->errand->channels[request->errand->at];
+}
+
+enum mw_request_type mw_request_type(const struct mw_request *request) { return request->type; }
+bool mw_request_cancelled(const struct mw_request *request) { return request->cancelled || !request->server; }
+void *mw_request_context(const struct mw_request *request) { return request->context; }
+void mw_request_set_context(struct mw_request *request, void *context) { request->context = context; }
+
+struct mw_client *mw_request_client(const struct mw_request *request) {
+  return channel_of(request) ? request->errand->client : NULL;
+}
+
+struct mw_bytes mw_request_channel(const struct mw_request *request) {
+  if (request->occupancy) return expose(request->occupancy->name);
+  const struct errand_channel *channel = channel_of(request);
+  return channel ? expose(channel->name) : expose(bytes_of(NULL, 0));
+}
+
+int mw_request_kind(const struct mw_request *request) {
+  if (request->occupancy) return (int)request->occupancy->kind->policy.kind;
+  const struct errand_channel *channel = channel_of(request);
+  return channel ? (int)channel->kind->policy.kind : request->errand->route;
+}
+
+const struct mw_http *mw_request_http(const struct mw_request *request) {
+  bool has_http =
+      request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM;
+  return has_http && request->errand->http ? &request->errand->http->http : NULL;
+}
+
+static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {
+  if (request->occupancy) {
+    struct occupancy *occupancy = request->occupancy;
+    occupancy->refused = true;
+    occupancy->status = status;
+    snprintf(occupancy->code, sizeof occupancy->code, "%s", code);
+    snprintf(occupancy->reason, sizeof occupancy->reason, "%s", reason);
+  } else if (request->type != MW_REQUEST_LEAVE) {
+    errand_refuse(request->errand, status, code, reason);
+  }
+  script_answered(request);
+}
+
+void mw_request_refuse(struct mw_request *request, int status, const char *code, const char *reason) {
+  bool known = status >= 400 && status <= 599;
+  refuse(request, known ? status : 500, known && code ? code : "internal", reason ? reason : "");
+}
+
+int mw_request_accept(struct mw_request *request, const char *data, size_t data_len) {
+  struct bytes json = bytes_of(data, data_len);
+  struct json_value value;
+  bool keeps_data = request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_JOIN;
+  struct blob *blob = NULL;
+  if (data_len > 0 && !json_scan(json, &value, NULL)) {
+    refuse(request, 500, "internal", "");
+    return MW_EINVAL;
+  }
+  if (request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM) {
+    refuse(request, 500, "internal", "");
+    return MW_EINVAL;
+  }
+  if (data_len > 0 && keeps_data && !(blob = blob_new(json))) {
+    refuse(request, 503, "unavailable", "no memory");
+    return MW_ENOMEM;
+  }
+  if (request->type == MW_REQUEST_AUTHENTICATE) {
+    request->errand->client->user = blob;
+  } else if (request->type == MW_REQUEST_JOIN) {
+    request->errand->channels[request->errand->at].data = blob;
+  }
+  script_answered(request);
+  return 0;
+}
+
+/* Fields that frame the message, or that the core answers for. */
+static bool is_reserved(struct bytes name) {
+  static const struct bytes reserved[] = {{"content-length", 14},
+                                          {"transfer-encoding", 17},
+                                          {"connection", 10},
+                                          {"keep-alive", 10},
+                                          {"date", 4},
+                                          {"upgrade", 7},
+                                          {"trailer", 7},
+                                          {"te", 2}};
+  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+    if (bytes_equal_nocase(name, reserved[i])) return true;
+  }
+  return false;
+}
+
+static bool write_fields(struct buffer *out, const struct mw_response *response, struct mw_error *error) {
+  bool fine = response->content_type.len == 0 ||
+              http_write_field(out, BYTES("Content-Type"), bytes_of(response->content_type.ptr, response->content_type.len));
+  if (!fine && error) snprintf(error->text, sizeof error->text, "the content type is malformed");
+  for (size_t i = 0; fine && i < response->field_count; i++) {
+    struct bytes name = bytes_of(response->fields[i].name.ptr, response->fields[i].name.len);
+    struct bytes value = bytes_of(response->fields[i].value.ptr, response->fields[i].value.len);
+    bool reserved = is_reserved(name);
+    fine = !reserved && http_write_field(out, name, value);
+    if (!fine && error) {
+      snprintf(error->text, sizeof error->text, "the header \"%.*s\" %s", (int)(name.len < 64 ? name.len : 64), name.ptr,
+               reserved ? "is written by the server itself" : "is malformed");
+    }
+  }
+  return fine;
+}
+
+int mw_request_respond(struct mw_request *request, const struct mw_response *response, struct mw_error *error) {
+  struct buffer fields;
+  buffer_init(&fields);
+  int status = MW_EINVAL;
+  bool is_http = request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM;
+  if (!is_http || response->status < 200 || response->status > 599) {
+    if (error)
+      snprintf(error->text, sizeof error->text, is_http ? "the status must be from 200 to 599" : "only a route is responded to");
+  } else if (write_fields(&fields, response, error)) {
+    struct errand *errand = request->errand;
+    errand->fields = fields.failed ? NULL : blob_new(buffer_bytes(&fields));
+    errand->body = errand->fields ? blob_new(bytes_of(response->body.ptr ? response->body.ptr : "", response->body.len)) : NULL;
+    errand->status = response->status;
+    status = errand->body ? 0 : MW_ENOMEM;
+    if (status < 0 && error) snprintf(error->text, sizeof error->text, "no memory");
+  }
+  buffer_deinit(&fields);
+  if (status < 0) {
+    blob_unref(request->errand ? request->errand->fields : NULL);
+    if (request->errand) request->errand->fields = NULL;
+    refuse(request, status == MW_ENOMEM ? 503 : 500, status == MW_ENOMEM ? "unavailable" : "internal", "");
+  } else {
+    script_answered(request);
+  }
+  return status;
+}

@@ -1,0 +1,194 @@
+/* Static files: read by the thread pool, a chunk at a time, and only as fast as the peer takes them. */
+#include <stdio.h>
+
+#include "codec/http_writer.h"
+#include "net/file.h"
+#include "server/http1.h"
+#include "server/roles.h"
+#include "server/server.h"
+
+static const struct {
+  const char *extension;
+  const char *type;
+} types[] = {
+    {"html", "text/html; charset=utf-8"},
+    {"htm", "text/html; charset=utf-8"},
+    {"css", "text/css; charset=utf-8"},
+    {"js", "text/javascript; charset=utf-8"},
+    {"mjs", "text/javascript; charset=utf-8"},
+    {"json", "application/json"},
+    {"map", "application/json"},
+    {"webmanifest", "application/manifest+json"},
+    {"txt", "text/plain; charset=utf-8"},
+    {"md", "text/markdown; charset=utf-8"},
+    {"csv", "text/csv; charset=utf-8"},
+    {"xml", "application/xml"},
+    {"svg", "image/svg+xml"},
+    {"png", "image/png"},
+    {"jpg", "image/jpeg"},
+    {"jpeg", "image/jpeg"},
+    {"gif", "image/gif"},
+    {"webp", "image/webp"},
+    {"avif", "image/avif"},
+    {"ico", "image/vnd.microsoft.icon"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"ttf", "font/ttf"},
+    {"otf", "font/otf"},
+    {"wasm", "application/wasm"},
+    {"pdf", "application/pdf"},
+    {"mp3", "audio/mpeg"},
+    {"ogg", "audio/ogg"},
+    {"wav", "audio/wav"},
+    {"mp4", "video/mp4"},
+    {"webm", "video/webm"},
+    {"zip", "application/zip"},
+};
+
+static struct bytes type_of(struct bytes path) {
+  size_t dot = path.len;
+  while (dot > 0 && path.ptr[dot - 1] != '.' && path.ptr[dot - 1] != '/') dot--;
+  struct bytes extension = dot > 0 && path.ptr[dot - 1] == '.' ? bytes_of(path.ptr + dot, path.len - dot) : bytes_of(NULL, 0);
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    if (bytes_equal_nocase(extension, bytes_string(types[i].extension))) return bytes_string(types[i].type);
+  }
+  return BYTES("application/octet-stream");
+}
+
+/* No empty segments, none that begin with a dot (which takes in ".." and hidden files), no backslash. */
+static bool is_clean(struct bytes path) {
+  bool begins = true;
+  for (size_t i = 0; i < path.len; i++) {
+    char c = path.ptr[i];
+    if (c == '\\' || (begins && (c == '/' || c == '.'))) return false;
+    begins = c == '/';
+  }
+  return true;
+}
+
+static bool matches(struct bytes list, struct bytes tag) {
+  for (size_t at = 0; at < list.len;) {
+    struct bytes rest = bytes_of(list.ptr + at, list.len - at);
+    size_t len = bytes_find(rest, ',');
+    struct bytes item = bytes_trim(bytes_of(rest.ptr, len));
+    if (bytes_starts_with(item, BYTES("W/"))) item = bytes_of(item.ptr + 2, item.len - 2);
+    if (bytes_equal(item, BYTES("*")) || bytes_equal(item, tag)) return true;
+    at += len + 1;
+  }
+  return false;
+}
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  struct http1 *http = conn_of(exchange)->http;
+  file_close(http->file);
+  http->file = NULL;
+  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
+}
+
+/* A directory is asked for without its last slash: relative links in its index would lead elsewhere. */
+static void redirect(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  const struct http_head *head = http_reader_head(http->reader);
+  struct buffer fields;
+  buffer_init(&fields);
+  buffer_append_string(&fields, "Location: ");
+  buffer_append(&fields, head->path);
+  buffer_append_string(&fields, "/");
+  if (head->query.len > 0) buffer_append_string(&fields, "?");
+  buffer_append(&fields, head->query);
+  buffer_append_string(&fields, "\r\n");
+  file_close(http->file);
+  http->file = NULL;
+  struct answer answer = {.status = 308, .fields = buffer_bytes(&fields)};
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&fields);
+}
+
+static void read_on(struct exchange *exchange) {
+  if (file_read(conn_of(exchange)->http->file) == 0) return;
+  exchange->flags |= EXCHANGE_BROKEN;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+static void on_open(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  char tag[48], changed[30];
+  snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(http->file),
+           (unsigned long long)file_size(http->file));
+  http_date(changed, file_changed_ns(http->file) / 1000000);
+  struct buffer fields;
+  buffer_init(&fields);
+  http_write_field(&fields, BYTES("ETag"), bytes_string(tag));
+  http_write_field(&fields, BYTES("Last-Modified"), bytes_string(changed));
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
+  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  struct bytes wanted = http_head_field(http_reader_head(http->reader), BYTES("if-none-match"));
+  if (wanted.ptr && matches(wanted, bytes_string(tag))) {
+    file_close(http->file);
+    http->file = NULL;
+    struct answer answer = {.status = 304, .fields = buffer_bytes(&fields)};
+    exchange_answer(exchange, &answer);
+  } else {
+    http_write_field(&fields, BYTES("Content-Type"), type_of(http->rest));
+    http->file_left = exchange->flags & EXCHANGE_NO_BODY ? 0 : file_size(http->file);
+    exchange_begin(exchange, 200, buffer_bytes(&fields), file_size(http->file));
+    if (http->file_left == 0) exchange_complete(exchange);
+  }
+  buffer_deinit(&fields);
+}
+
+static void on_file(struct file *file, int status, struct bytes bytes) {
+  struct exchange *exchange = file_owner(file);
+  struct http1 *http = conn_of(exchange)->http;
+  if (exchange->state == EXCHANGE_READING) {
+    if (status == 0) {
+      on_open(exchange);
+    } else if (file_is_directory(file)) {
+      redirect(exchange);
+    } else {
+      refuse(exchange, status == MW_ENOTFOUND ? 404 : 503, status == MW_ENOTFOUND ? "nothing is here" : mw_status_text(status));
+    }
+    return;
+  }
+  struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
+  if (status < 0 || !blob || bytes.len > http->file_left) {
+    /* The file changed its length, or cannot be read: what was promised cannot be kept. */
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  } else {
+    http->file_left -= bytes.len;
+    exchange_push(exchange, blob, blob_bytes(blob));
+    if (http->file_left == 0) exchange_complete(exchange);
+  }
+  blob_unref(blob);
+}
+
+static void start(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  /* rest lies at the end of path, which may be lengthened. */
+  size_t at = http->path.len - http->rest.len;
+  if (!is_clean(http->rest)) {
+    exchange_refuse(exchange, 404, "not_found", "nothing is here", bytes_of(NULL, 0));
+    return;
+  }
+  if (http->path.len == 0 || http->path.data[http->path.len - 1] == '/') {
+    buffer_append_string(&http->path, "index.html");
+  }
+  buffer_append_char(&http->path, '\0');
+  if (!http->path.failed) {
+    http->rest = bytes_of(http->path.data + at, http->path.len - 1 - at);
+    http->file = file_open(exchange_worker(exchange)->loop, http->mount->directory, http->rest.ptr, on_file, exchange);
+  }
+  if (!http->file) exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+}
+
+static void on_written(struct exchange *exchange) { read_on(exchange); }
+
+static void on_end(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  if (!http) return;
+  file_close(http->file);
+  http->file = NULL;
+}
+
+const struct role role_file = {.start = start, .on_written = on_written, .on_end = on_end};

@@ -1,0 +1,299 @@
+/* GET /sse: channels as an event stream. Everything that can be refused is refused before the first byte. */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "codec/query.h"
+#include "server/http1.h"
+#include "server/replay.h"
+#include "server/roles.h"
+#include "server/server.h"
+#include "server/session.h"
+
+/* What the query asks for. Names lie in one buffer, which may move while it grows: they are found by their lengths. */
+struct wish {
+  struct buffer names;
+  struct buffer channels; /* of struct errand_channel, whose names have only their lengths until all are there */
+  size_t channel_count;
+  struct buffer since;
+  bool has_since, envelope;
+  int status; /* a refusal */
+  const char *reason;
+};
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
+}
+
+/* An EventSource never comes back after any status but 200. So what will pass is told as a stream that ends at once. */
+static void refuse_for_now(struct exchange *exchange) {
+  char text[48];
+  int len = snprintf(text, sizeof text, "retry: %u\n\n", worker_random(exchange_worker(exchange), 2000, 8000));
+  struct buffer fields;
+  buffer_init(&fields);
+  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
+  exchange_stream(exchange, buffer_bytes(&fields), bytes_of(text, (size_t)len));
+  buffer_deinit(&fields);
+  exchange_end_stream(exchange);
+}
+
+/* ---- The wish ------------------------------------------------------------------------------------------------------------ */
+
+static void fail(struct wish *wish, int status, const char *reason) {
+  if (wish->status != 0) return;
+  wish->status = status;
+  wish->reason = reason;
+}
+
+static struct errand_channel *wish_channels(struct wish *wish) { return (struct errand_channel *)(void *)wish->channels.data; }
+
+static bool is_known(struct wish *wish, struct bytes name) {
+  size_t at = 0;
+  for (size_t i = 0; i < wish->channel_count; i++) {
+    size_t len = wish_channels(wish)[i].name.len;
+    if (bytes_equal(bytes_of(wish->names.data + at, len), name)) return true;
+    at += len;
+  }
+  return false;
+}
+
+static void add_channel(struct wish *wish, const struct mw_config *config, struct bytes name) {
+  if (channel_name_fault(name)) {
+    fail(wish, 400, channel_name_fault(name));
+    return;
+  }
+  if (is_known(wish, name)) return;
+  struct errand_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
+  if (!channel.kind) {
+    fail(wish, 404, "there is no such channel");
+  } else if (wish->channel_count >= config->options.limits.client_channels) {
+    fail(wish, 400, "too many channels");
+  } else {
+    buffer_append(&wish->names, name);
+    buffer_append(&wish->channels, bytes_of((const char *)&channel, sizeof channel));
+    wish->channel_count++;
+  }
+}
+
+static void read_query(struct wish *wish, const struct mw_config *config, struct bytes query) {
+  struct buffer name, value;
+  buffer_init(&name);
+  buffer_init(&value);
+  while (wish->status == 0 && query_next(&query, &name, &value)) {
+    struct bytes key = buffer_bytes(&name), text = buffer_bytes(&value);
+    if (bytes_equal(key, BYTES("channel"))) {
+      add_channel(wish, config, text);
+    } else if (bytes_equal(key, BYTES("since")) || (bytes_equal(key, BYTES("lastEventId")) && !wish->has_since)) {
+      wish->has_since = bytes_equal(key, BYTES("since"));
+      buffer_clear(&wish->since);
+      buffer_append(&wish->since, text);
+    } else if (bytes_equal(key, BYTES("envelope"))) {
+      wish->envelope = bytes_equal(text, BYTES("1"));
+    }
+    if (name.failed || value.failed) fail(wish, 503, "no memory");
+  }
+  buffer_deinit(&name);
+  buffer_deinit(&value);
+}
+
+static void wish_init(struct wish *wish, const struct mw_config *config, const struct http_head *head) {
+  *wish = (struct wish){.status = 0};
+  buffer_init(&wish->names);
+  buffer_init(&wish->channels);
+  buffer_init(&wish->since);
+  read_query(wish, config, head->query);
+  struct bytes last = http_head_field(head, BYTES("last-event-id"));
+  if (last.len > 0) {
+    buffer_clear(&wish->since);
+    buffer_append(&wish->since, last);
+  }
+  if (wish->channel_count == 0) fail(wish, 400, "a channel is required: ?channel=NAME");
+  if (wish->names.failed || wish->channels.failed || wish->since.failed) fail(wish, 503, "no memory");
+  if (wish->status != 0) return;
+  for (size_t i = 0, at = 0; i < wish->channel_count; i++) {
+    struct errand_channel *channel = &wish_channels(wish)[i];
+    channel->name.ptr = wish->names.data + at;
+    at += channel->name.len;
+  }
+}
+
+static void wish_deinit(struct wish *wish) {
+  buffer_deinit(&wish->names);
+  buffer_deinit(&wish->channels);
+  buffer_deinit(&wish->since);
+}
+
+/* ---- Joining ------------------------------------------------------------------------------------------------------------- */
+
+static void write_open(struct buffer *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
+                       struct bytes id) {
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_string(&data, "{\"client\":");
+  json_write_string(&data, bytes_of(errand->client->id, CLIENT_ID_LEN));
+  buffer_append_string(&data, ",\"id\":");
+  json_write_string(&data, id);
+  if (errand->since.kind != SINCE_NONE)
+    buffer_append_string(&data, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+  buffer_append_string(&data, ",\"channels\":{");
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    if (i > 0) buffer_append_char(&data, ',');
+    json_write_string(&data, errand->channels[i].name);
+    buffer_append_string(&data, ":{");
+    if (errand->channels[i].data) {
+      buffer_append_string(&data, "\"data\":");
+      json_write_compact(&data, blob_bytes(errand->channels[i].data));
+    }
+    buffer_append_char(&data, '}');
+  }
+  buffer_append_string(&data, "}}");
+  wire_write_event(out, exchange->wire, BYTES("moonwire:open"), buffer_bytes(&data));
+  if (data.failed) out->failed = true;
+  buffer_deinit(&data);
+}
+
+static void write_gap(struct buffer *out, struct exchange *exchange, struct bytes channel) {
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_char(&data, '}');
+  wire_write_event(out, exchange->wire, BYTES("moonwire:gap"), buffer_bytes(&data));
+  if (data.failed) out->failed = true;
+  buffer_deinit(&data);
+}
+
+/* The first block: when to come back, and the cursor, without which a stream that is cut before its first event would return as a newcomer.
+ * Then what was missed for good. */
+static void write_beginning(struct buffer *out, struct exchange *exchange, const struct errand *errand,
+                            const struct replay *replay) {
+  struct worker *worker = exchange_worker(exchange);
+  char id_text[ID_LEN];
+  struct bytes id = bytes_of(id_text, ID_LEN);
+  id_write(id_text, &worker->server->bus.epoch, replay->cursor);
+  struct sse_event first = {.id = id, .retry_ms = worker_random(worker, 1000, 3000)};
+  sse_write(out, &first);
+  if (exchange->wire == WIRE_ENVELOPE) write_open(out, exchange, errand, replay, id);
+  for (size_t i = 0; i < replay->count; i++) {
+    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].channel->name);
+  }
+  worker->stats.gaps += replay->gap_count;
+}
+
+/* All is allowed: subscribes, acknowledges and replays in one step. */
+static void join(struct exchange *exchange, struct errand *errand) {
+  struct worker *worker = exchange_worker(exchange);
+  struct replay replay = {0};
+  struct buffer fields, beginning;
+  buffer_init(&fields);
+  buffer_init(&beginning);
+  int status = 0;
+  exchange->wire = (uint8_t)errand->wire;
+  for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
+    status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
+  }
+  if (status == 0) status = replay_init(&replay, exchange, errand->since);
+  if (status == 0) {
+    write_beginning(&beginning, exchange, errand, &replay);
+    roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
+    if (beginning.failed || fields.failed) status = MW_ENOMEM;
+  }
+  if (status == 0) {
+    atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+    exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
+    replay_push(&replay, exchange);
+  } else {
+    session_end(exchange);
+    refuse_for_now(exchange);
+  }
+  replay_deinit(&replay);
+  buffer_deinit(&fields);
+  buffer_deinit(&beginning);
+}
+
+/* ---- The role ------------------------------------------------------------------------------------------------------------ */
+
+static struct errand *make_errand(struct exchange *exchange, struct wish *wish) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  struct http1 *http = conn_of(exchange)->http;
+  char remote[REMOTE_MAX];
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  bool is_plain = !wish->envelope && !server->config->options.authenticate;
+  for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && wish_channels(wish)[i].kind->hooks == 0;
+  /* Nobody asks who a plain subscriber is. */
+  struct mw_client *client = is_plain ? NULL : client_new(BYTES("sse"), remote);
+  struct http_copy *copy = NULL;
+  if (server->config->options.authenticate) {
+    copy = http_copy_new(http_reader_head(http->reader), buffer_bytes(&http->path), bytes_of(NULL, 0), remote);
+  }
+  struct errand *errand = NULL;
+  bool complete = (is_plain || client) && (!server->config->options.authenticate || copy);
+  if (complete) errand = errand_new(ERRAND_JOIN, server->config, client, copy, wish_channels(wish), wish->channel_count);
+  if (!errand) memory_free(copy);
+  mw_client_unref(client);
+  if (!errand) return NULL;
+  errand->wire = wish->envelope ? WIRE_ENVELOPE : WIRE_SSE;
+  errand->since = since_parse(buffer_bytes(&wish->since), &server->bus.epoch);
+  return errand;
+}
+
+static void go(struct exchange *exchange, struct wish *wish) {
+  struct errand *errand = server_stopping(exchange_worker(exchange)->server) ? NULL : make_errand(exchange, wish);
+  if (!errand) {
+    refuse_for_now(exchange);
+  } else if (!errand_needs_script(errand)) {
+    join(exchange, errand);
+    errand_unref(errand);
+  } else if (!exchange_ask(exchange, errand)) {
+    refuse_for_now(exchange);
+  }
+}
+
+static void start(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  struct buffer fields;
+  buffer_init(&fields);
+  bool allowed = roles_judge_origin(exchange, http, &fields);
+  buffer_deinit(&fields);
+  if (!allowed) {
+    refuse(exchange, 403, "the origin is not allowed");
+    return;
+  }
+  struct wish wish;
+  wish_init(&wish, exchange_worker(exchange)->server->config, http_reader_head(http->reader));
+  if (wish.status == 503) {
+    refuse_for_now(exchange);
+  } else if (wish.status != 0) {
+    refuse(exchange, wish.status, wish.reason);
+  } else {
+    go(exchange, &wish);
+  }
+  wish_deinit(&wish);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (errand->status == 200) {
+    join(exchange, errand);
+  } else if (errand->status == 503) {
+    refuse_for_now(exchange);
+  } else {
+    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+  }
+}
+
+static void on_silent(struct exchange *exchange) {
+  if (exchange->wire == WIRE_ENVELOPE) {
+    exchange_push_text(exchange, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
+  } else {
+    exchange_push_text(exchange, BYTES(":\n\n"));
+  }
+}
+
+static void on_end(struct exchange *exchange) {
+  /* Counted from the moment it streams. */
+  if (exchange->state != EXCHANGE_STREAMING || exchange->session.subscription_count == 0) return;
+  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+}
+
+const struct role role_sse = {
+    .start = start, .on_answer = on_answer, .on_late = refuse_for_now, .on_silent = on_silent, .on_end = on_end};

@@ -1,0 +1,154 @@
+#include "server/roles.h"
+
+#include <stdio.h>
+
+#include "auth/origin.h"
+#include "codec/http_writer.h"
+#include "codec/query.h"
+#include "server/http1.h"
+#include "server/server.h"
+
+static void refuse(struct http1 *http, int status, const char *reason) {
+  http->role = NULL;
+  http->refused_status = status;
+  http->refused_reason = reason;
+}
+
+static bool add_method(struct http1 *http, const char *method) {
+  size_t len = strlen(http->allow);
+  snprintf(http->allow + len, sizeof http->allow - len, "%s%s", len > 0 ? ", " : "", method);
+  return true;
+}
+
+/* The role of an endpoint for one of its methods; otherwise says which it has. */
+static void choose(struct http1 *http, struct bytes method, const struct role *role, const char *own, const char *other) {
+  add_method(http, own);
+  if (other) add_method(http, other);
+  add_method(http, "OPTIONS");
+  if (bytes_equal(method, bytes_string(own)) || (other && bytes_equal(method, bytes_string(other)))) {
+    http->role = role;
+  } else if (bytes_equal(method, BYTES("OPTIONS"))) {
+    http->role = &role_options;
+  } else {
+    refuse(http, 405, "the path has no such method");
+  }
+}
+
+static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct bytes method, struct bytes path) {
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  const struct mw_config *config = server->config;
+  if (path.len == 0) return false;
+  if (bytes_equal(path, config_path(config, ENDPOINT_SSE))) {
+    choose(http, method, &role_sse, "GET", NULL);
+  } else if (bytes_equal(path, config_path(config, ENDPOINT_HEALTH))) {
+    choose(http, method, &role_health, "GET", "HEAD");
+  } else if (bytes_equal(path, config_path(config, ENDPOINT_PUBLISH))) {
+    bool hidden = !config->options.publish_key || (server->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
+    if (hidden) return false;
+    choose(http, method, &role_publish, "POST", NULL);
+    if (http->role == &role_publish && !http_reader_head(http->reader)->has_length) refuse(http, 411, "a length is required");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+static bool find_route(struct exchange *exchange, struct http1 *http, struct bytes method, struct bytes path) {
+  static const struct bytes methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
+  const struct mw_config *config = exchange_worker(exchange)->server->config;
+  struct bytes asked = bytes_equal(method, BYTES("HEAD")) ? methods[0] : method;
+  http->route = config_route(config, asked, path);
+  bool stream_head = http->route && http->route->type == ROUTE_STREAM && !bytes_equal(method, methods[0]);
+  if (http->route && !stream_head) {
+    http->role = &role_app;
+    return true;
+  }
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    const struct route *route = config_route(config, methods[i], path);
+    if (!route) continue;
+    add_method(http, methods[i].ptr);
+    if (i == 0 && route->type == ROUTE_HTTP) add_method(http, "HEAD");
+  }
+  if (http->allow[0] == '\0') return false;
+  add_method(http, "OPTIONS");
+  if (bytes_equal(method, BYTES("OPTIONS"))) {
+    http->role = &role_options;
+  } else {
+    refuse(http, 405, "the path has no such method");
+  }
+  return true;
+}
+
+void roles_find(struct exchange *exchange, struct http1 *http) {
+  const struct http_head *head = http_reader_head(http->reader);
+  http->role = NULL;
+  http->route = NULL;
+  http->mount = NULL;
+  http->allow[0] = '\0';
+  buffer_clear(&http->path);
+  if (!path_decode(head->path, &http->path)) {
+    refuse(http, 400, "the path is malformed");
+    return;
+  }
+  struct bytes path = buffer_bytes(&http->path);
+  if (http->path.failed) {
+    refuse(http, 503, "no memory");
+    return;
+  }
+  if (find_endpoint(exchange, http, head->method, path) || find_route(exchange, http, head->method, path)) return;
+  http->mount = config_mount(exchange_worker(exchange)->server->config, path, &http->rest);
+  if (http->mount) {
+    choose(http, head->method, &role_file, "GET", "HEAD");
+  } else {
+    refuse(http, 404, "nothing is here");
+  }
+}
+
+bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct buffer *fields) {
+  const struct http_head *head = http_reader_head(http->reader);
+  struct bytes origin = http_head_field(head, BYTES("origin"));
+  http_write_field(fields, BYTES("Vary"), BYTES("Origin"));
+  if (!origin.ptr || origin_is_same(origin, http_head_field(head, BYTES("host")))) return true;
+  if (!config_allows_origin(exchange_worker(exchange)->server->config, origin)) return false;
+  http_write_field(fields, BYTES("Access-Control-Allow-Origin"), origin);
+  http_write_field(fields, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
+  return true;
+}
+
+/* ---- The small ones -------------------------------------------------------------------------------------------------------- */
+
+static void start_health(struct exchange *exchange) {
+  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  struct answer answer = {.status = stopping ? 503 : 200,
+                          .fields = BYTES("Cache-Control: no-store\r\n"),
+                          .content_type = BYTES("application/json"),
+                          .body = stopping ? BYTES("{\"status\":\"stopping\"}\n") : BYTES("{\"status\":\"ok\"}\n")};
+  exchange_answer(exchange, &answer);
+}
+
+const struct role role_health = {.start = start_health};
+
+/* Preflights are answered for what browsers of listed origins may ask: the event stream (Fetch standard, CORS-preflight request). */
+static void start_options(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  const struct mw_config *config = exchange_worker(exchange)->server->config;
+  struct buffer fields;
+  buffer_init(&fields);
+  http_write_field(&fields, BYTES("Allow"), bytes_string(http->allow));
+  bool is_sse = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SSE));
+  bool allowed = !is_sse || roles_judge_origin(exchange, http, &fields);
+  if (is_sse && allowed) {
+    http_write_field(&fields, BYTES("Access-Control-Allow-Methods"), BYTES("GET"));
+    http_write_field(&fields, BYTES("Access-Control-Allow-Headers"), BYTES("authorization, cache-control, last-event-id"));
+    http_write_field(&fields, BYTES("Access-Control-Max-Age"), BYTES("600"));
+  }
+  struct answer answer = {.status = 204, .fields = buffer_bytes(&fields)};
+  if (allowed) {
+    exchange_answer(exchange, &answer);
+  } else {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+  }
+  buffer_deinit(&fields);
+}
+
+const struct role role_options = {.start = start_options};

@@ -1,0 +1,28 @@
+/* What can answer a request, and who answers which. */
+#ifndef MOONWIRE_SERVER_ROLES_H
+#define MOONWIRE_SERVER_ROLES_H
+
+#include "server/exchange.h"
+
+VISIBILITY_PUSH
+
+struct http1;
+
+extern const struct role role_sse;     /* GET /sse: a stream of channels */
+extern const struct role role_publish; /* POST /publish */
+extern const struct role role_health;  /* GET /health */
+extern const struct role role_app;     /* routes and raw streams of the app */
+extern const struct role role_file;    /* static files */
+extern const struct role role_options; /* what may be asked of a path: CORS preflights, too */
+
+/* Finds the role that answers the request whose head is there, and sets what it needs in http: role, or refused_status and
+ * refused_reason. */
+void roles_find(struct exchange *exchange, struct http1 *http);
+
+/* Judges the Origin field (Fetch standard, RFC 6454): false if it is there and not allowed. Appends the CORS fields for a foreign one that is
+ * listed. */
+bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct buffer *fields);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,252 @@
+#include "server/script.h"
+
+#include "base/log.h"
+#include "server/occupancy.h"
+#include "server/server.h"
+#include "server/stream_handle.h"
+
+int script_init(struct script *script, struct loop *loop, size_t limit) {
+  *script = (struct script){.errand_count = 0};
+  list_init(&script->asked);
+  table_init(&script->occupancies);
+  return mailbox_init(&script->queue, loop, limit);
+}
+
+void script_ask(struct mw_server *server, struct mw_request *request, enum mw_request_type type) {
+  const struct mw_config_options *options = &server->config->options;
+  request->type = type;
+  request->server = server;
+  request->asked_ms = server->loop.clock.now_ms;
+  request->waiting = true;
+  request->cancelled = false;
+  request->context = NULL;
+  list_append(&server->script.asked, &request->link);
+  if (options->on_request) {
+    options->on_request(options->context, request);
+  } else {
+    mw_request_refuse(request, 500, "internal", "the app answers no requests");
+  }
+}
+
+void script_cancel_request(struct mw_request *request) {
+  if (!request->waiting || request->cancelled) return;
+  request->cancelled = true;
+  const struct mw_config_options *options = &request->server->config->options;
+  if (options->on_cancel) options->on_cancel(options->context, request);
+}
+
+/* Sends the answer to the worker; the errand's reference goes with it. */
+static void send_answer(struct mw_server *server, struct errand *errand) {
+  struct worker *worker = &server->workers[errand->asker.worker];
+  struct mail mail = {.type = MAIL_ANSWER, .item = errand};
+  atomic_fetch_sub(&server->script.errand_count, 1);
+  if (mailbox_post(&worker->fifo, mail) == 0) return;
+  /* Without memory for a pointer: the asker's own deadline answers it. */
+  log_line(MW_LOG_ERROR, "no memory to answer a request");
+  errand_unref(errand);
+}
+
+/* Puts the question of the errand's step, if there is one. True if its answer is still to come. */
+static bool put_question(struct mw_server *server, struct errand *errand) {
+  struct errand_channel *channel = errand->at < errand->channel_count ? &errand->channels[errand->at] : NULL;
+  unsigned hooks = channel ? channel->kind->hooks : 0;
+  enum mw_request_type type;
+  switch (errand->step) {
+    case STEP_AUTHENTICATE:
+      if (!errand->config->options.authenticate) return false;
+      type = MW_REQUEST_AUTHENTICATE;
+      break;
+    case STEP_AUTHORIZE:
+      if (!(hooks & MW_HOOK_AUTHORIZE)) return false;
+      type = MW_REQUEST_AUTHORIZE;
+      break;
+    case STEP_OPEN: return (hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE)) && occupancy_enter(server, errand);
+    case STEP_JOIN:
+      if (!(hooks & MW_HOOK_JOIN)) return false;
+      type = MW_REQUEST_JOIN;
+      break;
+    case STEP_LEAVE:
+      if (!channel || !channel->joined) return false;
+      type = MW_REQUEST_LEAVE;
+      break;
+    default: return false;
+  }
+  script_ask(server, &errand->request, type);
+  return errand->request.waiting;
+}
+
+/* The step's question is settled: on to the next. */
+static void take_step(struct mw_server *server, struct errand *errand) {
+  struct errand_channel *channel = errand->at < errand->channel_count ? &errand->channels[errand->at] : NULL;
+  bool last = errand->at + 1 >= errand->channel_count;
+  switch (errand->step) {
+    case STEP_AUTHENTICATE: errand->step = STEP_AUTHORIZE; return;
+    case STEP_AUTHORIZE:
+      errand->at = last ? 0 : errand->at + 1;
+      if (last) errand->step = STEP_OPEN;
+      return;
+    case STEP_OPEN:
+      channel->opened = (channel->kind->hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE)) != 0;
+      errand->step = STEP_JOIN;
+      return;
+    case STEP_JOIN:
+      channel->joined = (channel->kind->hooks & MW_HOOK_LEAVE) != 0;
+      errand->at = last ? 0 : errand->at + 1;
+      errand->step = last ? STEP_JOINED : STEP_OPEN;
+      return;
+    case STEP_LEAVE:
+      if (channel && channel->opened) occupancy_leave(server, channel->name);
+      if (channel) channel->opened = channel->joined = false;
+      errand->at++;
+      if (last) errand->step = STEP_OVER;
+      return;
+    case STEP_JOINED:
+    case STEP_OVER: return;
+  }
+}
+
+/* Undoes what was joined so far; a refusal is told first. */
+static void turn_back(struct mw_server *server, struct errand *errand) {
+  send_answer(server, errand_ref(errand));
+  errand->step = STEP_LEAVE;
+  errand->at = 0;
+}
+
+static void run_join(struct mw_server *server, struct errand *errand) {
+  errand->running = true;
+  while (errand->step != STEP_OVER) {
+    bool refused = errand->status != 0 || atomic_load(&errand->cancelled);
+    if (errand->step < STEP_JOINED && refused) turn_back(server, errand);
+    if (errand->step == STEP_JOINED) {
+      errand->status = 200;
+      errand->running = false;
+      send_answer(server, errand);
+      return;
+    }
+    bool waits = put_question(server, errand);
+    if (waits) {
+      errand->running = false;
+      return;
+    }
+    if (errand->step == STEP_LEAVE || errand->status == 0) take_step(server, errand);
+  }
+  errand->running = false;
+  errand_unref(errand);
+}
+
+void script_resume(struct mw_server *server, struct errand *errand) {
+  if (errand->status == 0) take_step(server, errand);
+  run_join(server, errand);
+}
+
+static void answer_errand(struct mw_server *server, struct errand *errand) {
+  if (errand->type != ERRAND_JOIN) {
+    send_answer(server, errand);
+  } else if (!errand->running) {
+    /* Answered later than asked. A leave goes on whatever was said. */
+    if (errand->step == STEP_LEAVE || errand->status == 0) take_step(server, errand);
+    run_join(server, errand);
+  }
+}
+
+void script_answered(struct mw_request *request) {
+  list_remove(&request->link);
+  request->waiting = false;
+  if (request->occupancy) {
+    occupancy_answered(request->occupancy);
+  } else if (request->server) {
+    answer_errand(request->server, request->errand);
+  } else {
+    errand_unref(request->errand);
+  }
+}
+
+static void begin(struct mw_server *server, struct errand *errand) {
+  errand->request.errand = errand;
+  if (errand->type == ERRAND_JOIN) {
+    run_join(server, errand);
+  } else if (atomic_load(&errand->cancelled)) {
+    send_answer(server, errand);
+  } else {
+    script_ask(server, &errand->request, errand->type == ERRAND_HTTP ? MW_REQUEST_HTTP : MW_REQUEST_STREAM);
+  }
+}
+
+static void cancel(struct mw_server *server, struct errand *errand) {
+  script_cancel_request(&errand->request);
+  if (!list_empty(&errand->link)) {
+    list_remove(&errand->link);
+    occupancy_abandon(server, errand->channels[errand->at].name);
+    run_join(server, errand);
+  }
+  errand_unref(errand);
+}
+
+static void leave(struct mw_server *server, struct errand *errand) {
+  if (errand->type == ERRAND_STREAM) {
+    stream_handle_closed(errand);
+    errand_unref(errand);
+    return;
+  }
+  errand->step = STEP_LEAVE;
+  errand->at = 0;
+  run_join(server, errand);
+}
+
+void script_drain(struct mw_server *server) {
+  struct mail mail;
+  while (mailbox_take(&server->script.queue, &mail)) {
+    switch ((enum script_mail)mail.type) {
+      case MAIL_ASK: begin(server, mail.item); break;
+      case MAIL_CANCEL: cancel(server, mail.item); break;
+      case MAIL_LEAVE: leave(server, mail.item); break;
+    }
+  }
+}
+
+void script_second(struct mw_server *server) {
+  uint64_t now = server->loop.clock.now_ms;
+  /* Cancelling may answer, which takes requests off the list: begin anew after each. */
+  for (struct list *link = server->script.asked.next; link != &server->script.asked;) {
+    struct mw_request *request = container_of(link, struct mw_request, link);
+    if (now < request->asked_ms + server->config->options.limits.answer_ms) return;
+    link = link->next;
+    if (request->cancelled) continue;
+    script_cancel_request(request);
+    link = server->script.asked.next;
+  }
+}
+
+void script_stop(struct mw_server *server) {
+  for (struct list *link = server->script.asked.next; link != &server->script.asked;) {
+    struct mw_request *request = container_of(link, struct mw_request, link);
+    link = link->next;
+    if (request->cancelled) continue;
+    script_cancel_request(request);
+    link = server->script.asked.next;
+  }
+  occupancy_stop_all(server);
+}
+
+bool script_idle(struct mw_server *server) {
+  struct script *script = &server->script;
+  return list_empty(&script->asked) && script->occupancies.count == 0 && mailbox_empty(&script->queue);
+}
+
+void script_deinit(struct mw_server *server) {
+  struct script *script = &server->script;
+  struct mail mail;
+  while (mailbox_take(&script->queue, &mail)) {
+    struct errand *errand = mail.item;
+    if (mail.type == MAIL_LEAVE && errand->type == ERRAND_STREAM) stream_handle_closed(errand);
+    errand_unref(errand);
+  }
+  occupancy_free_all(server);
+  while (!list_empty(&script->asked)) {
+    struct mw_request *request = container_of(script->asked.next, struct mw_request, link);
+    list_remove(&request->link);
+    request->server = NULL;
+  }
+  table_deinit(&script->occupancies);
+  mailbox_deinit(&script->queue);
+}

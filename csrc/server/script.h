@@ -1,0 +1,47 @@
+/* The script's side: takes errands from the workers, puts their questions to the app one after the other, and sends answers back. */
+#ifndef MOONWIRE_SERVER_SCRIPT_H
+#define MOONWIRE_SERVER_SCRIPT_H
+
+#include "base/table.h"
+#include "net/mailbox.h"
+#include "server/errand.h"
+
+VISIBILITY_PUSH
+
+/* What comes over the script's queue: an errand, a reference. */
+enum script_mail {
+  MAIL_ASK,    /* begin */
+  MAIL_CANCEL, /* the asker has gone, or answered by itself */
+  MAIL_LEAVE,  /* what it joined, or streamed, is over */
+};
+
+struct script {
+  struct mailbox queue;
+  struct list asked;          /* requests that wait for the app, oldest first */
+  struct table occupancies;   /* by channel */
+  atomic_size_t errand_count; /* under way: bounded by limits.waiting */
+};
+
+int script_init(struct script *script, struct loop *loop, size_t limit);
+/* Drops what still waits. Requests that the app has not answered are orphaned: their answers will be ignored. */
+void script_deinit(struct mw_server *server);
+/* Takes everything out of the queue; enters the app. */
+void script_drain(struct mw_server *server);
+/* Once a second: cancels what waits too long. */
+void script_second(struct mw_server *server);
+/* The server is stopping: cancels all that waits, and closes channels that linger. */
+void script_stop(struct mw_server *server);
+/* Nothing waits and no channel is open. */
+bool script_idle(struct mw_server *server);
+
+/* Puts a question to the app; the answer comes by script_answered, perhaps before this returns. */
+void script_ask(struct mw_server *server, struct mw_request *request, enum mw_request_type type);
+/* The app has answered: what is stored in the errand or the occupancy says how. */
+void script_answered(struct mw_request *request);
+/* Goes on with an errand that waited for a channel to open. */
+void script_resume(struct mw_server *server, struct errand *errand);
+void script_cancel_request(struct mw_request *request);
+
+VISIBILITY_POP
+
+#endif

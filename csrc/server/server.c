@@ -1,0 +1,286 @@
+#include "server/server.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "server/conn.h"
+
+/* How often a turn goes round before it lets the loop look at its descriptors again. */
+enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
+
+/* ---- Turns ---------------------------------------------------------------------------------------------------------------- */
+
+static bool has_work(struct mw_server *server) {
+  return worker_busy(&server->workers[0]) || !mailbox_empty(&server->script.queue);
+}
+
+static void finish_stopping(struct mw_server *server) {
+  server->state = SERVER_STOPPED;
+  alarm_free(server->drain);
+  server->drain = NULL;
+  log_line(MW_LOG_DEBUG, "stopped");
+  if (server->on_stopped) server->on_stopped(server->on_stopped_context);
+}
+
+static void on_turn(struct loop *loop) {
+  struct mw_server *server = container_of(loop, struct mw_server, loop);
+  struct worker *worker = &server->workers[0];
+  if (server->state == SERVER_FREED) return;
+  for (int round = 0; round == 0 || (round < ROUNDS_MAX && has_work(server)); round++) {
+    worker_drain(worker);
+    worker_flush(worker);
+    script_drain(server);
+    if (server->state == SERVER_FREED) return;
+  }
+  if (has_work(server)) {
+    loop_wake(loop);
+  } else if (server->state == SERVER_STOPPING && worker->conn_count == 0 && script_idle(server)) {
+    finish_stopping(server);
+  }
+}
+
+/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+
+static int fail(struct mw_error *error, int status) {
+  if (error) snprintf(error->text, sizeof error->text, "%s", mw_status_text(status));
+  return status;
+}
+
+/* Closes the loop after a failed start, which needs turns of it: only one of our own can be turned here. */
+static void abandon_loop(struct mw_server *server) {
+  loop_close(&server->loop, NULL);
+  while (server->loop.is_own && server->loop.open_count > 0) loop_run_once(&server->loop);
+  loop_deinit(&server->loop);
+}
+
+int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {
+  struct mw_server *server = memory_calloc(1, sizeof *server);
+  if (!server) return fail(error, MW_ENOMEM);
+  server->config = config_ref(options->config);
+  server->state = SERVER_FREED;
+  list_init(&server->listeners);
+  list_init(&server->alarms);
+  list_init(&server->signals);
+  const struct mw_limits *limits = &server->config->options.limits;
+  int status = bus_init(&server->bus);
+  if (status < 0) goto fail_bus;
+  status = loop_init(&server->loop, options->loop, on_turn);
+  if (status < 0) goto fail_loop;
+  status = script_init(&server->script, &server->loop, limits->queue);
+  if (status < 0) goto fail_script;
+  status = worker_init(&server->workers[0], server, 0, &server->loop);
+  if (status < 0) goto fail_worker;
+  server->worker_count = 1;
+  server->state = SERVER_RUNNING;
+  *out = server;
+  return 0;
+
+fail_worker:
+  script_deinit(server);
+fail_script:
+  abandon_loop(server);
+fail_loop:
+  bus_deinit(&server->bus);
+fail_bus:
+  mw_config_unref(server->config);
+  memory_free(server);
+  return fail(error, status);
+}
+
+static void release(struct loop *loop) {
+  struct mw_server *server = container_of(loop, struct mw_server, loop);
+  worker_deinit(&server->workers[0]);
+  loop_deinit(&server->loop);
+  bus_deinit(&server->bus);
+  mw_config_unref(server->config);
+  memory_free(server);
+}
+
+void mw_server_free(struct mw_server *server) {
+  if (!server) return;
+  server->state = SERVER_FREED;
+  while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
+  worker_close(&server->workers[0]);
+  script_deinit(server);
+  while (!list_empty(&server->alarms)) alarm_free(container_of(server->alarms.next, struct alarm, link));
+  while (!list_empty(&server->signals)) signal_watch_free(container_of(server->signals.next, struct signal_watch, link));
+  alarm_free(server->drain);
+  bool is_own = server->loop.is_own;
+  if (!is_own) {
+    loop_close(&server->loop, release);
+    return;
+  }
+  loop_close(&server->loop, NULL);
+  while (server->loop.open_count > 0) loop_run_once(&server->loop);
+  release(&server->loop);
+}
+
+/* ---- Listening ------------------------------------------------------------------------------------------------------------ */
+
+static void on_connection(struct listener *listener, int status) {
+  struct mw_server *server = listener->owner;
+  if (status < 0) {
+    log_line(MW_LOG_ERROR, "%s: a connection cannot be accepted: %s", listener->address, mw_status_text(status));
+  } else {
+    conn_accept(&server->workers[0], listener);
+  }
+}
+
+int mw_server_listen(struct mw_server *server, const char *address, const struct mw_listen_options *options,
+                     struct mw_error *error) {
+  struct listener *listener;
+  if (server_stopping(server)) return fail(error, MW_ECLOSED);
+  unsigned mode = options ? options->unix_mode : 0;
+  int status = listener_new(&listener, &server->loop, address, mode, on_connection, server, error);
+  if (status < 0) return status;
+  listener->is_private = options && options->is_private;
+  if (listener->is_private) server->has_private = true;
+  list_append(&server->listeners, &listener->link);
+  return 0;
+}
+
+const char *mw_server_address(const struct mw_server *server, size_t i) {
+  for (struct list *link = server->listeners.next; link != &server->listeners; link = link->next) {
+    if (i-- == 0) return container_of(link, struct listener, link)->address;
+  }
+  return NULL;
+}
+
+/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+
+int mw_server_run(struct mw_server *server) {
+  while (server->state < SERVER_STOPPED) loop_run_once(&server->loop);
+  return 0;
+}
+
+bool mw_server_step(struct mw_server *server) {
+  if (server->state < SERVER_STOPPED) loop_step(&server->loop);
+  return server->state < SERVER_STOPPED;
+}
+
+int mw_server_fd(const struct mw_server *server) { return loop_fd(&server->loop); }
+int mw_server_timeout(const struct mw_server *server) { return loop_timeout(&server->loop); }
+uint64_t mw_server_time(const struct mw_server *server) { return server->loop.clock.wall_ms; }
+
+static void on_drained(void *context) {
+  struct mw_server *server = context;
+  log_line(MW_LOG_WARNING, "stopping took longer than limits.drain_ms: %zu connections are cut", server->workers[0].conn_count);
+  /* Those that are closing stay in the list until they are closed. */
+  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+    conn_abort(container_of(link, struct conn, link));
+  }
+  finish_stopping(server);
+}
+
+void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context) {
+  if (server_stopping(server)) return;
+  server->state = SERVER_STOPPING;
+  server->on_stopped = on_stopped;
+  server->on_stopped_context = context;
+  log_line(MW_LOG_DEBUG, "stopping");
+  while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
+  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+    conn_stop(container_of(link, struct conn, link));
+  }
+  script_stop(server);
+  server->drain = alarm_new(&server->loop, server->config->options.limits.drain_ms, 0, on_drained, server);
+  loop_wake(&server->loop);
+}
+
+/* ---- Signals, timers ------------------------------------------------------------------------------------------------------ */
+
+int mw_server_on_signal(struct mw_server *server, int signum, void (*on_signal)(void *context, int signum), void *context) {
+  size_t count = 0;
+  for (struct list *link = server->signals.next, *next; link != &server->signals; link = next) {
+    struct signal_watch *watch = container_of(link, struct signal_watch, link);
+    next = link->next;
+    if (watch->uv.signum == signum) {
+      signal_watch_free(watch);
+    } else {
+      count++;
+    }
+  }
+  if (count >= SIGNALS_MAX) return MW_ELIMIT;
+  struct signal_watch *watch;
+  int status = signal_watch_new(&watch, &server->loop, signum, on_signal, context);
+  if (status == 0) list_append(&server->signals, &watch->link);
+  return status;
+}
+
+int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t delay_ms, uint64_t repeat_ms,
+                 void (*on_timer)(void *context), void *context) {
+  if (server->state >= SERVER_STOPPED) return MW_ECLOSED;
+  struct alarm *alarm = alarm_new(&server->loop, delay_ms, repeat_ms, on_timer, context);
+  if (!alarm) return MW_ENOMEM;
+  list_append(&server->alarms, &alarm->link);
+  *timer = (struct mw_timer *)(void *)alarm;
+  return 0;
+}
+
+void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)timer); }
+
+/* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
+
+static int refuse(struct mw_error *error, int status, const char *what, const char *why) {
+  if (error) snprintf(error->text, sizeof error->text, "%s %s", what, why);
+  return status;
+}
+
+int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+  const struct mw_config *config = server->config;
+  struct bytes channel = bytes_of(publish->channel.ptr, publish->channel.len);
+  struct bytes event = publish->event.len > 0 ? bytes_of(publish->event.ptr, publish->event.len) : BYTES("message");
+  struct bytes data = publish->data.len > 0 ? bytes_of(publish->data.ptr, publish->data.len) : BYTES("null");
+  struct json_value value;
+  struct json_fault fault;
+  if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server", "has stopped");
+  if (channel_name_fault(channel)) return refuse(error, MW_EINVAL, "the channel name", channel_name_fault(channel));
+  if (event_name_fault(event)) return refuse(error, MW_EINVAL, "the event name", event_name_fault(event));
+  if (data.len > config->options.limits.size) return refuse(error, MW_ETOOLARGE, "the data", "is larger than limits.size");
+  if (!json_scan(data, &value, &fault)) {
+    if (error) snprintf(error->text, sizeof error->text, "the data is no JSON: %s at byte %zu", fault.reason, fault.offset);
+    return MW_EINVAL;
+  }
+  const struct kind *kind = config_kind(config, channel);
+  if (!kind) {
+    if (error)
+      snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)channel.len, channel.ptr);
+    return MW_ENOTFOUND;
+  }
+  struct message *message = message_new(kind->policy.kind, channel, event, data);
+  if (!message) return refuse(error, MW_ENOMEM, "the message", "finds no memory");
+  uint64_t position;
+  int status = bus_publish(server, message, !publish->is_volatile, &position);
+  if (status < 0) return refuse(error, status, "the queue", "is full: limits.queue");
+  if (log_enabled(MW_LOG_DEBUG)) {
+    log_line(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)channel.len, channel.ptr, (int)event.len, event.ptr,
+             data.len, (unsigned long long)position);
+  }
+  if (id) id[0] = '\0';
+  if (id && !publish->is_volatile) {
+    id_write(id, &server->bus.epoch, position);
+    id[ID_LEN] = '\0';
+  }
+  return 0;
+}
+
+size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {
+  struct worker *worker = &server->workers[0];
+  worker_drain(worker);
+  if (worker->dirty) loop_wake(&server->loop);
+  const struct channel *channel = hub_find(&worker->hub, bytes_of(name, name_len));
+  if (exists) *exists = channel && (channel->subscription_count > 0 || channel->history.count > 0);
+  return channel ? channel->subscription_count : 0;
+}
+
+void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
+  const struct worker *worker = &server->workers[0];
+  *stats = worker->stats;
+  stats->connections = worker->conn_count;
+  stats->published = atomic_load(&server->bus.published);
+  stats->delivered = worker->hub.delivered;
+  stats->channels = worker->hub.channels.count;
+  stats->subscriptions = (uint64_t)object_live(OBJECT_SUBSCRIPTION);
+}

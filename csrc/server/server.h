@@ -1,0 +1,40 @@
+/* The whole: configuration, bus, workers, script. */
+#ifndef MOONWIRE_SERVER_SERVER_H
+#define MOONWIRE_SERVER_SERVER_H
+
+#include "net/alarm.h"
+#include "net/listener.h"
+#include "net/signals.h"
+#include "server/bus.h"
+#include "server/script.h"
+#include "server/worker.h"
+
+VISIBILITY_PUSH
+
+enum { WORKERS_MAX = 1 }; /* more come later; nothing but this knows */
+
+enum server_state { SERVER_RUNNING, SERVER_STOPPING, SERVER_STOPPED, SERVER_FREED };
+
+struct mw_server {
+  struct mw_config *config;
+  struct loop loop;
+  struct bus bus;
+  struct worker workers[WORKERS_MAX];
+  size_t worker_count;
+  struct script script;
+  struct list listeners, alarms, signals;
+  bool has_private; /* there is a private listener, so /publish is only there */
+  enum server_state state;
+  struct alarm *drain; /* stopping waits no longer than this */
+  void (*on_stopped)(void *context);
+  void *on_stopped_context;
+};
+
+/* As mw_publish, for names and data that have been checked. */
+int server_publish(struct mw_server *server, const struct kind *kind, struct bytes channel, struct bytes event, struct bytes data,
+                   bool is_volatile, char id[MW_ID_MAX]);
+static inline bool server_stopping(const struct mw_server *server) { return server->state != SERVER_RUNNING; }
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,25 @@
+/* A subscriber: gets messages from the hub and has them written, at the end of the turn, with all that came in it. */
+#ifndef MOONWIRE_SERVER_SESSION_H
+#define MOONWIRE_SERVER_SESSION_H
+
+#include "server/exchange.h"
+
+VISIBILITY_PUSH
+
+/* Subscribes to one more channel of the worker's hub. MW_ENOMEM, MW_ELIMIT. */
+int session_subscribe(struct exchange *exchange, struct bytes name, const struct channel_policy *policy);
+/* Leaves all channels. */
+void session_end(struct exchange *exchange);
+/* The next subscription after `subscription`; NULL starts. */
+struct subscription *session_next(struct session *session, struct subscription *subscription);
+/* hub_deliver_fn: marks, and pushes if other things are waiting already. */
+void session_deliver(struct subscription *subscription, struct message *message);
+/* Pushes one message of a replay, which does not count against limits.outbox: what is kept is bounded by its history. */
+void session_replay(struct exchange *exchange, struct message *message);
+/* Moves what is still to be written of a turn list to the outbox, because something else comes behind it. `skip` bytes of it are written
+ * already. */
+void session_settle(struct exchange *exchange, size_t skip);
+
+VISIBILITY_POP
+
+#endif

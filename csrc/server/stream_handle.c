@@ -1,0 +1,91 @@
+#include "server/stream_handle.h"
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "server/server.h"
+
+struct mw_stream {
+  struct mw_server *server;
+  struct errand *errand; /* a reference */
+  bool closed;
+  void (*on_close)(void *context);
+  void *context;
+};
+
+int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (*on_close)(void *context), void *context) {
+  struct errand *errand = request->errand;
+  if (!request->server || request->cancelled || atomic_load(&errand->cancelled)) {
+    mw_request_refuse(request, 503, "unavailable", "the client has gone");
+    return MW_ECLOSED;
+  }
+  struct mw_stream *stream = memory_alloc(sizeof *stream);
+  if (!stream) {
+    mw_request_refuse(request, 503, "unavailable", "no memory");
+    return MW_ENOMEM;
+  }
+  *stream = (struct mw_stream){.server = request->server, .errand = errand_ref(errand), .on_close = on_close, .context = context};
+  errand->stream = stream;
+  errand->status = 200;
+  *out = stream;
+  script_answered(request);
+  return 0;
+}
+
+void stream_data_free(struct stream_data *data) {
+  blob_unref(data->blob);
+  errand_unref(data->errand);
+  memory_free(data);
+}
+
+/* Takes the blob; NULL ends the stream. */
+static int post(struct mw_stream *stream, struct blob *blob) {
+  struct stream_data *data = memory_alloc(sizeof *data);
+  if (!data) {
+    blob_unref(blob);
+    return MW_ENOMEM;
+  }
+  *data = (struct stream_data){.errand = errand_ref(stream->errand), .blob = blob};
+  struct worker *worker = &stream->server->workers[stream->errand->asker.worker];
+  struct mail mail = {.type = MAIL_STREAM_DATA, .item = data, .size = blob ? blob->len : 0};
+  int status = mailbox_post(&worker->fifo, mail);
+  if (status < 0) stream_data_free(data);
+  return status;
+}
+
+static bool has_line_end(struct bytes text) { return bytes_find(text, '\r') < text.len || bytes_find(text, '\n') < text.len; }
+
+int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from) {
+  struct sse_event event = {.id = bytes_of(from->id.ptr, from->id.len),
+                            .event = bytes_of(from->event.ptr, from->event.len),
+                            .data = bytes_of(from->data.ptr, from->data.len),
+                            .retry_ms = from->retry_ms};
+  if (has_line_end(event.id) || has_line_end(event.event) || bytes_find(event.id, '\0') < event.id.len) return MW_EINVAL;
+  if (!utf8_valid(event.id) || !utf8_valid(event.event) || !utf8_valid(event.data)) return MW_EINVAL;
+  if (stream->closed) return MW_ECLOSED;
+  struct buffer text;
+  buffer_init(&text);
+  sse_write(&text, &event);
+  struct blob *blob = text.failed ? NULL : wire_chunk(buffer_bytes(&text));
+  buffer_deinit(&text);
+  return blob ? post(stream, blob) : MW_ENOMEM;
+}
+
+void mw_stream_close(struct mw_stream *stream) {
+  /* Without memory for the message it stays open until the peer goes; that is said, not hidden. */
+  if (!stream->closed && post(stream, NULL) < 0) mw_log(MW_LOG_ERROR, BYTES("no memory to close a stream").ptr, 27);
+}
+
+void mw_stream_unref(struct mw_stream *stream) {
+  if (!stream) return;
+  mw_stream_close(stream);
+  stream->errand->stream = NULL;
+  errand_unref(stream->errand);
+  memory_free(stream);
+}
+
+void stream_handle_closed(struct errand *errand) {
+  struct mw_stream *stream = errand->stream;
+  if (!stream || stream->closed) return;
+  stream->closed = true;
+  if (stream->on_close) stream->on_close(stream->context);
+}

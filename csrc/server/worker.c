@@ -1,0 +1,232 @@
+#include "server/worker.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "server/conn.h"
+#include "server/server.h"
+#include "server/session.h"
+#include "server/stream_handle.h"
+
+enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000 };
+
+static void on_second(struct timers *timers) {
+  struct worker *worker = container_of(timers, struct worker, timers);
+  size_t share = worker->hub.channels.count / 16;
+  hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
+  if (worker->index == 0) script_second(worker->server);
+}
+
+int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
+  const struct mw_limits *limits = &server->config->options.limits;
+  *worker = (struct worker){.server = server, .index = index, .loop = loop, .slot_free = SLOT_NONE};
+  list_init(&worker->conns);
+  list_init(&worker->backlog);
+  random_fill(&worker->random, sizeof worker->random);
+  worker->random |= 1;
+  worker->streams = (struct stream_owner){.loop = loop,
+                                          .read_buffer = memory_alloc(READ_BUFFER),
+                                          .read_buffer_size = READ_BUFFER,
+                                          .on_read = conn_on_read,
+                                          .on_end = conn_on_end,
+                                          .on_written = conn_on_written,
+                                          .on_closed = conn_on_closed};
+  if (!worker->streams.read_buffer) return MW_ENOMEM;
+  int status = mailbox_init(&worker->fifo, loop, limits->queue);
+  if (status < 0) goto fail_buffer;
+  status = timers_init(&worker->timers, loop, conn_on_due, on_second);
+  if (status < 0) goto fail_mailbox;
+  hub_init(&worker->hub, &loop->clock, limits->channels, session_deliver);
+  return 0;
+
+fail_mailbox:
+  mailbox_deinit(&worker->fifo);
+fail_buffer:
+  memory_free(worker->streams.read_buffer);
+  return status;
+}
+
+void worker_close(struct worker *worker) {
+  for (struct list *link = worker->conns.next, *next; link != &worker->conns; link = next) {
+    next = link->next;
+    conn_abort(container_of(link, struct conn, link));
+  }
+  timers_close(&worker->timers);
+}
+
+static void drop(struct mail *mail) {
+  switch ((enum worker_mail)mail->type) {
+    case MAIL_MESSAGE: message_unref(mail->item); break;
+    case MAIL_ANSWER: errand_unref(mail->item); break;
+    case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
+  }
+}
+
+void worker_deinit(struct worker *worker) {
+  struct mail mail;
+  while (mailbox_take(&worker->fifo, &mail)) drop(&mail);
+  while (!list_empty(&worker->backlog)) {
+    struct errand *errand = container_of(worker->backlog.next, struct errand, link);
+    list_remove(&errand->link);
+    errand_unref(errand);
+  }
+  hub_deinit(&worker->hub);
+  mailbox_deinit(&worker->fifo);
+  memory_free(worker->slots);
+  memory_free(worker->streams.read_buffer);
+}
+
+/* ---- The queue ------------------------------------------------------------------------------------------------------------ */
+
+/* The script has answered. Whoever asked may have gone: then what was joined is left again. */
+static void take_answer(struct worker *worker, struct errand *errand) {
+  struct exchange *exchange = worker_find(worker, errand->asker);
+  bool joined = errand->status == 200 && errand_is_membership(errand);
+  if (!exchange || exchange->errand != errand) {
+    if (joined) {
+      worker_post_script(worker, MAIL_LEAVE, errand);
+    } else {
+      errand_unref(errand);
+    }
+    return;
+  }
+  if (!joined) {
+    exchange->errand = NULL;
+    errand_unref(errand);
+  }
+  exchange->role->on_answer(exchange, errand);
+  errand_unref(errand);
+}
+
+static void take_stream_data(struct worker *worker, struct stream_data *data) {
+  struct exchange *exchange = worker_find(worker, data->errand->asker);
+  if (exchange && exchange->errand == data->errand && exchange->state == EXCHANGE_STREAMING) {
+    if (data->blob) {
+      exchange_push(exchange, data->blob, wire_slice(data->blob, exchange->flags & EXCHANGE_CHUNKED));
+    } else {
+      exchange_end_stream(exchange);
+    }
+  }
+  stream_data_free(data);
+}
+
+static void take(struct worker *worker, struct mail *mail) {
+  struct message *message = mail->item;
+  switch ((enum worker_mail)mail->type) {
+    case MAIL_MESSAGE:
+      hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
+      message_unref(message);
+      break;
+    case MAIL_ANSWER: take_answer(worker, mail->item); break;
+    case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
+  }
+}
+
+static void post_backlog(struct worker *worker) {
+  while (!list_empty(&worker->backlog)) {
+    struct errand *errand = container_of(worker->backlog.next, struct errand, link);
+    struct mail mail = {.type = errand->backlog_type, .item = errand};
+    list_remove(&errand->link);
+    if (mailbox_post(&worker->server->script.queue, mail) == 0) continue;
+    list_append(worker->backlog.next, &errand->link);
+    return;
+  }
+}
+
+void worker_drain(struct worker *worker) {
+  struct mail mail;
+  post_backlog(worker);
+  while (mailbox_take(&worker->fifo, &mail)) take(worker, &mail);
+}
+
+void worker_post_script(struct worker *worker, unsigned type, struct errand *errand) {
+  struct mail mail = {.type = type, .item = errand};
+  if (list_empty(&worker->backlog) && mailbox_post(&worker->server->script.queue, mail) == 0) return;
+  /* One that waits somewhere by its link can only be about to be cancelled: it sees that by its flag when it goes on. */
+  if (!list_empty(&errand->link)) {
+    errand_unref(errand);
+    return;
+  }
+  errand->backlog_type = type;
+  list_append(&worker->backlog, &errand->link);
+}
+
+/* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */
+
+void worker_mark_dirty(struct worker *worker, struct conn *conn) {
+  if (conn->exchange.flags & EXCHANGE_DIRTY || conn->exchange.state == EXCHANGE_OVER) return;
+  conn->exchange.flags |= EXCHANGE_DIRTY;
+  conn->dirty = worker->dirty;
+  worker->dirty = conn;
+}
+
+void worker_flush(struct worker *worker) {
+  while (worker->dirty) {
+    struct conn *conn = worker->dirty;
+    worker->dirty = conn->dirty;
+    conn->exchange.flags &= (uint16_t)~EXCHANGE_DIRTY;
+    conn_flush(conn);
+  }
+  worker->view.channel = NULL;
+  hub_end_turn(&worker->hub);
+}
+
+bool worker_busy(struct worker *worker) { return worker->dirty || !mailbox_empty(&worker->fifo); }
+
+const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum wire wire,
+                                         bool chunked) {
+  struct turn_view *view = &worker->view;
+  if (view->channel == channel && view->start == start && view->wire == wire && view->chunked == chunked) return view;
+  *view = (struct turn_view){.start = start, .wire = wire, .chunked = chunked};
+  for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
+    struct blob *blob = wire_of(wire, channel->turn[i], &worker->server->bus.epoch);
+    if (!blob) return NULL;
+    view->slices[view->count] = wire_slice(blob, chunked);
+    view->bytes += view->slices[view->count++].len;
+  }
+  view->channel = channel;
+  return view;
+}
+
+/* ---- Names of exchanges --------------------------------------------------------------------------------------------------- */
+
+int worker_slot_take(struct worker *worker, struct exchange *exchange, uint32_t *slot) {
+  if (worker->slot_free == SLOT_NONE) {
+    uint32_t count = worker->slot_count > 0 ? worker->slot_count * 2 : 64;
+    struct slot *grown = memory_realloc(worker->slots, count * sizeof *grown);
+    if (!grown) return MW_ENOMEM;
+    for (uint32_t i = worker->slot_count; i < count; i++) {
+      grown[i] = (struct slot){.next_free = i + 1 < count ? i + 1 : SLOT_NONE};
+    }
+    worker->slot_free = worker->slot_count;
+    worker->slots = grown;
+    worker->slot_count = count;
+  }
+  *slot = worker->slot_free;
+  worker->slot_free = worker->slots[*slot].next_free;
+  worker->slots[*slot].exchange = exchange;
+  return 0;
+}
+
+void worker_slot_release(struct worker *worker, uint32_t slot) {
+  worker->slots[slot].exchange = NULL;
+  worker->slots[slot].generation++;
+  worker->slots[slot].next_free = worker->slot_free;
+  worker->slot_free = slot;
+}
+
+struct session_ref worker_ref(const struct worker *worker, uint32_t slot) {
+  return (struct session_ref){.worker = worker->index, .slot = slot, .generation = worker->slots[slot].generation};
+}
+
+struct exchange *worker_find(const struct worker *worker, struct session_ref ref) {
+  const struct slot *slot = &worker->slots[ref.slot];
+  return slot->generation == ref.generation ? slot->exchange : NULL;
+}
+
+uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high) {
+  worker->random ^= worker->random << 13;
+  worker->random ^= worker->random >> 7;
+  worker->random ^= worker->random << 17;
+  return low + (uint32_t)(worker->random % (high - low + 1));
+}

@@ -1,0 +1,96 @@
+/* A worker: a loop, a hub, and the connections that live on it. Never enters Lua. */
+#ifndef MOONWIRE_SERVER_WORKER_H
+#define MOONWIRE_SERVER_WORKER_H
+
+#include "hub/hub.h"
+#include "net/mailbox.h"
+#include "net/stream.h"
+#include "net/timers.h"
+#include "server/errand.h"
+
+VISIBILITY_PUSH
+
+struct conn;
+struct exchange;
+
+/* What comes over a worker's queue, in one order with the messages. */
+enum worker_mail {
+  MAIL_MESSAGE,     /* struct message, a reference */
+  MAIL_ANSWER,      /* struct errand, a reference: the script's answer */
+  MAIL_STREAM_DATA, /* struct stream_data, owned */
+};
+
+/* Text for a raw stream; a blob of NULL ends it. */
+struct stream_data {
+  struct errand *errand; /* a reference */
+  struct blob *blob;
+};
+
+struct slot {
+  struct exchange *exchange; /* NULL: free */
+  uint32_t generation;
+  uint32_t next_free;
+};
+
+/* A part of a channel's turn list in one format, ready to be written to all that want just this. */
+struct turn_view {
+  struct channel *channel; /* NULL: nothing is prepared */
+  uint32_t start, count;
+  enum wire wire;
+  bool chunked;
+  size_t bytes;
+  struct bytes slices[STREAM_SLICES_MAX];
+};
+
+struct worker {
+  struct mw_server *server;
+  uint32_t index;
+  struct loop *loop;
+  struct stream_owner streams;
+  struct hub hub;
+  struct timers timers;
+  struct mailbox fifo;
+  struct list conns;
+  size_t conn_count;
+  struct conn *dirty; /* to be flushed at the end of the turn */
+  struct slot *slots;
+  uint32_t slot_count, slot_free;
+  struct list backlog; /* errands for the script that its queue had no memory for */
+  struct turn_view view;
+  struct mw_stats stats;
+  uint64_t random;
+};
+
+int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop);
+/* Aborts all connections and stops the timers; their memory goes in close callbacks. */
+void worker_close(struct worker *worker);
+/* After the loop has closed everything. */
+void worker_deinit(struct worker *worker);
+
+/* Takes everything out of the queue, in order. Never enters Lua; its thread may call it anywhere but inside itself. */
+void worker_drain(struct worker *worker);
+/* Writes what this turn brought. */
+void worker_flush(struct worker *worker);
+/* True if a turn has something to do. */
+bool worker_busy(struct worker *worker);
+void worker_mark_dirty(struct worker *worker, struct conn *conn);
+
+/* Gives an exchange a name that others can hold; MW_ENOMEM. */
+int worker_slot_take(struct worker *worker, struct exchange *exchange, uint32_t *slot);
+void worker_slot_release(struct worker *worker, uint32_t slot);
+struct session_ref worker_ref(const struct worker *worker, uint32_t slot);
+/* The exchange, or NULL if it has gone. */
+struct exchange *worker_find(const struct worker *worker, struct session_ref ref);
+
+/* Sends an errand to the script (enum script_mail); takes the reference, and keeps it until there is memory. */
+void worker_post_script(struct worker *worker, unsigned type, struct errand *errand);
+
+/* The turn list of a channel from `start` on, at most STREAM_SLICES_MAX messages, in that format. NULL without memory. */
+const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum wire wire,
+                                         bool chunked);
+/* A number from low to high, which need not be unguessable. */
+uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high);
+
+VISIBILITY_POP
+
+#endif
