@@ -1,0 +1,35 @@
+/* The JSON objects of the native protocol: one verb an object on the way up, one push an object on the way down. */
+#ifndef MOONWIRE_CODEC_ENVELOPE_H
+#define MOONWIRE_CODEC_ENVELOPE_H
+
+#include "codec/json_scan.h"
+
+VISIBILITY_PUSH
+
+/* A publish as back ends send it to POST /publish. Slices are raw JSON; absent members have type JSON_NONE. */
+struct envelope_publish {
+  struct json_value channel, event, data, key, is_volatile, is_final, idempotency_key;
+};
+
+/* Reads one publish from scanned JSON. NULL, or a constant sentence that names the member that is missing or of the wrong
+ * type. Members it does not know are passed over; of a member given twice the last one counts. */
+const char *envelope_read_publish(struct json_value object, struct envelope_publish *publish);
+
+struct envelope_push {
+  struct bytes channel; /* decoded UTF-8; ptr NULL: none */
+  struct bytes event;
+  struct bytes id;   /* ptr NULL: none */
+  struct bytes data; /* JSON; ptr NULL: no data member */
+};
+
+/* Appends {"channel":…,"event":…,"id":…,"data":…} without white space of its own. */
+void envelope_write_push(struct buffer *out, const struct envelope_push *push);
+
+/* Channel names: 1-255 bytes of UTF-8 without control characters (C0, DEL, C1). NULL, or what is wrong. */
+const char *channel_name_fault(struct bytes name);
+/* Event names: 1-64 of [A-Za-z0-9_.:-]; "open", "error" and "moonwire:*" are refused. NULL, or what is wrong. */
+const char *event_name_fault(struct bytes name);
+
+VISIBILITY_POP
+
+#endif

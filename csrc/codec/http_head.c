@@ -1,0 +1,203 @@
+#include "codec/http_head.h"
+
+static const struct http_error no_error = {0, NULL};
+
+static struct http_error refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
+
+static bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+
+static bool is_one_of(char c, struct bytes set) { return bytes_find(set, c) < set.len; }
+
+bool http_token_valid(struct bytes text) {
+  for (size_t i = 0; i < text.len; i++) {
+    if (!is_alphanumeric(text.ptr[i]) && !is_one_of(text.ptr[i], BYTES("!#$%&'*+-.^_`|~"))) return false;
+  }
+  return text.len > 0;
+}
+
+bool http_value_valid(struct bytes text) {
+  for (size_t i = 0; i < text.len; i++) {
+    unsigned char c = (unsigned char)text.ptr[i];
+    if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
+  }
+  return true;
+}
+
+/* Cuts off and returns what is before the first `c`; all of it if there is none. *rest is then what is behind it. */
+static struct bytes cut(struct bytes *rest, char c) {
+  struct bytes part = bytes_of(rest->ptr, bytes_find(*rest, c));
+  size_t taken = part.len < rest->len ? part.len + 1 : part.len;
+  *rest = bytes_of(rest->ptr + taken, rest->len - taken);
+  return part;
+}
+
+/* ---- Request line -------------------------------------------------------------------------------------------------------- */
+
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+static struct http_error read_version(struct http_head *head, struct bytes version) {
+  if (version.len != 8 || !bytes_starts_with(version, BYTES("HTTP/")) || !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
+      !is_digit(version.ptr[7])) {
+    return refuse(400, "the request line does not end in a version of HTTP");
+  }
+  if (version.ptr[5] != '1' || version.ptr[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+  head->minor = version.ptr[7] - '0';
+  return no_error;
+}
+
+static bool is_visible_ascii(struct bytes text) {
+  for (size_t i = 0; i < text.len; i++) {
+    if (text.ptr[i] < 0x21 || text.ptr[i] > 0x7e) return false;
+  }
+  return true;
+}
+
+struct http_error http_head_read_line(struct http_head *head, struct bytes line, size_t target_max) {
+  struct bytes rest = line;
+  head->method = cut(&rest, ' ');
+  if (!http_token_valid(head->method)) return refuse(400, "the request line does not begin with a method");
+  head->target = cut(&rest, ' ');
+  if (head->target.len == 0 || !is_visible_ascii(head->target)) return refuse(400, "the request target is malformed");
+  bool has_version = head->method.len + 1 + head->target.len < line.len;
+  if (!has_version) return refuse(505, "HTTP/0.9 is not spoken here");
+  struct http_error error = read_version(head, rest);
+  if (error.status) return error;
+  if (head->target.len > target_max) return refuse(414, "the request target is too long");
+  if (bytes_equal(head->method, BYTES("CONNECT"))) return refuse(501, "this server is no proxy");
+  if (bytes_equal(head->method, BYTES("PRI"))) return refuse(501, "the method is not known"); /* HTTP/2's, known to llhttp */
+  return no_error;
+}
+
+/* ---- Fields -------------------------------------------------------------------------------------------------------------- */
+
+struct http_error http_head_read_fields(struct http_head *head, struct bytes text, struct http_field *fields) {
+  for (size_t i = 0; i < head->field_count; i++) {
+    struct bytes value = cut(&text, '\n');
+    value.len--; /* the CR */
+    struct bytes name = cut(&value, ':');
+    if (!http_token_valid(name) || name.ptr + name.len == value.ptr) return refuse(400, "a field name is malformed");
+    value = bytes_trim(value);
+    if (!http_value_valid(value)) return refuse(400, "a field value has a control character");
+    fields[i] = (struct http_field){name, value};
+  }
+  head->fields = fields;
+  return no_error;
+}
+
+struct bytes http_head_field(const struct http_head *head, struct bytes name) {
+  for (size_t i = head->field_count; i > 0; i--) {
+    if (bytes_equal_nocase(head->fields[i - 1].name, name)) return head->fields[i - 1].value;
+  }
+  return bytes_of(NULL, 0);
+}
+
+static size_t count_fields(const struct http_head *head, struct bytes name) {
+  size_t count = 0;
+  for (size_t i = 0; i < head->field_count; i++) count += bytes_equal_nocase(head->fields[i].name, name);
+  return count;
+}
+
+/* True if one of the fields of that name lists the token. */
+static bool lists_token(const struct http_head *head, struct bytes name, struct bytes token) {
+  for (size_t i = 0; i < head->field_count; i++) {
+    if (bytes_equal_nocase(head->fields[i].name, name) && bytes_list_has(head->fields[i].value, token)) return true;
+  }
+  return false;
+}
+
+/* ---- Body ---------------------------------------------------------------------------------------------------------------- */
+
+/* Whatever two readers could understand differently is refused: that is how requests are smuggled past a proxy. */
+struct http_error http_head_frame(struct http_head *head, struct http_framing *framing) {
+  struct bytes length = http_head_field(head, BYTES("content-length"));
+  struct bytes coding = http_head_field(head, BYTES("transfer-encoding"));
+  *framing = (struct http_framing){0};
+  head->has_length = length.ptr || coding.ptr;
+  if (length.ptr && coding.ptr) return refuse(400, "Content-Length and Transfer-Encoding exclude each other");
+  if (coding.ptr) {
+    if (head->minor == 0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding");
+    if (count_fields(head, BYTES("transfer-encoding")) > 1) return refuse(400, "Transfer-Encoding is given twice");
+    if (!bytes_equal_nocase(coding, BYTES("chunked"))) return refuse(501, "the only transfer coding known is chunked");
+    framing->chunked = true;
+  }
+  if (length.ptr) {
+    if (count_fields(head, BYTES("content-length")) > 1) return refuse(400, "Content-Length is given twice");
+    if (!bytes_to_u64(length, &framing->length)) return refuse(400, "Content-Length is not a number");
+  }
+  return no_error;
+}
+
+/* ---- The rest ------------------------------------------------------------------------------------------------------------ */
+
+static bool is_authority(struct bytes text) {
+  for (size_t i = 0; i < text.len; i++) {
+    if (!is_alphanumeric(text.ptr[i]) && !is_one_of(text.ptr[i], BYTES("-._~%!$&'()*+,;=:[]"))) return false;
+  }
+  return true;
+}
+
+static struct http_error judge_host(const struct http_head *head) {
+  size_t count = count_fields(head, BYTES("host"));
+  if (count == 0 && head->minor == 1) return refuse(400, "Host is missing");
+  if (count > 1) return refuse(400, "Host is given twice");
+  if (!is_authority(http_head_field(head, BYTES("host")))) return refuse(400, "Host is malformed");
+  return no_error;
+}
+
+/* "http://host/path" becomes "/path" (RFC 9112 section 3.2.2). The host must be that of the Host field, which others look at. */
+static struct http_error reduce_target(struct http_head *head, char *target) {
+  struct bytes text = head->target, scheme = BYTES("http://"), secure = BYTES("https://");
+  size_t skip = 0;
+  if (text.len > scheme.len && bytes_equal_nocase(bytes_of(text.ptr, scheme.len), scheme)) skip = scheme.len;
+  if (text.len > secure.len && bytes_equal_nocase(bytes_of(text.ptr, secure.len), secure)) skip = secure.len;
+  if (skip == 0) return refuse(400, "the request target is neither a path nor a URL");
+  size_t end = skip;
+  while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?') end++;
+  struct bytes authority = bytes_of(text.ptr + skip, end - skip), host = http_head_field(head, BYTES("host"));
+  if (authority.len == 0 || !is_authority(authority)) return refuse(400, "the request target has no host");
+  if (host.ptr && !bytes_equal_nocase(authority, host)) return refuse(400, "the request target and Host name different hosts");
+  if (end == text.len || text.ptr[end] == '?')
+    target[--end] = '/'; /* no path: the host's last byte, read by now, gives the room */
+  head->target = bytes_of(target + end, text.len - end);
+  return no_error;
+}
+
+static struct http_error judge_target(struct http_head *head, char *target) {
+  struct http_error error = no_error;
+  bool is_asterisk = bytes_equal(head->target, BYTES("*"));
+  if (bytes_find(head->target, '#') < head->target.len) return refuse(400, "the request target has a fragment");
+  if (is_asterisk && !bytes_equal(head->method, BYTES("OPTIONS"))) return refuse(400, "the target * is for OPTIONS only");
+  if (!is_asterisk && head->target.ptr[0] != '/') error = reduce_target(head, target);
+  struct bytes rest = head->target;
+  head->path = cut(&rest, '?');
+  head->query = rest;
+  return error;
+}
+
+static struct http_error judge_expect(struct http_head *head, bool has_body) {
+  head->expect_continue = false;
+  for (size_t i = 0; i < head->field_count; i++) {
+    if (!bytes_equal_nocase(head->fields[i].name, BYTES("expect"))) continue;
+    if (!bytes_equal_nocase(head->fields[i].value, BYTES("100-continue")))
+      return refuse(417, "the only expectation known is 100-continue");
+    head->expect_continue = head->minor == 1 && has_body;
+  }
+  return no_error;
+}
+
+struct http_error http_head_judge(struct http_head *head, const struct http_framing *framing, char *target) {
+  struct bytes connection = BYTES("connection");
+  bool has_body = framing->chunked || framing->length > 0;
+  struct http_error error = judge_host(head);
+  if (!error.status) error = judge_target(head, target);
+  if (!error.status) error = judge_expect(head, has_body);
+  if (error.status) return error;
+
+  bool offers =
+      head->minor == 1 && lists_token(head, connection, BYTES("upgrade")) && http_head_field(head, BYTES("upgrade")).ptr;
+  if (offers && has_body && bytes_equal(head->method, BYTES("GET"))) return refuse(400, "an upgrade by GET has no body");
+  head->upgrade = offers && !has_body;
+  bool wanted = head->minor == 1 || lists_token(head, connection, BYTES("keep-alive"));
+  head->keep_alive = wanted && !head->upgrade && !lists_token(head, connection, BYTES("close"));
+  return no_error;
+}

@@ -1,0 +1,47 @@
+#include "codec/sse.h"
+
+#include <assert.h>
+
+static bool has(struct bytes text, char c) { return bytes_find(text, c) < text.len; }
+
+static void write_line(struct buffer *out, struct bytes field, struct bytes value) {
+  buffer_append(out, field);
+  buffer_append(out, value);
+  buffer_append_char(out, '\n');
+}
+
+static size_t find_line_end(struct bytes text) {
+  size_t feed = bytes_find(text, '\n');
+  return bytes_find(bytes_of(text.ptr, feed), '\r');
+}
+
+static void write_data(struct buffer *out, struct bytes data) {
+  for (;;) {
+    size_t end = find_line_end(data);
+    write_line(out, BYTES("data: "), bytes_of(data.ptr, end));
+    if (end == data.len) return;
+    bool is_crlf = data.ptr[end] == '\r' && end + 1 < data.len && data.ptr[end + 1] == '\n';
+    size_t taken = end + (is_crlf ? 2 : 1);
+    data = bytes_of(data.ptr + taken, data.len - taken);
+  }
+}
+
+void sse_write(struct buffer *out, const struct sse_event *event) {
+  assert(!has(event->id, '\r') && !has(event->id, '\n') && !has(event->id, '\0'));
+  assert(!has(event->event, '\r') && !has(event->event, '\n'));
+  if (event->retry_ms >= 0) {
+    buffer_append(out, BYTES("retry: "));
+    buffer_append_u64(out, (uint64_t)event->retry_ms);
+    buffer_append_char(out, '\n');
+  }
+  if (event->id.ptr) write_line(out, BYTES("id: "), event->id);
+  if (event->event.len > 0 && !bytes_equal(event->event, BYTES("message"))) write_line(out, BYTES("event: "), event->event);
+  if (event->data.ptr) write_data(out, event->data);
+  buffer_append_char(out, '\n');
+}
+
+void sse_write_comment(struct buffer *out, struct bytes text) {
+  assert(!has(text, '\r') && !has(text, '\n'));
+  buffer_append(out, text.len > 0 ? BYTES(": ") : BYTES(":"));
+  write_line(out, text, BYTES("\n"));
+}
