@@ -64,6 +64,8 @@ void envelope_write_push(struct buffer *out, const struct envelope_push *push) {
   write_member(out, &before, "\"channel\":", push->channel);
   write_member(out, &before, "\"event\":", push->event);
   write_member(out, &before, "\"id\":", push->id);
+  write_member(out, &before, "\"from\":", push->from);
+  write_member(out, &before, "\"base64\":", push->base64);
   if (push->data.ptr) {
     buffer_append_char(out, before);
     buffer_append(out, BYTES("\"data\":"));

@@ -19,10 +19,12 @@ struct envelope_push {
   struct bytes channel; /* decoded UTF-8; ptr NULL: none */
   struct bytes event;
   struct bytes id;   /* ptr NULL: none */
+  struct bytes from; /* ptr NULL: none */
   struct bytes data; /* JSON; ptr NULL: no data member */
+  struct bytes base64; /* encoded bytes, in place of data; ptr NULL: none */
 };
 
-/* Appends {"channel":…,"event":…,"id":…,"data":…} without white space of its own. */
+/* Appends {"channel":…,"event":…,"id":…,"from":…,"data":…} without white space of its own. */
 void envelope_write_push(struct buffer *out, const struct envelope_push *push);
 
 /* Channel names: 1-255 bytes of UTF-8 without control characters (C0, DEL, C1). NULL, or what is wrong. */

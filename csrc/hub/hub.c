@@ -69,10 +69,10 @@ static int append_to_turn(struct hub *hub, struct channel *channel, struct messa
 
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy) {
   if (message->position > 0) hub->position = message->position;
-  struct channel *channel = hub_find(hub, message->channel);
+  struct channel *channel = hub_find(hub, message->parts.channel);
   /* A volatile message that nobody listens to leaves nothing behind. */
   if (!channel && message->position == 0) return;
-  if (!channel && find_or_make(hub, message->channel, policy, &channel) < 0) {
+  if (!channel && find_or_make(hub, message->parts.channel, policy, &channel) < 0) {
     hub->floor = message->position;
     hub->lost++;
     return;

@@ -9,16 +9,23 @@ static struct bytes place(char **at, struct bytes from) {
   return copy;
 }
 
-struct message *message_new(uint32_t kind, struct bytes channel, struct bytes event, struct bytes data) {
-  struct message *message = memory_alloc(sizeof *message + channel.len + event.len + data.len);
+static size_t length(const struct message_parts *parts) {
+  return parts->channel.len + parts->event.len + parts->data.len + parts->from.len + parts->except.len;
+}
+
+struct message *message_new(uint32_t kind, const struct message_parts *parts) {
+  struct message *message = memory_alloc(sizeof *message + length(parts));
   if (!message) return NULL;
   *message = (struct message){.kind = kind};
   atomic_init(&message->refs, 1);
   for (unsigned i = 0; i < MESSAGE_WIRES; i++) atomic_init(&message->wires[i], NULL);
   char *at = message->text;
-  message->channel = place(&at, channel);
-  message->event = place(&at, event);
-  message->data = place(&at, data);
+  message->parts = (struct message_parts){.channel = place(&at, parts->channel),
+                                          .event = place(&at, parts->event),
+                                          .data = place(&at, parts->data),
+                                          .from = place(&at, parts->from),
+                                          .except = place(&at, parts->except),
+                                          .is_binary = parts->is_binary};
   object_count(OBJECT_MESSAGE, 1);
   return message;
 }
@@ -35,9 +42,7 @@ void message_unref(struct message *message) {
   memory_free(message);
 }
 
-size_t message_size(const struct message *message) {
-  return sizeof *message + message->channel.len + message->event.len + message->data.len;
-}
+size_t message_size(const struct message *message) { return sizeof *message + length(&message->parts); }
 
 struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob) {
   struct blob *none = NULL;

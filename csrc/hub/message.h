@@ -9,18 +9,27 @@ VISIBILITY_PUSH
 /* Room for encoded forms; what each place means is the server's affair (server/wire.h). */
 enum { MESSAGE_WIRES = 4 };
 
+struct message_parts {
+  struct bytes channel; /* empty: to one client alone */
+  struct bytes event;
+  struct bytes data;   /* JSON, or any bytes if is_binary */
+  struct bytes from;   /* user id of the client that sent it; empty: the app did */
+  struct bytes except; /* id of a client that does not get it live; empty: none */
+  bool is_binary;
+};
+
 struct message {
   atomic_uint refs;
   uint32_t kind;
   uint64_t position; /* 0: volatile, has no id */
   uint64_t time_ms;  /* when it was published, by the monotonic clock */
-  struct bytes channel, event, data;
+  struct message_parts parts;
   _Atomic(struct blob *) wires[MESSAGE_WIRES]; /* NULL until encoded */
   char text[];
 };
 
 /* One reference, owned by the caller; copies the texts. NULL without memory. */
-struct message *message_new(uint32_t kind, struct bytes channel, struct bytes event, struct bytes data);
+struct message *message_new(uint32_t kind, const struct message_parts *parts);
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message); /* NULL is allowed */
 /* What it weighs in a queue or a ring, roughly. */

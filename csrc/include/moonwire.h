@@ -1,4 +1,4 @@
-/* moonwire: real-time channels over Server-Sent Events. The only public header of the C library.
+/* moonwire: real-time channels over WebSocket and Server-Sent Events. The only public header of the C library.
  *
  * The core owns connections, HTTP, framing, channels, history and fan-out. The app (a C program, or the Lua binding) says what
  * the channels are (mw_config) and answers requests (mw_config_options.on_request).
@@ -94,6 +94,8 @@ struct mw_limits {
   size_t body;            /* request body: 413; 1 MiB */
   size_t size;            /* JSON data of one message: 413; 64 KiB */
   size_t outbox;          /* unsent bytes of one subscriber beyond a replay: its stream ends; 1 MiB */
+  size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
+  size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
   size_t queue;           /* bytes that wait for a worker or the script: 503; 64 MiB */
   size_t connections;     /* at once: the newest is closed; 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
@@ -104,6 +106,9 @@ struct mw_limits {
   uint64_t idle_ms;       /* a kept-alive connection between requests: closed; 75 s */
   uint64_t answer_ms;     /* a request waits for its handler: cancelled, 503; 30 s */
   uint64_t heartbeat_ms;  /* a stream is silent: a comment is sent; 15 s */
+  uint64_t connect_ms;    /* from the upgrade to "connect" of a moonwire.1 client: closed with 4408; 10 s */
+  uint64_t ping_ms;       /* a WebSocket peer is silent: it is pinged; 25 s */
+  uint64_t pong_ms;       /* and does not answer: closed; 10 s */
   uint64_t progress_ms;   /* a peer takes no byte of what is to be written: closed; 30 s */
   uint64_t drain_ms;      /* stopping waits for what is being written; 5 s */
 };
@@ -115,8 +120,12 @@ typedef void (*mw_request_fn)(void *context, struct mw_request *request);
 struct mw_config_options {
   struct mw_limits limits;  /* mw_limits_init first */
   bool authenticate;        /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
+  bool connects;            /* ask MW_REQUEST_CONNECT when a client has connected */
+  bool disconnects;         /* and MW_REQUEST_DISCONNECT when it has gone */
   const char *publish_key;  /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
   const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
+  const char *path_ws;      /* NULL: "/ws" */
+  const char *path_send;    /* NULL: "/send" */
   const char *path_publish; /* NULL: "/publish" */
   const char *path_health;  /* NULL: "/health" */
   mw_request_fn on_request; /* may be NULL if nothing ever asks */
@@ -140,8 +149,17 @@ enum mw_hook {
   MW_HOOK_CLOSE = 1 << 4
 };
 
+/* An event that clients may send to a channel. */
+struct mw_event_rule {
+  const char *event;
+  bool relay; /* goes to all other subscribers without asking the app; otherwise MW_REQUEST_MESSAGE */
+  bool keep;  /* relayed as an ordinary message, with id and history; otherwise volatile */
+};
+
 struct mw_channel_options {
-  unsigned hooks;          /* of enum mw_hook */
+  unsigned hooks;                     /* of enum mw_hook */
+  const struct mw_event_rule *events; /* copied; what clients send besides is answered unknown_event */
+  size_t event_count;
   uint32_t history_size;   /* messages kept; 0: no history */
   uint64_t history_ttl_ms; /* how long they are kept; 0: for ever */
   uint32_t history_replay; /* how many of the newest a subscriber without a cursor gets */
@@ -236,9 +254,11 @@ enum { MW_ID_MAX = 32 }; /* bytes of an id with its NUL */
 
 struct mw_publish {
   struct mw_bytes channel;
-  struct mw_bytes event; /* empty: "message" */
-  struct mw_bytes data;  /* JSON; empty: null */
-  bool is_volatile;      /* no id, not kept */
+  struct mw_bytes event;          /* empty: "message" */
+  struct mw_bytes data;           /* JSON; empty: null. With is_binary: any bytes */
+  bool is_volatile;               /* no id, not kept */
+  bool is_binary;                 /* data is any bytes: WebSocket clients get them behind the object, others as "base64" */
+  const struct mw_client *except; /* a client that does not get it live; NULL: none */
 };
 
 /* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event or JSON;
@@ -258,8 +278,24 @@ MW_API struct mw_client *mw_client_ref(struct mw_client *client);           /* r
 MW_API void mw_client_unref(struct mw_client *client);                      /* NULL is allowed */
 MW_API struct mw_bytes mw_client_id(const struct mw_client *client);        /* unguessable, unique */
 MW_API struct mw_bytes mw_client_user(const struct mw_client *client);      /* the JSON that authenticated it; empty: anonymous */
-MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "sse" */
+MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse" or "http" */
 MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);    /* the peer's address without port; "unix" */
+/* The client that is connected under that id; the caller owns a reference. NULL if there is none. */
+MW_API struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len);
+/* Walks the connected clients that have an identity: NULL starts, NULL ends. Gives up the reference to `previous` and returns one. Clients that come
+ * meanwhile may be missed. */
+MW_API struct mw_client *mw_client_next(struct mw_server *server, struct mw_client *previous);
+/* Sends to one client: a push without id, and without channel unless one is given. 0: handed over. MW_ECLOSED: it is known to have gone;
+ * MW_EINVAL, MW_ETOOLARGE, MW_EUNAVAILABLE, MW_ENOMEM. */
+MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, const struct mw_publish *push,
+                          struct mw_error *error);
+/* Closes it with a WebSocket close code (SSE: the stream ends) after what was sent. MW_ECLOSED, MW_EINVAL. */
+MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
+/* Subscribes it, without asking the app, or ends a subscription ("moonwire:unsubscribed" with code and reason tells the client). MW_ECLOSED,
+ * MW_ENOTFOUND, MW_EINVAL, MW_ENOMEM. */
+MW_API int mw_client_subscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len);
+MW_API int mw_client_unsubscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len,
+                                 const char *code, const char *reason);
 /* The app's own word for the client, NULL at first. */
 MW_API void *mw_client_context(const struct mw_client *client);
 MW_API void mw_client_set_context(struct mw_client *client, void *context);
@@ -274,7 +310,10 @@ enum mw_request_type {
   MW_REQUEST_LEAVE, /* it has left: accept(). Has client, channel. Follows a JOIN that was accepted (or that the kind does not have) */
   MW_REQUEST_CLOSE, /* the last one left and linger is over: accept(). Has channel */
   MW_REQUEST_HTTP,  /* a route was asked for: respond. Has http, route */
-  MW_REQUEST_STREAM /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
+  MW_REQUEST_MESSAGE, /* a client sent an event: accept(JSON that acknowledges, or nothing) or refuse. Has client, channel, message */
+  MW_REQUEST_CONNECT,    /* a client has connected: accept() or refuse. Has client */
+  MW_REQUEST_DISCONNECT, /* it has gone: accept(). Has client, reason. Follows a CONNECT that was accepted */
+  MW_REQUEST_STREAM      /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
 };
 
 struct mw_http_field {
@@ -288,6 +327,7 @@ struct mw_http {
   struct mw_bytes query; /* as sent, without '?' */
   struct mw_bytes body;
   struct mw_bytes remote; /* the peer's address without port; "unix" */
+  struct mw_bytes token;  /* of "connect", else of Authorization: Bearer, else ?token=; empty: none */
   const struct mw_http_field *fields;
   size_t field_count;
 };
@@ -297,6 +337,14 @@ MW_API struct mw_client *mw_request_client(const struct mw_request *request);   
 MW_API struct mw_bytes mw_request_channel(const struct mw_request *request);    /* empty if the type has none */
 MW_API int mw_request_kind(const struct mw_request *request);                   /* the channel's kind, or the route; -1 if none */
 MW_API const struct mw_http *mw_request_http(const struct mw_request *request); /* NULL if the type has none */
+struct mw_message {
+  struct mw_bytes event;
+  struct mw_bytes data; /* JSON as it was sent; empty if it is binary */
+  struct mw_bytes binary;
+  bool is_binary;
+};
+MW_API const struct mw_message *mw_request_message(const struct mw_request *request); /* NULL if the type has none */
+MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);           /* empty if the type has none */
 MW_API bool mw_request_cancelled(const struct mw_request *request);
 /* The app's own word for the request, NULL at first. */
 MW_API void *mw_request_context(const struct mw_request *request);

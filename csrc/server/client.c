@@ -4,16 +4,51 @@
 
 #include "auth/secret.h"
 #include "base/memory.h"
+#include "codec/json_scan.h"
 
 struct mw_client *client_new(struct bytes transport, const char *remote) {
   struct mw_client *client = memory_calloc(1, sizeof *client);
   if (!client) return NULL;
   atomic_init(&client->refs, 1);
   secret_name(client->id, CLIENT_ID_LEN);
+  list_init(&client->in_registry);
+  list_init(&client->waiting);
+  atomic_init(&client->gone, false);
   client->transport = transport;
   snprintf(client->remote, sizeof client->remote, "%s", remote);
   object_count(OBJECT_CLIENT, 1);
   return client;
+}
+
+/* The text of a string or an integer, or NULL. */
+static struct blob *text_of(struct json_value value) {
+  struct buffer text;
+  buffer_init(&text);
+  if (value.type == JSON_STRING) json_string_decode(value, &text);
+  if (value.type == JSON_NUMBER) buffer_append(&text, value.raw);
+  struct blob *blob = text.len > 0 && !text.failed ? blob_new(buffer_bytes(&text)) : NULL;
+  buffer_deinit(&text);
+  return blob;
+}
+
+void client_set_user(struct mw_client *client, struct blob *user) {
+  struct json_value object, name, value, id = {0}, sub = {0};
+  blob_unref(client->user);
+  blob_unref(client->user_id);
+  client->user = user;
+  client->user_id = NULL;
+  if (!user || !json_scan(blob_bytes(user), &object, NULL) || object.type != JSON_OBJECT) return;
+  struct bytes rest = object.raw;
+  while (json_next_member(&rest, &name, &value)) {
+    if (json_string_equal(name, BYTES("id"))) id = value;
+    if (json_string_equal(name, BYTES("sub"))) sub = value;
+  }
+  client->user_id = text_of(id);
+  if (!client->user_id) client->user_id = text_of(sub);
+}
+
+struct bytes client_user_id(const struct mw_client *client) {
+  return client->user_id ? blob_bytes(client->user_id) : bytes_of(client->id, CLIENT_ID_LEN);
 }
 
 struct mw_client *mw_client_ref(struct mw_client *client) {
@@ -24,6 +59,7 @@ struct mw_client *mw_client_ref(struct mw_client *client) {
 void mw_client_unref(struct mw_client *client) {
   if (!client || atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
   blob_unref(client->user);
+  blob_unref(client->user_id);
   object_count(OBJECT_CLIENT, -1);
   memory_free(client);
 }

@@ -3,21 +3,40 @@
 #define MOONWIRE_SERVER_CLIENT_H
 
 #include "base/blob.h"
+#include "base/list.h"
 #include "base/status.h"
 
 VISIBILITY_PUSH
 
 enum { CLIENT_ID_LEN = 26, REMOTE_MAX = 48 };
 
+/* Names an exchange of a worker, also when it has gone. */
+struct session_ref {
+  uint32_t worker, slot, generation;
+};
+
+struct errand;
+
 struct mw_client {
   atomic_uint refs;
   char id[CLIENT_ID_LEN];
   struct bytes transport; /* a constant */
   struct blob *user;      /* JSON; NULL: anonymous */
+  struct blob *user_id;   /* NULL: the client's own id serves */
   char remote[REMOTE_MAX];
-  void *context; /* the app's */
+  void *context;              /* the app's */
+  struct list in_registry;    /* under the registry's lock; alone when it is not connected */
+  struct session_ref session; /* where it is connected */
+  atomic_bool gone;           /* it is connected no more */
+  /* The script's: one errand of a client at a time. */
+  struct errand *errand;
+  struct list waiting; /* errands that come after it */
 };
 
+/* Takes the JSON (NULL: anonymous), and reads the user's id from it: "id", else "sub". */
+void client_set_user(struct mw_client *client, struct blob *user);
+/* The user's id, or, of the anonymous and of users without one, the client's. */
+struct bytes client_user_id(const struct mw_client *client);
 /* With a new id and no user; NULL without memory. */
 struct mw_client *client_new(struct bytes transport, const char *remote);
 

@@ -29,6 +29,8 @@ void mw_limits_init(struct mw_limits *limits) {
       .body = 1 << 20,
       .size = 64 << 10,
       .outbox = 1 << 20,
+      .message = 1 << 20,
+      .stash = 64 << 10,
       .queue = 64 << 20,
       .connections = 100000,
       .channels = 1000000,
@@ -39,6 +41,9 @@ void mw_limits_init(struct mw_limits *limits) {
       .idle_ms = 75000,
       .answer_ms = 30000,
       .heartbeat_ms = 15000,
+      .connect_ms = 10000,
+      .ping_ms = 25000,
+      .pong_ms = 10000,
       .progress_ms = 30000,
       .drain_ms = 5000,
   };
@@ -57,7 +62,7 @@ static bool own_string(const char **string, const char *fallback) {
 }
 
 static const char *path_fault(const struct mw_config_options *options) {
-  const char *paths[] = {options->path_sse, options->path_publish, options->path_health};
+  const char *paths[] = {options->path_sse, options->path_ws, options->path_send, options->path_publish, options->path_health};
   for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
     if (paths[i] && paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
     for (size_t k = 0; k < i; k++) {
@@ -94,6 +99,8 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   struct mw_config_options *own = &config->options;
   bool owned = own_string(&own->publish_key, NULL);
   if (!own_string(&own->path_sse, "/sse")) owned = false;
+  if (!own_string(&own->path_ws, "/ws")) owned = false;
+  if (!own_string(&own->path_send, "/send")) owned = false;
   if (!own_string(&own->path_publish, "/publish")) owned = false;
   if (!own_string(&own->path_health, "/health")) owned = false;
   if (!owned) {
@@ -109,12 +116,18 @@ struct mw_config *config_ref(struct mw_config *config) {
   return config;
 }
 
+static void kind_deinit(struct kind *kind) {
+  pattern_deinit(&kind->pattern);
+  for (size_t i = 0; i < kind->event_count; i++) memory_free(kind->events[i].event);
+  memory_free(kind->events);
+}
+
 void mw_config_unref(struct mw_config *config) {
   if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1) return;
-  const char *strings[] = {config->options.publish_key, config->options.path_sse, config->options.path_publish,
-                           config->options.path_health};
+  const char *strings[] = {config->options.publish_key, config->options.path_sse,     config->options.path_ws,
+                           config->options.path_send,   config->options.path_publish, config->options.path_health};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) memory_free((void *)(uintptr_t)strings[i]);
-  for (size_t i = 0; i < config->kind_count; i++) pattern_deinit(&config->kinds[i].pattern);
+  for (size_t i = 0; i < config->kind_count; i++) kind_deinit(&config->kinds[i]);
   for (size_t i = 0; i < config->route_count; i++) pattern_deinit(&config->routes[i].pattern);
   for (size_t i = 0; i < config->mount_count; i++) {
     memory_free(config->mounts[i].path);
@@ -136,6 +149,25 @@ static int overlap(struct mw_error *error, const struct pattern *pattern, const 
   return MW_EOVERLAP;
 }
 
+/* Copies the rules for events; kind_deinit frees them also after a failure. */
+static int copy_events(struct kind *kind, const char *pattern, const struct mw_channel_options *options, struct mw_error *error) {
+  if (options->event_count == 0) return 0;
+  kind->events = memory_calloc(options->event_count, sizeof *kind->events);
+  if (!kind->events) return fail(error, MW_ENOMEM, pattern, "no memory");
+  for (size_t i = 0; i < options->event_count; i++) {
+    struct bytes event = bytes_string(options->events[i].event);
+    const char *fault = event_name_fault(event);
+    if (!fault && config_event(kind, event)) fault = "the event has two rules";
+    if (fault) return fail(error, MW_EINVAL, options->events[i].event, fault);
+    struct event_rule *rule = &kind->events[i];
+    *rule = (struct event_rule){
+        .event = memory_copy(event.ptr, event.len), .relay = options->events[i].relay, .keep = options->events[i].keep};
+    if (!rule->event) return fail(error, MW_ENOMEM, pattern, "no memory");
+    kind->event_count++;
+  }
+  return 0;
+}
+
 int mw_config_channel(struct mw_config *config, const char *text, const struct mw_channel_options *options,
                       struct mw_error *error) {
   struct kind kind = {.hooks = options->hooks, .linger_ms = options->linger_ms};
@@ -144,17 +176,15 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   }
   if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
-  if (status < 0) return status;
-  for (size_t i = 0; i < config->kind_count; i++) {
+  if (status == 0) status = copy_events(&kind, text, options, error);
+  for (size_t i = 0; status == 0 && i < config->kind_count; i++) {
     if (pattern_compare(&config->kinds[i].pattern, &kind.pattern) != PATTERN_OVERLAP) continue;
     status = overlap(error, &kind.pattern, &config->kinds[i].pattern);
-    pattern_deinit(&kind.pattern);
-    return status;
   }
-  struct kind *kinds = extend(config->kinds, config->kind_count, sizeof *kinds);
+  struct kind *kinds = status == 0 ? extend(config->kinds, config->kind_count, sizeof *kinds) : NULL;
   if (!kinds) {
-    pattern_deinit(&kind.pattern);
-    return fail(error, MW_ENOMEM, text, "no memory");
+    kind_deinit(&kind);
+    return status < 0 ? status : fail(error, MW_ENOMEM, text, "no memory");
   }
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.kind = (uint32_t)config->kind_count,
@@ -240,6 +270,8 @@ int mw_config_origin(struct mw_config *config, const char *origin, struct mw_err
 struct bytes config_path(const struct mw_config *config, enum endpoint endpoint) {
   switch (endpoint) {
     case ENDPOINT_SSE: return bytes_string(config->options.path_sse);
+    case ENDPOINT_WS: return bytes_string(config->options.path_ws);
+    case ENDPOINT_SEND: return bytes_string(config->options.path_send);
     case ENDPOINT_PUBLISH: return bytes_string(config->options.path_publish);
     case ENDPOINT_HEALTH: return bytes_string(config->options.path_health);
     case ENDPOINT_COUNT: break;
@@ -255,6 +287,13 @@ const struct kind *config_kind(const struct mw_config *config, struct bytes name
     if (!best || pattern_compare(&kind->pattern, &best->pattern) == PATTERN_FIRST) best = kind;
   }
   return best;
+}
+
+const struct event_rule *config_event(const struct kind *kind, struct bytes event) {
+  for (size_t i = 0; i < kind->event_count; i++) {
+    if (bytes_equal(bytes_string(kind->events[i].event), event)) return &kind->events[i];
+  }
+  return NULL;
 }
 
 const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path) {

@@ -9,8 +9,15 @@
 
 VISIBILITY_PUSH
 
+struct event_rule {
+  char *event; /* owned */
+  bool relay, keep;
+};
+
 struct kind {
   struct pattern pattern;
+  struct event_rule *events; /* what clients may send */
+  size_t event_count;
   struct channel_policy policy;
   unsigned hooks;
   uint64_t linger_ms;
@@ -29,7 +36,7 @@ struct mount {
   char *directory;
 };
 
-enum endpoint { ENDPOINT_SSE, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_COUNT };
+enum endpoint { ENDPOINT_SSE, ENDPOINT_WS, ENDPOINT_SEND, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_COUNT };
 
 struct mw_config {
   atomic_uint refs;
@@ -49,6 +56,8 @@ struct mw_config *config_ref(struct mw_config *config);
 struct bytes config_path(const struct mw_config *config, enum endpoint endpoint);
 /* The kind of a channel whose name is well-formed, or NULL. */
 const struct kind *config_kind(const struct mw_config *config, struct bytes name);
+/* The rule for an event that a client sends to a channel of that kind, or NULL. */
+const struct event_rule *config_event(const struct kind *kind, struct bytes event);
 /* The most special route for the path among those of the method, or NULL. The number of a route is what mw_config_route returned. */
 const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path);
 int config_route_number(const struct mw_config *config, const struct route *route);

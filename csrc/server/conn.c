@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/http1.h"
+#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -70,7 +71,7 @@ void conn_on_closed(struct stream *stream) {
   list_remove(&conn->link);
   worker->conn_count--;
   log_line(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
-  http1_release(conn);
+  if (!(conn->exchange.flags & EXCHANGE_NATIVE)) http1_release(conn);
   outbox_free(conn->exchange.outbox);
   object_count(OBJECT_CONN, -1);
   memory_free(conn);
@@ -81,14 +82,21 @@ void conn_on_closed(struct stream *stream) {
 void conn_on_read(struct stream *stream, struct bytes bytes) {
   struct conn *conn = container_of(stream, struct conn, stream);
   /* What comes on a stream, or after the last answer, is nobody's. */
-  if (conn->http && conn->exchange.state < EXCHANGE_STREAMING) http1_feed(conn, bytes);
+  struct exchange *exchange = &conn->exchange;
+  if (exchange->state < EXCHANGE_STREAMING) {
+    if (conn->http) http1_feed(conn, bytes);
+  } else if (exchange->state == EXCHANGE_STREAMING && exchange->role && exchange->role->on_read) {
+    conn->timer.note = conn_worker(conn)->timers.tick;
+    exchange->role->on_read(exchange, bytes);
+  }
 }
 
 void conn_on_end(struct stream *stream, int status) {
   struct conn *conn = container_of(stream, struct conn, stream);
   (void)status;
   /* A peer that has ended its side still gets the answers that need nobody's leave; one that waits for the script, or streams, has gone. */
-  bool answers = conn->exchange.state == EXCHANGE_ANSWERING || (conn->exchange.state == EXCHANGE_READING && conn->exchange.role);
+  bool answers =
+      conn->exchange.state == EXCHANGE_ANSWERING || (conn->exchange.state == EXCHANGE_ASKING && !conn->exchange.errand);
   if (answers && status == UV_EOF) {
     conn->exchange.flags |= EXCHANGE_HALF_CLOSED;
     conn->exchange.flags &= (uint16_t)~EXCHANGE_LINGER;
@@ -98,6 +106,11 @@ void conn_on_end(struct stream *stream, int status) {
 }
 
 /* ---- Writing -------------------------------------------------------------------------------------------------------------- */
+
+/* An event stream is kept alive by what is written; of a peer that can speak, only what is heard counts. */
+static void note_writing(struct conn *conn) {
+  if (conn->exchange.wire != WIRE_WS) conn->timer.note = conn_worker(conn)->timers.tick;
+}
 
 /* Writes the shared list of the one channel that this turn brought something from. */
 static void write_turn(struct conn *conn) {
@@ -117,7 +130,7 @@ static void write_turn(struct conn *conn) {
       exchange->flags |= EXCHANGE_BROKEN;
       return;
     }
-    conn->timer.note = worker->timers.tick;
+    note_writing(conn);
     if ((size_t)written < view->bytes) {
       session_settle(exchange, (size_t)written);
       return;
@@ -139,7 +152,7 @@ static void write_outbox(struct conn *conn) {
       exchange->flags |= EXCHANGE_BROKEN;
       return;
     }
-    conn->timer.note = conn_worker(conn)->timers.tick;
+    note_writing(conn);
     size_t offered = 0;
     for (size_t i = 0; i < count; i++) offered += slices[i].len;
     outbox_consume(outbox, (size_t)written);
@@ -171,7 +184,7 @@ void conn_on_written(struct stream *stream, int status) {
     return;
   }
   outbox_consume(outbox, written);
-  conn->timer.note = conn_worker(conn)->timers.tick;
+  note_writing(conn);
   worker_mark_dirty(conn_worker(conn), conn);
 }
 
@@ -189,6 +202,9 @@ static void after_writing(struct conn *conn) {
     } else {
       conn_close(conn);
     }
+  } else if (exchange->state == EXCHANGE_ENDING && exchange->flags & EXCHANGE_LINGER) {
+    exchange_set_state(exchange, EXCHANGE_LINGERING);
+    stream_end(&conn->stream);
   } else if (exchange->state == EXCHANGE_ENDING) {
     conn_close(conn);
   }
@@ -222,6 +238,15 @@ void conn_flush(struct conn *conn) {
 
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
 
+/* How long a stream may be silent before its role is told. */
+static uint64_t silence_ms(struct conn *conn) {
+  const struct mw_limits *limits = limits_of(conn);
+  unsigned flags = conn->exchange.flags;
+  if (conn->exchange.wire != WIRE_WS) return limits->heartbeat_ms;
+  if (flags & EXCHANGE_CONNECTING) return limits->connect_ms;
+  return flags & EXCHANGE_PINGED ? limits->pong_ms : limits->ping_ms;
+}
+
 void conn_set_deadline(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
   const struct mw_limits *limits = limits_of(conn);
@@ -230,7 +255,7 @@ void conn_set_deadline(struct conn *conn) {
     case EXCHANGE_IDLE: delay_ms = http1_waits(conn->http) ? limits->idle_ms : limits->head_ms; break;
     case EXCHANGE_READING: delay_ms = limits->body_ms; break;
     case EXCHANGE_ASKING: delay_ms = limits->answer_ms; break;
-    case EXCHANGE_STREAMING: delay_ms = conn->exchange.outbox ? limits->progress_ms : limits->heartbeat_ms; break;
+    case EXCHANGE_STREAMING: delay_ms = conn->exchange.outbox ? limits->progress_ms : silence_ms(conn); break;
     case EXCHANGE_ANSWERING:
     case EXCHANGE_ENDING: delay_ms = limits->progress_ms; break;
     case EXCHANGE_LINGERING: delay_ms = LINGER_MS; break;
@@ -255,14 +280,16 @@ static void check_progress(struct conn *conn) {
 
 static void check_silence(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
+  unsigned flags = conn->exchange.flags;
   uint64_t silent_ms = (uint64_t)(worker->timers.tick - conn->timer.note) * 1000;
-  uint64_t heartbeat_ms = limits_of(conn)->heartbeat_ms;
-  if (silent_ms >= heartbeat_ms) {
-    if (conn->exchange.role && conn->exchange.role->on_silent) conn->exchange.role->on_silent(&conn->exchange);
-    conn_set_deadline(conn);
-  } else {
-    timer_start(&worker->timers, &conn->timer, heartbeat_ms - silent_ms);
+  /* Who has a question to answer is not asked whether it spoke meanwhile: its deadline is the deadline. */
+  bool fixed = flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED);
+  if (!fixed && silent_ms < silence_ms(conn)) {
+    timer_start(&worker->timers, &conn->timer, silence_ms(conn) - silent_ms);
+    return;
   }
+  if (conn->exchange.role && conn->exchange.role->on_silent) conn->exchange.role->on_silent(&conn->exchange);
+  if (conn->exchange.state == EXCHANGE_STREAMING) conn_set_deadline(conn);
 }
 
 static void refuse_late(struct conn *conn, const char *reason) {
@@ -317,7 +344,7 @@ void conn_stop(struct conn *conn) {
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;
-    case EXCHANGE_STREAMING: exchange_end_stream(exchange); break;
+    case EXCHANGE_STREAMING: role_ws_close(exchange, conn_worker(conn)->server->close_code, ""); break;
     case EXCHANGE_ANSWERING:
     case EXCHANGE_ENDING:
     case EXCHANGE_LINGERING:

@@ -11,12 +11,16 @@
 VISIBILITY_PUSH
 
 struct http1;
+struct native;
 
 struct conn {
   struct list link;   /* in worker->conns */
   struct timer timer; /* the one deadline of its state; note: the tick at which a stream last wrote */
   struct conn *dirty; /* the next to be flushed */
-  struct http1 *http; /* reading requests; NULL once it streams */
+  union {
+    struct http1 *http;    /* reading requests; NULL once it streams */
+    struct native *native; /* with EXCHANGE_NATIVE: what only some streams have */
+  };
   struct exchange exchange;
   struct stream stream; /* last: its size depends on its kind */
 };

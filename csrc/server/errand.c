@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "codec/query.h"
+#include "codec/verb.h"
 
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};
@@ -11,11 +13,34 @@ static struct mw_bytes place(char **at, struct bytes from) {
   return copy;
 }
 
+/* The credentials of "Authorization: Bearer …" (RFC 6750 section 2.1). */
+static struct bytes bearer_of(const struct http_head *head) {
+  struct bytes field = http_head_field(head, BYTES("authorization"));
+  struct bytes scheme = bytes_of(field.ptr, field.len < 7 ? field.len : 7);
+  if (!bytes_equal_nocase(scheme, BYTES("Bearer "))) return bytes_of(NULL, 0);
+  return bytes_trim(bytes_of(field.ptr + 7, field.len - 7));
+}
+
+static bool find_query(struct bytes query, struct bytes key, struct buffer *value) {
+  struct buffer name;
+  bool found = false;
+  buffer_init(&name);
+  while (!found && query_next(&query, &name, value)) found = bytes_equal(buffer_bytes(&name), key) && !value->failed;
+  buffer_deinit(&name);
+  return found;
+}
+
 struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body, const char *remote) {
-  size_t size = head->method.len + path.len + head->query.len + body.len + strlen(remote);
+  struct bytes token = bearer_of(head);
+  struct buffer query_token;
+  buffer_init(&query_token);
+  if (token.len == 0 && find_query(head->query, BYTES("token"), &query_token)) token = buffer_bytes(&query_token);
+  size_t size = token.len + head->method.len + path.len + head->query.len + body.len + strlen(remote);
   for (size_t i = 0; i < head->field_count; i++) size += head->fields[i].name.len + head->fields[i].value.len;
-  struct http_copy *copy = memory_alloc(sizeof *copy + head->field_count * sizeof *copy->fields + size);
-  if (!copy) return NULL;
+  size += sizeof(struct http_copy) + head->field_count * sizeof(struct mw_http_field);
+  struct http_copy *copy = memory_alloc(size);
+  if (!copy) goto done;
+  copy->size = size;
   char *at = (char *)&copy->fields[head->field_count];
   copy->http = (struct mw_http){.method = place(&at, head->method),
                                 .path = place(&at, path),
@@ -28,6 +53,9 @@ struct http_copy *http_copy_new(const struct http_head *head, struct bytes path,
     copy->fields[i].name = place(&at, head->fields[i].name);
     copy->fields[i].value = place(&at, head->fields[i].value);
   }
+  copy->http.token = place(&at, token);
+done:
+  buffer_deinit(&query_token);
   return copy;
 }
 
@@ -61,6 +89,40 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
   return errand;
 }
 
+struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token) {
+  if (token.len == 0) token = bytes_of(from->http.token.ptr, from->http.token.len);
+  size_t size = from->size + token.len;
+  struct http_copy *copy = memory_alloc(size);
+  if (!copy) return NULL;
+  memcpy(copy, from, from->size);
+  /* What points into the copy's own memory moves with it. */
+  ptrdiff_t shift = (char *)copy - (const char *)from;
+  struct mw_bytes *own[] = {&copy->http.method, &copy->http.path, &copy->http.query, &copy->http.body, &copy->http.remote};
+  for (size_t i = 0; i < sizeof own / sizeof *own; i++) own[i]->ptr += shift;
+  for (size_t i = 0; i < copy->http.field_count; i++) {
+    copy->fields[i].name.ptr += shift;
+    copy->fields[i].value.ptr += shift;
+  }
+  copy->http.fields = copy->fields;
+  char *at = (char *)copy + from->size;
+  copy->http.token = place(&at, token);
+  copy->size = size;
+  return copy;
+}
+
+int errand_set_message(struct errand *errand, const struct verb *verb) {
+  struct bytes data = verb->is_binary ? verb->payload : verb->data.raw;
+  if (!verb->is_binary && data.len == 0) data = BYTES("null");
+  errand->text = blob_new(bytes_of(NULL, verb->event.len + data.len));
+  if (!errand->text) return MW_ENOMEM;
+  char *at = errand->text->data;
+  errand->message.event = place(&at, verb->event);
+  struct mw_bytes copy = place(&at, data);
+  errand->message.is_binary = verb->is_binary;
+  *(verb->is_binary ? &errand->message.binary : &errand->message.data) = copy;
+  return 0;
+}
+
 struct errand *errand_ref(struct errand *errand) {
   atomic_fetch_add_explicit(&errand->refs, 1, memory_order_relaxed);
   return errand;
@@ -69,6 +131,7 @@ struct errand *errand_ref(struct errand *errand) {
 void errand_unref(struct errand *errand) {
   if (!errand || atomic_fetch_sub_explicit(&errand->refs, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < errand->channel_count; i++) blob_unref(errand->channels[i].data);
+  blob_unref(errand->text);
   blob_unref(errand->fields);
   blob_unref(errand->body);
   memory_free(errand->http);
@@ -79,12 +142,15 @@ void errand_unref(struct errand *errand) {
 }
 
 bool errand_needs_script(const struct errand *errand) {
-  bool asks = errand->type != ERRAND_JOIN || errand->config->options.authenticate;
+  const struct mw_config_options *options = &errand->config->options;
+  bool asks = errand->type != ERRAND_JOIN || (errand->http && options->authenticate);
+  if (errand->connects && (options->connects || options->disconnects)) asks = true;
   for (size_t i = 0; i < errand->channel_count; i++) asks = asks || errand->channels[i].kind->hooks != 0;
   return asks;
 }
 
 bool errand_is_membership(const struct errand *errand) {
+  if (errand->connected) return true;
   for (size_t i = 0; i < errand->channel_count; i++) {
     if (errand->channels[i].opened || errand->channels[i].joined) return true;
   }

@@ -16,11 +16,6 @@ VISIBILITY_PUSH
 
 struct mw_server;
 
-/* Names an exchange of a worker, also when it has gone. */
-struct session_ref {
-  uint32_t worker, slot, generation;
-};
-
 /* A question to the app. One at a time for each errand, one for each channel that opens or closes. */
 struct mw_request {
   struct list link; /* in the server's list of those that wait for an answer, oldest first */
@@ -33,15 +28,23 @@ struct mw_request {
   void *context; /* the app's */
 };
 
-enum errand_type { ERRAND_JOIN, ERRAND_HTTP, ERRAND_STREAM };
+enum errand_type {
+  ERRAND_JOIN,    /* a client connects, or joins channels, or both */
+  ERRAND_MESSAGE, /* a client sent an event */
+  ERRAND_HTTP,
+  ERRAND_STREAM
+};
 
 enum errand_step {
   STEP_AUTHENTICATE,
+  STEP_CONNECT,
   STEP_AUTHORIZE,
   STEP_OPEN,
   STEP_JOIN,
+  STEP_MESSAGE,
   STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
   STEP_LEAVE,
+  STEP_DISCONNECT,
   STEP_OVER
 };
 
@@ -64,8 +67,16 @@ struct errand {
   /* Joining. */
   enum wire wire;
   struct since since;
+  bool connects;  /* the client connects by this errand: CONNECT, and DISCONNECT at the end */
+  bool connected; /* CONNECT was accepted */
+  bool transient; /* the sender of a message is no subscriber: it is authorized for this one */
+  bool relayed;   /* the message goes to the others without entering the app */
+  bool kept;      /* the worker keeps it as a membership */
   size_t channel_count;
   struct errand_channel *channels; /* behind the struct */
+  /* A message; the texts lie in `text`. */
+  struct mw_message message;
+  struct blob *text;
   /* The script's. */
   struct list link; /* among those that wait for a channel to open, or for memory to be sent */
   unsigned backlog_type;
@@ -77,12 +88,13 @@ struct errand {
   int status;
   char code[65];
   char reason[256];
-  struct blob *fields, *body; /* of an HTTP response */
+  struct blob *fields, *body; /* of an HTTP response; body: of an acknowledgement, too */
   struct mw_stream *stream;   /* borrowed: the app's handle, which refers to this errand; NULL when the app let go */
 };
 
 /* A copy of an HTTP request that outlives its connection. */
 struct http_copy {
+  size_t size; /* of all of it */
   struct mw_http http;
   struct mw_http_field fields[];
 };
@@ -93,12 +105,17 @@ struct http_copy *http_copy_new(const struct http_head *head, struct bytes path,
  * memory: then nothing was taken. */
 struct errand *errand_new(enum errand_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                           const struct errand_channel *channels, size_t channel_count);
+/* A copy with a token of its own (empty: that of `from`). NULL without memory. */
+struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token);
 struct errand *errand_ref(struct errand *errand);
 void errand_unref(struct errand *errand); /* NULL is allowed */
 /* True if the app must be asked before it can join. */
 bool errand_needs_script(const struct errand *errand);
 /* True if the script wants to know when it leaves. */
 bool errand_is_membership(const struct errand *errand);
+/* Copies the message of a verb; 0 or MW_ENOMEM. */
+struct verb;
+int errand_set_message(struct errand *errand, const struct verb *verb);
 /* Sets a refusal; the texts are cut to their room. */
 void errand_refuse(struct errand *errand, int status, const char *code, const char *reason);
 

@@ -7,6 +7,7 @@
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
 #include "server/http1.h"
+#include "server/native.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -150,6 +151,16 @@ void exchange_stream(struct exchange *exchange, struct bytes fields, struct byte
   push_buffer(exchange, &out);
 }
 
+void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffer *ahead) {
+  struct buffer out;
+  buffer_init(&out);
+  buffer_append(&out, text);
+  exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  exchange_set_state(exchange, EXCHANGE_STREAMING);
+  push_buffer(exchange, &out);
+  http1_hand_over(conn_of(exchange), ahead);
+}
+
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
   struct blob *blob = wire_chunk(text);
   if (!blob) {
@@ -157,7 +168,7 @@ void exchange_push_text(struct exchange *exchange, struct bytes text) {
     worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
     return;
   }
-  exchange_push(exchange, blob, wire_slice(blob, exchange->flags & EXCHANGE_CHUNKED));
+  exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
   blob_unref(blob);
 }
 
@@ -177,7 +188,7 @@ void exchange_end_stream(struct exchange *exchange) {
 
 /* ---- Asking the script --------------------------------------------------------------------------------------------------- */
 
-bool exchange_ask(struct exchange *exchange, struct errand *errand) {
+bool exchange_post(struct exchange *exchange, struct errand *errand) {
   struct worker *worker = exchange_worker(exchange);
   struct mw_server *server = worker->server;
   bool full = atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting;
@@ -188,13 +199,19 @@ bool exchange_ask(struct exchange *exchange, struct errand *errand) {
   errand->asker = worker_ref(worker, exchange->slot);
   exchange->errand = errand;
   atomic_fetch_add(&server->script.errand_count, 1);
-  exchange_set_state(exchange, EXCHANGE_ASKING);
   worker_post_script(worker, MAIL_ASK, errand_ref(errand));
+  return true;
+}
+
+bool exchange_ask(struct exchange *exchange, struct errand *errand) {
+  if (!exchange_post(exchange, errand)) return false;
+  exchange_set_state(exchange, EXCHANGE_ASKING);
   return true;
 }
 
 void exchange_forget(struct exchange *exchange) {
   struct errand *errand = exchange->errand;
+  if (!errand) return;
   exchange->errand = NULL;
   atomic_store(&errand->cancelled, true);
   worker_post_script(exchange_worker(exchange), MAIL_CANCEL, errand);
@@ -225,11 +242,12 @@ void exchange_end(struct exchange *exchange) {
   session_end(exchange);
   if (exchange->slot != SLOT_NONE) worker_slot_release(worker, exchange->slot);
   exchange->slot = SLOT_NONE;
-  if (!exchange->errand) return;
-  if (exchange->state == EXCHANGE_ASKING) {
-    exchange_forget(exchange);
-  } else {
+  /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */
+  if (exchange->errand && exchange->errand->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
     worker_post_script(worker, MAIL_LEAVE, exchange->errand);
     exchange->errand = NULL;
+  } else {
+    exchange_forget(exchange);
   }
+  native_end(exchange);
 }

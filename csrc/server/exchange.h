@@ -14,7 +14,7 @@ struct worker;
 enum exchange_state {
   EXCHANGE_IDLE,      /* between requests */
   EXCHANGE_READING,   /* a head has come, its body is coming */
-  EXCHANGE_ASKING,    /* the script is asked */
+  EXCHANGE_ASKING,    /* the script is asked, or a file is opened */
   EXCHANGE_ANSWERING, /* the answer is being written */
   EXCHANGE_STREAMING, /* the answer goes on: an event stream */
   EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
@@ -23,15 +23,19 @@ enum exchange_state {
 };
 
 enum exchange_flag {
-  EXCHANGE_CHUNKED = 1 << 0,    /* the stream is framed in chunks */
-  EXCHANGE_NO_BODY = 1 << 1,    /* HEAD: the head of the answer only */
-  EXCHANGE_KEEP_ALIVE = 1 << 2, /* another request may follow */
-  EXCHANGE_LINGER = 1 << 3,     /* the request was not read to its end */
-  EXCHANGE_BROKEN = 1 << 4,     /* something was lost on the way: to be cut off */
-  EXCHANGE_SLOW = 1 << 5,       /* the outbox is full: to be cut off */
-  EXCHANGE_PRIVATE = 1 << 6,    /* came by a private listener */
-  EXCHANGE_DIRTY = 1 << 7,      /* to be flushed at the end of the turn */
-  EXCHANGE_HALF_CLOSED = 1 << 8 /* the peer sends nothing more: only what it sent ahead is answered */
+  EXCHANGE_CHUNKED = 1 << 0,     /* the stream is framed in chunks */
+  EXCHANGE_NO_BODY = 1 << 1,     /* HEAD: the head of the answer only */
+  EXCHANGE_KEEP_ALIVE = 1 << 2,  /* another request may follow */
+  EXCHANGE_LINGER = 1 << 3,      /* the request was not read to its end */
+  EXCHANGE_BROKEN = 1 << 4,      /* something was lost on the way: to be cut off */
+  EXCHANGE_SLOW = 1 << 5,        /* the outbox is full: to be cut off */
+  EXCHANGE_PRIVATE = 1 << 6,     /* came by a private listener */
+  EXCHANGE_DIRTY = 1 << 7,       /* to be flushed at the end of the turn */
+  EXCHANGE_HALF_CLOSED = 1 << 8, /* the peer sends nothing more: only what it sent ahead is answered */
+  EXCHANGE_NATIVE = 1 << 9,      /* conn->native is there */
+  EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
+  EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
+  EXCHANGE_PINGED = 1 << 12      /* was asked for a sign of life */
 };
 
 /* What answers a kind of request. All functions but start may be NULL. */
@@ -40,8 +44,9 @@ struct role {
   void (*on_answer)(struct exchange *exchange, struct errand *errand); /* the script has answered */
   void (*on_late)(struct exchange *exchange);                          /* it has not, in time, or the server stops */
   void (*on_written)(struct exchange *exchange); /* all that was pushed is written, and the answer is not complete: push more */
-  void (*on_silent)(struct exchange *exchange);  /* a stream has written nothing for limits.heartbeat_ms */
-  void (*on_end)(struct exchange *exchange);     /* it is over, however: give back what the role holds */
+  void (*on_read)(struct exchange *exchange, struct bytes bytes); /* bytes of a peer that was upgraded; they may be overwritten */
+  void (*on_silent)(struct exchange *exchange);                   /* a stream has written nothing for limits.heartbeat_ms */
+  void (*on_end)(struct exchange *exchange);                      /* it is over, however: give back what the role holds */
 };
 
 /* A subscriber. */
@@ -90,6 +95,9 @@ void exchange_begin(struct exchange *exchange, int status, struct bytes fields, 
 void exchange_complete(struct exchange *exchange);
 /* Begins an event stream: its head with `fields`, then `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text);
+/* Begins something else than HTTP: `text` is the whole answer that says so. *ahead, which the caller frees, receives what was sent ahead and is
+ * for role->on_read. */
+void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffer *ahead);
 /* Pushes text to the stream. */
 void exchange_push_text(struct exchange *exchange, struct bytes text);
 /* Ends the stream as HTTP has it. */
@@ -98,6 +106,8 @@ void exchange_end_stream(struct exchange *exchange);
 /* Asks the script; takes the errand. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
  * already, and the errand is gone. */
 bool exchange_ask(struct exchange *exchange, struct errand *errand);
+/* The same without a change of state: a stream asks. */
+bool exchange_post(struct exchange *exchange, struct errand *errand);
 /* The script's answer is not wanted any more. */
 void exchange_forget(struct exchange *exchange);
 

@@ -46,6 +46,15 @@ void http1_release(struct conn *conn) {
   }
 }
 
+void http1_hand_over(struct conn *conn, struct buffer *ahead) {
+  struct http1 *http = conn->http;
+  *ahead = http->stash;
+  buffer_init(&http->stash);
+  http->handed_over = true;
+  if (ahead->len >= STASH_MAX) stream_read_start(&conn->stream);
+  http1_release(conn);
+}
+
 bool http1_waits(const struct http1 *http) { return http && http->served && http_reader_idle(http->reader); }
 
 static void refuse(struct conn *conn, struct http1 *http) {
@@ -141,8 +150,11 @@ static void run(struct conn *conn, struct bytes bytes) {
     }
   }
   http->feeding = false;
+  bool handed_over = http->handed_over;
   if (http->released) {
     destroy(http);
+    bool listens = handed_over && conn->exchange.state == EXCHANGE_STREAMING;
+    if (listens && bytes.len > 0) conn->exchange.role->on_read(&conn->exchange, bytes);
   } else if (bytes.len > 0 && conn->exchange.state < EXCHANGE_STREAMING && !(conn->exchange.flags & EXCHANGE_LINGER)) {
     stash(conn, http, bytes);
   }

@@ -24,8 +24,9 @@ struct http1 {
   struct bytes rest; /* of the path below the mount */
   struct file *file; /* that is being sent */
   uint64_t file_left;
-  bool served;   /* a request was answered on this connection */
-  bool feeding;  /* inside the loop that reads requests */
+  bool served;  /* a request was answered on this connection */
+  bool feeding; /* inside the loop that reads requests */
+  bool handed_over;
   bool released; /* to be freed when that loop ends */
 };
 
@@ -33,6 +34,9 @@ struct http1 {
 struct http1 *http1_new(const struct mw_config *config);
 /* Gives it back, now or when the loop that reads is left. */
 void http1_release(struct conn *conn);
+/* As http1_release for a connection that is upgraded. *ahead receives the bytes that were sent ahead; those that the loop which reads has in its
+ * hands go to the role when that is left. */
+void http1_hand_over(struct conn *conn, struct buffer *ahead);
 /* True if a connection that has served waits for another request to begin. */
 bool http1_waits(const struct http1 *http);
 /* Bytes have come. */

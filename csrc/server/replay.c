@@ -15,7 +15,7 @@ static void look_into(struct replay_source *source, struct hub *hub, struct sinc
   source->next = hub_replay_from(hub, source->channel, has_since, after);
 }
 
-int replay_init(struct replay *replay, struct exchange *exchange, struct since since) {
+int replay_init(struct replay *replay, struct exchange *exchange, struct since since, struct subscription *only) {
   struct hub *hub = &exchange_worker(exchange)->hub;
   *replay = (struct replay){.cursor = hub->position};
   replay->sources = memory_calloc(exchange->session.subscription_count, sizeof *replay->sources);
@@ -24,6 +24,7 @@ int replay_init(struct replay *replay, struct exchange *exchange, struct since s
   if (since.kind == SINCE_POSITION && since.position > hub->position) since.kind = SINCE_FOREIGN;
   struct subscription *subscription = NULL;
   while ((subscription = session_next(&exchange->session, subscription))) {
+    if (only && subscription != only) continue;
     struct replay_source *source = &replay->sources[replay->count++];
     source->channel = subscription->channel;
     look_into(source, hub, since);

@@ -19,8 +19,8 @@ struct replay {
   size_t gap_count;
 };
 
-/* Looks into the channels that the exchange has just subscribed to. MW_ENOMEM. */
-int replay_init(struct replay *replay, struct exchange *exchange, struct since since);
+/* Looks into the channel that the exchange has just subscribed to (NULL: into all of its channels). MW_ENOMEM. */
+int replay_init(struct replay *replay, struct exchange *exchange, struct since since, struct subscription *only);
 /* Pushes it all, by increasing position over all channels; uses the replay up. */
 void replay_push(struct replay *replay, struct exchange *exchange);
 void replay_deinit(struct replay *replay);

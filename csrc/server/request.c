@@ -11,8 +11,9 @@ static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){byt
 
 /* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
 static const struct errand_channel *channel_of(const struct mw_request *request) {
-  if (!request->errand || request->errand->type != ERRAND_JOIN || request->type == MW_REQUEST_AUTHENTICATE) return NULL;
-  return &request->errand->channels[request->errand->at];
+  bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_LEAVE ||
+             request->type == MW_REQUEST_MESSAGE;
+  return has ? &request->errand->channels[request->errand->at] : NULL;
 }
 
 enum mw_request_type mw_request_type(const struct mw_request *request) { return request->type; }
@@ -21,7 +22,8 @@ void *mw_request_context(const struct mw_request *request) { return request->con
 void mw_request_set_context(struct mw_request *request, void *context) { request->context = context; }
 
 struct mw_client *mw_request_client(const struct mw_request *request) {
-  return channel_of(request) ? request->errand->client : NULL;
+  bool has = request->type == MW_REQUEST_CONNECT || request->type == MW_REQUEST_DISCONNECT || channel_of(request);
+  return has ? request->errand->client : NULL;
 }
 
 struct mw_bytes mw_request_channel(const struct mw_request *request) {
@@ -42,6 +44,14 @@ const struct mw_http *mw_request_http(const struct mw_request *request) {
   return has_http && request->errand->http ? &request->errand->http->http : NULL;
 }
 
+const struct mw_message *mw_request_message(const struct mw_request *request) {
+  return request->type == MW_REQUEST_MESSAGE ? &request->errand->message : NULL;
+}
+
+struct mw_bytes mw_request_reason(const struct mw_request *request) {
+  return expose(request->type == MW_REQUEST_DISCONNECT ? bytes_string(request->errand->reason) : bytes_of(NULL, 0));
+}
+
 static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {
   if (request->occupancy) {
     struct occupancy *occupancy = request->occupancy;
@@ -49,7 +59,7 @@ static void refuse(struct mw_request *request, int status, const char *code, con
     occupancy->status = status;
     snprintf(occupancy->code, sizeof occupancy->code, "%s", code);
     snprintf(occupancy->reason, sizeof occupancy->reason, "%s", reason);
-  } else if (request->type != MW_REQUEST_LEAVE) {
+  } else if (request->type != MW_REQUEST_LEAVE && request->type != MW_REQUEST_DISCONNECT) {
     errand_refuse(request->errand, status, code, reason);
   }
   script_answered(request);
@@ -63,7 +73,8 @@ void mw_request_refuse(struct mw_request *request, int status, const char *code,
 int mw_request_accept(struct mw_request *request, const char *data, size_t data_len) {
   struct bytes json = bytes_of(data, data_len);
   struct json_value value;
-  bool keeps_data = request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_JOIN;
+  bool keeps_data =
+      request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_MESSAGE;
   struct blob *blob = NULL;
   if (data_len > 0 && !json_scan(json, &value, NULL)) {
     refuse(request, 500, "internal", "");
@@ -78,9 +89,11 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
-    request->errand->client->user = blob;
+    client_set_user(request->errand->client, blob);
   } else if (request->type == MW_REQUEST_JOIN) {
     request->errand->channels[request->errand->at].data = blob;
+  } else if (request->type == MW_REQUEST_MESSAGE) {
+    request->errand->body = blob;
   }
   script_answered(request);
   return 0;

@@ -5,6 +5,7 @@
 #include "codec/envelope.h"
 #include "codec/query.h"
 #include "server/http1.h"
+#include "server/native.h"
 #include "server/replay.h"
 #include "server/roles.h"
 #include "server/server.h"
@@ -71,7 +72,11 @@ static void add_channel(struct wish *wish, const struct mw_config *config, struc
   } else {
     buffer_append(&wish->names, name);
     buffer_append(&wish->channels, bytes_of((const char *)&channel, sizeof channel));
-    wish->channel_count++;
+    if (wish->names.failed || wish->channels.failed) {
+      fail(wish, 503, "no memory");
+    } else {
+      wish->channel_count++;
+    }
   }
 }
 
@@ -192,7 +197,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
   for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
     status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
   }
-  if (status == 0) status = replay_init(&replay, exchange, errand->since);
+  if (status == 0) status = replay_init(&replay, exchange, errand->since, NULL);
   if (status == 0) {
     write_beginning(&beginning, exchange, errand, &replay);
     roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
@@ -201,6 +206,8 @@ static void join(struct exchange *exchange, struct errand *errand) {
   if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
+    if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
+    if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
     replay_push(&replay, exchange);
   } else {
     session_end(exchange);
@@ -215,22 +222,16 @@ static void join(struct exchange *exchange, struct errand *errand) {
 
 static struct errand *make_errand(struct exchange *exchange, struct wish *wish) {
   struct mw_server *server = exchange_worker(exchange)->server;
-  struct http1 *http = conn_of(exchange)->http;
-  char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
-  bool is_plain = !wish->envelope && !server->config->options.authenticate;
+  const struct mw_config_options *options = &server->config->options;
+  bool is_plain = !wish->envelope && !options->authenticate && !options->connects && !options->disconnects;
   for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && wish_channels(wish)[i].kind->hooks == 0;
-  /* Nobody asks who a plain subscriber is. */
-  struct mw_client *client = is_plain ? NULL : client_new(BYTES("sse"), remote);
-  struct http_copy *copy = NULL;
-  if (server->config->options.authenticate) {
-    copy = http_copy_new(http_reader_head(http->reader), buffer_bytes(&http->path), bytes_of(NULL, 0), remote);
+  struct errand *errand;
+  if (is_plain) {
+    /* Nobody asks who it is. */
+    errand = errand_new(ERRAND_JOIN, server->config, NULL, NULL, wish_channels(wish), wish->channel_count);
+  } else {
+    errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("sse"), wish_channels(wish), wish->channel_count);
   }
-  struct errand *errand = NULL;
-  bool complete = (is_plain || client) && (!server->config->options.authenticate || copy);
-  if (complete) errand = errand_new(ERRAND_JOIN, server->config, client, copy, wish_channels(wish), wish->channel_count);
-  if (!errand) memory_free(copy);
-  mw_client_unref(client);
   if (!errand) return NULL;
   errand->wire = wish->envelope ? WIRE_ENVELOPE : WIRE_SSE;
   errand->since = since_parse(buffer_bytes(&wish->since), &server->bus.epoch);
@@ -272,7 +273,9 @@ static void start(struct exchange *exchange) {
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {
-  if (errand->status == 200) {
+  if (exchange->state == EXCHANGE_STREAMING) {
+    native_on_answer(exchange, errand);
+  } else if (errand->status == 200) {
     join(exchange, errand);
   } else if (errand->status == 503) {
     refuse_for_now(exchange);

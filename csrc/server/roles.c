@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "auth/origin.h"
+#include "base/memory.h"
 #include "codec/http_writer.h"
+#include "codec/json_scan.h"
 #include "codec/query.h"
 #include "server/http1.h"
 #include "server/server.h"
@@ -40,6 +42,11 @@ static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct 
   if (path.len == 0) return false;
   if (bytes_equal(path, config_path(config, ENDPOINT_SSE))) {
     choose(http, method, &role_sse, "GET", NULL);
+  } else if (bytes_equal(path, config_path(config, ENDPOINT_WS))) {
+    choose(http, method, &role_ws, "GET", NULL);
+  } else if (bytes_equal(path, config_path(config, ENDPOINT_SEND))) {
+    choose(http, method, &role_send, "POST", NULL);
+    if (http->role == &role_send && !http_reader_head(http->reader)->has_length) refuse(http, 411, "a length is required");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_HEALTH))) {
     choose(http, method, &role_health, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_PUBLISH))) {
@@ -115,6 +122,45 @@ bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct bu
   return true;
 }
 
+struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http) {
+  char remote[REMOTE_MAX];
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  return http_copy_new(http_reader_head(http->reader), buffer_bytes(&http->path), http_reader_body(http->reader), remote);
+}
+
+struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+                                    const struct errand_channel *channels, size_t channel_count) {
+  struct mw_config *config = exchange_worker(exchange)->server->config;
+  bool authenticates = config->options.authenticate;
+  char remote[REMOTE_MAX];
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  struct mw_client *client = client_new(transport, remote);
+  struct http_copy *copy = client && authenticates ? roles_copy_http(exchange, http) : NULL;
+  struct errand *errand = NULL;
+  if (client && (copy || !authenticates)) errand = errand_new(ERRAND_JOIN, config, client, copy, channels, channel_count);
+  if (errand) {
+    errand->connects = true;
+  } else {
+    memory_free(copy);
+  }
+  mw_client_unref(client);
+  return errand;
+}
+
+void roles_refuse_with(struct exchange *exchange, int status, const char *reason, struct bytes fields) {
+  struct buffer body;
+  buffer_init(&body);
+  buffer_append_string(&body, "{\"error\":{\"code\":");
+  json_write_string(&body, bytes_string(exchange_code(status)));
+  buffer_append_string(&body, ",\"reason\":");
+  json_write_string(&body, bytes_string(reason));
+  buffer_append_string(&body, "}}\n");
+  struct answer answer = {
+      .status = status, .fields = fields, .content_type = BYTES("application/json"), .body = buffer_bytes(&body)};
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&body);
+}
+
 /* ---- The small ones -------------------------------------------------------------------------------------------------------- */
 
 static void start_health(struct exchange *exchange) {
@@ -136,10 +182,12 @@ static void start_options(struct exchange *exchange) {
   buffer_init(&fields);
   http_write_field(&fields, BYTES("Allow"), bytes_string(http->allow));
   bool is_sse = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SSE));
-  bool allowed = !is_sse || roles_judge_origin(exchange, http, &fields);
-  if (is_sse && allowed) {
-    http_write_field(&fields, BYTES("Access-Control-Allow-Methods"), BYTES("GET"));
-    http_write_field(&fields, BYTES("Access-Control-Allow-Headers"), BYTES("authorization, cache-control, last-event-id"));
+  bool is_send = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SEND));
+  bool allowed = (!is_sse && !is_send) || roles_judge_origin(exchange, http, &fields);
+  if ((is_sse || is_send) && allowed) {
+    http_write_field(&fields, BYTES("Access-Control-Allow-Methods"), is_sse ? BYTES("GET") : BYTES("POST"));
+    http_write_field(&fields, BYTES("Access-Control-Allow-Headers"),
+                     BYTES("authorization, cache-control, content-type, last-event-id, x-moonwire-client"));
     http_write_field(&fields, BYTES("Access-Control-Max-Age"), BYTES("600"));
   }
   struct answer answer = {.status = 204, .fields = buffer_bytes(&fields)};

@@ -9,6 +9,8 @@ VISIBILITY_PUSH
 struct http1;
 
 extern const struct role role_sse;     /* GET /sse: a stream of channels */
+extern const struct role role_ws;      /* GET /ws */
+extern const struct role role_send;    /* POST /send */
 extern const struct role role_publish; /* POST /publish */
 extern const struct role role_health;  /* GET /health */
 extern const struct role role_app;     /* routes and raw streams of the app */
@@ -18,6 +20,15 @@ extern const struct role role_options; /* what may be asked of a path: CORS pref
 /* Finds the role that answers the request whose head is there, and sets what it needs in http: role, or refused_status and
  * refused_reason. */
 void roles_find(struct exchange *exchange, struct http1 *http);
+
+/* The request as the app sees it; NULL without memory. */
+struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http);
+/* An errand by which a new client connects and joins channels: with an identity, and with the request if it is to be authenticated. NULL
+ * without memory. */
+struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+                                    const struct errand_channel *channels, size_t channel_count);
+/* As exchange_refuse, with fields of its own. */
+void roles_refuse_with(struct exchange *exchange, int status, const char *reason, struct bytes fields);
 
 /* Judges the Origin field (Fetch standard, RFC 6454): false if it is there and not allowed. Appends the CORS fields for a foreign one that is
  * listed. */

@@ -35,6 +35,32 @@ void script_cancel_request(struct mw_request *request) {
   if (options->on_cancel) options->on_cancel(options->context, request);
 }
 
+/* One errand of a client at a time, in the order in which they came: true if this one must wait. */
+static bool must_queue(struct errand *errand, enum script_mail type) {
+  struct mw_client *client = errand->client;
+  if (!client || client->errand == errand) return false;
+  if (!client->errand) {
+    client->errand = errand;
+    return false;
+  }
+  errand->backlog_type = type;
+  list_append(&client->waiting, &errand->link);
+  return true;
+}
+
+static void dispatch(struct mw_server *server, enum script_mail type, struct errand *errand);
+
+/* The errand is done with, for now: on with the next of its client. */
+static void let_next(struct mw_server *server, struct errand *errand) {
+  struct mw_client *client = errand->client;
+  if (!client || client->errand != errand) return;
+  client->errand = NULL;
+  if (list_empty(&client->waiting)) return;
+  struct errand *next = container_of(client->waiting.next, struct errand, link);
+  list_remove(&next->link);
+  dispatch(server, next->backlog_type, next);
+}
+
 /* Sends the answer to the worker; the errand's reference goes with it. */
 static void send_answer(struct mw_server *server, struct errand *errand) {
   struct worker *worker = &server->workers[errand->asker.worker];
@@ -50,14 +76,20 @@ static void send_answer(struct mw_server *server, struct errand *errand) {
 static bool put_question(struct mw_server *server, struct errand *errand) {
   struct errand_channel *channel = errand->at < errand->channel_count ? &errand->channels[errand->at] : NULL;
   unsigned hooks = channel ? channel->kind->hooks : 0;
+  const struct mw_config_options *options = &errand->config->options;
   enum mw_request_type type;
   switch (errand->step) {
     case STEP_AUTHENTICATE:
-      if (!errand->config->options.authenticate) return false;
+      if (!errand->http || !options->authenticate) return false;
       type = MW_REQUEST_AUTHENTICATE;
       break;
+    case STEP_CONNECT:
+      if (!errand->connects || !options->connects) return false;
+      type = MW_REQUEST_CONNECT;
+      break;
     case STEP_AUTHORIZE:
-      if (!(hooks & MW_HOOK_AUTHORIZE)) return false;
+      /* Who sends is subscribed, and was authorized then, unless it comes just for this message. */
+      if (!(hooks & MW_HOOK_AUTHORIZE) || (errand->type == ERRAND_MESSAGE && !errand->transient)) return false;
       type = MW_REQUEST_AUTHORIZE;
       break;
     case STEP_OPEN: return (hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE)) && occupancy_enter(server, errand);
@@ -65,9 +97,18 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       if (!(hooks & MW_HOOK_JOIN)) return false;
       type = MW_REQUEST_JOIN;
       break;
+    case STEP_MESSAGE:
+      /* A relayed event has passed: the worker publishes it. */
+      if (errand->relayed) return false;
+      type = MW_REQUEST_MESSAGE;
+      break;
     case STEP_LEAVE:
       if (!channel || !channel->joined) return false;
       type = MW_REQUEST_LEAVE;
+      break;
+    case STEP_DISCONNECT:
+      if (!errand->connected || !options->disconnects) return false;
+      type = MW_REQUEST_DISCONNECT;
       break;
     default: return false;
   }
@@ -79,11 +120,16 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
 static void take_step(struct mw_server *server, struct errand *errand) {
   struct errand_channel *channel = errand->at < errand->channel_count ? &errand->channels[errand->at] : NULL;
   bool last = errand->at + 1 >= errand->channel_count;
+  const struct mw_config_options *options = &errand->config->options;
   switch (errand->step) {
-    case STEP_AUTHENTICATE: errand->step = STEP_AUTHORIZE; return;
+    case STEP_AUTHENTICATE: errand->step = STEP_CONNECT; return;
+    case STEP_CONNECT:
+      errand->connected = errand->connects && (options->connects || options->disconnects);
+      errand->step = errand->channel_count > 0 ? STEP_AUTHORIZE : STEP_JOINED;
+      return;
     case STEP_AUTHORIZE:
       errand->at = last ? 0 : errand->at + 1;
-      if (last) errand->step = STEP_OPEN;
+      if (last) errand->step = errand->type == ERRAND_MESSAGE ? STEP_MESSAGE : STEP_OPEN;
       return;
     case STEP_OPEN:
       channel->opened = (channel->kind->hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE)) != 0;
@@ -94,11 +140,16 @@ static void take_step(struct mw_server *server, struct errand *errand) {
       errand->at = last ? 0 : errand->at + 1;
       errand->step = last ? STEP_JOINED : STEP_OPEN;
       return;
+    case STEP_MESSAGE: errand->step = STEP_JOINED; return;
     case STEP_LEAVE:
       if (channel && channel->opened) occupancy_leave(server, channel->name);
       if (channel) channel->opened = channel->joined = false;
       errand->at++;
-      if (last) errand->step = STEP_OVER;
+      if (last) errand->step = STEP_DISCONNECT;
+      return;
+    case STEP_DISCONNECT:
+      errand->connected = false;
+      errand->step = STEP_OVER;
       return;
     case STEP_JOINED:
     case STEP_OVER: return;
@@ -108,7 +159,7 @@ static void take_step(struct mw_server *server, struct errand *errand) {
 /* Undoes what was joined so far; a refusal is told first. */
 static void turn_back(struct mw_server *server, struct errand *errand) {
   send_answer(server, errand_ref(errand));
-  errand->step = STEP_LEAVE;
+  errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
   errand->at = 0;
 }
 
@@ -120,17 +171,18 @@ static void run_join(struct mw_server *server, struct errand *errand) {
     if (errand->step == STEP_JOINED) {
       errand->status = 200;
       errand->running = false;
-      send_answer(server, errand);
-      return;
+      send_answer(server, errand_ref(errand));
+      break;
     }
     bool waits = put_question(server, errand);
     if (waits) {
       errand->running = false;
       return;
     }
-    if (errand->step == STEP_LEAVE || errand->status == 0) take_step(server, errand);
+    if (errand->step > STEP_JOINED || errand->status == 0) take_step(server, errand);
   }
   errand->running = false;
+  let_next(server, errand);
   errand_unref(errand);
 }
 
@@ -140,11 +192,13 @@ void script_resume(struct mw_server *server, struct errand *errand) {
 }
 
 static void answer_errand(struct mw_server *server, struct errand *errand) {
-  if (errand->type != ERRAND_JOIN) {
-    send_answer(server, errand);
+  if (errand->type == ERRAND_HTTP || errand->type == ERRAND_STREAM) {
+    send_answer(server, errand_ref(errand));
+    let_next(server, errand);
+    errand_unref(errand);
   } else if (!errand->running) {
     /* Answered later than asked. A leave goes on whatever was said. */
-    if (errand->step == STEP_LEAVE || errand->status == 0) take_step(server, errand);
+    if (errand->step > STEP_JOINED || errand->status == 0) take_step(server, errand);
     run_join(server, errand);
   }
 }
@@ -163,10 +217,11 @@ void script_answered(struct mw_request *request) {
 
 static void begin(struct mw_server *server, struct errand *errand) {
   errand->request.errand = errand;
-  if (errand->type == ERRAND_JOIN) {
+  if (must_queue(errand, MAIL_ASK)) return;
+  if (errand->type == ERRAND_JOIN || errand->type == ERRAND_MESSAGE) {
     run_join(server, errand);
   } else if (atomic_load(&errand->cancelled)) {
-    send_answer(server, errand);
+    answer_errand(server, errand);
   } else {
     script_ask(server, &errand->request, errand->type == ERRAND_HTTP ? MW_REQUEST_HTTP : MW_REQUEST_STREAM);
   }
@@ -174,7 +229,8 @@ static void begin(struct mw_server *server, struct errand *errand) {
 
 static void cancel(struct mw_server *server, struct errand *errand) {
   script_cancel_request(&errand->request);
-  if (!list_empty(&errand->link)) {
+  /* One that waits for a channel to open goes back now; one that waits for its turn sees it when that comes. */
+  if (!list_empty(&errand->link) && errand->step == STEP_OPEN) {
     list_remove(&errand->link);
     occupancy_abandon(server, errand->channels[errand->at].name);
     run_join(server, errand);
@@ -188,20 +244,23 @@ static void leave(struct mw_server *server, struct errand *errand) {
     errand_unref(errand);
     return;
   }
-  errand->step = STEP_LEAVE;
+  if (must_queue(errand, MAIL_LEAVE)) return;
+  errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
   errand->at = 0;
   run_join(server, errand);
 }
 
+static void dispatch(struct mw_server *server, enum script_mail type, struct errand *errand) {
+  switch (type) {
+    case MAIL_ASK: begin(server, errand); break;
+    case MAIL_CANCEL: cancel(server, errand); break;
+    case MAIL_LEAVE: leave(server, errand); break;
+  }
+}
+
 void script_drain(struct mw_server *server) {
   struct mail mail;
-  while (mailbox_take(&server->script.queue, &mail)) {
-    switch ((enum script_mail)mail.type) {
-      case MAIL_ASK: begin(server, mail.item); break;
-      case MAIL_CANCEL: cancel(server, mail.item); break;
-      case MAIL_LEAVE: leave(server, mail.item); break;
-    }
-  }
+  while (mailbox_take(&server->script.queue, &mail)) dispatch(server, (enum script_mail)mail.type, mail.item);
 }
 
 void script_second(struct mw_server *server) {

@@ -64,7 +64,10 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   list_init(&server->alarms);
   list_init(&server->signals);
   const struct mw_limits *limits = &server->config->options.limits;
-  int status = bus_init(&server->bus);
+  server->close_code = WS_CLOSE_GOING_AWAY;
+  int status = registry_init(&server->registry);
+  if (status < 0) goto fail_registry;
+  status = bus_init(&server->bus);
   if (status < 0) goto fail_bus;
   status = loop_init(&server->loop, options->loop, on_turn);
   if (status < 0) goto fail_loop;
@@ -84,6 +87,8 @@ fail_script:
 fail_loop:
   bus_deinit(&server->bus);
 fail_bus:
+  registry_deinit(&server->registry);
+fail_registry:
   mw_config_unref(server->config);
   memory_free(server);
   return fail(error, status);
@@ -94,6 +99,7 @@ static void release(struct loop *loop) {
   worker_deinit(&server->workers[0]);
   loop_deinit(&server->loop);
   bus_deinit(&server->bus);
+  registry_deinit(&server->registry);
   mw_config_unref(server->config);
   memory_free(server);
 }
@@ -228,42 +234,62 @@ static int refuse(struct mw_error *error, int status, const char *what, const ch
   return status;
 }
 
-int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
-  const struct mw_config *config = server->config;
-  struct bytes channel = bytes_of(publish->channel.ptr, publish->channel.len);
-  struct bytes event = publish->event.len > 0 ? bytes_of(publish->event.ptr, publish->event.len) : BYTES("message");
-  struct bytes data = publish->data.len > 0 ? bytes_of(publish->data.ptr, publish->data.len) : BYTES("null");
+int server_read_parts(struct mw_server *server, const struct mw_publish *publish, struct message_parts *parts,
+                      struct mw_error *error) {
   struct json_value value;
   struct json_fault fault;
+  *parts = (struct message_parts){.channel = bytes_of(publish->channel.ptr, publish->channel.len),
+                                  .event = bytes_of(publish->event.ptr, publish->event.len),
+                                  .data = bytes_of(publish->data.ptr, publish->data.len),
+                                  .is_binary = publish->is_binary};
+  if (parts->event.len == 0) parts->event = BYTES("message");
+  if (parts->data.len == 0 && !parts->is_binary) parts->data = BYTES("null");
+  if (publish->except) parts->except = bytes_of(publish->except->id, CLIENT_ID_LEN);
   if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server", "has stopped");
-  if (channel_name_fault(channel)) return refuse(error, MW_EINVAL, "the channel name", channel_name_fault(channel));
-  if (event_name_fault(event)) return refuse(error, MW_EINVAL, "the event name", event_name_fault(event));
-  if (data.len > config->options.limits.size) return refuse(error, MW_ETOOLARGE, "the data", "is larger than limits.size");
-  if (!json_scan(data, &value, &fault)) {
+  if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, "the event name:", event_name_fault(parts->event));
+  if (parts->data.len > server->config->options.limits.size)
+    return refuse(error, MW_ETOOLARGE, "the data", "is larger than limits.size");
+  if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
     if (error) snprintf(error->text, sizeof error->text, "the data is no JSON: %s at byte %zu", fault.reason, fault.offset);
     return MW_EINVAL;
   }
-  const struct kind *kind = config_kind(config, channel);
-  if (!kind) {
-    if (error)
-      snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)channel.len, channel.ptr);
-    return MW_ENOTFOUND;
-  }
-  struct message *message = message_new(kind->policy.kind, channel, event, data);
-  if (!message) return refuse(error, MW_ENOMEM, "the message", "finds no memory");
+  return 0;
+}
+
+int server_publish(struct mw_server *server, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
+                   char id[MW_ID_MAX]) {
+  struct message *message = message_new(kind->policy.kind, parts);
+  if (!message) return MW_ENOMEM;
   uint64_t position;
-  int status = bus_publish(server, message, !publish->is_volatile, &position);
-  if (status < 0) return refuse(error, status, "the queue", "is full: limits.queue");
+  int status = bus_publish(server, message, !is_volatile, &position);
+  if (status < 0) return status;
   if (log_enabled(MW_LOG_DEBUG)) {
-    log_line(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)channel.len, channel.ptr, (int)event.len, event.ptr,
-             data.len, (unsigned long long)position);
+    log_line(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
+             (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
   }
   if (id) id[0] = '\0';
-  if (id && !publish->is_volatile) {
+  if (id && !is_volatile) {
     id_write(id, &server->bus.epoch, position);
     id[ID_LEN] = '\0';
   }
   return 0;
+}
+
+int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+  struct message_parts parts;
+  int status = server_read_parts(server, publish, &parts, error);
+  if (status < 0) return status;
+  if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, "the channel name:", channel_name_fault(parts.channel));
+  const struct kind *kind = config_kind(server->config, parts.channel);
+  if (!kind) {
+    if (error)
+      snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len,
+               parts.channel.ptr);
+    return MW_ENOTFOUND;
+  }
+  status = server_publish(server, kind, &parts, publish->is_volatile, id);
+  if (status == MW_ENOMEM) return refuse(error, status, "the message", "finds no memory");
+  return status < 0 ? refuse(error, status, "the queue", "is full: limits.queue") : 0;
 }
 
 size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {

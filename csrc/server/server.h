@@ -6,6 +6,7 @@
 #include "net/listener.h"
 #include "net/signals.h"
 #include "server/bus.h"
+#include "server/registry.h"
 #include "server/script.h"
 #include "server/worker.h"
 
@@ -22,6 +23,8 @@ struct mw_server {
   struct worker workers[WORKERS_MAX];
   size_t worker_count;
   struct script script;
+  struct registry registry;
+  unsigned close_code; /* of WebSockets, when the server stops */
   struct list listeners, alarms, signals;
   bool has_private; /* there is a private listener, so /publish is only there */
   enum server_state state;
@@ -31,8 +34,11 @@ struct mw_server {
 };
 
 /* As mw_publish, for names and data that have been checked. */
-int server_publish(struct mw_server *server, const struct kind *kind, struct bytes channel, struct bytes event, struct bytes data,
-                   bool is_volatile, char id[MW_ID_MAX]);
+int server_publish(struct mw_server *server, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
+                   char id[MW_ID_MAX]);
+/* Checks what an app wants to publish or send, but not the channel; `parts` borrows from it. */
+int server_read_parts(struct mw_server *server, const struct mw_publish *publish, struct message_parts *parts,
+                      struct mw_error *error);
 static inline bool server_stopping(const struct mw_server *server) { return server->state != SERVER_RUNNING; }
 
 VISIBILITY_POP

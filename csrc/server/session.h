@@ -8,6 +8,10 @@ VISIBILITY_PUSH
 
 /* Subscribes to one more channel of the worker's hub. MW_ENOMEM, MW_ELIMIT. */
 int session_subscribe(struct exchange *exchange, struct bytes name, const struct channel_policy *policy);
+/* The subscription to a channel, or NULL. */
+struct subscription *session_find(struct session *session, struct bytes name);
+/* Leaves one channel; what was published to it before is written before anything that follows. */
+void session_unsubscribe(struct exchange *exchange, struct subscription *subscription);
 /* Leaves all channels. */
 void session_end(struct exchange *exchange);
 /* The next subscription after `subscription`; NULL starts. */

@@ -2,24 +2,52 @@
 
 #include <assert.h>
 
+#include "base/base64.h"
 #include "codec/envelope.h"
 #include "codec/http_writer.h"
 
-static void write_sse(struct buffer *out, const struct message *message, struct bytes id) {
-  struct sse_event event = {.id = id, .event = message->event, .data = message->data, .retry_ms = -1};
-  sse_write(out, &event);
+/* What is empty is not there. */
+static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
+
+/* The push as a JSON object; bytes that are no JSON come as base64, or behind the object if the format can carry them. */
+static void write_object(struct buffer *out, const struct message_parts *parts, struct bytes id, bool carries_bytes) {
+  struct buffer base64;
+  buffer_init(&base64);
+  struct envelope_push push = {.channel = or_none(parts->channel), .event = parts->event, .id = id, .from = or_none(parts->from)};
+  if (!parts->is_binary) {
+    push.data = parts->data;
+  } else if (!carries_bytes) {
+    base64_write(&base64, parts->data);
+    push.base64 = base64.len > 0 ? buffer_bytes(&base64) : BYTES("");
+  }
+  envelope_write_push(out, &push);
+  if (base64.failed) out->failed = true;
+  buffer_deinit(&base64);
 }
 
-static void write_envelope(struct buffer *out, const struct message *message, struct bytes id) {
-  struct buffer json;
-  buffer_init(&json);
-  struct envelope_push push = {.channel = message->channel, .event = message->event, .id = id, .data = message->data};
-  envelope_write_push(&json, &push);
-  /* A line end between tokens of the data would be folded by the client's parser as well, but costs a second data line. */
-  struct sse_event event = {.id = id, .data = buffer_bytes(&json), .retry_ms = -1};
+static void write_sse(struct buffer *out, const struct message_parts *parts, struct bytes id) {
+  struct buffer data;
+  buffer_init(&data);
+  struct sse_event event = {.id = id, .event = parts->event, .data = parts->data, .retry_ms = -1};
+  if (parts->is_binary) {
+    buffer_append_string(&data, "{\"base64\":\"");
+    base64_write(&data, parts->data);
+    buffer_append_string(&data, "\"}");
+    event.data = buffer_bytes(&data);
+  }
   sse_write(out, &event);
-  if (json.failed) out->failed = true;
-  buffer_deinit(&json);
+  if (data.failed) out->failed = true;
+  buffer_deinit(&data);
+}
+
+static void write_envelope(struct buffer *out, const struct message_parts *parts, struct bytes id) {
+  struct buffer object;
+  buffer_init(&object);
+  write_object(&object, parts, id, false);
+  struct sse_event event = {.id = id, .data = buffer_bytes(&object), .retry_ms = -1};
+  sse_write(out, &event);
+  if (object.failed) out->failed = true;
+  buffer_deinit(&object);
 }
 
 struct blob *wire_chunk(struct bytes text) {
@@ -33,23 +61,35 @@ struct blob *wire_chunk(struct bytes text) {
   return blob;
 }
 
-struct bytes wire_slice(const struct blob *blob, bool chunked) {
+struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more) {
+  char header[WS_HEADER_MAX];
+  size_t header_len = ws_frame_header(header, opcode, payload.len + more.len);
+  struct blob *blob = blob_new(bytes_of(NULL, header_len + payload.len + more.len));
+  if (!blob) return NULL;
+  memcpy(blob->data, header, header_len);
+  if (payload.len > 0) memcpy(blob->data + header_len, payload.ptr, payload.len);
+  if (more.len > 0) memcpy(blob->data + header_len + payload.len, more.ptr, more.len);
+  return blob;
+}
+
+struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
   struct bytes all = blob_bytes(blob);
-  if (chunked) return all;
+  if (chunked || wire == WIRE_WS) return all;
   size_t head_len = bytes_find(all, '\n') + 1;
   return bytes_of(all.ptr + head_len, all.len - head_len - 2);
 }
 
-/* Both formats begin with the id line, so that a client whose stream was cut in a block knows where it was. The object has the id as a
- * member, in front of the data; unescaped quotes stand nowhere before it but around names and strings. */
+/* Where the id's position is. Event streams begin with the id line, so that a client whose stream was cut in a block knows where it was. An
+ * object has the id as a member, in front of the data; unescaped quotes stand nowhere before it but around names and strings. */
 static void find_positions(struct wire_draft *draft, enum wire wire) {
   static const char member[] = ",\"id\":\"";
   struct bytes all = blob_bytes(draft->blob);
-  draft->position_at[0] = bytes_find(all, '\n') + 1 + strlen("id: ") + EPOCH_LEN + 1;
-  if (wire == WIRE_ENVELOPE) {
-    const char *found = strstr(all.ptr + draft->position_at[0], member);
-    assert(found);
-    draft->position_at[1] = (size_t)(found - all.ptr) + strlen(member) + EPOCH_LEN + 1;
+  if (wire != WIRE_WS) draft->position_at[0] = bytes_find(all, '\n') + 1 + strlen("id: ") + EPOCH_LEN + 1;
+  if (wire != WIRE_SSE) {
+    size_t at = draft->position_at[0];
+    while (at + strlen(member) <= all.len && memcmp(all.ptr + at, member, strlen(member)) != 0) at++;
+    assert(at + strlen(member) <= all.len);
+    draft->position_at[1] = at + strlen(member) + EPOCH_LEN + 1;
   }
 }
 
@@ -57,14 +97,25 @@ struct wire_draft wire_draft(enum wire wire, const struct message *message, cons
   char id_text[ID_LEN];
   struct bytes id = with_id ? bytes_of(id_text, ID_LEN) : bytes_of(NULL, 0);
   id_write(id_text, epoch, message->position);
+  const struct message_parts *parts = &message->parts;
   struct buffer text;
   buffer_init(&text);
-  if (wire == WIRE_SSE) {
-    write_sse(&text, message, id);
+  struct wire_draft draft = {NULL, {0, 0}};
+  if (wire == WIRE_WS) {
+    write_object(&text, parts, id, true);
+    if (parts->is_binary) buffer_append_char(&text, '\n');
+    if (!text.failed) {
+      draft.blob = wire_frame(parts->is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, buffer_bytes(&text),
+                              parts->is_binary ? parts->data : bytes_of(NULL, 0));
+    }
   } else {
-    write_envelope(&text, message, id);
+    if (wire == WIRE_SSE) {
+      write_sse(&text, parts, id);
+    } else {
+      write_envelope(&text, parts, id);
+    }
+    if (!text.failed) draft.blob = wire_chunk(buffer_bytes(&text));
   }
-  struct wire_draft draft = {.blob = text.failed ? NULL : wire_chunk(buffer_bytes(&text))};
   buffer_deinit(&text);
   if (draft.blob && with_id) find_positions(&draft, wire);
   return draft;

@@ -1,10 +1,11 @@
 /* Wire formats: how a message looks on a stream. Encoded once per message, whatever the number of subscribers.
  *
- * An encoded message is framed as one HTTP chunk; a stream without chunks takes what is inside. */
+ * On event streams an encoded message is framed as one HTTP chunk; a stream without chunks takes what is inside. */
 #ifndef MOONWIRE_SERVER_WIRE_H
 #define MOONWIRE_SERVER_WIRE_H
 
 #include "codec/sse.h"
+#include "codec/ws_frame.h"
 #include "hub/message.h"
 #include "server/id.h"
 
@@ -13,6 +14,7 @@ VISIBILITY_PUSH
 enum wire {
   WIRE_SSE,      /* id, event and data lines */
   WIRE_ENVELOPE, /* an id line, and the push as a JSON object in the data line */
+  WIRE_WS,       /* the push as a JSON object in a text frame; a binary one has the bytes behind it */
   WIRE_COUNT
 };
 
@@ -29,12 +31,14 @@ void wire_draft_place(struct wire_draft *draft, uint64_t position);
 /* The message in that format, encoded now if nobody did it before. Borrowed from the message; NULL without memory. */
 struct blob *wire_of(enum wire wire, struct message *message, const struct epoch *epoch);
 
-/* Text of a stream as a blob of one chunk; text must not be empty. NULL without memory. */
+/* Text of an event stream as a blob of one chunk; text must not be empty. NULL without memory. */
 struct blob *wire_chunk(struct bytes text);
-/* What of a chunk's blob goes on a stream: all of it, or what is inside. */
-struct bytes wire_slice(const struct blob *blob, bool chunked);
+/* A WebSocket frame with two parts of payload. NULL without memory. */
+struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more);
+/* What of an encoded message goes on a stream: all of it, or what is inside the chunk. */
+struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked);
 
-/* Appends one event of the server's own ("moonwire:gap") in that format; data is JSON. */
+/* Appends one event of the server's own ("moonwire:gap") in that format of event streams; data is JSON. */
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data);
 
 VISIBILITY_POP

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "server/command.h"
 #include "server/conn.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -20,6 +21,7 @@ static void on_second(struct timers *timers) {
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->config->options.limits;
   *worker = (struct worker){.server = server, .index = index, .loop = loop, .slot_free = SLOT_NONE};
+  worker->ws_limits = (struct ws_limits){.frame = limits->message, .message = limits->message};
   list_init(&worker->conns);
   list_init(&worker->backlog);
   random_fill(&worker->random, sizeof worker->random);
@@ -59,6 +61,7 @@ static void drop(struct mail *mail) {
     case MAIL_MESSAGE: message_unref(mail->item); break;
     case MAIL_ANSWER: errand_unref(mail->item); break;
     case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
+    case MAIL_COMMAND: command_free(mail->item); break;
   }
 }
 
@@ -70,6 +73,7 @@ void worker_deinit(struct worker *worker) {
     list_remove(&errand->link);
     errand_unref(errand);
   }
+  ws_reader_free(worker->spare_reader);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);
@@ -81,28 +85,28 @@ void worker_deinit(struct worker *worker) {
 /* The script has answered. Whoever asked may have gone: then what was joined is left again. */
 static void take_answer(struct worker *worker, struct errand *errand) {
   struct exchange *exchange = worker_find(worker, errand->asker);
-  bool joined = errand->status == 200 && errand_is_membership(errand);
-  if (!exchange || exchange->errand != errand) {
-    if (joined) {
-      worker_post_script(worker, MAIL_LEAVE, errand);
-    } else {
+  if (exchange && exchange->errand == errand) {
+    bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
+    /* The exchange's reference stays with a raw stream, as long as it lasts. */
+    if (!streams) {
+      exchange->errand = NULL;
       errand_unref(errand);
     }
-    return;
+    errand->kept = streams;
+    exchange->role->on_answer(exchange, errand);
   }
-  if (!joined) {
-    exchange->errand = NULL;
+  if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
+    worker_post_script(worker, MAIL_LEAVE, errand);
+  } else {
     errand_unref(errand);
   }
-  exchange->role->on_answer(exchange, errand);
-  errand_unref(errand);
 }
 
 static void take_stream_data(struct worker *worker, struct stream_data *data) {
   struct exchange *exchange = worker_find(worker, data->errand->asker);
   if (exchange && exchange->errand == data->errand && exchange->state == EXCHANGE_STREAMING) {
     if (data->blob) {
-      exchange_push(exchange, data->blob, wire_slice(data->blob, exchange->flags & EXCHANGE_CHUNKED));
+      exchange_push(exchange, data->blob, wire_slice(WIRE_SSE, data->blob, exchange->flags & EXCHANGE_CHUNKED));
     } else {
       exchange_end_stream(exchange);
     }
@@ -119,6 +123,7 @@ static void take(struct worker *worker, struct mail *mail) {
       break;
     case MAIL_ANSWER: take_answer(worker, mail->item); break;
     case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
+    case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
   }
 }
 
@@ -181,7 +186,7 @@ const struct turn_view *worker_turn_view(struct worker *worker, struct channel *
   for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
     struct blob *blob = wire_of(wire, channel->turn[i], &worker->server->bus.epoch);
     if (!blob) return NULL;
-    view->slices[view->count] = wire_slice(blob, chunked);
+    view->slices[view->count] = wire_slice(wire, blob, chunked);
     view->bytes += view->slices[view->count++].len;
   }
   view->channel = channel;

@@ -2,6 +2,7 @@
 #ifndef MOONWIRE_SERVER_WORKER_H
 #define MOONWIRE_SERVER_WORKER_H
 
+#include "codec/ws_reader.h"
 #include "hub/hub.h"
 #include "net/mailbox.h"
 #include "net/stream.h"
@@ -18,6 +19,7 @@ enum worker_mail {
   MAIL_MESSAGE,     /* struct message, a reference */
   MAIL_ANSWER,      /* struct errand, a reference: the script's answer */
   MAIL_STREAM_DATA, /* struct stream_data, owned */
+  MAIL_COMMAND,     /* struct command, owned: what the app wants with one client */
 };
 
 /* Text for a raw stream; a blob of NULL ends it. */
@@ -57,6 +59,8 @@ struct worker {
   uint32_t slot_count, slot_free;
   struct list backlog; /* errands for the script that its queue had no memory for */
   struct turn_view view;
+  struct ws_limits ws_limits;
+  struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
   struct mw_stats stats;
   uint64_t random;
 };

@@ -1,0 +1,140 @@
+#include "server/command.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "server/conn.h"
+#include "server/reply.h"
+#include "server/role_ws.h"
+#include "server/server.h"
+#include "server/session.h"
+
+struct command *command_new(enum command_type type, struct mw_client *client) {
+  struct command *command = memory_calloc(1, sizeof *command);
+  if (!command) return NULL;
+  command->type = type;
+  command->client = mw_client_ref(client);
+  return command;
+}
+
+void command_free(struct command *command) {
+  mw_client_unref(command->client);
+  message_unref(command->message);
+  blob_unref(command->text);
+  memory_free(command);
+}
+
+int command_post(struct mw_server *server, struct command *command) {
+  int status = MW_ECLOSED;
+  if (!atomic_load(&command->client->gone)) {
+    size_t size = (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
+    struct mail mail = {.type = MAIL_COMMAND, .item = command, .size = size};
+    status = mailbox_post(&server->workers[command->client->session.worker].fifo, mail);
+  }
+  if (status < 0) command_free(command);
+  return status;
+}
+
+/* ---- On the worker --------------------------------------------------------------------------------------------------------- */
+
+static void send_message(struct exchange *exchange, struct command *command) {
+  struct blob *blob = wire_of(exchange->wire, command->message, &exchange_worker(exchange)->server->bus.epoch);
+  if (blob) {
+    exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
+  } else {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  }
+}
+
+void command_carry_out(struct worker *worker, struct command *command) {
+  struct exchange *exchange = worker_find(worker, command->client->session);
+  if (!exchange || exchange->state != EXCHANGE_STREAMING) {
+    command_free(command);
+    return;
+  }
+  switch (command->type) {
+    case COMMAND_SEND: send_message(exchange, command); break;
+    case COMMAND_CLOSE: role_ws_close(exchange, command->close_code, command->reason); break;
+    case COMMAND_SUBSCRIBE:
+      if (session_find(&exchange->session, blob_bytes(command->text))) break;
+      if (session_subscribe(exchange, blob_bytes(command->text), &command->kind->policy) < 0) exchange->flags |= EXCHANGE_BROKEN;
+      worker_mark_dirty(worker, conn_of(exchange));
+      break;
+    case COMMAND_UNSUBSCRIBE: native_unsubscribe(exchange, blob_bytes(command->text), command->code, command->reason); break;
+    case COMMAND_RECEIVE: {
+      struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply_to = command->reply_to};
+      native_receive(exchange, &input);
+      break;
+    }
+  }
+  command_free(command);
+}
+
+/* ---- The app's calls ------------------------------------------------------------------------------------------------------- */
+
+static int fail(struct mw_error *error, int status, const char *text) {
+  if (error) snprintf(error->text, sizeof error->text, "%s", text);
+  return status;
+}
+
+int mw_client_send(struct mw_server *server, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
+  struct message_parts parts;
+  int status = server_read_parts(server, push, &parts, error);
+  if (status < 0) return status;
+  if (parts.channel.len > 0 && channel_name_fault(parts.channel))
+    return fail(error, MW_EINVAL, channel_name_fault(parts.channel));
+  struct command *command = command_new(COMMAND_SEND, client);
+  if (!command) return fail(error, MW_ENOMEM, "no memory");
+  command->message = message_new(0, &parts);
+  if (!command->message) {
+    command_free(command);
+    return fail(error, MW_ENOMEM, "no memory");
+  }
+  status = command_post(server, command);
+  return status < 0 ? fail(error, status, mw_status_text(status)) : 0;
+}
+
+int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason) {
+  if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
+  struct command *command = command_new(COMMAND_CLOSE, client);
+  if (!command) return MW_ENOMEM;
+  command->close_code = (unsigned)code;
+  snprintf(command->reason, sizeof command->reason, "%s", reason ? reason : "");
+  return command_post(server, command);
+}
+
+static int post_channel(struct mw_server *server, enum command_type type, struct mw_client *client, struct bytes channel,
+                        const char *code, const char *reason) {
+  if (channel_name_fault(channel)) return MW_EINVAL;
+  const struct kind *kind = config_kind(server->config, channel);
+  if (!kind) return MW_ENOTFOUND;
+  struct command *command = command_new(type, client);
+  if (!command) return MW_ENOMEM;
+  command->kind = kind;
+  command->text = blob_new(channel);
+  snprintf(command->code, sizeof command->code, "%s", code);
+  snprintf(command->reason, sizeof command->reason, "%s", reason);
+  if (command->text) return command_post(server, command);
+  command_free(command);
+  return MW_ENOMEM;
+}
+
+int mw_client_subscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len) {
+  return post_channel(server, COMMAND_SUBSCRIBE, client, bytes_of(channel, channel_len), "", "");
+}
+
+int mw_client_unsubscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len,
+                          const char *code, const char *reason) {
+  return post_channel(server, COMMAND_UNSUBSCRIBE, client, bytes_of(channel, channel_len), code ? code : "unsubscribed",
+                      reason ? reason : "");
+}
+
+struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len) {
+  return registry_find(&server->registry, bytes_of(id, id_len));
+}
+
+struct mw_client *mw_client_next(struct mw_server *server, struct mw_client *previous) {
+  return registry_next(&server->registry, previous);
+}

@@ -1,0 +1,350 @@
+#include "server/native.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "codec/verb.h"
+#include "server/conn.h"
+#include "server/native_join.h"
+#include "server/reply.h"
+#include "server/role_ws.h"
+#include "server/server.h"
+#include "server/session.h"
+
+/* What stands in the stash before the bytes of one message. */
+struct input_head {
+  size_t len;
+  bool is_binary;
+  struct reply_to reply_to;
+};
+
+/* ---- State --------------------------------------------------------------------------------------------------------------- */
+
+struct native *native_get(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
+  if (exchange->flags & EXCHANGE_NATIVE) return conn->native;
+  struct native *native = memory_calloc(1, sizeof *native);
+  if (!native) return NULL;
+  buffer_init(&native->stash);
+  list_init(&native->memberships);
+  conn->native = native;
+  exchange->flags |= EXCHANGE_NATIVE;
+  return native;
+}
+
+int native_identify(struct exchange *exchange, struct mw_client *client) {
+  struct worker *worker = exchange_worker(exchange);
+  struct native *native = native_get(exchange);
+  if (!native) return MW_ENOMEM;
+  if (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0) return MW_ENOMEM;
+  client->session = worker_ref(worker, exchange->slot);
+  int status = registry_add(&worker->server->registry, client);
+  if (status == 0) native->client = mw_client_ref(client);
+  return status;
+}
+
+struct mw_client *native_client(struct exchange *exchange) {
+  struct native *native = native_get(exchange);
+  if (!native || native->client) return native ? native->client : NULL;
+  char remote[REMOTE_MAX];
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  struct mw_client *client = client_new(exchange->wire == WIRE_WS ? BYTES("websocket") : BYTES("sse"), remote);
+  if (client) native_identify(exchange, client);
+  mw_client_unref(client);
+  return native->client;
+}
+
+void native_keep(struct exchange *exchange, struct errand *errand) {
+  struct native *native = native_get(exchange);
+  if (!native || !errand_is_membership(errand)) return;
+  errand->kept = true;
+  errand_ref(errand);
+  /* The connecting one is left last. */
+  if (errand->connected) {
+    list_append(&native->memberships, &errand->link);
+  } else {
+    list_append(native->memberships.next, &errand->link);
+  }
+}
+
+static void leave(struct exchange *exchange, struct errand *errand) {
+  list_remove(&errand->link);
+  worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+}
+
+void native_end(struct exchange *exchange) {
+  if (!(exchange->flags & EXCHANGE_NATIVE)) return;
+  struct conn *conn = conn_of(exchange);
+  struct native *native = conn->native;
+  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
+  conn->native = NULL;
+  while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct errand, link));
+  if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
+  mw_client_unref(native->client);
+  ws_reader_free(native->reader);
+  memory_free(native->http);
+  blob_unref(native->asked_ref);
+  buffer_deinit(&native->stash);
+  memory_free(native);
+}
+
+/* ---- Verbs --------------------------------------------------------------------------------------------------------------- */
+
+/* What is being handled. */
+struct call {
+  struct exchange *exchange;
+  const struct verb *verb;
+  struct reply_to reply_to;
+};
+
+static void refuse(const struct call *call, const char *code, const char *reason) {
+  reply_error(call->exchange, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
+}
+
+/* Asks the script; takes the errand (NULL: no memory). */
+static void ask(const struct call *call, struct errand *errand) {
+  struct native *native = native_get(call->exchange);
+  struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
+  bool fine = errand && native && (ref || call->verb->ref.raw.len == 0);
+  if (fine) {
+    native->asked_ref = ref;
+    native->asked_by = call->reply_to;
+    if (exchange_post(call->exchange, errand)) return;
+    native->asked_ref = NULL;
+  } else {
+    errand_unref(errand);
+  }
+  blob_unref(ref);
+  refuse(call, "unavailable", "too many requests wait, or there is no memory");
+}
+
+static void on_subscribe(const struct call *call, const struct kind *kind) {
+  struct exchange *exchange = call->exchange;
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  if (session_find(&exchange->session, call->verb->channel)) {
+    refuse(call, "already_subscribed", "the channel is subscribed to already");
+    return;
+  }
+  if (exchange->session.subscription_count >= server->config->options.limits.client_channels) {
+    refuse(call, "refused", "too many channels");
+    return;
+  }
+  struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
+  struct mw_client *client = kind->hooks ? native_client(exchange) : NULL;
+  struct errand *errand = client || !kind->hooks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
+  if (errand) errand->since = since_parse(call->verb->since, &server->bus.epoch);
+  if (errand && !errand_needs_script(errand)) {
+    native_join(exchange, errand, &call->reply_to, call->verb->ref.raw);
+    errand_unref(errand);
+  } else {
+    ask(call, errand);
+  }
+}
+
+static void on_unsubscribe(const struct call *call) {
+  native_unsubscribe(call->exchange, call->verb->channel, NULL, NULL);
+  reply_ok(call->exchange, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
+}
+
+/* An event that goes to the others without entering the app. */
+static void relay(const struct call *call, const struct kind *kind, const struct event_rule *rule, struct mw_client *client) {
+  struct mw_server *server = exchange_worker(call->exchange)->server;
+  const struct verb *verb = call->verb;
+  struct message_parts parts = {.channel = verb->channel,
+                                .event = verb->event,
+                                .data = verb->is_binary ? verb->payload : verb->data.raw,
+                                .from = client_user_id(client),
+                                .except = bytes_of(client->id, CLIENT_ID_LEN),
+                                .is_binary = verb->is_binary};
+  if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
+  char id[MW_ID_MAX];
+  if (server_publish(server, kind, &parts, !rule->keep, id) < 0) {
+    refuse(call, "unavailable", "the server is busy");
+  } else if (rule->keep) {
+    char value[64];
+    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
+    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(value, (size_t)len));
+  } else {
+    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0));
+  }
+}
+
+static void on_send(const struct call *call, const struct kind *kind) {
+  struct exchange *exchange = call->exchange;
+  const struct verb *verb = call->verb;
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  const struct event_rule *rule = config_event(kind, verb->event);
+  size_t size = verb->is_binary ? verb->payload.len : verb->data.raw.len;
+  struct mw_client *client = native_client(exchange);
+  if (!session_find(&exchange->session, verb->channel)) {
+    refuse(call, "not_subscribed", "subscribe to the channel first");
+  } else if (!rule) {
+    refuse(call, "unknown_event", "clients may not send this event");
+  } else if (size > server->config->options.limits.size) {
+    refuse(call, "too_large", "the data is larger than limits.size");
+  } else if (!client) {
+    refuse(call, "unavailable", "no memory");
+  } else if (rule->relay) {
+    relay(call, kind, rule, client);
+  } else {
+    struct errand_channel channel = {.name = verb->channel, .kind = kind};
+    struct errand *errand = errand_new(ERRAND_MESSAGE, server->config, client, NULL, &channel, 1);
+    if (errand && errand_set_message(errand, verb) < 0) {
+      errand_unref(errand);
+      errand = NULL;
+    }
+    ask(call, errand);
+  }
+}
+
+/* Who it is: by the token that comes with the first verb of moonwire.1, or a newer token later. */
+static void on_token(const struct call *call, bool connects) {
+  struct exchange *exchange = call->exchange;
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  struct native *native = native_get(exchange);
+  struct mw_client *client = native_client(exchange);
+  bool authenticates = server->config->options.authenticate;
+  struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
+  struct errand *errand = NULL;
+  if (client && (http || !authenticates)) errand = errand_new(ERRAND_JOIN, server->config, client, http, NULL, 0);
+  if (!errand) {
+    memory_free(http);
+    refuse(call, "unavailable", "no memory");
+    return;
+  }
+  errand->connects = connects;
+  if (errand_needs_script(errand)) {
+    ask(call, errand);
+  } else {
+    native_connected(exchange, errand, &call->reply_to, call->verb->ref.raw);
+    errand_unref(errand);
+  }
+}
+
+static void handle_verb(const struct call *call) {
+  const struct verb *verb = call->verb;
+  bool waits = call->exchange->flags & EXCHANGE_CONNECTING;
+  const struct kind *kind =
+      verb->channel.len > 0 ? config_kind(exchange_worker(call->exchange)->server->config, verb->channel) : NULL;
+  if (waits != (verb->type == VERB_CONNECT)) {
+    refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "it is connected already");
+  } else if (verb->channel.len > 0 && !kind) {
+    refuse(call, "not_found", "there is no such channel");
+  } else {
+    switch (verb->type) {
+      case VERB_SUBSCRIBE: on_subscribe(call, kind); break;
+      case VERB_UNSUBSCRIBE: on_unsubscribe(call); break;
+      case VERB_SEND: on_send(call, kind); break;
+      case VERB_PRESENCE: refuse(call, "refused", "the channel has no presence"); break;
+      case VERB_HISTORY: refuse(call, "refused", "the channel offers no history"); break;
+      case VERB_TOKEN: on_token(call, false); break;
+      case VERB_CONNECT: on_token(call, true); break;
+      case VERB_PING: reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;
+      case VERB_COUNT: break;
+    }
+  }
+}
+
+/* ---- Input ---------------------------------------------------------------------------------------------------------------- */
+
+static void handle(struct exchange *exchange, const struct input *input) {
+  struct buffer text, answer;
+  struct verb verb;
+  buffer_init(&text);
+  buffer_init(&answer);
+  struct verb_fault fault =
+      input->is_binary ? verb_read_binary(input->bytes, &text, &verb) : verb_read(input->bytes, &text, &verb);
+  if (fault.code) {
+    verb_write_fault(&answer, &verb, &fault);
+    reply_text(exchange, &input->reply_to, fault.code, &answer);
+  } else {
+    handle_verb(&(struct call){.exchange = exchange, .verb = &verb, .reply_to = input->reply_to});
+  }
+  buffer_deinit(&answer);
+  buffer_deinit(&text);
+}
+
+static void stash(struct exchange *exchange, struct native *native, const struct input *input) {
+  struct input_head head = {.len = input->bytes.len, .is_binary = input->is_binary, .reply_to = input->reply_to};
+  size_t limit = exchange_worker(exchange)->server->config->options.limits.stash;
+  buffer_append(&native->stash, bytes_of((const char *)&head, sizeof head));
+  buffer_append(&native->stash, input->bytes);
+  if (native->stash.failed) {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  } else if (native->stash.len >= limit && !native->reading_stopped) {
+    native->reading_stopped = true;
+    stream_read_stop(&conn_of(exchange)->stream);
+  }
+}
+
+void native_receive(struct exchange *exchange, const struct input *input) {
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
+  if (native && (exchange->errand || native->stash.len > 0)) {
+    stash(exchange, native, input);
+  } else {
+    handle(exchange, input);
+  }
+}
+
+/* Handles what waited, until something is with the script again. */
+static void resume(struct exchange *exchange) {
+  while (exchange->state == EXCHANGE_STREAMING && !exchange->errand && exchange->flags & EXCHANGE_NATIVE) {
+    struct native *native = conn_of(exchange)->native;
+    struct input_head head;
+    if (native->stash.len == 0) break;
+    /* Taken out first: handling may put something in, or end the session. */
+    memcpy(&head, native->stash.data, sizeof head);
+    struct blob *bytes = blob_new(bytes_of(native->stash.data + sizeof head, head.len));
+    if (!bytes) {
+      exchange->flags |= EXCHANGE_BROKEN;
+      worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+      return;
+    }
+    buffer_consume(&native->stash, sizeof head + head.len);
+    handle(exchange, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply_to = head.reply_to});
+    blob_unref(bytes);
+  }
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
+  if (native && native->reading_stopped && native->stash.len < exchange_worker(exchange)->server->config->options.limits.stash) {
+    native->reading_stopped = false;
+    stream_read_start(&conn_of(exchange)->stream);
+  }
+}
+
+void native_on_answer(struct exchange *exchange, struct errand *errand) {
+  struct native *native = conn_of(exchange)->native;
+  struct blob *ref = native->asked_ref;
+  struct reply_to to = native->asked_by;
+  native->asked_ref = NULL;
+  struct bytes channel = errand->channel_count > 0 ? errand->channels[0].name : bytes_of(NULL, 0);
+  if (errand->status != 200) {
+    reply_error(exchange, &to, blob_bytes(ref), channel, errand->status ? errand->code : "unavailable", errand->reason);
+    if (exchange->flags & EXCHANGE_CONNECTING) role_ws_close(exchange, 4401, errand->reason);
+  } else if (errand->type == ERRAND_MESSAGE) {
+    reply_ok(exchange, &to, blob_bytes(ref), blob_bytes(errand->body));
+  } else if (errand->channel_count > 0) {
+    native_join(exchange, errand, &to, blob_bytes(ref));
+  } else {
+    native_connected(exchange, errand, &to, blob_bytes(ref));
+  }
+  blob_unref(ref);
+  resume(exchange);
+}
+
+/* ---- Commands of the app --------------------------------------------------------------------------------------------------- */
+
+void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
+  struct subscription *subscription = session_find(&exchange->session, channel);
+  if (!subscription) return;
+  session_unsubscribe(exchange, subscription);
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
+  for (struct list *link = native ? native->memberships.next : NULL; link && link != &native->memberships; link = link->next) {
+    struct errand *errand = container_of(link, struct errand, link);
+    if (errand->channel_count != 1 || !bytes_equal(errand->channels[0].name, channel)) continue;
+    leave(exchange, errand);
+    break;
+  }
+  if (code) reply_unsubscribed(exchange, channel, code, reason);
+}

@@ -1,0 +1,59 @@
+/* A client of the native protocol: takes what it sends, one after the other, and answers. The same for WebSocket frames and for what comes by
+ * POST /send on behalf of a client that only receives.
+ *
+ * While one of its requests is with the script, all that follows waits in a bounded stash. */
+#ifndef MOONWIRE_SERVER_NATIVE_H
+#define MOONWIRE_SERVER_NATIVE_H
+
+#include "base/buffer.h"
+#include "codec/ws_reader.h"
+#include "server/exchange.h"
+
+VISIBILITY_PUSH
+
+/* Whom to answer: the session itself, or an exchange that waits for it (POST /send). */
+struct reply_to {
+  bool is_exchange;
+  struct session_ref exchange;
+};
+
+/* What only some sessions have. An idle subscriber that nobody asked after has none. */
+struct native {
+  struct mw_client *client; /* NULL until somebody must know who it is */
+  struct ws_reader *reader; /* NULL between messages */
+  struct http_copy *http;   /* of the upgrade, until it is connected */
+  struct buffer stash;      /* of struct input_head, each with its bytes behind it */
+  struct reply_to asked_by; /* of the request that is with the script */
+  struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
+  struct list memberships;  /* errands that the script wants back when the session leaves; the connecting one last */
+  bool reading_stopped;
+};
+
+struct input {
+  struct bytes bytes;
+  bool is_binary;
+  struct reply_to reply_to;
+};
+
+/* The session's native state, made if need be; NULL without memory. */
+struct native *native_get(struct exchange *exchange);
+/* The same, with an identity that others can find. */
+struct mw_client *native_client(struct exchange *exchange);
+/* Gives the session an identity that it got before it was one. MW_ENOMEM. */
+int native_identify(struct exchange *exchange, struct mw_client *client);
+/* Takes one message of the client: handles it, or lets it wait. */
+void native_receive(struct exchange *exchange, const struct input *input);
+/* The script has answered what was asked. */
+void native_on_answer(struct exchange *exchange, struct errand *errand);
+/* Keeps an errand, taking a reference, to be sent back to the script at the end. */
+void native_keep(struct exchange *exchange, struct errand *errand);
+/* Subscribes without asking the app, and tells the client nothing: a command of the app. A status. */
+int native_subscribe(struct exchange *exchange, struct bytes channel, const struct kind *kind);
+/* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
+void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
+/* The session is over: gives everything back. */
+void native_end(struct exchange *exchange);
+
+VISIBILITY_POP
+
+#endif

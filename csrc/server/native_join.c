@@ -1,0 +1,69 @@
+#include "server/native_join.h"
+
+#include "base/memory.h"
+#include "codec/json_scan.h"
+#include "server/conn.h"
+#include "server/replay.h"
+#include "server/reply.h"
+#include "server/server.h"
+#include "server/session.h"
+
+static void write_acknowledgement(struct buffer *out, const struct exchange *exchange, const struct errand *errand,
+                                  const struct replay *replay, const struct epoch *epoch) {
+  char id[ID_LEN];
+  (void)exchange;
+  id_write(id, epoch, replay->cursor);
+  buffer_append_string(out, "{\"id\":");
+  json_write_string(out, bytes_of(id, ID_LEN));
+  if (errand->since.kind != SINCE_NONE)
+    buffer_append_string(out, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+  if (errand->channels[0].data) {
+    buffer_append_string(out, ",\"data\":");
+    json_write_compact(out, blob_bytes(errand->channels[0].data));
+  }
+  buffer_append_char(out, '}');
+}
+
+void native_join(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {
+  struct worker *worker = exchange_worker(exchange);
+  const struct errand_channel *channel = &errand->channels[0];
+  struct replay replay = {0};
+  struct buffer value;
+  buffer_init(&value);
+  bool is_new = !session_find(&exchange->session, channel->name);
+  int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
+  struct subscription *subscription = session_find(&exchange->session, channel->name);
+  if (status == 0) status = replay_init(&replay, exchange, errand->since, subscription);
+  if (status == 0) write_acknowledgement(&value, exchange, errand, &replay, &worker->server->bus.epoch);
+  if (status == 0 && !value.failed) {
+    native_keep(exchange, errand);
+    reply_ok(exchange, to, ref, buffer_bytes(&value));
+    worker->stats.gaps += replay.gap_count;
+    replay_push(&replay, exchange);
+  } else {
+    if (subscription && is_new) session_unsubscribe(exchange, subscription);
+    reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");
+  }
+  replay_deinit(&replay);
+  buffer_deinit(&value);
+}
+
+void native_connected(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {
+  const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
+  struct native *native = native_get(exchange);
+  struct buffer value;
+  buffer_init(&value);
+  buffer_append_string(&value, "{\"client\":");
+  json_write_string(&value, bytes_of(errand->client->id, CLIENT_ID_LEN));
+  buffer_append_format(&value, ",\"ping\":%llu}", (unsigned long long)(limits->ping_ms / 1000));
+  exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
+  native_keep(exchange, errand);
+  if (value.failed || !native) {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  } else {
+    conn_set_deadline(conn_of(exchange));
+    reply_ok(exchange, to, ref, buffer_bytes(&value));
+  }
+  buffer_deinit(&value);
+}

@@ -1,0 +1,16 @@
+/* The moment at which a native client is in: connected, or subscribed, acknowledged and replayed to in one step. */
+#ifndef MOONWIRE_SERVER_NATIVE_JOIN_H
+#define MOONWIRE_SERVER_NATIVE_JOIN_H
+
+#include "server/native.h"
+
+VISIBILITY_PUSH
+
+/* All is allowed: subscribes to the errand's one channel. */
+void native_join(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref);
+/* Who it is, is settled: of moonwire.1 by its first verb, or by a newer token. */
+void native_connected(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,29 @@
+/* Which clients are connected, over all workers, by their ids. Only those that have an identity: nobody asked after the others. */
+#ifndef MOONWIRE_SERVER_REGISTRY_H
+#define MOONWIRE_SERVER_REGISTRY_H
+
+#include "base/table.h"
+#include "net/thread.h"
+#include "server/client.h"
+
+VISIBILITY_PUSH
+
+struct registry {
+  struct lock lock;
+  struct table by_id; /* each a reference */
+  struct list all;
+};
+
+int registry_init(struct registry *registry);
+void registry_deinit(struct registry *registry); /* nobody is connected */
+/* Keeps a reference; MW_ENOMEM. Any thread, likewise the others. */
+int registry_add(struct registry *registry, struct mw_client *client);
+/* Does nothing if it is not there. */
+void registry_remove(struct registry *registry, struct mw_client *client);
+/* A reference, or NULL. */
+struct mw_client *registry_find(struct registry *registry, struct bytes id);
+struct mw_client *registry_next(struct registry *registry, struct mw_client *previous);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,97 @@
+#include "server/reply.h"
+
+#include "base/utf8.h"
+#include "codec/envelope.h"
+#include "codec/verb.h"
+#include "server/conn.h"
+#include "server/role_ws.h"
+#include "server/server.h"
+
+int reply_status(const char *code) {
+  static const struct {
+    const char *code;
+    int status;
+  } statuses[] = {{"unauthorized", 401}, {"token_expired", 401}, {"forbidden", 403}, {"not_found", 404},  {"not_subscribed", 403},
+                  {"too_large", 413},    {"rate_limited", 429},  {"internal", 500},  {"unavailable", 503}};
+  for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+    if (strcmp(code, statuses[i].code) == 0) return statuses[i].status;
+  }
+  return 400;
+}
+
+void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
+  struct worker *worker = exchange_worker(exchange);
+  if (text->failed) {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(worker, conn_of(exchange));
+  } else if (!to->is_exchange) {
+    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
+  } else {
+    struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+    if (!waiting || waiting->state != EXCHANGE_ASKING) return;
+    struct answer answer = {.status = code ? reply_status(code) : 200,
+                            .fields = BYTES("Cache-Control: no-store\r\n"),
+                            .content_type = BYTES("application/json"),
+                            .body = buffer_bytes(text)};
+    exchange_answer(waiting, &answer);
+  }
+}
+
+void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {
+  /* Nobody waits for what was sent without a ref. */
+  if (ref.len == 0 && !to->is_exchange) return;
+  struct buffer text;
+  buffer_init(&text);
+  verb_write_ok(&text, ref, value);
+  reply_text(exchange, to, NULL, &text);
+  buffer_deinit(&text);
+}
+
+/* A reason may come from a script, and be cut at any byte. */
+static struct bytes clean(const char *text) {
+  struct bytes bytes = bytes_string(text);
+  return bytes_of(bytes.ptr, utf8_valid_prefix(bytes));
+}
+
+void reply_error(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes channel, const char *code,
+                 const char *reason) {
+  struct buffer text;
+  buffer_init(&text);
+  verb_write_error(&text, ref, channel, clean(code), clean(reason));
+  reply_text(exchange, to, code, &text);
+  buffer_deinit(&text);
+}
+
+void reply_event(struct exchange *exchange, struct bytes event, struct bytes data) {
+  struct buffer text;
+  buffer_init(&text);
+  if (exchange->wire == WIRE_WS) {
+    struct envelope_push push = {.event = event, .data = data};
+    envelope_write_push(&text, &push);
+  } else {
+    wire_write_event(&text, exchange->wire, event, data);
+  }
+  if (text.failed) {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  } else if (exchange->wire == WIRE_WS) {
+    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
+  } else {
+    exchange_push_text(exchange, buffer_bytes(&text));
+  }
+  buffer_deinit(&text);
+}
+
+void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_string(&data, ",\"code\":");
+  json_write_string(&data, clean(code));
+  buffer_append_string(&data, ",\"reason\":");
+  json_write_string(&data, clean(reason ? reason : ""));
+  buffer_append_char(&data, '}');
+  if (!data.failed) reply_event(exchange, BYTES("moonwire:unsubscribed"), buffer_bytes(&data));
+  buffer_deinit(&data);
+}

@@ -1,0 +1,26 @@
+/* Answers of the native protocol: to the session, or to the HTTP exchange that waits for it. */
+#ifndef MOONWIRE_SERVER_REPLY_H
+#define MOONWIRE_SERVER_REPLY_H
+
+#include "base/buffer.h"
+#include "server/native.h"
+
+VISIBILITY_PUSH
+
+/* {"ref":…,"ok":…}; `value` is JSON, or empty. */
+void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value);
+/* {"ref":…,"error":…}; the code decides the status of an HTTP answer. */
+void reply_error(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes channel, const char *code,
+                 const char *reason);
+/* An answer that is written already; `code` NULL: a good one. */
+void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text);
+/* One event of the server's own, in the session's format; `data` is JSON. */
+void reply_event(struct exchange *exchange, struct bytes event, struct bytes data);
+void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
+
+/* The HTTP status that goes with a code of the protocol. */
+int reply_status(const char *code);
+
+VISIBILITY_POP
+
+#endif
