@@ -4,9 +4,11 @@
 
 #include "base/memory.h"
 
-static int fail(struct mw_error *error, struct bytes pattern, const char *what) {
-  if (error) snprintf(error->text, sizeof error->text, "pattern \"%.*s\": %s", (int)pattern.len, pattern.ptr, what);
-  return MW_EINVAL;
+/* A long pattern is cut, so that the reason still finds room. */
+static int fail(struct mw_error *error, int status, struct bytes pattern, const char *what) {
+  int shown = pattern.len < 100 ? (int)pattern.len : 100;
+  if (error) snprintf(error->text, sizeof error->text, "pattern \"%.*s\": %s", shown, pattern.ptr, what);
+  return status;
 }
 
 /* The length of the segment at the front of `text`. */
@@ -45,10 +47,10 @@ static const char *read_segment(struct pattern *pattern, struct bytes text) {
 
 int pattern_init(struct pattern *pattern, struct bytes text, const char *dividers, struct mw_error *error) {
   *pattern = (struct pattern){.dividers = dividers};
-  if (text.len == 0) return fail(error, text, "is empty");
-  if (text.len > 255) return fail(error, bytes_of(text.ptr, 40), "is longer than 255 bytes");
+  if (text.len == 0) return fail(error, MW_EINVAL, text, "is empty");
+  if (text.len > 255) return fail(error, MW_EINVAL, text, "is longer than 255 bytes");
   pattern->text = memory_copy(text.ptr, text.len);
-  if (!pattern->text) return MW_ENOMEM;
+  if (!pattern->text) return fail(error, MW_ENOMEM, text, "no memory");
   struct bytes rest = bytes_of(pattern->text, text.len);
   for (char before = 0;;) {
     const char *fault = "has more than 16 segments";
@@ -56,7 +58,7 @@ int pattern_init(struct pattern *pattern, struct bytes text, const char *divider
     if (pattern->segment_count < PATTERN_SEGMENTS_MAX) fault = read_segment(pattern, bytes_of(rest.ptr, len));
     if (fault) {
       pattern_deinit(pattern);
-      return fail(error, text, fault);
+      return fail(error, MW_EINVAL, text, fault);
     }
     pattern->segments[pattern->segment_count++].before = before;
     if (len == rest.len) return 0;

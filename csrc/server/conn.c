@@ -88,7 +88,8 @@ void conn_on_end(struct stream *stream, int status) {
   struct conn *conn = container_of(stream, struct conn, stream);
   (void)status;
   /* A peer that has ended its side still gets the answers that need nobody's leave; one that waits for the script, or streams, has gone. */
-  bool answers = conn->exchange.state == EXCHANGE_ANSWERING || (conn->exchange.state == EXCHANGE_READING && conn->exchange.role);
+  bool answers =
+      conn->exchange.state == EXCHANGE_ANSWERING || (conn->exchange.state == EXCHANGE_ASKING && !conn->exchange.errand);
   if (answers && status == UV_EOF) {
     conn->exchange.flags |= EXCHANGE_HALF_CLOSED;
     conn->exchange.flags &= (uint16_t)~EXCHANGE_LINGER;

@@ -195,6 +195,7 @@ bool exchange_ask(struct exchange *exchange, struct errand *errand) {
 
 void exchange_forget(struct exchange *exchange) {
   struct errand *errand = exchange->errand;
+  if (!errand) return;
   exchange->errand = NULL;
   atomic_store(&errand->cancelled, true);
   worker_post_script(exchange_worker(exchange), MAIL_CANCEL, errand);

@@ -14,7 +14,7 @@ struct worker;
 enum exchange_state {
   EXCHANGE_IDLE,      /* between requests */
   EXCHANGE_READING,   /* a head has come, its body is coming */
-  EXCHANGE_ASKING,    /* the script is asked */
+  EXCHANGE_ASKING,    /* the script is asked, or a file is opened */
   EXCHANGE_ANSWERING, /* the answer is being written */
   EXCHANGE_STREAMING, /* the answer goes on: an event stream */
   EXCHANGE_ENDING,    /* the last bytes of a stream are being written */

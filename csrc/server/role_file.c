@@ -140,7 +140,7 @@ static void on_open(struct exchange *exchange) {
 static void on_file(struct file *file, int status, struct bytes bytes) {
   struct exchange *exchange = file_owner(file);
   struct http1 *http = conn_of(exchange)->http;
-  if (exchange->state == EXCHANGE_READING) {
+  if (exchange->state == EXCHANGE_ASKING) {
     if (status == 0) {
       on_open(exchange);
     } else if (file_is_directory(file)) {
@@ -179,7 +179,11 @@ static void start(struct exchange *exchange) {
     http->rest = bytes_of(http->path.data + at, http->path.len - 1 - at);
     http->file = file_open(exchange_worker(exchange)->loop, http->mount->directory, http->rest.ptr, on_file, exchange);
   }
-  if (!http->file) exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+  if (http->file) {
+    exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */
+  } else {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+  }
 }
 
 static void on_written(struct exchange *exchange) { read_on(exchange); }
@@ -191,4 +195,6 @@ static void on_end(struct exchange *exchange) {
   http->file = NULL;
 }
 
-const struct role role_file = {.start = start, .on_written = on_written, .on_end = on_end};
+static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the file could not be opened in time"); }
+
+const struct role role_file = {.start = start, .on_late = on_late, .on_written = on_written, .on_end = on_end};

@@ -71,7 +71,11 @@ static void add_channel(struct wish *wish, const struct mw_config *config, struc
   } else {
     buffer_append(&wish->names, name);
     buffer_append(&wish->channels, bytes_of((const char *)&channel, sizeof channel));
-    wish->channel_count++;
+    if (wish->names.failed || wish->channels.failed) {
+      fail(wish, 503, "no memory");
+    } else {
+      wish->channel_count++;
+    }
   }
 }
 
