@@ -199,7 +199,7 @@ struct mw_server_options {
   void *loop;               /* a uv_loop_t of the host, which then runs it; NULL: the server has a loop of its own */
 };
 
-/* MW_ENOMEM or a status of libuv. */
+/* Ignores SIGPIPE if the process has no mind of its own about it. MW_ENOMEM or a status of libuv. */
 MW_API int mw_server_new(struct mw_server **server, const struct mw_server_options *options, struct mw_error *error);
 
 struct mw_listen_options {

@@ -1,6 +1,7 @@
 #include "net/loop.h"
 
 #include <assert.h>
+#include <signal.h>
 
 #include "base/list.h"
 
@@ -13,9 +14,18 @@ static void on_prepare(uv_prepare_t *prepare) { run_turn(container_of(prepare, s
 static void on_check(uv_check_t *check) { run_turn(container_of(check, struct loop, check)); }
 static void on_wake(uv_async_t *wake) { (void)wake; /* the turn comes with the check that follows */ }
 
+/* A peer that closes between two writes must not end the process. A host that has its own mind about the signal keeps it. */
+static void ignore_sigpipe(void) {
+  struct sigaction action;
+  if (sigaction(SIGPIPE, NULL, &action) < 0 || (action.sa_flags & SA_SIGINFO) || action.sa_handler != SIG_DFL) return;
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, NULL);
+}
+
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop)) {
   *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL};
   clock_init(&loop->clock);
+  ignore_sigpipe();
   int status = host ? 0 : uv_loop_init(&loop->own);
   if (status < 0) return status;
   loop->uv = host ? host : &loop->own;

@@ -77,11 +77,11 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
       request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_MESSAGE;
   struct blob *blob = NULL;
   if (data_len > 0 && !json_scan(json, &value, NULL)) {
-    refuse(request, 500, "internal", "");
+    refuse(request, 500, "internal", "internal error");
     return MW_EINVAL;
   }
   if (request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM) {
-    refuse(request, 500, "internal", "");
+    refuse(request, 500, "internal", "internal error");
     return MW_EINVAL;
   }
   if (data_len > 0 && keeps_data && !(blob = blob_new(json))) {
@@ -152,7 +152,8 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
   if (status < 0) {
     blob_unref(request->errand ? request->errand->fields : NULL);
     if (request->errand) request->errand->fields = NULL;
-    refuse(request, status == MW_ENOMEM ? 503 : 500, status == MW_ENOMEM ? "unavailable" : "internal", "");
+    bool no_memory = status == MW_ENOMEM;
+    refuse(request, no_memory ? 503 : 500, no_memory ? "unavailable" : "internal", no_memory ? "no memory" : "internal error");
   } else {
     script_answered(request);
   }

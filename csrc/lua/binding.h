@@ -1,0 +1,41 @@
+/* What every file of the binding starts from: Lua, the library, and what differs between Lua's releases. */
+#ifndef MOONWIRE_LUA_BINDING_H
+#define MOONWIRE_LUA_BINDING_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+#include "moonwire.h"
+
+/* Only luaopen_moonwire_core leaves the module. A pragma and not a compiler flag, because LuaRocks builds with flags of its own. */
+#if defined(__GNUC__) || defined(__clang__)
+#define BINDING_BEGIN _Pragma("GCC visibility push(hidden)")
+#define BINDING_END _Pragma("GCC visibility pop")
+#else
+#define BINDING_BEGIN
+#define BINDING_END
+#endif
+
+/* Ends a coroutine that is not running: its <close> variables run, its stack is emptied, it can be resumed anew. */
+static inline int thread_close(lua_State *thread, lua_State *from) {
+#if LUA_VERSION_RELEASE_NUM >= 50406
+  return lua_closethread(thread, from);
+#else
+  (void)from;
+  return lua_resetthread(thread);
+#endif
+}
+
+static inline void bytes_push(lua_State *L, struct mw_bytes bytes) {
+  lua_pushlstring(L, bytes.len > 0 ? bytes.ptr : "", bytes.len);
+}
+
+/* Borrows the string at `index`; the value must stay on the stack or in a table. Raises if it is no string. */
+static inline struct mw_bytes bytes_check(lua_State *L, int index) {
+  struct mw_bytes bytes;
+  bytes.ptr = luaL_checklstring(L, index, &bytes.len);
+  return bytes;
+}
+
+#endif

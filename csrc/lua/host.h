@@ -1,0 +1,58 @@
+/* One server of a Lua state: the userdata behind an app that has begun to start. */
+#ifndef MOONWIRE_LUA_HOST_H
+#define MOONWIRE_LUA_HOST_H
+
+#include "lua/enter.h"
+
+BINDING_BEGIN
+
+/* Something that must be given back before the server is freed. Embedded in a userdata. */
+struct resource {
+  struct resource *prev, *next;
+  void (*release)(struct resource *resource); /* must unlink it */
+};
+
+/* What the script keeps with a client: client.data as JSON, so that it outlives the Lua state that wrote it. */
+struct client_data;
+
+struct host {
+  struct task_group group;
+  struct mw_config *config;
+  struct mw_server *server; /* NULL before the start and after the end */
+  uint64_t answer_ms;
+  size_t spawned_count;
+  struct resource *resources;
+  struct client_data *joined, *fresh; /* of clients that are subscribed, and of those that may be about to, newest first */
+  size_t fresh_count;
+  unsigned *kind_hooks; /* what the script handles itself, by kind */
+  size_t kind_count;
+  bool closed;
+};
+
+extern const char host_class[];
+
+/* Defines the class. Raises without memory. */
+void host_open(lua_State *L);
+/* core.server(settings, handlers): a server that can be defined. The settings were checked in Lua. */
+int host_new(lua_State *L);
+struct host *host_check(lua_State *L, int index);
+/* As host_check for one that runs; raises otherwise. */
+struct host *host_check_running(lua_State *L, int index);
+/* Pushes handlers[name]. */
+void host_push_handler(lua_State *L, const struct host *host, const char *name);
+
+void resource_link(struct host *host, struct resource *resource, void (*release)(struct resource *resource));
+/* Does nothing if it is not linked. */
+void resource_unlink(struct host *host, struct resource *resource);
+
+/* lua_config.c: core.server's options, and the methods that define the app. */
+struct mw_config *config_read(lua_State *L, int index, struct host *host);
+extern const luaL_Reg config_methods[];
+
+/* lua_request.c: what the core asks. */
+void request_start(void *context, struct mw_request *request);
+void request_cancel(void *context, struct mw_request *request);
+
+BINDING_END
+
+#endif

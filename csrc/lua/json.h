@@ -1,0 +1,22 @@
+/* Lua values as JSON and back, by jansson. moonwire.null is null, {} an object, moonwire.array {} an array. */
+#ifndef MOONWIRE_LUA_JSON_H
+#define MOONWIRE_LUA_JSON_H
+
+#include "lua/binding.h"
+
+BINDING_BEGIN
+
+/* Encodes the value at `index` and pushes one value that owns the text. If the value has no form in JSON, pushes a message
+ * instead, which begins with its path ("data.items[3]: ..." if `root` is "data"), and returns no bytes (ptr NULL). Raises only
+ * without memory. */
+struct mw_bytes json_encode(lua_State *L, int index, const char *root);
+
+/* Pushes the decoded value and returns true; or pushes a message and returns false. Raises only without memory. */
+bool json_decode(lua_State *L, struct mw_bytes text);
+
+/* Pushes the table { encode, decode, array, null }. Raises without memory. */
+void json_push_module(lua_State *L);
+
+BINDING_END
+
+#endif

@@ -1,0 +1,202 @@
+/* The definition of an app, from the tables that lua/moonwire/app.lua has checked. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/host.h"
+
+struct limit {
+  const char *name;
+  size_t offset;
+  bool is_time; /* seconds in Lua, milliseconds in C */
+};
+
+#define BYTES_LIMIT(field)                                                                                                       \
+  { #field, offsetof(struct mw_limits, field), false }
+#define TIME_LIMIT(field)                                                                                                        \
+  { #field "_seconds", offsetof(struct mw_limits, field##_ms), true }
+
+static const struct limit limits[] = {
+    BYTES_LIMIT(target),   BYTES_LIMIT(head),    BYTES_LIMIT(fields),      BYTES_LIMIT(body),     BYTES_LIMIT(size),
+    BYTES_LIMIT(outbox),   BYTES_LIMIT(queue),   BYTES_LIMIT(connections), BYTES_LIMIT(channels), BYTES_LIMIT(client_channels),
+    BYTES_LIMIT(waiting),  TIME_LIMIT(head),     TIME_LIMIT(body),         TIME_LIMIT(idle),      TIME_LIMIT(answer),
+    TIME_LIMIT(heartbeat), TIME_LIMIT(progress), TIME_LIMIT(drain),
+};
+
+static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }
+
+static void read_limits(lua_State *L, int index, struct mw_limits *out) {
+  for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+    char *field = (char *)out + limits[i].offset;
+    if (lua_getfield(L, index, limits[i].name) == LUA_TNIL) {
+      lua_pop(L, 1);
+      continue;
+    }
+    if (limits[i].is_time) {
+      uint64_t ms = to_ms(luaL_checknumber(L, -1));
+      memcpy(field, &ms, sizeof ms);
+    } else {
+      size_t size = (size_t)luaL_checkinteger(L, -1);
+      memcpy(field, &size, sizeof size);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* The string in that field, or NULL. It lives as long as the table. */
+static const char *read_string(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  const char *string = luaL_optstring(L, -1, NULL);
+  lua_pop(L, 1);
+  return string;
+}
+
+static lua_Number read_number(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  lua_Number number = luaL_optnumber(L, -1, 0);
+  lua_pop(L, 1);
+  return number;
+}
+
+static bool read_boolean(lua_State *L, int index, const char *name) {
+  lua_getfield(L, index, name);
+  bool value = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+struct mw_config *config_read(lua_State *L, int index, struct host *host) {
+  struct mw_config_options options;
+  mw_config_options_init(&options);
+  if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
+  lua_pop(L, 1);
+  options.authenticate = read_boolean(L, index, "authenticate");
+  options.publish_key = read_string(L, index, "publish_key");
+  options.path_sse = read_string(L, index, "sse");
+  options.path_publish = read_string(L, index, "publish");
+  options.path_health = read_string(L, index, "health");
+  options.on_request = request_start;
+  options.on_cancel = request_cancel;
+  options.context = host;
+  host->answer_ms = options.limits.answer_ms;
+  struct mw_config *config = NULL;
+  struct mw_error error = {""};
+  if (mw_config_new(&config, &options, &error) != 0) luaL_error(L, "%s", error.text);
+  return config;
+}
+
+static struct host *check_defining(lua_State *L) {
+  struct host *host = host_check(L, 1);
+  if (host->server || host->closed) luaL_error(L, "the app is running");
+  return host;
+}
+
+/* The number the core gave to what was defined; or nil and what was wrong. */
+static int push_defined(lua_State *L, int status, const struct mw_error *error) {
+  if (status >= 0) {
+    lua_pushinteger(L, status);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, error->text[0] ? error->text : mw_status_text(status));
+  return 2;
+}
+
+static unsigned read_hooks(lua_State *L, int index) {
+  static const struct {
+    const char *name;
+    unsigned hook;
+  } hooks[] = {
+      {"authorize", MW_HOOK_AUTHORIZE}, {"open", MW_HOOK_OPEN},   {"join", MW_HOOK_JOIN},
+      {"leave", MW_HOOK_LEAVE},         {"close", MW_HOOK_CLOSE},
+  };
+  unsigned found = 0;
+  for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
+    if (read_boolean(L, index, hooks[i].name)) found |= hooks[i].hook;
+  }
+  return found;
+}
+
+static void remember_hooks(lua_State *L, struct host *host, size_t kind, unsigned hooks) {
+  if (kind >= host->kind_count) {
+    unsigned *grown = realloc(host->kind_hooks, (kind + 1) * sizeof *grown);
+    if (!grown) luaL_error(L, "not enough memory");
+    memset(grown + host->kind_count, 0, (kind + 1 - host->kind_count) * sizeof *grown);
+    host->kind_hooks = grown;
+    host->kind_count = kind + 1;
+  }
+  host->kind_hooks[kind] = hooks;
+}
+
+/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, size=, ttl=, replay=, linger= }) */
+static int define_channel(lua_State *L) {
+  struct host *host = check_defining(L);
+  const char *pattern = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  unsigned hooks = read_hooks(L, 3);
+  struct mw_channel_options options = {
+      /* Whoever meets a client in Lua may give it data: its joins and leaves are counted to know when to drop them. */
+      .hooks = hooks ? hooks | MW_HOOK_JOIN | MW_HOOK_LEAVE : 0, .history_size = (uint32_t)read_number(L, 3, "size"),
+      .history_ttl_ms = to_ms(read_number(L, 3, "ttl")),         .history_replay = (uint32_t)read_number(L, 3, "replay"),
+      .linger_ms = to_ms(read_number(L, 3, "linger")),
+  };
+  struct mw_error error = {""};
+  int kind = mw_config_channel(host->config, pattern, &options, &error);
+  if (kind >= 0) remember_hooks(L, host, (size_t)kind, hooks);
+  return push_defined(L, kind, &error);
+}
+
+/* server:route(method, pattern) */
+static int define_route(lua_State *L) {
+  struct host *host = check_defining(L);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_route(host->config, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &error), &error);
+}
+
+/* server:event_stream(pattern) */
+static int define_stream(lua_State *L) {
+  struct host *host = check_defining(L);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_stream(host->config, luaL_checkstring(L, 2), &error), &error);
+}
+
+/* server:static(path, directory) */
+static int define_static(lua_State *L) {
+  struct host *host = check_defining(L);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_static(host->config, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &error), &error);
+}
+
+/* server:origin(origin) */
+static int define_origin(lua_State *L) {
+  struct host *host = check_defining(L);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_origin(host->config, luaL_checkstring(L, 2), &error), &error);
+}
+
+/* server:match(name): the number of the kind and a table of its captures; or nil and why the name is none. */
+static int match_name(lua_State *L) {
+  struct host *host = host_check(L, 1);
+  struct mw_bytes name = bytes_check(L, 2), key, value;
+  struct mw_error error = {""};
+  if (host->closed) return luaL_error(L, "the app has stopped");
+  int kind = mw_config_match(host->config, name.ptr, name.len, &error);
+  if (kind < 0) return push_defined(L, kind, &error);
+  lua_pushinteger(L, kind);
+  lua_newtable(L);
+  for (size_t i = 0; mw_config_param(host->config, kind, name.ptr, name.len, i, &key, &value) == 0; i++) {
+    bytes_push(L, key);
+    bytes_push(L, value);
+    lua_rawset(L, -3);
+  }
+  return 2;
+}
+
+const luaL_Reg config_methods[] = {
+    {"channel", define_channel},
+    {"route", define_route},
+    {"event_stream", define_stream},
+    {"static", define_static},
+    {"origin", define_origin},
+    {"match", match_name},
+    {NULL, NULL},
+};

@@ -1,0 +1,202 @@
+/* What the core asks, as tasks that run the functions of the handler table (lua/moonwire/handlers.lua).
+ *
+ * Each function returns how to answer: "accept"[, data] · "refuse", status, code, reason · "respond", status, body, content type,
+ * fields · "stream". */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/handle.h"
+#include "lua/host.h"
+#include "lua/json.h"
+#include "lua/lua_client.h"
+#include "lua/lua_http.h"
+#include "lua/lua_stream.h"
+
+struct asked {
+  struct task task;
+  struct host *host;
+  struct mw_request *request; /* NULL once it is answered */
+  struct lua_stream *stream;  /* of MW_REQUEST_STREAM; pinned while the handler runs */
+  enum mw_request_type type;
+  uint64_t since_ms;
+  char what[120]; /* for the log */
+};
+
+/* By enum mw_request_type: the function in the handler table, the words for the log, the hook of the kind. */
+static const struct {
+  const char *handler, *words;
+  unsigned hook;
+} types[] = {
+    [MW_REQUEST_AUTHENTICATE] = {"authenticate", "authenticate", 0},
+    [MW_REQUEST_AUTHORIZE] = {"authorize", "authorize", MW_HOOK_AUTHORIZE},
+    [MW_REQUEST_OPEN] = {"open", "on_open", MW_HOOK_OPEN},
+    [MW_REQUEST_JOIN] = {"join", "on_join", MW_HOOK_JOIN},
+    [MW_REQUEST_LEAVE] = {"leave", "on_leave", MW_HOOK_LEAVE},
+    [MW_REQUEST_CLOSE] = {"close", "on_close", MW_HOOK_CLOSE},
+    [MW_REQUEST_HTTP] = {"http", "handler", 0},
+    [MW_REQUEST_STREAM] = {"stream", "stream handler", 0},
+};
+
+/* ---- Answering ----------------------------------------------------------------------------------------------------------- */
+
+static struct mw_request *take_request(struct asked *asked) {
+  struct mw_request *request = asked->request;
+  asked->request = NULL;
+  if (request) mw_request_set_context(request, NULL);
+  return request;
+}
+
+static void refuse_internal(struct asked *asked) {
+  struct mw_request *request = take_request(asked);
+  if (request) mw_request_refuse(request, 500, "internal", "internal error");
+}
+
+static void accept_request(struct asked *asked, struct mw_bytes data) {
+  struct mw_request *request = take_request(asked);
+  if (!request) return;
+  struct mw_client *client = mw_request_client(request);
+  if (asked->type == MW_REQUEST_JOIN) client_joined(asked->host, client);
+  if (asked->type == MW_REQUEST_LEAVE) client_left(asked->host, client);
+  int status = mw_request_accept(request, data.ptr, data.len);
+  if (status == 0 || status == MW_ECLOSED) return;
+  char text[200];
+  int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, mw_status_text(status));
+  mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
+}
+
+/* The results from TASK_RESULT on say how to answer. */
+static void answer(lua_State *L, struct asked *asked) {
+  static const char *const ways[] = {"accept", "refuse", "respond", "stream", NULL};
+  int way = luaL_checkoption(L, TASK_RESULT, NULL, ways), first = TASK_RESULT + 1;
+  if (way == 0) {
+    struct mw_bytes data = {NULL, 0};
+    if (!lua_isnoneornil(L, first)) {
+      data = json_encode(L, first, asked->type == MW_REQUEST_AUTHENTICATE ? "user" : "result");
+      if (!data.ptr) luaL_error(L, "%s: %s", asked->what, lua_tostring(L, -1));
+    }
+    accept_request(asked, data);
+  } else if (way == 1) {
+    int status = (int)luaL_checkinteger(L, first);
+    const char *code = luaL_checkstring(L, first + 1), *reason = luaL_checkstring(L, first + 2);
+    struct mw_request *request = take_request(asked);
+    if (request) mw_request_refuse(request, status, code, reason);
+  } else if (way == 2) {
+    if (asked->request) http_respond(L, first, &asked->request, asked->what);
+  }
+}
+
+/* Asks the handler table whether the error at TASK_RESULT is a refusal, and puts its answer in the error's place. */
+static bool turn_to_refusal(lua_State *L, struct asked *asked) {
+  if (!lua_istable(L, TASK_RESULT)) return false;
+  lua_settop(L, TASK_RESULT);
+  host_push_handler(L, asked->host, "refusal");
+  lua_insert(L, TASK_RESULT);
+  lua_call(L, 1, 4);
+  return true;
+}
+
+static void finish_asked(lua_State *L, struct task *task, bool ok) {
+  struct asked *asked = (struct asked *)task;
+  if (L && (ok || turn_to_refusal(L, asked))) {
+    answer(L, asked);
+    ok = true;
+  } else if (L) {
+    task_log_error(L, task, asked->what);
+  }
+  if (asked->stream) {
+    struct lua_stream *stream = asked->stream;
+    asked->stream = NULL;
+    stream_handler_done(door_state(asked->host->group.door), stream, ok);
+  }
+  refuse_internal(asked); /* does nothing if there was an answer */
+}
+
+static void release_asked(lua_State *L, struct task *task) {
+  (void)L;
+  free(task);
+}
+
+/* ---- Asking -------------------------------------------------------------------------------------------------------------- */
+
+static int push_asked(lua_State *L, struct task *task) {
+  struct asked *asked = (struct asked *)task;
+  struct mw_request *request = asked->request;
+  int top = lua_gettop(L);
+  host_push_handler(L, asked->host, types[asked->type].handler);
+  switch (asked->type) {
+    case MW_REQUEST_AUTHENTICATE: http_push(L, asked->host, mw_request_http(request), -1); break;
+    case MW_REQUEST_AUTHORIZE:
+    case MW_REQUEST_JOIN:
+    case MW_REQUEST_LEAVE:
+    case MW_REQUEST_OPEN:
+    case MW_REQUEST_CLOSE:
+      lua_pushinteger(L, mw_request_kind(request));
+      bytes_push(L, mw_request_channel(request));
+      if (mw_request_client(request)) client_push(L, asked->host, mw_request_client(request));
+      break;
+    case MW_REQUEST_HTTP:
+    case MW_REQUEST_STREAM:
+      lua_pushinteger(L, mw_request_kind(request));
+      http_push(L, asked->host, mw_request_http(request), mw_request_kind(request));
+      if (asked->type == MW_REQUEST_STREAM) asked->stream = stream_push(L, asked->host, &asked->request, task);
+      break;
+  }
+  return lua_gettop(L) - top - 1;
+}
+
+static const struct task_class asked_class = {push_asked, finish_asked, release_asked};
+
+static void describe(struct asked *asked) {
+  const struct mw_http *http = mw_request_http(asked->request);
+  struct mw_bytes channel = mw_request_channel(asked->request);
+  const char *words = types[asked->type].words;
+  if (http) {
+    snprintf(asked->what, sizeof asked->what, "%s of %.*s %.*s", words, (int)(http->method.len < 10 ? http->method.len : 10),
+             http->method.ptr, (int)(http->path.len < 80 ? http->path.len : 80), http->path.ptr);
+  } else {
+    snprintf(asked->what, sizeof asked->what, "%s of \"%.*s\"", words, (int)(channel.len < 80 ? channel.len : 80), channel.ptr);
+  }
+  /* Paths come from outside and must not forge lines of the log. */
+  for (char *c = asked->what; *c; c++) {
+    if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
+  }
+}
+
+/* True if the script has nothing to say: the core asks for joins and leaves so that we can count them. */
+static bool answer_without_lua(struct asked *asked) {
+  unsigned hook = types[asked->type].hook;
+  int kind = mw_request_kind(asked->request);
+  if (!hook || kind < 0 || (size_t)kind >= asked->host->kind_count || (asked->host->kind_hooks[kind] & hook)) return false;
+  accept_request(asked, (struct mw_bytes){NULL, 0});
+  return true;
+}
+
+void request_start(void *context, struct mw_request *request) {
+  struct host *host = context;
+  struct asked *asked = calloc(1, sizeof *asked);
+  if (!asked || host->closed) {
+    free(asked);
+    mw_request_refuse(request, 503, "unavailable", "unavailable");
+    return;
+  }
+  asked->host = host;
+  asked->request = request;
+  asked->type = mw_request_type(request);
+  describe(asked);
+  if (answer_without_lua(asked)) {
+    free(asked);
+    return;
+  }
+  asked->since_ms = mw_server_time(host->server);
+  mw_request_set_context(request, asked);
+  task_start(&asked->task, &asked_class, &host->group);
+}
+
+void request_cancel(void *context, struct mw_request *request) {
+  struct host *host = context;
+  struct asked *asked = mw_request_context(request);
+  if (!asked) return;
+  bool too_long = host->server && mw_server_time(host->server) - asked->since_ms >= host->answer_ms;
+  task_cancel(&asked->task, too_long ? "timeout" : "closed");
+}

@@ -1,0 +1,242 @@
+/* core.server: the life of a server, and publishing. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/handle.h"
+#include "lua/host.h"
+#include "lua/json.h"
+#include "lua/lua_client.h"
+#include "lua/lua_timer.h"
+#include "lua/signals.h"
+
+const char host_class[] = "moonwire.server";
+
+/* ---- Life ---------------------------------------------------------------------------------------------------------------- */
+
+void resource_link(struct host *host, struct resource *resource, void (*release)(struct resource *resource)) {
+  resource->release = release;
+  resource->prev = NULL;
+  resource->next = host->resources;
+  if (host->resources) host->resources->prev = resource;
+  host->resources = resource;
+}
+
+void resource_unlink(struct host *host, struct resource *resource) {
+  if (!resource->release) return;
+  resource->release = NULL;
+  if (resource->prev) {
+    resource->prev->next = resource->next;
+  } else {
+    host->resources = resource->next;
+  }
+  if (resource->next) resource->next->prev = resource->prev;
+}
+
+struct host *host_check(lua_State *L, int index) {
+  return luaL_checkudata(L, index, host_class);
+}
+
+struct host *host_check_running(lua_State *L, int index) {
+  struct host *host = host_check(L, index);
+  if (!host->server) luaL_error(L, host->closed ? "the app has stopped" : "the app is not running");
+  return host;
+}
+
+void host_push_handler(lua_State *L, const struct host *host, const char *name) {
+  handle_push(L, host);
+  lua_getiuservalue(L, -1, 1);
+  lua_getfield(L, -1, name);
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+}
+
+int host_new(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  struct host *host = handle_new(L, host_class, sizeof *host, 1);
+  group_init(&host->group, door_get(L));
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, 1);
+  host->config = config_read(L, 1, host);
+  return 1;
+}
+
+/* Ends everything that belongs to the server, in the order in which one needs the other. */
+static void close_host(lua_State *L, struct host *host) {
+  if (host->closed) return;
+  host->closed = true;
+  group_close(&host->group);
+  while (host->resources) host->resources->release(host->resources);
+  client_drop_all(host);
+  mw_server_free(host->server);
+  host->server = NULL;
+  mw_config_unref(host->config);
+  host->config = NULL;
+  free(host->kind_hooks);
+  host->kind_hooks = NULL;
+  host->kind_count = 0;
+  handle_unpin(L, host);
+}
+
+static int collect_host(lua_State *L) {
+  close_host(L, host_check(L, 1));
+  return 0;
+}
+
+/* server:start(): true, or nil and what was wrong. */
+static int start(lua_State *L) {
+  struct host *host = host_check(L, 1);
+  if (host->server || host->closed) return luaL_error(L, "the app was started already");
+  struct mw_server_options options = {.config = host->config};
+  struct mw_error error = {""};
+  handle_pin(L, 1, host);
+  int status = mw_server_new(&host->server, &options, &error);
+  if (status != 0) {
+    host->server = NULL;
+    handle_unpin(L, host);
+    lua_pushnil(L);
+    lua_pushstring(L, error.text[0] ? error.text : mw_status_text(status));
+    return 2;
+  }
+  group_start(&host->group, host->server);
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+/* server:listen(address, is_private, unix_mode): true, or nil and what was wrong. */
+static int listen_at(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  struct mw_listen_options options = {.is_private = lua_toboolean(L, 3), .unix_mode = (unsigned)luaL_optinteger(L, 4, 0)};
+  struct mw_error error = {""};
+  int status = mw_server_listen(host->server, luaL_checkstring(L, 2), &options, &error);
+  lua_pushboolean(L, true);
+  if (status == 0) return 1;
+  lua_pushnil(L);
+  lua_pushstring(L, error.text[0] ? error.text : mw_status_text(status));
+  return 2;
+}
+
+/* server:address(i): the i-th listener's, from 1; nil past the last. */
+static int address(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  lua_Integer i = luaL_checkinteger(L, 2);
+  lua_pushstring(L, i >= 1 ? mw_server_address(host->server, (size_t)i - 1) : NULL);
+  return 1;
+}
+
+static struct host *check_turning(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  if (door_busy(host->group.door)) luaL_error(L, "a handler cannot turn the loop that runs it");
+  return host;
+}
+
+/* server:run(): until it was stopped. */
+static int run(lua_State *L) {
+  struct host *host = check_turning(L);
+  door_open(host->group.door, L);
+  int status = mw_server_run(host->server);
+  close_host(L, host);
+  door_shut(host->group.door);
+  if (status != 0) return luaL_error(L, "cannot run: %s", mw_status_text(status));
+  return 0;
+}
+
+/* server:step(): one turn without waiting; false once it has stopped. */
+static int step(lua_State *L) {
+  struct host *host = check_turning(L);
+  door_open(host->group.door, L);
+  bool alive = mw_server_step(host->server);
+  if (!alive) close_host(L, host);
+  door_shut(host->group.door);
+  lua_pushboolean(L, alive);
+  return 1;
+}
+
+static int stop(lua_State *L) {
+  struct host *host = host_check(L, 1);
+  if (host->server) mw_server_stop(host->server, NULL, NULL);
+  return 0;
+}
+
+static int descriptor(lua_State *L) {
+  lua_pushinteger(L, mw_server_fd(host_check_running(L, 1)->server));
+  return 1;
+}
+
+/* server:timeout(): seconds until a step has something to do anyway, or nil. */
+static int timeout(lua_State *L) {
+  int timeout_ms = mw_server_timeout(host_check_running(L, 1)->server);
+  if (timeout_ms < 0) return 0;
+  lua_pushnumber(L, timeout_ms / 1000.0);
+  return 1;
+}
+
+/* server:stop_on_signals(): SIGINT and SIGTERM stop it, a second SIGINT ends the process. */
+static int stop_on_signals(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  int status = signals_watch(host->server);
+  if (status != 0) return luaL_error(L, "cannot watch signals: %s", mw_status_text(status));
+  return 0;
+}
+
+/* ---- Publishing ---------------------------------------------------------------------------------------------------------- */
+
+static const char *failure_code(int status) {
+  switch (status) {
+    case MW_EINVAL:
+    case MW_ENOTFOUND: return "misuse";
+    case MW_ETOOLARGE: return "too_large";
+    default: return "unavailable";
+  }
+}
+
+/* server:publish(channel, event, data, is_volatile): the id (true if volatile), or nil, a message and a code. */
+static int publish(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  lua_settop(L, 5);
+  struct mw_publish publish = {.channel = bytes_check(L, 2), .is_volatile = lua_toboolean(L, 5)};
+  if (!lua_isnil(L, 3)) publish.event = bytes_check(L, 3);
+  publish.data = json_encode(L, 4, "data");
+  char id[MW_ID_MAX] = "";
+  struct mw_error error = {""};
+  int status = MW_EINVAL;
+  if (publish.data.ptr) {
+    status = mw_publish(host->server, &publish, id, &error);
+    if (status == 0) {
+      lua_pushstring(L, id);
+      if (publish.is_volatile) lua_pushboolean(L, true);
+      return 1;
+    }
+    lua_pushstring(L, error.text[0] ? error.text : mw_status_text(status));
+  }
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  lua_pushstring(L, failure_code(status));
+  return 3;
+}
+
+/* server:count(channel): its subscriptions, and whether it is there at all. */
+static int count(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  struct mw_bytes name = bytes_check(L, 2);
+  bool exists = false;
+  lua_pushinteger(L, (lua_Integer)mw_channel_count(host->server, name.ptr, name.len, &exists));
+  lua_pushboolean(L, exists);
+  return 2;
+}
+
+void host_open(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{"__gc", collect_host}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"start", start},       {"listen", listen_at}, {"address", address},
+      {"run", run},           {"step", step},        {"stop", stop},
+      {"fd", descriptor},     {"timeout", timeout},  {"stop_on_signals", stop_on_signals},
+      {"publish", publish},   {"count", count},      {"timer", timer_new},
+      {"spawn", timer_spawn}, {NULL, NULL},
+  };
+  handle_class(L, host_class, metamethods, methods);
+  luaL_getmetatable(L, host_class);
+  lua_getfield(L, -1, "__index");
+  luaL_setfuncs(L, config_methods, 0);
+  lua_pop(L, 2);
+}

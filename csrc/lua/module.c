@@ -1,0 +1,56 @@
+/* moonwire.core: what the Lua files of moonwire build on. lua/moonwire/core.d.lua describes it. */
+#include <string.h>
+
+#include "lua/host.h"
+#include "lua/json.h"
+#include "lua/lua_client.h"
+#include "lua/lua_stream.h"
+#include "lua/lua_timer.h"
+#include "lua/serve.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define MODULE_EXPORT __attribute__((visibility("default")))
+#else
+#define MODULE_EXPORT
+#endif
+
+MODULE_EXPORT int luaopen_moonwire_core(lua_State *L);
+
+static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+
+/* core.log(level, text) */
+static int log_text(lua_State *L) {
+  enum mw_log_level level = (enum mw_log_level)luaL_checkoption(L, 1, NULL, levels);
+  struct mw_bytes text = bytes_check(L, 2);
+  mw_log(level, text.ptr, text.len);
+  return 0;
+}
+
+/* core.log_level(level): lines from there on go to standard error. */
+static int set_log_level(lua_State *L) {
+  mw_log_to((enum mw_log_level)luaL_checkoption(L, 1, NULL, levels), NULL, NULL);
+  return 0;
+}
+
+/* core.busy(): a handler runs, or the loop is being turned. */
+static int is_busy(lua_State *L) {
+  lua_pushboolean(L, door_busy(door_get(L)));
+  return 1;
+}
+
+int luaopen_moonwire_core(lua_State *L) {
+  static const luaL_Reg functions[] = {
+      {"server", host_new},         {"sleep", task_sleep}, {"keep", client_keep}, {"log", log_text},
+      {"log_level", set_log_level}, {"busy", is_busy},     {"serve", serve},      {NULL, NULL}};
+  door_get(L);
+  host_open(L);
+  client_open(L);
+  stream_open(L);
+  timer_open(L);
+  luaL_newlib(L, functions);
+  json_push_module(L);
+  lua_setfield(L, -2, "json");
+  lua_pushstring(L, mw_version());
+  lua_setfield(L, -2, "version");
+  return 1;
+}

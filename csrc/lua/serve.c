@@ -1,0 +1,108 @@
+#include "lua/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_LEAK = 3 };
+
+struct serving {
+  lua_State *launcher; /* its stack: the options, package.path, package.cpath */
+  int exit_code;
+};
+
+/* Copies plain data from one state to the other; raises in `to` only. */
+static void copy_value(lua_State *from, int index, lua_State *to) {
+  size_t len;
+  const char *text;
+  luaL_checkstack(to, 6, "options nested too deep");
+  if (!lua_checkstack(from, 6)) luaL_error(to, "options nested too deep");
+  switch (lua_type(from, index)) {
+    case LUA_TBOOLEAN: lua_pushboolean(to, lua_toboolean(from, index)); break;
+    case LUA_TNUMBER:
+      if (lua_isinteger(from, index)) {
+        lua_pushinteger(to, lua_tointeger(from, index));
+      } else {
+        lua_pushnumber(to, lua_tonumber(from, index));
+      }
+      break;
+    case LUA_TSTRING:
+      text = lua_tolstring(from, index, &len);
+      lua_pushlstring(to, text, len);
+      break;
+    case LUA_TTABLE:
+      lua_newtable(to);
+      for (lua_pushnil(from); lua_next(from, index); lua_pop(from, 1)) {
+        copy_value(from, lua_gettop(from) - 1, to);
+        copy_value(from, lua_gettop(from), to);
+        lua_rawset(to, -3);
+      }
+      break;
+    default: lua_pushnil(to);
+  }
+}
+
+/* Modules are found where the launcher finds them. */
+static void set_search_path(lua_State *from, int index, lua_State *to, const char *name) {
+  lua_getglobal(to, "package");
+  copy_value(from, index, to);
+  lua_setfield(to, -2, name);
+  lua_pop(to, 1);
+}
+
+static int add_traceback(lua_State *L) {
+  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  return 1;
+}
+
+static int run_served(lua_State *L) {
+  struct serving *serving = lua_touserdata(L, 1);
+  luaL_openlibs(L);
+  set_search_path(serving->launcher, 2, L, "path");
+  set_search_path(serving->launcher, 3, L, "cpath");
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "moonwire.serve");
+  lua_call(L, 1, 1);
+  copy_value(serving->launcher, 1, L);
+  lua_call(L, 1, 1);
+  serving->exit_code = (int)luaL_checkinteger(L, -1);
+  return 0;
+}
+
+/* With MOONWIRE_LEAK_CHECK=1 objects that were not given back are reported: for tests. */
+static int check_leaks(int exit_code) {
+  static const char *const kinds[] = {"conn",    "session", "client",       "request", "channel",
+                                      "message", "blob",    "subscription", "memory"};
+  const char *wanted = getenv("MOONWIRE_LEAK_CHECK");
+  if (!wanted || strcmp(wanted, "1") != 0) return exit_code;
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+    long long live = (long long)mw_live(kinds[i]);
+    if (live == 0) continue;
+    fprintf(stderr, "live objects: %lld (%s)\n", live, kinds[i]);
+    exit_code = EXIT_LEAK;
+  }
+  return exit_code;
+}
+
+int serve(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  lua_getglobal(L, "package"); /* here, because run_served may not raise in the launcher's state */
+  lua_getfield(L, 2, "path");
+  lua_getfield(L, 2, "cpath");
+  lua_remove(L, 2);
+  lua_State *fresh = luaL_newstate();
+  if (!fresh) return luaL_error(L, "not enough memory");
+  struct serving serving = {L, EXIT_FAILURE};
+  lua_pushcfunction(fresh, add_traceback);
+  lua_pushcfunction(fresh, run_served);
+  lua_pushlightuserdata(fresh, &serving);
+  if (lua_pcall(fresh, 1, 0, 1) != LUA_OK) {
+    const char *text = lua_tostring(fresh, -1);
+    fprintf(stderr, "moonwire: %s\n", text ? text : "an error without a text");
+    serving.exit_code = EXIT_FAILURE;
+  }
+  lua_close(fresh);
+  lua_pushinteger(L, check_leaks(serving.exit_code));
+  return 1;
+}

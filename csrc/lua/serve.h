@@ -1,0 +1,15 @@
+/* Runs an app in a Lua state of its own. */
+#ifndef MOONWIRE_LUA_SERVE_H
+#define MOONWIRE_LUA_SERVE_H
+
+#include "lua/binding.h"
+
+BINDING_BEGIN
+
+/* core.serve(options): makes a fresh state, hands the options (strings, numbers, booleans, tables of these) to the function that
+ * module "moonwire.serve" returns there, closes the state, and returns the exit code that the function returned. */
+int serve(lua_State *L);
+
+BINDING_END
+
+#endif

@@ -1,0 +1,41 @@
+--- A channel as handlers see it.
+
+---@class moonwire.Channel
+---@field name string
+---@field params table<string, string> the captures of the pattern
+---@field state any what on_open returned; the script's own
+---@field private _app moonwire.App
+local Channel = {}
+Channel.__index = Channel
+Channel.__name = "moonwire.channel"
+
+function Channel:__tostring()
+  return ("channel %q"):format(self.name)
+end
+
+---@param app moonwire.App
+---@param name string
+---@param params table<string, string>
+---@return moonwire.Channel
+function Channel._new(app, name, params)
+  return setmetatable({ name = name, params = params, _app = app }, Channel)
+end
+
+--- Publishes to the subscribers. See app:publish.
+---@param event string|nil
+---@param data any
+---@param given? { volatile: boolean? }
+---@return string|true|nil id
+---@return string|nil message
+---@return string|nil code
+function Channel:publish(event, data, given)
+  return self._app:_publish("channel:publish", self.name, event, data, given)
+end
+
+--- How many subscriptions the channel has now.
+---@return integer
+function Channel:count()
+  return (self._app:_running("channel:count"):count(self.name))
+end
+
+return Channel

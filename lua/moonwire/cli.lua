@@ -1,0 +1,118 @@
+--- The moonwire command: reads its arguments and hands over to a state of its own for the script.
+local core = require "moonwire.core"
+local options = require "moonwire.options"
+
+local cli = {}
+
+local usage = [[
+Usage: moonwire [options] app.lua      serves the app that the script returns
+       moonwire check app.lua          loads it and says what it defines, without serving
+
+Options:
+  --listen ADDRESS      127.0.0.1:8080 (the default), [::1]:8080, unix:/run/app.sock; repeatable
+  --private ADDRESS     a listener for operators: /publish is then served only there; repeatable
+  --unix-mode MODE      permissions of unix sockets, 0660 by default
+  --log-level LEVEL     debug, info (the default), warning or error
+  --help                this text
+  --version             the version
+
+SIGINT and SIGTERM stop it gracefully, a second SIGINT at once.
+]]
+
+local levels = { debug = true, info = true, warning = true, error = true }
+
+-- Flags by name: what reads the value into the settings. A wrong value is returned as a message.
+local flags = {
+  ["--listen"] = function(settings, value)
+    table.insert(settings.listen, value)
+  end,
+  ["--private"] = function(settings, value)
+    table.insert(settings.private, value)
+  end,
+  ["--unix-mode"] = function(settings, value)
+    settings.unix_mode = value
+    return not value:find "^0?[0-7][0-7][0-7]$"
+        and "--unix-mode must be octal digits like 0660, got " .. value
+      or nil
+  end,
+  ["--log-level"] = function(settings, value)
+    settings.log_level = value
+    return not levels[value] and "--log-level must be debug, info, warning or error, got " .. value
+      or nil
+  end,
+}
+
+-- Those without a value.
+local words = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version" }
+
+local function unknown(flag)
+  local known = { "--help", "--version" }
+  for name in pairs(flags) do
+    table.insert(known, name)
+  end
+  return ("unknown option %s%s"):format(flag, options.hint(flag, known, ""))
+end
+
+local function add_operand(settings, operand)
+  if operand == "check" and not settings.script and not settings.check then
+    settings.check = true
+  elseif settings.script then
+    return ("one script at a time: %s, and then %s"):format(settings.script, operand)
+  else
+    settings.script = operand
+  end
+end
+
+-- Reads one argument and returns the index of the next, or nil and a message.
+local function read_argument(settings, args, i)
+  local argument = args[i]
+  local name, value = argument:match "^(%-%-[^=]+)=(.*)$"
+  name = name or argument
+  if words[name] and not value then
+    settings.command = settings.command or words[name]
+    return i + 1
+  elseif not flags[name] then
+    local fault = argument:sub(1, 1) == "-" and unknown(name) or add_operand(settings, argument)
+    return not fault and i + 1 or nil, fault
+  end
+  local next_index = value and i + 1 or i + 2
+  value = value or args[i + 1]
+  local fault = value and value ~= "" and flags[name](settings, value)
+    or (not value or value == "") and name .. " needs a value"
+  return not fault and next_index or nil, fault or nil
+end
+
+local function read(args)
+  local settings = { listen = {}, private = {}, log_level = "info", check = false }
+  local i, fault = 1, nil
+  while i and i <= #args do
+    i, fault = read_argument(settings, args, i)
+  end
+  if not fault and not settings.command and not settings.script then
+    fault = "which script?"
+  end
+  if #settings.listen == 0 then
+    settings.listen[1] = "127.0.0.1:8080"
+  end
+  return settings, fault
+end
+
+--- The command.
+---@param args string[]
+---@return integer exit_code 0, 1 (the app cannot run) or 2 (the arguments)
+function cli.main(args)
+  local settings, fault = read(args)
+  if fault then
+    io.stderr:write("moonwire: ", fault, "\nTry 'moonwire --help'.\n")
+    return 2
+  elseif settings.command == "help" then
+    io.stdout:write(usage)
+    return 0
+  elseif settings.command == "version" then
+    io.stdout:write("moonwire ", core.version, "\n")
+    return 0
+  end
+  return core.serve(settings)
+end
+
+return cli

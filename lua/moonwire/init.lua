@@ -1,0 +1,26 @@
+--- moonwire: real-time channels from one Lua script.
+local App = require "moonwire.app"
+local core = require "moonwire.core"
+
+---@class moonwire
+---@field version string
+---@field json moonwire.Json
+---@field null lightuserdata JSON's null
+---@field array fun(items: table): table marks a table as a JSON array, even an empty one, and returns it
+---@field sleep fun(seconds: number): true|nil, string|nil see core.d.lua
+local moonwire = {
+  version = core.version,
+  json = core.json,
+  null = core.json.null,
+  array = core.json.array,
+  sleep = core.sleep,
+}
+
+--- Defines an app.
+---@param settings? moonwire.Settings
+---@return moonwire.App
+function moonwire.app(settings)
+  return App._new(settings)
+end
+
+return moonwire

@@ -1,0 +1,74 @@
+--- An HTTP request as handlers see it. What takes work to read is read when it is asked for.
+local json = require("moonwire.core").json
+
+---@class moonwire.Request
+---@field method string
+---@field path string percent-decoded
+---@field query table<string, string> form-decoded; of several values of a name the last
+---@field query_all table<string, string[]>
+---@field headers table<string, string> names in lower case; of several fields of a name the last
+---@field cookies table<string, string>
+---@field params table<string, string> the captures of the route
+---@field body string
+---@field remote string the peer's address, "unix" on a unix socket
+---@field query_string string as it was sent
+local Request = {}
+
+local function decode(text)
+  text = text:gsub("+", " ")
+  return (
+    text:gsub("%%(%x%x)", function(digits)
+      return string.char(tonumber(digits, 16))
+    end)
+  )
+end
+
+local function read_query(query)
+  local last, all = {}, {}
+  for pair in query:gmatch("[^&]+") do
+    local name, value = pair:match("^([^=]*)=?(.*)$")
+    name, value = decode(name), decode(value)
+    last[name] = value
+    all[name] = all[name] or {}
+    table.insert(all[name], value)
+  end
+  return last, all
+end
+
+local function read_cookies(header)
+  local cookies = {}
+  for pair in (header or ""):gmatch("[^;]+") do
+    local name, value = pair:match("^%s*([^=]-)%s*=%s*(.-)%s*$")
+    if name and name ~= "" then
+      cookies[name] = value:match('^"(.*)"$') or value
+    end
+  end
+  return cookies
+end
+
+local methods = {}
+
+--- The body as JSON, or nil and what is wrong with it.
+---@return any
+---@return string|nil message
+function methods:json()
+  return json.decode(self.body)
+end
+
+function Request.__index(self, name)
+  if name == "query" or name == "query_all" then
+    self.query, self.query_all = read_query(self.query_string)
+    return rawget(self, name)
+  elseif name == "cookies" then
+    self.cookies = read_cookies(self.headers.cookie)
+    return self.cookies
+  end
+  return methods[name]
+end
+
+--- Makes a request of the table that the core hands over.
+---@param raw table
+---@return moonwire.Request
+return function(raw)
+  return setmetatable(raw, Request)
+end

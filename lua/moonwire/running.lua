@@ -1,0 +1,226 @@
+--- The life of an app in this process: from its definitions to a server that runs, and to its end.
+local core = require "moonwire.core"
+local new_handlers = require "moonwire.handlers"
+local options = require "moonwire.options"
+
+---@class moonwire.App
+---@field by_command boolean set by the command, which starts the app that the script returns
+local App = { by_command = false }
+App.__index = App
+App.__name = "moonwire.app"
+
+local listen_spec = { private = "boolean", unix_mode = "mode" }
+
+local run_spec = { listen = "addresses", private = "addresses", unix_mode = "mode" }
+
+local function check(definition, number, message)
+  if not number then
+    options.raise(("%s: %s"):format(definition.call, message), definition.where)
+  end
+  return number
+end
+
+function App:_define_channel(server, definition)
+  if self._authenticate and definition.authorize == nil then
+    local message =
+      "the app authenticates, so every channel must say 'authorize': a function, or true if everyone may join"
+    options.raise(("%s: %s"):format(definition.call, message), definition.where)
+  end
+  local history = definition.history or {}
+  -- A kind with any hook is asked to open and close as well: channel.state lives in between.
+  local has_hooks = definition.on_open
+    or definition.on_join
+    or definition.on_leave
+    or definition.on_close
+  local number = check(
+    definition,
+    server:channel(definition.pattern, {
+      authorize = definition.authorize ~= nil and definition.authorize ~= true,
+      open = has_hooks ~= nil,
+      join = definition.on_join ~= nil,
+      leave = definition.on_leave ~= nil,
+      close = has_hooks ~= nil,
+      size = history.size,
+      ttl = history.ttl,
+      replay = history.replay,
+      linger = definition.linger,
+    })
+  )
+  self._by_number[number] = definition
+end
+
+function App:_define_route(server, definition)
+  local number, message
+  if definition.method then
+    number, message = server:route(definition.method, definition.pattern)
+  else
+    number, message = server:event_stream(definition.pattern)
+  end
+  self._by_number[check(definition, number, message)] = definition
+end
+
+-- A server with everything that the script defined, not started. Raises where a definition does not hold.
+function App:_define()
+  local settings = self._settings
+  local paths = settings.paths or {}
+  local server = core.server({
+    authenticate = self._authenticate ~= nil,
+    publish_key = settings.publish_key,
+    limits = settings.limits,
+    sse = paths.sse == false and "" or paths.sse,
+    publish = paths.publish == false and "" or paths.publish,
+    health = paths.health == false and "" or paths.health,
+  }, new_handlers(self))
+  for _, origin in ipairs(settings.origins or {}) do
+    check({ call = "moonwire.app", where = self._where }, server:origin(origin))
+  end
+  for _, definition in ipairs(self._channels) do
+    self:_define_channel(server, definition)
+  end
+  for _, definition in ipairs(self._routes) do
+    self:_define_route(server, definition)
+  end
+  for _, mount in ipairs(self._mounts) do
+    check(mount, server:static(mount.path, mount.directory))
+  end
+  return server
+end
+
+-- Brings the app to life: timers tick and tasks run as soon as the loop is turned.
+function App:_start()
+  if self._server then
+    return self._server
+  elseif self._stopped then
+    options.raise "the app has stopped; an app runs once"
+  end
+  local server = self:_define()
+  local ok, message = server:start()
+  if not ok then
+    options.raise(message)
+  end
+  self._server = server
+  for _, timer in ipairs(self._timers) do
+    timer:_start(server)
+  end
+  for _, packed in ipairs(self._spawned) do
+    server:spawn(table.unpack(packed, 1, packed.n))
+  end
+  self._timers, self._spawned = {}, {}
+  return server
+end
+
+local function check_own_life(call)
+  if App.by_command then
+    options.raise(
+      ("%s: the moonwire command runs this script; return the app instead"):format(call)
+    )
+  elseif core.busy() then
+    options.raise(("%s: a handler cannot turn the loop that runs it"):format(call))
+  end
+end
+
+function App:_end()
+  self._server, self._stopped = nil, true
+end
+
+-- The server, or an error that says that there is none.
+function App:_running(call)
+  if not self._server then
+    options.raise(
+      ("%s: the app %s"):format(call, self._stopped and "has stopped" or "is not running yet")
+    )
+  end
+  return self._server
+end
+
+function App:_listen(address, is_private, unix_mode)
+  return self:_start():listen(address, is_private, unix_mode and tonumber(unix_mode, 8))
+end
+
+--- Starts to listen, and the app itself with the first address. Then call app:step.
+---@param address string "127.0.0.1:8080", "[::1]:0", "unix:/run/app.sock"
+---@param given? { private: boolean?, unix_mode: string? } private: for operators; "0660" is the mode of a unix socket
+---@return true|nil
+---@return string|nil message
+function App:listen(address, given)
+  check_own_life "app:listen"
+  options.argument("app:listen", 1, address, "string")
+  given = options.read("app:listen", given, listen_spec)
+  return self:_listen(address, given.private, given.unix_mode)
+end
+
+--- The address of the i-th listener, with the port that was picked.
+---@param i? integer
+---@return string|nil
+function App:address(i)
+  return self:_running("app:address"):address(i or 1)
+end
+
+--- Turns the loop once without waiting.
+---@return boolean alive false once it has stopped
+function App:step()
+  check_own_life "app:step"
+  if self._stopped then
+    return false
+  end
+  local alive = self:_running("app:step"):step()
+  if not alive then
+    self:_end()
+  end
+  return alive
+end
+
+--- A descriptor that is readable when app:step has something to do.
+---@return integer
+function App:fd()
+  return self:_running("app:fd"):fd()
+end
+
+--- The seconds after which app:step has something to do anyway, or nil.
+---@return number|nil
+function App:timeout()
+  return self:_running("app:timeout"):timeout()
+end
+
+--- Stops: streams end, and app:run returns or app:step returns false. May be called in handlers.
+function App:stop()
+  if self._server then
+    self._server:stop()
+  end
+end
+
+local function each(addresses)
+  return ipairs(type(addresses) == "table" and addresses or { addresses })
+end
+
+-- Listens at all addresses; raises if one cannot be had.
+function App:_listen_all(given)
+  for _, address in each(given.listen or "127.0.0.1:8080") do
+    local ok, message = self:_listen(address, false, given.unix_mode)
+    if not ok then
+      return nil, message
+    end
+  end
+  for _, address in each(given.private) do
+    local ok, message = self:_listen(address, true, given.unix_mode)
+    if not ok then
+      return nil, message
+    end
+  end
+  return true
+end
+
+--- Runs the app in this process until it is stopped.
+---@param given? { listen: string|string[]?, private: string|string[]?, unix_mode: string? }
+function App:run(given)
+  check_own_life "app:run"
+  given = options.read("app:run", given, run_spec)
+  local ok, message = self:_listen_all(given)
+  if not ok then
+    options.raise(("app:run: %s"):format(message))
+  end
+  self._server:run()
+  self:_end()
+end
+
+return App

@@ -1,0 +1,158 @@
+--- Runs a script for the command, in the state that was made for it: loads the script, starts the app
+--- it returns, says what is served.
+local App = require "moonwire.app"
+local core = require "moonwire.core"
+
+-- An error that is told to the user as it is.
+local function fail(...)
+  error(
+    setmetatable({ text = string.format(...) }, {
+      __tostring = function(self)
+        return self.text
+      end,
+    }),
+    0
+  )
+end
+
+-- Errors of the script itself say file and line; one from a library needs the way there.
+local function explain(script)
+  return function(raised)
+    if type(raised) ~= "string" then
+      return tostring(raised)
+    end
+    local is_own = raised:sub(1, #script + 1) == script .. ":"
+    return is_own and raised or debug.traceback(raised, 2)
+  end
+end
+
+local function load_app(script)
+  local chunk, message = loadfile(script)
+  if not chunk then
+    fail("%s", message)
+  end
+  local folder = script:match "^(.*/)[^/]*$" or "./"
+  package.path = folder .. "?.lua;" .. folder .. "?/init.lua;" .. package.path
+  rawset(_G, "arg", { [0] = script })
+  local app = chunk()
+  if not App._is(app) then
+    fail(
+      "%s: the script must return its app (the last line should be 'return app'), and it returned %s",
+      script,
+      type(app)
+    )
+  end
+  return app
+end
+
+-- ---- What is said at the start --------------------------------------------------------------------------------------------
+
+local function describe_history(history)
+  if not history or history.size == 0 then
+    return "no history"
+  end
+  local parts = { ("history of %d"):format(history.size) }
+  if history.ttl and history.ttl > 0 then
+    table.insert(parts, ("for %g s"):format(history.ttl))
+  end
+  if history.replay > 0 then
+    table.insert(parts, (", newcomers get %d"):format(history.replay))
+  end
+  return (table.concat(parts, " "):gsub(" ,", ","))
+end
+
+local function describe_access(app, definition)
+  if type(definition.authorize) == "function" then
+    return "who may join: authorize"
+  elseif definition.authorize == false then
+    return "nobody may join"
+  end
+  return app._authenticate and "open to everyone who is authenticated" or "open to everyone"
+end
+
+local function describe_listener(address, is_private)
+  local shown = address:sub(1, 5) == "unix:" and address or "http://" .. address
+  return ("listening on %s%s"):format(shown, is_private and " (private)" or "")
+end
+
+local function describe_publish(app)
+  local settings = app._settings
+  if not settings.publish_key or settings.paths and settings.paths.publish == false then
+    return "publishing over HTTP is off"
+  end
+  local path = settings.paths and settings.paths.publish or "/publish"
+  return ("publishing over HTTP: POST %s with the key"):format(path)
+end
+
+local function describe_app(app)
+  local lines = {}
+  local function add(...)
+    table.insert(lines, string.format(...))
+  end
+  for _, definition in ipairs(app._channels) do
+    add(
+      "channel %s: %s, %s",
+      definition.pattern,
+      describe_access(app, definition),
+      describe_history(definition.history)
+    )
+  end
+  for _, route in ipairs(app._routes) do
+    add("%s %s", route.method and "route " .. route.method or "stream GET", route.pattern)
+  end
+  for _, mount in ipairs(app._mounts) do
+    add("static %s from %s", mount.path, mount.directory)
+  end
+  add("%s", describe_publish(app))
+  return lines
+end
+
+local function say(lines)
+  io.stdout:write(table.concat(lines, "\n"), "\n")
+  io.stdout:flush()
+end
+
+-- ---- Running --------------------------------------------------------------------------------------------------------------
+
+local function run(app, given)
+  local ok, message = app:_listen_all(given)
+  if not ok then
+    fail("%s", message)
+  end
+  local server = app._server
+  server:stop_on_signals()
+  local lines, described = { "moonwire " .. core.version }, describe_app(app)
+  local public_count = #given.listen
+  for i = 1, public_count + #given.private do
+    table.insert(lines, describe_listener(server:address(i), i > public_count))
+  end
+  table.move(described, 1, #described, #lines + 1, lines)
+  table.insert(lines, "ready")
+  say(lines)
+  server:run()
+  app:_end()
+end
+
+local function serve(given)
+  App.by_command = true
+  core.log_level(given.log_level)
+  local app = load_app(given.script)
+  if given.check then
+    app:_define()
+    say(describe_app(app))
+    say { given.script .. " is well" }
+  else
+    run(app, given)
+  end
+end
+
+--- Returns the exit code.
+---@param given { script: string, check: boolean, listen: string[], private: string[], log_level: string, unix_mode: string? }
+return function(given)
+  local ok, message = xpcall(serve, explain(given.script), given)
+  if ok then
+    return 0
+  end
+  io.stderr:write("moonwire: ", message, "\n")
+  return 1
+end

@@ -1,0 +1,139 @@
+---@meta moonwire.core
+--- What the Lua files of moonwire use of its half in C; scripts do not see it. What they meet is in core.d.lua.
+
+-- luacheck: ignore 2
+---@class moonwire.core
+---@field json moonwire.Json
+---@field version string
+local core = {}
+
+--- moonwire.sleep: waits, while other handlers run. Only in handlers and other tasks.
+---@param seconds number
+---@return true|nil
+---@return string|nil why "closed" or "timeout": nobody waits for this handler any more
+function core.sleep(seconds) end
+
+--- Stores what a handler changed inside client.data.
+---@param client moonwire.Client
+function core.keep(client) end
+
+---@param level "debug"|"info"|"warning"|"error"
+---@param text string
+function core.log(level, text) end
+
+--- Lines of this level and above go to standard error.
+---@param level "debug"|"info"|"warning"|"error"
+function core.log_level(level) end
+
+--- A handler runs, or the loop is being turned.
+---@return boolean
+function core.busy() end
+
+--- Calls the function of moonwire.serve in a fresh Lua state; returns its exit code.
+---@param given table plain data
+---@return integer
+function core.serve(given) end
+
+--- A server that is being defined.
+---@param settings table
+---@param handlers table<string, function> see handlers.lua
+---@return moonwire.Server
+function core.server(settings, handlers) end
+
+---@class moonwire.Server
+local Server = {}
+
+--- The definitions return the number that core gave, or nil and what is wrong.
+---@param pattern string
+---@param given table
+---@return integer|nil
+---@return string|nil message
+function Server:channel(pattern, given) end
+
+---@param method string
+---@param pattern string
+---@return integer|nil
+---@return string|nil message
+function Server:route(method, pattern) end
+
+---@param pattern string
+---@return integer|nil
+---@return string|nil message
+function Server:event_stream(pattern) end
+
+---@param path string
+---@param directory string
+---@return integer|nil
+---@return string|nil message
+function Server:static(path, directory) end
+
+---@param origin string
+---@return integer|nil
+---@return string|nil message
+function Server:origin(origin) end
+
+--- The number of the kind that a channel's name belongs to, and its captures.
+---@param name string
+---@return integer|nil
+---@return table<string, string>|string
+function Server:match(name) end
+
+---@return true|nil
+---@return string|nil message
+function Server:start() end
+
+---@param address string
+---@param is_private boolean
+---@param unix_mode integer|nil
+---@return true|nil
+---@return string|nil message
+function Server:listen(address, is_private, unix_mode) end
+
+---@param i integer
+---@return string|nil
+function Server:address(i) end
+
+--- Until it was stopped.
+function Server:run() end
+
+---@return boolean alive
+function Server:step() end
+
+---@return integer
+function Server:fd() end
+
+---@return number|nil
+function Server:timeout() end
+
+function Server:stop() end
+
+--- SIGINT and SIGTERM stop it, a second SIGINT ends the process.
+function Server:stop_on_signals() end
+
+---@param name string
+---@param event string|nil
+---@param data any
+---@param volatile boolean|nil
+---@return string|true|nil id
+---@return string|nil message
+---@return string|nil code
+function Server:publish(name, event, data, volatile) end
+
+---@param name string
+---@return integer
+---@return boolean exists
+function Server:count(name) end
+
+---@param delay number
+---@param again number 0: once
+---@param fn fun()
+---@return { cancel: fun(self: table) }
+function Server:timer(delay, again, fn) end
+
+---@param fn function
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Server:spawn(fn, ...) end
+
+return core

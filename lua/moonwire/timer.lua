@@ -1,0 +1,32 @@
+--- What app:every and app:after return. Before the app starts it only says what is wanted.
+
+---@class moonwire.Timer
+local Timer = {}
+Timer.__index = Timer
+Timer.__name = "moonwire.timer"
+
+---@param delay number seconds
+---@param again number seconds; 0: once
+---@param fn fun()
+---@return moonwire.Timer
+function Timer._new(delay, again, fn)
+  return setmetatable({ _delay = delay, _repeat = again, _fn = fn }, Timer)
+end
+
+--- Begins to tick: for the app.
+function Timer:_start(server)
+  if self._cancelled then
+    return
+  end
+  self._handle = server:timer(self._delay, self._repeat, self._fn)
+end
+
+--- Ends it. A handler that is running is not disturbed.
+function Timer:cancel()
+  self._cancelled = true
+  if self._handle then
+    self._handle:cancel()
+  end
+end
+
+return Timer

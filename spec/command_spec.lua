@@ -1,0 +1,239 @@
+-- The command: its arguments, `check`, what it says at the start, and signals.
+
+local http = require "spec.support.http"
+local server = require "spec.support.server"
+
+local quote = server.quote
+
+-- Runs the command with the folder of `files` as {folder}; returns exit code, standard output, standard error.
+local function moonwire(args, files)
+  local folder = server.run "mktemp -d"
+  for name, text in pairs(files or {}) do
+    local file = assert(io.open(folder .. "/" .. name, "wb"))
+    file:write(text)
+    file:close()
+  end
+  local preload = os.getenv "MOONWIRE_PRELOAD"
+  local command = ("%s timeout 20 lua5.4 bin/moonwire %s >%s 2>%s; echo $?"):format(
+    preload and "LD_PRELOAD=" .. quote(preload) or "",
+    args:gsub("{folder}", folder),
+    quote(folder .. "/out"),
+    quote(folder .. "/err")
+  )
+  local code = tonumber(server.run(command))
+  local function read(name)
+    local file = assert(io.open(folder .. "/" .. name, "rb"))
+    local text = file:read "a"
+    file:close()
+    return (text:gsub(folder:gsub("%p", "%%%0"), "{folder}"))
+  end
+  local output, errors = read "out", read "err"
+  server.run("rm -rf " .. quote(folder))
+  return code, output, errors
+end
+
+local function app_with(lines)
+  return 'local moonwire = require "moonwire"\nlocal app = moonwire.app {}\n'
+    .. lines
+    .. "\nreturn app\n"
+end
+
+describe("the command's arguments", function()
+  it("--help and --version", function()
+    local code, output = moonwire "--help"
+    assert.equal(0, code)
+    assert.matches("^Usage: moonwire", output)
+    code, output = moonwire "--version"
+    assert.equal(0, code)
+    assert.matches("^moonwire %d+%.%d+%.%d+\n$", output)
+  end)
+
+  it("are refused with the likely one, exit code 2", function()
+    local cases = {
+      { "", "which script?" },
+      { "--lisen x app.lua", "unknown option --lisen (did you mean --listen?)" },
+      { "--versoin", "unknown option --versoin (did you mean --version?)" },
+      { "-x app.lua", "unknown option -x" },
+      { "app.lua --listen", "--listen needs a value" },
+      { "app.lua --log-level loud", "--log-level must be debug, info, warning or error, got loud" },
+      { "app.lua --unix-mode rw", "--unix-mode must be octal digits like 0660, got rw" },
+      { "a.lua b.lua", "one script at a time: a.lua, and then b.lua" },
+    }
+    for _, case in ipairs(cases) do
+      local code, output, errors = moonwire(case[1])
+      assert.equal(2, code, case[1])
+      assert.equal("", output)
+      assert.equal("moonwire: " .. case[2] .. "\nTry 'moonwire --help'.\n", errors)
+    end
+  end)
+end)
+
+describe("moonwire check", function()
+  it("says what a sound script defines", function()
+    local code, output, errors = moonwire("check {folder}/app.lua", {
+      ["app.lua"] = app_with [[
+app:channel("price:{symbol}", { history = { size = 100, ttl = 60, replay = 5 } })
+app:get("/hello", print)]],
+    })
+    assert.equal("", errors)
+    assert.equal(0, code)
+    assert.matches(
+      "channel price:{symbol}: open to everyone, history of 100 for 60 s, newcomers get 5\n",
+      output,
+      1,
+      true
+    )
+    assert.matches("route GET /hello\n", output, 1, true)
+  end)
+
+  it("says file and line of what is wrong, exit code 1", function()
+    local cases = {
+      {
+        app_with 'app:channel("a", { authroize = true })',
+        [[{folder}/app.lua:3: app:channel "a": unknown option 'authroize' (did you mean 'authorize'?)]],
+      },
+      {
+        app_with 'app:channel("a")\napp:authenticate(print)',
+        '{folder}/app.lua:3: app:channel "a": the app authenticates',
+      },
+      { app_with "app:chanel()", "{folder}/app.lua:3: attempt to call a nil value" },
+      { app_with 'error "stop"', "{folder}/app.lua:3: stop" },
+      { "local x = = 1", "{folder}/app.lua:1: unexpected symbol near '='" },
+      { "return 5", "{folder}/app.lua: the script must return its app" },
+      {
+        app_with "app:run()",
+        "{folder}/app.lua:3: app:run: the moonwire command runs this script; return the app instead",
+      },
+      {
+        app_with "moonwire.sleep(1)",
+        "{folder}/app.lua:3: cannot wait outside of a task; use app:spawn",
+      },
+    }
+    for _, case in ipairs(cases) do
+      local code, output, errors = moonwire("check {folder}/app.lua", { ["app.lua"] = case[1] })
+      assert.equal("moonwire: " .. case[2], errors:sub(1, #case[2] + 10))
+      assert.equal(1, code)
+      assert.equal("", output)
+      assert.is_nil(errors:find("traceback", 1, true), errors)
+    end
+  end)
+
+  it("says the way to an error inside a library", function()
+    local code, _, errors = moonwire("check {folder}/app.lua", {
+      ["app.lua"] = app_with 'require("library").fail()',
+      ["library.lua"] = 'return { fail = function() error "inside" end }',
+    })
+    assert.equal(1, code)
+    assert.matches("{folder}/library.lua:1: inside\nstack traceback:", errors, 1, true)
+    assert.matches("{folder}/app.lua:3: in ", errors, 1, true)
+  end)
+
+  it("names a script that is not there", function()
+    local code, _, errors = moonwire "check nowhere/app.lua"
+    assert.equal(1, code)
+    assert.matches("^moonwire: cannot open nowhere/app.lua", errors)
+  end)
+end)
+
+describe("the start", function()
+  it("says addresses, channels, routes and what is open", function()
+    local app = server.start {
+      script = [[
+local moonwire = require "moonwire"
+local app = moonwire.app { publish_key = "secret" }
+app:authenticate(function() return true end)
+app:channel("room:{room}", { authorize = function() return true end })
+app:channel("news", { authorize = true, history = { size = 1 } })
+app:channel("closed", { authorize = false })
+app:post("/orders/{id}", function() end)
+app:stream("/raw", function() end)
+app:static("/files", ".")
+return app
+]],
+      args = "--listen 127.0.0.1:0 --listen unix:{folder}/app.sock --private 127.0.0.1:0",
+    }
+    local lines = table
+      .concat(app.startup, "\n")
+      :gsub(app.folder:gsub("%p", "%%%0"), "{folder}")
+      :gsub(":%d%d%d+", ":PORT")
+    app:stop()
+    assert.equal(
+      [[
+moonwire 0.1.0
+listening on http://127.0.0.1:PORT
+listening on unix:{folder}/app.sock
+listening on http://127.0.0.1:PORT (private)
+channel room:{room}: who may join: authorize, no history
+channel news: open to everyone who is authenticated, history of 1, newcomers get 1
+channel closed: nobody may join, no history
+route POST /orders/{id}
+stream GET /raw
+static /files from {folder}/.
+publishing over HTTP: POST /publish with the key
+ready]],
+      lines
+    )
+  end)
+
+  it("fails with exit code 1 at an address that cannot be had", function()
+    local app = server.start(app_with "")
+    local code, output, errors =
+      moonwire(("--listen 127.0.0.1:%d {folder}/app.lua"):format(app.port), {
+        ["app.lua"] = app_with "",
+      })
+    app:stop()
+    assert.equal(1, code)
+    assert.equal("", output)
+    assert.matches("^moonwire: .*127%.0%.0%.1:" .. app.port, errors)
+  end)
+
+  it("finds modules and files beside the script", function()
+    local app = server.start {
+      script = app_with 'app:get("/", function() return require("words").hello end)',
+      files = { ["words.lua"] = 'return { hello = "hello" }' },
+    }
+    assert.equal("hello", http.get(app, "/").body)
+    app:stop()
+  end)
+end)
+
+describe("signals", function()
+  it("SIGTERM and SIGINT end it with exit code 0", function()
+    for _, signal in ipairs { "TERM", "INT" } do
+      local app = server.start(app_with "")
+      local connection = http.connect(app)
+      local code = app:finish(signal)
+      assert.equal(0, code)
+      assert.is_true(connection:is_closed())
+      connection:close()
+    end
+  end)
+
+  it("a second SIGINT ends the process at once, even while a handler never returns", function()
+    local app = server.start(app_with [[
+app:get("/stuck", function() app.log.info("stuck") while true do end end)]])
+    local connection = http.connect(app)
+    connection:send(http.format("GET", "/stuck"))
+    assert.is_truthy(app:await_log "stuck")
+    app:signal "INT"
+    assert.equal(130, (app:finish "INT"))
+    connection:close()
+  end)
+
+  it("a second SIGINT does not wait for a stop that takes long", function()
+    local app = server.start(app_with [[
+app:get("/slow", function()
+  app.log.info("waiting")
+  local ok, why = require("moonwire").sleep(60)
+  app.log.info("told %s %s", ok, why)
+  while true do end
+end)]])
+    local connection = http.connect(app)
+    connection:send(http.format("GET", "/slow"))
+    assert.is_truthy(app:await_log "waiting")
+    app:signal "INT"
+    assert.is_truthy(app:await_log "told nil closed")
+    assert.equal(130, (app:finish "INT"))
+    connection:close()
+  end)
+end)

@@ -1,0 +1,58 @@
+// A TCP proxy that cuts: all its connections on command, or each one at a random place.
+
+import net from "node:net";
+
+export class CuttingProxy {
+  connections = 0; // so far
+  cutAfter = () => Infinity; // called for each connection: the bytes from the server after which it is cut
+  #pairs = new Set();
+  #server;
+
+  // Listens on a free port and forwards to the origin of `base`. Resolves with the address to use in its place.
+  async listen(base) {
+    const target = new URL(base);
+    this.#server = net.createServer((client) => this.#forward(client, target));
+    await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  #forward(client, target) {
+    this.connections++;
+    const upstream = net.connect(Number(target.port), target.hostname);
+    const pair = { client, upstream };
+    let left = this.cutAfter();
+    this.#pairs.add(pair);
+    const end = () => {
+      client.destroy();
+      upstream.destroy();
+      this.#pairs.delete(pair);
+    };
+    for (const socket of [client, upstream]) socket.on("error", end).on("close", end);
+    client.on("data", (bytes) => upstream.write(bytes));
+    upstream.on("data", (bytes) => {
+      if (bytes.length < left) {
+        left -= bytes.length;
+        client.write(bytes);
+      } else {
+        // What goes before the cut still arrives.
+        client.end(bytes.subarray(0, left));
+        upstream.destroy();
+      }
+    });
+  }
+
+  // Cuts every connection now; returns how many there were.
+  cut() {
+    const pairs = [...this.#pairs];
+    for (const { client, upstream } of pairs) {
+      client.destroy();
+      upstream.destroy();
+    }
+    return pairs.length;
+  }
+
+  close() {
+    this.cut();
+    this.#server.close();
+  }
+}

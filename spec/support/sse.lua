@@ -1,0 +1,120 @@
+-- An event stream client after WHATWG HTML section 9.2, for one stream at a time.
+
+local http = require "spec.support.http"
+
+local sse = {}
+local stream = {}
+stream.__index = stream
+
+-- Opens a stream and reads the head of the answer. `options`: headers, version.
+function sse.open(to, target, options)
+  options = options or {}
+  local headers = { Accept = "text/event-stream" }
+  for name, value in pairs(options.headers or {}) do
+    headers[name] = value
+  end
+  local connection = http.connect(to, options.timeout)
+  assert(
+    connection:send(
+      http.format(
+        "GET",
+        target,
+        { headers = headers, version = options.version, host = options.host }
+      )
+    )
+  )
+  local self = setmetatable({ connection = connection, text = "", last_id = "" }, stream)
+  self.response = connection:read_head()
+  self.status = self.response.status
+  self.headers = self.response.headers
+  return self
+end
+
+-- More of the body; nil at its end.
+local function read_more(self)
+  if self.headers["transfer-encoding"] == "chunked" then
+    return self.connection:read_chunk()
+  end
+  local connection = self.connection
+  if connection.buffer == "" then
+    local ok, fault = connection:fill(connection:deadline())
+    if not ok then
+      assert(fault == "closed", "time-out while waiting for an event")
+      return nil
+    end
+  end
+  local text = connection.buffer
+  connection.buffer = ""
+  return text
+end
+
+local function read_field(block, line)
+  if line:sub(1, 1) == ":" then
+    block.comment = line:sub(2):gsub("^ ", "")
+    return
+  end
+  local name, value = line:match "^([^:]*):? ?(.*)$"
+  if name == "data" then
+    block.data = block.data and block.data .. "\n" .. value or value
+  else
+    block[name] = value
+  end
+end
+
+-- The next block as a table with the fields that it has (retry, id, event, data, comment), or nil at the end of the stream. The
+-- server writes LF only: another line end is part of a line here, and so would be noticed.
+function stream:next()
+  while true do
+    local block_text, rest = self.text:match "^(.-)\n\n(.*)$"
+    if block_text then
+      self.text = rest
+      local block = { text = block_text }
+      for line in (block_text .. "\n"):gmatch "(.-)\n" do
+        read_field(block, line)
+      end
+      if block.id then
+        self.last_id = block.id
+      end
+      return block
+    end
+    local more = read_more(self)
+    if not more then
+      assert(self.text == "", "the stream ended inside a block")
+      return nil
+    end
+    self.text = self.text .. more
+  end
+end
+
+-- The next block that has data.
+function stream:event()
+  while true do
+    local block = self:next()
+    if not block or block.data then
+      return block
+    end
+  end
+end
+
+-- The data of the next `count` events.
+function stream:data(count)
+  local list = {}
+  for i = 1, count do
+    list[i] = assert(self:event(), "the stream ended").data
+  end
+  return list
+end
+
+-- Reads blocks until one has an id: the cursor of the first block.
+function stream:cursor()
+  while self.last_id == "" do
+    assert(self:next(), "the stream ended")
+  end
+  return self.last_id
+end
+
+function stream:close()
+  self.connection:close()
+end
+
+return sse
