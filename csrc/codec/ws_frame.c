@@ -1,0 +1,52 @@
+#include "codec/ws_frame.h"
+
+#include <assert.h>
+
+#include "base/utf8.h"
+
+/* Writes `value` in network order. */
+static void write_number(char *out, uint64_t value, size_t len) {
+  for (size_t i = len; i > 0; i--, value >>= 8) out[i - 1] = (char)(value & 0xff);
+}
+
+size_t ws_frame_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len) {
+  assert(len <= INT64_MAX && (opcode < WS_OPCODE_CLOSE || len <= WS_CONTROL_MAX));
+  out[0] = (char)(0x80 | (unsigned)opcode);
+  if (len <= 125) {
+    out[1] = (char)len;
+    return 2;
+  }
+  size_t size = len <= UINT16_MAX ? 2 : 8;
+  out[1] = (char)(size == 2 ? 126 : 127);
+  write_number(out + 2, len, size);
+  return 2 + size;
+}
+
+bool ws_close_code_valid(unsigned code) {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+size_t ws_frame_close(char out[WS_CONTROL_MAX], unsigned code, struct bytes reason) {
+  const size_t room = WS_CONTROL_MAX - 2;
+  if (code == WS_CLOSE_ABSENT) return 0;
+  assert(ws_close_code_valid(code));
+  write_number(out, code, 2);
+  size_t len = utf8_valid_prefix(bytes_of(reason.ptr, reason.len < room ? reason.len : room));
+  if (len > 0) memcpy(out + 2, reason.ptr, len);
+  return 2 + len;
+}
+
+/* Eight bytes at a time. The key is turned and repeated as bytes, so that the order of bytes in a word does not matter. */
+void ws_frame_unmask(char *data, size_t len, const unsigned char key[4], size_t offset) {
+  unsigned char turned[8];
+  for (size_t i = 0; i < sizeof(turned); i++) turned[i] = key[(offset + i) & 3];
+  uint64_t mask, word;
+  memcpy(&mask, turned, sizeof(mask));
+  size_t at = 0;
+  for (; len - at >= sizeof(word); at += sizeof(word)) {
+    memcpy(&word, data + at, sizeof(word));
+    word ^= mask;
+    memcpy(data + at, &word, sizeof(word));
+  }
+  for (; at < len; at++) data[at] = (char)((unsigned char)data[at] ^ turned[at & 7]);
+}

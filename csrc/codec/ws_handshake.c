@@ -1,0 +1,126 @@
+#include "codec/ws_handshake.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+
+#include "codec/http_head.h"
+#include "codec/http_writer.h"
+
+enum {
+  KEY_LEN = 24,    /* sixteen bytes in base64 */
+  ACCEPT_LEN = 28, /* a SHA-1 in base64 */
+  SHA1_LEN = 20,
+};
+
+static struct http_error refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
+
+/* ---- Judging ------------------------------------------------------------------------------------------------------------- */
+
+static bool lists_token(const struct http_head *head, struct bytes name, struct bytes token) {
+  for (size_t i = 0; i < head->field_count; i++) {
+    if (bytes_equal_nocase(head->fields[i].name, name) && bytes_list_has(head->fields[i].value, token)) return true;
+  }
+  return false;
+}
+
+static size_t count_fields(const struct http_head *head, struct bytes name) {
+  size_t count = 0;
+  for (size_t i = 0; i < head->field_count; i++) count += bytes_equal_nocase(head->fields[i].name, name);
+  return count;
+}
+
+static bool is_base64(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
+}
+
+/* Sixteen bytes in canonical base64: 21 characters, one that holds the last two bits, and the padding. */
+static bool is_key(struct bytes key) {
+  if (key.len != KEY_LEN || key.ptr[22] != '=' || key.ptr[23] != '=') return false;
+  for (size_t i = 0; i < 21; i++) {
+    if (!is_base64(key.ptr[i])) return false;
+  }
+  return bytes_find(BYTES("AQgw"), key.ptr[21]) < 4;
+}
+
+static bool offers_are_tokens(const struct http_head *head) {
+  struct ws_offers cursor = {0};
+  struct bytes protocol;
+  while (ws_handshake_offer(head, &cursor, &protocol)) {
+    if (!http_token_valid(protocol)) return false;
+  }
+  return true;
+}
+
+struct http_error ws_handshake_judge(const struct http_head *head, struct bytes *key) {
+  struct bytes key_name = BYTES("sec-websocket-key"), version_name = BYTES("sec-websocket-version");
+  *key = bytes_of(NULL, 0);
+  if (!bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket is opened with GET");
+  if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1");
+  if (!lists_token(head, BYTES("upgrade"), BYTES("websocket"))) return refuse(426, "only WebSocket is spoken here");
+  if (!lists_token(head, BYTES("connection"), BYTES("upgrade"))) return refuse(400, "Connection does not list upgrade");
+  if (!head->upgrade) return refuse(400, "an upgrade has no body");
+  if (count_fields(head, version_name) > 1) return refuse(400, "Sec-WebSocket-Version is given twice");
+  if (!bytes_equal(http_head_field(head, version_name), BYTES("13")))
+    return refuse(426, "the only Sec-WebSocket-Version spoken here is 13");
+  if (count_fields(head, key_name) == 0) return refuse(400, "Sec-WebSocket-Key is missing");
+  if (count_fields(head, key_name) > 1) return refuse(400, "Sec-WebSocket-Key is given twice");
+  if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
+  if (!offers_are_tokens(head)) return refuse(400, "Sec-WebSocket-Protocol is malformed");
+  *key = http_head_field(head, key_name);
+  return refuse(0, NULL);
+}
+
+struct bytes ws_handshake_fields(int status) {
+  if (status == 405) return BYTES("Allow: GET\r\n");
+  if (status == 426) return BYTES("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+  return bytes_of(NULL, 0);
+}
+
+/* ---- Subprotocols -------------------------------------------------------------------------------------------------------- */
+
+/* The next item of the list that is not empty. */
+static bool next_item(struct bytes *rest, struct bytes *item) {
+  while (rest->len > 0) {
+    size_t comma = bytes_find(*rest, ',');
+    size_t taken = comma < rest->len ? comma + 1 : comma;
+    *item = bytes_trim(bytes_of(rest->ptr, comma));
+    *rest = bytes_of(rest->ptr + taken, rest->len - taken);
+    if (item->len > 0) return true;
+  }
+  return false;
+}
+
+bool ws_handshake_offer(const struct http_head *head, struct ws_offers *cursor, struct bytes *protocol) {
+  for (;;) {
+    if (next_item(&cursor->rest, protocol)) return true;
+    if (cursor->field_count == head->field_count) return false;
+    const struct http_field *field = &head->fields[cursor->field_count++];
+    if (bytes_equal_nocase(field->name, BYTES("sec-websocket-protocol"))) cursor->rest = field->value;
+  }
+}
+
+/* ---- Accepting ----------------------------------------------------------------------------------------------------------- */
+
+/* What proves that the server has read the key as a WebSocket's. */
+static bool hash_key(char out[ACCEPT_LEN + 1], struct bytes key) {
+  static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  char text[KEY_LEN + sizeof(guid) - 1];
+  unsigned char hash[EVP_MAX_MD_SIZE];
+  memcpy(text, key.ptr, KEY_LEN);
+  memcpy(text + KEY_LEN, guid, sizeof(guid) - 1);
+  if (!EVP_Digest(text, sizeof(text), hash, NULL, EVP_sha1(), NULL)) return false;
+  return EVP_EncodeBlock((unsigned char *)out, hash, SHA1_LEN) == ACCEPT_LEN;
+}
+
+bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol) {
+  char accept[ACCEPT_LEN + 1];
+  assert(is_key(key) && (protocol.len == 0 || http_token_valid(protocol)));
+  if (!hash_key(accept, key)) return false;
+  buffer_append_string(out, "HTTP/1.1 101 Switching Protocols\r\n");
+  http_write_field(out, BYTES("Upgrade"), BYTES("websocket"));
+  http_write_field(out, BYTES("Connection"), BYTES("Upgrade"));
+  http_write_field(out, BYTES("Sec-WebSocket-Accept"), bytes_of(accept, ACCEPT_LEN));
+  if (protocol.len > 0) http_write_field(out, BYTES("Sec-WebSocket-Protocol"), protocol);
+  http_write_end(out);
+  return true;
+}

@@ -1,0 +1,260 @@
+#include "codec/ws_reader.h"
+
+#include <assert.h>
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "base/utf8_stream.h"
+
+enum { KEY_LEN = 4 };
+
+enum read_state {
+  READ_HEADER,
+  READ_DATA,    /* `remaining` bytes of a data frame */
+  READ_CONTROL, /* likewise of a control frame */
+  READ_CLOSED,  /* a close frame was returned */
+  READ_FAILED,
+};
+
+struct ws_reader {
+  const struct ws_limits *limits;
+  enum read_state state;
+
+  /* The frame. Its header stays as it came until the frame is complete; the masking key is its end. */
+  unsigned char header[WS_HEADER_MAX + KEY_LEN];
+  size_t header_len;
+  size_t frame_len, remaining;
+
+  /* The message. Between its fragments there may be control frames. */
+  bool in_message; /* from the header of its first frame to the end of its last */
+  bool is_binary;
+  struct utf8_stream text; /* at its beginning between messages: one that does not end well is the last */
+  struct buffer message;   /* what came of it, unless it is one piece of the input */
+
+  char control[WS_CONTROL_MAX];
+  struct bytes payload;
+  struct ws_farewell farewell;
+};
+
+/* Input that is written to. */
+struct input {
+  char *ptr;
+  size_t len;
+};
+
+static void become(struct ws_reader *reader, enum read_state state) {
+#define TO(name) 1U << (name)
+  static const unsigned allowed[] = {
+      [READ_HEADER] = TO(READ_DATA) | TO(READ_CONTROL),
+      [READ_DATA] = TO(READ_HEADER),
+      [READ_CONTROL] = TO(READ_HEADER) | TO(READ_CLOSED),
+      [READ_CLOSED] = 0,
+      [READ_FAILED] = 0,
+  };
+#undef TO
+  assert(state == READ_FAILED ? reader->state < READ_CLOSED : (allowed[reader->state] >> state & 1) == 1);
+  (void)allowed;
+  reader->state = state;
+}
+
+/* Nothing is read any more: what is left of a message is of no use. */
+static enum ws_event end(struct ws_reader *reader, enum read_state state, struct ws_farewell farewell) {
+  become(reader, state);
+  buffer_deinit(&reader->message);
+  reader->payload = bytes_of(NULL, 0);
+  reader->farewell = farewell;
+  return state == READ_FAILED ? WS_ERROR : WS_CLOSE;
+}
+
+static enum ws_event fail(struct ws_reader *reader, enum ws_close_code code, const char *reason) {
+  return end(reader, READ_FAILED, (struct ws_farewell){code, bytes_string(reason)});
+}
+
+struct ws_reader *ws_reader_new(const struct ws_limits *limits) {
+  struct ws_reader *reader = memory_calloc(1, sizeof(*reader));
+  if (reader) reader->limits = limits;
+  return reader;
+}
+
+void ws_reader_free(struct ws_reader *reader) {
+  if (!reader) return;
+  buffer_deinit(&reader->message);
+  memory_free(reader);
+}
+
+/* ---- Header -------------------------------------------------------------------------------------------------------------- */
+
+static enum ws_opcode opcode_of(const struct ws_reader *reader) { return (enum ws_opcode)(reader->header[0] & 0x0f); }
+static bool is_final(const struct ws_reader *reader) { return (reader->header[0] & 0x80) != 0; }
+static bool is_control(const struct ws_reader *reader) { return (reader->header[0] & 0x08) != 0; }
+static unsigned short_len(const struct ws_reader *reader) { return reader->header[1] & 0x7f; }
+
+/* Bytes of the length behind the first two. */
+static size_t long_len_size(const struct ws_reader *reader) {
+  if (short_len(reader) < 126) return 0;
+  return short_len(reader) == 126 ? 2 : 8;
+}
+
+static const char *first_byte_fault(const struct ws_reader *reader) {
+  enum ws_opcode opcode = opcode_of(reader);
+  if (reader->header[0] & 0x70) return "a reserved bit is set";
+  if (is_control(reader)) {
+    if (opcode > WS_OPCODE_PONG) return "the opcode is reserved";
+    return is_final(reader) ? NULL : "a control frame is fragmented";
+  }
+  if (opcode > WS_OPCODE_BINARY) return "the opcode is reserved";
+  if (opcode == WS_OPCODE_CONTINUATION) return reader->in_message ? NULL : "there is no message to continue";
+  return reader->in_message ? "a message begins inside another one" : NULL;
+}
+
+static const char *second_byte_fault(const struct ws_reader *reader) {
+  if (!(reader->header[1] & 0x80)) return "the frame is not masked";
+  if (is_control(reader) && short_len(reader) > WS_CONTROL_MAX) return "a control frame is longer than 125 bytes";
+  return NULL;
+}
+
+static const char *length_fault(const struct ws_reader *reader, uint64_t len) {
+  if (len > INT64_MAX) return "the length of a frame has more than 63 bits";
+  if (long_len_size(reader) == 2 && len < 126) return "the length of a frame is not in its shortest form";
+  if (long_len_size(reader) == 8 && len <= UINT16_MAX) return "the length of a frame is not in its shortest form";
+  return NULL;
+}
+
+/* The header is complete. Returns WS_MORE if the frame can be read. */
+static enum ws_event begin_frame(struct ws_reader *reader) {
+  uint64_t len = short_len(reader);
+  size_t size = long_len_size(reader);
+  if (size > 0) len = 0;
+  for (size_t i = 0; i < size; i++) len = len << 8 | reader->header[2 + i];
+  const char *fault = length_fault(reader, len);
+  if (fault) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
+  if (!is_control(reader)) {
+    if (len > reader->limits->frame) return fail(reader, WS_CLOSE_TOO_BIG, "the frame is too long");
+    if (len > reader->limits->message - reader->message.len) return fail(reader, WS_CLOSE_TOO_BIG, "the message is too long");
+    if (opcode_of(reader) != WS_OPCODE_CONTINUATION) {
+      reader->in_message = true;
+      reader->is_binary = opcode_of(reader) == WS_OPCODE_BINARY;
+    }
+  }
+  reader->frame_len = reader->remaining = (size_t)len;
+  become(reader, is_control(reader) ? READ_CONTROL : READ_DATA);
+  return WS_MORE;
+}
+
+/* Byte by byte, and each judged when it comes: whoever speaks another protocol is told at once. */
+static enum ws_event read_header(struct ws_reader *reader, struct input *rest) {
+  while (rest->len > 0) {
+    reader->header[reader->header_len++] = (unsigned char)*rest->ptr++;
+    rest->len--;
+    const char *fault = NULL;
+    if (reader->header_len == 1) fault = first_byte_fault(reader);
+    if (reader->header_len == 2) fault = second_byte_fault(reader);
+    if (fault) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
+    if (reader->header_len >= 2 && reader->header_len == 2 + long_len_size(reader) + KEY_LEN) return begin_frame(reader);
+  }
+  return WS_MORE;
+}
+
+/* ---- Payload ------------------------------------------------------------------------------------------------------------- */
+
+/* What is there of the frame's payload, unmasked. */
+static struct bytes take_payload(struct ws_reader *reader, struct input *rest) {
+  struct input part = {rest->ptr, rest->len < reader->remaining ? rest->len : reader->remaining};
+  if (part.len == 0) return bytes_of(part.ptr, 0);
+  const unsigned char *key = reader->header + reader->header_len - KEY_LEN;
+  ws_frame_unmask(part.ptr, part.len, key, reader->frame_len - reader->remaining);
+  reader->remaining -= part.len;
+  *rest = (struct input){rest->ptr + part.len, rest->len - part.len};
+  return bytes_of(part.ptr, part.len);
+}
+
+static void finish_frame(struct ws_reader *reader) {
+  become(reader, READ_HEADER);
+  reader->header_len = 0;
+}
+
+static enum ws_event read_data(struct ws_reader *reader, struct input *rest) {
+  struct bytes part = take_payload(reader, rest);
+  if (!reader->is_binary && !utf8_stream_feed(&reader->text, part))
+    return fail(reader, WS_CLOSE_BAD_DATA, "the text is not UTF-8");
+  bool is_message = is_final(reader) && part.len == reader->frame_len && reader->message.len == 0;
+  if (!is_message) buffer_append(&reader->message, part);
+  if (reader->message.failed) return fail(reader, WS_CLOSE_INTERNAL, "out of memory");
+  if (reader->remaining > 0) return WS_MORE;
+
+  finish_frame(reader);
+  if (!is_final(reader)) return WS_MORE;
+  if (!reader->is_binary && !utf8_stream_complete(&reader->text))
+    return fail(reader, WS_CLOSE_BAD_DATA, "the text ends inside a character");
+  reader->in_message = false;
+  reader->payload = is_message ? part : buffer_bytes(&reader->message);
+  return WS_MESSAGE;
+}
+
+static enum ws_event read_close(struct ws_reader *reader) {
+  struct ws_farewell farewell = {WS_CLOSE_ABSENT, {NULL, 0}};
+  const unsigned char *bytes = (const unsigned char *)reader->control;
+  if (reader->frame_len == 1) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close frame has half a code");
+  if (reader->frame_len >= 2) {
+    farewell.code = (unsigned)bytes[0] << 8 | bytes[1];
+    farewell.reason = bytes_of(reader->control + 2, reader->frame_len - 2);
+    if (!ws_close_code_valid(farewell.code)) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close code is invalid");
+    if (!utf8_valid(farewell.reason)) return fail(reader, WS_CLOSE_BAD_DATA, "the reason for closing is not UTF-8");
+  }
+  return end(reader, READ_CLOSED, farewell);
+}
+
+static enum ws_event read_control(struct ws_reader *reader, struct input *rest) {
+  size_t at = reader->frame_len - reader->remaining;
+  struct bytes part = take_payload(reader, rest);
+  if (part.len > 0) memcpy(reader->control + at, part.ptr, part.len);
+  if (reader->remaining > 0) return WS_MORE;
+  enum ws_opcode opcode = opcode_of(reader);
+  if (opcode == WS_OPCODE_CLOSE) return read_close(reader);
+  finish_frame(reader);
+  reader->payload = bytes_of(reader->control, reader->frame_len);
+  return opcode == WS_OPCODE_PING ? WS_PING : WS_PONG;
+}
+
+/* ---- Interface ----------------------------------------------------------------------------------------------------------- */
+
+static enum ws_event read_some(struct ws_reader *reader, struct input *rest) {
+  /* A frame without payload is complete with its header, whether or not more input follows. */
+  enum ws_event event = WS_MORE;
+  if (reader->state == READ_HEADER) event = read_header(reader, rest);
+  if (event != WS_MORE) return event;
+  switch (reader->state) {
+    case READ_HEADER: return WS_MORE;
+    case READ_DATA: return read_data(reader, rest);
+    case READ_CONTROL: return read_control(reader, rest);
+    case READ_CLOSED: *rest = (struct input){rest->ptr, 0}; return WS_MORE;
+    case READ_FAILED: break;
+  }
+  return WS_ERROR;
+}
+
+enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used) {
+  struct input rest = {data, len};
+  enum ws_event event;
+  if (!reader->in_message) buffer_deinit(&reader->message); /* the message that was returned last */
+  do {
+    event = read_some(reader, &rest);
+  } while (event == WS_MORE && rest.len > 0);
+  *used = len - rest.len;
+  return event;
+}
+
+struct bytes ws_reader_payload(const struct ws_reader *reader) {
+  return reader->payload;
+}
+
+bool ws_reader_is_binary(const struct ws_reader *reader) { return reader->is_binary; }
+
+struct ws_farewell ws_reader_farewell(const struct ws_reader *reader) {
+  return reader->farewell;
+}
+
+bool ws_reader_idle(const struct ws_reader *reader) {
+  return reader->state == READ_HEADER && reader->header_len == 0 && !reader->in_message && !reader->message.data;
+}

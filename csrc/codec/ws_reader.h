@@ -1,0 +1,54 @@
+/* Reads the frames of a WebSocket client (RFC 6455), as a parser that returns what it found and calls nobody.
+ *
+ * Bytes go in as they come; whole messages and control frames come out. Strict: frames must be masked, no reserved bits or
+ * opcodes (no extension is negotiated), lengths in their shortest form, text that is UTF-8 from its first byte to its last.
+ * Limits are checked when a frame is announced, and memory grows as its bytes come.
+ *
+ * A reader that is idle knows nothing but its limits: let it go, and make a new one when the next bytes come. */
+#ifndef MOONWIRE_CODEC_WS_READER_H
+#define MOONWIRE_CODEC_WS_READER_H
+
+#include "codec/ws_frame.h"
+
+VISIBILITY_PUSH
+
+struct ws_limits {
+  size_t frame;   /* bytes of payload of one data frame, else 1009 */
+  size_t message; /* bytes of a message, of all its fragments together, else 1009 */
+};
+
+enum ws_event {
+  WS_MORE,    /* all input was used, nothing is complete */
+  WS_MESSAGE, /* ws_reader_payload, ws_reader_is_binary */
+  WS_PING,    /* ws_reader_payload, to be sent back in a pong */
+  WS_PONG,    /* ws_reader_payload */
+  WS_CLOSE,   /* ws_reader_farewell is what the client says; all that follows is used up unread */
+  WS_ERROR,   /* ws_reader_farewell is what to close with; nothing more can be read */
+};
+
+struct ws_farewell {
+  unsigned code;       /* WS_CLOSE_ABSENT: the close frame had none */
+  struct bytes reason; /* UTF-8; of an error a constant sentence in plain ASCII that says what was wrong */
+};
+
+struct ws_reader;
+
+/* NULL without memory. `limits` is borrowed and must outlive the reader. */
+struct ws_reader *ws_reader_new(const struct ws_limits *limits);
+void ws_reader_free(struct ws_reader *reader); /* NULL is allowed */
+
+/* Takes some of the `len` bytes at `data` and returns what came of it; *used says how much. Call again with the rest until
+ * WS_MORE. The bytes are unmasked in place. */
+enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used);
+
+/* Holds until the next ws_reader_next. A message that came in one piece lies in the input that was given, and is not copied. */
+struct bytes ws_reader_payload(const struct ws_reader *reader);
+bool ws_reader_is_binary(const struct ws_reader *reader);
+struct ws_farewell ws_reader_farewell(const struct ws_reader *reader);
+
+/* True between messages: no byte of the next frame has come, no message is unfinished, and none lies in the reader's memory. */
+bool ws_reader_idle(const struct ws_reader *reader);
+
+VISIBILITY_POP
+
+#endif
