@@ -57,7 +57,7 @@ struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, stru
 
 /* {"ref":…,"ok":…}; without a value true. */
 void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value);
-/* {"ref":…,"error":{"code":…,"reason":…}}; without a ref "channel":… takes its place, if there is one. Code and reason are UTF-8. */
+/* {"ref":…,"error":{"code":…,"reason":…}}; without a ref "channel":… takes its place, if there is one. All texts are UTF-8. */
 void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason);
 /* The error that answers a fault of verb_read. */
 void verb_write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault);

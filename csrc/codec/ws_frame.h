@@ -43,8 +43,8 @@ size_t ws_frame_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t 
 
 /* True if a close frame may have this code: 1000-1003, 1007-1014, 3000-4999. */
 bool ws_close_code_valid(unsigned code);
-/* Writes the payload of a close frame and returns its length. `code` is one that a close frame may have, or WS_CLOSE_ABSENT, which
- * gives no payload. The reason is cut where it would not fit or is not UTF-8, between code points. */
+/* Writes the payload of a close frame and returns its length. `code` is one that a close frame may have, or WS_CLOSE_ABSENT,
+ * which gives no payload. The reason is cut where it would not fit or is not UTF-8, between code points. */
 size_t ws_frame_close(char out[WS_CONTROL_MAX], unsigned code, struct bytes reason);
 
 /* Takes off (or puts on) the mask: `offset` is the place of data[0] in the frame's payload. */

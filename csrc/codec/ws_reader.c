@@ -29,8 +29,8 @@ struct ws_reader {
   /* The message. Between its fragments there may be control frames. */
   bool in_message; /* from the header of its first frame to the end of its last */
   bool is_binary;
-  struct utf8_stream text;
-  struct buffer message; /* what came of it, unless it is one piece of the input */
+  struct utf8_stream text; /* at its beginning between messages: one that does not end well is the last */
+  struct buffer message;   /* what came of it, unless it is one piece of the input */
 
   char control[WS_CONTROL_MAX];
   struct bytes payload;
@@ -135,7 +135,6 @@ static enum ws_event begin_frame(struct ws_reader *reader) {
     if (opcode_of(reader) != WS_OPCODE_CONTINUATION) {
       reader->in_message = true;
       reader->is_binary = opcode_of(reader) == WS_OPCODE_BINARY;
-      reader->text = (struct utf8_stream){0};
     }
   }
   reader->frame_len = reader->remaining = (size_t)len;

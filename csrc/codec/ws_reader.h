@@ -1,8 +1,8 @@
 /* Reads the frames of a WebSocket client (RFC 6455), as a parser that returns what it found and calls nobody.
  *
- * Bytes go in as they come; whole messages and control frames come out. Strict: frames must be masked, no reserved bits or opcodes
- * (no extension is negotiated), lengths in their shortest form, text that is UTF-8 from its first byte to its last. Limits are
- * checked when a frame is announced, and memory grows as its bytes come.
+ * Bytes go in as they come; whole messages and control frames come out. Strict: frames must be masked, no reserved bits or
+ * opcodes (no extension is negotiated), lengths in their shortest form, text that is UTF-8 from its first byte to its last.
+ * Limits are checked when a frame is announced, and memory grows as its bytes come.
  *
  * A reader that is idle knows nothing but its limits: let it go, and make a new one when the next bytes come. */
 #ifndef MOONWIRE_CODEC_WS_READER_H
@@ -37,8 +37,8 @@ struct ws_reader;
 struct ws_reader *ws_reader_new(const struct ws_limits *limits);
 void ws_reader_free(struct ws_reader *reader); /* NULL is allowed */
 
-/* Takes some of the `len` bytes at `data` and returns what came of it; *used says how much. Call again with the rest until WS_MORE.
- * The bytes are unmasked in place. */
+/* Takes some of the `len` bytes at `data` and returns what came of it; *used says how much. Call again with the rest until
+ * WS_MORE. The bytes are unmasked in place. */
 enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used);
 
 /* Holds until the next ws_reader_next. A message that came in one piece lies in the input that was given, and is not copied. */
@@ -46,7 +46,7 @@ struct bytes ws_reader_payload(const struct ws_reader *reader);
 bool ws_reader_is_binary(const struct ws_reader *reader);
 struct ws_farewell ws_reader_farewell(const struct ws_reader *reader);
 
-/* True between messages: no byte of the next frame has come, no message is unfinished, and no payload lies in the reader's memory. */
+/* True between messages: no byte of the next frame has come, no message is unfinished, and none lies in the reader's memory. */
 bool ws_reader_idle(const struct ws_reader *reader);
 
 VISIBILITY_POP

@@ -298,7 +298,8 @@ MW_API int mw_client_unsubscribe(struct mw_server *server, struct mw_client *cli
                                  const char *code, const char *reason);
 /* The app's own word for the client, NULL at first. */
 MW_API void *mw_client_context(const struct mw_client *client);
-MW_API void mw_client_set_context(struct mw_client *client, void *context);
+/* Sets it; `on_free` (NULL allowed) is called with it, on the script thread, when the client is freed or gets another word. */
+MW_API void mw_client_set_context(struct mw_client *client, void *context, void (*on_free)(void *context));
 
 /* ---- Requests to the app ------------------------------------------------------------------------------------------------- */
 

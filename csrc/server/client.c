@@ -58,6 +58,7 @@ struct mw_client *mw_client_ref(struct mw_client *client) {
 
 void mw_client_unref(struct mw_client *client) {
   if (!client || atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
+  if (client->on_free) client->on_free(client->context);
   blob_unref(client->user);
   blob_unref(client->user_id);
   object_count(OBJECT_CLIENT, -1);
@@ -78,4 +79,9 @@ struct mw_bytes mw_client_user(const struct mw_client *client) {
   return (struct mw_bytes){user.ptr, user.len};
 }
 void *mw_client_context(const struct mw_client *client) { return client->context; }
-void mw_client_set_context(struct mw_client *client, void *context) { client->context = context; }
+
+void mw_client_set_context(struct mw_client *client, void *context, void (*on_free)(void *context)) {
+  if (client->on_free) client->on_free(client->context);
+  client->context = context;
+  client->on_free = on_free;
+}

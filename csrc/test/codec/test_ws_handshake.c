@@ -1,0 +1,159 @@
+#include "codec/ws_handshake.h"
+
+#include "test/support.h"
+
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define UPGRADE "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+#define VERSION "Sec-WebSocket-Version: 13\r\n"
+#define GET "GET /ws HTTP/1.1\r\nHost: a\r\n"
+
+static const struct http_limits limits = {.target = 1000, .head = 4000, .fields = 30, .body = 100};
+
+/* The head of a request is what the reader makes of it. */
+static struct http_reader *read_head(const char *text) {
+  size_t used;
+  struct http_reader *reader = http_reader_new(&limits);
+  if (http_reader_next(reader, bytes_string(text), &used) != HTTP_HEAD) fail_msg("no request: %s", text);
+  return reader;
+}
+
+static void accepts_what_is_right(void **state) {
+  (void)state;
+  static const char *const requests[] = {
+      GET UPGRADE VERSION KEY "\r\n",
+      GET "UPGRADE: h2c, WebSocket\r\nConnection: keep-alive, upgrade\r\n" VERSION KEY "\r\n",
+      GET "Upgrade: h2c\r\nUpgrade: websocket\r\nUpgrade: other\r\nConnection: Upgrade\r\nConnection: keep-alive\r\n" VERSION KEY
+          "\r\n",
+      GET "Connection: x\r\nConnection: UPGRADE\r\nUpgrade: websocket\r\n" VERSION
+          "sec-websocket-KEY: AAAAAAAAAAAAAAAAAAAA+w==\r\n\r\n",
+      GET UPGRADE VERSION KEY "Content-Length: 0\r\nSec-WebSocket-Extensions: permessage-deflate\r\nOrigin: http://a\r\n\r\n",
+      GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a, b\r\nSec-WebSocket-Protocol: c\r\n\r\n",
+      GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: ,\r\n\r\n",
+  };
+  for (size_t i = 0; i < COUNT_OF(requests); i++) {
+    struct http_reader *reader = read_head(requests[i]);
+    struct bytes key;
+    struct http_error error = ws_handshake_judge(http_reader_head(reader), &key);
+    if (error.status) print_error("%s", requests[i]);
+    assert_null(error.reason);
+    assert_int_equal(error.status, 0);
+    assert_int_equal(key.len, 24);
+    http_reader_free(reader);
+  }
+}
+
+static void refuses_what_is_wrong(void **state) {
+  (void)state;
+  static const struct {
+    const char *request;
+    int status;
+    const char *reason;
+  } cases[] = {
+      {"POST /ws HTTP/1.1\r\nHost: a\r\n" UPGRADE VERSION KEY "\r\n", 405, "a WebSocket is opened with GET"},
+      {"HEAD /ws HTTP/1.1\r\nHost: a\r\n" UPGRADE VERSION KEY "\r\n", 405, "a WebSocket is opened with GET"},
+      {"GET /ws HTTP/1.0\r\n" UPGRADE VERSION KEY "\r\n", 426, "a WebSocket needs HTTP/1.1"},
+      {GET "\r\n", 426, "only WebSocket is spoken here"},
+      {GET "Connection: Upgrade\r\n" VERSION KEY "\r\n", 426, "only WebSocket is spoken here"},
+      {GET "Upgrade: h2c\r\nConnection: Upgrade\r\n" VERSION KEY "\r\n", 426, "only WebSocket is spoken here"},
+      {GET "Upgrade: websockets\r\nConnection: Upgrade\r\n" VERSION KEY "\r\n", 426, "only WebSocket is spoken here"},
+      {GET "Upgrade: websocket\r\n" VERSION KEY "\r\n", 400, "Connection does not list upgrade"},
+      {GET "Upgrade: websocket\r\nConnection: keep-alive\r\n" VERSION KEY "\r\n", 400, "Connection does not list upgrade"},
+      {GET UPGRADE KEY "\r\n", 426, "the only Sec-WebSocket-Version spoken here is 13"},
+      {GET UPGRADE KEY "Sec-WebSocket-Version: 8\r\n\r\n", 426, "the only Sec-WebSocket-Version spoken here is 13"},
+      {GET UPGRADE KEY "Sec-WebSocket-Version: 013\r\n\r\n", 426, "the only Sec-WebSocket-Version spoken here is 13"},
+      {GET UPGRADE KEY "Sec-WebSocket-Version: 13, 8\r\n\r\n", 426, "the only Sec-WebSocket-Version spoken here is 13"},
+      {GET UPGRADE KEY VERSION VERSION "\r\n", 400, "Sec-WebSocket-Version is given twice"},
+      {GET UPGRADE VERSION "\r\n", 400, "Sec-WebSocket-Key is missing"},
+      {GET UPGRADE VERSION KEY KEY "\r\n", 400, "Sec-WebSocket-Key is given twice"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key:\r\n\r\n", 400, "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ===\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZR==\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQA=\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=A\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25-ZQ==\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION "Sec-WebSocket-Key: dGhlIHNhbXBs=SBub25jZQ==\r\n\r\n", 400,
+       "Sec-WebSocket-Key is not 16 bytes in base64"},
+      {GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a b\r\n\r\n", 400, "Sec-WebSocket-Protocol is malformed"},
+      {GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, \"c\"\r\n\r\n", 400,
+       "Sec-WebSocket-Protocol is malformed"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct http_reader *reader = read_head(cases[i].request);
+    struct bytes key = BYTES("untouched");
+    struct http_error error = ws_handshake_judge(http_reader_head(reader), &key);
+    if (error.status != cases[i].status) print_error("%s", cases[i].request);
+    assert_int_equal(error.status, cases[i].status);
+    assert_string_equal(error.reason, cases[i].reason);
+    assert_null(key.ptr);
+    http_reader_free(reader);
+  }
+}
+
+static void says_which_fields_a_refusal_has(void **state) {
+  (void)state;
+  assert_bytes_string(ws_handshake_fields(400), "");
+  assert_bytes_string(ws_handshake_fields(405), "Allow: GET\r\n");
+  assert_bytes_string(ws_handshake_fields(426), "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+}
+
+static void walks_the_subprotocols(void **state) {
+  (void)state;
+  struct http_reader *reader = read_head(GET "Sec-WebSocket-Protocol: a , b\r\nX: c\r\nsec-websocket-protocol:\r\n"
+                                             "SEC-WEBSOCKET-PROTOCOL: ,, moonwire.1,a,\r\nSec-WebSocket-Protocols: d\r\n\r\n");
+  static const char *const expected[] = {"a", "b", "moonwire.1", "a"};
+  struct ws_offers cursor = {0};
+  struct bytes protocol;
+  for (size_t i = 0; i < COUNT_OF(expected); i++) {
+    assert_true(ws_handshake_offer(http_reader_head(reader), &cursor, &protocol));
+    assert_bytes_string(protocol, expected[i]);
+  }
+  assert_false(ws_handshake_offer(http_reader_head(reader), &cursor, &protocol));
+  assert_false(ws_handshake_offer(http_reader_head(reader), &cursor, &protocol));
+  http_reader_free(reader);
+}
+
+/* The example of RFC 6455 section 1.3. */
+#define ACCEPTED                                                                                                                 \
+  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "                      \
+  "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+
+static void answers_with_an_upgrade(void **state) {
+  (void)state;
+  struct buffer out = {0};
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0)));
+  assert_bytes_string(buffer_bytes(&out), ACCEPTED "\r\n");
+  buffer_clear(&out);
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat")));
+  assert_bytes_string(buffer_bytes(&out), ACCEPTED "Sec-WebSocket-Protocol: chat\r\n\r\n");
+  buffer_deinit(&out);
+}
+
+static bool answer(void *context) {
+  (void)context;
+  struct buffer out = {0};
+  bool ok = ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat")) && !out.failed;
+  buffer_deinit(&out);
+  return ok;
+}
+
+static void stands_failing_memory(void **state) {
+  (void)state;
+  assert_true(support_fail_each(answer, NULL) > 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(accepts_what_is_right),  TEST(refuses_what_is_wrong),   TEST(says_which_fields_a_refusal_has),
+      TEST(walks_the_subprotocols), TEST(answers_with_an_upgrade), TEST(stands_failing_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
