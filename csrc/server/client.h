@@ -25,6 +25,7 @@ struct mw_client {
   struct blob *user_id;   /* NULL: the client's own id serves */
   char remote[REMOTE_MAX];
   void *context;              /* the app's */
+  void (*on_free)(void *context);
   struct list in_registry;    /* under the registry's lock; alone when it is not connected */
   struct session_ref session; /* where it is connected */
   atomic_bool gone;           /* it is connected no more */
