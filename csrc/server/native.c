@@ -56,8 +56,8 @@ struct mw_client *native_client(struct exchange *exchange) {
 }
 
 void native_keep(struct exchange *exchange, struct errand *errand) {
-  struct native *native = native_get(exchange);
-  if (!native || !errand_is_membership(errand)) return;
+  struct native *native = errand_is_membership(errand) ? native_get(exchange) : NULL;
+  if (!native) return;
   errand->kept = true;
   errand_ref(errand);
   /* The connecting one is left last. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "codec/ws_handshake.h"
 #include "server/conn.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
@@ -55,6 +56,14 @@ static void abandon_loop(struct mw_server *server) {
   loop_deinit(&server->loop);
 }
 
+/* The library of hashes takes some time, and memory of its own, when it is first used: not when the first client comes. */
+static void prepare_handshakes(void) {
+  struct buffer scratch;
+  buffer_init(&scratch);
+  ws_handshake_accept(&scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="), bytes_of(NULL, 0));
+  buffer_deinit(&scratch);
+}
+
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {
   struct mw_server *server = memory_calloc(1, sizeof *server);
   if (!server) return fail(error, MW_ENOMEM);
@@ -65,6 +74,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   list_init(&server->signals);
   const struct mw_limits *limits = &server->config->options.limits;
   server->close_code = WS_CLOSE_GOING_AWAY;
+  prepare_handshakes();
   int status = registry_init(&server->registry);
   if (status < 0) goto fail_registry;
   status = bus_init(&server->bus);
