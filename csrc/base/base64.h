@@ -8,6 +8,9 @@ VISIBILITY_PUSH
 
 /* Appends `bytes` encoded. */
 void base64_write(struct buffer *out, struct bytes bytes);
+/* Appends what `text` encodes. False, with nothing appended, if it is not base64: padding is needed, and white space is not allowed. Without
+ * memory true, and the buffer has failed. */
+bool base64_read(struct buffer *out, struct bytes text);
 
 VISIBILITY_POP
 

@@ -2,6 +2,7 @@
 #ifndef MOONWIRE_BASE_CLOCK_H
 #define MOONWIRE_BASE_CLOCK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -9,10 +10,11 @@
 
 VISIBILITY_PUSH
 
+/* Moved by one thread; read by any. */
 struct clock {
-  uint64_t now_ms;  /* monotonic, as of the last clock_update */
-  uint64_t wall_ms; /* since 1970-01-01 UTC, as of the last clock_update */
-  bool manual;      /* clock_update does nothing: only clock_advance moves it */
+  _Atomic uint64_t now_ms;  /* monotonic, as of the last clock_update */
+  _Atomic uint64_t wall_ms; /* since 1970-01-01 UTC, as of the last clock_update */
+  bool manual;              /* clock_update does nothing: only clock_advance moves it */
 };
 
 /* A clock that follows the system, already updated. */

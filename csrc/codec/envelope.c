@@ -14,13 +14,10 @@ static void note_member(struct envelope_publish *publish, struct json_value name
     struct bytes name;
     struct json_value *value;
   } members[] = {
-      {BYTES("channel"), &publish->channel},
-      {BYTES("event"), &publish->event},
-      {BYTES("data"), &publish->data},
-      {BYTES("key"), &publish->key},
-      {BYTES("volatile"), &publish->is_volatile},
-      {BYTES("final"), &publish->is_final},
-      {BYTES("idempotency_key"), &publish->idempotency_key},
+      {BYTES("channel"), &publish->channel}, {BYTES("event"), &publish->event},
+      {BYTES("data"), &publish->data},       {BYTES("base64"), &publish->base64},
+      {BYTES("key"), &publish->key},         {BYTES("volatile"), &publish->is_volatile},
+      {BYTES("final"), &publish->is_final},  {BYTES("idempotency_key"), &publish->idempotency_key},
   };
   for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
     if (json_string_equal(name, members[i].name)) *members[i].value = value;
@@ -42,6 +39,8 @@ const char *envelope_read_publish(struct json_value object, struct envelope_publ
   if (publish->channel.type == JSON_NONE) return "channel is missing";
   if (publish->channel.type != JSON_STRING) return "channel must be a string";
   if (!is_string_or_none(publish->event)) return "event must be a string";
+  if (!is_string_or_none(publish->base64)) return "base64 must be a string";
+  if (publish->base64.type != JSON_NONE && publish->data.type != JSON_NONE) return "data and base64 exclude each other";
   if (!is_string_or_none(publish->key)) return "key must be a string";
   if (!is_bool_or_none(publish->is_volatile)) return "volatile must be true or false";
   if (!is_bool_or_none(publish->is_final)) return "final must be true or false";

@@ -8,7 +8,7 @@ VISIBILITY_PUSH
 
 /* A publish as back ends send it to POST /publish. Slices are raw JSON; absent members have type JSON_NONE. */
 struct envelope_publish {
-  struct json_value channel, event, data, key, is_volatile, is_final, idempotency_key;
+  struct json_value channel, event, data, base64, key, is_volatile, is_final, idempotency_key;
 };
 
 /* Reads one publish from scanned JSON. NULL, or a constant sentence that names the member that is missing or of the wrong
@@ -18,9 +18,9 @@ const char *envelope_read_publish(struct json_value object, struct envelope_publ
 struct envelope_push {
   struct bytes channel; /* decoded UTF-8; ptr NULL: none */
   struct bytes event;
-  struct bytes id;   /* ptr NULL: none */
-  struct bytes from; /* ptr NULL: none */
-  struct bytes data; /* JSON; ptr NULL: no data member */
+  struct bytes id;     /* ptr NULL: none */
+  struct bytes from;   /* ptr NULL: none */
+  struct bytes data;   /* JSON; ptr NULL: no data member */
   struct bytes base64; /* encoded bytes, in place of data; ptr NULL: none */
 };
 

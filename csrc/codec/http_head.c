@@ -91,6 +91,12 @@ struct bytes http_head_field(const struct http_head *head, struct bytes name) {
   return bytes_of(NULL, 0);
 }
 
+struct bytes http_head_bearer(const struct http_head *head) {
+  struct bytes field = http_head_field(head, BYTES("authorization")), scheme = BYTES("Bearer ");
+  if (field.len < scheme.len || !bytes_equal_nocase(bytes_of(field.ptr, scheme.len), scheme)) return bytes_of(NULL, 0);
+  return bytes_trim(bytes_of(field.ptr + scheme.len, field.len - scheme.len));
+}
+
 static size_t count_fields(const struct http_head *head, struct bytes name) {
   size_t count = 0;
   for (size_t i = 0; i < head->field_count; i++) count += bytes_equal_nocase(head->fields[i].name, name);

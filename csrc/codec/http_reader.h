@@ -68,6 +68,8 @@ bool http_reader_idle(const struct http_reader *reader);
 
 /* The field's value, or ptr NULL. Of several fields of the name the last one (names compared without regard to case). */
 struct bytes http_head_field(const struct http_head *head, struct bytes name);
+/* The credentials of "Authorization: Bearer …" (RFC 6750 section 2.1), or empty. */
+struct bytes http_head_bearer(const struct http_head *head);
 
 VISIBILITY_POP
 

@@ -55,7 +55,8 @@ static void check_publish(struct json_value value) {
   if (!envelope_read_publish(value, &publish)) {
     json_string_decode(publish.channel, &channel);
     if (publish.event.type == JSON_STRING) json_string_decode(publish.event, &event);
-    struct envelope_push push = {buffer_bytes(&channel), buffer_bytes(&event), BYTES("1-1"), publish.data.raw};
+    struct envelope_push push = {
+        .channel = buffer_bytes(&channel), .event = buffer_bytes(&event), .id = BYTES("1-1"), .data = publish.data.raw};
     (void)event_name_fault(push.event);
     if (!channel_name_fault(push.channel)) {
       envelope_write_push(&out, &push);

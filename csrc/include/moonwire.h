@@ -400,6 +400,30 @@ MW_API int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint6
 /* Stops and frees; safe inside on_timer, and after the server was freed it must not be called. NULL is allowed. */
 MW_API void mw_timer_free(struct mw_timer *timer);
 
+/* ---- Tests without sockets and without waiting -------------------------------------------------------------------------- */
+
+/* Moves the server's time on by hand: what falls due meanwhile happens at its moment and in order, be it deadlines of connections
+ * (which are counted in whole seconds), the age of history, or timers. From the first call on its time stands still but for this.
+ * mw_server_step then reads and closes what follows from it. Not inside a callback. */
+MW_API void mw_server_advance(struct mw_server *server, uint64_t ms);
+
+/* The peer's side of a connection both ends of which are in the process. */
+struct mw_memory;
+
+/* Connects to the server, as a peer at "memory", by no listener. The caller owns the connection. MW_ECLOSED: it is stopping; MW_ENOMEM. */
+MW_API int mw_connect_memory(struct mw_server *server, struct mw_memory **memory);
+/* Sends bytes to the server, which reads them in its next step. MW_ECLOSED: it has closed, or mw_memory_finish was called; MW_ENOMEM. */
+MW_API int mw_memory_write(struct mw_memory *memory, const void *data, size_t len);
+/* Takes up to `size` bytes of what the server has written; returns how many, 0: nothing now. Of what is not taken the connection
+ * holds 64 KiB; the rest waits at the server, as with a slow peer. */
+MW_API size_t mw_memory_read(struct mw_memory *memory, void *out, size_t size);
+/* The server has ended the connection, and all of it was taken. What was not taken before a reset is lost. */
+MW_API bool mw_memory_ended(const struct mw_memory *memory);
+/* Ends the peer's side; the server may still write. */
+MW_API void mw_memory_finish(struct mw_memory *memory);
+/* Closes and frees it; also after the server was freed. NULL is allowed. */
+MW_API void mw_memory_close(struct mw_memory *memory);
+
 #ifdef __cplusplus
 }
 #endif

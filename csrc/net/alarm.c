@@ -12,11 +12,19 @@ struct alarm *alarm_new(struct loop *loop, uint64_t delay_ms, uint64_t repeat_ms
   struct alarm *alarm = memory_calloc(1, sizeof *alarm);
   if (!alarm) return NULL;
   list_init(&alarm->link);
+  list_init(&alarm->in_loop);
+  list_append(&loop->alarms, &alarm->in_loop);
   alarm->loop = loop;
+  alarm->repeat_ms = repeat_ms;
   alarm->on_alarm = on_alarm;
   alarm->context = context;
   uv_timer_init(loop->uv, &alarm->uv);
   loop_opened(loop);
+  if (loop->clock.manual) {
+    alarm->due_ms = loop->clock.now_ms + delay_ms;
+    if (delay_ms == 0) loop_wake(loop);
+    return alarm;
+  }
   /* Counted from now, not from when the loop last looked at the time. */
   uv_update_time(loop->uv);
   uv_timer_start(&alarm->uv, on_timer, delay_ms, repeat_ms);
@@ -32,5 +40,48 @@ static void on_closed(uv_handle_t *handle) {
 void alarm_free(struct alarm *alarm) {
   if (!alarm) return;
   list_remove(&alarm->link);
+  list_remove(&alarm->in_loop);
   uv_close((uv_handle_t *)&alarm->uv, on_closed);
+}
+
+/* ---- By hand --------------------------------------------------------------------------------------------------------------- */
+
+void alarms_take_over(struct loop *loop) {
+  uv_update_time(loop->uv);
+  for (struct list *link = loop->alarms.next; link != &loop->alarms; link = link->next) {
+    struct alarm *alarm = container_of(link, struct alarm, in_loop);
+    bool is_set = uv_is_active((uv_handle_t *)&alarm->uv);
+    alarm->due_ms = is_set ? loop->clock.now_ms + uv_timer_get_due_in(&alarm->uv) : UINT64_MAX;
+    uv_timer_stop(&alarm->uv);
+  }
+}
+
+uint64_t alarms_next_ms(const struct loop *loop) {
+  uint64_t due_ms = UINT64_MAX, now_ms = loop->clock.now_ms;
+  for (struct list *link = loop->alarms.next; link != &loop->alarms; link = link->next) {
+    struct alarm *alarm = container_of(link, struct alarm, in_loop);
+    if (alarm->due_ms < due_ms) due_ms = alarm->due_ms;
+  }
+  if (due_ms == UINT64_MAX) return UINT64_MAX;
+  return due_ms > now_ms ? due_ms - now_ms : 0;
+}
+
+void alarms_run(struct loop *loop) {
+  if (!loop->clock.manual) return;
+  /* Set apart first: what a callback sets for now is for the next run, and what it frees is not rung. */
+  struct list due;
+  list_init(&due);
+  for (struct list *link = loop->alarms.next, *next; link != &loop->alarms; link = next) {
+    next = link->next;
+    if (container_of(link, struct alarm, in_loop)->due_ms > loop->clock.now_ms) continue;
+    list_remove(link);
+    list_append(&due, link);
+  }
+  while (!list_empty(&due)) {
+    struct alarm *alarm = container_of(due.next, struct alarm, in_loop);
+    list_remove(&alarm->in_loop);
+    list_append(&loop->alarms, &alarm->in_loop);
+    alarm->due_ms = alarm->repeat_ms > 0 ? alarm->due_ms + alarm->repeat_ms : UINT64_MAX;
+    alarm->on_alarm(alarm->context);
+  }
 }

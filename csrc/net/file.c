@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +28,15 @@ struct file {
   char path[]; /* root, '/', path */
 };
 
+/* The last few descriptors are not for files: without a spare one, the loop could not even turn connections away. */
+enum { HEADROOM = 8 };
+
+static long descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > INT_MAX) return INT_MAX;
+  return (long)limit.rlim_cur;
+}
+
 static int open_below(struct file *file) {
   char resolved[PATH_MAX], root[PATH_MAX];
   file->path[file->root_len] = '\0';
@@ -39,6 +49,7 @@ static int open_below(struct file *file) {
   /* Without O_NONBLOCK a fifo would hold up the thread. */
   file->fd = open(resolved, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
   if (file->fd < 0) return errno == EMFILE || errno == ENFILE ? MW_EUNAVAILABLE : MW_ENOTFOUND;
+  if (file->fd > descriptor_limit() - HEADROOM) return MW_EUNAVAILABLE;
   if (fstat(file->fd, &file->stat) < 0) return MW_ENOTFOUND;
   file->is_directory = S_ISDIR(file->stat.st_mode);
   return S_ISREG(file->stat.st_mode) ? 0 : MW_ENOTFOUND;

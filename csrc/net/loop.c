@@ -24,6 +24,7 @@ static void ignore_sigpipe(void) {
 
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop)) {
   *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL};
+  list_init(&loop->alarms);
   clock_init(&loop->clock);
   ignore_sigpipe();
   int status = host ? 0 : uv_loop_init(&loop->own);

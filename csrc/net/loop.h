@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 
 VISIBILITY_PUSH
 
@@ -16,6 +17,7 @@ struct loop {
   uv_check_t check;
   uv_async_t wake;
   struct clock clock;
+  struct list alarms; /* net/alarm.h */
   void (*on_turn)(struct loop *loop);
   void (*on_closed)(struct loop *loop);
   size_t open_count; /* handles and requests of ours that are not closed yet */

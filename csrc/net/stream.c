@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "net/far_end.h"
 
 enum { KEEPALIVE_SECONDS = 60 };
 
@@ -17,17 +19,22 @@ struct write {
 };
 
 static uv_handle_t *handle_of(struct stream *stream) { return (uv_handle_t *)&stream->uv.stream; }
+static bool is_memory(const struct stream *stream) { return stream->uv.stream.type == UV_ASYNC; }
 static struct stream *stream_of(void *handle) { return container_of(handle, struct stream, uv); }
 
 size_t stream_size(enum stream_kind kind) {
-  size_t size = offsetof(struct stream, uv) + (kind == STREAM_TCP ? sizeof(uv_tcp_t) : sizeof(uv_pipe_t));
+  size_t size = offsetof(struct stream, uv) + (kind == STREAM_UNIX ? sizeof(uv_pipe_t) : sizeof(uv_tcp_t));
   return size > sizeof(struct stream) ? size : sizeof(struct stream);
 }
 
 int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_kind kind) {
   stream->owner = owner;
-  int status = kind == STREAM_TCP ? uv_tcp_init(owner->loop->uv, &stream->uv.tcp)
-                                  : uv_pipe_init(owner->loop->uv, (uv_pipe_t *)&stream->uv.stream, 0);
+  int status = UV_EINVAL;
+  switch (kind) {
+    case STREAM_TCP: status = uv_tcp_init(owner->loop->uv, &stream->uv.tcp); break;
+    case STREAM_UNIX: status = uv_pipe_init(owner->loop->uv, (uv_pipe_t *)&stream->uv.stream, 0); break;
+    case STREAM_MEMORY: status = far_stream_init(stream); break;
+  }
   if (status == 0) loop_opened(owner->loop);
   return status;
 }
@@ -49,7 +56,7 @@ void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
 void stream_remote(const struct stream *stream, char *out, size_t out_size) {
   struct sockaddr_storage address;
   int len = sizeof address;
-  snprintf(out, out_size, "%s", stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
+  snprintf(out, out_size, "%s", is_memory(stream) ? "memory" : stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
   if (stream->uv.stream.type != UV_TCP) return;
   if (uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) < 0) return;
   if (address.ss_family == AF_INET) uv_ip4_name((struct sockaddr_in *)&address, out, out_size);
@@ -64,6 +71,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
 
 static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
   struct stream *stream = stream_of(handle);
+  /* The poll may have lasted a second since the turn before it, and deadlines are counted from here. */
+  clock_update(&stream->owner->loop->clock);
   if (len > 0) {
     stream->owner->on_read(stream, bytes_of(buffer->base, (size_t)len));
   } else if (len < 0) {
@@ -73,11 +82,21 @@ static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
 }
 
 int stream_read_start(struct stream *stream) {
+  if (is_memory(stream)) {
+    far_stream_read(stream, true);
+    return 0;
+  }
   int status = uv_read_start(&stream->uv.stream, on_alloc, on_read);
   return status == UV_EALREADY ? 0 : status;
 }
 
-void stream_read_stop(struct stream *stream) { uv_read_stop(&stream->uv.stream); }
+void stream_read_stop(struct stream *stream) {
+  if (is_memory(stream)) {
+    far_stream_read(stream, false);
+  } else {
+    uv_read_stop(&stream->uv.stream);
+  }
+}
 
 static void fill(uv_buf_t *buffers, const struct bytes *slices, size_t count) {
   assert(count <= STREAM_SLICES_MAX);
@@ -85,6 +104,7 @@ static void fill(uv_buf_t *buffers, const struct bytes *slices, size_t count) {
 }
 
 ptrdiff_t stream_try_write(struct stream *stream, const struct bytes *slices, size_t count) {
+  if (is_memory(stream)) return far_stream_try_write(stream, slices, count);
   uv_buf_t buffers[STREAM_SLICES_MAX];
   fill(buffers, slices, count);
   int written = uv_try_write(&stream->uv.stream, buffers, (unsigned)count);
@@ -98,6 +118,7 @@ static void on_written(uv_write_t *request, int status) {
 }
 
 int stream_write(struct stream *stream, const struct bytes *slices, size_t count) {
+  if (is_memory(stream)) return far_stream_write(stream, slices, count);
   struct write *write = memory_alloc(sizeof *write);
   if (!write) return MW_ENOMEM;
   fill(write->buffers, slices, count);
@@ -106,27 +127,46 @@ int stream_write(struct stream *stream, const struct bytes *slices, size_t count
   return status;
 }
 
-size_t stream_unwritten(const struct stream *stream) { return uv_stream_get_write_queue_size(&stream->uv.stream); }
+size_t stream_unwritten(const struct stream *stream) {
+  if (is_memory(stream)) return far_stream_unwritten(stream);
+  size_t waiting = uv_stream_get_write_queue_size(&stream->uv.stream);
+#ifdef TIOCOUTQ
+  /* A system may hold megabytes for a slow peer, and ask for more only when a third of that is gone: a peer that takes them is not dead. */
+  uv_os_fd_t fd;
+  int held = 0;
+  if (uv_fileno((const uv_handle_t *)&stream->uv.stream, &fd) == 0 && ioctl(fd, TIOCOUTQ, &held) == 0 && held > 0)
+    waiting += (size_t)held;
+#endif
+  return waiting;
+}
 
 /* By the system's own call: nothing is queued when this is asked for, and uv_shutdown would need memory. */
 void stream_end(struct stream *stream) {
   uv_os_fd_t fd;
+  if (is_memory(stream)) {
+    far_stream_end(stream);
+    return;
+  }
   if (uv_fileno(handle_of(stream), &fd) == 0) shutdown(fd, SHUT_WR);
 }
 
 static void on_closed(uv_handle_t *handle) {
   struct stream *stream = stream_of(handle);
   struct loop *loop = stream->owner->loop;
+  if (is_memory(stream)) far_stream_closed(stream);
   stream->owner->on_closed(stream);
   loop_handle_closed(loop);
 }
 
 void stream_close(struct stream *stream) {
-  if (!uv_is_closing(handle_of(stream))) uv_close(handle_of(stream), on_closed);
+  if (uv_is_closing(handle_of(stream))) return;
+  if (is_memory(stream)) far_stream_closing(stream, false);
+  uv_close(handle_of(stream), on_closed);
 }
 
 void stream_abort(struct stream *stream) {
   if (uv_is_closing(handle_of(stream))) return;
+  if (is_memory(stream)) far_stream_closing(stream, true);
   if (stream->uv.stream.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0) return;
   stream_close(stream);
 }

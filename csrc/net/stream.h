@@ -1,4 +1,4 @@
-/* A connected byte stream: TCP or a unix socket. Non-blocking, ordered, closed exactly once. */
+/* A connected byte stream: TCP, a unix socket, or memory (net/far_end.h). Non-blocking, ordered, closed exactly once. */
 #ifndef MOONWIRE_NET_STREAM_H
 #define MOONWIRE_NET_STREAM_H
 
@@ -8,6 +8,7 @@
 VISIBILITY_PUSH
 
 struct stream;
+struct far_end;
 
 /* What all streams of a worker share: where events go, and the one buffer that all of them read into. */
 struct stream_owner {
@@ -26,10 +27,14 @@ struct stream {
   union {
     uv_stream_t stream;
     uv_tcp_t tcp;
+    struct {
+      uv_async_t wake; /* a handle as good as the others: it is closed like them, and its type tells the kind */
+      struct far_end *far;
+    } memory;
   } uv;
 };
 
-enum stream_kind { STREAM_TCP, STREAM_UNIX };
+enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY };
 /* The size of a struct stream of that kind. */
 size_t stream_size(enum stream_kind kind);
 
@@ -37,7 +42,7 @@ size_t stream_size(enum stream_kind kind);
 int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_kind kind);
 /* Turns TCP_NODELAY and keep-alive on, and lets the system give up a peer that acknowledges nothing for that long. */
 void stream_set_options(struct stream *stream, uint64_t user_timeout_ms);
-/* The peer's address without port, or "unix". */
+/* The peer's address without port, or "unix", or "memory". */
 void stream_remote(const struct stream *stream, char *out, size_t out_size);
 
 int stream_read_start(struct stream *stream);
@@ -48,7 +53,8 @@ enum { STREAM_SLICES_MAX = 64 };
 ptrdiff_t stream_try_write(struct stream *stream, const struct bytes *slices, size_t count);
 /* Writes all of them as the peer takes them; the bytes must hold until on_written. One at a time. MW_ENOMEM or a status of libuv. */
 int stream_write(struct stream *stream, const struct bytes *slices, size_t count);
-/* Bytes of the stream_write under way that the system has not taken yet. */
+/* Bytes on their way to the peer: those of the stream_write under way that the system has not taken, and, where it tells, those that it has
+ * taken and the peer has not. */
 size_t stream_unwritten(const struct stream *stream);
 
 /* Ends our side; what the peer still sends is read on. */

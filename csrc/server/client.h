@@ -24,7 +24,7 @@ struct mw_client {
   struct blob *user;      /* JSON; NULL: anonymous */
   struct blob *user_id;   /* NULL: the client's own id serves */
   char remote[REMOTE_MAX];
-  void *context;              /* the app's */
+  void *context; /* the app's */
   void (*on_free)(void *context);
   struct list in_registry;    /* under the registry's lock; alone when it is not connected */
   struct session_ref session; /* where it is connected */

@@ -48,9 +48,60 @@ static void send_message(struct exchange *exchange, struct command *command) {
   }
 }
 
+/* The client went while what was sent for it was under way. */
+static void refuse_gone(struct worker *worker, const struct reply_to *to) {
+  struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+  if (waiting && waiting->state == EXCHANGE_ASKING) {
+    exchange_refuse(waiting, 404, "not_found", "no such client is connected", bytes_of(NULL, 0));
+  }
+}
+
+/* While the app is asked about the client, it is not yet what the command is about: connected, or in the channel. */
+static bool must_hold(const struct exchange *exchange, const struct command *command) {
+  const struct errand *errand = exchange->errand;
+  if (!errand || errand->client != command->client || command->type == COMMAND_RECEIVE) return false;
+  if (exchange->state != EXCHANGE_STREAMING) return true;
+  bool joins = errand->type == ERRAND_JOIN && errand->channel_count == 1;
+  return joins && command->type == COMMAND_UNSUBSCRIBE && bytes_equal(errand->channels[0].name, blob_bytes(command->text));
+}
+
+static void hold(struct exchange *exchange, struct command *command) {
+  struct errand *errand = exchange->errand;
+  errand->held_size += sizeof *command + (command->message ? message_size(command->message) : 0);
+  if (errand->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
+    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    command_free(command);
+  } else {
+    list_append(&errand->held, &command->link);
+  }
+}
+
+static struct command *take_held(struct errand *errand) {
+  if (list_empty(&errand->held)) return NULL;
+  struct command *command = container_of(errand->held.next, struct command, link);
+  list_remove(&command->link);
+  return command;
+}
+
+void command_release_held(struct worker *worker, struct errand *errand) {
+  struct command *command;
+  while ((command = take_held(errand)) != NULL) command_carry_out(worker, command);
+}
+
+void command_free_held(struct errand *errand) {
+  struct command *command;
+  while ((command = take_held(errand)) != NULL) command_free(command);
+}
+
 void command_carry_out(struct worker *worker, struct command *command) {
   struct exchange *exchange = worker_find(worker, command->client->session);
+  if (exchange && must_hold(exchange, command)) {
+    hold(exchange, command);
+    return;
+  }
   if (!exchange || exchange->state != EXCHANGE_STREAMING) {
+    if (command->type == COMMAND_RECEIVE) refuse_gone(worker, &command->reply_to);
     command_free(command);
     return;
   }

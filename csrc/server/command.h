@@ -19,6 +19,7 @@ enum command_type {
 };
 
 struct command {
+  struct list link; /* among those that are held */
   enum command_type type;
   struct mw_client *client; /* a reference */
   struct message *message;  /* a reference, or NULL */
@@ -37,6 +38,10 @@ void command_free(struct command *command);
 int command_post(struct mw_server *server, struct command *command);
 /* On the client's worker; takes the command. */
 void command_carry_out(struct worker *worker, struct command *command);
+/* The errand was answered: carries out what had to wait for that. */
+void command_release_held(struct worker *worker, struct errand *errand);
+/* Drops it, if the answer never came. */
+void command_free_held(struct errand *errand);
 
 VISIBILITY_POP
 

@@ -61,13 +61,17 @@ static bool own_string(const char **string, const char *fallback) {
   return *string != NULL;
 }
 
+/* The paths of the endpoints, in the order of enum endpoint, where the options say nothing. */
+static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health"};
+
 static const char *path_fault(const struct mw_config_options *options) {
-  const char *paths[] = {options->path_sse, options->path_ws, options->path_send, options->path_publish, options->path_health};
-  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-    if (paths[i] && paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
+  const char *paths[ENDPOINT_COUNT] = {options->path_sse, options->path_ws, options->path_send, options->path_publish,
+                                       options->path_health};
+  for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
+    if (!paths[i]) paths[i] = default_paths[i];
+    if (paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
     for (size_t k = 0; k < i; k++) {
-      if (paths[i] && paths[k] && paths[i][0] != '\0' && strcmp(paths[i], paths[k]) == 0)
-        return "two endpoints have the same one";
+      if (paths[i][0] != '\0' && strcmp(paths[i], paths[k]) == 0) return "two endpoints have the same one";
     }
   }
   return NULL;
@@ -98,11 +102,11 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   config->options = *options;
   struct mw_config_options *own = &config->options;
   bool owned = own_string(&own->publish_key, NULL);
-  if (!own_string(&own->path_sse, "/sse")) owned = false;
-  if (!own_string(&own->path_ws, "/ws")) owned = false;
-  if (!own_string(&own->path_send, "/send")) owned = false;
-  if (!own_string(&own->path_publish, "/publish")) owned = false;
-  if (!own_string(&own->path_health, "/health")) owned = false;
+  if (!own_string(&own->path_sse, default_paths[ENDPOINT_SSE])) owned = false;
+  if (!own_string(&own->path_ws, default_paths[ENDPOINT_WS])) owned = false;
+  if (!own_string(&own->path_send, default_paths[ENDPOINT_SEND])) owned = false;
+  if (!own_string(&own->path_publish, default_paths[ENDPOINT_PUBLISH])) owned = false;
+  if (!own_string(&own->path_health, default_paths[ENDPOINT_HEALTH])) owned = false;
   if (!owned) {
     mw_config_unref(config);
     return fail(error, MW_ENOMEM, "config", "no memory");
@@ -323,17 +327,24 @@ const struct mount *config_mount(const struct mw_config *config, struct bytes pa
   return best;
 }
 
-bool config_allows_origin(const struct mw_config *config, struct bytes origin) {
+enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin) {
+  enum origin_judgement best = ORIGIN_REFUSED;
   for (size_t i = 0; i < config->origin_count; i++) {
-    if (origin_matches(bytes_string(config->origins[i]), origin)) return true;
+    struct bytes entry = bytes_string(config->origins[i]);
+    if (!origin_matches(entry, origin)) continue;
+    if (!bytes_equal(entry, BYTES("*"))) return ORIGIN_LISTED;
+    best = ORIGIN_ANY;
   }
-  return false;
+  return best;
 }
 
 int mw_config_match(const struct mw_config *config, const char *name, size_t name_len, struct mw_error *error) {
   struct bytes channel = bytes_of(name, name_len);
   const char *fault = channel_name_fault(channel);
-  if (fault) return fail(error, MW_EINVAL, "channel name", fault);
+  if (fault) {
+    if (error) snprintf(error->text, sizeof error->text, "%s", fault);
+    return MW_EINVAL;
+  }
   const struct kind *kind = config_kind(config, channel);
   if (kind) return (int)(kind - config->kinds);
   if (error) snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)name_len, name);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/far_end.h"
 #include "server/http1.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -13,25 +14,27 @@ static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worke
 
 /* ---- Beginning ------------------------------------------------------------------------------------------------------------ */
 
-void conn_accept(struct worker *worker, struct listener *listener) {
-  struct conn *conn = memory_calloc(1, offsetof(struct conn, stream) + stream_size(listener->kind));
-  if (!conn || stream_init(&conn->stream, &worker->streams, listener->kind) < 0) {
+/* A connection whose stream is there and not connected. NULL without memory. */
+static struct conn *make(struct worker *worker, enum stream_kind kind) {
+  struct conn *conn = memory_calloc(1, offsetof(struct conn, stream) + stream_size(kind));
+  if (!conn || stream_init(&conn->stream, &worker->streams, kind) < 0) {
     memory_free(conn);
     log_line(MW_LOG_ERROR, "no memory for a connection");
-    return;
+    return NULL;
   }
   object_count(OBJECT_CONN, 1);
   list_append(&worker->conns, &conn->link);
   worker->conn_count++;
   timer_init(&conn->timer);
   exchange_init(&conn->exchange);
-  if (listener->is_private) conn->exchange.flags |= EXCHANGE_PRIVATE;
-  if (listener_accept(listener, &conn->stream) < 0) {
-    conn_close(conn);
-    return;
-  }
+  return conn;
+}
+
+/* Its stream is connected: reads the first request. */
+static void begin(struct conn *conn, const char *address) {
+  struct worker *worker = conn_worker(conn);
   worker->stats.accepted++;
-  log_line(MW_LOG_DEBUG, "connect by %s, %zu connections", listener->address, worker->conn_count);
+  log_line(MW_LOG_DEBUG, "connect by %s, %zu connections", address, worker->conn_count);
   if (worker->conn_count > limits_of(conn)->connections) {
     log_line(MW_LOG_WARNING, "limits.connections (%zu) is reached: a connection is refused", limits_of(conn)->connections);
     conn_abort(conn);
@@ -41,6 +44,28 @@ void conn_accept(struct worker *worker, struct listener *listener) {
   conn->http = http1_new(worker->server->config);
   conn_set_deadline(conn);
   if (!conn->http || stream_read_start(&conn->stream) < 0) conn_abort(conn);
+}
+
+void conn_accept(struct worker *worker, struct listener *listener) {
+  struct conn *conn = make(worker, listener->kind);
+  if (!conn) {
+    listener_refuse(listener);
+    return;
+  }
+  if (listener->is_private) conn->exchange.flags |= EXCHANGE_PRIVATE;
+  if (listener_accept(listener, &conn->stream) < 0) {
+    conn_close(conn);
+  } else {
+    begin(conn, listener->address);
+  }
+}
+
+int conn_accept_memory(struct worker *worker, struct far_end *far) {
+  struct conn *conn = make(worker, STREAM_MEMORY);
+  if (!conn) return MW_ENOMEM;
+  far_end_join(far, &conn->stream);
+  begin(conn, "memory");
+  return 0;
 }
 
 /* ---- Ending --------------------------------------------------------------------------------------------------------------- */
@@ -70,6 +95,8 @@ void conn_on_closed(struct stream *stream) {
   if (conn->exchange.flags & EXCHANGE_DIRTY) worker_flush(worker);
   list_remove(&conn->link);
   worker->conn_count--;
+  /* Stopping waits for the last one, and the turn that sees it may be far away. */
+  if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
   log_line(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
   if (!(conn->exchange.flags & EXCHANGE_NATIVE)) http1_release(conn);
   outbox_free(conn->exchange.outbox);
@@ -86,20 +113,22 @@ void conn_on_read(struct stream *stream, struct bytes bytes) {
   if (exchange->state < EXCHANGE_STREAMING) {
     if (conn->http) http1_feed(conn, bytes);
   } else if (exchange->state == EXCHANGE_STREAMING && exchange->role && exchange->role->on_read) {
-    conn->timer.note = conn_worker(conn)->timers.tick;
+    /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
+    if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_worker(conn)->timers.tick;
     exchange->role->on_read(exchange, bytes);
   }
 }
 
 void conn_on_end(struct stream *stream, int status) {
   struct conn *conn = container_of(stream, struct conn, stream);
-  (void)status;
-  /* A peer that has ended its side still gets the answers that need nobody's leave; one that waits for the script, or streams, has gone. */
-  bool answers =
-      conn->exchange.state == EXCHANGE_ANSWERING || (conn->exchange.state == EXCHANGE_ASKING && !conn->exchange.errand);
-  if (answers && status == UV_EOF) {
-    conn->exchange.flags |= EXCHANGE_HALF_CLOSED;
-    conn->exchange.flags &= (uint16_t)~EXCHANGE_LINGER;
+  struct exchange *exchange = &conn->exchange;
+  /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
+   * request has begun; one that waits for the script, or streams, has gone. */
+  bool answers = exchange->state == EXCHANGE_ANSWERING || (exchange->state == EXCHANGE_ASKING && !exchange->errand);
+  bool answered = exchange->state < EXCHANGE_ASKING && exchange->outbox;
+  if ((answers || answered) && status == UV_EOF) {
+    exchange->flags |= EXCHANGE_HALF_CLOSED;
+    exchange->flags &= (uint16_t)~EXCHANGE_LINGER;
   } else {
     conn_close(conn);
   }
@@ -140,8 +169,7 @@ static void write_turn(struct conn *conn) {
   }
 }
 
-/* Writes the outbox as far as it goes; the rest is left to one stream_write. */
-static void write_outbox(struct conn *conn) {
+void conn_write(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
   struct outbox *outbox = exchange->outbox;
   struct bytes slices[STREAM_SLICES_MAX];
@@ -164,7 +192,7 @@ static void write_outbox(struct conn *conn) {
       exchange->flags |= EXCHANGE_BROKEN;
       return;
     }
-    outbox->seen_bytes = outbox->bytes;
+    outbox->seen_bytes = stream_unwritten(&conn->stream);
     conn_set_deadline(conn);
     return;
   }
@@ -205,7 +233,8 @@ static void after_writing(struct conn *conn) {
   } else if (exchange->state == EXCHANGE_ENDING && exchange->flags & EXCHANGE_LINGER) {
     exchange_set_state(exchange, EXCHANGE_LINGERING);
     stream_end(&conn->stream);
-  } else if (exchange->state == EXCHANGE_ENDING) {
+  } else if (exchange->state == EXCHANGE_ENDING ||
+             (exchange->state < EXCHANGE_ASKING && exchange->flags & EXCHANGE_HALF_CLOSED)) {
     conn_close(conn);
   }
 }
@@ -214,7 +243,9 @@ static void cut_off(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
   if (conn->exchange.flags & EXCHANGE_SLOW) {
     worker->stats.slow_closed++;
-    log_line(MW_LOG_INFO, "a subscriber is too slow: %zu bytes wait for it, and limits.outbox is %zu: its stream is closed",
+    log_line(MW_LOG_INFO,
+             "a subscriber is too slow: %zu bytes wait for it, and with the next message it would be over limits.outbox (%zu): "
+             "it is cut off",
              conn->exchange.outbox->bytes, limits_of(conn)->outbox);
   }
   conn_abort(conn);
@@ -227,7 +258,8 @@ void conn_flush(struct conn *conn) {
   if (exchange->outbox) session_settle(exchange, 0);
   if (!under_way && !(exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW))) {
     write_turn(conn);
-    if (exchange->outbox) write_outbox(conn);
+    /* One that became too slow on the way keeps its outbox until it is cut off. */
+    if (exchange->outbox && !(exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW))) conn_write(conn);
   }
   if (exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW)) {
     cut_off(conn);
@@ -243,21 +275,31 @@ static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
   unsigned flags = conn->exchange.flags;
   if (conn->exchange.wire != WIRE_WS) return limits->heartbeat_ms;
-  if (flags & EXCHANGE_CONNECTING) return limits->connect_ms;
+  if (flags & EXCHANGE_CONNECTING) {
+    uint64_t spent_ms = (uint64_t)(conn_worker(conn)->timers.tick - conn->timer.note) * 1000;
+    return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
+  }
   return flags & EXCHANGE_PINGED ? limits->pong_ms : limits->ping_ms;
 }
 
 void conn_set_deadline(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
   const struct mw_limits *limits = limits_of(conn);
-  uint64_t delay_ms = 0;
+  uint64_t delay_ms = limits->progress_ms;
+  bool writes = conn->exchange.outbox != NULL;
   switch ((enum exchange_state)conn->exchange.state) {
-    case EXCHANGE_IDLE: delay_ms = http1_waits(conn->http) ? limits->idle_ms : limits->head_ms; break;
-    case EXCHANGE_READING: delay_ms = limits->body_ms; break;
+    case EXCHANGE_IDLE:
+      if (!writes) delay_ms = http1_waits(conn->http) ? limits->idle_ms : limits->head_ms;
+      break;
+    case EXCHANGE_READING:
+      if (!writes) delay_ms = limits->body_ms;
+      break;
     case EXCHANGE_ASKING: delay_ms = limits->answer_ms; break;
-    case EXCHANGE_STREAMING: delay_ms = conn->exchange.outbox ? limits->progress_ms : silence_ms(conn); break;
+    case EXCHANGE_STREAMING:
+      if (!writes) delay_ms = silence_ms(conn);
+      break;
     case EXCHANGE_ANSWERING:
-    case EXCHANGE_ENDING: delay_ms = limits->progress_ms; break;
+    case EXCHANGE_ENDING: break;
     case EXCHANGE_LINGERING: delay_ms = LINGER_MS; break;
     case EXCHANGE_OVER: return;
   }
@@ -267,7 +309,7 @@ void conn_set_deadline(struct conn *conn) {
 /* Something is to be written and the deadline for progress is over. */
 static void check_progress(struct conn *conn) {
   struct outbox *outbox = conn->exchange.outbox;
-  size_t unwritten = outbox->bytes - outbox->writing + stream_unwritten(&conn->stream);
+  size_t unwritten = stream_unwritten(&conn->stream); /* without what was pushed behind it meanwhile */
   if (outbox->writing > 0 && unwritten >= outbox->seen_bytes) {
     conn_worker(conn)->stats.dead_closed++;
     log_line(MW_LOG_INFO, "a peer took nothing for %llu ms: closed", (unsigned long long)limits_of(conn)->progress_ms);
@@ -301,6 +343,10 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
   (void)timers;
   struct conn *conn = container_of(timer, struct conn, timer);
   struct exchange *exchange = &conn->exchange;
+  if (exchange->outbox && exchange->state != EXCHANGE_ASKING) {
+    check_progress(conn);
+    return;
+  }
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_IDLE:
       if (conn->http && !http_reader_idle(conn->http->reader)) {
@@ -314,21 +360,9 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;
-    case EXCHANGE_STREAMING:
-      if (exchange->outbox) {
-        check_progress(conn);
-      } else {
-        check_silence(conn);
-      }
-      break;
+    case EXCHANGE_STREAMING: check_silence(conn); break;
     case EXCHANGE_ANSWERING:
-    case EXCHANGE_ENDING:
-      if (exchange->outbox) {
-        check_progress(conn);
-      } else {
-        conn_abort(conn);
-      }
-      break;
+    case EXCHANGE_ENDING: conn_abort(conn); break;
     case EXCHANGE_LINGERING: conn_close(conn); break;
     case EXCHANGE_OVER: break;
   }
@@ -339,7 +373,13 @@ void conn_stop(struct conn *conn) {
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_IDLE:
-    case EXCHANGE_READING: conn_close(conn); break;
+    case EXCHANGE_READING:
+      if (exchange->outbox) {
+        exchange->flags |= EXCHANGE_HALF_CLOSED; /* closed when the answers that wait are written */
+      } else {
+        conn_close(conn);
+      }
+      break;
     case EXCHANGE_ASKING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);

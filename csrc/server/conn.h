@@ -34,6 +34,8 @@ static inline struct worker *conn_worker(struct conn *conn) { return container_o
 
 /* Accepts what is waiting at a listener, or drops it over limits.connections. */
 void conn_accept(struct worker *worker, struct listener *listener);
+/* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
+int conn_accept_memory(struct worker *worker, struct far_end *far);
 /* Events of the stream. */
 void conn_on_read(struct stream *stream, struct bytes bytes);
 void conn_on_end(struct stream *stream, int status);
@@ -41,6 +43,8 @@ void conn_on_written(struct stream *stream, int status);
 void conn_on_closed(struct stream *stream);
 void conn_on_due(struct timers *timers, struct timer *timer);
 
+/* Writes the outbox, which is there and not under way, as far as it goes; the rest is left to one stream_write. */
+void conn_write(struct conn *conn);
 /* Writes what is there and does what follows when all of it is written. Called at the end of a turn. */
 void conn_flush(struct conn *conn);
 /* Sets the deadline that belongs to the state of its exchange. */

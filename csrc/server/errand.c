@@ -5,20 +5,13 @@
 #include "base/memory.h"
 #include "codec/query.h"
 #include "codec/verb.h"
+#include "server/command.h"
 
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};
   if (from.len > 0) memcpy(*at, from.ptr, from.len);
   *at += from.len;
   return copy;
-}
-
-/* The credentials of "Authorization: Bearer …" (RFC 6750 section 2.1). */
-static struct bytes bearer_of(const struct http_head *head) {
-  struct bytes field = http_head_field(head, BYTES("authorization"));
-  struct bytes scheme = bytes_of(field.ptr, field.len < 7 ? field.len : 7);
-  if (!bytes_equal_nocase(scheme, BYTES("Bearer "))) return bytes_of(NULL, 0);
-  return bytes_trim(bytes_of(field.ptr + 7, field.len - 7));
 }
 
 static bool find_query(struct bytes query, struct bytes key, struct buffer *value) {
@@ -31,7 +24,7 @@ static bool find_query(struct bytes query, struct bytes key, struct buffer *valu
 }
 
 struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body, const char *remote) {
-  struct bytes token = bearer_of(head);
+  struct bytes token = http_head_bearer(head);
   struct buffer query_token;
   buffer_init(&query_token);
   if (token.len == 0 && find_query(head->query, BYTES("token"), &query_token)) token = buffer_bytes(&query_token);
@@ -84,6 +77,7 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
   errand->route = -1;
   list_init(&errand->link);
   list_init(&errand->request.link);
+  list_init(&errand->held);
   copy_channels(errand, channels, channel_count);
   object_count(OBJECT_REQUEST, 1);
   return errand;
@@ -131,6 +125,7 @@ struct errand *errand_ref(struct errand *errand) {
 void errand_unref(struct errand *errand) {
   if (!errand || atomic_fetch_sub_explicit(&errand->refs, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < errand->channel_count; i++) blob_unref(errand->channels[i].data);
+  command_free_held(errand);
   blob_unref(errand->text);
   blob_unref(errand->fields);
   blob_unref(errand->body);
@@ -139,6 +134,10 @@ void errand_unref(struct errand *errand) {
   mw_config_unref(errand->config);
   object_count(OBJECT_REQUEST, -1);
   memory_free(errand);
+}
+
+size_t errand_size(const struct errand *errand) {
+  return (errand->http ? errand->http->size : 0) + (errand->text ? errand->text->len : 0);
 }
 
 bool errand_needs_script(const struct errand *errand) {
@@ -155,6 +154,18 @@ bool errand_is_membership(const struct errand *errand) {
     if (errand->channels[i].opened || errand->channels[i].joined) return true;
   }
   return errand->type == ERRAND_STREAM && !errand->fields;
+}
+
+struct errand *errand_split(struct errand *errand, size_t i) {
+  struct errand_channel *channel = &errand->channels[i];
+  struct errand *part = errand_new(ERRAND_JOIN, errand->config, errand->client, NULL, channel, 1);
+  if (!part) return NULL;
+  part->asker = errand->asker;
+  part->status = errand->status;
+  part->channels[0].opened = channel->opened;
+  part->channels[0].joined = channel->joined;
+  channel->opened = channel->joined = false;
+  return part;
 }
 
 void errand_refuse(struct errand *errand, int status, const char *code, const char *reason) {

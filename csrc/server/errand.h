@@ -84,6 +84,9 @@ struct errand {
   enum errand_step step;
   size_t at;    /* the channel of the step */
   bool running; /* inside the loop that takes its steps */
+  /* The worker's: commands for the client that came meanwhile, and are about what it is only with the answer. */
+  struct list held;
+  size_t held_size;
   /* The answer. status 0 while there is none; 200 is yes. */
   int status;
   char code[65];
@@ -109,6 +112,8 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
 struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token);
 struct errand *errand_ref(struct errand *errand);
 void errand_unref(struct errand *errand); /* NULL is allowed */
+/* What it carries of the client's, in bytes. */
+size_t errand_size(const struct errand *errand);
 /* True if the app must be asked before it can join. */
 bool errand_needs_script(const struct errand *errand);
 /* True if the script wants to know when it leaves. */
@@ -116,6 +121,8 @@ bool errand_is_membership(const struct errand *errand);
 /* Copies the message of a verb; 0 or MW_ENOMEM. */
 struct verb;
 int errand_set_message(struct errand *errand, const struct verb *verb);
+/* Takes what is to be undone of one channel into an errand of its own; NULL without memory. */
+struct errand *errand_split(struct errand *errand, size_t i);
 /* Sets a refusal; the texts are cut to their room. */
 void errand_refuse(struct errand *errand, int status, const char *code, const char *reason);
 

@@ -82,18 +82,20 @@ const char *exchange_code(int status) {
     case 431: return "too_large";
     case 429: return "rate_limited";
     case 503: return "unavailable";
+    case 501:
+    case 505: return "bad_request";
     default: return status >= 500 ? "internal" : "bad_request";
   }
 }
 
-void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields) {
   struct buffer fields, body;
   buffer_init(&fields);
   buffer_init(&body);
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  if (allow.len > 0) http_write_field(&fields, BYTES("Allow"), allow);
   if (status == 401) http_write_field(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
+  buffer_append(&fields, more_fields);
   buffer_append_string(&body, "{\"error\":{\"code\":");
   json_write_string(&body, bytes_string(code));
   buffer_append_string(&body, ",\"reason\":");
@@ -108,6 +110,14 @@ void exchange_refuse(struct exchange *exchange, int status, const char *code, co
   exchange_answer(exchange, &answer);
   buffer_deinit(&fields);
   buffer_deinit(&body);
+}
+
+void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
+  struct buffer fields;
+  buffer_init(&fields);
+  if (allow.len > 0) http_write_field(&fields, BYTES("Allow"), allow);
+  exchange_refuse_with(exchange, status, code, reason, buffer_bytes(&fields));
+  buffer_deinit(&fields);
 }
 
 void exchange_begin(struct exchange *exchange, int status, struct bytes fields, uint64_t length) {
@@ -156,6 +166,7 @@ void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffe
   buffer_init(&out);
   buffer_append(&out, text);
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   push_buffer(exchange, &out);
   http1_hand_over(conn_of(exchange), ahead);
@@ -192,13 +203,22 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
   struct worker *worker = exchange_worker(exchange);
   struct mw_server *server = worker->server;
   bool full = atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting;
+  if (full) log_line(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
+  size_t size = errand_size(errand);
+  if (size > 0 && atomic_load(&server->script.errand_bytes) + size > server->config->options.limits.queue) {
+    log_line(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
+    full = true;
+  }
   if (full || (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0)) {
     errand_unref(errand);
     return false;
   }
   errand->asker = worker_ref(worker, exchange->slot);
+  /* The app may already ask something of a client that is still coming. */
+  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
   exchange->errand = errand;
   atomic_fetch_add(&server->script.errand_count, 1);
+  atomic_fetch_add(&server->script.errand_bytes, size);
   worker_post_script(worker, MAIL_ASK, errand_ref(errand));
   return true;
 }
@@ -228,7 +248,15 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
   struct outbox *outbox = exchange->outbox;
   size_t limit = worker->server->config->options.limits.outbox;
   bool streams = exchange->state == EXCHANGE_STREAMING;
-  if (outbox && streams && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance) {
+  /* Nobody is slow before it was offered something: a burst over several channels may be larger than the limit. */
+  bool over = outbox && streams && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;
+  if (over && outbox->writing == 0) {
+    conn_write(conn_of(exchange));
+    if (!exchange->outbox) exchange->outbox = outbox_new();
+    outbox = exchange->outbox;
+    over = outbox && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;
+  }
+  if (over) {
     exchange->flags |= EXCHANGE_SLOW;
   } else if (!outbox || outbox_push(outbox, blob, part) < 0) {
     exchange->flags |= EXCHANGE_BROKEN;

@@ -87,6 +87,8 @@ struct answer {
 void exchange_answer(struct exchange *exchange, const struct answer *answer);
 /* Answers with {"error":{"code":…,"reason":…}}; `allow`, if not empty, becomes the Allow field. */
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow);
+/* The same with fields of its own: written lines, each with its CRLF. */
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields);
 /* The code of the protocol that goes with a status. */
 const char *exchange_code(int status);
 /* Begins an answer whose body of `length` bytes the role pushes by and by. */

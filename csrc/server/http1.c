@@ -9,6 +9,9 @@
 /* What a client may send ahead while its request is being answered: one read's worth, then reading stops. */
 enum { STASH_MAX = 64 * 1024 };
 
+/* What is of the connection, not of the request. */
+enum { KEPT_FLAGS = EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED | EXCHANGE_BROKEN };
+
 static const struct bytes continue_head = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
 struct http1 *http1_new(const struct mw_config *config) {
@@ -65,13 +68,18 @@ static void refuse(struct conn *conn, struct http1 *http) {
 static void on_head(struct conn *conn, struct http1 *http) {
   struct exchange *exchange = &conn->exchange;
   const struct http_head *head = http_reader_head(http->reader);
-  exchange->flags &= EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED;
+  exchange->flags &= KEPT_FLAGS;
   if (head->keep_alive) exchange->flags |= EXCHANGE_KEEP_ALIVE;
   if (head->minor > 0) exchange->flags |= EXCHANGE_CHUNKED;
   if (bytes_equal(head->method, BYTES("HEAD"))) exchange->flags |= EXCHANGE_NO_BODY;
   conn_worker(conn)->stats.requests++;
   exchange_set_state(exchange, EXCHANGE_READING);
   roles_find(exchange, http);
+  if (!http->role && http->refused_status == 503) {
+    /* Without memory: whoever is cut off comes back, while a stream that is refused does not. */
+    conn_abort(conn);
+    return;
+  }
   log_line(MW_LOG_DEBUG, "request %.*s %.*s", (int)head->method.len, head->method.ptr,
            (int)(head->target.len < 200 ? head->target.len : 200), head->target.ptr);
   if (!http->role && head->has_length) {
@@ -99,7 +107,11 @@ static void on_done(struct conn *conn, struct http1 *http) {
 
 static void on_error(struct conn *conn, struct http1 *http) {
   struct http_error error = http_reader_error(http->reader);
-  conn->exchange.flags &= EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED;
+  if (error.status == 503) {
+    conn_abort(conn); /* without memory, likewise */
+    return;
+  }
+  conn->exchange.flags &= KEPT_FLAGS;
   conn->exchange.flags |= EXCHANGE_LINGER;
   exchange_refuse(&conn->exchange, error.status, exchange_code(error.status), error.reason, bytes_of(NULL, 0));
 }
@@ -113,7 +125,7 @@ static bool reads(const struct conn *conn) {
 static bool may_go_on(const struct conn *conn) {
   const struct exchange *exchange = &conn->exchange;
   if (exchange->state != EXCHANGE_ANSWERING || exchange->role || !(exchange->flags & EXCHANGE_KEEP_ALIVE)) return false;
-  return !(exchange->flags & EXCHANGE_LINGER) && exchange->outbox && exchange->outbox->bytes < STASH_MAX;
+  return !(exchange->flags & (EXCHANGE_LINGER | EXCHANGE_BROKEN)) && exchange->outbox && exchange->outbox->bytes < STASH_MAX;
 }
 
 static void stash(struct conn *conn, struct http1 *http, struct bytes bytes) {
@@ -180,5 +192,7 @@ void http1_next(struct conn *conn) {
   /* The reader lets go of the request that was answered when it is called again. */
   run(conn, buffer_bytes(&ahead));
   buffer_deinit(&ahead);
-  if (ended && reads(conn)) conn_close(conn);
+  /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
+  bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.errand;
+  if (ended && (awaits || (reads(conn) && !conn->exchange.outbox))) conn_close(conn);
 }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
+#include "server/command.h"
 #include "server/conn.h"
 #include "server/native_join.h"
 #include "server/reply.h"
@@ -55,6 +56,10 @@ struct mw_client *native_client(struct exchange *exchange) {
   return native->client;
 }
 
+bool native_is_identified(struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->client;
+}
+
 void native_keep(struct exchange *exchange, struct errand *errand) {
   struct native *native = errand_is_membership(errand) ? native_get(exchange) : NULL;
   if (!native) return;
@@ -68,17 +73,45 @@ void native_keep(struct exchange *exchange, struct errand *errand) {
   }
 }
 
+/* Sends an errand back to the script, as one that leaves. */
 static void leave(struct exchange *exchange, struct errand *errand) {
   list_remove(&errand->link);
   worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+}
+
+/* Whoever waits for an answer on behalf of this session gets none any more. */
+static void dismiss(struct exchange *exchange, struct native *native) {
+  static const char reason[] = "the client has gone";
+  if (native->asked_by.is_exchange) {
+    reply_error(exchange, &native->asked_by, blob_bytes(native->asked_ref), bytes_of(NULL, 0), "not_found", reason);
+  }
+  for (size_t at = 0; at < native->stash.len;) {
+    struct input_head head;
+    memcpy(&head, native->stash.data + at, sizeof head);
+    if (head.reply_to.is_exchange)
+      reply_error(exchange, &head.reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), "not_found", reason);
+    at += sizeof head + head.len;
+  }
+}
+
+/* Why it ends, for the app. */
+static const char *reason_of(struct exchange *exchange) {
+  if (exchange->flags & EXCHANGE_SLOW) return "slow";
+  if (exchange->flags & EXCHANGE_PINGED) return "timeout";
+  return server_stopping(exchange_worker(exchange)->server) ? "stopping" : "closed";
 }
 
 void native_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return;
   struct conn *conn = conn_of(exchange);
   struct native *native = conn->native;
+  dismiss(exchange, native);
   exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
   conn->native = NULL;
+  if (!list_empty(&native->memberships)) {
+    struct errand *last = container_of(native->memberships.prev, struct errand, link);
+    if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
+  }
   while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct errand, link));
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
@@ -318,6 +351,7 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
   struct blob *ref = native->asked_ref;
   struct reply_to to = native->asked_by;
   native->asked_ref = NULL;
+  native->asked_by.is_exchange = false;
   struct bytes channel = errand->channel_count > 0 ? errand->channels[0].name : bytes_of(NULL, 0);
   if (errand->status != 200) {
     reply_error(exchange, &to, blob_bytes(ref), channel, errand->status ? errand->code : "unavailable", errand->reason);
@@ -330,21 +364,37 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
     native_connected(exchange, errand, &to, blob_bytes(ref));
   }
   blob_unref(ref);
+  command_release_held(exchange_worker(exchange), errand);
   resume(exchange);
 }
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */
 
+/* Sends the membership of one channel back to the script, if it is one. */
+static void leave_channel(struct exchange *exchange, struct native *native, struct bytes channel) {
+  for (struct list *link = native->memberships.next; link != &native->memberships; link = link->next) {
+    struct errand *errand = container_of(link, struct errand, link);
+    for (size_t i = 0; i < errand->channel_count; i++) {
+      const struct errand_channel *member = &errand->channels[i];
+      if (!(member->opened || member->joined) || !bytes_equal(member->name, channel)) continue;
+      bool whole = errand->channel_count == 1 && !errand->connected;
+      struct errand *part = whole ? errand : errand_split(errand, i);
+      if (part) {
+        leave(exchange, part);
+      } else {
+        /* Without memory it leaves everything: cut off, it may come back. */
+        exchange->flags |= EXCHANGE_BROKEN;
+        worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+      }
+      return;
+    }
+  }
+}
+
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
   struct subscription *subscription = session_find(&exchange->session, channel);
   if (!subscription) return;
   session_unsubscribe(exchange, subscription);
-  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  for (struct list *link = native ? native->memberships.next : NULL; link && link != &native->memberships; link = link->next) {
-    struct errand *errand = container_of(link, struct errand, link);
-    if (errand->channel_count != 1 || !bytes_equal(errand->channels[0].name, channel)) continue;
-    leave(exchange, errand);
-    break;
-  }
+  if (exchange->flags & EXCHANGE_NATIVE) leave_channel(exchange, conn_of(exchange)->native, channel);
   if (code) reply_unsubscribed(exchange, channel, code, reason);
 }

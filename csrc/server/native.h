@@ -41,6 +41,7 @@ struct native *native_get(struct exchange *exchange);
 struct mw_client *native_client(struct exchange *exchange);
 /* Gives the session an identity that it got before it was one. MW_ENOMEM. */
 int native_identify(struct exchange *exchange, struct mw_client *client);
+bool native_is_identified(struct exchange *exchange);
 /* Takes one message of the client: handles it, or lets it wait. */
 void native_receive(struct exchange *exchange, const struct input *input);
 /* The script has answered what was asked. */

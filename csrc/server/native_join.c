@@ -8,10 +8,9 @@
 #include "server/server.h"
 #include "server/session.h"
 
-static void write_acknowledgement(struct buffer *out, const struct exchange *exchange, const struct errand *errand,
-                                  const struct replay *replay, const struct epoch *epoch) {
+static void write_acknowledgement(struct buffer *out, const struct errand *errand, const struct replay *replay,
+                                  const struct epoch *epoch) {
   char id[ID_LEN];
-  (void)exchange;
   id_write(id, epoch, replay->cursor);
   buffer_append_string(out, "{\"id\":");
   json_write_string(out, bytes_of(id, ID_LEN));
@@ -34,7 +33,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
   if (status == 0) status = replay_init(&replay, exchange, errand->since, subscription);
-  if (status == 0) write_acknowledgement(&value, exchange, errand, &replay, &worker->server->bus.epoch);
+  if (status == 0) write_acknowledgement(&value, errand, &replay, &worker->server->bus.epoch);
   if (status == 0 && !value.failed) {
     native_keep(exchange, errand);
     reply_ok(exchange, to, ref, buffer_bytes(&value));

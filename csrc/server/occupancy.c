@@ -127,8 +127,12 @@ static void settle(struct occupancy *occupancy, bool let_in) {
 }
 
 void occupancy_answered(struct occupancy *occupancy) {
+  /* An opening that was cancelled, and given up therefore, says nothing about those who came after. */
+  bool given_up = occupancy->refused && occupancy->request.cancelled && !list_empty(&occupancy->waiters);
   if (!occupancy->server) {
     destroy(occupancy);
+  } else if (occupancy->state == OCCUPANCY_OPENING && given_up && !server_stopping(occupancy->server)) {
+    ask(occupancy, OCCUPANCY_OPENING);
   } else if (occupancy->state == OCCUPANCY_OPENING) {
     if (!occupancy->refused) occupancy->state = OCCUPANCY_OPEN;
     settle(occupancy, !occupancy->refused);

@@ -17,7 +17,7 @@ struct outbox {
   size_t bytes;
   size_t allowance;  /* bytes of a replay that were let in beyond the limit */
   size_t writing;    /* slices that a stream_write has taken; they stay until it is over */
-  size_t seen_bytes; /* what was unsent when progress was last looked at */
+  size_t seen_bytes; /* what of that was unsent when progress was last looked at */
 };
 
 struct outbox *outbox_new(void);         /* NULL without memory */

@@ -1,12 +1,17 @@
 /* Routes of the app: the script answers, or begins a raw stream. */
+#include "base/log.h"
 #include "base/memory.h"
 #include "server/http1.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/stream_handle.h"
 
-static void refuse_for_now(struct exchange *exchange) {
-  exchange_refuse(exchange, 503, "unavailable", "the app did not answer in time", bytes_of(NULL, 0));
+static void refuse_for_now(struct exchange *exchange, const char *reason) {
+  if (conn_of(exchange)->http->route->type == ROUTE_STREAM) {
+    roles_put_off(exchange, bytes_of(NULL, 0));
+  } else {
+    exchange_refuse(exchange, 503, "unavailable", reason, bytes_of(NULL, 0));
+  }
 }
 
 static void start(struct exchange *exchange) {
@@ -20,11 +25,11 @@ static void start(struct exchange *exchange) {
   struct errand *errand = copy ? errand_new(type, server->config, NULL, copy, NULL, 0) : NULL;
   if (!errand) {
     memory_free(copy);
-    refuse_for_now(exchange);
+    refuse_for_now(exchange, "no memory");
     return;
   }
   errand->route = config_route_number(server->config, http->route);
-  if (!exchange_ask(exchange, errand)) exchange_refuse(exchange, 503, "unavailable", "too many requests wait", bytes_of(NULL, 0));
+  if (!exchange_ask(exchange, errand)) refuse_for_now(exchange, "too many requests wait");
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {
@@ -36,12 +41,22 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->fields) {
     struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
     exchange_answer(exchange, &answer);
+  } else if (errand->status == 0 || errand->status == 503) {
+    refuse_for_now(exchange, errand->reason);
   } else {
-    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
-                    errand->reason, bytes_of(NULL, 0));
+    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
   }
+}
+
+static void on_late(struct exchange *exchange) {
+  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  if (!stopping) {
+    const struct http1 *http = conn_of(exchange)->http;
+    log_line(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", http->route->pattern.text);
+  }
+  refuse_for_now(exchange, "the app did not answer in time");
 }
 
 static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, BYTES(":\n\n")); }
 
-const struct role role_app = {.start = start, .on_answer = on_answer, .on_late = refuse_for_now, .on_silent = on_silent};
+const struct role role_app = {.start = start, .on_answer = on_answer, .on_late = on_late, .on_silent = on_silent};

@@ -100,6 +100,7 @@ static void redirect(struct exchange *exchange) {
   file_close(http->file);
   http->file = NULL;
   struct answer answer = {.status = 308, .fields = buffer_bytes(&fields)};
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   exchange_answer(exchange, &answer);
   buffer_deinit(&fields);
 }
@@ -134,6 +135,7 @@ static void on_open(struct exchange *exchange) {
     exchange_begin(exchange, 200, buffer_bytes(&fields), file_size(http->file));
     if (http->file_left == 0) exchange_complete(exchange);
   }
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   buffer_deinit(&fields);
 }
 
@@ -150,9 +152,10 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
     }
     return;
   }
+  if (bytes.len > http->file_left) bytes.len = (size_t)http->file_left; /* it has grown since its length was told */
   struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
-  if (status < 0 || !blob || bytes.len > http->file_left) {
-    /* The file changed its length, or cannot be read: what was promised cannot be kept. */
+  if (status < 0 || !blob) {
+    /* It has shrunk, or cannot be read: what was promised cannot be kept. */
     exchange->flags |= EXCHANGE_BROKEN;
     worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
   } else {

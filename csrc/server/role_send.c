@@ -101,6 +101,8 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     struct errand_channel channel = {.name = verb->channel, .kind = kind};
     struct errand *errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("http"), &channel, 1);
     if (errand) {
+      /* There is nothing to reach it by but the answer. */
+      atomic_store(&errand->client->gone, true);
       errand->type = ERRAND_MESSAGE;
       errand->connects = false;
       errand->transient = true;

@@ -26,16 +26,13 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
-/* An EventSource never comes back after any status but 200. So what will pass is told as a stream that ends at once. */
 static void refuse_for_now(struct exchange *exchange) {
-  char text[48];
-  int len = snprintf(text, sizeof text, "retry: %u\n\n", worker_random(exchange_worker(exchange), 2000, 8000));
   struct buffer fields;
   buffer_init(&fields);
   roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
-  exchange_stream(exchange, buffer_bytes(&fields), bytes_of(text, (size_t)len));
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  roles_put_off(exchange, buffer_bytes(&fields));
   buffer_deinit(&fields);
-  exchange_end_stream(exchange);
 }
 
 /* ---- The wish ------------------------------------------------------------------------------------------------------------ */
@@ -86,7 +83,9 @@ static void read_query(struct wish *wish, const struct mw_config *config, struct
   buffer_init(&value);
   while (wish->status == 0 && query_next(&query, &name, &value)) {
     struct bytes key = buffer_bytes(&name), text = buffer_bytes(&value);
-    if (bytes_equal(key, BYTES("channel"))) {
+    if (name.failed || value.failed) {
+      fail(wish, 503, "no memory");
+    } else if (bytes_equal(key, BYTES("channel"))) {
       add_channel(wish, config, text);
     } else if (bytes_equal(key, BYTES("since")) || (bytes_equal(key, BYTES("lastEventId")) && !wish->has_since)) {
       wish->has_since = bytes_equal(key, BYTES("since"));
@@ -95,7 +94,6 @@ static void read_query(struct wish *wish, const struct mw_config *config, struct
     } else if (bytes_equal(key, BYTES("envelope"))) {
       wish->envelope = bytes_equal(text, BYTES("1"));
     }
-    if (name.failed || value.failed) fail(wish, 503, "no memory");
   }
   buffer_deinit(&name);
   buffer_deinit(&value);
@@ -176,12 +174,16 @@ static void write_beginning(struct buffer *out, struct exchange *exchange, const
   char id_text[ID_LEN];
   struct bytes id = bytes_of(id_text, ID_LEN);
   id_write(id_text, &worker->server->bus.epoch, replay->cursor);
-  struct sse_event first = {.id = id, .retry_ms = worker_random(worker, 1000, 3000)};
+  /* Behind a gap the cursor comes last: who is cut before it has heard of the gap returns with the old id, and hears of it again. */
+  bool gap = replay->gap_count > 0;
+  struct sse_event first = {.id = gap ? bytes_of(NULL, 0) : id, .retry_ms = worker_random(worker, 1000, 3000)};
   sse_write(out, &first);
   if (exchange->wire == WIRE_ENVELOPE) write_open(out, exchange, errand, replay, id);
   for (size_t i = 0; i < replay->count; i++) {
     if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].channel->name);
   }
+  struct sse_event last = {.id = id, .retry_ms = -1};
+  if (gap) sse_write(out, &last);
   worker->stats.gaps += replay->gap_count;
 }
 

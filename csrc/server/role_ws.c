@@ -198,7 +198,7 @@ static void start(struct exchange *exchange) {
   if (!allowed) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
   } else if (error.status != 0) {
-    roles_refuse_with(exchange, error.status, error.reason, ws_handshake_fields(error.status));
+    exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, ws_handshake_fields(error.status));
   } else if (server_stopping(server)) {
     exchange_refuse(exchange, 503, "unavailable", "the server is stopping", bytes_of(NULL, 0));
   } else if (choose_protocol(head).len > 0) {

@@ -116,9 +116,11 @@ bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct bu
   struct bytes origin = http_head_field(head, BYTES("origin"));
   http_write_field(fields, BYTES("Vary"), BYTES("Origin"));
   if (!origin.ptr || origin_is_same(origin, http_head_field(head, BYTES("host")))) return true;
-  if (!config_allows_origin(exchange_worker(exchange)->server->config, origin)) return false;
-  http_write_field(fields, BYTES("Access-Control-Allow-Origin"), origin);
-  http_write_field(fields, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
+  enum origin_judgement judgement = config_judge_origin(exchange_worker(exchange)->server->config, origin);
+  if (judgement == ORIGIN_REFUSED) return false;
+  /* Whom nobody named may read what is open, not what a user's cookie opens. */
+  http_write_field(fields, BYTES("Access-Control-Allow-Origin"), judgement == ORIGIN_LISTED ? origin : BYTES("*"));
+  if (judgement == ORIGIN_LISTED) http_write_field(fields, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
   return true;
 }
 
@@ -147,18 +149,11 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
   return errand;
 }
 
-void roles_refuse_with(struct exchange *exchange, int status, const char *reason, struct bytes fields) {
-  struct buffer body;
-  buffer_init(&body);
-  buffer_append_string(&body, "{\"error\":{\"code\":");
-  json_write_string(&body, bytes_string(exchange_code(status)));
-  buffer_append_string(&body, ",\"reason\":");
-  json_write_string(&body, bytes_string(reason));
-  buffer_append_string(&body, "}}\n");
-  struct answer answer = {
-      .status = status, .fields = fields, .content_type = BYTES("application/json"), .body = buffer_bytes(&body)};
-  exchange_answer(exchange, &answer);
-  buffer_deinit(&body);
+void roles_put_off(struct exchange *exchange, struct bytes fields) {
+  char text[48];
+  int len = snprintf(text, sizeof text, "retry: %u\n\n", worker_random(exchange_worker(exchange), 2000, 8000));
+  exchange_stream(exchange, fields, bytes_of(text, (size_t)len));
+  exchange_end_stream(exchange);
 }
 
 /* ---- The small ones -------------------------------------------------------------------------------------------------------- */
@@ -191,6 +186,7 @@ static void start_options(struct exchange *exchange) {
     http_write_field(&fields, BYTES("Access-Control-Max-Age"), BYTES("600"));
   }
   struct answer answer = {.status = 204, .fields = buffer_bytes(&fields)};
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   if (allowed) {
     exchange_answer(exchange, &answer);
   } else {

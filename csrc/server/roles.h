@@ -27,12 +27,14 @@ struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http)
  * without memory. */
 struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
                                     const struct errand_channel *channels, size_t channel_count);
-/* As exchange_refuse, with fields of its own. */
-void roles_refuse_with(struct exchange *exchange, int status, const char *reason, struct bytes fields);
 
 /* Judges the Origin field (Fetch standard, RFC 6454): false if it is there and not allowed. Appends the CORS fields for a foreign one that is
  * listed. */
 bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct buffer *fields);
+
+/* Refuses a stream for now. An EventSource never comes back after any status but 200, so what will pass is told as a stream that ends at
+ * once. */
+void roles_put_off(struct exchange *exchange, struct bytes fields);
 
 VISIBILITY_POP
 

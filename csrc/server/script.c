@@ -61,15 +61,22 @@ static void let_next(struct mw_server *server, struct errand *errand) {
   dispatch(server, next->backlog_type, next);
 }
 
+static void leave(struct mw_server *server, struct errand *errand);
+
 /* Sends the answer to the worker; the errand's reference goes with it. */
 static void send_answer(struct mw_server *server, struct errand *errand) {
   struct worker *worker = &server->workers[errand->asker.worker];
   struct mail mail = {.type = MAIL_ANSWER, .item = errand};
   atomic_fetch_sub(&server->script.errand_count, 1);
+  atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
   if (mailbox_post(&worker->fifo, mail) == 0) return;
-  /* Without memory for a pointer: the asker's own deadline answers it. */
+  /* Without memory for a pointer: the asker's own deadline answers it, and what it joined is left again. */
   log_line(MW_LOG_ERROR, "no memory to answer a request");
-  errand_unref(errand);
+  if (errand->status == 200 && errand_is_membership(errand)) {
+    leave(server, errand);
+  } else {
+    errand_unref(errand);
+  }
 }
 
 /* Puts the question of the errand's step, if there is one. True if its answer is still to come. */
@@ -204,15 +211,18 @@ static void answer_errand(struct mw_server *server, struct errand *errand) {
 }
 
 void script_answered(struct mw_request *request) {
+  struct mw_server *server = request->server;
   list_remove(&request->link);
   request->waiting = false;
   if (request->occupancy) {
     occupancy_answered(request->occupancy);
-  } else if (request->server) {
-    answer_errand(request->server, request->errand);
+  } else if (server) {
+    answer_errand(server, request->errand);
   } else {
     errand_unref(request->errand);
   }
+  /* Stopping may have waited for just this answer, which may come outside any turn. */
+  if (server && server_stopping(server)) loop_wake(&server->loop);
 }
 
 static void begin(struct mw_server *server, struct errand *errand) {
@@ -292,6 +302,15 @@ bool script_idle(struct mw_server *server) {
   return list_empty(&script->asked) && script->occupancies.count == 0 && mailbox_empty(&script->queue);
 }
 
+/* Drops the errands that wait behind another of their client. */
+static void drop_waiting(struct mw_client *client) {
+  while (client && !list_empty(&client->waiting)) {
+    struct errand *errand = container_of(client->waiting.next, struct errand, link);
+    list_remove(&errand->link);
+    errand_unref(errand);
+  }
+}
+
 void script_deinit(struct mw_server *server) {
   struct script *script = &server->script;
   struct mail mail;
@@ -305,6 +324,7 @@ void script_deinit(struct mw_server *server) {
     struct mw_request *request = container_of(script->asked.next, struct mw_request, link);
     list_remove(&request->link);
     request->server = NULL;
+    if (request->errand) drop_waiting(request->errand->client);
   }
   table_deinit(&script->occupancies);
   mailbox_deinit(&script->queue);

@@ -19,6 +19,7 @@ struct script {
   struct mailbox queue;
   struct list asked;          /* requests that wait for the app, oldest first */
   struct table occupancies;   /* by channel */
+  atomic_size_t errand_bytes; /* what they carry: bounded by limits.queue */
   atomic_size_t errand_count; /* under way: bounded by limits.waiting */
 };
 

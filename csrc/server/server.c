@@ -11,6 +11,9 @@
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
 
+/* How often the log says that peers cannot be accepted: at such a time nobody needs a full disk as well. */
+enum { WARN_MS = 1000 };
+
 /* ---- Turns ---------------------------------------------------------------------------------------------------------------- */
 
 static bool has_work(struct mw_server *server) {
@@ -29,6 +32,7 @@ static void on_turn(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   struct worker *worker = &server->workers[0];
   if (server->state == SERVER_FREED) return;
+  alarms_run(loop);
   for (int round = 0; round == 0 || (round < ROUNDS_MAX && has_work(server)); round++) {
     worker_drain(worker);
     worker_flush(worker);
@@ -49,11 +53,23 @@ static int fail(struct mw_error *error, int status) {
   return status;
 }
 
-/* Closes the loop after a failed start, which needs turns of it: only one of our own can be turned here. */
-static void abandon_loop(struct mw_server *server) {
-  loop_close(&server->loop, NULL);
-  while (server->loop.is_own && server->loop.open_count > 0) loop_run_once(&server->loop);
+static void discard(struct loop *loop) {
+  struct mw_server *server = container_of(loop, struct mw_server, loop);
   loop_deinit(&server->loop);
+  bus_deinit(&server->bus);
+  idempotency_deinit(&server->idempotency);
+  registry_deinit(&server->registry);
+  mw_config_unref(server->config);
+  memory_free(server);
+}
+
+/* Closes the loop after a failed start. That needs turns of it: one of our own is turned here, a host's goes on by itself. */
+static void abandon(struct mw_server *server) {
+  bool is_own = server->loop.is_own;
+  loop_close(&server->loop, is_own ? NULL : discard);
+  if (!is_own) return;
+  while (server->loop.open_count > 0) loop_run_once(&server->loop);
+  discard(&server->loop);
 }
 
 /* The library of hashes takes some time, and memory of its own, when it is first used: not when the first client comes. */
@@ -77,6 +93,8 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   prepare_handshakes();
   int status = registry_init(&server->registry);
   if (status < 0) goto fail_registry;
+  status = idempotency_init(&server->idempotency);
+  if (status < 0) goto fail_idempotency;
   status = bus_init(&server->bus);
   if (status < 0) goto fail_bus;
   status = loop_init(&server->loop, options->loop, on_turn);
@@ -93,10 +111,13 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
 fail_worker:
   script_deinit(server);
 fail_script:
-  abandon_loop(server);
+  abandon(server);
+  return fail(error, status);
 fail_loop:
   bus_deinit(&server->bus);
 fail_bus:
+  idempotency_deinit(&server->idempotency);
+fail_idempotency:
   registry_deinit(&server->registry);
 fail_registry:
   mw_config_unref(server->config);
@@ -107,11 +128,7 @@ fail_registry:
 static void release(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   worker_deinit(&server->workers[0]);
-  loop_deinit(&server->loop);
-  bus_deinit(&server->bus);
-  registry_deinit(&server->registry);
-  mw_config_unref(server->config);
-  memory_free(server);
+  discard(loop);
 }
 
 void mw_server_free(struct mw_server *server) {
@@ -138,7 +155,12 @@ void mw_server_free(struct mw_server *server) {
 static void on_connection(struct listener *listener, int status) {
   struct mw_server *server = listener->owner;
   if (status < 0) {
-    log_line(MW_LOG_ERROR, "%s: a connection cannot be accepted: %s", listener->address, mw_status_text(status));
+    uint64_t now_ms = server->loop.clock.now_ms;
+    if (now_ms >= listener->warned_ms + WARN_MS) {
+      log_line(MW_LOG_ERROR, "%s: connections cannot be accepted: %s", listener->address, mw_status_text(status));
+      listener->warned_ms = now_ms;
+    }
+    if (status == UV_EMFILE || status == UV_ENFILE) listener_shed(listener);
   } else {
     conn_accept(&server->workers[0], listener);
   }
@@ -196,6 +218,7 @@ void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context),
   server->on_stopped = on_stopped;
   server->on_stopped_context = context;
   log_line(MW_LOG_DEBUG, "stopping");
+  worker_drain(&server->workers[0]); /* what was published before still goes out */
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
     conn_stop(container_of(link, struct conn, link));
@@ -239,8 +262,8 @@ void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)
 
 /* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
 
-static int refuse(struct mw_error *error, int status, const char *what, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "%s %s", what, why);
+static int refuse(struct mw_error *error, int status, const char *text) {
+  if (error) snprintf(error->text, sizeof error->text, "%s", text);
   return status;
 }
 
@@ -255,10 +278,10 @@ int server_read_parts(struct mw_server *server, const struct mw_publish *publish
   if (parts->event.len == 0) parts->event = BYTES("message");
   if (parts->data.len == 0 && !parts->is_binary) parts->data = BYTES("null");
   if (publish->except) parts->except = bytes_of(publish->except->id, CLIENT_ID_LEN);
-  if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server", "has stopped");
-  if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, "the event name:", event_name_fault(parts->event));
+  if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server has stopped");
+  if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
   if (parts->data.len > server->config->options.limits.size)
-    return refuse(error, MW_ETOOLARGE, "the data", "is larger than limits.size");
+    return refuse(error, MW_ETOOLARGE, "the data is larger than limits.size");
   if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
     if (error) snprintf(error->text, sizeof error->text, "the data is no JSON: %s at byte %zu", fault.reason, fault.offset);
     return MW_EINVAL;
@@ -289,7 +312,7 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
   struct message_parts parts;
   int status = server_read_parts(server, publish, &parts, error);
   if (status < 0) return status;
-  if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, "the channel name:", channel_name_fault(parts.channel));
+  if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, channel_name_fault(parts.channel));
   const struct kind *kind = config_kind(server->config, parts.channel);
   if (!kind) {
     if (error)
@@ -298,8 +321,8 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
     return MW_ENOTFOUND;
   }
   status = server_publish(server, kind, &parts, publish->is_volatile, id);
-  if (status == MW_ENOMEM) return refuse(error, status, "the message", "finds no memory");
-  return status < 0 ? refuse(error, status, "the queue", "is full: limits.queue") : 0;
+  if (status == MW_ENOMEM) return refuse(error, status, "the message finds no memory");
+  return status < 0 ? refuse(error, status, "the queue is full: limits.queue") : 0;
 }
 
 size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {

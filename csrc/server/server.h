@@ -6,6 +6,7 @@
 #include "net/listener.h"
 #include "net/signals.h"
 #include "server/bus.h"
+#include "server/idempotency.h"
 #include "server/registry.h"
 #include "server/script.h"
 #include "server/worker.h"
@@ -24,11 +25,12 @@ struct mw_server {
   size_t worker_count;
   struct script script;
   struct registry registry;
+  struct idempotency idempotency;
   unsigned close_code; /* of WebSockets, when the server stops */
   struct list listeners, alarms, signals;
-  bool has_private; /* there is a private listener, so /publish is only there */
-  enum server_state state;
-  struct alarm *drain; /* stopping waits no longer than this */
+  bool has_private;                /* there is a private listener, so /publish is only there */
+  _Atomic enum server_state state; /* seen by threads that publish */
+  struct alarm *drain;             /* stopping waits no longer than this */
   void (*on_stopped)(void *context);
   void *on_stopped_context;
 };

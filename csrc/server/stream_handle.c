@@ -1,5 +1,6 @@
 #include "server/stream_handle.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "server/server.h"
@@ -7,7 +8,8 @@
 struct mw_stream {
   struct mw_server *server;
   struct errand *errand; /* a reference */
-  bool closed;
+  bool closed;           /* it is over, and on_close was told */
+  bool ended;            /* the app has ended it */
   void (*on_close)(void *context);
   void *context;
 };
@@ -52,16 +54,18 @@ static int post(struct mw_stream *stream, struct blob *blob) {
   return status;
 }
 
-static bool has_line_end(struct bytes text) { return bytes_find(text, '\r') < text.len || bytes_find(text, '\n') < text.len; }
+static bool breaks_line(struct bytes text) {
+  return bytes_find(text, '\r') < text.len || bytes_find(text, '\n') < text.len || bytes_find(text, '\0') < text.len;
+}
 
 int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from) {
   struct sse_event event = {.id = bytes_of(from->id.ptr, from->id.len),
                             .event = bytes_of(from->event.ptr, from->event.len),
                             .data = bytes_of(from->data.ptr, from->data.len),
                             .retry_ms = from->retry_ms};
-  if (has_line_end(event.id) || has_line_end(event.event) || bytes_find(event.id, '\0') < event.id.len) return MW_EINVAL;
+  if (breaks_line(event.id) || breaks_line(event.event)) return MW_EINVAL;
   if (!utf8_valid(event.id) || !utf8_valid(event.event) || !utf8_valid(event.data)) return MW_EINVAL;
-  if (stream->closed) return MW_ECLOSED;
+  if (stream->closed || stream->ended) return MW_ECLOSED;
   struct buffer text;
   buffer_init(&text);
   sse_write(&text, &event);
@@ -72,7 +76,9 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
 
 void mw_stream_close(struct mw_stream *stream) {
   /* Without memory for the message it stays open until the peer goes; that is said, not hidden. */
-  if (!stream->closed && post(stream, NULL) < 0) mw_log(MW_LOG_ERROR, BYTES("no memory to close a stream").ptr, 27);
+  if (stream->closed || stream->ended) return;
+  stream->ended = post(stream, NULL) == 0;
+  if (!stream->ended) log_line(MW_LOG_ERROR, "no memory to close a stream");
 }
 
 void mw_stream_unref(struct mw_stream *stream) {

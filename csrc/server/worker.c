@@ -48,31 +48,42 @@ fail_buffer:
   return status;
 }
 
-void worker_close(struct worker *worker) {
-  for (struct list *link = worker->conns.next, *next; link != &worker->conns; link = next) {
-    next = link->next;
-    conn_abort(container_of(link, struct conn, link));
-  }
-  timers_close(&worker->timers);
-}
-
 static void drop(struct mail *mail) {
+  struct errand *errand = mail->item;
   switch ((enum worker_mail)mail->type) {
     case MAIL_MESSAGE: message_unref(mail->item); break;
-    case MAIL_ANSWER: errand_unref(mail->item); break;
+    case MAIL_ANSWER:
+      /* A stream that the app has begun, and of which nobody else will say that it is over. */
+      if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
+      errand_unref(errand);
+      break;
     case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
     case MAIL_COMMAND: command_free(mail->item); break;
   }
 }
 
-void worker_deinit(struct worker *worker) {
+static void drop_queue(struct worker *worker) {
   struct mail mail;
   while (mailbox_take(&worker->fifo, &mail)) drop(&mail);
+}
+
+void worker_close(struct worker *worker) {
+  for (struct list *link = worker->conns.next, *next; link != &worker->conns; link = next) {
+    next = link->next;
+    conn_abort(container_of(link, struct conn, link));
+  }
+  drop_queue(worker);
   while (!list_empty(&worker->backlog)) {
     struct errand *errand = container_of(worker->backlog.next, struct errand, link);
     list_remove(&errand->link);
+    if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
     errand_unref(errand);
   }
+  timers_close(&worker->timers);
+}
+
+void worker_deinit(struct worker *worker) {
+  drop_queue(worker); /* what the app's last callbacks said */
   ws_reader_free(worker->spare_reader);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
@@ -94,6 +105,7 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     }
     errand->kept = streams;
     exchange->role->on_answer(exchange, errand);
+    command_release_held(worker, errand);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
     worker_post_script(worker, MAIL_LEAVE, errand);
@@ -147,8 +159,10 @@ void worker_drain(struct worker *worker) {
 void worker_post_script(struct worker *worker, unsigned type, struct errand *errand) {
   struct mail mail = {.type = type, .item = errand};
   if (list_empty(&worker->backlog) && mailbox_post(&worker->server->script.queue, mail) == 0) return;
-  /* One that waits somewhere by its link can only be about to be cancelled: it sees that by its flag when it goes on. */
+  /* One that waits somewhere by its link can only be about to be cancelled: it sees that by its flag when it goes on. Or it was about to
+   * be, and had joined already: then it is to leave. */
   if (!list_empty(&errand->link)) {
+    if (type == MAIL_LEAVE) errand->backlog_type = MAIL_LEAVE;
     errand_unref(errand);
     return;
   }

@@ -60,12 +60,15 @@ static void writes_pushes(void **state) {
     struct envelope_push push;
     const char *text;
   } cases[] = {
-      {{BYTES("a"), BYTES("e"), BYTES("1-2"), BYTES("{\"x\":1}")},
+      {{.channel = BYTES("a"), .event = BYTES("e"), .id = BYTES("1-2"), .data = BYTES("{\"x\":1}")},
        "{\"channel\":\"a\",\"event\":\"e\",\"id\":\"1-2\",\"data\":{\"x\":1}}"},
-      {{BYTES("a\"\n"), BYTES("e"), none, BYTES("null")}, "{\"channel\":\"a\\\"\\n\",\"event\":\"e\",\"data\":null}"},
-      {{none, BYTES("e"), BYTES(""), none}, "{\"event\":\"e\",\"id\":\"\"}"},
-      {{none, none, none, BYTES("1")}, "{\"data\":1}"},
-      {{none, none, none, none}, "{}"},
+      {{.channel = BYTES("a\"\n"), .event = BYTES("e"), .data = BYTES("null")},
+       "{\"channel\":\"a\\\"\\n\",\"event\":\"e\",\"data\":null}"},
+      {{.event = BYTES("e"), .id = BYTES("")}, "{\"event\":\"e\",\"id\":\"\"}"},
+      {{.event = BYTES("e"), .from = BYTES("7"), .base64 = BYTES("AA==")},
+       "{\"event\":\"e\",\"from\":\"7\",\"base64\":\"AA==\"}"},
+      {{.data = BYTES("1")}, "{\"data\":1}"},
+      {{.channel = none}, "{}"},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct buffer out = {0};
@@ -83,7 +86,9 @@ static bool decode_and_write(void *context) {
   struct json_value value;
   json_scan(BYTES("\"a\\n\\u00e9bcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz\""), &value, NULL);
   json_string_decode(value, &channel);
-  envelope_write_push(&out, &(struct envelope_push){buffer_bytes(&channel), BYTES("e"), BYTES("1-2"), BYTES("null")});
+  envelope_write_push(
+      &out,
+      &(struct envelope_push){.channel = buffer_bytes(&channel), .event = BYTES("e"), .id = BYTES("1-2"), .data = BYTES("null")});
   bool ok = !channel.failed && !out.failed;
   buffer_deinit(&channel);
   buffer_deinit(&out);

@@ -353,11 +353,23 @@ static void fields_are_found_by_name(void **state) {
   http_reader_free(reader);
 }
 
+static void bearers_are_found(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {{"Bearer abc", "abc"}, {"bEARER  a=b ", "a=b"}, {"Bearer ", ""}, {"Bearer", ""},
+                                         {"Basic abc", ""},     {"Bearerabc", ""},       {"", ""}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct http_field field = {BYTES("authorization"), bytes_trim(bytes_string(cases[i][0]))};
+    struct http_head head = {.fields = &field, .field_count = 1};
+    assert_bytes_string(http_head_bearer(&head), cases[i][1]);
+  }
+  assert_int_equal(http_head_bearer(&(struct http_head){.minor = 1}).len, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_what_is_right),           TEST(refuses_what_is_wrong),      TEST(stands_failing_memory),
       TEST(without_memory_it_answers_503), TEST(memory_stays_within_limits), TEST(an_idle_reader_holds_little),
-      TEST(fields_are_found_by_name),
+      TEST(fields_are_found_by_name),      TEST(bearers_are_found),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,63 @@
+/* What tests of an app stand on: a server whose time is moved by hand, and peers without sockets. */
+#include "net/far_end.h"
+#include "server/conn.h"
+#include "server/server.h"
+
+/* ---- Time ----------------------------------------------------------------------------------------------------------------- */
+
+/* To the next moment at which something may happen: an alarm, or a tick of the coarse timers. At least a millisecond, so that an
+ * alarm that sets another one for now cannot hold time back. */
+static uint64_t step_ms(struct mw_server *server, uint64_t most_ms) {
+  struct timers *timers = &server->workers[0].timers;
+  uint64_t tick_ms = timers->start_ms + ((uint64_t)timers->tick + 1) * 1000;
+  uint64_t now_ms = server->loop.clock.now_ms, alarm_ms = alarms_next_ms(&server->loop);
+  uint64_t next_ms = tick_ms > now_ms ? tick_ms - now_ms : 0;
+  if (alarm_ms < next_ms) next_ms = alarm_ms;
+  if (next_ms == 0) next_ms = 1;
+  return next_ms < most_ms ? next_ms : most_ms;
+}
+
+void mw_server_advance(struct mw_server *server, uint64_t ms) {
+  struct loop *loop = &server->loop;
+  if (!loop->clock.manual) {
+    clock_update(&loop->clock);
+    clock_advance(&loop->clock, 0);
+    alarms_take_over(loop);
+  }
+  while (ms > 0 && server->state < SERVER_STOPPED) {
+    uint64_t step = step_ms(server, ms);
+    clock_advance(&loop->clock, step);
+    ms -= step;
+    timers_run(&server->workers[0].timers);
+    loop->on_turn(loop);
+  }
+}
+
+/* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
+
+static struct far_end *far_of(const struct mw_memory *memory) { return (struct far_end *)(uintptr_t)memory; }
+
+int mw_connect_memory(struct mw_server *server, struct mw_memory **memory) {
+  if (server_stopping(server)) return MW_ECLOSED;
+  struct far_end *far = far_end_new();
+  if (!far) return MW_ENOMEM;
+  int status = conn_accept_memory(&server->workers[0], far);
+  if (status < 0) {
+    far_end_close(far);
+    return status;
+  }
+  *memory = (struct mw_memory *)(void *)far;
+  return 0;
+}
+
+int mw_memory_write(struct mw_memory *memory, const void *data, size_t len) {
+  return far_end_write(far_of(memory), bytes_of(data, len));
+}
+
+size_t mw_memory_read(struct mw_memory *memory, void *out, size_t size) { return far_end_read(far_of(memory), out, size); }
+bool mw_memory_ended(const struct mw_memory *memory) { return far_end_ended(far_of(memory)); }
+void mw_memory_finish(struct mw_memory *memory) { far_end_finish(far_of(memory)); }
+
+void mw_memory_close(struct mw_memory *memory) {
+  if (memory) far_end_close(far_of(memory));
+}

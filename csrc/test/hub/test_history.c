@@ -1,0 +1,139 @@
+#include "hub/history.h"
+
+#include "base/memory.h"
+#include "test/support.h"
+#include "test/support/message.h"
+
+static void push(struct history *history, uint64_t position, uint32_t size) {
+  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  assert_non_null(message);
+  message->position = position;
+  message->time_ms = position * 10;
+  history_push(history, message, size);
+  message_unref(message);
+}
+
+/* The positions from `first` to `last`, in steps of `step`, are all that is there. */
+static void assert_holds(const struct history *history, uint64_t first, uint64_t step, uint32_t count) {
+  assert_int_equal(history->count, count);
+  for (uint32_t i = 0; i < count; i++) assert_int_equal(history_at(history, i)->position, first + i * step);
+}
+
+static void keeps_the_newest(void **state) {
+  (void)state;
+  for (uint32_t size = 1; size < 20; size++) {
+    struct history history;
+    history_init(&history, 0);
+    for (uint64_t n = 1; n <= 100; n++) {
+      push(&history, n * 3, size);
+      uint32_t kept = n < size ? (uint32_t)n : size;
+      assert_holds(&history, (n - kept + 1) * 3, 3, kept);
+      assert_int_equal(history.evicted, (n - kept) * 3);
+      assert_true(history.capacity < 2 * size + 4);
+    }
+    history_deinit(&history);
+  }
+}
+
+static void a_size_of_nothing_leaves_the_mark(void **state) {
+  (void)state;
+  struct history history;
+  history_init(&history, 5);
+  assert_int_equal(history.evicted, 5);
+  push(&history, 7, 0);
+  assert_int_equal(history.count, 0);
+  assert_int_equal(history.evicted, 7);
+  assert_null(history.ring); /* a channel without history costs no ring */
+  history_deinit(&history);
+}
+
+static void a_smaller_size_lets_more_than_one_go(void **state) {
+  (void)state;
+  struct history history;
+  history_init(&history, 0);
+  for (uint64_t n = 1; n <= 10; n++) push(&history, n, 10);
+  push(&history, 11, 3);
+  assert_holds(&history, 9, 1, 3);
+  assert_int_equal(history.evicted, 8);
+  push(&history, 12, 0);
+  assert_int_equal(history.count, 0);
+  assert_int_equal(history.evicted, 12);
+  history_deinit(&history);
+}
+
+static void seeks_what_comes_after(void **state) {
+  (void)state;
+  struct history history;
+  history_init(&history, 0);
+  assert_int_equal(history_seek(&history, 0), 0);
+  assert_int_equal(history_seek(&history, UINT64_MAX), 0);
+  /* Many beginnings in the ring, so that the search passes its end. */
+  for (uint64_t n = 1; n <= 40; n++) {
+    push(&history, n * 2, 13);
+    for (uint64_t position = 0; position <= n * 2 + 2; position++) {
+      uint32_t expected = 0;
+      while (expected < history.count && history_at(&history, expected)->position <= position) expected++;
+      assert_int_equal(history_seek(&history, position), expected);
+    }
+  }
+  assert_int_equal(history_seek(&history, UINT64_MAX), 13);
+  history_deinit(&history);
+}
+
+static void lets_the_old_go(void **state) {
+  (void)state;
+  struct history history;
+  history_init(&history, 0);
+  for (uint64_t n = 1; n <= 10; n++) push(&history, n, 100);
+  history_expire(&history, 10); /* the first is of 10 ms: not before */
+  assert_holds(&history, 1, 1, 10);
+  history_expire(&history, 31);
+  assert_holds(&history, 4, 1, 7);
+  assert_int_equal(history.evicted, 3);
+  history_expire(&history, UINT64_MAX);
+  assert_int_equal(history.count, 0);
+  assert_int_equal(history.evicted, 10);
+  push(&history, 11, 100);
+  assert_holds(&history, 11, 1, 1);
+  history_deinit(&history);
+}
+
+/* One ring of 20 messages. What memory did not allow to keep must be below the mark, and all above it must be there. */
+static bool fill(void *context) {
+  (void)context;
+  struct history history;
+  history_init(&history, 0);
+  for (uint64_t n = 1; n <= 20; n++) {
+    struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+    if (!message) continue; /* never published: its position is nobody's */
+    message->position = n;
+    history_push(&history, message, 100);
+    message_unref(message);
+    for (uint32_t i = 0; i < history.count; i++) assert_true(history_at(&history, i)->position > history.evicted);
+    bool is_kept = history.count > 0 && history_at(&history, history.count - 1)->position == n;
+    assert_true(is_kept || history.evicted == n);
+    for (uint32_t i = 1; is_kept && i < history.count; i++) {
+      assert_true(history_at(&history, i - 1)->position < history_at(&history, i)->position);
+    }
+  }
+  bool complete = history.count == 20;
+  history_deinit(&history);
+  return complete;
+}
+
+static void what_finds_no_memory_counts_as_evicted(void **state) {
+  (void)state;
+  assert_true(support_fail_each(fill, NULL) > 20);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(keeps_the_newest),
+      TEST(a_size_of_nothing_leaves_the_mark),
+      TEST(a_smaller_size_lets_more_than_one_go),
+      TEST(seeks_what_comes_after),
+      TEST(lets_the_old_go),
+      TEST(what_finds_no_memory_counts_as_evicted),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,296 @@
+#include "hub/hub.h"
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "test/support.h"
+#include "test/support/message.h"
+
+/* A subscriber that writes down what it is handed: "5 7 lost ". */
+struct listener {
+  struct subscription subscription;
+  char log[512];
+};
+
+static void on_deliver(struct subscription *subscription, struct message *message) {
+  struct listener *listener = subscription->owner;
+  struct channel *channel = subscription->channel;
+  size_t len = strlen(listener->log);
+  char *end = listener->log + len;
+  assert_true(len < sizeof listener->log - 30);
+  if (!message) {
+    snprintf(end, sizeof listener->log - len, "lost ");
+    return;
+  }
+  assert_ptr_equal(channel->turn[channel->turn_count - 1], message);
+  if (message->position > 0) snprintf(end, sizeof listener->log - len, "%llu ", (unsigned long long)message->position);
+  if (message->position == 0) snprintf(end, sizeof listener->log - len, "volatile ");
+}
+
+struct fixture {
+  struct hub hub;
+  struct clock clock;
+};
+
+static const struct channel_policy keeps_three = {.history_size = 3, .replay = 2};
+static const struct channel_policy keeps_none = {.history_size = 0};
+static const struct channel_policy keeps_a_second = {.history_size = 100, .history_ttl_ms = 1000};
+
+static void begin(struct fixture *fixture, size_t channels_max) {
+  clock_init(&fixture->clock);
+  clock_advance(&fixture->clock, 1000000);
+  hub_init(&fixture->hub, &fixture->clock, channels_max, on_deliver);
+}
+
+static void end(struct fixture *fixture) { hub_deinit(&fixture->hub); }
+
+static bool publish(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
+  struct message *message = message_of(0, bytes_string(channel), BYTES("e"), BYTES("1"));
+  if (!message) return false;
+  message->position = position;
+  message->time_ms = fixture->clock.now_ms;
+  hub_publish(&fixture->hub, message, policy);
+  message_unref(message);
+  return true;
+}
+
+static int subscribe(struct fixture *fixture, struct listener *listener, const char *channel,
+                     const struct channel_policy *policy) {
+  *listener = (struct listener){.subscription = {.owner = listener}};
+  return hub_subscribe(&fixture->hub, bytes_string(channel), policy, &listener->subscription);
+}
+
+static bool is_complete(struct fixture *fixture, struct listener *listener, uint64_t since) {
+  return hub_complete(&fixture->hub, listener->subscription.channel, since);
+}
+
+static void hands_each_message_to_those_who_listen(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener first, second, other;
+  begin(&fixture, 10);
+  assert_int_equal(subscribe(&fixture, &first, "a", &keeps_three), 0);
+  publish(&fixture, "a", &keeps_three, 1);
+  assert_int_equal(subscribe(&fixture, &second, "a", &keeps_three), 0);
+  assert_int_equal(subscribe(&fixture, &other, "b", &keeps_none), 0);
+  publish(&fixture, "a", &keeps_three, 2);
+  publish(&fixture, "b", &keeps_none, 3);
+  publish(&fixture, "a", &keeps_three, 0);
+  hub_end_turn(&fixture.hub);
+  hub_unsubscribe(&fixture.hub, &first.subscription);
+  hub_unsubscribe(&fixture.hub, &first.subscription);
+  publish(&fixture, "a", &keeps_three, 4);
+  assert_string_equal(first.log, "1 2 volatile ");
+  assert_string_equal(second.log, "2 volatile 4 ");
+  assert_string_equal(other.log, "3 ");
+  assert_int_equal(fixture.hub.position, 4);
+  assert_int_equal(fixture.hub.delivered, 1 + 2 + 1 + 2 + 1);
+  hub_unsubscribe(&fixture.hub, &second.subscription);
+  hub_unsubscribe(&fixture.hub, &other.subscription);
+  end(&fixture);
+}
+
+static void volatile_messages_leave_nothing_behind(void **state) {
+  (void)state;
+  struct fixture fixture;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_three, 0);
+  assert_null(hub_find(&fixture.hub, BYTES("a")));
+  publish(&fixture, "a", &keeps_three, 1);
+  publish(&fixture, "a", &keeps_three, 0);
+  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->history.count, 1);
+  end(&fixture);
+}
+
+static void tells_complete_from_gap(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener;
+  begin(&fixture, 10);
+  for (uint64_t n = 1; n <= 5; n++) publish(&fixture, "a", &keeps_three, n * 10);
+  subscribe(&fixture, &listener, "a", &keeps_three);
+  struct channel *channel = listener.subscription.channel;
+  assert_false(is_complete(&fixture, &listener, 0));
+  assert_false(is_complete(&fixture, &listener, 19));
+  assert_true(is_complete(&fixture, &listener, 20)); /* saw the last that was evicted: 30, 40 and 50 are there */
+  assert_true(is_complete(&fixture, &listener, 50));
+  assert_int_equal(hub_replay_from(&fixture.hub, channel, true, 20), 0);
+  assert_int_equal(hub_replay_from(&fixture.hub, channel, true, 39), 1);
+  assert_int_equal(hub_replay_from(&fixture.hub, channel, true, 50), 3);
+  assert_int_equal(hub_replay_from(&fixture.hub, channel, false, 0), 1); /* the newest two */
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  end(&fixture);
+}
+
+static void without_history_only_what_was_not_missed_is_complete(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_none, 7);
+  subscribe(&fixture, &listener, "a", &keeps_none);
+  assert_false(is_complete(&fixture, &listener, 6));
+  assert_true(is_complete(&fixture, &listener, 7));
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  end(&fixture);
+}
+
+static void what_is_too_old_is_a_gap(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_a_second, 1);
+  clock_advance(&fixture.clock, 600);
+  publish(&fixture, "a", &keeps_a_second, 2);
+  subscribe(&fixture, &listener, "a", &keeps_a_second);
+  clock_advance(&fixture.clock, 400); /* the first is one second old, not older */
+  assert_true(is_complete(&fixture, &listener, 0));
+  clock_advance(&fixture.clock, 1);
+  assert_false(is_complete(&fixture, &listener, 0));
+  assert_true(is_complete(&fixture, &listener, 1));
+  assert_int_equal(hub_replay_from(&fixture.hub, listener.subscription.channel, true, 0), 0);
+  assert_int_equal(listener.subscription.channel->history.count, 1);
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  end(&fixture);
+}
+
+static void a_swept_channel_leaves_its_mark(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_none, 5);
+  publish(&fixture, "b", &keeps_a_second, 8);
+  hub_sweep(&fixture.hub, 100);
+  assert_int_equal(fixture.hub.channels.count, 2); /* a quick return is no gap */
+  clock_advance(&fixture.clock, 6000);
+  hub_sweep(&fixture.hub, 100);
+  assert_int_equal(fixture.hub.channels.count, 0);
+  assert_int_equal(object_live(OBJECT_CHANNEL), 0);
+  assert_int_equal(fixture.hub.floor, 8);
+  subscribe(&fixture, &listener, "a", &keeps_none);
+  assert_false(is_complete(&fixture, &listener, 7)); /* not known to be complete: told */
+  assert_true(is_complete(&fixture, &listener, 8));
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  end(&fixture);
+}
+
+static void the_sweep_keeps_what_is_used(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener;
+  begin(&fixture, 10);
+  publish(&fixture, "kept", &keeps_three, 1);
+  subscribe(&fixture, &listener, "listened to", &keeps_none);
+  publish(&fixture, "listened to", &keeps_none, 2);
+  publish(&fixture, "in the turn", &keeps_none, 3);
+  clock_advance(&fixture.clock, 60000);
+  hub_sweep(&fixture.hub, 100);
+  assert_non_null(hub_find(&fixture.hub, BYTES("kept")));
+  assert_non_null(hub_find(&fixture.hub, BYTES("listened to")));
+  assert_null(hub_find(&fixture.hub, BYTES("in the turn")));
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  clock_advance(&fixture.clock, 60000);
+  hub_sweep(&fixture.hub, 100);
+  assert_non_null(hub_find(&fixture.hub, BYTES("listened to"))); /* its turn list is still to be written */
+  hub_end_turn(&fixture.hub);
+  hub_sweep(&fixture.hub, 100);
+  assert_null(hub_find(&fixture.hub, BYTES("listened to")));
+  end(&fixture);
+}
+
+static void the_sweep_goes_round(void **state) {
+  (void)state;
+  struct fixture fixture;
+  char name[8];
+  begin(&fixture, 1000);
+  for (unsigned n = 0; n < 100; n++) {
+    snprintf(name, sizeof name, "c%u", n);
+    publish(&fixture, name, n % 2 ? &keeps_three : &keeps_none, n + 1);
+  }
+  clock_advance(&fixture.clock, 60000);
+  for (unsigned n = 0; n < 9; n++) hub_sweep(&fixture.hub, 10);
+  assert_true(fixture.hub.channels.count > 50);
+  hub_sweep(&fixture.hub, 10);
+  assert_int_equal(fixture.hub.channels.count, 50);
+  hub_sweep(&fixture.hub, 1000000);
+  assert_int_equal(fixture.hub.channels.count, 50);
+  assert_int_equal(fixture.hub.floor, 99);
+  end(&fixture);
+}
+
+static void over_the_limit_of_channels_nothing_is_kept_and_that_is_told(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener;
+  begin(&fixture, 1);
+  publish(&fixture, "a", &keeps_none, 1);
+  assert_int_equal(subscribe(&fixture, &listener, "b", &keeps_three), MW_ELIMIT);
+  assert_null(listener.subscription.channel);
+  publish(&fixture, "b", &keeps_three, 2);
+  assert_int_equal(fixture.hub.lost, 1);
+  clock_advance(&fixture.clock, 60000);
+  hub_sweep(&fixture.hub, 100);
+  assert_int_equal(subscribe(&fixture, &listener, "b", &keeps_three), 0);
+  assert_false(is_complete(&fixture, &listener, 1));
+  assert_true(is_complete(&fixture, &listener, 2));
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  end(&fixture);
+}
+
+/* Three channels, two subscribers, twenty messages. Whoever misses one must have been told: "lost" while it listened, a gap when it
+ * comes back. */
+static bool live(void *context) {
+  (void)context;
+  static const char *const names[] = {"a", "b", "c"};
+  struct fixture fixture;
+  struct listener live_ones[3], returning;
+  uint64_t published[3] = {0};
+  bool ok = true;
+  begin(&fixture, 10);
+  for (size_t i = 0; i < 3; i++) ok = subscribe(&fixture, &live_ones[i], names[i], &keeps_three) == 0 && ok;
+  for (uint64_t n = 1; n <= 21; n++) {
+    if (publish(&fixture, names[n % 3], &keeps_three, n)) published[n % 3]++;
+    if (n % 5 == 0) hub_end_turn(&fixture.hub);
+  }
+  for (size_t i = 0; i < 3; i++) {
+    uint64_t heard = 0;
+    for (const char *at = live_ones[i].log; *at; at++) heard += *at == ' ';
+    assert_true(!live_ones[i].subscription.channel || heard == published[i]);
+    hub_unsubscribe(&fixture.hub, &live_ones[i].subscription);
+    ok = ok && published[i] == 7 && !strstr(live_ones[i].log, "lost");
+    if (subscribe(&fixture, &returning, names[i], &keeps_three) < 0) {
+      ok = false;
+      continue;
+    }
+    /* Of each channel a message came after 12: three at the least, and all of them or a gap. */
+    const struct history *history = &returning.subscription.channel->history;
+    uint32_t from = history_seek(history, 12);
+    if (is_complete(&fixture, &returning, 12)) assert_true(history->count - from >= published[i] - 4);
+    hub_unsubscribe(&fixture.hub, &returning.subscription);
+  }
+  ok = ok && fixture.hub.lost == 0;
+  end(&fixture);
+  return ok;
+}
+
+static void stands_failing_memory(void **state) {
+  (void)state;
+  assert_true(support_fail_each(live, NULL) > 30);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(hands_each_message_to_those_who_listen),
+      TEST(volatile_messages_leave_nothing_behind),
+      TEST(tells_complete_from_gap),
+      TEST(without_history_only_what_was_not_missed_is_complete),
+      TEST(what_is_too_old_is_a_gap),
+      TEST(a_swept_channel_leaves_its_mark),
+      TEST(the_sweep_keeps_what_is_used),
+      TEST(the_sweep_goes_round),
+      TEST(over_the_limit_of_channels_nothing_is_kept_and_that_is_told),
+      TEST(stands_failing_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

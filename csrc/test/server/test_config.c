@@ -1,0 +1,250 @@
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "server/config.h"
+#include "test/support.h"
+
+static struct mw_config *config;
+static const struct mw_channel_options plain = {.history_size = 0};
+
+static int begin(void **state) {
+  struct mw_config_options options;
+  int status = support_setup(state);
+  mw_config_options_init(&options);
+  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
+  return status;
+}
+
+static int end(void **state) {
+  mw_config_unref(config);
+  return support_teardown(state);
+}
+
+static int match(const char *name) { return mw_config_match(config, name, strlen(name), NULL); }
+
+/* "x=1 y=2 " */
+static const char *params(int kind, const char *name) {
+  static char text[128];
+  struct mw_bytes param, value;
+  size_t len = 0;
+  text[0] = '\0';
+  for (size_t i = 0; mw_config_param(config, kind, name, strlen(name), i, &param, &value) == 0; i++) {
+    len += (size_t)snprintf(text + len, sizeof text - len, "%.*s=%.*s ", (int)param.len, param.ptr, (int)value.len, value.ptr);
+  }
+  return text;
+}
+
+static void the_most_special_pattern_wins(void **state) {
+  (void)state;
+  static const char *const patterns[] = {"{a}:{b}", "room:{id}", "room:lobby", "{a}", "{a}:{b}/{c}"};
+  static const struct {
+    const char *name;
+    int kind;
+    const char *params;
+  } cases[] = {
+      {"x:y", 0, "a=x b=y "},
+      {"room:1", 1, "id=1 "},
+      {"room:lobby", 2, ""},
+      {"room", 3, "a=room "},
+      {"room:1/2", 4, "a=room b=1 c=2 "},
+      {"lobby:room", 0, "a=lobby b=room "},
+  };
+  for (size_t i = 0; i < COUNT_OF(patterns); i++) assert_int_equal(mw_config_channel(config, patterns[i], &plain, NULL), i);
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    assert_int_equal(match(cases[i].name), cases[i].kind);
+    assert_string_equal(params(cases[i].kind, cases[i].name), cases[i].params);
+  }
+  assert_int_equal(match("a:b:c"), MW_ENOTFOUND);
+  assert_int_equal(match("room:"), MW_ENOTFOUND);
+  assert_int_equal(match(""), MW_EINVAL);
+  assert_int_equal(match("a\x01"), MW_EINVAL);
+  assert_string_equal(params(1, "x:1"), ""); /* the name is of another kind */
+  assert_string_equal(params(-1, "x"), "");
+  assert_string_equal(params(99, "x"), "");
+}
+
+static void overlaps_stop_the_start(void **state) {
+  (void)state;
+  struct mw_error error = {""};
+  assert_int_equal(mw_config_channel(config, "a:{x}", &plain, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "{x}:b", &plain, &error), MW_EOVERLAP);
+  assert_non_null(strstr(error.text, "\"a:{x}\""));
+  assert_non_null(strstr(error.text, "\"{x}:b\""));
+  assert_int_equal(mw_config_channel(config, "a:{other}", &plain, NULL), MW_EOVERLAP);
+  assert_int_equal(mw_config_channel(config, "a:b", &plain, NULL), 1); /* what was refused took no number */
+  assert_int_equal(mw_config_channel(config, "a:b", &plain, NULL), MW_EOVERLAP);
+}
+
+static void says_which_option_is_wrong(void **state) {
+  (void)state;
+  static const struct mw_channel_options bad[] = {{.history_ttl_ms = 5}, {.history_replay = 1}};
+  for (size_t i = 0; i < COUNT_OF(bad); i++) {
+    struct mw_error error = {""};
+    assert_int_equal(mw_config_channel(config, "room:{x}", &bad[i], &error), MW_EINVAL);
+    assert_non_null(strstr(error.text, "room:{x}"));
+    assert_non_null(strstr(error.text, "history"));
+  }
+}
+
+static void routes_are_found_by_method_and_path(void **state) {
+  (void)state;
+  struct mw_error error = {""};
+  int get = mw_config_route(config, "GET", "/orders/{id}", NULL);
+  int post = mw_config_route(config, "POST", "/orders/{id}", NULL);
+  int fixed = mw_config_route(config, "GET", "/orders/new", NULL);
+  int stream = mw_config_stream(config, "/raw/{x}", NULL);
+  assert_true(get > 0 && post > 0 && fixed > 0 && stream > 0);
+  assert_true(get != post && post != fixed && fixed != stream);
+  const struct route *found = config_route(config, BYTES("GET"), BYTES("/orders/7"));
+  assert_int_equal(config_route_number(config, found), get);
+  assert_int_equal(config_route_number(config, config_route(config, BYTES("POST"), BYTES("/orders/7"))), post);
+  assert_int_equal(config_route_number(config, config_route(config, BYTES("GET"), BYTES("/orders/new"))), fixed);
+  assert_int_equal(config_route_number(config, config_route(config, BYTES("GET"), BYTES("/raw/a:b"))), stream);
+  assert_string_equal(params(get, "/orders/7"), "id=7 ");
+  assert_null(config_route(config, BYTES("PUT"), BYTES("/orders/7")));
+  assert_null(config_route(config, BYTES("GET"), BYTES("/orders/7/8")));
+  assert_int_equal(mw_config_route(config, "GET", "/orders/{other}", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_stream(config, "/orders/{other}", &error), MW_EOVERLAP); /* it is a GET, too */
+  assert_int_equal(mw_config_route(config, "PATCH", "/x", &error), MW_EINVAL);
+  assert_non_null(strstr(error.text, "PATCH"));
+  assert_int_equal(mw_config_route(config, "GET", "x", &error), MW_EINVAL);
+  assert_int_equal(mw_config_route(config, "GET", "/{x", &error), MW_EINVAL);
+}
+
+static void the_longest_mount_wins(void **state) {
+  (void)state;
+  static const struct {
+    const char *path, *mount, *rest;
+  } cases[] = {
+      {"/", "", ""},
+      {"/a.txt", "", "a.txt"},
+      {"/assets", "/assets", ""},
+      {"/assets/", "/assets", ""},
+      {"/assets/x/y", "/assets", "x/y"},
+      {"/assetsx", "", "assetsx"},
+      {"/assets/deep/x", "/assets/deep", "x"},
+  };
+  assert_int_equal(mw_config_static(config, "/", "/tmp", NULL), 0);
+  assert_int_equal(mw_config_static(config, "/assets", "/usr", NULL), 0);
+  assert_int_equal(mw_config_static(config, "/assets/deep/", "/etc", NULL), 0);
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct bytes rest;
+    const struct mount *mount = config_mount(config, bytes_string(cases[i].path), &rest);
+    assert_string_equal(mount->path, cases[i].mount);
+    assert_bytes_string(rest, cases[i].rest);
+  }
+}
+
+static void says_what_is_wrong_with_a_mount(void **state) {
+  (void)state;
+  struct mw_error error = {""};
+  struct bytes rest;
+  assert_null(config_mount(config, BYTES("/"), &rest));
+  assert_int_equal(mw_config_static(config, "assets", "/tmp", &error), MW_EINVAL);
+  assert_int_equal(mw_config_static(config, "/", "/no/such/directory", &error), MW_EINVAL);
+  assert_non_null(strstr(error.text, "/no/such/directory"));
+  assert_int_equal(mw_config_static(config, "/", "/etc/passwd", &error), MW_EINVAL);
+  assert_int_equal(mw_config_static(config, "/", "/tmp", NULL), 0);
+  assert_int_equal(mw_config_static(config, "//", "/tmp", &error), MW_EOVERLAP);
+}
+
+static void origins_are_judged(void **state) {
+  (void)state;
+  struct mw_error error = {""};
+  assert_int_equal(config_judge_origin(config, BYTES("https://a.example")), ORIGIN_REFUSED);
+  assert_int_equal(mw_config_origin(config, "a.example", &error), MW_EINVAL);
+  assert_non_null(strstr(error.text, "a.example"));
+  assert_int_equal(mw_config_origin(config, "https://a.example", NULL), 0);
+  assert_int_equal(config_judge_origin(config, BYTES("https://a.example")), ORIGIN_LISTED);
+  assert_int_equal(config_judge_origin(config, BYTES("https://b.example")), ORIGIN_REFUSED);
+  assert_int_equal(mw_config_origin(config, "*", NULL), 0);
+  assert_int_equal(config_judge_origin(config, BYTES("https://a.example")), ORIGIN_LISTED);
+  assert_int_equal(config_judge_origin(config, BYTES("https://b.example")), ORIGIN_ANY);
+}
+
+static void options_are_copied_and_judged(void **state) {
+  (void)state;
+  struct mw_config_options good, options;
+  struct mw_config *made;
+  struct mw_error error = {""};
+  char key[] = "secret";
+  mw_config_options_init(&good);
+  options = good;
+  options.publish_key = key;
+  options.path_sse = "";
+  assert_int_equal(mw_config_new(&made, &options, NULL), 0);
+  key[0] = 'x';
+  assert_string_equal(made->options.publish_key, "secret");
+  assert_bytes_string(config_path(made, ENDPOINT_SSE), "");
+  assert_bytes_string(config_path(made, ENDPOINT_HEALTH), "/health");
+  mw_config_unref(made);
+  mw_config_unref(NULL);
+  static const struct {
+    const char *key, *sse, *publish, *health;
+    size_t queue;
+    uint64_t idle_ms;
+    const char *word;
+  } bad[] = {
+      {"", NULL, NULL, NULL, 1, 1, "publish_key"},  {NULL, "sse", NULL, NULL, 1, 1, "paths"},
+      {NULL, "/a", "/a", NULL, 1, 1, "paths"},      {NULL, NULL, "/sse", NULL, 1, 1, "paths"},
+      {NULL, "/health", NULL, NULL, 1, 1, "paths"}, {NULL, NULL, NULL, NULL, 0, 1, "limits"},
+      {NULL, NULL, NULL, NULL, 1, 0, "limits"},
+  };
+  for (size_t i = 0; i < COUNT_OF(bad); i++) {
+    options = good;
+    options.publish_key = bad[i].key;
+    options.path_sse = bad[i].sse;
+    options.path_publish = bad[i].publish;
+    options.path_health = bad[i].health;
+    options.limits.queue = bad[i].queue;
+    options.limits.idle_ms = bad[i].idle_ms;
+    error.text[0] = '\0';
+    assert_int_equal(mw_config_new(&made, &options, &error), MW_EINVAL);
+    assert_non_null(strstr(error.text, bad[i].word));
+  }
+}
+
+static bool define(void *context) {
+  (void)context;
+  struct mw_config_options options;
+  struct mw_config *made;
+  mw_config_options_init(&options);
+  options.publish_key = "key";
+  if (mw_config_new(&made, &options, NULL) < 0) return false;
+  bool ok = true;
+  for (unsigned n = 0; n < 5; n++) {
+    char text[32];
+    struct mw_error error = {""};
+    snprintf(text, sizeof text, "/%u/{x}", n);
+    int statuses[] = {mw_config_channel(made, text, &plain, &error), mw_config_route(made, "GET", text, &error),
+                      mw_config_static(made, text, "/tmp", &error), mw_config_origin(made, "https://a.example", &error)};
+    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
+      assert_true(statuses[i] >= 0 || (statuses[i] == MW_ENOMEM && error.text[0]));
+      ok = ok && statuses[i] >= 0;
+    }
+  }
+  mw_config_unref(made);
+  return ok;
+}
+
+static void stands_failing_memory(void **state) {
+  (void)state;
+  assert_true(support_fail_each(define, NULL) > 30);
+}
+
+#define CONFIG_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      CONFIG_TEST(the_most_special_pattern_wins),
+      CONFIG_TEST(overlaps_stop_the_start),
+      CONFIG_TEST(says_which_option_is_wrong),
+      CONFIG_TEST(routes_are_found_by_method_and_path),
+      CONFIG_TEST(the_longest_mount_wins),
+      CONFIG_TEST(says_what_is_wrong_with_a_mount),
+      CONFIG_TEST(origins_are_judged),
+      CONFIG_TEST(options_are_copied_and_judged),
+      CONFIG_TEST(stands_failing_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,141 @@
+#include "base/memory.h"
+#include "server/wire.h"
+#include "test/support.h"
+#include "test/support/message.h"
+
+static const struct epoch epoch = {.text = {'e', 'p', 'o', 'c', 'h', '0', '0', '1'}};
+
+static struct message *make(const char *channel, const char *event, const char *data, uint64_t position) {
+  struct message *message = message_of(0, bytes_string(channel), bytes_string(event), bytes_string(data));
+  if (message) message->position = position;
+  return message;
+}
+
+/* The blob is one chunk as HTTP frames it, and what is inside is `text`. */
+static void assert_chunk_of(const struct blob *blob, const char *text) {
+  char framed[1024];
+  snprintf(framed, sizeof framed, "%zx\r\n%s\r\n", strlen(text), text);
+  assert_bytes_string(wire_slice(WIRE_SSE, blob, true), framed);
+  assert_bytes_string(wire_slice(WIRE_SSE, blob, false), text);
+}
+
+static void encodes_messages(void **state) {
+  (void)state;
+  static const struct {
+    const char *channel, *event, *data;
+    uint64_t position;
+    const char *sse, *envelope;
+  } cases[] = {
+      {"room:1", "said", "{\"a\":1}", 7, "id: epoch001-0000000000000007\nevent: said\ndata: {\"a\":1}\n\n",
+       "id: epoch001-0000000000000007\n"
+       "data: {\"channel\":\"room:1\",\"event\":\"said\",\"id\":\"epoch001-0000000000000007\",\"data\":{\"a\":1}}\n\n"},
+      {"room:1", "message", "null", 1, "id: epoch001-0000000000000001\ndata: null\n\n",
+       "id: epoch001-0000000000000001\n"
+       "data: {\"channel\":\"room:1\",\"event\":\"message\",\"id\":\"epoch001-0000000000000001\",\"data\":null}\n\n"},
+      {"room:1", "tick", "7", 0, "event: tick\ndata: 7\n\n", "data: {\"channel\":\"room:1\",\"event\":\"tick\",\"data\":7}\n\n"},
+      {"a", "message", "[1,\r\n2]", 0, "data: [1,\ndata: 2]\n\n",
+       "data: {\"channel\":\"a\",\"event\":\"message\",\"data\":[1,\ndata: 2]}\n\n"},
+      /* A name that looks like the member in which the position stands. */
+      {"x\",\"id\":\"y", "message", "\",\\\"id\\\":\\\"\"", 3, "id: epoch001-0000000000000003\ndata: \",\\\"id\\\":\\\"\"\n\n",
+       "id: epoch001-0000000000000003\n"
+       "data: {\"channel\":\"x\\\",\\\"id\\\":\\\"y\",\"event\":\"message\",\"id\":\"epoch001-0000000000000003\","
+       "\"data\":\",\\\"id\\\":\\\"\"}\n\n"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct message *message = make(cases[i].channel, cases[i].event, cases[i].data, cases[i].position);
+    assert_chunk_of(wire_of(WIRE_SSE, message, &epoch), cases[i].sse);
+    assert_chunk_of(wire_of(WIRE_ENVELOPE, message, &epoch), cases[i].envelope);
+    assert_ptr_equal(wire_of(WIRE_SSE, message, &epoch), message_wire(message, WIRE_SSE)); /* once */
+    message_unref(message);
+  }
+}
+
+/* Encoding before the position is known, and writing it in then, gives the same bytes. */
+static void a_draft_becomes_the_same(void **state) {
+  (void)state;
+  static const struct {
+    const char *channel, *event, *data;
+  } cases[] = {
+      {"room:1", "said", "{\"a\":1}"},      {"a", "message", "null"},
+      {"id: ", "id", "\"id: \""},           {"x\",\"id\":\"y", "message", "{\"channel\":\"a\",\"id\":\"b\"}"},
+      {"\xc3\xa4", "message", "[\n\n1\r]"},
+  };
+  static const uint64_t positions[] = {1, 42, 9999999999999999};
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * WIRE_COUNT; i++) {
+    size_t c = i / COUNT_OF(positions) / WIRE_COUNT;
+    uint64_t position = positions[i / WIRE_COUNT % COUNT_OF(positions)];
+    enum wire wire = (enum wire)(i % WIRE_COUNT);
+    struct message *drafted = make(cases[c].channel, cases[c].event, cases[c].data, 0);
+    struct message *known = make(cases[c].channel, cases[c].event, cases[c].data, position);
+    struct wire_draft draft = wire_draft(wire, drafted, &epoch, true);
+    wire_draft_place(&draft, position);
+    assert_bytes(blob_bytes(draft.blob), blob_bytes(wire_of(wire, known, &epoch)));
+    blob_unref(draft.blob);
+    message_unref(drafted);
+    message_unref(known);
+  }
+}
+
+static void a_volatile_draft_has_no_place(void **state) {
+  (void)state;
+  struct message *message = make("a", "message", "1", 0);
+  for (enum wire wire = 0; wire < WIRE_COUNT; wire++) {
+    struct wire_draft draft = wire_draft(wire, message, &epoch, false);
+    struct blob *before = blob_new(blob_bytes(draft.blob));
+    wire_draft_place(&draft, 7);
+    assert_bytes(blob_bytes(draft.blob), blob_bytes(before));
+    blob_unref(before);
+    blob_unref(draft.blob);
+  }
+  message_unref(message);
+}
+
+static void frames_text_of_any_length(void **state) {
+  (void)state;
+  static char text[70000];
+  memset(text, '\n', sizeof text); /* as the line end of the chunk's head */
+  for (size_t len = 1; len < sizeof text; len = len * 3 + 1) {
+    struct blob *blob = wire_chunk(bytes_of(text, len));
+    assert_bytes(wire_slice(WIRE_SSE, blob, false), bytes_of(text, len));
+    assert_int_equal(wire_slice(WIRE_SSE, blob, true).len, blob->len);
+    blob_unref(blob);
+  }
+}
+
+static void writes_events_of_the_servers_own(void **state) {
+  (void)state;
+  struct buffer out = {0};
+  wire_write_event(&out, WIRE_SSE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
+  assert_bytes_string(buffer_bytes(&out), "event: moonwire:gap\ndata: {\"channel\":\"a\"}\n\n");
+  buffer_clear(&out);
+  wire_write_event(&out, WIRE_ENVELOPE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
+  assert_bytes_string(buffer_bytes(&out), "data: {\"event\":\"moonwire:gap\",\"data\":{\"channel\":\"a\"}}\n\n");
+  buffer_deinit(&out);
+}
+
+static bool encode(void *context) {
+  (void)context;
+  bool ok = true;
+  struct message *message = make("room:1", "said", "{\"a\":1}", 7);
+  for (enum wire wire = 0; message && wire < WIRE_COUNT; wire++) {
+    struct blob *blob = wire_of(wire, message, &epoch);
+    assert_ptr_equal(blob, message_wire(message, wire));
+    ok = ok && blob;
+  }
+  ok = ok && message;
+  message_unref(message);
+  return ok;
+}
+
+static void stands_failing_memory(void **state) {
+  (void)state;
+  assert_true(support_fail_each(encode, NULL) > 5);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(encodes_messages),          TEST(a_draft_becomes_the_same),         TEST(a_volatile_draft_has_no_place),
+      TEST(frames_text_of_any_length), TEST(writes_events_of_the_servers_own), TEST(stands_failing_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
