@@ -12,9 +12,6 @@ struct resource {
   void (*release)(struct resource *resource); /* must unlink it */
 };
 
-/* What the script keeps with a client: client.data as JSON, so that it outlives the Lua state that wrote it. */
-struct client_data;
-
 struct host {
   struct task_group group;
   struct mw_config *config;
@@ -22,10 +19,6 @@ struct host {
   uint64_t answer_ms;
   size_t spawned_count;
   struct resource *resources;
-  struct client_data *joined, *fresh; /* of clients that are subscribed, and of those that may be about to, newest first */
-  size_t fresh_count;
-  unsigned *kind_hooks; /* what the script handles itself, by kind */
-  size_t kind_count;
   bool closed;
 };
 

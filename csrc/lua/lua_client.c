@@ -1,136 +1,81 @@
 #include "lua/lua_client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lua/handle.h"
 #include "lua/json.h"
+#include "lua/lua_publish.h"
 
 static const char client_class[] = "moonwire.client";
 
-/* User values of the object: decoded once, and then the same table. The host is kept because the object speaks to it. */
-enum { VALUE_USER = 1, VALUE_DATA, VALUE_HOST, VALUE_COUNT = VALUE_HOST };
-
-/* Clients that were given data and have not joined: they usually join at once, but may as well have gone. */
-enum { FRESH_MAX = 1000 };
+/* User values of the object: decoded once, and then the same table. The text tells whether the client has become another user since.
+ * The host is kept because the object speaks to it. */
+enum { VALUE_USER = 1, VALUE_USER_TEXT, VALUE_DATA, VALUE_HOST, VALUE_COUNT = VALUE_HOST };
 
 struct client_object {
   struct mw_client *client; /* referred to */
   struct host *host;
+  bool data_read; /* by a handler since client_keep: it may have changed what is inside */
 };
 
-/* Hangs at the client's context. */
+/* What the script keeps with a client: client.data as JSON, so that it outlives the Lua state that wrote it. Hangs at the client's
+ * context. */
 struct client_data {
-  struct client_data *prev, *next; /* in host->joined or host->fresh */
-  struct mw_client *client;        /* referred to */
-  char *text;                      /* JSON; NULL: none */
   size_t len;
-  size_t join_count;
+  char text[];
 };
+
+/* Keys of the registry: a table from clients to their objects, as long as Lua refers to them; and the methods of Lua's half. */
+static const char objects_key, methods_key;
 
 /* ---- What is kept -------------------------------------------------------------------------------------------------------- */
 
-static void link_data(struct client_data **list, struct client_data *data) {
-  data->prev = NULL;
-  data->next = *list;
-  if (*list) (*list)->prev = data;
-  *list = data;
-}
-
-static void unlink_data(struct client_data **list, struct client_data *data) {
-  if (data->prev) {
-    data->prev->next = data->next;
-  } else {
-    *list = data->next;
-  }
-  if (data->next) data->next->prev = data->prev;
-}
-
-static void drop_data(struct host *host, struct client_data *data) {
-  if (data->join_count == 0) host->fresh_count--;
-  unlink_data(data->join_count > 0 ? &host->joined : &host->fresh, data);
-  mw_client_set_context(data->client, NULL);
-  mw_client_unref(data->client);
-  free(data->text);
-  free(data);
-}
-
-static void drop_oldest(struct host *host) {
-  struct client_data *data = host->fresh;
-  while (data->next) data = data->next;
-  drop_data(host, data);
-}
-
-static struct client_data *find_or_make(struct host *host, struct mw_client *client) {
-  struct client_data *data = mw_client_context(client);
-  if (data) return data;
-  if (host->fresh_count >= FRESH_MAX) drop_oldest(host);
-  data = calloc(1, sizeof *data);
-  if (!data) return NULL;
-  data->client = mw_client_ref(client);
-  mw_client_set_context(client, data);
-  link_data(&host->fresh, data);
-  host->fresh_count++;
-  return data;
-}
-
-void client_joined(struct host *host, struct mw_client *client) {
-  struct client_data *data = find_or_make(host, client);
-  if (!data || data->join_count++ > 0) return; /* without memory the data are dropped early, which is all */
-  unlink_data(&host->fresh, data);
-  host->fresh_count--;
-  link_data(&host->joined, data);
-}
-
-void client_left(struct host *host, struct mw_client *client) {
-  struct client_data *data = mw_client_context(client);
-  if (!data || data->join_count == 0) return;
-  if (data->join_count == 1) {
-    drop_data(host, data);
-  } else {
-    data->join_count--;
-  }
-}
-
-void client_drop_all(struct host *host) {
-  while (host->joined) drop_data(host, host->joined);
-  while (host->fresh) drop_data(host, host->fresh);
-}
-
 /* Stores the value at `index`, nil to forget. Raises with the path of what is no plain data. */
 static void store_data(lua_State *L, struct client_object *object, int index) {
-  if (object->host->closed) return;
-  char *copy = NULL;
-  struct mw_bytes text = {NULL, 0};
+  struct client_data *data = NULL;
+  object->data_read = false;
   if (!lua_isnil(L, index)) {
-    text = json_encode(L, index, "client.data");
+    struct mw_bytes text = json_encode(L, index, "client.data");
     if (!text.ptr) luaL_error(L, "%s", lua_tostring(L, -1));
-    copy = malloc(text.len);
-    if (!copy) luaL_error(L, "not enough memory");
-    memcpy(copy, text.ptr, text.len);
+    data = malloc(sizeof *data + text.len);
+    if (!data) luaL_error(L, "not enough memory");
+    data->len = text.len;
+    memcpy(data->text, text.ptr, text.len);
     lua_pop(L, 1);
   }
-  struct client_data *data = copy ? find_or_make(object->host, object->client) : mw_client_context(object->client);
-  if (!data && !copy) return;
-  if (!data) {
-    free(copy);
-    luaL_error(L, "not enough memory");
-  }
-  free(data->text);
-  data->text = copy;
-  data->len = text.len;
+  mw_client_set_context(object->client, data, data ? free : NULL);
 }
 
 /* ---- The object ---------------------------------------------------------------------------------------------------------- */
 
 static struct client_object *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, client_class); }
 
-void client_push(lua_State *L, struct host *host, struct mw_client *client) {
+static void make_object(lua_State *L, struct host *host, struct mw_client *client) {
   struct client_object *object = handle_new(L, client_class, sizeof *object, VALUE_COUNT);
   object->client = mw_client_ref(client);
   object->host = host;
   handle_push(L, host);
   lua_setiuservalue(L, -2, VALUE_HOST);
+}
+
+void client_push(lua_State *L, struct host *host, struct mw_client *client) {
+  luaL_checkstack(L, 6, "no room for a client");
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
+  if (lua_rawgetp(L, -1, client) == LUA_TNIL) {
+    lua_pop(L, 1);
+    make_object(L, host, client);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, client);
+  }
+  lua_remove(L, -2);
+}
+
+struct mw_client *client_at(lua_State *L, int index, struct mw_server **server) {
+  struct client_object *object = check_client(L, index);
+  if (server) *server = object->host->server;
+  return object->client;
 }
 
 /* Pushes the user value, decoding `text` into it the first time; nil if there is no text. */
@@ -142,10 +87,26 @@ static void push_cached(lua_State *L, int value, struct mw_bytes text) {
   lua_setiuservalue(L, 1, value);
 }
 
+/* A token may have made another user of the client since it was decoded. */
+static void push_user(lua_State *L, const struct client_object *object) {
+  struct mw_bytes text = mw_client_user(object->client), known = {NULL, 0};
+  lua_getiuservalue(L, 1, VALUE_USER_TEXT);
+  known.ptr = lua_tolstring(L, -1, &known.len);
+  bool same = known.len == text.len && (text.len == 0 || memcmp(known.ptr, text.ptr, text.len) == 0);
+  lua_pop(L, 1);
+  if (!same) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, VALUE_USER);
+    bytes_push(L, text);
+    lua_setiuservalue(L, 1, VALUE_USER_TEXT);
+  }
+  push_cached(L, VALUE_USER, text);
+}
+
 /* user.id, else user.sub, else the client's id. */
 static void push_user_id(lua_State *L, const struct client_object *object) {
   static const char *const names[] = {"id", "sub"};
-  push_cached(L, VALUE_USER, mw_client_user(object->client));
+  push_user(L, object);
   for (size_t i = 0; i < 2 && lua_istable(L, -1); i++) {
     lua_pushstring(L, names[i]);
     int type = lua_rawget(L, -2);
@@ -155,13 +116,26 @@ static void push_user_id(lua_State *L, const struct client_object *object) {
   bytes_push(L, mw_client_id(object->client));
 }
 
+static void push_data(lua_State *L, struct client_object *object) {
+  const struct client_data *data = mw_client_context(object->client);
+  push_cached(L, VALUE_DATA, data ? (struct mw_bytes){data->text, data->len} : (struct mw_bytes){NULL, 0});
+  object->data_read = true;
+}
+
+/* True if Lua's half has a method of that name, which is pushed then. */
+static bool push_method(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
+  lua_pushvalue(L, 2);
+  return lua_rawget(L, -2) != LUA_TNIL;
+}
+
 static int get_field(lua_State *L) {
   struct client_object *object = check_client(L, 1);
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "id") == 0) {
     bytes_push(L, mw_client_id(object->client));
   } else if (strcmp(name, "user") == 0) {
-    push_cached(L, VALUE_USER, mw_client_user(object->client));
+    push_user(L, object);
   } else if (strcmp(name, "user_id") == 0) {
     push_user_id(L, object);
   } else if (strcmp(name, "transport") == 0) {
@@ -169,9 +143,8 @@ static int get_field(lua_State *L) {
   } else if (strcmp(name, "remote") == 0) {
     bytes_push(L, mw_client_remote(object->client));
   } else if (strcmp(name, "data") == 0) {
-    struct client_data *data = object->host->closed ? NULL : mw_client_context(object->client);
-    push_cached(L, VALUE_DATA, data && data->text ? (struct mw_bytes){data->text, data->len} : (struct mw_bytes){NULL, 0});
-  } else {
+    push_data(L, object);
+  } else if (!push_method(L)) {
     return luaL_error(L, "a client has no field '%s'", name);
   }
   return 1;
@@ -190,13 +163,9 @@ static int set_field(lua_State *L) {
 
 int client_keep(lua_State *L) {
   struct client_object *object = check_client(L, 1);
-  if (lua_getiuservalue(L, 1, VALUE_DATA) == LUA_TTABLE) store_data(L, object, lua_gettop(L));
+  lua_settop(L, 1);
+  if (object->data_read && lua_getiuservalue(L, 1, VALUE_DATA) == LUA_TTABLE) store_data(L, object, lua_gettop(L));
   return 0;
-}
-
-static int compare_clients(lua_State *L) {
-  lua_pushboolean(L, check_client(L, 1)->client == check_client(L, 2)->client);
-  return 1;
 }
 
 static int describe_client(lua_State *L) {
@@ -213,8 +182,91 @@ static int collect_client(lua_State *L) {
   return 0;
 }
 
+/* ---- What is asked of it ------------------------------------------------------------------------------------------------- */
+
+/* core.is_client(value) */
+int client_is(lua_State *L) {
+  lua_pushboolean(L, luaL_testudata(L, 1, client_class) != NULL);
+  return 1;
+}
+
+/* core.close(client, code, reason): true, or nil, message, code; likewise the next two. */
+int client_close(lua_State *L) {
+  struct mw_server *server;
+  struct mw_client *client = client_at(L, 1, &server);
+  int code = (int)luaL_checkinteger(L, 2);
+  const char *reason = luaL_checkstring(L, 3);
+  int status = server ? mw_client_close(server, client, code, reason) : MW_ECLOSED;
+  struct mw_error error = {""};
+  if (status == MW_EINVAL) snprintf(error.text, sizeof error.text, "%d is no code to close with", code);
+  return publish_outcome(L, status, &error);
+}
+
+/* Asked for only after a failure: why a channel's name did not do. */
+static void explain_name(const struct client_object *object, struct mw_bytes name, struct mw_error *error) {
+  if (object->host->config) mw_config_match(object->host->config, name.ptr, name.len, error);
+}
+
+/* core.subscribe(client, channel) */
+int client_subscribe(lua_State *L) {
+  struct client_object *object = check_client(L, 1);
+  struct mw_bytes name = bytes_check(L, 2);
+  struct mw_server *server = object->host->server;
+  struct mw_error error = {""};
+  int status = server ? mw_client_subscribe(server, object->client, name.ptr, name.len) : MW_ECLOSED;
+  if (status != 0) explain_name(object, name, &error);
+  return publish_outcome(L, status, &error);
+}
+
+/* core.unsubscribe(client, channel, code, reason) */
+int client_unsubscribe(lua_State *L) {
+  struct client_object *object = check_client(L, 1);
+  struct mw_bytes name = bytes_check(L, 2);
+  const char *code = luaL_checkstring(L, 3), *reason = luaL_checkstring(L, 4);
+  struct mw_server *server = object->host->server;
+  struct mw_error error = {""};
+  int status = server ? mw_client_unsubscribe(server, object->client, name.ptr, name.len, code, reason) : MW_ECLOSED;
+  if (status != 0) explain_name(object, name, &error);
+  return publish_outcome(L, status, &error);
+}
+
+/* server:client(id): the client that is connected under that id, or nil. */
+int client_find(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  struct mw_bytes id = bytes_check(L, 2);
+  /* An object that nobody sees owns the reference while what follows may raise; likewise below. */
+  struct client_object *holder = handle_new(L, client_class, sizeof *holder, 0);
+  holder->client = mw_client_find(host->server, id.ptr, id.len);
+  if (!holder->client) return 0;
+  client_push(L, host, holder->client);
+  return 1;
+}
+
+/* server:clients(): a list of those that are connected. */
+int client_list(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  struct client_object *holder = handle_new(L, client_class, sizeof *holder, 0);
+  lua_newtable(L);
+  lua_Integer count = 0;
+  while ((holder->client = mw_client_next(host->server, holder->client)) != NULL) {
+    client_push(L, host, holder->client);
+    lua_rawseti(L, -2, ++count);
+  }
+  return 1;
+}
+
+void client_push_methods(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key); }
+
 void client_open(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{"__index", get_field},          {"__newindex", set_field}, {"__eq", compare_clients},
-                                         {"__tostring", describe_client}, {"__gc", collect_client},  {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__index", get_field}, {"__newindex", set_field}, {"__tostring", describe_client}, {"__gc", collect_client}, {NULL, NULL}};
   handle_class(L, client_class, metamethods, NULL);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &objects_key);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &methods_key);
 }

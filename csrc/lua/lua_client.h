@@ -7,16 +7,22 @@
 BINDING_BEGIN
 
 void client_open(lua_State *L);
-/* Pushes an object for the client. */
+/* Pushes the client's object: the same one as long as Lua refers to it. */
 void client_push(lua_State *L, struct host *host, struct mw_client *client);
+/* The client of the object at `index`, borrowed, and its server, which is NULL before the start and after the end. Raises if it is none. */
+struct mw_client *client_at(lua_State *L, int index, struct mw_server **server);
+/* Pushes the table of methods, which Lua fills. */
+void client_push_methods(lua_State *L);
+
 /* core.keep(client): stores what the script changed inside client.data. */
 int client_keep(lua_State *L);
-
-/* The client has joined, or left, a channel whose kind the script handles. The data are dropped with the last leave. */
-void client_joined(struct host *host, struct mw_client *client);
-void client_left(struct host *host, struct mw_client *client);
-/* Drops the data of all clients. */
-void client_drop_all(struct host *host);
+/* Functions of core and methods of its server: server.d.lua describes them. */
+int client_is(lua_State *L);
+int client_close(lua_State *L);
+int client_subscribe(lua_State *L);
+int client_unsubscribe(lua_State *L);
+int client_find(lua_State *L);
+int client_list(lua_State *L);
 
 BINDING_END
 

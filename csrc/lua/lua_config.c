@@ -16,10 +16,12 @@ struct limit {
   { #field "_seconds", offsetof(struct mw_limits, field##_ms), true }
 
 static const struct limit limits[] = {
-    BYTES_LIMIT(target),   BYTES_LIMIT(head),    BYTES_LIMIT(fields),      BYTES_LIMIT(body),     BYTES_LIMIT(size),
-    BYTES_LIMIT(outbox),   BYTES_LIMIT(queue),   BYTES_LIMIT(connections), BYTES_LIMIT(channels), BYTES_LIMIT(client_channels),
-    BYTES_LIMIT(waiting),  TIME_LIMIT(head),     TIME_LIMIT(body),         TIME_LIMIT(idle),      TIME_LIMIT(answer),
-    TIME_LIMIT(heartbeat), TIME_LIMIT(progress), TIME_LIMIT(drain),
+    BYTES_LIMIT(target),  BYTES_LIMIT(head),        BYTES_LIMIT(fields),   BYTES_LIMIT(body),
+    BYTES_LIMIT(size),    BYTES_LIMIT(outbox),      BYTES_LIMIT(message),  BYTES_LIMIT(stash),
+    BYTES_LIMIT(queue),   BYTES_LIMIT(connections), BYTES_LIMIT(channels), BYTES_LIMIT(client_channels),
+    BYTES_LIMIT(waiting), TIME_LIMIT(head),         TIME_LIMIT(body),      TIME_LIMIT(idle),
+    TIME_LIMIT(answer),   TIME_LIMIT(heartbeat),    TIME_LIMIT(connect),   TIME_LIMIT(ping),
+    TIME_LIMIT(pong),     TIME_LIMIT(progress),     TIME_LIMIT(drain),
 };
 
 static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }
@@ -70,8 +72,12 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
   lua_pop(L, 1);
   options.authenticate = read_boolean(L, index, "authenticate");
+  options.connects = read_boolean(L, index, "connects");
+  options.disconnects = read_boolean(L, index, "disconnects");
   options.publish_key = read_string(L, index, "publish_key");
   options.path_sse = read_string(L, index, "sse");
+  options.path_ws = read_string(L, index, "ws");
+  options.path_send = read_string(L, index, "send");
   options.path_publish = read_string(L, index, "publish");
   options.path_health = read_string(L, index, "health");
   options.on_request = request_start;
@@ -116,33 +122,40 @@ static unsigned read_hooks(lua_State *L, int index) {
   return found;
 }
 
-static void remember_hooks(lua_State *L, struct host *host, size_t kind, unsigned hooks) {
-  if (kind >= host->kind_count) {
-    unsigned *grown = realloc(host->kind_hooks, (kind + 1) * sizeof *grown);
-    if (!grown) luaL_error(L, "not enough memory");
-    memset(grown + host->kind_count, 0, (kind + 1 - host->kind_count) * sizeof *grown);
-    host->kind_hooks = grown;
-    host->kind_count = kind + 1;
+/* Reads the list of { event =, relay =, keep = } in field "events", and pushes one value that owns the rules. The names live as long as the
+ * list. */
+static void read_events(lua_State *L, int index, struct mw_channel_options *out) {
+  lua_getfield(L, index, "events");
+  size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  int list = lua_gettop(L);
+  struct mw_event_rule *rules = lua_newuserdatauv(L, (count + 1) * sizeof *rules, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+    int rule = lua_gettop(L);
+    rules[i] = (struct mw_event_rule){
+        .event = read_string(L, rule, "event"), .relay = read_boolean(L, rule, "relay"), .keep = read_boolean(L, rule, "keep")};
+    lua_pop(L, 1);
   }
-  host->kind_hooks[kind] = hooks;
+  lua_remove(L, list);
+  out->events = rules;
+  out->event_count = count;
 }
 
-/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, size=, ttl=, replay=, linger= }) */
+/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, events=, size=, ttl=, replay=, linger= }) */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
-  unsigned hooks = read_hooks(L, 3);
   struct mw_channel_options options = {
-      /* Whoever meets a client in Lua may give it data: its joins and leaves are counted to know when to drop them. */
-      .hooks = hooks ? hooks | MW_HOOK_JOIN | MW_HOOK_LEAVE : 0, .history_size = (uint32_t)read_number(L, 3, "size"),
-      .history_ttl_ms = to_ms(read_number(L, 3, "ttl")),         .history_replay = (uint32_t)read_number(L, 3, "replay"),
+      .hooks = read_hooks(L, 3),
+      .history_size = (uint32_t)read_number(L, 3, "size"),
+      .history_ttl_ms = to_ms(read_number(L, 3, "ttl")),
+      .history_replay = (uint32_t)read_number(L, 3, "replay"),
       .linger_ms = to_ms(read_number(L, 3, "linger")),
   };
+  read_events(L, 3, &options);
   struct mw_error error = {""};
-  int kind = mw_config_channel(host->config, pattern, &options, &error);
-  if (kind >= 0) remember_hooks(L, host, (size_t)kind, hooks);
-  return push_defined(L, kind, &error);
+  return push_defined(L, mw_config_channel(host->config, pattern, &options, &error), &error);
 }
 
 /* server:route(method, pattern) */

@@ -6,7 +6,7 @@
 
 BINDING_BEGIN
 
-/* Pushes { method, path, query_string, body, remote, headers, params } as plain strings and tables; header names in lower case, of
+/* Pushes { method, path, query_string, body, remote, token, headers, params } as plain strings and tables; header names in lower case, of
  * several fields of a name the last. `route` says whose captures params holds; -1: none. */
 void http_push(lua_State *L, const struct host *host, const struct mw_http *http, int route);
 

@@ -1,7 +1,7 @@
 /* What the core asks, as tasks that run the functions of the handler table (lua/moonwire/handlers.lua).
  *
  * Each function returns how to answer: "accept"[, data] · "refuse", status, code, reason · "respond", status, body, content type,
- * fields · "stream". */
+ * fields · "stream" · "fault", place or nil, text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,22 +20,24 @@ struct asked {
   struct lua_stream *stream;  /* of MW_REQUEST_STREAM; pinned while the handler runs */
   enum mw_request_type type;
   uint64_t since_ms;
-  char what[120]; /* for the log */
+  char what[180]; /* for the log */
 };
 
-/* By enum mw_request_type: the function in the handler table, the words for the log, the hook of the kind. */
+/* By enum mw_request_type: the function in the handler table, the words for the log. */
 static const struct {
   const char *handler, *words;
-  unsigned hook;
 } types[] = {
-    [MW_REQUEST_AUTHENTICATE] = {"authenticate", "authenticate", 0},
-    [MW_REQUEST_AUTHORIZE] = {"authorize", "authorize", MW_HOOK_AUTHORIZE},
-    [MW_REQUEST_OPEN] = {"open", "on_open", MW_HOOK_OPEN},
-    [MW_REQUEST_JOIN] = {"join", "on_join", MW_HOOK_JOIN},
-    [MW_REQUEST_LEAVE] = {"leave", "on_leave", MW_HOOK_LEAVE},
-    [MW_REQUEST_CLOSE] = {"close", "on_close", MW_HOOK_CLOSE},
-    [MW_REQUEST_HTTP] = {"http", "handler", 0},
-    [MW_REQUEST_STREAM] = {"stream", "stream handler", 0},
+    [MW_REQUEST_AUTHENTICATE] = {"authenticate", "authenticate"},
+    [MW_REQUEST_AUTHORIZE] = {"authorize", "authorize"},
+    [MW_REQUEST_OPEN] = {"open", "on_open"},
+    [MW_REQUEST_JOIN] = {"join", "on_join"},
+    [MW_REQUEST_LEAVE] = {"leave", "on_leave"},
+    [MW_REQUEST_CLOSE] = {"close", "on_close"},
+    [MW_REQUEST_HTTP] = {"http", "handler"},
+    [MW_REQUEST_MESSAGE] = {"message", "on"},
+    [MW_REQUEST_CONNECT] = {"connect", "on_connect"},
+    [MW_REQUEST_DISCONNECT] = {"disconnect", "on_disconnect"},
+    [MW_REQUEST_STREAM] = {"stream", "stream handler"},
 };
 
 /* ---- Answering ----------------------------------------------------------------------------------------------------------- */
@@ -55,19 +57,28 @@ static void refuse_internal(struct asked *asked) {
 static void accept_request(struct asked *asked, struct mw_bytes data) {
   struct mw_request *request = take_request(asked);
   if (!request) return;
-  struct mw_client *client = mw_request_client(request);
-  if (asked->type == MW_REQUEST_JOIN) client_joined(asked->host, client);
-  if (asked->type == MW_REQUEST_LEAVE) client_left(asked->host, client);
   int status = mw_request_accept(request, data.ptr, data.len);
   if (status == 0 || status == MW_ECLOSED) return;
-  char text[200];
+  char text[sizeof asked->what + 80];
   int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, mw_status_text(status));
   mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
 }
 
-/* The results from TASK_RESULT on say how to answer. */
-static void answer(lua_State *L, struct asked *asked) {
-  static const char *const ways[] = {"accept", "refuse", "respond", "stream", NULL};
+/* The handler's results are to blame: logs the text at `index` + 1, with the place at `index` if there is one. */
+static void log_fault(lua_State *L, int index, const struct asked *asked) {
+  const char *place = lua_tostring(L, index);
+  if (place) {
+    lua_pushfstring(L, "%s (%s): %s", asked->what, place, lua_tostring(L, index + 1));
+  } else {
+    lua_pushfstring(L, "%s: %s", asked->what, lua_tostring(L, index + 1));
+  }
+  struct mw_bytes text = bytes_check(L, -1);
+  mw_log(MW_LOG_ERROR, text.ptr, text.len);
+}
+
+/* The results from TASK_RESULT on say how to answer. False if they say that there is none. */
+static bool answer(lua_State *L, struct asked *asked) {
+  static const char *const ways[] = {"accept", "refuse", "respond", "stream", "fault", NULL};
   int way = luaL_checkoption(L, TASK_RESULT, NULL, ways), first = TASK_RESULT + 1;
   if (way == 0) {
     struct mw_bytes data = {NULL, 0};
@@ -83,7 +94,10 @@ static void answer(lua_State *L, struct asked *asked) {
     if (request) mw_request_refuse(request, status, code, reason);
   } else if (way == 2) {
     if (asked->request) http_respond(L, first, &asked->request, asked->what);
+  } else if (way == 4) {
+    log_fault(L, first, asked);
   }
+  return way != 4;
 }
 
 /* Asks the handler table whether the error at TASK_RESULT is a refusal, and puts its answer in the error's place. */
@@ -92,15 +106,15 @@ static bool turn_to_refusal(lua_State *L, struct asked *asked) {
   lua_settop(L, TASK_RESULT);
   host_push_handler(L, asked->host, "refusal");
   lua_insert(L, TASK_RESULT);
-  lua_call(L, 1, 4);
+  lua_pushstring(L, types[asked->type].handler);
+  lua_call(L, 2, 4);
   return true;
 }
 
 static void finish_asked(lua_State *L, struct task *task, bool ok) {
   struct asked *asked = (struct asked *)task;
   if (L && (ok || turn_to_refusal(L, asked))) {
-    answer(L, asked);
-    ok = true;
+    ok = answer(L, asked);
   } else if (L) {
     task_log_error(L, task, asked->what);
   }
@@ -119,6 +133,25 @@ static void release_asked(lua_State *L, struct task *task) {
 
 /* ---- Asking -------------------------------------------------------------------------------------------------------------- */
 
+/* The kind's number, the channel's name, and the client if there is one. */
+static void push_channel(lua_State *L, const struct asked *asked) {
+  lua_pushinteger(L, mw_request_kind(asked->request));
+  bytes_push(L, mw_request_channel(asked->request));
+  if (mw_request_client(asked->request)) client_push(L, asked->host, mw_request_client(asked->request));
+}
+
+/* The event, the JSON or nil, the bytes or nil. */
+static void push_message(lua_State *L, const struct mw_message *message) {
+  bytes_push(L, message->event);
+  if (message->is_binary) {
+    lua_pushnil(L);
+    bytes_push(L, message->binary);
+  } else {
+    bytes_push(L, message->data);
+    lua_pushnil(L);
+  }
+}
+
 static int push_asked(lua_State *L, struct task *task) {
   struct asked *asked = (struct asked *)task;
   struct mw_request *request = asked->request;
@@ -130,10 +163,15 @@ static int push_asked(lua_State *L, struct task *task) {
     case MW_REQUEST_JOIN:
     case MW_REQUEST_LEAVE:
     case MW_REQUEST_OPEN:
-    case MW_REQUEST_CLOSE:
-      lua_pushinteger(L, mw_request_kind(request));
-      bytes_push(L, mw_request_channel(request));
-      if (mw_request_client(request)) client_push(L, asked->host, mw_request_client(request));
+    case MW_REQUEST_CLOSE: push_channel(L, asked); break;
+    case MW_REQUEST_MESSAGE:
+      push_channel(L, asked);
+      push_message(L, mw_request_message(request));
+      break;
+    case MW_REQUEST_CONNECT:
+    case MW_REQUEST_DISCONNECT:
+      client_push(L, asked->host, mw_request_client(request));
+      bytes_push(L, mw_request_reason(request));
       break;
     case MW_REQUEST_HTTP:
     case MW_REQUEST_STREAM:
@@ -147,29 +185,31 @@ static int push_asked(lua_State *L, struct task *task) {
 
 static const struct task_class asked_class = {push_asked, finish_asked, release_asked};
 
+static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
+
 static void describe(struct asked *asked) {
   const struct mw_http *http = mw_request_http(asked->request);
+  const struct mw_message *message = mw_request_message(asked->request);
+  struct mw_client *client = mw_request_client(asked->request);
   struct mw_bytes channel = mw_request_channel(asked->request);
   const char *words = types[asked->type].words;
+  const size_t size = sizeof asked->what;
   if (http) {
-    snprintf(asked->what, sizeof asked->what, "%s of %.*s %.*s", words, (int)(http->method.len < 10 ? http->method.len : 10),
-             http->method.ptr, (int)(http->path.len < 80 ? http->path.len : 80), http->path.ptr);
+    snprintf(asked->what, size, "%s of %.*s %.*s", words, cut(http->method, 10), http->method.ptr, cut(http->path, 80),
+             http->path.ptr);
+  } else if (message) {
+    snprintf(asked->what, size, "%s.%.*s of \"%.*s\"", words, cut(message->event, 64), message->event.ptr, cut(channel, 80),
+             channel.ptr);
+  } else if (channel.len > 0) {
+    snprintf(asked->what, size, "%s of \"%.*s\"", words, cut(channel, 80), channel.ptr);
   } else {
-    snprintf(asked->what, sizeof asked->what, "%s of \"%.*s\"", words, (int)(channel.len < 80 ? channel.len : 80), channel.ptr);
+    struct mw_bytes id = client ? mw_client_id(client) : (struct mw_bytes){"", 0};
+    snprintf(asked->what, size, "%s of client %.*s", words, cut(id, 80), id.ptr);
   }
   /* Paths come from outside and must not forge lines of the log. */
   for (char *c = asked->what; *c; c++) {
     if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
   }
-}
-
-/* True if the script has nothing to say: the core asks for joins and leaves so that we can count them. */
-static bool answer_without_lua(struct asked *asked) {
-  unsigned hook = types[asked->type].hook;
-  int kind = mw_request_kind(asked->request);
-  if (!hook || kind < 0 || (size_t)kind >= asked->host->kind_count || (asked->host->kind_hooks[kind] & hook)) return false;
-  accept_request(asked, (struct mw_bytes){NULL, 0});
-  return true;
 }
 
 void request_start(void *context, struct mw_request *request) {
@@ -184,10 +224,6 @@ void request_start(void *context, struct mw_request *request) {
   asked->request = request;
   asked->type = mw_request_type(request);
   describe(asked);
-  if (answer_without_lua(asked)) {
-    free(asked);
-    return;
-  }
   asked->since_ms = mw_server_time(host->server);
   mw_request_set_context(request, asked);
   task_start(&asked->task, &asked_class, &host->group);

@@ -1,11 +1,11 @@
-/* core.server: the life of a server, and publishing. */
+/* core.server: the life of a server. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "lua/handle.h"
 #include "lua/host.h"
-#include "lua/json.h"
 #include "lua/lua_client.h"
+#include "lua/lua_publish.h"
 #include "lua/lua_timer.h"
 #include "lua/signals.h"
 
@@ -67,14 +67,10 @@ static void close_host(lua_State *L, struct host *host) {
   host->closed = true;
   group_close(&host->group);
   while (host->resources) host->resources->release(host->resources);
-  client_drop_all(host);
   mw_server_free(host->server);
   host->server = NULL;
   mw_config_unref(host->config);
   host->config = NULL;
-  free(host->kind_hooks);
-  host->kind_hooks = NULL;
-  host->kind_count = 0;
   handle_unpin(L, host);
 }
 
@@ -179,42 +175,6 @@ static int stop_on_signals(lua_State *L) {
   return 0;
 }
 
-/* ---- Publishing ---------------------------------------------------------------------------------------------------------- */
-
-static const char *failure_code(int status) {
-  switch (status) {
-    case MW_EINVAL:
-    case MW_ENOTFOUND: return "misuse";
-    case MW_ETOOLARGE: return "too_large";
-    default: return "unavailable";
-  }
-}
-
-/* server:publish(channel, event, data, is_volatile): the id (true if volatile), or nil, a message and a code. */
-static int publish(lua_State *L) {
-  struct host *host = host_check_running(L, 1);
-  lua_settop(L, 5);
-  struct mw_publish publish = {.channel = bytes_check(L, 2), .is_volatile = lua_toboolean(L, 5)};
-  if (!lua_isnil(L, 3)) publish.event = bytes_check(L, 3);
-  publish.data = json_encode(L, 4, "data");
-  char id[MW_ID_MAX] = "";
-  struct mw_error error = {""};
-  int status = MW_EINVAL;
-  if (publish.data.ptr) {
-    status = mw_publish(host->server, &publish, id, &error);
-    if (status == 0) {
-      lua_pushstring(L, id);
-      if (publish.is_volatile) lua_pushboolean(L, true);
-      return 1;
-    }
-    lua_pushstring(L, error.text[0] ? error.text : mw_status_text(status));
-  }
-  lua_pushnil(L);
-  lua_insert(L, -2);
-  lua_pushstring(L, failure_code(status));
-  return 3;
-}
-
 /* server:count(channel): its subscriptions, and whether it is there at all. */
 static int count(lua_State *L) {
   struct host *host = host_check_running(L, 1);
@@ -228,11 +188,22 @@ static int count(lua_State *L) {
 void host_open(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_host}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
-      {"start", start},       {"listen", listen_at}, {"address", address},
-      {"run", run},           {"step", step},        {"stop", stop},
-      {"fd", descriptor},     {"timeout", timeout},  {"stop_on_signals", stop_on_signals},
-      {"publish", publish},   {"count", count},      {"timer", timer_new},
-      {"spawn", timer_spawn}, {NULL, NULL},
+      {"start", start},
+      {"listen", listen_at},
+      {"address", address},
+      {"run", run},
+      {"step", step},
+      {"stop", stop},
+      {"fd", descriptor},
+      {"timeout", timeout},
+      {"stop_on_signals", stop_on_signals},
+      {"publish", publish_to_channel},
+      {"count", count},
+      {"timer", timer_new},
+      {"spawn", timer_spawn},
+      {"client", client_find},
+      {"clients", client_list},
+      {NULL, NULL},
   };
   handle_class(L, host_class, metamethods, methods);
   luaL_getmetatable(L, host_class);

@@ -1,5 +1,6 @@
 #include "lua/lua_stream.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lua/handle.h"
@@ -136,14 +137,30 @@ static struct mw_bytes read_data(lua_State *L, int index) {
   return text;
 }
 
-static void read_options(lua_State *L, int index, struct mw_stream_event *event) {
+/* The rules of published events, so that a page meets one kind of names. */
+static bool is_event_name(struct mw_bytes name) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
+  if (name.len == 0 || name.len > 64 || strspn(name.ptr, letters) != name.len) return false;
+  return strcmp(name.ptr, "open") != 0 && strcmp(name.ptr, "error") != 0 && strncmp(name.ptr, "moonwire:", 9) != 0;
+}
+
+/* A string, or an integer, which is written to `number`. */
+static struct mw_bytes read_id(lua_State *L, int options, char number[24]) {
+  if (lua_isinteger(L, -1)) {
+    int len = snprintf(number, 24, LUA_INTEGER_FMT, lua_tointeger(L, -1));
+    return (struct mw_bytes){number, (size_t)len};
+  }
+  luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, options, "option 'id' must be a string or an integer");
+  return bytes_check(L, -1); /* the table keeps it */
+}
+
+static void read_options(lua_State *L, int index, struct mw_stream_event *event, char number[24]) {
   luaL_checktype(L, index, LUA_TTABLE);
   lua_pushnil(L);
   while (lua_next(L, index)) {
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     if (strcmp(name, "id") == 0) {
-      luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, index, "option 'id' must be a string");
-      event->id = bytes_check(L, -1); /* the table keeps it */
+      event->id = read_id(L, index, number);
     } else if (strcmp(name, "retry") == 0) {
       luaL_argcheck(L, lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) >= 0 && lua_tonumber(L, -1) <= 1e6, index,
                     "option 'retry' must be a number of seconds");
@@ -159,9 +176,14 @@ static void read_options(lua_State *L, int index, struct mw_stream_event *event)
 static int send_event(lua_State *L) {
   struct lua_stream *self = check_stream(L);
   struct mw_stream_event event = {.retry_ms = -1};
+  char number[24];
   lua_settop(L, 4);
-  if (!lua_isnil(L, 2)) event.event = bytes_check(L, 2);
-  if (!lua_isnil(L, 4)) read_options(L, 4, &event);
+  if (!lua_isnil(L, 2)) {
+    event.event = bytes_check(L, 2);
+    luaL_argcheck(L, is_event_name(event.event), 2,
+                  "an event is 1 to 64 of A-Z a-z 0-9 _ . : -, and neither open, error nor moonwire:…");
+  }
+  if (!lua_isnil(L, 4)) read_options(L, 4, &event, number);
   event.data = read_data(L, 3);
   if (!begin_stream(self)) return push_failure(L, "closed", "closed");
   int status = mw_stream_send(self->stream, &event);
@@ -169,8 +191,7 @@ static int send_event(lua_State *L) {
     lua_pushboolean(L, true);
     return 1;
   }
-  if (status == MW_EINVAL)
-    return luaL_error(L, "the name or the id of the event has a line end or a NUL, or the event is not valid UTF-8");
+  if (status == MW_EINVAL) return luaL_error(L, "the id of the event has a line end or a NUL, or the event is not valid UTF-8");
   return status == MW_ECLOSED ? push_failure(L, "closed", "closed") : push_failure(L, mw_status_text(status), "unavailable");
 }
 

@@ -4,6 +4,7 @@
 #include "lua/host.h"
 #include "lua/json.h"
 #include "lua/lua_client.h"
+#include "lua/lua_publish.h"
 #include "lua/lua_stream.h"
 #include "lua/lua_timer.h"
 #include "lua/serve.h"
@@ -39,15 +40,27 @@ static int is_busy(lua_State *L) {
 }
 
 int luaopen_moonwire_core(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"server", host_new},         {"sleep", task_sleep}, {"keep", client_keep}, {"log", log_text},
-      {"log_level", set_log_level}, {"busy", is_busy},     {"serve", serve},      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"server", host_new},
+                                       {"sleep", task_sleep},
+                                       {"keep", client_keep},
+                                       {"is_client", client_is},
+                                       {"send", publish_to_client},
+                                       {"close", client_close},
+                                       {"subscribe", client_subscribe},
+                                       {"unsubscribe", client_unsubscribe},
+                                       {"log", log_text},
+                                       {"log_level", set_log_level},
+                                       {"busy", is_busy},
+                                       {"serve", serve},
+                                       {NULL, NULL}};
   door_get(L);
   host_open(L);
   client_open(L);
   stream_open(L);
   timer_open(L);
   luaL_newlib(L, functions);
+  client_push_methods(L);
+  lua_setfield(L, -2, "client_methods");
   json_push_module(L);
   lua_setfield(L, -2, "json");
   lua_pushstring(L, mw_version());

@@ -1,18 +1,19 @@
 --- What handlers return, as the answers that core takes: "accept"[, data] · "refuse", status, code, reason ·
---- "respond", status, body, content type, fields.
+--- "respond", status, body, content type, fields · "fault", place, text, which is for the log.
 local json = require("moonwire.core").json
+local options = require "moonwire.options"
 
 local answer = {}
 
--- The HTTP status of the protocol's codes; a code of the app's own is a refusal like "forbidden".
+-- The HTTP status of the protocol's codes. Any other one is the app's own: like "forbidden" for who wants to come in, and
+-- like "bad_request" for a message.
 local status_of = {
   bad_request = 400,
   unauthorized = 401,
   token_expired = 401,
   forbidden = 403,
-  refused = 403,
+  not_subscribed = 403,
   not_found = 404,
-  unknown_event = 404,
   too_large = 413,
   rate_limited = 429,
   internal = 500,
@@ -22,6 +23,7 @@ local status_of = {
 local default_code = {
   [400] = "bad_request",
   [401] = "unauthorized",
+  [403] = "forbidden",
   [404] = "not_found",
   [413] = "too_large",
   [429] = "rate_limited",
@@ -29,93 +31,158 @@ local default_code = {
   [503] = "unavailable",
 }
 
+--- What is wrong with a code for clients, or nil.
+---@param code any
+---@return string|nil
+function answer.code_fault(code)
+  if type(code) ~= "string" or not code:find("^[%w_.:-]+$") or #code > 64 then
+    return "a code must be 1 to 64 letters, digits or _.:-"
+  end
+end
+
+--- What is wrong with a reason for clients, or nil.
+---@param reason any
+---@param most integer bytes
+---@return string|nil
+function answer.reason_fault(reason, most)
+  if type(reason) ~= "string" or #reason > most or not utf8.len(reason) or reason:find "%z" then
+    return ("a reason must be a text of at most %d bytes of UTF-8"):format(most)
+  end
+end
+
+-- What a handler did wrong by its results. It is raised like a refusal, which has a code as well, and needs no traceback: the
+-- handler has returned.
+local Fault = {}
+
+local function raise(handler, text, ...)
+  local fault = { code = "internal", place = options.definition(handler), text = text:format(...) }
+  error(setmetatable(fault, Fault), 0)
+end
+
+local function refuse(reason, code, status, other)
+  status = status ~= nil and status or status_of[code or "refused"] or other or 403
+  code = code ~= nil and code or default_code[status] or "refused"
+  reason = reason ~= nil and reason or code
+  local fault = answer.code_fault(code) or answer.reason_fault(reason, 1000)
+  if not fault and (math.type(status) ~= "integer" or status < 400 or status > 599) then
+    fault = "the status must be an integer from 400 to 599, got " .. options.show(status)
+  end
+  if fault then
+    return "fault", nil, "in a refusal " .. fault
+  end
+  return "refuse", status, code, reason
+end
+
 --- A refusal. What the script says is checked, because it goes out to the client.
----@param what string the handler, for messages
+---@param handler function the script's
 ---@param reason any a text for the client; nil: the code
 ---@param code any a word of the protocol or of the app
 ---@param status any an HTTP status from 400 to 599; nil: that of the code
-function answer.refuse(what, reason, code, status)
-  status = status ~= nil and status or status_of[code or "refused"] or 403
-  code = code ~= nil and code or default_code[status] or "refused"
-  reason = reason ~= nil and reason or code
-  if type(code) ~= "string" or not code:find("^[%w_.:-]+$") or #code > 64 then
-    error(("%s: the code of a refusal must be 1 to 64 letters, digits or _.:-"):format(what), 0)
-  elseif type(reason) ~= "string" or not utf8.len(reason) or #reason > 1000 then
-    error(
-      ("%s: the reason of a refusal must be a text of at most 1000 bytes of UTF-8"):format(what),
-      0
-    )
-  elseif math.type(status) ~= "integer" or status < 400 or status > 599 then
-    error(("%s: the status of a refusal must be from 400 to 599"):format(what), 0)
+---@param other? integer the status of codes that are the app's own; nil: 403
+function answer.refuse(handler, reason, code, status, other)
+  local way, its_status, its_code, its_reason = refuse(reason, code, status, other)
+  if way == "fault" then
+    raise(handler, "%s", its_code)
   end
-  return "refuse", status, code, (reason:gsub("%z", ""))
+  return way, its_status, its_code, its_reason
 end
 
---- The refusal that was raised by error { code =, message =, status = }.
+--- The refusal that was raised by error { code =, message =, status = }, or the fault.
 ---@param raised table
-function answer.raised(raised)
-  return answer.refuse("error", raised.message, raised.code, raised.status)
+---@param kind string which kind of handler raised it
+function answer.raised(raised, kind)
+  if getmetatable(raised) == Fault then
+    return "fault", raised.place, raised.text
+  end
+  local other = kind == "message" and 400 or 403
+  return refuse(raised.message, raised.code, raised.status, other)
 end
 
 --- `nil, message` from a handler: something went wrong, which is the app's business and not the client's.
----@param what string
+---@param handler function
 ---@param message any
-function answer.fault(what, message)
-  error(("%s failed: %s"):format(what, tostring(message)), 0)
+function answer.fault(handler, message)
+  raise(handler, "failed: %s", tostring(message))
 end
 
-local function add_field(fields, name, value)
+--- A handler returned what it must not.
+---@param handler function
+---@param text string a format, and its values
+function answer.misused(handler, text, ...)
+  raise(handler, "returned " .. text, ...)
+end
+
+local function add_field(handler, fields, name, value)
   if type(value) ~= "string" and math.type(value) ~= "integer" then
-    error(("a handler returned the header %q as a %s"):format(name, type(value)), 0)
+    answer.misused(handler, "the header %q as a %s", name, type(value))
   end
   fields[#fields + 1] = name
   fields[#fields + 1] = tostring(value)
 end
 
 -- A list of name, value, name, value; the content type is told apart. A header given as a list is several fields.
-local function read_headers(headers)
+local function read_headers(handler, headers)
   local fields, content_type, has_options = {}, nil, false
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" then
-      error("a handler returned headers whose names are no strings", 0)
+      answer.misused(handler, "headers whose names are no strings")
     elseif name:lower() == "content-type" then
       content_type = value
     elseif type(value) == "table" then
       for _, item in ipairs(value) do
-        add_field(fields, name, item)
+        add_field(handler, fields, name, item)
       end
     else
-      add_field(fields, name, value)
+      add_field(handler, fields, name, value)
     end
     has_options = has_options or name:lower() == "x-content-type-options"
   end
   return fields, content_type, has_options
 end
 
+local function check_response(handler, status, body, headers)
+  local is_pair = headers ~= nil and type(headers) ~= "table"
+  if body == nil and is_pair then
+    answer.fault(handler, headers)
+  elseif body == false then
+    answer.misused(handler, "false; a route refuses by error { status = 403, message = … }")
+  elseif body ~= nil and type(body) ~= "string" and type(body) ~= "table" then
+    answer.misused(handler, "a %s as the body", type(body))
+  elseif is_pair and not status and type(body) == "string" then
+    local text = "%s and then a %s; the status must be a number"
+    answer.misused(handler, text, options.show(body), type(headers))
+  elseif is_pair then
+    answer.misused(handler, "a %s as the headers", type(headers))
+  elseif status and (math.type(status) ~= "integer" or status < 200 or status > 599) then
+    answer.misused(handler, "%s as the status", tostring(status))
+  end
+end
+
+-- With a line end, for who reads it in a terminal.
+local function encode(handler, body)
+  local ok, text = pcall(json.encode, body)
+  if not ok then
+    answer.misused(handler, "a body that is no JSON: %s", (text:gsub("^value", "body")))
+  end
+  return text .. "\n"
+end
+
 --- The answer to an HTTP request: what the handler returned as [status,] body [, headers].
-function answer.respond(...)
+---@param handler function
+function answer.respond(handler, ...)
   local status, body, headers = ...
   if type(status) ~= "number" then
     status, body, headers = nil, ...
   end
-  if body == nil and headers ~= nil and type(headers) ~= "table" then
-    answer.fault("a handler", headers)
-  elseif body ~= nil and type(body) ~= "string" and type(body) ~= "table" then
-    error(("a handler returned a %s as the body"):format(type(body)), 0)
-  elseif headers ~= nil and type(headers) ~= "table" then
-    error(("a handler returned a %s as the headers"):format(type(headers)), 0)
-  end
+  check_response(handler, status, body, headers)
   status = status or (body == nil and 204 or 200)
-  if math.type(status) ~= "integer" or status < 200 or status > 599 then
-    error(("a handler returned %s as the status"):format(tostring(status)), 0)
-  end
-  local fields, content_type, has_options = read_headers(headers)
+  local fields, content_type, has_options = read_headers(handler, headers)
   if type(body) == "table" then
-    body, content_type = json.encode(body), content_type or "application/json"
+    body, content_type = encode(handler, body), content_type or "application/json"
   elseif body and not content_type then
     content_type = "text/plain; charset=utf-8"
     if not has_options then
-      add_field(fields, "X-Content-Type-Options", "nosniff")
+      add_field(handler, fields, "X-Content-Type-Options", "nosniff")
     end
   end
   return "respond", status, body, content_type, fields

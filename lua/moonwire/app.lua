@@ -1,5 +1,7 @@
 --- An app: what a script defines, and what its handlers do with it. Its start and its end are in running.lua.
 local Channel = require "moonwire.channel"
+local core = require "moonwire.core"
+local events = require "moonwire.events"
 local log = require "moonwire.log"
 local options = require "moonwire.options"
 local Timer = require "moonwire.timer"
@@ -8,20 +10,32 @@ local Timer = require "moonwire.timer"
 ---@field publish_key? string what POST /publish asks for
 ---@field origins? string[] further origins whose pages may connect
 ---@field limits? table<string, number> seconds and bytes
----@field paths? { sse: string|false?, publish: string|false?, health: string|false? }
+---@field paths? { ws: string|false?, sse: string|false?, send: string|false?, publish: string|false?, health: string|false? }
+
+---@alias moonwire.EventHandler
+---| fun(client: moonwire.Client, channel: moonwire.Channel, message: moonwire.Message): any, string?, string?
 
 ---@class moonwire.ChannelOptions
 ---@field authorize? boolean|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 ---@field history? { size: integer, ttl: number?, replay: integer? }
+---@field on? table<string, moonwire.EventHandler> by event, what clients may send: the result is the acknowledgement
+---@field relay? table names of events that go from client to client: { "typing", update = { keep = true } }
 ---@field on_open? fun(channel: moonwire.Channel): any, string?, string? returns channel.state
 ---@field on_join? fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 ---@field on_leave? fun(client: moonwire.Client, channel: moonwire.Channel)
 ---@field on_close? fun(channel: moonwire.Channel)
 ---@field linger? number seconds from the last leave to on_close
 
+---@class moonwire.PublishOptions
+---@field volatile? boolean without an id, and not kept
+---@field binary? boolean data is a string of bytes
+---@field except? moonwire.Client does not get it live
+
 ---@class moonwire.App
 ---@field log moonwire.Log
 ---@field package _authenticate function|nil
+---@field package _on_connect function|nil
+---@field package _on_disconnect function|nil
 local App = require "moonwire.running"
 
 local settings_spec = {
@@ -34,6 +48,8 @@ local settings_spec = {
     body = "amount",
     size = "amount",
     outbox = "amount",
+    message = "amount",
+    stash = "amount",
     queue = "amount",
     connections = "amount",
     channels = "amount",
@@ -44,15 +60,26 @@ local settings_spec = {
     idle_seconds = "duration",
     answer_seconds = "duration",
     heartbeat_seconds = "duration",
+    connect_seconds = "duration",
+    ping_seconds = "duration",
+    pong_seconds = "duration",
     progress_seconds = "duration",
     drain_seconds = "seconds",
   },
-  paths = { sse = "path or false", publish = "path or false", health = "path or false" },
+  paths = {
+    ws = "path or false",
+    sse = "path or false",
+    send = "path or false",
+    publish = "path or false",
+    health = "path or false",
+  },
 }
 
 local channel_spec = {
   authorize = "function or boolean",
-  history = { size = "count", ttl = "seconds", replay = "count" },
+  on = "table",
+  relay = "table",
+  history = { size = "count", ttl = "duration", replay = "count" },
   on_open = "function",
   on_join = "function",
   on_leave = "function",
@@ -60,7 +87,11 @@ local channel_spec = {
   linger = "seconds",
 }
 
-local publish_spec = { volatile = "boolean" }
+local publish_spec = { volatile = "boolean", binary = "boolean", except = "client" }
+
+local no_options = {}
+
+local clients_spec = { user_id = "string or number" }
 
 ---@param settings? moonwire.Settings
 ---@return moonwire.App
@@ -74,6 +105,8 @@ function App._new(settings)
     _mounts = {},
     _timers = {}, -- what was asked for before the start, likewise the next
     _spawned = {},
+    _places = {}, -- where each pattern was defined: a second time is a slip
+    _warned = {}, -- when a publish that failed was last told of, by its place
     _by_number = {}, -- definitions of channels and routes by core's numbers
     _open = {}, -- channels between on_open and on_close, by name
     _seen = setmetatable({}, { __mode = "v" }), -- all that somebody refers to, by name
@@ -92,17 +125,51 @@ function App:_check_defining(call)
   end
 end
 
+-- Checks what a pattern cannot hold; what it must be otherwise is for core to say. Patterns of different kinds may be the same.
+function App:_check_pattern(call, kind, pattern)
+  if pattern:find("*", 1, true) then
+    options.raise(("%s: a pattern has no '*'; {name} stands for one segment"):format(call))
+  elseif kind ~= "channel" and pattern:find "[?%s]" then
+    local text = "%s: a route is a path without '?' and spaces; the query is in request.query"
+    options.raise(text:format(call))
+  end
+  local key = kind .. " " .. pattern:gsub("%b{}", "{}")
+  if self._places[key] then
+    options.raise(("%s: is defined twice (first at %s)"):format(call, self._places[key]))
+  end
+  self._places[key] = options.caller()
+end
+
+-- Sets a handler that an app has once.
+function App:_set(call, field, fn)
+  options.argument(call, 1, fn, "function")
+  self:_check_defining(call)
+  if self[field] then
+    options.raise(("%s: the app has one already"):format(call))
+  end
+  self[field] = fn
+  return self
+end
+
 --- Says who a client is: fn(request) returns the user (a table), true for an anonymous one, or false, reason, status.
 ---@param fn fun(request: moonwire.Request): table|boolean|nil, string?, integer?
 ---@return moonwire.App
 function App:authenticate(fn)
-  options.argument("app:authenticate", 1, fn, "function")
-  self:_check_defining "app:authenticate"
-  if self._authenticate then
-    options.raise "app:authenticate: the app has one already"
-  end
-  self._authenticate = fn
-  return self
+  return self:_set("app:authenticate", "_authenticate", fn)
+end
+
+--- Calls fn(client) when a client has connected and it is known who it is. It may return false, reason, status to send it away.
+---@param fn fun(client: moonwire.Client): any, string?, integer?
+---@return moonwire.App
+function App:on_connect(fn)
+  return self:_set("app:on_connect", "_on_connect", fn)
+end
+
+--- Calls fn(client, reason) when a client has gone.
+---@param fn fun(client: moonwire.Client, reason: string)
+---@return moonwire.App
+function App:on_disconnect(fn)
+  return self:_set("app:on_disconnect", "_on_disconnect", fn)
 end
 
 --- Defines a kind of channel: all channels whose names match the pattern.
@@ -113,13 +180,18 @@ function App:channel(pattern, given)
   options.argument("app:channel", 1, pattern, "string")
   local call = ("app:channel %q"):format(pattern)
   self:_check_defining(call)
+  self:_check_pattern(call, "channel", pattern)
   local definition = options.read(call, given, channel_spec)
   local history = definition.history
   if history and not history.size then
     options.raise(("%s: option 'history' needs a 'size'"):format(call))
+  elseif history and (history.replay or 0) > history.size then
+    local text = "%s: option 'history.replay' must be at most the 'size' %d, got %d"
+    options.raise(text:format(call, history.size, history.replay))
   elseif history and not history.replay then
     history.replay = history.size == 1 and 1 or 0
   end
+  definition.events = events.read(call, definition)
   definition.pattern, definition.call, definition.where = pattern, call, options.caller()
   table.insert(self._channels, definition)
   return self
@@ -130,6 +202,7 @@ function App:_route(call, method, pattern, handler)
   options.argument(call, 2, handler, "function")
   call = ("%s %q"):format(call, pattern)
   self:_check_defining(call)
+  self:_check_pattern(call, method or "GET", pattern)
   local definition =
     { method = method, pattern = pattern, handler = handler, call = call, where = options.caller() }
   table.insert(self._routes, definition)
@@ -196,16 +269,27 @@ end
 
 -- ---- Publishing -----------------------------------------------------------------------------------------------------------
 
-function App:_publish(call, name, event, data, given)
-  local server = self:_running(call)
-  options.argument(call, 1, name, "string")
-  if event ~= nil and type(event) ~= "string" then
-    options.raise(("%s: the event must be a string, got %s"):format(call, type(event)))
+-- A message that is lost must not go unseen, even if the script does not look: one line a second from each place.
+function App:_warn(call, message)
+  local where, now = options.caller(), os.time()
+  if self._warned[where] ~= now then
+    self._warned[where] = now
+    core.log("warning", ("%s: %s: not published: %s"):format(where, call, message))
   end
-  local volatile = given ~= nil and options.read(call, given, publish_spec).volatile
-  local id, message, code = server:publish(name, event, data, volatile)
+end
+
+function App:_publish(call, name, event, data, given)
+  local server = self:_running(call, "; use app:after(0, …)")
+  options.argument(call, 1, name, "string")
+  options.event(call, event)
+  given = given and options.read(call, given, publish_spec) or no_options
+  options.content(call, data, given.binary)
+  local id, message, code =
+    server:publish(name, event, data, given.binary, given.volatile, given.except)
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))
+  elseif not id and code ~= "closed" then
+    self:_warn(call, message)
   end
   return id, message, code
 end
@@ -214,7 +298,7 @@ end
 ---@param name string
 ---@param event string|nil nil: "message"
 ---@param data any nil is null
----@param given? { volatile: boolean? } volatile: without an id, and not kept
+---@param given? moonwire.PublishOptions
 ---@return string|true|nil id true if it is volatile
 ---@return string|nil message
 ---@return string|nil code "too_large" or "unavailable"
@@ -243,19 +327,46 @@ function App:find(name)
   return exists and self:_channel(name) or nil
 end
 
+--- The client that is connected under that id, or nil.
+---@param id string
+---@return moonwire.Client|nil
+function App:client(id)
+  local server = self:_running "app:client"
+  options.argument("app:client", 1, id, "string")
+  return server:client(id)
+end
+
+--- Iterates over the clients that are connected now: for client in app:clients { user_id = "ada" } do … end
+---@param given? { user_id: string|number? } only those of that user
+---@return fun(): moonwire.Client|nil
+function App:clients(given)
+  local server = self:_running "app:clients"
+  local user_id = options.read("app:clients", given, clients_spec).user_id
+  local wanted = user_id ~= nil and tostring(user_id) or nil
+  local clients, i = server:clients(), 0
+  return function()
+    repeat
+      i = i + 1
+      local client = clients[i]
+    until not client or not wanted or tostring(client.user_id) == wanted
+    return clients[i]
+  end
+end
+
 -- ---- Time -----------------------------------------------------------------------------------------------------------------
 
 function App:_timer(call, delay, again, fn)
   if type(delay) ~= "number" or not (delay >= 0 and delay <= 1e9) or (again and delay < 0.001) then
-    options.raise(
-      ("%s: argument 1 must be a number of seconds, got %s"):format(call, tostring(delay))
-    )
+    local most = again and "number of seconds, at least 0.001" or "number of seconds"
+    options.raise(("%s: argument 1 must be a %s, got %s"):format(call, most, options.show(delay)))
   end
   options.argument(call, 2, fn, "function")
   if self._stopped then
     options.raise(("%s: the app has stopped"):format(call))
   end
-  local timer = Timer._new(delay, again and delay or 0, fn)
+  local timer = Timer._new(delay, again and delay or 0, function()
+    options.call(fn)
+  end)
   if self._server then
     timer:_start(self._server)
   else
@@ -288,12 +399,14 @@ end
 function App:spawn(fn, ...)
   options.argument("app:spawn", 1, fn, "function")
   if self._server then
-    return self._server:spawn(fn, ...)
+    return self._server:spawn(options.call, fn, ...)
   elseif self._stopped then
     return nil, "the app has stopped", "unavailable"
   end
-  table.insert(self._spawned, table.pack(fn, ...))
+  table.insert(self._spawned, table.pack(options.call, fn, ...))
   return true
 end
+
+options.guard(App, "app")
 
 return App

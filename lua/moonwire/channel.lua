@@ -1,4 +1,7 @@
 --- A channel as handlers see it.
+local Client = require "moonwire.client"
+local core = require "moonwire.core"
+local options = require "moonwire.options"
 
 ---@class moonwire.Channel
 ---@field name string
@@ -24,7 +27,7 @@ end
 --- Publishes to the subscribers. See app:publish.
 ---@param event string|nil
 ---@param data any
----@param given? { volatile: boolean? }
+---@param given? moonwire.PublishOptions
 ---@return string|true|nil id
 ---@return string|nil message
 ---@return string|nil code
@@ -37,5 +40,21 @@ end
 function Channel:count()
   return (self._app:_running("channel:count"):count(self.name))
 end
+
+--- Ends a client's subscription; the client is told by moonwire:unsubscribed.
+---@param client moonwire.Client
+---@param reason? string for the client
+---@param code? string nil: "kicked"
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "closed": it has gone
+function Channel:kick(client, reason, code)
+  if not core.is_client(client) then
+    options.raise(("channel:kick: argument 1 must be a client, got %s"):format(type(client)))
+  end
+  return Client._unsubscribe("channel:kick", client, self.name, reason, code or "kicked")
+end
+
+options.guard(Channel, "channel")
 
 return Channel

@@ -13,13 +13,20 @@ Options:
   --private ADDRESS     a listener for operators: /publish is then served only there; repeatable
   --unix-mode MODE      permissions of unix sockets, 0660 by default
   --log-level LEVEL     debug, info (the default), warning or error
-  --help                this text
-  --version             the version
+  -h, --help            this text
+  -v, --version         the version
 
 SIGINT and SIGTERM stop it gracefully, a second SIGINT at once.
 ]]
 
-local levels = { debug = true, info = true, warning = true, error = true }
+-- By the words for them.
+local levels = {
+  debug = "debug",
+  info = "info",
+  warn = "warning",
+  warning = "warning",
+  error = "error",
+}
 
 -- Flags by name: what reads the value into the settings. A wrong value is returned as a message.
 local flags = {
@@ -36,14 +43,19 @@ local flags = {
       or nil
   end,
   ["--log-level"] = function(settings, value)
-    settings.log_level = value
+    settings.log_level = levels[value]
     return not levels[value] and "--log-level must be debug, info, warning or error, got " .. value
       or nil
   end,
 }
 
 -- Those without a value.
-local words = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version" }
+local words = {
+  ["--help"] = "help",
+  ["-h"] = "help",
+  ["--version"] = "version",
+  ["-v"] = "version",
+}
 
 local function unknown(flag)
   local known = { "--help", "--version" }
@@ -56,6 +68,8 @@ end
 local function add_operand(settings, operand)
   if operand == "check" and not settings.script and not settings.check then
     settings.check = true
+  elseif operand == "help" and not settings.script and not settings.check then
+    settings.command = settings.command or "help"
   elseif settings.script then
     return ("one script at a time: %s, and then %s"):format(settings.script, operand)
   else

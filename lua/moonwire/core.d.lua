@@ -6,10 +6,44 @@
 ---@field id string unguessable and unique
 ---@field user table|nil what authenticate returned, as plain data; nil: anonymous
 ---@field user_id string|number user.id, else user.sub, else id
----@field transport string "sse"
+---@field transport string "websocket", "sse" or "http"
 ---@field remote string the peer's address without port; "unix" on a unix socket
----@field data table|nil plain data of the script's own, kept until the client has left its last channel; a handler's changes
---- inside the table are stored when it ends
+---@field data table|nil plain data of the script's own, kept as long as the client; the changes that a handler makes inside the
+--- table of its own client are stored when it ends, those for another client when they are set
+local Client = {}
+
+--- Sends to this client alone: a push without id, and without channel unless one is given.
+---@param event string|nil nil: "message"
+---@param data any nil is null
+---@param given? { binary: boolean?, channel: string? } binary: data is a string of bytes
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "closed": it has gone; "too_large", "unavailable"
+function Client:send(event, data, given) end
+
+--- Closes the connection after what was sent.
+---@param code? integer of WebSocket; nil: 1000. Clients of moonwire return after any code but 4401 and 4403
+---@param reason? string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Client:close(code, reason) end
+
+--- Subscribes it to a channel without asking authorize.
+---@param name string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Client:subscribe(name) end
+
+--- Ends a subscription; the client is told by moonwire:unsubscribed.
+---@param name string
+---@param reason? string for the client
+---@param code? string nil: "unsubscribed"
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Client:unsubscribe(name, reason, code) end
 
 ---@class moonwire.Stream
 ---@field closed boolean
@@ -18,7 +52,7 @@ local Stream = {}
 --- Sends an event; the first one begins the stream.
 ---@param event string|nil nil: "message"
 ---@param data any a string as it is, anything else as JSON
----@param given? { id: string?, retry: number? } retry in seconds
+---@param given? { id: string|integer?, retry: number? } retry in seconds
 ---@return true|nil
 ---@return string|nil message
 ---@return string|nil code

@@ -2,37 +2,52 @@
 --- how to answer (answer.lua).
 local answer = require "moonwire.answer"
 local core = require "moonwire.core"
+local new_message = require "moonwire.message"
 local new_request = require "moonwire.request"
+local options = require "moonwire.options"
 
 -- What a hook returned: `nil, message` is a fault, `false, reason, code` a refusal, all else consent with a value.
-local function judge(what, value, reason, code)
+local function judge(handler, value, reason, code)
   if value == nil and reason ~= nil then
-    answer.fault(what, reason)
+    answer.fault(handler, reason)
   elseif value == false then
-    return answer.refuse(what, reason, code or "refused")
+    return answer.refuse(handler, reason, code or "refused")
   end
   return "accept", value
 end
 
--- What authorize returned: nothing allows but a value.
-local function judge_access(allowed, reason, code)
-  if not allowed and not (allowed == nil and reason ~= nil) then
-    return answer.refuse("authorize", reason, code or "forbidden")
+-- What the handler of an event returned: likewise, and the value is the acknowledgement.
+local function judge_message(handler, value, reason, code)
+  if value == false then
+    return answer.refuse(handler, reason, code or "refused", nil, 400)
   end
-  return (judge("authorize", allowed, reason, code))
+  return judge(handler, value, reason)
+end
+
+-- What on_connect returned: nothing allows.
+local function judge_connect(handler, allowed, reason, status)
+  if allowed == false then
+    return answer.refuse(handler, reason, nil, status or 403)
+  end
+  return (judge(handler, allowed, reason))
+end
+
+-- What authorize returned: nothing allows but a value.
+local function judge_access(handler, allowed, reason, code)
+  if not allowed and not (allowed == nil and reason ~= nil) then
+    return answer.refuse(handler, reason, code or "forbidden")
+  end
+  return (judge(handler, allowed, reason, code))
 end
 
 -- What authenticate returned: a table is the user, true is anonymous.
-local function judge_user(user, reason, status)
+local function judge_user(handler, user, reason, status)
   if user == nil and reason ~= nil then
-    answer.fault("authenticate", reason)
+    answer.fault(handler, reason)
   elseif not user then
-    return answer.refuse("authenticate", reason, nil, status or 401)
+    return answer.refuse(handler, reason, nil, status or 401)
   elseif user ~= true and type(user) ~= "table" then
-    error(
-      ("authenticate returned a %s; it must return a table, true or false"):format(type(user)),
-      0
-    )
+    answer.misused(handler, "a %s; it must return a table, true or false", type(user))
   end
   return "accept", user ~= true and user or nil
 end
@@ -43,10 +58,10 @@ local function keep(client, ...)
   return ...
 end
 
-local function respond_or_stream(...)
+local function respond_or_stream(handler, ...)
   for i = 1, select("#", ...) do
     if select(i, ...) ~= nil then
-      return answer.respond(...)
+      return answer.respond(handler, ...)
     end
   end
   return "stream"
@@ -59,22 +74,24 @@ return function(app)
   local handlers = { refusal = answer.raised }
 
   function handlers.authenticate(request)
-    return judge_user(app._authenticate(new_request(request)))
+    local authenticate = app._authenticate
+    return judge_user(authenticate, options.call(authenticate, new_request(request)))
   end
 
   function handlers.authorize(kind, name, client)
     local authorize = app._by_number[kind].authorize
     if authorize == false then
-      return answer.refuse("authorize", nil, "forbidden")
+      return "refuse", 403, "forbidden", "forbidden"
     end
-    return judge_access(keep(client, authorize(client, app:_channel(name))))
+    local channel = app:_channel(name)
+    return judge_access(authorize, keep(client, options.call(authorize, client, channel)))
   end
 
   function handlers.open(kind, name)
     local on_open = app._by_number[kind].on_open
     local channel = app:_channel(name)
     if on_open then
-      local way, state, code, reason = judge("on_open", on_open(channel))
+      local way, state, code, reason = judge(on_open, options.call(on_open, channel))
       if way ~= "accept" then
         return way, state, code, reason
       elseif state ~= nil then
@@ -87,11 +104,12 @@ return function(app)
 
   function handlers.join(kind, name, client)
     local on_join = app._by_number[kind].on_join
-    return judge("on_join", keep(client, on_join(client, app:_channel(name))))
+    return judge(on_join, keep(client, options.call(on_join, client, app:_channel(name))))
   end
 
   function handlers.leave(kind, name, client)
-    keep(client, app._by_number[kind].on_leave(client, app:_channel(name)))
+    local on_leave = app._by_number[kind].on_leave
+    keep(client, options.call(on_leave, client, app:_channel(name)))
     return "accept"
   end
 
@@ -100,17 +118,36 @@ return function(app)
     local channel = app:_channel(name)
     app._open[name], app._seen[name] = nil, nil
     if on_close then
-      on_close(channel)
+      options.call(on_close, channel)
     end
     return "accept"
   end
 
+  function handlers.message(kind, name, client, event, raw, binary)
+    local handler = app._by_number[kind].on[event]
+    local message = new_message(event, raw, binary)
+    local channel = app:_channel(name)
+    return judge_message(handler, keep(client, options.call(handler, client, channel, message)))
+  end
+
+  function handlers.connect(client)
+    local on_connect = app._on_connect
+    return judge_connect(on_connect, keep(client, options.call(on_connect, client)))
+  end
+
+  function handlers.disconnect(client, reason)
+    options.call(app._on_disconnect, client, reason)
+    return "accept"
+  end
+
   function handlers.http(number, request)
-    return answer.respond(app._by_number[number].handler(new_request(request)))
+    local handler = app._by_number[number].handler
+    return answer.respond(handler, options.call(handler, new_request(request)))
   end
 
   function handlers.stream(number, request, stream)
-    return respond_or_stream(app._by_number[number].handler(new_request(request), stream))
+    local handler = app._by_number[number].handler
+    return respond_or_stream(handler, options.call(handler, new_request(request), stream))
   end
 
   return handlers

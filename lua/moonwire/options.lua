@@ -1,23 +1,54 @@
 --- Reads options tables. A key that is unknown or of the wrong type raises an error that says where the
 --- table was given, which key it is, and which one was probably meant.
+local core = require "moonwire.core"
+
 local options = {}
 
 local own_folder = debug.getinfo(1, "S").source:match("^(.*[/\\])")
 
---- The place in the script that called into moonwire: the innermost function that is not ours.
+local function place(info, line)
+  local file = info.source:match("^@(.*)$")
+  local name = file or info.short_src
+  return line > 0 and ("%s:%d"):format(name, line) or name, file
+end
+
+--- Where a function was defined: "app.lua:7", and the file's path. Of a whole script it is the script's name.
+---@param fn function
+---@return string
+---@return string|nil
+function options.definition(fn)
+  local info = debug.getinfo(fn, "S")
+  return place(info, info.what == "main" and 0 or info.linedefined)
+end
+
+local function pass(...)
+  return ...
+end
+
+--- Calls a function of the script, and returns what it returns. A tail call into moonwire leaves no trace of the line it was
+--- made in; options.caller finds here whose it was.
+---@param fn function
+function options.call(fn, ...)
+  return pass(fn(...))
+end
+
+--- The place in the script that called into moonwire: the innermost function that is not ours, or the definition of the
+--- one that made a tail call.
 ---@return string where "app.lua:7", or "?" if there is none
 ---@return string|nil file the script's path, if it is a file
 function options.caller()
   local level = 2
   while true do
-    local info = debug.getinfo(level, "Sl")
+    local info = debug.getinfo(level, "Slf")
     if not info then
       return "?"
+    elseif info.func == options.call then
+      local _, fn = debug.getlocal(level, 1)
+      return options.definition(fn)
     end
     local is_own = own_folder and info.source:sub(1, #own_folder) == own_folder
     if info.what ~= "C" and not is_own then
-      local file = info.source:match("^@(.*)$")
-      return ("%s:%d"):format(file or info.short_src, info.currentline), file
+      return place(info, info.currentline)
     end
     level = level + 1
   end
@@ -30,6 +61,33 @@ function options.raise(message, where)
   error(("%s: %s"):format(where or options.caller(), message), 0)
 end
 
+--- A value as messages name it: 'the string "1"', '-1', 'nil', 'table'.
+---@param value any
+---@return string
+function options.show(value)
+  if type(value) == "string" then
+    return #value <= 40 and ("the string %q"):format(value) or "a string"
+  end
+  return type(value) == "number" and tostring(value) or type(value)
+end
+
+--- Makes each method say what is wrong when it is called by a dot, or on something else.
+---@param class table the methods' table, which is their metatable as well
+---@param name string what scripts call an object: "app"
+function options.guard(class, name)
+  for method, fn in pairs(class) do
+    if type(fn) == "function" and method:sub(1, 1) ~= "_" then
+      class[method] = function(self, ...)
+        if getmetatable(self) ~= class then
+          local text = "%s.%s: call it with a colon, as %s:%s(…)"
+          options.raise(text:format(name, method, name, method))
+        end
+        return fn(self, ...)
+      end
+    end
+  end
+end
+
 --- Checks an argument's type.
 ---@param call string
 ---@param position integer
@@ -40,6 +98,25 @@ function options.argument(call, position, value, expected)
     options.raise(
       ("%s: argument %d must be a %s, got %s"):format(call, position, expected, type(value))
     )
+  end
+end
+
+--- Checks an event's type; what it may contain is core's to say.
+---@param call string
+---@param event any
+function options.event(call, event)
+  if event ~= nil and type(event) ~= "string" then
+    options.raise(("%s: the event must be a string, got %s"):format(call, type(event)))
+  end
+end
+
+--- Checks the type of data that are to be sent as bytes.
+---@param call string
+---@param data any
+---@param is_binary boolean|nil
+function options.content(call, data, is_binary)
+  if is_binary and type(data) ~= "string" then
+    options.raise(("%s: binary data must be a string of bytes, got %s"):format(call, type(data)))
   end
 end
 
@@ -140,6 +217,13 @@ local types = {
     "a function or a boolean",
     function(value)
       return type(value) == "function" or type(value) == "boolean"
+    end,
+  },
+  client = { "a client", core.is_client },
+  ["string or number"] = {
+    "a string or a number",
+    function(value)
+      return type(value) == "string" or type(value) == "number"
     end,
   },
   addresses = {

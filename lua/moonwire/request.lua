@@ -11,6 +11,7 @@ local json = require("moonwire.core").json
 ---@field params table<string, string> the captures of the route
 ---@field body string
 ---@field remote string the peer's address, "unix" on a unix socket
+---@field token string|nil of "connect", else of the header Authorization: Bearer, else of the query
 ---@field query_string string as it was sent
 local Request = {}
 
@@ -35,12 +36,19 @@ local function read_query(query)
   return last, all
 end
 
+-- In a time that grows with the length alone: a pattern such as "^%s*(.-)%s*$" tries every way to divide a run of spaces.
+local function trim(text)
+  return text:find "%S" and text:match "^%s*(.*%S)" or ""
+end
+
 local function read_cookies(header)
   local cookies = {}
-  for pair in (header or ""):gmatch("[^;]+") do
-    local name, value = pair:match("^%s*([^=]-)%s*=%s*(.-)%s*$")
+  for pair in (header or ""):gmatch "[^;]+" do
+    local name, value = pair:match "^([^=]*)=(.*)$"
+    name = name and trim(name)
     if name and name ~= "" then
-      cookies[name] = value:match('^"(.*)"$') or value
+      value = trim(value)
+      cookies[name] = value:match '^"(.*)"$' or value
     end
   end
   return cookies

@@ -32,6 +32,7 @@ function App:_define_channel(server, definition)
     or definition.on_join
     or definition.on_leave
     or definition.on_close
+    or next(definition.on or {})
   local number = check(
     definition,
     server:channel(definition.pattern, {
@@ -40,6 +41,7 @@ function App:_define_channel(server, definition)
       join = definition.on_join ~= nil,
       leave = definition.on_leave ~= nil,
       close = has_hooks ~= nil,
+      events = definition.events,
       size = history.size,
       ttl = history.ttl,
       replay = history.replay,
@@ -49,7 +51,25 @@ function App:_define_channel(server, definition)
   self._by_number[number] = definition
 end
 
+-- The server's own endpoints stand before all routes, which would never be asked.
+function App:_check_endpoint(definition)
+  local settings = self._settings
+  for _, name in ipairs { "ws", "sse", "send", "publish", "health" } do
+    local path = settings.paths and settings.paths[name]
+    if path == nil then
+      path = "/" .. name
+    end
+    local is_on = path and (name ~= "publish" or settings.publish_key)
+    if is_on and definition.pattern == path then
+      local text =
+        "%s: '%s' is the server's own endpoint; move it by moonwire.app { paths = { %s = … } }"
+      options.raise(text:format(definition.call, path, name), definition.where)
+    end
+  end
+end
+
 function App:_define_route(server, definition)
+  self:_check_endpoint(definition)
   local number, message
   if definition.method then
     number, message = server:route(definition.method, definition.pattern)
@@ -63,14 +83,21 @@ end
 function App:_define()
   local settings = self._settings
   local paths = settings.paths or {}
-  local server = core.server({
+  local ok, server = pcall(core.server, {
     authenticate = self._authenticate ~= nil,
+    connects = self._on_connect ~= nil,
+    disconnects = self._on_disconnect ~= nil,
     publish_key = settings.publish_key,
     limits = settings.limits,
     sse = paths.sse == false and "" or paths.sse,
+    ws = paths.ws == false and "" or paths.ws,
+    send = paths.send == false and "" or paths.send,
     publish = paths.publish == false and "" or paths.publish,
     health = paths.health == false and "" or paths.health,
   }, new_handlers(self))
+  if not ok then
+    options.raise(("moonwire.app: %s"):format(server), self._where)
+  end
   for _, origin in ipairs(settings.origins or {}) do
     check({ call = "moonwire.app", where = self._where }, server:origin(origin))
   end
@@ -123,18 +150,34 @@ function App:_end()
   self._server, self._stopped = nil, true
 end
 
--- The server, or an error that says that there is none.
-function App:_running(call)
+-- The server, or an error that says that there is none; `hint` is what to do before there is one.
+function App:_running(call, hint)
   if not self._server then
-    options.raise(
-      ("%s: the app %s"):format(call, self._stopped and "has stopped" or "is not running yet")
-    )
+    local why = self._stopped and "has stopped" or "is not running yet" .. (hint or "")
+    options.raise(("%s: the app %s"):format(call, why))
   end
   return self._server
 end
 
+-- What the system says of a socket in a folder that is not there does not name the folder.
+local function explain_folder(address, message)
+  local folder = address:match "^unix:(.*)/[^/]*$"
+  local found = not folder or io.open(folder == "" and "/" or folder)
+  if found == nil then
+    return ("%s: there is no directory %s"):format(message, folder)
+  elseif folder then
+    found:close()
+  end
+  return message
+end
+
 function App:_listen(address, is_private, unix_mode)
-  return self:_start():listen(address, is_private, unix_mode and tonumber(unix_mode, 8))
+  local ok, message =
+    self:_start():listen(address, is_private, unix_mode and tonumber(unix_mode, 8))
+  if not ok then
+    return nil, explain_folder(address, message)
+  end
+  return true
 end
 
 --- Starts to listen, and the app itself with the first address. Then call app:step.

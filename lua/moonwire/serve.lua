@@ -2,6 +2,8 @@
 --- it returns, says what is served.
 local App = require "moonwire.app"
 local core = require "moonwire.core"
+local events = require "moonwire.events"
+local options = require "moonwire.options"
 
 -- An error that is told to the user as it is.
 local function fail(...)
@@ -34,7 +36,7 @@ local function load_app(script)
   local folder = script:match "^(.*/)[^/]*$" or "./"
   package.path = folder .. "?.lua;" .. folder .. "?/init.lua;" .. package.path
   rawset(_G, "arg", { [0] = script })
-  local app = chunk()
+  local app = options.call(chunk)
   if not App._is(app) then
     fail(
       "%s: the script must return its app (the last line should be 'return app'), and it returned %s",
@@ -63,7 +65,7 @@ end
 
 local function describe_access(app, definition)
   if type(definition.authorize) == "function" then
-    return "who may join: authorize"
+    return "authorize decides who may join"
   elseif definition.authorize == false then
     return "nobody may join"
   end
@@ -75,27 +77,27 @@ local function describe_listener(address, is_private)
   return ("listening on %s%s"):format(shown, is_private and " (private)" or "")
 end
 
-local function describe_publish(app)
+local function describe_publish(app, has_private)
   local settings = app._settings
   if not settings.publish_key or settings.paths and settings.paths.publish == false then
     return "publishing over HTTP is off"
   end
   local path = settings.paths and settings.paths.publish or "/publish"
-  return ("publishing over HTTP: POST %s with the key"):format(path)
+  local text = "publishing over HTTP: POST %s with the key%s"
+  return text:format(path, has_private and ", on the private listener only" or "")
 end
 
-local function describe_app(app)
+local function describe_app(app, has_private)
   local lines = {}
   local function add(...)
     table.insert(lines, string.format(...))
   end
   for _, definition in ipairs(app._channels) do
-    add(
-      "channel %s: %s, %s",
-      definition.pattern,
-      describe_access(app, definition),
-      describe_history(definition.history)
-    )
+    local parts = { describe_access(app, definition), describe_history(definition.history) }
+    if #definition.events > 0 then
+      table.insert(parts, events.describe(definition.events))
+    end
+    add("channel %s: %s", definition.pattern, table.concat(parts, ", "))
   end
   for _, route in ipairs(app._routes) do
     add("%s %s", route.method and "route " .. route.method or "stream GET", route.pattern)
@@ -103,7 +105,7 @@ local function describe_app(app)
   for _, mount in ipairs(app._mounts) do
     add("static %s from %s", mount.path, mount.directory)
   end
-  add("%s", describe_publish(app))
+  add("%s", describe_publish(app, has_private))
   return lines
 end
 
@@ -121,7 +123,7 @@ local function run(app, given)
   end
   local server = app._server
   server:stop_on_signals()
-  local lines, described = { "moonwire " .. core.version }, describe_app(app)
+  local lines, described = { "moonwire " .. core.version }, describe_app(app, #given.private > 0)
   local public_count = #given.listen
   for i = 1, public_count + #given.private do
     table.insert(lines, describe_listener(server:address(i), i > public_count))
@@ -139,7 +141,7 @@ local function serve(given)
   local app = load_app(given.script)
   if given.check then
     app:_define()
-    say(describe_app(app))
+    say(describe_app(app, #given.private > 0))
     say { given.script .. " is well" }
   else
     run(app, given)

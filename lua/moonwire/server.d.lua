@@ -5,6 +5,7 @@
 ---@class moonwire.core
 ---@field json moonwire.Json
 ---@field version string
+---@field client_methods table what client.lua puts in it stands behind a client's fields
 local core = {}
 
 --- moonwire.sleep: waits, while other handlers run. Only in handlers and other tasks.
@@ -16,6 +17,37 @@ function core.sleep(seconds) end
 --- Stores what a handler changed inside client.data.
 ---@param client moonwire.Client
 function core.keep(client) end
+
+---@param value any
+---@return boolean
+function core.is_client(value) end
+
+--- These four return true; or nil, a message, and "misuse", "closed", "too_large" or "unavailable".
+---@param client moonwire.Client
+---@param channel string|nil
+---@param event string|nil
+---@param data any
+---@param is_binary boolean|nil
+---@return true|nil, string|nil, string|nil
+function core.send(client, channel, event, data, is_binary) end
+
+---@param client moonwire.Client
+---@param code integer
+---@param reason string
+---@return true|nil, string|nil, string|nil
+function core.close(client, code, reason) end
+
+---@param client moonwire.Client
+---@param channel string
+---@return true|nil, string|nil, string|nil
+function core.subscribe(client, channel) end
+
+---@param client moonwire.Client
+---@param channel string
+---@param code string
+---@param reason string
+---@return true|nil, string|nil, string|nil
+function core.unsubscribe(client, channel, code, reason) end
 
 ---@param level "debug"|"info"|"warning"|"error"
 ---@param text string
@@ -113,16 +145,26 @@ function Server:stop_on_signals() end
 ---@param name string
 ---@param event string|nil
 ---@param data any
+---@param binary boolean|nil
 ---@param volatile boolean|nil
+---@param except moonwire.Client|nil
 ---@return string|true|nil id
 ---@return string|nil message
 ---@return string|nil code
-function Server:publish(name, event, data, volatile) end
+function Server:publish(name, event, data, binary, volatile, except) end
 
 ---@param name string
 ---@return integer
 ---@return boolean exists
 function Server:count(name) end
+
+---@param id string
+---@return moonwire.Client|nil
+function Server:client(id) end
+
+--- Those that are connected now.
+---@return moonwire.Client[]
+function Server:clients() end
 
 ---@param delay number
 ---@param again number 0: once
