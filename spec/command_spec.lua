@@ -43,9 +43,12 @@ describe("the command's arguments", function()
     local code, output = moonwire "--help"
     assert.equal(0, code)
     assert.matches("^Usage: moonwire", output)
-    code, output = moonwire "--version"
-    assert.equal(0, code)
-    assert.matches("^moonwire %d+%.%d+%.%d+\n$", output)
+    assert.equal(output, select(2, moonwire "help"))
+    for _, word in ipairs { "--version", "-v" } do
+      code, output = moonwire(word)
+      assert.equal(0, code)
+      assert.matches("^moonwire %d+%.%d+%.%d+\n$", output)
+    end
   end)
 
   it("are refused with the likely one, exit code 2", function()
@@ -128,6 +131,31 @@ app:get("/hello", print)]],
     assert.matches("{folder}/app.lua:3: in ", errors, 1, true)
   end)
 
+  it("places what a script returns by a tail call", function()
+    local code, _, errors = moonwire("check {folder}/app.lua", {
+      ["app.lua"] = 'return require("moonwire").app "x"',
+    })
+    assert.equal(1, code)
+    assert.equal(
+      "moonwire: {folder}/app.lua: moonwire.app: options must be a table, got string\n",
+      errors
+    )
+  end)
+
+  it("takes each word for a level of the log", function()
+    for _, level in ipairs { "debug", "info", "warn", "warning", "error" } do
+      assert.equal(
+        0,
+        (
+          moonwire(
+            "check --log-level " .. level .. " {folder}/app.lua",
+            { ["app.lua"] = app_with "" }
+          )
+        )
+      )
+    end
+  end)
+
   it("names a script that is not there", function()
     local code, _, errors = moonwire "check nowhere/app.lua"
     assert.equal(1, code)
@@ -163,13 +191,13 @@ moonwire 0.1.0
 listening on http://127.0.0.1:PORT
 listening on unix:{folder}/app.sock
 listening on http://127.0.0.1:PORT (private)
-channel room:{room}: who may join: authorize, no history
+channel room:{room}: authorize decides who may join, no history
 channel news: open to everyone who is authenticated, history of 1, newcomers get 1
 channel closed: nobody may join, no history
 route POST /orders/{id}
 stream GET /raw
 static /files from {folder}/.
-publishing over HTTP: POST /publish with the key
+publishing over HTTP: POST /publish with the key, on the private listener only
 ready]],
       lines
     )

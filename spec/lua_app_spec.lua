@@ -150,6 +150,12 @@ app:stream("/raw", function(request, stream)
   assert(stream:send("tick", { n = 1 }, { id = "7", retry = 2.5 }))
   moonwire.sleep(0.001)
   assert(stream:send("tick", "2"))
+  if request.query.misuse then
+    for _, name in ipairs { "open", "error", "moonwire:x", "a b", "" } do
+      note("send %s", select(2, pcall(stream.send, stream, name, 1)):match("an event is 1 to 64") or name)
+    end
+    assert(stream:send("numbered", 1, { id = 42 }))
+  end
   if request.query.close then
     stream:close()
     note("after close %s %s", stream.closed, select(2, stream:send("x", "y")))
@@ -222,7 +228,7 @@ describe("a script", function()
         "^not valid JSON",
         json.decode(http.request(app, "POST", "/json", { body = "{" }).body).message
       )
-      assert.equal("[]", get("/array").body)
+      assert.equal("[]\n", get("/array").body)
     end)
 
     it("with a status, a body and headers of its own", function()
@@ -239,7 +245,7 @@ describe("a script", function()
       assert.equal("", response.body)
       response = get "/created"
       assert.equal(201, response.status)
-      assert.equal('{"id":1}', response.body)
+      assert.equal('{"id":1}\n', response.body)
       assert.equal("application/json", response.headers["content-type"])
       assert.equal("/x/1", response.headers.location)
       assert.matches("Set%-Cookie: a=1\r\nSet%-Cookie: b=2", response.head)
@@ -266,7 +272,7 @@ describe("a script", function()
       local connection = http.connect(app)
       connection:send(http.format("GET", "/wait?seconds=0.05"))
       assert.equal("text", get("/text").body)
-      assert.equal('{"ok":true}', connection:read_response().body)
+      assert.equal('{"ok":true}\n', connection:read_response().body)
       connection:close()
     end)
 
@@ -394,6 +400,22 @@ describe("a script", function()
       assert.equal("2", stream:event().data)
       stream:close()
       await "raw closed true"
+    end)
+
+    it("whose events have names like those of channels, and ids that may be integers", function()
+      local stream = sse.open(app, "/raw?misuse=1")
+      for _ = 1, 3 do
+        assert.is_truthy(stream:event())
+      end
+      local event = stream:event()
+      assert.equal("numbered", event.event)
+      assert.equal("42", event.id)
+      stream:close()
+      local count = 0
+      for _, line in ipairs(get_json "/log") do
+        count = count + (line == "send an event is 1 to 64" and 1 or 0)
+      end
+      assert.equal(5, count)
     end)
 
     it("that can be closed", function()

@@ -67,11 +67,19 @@ describe("an option of the wrong type", function()
       { "{ history = {} }", "option 'history' needs a 'size'" },
       {
         "{ history = { size = 1, ttl = -1 } }",
-        "option 'history.ttl' must be a non-negative number of seconds, got -1",
+        "option 'history.ttl' must be a positive number of seconds, got -1",
+      },
+      {
+        "{ history = { size = 1, ttl = 0 } }",
+        "option 'history.ttl' must be a positive number of seconds, got 0",
       },
       {
         "{ history = { size = 1, ttl = 0/0 } }",
-        "option 'history.ttl' must be a non-negative number of seconds, got ",
+        "option 'history.ttl' must be a positive number of seconds, got ",
+      },
+      {
+        "{ history = { size = 5, replay = 6 } }",
+        "option 'history.replay' must be at most the 'size' 5, got 6",
       },
       { "{ authorize = 'x' }", "option 'authorize' must be a function or a boolean, got string" },
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
@@ -117,13 +125,22 @@ describe("a wrong argument", function()
     local cases = {
       { "app:channel(5)", "app:channel: argument 1 must be a string, got number" },
       { 'app:get("/x")', "app:get: argument 2 must be a function, got nil" },
-      { "app:every(0, print)", "app:every: argument 1 must be a number of seconds, got 0" },
-      { "app:every('1', print)", "app:every: argument 1 must be a number of seconds, got 1" },
+      {
+        "app:every(0, print)",
+        "app:every: argument 1 must be a number of seconds, at least 0.001, got 0",
+      },
+      {
+        "app:every('1', print)",
+        'app:every: argument 1 must be a number of seconds, at least 0.001, got the string "1"',
+      },
       { "app:after(-1, print)", "app:after: argument 1 must be a number of seconds, got -1" },
       { "app:after(1)", "app:after: argument 2 must be a function, got nil" },
       { "app:spawn(5)", "app:spawn: argument 1 must be a function, got number" },
       { "app:authenticate()", "app:authenticate: argument 1 must be a function, got nil" },
-      { "app:publish('a', 'b', 1)", "app:publish: the app is not running yet" },
+      {
+        "app:publish('a', 'b', 1)",
+        "app:publish: the app is not running yet; use app:after(0, …)",
+      },
       { "app:step()", "app:step: the app is not running yet" },
       { "app:find('a')", "app:find: the app is not running yet" },
       {
@@ -134,6 +151,81 @@ describe("a wrong argument", function()
     for _, case in ipairs(cases) do
       assert.equal("app.lua:3: " .. case[2], failure_of(case[1]))
     end
+  end)
+end)
+
+describe("a call by the wrong sign", function()
+  it("says whether it takes a dot or a colon", function()
+    local cases = {
+      { "app.publish('a')", "app.publish: call it with a colon, as app:publish(…)" },
+      { "app.channel('a')", "app.channel: call it with a colon, as app:channel(…)" },
+      { "app.step()", "app.step: call it with a colon, as app:step(…)" },
+      { "app:log('x')", "app.log: call it with a dot, as app.log(…)" },
+      { "app.log:warn('x')", "app.log.warn: call it with a dot, as app.log.warn(…)" },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal("app.lua:3: " .. case[2], failure_of(case[1]))
+    end
+  end)
+
+  it("of the log names the line of a wrong format", function()
+    assert.equal(
+      "app.lua:3: app.log.info: bad argument #2 (number expected, got string)",
+      failure_of "app.log.info('%d', 'x')"
+    )
+  end)
+end)
+
+describe("a tail call", function()
+  local function caller_of(script)
+    return failure(options.call, assert(load(script, "@app.lua")))
+  end
+
+  it("is placed in the function that made it, or in its script", function()
+    local app = 'local moonwire = require "moonwire"\nlocal app = moonwire.app {}\n'
+    assert.equal(
+      "app.lua: moonwire.app: options must be a table, got string",
+      caller_of 'return require("moonwire").app "x"'
+    )
+    local handler =
+      assert(load(app .. "return function()\n return app:channel(5)\nend", "@app.lua"))()
+    assert.equal(
+      "app.lua:3: app:channel: argument 1 must be a string, got number",
+      failure(options.call, handler)
+    )
+  end)
+end)
+
+describe("a pattern", function()
+  it("that cannot be, or is there already, is refused where it is defined", function()
+    local cases = {
+      {
+        "app:channel('room:*')",
+        "app:channel \"room:*\": a pattern has no '*'; {name} stands for one segment",
+      },
+      {
+        "app:get('/a?b=1', print)",
+        "app:get \"/a?b=1\": a route is a path without '?' and spaces; the query is in request.query",
+      },
+      {
+        "app:get('/a b', print)",
+        "app:get \"/a b\": a route is a path without '?' and spaces; the query is in request.query",
+      },
+      {
+        "app:channel('a:{b}') app:channel('a:{c}')",
+        'app:channel "a:{c}": is defined twice (first at app.lua:3)',
+      },
+      {
+        "app:get('/a', print) app:stream('/a', print)",
+        'app:stream "/a": is defined twice (first at app.lua:3)',
+      },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal("app.lua:3: " .. case[2], failure_of(case[1]))
+    end
+    local apart =
+      failure_of "app:get('/a', print) app:post('/a', print) app:channel('/a') error('end', 0)"
+    assert.equal("end", apart)
   end)
 end)
 
@@ -162,6 +254,40 @@ describe("the start", function()
     )
   end)
 
+  it("stops at a route that stands on an endpoint which is on", function()
+    local function failure_at(path, settings)
+      local script =
+        'local app = require("moonwire").app { %s }\napp:get("%s", print)\nassert(app:listen "127.0.0.1:0")'
+      local ok, message = pcall(assert(load(script:format(settings or "", path), "@app.lua")))
+      return not ok and message or nil
+    end
+    for _, path in ipairs { "/sse", "/ws", "/send", "/health" } do
+      assert.equal(
+        ("app.lua:2: app:get %q: '%s' is the server's own endpoint; move it by moonwire.app { paths = { %s = … } }"):format(
+          path,
+          path,
+          path:sub(2)
+        ),
+        failure_at(path)
+      )
+    end
+    assert.is_truthy(failure_at("/publish", "publish_key = 'x'"))
+    assert.is_truthy(failure_at("/events", "paths = { sse = '/events' }"))
+    assert.is_nil(failure_at "/publish")
+    assert.is_nil(failure_at("/sse", "paths = { sse = '/events' }"))
+    assert.is_nil(failure_at("/ws", "paths = { ws = false }"))
+  end)
+
+  it("stops at two endpoints with one path, and says where", function()
+    local message = failure_of 'moonwire.app { paths = { sse = "/ws" } }:listen "127.0.0.1:0"'
+    assert.matches("^app.lua:3: moonwire.app: .*two endpoints have the same one$", message)
+  end)
+
+  it("names a directory for a socket that is not there", function()
+    local message = failure_of 'assert(app:listen "unix:/nowhere/at/all.sock")'
+    assert.matches("there is no directory /nowhere/at$", message)
+  end)
+
   it("stops at a directory that is not there, and at an origin that is none", function()
     assert.matches('^app.lua:3: app:static "/": ', start_failure 'app:static("/", "nowhere")')
     assert.matches(
@@ -178,5 +304,70 @@ describe("options.nearest", function()
     assert.equal("on_join", options.nearest("on_joined", { "on_join", "on_open" }))
     assert.is_nil(options.nearest("presence", { "history", "linger", "authorize" }))
     assert.is_nil(options.nearest(("x"):rep(1000), { "history" }))
+  end)
+end)
+
+describe("what clients may send", function()
+  it("is checked when it is defined", function()
+    local cases = {
+      { "{ on = function() end }", "option 'on' must be a table, got function" },
+      { "{ on = { say = true } }", "option 'on.say' must be a function, got boolean" },
+      {
+        "{ on = { function() end } }",
+        "option 'on' has no names: write on = { say = function … end }",
+      },
+      { "{ on = { [true] = print } }", "option 'on' has a key true" },
+      { "{ relay = 'typing' }", "option 'relay' must be a table, got string" },
+      { "{ relay = { 5 } }", "option 'relay[1]' must be the name of an event, got number" },
+      { "{ relay = { [3] = 'typing' } }", "option 'relay' has a key 3" },
+      { "{ relay = { typing = true } }", "option 'relay.typing' must be a table, got boolean" },
+      { "{ relay = { 'typing', 'typing' } }", "event 'typing' is in 'relay' twice" },
+      { "{ relay = { 'typing', typing = {} } }", "event 'typing' is in 'relay' twice" },
+      { "{ on = { say = print }, relay = { 'say' } }", "event 'say' is in both 'on' and 'relay'" },
+      {
+        "{ on = { say = print }, relay = { say = {} } }",
+        "event 'say' is in both 'on' and 'relay'",
+      },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal(
+        'app.lua:3: app:channel "a": ' .. case[2],
+        failure_of(('app:channel("a", %s)'):format(case[1])),
+        case[1]
+      )
+    end
+    assert.equal(
+      [[app.lua:3: app:channel "a", relay.say: unknown option 'kepe' (did you mean 'keep'?)]],
+      failure_of 'app:channel("a", { relay = { say = { kepe = true } } })'
+    )
+  end)
+
+  it("has names that the core knows", function()
+    for _, case in ipairs {
+      { "on = { ['bad name'] = print }", "bad name" },
+      { "on = { open = print }", "open" },
+      { "relay = { 'moonwire:x' }", "moonwire:x" },
+      { "relay = { [''] = {} }", "" },
+    } do
+      local script = ('app:channel("a", { %s })\nassert(app:listen "127.0.0.1:0")'):format(case[1])
+      local message = failure_of(script)
+      assert.matches('^app.lua:3: app:channel "a": ', message)
+      assert.is_truthy(message:find(case[2], 1, true), message)
+    end
+  end)
+end)
+
+describe("a handler that an app has once", function()
+  it("is not set twice, and must be a function", function()
+    for _, name in ipairs { "authenticate", "on_connect", "on_disconnect" } do
+      assert.equal(
+        ("app.lua:4: app:%s: the app has one already"):format(name),
+        failure_of(("app:%s(print)\napp:%s(print)"):format(name, name))
+      )
+      assert.equal(
+        ("app.lua:3: app:%s: argument 1 must be a function, got nil"):format(name),
+        failure_of(("app:%s()"):format(name))
+      )
+    end
   end)
 end)

@@ -88,6 +88,9 @@ end
 
 -- The next block that has data.
 function stream:event()
+  if self.passed and #self.passed > 0 then
+    return table.remove(self.passed, 1)
+  end
   while true do
     local block = self:next()
     if not block or block.data then
@@ -105,10 +108,14 @@ function stream:data(count)
   return list
 end
 
--- Reads blocks until one has an id: the cursor of the first block.
+-- Reads blocks until one has an id: the cursor. Events in front of it (gaps) are left for stream:event.
 function stream:cursor()
+  self.passed = self.passed or {}
   while self.last_id == "" do
-    assert(self:next(), "the stream ended")
+    local block = assert(self:next(), "the stream ended")
+    if block.data then
+      table.insert(self.passed, block)
+    end
   end
   return self.last_id
 end

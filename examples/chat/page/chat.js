@@ -1,0 +1,331 @@
+// What the chat means: rooms, people, private words. Knows the page and the connection; how they work is in log.js and native.js.
+
+import { Log, paint } from "./log.js";
+import { Connection } from "./native.js";
+
+const ROOMS = ["lobby", "music", "night-watch"];
+const TYPING_EVERY = 2000; // at most so often others are told that somebody types,
+const TYPING_LASTS = 3500; // and so long they believe it
+
+const element = (id) => document.getElementById(id);
+const conversations = new Map(); // by key: "room:lobby" or "u7"
+let connection = null;
+let me = null; // { id, name }
+let active = null; // the conversation that is shown
+
+// ---- Conversations ----
+
+function addConversation(key, title, isRoom) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const label = document.createElement("bdi");
+  const badge = document.createElement("span");
+  label.textContent = isRoom ? `# ${title}` : title;
+  badge.className = "badge";
+  button.type = "button";
+  button.append(label, badge);
+  button.addEventListener("click", () => show(conversation));
+  item.append(button);
+  const conversation = { key, title, isRoom, button, badge, log: new Log(), unread: 0, members: new Map(), typing: new Map(), draft: "" };
+  conversations.set(key, conversation);
+  element(isRoom ? "rooms" : "privates").append(item);
+  element("private-title").hidden = element("privates").childElementCount === 0;
+  return conversation;
+}
+
+function openRoom(name) {
+  const key = `room:${name}`;
+  if (conversations.has(key)) return conversations.get(key);
+  const room = addConversation(key, name, true);
+  connection.subscribe(key, {
+    onJoin: (data) => join(room, data),
+    onPush: (push) => take(room, push),
+    onGap: () => note(room, null, "Messages are missing here: the server no longer has them.", "gap"),
+    onRefused: (error) => note(room, null, `This room is closed to you: ${error.message}.`, "gap"),
+  });
+  return room;
+}
+
+function openPrivate({ id, name }) {
+  return conversations.get(id) ?? addConversation(id, name, false);
+}
+
+function join(room, data) {
+  me.id = data.you;
+  room.members = new Map(data.members.map((member) => [member.id, member.name]));
+  room.typing.clear();
+  if (room === active) showPeople();
+}
+
+function take(room, { event, data, from }) {
+  if (event === "said") {
+    stopTyping(room, data.from.id);
+    write(room, data, data.from.id === me.id);
+  } else if (event === "typing") {
+    if (from !== me.id) startTyping(room, from);
+  } else if (event === "joined") {
+    const isNew = !room.members.has(data.id);
+    room.members.set(data.id, data.name);
+    if (isNew) note(room, data.name, "joined");
+  } else if (event === "left") {
+    room.members.delete(data.id);
+    stopTyping(room, data.id);
+    note(room, data.name, "left");
+  }
+  if (room === active) showPeople();
+}
+
+function takePrivate({ event, data }) {
+  if (event !== "whispered") return;
+  const isOwn = data.from.id === me.id;
+  write(openPrivate(isOwn ? data.to : data.from), data, isOwn);
+}
+
+function write(conversation, line, isOwn) {
+  keepingBottom(conversation, isOwn, () => conversation.log.addLine(line, isOwn));
+  if (conversation === active && !document.hidden) return;
+  if (!isOwn) conversation.unread++;
+  showUnread(conversation);
+}
+
+function note(conversation, name, text, kind) {
+  keepingBottom(conversation, false, () => conversation.log.addRemark(name, text, kind));
+}
+
+// ---- Typing ----
+
+function startTyping(room, id) {
+  clearTimeout(room.typing.get(id));
+  room.typing.set(
+    id,
+    setTimeout(() => stopTyping(room, id), TYPING_LASTS),
+  );
+  showTyping();
+}
+
+function stopTyping(room, id) {
+  clearTimeout(room.typing.get(id));
+  room.typing.delete(id);
+  showTyping();
+}
+
+let saidTyping = -Infinity;
+function tellTyping() {
+  if (!active.isRoom || performance.now() - saidTyping < TYPING_EVERY) return;
+  saidTyping = performance.now();
+  connection.hint(active.key, "typing", true);
+}
+
+// ---- Sending ----
+
+// Private words go through a room in which both are.
+function sharedRoom(id) {
+  return [...conversations.values()].find((conversation) => conversation.isRoom && conversation.members.has(id));
+}
+
+async function send() {
+  const conversation = active;
+  const text = element("text").value.trim();
+  if (text === "") return;
+  setText("");
+  element("fault").textContent = "";
+  saidTyping = -Infinity;
+  try {
+    if (conversation.isRoom) {
+      await connection.send(conversation.key, "say", { text });
+    } else {
+      const room = sharedRoom(conversation.key);
+      if (!room) throw new Error(`${conversation.title} is in none of your rooms`);
+      await connection.send(room.key, "whisper", { to: conversation.key, text });
+    }
+  } catch (error) {
+    element("fault").textContent = `Not sent: ${error.message}.`;
+    if (conversation === active && element("text").value === "") setText(text);
+    else conversation.draft ||= text;
+  }
+}
+
+// ---- The page ----
+
+function setText(text) {
+  element("text").value = text;
+  element("text").rows = Math.min(6, text.split("\n").length);
+}
+
+function show(conversation) {
+  if (active) active.draft = element("text").value;
+  active = conversation;
+  setText(conversation.draft);
+  element("fault").textContent = "";
+  conversation.unread = 0;
+  for (const other of conversations.values()) {
+    if (other === conversation) other.button.setAttribute("aria-current", "true");
+    else other.button.removeAttribute("aria-current");
+  }
+  element("title").textContent = conversation.isRoom ? `# ${conversation.title}` : conversation.title;
+  element("scroll").replaceChildren(conversation.log.element);
+  element("text").placeholder = conversation.isRoom ? `Write to # ${conversation.title}` : `Write to ${conversation.title} alone`;
+  showUnread(conversation);
+  showPeople();
+  showTyping();
+  toBottom();
+  if (matchMedia("(hover: hover)").matches) element("text").focus();
+}
+
+function showUnread({ badge, unread }) {
+  badge.textContent = unread > 0 ? String(unread) : "";
+  badge.setAttribute("aria-label", unread > 0 ? `${unread} unread` : "");
+  const sum = [...conversations.values()].reduce((total, conversation) => total + conversation.unread, 0);
+  document.title = `${sum > 0 ? `(${sum}) ` : ""}Chat · moonwire`;
+}
+
+function showPeople() {
+  const members = active.isRoom ? [...active.members] : [];
+  const collator = new Intl.Collator();
+  members.sort((a, b) => collator.compare(a[1], b[1]));
+  const count = members.length === 1 ? "one person" : `${members.length} people`;
+  element("subtitle").textContent = active.isRoom ? count : "Only the two of you see this; it is not kept.";
+  element("people-title").parentElement.hidden = !active.isRoom;
+  element("people").replaceChildren(
+    ...members.map(([id, name]) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      const face = document.createElement("span");
+      const label = document.createElement("bdi");
+      face.className = "face";
+      face.setAttribute("aria-hidden", "true");
+      paint(face, { id, name });
+      label.textContent = name;
+      button.type = "button";
+      button.dataset.person = id;
+      button.dataset.name = name;
+      button.disabled = id === me.id;
+      button.title = id === me.id ? "" : "Write privately";
+      button.append(face, label, id === me.id ? " (you)" : "");
+      item.append(button);
+      return item;
+    }),
+  );
+}
+
+function showTyping() {
+  const names = active.isRoom ? [...active.typing.keys()].map((id) => active.members.get(id)).filter(Boolean) : [];
+  let text = "";
+  if (names.length === 1) text = `${names[0]} is typing…`;
+  else if (names.length === 2) text = `${names[0]} and ${names[1]} are typing…`;
+  else if (names.length > 2) text = "Several people are typing…";
+  element("typing").textContent = text;
+}
+
+function showConnection(state, reason) {
+  const texts = { connecting: "Connecting", live: "Live", returning: "Reconnecting", refused: "Refused" };
+  document.querySelector(".connection").dataset.state = state;
+  element("connection").textContent = texts[state];
+  if (state === "refused") leave(reason);
+}
+
+let follows = true; // the reader is at the newest line, and wants to stay there
+const isAtBottom = () => element("scroll").scrollHeight - element("scroll").scrollTop - element("scroll").clientHeight < 40;
+
+function toBottom() {
+  element("scroll").scrollTop = element("scroll").scrollHeight;
+  element("newest").hidden = true;
+}
+
+// Adds to a log. A reader who looks at older lines is not moved, but told.
+function keepingBottom(conversation, always, add) {
+  const stays = conversation === active && (always || isAtBottom());
+  add();
+  if (stays) toBottom();
+  else if (conversation === active) element("newest").hidden = false;
+}
+
+// ---- Coming and going ----
+
+function makeKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function enter(name) {
+  const key = sessionStorage.getItem("chat-key") ?? makeKey();
+  sessionStorage.setItem("chat-key", key);
+  sessionStorage.setItem("chat-name", name);
+  me = { id: null, name };
+  element("me").textContent = name;
+  element("welcome").hidden = true;
+  element("chat").hidden = false;
+  const url = new URL("/ws", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  connection = new Connection(url, `${key}:${name}`, { onState: showConnection, onPush: takePrivate });
+  const asked = decodeURIComponent(location.hash.slice(1));
+  const rooms = ROOMS.map(openRoom);
+  show(/^[A-Za-z0-9-]{1,24}$/.test(asked) ? openRoom(asked) : rooms[0]);
+}
+
+// Back to the door.
+function leave(reason) {
+  sessionStorage.removeItem("chat-name");
+  connection?.close();
+  conversations.clear();
+  active = null;
+  for (const id of ["rooms", "privates", "people", "scroll"]) element(id).replaceChildren();
+  element("chat").hidden = true;
+  element("welcome").hidden = false;
+  element("refusal").textContent = reason ? `You were not let in: ${reason}.` : "You were not let in.";
+  element("name").select();
+}
+
+element("enter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = element("name").value.trim();
+  if (name === "") return;
+  element("refusal").textContent = "";
+  enter(name);
+});
+
+element("open-room").addEventListener("submit", (event) => {
+  event.preventDefault();
+  show(openRoom(element("room").value));
+  element("room").value = "";
+});
+
+element("compose").addEventListener("submit", (event) => {
+  event.preventDefault();
+  send();
+});
+
+element("text").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  send();
+});
+
+element("text").addEventListener("input", () => {
+  setText(element("text").value);
+  if (element("text").value.trim() !== "") tellTyping();
+});
+
+element("newest").addEventListener("click", toBottom);
+element("scroll").addEventListener("scroll", () => {
+  follows = isAtBottom();
+  if (follows) element("newest").hidden = true;
+});
+new ResizeObserver(() => follows && toBottom()).observe(element("scroll"));
+
+// Whoever is named can be written to.
+element("chat").addEventListener("click", (event) => {
+  const named = event.target.closest("[data-person]");
+  if (!named || named.dataset.person === me.id) return;
+  show(openPrivate({ id: named.dataset.person, name: named.dataset.name }));
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || !active) return;
+  active.unread = 0;
+  showUnread(active);
+});
+
+const known = sessionStorage.getItem("chat-name");
+if (known) enter(known);
+else element("name").focus();

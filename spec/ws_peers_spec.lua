@@ -1,0 +1,104 @@
+-- Independent WebSocket clients: each does the same (spec/support/peers/scenario.mjs) and is told the same.
+
+local dkjson = require "dkjson"
+local server = require "spec.support.server"
+
+local script = [[
+local moonwire = require "moonwire"
+local app = moonwire.app {}
+app:channel("room:{room}", {
+  relay = { "typing" },
+  on_join = function()
+    return { welcome = true }
+  end,
+  on = {
+    say = function(_, channel, message)
+      return { id = channel:publish("said", message.data) }
+    end,
+  },
+})
+return app
+]]
+
+local node = "node --no-warnings "
+local peers = {
+  { "npm's ws", node .. "spec/support/peers/ws.mjs" },
+  { "Node's WebSocket", node .. "--experimental-websocket spec/support/peers/standard.mjs" },
+  { "lua-http", "lua5.1 spec/support/peers/lua_http.lua" },
+  { "Python's websockets", "/usr/bin/python3 spec/support/peers/python_websockets.py" },
+  { "Chromium", node .. "spec/support/peers/chromium.mjs" },
+}
+
+local function visit(app, command, protocol)
+  local url = app.address:gsub("^http", "ws") .. "/ws"
+  local log = os.tmpname()
+  local output = server.run(("timeout 60 %s %s %s 2>%s"):format(command, url, protocol or "", log))
+  local file = assert(io.open(log))
+  local complaints = file:read "a"
+  file:close()
+  os.remove(log)
+  return dkjson.decode(output) or error("the peer failed: " .. complaints .. output)
+end
+
+describe("a WebSocket of", function()
+  local app
+
+  setup(function()
+    app = server.start(script)
+  end)
+
+  teardown(function()
+    app:stop()
+  end)
+
+  for _, peer in ipairs(peers) do
+    for _, protocol in ipairs { false, "moonwire.1" } do
+      it(
+        ("%s %s"):format(peer[1], protocol and "with " .. protocol or "without subprotocol"),
+        function()
+          local seen = visit(app, peer[2], protocol)
+          assert.same({ 1000, 1000 }, seen.closed)
+          local a, b = seen.said[1], seen.said[2]
+          if protocol then
+            local ids = {}
+            for i, told in ipairs(seen.said) do
+              local connected = table.remove(told, 1)
+              assert.equal(0, connected.ref)
+              assert.equal(25, connected.ok.ping)
+              ids[i] = connected.ok.client
+            end
+            assert.matches("^%w+$", ids[1])
+            assert.not_equal(ids[1], ids[2])
+          end
+          local cursor, from = a[1].ok.id, a[3].from
+          local first, second = b[2].id, b[8].id
+          assert.is_true(cursor < first and first < second)
+          local push = {
+            channel = "room:peers",
+            event = "said",
+            id = first,
+            data = { text = "grüß dich ✓ 🌙" },
+          }
+          assert.same({
+            { ref = 1, ok = { id = cursor, data = { welcome = true } } },
+            push,
+            { channel = "room:peers", event = "typing", from = from, data = { true } },
+            { channel = "room:peers", event = "typing", from = from, bytes = "000aff" },
+            { ref = 2, ok = true },
+          }, a)
+          assert.same({
+            { ref = 1, ok = { id = cursor, data = { welcome = true } } },
+            push,
+            { ref = "say", ok = { id = first } },
+            { ref = 3, ok = true },
+            { ref = 4, ok = true },
+            { ref = 5, error = { code = "unknown_event", reason = b[6].error.reason } },
+            { ref = 6, ok = true },
+            { channel = "room:peers", event = "said", id = second, data = "the same" },
+            { ref = 7, ok = { id = second } },
+          }, b)
+        end
+      )
+    end
+  end
+end)
