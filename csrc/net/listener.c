@@ -1,5 +1,7 @@
 #include "net/listener.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -46,6 +48,7 @@ static void format_address(struct listener *listener, const char *host) {
 
 static void on_connection(uv_stream_t *handle, int status) {
   struct listener *listener = container_of(handle, struct listener, uv);
+  clock_update(&listener->loop->clock); /* as when reading: deadlines are counted from here */
   listener->on_connection(listener, status);
 }
 
@@ -73,7 +76,9 @@ static const char *remove_stale(const char *path) {
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
   if (fd < 0) return "no socket to try it with";
-  bool alive = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  /* Refused is stale. Anything else, such as a full queue or a lack of permission, is the sign of somebody. */
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  bool alive = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno != ECONNREFUSED;
   close(fd);
   if (alive) return "another process listens there";
   return unlink(path) == 0 ? NULL : "the stale socket there cannot be removed";
@@ -99,11 +104,13 @@ static int bind_unix(struct listener *listener, const char *address, unsigned mo
   return fail(error, status, address, status == MW_EINVAL ? "its permissions cannot be set" : uv_strerror(status));
 }
 
-static void on_closed(uv_handle_t *handle) {
-  struct listener *listener = container_of(handle, struct listener, uv);
-  loop_handle_closed(listener->loop);
-  memory_free(listener);
+static void release(struct listener *listener) {
+  struct loop *loop = listener->loop;
+  if (--listener->handles_open == 0) memory_free(listener);
+  loop_handle_closed(loop);
 }
+
+static void on_closed(uv_handle_t *handle) { release(container_of(handle, struct listener, uv)); }
 
 int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
@@ -121,6 +128,7 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
     return fail(error, status, address, uv_strerror(status));
   }
   loop_opened(loop);
+  listener->handles_open = 1;
   status = is_unix ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
   if (status < 0) {
     uv_close((uv_handle_t *)&listener->uv.stream, on_closed);
@@ -132,6 +140,27 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
 
 int listener_accept(struct listener *listener, struct stream *stream) {
   return uv_accept(&listener->uv.stream, &stream->uv.stream);
+}
+
+static void on_refused_closed(uv_handle_t *handle) {
+  struct listener *listener = container_of(handle, struct listener, refused);
+  bool again = listener->refuses_next && !uv_is_closing((uv_handle_t *)&listener->uv.stream);
+  listener->refuses_next = false;
+  listener->refused.stream.type = UV_UNKNOWN_HANDLE;
+  release(listener);
+  if (again) listener_refuse(listener);
+}
+
+void listener_refuse(struct listener *listener) {
+  listener->refuses_next = listener->refused.stream.type != UV_UNKNOWN_HANDLE;
+  if (listener->refuses_next) return;
+  int status = listener->kind == STREAM_UNIX ? uv_pipe_init(listener->loop->uv, &listener->refused.pipe, 0)
+                                             : uv_tcp_init(listener->loop->uv, &listener->refused.tcp);
+  if (status < 0) return;
+  loop_opened(listener->loop);
+  listener->handles_open++;
+  uv_accept(&listener->uv.stream, &listener->refused.stream);
+  uv_close((uv_handle_t *)&listener->refused.stream, on_refused_closed);
 }
 
 /* libuv removes a unix socket's file when its handle closes. */

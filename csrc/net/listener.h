@@ -24,6 +24,13 @@ struct listener {
   void (*on_connection)(struct listener *listener, int status);
   void *owner;
   char address[LISTENER_ADDRESS_MAX]; /* as it is listened on, with the port that was picked */
+  union {
+    uv_stream_t stream;
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } refused;             /* a peer that is closed at once */
+  unsigned handles_open; /* the memory goes with the last one */
+  bool refuses_next;     /* another is to be refused once this one is closed */
 };
 
 /* Listens at "HOST:PORT", "[IPV6]:PORT" or "unix:PATH" (a stale socket is removed; unix_mode are its permissions). On failure the error
@@ -32,6 +39,9 @@ int listener_new(struct listener **listener, struct loop *loop, const char *addr
                  void (*on_connection)(struct listener *listener, int status), void *owner, struct mw_error *error);
 /* Accepts into a stream that was initialised with listener->kind. A status of libuv. */
 int listener_accept(struct listener *listener, struct stream *stream);
+/* Takes the waiting peer and closes it, without memory of its own. A peer that was neither accepted nor refused keeps all others
+ * waiting. */
+void listener_refuse(struct listener *listener);
 /* Stops listening, removes a unix socket's file and frees the listener soon. */
 void listener_close(struct listener *listener);
 

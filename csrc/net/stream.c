@@ -64,6 +64,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
 
 static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
   struct stream *stream = stream_of(handle);
+  /* The poll may have lasted a second since the turn before it, and deadlines are counted from here. */
+  clock_update(&stream->owner->loop->clock);
   if (len > 0) {
     stream->owner->on_read(stream, bytes_of(buffer->base, (size_t)len));
   } else if (len < 0) {

@@ -284,17 +284,24 @@ const struct mount *config_mount(const struct mw_config *config, struct bytes pa
   return best;
 }
 
-bool config_allows_origin(const struct mw_config *config, struct bytes origin) {
+enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin) {
+  enum origin_judgement best = ORIGIN_REFUSED;
   for (size_t i = 0; i < config->origin_count; i++) {
-    if (origin_matches(bytes_string(config->origins[i]), origin)) return true;
+    struct bytes entry = bytes_string(config->origins[i]);
+    if (!origin_matches(entry, origin)) continue;
+    if (!bytes_equal(entry, BYTES("*"))) return ORIGIN_LISTED;
+    best = ORIGIN_ANY;
   }
-  return false;
+  return best;
 }
 
 int mw_config_match(const struct mw_config *config, const char *name, size_t name_len, struct mw_error *error) {
   struct bytes channel = bytes_of(name, name_len);
   const char *fault = channel_name_fault(channel);
-  if (fault) return fail(error, MW_EINVAL, "channel name", fault);
+  if (fault) {
+    if (error) snprintf(error->text, sizeof error->text, "%s", fault);
+    return MW_EINVAL;
+  }
   const struct kind *kind = config_kind(config, channel);
   if (kind) return (int)(kind - config->kinds);
   if (error) snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)name_len, name);

@@ -54,7 +54,9 @@ const struct route *config_route(const struct mw_config *config, struct bytes me
 int config_route_number(const struct mw_config *config, const struct route *route);
 /* The mount with the longest path that the path lies in, or NULL; *rest is the path below it, without a leading '/'. */
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
-bool config_allows_origin(const struct mw_config *config, struct bytes origin);
+/* ORIGIN_LISTED: by an entry that names it; ORIGIN_ANY: by "*" alone, which says nothing about trust. */
+enum origin_judgement { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
+enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin);
 
 VISIBILITY_POP
 

@@ -16,6 +16,7 @@ void conn_accept(struct worker *worker, struct listener *listener) {
   struct conn *conn = memory_calloc(1, offsetof(struct conn, stream) + stream_size(listener->kind));
   if (!conn || stream_init(&conn->stream, &worker->streams, listener->kind) < 0) {
     memory_free(conn);
+    listener_refuse(listener);
     log_line(MW_LOG_ERROR, "no memory for a connection");
     return;
   }

@@ -109,9 +109,11 @@ bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct bu
   struct bytes origin = http_head_field(head, BYTES("origin"));
   http_write_field(fields, BYTES("Vary"), BYTES("Origin"));
   if (!origin.ptr || origin_is_same(origin, http_head_field(head, BYTES("host")))) return true;
-  if (!config_allows_origin(exchange_worker(exchange)->server->config, origin)) return false;
-  http_write_field(fields, BYTES("Access-Control-Allow-Origin"), origin);
-  http_write_field(fields, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
+  enum origin_judgement judgement = config_judge_origin(exchange_worker(exchange)->server->config, origin);
+  if (judgement == ORIGIN_REFUSED) return false;
+  /* Whom nobody named may read what is open, not what a user's cookie opens. */
+  http_write_field(fields, BYTES("Access-Control-Allow-Origin"), judgement == ORIGIN_LISTED ? origin : BYTES("*"));
+  if (judgement == ORIGIN_LISTED) http_write_field(fields, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
   return true;
 }
 

@@ -223,8 +223,8 @@ void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)
 
 /* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
 
-static int refuse(struct mw_error *error, int status, const char *what, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "%s %s", what, why);
+static int refuse(struct mw_error *error, int status, const char *text) {
+  if (error) snprintf(error->text, sizeof error->text, "%s", text);
   return status;
 }
 
@@ -235,10 +235,10 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
   struct bytes data = publish->data.len > 0 ? bytes_of(publish->data.ptr, publish->data.len) : BYTES("null");
   struct json_value value;
   struct json_fault fault;
-  if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server", "has stopped");
-  if (channel_name_fault(channel)) return refuse(error, MW_EINVAL, "the channel name", channel_name_fault(channel));
-  if (event_name_fault(event)) return refuse(error, MW_EINVAL, "the event name", event_name_fault(event));
-  if (data.len > config->options.limits.size) return refuse(error, MW_ETOOLARGE, "the data", "is larger than limits.size");
+  if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server has stopped");
+  if (channel_name_fault(channel)) return refuse(error, MW_EINVAL, channel_name_fault(channel));
+  if (event_name_fault(event)) return refuse(error, MW_EINVAL, event_name_fault(event));
+  if (data.len > config->options.limits.size) return refuse(error, MW_ETOOLARGE, "the data is larger than limits.size");
   if (!json_scan(data, &value, &fault)) {
     if (error) snprintf(error->text, sizeof error->text, "the data is no JSON: %s at byte %zu", fault.reason, fault.offset);
     return MW_EINVAL;
@@ -250,10 +250,10 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
     return MW_ENOTFOUND;
   }
   struct message *message = message_new(kind->policy.kind, channel, event, data);
-  if (!message) return refuse(error, MW_ENOMEM, "the message", "finds no memory");
+  if (!message) return refuse(error, MW_ENOMEM, "the message finds no memory");
   uint64_t position;
   int status = bus_publish(server, message, !publish->is_volatile, &position);
-  if (status < 0) return refuse(error, status, "the queue", "is full: limits.queue");
+  if (status < 0) return refuse(error, status, "the queue is full: limits.queue");
   if (log_enabled(MW_LOG_DEBUG)) {
     log_line(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)channel.len, channel.ptr, (int)event.len, event.ptr,
              data.len, (unsigned long long)position);

@@ -22,6 +22,7 @@ local status_of = {
 local default_code = {
   [400] = "bad_request",
   [401] = "unauthorized",
+  [403] = "forbidden",
   [404] = "not_found",
   [413] = "too_large",
   [429] = "rate_limited",
