@@ -1,0 +1,14 @@
+-- The examples in one app, with an index page:  bin/moonwire examples/demo.lua
+
+local moonwire = require "moonwire"
+
+local app = moonwire.app {}
+local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
+
+-- Each example is a script that makes an app of its own, or adds itself to the one that it is given.
+for _, name in ipairs { "ticker" } do
+  assert(loadfile(here .. name .. "/app.lua"))(app, "/" .. name .. "/")
+end
+
+app:static("/", "demo")
+return app

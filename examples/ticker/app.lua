@@ -1,0 +1,66 @@
+-- A price ticker: six prices walk at random, and every open page sees each step.
+--
+--     bin/moonwire examples/ticker/app.lua        then open http://127.0.0.1:8080/
+
+local moonwire = require "moonwire"
+
+-- Run alone this is the whole app, with its page at "/". The demo hands over its own app and another path.
+local app, path = ...
+app, path = app or moonwire.app {}, path or "/"
+
+-- swing: how far one step may move the price, as a share of it.
+local market = {
+  { symbol = "BTC", name = "Bitcoin", price = 64210.5, digits = 1, swing = 0.0011 },
+  { symbol = "ETH", name = "Ether", price = 3120.4, digits = 2, swing = 0.0014 },
+  { symbol = "SOL", name = "Solana", price = 148.72, digits = 2, swing = 0.0020 },
+  { symbol = "GOLD", name = "Gold, ounce", price = 2391.3, digits = 2, swing = 0.0004 },
+  { symbol = "OIL", name = "Crude, barrel", price = 81.46, digits = 2, swing = 0.0009 },
+  { symbol = "EUR", name = "Euro in dollars", price = 1.0842, digits = 4, swing = 0.0003 },
+}
+
+local traded = {}
+for _, asset in ipairs(market) do
+  asset.count = 0 -- of its prices so far: the page sees by it whether it missed one
+  traded[asset.symbol] = true
+end
+
+-- Whoever comes back within the last 600 steps misses nothing; a newcomer gets the 120 that fill a chart.
+app:channel("price:{symbol}", {
+  history = { size = 600, replay = 120 },
+  authorize = function(_, channel)
+    if traded[channel.params.symbol] then
+      return true
+    end
+    return false, "no such symbol"
+  end,
+})
+
+local function step(asset)
+  local price = asset.price * (1 + asset.swing * (math.random() + math.random() - 1))
+  asset.price = tonumber(("%." .. asset.digits .. "f"):format(price))
+  asset.count = asset.count + 1
+  local tick = { symbol = asset.symbol, price = asset.price, count = asset.count }
+  app:publish("price:" .. asset.symbol, "tick", tick)
+end
+
+app:after(0, function() -- so that the first page already finds a chart
+  for _ = 1, 120 do
+    for _, asset in ipairs(market) do
+      step(asset)
+    end
+  end
+end)
+
+app:every(0.25, function()
+  for _, asset in ipairs(market) do
+    if math.random() < 0.5 then
+      step(asset)
+    end
+  end
+end)
+
+app:get(path .. "market", function()
+  return market
+end)
+app:static(path, "page")
+return app

@@ -1,0 +1,134 @@
+// One EventSource for all symbols. What arrives changes the state at once and the page at the next frame.
+
+import { Chart } from "./chart.js";
+
+const assets = new Map(); // by symbol
+const counters = { received: 0, missed: 0, repeated: 0, gaps: 0, returns: 0 };
+const dirty = new Set(); // assets that must be drawn anew
+let source = null;
+let lastId = null;
+let wasOpen = false;
+
+// ---- What the events mean ----
+
+function takeTick(event) {
+  lastId = event.lastEventId;
+  counters.received++;
+  const tick = JSON.parse(event.data);
+  const asset = assets.get(tick.symbol);
+  const step = asset.count === null ? 1 : tick.count - asset.count;
+  if (step < 1 && !asset.gap) {
+    counters.repeated++;
+    return;
+  }
+  if (step > 1) counters.missed += step - 1;
+  asset.chart.add(tick.price, asset.gap);
+  asset.moved = asset.price === null ? 0 : tick.price - asset.price;
+  asset.price = tick.price;
+  asset.count = tick.count;
+  asset.gap = false;
+  mark(asset);
+}
+
+// The server says that it no longer has all that came since the last id. (Behind a restart its numbers begin anew.)
+function takeGap(event) {
+  counters.gaps++;
+  const symbol = JSON.parse(event.data).channel.replace(/^price:/, "");
+  assets.get(symbol).gap = true;
+  mark();
+}
+
+// ---- The connection ----
+
+function open() {
+  const query = new URLSearchParams([...assets.keys()].map((symbol) => ["channel", `price:${symbol}`]));
+  if (lastId !== null) query.set("since", lastId); // on its own returns the browser sends Last-Event-ID, which wins over this
+  source = new EventSource(`/sse?${query}`);
+  source.addEventListener("tick", takeTick);
+  source.addEventListener("moonwire:gap", takeGap);
+  source.addEventListener("open", () => {
+    if (wasOpen) counters.returns++;
+    wasOpen = true;
+    show("live", "Live");
+  });
+  source.addEventListener("error", () => {
+    show("returning", "Reconnecting");
+    // A refusal ends an EventSource for good; behind a proxy it may be none of ours, so look again later.
+    if (source.readyState === EventSource.CLOSED) setTimeout(reopen, 3000, source);
+  });
+}
+
+function reopen(ended) {
+  if (ended === source) open();
+}
+
+function pause() {
+  source.close();
+  source = null;
+  show("paused", "Paused");
+}
+
+// ---- The page ----
+
+const element = (id) => document.getElementById(id);
+
+function show(state, text) {
+  document.querySelector(".connection").dataset.state = state;
+  element("connection").textContent = text;
+  element("pause").textContent = state === "paused" ? "Resume" : "Pause";
+  mark();
+}
+
+function mark(asset) {
+  if (dirty.size === 0) requestAnimationFrame(draw);
+  dirty.add(asset);
+}
+
+function draw() {
+  for (const asset of dirty) if (asset) drawAsset(asset);
+  dirty.clear();
+  for (const [id, count] of Object.entries(counters)) element(id).textContent = count.toLocaleString("en");
+  element("missed").classList.toggle("bad", counters.missed > 0);
+  element("repeated").classList.toggle("bad", counters.repeated > 0);
+}
+
+function drawAsset({ card, chart, price, moved, digits }) {
+  const change = (price / chart.first - 1) * 100;
+  const trend = Math.abs(change) < 0.005 ? "flat" : change > 0 ? "up" : "down";
+  card.dataset.trend = trend;
+  card.querySelector(".change").textContent = `${{ up: "▲", down: "▼", flat: "■" }[trend]} ${Math.abs(change).toFixed(2)} %`;
+  const text = card.querySelector(".price");
+  text.textContent = price.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  text.classList.toggle("up", moved > 0);
+  text.classList.toggle("down", moved < 0);
+  setTimeout(() => text.classList.remove("up", "down"), 150);
+  chart.draw();
+}
+
+function addCard({ symbol, name, digits }) {
+  const card = element("card").content.cloneNode(true).firstElementChild;
+  card.id = symbol;
+  card.querySelector(".symbol").textContent = symbol;
+  card.querySelector(".name").textContent = name;
+  const chart = new Chart(card.querySelector(".chart"));
+  assets.set(symbol, { card, chart, digits, price: null, moved: 0, count: null, gap: false });
+  element("cards").append(card);
+}
+
+async function start() {
+  try {
+    const response = await fetch("market");
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    (await response.json()).forEach(addCard);
+  } catch (error) {
+    show("returning", `No answer (${error.message}), trying again`);
+    setTimeout(start, 3000);
+    return;
+  }
+  element("cards").setAttribute("aria-busy", "false");
+  element("pause").disabled = false;
+  element("pause").addEventListener("click", () => (source ? pause() : open()));
+  open();
+}
+
+start();
