@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/host.h"
@@ -371,9 +372,29 @@ static void who_is_asked_too_long_is_told_to_return(void **state) {
   assert_nothing_is_left();
 }
 
+/* The answer finds no memory on its way: the client is told when its time is over, and what it joined is left. */
+static void an_answer_that_is_lost_is_undone(void **state) {
+  (void)state;
+  const struct mailbox *fifo = &host.server->workers[0].fifo;
+  host_pass(&host, 1);
+  host.keep = JOIN;
+  peer_get(&peer, "/sse?channel=a", "");
+  host_until(&host, host.kept_count == 1);
+  do publish_in_order("1");
+  while (fifo->count < fifo->capacity);
+  memory_fail_after(2); /* the first is what JOIN says, the second a place in the queue */
+  host_answer(&host);
+  until_asked("authorize a; open a; join a; leave a; close a; ");
+  host_pass(&host, 33000);
+  host_until(&host, peer_ended(&peer));
+  assert_memory_equal(peer.in, "HTTP/1.1 200 OK\r\n", 17);
+  assert_nothing_is_left();
+}
+
 #define JOINING_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
+  mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
   const struct CMUnitTest tests[] = {
       JOINING_TEST(joins_and_leaves_step_by_step),
       cmocka_unit_test_setup_teardown(authenticates_first, begin_authenticated, end),
@@ -391,6 +412,7 @@ int main(void) {
       JOINING_TEST(leaving_waits_for_nobody),
       JOINING_TEST(misses_nothing_that_comes_while_it_joins),
       JOINING_TEST(who_is_asked_too_long_is_told_to_return),
+      JOINING_TEST(an_answer_that_is_lost_is_undone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,6 +164,39 @@ static void what_is_not_kept_is_a_gap(void **state) {
   peer_close(&peer);
 }
 
+/* The first block is a cursor from which all that follows it comes again: a stream may be cut right behind it. */
+static void the_first_cursor_is_before_the_replay(void **state) {
+  (void)state;
+  static const struct {
+    const char *query, *last_id, *again;
+  } cases[] = {
+      {"channel=three:a", NULL, "4 5 "},
+      {"channel=three:a&since=0", NULL, "3 4 5 "},
+      {"channel=three:a", "rubbish", "3 4 5 "},
+      {"channel=three:a&channel=three:b", NULL, "4 6 5 7 "},
+  };
+  publish_numbers("three:a", 1, 4);
+  publish_numbers("three:b", 6, 6);
+  publish_numbers("three:a", 5, 5);
+  publish_numbers("three:b", 7, 7);
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct peer peer;
+    char id[64];
+    subscribe(&peer, cases[i].query, cases[i].last_id);
+    host_until(&host, peer_stream(&peer) && strstr(peer_stream(&peer), "\nid: "));
+    const char *stream = peer_stream(&peer);
+    /* Behind a gap the cursor comes last: who is cut in between returns with the old id, and is told again. */
+    const char *gap = strstr(stream, "event: moonwire:gap\n"), *cursor = strstr(stream, "\nid: ");
+    assert_int_equal(gap != NULL, cases[i].last_id != NULL);
+    assert_true(cursor && (!gap || gap < cursor));
+    assert_int_equal(sscanf(cursor, "\nid: %63s\n\n", id), 1);
+    peer_close(&peer);
+    subscribe(&peer, strncmp(cases[i].query, "channel=three:a&channel", 23) ? "channel=three:a" : cases[i].query, id);
+    host_until(&host, strcmp(peer_events(&peer), cases[i].again) == 0);
+    peer_close(&peer);
+  }
+}
+
 static void a_swept_or_expired_channel_is_a_gap(void **state) {
   (void)state;
   struct peer peer;
@@ -310,6 +343,7 @@ int main(void) {
       SSE_TEST(a_return_misses_nothing),
       SSE_TEST(the_field_wins_over_the_query),
       SSE_TEST(what_is_not_kept_is_a_gap),
+      SSE_TEST(the_first_cursor_is_before_the_replay),
       SSE_TEST(a_swept_or_expired_channel_is_a_gap),
       SSE_TEST(several_channels_are_in_one_order),
       SSE_TEST(many_messages_of_one_turn_arrive),
