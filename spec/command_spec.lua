@@ -244,6 +244,7 @@ app:get("/stuck", function() app.log.info("stuck") while true do end end)]])
     connection:send(http.format("GET", "/stuck"))
     assert.is_truthy(app:await_log "stuck")
     app:signal "INT"
+    app:await_signal(2)
     assert.equal(130, (app:finish "INT"))
     connection:close()
   end)

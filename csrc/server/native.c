@@ -238,6 +238,11 @@ static void on_token(const struct call *call, bool connects) {
   struct native *native = native_get(exchange);
   struct mw_client *client = native_client(exchange);
   bool authenticates = server->config->options.authenticate;
+  /* Whoever was known by the upgrade has no request left that a token could go into. */
+  if (native && authenticates && !native->http) {
+    refuse(call, "refused", "a newer token is taken from moonwire.1 only");
+    return;
+  }
   struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
   struct errand *errand = NULL;
   if (client && (http || !authenticates)) errand = errand_new(ERRAND_JOIN, server->config, client, http, NULL, 0);

@@ -134,6 +134,15 @@ function methods:signal(name)
   os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
 end
 
+-- Waits until a signal that was sent has been taken: of two that wait at once, the process sees one (Linux).
+function methods:await_signal(number)
+  repeat
+    local status = read_file(("/proc/%d/status"):format(self.pid))
+    local pending = tonumber(status:match "ShdPnd:%s*(%x+)", 16)
+      | tonumber(status:match "SigPnd:%s*(%x+)", 16)
+  until pending & (1 << (number - 1)) == 0
+end
+
 -- Resident memory in KiB (Linux).
 function methods:rss()
   return tonumber(read_file(("/proc/%d/status"):format(self.pid)):match "VmRSS:%s*(%d+)")
