@@ -218,7 +218,7 @@ describe("a client that was written from the document", function()
       saw.live = await a.next();
       const c = await plain("cyd");
       saw.zero = await c.subscribe("room:1", "0");
-      saw.strange = await c.subscribe("room:2", "k3x09qz1-0000000000000001");
+      saw.strange = await (await plain("dan")).subscribe("room:2", "k3x09qz1-0000000000000001");
       saw.left = a.left;
       ]]
     )

@@ -31,20 +31,36 @@ static struct blob *text_of(struct json_value value) {
   return blob;
 }
 
-void client_set_user(struct mw_client *client, struct blob *user) {
+/* The user's id in its JSON: "id", else "sub". A reference, or NULL. */
+static struct blob *id_of_user(struct blob *user) {
   struct json_value object, name, value, id = {0}, sub = {0};
-  blob_unref(client->user);
-  blob_unref(client->user_id);
-  client->user = user;
-  client->user_id = NULL;
-  if (!user || !json_scan(blob_bytes(user), &object, NULL) || object.type != JSON_OBJECT) return;
+  if (!user || !json_scan(blob_bytes(user), &object, NULL) || object.type != JSON_OBJECT) return NULL;
   struct bytes rest = object.raw;
   while (json_next_member(&rest, &name, &value)) {
     if (json_string_equal(name, BYTES("id"))) id = value;
     if (json_string_equal(name, BYTES("sub"))) sub = value;
   }
-  client->user_id = text_of(id);
-  if (!client->user_id) client->user_id = text_of(sub);
+  struct blob *text = text_of(id);
+  return text ? text : text_of(sub);
+}
+
+bool client_set_user(struct mw_client *client, struct blob *user) {
+  struct blob *user_id = id_of_user(user);
+  bool same = !client->user || bytes_equal(blob_bytes(user_id), blob_bytes(client->user_id));
+  if (!same) {
+    blob_unref(user_id);
+    blob_unref(user);
+    return false;
+  }
+  blob_unref(client->user);
+  client->user = user;
+  /* The id stays where it is: others may be reading it. */
+  if (client->user_id) {
+    blob_unref(user_id);
+  } else {
+    client->user_id = user_id;
+  }
+  return true;
 }
 
 struct bytes client_user_id(const struct mw_client *client) {

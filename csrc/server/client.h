@@ -34,8 +34,9 @@ struct mw_client {
   struct list waiting; /* errands that come after it */
 };
 
-/* Takes the JSON (NULL: anonymous), and reads the user's id from it: "id", else "sub". */
-void client_set_user(struct mw_client *client, struct blob *user);
+/* Takes the JSON (NULL: anonymous), and reads the user's id from it: "id", else "sub". False, and nothing is changed, if the client is another
+ * user already: who it is, is settled once. */
+bool client_set_user(struct mw_client *client, struct blob *user);
 /* The user's id, or, of the anonymous and of users without one, the client's. */
 struct bytes client_user_id(const struct mw_client *client);
 /* With a new id and no user; NULL without memory. */

@@ -62,7 +62,8 @@ static bool must_hold(const struct exchange *exchange, const struct command *com
   if (!errand || errand->client != command->client || command->type == COMMAND_RECEIVE) return false;
   if (exchange->state != EXCHANGE_STREAMING) return true;
   bool joins = errand->type == ERRAND_JOIN && errand->channel_count == 1;
-  return joins && command->type == COMMAND_UNSUBSCRIBE && bytes_equal(errand->channels[0].name, blob_bytes(command->text));
+  bool about = command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE;
+  return joins && about && bytes_equal(errand->channels[0].name, blob_bytes(command->text));
 }
 
 static void hold(struct exchange *exchange, struct command *command) {

@@ -75,6 +75,7 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
   errand->client = client ? mw_client_ref(client) : NULL;
   errand->http = http;
   errand->route = -1;
+  errand->request.errand = errand;
   list_init(&errand->link);
   list_init(&errand->request.link);
   list_init(&errand->held);

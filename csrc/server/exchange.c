@@ -58,6 +58,12 @@ static void write_head(struct exchange *exchange, struct buffer *out, int status
   http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));
 }
 
+/* Whoever still holds its name means a request that is over, and must not find the next one of the connection. */
+static void release_name(struct exchange *exchange) {
+  if (exchange->slot != SLOT_NONE) worker_slot_release(exchange_worker(exchange), exchange->slot);
+  exchange->slot = SLOT_NONE;
+}
+
 void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   bool empty = answer->status == 204 || answer->status == 304;
   struct buffer out;
@@ -70,6 +76,7 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
   exchange->role = NULL;
+  release_name(exchange);
 }
 
 const char *exchange_code(int status) {
@@ -268,8 +275,7 @@ void exchange_end(struct exchange *exchange) {
   if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
   exchange->role = NULL;
   session_end(exchange);
-  if (exchange->slot != SLOT_NONE) worker_slot_release(worker, exchange->slot);
-  exchange->slot = SLOT_NONE;
+  release_name(exchange);
   /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */
   if (exchange->errand && exchange->errand->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
     worker_post_script(worker, MAIL_LEAVE, exchange->errand);

@@ -35,6 +35,7 @@ enum exchange_flag {
   EXCHANGE_NATIVE = 1 << 9,      /* conn->native is there */
   EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
+  EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
   EXCHANGE_PINGED = 1 << 12      /* was asked for a sign of life */
 };
 

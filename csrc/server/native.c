@@ -85,7 +85,7 @@ static void dismiss(struct exchange *exchange, struct native *native) {
   if (native->asked_by.is_exchange) {
     reply_error(exchange, &native->asked_by, blob_bytes(native->asked_ref), bytes_of(NULL, 0), "not_found", reason);
   }
-  for (size_t at = 0; at < native->stash.len;) {
+  for (size_t at = native->stash_at; at < native->stash.len;) {
     struct input_head head;
     memcpy(&head, native->stash.data + at, sizeof head);
     if (head.reply_to.is_exchange)
@@ -157,6 +157,11 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   const struct mw_server *server = exchange_worker(exchange)->server;
   if (session_find(&exchange->session, call->verb->channel)) {
     refuse(call, "already_subscribed", "the channel is subscribed to already");
+    return;
+  }
+  /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
+  if (exchange->wire != WIRE_WS && call->verb->since.len > 0) {
+    refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
   if (exchange->session.subscription_count >= server->config->options.limits.client_channels) {
@@ -303,23 +308,49 @@ static void handle(struct exchange *exchange, const struct input *input) {
   buffer_deinit(&text);
 }
 
+static size_t stashed(const struct native *native) { return native->stash.len - native->stash_at; }
+
+static size_t stash_limit(struct exchange *exchange) { return exchange_worker(exchange)->server->config->options.limits.stash; }
+
+/* What a peer sends is bounded by not reading on; what others send for it is refused. */
 static void stash(struct exchange *exchange, struct native *native, const struct input *input) {
   struct input_head head = {.len = input->bytes.len, .is_binary = input->is_binary, .reply_to = input->reply_to};
-  size_t limit = exchange_worker(exchange)->server->config->options.limits.stash;
+  bool full = stashed(native) >= stash_limit(exchange);
+  if (input->reply_to.is_exchange && full) {
+    reply_error(exchange, &input->reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), "unavailable",
+                "too much waits for this client");
+    return;
+  }
   buffer_append(&native->stash, bytes_of((const char *)&head, sizeof head));
   buffer_append(&native->stash, input->bytes);
   if (native->stash.failed) {
     exchange->flags |= EXCHANGE_BROKEN;
     worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
-  } else if (native->stash.len >= limit && !native->reading_stopped) {
+  } else if (exchange->wire == WIRE_WS && stashed(native) >= stash_limit(exchange) && !native->reading_stopped) {
     native->reading_stopped = true;
     stream_read_stop(&conn_of(exchange)->stream);
   }
 }
 
+/* Takes the first message out; NULL without memory. What was taken is moved away only now and then, not for each. */
+static struct blob *unstash(struct native *native, struct input_head *head) {
+  memcpy(head, native->stash.data + native->stash_at, sizeof *head);
+  struct blob *bytes = blob_new(bytes_of(native->stash.data + native->stash_at + sizeof *head, head->len));
+  if (!bytes) return NULL;
+  native->stash_at += sizeof *head + head->len;
+  if (native->stash_at == native->stash.len) {
+    buffer_deinit(&native->stash);
+    native->stash_at = 0;
+  } else if (native->stash_at > native->stash.len / 2) {
+    buffer_consume(&native->stash, native->stash_at);
+    native->stash_at = 0;
+  }
+  return bytes;
+}
+
 void native_receive(struct exchange *exchange, const struct input *input) {
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  if (native && (exchange->errand || native->stash.len > 0)) {
+  if (native && (exchange->errand || stashed(native) > 0)) {
     stash(exchange, native, input);
   } else {
     handle(exchange, input);
@@ -331,22 +362,23 @@ static void resume(struct exchange *exchange) {
   while (exchange->state == EXCHANGE_STREAMING && !exchange->errand && exchange->flags & EXCHANGE_NATIVE) {
     struct native *native = conn_of(exchange)->native;
     struct input_head head;
-    if (native->stash.len == 0) break;
+    if (stashed(native) == 0) break;
     /* Taken out first: handling may put something in, or end the session. */
-    memcpy(&head, native->stash.data, sizeof head);
-    struct blob *bytes = blob_new(bytes_of(native->stash.data + sizeof head, head.len));
+    struct blob *bytes = unstash(native, &head);
     if (!bytes) {
       exchange->flags |= EXCHANGE_BROKEN;
       worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
       return;
     }
-    buffer_consume(&native->stash, sizeof head + head.len);
     handle(exchange, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply_to = head.reply_to});
     blob_unref(bytes);
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  if (native && native->reading_stopped && native->stash.len < exchange_worker(exchange)->server->config->options.limits.stash) {
+  if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) {
     native->reading_stopped = false;
+    /* It was not heard because nobody listened. */
+    conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
+    exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
     stream_read_start(&conn_of(exchange)->stream);
   }
 }

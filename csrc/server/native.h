@@ -22,6 +22,7 @@ struct native {
   struct mw_client *client; /* NULL until somebody must know who it is */
   struct ws_reader *reader; /* NULL between messages */
   struct http_copy *http;   /* of the upgrade, until it is connected */
+  size_t stash_at;          /* where the first message that is still in it begins */
   struct buffer stash;      /* of struct input_head, each with its bytes behind it */
   struct reply_to asked_by; /* of the request that is with the script */
   struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */

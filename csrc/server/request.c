@@ -89,7 +89,10 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
-    client_set_user(request->errand->client, blob);
+    if (!client_set_user(request->errand->client, blob)) {
+      refuse(request, 403, "forbidden", "the token is another user's");
+      return 0;
+    }
   } else if (request->type == MW_REQUEST_JOIN) {
     request->errand->channels[request->errand->at].data = blob;
   } else if (request->type == MW_REQUEST_MESSAGE) {

@@ -1,5 +1,7 @@
 /* POST /send: what a WebSocket client sends, for clients that only receive. With X-Moonwire-Client the request acts as that client; without,
  * the sender is a client for just this message. */
+#include <stdio.h>
+
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "server/command.h"
@@ -77,10 +79,14 @@ static void publish_relayed(struct exchange *exchange, const struct errand *erra
                                 .from = client_user_id(errand->client)};
   struct buffer text;
   buffer_init(&text);
-  if (server_publish(server, channel->kind, &parts, !config_event(channel->kind, event)->keep, NULL) < 0) {
+  bool keep = config_event(channel->kind, event)->keep;
+  char id[MW_ID_MAX], value[64];
+  int len = 0;
+  if (server_publish(server, channel->kind, &parts, !keep, id) < 0) {
     refuse(exchange, 503, "the server is busy");
   } else {
-    verb_write_ok(&text, blob_bytes(errand->fields), bytes_of(NULL, 0));
+    if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
+    verb_write_ok(&text, blob_bytes(errand->fields), bytes_of(value, (size_t)len));
     struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
     exchange_answer(exchange, &answer);
   }
@@ -166,7 +172,8 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
     /* The sender is who it says it is: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);
     bool same =
-        client && errand->client->user && client->user && bytes_equal(client_user_id(client), client_user_id(errand->client));
+        client && (client->user ? errand->client->user && bytes_equal(client_user_id(client), client_user_id(errand->client))
+                                : !errand->client->user);
     if (same) {
       hand_on(exchange, client);
     } else {

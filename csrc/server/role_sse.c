@@ -207,6 +207,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
   }
   if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+    exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
     if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
     if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
@@ -295,8 +296,8 @@ static void on_silent(struct exchange *exchange) {
 }
 
 static void on_end(struct exchange *exchange) {
-  /* Counted from the moment it streams. */
-  if (exchange->state != EXCHANGE_STREAMING || exchange->session.subscription_count == 0) return;
+  if (!(exchange->flags & EXCHANGE_COUNTED)) return;
+  exchange->flags &= (uint16_t)~EXCHANGE_COUNTED;
   atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
 }
 

@@ -228,6 +228,10 @@ static void on_late(struct exchange *exchange) {
 
 /* Nothing was heard for a while: one that speaks moonwire.1 is asked in its own words, since a page cannot see ping frames. */
 static void on_silent(struct exchange *exchange) {
+  /* What it says is not read at the moment, or is being judged. */
+  bool unheard = exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
+  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange->errand;
+  if (unheard || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     role_ws_close(exchange, 4408, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {

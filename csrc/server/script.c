@@ -226,7 +226,6 @@ void script_answered(struct mw_request *request) {
 }
 
 static void begin(struct mw_server *server, struct errand *errand) {
-  errand->request.errand = errand;
   if (must_queue(errand, MAIL_ASK)) return;
   if (errand->type == ERRAND_JOIN || errand->type == ERRAND_MESSAGE) {
     run_join(server, errand);

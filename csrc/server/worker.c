@@ -104,7 +104,7 @@ static void take_answer(struct worker *worker, struct errand *errand) {
       errand_unref(errand);
     }
     errand->kept = streams;
-    exchange->role->on_answer(exchange, errand);
+    if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
