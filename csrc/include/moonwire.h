@@ -225,6 +225,9 @@ MW_API int mw_server_timeout(const struct mw_server *server);
 /* Stops: listeners close, requests that wait are cancelled, streams end, then on_stopped (may be NULL) is called from the loop. A
  * second call is ignored. Safe inside callbacks. */
 MW_API void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context);
+/* The code with which WebSockets are closed when the server stops: 1001 (going away), unless this says otherwise, such as 1012 (restart).
+ * MW_EINVAL for one that a close frame may not have. */
+MW_API int mw_server_close_code(struct mw_server *server, int code);
 /* Stops at once whatever is left and frees. Not inside a callback; with a host's loop only after on_stopped. NULL is allowed. */
 MW_API void mw_server_free(struct mw_server *server);
 

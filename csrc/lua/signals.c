@@ -29,6 +29,8 @@ static void on_signal(void *context, int signum) {
   } else {
     mw_log(MW_LOG_INFO, terminate, sizeof terminate - 1);
   }
+  /* Whoever sends SIGTERM starts anew: clients may return at once. */
+  mw_server_close_code(context, signum == SIGTERM ? 1012 : 1001);
   mw_server_stop(context, NULL, NULL);
 }
 

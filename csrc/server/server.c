@@ -212,6 +212,12 @@ static void on_drained(void *context) {
   finish_stopping(server);
 }
 
+int mw_server_close_code(struct mw_server *server, int code) {
+  if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
+  server->close_code = (unsigned)code;
+  return 0;
+}
+
 void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context) {
   if (server_stopping(server)) return;
   server->state = SERVER_STOPPING;

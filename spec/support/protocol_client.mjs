@@ -45,7 +45,7 @@ class Receiver {
 // Whether to return behind a connection that ended with this code; 1006 is one that was lost without a close.
 export function comesBack(code) {
   if (code === 4401) return "with a new token";
-  return ![1000, 1002, 1007, 1009, 4403].includes(code);
+  return code !== 4403;
 }
 
 // Options: token; subprotocol, whether to connect by "moonwire.1" (else the token is in the query); mute, whether to leave

@@ -1,0 +1,138 @@
+-- What attackers found, held down: answers that come too late, tokens of somebody else, leaving one of several channels.
+
+local dkjson = require "dkjson"
+local http = require "spec.support.http"
+local native = require "spec.support.native"
+local server = require "spec.support.server"
+local sse = require "spec.support.sse"
+
+local script = [[
+local moonwire = require "moonwire"
+local app = moonwire.app { limits = { answer_seconds = 1, stash = 2000 } }
+app:authenticate(function(request)
+  return request.token and { id = request.token } or true
+end)
+app:channel("room:{room}", {
+  authorize = true,
+  on_leave = function(client, channel) app.log.info("left %s", channel.name) end,
+  relay = { "typing" },
+  on = {
+    say = function(client, channel, message)
+      app.log.info("begun")
+      moonwire.sleep(0.7)
+      return "late"
+    end,
+  },
+})
+app:get("/slow", function() app.log.info("slow") moonwire.sleep(0.8) return "slow" end)
+return app
+]]
+
+describe("the native protocol", function()
+  local app
+
+  before_each(function()
+    app = server.start(script)
+  end)
+
+  after_each(function()
+    app:stop()
+  end)
+
+  local function envelopes(...)
+    local target = "/sse?envelope=1"
+    for _, channel in ipairs { ... } do
+      target = target .. "&channel=" .. channel
+    end
+    local stream = sse.open(app, target)
+    local opened = dkjson.decode(stream:event().data)
+    return stream, opened.data.client
+  end
+
+  local function send(connection, id, object)
+    connection:send(http.format("POST", "/send", {
+      headers = { ["X-Moonwire-Client"] = id, ["Content-Type"] = "application/json" },
+      body = dkjson.encode(object),
+    }))
+  end
+
+  it("lets a stream leave one of its channels", function()
+    local stream, id = envelopes("room:1", "room:2")
+    local connection = http.connect(app)
+    send(connection, id, { unsubscribe = "room:1", ref = 1 })
+    assert.equal(200, connection:read_response("POST").status)
+    assert.is_truthy(app:await_log "left room:1")
+    stream:close()
+    assert.is_truthy(app:await_log "left room:2")
+    connection:close()
+  end)
+
+  it("gives no late answer to the next request of a connection", function()
+    local stream, id = envelopes "room:1"
+    local connections = {}
+    for i = 1, 5 do
+      connections[i] = http.connect(app)
+      send(connections[i], id, { send = "room:1", event = "say", ref = i })
+    end
+    -- The last one waits behind four that take 0.7 s each: it is given up, and its turn comes all the same.
+    assert.equal(503, connections[5]:read_response("POST").status)
+    for _ = 1, 4 do
+      connections[5]:send(http.format("GET", "/slow"))
+      assert.equal("slow", connections[5]:read_response("GET").body)
+    end
+    for i = 1, 5 do
+      connections[i]:close()
+    end
+    stream:close()
+  end)
+
+  it("refuses a token of another user", function()
+    local client = native.open(app, { protocol = "moonwire.1" })
+    assert.is_truthy(client:ask({ connect = { token = "ada" } }).ok)
+    assert.is_truthy(client:ask({ token = "ada" }).ok)
+    assert.equal("forbidden", client:ask({ token = "bob" }).error.code)
+    client:subscribe "room:1"
+    local other = native.open(app)
+    other:subscribe "room:1"
+    client:ask { send = "room:1", event = "typing" }
+    assert.equal("ada", other:next().from)
+    other:close()
+    client:close()
+  end)
+
+  it("bounds what others send for a client that is busy", function()
+    local stream, id = envelopes "room:1"
+    local busy = http.connect(app)
+    send(busy, id, { send = "room:1", event = "say", data = 0, ref = 1 })
+    assert.is_truthy(app:await_log "begun")
+    local statuses = {}
+    for i = 1, 5 do
+      local connection = http.connect(app)
+      send(connection, id, { send = "room:1", event = "typing", data = ("x"):rep(900), ref = i })
+      statuses[i] = connection
+    end
+    local last = statuses[5]:read_response "POST"
+    assert.equal(503, last.status)
+    assert.equal("unavailable", dkjson.decode(last.body).error.code)
+    for i = 1, 5 do
+      statuses[i]:close()
+    end
+    busy:close()
+    stream:close()
+  end)
+end)
+
+describe("a server that stops", function()
+  it("tells WebSockets whether it comes back", function()
+    for signal, expected in pairs { TERM = 1012, INT = 1001 } do
+      local app = server.start(script)
+      local client = native.open(app)
+      client:subscribe "room:1"
+      assert.equal(0, (app:finish(signal)))
+      local came, code = client:next()
+      assert.is_nil(came)
+      assert.equal(expected, code)
+      client:cut()
+    end
+  end)
+end)
