@@ -97,14 +97,13 @@ struct bytes http_head_bearer(const struct http_head *head) {
   return bytes_trim(bytes_of(field.ptr + scheme.len, field.len - scheme.len));
 }
 
-static size_t count_fields(const struct http_head *head, struct bytes name) {
+size_t http_head_count(const struct http_head *head, struct bytes name) {
   size_t count = 0;
   for (size_t i = 0; i < head->field_count; i++) count += bytes_equal_nocase(head->fields[i].name, name);
   return count;
 }
 
-/* True if one of the fields of that name lists the token. */
-static bool lists_token(const struct http_head *head, struct bytes name, struct bytes token) {
+bool http_head_lists(const struct http_head *head, struct bytes name, struct bytes token) {
   for (size_t i = 0; i < head->field_count; i++) {
     if (bytes_equal_nocase(head->fields[i].name, name) && bytes_list_has(head->fields[i].value, token)) return true;
   }
@@ -122,12 +121,12 @@ struct http_error http_head_frame(struct http_head *head, struct http_framing *f
   if (length.ptr && coding.ptr) return refuse(400, "Content-Length and Transfer-Encoding exclude each other");
   if (coding.ptr) {
     if (head->minor == 0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding");
-    if (count_fields(head, BYTES("transfer-encoding")) > 1) return refuse(400, "Transfer-Encoding is given twice");
+    if (http_head_count(head, BYTES("transfer-encoding")) > 1) return refuse(400, "Transfer-Encoding is given twice");
     if (!bytes_equal_nocase(coding, BYTES("chunked"))) return refuse(501, "the only transfer coding known is chunked");
     framing->chunked = true;
   }
   if (length.ptr) {
-    if (count_fields(head, BYTES("content-length")) > 1) return refuse(400, "Content-Length is given twice");
+    if (http_head_count(head, BYTES("content-length")) > 1) return refuse(400, "Content-Length is given twice");
     if (!bytes_to_u64(length, &framing->length)) return refuse(400, "Content-Length is not a number");
   }
   return no_error;
@@ -143,7 +142,7 @@ static bool is_authority(struct bytes text) {
 }
 
 static struct http_error judge_host(const struct http_head *head) {
-  size_t count = count_fields(head, BYTES("host"));
+  size_t count = http_head_count(head, BYTES("host"));
   if (count == 0 && head->minor == 1) return refuse(400, "Host is missing");
   if (count > 1) return refuse(400, "Host is given twice");
   if (!is_authority(http_head_field(head, BYTES("host")))) return refuse(400, "Host is malformed");
@@ -200,10 +199,10 @@ struct http_error http_head_judge(struct http_head *head, const struct http_fram
   if (error.status) return error;
 
   bool offers =
-      head->minor == 1 && lists_token(head, connection, BYTES("upgrade")) && http_head_field(head, BYTES("upgrade")).ptr;
+      head->minor == 1 && http_head_lists(head, connection, BYTES("upgrade")) && http_head_field(head, BYTES("upgrade")).ptr;
   if (offers && has_body && bytes_equal(head->method, BYTES("GET"))) return refuse(400, "an upgrade by GET has no body");
   head->upgrade = offers && !has_body;
-  bool wanted = head->minor == 1 || lists_token(head, connection, BYTES("keep-alive"));
-  head->keep_alive = wanted && !head->upgrade && !lists_token(head, connection, BYTES("close"));
+  bool wanted = head->minor == 1 || http_head_lists(head, connection, BYTES("keep-alive"));
+  head->keep_alive = wanted && !head->upgrade && !http_head_lists(head, connection, BYTES("close"));
   return no_error;
 }

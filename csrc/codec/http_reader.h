@@ -68,6 +68,10 @@ bool http_reader_idle(const struct http_reader *reader);
 
 /* The field's value, or ptr NULL. Of several fields of the name the last one (names compared without regard to case). */
 struct bytes http_head_field(const struct http_head *head, struct bytes name);
+/* How many fields have that name. */
+size_t http_head_count(const struct http_head *head, struct bytes name);
+/* True if one of the fields of that name lists the token (RFC 9110 section 5.6.1). */
+bool http_head_lists(const struct http_head *head, struct bytes name, struct bytes token);
 /* The credentials of "Authorization: Bearer …" (RFC 6750 section 2.1), or empty. */
 struct bytes http_head_bearer(const struct http_head *head);
 

@@ -16,19 +16,6 @@ static struct http_error refuse(int status, const char *reason) { return (struct
 
 /* ---- Judging ------------------------------------------------------------------------------------------------------------- */
 
-static bool lists_token(const struct http_head *head, struct bytes name, struct bytes token) {
-  for (size_t i = 0; i < head->field_count; i++) {
-    if (bytes_equal_nocase(head->fields[i].name, name) && bytes_list_has(head->fields[i].value, token)) return true;
-  }
-  return false;
-}
-
-static size_t count_fields(const struct http_head *head, struct bytes name) {
-  size_t count = 0;
-  for (size_t i = 0; i < head->field_count; i++) count += bytes_equal_nocase(head->fields[i].name, name);
-  return count;
-}
-
 static bool is_base64(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
 }
@@ -56,14 +43,14 @@ struct http_error ws_handshake_judge(const struct http_head *head, struct bytes 
   *key = bytes_of(NULL, 0);
   if (!bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket is opened with GET");
   if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1");
-  if (!lists_token(head, BYTES("upgrade"), BYTES("websocket"))) return refuse(426, "only WebSocket is spoken here");
-  if (!lists_token(head, BYTES("connection"), BYTES("upgrade"))) return refuse(400, "Connection does not list upgrade");
+  if (!http_head_lists(head, BYTES("upgrade"), BYTES("websocket"))) return refuse(426, "only WebSocket is spoken here");
+  if (!http_head_lists(head, BYTES("connection"), BYTES("upgrade"))) return refuse(400, "Connection does not list upgrade");
   if (!head->upgrade) return refuse(400, "an upgrade has no body");
-  if (count_fields(head, version_name) > 1) return refuse(400, "Sec-WebSocket-Version is given twice");
+  if (http_head_count(head, version_name) > 1) return refuse(400, "Sec-WebSocket-Version is given twice");
   if (!bytes_equal(http_head_field(head, version_name), BYTES("13")))
     return refuse(426, "the only Sec-WebSocket-Version spoken here is 13");
-  if (count_fields(head, key_name) == 0) return refuse(400, "Sec-WebSocket-Key is missing");
-  if (count_fields(head, key_name) > 1) return refuse(400, "Sec-WebSocket-Key is given twice");
+  if (http_head_count(head, key_name) == 0) return refuse(400, "Sec-WebSocket-Key is missing");
+  if (http_head_count(head, key_name) > 1) return refuse(400, "Sec-WebSocket-Key is given twice");
   if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
   if (!offers_are_tokens(head)) return refuse(400, "Sec-WebSocket-Protocol is malformed");
   *key = http_head_field(head, key_name);
