@@ -43,8 +43,7 @@ static void send_message(struct exchange *exchange, struct command *command) {
   if (blob) {
     exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
   } else {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   }
 }
 
@@ -70,8 +69,7 @@ static void hold(struct exchange *exchange, struct command *command) {
   struct errand *errand = exchange->errand;
   errand->held_size += sizeof *command + (command->message ? message_size(command->message) : 0);
   if (errand->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
     command_free(command);
   } else {
     list_append(&errand->held, &command->link);
@@ -111,8 +109,7 @@ void command_carry_out(struct worker *worker, struct command *command) {
     case COMMAND_CLOSE: role_ws_close(exchange, command->close_code, command->reason); break;
     case COMMAND_SUBSCRIBE:
       if (session_find(&exchange->session, blob_bytes(command->text))) break;
-      if (session_subscribe(exchange, blob_bytes(command->text), &command->kind->policy) < 0) exchange->flags |= EXCHANGE_BROKEN;
-      worker_mark_dirty(worker, conn_of(exchange));
+      if (session_subscribe(exchange, blob_bytes(command->text), &command->kind->policy) < 0) exchange_break(exchange);
       break;
     case COMMAND_UNSUBSCRIBE: native_unsubscribe(exchange, blob_bytes(command->text), command->code, command->reason); break;
     case COMMAND_RECEIVE: {

@@ -44,8 +44,7 @@ static void push_buffer(struct exchange *exchange, struct buffer *buffer) {
     exchange_push(exchange, blob, blob_bytes(blob));
     blob_unref(blob);
   } else {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   }
 }
 
@@ -182,8 +181,7 @@ void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffe
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
   struct blob *blob = wire_chunk(text);
   if (!blob) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
     return;
   }
   exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
@@ -268,6 +266,11 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
   } else if (!outbox || outbox_push(outbox, blob, part) < 0) {
     exchange->flags |= EXCHANGE_BROKEN;
   }
+}
+
+void exchange_break(struct exchange *exchange) {
+  exchange->flags |= EXCHANGE_BROKEN;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
 void exchange_end(struct exchange *exchange) {

@@ -118,6 +118,8 @@ void exchange_forget(struct exchange *exchange);
 
 /* Appends a part of a blob to what is written, keeping a reference. A stream over its limit is marked slow, one without memory broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
+/* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
+void exchange_break(struct exchange *exchange);
 /* It is over: leaves its channels, tells the script, gives back what it holds. */
 void exchange_end(struct exchange *exchange);
 

@@ -324,8 +324,7 @@ static void stash(struct exchange *exchange, struct native *native, const struct
   buffer_append(&native->stash, bytes_of((const char *)&head, sizeof head));
   buffer_append(&native->stash, input->bytes);
   if (native->stash.failed) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   } else if (exchange->wire == WIRE_WS && stashed(native) >= stash_limit(exchange) && !native->reading_stopped) {
     native->reading_stopped = true;
     stream_read_stop(&conn_of(exchange)->stream);
@@ -366,8 +365,7 @@ static void resume(struct exchange *exchange) {
     /* Taken out first: handling may put something in, or end the session. */
     struct blob *bytes = unstash(native, &head);
     if (!bytes) {
-      exchange->flags |= EXCHANGE_BROKEN;
-      worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+      exchange_break(exchange);
       return;
     }
     handle(exchange, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply_to = head.reply_to});
@@ -420,8 +418,7 @@ static void leave_channel(struct exchange *exchange, struct native *native, stru
         leave(exchange, part);
       } else {
         /* Without memory it leaves everything: cut off, it may come back. */
-        exchange->flags |= EXCHANGE_BROKEN;
-        worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+        exchange_break(exchange);
       }
       return;
     }

@@ -60,8 +60,7 @@ void native_connected(struct exchange *exchange, struct errand *errand, const st
   exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
   native_keep(exchange, errand);
   if (value.failed || !native) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   } else {
     conn_set_deadline(conn_of(exchange));
     reply_ok(exchange, to, ref, buffer_bytes(&value));

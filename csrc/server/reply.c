@@ -22,8 +22,7 @@ int reply_status(const char *code) {
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
   struct worker *worker = exchange_worker(exchange);
   if (text->failed) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(worker, conn_of(exchange));
+    exchange_break(exchange);
   } else if (!to->is_exchange) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
   } else {
@@ -72,8 +71,7 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
     wire_write_event(&text, exchange->wire, event, data);
   }
   if (text.failed) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   } else if (exchange->wire == WIRE_WS) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {

@@ -107,8 +107,7 @@ static void redirect(struct exchange *exchange) {
 
 static void read_on(struct exchange *exchange) {
   if (file_read(conn_of(exchange)->http->file) == 0) return;
-  exchange->flags |= EXCHANGE_BROKEN;
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  exchange_break(exchange);
 }
 
 static void on_open(struct exchange *exchange) {
@@ -156,8 +155,7 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
   struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
   if (status < 0 || !blob) {
     /* It has shrunk, or cannot be read: what was promised cannot be kept. */
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   } else {
     http->file_left -= bytes.len;
     exchange_push(exchange, blob, blob_bytes(blob));

@@ -17,8 +17,7 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
   if (blob) {
     exchange_push(exchange, blob, blob_bytes(blob));
   } else {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
   }
   blob_unref(blob);
 }
@@ -80,8 +79,7 @@ static void put_reader(struct exchange *exchange, struct ws_reader *reader) {
       native->reader = reader;
       return;
     }
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(worker, conn_of(exchange));
+    exchange_break(exchange);
   }
   if (!worker->spare_reader && ws_reader_idle(reader)) {
     worker->spare_reader = reader;
@@ -107,8 +105,7 @@ static struct ws_reader *get_reader(struct exchange *exchange) {
 static void on_read(struct exchange *exchange, struct bytes bytes) {
   struct ws_reader *reader = get_reader(exchange);
   if (!reader) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    exchange_break(exchange);
     return;
   }
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
