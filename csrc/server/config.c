@@ -29,6 +29,9 @@ void mw_limits_init(struct mw_limits *limits) {
       .body = 1 << 20,
       .size = 64 << 10,
       .outbox = 1 << 20,
+      .replay = 10000,
+      .replay_bytes = 16 << 20,
+      .history = 256 << 20,
       .message = 1 << 20,
       .stash = 64 << 10,
       .queue = 64 << 20,
@@ -82,6 +85,8 @@ static const char *limit_fault(const struct mw_limits *limits) {
     return "target, head or fields are too small for any request";
   if (limits->size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
     return "size, outbox, queue and body must not be 0";
+  if (limits->replay == 0 || limits->replay_bytes == 0 || limits->history == 0)
+    return "replay, replay_bytes and history must not be 0";
   if (limits->connections == 0 || limits->channels == 0 || limits->client_channels == 0 || limits->waiting == 0) {
     return "connections, channels, client_channels and waiting must not be 0";
   }
@@ -172,12 +177,27 @@ static int copy_events(struct kind *kind, const char *pattern, const struct mw_c
   return 0;
 }
 
+static enum slow slow_of(const struct mw_channel_options *options) {
+  switch (options->slow) {
+    case MW_SLOW_CLOSE: return SLOW_CLOSE;
+    case MW_SLOW_CATCHUP: return SLOW_CATCHUP;
+    case MW_SLOW_DROP: return SLOW_DROP;
+    case MW_SLOW_LATEST: return SLOW_LATEST;
+    case MW_SLOW_DEFAULT: break;
+  }
+  return options->history_size > 0 ? SLOW_CATCHUP : SLOW_CLOSE;
+}
+
 int mw_config_channel(struct mw_config *config, const char *text, const struct mw_channel_options *options,
                       struct mw_error *error) {
-  struct kind kind = {.hooks = options->hooks, .linger_ms = options->linger_ms};
+  struct kind kind = {.hooks = options->hooks, .linger_ms = options->linger_ms, .history_readable = options->history_readable};
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
     return fail(error, MW_EINVAL, text, "ttl and replay need a history of a size above 0");
   }
+  if (options->history_size == 0 && (options->history_bytes > 0 || options->history_readable))
+    return fail(error, MW_EINVAL, text, "bytes and readable need a history of a size above 0");
+  if (options->history_size == 0 && options->slow == MW_SLOW_CATCHUP)
+    return fail(error, MW_EINVAL, text, "slow = catchup needs a history of a size above 0");
   if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
   if (status == 0) status = copy_events(&kind, text, options, error);
@@ -192,9 +212,12 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   }
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.kind = (uint32_t)config->kind_count,
-                                        .history_size = options->history_size,
+                                        .history = {.size = options->history_size, .bytes = options->history_bytes},
                                         .history_ttl_ms = options->history_ttl_ms,
-                                        .replay = options->history_replay};
+                                        .replay = options->history_replay,
+                                        .slow = slow_of(options),
+                                        .outbox = options->outbox > 0 ? options->outbox : config->options.limits.outbox,
+                                        .age_ms = options->age_ms};
   kinds[config->kind_count] = kind;
   return (int)config->kind_count++;
 }

@@ -21,6 +21,7 @@ struct kind {
   struct channel_policy policy;
   unsigned hooks;
   uint64_t linger_ms;
+  bool history_readable;
 };
 
 enum route_type { ROUTE_HTTP, ROUTE_STREAM };

@@ -4,11 +4,12 @@
 #include "base/memory.h"
 #include "net/far_end.h"
 #include "server/http1.h"
+#include "server/lag.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 
-enum { LINGER_MS = 2000 };
+enum { LINGER_MS = 2000, FEED_ROUNDS = 4 };
 
 static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worker(conn)->server->config->options.limits; }
 
@@ -141,6 +142,13 @@ static void note_writing(struct conn *conn) {
   if (conn->exchange.wire != WIRE_WS) conn->timer.note = conn_worker(conn)->timers.tick;
 }
 
+static bool is_under_way(const struct exchange *exchange) { return exchange->outbox && exchange->outbox->writing > 0; }
+
+/* True if nothing of what waits is to be written any more. */
+static bool is_lost(const struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_BROKEN || (exchange->flags & EXCHANGE_SLOW && exchange->state == EXCHANGE_STREAMING);
+}
+
 /* Writes the shared list of the one channel that this turn brought something from. */
 static void write_turn(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
@@ -239,30 +247,44 @@ static void after_writing(struct conn *conn) {
   }
 }
 
-static void cut_off(struct conn *conn) {
-  struct worker *worker = conn_worker(conn);
-  if (conn->exchange.flags & EXCHANGE_SLOW) {
-    worker->stats.slow_closed++;
-    log_line(MW_LOG_INFO,
-             "a subscriber is too slow: %zu bytes wait for it, and with the next message it would be over limits.outbox (%zu): "
-             "it is cut off",
-             conn->exchange.outbox->bytes, limits_of(conn)->outbox);
+/* One that takes too little: what it has not begun to take is dropped, so that its end can be told. */
+static void close_slow(struct conn *conn) {
+  struct outbox *outbox = conn->exchange.outbox;
+  conn_worker(conn)->stats.slow_closed++;
+  log_line(MW_LOG_INFO, "a subscriber is too slow: %zu bytes wait for it, and more would be over its limit: it is closed",
+           outbox ? outbox->bytes : 0);
+  if (outbox) outbox_drop(outbox);
+  role_ws_close(&conn->exchange, WS_CLOSE_TRY_LATER, "too slow");
+}
+
+/* What it lacks is pushed and written as long as all of it is taken, and a turn of others does not become too long. */
+static void feed(struct conn *conn) {
+  struct exchange *exchange = &conn->exchange;
+  for (int round = 0; exchange->flags & EXCHANGE_LAGS && !exchange->outbox && !is_lost(exchange); round++) {
+    if (round == FEED_ROUNDS) {
+      worker_mark_next(conn_worker(conn), conn);
+      return;
+    }
+    lag_feed(exchange);
+    if (exchange->outbox && !is_lost(exchange)) conn_write(conn);
   }
-  conn_abort(conn);
 }
 
 void conn_flush(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
   if (exchange->state == EXCHANGE_OVER) return;
-  bool under_way = exchange->outbox && exchange->outbox->writing > 0;
   if (exchange->outbox) session_settle(exchange, 0);
-  if (!under_way && !(exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW))) {
+  if (!is_under_way(exchange) && !is_lost(exchange)) {
     write_turn(conn);
-    /* One that became too slow on the way keeps its outbox until it is cut off. */
-    if (exchange->outbox && !(exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW))) conn_write(conn);
+    if (exchange->outbox && !is_under_way(exchange) && !is_lost(exchange)) conn_write(conn);
+    feed(conn);
   }
-  if (exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW)) {
-    cut_off(conn);
+  if (exchange->flags & EXCHANGE_SLOW && exchange->state == EXCHANGE_STREAMING && !(exchange->flags & EXCHANGE_BROKEN)) {
+    close_slow(conn);
+    if (exchange->outbox && !is_under_way(exchange) && !is_lost(exchange)) conn_write(conn);
+  }
+  if (exchange->flags & EXCHANGE_BROKEN) {
+    conn_abort(conn);
   } else if (!exchange->outbox) {
     after_writing(conn);
   }

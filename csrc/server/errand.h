@@ -31,6 +31,7 @@ struct mw_request {
 enum errand_type {
   ERRAND_JOIN,    /* a client connects, or joins channels, or both */
   ERRAND_MESSAGE, /* a client sent an event */
+  ERRAND_SLOW,    /* a client takes less than there is; nobody waits for the answer */
   ERRAND_HTTP,
   ERRAND_STREAM
 };
@@ -42,6 +43,7 @@ enum errand_step {
   STEP_OPEN,
   STEP_JOIN,
   STEP_MESSAGE,
+  STEP_SLOW,
   STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
   STEP_LEAVE,
   STEP_DISCONNECT,

@@ -7,6 +7,8 @@
 #include "codec/verb.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/excerpt.h"
+#include "server/lag.h"
 #include "server/native_join.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
@@ -22,16 +24,31 @@ struct input_head {
 
 /* ---- State --------------------------------------------------------------------------------------------------------------- */
 
-struct native *native_get(struct exchange *exchange) {
+struct native *native_lend(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
   if (exchange->flags & EXCHANGE_NATIVE) return conn->native;
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
   buffer_init(&native->stash);
   list_init(&native->memberships);
+  native->is_lent = true;
   conn->native = native;
   exchange->flags |= EXCHANGE_NATIVE;
   return native;
+}
+
+struct native *native_get(struct exchange *exchange) {
+  struct native *native = native_lend(exchange);
+  if (native) native->is_lent = false;
+  return native;
+}
+
+void native_give_back(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
+  if (!conn->native->is_lent) return;
+  memory_free(conn->native);
+  conn->native = NULL;
+  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
 }
 
 int native_identify(struct exchange *exchange, struct mw_client *client) {
@@ -106,8 +123,9 @@ void native_end(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
   struct native *native = conn->native;
   dismiss(exchange, native);
-  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
+  exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
   conn->native = NULL;
+  lag_free(native->lag);
   if (!list_empty(&native->memberships)) {
     struct errand *last = container_of(native->memberships.prev, struct errand, link);
     if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
@@ -183,6 +201,34 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
 static void on_unsubscribe(const struct call *call) {
   native_unsubscribe(call->exchange, call->verb->channel, NULL, NULL);
   reply_ok(call->exchange, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
+}
+
+static void on_history(const struct call *call, const struct kind *kind) {
+  struct exchange *exchange = call->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct epoch *epoch = &worker->server->bus.epoch;
+  const struct verb *verb = call->verb;
+  struct excerpt_wish wish = {.since = since_parse(verb->since, epoch),
+                              .before = since_parse(verb->before, epoch),
+                              .limit = verb->limit < limits->replay ? verb->limit : limits->replay,
+                              .bytes = limits->outbox / 2};
+  if (!kind->history_readable) {
+    refuse(call, "refused", "the channel offers no history");
+  } else if (!session_find(&exchange->session, verb->channel)) {
+    refuse(call, "not_subscribed", "subscribe to the channel first");
+  } else {
+    struct buffer value;
+    struct excerpt excerpt = excerpt_of(&worker->hub, verb->channel, &wish);
+    buffer_init(&value);
+    excerpt_write(&value, &excerpt, epoch);
+    if (value.failed) {
+      refuse(call, "unavailable", "no memory");
+    } else {
+      reply_ok(exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+    }
+    buffer_deinit(&value);
+  }
 }
 
 /* An event that goes to the others without entering the app. */
@@ -280,7 +326,7 @@ static void handle_verb(const struct call *call) {
       case VERB_UNSUBSCRIBE: on_unsubscribe(call); break;
       case VERB_SEND: on_send(call, kind); break;
       case VERB_PRESENCE: refuse(call, "refused", "the channel has no presence"); break;
-      case VERB_HISTORY: refuse(call, "refused", "the channel offers no history"); break;
+      case VERB_HISTORY: on_history(call, kind); break;
       case VERB_TOKEN: on_token(call, false); break;
       case VERB_CONNECT: on_token(call, true); break;
       case VERB_PING: reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;

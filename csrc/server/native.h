@@ -18,6 +18,8 @@ struct reply_to {
 };
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */
+struct lag;
+
 struct native {
   struct mw_client *client; /* NULL until somebody must know who it is */
   struct ws_reader *reader; /* NULL between messages */
@@ -27,7 +29,9 @@ struct native {
   struct reply_to asked_by; /* of the request that is with the script */
   struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
   struct list memberships;  /* errands that the script wants back when the session leaves; the connecting one last */
+  struct lag *lag;          /* with EXCHANGE_LAGS */
   bool reading_stopped;
+  bool is_lent; /* nobody but the lag has come for it */
 };
 
 struct input {
@@ -38,6 +42,9 @@ struct input {
 
 /* The session's native state, made if need be; NULL without memory. */
 struct native *native_get(struct exchange *exchange);
+/* The same for as long as the session lags, unless somebody else comes for it. */
+struct native *native_lend(struct exchange *exchange);
+void native_give_back(struct exchange *exchange);
 /* The same, with an identity that others can find. */
 struct mw_client *native_client(struct exchange *exchange);
 /* Gives the session an identity that it got before it was one. MW_ENOMEM. */

@@ -80,6 +80,20 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
   buffer_deinit(&text);
 }
 
+void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel) {
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_char(&data, '}');
+  if (data.failed) {
+    exchange_break(exchange);
+  } else {
+    reply_event(exchange, event, buffer_bytes(&data));
+  }
+  buffer_deinit(&data);
+}
+
 void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
   struct buffer data;
   buffer_init(&data);

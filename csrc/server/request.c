@@ -12,7 +12,7 @@ static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){byt
 /* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
 static const struct errand_channel *channel_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_LEAVE ||
-             request->type == MW_REQUEST_MESSAGE;
+             request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SLOW;
   return has ? &request->errand->channels[request->errand->at] : NULL;
 }
 

@@ -104,6 +104,7 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       if (!(hooks & MW_HOOK_JOIN)) return false;
       type = MW_REQUEST_JOIN;
       break;
+    case STEP_SLOW: type = MW_REQUEST_SLOW; break;
     case STEP_MESSAGE:
       /* A relayed event has passed: the worker publishes it. */
       if (errand->relayed) return false;
@@ -147,6 +148,7 @@ static void take_step(struct mw_server *server, struct errand *errand) {
       errand->at = last ? 0 : errand->at + 1;
       errand->step = last ? STEP_JOINED : STEP_OPEN;
       return;
+    case STEP_SLOW:
     case STEP_MESSAGE: errand->step = STEP_JOINED; return;
     case STEP_LEAVE:
       if (channel && channel->opened) occupancy_leave(server, channel->name);
@@ -225,9 +227,19 @@ void script_answered(struct mw_request *request) {
   if (server && server_stopping(server)) loop_wake(&server->loop);
 }
 
+void script_post(struct mw_server *server, struct worker *worker, struct errand *errand) {
+  if (atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting) {
+    errand_unref(errand);
+    return;
+  }
+  atomic_fetch_add(&server->script.errand_count, 1);
+  atomic_fetch_add(&server->script.errand_bytes, errand_size(errand));
+  worker_post_script(worker, MAIL_ASK, errand);
+}
+
 static void begin(struct mw_server *server, struct errand *errand) {
   if (must_queue(errand, MAIL_ASK)) return;
-  if (errand->type == ERRAND_JOIN || errand->type == ERRAND_MESSAGE) {
+  if (errand->type <= ERRAND_SLOW) {
     run_join(server, errand);
   } else if (atomic_load(&errand->cancelled)) {
     answer_errand(server, errand);

@@ -38,6 +38,8 @@ struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct byte
 /* What of an encoded message goes on a stream: all of it, or what is inside the chunk. */
 struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked);
 
+/* Appends the push as a JSON object; bytes come as base64. */
+void wire_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch);
 /* Appends one event of the server's own ("moonwire:gap") in that format of event streams; data is JSON. */
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data);
 

@@ -9,12 +9,23 @@
 #include "server/session.h"
 #include "server/stream_handle.h"
 
-enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000 };
+enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000 };
+
+/* That memory runs short is news now and then, not for each message. */
+static void log_evictions(struct worker *worker) {
+  uint64_t count = worker->hub.evicted - worker->evicted, now_ms = worker->loop->clock.now_ms;
+  if (count == 0 || (worker->evicted > 0 && now_ms < worker->evicted_logged_ms + WARN_MS)) return;
+  log_line(MW_LOG_WARNING, "limits.history is reached: the %llu oldest messages of all histories were let go",
+           (unsigned long long)count);
+  worker->evicted = worker->hub.evicted;
+  worker->evicted_logged_ms = now_ms;
+}
 
 static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, timers);
   size_t share = worker->hub.channels.count / 16;
   hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
+  log_evictions(worker);
   if (worker->index == 0) script_second(worker->server);
 }
 
@@ -38,7 +49,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_buffer;
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
-  hub_init(&worker->hub, &loop->clock, limits->channels, session_deliver);
+  hub_init(&worker->hub, &loop->clock, limits->channels, limits->history, session_deliver);
   return 0;
 
 fail_mailbox:
@@ -179,6 +190,13 @@ void worker_mark_dirty(struct worker *worker, struct conn *conn) {
   worker->dirty = conn;
 }
 
+void worker_mark_next(struct worker *worker, struct conn *conn) {
+  if (conn->exchange.flags & EXCHANGE_DIRTY || conn->exchange.state == EXCHANGE_OVER) return;
+  conn->exchange.flags |= EXCHANGE_DIRTY;
+  conn->dirty = worker->next;
+  worker->next = conn;
+}
+
 void worker_flush(struct worker *worker) {
   while (worker->dirty) {
     struct conn *conn = worker->dirty;
@@ -186,6 +204,9 @@ void worker_flush(struct worker *worker) {
     conn->exchange.flags &= (uint16_t)~EXCHANGE_DIRTY;
     conn_flush(conn);
   }
+  worker->dirty = worker->next;
+  worker->next = NULL;
+  if (worker->dirty) loop_wake(worker->loop);
   worker->view.channel = NULL;
   hub_end_turn(&worker->hub);
 }
