@@ -19,6 +19,7 @@ enum read_state {
 
 struct ws_reader {
   const struct ws_limits *limits;
+  struct ws_deflate_terms terms;
   enum read_state state;
 
   /* The frame. Its header stays as it came until the frame is complete; the masking key is its end. */
@@ -81,6 +82,11 @@ void ws_reader_free(struct ws_reader *reader) {
   if (!reader) return;
   buffer_deinit(&reader->message);
   memory_free(reader);
+}
+
+void ws_reader_set_terms(struct ws_reader *reader, struct ws_deflate_terms terms) {
+  assert(ws_reader_idle(reader));
+  reader->terms = terms;
 }
 
 /* ---- Header -------------------------------------------------------------------------------------------------------------- */

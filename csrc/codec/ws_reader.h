@@ -8,6 +8,7 @@
 #ifndef MOONWIRE_CODEC_WS_READER_H
 #define MOONWIRE_CODEC_WS_READER_H
 
+#include "codec/ws_extension.h"
 #include "codec/ws_frame.h"
 
 VISIBILITY_PUSH
@@ -36,6 +37,9 @@ struct ws_reader;
 /* NULL without memory. `limits` is borrowed and must outlive the reader. */
 struct ws_reader *ws_reader_new(const struct ws_limits *limits);
 void ws_reader_free(struct ws_reader *reader); /* NULL is allowed */
+/* What was agreed with the client whose frames come next: for an idle reader, which keeps the terms until others are set. One that
+ * is new knows of no compression. */
+void ws_reader_set_terms(struct ws_reader *reader, struct ws_deflate_terms terms);
 
 /* Takes some of the `len` bytes at `data` and returns what came of it; *used says how much. Call again with the rest until
  * WS_MORE. The bytes are unmasked in place. */
