@@ -24,17 +24,20 @@ static uInt clamp(size_t len) { return len < UINT_MAX ? (uInt)len : UINT_MAX; }
 
 /* ---- Deflating ------------------------------------------------------------------------------------------------------------ */
 
-enum {
-  LEVEL = 6,
-  ROOM_MAX = 1 << 16, /* bytes of output asked for before any has come */
-};
+/* Measured with JSON of 16 KiB: level 6 makes it 6 % smaller than level 4, of 256 KiB 13 %, and takes up to twice as long; 9 would
+ * take three times as long again for 2 to 4 %. A message is deflated once and sent often, so 6.
+ *
+ * The level of memory is one above which nothing becomes smaller or faster, by 1 %: 15 bits take 166 KiB, 12 bits 38 KiB, 9 bits
+ * 24 KiB (zlib's default would take 262, 150 and 136, and with 9 bits three times as long). */
+enum { LEVEL = 6 };
+static const int memory_levels[WS_WINDOW_COUNT] = {[WS_WINDOW_15] = 6, [WS_WINDOW_12] = 5, [WS_WINDOW_9] = 5};
+
+enum { ROOM_MAX = 1 << 16 }; /* bytes of output asked for before any has come */
 
 struct ws_deflater {
   z_stream zlib;
   bool takeover;
 };
-
-static const int memory_levels[WS_WINDOW_COUNT] = {[WS_WINDOW_15] = 8, [WS_WINDOW_12] = 5, [WS_WINDOW_9] = 2};
 
 struct ws_deflater *ws_deflater_new(enum ws_window window, bool takeover) {
   struct ws_deflater *deflater = memory_calloc(1, sizeof(*deflater));
