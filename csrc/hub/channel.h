@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "hub/history.h"
+#include "hub/roster.h"
 
 VISIBILITY_PUSH
 
@@ -28,6 +29,8 @@ struct channel {
   struct list link; /* in the hub's list of all */
   struct channel_policy policy;
   struct history history;
+  struct roster *roster; /* its members; NULL: there are none */
+  bool roster_lost;      /* it is incomplete, for lack of memory, until a whole batch comes */
   struct subscription **subscriptions;
   uint32_t subscription_count, subscription_capacity;
   /* What was published in this turn, oldest first, one list for all subscribers. */

@@ -38,6 +38,7 @@ static const struct {
     [MW_REQUEST_CONNECT] = {"connect", "on_connect"},
     [MW_REQUEST_DISCONNECT] = {"disconnect", "on_disconnect"},
     [MW_REQUEST_STREAM] = {"stream", "stream handler"},
+    [MW_REQUEST_PRESENCE] = {"presence", "presence"},
 };
 
 /* ---- Answering ----------------------------------------------------------------------------------------------------------- */
@@ -162,6 +163,7 @@ static int push_asked(lua_State *L, struct task *task) {
     case MW_REQUEST_AUTHORIZE:
     case MW_REQUEST_JOIN:
     case MW_REQUEST_LEAVE:
+    case MW_REQUEST_PRESENCE:
     case MW_REQUEST_OPEN:
     case MW_REQUEST_CLOSE: push_channel(L, asked); break;
     case MW_REQUEST_MESSAGE:

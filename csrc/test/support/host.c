@@ -13,7 +13,7 @@
 enum { PATIENCE_MS = 30000 };
 
 static const char *const words[] = {"authenticate", "authorize", "open",    "join",       "leave", "close",
-                                    "http",         "message",   "connect", "disconnect", "stream"};
+                                    "http",         "message",   "connect", "disconnect", "stream", "presence"};
 
 static void note(struct host *host, const char *prefix, const struct mw_request *request) {
   struct mw_bytes about = mw_request_channel(request);
