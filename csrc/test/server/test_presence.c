@@ -72,6 +72,7 @@ static int begin(void **state) {
   options.on_request = on_request;
   options.on_cancel = on_cancel;
   options.limits.size = 100;
+  options.limits.ping_ms = UINT32_MAX; /* nobody here answers pings */
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   define(config);
   assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
@@ -505,8 +506,8 @@ static void every_subscriber_knows_who_is_there(void **state) {
       if (seats[i].open) assert_int_equal(seats[i].known, there);
       if (seats[i].open) memory_peer_close(&seats[i].peer);
     }
-    mw_server_advance(server, 30000);
     server_settle(server);
+    mw_server_advance(server, 30000);
     assert_int_equal(server->script.presences.count, 0);
   }
 }
