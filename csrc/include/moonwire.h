@@ -151,7 +151,8 @@ enum mw_hook {
   MW_HOOK_JOIN = 1 << 2,
   MW_HOOK_LEAVE = 1 << 3,
   MW_HOOK_CLOSE = 1 << 4,
-  MW_HOOK_SLOW = 1 << 5
+  MW_HOOK_SLOW = 1 << 5,
+  MW_HOOK_PRESENCE = 1 << 6 /* with presence: what is told of a member */
 };
 
 /* What happens when more messages would wait for a subscriber than may (mw_channel_options.outbox), or one waits too long (age_ms). It is
@@ -173,6 +174,13 @@ struct mw_event_rule {
   bool keep;  /* relayed as an ordinary message, with id and history; otherwise volatile */
 };
 
+/* Whether the users of a channel are told of each other ("moonwire:presence"). */
+enum mw_presence {
+  MW_PRESENCE_NONE,
+  MW_PRESENCE_FULL,  /* who is there, who joined, who left */
+  MW_PRESENCE_COUNTS /* how many they are */
+};
+
 struct mw_channel_options {
   unsigned hooks;                     /* of enum mw_hook */
   const struct mw_event_rule *events; /* copied; what clients send besides is answered unknown_event */
@@ -186,6 +194,10 @@ struct mw_channel_options {
   size_t outbox;           /* unsent bytes of a subscriber beyond which it is slow; 0: limits.outbox */
   uint64_t age_ms;         /* how long a message may wait for it, looked at when the next one comes; 0: as long as it lasts */
   uint64_t linger_ms;      /* from the last leave to MW_REQUEST_CLOSE */
+  enum mw_presence presence;
+  uint64_t presence_linger_ms;   /* from a user's last connection to having left: a return within it is no event */
+  uint64_t presence_interval_ms; /* changes are announced together, at most once in that time */
+  size_t members;                /* users at once: a further one is refused; 0: 100000 */
 };
 
 /* Adds a kind of channel and returns its index (0, 1, …). Patterns: segments divided by ':' or '/', each a literal or one capture
@@ -322,6 +334,16 @@ MW_API int mw_channel_history(struct mw_server *server, const char *name, size_t
 /* Subscriptions of a channel now; 0 if there is none. *exists (NULL allowed): it has subscribers or history. */
 MW_API size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists);
 
+/* A user in a channel with presence. */
+struct mw_member {
+  struct mw_bytes user_id;
+  struct mw_bytes info; /* JSON */
+  size_t connections;   /* 0: the last has gone, and its linger is not over */
+};
+/* The members of a channel now, in no order, each handed to on_member (NULL allowed), which must not call back. Returns how many. */
+MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,
+                                  void (*on_member)(void *context, const struct mw_member *member), void *context);
+
 /* ---- Clients ------------------------------------------------------------------------------------------------------------ */
 
 /* Who is behind a connection: an immutable identity that outlives the connection while somebody refers to it. */
@@ -368,7 +390,8 @@ enum mw_request_type {
   MW_REQUEST_CONNECT,    /* a client has connected: accept() or refuse. Has client */
   MW_REQUEST_DISCONNECT, /* it has gone: accept(). Has client, reason. Follows a CONNECT that was accepted */
   MW_REQUEST_STREAM,     /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
-  MW_REQUEST_SLOW        /* a client has become slow: accept(). Has client, and the channel whose message was too much */
+  MW_REQUEST_SLOW,       /* a client has become slow: accept(). Has client, and the channel whose message was too much */
+  MW_REQUEST_PRESENCE    /* a user becomes a member: accept(JSON that is told of it, or nothing) or refuse. Has client, channel */
 };
 
 struct mw_http_field {

@@ -39,6 +39,7 @@ static const struct {
     [MW_REQUEST_DISCONNECT] = {"disconnect", "on_disconnect"},
     [MW_REQUEST_SLOW] = {"slow", "on_slow"},
     [MW_REQUEST_STREAM] = {"stream", "stream handler"},
+    [MW_REQUEST_PRESENCE] = {"presence", "presence"},
 };
 
 /* ---- Answering ----------------------------------------------------------------------------------------------------------- */
@@ -164,6 +165,7 @@ static int push_asked(lua_State *L, struct task *task) {
     case MW_REQUEST_JOIN:
     case MW_REQUEST_LEAVE:
     case MW_REQUEST_SLOW:
+    case MW_REQUEST_PRESENCE:
     case MW_REQUEST_OPEN:
     case MW_REQUEST_CLOSE: push_channel(L, asked); break;
     case MW_REQUEST_MESSAGE:

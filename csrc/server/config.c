@@ -11,6 +11,9 @@
 /* Routes are numbered from here, so that their numbers are never those of kinds. */
 enum { FIRST_ROUTE = 1 << 16 };
 
+/* Members of a channel, where the options say nothing. */
+enum { MEMBERS_MAX = 100000 };
+
 static int fail(struct mw_error *error, int status, const char *what, const char *why) {
   if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
   return status;
@@ -190,7 +193,13 @@ static enum slow slow_of(const struct mw_channel_options *options) {
 
 int mw_config_channel(struct mw_config *config, const char *text, const struct mw_channel_options *options,
                       struct mw_error *error) {
-  struct kind kind = {.hooks = options->hooks, .linger_ms = options->linger_ms, .history_readable = options->history_readable};
+  struct kind kind = {.hooks = options->hooks,
+                      .linger_ms = options->linger_ms,
+                      .history_readable = options->history_readable,
+                      .presence = options->presence,
+                      .presence_linger_ms = options->presence_linger_ms,
+                      .presence_interval_ms = options->presence_interval_ms,
+                      .members = options->members > 0 ? options->members : MEMBERS_MAX};
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
     return fail(error, MW_EINVAL, text, "ttl and replay need a history of a size above 0");
   }
@@ -198,6 +207,11 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
     return fail(error, MW_EINVAL, text, "bytes and readable need a history of a size above 0");
   if (options->history_size == 0 && options->slow == MW_SLOW_CATCHUP)
     return fail(error, MW_EINVAL, text, "slow = catchup needs a history of a size above 0");
+  bool has_presence = options->presence != MW_PRESENCE_NONE;
+  if (!has_presence && (options->hooks & MW_HOOK_PRESENCE || options->presence_linger_ms || options->presence_interval_ms)) {
+    return fail(error, MW_EINVAL, text, "a hook, linger or interval of presence needs presence");
+  }
+  if (options->presence > MW_PRESENCE_COUNTS) return fail(error, MW_EINVAL, text, "there is no such mode of presence");
   if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
   if (status == 0) status = copy_events(&kind, text, options, error);

@@ -22,7 +22,12 @@ struct kind {
   unsigned hooks;
   uint64_t linger_ms;
   bool history_readable;
+  enum mw_presence presence;
+  uint64_t presence_linger_ms, presence_interval_ms;
+  size_t members; /* at most */
 };
+/* True if the script wants to know of those who join. */
+static inline bool kind_asks(const struct kind *kind) { return kind->hooks != 0 || kind->presence != MW_PRESENCE_NONE; }
 
 enum route_type { ROUTE_HTTP, ROUTE_STREAM };
 

@@ -42,6 +42,7 @@ enum errand_step {
   STEP_AUTHORIZE,
   STEP_OPEN,
   STEP_JOIN,
+  STEP_PRESENCE,
   STEP_MESSAGE,
   STEP_SLOW,
   STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
@@ -54,7 +55,10 @@ struct errand_channel {
   struct bytes name;
   const struct kind *kind;
   struct blob *data;   /* what JOIN gave; NULL: nothing */
-  bool opened, joined; /* to be undone */
+  bool opened, joined; /* to be undone, as is: */
+  struct blob *member; /* the key under which its user is counted as a member; NULL: it is not */
+  struct blob *info;   /* what the app tells of the member, until it is counted */
+  bool informed;       /* the app was asked for it */
 };
 
 struct errand {
@@ -120,6 +124,9 @@ size_t errand_size(const struct errand *errand);
 bool errand_needs_script(const struct errand *errand);
 /* True if the script wants to know when it leaves. */
 bool errand_is_membership(const struct errand *errand);
+static inline bool errand_channel_is_membership(const struct errand_channel *channel) {
+  return channel->opened || channel->joined || channel->member;
+}
 /* Copies the message of a verb; 0 or MW_ENOMEM. */
 struct verb;
 int errand_set_message(struct errand *errand, const struct verb *verb);

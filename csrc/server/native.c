@@ -10,6 +10,7 @@
 #include "server/excerpt.h"
 #include "server/lag.h"
 #include "server/native_join.h"
+#include "server/presence.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -187,8 +188,9 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
-  struct mw_client *client = kind->hooks ? native_client(exchange) : NULL;
-  struct errand *errand = client || !kind->hooks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
+  bool asks = kind_asks(kind);
+  struct mw_client *client = asks ? native_client(exchange) : NULL;
+  struct errand *errand = client || !asks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
   if (errand) errand->since = since_parse(call->verb->since, &server->bus.epoch);
   if (errand && !errand_needs_script(errand)) {
     native_join(exchange, errand, &call->reply_to, call->verb->ref.raw);
@@ -229,6 +231,22 @@ static void on_history(const struct call *call, const struct kind *kind) {
     }
     buffer_deinit(&value);
   }
+}
+
+static void on_presence(const struct call *call, const struct kind *kind) {
+  const struct verb *verb = call->verb;
+  struct buffer value;
+  buffer_init(&value);
+  if (kind->presence == MW_PRESENCE_NONE) {
+    refuse(call, "refused", "the channel has no presence");
+  } else if (!session_find(&call->exchange->session, verb->channel)) {
+    refuse(call, "not_subscribed", "subscribe to the channel first");
+  } else if (presence_write(exchange_worker(call->exchange), kind, verb->channel, &value)) {
+    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+  } else {
+    refuse(call, "unavailable", "no memory");
+  }
+  buffer_deinit(&value);
 }
 
 /* An event that goes to the others without entering the app. */
@@ -325,7 +343,7 @@ static void handle_verb(const struct call *call) {
       case VERB_SUBSCRIBE: on_subscribe(call, kind); break;
       case VERB_UNSUBSCRIBE: on_unsubscribe(call); break;
       case VERB_SEND: on_send(call, kind); break;
-      case VERB_PRESENCE: refuse(call, "refused", "the channel has no presence"); break;
+      case VERB_PRESENCE: on_presence(call, kind); break;
       case VERB_HISTORY: on_history(call, kind); break;
       case VERB_TOKEN: on_token(call, false); break;
       case VERB_CONNECT: on_token(call, true); break;
@@ -457,7 +475,7 @@ static void leave_channel(struct exchange *exchange, struct native *native, stru
     struct errand *errand = container_of(link, struct errand, link);
     for (size_t i = 0; i < errand->channel_count; i++) {
       const struct errand_channel *member = &errand->channels[i];
-      if (!(member->opened || member->joined) || !bytes_equal(member->name, channel)) continue;
+      if (!errand_channel_is_membership(member) || !bytes_equal(member->name, channel)) continue;
       bool whole = errand->channel_count == 1 && !errand->connected;
       struct errand *part = whole ? errand : errand_split(errand, i);
       if (part) {

@@ -151,7 +151,8 @@ static void upgrade(struct exchange *exchange, struct errand *connected, struct 
   struct bytes key, protocol = choose_protocol(head);
   struct buffer out, ahead;
   buffer_init(&out);
-  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, bytes_of(NULL, 0)) && !out.failed;
+  bool fine =
+      ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, bytes_of(NULL, 0)) && !out.failed;
   if (!fine) {
     memory_free(http);
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));

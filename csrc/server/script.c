@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/occupancy.h"
+#include "server/presence.h"
 #include "server/server.h"
 #include "server/stream_handle.h"
 
@@ -9,6 +10,7 @@ int script_init(struct script *script, struct loop *loop, size_t limit) {
   *script = (struct script){.errand_count = 0};
   list_init(&script->asked);
   table_init(&script->occupancies);
+  table_init(&script->presences);
   return mailbox_init(&script->queue, loop, limit);
 }
 
@@ -105,12 +107,18 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       type = MW_REQUEST_JOIN;
       break;
     case STEP_SLOW: type = MW_REQUEST_SLOW; break;
+    case STEP_PRESENCE:
+      errand->at = presence_unknown(server, errand);
+      if (errand->at == errand->channel_count) return false;
+      type = MW_REQUEST_PRESENCE;
+      break;
     case STEP_MESSAGE:
       /* A relayed event has passed: the worker publishes it. */
       if (errand->relayed) return false;
       type = MW_REQUEST_MESSAGE;
       break;
     case STEP_LEAVE:
+      if (channel) presence_leave(server, channel);
       if (!channel || !channel->joined) return false;
       type = MW_REQUEST_LEAVE;
       break;
@@ -146,7 +154,14 @@ static void take_step(struct mw_server *server, struct errand *errand) {
     case STEP_JOIN:
       channel->joined = (channel->kind->hooks & MW_HOOK_LEAVE) != 0;
       errand->at = last ? 0 : errand->at + 1;
-      errand->step = last ? STEP_JOINED : STEP_OPEN;
+      errand->step = last ? STEP_PRESENCE : STEP_OPEN;
+      return;
+    case STEP_PRESENCE:
+      /* Members are counted in all at once, behind everything that could refuse. */
+      if (presence_unknown(server, errand) < errand->channel_count) return;
+      presence_enter(server, errand);
+      errand->at = 0;
+      if (errand->status == 0) errand->step = STEP_JOINED;
       return;
     case STEP_SLOW:
     case STEP_MESSAGE: errand->step = STEP_JOINED; return;
@@ -331,6 +346,7 @@ void script_deinit(struct mw_server *server) {
     errand_unref(errand);
   }
   occupancy_free_all(server);
+  presence_free_all(server);
   while (!list_empty(&script->asked)) {
     struct mw_request *request = container_of(script->asked.next, struct mw_request, link);
     list_remove(&request->link);
@@ -338,5 +354,6 @@ void script_deinit(struct mw_server *server) {
     if (request->errand) drop_waiting(request->errand->client);
   }
   table_deinit(&script->occupancies);
+  table_deinit(&script->presences);
   mailbox_deinit(&script->queue);
 }

@@ -63,6 +63,7 @@ static void drop(struct mail *mail) {
   struct errand *errand = mail->item;
   switch ((enum worker_mail)mail->type) {
     case MAIL_MESSAGE: message_unref(mail->item); break;
+    case MAIL_ROSTER: roster_batch_unref(mail->item); break;
     case MAIL_ANSWER:
       /* A stream that the app has begun, and of which nobody else will say that it is over. */
       if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
@@ -137,6 +138,13 @@ static void take_stream_data(struct worker *worker, struct stream_data *data) {
   stream_data_free(data);
 }
 
+static void take_roster(struct worker *worker, struct roster_batch *batch) {
+  struct mw_server *server = worker->server;
+  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
+  if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
+  roster_batch_unref(batch);
+}
+
 static void take(struct worker *worker, struct mail *mail) {
   struct message *message = mail->item;
   switch ((enum worker_mail)mail->type) {
@@ -144,6 +152,7 @@ static void take(struct worker *worker, struct mail *mail) {
       hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
       message_unref(message);
       break;
+    case MAIL_ROSTER: take_roster(worker, mail->item); break;
     case MAIL_ANSWER: take_answer(worker, mail->item); break;
     case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
     case MAIL_COMMAND: command_carry_out(worker, mail->item); break;

@@ -17,6 +17,7 @@ struct exchange;
 /* What comes over a worker's queue, in one order with the messages. */
 enum worker_mail {
   MAIL_MESSAGE,     /* struct message, a reference */
+  MAIL_ROSTER,      /* struct roster_batch, a reference */
   MAIL_ANSWER,      /* struct errand, a reference: the script's answer */
   MAIL_STREAM_DATA, /* struct stream_data, owned */
   MAIL_COMMAND,     /* struct command, owned: what the app wants with one client */
