@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "base/buffer.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "base/utf8_stream.h"
@@ -75,6 +74,11 @@ struct ws_reader *ws_reader_new(const struct ws_limits *limits) {
   struct ws_reader *reader = memory_calloc(1, sizeof(*reader));
   if (reader) reader->limits = limits;
   return reader;
+}
+
+void ws_reader_set_limits(struct ws_reader *reader, const struct ws_limits *limits) {
+  assert(ws_reader_idle(reader));
+  reader->limits = limits;
 }
 
 void ws_reader_free(struct ws_reader *reader) {
@@ -247,6 +251,13 @@ enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, s
 
 struct bytes ws_reader_payload(const struct ws_reader *reader) {
   return reader->payload;
+}
+
+bool ws_reader_take(struct ws_reader *reader, struct buffer *out) {
+  if (reader->in_message || !reader->message.data || reader->payload.ptr != reader->message.data) return false;
+  *out = reader->message;
+  buffer_init(&reader->message);
+  return true;
 }
 
 bool ws_reader_is_binary(const struct ws_reader *reader) { return reader->is_binary; }

@@ -18,6 +18,9 @@ enum wire {
   WIRE_COUNT
 };
 
+/* True for the formats of WebSockets. */
+static inline bool wire_is_ws(enum wire wire) { return wire >= WIRE_WS; }
+
 /* A message in one format whose position is not known yet. */
 struct wire_draft {
   struct blob *blob;     /* NULL: not drafted */

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/stream_handle.h"
@@ -59,6 +60,7 @@ static void drop(struct mail *mail) {
       break;
     case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
     case MAIL_COMMAND: command_free(mail->item); break;
+    case MAIL_SOCKET: socket_command_free(mail->item); break;
   }
 }
 
@@ -85,6 +87,7 @@ void worker_close(struct worker *worker) {
 void worker_deinit(struct worker *worker) {
   drop_queue(worker); /* what the app's last callbacks said */
   ws_reader_free(worker->spare_reader);
+  for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);
@@ -106,6 +109,8 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     errand->kept = streams;
     if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
+  } else if (exchange && errand->type == ERRAND_SOCKET_MESSAGE) {
+    role_socket_handled(exchange, errand);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
     worker_post_script(worker, MAIL_LEAVE, errand);
@@ -136,6 +141,7 @@ static void take(struct worker *worker, struct mail *mail) {
     case MAIL_ANSWER: take_answer(worker, mail->item); break;
     case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
     case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
+    case MAIL_SOCKET: socket_carry_out(worker, mail->item); break;
   }
 }
 

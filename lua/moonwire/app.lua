@@ -26,6 +26,14 @@ local Timer = require "moonwire.timer"
 ---@field on_close? fun(channel: moonwire.Channel)
 ---@field linger? number seconds from the last leave to on_close
 
+---@class moonwire.WebsocketOptions
+---@field protocols? string[] subprotocols, the best first
+---@field origins? string[] whose pages may connect; nil: as the app's
+---@field limits? { message: integer?, frame: integer?, outbox: integer?, ping_seconds: number?, pong_seconds: number? }
+---@field on_open? fun(socket: moonwire.Socket, request: moonwire.Request): any, string?, integer?
+---@field on_message? fun(socket: moonwire.Socket, message: string, is_binary: boolean): any, string?, string?
+---@field on_close? fun(socket: moonwire.Socket, code: integer, reason: string)
+
 ---@class moonwire.PublishOptions
 ---@field volatile? boolean without an id, and not kept
 ---@field binary? boolean data is a string of bytes
@@ -85,6 +93,21 @@ local channel_spec = {
   on_leave = "function",
   on_close = "function",
   linger = "seconds",
+}
+
+local websocket_spec = {
+  protocols = "strings",
+  origins = "strings",
+  limits = {
+    message = "amount",
+    frame = "amount",
+    outbox = "amount",
+    ping_seconds = "duration",
+    pong_seconds = "duration",
+  },
+  on_open = "function",
+  on_message = "function",
+  on_close = "function",
 }
 
 local publish_spec = { volatile = "boolean", binary = "boolean", except = "client" }
@@ -247,6 +270,27 @@ end
 ---@return moonwire.App
 function App:stream(pattern, fn)
   return self:_route("app:stream", nil, pattern, fn)
+end
+
+--- Serves WebSockets with a protocol of the script's own. on_open(socket, request) is told before the upgrade, which comes
+--- with the first thing that it sends, or when it returns; before, it may return false, reason, status. Messages of one
+--- socket are handled one after the other.
+---@param pattern string
+---@param given moonwire.WebsocketOptions
+---@return moonwire.App
+function App:websocket(pattern, given)
+  options.argument("app:websocket", 1, pattern, "string")
+  local call = ("app:websocket %q"):format(pattern)
+  self:_check_defining(call)
+  self:_check_pattern(call, "GET", pattern)
+  local definition = options.read(call, given, websocket_spec)
+  definition.websocket = { protocols = definition.protocols, origins = definition.origins }
+  for name, value in pairs(definition.limits or {}) do
+    definition.websocket[name] = value
+  end
+  definition.pattern, definition.call, definition.where = pattern, call, options.caller()
+  table.insert(self._routes, definition)
+  return self
 end
 
 --- Serves the files of a directory, which is relative to the folder of the script that calls.

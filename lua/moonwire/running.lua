@@ -73,6 +73,8 @@ function App:_define_route(server, definition)
   local number, message
   if definition.method then
     number, message = server:route(definition.method, definition.pattern)
+  elseif definition.websocket then
+    number, message = server:websocket(definition.pattern, definition.websocket)
   else
     number, message = server:event_stream(definition.pattern)
   end
