@@ -259,7 +259,7 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   struct bytes key;
   struct buffer out;
   buffer_init(&out);
-  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol) && !out.failed;
+  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, bytes_of(NULL, 0)) && !out.failed;
   if (fine) {
     exchange->wire = WIRE_WS;
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);

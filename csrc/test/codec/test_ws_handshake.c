@@ -129,10 +129,10 @@ static void walks_the_subprotocols(void **state) {
 static void answers_with_an_upgrade(void **state) {
   (void)state;
   struct buffer out = {0};
-  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0)));
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0), bytes_of(NULL, 0)));
   assert_bytes_string(buffer_bytes(&out), ACCEPTED "\r\n");
   buffer_clear(&out);
-  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat")));
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat"), bytes_of(NULL, 0)));
   assert_bytes_string(buffer_bytes(&out), ACCEPTED "Sec-WebSocket-Protocol: chat\r\n\r\n");
   buffer_deinit(&out);
 }
@@ -140,7 +140,7 @@ static void answers_with_an_upgrade(void **state) {
 static bool answer(void *context) {
   (void)context;
   struct buffer out = {0};
-  bool ok = ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat")) && !out.failed;
+  bool ok = ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat"), bytes_of(NULL, 0)) && !out.failed;
   buffer_deinit(&out);
   return ok;
 }
