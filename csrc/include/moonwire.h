@@ -117,11 +117,21 @@ MW_API void mw_limits_init(struct mw_limits *limits);
 /* Called on the script thread with a request that the app must answer, now or later, exactly once. */
 typedef void (*mw_request_fn)(void *context, struct mw_request *request);
 
+/* Compression of WebSockets (permessage-deflate), for clients that offer it. Zeroed: on, each message for itself, so that what is published is
+ * compressed once for all and an idle connection holds no memory for it. */
+struct mw_deflate_options {
+  bool is_off;
+  bool server_takeover; /* the server may refer to messages before: smaller, but each connection compresses for itself and holds up to 256 KiB */
+  bool client_takeover; /* likewise the client: each connection holds a window of about 40 KiB */
+  size_t min;           /* bytes from which a message is compressed; 0: 256 */
+};
+
 struct mw_config_options {
   struct mw_limits limits;  /* mw_limits_init first */
   bool authenticate;        /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
   bool connects;            /* ask MW_REQUEST_CONNECT when a client has connected */
   bool disconnects;         /* and MW_REQUEST_DISCONNECT when it has gone */
+  struct mw_deflate_options deflate; /* of path_ws */
   const char *publish_key;  /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
   const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
   const char *path_ws;      /* NULL: "/ws" */
@@ -188,6 +198,7 @@ struct mw_websocket_options {
   size_t outbox;    /* unsent bytes: closed with 1013; 0: limits.outbox */
   uint64_t ping_ms; /* it is silent: pinged; 0: limits.ping_ms */
   uint64_t pong_ms; /* and does not answer: closed; 0: limits.pong_ms */
+  struct mw_deflate_options deflate;
 };
 MW_API void mw_websocket_options_init(struct mw_websocket_options *options);
 /* Adds a raw WebSocket endpoint at GET `pattern`, numbered with the routes: MW_REQUEST_WEBSOCKET. Copies the options. MW_EINVAL, MW_EOVERLAP,
@@ -262,6 +273,7 @@ struct mw_stats {
   uint64_t delivered;     /* messages handed to subscribers */
   uint64_t slow_closed;   /* subscribers whose outbox was full */
   uint64_t dead_closed;   /* peers that took nothing for too long */
+  uint64_t deflated;      /* times a message was compressed */
   uint64_t gaps;          /* moonwire:gap events sent */
   uint64_t subscriptions; /* now */
   uint64_t channels;      /* now */

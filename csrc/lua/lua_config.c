@@ -66,11 +66,24 @@ static bool read_boolean(lua_State *L, int index, const char *name) {
   return value;
 }
 
+/* The table in field "deflate": { off=, min=, server_takeover=, client_takeover= }, as lua/moonwire/options.lua makes it. */
+static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out) {
+  if (lua_getfield(L, index, "deflate") == LUA_TTABLE) {
+    int table = lua_gettop(L);
+    out->is_off = read_boolean(L, table, "off");
+    out->server_takeover = read_boolean(L, table, "server_context_takeover");
+    out->client_takeover = read_boolean(L, table, "client_context_takeover");
+    out->min = (size_t)read_number(L, table, "min");
+  }
+  lua_pop(L, 1);
+}
+
 struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config_options options;
   mw_config_options_init(&options);
   if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
   lua_pop(L, 1);
+  read_deflate(L, index, &options.deflate);
   options.authenticate = read_boolean(L, index, "authenticate");
   options.connects = read_boolean(L, index, "connects");
   options.disconnects = read_boolean(L, index, "disconnects");
@@ -188,7 +201,7 @@ static size_t read_strings(lua_State *L, int index, const char *name, const char
   return count;
 }
 
-/* server:websocket(pattern, { protocols=, origins=, message=, frame=, outbox=, ping_seconds=, pong_seconds= }) */
+/* server:websocket(pattern, { protocols=, origins=, message=, frame=, outbox=, ping_seconds=, pong_seconds=, deflate= }) */
 static int define_websocket(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -200,6 +213,7 @@ static int define_websocket(lua_State *L) {
   options.outbox = (size_t)read_number(L, 3, "outbox");
   options.ping_ms = to_ms(read_number(L, 3, "ping_seconds"));
   options.pong_ms = to_ms(read_number(L, 3, "pong_seconds"));
+  read_deflate(L, 3, &options.deflate);
   options.protocol_count = read_strings(L, 3, "protocols", &options.protocols);
   options.origin_count = read_strings(L, 3, "origins", &options.origins);
   struct mw_error error = {""};

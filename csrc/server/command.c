@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "server/conn.h"
+#include "server/deflate.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -40,12 +41,13 @@ int command_post(struct mw_server *server, struct command *command) {
 /* ---- On the worker --------------------------------------------------------------------------------------------------------- */
 
 static void send_message(struct exchange *exchange, struct command *command) {
-  struct blob *blob = wire_of(exchange->wire, command->message, &exchange_worker(exchange)->server->bus.epoch);
+  struct blob *blob = deflate_message(exchange, command->message);
   if (blob) {
     exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
   } else {
     exchange_break(exchange);
   }
+  blob_unref(blob);
 }
 
 /* The client went while what was sent for it was under way. */

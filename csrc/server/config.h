@@ -33,6 +33,7 @@ struct websocket {
   struct ws_limits limits;
   size_t outbox;
   uint64_t ping_ms, pong_ms;
+  struct mw_deflate_options deflate;
 };
 
 struct route {

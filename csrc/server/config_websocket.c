@@ -63,6 +63,7 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
   websocket->outbox = options->outbox > 0 ? options->outbox : limits->outbox;
   websocket->ping_ms = options->ping_ms > 0 ? options->ping_ms : limits->ping_ms;
   websocket->pong_ms = options->pong_ms > 0 ? options->pong_ms : limits->pong_ms;
+  websocket->deflate = options->deflate;
   int status = copy_strings(options->protocols, options->protocol_count, protocol_fault, &websocket->protocols,
                             &websocket->protocol_count, error);
   if (status == 0) {

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
+#include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
 #include "server/native_join.h"
@@ -117,6 +118,7 @@ void native_end(struct exchange *exchange) {
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
   ws_reader_free(native->reader);
+  ws_deflater_free(native->deflater);
   memory_free(native->http);
   blob_unref(native->asked_ref);
   buffer_deinit(&native->stash);

@@ -28,6 +28,8 @@ struct native {
   struct reply_to asked_by; /* of the request that is with the script */
   struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
   struct list memberships;  /* errands that the script wants back when the session leaves; the connecting one last */
+  struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
+  struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
   bool reading_stopped;
   struct buffer unread;     /* bytes that had come by then, and are to be read first */
 };

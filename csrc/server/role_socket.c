@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "server/deflate.h"
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/role_ws.h"
@@ -119,12 +120,19 @@ static bool has_room(const struct exchange *exchange, size_t limit, size_t len) 
 void role_socket_push(struct exchange *exchange, struct blob *frame) {
   struct mw_socket *socket = role_socket_of(exchange);
   size_t limit = socket->websocket->outbox;
+  frame = deflate_frame(exchange, frame);
+  if (!frame) {
+    exchange_break(exchange);
+    return;
+  }
   if (!has_room(exchange, limit, frame->len) && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
   if (has_room(exchange, limit, frame->len)) {
     exchange_push(exchange, frame, blob_bytes(frame));
     role_socket_note_unwritten(exchange);
+    blob_unref(frame);
     return;
   }
+  blob_unref(frame);
   exchange_worker(exchange)->stats.slow_closed++;
   log_line(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
            config_route_at(socket->config, socket->route)->pattern.text, limit);

@@ -18,7 +18,7 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
 /* The app has handled a message. */
 void role_socket_handled(struct exchange *exchange, struct errand *errand);
 
-/* Pushes one frame that the app sent. Over its outbox the socket is closed. */
+/* Pushes one frame that the app sent; takes it. Over its outbox the socket is closed. */
 void role_socket_push(struct exchange *exchange, struct blob *frame);
 /* Tells the app's handle what is not written. */
 void role_socket_note_unwritten(struct exchange *exchange);

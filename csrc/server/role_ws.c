@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "server/deflate.h"
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/role_socket.h"
@@ -28,7 +29,7 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
 }
 
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
-  push_blob(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0)));
+  push_blob(exchange, deflate_frame(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0))));
 }
 
 /* Gives the reader that was used back to the worker, or leaves it with the session if it is in the middle of something. */
@@ -141,8 +142,10 @@ static struct ws_reader *get_reader(struct exchange *exchange) {
   if (reader) return reader;
   reader = worker->spare_reader;
   worker->spare_reader = NULL;
-  if (!reader) return ws_reader_new(limits_of(exchange));
+  if (!reader) reader = ws_reader_new(limits_of(exchange));
+  if (!reader) return NULL;
   ws_reader_set_limits(reader, limits_of(exchange));
+  ws_reader_set_terms(reader, deflate_terms(exchange));
   return reader;
 }
 
@@ -254,16 +257,22 @@ bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, boo
 }
 
 bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
-  struct worker *worker = exchange_worker(exchange);
-  const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
+  struct mw_server *server = exchange_worker(exchange)->server;
+  const struct http1 *http = conn_of(exchange)->http;
+  const struct http_head *head = http_reader_head(http->reader);
+  char text[WS_EXTENSION_MAX];
+  struct ws_deflate_terms terms;
+  struct bytes extension = deflate_agree(head, http->route ? &http->route->websocket->deflate : &server->config->options.deflate,
+                                         &terms, text);
   struct bytes key;
   struct buffer out;
   buffer_init(&out);
-  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, bytes_of(NULL, 0)) && !out.failed;
+  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, extension) && !out.failed;
   if (fine) {
     exchange->wire = WIRE_WS;
-    atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
     exchange_upgrade(exchange, buffer_bytes(&out), ahead);
+    if (!deflate_begin(exchange, terms)) exchange->flags |= EXCHANGE_BROKEN;
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   }
@@ -375,7 +384,7 @@ void role_ws_on_silent(struct exchange *exchange) {
 
 void role_ws_on_end(struct exchange *exchange) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
 }
 
 const struct role role_ws = {.start = start,

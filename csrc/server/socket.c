@@ -124,6 +124,7 @@ void socket_carry_out(struct worker *worker, struct socket_command *command) {
   if (exchange && role_socket_of(exchange) == socket) {
     if (command->frame) {
       role_socket_push(exchange, command->frame);
+      command->frame = NULL;
     } else {
       role_ws_close(exchange, command->close_code, command->reason);
     }

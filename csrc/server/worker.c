@@ -3,8 +3,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/deflate.h"
 #include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -88,6 +90,7 @@ void worker_deinit(struct worker *worker) {
   drop_queue(worker); /* what the app's last callbacks said */
   ws_reader_free(worker->spare_reader);
   for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
+  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) ws_deflater_free(worker->deflaters[i]);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);
@@ -204,7 +207,7 @@ const struct turn_view *worker_turn_view(struct worker *worker, struct channel *
   if (view->channel == channel && view->start == start && view->wire == wire && view->chunked == chunked) return view;
   *view = (struct turn_view){.start = start, .wire = wire, .chunked = chunked};
   for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
-    struct blob *blob = wire_of(wire, channel->turn[i], &worker->server->bus.epoch);
+    struct blob *blob = deflate_shared(worker, wire, channel->turn[i]);
     if (!blob) return NULL;
     view->slices[view->count] = wire_slice(wire, blob, chunked);
     view->bytes += view->slices[view->count++].len;

@@ -11,6 +11,7 @@ local app = moonwire.app { limits = { queue = 512 * MIB } }
 
 app:websocket("/echo", {
   limits = { message = 64 * MIB, outbox = 256 * MIB },
+  deflate = true,
   on_message = function(socket, message, is_binary)
     if is_binary then
       socket:send_binary(message)

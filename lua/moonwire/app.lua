@@ -10,6 +10,7 @@ local Timer = require "moonwire.timer"
 ---@field publish_key? string what POST /publish asks for
 ---@field origins? string[] further origins whose pages may connect
 ---@field limits? table<string, number> seconds and bytes
+---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
 ---@field paths? { ws: string|false?, sse: string|false?, send: string|false?, publish: string|false?, health: string|false? }
 
 ---@alias moonwire.EventHandler
@@ -26,7 +27,13 @@ local Timer = require "moonwire.timer"
 ---@field on_close? fun(channel: moonwire.Channel)
 ---@field linger? number seconds from the last leave to on_close
 
+---@class moonwire.DeflateOptions
+---@field min? integer bytes from which a message is compressed
+---@field server_context_takeover? boolean
+---@field client_context_takeover? boolean
+
 ---@class moonwire.WebsocketOptions
+---@field deflate? boolean|moonwire.DeflateOptions nil: as the app's
 ---@field protocols? string[] subprotocols, the best first
 ---@field origins? string[] whose pages may connect; nil: as the app's
 ---@field limits? { message: integer?, frame: integer?, outbox: integer?, ping_seconds: number?, pong_seconds: number? }
@@ -49,6 +56,7 @@ local App = require "moonwire.running"
 local settings_spec = {
   publish_key = "text",
   origins = "strings",
+  deflate = "boolean or table",
   limits = {
     target = "amount",
     head = "amount",
@@ -96,6 +104,7 @@ local channel_spec = {
 }
 
 local websocket_spec = {
+  deflate = "boolean or table",
   protocols = "strings",
   origins = "strings",
   limits = {
@@ -119,9 +128,11 @@ local clients_spec = { user_id = "string or number" }
 ---@param settings? moonwire.Settings
 ---@return moonwire.App
 function App._new(settings)
+  settings = options.read("moonwire.app", settings, settings_spec)
+  options.deflate("moonwire.app", settings.deflate)
   return setmetatable({
     log = log,
-    _settings = options.read("moonwire.app", settings, settings_spec),
+    _settings = settings,
     _where = options.caller(),
     _channels = {}, -- definitions, in order, likewise the next two
     _routes = {},
@@ -284,6 +295,7 @@ function App:websocket(pattern, given)
   self:_check_defining(call)
   self:_check_pattern(call, "GET", pattern)
   local definition = options.read(call, given, websocket_spec)
+  options.deflate(call, definition.deflate)
   definition.websocket = { protocols = definition.protocols, origins = definition.origins }
   for name, value in pairs(definition.limits or {}) do
     definition.websocket[name] = value
