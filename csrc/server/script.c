@@ -4,6 +4,7 @@
 #include "server/occupancy.h"
 #include "server/presence.h"
 #include "server/server.h"
+#include "server/socket.h"
 #include "server/stream_handle.h"
 
 int script_init(struct script *script, struct loop *loop, size_t limit) {
@@ -74,6 +75,7 @@ static void send_answer(struct mw_server *server, struct errand *errand) {
   if (mailbox_post(&worker->fifo, mail) == 0) return;
   /* Without memory for a pointer: the asker's own deadline answers it, and what it joined is left again. */
   log_line(MW_LOG_ERROR, "no memory to answer a request");
+  if (errand->type == ERRAND_SOCKET_MESSAGE) atomic_store(&errand->socket->forsaken, true);
   if (errand->status == 200 && errand_is_membership(errand)) {
     leave(server, errand);
   } else {
@@ -117,6 +119,8 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       if (errand->relayed) return false;
       type = MW_REQUEST_MESSAGE;
       break;
+    case STEP_SOCKET: type = MW_REQUEST_WEBSOCKET; break;
+    case STEP_SOCKET_CLOSE: type = MW_REQUEST_SOCKET_CLOSE; break;
     case STEP_LEAVE:
       if (channel) presence_leave(server, channel);
       if (!channel || !channel->joined) return false;
@@ -138,7 +142,7 @@ static void take_step(struct mw_server *server, struct errand *errand) {
   bool last = errand->at + 1 >= errand->channel_count;
   const struct mw_config_options *options = &errand->config->options;
   switch (errand->step) {
-    case STEP_AUTHENTICATE: errand->step = STEP_CONNECT; return;
+    case STEP_AUTHENTICATE: errand->step = errand->type == ERRAND_SOCKET ? STEP_SOCKET : STEP_CONNECT; return;
     case STEP_CONNECT:
       errand->connected = errand->connects && (options->connects || options->disconnects);
       errand->step = errand->channel_count > 0 ? STEP_AUTHORIZE : STEP_JOINED;
@@ -175,6 +179,8 @@ static void take_step(struct mw_server *server, struct errand *errand) {
       errand->connected = false;
       errand->step = STEP_OVER;
       return;
+    case STEP_SOCKET_CLOSE: errand->step = STEP_OVER; return;
+    case STEP_SOCKET: /* answer_errand's */
     case STEP_JOINED:
     case STEP_OVER: return;
   }
@@ -216,10 +222,20 @@ void script_resume(struct mw_server *server, struct errand *errand) {
 }
 
 static void answer_errand(struct mw_server *server, struct errand *errand) {
-  if (errand->type == ERRAND_HTTP || errand->type == ERRAND_STREAM) {
+  if (errand->type == ERRAND_SOCKET_MESSAGE) {
+    if (errand->status == 0) errand->status = 200;
+    if (errand->status != 200) errand->socket->closing = true;
+  }
+  if (errand->type == ERRAND_HTTP || errand->type == ERRAND_STREAM || errand->type == ERRAND_SOCKET_MESSAGE) {
     send_answer(server, errand_ref(errand));
     let_next(server, errand);
     errand_unref(errand);
+  } else if (errand->step == STEP_SOCKET && errand->socket) {
+    /* Told before anything that the app sends to it. */
+    errand->status = 200;
+    errand->step = STEP_OVER;
+    send_answer(server, errand_ref(errand));
+    if (!errand->running) run_join(server, errand);
   } else if (!errand->running) {
     /* Answered later than asked. A leave goes on whatever was said. */
     if (errand->step > STEP_JOINED || errand->status == 0) take_step(server, errand);
@@ -252,10 +268,25 @@ void script_post(struct mw_server *server, struct worker *worker, struct errand 
   worker_post_script(worker, MAIL_ASK, errand);
 }
 
+static void ask_message(struct mw_server *server, struct errand *errand) {
+  /* The app has closed it, or failed at what came before. */
+  if (errand->socket->closing) {
+    answer_errand(server, errand);
+    return;
+  }
+  errand_ref(errand);
+  script_ask(server, &errand->request, MW_REQUEST_SOCKET_MESSAGE);
+  /* What a peer said before it went is still heard, but nobody waits for the handler. */
+  if (errand->request.waiting && atomic_load(&errand->client->gone)) script_cancel_request(&errand->request);
+  errand_unref(errand);
+}
+
 static void begin(struct mw_server *server, struct errand *errand) {
   if (must_queue(errand, MAIL_ASK)) return;
-  if (errand->type <= ERRAND_SLOW) {
+  if (errand->type <= ERRAND_SLOW || errand->type == ERRAND_SOCKET) {
     run_join(server, errand);
+  } else if (errand->type == ERRAND_SOCKET_MESSAGE) {
+    ask_message(server, errand);
   } else if (atomic_load(&errand->cancelled)) {
     answer_errand(server, errand);
   } else {
@@ -280,8 +311,14 @@ static void leave(struct mw_server *server, struct errand *errand) {
     errand_unref(errand);
     return;
   }
+  if (errand->type == ERRAND_SOCKET) {
+    struct errand *asked = errand->client->errand;
+    atomic_store(&errand->client->gone, true);
+    if (asked && asked != errand) script_cancel_request(&asked->request);
+  }
   if (must_queue(errand, MAIL_LEAVE)) return;
   errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
+  if (errand->type == ERRAND_SOCKET) errand->step = STEP_SOCKET_CLOSE;
   errand->at = 0;
   run_join(server, errand);
 }
