@@ -91,12 +91,12 @@ function expected([type, ...rest]) {
 // ---- Paragraphs ---------------------------------------------------------------------------------------------------------------
 
 // All that comes of the lines "each NAME VALUE…", whose values stand for $NAME in what follows.
-function expand(lines) {
+function expand(lines, valueOf) {
   const at = lines.findIndex((line) => line.startsWith("each "));
   if (at < 0) return [lines];
   const [, name, ...values] = words(lines[at]);
   const rest = lines.filter((_, i) => i !== at);
-  return values.flatMap((value) => expand(rest.map((line) => line.replaceAll(`$${name}`, () => value))));
+  return values.flatMap((value) => expand(rest.map((line) => line.replaceAll(`$${name}`, () => valueOf(value))), valueOf));
 }
 
 // Steps: what is sent, and what has come of it by then.
@@ -114,6 +114,12 @@ function readSteps(one, lines) {
   for (const step of one.steps) step.sent = Buffer.concat(step.sent);
 }
 
+// A value in quotes stands for itself where bytes are written, and for what is between the quotes in a request.
+const valueOf = {
+  frames: (value) => value,
+  handshake: (value) => (value.startsWith('"') ? unquote(value.slice(1, -1)).toString() : value),
+};
+
 const readers = {
   // A request and its answer.
   handshake(one, lines) {
@@ -121,7 +127,7 @@ const readers = {
     for (const line of lines) {
       const [, kind, rest] = /^(\S+)\s*(.*)$/.exec(line);
       if (kind === "request") one.request = rest;
-      else if (kind === "path") one.path = rest;
+      else if (kind === "server") one.path = rest;
       else if (kind === "policy") one.policy = words(rest);
       else if (kind === "without") one.without.push(rest.toLowerCase());
       else if (kind === "with") one.with.push(/^([^:]+): ?(.*)$/.exec(rest).slice(1));
@@ -136,7 +142,7 @@ const readers = {
 export function readCases(file, kind) {
   const text = fs.readFileSync(new URL(file, import.meta.url), "utf8").replace(/^#.*\n/gm, "");
   return text.split(/\n\n+/).filter((part) => part.trim() !== "").flatMap((part) => {
-    return expand(part.trim().split("\n")).map(([title, ...lines]) => {
+    return expand(part.trim().split("\n"), valueOf[kind]).map(([title, ...lines]) => {
       const one = { file, title, deflate: null, limits: null, steps: [] };
       try {
         readers[kind](one, lines);
