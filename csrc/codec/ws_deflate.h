@@ -12,7 +12,8 @@ VISIBILITY_PUSH
 struct ws_deflater;
 
 /* With takeover each message refers to those before, and the deflater belongs to one connection; without, every message stands
- * for itself, and one deflater serves any number of connections that have the same window. NULL without memory. */
+ * for itself, and one deflater serves any number of connections that have the same window. It takes 166 KiB with 15 bits, 38 with 12, 24 with 9, from
+ * the beginning. NULL without memory. */
 struct ws_deflater *ws_deflater_new(enum ws_window window, bool takeover);
 void ws_deflater_free(struct ws_deflater *deflater); /* NULL is allowed */
 

@@ -85,6 +85,8 @@ static void refuses_what_is_wrong(void **state) {
       {GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a b\r\n\r\n", 400, "Sec-WebSocket-Protocol is malformed"},
       {GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, \"c\"\r\n\r\n", 400,
        "Sec-WebSocket-Protocol is malformed"},
+      {GET UPGRADE VERSION KEY "Sec-WebSocket-Extensions: permessage-deflate;\r\n\r\n", 400,
+       "Sec-WebSocket-Extensions is malformed"},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct http_reader *reader = read_head(cases[i].request);
@@ -134,6 +136,9 @@ static void answers_with_an_upgrade(void **state) {
   buffer_clear(&out);
   assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat"), bytes_of(NULL, 0)));
   assert_bytes_string(buffer_bytes(&out), ACCEPTED "Sec-WebSocket-Protocol: chat\r\n\r\n");
+  buffer_clear(&out);
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0), BYTES("permessage-deflate")));
+  assert_bytes_string(buffer_bytes(&out), ACCEPTED "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
   buffer_deinit(&out);
 }
 
