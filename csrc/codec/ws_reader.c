@@ -72,6 +72,11 @@ struct ws_reader *ws_reader_new(const struct ws_limits *limits) {
   return reader;
 }
 
+void ws_reader_set_limits(struct ws_reader *reader, const struct ws_limits *limits) {
+  assert(ws_reader_idle(reader));
+  reader->limits = limits;
+}
+
 void ws_reader_free(struct ws_reader *reader) {
   if (!reader) return;
   ws_message_deinit(&reader->message);
@@ -258,6 +263,14 @@ enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, s
 
 struct bytes ws_reader_payload(const struct ws_reader *reader) {
   return reader->payload;
+}
+
+bool ws_reader_take(struct ws_reader *reader, struct buffer *out) {
+  struct ws_message *message = &reader->message;
+  if (message->is_open || !message->body.data || reader->payload.ptr != message->body.data) return false;
+  *out = message->body;
+  buffer_init(&message->body);
+  return true;
 }
 
 bool ws_reader_is_binary(const struct ws_reader *reader) { return reader->message.is_binary; }

@@ -12,6 +12,7 @@
 #ifndef MOONWIRE_CODEC_WS_READER_H
 #define MOONWIRE_CODEC_WS_READER_H
 
+#include "base/buffer.h"
 #include "codec/ws_extension.h"
 #include "codec/ws_frame.h"
 
@@ -45,12 +46,17 @@ void ws_reader_free(struct ws_reader *reader); /* NULL is allowed */
  * is new knows of no compression. */
 void ws_reader_set_terms(struct ws_reader *reader, struct ws_deflate_terms terms);
 
+/* Other limits from now on, likewise borrowed: for an idle reader. */
+void ws_reader_set_limits(struct ws_reader *reader, const struct ws_limits *limits);
+
 /* Takes some of the `len` bytes at `data` and returns what came of it; *used says how much. Call again with the rest until
  * WS_MORE. The bytes are unmasked in place. */
 enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used);
 
 /* Holds until the next ws_reader_next. A plain message that came in one piece lies in the input that was given, and is not copied. */
 struct bytes ws_reader_payload(const struct ws_reader *reader);
+/* Gives the memory of the message that was just returned away, to `out`, which is empty. False: it lies in the input, or is empty. */
+bool ws_reader_take(struct ws_reader *reader, struct buffer *out);
 bool ws_reader_is_binary(const struct ws_reader *reader);
 struct ws_farewell ws_reader_farewell(const struct ws_reader *reader);
 

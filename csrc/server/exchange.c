@@ -8,6 +8,7 @@
 #include "codec/json_scan.h"
 #include "server/http1.h"
 #include "server/native.h"
+#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -244,6 +245,12 @@ void exchange_forget(struct exchange *exchange) {
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
+/* How much may wait to be written. */
+static size_t outbox_limit(struct exchange *exchange) {
+  const struct mw_socket *socket = role_socket_of(exchange);
+  return socket ? socket->websocket->outbox : exchange_worker(exchange)->server->config->options.limits.outbox;
+}
+
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   struct worker *worker = exchange_worker(exchange);
   session_settle(exchange, 0);
@@ -251,7 +258,7 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
   if (exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
   if (!exchange->outbox) exchange->outbox = outbox_new();
   struct outbox *outbox = exchange->outbox;
-  size_t limit = worker->server->config->options.limits.outbox;
+  size_t limit = outbox_limit(exchange);
   bool streams = exchange->state == EXCHANGE_STREAMING;
   /* Nobody is slow before it was offered something: a burst over several channels may be larger than the limit. */
   bool over = outbox && streams && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
+#include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
 #include "server/native_join.h"
@@ -28,6 +29,7 @@ struct native *native_get(struct exchange *exchange) {
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
   buffer_init(&native->stash);
+  buffer_init(&native->unread);
   list_init(&native->memberships);
   conn->native = native;
   exchange->flags |= EXCHANGE_NATIVE;
@@ -50,7 +52,7 @@ struct mw_client *native_client(struct exchange *exchange) {
   if (!native || native->client) return native ? native->client : NULL;
   char remote[REMOTE_MAX];
   stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
-  struct mw_client *client = client_new(exchange->wire == WIRE_WS ? BYTES("websocket") : BYTES("sse"), remote);
+  struct mw_client *client = client_new(wire_is_ws(exchange->wire) ? BYTES("websocket") : BYTES("sse"), remote);
   if (client) native_identify(exchange, client);
   mw_client_unref(client);
   return native->client;
@@ -116,9 +118,11 @@ void native_end(struct exchange *exchange) {
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
   ws_reader_free(native->reader);
+  ws_deflater_free(native->deflater);
   memory_free(native->http);
   blob_unref(native->asked_ref);
   buffer_deinit(&native->stash);
+  buffer_deinit(&native->unread);
   memory_free(native);
 }
 
@@ -160,7 +164,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (exchange->wire != WIRE_WS && call->verb->since.len > 0) {
+  if (!wire_is_ws(exchange->wire) && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
@@ -325,10 +329,29 @@ static void stash(struct exchange *exchange, struct native *native, const struct
   buffer_append(&native->stash, input->bytes);
   if (native->stash.failed) {
     exchange_break(exchange);
-  } else if (exchange->wire == WIRE_WS && stashed(native) >= stash_limit(exchange) && !native->reading_stopped) {
-    native->reading_stopped = true;
-    stream_read_stop(&conn_of(exchange)->stream);
+  } else if (wire_is_ws(exchange->wire) && stashed(native) >= stash_limit(exchange)) {
+    native_stop_reading(exchange);
   }
+}
+
+void native_stop_reading(struct exchange *exchange) {
+  struct native *native = conn_of(exchange)->native;
+  if (native->reading_stopped) return;
+  native->reading_stopped = true;
+  stream_read_stop(&conn_of(exchange)->stream);
+}
+
+void native_resume_reading(struct exchange *exchange) {
+  struct native *native = conn_of(exchange)->native;
+  struct buffer unread = native->unread;
+  native->reading_stopped = false;
+  buffer_init(&native->unread);
+  /* It was not heard because nobody listened. */
+  conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
+  exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
+  stream_read_start(&conn_of(exchange)->stream);
+  if (unread.len > 0) exchange->role->on_read(exchange, buffer_bytes(&unread));
+  buffer_deinit(&unread);
 }
 
 /* Takes the first message out; NULL without memory. What was taken is moved away only now and then, not for each. */
@@ -372,13 +395,7 @@ static void resume(struct exchange *exchange) {
     blob_unref(bytes);
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) {
-    native->reading_stopped = false;
-    /* It was not heard because nobody listened. */
-    conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
-    exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
-    stream_read_start(&conn_of(exchange)->stream);
-  }
+  if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
 }
 
 void native_on_answer(struct exchange *exchange, struct errand *errand) {

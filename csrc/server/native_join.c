@@ -31,7 +31,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   buffer_init(&value);
   bool is_new = !session_find(&exchange->session, channel->name);
   struct since from = errand->since;
-  if (exchange->wire != WIRE_WS) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
+  if (!wire_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);

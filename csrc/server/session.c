@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/conn.h"
+#include "server/deflate.h"
 #include "server/native.h"
 #include "server/server.h"
 
@@ -69,7 +70,7 @@ void session_end(struct exchange *exchange) {
 }
 
 static void push_message(struct exchange *exchange, struct message *message, size_t skip, bool replayed) {
-  struct blob *blob = wire_of(exchange->wire, message, &exchange_worker(exchange)->server->bus.epoch);
+  struct blob *blob = deflate_message(exchange, message);
   if (!blob) {
     exchange->flags |= EXCHANGE_BROKEN;
     return;
@@ -77,6 +78,7 @@ static void push_message(struct exchange *exchange, struct message *message, siz
   struct bytes part = wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED);
   if (replayed && exchange->outbox) exchange->outbox->allowance += part.len;
   exchange_push(exchange, blob, bytes_of(part.ptr + skip, part.len - skip));
+  blob_unref(blob);
 }
 
 void session_replay(struct exchange *exchange, struct message *message) { push_message(exchange, message, 0, true); }
@@ -122,7 +124,7 @@ void session_deliver(struct subscription *subscription, struct message *message)
   if (session->turn == subscription && message) return;
   if (!message) {
     exchange->flags |= EXCHANGE_BROKEN;
-  } else if (!session->turn && !exchange->outbox) {
+  } else if (!session->turn && !exchange->outbox && exchange->wire != WIRE_WS_OWN) {
     session->turn = subscription;
     session->turn_start = subscription->channel->turn_count - 1;
   } else {
