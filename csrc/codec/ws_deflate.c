@@ -112,6 +112,7 @@ bool ws_deflater_message(struct ws_deflater *deflater, const struct bytes *parts
 
 struct ws_inflater {
   z_stream zlib;
+  bool is_between;  /* between two blocks, the last of which ended with a byte */
   size_t tail_used; /* how much of it was fed behind the message */
 };
 
@@ -122,6 +123,7 @@ struct ws_inflater *ws_inflater_new(void) {
   if (!inflater) return NULL;
   inflater->zlib.zalloc = allocate;
   inflater->zlib.zfree = release;
+  inflater->is_between = true;
   if (inflateInit2(&inflater->zlib, -MAX_WBITS) != Z_OK) {
     memory_free(inflater);
     return NULL;
@@ -137,41 +139,48 @@ void ws_inflater_free(struct ws_inflater *inflater) {
 
 void ws_inflater_reset(struct ws_inflater *inflater) {
   inflateReset(&inflater->zlib);
+  inflater->is_between = true;
   inflater->tail_used = 0;
 }
 
-enum ws_inflate ws_inflater_feed(struct ws_inflater *inflater, struct bytes *input, char *out, size_t *len) {
+/* One call of zlib: Z_OK if it got on, Z_BUF_ERROR if it could not, and errors. */
+static int inflate_step(struct ws_inflater *inflater, struct bytes *input, char *out, size_t *len) {
   z_stream *zlib = &inflater->zlib;
-  size_t room = *len;
-  int status;
-  *len = 0;
-  do {
-    uInt in = clamp(input->len), out_len = clamp(room - *len);
-    zlib->next_in = (const Bytef *)input->ptr;
-    zlib->avail_in = in;
-    zlib->next_out = (Bytef *)out + *len;
-    zlib->avail_out = out_len;
-    status = inflate(zlib, Z_SYNC_FLUSH);
-    *input = bytes_of(input->ptr + (in - zlib->avail_in), input->len - (in - zlib->avail_in));
-    *len += out_len - zlib->avail_out;
-    /* A block said that it is the last. Others may follow all the same (section 7.2.3.4), and refer to it: the window stays. Not
-     * inflateReset with inflateSetDictionary, which would copy the window for every two bytes that an attacker sends. */
-    if (status == Z_STREAM_END) inflateResetKeep(zlib);
-    if (status == Z_MEM_ERROR) return WS_INFLATE_MEMORY;
-    if (status != Z_OK && status != Z_BUF_ERROR && status != Z_STREAM_END) return WS_INFLATE_BROKEN;
-  } while (input->len > 0 && *len < room);
-  return *len == room ? WS_INFLATE_FULL : WS_INFLATE_MORE;
+  uInt in = clamp(input->len), room = clamp(*len);
+  zlib->next_in = (const Bytef *)input->ptr;
+  zlib->avail_in = in;
+  zlib->next_out = (Bytef *)out;
+  zlib->avail_out = room;
+  int status = inflate(zlib, Z_SYNC_FLUSH);
+  *len = room - zlib->avail_out;
+  in -= zlib->avail_in;
+  *input = bytes_of(input->ptr + in, input->len - in);
+  /* "A block has just ended", and there are no unused bits; zlib forgets it when it is called for nothing. */
+  if (status == Z_OK) inflater->is_between = (zlib->data_type & 0xbf) == 0x80;
+  if (status != Z_STREAM_END) return status;
+  /* A block said that it is the last. Others may follow all the same (section 7.2.3.4), and refer to it: the window stays. Not
+   * inflateReset with inflateSetDictionary, which would copy the window for every two bytes that an attacker sends. */
+  inflater->is_between = true;
+  return inflateResetKeep(zlib);
 }
 
-/* True between two blocks, the last of which ended with a byte. */
-static bool is_between_blocks(const z_stream *zlib) {
-  return zlib->total_in == 0 || (zlib->data_type & 0xbf) == 0x80; /* "block ended", and no unused bits */
+enum ws_inflate ws_inflater_feed(struct ws_inflater *inflater, struct bytes *input, char *out, size_t *len) {
+  size_t room = *len;
+  *len = 0;
+  do {
+    size_t step = room - *len;
+    int status = inflate_step(inflater, input, out + *len, &step);
+    *len += step;
+    if (status == Z_MEM_ERROR) return WS_INFLATE_MEMORY;
+    if (status != Z_OK && status != Z_BUF_ERROR) return WS_INFLATE_BROKEN;
+  } while (input->len > 0 && *len < room);
+  return *len == room ? WS_INFLATE_FULL : WS_INFLATE_MORE;
 }
 
 /* A message is to end in the header of an empty block, whose rest is the tail. One that ended with a whole block (the last, or no
  * block at all) has nothing for the tail to complete; but it lacks nothing. */
 enum ws_inflate ws_inflater_finish(struct ws_inflater *inflater, char *out, size_t *len) {
-  if (inflater->tail_used == 0 && is_between_blocks(&inflater->zlib)) {
+  if (inflater->tail_used == 0 && inflater->is_between) {
     *len = 0;
     return WS_INFLATE_MORE;
   }
@@ -180,5 +189,5 @@ enum ws_inflate ws_inflater_finish(struct ws_inflater *inflater, char *out, size
   inflater->tail_used = sizeof(tail) - rest.len;
   if (status != WS_INFLATE_MORE) return status;
   inflater->tail_used = 0;
-  return is_between_blocks(&inflater->zlib) ? WS_INFLATE_MORE : WS_INFLATE_BROKEN;
+  return inflater->is_between ? WS_INFLATE_MORE : WS_INFLATE_BROKEN;
 }
