@@ -3,9 +3,11 @@
 //   node spec/websocket/run_cases.mjs BASE [FILE…]
 //
 // BASE serves app.lua. Each case of frames is sent in its steps, once as a whole, once behind the handshake in the same segment, and
-// once byte by byte; what comes back is awaited step by step. Prints what is wrong, and {"passed":n,"failed":n}.
+// once byte by byte; what comes back is awaited step by step. Behind "endings" are those of endings.mjs, which take a while. Prints
+// what is wrong, and {"passed":n,"failed":n}.
 
 import { readCases } from "./cases.mjs";
+import { endings } from "./endings.mjs";
 import { OPCODES, acceptOf, closePayload, frame, handshake, open, request, requestText } from "../support/ws_raw.mjs";
 
 const [base, ...chosen] = process.argv.slice(2);
@@ -117,17 +119,30 @@ async function playHandshake(one) {
   }
 }
 
+async function playEnding({ path, play, ahead }) {
+  const socket = await open(base, path, { ahead });
+  try {
+    await play(socket, base);
+  } finally {
+    socket.destroy();
+  }
+}
+
 // ---- All of them --------------------------------------------------------------------------------------------------------------
 
+const isChosen = (name) => chosen.length === 0 || chosen.includes(name);
 const plays = [];
-for (const file of frameFiles.filter((name) => chosen.length === 0 || chosen.includes(name))) {
+for (const one of isChosen("endings") ? endings : []) {
+  plays.push({ one: { file: "endings.mjs", title: one.title }, way: "whole", play: () => playEnding(one) });
+}
+for (const file of frameFiles.filter(isChosen)) {
   for (const one of readCases(file, "frames")) {
     const size = one.steps.reduce((sum, step) => sum + step.sent.length, 0);
     const ways = size > BYTEWISE_MAX ? ["whole", "ahead"] : ["whole", "ahead", "bytewise"];
     for (const way of ways) plays.push({ one, way, play: () => playFrames(one, way) });
   }
 }
-for (const file of handshakeFiles.filter((name) => chosen.length === 0 || chosen.includes(name))) {
+for (const file of handshakeFiles.filter(isChosen)) {
   for (const one of readCases(file, "handshake")) plays.push({ one, way: "whole", play: () => playHandshake(one) });
 }
 
