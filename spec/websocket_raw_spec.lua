@@ -75,10 +75,7 @@ app:websocket("/echo/{room}", {
     assert(first:send("\0\255", "binary", 5))
     assert.same({ "2\0\255", "binary" }, { first:receive(5) })
     assert.is_nil((ask(first, "close")))
-    assert.same(
-      { 4001, "as you wish" },
-      { first.got_close_code, first.got_close_message }
-    )
+    assert.same({ 4001, "as you wish" }, { first.got_close_code, first.got_close_message })
     first:close(1000, nil, 5)
     assert(app:await_log "closed 4001 as you wish 3")
     local second = connect(app, "/echo/hall")
@@ -259,7 +256,7 @@ app:websocket("/feed", {
     assert.equal("news:2", dkjson.decode((socket:receive(5))).channel)
     assert.is_nil((ask(socket, "elsewhere")))
     assert.equal(1011, socket.got_close_code)
-    assert(app:await_log "no pattern matches the channel \"elsewhere\"")
+    assert(app:await_log 'no pattern matches the channel "elsewhere"')
     socket:close(1000, nil, 5)
   end)
 
@@ -326,10 +323,22 @@ app:websocket("/flood", {
 
   it("says what is wrong with its options", function()
     local cases = {
-      { 'app:websocket("/x", { on_mesage = print })', "unknown option 'on_mesage' %(did you mean 'on_message'%?%)" },
-      { 'app:websocket("/x", { limits = { mesage = 1 } })', "unknown option 'limits.mesage' %(did you mean 'message'" },
-      { 'app:websocket("/x", { deflate = 1 })', "option 'deflate' must be a boolean or a table, got number" },
-      { 'app:websocket("/x", { deflate = { mn = 1 } })', 'app:websocket "/x", deflate: unknown option \'mn\'' },
+      {
+        'app:websocket("/x", { on_mesage = print })',
+        "unknown option 'on_mesage' %(did you mean 'on_message'%?%)",
+      },
+      {
+        'app:websocket("/x", { limits = { mesage = 1 } })',
+        "unknown option 'limits.mesage' %(did you mean 'message'",
+      },
+      {
+        'app:websocket("/x", { deflate = 1 })',
+        "option 'deflate' must be a boolean or a table, got number",
+      },
+      {
+        'app:websocket("/x", { deflate = { mn = 1 } })',
+        "app:websocket \"/x\", deflate: unknown option 'mn'",
+      },
       { 'app:websocket("/x", { protocols = { "a b" } })', "a b: a subprotocol is a token" },
       { 'app:websocket("/x", { origins = { "example" } })', 'app:websocket "/x": example: ' },
       { 'app:websocket("x", {})', 'a route begins with "/"' },
@@ -378,9 +387,24 @@ describe("the echo app", function()
   for _, peer in ipairs {
     { "npm's ws, plain", ws, '{"perMessageDeflate":false}', "" },
     { "npm's ws", ws, nil, "permessage-deflate" },
-    { "npm's ws, small windows", ws, '{"perMessageDeflate":{"serverMaxWindowBits":9,"clientMaxWindowBits":9,"threshold":0}}', "permessage-deflate" },
-    { "npm's ws, a middle window", ws, '{"perMessageDeflate":{"serverMaxWindowBits":12,"threshold":0}}', "permessage-deflate" },
-    { "npm's ws, no takeover", ws, '{"perMessageDeflate":{"serverNoContextTakeover":true,"' .. takeover .. '":true}}', "permessage-deflate" },
+    {
+      "npm's ws, small windows",
+      ws,
+      '{"perMessageDeflate":{"serverMaxWindowBits":9,"clientMaxWindowBits":9,"threshold":0}}',
+      "permessage-deflate",
+    },
+    {
+      "npm's ws, a middle window",
+      ws,
+      '{"perMessageDeflate":{"serverMaxWindowBits":12,"threshold":0}}',
+      "permessage-deflate",
+    },
+    {
+      "npm's ws, no takeover",
+      ws,
+      '{"perMessageDeflate":{"serverNoContextTakeover":true,"' .. takeover .. '":true}}',
+      "permessage-deflate",
+    },
   } do
     it("echoes to " .. peer[1], function()
       local seen = visit(peer[2], peer[3])

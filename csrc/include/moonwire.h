@@ -121,24 +121,25 @@ typedef void (*mw_request_fn)(void *context, struct mw_request *request);
  * compressed once for all and an idle connection holds no memory for it. */
 struct mw_deflate_options {
   bool is_off;
-  bool server_takeover; /* the server may refer to messages before: smaller, but each connection compresses for itself and holds up to 256 KiB */
+  bool
+      server_takeover; /* the server may refer to messages before: smaller, but each connection compresses for itself and holds up to 256 KiB */
   bool client_takeover; /* likewise the client: each connection holds a window of about 40 KiB */
   size_t min;           /* bytes from which a message is compressed; 0: 256 */
 };
 
 struct mw_config_options {
-  struct mw_limits limits;  /* mw_limits_init first */
-  bool authenticate;        /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
-  bool connects;            /* ask MW_REQUEST_CONNECT when a client has connected */
-  bool disconnects;         /* and MW_REQUEST_DISCONNECT when it has gone */
+  struct mw_limits limits;           /* mw_limits_init first */
+  bool authenticate;                 /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
+  bool connects;                     /* ask MW_REQUEST_CONNECT when a client has connected */
+  bool disconnects;                  /* and MW_REQUEST_DISCONNECT when it has gone */
   struct mw_deflate_options deflate; /* of path_ws */
-  const char *publish_key;  /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
-  const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
-  const char *path_ws;      /* NULL: "/ws" */
-  const char *path_send;    /* NULL: "/send" */
-  const char *path_publish; /* NULL: "/publish" */
-  const char *path_health;  /* NULL: "/health" */
-  mw_request_fn on_request; /* may be NULL if nothing ever asks */
+  const char *publish_key;           /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
+  const char *path_sse;              /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
+  const char *path_ws;               /* NULL: "/ws" */
+  const char *path_send;             /* NULL: "/send" */
+  const char *path_publish;          /* NULL: "/publish" */
+  const char *path_health;           /* NULL: "/health" */
+  mw_request_fn on_request;          /* may be NULL if nothing ever asks */
   mw_request_fn
       on_cancel; /* whoever asked has gone, or waited too long: finish soon. The answer is still owed, and ignored. May be NULL */
   void *context; /* given to both */
@@ -189,7 +190,8 @@ MW_API int mw_config_route(struct mw_config *config, const char *method, const c
 MW_API int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error);
 /* What a raw WebSocket endpoint is; zeroes say that the app's limits hold. */
 struct mw_websocket_options {
-  const char *const *protocols; /* subprotocols that are spoken, the best first: the first that the client offers too is chosen, else none */
+  const char *const
+      *protocols; /* subprotocols that are spoken, the best first: the first that the client offers too is chosen, else none */
   size_t protocol_count;
   const char *const *origins; /* as mw_config_origin; none: the app's */
   size_t origin_count;
@@ -383,7 +385,7 @@ struct mw_message {
 MW_API const struct mw_message *mw_request_message(const struct mw_request *request); /* NULL if the type has none */
 /* The app has copied what it wants of the message: its memory goes now, not with the answer. */
 MW_API void mw_request_drop_message(struct mw_request *request);
-MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);           /* empty if the type has none */
+MW_API struct mw_bytes mw_request_reason(const struct mw_request *request); /* empty if the type has none */
 MW_API bool mw_request_cancelled(const struct mw_request *request);
 /* The app's own word for the request, NULL at first. */
 MW_API void *mw_request_context(const struct mw_request *request);

@@ -253,12 +253,6 @@ static int match_name(lua_State *L) {
 }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},
-    {"route", define_route},
-    {"event_stream", define_stream},
-    {"websocket", define_websocket},
-    {"static", define_static},
-    {"origin", define_origin},
-    {"match", match_name},
-    {NULL, NULL},
+    {"channel", define_channel}, {"route", define_route},   {"event_stream", define_stream}, {"websocket", define_websocket},
+    {"static", define_static},   {"origin", define_origin}, {"match", match_name},           {NULL, NULL},
 };

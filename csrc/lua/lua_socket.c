@@ -256,14 +256,9 @@ static int describe(lua_State *L) {
 
 void socket_open(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__newindex", set_field}, {"__tostring", describe}, {"__gc", collect}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"send", send_text},
-                                     {"send_binary", send_binary},
-                                     {"ping", ping},
-                                     {"close", close_socket},
-                                     {"buffered", buffered},
-                                     {"subscribe", subscribe},
-                                     {"unsubscribe", unsubscribe},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"send", send_text},      {"send_binary", send_binary}, {"ping", ping}, {"close", close_socket}, {"buffered", buffered},
+      {"subscribe", subscribe}, {"unsubscribe", unsubscribe}, {NULL, NULL}};
   handle_class(L, socket_class, metamethods, NULL);
   luaL_getmetatable(L, socket_class);
   luaL_newlib(L, methods);

@@ -114,7 +114,9 @@ void command_carry_out(struct worker *worker, struct command *command) {
       if (session_find(&exchange->session, blob_bytes(command->text))) break;
       if (session_subscribe(exchange, blob_bytes(command->text), &command->kind->policy) < 0) exchange_break(exchange);
       break;
-    case COMMAND_UNSUBSCRIBE: native_unsubscribe(exchange, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason); break;
+    case COMMAND_UNSUBSCRIBE:
+      native_unsubscribe(exchange, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
+      break;
     case COMMAND_RECEIVE: {
       struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply_to = command->reply_to};
       native_receive(exchange, &input);

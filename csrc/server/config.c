@@ -230,7 +230,8 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
 int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
   static const struct bytes methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    if (bytes_equal(methods[i], bytes_string(method))) return config_add_route(config, ROUTE_HTTP, methods[i], pattern, NULL, error);
+    if (bytes_equal(methods[i], bytes_string(method)))
+      return config_add_route(config, ROUTE_HTTP, methods[i], pattern, NULL, error);
   }
   return fail(error, MW_EINVAL, method, "the method of a route is GET, POST, PUT or DELETE");
 }
@@ -319,9 +320,7 @@ int config_route_number(const struct mw_config *config, const struct route *rout
   return FIRST_ROUTE + (int)(route - config->routes);
 }
 
-const struct route *config_route_at(const struct mw_config *config, int number) {
-  return &config->routes[number - FIRST_ROUTE];
-}
+const struct route *config_route_at(const struct mw_config *config, int number) { return &config->routes[number - FIRST_ROUTE]; }
 
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest) {
   const struct mount *best = NULL;

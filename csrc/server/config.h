@@ -39,7 +39,7 @@ struct websocket {
 struct route {
   struct pattern pattern;
   enum route_type type;
-  struct bytes method; /* a constant */
+  struct bytes method;         /* a constant */
   struct websocket *websocket; /* NULL: it is none; owned */
 };
 

@@ -67,8 +67,8 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
   int status = copy_strings(options->protocols, options->protocol_count, protocol_fault, &websocket->protocols,
                             &websocket->protocol_count, error);
   if (status == 0) {
-    status = copy_strings(options->origins, options->origin_count, origin_fault, &websocket->origins, &websocket->origin_count,
-                          error);
+    status =
+        copy_strings(options->origins, options->origin_count, origin_fault, &websocket->origins, &websocket->origin_count, error);
   }
   if (status < 0) {
     websocket_free(websocket);

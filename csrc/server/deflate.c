@@ -12,15 +12,15 @@
 enum { MIN_DEFAULT = 256 };
 
 static_assert((int)WIRE_COUNT <= (int)MESSAGE_WIRES, "a message has too little room for its forms");
-static_assert(WIRE_WS_12 - WIRE_WS_15 == WS_WINDOW_12 && WIRE_WS_9 - WIRE_WS_15 == WS_WINDOW_9, "the windows are in another order");
+static_assert(WIRE_WS_12 - WIRE_WS_15 == WS_WINDOW_12 && WIRE_WS_9 - WIRE_WS_15 == WS_WINDOW_9,
+              "the windows are in another order");
 
 /* ---- Terms --------------------------------------------------------------------------------------------------------------- */
 
 struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate_options *options, struct ws_deflate_terms *terms,
                            char out[WS_EXTENSION_MAX]) {
-  struct ws_deflate_policy policy = {.server_takeover = options->server_takeover,
-                                     .client_takeover = options->client_takeover,
-                                     .window = WS_WINDOW_15};
+  struct ws_deflate_policy policy = {
+      .server_takeover = options->server_takeover, .client_takeover = options->client_takeover, .window = WS_WINDOW_15};
   return ws_extension_agree(head, options->is_off ? NULL : &policy, terms, out);
 }
 

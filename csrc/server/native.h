@@ -19,19 +19,19 @@ struct reply_to {
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */
 struct native {
-  struct mw_client *client; /* NULL until somebody must know who it is */
-  struct mw_socket *socket; /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
-  struct ws_reader *reader; /* NULL between messages */
-  struct http_copy *http;   /* of the upgrade, until it is connected */
-  size_t stash_at;          /* where the first message that is still in it begins */
-  struct buffer stash;      /* of struct input_head, each with its bytes behind it */
-  struct reply_to asked_by; /* of the request that is with the script */
-  struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
-  struct list memberships;  /* errands that the script wants back when the session leaves; the connecting one last */
+  struct mw_client *client;      /* NULL until somebody must know who it is */
+  struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
+  struct ws_reader *reader;      /* NULL between messages */
+  struct http_copy *http;        /* of the upgrade, until it is connected */
+  size_t stash_at;               /* where the first message that is still in it begins */
+  struct buffer stash;           /* of struct input_head, each with its bytes behind it */
+  struct reply_to asked_by;      /* of the request that is with the script */
+  struct blob *asked_ref;        /* its ref, raw JSON; NULL: none */
+  struct list memberships;       /* errands that the script wants back when the session leaves; the connecting one last */
   struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
   struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
   bool reading_stopped;
-  struct buffer unread;     /* bytes that had come by then, and are to be read first */
+  struct buffer unread; /* bytes that had come by then, and are to be read first */
 };
 
 struct input {

@@ -218,8 +218,8 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->status == 200) {
     enter(exchange, errand);
   } else {
-    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable", errand->reason,
-                    bytes_of(NULL, 0));
+    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
+                    errand->reason, bytes_of(NULL, 0));
   }
 }
 

@@ -262,8 +262,8 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   const struct http_head *head = http_reader_head(http->reader);
   char text[WS_EXTENSION_MAX];
   struct ws_deflate_terms terms;
-  struct bytes extension = deflate_agree(head, http->route ? &http->route->websocket->deflate : &server->config->options.deflate,
-                                         &terms, text);
+  struct bytes extension =
+      deflate_agree(head, http->route ? &http->route->websocket->deflate : &server->config->options.deflate, &terms, text);
   struct bytes key;
   struct buffer out;
   buffer_init(&out);
@@ -364,7 +364,8 @@ static void ask_for_a_sign(struct exchange *exchange) {
   bool in_words = exchange->flags & EXCHANGE_MOONWIRE_1;
   struct blob **frame = &exchange_worker(exchange)->pings[in_words];
   struct bytes none = bytes_of(NULL, 0);
-  if (!*frame) *frame = in_words ? wire_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : wire_frame(WS_OPCODE_PING, none, none);
+  if (!*frame)
+    *frame = in_words ? wire_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : wire_frame(WS_OPCODE_PING, none, none);
   exchange->flags |= EXCHANGE_PINGED;
   push_blob(exchange, blob_ref(*frame));
 }

@@ -50,7 +50,9 @@ void mw_socket_unref(struct mw_socket *socket) {
   memory_free(socket);
 }
 
-struct mw_client *mw_socket_client(const struct mw_socket *socket) { return socket->client; }
+struct mw_client *mw_socket_client(const struct mw_socket *socket) {
+  return socket->client;
+}
 void *mw_socket_context(const struct mw_socket *socket) { return socket->context; }
 void mw_socket_set_context(struct mw_socket *socket, void *context) { socket->context = context; }
 

@@ -19,10 +19,10 @@ struct mw_socket {
   struct mw_client *client; /* its identity, and where it is connected; a reference */
   const struct websocket *websocket;
   int route;
-  struct bytes protocol;     /* a text of the config, or empty */
-  atomic_size_t under_way;   /* bytes that were sent and have not come to the worker */
-  atomic_size_t unwritten;   /* bytes in its outbox, when that was last looked at */
-  atomic_bool forsaken;      /* an answer of the app was lost for lack of memory: it cannot go on */
+  struct bytes protocol;   /* a text of the config, or empty */
+  atomic_size_t under_way; /* bytes that were sent and have not come to the worker */
+  atomic_size_t unwritten; /* bytes in its outbox, when that was last looked at */
+  atomic_bool forsaken;    /* an answer of the app was lost for lack of memory: it cannot go on */
   /* The script's. */
   void *context;
   bool closing; /* the app has closed it */

@@ -61,9 +61,9 @@ struct worker {
   struct list backlog; /* errands for the script that its queue had no memory for */
   struct turn_view view;
   struct ws_limits ws_limits;
-  struct blob *pings[2];          /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
+  struct blob *pings[2]; /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until they are needed */
-  struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
+  struct ws_reader *spare_reader;                 /* idle; lent to whoever has something to read */
   struct mw_stats stats;
   uint64_t random;
 };

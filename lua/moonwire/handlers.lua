@@ -156,8 +156,7 @@ return function(app)
     if not on_open then
       return "stream"
     end
-    local way, status, code, reason =
-      judge_connect(on_open, options.call(on_open, socket, request))
+    local way, status, code, reason = judge_connect(on_open, options.call(on_open, socket, request))
     if way ~= "accept" then
       return way, status, code, reason
     end
