@@ -241,6 +241,11 @@ void script_answered(struct mw_request *request) {
 }
 
 static void begin(struct mw_server *server, struct errand *errand) {
+  if (errand->granted) {
+    errand->step = STEP_PRESENCE;
+    run_join(server, errand);
+    return;
+  }
   if (must_queue(errand, MAIL_ASK)) return;
   if (errand->type == ERRAND_JOIN || errand->type == ERRAND_MESSAGE) {
     run_join(server, errand);

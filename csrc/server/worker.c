@@ -107,6 +107,8 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     errand->kept = streams;
     if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
+  } else if (errand->granted) {
+    command_granted(worker, errand);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
     worker_post_script(worker, MAIL_LEAVE, errand);
