@@ -13,8 +13,8 @@ struct mw_server;
 struct bus {
   struct lock lock;
   struct epoch epoch;
-  uint64_t position;               /* of the newest message; written under the lock */
-  atomic_uint formats[WIRE_COUNT]; /* sessions that use the format */
+  uint64_t position;                /* of the newest message; written under the lock */
+  atomic_uint formats[WIRE_DRAFTS]; /* sessions that use the format, or one that is made of it */
   atomic_ullong published;
 };
 

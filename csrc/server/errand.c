@@ -6,6 +6,7 @@
 #include "codec/query.h"
 #include "codec/verb.h"
 #include "server/command.h"
+#include "server/socket.h"
 
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};
@@ -79,6 +80,7 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
   list_init(&errand->link);
   list_init(&errand->request.link);
   list_init(&errand->held);
+  buffer_init(&errand->input);
   copy_channels(errand, channels, channel_count);
   object_count(OBJECT_REQUEST, 1);
   return errand;
@@ -132,6 +134,8 @@ void errand_unref(struct errand *errand) {
   }
   command_free_held(errand);
   blob_unref(errand->text);
+  buffer_deinit(&errand->input);
+  mw_socket_unref(errand->socket);
   blob_unref(errand->fields);
   blob_unref(errand->body);
   memory_free(errand->http);
@@ -142,7 +146,7 @@ void errand_unref(struct errand *errand) {
 }
 
 size_t errand_size(const struct errand *errand) {
-  return (errand->http ? errand->http->size : 0) + (errand->text ? errand->text->len : 0);
+  return (errand->http ? errand->http->size : 0) + (errand->text ? errand->text->len : 0) + errand->input_size;
 }
 
 bool errand_needs_script(const struct errand *errand) {
@@ -158,6 +162,7 @@ bool errand_is_membership(const struct errand *errand) {
   for (size_t i = 0; i < errand->channel_count; i++) {
     if (errand_channel_is_membership(&errand->channels[i])) return true;
   }
+  if (errand->type == ERRAND_SOCKET && errand->socket) return true;
   return errand->type == ERRAND_STREAM && !errand->fields;
 }
 

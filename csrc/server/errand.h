@@ -5,6 +5,7 @@
 #ifndef MOONWIRE_SERVER_ERRAND_H
 #define MOONWIRE_SERVER_ERRAND_H
 
+#include "base/buffer.h"
 #include "base/list.h"
 #include "codec/http_reader.h"
 #include "server/client.h"
@@ -31,8 +32,11 @@ struct mw_request {
 enum errand_type {
   ERRAND_JOIN,    /* a client connects, or joins channels, or both */
   ERRAND_MESSAGE, /* a client sent an event */
+  ERRAND_SLOW,    /* a client takes less than there is; nobody waits for the answer */
   ERRAND_HTTP,
-  ERRAND_STREAM
+  ERRAND_STREAM,
+  ERRAND_SOCKET,        /* a raw WebSocket is asked for; travels again when it is over */
+  ERRAND_SOCKET_MESSAGE /* it sent a message */
 };
 
 enum errand_step {
@@ -43,9 +47,12 @@ enum errand_step {
   STEP_JOIN,
   STEP_PRESENCE,
   STEP_MESSAGE,
+  STEP_SLOW,
+  STEP_SOCKET,
   STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
   STEP_LEAVE,
   STEP_DISCONNECT,
+  STEP_SOCKET_CLOSE,
   STEP_OVER
 };
 
@@ -82,6 +89,11 @@ struct errand {
   /* A message; the texts lie in `text`. */
   struct mw_message message;
   struct blob *text;
+  struct buffer input; /* of a raw WebSocket's message, in place of `text` */
+  size_t input_size;   /* what that was at first */
+  /* Of a raw WebSocket. */
+  struct mw_socket *socket; /* a reference; NULL before the app has said yes */
+  struct bytes protocol;    /* a text of the config, or empty */
   /* The script's. */
   struct list link; /* among those that wait for a channel to open, or for memory to be sent */
   unsigned backlog_type;

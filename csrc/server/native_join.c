@@ -38,7 +38,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   buffer_init(&value);
   bool is_new = !session_find(&exchange->session, channel->name);
   struct since from = errand->since;
-  if (exchange->wire != WIRE_WS) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
+  if (!wire_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);
@@ -46,7 +46,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
     native_keep(exchange, errand);
     reply_ok(exchange, to, ref, buffer_bytes(&value));
     worker->stats.gaps += replay.gap_count;
-    replay_push(&replay, exchange);
+    replay_start(&replay, exchange);
   } else {
     if (subscription && is_new) session_unsubscribe(exchange, subscription);
     reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");

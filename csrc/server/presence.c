@@ -21,9 +21,7 @@ struct member {
   char text[];
 };
 
-static struct presence *find(struct mw_server *server, struct bytes name) {
-  return table_get(&server->script.presences, name);
-}
+static struct presence *find(struct mw_server *server, struct bytes name) { return table_get(&server->script.presences, name); }
 
 /* ---- Members -------------------------------------------------------------------------------------------------------------- */
 
@@ -127,8 +125,7 @@ static bool write_message(const struct presence *presence, struct announcement *
   buffer_append_string(&data, "\"count\":");
   buffer_append_u64(&data, announcement->count);
   buffer_append_char(&data, '}');
-  struct message_parts parts = {
-      .channel = presence->name, .event = BYTES("moonwire:presence"), .data = buffer_bytes(&data)};
+  struct message_parts parts = {.channel = presence->name, .event = BYTES("moonwire:presence"), .data = buffer_bytes(&data)};
   if (!data.failed) *message = message_new(presence->kind->policy.kind, &parts);
   buffer_deinit(&data);
   if (*message) (*message)->time_ms = presence->server->loop.clock.now_ms;
@@ -398,9 +395,8 @@ size_t mw_channel_presence(struct mw_server *server, const char *name, size_t na
     if (member->gone) continue;
     count++;
     struct bytes info = member->info ? blob_bytes(member->info) : BYTES("null");
-    struct mw_member shown = {.user_id = {member->user_id.ptr, member->user_id.len},
-                              .info = {info.ptr, info.len},
-                              .connections = member->connections};
+    struct mw_member shown = {
+        .user_id = {member->user_id.ptr, member->user_id.len}, .info = {info.ptr, info.len}, .connections = member->connections};
     if (on_member) on_member(context, &shown);
   }
   return count;

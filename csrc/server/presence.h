@@ -12,12 +12,12 @@ struct presence {
   struct mw_server *server;
   struct mw_config *config;
   const struct kind *kind;
-  struct table members;   /* by key: the user's id as a JSON string */
-  struct list leaving;    /* members whose last connection has gone, by the end of their linger */
-  struct list changed;    /* members of whom the workers do not know all, oldest change first */
-  size_t told_count;      /* members that were announced */
-  uint64_t ready_ms;      /* from when on the next batch may go */
-  unsigned lost_seen;     /* server->script.rosters_lost at the last batch */
+  struct table members; /* by key: the user's id as a JSON string */
+  struct list leaving;  /* members whose last connection has gone, by the end of their linger */
+  struct list changed;  /* members of whom the workers do not know all, oldest change first */
+  size_t told_count;    /* members that were announced */
+  uint64_t ready_ms;    /* from when on the next batch may go */
+  unsigned lost_seen;   /* server->script.rosters_lost at the last batch */
   struct alarm *alarm;
   uint64_t armed_ms; /* when it rings; UINT64_MAX: it does not */
   struct bytes name;

@@ -208,11 +208,21 @@ static void write_beginning(struct buffer *out, struct exchange *exchange, const
     write_presences(out, exchange, errand);
   }
   for (size_t i = 0; i < replay->count; i++) {
-    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].channel->name);
+    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].subscription->channel->name);
   }
   struct sse_event last = {.id = id, .retry_ms = -1};
   if (gap) sse_write(out, &last);
   worker->stats.gaps += replay->gap_count;
+}
+
+/* True if nothing can come any more: each of the channels has ended, and was seen to its end. */
+static bool has_seen_all(const struct replay *replay, struct since since) {
+  bool all = since.kind == SINCE_POSITION;
+  for (size_t i = 0; i < replay->count; i++) {
+    uint64_t ended = replay->sources[i].subscription->channel->ended;
+    all = all && ended > 0 && since.position >= ended;
+  }
+  return all;
 }
 
 /* All is allowed: subscribes, acknowledges and replays in one step. */
@@ -228,18 +238,23 @@ static void join(struct exchange *exchange, struct errand *errand) {
     status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
   }
   if (status == 0) status = replay_init(&replay, exchange, errand->since, NULL);
+  bool is_over = status == 0 && has_seen_all(&replay, errand->since);
   if (status == 0) {
-    write_beginning(&beginning, exchange, errand, &replay);
+    if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
     roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
     if (beginning.failed || fields.failed) status = MW_ENOMEM;
   }
-  if (status == 0) {
+  if (status == 0 && is_over) {
+    /* The one answer behind which an EventSource does not return. */
+    session_end(exchange);
+    exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
+  } else if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
     if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
     if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
-    replay_push(&replay, exchange);
+    replay_start(&replay, exchange);
   } else {
     session_end(exchange);
     refuse_for_now(exchange);

@@ -15,6 +15,8 @@ enum script_mail {
   MAIL_LEAVE,  /* what it joined, or streamed, is over */
 };
 
+struct worker;
+
 struct script {
   struct mailbox queue;
   struct list asked;          /* requests that wait for the app, oldest first */
@@ -28,6 +30,8 @@ struct script {
 int script_init(struct script *script, struct loop *loop, size_t limit);
 /* Drops what still waits. Requests that the app has not answered are orphaned: their answers will be ignored. */
 void script_deinit(struct mw_server *server);
+/* Has the app told something that nobody waits for: takes the errand, or drops it if too much waits already. Any thread of a worker. */
+void script_post(struct mw_server *server, struct worker *worker, struct errand *errand);
 /* Takes everything out of the queue; enters the app. */
 void script_drain(struct mw_server *server);
 /* Once a second: cancels what waits too long. */

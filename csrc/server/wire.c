@@ -74,7 +74,7 @@ struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct byte
 
 struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
   struct bytes all = blob_bytes(blob);
-  if (chunked || wire == WIRE_WS) return all;
+  if (chunked || wire_is_ws(wire)) return all;
   size_t head_len = bytes_find(all, '\n') + 1;
   return bytes_of(all.ptr + head_len, all.len - head_len - 2);
 }
@@ -132,6 +132,12 @@ struct blob *wire_of(enum wire wire, struct message *message, const struct epoch
   if (blob) return blob;
   struct wire_draft draft = wire_draft(wire, message, epoch, message->position > 0);
   return draft.blob ? message_set_wire(message, wire, draft.blob) : NULL;
+}
+
+void wire_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
+  char id[ID_LEN];
+  if (message->position > 0) id_write(id, epoch, message->position);
+  write_object(out, &message->parts, message->position > 0 ? bytes_of(id, ID_LEN) : bytes_of(NULL, 0), false);
 }
 
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data) {
