@@ -137,7 +137,7 @@ describe("presence", function()
     change(ann)
     for _ = 1, 3 do
       bob:close()
-      local _, snapshot = nil, nil
+      local snapshot
       bob, snapshot = enter(app, "bob", "page:1")
       assert.equal(2, snapshot.count)
     end
@@ -284,7 +284,8 @@ describe("presence", function()
   end)
 end)
 
--- Follows the announcements until `count` are there; returns by user how often it joined or left, and how many announcements it took.
+-- Follows the announcements until `count` are there; returns by user how often it joined or left, and how many announcements
+-- it took.
 local function follow(watcher, field, count)
   local names, events = {}, 0
   while true do

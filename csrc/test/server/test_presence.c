@@ -126,9 +126,7 @@ static void leave(struct memory_peer *peer) {
   server_settle(server);
 }
 
-static void send_text(struct memory_peer *peer, const char *text) {
-  memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text));
-}
+static void send_text(struct memory_peer *peer, const char *text) { memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text)); }
 
 /* What the peer was told about members, in short: the next frames, of which each must be a push or an acknowledgement. */
 static const char *next(struct memory_peer *peer) {
@@ -372,8 +370,8 @@ static void event_streams_begin_with_a_snapshot(void **state) {
   assert_null(strstr(memory_peer_take(&peers[1]), "bob"));
   leave(&peers[0]);
   mw_server_advance(server, 7000);
-  assert_non_null(strstr(memory_peer_take(&peers[1]),
-                         "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
+  assert_non_null(
+      strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
 }
 
 /* A channel with members stays, also when nobody listens at the moment; without any it goes. */
@@ -462,8 +460,9 @@ static bool come_and_go(void *context) {
     pair[i] = (struct memory_peer){.server = server};
     fine = mw_connect_memory(server, &pair[i].memory) == 0 && fine;
     if (!fine) break;
-    static const char *const requests[] = {"GET /sse?channel=quick:1&channel=info:1&envelope=1&token=ann HTTP/1.1\r\nHost: t\r\n\r\n",
-                                           "GET /sse?channel=quick:1&channel=info:1&token=bob HTTP/1.1\r\nHost: t\r\n\r\n"};
+    static const char *const requests[] = {
+        "GET /sse?channel=quick:1&channel=info:1&envelope=1&token=ann HTTP/1.1\r\nHost: t\r\n\r\n",
+        "GET /sse?channel=quick:1&channel=info:1&token=bob HTTP/1.1\r\nHost: t\r\n\r\n"};
     fine = mw_memory_write(pair[i].memory, requests[i], strlen(requests[i])) == 0 && fine;
     server_settle(server);
   }
