@@ -158,6 +158,11 @@ function Server:publish(name, event, data, binary, volatile, except) end
 ---@return boolean exists
 function Server:count(name) end
 
+---@param name string
+---@return table<string, { info: any, connections: integer }>
+---@return integer count
+function Server:presence(name) end
+
 ---@param id string
 ---@return moonwire.Client|nil
 function Server:client(id) end
