@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "server/conn.h"
+#include "server/lag.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -93,6 +94,16 @@ void command_free_held(struct errand *errand) {
   while ((command = take_held(errand)) != NULL) command_free(command);
 }
 
+static void subscribe(struct exchange *exchange, const struct command *command) {
+  struct bytes channel = blob_bytes(command->text);
+  if (session_find(&exchange->session, channel)) return;
+  if (session_subscribe(exchange, channel, &command->kind->policy) < 0) {
+    exchange_break(exchange);
+  } else if (exchange->flags & EXCHANGE_LAGS && exchange->wire != WIRE_WS) {
+    lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
+  }
+}
+
 void command_carry_out(struct worker *worker, struct command *command) {
   struct exchange *exchange = worker_find(worker, command->client->session);
   if (exchange && must_hold(exchange, command)) {
@@ -107,10 +118,7 @@ void command_carry_out(struct worker *worker, struct command *command) {
   switch (command->type) {
     case COMMAND_SEND: send_message(exchange, command); break;
     case COMMAND_CLOSE: role_ws_close(exchange, command->close_code, command->reason); break;
-    case COMMAND_SUBSCRIBE:
-      if (session_find(&exchange->session, blob_bytes(command->text))) break;
-      if (session_subscribe(exchange, blob_bytes(command->text), &command->kind->policy) < 0) exchange_break(exchange);
-      break;
+    case COMMAND_SUBSCRIBE: subscribe(exchange, command); break;
     case COMMAND_UNSUBSCRIBE: native_unsubscribe(exchange, blob_bytes(command->text), command->code, command->reason); break;
     case COMMAND_RECEIVE: {
       struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply_to = command->reply_to};

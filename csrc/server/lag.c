@@ -72,6 +72,14 @@ void lag_follow(struct exchange *exchange, struct subscription *subscription, ui
   if (lag && !add_source(lag, subscription, after)) exchange_break(exchange);
 }
 
+void lag_join(struct exchange *exchange, struct subscription *subscription, uint64_t after) {
+  if (subscription->channel->policy.history.size > 0) {
+    lag_follow(exchange, subscription, after);
+  } else if (get(exchange)) {
+    subscription->mark |= LAG_HELD;
+  }
+}
+
 void lag_end(struct exchange *exchange) {
   struct lag *lag = get(exchange);
   if (lag) lag->ends = true;
@@ -93,13 +101,15 @@ struct letting_go {
   uint64_t position;                 /* where messages without one stand */
 };
 
-static void keep_latest(struct exchange *exchange, const struct subscription *subscription, struct message *message,
-                        uint64_t position) {
+static void hold(struct exchange *exchange, const struct subscription *subscription, struct message *message, uint64_t position) {
   struct lag *lag = lag_of(exchange);
-  bool replaced = false;
-  if (latest_put(&lag->latest, message, position, &replaced) < 0) exchange_break(exchange);
+  bool replaced = false, by_key = subscription->channel->policy.slow == SLOW_LATEST;
+  int status = by_key ? latest_put(&lag->latest, message, position, &replaced) : latest_append(&lag->latest, message, position);
+  if (status < 0) exchange_break(exchange);
   if (replaced) exchange_worker(exchange)->stats.slow_replaced++;
-  if (lag->latest.bytes > subscription->channel->policy.outbox) exchange->flags |= EXCHANGE_SLOW;
+  if (lag->latest.bytes <= subscription->channel->policy.outbox) return;
+  exchange->flags |= EXCHANGE_SLOW;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
 /* What no history has. */
@@ -123,7 +133,7 @@ static void let_go(void *context, struct message *message) {
     struct lag_source *source = find_source(lag_of(exchange), subscription);
     if (message->position <= source->after) source->after = message->position - 1;
   } else if (subscription && subscription->channel->policy.slow == SLOW_LATEST) {
-    keep_latest(exchange, subscription, message, letting_go->position);
+    hold(exchange, subscription, message, letting_go->position);
   } else {
     let_go_for_good(exchange, subscription, message);
   }
@@ -177,9 +187,10 @@ bool lag_take(struct exchange *exchange, struct subscription *subscription, stru
   const struct lag *lag = lag_of(exchange);
   if (message_is_own(message)) return false;
   if (subscription->mark & LAG_BEHIND && message->position > 0) return true;
-  if (!lag->stalled) return false;
-  if (subscription->channel->policy.slow == SLOW_LATEST) {
-    keep_latest(exchange, subscription, message, hub_of(exchange)->position);
+  bool is_held = subscription->mark & LAG_HELD;
+  if (!lag->stalled && !is_held) return false;
+  if (is_held || subscription->channel->policy.slow == SLOW_LATEST) {
+    hold(exchange, subscription, message, hub_of(exchange)->position);
   } else if (subscription->channel->policy.slow == SLOW_CLOSE) {
     return false;
   } else {
@@ -293,7 +304,8 @@ void lag_feed(struct exchange *exchange) {
   bool over = false;
   while (!over && !is_fed(exchange)) over = push_next(exchange, lag, &count);
   if (!over) return;
-  for (size_t i = 0; i < lag->count; i++) lag->sources[i].subscription->mark &= (uint32_t)~LAG_BEHIND;
+  struct subscription *subscription = NULL;
+  while ((subscription = session_next(&exchange->session, subscription))) subscription->mark = 0;
   bool ends = lag->ends;
   end_lagging(exchange);
   if (ends) tell_ends(exchange);

@@ -11,7 +11,11 @@
 VISIBILITY_PUSH
 
 /* Marks of a subscription. */
-enum { LAG_BEHIND = 1, LAG_GAP = 2 };
+enum {
+  LAG_BEHIND = 1, /* it is read from its history */
+  LAG_HELD = 2,   /* it has no history, and what comes waits for those that are */
+  LAG_GAP = 4     /* its subscriber is to be told of a gap */
+};
 
 /* One channel that is read from its history. */
 struct lag_source {
@@ -33,6 +37,9 @@ void lag_free(struct lag *lag); /* NULL is allowed */
 
 /* Reads a channel from its history after that position. Without memory the session is broken. */
 void lag_follow(struct exchange *exchange, struct subscription *subscription, uint64_t after);
+/* A channel was just subscribed to by an event stream, whose positions only grow: what comes of it waits until all others are read. Without
+ * memory the session is broken. */
+void lag_join(struct exchange *exchange, struct subscription *subscription, uint64_t after);
 /* A channel of the session has ended: told when all of it was pushed. Without memory the session is broken. */
 void lag_end(struct exchange *exchange);
 /* With this message a limit would be exceeded: lets go what waits, as the channels say, or marks the session as slow. */

@@ -7,7 +7,7 @@ struct item {
   struct list link;
   struct message *message; /* a reference */
   uint64_t position;
-  struct bytes key; /* the channel, a line feed, which no name has, and the key */
+  struct bytes key; /* the channel, a line feed, which no name has, and the key; ptr NULL: it was appended */
   char text[];
 };
 
@@ -19,7 +19,7 @@ void latest_init(struct latest *latest) {
 
 static void drop(struct latest *latest, struct item *item) {
   latest->bytes -= message_size(item->message);
-  table_remove(&latest->by_key, item->key);
+  if (item->key.ptr) table_remove(&latest->by_key, item->key);
   list_remove(&item->link);
   message_unref(item->message);
   memory_free(item);
@@ -35,12 +35,18 @@ static struct item *make(const struct message *message) {
   struct item *item = memory_alloc(sizeof *item + channel.len + 1 + key.len);
   if (!item) return NULL;
   *item = (struct item){.message = NULL};
-  list_init(&item->link);
   memcpy(item->text, channel.ptr, channel.len);
   item->text[channel.len] = '\n';
   if (key.len > 0) memcpy(item->text + channel.len + 1, key.ptr, key.len);
   item->key = bytes_of(item->text, channel.len + 1 + key.len);
   return item;
+}
+
+static void add(struct latest *latest, struct item *item, struct message *message, uint64_t position) {
+  item->message = message_ref(message);
+  item->position = position;
+  list_append(&latest->all, &item->link);
+  latest->bytes += message_size(message);
 }
 
 int latest_put(struct latest *latest, struct message *message, uint64_t position, bool *replaced) {
@@ -53,10 +59,15 @@ int latest_put(struct latest *latest, struct message *message, uint64_t position
     memory_free(item);
     return MW_ENOMEM;
   }
-  item->message = message_ref(message);
-  item->position = position;
-  list_append(&latest->all, &item->link);
-  latest->bytes += message_size(message);
+  add(latest, item, message, position);
+  return 0;
+}
+
+int latest_append(struct latest *latest, struct message *message, uint64_t position) {
+  struct item *item = memory_alloc(sizeof *item);
+  if (!item) return MW_ENOMEM;
+  item->key = bytes_of(NULL, 0);
+  add(latest, item, message, position);
   return 0;
 }
 

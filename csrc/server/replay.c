@@ -44,10 +44,17 @@ int replay_init(struct replay *replay, struct exchange *exchange, struct since s
 }
 
 void replay_start(const struct replay *replay, struct exchange *exchange) {
-  const struct hub *hub = &exchange_worker(exchange)->hub;
+  uint64_t position = exchange_worker(exchange)->hub.position;
+  bool together = exchange->flags & EXCHANGE_LAGS;
+  for (size_t i = 0; i < replay->count; i++) together = together || replay->sources[i].after < position;
+  if (exchange->wire == WIRE_WS) together = false; /* its client keeps one cursor a channel */
   for (size_t i = 0; i < replay->count; i++) {
     const struct replay_source *source = &replay->sources[i];
-    if (source->after < hub->position) lag_follow(exchange, source->subscription, source->after);
+    if (together) {
+      lag_join(exchange, source->subscription, source->after);
+    } else if (source->after < position) {
+      lag_follow(exchange, source->subscription, source->after);
+    }
     if (source->subscription->channel->ended > 0) lag_end(exchange);
   }
 }
