@@ -155,8 +155,8 @@ function Server:stop_on_signals() end
 ---@return string|nil code
 function Server:publish(name, event, data, binary, volatile, except, key, final) end
 
---- What is kept: { id =, event =, raw = or binary =, from =, key =, age = } each, and whether there is more; or nil and what is wrong
---- with an id.
+--- What is kept: { id =, event =, raw = or binary =, from =, key =, age = } each, and whether there is more; or nil
+--- and what is wrong with an id.
 ---@param name string
 ---@param since string|nil
 ---@param before string|nil
