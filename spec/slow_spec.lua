@@ -385,10 +385,8 @@ describe("acknowledgements and what is sent to one client", function()
     local app = start()
     local out = publisher(app)
     local slow = reader.open("a WebSocket", app, { "ring:a" })
-    local objects = {}
     for n = 1, 200 do
       out.publish("ring:a", n)
-      objects[n] = n
       slow.client:write { send = "ring:a", event = "say", data = n, ref = n }
     end
     out.flood("ring:a", 201, COUNT)

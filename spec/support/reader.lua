@@ -64,14 +64,14 @@ open_by["a WebSocket"] = function(app, channels, options)
   return self
 end
 
--- Subscribes to channels. `options`: since (an id), timeout. The reader has: cursor, recovered, id (the client's; not of a plain event
--- stream), connection.
+-- Subscribes to channels. `options`: since (an id), timeout. The reader has: cursor, recovered, id (the client's; not of a plain
+-- event stream), connection.
 function reader.open(kind, app, channels, options)
   return setmetatable(open_by[kind](app, channels, options or {}), meta)
 end
 
--- The next push: channel (nil on a plain event stream unless it is a gap or an end), event, id, data. Nil at the end of the stream,
--- and the code of a WebSocket's close.
+-- The next push: channel (not on a plain event stream), event, id, data. Nil at the end of the stream, and the code of a
+-- WebSocket's close.
 function methods:next()
   if self.passed and #self.passed > 0 then
     return table.remove(self.passed, 1)
