@@ -38,8 +38,8 @@ describe("a misspelt option", function()
 
   it("without a likely one is named alone", function()
     assert.equal(
-      [[app.lua:3: app:channel "a": unknown option 'presence']],
-      failure_of 'app:channel("a", { presence = true })'
+      [[app.lua:3: app:channel "a": unknown option 'gravity']],
+      failure_of 'app:channel("a", { gravity = true })'
     )
     assert.equal(
       [[app.lua:3: app:channel "a": options are named, and 1 is not a name]],

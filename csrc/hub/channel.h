@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "hub/history.h"
+#include "hub/roster.h"
 
 VISIBILITY_PUSH
 
@@ -42,6 +43,8 @@ struct channel {
   uint64_t ended;           /* the position of its last message, if that was final; 0: more may come */
   uint64_t oldest_position; /* hub/oldest.h's */
   uint32_t oldest_place;
+  struct roster *roster; /* its members; NULL: there are none */
+  bool roster_lost;      /* it is incomplete, for lack of memory, until a whole batch comes */
   struct subscription **subscriptions;
   uint32_t subscription_count, subscription_capacity;
   /* What was published in this turn, oldest first, one list for all subscribers. */

@@ -124,6 +124,35 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
   if (message) hub->delivered += channel->subscription_count;
 }
 
+/* False if the roster is not what it should be. */
+static bool apply(struct channel *channel, const struct roster_batch *batch) {
+  if (batch->count == 0) {
+    roster_free(channel->roster);
+    channel->roster = NULL;
+    return true;
+  }
+  if (!channel->roster) channel->roster = roster_new();
+  bool applied = channel->roster && roster_apply(channel->roster, batch) == 0;
+  return applied && (batch->is_whole || !channel->roster_lost);
+}
+
+bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy) {
+  struct channel *channel = hub_find(hub, batch->channel);
+  bool is_kept = channel || batch->count == 0 || find_or_make(hub, batch->channel, policy, &channel) == 0;
+  if (is_kept && channel) {
+    is_kept = apply(channel, batch);
+    channel->roster_lost = !is_kept;
+  }
+  if (batch->message) hub_publish(hub, batch->message, policy);
+  return is_kept;
+}
+
+bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out) {
+  struct channel *channel = hub_find(hub, name);
+  if (channel && channel->roster_lost) return false;
+  return roster_write(channel ? channel->roster : NULL, counts_only, out);
+}
+
 void hub_end_turn(struct hub *hub) {
   for (struct channel *channel = hub->in_turn; channel; channel = channel->next_in_turn) channel_turn_clear(channel);
   hub->in_turn = NULL;
@@ -150,7 +179,7 @@ struct channel *hub_look(struct hub *hub, struct bytes name) {
 
 static void sweep_channel(struct hub *hub, struct channel *channel) {
   expire(hub, channel);
-  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0) return;
+  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0 || channel->roster) return;
   if (hub->clock->now_ms < channel->active_ms + (channel->ended > 0 ? ENDED_MS : IDLE_MS)) return;
   if (channel->history.evicted > hub->floor) hub->floor = channel->history.evicted;
   forget(hub, channel);

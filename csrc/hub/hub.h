@@ -42,6 +42,12 @@ void hub_unsubscribe(struct hub *hub, struct subscription *subscription);
 /* Keeps the message as the policy says and hands it to each subscriber; a final one ends the channel, until something is published again. Never fails as a whole: what cannot be kept is marked as
  * evicted, so that whoever returns is told of the gap. */
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy);
+/* Takes over what became of a channel's members, and hands the announcement to each subscriber. False if there was no memory or room to keep
+ * it: the members of the channel are not known then until a whole batch comes. */
+bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy);
+/* Appends the members of a channel as its subscribers were told: {"count":n,"members":{"<id>":{"info":…,"connections":1}}}, or just the
+ * count. False without memory, or if they are not known. */
+bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out);
 /* The subscribers have taken what they want of this turn: drops the turn lists. */
 void hub_end_turn(struct hub *hub);
 

@@ -66,11 +66,24 @@ static bool read_boolean(lua_State *L, int index, const char *name) {
   return value;
 }
 
+/* The table in field "deflate": { off=, min=, server_takeover=, client_takeover= }, as lua/moonwire/options.lua makes it. */
+static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out) {
+  if (lua_getfield(L, index, "deflate") == LUA_TTABLE) {
+    int table = lua_gettop(L);
+    out->is_off = read_boolean(L, table, "off");
+    out->server_takeover = read_boolean(L, table, "server_context_takeover");
+    out->client_takeover = read_boolean(L, table, "client_context_takeover");
+    out->min = (size_t)read_number(L, table, "min");
+  }
+  lua_pop(L, 1);
+}
+
 struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config_options options;
   mw_config_options_init(&options);
   if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
   lua_pop(L, 1);
+  read_deflate(L, index, &options.deflate);
   options.authenticate = read_boolean(L, index, "authenticate");
   options.connects = read_boolean(L, index, "connects");
   options.disconnects = read_boolean(L, index, "disconnects");
@@ -112,8 +125,8 @@ static unsigned read_hooks(lua_State *L, int index) {
     const char *name;
     unsigned hook;
   } hooks[] = {
-      {"authorize", MW_HOOK_AUTHORIZE}, {"open", MW_HOOK_OPEN},   {"join", MW_HOOK_JOIN},
-      {"leave", MW_HOOK_LEAVE},         {"close", MW_HOOK_CLOSE}, {"on_slow", MW_HOOK_SLOW},
+      {"authorize", MW_HOOK_AUTHORIZE}, {"open", MW_HOOK_OPEN},    {"join", MW_HOOK_JOIN},     {"leave", MW_HOOK_LEAVE},
+      {"close", MW_HOOK_CLOSE},         {"on_slow", MW_HOOK_SLOW}, {"info", MW_HOOK_PRESENCE},
   };
   unsigned found = 0;
   for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
@@ -150,8 +163,14 @@ static enum mw_slow read_slow(lua_State *L, int index) {
   return slow;
 }
 
-/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, events=, size=, bytes=, ttl=, replay=, readable=,
- * slow=, outbox=, age=, linger= }) */
+static enum mw_presence read_presence(lua_State *L, int index) {
+  const char *mode = read_string(L, index, "presence");
+  if (!mode) return MW_PRESENCE_NONE;
+  return strcmp(mode, "counts") == 0 ? MW_PRESENCE_COUNTS : MW_PRESENCE_FULL;
+}
+
+/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, info=, events=, size=, bytes=, ttl=, replay=,
+ * readable=, slow=, outbox=, age=, linger=, presence=, presence_linger=, presence_interval=, members= }) */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -167,6 +186,10 @@ static int define_channel(lua_State *L) {
       .outbox = (size_t)read_number(L, 3, "outbox"),
       .age_ms = to_ms(read_number(L, 3, "age")),
       .linger_ms = to_ms(read_number(L, 3, "linger")),
+      .presence = read_presence(L, 3),
+      .presence_linger_ms = to_ms(read_number(L, 3, "presence_linger")),
+      .presence_interval_ms = to_ms(read_number(L, 3, "presence_interval")),
+      .members = (size_t)read_number(L, 3, "members"),
   };
   read_events(L, 3, &options);
   struct mw_error error = {""};
@@ -185,6 +208,41 @@ static int define_stream(lua_State *L) {
   struct host *host = check_defining(L);
   struct mw_error error = {""};
   return push_defined(L, mw_config_stream(host->config, luaL_checkstring(L, 2), &error), &error);
+}
+
+/* The list of strings in that field; pushes one value that owns the pointers, and the strings live as long as the list. */
+static size_t read_strings(lua_State *L, int index, const char *name, const char *const **out) {
+  lua_getfield(L, index, name);
+  int list = lua_gettop(L);
+  size_t count = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
+  const char **strings = lua_newuserdatauv(L, (count + 1) * sizeof *strings, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+    strings[i] = luaL_checkstring(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_remove(L, list);
+  *out = strings;
+  return count;
+}
+
+/* server:websocket(pattern, { protocols=, origins=, message=, frame=, outbox=, ping_seconds=, pong_seconds=, deflate= }) */
+static int define_websocket(lua_State *L) {
+  struct host *host = check_defining(L);
+  const char *pattern = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  struct mw_websocket_options options;
+  mw_websocket_options_init(&options);
+  options.message = (size_t)read_number(L, 3, "message");
+  options.frame = (size_t)read_number(L, 3, "frame");
+  options.outbox = (size_t)read_number(L, 3, "outbox");
+  options.ping_ms = to_ms(read_number(L, 3, "ping_seconds"));
+  options.pong_ms = to_ms(read_number(L, 3, "pong_seconds"));
+  read_deflate(L, 3, &options.deflate);
+  options.protocol_count = read_strings(L, 3, "protocols", &options.protocols);
+  options.origin_count = read_strings(L, 3, "origins", &options.origins);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_websocket(host->config, pattern, &options, &error), &error);
 }
 
 /* server:static(path, directory) */
@@ -220,11 +278,6 @@ static int match_name(lua_State *L) {
 }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},
-    {"route", define_route},
-    {"event_stream", define_stream},
-    {"static", define_static},
-    {"origin", define_origin},
-    {"match", match_name},
-    {NULL, NULL},
+    {"channel", define_channel}, {"route", define_route},   {"event_stream", define_stream}, {"websocket", define_websocket},
+    {"static", define_static},   {"origin", define_origin}, {"match", match_name},           {NULL, NULL},
 };

@@ -5,11 +5,14 @@
 #include "net/far_end.h"
 #include "server/http1.h"
 #include "server/lag.h"
+#include "server/role_socket.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 
-enum { LINGER_MS = 2000, FEED_ROUNDS = 4 };
+/* How long a peer may take to end its side when we have ended ours, and to say farewell when we have. */
+enum { LINGER_MS = 2000, CLOSE_MS = 5000 };
+enum { FEED_ROUNDS = 4 };
 
 static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worker(conn)->server->config->options.limits; }
 
@@ -113,7 +116,7 @@ void conn_on_read(struct stream *stream, struct bytes bytes) {
   struct exchange *exchange = &conn->exchange;
   if (exchange->state < EXCHANGE_STREAMING) {
     if (conn->http) http1_feed(conn, bytes);
-  } else if (exchange->state == EXCHANGE_STREAMING && exchange->role && exchange->role->on_read) {
+  } else if (exchange->state <= EXCHANGE_ENDING && exchange->role && exchange->role->on_read) {
     /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
     if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_worker(conn)->timers.tick;
     exchange->role->on_read(exchange, bytes);
@@ -139,7 +142,7 @@ void conn_on_end(struct stream *stream, int status) {
 
 /* An event stream is kept alive by what is written; of a peer that can speak, only what is heard counts. */
 static void note_writing(struct conn *conn) {
-  if (conn->exchange.wire != WIRE_WS) conn->timer.note = conn_worker(conn)->timers.tick;
+  if (!wire_is_ws(conn->exchange.wire)) conn->timer.note = conn_worker(conn)->timers.tick;
 }
 
 static bool is_under_way(const struct exchange *exchange) { return exchange->outbox && exchange->outbox->writing > 0; }
@@ -238,6 +241,8 @@ static void after_writing(struct conn *conn) {
     } else {
       conn_close(conn);
     }
+  } else if (exchange->state == EXCHANGE_ENDING && exchange->role) {
+    conn_set_deadline(conn); /* the peer's farewell is awaited */
   } else if (exchange->state == EXCHANGE_ENDING && exchange->flags & EXCHANGE_LINGER) {
     exchange_set_state(exchange, EXCHANGE_LINGERING);
     stream_end(&conn->stream);
@@ -288,6 +293,7 @@ void conn_flush(struct conn *conn) {
   } else if (!exchange->outbox) {
     after_writing(conn);
   }
+  role_socket_note_unwritten(exchange);
 }
 
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
@@ -295,13 +301,7 @@ void conn_flush(struct conn *conn) {
 /* How long a stream may be silent before its role is told. */
 static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
-  unsigned flags = conn->exchange.flags;
-  if (conn->exchange.wire != WIRE_WS) return limits->heartbeat_ms;
-  if (flags & EXCHANGE_CONNECTING) {
-    uint64_t spent_ms = (uint64_t)(conn_worker(conn)->timers.tick - conn->timer.note) * 1000;
-    return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
-  }
-  return flags & EXCHANGE_PINGED ? limits->pong_ms : limits->ping_ms;
+  return wire_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
 }
 
 void conn_set_deadline(struct conn *conn) {
@@ -320,8 +320,10 @@ void conn_set_deadline(struct conn *conn) {
     case EXCHANGE_STREAMING:
       if (!writes) delay_ms = silence_ms(conn);
       break;
-    case EXCHANGE_ANSWERING:
-    case EXCHANGE_ENDING: break;
+    case EXCHANGE_ANSWERING: break;
+    case EXCHANGE_ENDING:
+      if (!writes) delay_ms = CLOSE_MS;
+      break;
     case EXCHANGE_LINGERING: delay_ms = LINGER_MS; break;
     case EXCHANGE_OVER: return;
   }
@@ -383,8 +385,8 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
       exchange->role->on_late(exchange);
       break;
     case EXCHANGE_STREAMING: check_silence(conn); break;
-    case EXCHANGE_ANSWERING:
-    case EXCHANGE_ENDING: conn_abort(conn); break;
+    case EXCHANGE_ANSWERING: conn_abort(conn); break;
+    case EXCHANGE_ENDING:
     case EXCHANGE_LINGERING: conn_close(conn); break;
     case EXCHANGE_OVER: break;
   }
@@ -407,8 +409,12 @@ void conn_stop(struct conn *conn) {
       exchange->role->on_late(exchange);
       break;
     case EXCHANGE_STREAMING: role_ws_close(exchange, conn_worker(conn)->server->close_code, ""); break;
-    case EXCHANGE_ANSWERING:
     case EXCHANGE_ENDING:
+      /* The peer's farewell is awaited no longer. */
+      exchange->role = NULL;
+      worker_mark_dirty(conn_worker(conn), conn);
+      break;
+    case EXCHANGE_ANSWERING:
     case EXCHANGE_LINGERING:
     case EXCHANGE_OVER: break;
   }

@@ -8,6 +8,7 @@
 #include "codec/json_scan.h"
 #include "server/http1.h"
 #include "server/native.h"
+#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -244,6 +245,12 @@ void exchange_forget(struct exchange *exchange) {
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
+/* How much may wait to be written. */
+static size_t outbox_limit(struct exchange *exchange) {
+  const struct mw_socket *socket = role_socket_of(exchange);
+  return socket ? socket->websocket->outbox : exchange_worker(exchange)->server->config->options.limits.outbox;
+}
+
 void exchange_offer(struct exchange *exchange) {
   if (exchange->outbox && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
 }
@@ -261,8 +268,7 @@ void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes 
 static bool is_over(struct exchange *exchange, size_t len) {
   const struct outbox *outbox = exchange->outbox;
   size_t waiting = outbox ? outbox->bytes - outbox->message_bytes : 0;
-  size_t limit = exchange_worker(exchange)->server->config->options.limits.outbox;
-  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > limit;
+  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > outbox_limit(exchange);
 }
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {

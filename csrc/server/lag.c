@@ -294,7 +294,7 @@ static void tell_ends(struct exchange *exchange) {
     }
     subscription = next;
   }
-  if (exchange->session.subscription_count == 0 && exchange->wire != WIRE_WS) exchange_end_stream(exchange);
+  if (exchange->session.subscription_count == 0 && !wire_is_ws(exchange->wire)) exchange_end_stream(exchange);
 }
 
 void lag_feed(struct exchange *exchange) {

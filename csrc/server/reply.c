@@ -64,7 +64,7 @@ void reply_error(struct exchange *exchange, const struct reply_to *to, struct by
 void reply_event(struct exchange *exchange, struct bytes event, struct bytes data) {
   struct buffer text;
   buffer_init(&text);
-  if (exchange->wire == WIRE_WS) {
+  if (wire_is_ws(exchange->wire)) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
@@ -72,7 +72,7 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
   }
   if (text.failed) {
     exchange_break(exchange);
-  } else if (exchange->wire == WIRE_WS) {
+  } else if (wire_is_ws(exchange->wire)) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {
     exchange_push_text(exchange, buffer_bytes(&text));

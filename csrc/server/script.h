@@ -21,6 +21,8 @@ struct script {
   struct mailbox queue;
   struct list asked;          /* requests that wait for the app, oldest first */
   struct table occupancies;   /* by channel */
+  struct table presences;     /* likewise, those with members */
+  atomic_uint rosters_lost;   /* how often a worker had no memory for what changed among members */
   atomic_size_t errand_bytes; /* what they carry: bounded by limits.queue */
   atomic_size_t errand_count; /* under way: bounded by limits.waiting */
 };

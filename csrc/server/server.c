@@ -76,7 +76,7 @@ static void abandon(struct mw_server *server) {
 static void prepare_handshakes(void) {
   struct buffer scratch;
   buffer_init(&scratch);
-  ws_handshake_accept(&scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="), bytes_of(NULL, 0));
+  ws_handshake_accept(&scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="), bytes_of(NULL, 0), bytes_of(NULL, 0));
   buffer_deinit(&scratch);
 }
 

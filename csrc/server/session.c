@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "server/conn.h"
+#include "server/deflate.h"
 #include "server/lag.h"
 #include "server/native.h"
 #include "server/server.h"
@@ -70,9 +71,9 @@ void session_end(struct exchange *exchange) {
   session->subscription_count = 0;
 }
 
-/* The message as it is written; a ptr of NULL without memory. */
+/* The message as it is written, part of a blob that the caller owns; a ptr of NULL without memory. */
 static struct bytes encode(struct exchange *exchange, struct message *message, struct blob **blob) {
-  *blob = wire_of(exchange->wire, message, &exchange_worker(exchange)->server->bus.epoch);
+  *blob = deflate_message(exchange, message);
   if (*blob) return wire_slice(exchange->wire, *blob, exchange->flags & EXCHANGE_CHUNKED);
   exchange_break(exchange);
   return bytes_of(NULL, 0);
@@ -86,40 +87,50 @@ static bool is_excepted(struct exchange *exchange, const struct message *message
   return client && bytes_equal(except, bytes_of(client->id, CLIENT_ID_LEN));
 }
 
-void session_replay(struct exchange *exchange, struct message *message) {
-  struct blob *blob;
-  struct bytes part = is_excepted(exchange, message) ? bytes_of(NULL, 0) : encode(exchange, message, &blob);
-  if (part.ptr) exchange_append(exchange, blob, part, message);
-}
-
-/* True if, with `len` more bytes, more messages would wait than may, or the oldest waits for too long. */
-static bool is_over(struct exchange *exchange, const struct channel_policy *policy, size_t len) {
-  const struct outbox *outbox = exchange->outbox;
-  if (!outbox || outbox->message_bytes == 0) return false;
-  uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms;
-  return outbox->message_bytes + len > policy->outbox || (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
-}
-
-/* Pushes what is behind the first `skip` bytes, which are written. */
-static void push_message(struct exchange *exchange, struct subscription *subscription, struct message *message, size_t skip) {
-  const struct channel_policy *policy = &subscription->channel->policy;
+/* Appends what is behind the first `skip` bytes, which are written. What cannot be told apart any more is never let go: a part of a message, or
+ * one that later ones refer to. */
+static void append(struct exchange *exchange, struct message *message, size_t skip) {
   struct blob *blob;
   struct bytes part = encode(exchange, message, &blob);
   if (!part.ptr) return;
-  /* A part of a message cannot be let go any more; nor can what the server itself has to say. */
-  if (skip > 0) {
-    exchange_append(exchange, blob, bytes_of(part.ptr + skip, part.len - skip), NULL);
+  bool is_whole = skip == 0 && exchange->wire != WIRE_WS_OWN;
+  exchange_append(exchange, blob, bytes_of(part.ptr + skip, part.len - skip), is_whole ? message : NULL);
+  blob_unref(blob);
+}
+
+void session_replay(struct exchange *exchange, struct message *message) {
+  if (!is_excepted(exchange, message)) append(exchange, message, 0);
+}
+
+/* True if, with this message, more would wait than may, or the oldest waits for too long. */
+static bool is_over(struct exchange *exchange, const struct channel_policy *policy, const struct message *message) {
+  const struct outbox *outbox = exchange->outbox;
+  size_t waiting = !outbox ? 0 : exchange->wire == WIRE_WS_OWN ? outbox->bytes : outbox->message_bytes;
+  if (waiting == 0) return false;
+  uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms;
+  return waiting + message_size(message) > policy->outbox ||
+         (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
+}
+
+static void push_own(struct exchange *exchange, struct message *message) {
+  struct blob *blob;
+  struct bytes part = encode(exchange, message, &blob);
+  if (!part.ptr) return;
+  exchange_push(exchange, blob, part);
+  blob_unref(blob);
+}
+
+static void push_message(struct exchange *exchange, struct subscription *subscription, struct message *message, size_t skip) {
+  const struct channel_policy *policy = &subscription->channel->policy;
+  if (message_is_own(message) && skip == 0) {
+    push_own(exchange, message);
     return;
   }
-  if (message_is_own(message)) {
-    exchange_push(exchange, blob, part);
-    return;
-  }
-  if (is_over(exchange, policy, part.len)) exchange_offer(exchange);
-  if (is_over(exchange, policy, part.len)) {
+  if (skip == 0 && is_over(exchange, policy, message)) exchange_offer(exchange);
+  if (skip == 0 && is_over(exchange, policy, message)) {
     lag_stall(exchange, subscription, message);
   } else {
-    exchange_append(exchange, blob, part, message);
+    append(exchange, message, skip);
   }
 }
 
@@ -160,7 +171,7 @@ void session_deliver(struct subscription *subscription, struct message *message)
   if (message && exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, message)) return;
   if (!message) {
     exchange->flags |= EXCHANGE_BROKEN;
-  } else if (!session->turn && !exchange->outbox) {
+  } else if (!session->turn && !exchange->outbox && exchange->wire != WIRE_WS_OWN) {
     session->turn = subscription;
     session->turn_start = subscription->channel->turn_count - 1;
   } else {

@@ -74,7 +74,7 @@ struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct byte
 
 struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
   struct bytes all = blob_bytes(blob);
-  if (chunked || wire == WIRE_WS) return all;
+  if (chunked || wire_is_ws(wire)) return all;
   size_t head_len = bytes_find(all, '\n') + 1;
   return bytes_of(all.ptr + head_len, all.len - head_len - 2);
 }

@@ -3,8 +3,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/deflate.h"
+#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/stream_handle.h"
@@ -63,6 +66,7 @@ static void drop(struct mail *mail) {
   struct errand *errand = mail->item;
   switch ((enum worker_mail)mail->type) {
     case MAIL_MESSAGE: message_unref(mail->item); break;
+    case MAIL_ROSTER: roster_batch_unref(mail->item); break;
     case MAIL_ANSWER:
       /* A stream that the app has begun, and of which nobody else will say that it is over. */
       if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
@@ -70,6 +74,7 @@ static void drop(struct mail *mail) {
       break;
     case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
     case MAIL_COMMAND: command_free(mail->item); break;
+    case MAIL_SOCKET: socket_command_free(mail->item); break;
   }
 }
 
@@ -96,6 +101,8 @@ void worker_close(struct worker *worker) {
 void worker_deinit(struct worker *worker) {
   drop_queue(worker); /* what the app's last callbacks said */
   ws_reader_free(worker->spare_reader);
+  for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
+  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) ws_deflater_free(worker->deflaters[i]);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);
@@ -117,6 +124,8 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     errand->kept = streams;
     if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
+  } else if (exchange && errand->type == ERRAND_SOCKET_MESSAGE) {
+    role_socket_handled(exchange, errand);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
     worker_post_script(worker, MAIL_LEAVE, errand);
@@ -137,6 +146,13 @@ static void take_stream_data(struct worker *worker, struct stream_data *data) {
   stream_data_free(data);
 }
 
+static void take_roster(struct worker *worker, struct roster_batch *batch) {
+  struct mw_server *server = worker->server;
+  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
+  if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
+  roster_batch_unref(batch);
+}
+
 static void take(struct worker *worker, struct mail *mail) {
   struct message *message = mail->item;
   switch ((enum worker_mail)mail->type) {
@@ -144,9 +160,11 @@ static void take(struct worker *worker, struct mail *mail) {
       hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
       message_unref(message);
       break;
+    case MAIL_ROSTER: take_roster(worker, mail->item); break;
     case MAIL_ANSWER: take_answer(worker, mail->item); break;
     case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
     case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
+    case MAIL_SOCKET: socket_carry_out(worker, mail->item); break;
   }
 }
 
@@ -219,7 +237,7 @@ const struct turn_view *worker_turn_view(struct worker *worker, struct channel *
   if (view->channel == channel && view->start == start && view->wire == wire && view->chunked == chunked) return view;
   *view = (struct turn_view){.start = start, .wire = wire, .chunked = chunked};
   for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
-    struct blob *blob = wire_of(wire, channel->turn[i], &worker->server->bus.epoch);
+    struct blob *blob = deflate_shared(worker, wire, channel->turn[i]);
     if (!blob) return NULL;
     view->slices[view->count] = wire_slice(wire, blob, chunked);
     view->bytes += view->slices[view->count++].len;

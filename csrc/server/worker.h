@@ -17,9 +17,11 @@ struct exchange;
 /* What comes over a worker's queue, in one order with the messages. */
 enum worker_mail {
   MAIL_MESSAGE,     /* struct message, a reference */
+  MAIL_ROSTER,      /* struct roster_batch, a reference */
   MAIL_ANSWER,      /* struct errand, a reference: the script's answer */
   MAIL_STREAM_DATA, /* struct stream_data, owned */
   MAIL_COMMAND,     /* struct command, owned: what the app wants with one client */
+  MAIL_SOCKET,      /* struct socket_command, owned: what it wants with a raw WebSocket */
 };
 
 /* Text for a raw stream; a blob of NULL ends it. */
@@ -61,7 +63,9 @@ struct worker {
   struct list backlog; /* errands for the script that its queue had no memory for */
   struct turn_view view;
   struct ws_limits ws_limits;
-  struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
+  struct blob *pings[2]; /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
+  struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until they are needed */
+  struct ws_reader *spare_reader;                 /* idle; lent to whoever has something to read */
   struct mw_stats stats;
   uint64_t evicted, evicted_logged_ms; /* what of hub.evicted was logged, and when */
   uint64_t random;

@@ -107,6 +107,11 @@ return function(app)
     return judge(on_join, keep(client, options.call(on_join, client, app:_channel(name))))
   end
 
+  function handlers.presence(kind, name, client)
+    local info = app._by_number[kind].presence.info
+    return judge(info, keep(client, options.call(info, client, app:_channel(name))))
+  end
+
   function handlers.leave(kind, name, client)
     local on_leave = app._by_number[kind].on_leave
     keep(client, options.call(on_leave, client, app:_channel(name)))
@@ -154,6 +159,40 @@ return function(app)
   function handlers.stream(number, request, stream)
     local handler = app._by_number[number].handler
     return respond_or_stream(handler, options.call(handler, new_request(request), stream))
+  end
+
+  -- Told before the upgrade: on_open may still refuse.
+  function handlers.websocket(number, raw, socket)
+    local on_open, request = app._by_number[number].on_open, new_request(raw)
+    if not on_open then
+      return "stream"
+    end
+    local way, status, code, reason = judge_connect(on_open, options.call(on_open, socket, request))
+    if way ~= "accept" then
+      return way, status, code, reason
+    end
+    return "stream"
+  end
+
+  function handlers.socket_message(number, socket, message, is_binary)
+    local on_message = app._by_number[number].on_message
+    if not on_message then
+      return "accept"
+    end
+    local way, status, code, reason =
+      judge(on_message, options.call(on_message, socket, message, is_binary))
+    if way ~= "accept" then
+      return way, status, code, reason
+    end
+    return "accept"
+  end
+
+  function handlers.socket_close(number, socket, code, reason)
+    local on_close = app._by_number[number].on_close
+    if on_close then
+      options.call(on_close, socket, code, reason)
+    end
+    return "accept"
   end
 
   return handlers

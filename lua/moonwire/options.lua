@@ -219,6 +219,31 @@ local types = {
       return type(value) == "function" or type(value) == "boolean"
     end,
   },
+  ["boolean or table"] = {
+    "a boolean or a table",
+    function(value)
+      return type(value) == "boolean" or type(value) == "table"
+    end,
+  },
+  ["function or true"] = {
+    "a function or true",
+    function(value)
+      return type(value) == "function" or value == true
+    end,
+  },
+  presence = {
+    "a boolean, a function or a table",
+    function(value)
+      local kind = type(value)
+      return kind == "boolean" or kind == "function" or kind == "table"
+    end,
+  },
+  ["presence mode"] = {
+    "'full' or 'counts'",
+    function(value)
+      return value == "full" or value == "counts"
+    end,
+  },
   client = { "a client", core.is_client },
   ["string or number"] = {
     "a string or a number",
@@ -336,6 +361,28 @@ function options.read(call, given, spec, where)
     options.raise(("%s: options must be a table, got %s"):format(call, type(given)), where)
   end
   return read(call, given, spec, "", where)
+end
+
+local deflate_spec = {
+  min = "count",
+  server_context_takeover = "boolean",
+  client_context_takeover = "boolean",
+}
+
+--- The option `deflate` as core takes it: true, false or a table.
+---@param call string
+---@param given boolean|table|nil
+---@param where? string
+---@return table|nil
+function options.deflate(call, given, where)
+  if given == nil or given == true then
+    return nil
+  elseif given == false then
+    return { off = true }
+  end
+  local read_options = options.read(call .. ", deflate", given, deflate_spec, where)
+  read_options.min = read_options.min and math.max(read_options.min, 1)
+  return read_options
 end
 
 return options

@@ -27,6 +27,7 @@ function App:_define_channel(server, definition)
     options.raise(("%s: %s"):format(definition.call, message), definition.where)
   end
   local history, limits = definition.history or {}, definition.limits or {}
+  local presence = definition.presence or {}
   -- A kind with any hook is asked to open and close as well: channel.state lives in between.
   local has_hooks = definition.on_open
     or definition.on_join
@@ -34,6 +35,7 @@ function App:_define_channel(server, definition)
     or definition.on_close
     or definition.on_slow
     or next(definition.on or {})
+    or presence.info
   local number = check(
     definition,
     server:channel(definition.pattern, {
@@ -53,6 +55,11 @@ function App:_define_channel(server, definition)
       outbox = limits.outbox,
       age = limits.age,
       linger = definition.linger,
+      presence = presence.mode,
+      info = presence.info ~= nil,
+      presence_linger = presence.linger,
+      presence_interval = presence.interval,
+      members = limits.members,
     })
   )
   self._by_number[number] = definition
@@ -80,6 +87,13 @@ function App:_define_route(server, definition)
   local number, message
   if definition.method then
     number, message = server:route(definition.method, definition.pattern)
+  elseif definition.websocket then
+    local deflate = definition.deflate
+    if deflate == nil then
+      deflate = self._settings.deflate
+    end
+    definition.websocket.deflate = options.deflate(definition.call, deflate, definition.where)
+    number, message = server:websocket(definition.pattern, definition.websocket)
   else
     number, message = server:event_stream(definition.pattern)
   end
@@ -96,6 +110,7 @@ function App:_define()
     disconnects = self._on_disconnect ~= nil,
     publish_key = settings.publish_key,
     limits = settings.limits,
+    deflate = options.deflate("moonwire.app", settings.deflate, self._where),
     sse = paths.sse == false and "" or paths.sse,
     ws = paths.ws == false and "" or paths.ws,
     send = paths.send == false and "" or paths.send,
