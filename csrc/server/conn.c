@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "net/far_end.h"
 #include "server/http1.h"
+#include "server/poll.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -24,7 +25,7 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
   }
   object_count(OBJECT_CONN, 1);
   list_append(&worker->conns, &conn->link);
-  worker->conn_count++;
+  *(kind == STREAM_NONE ? &worker->poll_client_count : &worker->conn_count) += 1;
   timer_init(&conn->timer);
   exchange_init(&conn->exchange);
   return conn;
@@ -68,6 +69,15 @@ int conn_accept_memory(struct worker *worker, struct far_end *far) {
   return 0;
 }
 
+struct conn *conn_without_peer(struct worker *worker) {
+  struct conn *conn = make(worker, STREAM_NONE);
+  if (!conn) return NULL;
+  conn->timer.note = worker->timers.tick;
+  exchange_set_state(&conn->exchange, EXCHANGE_READING);
+  exchange_set_state(&conn->exchange, EXCHANGE_STREAMING);
+  return conn;
+}
+
 /* ---- Ending --------------------------------------------------------------------------------------------------------------- */
 
 static void finish(struct conn *conn) {
@@ -94,7 +104,7 @@ void conn_on_closed(struct stream *stream) {
   /* The list of dirty ones is only ever emptied as a whole: one that is in it must be passed over until then. */
   if (conn->exchange.flags & EXCHANGE_DIRTY) worker_flush(worker);
   list_remove(&conn->link);
-  worker->conn_count--;
+  *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
   log_line(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
@@ -124,7 +134,8 @@ void conn_on_end(struct stream *stream, int status) {
   struct exchange *exchange = &conn->exchange;
   /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
    * request has begun; one that waits for the script, or streams, has gone. */
-  bool answers = exchange->state == EXCHANGE_ANSWERING || (exchange->state == EXCHANGE_ASKING && !exchange->errand);
+  bool answers = exchange->state == EXCHANGE_ANSWERING ||
+                 (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->on_reply);
   bool answered = exchange->state < EXCHANGE_ASKING && exchange->outbox;
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;
@@ -253,6 +264,7 @@ static void cut_off(struct conn *conn) {
 
 void conn_flush(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
+  if (exchange->state != EXCHANGE_OVER && exchange->role && exchange->role->on_flush) exchange->role->on_flush(exchange);
   if (exchange->state == EXCHANGE_OVER) return;
   bool under_way = exchange->outbox && exchange->outbox->writing > 0;
   if (exchange->outbox) session_settle(exchange, 0);
@@ -274,6 +286,7 @@ void conn_flush(struct conn *conn) {
 static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
   unsigned flags = conn->exchange.flags;
+  if (!stream_has_peer(&conn->stream)) return limits->poll_client_ms;
   if (conn->exchange.wire != WIRE_WS) return limits->heartbeat_ms;
   if (flags & EXCHANGE_CONNECTING) {
     uint64_t spent_ms = (uint64_t)(conn_worker(conn)->timers.tick - conn->timer.note) * 1000;
@@ -295,6 +308,7 @@ void conn_set_deadline(struct conn *conn) {
       if (!writes) delay_ms = limits->body_ms;
       break;
     case EXCHANGE_ASKING: delay_ms = limits->answer_ms; break;
+    case EXCHANGE_WAITING: delay_ms = role_poll_left_ms(&conn->exchange); break;
     case EXCHANGE_STREAMING:
       if (!writes) delay_ms = silence_ms(conn);
       break;
@@ -343,7 +357,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
   (void)timers;
   struct conn *conn = container_of(timer, struct conn, timer);
   struct exchange *exchange = &conn->exchange;
-  if (exchange->outbox && exchange->state != EXCHANGE_ASKING) {
+  if (exchange->outbox && exchange->state != EXCHANGE_ASKING && exchange->state != EXCHANGE_WAITING) {
     check_progress(conn);
     return;
   }
@@ -357,6 +371,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
       break;
     case EXCHANGE_READING: refuse_late(conn, "the body of the request did not come in time"); break;
     case EXCHANGE_ASKING:
+    case EXCHANGE_WAITING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;
@@ -381,6 +396,7 @@ void conn_stop(struct conn *conn) {
       }
       break;
     case EXCHANGE_ASKING:
+    case EXCHANGE_WAITING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;

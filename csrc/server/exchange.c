@@ -21,8 +21,10 @@ void exchange_set_state(struct exchange *exchange, enum exchange_state state) {
 #define STEP(to) (1u << (to))
   static const unsigned allowed[] = {
       [EXCHANGE_IDLE] = STEP(EXCHANGE_READING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
-      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
-      [EXCHANGE_ASKING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) |
+                           STEP(EXCHANGE_OVER),
+      [EXCHANGE_ASKING] = STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_WAITING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_ANSWERING] = STEP(EXCHANGE_IDLE) | STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_STREAMING] = STEP(EXCHANGE_ENDING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_ENDING] = STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
@@ -141,6 +143,7 @@ void exchange_begin(struct exchange *exchange, int status, struct bytes fields, 
 void exchange_complete(struct exchange *exchange) {
   if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
   exchange->role = NULL;
+  release_name(exchange);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
@@ -179,7 +182,7 @@ void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffe
 }
 
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
-  struct blob *blob = wire_chunk(text);
+  struct blob *blob = exchange->wire == WIRE_POLL ? blob_new(text) : wire_chunk(text);
   if (!blob) {
     exchange_break(exchange);
     return;
@@ -220,7 +223,7 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
   }
   errand->asker = worker_ref(worker, exchange->slot);
   /* The app may already ask something of a client that is still coming. */
-  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
+  if (errand->client && errand->connects && !native_is_identified(exchange)) errand->client->session = errand->asker;
   exchange->errand = errand;
   atomic_fetch_add(&server->script.errand_count, 1);
   atomic_fetch_add(&server->script.errand_bytes, size);
@@ -246,6 +249,10 @@ void exchange_forget(struct exchange *exchange) {
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   struct worker *worker = exchange_worker(exchange);
+  if (exchange->role && exchange->role->on_push) {
+    exchange->role->on_push(exchange, blob, part);
+    return;
+  }
   session_settle(exchange, 0);
   worker_mark_dirty(worker, conn_of(exchange));
   if (exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;

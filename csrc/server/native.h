@@ -28,6 +28,7 @@ struct native {
   struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
   struct list memberships;  /* errands that the script wants back when the session leaves; the connecting one last */
   bool reading_stopped;
+  struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
 };
 
 struct input {

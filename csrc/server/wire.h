@@ -15,6 +15,7 @@ enum wire {
   WIRE_SSE,      /* id, event and data lines */
   WIRE_ENVELOPE, /* an id line, and the push as a JSON object in the data line */
   WIRE_WS,       /* the push as a JSON object in a text frame; a binary one has the bytes behind it */
+  WIRE_POLL,     /* the push as a JSON object, as it stands in the answer to a poll */
   WIRE_COUNT
 };
 
@@ -38,7 +39,7 @@ struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct byte
 /* What of an encoded message goes on a stream: all of it, or what is inside the chunk. */
 struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked);
 
-/* Appends one event of the server's own ("moonwire:gap") in that format of event streams; data is JSON. */
+/* Appends one event of the server's own ("moonwire:gap") in that format, which is not WIRE_WS; data is JSON. */
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data);
 
 VISIBILITY_POP

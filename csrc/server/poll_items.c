@@ -1,0 +1,56 @@
+#include "base/memory.h"
+#include "server/exchange.h"
+#include "server/poll.h"
+#include "server/server.h"
+
+static bool grow(struct poll_items *items) {
+  size_t capacity = items->capacity > 0 ? items->capacity * 2 : 4;
+  struct poll_item *grown = memory_realloc(items->items, capacity * sizeof *grown);
+  if (!grown) return false;
+  items->items = grown;
+  items->capacity = capacity;
+  return true;
+}
+
+bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after) {
+  if (!blob || (items->count == items->capacity && !grow(items))) {
+    items->lost = true;
+    return false;
+  }
+  items->items[items->count++] = (struct poll_item){.blob = blob_ref(blob), .position = position, .after = after};
+  items->bytes += blob->len;
+  if (position == 0) items->own_bytes += blob->len;
+  return true;
+}
+
+void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message) {
+  struct worker *worker = exchange_worker(exchange);
+  if (items->full && (!message || message->position > 0)) return;
+  struct blob *blob = message ? wire_of(WIRE_POLL, message, &worker->server->bus.epoch) : NULL;
+  if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
+  if (items->full || (items->count < POLL_MESSAGES_MAX && items->bytes < POLL_BYTES_MAX)) return;
+  items->full = true;
+  items->cut = items->count;
+}
+
+void poll_items_consume(struct poll_items *items, size_t count) {
+  struct poll_items kept = {.items = items->items, .capacity = items->capacity};
+  for (size_t i = 0; i < items->count; i++) {
+    struct poll_item item = items->items[i];
+    if (i < count || item.position > 0) {
+      blob_unref(item.blob);
+    } else {
+      kept.items[kept.count++] = item;
+      kept.own_bytes += item.blob->len;
+    }
+  }
+  kept.bytes = kept.own_bytes;
+  if (kept.count == 0) {
+    memory_free(kept.items);
+    kept.items = NULL;
+    kept.capacity = 0;
+  }
+  *items = kept;
+}
+
+void poll_items_deinit(struct poll_items *items) { poll_items_consume(items, items->count); }
