@@ -88,8 +88,8 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *source, struct
 /* What was collected for one that has seen everything up to `seen`; only_kept: no more than what has a position. MW_ENOMEM. */
 int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
                      bool only_kept);
-/* Answers the poll, which is gone then. */
-void poll_answer_send(struct poll_answer *answer, struct poll *poll);
+/* Answers the poll, which is gone then. False: without memory for that it was refused. */
+bool poll_answer_send(struct poll_answer *answer, struct poll *poll);
 
 VISIBILITY_POP
 

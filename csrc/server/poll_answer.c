@@ -199,7 +199,7 @@ static void push_all(struct exchange *exchange, const struct poll_answer *answer
   exchange_push(exchange, rest, end);
 }
 
-void poll_answer_send(struct poll_answer *answer, struct poll *poll) {
+bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct worker *worker = exchange_worker(exchange);
   struct buffer fields, text;
@@ -214,7 +214,8 @@ void poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct blob *beginning = fine ? blob_new(buffer_bytes(&text)) : NULL;
   struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
   session_end(exchange);
-  if (beginning && rest) {
+  fine = beginning && rest;
+  if (fine) {
     size_t commas = answer->count > 0 ? answer->count - 1 : 0;
     worker->stats.polls++;
     worker->stats.gaps += answer->gap_count;
@@ -228,4 +229,5 @@ void poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   blob_unref(rest);
   buffer_deinit(&fields);
   buffer_deinit(&text);
+  return fine;
 }

@@ -107,8 +107,8 @@ void role_poll_begin(struct poll *poll) {
     bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || poll->joined.len > 0;
     if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */
     if (has_news || poll->since.kind == SINCE_NONE || poll->wish.wait_ms == 0) {
-      if (client) poll_items_consume(&client->items, answer.taken);
-      poll_answer_send(&answer, poll);
+      bool sent = poll_answer_send(&answer, poll);
+      if (client) poll_items_consume(&client->items, sent ? answer.taken : 0);
     } else {
       wait_for_more(poll);
     }
@@ -121,14 +121,14 @@ void role_poll_finish(struct poll *poll) {
   struct poll_items *items = client ? &client->items : &poll->items;
   struct poll_answer answer;
   bool is_last = !client || client->polls.prev == &poll->link;
+  bool sent = false;
   poll_answer_init(&answer);
   if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
-    items->lost = false;
     refuse(poll->exchange, 503, "no memory");
   } else {
-    if (client) poll_items_consume(items, answer.taken);
-    poll_answer_send(&answer, poll);
+    sent = poll_answer_send(&answer, poll);
   }
+  if (client) poll_items_consume(items, sent ? answer.taken : 0);
   poll_answer_deinit(&answer);
 }
 
@@ -279,10 +279,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->connects) {
     make_client(poll, errand);
   } else {
-    const struct mw_client *client = poll_client_identity(poll->client);
-    bool same = client->user ? errand->client->user && bytes_equal(client_user_id(client), client_user_id(errand->client))
-                             : !errand->client->user;
-    if (same) {
+    if (client_same_user(poll_client_identity(poll->client), errand->client)) {
       poll_client_join(poll);
     } else {
       refuse(exchange, 403, "the client is another user's");
