@@ -6,8 +6,8 @@
 #   make install PREFIX=/usr/local                         command, Lua files, module
 #   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
 #
-# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR, LIBUV_LIBDIR (likewise CRYPTO_ and
-# JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR, INST_LUADIR, INST_BINDIR, WERROR=0. V=1 shows whole command lines.
+# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR, LIBUV_LIBDIR (likewise CRYPTO_,
+# ZLIB_ and JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR, INST_LUADIR, INST_BINDIR, WERROR=0. V=1 shows whole command lines.
 
 FLAVOUR ?= release
 B := build/$(FLAVOUR)
@@ -70,6 +70,8 @@ LIBUV_CFLAGS := $(call cflags,LIBUV,libuv)
 LIBUV_LIBS := $(call libs,LIBUV,libuv,uv)
 CRYPTO_CFLAGS := $(call cflags,CRYPTO,libcrypto)
 CRYPTO_LIBS := $(call libs,CRYPTO,libcrypto,crypto)
+ZLIB_CFLAGS := $(call cflags,ZLIB,zlib)
+ZLIB_LIBS := $(call libs,ZLIB,zlib,z)
 JANSSON_CFLAGS := $(call cflags,JANSSON,jansson)
 JANSSON_LIBS := $(call libs,JANSSON,jansson,jansson)
 
@@ -88,6 +90,7 @@ MISSING := $(strip \
   $(call missing,LUA,$(LUA_PC),Lua-5.4-headers[liblua5.4-dev]) \
   $(call missing,LIBUV,libuv,libuv[libuv1-dev]) \
   $(call missing,CRYPTO,libcrypto,OpenSSL[libssl-dev]) \
+  $(call missing,ZLIB,zlib,zlib[zlib1g-dev]) \
   $(call missing,JANSSON,jansson,jansson[libjansson-dev]) \
   $(if $(LLHTTP_LIBS)$(LLHTTP_OBJ),,llhttp[node-llhttp or libllhttp-dev]))
 ifneq ($(MISSING),)
@@ -107,9 +110,9 @@ LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call sources,$(floor)))) $
 LUA_OBJ := $(call objects,$(call sources,lua))
 LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
-CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS)
+CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS)
 
-CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(LUA_CFLAGS)
+CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(LUA_CFLAGS)
 
 .PHONY: all lib module tests test-c fuzz symbols format install install-lib clean FORCE
 all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
@@ -258,7 +261,7 @@ install: $(MODULE)
 	chmod 755 $(DESTDIR)$(INST_BINDIR)/moonwire
 
 VERSION = $(shell sed -n 's/^\#define MW_VERSION "\(.*\)"/\1/p' csrc/include/moonwire.h)
-PC_REQUIRES := libuv libcrypto $(if $(LLHTTP_OBJ),,libllhttp)
+PC_REQUIRES := libuv libcrypto zlib $(if $(LLHTTP_OBJ),,libllhttp)
 install-lib: $(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libmoonwire.a

@@ -21,6 +21,7 @@ dependencies = {
 external_dependencies = {
   LIBUV = { header = "uv.h", library = "uv" },
   CRYPTO = { header = "openssl/crypto.h", library = "crypto" },
+  ZLIB = { header = "zlib.h", library = "z" },
   JANSSON = { header = "jansson.h", library = "jansson" },
 }
 build = {
@@ -36,6 +37,8 @@ build = {
     LIBUV_LIBDIR = "$(LIBUV_LIBDIR)",
     CRYPTO_INCDIR = "$(CRYPTO_INCDIR)",
     CRYPTO_LIBDIR = "$(CRYPTO_LIBDIR)",
+    ZLIB_INCDIR = "$(ZLIB_INCDIR)",
+    ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
     JANSSON_INCDIR = "$(JANSSON_INCDIR)",
     JANSSON_LIBDIR = "$(JANSSON_LIBDIR)",
   },

@@ -1,5 +1,6 @@
 #include "base/buffer.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -14,13 +15,13 @@ void buffer_deinit(struct buffer *buffer) {
   buffer_init(buffer);
 }
 
-/* At least doubles, so that appending byte by byte costs constant time a byte. */
-static bool grow(struct buffer *buffer, size_t len) {
-  if (len > SIZE_MAX - buffer->len) return false;
+/* At least doubles, if there may be as much, so that appending byte by byte costs constant time a byte. */
+static bool grow(struct buffer *buffer, size_t len, size_t most) {
   size_t needed = buffer->len + len;
   size_t capacity = buffer->capacity > SIZE_MAX / 2 ? SIZE_MAX : buffer->capacity * 2;
   if (capacity < needed) capacity = needed;
   if (capacity < CAPACITY_MIN) capacity = CAPACITY_MIN;
+  if (capacity > most) capacity = most;
   char *data = memory_realloc(buffer->data, capacity);
   if (!data) return false;
   buffer->data = data;
@@ -28,13 +29,20 @@ static bool grow(struct buffer *buffer, size_t len) {
   return true;
 }
 
-char *buffer_reserve(struct buffer *buffer, size_t len) {
+char *buffer_reserve_within(struct buffer *buffer, size_t len, size_t most) {
+  assert(buffer->len <= most && len <= most - buffer->len);
   if (buffer->failed) return NULL;
-  if ((!buffer->data || len > buffer->capacity - buffer->len) && !grow(buffer, len)) {
+  if ((!buffer->data || len > buffer->capacity - buffer->len) && !grow(buffer, len, most)) {
     buffer->failed = true;
     return NULL;
   }
   return buffer->data + buffer->len;
+}
+
+char *buffer_reserve(struct buffer *buffer, size_t len) {
+  if (len <= SIZE_MAX - buffer->len) return buffer_reserve_within(buffer, len, SIZE_MAX);
+  buffer->failed = true;
+  return NULL;
 }
 
 void buffer_append(struct buffer *buffer, struct bytes bytes) {

@@ -18,6 +18,8 @@ void buffer_init(struct buffer *buffer);
 void buffer_deinit(struct buffer *buffer);
 /* Room for `len` more bytes at data + len; NULL and `failed` without memory. The caller adds to len what it wrote. */
 char *buffer_reserve(struct buffer *buffer, size_t len);
+/* Likewise, and never takes memory for more than `most` bytes in all; len + the room asked for is not more than that. */
+char *buffer_reserve_within(struct buffer *buffer, size_t len, size_t most);
 void buffer_append(struct buffer *buffer, struct bytes bytes);
 void buffer_append_string(struct buffer *buffer, const char *string);
 void buffer_append_char(struct buffer *buffer, char c);

@@ -22,6 +22,13 @@ size_t ws_frame_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t 
   return 2 + size;
 }
 
+size_t ws_frame_header_compressed(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len) {
+  assert(opcode == WS_OPCODE_TEXT || opcode == WS_OPCODE_BINARY);
+  size_t size = ws_frame_header(out, opcode, len);
+  out[0] = (char)(out[0] | 0x40);
+  return size;
+}
+
 bool ws_close_code_valid(unsigned code) {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }

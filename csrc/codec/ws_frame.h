@@ -40,6 +40,8 @@ enum {
 
 /* Writes the header of an unmasked, unfragmented frame with `len` bytes of payload, and returns its length. */
 size_t ws_frame_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len);
+/* Likewise of a text or binary message that is compressed (RFC 7692 section 6: RSV1). */
+size_t ws_frame_header_compressed(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len);
 
 /* True if a close frame may have this code: 1000-1003, 1007-1014, 3000-4999. */
 bool ws_close_code_valid(unsigned code);

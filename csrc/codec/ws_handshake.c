@@ -5,6 +5,7 @@
 
 #include "codec/http_head.h"
 #include "codec/http_writer.h"
+#include "codec/ws_extension.h"
 
 enum {
   KEY_LEN = 24,    /* sixteen bytes in base64 */
@@ -53,6 +54,7 @@ struct http_error ws_handshake_judge(const struct http_head *head, struct bytes 
   if (http_head_count(head, key_name) > 1) return refuse(400, "Sec-WebSocket-Key is given twice");
   if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
   if (!offers_are_tokens(head)) return refuse(400, "Sec-WebSocket-Protocol is malformed");
+  if (!ws_extension_valid(head)) return refuse(400, "Sec-WebSocket-Extensions is malformed");
   *key = http_head_field(head, key_name);
   return refuse(0, NULL);
 }
@@ -99,7 +101,7 @@ static bool hash_key(char out[ACCEPT_LEN + 1], struct bytes key) {
   return EVP_EncodeBlock((unsigned char *)out, hash, SHA1_LEN) == ACCEPT_LEN;
 }
 
-bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol) {
+bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol, struct bytes extension) {
   char accept[ACCEPT_LEN + 1];
   assert(is_key(key) && (protocol.len == 0 || http_token_valid(protocol)));
   if (!hash_key(accept, key)) return false;
@@ -108,6 +110,7 @@ bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes prot
   http_write_field(out, BYTES("Connection"), BYTES("Upgrade"));
   http_write_field(out, BYTES("Sec-WebSocket-Accept"), bytes_of(accept, ACCEPT_LEN));
   if (protocol.len > 0) http_write_field(out, BYTES("Sec-WebSocket-Protocol"), protocol);
+  if (extension.len > 0) http_write_field(out, BYTES("Sec-WebSocket-Extensions"), extension);
   http_write_end(out);
   return true;
 }

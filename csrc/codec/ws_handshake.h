@@ -1,4 +1,4 @@
-/* The opening handshake of WebSocket, the server's side (RFC 6455 section 4.2). No extension is ever agreed on. */
+/* The opening handshake of WebSocket, the server's side (RFC 6455 section 4.2). Extensions are ws_extension's. */
 #ifndef MOONWIRE_CODEC_WS_HANDSHAKE_H
 #define MOONWIRE_CODEC_WS_HANDSHAKE_H
 
@@ -21,9 +21,10 @@ struct ws_offers {
 };
 bool ws_handshake_offer(const struct http_head *head, struct ws_offers *cursor, struct bytes *protocol);
 
-/* Appends the whole answer that upgrades the connection. `protocol` is one that was offered, or empty. False, and nothing
- * appended, if the library of hashes refuses its service; without memory `out` has failed, as ever. */
-bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol);
+/* Appends the whole answer that upgrades the connection. `protocol` is one that was offered, or empty; `extension` what
+ * ws_extension_agree says, or empty. False, and nothing appended, if the library of hashes refuses its service; without memory
+ * `out` has failed, as ever. */
+bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol, struct bytes extension);
 
 VISIBILITY_POP
 

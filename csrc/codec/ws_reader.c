@@ -2,10 +2,9 @@
 
 #include <assert.h>
 
-#include "base/buffer.h"
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "base/utf8_stream.h"
+#include "codec/ws_message.h"
 
 enum { KEY_LEN = 4 };
 
@@ -19,6 +18,7 @@ enum read_state {
 
 struct ws_reader {
   const struct ws_limits *limits;
+  struct ws_deflate_terms terms;
   enum read_state state;
 
   /* The frame. Its header stays as it came until the frame is complete; the masking key is its end. */
@@ -26,12 +26,7 @@ struct ws_reader {
   size_t header_len;
   size_t frame_len, remaining;
 
-  /* The message. Between its fragments there may be control frames. */
-  bool in_message; /* from the header of its first frame to the end of its last */
-  bool is_binary;
-  struct utf8_stream text; /* at its beginning between messages: one that does not end well is the last */
-  struct buffer message;   /* what came of it, unless it is one piece of the input */
-
+  struct ws_message message;
   char control[WS_CONTROL_MAX];
   struct bytes payload;
   struct ws_farewell farewell;
@@ -61,7 +56,7 @@ static void become(struct ws_reader *reader, enum read_state state) {
 /* Nothing is read any more: what is left of a message is of no use. */
 static enum ws_event end(struct ws_reader *reader, enum read_state state, struct ws_farewell farewell) {
   become(reader, state);
-  buffer_deinit(&reader->message);
+  ws_message_deinit(&reader->message);
   reader->payload = bytes_of(NULL, 0);
   reader->farewell = farewell;
   return state == READ_FAILED ? WS_ERROR : WS_CLOSE;
@@ -77,10 +72,20 @@ struct ws_reader *ws_reader_new(const struct ws_limits *limits) {
   return reader;
 }
 
+void ws_reader_set_limits(struct ws_reader *reader, const struct ws_limits *limits) {
+  assert(ws_reader_idle(reader));
+  reader->limits = limits;
+}
+
 void ws_reader_free(struct ws_reader *reader) {
   if (!reader) return;
-  buffer_deinit(&reader->message);
+  ws_message_deinit(&reader->message);
   memory_free(reader);
+}
+
+void ws_reader_set_terms(struct ws_reader *reader, struct ws_deflate_terms terms) {
+  assert(ws_reader_idle(reader));
+  reader->terms = terms;
 }
 
 /* ---- Header -------------------------------------------------------------------------------------------------------------- */
@@ -96,16 +101,21 @@ static size_t long_len_size(const struct ws_reader *reader) {
   return short_len(reader) == 126 ? 2 : 8;
 }
 
+/* RSV1 is permessage-deflate's, and says of a message, by its first frame, that it is compressed. */
+static bool is_compressed(const struct ws_reader *reader) { return (reader->header[0] & 0x40) != 0; }
+
 static const char *first_byte_fault(const struct ws_reader *reader) {
   enum ws_opcode opcode = opcode_of(reader);
-  if (reader->header[0] & 0x70) return "a reserved bit is set";
+  if (reader->header[0] & (reader->terms.agreed ? 0x30 : 0x70)) return "a reserved bit is set";
+  if (is_compressed(reader) && (is_control(reader) || opcode == WS_OPCODE_CONTINUATION))
+    return "only the first frame of a message says that it is compressed";
   if (is_control(reader)) {
     if (opcode > WS_OPCODE_PONG) return "the opcode is reserved";
     return is_final(reader) ? NULL : "a control frame is fragmented";
   }
   if (opcode > WS_OPCODE_BINARY) return "the opcode is reserved";
-  if (opcode == WS_OPCODE_CONTINUATION) return reader->in_message ? NULL : "there is no message to continue";
-  return reader->in_message ? "a message begins inside another one" : NULL;
+  if (opcode == WS_OPCODE_CONTINUATION) return reader->message.is_open ? NULL : "there is no message to continue";
+  return reader->message.is_open ? "a message begins inside another one" : NULL;
 }
 
 static const char *second_byte_fault(const struct ws_reader *reader) {
@@ -121,6 +131,19 @@ static const char *length_fault(const struct ws_reader *reader, uint64_t len) {
   return NULL;
 }
 
+/* A compressed message is measured when it is inflated, a plain one by what its frames announce. */
+static struct ws_fault begin_data(struct ws_reader *reader, uint64_t len) {
+  struct ws_message *message = &reader->message;
+  struct ws_fault none = {WS_CLOSE_NORMAL, NULL};
+  bool is_first = opcode_of(reader) != WS_OPCODE_CONTINUATION,
+       is_plain = is_first ? !is_compressed(reader) : !message->is_compressed;
+  if (len > reader->limits->frame) return (struct ws_fault){WS_CLOSE_TOO_BIG, "the frame is too long"};
+  if (is_plain && len > reader->limits->message - message->body.len)
+    return (struct ws_fault){WS_CLOSE_TOO_BIG, "the message is too long"};
+  if (!is_first) return none;
+  return ws_message_begin(message, opcode_of(reader) == WS_OPCODE_BINARY, !is_plain, reader->terms.client_takeover);
+}
+
 /* The header is complete. Returns WS_MORE if the frame can be read. */
 static enum ws_event begin_frame(struct ws_reader *reader) {
   uint64_t len = short_len(reader);
@@ -130,12 +153,8 @@ static enum ws_event begin_frame(struct ws_reader *reader) {
   const char *fault = length_fault(reader, len);
   if (fault) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
   if (!is_control(reader)) {
-    if (len > reader->limits->frame) return fail(reader, WS_CLOSE_TOO_BIG, "the frame is too long");
-    if (len > reader->limits->message - reader->message.len) return fail(reader, WS_CLOSE_TOO_BIG, "the message is too long");
-    if (opcode_of(reader) != WS_OPCODE_CONTINUATION) {
-      reader->in_message = true;
-      reader->is_binary = opcode_of(reader) == WS_OPCODE_BINARY;
-    }
+    struct ws_fault found = begin_data(reader, len);
+    if (found.reason) return fail(reader, found.code, found.reason);
   }
   reader->frame_len = reader->remaining = (size_t)len;
   become(reader, is_control(reader) ? READ_CONTROL : READ_DATA);
@@ -175,21 +194,18 @@ static void finish_frame(struct ws_reader *reader) {
 }
 
 static enum ws_event read_data(struct ws_reader *reader, struct input *rest) {
+  struct ws_message *message = &reader->message;
+  size_t limit = reader->limits->message;
   struct bytes part = take_payload(reader, rest);
-  if (!reader->is_binary && !utf8_stream_feed(&reader->text, part))
-    return fail(reader, WS_CLOSE_BAD_DATA, "the text is not UTF-8");
-  bool is_message = is_final(reader) && part.len == reader->frame_len && reader->message.len == 0;
-  if (!is_message) buffer_append(&reader->message, part);
-  if (reader->message.failed) return fail(reader, WS_CLOSE_INTERNAL, "out of memory");
+  bool is_all = is_final(reader) && part.len == reader->frame_len && message->body.len == 0;
+  struct ws_fault found = ws_message_add(message, part, limit, is_all);
+  if (found.reason) return fail(reader, found.code, found.reason);
   if (reader->remaining > 0) return WS_MORE;
 
   finish_frame(reader);
   if (!is_final(reader)) return WS_MORE;
-  if (!reader->is_binary && !utf8_stream_complete(&reader->text))
-    return fail(reader, WS_CLOSE_BAD_DATA, "the text ends inside a character");
-  reader->in_message = false;
-  reader->payload = is_message ? part : buffer_bytes(&reader->message);
-  return WS_MESSAGE;
+  found = ws_message_end(message, limit, &reader->payload);
+  return found.reason ? fail(reader, found.code, found.reason) : WS_MESSAGE;
 }
 
 static enum ws_event read_close(struct ws_reader *reader) {
@@ -237,7 +253,7 @@ static enum ws_event read_some(struct ws_reader *reader, struct input *rest) {
 enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used) {
   struct input rest = {data, len};
   enum ws_event event;
-  if (!reader->in_message) buffer_deinit(&reader->message); /* the message that was returned last */
+  if (!reader->message.is_open) ws_message_release(&reader->message); /* the message that was returned last */
   do {
     event = read_some(reader, &rest);
   } while (event == WS_MORE && rest.len > 0);
@@ -249,12 +265,22 @@ struct bytes ws_reader_payload(const struct ws_reader *reader) {
   return reader->payload;
 }
 
-bool ws_reader_is_binary(const struct ws_reader *reader) { return reader->is_binary; }
+bool ws_reader_take(struct ws_reader *reader, struct buffer *out) {
+  struct ws_message *message = &reader->message;
+  if (message->is_open || !message->body.data || reader->payload.ptr != message->body.data) return false;
+  *out = message->body;
+  buffer_init(&message->body);
+  return true;
+}
+
+bool ws_reader_is_binary(const struct ws_reader *reader) { return reader->message.is_binary; }
 
 struct ws_farewell ws_reader_farewell(const struct ws_reader *reader) {
   return reader->farewell;
 }
 
 bool ws_reader_idle(const struct ws_reader *reader) {
-  return reader->state == READ_HEADER && reader->header_len == 0 && !reader->in_message && !reader->message.data;
+  const struct ws_message *message = &reader->message;
+  bool is_between = reader->state == READ_HEADER && reader->header_len == 0 && !message->is_open;
+  return is_between && !message->body.data && !message->remembers;
 }

@@ -88,12 +88,16 @@ struct mw_request;
 
 /* Every limit has a default, which mw_limits_init sets, and a consequence. Bytes and milliseconds. */
 struct mw_limits {
-  size_t target;          /* request target: 414; 8192 */
-  size_t head;            /* request line and fields: 431; 16384 */
-  size_t fields;          /* number of fields: 431; 100 */
-  size_t body;            /* request body: 413; 1 MiB */
-  size_t size;            /* JSON data of one message: 413; 64 KiB */
-  size_t outbox;          /* unsent bytes of one subscriber beyond a replay: its stream ends; 1 MiB */
+  size_t target; /* request target: 414; 8192 */
+  size_t head;   /* request line and fields: 431; 16384 */
+  size_t fields; /* number of fields: 431; 100 */
+  size_t body;   /* request body: 413; 1 MiB */
+  size_t size;   /* JSON data of one message: 413; 64 KiB */
+  size_t
+      outbox; /* unsent bytes of one subscriber's messages: enum mw_slow says what happens; and of all else: it is closed; 1 MiB */
+  size_t replay;          /* messages of one channel replayed to one subscriber: the newest, and a gap; 10000 */
+  size_t replay_bytes;    /* likewise in bytes; 16 MiB */
+  size_t history;         /* bytes of all histories together: the oldest messages go; 256 MiB */
   size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
   size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
   size_t queue;           /* bytes that wait for a worker or the script: 503; 64 MiB */
@@ -119,19 +123,30 @@ MW_API void mw_limits_init(struct mw_limits *limits);
 /* Called on the script thread with a request that the app must answer, now or later, exactly once. */
 typedef void (*mw_request_fn)(void *context, struct mw_request *request);
 
+/* Compression of WebSockets (permessage-deflate), for clients that offer it. Zeroed: on, each message for itself, so that what is published is
+ * compressed once for all and an idle connection holds no memory for it. */
+struct mw_deflate_options {
+  bool is_off;
+  bool
+      server_takeover; /* the server may refer to messages before: smaller, but each connection compresses for itself and holds up to 256 KiB */
+  bool client_takeover; /* likewise the client: each connection holds a window of about 40 KiB */
+  size_t min;           /* bytes from which a message is compressed; 0: 256 */
+};
+
 struct mw_config_options {
-  struct mw_limits limits;  /* mw_limits_init first */
-  bool authenticate;        /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
-  bool connects;            /* ask MW_REQUEST_CONNECT when a client has connected */
-  bool disconnects;         /* and MW_REQUEST_DISCONNECT when it has gone */
-  const char *publish_key;  /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
-  const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
-  const char *path_ws;      /* NULL: "/ws" */
-  const char *path_send;    /* NULL: "/send" */
-  const char *path_publish; /* NULL: "/publish" */
-  const char *path_health;  /* NULL: "/health" */
-  const char *path_poll;    /* NULL: "/poll" */
-  mw_request_fn on_request; /* may be NULL if nothing ever asks */
+  struct mw_limits limits;           /* mw_limits_init first */
+  bool authenticate;                 /* ask MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
+  bool connects;                     /* ask MW_REQUEST_CONNECT when a client has connected */
+  bool disconnects;                  /* and MW_REQUEST_DISCONNECT when it has gone */
+  struct mw_deflate_options deflate; /* of path_ws */
+  const char *publish_key;           /* what POST /publish asks for as Bearer token; NULL: /publish answers 404 */
+  const char *path_sse;              /* NULL: "/sse"; "" turns the endpoint off; likewise the others */
+  const char *path_ws;               /* NULL: "/ws" */
+  const char *path_send;             /* NULL: "/send" */
+  const char *path_publish;          /* NULL: "/publish" */
+  const char *path_health;           /* NULL: "/health" */
+  const char *path_poll;             /* NULL: "/poll" */
+  mw_request_fn on_request;          /* may be NULL if nothing ever asks */
   mw_request_fn
       on_cancel; /* whoever asked has gone, or waited too long: finish soon. The answer is still owed, and ignored. May be NULL */
   void *context; /* given to both */
@@ -149,8 +164,22 @@ enum mw_hook {
   MW_HOOK_OPEN = 1 << 1,
   MW_HOOK_JOIN = 1 << 2,
   MW_HOOK_LEAVE = 1 << 3,
-  MW_HOOK_CLOSE = 1 << 4
+  MW_HOOK_CLOSE = 1 << 4,
+  MW_HOOK_SLOW = 1 << 5,
+  MW_HOOK_PRESENCE = 1 << 6 /* with presence: what is told of a member */
 };
+
+/* What happens when more messages would wait for a subscriber than may (mw_channel_options.outbox), or one waits too long (age_ms). It is
+ * never cut without a word, and nobody else is held up. */
+enum mw_slow {
+  MW_SLOW_DEFAULT, /* MW_SLOW_CATCHUP with history, MW_SLOW_CLOSE without */
+  MW_SLOW_CLOSE,   /* it is closed: a WebSocket with 1013, an event stream by its end; it may return with its last id */
+  MW_SLOW_CATCHUP, /* what waits is let go, and read from the histories when it takes something again; "moonwire:gap" if they have moved on */
+  MW_SLOW_DROP,  /* what waits and what follows is let go until it takes something again; then "moonwire:gap" */
+  MW_SLOW_LATEST /* of what waits and what follows, the newest by key is kept (mw_publish.key) */
+};
+/* While a subscriber is slow, volatile messages are let go (except with MW_SLOW_LATEST), and if one of its channels says MW_SLOW_CLOSE it is
+ * closed, since what is of one connection keeps its order over all its channels. */
 
 /* An event that clients may send to a channel. */
 struct mw_event_rule {
@@ -159,14 +188,30 @@ struct mw_event_rule {
   bool keep;  /* relayed as an ordinary message, with id and history; otherwise volatile */
 };
 
+/* Whether the users of a channel are told of each other ("moonwire:presence"). */
+enum mw_presence {
+  MW_PRESENCE_NONE,
+  MW_PRESENCE_FULL,  /* who is there, who joined, who left */
+  MW_PRESENCE_COUNTS /* how many they are */
+};
+
 struct mw_channel_options {
   unsigned hooks;                     /* of enum mw_hook */
   const struct mw_event_rule *events; /* copied; what clients send besides is answered unknown_event */
   size_t event_count;
   uint32_t history_size;   /* messages kept; 0: no history */
+  uint64_t history_bytes;  /* what they may hold, with their encoded forms; 0: any number */
   uint64_t history_ttl_ms; /* how long they are kept; 0: for ever */
   uint32_t history_replay; /* how many of the newest a subscriber without a cursor gets */
+  bool history_readable;   /* subscribers may ask for it: the verb "history" */
+  enum mw_slow slow;       /* MW_SLOW_CATCHUP needs history */
+  size_t outbox;           /* unsent bytes of a subscriber beyond which it is slow; 0: limits.outbox */
+  uint64_t age_ms;         /* how long a message may wait for it, looked at when the next one comes; 0: as long as it lasts */
   uint64_t linger_ms;      /* from the last leave to MW_REQUEST_CLOSE */
+  enum mw_presence presence;
+  uint64_t presence_linger_ms;   /* from a user's last connection to having left: a return within it is no event */
+  uint64_t presence_interval_ms; /* changes are announced together, at most once in that time */
+  size_t members;                /* users at once: a further one is refused; 0: 100000 */
 };
 
 /* Adds a kind of channel and returns its index (0, 1, …). Patterns: segments divided by ':' or '/', each a literal or one capture
@@ -180,6 +225,25 @@ MW_API int mw_config_channel(struct mw_config *config, const char *pattern, cons
 MW_API int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error);
 /* Adds a raw event stream at GET `pattern`, numbered with the routes: MW_REQUEST_STREAM. */
 MW_API int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error);
+/* What a raw WebSocket endpoint is; zeroes say that the app's limits hold. */
+struct mw_websocket_options {
+  const char *const
+      *protocols; /* subprotocols that are spoken, the best first: the first that the client offers too is chosen, else none */
+  size_t protocol_count;
+  const char *const *origins; /* as mw_config_origin; none: the app's */
+  size_t origin_count;
+  size_t message;   /* bytes of one message: closed with 1009; 0: limits.message */
+  size_t frame;     /* bytes of one frame, likewise; 0: as message */
+  size_t outbox;    /* unsent bytes: closed with 1013; 0: limits.outbox */
+  uint64_t ping_ms; /* it is silent: pinged; 0: limits.ping_ms */
+  uint64_t pong_ms; /* and does not answer: closed; 0: limits.pong_ms */
+  struct mw_deflate_options deflate;
+};
+MW_API void mw_websocket_options_init(struct mw_websocket_options *options);
+/* Adds a raw WebSocket endpoint at GET `pattern`, numbered with the routes: MW_REQUEST_WEBSOCKET. Copies the options. MW_EINVAL, MW_EOVERLAP,
+ * MW_ENOMEM. */
+MW_API int mw_config_websocket(struct mw_config *config, const char *pattern, const struct mw_websocket_options *options,
+                               struct mw_error *error);
 /* Serves the files of a directory under a path ("/" or "/assets"), behind all endpoints and routes. MW_EINVAL: no such directory. */
 MW_API int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error);
 /* Allows a further origin: "https://a.example", one label and more below a domain ("https://" "*.b.example"), or "*" for every
@@ -246,11 +310,17 @@ struct mw_stats {
   uint64_t requests;      /* HTTP requests */
   uint64_t published;     /* messages */
   uint64_t delivered;     /* messages handed to subscribers */
-  uint64_t slow_closed;   /* subscribers whose outbox was full */
+  uint64_t slow;          /* times that a subscriber became slow */
+  uint64_t slow_closed;   /* subscribers that were closed for it */
+  uint64_t slow_dropped;  /* messages let go for good, for one subscriber each: drop, and volatile ones */
+  uint64_t slow_replaced; /* messages that gave way to a newer one of their key: latest */
   uint64_t dead_closed;   /* peers that took nothing for too long */
+  uint64_t deflated;      /* times a message was compressed */
   uint64_t gaps;          /* moonwire:gap events sent */
   uint64_t subscriptions; /* now */
   uint64_t channels;      /* now */
+  uint64_t history_bytes; /* now: what all histories hold */
+  uint64_t evicted;       /* messages let go because of limits.history */
   uint64_t polls;         /* GET /poll answered with 200 */
   uint64_t poll_clients;  /* now: clients of GET /poll?client= */
 };
@@ -267,15 +337,48 @@ struct mw_publish {
   bool is_volatile;               /* no id, not kept */
   bool is_binary;                 /* data is any bytes: WebSocket clients get them behind the object, others as "base64" */
   const struct mw_client *except; /* a client that does not get it live; NULL: none */
+  struct mw_bytes key;            /* what it is about, up to 255 bytes, for MW_SLOW_LATEST; may be empty */
+  bool
+      is_final; /* the last of its channel: subscribers get "moonwire:end" behind it and are unsubscribed, event streams that have no other
+                    channel end, and returning to one that was seen to its end is answered 204. What is published later begins anew */
 };
 
-/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event or JSON;
+/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event, key or JSON, or a
+ * final message that is volatile;
  * MW_ENOTFOUND: no pattern matches; MW_ETOOLARGE: over limits.size; MW_EUNAVAILABLE: over limits.queue, or stopped;
  * MW_ENOMEM. Over limits.channels a message for a further channel is not kept, and whoever returns to it is told of a gap. Any thread. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
 
+/* A part of a channel's history: what lies between two ids (NULL: open), at most `limit` messages. */
+struct mw_history_query {
+  const char *since;  /* after this id, the oldest first; NULL: the newest */
+  const char *before; /* before this id */
+  size_t limit;       /* 0: 100 */
+};
+/* A message that is kept. Everything holds for the call. */
+struct mw_kept {
+  struct mw_bytes id, event, data, from, key; /* data: JSON, or any bytes if is_binary; from: a user's id, or empty */
+  bool is_binary;
+  uint64_t age_ms; /* since it was published */
+};
+/* Calls `on_message` with each, in the order in which they were published; *more (NULL allowed) says that there are others beyond the limit. 0,
+ * MW_EINVAL: an id that is not well-formed. One of another epoch is before everything. */
+MW_API int mw_channel_history(struct mw_server *server, const char *name, size_t name_len, const struct mw_history_query *query,
+                              void (*on_message)(void *context, const struct mw_kept *message), void *context, bool *more,
+                              struct mw_error *error);
+
 /* Subscriptions of a channel now; 0 if there is none. *exists (NULL allowed): it has subscribers or history. */
 MW_API size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists);
+
+/* A user in a channel with presence. */
+struct mw_member {
+  struct mw_bytes user_id;
+  struct mw_bytes info; /* JSON */
+  size_t connections;   /* 0: the last has gone, and its linger is not over */
+};
+/* The members of a channel now, in no order, each handed to on_member (NULL allowed), which must not call back. Returns how many. */
+MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,
+                                  void (*on_member)(void *context, const struct mw_member *member), void *context);
 
 /* ---- Clients ------------------------------------------------------------------------------------------------------------ */
 
@@ -322,7 +425,13 @@ enum mw_request_type {
   MW_REQUEST_MESSAGE, /* a client sent an event: accept(JSON that acknowledges, or nothing) or refuse. Has client, channel, message */
   MW_REQUEST_CONNECT,    /* a client has connected: accept() or refuse. Has client */
   MW_REQUEST_DISCONNECT, /* it has gone: accept(). Has client, reason. Follows a CONNECT that was accepted */
-  MW_REQUEST_STREAM      /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
+  MW_REQUEST_STREAM,     /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
+  MW_REQUEST_SLOW,       /* a client has become slow: accept(). Has client, and the channel whose message was too much */
+  MW_REQUEST_PRESENCE,   /* a user becomes a member: accept(JSON that is told of it, or nothing) or refuse. Has client, channel */
+  MW_REQUEST_WEBSOCKET,  /* a raw WebSocket was asked for: mw_request_websocket, respond or refuse. Has client, http, route */
+  MW_REQUEST_SOCKET_MESSAGE, /* it sent a message: accept(); or refuse, which closes it with 1011 (status below 500: 1008 and the reason).
+                                One at a time. Has socket, client, route, message */
+  MW_REQUEST_SOCKET_CLOSE /* it is over: accept(). The last, one for each mw_request_websocket. Has socket, client, route, reason, close code */
 };
 
 struct mw_http_field {
@@ -348,12 +457,14 @@ MW_API int mw_request_kind(const struct mw_request *request);                   
 MW_API const struct mw_http *mw_request_http(const struct mw_request *request); /* NULL if the type has none */
 struct mw_message {
   struct mw_bytes event;
-  struct mw_bytes data; /* JSON as it was sent; empty if it is binary */
+  struct mw_bytes data; /* JSON as it was sent; of a raw WebSocket any text; empty if it is binary */
   struct mw_bytes binary;
   bool is_binary;
 };
 MW_API const struct mw_message *mw_request_message(const struct mw_request *request); /* NULL if the type has none */
-MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);           /* empty if the type has none */
+/* The app has copied what it wants of the message: its memory goes now, not with the answer. */
+MW_API void mw_request_drop_message(struct mw_request *request);
+MW_API struct mw_bytes mw_request_reason(const struct mw_request *request); /* empty if the type has none */
 MW_API bool mw_request_cancelled(const struct mw_request *request);
 /* The app's own word for the request, NULL at first. */
 MW_API void *mw_request_context(const struct mw_request *request);
@@ -397,6 +508,41 @@ MW_API int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event
 /* Ends it after what was sent; idempotent. */
 MW_API void mw_stream_close(struct mw_stream *stream);
 MW_API void mw_stream_unref(struct mw_stream *stream); /* closes it as well; NULL is allowed */
+
+/* ---- Raw WebSockets ------------------------------------------------------------------------------------------------------ */
+
+/* One WebSocket of a raw endpoint. Its functions say MW_ECLOSED once it is known to be over, or was closed. Not after the server was freed, but for
+ * mw_socket_unref. */
+struct mw_socket;
+
+/* Answers MW_REQUEST_WEBSOCKET by the upgrade; the caller owns one reference. MW_ENOMEM; MW_ECLOSED if the peer has gone already: then there is
+ * no socket. */
+MW_API int mw_request_websocket(struct mw_request *request, struct mw_socket **socket);
+MW_API struct mw_socket *mw_request_socket(const struct mw_request *request); /* borrowed; NULL if the type has none */
+/* The subprotocol that was chosen; empty if none was, or the type has no WebSocket. */
+MW_API struct mw_bytes mw_request_protocol(const struct mw_request *request);
+/* Of MW_REQUEST_SOCKET_CLOSE: the code of the close frame that came or went first, 1005 if it had none, 1006 if there was none; else 0. */
+MW_API int mw_request_close_code(const struct mw_request *request);
+/* Sends one message; text must be UTF-8 (MW_EINVAL). 0: handed over. MW_EUNAVAILABLE: over limits.queue; MW_ETOOLARGE: 4 GiB; MW_ENOMEM. Over its
+ * outbox the socket is closed with 1013. */
+MW_API int mw_socket_send(struct mw_socket *socket, const char *data, size_t data_len, bool is_binary);
+/* Sends a ping with up to 125 bytes (MW_EINVAL). That it is answered shows in nothing but that the socket stays. */
+MW_API int mw_socket_ping(struct mw_socket *socket, const char *data, size_t data_len);
+/* Closes it after what was sent. MW_EINVAL: a code that a close frame may not have. */
+MW_API int mw_socket_close(struct mw_socket *socket, int code, const char *reason);
+/* Bytes that were sent and are not written yet. */
+MW_API size_t mw_socket_buffered(const struct mw_socket *socket);
+/* Has it get what is published to a channel from now on, as text frames with the push of the native protocol; or no longer. The app is not
+ * asked. MW_ENOTFOUND, MW_EINVAL, MW_ENOMEM. */
+MW_API int mw_socket_subscribe(struct mw_socket *socket, const char *channel, size_t channel_len);
+MW_API int mw_socket_unsubscribe(struct mw_socket *socket, const char *channel, size_t channel_len);
+/* Who is behind it, borrowed. It is not among those that mw_client_find and mw_client_next know. */
+MW_API struct mw_client *mw_socket_client(const struct mw_socket *socket);
+/* The app's own word for it, NULL at first. */
+MW_API void *mw_socket_context(const struct mw_socket *socket);
+MW_API void mw_socket_set_context(struct mw_socket *socket, void *context);
+/* Gives up the reference; the WebSocket stays open. NULL is allowed. */
+MW_API void mw_socket_unref(struct mw_socket *socket);
 
 /* ---- Timers -------------------------------------------------------------------------------------------------------------- */
 

@@ -67,11 +67,24 @@ static bool read_boolean(lua_State *L, int index, const char *name) {
   return value;
 }
 
+/* The table in field "deflate": { off=, min=, server_takeover=, client_takeover= }, as lua/moonwire/options.lua makes it. */
+static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out) {
+  if (lua_getfield(L, index, "deflate") == LUA_TTABLE) {
+    int table = lua_gettop(L);
+    out->is_off = read_boolean(L, table, "off");
+    out->server_takeover = read_boolean(L, table, "server_context_takeover");
+    out->client_takeover = read_boolean(L, table, "client_context_takeover");
+    out->min = (size_t)read_number(L, table, "min");
+  }
+  lua_pop(L, 1);
+}
+
 struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config_options options;
   mw_config_options_init(&options);
   if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
   lua_pop(L, 1);
+  read_deflate(L, index, &options.deflate);
   options.authenticate = read_boolean(L, index, "authenticate");
   options.connects = read_boolean(L, index, "connects");
   options.disconnects = read_boolean(L, index, "disconnects");
@@ -174,6 +187,41 @@ static int define_stream(lua_State *L) {
   return push_defined(L, mw_config_stream(host->config, luaL_checkstring(L, 2), &error), &error);
 }
 
+/* The list of strings in that field; pushes one value that owns the pointers, and the strings live as long as the list. */
+static size_t read_strings(lua_State *L, int index, const char *name, const char *const **out) {
+  lua_getfield(L, index, name);
+  int list = lua_gettop(L);
+  size_t count = lua_istable(L, list) ? lua_rawlen(L, list) : 0;
+  const char **strings = lua_newuserdatauv(L, (count + 1) * sizeof *strings, 0);
+  for (size_t i = 0; i < count; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i + 1);
+    strings[i] = luaL_checkstring(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_remove(L, list);
+  *out = strings;
+  return count;
+}
+
+/* server:websocket(pattern, { protocols=, origins=, message=, frame=, outbox=, ping_seconds=, pong_seconds=, deflate= }) */
+static int define_websocket(lua_State *L) {
+  struct host *host = check_defining(L);
+  const char *pattern = luaL_checkstring(L, 2);
+  luaL_checktype(L, 3, LUA_TTABLE);
+  struct mw_websocket_options options;
+  mw_websocket_options_init(&options);
+  options.message = (size_t)read_number(L, 3, "message");
+  options.frame = (size_t)read_number(L, 3, "frame");
+  options.outbox = (size_t)read_number(L, 3, "outbox");
+  options.ping_ms = to_ms(read_number(L, 3, "ping_seconds"));
+  options.pong_ms = to_ms(read_number(L, 3, "pong_seconds"));
+  read_deflate(L, 3, &options.deflate);
+  options.protocol_count = read_strings(L, 3, "protocols", &options.protocols);
+  options.origin_count = read_strings(L, 3, "origins", &options.origins);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_websocket(host->config, pattern, &options, &error), &error);
+}
+
 /* server:static(path, directory) */
 static int define_static(lua_State *L) {
   struct host *host = check_defining(L);
@@ -207,11 +255,6 @@ static int match_name(lua_State *L) {
 }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},
-    {"route", define_route},
-    {"event_stream", define_stream},
-    {"static", define_static},
-    {"origin", define_origin},
-    {"match", match_name},
-    {NULL, NULL},
+    {"channel", define_channel}, {"route", define_route},   {"event_stream", define_stream}, {"websocket", define_websocket},
+    {"static", define_static},   {"origin", define_origin}, {"match", match_name},           {NULL, NULL},
 };

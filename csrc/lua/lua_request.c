@@ -1,7 +1,7 @@
 /* What the core asks, as tasks that run the functions of the handler table (lua/moonwire/handlers.lua).
  *
  * Each function returns how to answer: "accept"[, data] · "refuse", status, code, reason · "respond", status, body, content type,
- * fields · "stream" · "fault", place or nil, text. */
+ * fields · "stream" (a raw stream or WebSocket begins) · "fault", place or nil, text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +11,7 @@
 #include "lua/json.h"
 #include "lua/lua_client.h"
 #include "lua/lua_http.h"
+#include "lua/lua_socket.h"
 #include "lua/lua_stream.h"
 
 struct asked {
@@ -18,6 +19,7 @@ struct asked {
   struct host *host;
   struct mw_request *request; /* NULL once it is answered */
   struct lua_stream *stream;  /* of MW_REQUEST_STREAM; pinned while the handler runs */
+  struct lua_socket *socket;  /* of MW_REQUEST_WEBSOCKET; likewise */
   enum mw_request_type type;
   uint64_t since_ms;
   char what[180]; /* for the log */
@@ -37,7 +39,12 @@ static const struct {
     [MW_REQUEST_MESSAGE] = {"message", "on"},
     [MW_REQUEST_CONNECT] = {"connect", "on_connect"},
     [MW_REQUEST_DISCONNECT] = {"disconnect", "on_disconnect"},
+    [MW_REQUEST_SLOW] = {"slow", "on_slow"},
     [MW_REQUEST_STREAM] = {"stream", "stream handler"},
+    [MW_REQUEST_PRESENCE] = {"presence", "presence"},
+    [MW_REQUEST_WEBSOCKET] = {"websocket", "on_open"},
+    [MW_REQUEST_SOCKET_MESSAGE] = {"socket_message", "on_message"},
+    [MW_REQUEST_SOCKET_CLOSE] = {"socket_close", "on_close"},
 };
 
 /* ---- Answering ----------------------------------------------------------------------------------------------------------- */
@@ -92,6 +99,7 @@ static bool answer(lua_State *L, struct asked *asked) {
     const char *code = luaL_checkstring(L, first + 1), *reason = luaL_checkstring(L, first + 2);
     struct mw_request *request = take_request(asked);
     if (request) mw_request_refuse(request, status, code, reason);
+    if (!request && asked->socket) socket_refuse(asked->socket, reason);
   } else if (way == 2) {
     if (asked->request) http_respond(L, first, &asked->request, asked->what);
   } else if (way == 4) {
@@ -113,6 +121,9 @@ static bool turn_to_refusal(lua_State *L, struct asked *asked) {
 
 static void finish_asked(lua_State *L, struct task *task, bool ok) {
   struct asked *asked = (struct asked *)task;
+  if (asked->type == MW_REQUEST_SOCKET_CLOSE && asked->request) {
+    socket_end(door_state(asked->host->group.door), mw_request_socket(asked->request));
+  }
   if (L && (ok || turn_to_refusal(L, asked))) {
     ok = answer(L, asked);
   } else if (L) {
@@ -122,6 +133,11 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
     struct lua_stream *stream = asked->stream;
     asked->stream = NULL;
     stream_handler_done(door_state(asked->host->group.door), stream, ok);
+  }
+  if (asked->socket) {
+    struct lua_socket *socket = asked->socket;
+    asked->socket = NULL;
+    socket_handler_done(door_state(asked->host->group.door), socket, ok);
   }
   refuse_internal(asked); /* does nothing if there was an answer */
 }
@@ -152,6 +168,16 @@ static void push_message(lua_State *L, const struct mw_message *message) {
   }
 }
 
+/* The core's copy goes as soon as Lua has its own: messages may be large. */
+static void push_socket_message(lua_State *L, struct mw_request *request) {
+  const struct mw_message *message = mw_request_message(request);
+  lua_pushinteger(L, mw_request_kind(request));
+  socket_push(L, request);
+  bytes_push(L, message->is_binary ? message->binary : message->data);
+  lua_pushboolean(L, message->is_binary);
+  mw_request_drop_message(request);
+}
+
 static int push_asked(lua_State *L, struct task *task) {
   struct asked *asked = (struct asked *)task;
   struct mw_request *request = asked->request;
@@ -162,6 +188,8 @@ static int push_asked(lua_State *L, struct task *task) {
     case MW_REQUEST_AUTHORIZE:
     case MW_REQUEST_JOIN:
     case MW_REQUEST_LEAVE:
+    case MW_REQUEST_SLOW:
+    case MW_REQUEST_PRESENCE:
     case MW_REQUEST_OPEN:
     case MW_REQUEST_CLOSE: push_channel(L, asked); break;
     case MW_REQUEST_MESSAGE:
@@ -178,6 +206,22 @@ static int push_asked(lua_State *L, struct task *task) {
       lua_pushinteger(L, mw_request_kind(request));
       http_push(L, asked->host, mw_request_http(request), mw_request_kind(request));
       if (asked->type == MW_REQUEST_STREAM) asked->stream = stream_push(L, asked->host, &asked->request, task);
+      break;
+    case MW_REQUEST_WEBSOCKET:
+      lua_pushinteger(L, mw_request_kind(request));
+      http_push(L, asked->host, mw_request_http(request), mw_request_kind(request));
+      if (mw_request_protocol(request).len > 0) {
+        bytes_push(L, mw_request_protocol(request));
+        lua_setfield(L, -2, "protocol");
+      }
+      asked->socket = socket_push_new(L, asked->host, &asked->request, task);
+      break;
+    case MW_REQUEST_SOCKET_MESSAGE: push_socket_message(L, request); break;
+    case MW_REQUEST_SOCKET_CLOSE:
+      lua_pushinteger(L, mw_request_kind(request));
+      socket_push(L, request);
+      lua_pushinteger(L, mw_request_close_code(request));
+      bytes_push(L, mw_request_reason(request));
       break;
   }
   return lua_gettop(L) - top - 1;
@@ -197,7 +241,7 @@ static void describe(struct asked *asked) {
   if (http) {
     snprintf(asked->what, size, "%s of %.*s %.*s", words, cut(http->method, 10), http->method.ptr, cut(http->path, 80),
              http->path.ptr);
-  } else if (message) {
+  } else if (message && channel.len > 0) {
     snprintf(asked->what, size, "%s.%.*s of \"%.*s\"", words, cut(message->event, 64), message->event.ptr, cut(channel, 80),
              channel.ptr);
   } else if (channel.len > 0) {
@@ -214,6 +258,7 @@ static void describe(struct asked *asked) {
 
 void request_start(void *context, struct mw_request *request) {
   struct host *host = context;
+  if (socket_holds(request)) return;
   struct asked *asked = calloc(1, sizeof *asked);
   if (!asked || host->closed) {
     free(asked);
@@ -232,7 +277,10 @@ void request_start(void *context, struct mw_request *request) {
 void request_cancel(void *context, struct mw_request *request) {
   struct host *host = context;
   struct asked *asked = mw_request_context(request);
-  if (!asked) return;
+  if (!asked) {
+    socket_cancel_held(request);
+    return;
+  }
   bool too_long = host->server && mw_server_time(host->server) - asked->since_ms >= host->answer_ms;
   task_cancel(&asked->task, too_long ? "timeout" : "closed");
 }

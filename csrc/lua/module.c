@@ -5,6 +5,7 @@
 #include "lua/json.h"
 #include "lua/lua_client.h"
 #include "lua/lua_publish.h"
+#include "lua/lua_socket.h"
 #include "lua/lua_stream.h"
 #include "lua/lua_timer.h"
 #include "lua/serve.h"
@@ -57,6 +58,7 @@ int luaopen_moonwire_core(lua_State *L) {
   host_open(L);
   client_open(L);
   stream_open(L);
+  socket_open(L);
   timer_open(L);
   luaL_newlib(L, functions);
   client_push_methods(L);

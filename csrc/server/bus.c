@@ -5,7 +5,7 @@
 int bus_init(struct bus *bus) {
   *bus = (struct bus){.position = 0};
   epoch_init(&bus->epoch);
-  for (unsigned i = 0; i < WIRE_COUNT; i++) atomic_init(&bus->formats[i], 0);
+  for (unsigned i = 0; i < WIRE_DRAFTS; i++) atomic_init(&bus->formats[i], 0);
   atomic_init(&bus->published, 0);
   return lock_init(&bus->lock);
 }
@@ -25,10 +25,10 @@ static int reserve(struct mw_server *server, size_t size) {
 
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
   struct bus *bus = &server->bus;
-  struct wire_draft drafts[WIRE_COUNT] = {{0}};
+  struct wire_draft drafts[WIRE_DRAFTS] = {{0}};
   message->time_ms = server->workers[0].loop->clock.now_ms;
   /* Encoded before the lock is taken; a format that is missed here is encoded by whoever needs it first. */
-  for (enum wire wire = 0; wire < WIRE_COUNT; wire++) {
+  for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) {
     if (atomic_load_explicit(&bus->formats[wire], memory_order_relaxed) > 0)
       drafts[wire] = wire_draft(wire, message, &bus->epoch, keep);
   }
@@ -38,7 +38,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   if (status == 0) {
     message->position = keep ? ++bus->position : 0;
     *position = message->position;
-    for (enum wire wire = 0; wire < WIRE_COUNT; wire++) {
+    for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) {
       if (!drafts[wire].blob) continue;
       wire_draft_place(&drafts[wire], message->position);
       message_set_wire(message, wire, drafts[wire].blob);
@@ -50,10 +50,22 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   }
   lock_release(&bus->lock);
   if (status < 0) {
-    for (enum wire wire = 0; wire < WIRE_COUNT; wire++) blob_unref(drafts[wire].blob);
+    for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) blob_unref(drafts[wire].blob);
   } else {
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);
   }
   message_unref(message);
+  return status;
+}
+
+int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
+  size_t size = roster_batch_size(batch);
+  lock_take(&server->bus.lock);
+  int status = reserve(server, size);
+  for (size_t i = 0; status == 0 && i < server->worker_count; i++) {
+    struct mail mail = {.type = MAIL_ROSTER, .item = roster_batch_ref(batch), .size = size};
+    mailbox_post_reserved(&server->workers[i].fifo, mail);
+  }
+  lock_release(&server->bus.lock);
   return status;
 }

@@ -5,10 +5,13 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "server/conn.h"
+#include "server/deflate.h"
+#include "server/lag.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/socket.h"
 
 struct command *command_new(enum command_type type, struct mw_client *client) {
   struct command *command = memory_calloc(1, sizeof *command);
@@ -39,12 +42,13 @@ int command_post(struct mw_server *server, struct command *command) {
 /* ---- On the worker --------------------------------------------------------------------------------------------------------- */
 
 static void send_message(struct exchange *exchange, struct command *command) {
-  struct blob *blob = wire_of(exchange->wire, command->message, &exchange_worker(exchange)->server->bus.epoch);
+  struct blob *blob = deflate_message(exchange, command->message);
   if (blob) {
     exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
   } else {
     exchange_break(exchange);
   }
+  blob_unref(blob);
 }
 
 /* The client went while what was sent for it was under way. */
@@ -93,6 +97,16 @@ void command_free_held(struct errand *errand) {
   while ((command = take_held(errand)) != NULL) command_free(command);
 }
 
+static void subscribe(struct exchange *exchange, const struct command *command) {
+  struct bytes channel = blob_bytes(command->text);
+  if (session_find(&exchange->session, channel)) return;
+  if (session_subscribe(exchange, channel, &command->kind->policy) < 0) {
+    exchange_break(exchange);
+  } else if (exchange->flags & EXCHANGE_LAGS && !wire_is_ws(exchange->wire)) {
+    lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
+  }
+}
+
 void command_carry_out(struct worker *worker, struct command *command) {
   struct exchange *exchange = worker_find(worker, command->client->session);
   if (exchange && must_hold(exchange, command)) {
@@ -107,11 +121,10 @@ void command_carry_out(struct worker *worker, struct command *command) {
   switch (command->type) {
     case COMMAND_SEND: send_message(exchange, command); break;
     case COMMAND_CLOSE: role_ws_close(exchange, command->close_code, command->reason); break;
-    case COMMAND_SUBSCRIBE:
-      if (session_find(&exchange->session, blob_bytes(command->text))) break;
-      if (session_subscribe(exchange, blob_bytes(command->text), &command->kind->policy) < 0) exchange_break(exchange);
+    case COMMAND_SUBSCRIBE: subscribe(exchange, command); break;
+    case COMMAND_UNSUBSCRIBE:
+      native_unsubscribe(exchange, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
       break;
-    case COMMAND_UNSUBSCRIBE: native_unsubscribe(exchange, blob_bytes(command->text), command->code, command->reason); break;
     case COMMAND_RECEIVE: {
       struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply_to = command->reply_to};
       native_receive(exchange, &input);
@@ -178,6 +191,16 @@ int mw_client_unsubscribe(struct mw_server *server, struct mw_client *client, co
                           const char *code, const char *reason) {
   return post_channel(server, COMMAND_UNSUBSCRIBE, client, bytes_of(channel, channel_len), code ? code : "unsubscribed",
                       reason ? reason : "");
+}
+
+int mw_socket_subscribe(struct mw_socket *socket, const char *channel, size_t channel_len) {
+  if (socket->closing || atomic_load(&socket->client->gone)) return MW_ECLOSED;
+  return mw_client_subscribe(socket->server, socket->client, channel, channel_len);
+}
+
+int mw_socket_unsubscribe(struct mw_socket *socket, const char *channel, size_t channel_len) {
+  if (socket->closing || atomic_load(&socket->client->gone)) return MW_ECLOSED;
+  return post_channel(socket->server, COMMAND_UNSUBSCRIBE, socket->client, bytes_of(channel, channel_len), "", "");
 }
 
 struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len) {

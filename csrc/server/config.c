@@ -11,6 +11,9 @@
 /* Routes are numbered from here, so that their numbers are never those of kinds. */
 enum { FIRST_ROUTE = 1 << 16 };
 
+/* Members of a channel, where the options say nothing. */
+enum { MEMBERS_MAX = 100000 };
+
 static int fail(struct mw_error *error, int status, const char *what, const char *why) {
   if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
   return status;
@@ -29,6 +32,9 @@ void mw_limits_init(struct mw_limits *limits) {
       .body = 1 << 20,
       .size = 64 << 10,
       .outbox = 1 << 20,
+      .replay = 10000,
+      .replay_bytes = 16 << 20,
+      .history = 256 << 20,
       .message = 1 << 20,
       .stash = 64 << 10,
       .queue = 64 << 20,
@@ -84,6 +90,8 @@ static const char *limit_fault(const struct mw_limits *limits) {
     return "target, head or fields are too small for any request";
   if (limits->size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
     return "size, outbox, queue and body must not be 0";
+  if (limits->replay == 0 || limits->replay_bytes == 0 || limits->history == 0)
+    return "replay, replay_bytes and history must not be 0";
   if (limits->connections == 0 || limits->channels == 0 || limits->client_channels == 0 || limits->waiting == 0) {
     return "connections, channels, client_channels and waiting must not be 0";
   }
@@ -136,7 +144,10 @@ void mw_config_unref(struct mw_config *config) {
                            config->options.path_poll};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) memory_free((void *)(uintptr_t)strings[i]);
   for (size_t i = 0; i < config->kind_count; i++) kind_deinit(&config->kinds[i]);
-  for (size_t i = 0; i < config->route_count; i++) pattern_deinit(&config->routes[i].pattern);
+  for (size_t i = 0; i < config->route_count; i++) {
+    pattern_deinit(&config->routes[i].pattern);
+    websocket_free(config->routes[i].websocket);
+  }
   for (size_t i = 0; i < config->mount_count; i++) {
     memory_free(config->mounts[i].path);
     memory_free(config->mounts[i].directory);
@@ -176,12 +187,38 @@ static int copy_events(struct kind *kind, const char *pattern, const struct mw_c
   return 0;
 }
 
+static enum slow slow_of(const struct mw_channel_options *options) {
+  switch (options->slow) {
+    case MW_SLOW_CLOSE: return SLOW_CLOSE;
+    case MW_SLOW_CATCHUP: return SLOW_CATCHUP;
+    case MW_SLOW_DROP: return SLOW_DROP;
+    case MW_SLOW_LATEST: return SLOW_LATEST;
+    case MW_SLOW_DEFAULT: break;
+  }
+  return options->history_size > 0 ? SLOW_CATCHUP : SLOW_CLOSE;
+}
+
 int mw_config_channel(struct mw_config *config, const char *text, const struct mw_channel_options *options,
                       struct mw_error *error) {
-  struct kind kind = {.hooks = options->hooks, .linger_ms = options->linger_ms};
+  struct kind kind = {.hooks = options->hooks,
+                      .linger_ms = options->linger_ms,
+                      .history_readable = options->history_readable,
+                      .presence = options->presence,
+                      .presence_linger_ms = options->presence_linger_ms,
+                      .presence_interval_ms = options->presence_interval_ms,
+                      .members = options->members > 0 ? options->members : MEMBERS_MAX};
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
     return fail(error, MW_EINVAL, text, "ttl and replay need a history of a size above 0");
   }
+  if (options->history_size == 0 && (options->history_bytes > 0 || options->history_readable))
+    return fail(error, MW_EINVAL, text, "bytes and readable need a history of a size above 0");
+  if (options->history_size == 0 && options->slow == MW_SLOW_CATCHUP)
+    return fail(error, MW_EINVAL, text, "slow = catchup needs a history of a size above 0");
+  bool has_presence = options->presence != MW_PRESENCE_NONE;
+  if (!has_presence && (options->hooks & MW_HOOK_PRESENCE || options->presence_linger_ms || options->presence_interval_ms)) {
+    return fail(error, MW_EINVAL, text, "a hook, linger or interval of presence needs presence");
+  }
+  if (options->presence > MW_PRESENCE_COUNTS) return fail(error, MW_EINVAL, text, "there is no such mode of presence");
   if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
   if (status == 0) status = copy_events(&kind, text, options, error);
@@ -196,30 +233,35 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   }
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.kind = (uint32_t)config->kind_count,
-                                        .history_size = options->history_size,
+                                        .history = {.size = options->history_size, .bytes = options->history_bytes},
                                         .history_ttl_ms = options->history_ttl_ms,
-                                        .replay = options->history_replay};
+                                        .replay = options->history_replay,
+                                        .slow = slow_of(options),
+                                        .outbox = options->outbox > 0 ? options->outbox : config->options.limits.outbox,
+                                        .age_ms = options->age_ms};
   kinds[config->kind_count] = kind;
   return (int)config->kind_count++;
 }
 
-static int add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
-                     struct mw_error *error) {
-  struct route route = {.type = type, .method = method};
-  if (text[0] != '/') return fail(error, MW_EINVAL, text, "a route begins with \"/\"");
-  int status = pattern_init(&route.pattern, bytes_string(text), "/", error);
-  if (status < 0) return status;
-  for (size_t i = 0; i < config->route_count; i++) {
+int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
+                     struct websocket *websocket, struct mw_error *error) {
+  struct route route = {.type = type, .method = method, .websocket = websocket};
+  int status = text[0] == '/' ? 0 : fail(error, MW_EINVAL, text, "a route begins with \"/\"");
+  if (status == 0) status = pattern_init(&route.pattern, bytes_string(text), "/", error);
+  if (status < 0) {
+    websocket_free(websocket);
+    return status;
+  }
+  for (size_t i = 0; status == 0 && i < config->route_count; i++) {
     const struct route *other = &config->routes[i];
     if (!bytes_equal(other->method, method) || pattern_compare(&other->pattern, &route.pattern) != PATTERN_OVERLAP) continue;
     status = overlap(error, &route.pattern, &other->pattern);
-    pattern_deinit(&route.pattern);
-    return status;
   }
-  struct route *routes = extend(config->routes, config->route_count, sizeof *routes);
+  struct route *routes = status == 0 ? extend(config->routes, config->route_count, sizeof *routes) : NULL;
   if (!routes) {
     pattern_deinit(&route.pattern);
-    return fail(error, MW_ENOMEM, text, "no memory");
+    websocket_free(websocket);
+    return status < 0 ? status : fail(error, MW_ENOMEM, text, "no memory");
   }
   config->routes = routes;
   routes[config->route_count] = route;
@@ -229,13 +271,14 @@ static int add_route(struct mw_config *config, enum route_type type, struct byte
 int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
   static const struct bytes methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    if (bytes_equal(methods[i], bytes_string(method))) return add_route(config, ROUTE_HTTP, methods[i], pattern, error);
+    if (bytes_equal(methods[i], bytes_string(method)))
+      return config_add_route(config, ROUTE_HTTP, methods[i], pattern, NULL, error);
   }
   return fail(error, MW_EINVAL, method, "the method of a route is GET, POST, PUT or DELETE");
 }
 
 int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error) {
-  return add_route(config, ROUTE_STREAM, BYTES("GET"), pattern, error);
+  return config_add_route(config, ROUTE_STREAM, BYTES("GET"), pattern, NULL, error);
 }
 
 int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error) {
@@ -318,6 +361,8 @@ const struct route *config_route(const struct mw_config *config, struct bytes me
 int config_route_number(const struct mw_config *config, const struct route *route) {
   return FIRST_ROUTE + (int)(route - config->routes);
 }
+
+const struct route *config_route_at(const struct mw_config *config, int number) { return &config->routes[number - FIRST_ROUTE]; }
 
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest) {
   const struct mount *best = NULL;

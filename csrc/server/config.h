@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/pattern.h"
+#include "codec/ws_reader.h"
 #include "hub/channel.h"
 
 VISIBILITY_PUSH
@@ -21,14 +22,31 @@ struct kind {
   struct channel_policy policy;
   unsigned hooks;
   uint64_t linger_ms;
+  bool history_readable;
+  enum mw_presence presence;
+  uint64_t presence_linger_ms, presence_interval_ms;
+  size_t members; /* at most */
 };
+/* True if the script wants to know of those who join. */
+static inline bool kind_asks(const struct kind *kind) { return kind->hooks != 0 || kind->presence != MW_PRESENCE_NONE; }
 
-enum route_type { ROUTE_HTTP, ROUTE_STREAM };
+enum route_type { ROUTE_HTTP, ROUTE_STREAM, ROUTE_WEBSOCKET };
+
+/* What a raw WebSocket endpoint is. */
+struct websocket {
+  char **protocols, **origins;
+  size_t protocol_count, origin_count;
+  struct ws_limits limits;
+  size_t outbox;
+  uint64_t ping_ms, pong_ms;
+  struct mw_deflate_options deflate;
+};
 
 struct route {
   struct pattern pattern;
   enum route_type type;
-  struct bytes method; /* a constant */
+  struct bytes method;         /* a constant */
+  struct websocket *websocket; /* NULL: it is none; owned */
 };
 
 struct mount {
@@ -61,11 +79,18 @@ const struct event_rule *config_event(const struct kind *kind, struct bytes even
 /* The most special route for the path among those of the method, or NULL. The number of a route is what mw_config_route returned. */
 const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path);
 int config_route_number(const struct mw_config *config, const struct route *route);
+const struct route *config_route_at(const struct mw_config *config, int number);
+/* Adds a route, taking the websocket (NULL: it is none). Its number, or a status. */
+int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
+                     struct websocket *websocket, struct mw_error *error);
+void websocket_free(struct websocket *websocket); /* NULL is allowed */
 /* The mount with the longest path that the path lies in, or NULL; *rest is the path below it, without a leading '/'. */
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
 /* ORIGIN_LISTED: by an entry that names it; ORIGIN_ANY: by "*" alone, which says nothing about trust. */
 enum origin_judgement { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
 enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin);
+/* True if pages of a foreign origin may open a raw WebSocket there. */
+bool websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin);
 
 VISIBILITY_POP
 

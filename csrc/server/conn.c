@@ -4,12 +4,16 @@
 #include "base/memory.h"
 #include "net/far_end.h"
 #include "server/http1.h"
+#include "server/lag.h"
 #include "server/poll.h"
+#include "server/role_socket.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 
-enum { LINGER_MS = 2000 };
+/* How long a peer may take to end its side when we have ended ours, and to say farewell when we have. */
+enum { LINGER_MS = 2000, CLOSE_MS = 5000 };
+enum { FEED_ROUNDS = 4 };
 
 static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worker(conn)->server->config->options.limits; }
 
@@ -122,7 +126,7 @@ void conn_on_read(struct stream *stream, struct bytes bytes) {
   struct exchange *exchange = &conn->exchange;
   if (exchange->state < EXCHANGE_STREAMING) {
     if (conn->http) http1_feed(conn, bytes);
-  } else if (exchange->state == EXCHANGE_STREAMING && exchange->role && exchange->role->on_read) {
+  } else if (exchange->state <= EXCHANGE_ENDING && exchange->role && exchange->role->on_read) {
     /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
     if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_worker(conn)->timers.tick;
     exchange->role->on_read(exchange, bytes);
@@ -149,7 +153,14 @@ void conn_on_end(struct stream *stream, int status) {
 
 /* An event stream is kept alive by what is written; of a peer that can speak, only what is heard counts. */
 static void note_writing(struct conn *conn) {
-  if (conn->exchange.wire != WIRE_WS) conn->timer.note = conn_worker(conn)->timers.tick;
+  if (!wire_is_ws(conn->exchange.wire)) conn->timer.note = conn_worker(conn)->timers.tick;
+}
+
+static bool is_under_way(const struct exchange *exchange) { return exchange->outbox && exchange->outbox->writing > 0; }
+
+/* True if nothing of what waits is to be written any more. */
+static bool is_lost(const struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_BROKEN || (exchange->flags & EXCHANGE_SLOW && exchange->state == EXCHANGE_STREAMING);
 }
 
 /* Writes the shared list of the one channel that this turn brought something from. */
@@ -241,6 +252,8 @@ static void after_writing(struct conn *conn) {
     } else {
       conn_close(conn);
     }
+  } else if (exchange->state == EXCHANGE_ENDING && exchange->role) {
+    conn_set_deadline(conn); /* the peer's farewell is awaited */
   } else if (exchange->state == EXCHANGE_ENDING && exchange->flags & EXCHANGE_LINGER) {
     exchange_set_state(exchange, EXCHANGE_LINGERING);
     stream_end(&conn->stream);
@@ -250,34 +263,49 @@ static void after_writing(struct conn *conn) {
   }
 }
 
-static void cut_off(struct conn *conn) {
-  struct worker *worker = conn_worker(conn);
-  if (conn->exchange.flags & EXCHANGE_SLOW) {
-    worker->stats.slow_closed++;
-    log_line(MW_LOG_INFO,
-             "a subscriber is too slow: %zu bytes wait for it, and with the next message it would be over limits.outbox (%zu): "
-             "it is cut off",
-             conn->exchange.outbox->bytes, limits_of(conn)->outbox);
+/* One that takes too little: what it has not begun to take is dropped, so that its end can be told. */
+static void close_slow(struct conn *conn) {
+  struct outbox *outbox = conn->exchange.outbox;
+  conn_worker(conn)->stats.slow_closed++;
+  log_line(MW_LOG_INFO, "a subscriber is too slow: %zu bytes wait for it, and more would be over its limit: it is closed",
+           outbox ? outbox->bytes : 0);
+  if (outbox) outbox_drop(outbox);
+  role_ws_close(&conn->exchange, WS_CLOSE_TRY_LATER, "too slow");
+}
+
+/* What it lacks is pushed and written as long as all of it is taken, and a turn of others does not become too long. */
+static void feed(struct conn *conn) {
+  struct exchange *exchange = &conn->exchange;
+  for (int round = 0; exchange->flags & EXCHANGE_LAGS && !exchange->outbox && !is_lost(exchange); round++) {
+    if (round == FEED_ROUNDS) {
+      worker_mark_next(conn_worker(conn), conn);
+      return;
+    }
+    lag_feed(exchange);
+    if (exchange->outbox && !is_lost(exchange)) conn_write(conn);
   }
-  conn_abort(conn);
 }
 
 void conn_flush(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
   if (exchange->state != EXCHANGE_OVER && exchange->role && exchange->role->on_flush) exchange->role->on_flush(exchange);
   if (exchange->state == EXCHANGE_OVER) return;
-  bool under_way = exchange->outbox && exchange->outbox->writing > 0;
   if (exchange->outbox) session_settle(exchange, 0);
-  if (!under_way && !(exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW))) {
+  if (!is_under_way(exchange) && !is_lost(exchange)) {
     write_turn(conn);
-    /* One that became too slow on the way keeps its outbox until it is cut off. */
-    if (exchange->outbox && !(exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW))) conn_write(conn);
+    if (exchange->outbox && !is_under_way(exchange) && !is_lost(exchange)) conn_write(conn);
+    feed(conn);
   }
-  if (exchange->flags & (EXCHANGE_BROKEN | EXCHANGE_SLOW)) {
-    cut_off(conn);
+  if (exchange->flags & EXCHANGE_SLOW && exchange->state == EXCHANGE_STREAMING && !(exchange->flags & EXCHANGE_BROKEN)) {
+    close_slow(conn);
+    if (exchange->outbox && !is_under_way(exchange) && !is_lost(exchange)) conn_write(conn);
+  }
+  if (exchange->flags & EXCHANGE_BROKEN) {
+    conn_abort(conn);
   } else if (!exchange->outbox) {
     after_writing(conn);
   }
+  role_socket_note_unwritten(exchange);
 }
 
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
@@ -285,14 +313,8 @@ void conn_flush(struct conn *conn) {
 /* How long a stream may be silent before its role is told. */
 static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
-  unsigned flags = conn->exchange.flags;
   if (!stream_has_peer(&conn->stream)) return limits->poll_client_ms;
-  if (conn->exchange.wire != WIRE_WS) return limits->heartbeat_ms;
-  if (flags & EXCHANGE_CONNECTING) {
-    uint64_t spent_ms = (uint64_t)(conn_worker(conn)->timers.tick - conn->timer.note) * 1000;
-    return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
-  }
-  return flags & EXCHANGE_PINGED ? limits->pong_ms : limits->ping_ms;
+  return wire_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
 }
 
 void conn_set_deadline(struct conn *conn) {
@@ -312,8 +334,10 @@ void conn_set_deadline(struct conn *conn) {
     case EXCHANGE_STREAMING:
       if (!writes) delay_ms = silence_ms(conn);
       break;
-    case EXCHANGE_ANSWERING:
-    case EXCHANGE_ENDING: break;
+    case EXCHANGE_ANSWERING: break;
+    case EXCHANGE_ENDING:
+      if (!writes) delay_ms = CLOSE_MS;
+      break;
     case EXCHANGE_LINGERING: delay_ms = LINGER_MS; break;
     case EXCHANGE_OVER: return;
   }
@@ -376,8 +400,8 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
       exchange->role->on_late(exchange);
       break;
     case EXCHANGE_STREAMING: check_silence(conn); break;
-    case EXCHANGE_ANSWERING:
-    case EXCHANGE_ENDING: conn_abort(conn); break;
+    case EXCHANGE_ANSWERING: conn_abort(conn); break;
+    case EXCHANGE_ENDING:
     case EXCHANGE_LINGERING: conn_close(conn); break;
     case EXCHANGE_OVER: break;
   }
@@ -401,8 +425,12 @@ void conn_stop(struct conn *conn) {
       exchange->role->on_late(exchange);
       break;
     case EXCHANGE_STREAMING: role_ws_close(exchange, conn_worker(conn)->server->close_code, ""); break;
-    case EXCHANGE_ANSWERING:
     case EXCHANGE_ENDING:
+      /* The peer's farewell is awaited no longer. */
+      exchange->role = NULL;
+      worker_mark_dirty(conn_worker(conn), conn);
+      break;
+    case EXCHANGE_ANSWERING:
     case EXCHANGE_LINGERING:
     case EXCHANGE_OVER: break;
   }

@@ -6,6 +6,7 @@
 #include "codec/query.h"
 #include "codec/verb.h"
 #include "server/command.h"
+#include "server/socket.h"
 
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};
@@ -79,6 +80,7 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
   list_init(&errand->link);
   list_init(&errand->request.link);
   list_init(&errand->held);
+  buffer_init(&errand->input);
   copy_channels(errand, channels, channel_count);
   object_count(OBJECT_REQUEST, 1);
   return errand;
@@ -125,9 +127,15 @@ struct errand *errand_ref(struct errand *errand) {
 
 void errand_unref(struct errand *errand) {
   if (!errand || atomic_fetch_sub_explicit(&errand->refs, 1, memory_order_acq_rel) != 1) return;
-  for (size_t i = 0; i < errand->channel_count; i++) blob_unref(errand->channels[i].data);
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    blob_unref(errand->channels[i].data);
+    blob_unref(errand->channels[i].member);
+    blob_unref(errand->channels[i].info);
+  }
   command_free_held(errand);
   blob_unref(errand->text);
+  buffer_deinit(&errand->input);
+  mw_socket_unref(errand->socket);
   blob_unref(errand->fields);
   blob_unref(errand->body);
   memory_free(errand->http);
@@ -138,22 +146,23 @@ void errand_unref(struct errand *errand) {
 }
 
 size_t errand_size(const struct errand *errand) {
-  return (errand->http ? errand->http->size : 0) + (errand->text ? errand->text->len : 0);
+  return (errand->http ? errand->http->size : 0) + (errand->text ? errand->text->len : 0) + errand->input_size;
 }
 
 bool errand_needs_script(const struct errand *errand) {
   const struct mw_config_options *options = &errand->config->options;
   bool asks = errand->type != ERRAND_JOIN || (errand->http && options->authenticate);
   if (errand->connects && (options->connects || options->disconnects)) asks = true;
-  for (size_t i = 0; i < errand->channel_count; i++) asks = asks || errand->channels[i].kind->hooks != 0;
+  for (size_t i = 0; i < errand->channel_count; i++) asks = asks || kind_asks(errand->channels[i].kind);
   return asks;
 }
 
 bool errand_is_membership(const struct errand *errand) {
   if (errand->connected) return true;
   for (size_t i = 0; i < errand->channel_count; i++) {
-    if (errand->channels[i].opened || errand->channels[i].joined) return true;
+    if (errand_channel_is_membership(&errand->channels[i])) return true;
   }
+  if (errand->type == ERRAND_SOCKET && errand->socket) return true;
   return errand->type == ERRAND_STREAM && !errand->fields;
 }
 
@@ -165,7 +174,9 @@ struct errand *errand_split(struct errand *errand, size_t i) {
   part->status = errand->status;
   part->channels[0].opened = channel->opened;
   part->channels[0].joined = channel->joined;
+  part->channels[0].member = channel->member;
   channel->opened = channel->joined = false;
+  channel->member = NULL;
   return part;
 }
 

@@ -5,6 +5,7 @@
 #ifndef MOONWIRE_SERVER_ERRAND_H
 #define MOONWIRE_SERVER_ERRAND_H
 
+#include "base/buffer.h"
 #include "base/list.h"
 #include "codec/http_reader.h"
 #include "server/client.h"
@@ -31,8 +32,11 @@ struct mw_request {
 enum errand_type {
   ERRAND_JOIN,    /* a client connects, or joins channels, or both */
   ERRAND_MESSAGE, /* a client sent an event */
+  ERRAND_SLOW,    /* a client takes less than there is; nobody waits for the answer */
   ERRAND_HTTP,
-  ERRAND_STREAM
+  ERRAND_STREAM,
+  ERRAND_SOCKET,        /* a raw WebSocket is asked for; travels again when it is over */
+  ERRAND_SOCKET_MESSAGE /* it sent a message */
 };
 
 enum errand_step {
@@ -41,10 +45,14 @@ enum errand_step {
   STEP_AUTHORIZE,
   STEP_OPEN,
   STEP_JOIN,
+  STEP_PRESENCE,
   STEP_MESSAGE,
+  STEP_SLOW,
+  STEP_SOCKET,
   STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
   STEP_LEAVE,
   STEP_DISCONNECT,
+  STEP_SOCKET_CLOSE,
   STEP_OVER
 };
 
@@ -52,7 +60,10 @@ struct errand_channel {
   struct bytes name;
   const struct kind *kind;
   struct blob *data;   /* what JOIN gave; NULL: nothing */
-  bool opened, joined; /* to be undone */
+  bool opened, joined; /* to be undone, as is: */
+  struct blob *member; /* the key under which its user is counted as a member; NULL: it is not */
+  struct blob *info;   /* what the app tells of the member, until it is counted */
+  bool informed;       /* the app was asked for it */
 };
 
 struct errand {
@@ -77,6 +88,11 @@ struct errand {
   /* A message; the texts lie in `text`. */
   struct mw_message message;
   struct blob *text;
+  struct buffer input; /* of a raw WebSocket's message, in place of `text` */
+  size_t input_size;   /* what that was at first */
+  /* Of a raw WebSocket. */
+  struct mw_socket *socket; /* a reference; NULL before the app has said yes */
+  struct bytes protocol;    /* a text of the config, or empty */
   /* The script's. */
   struct list link; /* among those that wait for a channel to open, or for memory to be sent */
   unsigned backlog_type;
@@ -118,6 +134,9 @@ size_t errand_size(const struct errand *errand);
 bool errand_needs_script(const struct errand *errand);
 /* True if the script wants to know when it leaves. */
 bool errand_is_membership(const struct errand *errand);
+static inline bool errand_channel_is_membership(const struct errand_channel *channel) {
+  return channel->opened || channel->joined || channel->member;
+}
 /* Copies the message of a verb; 0 or MW_ENOMEM. */
 struct verb;
 int errand_set_message(struct errand *errand, const struct verb *verb);

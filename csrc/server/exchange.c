@@ -8,6 +8,7 @@
 #include "codec/json_scan.h"
 #include "server/http1.h"
 #include "server/native.h"
+#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -223,7 +224,7 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
   }
   errand->asker = worker_ref(worker, exchange->slot);
   /* The app may already ask something of a client that is still coming. */
-  if (errand->client && errand->connects && !native_is_identified(exchange)) errand->client->session = errand->asker;
+  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
   exchange->errand = errand;
   atomic_fetch_add(&server->script.errand_count, 1);
   atomic_fetch_add(&server->script.errand_bytes, size);
@@ -247,31 +248,44 @@ void exchange_forget(struct exchange *exchange) {
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
-void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+/* How much may wait to be written. */
+static size_t outbox_limit(struct exchange *exchange) {
+  const struct mw_socket *socket = role_socket_of(exchange);
+  return socket ? socket->websocket->outbox : exchange_worker(exchange)->server->config->options.limits.outbox;
+}
+
+void exchange_offer(struct exchange *exchange) {
+  if (exchange->outbox && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
+}
+
+void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message) {
   struct worker *worker = exchange_worker(exchange);
+  worker_mark_dirty(worker, conn_of(exchange));
+  if (exchange->flags & EXCHANGE_BROKEN) return;
+  if (!exchange->outbox) exchange->outbox = outbox_new();
+  bool fine = exchange->outbox && outbox_push(exchange->outbox, blob, part, message, worker->loop->clock.now_ms) == 0;
+  if (!fine) exchange->flags |= EXCHANGE_BROKEN;
+}
+
+/* True if, with `len` more bytes, too much would wait besides the messages of channels. */
+static bool is_over(struct exchange *exchange, size_t len) {
+  const struct outbox *outbox = exchange->outbox;
+  size_t waiting = outbox ? outbox->bytes - outbox->message_bytes : 0;
+  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > outbox_limit(exchange);
+}
+
+void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   if (exchange->role && exchange->role->on_push) {
     exchange->role->on_push(exchange, blob, part);
     return;
   }
   session_settle(exchange, 0);
-  worker_mark_dirty(worker, conn_of(exchange));
-  if (exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
-  if (!exchange->outbox) exchange->outbox = outbox_new();
-  struct outbox *outbox = exchange->outbox;
-  size_t limit = worker->server->config->options.limits.outbox;
-  bool streams = exchange->state == EXCHANGE_STREAMING;
-  /* Nobody is slow before it was offered something: a burst over several channels may be larger than the limit. */
-  bool over = outbox && streams && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;
-  if (over && outbox->writing == 0) {
-    conn_write(conn_of(exchange));
-    if (!exchange->outbox) exchange->outbox = outbox_new();
-    outbox = exchange->outbox;
-    over = outbox && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;
-  }
-  if (over) {
+  if (is_over(exchange, part.len)) exchange_offer(exchange);
+  if (is_over(exchange, part.len)) {
     exchange->flags |= EXCHANGE_SLOW;
-  } else if (!outbox || outbox_push(outbox, blob, part) < 0) {
-    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  } else {
+    exchange_append(exchange, blob, part, NULL);
   }
 }
 

@@ -38,7 +38,8 @@ enum exchange_flag {
   EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
-  EXCHANGE_PINGED = 1 << 12      /* was asked for a sign of life */
+  EXCHANGE_PINGED = 1 << 12,     /* was asked for a sign of life */
+  EXCHANGE_LAGS = 1 << 14        /* conn->native->lag is there */
 };
 
 /* What answers a kind of request. All functions but start may be NULL. */
@@ -123,8 +124,13 @@ void exchange_forget(struct exchange *exchange);
 
 /* ---- Writing ---- */
 
-/* Appends a part of a blob to what is written, keeping a reference. A stream over its limit is marked slow, one without memory broken. */
+/* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox, not counting the messages of channels, is
+ * marked slow, one without memory broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
+/* The same without a limit, for part of a message, or all of it: then `message` says so, and it can be let go (NULL: it cannot). */
+void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message);
+/* Writes what waits as far as it goes, unless that is under way: nobody is slow before it was offered something. */
+void exchange_offer(struct exchange *exchange);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
 void exchange_break(struct exchange *exchange);
 /* It is over: leaves its channels, tells the script, gives back what it holds. */

@@ -5,9 +5,13 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
+#include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/excerpt.h"
+#include "server/lag.h"
 #include "server/native_join.h"
+#include "server/presence.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -22,16 +26,32 @@ struct input_head {
 
 /* ---- State --------------------------------------------------------------------------------------------------------------- */
 
-struct native *native_get(struct exchange *exchange) {
+struct native *native_lend(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
   if (exchange->flags & EXCHANGE_NATIVE) return conn->native;
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
   buffer_init(&native->stash);
+  buffer_init(&native->unread);
   list_init(&native->memberships);
+  native->is_lent = true;
   conn->native = native;
   exchange->flags |= EXCHANGE_NATIVE;
   return native;
+}
+
+struct native *native_get(struct exchange *exchange) {
+  struct native *native = native_lend(exchange);
+  if (native) native->is_lent = false;
+  return native;
+}
+
+void native_give_back(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
+  if (!conn->native->is_lent) return;
+  memory_free(conn->native);
+  conn->native = NULL;
+  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
 }
 
 int native_identify(struct exchange *exchange, struct mw_client *client) {
@@ -50,7 +70,7 @@ struct mw_client *native_client(struct exchange *exchange) {
   if (!native || native->client) return native ? native->client : NULL;
   char remote[REMOTE_MAX];
   stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
-  struct mw_client *client = client_new(exchange->wire == WIRE_WS ? BYTES("websocket") : BYTES("sse"), remote);
+  struct mw_client *client = client_new(wire_is_ws(exchange->wire) ? BYTES("websocket") : BYTES("sse"), remote);
   if (client) native_identify(exchange, client);
   mw_client_unref(client);
   return native->client;
@@ -106,8 +126,9 @@ void native_end(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
   struct native *native = conn->native;
   dismiss(exchange, native);
-  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
+  exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
   conn->native = NULL;
+  lag_free(native->lag);
   if (!list_empty(&native->memberships)) {
     struct errand *last = container_of(native->memberships.prev, struct errand, link);
     if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
@@ -116,9 +137,11 @@ void native_end(struct exchange *exchange) {
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
   ws_reader_free(native->reader);
+  ws_deflater_free(native->deflater);
   memory_free(native->http);
   blob_unref(native->asked_ref);
   buffer_deinit(&native->stash);
+  buffer_deinit(&native->unread);
   memory_free(native);
 }
 
@@ -160,7 +183,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (exchange->wire != WIRE_WS && call->verb->since.len > 0) {
+  if (!wire_is_ws(exchange->wire) && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
@@ -169,8 +192,9 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
-  struct mw_client *client = kind->hooks ? native_client(exchange) : NULL;
-  struct errand *errand = client || !kind->hooks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
+  bool asks = kind_asks(kind);
+  struct mw_client *client = asks ? native_client(exchange) : NULL;
+  struct errand *errand = client || !asks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
   if (errand) errand->since = since_parse(call->verb->since, &server->bus.epoch);
   if (errand && !errand_needs_script(errand)) {
     native_join(exchange, errand, &call->reply_to, call->verb->ref.raw);
@@ -183,6 +207,50 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
 static void on_unsubscribe(const struct call *call) {
   native_unsubscribe(call->exchange, call->verb->channel, NULL, NULL);
   reply_ok(call->exchange, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
+}
+
+static void on_history(const struct call *call, const struct kind *kind) {
+  struct exchange *exchange = call->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct epoch *epoch = &worker->server->bus.epoch;
+  const struct verb *verb = call->verb;
+  struct excerpt_wish wish = {.since = since_parse(verb->since, epoch),
+                              .before = since_parse(verb->before, epoch),
+                              .limit = verb->limit < limits->replay ? verb->limit : limits->replay,
+                              .bytes = limits->outbox / 2};
+  if (!kind->history_readable) {
+    refuse(call, "refused", "the channel offers no history");
+  } else if (!session_find(&exchange->session, verb->channel)) {
+    refuse(call, "not_subscribed", "subscribe to the channel first");
+  } else {
+    struct buffer value;
+    struct excerpt excerpt = excerpt_of(&worker->hub, verb->channel, &wish);
+    buffer_init(&value);
+    excerpt_write(&value, &excerpt, epoch);
+    if (value.failed) {
+      refuse(call, "unavailable", "no memory");
+    } else {
+      reply_ok(exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+    }
+    buffer_deinit(&value);
+  }
+}
+
+static void on_presence(const struct call *call, const struct kind *kind) {
+  const struct verb *verb = call->verb;
+  struct buffer value;
+  buffer_init(&value);
+  if (kind->presence == MW_PRESENCE_NONE) {
+    refuse(call, "refused", "the channel has no presence");
+  } else if (!session_find(&call->exchange->session, verb->channel)) {
+    refuse(call, "not_subscribed", "subscribe to the channel first");
+  } else if (presence_write(exchange_worker(call->exchange), kind, verb->channel, &value)) {
+    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+  } else {
+    refuse(call, "unavailable", "no memory");
+  }
+  buffer_deinit(&value);
 }
 
 /* An event that goes to the others without entering the app. */
@@ -279,8 +347,8 @@ static void handle_verb(const struct call *call) {
       case VERB_SUBSCRIBE: on_subscribe(call, kind); break;
       case VERB_UNSUBSCRIBE: on_unsubscribe(call); break;
       case VERB_SEND: on_send(call, kind); break;
-      case VERB_PRESENCE: refuse(call, "refused", "the channel has no presence"); break;
-      case VERB_HISTORY: refuse(call, "refused", "the channel offers no history"); break;
+      case VERB_PRESENCE: on_presence(call, kind); break;
+      case VERB_HISTORY: on_history(call, kind); break;
       case VERB_TOKEN: on_token(call, false); break;
       case VERB_CONNECT: on_token(call, true); break;
       case VERB_PING: reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;
@@ -325,10 +393,29 @@ static void stash(struct exchange *exchange, struct native *native, const struct
   buffer_append(&native->stash, input->bytes);
   if (native->stash.failed) {
     exchange_break(exchange);
-  } else if (exchange->wire == WIRE_WS && stashed(native) >= stash_limit(exchange) && !native->reading_stopped) {
-    native->reading_stopped = true;
-    stream_read_stop(&conn_of(exchange)->stream);
+  } else if (wire_is_ws(exchange->wire) && stashed(native) >= stash_limit(exchange)) {
+    native_stop_reading(exchange);
   }
+}
+
+void native_stop_reading(struct exchange *exchange) {
+  struct native *native = conn_of(exchange)->native;
+  if (native->reading_stopped) return;
+  native->reading_stopped = true;
+  stream_read_stop(&conn_of(exchange)->stream);
+}
+
+void native_resume_reading(struct exchange *exchange) {
+  struct native *native = conn_of(exchange)->native;
+  struct buffer unread = native->unread;
+  native->reading_stopped = false;
+  buffer_init(&native->unread);
+  /* It was not heard because nobody listened. */
+  conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
+  exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
+  stream_read_start(&conn_of(exchange)->stream);
+  if (unread.len > 0) exchange->role->on_read(exchange, buffer_bytes(&unread));
+  buffer_deinit(&unread);
 }
 
 /* Takes the first message out; NULL without memory. What was taken is moved away only now and then, not for each. */
@@ -372,13 +459,7 @@ static void resume(struct exchange *exchange) {
     blob_unref(bytes);
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) {
-    native->reading_stopped = false;
-    /* It was not heard because nobody listened. */
-    conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
-    exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
-    stream_read_start(&conn_of(exchange)->stream);
-  }
+  if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
 }
 
 void native_on_answer(struct exchange *exchange, struct errand *errand) {
@@ -411,7 +492,7 @@ static void leave_channel(struct exchange *exchange, struct native *native, stru
     struct errand *errand = container_of(link, struct errand, link);
     for (size_t i = 0; i < errand->channel_count; i++) {
       const struct errand_channel *member = &errand->channels[i];
-      if (!(member->opened || member->joined) || !bytes_equal(member->name, channel)) continue;
+      if (!errand_channel_is_membership(member) || !bytes_equal(member->name, channel)) continue;
       bool whole = errand->channel_count == 1 && !errand->connected;
       struct errand *part = whole ? errand : errand_split(errand, i);
       if (part) {

@@ -18,16 +18,24 @@ struct reply_to {
 };
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */
+struct lag;
+
 struct native {
-  struct mw_client *client; /* NULL until somebody must know who it is */
-  struct ws_reader *reader; /* NULL between messages */
-  struct http_copy *http;   /* of the upgrade, until it is connected */
-  size_t stash_at;          /* where the first message that is still in it begins */
-  struct buffer stash;      /* of struct input_head, each with its bytes behind it */
-  struct reply_to asked_by; /* of the request that is with the script */
-  struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
-  struct list memberships;  /* errands that the script wants back when the session leaves; the connecting one last */
+  struct mw_client *client;      /* NULL until somebody must know who it is */
+  struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
+  struct ws_reader *reader;      /* NULL between messages */
+  struct http_copy *http;        /* of the upgrade, until it is connected */
+  size_t stash_at;               /* where the first message that is still in it begins */
+  struct buffer stash;           /* of struct input_head, each with its bytes behind it */
+  struct reply_to asked_by;      /* of the request that is with the script */
+  struct blob *asked_ref;        /* its ref, raw JSON; NULL: none */
+  struct list memberships;       /* errands that the script wants back when the session leaves; the connecting one last */
+  struct lag *lag;               /* with EXCHANGE_LAGS */
+  struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
+  struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
+  struct buffer unread;          /* bytes that had come by then, and are to be read first */
   bool reading_stopped;
+  bool is_lent;             /* nobody but the lag has come for it */
   struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
 };
 
@@ -39,6 +47,9 @@ struct input {
 
 /* The session's native state, made if need be; NULL without memory. */
 struct native *native_get(struct exchange *exchange);
+/* The same for as long as the session lags, unless somebody else comes for it. */
+struct native *native_lend(struct exchange *exchange);
+void native_give_back(struct exchange *exchange);
 /* The same, with an identity that others can find. */
 struct mw_client *native_client(struct exchange *exchange);
 /* Gives the session an identity that it got before it was one. MW_ENOMEM. */
@@ -46,6 +57,9 @@ int native_identify(struct exchange *exchange, struct mw_client *client);
 bool native_is_identified(struct exchange *exchange);
 /* Takes one message of the client: handles it, or lets it wait. */
 void native_receive(struct exchange *exchange, const struct input *input);
+/* Reads no more of the peer until there is room again. */
+void native_stop_reading(struct exchange *exchange);
+void native_resume_reading(struct exchange *exchange);
 /* The script has answered what was asked. */
 void native_on_answer(struct exchange *exchange, struct errand *errand);
 /* Keeps an errand, taking a reference, to be sent back to the script at the end. */

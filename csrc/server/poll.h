@@ -23,7 +23,7 @@ struct poll_items {
   struct poll_item *items;
   size_t count, capacity, bytes;
   size_t own_bytes; /* of those without a position */
-  bool full;        /* over the limits of one answer: further ones are left to the histories */
+  bool full;        /* as much as limits.replay allows one answer: further ones are left to the histories */
   size_t cut;       /* if full: only so many belong to this answer */
   bool lost;        /* something is missing, for lack of memory */
 };
@@ -63,11 +63,10 @@ void poll_items_deliver(struct poll_items *items, struct exchange *exchange, str
 /* Drops the first `count`, and of the others those that have a position, which the histories have. */
 void poll_items_consume(struct poll_items *items, size_t count);
 void poll_items_deinit(struct poll_items *items);
+/* The push that says that the channel has ended. NULL without memory. */
+struct blob *poll_items_end(struct bytes channel);
 
 /* ---- server/poll_answer.c ---- */
-
-/* What one answer takes, at most; but one message in any case. */
-enum { POLL_MESSAGES_MAX = 10000, POLL_BYTES_MAX = 16 << 20 };
 
 /* An answer in the making. */
 struct poll_answer {
@@ -78,6 +77,7 @@ struct poll_answer {
   uint64_t id;        /* the position after which to go on */
   struct buffer gaps; /* JSON strings */
   size_t gap_count;
+  bool is_over; /* nothing can come any more: each of the channels has ended, and was seen to its end */
 };
 
 void poll_answer_init(struct poll_answer *answer);

@@ -20,14 +20,15 @@ void poll_answer_deinit(struct poll_answer *answer) {
   buffer_deinit(&answer->gaps);
 }
 
-static bool is_full(size_t count, size_t bytes, const struct blob *next) {
-  return count > 0 && (count >= POLL_MESSAGES_MAX || bytes + next->len > POLL_BYTES_MAX);
+/* One message goes into an answer whatever its size. */
+static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
+  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > limits->replay_bytes);
 }
 
-/* 1: added; 0: there is no room; MW_ENOMEM. */
-static int add(struct poll_answer *answer, struct blob *blob, uint64_t position) {
+/* 1: added; 0: there is no room (limits NULL: there is always some); MW_ENOMEM. */
+static int add(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
   if (!blob) return MW_ENOMEM;
-  if (is_full(answer->count, answer->bytes, blob)) return 0;
+  if (limits && is_full(answer, limits, blob)) return 0;
   if (answer->count == answer->capacity) {
     size_t capacity = answer->capacity > 0 ? answer->capacity * 2 : 8;
     struct blob **grown = memory_realloc(answer->blobs, capacity * sizeof *grown);
@@ -76,10 +77,12 @@ static size_t look(struct poll_answer *answer, struct exchange *exchange, struct
   uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
   size_t count = 0;
   struct subscription *subscription = NULL;
+  answer->is_over = since.kind == SINCE_POSITION && exchange->session.subscription_count > 0;
   while ((subscription = session_next(&exchange->session, subscription))) {
     struct source source = {.channel = subscription->channel};
     bool gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !hub_complete(hub, source.channel, after));
     if (gap) add_gap(answer, source.channel);
+    if (source.channel->ended == 0 || after < source.channel->ended) answer->is_over = false;
     source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
     if (source.next < source.channel->history.count) heap[count++] = source;
   }
@@ -95,34 +98,43 @@ static bool is_excepted(struct exchange *exchange, const struct message *message
 }
 
 /* Adds the items that come before that position. As add. */
-static int add_items(struct poll_answer *answer, const struct poll_items *items, uint64_t before) {
+static int add_items(struct poll_answer *answer, const struct mw_limits *limits, const struct poll_items *items,
+                     uint64_t before) {
   int status = 1;
   while (status == 1 && answer->taken < items->count && items->items[answer->taken].after < before) {
-    status = add(answer, items->items[answer->taken].blob, 0);
+    status = add(answer, limits, items->items[answer->taken].blob, 0);
     if (status == 1) answer->taken++;
   }
+  return status;
+}
+
+static int add_end(struct poll_answer *answer, const struct channel *channel) {
+  struct blob *end = poll_items_end(channel->name);
+  int status = add(answer, NULL, end, 0);
+  blob_unref(end);
   return status;
 }
 
 /* Merges; *next_position is that of the first which found no room, or 0. As add. */
 static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *heap, size_t count,
                  const struct poll_items *items, uint64_t *next_position) {
-  const struct epoch *epoch = &exchange_worker(exchange)->server->bus.epoch;
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  const struct mw_limits *limits = &server->config->options.limits;
   int status = 1;
   while (status == 1 && count > 0) {
     struct message *message = next_of(heap);
     *next_position = message->position;
-    status = add_items(answer, items, message->position);
+    status = add_items(answer, limits, items, message->position);
     if (status == 1 && !is_excepted(exchange, message)) {
-      struct blob *blob = wire_of(WIRE_POLL, message, epoch);
-      status = add(answer, blob, message->position);
+      status = add(answer, limits, wire_of(WIRE_POLL, message, &server->bus.epoch), message->position);
     }
+    if (status == 1 && heap->channel->ended == message->position) status = add_end(answer, heap->channel);
     if (status != 1) return status;
     if (++heap->next == heap->channel->history.count) heap[0] = heap[--count];
     sift(heap, count, 0);
   }
   *next_position = 0;
-  return add_items(answer, items, UINT64_MAX);
+  return add_items(answer, limits, items, UINT64_MAX);
 }
 
 int poll_answer_read(struct poll_answer *answer, struct exchange *source, struct since since, const struct poll_items *items) {
@@ -146,13 +158,14 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *source, struct
 
 int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
                      bool only_kept) {
+  const struct mw_limits *limits = &exchange_worker(source)->server->config->options.limits;
   size_t count = items->full ? items->cut : items->count;
   answer->id = exchange_worker(source)->hub.position;
   if (seen > answer->id) answer->id = seen;
   for (size_t i = 0; i < count; i++) {
     const struct poll_item *item = &items->items[i];
     if (only_kept && item->position == 0) continue;
-    int status = add(answer, item->blob, item->position);
+    int status = add(answer, limits, item->blob, item->position);
     if (status < 0) return status;
     if (status == 0) {
       answer->id = answer->last > 0 ? answer->last : seen;

@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "codec/json_scan.h"
 #include "server/exchange.h"
 #include "server/poll.h"
 #include "server/server.h"
@@ -23,12 +24,32 @@ bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t positi
   return true;
 }
 
+struct blob *poll_items_end(struct bytes channel) {
+  struct buffer data, text;
+  buffer_init(&data);
+  buffer_init(&text);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_char(&data, '}');
+  wire_write_event(&text, WIRE_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
+  struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
+  buffer_deinit(&data);
+  buffer_deinit(&text);
+  return blob;
+}
+
 void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message) {
   struct worker *worker = exchange_worker(exchange);
   if (items->full && (!message || message->position > 0)) return;
   struct blob *blob = message ? wire_of(WIRE_POLL, message, &worker->server->bus.epoch) : NULL;
   if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
-  if (items->full || (items->count < POLL_MESSAGES_MAX && items->bytes < POLL_BYTES_MAX)) return;
+  if (message && message->parts.is_final) {
+    struct blob *end = poll_items_end(message->parts.channel);
+    poll_items_add(items, end, 0, worker->hub.position);
+    blob_unref(end);
+  }
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  if (items->full || (items->count < limits->replay && items->bytes < limits->replay_bytes)) return;
   items->full = true;
   items->cut = items->count;
 }

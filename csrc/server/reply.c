@@ -68,7 +68,7 @@ void reply_error(struct exchange *exchange, const struct reply_to *to, struct by
 void reply_event(struct exchange *exchange, struct bytes event, struct bytes data) {
   struct buffer text;
   buffer_init(&text);
-  if (exchange->wire == WIRE_WS) {
+  if (wire_is_ws(exchange->wire)) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
@@ -76,12 +76,26 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
   }
   if (text.failed) {
     exchange_break(exchange);
-  } else if (exchange->wire == WIRE_WS) {
+  } else if (wire_is_ws(exchange->wire)) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {
     exchange_push_text(exchange, buffer_bytes(&text));
   }
   buffer_deinit(&text);
+}
+
+void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel) {
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_char(&data, '}');
+  if (data.failed) {
+    exchange_break(exchange);
+  } else {
+    reply_event(exchange, event, buffer_bytes(&data));
+  }
+  buffer_deinit(&data);
 }
 
 void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {

@@ -6,14 +6,20 @@
 #include "codec/json_scan.h"
 #include "server/occupancy.h"
 #include "server/script.h"
+#include "server/socket.h"
 
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
 /* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
 static const struct errand_channel *channel_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_LEAVE ||
-             request->type == MW_REQUEST_MESSAGE;
+             request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
   return has ? &request->errand->channels[request->errand->at] : NULL;
+}
+
+/* True for those that an HTTP response may answer. */
+static bool is_http(const struct mw_request *request) {
+  return request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM || request->type == MW_REQUEST_WEBSOCKET;
 }
 
 enum mw_request_type mw_request_type(const struct mw_request *request) { return request->type; }
@@ -23,6 +29,7 @@ void mw_request_set_context(struct mw_request *request, void *context) { request
 
 struct mw_client *mw_request_client(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_CONNECT || request->type == MW_REQUEST_DISCONNECT || channel_of(request);
+  if (request->type >= MW_REQUEST_WEBSOCKET) has = true;
   return has ? request->errand->client : NULL;
 }
 
@@ -39,16 +46,23 @@ int mw_request_kind(const struct mw_request *request) {
 }
 
 const struct mw_http *mw_request_http(const struct mw_request *request) {
-  bool has_http =
-      request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM;
+  bool has_http = request->type == MW_REQUEST_AUTHENTICATE || is_http(request);
   return has_http && request->errand->http ? &request->errand->http->http : NULL;
 }
 
 const struct mw_message *mw_request_message(const struct mw_request *request) {
-  return request->type == MW_REQUEST_MESSAGE ? &request->errand->message : NULL;
+  bool has = request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SOCKET_MESSAGE;
+  return has ? &request->errand->message : NULL;
+}
+
+void mw_request_drop_message(struct mw_request *request) {
+  if (!mw_request_message(request)) return;
+  request->errand->message = (struct mw_message){.is_binary = request->errand->message.is_binary};
+  buffer_deinit(&request->errand->input);
 }
 
 struct mw_bytes mw_request_reason(const struct mw_request *request) {
+  if (request->type == MW_REQUEST_SOCKET_CLOSE) return expose(bytes_string(request->errand->socket->reason));
   return expose(request->type == MW_REQUEST_DISCONNECT ? bytes_string(request->errand->reason) : bytes_of(NULL, 0));
 }
 
@@ -59,7 +73,8 @@ static void refuse(struct mw_request *request, int status, const char *code, con
     occupancy->status = status;
     snprintf(occupancy->code, sizeof occupancy->code, "%s", code);
     snprintf(occupancy->reason, sizeof occupancy->reason, "%s", reason);
-  } else if (request->type != MW_REQUEST_LEAVE && request->type != MW_REQUEST_DISCONNECT) {
+  } else if (request->type != MW_REQUEST_LEAVE && request->type != MW_REQUEST_DISCONNECT &&
+             request->type != MW_REQUEST_SOCKET_CLOSE) {
     errand_refuse(request->errand, status, code, reason);
   }
   script_answered(request);
@@ -68,6 +83,31 @@ static void refuse(struct mw_request *request, int status, const char *code, con
 void mw_request_refuse(struct mw_request *request, int status, const char *code, const char *reason) {
   bool known = status >= 400 && status <= 599;
   refuse(request, known ? status : 500, known && code ? code : "internal", reason ? reason : "");
+}
+
+/* What the app tells of a member: it is kept and sent as long as the member is there, so it is compact, and bounded. */
+static int take_info(struct mw_request *request, struct bytes json) {
+  struct errand_channel *channel = &request->errand->channels[request->errand->at];
+  struct buffer text;
+  buffer_init(&text);
+  if (json.len > 0) json_write_compact(&text, json);
+  bool fits = text.len <= request->errand->config->options.limits.size;
+  struct blob *info = text.len > 0 && fits && !text.failed ? blob_new(buffer_bytes(&text)) : NULL;
+  bool no_memory = text.failed || (text.len > 0 && fits && !info);
+  buffer_deinit(&text);
+  if (no_memory) {
+    refuse(request, 503, "unavailable", "no memory");
+    return MW_ENOMEM;
+  }
+  if (!fits) {
+    refuse(request, 500, "internal", "internal error");
+    return MW_ETOOLARGE;
+  }
+  blob_unref(channel->info);
+  channel->info = info;
+  channel->informed = true;
+  script_answered(request);
+  return 0;
 }
 
 int mw_request_accept(struct mw_request *request, const char *data, size_t data_len) {
@@ -80,10 +120,11 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     refuse(request, 500, "internal", "internal error");
     return MW_EINVAL;
   }
-  if (request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM) {
+  if (is_http(request)) {
     refuse(request, 500, "internal", "internal error");
     return MW_EINVAL;
   }
+  if (request->type == MW_REQUEST_PRESENCE) return take_info(request, json);
   if (data_len > 0 && keeps_data && !(blob = blob_new(json))) {
     refuse(request, 503, "unavailable", "no memory");
     return MW_ENOMEM;
@@ -139,10 +180,10 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
   struct buffer fields;
   buffer_init(&fields);
   int status = MW_EINVAL;
-  bool is_http = request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM;
-  if (!is_http || response->status < 200 || response->status > 599) {
+  bool responds = is_http(request);
+  if (!responds || response->status < 200 || response->status > 599) {
     if (error)
-      snprintf(error->text, sizeof error->text, is_http ? "the status must be from 200 to 599" : "only a route is responded to");
+      snprintf(error->text, sizeof error->text, responds ? "the status must be from 200 to 599" : "only a route is responded to");
   } else if (write_fields(&fields, response, error)) {
     struct errand *errand = request->errand;
     errand->fields = fields.failed ? NULL : blob_new(buffer_bytes(&fields));

@@ -88,6 +88,21 @@ static void judge_since(struct poll *poll) {
   lock_release(&bus->lock);
 }
 
+/* Nothing can come any more. */
+static void end_polling(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct buffer fields;
+  buffer_init(&fields);
+  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  if (poll->is_new) poll_client_end(poll->client);
+  session_end(exchange);
+  on_end(exchange);
+  exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
+  buffer_deinit(&fields);
+}
+
 void role_poll_begin(struct poll *poll) {
   static const struct poll_items nothing = {.items = NULL};
   struct exchange *exchange = poll->exchange;
@@ -103,6 +118,8 @@ void role_poll_begin(struct poll *poll) {
   poll_answer_init(&answer);
   if (poll_answer_read(&answer, source_of(poll), poll->since, client ? &client->items : &nothing) < 0) {
     refuse(exchange, 503, "no memory");
+  } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
+    end_polling(poll);
   } else {
     bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || poll->joined.len > 0;
     if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */

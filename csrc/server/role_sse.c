@@ -5,6 +5,7 @@
 #include "codec/envelope.h"
 #include "server/http1.h"
 #include "server/native.h"
+#include "server/presence.h"
 #include "server/replay.h"
 #include "server/roles.h"
 #include "server/server.h"
@@ -26,6 +27,33 @@ static void refuse_for_now(struct exchange *exchange) {
 
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
 
+/* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
+static void write_channel(struct buffer *out, const struct worker *worker, const struct errand_channel *channel) {
+  buffer_append_char(out, '{');
+  if (channel->data) {
+    buffer_append_string(out, "\"data\":");
+    json_write_compact(out, blob_bytes(channel->data));
+  }
+  if (channel->kind->presence != MW_PRESENCE_NONE) {
+    buffer_append_string(out, channel->data ? ",\"presence\":" : "\"presence\":");
+    if (!presence_write(worker, channel->kind, channel->name, out)) out->failed = true;
+  }
+  buffer_append_char(out, '}');
+}
+
+/* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
+static void write_presences(struct buffer *out, struct exchange *exchange, const struct errand *errand) {
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    const struct errand_channel *channel = &errand->channels[i];
+    if (channel->kind->presence == MW_PRESENCE_NONE) continue;
+    struct buffer data;
+    buffer_init(&data);
+    if (!presence_write(exchange_worker(exchange), channel->kind, channel->name, &data)) out->failed = true;
+    wire_write_event(out, exchange->wire, BYTES("moonwire:presence"), buffer_bytes(&data));
+    buffer_deinit(&data);
+  }
+}
+
 static void write_open(struct buffer *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
                        struct bytes id) {
   struct buffer data;
@@ -40,12 +68,8 @@ static void write_open(struct buffer *out, struct exchange *exchange, const stru
   for (size_t i = 0; i < errand->channel_count; i++) {
     if (i > 0) buffer_append_char(&data, ',');
     json_write_string(&data, errand->channels[i].name);
-    buffer_append_string(&data, ":{");
-    if (errand->channels[i].data) {
-      buffer_append_string(&data, "\"data\":");
-      json_write_compact(&data, blob_bytes(errand->channels[i].data));
-    }
-    buffer_append_char(&data, '}');
+    buffer_append_char(&data, ':');
+    write_channel(&data, exchange_worker(exchange), &errand->channels[i]);
   }
   buffer_append_string(&data, "}}");
   wire_write_event(out, exchange->wire, BYTES("moonwire:open"), buffer_bytes(&data));
@@ -76,13 +100,27 @@ static void write_beginning(struct buffer *out, struct exchange *exchange, const
   bool gap = replay->gap_count > 0;
   struct sse_event first = {.id = gap ? bytes_of(NULL, 0) : id, .retry_ms = worker_random(worker, 1000, 3000)};
   sse_write(out, &first);
-  if (exchange->wire == WIRE_ENVELOPE) write_open(out, exchange, errand, replay, id);
+  if (exchange->wire == WIRE_ENVELOPE) {
+    write_open(out, exchange, errand, replay, id);
+  } else {
+    write_presences(out, exchange, errand);
+  }
   for (size_t i = 0; i < replay->count; i++) {
-    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].channel->name);
+    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].subscription->channel->name);
   }
   struct sse_event last = {.id = id, .retry_ms = -1};
   if (gap) sse_write(out, &last);
   worker->stats.gaps += replay->gap_count;
+}
+
+/* True if nothing can come any more: each of the channels has ended, and was seen to its end. */
+static bool has_seen_all(const struct replay *replay, struct since since) {
+  bool all = since.kind == SINCE_POSITION;
+  for (size_t i = 0; i < replay->count; i++) {
+    uint64_t ended = replay->sources[i].subscription->channel->ended;
+    all = all && ended > 0 && since.position >= ended;
+  }
+  return all;
 }
 
 /* All is allowed: subscribes, acknowledges and replays in one step. */
@@ -98,18 +136,23 @@ static void join(struct exchange *exchange, struct errand *errand) {
     status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
   }
   if (status == 0) status = replay_init(&replay, exchange, errand->since, NULL);
+  bool is_over = status == 0 && has_seen_all(&replay, errand->since);
   if (status == 0) {
-    write_beginning(&beginning, exchange, errand, &replay);
+    if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
     roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
     if (beginning.failed || fields.failed) status = MW_ENOMEM;
   }
-  if (status == 0) {
+  if (status == 0 && is_over) {
+    /* The one answer behind which an EventSource does not return. */
+    session_end(exchange);
+    exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
+  } else if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
     if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
     if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
-    replay_push(&replay, exchange);
+    replay_start(&replay, exchange);
   } else {
     session_end(exchange);
     refuse_for_now(exchange);
@@ -125,7 +168,7 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct mw_config_options *options = &server->config->options;
   bool is_plain = !wish->envelope && !options->authenticate && !options->connects && !options->disconnects;
-  for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && wish_channels(wish)[i].kind->hooks == 0;
+  for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && !kind_asks(wish_channels(wish)[i].kind);
   struct errand *errand;
   if (is_plain) {
     /* Nobody asks who it is. */

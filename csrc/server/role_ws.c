@@ -1,13 +1,19 @@
 #include "server/role_ws.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "server/deflate.h"
 #include "server/http1.h"
 #include "server/native.h"
-#include "server/native_join.h"
+#include "server/role_socket.h"
 #include "server/roles.h"
 #include "server/server.h"
+
+/* How long the app may still work on what came before the peer's farewell, until that is answered. */
+enum { DUE_MS = 5000 };
 
 static const struct bytes native_protocol = {"moonwire.1", 10};
 
@@ -23,18 +29,34 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
 }
 
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
-  push_blob(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0)));
+  push_blob(exchange, deflate_frame(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0))));
 }
 
-void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
-  if (exchange->state != EXCHANGE_STREAMING) return;
-  if (exchange->wire != WIRE_WS) {
-    exchange_end_stream(exchange);
-    return;
+/* Gives the reader that was used back to the worker, or leaves it with the session if it is in the middle of something. */
+static void put_reader(struct exchange *exchange, struct ws_reader *reader) {
+  struct worker *worker = exchange_worker(exchange);
+  if (!ws_reader_idle(reader)) {
+    struct native *native = native_get(exchange);
+    if (native) {
+      native->reader = reader;
+    } else {
+      ws_reader_free(reader);
+      exchange_break(exchange);
+    }
+  } else if (!worker->spare_reader) {
+    worker->spare_reader = reader;
+  } else {
+    ws_reader_free(reader);
   }
+}
+
+static const struct role role_farewell;
+
+/* Ends the session behind a close frame. */
+static void say_farewell(struct exchange *exchange, unsigned code, const char *reason) {
   char payload[WS_CONTROL_MAX];
-  size_t len = ws_frame_close(payload, code, bytes_string(reason ? reason : ""));
-  log_line(MW_LOG_DEBUG, "websocket close %u %s", code, reason ? reason : "");
+  size_t len = ws_frame_close(payload, code, bytes_string(reason));
+  log_line(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
   role_ws_push(exchange, WS_OPCODE_CLOSE, bytes_of(payload, len));
   exchange_end(exchange);
   exchange->flags |= EXCHANGE_LINGER;
@@ -42,26 +64,65 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
-/* The peer says farewell: the same to it, and nothing more is awaited. */
-static void on_farewell(struct exchange *exchange, struct ws_farewell farewell) {
-  char reason[WS_CONTROL_MAX] = "";
-  if (farewell.reason.len > 0) memcpy(reason, farewell.reason.ptr, farewell.reason.len);
-  role_ws_close(exchange, farewell.code, "");
-  exchange->flags &= (uint16_t)~EXCHANGE_LINGER;
+void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
+
+/* The reader with what it is in the middle of, taken from the session; NULL if there is none. */
+static struct ws_reader *take_reader(struct exchange *exchange) {
+  if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
+  struct native *native = conn_of(exchange)->native;
+  struct ws_reader *reader = native->reader;
+  native->reader = NULL;
+  return reader;
+}
+
+void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
+  if (exchange->state != EXCHANGE_STREAMING) return;
+  if (!wire_is_ws(exchange->wire)) {
+    exchange_end_stream(exchange);
+    return;
+  }
+  if (!reason) reason = "";
+  struct mw_socket *socket = role_socket_of(exchange);
+  if (socket && !socket->is_due) {
+    socket->code = code;
+    snprintf(socket->reason, sizeof socket->reason, "%s", reason);
+  }
+  bool stopped = exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
+  struct ws_reader *reader = take_reader(exchange);
+  say_farewell(exchange, code, reason);
+  if (!server_stopping(exchange_worker(exchange)->server)) {
+    exchange->role = &role_farewell;
+    if (stopped) stream_read_start(&conn_of(exchange)->stream);
+    if (reader) put_reader(exchange, reader);
+  } else {
+    ws_reader_free(reader);
+  }
 }
 
 /* One event of the reader. False: nothing more is to be read. */
 static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
   struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
-  struct ws_farewell farewell = ws_reader_farewell(reader);
+  bool is_raw = role_socket_of(exchange);
   switch (event) {
-    case WS_MESSAGE: native_receive(exchange, &input); break;
+    case WS_MESSAGE:
+      if (is_raw) {
+        role_socket_receive(exchange, reader);
+      } else {
+        native_receive(exchange, &input);
+      }
+      break;
     case WS_PING: role_ws_push(exchange, WS_OPCODE_PONG, input.bytes); break;
-    case WS_CLOSE: on_farewell(exchange, farewell); return false;
+    case WS_CLOSE:
     case WS_ERROR: {
+      struct ws_farewell farewell = ws_reader_farewell(reader);
       char reason[WS_CONTROL_MAX] = "";
-      memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
-      role_ws_close(exchange, farewell.code, reason);
+      if (event == WS_ERROR)
+        memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
+      if (is_raw) {
+        role_socket_end_reading(exchange, farewell, event == WS_CLOSE);
+      } else {
+        role_ws_finish(exchange, farewell.code, reason);
+      }
       return false;
     }
     case WS_PONG:
@@ -70,39 +131,43 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
   return exchange->state == EXCHANGE_STREAMING;
 }
 
-/* Gives the reader that was used back to the worker, or leaves it with the session if it is in the middle of something. */
-static void put_reader(struct exchange *exchange, struct ws_reader *reader) {
-  struct worker *worker = exchange_worker(exchange);
-  if (exchange->state == EXCHANGE_STREAMING && !ws_reader_idle(reader)) {
-    struct native *native = native_get(exchange);
-    if (native) {
-      native->reader = reader;
-      return;
-    }
-    exchange_break(exchange);
-  }
-  if (!worker->spare_reader && ws_reader_idle(reader)) {
-    worker->spare_reader = reader;
-  } else {
-    ws_reader_free(reader);
-  }
+static const struct ws_limits *limits_of(struct exchange *exchange) {
+  const struct mw_socket *socket = role_socket_of(exchange);
+  return socket ? &socket->websocket->limits : &exchange_worker(exchange)->ws_limits;
 }
 
 static struct ws_reader *get_reader(struct exchange *exchange) {
   struct worker *worker = exchange_worker(exchange);
-  struct ws_reader *reader = NULL;
-  if (exchange->flags & EXCHANGE_NATIVE) {
-    struct native *native = conn_of(exchange)->native;
-    reader = native->reader;
-    native->reader = NULL;
-  }
+  struct ws_reader *reader = take_reader(exchange);
   if (reader) return reader;
   reader = worker->spare_reader;
   worker->spare_reader = NULL;
-  return reader ? reader : ws_reader_new(&worker->ws_limits);
+  if (!reader) reader = ws_reader_new(limits_of(exchange));
+  if (!reader) return NULL;
+  ws_reader_set_limits(reader, limits_of(exchange));
+  ws_reader_set_terms(reader, deflate_terms(exchange));
+  return reader;
 }
 
-static void on_read(struct exchange *exchange, struct bytes bytes) {
+/* Nothing that it says is heard any more. */
+static bool is_deaf(struct exchange *exchange) {
+  const struct mw_socket *socket = role_socket_of(exchange);
+  return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
+}
+
+/* Bytes that had come when reading was stopped: they wait as they are. */
+static void keep_unread(struct exchange *exchange, struct bytes bytes) {
+  struct native *native = conn_of(exchange)->native;
+  buffer_append(&native->unread, bytes);
+  if (native->unread.failed) exchange_break(exchange);
+}
+
+static bool must_wait(struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
+}
+
+void role_ws_read(struct exchange *exchange, struct bytes bytes) {
+  if (bytes.len == 0 || is_deaf(exchange)) return;
   struct ws_reader *reader = get_reader(exchange);
   if (!reader) {
     exchange_break(exchange);
@@ -116,9 +181,41 @@ static void on_read(struct exchange *exchange, struct bytes bytes) {
     at += used;
     bytes.len -= used;
     more = event != WS_MORE && take(exchange, reader, event);
+    if (more && bytes.len > 0 && must_wait(exchange)) {
+      keep_unread(exchange, bytes_of(at, bytes.len));
+      bytes.len = 0;
+    }
   }
-  put_reader(exchange, reader);
+  if (is_deaf(exchange)) {
+    ws_reader_free(reader);
+  } else {
+    put_reader(exchange, reader);
+  }
 }
+
+/* ---- The peer's farewell -------------------------------------------------------------------------------------------------- */
+
+/* We have said ours: all that counts of what still comes is the peer's. */
+static void read_farewell(struct exchange *exchange, struct bytes bytes) {
+  struct ws_reader *reader = get_reader(exchange);
+  enum ws_event event = reader ? WS_PING : WS_ERROR;
+  char *at = (char *)(uintptr_t)bytes.ptr;
+  while (event != WS_MORE && event != WS_CLOSE && event != WS_ERROR) {
+    size_t used = 0;
+    event = ws_reader_next(reader, at, bytes.len, &used);
+    at += used;
+    bytes.len -= used;
+  }
+  if (event == WS_MORE) {
+    put_reader(exchange, reader);
+    return;
+  }
+  ws_reader_free(reader);
+  exchange->role = NULL;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+static const struct role role_farewell = {.on_read = read_farewell};
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
 
@@ -144,30 +241,61 @@ static bool set_identity(struct exchange *exchange, struct errand *connected, st
   return native || !http;
 }
 
-/* Answers with the upgrade. Both arguments may be NULL; takes http. */
-static void upgrade(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
-  struct worker *worker = exchange_worker(exchange);
-  const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
-  struct bytes key, protocol = choose_protocol(head);
-  struct buffer out, ahead;
-  buffer_init(&out);
-  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol) && !out.failed;
-  if (!fine) {
-    memory_free(http);
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed) {
+  struct bytes key;
+  struct http_error error = ws_handshake_judge(head, &key);
+  if (!origin_allowed) {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+  } else if (error.status != 0) {
+    exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, ws_handshake_fields(error.status));
+  } else if (server_stopping(exchange_worker(exchange)->server)) {
+    exchange_refuse(exchange, 503, "unavailable", "the server is stopping", bytes_of(NULL, 0));
   } else {
+    return false;
+  }
+  return true;
+}
+
+bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  const struct http1 *http = conn_of(exchange)->http;
+  const struct http_head *head = http_reader_head(http->reader);
+  char text[WS_EXTENSION_MAX];
+  struct ws_deflate_terms terms;
+  struct bytes extension =
+      deflate_agree(head, http->route ? &http->route->websocket->deflate : &server->config->options.deflate, &terms, text);
+  struct bytes key;
+  struct buffer out;
+  buffer_init(&out);
+  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, extension) && !out.failed;
+  if (fine) {
     exchange->wire = WIRE_WS;
-    if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
-    atomic_fetch_add_explicit(&worker->server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
-    exchange_upgrade(exchange, buffer_bytes(&out), &ahead);
-    if (!set_identity(exchange, connected, http)) {
-      exchange->flags |= EXCHANGE_BROKEN;
-    } else if (ahead.len > 0) {
-      on_read(exchange, buffer_bytes(&ahead));
-    }
-    buffer_deinit(&ahead);
+    atomic_fetch_add_explicit(&server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
+    exchange_upgrade(exchange, buffer_bytes(&out), ahead);
+    if (!deflate_begin(exchange, terms)) exchange->flags |= EXCHANGE_BROKEN;
+  } else {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   }
   buffer_deinit(&out);
+  return fine;
+}
+
+/* Both arguments may be NULL; takes http. */
+static void enter(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
+  const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
+  struct bytes protocol = choose_protocol(head);
+  struct buffer ahead;
+  if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
+  if (!role_ws_upgrade(exchange, protocol, &ahead)) {
+    memory_free(http);
+    return;
+  }
+  if (!set_identity(exchange, connected, http)) {
+    exchange->flags |= EXCHANGE_BROKEN;
+  } else {
+    role_ws_read(exchange, buffer_bytes(&ahead));
+  }
+  buffer_deinit(&ahead);
 }
 
 static void start_native(struct exchange *exchange, struct http1 *http) {
@@ -177,35 +305,27 @@ static void start_native(struct exchange *exchange, struct http1 *http) {
   if (authenticates && !copy) {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   } else {
-    upgrade(exchange, NULL, copy);
+    enter(exchange, NULL, copy);
   }
 }
 
 static void start(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
-  struct mw_server *server = exchange_worker(exchange)->server;
-  const struct mw_config_options *options = &server->config->options;
+  const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
   const struct http_head *head = http_reader_head(http->reader);
   struct buffer fields;
   buffer_init(&fields);
   bool allowed = roles_judge_origin(exchange, http, &fields);
   buffer_deinit(&fields);
-  struct bytes key;
-  struct http_error error = ws_handshake_judge(head, &key);
-  if (!allowed) {
-    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
-  } else if (error.status != 0) {
-    exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, ws_handshake_fields(error.status));
-  } else if (server_stopping(server)) {
-    exchange_refuse(exchange, 503, "unavailable", "the server is stopping", bytes_of(NULL, 0));
-  } else if (choose_protocol(head).len > 0) {
+  if (role_ws_refuse(exchange, head, allowed)) return;
+  if (choose_protocol(head).len > 0) {
     start_native(exchange, http);
   } else if (options->authenticate || options->connects || options->disconnects) {
     struct errand *errand = roles_connect_errand(exchange, http, BYTES("websocket"), NULL, 0);
     if (!errand || !exchange_ask(exchange, errand))
       exchange_refuse(exchange, 503, "unavailable", "too much is waiting", bytes_of(NULL, 0));
   } else {
-    upgrade(exchange, NULL, NULL);
+    enter(exchange, NULL, NULL);
   }
 }
 
@@ -215,7 +335,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->status != 200) {
     exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
   } else {
-    upgrade(exchange, errand, NULL);
+    enter(exchange, errand, NULL);
   }
 }
 
@@ -223,30 +343,54 @@ static void on_late(struct exchange *exchange) {
   exchange_refuse(exchange, 503, "unavailable", "the app did not answer in time", bytes_of(NULL, 0));
 }
 
-/* Nothing was heard for a while: one that speaks moonwire.1 is asked in its own words, since a page cannot see ping frames. */
-static void on_silent(struct exchange *exchange) {
+/* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
+
+uint64_t role_ws_silence_ms(struct exchange *exchange) {
+  const struct worker *worker = exchange_worker(exchange);
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct mw_socket *socket = role_socket_of(exchange);
+  bool is_pinged = exchange->flags & EXCHANGE_PINGED;
+  if (exchange->flags & EXCHANGE_CONNECTING) {
+    uint64_t spent_ms = (uint64_t)(worker->timers.tick - conn_of(exchange)->timer.note) * 1000;
+    return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
+  }
+  if (!socket) return is_pinged ? limits->pong_ms : limits->ping_ms;
+  if (socket->is_due) return DUE_MS;
+  return is_pinged ? socket->websocket->pong_ms : socket->websocket->ping_ms;
+}
+
+/* One that speaks moonwire.1 is asked in its own words, since a page cannot see ping frames. The frame is the same for all. */
+static void ask_for_a_sign(struct exchange *exchange) {
+  bool in_words = exchange->flags & EXCHANGE_MOONWIRE_1;
+  struct blob **frame = &exchange_worker(exchange)->pings[in_words];
+  struct bytes none = bytes_of(NULL, 0);
+  if (!*frame)
+    *frame = in_words ? wire_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : wire_frame(WS_OPCODE_PING, none, none);
+  exchange->flags |= EXCHANGE_PINGED;
+  push_blob(exchange, blob_ref(*frame));
+}
+
+void role_ws_on_silent(struct exchange *exchange) {
   /* What it says is not read at the moment, or is being judged. */
-  bool unheard = exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
   bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange->errand;
-  if (unheard || judged) return;
+  if (must_wait(exchange) || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     role_ws_close(exchange, 4408, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {
     conn_abort(conn_of(exchange));
   } else {
-    exchange->flags |= EXCHANGE_PINGED;
-    if (exchange->flags & EXCHANGE_MOONWIRE_1) {
-      role_ws_push(exchange, WS_OPCODE_TEXT, BYTES("{\"ping\":true}"));
-    } else {
-      role_ws_push(exchange, WS_OPCODE_PING, bytes_of(NULL, 0));
-    }
+    ask_for_a_sign(exchange);
   }
 }
 
-static void on_end(struct exchange *exchange) {
+void role_ws_on_end(struct exchange *exchange) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
 }
 
-const struct role role_ws = {
-    .start = start, .on_answer = on_answer, .on_late = on_late, .on_read = on_read, .on_silent = on_silent, .on_end = on_end};
+const struct role role_ws = {.start = start,
+                             .on_answer = on_answer,
+                             .on_late = on_late,
+                             .on_read = role_ws_read,
+                             .on_silent = role_ws_on_silent,
+                             .on_end = role_ws_on_end};

@@ -1,4 +1,4 @@
-/* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the messages mean is native.h's. */
+/* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the messages mean is native.h's, or role_socket.h's. */
 #ifndef MOONWIRE_SERVER_ROLE_WS_H
 #define MOONWIRE_SERVER_ROLE_WS_H
 
@@ -9,8 +9,23 @@ VISIBILITY_PUSH
 
 /* Pushes one frame. */
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
-/* Says farewell and ends the session; a session that is no WebSocket ends its stream. */
+/* Says farewell, ends the session, and waits a while for the peer's farewell; a session that is no WebSocket ends its stream. */
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason);
+/* Says farewell as an answer, or to a peer that has broken the rules: nothing more of it is awaited. */
+void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason);
+
+/* Refuses what cannot be upgraded, and answers true. */
+bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
+/* Answers with the upgrade. False: it was refused for lack of memory. *ahead, which the caller frees, is what was sent ahead, for
+ * role_ws_read. */
+bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead);
+
+/* What the roles of WebSockets have in common; on_silent if nothing but a ping is due. */
+void role_ws_read(struct exchange *exchange, struct bytes bytes);
+void role_ws_on_silent(struct exchange *exchange);
+void role_ws_on_end(struct exchange *exchange);
+/* How long it may be silent. */
+uint64_t role_ws_silence_ms(struct exchange *exchange);
 
 VISIBILITY_POP
 

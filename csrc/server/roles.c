@@ -67,9 +67,9 @@ static bool find_route(struct exchange *exchange, struct http1 *http, struct byt
   const struct mw_config *config = exchange_worker(exchange)->server->config;
   struct bytes asked = bytes_equal(method, BYTES("HEAD")) ? methods[0] : method;
   http->route = config_route(config, asked, path);
-  bool stream_head = http->route && http->route->type == ROUTE_STREAM && !bytes_equal(method, methods[0]);
+  bool stream_head = http->route && http->route->type != ROUTE_HTTP && !bytes_equal(method, methods[0]);
   if (http->route && !stream_head) {
-    http->role = &role_app;
+    http->role = http->route->type == ROUTE_WEBSOCKET ? &role_socket : &role_app;
     return true;
   }
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {

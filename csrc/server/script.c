@@ -2,13 +2,16 @@
 
 #include "base/log.h"
 #include "server/occupancy.h"
+#include "server/presence.h"
 #include "server/server.h"
+#include "server/socket.h"
 #include "server/stream_handle.h"
 
 int script_init(struct script *script, struct loop *loop, size_t limit) {
   *script = (struct script){.errand_count = 0};
   list_init(&script->asked);
   table_init(&script->occupancies);
+  table_init(&script->presences);
   return mailbox_init(&script->queue, loop, limit);
 }
 
@@ -72,6 +75,7 @@ static void send_answer(struct mw_server *server, struct errand *errand) {
   if (mailbox_post(&worker->fifo, mail) == 0) return;
   /* Without memory for a pointer: the asker's own deadline answers it, and what it joined is left again. */
   log_line(MW_LOG_ERROR, "no memory to answer a request");
+  if (errand->type == ERRAND_SOCKET_MESSAGE) atomic_store(&errand->socket->forsaken, true);
   if (errand->status == 200 && errand_is_membership(errand)) {
     leave(server, errand);
   } else {
@@ -104,12 +108,21 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       if (!(hooks & MW_HOOK_JOIN)) return false;
       type = MW_REQUEST_JOIN;
       break;
+    case STEP_SLOW: type = MW_REQUEST_SLOW; break;
+    case STEP_PRESENCE:
+      errand->at = presence_unknown(server, errand);
+      if (errand->at == errand->channel_count) return false;
+      type = MW_REQUEST_PRESENCE;
+      break;
     case STEP_MESSAGE:
       /* A relayed event has passed: the worker publishes it. */
       if (errand->relayed) return false;
       type = MW_REQUEST_MESSAGE;
       break;
+    case STEP_SOCKET: type = MW_REQUEST_WEBSOCKET; break;
+    case STEP_SOCKET_CLOSE: type = MW_REQUEST_SOCKET_CLOSE; break;
     case STEP_LEAVE:
+      if (channel) presence_leave(server, channel);
       if (!channel || !channel->joined) return false;
       type = MW_REQUEST_LEAVE;
       break;
@@ -129,7 +142,7 @@ static void take_step(struct mw_server *server, struct errand *errand) {
   bool last = errand->at + 1 >= errand->channel_count;
   const struct mw_config_options *options = &errand->config->options;
   switch (errand->step) {
-    case STEP_AUTHENTICATE: errand->step = STEP_CONNECT; return;
+    case STEP_AUTHENTICATE: errand->step = errand->type == ERRAND_SOCKET ? STEP_SOCKET : STEP_CONNECT; return;
     case STEP_CONNECT:
       errand->connected = errand->connects && (options->connects || options->disconnects);
       errand->step = errand->channel_count > 0 ? STEP_AUTHORIZE : STEP_JOINED;
@@ -145,8 +158,16 @@ static void take_step(struct mw_server *server, struct errand *errand) {
     case STEP_JOIN:
       channel->joined = (channel->kind->hooks & MW_HOOK_LEAVE) != 0;
       errand->at = last ? 0 : errand->at + 1;
-      errand->step = last ? STEP_JOINED : STEP_OPEN;
+      errand->step = last ? STEP_PRESENCE : STEP_OPEN;
       return;
+    case STEP_PRESENCE:
+      /* Members are counted in all at once, behind everything that could refuse. */
+      if (presence_unknown(server, errand) < errand->channel_count) return;
+      presence_enter(server, errand);
+      errand->at = 0;
+      if (errand->status == 0) errand->step = STEP_JOINED;
+      return;
+    case STEP_SLOW:
     case STEP_MESSAGE: errand->step = STEP_JOINED; return;
     case STEP_LEAVE:
       if (channel && channel->opened) occupancy_leave(server, channel->name);
@@ -158,6 +179,8 @@ static void take_step(struct mw_server *server, struct errand *errand) {
       errand->connected = false;
       errand->step = STEP_OVER;
       return;
+    case STEP_SOCKET_CLOSE: errand->step = STEP_OVER; return;
+    case STEP_SOCKET: /* answer_errand's */
     case STEP_JOINED:
     case STEP_OVER: return;
   }
@@ -199,10 +222,20 @@ void script_resume(struct mw_server *server, struct errand *errand) {
 }
 
 static void answer_errand(struct mw_server *server, struct errand *errand) {
-  if (errand->type == ERRAND_HTTP || errand->type == ERRAND_STREAM) {
+  if (errand->type == ERRAND_SOCKET_MESSAGE) {
+    if (errand->status == 0) errand->status = 200;
+    if (errand->status != 200) errand->socket->closing = true;
+  }
+  if (errand->type == ERRAND_HTTP || errand->type == ERRAND_STREAM || errand->type == ERRAND_SOCKET_MESSAGE) {
     send_answer(server, errand_ref(errand));
     let_next(server, errand);
     errand_unref(errand);
+  } else if (errand->step == STEP_SOCKET && errand->socket) {
+    /* Told before anything that the app sends to it. */
+    errand->status = 200;
+    errand->step = STEP_OVER;
+    send_answer(server, errand_ref(errand));
+    if (!errand->running) run_join(server, errand);
   } else if (!errand->running) {
     /* Answered later than asked. A leave goes on whatever was said. */
     if (errand->step > STEP_JOINED || errand->status == 0) take_step(server, errand);
@@ -225,10 +258,35 @@ void script_answered(struct mw_request *request) {
   if (server && server_stopping(server)) loop_wake(&server->loop);
 }
 
+void script_post(struct mw_server *server, struct worker *worker, struct errand *errand) {
+  if (atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting) {
+    errand_unref(errand);
+    return;
+  }
+  atomic_fetch_add(&server->script.errand_count, 1);
+  atomic_fetch_add(&server->script.errand_bytes, errand_size(errand));
+  worker_post_script(worker, MAIL_ASK, errand);
+}
+
+static void ask_message(struct mw_server *server, struct errand *errand) {
+  /* The app has closed it, or failed at what came before. */
+  if (errand->socket->closing) {
+    answer_errand(server, errand);
+    return;
+  }
+  errand_ref(errand);
+  script_ask(server, &errand->request, MW_REQUEST_SOCKET_MESSAGE);
+  /* What a peer said before it went is still heard, but nobody waits for the handler. */
+  if (errand->request.waiting && atomic_load(&errand->client->gone)) script_cancel_request(&errand->request);
+  errand_unref(errand);
+}
+
 static void begin(struct mw_server *server, struct errand *errand) {
   if (must_queue(errand, MAIL_ASK)) return;
-  if (errand->type == ERRAND_JOIN || errand->type == ERRAND_MESSAGE) {
+  if (errand->type <= ERRAND_SLOW || errand->type == ERRAND_SOCKET) {
     run_join(server, errand);
+  } else if (errand->type == ERRAND_SOCKET_MESSAGE) {
+    ask_message(server, errand);
   } else if (atomic_load(&errand->cancelled)) {
     answer_errand(server, errand);
   } else {
@@ -253,8 +311,14 @@ static void leave(struct mw_server *server, struct errand *errand) {
     errand_unref(errand);
     return;
   }
+  if (errand->type == ERRAND_SOCKET) {
+    struct errand *asked = errand->client->errand;
+    atomic_store(&errand->client->gone, true);
+    if (asked && asked != errand) script_cancel_request(&asked->request);
+  }
   if (must_queue(errand, MAIL_LEAVE)) return;
   errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
+  if (errand->type == ERRAND_SOCKET) errand->step = STEP_SOCKET_CLOSE;
   errand->at = 0;
   run_join(server, errand);
 }
@@ -319,6 +383,7 @@ void script_deinit(struct mw_server *server) {
     errand_unref(errand);
   }
   occupancy_free_all(server);
+  presence_free_all(server);
   while (!list_empty(&script->asked)) {
     struct mw_request *request = container_of(script->asked.next, struct mw_request, link);
     list_remove(&request->link);
@@ -326,5 +391,6 @@ void script_deinit(struct mw_server *server) {
     if (request->errand) drop_waiting(request->errand->client);
   }
   table_deinit(&script->occupancies);
+  table_deinit(&script->presences);
   mailbox_deinit(&script->queue);
 }

@@ -139,6 +139,12 @@ struct blob *wire_of(enum wire wire, struct message *message, const struct epoch
   return draft.blob ? message_set_wire(message, wire, draft.blob) : NULL;
 }
 
+void wire_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
+  char id[ID_LEN];
+  if (message->position > 0) id_write(id, epoch, message->position);
+  write_object(out, &message->parts, message->position > 0 ? bytes_of(id, ID_LEN) : bytes_of(NULL, 0), false);
+}
+
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data) {
   struct sse_event sse = {.event = event, .data = data, .retry_ms = -1};
   struct buffer json;

@@ -3,18 +3,32 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
+#include "server/deflate.h"
+#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/stream_handle.h"
 
-enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000 };
+enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000 };
+
+/* That memory runs short is news now and then, not for each message. */
+static void log_evictions(struct worker *worker) {
+  uint64_t count = worker->hub.evicted - worker->evicted, now_ms = worker->loop->clock.now_ms;
+  if (count == 0 || (worker->evicted > 0 && now_ms < worker->evicted_logged_ms + WARN_MS)) return;
+  log_line(MW_LOG_WARNING, "limits.history is reached: the %llu oldest messages of all histories were let go",
+           (unsigned long long)count);
+  worker->evicted = worker->hub.evicted;
+  worker->evicted_logged_ms = now_ms;
+}
 
 static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, timers);
   size_t share = worker->hub.channels.count / 16;
   hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
+  log_evictions(worker);
   if (worker->index == 0) script_second(worker->server);
 }
 
@@ -38,7 +52,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_buffer;
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
-  hub_init(&worker->hub, &loop->clock, limits->channels, session_deliver);
+  hub_init(&worker->hub, &loop->clock, limits->channels, limits->history, session_deliver);
   return 0;
 
 fail_mailbox:
@@ -52,6 +66,7 @@ static void drop(struct mail *mail) {
   struct errand *errand = mail->item;
   switch ((enum worker_mail)mail->type) {
     case MAIL_MESSAGE: message_unref(mail->item); break;
+    case MAIL_ROSTER: roster_batch_unref(mail->item); break;
     case MAIL_ANSWER:
       /* A stream that the app has begun, and of which nobody else will say that it is over. */
       if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
@@ -59,6 +74,7 @@ static void drop(struct mail *mail) {
       break;
     case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
     case MAIL_COMMAND: command_free(mail->item); break;
+    case MAIL_SOCKET: socket_command_free(mail->item); break;
   }
 }
 
@@ -85,6 +101,8 @@ void worker_close(struct worker *worker) {
 void worker_deinit(struct worker *worker) {
   drop_queue(worker); /* what the app's last callbacks said */
   ws_reader_free(worker->spare_reader);
+  for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
+  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) ws_deflater_free(worker->deflaters[i]);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);
@@ -106,6 +124,8 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     errand->kept = streams;
     if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
+  } else if (exchange && errand->type == ERRAND_SOCKET_MESSAGE) {
+    role_socket_handled(exchange, errand);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
     worker_post_script(worker, MAIL_LEAVE, errand);
@@ -126,6 +146,13 @@ static void take_stream_data(struct worker *worker, struct stream_data *data) {
   stream_data_free(data);
 }
 
+static void take_roster(struct worker *worker, struct roster_batch *batch) {
+  struct mw_server *server = worker->server;
+  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
+  if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
+  roster_batch_unref(batch);
+}
+
 static void take(struct worker *worker, struct mail *mail) {
   struct message *message = mail->item;
   switch ((enum worker_mail)mail->type) {
@@ -133,9 +160,11 @@ static void take(struct worker *worker, struct mail *mail) {
       hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
       message_unref(message);
       break;
+    case MAIL_ROSTER: take_roster(worker, mail->item); break;
     case MAIL_ANSWER: take_answer(worker, mail->item); break;
     case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
     case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
+    case MAIL_SOCKET: socket_carry_out(worker, mail->item); break;
   }
 }
 
@@ -179,6 +208,13 @@ void worker_mark_dirty(struct worker *worker, struct conn *conn) {
   worker->dirty = conn;
 }
 
+void worker_mark_next(struct worker *worker, struct conn *conn) {
+  if (conn->exchange.flags & EXCHANGE_DIRTY || conn->exchange.state == EXCHANGE_OVER) return;
+  conn->exchange.flags |= EXCHANGE_DIRTY;
+  conn->dirty = worker->next;
+  worker->next = conn;
+}
+
 void worker_flush(struct worker *worker) {
   while (worker->dirty) {
     struct conn *conn = worker->dirty;
@@ -186,6 +222,9 @@ void worker_flush(struct worker *worker) {
     conn->exchange.flags &= (uint16_t)~EXCHANGE_DIRTY;
     conn_flush(conn);
   }
+  worker->dirty = worker->next;
+  worker->next = NULL;
+  if (worker->dirty) loop_wake(worker->loop);
   worker->view.channel = NULL;
   hub_end_turn(&worker->hub);
 }
@@ -198,7 +237,7 @@ const struct turn_view *worker_turn_view(struct worker *worker, struct channel *
   if (view->channel == channel && view->start == start && view->wire == wire && view->chunked == chunked) return view;
   *view = (struct turn_view){.start = start, .wire = wire, .chunked = chunked};
   for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
-    struct blob *blob = wire_of(wire, channel->turn[i], &worker->server->bus.epoch);
+    struct blob *blob = deflate_shared(worker, wire, channel->turn[i]);
     if (!blob) return NULL;
     view->slices[view->count] = wire_slice(wire, blob, chunked);
     view->bytes += view->slices[view->count++].len;

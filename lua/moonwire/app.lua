@@ -10,6 +10,7 @@ local Timer = require "moonwire.timer"
 ---@field publish_key? string what POST /publish asks for
 ---@field origins? string[] further origins whose pages may connect
 ---@field limits? table<string, number> seconds and bytes
+---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
 ---@field paths? { ws: string|false?, sse: string|false?, send: string|false?, publish: string|false?, health: string|false? }
 
 ---@alias moonwire.EventHandler
@@ -26,6 +27,20 @@ local Timer = require "moonwire.timer"
 ---@field on_close? fun(channel: moonwire.Channel)
 ---@field linger? number seconds from the last leave to on_close
 
+---@class moonwire.DeflateOptions
+---@field min? integer bytes from which a message is compressed
+---@field server_context_takeover? boolean
+---@field client_context_takeover? boolean
+
+---@class moonwire.WebsocketOptions
+---@field deflate? boolean|moonwire.DeflateOptions nil: as the app's
+---@field protocols? string[] subprotocols, the best first
+---@field origins? string[] whose pages may connect; nil: as the app's
+---@field limits? { message: integer?, frame: integer?, outbox: integer?, ping_seconds: number?, pong_seconds: number? }
+---@field on_open? fun(socket: moonwire.Socket, request: moonwire.Request): any, string?, integer?
+---@field on_message? fun(socket: moonwire.Socket, message: string, is_binary: boolean): any, string?, string?
+---@field on_close? fun(socket: moonwire.Socket, code: integer, reason: string)
+
 ---@class moonwire.PublishOptions
 ---@field volatile? boolean without an id, and not kept
 ---@field binary? boolean data is a string of bytes
@@ -41,6 +56,7 @@ local App = require "moonwire.running"
 local settings_spec = {
   publish_key = "text",
   origins = "strings",
+  deflate = "boolean or table",
   limits = {
     target = "amount",
     head = "amount",
@@ -90,6 +106,22 @@ local channel_spec = {
   linger = "seconds",
 }
 
+local websocket_spec = {
+  deflate = "boolean or table",
+  protocols = "strings",
+  origins = "strings",
+  limits = {
+    message = "amount",
+    frame = "amount",
+    outbox = "amount",
+    ping_seconds = "duration",
+    pong_seconds = "duration",
+  },
+  on_open = "function",
+  on_message = "function",
+  on_close = "function",
+}
+
 local publish_spec = { volatile = "boolean", binary = "boolean", except = "client" }
 
 local no_options = {}
@@ -99,9 +131,11 @@ local clients_spec = { user_id = "string or number" }
 ---@param settings? moonwire.Settings
 ---@return moonwire.App
 function App._new(settings)
+  settings = options.read("moonwire.app", settings, settings_spec)
+  options.deflate("moonwire.app", settings.deflate)
   return setmetatable({
     log = log,
-    _settings = options.read("moonwire.app", settings, settings_spec),
+    _settings = settings,
     _where = options.caller(),
     _channels = {}, -- definitions, in order, likewise the next two
     _routes = {},
@@ -250,6 +284,28 @@ end
 ---@return moonwire.App
 function App:stream(pattern, fn)
   return self:_route("app:stream", nil, pattern, fn)
+end
+
+--- Serves WebSockets with a protocol of the script's own. on_open(socket, request) is told before the upgrade, which comes
+--- with the first thing that it sends, or when it returns; before, it may return false, reason, status. Messages of one
+--- socket are handled one after the other.
+---@param pattern string
+---@param given moonwire.WebsocketOptions
+---@return moonwire.App
+function App:websocket(pattern, given)
+  options.argument("app:websocket", 1, pattern, "string")
+  local call = ("app:websocket %q"):format(pattern)
+  self:_check_defining(call)
+  self:_check_pattern(call, "GET", pattern)
+  local definition = options.read(call, given, websocket_spec)
+  options.deflate(call, definition.deflate)
+  definition.websocket = { protocols = definition.protocols, origins = definition.origins }
+  for name, value in pairs(definition.limits or {}) do
+    definition.websocket[name] = value
+  end
+  definition.pattern, definition.call, definition.where = pattern, call, options.caller()
+  table.insert(self._routes, definition)
+  return self
 end
 
 --- Serves the files of a directory, which is relative to the folder of the script that calls.

@@ -150,5 +150,40 @@ return function(app)
     return respond_or_stream(handler, options.call(handler, new_request(request), stream))
   end
 
+  -- Told before the upgrade: on_open may still refuse.
+  function handlers.websocket(number, raw, socket)
+    local on_open, request = app._by_number[number].on_open, new_request(raw)
+    if not on_open then
+      return "stream"
+    end
+    local way, status, code, reason =
+      judge_connect(on_open, options.call(on_open, socket, request))
+    if way ~= "accept" then
+      return way, status, code, reason
+    end
+    return "stream"
+  end
+
+  function handlers.socket_message(number, socket, message, is_binary)
+    local on_message = app._by_number[number].on_message
+    if not on_message then
+      return "accept"
+    end
+    local way, status, code, reason =
+      judge(on_message, options.call(on_message, socket, message, is_binary))
+    if way ~= "accept" then
+      return way, status, code, reason
+    end
+    return "accept"
+  end
+
+  function handlers.socket_close(number, socket, code, reason)
+    local on_close = app._by_number[number].on_close
+    if on_close then
+      options.call(on_close, socket, code, reason)
+    end
+    return "accept"
+  end
+
   return handlers
 end

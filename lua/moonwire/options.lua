@@ -219,6 +219,12 @@ local types = {
       return type(value) == "function" or type(value) == "boolean"
     end,
   },
+  ["boolean or table"] = {
+    "a boolean or a table",
+    function(value)
+      return type(value) == "boolean" or type(value) == "table"
+    end,
+  },
   client = { "a client", core.is_client },
   ["string or number"] = {
     "a string or a number",
@@ -306,6 +312,28 @@ function options.read(call, given, spec, where)
     options.raise(("%s: options must be a table, got %s"):format(call, type(given)), where)
   end
   return read(call, given, spec, "", where)
+end
+
+local deflate_spec = {
+  min = "count",
+  server_context_takeover = "boolean",
+  client_context_takeover = "boolean",
+}
+
+--- The option `deflate` as core takes it: true, false or a table.
+---@param call string
+---@param given boolean|table|nil
+---@param where? string
+---@return table|nil
+function options.deflate(call, given, where)
+  if given == nil or given == true then
+    return nil
+  elseif given == false then
+    return { off = true }
+  end
+  local read_options = options.read(call .. ", deflate", given, deflate_spec, where)
+  read_options.min = read_options.min and math.max(read_options.min, 1)
+  return read_options
 end
 
 return options

@@ -73,6 +73,13 @@ function App:_define_route(server, definition)
   local number, message
   if definition.method then
     number, message = server:route(definition.method, definition.pattern)
+  elseif definition.websocket then
+    local deflate = definition.deflate
+    if deflate == nil then
+      deflate = self._settings.deflate
+    end
+    definition.websocket.deflate = options.deflate(definition.call, deflate, definition.where)
+    number, message = server:websocket(definition.pattern, definition.websocket)
   else
     number, message = server:event_stream(definition.pattern)
   end
@@ -89,6 +96,7 @@ function App:_define()
     disconnects = self._on_disconnect ~= nil,
     publish_key = settings.publish_key,
     limits = settings.limits,
+    deflate = options.deflate("moonwire.app", settings.deflate, self._where),
     sse = paths.sse == false and "" or paths.sse,
     ws = paths.ws == false and "" or paths.ws,
     send = paths.send == false and "" or paths.send,

@@ -100,7 +100,8 @@ local function describe_app(app, has_private)
     add("channel %s: %s", definition.pattern, table.concat(parts, ", "))
   end
   for _, route in ipairs(app._routes) do
-    add("%s %s", route.method and "route " .. route.method or "stream GET", route.pattern)
+    local what = route.websocket and "websocket" or "stream GET"
+    add("%s %s", route.method and "route " .. route.method or what, route.pattern)
   end
   for _, mount in ipairs(app._mounts) do
     add("static %s from %s", mount.path, mount.directory)

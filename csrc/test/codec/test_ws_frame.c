@@ -27,6 +27,13 @@ static void writes_the_shortest_header(void **state) {
   }
 }
 
+static void marks_what_is_compressed(void **state) {
+  (void)state;
+  char header[WS_HEADER_MAX];
+  assert_bytes(bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_TEXT, 1)), BYTES("\xc1\x01"));
+  assert_bytes(bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_BINARY, 126)), bytes_of("\xc2\x7e\x00\x7e", 4));
+}
+
 static void judges_close_codes(void **state) {
   (void)state;
   static const struct {
@@ -92,9 +99,8 @@ static void unmasks_as_the_plain_loop_does(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(writes_the_shortest_header),     TEST(judges_close_codes),
-      TEST(writes_close_payloads),          TEST(cuts_reasons_between_code_points),
-      TEST(unmasks_as_the_plain_loop_does),
+      TEST(writes_the_shortest_header), TEST(marks_what_is_compressed),         TEST(judges_close_codes),
+      TEST(writes_close_payloads),      TEST(cuts_reasons_between_code_points), TEST(unmasks_as_the_plain_loop_does),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

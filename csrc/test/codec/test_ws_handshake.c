@@ -85,6 +85,8 @@ static void refuses_what_is_wrong(void **state) {
       {GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a b\r\n\r\n", 400, "Sec-WebSocket-Protocol is malformed"},
       {GET UPGRADE VERSION KEY "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b, \"c\"\r\n\r\n", 400,
        "Sec-WebSocket-Protocol is malformed"},
+      {GET UPGRADE VERSION KEY "Sec-WebSocket-Extensions: permessage-deflate;\r\n\r\n", 400,
+       "Sec-WebSocket-Extensions is malformed"},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct http_reader *reader = read_head(cases[i].request);
@@ -129,18 +131,21 @@ static void walks_the_subprotocols(void **state) {
 static void answers_with_an_upgrade(void **state) {
   (void)state;
   struct buffer out = {0};
-  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0)));
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0), bytes_of(NULL, 0)));
   assert_bytes_string(buffer_bytes(&out), ACCEPTED "\r\n");
   buffer_clear(&out);
-  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat")));
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat"), bytes_of(NULL, 0)));
   assert_bytes_string(buffer_bytes(&out), ACCEPTED "Sec-WebSocket-Protocol: chat\r\n\r\n");
+  buffer_clear(&out);
+  assert_true(ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), bytes_of(NULL, 0), BYTES("permessage-deflate")));
+  assert_bytes_string(buffer_bytes(&out), ACCEPTED "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
   buffer_deinit(&out);
 }
 
 static bool answer(void *context) {
   (void)context;
   struct buffer out = {0};
-  bool ok = ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat")) && !out.failed;
+  bool ok = ws_handshake_accept(&out, BYTES("dGhlIHNhbXBsZSBub25jZQ=="), BYTES("chat"), bytes_of(NULL, 0)) && !out.failed;
   buffer_deinit(&out);
   return ok;
 }

@@ -9,7 +9,7 @@ static void push(struct history *history, uint64_t position, uint32_t size) {
   assert_non_null(message);
   message->position = position;
   message->time_ms = position * 10;
-  history_push(history, message, size);
+  history_push(history, message, &(struct history_bounds){.size = size});
   message_unref(message);
 }
 
@@ -107,7 +107,7 @@ static bool fill(void *context) {
     struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
     if (!message) continue; /* never published: its position is nobody's */
     message->position = n;
-    history_push(&history, message, 100);
+    history_push(&history, message, &(struct history_bounds){.size = 100});
     message_unref(message);
     for (uint32_t i = 0; i < history.count; i++) assert_true(history_at(&history, i)->position > history.evicted);
     bool is_kept = history.count > 0 && history_at(&history, history.count - 1)->position == n;

@@ -31,14 +31,14 @@ struct fixture {
   struct clock clock;
 };
 
-static const struct channel_policy keeps_three = {.history_size = 3, .replay = 2};
-static const struct channel_policy keeps_none = {.history_size = 0};
-static const struct channel_policy keeps_a_second = {.history_size = 100, .history_ttl_ms = 1000};
+static const struct channel_policy keeps_three = {.history = {.size = 3}, .replay = 2};
+static const struct channel_policy keeps_none = {.history = {.size = 0}};
+static const struct channel_policy keeps_a_second = {.history = {.size = 100}, .history_ttl_ms = 1000};
 
 static void begin(struct fixture *fixture, size_t channels_max) {
   clock_init(&fixture->clock);
   clock_advance(&fixture->clock, 1000000);
-  hub_init(&fixture->hub, &fixture->clock, channels_max, on_deliver);
+  hub_init(&fixture->hub, &fixture->clock, channels_max, UINT64_MAX, on_deliver);
 }
 
 static void end(struct fixture *fixture) { hub_deinit(&fixture->hub); }

@@ -18,7 +18,7 @@ static void assert_holds(const struct outbox *outbox, const char *expected) {
 }
 
 static void push(struct outbox *outbox, struct blob *blob, size_t at, size_t len) {
-  assert_int_equal(outbox_push(outbox, blob, bytes_of(blob->data + at, len)), 0);
+  assert_int_equal(outbox_push(outbox, blob, bytes_of(blob->data + at, len), NULL, 0), 0);
 }
 
 static void keeps_parts_in_order(void **state) {
@@ -79,7 +79,7 @@ static bool fill(void *context) {
   bool ok = outbox != NULL;
   for (unsigned n = 0; outbox && n < 20; n++) {
     size_t bytes = outbox->bytes;
-    int status = outbox_push(outbox, blob, blob_bytes(blob));
+    int status = outbox_push(outbox, blob, blob_bytes(blob), NULL, 0);
     assert_int_equal(outbox->bytes, status == 0 ? bytes + blob->len : bytes);
     assert_true(status == 0 || status == MW_ENOMEM);
     ok = ok && status == 0;

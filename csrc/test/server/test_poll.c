@@ -194,6 +194,20 @@ static const char *member(const char *body, const char *name) {
   return out;
 }
 
+/* Becomes a client of a channel: its id. */
+static const char *become(struct memory_peer *peer, const char *query) {
+  static char id[64];
+  get(peer, query);
+  SET(id, member(body_of(peer, 200), "client"));
+  return id;
+}
+
+static const char *query_as(const char *client, const char *more) {
+  static char query[256];
+  snprintf(query, sizeof query, "client=%s&%s", client, more);
+  return query;
+}
+
 /* ---- Without client= ------------------------------------------------------------------------------------------------------ */
 
 static void answers_newcomers_at_once(void **state) {
@@ -297,6 +311,41 @@ static void names_gaps(void **state) {
   mw_server_stats(fixture.server, &stats);
   assert_int_equal(stats.gaps, 6);
   assert_int_equal(stats.polls, 4);
+  finish();
+}
+
+static void says_when_it_is_over(void **state) {
+  (void)state;
+  start();
+  struct memory_peer *peer = &fixture.peers[0], *other = &fixture.peers[1];
+  publish("room:1", "1");
+  char client[64];
+  SET(client, become(other, "channel=room:1&client="));
+  get_since(peer, "channel=room:1", id_of(0));
+  get_since(other, query_as(client, "channel=room:1"), id_of(0));
+  struct mw_publish last = {.channel = {"room:1", 6}, .data = {"2", 1}, .is_final = true};
+  char id[MW_ID_MAX];
+  assert_int_equal(mw_publish(fixture.server, &last, id, NULL), 0);
+  server_settle(fixture.server);
+  static const char end[] = "\"data\":2},{\"event\":\"moonwire:end\",\"data\":{\"channel\":\"room:1\"}}]}";
+  const char *body = body_of(peer, 200);
+  assert_string_equal(member(body, "id"), id);
+  assert_non_null(strstr(body, end));
+  assert_non_null(strstr(body_of(other, 200), end));
+  /* Whoever comes later is told as well; whoever has seen it needs not come again. */
+  get_since(peer, "channel=room:1", id_of(0));
+  assert_non_null(strstr(body_of(peer, 200), end));
+  get_since(peer, "channel=room:1", id);
+  assert_string_equal(body_of(peer, 204), "");
+  get_since(other, query_as(client, "channel=room:1"), id);
+  assert_string_equal(body_of(other, 204), "");
+  get_since(peer, "channel=room:1&client=", id);
+  assert_string_equal(body_of(peer, 204), "");
+  get_since(peer, "channel=room:1&channel=room:2", id);
+  assert_string_equal(summary(peer), "nothing");
+  /* It begins anew. */
+  publish("room:1", "3");
+  assert_string_equal(summary(peer), "recovered 3 ");
   finish();
 }
 
@@ -474,20 +523,6 @@ static void asks_who_and_what(void **state) {
 }
 
 /* ---- With client= --------------------------------------------------------------------------------------------------------- */
-
-/* Becomes a client of a channel: its id. */
-static const char *become(struct memory_peer *peer, const char *query) {
-  static char id[64];
-  get(peer, query);
-  SET(id, member(body_of(peer, 200), "client"));
-  return id;
-}
-
-static const char *query_as(const char *client, const char *more) {
-  static char query[256];
-  snprintf(query, sizeof query, "client=%s&%s", client, more);
-  return query;
-}
 
 static void lasts_from_poll_to_poll(void **state) {
   (void)state;
@@ -827,6 +862,7 @@ int main(void) {
       TEST(merges_by_position),
       TEST(waits_for_what_comes),
       TEST(ends_waiting_in_time),
+      TEST(says_when_it_is_over),
       TEST(names_gaps),
       TEST(knows_the_future),
       TEST(goes_on_where_it_was_cut_short),

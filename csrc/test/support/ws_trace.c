@@ -72,8 +72,16 @@ static bool trace_piece(struct buffer *out, struct ws_reader *reader, const stru
   }
 }
 
-bool ws_trace(struct buffer *out, const struct ws_limits *limits, struct bytes input, size_t first, size_t step) {
-  struct ws_reader *reader = ws_reader_new(limits);
+/* One for a connection whose terms these are. */
+static struct ws_reader *lend(struct ws_reader *reader, const struct ws_limits *limits, struct ws_deflate_terms terms) {
+  if (!reader) reader = ws_reader_new(limits);
+  if (reader) ws_reader_set_terms(reader, terms);
+  return reader;
+}
+
+bool ws_trace_terms(struct buffer *out, const struct ws_limits *limits, struct ws_deflate_terms terms, struct bytes input,
+                    size_t first, size_t step) {
+  struct ws_reader *reader = lend(NULL, limits, terms);
   size_t size = first;
   bool going = reader != NULL;
   for (size_t at = 0; going && at < input.len; at += size, size = step) {
@@ -85,12 +93,19 @@ bool ws_trace(struct buffer *out, const struct ws_limits *limits, struct bytes i
     going = trace_piece(out, reader, limits, copy, size, at);
     free(copy);
     if (!ws_reader_idle(reader)) continue;
-    ws_reader_free(reader);
-    reader = ws_reader_new(limits);
+    if (at % 3 != 0) {
+      ws_reader_free(reader);
+      reader = NULL;
+    }
+    reader = lend(reader, limits, terms);
     going = reader != NULL;
   }
   if (!reader) return false;
   if (ws_reader_idle(reader)) buffer_append_string(out, "IDLE\n");
   ws_reader_free(reader);
   return !out->failed;
+}
+
+bool ws_trace(struct buffer *out, const struct ws_limits *limits, struct bytes input, size_t first, size_t step) {
+  return ws_trace_terms(out, limits, (struct ws_deflate_terms){0}, input, first, step);
 }

@@ -1,0 +1,86 @@
+/* The definition of raw WebSocket endpoints. */
+#include <stdio.h>
+
+#include "auth/origin.h"
+#include "base/memory.h"
+#include "codec/http_head.h"
+#include "server/config.h"
+
+static int fail(struct mw_error *error, int status, const char *what, const char *why) {
+  if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
+  return status;
+}
+
+static void free_strings(char **strings, size_t count) {
+  for (size_t i = 0; i < count; i++) memory_free(strings[i]);
+  memory_free(strings);
+}
+
+void websocket_free(struct websocket *websocket) {
+  if (!websocket) return;
+  free_strings(websocket->protocols, websocket->protocol_count);
+  free_strings(websocket->origins, websocket->origin_count);
+  memory_free(websocket);
+}
+
+static const char *protocol_fault(struct bytes protocol) {
+  return http_token_valid(protocol) ? NULL : "a subprotocol is a token: letters, digits and !#$%&'*+-.^_`|~";
+}
+
+static bool has(char *const *strings, size_t count, const char *string) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(strings[i], string) == 0) return true;
+  }
+  return false;
+}
+
+/* Copies strings that `find_fault` has nothing against. What was copied by then stays in *out and *out_count also after a failure. */
+static int copy_strings(const char *const *strings, size_t count, const char *(*find_fault)(struct bytes string), char ***out,
+                        size_t *out_count, struct mw_error *error) {
+  if (count == 0) return 0;
+  *out = memory_calloc(count, sizeof **out);
+  if (!*out) return fail(error, MW_ENOMEM, strings[0], "no memory");
+  for (size_t i = 0; i < count; i++) {
+    const char *fault = find_fault(bytes_string(strings[i]));
+    if (!fault && has(*out, *out_count, strings[i])) fault = "is named twice";
+    if (fault) return fail(error, MW_EINVAL, strings[i], fault);
+    (*out)[i] = memory_copy(strings[i], strlen(strings[i]));
+    if (!(*out)[i]) return fail(error, MW_ENOMEM, strings[i], "no memory");
+    ++*out_count;
+  }
+  return 0;
+}
+
+void mw_websocket_options_init(struct mw_websocket_options *options) { *options = (struct mw_websocket_options){0}; }
+
+int mw_config_websocket(struct mw_config *config, const char *pattern, const struct mw_websocket_options *options,
+                        struct mw_error *error) {
+  const struct mw_limits *limits = &config->options.limits;
+  struct websocket *websocket = memory_calloc(1, sizeof *websocket);
+  if (!websocket) return fail(error, MW_ENOMEM, pattern, "no memory");
+  websocket->limits.message = options->message > 0 ? options->message : limits->message;
+  websocket->limits.frame = options->frame > 0 ? options->frame : websocket->limits.message;
+  websocket->outbox = options->outbox > 0 ? options->outbox : limits->outbox;
+  websocket->ping_ms = options->ping_ms > 0 ? options->ping_ms : limits->ping_ms;
+  websocket->pong_ms = options->pong_ms > 0 ? options->pong_ms : limits->pong_ms;
+  websocket->deflate = options->deflate;
+  int status = copy_strings(options->protocols, options->protocol_count, protocol_fault, &websocket->protocols,
+                            &websocket->protocol_count, error);
+  if (status == 0) {
+    status =
+        copy_strings(options->origins, options->origin_count, origin_fault, &websocket->origins, &websocket->origin_count, error);
+  }
+  if (status < 0) {
+    websocket_free(websocket);
+    return status;
+  }
+  return config_add_route(config, ROUTE_WEBSOCKET, BYTES("GET"), pattern, websocket, error);
+}
+
+bool websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin) {
+  if (websocket->origin_count == 0) return config_judge_origin(config, origin) != ORIGIN_REFUSED;
+  for (size_t i = 0; i < websocket->origin_count; i++) {
+    if (origin_matches(bytes_string(websocket->origins[i]), origin)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,119 @@
+#include "server/deflate.h"
+
+#include <assert.h>
+
+#include "codec/ws_deflate.h"
+#include "server/conn.h"
+#include "server/native.h"
+#include "server/role_socket.h"
+#include "server/server.h"
+
+/* Messages of fewer bytes travel plain: there is little to gain. */
+enum { MIN_DEFAULT = 256 };
+
+static_assert((int)WIRE_COUNT <= (int)MESSAGE_WIRES, "a message has too little room for its forms");
+static_assert(WIRE_WS_12 - WIRE_WS_15 == WS_WINDOW_12 && WIRE_WS_9 - WIRE_WS_15 == WS_WINDOW_9,
+              "the windows are in another order");
+
+/* ---- Terms --------------------------------------------------------------------------------------------------------------- */
+
+struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate_options *options, struct ws_deflate_terms *terms,
+                           char out[WS_EXTENSION_MAX]) {
+  struct ws_deflate_policy policy = {
+      .server_takeover = options->server_takeover, .client_takeover = options->client_takeover, .window = WS_WINDOW_15};
+  return ws_extension_agree(head, options->is_off ? NULL : &policy, terms, out);
+}
+
+bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms) {
+  if (!terms.agreed) return true;
+  exchange->wire = (uint8_t)(terms.server_takeover ? WIRE_WS_OWN : WIRE_WS_15 + terms.window);
+  if (!terms.server_takeover && !terms.client_takeover) return true;
+  struct native *native = native_get(exchange);
+  if (native) native->terms = terms;
+  return native;
+}
+
+struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
+  struct ws_deflate_terms terms = {.agreed = exchange->wire > WIRE_WS};
+  if (terms.agreed && exchange->flags & EXCHANGE_NATIVE) terms.client_takeover = conn_of(exchange)->native->terms.client_takeover;
+  return terms;
+}
+
+/* ---- Deflating ------------------------------------------------------------------------------------------------------------ */
+
+static struct bytes payload_of(const struct blob *frame) {
+  size_t len = (unsigned char)frame->data[1], header_len = len == 127 ? 10 : len == 126 ? 4 : 2;
+  return bytes_of(frame->data + header_len, frame->len - header_len);
+}
+
+static enum ws_opcode opcode_of(const struct blob *frame) { return (enum ws_opcode)(frame->data[0] & 0xf); }
+
+static struct ws_deflater *get(struct ws_deflater **deflater, enum ws_window window, bool takeover) {
+  if (!*deflater) *deflater = ws_deflater_new(window, takeover);
+  return *deflater;
+}
+
+/* A frame with the same message; NULL without memory. Keeps the plain one no longer than it must, if that is taken. */
+static struct blob *compress(struct worker *worker, struct ws_deflater *deflater, const struct blob *plain) {
+  struct bytes payload = payload_of(plain);
+  struct buffer out;
+  struct blob *blob = NULL;
+  buffer_init(&out);
+  worker->stats.deflated++;
+  if (deflater && ws_deflater_message(deflater, &payload, 1, &out)) {
+    char header[WS_HEADER_MAX];
+    size_t header_len = ws_frame_header_compressed(header, opcode_of(plain), out.len);
+    blob = blob_new(bytes_of(NULL, header_len + out.len));
+    if (blob) memcpy(blob->data, header, header_len);
+    if (blob) memcpy(blob->data + header_len, out.data, out.len);
+  }
+  buffer_deinit(&out);
+  return blob;
+}
+
+/* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
+static struct blob *compress_shared(struct worker *worker, enum wire wire, struct blob *plain, size_t min) {
+  if (payload_of(plain).len < min) return blob_ref(plain);
+  enum ws_window window = (enum ws_window)(wire - WIRE_WS_15);
+  struct blob *blob = compress(worker, get(&worker->deflaters[window], window, false), plain);
+  if (blob && blob->len < plain->len) return blob;
+  blob_unref(blob);
+  return blob_ref(plain);
+}
+
+static size_t min_of(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }
+
+struct blob *deflate_shared(struct worker *worker, enum wire wire, struct message *message) {
+  const struct mw_server *server = worker->server;
+  struct blob *blob = message_wire(message, wire);
+  if (blob || wire <= WIRE_WS) return blob ? blob : wire_of(wire, message, &server->bus.epoch);
+  struct blob *plain = wire_of(WIRE_WS, message, &server->bus.epoch);
+  if (!plain) return NULL;
+  return message_set_wire(message, wire, compress_shared(worker, wire, plain, min_of(&server->config->options.deflate)));
+}
+
+struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
+  struct worker *worker = exchange_worker(exchange);
+  const struct mw_socket *socket = role_socket_of(exchange);
+  size_t min = min_of(socket ? &socket->websocket->deflate : &worker->server->config->options.deflate);
+  bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
+  if (exchange->wire <= WIRE_WS || !is_data || payload_of(frame).len < min) return frame;
+  struct blob *blob;
+  if (exchange->wire == WIRE_WS_OWN) {
+    /* Whatever its stream has seen, it must send. */
+    struct native *native = conn_of(exchange)->native;
+    blob = compress(worker, get(&native->deflater, (enum ws_window)native->terms.window, true), frame);
+  } else {
+    blob = compress_shared(worker, exchange->wire, frame, min);
+  }
+  blob_unref(frame);
+  return blob;
+}
+
+struct blob *deflate_message(struct exchange *exchange, struct message *message) {
+  struct worker *worker = exchange_worker(exchange);
+  bool is_own = exchange->wire == WIRE_WS_OWN;
+  struct blob *blob = deflate_shared(worker, is_own ? WIRE_WS : exchange->wire, message);
+  if (blob) blob_ref(blob);
+  return is_own ? deflate_frame(exchange, blob) : blob;
+}

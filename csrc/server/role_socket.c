@@ -1,0 +1,250 @@
+#include "server/role_socket.h"
+
+#include <stdio.h>
+
+#include "auth/origin.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "codec/ws_handshake.h"
+#include "server/deflate.h"
+#include "server/http1.h"
+#include "server/native.h"
+#include "server/role_ws.h"
+#include "server/roles.h"
+#include "server/server.h"
+
+struct mw_socket *role_socket_of(struct exchange *exchange) {
+  bool may_be = exchange->state == EXCHANGE_STREAMING && exchange->flags & EXCHANGE_NATIVE;
+  return may_be ? conn_of(exchange)->native->socket : NULL;
+}
+
+/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+
+/* Closes it as was said when nothing more could be read. */
+static void finish(struct exchange *exchange, const struct mw_socket *socket) {
+  role_ws_finish(exchange, socket->code, socket->is_answer ? "" : socket->reason);
+}
+
+/* What the app has not handled is bounded: for each socket, and, beyond the one that everybody has a right to, for all of them. */
+static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
+  struct script *script = &exchange_worker(exchange)->server->script;
+  const struct mw_limits *limits = &socket->config->options.limits;
+  bool crowded =
+      atomic_load(&script->errand_count) >= limits->waiting / 2 || atomic_load(&script->errand_bytes) >= limits->queue / 2;
+  return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->stash);
+}
+
+static struct errand *make_errand(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
+  struct errand *errand = errand_new(ERRAND_SOCKET_MESSAGE, socket->config, socket->client, NULL, NULL, 0);
+  if (!errand) return NULL;
+  if (!ws_reader_take(reader, &errand->input)) buffer_append(&errand->input, ws_reader_payload(reader));
+  if (errand->input.failed) {
+    errand_unref(errand);
+    return NULL;
+  }
+  struct mw_bytes text = {errand->input.data, errand->input.len};
+  errand->message.is_binary = ws_reader_is_binary(reader);
+  *(errand->message.is_binary ? &errand->message.binary : &errand->message.data) = text;
+  errand->input_size = text.len;
+  errand->socket = socket_ref(socket);
+  errand->route = socket->route;
+  errand->asker = worker_ref(exchange_worker(exchange), exchange->slot);
+  return errand;
+}
+
+/* What a message weighs while the app has it: small ones are many. */
+static size_t weight(const struct errand *errand) { return sizeof *errand + errand->input_size; }
+
+void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
+  struct worker *worker = exchange_worker(exchange);
+  struct script *script = &worker->server->script;
+  struct mw_socket *socket = role_socket_of(exchange);
+  const struct mw_limits *limits = &socket->config->options.limits;
+  bool full = atomic_load(&script->errand_count) >= limits->waiting ||
+              atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len > limits->queue;
+  if (full && socket->pending_count == 0) {
+    log_line(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
+    role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    return;
+  }
+  struct errand *errand = make_errand(exchange, socket, reader);
+  if (!errand) {
+    exchange_break(exchange);
+    return;
+  }
+  socket->pending_count++;
+  socket->pending_size += weight(errand);
+  atomic_fetch_add(&script->errand_count, 1);
+  atomic_fetch_add(&script->errand_bytes, errand_size(errand));
+  worker_post_script(worker, MAIL_ASK, errand);
+  if (is_full(exchange, socket)) native_stop_reading(exchange);
+}
+
+void role_socket_handled(struct exchange *exchange, struct errand *errand) {
+  struct mw_socket *socket = role_socket_of(exchange);
+  if (!socket || socket != errand->socket) return;
+  socket->pending_count--;
+  socket->pending_size -= weight(errand);
+  if (socket->is_due) {
+    if (socket->pending_count == 0) finish(exchange, socket);
+  } else if (errand->status != 200) {
+    bool is_fault = errand->status >= 500;
+    role_ws_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+  } else if (conn_of(exchange)->native->reading_stopped && !is_full(exchange, socket)) {
+    native_resume_reading(exchange);
+  }
+}
+
+void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+  struct mw_socket *socket = role_socket_of(exchange);
+  size_t len = farewell.reason.len < sizeof socket->reason ? farewell.reason.len : sizeof socket->reason - 1;
+  socket->code = farewell.code;
+  if (len > 0) memcpy(socket->reason, farewell.reason.ptr, len);
+  socket->reason[len] = '\0';
+  socket->is_answer = is_answer;
+  socket->is_due = true;
+  if (socket->pending_count == 0) {
+    finish(exchange, socket);
+  } else {
+    conn_set_deadline(conn_of(exchange));
+  }
+}
+
+/* ---- What the app sends --------------------------------------------------------------------------------------------------- */
+
+static bool has_room(const struct exchange *exchange, size_t limit, size_t len) {
+  const struct outbox *outbox = exchange->outbox;
+  return !outbox || outbox->bytes == 0 || outbox->bytes + len <= limit;
+}
+
+void role_socket_push(struct exchange *exchange, struct blob *frame) {
+  struct mw_socket *socket = role_socket_of(exchange);
+  size_t limit = socket->websocket->outbox;
+  frame = deflate_frame(exchange, frame);
+  if (!frame) {
+    exchange_break(exchange);
+    return;
+  }
+  if (!has_room(exchange, limit, frame->len) && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
+  if (has_room(exchange, limit, frame->len)) {
+    exchange_push(exchange, frame, blob_bytes(frame));
+    role_socket_note_unwritten(exchange);
+    blob_unref(frame);
+    return;
+  }
+  blob_unref(frame);
+  exchange_worker(exchange)->stats.slow_closed++;
+  log_line(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
+           config_route_at(socket->config, socket->route)->pattern.text, limit);
+  role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
+}
+
+void role_socket_note_unwritten(struct exchange *exchange) {
+  struct mw_socket *socket = role_socket_of(exchange);
+  if (socket) atomic_store(&socket->unwritten, exchange->outbox ? exchange->outbox->bytes : 0);
+}
+
+/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+
+static const struct websocket *websocket_of(struct exchange *exchange) { return conn_of(exchange)->http->route->websocket; }
+
+static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
+  struct bytes origin = http_head_field(head, BYTES("origin"));
+  if (!origin.ptr || origin_is_same(origin, http_head_field(head, BYTES("host")))) return true;
+  return websocket_allows(websocket_of(exchange), exchange_worker(exchange)->server->config, origin);
+}
+
+/* The first of the endpoint's own list that the client offers, too. */
+static struct bytes choose_protocol(const struct websocket *websocket, const struct http_head *head) {
+  for (size_t i = 0; i < websocket->protocol_count; i++) {
+    struct bytes own = bytes_string(websocket->protocols[i]), offered;
+    struct ws_offers cursor = {0};
+    while (ws_handshake_offer(head, &cursor, &offered)) {
+      if (bytes_equal(offered, own)) return own;
+    }
+  }
+  return bytes_of(NULL, 0);
+}
+
+static struct errand *make_question(struct exchange *exchange, struct http1 *http) {
+  struct mw_config *config = exchange_worker(exchange)->server->config;
+  char remote[REMOTE_MAX];
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  struct mw_client *client = client_new(BYTES("websocket"), remote);
+  struct http_copy *copy = client ? roles_copy_http(exchange, http) : NULL;
+  struct errand *errand = copy ? errand_new(ERRAND_SOCKET, config, client, copy, NULL, 0) : NULL;
+  mw_client_unref(client);
+  if (!errand) {
+    memory_free(copy);
+    return NULL;
+  }
+  errand->route = config_route_number(config, http->route);
+  errand->protocol = choose_protocol(websocket_of(exchange), http_reader_head(http->reader));
+  return errand;
+}
+
+static void start(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  const struct http_head *head = http_reader_head(http->reader);
+  if (role_ws_refuse(exchange, head, judge_origin(exchange, head))) return;
+  struct errand *errand = make_question(exchange, http);
+  if (!errand || !exchange_ask(exchange, errand))
+    exchange_refuse(exchange, 503, "unavailable", "too much is waiting", bytes_of(NULL, 0));
+}
+
+/* The app has said yes. */
+static void enter(struct exchange *exchange, struct errand *errand) {
+  struct buffer ahead;
+  if (!role_ws_upgrade(exchange, errand->protocol, &ahead)) return;
+  struct native *native = native_get(exchange);
+  memory_free(errand->http);
+  errand->http = NULL;
+  if (native) {
+    native->client = mw_client_ref(errand->client);
+    native->socket = errand->socket;
+    native_keep(exchange, errand);
+    conn_set_deadline(conn_of(exchange));
+    role_ws_read(exchange, buffer_bytes(&ahead));
+  } else {
+    exchange->flags |= EXCHANGE_BROKEN;
+  }
+  buffer_deinit(&ahead);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (errand->fields) {
+    struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
+    exchange_answer(exchange, &answer);
+  } else if (errand->status == 200) {
+    enter(exchange, errand);
+  } else {
+    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
+                    errand->reason, bytes_of(NULL, 0));
+  }
+}
+
+static void on_late(struct exchange *exchange) {
+  if (!server_stopping(exchange_worker(exchange)->server)) {
+    log_line(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
+             conn_of(exchange)->http->route->pattern.text);
+  }
+  exchange_refuse(exchange, 503, "unavailable", "the app did not answer in time", bytes_of(NULL, 0));
+}
+
+static void on_silent(struct exchange *exchange) {
+  struct mw_socket *socket = role_socket_of(exchange);
+  if (atomic_load(&socket->forsaken)) {
+    conn_abort(conn_of(exchange));
+  } else if (socket->is_due) {
+    finish(exchange, socket);
+  } else {
+    role_ws_on_silent(exchange);
+  }
+}
+
+const struct role role_socket = {.start = start,
+                                 .on_answer = on_answer,
+                                 .on_late = on_late,
+                                 .on_read = role_ws_read,
+                                 .on_silent = on_silent,
+                                 .on_end = role_ws_on_end};

@@ -1,0 +1,152 @@
+#include "server/socket.h"
+
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "server/role_socket.h"
+#include "server/role_ws.h"
+#include "server/server.h"
+
+/* ---- Life ---------------------------------------------------------------------------------------------------------------- */
+
+int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
+  struct errand *errand = request->errand;
+  if (!request->server || request->cancelled || atomic_load(&errand->cancelled)) {
+    mw_request_refuse(request, 503, "unavailable", "the client has gone");
+    return MW_ECLOSED;
+  }
+  struct mw_socket *socket = memory_calloc(1, sizeof *socket);
+  if (!socket) {
+    mw_request_refuse(request, 503, "unavailable", "no memory");
+    return MW_ENOMEM;
+  }
+  atomic_init(&socket->refs, 2);
+  atomic_init(&socket->under_way, 0);
+  atomic_init(&socket->unwritten, 0);
+  atomic_init(&socket->forsaken, false);
+  socket->server = request->server;
+  socket->config = config_ref(errand->config);
+  socket->client = mw_client_ref(errand->client);
+  socket->websocket = config_route_at(errand->config, errand->route)->websocket;
+  socket->route = errand->route;
+  socket->protocol = errand->protocol;
+  socket->code = WS_CLOSE_ABNORMAL;
+  errand->socket = socket;
+  *out = socket;
+  script_answered(request);
+  return 0;
+}
+
+struct mw_socket *socket_ref(struct mw_socket *socket) {
+  atomic_fetch_add_explicit(&socket->refs, 1, memory_order_relaxed);
+  return socket;
+}
+
+void mw_socket_unref(struct mw_socket *socket) {
+  if (!socket || atomic_fetch_sub_explicit(&socket->refs, 1, memory_order_acq_rel) != 1) return;
+  mw_client_unref(socket->client);
+  mw_config_unref(socket->config);
+  memory_free(socket);
+}
+
+struct mw_client *mw_socket_client(const struct mw_socket *socket) {
+  return socket->client;
+}
+void *mw_socket_context(const struct mw_socket *socket) { return socket->context; }
+void mw_socket_set_context(struct mw_socket *socket, void *context) { socket->context = context; }
+
+size_t mw_socket_buffered(const struct mw_socket *socket) {
+  return atomic_load(&socket->under_way) + atomic_load(&socket->unwritten);
+}
+
+/* ---- Commands ------------------------------------------------------------------------------------------------------------ */
+
+void socket_command_free(struct socket_command *command) {
+  blob_unref(command->frame);
+  mw_socket_unref(command->socket);
+  memory_free(command);
+}
+
+static bool is_over(const struct mw_socket *socket) { return socket->closing || atomic_load(&socket->client->gone); }
+
+/* Takes the frame. */
+static int post(struct mw_socket *socket, const struct socket_command *from) {
+  struct socket_command *command = memory_alloc(sizeof *command);
+  if (!command) {
+    blob_unref(from->frame);
+    return MW_ENOMEM;
+  }
+  *command = *from;
+  command->socket = socket_ref(socket);
+  size_t size = from->frame ? from->frame->len : 0;
+  struct mail mail = {.type = MAIL_SOCKET, .item = command, .size = size};
+  atomic_fetch_add(&socket->under_way, size);
+  int status = mailbox_post(&socket->server->workers[socket->client->session.worker].fifo, mail);
+  if (status < 0) {
+    atomic_fetch_sub(&socket->under_way, size);
+    socket_command_free(command);
+  }
+  return status;
+}
+
+static int post_frame(struct mw_socket *socket, enum ws_opcode opcode, struct bytes payload) {
+  struct socket_command command = {.frame = wire_frame(opcode, payload, bytes_of(NULL, 0))};
+  return command.frame ? post(socket, &command) : MW_ENOMEM;
+}
+
+int mw_socket_send(struct mw_socket *socket, const char *data, size_t data_len, bool is_binary) {
+  struct bytes payload = bytes_of(data, data_len);
+  if (is_over(socket)) return MW_ECLOSED;
+  if (data_len > UINT32_MAX - WS_HEADER_MAX - 1) return MW_ETOOLARGE;
+  if (!is_binary && !utf8_valid(payload)) return MW_EINVAL;
+  return post_frame(socket, is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, payload);
+}
+
+int mw_socket_ping(struct mw_socket *socket, const char *data, size_t data_len) {
+  if (is_over(socket)) return MW_ECLOSED;
+  if (data_len > WS_CONTROL_MAX) return MW_EINVAL;
+  return post_frame(socket, WS_OPCODE_PING, bytes_of(data, data_len));
+}
+
+int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
+  if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
+  if (is_over(socket)) return MW_ECLOSED;
+  struct socket_command command = {.close_code = (unsigned)code};
+  snprintf(command.reason, sizeof command.reason, "%s", reason ? reason : "");
+  int status = post(socket, &command);
+  socket->closing = status == 0;
+  return status;
+}
+
+void socket_carry_out(struct worker *worker, struct socket_command *command) {
+  struct mw_socket *socket = command->socket;
+  struct exchange *exchange = worker_find(worker, socket->client->session);
+  if (command->frame) atomic_fetch_sub(&socket->under_way, command->frame->len);
+  if (exchange && role_socket_of(exchange) == socket) {
+    if (command->frame) {
+      role_socket_push(exchange, command->frame);
+      command->frame = NULL;
+    } else {
+      role_ws_close(exchange, command->close_code, command->reason);
+    }
+  }
+  socket_command_free(command);
+}
+
+/* ---- What requests say of it --------------------------------------------------------------------------------------------- */
+
+struct mw_socket *mw_request_socket(const struct mw_request *request) {
+  return request->errand && request->type >= MW_REQUEST_SOCKET_MESSAGE ? request->errand->socket : NULL;
+}
+
+struct mw_bytes mw_request_protocol(const struct mw_request *request) {
+  struct bytes protocol = bytes_of(NULL, 0);
+  if (request->type == MW_REQUEST_WEBSOCKET) protocol = request->errand->protocol;
+  if (mw_request_socket(request)) protocol = mw_request_socket(request)->protocol;
+  return (struct mw_bytes){protocol.ptr, protocol.len};
+}
+
+int mw_request_close_code(const struct mw_request *request) {
+  return request->type == MW_REQUEST_SOCKET_CLOSE ? (int)request->errand->socket->code : 0;
+}

@@ -1,0 +1,52 @@
+/* The app's handle of a raw WebSocket: what it sends travels to the worker like everything else. */
+#ifndef MOONWIRE_SERVER_SOCKET_H
+#define MOONWIRE_SERVER_SOCKET_H
+
+#include "base/blob.h"
+#include "codec/ws_frame.h"
+#include "server/client.h"
+#include "server/config.h"
+
+VISIBILITY_PUSH
+
+struct worker;
+
+/* Shared by the app, the connection, and what is under way between them. */
+struct mw_socket {
+  atomic_uint refs;
+  struct mw_server *server;
+  struct mw_config *config; /* a reference */
+  struct mw_client *client; /* its identity, and where it is connected; a reference */
+  const struct websocket *websocket;
+  int route;
+  struct bytes protocol;   /* a text of the config, or empty */
+  atomic_size_t under_way; /* bytes that were sent and have not come to the worker */
+  atomic_size_t unwritten; /* bytes in its outbox, when that was last looked at */
+  atomic_bool forsaken;    /* an answer of the app was lost for lack of memory: it cannot go on */
+  /* The script's. */
+  void *context;
+  bool closing; /* the app has closed it */
+  /* The worker's; how it ended is the script's once it has. */
+  size_t pending_count, pending_size; /* messages that are with the script */
+  bool is_due;                        /* it is to be closed as the next lines say as soon as nothing is pending */
+  bool is_answer;                     /* the peer has closed it */
+  unsigned code;                      /* with which it was closed first; WS_CLOSE_ABNORMAL while it was not */
+  char reason[WS_CONTROL_MAX];
+};
+
+/* What the app wants with it. */
+struct socket_command {
+  struct mw_socket *socket; /* a reference */
+  struct blob *frame;       /* to be pushed; NULL: it is to be closed */
+  unsigned close_code;
+  char reason[WS_CONTROL_MAX];
+};
+void socket_command_free(struct socket_command *command);
+/* On the worker; takes the command. */
+void socket_carry_out(struct worker *worker, struct socket_command *command);
+
+struct mw_socket *socket_ref(struct mw_socket *socket);
+
+VISIBILITY_POP
+
+#endif

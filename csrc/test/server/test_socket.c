@@ -1,0 +1,695 @@
+/* Raw WebSocket endpoints: the upgrade is the app's to allow, messages come to it in order, and both sides may close. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/support.h"
+#include "test/support/memory_peer.h"
+
+enum { KEPT_MAX = 64 };
+
+struct app {
+  struct mw_server *server;
+  struct memory_peer peer;
+  struct mw_socket *socket; /* the newest */
+  bool keeps;               /* messages are left for the test to answer */
+  bool echoes;
+  int status; /* of answers to messages; 0: accepted */
+  struct mw_request *kept[KEPT_MAX];
+  size_t kept_count;
+  char trace[4096];
+};
+
+static void note(struct app *app, const char *what, struct mw_bytes bytes) {
+  size_t len = strlen(app->trace);
+  snprintf(app->trace + len, sizeof app->trace - len, "%s(%.*s) ", what, bytes.len < 40 ? (int)bytes.len : 40,
+           bytes.ptr ? bytes.ptr : "");
+}
+
+static const char *take_trace(struct app *app) {
+  static char trace[sizeof app->trace];
+  strcpy(trace, app->trace);
+  app->trace[0] = '\0';
+  return trace;
+}
+
+static void answer_message(struct app *app, struct mw_request *request) {
+  const struct mw_message *message = mw_request_message(request);
+  struct mw_bytes bytes = message->is_binary ? message->binary : message->data;
+  if (app->echoes) assert_int_equal(mw_socket_send(mw_request_socket(request), bytes.ptr, bytes.len, message->is_binary), 0);
+  if (app->status == 0) {
+    mw_request_accept(request, NULL, 0);
+  } else {
+    mw_request_refuse(request, app->status, "no", "you may not");
+  }
+}
+
+static void on_upgrade(struct app *app, struct mw_request *request) {
+  struct mw_bytes path = mw_request_http(request)->path;
+  note(app, "open", mw_request_protocol(request));
+  if (path.ptr[1] == 'n') {
+    mw_request_refuse(request, 403, "forbidden", "not you");
+  } else if (path.ptr[1] == 'p') {
+    mw_request_respond(request, &(struct mw_response){.status = 200, .body = path}, NULL);
+  } else {
+    mw_socket_unref(app->socket);
+    assert_int_equal(mw_request_websocket(request, &app->socket), 0);
+    if (path.ptr[1] == 'h') assert_int_equal(mw_socket_send(app->socket, "hello", 5, false), 0);
+  }
+}
+
+static void on_request(void *context, struct mw_request *request) {
+  struct app *app = context;
+  const struct mw_message *message = mw_request_message(request);
+  switch (mw_request_type(request)) {
+    case MW_REQUEST_WEBSOCKET: on_upgrade(app, request); break;
+    case MW_REQUEST_SOCKET_MESSAGE:
+      assert_non_null(mw_socket_client(mw_request_socket(request)));
+      note(app, message->is_binary ? "bytes" : "text", message->is_binary ? message->binary : message->data);
+      if (app->keeps) {
+        app->kept[app->kept_count++] = request;
+      } else {
+        answer_message(app, request);
+      }
+      break;
+    case MW_REQUEST_SOCKET_CLOSE: {
+      char text[160];
+      struct mw_bytes reason = mw_request_reason(request);
+      int len = snprintf(text, sizeof text, "%d %.*s", mw_request_close_code(request), (int)reason.len, reason.ptr);
+      note(app, "close", (struct mw_bytes){text, (size_t)len});
+      mw_request_accept(request, NULL, 0);
+      break;
+    }
+    case MW_REQUEST_AUTHENTICATE:
+      note(app, "who", mw_request_http(request)->token);
+      if (mw_request_http(request)->token.len > 0) {
+        mw_request_accept(request, "{\"id\":7}", 8);
+      } else {
+        mw_request_refuse(request, 401, "unauthorized", "say who you are");
+      }
+      break;
+    default: mw_request_accept(request, NULL, 0);
+  }
+}
+
+static void on_cancel(void *context, struct mw_request *request) {
+  (void)request;
+  note(context, "cancel", (struct mw_bytes){NULL, 0});
+}
+
+static void answer_kept(struct app *app) {
+  assert_true(app->kept_count > 0);
+  struct mw_request *request = app->kept[0];
+  app->kept_count--;
+  memmove(app->kept, app->kept + 1, app->kept_count * sizeof *app->kept);
+  answer_message(app, request);
+  server_settle(app->server);
+}
+
+static void start_with(struct app *app, const struct mw_websocket_options *websocket, void (*set)(struct mw_config_options *)) {
+  struct mw_config_options options;
+  struct mw_config *config;
+  static const char *const paths[] = {"/echo", "/no", "/page", "/hello", "/room/{id}"};
+  *app = (struct app){NULL};
+  app->echoes = true;
+  mw_config_options_init(&options);
+  options.on_request = on_request;
+  options.on_cancel = on_cancel;
+  options.context = app;
+  if (set) set(&options);
+  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "news", &(struct mw_channel_options){0}, NULL), 0);
+  for (size_t i = 0; i < COUNT_OF(paths); i++) assert_true(mw_config_websocket(config, paths[i], websocket, NULL) > 0);
+  assert_int_equal(mw_server_new(&app->server, &(struct mw_server_options){.config = config}, NULL), 0);
+  mw_config_unref(config);
+  mw_server_advance(app->server, 1);
+}
+
+static void start(struct app *app) { start_with(app, &(struct mw_websocket_options){0}, NULL); }
+
+static void finish(struct app *app) {
+  memory_peer_close(&app->peer);
+  server_settle(app->server);
+  server_finish(app->server);
+  mw_socket_unref(app->socket);
+}
+
+/* The status of the answer to a handshake; of another than 101 the rest is dropped. */
+static int ask(struct app *app, const char *target, const char *fields) {
+  struct buffer out = {0};
+  buffer_append_format(&out,
+                       "GET %s HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                       target, fields);
+  memory_peer_open(&app->peer, app->server);
+  memory_peer_send(&app->peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  struct bytes in = memory_peer_fetch(&app->peer);
+  assert_true(in.len > 12);
+  int status = atoi(in.ptr + 9);
+  size_t head = 0;
+  while (memcmp(in.ptr + head, "\r\n\r\n", 4) != 0) head++;
+  buffer_consume(&app->peer.in, status == 101 ? head + 4 : in.len);
+  return status;
+}
+
+static void open_socket(struct app *app, const char *target) {
+  assert_int_equal(ask(app, target, ""), 101);
+  assert_string_equal(take_trace(app), "open() ");
+}
+
+static void send_text(struct app *app, const char *text) { memory_peer_frame(&app->peer, WS_OPCODE_TEXT, bytes_string(text)); }
+
+static void send_close(struct app *app, unsigned code) {
+  char payload[2] = {(char)(code >> 8), (char)code};
+  memory_peer_frame(&app->peer, WS_OPCODE_CLOSE, bytes_of(payload, code > 0 ? 2 : 0));
+}
+
+/* What several frames are before they are sent in one piece. */
+static void add_frame(struct buffer *out, unsigned first_byte, const char *payload) {
+  buffer_append_char(out, (char)first_byte);
+  buffer_append_char(out, (char)(0x80 | strlen(payload)));
+  buffer_append(out, bytes_of("\0\0\0\0", 4));
+  buffer_append_string(out, payload);
+}
+
+static uint64_t connections(struct app *app) {
+  struct mw_stats stats;
+  mw_server_stats(app->server, &stats);
+  return stats.connections;
+}
+
+/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+
+static void echoes(void **state) {
+  (void)state;
+  struct app app;
+  enum ws_opcode opcode;
+  struct bytes payload;
+  start(&app);
+  open_socket(&app, "/echo");
+  memory_peer_ask(&app.peer, "hello", "hello");
+  memory_peer_ask(&app.peer, "", "");
+  memory_peer_frame(&app.peer, WS_OPCODE_BINARY, BYTES("\0\xff"));
+  assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  assert_int_equal(opcode, WS_OPCODE_BINARY);
+  assert_bytes(payload, BYTES("\0\xff"));
+  send_close(&app, 4000);
+  memory_peer_expect_close(&app.peer, 4000);
+  assert_true(memory_peer_ended(&app.peer));
+  assert_string_equal(take_trace(&app), "text(hello) text() bytes() close(4000 ) ");
+  finish(&app);
+}
+
+static void lets_the_app_refuse(void **state) {
+  (void)state;
+  static const struct {
+    const char *target, *fields;
+    int status;
+    const char *trace;
+  } cases[] = {
+      {"/no", "", 403, "open() "},
+      {"/page", "", 200, "open() "},
+      {"/room", "", 404, ""},
+      {"/echo", "Origin: https://elsewhere.example\r\n", 403, ""},
+      {"/echo", "Origin: http://test\r\n", 101, "open() "},
+      {"/echo", "Sec-WebSocket-Protocol: x\r\nContent-Length: 3\r\n", 400, ""},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct app app;
+    start(&app);
+    assert_int_equal(ask(&app, cases[i].target, cases[i].fields), cases[i].status);
+    assert_string_equal(take_trace(&app), cases[i].trace);
+    finish(&app);
+  }
+}
+
+static void set_authenticate(struct mw_config_options *options) { options->authenticate = true; }
+
+static void authenticates_before(void **state) {
+  (void)state;
+  struct app app;
+  start_with(&app, &(struct mw_websocket_options){0}, set_authenticate);
+  assert_int_equal(ask(&app, "/echo", ""), 401);
+  assert_string_equal(take_trace(&app), "who() ");
+  memory_peer_close(&app.peer);
+  assert_int_equal(ask(&app, "/echo", "Authorization: Bearer me\r\n"), 101);
+  assert_string_equal(take_trace(&app), "who(me) open() ");
+  struct mw_bytes user = mw_client_user(mw_socket_client(app.socket));
+  assert_bytes_string(bytes_of(user.ptr, user.len), "{\"id\":7}");
+  assert_null(mw_client_next(app.server, NULL));
+  finish(&app);
+}
+
+static void chooses_the_protocol(void **state) {
+  (void)state;
+  static const char *const protocols[] = {"b.2", "a"};
+  static const struct {
+    const char *fields, *trace;
+  } cases[] = {
+      {"Sec-WebSocket-Protocol: a, b.2\r\n", "open(b.2) "},
+      {"Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: y, a\r\n", "open(a) "},
+      {"Sec-WebSocket-Protocol: B.2, moonwire.1\r\n", "open() "},
+      {"", "open() "},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct app app;
+    start_with(&app, &(struct mw_websocket_options){.protocols = protocols, .protocol_count = 2}, NULL);
+    assert_int_equal(ask(&app, "/echo", cases[i].fields), 101);
+    assert_string_equal(take_trace(&app), cases[i].trace);
+    finish(&app);
+  }
+}
+
+/* What the app sends at once comes behind the upgrade; what the peer has sent ahead is not lost. */
+static void loses_nothing_at_the_upgrade(void **state) {
+  (void)state;
+  struct app app;
+  struct buffer out = {0};
+  start(&app);
+  buffer_append_string(&out, "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  add_frame(&out, 0x81, "one");
+  add_frame(&out, 0x82, "two");
+  memory_peer_open(&app.peer, app.server);
+  memory_peer_send(&app.peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  const char *text = memory_peer_take(&app.peer);
+  assert_non_null(strstr(text, "\r\n\r\n\x81\x05hello\x81\x03one\x82\x03two"));
+  assert_string_equal(take_trace(&app), "open() text(one) bytes(two) ");
+  finish(&app);
+}
+
+/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+
+/* One after the other, though they came together. */
+static void keeps_the_order(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  send_text(&app, "1");
+  send_text(&app, "2");
+  memory_peer_frame(&app.peer, WS_OPCODE_PING, BYTES("p"));
+  send_text(&app, "3");
+  assert_string_equal(take_trace(&app), "text(1) ");
+  enum ws_opcode opcode;
+  struct bytes payload;
+  assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  assert_int_equal(opcode, WS_OPCODE_PONG);
+  memory_peer_expect(&app.peer, NULL);
+  for (int i = 1; i <= 3; i++) {
+    char text[2] = {(char)('0' + i), '\0'};
+    answer_kept(&app);
+    memory_peer_expect(&app.peer, text);
+  }
+  assert_string_equal(take_trace(&app), "text(2) text(3) ");
+  finish(&app);
+}
+
+/* A peer that sends more than the app handles is read no further, and nothing is lost. */
+static void bounds_what_waits(void **state) {
+  (void)state;
+  enum { FRAMES = 4000 };
+  struct app app;
+  struct buffer out = {0};
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  for (int i = 0; i < FRAMES; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", i);
+    add_frame(&out, 0x81, text);
+  }
+  int64_t before = mw_live("request");
+  memory_peer_send(&app.peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  assert_in_range(mw_live("request") - before, 10, 400);
+  app.keeps = false;
+  answer_kept(&app);
+  for (int i = 0; i < FRAMES; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", i);
+    memory_peer_expect(&app.peer, text);
+  }
+  memory_peer_expect(&app.peer, NULL);
+  finish(&app);
+}
+
+static void takes_large_messages(void **state) {
+  (void)state;
+  enum { SIZE = 3 << 20 };
+  struct app app;
+  enum ws_opcode opcode;
+  struct bytes payload;
+  char *data = malloc(SIZE);
+  memset(data, 'x', SIZE);
+  start_with(&app, &(struct mw_websocket_options){.message = SIZE, .outbox = 1000}, NULL);
+  open_socket(&app, "/echo");
+  memory_peer_frame(&app.peer, WS_OPCODE_BINARY, bytes_of(data, SIZE));
+  assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  assert_bytes(payload, bytes_of(data, SIZE));
+  memory_peer_frame(&app.peer, WS_OPCODE_BINARY, bytes_of(data, SIZE - 1));
+  free(data);
+  assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  send_text(&app, "more");
+  memory_peer_expect(&app.peer, "more");
+  finish(&app);
+}
+
+static void bounds_messages(void **state) {
+  (void)state;
+  struct app app;
+  start_with(&app, &(struct mw_websocket_options){.message = 10, .frame = 5}, NULL);
+  open_socket(&app, "/echo");
+  memory_peer_ask(&app.peer, "12345", "12345");
+  send_text(&app, "123456");
+  memory_peer_expect_close(&app.peer, WS_CLOSE_TOO_BIG);
+  assert_true(memory_peer_ended(&app.peer));
+  assert_string_equal(take_trace(&app), "text(12345) close(1009 the frame is too long) ");
+  finish(&app);
+}
+
+/* A peer that takes nothing: what was sent still goes out, then it is told why. */
+static void closes_for_a_full_outbox(void **state) {
+  (void)state;
+  enum { COUNT = 100, SIZE = 2000 };
+  struct app app;
+  char data[SIZE];
+  int sent = 0;
+  memset(data, 'x', SIZE);
+  start_with(&app, &(struct mw_websocket_options){.outbox = 50000}, NULL);
+  open_socket(&app, "/echo");
+  assert_int_equal(mw_socket_buffered(app.socket), 0);
+  for (; sent < COUNT && mw_socket_send(app.socket, data, SIZE, true) == 0; sent++) {
+    assert_true(mw_socket_buffered(app.socket) >= SIZE);
+    server_settle(app.server);
+  }
+  assert_in_range(sent, 55, 60); /* what the memory holds, and the outbox */
+  assert_int_equal(mw_socket_send(app.socket, data, SIZE, true), MW_ECLOSED);
+  enum ws_opcode opcode;
+  struct bytes payload;
+  int came = 0;
+  while (memory_peer_next_frame(&app.peer, &opcode, &payload) && opcode == WS_OPCODE_BINARY) came++;
+  assert_int_equal(came, sent - 1);
+  assert_int_equal(opcode, WS_OPCODE_CLOSE);
+  assert_bytes(payload, BYTES("\x03\xf5too slow"));
+  assert_string_equal(take_trace(&app), "close(1013 too slow) ");
+  finish(&app);
+}
+
+static void follows_channels(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  struct mw_publish news = {.channel = {"news", 4}, .event = {"said", 4}, .data = {"1", 1}, .is_volatile = true};
+  assert_int_equal(mw_socket_subscribe(app.socket, "olds", 4), MW_ENOTFOUND);
+  assert_int_equal(mw_socket_subscribe(app.socket, "news", 4), 0);
+  assert_int_equal(mw_publish(app.server, &news, NULL, NULL), 0);
+  server_settle(app.server);
+  memory_peer_expect(&app.peer, "{\"channel\":\"news\",\"event\":\"said\",\"data\":1}");
+  news.except = mw_socket_client(app.socket);
+  assert_int_equal(mw_publish(app.server, &news, NULL, NULL), 0);
+  news.except = NULL;
+  assert_int_equal(mw_socket_unsubscribe(app.socket, "news", 4), 0);
+  assert_int_equal(mw_publish(app.server, &news, NULL, NULL), 0);
+  server_settle(app.server);
+  memory_peer_expect(&app.peer, NULL);
+  assert_int_equal(mw_channel_count(app.server, "news", 4, NULL), 0);
+  finish(&app);
+}
+
+/* ---- Closing -------------------------------------------------------------------------------------------------------------- */
+
+/* What came before the peer's farewell is answered before it. */
+static void answers_before_it_closes(void **state) {
+  (void)state;
+  for (int is_error = 0; is_error < 2; is_error++) {
+    struct app app;
+    struct buffer out = {0};
+    start(&app);
+    open_socket(&app, "/echo");
+    app.keeps = true;
+    add_frame(&out, 0x81, "1");
+    add_frame(&out, 0x81, "2");
+    add_frame(&out, is_error ? 0xb1 : 0x88, "\x03\xe9on");
+    add_frame(&out, 0x81, "3");
+    memory_peer_send(&app.peer, buffer_bytes(&out));
+    buffer_deinit(&out);
+    memory_peer_expect(&app.peer, NULL);
+    answer_kept(&app);
+    memory_peer_expect(&app.peer, "1");
+    memory_peer_expect(&app.peer, NULL);
+    answer_kept(&app);
+    memory_peer_expect(&app.peer, "2");
+    memory_peer_expect_close(&app.peer, is_error ? 1002 : 1001);
+    memory_peer_expect(&app.peer, NULL);
+    assert_true(memory_peer_ended(&app.peer));
+    assert_string_equal(take_trace(&app), is_error ? "text(1) text(2) close(1002 a reserved bit is set) "
+                                                   : "text(1) text(2) close(1001 on) ");
+    finish(&app);
+  }
+}
+
+/* But not for ever. */
+static void waits_for_the_app_so_long(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  send_text(&app, "1");
+  send_close(&app, 0);
+  mw_server_advance(app.server, 4000);
+  memory_peer_expect(&app.peer, NULL);
+  mw_server_advance(app.server, 3000);
+  server_settle(app.server);
+  enum ws_opcode opcode;
+  struct bytes payload;
+  assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  assert_int_equal(opcode, WS_OPCODE_CLOSE);
+  assert_int_equal(payload.len, 0);
+  assert_true(memory_peer_ended(&app.peer));
+  assert_string_equal(take_trace(&app), "text(1) cancel() ");
+  app.echoes = false;
+  answer_kept(&app);
+  assert_string_equal(take_trace(&app), "close(1005 ) ");
+  finish(&app);
+}
+
+static void closes_by_the_app(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  assert_int_equal(mw_socket_close(app.socket, 1005, NULL), MW_EINVAL);
+  assert_int_equal(mw_socket_send(app.socket, "last", 4, false), 0);
+  assert_int_equal(mw_socket_send(app.socket, "\xff", 1, false), MW_EINVAL);
+  assert_int_equal(mw_socket_close(app.socket, 4001, "enough"), 0);
+  assert_int_equal(mw_socket_close(app.socket, 4001, "enough"), MW_ECLOSED);
+  assert_int_equal(mw_socket_send(app.socket, "later", 5, false), MW_ECLOSED);
+  server_settle(app.server);
+  memory_peer_expect(&app.peer, "last");
+  memory_peer_expect_close(&app.peer, 4001);
+  assert_string_equal(take_trace(&app), "close(4001 enough) ");
+  /* Whatever it still says is not heard, until it says farewell. */
+  send_text(&app, "what?");
+  memory_peer_frame(&app.peer, WS_OPCODE_PING, BYTES(""));
+  memory_peer_expect(&app.peer, NULL);
+  assert_false(memory_peer_ended(&app.peer));
+  send_close(&app, 4001);
+  memory_peer_expect(&app.peer, NULL);
+  assert_true(memory_peer_ended(&app.peer));
+  finish(&app);
+}
+
+static void closes_a_peer_that_does_not_answer(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  memory_peer_send(&app.peer, BYTES("\x01\x83\0\0\0\0ab")); /* in the middle of a frame */
+  assert_int_equal(mw_socket_close(app.socket, 1000, ""), 0);
+  server_settle(app.server);
+  memory_peer_expect_close(&app.peer, 1000);
+  memory_peer_send(&app.peer, BYTES("c"));
+  mw_server_advance(app.server, 4000);
+  assert_false(memory_peer_ended(&app.peer));
+  mw_server_advance(app.server, 3000);
+  assert_true(memory_peer_ended(&app.peer));
+  server_settle(app.server);
+  assert_int_equal(connections(&app), 0);
+  finish(&app);
+}
+
+static void closes_both_at_once(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  assert_int_equal(mw_socket_close(app.socket, 4001, ""), 0);
+  send_close(&app, 1000);
+  assert_true(memory_peer_ended(&app.peer) || app.peer.in.len > 0);
+  enum ws_opcode opcode;
+  struct bytes payload;
+  assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  assert_int_equal(opcode, WS_OPCODE_CLOSE);
+  assert_false(memory_peer_next_frame(&app.peer, &opcode, &payload));
+  assert_true(memory_peer_ended(&app.peer));
+  finish(&app);
+}
+
+static void closes_for_a_handler_that_fails(void **state) {
+  (void)state;
+  static const struct {
+    int status;
+    unsigned code;
+    const char *trace;
+  } cases[] = {{500, 1011, "text(1) close(1011 ) "}, {403, 1008, "text(1) close(1008 you may not) "}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct app app;
+    struct buffer out = {0};
+    start(&app);
+    open_socket(&app, "/echo");
+    app.status = cases[i].status;
+    app.echoes = false;
+    add_frame(&out, 0x81, "1");
+    add_frame(&out, 0x81, "2");
+    memory_peer_send(&app.peer, buffer_bytes(&out));
+    buffer_deinit(&out);
+    memory_peer_expect_close(&app.peer, cases[i].code);
+    assert_string_equal(take_trace(&app), cases[i].trace);
+    /* The server goes on. */
+    memory_peer_close(&app.peer);
+    app.status = 0;
+    app.echoes = true;
+    open_socket(&app, "/echo");
+    memory_peer_ask(&app.peer, "x", "x");
+    finish(&app);
+  }
+}
+
+/* What it said before it went is heard; then it is over. */
+static void hears_who_has_gone(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  app.echoes = false;
+  send_text(&app, "1");
+  send_text(&app, "2");
+  mw_memory_finish(app.peer.memory);
+  server_settle(app.server);
+  assert_int_equal(mw_socket_send(app.socket, "x", 1, false), MW_ECLOSED);
+  answer_kept(&app);
+  answer_kept(&app);
+  assert_string_equal(take_trace(&app), "text(1) cancel() text(2) cancel() close(1006 ) ");
+  assert_int_equal(connections(&app), 0);
+  finish(&app);
+}
+
+static void pings_a_silent_peer(void **state) {
+  (void)state;
+  struct app app;
+  enum ws_opcode opcode;
+  struct bytes payload;
+  start_with(&app, &(struct mw_websocket_options){.ping_ms = 3000, .pong_ms = 2000}, NULL);
+  open_socket(&app, "/echo");
+  for (int i = 0; i < 3; i++) {
+    mw_server_advance(app.server, 4000);
+    assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+    assert_int_equal(opcode, WS_OPCODE_PING);
+    memory_peer_frame(&app.peer, WS_OPCODE_PONG, payload);
+  }
+  /* Who speaks is not asked. */
+  for (int i = 0; i < 5; i++) {
+    mw_server_advance(app.server, 2000);
+    memory_peer_ask(&app.peer, "x", "x");
+  }
+  mw_server_advance(app.server, 4000);
+  server_settle(app.server);
+  assert_int_equal(connections(&app), 1);
+  mw_server_advance(app.server, 4000);
+  server_settle(app.server);
+  assert_int_equal(connections(&app), 0);
+  take_trace(&app);
+  finish(&app);
+}
+
+static void tells_when_the_server_stops(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  mw_server_close_code(app.server, 1012);
+  mw_server_stop(app.server, NULL, NULL);
+  server_settle(app.server);
+  memory_peer_expect_close(&app.peer, 1012);
+  assert_true(memory_peer_ended(&app.peer));
+  assert_string_equal(take_trace(&app), "close(1012 ) ");
+  memory_peer_close(&app.peer);
+  server_settle(app.server);
+  mw_server_free(app.server);
+  mw_socket_unref(app.socket);
+}
+
+/* ---- Definitions, memory -------------------------------------------------------------------------------------------------- */
+
+static void checks_definitions(void **state) {
+  (void)state;
+  static const char *const spaced[] = {"a b"}, *const twice[] = {"a", "a"}, *const nowhere[] = {"elsewhere"};
+  static const struct {
+    const char *pattern;
+    struct mw_websocket_options options;
+    int status;
+    const char *text;
+  } cases[] = {
+      {"echo", {0}, MW_EINVAL, "echo: a route begins with \"/\""},
+      {"/a{", {0}, MW_EINVAL, NULL},
+      {"/get", {0}, MW_EOVERLAP, NULL},
+      {"/a", {.protocols = spaced, .protocol_count = 1}, MW_EINVAL, NULL},
+      {"/a", {.protocols = twice, .protocol_count = 2}, MW_EINVAL, "a: is named twice"},
+      {"/a", {.origins = nowhere, .origin_count = 1}, MW_EINVAL, NULL},
+  };
+  struct mw_config_options options;
+  struct mw_config *config;
+  mw_config_options_init(&options);
+  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
+  assert_true(mw_config_route(config, "GET", "/get", NULL) > 0);
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct mw_error error = {""};
+    assert_int_equal(mw_config_websocket(config, cases[i].pattern, &cases[i].options, &error), cases[i].status);
+    if (cases[i].text) assert_string_equal(error.text, cases[i].text);
+    assert_string_not_equal(error.text, "");
+  }
+  mw_config_unref(config);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(echoes),
+      TEST(lets_the_app_refuse),
+      TEST(authenticates_before),
+      TEST(chooses_the_protocol),
+      TEST(loses_nothing_at_the_upgrade),
+      TEST(keeps_the_order),
+      TEST(bounds_what_waits),
+      TEST(takes_large_messages),
+      TEST(bounds_messages),
+      TEST(closes_for_a_full_outbox),
+      TEST(follows_channels),
+      TEST(answers_before_it_closes),
+      TEST(waits_for_the_app_so_long),
+      TEST(closes_by_the_app),
+      TEST(closes_a_peer_that_does_not_answer),
+      TEST(closes_both_at_once),
+      TEST(closes_for_a_handler_that_fails),
+      TEST(hears_who_has_gone),
+      TEST(pings_a_silent_peer),
+      TEST(tells_when_the_server_stops),
+      TEST(checks_definitions),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,24 @@
+-- An echo: /echo returns every message as it came, text as text and bytes as bytes. It is what conformance runs talk to.
+--
+--     bin/moonwire examples/echo/app.lua
+
+local moonwire = require "moonwire"
+
+local MIB = 1024 * 1024
+
+-- A message of 64 MiB, and others that wait for the script or for the peer meanwhile.
+local app = moonwire.app { limits = { queue = 512 * MIB } }
+
+app:websocket("/echo", {
+  limits = { message = 64 * MIB, outbox = 256 * MIB },
+  deflate = true,
+  on_message = function(socket, message, is_binary)
+    if is_binary then
+      socket:send_binary(message)
+    else
+      socket:send(message)
+    end
+  end,
+})
+
+return app
