@@ -43,17 +43,23 @@ size_t ws_frame_close(char out[WS_CONTROL_MAX], unsigned code, struct bytes reas
   return 2 + len;
 }
 
-/* Eight bytes at a time. The key is turned and repeated as bytes, so that the order of bytes in a word does not matter. */
+/* 32 bytes at a time, then 8. The key is turned and repeated as bytes, so that the order of bytes in a word does not matter. (Vectors
+ * of 16 bytes are no faster.) */
 void ws_frame_unmask(char *data, size_t len, const unsigned char key[4], size_t offset) {
   unsigned char turned[8];
   for (size_t i = 0; i < sizeof(turned); i++) turned[i] = key[(offset + i) & 3];
-  uint64_t mask, word;
+  uint64_t mask, words[4];
   memcpy(&mask, turned, sizeof(mask));
   size_t at = 0;
-  for (; len - at >= sizeof(word); at += sizeof(word)) {
-    memcpy(&word, data + at, sizeof(word));
-    word ^= mask;
-    memcpy(data + at, &word, sizeof(word));
+  for (; len - at >= sizeof(words); at += sizeof(words)) {
+    memcpy(words, data + at, sizeof(words));
+    for (size_t i = 0; i < 4; i++) words[i] ^= mask;
+    memcpy(data + at, words, sizeof(words));
+  }
+  for (; len - at >= sizeof(mask); at += sizeof(mask)) {
+    memcpy(words, data + at, sizeof(mask));
+    words[0] ^= mask;
+    memcpy(data + at, words, sizeof(mask));
   }
   for (; at < len; at++) data[at] = (char)((unsigned char)data[at] ^ turned[at & 7]);
 }

@@ -128,7 +128,7 @@ static unsigned read_hooks(lua_State *L, int index) {
     unsigned hook;
   } hooks[] = {
       {"authorize", MW_HOOK_AUTHORIZE}, {"open", MW_HOOK_OPEN},   {"join", MW_HOOK_JOIN},
-      {"leave", MW_HOOK_LEAVE},         {"close", MW_HOOK_CLOSE},
+      {"leave", MW_HOOK_LEAVE},         {"close", MW_HOOK_CLOSE}, {"info", MW_HOOK_PRESENCE},
   };
   unsigned found = 0;
   for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
@@ -156,7 +156,14 @@ static void read_events(lua_State *L, int index, struct mw_channel_options *out)
   out->event_count = count;
 }
 
-/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, events=, size=, ttl=, replay=, linger= }) */
+static enum mw_presence read_presence(lua_State *L, int index) {
+  const char *mode = read_string(L, index, "presence");
+  if (!mode) return MW_PRESENCE_NONE;
+  return strcmp(mode, "counts") == 0 ? MW_PRESENCE_COUNTS : MW_PRESENCE_FULL;
+}
+
+/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, info=, events=, size=, ttl=, replay=, linger=, presence=,
+ * presence_linger=, presence_interval=, members= }) */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -167,6 +174,10 @@ static int define_channel(lua_State *L) {
       .history_ttl_ms = to_ms(read_number(L, 3, "ttl")),
       .history_replay = (uint32_t)read_number(L, 3, "replay"),
       .linger_ms = to_ms(read_number(L, 3, "linger")),
+      .presence = read_presence(L, 3),
+      .presence_linger_ms = to_ms(read_number(L, 3, "presence_linger")),
+      .presence_interval_ms = to_ms(read_number(L, 3, "presence_interval")),
+      .members = (size_t)read_number(L, 3, "members"),
   };
   read_events(L, 3, &options);
   struct mw_error error = {""};

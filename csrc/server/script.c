@@ -66,21 +66,22 @@ static void let_next(struct mw_server *server, struct errand *errand) {
 
 static void leave(struct mw_server *server, struct errand *errand);
 
-/* Sends the answer to the worker; the errand's reference goes with it. */
-static void send_answer(struct mw_server *server, struct errand *errand) {
+/* Sends the answer to the worker; the errand's reference goes with it. False: there was no memory for that. */
+static bool send_answer(struct mw_server *server, struct errand *errand) {
   struct worker *worker = &server->workers[errand->asker.worker];
   struct mail mail = {.type = MAIL_ANSWER, .item = errand};
   atomic_fetch_sub(&server->script.errand_count, 1);
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
-  if (mailbox_post(&worker->fifo, mail) == 0) return;
+  if (mailbox_post(&worker->fifo, mail) == 0) return true;
   /* Without memory for a pointer: the asker's own deadline answers it, and what it joined is left again. */
   log_line(MW_LOG_ERROR, "no memory to answer a request");
   if (errand->type == ERRAND_SOCKET_MESSAGE) atomic_store(&errand->socket->forsaken, true);
-  if (errand->status == 200 && errand_is_membership(errand)) {
+  if (errand->status == 200 && errand_is_membership(errand) && errand->type != ERRAND_SOCKET) {
     leave(server, errand);
   } else {
     errand_unref(errand);
   }
+  return false;
 }
 
 /* Puts the question of the errand's step, if there is one. True if its answer is still to come. */
@@ -177,7 +178,7 @@ static void take_step(struct mw_server *server, struct errand *errand) {
       return;
     case STEP_DISCONNECT:
       errand->connected = false;
-      errand->step = STEP_OVER;
+      errand->step = errand->socket ? STEP_SOCKET_CLOSE : STEP_OVER;
       return;
     case STEP_SOCKET_CLOSE: errand->step = STEP_OVER; return;
     case STEP_SOCKET: /* answer_errand's */
@@ -233,8 +234,8 @@ static void answer_errand(struct mw_server *server, struct errand *errand) {
   } else if (errand->step == STEP_SOCKET && errand->socket) {
     /* Told before anything that the app sends to it. */
     errand->status = 200;
-    errand->step = STEP_OVER;
-    send_answer(server, errand_ref(errand));
+    errand->step = send_answer(server, errand_ref(errand)) ? STEP_OVER : STEP_DISCONNECT;
+    if (errand->step == STEP_DISCONNECT) atomic_store(&errand->client->gone, true);
     if (!errand->running) run_join(server, errand);
   } else if (!errand->running) {
     /* Answered later than asked. A leave goes on whatever was said. */
@@ -318,7 +319,6 @@ static void leave(struct mw_server *server, struct errand *errand) {
   }
   if (must_queue(errand, MAIL_LEAVE)) return;
   errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
-  if (errand->type == ERRAND_SOCKET) errand->step = STEP_SOCKET_CLOSE;
   errand->at = 0;
   run_join(server, errand);
 }

@@ -4,6 +4,7 @@ local core = require "moonwire.core"
 local events = require "moonwire.events"
 local log = require "moonwire.log"
 local options = require "moonwire.options"
+local presence = require "moonwire.presence"
 local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
@@ -16,9 +17,19 @@ local Timer = require "moonwire.timer"
 ---@alias moonwire.EventHandler
 ---| fun(client: moonwire.Client, channel: moonwire.Channel, message: moonwire.Message): any, string?, string?
 
+---@alias moonwire.PresenceInfo fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
+
+---@class moonwire.PresenceOptions
+---@field info? true|moonwire.PresenceInfo what is told of a user; true: nothing
+---@field mode? "full"|"counts" nil: "full"
+---@field linger? number seconds within which a user may return unnoticed; nil: 5
+---@field interval? number seconds between announcements; nil: 1
+
 ---@class moonwire.ChannelOptions
 ---@field authorize? boolean|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 ---@field history? { size: integer, ttl: number?, replay: integer? }
+---@field presence? boolean|moonwire.PresenceInfo|moonwire.PresenceOptions whether users are told of each other
+---@field limits? { members: integer? } users at once; nil: 100000
 ---@field on? table<string, moonwire.EventHandler> by event, what clients may send: the result is the acknowledgement
 ---@field relay? table names of events that go from client to client: { "typing", update = { keep = true } }
 ---@field on_open? fun(channel: moonwire.Channel): any, string?, string? returns channel.state
@@ -104,6 +115,8 @@ local channel_spec = {
   on_leave = "function",
   on_close = "function",
   linger = "seconds",
+  presence = "presence",
+  limits = { members = "amount" },
 }
 
 local websocket_spec = {
@@ -229,6 +242,7 @@ function App:channel(pattern, given)
     history.replay = history.size == 1 and 1 or 0
   end
   definition.events = events.read(call, definition)
+  definition.presence = presence.read(call, definition)
   definition.pattern, definition.call, definition.where = pattern, call, options.caller()
   table.insert(self._channels, definition)
   return self

@@ -41,6 +41,13 @@ function Channel:count()
   return (self._app:_running("channel:count"):count(self.name))
 end
 
+--- The users who are in the channel now, by their ids, and how many they are. Empty if the channel has no presence.
+---@return table<string, { info: any, connections: integer }>
+---@return integer count
+function Channel:presence()
+  return self._app:_running("channel:presence"):presence(self.name)
+end
+
 --- Ends a client's subscription; the client is told by moonwire:unsubscribed.
 ---@param client moonwire.Client
 ---@param reason? string for the client

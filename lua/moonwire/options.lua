@@ -225,6 +225,25 @@ local types = {
       return type(value) == "boolean" or type(value) == "table"
     end,
   },
+  ["function or true"] = {
+    "a function or true",
+    function(value)
+      return type(value) == "function" or value == true
+    end,
+  },
+  presence = {
+    "a boolean, a function or a table",
+    function(value)
+      local kind = type(value)
+      return kind == "boolean" or kind == "function" or kind == "table"
+    end,
+  },
+  ["presence mode"] = {
+    "'full' or 'counts'",
+    function(value)
+      return value == "full" or value == "counts"
+    end,
+  },
   client = { "a client", core.is_client },
   ["string or number"] = {
     "a string or a number",

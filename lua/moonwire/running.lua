@@ -27,12 +27,14 @@ function App:_define_channel(server, definition)
     options.raise(("%s: %s"):format(definition.call, message), definition.where)
   end
   local history = definition.history or {}
+  local presence = definition.presence or {}
   -- A kind with any hook is asked to open and close as well: channel.state lives in between.
   local has_hooks = definition.on_open
     or definition.on_join
     or definition.on_leave
     or definition.on_close
     or next(definition.on or {})
+    or presence.info
   local number = check(
     definition,
     server:channel(definition.pattern, {
@@ -46,6 +48,11 @@ function App:_define_channel(server, definition)
       ttl = history.ttl,
       replay = history.replay,
       linger = definition.linger,
+      presence = presence.mode,
+      info = presence.info ~= nil,
+      presence_linger = presence.linger,
+      presence_interval = presence.interval,
+      members = definition.limits and definition.limits.members,
     })
   )
   self._by_number[number] = definition

@@ -69,6 +69,23 @@ static void a_length_beyond_memory_fails(void **state) {
   buffer_deinit(&buffer);
 }
 
+static void takes_no_more_than_it_may(void **state) {
+  (void)state;
+  struct buffer buffer = {0};
+  assert_non_null(buffer_reserve_within(&buffer, 10, 100));
+  assert_int_equal(buffer.capacity, 64);
+  buffer.len = 64;
+  assert_non_null(buffer_reserve_within(&buffer, 1, 100));
+  assert_int_equal(buffer.capacity, 100);
+  buffer.len = 99;
+  assert_ptr_equal(buffer_reserve_within(&buffer, 1, 100), buffer.data + 99);
+  assert_int_equal(buffer.capacity, 100);
+  buffer_deinit(&buffer);
+  assert_non_null(buffer_reserve_within(&buffer, 10, 10));
+  assert_int_equal(buffer.capacity, 10);
+  buffer_deinit(&buffer);
+}
+
 static bool append_much(void *context) {
   (void)context;
   struct buffer buffer = {0};
@@ -90,6 +107,7 @@ int main(void) {
       TEST(consumes_from_the_front),
       TEST(a_failure_sticks_until_it_is_cleared),
       TEST(a_length_beyond_memory_fails),
+      TEST(takes_no_more_than_it_may),
       TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,20 +81,33 @@ static void cuts_reasons_between_code_points(void **state) {
   }
 }
 
-static void unmasks_as_the_plain_loop_does(void **state) {
-  (void)state;
-  static const unsigned char key[4] = {0x37, 0xfa, 0x21, 0x3d};
-  char wide[96], plain[96];
-  for (size_t start = 0; start < 8; start++) {
-    for (size_t offset = 0; offset < 9; offset++) {
-      for (size_t len = 0; len <= 80; len++) {
-        for (size_t i = 0; i < sizeof(wide); i++) wide[i] = plain[i] = (char)(i * 7);
-        for (size_t i = 0; i < len; i++) plain[start + i] = (char)(plain[start + i] ^ key[(offset + i) % 4]);
-        ws_frame_unmask(wide + start, len, key, offset);
-        assert_memory_equal(wide, plain, sizeof(wide));
-      }
+static void check_unmask(size_t start, size_t offset, size_t len, uint32_t *seed) {
+  static char wide[5000], plain[5000];
+  unsigned char key[4];
+  size_t size = start + len + 8; /* what is behind must stay as it is */
+  assert_true(size <= sizeof(wide));
+  for (size_t i = 0; i < size + 4; i++) {
+    *seed = *seed * 1664525 + 1013904223;
+    if (i < 4) {
+      key[i] = (unsigned char)(*seed >> 24);
+    } else {
+      wide[i - 4] = plain[i - 4] = (char)(*seed >> 24);
     }
   }
+  for (size_t i = 0; i < len; i++) plain[start + i] = (char)(plain[start + i] ^ key[(offset + i) % 4]);
+  ws_frame_unmask(wide + start, len, key, offset);
+  assert_memory_equal(wide, plain, size);
+}
+
+static void unmasks_as_the_plain_loop_does(void **state) {
+  (void)state;
+  uint32_t seed = 1;
+  for (size_t start = 0; start < 32; start++) {
+    for (size_t offset = 0; offset < 9; offset++) {
+      for (size_t len = 0; len <= 100; len++) check_unmask(start, offset, len, &seed);
+    }
+  }
+  for (int i = 0; i < 1000; i++) check_unmask((seed >> 8) % 64, seed >> 16, (seed >> 4) % 4900, &seed);
 }
 
 int main(void) {

@@ -1,0 +1,49 @@
+-- The endpoints that the cases of this folder are run against; each returns every message as it came.
+
+local moonwire = require "moonwire"
+
+local app = moonwire.app { limits = { queue = 512 * 1024 * 1024 } }
+
+local function endpoint(path, options)
+  options.on_message = options.on_message
+    or function(socket, message, is_binary)
+      if is_binary then
+        socket:send_binary(message)
+      else
+        socket:send(message)
+      end
+    end
+  app:websocket(path, options)
+end
+
+local wide = { message = 64 * 1024 * 1024, outbox = 256 * 1024 * 1024 }
+
+endpoint("/echo", { limits = wide })
+endpoint("/plain", { limits = wide, deflate = false })
+endpoint("/limits", { limits = { frame = 1000, message = 1500 } })
+endpoint("/protocols", { protocols = { "first", "second" } })
+endpoint("/takeover", {
+  limits = wide,
+  deflate = { server_context_takeover = true, client_context_takeover = true },
+})
+endpoint("/limits/takeover", {
+  limits = { frame = 1000, message = 1500 },
+  deflate = { client_context_takeover = true },
+})
+
+-- "CODE REASON" closes with them, from our side; what was sent before it still arrives.
+endpoint("/close", {
+  on_message = function(socket, message)
+    local code, reason = message:match "^(%d+) ?(.*)$"
+    socket:send "before"
+    socket:close(math.tointeger(code), reason)
+  end,
+})
+
+endpoint("/fault", {
+  on_message = function()
+    error "a handler that fails"
+  end,
+})
+
+return app
