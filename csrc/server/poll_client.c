@@ -185,14 +185,26 @@ void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text
 
 /* ---- The role ------------------------------------------------------------------------------------------------------------- */
 
+/* With so many more bytes, more would wait for it than may. */
+static bool is_over(const struct poll_client *client, size_t len) {
+  size_t limit = exchange_worker(client->exchange)->server->config->options.limits.outbox, waiting = client->items.own_bytes;
+  return waiting > 0 && waiting + len > limit;
+}
+
 static void on_deliver(struct exchange *exchange, struct message *message) {
   struct poll_client *client = client_of(exchange);
   const struct mw_client *identity = poll_client_identity(client);
   if (message && bytes_equal(message->parts.except, bytes_of(identity->id, CLIENT_ID_LEN))) return;
   if (message && message->position == 0) {
-    /* What is volatile leaves room for what is meant for this client alone. */
-    size_t limit = exchange_worker(exchange)->server->config->options.limits.outbox;
-    if (client->items.own_bytes + message->parts.data.len > limit / 2) return;
+    size_t len = message->parts.data.len;
+    if (message_is_own(message) && is_over(client, len)) {
+      /* Without it the rest would mean nothing: it is to begin anew. */
+      exchange->flags |= EXCHANGE_SLOW;
+      poll_client_end(client);
+      return;
+    }
+    /* What is volatile leaves room for that, and for what is meant for this client alone. */
+    if (!message_is_own(message) && is_over(client, len + client->items.own_bytes)) return;
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }
@@ -204,8 +216,7 @@ static void on_push(struct exchange *exchange, struct blob *blob, struct bytes p
   struct poll_client *client = client_of(exchange);
   struct worker *worker = exchange_worker(exchange);
   (void)part; /* it is all of the blob */
-  size_t limit = worker->server->config->options.limits.outbox, waiting = client->items.own_bytes;
-  bool over = waiting > 0 && waiting + blob->len > limit;
+  bool over = is_over(client, blob->len);
   if (over) exchange->flags |= EXCHANGE_SLOW;
   if (over || !poll_items_add(&client->items, blob, 0, worker->hub.position)) client->is_over = true;
   worker_mark_dirty(worker, conn_of(exchange));
