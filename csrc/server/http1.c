@@ -193,6 +193,6 @@ void http1_next(struct conn *conn) {
   run(conn, buffer_bytes(&ahead));
   buffer_deinit(&ahead);
   /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
-  bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.errand;
+  bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || conn->exchange.errand;
   if (ended && (awaits || (reads(conn) && !conn->exchange.outbox))) conn_close(conn);
 }

@@ -161,6 +161,10 @@ void session_settle(struct exchange *exchange, size_t skip) {
 void session_deliver(struct subscription *subscription, struct message *message) {
   struct exchange *exchange = subscription->owner;
   struct session *session = &exchange->session;
+  if (exchange->role && exchange->role->on_deliver) {
+    exchange->role->on_deliver(exchange, message);
+    return;
+  }
   if (message && is_excepted(exchange, message)) {
     /* The turn list goes on without it: what came before is taken out of the list. */
     if (session->turn == subscription) settle_until(exchange, subscription->channel->turn_count - 1, 0);
