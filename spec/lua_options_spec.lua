@@ -81,6 +81,34 @@ describe("an option of the wrong type", function()
         "{ history = { size = 5, replay = 6 } }",
         "option 'history.replay' must be at most the 'size' 5, got 6",
       },
+      {
+        "{ history = { size = 5, bytes = 0 } }",
+        "option 'history.bytes' must be a positive integer, got 0",
+      },
+      {
+        "{ history = { size = 5, readable = 1 } }",
+        "option 'history.readable' must be a boolean, got number",
+      },
+      {
+        "{ history = { size = 5 }, slow = 'latests' }",
+        'option \'slow\' must be "catchup", "close", "drop" or "latest", got the string "latests" (did you mean "latest"?)',
+      },
+      {
+        "{ slow = true }",
+        'option \'slow\' must be "catchup", "close", "drop" or "latest", got boolean',
+      },
+      { "{ slow = 'catchup' }", "option 'slow' can be \"catchup\" only with a history" },
+      {
+        "{ history = { size = 0 }, slow = 'catchup' }",
+        "option 'slow' can be \"catchup\" only with a history",
+      },
+      { "{ limits = { outbox = 0 } }", "option 'limits.outbox' must be a positive integer, got 0" },
+      {
+        "{ limits = { age = 0 } }",
+        "option 'limits.age' must be a positive number of seconds, got 0",
+      },
+      { "{ limits = { ages = 1 } }", "unknown option 'limits.ages' (did you mean 'age'?)" },
+      { "{ on_slow = 1 }", "option 'on_slow' must be a function, got number" },
       { "{ authorize = 'x' }", "option 'authorize' must be a function or a boolean, got string" },
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
       {
@@ -147,6 +175,15 @@ describe("an option of the wrong type", function()
       {
         "{ limits = { head_seconds = 0 } }",
         "option 'limits.head_seconds' must be a positive number of seconds, got 0",
+      },
+      { "{ limits = { replay = 0 } }", "option 'limits.replay' must be a positive integer, got 0" },
+      {
+        "{ limits = { replay_bytes = 0.5 } }",
+        "option 'limits.replay_bytes' must be a positive integer, got 0.5",
+      },
+      {
+        "{ limits = { history = 0 } }",
+        "option 'limits.history' must be a positive integer, got 0",
       },
       { "{ origins = 'x' }", "option 'origins' must be a list of strings, got string" },
       { "{ origins = { 'x', 1 } }", "option 'origins' must be a list of strings, got table" },

@@ -52,6 +52,8 @@ void mw_limits_init(struct mw_limits *limits) {
       .pong_ms = 10000,
       .progress_ms = 30000,
       .drain_ms = 5000,
+      .poll_ms = 30000,
+      .poll_client_ms = 30000,
   };
 }
 
@@ -68,11 +70,11 @@ static bool own_string(const char **string, const char *fallback) {
 }
 
 /* The paths of the endpoints, in the order of enum endpoint, where the options say nothing. */
-static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health"};
+static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health", "/poll"};
 
 static const char *path_fault(const struct mw_config_options *options) {
-  const char *paths[ENDPOINT_COUNT] = {options->path_sse, options->path_ws, options->path_send, options->path_publish,
-                                       options->path_health};
+  const char *paths[ENDPOINT_COUNT] = {options->path_sse,     options->path_ws,     options->path_send,
+                                       options->path_publish, options->path_health, options->path_poll};
   for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
     if (!paths[i]) paths[i] = default_paths[i];
     if (paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
@@ -94,7 +96,7 @@ static const char *limit_fault(const struct mw_limits *limits) {
     return "connections, channels, client_channels and waiting must not be 0";
   }
   if (!limits->head_ms || !limits->body_ms || !limits->idle_ms || !limits->answer_ms || !limits->heartbeat_ms ||
-      !limits->progress_ms) {
+      !limits->progress_ms || !limits->poll_ms || !limits->poll_client_ms) {
     return "times must not be 0";
   }
   return NULL;
@@ -115,6 +117,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (!own_string(&own->path_send, default_paths[ENDPOINT_SEND])) owned = false;
   if (!own_string(&own->path_publish, default_paths[ENDPOINT_PUBLISH])) owned = false;
   if (!own_string(&own->path_health, default_paths[ENDPOINT_HEALTH])) owned = false;
+  if (!own_string(&own->path_poll, default_paths[ENDPOINT_POLL])) owned = false;
   if (!owned) {
     mw_config_unref(config);
     return fail(error, MW_ENOMEM, "config", "no memory");
@@ -137,7 +140,8 @@ static void kind_deinit(struct kind *kind) {
 void mw_config_unref(struct mw_config *config) {
   if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1) return;
   const char *strings[] = {config->options.publish_key, config->options.path_sse,     config->options.path_ws,
-                           config->options.path_send,   config->options.path_publish, config->options.path_health};
+                           config->options.path_send,   config->options.path_publish, config->options.path_health,
+                           config->options.path_poll};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) memory_free((void *)(uintptr_t)strings[i]);
   for (size_t i = 0; i < config->kind_count; i++) kind_deinit(&config->kinds[i]);
   for (size_t i = 0; i < config->route_count; i++) {
@@ -321,6 +325,7 @@ struct bytes config_path(const struct mw_config *config, enum endpoint endpoint)
     case ENDPOINT_SEND: return bytes_string(config->options.path_send);
     case ENDPOINT_PUBLISH: return bytes_string(config->options.path_publish);
     case ENDPOINT_HEALTH: return bytes_string(config->options.path_health);
+    case ENDPOINT_POLL: return bytes_string(config->options.path_poll);
     case ENDPOINT_COUNT: break;
   }
   return bytes_of(NULL, 0);

@@ -54,7 +54,7 @@ struct mount {
   char *directory;
 };
 
-enum endpoint { ENDPOINT_SSE, ENDPOINT_WS, ENDPOINT_SEND, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_COUNT };
+enum endpoint { ENDPOINT_SSE, ENDPOINT_WS, ENDPOINT_SEND, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_POLL, ENDPOINT_COUNT };
 
 struct mw_config {
   atomic_uint refs;

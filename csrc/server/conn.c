@@ -5,6 +5,7 @@
 #include "net/far_end.h"
 #include "server/http1.h"
 #include "server/lag.h"
+#include "server/poll.h"
 #include "server/role_socket.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -28,7 +29,7 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
   }
   object_count(OBJECT_CONN, 1);
   list_append(&worker->conns, &conn->link);
-  worker->conn_count++;
+  *(kind == STREAM_NONE ? &worker->poll_client_count : &worker->conn_count) += 1;
   timer_init(&conn->timer);
   exchange_init(&conn->exchange);
   return conn;
@@ -72,6 +73,15 @@ int conn_accept_memory(struct worker *worker, struct far_end *far) {
   return 0;
 }
 
+struct conn *conn_without_peer(struct worker *worker) {
+  struct conn *conn = make(worker, STREAM_NONE);
+  if (!conn) return NULL;
+  conn->timer.note = worker->timers.tick;
+  exchange_set_state(&conn->exchange, EXCHANGE_READING);
+  exchange_set_state(&conn->exchange, EXCHANGE_STREAMING);
+  return conn;
+}
+
 /* ---- Ending --------------------------------------------------------------------------------------------------------------- */
 
 static void finish(struct conn *conn) {
@@ -98,7 +108,7 @@ void conn_on_closed(struct stream *stream) {
   /* The list of dirty ones is only ever emptied as a whole: one that is in it must be passed over until then. */
   if (conn->exchange.flags & EXCHANGE_DIRTY) worker_flush(worker);
   list_remove(&conn->link);
-  worker->conn_count--;
+  *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
   log_line(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
@@ -128,7 +138,8 @@ void conn_on_end(struct stream *stream, int status) {
   struct exchange *exchange = &conn->exchange;
   /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
    * request has begun; one that waits for the script, or streams, has gone. */
-  bool answers = exchange->state == EXCHANGE_ANSWERING || (exchange->state == EXCHANGE_ASKING && !exchange->errand);
+  bool answers = exchange->state == EXCHANGE_ANSWERING ||
+                 (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->on_reply);
   bool answered = exchange->state < EXCHANGE_ASKING && exchange->outbox;
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;
@@ -277,6 +288,7 @@ static void feed(struct conn *conn) {
 
 void conn_flush(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
+  if (exchange->state != EXCHANGE_OVER && exchange->role && exchange->role->on_flush) exchange->role->on_flush(exchange);
   if (exchange->state == EXCHANGE_OVER) return;
   if (exchange->outbox) session_settle(exchange, 0);
   if (!is_under_way(exchange) && !is_lost(exchange)) {
@@ -301,6 +313,7 @@ void conn_flush(struct conn *conn) {
 /* How long a stream may be silent before its role is told. */
 static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
+  if (!stream_has_peer(&conn->stream)) return limits->poll_client_ms;
   return wire_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
 }
 
@@ -317,6 +330,7 @@ void conn_set_deadline(struct conn *conn) {
       if (!writes) delay_ms = limits->body_ms;
       break;
     case EXCHANGE_ASKING: delay_ms = limits->answer_ms; break;
+    case EXCHANGE_WAITING: delay_ms = role_poll_left_ms(&conn->exchange); break;
     case EXCHANGE_STREAMING:
       if (!writes) delay_ms = silence_ms(conn);
       break;
@@ -367,7 +381,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
   (void)timers;
   struct conn *conn = container_of(timer, struct conn, timer);
   struct exchange *exchange = &conn->exchange;
-  if (exchange->outbox && exchange->state != EXCHANGE_ASKING) {
+  if (exchange->outbox && exchange->state != EXCHANGE_ASKING && exchange->state != EXCHANGE_WAITING) {
     check_progress(conn);
     return;
   }
@@ -381,6 +395,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
       break;
     case EXCHANGE_READING: refuse_late(conn, "the body of the request did not come in time"); break;
     case EXCHANGE_ASKING:
+    case EXCHANGE_WAITING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;
@@ -405,6 +420,7 @@ void conn_stop(struct conn *conn) {
       }
       break;
     case EXCHANGE_ASKING:
+    case EXCHANGE_WAITING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;

@@ -35,7 +35,8 @@ struct native {
   struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
   struct buffer unread;          /* bytes that had come by then, and are to be read first */
   bool reading_stopped;
-  bool is_lent; /* nobody but the lag has come for it */
+  bool is_lent;             /* nobody but the lag has come for it */
+  struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
 };
 
 struct input {
