@@ -374,6 +374,35 @@ static void event_streams_begin_with_a_snapshot(void **state) {
       strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
 }
 
+/* One that lasts is a member like others, and hears of changes with its next poll; without a client there is no presence. */
+static void polls_have_presence_by_their_clients(void **state) {
+  (void)state;
+  struct memory_peer *ann = join_as("ann", "room:1"), *bob = &peers[peer_count++], *eve = &peers[peer_count++];
+  next(ann);
+  mw_server_advance(server, 1000);
+  memory_peer_open(bob, server);
+  memory_peer_open(eve, server);
+  memory_peer_send_text(bob, "GET /poll?channel=room:1&client=&wait=0&token=bob HTTP/1.1\r\nHost: t\r\n\r\n");
+  const char *answer = memory_peer_take(bob), *at = strstr(answer, "\"client\":\"");
+  assert_non_null(strstr(answer, "\"channels\":{\"room:1\":{\"presence\":{\"count\":2,\"members\":{"));
+  assert_non_null(at);
+  char request[300];
+  snprintf(request, sizeof request, "GET /poll?channel=room:1&client=%.26s&since=0&wait=20&token=bob HTTP/1.1\r\nHost: t\r\n\r\n",
+           at + strlen("\"client\":\""));
+  memory_peer_send_text(eve, "GET /poll?channel=room:1&since=0&wait=20&token=eve HTTP/1.1\r\nHost: t\r\n\r\n");
+  expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
+  mw_server_advance(server, 1000);
+  join_as("tom", "room:1");
+  memory_peer_send_text(bob, request);
+  assert_non_null(strstr(memory_peer_take(bob), "\"data\":{\"joined\":{\"tom\":null},\"left\":[],\"count\":3}}"));
+  assert_string_equal(memory_peer_take(eve), "");
+  mw_server_advance(server, 20000);
+  assert_non_null(strstr(memory_peer_take(eve), "\"messages\":[]"));
+  assert_int_equal(members("room:1"), 3);
+  mw_server_advance(server, 20000);
+  assert_int_equal(members("room:1"), 2);
+}
+
 /* A channel with members stays, also when nobody listens at the moment; without any it goes. */
 static void channels_with_members_are_not_swept(void **state) {
   (void)state;
@@ -621,6 +650,7 @@ int main(void) {
       CASE(a_full_channel_refuses_further_users),
       CASE(answers_the_presence_verb),
       CASE(event_streams_begin_with_a_snapshot),
+      CASE(polls_have_presence_by_their_clients),
       CASE(channels_with_members_are_not_swept),
       CASE(hooks_run_around_it),
       CASE(whom_the_app_subscribes_is_counted),
