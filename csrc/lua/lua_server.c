@@ -6,6 +6,7 @@
 #include "lua/host.h"
 #include "lua/json.h"
 #include "lua/lua_client.h"
+#include "lua/lua_history.h"
 #include "lua/lua_publish.h"
 #include "lua/lua_timer.h"
 #include "lua/signals.h"
@@ -186,6 +187,39 @@ static int count(lua_State *L) {
   return 2;
 }
 
+/* server:stats() */
+static int stats(lua_State *L) {
+  struct mw_stats stats;
+  mw_server_stats(host_check_running(L, 1)->server, &stats);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } fields[] = {
+      {"connections", stats.connections},
+      {"accepted", stats.accepted},
+      {"requests", stats.requests},
+      {"published", stats.published},
+      {"delivered", stats.delivered},
+      {"slow", stats.slow},
+      {"slow_closed", stats.slow_closed},
+      {"slow_dropped", stats.slow_dropped},
+      {"slow_replaced", stats.slow_replaced},
+      {"dead_closed", stats.dead_closed},
+      {"deflated", stats.deflated},
+      {"gaps", stats.gaps},
+      {"subscriptions", stats.subscriptions},
+      {"channels", stats.channels},
+      {"history_bytes", stats.history_bytes},
+      {"evicted", stats.evicted},
+  };
+  lua_createtable(L, 0, (int)(sizeof fields / sizeof *fields));
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_pushinteger(L, (lua_Integer)fields[i].value);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  return 1;
+}
+
 static void put_member(void *context, const struct mw_member *member) {
   lua_State *L = context;
   bytes_push(L, member->user_id);
@@ -224,6 +258,8 @@ void host_open(lua_State *L) {
       {"stop_on_signals", stop_on_signals},
       {"publish", publish_to_channel},
       {"count", count},
+      {"history", history_read},
+      {"stats", stats},
       {"presence", presence},
       {"timer", timer_new},
       {"spawn", timer_spawn},

@@ -16,7 +16,7 @@ struct excerpt {
 
 struct excerpt_wish {
   struct since since;  /* SINCE_POSITION: what comes after, the oldest first; else the newest */
-  struct since before; /* SINCE_POSITION: nothing from there on */
+  struct since before; /* SINCE_POSITION: nothing from there on; SINCE_NONE: open; else nothing at all */
   size_t limit;        /* messages; 0: 100 */
   uint64_t bytes;      /* what they may weigh; one is given whatever it weighs */
 };

@@ -486,23 +486,35 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */
 
-/* Sends the membership of one channel back to the script, if it is one. */
-static void leave_channel(struct exchange *exchange, struct native *native, struct bytes channel) {
+/* The errand that brought the session into the channel, and the channel's place in it; NULL: the script does not know of it. */
+static struct errand *find_membership(struct native *native, struct bytes channel, size_t *i) {
   for (struct list *link = native->memberships.next; link != &native->memberships; link = link->next) {
     struct errand *errand = container_of(link, struct errand, link);
-    for (size_t i = 0; i < errand->channel_count; i++) {
-      const struct errand_channel *member = &errand->channels[i];
-      if (!errand_channel_is_membership(member) || !bytes_equal(member->name, channel)) continue;
-      bool whole = errand->channel_count == 1 && !errand->connected;
-      struct errand *part = whole ? errand : errand_split(errand, i);
-      if (part) {
-        leave(exchange, part);
-      } else {
-        /* Without memory it leaves everything: cut off, it may come back. */
-        exchange_break(exchange);
-      }
-      return;
+    for (*i = 0; *i < errand->channel_count; ++*i) {
+      const struct errand_channel *member = &errand->channels[*i];
+      if (errand_channel_is_membership(member) && bytes_equal(member->name, channel)) return errand;
     }
+  }
+  return NULL;
+}
+
+bool native_is_member(struct exchange *exchange, struct bytes channel) {
+  size_t i;
+  return exchange->flags & EXCHANGE_NATIVE && find_membership(conn_of(exchange)->native, channel, &i);
+}
+
+/* Sends the membership of one channel back to the script, if it is one. */
+static void leave_channel(struct exchange *exchange, struct native *native, struct bytes channel) {
+  size_t i;
+  struct errand *errand = find_membership(native, channel, &i);
+  if (!errand) return;
+  bool whole = errand->channel_count == 1 && !errand->connected;
+  struct errand *part = whole ? errand : errand_split(errand, i);
+  if (part) {
+    leave(exchange, part);
+  } else {
+    /* Without memory it leaves everything: cut off, it may come back. */
+    exchange_break(exchange);
   }
 }
 

@@ -64,8 +64,8 @@ void native_resume_reading(struct exchange *exchange);
 void native_on_answer(struct exchange *exchange, struct errand *errand);
 /* Keeps an errand, taking a reference, to be sent back to the script at the end. */
 void native_keep(struct exchange *exchange, struct errand *errand);
-/* Subscribes without asking the app, and tells the client nothing: a command of the app. A status. */
-int native_subscribe(struct exchange *exchange, struct bytes channel, const struct kind *kind);
+/* True if an errand is kept that will leave this channel. */
+bool native_is_member(struct exchange *exchange, struct bytes channel);
 /* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
 /* The session is over: gives everything back. */

@@ -283,6 +283,11 @@ static void ask_message(struct mw_server *server, struct errand *errand) {
 }
 
 static void begin(struct mw_server *server, struct errand *errand) {
+  if (errand->granted) {
+    errand->step = STEP_PRESENCE;
+    run_join(server, errand);
+    return;
+  }
   if (must_queue(errand, MAIL_ASK)) return;
   if (errand->type <= ERRAND_SLOW || errand->type == ERRAND_SOCKET) {
     run_join(server, errand);

@@ -128,6 +128,12 @@ return function(app)
     return "accept"
   end
 
+  function handlers.slow(kind, name, client)
+    local on_slow = app._by_number[kind].on_slow
+    keep(client, options.call(on_slow, client, app:_channel(name)))
+    return "accept"
+  end
+
   function handlers.message(kind, name, client, event, raw, binary)
     local handler = app._by_number[kind].on[event]
     local message = new_message(event, raw, binary)
@@ -161,8 +167,7 @@ return function(app)
     if not on_open then
       return "stream"
     end
-    local way, status, code, reason =
-      judge_connect(on_open, options.call(on_open, socket, request))
+    local way, status, code, reason = judge_connect(on_open, options.call(on_open, socket, request))
     if way ~= "accept" then
       return way, status, code, reason
     end

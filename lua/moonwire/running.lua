@@ -26,13 +26,14 @@ function App:_define_channel(server, definition)
       "the app authenticates, so every channel must say 'authorize': a function, or true if everyone may join"
     options.raise(("%s: %s"):format(definition.call, message), definition.where)
   end
-  local history = definition.history or {}
+  local history, limits = definition.history or {}, definition.limits or {}
   local presence = definition.presence or {}
   -- A kind with any hook is asked to open and close as well: channel.state lives in between.
   local has_hooks = definition.on_open
     or definition.on_join
     or definition.on_leave
     or definition.on_close
+    or definition.on_slow
     or next(definition.on or {})
     or presence.info
   local number = check(
@@ -46,13 +47,19 @@ function App:_define_channel(server, definition)
       events = definition.events,
       size = history.size,
       ttl = history.ttl,
+      bytes = history.bytes,
       replay = history.replay,
+      readable = history.readable,
+      on_slow = definition.on_slow ~= nil,
+      slow = definition.slow,
+      outbox = limits.outbox,
+      age = limits.age,
       linger = definition.linger,
       presence = presence.mode,
       info = presence.info ~= nil,
       presence_linger = presence.linger,
       presence_interval = presence.interval,
-      members = definition.limits and definition.limits.members,
+      members = limits.members,
     })
   )
   self._by_number[number] = definition
