@@ -154,7 +154,8 @@ static void publish_bounded(size_t channel, bool is_volatile, bool is_final, siz
   for (size_t i = 0; i < CHANNELS; i++) {
     const struct channel *kept = hub_find(&world.hub, name_of(i));
     if (!kept) continue;
-    if (i != channel && kept->history.evicted != marks[i] && kept->history.evicted > newest_lost) newest_lost = kept->history.evicted;
+    if (i != channel && kept->history.evicted != marks[i] && kept->history.evicted > newest_lost)
+      newest_lost = kept->history.evicted;
     if (kept->history.count > 0 && history_at(&kept->history, 0)->position < oldest_kept)
       oldest_kept = history_at(&kept->history, 0)->position;
   }
