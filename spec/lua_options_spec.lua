@@ -38,8 +38,8 @@ describe("a misspelt option", function()
 
   it("without a likely one is named alone", function()
     assert.equal(
-      [[app.lua:3: app:channel "a": unknown option 'presence']],
-      failure_of 'app:channel("a", { presence = true })'
+      [[app.lua:3: app:channel "a": unknown option 'colour']],
+      failure_of 'app:channel("a", { colour = true })'
     )
     assert.equal(
       [[app.lua:3: app:channel "a": options are named, and 1 is not a name]],
@@ -81,6 +81,34 @@ describe("an option of the wrong type", function()
         "{ history = { size = 5, replay = 6 } }",
         "option 'history.replay' must be at most the 'size' 5, got 6",
       },
+      {
+        "{ history = { size = 5, bytes = 0 } }",
+        "option 'history.bytes' must be a positive integer, got 0",
+      },
+      {
+        "{ history = { size = 5, readable = 1 } }",
+        "option 'history.readable' must be a boolean, got number",
+      },
+      {
+        "{ history = { size = 5 }, slow = 'latests' }",
+        'option \'slow\' must be "catchup", "close", "drop" or "latest", got the string "latests" (did you mean "latest"?)',
+      },
+      {
+        "{ slow = true }",
+        'option \'slow\' must be "catchup", "close", "drop" or "latest", got boolean',
+      },
+      { "{ slow = 'catchup' }", "option 'slow' can be \"catchup\" only with a history" },
+      {
+        "{ history = { size = 0 }, slow = 'catchup' }",
+        "option 'slow' can be \"catchup\" only with a history",
+      },
+      { "{ limits = { outbox = 0 } }", "option 'limits.outbox' must be a positive integer, got 0" },
+      {
+        "{ limits = { age = 0 } }",
+        "option 'limits.age' must be a positive number of seconds, got 0",
+      },
+      { "{ limits = { ages = 1 } }", "unknown option 'limits.ages' (did you mean 'age'?)" },
+      { "{ on_slow = 1 }", "option 'on_slow' must be a function, got number" },
       { "{ authorize = 'x' }", "option 'authorize' must be a function or a boolean, got string" },
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
       {
@@ -96,12 +124,66 @@ describe("an option of the wrong type", function()
     end
   end)
 
+  it("is found in presence", function()
+    local cases = {
+      {
+        "{ presence = 1 }",
+        ": option 'presence' must be a boolean, a function or a table, got number",
+      },
+      {
+        "{ presence = { mode = 'some' } }",
+        ", presence: option 'mode' must be 'full' or 'counts', got string",
+      },
+      {
+        "{ presence = { info = false } }",
+        ", presence: option 'info' must be a function or true, got boolean",
+      },
+      {
+        "{ presence = { linger = -1 } }",
+        ", presence: option 'linger' must be a non-negative number of seconds, got -1",
+      },
+      {
+        "{ presence = { intervall = 1 } }",
+        ", presence: unknown option 'intervall' (did you mean 'interval'?)",
+      },
+      { "{ limits = { members = 5 } }", ": option 'limits.members' needs 'presence'" },
+      {
+        "{ presence = true, limits = { members = 0 } }",
+        ": option 'limits.members' must be a positive integer, got 0",
+      },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal(
+        'app.lua:3: app:channel "a"' .. case[2],
+        failure_of('app:channel("a", ' .. case[1] .. ")")
+      )
+    end
+    for _, presence in ipairs {
+      "true",
+      "false",
+      "print",
+      "{}",
+      "{ info = true, linger = 0, interval = 0 }",
+    } do
+      assert(load('require("moonwire").app():channel("a", { presence = ' .. presence .. " })"))()
+    end
+  end)
+
   it("is found in moonwire.app", function()
     local cases = {
       { "{ limits = { body = 0 } }", "option 'limits.body' must be a positive integer, got 0" },
       {
         "{ limits = { head_seconds = 0 } }",
         "option 'limits.head_seconds' must be a positive number of seconds, got 0",
+      },
+      { "{ limits = { replay = 0 } }", "option 'limits.replay' must be a positive integer, got 0" },
+      {
+        "{ limits = { replay_bytes = 0.5 } }",
+        "option 'limits.replay_bytes' must be a positive integer, got 0.5",
+      },
+      {
+        "{ limits = { history = 0 } }",
+        "option 'limits.history' must be a positive integer, got 0",
       },
       { "{ origins = 'x' }", "option 'origins' must be a list of strings, got string" },
       { "{ origins = { 'x', 1 } }", "option 'origins' must be a list of strings, got table" },

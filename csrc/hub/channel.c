@@ -25,6 +25,7 @@ void channel_free(struct channel *channel) {
   assert(channel->subscription_count == 0 && channel->turn_count == 0);
   list_remove(&channel->link);
   history_deinit(&channel->history);
+  roster_free(channel->roster);
   memory_free(channel->subscriptions);
   memory_free(channel->turn);
   object_count(OBJECT_CHANNEL, -1);

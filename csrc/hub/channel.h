@@ -4,15 +4,27 @@
 
 #include "base/list.h"
 #include "hub/history.h"
+#include "hub/roster.h"
 
 VISIBILITY_PUSH
+
+/* What happens to a subscriber that takes less than there is, when its limit is reached. */
+enum slow {
+  SLOW_CLOSE,   /* it is closed */
+  SLOW_CATCHUP, /* what waits for it is let go, and read from the histories when it takes something again */
+  SLOW_DROP,    /* what waits for it is let go, and it is told so */
+  SLOW_LATEST,  /* of what waits for it, the newest by key is kept */
+};
 
 /* How the channels of a kind behave. */
 struct channel_policy {
   uint32_t kind;
-  uint32_t history_size;   /* 0: none */
+  struct history_bounds history;
   uint64_t history_ttl_ms; /* 0: for ever */
   uint32_t replay;         /* for subscribers without a cursor */
+  enum slow slow;
+  size_t outbox;   /* bytes that may wait for one subscriber */
+  uint64_t age_ms; /* how long they may; 0: as long as it lasts */
 };
 
 /* Belongs to its channel, which points to it, and is listed by its owner. */
@@ -28,6 +40,11 @@ struct channel {
   struct list link; /* in the hub's list of all */
   struct channel_policy policy;
   struct history history;
+  uint64_t ended;           /* the position of its last message, if that was final; 0: more may come */
+  uint64_t oldest_position; /* hub/oldest.h's */
+  uint32_t oldest_place;
+  struct roster *roster; /* its members; NULL: there are none */
+  bool roster_lost;      /* it is incomplete, for lack of memory, until a whole batch comes */
   struct subscription **subscriptions;
   uint32_t subscription_count, subscription_capacity;
   /* What was published in this turn, oldest first, one list for all subscribers. */

@@ -8,8 +8,17 @@ enum { FIRST_CAPACITY = 4 };
 
 void history_init(struct history *history, uint64_t evicted) { *history = (struct history){.evicted = evicted}; }
 
-static void evict_oldest(struct history *history) {
-  struct message *oldest = history->ring[history->first];
+static struct history_entry *entry_at(const struct history *history, uint32_t index) {
+  assert(index < history->count);
+  return &history->ring[(history->first + index) & (history->capacity - 1)];
+}
+
+struct message *history_at(const struct history *history, uint32_t index) {
+  return entry_at(history, index)->message;
+}
+
+void history_evict(struct history *history) {
+  struct message *oldest = history_at(history, 0);
   history->evicted = oldest->position;
   history->first = (history->first + 1) & (history->capacity - 1);
   history->count--;
@@ -17,18 +26,23 @@ static void evict_oldest(struct history *history) {
 }
 
 void history_deinit(struct history *history) {
-  while (history->count > 0) evict_oldest(history);
+  while (history->count > 0) history_evict(history);
   memory_free(history->ring);
   history->ring = NULL;
   history->capacity = history->first = 0;
 }
 
+void history_pass(struct history *history, uint64_t position) {
+  while (history->count > 0) history_evict(history);
+  history->evicted = position;
+}
+
 /* Doubles the ring; the oldest comes first in the new one. */
 static bool grow(struct history *history) {
   uint32_t capacity = history->capacity > 0 ? history->capacity * 2 : FIRST_CAPACITY;
-  struct message **ring = memory_alloc(capacity * sizeof *ring);
+  struct history_entry *ring = memory_alloc(capacity * sizeof *ring);
   if (!ring) return false;
-  for (uint32_t i = 0; i < history->count; i++) ring[i] = history_at(history, i);
+  for (uint32_t i = 0; i < history->count; i++) ring[i] = *entry_at(history, i);
   memory_free(history->ring);
   history->ring = ring;
   history->capacity = capacity;
@@ -36,20 +50,23 @@ static bool grow(struct history *history) {
   return true;
 }
 
-void history_push(struct history *history, struct message *message, uint32_t size) {
-  while (history->count > 0 && history->count >= size) evict_oldest(history);
-  if (size == 0 || (history->count == history->capacity && !grow(history))) {
-    while (history->count > 0) evict_oldest(history);
-    history->evicted = message->position;
+void history_push(struct history *history, struct message *message, const struct history_bounds *bounds) {
+  uint64_t weight = message_weight(message) + sizeof(struct history_entry);
+  uint64_t room = bounds->bytes == 0 ? UINT64_MAX : bounds->bytes;
+  assert(history->count == 0 || history_at(history, history->count - 1)->position < message->position);
+  while (history->count > 0 && (history->count >= bounds->size || history_weight(history, 0) + weight > room))
+    history_evict(history);
+  if (bounds->size == 0 || weight > room || (history->count == history->capacity && !grow(history))) {
+    history_pass(history, message->position);
     return;
   }
-  assert(history->count == 0 || history_at(history, history->count - 1)->position < message->position);
-  history->ring[(history->first + history->count) & (history->capacity - 1)] = message_ref(message);
   history->count++;
+  *entry_at(history, history->count - 1) = (struct history_entry){message_ref(message), history->weight};
+  history->weight += weight;
 }
 
 void history_expire(struct history *history, uint64_t before_ms) {
-  while (history->count > 0 && history_at(history, 0)->time_ms < before_ms) evict_oldest(history);
+  while (history->count > 0 && history_at(history, 0)->time_ms < before_ms) history_evict(history);
 }
 
 uint32_t history_seek(const struct history *history, uint64_t position) {
@@ -65,7 +82,19 @@ uint32_t history_seek(const struct history *history, uint64_t position) {
   return low;
 }
 
-struct message *history_at(const struct history *history, uint32_t index) {
-  assert(index < history->count);
-  return history->ring[(history->first + index) & (history->capacity - 1)];
+uint64_t history_weight(const struct history *history, uint32_t index) {
+  return index < history->count ? history->weight - entry_at(history, index)->before : 0;
+}
+
+uint32_t history_tail(const struct history *history, uint32_t count, uint64_t bytes) {
+  uint32_t low = history->count > count ? history->count - count : 0, high = history->count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (history_weight(history, middle) <= bytes) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low == history->count && count > 0 && low > 0 ? low - 1 : low;
 }

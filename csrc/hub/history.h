@@ -6,24 +6,44 @@
 
 VISIBILITY_PUSH
 
+struct history_entry {
+  struct message *message; /* a reference */
+  uint64_t before;         /* the weight of all that was kept before it, so that the weight of any part is a difference */
+};
+
 struct history {
-  struct message **ring; /* a power of two of places; NULL while nothing was kept */
+  struct history_entry *ring; /* a power of two of places; NULL while nothing was kept */
   uint32_t capacity;
   uint32_t first; /* the place of the oldest */
   uint32_t count;
   uint64_t evicted; /* the highest position that was published here and is not kept (or the hub's floor) */
+  uint64_t weight;  /* of all that was ever kept */
+};
+
+/* How much is kept. */
+struct history_bounds {
+  uint32_t size;  /* messages; 0: none */
+  uint64_t bytes; /* 0: any number */
 };
 
 void history_init(struct history *history, uint64_t evicted);
 void history_deinit(struct history *history);
-/* Keeps a reference to the newest message, of a higher position than all before; lets the oldest go above `size` messages. A size
- * of 0 keeps nothing and leaves the mark. Without memory the message counts as evicted, so that whoever returns is told. */
-void history_push(struct history *history, struct message *message, uint32_t size);
+/* Keeps a reference to the newest message, of a higher position than all before; lets the oldest go that are out of bounds. Without
+ * memory, or if it is out of bounds by itself, the message counts as evicted, so that whoever returns is told. */
+void history_push(struct history *history, struct message *message, const struct history_bounds *bounds);
+/* The message, of a higher position than all before, is not kept; nor can be what is older. */
+void history_pass(struct history *history, uint64_t position);
+/* Lets the oldest go; there must be one. */
+void history_evict(struct history *history);
 /* Lets go what was published before that time. */
 void history_expire(struct history *history, uint64_t before_ms);
 /* The index of the first message after `position`; count if there is none. */
 uint32_t history_seek(const struct history *history, uint64_t position);
 struct message *history_at(const struct history *history, uint32_t index); /* borrowed; index < count */
+/* What the messages from `index` on weigh. */
+uint64_t history_weight(const struct history *history, uint32_t index);
+/* The lowest index from which on at most `count` messages of at most `bytes` lie; the newest is in any case among them. */
+uint32_t history_tail(const struct history *history, uint32_t count, uint64_t bytes);
 
 VISIBILITY_POP
 

@@ -6,17 +6,28 @@
 
 /* How long a channel without subscribers and history is remembered, so that a quick return is not a gap. */
 enum { IDLE_MS = 5000 };
+/* And one that has ended, so that a return is not taken for a beginning. */
+enum { ENDED_MS = 3600 * 1000 };
 
-void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, hub_deliver_fn deliver) {
-  *hub = (struct hub){.clock = clock, .channels_max = channels_max, .deliver = deliver};
+void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, uint64_t history_max, hub_deliver_fn deliver) {
+  *hub = (struct hub){.clock = clock, .channels_max = channels_max, .history_max = history_max, .deliver = deliver};
+  oldest_init(&hub->oldest);
   table_init(&hub->channels);
   list_init(&hub->all);
 }
 
+static void forget(struct hub *hub, struct channel *channel) {
+  hub->history_bytes -= history_weight(&channel->history, 0);
+  oldest_remove(&hub->oldest, channel);
+  table_remove(&hub->channels, channel->name);
+  channel_free(channel);
+}
+
 void hub_deinit(struct hub *hub) {
   hub_end_turn(hub);
-  while (!list_empty(&hub->all)) channel_free(container_of(hub->all.next, struct channel, link));
+  while (!list_empty(&hub->all)) forget(hub, container_of(hub->all.next, struct channel, link));
   table_deinit(&hub->channels);
+  oldest_deinit(&hub->oldest);
 }
 
 struct channel *hub_find(const struct hub *hub, struct bytes name) {
@@ -41,8 +52,29 @@ static int find_or_make(struct hub *hub, struct bytes name, const struct channel
 }
 
 static void expire(struct hub *hub, struct channel *channel) {
-  uint64_t ttl = channel->policy.history_ttl_ms;
+  uint64_t ttl = channel->policy.history_ttl_ms, before = history_weight(&channel->history, 0);
   if (ttl > 0 && hub->clock->now_ms > ttl) history_expire(&channel->history, hub->clock->now_ms - ttl);
+  hub->history_bytes -= before - history_weight(&channel->history, 0);
+}
+
+static void keep(struct hub *hub, struct channel *channel, struct message *message) {
+  struct history *history = &channel->history;
+  hub->history_bytes -= history_weight(history, 0);
+  if (channel->policy.history.size == 0) {
+    history_pass(history, message->position);
+  } else if (oldest_add(&hub->oldest, channel, message->position) < 0) {
+    history_pass(history, message->position);
+    hub->lost++;
+  } else {
+    history_push(history, message, &channel->policy.history);
+  }
+  hub->history_bytes += history_weight(history, 0);
+  while (hub->history_bytes > hub->history_max) {
+    struct history *oldest = &oldest_top(&hub->oldest)->history;
+    hub->history_bytes -= history_weight(oldest, 0) - history_weight(oldest, 1);
+    history_evict(oldest);
+    hub->evicted++;
+  }
 }
 
 int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription) {
@@ -79,8 +111,9 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
   }
   channel->active_ms = hub->clock->now_ms;
   if (message->position > 0) {
-    history_push(&channel->history, message, channel->policy.history_size);
+    keep(hub, channel, message);
     expire(hub, channel);
+    channel->ended = message->parts.is_final ? message->position : 0;
   }
   if (channel->subscription_count == 0) return;
   if (append_to_turn(hub, channel, message) < 0) {
@@ -89,6 +122,35 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
   }
   for (uint32_t i = 0; i < channel->subscription_count; i++) hub->deliver(channel->subscriptions[i], message);
   if (message) hub->delivered += channel->subscription_count;
+}
+
+/* False if the roster is not what it should be. */
+static bool apply(struct channel *channel, const struct roster_batch *batch) {
+  if (batch->count == 0) {
+    roster_free(channel->roster);
+    channel->roster = NULL;
+    return true;
+  }
+  if (!channel->roster) channel->roster = roster_new();
+  bool applied = channel->roster && roster_apply(channel->roster, batch) == 0;
+  return applied && (batch->is_whole || !channel->roster_lost);
+}
+
+bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy) {
+  struct channel *channel = hub_find(hub, batch->channel);
+  bool is_kept = channel || batch->count == 0 || find_or_make(hub, batch->channel, policy, &channel) == 0;
+  if (is_kept && channel) {
+    is_kept = apply(channel, batch);
+    channel->roster_lost = !is_kept;
+  }
+  if (batch->message) hub_publish(hub, batch->message, policy);
+  return is_kept;
+}
+
+bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out) {
+  struct channel *channel = hub_find(hub, name);
+  if (channel && channel->roster_lost) return false;
+  return roster_write(channel ? channel->roster : NULL, counts_only, out);
 }
 
 void hub_end_turn(struct hub *hub) {
@@ -109,13 +171,18 @@ uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_sinc
   return history->count > replay ? history->count - replay : 0;
 }
 
+struct channel *hub_look(struct hub *hub, struct bytes name) {
+  struct channel *channel = hub_find(hub, name);
+  if (channel) expire(hub, channel);
+  return channel;
+}
+
 static void sweep_channel(struct hub *hub, struct channel *channel) {
   expire(hub, channel);
-  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0) return;
-  if (hub->clock->now_ms < channel->active_ms + IDLE_MS) return;
+  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0 || channel->roster) return;
+  if (hub->clock->now_ms < channel->active_ms + (channel->ended > 0 ? ENDED_MS : IDLE_MS)) return;
   if (channel->history.evicted > hub->floor) hub->floor = channel->history.evicted;
-  table_remove(&hub->channels, channel->name);
-  channel_free(channel);
+  forget(hub, channel);
 }
 
 void hub_sweep(struct hub *hub, size_t budget) {

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/table.h"
-#include "hub/channel.h"
+#include "hub/oldest.h"
 
 VISIBILITY_PUSH
 
@@ -24,9 +24,12 @@ struct hub {
   uint64_t floor;           /* the highest mark of a channel that was swept */
   uint64_t delivered, lost; /* so far: handed to subscribers; not kept or handed on for lack of memory */
   size_t channels_max;
+  struct oldest oldest;
+  uint64_t history_bytes, history_max; /* what all histories hold, and may hold */
+  uint64_t evicted;                    /* so far: messages let go because all histories together held too much */
 };
 
-void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, hub_deliver_fn deliver);
+void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, uint64_t history_max, hub_deliver_fn deliver);
 /* There must be no subscriptions. */
 void hub_deinit(struct hub *hub);
 
@@ -36,9 +39,15 @@ struct channel *hub_find(const struct hub *hub, struct bytes name);
 int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription);
 /* Does nothing if it is not subscribed. */
 void hub_unsubscribe(struct hub *hub, struct subscription *subscription);
-/* Keeps the message as the policy says and hands it to each subscriber. Never fails as a whole: what cannot be kept is marked as
+/* Keeps the message as the policy says and hands it to each subscriber; a final one ends the channel, until something is published again. Never fails as a whole: what cannot be kept is marked as
  * evicted, so that whoever returns is told of the gap. */
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy);
+/* Takes over what became of a channel's members, and hands the announcement to each subscriber. False if there was no memory or room to keep
+ * it: the members of the channel are not known then until a whole batch comes. */
+bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy);
+/* Appends the members of a channel as its subscribers were told: {"count":n,"members":{"<id>":{"info":…,"connections":1}}}, or just the
+ * count. False without memory, or if they are not known. */
+bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out);
 /* The subscribers have taken what they want of this turn: drops the turn lists. */
 void hub_end_turn(struct hub *hub);
 
@@ -47,6 +56,8 @@ bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since);
 /* The index in channel->history at which a replay begins: after `since`, or the newest `replay` of the policy if has_since is false.
  * Expires what is too old. */
 uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_since, uint64_t since);
+/* The same channel with what is too old expired; NULL if it is not there. */
+struct channel *hub_look(struct hub *hub, struct bytes name);
 
 /* Looks at up to `budget` channels in turn: lets go what is too old, and channels that nobody uses. */
 void hub_sweep(struct hub *hub, size_t budget);

@@ -10,7 +10,7 @@ static struct bytes place(char **at, struct bytes from) {
 }
 
 static size_t length(const struct message_parts *parts) {
-  return parts->channel.len + parts->event.len + parts->data.len + parts->from.len + parts->except.len;
+  return parts->channel.len + parts->event.len + parts->data.len + parts->from.len + parts->except.len + parts->key.len;
 }
 
 struct message *message_new(uint32_t kind, const struct message_parts *parts) {
@@ -25,7 +25,9 @@ struct message *message_new(uint32_t kind, const struct message_parts *parts) {
                                           .data = place(&at, parts->data),
                                           .from = place(&at, parts->from),
                                           .except = place(&at, parts->except),
-                                          .is_binary = parts->is_binary};
+                                          .key = place(&at, parts->key),
+                                          .is_binary = parts->is_binary,
+                                          .is_final = parts->is_final};
   object_count(OBJECT_MESSAGE, 1);
   return message;
 }
@@ -43,6 +45,15 @@ void message_unref(struct message *message) {
 }
 
 size_t message_size(const struct message *message) { return sizeof *message + length(&message->parts); }
+
+size_t message_weight(struct message *message) {
+  size_t weight = message_size(message);
+  for (unsigned i = 0; i < MESSAGE_WIRES; i++) {
+    const struct blob *blob = message_wire(message, i);
+    if (blob) weight += sizeof *blob + blob->len;
+  }
+  return weight;
+}
 
 struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob) {
   struct blob *none = NULL;

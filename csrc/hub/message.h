@@ -7,7 +7,7 @@
 VISIBILITY_PUSH
 
 /* Room for encoded forms; what each place means is the server's affair (server/wire.h). */
-enum { MESSAGE_WIRES = 6 };
+enum { MESSAGE_WIRES = 7 };
 
 struct message_parts {
   struct bytes channel; /* empty: to one client alone */
@@ -15,7 +15,10 @@ struct message_parts {
   struct bytes data;   /* JSON, or any bytes if is_binary */
   struct bytes from;   /* user id of the client that sent it; empty: the app did */
   struct bytes except; /* id of a client that does not get it live; empty: none */
+  struct bytes
+      key; /* what it is about: of those that a slow subscriber has not got yet, the newest by key counts; may be empty */
   bool is_binary;
+  bool is_final; /* the last of its channel */
 };
 
 struct message {
@@ -32,8 +35,15 @@ struct message {
 struct message *message_new(uint32_t kind, const struct message_parts *parts);
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message); /* NULL is allowed */
-/* What it weighs in a queue or a ring, roughly. */
+/* What it weighs in a queue, roughly. */
 size_t message_size(const struct message *message);
+/* What it holds with its encoded forms, roughly. */
+size_t message_weight(struct message *message);
+
+/* True if the server itself says it ("moonwire:presence"). */
+static inline bool message_is_own(const struct message *message) {
+  return bytes_starts_with(message->parts.event, BYTES("moonwire:"));
+}
 
 /* The encoded form of that place, or NULL. */
 static inline struct blob *message_wire(struct message *message, unsigned wire) {

@@ -88,12 +88,16 @@ struct mw_request;
 
 /* Every limit has a default, which mw_limits_init sets, and a consequence. Bytes and milliseconds. */
 struct mw_limits {
-  size_t target;          /* request target: 414; 8192 */
-  size_t head;            /* request line and fields: 431; 16384 */
-  size_t fields;          /* number of fields: 431; 100 */
-  size_t body;            /* request body: 413; 1 MiB */
-  size_t size;            /* JSON data of one message: 413; 64 KiB */
-  size_t outbox;          /* unsent bytes of one subscriber beyond a replay: its stream ends; 1 MiB */
+  size_t target; /* request target: 414; 8192 */
+  size_t head;   /* request line and fields: 431; 16384 */
+  size_t fields; /* number of fields: 431; 100 */
+  size_t body;   /* request body: 413; 1 MiB */
+  size_t size;   /* JSON data of one message: 413; 64 KiB */
+  size_t
+      outbox; /* unsent bytes of one subscriber's messages: enum mw_slow says what happens; and of all else: it is closed; 1 MiB */
+  size_t replay;          /* messages of one channel replayed to one subscriber: the newest, and a gap; 10000 */
+  size_t replay_bytes;    /* likewise in bytes; 16 MiB */
+  size_t history;         /* bytes of all histories together: the oldest messages go; 256 MiB */
   size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
   size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
   size_t queue;           /* bytes that wait for a worker or the script: 503; 64 MiB */
@@ -111,6 +115,9 @@ struct mw_limits {
   uint64_t pong_ms;       /* and does not answer: closed; 10 s */
   uint64_t progress_ms;   /* a peer takes no byte of what is to be written: closed; 30 s */
   uint64_t drain_ms;      /* stopping waits for what is being written; 5 s */
+
+  uint64_t poll_ms;        /* GET /poll waits at most so long, whatever it asks for; 30 s */
+  uint64_t poll_client_ms; /* a client of GET /poll?client= does not poll: it has gone; 30 s */
 };
 MW_API void mw_limits_init(struct mw_limits *limits);
 
@@ -139,6 +146,7 @@ struct mw_config_options {
   const char *path_send;             /* NULL: "/send" */
   const char *path_publish;          /* NULL: "/publish" */
   const char *path_health;           /* NULL: "/health" */
+  const char *path_poll;             /* NULL: "/poll" */
   mw_request_fn on_request;          /* may be NULL if nothing ever asks */
   mw_request_fn
       on_cancel; /* whoever asked has gone, or waited too long: finish soon. The answer is still owed, and ignored. May be NULL */
@@ -157,8 +165,22 @@ enum mw_hook {
   MW_HOOK_OPEN = 1 << 1,
   MW_HOOK_JOIN = 1 << 2,
   MW_HOOK_LEAVE = 1 << 3,
-  MW_HOOK_CLOSE = 1 << 4
+  MW_HOOK_CLOSE = 1 << 4,
+  MW_HOOK_SLOW = 1 << 5,
+  MW_HOOK_PRESENCE = 1 << 6 /* with presence: what is told of a member */
 };
+
+/* What happens when more messages would wait for a subscriber than may (mw_channel_options.outbox), or one waits too long (age_ms). It is
+ * never cut without a word, and nobody else is held up. */
+enum mw_slow {
+  MW_SLOW_DEFAULT, /* MW_SLOW_CATCHUP with history, MW_SLOW_CLOSE without */
+  MW_SLOW_CLOSE,   /* it is closed: a WebSocket with 1013, an event stream by its end; it may return with its last id */
+  MW_SLOW_CATCHUP, /* what waits is let go, and read from the histories when it takes something again; "moonwire:gap" if they have moved on */
+  MW_SLOW_DROP,  /* what waits and what follows is let go until it takes something again; then "moonwire:gap" */
+  MW_SLOW_LATEST /* of what waits and what follows, the newest by key is kept (mw_publish.key) */
+};
+/* While a subscriber is slow, volatile messages are let go (except with MW_SLOW_LATEST), and if one of its channels says MW_SLOW_CLOSE it is
+ * closed, since what is of one connection keeps its order over all its channels. */
 
 /* An event that clients may send to a channel. */
 struct mw_event_rule {
@@ -167,14 +189,30 @@ struct mw_event_rule {
   bool keep;  /* relayed as an ordinary message, with id and history; otherwise volatile */
 };
 
+/* Whether the users of a channel are told of each other ("moonwire:presence"). */
+enum mw_presence {
+  MW_PRESENCE_NONE,
+  MW_PRESENCE_FULL,  /* who is there, who joined, who left */
+  MW_PRESENCE_COUNTS /* how many they are */
+};
+
 struct mw_channel_options {
   unsigned hooks;                     /* of enum mw_hook */
   const struct mw_event_rule *events; /* copied; what clients send besides is answered unknown_event */
   size_t event_count;
   uint32_t history_size;   /* messages kept; 0: no history */
+  uint64_t history_bytes;  /* what they may hold, with their encoded forms; 0: any number */
   uint64_t history_ttl_ms; /* how long they are kept; 0: for ever */
   uint32_t history_replay; /* how many of the newest a subscriber without a cursor gets */
+  bool history_readable;   /* subscribers may ask for it: the verb "history" */
+  enum mw_slow slow;       /* MW_SLOW_CATCHUP needs history */
+  size_t outbox;           /* unsent bytes of a subscriber beyond which it is slow; 0: limits.outbox */
+  uint64_t age_ms;         /* how long a message may wait for it, looked at when the next one comes; 0: as long as it lasts */
   uint64_t linger_ms;      /* from the last leave to MW_REQUEST_CLOSE */
+  enum mw_presence presence;
+  uint64_t presence_linger_ms;   /* from a user's last connection to having left: a return within it is no event */
+  uint64_t presence_interval_ms; /* changes are announced together, at most once in that time */
+  size_t members;                /* users at once: a further one is refused; 0: 100000 */
 };
 
 /* Adds a kind of channel and returns its index (0, 1, …). Patterns: segments divided by ':' or '/', each a literal or one capture
@@ -273,12 +311,19 @@ struct mw_stats {
   uint64_t requests;      /* HTTP requests */
   uint64_t published;     /* messages */
   uint64_t delivered;     /* messages handed to subscribers */
-  uint64_t slow_closed;   /* subscribers whose outbox was full */
+  uint64_t slow;          /* times that a subscriber became slow */
+  uint64_t slow_closed;   /* subscribers that were closed for it */
+  uint64_t slow_dropped;  /* messages let go for good, for one subscriber each: drop, and volatile ones */
+  uint64_t slow_replaced; /* messages that gave way to a newer one of their key: latest */
   uint64_t dead_closed;   /* peers that took nothing for too long */
   uint64_t deflated;      /* times a message was compressed */
   uint64_t gaps;          /* moonwire:gap events sent */
   uint64_t subscriptions; /* now */
   uint64_t channels;      /* now */
+  uint64_t history_bytes; /* now: what all histories hold */
+  uint64_t evicted;       /* messages let go because of limits.history */
+  uint64_t polls;         /* GET /poll answered with 200 */
+  uint64_t poll_clients;  /* now: clients of GET /poll?client= */
 };
 MW_API void mw_server_stats(const struct mw_server *server, struct mw_stats *stats);
 
@@ -293,15 +338,48 @@ struct mw_publish {
   bool is_volatile;               /* no id, not kept */
   bool is_binary;                 /* data is any bytes: WebSocket clients get them behind the object, others as "base64" */
   const struct mw_client *except; /* a client that does not get it live; NULL: none */
+  struct mw_bytes key;            /* what it is about, up to 255 bytes, for MW_SLOW_LATEST; may be empty */
+  bool
+      is_final; /* the last of its channel: subscribers get "moonwire:end" behind it and are unsubscribed, event streams that have no other
+                    channel end, and returning to one that was seen to its end is answered 204. What is published later begins anew */
 };
 
-/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event or JSON;
+/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event, key or JSON, or a
+ * final message that is volatile;
  * MW_ENOTFOUND: no pattern matches; MW_ETOOLARGE: over limits.size; MW_EUNAVAILABLE: over limits.queue, or stopped;
  * MW_ENOMEM. Over limits.channels a message for a further channel is not kept, and whoever returns to it is told of a gap. Any thread. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
 
+/* A part of a channel's history: what lies between two ids (NULL: open), at most `limit` messages. */
+struct mw_history_query {
+  const char *since;  /* after this id, the oldest first; NULL: the newest */
+  const char *before; /* before this id */
+  size_t limit;       /* 0: 100 */
+};
+/* A message that is kept. Everything holds for the call. */
+struct mw_kept {
+  struct mw_bytes id, event, data, from, key; /* data: JSON, or any bytes if is_binary; from: a user's id, or empty */
+  bool is_binary;
+  uint64_t age_ms; /* since it was published */
+};
+/* Calls `on_message` with each, in the order in which they were published; *more (NULL allowed) says that there are others beyond the limit. 0,
+ * MW_EINVAL: an id that is not well-formed. One of another epoch is before everything. */
+MW_API int mw_channel_history(struct mw_server *server, const char *name, size_t name_len, const struct mw_history_query *query,
+                              void (*on_message)(void *context, const struct mw_kept *message), void *context, bool *more,
+                              struct mw_error *error);
+
 /* Subscriptions of a channel now; 0 if there is none. *exists (NULL allowed): it has subscribers or history. */
 MW_API size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists);
+
+/* A user in a channel with presence. */
+struct mw_member {
+  struct mw_bytes user_id;
+  struct mw_bytes info; /* JSON */
+  size_t connections;   /* 0: the last has gone, and its linger is not over */
+};
+/* The members of a channel now, in no order, each handed to on_member (NULL allowed), which must not call back. Returns how many. */
+MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,
+                                  void (*on_member)(void *context, const struct mw_member *member), void *context);
 
 /* ---- Clients ------------------------------------------------------------------------------------------------------------ */
 
@@ -312,7 +390,7 @@ MW_API struct mw_client *mw_client_ref(struct mw_client *client);           /* r
 MW_API void mw_client_unref(struct mw_client *client);                      /* NULL is allowed */
 MW_API struct mw_bytes mw_client_id(const struct mw_client *client);        /* unguessable, unique */
 MW_API struct mw_bytes mw_client_user(const struct mw_client *client);      /* the JSON that authenticated it; empty: anonymous */
-MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse" or "http" */
+MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse", "poll" or "http" */
 MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);    /* the peer's address without port; "unix" */
 /* The client that is connected under that id; the caller owns a reference. NULL if there is none. */
 MW_API struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len);
@@ -349,6 +427,8 @@ enum mw_request_type {
   MW_REQUEST_CONNECT,    /* a client has connected: accept() or refuse. Has client */
   MW_REQUEST_DISCONNECT, /* it has gone: accept(). Has client, reason. Follows a CONNECT that was accepted */
   MW_REQUEST_STREAM,     /* a raw stream was asked for: mw_request_stream or respond. Has http, route */
+  MW_REQUEST_SLOW,       /* a client has become slow: accept(). Has client, and the channel whose message was too much */
+  MW_REQUEST_PRESENCE,   /* a user becomes a member: accept(JSON that is told of it, or nothing) or refuse. Has client, channel */
   MW_REQUEST_WEBSOCKET,  /* a raw WebSocket was asked for: mw_request_websocket, respond or refuse. Has client, http, route */
   MW_REQUEST_SOCKET_MESSAGE, /* it sent a message: accept(); or refuse, which closes it with 1011 (status below 500: 1008 and the reason).
                                 One at a time. Has socket, client, route, message */

@@ -16,12 +16,12 @@ struct limit {
   { #field "_seconds", offsetof(struct mw_limits, field##_ms), true }
 
 static const struct limit limits[] = {
-    BYTES_LIMIT(target),  BYTES_LIMIT(head),        BYTES_LIMIT(fields),   BYTES_LIMIT(body),
-    BYTES_LIMIT(size),    BYTES_LIMIT(outbox),      BYTES_LIMIT(message),  BYTES_LIMIT(stash),
-    BYTES_LIMIT(queue),   BYTES_LIMIT(connections), BYTES_LIMIT(channels), BYTES_LIMIT(client_channels),
-    BYTES_LIMIT(waiting), TIME_LIMIT(head),         TIME_LIMIT(body),      TIME_LIMIT(idle),
-    TIME_LIMIT(answer),   TIME_LIMIT(heartbeat),    TIME_LIMIT(connect),   TIME_LIMIT(ping),
-    TIME_LIMIT(pong),     TIME_LIMIT(progress),     TIME_LIMIT(drain),
+    BYTES_LIMIT(target),   BYTES_LIMIT(head),   BYTES_LIMIT(fields),       BYTES_LIMIT(body),        BYTES_LIMIT(size),
+    BYTES_LIMIT(outbox),   BYTES_LIMIT(replay), BYTES_LIMIT(replay_bytes), BYTES_LIMIT(history),     BYTES_LIMIT(message),
+    BYTES_LIMIT(stash),    BYTES_LIMIT(queue),  BYTES_LIMIT(channels),     BYTES_LIMIT(connections), BYTES_LIMIT(client_channels),
+    BYTES_LIMIT(waiting),  TIME_LIMIT(head),    TIME_LIMIT(body),          TIME_LIMIT(idle),         TIME_LIMIT(answer),
+    TIME_LIMIT(heartbeat), TIME_LIMIT(connect), TIME_LIMIT(ping),          TIME_LIMIT(pong),         TIME_LIMIT(progress),
+    TIME_LIMIT(drain),     TIME_LIMIT(poll),    TIME_LIMIT(poll_client),
 };
 
 static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }
@@ -93,6 +93,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   options.path_send = read_string(L, index, "send");
   options.path_publish = read_string(L, index, "publish");
   options.path_health = read_string(L, index, "health");
+  options.path_poll = read_string(L, index, "poll");
   options.on_request = request_start;
   options.on_cancel = request_cancel;
   options.context = host;
@@ -125,8 +126,8 @@ static unsigned read_hooks(lua_State *L, int index) {
     const char *name;
     unsigned hook;
   } hooks[] = {
-      {"authorize", MW_HOOK_AUTHORIZE}, {"open", MW_HOOK_OPEN},   {"join", MW_HOOK_JOIN},
-      {"leave", MW_HOOK_LEAVE},         {"close", MW_HOOK_CLOSE},
+      {"authorize", MW_HOOK_AUTHORIZE}, {"open", MW_HOOK_OPEN},    {"join", MW_HOOK_JOIN},     {"leave", MW_HOOK_LEAVE},
+      {"close", MW_HOOK_CLOSE},         {"on_slow", MW_HOOK_SLOW}, {"info", MW_HOOK_PRESENCE},
   };
   unsigned found = 0;
   for (size_t i = 0; i < sizeof hooks / sizeof hooks[0]; i++) {
@@ -154,7 +155,23 @@ static void read_events(lua_State *L, int index, struct mw_channel_options *out)
   out->event_count = count;
 }
 
-/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, events=, size=, ttl=, replay=, linger= }) */
+static enum mw_slow read_slow(lua_State *L, int index) {
+  static const char *const words[] = {"close", "catchup", "drop", "latest", NULL};
+  static const enum mw_slow values[] = {MW_SLOW_CLOSE, MW_SLOW_CATCHUP, MW_SLOW_DROP, MW_SLOW_LATEST};
+  enum mw_slow slow = MW_SLOW_DEFAULT;
+  if (lua_getfield(L, index, "slow") != LUA_TNIL) slow = values[luaL_checkoption(L, -1, NULL, words)];
+  lua_pop(L, 1);
+  return slow;
+}
+
+static enum mw_presence read_presence(lua_State *L, int index) {
+  const char *mode = read_string(L, index, "presence");
+  if (!mode) return MW_PRESENCE_NONE;
+  return strcmp(mode, "counts") == 0 ? MW_PRESENCE_COUNTS : MW_PRESENCE_FULL;
+}
+
+/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, info=, events=, size=, bytes=, ttl=, replay=,
+ * readable=, slow=, outbox=, age=, linger=, presence=, presence_linger=, presence_interval=, members= }) */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -163,8 +180,17 @@ static int define_channel(lua_State *L) {
       .hooks = read_hooks(L, 3),
       .history_size = (uint32_t)read_number(L, 3, "size"),
       .history_ttl_ms = to_ms(read_number(L, 3, "ttl")),
+      .history_bytes = (uint64_t)read_number(L, 3, "bytes"),
       .history_replay = (uint32_t)read_number(L, 3, "replay"),
+      .history_readable = read_boolean(L, 3, "readable"),
+      .slow = read_slow(L, 3),
+      .outbox = (size_t)read_number(L, 3, "outbox"),
+      .age_ms = to_ms(read_number(L, 3, "age")),
       .linger_ms = to_ms(read_number(L, 3, "linger")),
+      .presence = read_presence(L, 3),
+      .presence_linger_ms = to_ms(read_number(L, 3, "presence_linger")),
+      .presence_interval_ms = to_ms(read_number(L, 3, "presence_interval")),
+      .members = (size_t)read_number(L, 3, "members"),
   };
   read_events(L, 3, &options);
   struct mw_error error = {""};

@@ -48,9 +48,10 @@ static int push_misuse(lua_State *L) {
 
 int publish_to_channel(lua_State *L) {
   struct host *host = host_check_running(L, 1);
-  lua_settop(L, 7);
-  struct mw_publish publish = {.channel = bytes_check(L, 2), .is_volatile = lua_toboolean(L, 6)};
+  lua_settop(L, 9);
+  struct mw_publish publish = {.channel = bytes_check(L, 2), .is_volatile = lua_toboolean(L, 6), .is_final = lua_toboolean(L, 9)};
   if (!lua_isnil(L, 7)) publish.except = client_at(L, 7, NULL);
+  if (!lua_isnil(L, 8)) publish.key = bytes_check(L, 8);
   if (!read_content(L, 3, &publish)) return push_misuse(L);
   char id[MW_ID_MAX] = "";
   struct mw_error error = {""};

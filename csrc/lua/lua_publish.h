@@ -10,7 +10,7 @@ BINDING_BEGIN
  * "unavailable". Returns how many values. */
 int publish_outcome(lua_State *L, int status, const struct mw_error *error);
 
-/* server:publish(channel, event, data, is_binary, is_volatile, except): the id, true if volatile; or as above. */
+/* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final): the id, true if volatile; or as above. */
 int publish_to_channel(lua_State *L);
 /* core.send(client, channel, event, data, is_binary): as publish_outcome. */
 int publish_to_client(lua_State *L);

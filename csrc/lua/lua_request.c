@@ -42,7 +42,9 @@ static const struct {
     [MW_REQUEST_MESSAGE] = {"message", "on"},
     [MW_REQUEST_CONNECT] = {"connect", "on_connect"},
     [MW_REQUEST_DISCONNECT] = {"disconnect", "on_disconnect"},
+    [MW_REQUEST_SLOW] = {"slow", "on_slow"},
     [MW_REQUEST_STREAM] = {"stream", "stream handler"},
+    [MW_REQUEST_PRESENCE] = {"presence", "presence"},
     [MW_REQUEST_WEBSOCKET] = {"websocket", "on_open"},
     [MW_REQUEST_SOCKET_MESSAGE] = {"socket_message", "on_message"},
     [MW_REQUEST_SOCKET_CLOSE] = {"socket_close", "on_close"},
@@ -195,6 +197,8 @@ static int push_asked(lua_State *L, struct task *task) {
     case MW_REQUEST_AUTHORIZE:
     case MW_REQUEST_JOIN:
     case MW_REQUEST_LEAVE:
+    case MW_REQUEST_SLOW:
+    case MW_REQUEST_PRESENCE:
     case MW_REQUEST_OPEN:
     case MW_REQUEST_CLOSE: push_channel(L, asked); break;
     case MW_REQUEST_MESSAGE:

@@ -4,7 +4,9 @@
 
 #include "lua/handle.h"
 #include "lua/host.h"
+#include "lua/json.h"
 #include "lua/lua_client.h"
+#include "lua/lua_history.h"
 #include "lua/lua_publish.h"
 #include "lua/lua_timer.h"
 #include "lua/signals.h"
@@ -185,6 +187,55 @@ static int count(lua_State *L) {
   return 2;
 }
 
+/* server:stats() */
+static int stats(lua_State *L) {
+  struct mw_stats stats;
+  mw_server_stats(host_check_running(L, 1)->server, &stats);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } fields[] = {
+      {"connections", stats.connections},     {"accepted", stats.accepted},
+      {"requests", stats.requests},           {"published", stats.published},
+      {"delivered", stats.delivered},         {"slow", stats.slow},
+      {"slow_closed", stats.slow_closed},     {"slow_dropped", stats.slow_dropped},
+      {"slow_replaced", stats.slow_replaced}, {"dead_closed", stats.dead_closed},
+      {"deflated", stats.deflated},           {"gaps", stats.gaps},
+      {"subscriptions", stats.subscriptions}, {"channels", stats.channels},
+      {"history_bytes", stats.history_bytes}, {"evicted", stats.evicted},
+  };
+  lua_createtable(L, 0, (int)(sizeof fields / sizeof *fields));
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    lua_pushinteger(L, (lua_Integer)fields[i].value);
+    lua_setfield(L, -2, fields[i].name);
+  }
+  return 1;
+}
+
+static void put_member(void *context, const struct mw_member *member) {
+  lua_State *L = context;
+  bytes_push(L, member->user_id);
+  lua_createtable(L, 0, 2);
+  /* That nothing is told of a user is no field of its own. */
+  if (member->info.len != 4 || memcmp(member->info.ptr, "null", 4) != 0) {
+    json_decode(L, member->info);
+    lua_setfield(L, -2, "info");
+  }
+  lua_pushinteger(L, (lua_Integer)member->connections);
+  lua_setfield(L, -2, "connections");
+  lua_rawset(L, -3);
+}
+
+/* server:presence(channel): { [user id] = { info =, connections = } }, and how many they are. */
+static int presence(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  struct mw_bytes name = bytes_check(L, 2);
+  lua_newtable(L);
+  size_t members = mw_channel_presence(host->server, name.ptr, name.len, put_member, L);
+  lua_pushinteger(L, (lua_Integer)members);
+  return 2;
+}
+
 void host_open(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_host}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
@@ -199,6 +250,9 @@ void host_open(lua_State *L) {
       {"stop_on_signals", stop_on_signals},
       {"publish", publish_to_channel},
       {"count", count},
+      {"history", history_read},
+      {"stats", stats},
+      {"presence", presence},
       {"timer", timer_new},
       {"spawn", timer_spawn},
       {"client", client_find},

@@ -7,6 +7,18 @@ static void on_timer(uv_timer_t *timer) {
   alarm->on_alarm(alarm->context);
 }
 
+static void start(struct alarm *alarm, uint64_t delay_ms) {
+  struct loop *loop = alarm->loop;
+  if (loop->clock.manual) {
+    alarm->due_ms = loop->clock.now_ms + delay_ms;
+    if (delay_ms == 0) loop_wake(loop);
+  } else {
+    /* Counted from now, not from when the loop last looked at the time. */
+    uv_update_time(loop->uv);
+    uv_timer_start(&alarm->uv, on_timer, delay_ms, alarm->repeat_ms);
+  }
+}
+
 struct alarm *alarm_new(struct loop *loop, uint64_t delay_ms, uint64_t repeat_ms, void (*on_alarm)(void *context),
                         void *context) {
   struct alarm *alarm = memory_calloc(1, sizeof *alarm);
@@ -20,15 +32,13 @@ struct alarm *alarm_new(struct loop *loop, uint64_t delay_ms, uint64_t repeat_ms
   alarm->context = context;
   uv_timer_init(loop->uv, &alarm->uv);
   loop_opened(loop);
-  if (loop->clock.manual) {
-    alarm->due_ms = loop->clock.now_ms + delay_ms;
-    if (delay_ms == 0) loop_wake(loop);
-    return alarm;
-  }
-  /* Counted from now, not from when the loop last looked at the time. */
-  uv_update_time(loop->uv);
-  uv_timer_start(&alarm->uv, on_timer, delay_ms, repeat_ms);
+  start(alarm, delay_ms);
   return alarm;
+}
+
+void alarm_set(struct alarm *alarm, uint64_t delay_ms) {
+  alarm->repeat_ms = 0;
+  start(alarm, delay_ms);
 }
 
 static void on_closed(uv_handle_t *handle) {

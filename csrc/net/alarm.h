@@ -19,6 +19,8 @@ struct alarm {
 
 /* Rings after `delay_ms`, then every `repeat_ms` (0: once). NULL without memory. */
 struct alarm *alarm_new(struct loop *loop, uint64_t delay_ms, uint64_t repeat_ms, void (*on_alarm)(void *context), void *context);
+/* Rings once after `delay_ms` from now, instead of when it would have; also one that has rung for the last time. */
+void alarm_set(struct alarm *alarm, uint64_t delay_ms);
 /* Stops it now and frees it soon; safe in its own callback. NULL is allowed. */
 void alarm_free(struct alarm *alarm);
 

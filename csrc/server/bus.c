@@ -57,3 +57,15 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   message_unref(message);
   return status;
 }
+
+int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
+  size_t size = roster_batch_size(batch);
+  lock_take(&server->bus.lock);
+  int status = reserve(server, size);
+  for (size_t i = 0; status == 0 && i < server->worker_count; i++) {
+    struct mail mail = {.type = MAIL_ROSTER, .item = roster_batch_ref(batch), .size = size};
+    mailbox_post_reserved(&server->workers[i].fifo, mail);
+  }
+  lock_release(&server->bus.lock);
+  return status;
+}

@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_SERVER_BUS_H
 #define MOONWIRE_SERVER_BUS_H
 
-#include "hub/message.h"
+#include "hub/roster.h"
 #include "net/thread.h"
 #include "server/wire.h"
 
@@ -23,6 +23,10 @@ void bus_deinit(struct bus *bus);
 /* Takes the message, which nobody else has seen yet. With keep it gets a position (id, if not NULL, receives it), without it is
  * volatile. MW_EUNAVAILABLE, MW_ENOMEM: then it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position);
+
+/* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE,
+ * MW_ENOMEM: then it went nowhere. */
+int bus_update_roster(struct mw_server *server, struct roster_batch *batch);
 
 VISIBILITY_POP
 

@@ -127,7 +127,11 @@ struct errand *errand_ref(struct errand *errand) {
 
 void errand_unref(struct errand *errand) {
   if (!errand || atomic_fetch_sub_explicit(&errand->refs, 1, memory_order_acq_rel) != 1) return;
-  for (size_t i = 0; i < errand->channel_count; i++) blob_unref(errand->channels[i].data);
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    blob_unref(errand->channels[i].data);
+    blob_unref(errand->channels[i].member);
+    blob_unref(errand->channels[i].info);
+  }
   command_free_held(errand);
   blob_unref(errand->text);
   buffer_deinit(&errand->input);
@@ -149,14 +153,14 @@ bool errand_needs_script(const struct errand *errand) {
   const struct mw_config_options *options = &errand->config->options;
   bool asks = errand->type != ERRAND_JOIN || (errand->http && options->authenticate);
   if (errand->connects && (options->connects || options->disconnects)) asks = true;
-  for (size_t i = 0; i < errand->channel_count; i++) asks = asks || errand->channels[i].kind->hooks != 0;
+  for (size_t i = 0; i < errand->channel_count; i++) asks = asks || kind_asks(errand->channels[i].kind);
   return asks;
 }
 
 bool errand_is_membership(const struct errand *errand) {
   if (errand->connected) return true;
   for (size_t i = 0; i < errand->channel_count; i++) {
-    if (errand->channels[i].opened || errand->channels[i].joined) return true;
+    if (errand_channel_is_membership(&errand->channels[i])) return true;
   }
   if (errand->type == ERRAND_SOCKET && errand->socket) return true;
   return errand->type == ERRAND_STREAM && !errand->fields;
@@ -170,7 +174,9 @@ struct errand *errand_split(struct errand *errand, size_t i) {
   part->status = errand->status;
   part->channels[0].opened = channel->opened;
   part->channels[0].joined = channel->joined;
+  part->channels[0].member = channel->member;
   channel->opened = channel->joined = false;
+  channel->member = NULL;
   return part;
 }
 

@@ -32,6 +32,7 @@ struct mw_request {
 enum errand_type {
   ERRAND_JOIN,    /* a client connects, or joins channels, or both */
   ERRAND_MESSAGE, /* a client sent an event */
+  ERRAND_SLOW,    /* a client takes less than there is; nobody waits for the answer */
   ERRAND_HTTP,
   ERRAND_STREAM,
   ERRAND_SOCKET,        /* a raw WebSocket is asked for; travels again when it is over */
@@ -44,7 +45,9 @@ enum errand_step {
   STEP_AUTHORIZE,
   STEP_OPEN,
   STEP_JOIN,
+  STEP_PRESENCE,
   STEP_MESSAGE,
+  STEP_SLOW,
   STEP_SOCKET,
   STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
   STEP_LEAVE,
@@ -57,7 +60,10 @@ struct errand_channel {
   struct bytes name;
   const struct kind *kind;
   struct blob *data;   /* what JOIN gave; NULL: nothing */
-  bool opened, joined; /* to be undone */
+  bool opened, joined; /* to be undone, as is: */
+  struct blob *member; /* the key under which its user is counted as a member; NULL: it is not */
+  struct blob *info;   /* what the app tells of the member, until it is counted */
+  bool informed;       /* the app was asked for it */
 };
 
 struct errand {
@@ -76,6 +82,7 @@ struct errand {
   bool connected; /* CONNECT was accepted */
   bool transient; /* the sender of a message is no subscriber: it is authorized for this one */
   bool relayed;   /* the message goes to the others without entering the app */
+  bool granted;   /* the app subscribed it: nobody is asked, and nothing waits for the answer; it is only counted as a member */
   bool kept;      /* the worker keeps it as a membership */
   size_t channel_count;
   struct errand_channel *channels; /* behind the struct */
@@ -128,6 +135,9 @@ size_t errand_size(const struct errand *errand);
 bool errand_needs_script(const struct errand *errand);
 /* True if the script wants to know when it leaves. */
 bool errand_is_membership(const struct errand *errand);
+static inline bool errand_channel_is_membership(const struct errand_channel *channel) {
+  return channel->opened || channel->joined || channel->member;
+}
 /* Copies the message of a verb; 0 or MW_ENOMEM. */
 struct verb;
 int errand_set_message(struct errand *errand, const struct verb *verb);

@@ -22,8 +22,10 @@ void exchange_set_state(struct exchange *exchange, enum exchange_state state) {
 #define STEP(to) (1u << (to))
   static const unsigned allowed[] = {
       [EXCHANGE_IDLE] = STEP(EXCHANGE_READING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
-      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
-      [EXCHANGE_ASKING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) |
+                           STEP(EXCHANGE_OVER),
+      [EXCHANGE_ASKING] = STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_WAITING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_ANSWERING] = STEP(EXCHANGE_IDLE) | STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_STREAMING] = STEP(EXCHANGE_ENDING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_ENDING] = STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
@@ -142,6 +144,7 @@ void exchange_begin(struct exchange *exchange, int status, struct bytes fields, 
 void exchange_complete(struct exchange *exchange) {
   if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
   exchange->role = NULL;
+  release_name(exchange);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
@@ -180,7 +183,7 @@ void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffe
 }
 
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
-  struct blob *blob = wire_chunk(text);
+  struct blob *blob = exchange->wire == WIRE_POLL ? blob_new(text) : wire_chunk(text);
   if (!blob) {
     exchange_break(exchange);
     return;
@@ -251,27 +254,38 @@ static size_t outbox_limit(struct exchange *exchange) {
   return socket ? socket->websocket->outbox : exchange_worker(exchange)->server->config->options.limits.outbox;
 }
 
-void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+void exchange_offer(struct exchange *exchange) {
+  if (exchange->outbox && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
+}
+
+void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message) {
   struct worker *worker = exchange_worker(exchange);
-  session_settle(exchange, 0);
   worker_mark_dirty(worker, conn_of(exchange));
-  if (exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
+  if (exchange->flags & EXCHANGE_BROKEN) return;
   if (!exchange->outbox) exchange->outbox = outbox_new();
-  struct outbox *outbox = exchange->outbox;
-  size_t limit = outbox_limit(exchange);
-  bool streams = exchange->state == EXCHANGE_STREAMING;
-  /* Nobody is slow before it was offered something: a burst over several channels may be larger than the limit. */
-  bool over = outbox && streams && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;
-  if (over && outbox->writing == 0) {
-    conn_write(conn_of(exchange));
-    if (!exchange->outbox) exchange->outbox = outbox_new();
-    outbox = exchange->outbox;
-    over = outbox && outbox->bytes > 0 && outbox->bytes + part.len > limit + outbox->allowance;
+  bool fine = exchange->outbox && outbox_push(exchange->outbox, blob, part, message, worker->loop->clock.now_ms) == 0;
+  if (!fine) exchange->flags |= EXCHANGE_BROKEN;
+}
+
+/* True if, with `len` more bytes, too much would wait besides the messages of channels. */
+static bool is_over(struct exchange *exchange, size_t len) {
+  const struct outbox *outbox = exchange->outbox;
+  size_t waiting = outbox ? outbox->bytes - outbox->message_bytes : 0;
+  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > outbox_limit(exchange);
+}
+
+void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+  if (exchange->role && exchange->role->on_push) {
+    exchange->role->on_push(exchange, blob, part);
+    return;
   }
-  if (over) {
+  session_settle(exchange, 0);
+  if (is_over(exchange, part.len)) exchange_offer(exchange);
+  if (is_over(exchange, part.len)) {
     exchange->flags |= EXCHANGE_SLOW;
-  } else if (!outbox || outbox_push(outbox, blob, part) < 0) {
-    exchange->flags |= EXCHANGE_BROKEN;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  } else {
+    exchange_append(exchange, blob, part, NULL);
   }
 }
 

@@ -9,12 +9,14 @@
 VISIBILITY_PUSH
 
 struct exchange;
+struct poll;
 struct worker;
 
 enum exchange_state {
   EXCHANGE_IDLE,      /* between requests */
   EXCHANGE_READING,   /* a head has come, its body is coming */
   EXCHANGE_ASKING,    /* the script is asked, or a file is opened */
+  EXCHANGE_WAITING,   /* for messages: a poll */
   EXCHANGE_ANSWERING, /* the answer is being written */
   EXCHANGE_STREAMING, /* the answer goes on: an event stream */
   EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
@@ -36,7 +38,8 @@ enum exchange_flag {
   EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
-  EXCHANGE_PINGED = 1 << 12      /* was asked for a sign of life */
+  EXCHANGE_PINGED = 1 << 12,     /* was asked for a sign of life */
+  EXCHANGE_LAGS = 1 << 14        /* conn->native->lag is there */
 };
 
 /* What answers a kind of request. All functions but start may be NULL. */
@@ -48,6 +51,11 @@ struct role {
   void (*on_read)(struct exchange *exchange, struct bytes bytes); /* bytes of a peer that was upgraded; they may be overwritten */
   void (*on_silent)(struct exchange *exchange);                   /* a stream has written nothing for limits.heartbeat_ms */
   void (*on_end)(struct exchange *exchange);                      /* it is over, however: give back what the role holds */
+  /* Of those that collect what they get instead of writing it, each as its name says. */
+  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as session_deliver */
+  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
+  void (*on_reply)(struct exchange *exchange, const char *code, struct bytes text); /* to a verb asked on its behalf */
+  void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
 };
 
 /* A subscriber. */
@@ -116,8 +124,13 @@ void exchange_forget(struct exchange *exchange);
 
 /* ---- Writing ---- */
 
-/* Appends a part of a blob to what is written, keeping a reference. A stream over its limit is marked slow, one without memory broken. */
+/* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox, not counting the messages of channels, is
+ * marked slow, one without memory broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
+/* The same without a limit, for part of a message, or all of it: then `message` says so, and it can be let go (NULL: it cannot). */
+void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message);
+/* Writes what waits as far as it goes, unless that is under way: nobody is slow before it was offered something. */
+void exchange_offer(struct exchange *exchange);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
 void exchange_break(struct exchange *exchange);
 /* It is over: leaves its channels, tells the script, gives back what it holds. */

@@ -18,6 +18,8 @@ struct reply_to {
 };
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */
+struct lag;
+
 struct native {
   struct mw_client *client;      /* NULL until somebody must know who it is */
   struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
@@ -28,10 +30,13 @@ struct native {
   struct reply_to asked_by;      /* of the request that is with the script */
   struct blob *asked_ref;        /* its ref, raw JSON; NULL: none */
   struct list memberships;       /* errands that the script wants back when the session leaves; the connecting one last */
+  struct lag *lag;               /* with EXCHANGE_LAGS */
   struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
   struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
+  struct buffer unread;          /* bytes that had come by then, and are to be read first */
   bool reading_stopped;
-  struct buffer unread; /* bytes that had come by then, and are to be read first */
+  bool is_lent;             /* nobody but the lag has come for it */
+  struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
 };
 
 struct input {
@@ -42,6 +47,9 @@ struct input {
 
 /* The session's native state, made if need be; NULL without memory. */
 struct native *native_get(struct exchange *exchange);
+/* The same for as long as the session lags, unless somebody else comes for it. */
+struct native *native_lend(struct exchange *exchange);
+void native_give_back(struct exchange *exchange);
 /* The same, with an identity that others can find. */
 struct mw_client *native_client(struct exchange *exchange);
 /* Gives the session an identity that it got before it was one. MW_ENOMEM. */
@@ -56,8 +64,8 @@ void native_resume_reading(struct exchange *exchange);
 void native_on_answer(struct exchange *exchange, struct errand *errand);
 /* Keeps an errand, taking a reference, to be sent back to the script at the end. */
 void native_keep(struct exchange *exchange, struct errand *errand);
-/* Subscribes without asking the app, and tells the client nothing: a command of the app. A status. */
-int native_subscribe(struct exchange *exchange, struct bytes channel, const struct kind *kind);
+/* True if an errand is kept that will leave this channel. */
+bool native_is_member(struct exchange *exchange, struct bytes channel);
 /* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
 /* The session is over: gives everything back. */

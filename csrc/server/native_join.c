@@ -3,24 +3,31 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "server/conn.h"
+#include "server/presence.h"
 #include "server/replay.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/session.h"
 
-static void write_acknowledgement(struct buffer *out, const struct errand *errand, const struct replay *replay,
-                                  const struct epoch *epoch) {
+static bool write_acknowledgement(struct buffer *out, struct worker *worker, const struct errand *errand,
+                                  const struct replay *replay) {
+  const struct errand_channel *channel = &errand->channels[0];
   char id[ID_LEN];
-  id_write(id, epoch, replay->cursor);
+  id_write(id, &worker->server->bus.epoch, replay->cursor);
   buffer_append_string(out, "{\"id\":");
   json_write_string(out, bytes_of(id, ID_LEN));
   if (errand->since.kind != SINCE_NONE)
     buffer_append_string(out, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
-  if (errand->channels[0].data) {
+  if (channel->data) {
     buffer_append_string(out, ",\"data\":");
-    json_write_compact(out, blob_bytes(errand->channels[0].data));
+    json_write_compact(out, blob_bytes(channel->data));
+  }
+  if (channel->kind->presence != MW_PRESENCE_NONE) {
+    buffer_append_string(out, ",\"presence\":");
+    if (!presence_write(worker, channel->kind, channel->name, out)) return false;
   }
   buffer_append_char(out, '}');
+  return !out->failed;
 }
 
 void native_join(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {
@@ -35,12 +42,12 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);
-  if (status == 0) write_acknowledgement(&value, errand, &replay, &worker->server->bus.epoch);
-  if (status == 0 && !value.failed) {
+  if (status == 0 && write_acknowledgement(&value, worker, errand, &replay)) {
     native_keep(exchange, errand);
     reply_ok(exchange, to, ref, buffer_bytes(&value));
     worker->stats.gaps += replay.gap_count;
-    replay_push(&replay, exchange);
+    /* Polls read for themselves. */
+    if (exchange->wire != WIRE_POLL) replay_start(&replay, exchange);
   } else {
     if (subscription && is_new) session_unsubscribe(exchange, subscription);
     reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");

@@ -13,9 +13,14 @@ static struct outbox_slice *slice_at(const struct outbox *outbox, uint32_t index
   return &outbox->slices[(outbox->first + index) & (outbox->capacity - 1)];
 }
 
+static void release(struct outbox_slice *slice) {
+  blob_unref(slice->blob);
+  message_unref(slice->message);
+}
+
 void outbox_free(struct outbox *outbox) {
   if (!outbox) return;
-  for (uint32_t i = 0; i < outbox->count; i++) blob_unref(slice_at(outbox, i)->blob);
+  for (uint32_t i = 0; i < outbox->count; i++) release(slice_at(outbox, i));
   memory_free(outbox->slices);
   memory_free(outbox);
 }
@@ -32,13 +37,17 @@ static bool grow(struct outbox *outbox) {
   return true;
 }
 
-int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part) {
+int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part, struct message *message, uint64_t now_ms) {
   assert(part.ptr >= blob->data && part.ptr + part.len <= blob->data + blob->len);
   if (part.len == 0) return 0;
   if (outbox->count == outbox->capacity && !grow(outbox)) return MW_ENOMEM;
-  *slice_at(outbox, outbox->count++) =
-      (struct outbox_slice){.blob = blob_ref(blob), .at = (uint32_t)(part.ptr - blob->data), .len = (uint32_t)part.len};
+  *slice_at(outbox, outbox->count++) = (struct outbox_slice){.blob = blob_ref(blob),
+                                                             .message = message ? message_ref(message) : NULL,
+                                                             .at = (uint32_t)(part.ptr - blob->data),
+                                                             .len = (uint32_t)part.len,
+                                                             .pushed_ms = (uint32_t)now_ms};
   outbox->bytes += part.len;
+  if (message) outbox->message_bytes += part.len;
   return 0;
 }
 
@@ -56,14 +65,50 @@ void outbox_consume(struct outbox *outbox, size_t len) {
   outbox->bytes -= len;
   while (len > 0) {
     struct outbox_slice *slice = slice_at(outbox, 0);
-    if (len < slice->len) {
-      slice->at += (uint32_t)len;
-      slice->len -= (uint32_t)len;
+    size_t taken = len < slice->len ? len : slice->len;
+    if (slice->message) outbox->message_bytes -= taken;
+    if (taken < slice->len) {
+      slice->at += (uint32_t)taken;
+      slice->len -= (uint32_t)taken;
       return;
     }
-    len -= slice->len;
-    blob_unref(slice->blob);
+    len -= taken;
+    release(slice);
     outbox->first = (outbox->first + 1) & (outbox->capacity - 1);
     outbox->count--;
   }
 }
+
+uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms) {
+  for (uint32_t i = 0; i < outbox->count; i++) {
+    const struct outbox_slice *slice = slice_at(outbox, i);
+    if (slice->message) return (uint32_t)now_ms - slice->pushed_ms;
+  }
+  return 0;
+}
+
+/* Takes out what no stream_write has taken: all of it, or the messages alone. */
+static void take_out(struct outbox *outbox, bool all, void (*on_let_go)(void *context, struct message *message), void *context) {
+  uint32_t kept = 0;
+  size_t passed = 0;
+  for (uint32_t i = 0; i < outbox->count; i++) {
+    struct outbox_slice slice = *slice_at(outbox, i);
+    bool taken = passed < outbox->writing;
+    passed += slice.len;
+    if (taken || !(slice.message || all)) {
+      *slice_at(outbox, kept++) = slice;
+      continue;
+    }
+    outbox->bytes -= slice.len;
+    if (slice.message) outbox->message_bytes -= slice.len;
+    if (on_let_go) on_let_go(context, slice.message);
+    release(&slice);
+  }
+  outbox->count = kept;
+}
+
+void outbox_let_go(struct outbox *outbox, void (*on_let_go)(void *context, struct message *message), void *context) {
+  take_out(outbox, false, on_let_go, context);
+}
+
+void outbox_drop(struct outbox *outbox) { take_out(outbox, true, NULL, NULL); }

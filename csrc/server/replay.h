@@ -1,4 +1,4 @@
-/* What a subscriber gets from the histories of its channels when it comes: where it begins, what it missed, and in which order. */
+/* What a subscriber gets from the histories of its channels when it comes: where it begins, and what it missed for good. */
 #ifndef MOONWIRE_SERVER_REPLAY_H
 #define MOONWIRE_SERVER_REPLAY_H
 
@@ -7,9 +7,9 @@
 VISIBILITY_PUSH
 
 struct replay_source {
-  struct channel *channel;
-  uint32_t next; /* index in its history */
-  bool gap;      /* something between `since` and the first message to come is not kept */
+  struct subscription *subscription;
+  uint64_t after; /* what it gets comes behind that position */
+  bool gap;       /* something between `since` and the first message to come is not kept, or is beyond the limits of a replay */
 };
 
 struct replay {
@@ -21,8 +21,8 @@ struct replay {
 
 /* Looks into the channel that the exchange has just subscribed to (NULL: into all of its channels). MW_ENOMEM. */
 int replay_init(struct replay *replay, struct exchange *exchange, struct since since, struct subscription *only);
-/* Pushes it all, by increasing position over all channels; uses the replay up. */
-void replay_push(struct replay *replay, struct exchange *exchange);
+/* Has it fed to the session as it takes it. Without memory the session is broken. */
+void replay_start(const struct replay *replay, struct exchange *exchange);
 void replay_deinit(struct replay *replay);
 
 VISIBILITY_POP

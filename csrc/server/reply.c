@@ -28,6 +28,10 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
   } else {
     struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
     if (!waiting || waiting->state != EXCHANGE_ASKING) return;
+    if (waiting->role && waiting->role->on_reply) {
+      waiting->role->on_reply(waiting, code, buffer_bytes(text));
+      return;
+    }
     struct answer answer = {.status = code ? reply_status(code) : 200,
                             .fields = BYTES("Cache-Control: no-store\r\n"),
                             .content_type = BYTES("application/json"),
@@ -78,6 +82,20 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
     exchange_push_text(exchange, buffer_bytes(&text));
   }
   buffer_deinit(&text);
+}
+
+void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel) {
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_char(&data, '}');
+  if (data.failed) {
+    exchange_break(exchange);
+  } else {
+    reply_event(exchange, event, buffer_bytes(&data));
+  }
+  buffer_deinit(&data);
 }
 
 void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {

@@ -16,6 +16,8 @@ void reply_error(struct exchange *exchange, const struct reply_to *to, struct by
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text);
 /* One event of the server's own, in the session's format; `data` is JSON. */
 void reply_event(struct exchange *exchange, struct bytes event, struct bytes data);
+/* The same with {"channel":…}. */
+void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel);
 void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
 
 /* The HTTP status that goes with a code of the protocol. */

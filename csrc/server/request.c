@@ -13,7 +13,7 @@ static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){byt
 /* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
 static const struct errand_channel *channel_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_LEAVE ||
-             request->type == MW_REQUEST_MESSAGE;
+             request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
   return has ? &request->errand->channels[request->errand->at] : NULL;
 }
 
@@ -85,6 +85,31 @@ void mw_request_refuse(struct mw_request *request, int status, const char *code,
   refuse(request, known ? status : 500, known && code ? code : "internal", reason ? reason : "");
 }
 
+/* What the app tells of a member: it is kept and sent as long as the member is there, so it is compact, and bounded. */
+static int take_info(struct mw_request *request, struct bytes json) {
+  struct errand_channel *channel = &request->errand->channels[request->errand->at];
+  struct buffer text;
+  buffer_init(&text);
+  if (json.len > 0) json_write_compact(&text, json);
+  bool fits = text.len <= request->errand->config->options.limits.size;
+  struct blob *info = text.len > 0 && fits && !text.failed ? blob_new(buffer_bytes(&text)) : NULL;
+  bool no_memory = text.failed || (text.len > 0 && fits && !info);
+  buffer_deinit(&text);
+  if (no_memory) {
+    refuse(request, 503, "unavailable", "no memory");
+    return MW_ENOMEM;
+  }
+  if (!fits) {
+    refuse(request, 500, "internal", "internal error");
+    return MW_ETOOLARGE;
+  }
+  blob_unref(channel->info);
+  channel->info = info;
+  channel->informed = true;
+  script_answered(request);
+  return 0;
+}
+
 int mw_request_accept(struct mw_request *request, const char *data, size_t data_len) {
   struct bytes json = bytes_of(data, data_len);
   struct json_value value;
@@ -99,6 +124,7 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     refuse(request, 500, "internal", "internal error");
     return MW_EINVAL;
   }
+  if (request->type == MW_REQUEST_PRESENCE) return take_info(request, json);
   if (data_len > 0 && keeps_data && !(blob = blob_new(json))) {
     refuse(request, 503, "unavailable", "no memory");
     return MW_ENOMEM;

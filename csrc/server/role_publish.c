@@ -66,10 +66,11 @@ static struct result publish(struct mw_server *server, struct json_value object)
   struct envelope_publish envelope;
   const char *fault = object.type == JSON_OBJECT ? envelope_read_publish(object, &envelope) : "a publish must be a JSON object";
   if (fault) return fail(400, fault);
-  struct buffer channel = {0}, event = {0}, key = {0}, base64 = {0}, binary = {0};
+  struct buffer channel = {0}, event = {0}, key = {0}, once = {0}, base64 = {0}, binary = {0};
   decode(envelope.channel, &channel);
   decode(envelope.event, &event);
-  decode(envelope.idempotency_key, &key);
+  decode(envelope.key, &key);
+  decode(envelope.idempotency_key, &once);
   decode(envelope.base64, &base64);
   bool is_binary = envelope.base64.type == JSON_STRING;
   bool readable = !is_binary || base64_read(&binary, buffer_bytes(&base64));
@@ -77,21 +78,24 @@ static struct result publish(struct mw_server *server, struct json_value object)
   struct mw_publish message = {.channel = {channel.data, channel.len},
                                .event = {event.data, event.len},
                                .data = {data.ptr, data.len},
+                               .key = {key.data, key.len},
                                .is_volatile = envelope.is_volatile.type == JSON_TRUE,
+                               .is_final = envelope.is_final.type == JSON_TRUE,
                                .is_binary = is_binary};
   struct result result;
-  if (channel.failed || event.failed || key.failed || base64.failed || binary.failed) {
+  if (channel.failed || event.failed || key.failed || once.failed || base64.failed || binary.failed) {
     result = fail(503, "no memory");
   } else if (!readable) {
     result = fail(400, "base64 is not base64 with padding");
   } else if (envelope.idempotency_key.type == JSON_STRING) {
-    result = publish_once(server, &message, buffer_bytes(&key));
+    result = publish_once(server, &message, buffer_bytes(&once));
   } else {
     result = publish_decoded(server, &message);
   }
   buffer_deinit(&channel);
   buffer_deinit(&event);
   buffer_deinit(&key);
+  buffer_deinit(&once);
   buffer_deinit(&base64);
   buffer_deinit(&binary);
   return result;

@@ -3,24 +3,14 @@
 
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "codec/query.h"
 #include "server/http1.h"
 #include "server/native.h"
+#include "server/presence.h"
 #include "server/replay.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
-
-/* What the query asks for. Names lie in one buffer, which may move while it grows: they are found by their lengths. */
-struct wish {
-  struct buffer names;
-  struct buffer channels; /* of struct errand_channel, whose names have only their lengths until all are there */
-  size_t channel_count;
-  struct buffer since;
-  bool has_since, envelope;
-  int status; /* a refusal */
-  const char *reason;
-};
+#include "server/wish.h"
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
@@ -35,98 +25,34 @@ static void refuse_for_now(struct exchange *exchange) {
   buffer_deinit(&fields);
 }
 
-/* ---- The wish ------------------------------------------------------------------------------------------------------------ */
-
-static void fail(struct wish *wish, int status, const char *reason) {
-  if (wish->status != 0) return;
-  wish->status = status;
-  wish->reason = reason;
-}
-
-static struct errand_channel *wish_channels(struct wish *wish) { return (struct errand_channel *)(void *)wish->channels.data; }
-
-static bool is_known(struct wish *wish, struct bytes name) {
-  size_t at = 0;
-  for (size_t i = 0; i < wish->channel_count; i++) {
-    size_t len = wish_channels(wish)[i].name.len;
-    if (bytes_equal(bytes_of(wish->names.data + at, len), name)) return true;
-    at += len;
-  }
-  return false;
-}
-
-static void add_channel(struct wish *wish, const struct mw_config *config, struct bytes name) {
-  if (channel_name_fault(name)) {
-    fail(wish, 400, channel_name_fault(name));
-    return;
-  }
-  if (is_known(wish, name)) return;
-  struct errand_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
-  if (!channel.kind) {
-    fail(wish, 404, "there is no such channel");
-  } else if (wish->channel_count >= config->options.limits.client_channels) {
-    fail(wish, 400, "too many channels");
-  } else {
-    buffer_append(&wish->names, name);
-    buffer_append(&wish->channels, bytes_of((const char *)&channel, sizeof channel));
-    if (wish->names.failed || wish->channels.failed) {
-      fail(wish, 503, "no memory");
-    } else {
-      wish->channel_count++;
-    }
-  }
-}
-
-static void read_query(struct wish *wish, const struct mw_config *config, struct bytes query) {
-  struct buffer name, value;
-  buffer_init(&name);
-  buffer_init(&value);
-  while (wish->status == 0 && query_next(&query, &name, &value)) {
-    struct bytes key = buffer_bytes(&name), text = buffer_bytes(&value);
-    if (name.failed || value.failed) {
-      fail(wish, 503, "no memory");
-    } else if (bytes_equal(key, BYTES("channel"))) {
-      add_channel(wish, config, text);
-    } else if (bytes_equal(key, BYTES("since")) || (bytes_equal(key, BYTES("lastEventId")) && !wish->has_since)) {
-      wish->has_since = bytes_equal(key, BYTES("since"));
-      buffer_clear(&wish->since);
-      buffer_append(&wish->since, text);
-    } else if (bytes_equal(key, BYTES("envelope"))) {
-      wish->envelope = bytes_equal(text, BYTES("1"));
-    }
-  }
-  buffer_deinit(&name);
-  buffer_deinit(&value);
-}
-
-static void wish_init(struct wish *wish, const struct mw_config *config, const struct http_head *head) {
-  *wish = (struct wish){.status = 0};
-  buffer_init(&wish->names);
-  buffer_init(&wish->channels);
-  buffer_init(&wish->since);
-  read_query(wish, config, head->query);
-  struct bytes last = http_head_field(head, BYTES("last-event-id"));
-  if (last.len > 0) {
-    buffer_clear(&wish->since);
-    buffer_append(&wish->since, last);
-  }
-  if (wish->channel_count == 0) fail(wish, 400, "a channel is required: ?channel=NAME");
-  if (wish->names.failed || wish->channels.failed || wish->since.failed) fail(wish, 503, "no memory");
-  if (wish->status != 0) return;
-  for (size_t i = 0, at = 0; i < wish->channel_count; i++) {
-    struct errand_channel *channel = &wish_channels(wish)[i];
-    channel->name.ptr = wish->names.data + at;
-    at += channel->name.len;
-  }
-}
-
-static void wish_deinit(struct wish *wish) {
-  buffer_deinit(&wish->names);
-  buffer_deinit(&wish->channels);
-  buffer_deinit(&wish->since);
-}
-
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
+
+/* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
+static void write_channel(struct buffer *out, const struct worker *worker, const struct errand_channel *channel) {
+  buffer_append_char(out, '{');
+  if (channel->data) {
+    buffer_append_string(out, "\"data\":");
+    json_write_compact(out, blob_bytes(channel->data));
+  }
+  if (channel->kind->presence != MW_PRESENCE_NONE) {
+    buffer_append_string(out, channel->data ? ",\"presence\":" : "\"presence\":");
+    if (!presence_write(worker, channel->kind, channel->name, out)) out->failed = true;
+  }
+  buffer_append_char(out, '}');
+}
+
+/* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
+static void write_presences(struct buffer *out, struct exchange *exchange, const struct errand *errand) {
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    const struct errand_channel *channel = &errand->channels[i];
+    if (channel->kind->presence == MW_PRESENCE_NONE) continue;
+    struct buffer data;
+    buffer_init(&data);
+    if (!presence_write(exchange_worker(exchange), channel->kind, channel->name, &data)) out->failed = true;
+    wire_write_event(out, exchange->wire, BYTES("moonwire:presence"), buffer_bytes(&data));
+    buffer_deinit(&data);
+  }
+}
 
 static void write_open(struct buffer *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
                        struct bytes id) {
@@ -142,12 +68,8 @@ static void write_open(struct buffer *out, struct exchange *exchange, const stru
   for (size_t i = 0; i < errand->channel_count; i++) {
     if (i > 0) buffer_append_char(&data, ',');
     json_write_string(&data, errand->channels[i].name);
-    buffer_append_string(&data, ":{");
-    if (errand->channels[i].data) {
-      buffer_append_string(&data, "\"data\":");
-      json_write_compact(&data, blob_bytes(errand->channels[i].data));
-    }
-    buffer_append_char(&data, '}');
+    buffer_append_char(&data, ':');
+    write_channel(&data, exchange_worker(exchange), &errand->channels[i]);
   }
   buffer_append_string(&data, "}}");
   wire_write_event(out, exchange->wire, BYTES("moonwire:open"), buffer_bytes(&data));
@@ -178,13 +100,27 @@ static void write_beginning(struct buffer *out, struct exchange *exchange, const
   bool gap = replay->gap_count > 0;
   struct sse_event first = {.id = gap ? bytes_of(NULL, 0) : id, .retry_ms = worker_random(worker, 1000, 3000)};
   sse_write(out, &first);
-  if (exchange->wire == WIRE_ENVELOPE) write_open(out, exchange, errand, replay, id);
+  if (exchange->wire == WIRE_ENVELOPE) {
+    write_open(out, exchange, errand, replay, id);
+  } else {
+    write_presences(out, exchange, errand);
+  }
   for (size_t i = 0; i < replay->count; i++) {
-    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].channel->name);
+    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].subscription->channel->name);
   }
   struct sse_event last = {.id = id, .retry_ms = -1};
   if (gap) sse_write(out, &last);
   worker->stats.gaps += replay->gap_count;
+}
+
+/* True if nothing can come any more: each of the channels has ended, and was seen to its end. */
+static bool has_seen_all(const struct replay *replay, struct since since) {
+  bool all = since.kind == SINCE_POSITION;
+  for (size_t i = 0; i < replay->count; i++) {
+    uint64_t ended = replay->sources[i].subscription->channel->ended;
+    all = all && ended > 0 && since.position >= ended;
+  }
+  return all;
 }
 
 /* All is allowed: subscribes, acknowledges and replays in one step. */
@@ -200,18 +136,23 @@ static void join(struct exchange *exchange, struct errand *errand) {
     status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
   }
   if (status == 0) status = replay_init(&replay, exchange, errand->since, NULL);
+  bool is_over = status == 0 && has_seen_all(&replay, errand->since);
   if (status == 0) {
-    write_beginning(&beginning, exchange, errand, &replay);
+    if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
     roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
     if (beginning.failed || fields.failed) status = MW_ENOMEM;
   }
-  if (status == 0) {
+  if (status == 0 && is_over) {
+    /* The one answer behind which an EventSource does not return. */
+    session_end(exchange);
+    exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
+  } else if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
     if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
     if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
-    replay_push(&replay, exchange);
+    replay_start(&replay, exchange);
   } else {
     session_end(exchange);
     refuse_for_now(exchange);
@@ -227,7 +168,7 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct mw_config_options *options = &server->config->options;
   bool is_plain = !wish->envelope && !options->authenticate && !options->connects && !options->disconnects;
-  for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && wish_channels(wish)[i].kind->hooks == 0;
+  for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && !kind_asks(wish_channels(wish)[i].kind);
   struct errand *errand;
   if (is_plain) {
     /* Nobody asks who it is. */
@@ -263,8 +204,16 @@ static void start(struct exchange *exchange) {
     refuse(exchange, 403, "the origin is not allowed");
     return;
   }
+  const struct http_head *head = http_reader_head(http->reader);
+  struct bytes last = http_head_field(head, BYTES("last-event-id"));
   struct wish wish;
-  wish_init(&wish, exchange_worker(exchange)->server->config, http_reader_head(http->reader));
+  wish_init(&wish, exchange_worker(exchange)->server->config, head->query);
+  if (wish.channel_count == 0) wish_refuse(&wish, 400, "a channel is required: ?channel=NAME");
+  if (last.len > 0) {
+    buffer_clear(&wish.since);
+    buffer_append(&wish.since, last);
+    if (wish.since.failed) wish_refuse(&wish, 503, "no memory");
+  }
   if (wish.status == 503) {
     refuse_for_now(exchange);
   } else if (wish.status != 0) {

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/occupancy.h"
+#include "server/presence.h"
 #include "server/server.h"
 #include "server/socket.h"
 #include "server/stream_handle.h"
@@ -11,6 +12,7 @@ int script_init(struct script *script, struct loop *loop, size_t limit) {
   list_init(&script->asked);
   list_init(&script->ready);
   table_init(&script->occupancies);
+  table_init(&script->presences);
   return mailbox_init(&script->queue, loop, limit);
 }
 
@@ -119,6 +121,12 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       if (!(hooks & MW_HOOK_JOIN)) return false;
       type = MW_REQUEST_JOIN;
       break;
+    case STEP_SLOW: type = MW_REQUEST_SLOW; break;
+    case STEP_PRESENCE:
+      errand->at = presence_unknown(server, errand);
+      if (errand->at == errand->channel_count) return false;
+      type = MW_REQUEST_PRESENCE;
+      break;
     case STEP_MESSAGE:
       /* A relayed event has passed: the worker publishes it. */
       if (errand->relayed) return false;
@@ -127,6 +135,7 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
     case STEP_SOCKET: type = MW_REQUEST_WEBSOCKET; break;
     case STEP_SOCKET_CLOSE: type = MW_REQUEST_SOCKET_CLOSE; break;
     case STEP_LEAVE:
+      if (channel) presence_leave(server, channel);
       if (!channel || !channel->joined) return false;
       type = MW_REQUEST_LEAVE;
       break;
@@ -162,8 +171,16 @@ static void take_step(struct mw_server *server, struct errand *errand) {
     case STEP_JOIN:
       channel->joined = (channel->kind->hooks & MW_HOOK_LEAVE) != 0;
       errand->at = last ? 0 : errand->at + 1;
-      errand->step = last ? STEP_JOINED : STEP_OPEN;
+      errand->step = last ? STEP_PRESENCE : STEP_OPEN;
       return;
+    case STEP_PRESENCE:
+      /* Members are counted in all at once, behind everything that could refuse. */
+      if (presence_unknown(server, errand) < errand->channel_count) return;
+      presence_enter(server, errand);
+      errand->at = 0;
+      if (errand->status == 0) errand->step = STEP_JOINED;
+      return;
+    case STEP_SLOW:
     case STEP_MESSAGE: errand->step = STEP_JOINED; return;
     case STEP_LEAVE:
       if (channel && channel->opened) occupancy_leave(server, channel->name);
@@ -254,6 +271,16 @@ void script_answered(struct mw_request *request) {
   if (server && server_stopping(server)) loop_wake(&server->loop);
 }
 
+void script_post(struct mw_server *server, struct worker *worker, struct errand *errand) {
+  if (atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting) {
+    errand_unref(errand);
+    return;
+  }
+  atomic_fetch_add(&server->script.errand_count, 1);
+  atomic_fetch_add(&server->script.errand_bytes, errand_size(errand));
+  worker_post_script(worker, MAIL_ASK, errand);
+}
+
 static void ask_message(struct mw_server *server, struct errand *errand) {
   /* The app has closed it, or failed at what came before. */
   if (errand->socket->closing) {
@@ -268,8 +295,13 @@ static void ask_message(struct mw_server *server, struct errand *errand) {
 }
 
 static void begin(struct mw_server *server, struct errand *errand) {
+  if (errand->granted) {
+    errand->step = STEP_PRESENCE;
+    run_join(server, errand);
+    return;
+  }
   if (must_queue(errand, MAIL_ASK)) return;
-  if (errand->type == ERRAND_JOIN || errand->type == ERRAND_MESSAGE || errand->type == ERRAND_SOCKET) {
+  if (errand->type <= ERRAND_SLOW || errand->type == ERRAND_SOCKET) {
     run_join(server, errand);
   } else if (errand->type == ERRAND_SOCKET_MESSAGE) {
     ask_message(server, errand);
@@ -368,6 +400,7 @@ void script_deinit(struct mw_server *server) {
     errand_unref(errand);
   }
   occupancy_free_all(server);
+  presence_free_all(server);
   while (!list_empty(&script->asked)) {
     struct mw_request *request = container_of(script->asked.next, struct mw_request, link);
     list_remove(&request->link);
@@ -375,5 +408,6 @@ void script_deinit(struct mw_server *server) {
     if (request->errand) drop_waiting(request->errand->client);
   }
   table_deinit(&script->occupancies);
+  table_deinit(&script->presences);
   mailbox_deinit(&script->queue);
 }

@@ -15,12 +15,16 @@ enum script_mail {
   MAIL_LEAVE,  /* what it joined, or streamed, is over */
 };
 
+struct worker;
+
 struct script {
   struct mailbox queue;
-  struct list asked;          /* requests that wait for the app, oldest first */
-  struct list ready;          /* errands whose turn has come; only while let_next is under way */
+  struct list asked; /* requests that wait for the app, oldest first */
+  struct list ready; /* errands whose turn has come; only while let_next is under way */
   bool lets_go;
   struct table occupancies;   /* by channel */
+  struct table presences;     /* likewise, those with members */
+  atomic_uint rosters_lost;   /* how often a worker had no memory for what changed among members */
   atomic_size_t errand_bytes; /* what they carry: bounded by limits.queue */
   atomic_size_t errand_count; /* under way: bounded by limits.waiting */
 };
@@ -28,6 +32,8 @@ struct script {
 int script_init(struct script *script, struct loop *loop, size_t limit);
 /* Drops what still waits. Requests that the app has not answered are orphaned: their answers will be ignored. */
 void script_deinit(struct mw_server *server);
+/* Has the app told something that nobody waits for: takes the errand, or drops it if too much waits already. Any thread of a worker. */
+void script_post(struct mw_server *server, struct worker *worker, struct errand *errand);
 /* Takes everything out of the queue; enters the app. */
 void script_drain(struct mw_server *server);
 /* Once a second: cancels what waits too long. */

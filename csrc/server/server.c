@@ -9,7 +9,7 @@
 #include "server/conn.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
-enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
+enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8, KEY_MAX = 255 };
 
 /* How often the log says that peers cannot be accepted: at such a time nobody needs a full disk as well. */
 enum { WARN_MS = 1000 };
@@ -284,7 +284,11 @@ int server_read_parts(struct mw_server *server, const struct mw_publish *publish
   if (parts->event.len == 0) parts->event = BYTES("message");
   if (parts->data.len == 0 && !parts->is_binary) parts->data = BYTES("null");
   if (publish->except) parts->except = bytes_of(publish->except->id, CLIENT_ID_LEN);
+  parts->key = bytes_of(publish->key.ptr, publish->key.len);
+  parts->is_final = publish->is_final;
   if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server has stopped");
+  if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
+  if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
   if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
   if (parts->data.len > server->config->options.limits.size)
     return refuse(error, MW_ETOOLARGE, "the data is larger than limits.size");
@@ -344,8 +348,11 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   const struct worker *worker = &server->workers[0];
   *stats = worker->stats;
   stats->connections = worker->conn_count;
+  stats->poll_clients = worker->poll_client_count;
   stats->published = atomic_load(&server->bus.published);
   stats->delivered = worker->hub.delivered;
   stats->channels = worker->hub.channels.count;
+  stats->history_bytes = worker->hub.history_bytes;
+  stats->evicted = worker->hub.evicted;
   stats->subscriptions = (uint64_t)object_live(OBJECT_SUBSCRIPTION);
 }

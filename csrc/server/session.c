@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "server/conn.h"
 #include "server/deflate.h"
+#include "server/lag.h"
 #include "server/native.h"
 #include "server/server.h"
 
@@ -45,6 +46,7 @@ struct subscription *session_find(struct session *session, struct bytes name) {
 void session_unsubscribe(struct exchange *exchange, struct subscription *subscription) {
   struct session *session = &exchange->session;
   session_settle(exchange, 0);
+  if (exchange->flags & EXCHANGE_LAGS) lag_leave(exchange, subscription);
   hub_unsubscribe(&exchange_worker(exchange)->hub, subscription);
   session->subscription_count--;
   if (subscription == &session->first) return;
@@ -69,40 +71,12 @@ void session_end(struct exchange *exchange) {
   session->subscription_count = 0;
 }
 
-static void push_message(struct exchange *exchange, struct message *message, size_t skip, bool replayed) {
-  struct blob *blob = deflate_message(exchange, message);
-  if (!blob) {
-    exchange->flags |= EXCHANGE_BROKEN;
-    return;
-  }
-  struct bytes part = wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED);
-  if (replayed && exchange->outbox) exchange->outbox->allowance += part.len;
-  exchange_push(exchange, blob, bytes_of(part.ptr + skip, part.len - skip));
-  blob_unref(blob);
-}
-
-void session_replay(struct exchange *exchange, struct message *message) { push_message(exchange, message, 0, true); }
-
-/* Up to the turn list's message `end`. */
-static void settle_until(struct exchange *exchange, uint32_t end, size_t skip) {
-  struct session *session = &exchange->session;
-  if (!session->turn) return;
-  const struct channel *channel = session->turn->channel;
-  session->turn = NULL;
-  for (uint32_t i = session->turn_start; i < end; i++) {
-    struct blob *blob = message_wire(channel->turn[i], exchange->wire);
-    size_t len = blob ? wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED).len : 0;
-    if (blob && skip >= len) {
-      skip -= len;
-      continue;
-    }
-    push_message(exchange, channel->turn[i], skip, false);
-    skip = 0;
-  }
-}
-
-void session_settle(struct exchange *exchange, size_t skip) {
-  if (exchange->session.turn) settle_until(exchange, exchange->session.turn->channel->turn_count, skip);
+/* The message as it is written, part of a blob that the caller owns; a ptr of NULL without memory. */
+static struct bytes encode(struct exchange *exchange, struct message *message, struct blob **blob) {
+  *blob = deflate_message(exchange, message);
+  if (*blob) return wire_slice(exchange->wire, *blob, exchange->flags & EXCHANGE_CHUNKED);
+  exchange_break(exchange);
+  return bytes_of(NULL, 0);
 }
 
 /* True if the message is not for this one. */
@@ -113,15 +87,97 @@ static bool is_excepted(struct exchange *exchange, const struct message *message
   return client && bytes_equal(except, bytes_of(client->id, CLIENT_ID_LEN));
 }
 
+/* Appends what is behind the first `skip` bytes, which are written. What cannot be told apart any more is never let go: a part of a message, or
+ * one that later ones refer to. */
+static void append(struct exchange *exchange, struct message *message, size_t skip) {
+  struct blob *blob;
+  struct bytes part = encode(exchange, message, &blob);
+  if (!part.ptr) return;
+  bool is_whole = skip == 0 && exchange->wire != WIRE_WS_OWN;
+  exchange_append(exchange, blob, bytes_of(part.ptr + skip, part.len - skip), is_whole ? message : NULL);
+  blob_unref(blob);
+}
+
+void session_replay(struct exchange *exchange, struct message *message) {
+  if (!is_excepted(exchange, message)) append(exchange, message, 0);
+}
+
+/* True if, with this message, more would wait than may, or the oldest waits for too long. */
+static bool is_over(struct exchange *exchange, const struct channel_policy *policy, const struct message *message) {
+  const struct outbox *outbox = exchange->outbox;
+  size_t waiting = !outbox ? 0 : exchange->wire == WIRE_WS_OWN ? outbox->bytes : outbox->message_bytes;
+  if (waiting == 0) return false;
+  uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms;
+  return waiting + message_size(message) > policy->outbox ||
+         (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
+}
+
+static void push_own(struct exchange *exchange, struct message *message) {
+  struct blob *blob;
+  struct bytes part = encode(exchange, message, &blob);
+  if (!part.ptr) return;
+  exchange_push(exchange, blob, part);
+  blob_unref(blob);
+}
+
+static void push_message(struct exchange *exchange, struct subscription *subscription, struct message *message, size_t skip) {
+  const struct channel_policy *policy = &subscription->channel->policy;
+  if (message_is_own(message) && skip == 0) {
+    push_own(exchange, message);
+    return;
+  }
+  if (skip == 0 && is_over(exchange, policy, message)) exchange_offer(exchange);
+  if (skip == 0 && is_over(exchange, policy, message)) {
+    lag_stall(exchange, subscription, message);
+  } else {
+    append(exchange, message, skip);
+  }
+}
+
+/* Up to the turn list's message `end`. */
+static void settle_until(struct exchange *exchange, uint32_t end, size_t skip) {
+  struct session *session = &exchange->session;
+  struct subscription *subscription = session->turn;
+  if (!subscription) return;
+  const struct channel *channel = subscription->channel;
+  session->turn = NULL;
+  for (uint32_t i = session->turn_start; i < end; i++) {
+    struct blob *blob = message_wire(channel->turn[i], exchange->wire);
+    size_t len = blob ? wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED).len : 0;
+    if (blob && skip >= len) {
+      skip -= len;
+      continue;
+    }
+    bool taken = skip == 0 && exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, channel->turn[i]);
+    if (!taken) push_message(exchange, subscription, channel->turn[i], skip);
+    skip = 0;
+  }
+}
+
+void session_settle(struct exchange *exchange, size_t skip) {
+  if (exchange->session.turn) settle_until(exchange, exchange->session.turn->channel->turn_count, skip);
+}
+
 void session_deliver(struct subscription *subscription, struct message *message) {
   struct exchange *exchange = subscription->owner;
   struct session *session = &exchange->session;
+  if (exchange->role && exchange->role->on_deliver) {
+    exchange->role->on_deliver(exchange, message);
+    return;
+  }
   if (message && is_excepted(exchange, message)) {
     /* The turn list goes on without it: what came before is taken out of the list. */
     if (session->turn == subscription) settle_until(exchange, subscription->channel->turn_count - 1, 0);
+    if (message->parts.is_final) lag_end(exchange);
     return;
   }
-  if (session->turn == subscription && message) return;
+  if (message && message->parts.is_final) lag_end(exchange);
+  if (session->turn == subscription && message) {
+    if (!(exchange->flags & EXCHANGE_LAGS)) return;
+    /* It may be one to be read later, which the list must not bring. */
+    settle_until(exchange, subscription->channel->turn_count - 1, 0);
+  }
+  if (message && exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, message)) return;
   if (!message) {
     exchange->flags |= EXCHANGE_BROKEN;
   } else if (!session->turn && !exchange->outbox && exchange->wire != WIRE_WS_OWN) {
@@ -130,7 +186,9 @@ void session_deliver(struct subscription *subscription, struct message *message)
   } else {
     /* The last of the turn list is this message: what is settled must end before it, unless it is of the same list, which was seen above. */
     session_settle(exchange, 0);
-    push_message(exchange, message, 0, false);
+    /* That may have made it lag. */
+    bool taken = exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, message);
+    if (!taken) push_message(exchange, subscription, message, 0);
   }
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }

@@ -18,7 +18,7 @@ void session_end(struct exchange *exchange);
 struct subscription *session_next(struct session *session, struct subscription *subscription);
 /* hub_deliver_fn: marks, and pushes if other things are waiting already. */
 void session_deliver(struct subscription *subscription, struct message *message);
-/* Pushes one message of a replay, which does not count against limits.outbox: what is kept is bounded by its history. */
+/* Pushes one message that it missed, whatever waits already: unless it is one that is not for it. */
 void session_replay(struct exchange *exchange, struct message *message);
 /* Moves what is still to be written of a turn list to the outbox, because something else comes behind it. `skip` bytes of it are written
  * already. */

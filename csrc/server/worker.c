@@ -12,12 +12,23 @@
 #include "server/session.h"
 #include "server/stream_handle.h"
 
-enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000 };
+enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000 };
+
+/* That memory runs short is news now and then, not for each message. */
+static void log_evictions(struct worker *worker) {
+  uint64_t count = worker->hub.evicted - worker->evicted, now_ms = worker->loop->clock.now_ms;
+  if (count == 0 || (worker->evicted > 0 && now_ms < worker->evicted_logged_ms + WARN_MS)) return;
+  log_line(MW_LOG_WARNING, "limits.history is reached: the %llu oldest messages of all histories were let go",
+           (unsigned long long)count);
+  worker->evicted = worker->hub.evicted;
+  worker->evicted_logged_ms = now_ms;
+}
 
 static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, timers);
   size_t share = worker->hub.channels.count / 16;
   hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
+  log_evictions(worker);
   if (worker->index == 0) script_second(worker->server);
 }
 
@@ -41,7 +52,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_buffer;
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
-  hub_init(&worker->hub, &loop->clock, limits->channels, session_deliver);
+  hub_init(&worker->hub, &loop->clock, limits->channels, limits->history, session_deliver);
   return 0;
 
 fail_mailbox:
@@ -55,6 +66,7 @@ static void drop(struct mail *mail) {
   struct errand *errand = mail->item;
   switch ((enum worker_mail)mail->type) {
     case MAIL_MESSAGE: message_unref(mail->item); break;
+    case MAIL_ROSTER: roster_batch_unref(mail->item); break;
     case MAIL_ANSWER:
       /* A stream that the app has begun, and of which nobody else will say that it is over. */
       if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
@@ -112,6 +124,8 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     errand->kept = streams;
     if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
+  } else if (errand->granted) {
+    command_granted(worker, errand);
   } else if (exchange && errand->type == ERRAND_SOCKET_MESSAGE) {
     role_socket_handled(exchange, errand);
   }
@@ -134,6 +148,13 @@ static void take_stream_data(struct worker *worker, struct stream_data *data) {
   stream_data_free(data);
 }
 
+static void take_roster(struct worker *worker, struct roster_batch *batch) {
+  struct mw_server *server = worker->server;
+  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
+  if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
+  roster_batch_unref(batch);
+}
+
 static void take(struct worker *worker, struct mail *mail) {
   struct message *message = mail->item;
   switch ((enum worker_mail)mail->type) {
@@ -141,6 +162,7 @@ static void take(struct worker *worker, struct mail *mail) {
       hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
       message_unref(message);
       break;
+    case MAIL_ROSTER: take_roster(worker, mail->item); break;
     case MAIL_ANSWER: take_answer(worker, mail->item); break;
     case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
     case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
@@ -188,6 +210,13 @@ void worker_mark_dirty(struct worker *worker, struct conn *conn) {
   worker->dirty = conn;
 }
 
+void worker_mark_next(struct worker *worker, struct conn *conn) {
+  if (conn->exchange.flags & EXCHANGE_DIRTY || conn->exchange.state == EXCHANGE_OVER) return;
+  conn->exchange.flags |= EXCHANGE_DIRTY;
+  conn->dirty = worker->next;
+  worker->next = conn;
+}
+
 void worker_flush(struct worker *worker) {
   while (worker->dirty) {
     struct conn *conn = worker->dirty;
@@ -195,6 +224,9 @@ void worker_flush(struct worker *worker) {
     conn->exchange.flags &= (uint16_t)~EXCHANGE_DIRTY;
     conn_flush(conn);
   }
+  worker->dirty = worker->next;
+  worker->next = NULL;
+  if (worker->dirty) loop_wake(worker->loop);
   worker->view.channel = NULL;
   hub_end_turn(&worker->hub);
 }

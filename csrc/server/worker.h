@@ -17,6 +17,7 @@ struct exchange;
 /* What comes over a worker's queue, in one order with the messages. */
 enum worker_mail {
   MAIL_MESSAGE,     /* struct message, a reference */
+  MAIL_ROSTER,      /* struct roster_batch, a reference */
   MAIL_ANSWER,      /* struct errand, a reference: the script's answer */
   MAIL_STREAM_DATA, /* struct stream_data, owned */
   MAIL_COMMAND,     /* struct command, owned: what the app wants with one client */
@@ -54,8 +55,9 @@ struct worker {
   struct timers timers;
   struct mailbox fifo;
   struct list conns;
-  size_t conn_count;
-  struct conn *dirty; /* to be flushed at the end of the turn */
+  size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
+  struct conn *dirty;                   /* to be flushed at the end of the turn */
+  struct conn *next;                    /* and at the end of the next one */
   struct slot *slots;
   uint32_t slot_count, slot_free;
   struct list backlog; /* errands for the script that its queue had no memory for */
@@ -65,6 +67,7 @@ struct worker {
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until they are needed */
   struct ws_reader *spare_reader;                 /* idle; lent to whoever has something to read */
   struct mw_stats stats;
+  uint64_t evicted, evicted_logged_ms; /* what of hub.evicted was logged, and when */
   uint64_t random;
 };
 
@@ -81,6 +84,8 @@ void worker_flush(struct worker *worker);
 /* True if a turn has something to do. */
 bool worker_busy(struct worker *worker);
 void worker_mark_dirty(struct worker *worker, struct conn *conn);
+/* The same for the next turn: what it has to do takes long, and others are to have theirs. From its flush only. */
+void worker_mark_next(struct worker *worker, struct conn *conn);
 
 /* Gives an exchange a name that others can hold; MW_ENOMEM. */
 int worker_slot_take(struct worker *worker, struct exchange *exchange, uint32_t *slot);

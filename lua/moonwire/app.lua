@@ -4,6 +4,7 @@ local core = require "moonwire.core"
 local events = require "moonwire.events"
 local log = require "moonwire.log"
 local options = require "moonwire.options"
+local presence = require "moonwire.presence"
 local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
@@ -16,9 +17,21 @@ local Timer = require "moonwire.timer"
 ---@alias moonwire.EventHandler
 ---| fun(client: moonwire.Client, channel: moonwire.Channel, message: moonwire.Message): any, string?, string?
 
+---@alias moonwire.PresenceInfo fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
+
+---@class moonwire.PresenceOptions
+---@field info? true|moonwire.PresenceInfo what is told of a user; true: nothing
+---@field mode? "full"|"counts" nil: "full"
+---@field linger? number seconds within which a user may return unnoticed; nil: 5
+---@field interval? number seconds between announcements; nil: 1
+
 ---@class moonwire.ChannelOptions
 ---@field authorize? boolean|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
----@field history? { size: integer, ttl: number?, replay: integer? }
+---@field history? { size: integer, ttl: number?, bytes: integer?, replay: integer?, readable: boolean? }
+---@field slow? "catchup"|"close"|"drop"|"latest" what happens to a subscriber that takes too little
+---@field on_slow? fun(client: moonwire.Client, channel: moonwire.Channel)
+---@field presence? boolean|moonwire.PresenceInfo|moonwire.PresenceOptions whether users are told of each other
+---@field limits? { outbox: integer?, age: number?, members: integer? } beyond outbox (bytes) or age (seconds) a subscriber is slow
 ---@field on? table<string, moonwire.EventHandler> by event, what clients may send: the result is the acknowledgement
 ---@field relay? table names of events that go from client to client: { "typing", update = { keep = true } }
 ---@field on_open? fun(channel: moonwire.Channel): any, string?, string? returns channel.state
@@ -43,6 +56,8 @@ local Timer = require "moonwire.timer"
 
 ---@class moonwire.PublishOptions
 ---@field volatile? boolean without an id, and not kept
+---@field key? string what it is about, for slow = "latest"
+---@field final? boolean the last message of its channel
 ---@field binary? boolean data is a string of bytes
 ---@field except? moonwire.Client does not get it live
 
@@ -64,6 +79,9 @@ local settings_spec = {
     body = "amount",
     size = "amount",
     outbox = "amount",
+    replay = "amount",
+    replay_bytes = "amount",
+    history = "amount",
     message = "amount",
     stash = "amount",
     queue = "amount",
@@ -81,6 +99,8 @@ local settings_spec = {
     pong_seconds = "duration",
     progress_seconds = "duration",
     drain_seconds = "seconds",
+    poll_seconds = "duration",
+    poll_client_seconds = "duration",
   },
   paths = {
     ws = "path or false",
@@ -88,6 +108,7 @@ local settings_spec = {
     send = "path or false",
     publish = "path or false",
     health = "path or false",
+    poll = "path or false",
   },
 }
 
@@ -95,12 +116,22 @@ local channel_spec = {
   authorize = "function or boolean",
   on = "table",
   relay = "table",
-  history = { size = "count", ttl = "duration", replay = "count" },
+  history = {
+    size = "count",
+    ttl = "duration",
+    bytes = "amount",
+    replay = "count",
+    readable = "boolean",
+  },
+  slow = options.one_of { "catchup", "close", "drop", "latest" },
   on_open = "function",
   on_join = "function",
   on_leave = "function",
   on_close = "function",
+  on_slow = "function",
   linger = "seconds",
+  presence = "presence",
+  limits = { outbox = "amount", age = "duration", members = "amount" },
 }
 
 local websocket_spec = {
@@ -119,7 +150,13 @@ local websocket_spec = {
   on_close = "function",
 }
 
-local publish_spec = { volatile = "boolean", binary = "boolean", except = "client" }
+local publish_spec = {
+  volatile = "boolean",
+  key = "string",
+  final = "boolean",
+  binary = "boolean",
+  except = "client",
+}
 
 local no_options = {}
 
@@ -225,7 +262,11 @@ function App:channel(pattern, given)
   elseif history and not history.replay then
     history.replay = history.size == 1 and 1 or 0
   end
+  if definition.slow == "catchup" and not (history and history.size > 0) then
+    options.raise(("%s: option 'slow' can be \"catchup\" only with a history"):format(call))
+  end
   definition.events = events.read(call, definition)
+  definition.presence = presence.read(call, definition)
   definition.pattern, definition.call, definition.where = pattern, call, options.caller()
   table.insert(self._channels, definition)
   return self
@@ -340,8 +381,16 @@ function App:_publish(call, name, event, data, given)
   options.event(call, event)
   given = given and options.read(call, given, publish_spec) or no_options
   options.content(call, data, given.binary)
-  local id, message, code =
-    server:publish(name, event, data, given.binary, given.volatile, given.except)
+  local id, message, code = server:publish(
+    name,
+    event,
+    data,
+    given.binary,
+    given.volatile,
+    given.except,
+    given.key,
+    given.final
+  )
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))
   elseif not id and code ~= "closed" then
@@ -407,6 +456,12 @@ function App:clients(given)
     until not client or not wanted or tostring(client.user_id) == wanted
     return clients[i]
   end
+end
+
+--- Numbers of the server as a whole: now, or so far.
+---@return table<string, integer>
+function App:stats()
+  return self:_running("app:stats"):stats()
 end
 
 -- ---- Time -----------------------------------------------------------------------------------------------------------------

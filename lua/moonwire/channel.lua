@@ -1,6 +1,7 @@
 --- A channel as handlers see it.
 local Client = require "moonwire.client"
 local core = require "moonwire.core"
+local new_message = require "moonwire.message"
 local options = require "moonwire.options"
 
 ---@class moonwire.Channel
@@ -11,6 +12,8 @@ local options = require "moonwire.options"
 local Channel = {}
 Channel.__index = Channel
 Channel.__name = "moonwire.channel"
+
+local history_spec = { since = "text", before = "text", limit = "amount" }
 
 function Channel:__tostring()
   return ("channel %q"):format(self.name)
@@ -39,6 +42,31 @@ end
 ---@return integer
 function Channel:count()
   return (self._app:_running("channel:count"):count(self.name))
+end
+
+--- What is kept, in the order in which it was published: what lies between two ids, at most `limit` messages (100). With
+--- `since` the oldest of them, else the newest.
+---@param given? { since: string?, before: string?, limit: integer? }
+---@return moonwire.Message[]
+---@return boolean more there are others beyond the limit
+function Channel:history(given)
+  local server = self._app:_running "channel:history"
+  given = options.read("channel:history", given, history_spec)
+  local list, more = server:history(self.name, given.since, given.before, given.limit)
+  if not list then
+    options.raise(("channel:history: %s"):format(more))
+  end
+  for i, kept in ipairs(list) do
+    list[i] = new_message(kept.event, kept.raw, kept.binary, kept)
+  end
+  return list, more
+end
+
+--- The users who are in the channel now, by their ids, and how many they are. Empty if the channel has no presence.
+---@return table<string, { info: any, connections: integer }>
+---@return integer count
+function Channel:presence()
+  return self._app:_running("channel:presence"):presence(self.name)
 end
 
 --- Ends a client's subscription; the client is told by moonwire:unsubscribed.

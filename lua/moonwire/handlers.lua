@@ -107,6 +107,11 @@ return function(app)
     return judge(on_join, keep(client, options.call(on_join, client, app:_channel(name))))
   end
 
+  function handlers.presence(kind, name, client)
+    local info = app._by_number[kind].presence.info
+    return judge(info, keep(client, options.call(info, client, app:_channel(name))))
+  end
+
   function handlers.leave(kind, name, client)
     local on_leave = app._by_number[kind].on_leave
     keep(client, options.call(on_leave, client, app:_channel(name)))
@@ -120,6 +125,12 @@ return function(app)
     if on_close then
       options.call(on_close, channel)
     end
+    return "accept"
+  end
+
+  function handlers.slow(kind, name, client)
+    local on_slow = app._by_number[kind].on_slow
+    keep(client, options.call(on_slow, client, app:_channel(name)))
     return "accept"
   end
 

@@ -1,4 +1,4 @@
---- A message from a client, as handlers see it. Its data are decoded when they are asked for.
+--- A message from a client, as handlers see it, or one that is kept. Its data are decoded when they are asked for.
 local json = require("moonwire.core").json
 
 ---@class moonwire.Message
@@ -6,7 +6,10 @@ local json = require("moonwire.core").json
 ---@field data any the decoded JSON; nil if the message is binary
 ---@field raw string|nil the JSON as it was sent; nil if the message is binary
 ---@field binary string|nil the bytes of a binary message
----@field id string|nil of a message that was published; what a client has just sent has none
+---@field id string|nil of a message that is kept; what a client has just sent has none, likewise all below
+---@field from string|nil the user whose message was relayed
+---@field key string|nil
+---@field age number|nil seconds since it was published
 local Message = {}
 
 function Message.__index(self, name)
@@ -27,10 +30,10 @@ end
 ---@param event string
 ---@param raw string|nil
 ---@param binary string|nil
+---@param kept? table what is known of one that is kept
 ---@return moonwire.Message
-return function(event, raw, binary)
-  return setmetatable(
-    { event = event, raw = raw == "" and "null" or raw, binary = binary },
-    Message
-  )
+return function(event, raw, binary, kept)
+  local self = kept or {}
+  self.event, self.raw, self.binary = event, raw == "" and "null" or raw, binary
+  return setmetatable(self, Message)
 end

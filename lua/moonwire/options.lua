@@ -225,6 +225,25 @@ local types = {
       return type(value) == "boolean" or type(value) == "table"
     end,
   },
+  ["function or true"] = {
+    "a function or true",
+    function(value)
+      return type(value) == "function" or value == true
+    end,
+  },
+  presence = {
+    "a boolean, a function or a table",
+    function(value)
+      local kind = type(value)
+      return kind == "boolean" or kind == "function" or kind == "table"
+    end,
+  },
+  ["presence mode"] = {
+    "'full' or 'counts'",
+    function(value)
+      return value == "full" or value == "counts"
+    end,
+  },
   client = { "a client", core.is_client },
   ["string or number"] = {
     "a string or a number",
@@ -252,6 +271,30 @@ local types = {
   },
 }
 
+local Words = {}
+
+--- A type for options.read: one of these words.
+---@param words string[]
+---@return table
+function options.one_of(words)
+  return setmetatable(words, Words)
+end
+
+-- What is wrong with a value that must be one of the words, or nil.
+local function word_fault(value, words)
+  local quoted = {}
+  for i, word in ipairs(words) do
+    if value == word then
+      return nil
+    end
+    quoted[i] = ("%q"):format(word)
+  end
+  local hint = type(value) == "string" and options.hint(value, { table.unpack(words) }, '"') or ""
+  local text = "must be %s or %s, got %s%s"
+  local last = table.remove(quoted)
+  return text:format(table.concat(quoted, ", "), last, options.show(value), hint)
+end
+
 local function keys_of(spec)
   local keys = {}
   for key in pairs(spec) do
@@ -277,6 +320,12 @@ local function read(call, given, spec, prefix, where)
     elseif expected == nil then
       local hint = options.hint(key, keys_of(spec))
       options.raise(("%s: unknown option '%s%s'%s"):format(call, prefix, key, hint), where)
+    elseif getmetatable(expected) == Words then
+      local fault = word_fault(value, expected)
+      if fault then
+        options.raise(("%s: option '%s%s' %s"):format(call, prefix, key, fault), where)
+      end
+      result[key] = value
     elseif type(expected) == "table" then
       if type(value) ~= "table" then
         options.raise(
@@ -302,7 +351,7 @@ end
 --- Checks a table against its specification and returns a copy.
 ---@param call string how the user wrote it, for messages: 'app:channel "room:{room}"'
 ---@param given table|nil
----@param spec table<string, string|table> a type by name, or the specification of a table within
+---@param spec table<string, string|table> a type by name, options.one_of, or the specification of a table within
 ---@param where? string by default the place in the script that called into moonwire
 ---@return table
 function options.read(call, given, spec, where)

@@ -26,13 +26,16 @@ function App:_define_channel(server, definition)
       "the app authenticates, so every channel must say 'authorize': a function, or true if everyone may join"
     options.raise(("%s: %s"):format(definition.call, message), definition.where)
   end
-  local history = definition.history or {}
+  local history, limits = definition.history or {}, definition.limits or {}
+  local presence = definition.presence or {}
   -- A kind with any hook is asked to open and close as well: channel.state lives in between.
   local has_hooks = definition.on_open
     or definition.on_join
     or definition.on_leave
     or definition.on_close
+    or definition.on_slow
     or next(definition.on or {})
+    or presence.info
   local number = check(
     definition,
     server:channel(definition.pattern, {
@@ -44,8 +47,19 @@ function App:_define_channel(server, definition)
       events = definition.events,
       size = history.size,
       ttl = history.ttl,
+      bytes = history.bytes,
       replay = history.replay,
+      readable = history.readable,
+      on_slow = definition.on_slow ~= nil,
+      slow = definition.slow,
+      outbox = limits.outbox,
+      age = limits.age,
       linger = definition.linger,
+      presence = presence.mode,
+      info = presence.info ~= nil,
+      presence_linger = presence.linger,
+      presence_interval = presence.interval,
+      members = limits.members,
     })
   )
   self._by_number[number] = definition
@@ -102,6 +116,7 @@ function App:_define()
     send = paths.send == false and "" or paths.send,
     publish = paths.publish == false and "" or paths.publish,
     health = paths.health == false and "" or paths.health,
+    poll = paths.poll == false and "" or paths.poll,
   }, new_handlers(self))
   if not ok then
     options.raise(("moonwire.app: %s"):format(server), self._where)

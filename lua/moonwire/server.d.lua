@@ -154,15 +154,35 @@ function Server:stop_on_signals() end
 ---@param binary boolean|nil
 ---@param volatile boolean|nil
 ---@param except moonwire.Client|nil
+---@param key string|nil
+---@param final boolean|nil
 ---@return string|true|nil id
 ---@return string|nil message
 ---@return string|nil code
-function Server:publish(name, event, data, binary, volatile, except) end
+function Server:publish(name, event, data, binary, volatile, except, key, final) end
+
+--- What is kept: { id =, event =, raw = or binary =, from =, key =, age = } each, and whether there is more; or nil
+--- and what is wrong with an id.
+---@param name string
+---@param since string|nil
+---@param before string|nil
+---@param limit integer|nil
+---@return table[]|nil
+---@return boolean|string
+function Server:history(name, since, before, limit) end
+
+---@return table<string, integer>
+function Server:stats() end
 
 ---@param name string
 ---@return integer
 ---@return boolean exists
 function Server:count(name) end
+
+---@param name string
+---@return table<string, { info: any, connections: integer }>
+---@return integer count
+function Server:presence(name) end
 
 ---@param id string
 ---@return moonwire.Client|nil

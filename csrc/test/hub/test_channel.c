@@ -5,7 +5,7 @@
 #include "test/support.h"
 #include "test/support/message.h"
 
-static const struct channel_policy policy = {.kind = 7, .history_size = 2};
+static const struct channel_policy policy = {.kind = 7, .history = {.size = 2}};
 
 static void is_made_with_its_mark(void **state) {
   (void)state;

@@ -12,8 +12,8 @@
 
 enum { PATIENCE_MS = 30000 };
 
-static const char *const words[] = {"authenticate", "authorize", "open",    "join",       "leave", "close",
-                                    "http",         "message",   "connect", "disconnect", "stream"};
+static const char *const words[] = {"authenticate", "authorize", "open",       "join",   "leave", "close",   "http",
+                                    "message",      "connect",   "disconnect", "stream", "slow",  "presence"};
 
 static void note(struct host *host, const char *prefix, const struct mw_request *request) {
   struct mw_bytes about = mw_request_channel(request);

@@ -1,0 +1,59 @@
+/* Who is in a channel, as a hub's subscribers were told: a replica that batches of changes keep up to date.
+ *
+ * The truth is elsewhere, once for the whole server. What it announces comes in one order with the messages, so that a snapshot taken
+ * here is continued by just the announcements that its reader gets from then on. */
+#ifndef MOONWIRE_HUB_ROSTER_H
+#define MOONWIRE_HUB_ROSTER_H
+
+#include "base/buffer.h"
+#include "base/table.h"
+#include "hub/message.h"
+
+VISIBILITY_PUSH
+
+/* What a member has become. */
+struct roster_change {
+  struct blob *key;     /* the user's id as a JSON string */
+  struct blob *info;    /* JSON; NULL: null */
+  uint32_t connections; /* 0: it lingers */
+  bool left;
+};
+
+/* Changes of one channel that are announced together: immutable, refcounted, shared by all workers. */
+struct roster_batch {
+  atomic_uint refs;
+  uint32_t kind;
+  bool is_whole;           /* names all members: what was known before is forgotten */
+  size_t count;            /* members after it */
+  struct message *message; /* the announcement; NULL: there is nothing to tell */
+  struct bytes channel;
+  size_t change_count;
+  struct roster_change changes[]; /* then the channel's name */
+};
+
+/* One reference, no message, and room for `room` changes, which the caller fills and counts before others see it. NULL without memory. */
+struct roster_batch *roster_batch_new(struct bytes channel, size_t room);
+/* Adds one, with references of its own. */
+void roster_batch_add(struct roster_batch *batch, const struct roster_change *change);
+struct roster_batch *roster_batch_ref(struct roster_batch *batch);
+void roster_batch_unref(struct roster_batch *batch); /* NULL is allowed */
+/* What it weighs in a queue, roughly: its members' texts are the server's already. */
+size_t roster_batch_size(const struct roster_batch *batch);
+
+struct roster {
+  struct table members; /* by key */
+  size_t count;
+  struct blob *snapshot; /* as it is handed out, until something changes; NULL: not made yet */
+};
+
+/* NULL without memory. */
+struct roster *roster_new(void);
+void roster_free(struct roster *roster); /* NULL is allowed */
+/* 0, or MW_ENOMEM: then it is incomplete. */
+int roster_apply(struct roster *roster, const struct roster_batch *batch);
+/* Appends a snapshot (see hub_write_roster); a roster of NULL is empty. False without memory. */
+bool roster_write(struct roster *roster, bool counts_only, struct buffer *out);
+
+VISIBILITY_POP
+
+#endif

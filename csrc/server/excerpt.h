@@ -1,0 +1,31 @@
+/* A part of a channel's history, for whoever asks for it: the app, or a client by the verb "history". */
+#ifndef MOONWIRE_SERVER_EXCERPT_H
+#define MOONWIRE_SERVER_EXCERPT_H
+
+#include "base/buffer.h"
+#include "hub/hub.h"
+#include "server/id.h"
+
+VISIBILITY_PUSH
+
+struct excerpt {
+  const struct history *history; /* NULL: there is none */
+  uint32_t first, count;
+  bool more; /* further ones lie between the ids that were given */
+};
+
+struct excerpt_wish {
+  struct since since;  /* SINCE_POSITION: what comes after, the oldest first; else the newest */
+  struct since before; /* SINCE_POSITION: nothing from there on; SINCE_NONE: open; else nothing at all */
+  size_t limit;        /* messages; 0: 100 */
+  uint64_t bytes;      /* what they may weigh; one is given whatever it weighs */
+};
+
+/* Holds until the hub changes. */
+struct excerpt excerpt_of(struct hub *hub, struct bytes channel, const struct excerpt_wish *wish);
+/* Appends {"messages":[…],"more":…}. */
+void excerpt_write(struct buffer *out, const struct excerpt *excerpt, const struct epoch *epoch);
+
+VISIBILITY_POP
+
+#endif

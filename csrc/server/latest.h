@@ -1,0 +1,33 @@
+/* Messages that a subscriber could not take yet and that no history has, in the order in which they came; of those that are put by their
+ * key, the newest of each. */
+#ifndef MOONWIRE_SERVER_LATEST_H
+#define MOONWIRE_SERVER_LATEST_H
+
+#include "base/list.h"
+#include "base/table.h"
+#include "hub/message.h"
+
+VISIBILITY_PUSH
+
+struct latest {
+  struct table by_key;
+  struct list all; /* oldest first */
+  size_t bytes;    /* what they weigh */
+};
+
+void latest_init(struct latest *latest);
+void latest_deinit(struct latest *latest);
+/* Keeps a message, a reference, in the place of an older one of the same channel and key; `position` is where it stands among those with a
+ * position. True in *replaced if there was one. MW_ENOMEM. */
+int latest_put(struct latest *latest, struct message *message, uint64_t position, bool *replaced);
+/* Keeps a message, a reference, whatever its key. MW_ENOMEM. */
+int latest_append(struct latest *latest, struct message *message, uint64_t position);
+/* The oldest (borrowed) and where it stands; NULL if there is none. */
+struct message *latest_first(const struct latest *latest, uint64_t *position);
+void latest_drop_first(struct latest *latest);
+/* Drops all of one channel. */
+void latest_forget(struct latest *latest, struct bytes channel);
+
+VISIBILITY_POP
+
+#endif

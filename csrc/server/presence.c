@@ -1,0 +1,403 @@
+#include "server/presence.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "codec/json_scan.h"
+#include "server/server.h"
+
+/* What one announcement holds at most, beyond its first change; and how long is waited if the queues were full. */
+enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
+
+struct member {
+  struct list in_leaving, in_changed; /* alone if it is not there */
+  struct blob *key;
+  struct blob *info; /* NULL: null */
+  uint32_t connections;
+  bool told;         /* announced as joined, and not as left since */
+  bool gone;         /* its linger is over: left, unless it returns before that is announced */
+  bool taken;        /* goes with the batch that is being made */
+  uint64_t leave_ms; /* the end of its linger */
+  struct bytes user_id;
+  char text[];
+};
+
+static struct presence *find(struct mw_server *server, struct bytes name) { return table_get(&server->script.presences, name); }
+
+/* ---- Members -------------------------------------------------------------------------------------------------------------- */
+
+static struct blob *key_of(struct bytes user_id) {
+  struct buffer text;
+  buffer_init(&text);
+  json_write_string(&text, user_id);
+  struct blob *key = text.failed ? NULL : blob_new(buffer_bytes(&text));
+  buffer_deinit(&text);
+  return key;
+}
+
+/* Takes the key; NULL without memory. */
+static struct member *make_member(struct presence *presence, struct bytes user_id, struct blob *key, struct blob *info) {
+  struct member *member = key ? memory_calloc(1, sizeof *member + user_id.len) : NULL;
+  if (!member || table_set(&presence->members, blob_bytes(key), member) < 0) {
+    memory_free(member);
+    blob_unref(key);
+    return NULL;
+  }
+  list_init(&member->in_leaving);
+  list_init(&member->in_changed);
+  memcpy(member->text, user_id.ptr, user_id.len);
+  member->user_id = bytes_of(member->text, user_id.len);
+  member->key = key;
+  member->info = blob_ref(info);
+  return member;
+}
+
+static void free_member(struct member *member) {
+  list_remove(&member->in_leaving);
+  list_remove(&member->in_changed);
+  blob_unref(member->key);
+  blob_unref(member->info);
+  memory_free(member);
+}
+
+static void remove_member(struct presence *presence, struct member *member) {
+  table_remove(&presence->members, blob_bytes(member->key));
+  free_member(member);
+}
+
+static void note_change(struct presence *presence, struct member *member) {
+  if (list_empty(&member->in_changed)) list_append(&presence->changed, &member->in_changed);
+}
+
+/* ---- Announcing ----------------------------------------------------------------------------------------------------------- */
+
+struct announcement {
+  struct buffer joined, left; /* members of an object, items of an array */
+  size_t taken;               /* changes that go with it */
+  size_t count;               /* members that are told of afterwards */
+};
+
+static void write_member(struct announcement *announcement, const struct member *member) {
+  struct buffer *out = member->gone ? &announcement->left : &announcement->joined;
+  if (out->len > 0) buffer_append_char(out, ',');
+  buffer_append(out, blob_bytes(member->key));
+  if (member->gone) return;
+  buffer_append_char(out, ':');
+  buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
+}
+
+/* Takes changes, oldest first, as many as one announcement may hold. A change in the number of connections alone is told to nobody but the
+ * replicas. */
+static void take_changes(struct presence *presence, struct announcement *announcement) {
+  size_t outbox = presence->config->options.limits.outbox / 2, limit = outbox < BATCH_BYTES ? outbox : BATCH_BYTES;
+  bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
+  for (struct list *link = presence->changed.next; link != &presence->changed; link = link->next) {
+    struct member *member = container_of(link, struct member, in_changed);
+    bool is_news = member->gone || !member->told;
+    size_t size = announcement->joined.len + announcement->left.len + member->key->len + blob_bytes(member->info).len;
+    if (announcement->taken > 0 && is_news && !counts_only && size > limit) return;
+    member->taken = true;
+    announcement->taken++;
+    if (member->gone) {
+      announcement->count--;
+    } else if (!member->told) {
+      announcement->count++;
+    }
+    if (is_news && !counts_only) write_member(announcement, member);
+  }
+}
+
+/* False without memory. *message stays NULL if there is nothing that subscribers must hear. */
+static bool write_message(const struct presence *presence, struct announcement *announcement, struct message **message) {
+  bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
+  bool is_news = announcement->joined.len > 0 || announcement->left.len > 0;
+  if (announcement->joined.failed || announcement->left.failed) return false;
+  if (counts_only ? announcement->count == presence->told_count : !is_news) return true;
+  struct buffer data;
+  buffer_init(&data);
+  buffer_append_char(&data, '{');
+  if (!counts_only) {
+    buffer_append_string(&data, "\"joined\":{");
+    buffer_append(&data, buffer_bytes(&announcement->joined));
+    buffer_append_string(&data, "},\"left\":[");
+    buffer_append(&data, buffer_bytes(&announcement->left));
+    buffer_append_string(&data, "],");
+  }
+  buffer_append_string(&data, "\"count\":");
+  buffer_append_u64(&data, announcement->count);
+  buffer_append_char(&data, '}');
+  struct message_parts parts = {.channel = presence->name, .event = BYTES("moonwire:presence"), .data = buffer_bytes(&data)};
+  if (!data.failed) *message = message_new(presence->kind->policy.kind, &parts);
+  buffer_deinit(&data);
+  if (*message) (*message)->time_ms = presence->server->loop.clock.now_ms;
+  return *message != NULL;
+}
+
+static void add_change(struct roster_batch *batch, const struct member *member) {
+  roster_batch_add(batch, &(struct roster_change){.key = member->key,
+                                                  .info = member->info,
+                                                  .connections = member->connections,
+                                                  .left = member->gone && member->taken});
+}
+
+/* All that will be members, or what becomes of those that were taken. NULL without memory. */
+static struct roster_batch *make_batch(const struct presence *presence, size_t taken, bool is_whole) {
+  bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
+  size_t room = counts_only ? 0 : is_whole ? presence->members.count : taken;
+  struct roster_batch *batch = roster_batch_new(presence->name, room);
+  if (batch) batch->is_whole = is_whole;
+  if (!batch || counts_only) return batch;
+  size_t cursor = 0;
+  const struct member *member;
+  while (is_whole && (member = table_next(&presence->members, &cursor))) {
+    if (member->taken ? !member->gone : member->told) add_change(batch, member);
+  }
+  const struct list *link = presence->changed.next;
+  for (size_t i = 0; !is_whole && i < taken; i++, link = link->next) {
+    add_change(batch, container_of(link, struct member, in_changed));
+  }
+  return batch;
+}
+
+static bool send_batch(struct presence *presence, struct announcement *announcement) {
+  struct message *message = NULL;
+  if (!write_message(presence, announcement, &message)) return false;
+  unsigned lost = atomic_load(&presence->server->script.rosters_lost);
+  bool is_whole = lost != presence->lost_seen;
+  if (!message && !is_whole && presence->kind->presence == MW_PRESENCE_COUNTS) return true;
+  struct roster_batch *batch = make_batch(presence, announcement->taken, is_whole);
+  if (!batch) {
+    message_unref(message);
+    return false;
+  }
+  batch->kind = presence->kind->policy.kind;
+  batch->count = announcement->count;
+  batch->message = message;
+  int status = bus_update_roster(presence->server, batch);
+  if (status == 0) presence->lost_seen = lost;
+  roster_batch_unref(batch);
+  return status == 0;
+}
+
+/* What was taken is done with: it was sent, or waits for another attempt. */
+static void settle_taken(struct presence *presence, size_t taken, bool sent) {
+  struct list *link = presence->changed.next;
+  while (taken-- > 0) {
+    struct member *member = container_of(link, struct member, in_changed);
+    link = link->next;
+    member->taken = false;
+    if (!sent) continue;
+    list_remove(&member->in_changed);
+    member->told = true;
+    if (member->gone) remove_member(presence, member);
+  }
+}
+
+static void announce(struct presence *presence, uint64_t now_ms) {
+  uint64_t interval_ms = presence->kind->presence_interval_ms;
+  struct announcement announcement = {.count = presence->told_count};
+  buffer_init(&announcement.joined);
+  buffer_init(&announcement.left);
+  take_changes(presence, &announcement);
+  bool sent = send_batch(presence, &announcement);
+  settle_taken(presence, announcement.taken, sent);
+  if (sent) {
+    presence->told_count = announcement.count;
+  } else if (interval_ms < RETRY_MS) {
+    interval_ms = RETRY_MS;
+  }
+  presence->ready_ms = now_ms + interval_ms;
+  buffer_deinit(&announcement.joined);
+  buffer_deinit(&announcement.left);
+}
+
+/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
+
+static void on_alarm(void *context);
+
+/* NULL without memory. */
+static struct presence *make(struct mw_server *server, const struct errand *errand, const struct errand_channel *channel) {
+  struct presence *presence = memory_calloc(1, sizeof *presence + channel->name.len);
+  if (!presence) return NULL;
+  memcpy(presence->text, channel->name.ptr, channel->name.len);
+  presence->name = bytes_of(presence->text, channel->name.len);
+  presence->server = server;
+  presence->kind = channel->kind;
+  presence->lost_seen = atomic_load(&server->script.rosters_lost);
+  presence->armed_ms = server->loop.clock.now_ms + channel->kind->presence_interval_ms;
+  presence->alarm = alarm_new(&server->loop, channel->kind->presence_interval_ms, 0, on_alarm, presence);
+  if (!presence->alarm || table_set(&server->script.presences, presence->name, presence) < 0) {
+    alarm_free(presence->alarm);
+    memory_free(presence);
+    return NULL;
+  }
+  table_init(&presence->members);
+  list_init(&presence->leaving);
+  list_init(&presence->changed);
+  presence->config = config_ref(errand->config);
+  return presence;
+}
+
+static void destroy(struct presence *presence) {
+  size_t cursor = 0;
+  struct member *member;
+  while ((member = table_next(&presence->members, &cursor))) free_member(member);
+  table_remove(&presence->server->script.presences, presence->name);
+  table_deinit(&presence->members);
+  alarm_free(presence->alarm);
+  mw_config_unref(presence->config);
+  memory_free(presence);
+}
+
+/* Whose linger is over has left; nobody hears of one that was not announced. */
+static void expire(struct presence *presence, uint64_t now_ms) {
+  while (!list_empty(&presence->leaving)) {
+    struct member *member = container_of(presence->leaving.next, struct member, in_leaving);
+    if (member->leave_ms > now_ms) return;
+    list_remove(&member->in_leaving);
+    member->gone = true;
+    if (member->told) {
+      note_change(presence, member);
+    } else {
+      remove_member(presence, member);
+    }
+  }
+}
+
+static void arm(struct presence *presence, uint64_t now_ms) {
+  uint64_t due_ms = UINT64_MAX;
+  /* An empty channel is remembered until it may speak again, so that it does not speak more often by being forgotten. */
+  if (!list_empty(&presence->changed) || presence->members.count == 0) due_ms = presence->ready_ms;
+  if (!list_empty(&presence->leaving)) {
+    uint64_t leave_ms = container_of(presence->leaving.next, struct member, in_leaving)->leave_ms;
+    if (leave_ms < due_ms) due_ms = leave_ms;
+  }
+  if (due_ms >= presence->armed_ms) return;
+  presence->armed_ms = due_ms;
+  alarm_set(presence->alarm, due_ms > now_ms ? due_ms - now_ms : 0);
+}
+
+/* Does what is due by now. The presence may be gone afterwards. */
+static void settle(struct presence *presence) {
+  uint64_t now_ms = presence->server->loop.clock.now_ms;
+  expire(presence, now_ms);
+  while (!list_empty(&presence->changed) && now_ms >= presence->ready_ms) announce(presence, now_ms);
+  if (presence->members.count == 0 && now_ms >= presence->ready_ms) {
+    destroy(presence);
+  } else {
+    arm(presence, now_ms);
+  }
+}
+
+static void on_alarm(void *context) {
+  struct presence *presence = context;
+  clock_update(&presence->server->loop.clock);
+  presence->armed_ms = UINT64_MAX;
+  settle(presence);
+}
+
+/* ---- Coming and going ------------------------------------------------------------------------------------------------------ */
+
+/* A key must be made to look for it: that is bounded by the channels of an errand. NULL without memory. */
+static struct member *find_member(struct mw_server *server, const struct errand *errand, struct bytes name) {
+  struct presence *presence = find(server, name);
+  struct blob *key = presence ? key_of(client_user_id(errand->client)) : NULL;
+  struct member *member = key ? table_get(&presence->members, blob_bytes(key)) : NULL;
+  blob_unref(key);
+  return member;
+}
+
+size_t presence_unknown(struct mw_server *server, const struct errand *errand) {
+  if (atomic_load(&errand->cancelled)) return errand->channel_count;
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    const struct errand_channel *channel = &errand->channels[i];
+    bool asks = (channel->kind->hooks & MW_HOOK_PRESENCE) && !channel->informed;
+    if (asks && !find_member(server, errand, channel->name)) return i;
+  }
+  return errand->channel_count;
+}
+
+static void count_in(struct presence *presence, struct errand *errand, struct errand_channel *channel) {
+  struct blob *key = key_of(client_user_id(errand->client));
+  struct member *member = key ? table_get(&presence->members, blob_bytes(key)) : NULL;
+  if (member) {
+    blob_unref(key);
+  } else if (presence->members.count >= presence->kind->members) {
+    blob_unref(key);
+    errand_refuse(errand, 403, "refused", "the channel is full");
+    return;
+  } else {
+    member = make_member(presence, client_user_id(errand->client), key, channel->info);
+  }
+  if (!member) {
+    errand_refuse(errand, 503, "unavailable", "no memory");
+    return;
+  }
+  list_remove(&member->in_leaving);
+  member->gone = false;
+  member->connections++;
+  channel->member = blob_ref(member->key);
+  note_change(presence, member);
+}
+
+void presence_enter(struct mw_server *server, struct errand *errand) {
+  if (atomic_load(&errand->cancelled)) return;
+  for (size_t i = 0; i < errand->channel_count && errand->status == 0; i++) {
+    struct errand_channel *channel = &errand->channels[i];
+    if (channel->kind->presence == MW_PRESENCE_NONE || channel->member) continue;
+    struct presence *presence = find(server, channel->name);
+    if (!presence) presence = make(server, errand, channel);
+    if (presence) {
+      count_in(presence, errand, channel);
+      settle(presence);
+    } else {
+      errand_refuse(errand, 503, "unavailable", "no memory");
+    }
+    blob_unref(channel->info);
+    channel->info = NULL;
+  }
+}
+
+void presence_leave(struct mw_server *server, struct errand_channel *channel) {
+  struct presence *presence = channel->member ? find(server, channel->name) : NULL;
+  struct member *member = presence ? table_get(&presence->members, blob_bytes(channel->member)) : NULL;
+  blob_unref(channel->member);
+  channel->member = NULL;
+  if (!member || member->connections == 0) return;
+  note_change(presence, member);
+  if (--member->connections == 0) {
+    member->leave_ms = server->loop.clock.now_ms + presence->kind->presence_linger_ms;
+    list_append(&presence->leaving, &member->in_leaving);
+  }
+  settle(presence);
+}
+
+void presence_free_all(struct mw_server *server) {
+  size_t cursor = 0;
+  struct presence *presence;
+  while ((presence = table_next(&server->script.presences, &cursor))) {
+    destroy(presence);
+    cursor = 0;
+  }
+}
+
+/* ---- For the workers and the app ------------------------------------------------------------------------------------------- */
+
+bool presence_write(const struct worker *worker, const struct kind *kind, struct bytes name, struct buffer *out) {
+  return hub_write_roster(&worker->hub, name, kind->presence == MW_PRESENCE_COUNTS, out);
+}
+
+size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,
+                           void (*on_member)(void *context, const struct mw_member *member), void *context) {
+  struct presence *presence = find(server, bytes_of(name, name_len));
+  size_t cursor = 0, count = 0;
+  const struct member *member;
+  while (presence && (member = table_next(&presence->members, &cursor))) {
+    if (member->gone) continue;
+    count++;
+    struct bytes info = member->info ? blob_bytes(member->info) : BYTES("null");
+    struct mw_member shown = {
+        .user_id = {member->user_id.ptr, member->user_id.len}, .info = {info.ptr, info.len}, .connections = member->connections};
+    if (on_member) on_member(context, &shown);
+  }
+  return count;
+}
