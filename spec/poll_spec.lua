@@ -117,7 +117,8 @@ describe("GET /poll", function()
   local function told(answer)
     local words = {}
     for _, push in ipairs(answer.messages) do
-      words[#words + 1] = push.event == "item" and tostring(math.tointeger(push.data.n)) or push.event
+      words[#words + 1] = push.event == "item" and tostring(math.tointeger(push.data.n))
+        or push.event
     end
     return table.concat(words, " ")
   end
@@ -132,7 +133,10 @@ describe("GET /poll", function()
     ids = publish(latest, 3)
     answer = poll("channel=" .. latest)
     assert.equal(ids[3], answer.id)
-    assert.same({ channel = latest, event = "item", id = ids[3], data = { n = 3 } }, answer.messages[1])
+    assert.same(
+      { channel = latest, event = "item", id = ids[3], data = { n = 3 } },
+      answer.messages[1]
+    )
     assert.is_nil(answer.recovered)
   end)
 
@@ -150,7 +154,9 @@ describe("GET /poll", function()
     assert.equal("1", told(answer))
     assert.equal(ids[1], answer.id)
     -- The connection is kept, for the next one.
-    assert(connection:send(http.format("GET", "/poll?wait=0&channel=" .. name .. "&since=" .. answer.id)))
+    assert(
+      connection:send(http.format("GET", "/poll?wait=0&channel=" .. name .. "&since=" .. answer.id))
+    )
     assert.same({ id = answer.id, recovered = true, messages = {}, gaps = {} }, read(connection))
     connection:close()
   end)
@@ -192,7 +198,10 @@ describe("GET /poll", function()
     assert.equal("not_found", poll("channel=nowhere", 404).error.code)
     assert.equal("unauthorized", poll("channel=kept:1&user=nobody", 401).error.code)
     assert.equal("it is closed", poll("channel=kept:1&channel=room:closed", 403).error.reason)
-    assert.equal("it is closed", poll("client=&channel=kept:1&channel=room:closed", 403).error.reason)
+    assert.equal(
+      "it is closed",
+      poll("client=&channel=kept:1&channel=room:closed", 403).error.reason
+    )
     for _, wait in ipairs { "", "-1", "1.5", "soon" } do
       assert.equal("bad_request", poll("channel=kept:1&wait=" .. wait, 400).error.code)
     end
@@ -201,7 +210,8 @@ describe("GET /poll", function()
   end)
 
   it("is never cached, and never not modified", function()
-    local headers = { ["If-None-Match"] = "*", ["If-Modified-Since"] = "Fri, 20 Nov 2026 00:00:00 GMT" }
+    local headers =
+      { ["If-None-Match"] = "*", ["If-Modified-Since"] = "Fri, 20 Nov 2026 00:00:00 GMT" }
     for _ = 1, 2 do
       local response = http.get(app, "/poll?channel=kept:1", headers)
       assert.equal(200, response.status)
@@ -222,7 +232,10 @@ describe("GET /poll", function()
     response = http.get(app, "/poll?channel=room:closed", listed)
     assert.equal(403, response.status)
     assert.equal("https://listed.example", response.headers["access-control-allow-origin"])
-    assert.equal(403, http.get(app, "/poll?channel=kept:1", { Origin = "https://evil.example" }).status)
+    assert.equal(
+      403,
+      http.get(app, "/poll?channel=kept:1", { Origin = "https://evil.example" }).status
+    )
     assert.equal(204, http.request(app, "OPTIONS", "/poll", { headers = listed }).status)
   end)
 
@@ -254,7 +267,8 @@ describe("GET /poll", function()
   it("gives a race of 200 clients everything, once and in order", function()
     local race = server.start(racing)
     local query = "channel=price:a&channel=price:b&channel=price:c"
-    local result = dkjson.decode(server.peer("support/poll.mjs", race.address, query, 200, 5, "/stop"))
+    local result =
+      dkjson.decode(server.peer("support/poll.mjs", race.address, query, 200, 5, "/stop"))
     assert.is_true(result.cut > 100)
     assert.is_true(result.merged > 100)
     for _, name in ipairs { "price:a", "price:b", "price:c" } do
@@ -283,7 +297,9 @@ describe("GET /poll", function()
     local answer = dkjson.decode(http.get(second, "/poll?channel=a&since=" .. since).body)
     assert.same({ "a" }, answer.gaps)
     assert.is_false(answer.recovered)
-    assert.is_true(dkjson.decode(http.get(second, "/poll?channel=a&wait=0&since=" .. answer.id).body).recovered)
+    assert.is_true(
+      dkjson.decode(http.get(second, "/poll?channel=a&wait=0&since=" .. answer.id).body).recovered
+    )
     second:stop()
   end)
 
@@ -353,7 +369,10 @@ describe("GET /poll", function()
     it("is of one user", function()
       local name = fresh "room"
       local client = poll(("client=&user=ann&channel=%s"):format(name)).client
-      assert.equal("forbidden", poll(("client=%s&user=bob&channel=%s"):format(client, name), 403).error.code)
+      assert.equal(
+        "forbidden",
+        poll(("client=%s&user=bob&channel=%s"):format(client, name), 403).error.code
+      )
       assert.equal(403, (send(client, { send = name, event = "say", data = "x" }, "bob")))
     end)
 
@@ -384,7 +403,11 @@ describe("GET /poll", function()
     it("lets two polls of one client be: they do not lose each other's messages", function()
       local name = fresh "kept"
       local answer = poll(("client=&user=ann&channel=%s"):format(name))
-      local query = ("client=%s&user=ann&channel=%s&since=%s"):format(answer.client, name, answer.id)
+      local query = ("client=%s&user=ann&channel=%s&since=%s"):format(
+        answer.client,
+        name,
+        answer.id
+      )
       local older = ask(query)
       assert.is_true(older:is_silent(0.1))
       local newer = ask(query)

@@ -115,6 +115,7 @@ struct mw_limits {
   uint64_t pong_ms;       /* and does not answer: closed; 10 s */
   uint64_t progress_ms;   /* a peer takes no byte of what is to be written: closed; 30 s */
   uint64_t drain_ms;      /* stopping waits for what is being written; 5 s */
+
   uint64_t poll_ms;        /* GET /poll waits at most so long, whatever it asks for; 30 s */
   uint64_t poll_client_ms; /* a client of GET /poll?client= does not poll: it has gone; 30 s */
 };
