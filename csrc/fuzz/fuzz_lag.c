@@ -57,9 +57,9 @@ struct peer {
   struct mw_memory *memory; /* NULL: it is not there */
   enum transport transport;
   struct text in;
-  size_t body;         /* of the answer, where its head ends; 0: no head yet */
+  size_t body;       /* of the answer, where its head ends; 0: no head yet */
   struct text block; /* an event stream without its chunks, from the block that is not complete */
-  uint64_t last_id;    /* of the stream */
+  uint64_t last_id;  /* of the stream */
   bool has_id, is_over, is_closed;
   uint64_t resume[CHANNELS]; /* with what to return */
   bool can_resume;
@@ -397,8 +397,9 @@ static bool write_since(char *out, size_t size, unsigned how, uint64_t has) {
 }
 
 static void come(struct peer *peer, enum transport transport, unsigned channels, unsigned how) {
-  static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  static const char upgrade[] =
+      "GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   char text[512], since[64];
   leave(peer);
   settle();
@@ -525,7 +526,8 @@ static void check_bounds(void) {
     const struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
     if (exchange->outbox) must(exchange->outbox->bytes < 64 * 1024 + 3 * OUTBOX + 3 * BIG);
     if (exchange->flags & EXCHANGE_LAGS)
-      must(container_of(link, struct conn, link)->native->lag->latest.bytes < OUTBOX + 2 * BIG || exchange->flags & EXCHANGE_SLOW);
+      must(container_of(link, struct conn, link)->native->lag->latest.bytes < OUTBOX + 2 * BIG ||
+           exchange->flags & EXCHANGE_SLOW);
   }
   for (struct list *link = worker->hub.all.next; link != &worker->hub.all; link = link->next)
     bytes += history_weight(&container_of(link, struct channel, link)->history, 0);

@@ -30,6 +30,9 @@ struct kind {
 /* True if the script wants to know of those who join. */
 static inline bool kind_asks(const struct kind *kind) { return kind->hooks != 0 || kind->presence != MW_PRESENCE_NONE; }
 
+/* Routes are numbered from here, so that their numbers are never those of kinds. */
+enum { FIRST_ROUTE = 1 << 16 };
+
 enum route_type { ROUTE_HTTP, ROUTE_STREAM, ROUTE_WEBSOCKET };
 
 /* What a raw WebSocket endpoint is. */

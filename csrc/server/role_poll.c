@@ -159,6 +159,8 @@ uint64_t role_poll_left_ms(struct exchange *exchange) {
 static void on_deliver(struct exchange *exchange, struct message *message) {
   struct poll *poll = poll_of(exchange);
   if (!poll || exchange->state != EXCHANGE_WAITING) return;
+  /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
+  if (message && message_is_own(message)) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
   poll_items_deliver(&poll->items, exchange, message);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));

@@ -93,6 +93,12 @@ function Server:route(method, pattern) end
 ---@return string|nil message
 function Server:event_stream(pattern) end
 
+---@param pattern string
+---@param given table protocols, origins, deflate, and the limits
+---@return integer|nil
+---@return string|nil message
+function Server:websocket(pattern, given) end
+
 ---@param path string
 ---@param directory string
 ---@return integer|nil

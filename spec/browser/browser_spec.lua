@@ -59,4 +59,29 @@ describe("in Chromium", function()
     assert.same({}, seen.complaints)
     app:stop()
   end)
+
+  it("EventSource sees 1 to 10,000 though it is cut twenty times meanwhile", function()
+    local app = server.start [[
+      local moonwire = require "moonwire"
+      local app = moonwire.app {}
+      local n = 0
+      app:channel("items", { history = { size = 10000 } })
+      app:get("/page", function() return 200, "<!doctype html><title>page</title>", { ["Content-Type"] = "text/html" } end)
+      app:get("/favicon.ico", function() return 204 end)
+      app:post("/publish", function(request)
+        for _ = 1, tonumber(request.query.count) do
+          n = n + 1
+          app:publish("items", "item", { n = n })
+        end
+        return 204
+      end)
+      return app
+    ]]
+    local seen = dkjson.decode(server.peer("browser/cuts.mjs", app.address, 10000, 20))
+    assert.same(
+      { last = 10000, inOrder = true, gaps = 0, opens = 21, cuts = 20, complaints = {} },
+      seen
+    )
+    app:stop()
+  end)
 end)

@@ -323,8 +323,7 @@ static void what_goes_otherwise_is_counted_as_well(void **state) {
 }
 
 static void publish_final(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
-  struct message_parts parts = {
-      .channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .is_final = true};
+  struct message_parts parts = {.channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .is_final = true};
   struct message *message = message_new(0, &parts);
   message->position = position;
   hub_publish(&fixture->hub, message, policy);

@@ -150,8 +150,9 @@ static void writes_an_object(void **state) {
   struct excerpt excerpt = excerpt_of(&hub, BYTES("a"), &wish);
   buffer_init(&out);
   excerpt_write(&out, &excerpt, &epoch);
-  assert_bytes_string(buffer_bytes(&out), "{\"messages\":[{\"channel\":\"a\",\"event\":\"e\",\"id\":\"abcdefgh-0000000000000026\","
-                                          "\"data\":1}],\"more\":true}");
+  assert_bytes_string(buffer_bytes(&out),
+                      "{\"messages\":[{\"channel\":\"a\",\"event\":\"e\",\"id\":\"abcdefgh-0000000000000026\","
+                      "\"data\":1}],\"more\":true}");
   buffer_clear(&out);
   excerpt = excerpt_of(&hub, BYTES("nobody"), &wish);
   excerpt_write(&out, &excerpt, &epoch);
@@ -224,9 +225,15 @@ static void answers_the_app(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define EXCERPT(name) cmocka_unit_test_setup_teardown(name, begin, end)
-      EXCERPT(gives_the_newest),        EXCERPT(gives_what_comes_after),        EXCERPT(gives_what_lies_before),
-      EXCERPT(gives_what_lies_between), EXCERPT(walks_all_in_either_direction), EXCERPT(is_bounded_in_bytes),
-      EXCERPT(of_nothing_there_is_nothing), EXCERPT(writes_an_object),          TEST(answers_the_app),
+      EXCERPT(gives_the_newest),
+      EXCERPT(gives_what_comes_after),
+      EXCERPT(gives_what_lies_before),
+      EXCERPT(gives_what_lies_between),
+      EXCERPT(walks_all_in_either_direction),
+      EXCERPT(is_bounded_in_bytes),
+      EXCERPT(of_nothing_there_is_nothing),
+      EXCERPT(writes_an_object),
+      TEST(answers_the_app),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,9 +271,7 @@ static const char *taken(struct reader *reader) {
   return text;
 }
 
-static void say(struct reader *reader, const char *text) {
-  memory_peer_frame(&reader->peer, WS_OPCODE_TEXT, bytes_string(text));
-}
+static void say(struct reader *reader, const char *text) { memory_peer_frame(&reader->peer, WS_OPCODE_TEXT, bytes_string(text)); }
 
 /* Without looking at what it gets. */
 static void open_stream(struct reader *reader, enum transport transport, const char *query) {

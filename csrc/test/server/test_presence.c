@@ -374,6 +374,35 @@ static void event_streams_begin_with_a_snapshot(void **state) {
       strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
 }
 
+/* One that lasts is a member like others, and hears of changes with its next poll; without a client there is no presence. */
+static void polls_have_presence_by_their_clients(void **state) {
+  (void)state;
+  struct memory_peer *ann = join_as("ann", "room:1"), *bob = &peers[peer_count++], *eve = &peers[peer_count++];
+  next(ann);
+  mw_server_advance(server, 1000);
+  memory_peer_open(bob, server);
+  memory_peer_open(eve, server);
+  memory_peer_send_text(bob, "GET /poll?channel=room:1&client=&wait=0&token=bob HTTP/1.1\r\nHost: t\r\n\r\n");
+  const char *answer = memory_peer_take(bob), *at = strstr(answer, "\"client\":\"");
+  assert_non_null(strstr(answer, "\"channels\":{\"room:1\":{\"presence\":{\"count\":2,\"members\":{"));
+  assert_non_null(at);
+  char request[300];
+  snprintf(request, sizeof request, "GET /poll?channel=room:1&client=%.26s&since=0&wait=20&token=bob HTTP/1.1\r\nHost: t\r\n\r\n",
+           at + strlen("\"client\":\""));
+  memory_peer_send_text(eve, "GET /poll?channel=room:1&since=0&wait=20&token=eve HTTP/1.1\r\nHost: t\r\n\r\n");
+  expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
+  mw_server_advance(server, 1000);
+  join_as("tom", "room:1");
+  memory_peer_send_text(bob, request);
+  assert_non_null(strstr(memory_peer_take(bob), "\"data\":{\"joined\":{\"tom\":null},\"left\":[],\"count\":3}}"));
+  assert_string_equal(memory_peer_take(eve), "");
+  mw_server_advance(server, 20000);
+  assert_non_null(strstr(memory_peer_take(eve), "\"messages\":[]"));
+  assert_int_equal(members("room:1"), 3);
+  mw_server_advance(server, 20000);
+  assert_int_equal(members("room:1"), 2);
+}
+
 /* A channel with members stays, also when nobody listens at the moment; without any it goes. */
 static void channels_with_members_are_not_swept(void **state) {
   (void)state;
@@ -551,7 +580,22 @@ static void note_member(void *context, const struct mw_member *member) {
   *(unsigned *)context |= 1u << (member->user_id.ptr[1] - '0');
 }
 
-/* Whoever listens knows at any time just who was announced, and in the end who is there. */
+/* Once everything is announced: who sits there is there, and known to all. */
+static void expect_agreement(struct seat *seats, const char *channel) {
+  mw_server_advance(server, 20000);
+  unsigned there = 0, seated = 0;
+  mw_channel_presence(server, channel, strlen(channel), note_member, &there);
+  for (size_t i = 0; i < SEATS; i++) {
+    follow(&seats[i]);
+    if (seats[i].open) seated |= 1u << seats[i].user;
+  }
+  assert_int_equal(there, seated);
+  for (size_t i = 0; i < SEATS; i++) {
+    if (seats[i].open) assert_int_equal(seats[i].known, there);
+  }
+}
+
+/* Whoever listens knows at any time just who was announced, and, once it is quiet, who is there. */
 static void every_subscriber_knows_who_is_there(void **state) {
   (void)state;
   static const char *const channels[] = {"room:1", "quick:1", "info:1"};
@@ -577,17 +621,10 @@ static void every_subscriber_knows_who_is_there(void **state) {
       }
       if (rand() % 3 == 0) mw_server_advance(server, (uint64_t)(rand() % 3000));
       for (size_t i = 0; i < SEATS; i++) follow(&seats[i]);
+      if (round % 20 == 0) expect_agreement(seats, channels[c]);
     }
-    mw_server_advance(server, 20000);
-    unsigned there = 0, seated = 0;
-    mw_channel_presence(server, channels[c], strlen(channels[c]), note_member, &there);
+    expect_agreement(seats, channels[c]);
     for (size_t i = 0; i < SEATS; i++) {
-      follow(&seats[i]);
-      if (seats[i].open) seated |= 1u << seats[i].user;
-    }
-    assert_int_equal(there, seated);
-    for (size_t i = 0; i < SEATS; i++) {
-      if (seats[i].open) assert_int_equal(seats[i].known, there);
       if (seats[i].open) memory_peer_close(&seats[i].peer);
     }
     server_settle(server);
@@ -613,6 +650,7 @@ int main(void) {
       CASE(a_full_channel_refuses_further_users),
       CASE(answers_the_presence_verb),
       CASE(event_streams_begin_with_a_snapshot),
+      CASE(polls_have_presence_by_their_clients),
       CASE(channels_with_members_are_not_swept),
       CASE(hooks_run_around_it),
       CASE(whom_the_app_subscribes_is_counted),

@@ -342,6 +342,31 @@ static void bounds_what_waits(void **state) {
   finish(&app);
 }
 
+static void set_large_stash(struct mw_config_options *options) {
+  options->limits.stash = 64 << 20;
+  options->limits.waiting = 100000;
+}
+
+/* However many wait behind one that took its time. */
+static void goes_on_with_many(void **state) {
+  (void)state;
+  enum { FRAMES = 20000 };
+  struct app app;
+  struct buffer out = {0};
+  start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20}, set_large_stash);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  int64_t before = mw_live("request");
+  for (int i = 0; i < FRAMES; i++) add_frame(&out, 0x81, "x");
+  memory_peer_send(&app.peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  assert_int_equal(mw_live("request") - before, FRAMES);
+  app.keeps = false;
+  answer_kept(&app);
+  assert_int_equal(memory_peer_fetch(&app.peer).len, FRAMES * 3);
+  finish(&app);
+}
+
 static void takes_large_messages(void **state) {
   (void)state;
   enum { SIZE = 3 << 20 };
@@ -723,6 +748,7 @@ int main(void) {
       TEST(loses_nothing_at_the_upgrade),
       TEST(keeps_the_order),
       TEST(bounds_what_waits),
+      TEST(goes_on_with_many),
       TEST(takes_large_messages),
       TEST(bounds_messages),
       TEST(closes_for_a_full_outbox),

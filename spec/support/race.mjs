@@ -1,0 +1,134 @@
+// Many clients that resume from an id while a publisher never stops: none may have a hole or a double.
+//
+//   node support/race.mjs BASE KIND CLIENTS STOP
+//
+// KIND is "stream", "envelope" or "websocket". The messages of "price:a", "price:b" and "price:c" are {"channel":…,"n":1…}. A watcher
+// follows all of them; each client begins where the watcher was at one of its last messages, and so knows what must come. At the end
+// a post to STOP answers the last n of each channel. Prints what was counted.
+
+import { WebSocket } from "ws";
+import { BodyReader, EventParser, requestStream } from "./event_stream.mjs";
+
+const [base, kind, clientCount, stop] = process.argv.slice(2);
+const clients = Number(clientCount);
+const channels = ["price:a", "price:b", "price:c"];
+const target = `/sse?${channels.map((channel) => `channel=${channel}`).join("&")}`;
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function fail(text) {
+  console.error(text);
+  process.exit(1);
+}
+setTimeout(() => fail("too slow"), 90000).unref();
+
+let replayed = 0; // messages that were older than the subscription
+let events = 0;
+
+// What one client has seen; `next` is the n that must come on each channel.
+class Checker {
+  ready = false;
+  constructor(name, state) {
+    this.name = name;
+    this.seen = { ...state };
+  }
+  take(channel, n) {
+    const expected = (this.seen[channel] ?? 0) + 1;
+    if (n !== expected) fail(`${this.name}: ${n < expected ? "a double" : "a hole"} on ${channel}: ${n} instead of ${expected}`);
+    this.seen[channel] = n;
+    events++;
+  }
+  has(last) {
+    return Object.entries(last).every(([channel, n]) => (this.seen[channel] ?? 0) >= n);
+  }
+}
+
+function openStream(checker, since, query, onEvent) {
+  const parser = new EventParser((event) => onEvent(event), since);
+  const body = new BodyReader((bytes) => {
+    parser.push(bytes);
+    checker.ready = true;
+  }, () => fail(`${checker.name}: the stream ended`));
+  const socket = requestStream(base, target + query, since);
+  socket.on("data", (bytes) => body.push(bytes));
+  socket.on("error", (error) => fail(`${checker.name}: ${error.message}`));
+}
+
+const open = {
+  stream(checker, since) {
+    let lastId = since;
+    openStream(checker, since, "", ({ type, data, lastEventId }) => {
+      if (type !== "tick") fail(`${checker.name}: ${type}`);
+      if (lastEventId <= lastId) fail(`${checker.name}: ${lastEventId} follows ${lastId}`);
+      lastId = lastEventId;
+      const { channel, n } = JSON.parse(data);
+      checker.take(channel, n);
+    });
+  },
+  envelope(checker, since) {
+    openStream(checker, since, "&envelope=1", ({ data }) => {
+      const push = JSON.parse(data);
+      if (push.event === "moonwire:open") {
+        if (push.data.recovered !== true) fail(`${checker.name}: it is not recovered`);
+      } else if (push.event === "tick") {
+        checker.take(push.channel, push.data.n);
+      } else if (push.event !== "moonwire:ping") {
+        fail(`${checker.name}: ${data}`);
+      }
+    });
+  },
+  websocket(checker, since) {
+    const socket = new WebSocket(`${base.replace(/^http/, "ws")}/ws`);
+    let subscribed = 0;
+    socket.on("open", () => {
+      channels.forEach((channel, ref) => socket.send(JSON.stringify({ subscribe: channel, since, ref })));
+    });
+    socket.on("message", (text) => {
+      const push = JSON.parse(text);
+      if (push.ok) {
+        if (push.ok.recovered !== true) fail(`${checker.name}: it is not recovered: ${text}`);
+        checker.ready = ++subscribed === channels.length;
+      } else if (push.event === "tick") {
+        checker.take(push.channel, push.data.n);
+      } else {
+        fail(`${checker.name}: ${text}`);
+      }
+    });
+    socket.on("error", (error) => fail(`${checker.name}: ${error.message}`));
+    socket.on("close", (code) => fail(`${checker.name}: closed with ${code}`));
+  },
+};
+
+// The watcher: what stood where behind each of the last messages.
+const marks = [];
+const watcher = new Checker("the watcher", Object.fromEntries(channels.map((channel) => [channel, 0])));
+openStream(watcher, "", "&since=0", ({ data, lastEventId }) => {
+  const { channel, n } = JSON.parse(data);
+  watcher.take(channel, n);
+  marks.push({ id: lastEventId, state: { ...watcher.seen } });
+  if (marks.length > 500) marks.shift();
+});
+while (marks.length < 100) await sleep(5);
+
+const checkers = [];
+for (let i = 0; i < clients; i++) {
+  // Now and then the newest, which is the narrowest race.
+  const mark = Math.random() < 0.3 ? marks.at(-1) : marks[Math.floor(Math.random() * marks.length)];
+  const checker = new Checker(`client ${i} from ${mark.id}`, mark.state);
+  for (const channel of channels) replayed += watcher.seen[channel] - mark.state[channel];
+  checkers.push(checker);
+  open[kind](checker, mark.id);
+  if (i % 20 === 0) await sleep(Math.random() * 10);
+}
+while (!checkers.every((checker) => checker.ready)) await sleep(10);
+await sleep(200);
+const response = await fetch(base + stop, { method: "POST", headers: { "Content-Length": "0" } });
+const last = await response.json();
+while (!checkers.every((checker) => checker.has(last))) await sleep(10);
+await sleep(50); // nothing may come behind it
+for (const checker of checkers) {
+  for (const channel of channels) {
+    if (checker.seen[channel] !== last[channel]) fail(`${checker.name}: ${channel} ends at ${checker.seen[channel]} instead of ${last[channel]}`);
+  }
+}
+console.log(JSON.stringify({ clients: checkers.length, replayed, events, last }));
+process.exit(0);
