@@ -180,6 +180,7 @@ FLOORS_server := server auth net hub codec base
 FLOORS_lua := lua server auth net hub codec base
 # parsers and pure state: what needs no loop
 FLOORS_fuzz := auth hub codec base
+FLOORS_fuzz_lag := $(FLOORS_server)
 
 define floor_archive
 $(B)/obj/$(1).a: $(2)
@@ -209,7 +210,7 @@ $(foreach floor,$(FLOORS) lua,$(foreach file,$(call sources,test/$(floor)),\
 
 define fuzz_program
 FUZZERS += $(B)/fuzz/$(1)
-$(B)/fuzz/$(1): $(B)/obj/fuzz/fuzz_$(1).o $(FUZZ_SUPPORT) $(SUPPORT) $(call floor_archives,$(FLOORS_fuzz))
+$(B)/fuzz/$(1): $(B)/obj/fuzz/fuzz_$(1).o $(FUZZ_SUPPORT) $(SUPPORT) $(call floor_archives,$(or $(FLOORS_fuzz_$(1)),$(FLOORS_fuzz)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LINK_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(CORE_LIBS) $$(JANSSON_LIBS)

@@ -38,8 +38,8 @@ describe("a misspelt option", function()
 
   it("without a likely one is named alone", function()
     assert.equal(
-      [[app.lua:3: app:channel "a": unknown option 'gravity']],
-      failure_of 'app:channel("a", { gravity = true })'
+      [[app.lua:3: app:channel "a": unknown option 'colour']],
+      failure_of 'app:channel("a", { colour = true })'
     )
     assert.equal(
       [[app.lua:3: app:channel "a": options are named, and 1 is not a name]],
@@ -121,6 +121,51 @@ describe("an option of the wrong type", function()
       local message = failure_of(('app:channel("a", %s)'):format(case[1]))
       local expected = 'app.lua:3: app:channel "a": ' .. case[2]
       assert.equal(expected, message:sub(1, #expected))
+    end
+  end)
+
+  it("is found in presence", function()
+    local cases = {
+      {
+        "{ presence = 1 }",
+        ": option 'presence' must be a boolean, a function or a table, got number",
+      },
+      {
+        "{ presence = { mode = 'some' } }",
+        ", presence: option 'mode' must be 'full' or 'counts', got string",
+      },
+      {
+        "{ presence = { info = false } }",
+        ", presence: option 'info' must be a function or true, got boolean",
+      },
+      {
+        "{ presence = { linger = -1 } }",
+        ", presence: option 'linger' must be a non-negative number of seconds, got -1",
+      },
+      {
+        "{ presence = { intervall = 1 } }",
+        ", presence: unknown option 'intervall' (did you mean 'interval'?)",
+      },
+      { "{ limits = { members = 5 } }", ": option 'limits.members' needs 'presence'" },
+      {
+        "{ presence = true, limits = { members = 0 } }",
+        ": option 'limits.members' must be a positive integer, got 0",
+      },
+    }
+    for _, case in ipairs(cases) do
+      assert.equal(
+        'app.lua:3: app:channel "a"' .. case[2],
+        failure_of('app:channel("a", ' .. case[1] .. ")")
+      )
+    end
+    for _, presence in ipairs {
+      "true",
+      "false",
+      "print",
+      "{}",
+      "{ info = true, linger = 0, interval = 0 }",
+    } do
+      assert(load('require("moonwire").app():channel("a", { presence = ' .. presence .. " })"))()
     end
   end)
 

@@ -1,26 +1,29 @@
 /* The hub against a model that forgets nothing: bytes become subscribers that come, go and return with the last position they saw,
- * messages, ends of turns, sweeps, time and failing allocations. Whoever misses a message, or gets one twice, must have been told:
- * by a gap when it returned, or by being cut off. */
+ * messages of any size and last ones, ends of turns, sweeps, time and failing allocations, and room for histories that comes and goes.
+ * Whoever misses a message, or gets one twice, must have been told: by a gap when it returned, or by being cut off. Of all that is kept the
+ * oldest goes first, each byte is counted, and a channel has ended if its newest message was its last. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "fuzz/fuzz.h"
 #include "hub/hub.h"
-#include "test/support/message.h"
 
-enum { CHANNELS = 4, SUBSCRIBERS = 6, LOG_MAX = 4096, CHANNELS_MAX = 3 };
+enum { CHANNELS = 6, SUBSCRIBERS = 6, LOG_MAX = 4096, CHANNELS_MAX = 5, SIZE_MAX_OF_DATA = 4000 };
 
 static const struct channel_policy policies[CHANNELS] = {
-    {.kind = 0, .history_size = 0},
-    {.kind = 1, .history_size = 1, .replay = 1},
-    {.kind = 2, .history_size = 3, .history_ttl_ms = 2000, .replay = 2},
-    {.kind = 3, .history_size = 9, .replay = 20},
+    {.kind = 0, .history = {.size = 0}},
+    {.kind = 1, .history = {.size = 1}, .replay = 1},
+    {.kind = 2, .history = {.size = 3}, .history_ttl_ms = 2000, .replay = 2},
+    {.kind = 3, .history = {.size = 9}, .replay = 20},
+    {.kind = 4, .history = {.size = 100, .bytes = 3000}, .replay = 5},
+    {.kind = 5, .history = {.size = 100}, .replay = 1},
 };
 
 /* All that was published to one channel and has a position. */
 struct record {
   uint64_t positions[LOG_MAX];
   size_t count;
+  bool has_ended; /* the newest was final */
 };
 
 struct subscriber {
@@ -42,7 +45,7 @@ struct world {
 static struct world world;
 
 static struct bytes name_of(size_t channel) {
-  static const char names[] = "abcd";
+  static const char names[] = "abcdef";
   return bytes_of(names + channel, 1);
 }
 
@@ -115,12 +118,18 @@ static void come(struct subscriber *subscriber, size_t channel, bool returns) {
   subscriber->was_there = true;
 }
 
-static void publish(size_t channel, bool is_volatile) {
+static void publish(size_t channel, bool is_volatile, bool is_final, size_t size) {
+  static const char text[SIZE_MAX_OF_DATA] = "";
   struct record *record = &world.records[channel];
   if (record->count == LOG_MAX) return;
-  struct message *message = message_of(policies[channel].kind, name_of(channel), BYTES("e"), BYTES("1"));
+  struct message_parts parts = {
+      .channel = name_of(channel), .event = BYTES("e"), .data = bytes_of(text, size), .is_final = is_final && !is_volatile};
+  struct message *message = message_new(policies[channel].kind, &parts);
   if (!message) return;
-  if (!is_volatile) message->position = record->positions[record->count++] = ++world.position;
+  if (!is_volatile) {
+    message->position = record->positions[record->count++] = ++world.position;
+    record->has_ended = is_final;
+  }
   message->time_ms = world.clock.now_ms;
   hub_publish(&world.hub, message, &policies[channel]);
   message_unref(message);
@@ -132,15 +141,46 @@ static void end_turn(void) {
   hub_end_turn(&world.hub);
 }
 
+/* Publishing lets go of as few as it may, and of the oldest first: the model does the same with what was kept before. */
+static void publish_bounded(size_t channel, bool is_volatile, bool is_final, size_t size) {
+  uint64_t evicted = world.hub.evicted, oldest_kept = UINT64_MAX, newest_lost = 0;
+  uint64_t marks[CHANNELS] = {0};
+  for (size_t i = 0; i < CHANNELS; i++) {
+    const struct channel *kept = hub_find(&world.hub, name_of(i));
+    marks[i] = kept ? kept->history.evicted : UINT64_MAX;
+  }
+  publish(channel, is_volatile, is_final, size);
+  if (world.hub.evicted == evicted) return;
+  for (size_t i = 0; i < CHANNELS; i++) {
+    const struct channel *kept = hub_find(&world.hub, name_of(i));
+    if (!kept) continue;
+    if (i != channel && kept->history.evicted != marks[i] && kept->history.evicted > newest_lost)
+      newest_lost = kept->history.evicted;
+    if (kept->history.count > 0 && history_at(&kept->history, 0)->position < oldest_kept)
+      oldest_kept = history_at(&kept->history, 0)->position;
+  }
+  must(newest_lost < oldest_kept);
+}
+
 static void check(void) {
   size_t subscriptions = 0;
+  uint64_t bytes = 0;
   must(world.hub.channels.count <= CHANNELS_MAX && world.hub.position == world.position);
   for (size_t i = 0; i < CHANNELS; i++) {
     const struct channel *channel = hub_find(&world.hub, name_of(i));
     if (!channel) continue;
-    must(channel->history.count <= policies[i].history_size);
+    must(channel->history.count <= policies[i].history.size);
+    if (policies[i].history.bytes > 0) must(history_weight(&channel->history, 0) <= policies[i].history.bytes);
+    bytes += history_weight(&channel->history, 0);
+    if (channel->ended > 0) {
+      must(world.records[i].has_ended && world.records[i].positions[world.records[i].count - 1] == channel->ended);
+    } else {
+      /* Unless it was swept, or never there, since. */
+      must(!world.records[i].has_ended || channel->history.count == 0);
+    }
     subscriptions += channel->subscription_count;
   }
+  must(bytes == world.hub.history_bytes && bytes <= world.hub.history_max);
   for (size_t i = 0; i < SUBSCRIBERS; i++) {
     const struct subscriber *subscriber = &world.subscribers[i];
     if (!subscriber->subscription.channel) continue;
@@ -154,13 +194,20 @@ static void check(void) {
 
 static void operate(uint8_t what, uint8_t which) {
   struct subscriber *subscriber = &world.subscribers[which % SUBSCRIBERS];
-  switch (what % 10) {
+  size_t size = (size_t)(what / 16) * (what / 16) * 17;
+  switch (what % 13) {
     case 0: come(subscriber, which / SUBSCRIBERS % CHANNELS, false); break;
     case 1: come(subscriber, 0, true); break;
     case 2: leave(subscriber); break;
     case 3:
-    case 4: publish(which % CHANNELS, false); break;
-    case 5: publish(which % CHANNELS, true); break;
+    case 4: publish_bounded(which % CHANNELS, false, false, size); break;
+    case 5: publish_bounded(which % CHANNELS, true, false, size); break;
+    case 10: publish_bounded(which % CHANNELS, false, true, size); break;
+    case 11: clock_advance(&world.clock, (uint64_t)which * 20000); break;
+    case 12:
+      world.hub.history_max = (uint64_t)which * 100;
+      if (world.hub.history_max < world.hub.history_bytes) world.hub.history_max = world.hub.history_bytes;
+      break;
     case 6: end_turn(); break;
     case 7: clock_advance(&world.clock, (uint64_t)which * 50); break;
     case 8: hub_sweep(&world.hub, which % 8); break;
@@ -172,7 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memset(&world, 0, sizeof world);
   clock_init(&world.clock);
   clock_advance(&world.clock, 1000000);
-  hub_init(&world.hub, &world.clock, CHANNELS_MAX, on_deliver);
+  hub_init(&world.hub, &world.clock, CHANNELS_MAX, 12000, on_deliver);
   for (size_t i = 0; i + 1 < size; i += 2) {
     operate(data[i], data[i + 1]);
     check();

@@ -115,6 +115,9 @@ struct mw_limits {
   uint64_t pong_ms;       /* and does not answer: closed; 10 s */
   uint64_t progress_ms;   /* a peer takes no byte of what is to be written: closed; 30 s */
   uint64_t drain_ms;      /* stopping waits for what is being written; 5 s */
+
+  uint64_t poll_ms;        /* GET /poll waits at most so long, whatever it asks for; 30 s */
+  uint64_t poll_client_ms; /* a client of GET /poll?client= does not poll: it has gone; 30 s */
 };
 MW_API void mw_limits_init(struct mw_limits *limits);
 
@@ -143,6 +146,7 @@ struct mw_config_options {
   const char *path_send;             /* NULL: "/send" */
   const char *path_publish;          /* NULL: "/publish" */
   const char *path_health;           /* NULL: "/health" */
+  const char *path_poll;             /* NULL: "/poll" */
   mw_request_fn on_request;          /* may be NULL if nothing ever asks */
   mw_request_fn
       on_cancel; /* whoever asked has gone, or waited too long: finish soon. The answer is still owed, and ignored. May be NULL */
@@ -318,6 +322,8 @@ struct mw_stats {
   uint64_t channels;      /* now */
   uint64_t history_bytes; /* now: what all histories hold */
   uint64_t evicted;       /* messages let go because of limits.history */
+  uint64_t polls;         /* GET /poll answered with 200 */
+  uint64_t poll_clients;  /* now: clients of GET /poll?client= */
 };
 MW_API void mw_server_stats(const struct mw_server *server, struct mw_stats *stats);
 
@@ -384,7 +390,7 @@ MW_API struct mw_client *mw_client_ref(struct mw_client *client);           /* r
 MW_API void mw_client_unref(struct mw_client *client);                      /* NULL is allowed */
 MW_API struct mw_bytes mw_client_id(const struct mw_client *client);        /* unguessable, unique */
 MW_API struct mw_bytes mw_client_user(const struct mw_client *client);      /* the JSON that authenticated it; empty: anonymous */
-MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse" or "http" */
+MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse", "poll" or "http" */
 MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);    /* the peer's address without port; "unix" */
 /* The client that is connected under that id; the caller owns a reference. NULL if there is none. */
 MW_API struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len);

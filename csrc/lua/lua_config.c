@@ -21,7 +21,7 @@ static const struct limit limits[] = {
     BYTES_LIMIT(stash),    BYTES_LIMIT(queue),  BYTES_LIMIT(channels),     BYTES_LIMIT(connections), BYTES_LIMIT(client_channels),
     BYTES_LIMIT(waiting),  TIME_LIMIT(head),    TIME_LIMIT(body),          TIME_LIMIT(idle),         TIME_LIMIT(answer),
     TIME_LIMIT(heartbeat), TIME_LIMIT(connect), TIME_LIMIT(ping),          TIME_LIMIT(pong),         TIME_LIMIT(progress),
-    TIME_LIMIT(drain),
+    TIME_LIMIT(drain),     TIME_LIMIT(poll),    TIME_LIMIT(poll_client),
 };
 
 static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }
@@ -93,6 +93,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   options.path_send = read_string(L, index, "send");
   options.path_publish = read_string(L, index, "publish");
   options.path_health = read_string(L, index, "health");
+  options.path_poll = read_string(L, index, "poll");
   options.on_request = request_start;
   options.on_cancel = request_cancel;
   options.context = host;

@@ -14,6 +14,8 @@
 #include "lua/lua_socket.h"
 #include "lua/lua_stream.h"
 
+enum { LARGE = 1 << 20 };
+
 struct asked {
   struct task task;
   struct host *host;
@@ -21,6 +23,7 @@ struct asked {
   struct lua_stream *stream;  /* of MW_REQUEST_STREAM; pinned while the handler runs */
   struct lua_socket *socket;  /* of MW_REQUEST_WEBSOCKET; likewise */
   enum mw_request_type type;
+  size_t size; /* of MW_REQUEST_SOCKET_MESSAGE, if it is large */
   uint64_t since_ms;
   char what[180]; /* for the log */
 };
@@ -139,6 +142,9 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
     asked->socket = NULL;
     socket_handler_done(door_state(asked->host->group.door), socket, ok);
   }
+  /* What Lua has of a large message is garbage now, and the next one should not come beside it: collects in proportion to its size, through
+   * the cycle in which it was still in use to the end of the next. */
+  for (int i = 0; L && asked->size > 0 && i < 2; i++) lua_gc(L, LUA_GCSTEP, (int)(asked->size / 1024));
   refuse_internal(asked); /* does nothing if there was an answer */
 }
 
@@ -169,12 +175,15 @@ static void push_message(lua_State *L, const struct mw_message *message) {
 }
 
 /* The core's copy goes as soon as Lua has its own: messages may be large. */
-static void push_socket_message(lua_State *L, struct mw_request *request) {
+static void push_socket_message(lua_State *L, struct asked *asked) {
+  struct mw_request *request = asked->request;
   const struct mw_message *message = mw_request_message(request);
+  struct mw_bytes bytes = message->is_binary ? message->binary : message->data;
   lua_pushinteger(L, mw_request_kind(request));
   socket_push(L, request);
-  bytes_push(L, message->is_binary ? message->binary : message->data);
+  bytes_push(L, bytes);
   lua_pushboolean(L, message->is_binary);
+  if (bytes.len >= LARGE) asked->size = bytes.len;
   mw_request_drop_message(request);
 }
 
@@ -216,7 +225,7 @@ static int push_asked(lua_State *L, struct task *task) {
       }
       asked->socket = socket_push_new(L, asked->host, &asked->request, task);
       break;
-    case MW_REQUEST_SOCKET_MESSAGE: push_socket_message(L, request); break;
+    case MW_REQUEST_SOCKET_MESSAGE: push_socket_message(L, asked); break;
     case MW_REQUEST_SOCKET_CLOSE:
       lua_pushinteger(L, mw_request_kind(request));
       socket_push(L, request);

@@ -103,7 +103,11 @@ void socket_cancel_held(struct mw_request *request) {
   if (self && self->opening) task_cancel(self->opening, "closed");
 }
 
-void socket_push(lua_State *L, struct mw_request *request) { handle_push(L, self_of(request)); }
+void socket_push(lua_State *L, struct mw_request *request) {
+  struct lua_socket *self = self_of(request);
+  if (mw_request_type(request) == MW_REQUEST_SOCKET_CLOSE) self->closed = true;
+  handle_push(L, self);
+}
 
 void socket_end(lua_State *L, struct mw_socket *socket) {
   struct lua_socket *self = mw_socket_context(socket);

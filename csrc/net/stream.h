@@ -31,10 +31,11 @@ struct stream {
       uv_async_t wake; /* a handle as good as the others: it is closed like them, and its type tells the kind */
       struct far_end *far;
     } memory;
+    uv_timer_t none; /* never started */
   } uv;
 };
 
-enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY };
+enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY, STREAM_NONE };
 /* The size of a struct stream of that kind. */
 size_t stream_size(enum stream_kind kind);
 
@@ -63,6 +64,8 @@ void stream_close(struct stream *stream);
 /* Closes with a reset, so that nothing lingers in the system. */
 void stream_abort(struct stream *stream);
 bool stream_is_closing(const struct stream *stream);
+/* False for STREAM_NONE, which is only there to be closed. */
+bool stream_has_peer(const struct stream *stream);
 
 VISIBILITY_POP
 

@@ -63,6 +63,12 @@ bool client_set_user(struct mw_client *client, struct blob *user) {
   return true;
 }
 
+bool client_same_user(const struct mw_client *one, const struct mw_client *other) {
+  if (!one->user || !other->user) return !one->user && !other->user;
+  if (!one->user_id && !other->user_id) return bytes_equal(blob_bytes(one->user), blob_bytes(other->user));
+  return one->user_id && other->user_id && bytes_equal(blob_bytes(one->user_id), blob_bytes(other->user_id));
+}
+
 struct bytes client_user_id(const struct mw_client *client) {
   return client->user_id ? blob_bytes(client->user_id) : bytes_of(client->id, CLIENT_ID_LEN);
 }

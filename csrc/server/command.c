@@ -7,6 +7,7 @@
 #include "server/conn.h"
 #include "server/deflate.h"
 #include "server/lag.h"
+#include "server/presence.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -49,6 +50,38 @@ static void send_message(struct exchange *exchange, struct command *command) {
     exchange_break(exchange);
   }
   blob_unref(blob);
+}
+
+/* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers by command_granted. */
+static void grant_presence(struct exchange *exchange, struct command *command) {
+  struct worker *worker = exchange_worker(exchange);
+  struct errand_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
+  struct message_parts parts = {.channel = channel.name, .event = BYTES("moonwire:presence")};
+  struct buffer snapshot;
+  buffer_init(&snapshot);
+  bool fine = presence_write(worker, command->kind, channel.name, &snapshot);
+  parts.data = buffer_bytes(&snapshot);
+  if (fine) command->message = message_new(command->kind->policy.kind, &parts);
+  struct errand *errand = errand_new(ERRAND_JOIN, worker->server->config, command->client, NULL, &channel, 1);
+  if (command->message && errand) {
+    send_message(exchange, command);
+    errand->granted = true;
+    errand->asker = command->client->session;
+    atomic_fetch_add(&worker->server->script.errand_count, 1);
+    worker_post_script(worker, MAIL_ASK, errand);
+  } else {
+    errand_unref(errand);
+    exchange_break(exchange);
+  }
+  buffer_deinit(&snapshot);
+}
+
+void command_granted(struct worker *worker, struct errand *errand) {
+  struct exchange *exchange = worker_find(worker, errand->asker);
+  struct bytes channel = errand->channels[0].name;
+  bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && session_find(&exchange->session, channel);
+  /* What is not kept is left again. */
+  if (is_there && errand->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, errand);
 }
 
 /* The client went while what was sent for it was under way. */
@@ -97,14 +130,17 @@ void command_free_held(struct errand *errand) {
   while ((command = take_held(errand)) != NULL) command_free(command);
 }
 
-static void subscribe(struct exchange *exchange, const struct command *command) {
+static void subscribe(struct exchange *exchange, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
   if (session_find(&exchange->session, channel)) return;
   if (session_subscribe(exchange, channel, &command->kind->policy) < 0) {
     exchange_break(exchange);
-  } else if (exchange->flags & EXCHANGE_LAGS && !wire_is_ws(exchange->wire)) {
+    return;
+  }
+  if (exchange->flags & EXCHANGE_LAGS && !wire_is_ws(exchange->wire)) {
     lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
   }
+  if (command->kind->presence != MW_PRESENCE_NONE) grant_presence(exchange, command);
 }
 
 void command_carry_out(struct worker *worker, struct command *command) {

@@ -40,6 +40,8 @@ int command_post(struct mw_server *server, struct command *command);
 void command_carry_out(struct worker *worker, struct command *command);
 /* The errand was answered: carries out what had to wait for that. */
 void command_release_held(struct worker *worker, struct errand *errand);
+/* The script has counted in whom the app subscribed. */
+void command_granted(struct worker *worker, struct errand *errand);
 /* Drops it, if the answer never came. */
 void command_free_held(struct errand *errand);
 

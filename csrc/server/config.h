@@ -30,6 +30,9 @@ struct kind {
 /* True if the script wants to know of those who join. */
 static inline bool kind_asks(const struct kind *kind) { return kind->hooks != 0 || kind->presence != MW_PRESENCE_NONE; }
 
+/* Routes are numbered from here, so that their numbers are never those of kinds. */
+enum { FIRST_ROUTE = 1 << 16 };
+
 enum route_type { ROUTE_HTTP, ROUTE_STREAM, ROUTE_WEBSOCKET };
 
 /* What a raw WebSocket endpoint is. */
@@ -54,7 +57,7 @@ struct mount {
   char *directory;
 };
 
-enum endpoint { ENDPOINT_SSE, ENDPOINT_WS, ENDPOINT_SEND, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_COUNT };
+enum endpoint { ENDPOINT_SSE, ENDPOINT_WS, ENDPOINT_SEND, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_POLL, ENDPOINT_COUNT };
 
 struct mw_config {
   atomic_uint refs;

@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "net/far_end.h"
 #include "server/http1.h"
-#include "server/lag.h"
+#include "server/poll.h"
 #include "server/role_socket.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -12,7 +12,6 @@
 
 /* How long a peer may take to end its side when we have ended ours, and to say farewell when we have. */
 enum { LINGER_MS = 2000, CLOSE_MS = 5000 };
-enum { FEED_ROUNDS = 4 };
 
 static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worker(conn)->server->config->options.limits; }
 
@@ -28,7 +27,7 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
   }
   object_count(OBJECT_CONN, 1);
   list_append(&worker->conns, &conn->link);
-  worker->conn_count++;
+  *(kind == STREAM_NONE ? &worker->poll_client_count : &worker->conn_count) += 1;
   timer_init(&conn->timer);
   exchange_init(&conn->exchange);
   return conn;
@@ -72,6 +71,15 @@ int conn_accept_memory(struct worker *worker, struct far_end *far) {
   return 0;
 }
 
+struct conn *conn_without_peer(struct worker *worker) {
+  struct conn *conn = make(worker, STREAM_NONE);
+  if (!conn) return NULL;
+  conn->timer.note = worker->timers.tick;
+  exchange_set_state(&conn->exchange, EXCHANGE_READING);
+  exchange_set_state(&conn->exchange, EXCHANGE_STREAMING);
+  return conn;
+}
+
 /* ---- Ending --------------------------------------------------------------------------------------------------------------- */
 
 static void finish(struct conn *conn) {
@@ -98,7 +106,7 @@ void conn_on_closed(struct stream *stream) {
   /* The list of dirty ones is only ever emptied as a whole: one that is in it must be passed over until then. */
   if (conn->exchange.flags & EXCHANGE_DIRTY) worker_flush(worker);
   list_remove(&conn->link);
-  worker->conn_count--;
+  *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
   log_line(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
@@ -128,7 +136,8 @@ void conn_on_end(struct stream *stream, int status) {
   struct exchange *exchange = &conn->exchange;
   /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
    * request has begun; one that waits for the script, or streams, has gone. */
-  bool answers = exchange->state == EXCHANGE_ANSWERING || (exchange->state == EXCHANGE_ASKING && !exchange->errand);
+  bool answers = exchange->state == EXCHANGE_ANSWERING ||
+                 (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->on_reply);
   bool answered = exchange->state < EXCHANGE_ASKING && exchange->outbox;
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;
@@ -138,169 +147,12 @@ void conn_on_end(struct stream *stream, int status) {
   }
 }
 
-/* ---- Writing -------------------------------------------------------------------------------------------------------------- */
-
-/* An event stream is kept alive by what is written; of a peer that can speak, only what is heard counts. */
-static void note_writing(struct conn *conn) {
-  if (!wire_is_ws(conn->exchange.wire)) conn->timer.note = conn_worker(conn)->timers.tick;
-}
-
-static bool is_under_way(const struct exchange *exchange) { return exchange->outbox && exchange->outbox->writing > 0; }
-
-/* True if nothing of what waits is to be written any more. */
-static bool is_lost(const struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_BROKEN || (exchange->flags & EXCHANGE_SLOW && exchange->state == EXCHANGE_STREAMING);
-}
-
-/* Writes the shared list of the one channel that this turn brought something from. */
-static void write_turn(struct conn *conn) {
-  struct exchange *exchange = &conn->exchange;
-  struct session *session = &exchange->session;
-  struct worker *worker = conn_worker(conn);
-  while (session->turn) {
-    struct channel *channel = session->turn->channel;
-    const struct turn_view *view =
-        worker_turn_view(worker, channel, session->turn_start, exchange->wire, exchange->flags & EXCHANGE_CHUNKED);
-    if (!view) {
-      exchange->flags |= EXCHANGE_BROKEN;
-      return;
-    }
-    ptrdiff_t written = stream_try_write(&conn->stream, view->slices, view->count);
-    if (written < 0) {
-      exchange->flags |= EXCHANGE_BROKEN;
-      return;
-    }
-    note_writing(conn);
-    if ((size_t)written < view->bytes) {
-      session_settle(exchange, (size_t)written);
-      return;
-    }
-    session->turn_start += view->count;
-    if (session->turn_start == channel->turn_count) session->turn = NULL;
-  }
-}
-
-void conn_write(struct conn *conn) {
-  struct exchange *exchange = &conn->exchange;
-  struct outbox *outbox = exchange->outbox;
-  struct bytes slices[STREAM_SLICES_MAX];
-  while (outbox->count > 0) {
-    size_t count = outbox_peek(outbox, slices, STREAM_SLICES_MAX);
-    ptrdiff_t written = stream_try_write(&conn->stream, slices, count);
-    if (written < 0) {
-      exchange->flags |= EXCHANGE_BROKEN;
-      return;
-    }
-    note_writing(conn);
-    size_t offered = 0;
-    for (size_t i = 0; i < count; i++) offered += slices[i].len;
-    outbox_consume(outbox, (size_t)written);
-    if ((size_t)written == offered) continue;
-    count = outbox_peek(outbox, slices, STREAM_SLICES_MAX);
-    for (size_t i = 0; i < count; i++) outbox->writing += slices[i].len;
-    if (stream_write(&conn->stream, slices, count) < 0) {
-      outbox->writing = 0;
-      exchange->flags |= EXCHANGE_BROKEN;
-      return;
-    }
-    outbox->seen_bytes = stream_unwritten(&conn->stream);
-    conn_set_deadline(conn);
-    return;
-  }
-  outbox_free(outbox);
-  exchange->outbox = NULL;
-  conn_set_deadline(conn);
-}
-
-void conn_on_written(struct stream *stream, int status) {
-  struct conn *conn = container_of(stream, struct conn, stream);
-  struct outbox *outbox = conn->exchange.outbox;
-  size_t written = outbox->writing;
-  outbox->writing = 0;
-  if (conn->exchange.state == EXCHANGE_OVER) return;
-  if (status < 0) {
-    conn_close(conn);
-    return;
-  }
-  outbox_consume(outbox, written);
-  note_writing(conn);
-  worker_mark_dirty(conn_worker(conn), conn);
-}
-
-/* Everything is written: what follows. */
-static void after_writing(struct conn *conn) {
-  struct exchange *exchange = &conn->exchange;
-  if (exchange->state == EXCHANGE_ANSWERING) {
-    if (exchange->role) {
-      if (exchange->role->on_written) exchange->role->on_written(exchange);
-    } else if (exchange->flags & EXCHANGE_LINGER) {
-      exchange_set_state(exchange, EXCHANGE_LINGERING);
-      stream_end(&conn->stream);
-    } else if (exchange->flags & EXCHANGE_KEEP_ALIVE) {
-      http1_next(conn);
-    } else {
-      conn_close(conn);
-    }
-  } else if (exchange->state == EXCHANGE_ENDING && exchange->role) {
-    conn_set_deadline(conn); /* the peer's farewell is awaited */
-  } else if (exchange->state == EXCHANGE_ENDING && exchange->flags & EXCHANGE_LINGER) {
-    exchange_set_state(exchange, EXCHANGE_LINGERING);
-    stream_end(&conn->stream);
-  } else if (exchange->state == EXCHANGE_ENDING ||
-             (exchange->state < EXCHANGE_ASKING && exchange->flags & EXCHANGE_HALF_CLOSED)) {
-    conn_close(conn);
-  }
-}
-
-/* One that takes too little: what it has not begun to take is dropped, so that its end can be told. */
-static void close_slow(struct conn *conn) {
-  struct outbox *outbox = conn->exchange.outbox;
-  conn_worker(conn)->stats.slow_closed++;
-  log_line(MW_LOG_INFO, "a subscriber is too slow: %zu bytes wait for it, and more would be over its limit: it is closed",
-           outbox ? outbox->bytes : 0);
-  if (outbox) outbox_drop(outbox);
-  role_ws_close(&conn->exchange, WS_CLOSE_TRY_LATER, "too slow");
-}
-
-/* What it lacks is pushed and written as long as all of it is taken, and a turn of others does not become too long. */
-static void feed(struct conn *conn) {
-  struct exchange *exchange = &conn->exchange;
-  for (int round = 0; exchange->flags & EXCHANGE_LAGS && !exchange->outbox && !is_lost(exchange); round++) {
-    if (round == FEED_ROUNDS) {
-      worker_mark_next(conn_worker(conn), conn);
-      return;
-    }
-    lag_feed(exchange);
-    if (exchange->outbox && !is_lost(exchange)) conn_write(conn);
-  }
-}
-
-void conn_flush(struct conn *conn) {
-  struct exchange *exchange = &conn->exchange;
-  if (exchange->state == EXCHANGE_OVER) return;
-  if (exchange->outbox) session_settle(exchange, 0);
-  if (!is_under_way(exchange) && !is_lost(exchange)) {
-    write_turn(conn);
-    if (exchange->outbox && !is_under_way(exchange) && !is_lost(exchange)) conn_write(conn);
-    feed(conn);
-  }
-  if (exchange->flags & EXCHANGE_SLOW && exchange->state == EXCHANGE_STREAMING && !(exchange->flags & EXCHANGE_BROKEN)) {
-    close_slow(conn);
-    if (exchange->outbox && !is_under_way(exchange) && !is_lost(exchange)) conn_write(conn);
-  }
-  if (exchange->flags & EXCHANGE_BROKEN) {
-    conn_abort(conn);
-  } else if (!exchange->outbox) {
-    after_writing(conn);
-  }
-  role_socket_note_unwritten(exchange);
-}
-
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
 
 /* How long a stream may be silent before its role is told. */
 static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
+  if (!stream_has_peer(&conn->stream)) return limits->poll_client_ms;
   return wire_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
 }
 
@@ -317,6 +169,7 @@ void conn_set_deadline(struct conn *conn) {
       if (!writes) delay_ms = limits->body_ms;
       break;
     case EXCHANGE_ASKING: delay_ms = limits->answer_ms; break;
+    case EXCHANGE_WAITING: delay_ms = role_poll_left_ms(&conn->exchange); break;
     case EXCHANGE_STREAMING:
       if (!writes) delay_ms = silence_ms(conn);
       break;
@@ -367,7 +220,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
   (void)timers;
   struct conn *conn = container_of(timer, struct conn, timer);
   struct exchange *exchange = &conn->exchange;
-  if (exchange->outbox && exchange->state != EXCHANGE_ASKING) {
+  if (exchange->outbox && exchange->state != EXCHANGE_ASKING && exchange->state != EXCHANGE_WAITING) {
     check_progress(conn);
     return;
   }
@@ -381,6 +234,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
       break;
     case EXCHANGE_READING: refuse_late(conn, "the body of the request did not come in time"); break;
     case EXCHANGE_ASKING:
+    case EXCHANGE_WAITING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;
@@ -405,6 +259,7 @@ void conn_stop(struct conn *conn) {
       }
       break;
     case EXCHANGE_ASKING:
+    case EXCHANGE_WAITING:
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;

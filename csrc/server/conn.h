@@ -36,6 +36,8 @@ static inline struct worker *conn_worker(struct conn *conn) { return container_o
 void conn_accept(struct worker *worker, struct listener *listener);
 /* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
 int conn_accept_memory(struct worker *worker, struct far_end *far);
+/* One that no peer is behind, as if it streamed: what is pushed to it is its role's affair (exchange.h, on_push). NULL without memory. */
+struct conn *conn_without_peer(struct worker *worker);
 /* Events of the stream. */
 void conn_on_read(struct stream *stream, struct bytes bytes);
 void conn_on_end(struct stream *stream, int status);

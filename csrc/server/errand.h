@@ -82,6 +82,7 @@ struct errand {
   bool connected; /* CONNECT was accepted */
   bool transient; /* the sender of a message is no subscriber: it is authorized for this one */
   bool relayed;   /* the message goes to the others without entering the app */
+  bool granted;   /* the app subscribed it: nobody is asked, and nothing waits for the answer; it is only counted as a member */
   bool kept;      /* the worker keeps it as a membership */
   size_t channel_count;
   struct errand_channel *channels; /* behind the struct */

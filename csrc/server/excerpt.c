@@ -25,11 +25,9 @@ struct excerpt excerpt_of(struct hub *hub, struct bytes name, const struct excer
   bool from_first = wish->since.kind != SINCE_NONE;
   uint32_t first = wish->since.kind == SINCE_POSITION ? history_seek(history, wish->since.position) : 0;
   uint32_t end = history->count;
-  if (wish->before.kind == SINCE_POSITION && wish->before.position > 0) {
-    end = history_seek(history, wish->before.position - 1);
-  } else if (wish->before.kind != SINCE_NONE) {
-    end = 0; /* nothing that is kept is as old */
-  }
+  /* What is no position of ours lies before all that is kept. */
+  uint64_t before = wish->before.kind == SINCE_POSITION ? wish->before.position : 0;
+  if (wish->before.kind != SINCE_NONE) end = before > 0 ? history_seek(history, before - 1) : 0;
   if (end < first) end = first;
   size_t limit = wish->limit > 0 ? wish->limit : LIMIT;
   struct excerpt excerpt = {.history = history, .first = first, .count = end - first};

@@ -22,8 +22,10 @@ void exchange_set_state(struct exchange *exchange, enum exchange_state state) {
 #define STEP(to) (1u << (to))
   static const unsigned allowed[] = {
       [EXCHANGE_IDLE] = STEP(EXCHANGE_READING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
-      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
-      [EXCHANGE_ASKING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) |
+                           STEP(EXCHANGE_OVER),
+      [EXCHANGE_ASKING] = STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_WAITING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_ANSWERING] = STEP(EXCHANGE_IDLE) | STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_STREAMING] = STEP(EXCHANGE_ENDING) | STEP(EXCHANGE_OVER),
       [EXCHANGE_ENDING] = STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
@@ -142,6 +144,7 @@ void exchange_begin(struct exchange *exchange, int status, struct bytes fields, 
 void exchange_complete(struct exchange *exchange) {
   if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
   exchange->role = NULL;
+  release_name(exchange);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
@@ -180,7 +183,7 @@ void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffe
 }
 
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
-  struct blob *blob = wire_chunk(text);
+  struct blob *blob = exchange->wire == WIRE_POLL ? blob_new(text) : wire_chunk(text);
   if (!blob) {
     exchange_break(exchange);
     return;
@@ -272,6 +275,10 @@ static bool is_over(struct exchange *exchange, size_t len) {
 }
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+  if (exchange->role && exchange->role->on_push) {
+    exchange->role->on_push(exchange, blob, part);
+    return;
+  }
   session_settle(exchange, 0);
   if (is_over(exchange, part.len)) exchange_offer(exchange);
   if (is_over(exchange, part.len)) {

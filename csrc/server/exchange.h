@@ -9,12 +9,14 @@
 VISIBILITY_PUSH
 
 struct exchange;
+struct poll;
 struct worker;
 
 enum exchange_state {
   EXCHANGE_IDLE,      /* between requests */
   EXCHANGE_READING,   /* a head has come, its body is coming */
   EXCHANGE_ASKING,    /* the script is asked, or a file is opened */
+  EXCHANGE_WAITING,   /* for messages: a poll */
   EXCHANGE_ANSWERING, /* the answer is being written */
   EXCHANGE_STREAMING, /* the answer goes on: an event stream */
   EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
@@ -49,6 +51,11 @@ struct role {
   void (*on_read)(struct exchange *exchange, struct bytes bytes); /* bytes of a peer that was upgraded; they may be overwritten */
   void (*on_silent)(struct exchange *exchange);                   /* a stream has written nothing for limits.heartbeat_ms */
   void (*on_end)(struct exchange *exchange);                      /* it is over, however: give back what the role holds */
+  /* Of those that collect what they get instead of writing it, each as its name says. */
+  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as session_deliver */
+  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
+  void (*on_reply)(struct exchange *exchange, const char *code, struct bytes text); /* to a verb asked on its behalf */
+  void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
 };
 
 /* A subscriber. */

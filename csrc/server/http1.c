@@ -144,7 +144,7 @@ static void run(struct conn *conn, struct bytes bytes) {
     size_t used = 0;
     bool was_waiting = http_reader_idle(http->reader);
     event = http_reader_next(http->reader, bytes, &used);
-    bytes = bytes_of(bytes.ptr + used, bytes.len - used);
+    if (used > 0) bytes = bytes_of(bytes.ptr + used, bytes.len - used);
     switch (event) {
       case HTTP_MORE:
         if (was_waiting && !http_reader_idle(http->reader)) conn_set_deadline(conn);
@@ -193,6 +193,6 @@ void http1_next(struct conn *conn) {
   run(conn, buffer_bytes(&ahead));
   buffer_deinit(&ahead);
   /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
-  bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.errand;
+  bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || conn->exchange.errand;
   if (ended && (awaits || (reads(conn) && !conn->exchange.outbox))) conn_close(conn);
 }

@@ -24,8 +24,9 @@ struct http1 {
   struct bytes rest; /* of the path below the mount */
   struct file *file; /* that is being sent */
   uint64_t file_left;
-  bool served;  /* a request was answered on this connection */
-  bool feeding; /* inside the loop that reads requests */
+  struct poll *poll; /* that is being answered */
+  bool served;       /* a request was answered on this connection */
+  bool feeding;      /* inside the loop that reads requests */
   bool handed_over;
   bool released; /* to be freed when that loop ends */
 };

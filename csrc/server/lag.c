@@ -88,6 +88,7 @@ void lag_end(struct exchange *exchange) {
 
 void lag_leave(struct exchange *exchange, struct subscription *subscription) {
   struct lag *lag = lag_of(exchange);
+  latest_forget(&lag->latest, subscription->channel->name);
   struct lag_source *source = find_source(lag, subscription);
   if (source) *source = lag->sources[--lag->count];
   subscription->mark = 0;
@@ -183,9 +184,23 @@ void lag_stall(struct exchange *exchange, struct subscription *subscription, str
   let_go(&letting_go, message);
 }
 
+/* A message that is not pushed now is read from the history, if its channel is read from there, or can be while its session is slow: also one
+ * that was published before that began and comes from a turn list only now. */
+static void read_later(struct exchange *exchange, struct subscription *subscription, const struct message *message) {
+  struct lag *lag = lag_of(exchange);
+  if (message->position == 0) return;
+  if (subscription->mark & LAG_BEHIND) {
+    struct lag_source *source = find_source(lag, subscription);
+    if (message->position <= source->after) source->after = message->position - 1;
+  } else if (lag->stalled && subscription->channel->policy.slow == SLOW_CATCHUP) {
+    lag_follow(exchange, subscription, message->position - 1);
+  }
+}
+
 bool lag_take(struct exchange *exchange, struct subscription *subscription, struct message *message) {
   const struct lag *lag = lag_of(exchange);
   if (message_is_own(message)) return false;
+  read_later(exchange, subscription, message);
   if (subscription->mark & LAG_BEHIND && message->position > 0) return true;
   bool is_held = subscription->mark & LAG_HELD;
   if (!lag->stalled && !is_held) return false;

@@ -79,3 +79,11 @@ struct message *latest_first(const struct latest *latest, uint64_t *position) {
 }
 
 void latest_drop_first(struct latest *latest) { drop(latest, container_of(latest->all.next, struct item, link)); }
+
+void latest_forget(struct latest *latest, struct bytes channel) {
+  for (struct list *link = latest->all.next, *next; link != &latest->all; link = next) {
+    struct item *item = container_of(link, struct item, link);
+    next = link->next;
+    if (bytes_equal(item->message->parts.channel, channel)) drop(latest, item);
+  }
+}

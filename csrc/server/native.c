@@ -3,15 +3,12 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "codec/envelope.h"
-#include "codec/verb.h"
 #include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
-#include "server/excerpt.h"
 #include "server/lag.h"
 #include "server/native_join.h"
-#include "server/presence.h"
+#include "server/native_verbs.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -145,236 +142,7 @@ void native_end(struct exchange *exchange) {
   memory_free(native);
 }
 
-/* ---- Verbs --------------------------------------------------------------------------------------------------------------- */
-
-/* What is being handled. */
-struct call {
-  struct exchange *exchange;
-  const struct verb *verb;
-  struct reply_to reply_to;
-};
-
-static void refuse(const struct call *call, const char *code, const char *reason) {
-  reply_error(call->exchange, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
-}
-
-/* Asks the script; takes the errand (NULL: no memory). */
-static void ask(const struct call *call, struct errand *errand) {
-  struct native *native = native_get(call->exchange);
-  struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
-  bool fine = errand && native && (ref || call->verb->ref.raw.len == 0);
-  if (fine) {
-    native->asked_ref = ref;
-    native->asked_by = call->reply_to;
-    if (exchange_post(call->exchange, errand)) return;
-    native->asked_ref = NULL;
-  } else {
-    errand_unref(errand);
-  }
-  blob_unref(ref);
-  refuse(call, "unavailable", "too many requests wait, or there is no memory");
-}
-
-static void on_subscribe(const struct call *call, const struct kind *kind) {
-  struct exchange *exchange = call->exchange;
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  if (session_find(&exchange->session, call->verb->channel)) {
-    refuse(call, "already_subscribed", "the channel is subscribed to already");
-    return;
-  }
-  /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (!wire_is_ws(exchange->wire) && call->verb->since.len > 0) {
-    refuse(call, "refused", "an event stream resumes by its own id");
-    return;
-  }
-  if (exchange->session.subscription_count >= server->config->options.limits.client_channels) {
-    refuse(call, "refused", "too many channels");
-    return;
-  }
-  struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
-  bool asks = kind_asks(kind);
-  struct mw_client *client = asks ? native_client(exchange) : NULL;
-  struct errand *errand = client || !asks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
-  if (errand) errand->since = since_parse(call->verb->since, &server->bus.epoch);
-  if (errand && !errand_needs_script(errand)) {
-    native_join(exchange, errand, &call->reply_to, call->verb->ref.raw);
-    errand_unref(errand);
-  } else {
-    ask(call, errand);
-  }
-}
-
-static void on_unsubscribe(const struct call *call) {
-  native_unsubscribe(call->exchange, call->verb->channel, NULL, NULL);
-  reply_ok(call->exchange, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
-}
-
-static void on_history(const struct call *call, const struct kind *kind) {
-  struct exchange *exchange = call->exchange;
-  struct worker *worker = exchange_worker(exchange);
-  const struct mw_limits *limits = &worker->server->config->options.limits;
-  const struct epoch *epoch = &worker->server->bus.epoch;
-  const struct verb *verb = call->verb;
-  struct excerpt_wish wish = {.since = since_parse(verb->since, epoch),
-                              .before = since_parse(verb->before, epoch),
-                              .limit = verb->limit < limits->replay ? verb->limit : limits->replay,
-                              .bytes = limits->outbox / 2};
-  if (!kind->history_readable) {
-    refuse(call, "refused", "the channel offers no history");
-  } else if (!session_find(&exchange->session, verb->channel)) {
-    refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else {
-    struct buffer value;
-    struct excerpt excerpt = excerpt_of(&worker->hub, verb->channel, &wish);
-    buffer_init(&value);
-    excerpt_write(&value, &excerpt, epoch);
-    if (value.failed) {
-      refuse(call, "unavailable", "no memory");
-    } else {
-      reply_ok(exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
-    }
-    buffer_deinit(&value);
-  }
-}
-
-static void on_presence(const struct call *call, const struct kind *kind) {
-  const struct verb *verb = call->verb;
-  struct buffer value;
-  buffer_init(&value);
-  if (kind->presence == MW_PRESENCE_NONE) {
-    refuse(call, "refused", "the channel has no presence");
-  } else if (!session_find(&call->exchange->session, verb->channel)) {
-    refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (presence_write(exchange_worker(call->exchange), kind, verb->channel, &value)) {
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
-  } else {
-    refuse(call, "unavailable", "no memory");
-  }
-  buffer_deinit(&value);
-}
-
-/* An event that goes to the others without entering the app. */
-static void relay(const struct call *call, const struct kind *kind, const struct event_rule *rule, struct mw_client *client) {
-  struct mw_server *server = exchange_worker(call->exchange)->server;
-  const struct verb *verb = call->verb;
-  struct message_parts parts = {.channel = verb->channel,
-                                .event = verb->event,
-                                .data = verb->is_binary ? verb->payload : verb->data.raw,
-                                .from = client_user_id(client),
-                                .except = bytes_of(client->id, CLIENT_ID_LEN),
-                                .is_binary = verb->is_binary};
-  if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
-  char id[MW_ID_MAX];
-  if (server_publish(server, kind, &parts, !rule->keep, id) < 0) {
-    refuse(call, "unavailable", "the server is busy");
-  } else if (rule->keep) {
-    char value[64];
-    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(value, (size_t)len));
-  } else {
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0));
-  }
-}
-
-static void on_send(const struct call *call, const struct kind *kind) {
-  struct exchange *exchange = call->exchange;
-  const struct verb *verb = call->verb;
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  const struct event_rule *rule = config_event(kind, verb->event);
-  size_t size = verb->is_binary ? verb->payload.len : verb->data.raw.len;
-  struct mw_client *client = native_client(exchange);
-  if (!session_find(&exchange->session, verb->channel)) {
-    refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (!rule) {
-    refuse(call, "unknown_event", "clients may not send this event");
-  } else if (size > server->config->options.limits.size) {
-    refuse(call, "too_large", "the data is larger than limits.size");
-  } else if (!client) {
-    refuse(call, "unavailable", "no memory");
-  } else if (rule->relay) {
-    relay(call, kind, rule, client);
-  } else {
-    struct errand_channel channel = {.name = verb->channel, .kind = kind};
-    struct errand *errand = errand_new(ERRAND_MESSAGE, server->config, client, NULL, &channel, 1);
-    if (errand && errand_set_message(errand, verb) < 0) {
-      errand_unref(errand);
-      errand = NULL;
-    }
-    ask(call, errand);
-  }
-}
-
-/* Who it is: by the token that comes with the first verb of moonwire.1, or a newer token later. */
-static void on_token(const struct call *call, bool connects) {
-  struct exchange *exchange = call->exchange;
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  struct native *native = native_get(exchange);
-  struct mw_client *client = native_client(exchange);
-  bool authenticates = server->config->options.authenticate;
-  /* Whoever was known by the upgrade has no request left that a token could go into. */
-  if (native && authenticates && !native->http) {
-    refuse(call, "refused", "a newer token is taken from moonwire.1 only");
-    return;
-  }
-  struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
-  struct errand *errand = NULL;
-  if (client && (http || !authenticates)) errand = errand_new(ERRAND_JOIN, server->config, client, http, NULL, 0);
-  if (!errand) {
-    memory_free(http);
-    refuse(call, "unavailable", "no memory");
-    return;
-  }
-  errand->connects = connects;
-  if (errand_needs_script(errand)) {
-    ask(call, errand);
-  } else {
-    native_connected(exchange, errand, &call->reply_to, call->verb->ref.raw);
-    errand_unref(errand);
-  }
-}
-
-static void handle_verb(const struct call *call) {
-  const struct verb *verb = call->verb;
-  bool waits = call->exchange->flags & EXCHANGE_CONNECTING;
-  const struct kind *kind =
-      verb->channel.len > 0 ? config_kind(exchange_worker(call->exchange)->server->config, verb->channel) : NULL;
-  if (waits != (verb->type == VERB_CONNECT)) {
-    refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "it is connected already");
-  } else if (verb->channel.len > 0 && !kind) {
-    refuse(call, "not_found", "there is no such channel");
-  } else {
-    switch (verb->type) {
-      case VERB_SUBSCRIBE: on_subscribe(call, kind); break;
-      case VERB_UNSUBSCRIBE: on_unsubscribe(call); break;
-      case VERB_SEND: on_send(call, kind); break;
-      case VERB_PRESENCE: on_presence(call, kind); break;
-      case VERB_HISTORY: on_history(call, kind); break;
-      case VERB_TOKEN: on_token(call, false); break;
-      case VERB_CONNECT: on_token(call, true); break;
-      case VERB_PING: reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;
-      case VERB_COUNT: break;
-    }
-  }
-}
-
 /* ---- Input ---------------------------------------------------------------------------------------------------------------- */
-
-static void handle(struct exchange *exchange, const struct input *input) {
-  struct buffer text, answer;
-  struct verb verb;
-  buffer_init(&text);
-  buffer_init(&answer);
-  struct verb_fault fault =
-      input->is_binary ? verb_read_binary(input->bytes, &text, &verb) : verb_read(input->bytes, &text, &verb);
-  if (fault.code) {
-    verb_write_fault(&answer, &verb, &fault);
-    reply_text(exchange, &input->reply_to, fault.code, &answer);
-  } else {
-    handle_verb(&(struct call){.exchange = exchange, .verb = &verb, .reply_to = input->reply_to});
-  }
-  buffer_deinit(&answer);
-  buffer_deinit(&text);
-}
 
 static size_t stashed(const struct native *native) { return native->stash.len - native->stash_at; }
 
@@ -439,7 +207,7 @@ void native_receive(struct exchange *exchange, const struct input *input) {
   if (native && (exchange->errand || stashed(native) > 0)) {
     stash(exchange, native, input);
   } else {
-    handle(exchange, input);
+    native_handle(exchange, input);
   }
 }
 
@@ -455,7 +223,7 @@ static void resume(struct exchange *exchange) {
       exchange_break(exchange);
       return;
     }
-    handle(exchange, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply_to = head.reply_to});
+    native_handle(exchange, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply_to = head.reply_to});
     blob_unref(bytes);
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
@@ -486,23 +254,35 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */
 
-/* Sends the membership of one channel back to the script, if it is one. */
-static void leave_channel(struct exchange *exchange, struct native *native, struct bytes channel) {
+/* The errand that brought the session into the channel, and the channel's place in it; NULL: the script does not know of it. */
+static struct errand *find_membership(struct native *native, struct bytes channel, size_t *i) {
   for (struct list *link = native->memberships.next; link != &native->memberships; link = link->next) {
     struct errand *errand = container_of(link, struct errand, link);
-    for (size_t i = 0; i < errand->channel_count; i++) {
-      const struct errand_channel *member = &errand->channels[i];
-      if (!errand_channel_is_membership(member) || !bytes_equal(member->name, channel)) continue;
-      bool whole = errand->channel_count == 1 && !errand->connected;
-      struct errand *part = whole ? errand : errand_split(errand, i);
-      if (part) {
-        leave(exchange, part);
-      } else {
-        /* Without memory it leaves everything: cut off, it may come back. */
-        exchange_break(exchange);
-      }
-      return;
+    for (*i = 0; *i < errand->channel_count; ++*i) {
+      const struct errand_channel *member = &errand->channels[*i];
+      if (errand_channel_is_membership(member) && bytes_equal(member->name, channel)) return errand;
     }
+  }
+  return NULL;
+}
+
+bool native_is_member(struct exchange *exchange, struct bytes channel) {
+  size_t i;
+  return exchange->flags & EXCHANGE_NATIVE && find_membership(conn_of(exchange)->native, channel, &i);
+}
+
+/* Sends the membership of one channel back to the script, if it is one. */
+static void leave_channel(struct exchange *exchange, struct native *native, struct bytes channel) {
+  size_t i;
+  struct errand *errand = find_membership(native, channel, &i);
+  if (!errand) return;
+  bool whole = errand->channel_count == 1 && !errand->connected;
+  struct errand *part = whole ? errand : errand_split(errand, i);
+  if (part) {
+    leave(exchange, part);
+  } else {
+    /* Without memory it leaves everything: cut off, it may come back. */
+    exchange_break(exchange);
   }
 }
 

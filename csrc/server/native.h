@@ -35,7 +35,8 @@ struct native {
   struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
   struct buffer unread;          /* bytes that had come by then, and are to be read first */
   bool reading_stopped;
-  bool is_lent; /* nobody but the lag has come for it */
+  bool is_lent;             /* nobody but the lag has come for it */
+  struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
 };
 
 struct input {
@@ -63,8 +64,8 @@ void native_resume_reading(struct exchange *exchange);
 void native_on_answer(struct exchange *exchange, struct errand *errand);
 /* Keeps an errand, taking a reference, to be sent back to the script at the end. */
 void native_keep(struct exchange *exchange, struct errand *errand);
-/* Subscribes without asking the app, and tells the client nothing: a command of the app. A status. */
-int native_subscribe(struct exchange *exchange, struct bytes channel, const struct kind *kind);
+/* True if an errand is kept that will leave this channel. */
+bool native_is_member(struct exchange *exchange, struct bytes channel);
 /* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
 /* The session is over: gives everything back. */

@@ -46,7 +46,8 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
     native_keep(exchange, errand);
     reply_ok(exchange, to, ref, buffer_bytes(&value));
     worker->stats.gaps += replay.gap_count;
-    replay_start(&replay, exchange);
+    /* Polls read for themselves. */
+    if (exchange->wire != WIRE_POLL) replay_start(&replay, exchange);
   } else {
     if (subscription && is_new) session_unsubscribe(exchange, subscription);
     reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");

@@ -28,6 +28,10 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
   } else {
     struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
     if (!waiting || waiting->state != EXCHANGE_ASKING) return;
+    if (waiting->role && waiting->role->on_reply) {
+      waiting->role->on_reply(waiting, code, buffer_bytes(text));
+      return;
+    }
     struct answer answer = {.status = code ? reply_status(code) : 200,
                             .fields = BYTES("Cache-Control: no-store\r\n"),
                             .content_type = BYTES("application/json"),

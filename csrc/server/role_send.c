@@ -171,10 +171,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->type == ERRAND_JOIN) {
     /* The sender is who it says it is: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);
-    bool same =
-        client && (client->user ? errand->client->user && bytes_equal(client_user_id(client), client_user_id(errand->client))
-                                : !errand->client->user);
-    if (same) {
+    if (client && client_same_user(client, errand->client)) {
       hand_on(exchange, client);
     } else {
       refuse(exchange, client ? 403 : 404, client ? "the client is another user's" : "no such client is connected");

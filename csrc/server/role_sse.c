@@ -3,7 +3,6 @@
 
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "codec/query.h"
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/presence.h"
@@ -11,17 +10,7 @@
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
-
-/* What the query asks for. Names lie in one buffer, which may move while it grows: they are found by their lengths. */
-struct wish {
-  struct buffer names;
-  struct buffer channels; /* of struct errand_channel, whose names have only their lengths until all are there */
-  size_t channel_count;
-  struct buffer since;
-  bool has_since, envelope;
-  int status; /* a refusal */
-  const char *reason;
-};
+#include "server/wish.h"
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
@@ -34,97 +23,6 @@ static void refuse_for_now(struct exchange *exchange) {
   if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   roles_put_off(exchange, buffer_bytes(&fields));
   buffer_deinit(&fields);
-}
-
-/* ---- The wish ------------------------------------------------------------------------------------------------------------ */
-
-static void fail(struct wish *wish, int status, const char *reason) {
-  if (wish->status != 0) return;
-  wish->status = status;
-  wish->reason = reason;
-}
-
-static struct errand_channel *wish_channels(struct wish *wish) { return (struct errand_channel *)(void *)wish->channels.data; }
-
-static bool is_known(struct wish *wish, struct bytes name) {
-  size_t at = 0;
-  for (size_t i = 0; i < wish->channel_count; i++) {
-    size_t len = wish_channels(wish)[i].name.len;
-    if (bytes_equal(bytes_of(wish->names.data + at, len), name)) return true;
-    at += len;
-  }
-  return false;
-}
-
-static void add_channel(struct wish *wish, const struct mw_config *config, struct bytes name) {
-  if (channel_name_fault(name)) {
-    fail(wish, 400, channel_name_fault(name));
-    return;
-  }
-  if (is_known(wish, name)) return;
-  struct errand_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
-  if (!channel.kind) {
-    fail(wish, 404, "there is no such channel");
-  } else if (wish->channel_count >= config->options.limits.client_channels) {
-    fail(wish, 400, "too many channels");
-  } else {
-    buffer_append(&wish->names, name);
-    buffer_append(&wish->channels, bytes_of((const char *)&channel, sizeof channel));
-    if (wish->names.failed || wish->channels.failed) {
-      fail(wish, 503, "no memory");
-    } else {
-      wish->channel_count++;
-    }
-  }
-}
-
-static void read_query(struct wish *wish, const struct mw_config *config, struct bytes query) {
-  struct buffer name, value;
-  buffer_init(&name);
-  buffer_init(&value);
-  while (wish->status == 0 && query_next(&query, &name, &value)) {
-    struct bytes key = buffer_bytes(&name), text = buffer_bytes(&value);
-    if (name.failed || value.failed) {
-      fail(wish, 503, "no memory");
-    } else if (bytes_equal(key, BYTES("channel"))) {
-      add_channel(wish, config, text);
-    } else if (bytes_equal(key, BYTES("since")) || (bytes_equal(key, BYTES("lastEventId")) && !wish->has_since)) {
-      wish->has_since = bytes_equal(key, BYTES("since"));
-      buffer_clear(&wish->since);
-      buffer_append(&wish->since, text);
-    } else if (bytes_equal(key, BYTES("envelope"))) {
-      wish->envelope = bytes_equal(text, BYTES("1"));
-    }
-  }
-  buffer_deinit(&name);
-  buffer_deinit(&value);
-}
-
-static void wish_init(struct wish *wish, const struct mw_config *config, const struct http_head *head) {
-  *wish = (struct wish){.status = 0};
-  buffer_init(&wish->names);
-  buffer_init(&wish->channels);
-  buffer_init(&wish->since);
-  read_query(wish, config, head->query);
-  struct bytes last = http_head_field(head, BYTES("last-event-id"));
-  if (last.len > 0) {
-    buffer_clear(&wish->since);
-    buffer_append(&wish->since, last);
-  }
-  if (wish->channel_count == 0) fail(wish, 400, "a channel is required: ?channel=NAME");
-  if (wish->names.failed || wish->channels.failed || wish->since.failed) fail(wish, 503, "no memory");
-  if (wish->status != 0) return;
-  for (size_t i = 0, at = 0; i < wish->channel_count; i++) {
-    struct errand_channel *channel = &wish_channels(wish)[i];
-    channel->name.ptr = wish->names.data + at;
-    at += channel->name.len;
-  }
-}
-
-static void wish_deinit(struct wish *wish) {
-  buffer_deinit(&wish->names);
-  buffer_deinit(&wish->channels);
-  buffer_deinit(&wish->since);
 }
 
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
@@ -306,8 +204,16 @@ static void start(struct exchange *exchange) {
     refuse(exchange, 403, "the origin is not allowed");
     return;
   }
+  const struct http_head *head = http_reader_head(http->reader);
+  struct bytes last = http_head_field(head, BYTES("last-event-id"));
   struct wish wish;
-  wish_init(&wish, exchange_worker(exchange)->server->config, http_reader_head(http->reader));
+  wish_init(&wish, exchange_worker(exchange)->server->config, head->query);
+  if (wish.channel_count == 0) wish_refuse(&wish, 400, "a channel is required: ?channel=NAME");
+  if (last.len > 0) {
+    buffer_clear(&wish.since);
+    buffer_append(&wish.since, last);
+    if (wish.since.failed) wish_refuse(&wish, 503, "no memory");
+  }
   if (wish.status == 503) {
     refuse_for_now(exchange);
   } else if (wish.status != 0) {

@@ -66,6 +66,8 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
 
 void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
 
+static void read_farewell(struct exchange *exchange, struct bytes bytes);
+
 /* The reader with what it is in the middle of, taken from the session; NULL if there is none. */
 static struct ws_reader *take_reader(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
@@ -73,6 +75,20 @@ static struct ws_reader *take_reader(struct exchange *exchange) {
   struct ws_reader *reader = native->reader;
   native->reader = NULL;
   return reader;
+}
+
+static struct buffer take_unread(struct exchange *exchange) {
+  struct buffer unread;
+  buffer_init(&unread);
+  if (exchange->flags & EXCHANGE_NATIVE) {
+    unread = conn_of(exchange)->native->unread;
+    buffer_init(&conn_of(exchange)->native->unread);
+  }
+  return unread;
+}
+
+static bool must_wait(struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
 }
 
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
@@ -87,16 +103,19 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
     socket->code = code;
     snprintf(socket->reason, sizeof socket->reason, "%s", reason);
   }
-  bool stopped = exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
+  bool stopped = must_wait(exchange);
   struct ws_reader *reader = take_reader(exchange);
+  struct buffer unread = take_unread(exchange);
   say_farewell(exchange, code, reason);
   if (!server_stopping(exchange_worker(exchange)->server)) {
     exchange->role = &role_farewell;
     if (stopped) stream_read_start(&conn_of(exchange)->stream);
     if (reader) put_reader(exchange, reader);
+    if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
   } else {
     ws_reader_free(reader);
   }
+  buffer_deinit(&unread);
 }
 
 /* One event of the reader. False: nothing more is to be read. */
@@ -162,10 +181,6 @@ static void keep_unread(struct exchange *exchange, struct bytes bytes) {
   if (native->unread.failed) exchange_break(exchange);
 }
 
-static bool must_wait(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
-}
-
 void role_ws_read(struct exchange *exchange, struct bytes bytes) {
   if (bytes.len == 0 || is_deaf(exchange)) return;
   struct ws_reader *reader = get_reader(exchange);
@@ -186,7 +201,10 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
       bytes.len = 0;
     }
   }
-  if (is_deaf(exchange)) {
+  if (exchange->role == &role_farewell) { /* we have closed meanwhile */
+    put_reader(exchange, reader);
+    read_farewell(exchange, bytes_of(at, bytes.len));
+  } else if (is_deaf(exchange)) {
     ws_reader_free(reader);
   } else {
     put_reader(exchange, reader);

@@ -44,6 +44,8 @@ static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct 
     choose(http, method, &role_sse, "GET", NULL);
   } else if (bytes_equal(path, config_path(config, ENDPOINT_WS))) {
     choose(http, method, &role_ws, "GET", NULL);
+  } else if (bytes_equal(path, config_path(config, ENDPOINT_POLL))) {
+    choose(http, method, &role_poll, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_SEND))) {
     choose(http, method, &role_send, "POST", NULL);
     if (http->role == &role_send && !http_reader_head(http->reader)->has_length) refuse(http, 411, "a length is required");
@@ -176,11 +178,12 @@ static void start_options(struct exchange *exchange) {
   struct buffer fields;
   buffer_init(&fields);
   http_write_field(&fields, BYTES("Allow"), bytes_string(http->allow));
-  bool is_sse = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SSE));
+  bool is_read = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SSE)) ||
+                 bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_POLL));
   bool is_send = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SEND));
-  bool allowed = (!is_sse && !is_send) || roles_judge_origin(exchange, http, &fields);
-  if ((is_sse || is_send) && allowed) {
-    http_write_field(&fields, BYTES("Access-Control-Allow-Methods"), is_sse ? BYTES("GET") : BYTES("POST"));
+  bool allowed = (!is_read && !is_send) || roles_judge_origin(exchange, http, &fields);
+  if ((is_read || is_send) && allowed) {
+    http_write_field(&fields, BYTES("Access-Control-Allow-Methods"), is_read ? BYTES("GET") : BYTES("POST"));
     http_write_field(&fields, BYTES("Access-Control-Allow-Headers"),
                      BYTES("authorization, cache-control, content-type, last-event-id, x-moonwire-client"));
     http_write_field(&fields, BYTES("Access-Control-Max-Age"), BYTES("600"));

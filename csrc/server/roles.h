@@ -11,6 +11,7 @@ struct http1;
 extern const struct role role_sse;     /* GET /sse: a stream of channels */
 extern const struct role role_ws;      /* GET /ws */
 extern const struct role role_socket;  /* raw WebSocket endpoints of the app */
+extern const struct role role_poll;    /* GET /poll */
 extern const struct role role_send;    /* POST /send */
 extern const struct role role_publish; /* POST /publish */
 extern const struct role role_health;  /* GET /health */

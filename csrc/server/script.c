@@ -10,6 +10,7 @@
 int script_init(struct script *script, struct loop *loop, size_t limit) {
   *script = (struct script){.errand_count = 0};
   list_init(&script->asked);
+  list_init(&script->ready);
   table_init(&script->occupancies);
   table_init(&script->presences);
   return mailbox_init(&script->queue, loop, limit);
@@ -59,9 +60,20 @@ static void let_next(struct mw_server *server, struct errand *errand) {
   if (!client || client->errand != errand) return;
   client->errand = NULL;
   if (list_empty(&client->waiting)) return;
+  struct script *script = &server->script;
   struct errand *next = container_of(client->waiting.next, struct errand, link);
   list_remove(&next->link);
-  dispatch(server, next->backlog_type, next);
+  client->errand = next;
+  list_append(&script->ready, &next->link);
+  /* One after the other, not one inside the other: there may be thousands, each answered at once. */
+  if (script->lets_go) return;
+  script->lets_go = true;
+  while (!list_empty(&script->ready)) {
+    next = container_of(script->ready.next, struct errand, link);
+    list_remove(&next->link);
+    dispatch(server, next->backlog_type, next);
+  }
+  script->lets_go = false;
 }
 
 static void leave(struct mw_server *server, struct errand *errand);
@@ -283,6 +295,11 @@ static void ask_message(struct mw_server *server, struct errand *errand) {
 }
 
 static void begin(struct mw_server *server, struct errand *errand) {
+  if (errand->granted) {
+    errand->step = STEP_PRESENCE;
+    run_join(server, errand);
+    return;
+  }
   if (must_queue(errand, MAIL_ASK)) return;
   if (errand->type <= ERRAND_SLOW || errand->type == ERRAND_SOCKET) {
     run_join(server, errand);

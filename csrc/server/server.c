@@ -348,6 +348,7 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   const struct worker *worker = &server->workers[0];
   *stats = worker->stats;
   stats->connections = worker->conn_count;
+  stats->poll_clients = worker->poll_client_count;
   stats->published = atomic_load(&server->bus.published);
   stats->delivered = worker->hub.delivered;
   stats->channels = worker->hub.channels.count;

@@ -161,13 +161,22 @@ void session_settle(struct exchange *exchange, size_t skip) {
 void session_deliver(struct subscription *subscription, struct message *message) {
   struct exchange *exchange = subscription->owner;
   struct session *session = &exchange->session;
+  if (exchange->role && exchange->role->on_deliver) {
+    exchange->role->on_deliver(exchange, message);
+    return;
+  }
   if (message && is_excepted(exchange, message)) {
     /* The turn list goes on without it: what came before is taken out of the list. */
     if (session->turn == subscription) settle_until(exchange, subscription->channel->turn_count - 1, 0);
+    if (message->parts.is_final) lag_end(exchange);
     return;
   }
   if (message && message->parts.is_final) lag_end(exchange);
-  if (session->turn == subscription && message) return;
+  if (session->turn == subscription && message) {
+    if (!(exchange->flags & EXCHANGE_LAGS)) return;
+    /* It may be one to be read later, which the list must not bring. */
+    settle_until(exchange, subscription->channel->turn_count - 1, 0);
+  }
   if (message && exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, message)) return;
   if (!message) {
     exchange->flags |= EXCHANGE_BROKEN;
@@ -177,7 +186,9 @@ void session_deliver(struct subscription *subscription, struct message *message)
   } else {
     /* The last of the turn list is this message: what is settled must end before it, unless it is of the same list, which was seen above. */
     session_settle(exchange, 0);
-    push_message(exchange, subscription, message, 0);
+    /* That may have made it lag. */
+    bool taken = exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, message);
+    if (!taken) push_message(exchange, subscription, message, 0);
   }
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }

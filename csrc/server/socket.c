@@ -57,7 +57,8 @@ void *mw_socket_context(const struct mw_socket *socket) { return socket->context
 void mw_socket_set_context(struct mw_socket *socket, void *context) { socket->context = context; }
 
 size_t mw_socket_buffered(const struct mw_socket *socket) {
-  return atomic_load(&socket->under_way) + atomic_load(&socket->unwritten);
+  bool is_gone = atomic_load(&socket->client->gone);
+  return is_gone ? 0 : atomic_load(&socket->under_way) + atomic_load(&socket->unwritten);
 }
 
 /* ---- Commands ------------------------------------------------------------------------------------------------------------ */

@@ -6,6 +6,8 @@
 #include "codec/envelope.h"
 #include "codec/http_writer.h"
 
+static bool is_event_stream(enum wire wire) { return wire == WIRE_SSE || wire == WIRE_ENVELOPE; }
+
 /* What is empty is not there. */
 static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
 
@@ -74,7 +76,7 @@ struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct byte
 
 struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
   struct bytes all = blob_bytes(blob);
-  if (chunked || wire_is_ws(wire)) return all;
+  if (chunked || !is_event_stream(wire)) return all;
   size_t head_len = bytes_find(all, '\n') + 1;
   return bytes_of(all.ptr + head_len, all.len - head_len - 2);
 }
@@ -84,7 +86,7 @@ struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
 static void find_positions(struct wire_draft *draft, enum wire wire) {
   static const char member[] = ",\"id\":\"";
   struct bytes all = blob_bytes(draft->blob);
-  if (wire != WIRE_WS) draft->position_at[0] = bytes_find(all, '\n') + 1 + strlen("id: ") + EPOCH_LEN + 1;
+  if (is_event_stream(wire)) draft->position_at[0] = bytes_find(all, '\n') + 1 + strlen("id: ") + EPOCH_LEN + 1;
   if (wire != WIRE_SSE) {
     size_t at = draft->position_at[0];
     while (at + strlen(member) <= all.len && memcmp(all.ptr + at, member, strlen(member)) != 0) at++;
@@ -108,6 +110,9 @@ struct wire_draft wire_draft(enum wire wire, const struct message *message, cons
       draft.blob = wire_frame(parts->is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, buffer_bytes(&text),
                               parts->is_binary ? parts->data : bytes_of(NULL, 0));
     }
+  } else if (wire == WIRE_POLL) {
+    write_object(&text, parts, id, false);
+    if (!text.failed) draft.blob = blob_new(buffer_bytes(&text));
   } else {
     if (wire == WIRE_SSE) {
       write_sse(&text, parts, id);
@@ -143,6 +148,10 @@ void wire_write_push(struct buffer *out, const struct message *message, const st
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data) {
   struct sse_event sse = {.event = event, .data = data, .retry_ms = -1};
   struct buffer json;
+  if (wire == WIRE_POLL) {
+    envelope_write_push(out, &(struct envelope_push){.event = event, .data = data});
+    return;
+  }
   buffer_init(&json);
   if (wire == WIRE_ENVELOPE) {
     struct envelope_push push = {.event = event, .data = data};

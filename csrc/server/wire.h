@@ -14,6 +14,7 @@ VISIBILITY_PUSH
 enum wire {
   WIRE_SSE,      /* id, event and data lines */
   WIRE_ENVELOPE, /* an id line, and the push as a JSON object in the data line */
+  WIRE_POLL,     /* the push as a JSON object, as it stands in the answer to a poll */
   WIRE_WS,       /* the push as a JSON object in a text frame; a binary one has the bytes behind it */
   WIRE_DRAFTS,
   WIRE_WS_15 = WIRE_DRAFTS, /* the same deflated, with windows of 15, 12 and 9 bits; small ones as they are */
@@ -48,7 +49,7 @@ struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked);
 
 /* Appends the push as a JSON object; bytes come as base64. */
 void wire_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch);
-/* Appends one event of the server's own ("moonwire:gap") in that format of event streams; data is JSON. */
+/* Appends one event of the server's own ("moonwire:gap") in that format, which is no WebSocket's; data is JSON. */
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data);
 
 VISIBILITY_POP

@@ -124,6 +124,8 @@ static void take_answer(struct worker *worker, struct errand *errand) {
     errand->kept = streams;
     if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
+  } else if (errand->granted) {
+    command_granted(worker, errand);
   } else if (exchange && errand->type == ERRAND_SOCKET_MESSAGE) {
     role_socket_handled(exchange, errand);
   }

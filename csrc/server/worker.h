@@ -55,7 +55,7 @@ struct worker {
   struct timers timers;
   struct mailbox fifo;
   struct list conns;
-  size_t conn_count;
+  size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
   struct conn *dirty; /* to be flushed at the end of the turn */
   struct conn *next;  /* and at the end of the next one */
   struct slot *slots;

@@ -11,7 +11,7 @@ local app = moonwire.app { limits = { queue = 512 * MIB } }
 
 app:websocket("/echo", {
   limits = { message = 64 * MIB, outbox = 256 * MIB },
-  deflate = true,
+  deflate = true, -- as is the default
   on_message = function(socket, message, is_binary)
     if is_binary then
       socket:send_binary(message)

@@ -99,6 +99,8 @@ local settings_spec = {
     pong_seconds = "duration",
     progress_seconds = "duration",
     drain_seconds = "seconds",
+    poll_seconds = "duration",
+    poll_client_seconds = "duration",
   },
   paths = {
     ws = "path or false",
@@ -106,6 +108,7 @@ local settings_spec = {
     send = "path or false",
     publish = "path or false",
     health = "path or false",
+    poll = "path or false",
   },
 }
 

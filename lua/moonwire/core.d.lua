@@ -65,6 +65,60 @@ function Stream:close() end
 ---@param fn fun()
 function Stream:on_close(fn) end
 
+---@class moonwire.Socket
+---@field id string unguessable and unique
+---@field user table|nil what authenticate returned
+---@field remote string the peer's address without port
+---@field protocol string|nil the subprotocol that was chosen
+---@field request moonwire.Request that on_open got
+---@field closed boolean nothing can be sent any more
+---@field data any the script's own
+local Socket = {}
+
+--- Sends a text message, which must be UTF-8. Likewise the next.
+---@param text string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "closed" or "unavailable"
+function Socket:send(text) end
+
+---@param bytes string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Socket:send_binary(bytes) end
+
+---@param bytes? string at most 125
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Socket:ping(bytes) end
+
+--- Closes it after what was sent.
+---@param code? integer nil: 1000
+---@param reason? string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Socket:close(code, reason) end
+
+--- Bytes that were sent and are not written yet.
+---@return integer
+function Socket:buffered() end
+
+--- It gets what is published to the channel, as the JSON of the native protocol; nobody is asked.
+---@param name string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Socket:subscribe(name) end
+
+---@param name string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function Socket:unsubscribe(name) end
+
 ---@class moonwire.Json
 ---@field null lightuserdata JSON's null
 local json = {}

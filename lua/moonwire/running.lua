@@ -116,6 +116,7 @@ function App:_define()
     send = paths.send == false and "" or paths.send,
     publish = paths.publish == false and "" or paths.publish,
     health = paths.health == false and "" or paths.health,
+    poll = paths.poll == false and "" or paths.poll,
   }, new_handlers(self))
   if not ok then
     options.raise(("moonwire.app: %s"):format(server), self._where)

@@ -93,6 +93,12 @@ function Server:route(method, pattern) end
 ---@return string|nil message
 function Server:event_stream(pattern) end
 
+---@param pattern string
+---@param given table protocols, origins, deflate, and the limits
+---@return integer|nil
+---@return string|nil message
+function Server:websocket(pattern, given) end
+
 ---@param path string
 ---@param directory string
 ---@return integer|nil
@@ -172,6 +178,11 @@ function Server:stats() end
 ---@return integer
 ---@return boolean exists
 function Server:count(name) end
+
+---@param name string
+---@return table<string, { info: any, connections: integer }>
+---@return integer count
+function Server:presence(name) end
 
 ---@param id string
 ---@return moonwire.Client|nil

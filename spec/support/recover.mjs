@@ -1,13 +1,14 @@
 // One reader of several channels whose stream is cut again and again at random places, and who returns with the last id.
 //
-//   node support/recover.mjs BASE TARGET CUTS STOP
+//   node support/recover.mjs BASE TARGET CUTS STOP [LARGEST]
 //
-// BASE is the server's address, TARGET the path of the stream. The events' data are {"channel":…,"n":…}, n being 1, 2, 3 … on each
-// channel. After CUTS cuts it posts to STOP, which answers the last n of each channel, and reads on until it has them.
+// BASE is the server's address, TARGET the path of the stream, LARGEST how many bytes are read of one connection at most (1500). The
+// events' data are {"channel":…,"n":…}, n being 1, 2, 3 … on each channel. After CUTS cuts it posts to STOP, which answers the last
+// n of each channel, and reads on until it has them.
 
 import { BodyReader, EventParser, requestStream } from "./event_stream.mjs";
 
-const [base, target, cuts, stop] = process.argv.slice(2);
+const [base, target, cuts, stop, largest = "1500"] = process.argv.slice(2);
 const seen = {}; // the last n of each channel
 let lastEventId = "";
 let events = 0;
@@ -56,7 +57,7 @@ function readOnce(limit, isDone) {
 
 for (let i = 0; i < Number(cuts); i++) {
   // Short ones end in the head or in the first block; long ones make sure that it gets on.
-  const limit = 1 + Math.floor(Math.random() * (i % 4 === 0 ? 400 : 1500));
+  const limit = 1 + Math.floor(Math.random() * (i % 4 === 0 ? 400 : Number(largest)));
   await readOnce(limit, () => false);
 }
 

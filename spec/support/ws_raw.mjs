@@ -251,10 +251,9 @@ export class RawSocket {
     return Buffer.concat(frames);
   }
 
-  // The client's side of the end: our FIN, and nothing is kept.
+  // Our FIN; what the server still says is read.
   end() {
     this.#socket.end();
-    this.#socket.destroySoon();
   }
 
   destroy() {

@@ -3,9 +3,11 @@
 //   node spec/websocket/run_cases.mjs BASE [FILE…]
 //
 // BASE serves app.lua. Each case of frames is sent in its steps, once as a whole, once behind the handshake in the same segment, and
-// once byte by byte; what comes back is awaited step by step. Prints what is wrong, and {"passed":n,"failed":n}.
+// once byte by byte; what comes back is awaited step by step. Behind "endings" are those of endings.mjs, which take a while. Prints
+// what is wrong, and {"passed":n,"failed":n}.
 
 import { readCases } from "./cases.mjs";
+import { endings } from "./endings.mjs";
 import { OPCODES, acceptOf, closePayload, frame, handshake, open, request, requestText } from "../support/ws_raw.mjs";
 
 const [base, ...chosen] = process.argv.slice(2);
@@ -34,11 +36,18 @@ function endpointOf(one) {
   return (one.limits ? "/limits" : takeover ? "" : "/echo") + (takeover ? "/takeover" : "");
 }
 
-async function expectEvent(socket, expected, where) {
-  const event = await socket.next();
-  const same = event.type === expected.type && event.code === expected.code;
-  if (!same || (expected.payload && !expected.payload.equals(event.payload))) {
-    throw new Error(`${where}: ${tell(event)} instead of ${tell(expected)}`);
+const isSame = (a, b) => a.type === b.type && a.code === b.code && (!a.payload || a.payload.equals(b.payload));
+
+// Pongs need not wait for messages that are still with the app, nor they for pongs; a close frame comes behind everything else.
+async function expectEvents(socket, answers, where) {
+  const left = [...answers];
+  while (left.length > 0) {
+    const event = await socket.next();
+    const at = left.findIndex(({ type }) => type === "close" || (type === "pong") === (event.type === "pong"));
+    const expected = left[at < 0 ? 0 : at];
+    const inOrder = at >= 0 && (expected.type !== "close" || left.length === 1) && isSame(expected, event);
+    if (!inOrder) throw new Error(`${where}: ${tell(event)} instead of ${tell(expected)}`);
+    left.splice(at, 1);
   }
 }
 
@@ -56,21 +65,15 @@ async function playFrames(one, way) {
   try {
     if (one.deflate && !socket.agreed) throw new Error("permessage-deflate was not agreed");
     if (one.deflate?.includes("client_takeover") && socket.agreed.client_no_context_takeover) throw new Error("no context takeover");
-    let isClosed = false;
-    let last;
     for (const [i, step] of one.steps.entries()) {
       if (i > 0 || !ahead) await socket.send(step.sent, way === "bytewise" ? 1 : undefined);
-      for (const expected of step.expected) {
-        const answer = answerOf(expected);
-        if (answer) await expectEvent(socket, answer, `step ${i + 1}`);
-        isClosed ||= answer?.type === "close";
-        last = expected.type;
-      }
+      await expectEvents(socket, step.expected.map(answerOf).filter(Boolean), `step ${i + 1}`);
     }
-    if (last === "nothing") return; // in the middle of something: there is no more to see
-    if (!isClosed) {
+    const types = one.steps.flatMap((step) => step.expected.map(({ type }) => type));
+    if (types.at(-1) === "nothing") return; // in the middle of something: there is no more to see
+    if (!types.includes("close") && !types.includes("error")) {
       await socket.send(frame(OPCODES.close, closePayload(1000)));
-      await expectEvent(socket, { type: "close", code: 1000 }, "at the end");
+      await expectEvents(socket, [{ type: "close", code: 1000 }], "at the end");
     }
     await expectEnd(socket);
   } finally {
@@ -116,17 +119,30 @@ async function playHandshake(one) {
   }
 }
 
+async function playEnding({ path, play, ahead }) {
+  const socket = await open(base, path, { ahead });
+  try {
+    await play(socket, base);
+  } finally {
+    socket.destroy();
+  }
+}
+
 // ---- All of them --------------------------------------------------------------------------------------------------------------
 
+const isChosen = (name) => chosen.length === 0 || chosen.includes(name);
 const plays = [];
-for (const file of frameFiles.filter((name) => chosen.length === 0 || chosen.includes(name))) {
+for (const one of isChosen("endings") ? endings : []) {
+  plays.push({ one: { file: "endings.mjs", title: one.title }, way: "whole", play: () => playEnding(one) });
+}
+for (const file of frameFiles.filter(isChosen)) {
   for (const one of readCases(file, "frames")) {
     const size = one.steps.reduce((sum, step) => sum + step.sent.length, 0);
     const ways = size > BYTEWISE_MAX ? ["whole", "ahead"] : ["whole", "ahead", "bytewise"];
     for (const way of ways) plays.push({ one, way, play: () => playFrames(one, way) });
   }
 }
-for (const file of handshakeFiles.filter((name) => chosen.length === 0 || chosen.includes(name))) {
+for (const file of handshakeFiles.filter(isChosen)) {
   for (const one of readCases(file, "handshake")) plays.push({ one, way: "whole", play: () => playHandshake(one) });
 }
 

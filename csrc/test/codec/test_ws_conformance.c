@@ -93,13 +93,14 @@ static void play_cut(const struct ws_case *test, struct bytes input, size_t firs
 
 /* At every byte; a long input at its ends, and here and there. */
 static void play_cuts(const struct ws_case *test, struct bytes input) {
-  enum { SHORT = 600, ENDS = 24, BETWEEN = 20 };
+  enum { SHORT = 400, LONG = 8000 };
+  size_t ends = input.len < LONG ? 20 : 3, between = input.len < LONG ? 20 : 2;
   for (size_t first = 1; first < input.len; first++) {
     play_cut(test, input, first, input.len);
-    bool near_end = first < ENDS || first + ENDS > input.len;
-    if (input.len > SHORT && !near_end) first += input.len / BETWEEN;
+    bool near_end = first < ends || first + ends > input.len;
+    if (input.len > SHORT && !near_end) first += input.len / between;
   }
-  for (size_t step = 2; step < 8 && input.len > 2; step++) play_cut(test, input, step, step);
+  for (size_t step = 2; step < 8 && input.len < LONG; step++) play_cut(test, input, step, step);
 }
 
 static void play_frames(struct bytes text, void *context) {

@@ -234,6 +234,21 @@ static void what_was_deflated_comes_back(void **state) {
   }
 }
 
+/* What a message lacks may come of its tail: here, the data of a stored block. */
+static void the_tail_is_fed_once(void **state) {
+  (void)state;
+  for (size_t room = 1; room <= 5; room++) {
+    struct ws_inflater *inflater = ws_inflater_new();
+    for (int i = 0; i < 2; i++) {
+      struct buffer out = {0};
+      assert_int_equal(inflate_message(inflater, BYTES("\x00\x04\x00\xfb\xff"), 100, room, &out), WS_INFLATE_MORE);
+      assert_bytes(buffer_bytes(&out), BYTES("\x00\x00\xff\xff"));
+      buffer_deinit(&out);
+    }
+    ws_inflater_free(inflater);
+  }
+}
+
 static bool go_there_and_back(void *context) {
   (void)context;
   struct bytes parts[] = {BYTES("Hello, "), BYTES("Hello")};
@@ -281,8 +296,8 @@ static void goes_on_after_failing_memory(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(writes_what_the_standard_shows), TEST(others_can_inflate_it),        TEST(any_room_will_do),
-      TEST(memory_is_what_is_documented),   TEST(what_was_deflated_comes_back), TEST(stands_failing_memory),
-      TEST(goes_on_after_failing_memory),
+      TEST(memory_is_what_is_documented),   TEST(what_was_deflated_comes_back), TEST(the_tail_is_fed_once),
+      TEST(stands_failing_memory),          TEST(goes_on_after_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,6 +126,7 @@ static const struct message_case refused[] = {
     {BROKEN, &alone, {FRAME(TEXT, HELLO_FINAL "\x07")}},
     {BROKEN, &alone, {FRAME(TEXT, HELLO "\x00")}},
     {BROKEN, &alone, {FRAME(BINARY, "Hello")}},
+    {BROKEN, &alone, {FRAME(BINARY, "\xfa\xff\xff\xff\x7f\x00")}}, /* a block, and two bits */
     {NOT_UTF8, &alone, {FRAME(TEXT, STORED("\x01", "\xfe", "\xff") "\x00")}},
     {NOT_UTF8, &alone, {FRAME(TEXT, STORED("\x02", "\xfd", "a\xff") "\x07")}}, /* before what is broken */
     {NOT_UTF8, &alone, {FRAME(BEGIN_TEXT, STORED("\x01", "\xfe", "\xed")), FRAME(GO_ON, STORED("\x01", "\xfe", "\xa0"))}},

@@ -98,6 +98,111 @@ static void lets_the_old_go(void **state) {
   history_deinit(&history);
 }
 
+static void push_sized(struct history *history, uint64_t position, size_t len, const struct history_bounds *bounds) {
+  static const char text[2000] = "";
+  struct message *message = message_of(0, BYTES("a"), BYTES("e"), bytes_of(text, len));
+  assert_non_null(message);
+  message->position = position;
+  history_push(history, message, bounds);
+  message_unref(message);
+}
+
+static size_t weight_of(size_t len) {
+  struct message_parts parts = {.channel = BYTES("a"), .event = BYTES("e"), .data = {"", 0}};
+  struct message *message = message_new(0, &parts);
+  size_t weight = message_weight(message) + len + sizeof(struct history_entry);
+  message_unref(message);
+  return weight;
+}
+
+static void is_bounded_in_bytes(void **state) {
+  (void)state;
+  struct history history;
+  const struct history_bounds bounds = {.size = 100, .bytes = 3 * weight_of(100)};
+  history_init(&history, 0);
+  for (uint64_t n = 1; n <= 3; n++) push_sized(&history, n, 100, &bounds);
+  assert_holds(&history, 1, 1, 3); /* just so much */
+  assert_int_equal(history_weight(&history, 0), bounds.bytes);
+  push_sized(&history, 4, 101, &bounds);
+  assert_holds(&history, 3, 1, 2); /* one byte too much for one more */
+  assert_int_equal(history.evicted, 2);
+  push_sized(&history, 5, 0, &bounds);
+  assert_holds(&history, 3, 1, 3);
+  /* One that is out of bounds by itself is not kept, and what was before it would be a hole. */
+  push_sized(&history, 6, 1000, &bounds);
+  assert_int_equal(history.count, 0);
+  assert_int_equal(history.evicted, 6);
+  assert_int_equal(history_weight(&history, 0), 0);
+  push_sized(&history, 7, 100, &bounds);
+  assert_holds(&history, 7, 1, 1);
+  history_pass(&history, 8);
+  assert_int_equal(history.count, 0);
+  assert_int_equal(history.evicted, 8);
+  history_deinit(&history);
+}
+
+static void weighs_any_part(void **state) {
+  (void)state;
+  struct history history;
+  const struct history_bounds bounds = {.size = 13};
+  history_init(&history, 0);
+  assert_int_equal(history_weight(&history, 0), 0);
+  for (uint64_t n = 1; n <= 60; n++) {
+    push_sized(&history, n, n * 7, &bounds);
+    if (n % 5 == 0) history_evict(&history);
+    size_t weight = 0;
+    for (uint32_t i = history.count; i-- > 0;) {
+      weight += weight_of(history_at(&history, i)->parts.data.len);
+      assert_int_equal(history_weight(&history, i), weight);
+    }
+    assert_int_equal(history_weight(&history, history.count), 0);
+  }
+  history_deinit(&history);
+}
+
+static void an_encoded_form_weighs_as_well(void **state) {
+  (void)state;
+  struct history history;
+  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  message->position = 1;
+  size_t before = message_weight(message);
+  struct blob *blob = blob_new(BYTES("encoded"));
+  message_set_wire(message, 0, blob);
+  assert_int_equal(message_weight(message), before + sizeof *blob + 7);
+  history_init(&history, 0);
+  history_push(&history, message, &(struct history_bounds){.size = 1});
+  assert_int_equal(history_weight(&history, 0), message_weight(message) + sizeof(struct history_entry));
+  /* What is encoded later does not change what was counted. */
+  message_set_wire(message, 1, blob_new(BYTES("later")));
+  assert_int_equal(history_weight(&history, 0), before + sizeof *blob + 7 + sizeof(struct history_entry));
+  message_unref(message);
+  history_evict(&history);
+  assert_int_equal(history_weight(&history, 0), 0);
+  history_deinit(&history);
+}
+
+/* The newest that fit into a count and so many bytes; the newest one whatever it weighs. */
+static void finds_the_tail(void **state) {
+  (void)state;
+  struct history history;
+  const struct history_bounds bounds = {.size = 11};
+  history_init(&history, 0);
+  assert_int_equal(history_tail(&history, 5, 1000), 0);
+  for (uint64_t n = 1; n <= 30; n++) {
+    push_sized(&history, n, n % 4 * 100, &bounds);
+    for (uint32_t count = 0; count < 14; count++) {
+      for (uint64_t bytes = 0; bytes < 6000; bytes += 97) {
+        uint32_t expected = history.count;
+        while (expected > 0 && history.count - expected < count && history_weight(&history, expected - 1) <= bytes) expected--;
+        if (expected == history.count && count > 0) expected--;
+        assert_int_equal(history_tail(&history, count, bytes), expected);
+      }
+    }
+    assert_int_equal(history_tail(&history, UINT32_MAX, UINT64_MAX), 0);
+  }
+  history_deinit(&history);
+}
+
 /* One ring of 20 messages. What memory did not allow to keep must be below the mark, and all above it must be there. */
 static bool fill(void *context) {
   (void)context;
@@ -133,6 +238,10 @@ int main(void) {
       TEST(a_smaller_size_lets_more_than_one_go),
       TEST(seeks_what_comes_after),
       TEST(lets_the_old_go),
+      TEST(is_bounded_in_bytes),
+      TEST(weighs_any_part),
+      TEST(an_encoded_form_weighs_as_well),
+      TEST(finds_the_tail),
       TEST(what_finds_no_memory_counts_as_evicted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -238,6 +238,135 @@ static void over_the_limit_of_channels_nothing_is_kept_and_that_is_told(void **s
   end(&fixture);
 }
 
+static const struct channel_policy keeps_all = {.history = {.size = 1000}};
+
+/* What all histories hold, one by one. */
+static uint64_t count_bytes(struct fixture *fixture, const char *const *names, size_t count) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < count; i++) {
+    const struct channel *channel = hub_find(&fixture->hub, bytes_string(names[i]));
+    if (channel) bytes += history_weight(&channel->history, 0);
+  }
+  return bytes;
+}
+
+static void the_oldest_of_all_goes_first(void **state) {
+  (void)state;
+  static const char *const names[] = {"a", "b", "c"};
+  struct fixture fixture;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_all, 1);
+  uint64_t one = fixture.hub.history_bytes;
+  assert_true(one > 0);
+  fixture.hub.history_max = 6 * one;
+  for (uint64_t n = 2; n <= 50; n++) {
+    publish(&fixture, names[n * n % 3], &keeps_all, n);
+    assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
+    assert_int_equal(fixture.hub.history_bytes, (n < 6 ? n : 6) * one);
+    assert_int_equal(fixture.hub.evicted, n < 6 ? 0 : n - 6);
+    for (size_t i = 0; i < 3; i++) {
+      const struct channel *channel = hub_find(&fixture.hub, bytes_string(names[i]));
+      for (uint32_t k = 0; channel && k < channel->history.count; k++)
+        assert_true(history_at(&channel->history, k)->position > (n < 6 ? 0 : n - 6));
+    }
+  }
+  /* What was let go is a gap for whoever returns. */
+  struct listener listener;
+  subscribe(&fixture, &listener, "a", &keeps_all);
+  const struct history *history = &listener.subscription.channel->history;
+  assert_true(history->evicted > 0);
+  assert_false(is_complete(&fixture, &listener, history->evicted - 1));
+  assert_true(is_complete(&fixture, &listener, history->evicted));
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  end(&fixture);
+  assert_int_equal(fixture.hub.history_bytes, 0);
+}
+
+static void one_that_is_too_heavy_for_all_is_not_kept(void **state) {
+  (void)state;
+  struct fixture fixture;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_all, 1);
+  fixture.hub.history_max = fixture.hub.history_bytes - 1;
+  publish(&fixture, "b", &keeps_all, 2);
+  assert_int_equal(fixture.hub.history_bytes, 0);
+  assert_int_equal(fixture.hub.evicted, 2);
+  assert_int_equal(hub_find(&fixture.hub, BYTES("b"))->history.evicted, 2);
+  assert_null(oldest_top(&fixture.hub.oldest));
+  end(&fixture);
+}
+
+static void what_goes_otherwise_is_counted_as_well(void **state) {
+  (void)state;
+  static const char *const names[] = {"three", "second", "bytes"};
+  static const struct channel_policy in_bytes = {.history = {.size = 100, .bytes = 1000}};
+  static const struct channel_policy *const policies[] = {&keeps_three, &keeps_a_second, &in_bytes};
+  struct fixture fixture;
+  begin(&fixture, 10);
+  for (uint64_t n = 1; n <= 60; n++) {
+    publish(&fixture, names[n % 3], policies[n % 3], n);
+    clock_advance(&fixture.clock, n % 7 * 50);
+    assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
+  }
+  assert_true(hub_find(&fixture.hub, BYTES("bytes"))->history.count < 10);
+  clock_advance(&fixture.clock, 2000);
+  hub_look(&fixture.hub, BYTES("second"));
+  assert_int_equal(hub_find(&fixture.hub, BYTES("second"))->history.count, 0);
+  assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
+  clock_advance(&fixture.clock, 60000);
+  hub_sweep(&fixture.hub, 100);
+  assert_null(hub_look(&fixture.hub, BYTES("second")));
+  assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
+  assert_int_equal(fixture.hub.evicted, 0); /* none for the sake of all */
+  end(&fixture);
+  assert_int_equal(fixture.hub.history_bytes, 0);
+}
+
+static void publish_final(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
+  struct message_parts parts = {.channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .is_final = true};
+  struct message *message = message_new(0, &parts);
+  message->position = position;
+  hub_publish(&fixture->hub, message, policy);
+  message_unref(message);
+}
+
+static void an_end_is_remembered_until_something_follows(void **state) {
+  (void)state;
+  struct fixture fixture;
+  begin(&fixture, 10);
+  publish(&fixture, "a", &keeps_three, 1);
+  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->ended, 0);
+  publish_final(&fixture, "a", &keeps_three, 2);
+  publish_final(&fixture, "b", &keeps_none, 3);
+  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->ended, 2);
+  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->history.count, 2); /* the last message is one like others */
+  assert_int_equal(hub_find(&fixture.hub, BYTES("b"))->ended, 3);
+  publish(&fixture, "a", &keeps_three, 0); /* volatile: nothing begins by that */
+  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->ended, 2);
+  publish(&fixture, "a", &keeps_three, 4);
+  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->ended, 0);
+  end(&fixture);
+}
+
+static void an_end_is_swept_after_an_hour(void **state) {
+  (void)state;
+  struct fixture fixture;
+  begin(&fixture, 10);
+  publish_final(&fixture, "none", &keeps_none, 1);
+  publish_final(&fixture, "second", &keeps_a_second, 2);
+  publish_final(&fixture, "three", &keeps_three, 3);
+  clock_advance(&fixture.clock, 3599 * 1000);
+  hub_sweep(&fixture.hub, 100);
+  assert_int_equal(fixture.hub.channels.count, 3);
+  clock_advance(&fixture.clock, 1000);
+  hub_sweep(&fixture.hub, 100);
+  assert_null(hub_find(&fixture.hub, BYTES("none")));
+  assert_null(hub_find(&fixture.hub, BYTES("second")));
+  assert_int_equal(hub_find(&fixture.hub, BYTES("three"))->ended, 3); /* whose history says more */
+  assert_int_equal(fixture.hub.floor, 2);
+  end(&fixture);
+}
+
 /* Three channels, two subscribers, twenty messages. Whoever misses one must have been told: "lost" while it listened, a gap when it
  * comes back. */
 static bool live(void *context) {
@@ -290,6 +419,11 @@ int main(void) {
       TEST(the_sweep_keeps_what_is_used),
       TEST(the_sweep_goes_round),
       TEST(over_the_limit_of_channels_nothing_is_kept_and_that_is_told),
+      TEST(the_oldest_of_all_goes_first),
+      TEST(one_that_is_too_heavy_for_all_is_not_kept),
+      TEST(what_goes_otherwise_is_counted_as_well),
+      TEST(an_end_is_remembered_until_something_follows),
+      TEST(an_end_is_swept_after_an_hour),
       TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,10 +60,11 @@ static struct peer *enter(struct app *app, const char *extensions, const char *a
   struct buffer out = {0};
   *peer = (struct peer){.remembers = false};
   snprintf(line, sizeof line, "Sec-WebSocket-Extensions: %s\r\n", extensions ? extensions : "");
-  buffer_append_format(&out,
-                       "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-                       extensions ? line : "");
+  buffer_append_format(
+      &out,
+      "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+      extensions ? line : "");
   memory_peer_open(&peer->memory, app->server);
   memory_peer_send(&peer->memory, buffer_bytes(&out));
   buffer_deinit(&out);
@@ -378,9 +379,10 @@ static bool visit(void *context) {
   if (mw_config_new(&config, &options, NULL) < 0) return false;
   if (mw_config_channel(config, "room", &(struct mw_channel_options){.history_size = 10}, NULL) < 0) goto done;
   if (mw_server_new(&app.server, &(struct mw_server_options){.config = config}, NULL) < 0) goto done;
-  static const char said[] = "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-                             "\x81\x94\0\0\0\0{\"subscribe\":\"room\"}";
+  static const char said[] =
+      "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+      "\x81\x94\0\0\0\0{\"subscribe\":\"room\"}";
   if (mw_connect_memory(app.server, &memory) < 0) goto done;
   fine = mw_memory_write(memory, said, sizeof said - 1) == 0;
   server_settle(app.server);
@@ -408,11 +410,9 @@ static void stands_a_lack_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(deflates_once_for_each_window), TEST(leaves_small_messages_plain),
-      TEST(leaves_noise_plain),            TEST(compresses_what_goes_to_one),
-      TEST(is_off_if_the_app_says_so),     TEST(holds_nothing_for_the_idle),
-      TEST(takes_the_servers_context_over), TEST(takes_the_clients_context_over),
-      TEST(stands_a_lack_of_memory),
+      TEST(deflates_once_for_each_window),  TEST(leaves_small_messages_plain),    TEST(leaves_noise_plain),
+      TEST(compresses_what_goes_to_one),    TEST(is_off_if_the_app_says_so),      TEST(holds_nothing_for_the_idle),
+      TEST(takes_the_servers_context_over), TEST(takes_the_clients_context_over), TEST(stands_a_lack_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

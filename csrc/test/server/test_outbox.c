@@ -73,6 +73,140 @@ static void goes_round_and_grows(void **state) {
   assert_int_equal(object_live(OBJECT_BLOB), 0);
 }
 
+/* A message that is written as `text`. */
+static struct message *push_message(struct outbox *outbox, const char *text, uint64_t now_ms) {
+  struct message_parts parts = {.channel = BYTES("a"), .event = BYTES("e"), .data = bytes_string(text)};
+  struct message *message = message_new(0, &parts);
+  struct blob *blob = blob_new(bytes_string(text));
+  assert_int_equal(outbox_push(outbox, blob, blob_bytes(blob), message, now_ms), 0);
+  blob_unref(blob);
+  message_unref(message); /* it holds a reference of its own */
+  return message;
+}
+
+static void push_text(struct outbox *outbox, const char *text) {
+  struct blob *blob = blob_new(bytes_string(text));
+  assert_int_equal(outbox_push(outbox, blob, blob_bytes(blob), NULL, 0), 0);
+  blob_unref(blob);
+}
+
+static char let_go[256];
+
+static void on_let_go(void *context, struct message *message) {
+  assert_ptr_equal(context, let_go);
+  snprintf(let_go + strlen(let_go), sizeof let_go - strlen(let_go), "%.*s ", (int)message->parts.data.len,
+           message->parts.data.ptr);
+}
+
+/* A ring that has gone round: two that were there are written. */
+static struct outbox *begin_mixed(void) {
+  struct outbox *outbox = outbox_new();
+  push_text(outbox, "__");
+  push_text(outbox, "__");
+  push_message(outbox, "one", 0);
+  outbox_consume(outbox, 4);
+  push_text(outbox, "(ack)");
+  push_message(outbox, "two", 0);
+  push_message(outbox, "three", 0);
+  push_text(outbox, "(ping)");
+  push_message(outbox, "four", 0);
+  assert_holds(outbox, "one(ack)twothree(ping)four");
+  assert_int_equal(outbox->message_bytes, 3 + 3 + 5 + 4);
+  let_go[0] = '\0';
+  return outbox;
+}
+
+static void lets_messages_go_and_nothing_else(void **state) {
+  (void)state;
+  struct outbox *outbox = begin_mixed();
+  outbox_let_go(outbox, on_let_go, let_go);
+  assert_string_equal(let_go, "one two three four ");
+  assert_holds(outbox, "(ack)(ping)");
+  assert_int_equal(outbox->message_bytes, 0);
+  assert_int_equal(object_live(OBJECT_MESSAGE), 0);
+  push_message(outbox, "five", 0);
+  assert_holds(outbox, "(ack)(ping)five");
+  outbox_consume(outbox, 11);
+  assert_int_equal(outbox->message_bytes, 4);
+  outbox_let_go(outbox, on_let_go, let_go);
+  assert_holds(outbox, "");
+  outbox_free(outbox);
+}
+
+/* A slice that a write has begun with stays whole, and so do those before it. */
+static void what_is_being_written_stays(void **state) {
+  (void)state;
+  static const struct {
+    size_t writing;
+    const char *let_go, *kept, *dropped;
+  } rows[] = {{0, "one two three four ", "(ack)(ping)", ""},
+              {1, "two three four ", "one(ack)(ping)", "one"},
+              {3, "two three four ", "one(ack)(ping)", "one"},
+              {4, "two three four ", "one(ack)(ping)", "one(ack)"},
+              {9, "three four ", "one(ack)two(ping)", "one(ack)two"},
+              {11, "three four ", "one(ack)two(ping)", "one(ack)two"},
+              {12, "four ", "one(ack)twothree(ping)", "one(ack)twothree"},
+              {22, "four ", "one(ack)twothree(ping)", "one(ack)twothree(ping)"},
+              {26, "", "one(ack)twothree(ping)four", "one(ack)twothree(ping)four"}};
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    struct outbox *outbox = begin_mixed();
+    outbox->writing = rows[i].writing;
+    outbox_let_go(outbox, on_let_go, let_go);
+    assert_string_equal(let_go, rows[i].let_go);
+    assert_holds(outbox, rows[i].kept);
+    outbox->writing = 0;
+    outbox_free(outbox);
+    outbox = begin_mixed();
+    outbox->writing = rows[i].writing;
+    outbox_drop(outbox);
+    assert_holds(outbox, rows[i].dropped);
+    outbox_free(outbox);
+    assert_int_equal(object_live(OBJECT_MESSAGE), 0);
+    assert_int_equal(object_live(OBJECT_BLOB), 0);
+  }
+}
+
+/* What a first write has taken of a slice counts no more. */
+static void counts_what_is_left_of_a_message(void **state) {
+  (void)state;
+  struct outbox *outbox = begin_mixed();
+  outbox_consume(outbox, 2);
+  assert_int_equal(outbox->message_bytes, 13);
+  outbox_consume(outbox, 8);
+  assert_holds(outbox, "othree(ping)four");
+  assert_int_equal(outbox->message_bytes, 10);
+  outbox->writing = 2;
+  outbox_let_go(outbox, on_let_go, let_go);
+  assert_string_equal(let_go, "four ");
+  assert_int_equal(outbox->message_bytes, 6);
+  outbox_consume(outbox, 1);
+  outbox->writing = 0;
+  outbox_drop(outbox);
+  assert_holds(outbox, "");
+  assert_int_equal(outbox->message_bytes, 0);
+  outbox_free(outbox);
+}
+
+static void knows_how_long_the_oldest_message_waits(void **state) {
+  (void)state;
+  struct outbox *outbox = outbox_new();
+  const uint64_t begin = ((uint64_t)1 << 32) - 500; /* only the low bits are kept */
+  assert_int_equal(outbox_age_ms(outbox, begin), 0);
+  push_text(outbox, "(ack)");
+  assert_int_equal(outbox_age_ms(outbox, begin + 5000), 0);
+  push_message(outbox, "one", begin);
+  push_message(outbox, "two", begin + 700);
+  assert_int_equal(outbox_age_ms(outbox, begin), 0);
+  assert_int_equal(outbox_age_ms(outbox, begin + 1000), 1000);
+  outbox_consume(outbox, 7);
+  assert_int_equal(outbox_age_ms(outbox, begin + 1000), 1000); /* a part of it */
+  outbox_consume(outbox, 1);
+  assert_int_equal(outbox_age_ms(outbox, begin + 1000), 300);
+  outbox_let_go(outbox, on_let_go, let_go);
+  assert_int_equal(outbox_age_ms(outbox, begin + 1000), 0);
+  outbox_free(outbox);
+}
+
 static bool fill(void *context) {
   struct blob *blob = context;
   struct outbox *outbox = outbox_new();
@@ -97,6 +231,14 @@ static void stands_failing_memory(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(keeps_parts_in_order), TEST(goes_round_and_grows), TEST(stands_failing_memory)};
+  const struct CMUnitTest tests[] = {
+      TEST(keeps_parts_in_order),
+      TEST(goes_round_and_grows),
+      TEST(lets_messages_go_and_nothing_else),
+      TEST(what_is_being_written_stays),
+      TEST(counts_what_is_left_of_a_message),
+      TEST(knows_how_long_the_oldest_message_waits),
+      TEST(stands_failing_memory),
+  };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

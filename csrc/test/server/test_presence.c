@@ -45,7 +45,7 @@ static void on_cancel(void *context, struct mw_request *request) {
   mw_request_refuse(request, 500, "internal", "cancelled");
 }
 
-static void define(struct mw_config *config) {
+static int define(struct mw_config *config) {
   static const struct {
     const char *pattern;
     struct mw_channel_options options;
@@ -59,12 +59,13 @@ static void define(struct mw_config *config) {
       {"plain:{x}", {.hooks = 0}},
   };
   for (size_t i = 0; i < COUNT_OF(kinds); i++) {
-    assert_int_equal(mw_config_channel(config, kinds[i].pattern, &kinds[i].options, NULL), i);
+    int status = mw_config_channel(config, kinds[i].pattern, &kinds[i].options, NULL);
+    if (status < 0) return status;
   }
+  return 0;
 }
 
-static int begin(void **state) {
-  int status = support_setup(state);
+static int make_server(void) {
   struct mw_config_options options;
   struct mw_config *config;
   mw_config_options_init(&options);
@@ -73,16 +74,23 @@ static int begin(void **state) {
   options.on_cancel = on_cancel;
   options.limits.size = 100;
   options.limits.ping_ms = UINT32_MAX; /* nobody here answers pings */
-  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
-  define(config);
-  assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
+  int status = mw_config_new(&config, &options, NULL);
+  if (status < 0) return status;
+  status = define(config);
+  if (status == 0) status = mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL);
   mw_config_unref(config);
-  mw_server_advance(server, 1);
+  if (status == 0) mw_server_advance(server, 1);
+  return status;
+}
+
+static int begin(void **state) {
+  int status = support_setup(state);
   peer_count = 0;
   asked = 0;
   keep_presence = refuse_presence = false;
   kept = NULL;
   info = "{ \"n\" : 1 }";
+  assert_int_equal(make_server(), 0);
   return status;
 }
 
@@ -118,9 +126,7 @@ static void leave(struct memory_peer *peer) {
   server_settle(server);
 }
 
-static void send_text(struct memory_peer *peer, const char *text) {
-  memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text));
-}
+static void send_text(struct memory_peer *peer, const char *text) { memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text)); }
 
 /* What the peer was told about members, in short: the next frames, of which each must be a push or an acknowledgement. */
 static const char *next(struct memory_peer *peer) {
@@ -364,8 +370,37 @@ static void event_streams_begin_with_a_snapshot(void **state) {
   assert_null(strstr(memory_peer_take(&peers[1]), "bob"));
   leave(&peers[0]);
   mw_server_advance(server, 7000);
-  assert_non_null(strstr(memory_peer_take(&peers[1]),
-                         "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
+  assert_non_null(
+      strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
+}
+
+/* One that lasts is a member like others, and hears of changes with its next poll; without a client there is no presence. */
+static void polls_have_presence_by_their_clients(void **state) {
+  (void)state;
+  struct memory_peer *ann = join_as("ann", "room:1"), *bob = &peers[peer_count++], *eve = &peers[peer_count++];
+  next(ann);
+  mw_server_advance(server, 1000);
+  memory_peer_open(bob, server);
+  memory_peer_open(eve, server);
+  memory_peer_send_text(bob, "GET /poll?channel=room:1&client=&wait=0&token=bob HTTP/1.1\r\nHost: t\r\n\r\n");
+  const char *answer = memory_peer_take(bob), *at = strstr(answer, "\"client\":\"");
+  assert_non_null(strstr(answer, "\"channels\":{\"room:1\":{\"presence\":{\"count\":2,\"members\":{"));
+  assert_non_null(at);
+  char request[300];
+  snprintf(request, sizeof request, "GET /poll?channel=room:1&client=%.26s&since=0&wait=20&token=bob HTTP/1.1\r\nHost: t\r\n\r\n",
+           at + strlen("\"client\":\""));
+  memory_peer_send_text(eve, "GET /poll?channel=room:1&since=0&wait=20&token=eve HTTP/1.1\r\nHost: t\r\n\r\n");
+  expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
+  mw_server_advance(server, 1000);
+  join_as("tom", "room:1");
+  memory_peer_send_text(bob, request);
+  assert_non_null(strstr(memory_peer_take(bob), "\"data\":{\"joined\":{\"tom\":null},\"left\":[],\"count\":3}}"));
+  assert_string_equal(memory_peer_take(eve), "");
+  mw_server_advance(server, 20000);
+  assert_non_null(strstr(memory_peer_take(eve), "\"messages\":[]"));
+  assert_int_equal(members("room:1"), 3);
+  mw_server_advance(server, 20000);
+  assert_int_equal(members("room:1"), 2);
 }
 
 /* A channel with members stays, also when nobody listens at the moment; without any it goes. */
@@ -395,6 +430,33 @@ static void hooks_run_around_it(void **state) {
   assert_int_equal(server->script.occupancies.count, 0);
 }
 
+/* The app subscribes without asking itself: such a client is told what others learn from their acknowledgement, and counted in. */
+static void whom_the_app_subscribes_is_counted(void **state) {
+  (void)state;
+  struct memory_peer *ann = join_as("ann", "quick:1"), *bob = join_as("bob", "plain:1");
+  next(ann);
+  next(bob);
+  struct mw_client *client = NULL;
+  while ((client = mw_client_next(server, client)) && !strstr(mw_client_user(client).ptr, "bob")) continue;
+  assert_non_null(client);
+  for (int i = 0; i < 2; i++) assert_int_equal(mw_client_subscribe(server, client, "quick:1", 7), 0);
+  server_settle(server);
+  expect_next(bob, "{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}}}}");
+  expect_next(bob, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
+  expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
+  /* Again and again, before the first answer has come: it is one connection all the same. */
+  assert_int_equal(mw_client_unsubscribe(server, client, "quick:1", 7, NULL, NULL), 0);
+  assert_int_equal(mw_client_subscribe(server, client, "quick:1", 7), 0);
+  assert_int_equal(mw_client_unsubscribe(server, client, "quick:1", 7, NULL, NULL), 0);
+  assert_int_equal(mw_client_subscribe(server, client, "quick:1", 7), 0);
+  server_settle(server);
+  assert_int_equal(members("quick:1"), 2);
+  assert_int_equal(mw_client_unsubscribe(server, client, "quick:1", 7, NULL, NULL), 0);
+  server_settle(server);
+  assert_int_equal(members("quick:1"), 1);
+  mw_client_unref(client);
+}
+
 static void an_app_cannot_announce_by_itself(void **state) {
   (void)state;
   struct mw_publish publish = {.channel = {"room:1", 6}, .event = {"moonwire:presence", 17}};
@@ -413,6 +475,57 @@ static void a_config_must_make_sense(void **state) {
     assert_int_equal(mw_config_channel(config, "a:{x}", &wrong[i], NULL), MW_EINVAL);
   }
   mw_config_unref(config);
+}
+
+/* ---- Without memory -------------------------------------------------------------------------------------------------------- */
+
+/* Two users come and go while the nth allocation fails. Whoever holds out knows who is there; nobody is left over. */
+static bool come_and_go(void *context) {
+  (void)context;
+  static struct memory_peer pair[2];
+  bool fine = true;
+  if (make_server() < 0) return false;
+  for (int i = 0; i < 2; i++) {
+    pair[i] = (struct memory_peer){.server = server};
+    fine = mw_connect_memory(server, &pair[i].memory) == 0 && fine;
+    if (!fine) break;
+    static const char *const requests[] = {
+        "GET /sse?channel=quick:1&channel=info:1&envelope=1&token=ann HTTP/1.1\r\nHost: t\r\n\r\n",
+        "GET /sse?channel=quick:1&channel=info:1&token=bob HTTP/1.1\r\nHost: t\r\n\r\n"};
+    fine = mw_memory_write(pair[i].memory, requests[i], strlen(requests[i])) == 0 && fine;
+    server_settle(server);
+  }
+  mw_server_advance(server, 3000);
+  char text[4096];
+  for (int i = 0; i < 2; i++) {
+    size_t len = pair[i].memory ? mw_memory_read(pair[i].memory, text, sizeof text - 1) : 0;
+    text[len] = '\0';
+    fine = fine && len > 0 && strstr(text, "\"bob\":");
+    mw_memory_close(pair[i].memory);
+    pair[i].memory = NULL;
+  }
+  server_settle(server);
+  mw_server_advance(server, 20000);
+  server_settle(server);
+  mw_server_advance(server, 20000);
+  assert_int_equal(server->script.presences.count, 0);
+  assert_int_equal(mw_live("client"), 0);
+  assert_int_equal(mw_live("channel"), 0);
+  server_finish(server);
+  return fine;
+}
+
+static void ignore_log(void *context, enum mw_log_level level, const char *text, size_t text_len) {
+  (void)context, (void)level, (void)text, (void)text_len;
+}
+
+static void without_memory_nobody_is_wrong(void **state) {
+  (void)state;
+  server_finish(server);
+  mw_log_to(MW_LOG_ERROR, ignore_log, NULL);
+  assert_true(support_fail_each(come_and_go, NULL) > 50);
+  mw_log_to(MW_LOG_INFO, NULL, NULL);
+  assert_int_equal(make_server(), 0);
 }
 
 /* ---- At random ------------------------------------------------------------------------------------------------------------- */
@@ -467,7 +580,22 @@ static void note_member(void *context, const struct mw_member *member) {
   *(unsigned *)context |= 1u << (member->user_id.ptr[1] - '0');
 }
 
-/* Whoever listens knows at any time just who was announced, and in the end who is there. */
+/* Once everything is announced: who sits there is there, and known to all. */
+static void expect_agreement(struct seat *seats, const char *channel) {
+  mw_server_advance(server, 20000);
+  unsigned there = 0, seated = 0;
+  mw_channel_presence(server, channel, strlen(channel), note_member, &there);
+  for (size_t i = 0; i < SEATS; i++) {
+    follow(&seats[i]);
+    if (seats[i].open) seated |= 1u << seats[i].user;
+  }
+  assert_int_equal(there, seated);
+  for (size_t i = 0; i < SEATS; i++) {
+    if (seats[i].open) assert_int_equal(seats[i].known, there);
+  }
+}
+
+/* Whoever listens knows at any time just who was announced, and, once it is quiet, who is there. */
 static void every_subscriber_knows_who_is_there(void **state) {
   (void)state;
   static const char *const channels[] = {"room:1", "quick:1", "info:1"};
@@ -493,17 +621,10 @@ static void every_subscriber_knows_who_is_there(void **state) {
       }
       if (rand() % 3 == 0) mw_server_advance(server, (uint64_t)(rand() % 3000));
       for (size_t i = 0; i < SEATS; i++) follow(&seats[i]);
+      if (round % 20 == 0) expect_agreement(seats, channels[c]);
     }
-    mw_server_advance(server, 20000);
-    unsigned there = 0, seated = 0;
-    mw_channel_presence(server, channels[c], strlen(channels[c]), note_member, &there);
+    expect_agreement(seats, channels[c]);
     for (size_t i = 0; i < SEATS; i++) {
-      follow(&seats[i]);
-      if (seats[i].open) seated |= 1u << seats[i].user;
-    }
-    assert_int_equal(there, seated);
-    for (size_t i = 0; i < SEATS; i++) {
-      if (seats[i].open) assert_int_equal(seats[i].known, there);
       if (seats[i].open) memory_peer_close(&seats[i].peer);
     }
     server_settle(server);
@@ -529,8 +650,11 @@ int main(void) {
       CASE(a_full_channel_refuses_further_users),
       CASE(answers_the_presence_verb),
       CASE(event_streams_begin_with_a_snapshot),
+      CASE(polls_have_presence_by_their_clients),
       CASE(channels_with_members_are_not_swept),
       CASE(hooks_run_around_it),
+      CASE(whom_the_app_subscribes_is_counted),
+      CASE(without_memory_nobody_is_wrong),
       CASE(an_app_cannot_announce_by_itself),
       CASE(a_config_must_make_sense),
       CASE(every_subscriber_knows_who_is_there),

@@ -14,7 +14,7 @@ struct app {
   bool keeps;               /* messages are left for the test to answer */
   bool echoes;
   bool forgives; /* without memory nothing is as it should be */
-  int status; /* of answers to messages; 0: accepted */
+  int status;    /* of answers to messages; 0: accepted */
   struct mw_request *kept[KEPT_MAX];
   size_t kept_count;
   char trace[4096];
@@ -141,10 +141,11 @@ static void finish(struct app *app) {
 /* The status of the answer to a handshake; of another than 101 the rest is dropped. */
 static int ask(struct app *app, const char *target, const char *fields) {
   struct buffer out = {0};
-  buffer_append_format(&out,
-                       "GET %s HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-                       target, fields);
+  buffer_append_format(
+      &out,
+      "GET %s HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+      target, fields);
   memory_peer_open(&app->peer, app->server);
   memory_peer_send(&app->peer, buffer_bytes(&out));
   buffer_deinit(&out);
@@ -341,6 +342,31 @@ static void bounds_what_waits(void **state) {
   finish(&app);
 }
 
+static void set_large_stash(struct mw_config_options *options) {
+  options->limits.stash = 64 << 20;
+  options->limits.waiting = 100000;
+}
+
+/* However many wait behind one that took its time. */
+static void goes_on_with_many(void **state) {
+  (void)state;
+  enum { FRAMES = 20000 };
+  struct app app;
+  struct buffer out = {0};
+  start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20}, set_large_stash);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  int64_t before = mw_live("request");
+  for (int i = 0; i < FRAMES; i++) add_frame(&out, 0x81, "x");
+  memory_peer_send(&app.peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  assert_int_equal(mw_live("request") - before, FRAMES);
+  app.keeps = false;
+  answer_kept(&app);
+  assert_int_equal(memory_peer_fetch(&app.peer).len, FRAMES * 3);
+  finish(&app);
+}
+
 static void takes_large_messages(void **state) {
   (void)state;
   enum { SIZE = 3 << 20 };
@@ -451,8 +477,8 @@ static void answers_before_it_closes(void **state) {
     memory_peer_expect_close(&app.peer, is_error ? 1002 : 1001);
     memory_peer_expect(&app.peer, NULL);
     assert_true(memory_peer_ended(&app.peer));
-    assert_string_equal(take_trace(&app), is_error ? "text(1) text(2) close(1002 a reserved bit is set) "
-                                                   : "text(1) text(2) close(1001 on) ");
+    assert_string_equal(take_trace(&app),
+                        is_error ? "text(1) text(2) close(1002 a reserved bit is set) " : "text(1) text(2) close(1001 on) ");
     finish(&app);
   }
 }
@@ -673,9 +699,10 @@ static void checks_definitions(void **state) {
 }
 
 static bool visit(void *context) {
-  static const char said[] = "GET /echo HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
-                             "\x81\x85\0\0\0\0hello\x88\x80\0\0\0\0";
+  static const char said[] =
+      "GET /echo HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+      "\x81\x85\0\0\0\0hello\x88\x80\0\0\0\0";
   struct app *app = context;
   struct mw_config_options options;
   struct mw_config *config = NULL;
@@ -721,6 +748,7 @@ int main(void) {
       TEST(loses_nothing_at_the_upgrade),
       TEST(keeps_the_order),
       TEST(bounds_what_waits),
+      TEST(goes_on_with_many),
       TEST(takes_large_messages),
       TEST(bounds_messages),
       TEST(closes_for_a_full_outbox),

@@ -61,10 +61,10 @@ static void a_draft_becomes_the_same(void **state) {
       {"\xc3\xa4", "message", "[\n\n1\r]"},
   };
   static const uint64_t positions[] = {1, 42, 9999999999999999};
-  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * WIRE_COUNT; i++) {
-    size_t c = i / COUNT_OF(positions) / WIRE_COUNT;
-    uint64_t position = positions[i / WIRE_COUNT % COUNT_OF(positions)];
-    enum wire wire = (enum wire)(i % WIRE_COUNT);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * WIRE_DRAFTS; i++) {
+    size_t c = i / COUNT_OF(positions) / WIRE_DRAFTS;
+    uint64_t position = positions[i / WIRE_DRAFTS % COUNT_OF(positions)];
+    enum wire wire = (enum wire)(i % WIRE_DRAFTS);
     struct message *drafted = make(cases[c].channel, cases[c].event, cases[c].data, 0);
     struct message *known = make(cases[c].channel, cases[c].event, cases[c].data, position);
     struct wire_draft draft = wire_draft(wire, drafted, &epoch, true);

@@ -1,10 +1,10 @@
-// npm's ws:  node ws.mjs URL [PROTOCOL]
+// npm's ws:  node ws.mjs URL [PROTOCOL]; WS_OPTIONS are options of its constructor, as JSON
 
 import { WebSocket } from "ws";
 import { scenario } from "./scenario.mjs";
 
 function connect(url, protocol) {
-  const socket = new WebSocket(url, protocol ? [protocol] : []);
+  const socket = new WebSocket(url, protocol ? [protocol] : [], JSON.parse(process.env.WS_OPTIONS ?? "{}"));
   const messages = [];
   let wake = () => {};
   socket.on("message", (data, isBinary) => {

@@ -1,0 +1,246 @@
+#include "base/memory.h"
+#include "codec/http_writer.h"
+#include "codec/json_scan.h"
+#include "server/conn.h"
+#include "server/http1.h"
+#include "server/native.h"
+#include "server/poll_client.h"
+#include "server/roles.h"
+#include "server/server.h"
+#include "server/session.h"
+
+void poll_answer_init(struct poll_answer *answer) {
+  *answer = (struct poll_answer){.blobs = NULL};
+  buffer_init(&answer->gaps);
+}
+
+void poll_answer_deinit(struct poll_answer *answer) {
+  for (size_t i = 0; i < answer->count; i++) blob_unref(answer->blobs[i]);
+  memory_free(answer->blobs);
+  buffer_deinit(&answer->gaps);
+}
+
+/* One message goes into an answer whatever its size. */
+static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
+  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > limits->replay_bytes);
+}
+
+/* 1: added; 0: there is no room (limits NULL: there is always some); MW_ENOMEM. */
+static int add(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
+  if (!blob) return MW_ENOMEM;
+  if (limits && is_full(answer, limits, blob)) return 0;
+  if (answer->count == answer->capacity) {
+    size_t capacity = answer->capacity > 0 ? answer->capacity * 2 : 8;
+    struct blob **grown = memory_realloc(answer->blobs, capacity * sizeof *grown);
+    if (!grown) return MW_ENOMEM;
+    answer->blobs = grown;
+    answer->capacity = capacity;
+  }
+  answer->blobs[answer->count++] = blob_ref(blob);
+  answer->bytes += blob->len;
+  if (position > 0) answer->last = position;
+  return 1;
+}
+
+/* ---- From the histories --------------------------------------------------------------------------------------------------- */
+
+struct source {
+  struct channel *channel;
+  uint32_t next; /* in its history */
+};
+
+static struct message *next_of(const struct source *source) { return history_at(&source->channel->history, source->next); }
+
+/* Moves the source at `i` down to its place in the heap whose top has the lowest position. */
+static void sift(struct source *heap, size_t count, size_t i) {
+  for (;;) {
+    size_t least = i;
+    for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++) {
+      if (next_of(&heap[child])->position < next_of(&heap[least])->position) least = child;
+    }
+    if (least == i) return;
+    struct source moved = heap[i];
+    heap[i] = heap[least];
+    heap[least] = moved;
+    i = least;
+  }
+}
+
+static void add_gap(struct poll_answer *answer, const struct channel *channel) {
+  if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
+  json_write_string(&answer->gaps, channel->name);
+}
+
+/* Fills `heap` with the channels that have something; how many. */
+static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, struct source *heap) {
+  struct hub *hub = &exchange_worker(exchange)->hub;
+  uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
+  size_t count = 0;
+  struct subscription *subscription = NULL;
+  answer->is_over = since.kind == SINCE_POSITION && exchange->session.subscription_count > 0;
+  while ((subscription = session_next(&exchange->session, subscription))) {
+    struct source source = {.channel = subscription->channel};
+    bool gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !hub_complete(hub, source.channel, after));
+    if (gap) add_gap(answer, source.channel);
+    if (source.channel->ended == 0 || after < source.channel->ended) answer->is_over = false;
+    source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
+    if (source.next < source.channel->history.count) heap[count++] = source;
+  }
+  for (size_t i = count / 2; i-- > 0;) sift(heap, count, i);
+  return count;
+}
+
+static bool is_excepted(struct exchange *exchange, const struct message *message) {
+  struct bytes except = message->parts.except;
+  if (except.len == 0 || !(exchange->flags & EXCHANGE_NATIVE)) return false;
+  const struct mw_client *client = conn_of(exchange)->native->client;
+  return client && bytes_equal(except, bytes_of(client->id, CLIENT_ID_LEN));
+}
+
+/* Adds the items that come before that position. As add. */
+static int add_items(struct poll_answer *answer, const struct mw_limits *limits, const struct poll_items *items,
+                     uint64_t before) {
+  int status = 1;
+  while (status == 1 && answer->taken < items->count && items->items[answer->taken].after < before) {
+    status = add(answer, limits, items->items[answer->taken].blob, 0);
+    if (status == 1) answer->taken++;
+  }
+  return status;
+}
+
+static int add_end(struct poll_answer *answer, const struct channel *channel) {
+  struct blob *end = poll_items_end(channel->name);
+  int status = add(answer, NULL, end, 0);
+  blob_unref(end);
+  return status;
+}
+
+/* Merges; *next_position is that of the first which found no room, or 0. As add. */
+static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *heap, size_t count,
+                 const struct poll_items *items, uint64_t *next_position) {
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  const struct mw_limits *limits = &server->config->options.limits;
+  int status = 1;
+  while (status == 1 && count > 0) {
+    struct message *message = next_of(heap);
+    *next_position = message->position;
+    status = add_items(answer, limits, items, message->position);
+    if (status == 1 && !is_excepted(exchange, message)) {
+      status = add(answer, limits, wire_of(WIRE_POLL, message, &server->bus.epoch), message->position);
+    }
+    if (status == 1 && heap->channel->ended == message->position) status = add_end(answer, heap->channel);
+    if (status != 1) return status;
+    if (++heap->next == heap->channel->history.count) heap[0] = heap[--count];
+    sift(heap, count, 0);
+  }
+  *next_position = 0;
+  return add_items(answer, limits, items, UINT64_MAX);
+}
+
+int poll_answer_read(struct poll_answer *answer, struct exchange *source, struct since since, const struct poll_items *items) {
+  const struct worker *worker = exchange_worker(source);
+  size_t room = source->session.subscription_count > 0 ? source->session.subscription_count : 1;
+  struct source *heap = memory_calloc(room, sizeof *heap);
+  if (!heap) return MW_ENOMEM;
+  uint64_t next_position = 0;
+  size_t count = look(answer, source, since, heap);
+  int status = merge(answer, source, heap, count, items, &next_position);
+  memory_free(heap);
+  answer->id = worker->hub.position;
+  if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
+  /* Cut short: on from the last one that is in it. */
+  if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
+  if (answer->gaps.failed) return MW_ENOMEM;
+  return status < 0 ? status : 0;
+}
+
+/* ---- From what was collected ---------------------------------------------------------------------------------------------- */
+
+int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
+                     bool only_kept) {
+  const struct mw_limits *limits = &exchange_worker(source)->server->config->options.limits;
+  size_t count = items->full ? items->cut : items->count;
+  answer->id = exchange_worker(source)->hub.position;
+  if (seen > answer->id) answer->id = seen;
+  for (size_t i = 0; i < count; i++) {
+    const struct poll_item *item = &items->items[i];
+    if (only_kept && item->position == 0) continue;
+    int status = add(answer, limits, item->blob, item->position);
+    if (status < 0) return status;
+    if (status == 0) {
+      answer->id = answer->last > 0 ? answer->last : seen;
+      return 0;
+    }
+    if (!only_kept) answer->taken++;
+  }
+  if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
+  return 0;
+}
+
+/* ---- Sending -------------------------------------------------------------------------------------------------------------- */
+
+/* Everything up to the messages. */
+static void write_beginning(struct buffer *out, const struct poll_answer *answer, const struct poll *poll) {
+  char id[ID_LEN];
+  id_write(id, &exchange_worker(poll->exchange)->server->bus.epoch, answer->id);
+  buffer_append_string(out, "{\"id\":");
+  json_write_string(out, bytes_of(id, ID_LEN));
+  if (poll->since.kind != SINCE_NONE)
+    buffer_append_string(out, answer->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+  if (poll->client) {
+    buffer_append_string(out, ",\"client\":");
+    json_write_string(out, bytes_of(poll_client_identity(poll->client)->id, CLIENT_ID_LEN));
+  }
+  if (poll->joined.len > 0) {
+    buffer_append_string(out, ",\"channels\":{");
+    buffer_append(out, buffer_bytes(&poll->joined));
+    buffer_append_char(out, '}');
+  }
+  buffer_append_string(out, ",\"gaps\":[");
+  buffer_append(out, buffer_bytes(&answer->gaps));
+  buffer_append_string(out, "],\"messages\":[");
+}
+
+static void push_all(struct exchange *exchange, const struct poll_answer *answer, struct blob *beginning, struct blob *rest) {
+  /* "," and "]}" are parts of one small blob. */
+  struct bytes comma = bytes_of(rest->data, 1), end = bytes_of(rest->data + 1, rest->len - 1);
+  exchange_push(exchange, beginning, blob_bytes(beginning));
+  for (size_t i = 0; i < answer->count; i++) {
+    if (i > 0) exchange_push(exchange, rest, comma);
+    exchange_push(exchange, answer->blobs[i], blob_bytes(answer->blobs[i]));
+  }
+  exchange_push(exchange, rest, end);
+}
+
+bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  struct buffer fields, text;
+  buffer_init(&fields);
+  buffer_init(&text);
+  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_write_field(&fields, BYTES("Content-Type"), BYTES("application/json"));
+  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  write_beginning(&text, answer, poll);
+  bool fine = !fields.failed && !text.failed;
+  struct blob *beginning = fine ? blob_new(buffer_bytes(&text)) : NULL;
+  struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
+  session_end(exchange);
+  fine = beginning && rest;
+  if (fine) {
+    size_t commas = answer->count > 0 ? answer->count - 1 : 0;
+    worker->stats.polls++;
+    worker->stats.gaps += answer->gap_count;
+    exchange_begin(exchange, 200, buffer_bytes(&fields), beginning->len + answer->bytes + commas + rest->len - 1);
+    if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, beginning, rest);
+    exchange_complete(exchange);
+  } else {
+    role_poll_refuse(exchange, 503, "unavailable", "no memory");
+  }
+  blob_unref(beginning);
+  blob_unref(rest);
+  buffer_deinit(&fields);
+  buffer_deinit(&text);
+  return fine;
+}

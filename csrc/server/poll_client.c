@@ -1,0 +1,273 @@
+#include "server/poll_client.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "codec/json_scan.h"
+#include "server/conn.h"
+#include "server/native.h"
+#include "server/roles.h"
+#include "server/server.h"
+#include "server/session.h"
+
+static const struct role role_poll_client;
+
+static struct poll_client *client_of(struct exchange *exchange) { return conn_of(exchange)->native->poll; }
+
+struct mw_client *poll_client_identity(const struct poll_client *client) {
+  return conn_of(client->exchange)->native->client;
+}
+
+/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+
+struct poll_client *poll_client_new(struct worker *worker, struct errand *errand) {
+  struct conn *conn = conn_without_peer(worker);
+  if (!conn) return NULL;
+  struct exchange *exchange = &conn->exchange;
+  struct native *native = native_get(exchange);
+  struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
+  exchange->wire = WIRE_POLL;
+  if (client) {
+    client->exchange = exchange;
+    list_init(&client->polls);
+    native->poll = client;
+    exchange->role = &role_poll_client;
+  }
+  if (!client || native_identify(exchange, errand->client) < 0) {
+    conn_close(conn);
+    return NULL;
+  }
+  native_keep(exchange, errand);
+  return client;
+}
+
+struct poll_client *poll_client_find(struct worker *worker, struct bytes id) {
+  struct mw_server *server = worker->server;
+  struct mw_client *identity = registry_find(&server->registry, id);
+  if (!identity) return NULL;
+  struct exchange *exchange = worker_find(&server->workers[identity->session.worker], identity->session);
+  mw_client_unref(identity);
+  bool lives = exchange && exchange->role == &role_poll_client && exchange->state == EXCHANGE_STREAMING;
+  return lives && !client_of(exchange)->is_over ? client_of(exchange) : NULL;
+}
+
+void poll_client_attach(struct poll_client *client, struct poll *poll) {
+  poll->client = client;
+  list_append(&client->polls, &poll->link);
+}
+
+/* From now on it must poll again in time. */
+void poll_client_detach(struct poll *poll) {
+  struct poll_client *client = poll->client;
+  struct conn *conn = conn_of(client->exchange);
+  if (client->waiting == poll) client->waiting = NULL;
+  list_remove(&poll->link);
+  poll->client = NULL;
+  conn->timer.note = conn_worker(conn)->timers.tick;
+  if (conn->exchange.state == EXCHANGE_STREAMING) conn_set_deadline(conn);
+}
+
+void poll_client_end(struct poll_client *client) {
+  client->is_over = true;
+  worker_mark_dirty(exchange_worker(client->exchange), conn_of(client->exchange));
+}
+
+/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
+
+static bool is_wished(struct wish *wish, struct bytes name) {
+  for (size_t i = 0; i < wish->channel_count; i++) {
+    if (bytes_equal(wish_channels(wish)[i].name, name)) return true;
+  }
+  return false;
+}
+
+/* Leaves what an earlier query asked for and this one does not; what the app or a verb subscribed it to is theirs. */
+static void leave_others(struct exchange *exchange, struct wish *wish) {
+  struct subscription *subscription = NULL;
+  while (wish->channel_count > 0 && (subscription = session_next(&exchange->session, subscription))) {
+    if (!(subscription->mark & POLL_ASKED) || is_wished(wish, subscription->channel->name)) continue;
+    subscription->mark &= ~(uint32_t)POLL_ASKED;
+    native_unsubscribe(exchange, subscription->channel->name, NULL, NULL);
+    subscription = NULL; /* it may have gone: from the beginning */
+  }
+}
+
+static void begin(struct poll *poll) {
+  struct session *session = &poll->client->exchange->session;
+  for (size_t i = 0; i < poll->wish.channel_count; i++) {
+    struct subscription *subscription = session_find(session, wish_channels(&poll->wish)[i].name);
+    if (subscription) subscription->mark |= POLL_ASKED;
+  }
+  role_poll_begin(poll);
+}
+
+/* As if the client had said so itself, so that it is one of the things that it does one after the other. */
+static bool subscribe(struct poll *poll, struct bytes channel) {
+  struct exchange *exchange = poll->exchange;
+  struct buffer verb;
+  buffer_init(&verb);
+  buffer_append_string(&verb, "{\"subscribe\":");
+  json_write_string(&verb, channel);
+  buffer_append_char(&verb, '}');
+  struct input input = {.bytes = buffer_bytes(&verb),
+                        .reply_to = {.is_exchange = true, .exchange = worker_ref(exchange_worker(exchange), exchange->slot)}};
+  bool fine = !verb.failed;
+  if (fine) native_receive(poll->client->exchange, &input);
+  buffer_deinit(&verb);
+  return fine;
+}
+
+void poll_client_join(struct poll *poll) {
+  struct exchange *exchange = poll->exchange, *own = poll->client->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  struct errand_channel *channels = wish_channels(&poll->wish);
+  size_t count = poll->wish.channel_count;
+  leave_others(own, &poll->wish);
+  for (size_t i = 0; i < count; i++) {
+    channels[i].joined = !session_find(&own->session, channels[i].name);
+    poll->joining += channels[i].joined;
+  }
+  if (poll->joining == 0) {
+    begin(poll);
+    return;
+  }
+  if (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0) {
+    role_poll_refuse(exchange, 503, "unavailable", "no memory");
+    return;
+  }
+  struct session_ref self = worker_ref(worker, exchange->slot);
+  if (exchange->state != EXCHANGE_ASKING) exchange_set_state(exchange, EXCHANGE_ASKING);
+  /* The reply to one may answer the poll, which ends it. */
+  for (size_t i = 0; i < count && worker_find(worker, self); i++) {
+    if (channels[i].joined && !subscribe(poll, channels[i].name)) {
+      role_poll_refuse(exchange, 503, "unavailable", "no memory");
+      return;
+    }
+  }
+}
+
+/* Appends a member of "channels": what the acknowledgement says, but for where to go on, which the whole answer says. */
+static void write_joined(struct buffer *out, struct bytes channel, struct bytes text) {
+  struct json_value reply, name, value, ok = {0};
+  if (out->len > 0) buffer_append_char(out, ',');
+  json_write_string(out, channel);
+  buffer_append_string(out, ":{");
+  if (json_scan(text, &reply, NULL)) {
+    struct bytes rest = reply.raw;
+    while (json_next_member(&rest, &name, &value)) {
+      if (json_string_equal(name, BYTES("ok"))) ok = value;
+    }
+  }
+  struct bytes rest = ok.raw;
+  for (bool is_first = true; ok.type == JSON_OBJECT && json_next_member(&rest, &name, &value);) {
+    if (json_string_equal(name, BYTES("id")) || json_string_equal(name, BYTES("recovered"))) continue;
+    if (!is_first) buffer_append_char(out, ',');
+    is_first = false;
+    buffer_append(out, name.raw);
+    buffer_append_char(out, ':');
+    buffer_append(out, value.raw);
+  }
+  buffer_append_char(out, '}');
+}
+
+void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text) {
+  const struct errand_channel *channels = wish_channels(&poll->wish);
+  while (!channels[poll->joined_at].joined) poll->joined_at++;
+  const struct errand_channel *channel = &channels[poll->joined_at++];
+  /* Without memory for what joining gave there is none for the answer. */
+  if (!code) write_joined(&poll->joined, channel->name, text);
+  if (--poll->joining > 0) return;
+  if (poll->joined.failed) {
+    role_poll_refuse(poll->exchange, 503, "unavailable", "no memory");
+  } else {
+    begin(poll);
+  }
+}
+
+/* ---- The role ------------------------------------------------------------------------------------------------------------- */
+
+/* With so many more bytes, more would wait for it than may. */
+static bool is_over(const struct poll_client *client, size_t len) {
+  size_t limit = exchange_worker(client->exchange)->server->config->options.limits.outbox, waiting = client->items.own_bytes;
+  return waiting > 0 && waiting + len > limit;
+}
+
+static void on_deliver(struct exchange *exchange, struct message *message) {
+  struct poll_client *client = client_of(exchange);
+  const struct mw_client *identity = poll_client_identity(client);
+  if (message && bytes_equal(message->parts.except, bytes_of(identity->id, CLIENT_ID_LEN))) return;
+  if (message && message->position == 0) {
+    size_t len = message->parts.data.len;
+    if (message_is_own(message) && is_over(client, len)) {
+      /* Without it the rest would mean nothing: it is to begin anew. */
+      exchange->flags |= EXCHANGE_SLOW;
+      poll_client_end(client);
+      return;
+    }
+    /* What is volatile leaves room for that, and for what is meant for this client alone. */
+    if (!message_is_own(message) && is_over(client, len + client->items.own_bytes)) return;
+  } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
+    return;
+  }
+  poll_items_deliver(&client->items, exchange, message);
+  if (client->waiting) worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+static void on_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+  struct poll_client *client = client_of(exchange);
+  struct worker *worker = exchange_worker(exchange);
+  (void)part; /* it is all of the blob */
+  bool over = is_over(client, blob->len);
+  if (over) exchange->flags |= EXCHANGE_SLOW;
+  if (over || !poll_items_add(&client->items, blob, 0, worker->hub.position)) client->is_over = true;
+  worker_mark_dirty(worker, conn_of(exchange));
+}
+
+static void close_slow(struct exchange *exchange) {
+  exchange_worker(exchange)->stats.slow_closed++;
+  log_line(MW_LOG_INFO,
+           "a client that polls takes too little: %zu bytes wait for it, and more would be over limits.outbox: it is over",
+           client_of(exchange)->items.own_bytes);
+}
+
+static void on_flush(struct exchange *exchange) {
+  struct poll_client *client = client_of(exchange);
+  if (client->is_over) {
+    if (exchange->flags & EXCHANGE_SLOW) close_slow(exchange);
+    conn_close(conn_of(exchange));
+  } else if (client->waiting && (client->items.count > 0 || client->items.lost)) {
+    role_poll_finish(client->waiting);
+  }
+}
+
+/* Nothing was heard for a while: it has gone, if it does not poll. */
+static void on_silent(struct exchange *exchange) {
+  if (!list_empty(&client_of(exchange)->polls)) return;
+  exchange->flags |= EXCHANGE_PINGED;
+  conn_close(conn_of(exchange));
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) { native_on_answer(exchange, errand); }
+
+/* Those that wait get what there is; those that have not begun come again. */
+static void on_end(struct exchange *exchange) {
+  struct poll_client *client = client_of(exchange);
+  while (!list_empty(&client->polls)) {
+    struct poll *poll = container_of(client->polls.next, struct poll, link);
+    if (poll == client->waiting) {
+      role_poll_finish(poll);
+    } else {
+      exchange_forget(poll->exchange);
+      role_poll_refuse(poll->exchange, 503, "unavailable", "the client has gone");
+    }
+  }
+  poll_items_deinit(&client->items);
+  memory_free(client);
+  conn_of(exchange)->native->poll = NULL;
+}
+
+static const struct role role_poll_client = {.on_answer = on_answer,
+                                             .on_silent = on_silent,
+                                             .on_end = on_end,
+                                             .on_deliver = on_deliver,
+                                             .on_push = on_push,
+                                             .on_flush = on_flush};

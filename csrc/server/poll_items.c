@@ -1,0 +1,77 @@
+#include "base/memory.h"
+#include "codec/json_scan.h"
+#include "server/exchange.h"
+#include "server/poll.h"
+#include "server/server.h"
+
+static bool grow(struct poll_items *items) {
+  size_t capacity = items->capacity > 0 ? items->capacity * 2 : 4;
+  struct poll_item *grown = memory_realloc(items->items, capacity * sizeof *grown);
+  if (!grown) return false;
+  items->items = grown;
+  items->capacity = capacity;
+  return true;
+}
+
+bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after) {
+  if (!blob || (items->count == items->capacity && !grow(items))) {
+    items->lost = true;
+    return false;
+  }
+  items->items[items->count++] = (struct poll_item){.blob = blob_ref(blob), .position = position, .after = after};
+  items->bytes += blob->len;
+  if (position == 0) items->own_bytes += blob->len;
+  return true;
+}
+
+struct blob *poll_items_end(struct bytes channel) {
+  struct buffer data, text;
+  buffer_init(&data);
+  buffer_init(&text);
+  buffer_append_string(&data, "{\"channel\":");
+  json_write_string(&data, channel);
+  buffer_append_char(&data, '}');
+  wire_write_event(&text, WIRE_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
+  struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
+  buffer_deinit(&data);
+  buffer_deinit(&text);
+  return blob;
+}
+
+void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message) {
+  struct worker *worker = exchange_worker(exchange);
+  if (items->full && (!message || message->position > 0)) return;
+  struct blob *blob = message ? wire_of(WIRE_POLL, message, &worker->server->bus.epoch) : NULL;
+  if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
+  if (message && message->parts.is_final) {
+    struct blob *end = poll_items_end(message->parts.channel);
+    poll_items_add(items, end, 0, worker->hub.position);
+    blob_unref(end);
+  }
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  if (items->full || (items->count < limits->replay && items->bytes < limits->replay_bytes)) return;
+  items->full = true;
+  items->cut = items->count;
+}
+
+void poll_items_consume(struct poll_items *items, size_t count) {
+  struct poll_items kept = {.items = items->items, .capacity = items->capacity};
+  for (size_t i = 0; i < items->count; i++) {
+    struct poll_item item = items->items[i];
+    if (i < count || item.position > 0) {
+      blob_unref(item.blob);
+    } else {
+      kept.items[kept.count++] = item;
+      kept.own_bytes += item.blob->len;
+    }
+  }
+  kept.bytes = kept.own_bytes;
+  if (kept.count == 0) {
+    memory_free(kept.items);
+    kept.items = NULL;
+    kept.capacity = 0;
+  }
+  *items = kept;
+}
+
+void poll_items_deinit(struct poll_items *items) { poll_items_consume(items, items->count); }

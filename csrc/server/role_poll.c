@@ -1,0 +1,346 @@
+/* GET /poll: messages of channels as one JSON answer, at once if there are any, else when there are, or when it has waited long enough. */
+#include "server/poll.h"
+
+#include "base/memory.h"
+#include "codec/http_writer.h"
+#include "server/conn.h"
+#include "server/http1.h"
+#include "server/poll_client.h"
+#include "server/reply.h"
+#include "server/roles.h"
+#include "server/server.h"
+#include "server/session.h"
+
+/* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
+
+static struct poll *poll_of(struct exchange *exchange) { return conn_of(exchange)->http->poll; }
+
+static struct poll *make(struct exchange *exchange) {
+  struct poll *poll = memory_calloc(1, sizeof *poll);
+  if (!poll) return NULL;
+  poll->exchange = exchange;
+  list_init(&poll->link);
+  buffer_init(&poll->joined);
+  conn_of(exchange)->http->poll = poll;
+  return poll;
+}
+
+static void on_end(struct exchange *exchange) {
+  struct poll *poll = poll_of(exchange);
+  if (!poll) return;
+  conn_of(exchange)->http->poll = NULL;
+  if (poll->client) poll_client_detach(poll);
+  poll_items_deinit(&poll->items);
+  wish_deinit(&poll->wish);
+  buffer_deinit(&poll->joined);
+  memory_free(poll);
+}
+
+/* The fields of a refusal: who is listed may read it. */
+static void write_refusal_fields(struct exchange *exchange, struct buffer *fields, int status) {
+  roles_judge_origin(exchange, conn_of(exchange)->http, fields);
+  if (status != 503 && status != 429) return;
+  buffer_append_format(fields, "Retry-After: %u\r\n", worker_random(exchange_worker(exchange), 1, 4));
+}
+
+void role_poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
+  struct buffer fields;
+  buffer_init(&fields);
+  write_refusal_fields(exchange, &fields, status);
+  session_end(exchange);
+  on_end(exchange);
+  exchange_refuse_with(exchange, status, code, reason, buffer_bytes(&fields));
+  buffer_deinit(&fields);
+}
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  role_poll_refuse(exchange, status, exchange_code(status), reason);
+}
+
+/* ---- Looking, waiting, answering ------------------------------------------------------------------------------------------ */
+
+static struct exchange *source_of(struct poll *poll) { return poll->client ? poll->client->exchange : poll->exchange; }
+
+static bool subscribe(struct poll *poll) {
+  for (size_t i = 0; i < poll->wish.channel_count; i++) {
+    const struct errand_channel *channel = &wish_channels(&poll->wish)[i];
+    if (session_subscribe(poll->exchange, channel->name, &channel->kind->policy) < 0) return false;
+  }
+  return true;
+}
+
+static void wait_for_more(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  poll->seen = worker->hub.position;
+  if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
+  poll->due_ms = worker->loop->clock.now_ms + poll->wish.wait_ms;
+  wish_deinit(&poll->wish);
+  if (poll->client) poll->client->waiting = poll;
+  exchange_set_state(exchange, EXCHANGE_WAITING);
+}
+
+/* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
+static void judge_since(struct poll *poll) {
+  struct bus *bus = &exchange_worker(poll->exchange)->server->bus;
+  lock_take(&bus->lock);
+  if (poll->since.kind == SINCE_POSITION && poll->since.position > bus->position) poll->since.kind = SINCE_FOREIGN;
+  lock_release(&bus->lock);
+}
+
+/* Nothing can come any more. */
+static void end_polling(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct buffer fields;
+  buffer_init(&fields);
+  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  if (poll->is_new) poll_client_end(poll->client);
+  session_end(exchange);
+  on_end(exchange);
+  exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
+  buffer_deinit(&fields);
+}
+
+void role_poll_begin(struct poll *poll) {
+  static const struct poll_items nothing = {.items = NULL};
+  struct exchange *exchange = poll->exchange;
+  struct poll_client *client = poll->client;
+  struct poll_answer answer;
+  judge_since(poll);
+  /* One at a time waits for a client. What the older one was about to get and has an id, it gets; the rest is for the newer one. */
+  if (client && client->waiting) role_poll_finish(client->waiting);
+  if (!client && !subscribe(poll)) {
+    refuse(exchange, 503, "no memory, or too many channels are live");
+    return;
+  }
+  poll_answer_init(&answer);
+  if (poll_answer_read(&answer, source_of(poll), poll->since, client ? &client->items : &nothing) < 0) {
+    refuse(exchange, 503, "no memory");
+  } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
+    end_polling(poll);
+  } else {
+    bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || poll->joined.len > 0;
+    if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */
+    if (has_news || poll->since.kind == SINCE_NONE || poll->wish.wait_ms == 0) {
+      bool sent = poll_answer_send(&answer, poll);
+      if (client) poll_items_consume(&client->items, sent ? answer.taken : 0);
+    } else {
+      wait_for_more(poll);
+    }
+  }
+  poll_answer_deinit(&answer);
+}
+
+void role_poll_finish(struct poll *poll) {
+  struct poll_client *client = poll->client;
+  struct poll_items *items = client ? &client->items : &poll->items;
+  struct poll_answer answer;
+  bool is_last = !client || client->polls.prev == &poll->link;
+  bool sent = false;
+  poll_answer_init(&answer);
+  if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
+    refuse(poll->exchange, 503, "no memory");
+  } else {
+    sent = poll_answer_send(&answer, poll);
+  }
+  if (client) poll_items_consume(items, sent ? answer.taken : 0);
+  poll_answer_deinit(&answer);
+}
+
+uint64_t role_poll_left_ms(struct exchange *exchange) {
+  uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
+  return due_ms > now_ms ? due_ms - now_ms : 0;
+}
+
+/* ---- What comes while one that stands for itself waits --------------------------------------------------------------------- */
+
+static void on_deliver(struct exchange *exchange, struct message *message) {
+  struct poll *poll = poll_of(exchange);
+  if (!poll || exchange->state != EXCHANGE_WAITING) return;
+  /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
+  if (message && message_is_own(message)) return;
+  if (message && message->position > 0 && message->position <= poll->seen) return;
+  poll_items_deliver(&poll->items, exchange, message);
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+static void on_flush(struct exchange *exchange) {
+  struct poll *poll = poll_of(exchange);
+  if (exchange->state != EXCHANGE_WAITING || (poll->items.count == 0 && !poll->items.lost)) return;
+  role_poll_finish(poll);
+}
+
+/* ---- Who asks ------------------------------------------------------------------------------------------------------------- */
+
+/* Without client= the app is asked whether these channels may be read, and nothing else. */
+static void go_alone(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct wish *wish = &poll->wish;
+  bool asks = exchange_worker(exchange)->server->config->options.authenticate;
+  for (size_t i = 0; i < wish->channel_count; i++) asks = asks || wish_channels(wish)[i].kind->hooks & MW_HOOK_AUTHORIZE;
+  if (!asks) {
+    role_poll_begin(poll);
+    return;
+  }
+  struct errand *errand =
+      roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("poll"), wish_channels(wish), wish->channel_count);
+  if (errand) {
+    /* As the sender of one message is authorized, who is a client for just that; but there is no message. */
+    atomic_store(&errand->client->gone, true);
+    errand->type = ERRAND_MESSAGE;
+    errand->connects = false;
+    errand->transient = true;
+    errand->relayed = true;
+  }
+  if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+}
+
+/* A new client has been let in; the errand may become its membership. */
+static void make_client(struct poll *poll, struct errand *errand) {
+  struct poll_client *client = poll_client_new(exchange_worker(poll->exchange), errand);
+  if (!client) {
+    refuse(poll->exchange, 503, "no memory");
+    return;
+  }
+  poll->is_new = true;
+  poll_client_attach(client, poll);
+  poll_client_join(poll);
+}
+
+static void go_as_new(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  if (poll->wish.channel_count == 0) {
+    refuse(exchange, 400, "a channel is required: ?channel=NAME");
+    return;
+  }
+  bool full = worker->poll_client_count >= worker->server->config->options.limits.connections;
+  struct errand *errand = full ? NULL : roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("poll"), NULL, 0);
+  if (!errand) {
+    refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
+  } else if (!errand_needs_script(errand)) {
+    make_client(poll, errand);
+    errand_unref(errand);
+  } else if (!exchange_ask(exchange, errand)) {
+    refuse(exchange, 503, "too much is waiting");
+  }
+}
+
+static void go_as(struct poll *poll, struct poll_client *client) {
+  struct exchange *exchange = poll->exchange;
+  poll_client_attach(client, poll);
+  if (!exchange_worker(exchange)->server->config->options.authenticate) {
+    poll_client_join(poll);
+    return;
+  }
+  /* Who asks must be the same user. */
+  struct errand *errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("poll"), NULL, 0);
+  if (errand) {
+    atomic_store(&errand->client->gone, true);
+    errand->connects = false;
+  }
+  if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+}
+
+static void go(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct wish *wish = &poll->wish;
+  struct worker *worker = exchange_worker(exchange);
+  struct poll_client *client = wish->has_client ? poll_client_find(worker, buffer_bytes(&wish->client)) : NULL;
+  if (wish->channel_count == 0 && !wish->has_client) wish_refuse(wish, 400, "a channel is required: ?channel=NAME");
+  if (wish->bad_wait) wish_refuse(wish, 400, "wait must be a number of whole seconds");
+  if (server_stopping(worker->server)) wish_refuse(wish, 503, "the server is stopping");
+  poll->since = since_parse(buffer_bytes(&wish->since), &worker->server->bus.epoch);
+  if (wish->status != 0) {
+    refuse(exchange, wish->status, wish->reason);
+  } else if (!wish->has_client) {
+    go_alone(poll);
+  } else if (client) {
+    go_as(poll, client);
+  } else {
+    go_as_new(poll);
+  }
+}
+
+static void start(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  struct buffer fields;
+  buffer_init(&fields);
+  bool allowed = roles_judge_origin(exchange, http, &fields);
+  buffer_deinit(&fields);
+  if (!allowed) {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    return;
+  }
+  struct poll *poll = make(exchange);
+  if (!poll) {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    return;
+  }
+  wish_init(&poll->wish, exchange_worker(exchange)->server->config, http_reader_head(http->reader)->query);
+  /* Who only wants the head takes nothing from anybody. */
+  if (exchange->flags & EXCHANGE_NO_BODY) {
+    poll->wish.has_client = false;
+    poll->wish.wait_ms = 0;
+  }
+  go(poll);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  struct poll *poll = poll_of(exchange);
+  if (errand->status != 200) {
+    role_poll_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
+                     errand->reason);
+  } else if (errand->type == ERRAND_MESSAGE) {
+    role_poll_begin(poll);
+  } else if (errand->connects) {
+    make_client(poll, errand);
+  } else {
+    if (client_same_user(poll_client_identity(poll->client), errand->client)) {
+      poll_client_join(poll);
+    } else {
+      refuse(exchange, 403, "the client is another user's");
+    }
+  }
+}
+
+static void on_late(struct exchange *exchange) {
+  if (exchange->state == EXCHANGE_WAITING) {
+    role_poll_finish(poll_of(exchange));
+  } else {
+    refuse(exchange, 503, "the app did not answer in time");
+  }
+}
+
+/* A channel was asked for on its behalf. */
+static void on_reply(struct exchange *exchange, const char *code, struct bytes text) {
+  struct poll *poll = poll_of(exchange);
+  bool is_there = code && strcmp(code, "already_subscribed") == 0;
+  if (!code || is_there) {
+    poll_client_on_reply(poll, code, text);
+    return;
+  }
+  struct buffer fields;
+  buffer_init(&fields);
+  int status = reply_status(code);
+  write_refusal_fields(exchange, &fields, status);
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  if (poll->is_new) poll_client_end(poll->client);
+  on_end(exchange);
+  struct answer answer = {
+      .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = text};
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&fields);
+}
+
+const struct role role_poll = {.start = start,
+                               .on_answer = on_answer,
+                               .on_late = on_late,
+                               .on_end = on_end,
+                               .on_deliver = on_deliver,
+                               .on_reply = on_reply,
+                               .on_flush = on_flush};
