@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/memory.h"
+#include "codec/sse.h"
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/reply.h"
@@ -297,6 +298,21 @@ static bool push_next(struct exchange *exchange, struct lag *lag, size_t *count)
   return false;
 }
 
+/* A stream that ends where a gap was told may have no message whose id says that its client has seen the end: it would return for ever. */
+static void tell_cursor(struct exchange *exchange) {
+  char id[ID_LEN];
+  struct buffer block;
+  id_write(id, &exchange_worker(exchange)->server->bus.epoch, hub_of(exchange)->position);
+  buffer_init(&block);
+  sse_write(&block, &(struct sse_event){.id = bytes_of(id, ID_LEN), .retry_ms = -1});
+  if (block.failed) {
+    exchange_break(exchange);
+  } else {
+    exchange_push_text(exchange, buffer_bytes(&block));
+  }
+  buffer_deinit(&block);
+}
+
 /* A channel that has ended is left, and its subscribers are told. An event stream ends with its last channel. */
 static void tell_ends(struct exchange *exchange) {
   struct subscription *subscription = session_next(&exchange->session, NULL);
@@ -309,7 +325,9 @@ static void tell_ends(struct exchange *exchange) {
     }
     subscription = next;
   }
-  if (exchange->session.subscription_count == 0 && !wire_is_ws(exchange->wire)) exchange_end_stream(exchange);
+  if (exchange->session.subscription_count > 0 || wire_is_ws(exchange->wire)) return;
+  if (exchange->wire == WIRE_SSE || exchange->wire == WIRE_ENVELOPE) tell_cursor(exchange);
+  exchange_end_stream(exchange);
 }
 
 void lag_feed(struct exchange *exchange) {
