@@ -271,8 +271,19 @@ static void tell_gaps(struct exchange *exchange, struct lag *lag) {
   lag->has_gap = false;
 }
 
-static bool is_fed(const struct exchange *exchange) {
-  return exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN) || (exchange->outbox && exchange->outbox->bytes >= FEED_BYTES);
+/* So little that none of the session's channels takes what is fed for slowness. */
+static size_t feed_bytes(struct exchange *exchange) {
+  size_t bytes = FEED_BYTES;
+  struct subscription *subscription = NULL;
+  while ((subscription = session_next(&exchange->session, subscription))) {
+    size_t limit = subscription->channel->policy.outbox;
+    if (limit / 2 < bytes) bytes = limit / 2;
+  }
+  return bytes;
+}
+
+static bool is_fed(const struct exchange *exchange, size_t bytes) {
+  return exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN) || (exchange->outbox && exchange->outbox->bytes >= bytes);
 }
 
 /* True if nothing is left. */
@@ -335,7 +346,8 @@ void lag_feed(struct exchange *exchange) {
   size_t count = seek(exchange, lag);
   tell_gaps(exchange, lag);
   bool over = false;
-  while (!over && !is_fed(exchange)) over = push_next(exchange, lag, &count);
+  size_t bytes = feed_bytes(exchange);
+  while (!over && !is_fed(exchange, bytes)) over = push_next(exchange, lag, &count);
   if (!over) return;
   struct subscription *subscription = NULL;
   while ((subscription = session_next(&exchange->session, subscription))) subscription->mark = 0;
