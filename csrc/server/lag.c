@@ -103,23 +103,30 @@ struct letting_go {
   uint64_t position;                 /* where messages without one stand */
 };
 
-static void hold(struct exchange *exchange, const struct subscription *subscription, struct message *message, uint64_t position) {
-  struct lag *lag = lag_of(exchange);
-  bool replaced = false, by_key = subscription->channel->policy.slow == SLOW_LATEST;
-  int status = by_key ? latest_put(&lag->latest, message, position, &replaced) : latest_append(&lag->latest, message, position);
-  if (status < 0) exchange_break(exchange);
-  if (replaced) exchange_worker(exchange)->stats.slow_replaced++;
-  if (lag->latest.bytes <= subscription->channel->policy.outbox) return;
-  exchange->flags |= EXCHANGE_SLOW;
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
-}
-
 /* What no history has. */
 static void let_go_for_good(struct exchange *exchange, struct subscription *subscription, const struct message *message) {
   exchange_worker(exchange)->stats.slow_dropped++;
   if (message->position == 0 || !subscription) return;
   subscription->mark |= LAG_GAP;
   lag_of(exchange)->has_gap = true;
+}
+
+/* Keeps it until it can be pushed. Of a channel that is only held up by the replay of others all are kept, as long as there is room. */
+static void hold(struct exchange *exchange, struct subscription *subscription, struct message *message, uint64_t position) {
+  struct lag *lag = lag_of(exchange);
+  const struct channel_policy *policy = &subscription->channel->policy;
+  bool is_full = lag->latest.bytes + message_size(message) > policy->outbox;
+  if (is_full && policy->slow == SLOW_DROP) {
+    let_go_for_good(exchange, subscription, message);
+    return;
+  }
+  bool replaced = false, by_key = policy->slow == SLOW_LATEST && (lag->stalled || is_full);
+  int status = by_key ? latest_put(&lag->latest, message, position, &replaced) : latest_append(&lag->latest, message, position);
+  if (status < 0) exchange_break(exchange);
+  if (replaced) exchange_worker(exchange)->stats.slow_replaced++;
+  if (lag->latest.bytes <= policy->outbox) return;
+  exchange->flags |= EXCHANGE_SLOW;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
 static void let_go(void *context, struct message *message) {
