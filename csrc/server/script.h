@@ -17,8 +17,8 @@ enum script_mail {
 
 struct script {
   struct mailbox queue;
-  struct list asked;          /* requests that wait for the app, oldest first */
-  struct list ready;          /* errands whose turn has come; only while let_next is under way */
+  struct list asked; /* requests that wait for the app, oldest first */
+  struct list ready; /* errands whose turn has come; only while let_next is under way */
   bool lets_go;
   struct table occupancies;   /* by channel */
   atomic_size_t errand_bytes; /* what they carry: bounded by limits.queue */
