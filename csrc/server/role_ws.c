@@ -12,6 +12,7 @@
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/ws_input.h"
 
 /* How long the app may still work on what came before the peer's farewell, until that is answered. */
 enum { DUE_MS = 5000 };
@@ -33,25 +34,8 @@ void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes
   push_blob(exchange, deflate_frame(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0))));
 }
 
-/* Gives the reader that was used back to the worker, or leaves it with the session if it is in the middle of something. */
-static void put_reader(struct exchange *exchange, struct ws_reader *reader) {
-  struct worker *worker = exchange_worker(exchange);
-  if (!ws_reader_idle(reader)) {
-    struct native *native = native_get(exchange);
-    if (native) {
-      native->reader = reader;
-    } else {
-      ws_reader_free(reader);
-      exchange_break(exchange);
-    }
-  } else if (!worker->spare_reader) {
-    worker->spare_reader = reader;
-  } else {
-    ws_reader_free(reader);
-  }
-}
-
 static const struct role role_farewell;
+static void read_farewell(struct exchange *exchange, struct bytes bytes);
 
 /* Ends the session behind a close frame. */
 static void say_farewell(struct exchange *exchange, unsigned code, const char *reason) {
@@ -72,31 +56,6 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
 
 void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
 
-static void read_farewell(struct exchange *exchange, struct bytes bytes);
-
-/* The reader with what it is in the middle of, taken from the session; NULL if there is none. */
-static struct ws_reader *take_reader(struct exchange *exchange) {
-  if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
-  struct native *native = conn_of(exchange)->native;
-  struct ws_reader *reader = native->reader;
-  native->reader = NULL;
-  return reader;
-}
-
-static struct buffer take_unread(struct exchange *exchange) {
-  struct buffer unread;
-  buffer_init(&unread);
-  if (exchange->flags & EXCHANGE_NATIVE) {
-    unread = conn_of(exchange)->native->unread;
-    buffer_init(&conn_of(exchange)->native->unread);
-  }
-  return unread;
-}
-
-static bool must_wait(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
-}
-
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   if (!wire_is_ws(exchange->wire)) {
@@ -109,14 +68,14 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
     socket->code = code;
     snprintf(socket->reason, sizeof socket->reason, "%s", reason);
   }
-  bool stopped = must_wait(exchange);
-  struct ws_reader *reader = take_reader(exchange);
-  struct buffer unread = take_unread(exchange);
+  bool stopped = ws_input_waits(exchange);
+  struct ws_reader *reader = ws_input_detach(exchange);
+  struct buffer unread = ws_input_unread(exchange);
   say_farewell(exchange, code, reason);
   if (!server_stopping(exchange_worker(exchange)->server)) {
     exchange->role = &role_farewell;
     if (stopped) stream_read_start(&conn_of(exchange)->stream);
-    if (reader) put_reader(exchange, reader);
+    if (reader) ws_input_return(exchange, reader);
     if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
   } else {
     ws_reader_free(reader);
@@ -156,40 +115,15 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
   return exchange->state == EXCHANGE_STREAMING;
 }
 
-static const struct ws_limits *limits_of(struct exchange *exchange) {
-  const struct mw_socket *socket = role_socket_of(exchange);
-  return socket ? &socket->websocket->limits : &exchange_worker(exchange)->ws_limits;
-}
-
-static struct ws_reader *get_reader(struct exchange *exchange) {
-  struct worker *worker = exchange_worker(exchange);
-  struct ws_reader *reader = take_reader(exchange);
-  if (reader) return reader;
-  reader = worker->spare_reader;
-  worker->spare_reader = NULL;
-  if (!reader) reader = ws_reader_new(limits_of(exchange));
-  if (!reader) return NULL;
-  ws_reader_set_limits(reader, limits_of(exchange));
-  ws_reader_set_terms(reader, deflate_terms(exchange));
-  return reader;
-}
-
 /* Nothing that it says is heard any more. */
 static bool is_deaf(struct exchange *exchange) {
   const struct mw_socket *socket = role_socket_of(exchange);
   return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
 }
 
-/* Bytes that had come when reading was stopped: they wait as they are. */
-static void keep_unread(struct exchange *exchange, struct bytes bytes) {
-  struct native *native = conn_of(exchange)->native;
-  buffer_append(&native->unread, bytes);
-  if (native->unread.failed) exchange_break(exchange);
-}
-
 void role_ws_read(struct exchange *exchange, struct bytes bytes) {
   if (bytes.len == 0 || is_deaf(exchange)) return;
-  struct ws_reader *reader = get_reader(exchange);
+  struct ws_reader *reader = ws_input_borrow(exchange);
   if (!reader) {
     exchange_break(exchange);
     return;
@@ -202,18 +136,18 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
     at += used;
     bytes.len -= used;
     more = event != WS_MORE && take(exchange, reader, event);
-    if (more && bytes.len > 0 && must_wait(exchange)) {
-      keep_unread(exchange, bytes_of(at, bytes.len));
+    if (more && bytes.len > 0 && ws_input_waits(exchange)) {
+      ws_input_keep(exchange, bytes_of(at, bytes.len));
       bytes.len = 0;
     }
   }
   if (exchange->role == &role_farewell) { /* we have closed meanwhile */
-    put_reader(exchange, reader);
+    ws_input_return(exchange, reader);
     read_farewell(exchange, bytes_of(at, bytes.len));
   } else if (is_deaf(exchange)) {
     ws_reader_free(reader);
   } else {
-    put_reader(exchange, reader);
+    ws_input_return(exchange, reader);
   }
 }
 
@@ -221,7 +155,7 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
 
 /* We have said ours: all that counts of what still comes is the peer's. */
 static void read_farewell(struct exchange *exchange, struct bytes bytes) {
-  struct ws_reader *reader = get_reader(exchange);
+  struct ws_reader *reader = ws_input_borrow(exchange);
   enum ws_event event = reader ? WS_PING : WS_ERROR;
   char *at = (char *)(uintptr_t)bytes.ptr;
   while (event != WS_MORE && event != WS_CLOSE && event != WS_ERROR) {
@@ -231,7 +165,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
     bytes.len -= used;
   }
   if (event == WS_MORE) {
-    put_reader(exchange, reader);
+    ws_input_return(exchange, reader);
     return;
   }
   ws_reader_free(reader);
@@ -397,7 +331,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
 void role_ws_on_silent(struct exchange *exchange) {
   /* What it says is not read at the moment, or is being judged. */
   bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange->errand;
-  if (must_wait(exchange) || judged) return;
+  if (ws_input_waits(exchange) || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     role_ws_close(exchange, 4408, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {

@@ -377,6 +377,31 @@ static void without_memory_the_error_is_1011(void **state) {
   ws_reader_free(reader);
 }
 
+/* What lies in the reader's own memory goes to whoever wants it, and limits may change between messages. */
+static void gives_memory_away(void **state) {
+  (void)state;
+  static const struct ws_limits wide = {.frame = 1000, .message = 1000};
+  struct ws_reader *reader = ws_reader_new(&limits);
+  struct buffer taken = {0};
+  size_t used;
+  char whole[] = "\x81\x82" ZERO "ab", first[] = "\x82\x83" ZERO "cd", second[] = "e";
+  assert_int_equal(ws_reader_next(reader, whole, sizeof whole - 1, &used), WS_MESSAGE);
+  assert_false(ws_reader_take(reader, &taken));
+  assert_bytes_string(ws_reader_payload(reader), "ab");
+  assert_int_equal(ws_reader_next(reader, first, sizeof first - 1, &used), WS_MORE);
+  assert_false(ws_reader_take(reader, &taken));
+  assert_int_equal(ws_reader_next(reader, second, sizeof second - 1, &used), WS_MESSAGE);
+  assert_true(ws_reader_take(reader, &taken));
+  assert_bytes_string(buffer_bytes(&taken), "cde");
+  assert_bytes_string(ws_reader_payload(reader), "cde");
+  assert_true(ws_reader_idle(reader));
+  ws_reader_set_limits(reader, &wide);
+  char large[] = "\x82\xfe\x01\x2c" ZERO;
+  assert_int_equal(ws_reader_next(reader, large, sizeof large - 1, &used), WS_MORE);
+  ws_reader_free(reader);
+  buffer_deinit(&taken);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_what_is_right),
@@ -388,6 +413,7 @@ int main(void) {
       TEST(memory_grows_with_what_came),
       TEST(stands_failing_memory),
       TEST(without_memory_the_error_is_1011),
+      TEST(gives_memory_away),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -628,8 +628,10 @@ static void pings_a_silent_peer(void **state) {
   struct bytes payload;
   start_with(&app, &(struct mw_websocket_options){.ping_ms = 3000, .pong_ms = 2000}, NULL);
   open_socket(&app, "/echo");
+  int64_t blobs = mw_live("blob") + 1; /* one frame for all */
   for (int i = 0; i < 3; i++) {
     mw_server_advance(app.server, 4000);
+    assert_int_equal(mw_live("blob"), blobs);
     assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
     assert_int_equal(opcode, WS_OPCODE_PING);
     memory_peer_frame(&app.peer, WS_OPCODE_PONG, payload);
