@@ -25,7 +25,7 @@ describe("WebSocket", function()
     local counts, complaints = run("websocket/run_cases.mjs", app.address)
     assert.equal("", complaints)
     assert.equal(0, counts.failed)
-    assert.is_true(counts.passed > 2500)
+    assert.is_true(counts.passed > 3000)
   end)
 end)
 

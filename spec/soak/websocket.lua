@@ -11,6 +11,16 @@ local function ask(app, path, ...)
   return counts.OK
 end
 
+describe("The echo app", function()
+  it("takes messages of 64 MiB, no larger ones, and lets go of them", function()
+    local app = server.start { path = "examples/echo/app.lua" }
+    local limit = 64 * 1024 * 1024
+    print(server.peer("websocket/large.mjs", app.address .. "/echo", limit))
+    assert.is_true(app:rss() * 1024 < 2 * limit)
+    app:stop()
+  end)
+end)
+
 describe("The cases of Autobahn|Testsuite", function()
   it("pass against the echo app", function()
     local app = server.start { path = "examples/echo/app.lua" }

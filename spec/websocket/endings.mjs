@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { constants, deflateRawSync } from "node:zlib";
-import { OPCODES, closePayload, frame, open } from "../support/ws_raw.mjs";
+import { OPCODES, closePayload, frame, handshake, open, request, requestText } from "../support/ws_raw.mjs";
 import { sample } from "./samples.mjs";
 
 const text = (payload) => frame(OPCODES.text, Buffer.from(payload));
@@ -191,3 +191,14 @@ add("RFC 6455 §4.2.2: the whole life in the segment of the handshake", "/echo",
   assert.deepEqual(seen.filter((one) => one !== "pong b"), ["text a", "text c", "close 1000"]);
   assert.equal(seen.length, 4);
 }, { ahead: life });
+
+add("RFC 6455 §4.1: a connection that has served a request becomes a WebSocket, all in one segment", "/echo", async (_, base) => {
+  const first = requestText({ request: "GET /nothing HTTP/1.1", fields: [["Host", "localhost"]] });
+  const upgrade = requestText(handshake("/echo", "dGhlIHNhbXBsZSBub25jZQ=="));
+  const answer = await request(base, first + upgrade, Buffer.concat([text("a"), close(1000)]));
+  assert.equal(answer.status, 404);
+  const parts = [answer.body];
+  for await (const bytes of answer.socket) parts.push(bytes);
+  const rest = Buffer.concat(parts);
+  assert.match(rest.toString("latin1"), /HTTP\/1\.1 101 [^]*\r\n\r\n\x81\x01a\x88\x02\x03\xe8$/);
+});

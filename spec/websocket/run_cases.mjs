@@ -2,9 +2,9 @@
 //
 //   node spec/websocket/run_cases.mjs BASE [FILE…]
 //
-// BASE serves app.lua. Each case of frames is sent in its steps, once as a whole, once behind the handshake in the same segment, and
-// once byte by byte, and to /ws, too, if it is without messages; what comes back is awaited step by step. Behind "endings" are those of endings.mjs, which take a while. Prints
-// what is wrong, and {"passed":n,"failed":n}.
+// BASE serves app.lua. Each case of frames is sent in its steps, once as a whole, once behind the handshake in the same segment,
+// once byte by byte, and to /ws, too, if it is without messages; what comes back is awaited step by step. "endings" are those of
+// endings.mjs. Prints what is wrong, and {"passed":n,"failed":n}.
 
 import { readCases } from "./cases.mjs";
 import { endings } from "./endings.mjs";
@@ -18,10 +18,10 @@ const BYTEWISE_MAX = 400; // bytes of a case that is sent byte by byte
 
 // ---- Frames -------------------------------------------------------------------------------------------------------------------
 
-const tell = (event) => {
-  const payload = event.payload && ` ${event.payload.length > 60 ? `(${event.payload.length} bytes)` : JSON.stringify(event.payload.toString("latin1"))}`;
-  return `${event.type}${event.code === undefined ? "" : ` ${event.code}`}${event.reason ? ` ${event.reason}` : ""}${payload ?? ""}`;
-};
+function tell({ type, code, reason, payload }) {
+  const text = payload && (payload.length > 60 ? `(${payload.length} bytes)` : JSON.stringify(payload.toString("latin1")));
+  return [type, code, reason, text].filter((part) => part !== undefined && part !== "").join(" ");
+}
 
 // What the server is to send when it has seen the event; null for nothing.
 function answerOf({ type, code, payload }) {
@@ -64,7 +64,8 @@ async function playFrames(one, way) {
   const socket = await open(base, way === "native" ? "/ws" : endpointOf(one), { offer, ahead });
   try {
     if (one.deflate && !socket.agreed) throw new Error("permessage-deflate was not agreed");
-    if (one.deflate?.includes("client_takeover") && socket.agreed.client_no_context_takeover) throw new Error("no context takeover");
+    const takeover = one.deflate?.includes("client_takeover");
+    if (takeover && socket.agreed.client_no_context_takeover) throw new Error("context takeover was not agreed");
     for (const [i, step] of one.steps.entries()) {
       if (i > 0 || !ahead) await socket.send(step.sent, way === "bytewise" ? 1 : undefined);
       await expectEvents(socket, step.expected.map(answerOf).filter(Boolean), `step ${i + 1}`);

@@ -26,10 +26,11 @@ const { values: options, positionals } = parseArgs({
 const url = new URL(positionals[0]);
 const PATIENCE = 60; // seconds for an answer
 
-const tell = ({ type, code, reason, payload }) => [type, code, reason, payload && `(${payload.length} bytes)`].filter((part) => part !== undefined && part !== "").join(" ");
+const join = (parts) => parts.filter((part) => part !== undefined && part !== "").join(" ");
+const tell = ({ type, code, reason, payload }) => join([type, code, reason, payload && `(${payload.length} bytes)`]);
 const isSame = (a, b) => a.type === b.type && (!a.payload || a.payload.equals(b.payload));
 
-// All that comes until the close frame, or the end of TCP; "silence" only if `quiet`.
+// All that comes until it is enough, or until something else comes than messages, pings and pongs: that is returned.
 async function collect(socket, events, until = () => false) {
   while (!until(events)) {
     const event = await socket.next(PATIENCE);
@@ -109,7 +110,8 @@ async function work() {
     const [verdict, why] = await play(one).catch((error) => ["FAILED", error.message]);
     counts[verdict]++;
     const seconds = ((performance.now() - begin) / 1000).toFixed(2);
-    if (options.all || verdict !== "OK") console.log([one.id.padEnd(8), verdict.padEnd(10), `${seconds.padStart(7)} s`, one.title, why].filter(Boolean).join("  "));
+    const line = join([one.id.padEnd(7), verdict.padEnd(10), seconds.padStart(7), "s ", one.title, why && ` ${why}`]);
+    if (options.all || verdict !== "OK") console.log(line);
   }
 }
 await Promise.all(Array.from({ length: Number(options["at-once"]) }, work));

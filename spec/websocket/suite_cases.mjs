@@ -245,7 +245,7 @@ for (const [kind, opcode] of [[1, TEXT], [2, BINARY]]) {
   for (const [i, size] of [0, 16, 64, 256, KIB, 4 * KIB].entries()) {
     const payload = Buffer.alloc(size, opcode === TEXT ? "*" : 0xfe);
     const run = (socket, count) => echoMany(socket, count, () => ({ opcode, payload }));
-    cases.push({ id: `9.${kind + 6}.${i + 1}`, title: `1000 times ${type} of ${size} bytes`, run });
+    cases.push({ id: `9.${kind + 6}.${i + 1}`, title: `${type} of ${size} bytes, again and again`, run });
   }
 }
 
@@ -263,7 +263,7 @@ const offer = (...parameters) => ["permessage-deflate", ours, ...parameters].joi
 function addCompressed(group, kind, value) {
   const opcode = kind === "json" || kind === "html" ? TEXT : BINARY;
   for (const [i, [size, fragment]] of [...plain, ...cut].entries()) {
-    const title = `1000 times ${size} bytes of ${kind}${fragment ? ` in fragments of ${fragment}` : ""}: ${value}`;
+    const title = `again and again ${size} bytes of ${kind}${fragment ? ` in fragments of ${fragment}` : ""}: ${value}`;
     const make = (n) => ({ opcode, payload: sample(kind, n, size) });
     const run = (socket, count) => echoMany(socket, count, make, { size: fragment });
     cases.push({ id: `${group}.${i + 1}`, title, offer: value, run });
