@@ -90,6 +90,13 @@ describe("presence", function()
     app:stop() -- raises if one object is left alive
   end)
 
+  it("is named at the start", function()
+    local lines = table.concat(app.startup, "\n")
+    assert.is_truthy(lines:find("\nchannel plain:{room}: [^\n]*, presence, clients may send who\n"))
+    assert.is_truthy(lines:find("\nchannel count:{room}: [^\n]*, presence in numbers, "))
+    assert.is_nil(lines:match "\nchannel none:{room}: [^\n]*presence")
+  end)
+
   it("is told on joining, and then as it changes", function()
     local ann, first = enter(app, "ann", "quick:1")
     assert.same({

@@ -103,23 +103,30 @@ struct letting_go {
   uint64_t position;                 /* where messages without one stand */
 };
 
-static void hold(struct exchange *exchange, const struct subscription *subscription, struct message *message, uint64_t position) {
-  struct lag *lag = lag_of(exchange);
-  bool replaced = false, by_key = subscription->channel->policy.slow == SLOW_LATEST;
-  int status = by_key ? latest_put(&lag->latest, message, position, &replaced) : latest_append(&lag->latest, message, position);
-  if (status < 0) exchange_break(exchange);
-  if (replaced) exchange_worker(exchange)->stats.slow_replaced++;
-  if (lag->latest.bytes <= subscription->channel->policy.outbox) return;
-  exchange->flags |= EXCHANGE_SLOW;
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
-}
-
 /* What no history has. */
 static void let_go_for_good(struct exchange *exchange, struct subscription *subscription, const struct message *message) {
   exchange_worker(exchange)->stats.slow_dropped++;
   if (message->position == 0 || !subscription) return;
   subscription->mark |= LAG_GAP;
   lag_of(exchange)->has_gap = true;
+}
+
+/* Keeps it until it can be pushed. Of a channel that is only held up by the replay of others all are kept, as long as there is room. */
+static void hold(struct exchange *exchange, struct subscription *subscription, struct message *message, uint64_t position) {
+  struct lag *lag = lag_of(exchange);
+  const struct channel_policy *policy = &subscription->channel->policy;
+  bool is_full = lag->latest.bytes + message_size(message) > policy->outbox;
+  if (is_full && policy->slow == SLOW_DROP) {
+    let_go_for_good(exchange, subscription, message);
+    return;
+  }
+  bool replaced = false, by_key = policy->slow == SLOW_LATEST && (lag->stalled || is_full);
+  int status = by_key ? latest_put(&lag->latest, message, position, &replaced) : latest_append(&lag->latest, message, position);
+  if (status < 0) exchange_break(exchange);
+  if (replaced) exchange_worker(exchange)->stats.slow_replaced++;
+  if (lag->latest.bytes <= policy->outbox) return;
+  exchange->flags |= EXCHANGE_SLOW;
+  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
 static void let_go(void *context, struct message *message) {
@@ -271,8 +278,19 @@ static void tell_gaps(struct exchange *exchange, struct lag *lag) {
   lag->has_gap = false;
 }
 
-static bool is_fed(const struct exchange *exchange) {
-  return exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN) || (exchange->outbox && exchange->outbox->bytes >= FEED_BYTES);
+/* So little that none of the session's channels takes what is fed for slowness. */
+static size_t feed_bytes(struct exchange *exchange) {
+  size_t bytes = FEED_BYTES;
+  struct subscription *subscription = NULL;
+  while ((subscription = session_next(&exchange->session, subscription))) {
+    size_t limit = subscription->channel->policy.outbox;
+    if (limit / 2 < bytes) bytes = limit / 2;
+  }
+  return bytes;
+}
+
+static bool is_fed(const struct exchange *exchange, size_t bytes) {
+  return exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN) || (exchange->outbox && exchange->outbox->bytes >= bytes);
 }
 
 /* True if nothing is left. */
@@ -335,7 +353,8 @@ void lag_feed(struct exchange *exchange) {
   size_t count = seek(exchange, lag);
   tell_gaps(exchange, lag);
   bool over = false;
-  while (!over && !is_fed(exchange)) over = push_next(exchange, lag, &count);
+  size_t bytes = feed_bytes(exchange);
+  while (!over && !is_fed(exchange, bytes)) over = push_next(exchange, lag, &count);
   if (!over) return;
   struct subscription *subscription = NULL;
   while ((subscription = session_next(&exchange->session, subscription))) subscription->mark = 0;

@@ -11,6 +11,7 @@
 #include "server/role_socket.h"
 #include "server/roles.h"
 #include "server/server.h"
+#include "server/session.h"
 
 /* How long the app may still work on what came before the peer's farewell, until that is answered. */
 enum { DUE_MS = 5000 };
@@ -57,7 +58,12 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
   char payload[WS_CONTROL_MAX];
   size_t len = ws_frame_close(payload, code, bytes_string(reason));
   log_line(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
-  role_ws_push(exchange, WS_OPCODE_CLOSE, bytes_of(payload, len));
+  /* Whatever else waits: a limit is what it may be about. */
+  session_settle(exchange, 0);
+  struct blob *frame = wire_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
+  if (frame) exchange_append(exchange, frame, blob_bytes(frame), NULL);
+  if (!frame) exchange_break(exchange);
+  blob_unref(frame);
   exchange_end(exchange);
   exchange->flags |= EXCHANGE_LINGER;
   exchange_set_state(exchange, EXCHANGE_ENDING);

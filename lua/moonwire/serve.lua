@@ -94,6 +94,12 @@ local function describe_app(app, has_private)
   end
   for _, definition in ipairs(app._channels) do
     local parts = { describe_access(app, definition), describe_history(definition.history) }
+    if definition.presence then
+      table.insert(
+        parts,
+        definition.presence.mode == "full" and "presence" or "presence in numbers"
+      )
+    end
     if #definition.events > 0 then
       table.insert(parts, events.describe(definition.events))
     end
