@@ -283,7 +283,9 @@ static void read_block(struct peer *peer, char *block) {
   if (data) data += *data == '\n' ? 7 : 6;
   if (id && !data) {
     uint64_t cursor = position_in(id);
-    must(!peer->has_id);
+    /* A second one stands behind the end of all channels. */
+    for (unsigned i = 0; peer->has_id && i < CHANNELS; i++) must(!peer->views[i].subscribed);
+    must(cursor >= peer->last_id);
     peer->has_id = peer->can_resume = true;
     peer->last_id = cursor;
     return;
