@@ -1,6 +1,7 @@
 -- The last message of a channel: who listens is told of the end behind it, and who returns to it does not do so for ever.
 
 local dkjson = require "dkjson"
+local socket = require "socket"
 local server = require "spec.support.server"
 local http = require "spec.support.http"
 local native = require "spec.support.native"
@@ -13,6 +14,7 @@ local function on_leave(client, channel) app.log.info("left %s, now %d", channel
 local on = { say = function() return true end }
 app:channel("job:{name}", { history = { size = 1000 }, on_leave = on_leave, on = on })
 app:channel("plain:{name}", {})
+app:channel("brief:{name}", { history = { size = 10, ttl = 0.1 } })
 app:post("/publish/{channel}", function(request)
   local query = request.query
   local text = query.bytes and ("x"):rep(tonumber(query.bytes))
@@ -149,6 +151,21 @@ for i = 1, 2 do
       local subscriber = reader.open(kind, app, { name }, { since = "zzzzzzzz-0000000000000001" })
       assert.equal("moonwire:gap 1 2 moonwire:end", to_the_end(subscriber))
       subscriber:cut()
+    end)
+
+    it("lets nobody return for ever who finds only a gap", function()
+      for _, kind_of_channel in ipairs { "plain", "brief" } do
+        local name = fresh(kind_of_channel)
+        local id = publish(name, 1)
+        finish(name, 2)
+        if kind_of_channel == "brief" then
+          socket.sleep(0.2)
+        end
+        local subscriber = reader.open(kind, app, { name }, { since = id })
+        assert.equal("moonwire:gap moonwire:end", to_the_end(subscriber))
+        assert.equal(204, status("/sse?channel=" .. name .. tail, subscriber.stream.last_id))
+        subscriber:cut()
+      end
     end)
 
     it("leaves the other channels of a stream", function()

@@ -277,6 +277,26 @@ describe("GET /poll", function()
     race:stop()
   end)
 
+  it("gives who is cut off twenty times all 10,000 messages", function()
+    local other = server.start [[
+      local app = require("moonwire").app {}
+      app:channel("items", { history = { size = 10000 } })
+      local n = 0
+      app:every(0.002, function()
+        for _ = 1, math.random(0, 20) do
+          if n < 10000 then n = n + 1 app:publish("items", "item", { n = n }) end
+        end
+      end)
+      return app
+    ]]
+    local output = server.peer("support/poll_fetch.mjs", other.address, "items", 10000, 20)
+    local result = dkjson.decode(output)
+    assert.equal(10000, result.seen)
+    assert.equal(20, result.cuts)
+    assert.is_true(result.failed > 0)
+    other:stop()
+  end)
+
   it("tells the gap that a restart is, and answers those who wait", function()
     local text = [[
       local app = require("moonwire").app {}

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/memory.h"
+#include "codec/sse.h"
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/reply.h"
@@ -270,8 +271,19 @@ static void tell_gaps(struct exchange *exchange, struct lag *lag) {
   lag->has_gap = false;
 }
 
-static bool is_fed(const struct exchange *exchange) {
-  return exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN) || (exchange->outbox && exchange->outbox->bytes >= FEED_BYTES);
+/* So little that none of the session's channels takes what is fed for slowness. */
+static size_t feed_bytes(struct exchange *exchange) {
+  size_t bytes = FEED_BYTES;
+  struct subscription *subscription = NULL;
+  while ((subscription = session_next(&exchange->session, subscription))) {
+    size_t limit = subscription->channel->policy.outbox;
+    if (limit / 2 < bytes) bytes = limit / 2;
+  }
+  return bytes;
+}
+
+static bool is_fed(const struct exchange *exchange, size_t bytes) {
+  return exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN) || (exchange->outbox && exchange->outbox->bytes >= bytes);
 }
 
 /* True if nothing is left. */
@@ -297,6 +309,21 @@ static bool push_next(struct exchange *exchange, struct lag *lag, size_t *count)
   return false;
 }
 
+/* A stream that ends where a gap was told may have no message whose id says that its client has seen the end: it would return for ever. */
+static void tell_cursor(struct exchange *exchange) {
+  char id[ID_LEN];
+  struct buffer block;
+  id_write(id, &exchange_worker(exchange)->server->bus.epoch, hub_of(exchange)->position);
+  buffer_init(&block);
+  sse_write(&block, &(struct sse_event){.id = bytes_of(id, ID_LEN), .retry_ms = -1});
+  if (block.failed) {
+    exchange_break(exchange);
+  } else {
+    exchange_push_text(exchange, buffer_bytes(&block));
+  }
+  buffer_deinit(&block);
+}
+
 /* A channel that has ended is left, and its subscribers are told. An event stream ends with its last channel. */
 static void tell_ends(struct exchange *exchange) {
   struct subscription *subscription = session_next(&exchange->session, NULL);
@@ -309,7 +336,9 @@ static void tell_ends(struct exchange *exchange) {
     }
     subscription = next;
   }
-  if (exchange->session.subscription_count == 0 && !wire_is_ws(exchange->wire)) exchange_end_stream(exchange);
+  if (exchange->session.subscription_count > 0 || wire_is_ws(exchange->wire)) return;
+  if (exchange->wire == WIRE_SSE || exchange->wire == WIRE_ENVELOPE) tell_cursor(exchange);
+  exchange_end_stream(exchange);
 }
 
 void lag_feed(struct exchange *exchange) {
@@ -317,7 +346,8 @@ void lag_feed(struct exchange *exchange) {
   size_t count = seek(exchange, lag);
   tell_gaps(exchange, lag);
   bool over = false;
-  while (!over && !is_fed(exchange)) over = push_next(exchange, lag, &count);
+  size_t bytes = feed_bytes(exchange);
+  while (!over && !is_fed(exchange, bytes)) over = push_next(exchange, lag, &count);
   if (!over) return;
   struct subscription *subscription = NULL;
   while ((subscription = session_next(&exchange->session, subscription))) subscription->mark = 0;

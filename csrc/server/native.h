@@ -14,6 +14,7 @@ VISIBILITY_PUSH
 /* Whom to answer: the session itself, or an exchange that waits for it (POST /send). */
 struct reply_to {
   bool is_exchange;
+  bool is_poll; /* it is a poll of the session: what it subscribes to is of its query */
   struct session_ref exchange;
 };
 

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "server/conn.h"
+#include "server/poll_client.h"
 #include "server/presence.h"
 #include "server/replay.h"
 #include "server/reply.h"
@@ -44,6 +45,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);
   if (status == 0 && write_acknowledgement(&value, worker, errand, &replay)) {
     native_keep(exchange, errand);
+    if (to->is_poll) subscription->mark |= POLL_ASKED;
     reply_ok(exchange, to, ref, buffer_bytes(&value));
     worker->stats.gaps += replay.gap_count;
     /* Polls read for themselves. */

@@ -93,6 +93,8 @@ static void leave_others(struct exchange *exchange, struct wish *wish) {
 
 static void begin(struct poll *poll) {
   struct session *session = &poll->client->exchange->session;
+  /* What a poll had asked for that has gone meanwhile may have been joined only now. */
+  leave_others(poll->client->exchange, &poll->wish);
   for (size_t i = 0; i < poll->wish.channel_count; i++) {
     struct subscription *subscription = session_find(session, wish_channels(&poll->wish)[i].name);
     if (subscription) subscription->mark |= POLL_ASKED;
@@ -108,8 +110,9 @@ static bool subscribe(struct poll *poll, struct bytes channel) {
   buffer_append_string(&verb, "{\"subscribe\":");
   json_write_string(&verb, channel);
   buffer_append_char(&verb, '}');
-  struct input input = {.bytes = buffer_bytes(&verb),
-                        .reply_to = {.is_exchange = true, .exchange = worker_ref(exchange_worker(exchange), exchange->slot)}};
+  struct input input = {
+      .bytes = buffer_bytes(&verb),
+      .reply_to = {.is_exchange = true, .is_poll = true, .exchange = worker_ref(exchange_worker(exchange), exchange->slot)}};
   bool fine = !verb.failed;
   if (fine) native_receive(poll->client->exchange, &input);
   buffer_deinit(&verb);

@@ -17,7 +17,7 @@ struct poll_client {
 };
 
 /* Marks subscriptions that a query asked for: they end when a later one does not. */
-enum { POLL_ASKED = 1 << 2 };
+enum { POLL_ASKED = 1 << 8 };
 
 /* Makes one for the client that the errand has connected. NULL without memory. */
 struct poll_client *poll_client_new(struct worker *worker, struct errand *errand);

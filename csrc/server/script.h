@@ -19,8 +19,8 @@ struct worker;
 
 struct script {
   struct mailbox queue;
-  struct list asked;          /* requests that wait for the app, oldest first */
-  struct list ready;          /* errands whose turn has come; only while let_next is under way */
+  struct list asked; /* requests that wait for the app, oldest first */
+  struct list ready; /* errands whose turn has come; only while let_next is under way */
   bool lets_go;
   struct table occupancies;   /* by channel */
   struct table presences;     /* likewise, those with members */

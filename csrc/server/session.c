@@ -16,6 +16,7 @@ int session_subscribe(struct exchange *exchange, struct bytes name, const struct
     if (!subscription) return MW_ENOMEM;
   }
   subscription->owner = exchange;
+  subscription->mark = 0;
   int status = hub_subscribe(&exchange_worker(exchange)->hub, name, policy, subscription);
   if (status < 0) {
     if (subscription != &session->first) memory_free(subscription);

@@ -56,8 +56,8 @@ struct worker {
   struct mailbox fifo;
   struct list conns;
   size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
-  struct conn *dirty; /* to be flushed at the end of the turn */
-  struct conn *next;  /* and at the end of the next one */
+  struct conn *dirty;                   /* to be flushed at the end of the turn */
+  struct conn *next;                    /* and at the end of the next one */
   struct slot *slots;
   uint32_t slot_count, slot_free;
   struct list backlog; /* errands for the script that its queue had no memory for */

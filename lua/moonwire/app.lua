@@ -12,7 +12,7 @@ local Timer = require "moonwire.timer"
 ---@field origins? string[] further origins whose pages may connect
 ---@field limits? table<string, number> seconds and bytes
 ---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
----@field paths? { ws: string|false?, sse: string|false?, send: string|false?, publish: string|false?, health: string|false? }
+---@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health", string|false>
 
 ---@alias moonwire.EventHandler
 ---| fun(client: moonwire.Client, channel: moonwire.Channel, message: moonwire.Message): any, string?, string?
@@ -31,7 +31,7 @@ local Timer = require "moonwire.timer"
 ---@field slow? "catchup"|"close"|"drop"|"latest" what happens to a subscriber that takes too little
 ---@field on_slow? fun(client: moonwire.Client, channel: moonwire.Channel)
 ---@field presence? boolean|moonwire.PresenceInfo|moonwire.PresenceOptions whether users are told of each other
----@field limits? { outbox: integer?, age: number?, members: integer? } over outbox (bytes) or age (seconds) a subscriber is slow
+---@field limits? { outbox: integer?, age: number?, members: integer? } beyond outbox bytes or age seconds it is slow
 ---@field on? table<string, moonwire.EventHandler> by event, what clients may send: the result is the acknowledgement
 ---@field relay? table names of events that go from client to client: { "typing", update = { keep = true } }
 ---@field on_open? fun(channel: moonwire.Channel): any, string?, string? returns channel.state

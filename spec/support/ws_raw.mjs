@@ -65,8 +65,10 @@ class Window {
     return packed.length > 4 ? packed.subarray(0, packed.length - 4) : Buffer.from([0]);
   }
 
+  // zlib sees who reaches beyond the window only if that is not still in the output: so this comes in small pieces.
   inflate(packed) {
-    const plain = zlib.inflateRawSync(Buffer.concat([packed, TAIL]), this.#options({ windowBits: this.#bits }));
+    const strict = { windowBits: this.#bits, ...(this.#bits < 15 && { chunkSize: 64 }) };
+    const plain = zlib.inflateRawSync(Buffer.concat([packed, TAIL]), this.#options(strict));
     this.#remember(plain);
     return plain;
   }
@@ -131,7 +133,7 @@ class FrameReader {
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 // An open connection. next() resolves with what comes, one after the other:
-//   {type: "text" | "binary", payload, packed}    packed: it came compressed
+//   {type: "text" | "binary", payload, packed}    packed: false, or how many bytes it had when it was compressed
 //   {type: "ping" | "pong", payload}
 //   {type: "close", code, reason}                 code 1005: the frame had none
 //   {type: "end", clean}                          the server ended TCP: by FIN, or else. Nothing follows
@@ -187,7 +189,7 @@ export class RawSocket {
     const whole = Buffer.concat(parts);
     const plain = packed ? this.#down.inflate(whole) : whole;
     if (type === "text") decoder.decode(plain);
-    this.#emit({ type, payload: plain, packed });
+    this.#emit({ type, payload: plain, packed: packed && whole.length });
   }
 
   #emit(event) {

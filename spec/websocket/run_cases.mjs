@@ -3,7 +3,7 @@
 //   node spec/websocket/run_cases.mjs BASE [FILE…]
 //
 // BASE serves app.lua. Each case of frames is sent in its steps, once as a whole, once behind the handshake in the same segment, and
-// once byte by byte; what comes back is awaited step by step. Behind "endings" are those of endings.mjs, which take a while. Prints
+// once byte by byte, and to /ws, too, if it is without messages; what comes back is awaited step by step. Behind "endings" are those of endings.mjs, which take a while. Prints
 // what is wrong, and {"passed":n,"failed":n}.
 
 import { readCases } from "./cases.mjs";
@@ -14,7 +14,7 @@ const [base, ...chosen] = process.argv.slice(2);
 const frameFiles = ["framing.txt", "fragments.txt", "control.txt", "closing.txt", "text.txt", "limits.txt", "deflate.txt"];
 const handshakeFiles = ["handshake.txt", "extensions.txt"];
 const AT_ONCE = 24; // cases that run at the same time
-const BYTEWISE_MAX = 400; // bytes of a case that is sent one by one
+const BYTEWISE_MAX = 400; // bytes of a case that is sent byte by byte
 
 // ---- Frames -------------------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ async function expectEnd(socket) {
 async function playFrames(one, way) {
   const ahead = way === "ahead" ? one.steps[0].sent : undefined;
   const offer = one.deflate ? "permessage-deflate" : undefined;
-  const socket = await open(base, endpointOf(one), { offer, ahead });
+  const socket = await open(base, way === "native" ? "/ws" : endpointOf(one), { offer, ahead });
   try {
     if (one.deflate && !socket.agreed) throw new Error("permessage-deflate was not agreed");
     if (one.deflate?.includes("client_takeover") && socket.agreed.client_no_context_takeover) throw new Error("no context takeover");
@@ -119,13 +119,19 @@ async function playHandshake(one) {
   }
 }
 
-async function playEnding({ path, play, ahead }) {
-  const socket = await open(base, path, { ahead });
+async function playEnding({ path, play, options }) {
+  const socket = await open(base, path, options);
   try {
     await play(socket, base);
   } finally {
     socket.destroy();
   }
+}
+
+// True if no message is echoed: then /ws, whose messages have a meaning, must do the same.
+function isForAll({ steps, limits, deflate }) {
+  const hasMessage = steps.some((step) => step.expected.some(({ type }) => type === "text" || type === "binary"));
+  return !hasMessage && !limits && !deflate?.includes("client_takeover");
 }
 
 // ---- All of them --------------------------------------------------------------------------------------------------------------
@@ -138,7 +144,9 @@ for (const one of isChosen("endings") ? endings : []) {
 for (const file of frameFiles.filter(isChosen)) {
   for (const one of readCases(file, "frames")) {
     const size = one.steps.reduce((sum, step) => sum + step.sent.length, 0);
-    const ways = size > BYTEWISE_MAX ? ["whole", "ahead"] : ["whole", "ahead", "bytewise"];
+    const ways = ["whole", "ahead"];
+    if (size < BYTEWISE_MAX) ways.push("bytewise");
+    if (isForAll(one)) ways.push("native");
     for (const way of ways) plays.push({ one, way, play: () => playFrames(one, way) });
   }
 }

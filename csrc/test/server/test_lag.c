@@ -44,6 +44,7 @@ static int define(struct mw_config *config) {
                {"aged:{x}", {.history_size = 1000, .age_ms = 2000}},
                {"close:{x}", {.slow = MW_SLOW_CLOSE}},
                {"kept-close:{x}", {.slow = MW_SLOW_CLOSE, .history_size = 1000}},
+               {"tight:{x}", {.slow = MW_SLOW_CLOSE, .outbox = 30000}},
                {"drop:{x}", {.slow = MW_SLOW_DROP}},
                {"latest:{x}", {.slow = MW_SLOW_LATEST}}};
   int status = 0;
@@ -668,6 +669,25 @@ static void a_replay_is_fed_as_it_is_read(void **state) {
   }
 }
 
+/* Nor for a channel that allows less than is fed at a time. */
+static void a_replay_is_no_slowness(void **state) {
+  (void)state;
+  struct reader reader;
+  publish_many("keep:r", 1, 40);
+  open_reader(&reader, WEBSOCKET, "tight:a keep:b");
+  publish_many("keep:b", 1, 6); /* the far end is nearly full */
+  say(&reader, "{\"subscribe\":\"keep:r\",\"since\":\"0\"}");
+  publish_as("tight:a", 41, (struct what){.size = 100});
+  publish_as("tight:a", 42, (struct what){.size = 100, .is_volatile = true});
+  server_settle(fixture.server);
+  assert_int_equal(stats_now().slow, 0);
+  const char *log = taken(&reader);
+  assert_int_equal(reader.close_code, 0);
+  assert_non_null(strstr(log, "t41 t42 "));
+  assert_non_null(strstr(log, "k40 "));
+  close_reader(&reader);
+}
+
 /* An event stream returns with one id: what is published to another of its channels must not come before what is replayed. */
 static void a_stream_keeps_its_order_in_a_replay(void **state) {
   (void)state;
@@ -1059,6 +1079,7 @@ int main(void) {
       LAG(nothing_is_lost_behind_a_volatile_message),
       LAG(nothing_overtakes_what_made_it_slow),
       LAG(a_replay_is_fed_as_it_is_read),
+      LAG(a_replay_is_no_slowness),
       LAG(a_stream_keeps_its_order_in_a_replay),
       LAG(a_channel_that_is_joined_meanwhile_is_read_as_well),
       LAG(nothing_follows_an_unsubscribe),
