@@ -201,6 +201,14 @@ describe("presence", function()
     local id, info = next(joined)
     assert.equal(26, #id)
     assert.same({ room = "1" }, info)
+    -- It is no client's id: nobody can act as that client by it.
+    for name in pairs(snapshot.members) do
+      local answer = http.request(app, "POST", "/send", {
+        headers = { ["X-Moonwire-Client"] = name, ["Content-Type"] = "application/json" },
+        body = '{"unsubscribe":"quick:1","ref":1}',
+      })
+      assert.equal(404, answer.status)
+    end
     two:close()
     assert.same({ id }, change(one).left)
     one:close()

@@ -386,9 +386,11 @@ MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, si
 /* Who is behind a connection: an immutable identity that outlives the connection while somebody refers to it. */
 struct mw_client;
 
-MW_API struct mw_client *mw_client_ref(struct mw_client *client);           /* returns its argument */
-MW_API void mw_client_unref(struct mw_client *client);                      /* NULL is allowed */
-MW_API struct mw_bytes mw_client_id(const struct mw_client *client);        /* unguessable, unique */
+MW_API struct mw_client *mw_client_ref(struct mw_client *client);    /* returns its argument */
+MW_API void mw_client_unref(struct mw_client *client);               /* NULL is allowed */
+MW_API struct mw_bytes mw_client_id(const struct mw_client *client); /* unguessable, unique */
+/* What others are told of it ("from", presence): the user's "id", else "sub", else a name of the client's own, which is not its id. */
+MW_API struct mw_bytes mw_client_user_id(const struct mw_client *client);
 MW_API struct mw_bytes mw_client_user(const struct mw_client *client);      /* the JSON that authenticated it; empty: anonymous */
 MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse", "poll" or "http" */
 MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);    /* the peer's address without port; "unix" */

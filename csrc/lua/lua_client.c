@@ -103,7 +103,7 @@ static void push_user(lua_State *L, const struct client_object *object) {
   push_cached(L, VALUE_USER, text);
 }
 
-/* user.id, else user.sub, else the client's id. */
+/* user.id, else user.sub, else the client's name. */
 static void push_user_id(lua_State *L, const struct client_object *object) {
   static const char *const names[] = {"id", "sub"};
   push_user(L, object);
@@ -113,7 +113,7 @@ static void push_user_id(lua_State *L, const struct client_object *object) {
     if (type == LUA_TSTRING || type == LUA_TNUMBER) return;
     lua_pop(L, 1);
   }
-  bytes_push(L, mw_client_id(object->client));
+  bytes_push(L, mw_client_user_id(object->client));
 }
 
 static void push_data(lua_State *L, struct client_object *object) {

@@ -11,6 +11,7 @@ struct mw_client *client_new(struct bytes transport, const char *remote) {
   if (!client) return NULL;
   atomic_init(&client->refs, 1);
   secret_name(client->id, CLIENT_ID_LEN);
+  secret_name(client->name, CLIENT_ID_LEN);
   list_init(&client->in_registry);
   list_init(&client->waiting);
   atomic_init(&client->gone, false);
@@ -70,7 +71,7 @@ bool client_same_user(const struct mw_client *one, const struct mw_client *other
 }
 
 struct bytes client_user_id(const struct mw_client *client) {
-  return client->user_id ? blob_bytes(client->user_id) : bytes_of(client->id, CLIENT_ID_LEN);
+  return client->user_id ? blob_bytes(client->user_id) : bytes_of(client->name, CLIENT_ID_LEN);
 }
 
 struct mw_client *mw_client_ref(struct mw_client *client) {
@@ -89,6 +90,10 @@ void mw_client_unref(struct mw_client *client) {
 
 struct mw_bytes mw_client_id(const struct mw_client *client) {
   return (struct mw_bytes){client->id, CLIENT_ID_LEN};
+}
+struct mw_bytes mw_client_user_id(const struct mw_client *client) {
+  struct bytes user_id = client_user_id(client);
+  return (struct mw_bytes){user_id.ptr, user_id.len};
 }
 struct mw_bytes mw_client_transport(const struct mw_client *client) {
   return (struct mw_bytes){client->transport.ptr, client->transport.len};

@@ -19,10 +19,11 @@ struct errand;
 
 struct mw_client {
   atomic_uint refs;
-  char id[CLIENT_ID_LEN];
-  struct bytes transport; /* a constant */
-  struct blob *user;      /* JSON; NULL: anonymous */
-  struct blob *user_id;   /* NULL: the client's own id serves */
+  char id[CLIENT_ID_LEN];   /* a secret of the client and the app: POST /send acts as who names it */
+  char name[CLIENT_ID_LEN]; /* what others may know it by */
+  struct bytes transport;   /* a constant */
+  struct blob *user;        /* JSON; NULL: anonymous */
+  struct blob *user_id;     /* NULL: the client's name serves */
   char remote[REMOTE_MAX];
   void *context; /* the app's */
   void (*on_free)(void *context);
@@ -39,7 +40,7 @@ struct mw_client {
 bool client_set_user(struct mw_client *client, struct blob *user);
 /* True if the two are the same user: by the ids, or, of users that have none, by all that is known of them; or both are anonymous. */
 bool client_same_user(const struct mw_client *one, const struct mw_client *other);
-/* The user's id, or, of the anonymous and of users without one, the client's. */
+/* The user's id, or, of the anonymous and of users without one, the client's name. */
 struct bytes client_user_id(const struct mw_client *client);
 /* With a new id and no user; NULL without memory. */
 struct mw_client *client_new(struct bytes transport, const char *remote);

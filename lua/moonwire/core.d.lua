@@ -5,7 +5,7 @@
 ---@class moonwire.Client
 ---@field id string unguessable and unique
 ---@field user table|nil what authenticate returned, as plain data; nil: anonymous
----@field user_id string|number user.id, else user.sub, else id
+---@field user_id string|number user.id, else user.sub, else a name of its own, which is not its id
 ---@field transport string "websocket", "sse", "poll" or "http"
 ---@field remote string the peer's address without port; "unix" on a unix socket
 ---@field data table|nil plain data of the script's own, kept as long as the client; the changes that a handler makes inside the
