@@ -74,6 +74,9 @@ static void on_unsubscribe(const struct call *call) {
   reply_ok(call->exchange, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
 }
 
+/* An id, also one of another life of the server, or "0"; rubbish would look like an empty history. */
+static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == ID_LEN || bytes_equal(text, BYTES("0")); }
+
 static void on_history(const struct call *call, const struct kind *kind) {
   struct exchange *exchange = call->exchange;
   struct worker *worker = exchange_worker(exchange);
@@ -84,7 +87,9 @@ static void on_history(const struct call *call, const struct kind *kind) {
                               .before = since_parse(verb->before, epoch),
                               .limit = verb->limit < limits->replay ? verb->limit : limits->replay,
                               .bytes = limits->outbox / 2};
-  if (!kind->history_readable) {
+  if (!is_id_or_none(verb->since) || !is_id_or_none(verb->before)) {
+    refuse(call, "bad_request", "since and before are ids of messages");
+  } else if (!kind->history_readable) {
     refuse(call, "refused", "the channel offers no history");
   } else if (!session_find(&exchange->session, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");

@@ -114,7 +114,7 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
 
 static bool has_room(const struct exchange *exchange, size_t limit, size_t len) {
   const struct outbox *outbox = exchange->outbox;
-  return !outbox || outbox->bytes == 0 || outbox->bytes + len <= limit;
+  return !outbox || outbox->bytes == 0 || outbox_messages_size(outbox) + outbox_own_size(outbox) + len <= limit;
 }
 
 void role_socket_push(struct exchange *exchange, struct blob *frame) {

@@ -68,6 +68,7 @@ struct worker {
   struct ws_reader *spare_reader;                 /* idle; lent to whoever has something to read */
   struct mw_stats stats;
   uint64_t evicted, evicted_logged_ms; /* what of hub.evicted was logged, and when */
+  uint64_t slow_logged_ms;             /* when that a subscriber was closed for slowness */
   uint64_t random;
 };
 

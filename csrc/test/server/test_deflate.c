@@ -338,7 +338,9 @@ static void takes_the_servers_context_over(void **state) {
   publish(&app, text);
   publish(&app, text);
   server_settle(app.server);
-  assert_int_equal(expect(modest, text, true), expect(modest, text, true));
+  /* But for the digits of its id it is the same each time. */
+  size_t one = expect(modest, text, true), other = expect(modest, text, true);
+  assert_in_range(one, other - 4, other + 4);
   finish(&app);
 }
 
