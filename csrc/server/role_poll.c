@@ -6,7 +6,6 @@
 #include "server/conn.h"
 #include "server/http1.h"
 #include "server/poll_client.h"
-#include "server/reply.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -315,7 +314,7 @@ static void on_late(struct exchange *exchange) {
 }
 
 /* A channel was asked for on its behalf. */
-static void on_reply(struct exchange *exchange, const char *code, struct bytes text) {
+static void on_reply(struct exchange *exchange, int status, const char *code, struct bytes text) {
   struct poll *poll = poll_of(exchange);
   bool is_there = code && strcmp(code, "already_subscribed") == 0;
   if (!code || is_there) {
@@ -324,7 +323,6 @@ static void on_reply(struct exchange *exchange, const char *code, struct bytes t
   }
   struct buffer fields;
   buffer_init(&fields);
-  int status = reply_status(code);
   write_refusal_fields(exchange, &fields, status);
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));

@@ -13,6 +13,7 @@ struct fixture {
   struct memory_peer peers[PEERS];
   char trace[1024]; /* "connect; authorize room:1; " */
   unsigned refuse;  /* bits of request types */
+  const char *code; /* of refusals; NULL: "forbidden" */
   unsigned keep;
   struct mw_request *kept[4];
   size_t kept_count;
@@ -28,7 +29,7 @@ static const char *const words[] = {"authenticate", "authorize", "open",    "joi
 static void answer(struct mw_request *request) {
   enum mw_request_type type = mw_request_type(request);
   if (fixture.refuse & (1u << type)) {
-    mw_request_refuse(request, 403, "forbidden", "not you");
+    mw_request_refuse(request, 403, fixture.code ? fixture.code : "forbidden", "not you");
   } else if (type == MW_REQUEST_AUTHENTICATE) {
     struct mw_bytes token = mw_request_http(request)->token;
     char user[64];
@@ -623,6 +624,11 @@ static void follows_the_query(void **state) {
   get(peer, "channel=hooks:3&channel=room:1&client=");
   assert_non_null(strstr(body_of(peer, 403), "not you"));
   assert_string_equal(asked(), "leave hooks:2; close hooks:2; authorize hooks:3; connect; authorize hooks:3; disconnect; ");
+  /* With the app's status, whatever its word for it. */
+  fixture.refuse = 1u << MW_REQUEST_JOIN;
+  fixture.code = "crowded";
+  get(peer, "channel=hooks:3&client=");
+  assert_non_null(strstr(body_of(peer, 403), "\"code\":\"crowded\""));
   mw_client_unref(found);
   finish();
 }
