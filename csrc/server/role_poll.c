@@ -103,7 +103,6 @@ static void end_polling(struct poll *poll) {
 }
 
 void role_poll_begin(struct poll *poll) {
-  static const struct poll_items nothing = {.items = NULL};
   struct exchange *exchange = poll->exchange;
   struct poll_client *client = poll->client;
   struct poll_answer answer;
@@ -115,7 +114,7 @@ void role_poll_begin(struct poll *poll) {
     return;
   }
   poll_answer_init(&answer);
-  if (poll_answer_read(&answer, source_of(poll), poll->since, client ? &client->items : &nothing) < 0) {
+  if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
     refuse(exchange, 503, "no memory");
   } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
@@ -161,7 +160,7 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
   if (message && message_is_own(message)) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
-  poll_items_deliver(&poll->items, exchange, message);
+  poll_items_deliver(&poll->items, exchange, message, false);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
