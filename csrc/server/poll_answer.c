@@ -208,7 +208,9 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
   for (size_t i = 0; i < count; i++) {
     const struct poll_item *item = &items->items[i];
     if (only_kept && item->position == 0) continue;
-    int status = add(answer, limits, item->blob, item->position);
+    /* The end is not told apart from the last message, with whose position one goes on. */
+    bool is_end = item->position > 0 && item->position == answer->last;
+    int status = add(answer, is_end ? NULL : limits, item->blob, item->position);
     if (status < 0) return status;
     if (status == 0) {
       answer->id = answer->last > 0 ? answer->last : seen;

@@ -376,6 +376,14 @@ static void tells_ends_once_over_short_answers(void **state) {
   }
   get_since(peer, "channel=bare:1&channel=room:2", since);
   assert_string_equal(body_of(peer, 204), "");
+  /* While they wait: the end belongs to the last message, whatever the limit. */
+  const char *client = become(&fixture.peers[1], "channel=room:3&client=");
+  get_since(peer, "channel=room:3", id_of(5));
+  get_since(&fixture.peers[1], query_as(client, ""), id_of(5));
+  publish_quietly("room:3", "6", false);
+  publish_last("room:3", "7");
+  assert_string_equal(summary(peer), "recovered 6 7 " END("room:3"));
+  assert_string_equal(summary(&fixture.peers[1]), "recovered 6 7 " END("room:3"));
   finish();
 }
 
