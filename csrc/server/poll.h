@@ -41,6 +41,7 @@ struct poll {
   size_t joining;          /* channels that are still to be joined, of those that the wish marks as joined */
   size_t joined_at;        /* of the wish: the next of them */
   bool is_new;             /* the client was made for it */
+  bool names_channels;     /* its query did */
 };
 
 /* ---- server/role_poll.c ---- */
@@ -84,6 +85,7 @@ struct poll_answer {
 
 void poll_answer_init(struct poll_answer *answer);
 void poll_answer_deinit(struct poll_answer *answer);
+void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel);
 /* What the histories have after `since` of the channels that are subscribed to, by the client or, if that is NULL, by the exchange; merged by
  * position, and, in their places, what was collected for the client that has no position. MW_ENOMEM. */
 int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client);

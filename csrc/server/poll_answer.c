@@ -80,7 +80,7 @@ static void sift(struct source *heap, size_t count, size_t i) {
   }
 }
 
-static void add_gap(struct poll_answer *answer, struct bytes channel) {
+void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel) {
   if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
   json_write_string(&answer->gaps, channel);
 }
@@ -93,7 +93,7 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   answer->is_over = false;
   bool gap = since.kind == SINCE_FOREIGN;
   if (since.kind == SINCE_POSITION) gap = !source.channel || !hub_complete(hub, source.channel, after);
-  if (gap) add_gap(answer, source.name);
+  if (gap) poll_answer_add_gap(answer, source.name);
   if (source.channel) source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
   if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
 }
@@ -219,7 +219,7 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
     if (!only_kept) answer->taken++;
   }
   if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
-  return 0;
+  return answer->gaps.failed ? MW_ENOMEM : 0;
 }
 
 /* ---- Sending -------------------------------------------------------------------------------------------------------------- */

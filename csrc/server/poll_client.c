@@ -145,6 +145,14 @@ static void forget_left(struct poll *poll) {
   }
 }
 
+void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answer) {
+  const struct poll_client *client = poll->client;
+  for (size_t i = 0; poll->names_channels && i < client->left_count; i++) {
+    const struct poll_left *left = client->left[i];
+    if (left->asked && !has_left(client, left->name)) poll_answer_add_gap(answer, left->name);
+  }
+}
+
 void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
   struct exchange *exchange = client->exchange;
   const struct subscription *subscription = session_find(&exchange->session, channel);
@@ -176,6 +184,7 @@ static void begin(struct poll *poll) {
     if (subscription) subscription->mark |= POLL_ASKED;
     if (left) left->asked = true;
   }
+  poll->names_channels = poll->wish.channel_count > 0;
   forget_left(poll);
   leave_ended(poll->client);
   role_poll_begin(poll);

@@ -42,6 +42,8 @@ void poll_client_detach(struct poll *poll);
 void poll_client_join(struct poll *poll);
 /* A channel was joined, or not, as the text says. */
 void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text);
+/* Channels that the poll asks for, and that have begun anew since they were left, are gaps of its answer. */
+void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answer);
 /* A verb of the client's, or the app, has subscribed it to a channel: if that has ended the client is told so, and it is over. */
 void poll_client_subscribed(struct poll_client *client, struct bytes channel);
 /* Lets it end, with the turn. */

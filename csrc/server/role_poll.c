@@ -114,6 +114,7 @@ void role_poll_begin(struct poll *poll) {
     return;
   }
   poll_answer_init(&answer);
+  if (client) poll_client_tell_restarts(poll, &answer);
   if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
     refuse(exchange, 503, "no memory");
   } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
@@ -138,6 +139,7 @@ void role_poll_finish(struct poll *poll) {
   bool is_last = !client || client->polls.prev == &poll->link;
   bool sent = false;
   poll_answer_init(&answer);
+  if (client) poll_client_tell_restarts(poll, &answer);
   if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
     refuse(poll->exchange, 503, "no memory");
   } else {
