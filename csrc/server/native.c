@@ -203,6 +203,8 @@ static struct blob *unstash(struct native *native, struct input_head *head) {
 }
 
 void native_receive(struct exchange *exchange, const struct input *input) {
+  /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
+  if (!input->reply_to.is_exchange && exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
   if (native && (exchange->errand || stashed(native) > 0)) {
     stash(exchange, native, input);
