@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/ws_deflate.h"
+#include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
@@ -401,6 +403,59 @@ static void bounds_messages(void **state) {
   finish(&app);
 }
 
+static void set_small_queue(struct mw_config_options *options) { options->limits.queue = 300 << 10; }
+
+/* Messages that do not end: what is held of them is bounded for all together, inflated as it is. */
+static void bounds_what_is_unfinished(void **state) {
+  (void)state;
+  enum { PEERS = 4, SIZE = 100 << 10 };
+  for (int is_native = 0; is_native < 2; is_native++) {
+    struct app app;
+    struct memory_peer peers[PEERS];
+    struct buffer bomb = {0}, out = {0};
+    char *zeros = calloc(1, SIZE);
+    struct bytes part = bytes_of(zeros, SIZE);
+    struct ws_deflater *deflater = ws_deflater_new(WS_WINDOW_15, false);
+    assert_true(ws_deflater_message(deflater, &part, 1, &bomb));
+    assert_in_range(bomb.len, 1, 125);
+    buffer_append_char(&out, 0x42); /* binary, compressed, more will follow */
+    buffer_append_char(&out, (char)(0x80 | bomb.len));
+    buffer_append(&out, bytes_of("\0\0\0\0", 4));
+    buffer_append(&out, buffer_bytes(&bomb));
+    start_with(&app, &(struct mw_websocket_options){.message = SIZE}, set_small_queue);
+    app.echoes = false;
+    for (int i = 0; i < PEERS; i++) {
+      assert_int_equal(ask(&app, is_native ? "/ws" : "/echo", "Sec-WebSocket-Extensions: permessage-deflate\r\n"), 101);
+      peers[i] = app.peer;
+    }
+    take_trace(&app);
+    for (int i = 0; i < PEERS; i++) memory_peer_send(&peers[i], buffer_bytes(&out));
+    /* A message and what inflates it takes 140 KiB. */
+    for (int i = 2; i < PEERS; i++) {
+      memory_peer_expect_close(&peers[i], WS_CLOSE_TRY_LATER);
+      assert_true(memory_peer_ended(&peers[i]));
+      memory_peer_close(&peers[i]);
+    }
+    server_settle(app.server);
+    assert_string_equal(take_trace(&app), is_native ? "" : "close(1013 too much is waiting) close(1013 too much is waiting) ");
+    assert_int_equal(app.server->workers[0].unfinished, 2 * (SIZE + WS_INFLATER_SIZE));
+    /* The others are not disturbed, and what they finish or leave is counted no more. */
+    memory_peer_frame(&peers[0], WS_OPCODE_PING, BYTES(""));
+    memory_peer_send(&peers[0], BYTES("\x80\x80\0\0\0\0"));
+    assert_int_equal(app.server->workers[0].unfinished, SIZE + WS_INFLATER_SIZE);
+    memory_peer_close(&peers[1]);
+    server_settle(app.server);
+    assert_int_equal(app.server->workers[0].unfinished, 0);
+    assert_int_equal(connections(&app), 1);
+    free(zeros);
+    ws_deflater_free(deflater);
+    buffer_deinit(&bomb);
+    buffer_deinit(&out);
+    app.peer = peers[0];
+    finish(&app);
+  }
+}
+
 /* A peer that takes nothing: what was sent still goes out, then it is told why. */
 static void closes_for_a_full_outbox(void **state) {
   (void)state;
@@ -753,6 +808,7 @@ int main(void) {
       TEST(goes_on_with_many),
       TEST(takes_large_messages),
       TEST(bounds_messages),
+      TEST(bounds_what_is_unfinished),
       TEST(closes_for_a_full_outbox),
       TEST(follows_channels),
       TEST(answers_before_it_closes),
