@@ -131,7 +131,7 @@ struct mw_deflate_options {
   bool
       server_takeover; /* the server may refer to messages before: smaller, but each connection compresses for itself and holds up to 256 KiB */
   bool client_takeover; /* likewise the client: each connection holds a window of about 40 KiB */
-  size_t min;           /* bytes from which a message is compressed; 0: 256 */
+  size_t min;           /* bytes from which a message is compressed, up to 1 MiB; 0: 256 */
 };
 
 struct mw_config_options {
