@@ -85,11 +85,11 @@ void role_socket_handled(struct exchange *exchange, struct errand *errand) {
   if (!socket || socket != errand->socket) return;
   socket->pending_count--;
   socket->pending_size -= weight(errand);
-  if (socket->is_due) {
-    if (socket->pending_count == 0) finish(exchange, socket);
-  } else if (errand->status != 200) {
+  if (errand->status != 200) {
     bool is_fault = errand->status >= 500;
     role_ws_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+  } else if (socket->is_due) {
+    if (socket->pending_count == 0) finish(exchange, socket);
   } else if (conn_of(exchange)->native->reading_stopped && !is_full(exchange, socket)) {
     native_resume_reading(exchange);
   }
@@ -101,6 +101,7 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
   socket->code = farewell.code;
   if (len > 0) memcpy(socket->reason, farewell.reason.ptr, len);
   socket->reason[len] = '\0';
+  socket->reason_len = len;
   socket->is_answer = is_answer;
   socket->is_due = true;
   if (socket->pending_count == 0) {

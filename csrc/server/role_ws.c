@@ -64,9 +64,14 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   }
   if (!reason) reason = "";
   struct mw_socket *socket = role_socket_of(exchange);
-  if (socket && !socket->is_due) {
+  if (socket && socket->is_due) { /* the peer's farewell is there, or will not be read any more */
+    say_farewell(exchange, code, reason);
+    return;
+  }
+  if (socket) {
     socket->code = code;
-    snprintf(socket->reason, sizeof socket->reason, "%s", reason);
+    socket->reason_len = (size_t)snprintf(socket->reason, sizeof socket->reason, "%s", reason);
+    if (socket->reason_len >= sizeof socket->reason) socket->reason_len = sizeof socket->reason - 1;
   }
   bool stopped = ws_input_waits(exchange);
   struct ws_reader *reader = ws_input_detach(exchange);

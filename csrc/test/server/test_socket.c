@@ -19,6 +19,7 @@ struct app {
   int status;    /* of answers to messages; 0: accepted */
   struct mw_request *kept[KEPT_MAX];
   size_t kept_count;
+  size_t reason_len; /* of the last close */
   char trace[4096];
 };
 
@@ -81,6 +82,7 @@ static void on_request(void *context, struct mw_request *request) {
     case MW_REQUEST_SOCKET_CLOSE: {
       char text[160];
       struct mw_bytes reason = mw_request_reason(request);
+      app->reason_len = reason.len;
       int len = snprintf(text, sizeof text, "%d %.*s", mw_request_close_code(request), (int)reason.len, reason.ptr);
       note(app, "close", (struct mw_bytes){text, (size_t)len});
       mw_request_accept(request, NULL, 0);
@@ -564,6 +566,68 @@ static void waits_for_the_app_so_long(void **state) {
   finish(&app);
 }
 
+/* Nor longer if it goes on talking. */
+static void is_not_held_up_by_talk(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  send_text(&app, "1");
+  send_close(&app, 1000);
+  for (int i = 0; i < 7; i++) {
+    assert_false(memory_peer_ended(&app.peer));
+    memory_peer_frame(&app.peer, WS_OPCODE_TEXT, BYTES("and"));
+    mw_server_advance(app.server, 1000);
+    server_settle(app.server);
+    if (app.peer.in.len > 0 || memory_peer_fetch(&app.peer).len > 0) break;
+  }
+  memory_peer_expect_close(&app.peer, 1000);
+  assert_true(memory_peer_ended(&app.peer));
+  app.echoes = false;
+  answer_kept(&app);
+  assert_string_equal(take_trace(&app), "text(1) cancel() close(1000 ) ");
+  finish(&app);
+}
+
+/* The peer's farewell is there already when the app closes, or fails: nothing is awaited. */
+static void ends_at_once_if_both_have_closed(void **state) {
+  (void)state;
+  for (int fails = 0; fails < 2; fails++) {
+    struct app app;
+    start(&app);
+    open_socket(&app, "/echo");
+    app.keeps = true;
+    send_text(&app, "1");
+    send_text(&app, "2");
+    send_close(&app, 1000);
+    memory_peer_expect(&app.peer, NULL);
+    app.echoes = false;
+    app.status = fails ? 500 : 0;
+    if (!fails) assert_int_equal(mw_socket_close(app.socket, 4001, "bye"), 0);
+    answer_kept(&app);
+    memory_peer_expect_close(&app.peer, fails ? 1011 : 4001);
+    assert_true(memory_peer_ended(&app.peer));
+    while (app.kept_count > 0) answer_kept(&app);
+    const char *trace = take_trace(&app);
+    assert_non_null(strstr(trace, "close(1000 ) "));
+    finish(&app);
+  }
+}
+
+static void tells_the_whole_reason(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  memory_peer_frame(&app.peer, WS_OPCODE_CLOSE,
+                    BYTES("\x03\xe8"
+                          "a\0b"));
+  memory_peer_expect_close(&app.peer, 1000);
+  assert_int_equal(app.reason_len, 3);
+  finish(&app);
+}
+
 static void closes_by_the_app(void **state) {
   (void)state;
   struct app app;
@@ -813,6 +877,9 @@ int main(void) {
       TEST(follows_channels),
       TEST(answers_before_it_closes),
       TEST(waits_for_the_app_so_long),
+      TEST(is_not_held_up_by_talk),
+      TEST(ends_at_once_if_both_have_closed),
+      TEST(tells_the_whole_reason),
       TEST(closes_by_the_app),
       TEST(closes_a_peer_that_does_not_answer),
       TEST(closes_both_at_once),
