@@ -458,6 +458,44 @@ static void bounds_what_is_unfinished(void **state) {
   }
 }
 
+static void set_queue_of_four(struct mw_config_options *options) { options->limits.queue = 4 * 1000 + WS_HEADER_MAX; }
+
+/* What was let in can be sent back; what cannot is told at once. */
+static void lets_in_what_can_be_echoed(void **state) {
+  (void)state;
+  enum { PEERS = 4, SIZE = 1000 };
+  struct app app;
+  struct memory_peer peers[PEERS];
+  struct buffer out = {0};
+  enum ws_opcode opcode;
+  struct bytes payload;
+  char data[SIZE];
+  memset(data, 'x', SIZE);
+  buffer_append(&out, bytes_of("\x82\xfe\x03\xe8\0\0\0\0", 8));
+  buffer_append(&out, bytes_of(data, SIZE));
+  start_with(&app, &(struct mw_websocket_options){0}, set_queue_of_four);
+  for (int i = 0; i < PEERS; i++) {
+    open_socket(&app, "/echo");
+    peers[i] = app.peer;
+  }
+  app.keeps = true;
+  for (int i = 0; i < PEERS; i++) memory_peer_send(&peers[i], buffer_bytes(&out));
+  buffer_deinit(&out);
+  memory_peer_expect_close(&peers[PEERS - 1], WS_CLOSE_TRY_LATER);
+  assert_int_equal(app.kept_count, PEERS - 1);
+  for (size_t i = 0; i < app.kept_count; i++) answer_message(&app, app.kept[i]); /* all in one turn */
+  server_settle(app.server);
+  for (int i = 0; i < PEERS; i++) {
+    if (i < PEERS - 1) {
+      assert_true(memory_peer_next_frame(&peers[i], &opcode, &payload));
+      assert_bytes(payload, bytes_of(data, SIZE));
+    }
+    app.peer = peers[i];
+    if (i < PEERS - 1) memory_peer_close(&app.peer);
+  }
+  finish(&app);
+}
+
 /* A peer that takes nothing: what was sent still goes out, then it is told why. */
 static void closes_for_a_full_outbox(void **state) {
   (void)state;
@@ -873,6 +911,7 @@ int main(void) {
       TEST(takes_large_messages),
       TEST(bounds_messages),
       TEST(bounds_what_is_unfinished),
+      TEST(lets_in_what_can_be_echoed),
       TEST(closes_for_a_full_outbox),
       TEST(follows_channels),
       TEST(answers_before_it_closes),
