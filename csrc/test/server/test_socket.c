@@ -127,6 +127,8 @@ static void start_with(struct app *app, const struct mw_websocket_options *webso
   if (set) set(&options);
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "news", &(struct mw_channel_options){0}, NULL), 0);
+  struct mw_channel_options crowd = {.presence = MW_PRESENCE_FULL};
+  assert_true(mw_config_channel(config, "crowd", &crowd, NULL) > 0);
   for (size_t i = 0; i < COUNT_OF(paths); i++) assert_true(mw_config_websocket(config, paths[i], websocket, NULL) > 0);
   assert_int_equal(mw_server_new(&app->server, &(struct mw_server_options){.config = config}, NULL), 0);
   mw_config_unref(config);
@@ -546,6 +548,31 @@ static void follows_channels(void **state) {
   finish(&app);
 }
 
+/* It follows a channel with members, and is none: nobody would have been asked whether it may. */
+static void is_no_member(void **state) {
+  (void)state;
+  struct app app;
+  enum ws_opcode opcode;
+  struct bytes payload;
+  start(&app);
+  open_socket(&app, "/echo");
+  struct memory_peer raw = app.peer;
+  assert_int_equal(mw_socket_subscribe(app.socket, "crowd", 5), 0);
+  server_settle(app.server);
+  memory_peer_expect(&raw, NULL);
+  assert_int_equal(app.server->script.presences.count, 0);
+  memory_peer_open(&app.peer, app.server);
+  memory_peer_upgrade(&app.peer, NULL);
+  send_text(&app, "{\"subscribe\":\"crowd\",\"ref\":1}");
+  assert_true(memory_peer_next_frame(&raw, &opcode, &payload));
+  assert_memory_equal(payload.ptr, "{\"channel\":\"crowd\",\"event\":\"moonwire:presence\",", 47);
+  assert_non_null(strstr(payload.ptr, ",\"count\":1}}"));
+  assert_int_equal(mw_socket_unsubscribe(app.socket, "crowd", 5), 0);
+  server_settle(app.server);
+  memory_peer_close(&raw);
+  finish(&app);
+}
+
 /* ---- Closing -------------------------------------------------------------------------------------------------------------- */
 
 /* What came before the peer's farewell is answered before it. */
@@ -914,6 +941,7 @@ int main(void) {
       TEST(lets_in_what_can_be_echoed),
       TEST(closes_for_a_full_outbox),
       TEST(follows_channels),
+      TEST(is_no_member),
       TEST(answers_before_it_closes),
       TEST(waits_for_the_app_so_long),
       TEST(is_not_held_up_by_talk),
