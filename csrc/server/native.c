@@ -13,6 +13,7 @@
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/ws_input.h"
 
 /* What stands in the stash before the bytes of one message. */
 struct input_head {
@@ -122,6 +123,7 @@ void native_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return;
   struct conn *conn = conn_of(exchange);
   struct native *native = conn->native;
+  ws_reader_free(ws_input_detach(exchange));
   dismiss(exchange, native);
   exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
   conn->native = NULL;
@@ -133,7 +135,6 @@ void native_end(struct exchange *exchange) {
   while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct errand, link));
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
-  ws_reader_free(native->reader);
   ws_deflater_free(native->deflater);
   memory_free(native->http);
   blob_unref(native->asked_ref);
