@@ -241,6 +241,7 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
   native->asked_by.is_exchange = false;
   struct bytes channel = errand->channel_count > 0 ? errand->channels[0].name : bytes_of(NULL, 0);
   if (errand->status != 200) {
+    if (to.is_poll) to.status = errand->status;
     reply_error(exchange, &to, blob_bytes(ref), channel, errand->status ? errand->code : "unavailable", errand->reason);
     if (exchange->flags & EXCHANGE_CONNECTING) role_ws_close(exchange, 4401, errand->reason);
   } else if (errand->type == ERRAND_MESSAGE) {
