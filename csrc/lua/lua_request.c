@@ -70,13 +70,36 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
   int status = mw_request_accept(request, data.ptr, data.len);
   if (status == 0 || status == MW_ECLOSED) return;
   char text[sizeof asked->what + 80];
-  int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, mw_status_text(status));
+  const char *why = status == MW_ETOOLARGE ? "it is over limits.size" : mw_status_text(status);
+  int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, why);
   mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
 }
 
+/* Paths come from outside and must not forge lines of the log. */
+static void make_printable(char *text) {
+  for (char *c = text; *c; c++) {
+    if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
+  }
+}
+
+static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
+
+/* A raw socket's handler is known by its path, which is looked up only when there is something to say. */
+static void describe_socket(lua_State *L, struct asked *asked) {
+  if (asked->type != MW_REQUEST_SOCKET_MESSAGE && asked->type != MW_REQUEST_SOCKET_CLOSE) return;
+  if (!asked->request || !socket_push_path(L, asked->request)) return;
+  struct mw_bytes path = bytes_check(L, -1);
+  struct mw_bytes id = mw_client_id(mw_request_client(asked->request));
+  snprintf(asked->what, sizeof asked->what, "%s of %.*s, client %.*s", types[asked->type].words, cut(path, 80), path.ptr,
+           cut(id, 60), id.ptr);
+  make_printable(asked->what);
+  lua_pop(L, 1);
+}
+
 /* The handler's results are to blame: logs the text at `index` + 1, with the place at `index` if there is one. */
-static void log_fault(lua_State *L, int index, const struct asked *asked) {
+static void log_fault(lua_State *L, int index, struct asked *asked) {
   const char *place = lua_tostring(L, index);
+  describe_socket(L, asked);
   if (place) {
     lua_pushfstring(L, "%s (%s): %s", asked->what, place, lua_tostring(L, index + 1));
   } else {
@@ -130,6 +153,7 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
   if (L && (ok || turn_to_refusal(L, asked))) {
     ok = answer(L, asked);
   } else if (L) {
+    describe_socket(L, asked);
     task_log_error(L, task, asked->what);
   }
   if (asked->stream) {
@@ -238,8 +262,6 @@ static int push_asked(lua_State *L, struct task *task) {
 
 static const struct task_class asked_class = {push_asked, finish_asked, release_asked};
 
-static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
-
 static void describe(struct asked *asked) {
   const struct mw_http *http = mw_request_http(asked->request);
   const struct mw_message *message = mw_request_message(asked->request);
@@ -259,10 +281,7 @@ static void describe(struct asked *asked) {
     struct mw_bytes id = client ? mw_client_id(client) : (struct mw_bytes){"", 0};
     snprintf(asked->what, size, "%s of client %.*s", words, cut(id, 80), id.ptr);
   }
-  /* Paths come from outside and must not forge lines of the log. */
-  for (char *c = asked->what; *c; c++) {
-    if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
-  }
+  make_printable(asked->what);
 }
 
 void request_start(void *context, struct mw_request *request) {

@@ -20,6 +20,8 @@ void socket_refuse(struct lua_socket *socket, const char *reason);
 
 /* Pushes the socket that a request is about. */
 void socket_push(lua_State *L, struct mw_request *request);
+/* Pushes the path that the socket of a request was opened at; false, and nothing, if there is none any more. */
+bool socket_push_path(lua_State *L, struct mw_request *request);
 /* True if the request must wait, since the handler that opens the socket is not over; it is started then. */
 bool socket_holds(struct mw_request *request);
 /* A request that is held was cancelled. */

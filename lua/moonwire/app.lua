@@ -112,7 +112,18 @@ local settings_spec = {
   },
 }
 
+local of_history = options.elsewhere "an option of 'history'"
+local of_publishing = options.elsewhere "an option of publishing"
+
 local channel_spec = {
+  size = of_history,
+  ttl = of_history,
+  bytes = of_history,
+  replay = of_history,
+  readable = of_history,
+  volatile = of_publishing,
+  key = of_publishing,
+  final = of_publishing,
   authorize = "function or boolean",
   on = "table",
   relay = "table",
