@@ -56,6 +56,26 @@ app:get("/members", function()
   local members, count = channel:presence()
   return { members = members, count = count }
 end)
+-- How often a finalizer runs while members are read, and while as much is allocated otherwise.
+app:get("/finalizers", function()
+  local ran, metatable = 0, {}
+  metatable.__gc = function()
+    ran = ran + 1
+    setmetatable({}, metatable)
+  end
+  local channel = app:find "plain:1"
+  setmetatable({}, metatable)
+  collectgarbage("incremental", 1, 1000, 10)
+  collectgarbage "collect"
+  local first = ran
+  local _, count = channel:presence()
+  local second = ran
+  for i = 1, 1000 do local _ = { i } end
+  local third = ran
+  metatable.__gc = nil
+  collectgarbage("incremental", 200, 100, 13)
+  return { count = count, reading = second - first, others = third - second }
+end)
 app:get("/forge", function()
   return { ok = pcall(app.publish, app, "room:1", "moonwire:presence", {}) }
 end)
@@ -212,6 +232,20 @@ describe("presence", function()
     two:close()
     assert.same({ id }, change(one).left)
     one:close()
+  end)
+
+  it("runs no finalizer while the script is told who is there", function()
+    local clients = {}
+    for i = 1, 60 do
+      clients[i] = enter(app, "u" .. i, "plain:1")
+    end
+    local runs = get(app, "/finalizers")
+    assert.equal(60, runs.count)
+    assert.is_true(runs.others > 0)
+    assert.equal(0, runs.reading)
+    for _, client in ipairs(clients) do
+      client:close()
+    end
   end)
 
   it("refuses who is refused by the presence function, and who finds the channel full", function()

@@ -8,12 +8,12 @@
 /* A turn list that grew beyond this is given back when the turn is over. */
 enum { TURN_KEPT = 64 };
 
-struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted) {
+struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted, atomic_size_t *account) {
   struct channel *channel = memory_alloc(sizeof *channel + name.len + 1);
   if (!channel) return NULL;
   *channel = (struct channel){.policy = *policy};
   list_init(&channel->link);
-  history_init(&channel->history, evicted);
+  history_init(&channel->history, evicted, account);
   memcpy(channel->text, name.ptr, name.len);
   channel->text[name.len] = '\0';
   channel->name = bytes_of(channel->text, name.len);

@@ -57,7 +57,7 @@ struct channel {
 };
 
 /* NULL without memory. */
-struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted);
+struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted, atomic_size_t *account);
 /* There must be no subscriptions and no turn list. */
 void channel_free(struct channel *channel);
 /* 0 or MW_ENOMEM. The subscription must be in no channel. */

@@ -6,7 +6,9 @@
 
 enum { FIRST_CAPACITY = 4 };
 
-void history_init(struct history *history, uint64_t evicted) { *history = (struct history){.evicted = evicted}; }
+void history_init(struct history *history, uint64_t evicted, atomic_size_t *account) {
+  *history = (struct history){.evicted = evicted, .account = account};
+}
 
 static struct history_entry *entry_at(const struct history *history, uint32_t index) {
   assert(index < history->count);
@@ -22,6 +24,7 @@ void history_evict(struct history *history) {
   history->evicted = oldest->position;
   history->first = (history->first + 1) & (history->capacity - 1);
   history->count--;
+  if (oldest->account == history->account) message_account(oldest, NULL);
   message_unref(oldest);
 }
 
@@ -63,6 +66,7 @@ void history_push(struct history *history, struct message *message, const struct
   history->count++;
   *entry_at(history, history->count - 1) = (struct history_entry){message_ref(message), history->weight};
   history->weight += weight;
+  if (history->account) message_account(message, history->account);
 }
 
 void history_expire(struct history *history, uint64_t before_ms) {

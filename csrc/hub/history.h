@@ -16,8 +16,9 @@ struct history {
   uint32_t capacity;
   uint32_t first; /* the place of the oldest */
   uint32_t count;
-  uint64_t evicted; /* the highest position that was published here and is not kept (or the hub's floor) */
-  uint64_t weight;  /* of all that was ever kept */
+  uint64_t evicted;       /* the highest position that was published here and is not kept (or the hub's floor) */
+  uint64_t weight;        /* of all that was ever kept, as it came */
+  atomic_size_t *account; /* where its messages count what is encoded of them later */
 };
 
 /* How much is kept. */
@@ -26,7 +27,7 @@ struct history_bounds {
   uint64_t bytes; /* 0: any number */
 };
 
-void history_init(struct history *history, uint64_t evicted);
+void history_init(struct history *history, uint64_t evicted, atomic_size_t *account);
 void history_deinit(struct history *history);
 /* Keeps a reference to the newest message, of a higher position than all before; lets the oldest go that are out of bounds. Without
  * memory, or if it is out of bounds by itself, the message counts as evicted, so that whoever returns is told. */

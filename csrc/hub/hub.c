@@ -12,6 +12,7 @@ enum { ENDED_MS = 3600 * 1000 };
 void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, uint64_t history_max, hub_deliver_fn deliver) {
   *hub = (struct hub){.clock = clock, .channels_max = channels_max, .history_max = history_max, .deliver = deliver};
   oldest_init(&hub->oldest);
+  atomic_init(&hub->late_bytes, 0);
   table_init(&hub->channels);
   list_init(&hub->all);
 }
@@ -38,7 +39,7 @@ static int find_or_make(struct hub *hub, struct bytes name, const struct channel
   struct channel *channel = hub_find(hub, name);
   if (!channel) {
     if (hub->channels.count >= hub->channels_max) return MW_ELIMIT;
-    channel = channel_new(name, policy, hub->floor);
+    channel = channel_new(name, policy, hub->floor, &hub->late_bytes);
     if (!channel) return MW_ENOMEM;
     if (table_set(&hub->channels, channel->name, channel) < 0) {
       channel_free(channel);
@@ -57,6 +58,21 @@ static void expire(struct hub *hub, struct channel *channel) {
   hub->history_bytes -= before - history_weight(&channel->history, 0);
 }
 
+uint64_t hub_history_bytes(const struct hub *hub) {
+  return hub->history_bytes + atomic_load_explicit(&hub->late_bytes, memory_order_relaxed);
+}
+
+/* Lets the oldest messages of all go until the rest may be held. */
+static void bound(struct hub *hub) {
+  while (hub_history_bytes(hub) > hub->history_max) {
+    struct channel *channel = oldest_top(&hub->oldest);
+    if (!channel) return;
+    hub->history_bytes -= history_weight(&channel->history, 0) - history_weight(&channel->history, 1);
+    history_evict(&channel->history);
+    hub->evicted++;
+  }
+}
+
 static void keep(struct hub *hub, struct channel *channel, struct message *message) {
   struct history *history = &channel->history;
   hub->history_bytes -= history_weight(history, 0);
@@ -69,12 +85,7 @@ static void keep(struct hub *hub, struct channel *channel, struct message *messa
     history_push(history, message, &channel->policy.history);
   }
   hub->history_bytes += history_weight(history, 0);
-  while (hub->history_bytes > hub->history_max) {
-    struct history *oldest = &oldest_top(&hub->oldest)->history;
-    hub->history_bytes -= history_weight(oldest, 0) - history_weight(oldest, 1);
-    history_evict(oldest);
-    hub->evicted++;
-  }
+  bound(hub);
 }
 
 int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription) {
@@ -156,6 +167,7 @@ bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only
 void hub_end_turn(struct hub *hub) {
   for (struct channel *channel = hub->in_turn; channel; channel = channel->next_in_turn) channel_turn_clear(channel);
   hub->in_turn = NULL;
+  bound(hub);
 }
 
 bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since) {

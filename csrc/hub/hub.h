@@ -26,6 +26,7 @@ struct hub {
   size_t channels_max;
   struct oldest oldest;
   uint64_t history_bytes, history_max; /* what all histories hold, and may hold */
+  atomic_size_t late_bytes;            /* what is held besides of forms that were encoded later */
   uint64_t evicted;                    /* so far: messages let go because all histories together held too much */
 };
 
@@ -48,7 +49,7 @@ bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const 
 /* Appends the members of a channel as its subscribers were told: {"count":n,"members":{"<id>":{"info":…,"connections":1}}}, or just the
  * count. False without memory, or if they are not known. */
 bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out);
-/* The subscribers have taken what they want of this turn: drops the turn lists. */
+/* The subscribers have taken what they want of this turn: drops the turn lists, and what is too much of the histories. */
 void hub_end_turn(struct hub *hub);
 
 /* True if whoever has seen everything up to `since` gets the rest of that channel from its history. Expires what is too old. */
@@ -58,6 +59,9 @@ bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since);
 uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_since, uint64_t since);
 /* The same channel with what is too old expired; NULL if it is not there. */
 struct channel *hub_look(struct hub *hub, struct bytes name);
+
+/* What all histories hold. */
+uint64_t hub_history_bytes(const struct hub *hub);
 
 /* Looks at up to `budget` channels in turn: lets go what is too old, and channels that nobody uses. */
 void hub_sweep(struct hub *hub, size_t budget);

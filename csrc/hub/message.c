@@ -18,6 +18,7 @@ struct message *message_new(uint32_t kind, const struct message_parts *parts) {
   if (!message) return NULL;
   *message = (struct message){.kind = kind};
   atomic_init(&message->refs, 1);
+  atomic_init(&message->late, 0);
   for (unsigned i = 0; i < MESSAGE_WIRES; i++) atomic_init(&message->wires[i], NULL);
   char *at = message->text;
   message->parts = (struct message_parts){.channel = place(&at, parts->channel),
@@ -44,6 +45,8 @@ void message_unref(struct message *message) {
   memory_free(message);
 }
 
+size_t message_len(const struct message *message) { return length(&message->parts); }
+
 size_t message_size(const struct message *message) { return sizeof *message + length(&message->parts); }
 
 size_t message_weight(struct message *message) {
@@ -55,9 +58,22 @@ size_t message_weight(struct message *message) {
   return weight;
 }
 
+void message_account(struct message *message, atomic_size_t *account) {
+  if (account && message->account) return;
+  if (message->account) atomic_fetch_sub(message->account, atomic_load(&message->late));
+  atomic_store(&message->late, 0);
+  message->account = account;
+}
+
 struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob) {
   struct blob *none = NULL;
-  if (atomic_compare_exchange_strong(&message->wires[wire], &none, blob)) return blob;
+  if (atomic_compare_exchange_strong(&message->wires[wire], &none, blob)) {
+    if (message->account) {
+      atomic_fetch_add(&message->late, sizeof *blob + blob->len);
+      atomic_fetch_add(message->account, sizeof *blob + blob->len);
+    }
+    return blob;
+  }
   blob_unref(blob);
   return none;
 }

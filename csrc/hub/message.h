@@ -28,6 +28,8 @@ struct message {
   uint64_t time_ms;  /* when it was published, by the monotonic clock */
   struct message_parts parts;
   _Atomic(struct blob *) wires[MESSAGE_WIRES]; /* NULL until encoded */
+  atomic_size_t *account; /* where forms are counted that are encoded while a history keeps it; NULL: nowhere */
+  atomic_size_t late;     /* what was counted there */
   char text[];
 };
 
@@ -35,6 +37,8 @@ struct message {
 struct message *message_new(uint32_t kind, const struct message_parts *parts);
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message); /* NULL is allowed */
+/* The bytes of its texts. */
+size_t message_len(const struct message *message);
 /* What it weighs in a queue, roughly. */
 size_t message_size(const struct message *message);
 /* What it holds with its encoded forms, roughly. */
@@ -49,6 +53,8 @@ static inline bool message_is_own(const struct message *message) {
 static inline struct blob *message_wire(struct message *message, unsigned wire) {
   return atomic_load_explicit(&message->wires[wire], memory_order_acquire);
 }
+/* A history keeps it, and counts what it will hold beyond its weight; or does so no longer. One at a time: of several histories the first. */
+void message_account(struct message *message, atomic_size_t *account);
 /* Gives it an encoded form; takes the reference. Of two that come at once the first stays: returns the one that counts. */
 struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob);
 

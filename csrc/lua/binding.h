@@ -31,6 +31,16 @@ static inline void bytes_push(lua_State *L, struct mw_bytes bytes) {
   lua_pushlstring(L, bytes.len > 0 ? bytes.ptr : "", bytes.len);
 }
 
+/* Calls what stands below its arguments as lua_call does, while nothing is collected: for what the core reads out to Lua piece by piece, which
+ * a finalizer that publishes, or lets somebody in, would change meanwhile. */
+static inline void call_uncollected(lua_State *L, int argument_count, int result_count) {
+  bool collects = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  int status = lua_pcall(L, argument_count, result_count, 0);
+  if (collects) lua_gc(L, LUA_GCRESTART);
+  if (status != LUA_OK) lua_error(L);
+}
+
 /* Borrows the string at `index`; the value must stay on the stack or in a table. Raises if it is no string. */
 static inline struct mw_bytes bytes_check(lua_State *L, int index) {
   struct mw_bytes bytes;

@@ -50,12 +50,8 @@ int history_read(lua_State *L) {
   reading.query.since = luaL_optstring(L, 3, NULL);
   reading.query.before = luaL_optstring(L, 4, NULL);
   reading.query.limit = (size_t)luaL_optinteger(L, 5, 0);
-  /* A finalizer that publishes would change what is being read. */
-  bool collects = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP);
   lua_pushcfunction(L, read_all);
   lua_pushlightuserdata(L, &reading);
-  int status = lua_pcall(L, 1, 2, 0);
-  if (collects) lua_gc(L, LUA_GCRESTART);
-  return status == LUA_OK ? 2 : lua_error(L);
+  call_uncollected(L, 1, 2);
+  return 2;
 }

@@ -212,6 +212,12 @@ static int stats(lua_State *L) {
   return 1;
 }
 
+struct taking {
+  struct host *host;
+  struct mw_bytes channel;
+};
+
+/* Puts a member into the table at the top. */
 static void put_member(void *context, const struct mw_member *member) {
   lua_State *L = context;
   bytes_push(L, member->user_id);
@@ -226,13 +232,20 @@ static void put_member(void *context, const struct mw_member *member) {
   lua_rawset(L, -3);
 }
 
+static int take_members(lua_State *L) {
+  const struct taking *taking = lua_touserdata(L, 1);
+  lua_newtable(L);
+  size_t members = mw_channel_presence(taking->host->server, taking->channel.ptr, taking->channel.len, put_member, L);
+  lua_pushinteger(L, (lua_Integer)members);
+  return 2;
+}
+
 /* server:presence(channel): { [user id] = { info =, connections = } }, and how many they are. */
 static int presence(lua_State *L) {
-  struct host *host = host_check_running(L, 1);
-  struct mw_bytes name = bytes_check(L, 2);
-  lua_newtable(L);
-  size_t members = mw_channel_presence(host->server, name.ptr, name.len, put_member, L);
-  lua_pushinteger(L, (lua_Integer)members);
+  struct taking taking = {.host = host_check_running(L, 1), .channel = bytes_check(L, 2)};
+  lua_pushcfunction(L, take_members);
+  lua_pushlightuserdata(L, &taking);
+  call_uncollected(L, 1, 2);
   return 2;
 }
 

@@ -269,8 +269,7 @@ void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes 
 
 /* True if, with `len` more bytes, too much would wait besides the messages of channels. */
 static bool is_over(struct exchange *exchange, size_t len) {
-  const struct outbox *outbox = exchange->outbox;
-  size_t waiting = outbox ? outbox->bytes - outbox->message_bytes : 0;
+  size_t waiting = outbox_own_size(exchange->outbox);
   return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > outbox_limit(exchange);
 }
 

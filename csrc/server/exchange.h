@@ -54,7 +54,7 @@ struct role {
   /* Of those that collect what they get instead of writing it, each as its name says. */
   void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as session_deliver */
   void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
-  void (*on_reply)(struct exchange *exchange, const char *code, struct bytes text); /* to a verb asked on its behalf */
+  void (*on_reply)(struct exchange *exchange, int status, const char *code, struct bytes text); /* to a verb on its behalf */
   void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
 };
 

@@ -115,7 +115,7 @@ static void let_go_for_good(struct exchange *exchange, struct subscription *subs
 static void hold(struct exchange *exchange, struct subscription *subscription, struct message *message, uint64_t position) {
   struct lag *lag = lag_of(exchange);
   const struct channel_policy *policy = &subscription->channel->policy;
-  bool is_full = lag->latest.bytes + message_size(message) > policy->outbox;
+  bool is_full = lag->latest.bytes + message_len(message) + LATEST_PLACE > policy->outbox;
   if (is_full && policy->slow == SLOW_DROP) {
     let_go_for_good(exchange, subscription, message);
     return;

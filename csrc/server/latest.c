@@ -18,7 +18,7 @@ void latest_init(struct latest *latest) {
 }
 
 static void drop(struct latest *latest, struct item *item) {
-  latest->bytes -= message_size(item->message);
+  latest->bytes -= message_len(item->message) + LATEST_PLACE;
   if (item->key.ptr) table_remove(&latest->by_key, item->key);
   list_remove(&item->link);
   message_unref(item->message);
@@ -46,7 +46,7 @@ static void add(struct latest *latest, struct item *item, struct message *messag
   item->message = message_ref(message);
   item->position = position;
   list_append(&latest->all, &item->link);
-  latest->bytes += message_size(message);
+  latest->bytes += message_len(message) + LATEST_PLACE;
 }
 
 int latest_put(struct latest *latest, struct message *message, uint64_t position, bool *replaced) {

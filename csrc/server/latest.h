@@ -12,8 +12,10 @@ VISIBILITY_PUSH
 struct latest {
   struct table by_key;
   struct list all; /* oldest first */
-  size_t bytes;    /* what they weigh */
+  size_t bytes;    /* of all their texts, and LATEST_PLACE for each */
 };
+
+enum { LATEST_PLACE = 64 };
 
 void latest_init(struct latest *latest);
 void latest_deinit(struct latest *latest);

@@ -48,8 +48,12 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
     if (to->is_poll) subscription->mark |= POLL_ASKED;
     reply_ok(exchange, to, ref, buffer_bytes(&value));
     worker->stats.gaps += replay.gap_count;
-    /* Polls read for themselves. */
-    if (exchange->wire != WIRE_POLL) replay_start(&replay, exchange);
+    if (exchange->wire != WIRE_POLL) {
+      replay_start(&replay, exchange);
+    } else if (!to->is_poll) {
+      /* Polls read for themselves, and are told by that of what their queries ask for. */
+      poll_client_subscribed(conn_of(exchange)->native->poll, channel->name);
+    }
   } else {
     if (subscription && is_new) session_unsubscribe(exchange, subscription);
     reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");

@@ -48,6 +48,7 @@ int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part, str
                                                              .pushed_ms = (uint32_t)now_ms};
   outbox->bytes += part.len;
   if (message) outbox->message_bytes += part.len;
+  if (message) outbox->message_count++;
   return 0;
 }
 
@@ -73,10 +74,20 @@ void outbox_consume(struct outbox *outbox, size_t len) {
       return;
     }
     len -= taken;
+    if (slice->message) outbox->message_count--;
     release(slice);
     outbox->first = (outbox->first + 1) & (outbox->capacity - 1);
     outbox->count--;
   }
+}
+
+size_t outbox_messages_size(const struct outbox *outbox) {
+  return outbox ? outbox->message_bytes + (size_t)outbox->message_count * OUTBOX_PLACE : 0;
+}
+
+size_t outbox_own_size(const struct outbox *outbox) {
+  if (!outbox) return 0;
+  return outbox->bytes - outbox->message_bytes + (size_t)(outbox->count - outbox->message_count) * OUTBOX_OWN;
 }
 
 uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms) {
@@ -101,6 +112,7 @@ static void take_out(struct outbox *outbox, bool all, void (*on_let_go)(void *co
     }
     outbox->bytes -= slice.len;
     if (slice.message) outbox->message_bytes -= slice.len;
+    if (slice.message) outbox->message_count--;
     if (on_let_go) on_let_go(context, slice.message);
     release(&slice);
   }

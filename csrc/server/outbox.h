@@ -18,9 +18,13 @@ struct outbox {
   uint32_t capacity, first, count;
   size_t bytes;
   size_t message_bytes; /* those of them that can be let go */
+  uint32_t message_count;
   size_t writing;       /* bytes that a stream_write has taken; they stay until it is over */
   size_t seen_bytes;    /* what of that was unsent when progress was last looked at */
 };
+
+/* What a slice costs besides its bytes: of a message, whose bytes are shared, and of what is there for this peer alone. */
+enum { OUTBOX_PLACE = 40, OUTBOX_OWN = 112 };
 
 struct outbox *outbox_new(void);         /* NULL without memory */
 void outbox_free(struct outbox *outbox); /* NULL is allowed */
@@ -30,6 +34,9 @@ int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part, str
 size_t outbox_peek(const struct outbox *outbox, struct bytes *slices, size_t max);
 /* Drops the first `len` bytes. */
 void outbox_consume(struct outbox *outbox, size_t len);
+/* What is held for the messages that can be let go, and for all else. NULL is allowed. */
+size_t outbox_messages_size(const struct outbox *outbox);
+size_t outbox_own_size(const struct outbox *outbox);
 /* How long the oldest message waits; 0 if there is none. */
 uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms);
 /* Lets all messages go that no stream_write has taken, and hands each, in order, to `on_let_go`. */

@@ -15,7 +15,7 @@ struct poll_client;
 
 struct poll_item {
   struct blob *blob;        /* WIRE_POLL; a reference */
-  uint64_t position, after; /* position 0: it has none, and comes behind what is up to `after` */
+  uint64_t position, after; /* position 0: it has none, and comes behind what is up to `after`; else the histories have it, too */
 };
 
 /* What was collected, in order. */
@@ -58,8 +58,8 @@ void role_poll_refuse(struct exchange *exchange, int status, const char *code, c
 
 /* Keeps a reference; position as in struct poll_item. False without memory: then it is marked as lost. */
 bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after);
-/* What was delivered to the subscriber while a poll of it waits; NULL: it was lost. */
-void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message);
+/* What was delivered to the subscriber while a poll of it waits; NULL: it was lost. Of one that is not for it only the end that it brings. */
+void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message, bool is_excepted);
 /* Drops the first `count`, and of the others those that have a position, which the histories have. */
 void poll_items_consume(struct poll_items *items, size_t count);
 void poll_items_deinit(struct poll_items *items);
@@ -82,9 +82,9 @@ struct poll_answer {
 
 void poll_answer_init(struct poll_answer *answer);
 void poll_answer_deinit(struct poll_answer *answer);
-/* What the histories of the channels that `source` is subscribed to have after `since`, merged by position, and, in their places, the items, which
- * have no positions. MW_ENOMEM. */
-int poll_answer_read(struct poll_answer *answer, struct exchange *source, struct since since, const struct poll_items *items);
+/* What the histories have after `since` of the channels that are subscribed to, by the client or, if that is NULL, by the exchange; merged by
+ * position, and, in their places, what was collected for the client that has no position. MW_ENOMEM. */
+int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client);
 /* What was collected for one that has seen everything up to `seen`; only_kept: no more than what has a position. MW_ENOMEM. */
 int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
                      bool only_kept);

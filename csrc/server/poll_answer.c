@@ -45,18 +45,32 @@ static int add(struct poll_answer *answer, const struct mw_limits *limits, struc
 /* ---- From the histories --------------------------------------------------------------------------------------------------- */
 
 struct source {
-  struct channel *channel;
+  struct channel *channel; /* NULL: it has been forgotten */
+  struct bytes name;
   uint32_t next; /* in its history */
+  uint64_t ends; /* the position of its end, which is still to be told; 0: more may come */
 };
 
-static struct message *next_of(const struct source *source) { return history_at(&source->channel->history, source->next); }
+/* The next message, or NULL: what follows the end is none of its. */
+static struct message *next_of(const struct source *source) {
+  if (!source->channel || source->next >= source->channel->history.count) return NULL;
+  struct message *message = history_at(&source->channel->history, source->next);
+  return source->ends == 0 || message->position <= source->ends ? message : NULL;
+}
+
+/* Of the next message, or of the end behind all of them; UINT64_MAX: there is nothing more. */
+static uint64_t position_of(const struct source *source) {
+  const struct message *message = next_of(source);
+  if (message) return message->position;
+  return source->ends > 0 ? source->ends : UINT64_MAX;
+}
 
 /* Moves the source at `i` down to its place in the heap whose top has the lowest position. */
 static void sift(struct source *heap, size_t count, size_t i) {
   for (;;) {
     size_t least = i;
     for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++) {
-      if (next_of(&heap[child])->position < next_of(&heap[least])->position) least = child;
+      if (position_of(&heap[child]) < position_of(&heap[least])) least = child;
     }
     if (least == i) return;
     struct source moved = heap[i];
@@ -66,25 +80,38 @@ static void sift(struct source *heap, size_t count, size_t i) {
   }
 }
 
-static void add_gap(struct poll_answer *answer, const struct channel *channel) {
+static void add_gap(struct poll_answer *answer, struct bytes channel) {
   if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
-  json_write_string(&answer->gaps, channel->name);
+  json_write_string(&answer->gaps, channel);
+}
+
+/* Adds a channel that ended at that position (0: it has not), if it has something, to the heap in the making. */
+static void look_at(struct poll_answer *answer, struct hub *hub, struct since since, struct source *heap, size_t *count,
+                    struct source source) {
+  uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
+  if (source.ends > 0 && since.kind == SINCE_POSITION && after >= source.ends) return;
+  answer->is_over = false;
+  bool gap = since.kind == SINCE_FOREIGN;
+  if (since.kind == SINCE_POSITION) gap = !source.channel || !hub_complete(hub, source.channel, after);
+  if (gap) add_gap(answer, source.name);
+  if (source.channel) source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
+  if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
 }
 
 /* Fills `heap` with the channels that have something; how many. */
-static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, struct source *heap) {
+static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client,
+                   struct source *heap) {
   struct hub *hub = &exchange_worker(exchange)->hub;
-  uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
   size_t count = 0;
   struct subscription *subscription = NULL;
-  answer->is_over = since.kind == SINCE_POSITION && exchange->session.subscription_count > 0;
+  answer->is_over = since.kind == SINCE_POSITION;
   while ((subscription = session_next(&exchange->session, subscription))) {
-    struct source source = {.channel = subscription->channel};
-    bool gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !hub_complete(hub, source.channel, after));
-    if (gap) add_gap(answer, source.channel);
-    if (source.channel->ended == 0 || after < source.channel->ended) answer->is_over = false;
-    source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
-    if (source.next < source.channel->history.count) heap[count++] = source;
+    struct channel *channel = subscription->channel;
+    look_at(answer, hub, since, heap, &count, (struct source){channel, channel->name, 0, channel->ended});
+  }
+  for (size_t i = 0; client && i < client->left_count; i++) {
+    const struct poll_left *left = client->left[i];
+    look_at(answer, hub, since, heap, &count, (struct source){hub_look(hub, left->name), left->name, 0, left->ended});
   }
   for (size_t i = count / 2; i-- > 0;) sift(heap, count, i);
   return count;
@@ -108,43 +135,58 @@ static int add_items(struct poll_answer *answer, const struct mw_limits *limits,
   return status;
 }
 
-static int add_end(struct poll_answer *answer, const struct channel *channel) {
-  struct blob *end = poll_items_end(channel->name);
-  int status = add(answer, NULL, end, 0);
+static int add_end(struct poll_answer *answer, const struct source *source) {
+  struct blob *end = poll_items_end(source->name);
+  int status = add(answer, NULL, end, source->ends);
   blob_unref(end);
+  return status;
+}
+
+/* Adds the source's next message, or its end; true in *done if that was all. As add. */
+static int add_next(struct poll_answer *answer, struct exchange *exchange, struct source *source, bool *done) {
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  struct message *message = next_of(source);
+  int status = 1;
+  if (!message) {
+    *done = true;
+    return add_end(answer, source);
+  }
+  if (!is_excepted(exchange, message)) {
+    struct blob *blob = wire_of(WIRE_POLL, message, &server->bus.epoch);
+    status = add(answer, &server->config->options.limits, blob, message->position);
+  }
+  if (status == 1) source->next++;
+  *done = position_of(source) == UINT64_MAX;
   return status;
 }
 
 /* Merges; *next_position is that of the first which found no room, or 0. As add. */
 static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *heap, size_t count,
                  const struct poll_items *items, uint64_t *next_position) {
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  const struct mw_limits *limits = &server->config->options.limits;
-  int status = 1;
-  while (status == 1 && count > 0) {
-    struct message *message = next_of(heap);
-    *next_position = message->position;
-    status = add_items(answer, limits, items, message->position);
-    if (status == 1 && !is_excepted(exchange, message)) {
-      status = add(answer, limits, wire_of(WIRE_POLL, message, &server->bus.epoch), message->position);
-    }
-    if (status == 1 && heap->channel->ended == message->position) status = add_end(answer, heap->channel);
+  const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
+  while (count > 0) {
+    bool done = false;
+    *next_position = position_of(heap);
+    int status = add_items(answer, limits, items, *next_position);
+    if (status == 1) status = add_next(answer, exchange, heap, &done);
     if (status != 1) return status;
-    if (++heap->next == heap->channel->history.count) heap[0] = heap[--count];
+    if (done) heap[0] = heap[--count];
     sift(heap, count, 0);
   }
   *next_position = 0;
   return add_items(answer, limits, items, UINT64_MAX);
 }
 
-int poll_answer_read(struct poll_answer *answer, struct exchange *source, struct since since, const struct poll_items *items) {
-  const struct worker *worker = exchange_worker(source);
-  size_t room = source->session.subscription_count > 0 ? source->session.subscription_count : 1;
-  struct source *heap = memory_calloc(room, sizeof *heap);
+int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client) {
+  static const struct poll_items nothing = {.items = NULL};
+  const struct worker *worker = exchange_worker(exchange);
+  size_t channel_count = exchange->session.subscription_count + (client ? client->left_count : 0);
+  struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
   if (!heap) return MW_ENOMEM;
   uint64_t next_position = 0;
-  size_t count = look(answer, source, since, heap);
-  int status = merge(answer, source, heap, count, items, &next_position);
+  size_t count = look(answer, exchange, since, client, heap);
+  if (channel_count == 0) answer->is_over = false;
+  int status = merge(answer, exchange, heap, count, client ? &client->items : &nothing, &next_position);
   memory_free(heap);
   answer->id = worker->hub.position;
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;

@@ -5,6 +5,7 @@
 #include "codec/json_scan.h"
 #include "server/conn.h"
 #include "server/native.h"
+#include "server/reply.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -71,7 +72,54 @@ void poll_client_end(struct poll_client *client) {
   worker_mark_dirty(exchange_worker(client->exchange), conn_of(client->exchange));
 }
 
-/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
+/* ---- Channels that have ended --------------------------------------------------------------------------------------------- */
+
+static struct poll_left *find_left(const struct poll_client *client, struct bytes name) {
+  for (size_t i = 0; i < client->left_count; i++) {
+    if (bytes_equal(client->left[i]->name, name)) return client->left[i];
+  }
+  return NULL;
+}
+
+/* True if the channel was left, and nothing has come since. */
+static bool has_left(const struct poll_client *client, struct bytes name) {
+  const struct poll_left *left = find_left(client, name);
+  const struct channel *channel = hub_find(&exchange_worker(client->exchange)->hub, name);
+  return left && channel && channel->ended == left->ended;
+}
+
+/* False without memory or room. */
+static bool note_left(struct poll_client *client, const struct subscription *subscription) {
+  const struct channel *channel = subscription->channel;
+  struct poll_left *left = find_left(client, channel->name);
+  if (!left) {
+    size_t room = exchange_worker(client->exchange)->server->config->options.limits.client_channels;
+    struct poll_left **grown = NULL;
+    if (client->left_count < room) grown = memory_realloc(client->left, (client->left_count + 1) * sizeof *grown);
+    if (!grown) return false;
+    client->left = grown;
+    left = memory_alloc(sizeof *left + channel->name.len);
+    if (!left) return false;
+    memcpy(left->text, channel->name.ptr, channel->name.len);
+    left->name = bytes_of(left->text, channel->name.len);
+    client->left[client->left_count++] = left;
+  }
+  left->ended = channel->ended;
+  left->asked = subscription->mark & POLL_ASKED;
+  return true;
+}
+
+/* What could not be noted stays subscribed for now, so that its end is read there. */
+static void leave_ended(struct poll_client *client) {
+  struct exchange *exchange = client->exchange;
+  struct subscription *subscription = session_next(&exchange->session, NULL);
+  while (subscription) {
+    struct subscription *next = session_next(&exchange->session, subscription);
+    struct channel *channel = subscription->channel;
+    if (channel->ended > 0 && note_left(client, subscription)) native_unsubscribe(exchange, channel->name, NULL, NULL);
+    subscription = next;
+  }
+}
 
 static bool is_wished(struct wish *wish, struct bytes name) {
   for (size_t i = 0; i < wish->channel_count; i++) {
@@ -79,6 +127,33 @@ static bool is_wished(struct wish *wish, struct bytes name) {
   }
   return false;
 }
+
+/* True if a client whose next poll is this one needs to know of it no longer. */
+static bool is_done_with(struct poll *poll, const struct poll_left *left) {
+  struct exchange *exchange = poll->client->exchange;
+  if (session_find(&exchange->session, left->name)) return true; /* it has begun anew */
+  if (left->asked) return poll->wish.channel_count > 0 && !is_wished(&poll->wish, left->name);
+  return poll->since.kind == SINCE_POSITION && poll->since.position >= left->ended;
+}
+
+static void forget_left(struct poll *poll) {
+  struct poll_client *client = poll->client;
+  for (size_t i = client->left_count; i-- > 0;) {
+    if (!is_done_with(poll, client->left[i])) continue;
+    memory_free(client->left[i]);
+    client->left[i] = client->left[--client->left_count];
+  }
+}
+
+void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
+  struct exchange *exchange = client->exchange;
+  const struct subscription *subscription = session_find(&exchange->session, channel);
+  if (!subscription || subscription->channel->ended == 0) return;
+  reply_channel_event(exchange, BYTES("moonwire:end"), channel);
+  native_unsubscribe(exchange, channel, NULL, NULL);
+}
+
+/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
 
 /* Leaves what an earlier query asked for and this one does not; what the app or a verb subscribed it to is theirs. */
 static void leave_others(struct exchange *exchange, struct wish *wish) {
@@ -97,8 +172,12 @@ static void begin(struct poll *poll) {
   leave_others(poll->client->exchange, &poll->wish);
   for (size_t i = 0; i < poll->wish.channel_count; i++) {
     struct subscription *subscription = session_find(session, wish_channels(&poll->wish)[i].name);
+    struct poll_left *left = find_left(poll->client, wish_channels(&poll->wish)[i].name);
     if (subscription) subscription->mark |= POLL_ASKED;
+    if (left) left->asked = true;
   }
+  forget_left(poll);
+  leave_ended(poll->client);
   role_poll_begin(poll);
 }
 
@@ -126,7 +205,7 @@ void poll_client_join(struct poll *poll) {
   size_t count = poll->wish.channel_count;
   leave_others(own, &poll->wish);
   for (size_t i = 0; i < count; i++) {
-    channels[i].joined = !session_find(&own->session, channels[i].name);
+    channels[i].joined = !session_find(&own->session, channels[i].name) && !has_left(poll->client, channels[i].name);
     poll->joining += channels[i].joined;
   }
   if (poll->joining == 0) {
@@ -197,7 +276,12 @@ static bool is_over(const struct poll_client *client, size_t len) {
 static void on_deliver(struct exchange *exchange, struct message *message) {
   struct poll_client *client = client_of(exchange);
   const struct mw_client *identity = poll_client_identity(client);
-  if (message && bytes_equal(message->parts.except, bytes_of(identity->id, CLIENT_ID_LEN))) return;
+  bool is_excepted = message && bytes_equal(message->parts.except, bytes_of(identity->id, CLIENT_ID_LEN));
+  if (!message || message->parts.is_final) {
+    client->has_ends = true;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  }
+  if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
     size_t len = message->parts.data.len;
     if (message_is_own(message) && is_over(client, len)) {
@@ -211,7 +295,7 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }
-  poll_items_deliver(&client->items, exchange, message);
+  poll_items_deliver(&client->items, exchange, message, is_excepted);
   if (client->waiting) worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
@@ -237,9 +321,11 @@ static void on_flush(struct exchange *exchange) {
   if (client->is_over) {
     if (exchange->flags & EXCHANGE_SLOW) close_slow(exchange);
     conn_close(conn_of(exchange));
-  } else if (client->waiting && (client->items.count > 0 || client->items.lost)) {
-    role_poll_finish(client->waiting);
+    return;
   }
+  if (client->waiting && (client->items.count > 0 || client->items.lost)) role_poll_finish(client->waiting);
+  if (client->has_ends) leave_ended(client);
+  client->has_ends = false;
 }
 
 /* Nothing was heard for a while: it has gone, if it does not poll. */
@@ -264,6 +350,8 @@ static void on_end(struct exchange *exchange) {
     }
   }
   poll_items_deinit(&client->items);
+  while (client->left_count > 0) memory_free(client->left[--client->left_count]);
+  memory_free(client->left);
   memory_free(client);
   conn_of(exchange)->native->poll = NULL;
 }

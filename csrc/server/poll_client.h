@@ -8,12 +8,23 @@
 
 VISIBILITY_PUSH
 
+/* A channel that has ended, and was left for that. Until the client has seen the end, its polls read it. */
+struct poll_left {
+  uint64_t ended; /* the position of its last message */
+  bool asked;     /* a query asked for it: it is not joined again before it begins anew */
+  struct bytes name;
+  char text[];
+};
+
 struct poll_client {
   struct exchange *exchange;
   struct list polls;       /* that are under way for it, the newest last */
   struct poll *waiting;    /* at most one waits: an older one is answered when another comes */
   struct poll_items items; /* what goes out with the next */
-  bool is_over;            /* to be closed at the end of the turn */
+  struct poll_left **left; /* at most limits.client_channels */
+  size_t left_count;
+  bool has_ends; /* a channel has ended: to be left at the end of the turn */
+  bool is_over;  /* to be closed at the end of the turn */
 };
 
 /* Marks subscriptions that a query asked for: they end when a later one does not. */
@@ -31,6 +42,8 @@ void poll_client_detach(struct poll *poll);
 void poll_client_join(struct poll *poll);
 /* A channel was joined, or not, as the text says. */
 void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text);
+/* A verb of the client's, or the app, has subscribed it to a channel: if that has ended the client is told so, and it is over. */
+void poll_client_subscribed(struct poll_client *client, struct bytes channel);
 /* Lets it end, with the turn. */
 void poll_client_end(struct poll_client *client);
 

@@ -38,16 +38,21 @@ struct blob *poll_items_end(struct bytes channel) {
   return blob;
 }
 
-void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message) {
+/* Behind the last message of a channel. */
+static void deliver_end(struct poll_items *items, const struct message *message) {
+  struct blob *end = poll_items_end(message->parts.channel);
+  poll_items_add(items, end, message->position, message->position);
+  blob_unref(end);
+}
+
+void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message, bool is_excepted) {
   struct worker *worker = exchange_worker(exchange);
   if (items->full && (!message || message->position > 0)) return;
-  struct blob *blob = message ? wire_of(WIRE_POLL, message, &worker->server->bus.epoch) : NULL;
-  if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
-  if (message && message->parts.is_final) {
-    struct blob *end = poll_items_end(message->parts.channel);
-    poll_items_add(items, end, 0, worker->hub.position);
-    blob_unref(end);
+  if (!is_excepted) {
+    struct blob *blob = message ? wire_of(WIRE_POLL, message, &worker->server->bus.epoch) : NULL;
+    if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
   }
+  if (message && message->parts.is_final) deliver_end(items, message);
   const struct mw_limits *limits = &worker->server->config->options.limits;
   if (items->full || (items->count < limits->replay && items->bytes < limits->replay_bytes)) return;
   items->full = true;

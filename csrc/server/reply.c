@@ -27,12 +27,13 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
   } else {
     struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+    int status = !code ? 200 : to->status ? to->status : reply_status(code);
     if (!waiting || waiting->state != EXCHANGE_ASKING) return;
     if (waiting->role && waiting->role->on_reply) {
-      waiting->role->on_reply(waiting, code, buffer_bytes(text));
+      waiting->role->on_reply(waiting, status, code, buffer_bytes(text));
       return;
     }
-    struct answer answer = {.status = code ? reply_status(code) : 200,
+    struct answer answer = {.status = status,
                             .fields = BYTES("Cache-Control: no-store\r\n"),
                             .content_type = BYTES("application/json"),
                             .body = buffer_bytes(text)};

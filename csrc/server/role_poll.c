@@ -6,7 +6,6 @@
 #include "server/conn.h"
 #include "server/http1.h"
 #include "server/poll_client.h"
-#include "server/reply.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -104,7 +103,6 @@ static void end_polling(struct poll *poll) {
 }
 
 void role_poll_begin(struct poll *poll) {
-  static const struct poll_items nothing = {.items = NULL};
   struct exchange *exchange = poll->exchange;
   struct poll_client *client = poll->client;
   struct poll_answer answer;
@@ -116,7 +114,7 @@ void role_poll_begin(struct poll *poll) {
     return;
   }
   poll_answer_init(&answer);
-  if (poll_answer_read(&answer, source_of(poll), poll->since, client ? &client->items : &nothing) < 0) {
+  if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
     refuse(exchange, 503, "no memory");
   } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
@@ -162,7 +160,7 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
   if (message && message_is_own(message)) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
-  poll_items_deliver(&poll->items, exchange, message);
+  poll_items_deliver(&poll->items, exchange, message, false);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
@@ -315,7 +313,7 @@ static void on_late(struct exchange *exchange) {
 }
 
 /* A channel was asked for on its behalf. */
-static void on_reply(struct exchange *exchange, const char *code, struct bytes text) {
+static void on_reply(struct exchange *exchange, int status, const char *code, struct bytes text) {
   struct poll *poll = poll_of(exchange);
   bool is_there = code && strcmp(code, "already_subscribed") == 0;
   if (!code || is_there) {
@@ -324,7 +322,6 @@ static void on_reply(struct exchange *exchange, const char *code, struct bytes t
   }
   struct buffer fields;
   buffer_init(&fields);
-  int status = reply_status(code);
   write_refusal_fields(exchange, &fields, status);
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));

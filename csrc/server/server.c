@@ -352,7 +352,7 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   stats->published = atomic_load(&server->bus.published);
   stats->delivered = worker->hub.delivered;
   stats->channels = worker->hub.channels.count;
-  stats->history_bytes = worker->hub.history_bytes;
+  stats->history_bytes = hub_history_bytes(&worker->hub);
   stats->evicted = worker->hub.evicted;
   stats->subscriptions = (uint64_t)object_live(OBJECT_SUBSCRIPTION);
 }

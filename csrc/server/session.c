@@ -106,10 +106,10 @@ void session_replay(struct exchange *exchange, struct message *message) {
 /* True if, with this message, more would wait than may, or the oldest waits for too long. */
 static bool is_over(struct exchange *exchange, const struct channel_policy *policy, const struct message *message) {
   const struct outbox *outbox = exchange->outbox;
-  size_t waiting = !outbox ? 0 : exchange->wire == WIRE_WS_OWN ? outbox->bytes : outbox->message_bytes;
+  size_t waiting = exchange->wire == WIRE_WS_OWN ? outbox_own_size(outbox) : outbox_messages_size(outbox);
   if (waiting == 0) return false;
   uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms;
-  return waiting + message_size(message) > policy->outbox ||
+  return waiting + message_len(message) > policy->outbox ||
          (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
 }
 

@@ -23,7 +23,7 @@ static void keeps_the_newest(void **state) {
   (void)state;
   for (uint32_t size = 1; size < 20; size++) {
     struct history history;
-    history_init(&history, 0);
+    history_init(&history, 0, NULL);
     for (uint64_t n = 1; n <= 100; n++) {
       push(&history, n * 3, size);
       uint32_t kept = n < size ? (uint32_t)n : size;
@@ -38,7 +38,7 @@ static void keeps_the_newest(void **state) {
 static void a_size_of_nothing_leaves_the_mark(void **state) {
   (void)state;
   struct history history;
-  history_init(&history, 5);
+  history_init(&history, 5, NULL);
   assert_int_equal(history.evicted, 5);
   push(&history, 7, 0);
   assert_int_equal(history.count, 0);
@@ -50,7 +50,7 @@ static void a_size_of_nothing_leaves_the_mark(void **state) {
 static void a_smaller_size_lets_more_than_one_go(void **state) {
   (void)state;
   struct history history;
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   for (uint64_t n = 1; n <= 10; n++) push(&history, n, 10);
   push(&history, 11, 3);
   assert_holds(&history, 9, 1, 3);
@@ -64,7 +64,7 @@ static void a_smaller_size_lets_more_than_one_go(void **state) {
 static void seeks_what_comes_after(void **state) {
   (void)state;
   struct history history;
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   assert_int_equal(history_seek(&history, 0), 0);
   assert_int_equal(history_seek(&history, UINT64_MAX), 0);
   /* Many beginnings in the ring, so that the search passes its end. */
@@ -83,7 +83,7 @@ static void seeks_what_comes_after(void **state) {
 static void lets_the_old_go(void **state) {
   (void)state;
   struct history history;
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   for (uint64_t n = 1; n <= 10; n++) push(&history, n, 100);
   history_expire(&history, 10); /* the first is of 10 ms: not before */
   assert_holds(&history, 1, 1, 10);
@@ -119,7 +119,7 @@ static void is_bounded_in_bytes(void **state) {
   (void)state;
   struct history history;
   const struct history_bounds bounds = {.size = 100, .bytes = 3 * weight_of(100)};
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   for (uint64_t n = 1; n <= 3; n++) push_sized(&history, n, 100, &bounds);
   assert_holds(&history, 1, 1, 3); /* just so much */
   assert_int_equal(history_weight(&history, 0), bounds.bytes);
@@ -145,7 +145,7 @@ static void weighs_any_part(void **state) {
   (void)state;
   struct history history;
   const struct history_bounds bounds = {.size = 13};
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   assert_int_equal(history_weight(&history, 0), 0);
   for (uint64_t n = 1; n <= 60; n++) {
     push_sized(&history, n, n * 7, &bounds);
@@ -169,7 +169,7 @@ static void an_encoded_form_weighs_as_well(void **state) {
   struct blob *blob = blob_new(BYTES("encoded"));
   message_set_wire(message, 0, blob);
   assert_int_equal(message_weight(message), before + sizeof *blob + 7);
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   history_push(&history, message, &(struct history_bounds){.size = 1});
   assert_int_equal(history_weight(&history, 0), message_weight(message) + sizeof(struct history_entry));
   /* What is encoded later does not change what was counted. */
@@ -186,7 +186,7 @@ static void finds_the_tail(void **state) {
   (void)state;
   struct history history;
   const struct history_bounds bounds = {.size = 11};
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   assert_int_equal(history_tail(&history, 5, 1000), 0);
   for (uint64_t n = 1; n <= 30; n++) {
     push_sized(&history, n, n % 4 * 100, &bounds);
@@ -207,7 +207,7 @@ static void finds_the_tail(void **state) {
 static bool fill(void *context) {
   (void)context;
   struct history history;
-  history_init(&history, 0);
+  history_init(&history, 0, NULL);
   for (uint64_t n = 1; n <= 20; n++) {
     struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
     if (!message) continue; /* never published: its position is nobody's */

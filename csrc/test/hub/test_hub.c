@@ -408,8 +408,39 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(live, NULL) > 30);
 }
 
+/* Whoever reads a history has it encoded, in a form that was not there when it was weighed. */
+static void counts_what_is_encoded_later(void **state) {
+  (void)state;
+  enum { COUNT = 10, LEN = 1000 };
+  struct fixture fixture;
+  begin(&fixture, 10);
+  for (uint64_t n = 1; n <= COUNT; n++) publish(&fixture, n % 2 ? "a" : "b", &keeps_all, n);
+  uint64_t before = hub_history_bytes(&fixture.hub);
+  for (uint32_t n = 0; n < COUNT; n++) {
+    struct channel *channel = hub_find(&fixture.hub, n % 2 ? BYTES("b") : BYTES("a"));
+    struct blob *blob = blob_new(bytes_of(NULL, LEN));
+    memset(blob->data, 'x', LEN);
+    message_set_wire(history_at(&channel->history, n / 2), 1, blob);
+  }
+  uint64_t after = hub_history_bytes(&fixture.hub);
+  assert_true(after >= before + COUNT * LEN);
+  hub_end_turn(&fixture.hub);
+  assert_int_equal(fixture.hub.evicted, 0);
+  /* Half of it is too much: the oldest go when the turn is over, with their forms. */
+  fixture.hub.history_max = after / 2;
+  hub_end_turn(&fixture.hub);
+  assert_int_equal(fixture.hub.evicted, COUNT / 2);
+  assert_int_equal(hub_history_bytes(&fixture.hub), after / 2);
+  assert_int_equal(history_at(&hub_find(&fixture.hub, BYTES("b"))->history, 0)->position, 6);
+  fixture.hub.history_max = 0;
+  hub_end_turn(&fixture.hub);
+  assert_int_equal(hub_history_bytes(&fixture.hub), 0);
+  end(&fixture);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      TEST(counts_what_is_encoded_later),
       TEST(hands_each_message_to_those_who_listen),
       TEST(volatile_messages_leave_nothing_behind),
       TEST(tells_complete_from_gap),

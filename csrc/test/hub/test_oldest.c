@@ -25,7 +25,7 @@ static uint32_t next_random(struct fixture *fixture, uint32_t count) {
 static void make(struct fixture *fixture, size_t i) {
   char name[8];
   snprintf(name, sizeof name, "c%zu", i);
-  fixture->channels[i] = channel_new(bytes_string(name), &(struct channel_policy){.kind = 0}, 0);
+  fixture->channels[i] = channel_new(bytes_string(name), &(struct channel_policy){.kind = 0}, 0, NULL);
   assert_non_null(fixture->channels[i]);
 }
 
@@ -130,7 +130,7 @@ static bool fill(void *context) {
   bool ok = true;
   oldest_init(&oldest);
   for (size_t i = 0; i < CHANNELS; i++) {
-    channels[i] = channel_new(BYTES("c"), &(struct channel_policy){.kind = 0}, 0);
+    channels[i] = channel_new(BYTES("c"), &(struct channel_policy){.kind = 0}, 0, NULL);
     ok = ok && channels[i] && oldest_add(&oldest, channels[i], i + 1) == 0;
   }
   for (size_t i = 0; i < CHANNELS; i++) {

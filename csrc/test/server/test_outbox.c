@@ -2,6 +2,7 @@
 #include "base/status.h"
 #include "server/outbox.h"
 #include "test/support.h"
+#include "test/support/message.h"
 
 /* All that waits, in order, seen through windows of `max` slices. */
 static void assert_holds(const struct outbox *outbox, const char *expected) {
@@ -230,8 +231,29 @@ static void stands_failing_memory(void **state) {
   blob_unref(blob);
 }
 
+/* Small things are not free: what waits in any number is bounded by what it costs. */
+static void weighs_places(void **state) {
+  (void)state;
+  struct outbox *outbox = outbox_new();
+  struct blob *blob = blob_new(BYTES("xy"));
+  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  assert_int_equal(outbox_own_size(NULL) + outbox_messages_size(NULL), 0);
+  for (int i = 0; i < 10; i++) outbox_push(outbox, blob, blob_bytes(blob), i % 2 ? message : NULL, 0);
+  assert_int_equal(outbox_own_size(outbox), 5 * (2 + OUTBOX_OWN));
+  assert_int_equal(outbox_messages_size(outbox), 5 * (2 + OUTBOX_PLACE));
+  outbox_consume(outbox, 3); /* the first, and half of the second */
+  assert_int_equal(outbox_own_size(outbox), 4 * (2 + OUTBOX_OWN));
+  assert_int_equal(outbox_messages_size(outbox), 5 * (2 + OUTBOX_PLACE) - 1);
+  outbox_drop(outbox);
+  assert_int_equal(outbox_own_size(outbox) + outbox_messages_size(outbox), 0);
+  outbox_free(outbox);
+  message_unref(message);
+  blob_unref(blob);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      TEST(weighs_places),
       TEST(keeps_parts_in_order),
       TEST(goes_round_and_grows),
       TEST(lets_messages_go_and_nothing_else),

@@ -13,6 +13,7 @@ struct fixture {
   struct memory_peer peers[PEERS];
   char trace[1024]; /* "connect; authorize room:1; " */
   unsigned refuse;  /* bits of request types */
+  const char *code; /* of refusals; NULL: "forbidden" */
   unsigned keep;
   struct mw_request *kept[4];
   size_t kept_count;
@@ -28,7 +29,7 @@ static const char *const words[] = {"authenticate", "authorize", "open",    "joi
 static void answer(struct mw_request *request) {
   enum mw_request_type type = mw_request_type(request);
   if (fixture.refuse & (1u << type)) {
-    mw_request_refuse(request, 403, "forbidden", "not you");
+    mw_request_refuse(request, 403, fixture.code ? fixture.code : "forbidden", "not you");
   } else if (type == MW_REQUEST_AUTHENTICATE) {
     struct mw_bytes token = mw_request_http(request)->token;
     char user[64];
@@ -311,6 +312,70 @@ static void names_gaps(void **state) {
   mw_server_stats(fixture.server, &stats);
   assert_int_equal(stats.gaps, 6);
   assert_int_equal(stats.polls, 4);
+  finish();
+}
+
+/* Publishes the last message of a channel. */
+static void publish_last(const char *channel, const char *data) {
+  struct mw_publish last = {.channel = {channel, strlen(channel)}, .data = {data, strlen(data)}, .is_final = true};
+  char id[MW_ID_MAX];
+  assert_int_equal(mw_publish(fixture.server, &last, id, NULL), 0);
+  memcpy(fixture.ids[fixture.id_count++ % COUNT_OF(fixture.ids)], id, sizeof id);
+  server_settle(fixture.server);
+}
+
+/* As a summary has it, which cuts at the first brace. */
+#define END(channel) "{\"channel\":\"" channel "\" "
+
+/* Also if the last message is none of what is told. */
+static void tells_each_end(void **state) {
+  (void)state;
+  start();
+  struct memory_peer *peer = &fixture.peers[0];
+  publish("room:2", "0");
+  publish_last("bare:1", "1");
+  publish("room:2", "2");
+  publish_last("room:1", "3");
+  get(peer, "channel=bare:1&channel=room:2&channel=room:1"); /* newcomers get no messages here */
+  assert_string_equal(summary(peer), END("bare:1") END("room:1"));
+  get(peer, "channel=bare:1&channel=room:2&channel=room:1&since=0");
+  assert_string_equal(summary(peer), "recovered 0 " END("bare:1") "2 3 " END("room:1"));
+  get_since(peer, "channel=bare:1&channel=room:2", id_of(0));
+  assert_string_equal(summary(peer), "not recovered gaps(\"bare:1\") " END("bare:1") "2 ");
+  get(peer, "channel=bare:1&channel=room:2&since=rubbish");
+  assert_string_equal(summary(peer), "not recovered gaps(\"bare:1\",\"room:2\") 0 " END("bare:1") "2 ");
+  /* Once. */
+  get_since(peer, "channel=bare:1&channel=room:2&wait=0", id_of(2));
+  assert_string_equal(summary(peer), "recovered ");
+  get_since(peer, "channel=bare:1", id_of(1));
+  assert_string_equal(body_of(peer, 204), "");
+  finish();
+}
+
+static void set_short_answers(struct mw_config_options *options) { options->limits.replay = 2; }
+
+static void tells_ends_once_over_short_answers(void **state) {
+  (void)state;
+  start_with(set_short_answers);
+  struct memory_peer *peer = &fixture.peers[0];
+  publish("room:2", "0");
+  publish("room:2", "1");
+  publish_last("bare:1", "2");
+  publish("room:2", "3");
+  publish("room:2", "4");
+  publish_last("room:2", "5");
+  char since[64];
+  static const char *const answers[] = {"recovered 0 1 " END("bare:1"), "recovered 3 4 ", "recovered 5 " END("room:2")};
+  SET(since, "0");
+  for (size_t i = 0; i < COUNT_OF(answers); i++) {
+    get_since(peer, "channel=bare:1&channel=room:2", since);
+    const char *body = body_of(peer, 200);
+    SET(since, member(body, "id"));
+    get_since(peer, "channel=bare:1&channel=room:2", i == 0 ? "0" : id_of(i == 1 ? 2 : 4));
+    assert_string_equal(summary(peer), answers[i]);
+  }
+  get_since(peer, "channel=bare:1&channel=room:2", since);
+  assert_string_equal(body_of(peer, 204), "");
   finish();
 }
 
@@ -623,6 +688,11 @@ static void follows_the_query(void **state) {
   get(peer, "channel=hooks:3&channel=room:1&client=");
   assert_non_null(strstr(body_of(peer, 403), "not you"));
   assert_string_equal(asked(), "leave hooks:2; close hooks:2; authorize hooks:3; connect; authorize hooks:3; disconnect; ");
+  /* With the app's status, whatever its word for it. */
+  fixture.refuse = 1u << MW_REQUEST_JOIN;
+  fixture.code = "crowded";
+  get(peer, "channel=hooks:3&client=");
+  assert_non_null(strstr(body_of(peer, 403), "\"code\":\"crowded\""));
   mw_client_unref(found);
   finish();
 }
@@ -694,6 +764,96 @@ static void bounds_what_waits_for_it(void **state) {
   struct mw_stats stats;
   mw_server_stats(fixture.server, &stats);
   assert_int_equal(stats.slow_closed, 1);
+  mw_client_unref(found);
+  finish();
+}
+
+/* For a client, too, the subscription is over with its channel; what it has not seen, it still gets. */
+static void leaves_what_has_ended(void **state) {
+  (void)state;
+  start_with(set_hooks);
+  struct memory_peer *peer = &fixture.peers[0], *sender = &fixture.peers[1];
+  static const char *const channels[] = {"hooks:1", "hooks:2"}; /* ends while nobody polls; ends while one waits */
+  for (size_t i = 0; i < COUNT_OF(channels); i++) {
+    const char *channel = channels[i], *got;
+    char query[64], client[64], fields[128], verb[128], expected[128];
+    snprintf(query, sizeof query, "channel=%s&channel=room:1", channel);
+    publish("room:1", "0");
+    snprintf(expected, sizeof expected, "%s&client=", query);
+    SET(client, become(peer, expected));
+    snprintf(fields, sizeof fields, "X-Moonwire-Client: %s\r\n", client);
+    size_t first = fixture.id_count - 1;
+    asked();
+    if (i == 1) get_since(peer, query_as(client, query), id_of(first));
+    publish_last(channel, "1");
+    snprintf(expected, sizeof expected, "leave %s; close %s; ", channel, channel);
+    assert_string_equal(asked(), expected);
+    assert_int_equal(mw_channel_count(fixture.server, channel, strlen(channel), NULL), 0);
+    snprintf(verb, sizeof verb, "{\"send\":\"%s\",\"event\":\"say\",\"ref\":1}", channel);
+    assert_int_equal(memory_peer_post(sender, "/send", fields, bytes_string(verb), &got), 403);
+    assert_non_null(strstr(got, "not_subscribed"));
+    snprintf(expected, sizeof expected, "recovered 1 " END("%s"), channel);
+    if (i == 1) assert_string_equal(summary(peer), expected);
+    /* However often it asks, as long as it has not seen it; and without asking for the channel. */
+    get_since(peer, query_as(client, query), id_of(first));
+    assert_string_equal(summary(peer), expected);
+    get_since(peer, query_as(client, ""), id_of(first));
+    assert_string_equal(summary(peer), expected);
+    /* It is not joined again by the same query, nor does that keep it from waiting. */
+    get_since(peer, query_as(client, query), id_of(first + 1));
+    publish(channel, "2");
+    assert_string_equal(summary(peer), "nothing");
+    publish("room:1", "3");
+    assert_string_equal(summary(peer), "recovered 3 ");
+    assert_string_equal(asked(), "");
+    /* What is behind the end is none of what it was subscribed to. */
+    get_since(peer, query_as(client, "wait=0"), id_of(first));
+    snprintf(expected, sizeof expected, "recovered 1 " END("%s") "3 ", channel);
+    assert_string_equal(summary(peer), expected);
+    /* It has begun anew. */
+    get_since(peer, query_as(client, query), id_of(first + 1));
+    body_of(peer, 200);
+    snprintf(expected, sizeof expected, "authorize %s; open %s; join %s; ", channel, channel, channel);
+    assert_string_equal(asked(), expected);
+    get_since(peer, query_as(client, query), id_of(first + 1));
+    assert_string_equal(summary(peer), "recovered 2 3 ");
+    mw_server_advance(fixture.server, 32000);
+    asked();
+  }
+  finish();
+}
+
+static void tells_ends_to_clients_by_every_way(void **state) {
+  (void)state;
+  start_with(set_hooks);
+  struct memory_peer *peer = &fixture.peers[0], *sender = &fixture.peers[1];
+  publish("room:1", "0");
+  publish_last("hooks:1", "1");
+  char client[64], fields[128];
+  const char *got;
+  /* A newcomer. */
+  get(peer, "channel=hooks:1&channel=room:1&client=");
+  const char *body = body_of(peer, 200);
+  SET(client, member(body, "client"));
+  assert_non_null(strstr(body, "\"channels\":{\"hooks:1\":{\"data\":{\"topic\":\"tea\"}},\"room:1\":{}}"));
+  assert_non_null(strstr(body, "\"messages\":[{\"event\":\"moonwire:end\",\"data\":{\"channel\":\"hooks:1\"}}]"));
+  assert_string_equal(asked(), "connect; authorize hooks:1; open hooks:1; join hooks:1; leave hooks:1; close hooks:1; ");
+  /* By a verb: at once, and what it had seen before does not matter. */
+  snprintf(fields, sizeof fields, "X-Moonwire-Client: %s\r\n", client);
+  get_since(peer, query_as(client, ""), id_of(1));
+  assert_string_equal(summary(peer), "nothing");
+  assert_int_equal(memory_peer_post(sender, "/send", fields, BYTES("{\"subscribe\":\"hooks:1\",\"ref\":1}"), &got), 200);
+  assert_string_equal(summary(peer), "recovered " END("hooks:1"));
+  assert_string_equal(asked(), "authorize hooks:1; open hooks:1; join hooks:1; leave hooks:1; close hooks:1; ");
+  /* By its own last word, which does not come back to it: while it waits, and later. */
+  struct mw_client *found = mw_client_find(fixture.server, client, strlen(client));
+  struct mw_publish own = {.channel = {"room:1", 6}, .data = {"2", 1}, .except = found, .is_final = true};
+  get_since(peer, query_as(client, ""), id_of(1));
+  assert_int_equal(mw_publish(fixture.server, &own, NULL, NULL), 0);
+  server_settle(fixture.server);
+  assert_string_equal(summary(peer), "recovered " END("room:1"));
+  get_since(peer, query_as(client, ""), id_of(1));
+  assert_string_equal(summary(peer), "recovered " END("room:1"));
   mw_client_unref(found);
   finish();
 }
@@ -862,6 +1022,8 @@ int main(void) {
       TEST(merges_by_position),
       TEST(waits_for_what_comes),
       TEST(ends_waiting_in_time),
+      TEST(tells_each_end),
+      TEST(tells_ends_once_over_short_answers),
       TEST(says_when_it_is_over),
       TEST(names_gaps),
       TEST(knows_the_future),
@@ -877,6 +1039,8 @@ int main(void) {
       TEST(follows_the_query),
       TEST(gets_what_is_for_it_alone),
       TEST(bounds_what_waits_for_it),
+      TEST(leaves_what_has_ended),
+      TEST(tells_ends_to_clients_by_every_way),
       TEST(lets_two_polls_be),
       TEST(is_of_one_user),
       TEST(acts_by_send),

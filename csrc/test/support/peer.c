@@ -48,6 +48,7 @@ bool peer_read(struct peer *peer, size_t max) {
     if (peer->capacity - peer->len < 65537) {
       peer->capacity = peer->capacity * 2 + 65537;
       peer->in = realloc(peer->in, peer->capacity);
+      peer->in[peer->len] = '\0'; /* also if nothing comes */
     }
     ssize_t len = recv(peer->fd, peer->in + peer->len, max < 65536 ? max : 65536, MSG_DONTWAIT);
     if (len < 0 && errno == EAGAIN) break;
