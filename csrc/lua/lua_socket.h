@@ -21,7 +21,7 @@ void socket_refuse(struct lua_socket *socket, const char *reason);
 /* Pushes the socket that a request is about. */
 void socket_push(lua_State *L, struct mw_request *request);
 /* True if the request must wait, since the handler that opens the socket is not over; it is started then. */
-bool socket_holds(struct mw_request *request);
+bool socket_holds(struct mw_request *request, uint64_t now_ms);
 /* A request that is held was cancelled. */
 void socket_cancel_held(struct mw_request *request);
 /* The core has nothing more to say about it. */
