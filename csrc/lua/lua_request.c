@@ -25,7 +25,8 @@ struct asked {
   enum mw_request_type type;
   size_t size; /* of MW_REQUEST_SOCKET_MESSAGE, if it is large */
   uint64_t since_ms;
-  char what[180]; /* for the log */
+  const char *cancelled; /* it was while it was held: why; else NULL */
+  char what[180];        /* for the log */
 };
 
 /* By enum mw_request_type: the function in the handler table, the words for the log. */
@@ -215,6 +216,7 @@ static int push_asked(lua_State *L, struct task *task) {
   struct asked *asked = (struct asked *)task;
   struct mw_request *request = asked->request;
   int top = lua_gettop(L);
+  if (asked->cancelled) task_cancel(task, asked->cancelled);
   host_push_handler(L, asked->host, types[asked->type].handler);
   switch (asked->type) {
     case MW_REQUEST_AUTHENTICATE: http_push(L, asked->host, mw_request_http(request), -1); break;
@@ -284,9 +286,7 @@ static void describe(struct asked *asked) {
   make_printable(asked->what);
 }
 
-void request_start(void *context, struct mw_request *request) {
-  struct host *host = context;
-  if (socket_holds(request)) return;
+void request_start_held(struct host *host, struct mw_request *request, uint64_t since_ms, const char *cancelled) {
   struct asked *asked = calloc(1, sizeof *asked);
   if (!asked || host->closed) {
     free(asked);
@@ -297,9 +297,20 @@ void request_start(void *context, struct mw_request *request) {
   asked->request = request;
   asked->type = mw_request_type(request);
   describe(asked);
-  asked->since_ms = mw_server_time(host->server);
+  asked->since_ms = since_ms;
+  asked->cancelled = cancelled;
   mw_request_set_context(request, asked);
   task_start(&asked->task, &asked_class, &host->group);
+}
+
+void request_start(void *context, struct mw_request *request) {
+  struct host *host = context;
+  uint64_t now_ms = host->server ? mw_server_time(host->server) : 0;
+  if (!socket_holds(request, now_ms)) request_start_held(host, request, now_ms, NULL);
+}
+
+const char *request_cancel_reason(const struct host *host, uint64_t since_ms) {
+  return host->server && mw_server_time(host->server) - since_ms >= host->answer_ms ? "timeout" : "closed";
 }
 
 void request_cancel(void *context, struct mw_request *request) {
@@ -309,6 +320,5 @@ void request_cancel(void *context, struct mw_request *request) {
     socket_cancel_held(request);
     return;
   }
-  bool too_long = host->server && mw_server_time(host->server) - asked->since_ms >= host->answer_ms;
-  task_cancel(&asked->task, too_long ? "timeout" : "closed");
+  task_cancel(&asked->task, request_cancel_reason(host, asked->since_ms));
 }

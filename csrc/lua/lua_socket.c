@@ -17,6 +17,8 @@ struct lua_socket {
   struct mw_request **request; /* the opening handler's, while there is no upgrade; NULL once the handler is over */
   struct task *opening;        /* likewise */
   struct mw_request *held;     /* waits for that handler to end */
+  uint64_t held_ms;            /* since when */
+  const char *held_why;        /* it was cancelled meanwhile: "closed", "timeout"; else NULL */
   struct mw_client *client;    /* referred to */
   struct mw_socket *socket;    /* NULL: no upgrade yet, or over */
   bool closed;                 /* for the script: nothing can be sent any more */
@@ -81,7 +83,7 @@ void socket_handler_done(lua_State *L, struct lua_socket *self, bool open) {
   if (!self->socket) {
     handle_unpin(L, self);
   } else if (held) {
-    request_start(self->host, held);
+    request_start_held(self->host, held, self->held_ms, self->held_why);
   }
 }
 
@@ -90,17 +92,21 @@ static struct lua_socket *self_of(const struct mw_request *request) {
   return socket ? mw_socket_context(socket) : NULL;
 }
 
-bool socket_holds(struct mw_request *request) {
+bool socket_holds(struct mw_request *request, uint64_t now_ms) {
   struct lua_socket *self = self_of(request);
   if (!self || !self->opening) return false;
   self->held = request;
+  self->held_ms = now_ms;
+  self->held_why = NULL;
   if (mw_request_type(request) == MW_REQUEST_SOCKET_CLOSE) task_cancel(self->opening, "closed");
   return true;
 }
 
 void socket_cancel_held(struct mw_request *request) {
   struct lua_socket *self = self_of(request);
-  if (self && self->opening) task_cancel(self->opening, "closed");
+  if (!self || !self->opening) return;
+  self->held_why = request_cancel_reason(self->host, self->held_ms);
+  task_cancel(self->opening, self->held_why);
 }
 
 void socket_push(lua_State *L, struct mw_request *request) {
