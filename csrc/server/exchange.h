@@ -52,10 +52,10 @@ struct role {
   void (*on_silent)(struct exchange *exchange);                   /* a stream has written nothing for limits.heartbeat_ms */
   void (*on_end)(struct exchange *exchange);                      /* it is over, however: give back what the role holds */
   /* Of those that collect what they get instead of writing it, each as its name says. */
-  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as session_deliver */
-  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
+  void (*on_deliver)(struct exchange *exchange, struct message *message);                       /* as session_deliver */
+  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part);             /* as exchange_push */
   void (*on_reply)(struct exchange *exchange, int status, const char *code, struct bytes text); /* to a verb on its behalf */
-  void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
+  void (*on_flush)(struct exchange *exchange);                                                  /* the turn is over */
 };
 
 /* A subscriber. */

@@ -22,7 +22,7 @@ struct poll_item {
 struct poll_items {
   struct poll_item *items;
   size_t count, capacity, bytes;
-  size_t own_bytes; /* of those without a position */
+  size_t own_bytes; /* what those without a position weigh */
   bool full;        /* as much as limits.replay allows one answer: further ones are left to the histories */
   size_t cut;       /* if full: only so many belong to this answer */
   bool lost;        /* something is missing, for lack of memory */
@@ -56,6 +56,8 @@ void role_poll_refuse(struct exchange *exchange, int status, const char *code, c
 
 /* ---- server/poll_items.c ---- */
 
+/* What one of so many bytes weighs with its place. */
+size_t poll_items_weight(size_t len);
 /* Keeps a reference; position as in struct poll_item. False without memory: then it is marked as lost. */
 bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after);
 /* What was delivered to the subscriber while a poll of it waits; NULL: it was lost. Of one that is not for it only the end that it brings. */

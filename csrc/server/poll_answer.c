@@ -177,7 +177,8 @@ static int merge(struct poll_answer *answer, struct exchange *exchange, struct s
   return add_items(answer, limits, items, UINT64_MAX);
 }
 
-int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client) {
+int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since,
+                     const struct poll_client *client) {
   static const struct poll_items nothing = {.items = NULL};
   const struct worker *worker = exchange_worker(exchange);
   size_t channel_count = exchange->session.subscription_count + (client ? client->left_count : 0);

@@ -267,10 +267,13 @@ void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text
 
 /* ---- The role ------------------------------------------------------------------------------------------------------------- */
 
-/* With so many more bytes, more would wait for it than may. */
-static bool is_over(const struct poll_client *client, size_t len) {
+/* What is volatile gets a part of the room: more while a poll waits, which takes it at the end of the turn. */
+enum { VOLATILE_PART_WAITING = 2, VOLATILE_PART = 16 };
+
+/* With so many more bytes, more would wait for it than that part of what may. */
+static bool is_over(const struct poll_client *client, size_t len, size_t part) {
   size_t limit = exchange_worker(client->exchange)->server->config->options.limits.outbox, waiting = client->items.own_bytes;
-  return waiting > 0 && waiting + len > limit;
+  return waiting > 0 && waiting + poll_items_weight(len) > limit / part;
 }
 
 static void on_deliver(struct exchange *exchange, struct message *message) {
@@ -284,14 +287,15 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
     size_t len = message->parts.data.len;
-    if (message_is_own(message) && is_over(client, len)) {
+    if (message_is_own(message) && is_over(client, len, 1)) {
       /* Without it the rest would mean nothing: it is to begin anew. */
       exchange->flags |= EXCHANGE_SLOW;
       poll_client_end(client);
       return;
     }
     /* What is volatile leaves room for that, and for what is meant for this client alone. */
-    if (!message_is_own(message) && is_over(client, len + client->items.own_bytes)) return;
+    size_t part = client->waiting ? VOLATILE_PART_WAITING : VOLATILE_PART;
+    if (!message_is_own(message) && is_over(client, len, part)) return;
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }
@@ -303,7 +307,7 @@ static void on_push(struct exchange *exchange, struct blob *blob, struct bytes p
   struct poll_client *client = client_of(exchange);
   struct worker *worker = exchange_worker(exchange);
   (void)part; /* it is all of the blob */
-  bool over = is_over(client, blob->len);
+  bool over = is_over(client, blob->len, 1);
   if (over) exchange->flags |= EXCHANGE_SLOW;
   if (over || !poll_items_add(&client->items, blob, 0, worker->hub.position)) client->is_over = true;
   worker_mark_dirty(worker, conn_of(exchange));

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "server/exchange.h"
+#include "server/outbox.h"
 #include "server/poll.h"
 #include "server/server.h"
 
@@ -13,6 +14,8 @@ static bool grow(struct poll_items *items) {
   return true;
 }
 
+size_t poll_items_weight(size_t len) { return len + OUTBOX_OWN; }
+
 bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after) {
   if (!blob || (items->count == items->capacity && !grow(items))) {
     items->lost = true;
@@ -20,7 +23,7 @@ bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t positi
   }
   items->items[items->count++] = (struct poll_item){.blob = blob_ref(blob), .position = position, .after = after};
   items->bytes += blob->len;
-  if (position == 0) items->own_bytes += blob->len;
+  if (position == 0) items->own_bytes += poll_items_weight(blob->len);
   return true;
 }
 
@@ -67,10 +70,10 @@ void poll_items_consume(struct poll_items *items, size_t count) {
       blob_unref(item.blob);
     } else {
       kept.items[kept.count++] = item;
-      kept.own_bytes += item.blob->len;
+      kept.bytes += item.blob->len;
+      kept.own_bytes += poll_items_weight(item.blob->len);
     }
   }
-  kept.bytes = kept.own_bytes;
   if (kept.count == 0) {
     memory_free(kept.items);
     kept.items = NULL;

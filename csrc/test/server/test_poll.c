@@ -754,6 +754,14 @@ static void bounds_what_waits_for_it(void **state) {
   for (int i = 0; i < 30; i++) publish_quietly("room:1", large, true);
   server_settle(fixture.server);
   asked();
+  get(peer, query_as(client, ""));
+  assert_in_range(strlen(body_of(peer, 200)), sizeof large, 2 * sizeof large);
+  /* Small ones weigh what their places do. */
+  for (int i = 0; i < 4000; i++) publish_quietly("room:1", "1", true);
+  get(peer, query_as(client, ""));
+  size_t count = 0;
+  for (const char *at = body_of(peer, 200); (at = strstr(at, "\"data\":1")); at++) count++;
+  assert_in_range(count, 100, 600);
   struct mw_publish push = {.event = {"hint", 4}, .data = {large, sizeof large - 1}};
   for (int i = 0; i < 5; i++) assert_int_equal(mw_client_send(fixture.server, found, &push, NULL), 0);
   server_settle(fixture.server);
