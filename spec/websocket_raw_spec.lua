@@ -179,8 +179,10 @@ app:websocket("/slow", {
     a:close(1000, nil, 5)
   end)
 
-  it("tells the handler of a message that was held by on_open what has happened meanwhile", function()
-    app = start [[
+  it(
+    "tells the handler of a message that was held by on_open what has happened meanwhile",
+    function()
+      app = start [[
 local app = moonwire.app { limits = { answer_seconds = 1 } }
 app:websocket("/{seconds}", {
   on_open = function(socket, request)
@@ -196,26 +198,27 @@ app:websocket("/{seconds}", {
     app.log.info("on_close " .. code)
   end,
 })]]
-    local gone = connect(app, "/30")
-    assert.equal("hello", (gone:receive(5)))
-    gone:send("gone", "text", 5)
-    gone.socket:close()
-    assert(app:await_log "on_open nil closed")
-    assert(app:await_log "on_message gone nil closed")
-    assert(app:await_log "on_close 1006")
-    local patient = connect(app, "/20")
-    assert.equal("hello", (patient:receive(5)))
-    patient:send("patient", "text", 5)
-    assert(app:await_log "on_open nil timeout")
-    assert(app:await_log "on_message patient nil timeout")
-    patient:close(1000, nil, 5)
-    assert(app:await_log "on_close 1000")
-    local short = connect(app, "/0.3")
-    assert.equal("hello", (short:receive(5)))
-    short:send("short", "text", 5)
-    assert(app:await_log "on_open true nil")
-    assert(app:await_log "on_message short nil timeout")
-  end)
+      local gone = connect(app, "/30")
+      assert.equal("hello", (gone:receive(5)))
+      gone:send("gone", "text", 5)
+      gone.socket:close()
+      assert(app:await_log "on_open nil closed")
+      assert(app:await_log "on_message gone nil closed")
+      assert(app:await_log "on_close 1006")
+      local patient = connect(app, "/20")
+      assert.equal("hello", (patient:receive(5)))
+      patient:send("patient", "text", 5)
+      assert(app:await_log "on_open nil timeout")
+      assert(app:await_log "on_message patient nil timeout")
+      patient:close(1000, nil, 5)
+      assert(app:await_log "on_close 1000")
+      local short = connect(app, "/0.3")
+      assert.equal("hello", (short:receive(5)))
+      short:send("short", "text", 5)
+      assert(app:await_log "on_open true nil")
+      assert(app:await_log "on_message short nil timeout")
+    end
+  )
 
   it("closes for a handler that fails, and goes on", function()
     app = start [[

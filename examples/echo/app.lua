@@ -20,7 +20,9 @@ app:websocket("/echo", {
       sent = socket:send(message)
     end
     -- A queue is full: what cannot be answered must not be lost without a word.
-    if not sent then socket:close(1013, "too much is waiting") end
+    if not sent then
+      socket:close(1013, "too much is waiting")
+    end
   end,
 })
 
