@@ -108,6 +108,18 @@ app:get("/hello", print)]],
         "{folder}/app.lua:3: app:run: the moonwire command runs this script; return the app instead",
       },
       {
+        app_with 'app:chanel("a", {})',
+        "{folder}/app.lua:3: attempt to call a nil value (method 'chanel') (did you mean 'channel'?)",
+      },
+      {
+        app_with 'app:frobnicate("a")',
+        "{folder}/app.lua:3: attempt to call a nil value (method 'frobnicate')",
+      },
+      {
+        app_with 'app:post("/poll", function() end)',
+        "{folder}/app.lua:3: app:post \"/poll\": '/poll' is the server's own endpoint",
+      },
+      {
         app_with "moonwire.sleep(1)",
         "{folder}/app.lua:3: cannot wait outside of a task; use app:spawn",
       },
@@ -173,6 +185,13 @@ app:authenticate(function() return true end)
 app:channel("room:{room}", { authorize = function() return true end })
 app:channel("news", { authorize = true, history = { size = 1 } })
 app:channel("closed", { authorize = false })
+app:channel("log", {
+  authorize = true,
+  history = { size = 9, ttl = 60, bytes = 5000, replay = 3, readable = true },
+  limits = { outbox = 70000, age = 2.5 },
+})
+app:channel("prices", { authorize = true, slow = "latest" })
+app:channel("hall", { authorize = true, presence = { mode = "counts" }, limits = { members = 50 } })
 app:post("/orders/{id}", function() end)
 app:stream("/raw", function() end)
 app:static("/files", ".")
@@ -194,6 +213,9 @@ listening on http://127.0.0.1:PORT (private)
 channel room:{room}: authorize decides who may join, no history
 channel news: open to everyone who is authenticated, history of 1, newcomers get 1
 channel closed: nobody may join, no history
+channel log: open to everyone who is authenticated, history of 9 for 60 s in 5000 bytes, newcomers get 3, clients may read it, slow: catchup, beyond 70000 bytes or 2.5 s
+channel prices: open to everyone who is authenticated, no history, slow: latest
+channel hall: open to everyone who is authenticated, no history, presence in numbers of at most 50
 route POST /orders/{id}
 stream GET /raw
 static /files from {folder}/.

@@ -108,6 +108,10 @@ describe("an option of the wrong type", function()
         "option 'limits.age' must be a positive number of seconds, got 0",
       },
       { "{ limits = { ages = 1 } }", "unknown option 'limits.ages' (did you mean 'age'?)" },
+      { "{ final = true }", "unknown option 'final' (it is an option of publishing)" },
+      { "{ key = 'a' }", "unknown option 'key' (it is an option of publishing)" },
+      { "{ readable = true }", "unknown option 'readable' (it is an option of 'history')" },
+      { "{ finale = true }", "unknown option 'finale'" },
       { "{ on_slow = 1 }", "option 'on_slow' must be a function, got number" },
       { "{ authorize = 'x' }", "option 'authorize' must be a function or a boolean, got string" },
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
@@ -132,7 +136,11 @@ describe("an option of the wrong type", function()
       },
       {
         "{ presence = { mode = 'some' } }",
-        ", presence: option 'mode' must be 'full' or 'counts', got string",
+        ', presence: option \'mode\' must be "full" or "counts", got the string "some"',
+      },
+      {
+        "{ presence = { mode = 'count' } }",
+        ', presence: option \'mode\' must be "full" or "counts", got the string "count" (did you mean "counts"?)',
       },
       {
         "{ presence = { info = false } }",

@@ -179,6 +179,47 @@ app:websocket("/slow", {
     a:close(1000, nil, 5)
   end)
 
+  it(
+    "tells the handler of a message that was held by on_open what has happened meanwhile",
+    function()
+      app = start [[
+local app = moonwire.app { limits = { answer_seconds = 1 } }
+app:websocket("/{seconds}", {
+  on_open = function(socket, request)
+    socket:send "hello"
+    local ok, why = moonwire.sleep(tonumber(request.params.seconds))
+    app.log.info(("on_open %s %s"):format(ok, why))
+  end,
+  on_message = function(socket, message)
+    local ok, why = moonwire.sleep(60)
+    app.log.info(("on_message %s %s %s"):format(message, ok, why))
+  end,
+  on_close = function(socket, code)
+    app.log.info("on_close " .. code)
+  end,
+})]]
+      local gone = connect(app, "/30")
+      assert.equal("hello", (gone:receive(5)))
+      gone:send("gone", "text", 5)
+      gone.socket:close()
+      assert(app:await_log "on_open nil closed")
+      assert(app:await_log "on_message gone nil closed")
+      assert(app:await_log "on_close 1006")
+      local patient = connect(app, "/20")
+      assert.equal("hello", (patient:receive(5)))
+      patient:send("patient", "text", 5)
+      assert(app:await_log "on_open nil timeout")
+      assert(app:await_log "on_message patient nil timeout")
+      patient:close(1000, nil, 5)
+      assert(app:await_log "on_close 1000")
+      local short = connect(app, "/0.3")
+      assert.equal("hello", (short:receive(5)))
+      short:send("short", "text", 5)
+      assert(app:await_log "on_open true nil")
+      assert(app:await_log "on_message short nil timeout")
+    end
+  )
+
   it("closes for a handler that fails, and goes on", function()
     app = start [[
 local app = moonwire.app {}
@@ -206,8 +247,53 @@ app:websocket("/x", {
       assert.equal(case[3], socket.got_close_message or "")
       socket:close(1000, nil, 5)
     end
-    assert(app:await_log "on_message of client %w+: .*oops")
-    assert(app:await_log "it broke")
+    assert(app:await_log "on_message of /x, client %w+: .*oops")
+    assert(app:await_log "on_message of /x, client %w+ .*it broke")
+  end)
+
+  it("says what is wrong with what a method is given", function()
+    app = start [[
+local app = moonwire.app {}
+app:channel("news", {})
+app:websocket("/x", {
+  on_message = function(socket)
+    local function fault(method, ...)
+      local ok, message = pcall(socket[method], socket, ...)
+      assert(not ok, method)
+      return (message:gsub("^.-app.lua:%d+: ", ""))
+    end
+    socket:send(table.concat({
+      fault("send", {}),
+      fault("send_binary", nil),
+      fault("ping", 5),
+      fault("ping", ("x"):rep(126)),
+      fault("close", "1000x"),
+      fault("close", 999),
+      fault("close", 1000, 5),
+      fault("close", 1000, "a\0b"),
+      fault("subscribe", true),
+      fault("unsubscribe"),
+      select(2, pcall(socket.send, "x")),
+    }, "\n"))
+  end,
+})]]
+    local socket = connect(app, "/x")
+    assert.equal(
+      [[
+socket:send: the message must be a string, got table
+socket:send_binary: the message must be a string, got nil
+socket:ping: what is sent must be a string, got number
+socket:ping: a ping has at most 125 bytes, got 126
+socket:close: a code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, got string
+socket:close: a code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, got 999
+socket:close: the reason must be a string, got number
+socket:close: a reason is a text of at most 123 bytes
+socket:subscribe: the channel must be a string, got boolean
+socket:unsubscribe: the channel must be a string, got no value
+a socket's methods are called with a colon, as socket:send(…)]],
+      (ask(socket, "go"))
+    )
+    socket:close(1000, nil, 5)
   end)
 
   it("knows the user, and follows channels", function()

@@ -141,7 +141,7 @@ static const char *find_verb(const struct members *members, struct verb *verb) {
     verb->type = (enum verb_type)type;
     count++;
   }
-  if (count == 0) return "the object has no verb";
+  if (count == 0) return "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping or connect";
   return count == 1 ? NULL : "the object has more than one verb";
 }
 

@@ -25,6 +25,8 @@ bool ws_deflater_message(struct ws_deflater *deflater, const struct bytes *parts
 
 struct ws_inflater;
 
+enum { WS_INFLATER_SIZE = 40 << 10 }; /* bytes that one takes */
+
 enum ws_inflate {
   WS_INFLATE_MORE,   /* all input is used up, and all that came of it was written */
   WS_INFLATE_FULL,   /* `out` is full, there may be more */

@@ -19,6 +19,10 @@ void ws_message_release(struct ws_message *message) {
   message->whole = bytes_of(NULL, 0);
 }
 
+size_t ws_message_held(const struct ws_message *message) {
+  return message->body.len + (message->inflater && !message->remembers ? WS_INFLATER_SIZE : 0);
+}
+
 struct ws_fault ws_message_begin(struct ws_message *message, bool is_binary, bool is_compressed, bool takeover) {
   message->is_open = true;
   message->is_binary = is_binary;

@@ -33,6 +33,9 @@ void ws_message_deinit(struct ws_message *message);
 /* Forgets the message that was read last. */
 void ws_message_release(struct ws_message *message);
 
+/* Bytes of the message that is unfinished; with what inflates it, unless that is kept from message to message anyway. */
+size_t ws_message_held(const struct ws_message *message);
+
 /* The first frame is there. `takeover`: a compressed message may refer to those before it. */
 struct ws_fault ws_message_begin(struct ws_message *message, bool is_binary, bool is_compressed, bool takeover);
 /* The next part of its payload. `limit` holds for all of the message, inflated; `is_all` says that it has no other part: then the

@@ -284,3 +284,5 @@ bool ws_reader_idle(const struct ws_reader *reader) {
   bool is_between = reader->state == READ_HEADER && reader->header_len == 0 && !message->is_open;
   return is_between && !message->body.data && !message->remembers;
 }
+
+size_t ws_reader_held(const struct ws_reader *reader) { return ws_message_held(&reader->message); }

@@ -100,7 +100,7 @@ struct mw_limits {
   size_t history;         /* bytes of all histories together: the oldest messages go; 256 MiB */
   size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
   size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
-  size_t queue;           /* bytes that wait for a worker or the script: 503; 64 MiB */
+  size_t queue;           /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: 1013; 64 MiB */
   size_t connections;     /* at once: the newest is closed; 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
   size_t client_channels; /* channels of one subscriber: 400; 100 */
@@ -131,7 +131,7 @@ struct mw_deflate_options {
   bool
       server_takeover; /* the server may refer to messages before: smaller, but each connection compresses for itself and holds up to 256 KiB */
   bool client_takeover; /* likewise the client: each connection holds a window of about 40 KiB */
-  size_t min;           /* bytes from which a message is compressed; 0: 256 */
+  size_t min;           /* bytes from which a message is compressed, up to 1 MiB; 0: 256 */
 };
 
 struct mw_config_options {

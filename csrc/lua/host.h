@@ -45,6 +45,10 @@ extern const luaL_Reg config_methods[];
 /* lua_request.c: what the core asks. */
 void request_start(void *context, struct mw_request *request);
 void request_cancel(void *context, struct mw_request *request);
+/* One that was held since then, and perhaps cancelled meanwhile: its handler's first wait returns why (NULL: it was not). */
+void request_start_held(struct host *host, struct mw_request *request, uint64_t since_ms, const char *cancelled);
+/* Why the core cancels what it asked then. */
+const char *request_cancel_reason(const struct host *host, uint64_t since_ms);
 
 BINDING_END
 

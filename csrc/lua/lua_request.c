@@ -25,7 +25,8 @@ struct asked {
   enum mw_request_type type;
   size_t size; /* of MW_REQUEST_SOCKET_MESSAGE, if it is large */
   uint64_t since_ms;
-  char what[180]; /* for the log */
+  const char *cancelled; /* it was while it was held: why; else NULL */
+  char what[180];        /* for the log */
 };
 
 /* By enum mw_request_type: the function in the handler table, the words for the log. */
@@ -70,13 +71,36 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
   int status = mw_request_accept(request, data.ptr, data.len);
   if (status == 0 || status == MW_ECLOSED) return;
   char text[sizeof asked->what + 80];
-  int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, mw_status_text(status));
+  const char *why = status == MW_ETOOLARGE ? "it is over limits.size" : mw_status_text(status);
+  int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, why);
   mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
 }
 
+/* Paths come from outside and must not forge lines of the log. */
+static void make_printable(char *text) {
+  for (char *c = text; *c; c++) {
+    if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
+  }
+}
+
+static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
+
+/* A raw socket's handler is known by its path, which is looked up only when there is something to say. */
+static void describe_socket(lua_State *L, struct asked *asked) {
+  if (asked->type != MW_REQUEST_SOCKET_MESSAGE && asked->type != MW_REQUEST_SOCKET_CLOSE) return;
+  if (!asked->request || !socket_push_path(L, asked->request)) return;
+  struct mw_bytes path = bytes_check(L, -1);
+  struct mw_bytes id = mw_client_id(mw_request_client(asked->request));
+  snprintf(asked->what, sizeof asked->what, "%s of %.*s, client %.*s", types[asked->type].words, cut(path, 80), path.ptr,
+           cut(id, 60), id.ptr);
+  make_printable(asked->what);
+  lua_pop(L, 1);
+}
+
 /* The handler's results are to blame: logs the text at `index` + 1, with the place at `index` if there is one. */
-static void log_fault(lua_State *L, int index, const struct asked *asked) {
+static void log_fault(lua_State *L, int index, struct asked *asked) {
   const char *place = lua_tostring(L, index);
+  describe_socket(L, asked);
   if (place) {
     lua_pushfstring(L, "%s (%s): %s", asked->what, place, lua_tostring(L, index + 1));
   } else {
@@ -130,6 +154,7 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
   if (L && (ok || turn_to_refusal(L, asked))) {
     ok = answer(L, asked);
   } else if (L) {
+    describe_socket(L, asked);
     task_log_error(L, task, asked->what);
   }
   if (asked->stream) {
@@ -191,6 +216,7 @@ static int push_asked(lua_State *L, struct task *task) {
   struct asked *asked = (struct asked *)task;
   struct mw_request *request = asked->request;
   int top = lua_gettop(L);
+  if (asked->cancelled) task_cancel(task, asked->cancelled);
   host_push_handler(L, asked->host, types[asked->type].handler);
   switch (asked->type) {
     case MW_REQUEST_AUTHENTICATE: http_push(L, asked->host, mw_request_http(request), -1); break;
@@ -238,8 +264,6 @@ static int push_asked(lua_State *L, struct task *task) {
 
 static const struct task_class asked_class = {push_asked, finish_asked, release_asked};
 
-static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
-
 static void describe(struct asked *asked) {
   const struct mw_http *http = mw_request_http(asked->request);
   const struct mw_message *message = mw_request_message(asked->request);
@@ -259,15 +283,10 @@ static void describe(struct asked *asked) {
     struct mw_bytes id = client ? mw_client_id(client) : (struct mw_bytes){"", 0};
     snprintf(asked->what, size, "%s of client %.*s", words, cut(id, 80), id.ptr);
   }
-  /* Paths come from outside and must not forge lines of the log. */
-  for (char *c = asked->what; *c; c++) {
-    if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
-  }
+  make_printable(asked->what);
 }
 
-void request_start(void *context, struct mw_request *request) {
-  struct host *host = context;
-  if (socket_holds(request)) return;
+void request_start_held(struct host *host, struct mw_request *request, uint64_t since_ms, const char *cancelled) {
   struct asked *asked = calloc(1, sizeof *asked);
   if (!asked || host->closed) {
     free(asked);
@@ -278,9 +297,20 @@ void request_start(void *context, struct mw_request *request) {
   asked->request = request;
   asked->type = mw_request_type(request);
   describe(asked);
-  asked->since_ms = mw_server_time(host->server);
+  asked->since_ms = since_ms;
+  asked->cancelled = cancelled;
   mw_request_set_context(request, asked);
   task_start(&asked->task, &asked_class, &host->group);
+}
+
+void request_start(void *context, struct mw_request *request) {
+  struct host *host = context;
+  uint64_t now_ms = host->server ? mw_server_time(host->server) : 0;
+  if (!socket_holds(request, now_ms)) request_start_held(host, request, now_ms, NULL);
+}
+
+const char *request_cancel_reason(const struct host *host, uint64_t since_ms) {
+  return host->server && mw_server_time(host->server) - since_ms >= host->answer_ms ? "timeout" : "closed";
 }
 
 void request_cancel(void *context, struct mw_request *request) {
@@ -290,6 +320,5 @@ void request_cancel(void *context, struct mw_request *request) {
     socket_cancel_held(request);
     return;
   }
-  bool too_long = host->server && mw_server_time(host->server) - asked->since_ms >= host->answer_ms;
-  task_cancel(&asked->task, too_long ? "timeout" : "closed");
+  task_cancel(&asked->task, request_cancel_reason(host, asked->since_ms));
 }

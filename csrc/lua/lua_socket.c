@@ -17,6 +17,8 @@ struct lua_socket {
   struct mw_request **request; /* the opening handler's, while there is no upgrade; NULL once the handler is over */
   struct task *opening;        /* likewise */
   struct mw_request *held;     /* waits for that handler to end */
+  uint64_t held_ms;            /* since when */
+  const char *held_why;        /* it was cancelled meanwhile: "closed", "timeout"; else NULL */
   struct mw_client *client;    /* referred to */
   struct mw_socket *socket;    /* NULL: no upgrade yet, or over */
   bool closed;                 /* for the script: nothing can be sent any more */
@@ -81,7 +83,7 @@ void socket_handler_done(lua_State *L, struct lua_socket *self, bool open) {
   if (!self->socket) {
     handle_unpin(L, self);
   } else if (held) {
-    request_start(self->host, held);
+    request_start_held(self->host, held, self->held_ms, self->held_why);
   }
 }
 
@@ -90,23 +92,42 @@ static struct lua_socket *self_of(const struct mw_request *request) {
   return socket ? mw_socket_context(socket) : NULL;
 }
 
-bool socket_holds(struct mw_request *request) {
+bool socket_holds(struct mw_request *request, uint64_t now_ms) {
   struct lua_socket *self = self_of(request);
   if (!self || !self->opening) return false;
   self->held = request;
+  self->held_ms = now_ms;
+  self->held_why = NULL;
   if (mw_request_type(request) == MW_REQUEST_SOCKET_CLOSE) task_cancel(self->opening, "closed");
   return true;
 }
 
 void socket_cancel_held(struct mw_request *request) {
   struct lua_socket *self = self_of(request);
-  if (self && self->opening) task_cancel(self->opening, "closed");
+  if (!self || !self->opening) return;
+  self->held_why = request_cancel_reason(self->host, self->held_ms);
+  task_cancel(self->opening, self->held_why);
 }
 
 void socket_push(lua_State *L, struct mw_request *request) {
   struct lua_socket *self = self_of(request);
   if (mw_request_type(request) == MW_REQUEST_SOCKET_CLOSE) self->closed = true;
   handle_push(L, self);
+}
+
+bool socket_push_path(lua_State *L, struct mw_request *request) {
+  struct lua_socket *self = self_of(request);
+  if (!self) return false;
+  handle_push(L, self);
+  lua_getiuservalue(L, -1, VALUE_REQUEST);
+  lua_pushliteral(L, "path");
+  if (lua_rawget(L, -2) != LUA_TSTRING) {
+    lua_pop(L, 3);
+    return false;
+  }
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return true;
 }
 
 void socket_end(lua_State *L, struct mw_socket *socket) {
@@ -125,7 +146,11 @@ static int collect(lua_State *L) {
 
 /* ---- Methods ------------------------------------------------------------------------------------------------------------- */
 
-static struct lua_socket *check_socket(lua_State *L) { return luaL_checkudata(L, 1, socket_class); }
+static struct lua_socket *check_socket(lua_State *L) {
+  struct lua_socket *self = luaL_testudata(L, 1, socket_class);
+  if (!self) luaL_error(L, "a socket's methods are called with a colon, as socket:send(…)");
+  return self;
+}
 
 static int push_outcome(lua_State *L, int status, const char *misuse) {
   struct mw_error error = {""};
@@ -133,14 +158,15 @@ static int push_outcome(lua_State *L, int status, const char *misuse) {
   return publish_outcome(L, status, &error);
 }
 
-static struct mw_bytes check_text(lua_State *L, int index) {
-  luaL_argexpected(L, lua_type(L, index) == LUA_TSTRING, index, "string");
+/* `what` is what the string is: "socket:send: the message". */
+static struct mw_bytes check_text(lua_State *L, int index, const char *what) {
+  if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "%s must be a string, got %s", what, luaL_typename(L, index));
   return bytes_check(L, index);
 }
 
 static int send(lua_State *L, bool is_binary) {
   struct lua_socket *self = check_socket(L);
-  struct mw_bytes data = check_text(L, 2);
+  struct mw_bytes data = check_text(L, 2, is_binary ? "socket:send_binary: the message" : "socket:send: the message");
   int status = begin(self) ? mw_socket_send(self->socket, data.ptr, data.len, is_binary) : MW_ECLOSED;
   return push_outcome(L, status, "socket:send: the text is not UTF-8; socket:send_binary sends any bytes");
 }
@@ -153,20 +179,26 @@ static int send_binary(lua_State *L) { return send(L, true); }
 static int ping(lua_State *L) {
   struct lua_socket *self = check_socket(L);
   struct mw_bytes data = {NULL, 0};
-  if (!lua_isnoneornil(L, 2)) data = check_text(L, 2);
-  luaL_argcheck(L, data.len <= 125, 2, "a ping has at most 125 bytes");
+  if (!lua_isnoneornil(L, 2)) data = check_text(L, 2, "socket:ping: what is sent");
+  if (data.len > 125) return luaL_error(L, "socket:ping: a ping has at most 125 bytes, got %d", (int)data.len);
   return push_outcome(L, begin(self) ? mw_socket_ping(self->socket, data.ptr, data.len) : MW_ECLOSED, NULL);
 }
 
 /* socket:close([code[, reason]]) */
 static int close_socket(lua_State *L) {
   struct lua_socket *self = check_socket(L);
-  lua_Integer code = luaL_optinteger(L, 2, 1000);
-  size_t len;
-  const char *reason = luaL_optlstring(L, 3, "", &len);
-  luaL_argcheck(L, (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999), 2,
-                "no code to close with: 1000 to 1003, 1007 to 1014, 3000 to 4999");
-  luaL_argcheck(L, len <= 123 && strlen(reason) == len, 3, "a reason is a text of at most 123 bytes");
+  int is_integer = true;
+  lua_Integer code = lua_isnoneornil(L, 2) ? 1000 : lua_tointegerx(L, 2, &is_integer);
+  if (!is_integer || !((code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999))) {
+    const char *got = lua_type(L, 2) == LUA_TNUMBER ? luaL_tolstring(L, 2, NULL) : luaL_typename(L, 2);
+    return luaL_error(L, "socket:close: a code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, got %s", got);
+  }
+  struct mw_bytes text = {"", 0};
+  if (!lua_isnoneornil(L, 3)) text = check_text(L, 3, "socket:close: the reason");
+  if (text.len > 123 || memchr(text.ptr, 0, text.len)) {
+    return luaL_error(L, "socket:close: a reason is a text of at most 123 bytes");
+  }
+  const char *reason = text.ptr; /* a string of Lua's ends with a NUL */
   int status = begin(self) ? mw_socket_close(self->socket, (int)code, reason) : MW_ECLOSED;
   if (status == 0) self->closed = true;
   return push_outcome(L, status, NULL);
@@ -181,9 +213,9 @@ static int buffered(lua_State *L) {
 
 typedef int (*channel_fn)(struct mw_socket *socket, const char *channel, size_t channel_len);
 
-static int with_channel(lua_State *L, channel_fn call) {
+static int with_channel(lua_State *L, channel_fn call, const char *what) {
   struct lua_socket *self = check_socket(L);
-  struct mw_bytes name = check_text(L, 2);
+  struct mw_bytes name = check_text(L, 2, what);
   struct mw_error error = {""};
   int status = begin(self) ? call(self->socket, name.ptr, name.len) : MW_ECLOSED;
   if (status == MW_EINVAL || status == MW_ENOTFOUND) {
@@ -194,8 +226,8 @@ static int with_channel(lua_State *L, channel_fn call) {
 }
 
 /* socket:subscribe(channel), socket:unsubscribe(channel) */
-static int subscribe(lua_State *L) { return with_channel(L, mw_socket_subscribe); }
-static int unsubscribe(lua_State *L) { return with_channel(L, mw_socket_unsubscribe); }
+static int subscribe(lua_State *L) { return with_channel(L, mw_socket_subscribe, "socket:subscribe: the channel"); }
+static int unsubscribe(lua_State *L) { return with_channel(L, mw_socket_unsubscribe, "socket:unsubscribe: the channel"); }
 
 /* ---- Fields -------------------------------------------------------------------------------------------------------------- */
 

@@ -20,8 +20,10 @@ void socket_refuse(struct lua_socket *socket, const char *reason);
 
 /* Pushes the socket that a request is about. */
 void socket_push(lua_State *L, struct mw_request *request);
+/* Pushes the path that the socket of a request was opened at; false, and nothing, if there is none any more. */
+bool socket_push_path(lua_State *L, struct mw_request *request);
 /* True if the request must wait, since the handler that opens the socket is not over; it is started then. */
-bool socket_holds(struct mw_request *request);
+bool socket_holds(struct mw_request *request, uint64_t now_ms);
 /* A request that is held was cancelled. */
 void socket_cancel_held(struct mw_request *request);
 /* The core has nothing more to say about it. */

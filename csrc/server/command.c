@@ -9,6 +9,7 @@
 #include "server/lag.h"
 #include "server/presence.h"
 #include "server/reply.h"
+#include "server/role_socket.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -140,7 +141,9 @@ static void subscribe(struct exchange *exchange, struct command *command) {
   if (exchange->flags & EXCHANGE_LAGS && !wire_is_ws(exchange->wire)) {
     lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
   }
-  if (command->kind->presence != MW_PRESENCE_NONE) grant_presence(exchange, command);
+  /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
+  bool is_client = !role_socket_of(exchange);
+  if (is_client && command->kind->presence != MW_PRESENCE_NONE) grant_presence(exchange, command);
 }
 
 void command_carry_out(struct worker *worker, struct command *command) {

@@ -202,7 +202,8 @@ static void check_silence(struct conn *conn) {
   unsigned flags = conn->exchange.flags;
   uint64_t silent_ms = (uint64_t)(worker->timers.tick - conn->timer.note) * 1000;
   /* Who has a question to answer is not asked whether it spoke meanwhile: its deadline is the deadline. */
-  bool fixed = flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED);
+  const struct mw_socket *socket = role_socket_of(&conn->exchange);
+  bool fixed = flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED) || (socket && socket->is_due);
   if (!fixed && silent_ms < silence_ms(conn)) {
     timer_start(&worker->timers, &conn->timer, silence_ms(conn) - silent_ms);
     return;

@@ -11,6 +11,9 @@
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };
 
+/* And so do those of more: nobody else is served meanwhile, and 1 MiB takes up to 50 ms. */
+enum { MOST = 1 << 20 };
+
 static_assert((int)WIRE_COUNT <= (int)MESSAGE_WIRES, "a message has too little room for its forms");
 static_assert(WIRE_WS_12 - WIRE_WS_15 == WS_WINDOW_12 && WIRE_WS_9 - WIRE_WS_15 == WS_WINDOW_9,
               "the windows are in another order");
@@ -71,9 +74,14 @@ static struct blob *compress(struct worker *worker, struct ws_deflater *deflater
   return blob;
 }
 
+static bool is_worth_it(const struct blob *plain, size_t min) {
+  size_t len = payload_of(plain).len;
+  return len >= min && len <= MOST;
+}
+
 /* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
 static struct blob *compress_shared(struct worker *worker, enum wire wire, struct blob *plain, size_t min) {
-  if (payload_of(plain).len < min) return blob_ref(plain);
+  if (!is_worth_it(plain, min)) return blob_ref(plain);
   enum ws_window window = (enum ws_window)(wire - WIRE_WS_15);
   struct blob *blob = compress(worker, get(&worker->deflaters[window], window, false), plain);
   if (blob && blob->len < plain->len) return blob;
@@ -97,7 +105,7 @@ struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
   const struct mw_socket *socket = role_socket_of(exchange);
   size_t min = min_of(socket ? &socket->websocket->deflate : &worker->server->config->options.deflate);
   bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
-  if (exchange->wire <= WIRE_WS || !is_data || payload_of(frame).len < min) return frame;
+  if (exchange->wire <= WIRE_WS || !is_data || !is_worth_it(frame, min)) return frame;
   struct blob *blob;
   if (exchange->wire == WIRE_WS_OWN) {
     /* Whatever its stream has seen, it must send. */

@@ -13,6 +13,7 @@
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/ws_input.h"
 
 /* What stands in the stash before the bytes of one message. */
 struct input_head {
@@ -122,6 +123,7 @@ void native_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return;
   struct conn *conn = conn_of(exchange);
   struct native *native = conn->native;
+  ws_reader_free(ws_input_detach(exchange));
   dismiss(exchange, native);
   exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
   conn->native = NULL;
@@ -133,7 +135,6 @@ void native_end(struct exchange *exchange) {
   while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct errand, link));
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
-  ws_reader_free(native->reader);
   ws_deflater_free(native->deflater);
   memory_free(native->http);
   blob_unref(native->asked_ref);
@@ -203,6 +204,8 @@ static struct blob *unstash(struct native *native, struct input_head *head) {
 }
 
 void native_receive(struct exchange *exchange, const struct input *input) {
+  /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
+  if (!input->reply_to.is_exchange && exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
   if (native && (exchange->errand || stashed(native) > 0)) {
     stash(exchange, native, input);

@@ -77,6 +77,9 @@ static void on_unsubscribe(const struct call *call) {
 /* An id, also one of another life of the server, or "0"; rubbish would look like an empty history. */
 static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == ID_LEN || bytes_equal(text, BYTES("0")); }
 
+/* True if nobody is told what comes of it, so that it need not be found out. */
+static bool is_unheard(const struct call *call) { return call->verb->ref.raw.len == 0 && !call->reply_to.is_exchange; }
+
 static void on_history(const struct call *call, const struct kind *kind) {
   struct exchange *exchange = call->exchange;
   struct worker *worker = exchange_worker(exchange);
@@ -93,7 +96,7 @@ static void on_history(const struct call *call, const struct kind *kind) {
     refuse(call, "refused", "the channel offers no history");
   } else if (!session_find(&exchange->session, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else {
+  } else if (!is_unheard(call)) {
     struct buffer value;
     struct excerpt excerpt = excerpt_of(&worker->hub, verb->channel, &wish);
     buffer_init(&value);
@@ -115,10 +118,10 @@ static void on_presence(const struct call *call, const struct kind *kind) {
     refuse(call, "refused", "the channel has no presence");
   } else if (!session_find(&call->exchange->session, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (presence_write(exchange_worker(call->exchange), kind, verb->channel, &value)) {
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
-  } else {
+  } else if (!is_unheard(call) && !presence_write(exchange_worker(call->exchange), kind, verb->channel, &value)) {
     refuse(call, "unavailable", "no memory");
+  } else {
+    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
   }
   buffer_deinit(&value);
 }

@@ -19,8 +19,8 @@ struct outbox {
   size_t bytes;
   size_t message_bytes; /* those of them that can be let go */
   uint32_t message_count;
-  size_t writing;       /* bytes that a stream_write has taken; they stay until it is over */
-  size_t seen_bytes;    /* what of that was unsent when progress was last looked at */
+  size_t writing;    /* bytes that a stream_write has taken; they stay until it is over */
+  size_t seen_bytes; /* what of that was unsent when progress was last looked at */
 };
 
 /* What a slice costs besides its bytes: of a message, whose bytes are shared, and of what is there for this peer alone. */

@@ -62,7 +62,8 @@ void mw_request_drop_message(struct mw_request *request) {
 }
 
 struct mw_bytes mw_request_reason(const struct mw_request *request) {
-  if (request->type == MW_REQUEST_SOCKET_CLOSE) return expose(bytes_string(request->errand->socket->reason));
+  const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->errand->socket : NULL;
+  if (socket) return expose(bytes_of(socket->reason, socket->reason_len));
   return expose(request->type == MW_REQUEST_DISCONNECT ? bytes_string(request->errand->reason) : bytes_of(NULL, 0));
 }
 

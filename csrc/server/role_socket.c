@@ -45,7 +45,7 @@ static struct errand *make_errand(struct exchange *exchange, struct mw_socket *s
   struct mw_bytes text = {errand->input.data, errand->input.len};
   errand->message.is_binary = ws_reader_is_binary(reader);
   *(errand->message.is_binary ? &errand->message.binary : &errand->message.data) = text;
-  errand->input_size = text.len;
+  errand->input_size = text.len + WS_HEADER_MAX;
   errand->socket = socket_ref(socket);
   errand->route = socket->route;
   errand->asker = worker_ref(exchange_worker(exchange), exchange->slot);
@@ -60,8 +60,9 @@ void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
   struct script *script = &worker->server->script;
   struct mw_socket *socket = role_socket_of(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
+  /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
   bool full = atomic_load(&script->errand_count) >= limits->waiting ||
-              atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len > limits->queue;
+              atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
     log_line(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
     role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
@@ -85,11 +86,11 @@ void role_socket_handled(struct exchange *exchange, struct errand *errand) {
   if (!socket || socket != errand->socket) return;
   socket->pending_count--;
   socket->pending_size -= weight(errand);
-  if (socket->is_due) {
-    if (socket->pending_count == 0) finish(exchange, socket);
-  } else if (errand->status != 200) {
+  if (errand->status != 200) {
     bool is_fault = errand->status >= 500;
     role_ws_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+  } else if (socket->is_due) {
+    if (socket->pending_count == 0) finish(exchange, socket);
   } else if (conn_of(exchange)->native->reading_stopped && !is_full(exchange, socket)) {
     native_resume_reading(exchange);
   }
@@ -101,6 +102,7 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
   socket->code = farewell.code;
   if (len > 0) memcpy(socket->reason, farewell.reason.ptr, len);
   socket->reason[len] = '\0';
+  socket->reason_len = len;
   socket->is_answer = is_answer;
   socket->is_due = true;
   if (socket->pending_count == 0) {

@@ -64,9 +64,14 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   }
   if (!reason) reason = "";
   struct mw_socket *socket = role_socket_of(exchange);
-  if (socket && !socket->is_due) {
+  if (socket && socket->is_due) { /* the peer's farewell is there, or will not be read any more */
+    say_farewell(exchange, code, reason);
+    return;
+  }
+  if (socket) {
     socket->code = code;
-    snprintf(socket->reason, sizeof socket->reason, "%s", reason);
+    socket->reason_len = (size_t)snprintf(socket->reason, sizeof socket->reason, "%s", reason);
+    if (socket->reason_len >= sizeof socket->reason) socket->reason_len = sizeof socket->reason - 1;
   }
   bool stopped = ws_input_waits(exchange);
   struct ws_reader *reader = ws_input_detach(exchange);
@@ -83,13 +88,24 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   buffer_deinit(&unread);
 }
 
+/* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
+static void end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+  char reason[WS_CONTROL_MAX] = "";
+  if (role_socket_of(exchange)) {
+    role_socket_end_reading(exchange, farewell, is_answer);
+    return;
+  }
+  if (!is_answer)
+    memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
+  role_ws_finish(exchange, farewell.code, reason);
+}
+
 /* One event of the reader. False: nothing more is to be read. */
 static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
   struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
-  bool is_raw = role_socket_of(exchange);
   switch (event) {
     case WS_MESSAGE:
-      if (is_raw) {
+      if (role_socket_of(exchange)) {
         role_socket_receive(exchange, reader);
       } else {
         native_receive(exchange, &input);
@@ -97,18 +113,7 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
       break;
     case WS_PING: role_ws_push(exchange, WS_OPCODE_PONG, input.bytes); break;
     case WS_CLOSE:
-    case WS_ERROR: {
-      struct ws_farewell farewell = ws_reader_farewell(reader);
-      char reason[WS_CONTROL_MAX] = "";
-      if (event == WS_ERROR)
-        memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
-      if (is_raw) {
-        role_socket_end_reading(exchange, farewell, event == WS_CLOSE);
-      } else {
-        role_ws_finish(exchange, farewell.code, reason);
-      }
-      return false;
-    }
+    case WS_ERROR: end_reading(exchange, ws_reader_farewell(reader), event == WS_CLOSE); return false;
     case WS_PONG:
     case WS_MORE: break;
   }
@@ -146,6 +151,10 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
     read_farewell(exchange, bytes_of(at, bytes.len));
   } else if (is_deaf(exchange)) {
     ws_reader_free(reader);
+  } else if (!ws_input_fits(exchange, reader)) {
+    log_line(MW_LOG_WARNING, "limits.queue is reached by unfinished messages: a WebSocket is closed");
+    ws_reader_free(reader);
+    end_reading(exchange, (struct ws_farewell){WS_CLOSE_TRY_LATER, BYTES("too much is waiting")}, false);
   } else {
     ws_input_return(exchange, reader);
   }
@@ -164,7 +173,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
     at += used;
     bytes.len -= used;
   }
-  if (event == WS_MORE) {
+  if (event == WS_MORE && ws_input_fits(exchange, reader)) {
     ws_input_return(exchange, reader);
     return;
   }

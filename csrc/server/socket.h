@@ -31,7 +31,8 @@ struct mw_socket {
   bool is_due;                        /* it is to be closed as the next lines say as soon as nothing is pending */
   bool is_answer;                     /* the peer has closed it */
   unsigned code;                      /* with which it was closed first; WS_CLOSE_ABNORMAL while it was not */
-  char reason[WS_CONTROL_MAX];
+  char reason[WS_CONTROL_MAX];        /* terminated; the peer's may have NULs in it */
+  size_t reason_len;
 };
 
 /* What the app wants with it. */

@@ -11,6 +11,7 @@ struct ws_reader *ws_input_detach(struct exchange *exchange) {
   struct native *native = conn_of(exchange)->native;
   struct ws_reader *reader = native->reader;
   native->reader = NULL;
+  if (reader) exchange_worker(exchange)->unfinished -= ws_reader_held(reader);
   return reader;
 }
 
@@ -32,12 +33,20 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
   return reader;
 }
 
+bool ws_input_fits(struct exchange *exchange, const struct ws_reader *reader) {
+  const struct worker *worker = exchange_worker(exchange);
+  size_t held = ws_reader_held(reader), limit = worker->server->config->options.limits.queue;
+  if (ws_reader_idle(reader)) return true;
+  return worker->unfinished == 0 || (worker->unfinished < limit && held <= limit - worker->unfinished);
+}
+
 void ws_input_return(struct exchange *exchange, struct ws_reader *reader) {
   struct worker *worker = exchange_worker(exchange);
   if (!ws_reader_idle(reader)) {
     struct native *native = native_get(exchange);
     if (native) {
       native->reader = reader;
+      worker->unfinished += ws_reader_held(reader);
     } else {
       ws_reader_free(reader);
       exchange_break(exchange);

@@ -81,43 +81,6 @@ local function card(client)
   return { id = client.user_id, name = client.user.name }
 end
 
--- Who is in a room is kept in its state: by user id the name, and in how many windows. Joining and leaving are announced when the
--- first window comes and when the last one has stayed away.
-local function enter(client, channel)
-  local members = channel.state
-  local member, name = members[client.user_id], client.user.name
-  if member then
-    member.windows = member.windows + 1
-    if member.name == name then
-      return
-    end
-    member.name = name
-  else
-    members[client.user_id] = { name = name, windows = 1 }
-  end
-  channel:publish("joined", card(client), { volatile = true, except = client })
-end
-
-local function leave(client, channel)
-  local members, id = channel.state, client.user_id
-  local member = members[id]
-  member.windows = member.windows - 1
-  app:after(GRACE, function()
-    if members[id] == member and member.windows == 0 then
-      members[id] = nil
-      channel:publish("left", { id = id, name = member.name }, { volatile = true })
-    end
-  end)
-end
-
-local function list_members(channel)
-  local list = moonwire.array {}
-  for id, member in pairs(channel.state) do
-    list[#list + 1] = { id = id, name = member.name }
-  end
-  return list
-end
-
 -- A line for the whole room. Its id comes back to the sender, who has seen the line itself by then.
 local function say(client, channel, message)
   local text = type(message.data) == "table" and message.data.text
@@ -131,7 +94,7 @@ end
 -- A line for one person, in all windows of both. It is not kept: it arrives now, or the sender is told.
 local function whisper(client, channel, message)
   local data = type(message.data) == "table" and message.data or {}
-  local member = channel.state[data.to]
+  local member = channel:presence()[data.to]
   if not is_text(data.text, TEXT_MAX) then
     return false, ("a message has 1 to %d characters"):format(TEXT_MAX), "bad_text"
   elseif not member then
@@ -139,7 +102,7 @@ local function whisper(client, channel, message)
   end
   local line = {
     from = card(client),
-    to = { id = data.to, name = member.name },
+    to = { id = data.to, name = member.info.name },
     text = data.text,
     time = os.time(),
   }
@@ -148,7 +111,7 @@ local function whisper(client, channel, message)
     windows = windows + (other:send("whispered", line) and 1 or 0)
   end
   if windows == 0 then
-    return false, ("%s has just left"):format(member.name), "gone"
+    return false, ("%s has just left"):format(member.info.name), "gone"
   end
   for own in app:clients { user_id = client.user_id } do
     if data.to ~= client.user_id then
@@ -158,8 +121,14 @@ local function whisper(client, channel, message)
 end
 
 app:channel("room:{room}", {
-  history = { size = 200, ttl = 24 * 3600, replay = 50 },
-  linger = 2 * GRACE,
+  history = { size = 200, ttl = 24 * 3600, replay = 50, readable = true },
+  -- Who is there is told to all by moonwire: a person once, however many windows, and nobody who is back within the grace.
+  presence = {
+    info = function(client)
+      return { name = client.user.name }
+    end,
+    linger = GRACE,
+  },
   authorize = function(client, channel)
     if not client.user then
       return false, "say who you are first", "unauthorized"
@@ -168,14 +137,9 @@ app:channel("room:{room}", {
     end
     return true
   end,
-  on_open = function()
-    return {}
+  on_join = function(client)
+    return { you = client.user_id }
   end,
-  on_join = function(client, channel)
-    enter(client, channel)
-    return { you = client.user_id, members = list_members(channel) }
-  end,
-  on_leave = leave,
   relay = { "typing" },
   on = { say = say, whisper = whisper },
 })

@@ -13,10 +13,15 @@ app:websocket("/echo", {
   limits = { message = 64 * MIB, outbox = 256 * MIB },
   deflate = true, -- as is the default
   on_message = function(socket, message, is_binary)
+    local sent
     if is_binary then
-      socket:send_binary(message)
+      sent = socket:send_binary(message)
     else
-      socket:send(message)
+      sent = socket:send(message)
+    end
+    -- A queue is full: what cannot be answered must not be lost without a word.
+    if not sent then
+      socket:close(1013, "too much is waiting")
     end
   end,
 })

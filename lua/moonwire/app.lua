@@ -4,6 +4,7 @@ local core = require "moonwire.core"
 local events = require "moonwire.events"
 local log = require "moonwire.log"
 local options = require "moonwire.options"
+local specs = require "moonwire.specs"
 local presence = require "moonwire.presence"
 local Timer = require "moonwire.timer"
 
@@ -68,104 +69,12 @@ local Timer = require "moonwire.timer"
 ---@field package _on_disconnect function|nil
 local App = require "moonwire.running"
 
-local settings_spec = {
-  publish_key = "text",
-  origins = "strings",
-  deflate = "boolean or table",
-  limits = {
-    target = "amount",
-    head = "amount",
-    fields = "amount",
-    body = "amount",
-    size = "amount",
-    outbox = "amount",
-    replay = "amount",
-    replay_bytes = "amount",
-    history = "amount",
-    message = "amount",
-    stash = "amount",
-    queue = "amount",
-    connections = "amount",
-    channels = "amount",
-    client_channels = "amount",
-    waiting = "amount",
-    head_seconds = "duration",
-    body_seconds = "duration",
-    idle_seconds = "duration",
-    answer_seconds = "duration",
-    heartbeat_seconds = "duration",
-    connect_seconds = "duration",
-    ping_seconds = "duration",
-    pong_seconds = "duration",
-    progress_seconds = "duration",
-    drain_seconds = "seconds",
-    poll_seconds = "duration",
-    poll_client_seconds = "duration",
-  },
-  paths = {
-    ws = "path or false",
-    sse = "path or false",
-    send = "path or false",
-    publish = "path or false",
-    health = "path or false",
-    poll = "path or false",
-  },
-}
-
-local channel_spec = {
-  authorize = "function or boolean",
-  on = "table",
-  relay = "table",
-  history = {
-    size = "count",
-    ttl = "duration",
-    bytes = "amount",
-    replay = "count",
-    readable = "boolean",
-  },
-  slow = options.one_of { "catchup", "close", "drop", "latest" },
-  on_open = "function",
-  on_join = "function",
-  on_leave = "function",
-  on_close = "function",
-  on_slow = "function",
-  linger = "seconds",
-  presence = "presence",
-  limits = { outbox = "amount", age = "duration", members = "amount" },
-}
-
-local websocket_spec = {
-  deflate = "boolean or table",
-  protocols = "strings",
-  origins = "strings",
-  limits = {
-    message = "amount",
-    frame = "amount",
-    outbox = "amount",
-    ping_seconds = "duration",
-    pong_seconds = "duration",
-  },
-  on_open = "function",
-  on_message = "function",
-  on_close = "function",
-}
-
-local publish_spec = {
-  volatile = "boolean",
-  key = "string",
-  final = "boolean",
-  binary = "boolean",
-  except = "client",
-}
-
 local no_options = {}
-
-local clients_spec = { user_id = "string or number" }
 
 ---@param settings? moonwire.Settings
 ---@return moonwire.App
 function App._new(settings)
-  settings = options.read("moonwire.app", settings, settings_spec)
+  settings = options.read("moonwire.app", settings, specs.settings)
   options.deflate("moonwire.app", settings.deflate)
   return setmetatable({
     log = log,
@@ -252,7 +161,7 @@ function App:channel(pattern, given)
   local call = ("app:channel %q"):format(pattern)
   self:_check_defining(call)
   self:_check_pattern(call, "channel", pattern)
-  local definition = options.read(call, given, channel_spec)
+  local definition = options.read(call, given, specs.channel)
   local history = definition.history
   if history and not history.size then
     options.raise(("%s: option 'history' needs a 'size'"):format(call))
@@ -335,7 +244,7 @@ function App:websocket(pattern, given)
   local call = ("app:websocket %q"):format(pattern)
   self:_check_defining(call)
   self:_check_pattern(call, "GET", pattern)
-  local definition = options.read(call, given, websocket_spec)
+  local definition = options.read(call, given, specs.websocket)
   options.deflate(call, definition.deflate)
   definition.websocket = { protocols = definition.protocols, origins = definition.origins }
   for name, value in pairs(definition.limits or {}) do
@@ -379,7 +288,7 @@ function App:_publish(call, name, event, data, given)
   local server = self:_running(call, "; use app:after(0, …)")
   options.argument(call, 1, name, "string")
   options.event(call, event)
-  given = given and options.read(call, given, publish_spec) or no_options
+  given = given and options.read(call, given, specs.publish) or no_options
   options.content(call, data, given.binary)
   local id, message, code = server:publish(
     name,
@@ -446,7 +355,7 @@ end
 ---@return fun(): moonwire.Client|nil
 function App:clients(given)
   local server = self:_running "app:clients"
-  local user_id = options.read("app:clients", given, clients_spec).user_id
+  local user_id = options.read("app:clients", given, specs.clients).user_id
   local wanted = user_id ~= nil and tostring(user_id) or nil
   local clients, i = server:clients(), 0
   return function()

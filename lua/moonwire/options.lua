@@ -238,12 +238,6 @@ local types = {
       return kind == "boolean" or kind == "function" or kind == "table"
     end,
   },
-  ["presence mode"] = {
-    "'full' or 'counts'",
-    function(value)
-      return value == "full" or value == "counts"
-    end,
-  },
   client = { "a client", core.is_client },
   ["string or number"] = {
     "a string or a number",
@@ -280,6 +274,15 @@ function options.one_of(words)
   return setmetatable(words, Words)
 end
 
+local Elsewhere = {}
+
+--- A type for options.read: an option that somebody may look for here, and where it belongs.
+---@param belongs string "an option of publishing"
+---@return table
+function options.elsewhere(belongs)
+  return setmetatable({ place = belongs }, Elsewhere)
+end
+
 -- What is wrong with a value that must be one of the words, or nil.
 local function word_fault(value, words)
   local quoted = {}
@@ -297,8 +300,10 @@ end
 
 local function keys_of(spec)
   local keys = {}
-  for key in pairs(spec) do
-    keys[#keys + 1] = key
+  for key, expected in pairs(spec) do
+    if getmetatable(expected) ~= Elsewhere then
+      keys[#keys + 1] = key
+    end
   end
   return keys
 end
@@ -320,6 +325,9 @@ local function read(call, given, spec, prefix, where)
     elseif expected == nil then
       local hint = options.hint(key, keys_of(spec))
       options.raise(("%s: unknown option '%s%s'%s"):format(call, prefix, key, hint), where)
+    elseif getmetatable(expected) == Elsewhere then
+      local text = "%s: unknown option '%s%s' (it is %s)"
+      options.raise(text:format(call, prefix, key, expected.place), where)
     elseif getmetatable(expected) == Words then
       local fault = word_fault(value, expected)
       if fault then

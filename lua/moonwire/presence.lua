@@ -5,7 +5,7 @@ local presence = {}
 
 local spec = {
   info = "function or true",
-  mode = "presence mode",
+  mode = options.one_of { "full", "counts" },
   linger = "seconds",
   interval = "seconds",
 }

@@ -68,7 +68,7 @@ end
 -- The server's own endpoints stand before all routes, which would never be asked.
 function App:_check_endpoint(definition)
   local settings = self._settings
-  for _, name in ipairs { "ws", "sse", "send", "publish", "health" } do
+  for _, name in ipairs { "ws", "sse", "poll", "send", "publish", "health" } do
     local path = settings.paths and settings.paths[name]
     if path == nil then
       path = "/" .. name

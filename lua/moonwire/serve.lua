@@ -1,6 +1,7 @@
 --- Runs a script for the command, in the state that was made for it: loads the script, starts the app
 --- it returns, says what is served.
 local App = require "moonwire.app"
+local Channel = require "moonwire.channel"
 local core = require "moonwire.core"
 local events = require "moonwire.events"
 local options = require "moonwire.options"
@@ -17,12 +18,27 @@ local function fail(...)
   )
 end
 
+-- A method that there is not: Lua says its name, and this which one was probably meant.
+local function hint_at_method(raised)
+  local name = raised:match "attempt to call a nil value %(method '([%w_]+)'%)$"
+  local methods = {}
+  for class = 1, name and 2 or 0 do
+    for method, value in pairs(class == 1 and App or Channel) do
+      if type(value) == "function" and method:sub(1, 1) ~= "_" then
+        methods[#methods + 1] = method
+      end
+    end
+  end
+  return raised .. (name and options.hint(name, methods) or "")
+end
+
 -- Errors of the script itself say file and line; one from a library needs the way there.
 local function explain(script)
   return function(raised)
     if type(raised) ~= "string" then
       return tostring(raised)
     end
+    raised = hint_at_method(raised)
     local is_own = raised:sub(1, #script + 1) == script .. ":"
     return is_own and raised or debug.traceback(raised, 2)
   end
@@ -57,10 +73,40 @@ local function describe_history(history)
   if history.ttl and history.ttl > 0 then
     table.insert(parts, ("for %g s"):format(history.ttl))
   end
+  if history.bytes then
+    table.insert(parts, ("in %d bytes"):format(history.bytes))
+  end
   if history.replay > 0 then
     table.insert(parts, (", newcomers get %d"):format(history.replay))
   end
+  if history.readable then
+    table.insert(parts, ", clients may read it")
+  end
   return (table.concat(parts, " "):gsub(" ,", ","))
+end
+
+-- What the channel says of slow subscribers, if it says anything: "slow: latest, beyond 65536 bytes or 2 s".
+local function describe_slow(definition)
+  local limits, bounds = definition.limits or {}, {}
+  if limits.outbox then
+    table.insert(bounds, ("%d bytes"):format(limits.outbox))
+  end
+  if limits.age then
+    table.insert(bounds, ("%g s"):format(limits.age))
+  end
+  if not definition.slow and #bounds == 0 then
+    return nil
+  end
+  local has_history = definition.history and definition.history.size > 0
+  local slow = definition.slow or (has_history and "catchup" or "close")
+  local beyond = #bounds > 0 and ", beyond " .. table.concat(bounds, " or ") or ""
+  return "slow: " .. slow .. beyond
+end
+
+local function describe_presence(definition)
+  local what = definition.presence.mode == "full" and "presence" or "presence in numbers"
+  local most = definition.limits and definition.limits.members
+  return what .. (most and (" of at most %d"):format(most) or "")
 end
 
 local function describe_access(app, definition)
@@ -94,11 +140,9 @@ local function describe_app(app, has_private)
   end
   for _, definition in ipairs(app._channels) do
     local parts = { describe_access(app, definition), describe_history(definition.history) }
+    table.insert(parts, describe_slow(definition))
     if definition.presence then
-      table.insert(
-        parts,
-        definition.presence.mode == "full" and "presence" or "presence in numbers"
-      )
+      table.insert(parts, describe_presence(definition))
     end
     if #definition.events > 0 then
       table.insert(parts, events.describe(definition.events))

@@ -74,6 +74,10 @@ await ben.press("#text", "Enter");
 await seesLine(ann, "I am");
 await ann.waitForFunction(() => document.getElementById("typing").textContent === "");
 
+await ben.reload(); // nobody sees that
+await ben.waitForSelector('.connection[data-state="live"]');
+await seesLine(ben, "I am");
+
 // ---- Somebody who means no good ----
 
 const eve = await openWindow(base, "dark");
@@ -146,6 +150,7 @@ const flood = {
 await ann.locator(".gap").scrollIntoViewIfNeeded();
 await ann.screenshot({ path: `${screenshots}_gap.png` });
 await say(ann, "What was that?");
+await seesLine(ann, "What was that?");
 
 // ---- Names, leaving, other rooms ----
 
@@ -156,6 +161,21 @@ await other.waitForFunction(() => document.getElementById("refusal").textContent
 const refusal = await other.locator("#refusal").textContent();
 await other.screenshot({ path: `${screenshots}_door.png` });
 
+// ---- What a newcomer does not get by itself ----
+
+await enter(other, "Dora");
+await seesLine(other, "What was that?");
+const older = [(await lines(other)).length];
+while (await other.locator("#older").isVisible()) {
+  const top = await other.locator(".line").first().elementHandle();
+  await other.click("#older");
+  await other.waitForFunction((line) => line !== document.querySelector(".line") && !document.getElementById("older").disabled, top);
+  older.push((await lines(other)).length);
+}
+const oldest = (await lines(other))[0];
+await other.context().close();
+await seesRemark(ann, "Dora left");
+
 await ben.fill("#room", "harbour");
 await ben.press("#room", "Enter");
 await say(ben, "Nobody but me");
@@ -165,6 +185,7 @@ await ben.locator("#rooms button", { hasText: "lobby" }).click();
 await eve.context().close();
 await seesRemark(ann, `${HOSTILE_NAME} left`);
 const atLast = await people(ann);
+const ofBen = await ann.locator(".remark", { hasText: "Ben" }).allTextContents();
 
 await ann.screenshot({ path: `${screenshots}_dark.png` });
 await ben.screenshot({ path: `${screenshots}_light.png` });
@@ -190,6 +211,9 @@ console.log(
     refusal,
     alone,
     atLast,
+    ofBen,
+    older,
+    oldest,
     overflow,
   }),
 );

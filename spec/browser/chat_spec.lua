@@ -30,12 +30,15 @@ describe("the chat in Chromium", function()
     assert.same(expected, seen.room.ben)
     assert.same(expected, seen.room.ann)
     assert.same({ gaps = 0, flickers = 0 }, { gaps = seen.gaps, flickers = seen.flickers })
-    -- or is told that it has not
+    -- nobody sees that a page is loaded anew
+    assert.same({ "Ben joined" }, seen.ofBen)
+    -- who is cut off for too long is told what it has not
     assert.same({ gaps = 1, behindGap = 200, ofBen = 250 }, seen.flood)
 
     assert.matches("somebody else has that name", seen.refusal)
     assert.same({ lines = { "Nobody but me" }, people = { "Ben" } }, seen.alone)
     assert.same({ "Ann", "Ben" }, seen.atLast)
+    assert.same({ { 50, 100, 150, 200 }, "flood 52" }, { seen.older, seen.oldest })
     assert.equal(0, seen.overflow, "the page fits a phone")
     app:stop()
   end

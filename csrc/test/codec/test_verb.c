@@ -82,6 +82,8 @@ static const struct verb_case accepted[] = {
 #define REFUSED_CHANNEL(text, reason)                                                                                            \
   { text, "{\"channel\":\"a\",\"error\":{\"code\":\"bad_request\",\"reason\":\"" reason "\"}}" }
 
+#define NO_VERB "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping or connect"
+
 /* The answer that each gets. */
 static const struct verb_case refused[] = {
     REFUSED("", "the message is no JSON: the text ends too early at byte 0"),
@@ -95,14 +97,14 @@ static const struct verb_case refused[] = {
     REFUSED("null", "a message must be a JSON object"),
     REFUSED("\"subscribe\"", "a message must be a JSON object"),
     REFUSED("[{\"ping\":true,\"ref\":1}]", "a message must be a JSON object"),
-    REFUSED("{}", "the object has no verb"),
-    REFUSED_REF("{\"ref\":1}", "the object has no verb"),
-    REFUSED_REF("{\"ref\":1,\"Ping\":true,\"event\":\"e\",\"data\":1}", "the object has no verb"),
+    REFUSED("{}", NO_VERB),
+    REFUSED_REF("{\"ref\":1}", NO_VERB),
+    REFUSED_REF("{\"ref\":1,\"Ping\":true,\"event\":\"e\",\"data\":1}", NO_VERB),
     REFUSED_REF("{\"subscribe\":\"a\",\"unsubscribe\":\"a\",\"ref\":1}", "the object has more than one verb"),
     REFUSED_REF("{\"subscribe\":\"a\",\"ping\":null,\"ref\":1}", "the object has more than one verb"),
     REFUSED("{\"subscribe\":\"a\",\"send\":\"a\",\"token\":\"t\"}", "the object has more than one verb"),
 
-    REFUSED("{\"ref\":true}", "the object has no verb"),
+    REFUSED("{\"ref\":true}", NO_VERB),
     REFUSED("{\"ping\":true,\"ref\":null}", BAD_REF),
     REFUSED("{\"ping\":true,\"ref\":true}", BAD_REF),
     REFUSED("{\"ping\":true,\"ref\":{}}", BAD_REF),

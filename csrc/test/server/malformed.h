@@ -29,6 +29,8 @@ struct malformed {
 #define NO_JSON(literal, reason, at) TEXT(literal, , "bad_request", "the message is no JSON: " reason " at byte " at)
 #define BINARY_NO_JSON(literal, reason, at) BINARY(literal, , "bad_request", "the message is no JSON: " reason " at byte " at)
 
+#define NO_VERB "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping or connect"
+
 static const struct malformed malformed[] = {
     /* No JSON */
     NO_JSON("", "the text ends too early", "0"),
@@ -126,17 +128,17 @@ static const struct malformed malformed[] = {
     TEXT("[{\"ping\":true}]", , "bad_request", "a message must be a JSON object"),
 
     /* No verb */
-    TEXT("{}", , "bad_request", "the object has no verb"),
-    TEXT(" { } ", , "bad_request", "the object has no verb"),
-    TEXT("{\"ref\":1}", REF("1"), "bad_request", "the object has no verb"),
-    TEXT("{\"ref\":\"a\"}", REF("\"a\""), "bad_request", "the object has no verb"),
-    TEXT("{\"x\":{\"ping\":true}}", , "bad_request", "the object has no verb"),
-    TEXT("{\"Ping\":true}", , "bad_request", "the object has no verb"),
-    TEXT("{\"ping \":true}", , "bad_request", "the object has no verb"),
-    TEXT("{\"publish\":\"room:1\",\"ref\":2}", REF("2"), "bad_request", "the object has no verb"),
-    TEXT("{\"\":1}", , "bad_request", "the object has no verb"),
-    TEXT("{\"data\":1,\"event\":\"say\"}", , "bad_request", "the object has no verb"),
-    TEXT("{\"channel\":\"room:1\",\"event\":\"say\",\"ref\":3}", REF("3"), "bad_request", "the object has no verb"),
+    TEXT("{}", , "bad_request", NO_VERB),
+    TEXT(" { } ", , "bad_request", NO_VERB),
+    TEXT("{\"ref\":1}", REF("1"), "bad_request", NO_VERB),
+    TEXT("{\"ref\":\"a\"}", REF("\"a\""), "bad_request", NO_VERB),
+    TEXT("{\"x\":{\"ping\":true}}", , "bad_request", NO_VERB),
+    TEXT("{\"Ping\":true}", , "bad_request", NO_VERB),
+    TEXT("{\"ping \":true}", , "bad_request", NO_VERB),
+    TEXT("{\"publish\":\"room:1\",\"ref\":2}", REF("2"), "bad_request", NO_VERB),
+    TEXT("{\"\":1}", , "bad_request", NO_VERB),
+    TEXT("{\"data\":1,\"event\":\"say\"}", , "bad_request", NO_VERB),
+    TEXT("{\"channel\":\"room:1\",\"event\":\"say\",\"ref\":3}", REF("3"), "bad_request", NO_VERB),
 
     /* More than one verb */
     TEXT("{\"subscribe\":\"room:1\",\"unsubscribe\":\"room:1\",\"ref\":0}", REF("0"), "bad_request",
@@ -222,7 +224,7 @@ static const struct malformed malformed[] = {
     TEXT("{\"subscribe\":\"hall\",\"ref\":[]}", CHANNEL("hall"), "bad_request",
          "ref must be an integer of 64 bits or a string of at most 64 bytes"),
     TEXT("{\"subscribe\":1,\"ref\":{}}", , "bad_request", "the channel name must be a string"),
-    TEXT("{\"x\":1,\"ref\":false}", , "bad_request", "the object has no verb"),
+    TEXT("{\"x\":1,\"ref\":false}", , "bad_request", NO_VERB),
 
     /* Channel names */
     TEXT("{\"subscribe\":\"\",\"ref\":1}", REF("1"), "bad_request", "the channel name is empty"),
@@ -368,8 +370,8 @@ static const struct malformed malformed[] = {
     BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"ref\":1}", , "bad_request",
            "a binary message has no line feed behind its JSON"),
     BINARY_NO_JSON("\nbytes", "the text ends too early", "0"),
-    BINARY("{}\n", , "bad_request", "the object has no verb"),
-    BINARY("{\"ref\":1}\n", REF("1"), "bad_request", "the object has no verb"),
+    BINARY("{}\n", , "bad_request", NO_VERB),
+    BINARY("{\"ref\":1}\n", REF("1"), "bad_request", NO_VERB),
     BINARY("{\"ping\":true,\"ref\":1}\n", REF("1"), "bad_request", "a binary message must be a send"),
     BINARY("{\"subscribe\":\"room:2\",\"ref\":1}\n", REF("1"), "bad_request", "a binary message must be a send"),
     BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"data\":1,\"ref\":1}\nx", REF("1"), "bad_request",

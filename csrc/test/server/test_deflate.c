@@ -36,6 +36,7 @@ static void start(struct app *app, const struct mw_deflate_options *deflate) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   if (deflate) options.deflate = *deflate;
+  options.limits.size = options.limits.outbox = 4 << 20;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "room", &(struct mw_channel_options){.history_size = 100}, NULL), 0);
   assert_int_equal(mw_server_new(&app->server, &(struct mw_server_options){.config = config}, NULL), 0);
@@ -92,10 +93,10 @@ static bool next(struct peer *peer, struct frame *frame) {
   *frame = (struct frame){.first = 0};
   if (in.len < 2) return false;
   const unsigned char *at = (const unsigned char *)in.ptr;
-  size_t header = at[1] == 126 ? 4 : 2;
-  assert_true(at[1] < 127);
+  size_t header = at[1] == 127 ? 10 : at[1] == 126 ? 4 : 2;
   frame->first = at[0];
-  frame->len = header == 4 ? (size_t)at[2] << 8 | at[3] : at[1];
+  frame->len = header == 2 ? at[1] : 0;
+  for (size_t i = 2; i < header; i++) frame->len = frame->len << 8 | at[i];
   struct bytes payload = bytes_of(in.ptr + header, frame->len);
   if (frame->first & 0x40) {
     char chunk[4096];
@@ -239,6 +240,33 @@ static void leaves_noise_plain(void **state) {
   server_settle(app.server);
   expect(peer, "\"event\":\"message\"", false);
   finish(&app);
+}
+
+/* What would keep others waiting goes as it is. */
+static void leaves_huge_messages_plain(void **state) {
+  (void)state;
+  enum { MIB = 1 << 20 };
+  static const char head[] = "{\"channel\":\"room\",\"event\":\"message\",\"id\":\"";
+  for (int takeover = 0; takeover < 2; takeover++) {
+    struct app app;
+    char *zeros = calloc(1, MIB);
+    start(&app, &(struct mw_deflate_options){.server_takeover = takeover});
+    struct peer *peer = enter(&app, offer,
+                              takeover ? "permessage-deflate; client_no_context_takeover"
+                                       : "permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+    subscribe(peer);
+    struct mw_publish message = {.channel = {"room", 4}, .data = {zeros, MIB}, .is_binary = true};
+    assert_int_equal(mw_publish(app.server, &message, NULL, NULL), 0);
+    server_settle(app.server);
+    assert_true(expect(peer, head, false) > MIB);
+    assert_int_equal(deflated(&app), 0);
+    /* What follows is compressed again. */
+    publish(&app, text);
+    server_settle(app.server);
+    expect(peer, "xxxx", true);
+    free(zeros);
+    finish(&app);
+  }
 }
 
 static void compresses_what_goes_to_one(void **state) {
@@ -412,9 +440,10 @@ static void stands_a_lack_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(deflates_once_for_each_window),  TEST(leaves_small_messages_plain),    TEST(leaves_noise_plain),
-      TEST(compresses_what_goes_to_one),    TEST(is_off_if_the_app_says_so),      TEST(holds_nothing_for_the_idle),
-      TEST(takes_the_servers_context_over), TEST(takes_the_clients_context_over), TEST(stands_a_lack_of_memory),
+      TEST(deflates_once_for_each_window), TEST(leaves_small_messages_plain),    TEST(leaves_noise_plain),
+      TEST(leaves_huge_messages_plain),    TEST(compresses_what_goes_to_one),    TEST(is_off_if_the_app_says_so),
+      TEST(holds_nothing_for_the_idle),    TEST(takes_the_servers_context_over), TEST(takes_the_clients_context_over),
+      TEST(stands_a_lack_of_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/ws_deflate.h"
+#include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
@@ -17,6 +19,7 @@ struct app {
   int status;    /* of answers to messages; 0: accepted */
   struct mw_request *kept[KEPT_MAX];
   size_t kept_count;
+  size_t reason_len; /* of the last close */
   char trace[4096];
 };
 
@@ -79,6 +82,7 @@ static void on_request(void *context, struct mw_request *request) {
     case MW_REQUEST_SOCKET_CLOSE: {
       char text[160];
       struct mw_bytes reason = mw_request_reason(request);
+      app->reason_len = reason.len;
       int len = snprintf(text, sizeof text, "%d %.*s", mw_request_close_code(request), (int)reason.len, reason.ptr);
       note(app, "close", (struct mw_bytes){text, (size_t)len});
       mw_request_accept(request, NULL, 0);
@@ -123,6 +127,8 @@ static void start_with(struct app *app, const struct mw_websocket_options *webso
   if (set) set(&options);
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "news", &(struct mw_channel_options){0}, NULL), 0);
+  struct mw_channel_options crowd = {.presence = MW_PRESENCE_FULL};
+  assert_true(mw_config_channel(config, "crowd", &crowd, NULL) > 0);
   for (size_t i = 0; i < COUNT_OF(paths); i++) assert_true(mw_config_websocket(config, paths[i], websocket, NULL) > 0);
   assert_int_equal(mw_server_new(&app->server, &(struct mw_server_options){.config = config}, NULL), 0);
   mw_config_unref(config);
@@ -401,6 +407,97 @@ static void bounds_messages(void **state) {
   finish(&app);
 }
 
+static void set_small_queue(struct mw_config_options *options) { options->limits.queue = 300 << 10; }
+
+/* Messages that do not end: what is held of them is bounded for all together, inflated as it is. */
+static void bounds_what_is_unfinished(void **state) {
+  (void)state;
+  enum { PEERS = 4, SIZE = 100 << 10 };
+  for (int is_native = 0; is_native < 2; is_native++) {
+    struct app app;
+    struct memory_peer peers[PEERS];
+    struct buffer bomb = {0}, out = {0};
+    char *zeros = calloc(1, SIZE);
+    struct bytes part = bytes_of(zeros, SIZE);
+    struct ws_deflater *deflater = ws_deflater_new(WS_WINDOW_15, false);
+    assert_true(ws_deflater_message(deflater, &part, 1, &bomb));
+    assert_in_range(bomb.len, 1, 125);
+    buffer_append_char(&out, 0x42); /* binary, compressed, more will follow */
+    buffer_append_char(&out, (char)(0x80 | bomb.len));
+    buffer_append(&out, bytes_of("\0\0\0\0", 4));
+    buffer_append(&out, buffer_bytes(&bomb));
+    start_with(&app, &(struct mw_websocket_options){.message = SIZE}, set_small_queue);
+    app.echoes = false;
+    for (int i = 0; i < PEERS; i++) {
+      assert_int_equal(ask(&app, is_native ? "/ws" : "/echo", "Sec-WebSocket-Extensions: permessage-deflate\r\n"), 101);
+      peers[i] = app.peer;
+    }
+    take_trace(&app);
+    for (int i = 0; i < PEERS; i++) memory_peer_send(&peers[i], buffer_bytes(&out));
+    /* A message and what inflates it takes 140 KiB. */
+    for (int i = 2; i < PEERS; i++) {
+      memory_peer_expect_close(&peers[i], WS_CLOSE_TRY_LATER);
+      assert_true(memory_peer_ended(&peers[i]));
+      memory_peer_close(&peers[i]);
+    }
+    server_settle(app.server);
+    assert_string_equal(take_trace(&app), is_native ? "" : "close(1013 too much is waiting) close(1013 too much is waiting) ");
+    assert_int_equal(app.server->workers[0].unfinished, 2 * (SIZE + WS_INFLATER_SIZE));
+    /* The others are not disturbed, and what they finish or leave is counted no more. */
+    memory_peer_frame(&peers[0], WS_OPCODE_PING, BYTES(""));
+    memory_peer_send(&peers[0], BYTES("\x80\x80\0\0\0\0"));
+    assert_int_equal(app.server->workers[0].unfinished, SIZE + WS_INFLATER_SIZE);
+    memory_peer_close(&peers[1]);
+    server_settle(app.server);
+    assert_int_equal(app.server->workers[0].unfinished, 0);
+    assert_int_equal(connections(&app), 1);
+    free(zeros);
+    ws_deflater_free(deflater);
+    buffer_deinit(&bomb);
+    buffer_deinit(&out);
+    app.peer = peers[0];
+    finish(&app);
+  }
+}
+
+static void set_queue_of_four(struct mw_config_options *options) { options->limits.queue = 4 * 1000 + WS_HEADER_MAX; }
+
+/* What was let in can be sent back; what cannot is told at once. */
+static void lets_in_what_can_be_echoed(void **state) {
+  (void)state;
+  enum { PEERS = 4, SIZE = 1000 };
+  struct app app;
+  struct memory_peer peers[PEERS];
+  struct buffer out = {0};
+  enum ws_opcode opcode;
+  struct bytes payload;
+  char data[SIZE];
+  memset(data, 'x', SIZE);
+  buffer_append(&out, bytes_of("\x82\xfe\x03\xe8\0\0\0\0", 8));
+  buffer_append(&out, bytes_of(data, SIZE));
+  start_with(&app, &(struct mw_websocket_options){0}, set_queue_of_four);
+  for (int i = 0; i < PEERS; i++) {
+    open_socket(&app, "/echo");
+    peers[i] = app.peer;
+  }
+  app.keeps = true;
+  for (int i = 0; i < PEERS; i++) memory_peer_send(&peers[i], buffer_bytes(&out));
+  buffer_deinit(&out);
+  memory_peer_expect_close(&peers[PEERS - 1], WS_CLOSE_TRY_LATER);
+  assert_int_equal(app.kept_count, PEERS - 1);
+  for (size_t i = 0; i < app.kept_count; i++) answer_message(&app, app.kept[i]); /* all in one turn */
+  server_settle(app.server);
+  for (int i = 0; i < PEERS; i++) {
+    if (i < PEERS - 1) {
+      assert_true(memory_peer_next_frame(&peers[i], &opcode, &payload));
+      assert_bytes(payload, bytes_of(data, SIZE));
+    }
+    app.peer = peers[i];
+    if (i < PEERS - 1) memory_peer_close(&app.peer);
+  }
+  finish(&app);
+}
+
 /* A peer that takes nothing: what was sent still goes out, then it is told why. */
 static void closes_for_a_full_outbox(void **state) {
   (void)state;
@@ -448,6 +545,31 @@ static void follows_channels(void **state) {
   server_settle(app.server);
   memory_peer_expect(&app.peer, NULL);
   assert_int_equal(mw_channel_count(app.server, "news", 4, NULL), 0);
+  finish(&app);
+}
+
+/* It follows a channel with members, and is none: nobody would have been asked whether it may. */
+static void is_no_member(void **state) {
+  (void)state;
+  struct app app;
+  enum ws_opcode opcode;
+  struct bytes payload;
+  start(&app);
+  open_socket(&app, "/echo");
+  struct memory_peer raw = app.peer;
+  assert_int_equal(mw_socket_subscribe(app.socket, "crowd", 5), 0);
+  server_settle(app.server);
+  memory_peer_expect(&raw, NULL);
+  assert_int_equal(app.server->script.presences.count, 0);
+  memory_peer_open(&app.peer, app.server);
+  memory_peer_upgrade(&app.peer, NULL);
+  send_text(&app, "{\"subscribe\":\"crowd\",\"ref\":1}");
+  assert_true(memory_peer_next_frame(&raw, &opcode, &payload));
+  assert_memory_equal(payload.ptr, "{\"channel\":\"crowd\",\"event\":\"moonwire:presence\",", 47);
+  assert_non_null(strstr(payload.ptr, ",\"count\":1}}"));
+  assert_int_equal(mw_socket_unsubscribe(app.socket, "crowd", 5), 0);
+  server_settle(app.server);
+  memory_peer_close(&raw);
   finish(&app);
 }
 
@@ -506,6 +628,68 @@ static void waits_for_the_app_so_long(void **state) {
   app.echoes = false;
   answer_kept(&app);
   assert_string_equal(take_trace(&app), "close(1005 ) ");
+  finish(&app);
+}
+
+/* Nor longer if it goes on talking. */
+static void is_not_held_up_by_talk(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  send_text(&app, "1");
+  send_close(&app, 1000);
+  for (int i = 0; i < 7; i++) {
+    assert_false(memory_peer_ended(&app.peer));
+    memory_peer_frame(&app.peer, WS_OPCODE_TEXT, BYTES("and"));
+    mw_server_advance(app.server, 1000);
+    server_settle(app.server);
+    if (app.peer.in.len > 0 || memory_peer_fetch(&app.peer).len > 0) break;
+  }
+  memory_peer_expect_close(&app.peer, 1000);
+  assert_true(memory_peer_ended(&app.peer));
+  app.echoes = false;
+  answer_kept(&app);
+  assert_string_equal(take_trace(&app), "text(1) cancel() close(1000 ) ");
+  finish(&app);
+}
+
+/* The peer's farewell is there already when the app closes, or fails: nothing is awaited. */
+static void ends_at_once_if_both_have_closed(void **state) {
+  (void)state;
+  for (int fails = 0; fails < 2; fails++) {
+    struct app app;
+    start(&app);
+    open_socket(&app, "/echo");
+    app.keeps = true;
+    send_text(&app, "1");
+    send_text(&app, "2");
+    send_close(&app, 1000);
+    memory_peer_expect(&app.peer, NULL);
+    app.echoes = false;
+    app.status = fails ? 500 : 0;
+    if (!fails) assert_int_equal(mw_socket_close(app.socket, 4001, "bye"), 0);
+    answer_kept(&app);
+    memory_peer_expect_close(&app.peer, fails ? 1011 : 4001);
+    assert_true(memory_peer_ended(&app.peer));
+    while (app.kept_count > 0) answer_kept(&app);
+    const char *trace = take_trace(&app);
+    assert_non_null(strstr(trace, "close(1000 ) "));
+    finish(&app);
+  }
+}
+
+static void tells_the_whole_reason(void **state) {
+  (void)state;
+  struct app app;
+  start(&app);
+  open_socket(&app, "/echo");
+  memory_peer_frame(&app.peer, WS_OPCODE_CLOSE,
+                    BYTES("\x03\xe8"
+                          "a\0b"));
+  memory_peer_expect_close(&app.peer, 1000);
+  assert_int_equal(app.reason_len, 3);
   finish(&app);
 }
 
@@ -753,10 +937,16 @@ int main(void) {
       TEST(goes_on_with_many),
       TEST(takes_large_messages),
       TEST(bounds_messages),
+      TEST(bounds_what_is_unfinished),
+      TEST(lets_in_what_can_be_echoed),
       TEST(closes_for_a_full_outbox),
       TEST(follows_channels),
+      TEST(is_no_member),
       TEST(answers_before_it_closes),
       TEST(waits_for_the_app_so_long),
+      TEST(is_not_held_up_by_talk),
+      TEST(ends_at_once_if_both_have_closed),
+      TEST(tells_the_whole_reason),
       TEST(closes_by_the_app),
       TEST(closes_a_peer_that_does_not_answer),
       TEST(closes_both_at_once),

@@ -4,6 +4,7 @@ import { Log, paint } from "./log.js";
 import { Connection } from "./native.js";
 
 const ROOMS = ["lobby", "music", "night-watch"];
+const PORTION = 50; // lines that a newcomer gets, and then with each request for older ones
 const TYPING_EVERY = 2000; // at most so often others are told that somebody types,
 const TYPING_LASTS = 3500; // and so long they believe it
 
@@ -26,7 +27,9 @@ function addConversation(key, title, isRoom) {
   button.append(label, badge);
   button.addEventListener("click", () => show(conversation));
   item.append(button);
-  const conversation = { key, title, isRoom, button, badge, log: new Log(), unread: 0, members: new Map(), typing: new Map(), draft: "" };
+  const conversation = { key, title, isRoom, button, badge, log: new Log(), unread: 0, draft: "" };
+  // what only rooms have; `oldest` is the id of the first line, `count` how many came by themselves
+  Object.assign(conversation, { members: new Map(), typing: new Map(), oldest: null, count: 0, hasOlder: false });
   conversations.set(key, conversation);
   element(isRoom ? "rooms" : "privates").append(item);
   element("private-title").hidden = element("privates").childElementCount === 0;
@@ -38,7 +41,7 @@ function openRoom(name) {
   if (conversations.has(key)) return conversations.get(key);
   const room = addConversation(key, name, true);
   connection.subscribe(key, {
-    onJoin: (data) => join(room, data),
+    onJoin: (ok) => join(room, ok),
     onPush: (push) => take(room, push),
     onGap: () => note(room, null, "Messages are missing here: the server no longer has them.", "gap"),
     onRefused: (error) => note(room, null, `This room is closed to you: ${error.message}.`, "gap"),
@@ -50,27 +53,38 @@ function openPrivate({ id, name }) {
   return conversations.get(id) ?? addConversation(id, name, false);
 }
 
-function join(room, data) {
+function join(room, { data, presence }) {
   me.id = data.you;
-  room.members = new Map(data.members.map((member) => [member.id, member.name]));
+  room.members = new Map(Object.entries(presence.members).map(([id, member]) => [id, member.info.name]));
   room.typing.clear();
   if (room === active) showPeople();
 }
 
-function take(room, { event, data, from }) {
+// Who has left, and who has come, since the last time or the snapshot.
+function updateMembers(room, { left, joined }) {
+  for (const id of left) {
+    note(room, room.members.get(id), "left");
+    room.members.delete(id);
+    stopTyping(room, id);
+  }
+  for (const [id, { name }] of Object.entries(joined)) {
+    room.members.set(id, name);
+    if (id !== me.id) note(room, name, "joined");
+  }
+}
+
+function take(room, { id, event, data, from }) {
   if (event === "said") {
     stopTyping(room, data.from.id);
     write(room, data, data.from.id === me.id);
+    room.oldest ??= id;
+    room.count++;
+    if (room.count === PORTION) room.hasOlder = true; // perhaps
+    if (room === active) showOlder();
   } else if (event === "typing") {
     if (from !== me.id) startTyping(room, from);
-  } else if (event === "joined") {
-    const isNew = !room.members.has(data.id);
-    room.members.set(data.id, data.name);
-    if (isNew) note(room, data.name, "joined");
-  } else if (event === "left") {
-    room.members.delete(data.id);
-    stopTyping(room, data.id);
-    note(room, data.name, "left");
+  } else if (event === "moonwire:presence") {
+    updateMembers(room, data);
   }
   if (room === active) showPeople();
 }
@@ -90,6 +104,26 @@ function write(conversation, line, isOwn) {
 
 function note(conversation, name, text, kind) {
   keepingBottom(conversation, false, () => conversation.log.addRemark(name, text, kind));
+}
+
+async function loadOlder() {
+  const room = active;
+  element("older").disabled = true;
+  try {
+    const { messages, more } = await connection.history(room.key, room.oldest, PORTION);
+    const lines = messages.filter(({ event }) => event === "said");
+    const older = new Log();
+    for (const { data } of lines) older.addLine(data, data.from.id === me.id);
+    const height = element("scroll").scrollHeight;
+    room.log.element.prepend(...older.element.children);
+    if (room === active) element("scroll").scrollTop += element("scroll").scrollHeight - height;
+    room.oldest = messages[0]?.id ?? room.oldest;
+    room.hasOlder = more;
+  } catch (error) {
+    element("fault").textContent = `Nothing older came: ${error.message}.`;
+  }
+  element("older").disabled = false;
+  if (room === active) showOlder();
 }
 
 // ---- Typing ----
@@ -168,6 +202,7 @@ function show(conversation) {
   showUnread(conversation);
   showPeople();
   showTyping();
+  showOlder();
   toBottom();
   if (matchMedia("(hover: hover)").matches) element("text").focus();
 }
@@ -215,6 +250,10 @@ function showTyping() {
   else if (names.length === 2) text = `${names[0]} and ${names[1]} are typing…`;
   else if (names.length > 2) text = "Several people are typing…";
   element("typing").textContent = text;
+}
+
+function showOlder() {
+  element("older").hidden = !active.hasOlder;
 }
 
 function showConnection(state, reason) {
@@ -306,6 +345,7 @@ element("text").addEventListener("input", () => {
   if (element("text").value.trim() !== "") tellTyping();
 });
 
+element("older").addEventListener("click", loadOlder);
 element("newest").addEventListener("click", toBottom);
 element("scroll").addEventListener("scroll", () => {
   follows = isAtBottom();

@@ -50,6 +50,11 @@ export class Connection {
     return this.#ask({ send: channel, event, data });
   }
 
+  // Resolves to { messages, more }: what the server keeps of a channel, the newest `limit` of what came before an id.
+  history(channel, before, limit) {
+    return this.#ask({ history: channel, before, limit });
+  }
+
   // Sends without asking for an answer, and only if there is a connection.
   hint(channel, event, data) {
     if (this.#isLive) this.#write({ send: channel, event, data });
@@ -96,7 +101,7 @@ export class Connection {
       const ok = await this.#ask({ subscribe: channel, since: entry.cursor ?? undefined });
       entry.cursor = ok.id;
       if (ok.recovered === false) entry.handlers.onGap();
-      entry.handlers.onJoin(ok.data, isReturn);
+      entry.handlers.onJoin(ok, isReturn);
     } catch (error) {
       if (error instanceof Refusal) entry.handlers.onRefused?.(error);
     }

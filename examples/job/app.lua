@@ -1,0 +1,39 @@
+-- Jobs that say how far they are. The result is the last message of a job's channel: whoever listens is done with it, and
+-- whoever comes later, or comes back, still gets it.
+--
+--     bin/moonwire examples/job/app.lua
+--     curl -d '' http://127.0.0.1:8080/jobs                    {"id":"1"}
+--     curl -N 'http://127.0.0.1:8080/sse?channel=job:1'        ends by itself
+
+local moonwire = require "moonwire"
+local app = moonwire.app {}
+
+local STEPS = 20
+local last_id = 0
+
+-- What is kept is what a newcomer gets: some steps, and the result. An hour later all of it is forgotten.
+app:channel("job:{id}", { history = { size = 5, ttl = 3600, replay = 5 } })
+
+local function work(id)
+  local sum = 0
+  for step = 1, STEPS do
+    if not moonwire.sleep(0.1) then
+      return -- the server stops
+    end
+    sum = sum + step
+    app:publish("job:" .. id, "step", { step = step, of = STEPS })
+  end
+  app:publish("job:" .. id, "done", { sum = sum }, { final = true })
+end
+
+app:post("/jobs", function()
+  last_id = last_id + 1
+  local id = tostring(last_id)
+  local ok, message, code = app:spawn(work, id)
+  if not ok then
+    error { code = code, message = message }
+  end
+  return 201, { id = id }
+end)
+
+return app

@@ -1,0 +1,109 @@
+--- The options there are, and of which type each is (options.lua).
+local options = require "moonwire.options"
+
+local specs = {}
+
+specs.settings = {
+  publish_key = "text",
+  origins = "strings",
+  deflate = "boolean or table",
+  limits = {
+    target = "amount",
+    head = "amount",
+    fields = "amount",
+    body = "amount",
+    size = "amount",
+    outbox = "amount",
+    replay = "amount",
+    replay_bytes = "amount",
+    history = "amount",
+    message = "amount",
+    stash = "amount",
+    queue = "amount",
+    connections = "amount",
+    channels = "amount",
+    client_channels = "amount",
+    waiting = "amount",
+    head_seconds = "duration",
+    body_seconds = "duration",
+    idle_seconds = "duration",
+    answer_seconds = "duration",
+    heartbeat_seconds = "duration",
+    connect_seconds = "duration",
+    ping_seconds = "duration",
+    pong_seconds = "duration",
+    progress_seconds = "duration",
+    drain_seconds = "seconds",
+    poll_seconds = "duration",
+    poll_client_seconds = "duration",
+  },
+  paths = {
+    ws = "path or false",
+    sse = "path or false",
+    send = "path or false",
+    publish = "path or false",
+    health = "path or false",
+    poll = "path or false",
+  },
+}
+
+local of_history = options.elsewhere "an option of 'history'"
+local of_publishing = options.elsewhere "an option of publishing"
+
+specs.channel = {
+  size = of_history,
+  ttl = of_history,
+  bytes = of_history,
+  replay = of_history,
+  readable = of_history,
+  volatile = of_publishing,
+  key = of_publishing,
+  final = of_publishing,
+  authorize = "function or boolean",
+  on = "table",
+  relay = "table",
+  history = {
+    size = "count",
+    ttl = "duration",
+    bytes = "amount",
+    replay = "count",
+    readable = "boolean",
+  },
+  slow = options.one_of { "catchup", "close", "drop", "latest" },
+  on_open = "function",
+  on_join = "function",
+  on_leave = "function",
+  on_close = "function",
+  on_slow = "function",
+  linger = "seconds",
+  presence = "presence",
+  limits = { outbox = "amount", age = "duration", members = "amount" },
+}
+
+specs.websocket = {
+  deflate = "boolean or table",
+  protocols = "strings",
+  origins = "strings",
+  limits = {
+    message = "amount",
+    frame = "amount",
+    outbox = "amount",
+    ping_seconds = "duration",
+    pong_seconds = "duration",
+  },
+  on_open = "function",
+  on_message = "function",
+  on_close = "function",
+}
+
+specs.publish = {
+  volatile = "boolean",
+  key = "string",
+  final = "boolean",
+  binary = "boolean",
+  except = "client",
+}
+
+specs.clients = { user_id = "string or number" }
+
+return specs
