@@ -1,0 +1,23 @@
+-- What bench/instructions.mjs and bench/memory.mjs drive: a channel of each kind whose cost is recorded.
+
+local moonwire = require "moonwire"
+local app = moonwire.app { publish_key = "bench", limits = { connections = 9000 } }
+
+local function nothing() end
+local function allow()
+  return true
+end
+
+app:channel("plain:{name}")
+app:channel("events:{name}", {
+  on = {
+    say = function()
+      return true
+    end,
+  },
+})
+app:channel("authorize:{name}", { authorize = allow })
+app:channel("hooks:{name}", { on_join = nothing, on_leave = nothing })
+app:channel("presence:{name}", { presence = { mode = "counts" } })
+
+return app
