@@ -11,7 +11,7 @@ static const char out_of_memory[] = "out of memory";
 /* The members of an object that mean something, as they came. */
 struct members {
   struct json_value verbs[VERB_COUNT];
-  struct json_value ref, event, data, since, before, limit;
+  struct json_value ref, event, data, since, before, limit, idempotency_key;
 };
 
 /* Where strings are decoded to. What an object decodes to is never longer than the object, so one reservation is enough, and what
@@ -42,6 +42,7 @@ static void note_member(struct members *members, struct json_value name, struct 
       {BYTES("since"), &members->since},
       {BYTES("before"), &members->before},
       {BYTES("limit"), &members->limit},
+      {BYTES("idempotency_key"), &members->idempotency_key},
   };
   for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
     if (json_string_equal(name, known[i].name)) *known[i].value = value;
@@ -116,6 +117,15 @@ static const char *read_event(struct decoder *decoder, struct json_value value, 
   return fault ? fault : event_name_fault(verb->event);
 }
 
+static const char *read_key(struct decoder *decoder, struct json_value value, struct verb *verb) {
+  struct bytes key = {NULL, 0};
+  if (value.type == JSON_NONE) return NULL;
+  const char *fault = read_text(decoder, value, "idempotency_key must be a string", &key);
+  if (!fault && (key.len == 0 || key.len > VERB_KEY_MAX)) fault = "idempotency_key must be 1 to 128 bytes long";
+  if (!fault) verb->idempotency_key = key;
+  return fault;
+}
+
 static const char *read_limit(struct json_value value, struct verb *verb) {
   uint64_t limit;
   if (value.type == JSON_NONE) return NULL;
@@ -161,6 +171,7 @@ static const char *read_details(struct decoder *decoder, const struct members *m
   if (verb->type == VERB_SEND) {
     verb->data = members->data;
     fault = read_event(decoder, members->event, verb);
+    if (!fault) fault = read_key(decoder, members->idempotency_key, verb);
   }
   if (verb->type == VERB_SUBSCRIBE || verb->type == VERB_HISTORY)
     fault = read_text(decoder, members->since, "since must be a string", &verb->since);

@@ -12,10 +12,12 @@
 
 VISIBILITY_PUSH
 
+enum { VERB_KEY_MAX = 128 };
+
 enum verb_type {
   VERB_SUBSCRIBE,   /* channel, since */
   VERB_UNSUBSCRIBE, /* channel */
-  VERB_SEND,        /* channel, event, data or payload */
+  VERB_SEND,        /* channel, event, data or payload, idempotency_key */
   VERB_PRESENCE,    /* channel */
   VERB_HISTORY,     /* channel, since, before, limit */
   VERB_TOKEN,       /* token */
@@ -33,8 +35,9 @@ struct verb {
   struct json_value data;
   bool is_binary; /* data came as bytes: `payload` */
   struct bytes payload;
-  struct bytes since, before; /* whatever the client takes for an id */
-  uint32_t limit;             /* 0: not given */
+  struct bytes idempotency_key; /* of 1 to VERB_KEY_MAX bytes, or empty: none */
+  struct bytes since, before;   /* whatever the client takes for an id */
+  uint32_t limit;               /* 0: not given */
   struct bytes token;
 };
 

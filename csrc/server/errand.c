@@ -110,10 +110,12 @@ struct http_copy *http_copy_with_token(const struct http_copy *from, struct byte
 int errand_set_message(struct errand *errand, const struct verb *verb) {
   struct bytes data = verb->is_binary ? verb->payload : verb->data.raw;
   if (!verb->is_binary && data.len == 0) data = BYTES("null");
-  errand->text = blob_new(bytes_of(NULL, verb->event.len + data.len));
+  errand->text = blob_new(bytes_of(NULL, verb->event.len + verb->idempotency_key.len + data.len));
   if (!errand->text) return MW_ENOMEM;
   char *at = errand->text->data;
   errand->message.event = place(&at, verb->event);
+  struct mw_bytes key = place(&at, verb->idempotency_key);
+  errand->idempotency_key = bytes_of(key.ptr, key.len);
   struct mw_bytes copy = place(&at, data);
   errand->message.is_binary = verb->is_binary;
   *(verb->is_binary ? &errand->message.binary : &errand->message.data) = copy;

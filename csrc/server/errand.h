@@ -88,6 +88,8 @@ struct errand {
   struct errand_channel *channels; /* behind the struct */
   /* A message; the texts lie in `text`. */
   struct mw_message message;
+  struct bytes idempotency_key; /* empty: none */
+  struct send_key *send_key;    /* it is the first with that key, and its answer is awaited */
   struct blob *text;
   struct buffer input; /* of a raw WebSocket's message, in place of `text` */
   size_t input_size;   /* what that was at first */

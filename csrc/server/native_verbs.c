@@ -164,7 +164,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
     refuse(call, "too_large", "the data is larger than limits.size");
   } else if (!client) {
     refuse(call, "unavailable", "no memory");
-  } else if (rule->relay) {
+  } else if (rule->relay && verb->idempotency_key.len == 0) {
     relay(call, kind, rule, client);
   } else {
     struct errand_channel channel = {.name = verb->channel, .kind = kind};
@@ -173,6 +173,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
       errand_unref(errand);
       errand = NULL;
     }
+    if (errand) errand->relayed = rule->relay;
     ask(call, errand);
   }
 }

@@ -1,5 +1,7 @@
 #include "server/script.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 #include "server/occupancy.h"
 #include "server/presence.h"
@@ -13,6 +15,7 @@ int script_init(struct script *script, struct loop *loop, size_t limit) {
   list_init(&script->ready);
   table_init(&script->occupancies);
   table_init(&script->presences);
+  send_keys_init(&script->send_keys);
   return mailbox_init(&script->queue, loop, limit);
 }
 
@@ -54,26 +57,32 @@ static bool must_queue(struct errand *errand, enum script_mail type) {
 
 static void dispatch(struct mw_server *server, enum script_mail type, struct errand *errand);
 
-/* The errand is done with, for now: on with the next of its client. */
-static void let_next(struct mw_server *server, struct errand *errand) {
-  struct mw_client *client = errand->client;
-  if (!client || client->errand != errand) return;
-  client->errand = NULL;
-  if (list_empty(&client->waiting)) return;
+/* One after the other, not one inside the other: there may be thousands, each answered at once. */
+static void run_ready(struct mw_server *server) {
   struct script *script = &server->script;
-  struct errand *next = container_of(client->waiting.next, struct errand, link);
-  list_remove(&next->link);
-  client->errand = next;
-  list_append(&script->ready, &next->link);
-  /* One after the other, not one inside the other: there may be thousands, each answered at once. */
   if (script->lets_go) return;
   script->lets_go = true;
   while (!list_empty(&script->ready)) {
-    next = container_of(script->ready.next, struct errand, link);
+    struct errand *next = container_of(script->ready.next, struct errand, link);
     list_remove(&next->link);
     dispatch(server, next->backlog_type, next);
   }
   script->lets_go = false;
+}
+
+/* The errand is done with, for now: on with the next of its client, and with what waited for its answer. */
+static void let_next(struct mw_server *server, struct errand *errand) {
+  struct mw_client *client = errand->client;
+  if (client && client->errand == errand) {
+    client->errand = NULL;
+    if (!list_empty(&client->waiting)) {
+      struct errand *next = container_of(client->waiting.next, struct errand, link);
+      list_remove(&next->link);
+      client->errand = next;
+      list_append(&server->script.ready, &next->link);
+    }
+  }
+  run_ready(server);
 }
 
 static void leave(struct mw_server *server, struct errand *errand);
@@ -82,6 +91,7 @@ static void leave(struct mw_server *server, struct errand *errand);
 static bool send_answer(struct mw_server *server, struct errand *errand) {
   struct worker *worker = &server->workers[errand->asker.worker];
   struct mail mail = {.type = MAIL_ANSWER, .item = errand};
+  send_key_settle(&server->script.send_keys, errand, server->loop.clock.now_ms, &server->script.ready);
   atomic_fetch_sub(&server->script.errand_count, 1);
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
   if (mailbox_post(&worker->fifo, mail) == 0) return true;
@@ -94,6 +104,38 @@ static bool send_answer(struct mw_server *server, struct errand *errand) {
     errand_unref(errand);
   }
   return false;
+}
+
+/* A relayed event that carries a key: its answer must be known here. */
+static void publish_relayed(struct mw_server *server, struct errand *errand) {
+  const struct errand_channel *channel = &errand->channels[0];
+  const struct mw_message *message = &errand->message;
+  const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
+  struct bytes event = bytes_of(message->event.ptr, message->event.len);
+  struct message_parts parts = {.channel = channel->name,
+                                .event = event,
+                                .data = bytes_of(data->ptr, data->len),
+                                .from = client_user_id(errand->client),
+                                .is_binary = message->is_binary};
+  if (!errand->transient) parts.except = bytes_of(errand->client->id, CLIENT_ID_LEN);
+  bool keeps = config_event(channel->kind, event)->keep;
+  char id[MW_ID_MAX], value[64];
+  if (server_publish(server, channel->kind, &parts, !keeps, id) < 0) {
+    errand_refuse(errand, 503, "unavailable", "the server is busy");
+  } else if (keeps) {
+    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
+    errand->body = blob_new(bytes_of(value, (size_t)len));
+  }
+}
+
+/* A message with a key: the first is for the app, or relayed; others get its answer. */
+static enum send_key_turn enter_key(struct mw_server *server, struct errand *errand) {
+  enum send_key_turn turn = send_key_enter(&server->script.send_keys, errand, server->loop.clock.now_ms);
+  errand->backlog_type = MAIL_ASK; /* how one that waits goes on */
+  if (turn == SEND_KEY_WAITS || !errand->relayed) return turn;
+  if (turn == SEND_KEY_FIRST) publish_relayed(server, errand);
+  errand->relayed = false; /* nothing is left for the worker to do */
+  return SEND_KEY_ANSWERED;
 }
 
 /* Puts the question of the errand's step, if there is one. True if its answer is still to come. */
@@ -128,8 +170,12 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       type = MW_REQUEST_PRESENCE;
       break;
     case STEP_MESSAGE:
-      /* A relayed event has passed: the worker publishes it. */
-      if (errand->relayed) return false;
+      if (errand->idempotency_key.len > 0) {
+        enum send_key_turn turn = enter_key(server, errand);
+        if (turn != SEND_KEY_FIRST) return turn == SEND_KEY_WAITS;
+      } else if (errand->relayed) {
+        return false; /* it has passed: the worker publishes it */
+      }
       type = MW_REQUEST_MESSAGE;
       break;
     case STEP_SOCKET: type = MW_REQUEST_WEBSOCKET; break;
@@ -313,11 +359,15 @@ static void begin(struct mw_server *server, struct errand *errand) {
 }
 
 static void cancel(struct mw_server *server, struct errand *errand) {
-  script_cancel_request(&errand->request);
+  /* The handler of a send with a key goes on: its client will ask what came of it, from another connection. */
+  if (!errand->send_key) script_cancel_request(&errand->request);
   /* One that waits for a channel to open goes back now; one that waits for its turn sees it when that comes. */
   if (!list_empty(&errand->link) && errand->step == STEP_OPEN) {
     list_remove(&errand->link);
     occupancy_abandon(server, errand->channels[errand->at].name);
+    run_join(server, errand);
+  } else if (!list_empty(&errand->link) && errand->step == STEP_MESSAGE) {
+    list_remove(&errand->link);
     run_join(server, errand);
   }
   errand_unref(errand);
@@ -401,12 +451,18 @@ void script_deinit(struct mw_server *server) {
   }
   occupancy_free_all(server);
   presence_free_all(server);
+  struct errand *waiter;
+  while ((waiter = send_keys_take_waiter(&script->send_keys))) {
+    drop_waiting(waiter->client);
+    errand_unref(waiter);
+  }
   while (!list_empty(&script->asked)) {
     struct mw_request *request = container_of(script->asked.next, struct mw_request, link);
     list_remove(&request->link);
     request->server = NULL;
     if (request->errand) drop_waiting(request->errand->client);
   }
+  send_keys_deinit(&script->send_keys);
   table_deinit(&script->occupancies);
   table_deinit(&script->presences);
   mailbox_deinit(&script->queue);

@@ -5,6 +5,7 @@
 #include "base/table.h"
 #include "net/mailbox.h"
 #include "server/errand.h"
+#include "server/send_key.h"
 
 VISIBILITY_PUSH
 
@@ -20,8 +21,9 @@ struct worker;
 struct script {
   struct mailbox queue;
   struct list asked; /* requests that wait for the app, oldest first */
-  struct list ready; /* errands whose turn has come; only while let_next is under way */
+  struct list ready; /* errands whose turn has come; only while run_ready is under way */
   bool lets_go;
+  struct send_keys send_keys;
   struct table occupancies;   /* by channel */
   struct table presences;     /* likewise, those with members */
   atomic_uint rosters_lost;   /* how often a worker had no memory for what changed among members */

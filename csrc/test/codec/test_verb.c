@@ -13,8 +13,9 @@ static void describe(struct buffer *out, const struct verb *verb) {
   const struct {
     const char *name;
     struct bytes text;
-  } texts[] = {{" channel=", verb->channel}, {" event=", verb->event},   {" data=", verb->data.raw}, {" payload=", verb->payload},
-               {" since=", verb->since},     {" before=", verb->before}, {" token=", verb->token},   {" ref=", verb->ref.raw}};
+  } texts[] = {{" channel=", verb->channel}, {" event=", verb->event},     {" key=", verb->idempotency_key},
+               {" data=", verb->data.raw},   {" payload=", verb->payload}, {" since=", verb->since},
+               {" before=", verb->before},   {" token=", verb->token},     {" ref=", verb->ref.raw}};
   buffer_append_string(out, types[verb->type]);
   for (size_t i = 0; i < COUNT_OF(texts); i++) {
     if (!texts[i].text.ptr) continue;
@@ -65,6 +66,8 @@ static const struct verb_case accepted[] = {
      "subscribe channel=ro\xc3\xa9/\xf0\x9f\x8c\x99 since=\t"},
     {"{\"s\\u0065nd\":\"\\u0061\",\"event\":\"\\u0062\",\"data\":\"\\u0063\"}", "send channel=a event=b data=\"\\u0063\""},
     {"{\"send\":\"a\",\"event\":\"" C64 "\"}", "send channel=a event=" C64},
+    {"{\"send\":\"a\",\"idempotency_key\":\"" C64 C64 "\"}", "send channel=a event=message key=" C64 C64},
+    {"{\"subscribe\":\"a\",\"idempotency_key\":5}", "subscribe channel=a"},
 
     /* what the verb does not know, what nobody knows, what is given twice */
     {"{\"subscribe\":\"a\",\"event\":5,\"limit\":{},\"before\":1,\"data\":2}", "subscribe channel=a"},
@@ -145,6 +148,9 @@ static const struct verb_case refused[] = {
     REFUSED_CHANNEL("{\"history\":\"a\",\"limit\":18446744073709551617}", "limit must be an integer between 1 and 4294967295"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":null}", "event must be a string"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"\"}", "the event name is empty"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":5}", "idempotency_key must be a string"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":\"\"}", "idempotency_key must be 1 to 128 bytes long"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":\"" C64 C64 "0\"}", "idempotency_key must be 1 to 128 bytes long"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"" C64 "0\"}", "the event name is longer than 64 bytes"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"a b\"}", "the event name has a character other than A-Z a-z 0-9 _ . : -"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"moonwire:gap\"}",
