@@ -27,7 +27,6 @@ local cases = {
   { "no method at all", " /hello HTTP/1.1\r\nHost: localhost\r\n\r\n", 400 },
   { "CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n", 501 },
   { "the version HTTP/0.9", "GET /hello HTTP/0.9\r\nHost: localhost\r\n\r\n", 505 },
-  { "the version HTTP/1.2", "GET /hello HTTP/1.2\r\nHost: localhost\r\n\r\n", 505 },
   { "the version HTTP/2.0", "GET /hello HTTP/2.0\r\nHost: localhost\r\n\r\n", 505 },
   { "HTTP/2 with prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", { 400, 501, 505 } },
   { "a request of HTTP/0.9", "GET /hello\r\n\r\n", 505 },

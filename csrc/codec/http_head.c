@@ -40,16 +40,20 @@ static struct http_error read_version(struct http_head *head, struct bytes versi
       !is_digit(version.ptr[7])) {
     return refuse(400, "the request line does not end in a version of HTTP");
   }
-  if (version.ptr[5] != '1' || version.ptr[7] > '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  head->minor = version.ptr[7] - '0';
+  if (version.ptr[5] != '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
+  /* A higher minor version is served as the highest one that is known (RFC 9110 section 2.5). */
+  head->minor = version.ptr[7] > '0';
   return no_error;
 }
 
-static bool is_visible_ascii(struct bytes text) {
-  for (size_t i = 0; i < text.len; i++) {
-    if (text.ptr[i] < 0x21 || text.ptr[i] > 0x7e) return false;
+static struct http_error judge_characters(struct bytes target) {
+  if (target.len == 0) return refuse(400, "the request target is malformed");
+  for (size_t i = 0; i < target.len; i++) {
+    unsigned char c = (unsigned char)target.ptr[i];
+    if (c < 0x21 || c == 0x7f) return refuse(400, "the request target is malformed");
+    if (c > 0x7f) return refuse(400, "the request target has a byte beyond ASCII: percent-encode it (\"%C3%A4\" is a-umlaut)");
   }
-  return true;
+  return no_error;
 }
 
 struct http_error http_head_read_line(struct http_head *head, struct bytes line, size_t target_max) {
@@ -57,10 +61,11 @@ struct http_error http_head_read_line(struct http_head *head, struct bytes line,
   head->method = cut(&rest, ' ');
   if (!http_token_valid(head->method)) return refuse(400, "the request line does not begin with a method");
   head->target = cut(&rest, ' ');
-  if (head->target.len == 0 || !is_visible_ascii(head->target)) return refuse(400, "the request target is malformed");
+  struct http_error error = judge_characters(head->target);
+  if (error.status) return error;
   bool has_version = head->method.len + 1 + head->target.len < line.len;
-  if (!has_version) return refuse(505, "HTTP/0.9 is not spoken here");
-  struct http_error error = read_version(head, rest);
+  if (!has_version) return refuse(505, "HTTP/0.9 is not supported");
+  error = read_version(head, rest);
   if (error.status) return error;
   if (head->target.len > target_max) return refuse(414, "the request target is too long");
   if (bytes_equal(head->method, BYTES("CONNECT"))) return refuse(501, "this server is no proxy");
@@ -141,16 +146,39 @@ static bool is_authority(struct bytes text) {
   return true;
 }
 
-static struct http_error judge_host(const struct http_head *head) {
+static struct http_error judge_host(struct http_head *head) {
   size_t count = http_head_count(head, BYTES("host"));
   if (count == 0 && head->minor == 1) return refuse(400, "Host is missing");
   if (count > 1) return refuse(400, "Host is given twice");
-  if (!is_authority(http_head_field(head, BYTES("host")))) return refuse(400, "Host is malformed");
+  head->host = http_head_field(head, BYTES("host"));
+  if (!is_authority(head->host)) return refuse(400, "Host is malformed");
   return no_error;
 }
 
-/* "http://host/path" becomes "/path" (RFC 9112 section 3.2.2). The host must be that of the Host field, which others look at. */
-static struct http_error reduce_target(struct http_head *head, char *target) {
+/* Fields of which there is one, and of which two readers could take two different ones: what is allowed depends on them. */
+static struct http_error judge_single(const struct http_head *head) {
+  static const struct {
+    struct bytes name;
+    const char *reason;
+  } single[] = {{{"origin", 6}, "Origin is given twice"},
+                {{"content-type", 12}, "Content-Type is given twice"},
+                {{"authorization", 13}, "Authorization is given twice"}};
+  for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
+    if (http_head_count(head, single[i].name) > 1) return refuse(400, single[i].reason);
+  }
+  return no_error;
+}
+
+/* The target's host wins over the Host field, which nobody is to see (RFC 9112 section 3.2.2). */
+static void set_host(struct http_head *head, struct http_field *fields, struct bytes host) {
+  head->host = host;
+  for (size_t i = 0; i < head->field_count; i++) {
+    if (bytes_equal_nocase(fields[i].name, BYTES("host"))) fields[i].value = host;
+  }
+}
+
+/* "http://host/path" becomes "/path". */
+static struct http_error reduce_target(struct http_head *head, struct http_field *fields, char *target) {
   struct bytes text = head->target, scheme = BYTES("http://"), secure = BYTES("https://");
   size_t skip = 0;
   if (text.len > scheme.len && bytes_equal_nocase(bytes_of(text.ptr, scheme.len), scheme)) skip = scheme.len;
@@ -158,21 +186,25 @@ static struct http_error reduce_target(struct http_head *head, char *target) {
   if (skip == 0) return refuse(400, "the request target is neither a path nor a URL");
   size_t end = skip;
   while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?') end++;
-  struct bytes authority = bytes_of(text.ptr + skip, end - skip), host = http_head_field(head, BYTES("host"));
-  if (authority.len == 0 || !is_authority(authority)) return refuse(400, "the request target has no host");
-  if (host.ptr && !bytes_equal_nocase(authority, host)) return refuse(400, "the request target and Host name different hosts");
-  if (end == text.len || text.ptr[end] == '?')
-    target[--end] = '/'; /* no path: the host's last byte, read by now, gives the room */
+  if (end == skip || !is_authority(bytes_of(text.ptr + skip, end - skip))) return refuse(400, "the request target has no host");
+  size_t host_len = end - skip;
+  if (end == text.len || text.ptr[end] == '?') {
+    /* No path: the host moves over the last byte of "//", which gives room for one. */
+    memmove(target + skip - 1, target + skip, host_len);
+    skip--;
+    target[--end] = '/';
+  }
+  set_host(head, fields, bytes_of(target + skip, host_len));
   head->target = bytes_of(target + end, text.len - end);
   return no_error;
 }
 
-static struct http_error judge_target(struct http_head *head, char *target) {
+static struct http_error judge_target(struct http_head *head, struct http_field *fields, char *target) {
   struct http_error error = no_error;
   bool is_asterisk = bytes_equal(head->target, BYTES("*"));
   if (bytes_find(head->target, '#') < head->target.len) return refuse(400, "the request target has a fragment");
   if (is_asterisk && !bytes_equal(head->method, BYTES("OPTIONS"))) return refuse(400, "the target * is for OPTIONS only");
-  if (!is_asterisk && head->target.ptr[0] != '/') error = reduce_target(head, target);
+  if (!is_asterisk && head->target.ptr[0] != '/') error = reduce_target(head, fields, target);
   struct bytes rest = head->target;
   head->path = cut(&rest, '?');
   head->query = rest;
@@ -190,18 +222,23 @@ static struct http_error judge_expect(struct http_head *head, bool has_body) {
   return no_error;
 }
 
-struct http_error http_head_judge(struct http_head *head, const struct http_framing *framing, char *target) {
+struct http_error http_head_judge(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
+                                  char *target) {
   struct bytes connection = BYTES("connection");
-  bool has_body = framing->chunked || framing->length > 0;
+  head->has_body = framing->chunked || framing->length > 0;
   struct http_error error = judge_host(head);
-  if (!error.status) error = judge_target(head, target);
-  if (!error.status) error = judge_expect(head, has_body);
+  if (!error.status) error = judge_single(head);
+  if (!error.status) error = judge_target(head, fields, target);
+  if (!error.status) error = judge_expect(head, head->has_body);
   if (error.status) return error;
 
-  bool offers =
-      head->minor == 1 && http_head_lists(head, connection, BYTES("upgrade")) && http_head_field(head, BYTES("upgrade")).ptr;
-  if (offers && has_body && bytes_equal(head->method, BYTES("GET"))) return refuse(400, "an upgrade by GET has no body");
-  head->upgrade = offers && !has_body;
+  /* Offers of other protocols are as if they were not there (RFC 9110 section 7.8). A client of WebSocket may have sent frames
+   * ahead: what follows its request is never read as HTTP. */
+  bool offers = head->minor == 1 && bytes_equal(head->method, BYTES("GET")) &&
+                http_head_lists(head, connection, BYTES("upgrade")) &&
+                http_head_lists(head, BYTES("upgrade"), BYTES("websocket"));
+  if (offers && head->has_body) return refuse(400, "an upgrade by GET has no body");
+  head->upgrade = offers;
   bool wanted = head->minor == 1 || http_head_lists(head, connection, BYTES("keep-alive"));
   head->keep_alive = wanted && !head->upgrade && !http_head_lists(head, connection, BYTES("close"));
   return no_error;

@@ -21,9 +21,10 @@ struct http_error http_head_read_line(struct http_head *head, struct bytes line,
 struct http_error http_head_read_fields(struct http_head *head, struct bytes text, struct http_field *fields);
 /* Finds out how the body is delimited, and sets has_length. */
 struct http_error http_head_frame(struct http_head *head, struct http_framing *framing);
-/* Judges target, Host, Expect, Connection and Upgrade, and sets what is left of `head`. An absolute-form target is reduced in
- * place: its bytes are written to. */
-struct http_error http_head_judge(struct http_head *head, const struct http_framing *framing, char *target);
+/* Judges target, Host, the fields that may come only once, Expect, Connection and Upgrade, and sets what is left of `head`.
+ * `fields` are those of the head. An absolute-form target is reduced in place: its bytes are written to, and Host gets its host. */
+struct http_error http_head_judge(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
+                                  char *target);
 
 /* True if it is a token (RFC 9110 section 5.6.2): a method, a field name. */
 bool http_token_valid(struct bytes text);

@@ -113,7 +113,8 @@ static const llhttp_settings_t settings = {
     .on_chunk_header = on_chunk_head,
 };
 
-/* True if llhttp took all of `text`. A request that offers an upgrade stops it, but not before its end. */
+/* True if llhttp took all of `text`. A request that offers an upgrade, and has no body, stops it at its end: the reader goes on
+ * all the same, with a parser that is reset for each request. */
 static bool run_parser(struct http_reader *reader, struct bytes text) {
   llhttp_errno_t result = llhttp_execute(&reader->parser, text.ptr, text.len);
   return result == HPE_OK || (result == HPE_PAUSED_UPGRADE && reader->complete);
@@ -206,8 +207,10 @@ static enum http_event finish_head(struct http_reader *reader) {
   if (!error.status) error = http_head_read_fields(head, bytes_of(text.ptr + line_len, text.len - line_len), reader->fields);
   if (!error.status) error = http_head_frame(head, &framing);
   if (error.status) return fail(reader, error.status, error.reason);
+  /* "HTTP/1.7": llhttp knows no minor version above 1. */
+  if (head->minor == 1) reader->text.data[line_len - 3] = '1';
   if (!run_parser(reader, text)) return refuse_parsed(reader, line_len);
-  error = http_head_judge(head, &framing, reader->text.data + (head->target.ptr - text.ptr));
+  error = http_head_judge(head, reader->fields, &framing, reader->text.data + (head->target.ptr - text.ptr));
   if (error.status) return fail(reader, error.status, error.reason);
   if (framing.length > reader->limits->body) return fail(reader, 413, "the body is too long");
 

@@ -1,8 +1,8 @@
 /* Reads HTTP/1.0 and HTTP/1.1 requests (RFC 9112) with llhttp, as a parser that returns what it found and calls nobody.
  *
- * Bytes go in as they come; one request at a time comes out. Stricter than llhttp where it is lax: versions other than 1.0
- * and 1.1, HTTP/0.9, obs-fold, a missing or doubled Host on 1.1, transfer codings other than a single "chunked", and
- * Transfer-Encoding on HTTP/1.0 are refused. */
+ * Bytes go in as they come; one request at a time comes out. Stricter than llhttp where it is lax: other major versions,
+ * HTTP/0.9, obs-fold, a missing or doubled Host on 1.1, a doubled Origin, Content-Type or Authorization, transfer codings other
+ * than a single "chunked", and Transfer-Encoding on HTTP/1.0 are refused. HTTP/1.2 and above are read as 1.1. */
 #ifndef MOONWIRE_CODEC_HTTP_READER_H
 #define MOONWIRE_CODEC_HTTP_READER_H
 
@@ -28,12 +28,14 @@ struct http_head {
   struct bytes target; /* as sent: origin-form or "*"; absolute-form is reduced to origin-form; CONNECT is refused (501) */
   struct bytes path;   /* target up to the first '?', percent-encoded as sent */
   struct bytes query;  /* behind it, or empty */
+  struct bytes host;   /* of an absolute-form target, which is the Host field's value then, too; else that; ptr NULL: none */
   int minor;           /* HTTP/1.minor: 0 or 1 */
   bool keep_alive;     /* what Connection and the version ask for; false with `upgrade` */
   bool expect_continue;
   bool has_length; /* Content-Length or chunked was given; without it there is no body */
-  bool upgrade; /* Connection lists "upgrade" and Upgrade is there: the bytes behind the head are then not HTTP. Not on 1.0, nor
-                    * with a body, where the offer is passed over (a GET with both is refused) */
+  bool has_body;   /* chunked, or a Content-Length above 0 */
+  bool upgrade;    /* a GET of HTTP/1.1 offers WebSocket: the bytes after the head are then not HTTP. With a body it is refused;
+                    * offers of other protocols are ignored */
   const struct http_field *fields;
   size_t field_count;
 };

@@ -44,12 +44,13 @@ struct http_error ws_handshake_judge(const struct http_head *head, struct bytes 
   *key = bytes_of(NULL, 0);
   if (!bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket is opened with GET");
   if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1");
-  if (!http_head_lists(head, BYTES("upgrade"), BYTES("websocket"))) return refuse(426, "only WebSocket is spoken here");
+  if (!http_head_lists(head, BYTES("upgrade"), BYTES("websocket")))
+    return refuse(426, "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing");
   if (!http_head_lists(head, BYTES("connection"), BYTES("upgrade"))) return refuse(400, "Connection does not list upgrade");
   if (!head->upgrade) return refuse(400, "an upgrade has no body");
   if (http_head_count(head, version_name) > 1) return refuse(400, "Sec-WebSocket-Version is given twice");
   if (!bytes_equal(http_head_field(head, version_name), BYTES("13")))
-    return refuse(426, "the only Sec-WebSocket-Version spoken here is 13");
+    return refuse(426, "the only Sec-WebSocket-Version supported is 13");
   if (http_head_count(head, key_name) == 0) return refuse(400, "Sec-WebSocket-Key is missing");
   if (http_head_count(head, key_name) > 1) return refuse(400, "Sec-WebSocket-Key is given twice");
   if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");

@@ -18,11 +18,22 @@ static void push_lower(lua_State *L, struct mw_bytes name) {
   luaL_pushresultsize(&out, name.len);
 }
 
+/* Of several fields of a name the last; but Cookie fields, of which HTTP/2 makes several, are one list (RFC 9113 section 8.2.3). */
 static void push_headers(lua_State *L, const struct mw_http *http) {
   lua_createtable(L, 0, (int)http->field_count);
   for (size_t i = 0; i < http->field_count; i++) {
+    int pieces = 1;
     push_lower(L, http->fields[i].name);
+    if (strcmp(lua_tostring(L, -1), "cookie") == 0) {
+      if (lua_getfield(L, -2, "cookie") == LUA_TSTRING) {
+        lua_pushliteral(L, "; ");
+        pieces = 3;
+      } else {
+        lua_pop(L, 1);
+      }
+    }
     bytes_push(L, http->fields[i].value);
+    lua_concat(L, pieces);
     lua_rawset(L, -3);
   }
 }

@@ -95,7 +95,7 @@ static void on_head(struct conn *conn, struct http1 *http) {
 
 static void on_done(struct conn *conn, struct http1 *http) {
   const struct http_head *head = http_reader_head(http->reader);
-  /* Behind an upgrade nobody speaks HTTP any more. */
+  /* A client of WebSocket does not speak HTTP after its request, whatever the answer is. */
   if (head->upgrade) conn->exchange.flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   conn->exchange.role = http->role;
   if (http->role) {

@@ -152,7 +152,7 @@ static const struct websocket *websocket_of(struct exchange *exchange) { return 
 
 static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
-  if (!origin.ptr || origin_is_same(origin, http_head_field(head, BYTES("host")))) return true;
+  if (!origin.ptr || origin_is_same(origin, head->host)) return true;
   return websocket_allows(websocket_of(exchange), exchange_worker(exchange)->server->config, origin);
 }
 

@@ -117,7 +117,7 @@ bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct bu
   const struct http_head *head = http_reader_head(http->reader);
   struct bytes origin = http_head_field(head, BYTES("origin"));
   http_write_field(fields, BYTES("Vary"), BYTES("Origin"));
-  if (!origin.ptr || origin_is_same(origin, http_head_field(head, BYTES("host")))) return true;
+  if (!origin.ptr || origin_is_same(origin, head->host)) return true;
   enum origin_judgement judgement = config_judge_origin(exchange_worker(exchange)->server->config, origin);
   if (judgement == ORIGIN_REFUSED) return false;
   /* Whom nobody named may read what is open, not what a user's cookie opens. */

@@ -6,8 +6,8 @@ local json = require("moonwire.core").json
 ---@field path string percent-decoded
 ---@field query table<string, string> form-decoded; of several values of a name the last
 ---@field query_all table<string, string[]>
----@field headers table<string, string> names in lower case; of several fields of a name the last
----@field cookies table<string, string>
+---@field headers table<string, string> names in lower case; of several fields of a name the last; Cookie fields are joined
+---@field cookies table<string, string> of several cookies of a name the first
 ---@field params table<string, string> the captures of the route
 ---@field body string
 ---@field remote string the peer's address, "unix" on a unix socket
@@ -46,7 +46,8 @@ local function read_cookies(header)
   for pair in (header or ""):gmatch "[^;]+" do
     local name, value = pair:match "^([^=]*)=(.*)$"
     name = name and trim(name)
-    if name and name ~= "" then
+    -- Browsers send the cookie of the longest path first (RFC 6265 section 5.4).
+    if name and name ~= "" and cookies[name] == nil then
       value = trim(value)
       cookies[name] = value:match '^"(.*)"$' or value
     end

@@ -18,6 +18,7 @@ struct http_case {
 #define T16 "0123456789abcdef"
 #define T64 T16 T16 T16 T16
 #define T256 T64 T64 T64 T64
+#define RAW_BYTE "the request target has a byte beyond ASCII: percent-encode it (\"%C3%A4\" is a-umlaut)"
 #define CHUNKED "POST / HTTP/1.1\r\n" H "Transfer-Encoding: chunked\r\n\r\n"
 #define CHUNKED_HEAD "HEAD 1.1 POST / keep-alive length [Host: a] [Transfer-Encoding: chunked] @56\n"
 #define REFUSED(input, status, reason)                                                                                           \
@@ -61,11 +62,19 @@ static const struct http_case accepted[] = {
     READ("pipelined", "GET /1 HTTP/1.1\r\n" H "\r\nHEAD /2 HTTP/1.1\r\n" H "\r\nGET /3",
          "HEAD 1.1 GET /1 keep-alive [Host: a] @28\nDONE  @28\nHEAD 1.1 HEAD /2 keep-alive [Host: a] @57\nDONE  @57\n"),
 
-    READ("absolute", "GET http://A/b?c HTTP/1.1\r\n" H "\r\n", "HEAD 1.1 GET /b?c keep-alive [Host: a] @38\nDONE  @38\n"),
+    READ("absolute", "GET http://A/b?c HTTP/1.1\r\n" H "\r\n", "HEAD 1.1 GET /b?c keep-alive [Host: A] @38\nDONE  @38\n"),
     READ("absolute without a path", "GET HTTPS://a HTTP/1.1\r\n" H "\r\n",
          "HEAD 1.1 GET / keep-alive [Host: a] @35\nDONE  @35\n"),
     READ("absolute with a query only", "GET http://a?b/c HTTP/1.1\r\n" H "\r\n",
          "HEAD 1.1 GET /?b/c keep-alive [Host: a] @38\nDONE  @38\n"),
+    READ("absolute with another Host", "GET http://b.example:80/c HTTP/1.1\r\n" H "X: a\r\n\r\n",
+         "HEAD 1.1 GET /c keep-alive [Host: b.example:80] [X: a] @53\nDONE  @53\n"),
+    READ("absolute with another Host and no path", "OPTIONS http://b?c HTTP/1.1\r\n" H "\r\n",
+         "HEAD 1.1 OPTIONS /?c keep-alive [Host: b] @40\nDONE  @40\n"),
+    READ("absolute with the longest host", "GET http://0123456789abcdef0123456789abcdef012345678 HTTP/1.1\r\n" H "\r\n",
+         "HEAD 1.1 GET / keep-alive [Host: 0123456789abcdef0123456789abcdef012345678] @74\nDONE  @74\n"),
+    READ("absolute with an address", "GET http://[::1]:8080 HTTP/1.1\r\n" H "\r\n",
+         "HEAD 1.1 GET / keep-alive [Host: [::1]:8080] @43\nDONE  @43\n"),
     READ("absolute on 1.0", "GET http://a/ HTTP/1.0\r\n\r\n", "HEAD 1.0 GET / @26\nDONE  @26\n"),
     READ("options of the server", "OPTIONS * HTTP/1.1\r\n" H "\r\n", "HEAD 1.1 OPTIONS * keep-alive [Host: a] @31\nDONE  @31\n"),
 
@@ -94,6 +103,36 @@ static const struct http_case accepted[] = {
 
     READ("an upgrade", "GET /ws HTTP/1.1\r\n" H "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00GET /",
          "HEAD 1.1 GET /ws upgrade [Host: a] [Connection: keep-alive, Upgrade] [Upgrade: websocket] @82\nDONE  @82\n"),
+    READ("an upgrade to another protocol, and a pipelined request",
+         "GET /a HTTP/1.1\r\n" H "Connection: Upgrade\r\nUpgrade: h2c\r\n\r\nGET /b HTTP/1.1\r\n" H "\r\n",
+         "HEAD 1.1 GET /a keep-alive [Host: a] [Connection: Upgrade] [Upgrade: h2c] @63\nDONE  @63\n"
+         "HEAD 1.1 GET /b keep-alive [Host: a] @91\nDONE  @91\n"),
+    READ("the offer of the JDK's client",
+         "GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\n" H
+         "HTTP2-Settings: AAEAAEAAAAIAAAAB\r\nUpgrade: h2c\r\n\r\nGET",
+         "HEAD 1.1 GET / keep-alive [Connection: Upgrade, HTTP2-Settings] [Host: a] [HTTP2-Settings: AAEAAEAAAAIAAAAB] [Upgrade: "
+         "h2c] @112\nDONE  @112\n"),
+    READ("an upgrade to another protocol by GET with a body",
+         "GET / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.0\r\n\r\n",
+         "HEAD 1.1 GET / keep-alive length [Host: a] [Connection: upgrade] [Upgrade: h2c] [Content-Length: 3] @81\nDONE abc "
+         "@84\nHEAD 1.0 GET / @102\nDONE  @102\n"),
+    READ("an upgrade to another protocol by GET with chunks",
+         "GET / HTTP/1.1\r\n" H
+         "Connection: upgrade\r\nUpgrade: TLS/1.2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\nGET",
+         "HEAD 1.1 GET / keep-alive length [Host: a] [Connection: upgrade] [Upgrade: TLS/1.2] [Transfer-Encoding: chunked] "
+         "@94\nDONE ab @106\n"),
+    READ("another protocol that is not kept alive",
+         "GET / HTTP/1.1\r\n" H "Connection: upgrade, close\r\nUpgrade: h2c\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+         "HEAD 1.1 GET / [Host: a] [Connection: upgrade, close] [Upgrade: h2c] @69\nDONE  @69\n"),
+    READ("two protocols, one of which is WebSocket",
+         "GET / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: h2c, WebSocket\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+         "HEAD 1.1 GET / upgrade [Host: a] [Connection: upgrade] [Upgrade: h2c, WebSocket] @73\nDONE  @73\n"),
+    READ("WebSocket offered by another method", "HEAD / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: websocket\r\n\r\nGET",
+         "HEAD 1.1 HEAD / keep-alive [Host: a] [Connection: upgrade] [Upgrade: websocket] @69\nDONE  @69\n"),
+    READ("a minor version above 1", "GET /a HTTP/1.2\r\n" H "\r\nGET /b HTTP/1.9\r\n" H "Connection: close\r\n\r\n",
+         "HEAD 1.1 GET /a keep-alive [Host: a] @28\nDONE  @28\nHEAD 1.1 GET /b [Host: a] [Connection: close] @75\nDONE  @75\n"),
+    READ("a body and chunks of HTTP/1.2", "PUT / HTTP/1.2\r\n" H "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         "HEAD 1.1 PUT / keep-alive length [Host: a] [Transfer-Encoding: chunked] @55\nDONE x @66\n"),
     READ("Upgrade without Connection", "GET / HTTP/1.1\r\n" H "Upgrade: websocket\r\n\r\n",
          "HEAD 1.1 GET / keep-alive [Host: a] [Upgrade: websocket] @47\nDONE  @47\n"),
     READ("an upgrade offered with a body",
@@ -116,7 +155,11 @@ static const struct http_case refused[] = {
     REFUSED("GET\r\n", 400, "the request target is malformed"),
     REFUSED("GET  / HTTP/1.1\r\n", 400, "the request target is malformed"),
     REFUSED("GET /\t HTTP/1.1\r\n", 400, "the request target is malformed"),
-    REFUSED("GET /\xc3\xa9 HTTP/1.1\r\n", 400, "the request target is malformed"),
+    REFUSED("GET /\xc3\xa9 HTTP/1.1\r\n", 400, RAW_BYTE),
+    REFUSED("GET /a?b=\xc3\xa9 HTTP/1.1\r\n", 400, RAW_BYTE),
+    REFUSED("GET /a?b=\xff HTTP/1.1\r\n", 400, RAW_BYTE),
+    REFUSED("GET http://a/\xc3\xa9 HTTP/1.1\r\n", 400, RAW_BYTE),
+    REFUSED("GET /a?b=\x7f HTTP/1.1\r\n", 400, "the request target is malformed"),
     REFUSED("GET /\0 HTTP/1.1\r\n", 400, "the request target is malformed"),
     REFUSED("GET /\r HTTP/1.1\r\n", 400, "the request target is malformed"),
     REFUSED("GET / http/1.1\r\n", 400, "the request line does not end in a version of HTTP"),
@@ -124,11 +167,10 @@ static const struct http_case refused[] = {
     REFUSED("GET / HTTP/1.10\r\n", 400, "the request line does not end in a version of HTTP"),
     REFUSED("GET /  HTTP/1.1\r\n", 400, "the request line does not end in a version of HTTP"),
     REFUSED("GET / HTTP/11\r\n", 400, "the request line does not end in a version of HTTP"),
-    REFUSED("GET /\r\n", 505, "HTTP/0.9 is not spoken here"),
-    REFUSED("GET / HTTP/0.9\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
-    REFUSED("GET / HTTP/1.2\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
-    REFUSED("GET / HTTP/2.0\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
-    REFUSED("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
+    REFUSED("GET /\r\n", 505, "HTTP/0.9 is not supported"),
+    REFUSED("GET / HTTP/0.9\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are supported"),
+    REFUSED("GET / HTTP/2.0\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are supported"),
+    REFUSED("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "only HTTP/1.0 and HTTP/1.1 are supported"),
     REFUSED("GET /x\nHost: a\r\nContent-Length: 5\r\n\r\nhello", 400, "a line of the head does not end in CRLF"),
     REFUSED("GET / HTTP/1.1\nHost: a\n\n", 400, "a line of the head does not end in CRLF"),
     REFUSED("GET / HTTP/1.1\r\nHost: a\n\r\n", 400, "a line of the head does not end in CRLF"),
@@ -147,7 +189,11 @@ static const struct http_case refused[] = {
     REFUSED("GET a HTTP/1.1\r\n" H "\r\n", 400, "the request target is malformed"),
     REFUSED("GET ftp://a/ HTTP/1.1\r\n" H "\r\n", 400, "the request target is neither a path nor a URL"),
     REFUSED("GET http:///b HTTP/1.1\r\n" H "\r\n", 400, "the request target has no host"),
-    REFUSED("GET http://b/ HTTP/1.1\r\n" H "\r\n", 400, "the request target and Host name different hosts"),
+    REFUSED("GET http://b HTTP/1.1\r\n\r\n", 400, "Host is missing"),
+    REFUSED("GET http://b HTTP/1.1\r\n" H H "\r\n", 400, "Host is given twice"),
+    REFUSED("GET http://b HTTP/1.1\r\nHost: a/b\r\n\r\n", 400, "Host is malformed"),
+    REFUSED("GET http://?a HTTP/1.1\r\n" H "\r\n", 400, "the request target has no host"),
+    REFUSED("GET http://a#b HTTP/1.1\r\n" H "\r\n", 400, "the request target is malformed"),
     REFUSED("GET http://u@a/ HTTP/1.1\r\n" H "\r\n", 400, "the request target has no host"),
     REFUSED("GET * HTTP/1.1\r\n" H "\r\n", 400, "the target * is for OPTIONS only"),
     REFUSED("GET /#a HTTP/1.1\r\n" H "\r\n", 400, "the request target has a fragment"),
@@ -192,6 +238,13 @@ static const struct http_case refused[] = {
     REFUSED("POST / HTTP/1.1\r\n" H "Transfer-Encoding: identity\r\n\r\n", 501, "the only transfer coding known is chunked"),
     REFUSED("POST / HTTP/1.1\r\n" H "Transfer-Encoding: xchunked\r\n\r\n", 501, "the only transfer coding known is chunked"),
     REFUSED("POST / HTTP/1.1\r\n" H "Transfer-Encoding:\r\n\r\n", 501, "the only transfer coding known is chunked"),
+    REFUSED("GET / HTTP/1.1\r\n" H "Origin: http://a\r\norigin: http://a\r\n\r\n", 400, "Origin is given twice"),
+    REFUSED("GET / HTTP/1.1\r\n" H "Origin: http://a\r\nX: y\r\nOrigin: null\r\n\r\n", 400, "Origin is given twice"),
+    REFUSED("GET / HTTP/1.0\r\nOrigin:\r\nOrigin:\r\n\r\n", 400, "Origin is given twice"),
+    REFUSED("POST / HTTP/1.1\r\n" H "Content-Type: text/plain\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n",
+            400, "Content-Type is given twice"),
+    REFUSED("GET / HTTP/1.1\r\n" H "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", 400,
+            "Authorization is given twice"),
     REFUSED("PUT / HTTP/1.1\r\n" H "Expect: 200-ok\r\n\r\n", 417, "the only expectation known is 100-continue"),
     REFUSED("GET / HTTP/1.1\r\n" H "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\n", 400,
             "an upgrade by GET has no body"),
@@ -353,6 +406,25 @@ static void fields_are_found_by_name(void **state) {
   http_reader_free(reader);
 }
 
+static void the_host_is_told(void **state) {
+  (void)state;
+  static const char *const cases[][2] = {
+      {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "a"},
+      {"GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", "b"},
+      {"GET https://b:1?c HTTP/1.1\r\nHost: a\r\n\r\n", "b:1"},
+      {"GET http://b/ HTTP/1.0\r\n\r\n", "b"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    size_t used;
+    struct http_reader *reader = http_reader_new(&limits);
+    assert_int_equal(http_reader_next(reader, bytes_string(cases[i][0]), &used), HTTP_HEAD);
+    const struct http_head *head = http_reader_head(reader);
+    assert_bytes_string(head->host, cases[i][1]);
+    if (head->field_count > 0) assert_bytes_string(http_head_field(head, BYTES("host")), cases[i][1]);
+    http_reader_free(reader);
+  }
+}
+
 static void bearers_are_found(void **state) {
   (void)state;
   static const char *const cases[][2] = {{"Bearer abc", "abc"}, {"bEARER  a=b ", "a=b"}, {"Bearer ", ""}, {"Bearer", ""},
@@ -369,7 +441,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_what_is_right),           TEST(refuses_what_is_wrong),      TEST(stands_failing_memory),
       TEST(without_memory_it_answers_503), TEST(memory_stays_within_limits), TEST(an_idle_reader_holds_little),
-      TEST(fields_are_found_by_name),      TEST(bearers_are_found),
+      TEST(fields_are_found_by_name),      TEST(the_host_is_told),           TEST(bearers_are_found),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,209 @@
+-- What RFC 9110, RFC 9112 and RFC 6265 say of requests that few clients send: answered as they say, and the connection kept.
+
+local dkjson = require "dkjson"
+local http = require "spec.support.http"
+local server = require "spec.support.server"
+
+local script = [[
+local moonwire = require "moonwire"
+local app = moonwire.app { origins = { "https://a.example" } }
+app:channel("news", { history = { size = 10 } })
+app:get("/hello", function() return "hello" end)
+app:get("/host", function(request) return tostring(request.headers.host) end)
+app:get("/seen", function(request)
+  return { cookies = request.cookies, cookie = request.headers.cookie, query = request.query, body = request.body }
+end)
+app:post("/echo", function(request) return request.body end)
+return app
+]]
+
+describe("http to the letter", function()
+  local app
+
+  setup(function()
+    app = server.start(script)
+  end)
+
+  teardown(function()
+    app:stop()
+  end)
+
+  -- Sends the requests in one piece and then byte by byte, and returns what came both times, which is to be the same.
+  local function ask(text, count)
+    local all = {}
+    for step = 1, 2 do
+      local client, responses = http.connect(app), {}
+      for part in text:gmatch(step == 1 and ".+" or ".") do
+        if not client:send(part) then
+          break
+        end
+      end
+      for i = 1, count or 1 do
+        responses[i] = client:read_response()
+        responses[i].head, responses[i].headers.date = nil, nil
+      end
+      responses.closed = responses[#responses].headers.connection == "close"
+      client:close()
+      all[step] = responses
+    end
+    assert.same(all[1], all[2])
+    return all[1]
+  end
+
+  local function answered(text, status, body)
+    local response = ask(text)[1]
+    assert.equal(status, response.status)
+    if body then
+      assert.equal(body, response.body)
+    end
+    return response
+  end
+
+  local function refused(text, reason)
+    local response = answered(text, 400)
+    assert.equal(reason, dkjson.decode(response.body).error.reason)
+  end
+
+  describe("an upgrade that is not taken", function()
+    local offer =
+      "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+
+    it("costs no connection", function()
+      local client = http.connect(app)
+      for _ = 1, 20 do
+        client:send("GET /hello HTTP/1.1\r\nHost: a\r\n" .. offer .. "\r\n")
+        local response = client:read_response()
+        assert.equal("hello", response.body)
+        assert.equal("keep-alive", response.headers.connection)
+        assert.is_nil(response.headers.upgrade)
+      end
+      client:close()
+    end)
+
+    it("leaves pipelined requests and bodies as they are", function()
+      local responses = ask(
+        "GET /hello HTTP/1.1\r\nHost: a\r\n"
+          .. offer
+          .. "\r\nPOST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 32\r\n"
+          .. offer
+          .. "\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
+          .. "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+          .. offer
+          .. "\r\n2\r\nab\r\n0\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        4
+      )
+      assert.equal("hello", responses[1].body)
+      assert.equal("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", responses[2].body)
+      assert.equal("ab", responses[3].body)
+      assert.equal("hello", responses[4].body)
+      assert.is_true(responses.closed)
+    end)
+
+    it("of WebSocket ends the connection, since frames may follow", function()
+      local client = http.connect(app)
+      client:send "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00"
+      assert.equal("hello", client:read_response().body)
+      assert.equal("", client:read_rest())
+    end)
+
+    it("is what curl --http2 sends", function()
+      local pipe = io.popen(
+        ("curl -s --http2 -m 5 -w '%%{num_connects} ' %s/hello %s/hello"):format(
+          app.address,
+          app.address
+        )
+      )
+      assert.equal("hello1 hello0 ", pipe:read "a")
+      pipe:close()
+    end)
+  end)
+
+  it("serves a higher minor version as HTTP/1.1", function()
+    for minor = 2, 9 do
+      local text = "GET /hello HTTP/1.%d\r\nHost: a\r\n\r\n"
+      local responses = ask(text:format(minor) .. text:format(1), 2)
+      assert.equal("1.1", responses[1].version)
+      assert.equal("hello", responses[1].body .. "")
+      assert.equal("hello", responses[2].body)
+    end
+    answered("GET /hello HTTP/2.0\r\nHost: a\r\n\r\n", 505)
+    answered("GET /hello HTTP/1.2\r\n\r\n", 400)
+  end)
+
+  describe("an absolute target", function()
+    it("wins over Host", function()
+      answered("GET http://b.example:81/host HTTP/1.1\r\nHost: a\r\n\r\n", 200, "b.example:81")
+      answered("GET HTTP://b/host?x=y HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n", 200, "b")
+      answered("GET http://b/host HTTP/1.0\r\n\r\n", 200, "nil")
+      answered("GET http://b HTTP/1.1\r\nHost: a\r\n\r\n", 404)
+      answered("GET http://b/host HTTP/1.1\r\n\r\n", 400)
+    end)
+
+    it("says which origin is the same", function()
+      local text =
+        "GET %s/poll?channel=news HTTP/1.1\r\nHost: %s\r\nOrigin: http://b\r\nConnection: close\r\n\r\n"
+      answered(text:format("", "b"), 200)
+      answered(text:format("", "a"), 403)
+      answered(text:format("http://b", "a"), 200)
+      answered(text:format("http://a", "b"), 403)
+    end)
+  end)
+
+  it("refuses two fields of which there is one", function()
+    local text = "GET /poll?channel=news HTTP/1.1\r\nHost: a\r\n%s: %s\r\nX: y\r\n%s: %s\r\n\r\n"
+    refused(text:format("Origin", "http://a", "Origin", "http://evil"), "Origin is given twice")
+    refused(text:format("origin", "http://a", "ORIGIN", "http://a"), "Origin is given twice")
+    refused(
+      text:format("Content-Type", "text/plain", "Content-Type", "application/json"),
+      "Content-Type is given twice"
+    )
+    refused(
+      text:format("Authorization", "Bearer a", "authorization", "Bearer b"),
+      "Authorization is given twice"
+    )
+    refused(text:format("Host", "a", "X-Y", ""), "Host is given twice")
+  end)
+
+  describe("cookies", function()
+    local function seen(fields)
+      local response = answered("GET /seen HTTP/1.1\r\nHost: a\r\n" .. fields .. "\r\n", 200)
+      return dkjson.decode(response.body)
+    end
+
+    it("of one name: the first counts", function()
+      assert.same({ a = "1", b = "2" }, seen("Cookie: a=1; b=2; a=3\r\n").cookies)
+      assert.same({ a = "" }, seen("Cookie: a=; a=3\r\n").cookies)
+      assert.same({ a = "1", A = "2" }, seen("Cookie: a=1; A=2; a=3\r\n").cookies)
+      assert.same({ a = "x" }, seen('Cookie: a="x"; a = y\r\n').cookies)
+      assert.same({ a = "1" }, seen("Cookie: a; =b; a=1; a=2\r\n").cookies)
+    end)
+
+    it("in several fields are one list", function()
+      local was = seen "Cookie: a=1\r\nX: y\r\ncookie: b=2; a=3\r\nCOOKIE: c=4\r\n"
+      assert.same({ a = "1", b = "2", c = "4" }, was.cookies)
+      assert.equal("a=1; b=2; a=3; c=4", was.cookie)
+    end)
+  end)
+
+  describe("a raw byte beyond ASCII in the target", function()
+    it("is refused with a word on what to do", function()
+      for _, target in ipairs {
+        "/seen?x=ä",
+        "/ä",
+        "/seen?ä",
+        "/seen?x=\xff",
+        "http://a/seen?x=é",
+      } do
+        refused(
+          ("GET %s HTTP/1.1\r\nHost: a\r\n\r\n"):format(target),
+          'the request target has a byte beyond ASCII: percent-encode it ("%C3%A4" is a-umlaut)'
+        )
+      end
+    end)
+
+    it("is read when it is encoded", function()
+      local response = answered("GET /seen?x=%C3%A4 HTTP/1.1\r\nHost: a\r\n\r\n", 200)
+      assert.equal("ä", dkjson.decode(response.body).query.x)
+    end)
+  end)
+end)
