@@ -10,7 +10,13 @@ local app = moonwire.app {
   publish_key = "secret",
   origins = { "https://a.example", "https://*.b.example", "http://localhost:3000" },
 }
-app:channel("news", {})
+app:channel("news", {
+  on = {
+    say = function() return { heard = true } end,
+    fail = function() error "oops" end,
+    refuse = function() return false, "not now" end,
+  },
+})
 app:get("/hello", function() return "hello" end)
 return app
 ]]
@@ -97,6 +103,49 @@ describe("origins", function()
     response = ask "https://evil.example"
     assert.equal(403, response.status)
     assert.is_nil(response.headers["access-control-allow-origin"])
+  end)
+
+  it(
+    "that are listed read every answer to a send, so that no page sends again what was done",
+    function()
+      local sends = {
+        { 200, '{"send":"news","event":"say","data":1}' },
+        { 400, '{"send":"news","event":"refuse"}' },
+        { 400, '{"send":"news","event":"nothing"}' },
+        { 400, "{}" },
+        { 404, '{"send":"nowhere","event":"say"}' },
+        { 413, ('{"send":"news","event":"say","data":"%s"}'):format(("x"):rep(70000)) },
+        { 500, '{"send":"news","event":"fail"}' },
+      }
+      for _, case in ipairs(sends) do
+        local function send(origin)
+          local headers = { Origin = origin, ["Content-Type"] = "application/json" }
+          return http.request(app, "POST", "/send", { headers = headers, body = case[2] })
+        end
+        local response = send "https://a.example"
+        assert.equal(case[1], response.status, case[2])
+        assert.equal("https://a.example", response.headers["access-control-allow-origin"])
+        assert.equal("true", response.headers["access-control-allow-credentials"])
+        assert.equal("Origin", response.headers.vary)
+        response = send "https://evil.example"
+        assert.equal(403, response.status)
+        assert.is_nil(response.headers["access-control-allow-origin"])
+        assert.equal("Origin", response.headers.vary)
+      end
+    end
+  )
+
+  it("that are listed read refusals of the server itself", function()
+    for target, status in pairs {
+      ["/sse"] = 400,
+      ["/sse?channel=nowhere"] = 404,
+      ["/poll?channel=nowhere"] = 404,
+      ["/send"] = 405,
+    } do
+      local response = http.get(app, target, { Origin = "https://a.example" })
+      assert.equal(status, response.status, target)
+      assert.equal("https://a.example", response.headers["access-control-allow-origin"], target)
+    end
   end)
 
   it("never get CORS from /publish", function()

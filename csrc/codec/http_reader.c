@@ -368,6 +368,39 @@ enum http_event http_reader_next(struct http_reader *reader, struct bytes input,
   return event;
 }
 
+/* A line with its line end, or nothing if it is not complete. */
+static struct bytes next_line(struct bytes *rest) {
+  size_t len = bytes_find(*rest, '\n');
+  struct bytes line = bytes_of(rest->ptr, len < rest->len ? len + 1 : 0);
+  *rest = bytes_of(rest->ptr + line.len, line.len > 0 ? rest->len - line.len : 0);
+  return line;
+}
+
+void http_reader_salvage(struct http_reader *reader) {
+  struct http_head *head = &reader->head, line_head = {0};
+  if (head->path.ptr) return;
+  *head = line_head;
+  struct bytes rest = buffer_bytes(&reader->text), line = next_line(&rest);
+  if (line.len <= 2 || http_head_read_line(&line_head, bytes_of(line.ptr, line.len - 2), reader->limits->target).status) return;
+  *head = line_head;
+  if (head->target.ptr[0] == '/') head->path = bytes_of(head->target.ptr, bytes_find(head->target, '?'));
+  struct bytes fields = rest;
+  size_t count = 0;
+  while (next_line(&fields).len > 2) count++;
+  head->field_count = count < reader->limits->fields ? count : reader->limits->fields;
+  bool has_room = reserve_fields(reader);
+  size_t wanted = has_room ? head->field_count : 0;
+  head->field_count = 0;
+  head->fields = reader->fields;
+  for (size_t i = 0; i < wanted; i++) {
+    struct http_head one = {.field_count = 1};
+    line = next_line(&rest);
+    bool fine = ends_in_crlf(line) && !http_head_read_fields(&one, line, &reader->fields[head->field_count]).status;
+    if (fine) head->field_count++;
+  }
+  head->host = http_head_field(head, BYTES("host"));
+}
+
 const struct http_head *http_reader_head(const struct http_reader *reader) { return &reader->head; }
 
 struct bytes http_reader_body(const struct http_reader *reader) {

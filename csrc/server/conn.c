@@ -213,6 +213,7 @@ static void check_silence(struct conn *conn) {
 }
 
 static void refuse_late(struct conn *conn, const char *reason) {
+  http1_salvage(conn);
   conn->exchange.flags |= EXCHANGE_LINGER;
   exchange_refuse(&conn->exchange, 408, "bad_request", reason, bytes_of(NULL, 0));
 }

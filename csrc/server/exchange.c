@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
+#include "server/cors.h"
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/role_socket.h"
@@ -55,6 +56,7 @@ static void write_head(struct exchange *exchange, struct buffer *out, int status
   struct worker *worker = exchange_worker(exchange);
   http_write_status(out, status, worker->loop->clock.wall_ms);
   buffer_append(out, fields);
+  if (conn_of(exchange)->http->is_shared) cors_write(exchange, fields, out);
   if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   bool keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE;
   http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));

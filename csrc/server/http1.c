@@ -113,7 +113,14 @@ static void on_error(struct conn *conn, struct http1 *http) {
   }
   conn->exchange.flags &= KEPT_FLAGS;
   conn->exchange.flags |= EXCHANGE_LINGER;
+  http1_salvage(conn);
   exchange_refuse(&conn->exchange, error.status, exchange_code(error.status), error.reason, bytes_of(NULL, 0));
+}
+
+void http1_salvage(struct conn *conn) {
+  struct http1 *http = conn->http;
+  http_reader_salvage(http->reader);
+  http->is_shared = roles_share(conn_worker(conn)->server->config, http_reader_head(http->reader)->path);
 }
 
 static bool reads(const struct conn *conn) {

@@ -25,6 +25,7 @@ struct http1 {
   struct file *file; /* that is being sent */
   uint64_t file_left;
   struct poll *poll; /* that is being answered */
+  bool is_shared;    /* pages of other origins may ask for its path: the answer has CORS fields (cors.h) */
   bool served;       /* a request was answered on this connection */
   bool feeding;      /* inside the loop that reads requests */
   bool handed_over;
@@ -42,6 +43,8 @@ void http1_hand_over(struct conn *conn, struct buffer *ahead);
 bool http1_waits(const struct http1 *http);
 /* Bytes have come. */
 void http1_feed(struct conn *conn, struct bytes bytes);
+/* Finds in a head that was refused, or is late, what its answer needs. */
+void http1_salvage(struct conn *conn);
 /* The exchange is over: on with what was sent ahead. */
 void http1_next(struct conn *conn);
 

@@ -263,7 +263,6 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct buffer fields, text;
   buffer_init(&fields);
   buffer_init(&text);
-  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_write_field(&fields, BYTES("Content-Type"), BYTES("application/json"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));

@@ -8,7 +8,7 @@
 
 static void refuse_for_now(struct exchange *exchange, const char *reason) {
   if (conn_of(exchange)->http->route->type == ROUTE_STREAM) {
-    roles_put_off(exchange, bytes_of(NULL, 0));
+    roles_put_off(exchange);
   } else {
     exchange_refuse(exchange, 503, "unavailable", reason, bytes_of(NULL, 0));
   }
@@ -34,10 +34,7 @@ static void start(struct exchange *exchange) {
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields) {
-    struct buffer fields;
-    buffer_init(&fields);
-    exchange_stream(exchange, buffer_bytes(&fields), BYTES(":\n\n"));
-    buffer_deinit(&fields);
+    exchange_stream(exchange, bytes_of(NULL, 0), BYTES(":\n\n"));
   } else if (errand->fields) {
     struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
     exchange_answer(exchange, &answer);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "codec/http_writer.h"
 #include "server/conn.h"
+#include "server/cors.h"
 #include "server/http1.h"
 #include "server/poll_client.h"
 #include "server/roles.h"
@@ -35,9 +36,7 @@ static void on_end(struct exchange *exchange) {
   memory_free(poll);
 }
 
-/* The fields of a refusal: who is listed may read it. */
 static void write_refusal_fields(struct exchange *exchange, struct buffer *fields, int status) {
-  roles_judge_origin(exchange, conn_of(exchange)->http, fields);
   if (status != 503 && status != 429) return;
   buffer_append_format(fields, "Retry-After: %u\r\n", worker_random(exchange_worker(exchange), 1, 4));
 }
@@ -90,16 +89,10 @@ static void judge_since(struct poll *poll) {
 /* Nothing can come any more. */
 static void end_polling(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
-  struct buffer fields;
-  buffer_init(&fields);
-  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
-  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   if (poll->is_new) poll_client_end(poll->client);
   session_end(exchange);
   on_end(exchange);
-  exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
-  buffer_deinit(&fields);
+  exchange_answer(exchange, &(struct answer){.status = 204, .fields = BYTES("Cache-Control: no-store\r\n")});
 }
 
 void role_poll_begin(struct poll *poll) {
@@ -266,11 +259,7 @@ static void go(struct poll *poll) {
 
 static void start(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
-  struct buffer fields;
-  buffer_init(&fields);
-  bool allowed = roles_judge_origin(exchange, http, &fields);
-  buffer_deinit(&fields);
-  if (!allowed) {
+  if (!cors_allows(exchange)) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
     return;
   }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "server/command.h"
+#include "server/cors.h"
 #include "server/http1.h"
 #include "server/reply.h"
 #include "server/roles.h"
@@ -139,12 +140,10 @@ static void answer_fault(struct exchange *exchange, const struct verb *verb, con
 static void start(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
   const struct http_head *head = http_reader_head(http->reader);
-  struct buffer fields, text;
+  struct buffer text;
   struct verb verb;
-  buffer_init(&fields);
   buffer_init(&text);
-  bool allowed = roles_judge_origin(exchange, http, &fields);
-  if (!allowed) {
+  if (!cors_allows(exchange)) {
     refuse(exchange, 403, "the origin is not allowed");
   } else if (!is_json_or_needs_no_proof(head)) {
     refuse(exchange, 400, "with a cookie, the content type must be application/json");
@@ -161,7 +160,6 @@ static void start(struct exchange *exchange) {
     }
   }
   buffer_deinit(&text);
-  buffer_deinit(&fields);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {

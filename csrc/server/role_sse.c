@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "server/cors.h"
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/presence.h"
@@ -14,15 +15,6 @@
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
-}
-
-static void refuse_for_now(struct exchange *exchange) {
-  struct buffer fields;
-  buffer_init(&fields);
-  roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
-  roles_put_off(exchange, buffer_bytes(&fields));
-  buffer_deinit(&fields);
 }
 
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
@@ -127,8 +119,7 @@ static bool has_seen_all(const struct replay *replay, struct since since) {
 static void join(struct exchange *exchange, struct errand *errand) {
   struct worker *worker = exchange_worker(exchange);
   struct replay replay = {0};
-  struct buffer fields, beginning;
-  buffer_init(&fields);
+  struct buffer beginning;
   buffer_init(&beginning);
   int status = 0;
   exchange->wire = (uint8_t)errand->wire;
@@ -139,26 +130,24 @@ static void join(struct exchange *exchange, struct errand *errand) {
   bool is_over = status == 0 && has_seen_all(&replay, errand->since);
   if (status == 0) {
     if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
-    roles_judge_origin(exchange, conn_of(exchange)->http, &fields);
-    if (beginning.failed || fields.failed) status = MW_ENOMEM;
+    if (beginning.failed) status = MW_ENOMEM;
   }
   if (status == 0 && is_over) {
     /* The one answer behind which an EventSource does not return. */
     session_end(exchange);
-    exchange_answer(exchange, &(struct answer){.status = 204, .fields = buffer_bytes(&fields)});
+    exchange_answer(exchange, &(struct answer){.status = 204});
   } else if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
-    exchange_stream(exchange, buffer_bytes(&fields), buffer_bytes(&beginning));
+    exchange_stream(exchange, bytes_of(NULL, 0), buffer_bytes(&beginning));
     if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
     if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
     replay_start(&replay, exchange);
   } else {
     session_end(exchange);
-    refuse_for_now(exchange);
+    roles_put_off(exchange);
   }
   replay_deinit(&replay);
-  buffer_deinit(&fields);
   buffer_deinit(&beginning);
 }
 
@@ -185,22 +174,18 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
 static void go(struct exchange *exchange, struct wish *wish) {
   struct errand *errand = server_stopping(exchange_worker(exchange)->server) ? NULL : make_errand(exchange, wish);
   if (!errand) {
-    refuse_for_now(exchange);
+    roles_put_off(exchange);
   } else if (!errand_needs_script(errand)) {
     join(exchange, errand);
     errand_unref(errand);
   } else if (!exchange_ask(exchange, errand)) {
-    refuse_for_now(exchange);
+    roles_put_off(exchange);
   }
 }
 
 static void start(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
-  struct buffer fields;
-  buffer_init(&fields);
-  bool allowed = roles_judge_origin(exchange, http, &fields);
-  buffer_deinit(&fields);
-  if (!allowed) {
+  if (!cors_allows(exchange)) {
     refuse(exchange, 403, "the origin is not allowed");
     return;
   }
@@ -215,7 +200,7 @@ static void start(struct exchange *exchange) {
     if (wish.since.failed) wish_refuse(&wish, 503, "no memory");
   }
   if (wish.status == 503) {
-    refuse_for_now(exchange);
+    roles_put_off(exchange);
   } else if (wish.status != 0) {
     refuse(exchange, wish.status, wish.reason);
   } else {
@@ -230,7 +215,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->status == 200) {
     join(exchange, errand);
   } else if (errand->status == 503) {
-    refuse_for_now(exchange);
+    roles_put_off(exchange);
   } else {
     exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
   }
@@ -251,4 +236,4 @@ static void on_end(struct exchange *exchange) {
 }
 
 const struct role role_sse = {
-    .start = start, .on_answer = on_answer, .on_late = refuse_for_now, .on_silent = on_silent, .on_end = on_end};
+    .start = start, .on_answer = on_answer, .on_late = roles_put_off, .on_silent = on_silent, .on_end = on_end};

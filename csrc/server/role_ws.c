@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "server/cors.h"
 #include "server/deflate.h"
 #include "server/http1.h"
 #include "server/native.h"
@@ -280,11 +281,7 @@ static void start(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
   const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
   const struct http_head *head = http_reader_head(http->reader);
-  struct buffer fields;
-  buffer_init(&fields);
-  bool allowed = roles_judge_origin(exchange, http, &fields);
-  buffer_deinit(&fields);
-  if (role_ws_refuse(exchange, head, allowed)) return;
+  if (role_ws_refuse(exchange, head, cors_allows(exchange))) return;
   if (choose_protocol(head).len > 0) {
     start_native(exchange, http);
   } else if (options->authenticate || options->connects || options->disconnects) {

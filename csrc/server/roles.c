@@ -2,11 +2,11 @@
 
 #include <stdio.h>
 
-#include "auth/origin.h"
 #include "base/memory.h"
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
 #include "codec/query.h"
+#include "server/cors.h"
 #include "server/http1.h"
 #include "server/server.h"
 
@@ -88,11 +88,30 @@ static bool find_route(struct exchange *exchange, struct http1 *http, struct byt
   return true;
 }
 
+/* Pages of other origins use these: `path` is decoded. */
+static bool is_shared(const struct mw_config *config, struct bytes path) {
+  static const enum endpoint shared[] = {ENDPOINT_SSE, ENDPOINT_POLL, ENDPOINT_SEND};
+  bool found = false;
+  for (size_t i = 0; path.len > 0 && i < sizeof shared / sizeof *shared; i++) {
+    found = found || bytes_equal(path, config_path(config, shared[i]));
+  }
+  return found;
+}
+
+bool roles_share(const struct mw_config *config, struct bytes path) {
+  struct buffer decoded;
+  buffer_init(&decoded);
+  bool shared = path_decode(path, &decoded) && is_shared(config, buffer_bytes(&decoded));
+  buffer_deinit(&decoded);
+  return shared;
+}
+
 void roles_find(struct exchange *exchange, struct http1 *http) {
   const struct http_head *head = http_reader_head(http->reader);
   http->role = NULL;
   http->route = NULL;
   http->mount = NULL;
+  http->is_shared = false;
   http->allow[0] = '\0';
   buffer_clear(&http->path);
   if (!path_decode(head->path, &http->path)) {
@@ -104,6 +123,7 @@ void roles_find(struct exchange *exchange, struct http1 *http) {
     refuse(http, 503, "no memory");
     return;
   }
+  http->is_shared = is_shared(exchange_worker(exchange)->server->config, path);
   if (find_endpoint(exchange, http, head->method, path) || find_route(exchange, http, head->method, path)) return;
   http->mount = config_mount(exchange_worker(exchange)->server->config, path, &http->rest);
   if (http->mount) {
@@ -111,19 +131,6 @@ void roles_find(struct exchange *exchange, struct http1 *http) {
   } else {
     refuse(http, 404, "nothing is here");
   }
-}
-
-bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct buffer *fields) {
-  const struct http_head *head = http_reader_head(http->reader);
-  struct bytes origin = http_head_field(head, BYTES("origin"));
-  http_write_field(fields, BYTES("Vary"), BYTES("Origin"));
-  if (!origin.ptr || origin_is_same(origin, head->host)) return true;
-  enum origin_judgement judgement = config_judge_origin(exchange_worker(exchange)->server->config, origin);
-  if (judgement == ORIGIN_REFUSED) return false;
-  /* Whom nobody named may read what is open, not what a user's cookie opens. */
-  http_write_field(fields, BYTES("Access-Control-Allow-Origin"), judgement == ORIGIN_LISTED ? origin : BYTES("*"));
-  if (judgement == ORIGIN_LISTED) http_write_field(fields, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
-  return true;
 }
 
 struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http) {
@@ -151,10 +158,10 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
   return errand;
 }
 
-void roles_put_off(struct exchange *exchange, struct bytes fields) {
+void roles_put_off(struct exchange *exchange) {
   char text[48];
   int len = snprintf(text, sizeof text, "retry: %u\n\n", worker_random(exchange_worker(exchange), 2000, 8000));
-  exchange_stream(exchange, fields, bytes_of(text, (size_t)len));
+  exchange_stream(exchange, bytes_of(NULL, 0), bytes_of(text, (size_t)len));
   exchange_end_stream(exchange);
 }
 
@@ -171,30 +178,20 @@ static void start_health(struct exchange *exchange) {
 
 const struct role role_health = {.start = start_health};
 
-/* Preflights are answered for what browsers of listed origins may ask: the event stream (Fetch standard, CORS-preflight request). */
+/* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */
 static void start_options(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
-  const struct mw_config *config = exchange_worker(exchange)->server->config;
+  if (http->is_shared && !cors_allows(exchange)) {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    return;
+  }
   struct buffer fields;
   buffer_init(&fields);
   http_write_field(&fields, BYTES("Allow"), bytes_string(http->allow));
-  bool is_read = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SSE)) ||
-                 bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_POLL));
-  bool is_send = bytes_equal(buffer_bytes(&http->path), config_path(config, ENDPOINT_SEND));
-  bool allowed = (!is_read && !is_send) || roles_judge_origin(exchange, http, &fields);
-  if ((is_read || is_send) && allowed) {
-    http_write_field(&fields, BYTES("Access-Control-Allow-Methods"), is_read ? BYTES("GET") : BYTES("POST"));
-    http_write_field(&fields, BYTES("Access-Control-Allow-Headers"),
-                     BYTES("authorization, cache-control, content-type, last-event-id, x-moonwire-client"));
-    http_write_field(&fields, BYTES("Access-Control-Max-Age"), BYTES("600"));
-  }
+  if (http->is_shared) cors_write_preflight(exchange, bytes_string(http->allow), &fields);
   struct answer answer = {.status = 204, .fields = buffer_bytes(&fields)};
   if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
-  if (allowed) {
-    exchange_answer(exchange, &answer);
-  } else {
-    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
-  }
+  exchange_answer(exchange, &answer);
   buffer_deinit(&fields);
 }
 

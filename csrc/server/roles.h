@@ -7,6 +7,7 @@
 VISIBILITY_PUSH
 
 struct http1;
+struct mw_config;
 
 extern const struct role role_sse;     /* GET /sse: a stream of channels */
 extern const struct role role_ws;      /* GET /ws */
@@ -30,13 +31,12 @@ struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http)
 struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
                                     const struct errand_channel *channels, size_t channel_count);
 
-/* Judges the Origin field (Fetch standard, RFC 6454): false if it is there and not allowed. Appends the CORS fields for a foreign one that is
- * listed. */
-bool roles_judge_origin(struct exchange *exchange, struct http1 *http, struct buffer *fields);
+/* True if pages of other origins may ask for the path, which is as it was sent: then its answers have CORS fields. */
+bool roles_share(const struct mw_config *config, struct bytes path);
 
 /* Refuses a stream for now. An EventSource never comes back after any status but 200, so what will pass is told as a stream that ends at
  * once. */
-void roles_put_off(struct exchange *exchange, struct bytes fields);
+void roles_put_off(struct exchange *exchange);
 
 VISIBILITY_POP
 

@@ -425,6 +425,43 @@ static void the_host_is_told(void **state) {
   }
 }
 
+/* For the answer to what was refused, or is late. */
+static void the_rest_of_a_head_is_salvaged(void **state) {
+  (void)state;
+  static const struct {
+    const char *input, *path, *origin, *last;
+    size_t count;
+  } cases[] = {
+      {"", "", "", "", 0},
+      {"GET /a HTT", "", "", "", 0},
+      {"GET /a HTTP/3.0\r\n", "", "", "", 0},
+      {"GET /a?b HTTP/1.1\r\nHost: a\r\nOrigin: o\r\nLast: x", "/a", "o", "", 2},
+      {"GET http://a/b HTTP/1.1\r\nOrigin: o\r\n", "", "o", "", 1},
+      {"GET /a HTTP/1.1\r\nOrigin: o\r\nb c: d\r\nLast: x\r\n\r\n", "/a", "o", "x", 2},
+      {"GET /a HTTP/1.1\r\nOrigin: o\r\n folded\r\n", "/a", "o", "", 1},
+      {"GET /a HTTP/1.1\r\nOrigin: o\r\n2: \r\n3: \r\n4: \r\n5: \r\n6: \r\n", "/a", "o", "", 5},
+      {"GET /a HTTP/1.1\r\n" H "Origin: o\r\nContent-Length: 21\r\nLast: x\r\n\r\n", "/a", "o", "x", 4},
+      {"POST /a?b HTTP/1.1\r\n" H "Origin: o\r\nTransfer-Encoding: chunked\r\n\r\n?\r\n", "/a", "o", "", 3},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct http_reader *reader = http_reader_new(&limits);
+    struct bytes rest = bytes_string(cases[i].input);
+    for (enum http_event event = HTTP_HEAD; event == HTTP_HEAD;) {
+      size_t used;
+      event = http_reader_next(reader, rest, &used);
+      rest = bytes_of(rest.ptr + used, rest.len - used);
+    }
+    http_reader_salvage(reader);
+    http_reader_salvage(reader);
+    const struct http_head *head = http_reader_head(reader);
+    assert_bytes_string(head->path, cases[i].path);
+    assert_int_equal(head->field_count, cases[i].count);
+    assert_bytes_string(http_head_field(head, BYTES("origin")), cases[i].origin);
+    assert_bytes_string(http_head_field(head, BYTES("last")), cases[i].last);
+    http_reader_free(reader);
+  }
+}
+
 static void bearers_are_found(void **state) {
   (void)state;
   static const char *const cases[][2] = {{"Bearer abc", "abc"}, {"bEARER  a=b ", "a=b"}, {"Bearer ", ""}, {"Bearer", ""},
@@ -439,9 +476,11 @@ static void bearers_are_found(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(reads_what_is_right),           TEST(refuses_what_is_wrong),      TEST(stands_failing_memory),
-      TEST(without_memory_it_answers_503), TEST(memory_stays_within_limits), TEST(an_idle_reader_holds_little),
-      TEST(fields_are_found_by_name),      TEST(the_host_is_told),           TEST(bearers_are_found),
+      TEST(reads_what_is_right),        TEST(refuses_what_is_wrong),
+      TEST(stands_failing_memory),      TEST(without_memory_it_answers_503),
+      TEST(memory_stays_within_limits), TEST(an_idle_reader_holds_little),
+      TEST(fields_are_found_by_name),   TEST(the_host_is_told),
+      TEST(bearers_are_found),          TEST(the_rest_of_a_head_is_salvaged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

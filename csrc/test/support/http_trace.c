@@ -37,6 +37,18 @@ static void check_limits(const struct http_reader *reader, const struct http_lim
   must(http_reader_body(reader).len <= limits->body, "a body over its limit");
 }
 
+/* What is left of a head that was refused must still be slices of what came. */
+static void check_salvage(struct http_reader *reader, const struct http_limits *limits) {
+  http_reader_salvage(reader);
+  const struct http_head *head = http_reader_head(reader);
+  check_limits(reader, limits);
+  must(head->path.len <= head->target.len && head->path.len <= bytes_find(head->path, '?'), "a path that is not one");
+  for (size_t i = 0; i < head->field_count; i++) {
+    must(bytes_find(head->fields[i].name, '\n') == head->fields[i].name.len, "a name of two lines");
+    must(bytes_find(head->fields[i].value, '\n') == head->fields[i].value.len, "a value of two lines");
+  }
+}
+
 /* One piece, until it is used up. False after an error. */
 static bool trace_piece(struct buffer *out, struct http_reader *reader, const struct http_limits *limits, struct bytes piece,
                         size_t offset) {
@@ -52,6 +64,7 @@ static bool trace_piece(struct buffer *out, struct http_reader *reader, const st
       struct http_error error = http_reader_error(reader);
       buffer_append_format(out, "ERROR %d %s\n", error.status, error.reason);
       must(http_reader_next(reader, piece, &used) == HTTP_ERROR && used == 0, "goes on after an error");
+      check_salvage(reader, limits);
       return false;
     }
     check_limits(reader, limits);
