@@ -14,6 +14,7 @@ int mailbox_init(struct mailbox *mailbox, struct loop *loop, size_t limit) {
 }
 
 void mailbox_deinit(struct mailbox *mailbox) {
+  assert(mailbox->reserved == 0);
   assert(mailbox->count == 0 && mailbox->drained_next == mailbox->drained_count);
   memory_free(mailbox->mails);
   memory_free(mailbox->drained);

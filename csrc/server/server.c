@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -18,6 +19,12 @@ enum { WARN_MS = 1000 };
 
 static bool has_work(struct mw_server *server) {
   return worker_busy(&server->workers[0]) || !mailbox_empty(&server->script.queue);
+}
+
+/* Counts that are kept apart from what they count. A request that is never taken off would in the end refuse all others. */
+static void assert_idle(const struct mw_server *server) {
+  assert(atomic_load(&server->script.errand_count) == 0 && "a job was counted twice, or its end was not");
+  assert(atomic_load(&server->script.errand_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
 }
 
 static void finish_stopping(struct mw_server *server) {
@@ -42,6 +49,7 @@ static void on_turn(struct loop *loop) {
   if (has_work(server)) {
     loop_wake(loop);
   } else if (server->state == SERVER_STOPPING && worker->conn_count == 0 && script_idle(server)) {
+    assert_idle(server);
     finish_stopping(server);
   }
 }
@@ -128,6 +136,8 @@ fail_registry:
 static void release(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   worker_deinit(&server->workers[0]);
+  for (size_t i = 0; i < WIRE_DRAFTS; i++)
+    assert(atomic_load(&server->bus.formats[i]) == 0 && "users of a format were miscounted");
   discard(loop);
 }
 

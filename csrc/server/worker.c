@@ -1,5 +1,7 @@
 #include "server/worker.h"
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -98,8 +100,18 @@ void worker_close(struct worker *worker) {
   timers_close(&worker->timers);
 }
 
+/* Every connection has gone, and nothing of any of them is left. */
+static void assert_empty(const struct worker *worker) {
+  uint32_t free_count = 0;
+  for (uint32_t slot = worker->slot_free; slot != SLOT_NONE; slot = worker->slots[slot].next_free) free_count++;
+  assert(free_count == worker->slot_count && "a slot is taken, or free twice");
+  assert(worker->conn_count == 0 && worker->poll_client_count == 0 && "connections were miscounted");
+  assert(worker->unfinished == 0 && "bytes of unfinished messages were miscounted");
+}
+
 void worker_deinit(struct worker *worker) {
   drop_queue(worker); /* what the app's last callbacks said */
+  assert_empty(worker);
   ws_reader_free(worker->spare_reader);
   for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
   for (size_t i = 0; i < WS_WINDOW_COUNT; i++) ws_deflater_free(worker->deflaters[i]);

@@ -112,6 +112,11 @@ void host_end(struct host *host) {
   /* Before the server, to which they speak. */
   for (size_t i = 0; i < host->stream_count; i++) mw_stream_unref(host->streams[i]);
   host->stream_count = 0;
+  /* A server that has stopped asserts that all it counts is back to zero. What a test keeps waits for an answer for ever. */
+  if (host->server && host->kept_count == 0) {
+    host_stop(host);
+    host_settle(host);
+  }
   mw_server_free(host->server);
   host->server = NULL;
 }
