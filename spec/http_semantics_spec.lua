@@ -206,4 +206,60 @@ describe("http to the letter", function()
       assert.equal("ä", dkjson.decode(response.body).query.x)
     end)
   end)
+
+  describe("a request that has become a stream", function()
+    local watched = [[
+      local moonwire = require "moonwire"
+      local app = moonwire.app {}
+      app:authenticate(function(request) return { id = #(request.cookies.a or "") } end)
+      app:channel("room:{x}", { authorize = true, presence = true, on_join = function() return ("j"):rep(8000) end })
+      app:stream("/raw", function() end)
+      app:get("/rss", function()
+        collectgarbage()
+        for line in io.lines "/proc/self/status" do
+          if line:match "^VmRSS" then return line:match "%d+" end
+        end
+      end)
+      return app
+    ]]
+
+    it("takes no body with it", function()
+      for _, target in ipairs { "/sse?channel=news", "/poll?channel=news", "/ws" } do
+        local text = "GET %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
+        refused(text:format(target), "a GET of this path has no body")
+      end
+    end)
+
+    -- Sanitizers keep what was freed.
+    if not os.getenv "MOONWIRE_FLAVOUR" then
+      it("holds nothing of it", function()
+        local other = server.start(watched)
+        local asker = http.connect(other)
+        local function rss()
+          asker:send(http.format("GET", "/rss"))
+          return tonumber(asker:read_response().body)
+        end
+        for _, target in ipairs { "/sse?envelope=1&channel=room:1", "/raw" } do
+          local grown = {}
+          for round, cookie in ipairs { "", "", ("c"):rep(8000) } do
+            local before, clients = rss(), {}
+            for i = 1, 200 do
+              clients[i] = http.connect(other)
+              local text = "GET %s HTTP/1.1\r\nHost: a\r\nCookie: a=%s\r\n\r\n"
+              clients[i]:send(text:format(target, cookie))
+              assert.equal(200, clients[i]:read_head().status)
+            end
+            grown[round] = rss() - before
+            for _, client in ipairs(clients) do
+              client:close()
+            end
+          end
+          -- 1.6 MB of cookies, 1.6 MB of what joining gave.
+          assert.is_true(grown[3] < 1000, ("%s: %d KB"):format(target, grown[3]))
+        end
+        asker:close()
+        other:stop()
+      end)
+    end
+  end)
 end)

@@ -243,3 +243,44 @@ struct http_error http_head_judge(struct http_head *head, struct http_field *fie
   head->keep_alive = wanted && !head->upgrade && !http_head_lists(head, connection, BYTES("close"));
   return no_error;
 }
+
+/* ---- Shedding ------------------------------------------------------------------------------------------------------------ */
+
+static void move(struct bytes *part, struct buffer *to) {
+  if (!part->ptr) return;
+  size_t at = to->len;
+  buffer_append(to, *part);
+  *part = bytes_of(to->data + at, part->len);
+}
+
+void http_head_shed(struct http_head *head, struct buffer *text, struct http_field *fields, const struct bytes *names,
+                    size_t name_count) {
+  struct buffer kept;
+  size_t count = 0, len = head->method.len + head->host.len + 1;
+  for (size_t i = 0; i < head->field_count; i++) {
+    bool is_kept = false;
+    for (size_t k = 0; k < name_count; k++) is_kept = is_kept || bytes_equal_nocase(fields[i].name, names[k]);
+    if (is_kept) len += fields[i].name.len + fields[i].value.len;
+  }
+  buffer_init(&kept);
+  /* Once, so that nothing moves afterwards. */
+  if (!buffer_reserve(&kept, len)) {
+    buffer_deinit(&kept);
+    return;
+  }
+  for (size_t i = 0; i < head->field_count; i++) {
+    bool is_kept = false;
+    for (size_t k = 0; k < name_count; k++) is_kept = is_kept || bytes_equal_nocase(fields[i].name, names[k]);
+    if (!is_kept) continue;
+    fields[count] = fields[i];
+    move(&fields[count].name, &kept);
+    move(&fields[count].value, &kept);
+    count++;
+  }
+  move(&head->method, &kept);
+  move(&head->host, &kept);
+  head->field_count = count;
+  head->target = head->path = head->query = bytes_of(kept.data, 0);
+  buffer_deinit(text);
+  *text = kept;
+}

@@ -2,6 +2,7 @@
 #ifndef MOONWIRE_CODEC_HTTP_HEAD_H
 #define MOONWIRE_CODEC_HTTP_HEAD_H
 
+#include "base/buffer.h"
 #include "codec/http_reader.h"
 
 VISIBILITY_PUSH
@@ -25,6 +26,11 @@ struct http_error http_head_frame(struct http_head *head, struct http_framing *f
  * `fields` are those of the head. An absolute-form target is reduced in place: its bytes are written to, and Host gets its host. */
 struct http_error http_head_judge(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
                                   char *target);
+
+/* Moves method and host and the fields of these names to a new *text, and gives back the old one and all else. Without memory
+ * nothing is changed. */
+void http_head_shed(struct http_head *head, struct buffer *text, struct http_field *fields, const struct bytes *names,
+                    size_t name_count);
 
 /* True if it is a token (RFC 9110 section 5.6.2): a method, a field name. */
 bool http_token_valid(struct bytes text);

@@ -411,6 +411,16 @@ struct http_error http_reader_error(const struct http_reader *reader) {
   return reader->error;
 }
 
+void http_reader_shed(struct http_reader *reader, const struct bytes *names, size_t name_count) {
+  assert(reader->state == READ_DONE || reader->state == READ_ENDED);
+  buffer_deinit(&reader->body);
+  http_head_shed(&reader->head, &reader->text, reader->fields, names, name_count);
+  struct http_field *fields = memory_realloc(reader->fields, (reader->head.field_count + 1) * sizeof *fields);
+  if (!fields) return;
+  reader->head.fields = reader->fields = fields;
+  reader->field_capacity = reader->head.field_count + 1;
+}
+
 bool http_reader_idle(const struct http_reader *reader) {
   return reader->state == READ_DONE || reader->state == READ_ENDED || (reader->state == READ_HEAD && reader->text.len == 0);
 }

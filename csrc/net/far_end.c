@@ -19,6 +19,12 @@ static void unref(struct far_end *far) {
   memory_free(far);
 }
 
+/* An idle connection holds no buffers. */
+static void consume(struct buffer *buffer, size_t len) {
+  buffer_consume(buffer, len);
+  if (buffer->len == 0) buffer_deinit(buffer);
+}
+
 /* Takes what there is room for. MW_ENOMEM, UV_EPIPE. */
 static ptrdiff_t take(struct far_end *far, const struct bytes *slices, size_t count) {
   size_t taken = 0;
@@ -64,7 +70,7 @@ static void deliver(struct stream *stream) {
   while (far->is_reading && far->up.len > 0 && !stream_is_closing(stream)) {
     size_t len = far->up.len < owner->read_buffer_size ? far->up.len : owner->read_buffer_size;
     memcpy(owner->read_buffer, far->up.data, len);
-    buffer_consume(&far->up, len);
+    consume(&far->up, len);
     owner->on_read(stream, bytes_of(owner->read_buffer, len));
   }
   if (!far->is_reading || !far->is_over || far->is_told || stream_is_closing(stream)) return;
@@ -166,7 +172,7 @@ size_t far_end_read(struct far_end *far, char *out, size_t size) {
   size_t len = far->down.len < size ? far->down.len : size;
   if (len == 0) return 0;
   memcpy(out, far->down.data, len);
-  buffer_consume(&far->down, len);
+  consume(&far->down, len);
   wake(far);
   return len;
 }

@@ -53,6 +53,21 @@ done:
   return copy;
 }
 
+struct http_copy *http_copy_essence(const struct http_copy *from) {
+  struct http_field fields[2];
+  const struct mw_http *http = &from->http;
+  struct http_head head = {.method = bytes_of(http->method.ptr, http->method.len), .fields = fields};
+  for (size_t i = 0; i < http->field_count; i++) {
+    struct bytes name = bytes_of(http->fields[i].name.ptr, http->fields[i].name.len);
+    bool is_kept = bytes_equal_nocase(name, BYTES("host")) || bytes_equal_nocase(name, BYTES("origin"));
+    if (!is_kept || head.field_count == 2) continue; /* there is at most one of each */
+    fields[head.field_count++] = (struct http_field){name, bytes_of(http->fields[i].value.ptr, http->fields[i].value.len)};
+  }
+  char remote[REMOTE_MAX];
+  snprintf(remote, sizeof remote, "%.*s", (int)http->remote.len, http->remote.ptr);
+  return http_copy_new(&head, bytes_of(http->path.ptr, http->path.len), bytes_of(NULL, 0), remote);
+}
+
 static void copy_channels(struct errand *errand, const struct errand_channel *channels, size_t count) {
   errand->channels = (struct errand_channel *)(void *)(errand + 1);
   errand->channel_count = count;

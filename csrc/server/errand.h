@@ -127,6 +127,9 @@ struct http_copy *http_copy_new(const struct http_head *head, struct bytes path,
  * memory: then nothing was taken. */
 struct errand *errand_new(enum errand_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                           const struct errand_channel *channels, size_t channel_count);
+/* A copy that has of the fields only those that say for whom the request was meant, Host and Origin, and neither query nor body. NULL
+ * without memory. */
+struct http_copy *http_copy_essence(const struct http_copy *from);
 /* A copy with a token of its own (empty: that of `from`). NULL without memory. */
 struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token);
 struct errand *errand_ref(struct errand *errand);

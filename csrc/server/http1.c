@@ -58,6 +58,12 @@ void http1_hand_over(struct conn *conn, struct buffer *ahead) {
   http1_release(conn);
 }
 
+void http1_shed(struct http1 *http) {
+  static const struct bytes names[] = {{"origin", 6}, {"host", 4}};
+  http_reader_shed(http->reader, names, sizeof names / sizeof *names);
+  buffer_deinit(&http->path);
+}
+
 bool http1_waits(const struct http1 *http) { return http && http->served && http_reader_idle(http->reader); }
 
 static void refuse(struct conn *conn, struct http1 *http) {

@@ -39,6 +39,9 @@ void http1_release(struct conn *conn);
 /* As http1_release for a connection that is upgraded. *ahead receives the bytes that were sent ahead; those that the loop which reads has in its
  * hands go to the role when that is left. */
 void http1_hand_over(struct conn *conn, struct buffer *ahead);
+/* The request is with somebody who has a copy of what it needs, or waits: all but what its answer depends on is given back, method, Host
+ * and Origin. */
+void http1_shed(struct http1 *http);
 /* True if a connection that has served waits for another request to begin. */
 bool http1_waits(const struct http1 *http);
 /* Bytes have come. */

@@ -83,6 +83,11 @@ void native_keep(struct exchange *exchange, struct errand *errand) {
   if (!native) return;
   errand->kept = true;
   errand_ref(errand);
+  /* What joining gave has been told. */
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    blob_unref(errand->channels[i].data);
+    errand->channels[i].data = NULL;
+  }
   /* The connecting one is left last. */
   if (errand->connected) {
     list_append(&native->memberships, &errand->link);

@@ -26,7 +26,7 @@ struct native {
   struct mw_client *client;      /* NULL until somebody must know who it is */
   struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
   struct ws_reader *reader;      /* NULL between messages */
-  struct http_copy *http;        /* of the upgrade, until it is connected */
+  struct http_copy *http;        /* of the upgrade, until it is connected; then its essence, for a newer token */
   size_t stash_at;               /* where the first message that is still in it begins */
   struct buffer stash;           /* of struct input_head, each with its bytes behind it */
   struct reply_to asked_by;      /* of the request that is with the script */

@@ -72,6 +72,12 @@ void native_connected(struct exchange *exchange, struct errand *errand, const st
   buffer_append_format(&value, ",\"ping\":%llu}", (unsigned long long)(limits->ping_ms / 1000));
   exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
   native_keep(exchange, errand);
+  /* A newer token is judged by what is left of the upgrade. */
+  struct http_copy *essence = native && native->http && errand->connects ? http_copy_essence(native->http) : NULL;
+  if (essence) {
+    memory_free(native->http);
+    native->http = essence;
+  }
   if (value.failed || !native) {
     exchange_break(exchange);
   } else {

@@ -29,7 +29,11 @@ static void start(struct exchange *exchange) {
     return;
   }
   errand->route = config_route_number(server->config, http->route);
-  if (!exchange_ask(exchange, errand)) refuse_for_now(exchange, "too many requests wait");
+  if (exchange_ask(exchange, errand)) {
+    http1_shed(http);
+  } else {
+    refuse_for_now(exchange, "too many requests wait");
+  }
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {

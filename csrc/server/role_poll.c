@@ -76,6 +76,7 @@ static void wait_for_more(struct poll *poll) {
   wish_deinit(&poll->wish);
   if (poll->client) poll->client->waiting = poll;
   exchange_set_state(exchange, EXCHANGE_WAITING);
+  http1_shed(conn_of(exchange)->http);
 }
 
 /* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
@@ -275,6 +276,7 @@ static void start(struct exchange *exchange) {
     poll->wish.wait_ms = 0;
   }
   go(poll);
+  if (exchange->state == EXCHANGE_ASKING) http1_shed(http);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {

@@ -199,8 +199,6 @@ static void enter(struct exchange *exchange, struct errand *errand) {
   struct buffer ahead;
   if (!role_ws_upgrade(exchange, errand->protocol, &ahead)) return;
   struct native *native = native_get(exchange);
-  memory_free(errand->http);
-  errand->http = NULL;
   if (native) {
     native->client = mw_client_ref(errand->client);
     native->socket = errand->socket;

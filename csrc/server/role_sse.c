@@ -207,6 +207,7 @@ static void start(struct exchange *exchange) {
     go(exchange, &wish);
   }
   wish_deinit(&wish);
+  if (exchange->state == EXCHANGE_ASKING) http1_shed(http);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {

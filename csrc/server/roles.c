@@ -106,7 +106,13 @@ bool roles_share(const struct mw_config *config, struct bytes path) {
   return shared;
 }
 
-void roles_find(struct exchange *exchange, struct http1 *http) {
+/* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
+static bool takes_no_body(const struct http1 *http) {
+  bool is_stream = http->route && http->route->type != ROUTE_HTTP;
+  return is_stream || http->role == &role_sse || http->role == &role_ws || http->role == &role_poll;
+}
+
+static void find(struct exchange *exchange, struct http1 *http) {
   const struct http_head *head = http_reader_head(http->reader);
   http->role = NULL;
   http->route = NULL;
@@ -131,6 +137,12 @@ void roles_find(struct exchange *exchange, struct http1 *http) {
   } else {
     refuse(http, 404, "nothing is here");
   }
+}
+
+void roles_find(struct exchange *exchange, struct http1 *http) {
+  find(exchange, http);
+  if (http->role && takes_no_body(http) && http_reader_head(http->reader)->has_body)
+    refuse(http, 400, "a GET of this path has no body");
 }
 
 struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "server/occupancy.h"
 #include "server/presence.h"
 #include "server/server.h"
@@ -87,11 +88,20 @@ static void let_next(struct mw_server *server, struct errand *errand) {
 
 static void leave(struct mw_server *server, struct errand *errand);
 
+/* The request has been read by whoever had to: nothing of it stays with the client that it brought. */
+static void release_http(struct mw_server *server, struct errand *errand) {
+  if (!errand->http) return;
+  atomic_fetch_sub(&server->script.errand_bytes, errand->http->size);
+  memory_free(errand->http);
+  errand->http = NULL;
+}
+
 /* Sends the answer to the worker; the errand's reference goes with it. False: there was no memory for that. */
 static bool send_answer(struct mw_server *server, struct errand *errand) {
   struct worker *worker = &server->workers[errand->asker.worker];
   struct mail mail = {.type = MAIL_ANSWER, .item = errand};
   send_key_settle(&server->script.send_keys, errand, server->loop.clock.now_ms, &server->script.ready);
+  release_http(server, errand);
   atomic_fetch_sub(&server->script.errand_count, 1);
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
   if (mailbox_post(&worker->fifo, mail) == 0) return true;
@@ -201,7 +211,10 @@ static void take_step(struct mw_server *server, struct errand *errand) {
   bool last = errand->at + 1 >= errand->channel_count;
   const struct mw_config_options *options = &errand->config->options;
   switch (errand->step) {
-    case STEP_AUTHENTICATE: errand->step = errand->type == ERRAND_SOCKET ? STEP_SOCKET : STEP_CONNECT; return;
+    case STEP_AUTHENTICATE:
+      if (errand->type != ERRAND_SOCKET) release_http(server, errand);
+      errand->step = errand->type == ERRAND_SOCKET ? STEP_SOCKET : STEP_CONNECT;
+      return;
     case STEP_CONNECT:
       errand->connected = errand->connects && (options->connects || options->disconnects);
       errand->step = errand->channel_count > 0 ? STEP_AUTHORIZE : STEP_JOINED;

@@ -51,17 +51,18 @@ static void answer_message(struct app *app, struct mw_request *request) {
 
 static void on_upgrade(struct app *app, struct mw_request *request) {
   struct mw_bytes path = mw_request_http(request)->path;
+  char way = path.ptr[1]; /* the path goes with the answer */
   note(app, "open", mw_request_protocol(request));
-  if (path.ptr[1] == 'n') {
+  if (way == 'n') {
     mw_request_refuse(request, 403, "forbidden", "not you");
-  } else if (path.ptr[1] == 'p') {
+  } else if (way == 'p') {
     mw_request_respond(request, &(struct mw_response){.status = 200, .body = path}, NULL);
   } else {
     mw_socket_unref(app->socket);
     app->socket = NULL;
     int status = mw_request_websocket(request, &app->socket);
     assert_true(status == 0 || app->forgives);
-    if (path.ptr[1] == 'h') assert_int_equal(mw_socket_send(app->socket, "hello", 5, false), 0);
+    if (way == 'h') assert_int_equal(mw_socket_send(app->socket, "hello", 5, false), 0);
   }
 }
 
