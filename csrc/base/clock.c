@@ -21,6 +21,8 @@ void clock_update(struct clock *clock) {
   clock->wall_ms = read_ms(CLOCK_REALTIME);
 }
 
+uint64_t clock_system_ms(void) { return read_ms(CLOCK_MONOTONIC); }
+
 void clock_advance(struct clock *clock, uint64_t ms) {
   clock->manual = true;
   clock->now_ms += ms;

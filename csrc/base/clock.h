@@ -21,6 +21,8 @@ struct clock {
 void clock_init(struct clock *clock);
 /* Reads the system's clocks; once a loop turn. */
 void clock_update(struct clock *clock);
+/* The system's monotonic clock, now. For what goes on while no loop turns: everything else asks a clock. */
+uint64_t clock_system_ms(void);
 /* Makes it manual and moves it on. */
 void clock_advance(struct clock *clock, uint64_t ms);
 

@@ -66,13 +66,28 @@ typedef void *(*mw_resize_fn)(void *context, void *ptr, size_t size);
 MW_API void mw_set_allocator(mw_resize_fn resize, void *context);
 
 enum mw_log_level { MW_LOG_DEBUG, MW_LOG_INFO, MW_LOG_WARNING, MW_LOG_ERROR };
-/* `text` has no line end and is terminated. May be called on any thread, one call at a time. */
+/* `text` has no line end and is terminated. Called on the thread that logs, before its call returns: for lines of a server that is the
+ * thread that turns its loop. One call at a time; never on the thread of the log itself. */
 typedef void (*mw_log_fn)(void *context, enum mw_log_level level, const char *text, size_t text_len);
 /* Where lines of `level` and above go, for the whole process; NULL: "<time> <level> <text>" to standard error, which is the
- * default, from MW_LOG_INFO on. */
+ * default, from MW_LOG_INFO on. While a server lives, a thread of the log writes them there, so that standard error cannot hold up the
+ * caller; lines that it does not take are dropped and counted. */
 MW_API void mw_log_to(enum mw_log_level level, mw_log_fn sink, void *context);
 /* Logs a line of the app's own. Any thread. */
 MW_API void mw_log(enum mw_log_level level, const char *text, size_t text_len);
+
+/* Something that may come as often as a peer likes. */
+struct mw_log_error {
+  enum mw_log_level level;
+  struct mw_bytes place; /* what is limited; a file and a line, say */
+  struct mw_bytes text;
+  struct mw_bytes traceback; /* further lines; may be empty */
+};
+/* Logs it, at most once a second for each place, with a count of what was not written; with the traceback only if
+ * mw_log_error_is_new. Any thread. */
+MW_API void mw_log_error(const struct mw_log_error *error);
+/* True if no traceback of that error was written within a minute: ask before preparing one. */
+MW_API bool mw_log_error_is_new(const char *place, size_t place_len, const char *text, size_t text_len);
 
 /* Objects of the library that are alive in the process, and its allocations not yet freed: 0 when everything was given back. Any
  * thread. `what`: "conn", "session", "client", "request", "channel", "message", "blob", "subscription" or "memory"; -1 for another. */
@@ -301,6 +316,12 @@ MW_API void mw_server_free(struct mw_server *server);
 
 /* Watches a signal of the process on the loop; an earlier watch of it is replaced. At most 8 signals: MW_ELIMIT. Statuses of libuv. */
 MW_API int mw_server_on_signal(struct mw_server *server, int signum, void (*on_signal)(void *context, int signum), void *context);
+
+/* Code of the app begins, or ends, on the thread that turns the loop. What takes longer than a second is named in the log: at its end and,
+ * on standard error, by the log's thread while it runs. `describe` writes the name, terminated; it is called on the log's thread as well,
+ * until mw_handler_end returns, so it may read only what does not change meanwhile. Does not nest. */
+MW_API void mw_handler_begin(struct mw_server *server, void (*describe)(void *context, char *text, size_t size), void *context);
+MW_API void mw_handler_end(struct mw_server *server);
 
 /* Milliseconds since 1970 as the server sees time. */
 MW_API uint64_t mw_server_time(const struct mw_server *server);

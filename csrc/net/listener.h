@@ -30,7 +30,6 @@ struct listener {
     uv_pipe_t pipe;
   } refused;             /* a peer that is closed at once */
   int reserve;           /* a descriptor for listener_shed; -1: none */
-  uint64_t warned_ms;    /* the owner's: when it last said that peers cannot be accepted */
   unsigned handles_open; /* the memory goes with the last one */
   bool refuses_next;     /* another is to be refused once this one is closed */
 };

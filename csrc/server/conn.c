@@ -1,6 +1,6 @@
 #include "server/conn.h"
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "net/far_end.h"
 #include "server/http1.h"
@@ -22,7 +22,7 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
   struct conn *conn = memory_calloc(1, offsetof(struct conn, stream) + stream_size(kind));
   if (!conn || stream_init(&conn->stream, &worker->streams, kind) < 0) {
     memory_free(conn);
-    log_line(MW_LOG_ERROR, "no memory for a connection");
+    log_limited(MW_LOG_ERROR, "no memory for a connection");
     return NULL;
   }
   object_count(OBJECT_CONN, 1);
@@ -37,9 +37,9 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
 static void begin(struct conn *conn, const char *address) {
   struct worker *worker = conn_worker(conn);
   worker->stats.accepted++;
-  log_line(MW_LOG_DEBUG, "connect by %s, %zu connections", address, worker->conn_count);
+  log_limited(MW_LOG_DEBUG, "connect by %s, %zu connections", address, worker->conn_count);
   if (worker->conn_count > limits_of(conn)->connections) {
-    log_line(MW_LOG_WARNING, "limits.connections (%zu) is reached: a connection is refused", limits_of(conn)->connections);
+    log_limited(MW_LOG_WARNING, "limits.connections (%zu) is reached: a connection is refused", limits_of(conn)->connections);
     conn_abort(conn);
     return;
   }
@@ -109,7 +109,7 @@ void conn_on_closed(struct stream *stream) {
   *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
-  log_line(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
+  log_limited(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
   if (!(conn->exchange.flags & EXCHANGE_NATIVE)) http1_release(conn);
   outbox_free(conn->exchange.outbox);
   object_count(OBJECT_CONN, -1);
@@ -189,7 +189,7 @@ static void check_progress(struct conn *conn) {
   size_t unwritten = stream_unwritten(&conn->stream); /* without what was pushed behind it meanwhile */
   if (outbox->writing > 0 && unwritten >= outbox->seen_bytes) {
     conn_worker(conn)->stats.dead_closed++;
-    log_line(MW_LOG_INFO, "a peer took nothing for %llu ms: closed", (unsigned long long)limits_of(conn)->progress_ms);
+    log_limited(MW_LOG_INFO, "a peer took nothing for %llu ms: closed", (unsigned long long)limits_of(conn)->progress_ms);
     conn_abort(conn);
     return;
   }

@@ -1,5 +1,5 @@
 /* How a connection writes: the turn list of its one channel, its outbox, and what it lacks (conn.h). */
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "server/conn.h"
 #include "server/http1.h"
 #include "server/lag.h"
@@ -11,7 +11,6 @@
 
 /* How often one is fed in a turn, at most. */
 enum { FEED_ROUNDS = 4 };
-enum { WARN_MS = 1000 };
 
 /* An event stream is kept alive by what is written; of a peer that can speak, only what is heard counts. */
 static void note_writing(struct conn *conn) {
@@ -125,20 +124,13 @@ static void after_writing(struct conn *conn) {
   }
 }
 
-/* Of many at once only the first is news. */
 static void log_slow(struct conn *conn) {
-  struct worker *worker = conn_worker(conn);
   const struct exchange *exchange = &conn->exchange;
-  uint64_t now_ms = worker->loop->clock.now_ms;
-  if (worker->stats.slow_closed > 1 && now_ms < worker->slow_logged_ms + WARN_MS) return;
-  worker->slow_logged_ms = now_ms;
-  size_t kept = exchange->flags & EXCHANGE_LAGS ? conn->native->lag->latest.bytes : 0;
-  log_line(MW_LOG_INFO,
-           "a subscriber takes too little and is closed: %zu bytes of messages, %zu of messages kept by their keys and %zu of "
-           "all else "
-           "wait for it, and with more it would be over its limit (closed so far: %llu)",
-           outbox_messages_size(exchange->outbox), kept, outbox_own_size(exchange->outbox),
-           (unsigned long long)worker->stats.slow_closed);
+  size_t keyed = exchange->flags & EXCHANGE_LAGS ? conn->native->lag->latest.bytes : 0;
+  log_limited(MW_LOG_INFO,
+              "closed slow subscriber: outbox over limits.outbox (messages=%zu keyed=%zu other=%zu bytes, closed_total=%llu)",
+              outbox_messages_size(exchange->outbox), keyed, outbox_own_size(exchange->outbox),
+              (unsigned long long)conn_worker(conn)->stats.slow_closed);
 }
 
 /* One that takes too little: what it has not begun to take is dropped, so that its end can be told. */

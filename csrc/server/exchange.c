@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/utf8.h"
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
@@ -114,7 +114,7 @@ void exchange_refuse_with(struct exchange *exchange, int status, const char *cod
   struct bytes text = bytes_string(reason);
   json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
   buffer_append_string(&body, "}}\n");
-  log_line(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
+  log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
   struct answer answer = {
       .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = buffer_bytes(&body)};
   if (fields.failed || body.failed) exchange->flags |= EXCHANGE_BROKEN;
@@ -214,10 +214,10 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
   struct worker *worker = exchange_worker(exchange);
   struct mw_server *server = worker->server;
   bool full = atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting;
-  if (full) log_line(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
+  if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
   size_t size = errand_size(errand);
   if (size > 0 && atomic_load(&server->script.errand_bytes) + size > server->config->options.limits.queue) {
-    log_line(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
+    log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
     full = true;
   }
   if (full || (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0)) {

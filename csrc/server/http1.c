@@ -1,6 +1,6 @@
 #include "server/http1.h"
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "net/file.h"
 #include "server/roles.h"
@@ -86,8 +86,8 @@ static void on_head(struct conn *conn, struct http1 *http) {
     conn_abort(conn);
     return;
   }
-  log_line(MW_LOG_DEBUG, "request %.*s %.*s", (int)head->method.len, head->method.ptr,
-           (int)(head->target.len < 200 ? head->target.len : 200), head->target.ptr);
+  log_limited(MW_LOG_DEBUG, "request %.*s %.*s", (int)head->method.len, head->method.ptr,
+              (int)(head->target.len < 200 ? head->target.len : 200), head->target.ptr);
   if (!http->role && head->has_length) {
     /* Not worth its body. */
     exchange->flags |= EXCHANGE_LINGER;

@@ -1,6 +1,6 @@
 #include "server/poll_client.h"
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "server/conn.h"
@@ -324,9 +324,9 @@ static void on_push(struct exchange *exchange, struct blob *blob, struct bytes p
 
 static void close_slow(struct exchange *exchange) {
   exchange_worker(exchange)->stats.slow_closed++;
-  log_line(MW_LOG_INFO,
-           "a client that polls takes too little: %zu bytes wait for it, and more would be over limits.outbox: it is over",
-           client_of(exchange)->items.own_bytes);
+  log_limited(MW_LOG_INFO,
+              "a client that polls takes too little: %zu bytes wait for it, and more would be over limits.outbox: it is over",
+              client_of(exchange)->items.own_bytes);
 }
 
 static void on_flush(struct exchange *exchange) {

@@ -1,5 +1,5 @@
 /* Routes of the app: the script answers, or begins a raw stream. */
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "server/http1.h"
 #include "server/roles.h"
@@ -53,7 +53,7 @@ static void on_late(struct exchange *exchange) {
   bool stopping = server_stopping(exchange_worker(exchange)->server);
   if (!stopping) {
     const struct http1 *http = conn_of(exchange)->http;
-    log_line(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", http->route->pattern.text);
+    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", http->route->pattern.text);
   }
   refuse_for_now(exchange, "the app did not answer in time");
 }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "auth/origin.h"
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
 #include "server/deflate.h"
@@ -64,7 +64,7 @@ void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
   bool full = atomic_load(&script->errand_count) >= limits->waiting ||
               atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
-    log_line(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
+    log_limited(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
     role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
     return;
   }
@@ -136,8 +136,8 @@ void role_socket_push(struct exchange *exchange, struct blob *frame) {
   }
   blob_unref(frame);
   exchange_worker(exchange)->stats.slow_closed++;
-  log_line(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
-           config_route_at(socket->config, socket->route)->pattern.text, limit);
+  log_limited(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
+              config_route_at(socket->config, socket->route)->pattern.text, limit);
   role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
 }
 
@@ -225,8 +225,8 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 
 static void on_late(struct exchange *exchange) {
   if (!server_stopping(exchange_worker(exchange)->server)) {
-    log_line(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
-             conn_of(exchange)->http->route->pattern.text);
+    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
+                conn_of(exchange)->http->route->pattern.text);
   }
   exchange_refuse(exchange, 503, "unavailable", "the app did not answer in time", bytes_of(NULL, 0));
 }

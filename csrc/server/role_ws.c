@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
 #include "server/cors.h"
@@ -42,7 +42,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes);
 static void say_farewell(struct exchange *exchange, unsigned code, const char *reason) {
   char payload[WS_CONTROL_MAX];
   size_t len = ws_frame_close(payload, code, bytes_string(reason));
-  log_line(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
+  log_limited(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
   /* Whatever else waits: a limit is what it may be about. */
   session_settle(exchange, 0);
   struct blob *frame = wire_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
@@ -153,7 +153,7 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
   } else if (is_deaf(exchange)) {
     ws_reader_free(reader);
   } else if (!ws_input_fits(exchange, reader)) {
-    log_line(MW_LOG_WARNING, "limits.queue is reached by unfinished messages: a WebSocket is closed");
+    log_limited(MW_LOG_WARNING, "limits.queue is reached by unfinished messages: a WebSocket is closed");
     ws_reader_free(reader);
     end_reading(exchange, (struct ws_farewell){WS_CLOSE_TRY_LATER, BYTES("too much is waiting")}, false);
   } else {

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "server/occupancy.h"
 #include "server/presence.h"
@@ -17,7 +17,9 @@ int script_init(struct script *script, struct loop *loop, size_t limit) {
   table_init(&script->occupancies);
   table_init(&script->presences);
   send_keys_init(&script->send_keys);
-  return mailbox_init(&script->queue, loop, limit);
+  int status = mailbox_init(&script->queue, loop, limit);
+  if (status == 0) overrun_init(&script->handler);
+  return status;
 }
 
 void script_ask(struct mw_server *server, struct mw_request *request, enum mw_request_type type) {
@@ -106,7 +108,7 @@ static bool send_answer(struct mw_server *server, struct errand *errand) {
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
   if (mailbox_post(&worker->fifo, mail) == 0) return true;
   /* Without memory for a pointer: the asker's own deadline answers it, and what it joined is left again. */
-  log_line(MW_LOG_ERROR, "no memory to answer a request");
+  log_limited(MW_LOG_ERROR, "no memory to answer a request");
   if (errand->type == ERRAND_SOCKET_MESSAGE) atomic_store(&errand->socket->forsaken, true);
   if (errand->status == 200 && errand_is_membership(errand) && errand->type != ERRAND_SOCKET) {
     leave(server, errand);
@@ -456,6 +458,7 @@ static void drop_waiting(struct mw_client *client) {
 
 void script_deinit(struct mw_server *server) {
   struct script *script = &server->script;
+  overrun_deinit(&script->handler);
   struct mail mail;
   while (mailbox_take(&script->queue, &mail)) {
     struct errand *errand = mail.item;

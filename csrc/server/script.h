@@ -2,6 +2,7 @@
 #ifndef MOONWIRE_SERVER_SCRIPT_H
 #define MOONWIRE_SERVER_SCRIPT_H
 
+#include "base/overrun.h"
 #include "base/table.h"
 #include "net/mailbox.h"
 #include "server/errand.h"
@@ -29,6 +30,7 @@ struct script {
   atomic_uint rosters_lost;   /* how often a worker had no memory for what changed among members */
   atomic_size_t errand_bytes; /* what they carry: bounded by limits.queue */
   atomic_size_t errand_count; /* under way: bounded by limits.waiting */
+  struct overrun handler;     /* of the app, which runs now */
 };
 
 int script_init(struct script *script, struct loop *loop, size_t limit);

@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/ws_handshake.h"
@@ -11,9 +11,6 @@
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8, KEY_MAX = 255 };
-
-/* How often the log says that peers cannot be accepted: at such a time nobody needs a full disk as well. */
-enum { WARN_MS = 1000 };
 
 /* ---- Turns ---------------------------------------------------------------------------------------------------------------- */
 
@@ -69,6 +66,7 @@ static void discard(struct loop *loop) {
   registry_deinit(&server->registry);
   mw_config_unref(server->config);
   memory_free(server);
+  log_stop();
 }
 
 /* Closes the loop after a failed start. That needs turns of it: one of our own is turned here, a host's goes on by itself. */
@@ -91,6 +89,7 @@ static void prepare_handshakes(void) {
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {
   struct mw_server *server = memory_calloc(1, sizeof *server);
   if (!server) return fail(error, MW_ENOMEM);
+  log_start();
   server->config = config_ref(options->config);
   server->state = SERVER_FREED;
   list_init(&server->listeners);
@@ -130,6 +129,7 @@ fail_idempotency:
 fail_registry:
   mw_config_unref(server->config);
   memory_free(server);
+  log_stop();
   return fail(error, status);
 }
 
@@ -165,11 +165,7 @@ void mw_server_free(struct mw_server *server) {
 static void on_connection(struct listener *listener, int status) {
   struct mw_server *server = listener->owner;
   if (status < 0) {
-    uint64_t now_ms = server->loop.clock.now_ms;
-    if (now_ms >= listener->warned_ms + WARN_MS) {
-      log_line(MW_LOG_ERROR, "%s: connections cannot be accepted: %s", listener->address, mw_status_text(status));
-      listener->warned_ms = now_ms;
-    }
+    log_limited(MW_LOG_ERROR, "%s: connections cannot be accepted: %s", listener->address, mw_status_text(status));
     if (status == UV_EMFILE || status == UV_ENFILE) listener_shed(listener);
   } else {
     conn_accept(&server->workers[0], listener);
@@ -211,6 +207,12 @@ bool mw_server_step(struct mw_server *server) {
 int mw_server_fd(const struct mw_server *server) { return loop_fd(&server->loop); }
 int mw_server_timeout(const struct mw_server *server) { return loop_timeout(&server->loop); }
 uint64_t mw_server_time(const struct mw_server *server) { return server->loop.clock.wall_ms; }
+
+void mw_handler_begin(struct mw_server *server, void (*describe)(void *context, char *text, size_t size), void *context) {
+  overrun_begin(&server->script.handler, describe, context);
+}
+
+void mw_handler_end(struct mw_server *server) { overrun_end(&server->script.handler); }
 
 static void on_drained(void *context) {
   struct mw_server *server = context;
@@ -316,10 +318,8 @@ int server_publish(struct mw_server *server, const struct kind *kind, const stru
   uint64_t position;
   int status = bus_publish(server, message, !is_volatile, &position);
   if (status < 0) return status;
-  if (log_enabled(MW_LOG_DEBUG)) {
-    log_line(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
-             (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
-  }
+  log_limited(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
+              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
   if (id) id[0] = '\0';
   if (id && !is_volatile) {
     id_write(id, &server->bus.epoch, position);

@@ -1,6 +1,6 @@
 #include "server/session.h"
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "server/conn.h"
 #include "server/deflate.h"
@@ -27,7 +27,7 @@ int session_subscribe(struct exchange *exchange, struct bytes name, const struct
     session->first.next = subscription;
   }
   session->subscription_count++;
-  if (log_enabled(MW_LOG_DEBUG)) log_line(MW_LOG_DEBUG, "subscribe %.*s", (int)name.len, name.ptr);
+  log_limited(MW_LOG_DEBUG, "subscribe %.*s", (int)name.len, name.ptr);
   return 0;
 }
 
@@ -61,7 +61,7 @@ void session_end(struct exchange *exchange) {
   struct session *session = &exchange->session;
   struct hub *hub = &exchange_worker(exchange)->hub;
   session->turn = NULL;
-  if (session->subscription_count > 0) log_line(MW_LOG_DEBUG, "unsubscribe from %u channels", session->subscription_count);
+  if (session->subscription_count > 0) log_limited(MW_LOG_DEBUG, "unsubscribe from %u channels", session->subscription_count);
   hub_unsubscribe(hub, &session->first);
   while (session->first.next) {
     struct subscription *subscription = session->first.next;

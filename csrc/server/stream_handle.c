@@ -1,6 +1,6 @@
 #include "server/stream_handle.h"
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "server/server.h"
@@ -78,7 +78,7 @@ void mw_stream_close(struct mw_stream *stream) {
   /* Without memory for the message it stays open until the peer goes; that is said, not hidden. */
   if (stream->closed || stream->ended) return;
   stream->ended = post(stream, NULL) == 0;
-  if (!stream->ended) log_line(MW_LOG_ERROR, "no memory to close a stream");
+  if (!stream->ended) log_limited(MW_LOG_ERROR, "no memory to close a stream");
 }
 
 void mw_stream_unref(struct mw_stream *stream) {

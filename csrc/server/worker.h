@@ -69,7 +69,6 @@ struct worker {
   size_t unfinished; /* bytes of messages that sessions' readers are in the middle of: bounded by limits.queue */
   struct mw_stats stats;
   uint64_t evicted, evicted_logged_ms; /* what of hub.evicted was logged, and when */
-  uint64_t slow_logged_ms;             /* when that a subscriber was closed for slowness */
   uint64_t random;
 };
 

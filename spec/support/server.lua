@@ -56,12 +56,22 @@ local function read_startup(self)
   end
 end
 
+-- By options.stderr: what the shell does before, and the server's redirection.
+local stderrs = {
+  closed = { "", "2>&-" },
+  full = { "", "2>/dev/full" },
+  pipe = { "mkfifo {folder}/pipe; exec 3<>{folder}/pipe;", "2>{folder}/pipe 3>&-" },
+  file = { "", "2>{folder}/log" },
+}
+
 -- Starts a server and returns it when it is ready. `what` is a script's text, or a table:
 --   script   the script's text, or
 --   path     the path of a script that exists
 --   files    { [name] = text } written beside the script
 --   args     further arguments, one string; default "--listen 127.0.0.1:0"
 --   env      variables for it, one string of assignments
+--   setup    commands of the shell before it starts, such as "ulimit -n 60;"
+--   stderr   "closed", "full" (a full disk), or "pipe": one that nobody reads, {folder}/pipe; otherwise it is a file
 -- The server has: folder, address (the first http address), host, port, listeners, startup (its lines), pid.
 function server.start(what)
   local options = type(what) == "string" and { script = what } or what
@@ -75,15 +85,18 @@ function server.start(what)
   local self = setmetatable({ folder = folder, startup = {}, listeners = {} }, meta)
   local args = (options.args or "--listen 127.0.0.1:0"):gsub("{folder}", folder)
   local preload = os.getenv "MOONWIRE_PRELOAD"
+  local before, redirection = table.unpack(stderrs[options.stderr or "file"])
   local words = {
     "exec 2>/dev/null; ulimit -n $(ulimit -Hn);",
+    options.setup or "",
+    (before:gsub("{folder}", folder)),
     "MOONWIRE_LEAK_CHECK=1",
     options.env or "",
     preload and "LD_PRELOAD=" .. quote(preload) or "",
     "lua5.4 bin/moonwire",
     quote(options.path or folder .. "/app.lua"),
     args,
-    "2>" .. quote(folder .. "/log"),
+    (redirection:gsub("{folder}", folder)),
     -- The shell stays, so that the server is reaped as soon as it ends, and tells how it ended.
     '& p=$!; echo $p; wait $p; echo "exit $?"',
   }
