@@ -31,10 +31,15 @@ local function list(pattern, presence, limits)
       local members, count = channel:presence()
       return { members = members, count = count }
     end,
+    some = function(_, channel, message)
+      local members, count, after = channel:presence(message.data)
+      return { members = members, count = count, after = after }
+    end,
   } })
 end
 list("room:{room}", about)
 list("plain:{room}", true)
+list("wide:{room}", { info = function() return ("w"):rep(20000) end, linger = 0, interval = 0 })
 list("quick:{room}", { info = about, linger = 0, interval = 0 })
 list("page:{room}", { linger = 0.6, interval = 0 })
 list("count:{room}", { mode = "counts", linger = 0, interval = 0 })
@@ -112,7 +117,7 @@ describe("presence", function()
 
   it("is named at the start", function()
     local lines = table.concat(app.startup, "\n")
-    assert.is_truthy(lines:find("\nchannel plain:{room}: [^\n]*, presence, clients may send who\n"))
+    assert.is_truthy(lines:find("\nchannel plain:{room}: [^\n]*, presence, clients may send [a-z, ]*who[a-z, ]*\n"))
     assert.is_truthy(lines:find("\nchannel count:{room}: [^\n]*, presence in numbers, "))
     assert.is_nil(lines:match "\nchannel none:{room}: [^\n]*presence")
   end)
@@ -137,6 +142,7 @@ describe("presence", function()
         ["7"] = { info = { name = "7", room = "1" }, connections = 1 },
       },
     }, ann:ask({ send = "quick:1", event = "who" }).ok)
+    second.more = false
     assert.same(second, ann:ask({ presence = "quick:1" }).ok)
     assert.same({ calls = 2 }, get(app, "/calls"))
     bob:close()
@@ -312,6 +318,73 @@ describe("presence", function()
     assert.equal(200, answer.status)
     assert.equal(1, dkjson.decode(answer.body).ok.count)
     stream:close()
+  end)
+
+  -- 30 members of 20 KB each are over half of the outbox, of 1 MiB.
+  it("is read in pages where there are too many to be told at once", function()
+    local clients = {}
+    for i = 1, 30 do
+      clients[i] = native.open(app, { target = ("/ws?user=u%02d"):format(i) })
+      clients[i]:ask { subscribe = "wide:1" }
+    end
+    local eve = native.open(app, { target = "/ws?user=eve" })
+    assert.same({ count = 31, more = true }, eve:ask({ subscribe = "wide:1" }).ok.presence)
+    local seen, pages, after = {}, 0, nil
+    repeat
+      local page = eve:ask({ presence = "wide:1", after = after }).ok
+      assert.equal(31, page.count)
+      for id, member in pairs(page.members) do
+        assert.is_nil(seen[id])
+        seen[id] = true
+        assert.equal(20000, #member.info)
+      end
+      pages, after = pages + 1, page.after
+      assert.equal(after ~= nil, page.more)
+    until not after
+    local count = 0
+    for _ in pairs(seen) do
+      count = count + 1
+    end
+    assert.equal(31, count)
+    assert.equal(3, pages)
+    local stream = http.connect(app)
+    stream:send(http.format("GET", "/sse?channel=wide:1&envelope=1&user=tom"))
+    assert.equal(200, stream:read_head().status)
+    while not stream.buffer:find("\n\n", 20, true) do
+      assert(stream:fill(socket.gettime() + 5))
+    end
+    assert.truthy(stream.buffer:find('"presence":{"count":32,"more":true}', 1, true), stream.buffer)
+    stream:close()
+    eve:close()
+    for _, client in ipairs(clients) do
+      client:close()
+    end
+  end)
+
+  it("is read in pages by the script", function()
+    local clients = {}
+    for i = 1, 5 do
+      clients[i] = enter(app, "p" .. i, "plain:pages")
+    end
+    local function some(given)
+      return clients[1]:ask({ send = "plain:pages", event = "some", data = given }).ok
+    end
+    local first = some { limit = 2 }
+    assert.same(
+      { "p1", "p2", 5, "p2" },
+      { next(first.members) and "p1", first.members.p2 and "p2", first.count, first.after }
+    )
+    local rest = some { limit = 3, after = first.after }
+    assert.is_nil(rest.after)
+    assert.is_nil(rest.members.p2)
+    assert.equal(1, rest.members.p5.connections)
+    assert.equal(
+      "internal",
+      clients[1]:ask({ send = "plain:pages", event = "some", data = { limit = "2" } }).error.code
+    )
+    for _, client in ipairs(clients) do
+      client:close()
+    end
   end)
 
   it("is refused where there is none, and to who has not subscribed", function()

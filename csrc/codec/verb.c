@@ -11,7 +11,7 @@ static const char out_of_memory[] = "out of memory";
 /* The members of an object that mean something, as they came. */
 struct members {
   struct json_value verbs[VERB_COUNT];
-  struct json_value ref, event, data, since, before, limit, idempotency_key;
+  struct json_value ref, event, data, since, before, after, limit, idempotency_key;
 };
 
 /* Where strings are decoded to. What an object decodes to is never longer than the object, so one reservation is enough, and what
@@ -41,6 +41,7 @@ static void note_member(struct members *members, struct json_value name, struct 
       {BYTES("data"), &members->data},
       {BYTES("since"), &members->since},
       {BYTES("before"), &members->before},
+      {BYTES("after"), &members->after},
       {BYTES("limit"), &members->limit},
       {BYTES("idempotency_key"), &members->idempotency_key},
   };
@@ -179,6 +180,10 @@ static const char *read_details(struct decoder *decoder, const struct members *m
     if (!fault) fault = read_text(decoder, members->before, "before must be a string", &verb->before);
     if (!fault) fault = read_limit(members->limit, verb);
   }
+  if (verb->type == VERB_PRESENCE) {
+    fault = read_text(decoder, members->after, "after must be a string: the id of a user", &verb->after);
+    if (!fault) fault = read_limit(members->limit, verb);
+  }
   return fault;
 }
 
@@ -239,9 +244,13 @@ static void write_start(struct buffer *out, struct bytes ref) {
   buffer_append_char(out, ',');
 }
 
-void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value) {
+void verb_write_ok_start(struct buffer *out, struct bytes ref) {
   write_start(out, ref);
   buffer_append(out, BYTES("\"ok\":"));
+}
+
+void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value) {
+  verb_write_ok_start(out, ref);
   buffer_append(out, value.len > 0 ? value : BYTES("true"));
   buffer_append_char(out, '}');
 }

@@ -18,7 +18,7 @@ enum verb_type {
   VERB_SUBSCRIBE,   /* channel, since */
   VERB_UNSUBSCRIBE, /* channel */
   VERB_SEND,        /* channel, event, data or payload, idempotency_key */
-  VERB_PRESENCE,    /* channel */
+  VERB_PRESENCE,    /* channel, after, limit */
   VERB_HISTORY,     /* channel, since, before, limit */
   VERB_TOKEN,       /* token */
   VERB_PING,
@@ -37,6 +37,7 @@ struct verb {
   struct bytes payload;
   struct bytes idempotency_key; /* of 1 to VERB_KEY_MAX bytes, or empty: none */
   struct bytes since, before;   /* whatever the client takes for an id */
+  struct bytes after;           /* a user's id */
   uint32_t limit;               /* 0: not given */
   struct bytes token;
 };
@@ -58,6 +59,8 @@ struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, stru
 
 /* Writers append one object. `ref` is raw JSON (verb.ref.raw), `value` JSON; empty: none. */
 
+/* {"ref":…,"ok": and then it is the caller's turn: a value, and the closing brace. */
+void verb_write_ok_start(struct buffer *out, struct bytes ref);
 /* {"ref":…,"ok":…}; without a value true. */
 void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value);
 /* {"ref":…,"error":{"code":…,"reason":…}}; without a ref "channel":… takes its place, if there is one. All texts are UTF-8. */

@@ -158,10 +158,17 @@ bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const 
   return is_kept;
 }
 
-bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out) {
+struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most) {
   struct channel *channel = hub_find(hub, name);
+  if (channel && channel->roster_lost) return NULL;
+  return roster_snapshot(channel ? channel->roster : NULL, counts_only, most);
+}
+
+bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out) {
+  const struct channel *channel = hub_find(hub, name);
   if (channel && channel->roster_lost) return false;
-  return roster_write(channel ? channel->roster : NULL, counts_only, out);
+  roster_write_page(channel ? channel->roster : NULL, query, out);
+  return true;
 }
 
 void hub_end_turn(struct hub *hub) {

@@ -46,9 +46,10 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
 /* Takes over what became of a channel's members, and hands the announcement to each subscriber. False if there was no memory or room to keep
  * it: the members of the channel are not known then until a whole batch comes. */
 bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy);
-/* Appends the members of a channel as its subscribers were told: {"count":n,"members":{"<id>":{"info":…,"connections":1}}}, or just the
- * count. False without memory, or if they are not known. */
-bool hub_write_roster(const struct hub *hub, struct bytes name, bool counts_only, struct buffer *out);
+/* The members of a channel as its subscribers were told: a reference, as roster_snapshot. NULL if out of memory, or if they are not known. */
+struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most);
+/* Appends a part of them, as roster_write_page. False if they are not known. */
+bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out);
 /* The subscribers have taken what they want of this turn: drops the turn lists, and what is too much of the histories. */
 void hub_end_turn(struct hub *hub);
 

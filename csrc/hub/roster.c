@@ -1,5 +1,6 @@
 #include "hub/roster.h"
 
+#include "base/list.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -45,14 +46,36 @@ size_t roster_batch_size(const struct roster_batch *batch) {
 /* ---- The replica ---------------------------------------------------------------------------------------------------------- */
 
 struct member {
+  struct sorted_node node;
   struct blob *key, *info;
   uint32_t connections;
 };
 
+static struct member *member_of(struct sorted_node *node) { return node ? container_of(node, struct member, node) : NULL; }
+
+/* What is sorted by: what is between the quotes, so that a prefix comes first. */
+static struct bytes inside(const struct blob *key) { return bytes_of(key->data + 1, key->len - 2); }
+
 struct roster *roster_new(void) {
   struct roster *roster = memory_calloc(1, sizeof *roster);
-  if (roster) table_init(&roster->members);
+  if (roster) sorted_init(&roster->members);
   return roster;
+}
+
+static void write_member(struct buffer *out, const struct member *member) {
+  buffer_append(out, blob_bytes(member->key));
+  buffer_append_string(out, ":{\"info\":");
+  buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
+  buffer_append_string(out, ",\"connections\":");
+  buffer_append_u64(out, member->connections);
+  buffer_append_char(out, '}');
+}
+
+/* How much it writes, with the comma before it. */
+static size_t member_len(const struct member *member) {
+  size_t digits = 1;
+  for (uint32_t rest = member->connections; rest >= 10; rest /= 10) digits++;
+  return member->key->len + (member->info ? member->info->len : 4) + digits + strlen(",:{\"info\":,\"connections\":}");
 }
 
 static void free_member(struct member *member) {
@@ -61,11 +84,14 @@ static void free_member(struct member *member) {
   memory_free(member);
 }
 
+static void drop(struct roster *roster, struct member *member) {
+  roster->members_len -= member_len(member);
+  sorted_remove(&roster->members, &member->node);
+  free_member(member);
+}
+
 static void clear(struct roster *roster) {
-  size_t cursor = 0;
-  struct member *member;
-  while ((member = table_next(&roster->members, &cursor))) free_member(member);
-  table_deinit(&roster->members);
+  while (roster->members.root) drop(roster, member_of(roster->members.root));
 }
 
 void roster_free(struct roster *roster) {
@@ -75,26 +101,20 @@ void roster_free(struct roster *roster) {
   memory_free(roster);
 }
 
-static void drop(struct roster *roster, struct bytes key) {
-  struct member *member = table_remove(&roster->members, key);
-  if (member) free_member(member);
-}
-
 static int put(struct roster *roster, const struct roster_change *change) {
-  struct member *member = table_get(&roster->members, blob_bytes(change->key));
-  if (!member) {
+  struct member *member = member_of(sorted_find(&roster->members, inside(change->key)));
+  if (member) {
+    roster->members_len -= member_len(member);
+  } else {
     member = memory_calloc(1, sizeof *member);
     if (!member) return MW_ENOMEM;
-    if (table_set(&roster->members, blob_bytes(change->key), member) < 0) {
-      memory_free(member);
-      return MW_ENOMEM;
-    }
-    /* The table borrows its key from here. */
     member->key = blob_ref(change->key);
+    sorted_add(&roster->members, &member->node, inside(member->key));
   }
   struct blob *before = member->info;
   member->info = blob_ref(change->info);
   member->connections = change->connections;
+  roster->members_len += member_len(member);
   blob_unref(before);
   return 0;
 }
@@ -108,7 +128,8 @@ int roster_apply(struct roster *roster, const struct roster_batch *batch) {
   for (size_t i = 0; i < batch->change_count; i++) {
     const struct roster_change *change = &batch->changes[i];
     if (change->left) {
-      drop(roster, blob_bytes(change->key));
+      struct member *member = member_of(sorted_find(&roster->members, inside(change->key)));
+      if (member) drop(roster, member);
     } else if (put(roster, change) < 0) {
       status = MW_ENOMEM;
     }
@@ -116,42 +137,69 @@ int roster_apply(struct roster *roster, const struct roster_batch *batch) {
   return status;
 }
 
-static void write_members(struct buffer *out, const struct roster *roster) {
-  size_t cursor = 0;
-  const struct member *member;
-  char before = '{';
-  buffer_append_string(out, ",\"members\":");
-  while ((member = table_next(&roster->members, &cursor))) {
-    buffer_append_char(out, before);
-    buffer_append(out, blob_bytes(member->key));
-    buffer_append_string(out, ":{\"info\":");
-    buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
-    buffer_append_string(out, ",\"connections\":");
-    buffer_append_u64(out, member->connections);
-    buffer_append_char(out, '}');
-    before = ',';
-  }
-  buffer_append_string(out, before == '{' ? "{}" : "}");
+/* ---- What is told of it --------------------------------------------------------------------------------------------------- */
+
+static void write_count(struct buffer *out, const struct roster *roster) {
+  buffer_append_string(out, "{\"count\":");
+  buffer_append_u64(out, roster ? roster->count : 0);
 }
 
-static struct blob *render(const struct roster *roster, bool counts_only) {
-  struct buffer out;
-  buffer_init(&out);
-  buffer_append_string(&out, "{\"count\":");
-  buffer_append_u64(&out, roster->count);
-  if (!counts_only) write_members(&out, roster);
-  buffer_append_char(&out, '}');
-  struct blob *blob = out.failed ? NULL : blob_new(buffer_bytes(&out));
-  buffer_deinit(&out);
+/* Writes the members after `after` that the query has room for. Returns the last one; NULL: there are none. *more: others follow. */
+static const struct member *write_members(struct buffer *out, const struct roster *roster, const struct roster_query *query,
+                                          bool *more) {
+  const struct member *last = NULL;
+  struct sorted_node *node = NULL;
+  if (roster) node = query->after.len > 0 ? sorted_after(&roster->members, query->after) : sorted_first(&roster->members);
+  size_t start = out->len, count = 0;
+  buffer_append_string(out, ",\"members\":{");
+  for (; node && !out->failed; node = sorted_after(&roster->members, node->key)) {
+    const struct member *member = member_of(node);
+    bool is_full = query->limit > 0 && count >= query->limit;
+    if (count > 0 && (is_full || out->len - start + member_len(member) > query->bytes)) break;
+    if (count++ > 0) buffer_append_char(out, ',');
+    write_member(out, member);
+    last = member;
+  }
+  buffer_append_char(out, '}');
+  *more = node != NULL;
+  return last;
+}
+
+static struct blob *take(struct buffer *out) {
+  struct blob *blob = out->failed ? NULL : blob_new(buffer_bytes(out));
+  buffer_deinit(out);
   return blob;
 }
 
-bool roster_write(struct roster *roster, bool counts_only, struct buffer *out) {
-  if (!roster) {
-    buffer_append_string(out, counts_only ? "{\"count\":0}" : "{\"count\":0,\"members\":{}}");
-    return !out->failed;
+/* {"count":,"members":{}} with the digits of any count. */
+enum { SNAPSHOT_FRAME = 44 };
+
+struct blob *roster_snapshot(struct roster *roster, bool counts_only, size_t most) {
+  static const struct roster_query all = {.bytes = SIZE_MAX};
+  if (roster && roster->snapshot && roster->snapshot->len <= most) return blob_ref(roster->snapshot);
+  struct buffer out;
+  bool more = !counts_only && roster && roster->members_len + SNAPSHOT_FRAME > most;
+  buffer_init(&out);
+  write_count(&out, roster);
+  if (more) {
+    buffer_append_string(&out, ",\"more\":true}");
+    return take(&out);
   }
-  if (!roster->snapshot) roster->snapshot = render(roster, counts_only);
-  buffer_append(out, blob_bytes(roster->snapshot));
-  return roster->snapshot && !out->failed;
+  if (!counts_only) write_members(&out, roster, &all, &more);
+  buffer_append_char(&out, '}');
+  struct blob *blob = take(&out);
+  if (roster && !roster->snapshot) roster->snapshot = blob_ref(blob);
+  return blob;
+}
+
+void roster_write_page(const struct roster *roster, const struct roster_query *query, struct buffer *out) {
+  bool more;
+  write_count(out, roster);
+  const struct member *last = write_members(out, roster, query, &more);
+  buffer_append_string(out, more ? ",\"more\":true" : ",\"more\":false");
+  if (more && last) {
+    buffer_append_string(out, ",\"after\":");
+    buffer_append(out, blob_bytes(last->key));
+  }
+  buffer_append_char(out, '}');
 }

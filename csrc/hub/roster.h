@@ -6,7 +6,7 @@
 #define MOONWIRE_HUB_ROSTER_H
 
 #include "base/buffer.h"
-#include "base/table.h"
+#include "base/sorted.h"
 #include "hub/message.h"
 
 VISIBILITY_PUSH
@@ -40,10 +40,19 @@ void roster_batch_unref(struct roster_batch *batch); /* NULL is allowed */
 /* What it weighs in a queue, roughly: its members' texts are the server's already. */
 size_t roster_batch_size(const struct roster_batch *batch);
 
+/* The members in the order of their ids, compared byte by byte as they stand in JSON. */
 struct roster {
-  struct table members; /* by key */
+  struct sorted members;
   size_t count;
+  size_t members_len;    /* bytes of the members in a snapshot */
   struct blob *snapshot; /* as it is handed out, until something changes; NULL: not made yet */
+};
+
+/* A part of the members. */
+struct roster_query {
+  struct bytes after; /* the id after which it begins, as it stands in JSON, without quotes; empty: at the first */
+  size_t limit;       /* at most so many members; 0: any number */
+  size_t bytes;       /* and so many bytes; one member is written in any case */
 };
 
 /* NULL without memory. */
@@ -51,8 +60,12 @@ struct roster *roster_new(void);
 void roster_free(struct roster *roster); /* NULL is allowed */
 /* 0, or MW_ENOMEM: then it is incomplete. */
 int roster_apply(struct roster *roster, const struct roster_batch *batch);
-/* Appends a snapshot (see hub_write_roster); a roster of NULL is empty. False without memory. */
-bool roster_write(struct roster *roster, bool counts_only, struct buffer *out);
+/* Returns a reference to {"count":n,"members":{"<id>":{"info":…,"connections":1}}}, which all callers share until something changes; with
+ * counts_only to {"count":n}; or, if the first is larger than `most`, to {"count":n,"more":true}, without making it. A roster of NULL is empty.
+ * NULL if out of memory. */
+struct blob *roster_snapshot(struct roster *roster, bool counts_only, size_t most);
+/* Appends a page: {"count":n,"members":{…},"more":false}, or "more":true,"after":"<id of the last member>". */
+void roster_write_page(const struct roster *roster, const struct roster_query *query, struct buffer *out);
 
 VISIBILITY_POP
 

@@ -398,9 +398,16 @@ struct mw_member {
   struct mw_bytes info; /* JSON */
   size_t connections;   /* 0: the last has gone, and its linger is not over */
 };
-/* The members of a channel now, in no order, each handed to on_member (NULL allowed), which must not call back. Returns how many. */
+/* A part of the members, in the order of their ids (byte by byte, as they are written in JSON). */
+struct mw_presence_query {
+  struct mw_bytes after; /* begin after this user id, who need not be a member; empty: at the first */
+  size_t limit;          /* members at most; 0: all */
+};
+/* Hands the members of a channel now to on_member (NULL allowed), which must not call back; query NULL: all. Returns how many there are in
+ * all. *more (NULL allowed) receives whether others follow. */
 MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,
-                                  void (*on_member)(void *context, const struct mw_member *member), void *context);
+                                  const struct mw_presence_query *query,
+                                  void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more);
 
 /* ---- Clients ------------------------------------------------------------------------------------------------------------ */
 

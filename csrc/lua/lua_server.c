@@ -215,11 +215,20 @@ static int stats(lua_State *L) {
 struct taking {
   struct host *host;
   struct mw_bytes channel;
+  struct mw_presence_query query;
+};
+
+/* Where members are put, and the last of them. */
+struct putting {
+  lua_State *L;
+  struct mw_bytes last;
 };
 
 /* Puts a member into the table at the top. */
 static void put_member(void *context, const struct mw_member *member) {
-  lua_State *L = context;
+  struct putting *putting = context;
+  lua_State *L = putting->L;
+  putting->last = member->user_id;
   bytes_push(L, member->user_id);
   lua_createtable(L, 0, 2);
   /* That nothing is told of a user is no field of its own. */
@@ -234,19 +243,30 @@ static void put_member(void *context, const struct mw_member *member) {
 
 static int take_members(lua_State *L) {
   const struct taking *taking = lua_touserdata(L, 1);
+  struct putting putting = {.L = L};
+  bool more;
   lua_newtable(L);
-  size_t members = mw_channel_presence(taking->host->server, taking->channel.ptr, taking->channel.len, put_member, L);
+  size_t members = mw_channel_presence(taking->host->server, taking->channel.ptr, taking->channel.len, &taking->query, put_member,
+                                       &putting, &more);
   lua_pushinteger(L, (lua_Integer)members);
-  return 2;
+  if (more) {
+    bytes_push(L, putting.last);
+  } else {
+    lua_pushnil(L);
+  }
+  return 3;
 }
 
-/* server:presence(channel): { [user id] = { info =, connections = } }, and how many they are. */
+/* server:presence(channel, after, limit): { [user id] = { info =, connections = } }, how many there are in all, and, if others follow, the id
+ * after which they do. */
 static int presence(lua_State *L) {
   struct taking taking = {.host = host_check_running(L, 1), .channel = bytes_check(L, 2)};
+  if (!lua_isnoneornil(L, 3)) taking.query.after = bytes_check(L, 3);
+  taking.query.limit = (size_t)luaL_optinteger(L, 4, 0);
   lua_pushcfunction(L, take_members);
   lua_pushlightuserdata(L, &taking);
-  call_uncollected(L, 1, 2);
-  return 2;
+  call_uncollected(L, 1, 3);
+  return 3;
 }
 
 void host_open(lua_State *L) {

@@ -7,12 +7,12 @@
 #include "server/conn.h"
 #include "server/deflate.h"
 #include "server/lag.h"
-#include "server/presence.h"
 #include "server/reply.h"
 #include "server/role_socket.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/snapshot.h"
 #include "server/socket.h"
 
 struct command *command_new(enum command_type type, struct mw_client *client) {
@@ -57,15 +57,13 @@ static void send_message(struct exchange *exchange, struct command *command) {
 static void grant_presence(struct exchange *exchange, struct command *command) {
   struct worker *worker = exchange_worker(exchange);
   struct errand_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
-  struct message_parts parts = {.channel = channel.name, .event = BYTES("moonwire:presence")};
-  struct buffer snapshot;
-  buffer_init(&snapshot);
-  bool fine = presence_write(worker, command->kind, channel.name, &snapshot);
-  parts.data = buffer_bytes(&snapshot);
-  if (fine) command->message = message_new(command->kind->policy.kind, &parts);
+  struct rope snapshot;
+  rope_init(&snapshot);
+  size_t room = snapshot_room(exchange);
+  snapshot_share(worker, command->kind, channel.name, &room, &snapshot);
   struct errand *errand = errand_new(ERRAND_JOIN, worker->server->config, command->client, NULL, &channel, 1);
-  if (command->message && errand) {
-    send_message(exchange, command);
+  if (!snapshot.text.failed && errand) {
+    reply_event_rope(exchange, channel.name, BYTES("moonwire:presence"), &snapshot);
     errand->granted = true;
     errand->asker = command->client->session;
     atomic_fetch_add(&worker->server->script.errand_count, 1);
@@ -74,7 +72,7 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
     errand_unref(errand);
     exchange_break(exchange);
   }
-  buffer_deinit(&snapshot);
+  rope_deinit(&snapshot);
 }
 
 void command_granted(struct worker *worker, struct errand *errand) {

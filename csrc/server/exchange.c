@@ -74,11 +74,13 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   buffer_init(&out);
   write_head(exchange, &out, answer->status, answer->fields);
   if (answer->content_type.len > 0) http_write_field(&out, BYTES("Content-Type"), answer->content_type);
-  if (!empty) buffer_append_format(&out, "Content-Length: %zu\r\n", answer->body.len);
+  if (!empty) buffer_append_format(&out, "Content-Length: %zu\r\n", answer->rope ? rope_len(answer->rope) : answer->body.len);
   http_write_end(&out);
-  if (!empty && !(exchange->flags & EXCHANGE_NO_BODY)) buffer_append(&out, answer->body);
+  bool has_body = !empty && !(exchange->flags & EXCHANGE_NO_BODY);
+  if (has_body && !answer->rope) buffer_append(&out, answer->body);
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
+  if (has_body && answer->rope) exchange_push_rope(exchange, answer->rope);
   exchange->role = NULL;
   release_name(exchange);
 }
@@ -150,27 +152,41 @@ void exchange_complete(struct exchange *exchange) {
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
-void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text) {
-  struct buffer out;
-  buffer_init(&out);
+/* Appends it framed as one chunk, if the stream has chunks. */
+static void append_framed(struct exchange *exchange, struct rope *out, const struct rope *text) {
+  char head[CHUNK_HEAD_MAX];
+  bool is_chunked = exchange->flags & EXCHANGE_CHUNKED;
+  if (text->text.failed) out->text.failed = true;
+  if (text->text.failed) return;
+  if (is_chunked) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
+  rope_append(out, text);
+  if (is_chunked) buffer_append_string(&out->text, "\r\n");
+}
+
+void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const struct rope *text) {
+  struct rope rope;
+  rope_init(&rope);
+  struct buffer *out = &rope.text;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  write_head(exchange, &out, 200, fields);
-  http_write_field(&out, BYTES("Content-Type"), BYTES("text/event-stream"));
-  http_write_field(&out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
-  http_write_field(&out, BYTES("X-Accel-Buffering"), BYTES("no"));
-  if (exchange->flags & EXCHANGE_CHUNKED) http_write_field(&out, BYTES("Transfer-Encoding"), BYTES("chunked"));
-  http_write_end(&out);
-  if (exchange->flags & EXCHANGE_CHUNKED) {
-    char head[CHUNK_HEAD_MAX];
-    buffer_append(&out, bytes_of(head, http_chunk_head(head, text.len)));
-    buffer_append(&out, text);
-    buffer_append_string(&out, "\r\n");
-  } else {
-    buffer_append(&out, text);
-  }
+  write_head(exchange, out, 200, fields);
+  http_write_field(out, BYTES("Content-Type"), BYTES("text/event-stream"));
+  http_write_field(out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
+  http_write_field(out, BYTES("X-Accel-Buffering"), BYTES("no"));
+  if (exchange->flags & EXCHANGE_CHUNKED) http_write_field(out, BYTES("Transfer-Encoding"), BYTES("chunked"));
+  http_write_end(out);
+  append_framed(exchange, &rope, text);
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   http1_release(conn_of(exchange));
-  push_buffer(exchange, &out);
+  exchange_push_rope(exchange, &rope);
+  rope_deinit(&rope);
+}
+
+void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text) {
+  struct rope rope;
+  rope_init(&rope);
+  buffer_append(&rope.text, text);
+  exchange_stream_rope(exchange, fields, &rope);
+  rope_deinit(&rope);
 }
 
 void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffer *ahead) {
@@ -288,6 +304,46 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
   } else {
     exchange_append(exchange, blob, part, NULL);
   }
+}
+
+/* It fits: pushes it part by part. */
+static void append_rope(struct exchange *exchange, const struct rope *rope) {
+  struct blob *own = blob_new(buffer_bytes(&rope->text));
+  struct rope_walk walk = {0};
+  struct rope_part part;
+  if (!own) exchange_break(exchange);
+  while (own && rope_next(rope, own, &walk, &part)) exchange_append(exchange, part.blob, part.bytes, NULL);
+  blob_unref(own);
+}
+
+void exchange_push_rope(struct exchange *exchange, const struct rope *rope) {
+  bool collects = exchange->role && exchange->role->on_push;
+  if (rope->text.failed) {
+    exchange_break(exchange);
+  } else if (collects || rope->joint_count == 0) {
+    struct blob *blob = rope_flatten(rope);
+    if (blob) exchange_push(exchange, blob, blob_bytes(blob));
+    if (!blob) exchange_break(exchange);
+    blob_unref(blob);
+  } else {
+    session_settle(exchange, 0);
+    size_t len = rope_len(rope);
+    if (is_over(exchange, len)) exchange_offer(exchange);
+    if (is_over(exchange, len)) {
+      exchange->flags |= EXCHANGE_SLOW;
+      worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    } else {
+      append_rope(exchange, rope);
+    }
+  }
+}
+
+void exchange_push_framed(struct exchange *exchange, const struct rope *text) {
+  struct rope framed;
+  rope_init(&framed);
+  append_framed(exchange, &framed, text);
+  exchange_push_rope(exchange, &framed);
+  rope_deinit(&framed);
 }
 
 void exchange_break(struct exchange *exchange) {

@@ -10,6 +10,7 @@ VISIBILITY_PUSH
 
 struct exchange;
 struct poll;
+struct rope;
 struct worker;
 
 enum exchange_state {
@@ -55,7 +56,9 @@ struct role {
   void (*on_deliver)(struct exchange *exchange, struct message *message);                       /* as session_deliver */
   void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part);             /* as exchange_push */
   void (*on_reply)(struct exchange *exchange, int status, const char *code, struct bytes text); /* to a verb on its behalf */
-  void (*on_flush)(struct exchange *exchange);                                                  /* the turn is over */
+  void (*on_joined)(struct exchange *exchange,
+                    const struct rope *told);  /* the same: it has joined; an object says what is told of it */
+  void (*on_flush)(struct exchange *exchange); /* the turn is over */
 };
 
 /* A subscriber. */
@@ -91,6 +94,7 @@ struct answer {
   struct bytes fields;       /* written lines, each with its CRLF */
   struct bytes content_type; /* empty: none */
   struct bytes body;
+  const struct rope *rope; /* in place of the body; NULL: the body */
 };
 /* Answers with all of it at once. */
 void exchange_answer(struct exchange *exchange, const struct answer *answer);
@@ -106,6 +110,7 @@ void exchange_begin(struct exchange *exchange, int status, struct bytes fields, 
 void exchange_complete(struct exchange *exchange);
 /* Begins an event stream: its head with `fields`, then `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text);
+void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const struct rope *text);
 /* Begins something else than HTTP: `text` is the whole answer that says so. *ahead, which the caller frees, receives what was sent ahead and is
  * for role->on_read. */
 void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffer *ahead);
@@ -129,6 +134,10 @@ void exchange_forget(struct exchange *exchange);
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
 /* The same without a limit, for part of a message, or all of it: then `message` says so, and it can be let go (NULL: it cannot). */
 void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message);
+/* Pushes all of a rope, or, over the limit, nothing of it. A role that collects gets it as one blob. */
+void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
+/* The same for text of an event stream. */
+void exchange_push_framed(struct exchange *exchange, const struct rope *text);
 /* Writes what waits as far as it goes, unless that is under way: nobody is slow before it was offered something. */
 void exchange_offer(struct exchange *exchange);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */

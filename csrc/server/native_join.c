@@ -1,52 +1,88 @@
 #include "server/native_join.h"
 
 #include "base/memory.h"
-#include "codec/json_scan.h"
+#include "codec/verb.h"
 #include "server/conn.h"
 #include "server/poll_client.h"
-#include "server/presence.h"
 #include "server/replay.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/snapshot.h"
 
-static bool write_acknowledgement(struct buffer *out, struct worker *worker, const struct errand *errand,
-                                  const struct replay *replay) {
-  const struct errand_channel *channel = &errand->channels[0];
-  char id[ID_LEN];
-  id_write(id, &worker->server->bus.epoch, replay->cursor);
-  buffer_append_string(out, "{\"id\":");
-  json_write_string(out, bytes_of(id, ID_LEN));
-  if (errand->since.kind != SINCE_NONE)
-    buffer_append_string(out, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+/* What is told of the channel, as members of an object that has others before them if `out` ends with one. */
+static void write_told(struct rope *out, const struct worker *worker, const struct errand_channel *channel, size_t room) {
+  const char *before = out->text.len > 0 && out->text.data[out->text.len - 1] != '{' ? "," : "";
   if (channel->data) {
-    buffer_append_string(out, ",\"data\":");
-    json_write_compact(out, blob_bytes(channel->data));
+    buffer_append_format(&out->text, "%s\"data\":", before);
+    json_write_compact(&out->text, blob_bytes(channel->data));
+    before = ",";
   }
-  if (channel->kind->presence != MW_PRESENCE_NONE) {
-    buffer_append_string(out, ",\"presence\":");
-    if (!presence_write(worker, channel->kind, channel->name, out)) return false;
+  if (channel->kind->presence == MW_PRESENCE_NONE) return;
+  buffer_append_format(&out->text, "%s\"presence\":", before);
+  snapshot_share(worker, channel->kind, channel->name, &room, out);
+}
+
+/* How large a snapshot may be. */
+static size_t room_of(struct exchange *exchange, const struct reply_to *to) {
+  const struct worker *worker = exchange_worker(exchange);
+  if (!to->is_exchange) return snapshot_room(exchange);
+  size_t room = snapshot_room_of_answer(worker), taken = 0;
+  struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+  if (to->is_poll && waiting) taken = role_poll_joined_len(waiting);
+  return taken < room ? room - taken : 0;
+}
+
+/* The object that answers a subscribe. A poll says by itself where to go on, and what is missing. */
+static void write_acknowledgement(struct rope *out, struct exchange *exchange, const struct errand *errand,
+                                  const struct reply_to *to, const struct replay *replay) {
+  struct worker *worker = exchange_worker(exchange);
+  buffer_append_char(&out->text, '{');
+  if (!to->is_poll) {
+    char id[ID_LEN];
+    id_write(id, &worker->server->bus.epoch, replay->cursor);
+    buffer_append_string(&out->text, "\"id\":");
+    json_write_string(&out->text, bytes_of(id, ID_LEN));
+    if (errand->since.kind != SINCE_NONE)
+      buffer_append_string(&out->text, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
   }
-  buffer_append_char(out, '}');
-  return !out->failed;
+  write_told(out, worker, &errand->channels[0], room_of(exchange, to));
+  buffer_append_char(&out->text, '}');
+}
+
+static void acknowledge(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct rope *value) {
+  if (to->is_poll) {
+    reply_joined(exchange, to, value);
+    return;
+  }
+  /* Nobody waits for what was asked for without a ref. */
+  if (ref.len == 0 && !to->is_exchange) return;
+  struct rope text;
+  rope_init(&text);
+  verb_write_ok_start(&text.text, ref);
+  rope_append(&text, value);
+  buffer_append_char(&text.text, '}');
+  reply_rope(exchange, to, &text);
+  rope_deinit(&text);
 }
 
 void native_join(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {
   struct worker *worker = exchange_worker(exchange);
   const struct errand_channel *channel = &errand->channels[0];
   struct replay replay = {0};
-  struct buffer value;
-  buffer_init(&value);
+  struct rope value;
+  rope_init(&value);
   bool is_new = !session_find(&exchange->session, channel->name);
   struct since from = errand->since;
   if (!wire_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);
-  if (status == 0 && write_acknowledgement(&value, worker, errand, &replay)) {
+  if (status == 0) write_acknowledgement(&value, exchange, errand, to, &replay);
+  if (status == 0 && !value.text.failed) {
     native_keep(exchange, errand);
     if (to->is_poll) subscription->mark |= POLL_ASKED;
-    reply_ok(exchange, to, ref, buffer_bytes(&value));
+    acknowledge(exchange, to, ref, &value);
     worker->stats.gaps += replay.gap_count;
     if (exchange->wire != WIRE_POLL) {
       replay_start(&replay, exchange);
@@ -59,7 +95,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
     reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");
   }
   replay_deinit(&replay);
-  buffer_deinit(&value);
+  rope_deinit(&value);
 }
 
 void native_connected(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {

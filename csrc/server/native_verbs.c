@@ -7,10 +7,10 @@
 #include "server/conn.h"
 #include "server/excerpt.h"
 #include "server/native_join.h"
-#include "server/presence.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/snapshot.h"
 
 /* What is being handled. */
 struct call {
@@ -112,14 +112,16 @@ static void on_history(const struct call *call, const struct kind *kind) {
 
 static void on_presence(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
+  const struct worker *worker = exchange_worker(call->exchange);
+  size_t room = call->reply_to.is_exchange ? snapshot_room_of_answer(worker) : snapshot_room(call->exchange);
   struct buffer value;
   buffer_init(&value);
   if (kind->presence == MW_PRESENCE_NONE) {
     refuse(call, "refused", "the channel has no presence");
   } else if (!session_find(&call->exchange->session, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (!is_unheard(call) && !presence_write(exchange_worker(call->exchange), kind, verb->channel, &value)) {
-    refuse(call, "unavailable", "no memory");
+  } else if (!is_unheard(call) && !snapshot_write_page(worker, kind, verb, room, &value)) {
+    refuse(call, "unavailable", "out of memory");
   } else {
     reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
   }

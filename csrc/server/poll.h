@@ -37,7 +37,7 @@ struct poll {
   uint64_t seen;           /* while it waits: it needs nothing up to here */
   uint64_t due_ms;         /* when it waits no longer */
   struct poll_items items; /* of one that stands for itself */
-  struct buffer joined;    /* members of "channels": what joining gave */
+  struct rope joined;      /* members of "channels": what joining gave */
   size_t joining;          /* channels that are still to be joined, of those that the wish marks as joined */
   size_t joined_at;        /* of the wish: the next of them */
   bool is_new;             /* the client was made for it */
@@ -48,6 +48,8 @@ struct poll {
 
 /* How long it still waits. */
 uint64_t role_poll_left_ms(struct exchange *exchange);
+/* What joining channels has added to its answer so far, in bytes. */
+size_t role_poll_joined_len(struct exchange *exchange);
 /* Looks whether there is something; answers, or waits. */
 void role_poll_begin(struct poll *poll);
 /* Answers one that waits with what was collected, maybe nothing. */

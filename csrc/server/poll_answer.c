@@ -225,7 +225,8 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
 /* ---- Sending -------------------------------------------------------------------------------------------------------------- */
 
 /* Everything up to the messages. */
-static void write_beginning(struct buffer *out, const struct poll_answer *answer, const struct poll *poll) {
+static void write_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
+  struct buffer *out = &rope->text;
   char id[ID_LEN];
   id_write(id, &exchange_worker(poll->exchange)->server->bus.epoch, answer->id);
   buffer_append_string(out, "{\"id\":");
@@ -236,9 +237,9 @@ static void write_beginning(struct buffer *out, const struct poll_answer *answer
     buffer_append_string(out, ",\"client\":");
     json_write_string(out, bytes_of(poll_client_identity(poll->client)->id, CLIENT_ID_LEN));
   }
-  if (poll->joined.len > 0) {
+  if (rope_len(&poll->joined) > 0) {
     buffer_append_string(out, ",\"channels\":{");
-    buffer_append(out, buffer_bytes(&poll->joined));
+    rope_append(rope, &poll->joined);
     buffer_append_char(out, '}');
   }
   buffer_append_string(out, ",\"gaps\":[");
@@ -246,10 +247,11 @@ static void write_beginning(struct buffer *out, const struct poll_answer *answer
   buffer_append_string(out, "],\"messages\":[");
 }
 
-static void push_all(struct exchange *exchange, const struct poll_answer *answer, struct blob *beginning, struct blob *rest) {
+static void push_all(struct exchange *exchange, const struct poll_answer *answer, const struct rope *beginning,
+                     struct blob *rest) {
   /* "," and "]}" are parts of one small blob. */
   struct bytes comma = bytes_of(rest->data, 1), end = bytes_of(rest->data + 1, rest->len - 1);
-  exchange_push(exchange, beginning, blob_bytes(beginning));
+  exchange_push_rope(exchange, beginning);
   for (size_t i = 0; i < answer->count; i++) {
     if (i > 0) exchange_push(exchange, rest, comma);
     exchange_push(exchange, answer->blobs[i], blob_bytes(answer->blobs[i]));
@@ -260,31 +262,30 @@ static void push_all(struct exchange *exchange, const struct poll_answer *answer
 bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct worker *worker = exchange_worker(exchange);
-  struct buffer fields, text;
+  struct buffer fields;
+  struct rope beginning;
   buffer_init(&fields);
-  buffer_init(&text);
+  rope_init(&beginning);
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_write_field(&fields, BYTES("Content-Type"), BYTES("application/json"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  write_beginning(&text, answer, poll);
-  bool fine = !fields.failed && !text.failed;
-  struct blob *beginning = fine ? blob_new(buffer_bytes(&text)) : NULL;
+  write_beginning(&beginning, answer, poll);
+  bool fine = !fields.failed && !beginning.text.failed;
   struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
   session_end(exchange);
-  fine = beginning && rest;
+  fine = rest != NULL;
   if (fine) {
     size_t commas = answer->count > 0 ? answer->count - 1 : 0;
     worker->stats.polls++;
     worker->stats.gaps += answer->gap_count;
-    exchange_begin(exchange, 200, buffer_bytes(&fields), beginning->len + answer->bytes + commas + rest->len - 1);
-    if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, beginning, rest);
+    exchange_begin(exchange, 200, buffer_bytes(&fields), rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
+    if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, &beginning, rest);
     exchange_complete(exchange);
   } else {
     role_poll_refuse(exchange, 503, "unavailable", "no memory");
   }
-  blob_unref(beginning);
   blob_unref(rest);
   buffer_deinit(&fields);
-  buffer_deinit(&text);
+  rope_deinit(&beginning);
   return fine;
 }

@@ -236,38 +236,18 @@ void poll_client_join(struct poll *poll) {
   }
 }
 
-/* Appends a member of "channels": what the acknowledgement says, but for where to go on, which the whole answer says. */
-static void write_joined(struct buffer *out, struct bytes channel, struct bytes text) {
-  struct json_value reply, name, value, ok = {0};
-  if (out->len > 0) buffer_append_char(out, ',');
-  json_write_string(out, channel);
-  buffer_append_string(out, ":{");
-  if (json_scan(text, &reply, NULL)) {
-    struct bytes rest = reply.raw;
-    while (json_next_member(&rest, &name, &value)) {
-      if (json_string_equal(name, BYTES("ok"))) ok = value;
-    }
-  }
-  struct bytes rest = ok.raw;
-  for (bool is_first = true; ok.type == JSON_OBJECT && json_next_member(&rest, &name, &value);) {
-    if (json_string_equal(name, BYTES("id")) || json_string_equal(name, BYTES("recovered"))) continue;
-    if (!is_first) buffer_append_char(out, ',');
-    is_first = false;
-    buffer_append(out, name.raw);
-    buffer_append_char(out, ':');
-    buffer_append(out, value.raw);
-  }
-  buffer_append_char(out, '}');
-}
-
-void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text) {
+void poll_client_joined(struct poll *poll, const struct rope *told) {
   const struct errand_channel *channels = wish_channels(&poll->wish);
   while (!channels[poll->joined_at].joined) poll->joined_at++;
   const struct errand_channel *channel = &channels[poll->joined_at++];
-  /* Without memory for what joining gave there is none for the answer. */
-  if (!code) write_joined(&poll->joined, channel->name, text);
+  if (told) {
+    if (rope_len(&poll->joined) > 0) buffer_append_char(&poll->joined.text, ',');
+    json_write_string(&poll->joined.text, channel->name);
+    buffer_append_char(&poll->joined.text, ':');
+    rope_append(&poll->joined, told);
+  }
   if (--poll->joining > 0) return;
-  if (poll->joined.failed) {
+  if (poll->joined.text.failed) {
     role_poll_refuse(poll->exchange, 503, "unavailable", "no memory");
   } else {
     begin(poll);

@@ -40,8 +40,8 @@ void poll_client_attach(struct poll_client *client, struct poll *poll);
 void poll_client_detach(struct poll *poll);
 /* Joins the channels that the poll asks for, leaves others, and lets the poll begin when that is done. */
 void poll_client_join(struct poll *poll);
-/* A channel was joined, or not, as the text says. */
-void poll_client_on_reply(struct poll *poll, const char *code, struct bytes text);
+/* A channel was joined, and this is told of it; NULL: it was joined already. */
+void poll_client_joined(struct poll *poll, const struct rope *told);
 /* Channels that the poll asks for, and that have begun anew since they were left, are gaps of its answer. */
 void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answer);
 /* A verb of the client's, or the app, has subscribed it to a channel: if that has ended the client is told so, and it is over. */

@@ -9,6 +9,7 @@
 enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
 
 struct member {
+  struct sorted_node node;
   struct list in_leaving, in_changed; /* alone if it is not there */
   struct blob *key;
   struct blob *info; /* NULL: null */
@@ -34,11 +35,26 @@ static struct blob *key_of(struct bytes user_id) {
   return key;
 }
 
+/* What members are sorted by: what is between the quotes, so that a prefix comes first. */
+static struct bytes inside(const struct blob *key) { return bytes_of(key->data + 1, key->len - 2); }
+
+static struct member *member_of(struct sorted_node *node) { return node ? container_of(node, struct member, node) : NULL; }
+
+/* NULL: not found; a key of NULL is nobody's. */
+static struct member *member_at(const struct presence *presence, const struct blob *key) {
+  return key ? member_of(sorted_find(&presence->members, inside(key))) : NULL;
+}
+
+static struct member *first_member(const struct presence *presence) { return member_of(sorted_first(&presence->members)); }
+
+static struct member *next_member(const struct presence *presence, const struct member *member) {
+  return member_of(sorted_after(&presence->members, member->node.key));
+}
+
 /* Takes the key; NULL without memory. */
 static struct member *make_member(struct presence *presence, struct bytes user_id, struct blob *key, struct blob *info) {
   struct member *member = key ? memory_calloc(1, sizeof *member + user_id.len) : NULL;
-  if (!member || table_set(&presence->members, blob_bytes(key), member) < 0) {
-    memory_free(member);
+  if (!member) {
     blob_unref(key);
     return NULL;
   }
@@ -48,6 +64,7 @@ static struct member *make_member(struct presence *presence, struct bytes user_i
   member->user_id = bytes_of(member->text, user_id.len);
   member->key = key;
   member->info = blob_ref(info);
+  sorted_add(&presence->members, &member->node, inside(key));
   return member;
 }
 
@@ -60,7 +77,8 @@ static void free_member(struct member *member) {
 }
 
 static void remove_member(struct presence *presence, struct member *member) {
-  table_remove(&presence->members, blob_bytes(member->key));
+  if (member->gone && member->told) presence->gone_count--;
+  sorted_remove(&presence->members, &member->node);
   free_member(member);
 }
 
@@ -146,9 +164,8 @@ static struct roster_batch *make_batch(const struct presence *presence, size_t t
   struct roster_batch *batch = roster_batch_new(presence->name, room);
   if (batch) batch->is_whole = is_whole;
   if (!batch || counts_only) return batch;
-  size_t cursor = 0;
-  const struct member *member;
-  while (is_whole && (member = table_next(&presence->members, &cursor))) {
+  const struct member *member = is_whole ? first_member(presence) : NULL;
+  for (; member; member = next_member(presence, member)) {
     if (member->taken ? !member->gone : member->told) add_change(batch, member);
   }
   const struct list *link = presence->changed.next;
@@ -230,7 +247,7 @@ static struct presence *make(struct mw_server *server, const struct errand *erra
     memory_free(presence);
     return NULL;
   }
-  table_init(&presence->members);
+  sorted_init(&presence->members);
   list_init(&presence->leaving);
   list_init(&presence->changed);
   presence->config = config_ref(errand->config);
@@ -238,11 +255,8 @@ static struct presence *make(struct mw_server *server, const struct errand *erra
 }
 
 static void destroy(struct presence *presence) {
-  size_t cursor = 0;
-  struct member *member;
-  while ((member = table_next(&presence->members, &cursor))) free_member(member);
+  while (presence->members.root) remove_member(presence, member_of(presence->members.root));
   table_remove(&presence->server->script.presences, presence->name);
-  table_deinit(&presence->members);
   alarm_free(presence->alarm);
   mw_config_unref(presence->config);
   memory_free(presence);
@@ -256,6 +270,7 @@ static void expire(struct presence *presence, uint64_t now_ms) {
     list_remove(&member->in_leaving);
     member->gone = true;
     if (member->told) {
+      presence->gone_count++;
       note_change(presence, member);
     } else {
       remove_member(presence, member);
@@ -301,7 +316,7 @@ static void on_alarm(void *context) {
 static struct member *find_member(struct mw_server *server, const struct errand *errand, struct bytes name) {
   struct presence *presence = find(server, name);
   struct blob *key = presence ? key_of(client_user_id(errand->client)) : NULL;
-  struct member *member = key ? table_get(&presence->members, blob_bytes(key)) : NULL;
+  struct member *member = key ? member_at(presence, key) : NULL;
   blob_unref(key);
   return member;
 }
@@ -318,7 +333,7 @@ size_t presence_unknown(struct mw_server *server, const struct errand *errand) {
 
 static void count_in(struct presence *presence, struct errand *errand, struct errand_channel *channel) {
   struct blob *key = key_of(client_user_id(errand->client));
-  struct member *member = key ? table_get(&presence->members, blob_bytes(key)) : NULL;
+  struct member *member = member_at(presence, key);
   if (member) {
     blob_unref(key);
   } else if (presence->members.count >= presence->kind->members) {
@@ -333,6 +348,7 @@ static void count_in(struct presence *presence, struct errand *errand, struct er
     return;
   }
   list_remove(&member->in_leaving);
+  if (member->gone) presence->gone_count--;
   member->gone = false;
   member->connections++;
   channel->member = blob_ref(member->key);
@@ -359,7 +375,7 @@ void presence_enter(struct mw_server *server, struct errand *errand) {
 
 void presence_leave(struct mw_server *server, struct errand_channel *channel) {
   struct presence *presence = channel->member ? find(server, channel->name) : NULL;
-  struct member *member = presence ? table_get(&presence->members, blob_bytes(channel->member)) : NULL;
+  struct member *member = presence ? member_at(presence, channel->member) : NULL;
   blob_unref(channel->member);
   channel->member = NULL;
   if (!member || member->connections == 0) return;
@@ -380,24 +396,34 @@ void presence_free_all(struct mw_server *server) {
   }
 }
 
-/* ---- For the workers and the app ------------------------------------------------------------------------------------------- */
+/* ---- For the app ------------------------------------------------------------------------------------------- */
 
-bool presence_write(const struct worker *worker, const struct kind *kind, struct bytes name, struct buffer *out) {
-  return hub_write_roster(&worker->hub, name, kind->presence == MW_PRESENCE_COUNTS, out);
+/* The first member after that user id; if out of memory, none. */
+static const struct member *begin_at(const struct presence *presence, struct mw_bytes after) {
+  if (after.len == 0) return first_member(presence);
+  struct blob *key = key_of(bytes_of(after.ptr, after.len));
+  const struct member *member = key ? member_of(sorted_after(&presence->members, inside(key))) : NULL;
+  blob_unref(key);
+  return member;
 }
 
-size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len,
-                           void (*on_member)(void *context, const struct mw_member *member), void *context) {
-  struct presence *presence = find(server, bytes_of(name, name_len));
-  size_t cursor = 0, count = 0;
-  const struct member *member;
-  while (presence && (member = table_next(&presence->members, &cursor))) {
+size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len, const struct mw_presence_query *query,
+                           void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more) {
+  const struct presence *presence = find(server, bytes_of(name, name_len));
+  struct mw_presence_query all = {.limit = 0};
+  if (!query) query = &all;
+  if (more) *more = false;
+  if (!presence) return 0;
+  const struct member *member = begin_at(presence, query->after);
+  for (size_t shown_count = 0; member; member = next_member(presence, member)) {
     if (member->gone) continue;
-    count++;
+    if (query->limit > 0 && shown_count == query->limit) break;
+    shown_count++;
     struct bytes info = member->info ? blob_bytes(member->info) : BYTES("null");
     struct mw_member shown = {
         .user_id = {member->user_id.ptr, member->user_id.len}, .info = {info.ptr, info.len}, .connections = member->connections};
     if (on_member) on_member(context, &shown);
   }
-  return count;
+  if (more) *more = member != NULL;
+  return presence->members.count - presence->gone_count;
 }

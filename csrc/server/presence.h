@@ -3,6 +3,7 @@
 #ifndef MOONWIRE_SERVER_PRESENCE_H
 #define MOONWIRE_SERVER_PRESENCE_H
 
+#include "base/sorted.h"
 #include "net/alarm.h"
 #include "server/worker.h"
 
@@ -12,12 +13,13 @@ struct presence {
   struct mw_server *server;
   struct mw_config *config;
   const struct kind *kind;
-  struct table members; /* by key: the user's id as a JSON string */
-  struct list leaving;  /* members whose last connection has gone, by the end of their linger */
-  struct list changed;  /* members of whom the workers do not know all, oldest change first */
-  size_t told_count;    /* members that were announced */
-  uint64_t ready_ms;    /* from when on the next batch may go */
-  unsigned lost_seen;   /* server->script.rosters_lost at the last batch */
+  struct sorted members; /* by the inside of their keys: the user's ids as they stand in JSON */
+  size_t gone_count;     /* those of them that are gone and were not announced as left yet */
+  struct list leaving;   /* members whose last connection has gone, by the end of their linger */
+  struct list changed;   /* members of whom the workers do not know all, oldest change first */
+  size_t told_count;     /* members that were announced */
+  uint64_t ready_ms;     /* from when on the next batch may go */
+  unsigned lost_seen;    /* server->script.rosters_lost at the last batch */
   struct alarm *alarm;
   uint64_t armed_ms; /* when it rings; UINT64_MAX: it does not */
   struct bytes name;
@@ -31,10 +33,6 @@ void presence_enter(struct mw_server *server, struct errand *errand);
 /* The opposite, for one channel; does nothing if it was not counted in. */
 void presence_leave(struct mw_server *server, struct errand_channel *channel);
 void presence_free_all(struct mw_server *server);
-
-/* Appends what a subscriber of the channel is told when it comes, from the worker's replica: everything announced from then on continues
- * it. False without memory. */
-bool presence_write(const struct worker *worker, const struct kind *kind, struct bytes name, struct buffer *out);
 
 VISIBILITY_POP
 

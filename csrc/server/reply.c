@@ -19,6 +19,15 @@ int reply_status(const char *code) {
   return 400;
 }
 
+/* Answers an HTTP exchange that waits, with the body of `what`. */
+static void answer(struct exchange *waiting, int status, const struct answer *what) {
+  struct answer answer = *what;
+  answer.status = status;
+  answer.fields = BYTES("Cache-Control: no-store\r\n");
+  answer.content_type = BYTES("application/json");
+  exchange_answer(waiting, &answer);
+}
+
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
   struct worker *worker = exchange_worker(exchange);
   if (text->failed) {
@@ -33,12 +42,27 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
       waiting->role->on_reply(waiting, status, code, buffer_bytes(text));
       return;
     }
-    struct answer answer = {.status = status,
-                            .fields = BYTES("Cache-Control: no-store\r\n"),
-                            .content_type = BYTES("application/json"),
-                            .body = buffer_bytes(text)};
-    exchange_answer(waiting, &answer);
+    answer(waiting, status, &(struct answer){.body = buffer_bytes(text)});
   }
+}
+
+void reply_rope(struct exchange *exchange, const struct reply_to *to, const struct rope *text) {
+  struct worker *worker = exchange_worker(exchange);
+  if (text->text.failed) {
+    exchange_break(exchange);
+  } else if (!to->is_exchange) {
+    role_ws_push_rope(exchange, text);
+  } else {
+    struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+    if (waiting && waiting->state == EXCHANGE_ASKING) answer(waiting, 200, &(struct answer){.rope = text});
+  }
+}
+
+void reply_joined(struct exchange *exchange, const struct reply_to *to, const struct rope *told) {
+  struct worker *worker = exchange_worker(exchange);
+  struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+  if (waiting && waiting->state == EXCHANGE_ASKING && waiting->role && waiting->role->on_joined)
+    waiting->role->on_joined(waiting, told);
 }
 
 void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {
@@ -83,6 +107,18 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
     exchange_push_text(exchange, buffer_bytes(&text));
   }
   buffer_deinit(&text);
+}
+
+void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data) {
+  struct rope text;
+  rope_init(&text);
+  wire_write_rope(&text, exchange->wire, channel, event, data);
+  if (wire_is_ws(exchange->wire)) {
+    role_ws_push_rope(exchange, &text);
+  } else {
+    exchange_push_framed(exchange, &text);
+  }
+  rope_deinit(&text);
 }
 
 void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel) {

@@ -12,10 +12,16 @@ void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes
 /* {"ref":…,"error":…}; the code decides the status of an HTTP answer. */
 void reply_error(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes channel, const char *code,
                  const char *reason);
+/* A good answer that is written already, and may be shared in part. */
+void reply_rope(struct exchange *exchange, const struct reply_to *to, const struct rope *text);
+/* To a poll: its client has joined a channel; an object says what is told of it. */
+void reply_joined(struct exchange *exchange, const struct reply_to *to, const struct rope *told);
 /* An answer that is written already; `code` NULL: a good one. */
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text);
 /* One event of the server's own, in the session's format; `data` is JSON. */
 void reply_event(struct exchange *exchange, struct bytes event, struct bytes data);
+/* The same with data that may be shared, of a channel. */
+void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data);
 /* The same with {"channel":…}. */
 void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel);
 void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);

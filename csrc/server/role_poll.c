@@ -20,7 +20,7 @@ static struct poll *make(struct exchange *exchange) {
   if (!poll) return NULL;
   poll->exchange = exchange;
   list_init(&poll->link);
-  buffer_init(&poll->joined);
+  rope_init(&poll->joined);
   conn_of(exchange)->http->poll = poll;
   return poll;
 }
@@ -32,7 +32,7 @@ static void on_end(struct exchange *exchange) {
   if (poll->client) poll_client_detach(poll);
   poll_items_deinit(&poll->items);
   wish_deinit(&poll->wish);
-  buffer_deinit(&poll->joined);
+  rope_deinit(&poll->joined);
   memory_free(poll);
 }
 
@@ -114,7 +114,7 @@ void role_poll_begin(struct poll *poll) {
   } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
   } else {
-    bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || poll->joined.len > 0;
+    bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || rope_len(&poll->joined) > 0;
     if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */
     if (has_news || poll->since.kind == SINCE_NONE || poll->wish.wait_ms == 0) {
       bool sent = poll_answer_send(&answer, poll);
@@ -142,6 +142,8 @@ void role_poll_finish(struct poll *poll) {
   if (client) poll_items_consume(items, sent ? answer.taken : 0);
   poll_answer_deinit(&answer);
 }
+
+size_t role_poll_joined_len(struct exchange *exchange) { return rope_len(&poll_of(exchange)->joined); }
 
 uint64_t role_poll_left_ms(struct exchange *exchange) {
   uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
@@ -309,8 +311,8 @@ static void on_late(struct exchange *exchange) {
 static void on_reply(struct exchange *exchange, int status, const char *code, struct bytes text) {
   struct poll *poll = poll_of(exchange);
   bool is_there = code && strcmp(code, "already_subscribed") == 0;
-  if (!code || is_there) {
-    poll_client_on_reply(poll, code, text);
+  if (is_there) {
+    poll_client_joined(poll, NULL);
     return;
   }
   struct buffer fields;
@@ -327,10 +329,13 @@ static void on_reply(struct exchange *exchange, int status, const char *code, st
   buffer_deinit(&fields);
 }
 
+static void on_joined(struct exchange *exchange, const struct rope *told) { poll_client_joined(poll_of(exchange), told); }
+
 const struct role role_poll = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
                                .on_end = on_end,
                                .on_deliver = on_deliver,
                                .on_reply = on_reply,
+                               .on_joined = on_joined,
                                .on_flush = on_flush};

@@ -6,11 +6,11 @@
 #include "server/cors.h"
 #include "server/http1.h"
 #include "server/native.h"
-#include "server/presence.h"
 #include "server/replay.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/snapshot.h"
 #include "server/wish.h"
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
@@ -20,53 +20,57 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
 
 /* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
-static void write_channel(struct buffer *out, const struct worker *worker, const struct errand_channel *channel) {
-  buffer_append_char(out, '{');
+static void write_channel(struct rope *out, const struct worker *worker, const struct errand_channel *channel, size_t *room) {
+  buffer_append_char(&out->text, '{');
   if (channel->data) {
-    buffer_append_string(out, "\"data\":");
-    json_write_compact(out, blob_bytes(channel->data));
+    buffer_append_string(&out->text, "\"data\":");
+    json_write_compact(&out->text, blob_bytes(channel->data));
   }
   if (channel->kind->presence != MW_PRESENCE_NONE) {
-    buffer_append_string(out, channel->data ? ",\"presence\":" : "\"presence\":");
-    if (!presence_write(worker, channel->kind, channel->name, out)) out->failed = true;
+    buffer_append_string(&out->text, channel->data ? ",\"presence\":" : "\"presence\":");
+    snapshot_share(worker, channel->kind, channel->name, room, out);
   }
-  buffer_append_char(out, '}');
+  buffer_append_char(&out->text, '}');
 }
 
 /* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
-static void write_presences(struct buffer *out, struct exchange *exchange, const struct errand *errand) {
+static void write_presences(struct rope *out, struct exchange *exchange, const struct errand *errand) {
+  const struct worker *worker = exchange_worker(exchange);
+  size_t room = snapshot_room_of_answer(worker);
   for (size_t i = 0; i < errand->channel_count; i++) {
     const struct errand_channel *channel = &errand->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE) continue;
-    struct buffer data;
-    buffer_init(&data);
-    if (!presence_write(exchange_worker(exchange), channel->kind, channel->name, &data)) out->failed = true;
-    wire_write_event(out, exchange->wire, BYTES("moonwire:presence"), buffer_bytes(&data));
-    buffer_deinit(&data);
+    struct rope data;
+    rope_init(&data);
+    snapshot_share(worker, channel->kind, channel->name, &room, &data);
+    wire_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
+    rope_deinit(&data);
   }
 }
 
-static void write_open(struct buffer *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
+static void write_open(struct rope *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
                        struct bytes id) {
-  struct buffer data;
-  buffer_init(&data);
-  buffer_append_string(&data, "{\"client\":");
-  json_write_string(&data, bytes_of(errand->client->id, CLIENT_ID_LEN));
-  buffer_append_string(&data, ",\"id\":");
-  json_write_string(&data, id);
+  const struct worker *worker = exchange_worker(exchange);
+  size_t room = snapshot_room_of_answer(worker);
+  struct rope rope;
+  rope_init(&rope);
+  struct buffer *data = &rope.text;
+  buffer_append_string(data, "{\"client\":");
+  json_write_string(data, bytes_of(errand->client->id, CLIENT_ID_LEN));
+  buffer_append_string(data, ",\"id\":");
+  json_write_string(data, id);
   if (errand->since.kind != SINCE_NONE)
-    buffer_append_string(&data, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
-  buffer_append_string(&data, ",\"channels\":{");
+    buffer_append_string(data, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+  buffer_append_string(data, ",\"channels\":{");
   for (size_t i = 0; i < errand->channel_count; i++) {
-    if (i > 0) buffer_append_char(&data, ',');
-    json_write_string(&data, errand->channels[i].name);
-    buffer_append_char(&data, ':');
-    write_channel(&data, exchange_worker(exchange), &errand->channels[i]);
+    if (i > 0) buffer_append_char(data, ',');
+    json_write_string(data, errand->channels[i].name);
+    buffer_append_char(data, ':');
+    write_channel(&rope, worker, &errand->channels[i], &room);
   }
-  buffer_append_string(&data, "}}");
-  wire_write_event(out, exchange->wire, BYTES("moonwire:open"), buffer_bytes(&data));
-  if (data.failed) out->failed = true;
-  buffer_deinit(&data);
+  buffer_append_string(data, "}}");
+  wire_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
+  rope_deinit(&rope);
 }
 
 static void write_gap(struct buffer *out, struct exchange *exchange, struct bytes channel) {
@@ -82,7 +86,7 @@ static void write_gap(struct buffer *out, struct exchange *exchange, struct byte
 
 /* The first block: when to come back, and the cursor, without which a stream that is cut before its first event would return as a newcomer.
  * Then what was missed for good. */
-static void write_beginning(struct buffer *out, struct exchange *exchange, const struct errand *errand,
+static void write_beginning(struct rope *out, struct exchange *exchange, const struct errand *errand,
                             const struct replay *replay) {
   struct worker *worker = exchange_worker(exchange);
   char id_text[ID_LEN];
@@ -91,17 +95,17 @@ static void write_beginning(struct buffer *out, struct exchange *exchange, const
   /* Behind a gap the cursor comes last: who is cut before it has heard of the gap returns with the old id, and hears of it again. */
   bool gap = replay->gap_count > 0;
   struct sse_event first = {.id = gap ? bytes_of(NULL, 0) : id, .retry_ms = worker_random(worker, 1000, 3000)};
-  sse_write(out, &first);
+  sse_write(&out->text, &first);
   if (exchange->wire == WIRE_ENVELOPE) {
     write_open(out, exchange, errand, replay, id);
   } else {
     write_presences(out, exchange, errand);
   }
   for (size_t i = 0; i < replay->count; i++) {
-    if (replay->sources[i].gap) write_gap(out, exchange, replay->sources[i].subscription->channel->name);
+    if (replay->sources[i].gap) write_gap(&out->text, exchange, replay->sources[i].subscription->channel->name);
   }
   struct sse_event last = {.id = id, .retry_ms = -1};
-  if (gap) sse_write(out, &last);
+  if (gap) sse_write(&out->text, &last);
   worker->stats.gaps += replay->gap_count;
 }
 
@@ -119,8 +123,8 @@ static bool has_seen_all(const struct replay *replay, struct since since) {
 static void join(struct exchange *exchange, struct errand *errand) {
   struct worker *worker = exchange_worker(exchange);
   struct replay replay = {0};
-  struct buffer beginning;
-  buffer_init(&beginning);
+  struct rope beginning;
+  rope_init(&beginning);
   int status = 0;
   exchange->wire = (uint8_t)errand->wire;
   for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
@@ -130,7 +134,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
   bool is_over = status == 0 && has_seen_all(&replay, errand->since);
   if (status == 0) {
     if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
-    if (beginning.failed) status = MW_ENOMEM;
+    if (beginning.text.failed) status = MW_ENOMEM;
   }
   if (status == 0 && is_over) {
     /* The one answer behind which an EventSource does not return. */
@@ -139,7 +143,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
   } else if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
-    exchange_stream(exchange, bytes_of(NULL, 0), buffer_bytes(&beginning));
+    exchange_stream_rope(exchange, bytes_of(NULL, 0), &beginning);
     if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
     if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
     replay_start(&replay, exchange);
@@ -148,7 +152,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
     roles_put_off(exchange);
   }
   replay_deinit(&replay);
-  buffer_deinit(&beginning);
+  rope_deinit(&beginning);
 }
 
 /* ---- The role ------------------------------------------------------------------------------------------------------------ */

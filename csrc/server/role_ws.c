@@ -35,6 +35,24 @@ void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes
   push_blob(exchange, deflate_frame(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0))));
 }
 
+void role_ws_push_rope(struct exchange *exchange, const struct rope *text) {
+  if (text->text.failed) {
+    exchange_break(exchange);
+    return;
+  }
+  if (text->joint_count == 0) {
+    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text->text));
+    return;
+  }
+  struct rope frame;
+  char header[WS_HEADER_MAX];
+  rope_init(&frame);
+  buffer_append(&frame.text, bytes_of(header, ws_frame_header(header, WS_OPCODE_TEXT, rope_len(text))));
+  rope_append(&frame, text);
+  exchange_push_rope(exchange, &frame);
+  rope_deinit(&frame);
+}
+
 static const struct role role_farewell;
 static void read_farewell(struct exchange *exchange, struct bytes bytes);
 

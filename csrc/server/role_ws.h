@@ -9,6 +9,8 @@ VISIBILITY_PUSH
 
 /* Pushes one frame. */
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
+/* The same for a text that may be shared; then it goes uncompressed. */
+void role_ws_push_rope(struct exchange *exchange, const struct rope *text);
 /* Says farewell, ends the session, and waits a while for the peer's farewell; a session that is no WebSocket ends its stream. */
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason);
 /* Says farewell as an answer, or to a peer that has broken the rules: nothing more of it is awaited. */

@@ -163,3 +163,27 @@ void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, st
   sse_write(out, &sse);
   buffer_deinit(&json);
 }
+
+void wire_write_rope(struct rope *out, enum wire wire, struct bytes channel, struct bytes event, const struct rope *data) {
+  static const struct bytes place = {"0", 1};
+  struct message_parts parts = {.channel = channel, .event = event, .data = place};
+  struct buffer frame;
+  size_t tail_len = wire == WIRE_SSE ? 2 : wire == WIRE_ENVELOPE ? 3 : 1; /* what follows the data: line ends, or a brace */
+  buffer_init(&frame);
+  if (wire == WIRE_SSE) {
+    write_sse(&frame, &parts, bytes_of(NULL, 0));
+  } else if (wire == WIRE_ENVELOPE) {
+    write_envelope(&frame, &parts, bytes_of(NULL, 0));
+  } else {
+    write_object(&frame, &parts, bytes_of(NULL, 0), false);
+  }
+  if (frame.failed) {
+    out->text.failed = true;
+  } else {
+    size_t head_len = frame.len - tail_len - place.len;
+    buffer_append(&out->text, bytes_of(frame.data, head_len));
+    rope_append(out, data);
+    buffer_append(&out->text, bytes_of(frame.data + head_len + place.len, tail_len));
+  }
+  buffer_deinit(&frame);
+}

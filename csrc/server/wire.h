@@ -4,6 +4,7 @@
 #ifndef MOONWIRE_SERVER_WIRE_H
 #define MOONWIRE_SERVER_WIRE_H
 
+#include "base/rope.h"
 #include "codec/sse.h"
 #include "codec/ws_frame.h"
 #include "hub/message.h"
@@ -51,6 +52,9 @@ struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked);
 void wire_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch);
 /* Appends one event of the server's own ("moonwire:gap") in that format, which is no WebSocket's; data is JSON. */
 void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data);
+/* The same in any format (for WebSockets the payload of a frame), with a channel (empty: none), and with data that may be shared, and has no
+ * newlines. */
+void wire_write_rope(struct rope *out, enum wire wire, struct bytes channel, struct bytes event, const struct rope *data);
 
 VISIBILITY_POP
 

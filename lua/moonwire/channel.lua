@@ -14,6 +14,7 @@ Channel.__index = Channel
 Channel.__name = "moonwire.channel"
 
 local history_spec = { since = "text", before = "text", limit = "amount" }
+local presence_spec = { after = "text", limit = "amount" }
 
 function Channel:__tostring()
   return ("channel %q"):format(self.name)
@@ -62,11 +63,19 @@ function Channel:history(given)
   return list, more
 end
 
---- The users who are in the channel now, by their ids, and how many they are. Empty if the channel has no presence.
+--- The users who are in the channel now, by their ids, and how many they are in all. Empty if the channel has no presence.
+--- With `limit` a page of them, in the order of their ids, which begins after the user `after`.
+---@param given? { after: string?, limit: integer? }
 ---@return table<string, { info: any, connections: integer }>
 ---@return integer count
-function Channel:presence()
-  return self._app:_running("channel:presence"):presence(self.name)
+---@return string|nil after the `after` of the next page; nil: this is the last
+function Channel:presence(given)
+  local server = self._app:_running "channel:presence"
+  if given == nil then
+    return server:presence(self.name)
+  end
+  given = options.read("channel:presence", given, presence_spec)
+  return server:presence(self.name, given.after, given.limit)
 end
 
 --- Ends a client's subscription; the client is told by moonwire:unsubscribed.

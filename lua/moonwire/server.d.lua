@@ -180,9 +180,12 @@ function Server:stats() end
 function Server:count(name) end
 
 ---@param name string
+---@param after string|nil a user's id; nil: from the first on
+---@param limit integer|nil nil: all
 ---@return table<string, { info: any, connections: integer }>
 ---@return integer count
-function Server:presence(name) end
+---@return string|nil after where the next page begins; nil: there is none
+function Server:presence(name, after, limit) end
 
 ---@param id string
 ---@return moonwire.Client|nil

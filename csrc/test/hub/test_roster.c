@@ -1,5 +1,7 @@
 #include "hub/hub.h"
 
+#include <stdlib.h>
+
 #include "base/memory.h"
 #include "test/support.h"
 #include "test/support/message.h"
@@ -54,11 +56,21 @@ static bool update(const char *channel, size_t count, const struct entry *entrie
   return is_kept;
 }
 
+static void expect_blob(struct blob *blob, const char *expected) {
+  assert_int_equal(blob != NULL, expected != NULL);
+  if (expected) assert_bytes_string(blob_bytes(blob), expected);
+  blob_unref(blob);
+}
+
 static void expect_roster(const char *channel, bool counts_only, const char *expected) {
+  expect_blob(hub_snapshot(&hub, bytes_string(channel), counts_only, 1000), expected);
+}
+
+static void expect_page(const char *after, size_t limit, size_t bytes, const char *expected) {
   struct buffer out;
   buffer_init(&out);
-  bool known = hub_write_roster(&hub, bytes_string(channel), counts_only, &out);
-  assert_int_equal(known, expected != NULL);
+  struct roster_query query = {.after = bytes_string(after), .limit = limit, .bytes = bytes};
+  assert_int_equal(hub_write_page(&hub, BYTES("a"), &query, &out), expected != NULL);
   if (expected) assert_bytes_string(buffer_bytes(&out), expected);
   buffer_deinit(&out);
 }
@@ -143,19 +155,92 @@ static void a_channel_too_many_has_no_roster(void **state) {
   hub_deinit(&hub);
 }
 
+#define ONE ":{\"info\":null,\"connections\":1}"
+
+/* All who come in the same state get the same blob; the next change makes another. */
+static void a_snapshot_is_shared(void **state) {
+  (void)state;
+  begin(10);
+  assert_true(update("a", 1, (struct entry[]){{"\"x\"", NULL, 1, false}}, 1));
+  struct blob *one = hub_snapshot(&hub, BYTES("a"), false, 1000), *two = hub_snapshot(&hub, BYTES("a"), false, 1000);
+  assert_ptr_equal(one, two);
+  assert_true(update("a", 2, (struct entry[]){{"\"y\"", NULL, 1, false}}, 1));
+  struct blob *three = hub_snapshot(&hub, BYTES("a"), false, 1000);
+  assert_ptr_not_equal(one, three);
+  assert_bytes_string(blob_bytes(one), "{\"count\":1,\"members\":{\"x\"" ONE "}}");
+  blob_unref(one);
+  blob_unref(two);
+  blob_unref(three);
+  hub_deinit(&hub);
+}
+
+/* What would be larger than it may be is not even made. */
+static void a_large_snapshot_is_only_a_number(void **state) {
+  (void)state;
+  begin(10);
+  assert_true(update("a", 2, (struct entry[]){{"\"x\"", "1", 10, false}, {"\"y\"", NULL, 1, false}}, 2));
+  size_t len = strlen("{\"count\":2,\"members\":{\"x\":{\"info\":1,\"connections\":10},\"y\"" ONE "}}");
+  expect_blob(hub_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
+  expect_blob(hub_snapshot(&hub, BYTES("a"), false, 0), "{\"count\":2,\"more\":true}");
+  expect_blob(hub_snapshot(&hub, BYTES("a"), true, 0), "{\"count\":2}");
+  assert_true(update("a", 2, (struct entry[]){{"\"y\"", NULL, 1, false}}, 1));
+  struct blob *whole = hub_snapshot(&hub, BYTES("a"), false, len + 100);
+  assert_int_equal(whole->len, len);
+  blob_unref(whole);
+  expect_blob(hub_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
+  hub_deinit(&hub);
+}
+
+/* What is counted of the members' size is what they take, whatever becomes of them. */
+static void it_knows_its_size(void **state) {
+  (void)state;
+  static const char *const infos[] = {NULL, "1", "\"some text\"", "{}"};
+  begin(10);
+  srand(5);
+  for (int i = 0; i < 2000; i++) {
+    char id[16];
+    snprintf(id, sizeof id, "\"%d\"", rand() % 40);
+    struct entry entry = {id, infos[rand() % 4], (uint32_t)(rand() % 3 ? rand() % 30 : rand()), rand() % 3 == 0};
+    assert_true(update("a", 1, &entry, 1));
+    const struct roster *roster = hub_find(&hub, BYTES("a"))->roster;
+    struct blob *snapshot = hub_snapshot(&hub, BYTES("a"), false, SIZE_MAX);
+    size_t commas = roster->members.count > 0 ? 1 : 0; /* the first has none before it */
+    assert_int_equal(snapshot->len, strlen("{\"count\":1,\"members\":{}}") + roster->members_len - commas);
+    blob_unref(snapshot);
+  }
+  hub_deinit(&hub);
+}
+
+static void pages_follow_the_order_of_ids(void **state) {
+  (void)state;
+  begin(10);
+  expect_page("", 0, 1000, "{\"count\":0,\"members\":{},\"more\":false}");
+  struct entry entries[] = {
+      {"\"b\"", NULL, 1, false}, {"\"ab\"", NULL, 1, false}, {"\"a\"", NULL, 1, false}, {"\"a!\"", NULL, 1, false}};
+  assert_true(update("a", 4, entries, 4));
+  expect_page("", 2, 1000, "{\"count\":4,\"members\":{\"a\"" ONE ",\"a!\"" ONE "},\"more\":true,\"after\":\"a!\"}");
+  expect_page("a!", 2, 1000, "{\"count\":4,\"members\":{\"ab\"" ONE ",\"b\"" ONE "},\"more\":false}");
+  /* After one who has left, or never was there. */
+  expect_page("aa", 1, 1000, "{\"count\":4,\"members\":{\"ab\"" ONE "},\"more\":true,\"after\":\"ab\"}");
+  expect_page("b", 0, 1000, "{\"count\":4,\"members\":{},\"more\":false}");
+  /* One is there in any case. */
+  expect_page("", 0, 1, "{\"count\":4,\"members\":{\"a\"" ONE "},\"more\":true,\"after\":\"a\"}");
+  expect_page("", 0, 1000, "{\"count\":4,\"members\":{\"a\"" ONE ",\"a!\"" ONE ",\"ab\"" ONE ",\"b\"" ONE "},\"more\":false}");
+  hub_deinit(&hub);
+}
+
 static bool apply_and_write(void *context) {
   (void)context;
   begin(10);
   struct roster_batch *batch = batch_of("a", 2, (struct entry[]){{"\"x\"", "1", 1, false}, {"\"y\"", NULL, 1, false}}, 2);
-  struct buffer out;
-  buffer_init(&out);
   bool fine = batch && hub_update_roster(&hub, batch, &policy);
-  fine = hub_write_roster(&hub, BYTES("a"), false, &out) && fine;
+  struct blob *snapshot = hub_snapshot(&hub, BYTES("a"), false, 1000);
+  fine = snapshot && fine;
   fine = fine &&
-         out.len ==
+         snapshot->len ==
              strlen("{\"count\":2,\"members\":{\"x\":{\"info\":1,\"connections\":1},\"y\":{\"info\":null,\"connections\":1}}}");
   roster_batch_unref(batch);
-  buffer_deinit(&out);
+  blob_unref(snapshot);
   hub_deinit(&hub);
   return fine;
 }
@@ -171,6 +256,10 @@ int main(void) {
                                      TEST(hands_announcements_to_subscribers),
                                      TEST(an_incomplete_roster_is_not_shown),
                                      TEST(a_channel_too_many_has_no_roster),
+                                     TEST(a_snapshot_is_shared),
+                                     TEST(a_large_snapshot_is_only_a_number),
+                                     TEST(it_knows_its_size),
+                                     TEST(pages_follow_the_order_of_ids),
                                      TEST(stands_a_lack_of_memory)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

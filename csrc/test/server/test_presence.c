@@ -157,7 +157,9 @@ static struct memory_peer *join_as(const char *token, const char *channel) {
   return peer;
 }
 
-static size_t members(const char *channel) { return mw_channel_presence(server, channel, strlen(channel), NULL, NULL); }
+static size_t members(const char *channel) {
+  return mw_channel_presence(server, channel, strlen(channel), NULL, NULL, NULL, NULL);
+}
 
 /* ---- Tests ---------------------------------------------------------------------------------------------------------------- */
 
@@ -344,7 +346,7 @@ static void answers_the_presence_verb(void **state) {
   subscribe(ann, "room:1");
   next(ann);
   send_text(ann, "{\"presence\":\"room:1\",\"ref\":4}");
-  expect_next(ann, "{\"ref\":4,\"ok\":{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}}}}");
+  expect_next(ann, "{\"ref\":4,\"ok\":{\"count\":1,\"members\":{\"ann\":{\"info\":null,\"connections\":1}},\"more\":false}}");
 }
 
 static const char *get_stream(struct memory_peer *peer, const char *query) {
@@ -584,7 +586,7 @@ static void note_member(void *context, const struct mw_member *member) {
 static void expect_agreement(struct seat *seats, const char *channel) {
   mw_server_advance(server, 20000);
   unsigned there = 0, seated = 0;
-  mw_channel_presence(server, channel, strlen(channel), note_member, &there);
+  mw_channel_presence(server, channel, strlen(channel), NULL, note_member, &there, NULL);
   for (size_t i = 0; i < SEATS; i++) {
     follow(&seats[i]);
     if (seats[i].open) seated |= 1u << seats[i].user;

@@ -55,9 +55,24 @@ function openPrivate({ id, name }) {
 
 function join(room, { data, presence }) {
   me.id = data.you;
-  room.members = new Map(Object.entries(presence.members).map(([id, member]) => [id, member.info.name]));
+  room.members.clear();
+  addMembers(room, presence.members ?? {});
   room.typing.clear();
   if (room === active) showPeople();
+  if (presence.more) readMembers(room).catch(() => {}); // the next connection begins again
+}
+
+function addMembers(room, members) {
+  for (const [id, { info }] of Object.entries(members)) room.members.set(id, info.name);
+}
+
+// A crowded room tells its members in pages; who comes and goes meanwhile comes in one order with them.
+async function readMembers(room) {
+  for (let page = { more: true }; page.more; ) {
+    page = await connection.presence(room.key, page.after);
+    addMembers(room, page.members);
+    if (room === active) showPeople();
+  }
 }
 
 // Who has left, and who has come, since the last time or the snapshot.

@@ -55,6 +55,11 @@ export class Connection {
     return this.#ask({ history: channel, before, limit });
   }
 
+  // Resolves to { count, members, more, after }: a page of who is there, which begins after a user's id.
+  presence(channel, after) {
+    return this.#ask({ presence: channel, after });
+  }
+
   // Sends without asking for an answer, and only if there is a connection.
   hint(channel, event, data) {
     if (this.#isLive) this.#write({ send: channel, event, data });
