@@ -27,6 +27,8 @@ struct envelope_push {
 /* Appends {"channel":…,"event":…,"id":…,"from":…,"data":…} without white space of its own. */
 void envelope_write_push(struct buffer *out, const struct envelope_push *push);
 
+enum { CHANNEL_NAME_MAX = 255 };
+
 /* Channel names: 1-255 bytes of UTF-8 without control characters (C0, DEL, C1). NULL, or what is wrong. */
 const char *channel_name_fault(struct bytes name);
 /* Event names: 1-64 of [A-Za-z0-9_.:-]; "open", "error" and "moonwire:*" are refused. NULL, or what is wrong. */

@@ -1,16 +1,18 @@
-/* The hub against a model that forgets nothing: bytes become subscribers that come, go and return with the last position they saw,
- * messages of any size and last ones, ends of turns, sweeps, time and failing allocations, and room for histories that comes and goes.
- * Whoever misses a message, or gets one twice, must have been told: by a gap when it returned, or by being cut off. Of all that is kept the
- * oldest goes first, each byte is counted, and a channel has ended if its newest message was its last. */
+/* The hub against a model that forgets nothing: bytes become subscribers that come, go and return with the last position they saw, or with any
+ * other one, messages of any size and last ones, messages that were promised a place and come later, ends of turns, sweeps, time and failing
+ * allocations, and room for histories that comes and goes. Whoever misses a message, or gets one twice, must have been told: by a gap when it
+ * returned, or by being cut off. And whoever missed nothing must not be told of a gap, unless marks were dropped. Of all that is kept the oldest
+ * goes first, each byte is counted, and a channel has ended if its newest message was its last. */
 #include <string.h>
 
 #include "base/memory.h"
 #include "fuzz/fuzz.h"
 #include "hub/hub.h"
 
-enum { CHANNELS = 6, SUBSCRIBERS = 6, LOG_MAX = 4096, CHANNELS_MAX = 5, SIZE_MAX_OF_DATA = 4000 };
+enum { KINDS = 6, CHANNELS = 12, SUBSCRIBERS = 6, LOG_MAX = 4096, CHANNELS_MAX = 8, SIZE_MAX_OF_DATA = 4000, POSTED_MAX = 8 };
 
-static const struct channel_policy policies[CHANNELS] = {
+/* The first channel of each kind; the others are of the first kind, which has no history. */
+static const struct channel_policy policies[KINDS] = {
     {.kind = 0, .history = {.size = 0}},
     {.kind = 1, .history = {.size = 1}, .replay = 1},
     {.kind = 2, .history = {.size = 3}, .history_ttl_ms = 2000, .replay = 2},
@@ -18,6 +20,8 @@ static const struct channel_policy policies[CHANNELS] = {
     {.kind = 4, .history = {.size = 100, .bytes = 3000}, .replay = 5},
     {.kind = 5, .history = {.size = 100}, .replay = 1},
 };
+
+static const struct channel_policy *policy_of(size_t channel) { return &policies[channel < KINDS ? channel : 0]; }
 
 /* All that was published to one channel and has a position. */
 struct record {
@@ -40,12 +44,15 @@ struct world {
   uint64_t position;
   struct record records[CHANNELS];
   struct subscriber subscribers[SUBSCRIBERS];
+  struct message *posted[POSTED_MAX]; /* each was promised a place, and is still to come */
+  size_t posted_to[POSTED_MAX], posted_count;
+  bool memory_failed;
 };
 
 static struct world world;
 
 static struct bytes name_of(size_t channel) {
-  static const char names[] = "abcdef";
+  static const char names[] = "abcdefghijkl";
   return bytes_of(names + channel, 1);
 }
 
@@ -86,19 +93,43 @@ static void cut_off(void) {
   }
 }
 
+/* Marks that are not known exactly can be of this kind only if there was no room for them, or no memory. */
+static bool forgets(size_t channel) {
+  return world.memory_failed || world.hub.marks.max < KINDS || (policy_of(channel)->kind == 0 && world.hub.marks.max < CHANNELS);
+}
+
+/* Whether a client that returns with `since` is told that it has missed nothing; the truth must be told, as far as it is known. */
+static bool ask(size_t channel, struct channel *live, uint64_t since) {
+  const struct record *record = &world.records[channel];
+  uint64_t floor = marks_floor(&world.hub.marks, policy_of(channel)->kind), floor_gaps = world.hub.floor_gaps;
+  size_t missed = record->count - find_after(record, since);
+  bool complete = hub_complete(&world.hub, live, since);
+  uint32_t kept = live->history.count - history_seek(&live->history, since);
+  must(kept <= missed);
+  must(floor == 0 || forgets(channel));
+  if (complete) must(kept == missed);
+  if (!complete && kept == missed) must(since < floor && world.hub.floor_gaps == floor_gaps + 1);
+  return complete;
+}
+
+/* Somebody asks for a channel with a position that it may have from anywhere. */
+static void probe(size_t channel, uint64_t since) {
+  struct subscription subscription = {.owner = NULL};
+  if (hub_subscribe(&world.hub, name_of(channel), policy_of(channel), &subscription) < 0) return;
+  ask(channel, subscription.channel, since);
+  hub_unsubscribe(&world.hub, &subscription);
+}
+
 /* What is replayed must be the end of what was published, without a hole; after a complete return also without a beginning missing. */
 static void replay(struct subscriber *subscriber, bool returns) {
   struct channel *channel = subscriber->subscription.channel;
   const struct record *record = &world.records[subscriber->channel];
   uint64_t since = returns ? subscriber->seen : 0;
-  bool complete = returns && hub_complete(&world.hub, channel, since);
+  bool complete = returns && ask(subscriber->channel, channel, since);
   uint32_t from = hub_replay_from(&world.hub, channel, returns, since);
   uint32_t count = channel->history.count - from;
-  size_t missed = record->count - find_after(record, since);
   must(from <= channel->history.count);
-  if (returns) must(count <= missed);
-  if (complete) must(count == missed);
-  if (returns && !complete) must(count < missed || since < world.hub.floor || since < channel->history.evicted);
+  if (complete) must(count == record->count - find_after(record, since));
   if (!returns) must(count == channel->history.count || count == channel->policy.replay);
   for (uint32_t i = 0; i < count; i++) {
     const struct message *message = history_at(&channel->history, from + i);
@@ -112,27 +143,71 @@ static void come(struct subscriber *subscriber, size_t channel, bool returns) {
   returns = returns && subscriber->was_there;
   if (!returns) subscriber->channel = channel;
   subscriber->subscription.owner = subscriber;
-  if (hub_subscribe(&world.hub, name_of(subscriber->channel), &policies[subscriber->channel], &subscriber->subscription) < 0)
+  if (hub_subscribe(&world.hub, name_of(subscriber->channel), policy_of(subscriber->channel), &subscriber->subscription) < 0)
     return;
   replay(subscriber, returns);
   subscriber->was_there = true;
 }
 
-static void publish(size_t channel, bool is_volatile, bool is_final, size_t size) {
+static struct message *make(size_t channel, bool is_final, size_t size) {
   static const char text[SIZE_MAX_OF_DATA] = "";
-  struct record *record = &world.records[channel];
-  if (record->count == LOG_MAX) return;
   struct message_parts parts = {
-      .channel = name_of(channel), .event = BYTES("e"), .data = bytes_of(text, size), .is_final = is_final && !is_volatile};
-  struct message *message = message_new(policies[channel].kind, &parts);
-  if (!message) return;
+      .channel = name_of(channel), .event = BYTES("e"), .data = bytes_of(text, size), .is_final = is_final};
+  return message_new(policy_of(channel)->kind, &parts);
+}
+
+static void come_in(struct message *message, size_t channel, bool is_volatile) {
+  struct record *record = &world.records[channel];
   if (!is_volatile) {
     message->position = record->positions[record->count++] = ++world.position;
-    record->has_ended = is_final;
+    record->has_ended = message->parts.is_final;
   }
   message->time_ms = world.clock.now_ms;
-  hub_publish(&world.hub, message, &policies[channel]);
+  hub_publish(&world.hub, message, policy_of(channel));
+}
+
+static void publish(size_t channel, bool is_volatile, bool is_final, size_t size) {
+  if (world.records[channel].count == LOG_MAX) return;
+  struct message *message = make(channel, is_final && !is_volatile, size);
+  if (!message) return;
+  come_in(message, channel, is_volatile);
   message_unref(message);
+  cut_off();
+}
+
+/* Promises a place to a message that comes later; or it is refused, and never was. */
+static void post(size_t channel, size_t size) {
+  if (world.posted_count == POSTED_MAX) return;
+  struct message *message = make(channel, false, size);
+  if (!message) return;
+  if (hub_promise(&world.hub, message, policy_of(channel)) < 0) {
+    message_unref(message);
+    return;
+  }
+  world.posted_to[world.posted_count] = channel;
+  world.posted[world.posted_count++] = message;
+}
+
+/* Each is kept, but for what is too much for its history, or for all. */
+static void drain(bool breaks) {
+  for (size_t i = 0; i < world.posted_count; i++) {
+    struct message *message = world.posted[i];
+    size_t channel = world.posted_to[i];
+    const struct history_bounds *bounds = &policy_of(channel)->history;
+    uint64_t evicted = world.hub.evicted, weight = message_weight(message) + sizeof(struct history_entry);
+    must(!message->promised == (bounds->size == 0));
+    if (breaks || world.records[channel].count == LOG_MAX) {
+      hub_break_promise(&world.hub, message);
+    } else {
+      come_in(message, channel, false);
+      const struct channel *live = hub_find(&world.hub, name_of(channel));
+      if (bounds->size > 0 && (bounds->bytes == 0 || weight <= bounds->bytes) && world.hub.evicted == evicted)
+        must(live && live->history.count > 0 && history_at(&live->history, live->history.count - 1) == message);
+    }
+    message_unref(message);
+  }
+  world.posted_count = 0;
+  must(world.hub.promised == 0);
   cut_off();
 }
 
@@ -166,18 +241,18 @@ static void check(void) {
   size_t subscriptions = 0;
   uint64_t bytes = 0;
   must(world.hub.channels.count <= CHANNELS_MAX && world.hub.position == world.position);
+  must(world.hub.marks.count <= world.hub.marks.max);
   for (size_t i = 0; i < CHANNELS; i++) {
     const struct channel *channel = hub_find(&world.hub, name_of(i));
+    const struct record *record = &world.records[i];
+    uint64_t ended = hub_ended(&world.hub, name_of(i)), last = record->count > 0 ? record->positions[record->count - 1] : 0;
+    must(ended == (record->has_ended ? last : 0) || (ended == 0 && forgets(i)));
     if (!channel) continue;
-    must(channel->history.count <= policies[i].history.size);
-    if (policies[i].history.bytes > 0) must(history_weight(&channel->history, 0) <= policies[i].history.bytes);
+    const struct history_bounds *bounds = &policy_of(i)->history;
+    must(channel->history.count <= bounds->size);
+    if (bounds->size == 0) must(channel->subscription_count > 0 || channel->turn_count > 0);
+    if (bounds->bytes > 0) must(history_weight(&channel->history, 0) <= bounds->bytes);
     bytes += history_weight(&channel->history, 0);
-    if (channel->ended > 0) {
-      must(world.records[i].has_ended && world.records[i].positions[world.records[i].count - 1] == channel->ended);
-    } else {
-      /* Unless it was swept, or never there, since. */
-      must(!world.records[i].has_ended || channel->history.count == 0);
-    }
     subscriptions += channel->subscription_count;
   }
   must(bytes == world.hub.history_bytes && bytes <= world.hub.history_max);
@@ -195,7 +270,7 @@ static void check(void) {
 static void operate(uint8_t what, uint8_t which) {
   struct subscriber *subscriber = &world.subscribers[which % SUBSCRIBERS];
   size_t size = (size_t)(what / 16) * (what / 16) * 17;
-  switch (what % 13) {
+  switch (what % 16) {
     case 0: come(subscriber, which / SUBSCRIBERS % CHANNELS, false); break;
     case 1: come(subscriber, 0, true); break;
     case 2: leave(subscriber); break;
@@ -211,20 +286,45 @@ static void operate(uint8_t what, uint8_t which) {
     case 6: end_turn(); break;
     case 7: clock_advance(&world.clock, (uint64_t)which * 50); break;
     case 8: hub_sweep(&world.hub, which % 8); break;
-    case 9: memory_fail_after(which % 8); break;
+    case 9:
+      memory_fail_after(which % 8);
+      world.memory_failed = true;
+      break;
+    case 13:
+      probe(which % CHANNELS, what & 0x80 ? world.position * which / 255 : world.position - which % 16 % (world.position + 1));
+      break;
+    case 14: post(which % CHANNELS, size); break;
+    case 15: drain(what >= 0xf0); break;
+  }
+}
+
+/* Every channel as seen from every position at which something was missed, or not. */
+static void probe_all(void) {
+  memory_fail_after(0);
+  drain(false);
+  for (size_t channel = 0; channel < CHANNELS; channel++) {
+    const struct record *record = &world.records[channel];
+    probe(channel, 0);
+    probe(channel, world.position);
+    for (size_t i = record->count > 20 ? record->count - 20 : 0; i < record->count; i++) {
+      probe(channel, record->positions[i]);
+      probe(channel, record->positions[i] - 1);
+    }
   }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const size_t marks[] = {1000, CHANNELS, KINDS, KINDS + 1, 3, 1, 2, 0};
   memset(&world, 0, sizeof world);
   clock_init(&world.clock);
   clock_advance(&world.clock, 1000000);
-  hub_init(&world.hub, &world.clock, CHANNELS_MAX, 12000, on_deliver);
-  for (size_t i = 0; i + 1 < size; i += 2) {
+  struct hub_bounds bounds = {.channels = CHANNELS_MAX, .history = 12000, .marks = marks[size > 0 ? data[0] % 8 : 0]};
+  hub_init(&world.hub, &world.clock, &bounds, on_deliver);
+  for (size_t i = 1; i + 1 < size; i += 2) {
     operate(data[i], data[i + 1]);
     check();
   }
-  memory_fail_after(0);
+  probe_all();
   for (size_t i = 0; i < SUBSCRIBERS; i++) leave(&world.subscribers[i]);
   end_turn();
   hub_deinit(&world.hub);

@@ -51,12 +51,13 @@ struct channel {
   struct message **turn;
   uint32_t turn_count, turn_capacity;
   struct channel *next_in_turn; /* in the hub's list of channels that have a turn list */
-  uint64_t active_ms;           /* when something last happened here */
+  uint64_t floor;               /* where its mark was not there: what stood in for it (hub/marks.h); 0: the mark is known */
+  uint32_t promised;            /* messages that were promised a place in the history */
   struct bytes name;
   char text[];
 };
 
-/* NULL without memory. */
+/* `evicted` as in struct history. NULL without memory. */
 struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted, atomic_size_t *account);
 /* There must be no subscriptions and no turn list. */
 void channel_free(struct channel *channel);

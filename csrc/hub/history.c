@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/memory.h"
+#include "base/status.h"
 
 enum { FIRST_CAPACITY = 4 };
 
@@ -40,9 +41,8 @@ void history_pass(struct history *history, uint64_t position) {
   history->evicted = position;
 }
 
-/* Doubles the ring; the oldest comes first in the new one. */
-static bool grow(struct history *history) {
-  uint32_t capacity = history->capacity > 0 ? history->capacity * 2 : FIRST_CAPACITY;
+/* Makes the ring that large; the oldest comes first in the new one. */
+static bool grow(struct history *history, uint32_t capacity) {
   struct history_entry *ring = memory_alloc(capacity * sizeof *ring);
   if (!ring) return false;
   for (uint32_t i = 0; i < history->count; i++) ring[i] = *entry_at(history, i);
@@ -53,13 +53,21 @@ static bool grow(struct history *history) {
   return true;
 }
 
+int history_reserve(struct history *history, uint32_t count, const struct history_bounds *bounds) {
+  uint64_t needed = (uint64_t)history->count + count, capacity = history->capacity;
+  if (needed > bounds->size) needed = bounds->size;
+  if (capacity == 0 && needed > 0) capacity = FIRST_CAPACITY;
+  while (capacity < needed) capacity *= 2;
+  return capacity == history->capacity || grow(history, (uint32_t)capacity) ? 0 : MW_ENOMEM;
+}
+
 void history_push(struct history *history, struct message *message, const struct history_bounds *bounds) {
   uint64_t weight = message_weight(message) + sizeof(struct history_entry);
   uint64_t room = bounds->bytes == 0 ? UINT64_MAX : bounds->bytes;
   assert(history->count == 0 || history_at(history, history->count - 1)->position < message->position);
   while (history->count > 0 && (history->count >= bounds->size || history_weight(history, 0) + weight > room))
     history_evict(history);
-  if (bounds->size == 0 || weight > room || (history->count == history->capacity && !grow(history))) {
+  if (bounds->size == 0 || weight > room || history_reserve(history, 1, bounds) < 0) {
     history_pass(history, message->position);
     return;
   }

@@ -16,8 +16,8 @@ struct history {
   uint32_t capacity;
   uint32_t first; /* the place of the oldest */
   uint32_t count;
-  uint64_t evicted;       /* the highest position that was published here and is not kept (or the hub's floor) */
-  uint64_t weight;        /* of all that was ever kept, as it came */
+  uint64_t evicted; /* the highest position that was published here and is not kept, or what stands in for it (hub/marks.h) */
+  uint64_t weight;  /* of all that was ever kept, as it came */
   atomic_size_t *account; /* where its messages count what is encoded of them later */
 };
 
@@ -29,6 +29,8 @@ struct history_bounds {
 
 void history_init(struct history *history, uint64_t evicted, atomic_size_t *account);
 void history_deinit(struct history *history);
+/* Makes places for as many further messages, so that history_push needs no memory for them. MW_ENOMEM. */
+int history_reserve(struct history *history, uint32_t count, const struct history_bounds *bounds);
 /* Keeps a reference to the newest message, of a higher position than all before; lets the oldest go that are out of bounds. Without
  * memory, or if it is out of bounds by itself, the message counts as evicted, so that whoever returns is told. */
 void history_push(struct history *history, struct message *message, const struct history_bounds *bounds);

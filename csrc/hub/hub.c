@@ -4,14 +4,10 @@
 
 #include "base/status.h"
 
-/* How long a channel without subscribers and history is remembered, so that a quick return is not a gap. */
-enum { IDLE_MS = 5000 };
-/* And one that has ended, so that a return is not taken for a beginning. */
-enum { ENDED_MS = 3600 * 1000 };
-
-void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, uint64_t history_max, hub_deliver_fn deliver) {
-  *hub = (struct hub){.clock = clock, .channels_max = channels_max, .history_max = history_max, .deliver = deliver};
+void hub_init(struct hub *hub, const struct clock *clock, const struct hub_bounds *bounds, hub_deliver_fn deliver) {
+  *hub = (struct hub){.clock = clock, .channels_max = bounds->channels, .history_max = bounds->history, .deliver = deliver};
   oldest_init(&hub->oldest);
+  marks_init(&hub->marks, bounds->marks);
   atomic_init(&hub->late_bytes, 0);
   table_init(&hub->channels);
   list_init(&hub->all);
@@ -24,11 +20,23 @@ static void forget(struct hub *hub, struct channel *channel) {
   channel_free(channel);
 }
 
+/* Frees a channel of which nothing is left but up to where its messages are gone: that becomes its mark. */
+static void forget_unused(struct hub *hub, struct channel *channel) {
+  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0) return;
+  if (channel->promised > 0 || channel->roster) return;
+  uint64_t evicted = channel->history.evicted;
+  /* What is not above the floor tells no more than the floor does. */
+  if (evicted > marks_floor(&hub->marks, channel->policy.kind) || channel->ended > 0)
+    marks_put(&hub->marks, channel->name, channel->policy.kind, evicted, channel->ended > 0);
+  forget(hub, channel);
+}
+
 void hub_deinit(struct hub *hub) {
   hub_end_turn(hub);
   while (!list_empty(&hub->all)) forget(hub, container_of(hub->all.next, struct channel, link));
   table_deinit(&hub->channels);
   oldest_deinit(&hub->oldest);
+  marks_deinit(&hub->marks);
 }
 
 struct channel *hub_find(const struct hub *hub, struct bytes name) {
@@ -39,15 +47,17 @@ static int find_or_make(struct hub *hub, struct bytes name, const struct channel
   struct channel *channel = hub_find(hub, name);
   if (!channel) {
     if (hub->channels.count >= hub->channels_max) return MW_ELIMIT;
-    channel = channel_new(name, policy, hub->floor, &hub->late_bytes);
+    struct mark mark = marks_get(&hub->marks, name, policy->kind);
+    channel = channel_new(name, policy, mark.position, &hub->late_bytes);
     if (!channel) return MW_ENOMEM;
+    channel->ended = mark.is_final ? mark.position : 0;
+    channel->floor = mark.is_floor ? mark.position : 0;
     if (table_set(&hub->channels, channel->name, channel) < 0) {
       channel_free(channel);
       return MW_ENOMEM;
     }
     list_append(&hub->all, &channel->link);
   }
-  channel->active_ms = hub->clock->now_ms;
   *found = channel;
   return 0;
 }
@@ -91,14 +101,47 @@ static void keep(struct hub *hub, struct channel *channel, struct message *messa
 int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription) {
   struct channel *channel;
   int status = find_or_make(hub, name, policy, &channel);
-  return status < 0 ? status : channel_add(channel, subscription);
+  if (status < 0) return status;
+  status = channel_add(channel, subscription);
+  if (status < 0) forget_unused(hub, channel);
+  return status;
 }
 
 void hub_unsubscribe(struct hub *hub, struct subscription *subscription) {
   struct channel *channel = subscription->channel;
   if (!channel) return;
   channel_remove(channel, subscription);
-  channel->active_ms = hub->clock->now_ms;
+  forget_unused(hub, channel);
+}
+
+/* ---- Publishing ------------------------------------------------------------------------------------------------------------ */
+
+int hub_promise(struct hub *hub, struct message *message, const struct channel_policy *policy) {
+  struct channel *channel;
+  if (policy->history.size == 0) return 0;
+  int status = find_or_make(hub, message->parts.channel, policy, &channel);
+  if (status < 0) return status;
+  if (oldest_reserve(&hub->oldest, hub->promised + 1) < 0 ||
+      history_reserve(&channel->history, channel->promised + 1, &channel->policy.history) < 0) {
+    forget_unused(hub, channel);
+    return MW_ENOMEM;
+  }
+  if (channel->promised++ == 0) hub->promised++;
+  message->promised = channel;
+  return 0;
+}
+
+/* The channel that waits for the message no longer, or NULL if it was promised none. */
+static struct channel *take_promise(struct hub *hub, struct message *message) {
+  struct channel *channel = message->promised;
+  message->promised = NULL;
+  if (channel && --channel->promised == 0) hub->promised--;
+  return channel;
+}
+
+void hub_break_promise(struct hub *hub, struct message *message) {
+  struct channel *channel = take_promise(hub, message);
+  if (channel) forget_unused(hub, channel);
 }
 
 static int append_to_turn(struct hub *hub, struct channel *channel, struct message *message) {
@@ -110,23 +153,29 @@ static int append_to_turn(struct hub *hub, struct channel *channel, struct messa
   return status;
 }
 
+/* The channel that a message is for; NULL if it leaves nothing behind there but a mark, or nothing at all. */
+static struct channel *channel_for(struct hub *hub, struct message *message, const struct channel_policy *policy) {
+  struct channel *channel = take_promise(hub, message);
+  if (!channel) channel = hub_find(hub, message->parts.channel);
+  if (channel || message->position == 0) return channel;
+  if (policy->history.size > 0 && find_or_make(hub, message->parts.channel, policy, &channel) < 0) hub->lost++;
+  if (!channel) marks_put(&hub->marks, message->parts.channel, policy->kind, message->position, message->parts.is_final);
+  return channel;
+}
+
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy) {
   if (message->position > 0) hub->position = message->position;
-  struct channel *channel = hub_find(hub, message->parts.channel);
-  /* A volatile message that nobody listens to leaves nothing behind. */
-  if (!channel && message->position == 0) return;
-  if (!channel && find_or_make(hub, message->parts.channel, policy, &channel) < 0) {
-    hub->floor = message->position;
-    hub->lost++;
-    return;
-  }
-  channel->active_ms = hub->clock->now_ms;
+  struct channel *channel = channel_for(hub, message, policy);
+  if (!channel) return;
   if (message->position > 0) {
     keep(hub, channel, message);
     expire(hub, channel);
     channel->ended = message->parts.is_final ? message->position : 0;
   }
-  if (channel->subscription_count == 0) return;
+  if (channel->subscription_count == 0) {
+    forget_unused(hub, channel);
+    return;
+  }
   if (append_to_turn(hub, channel, message) < 0) {
     hub->lost++;
     message = NULL;
@@ -134,6 +183,8 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
   for (uint32_t i = 0; i < channel->subscription_count; i++) hub->deliver(channel->subscriptions[i], message);
   if (message) hub->delivered += channel->subscription_count;
 }
+
+/* ---- Rosters --------------------------------------------------------------------------------------------------------------- */
 
 /* False if the roster is not what it should be. */
 static bool apply(struct channel *channel, const struct roster_batch *batch) {
@@ -154,7 +205,11 @@ bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const 
     is_kept = apply(channel, batch);
     channel->roster_lost = !is_kept;
   }
-  if (batch->message) hub_publish(hub, batch->message, policy);
+  if (batch->message) {
+    hub_publish(hub, batch->message, policy);
+  } else if (channel) {
+    forget_unused(hub, channel);
+  }
   return is_kept;
 }
 
@@ -171,15 +226,24 @@ bool hub_write_page(const struct hub *hub, struct bytes name, const struct roste
   return true;
 }
 
+/* ---- Turns and histories ---------------------------------------------------------------------------------------------------- */
+
 void hub_end_turn(struct hub *hub) {
-  for (struct channel *channel = hub->in_turn; channel; channel = channel->next_in_turn) channel_turn_clear(channel);
-  hub->in_turn = NULL;
+  while (hub->in_turn) {
+    struct channel *channel = hub->in_turn;
+    hub->in_turn = channel->next_in_turn;
+    channel_turn_clear(channel);
+    forget_unused(hub, channel);
+  }
   bound(hub);
 }
 
 bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since) {
   expire(hub, channel);
-  return since >= channel->history.evicted;
+  uint64_t evicted = channel->history.evicted;
+  if (since >= evicted) return true;
+  if (evicted == channel->floor) hub->floor_gaps++;
+  return false;
 }
 
 uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_since, uint64_t since) {
@@ -196,12 +260,16 @@ struct channel *hub_look(struct hub *hub, struct bytes name) {
   return channel;
 }
 
+uint64_t hub_ended(const struct hub *hub, struct bytes name) {
+  const struct channel *channel = hub_find(hub, name);
+  if (channel) return channel->ended;
+  struct mark mark = marks_get(&hub->marks, name, 0);
+  return mark.is_final ? mark.position : 0;
+}
+
 static void sweep_channel(struct hub *hub, struct channel *channel) {
   expire(hub, channel);
-  if (channel->subscription_count > 0 || channel->history.count > 0 || channel->turn_count > 0 || channel->roster) return;
-  if (hub->clock->now_ms < channel->active_ms + (channel->ended > 0 ? ENDED_MS : IDLE_MS)) return;
-  if (channel->history.evicted > hub->floor) hub->floor = channel->history.evicted;
-  forget(hub, channel);
+  forget_unused(hub, channel);
 }
 
 void hub_sweep(struct hub *hub, size_t budget) {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/table.h"
+#include "hub/marks.h"
 #include "hub/oldest.h"
 
 VISIBILITY_PUSH
@@ -14,6 +15,12 @@ struct hub;
  * NULL says that one was lost for lack of memory: the subscriber must be cut off, so that it returns and is told. */
 typedef void (*hub_deliver_fn)(struct subscription *subscription, struct message *message);
 
+struct hub_bounds {
+  size_t channels;  /* that may be live */
+  uint64_t history; /* bytes of all histories */
+  size_t marks;     /* of channels that are no longer live */
+};
+
 struct hub {
   struct table channels;
   struct list all; /* the same channels; rotated by the sweep */
@@ -21,16 +28,18 @@ struct hub {
   const struct clock *clock; /* borrowed */
   hub_deliver_fn deliver;
   uint64_t position;        /* of the newest message seen */
-  uint64_t floor;           /* the highest mark of a channel that was swept */
   uint64_t delivered, lost; /* so far: handed to subscribers; not kept or handed on for lack of memory */
   size_t channels_max;
+  uint32_t promised; /* channels that were promised a message */
   struct oldest oldest;
   uint64_t history_bytes, history_max; /* what all histories hold, and may hold */
   atomic_size_t late_bytes;            /* what is held besides of forms that were encoded later */
   uint64_t evicted;                    /* so far: messages let go because all histories together held too much */
+  uint64_t floor_gaps;                 /* so far: gaps that may be none, because the mark of the channel had been dropped */
+  struct marks marks;
 };
 
-void hub_init(struct hub *hub, const struct clock *clock, size_t channels_max, uint64_t history_max, hub_deliver_fn deliver);
+void hub_init(struct hub *hub, const struct clock *clock, const struct hub_bounds *bounds, hub_deliver_fn deliver);
 /* There must be no subscriptions. */
 void hub_deinit(struct hub *hub);
 
@@ -38,8 +47,13 @@ void hub_deinit(struct hub *hub);
 struct channel *hub_find(const struct hub *hub, struct bytes name);
 /* Adds a subscriber, making the channel if need be. MW_ENOMEM, MW_ELIMIT (channels_max). */
 int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription);
-/* Does nothing if it is not subscribed. */
+/* Does nothing if it is not subscribed. A channel of which nothing is left is freed, with its name. */
 void hub_unsubscribe(struct hub *hub, struct subscription *subscription);
+/* Makes the channel if necessary, and all the room that the next message needs to be kept there, for which message->promised is then set:
+ * hub_publish keeps it whatever happens until then. MW_ENOMEM, MW_ELIMIT (channels_max). */
+int hub_promise(struct hub *hub, struct message *message, const struct channel_policy *policy);
+/* The message does not come. */
+void hub_break_promise(struct hub *hub, struct message *message);
 /* Keeps the message as the policy says and hands it to each subscriber; a final one ends the channel, until something is published again. Never fails as a whole: what cannot be kept is marked as
  * evicted, so that whoever returns is told of the gap. */
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy);
@@ -53,7 +67,8 @@ bool hub_write_page(const struct hub *hub, struct bytes name, const struct roste
 /* The subscribers have taken what they want of this turn: drops the turn lists, and what is too much of the histories. */
 void hub_end_turn(struct hub *hub);
 
-/* True if whoever has seen everything up to `since` gets the rest of that channel from its history. Expires what is too old. */
+/* True if a client that has seen everything up to `since` gets the rest of that channel from its history. Expires what is too old. Call it
+ * once for each time that a client may be told of a gap: it counts those that may be none. */
 bool hub_complete(struct hub *hub, struct channel *channel, uint64_t since);
 /* The index in channel->history at which a replay begins: after `since`, or the newest `replay` of the policy if has_since is false.
  * Expires what is too old. */
@@ -61,10 +76,13 @@ uint32_t hub_replay_from(struct hub *hub, struct channel *channel, bool has_sinc
 /* The same channel with what is too old expired; NULL if it is not there. */
 struct channel *hub_look(struct hub *hub, struct bytes name);
 
+/* The position of the channel's last message if that ended it; 0: it has not ended. Also of a channel that is no longer live. */
+uint64_t hub_ended(const struct hub *hub, struct bytes name);
+
 /* What all histories hold. */
 uint64_t hub_history_bytes(const struct hub *hub);
 
-/* Looks at up to `budget` channels in turn: lets go what is too old, and channels that nobody uses. */
+/* Looks at up to `budget` channels in turn: drops what is too old, and channels of which nothing is left. */
 void hub_sweep(struct hub *hub, size_t budget);
 
 VISIBILITY_POP

@@ -6,6 +6,8 @@
 
 VISIBILITY_PUSH
 
+struct channel;
+
 /* Room for encoded forms; what each place means is the server's affair (server/wire.h). */
 enum { MESSAGE_WIRES = 7 };
 
@@ -27,6 +29,7 @@ struct message {
   uint64_t position; /* 0: volatile, has no id */
   uint64_t time_ms;  /* when it was published, by the monotonic clock */
   struct message_parts parts;
+  struct channel *promised; /* the channel whose history has room for it (hub_promise); NULL: none was promised */
   _Atomic(struct blob *) wires[MESSAGE_WIRES]; /* NULL until encoded */
   atomic_size_t *account; /* where forms are counted that are encoded while a history keeps it; NULL: nowhere */
   atomic_size_t late;     /* what was counted there */

@@ -41,15 +41,20 @@ static void sift_down(struct oldest *oldest, uint32_t at) {
   put(oldest, at, channel);
 }
 
+int oldest_reserve(struct oldest *oldest, uint32_t count) {
+  uint32_t capacity = oldest->capacity > 0 ? oldest->capacity : 16;
+  while (capacity < oldest->count + count) capacity *= 2;
+  if (capacity == oldest->capacity) return 0;
+  struct channel **grown = memory_realloc(oldest->heap, capacity * sizeof *grown);
+  if (!grown) return MW_ENOMEM;
+  oldest->heap = grown;
+  oldest->capacity = capacity;
+  return 0;
+}
+
 int oldest_add(struct oldest *oldest, struct channel *channel, uint64_t position) {
   if (channel->oldest_place > 0) return 0;
-  if (oldest->count == oldest->capacity) {
-    uint32_t capacity = oldest->capacity > 0 ? oldest->capacity * 2 : 16;
-    struct channel **grown = memory_realloc(oldest->heap, capacity * sizeof *grown);
-    if (!grown) return MW_ENOMEM;
-    oldest->heap = grown;
-    oldest->capacity = capacity;
-  }
+  if (oldest_reserve(oldest, 1) < 0) return MW_ENOMEM;
   channel->oldest_position = position;
   put(oldest, oldest->count, channel);
   sift_up(oldest, oldest->count++);

@@ -14,6 +14,8 @@ struct oldest {
 
 void oldest_init(struct oldest *oldest);
 void oldest_deinit(struct oldest *oldest); /* there must be no channel in it */
+/* Makes room for that many channels more than there are. MW_ENOMEM. */
+int oldest_reserve(struct oldest *oldest, uint32_t count);
 /* A channel is about to keep a message of that position, and all that is kept elsewhere is older. Does nothing if it is in. MW_ENOMEM. */
 int oldest_add(struct oldest *oldest, struct channel *channel, uint64_t position);
 void oldest_remove(struct oldest *oldest, struct channel *channel); /* does nothing if it is not in */

@@ -118,6 +118,7 @@ struct mw_limits {
   size_t queue;           /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: 1013; 64 MiB */
   size_t connections;     /* at once: the newest is closed; 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
+  size_t marks;           /* channels no longer live whose last position is known exactly, 32 bytes each; 1000000 */
   size_t client_channels; /* channels of one subscriber: 400; 100 */
   size_t waiting;         /* requests that wait for a handler at once: 503; 10000 */
   uint64_t head_ms;       /* from the first byte of a request to the end of its head: 408; 10 s */
@@ -343,6 +344,8 @@ struct mw_stats {
   uint64_t channels;      /* now */
   uint64_t history_bytes; /* now: what all histories hold */
   uint64_t evicted;       /* messages let go because of limits.history */
+  uint64_t marks;         /* now: of channels that are no longer live, up to limits.marks */
+  uint64_t floor_gaps;    /* of the gaps, those that may be none: the mark of the channel had been dropped, over limits.marks */
   uint64_t polls;         /* GET /poll answered with 200 */
   uint64_t poll_clients;  /* now: clients of GET /poll?client= */
 };
@@ -365,10 +368,12 @@ struct mw_publish {
                     channel end, and returning to one that was seen to its end is answered 204. What is published later begins anew */
 };
 
-/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. MW_EINVAL: a malformed name, event, key or JSON, or a
- * final message that is volatile;
- * MW_ENOTFOUND: no pattern matches; MW_ETOOLARGE: over limits.size; MW_EUNAVAILABLE: over limits.queue, or stopped;
- * MW_ENOMEM. Over limits.channels a message for a further channel is not kept, and whoever returns to it is told of a gap. Any thread. */
+/* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. Any thread.
+ *
+ * If it fails, the message went nowhere. MW_EINVAL: a malformed name, event, key or JSON, or a final message that is volatile; MW_ENOTFOUND: no
+ * pattern matches; MW_ETOOLARGE: over limits.size; MW_EUNAVAILABLE: over limits.queue, or stopped, or the channel has a history that cannot be
+ * kept because limits.channels is reached; MW_ENOMEM. Other threads than the server's are not told of the last two: a history that cannot keep
+ * what they publish has a gap, which is announced to clients that return. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
 
 /* A part of a channel's history: what lies between two ids (NULL: open), at most `limit` messages. */

@@ -195,14 +195,24 @@ static int stats(lua_State *L) {
     const char *name;
     uint64_t value;
   } fields[] = {
-      {"connections", stats.connections},     {"accepted", stats.accepted},
-      {"requests", stats.requests},           {"published", stats.published},
-      {"delivered", stats.delivered},         {"slow", stats.slow},
-      {"slow_closed", stats.slow_closed},     {"slow_dropped", stats.slow_dropped},
-      {"slow_replaced", stats.slow_replaced}, {"dead_closed", stats.dead_closed},
-      {"deflated", stats.deflated},           {"gaps", stats.gaps},
-      {"subscriptions", stats.subscriptions}, {"channels", stats.channels},
-      {"history_bytes", stats.history_bytes}, {"evicted", stats.evicted},
+      {"connections", stats.connections},
+      {"accepted", stats.accepted},
+      {"requests", stats.requests},
+      {"published", stats.published},
+      {"delivered", stats.delivered},
+      {"slow", stats.slow},
+      {"slow_closed", stats.slow_closed},
+      {"slow_dropped", stats.slow_dropped},
+      {"slow_replaced", stats.slow_replaced},
+      {"dead_closed", stats.dead_closed},
+      {"deflated", stats.deflated},
+      {"gaps", stats.gaps},
+      {"subscriptions", stats.subscriptions},
+      {"channels", stats.channels},
+      {"history_bytes", stats.history_bytes},
+      {"evicted", stats.evicted},
+      {"marks", stats.marks},
+      {"floor_gaps", stats.floor_gaps},
   };
   lua_createtable(L, 0, (int)(sizeof fields / sizeof *fields));
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -7,10 +7,16 @@ int bus_init(struct bus *bus) {
   epoch_init(&bus->epoch);
   for (unsigned i = 0; i < WIRE_DRAFTS; i++) atomic_init(&bus->formats[i], 0);
   atomic_init(&bus->published, 0);
+  atomic_init(&bus->thread, NULL);
   return lock_init(&bus->lock);
 }
 
 void bus_deinit(struct bus *bus) { lock_deinit(&bus->lock); }
+
+/* Relaxed, because a thread finds its own address there only if it stored it itself. */
+static _Thread_local const char this_thread;
+void bus_enter(struct bus *bus) { atomic_store_explicit(&bus->thread, &this_thread, memory_order_relaxed); }
+static bool is_entered(struct bus *bus) { return atomic_load_explicit(&bus->thread, memory_order_relaxed) == &this_thread; }
 
 /* Promises a place in every worker's queue, or in none. */
 static int reserve(struct mw_server *server, size_t size) {
@@ -26,6 +32,14 @@ static int reserve(struct mw_server *server, size_t size) {
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
   struct bus *bus = &server->bus;
   struct wire_draft drafts[WIRE_DRAFTS] = {{0}};
+  int status = 0;
+  /* The hub belongs to that thread: no other can ask it for room. */
+  if (keep && is_entered(bus))
+    status = hub_promise(&server->workers[0].hub, message, &server->config->kinds[message->kind].policy);
+  if (status < 0) {
+    message_unref(message);
+    return status;
+  }
   message->time_ms = server->workers[0].loop->clock.now_ms;
   /* Encoded before the lock is taken; a format that is missed here is encoded by whoever needs it first. */
   for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) {
@@ -34,7 +48,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   }
   size_t size = message_size(message);
   lock_take(&bus->lock);
-  int status = reserve(server, size);
+  status = reserve(server, size);
   if (status == 0) {
     message->position = keep ? ++bus->position : 0;
     *position = message->position;
@@ -51,6 +65,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   lock_release(&bus->lock);
   if (status < 0) {
     for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) blob_unref(drafts[wire].blob);
+    hub_break_promise(&server->workers[0].hub, message);
   } else {
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);
   }

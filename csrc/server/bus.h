@@ -12,6 +12,7 @@ struct mw_server;
 
 struct bus {
   struct lock lock;
+  _Atomic(const char *) thread; /* which thread runs the server: an address that each has its own of */
   struct epoch epoch;
   uint64_t position;                /* of the newest message; written under the lock */
   atomic_uint formats[WIRE_DRAFTS]; /* sessions that use the format, or one that is made of it */
@@ -20,8 +21,10 @@ struct bus {
 
 int bus_init(struct bus *bus);
 void bus_deinit(struct bus *bus);
-/* Takes the message, which nobody else has seen yet. With keep it gets a position (id, if not NULL, receives it), without it is
- * volatile. MW_EUNAVAILABLE, MW_ENOMEM: then it went nowhere. Any thread. */
+/* The calling thread runs the server from now on. */
+void bus_enter(struct bus *bus);
+/* Takes the message, which nobody else has seen yet. With keep it gets a position, without it is volatile. MW_EUNAVAILABLE, MW_ENOMEM, and on
+ * the thread that runs the server, where the history of the channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position);
 
 /* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE,

@@ -37,6 +37,7 @@ void mw_limits_init(struct mw_limits *limits) {
       .queue = 64 << 20,
       .connections = 100000,
       .channels = 1000000,
+      .marks = 1000000,
       .client_channels = 100,
       .waiting = 10000,
       .head_ms = 10000,
@@ -89,8 +90,9 @@ static const char *limit_fault(const struct mw_limits *limits) {
     return "size, outbox, queue and body must not be 0";
   if (limits->replay == 0 || limits->replay_bytes == 0 || limits->history == 0)
     return "replay, replay_bytes and history must not be 0";
-  if (limits->connections == 0 || limits->channels == 0 || limits->client_channels == 0 || limits->waiting == 0) {
-    return "connections, channels, client_channels and waiting must not be 0";
+  if (limits->connections == 0 || limits->channels == 0 || limits->marks == 0 || limits->client_channels == 0 ||
+      limits->waiting == 0) {
+    return "connections, channels, marks, client_channels and waiting must not be 0";
   }
   if (!limits->head_ms || !limits->body_ms || !limits->idle_ms || !limits->answer_ms || !limits->heartbeat_ms ||
       !limits->progress_ms || !limits->poll_ms || !limits->poll_client_ms) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "codec/envelope.h"
 #include "codec/ws_deflate.h"
 #include "server/command.h"
 #include "server/conn.h"
@@ -298,6 +299,10 @@ static void leave_channel(struct exchange *exchange, struct native *native, stru
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
   struct subscription *subscription = session_find(&exchange->session, channel);
   if (!subscription) return;
+  /* The name may be the channel's own, which goes with its last subscriber. */
+  char name[CHANNEL_NAME_MAX];
+  memcpy(name, channel.ptr, channel.len);
+  channel = bytes_of(name, channel.len);
   session_unsubscribe(exchange, subscription);
   if (exchange->flags & EXCHANGE_NATIVE) leave_channel(exchange, conn_of(exchange)->native, channel);
   if (code) reply_unsubscribed(exchange, channel, code, reason);

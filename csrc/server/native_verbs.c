@@ -140,8 +140,9 @@ static void relay(const struct call *call, const struct kind *kind, const struct
                                 .is_binary = verb->is_binary};
   if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
   char id[MW_ID_MAX];
-  if (server_publish(server, kind, &parts, !rule->keep, id) < 0) {
-    refuse(call, "unavailable", "the server is busy");
+  int status = server_publish(server, kind, &parts, !rule->keep, id);
+  if (status < 0) {
+    refuse(call, "unavailable", server_publish_fault(status));
   } else if (rule->keep) {
     char value[64];
     int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);

@@ -84,8 +84,7 @@ static struct poll_left *find_left(const struct poll_client *client, struct byte
 /* True if the channel was left, and nothing has come since. */
 static bool has_left(const struct poll_client *client, struct bytes name) {
   const struct poll_left *left = find_left(client, name);
-  const struct channel *channel = hub_find(&exchange_worker(client->exchange)->hub, name);
-  return left && channel && channel->ended == left->ended;
+  return left && hub_ended(&exchange_worker(client->exchange)->hub, name) == left->ended;
 }
 
 /* False without memory or room. */

@@ -83,8 +83,9 @@ static void publish_relayed(struct exchange *exchange, const struct errand *erra
   bool keep = config_event(channel->kind, event)->keep;
   char id[MW_ID_MAX], value[64];
   int len = 0;
-  if (server_publish(server, channel->kind, &parts, !keep, id) < 0) {
-    refuse(exchange, 503, "the server is busy");
+  int status = server_publish(server, channel->kind, &parts, !keep, id);
+  if (status < 0) {
+    refuse(exchange, 503, server_publish_fault(status));
   } else {
     if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
     verb_write_ok(&text, blob_bytes(errand->fields), bytes_of(value, (size_t)len));

@@ -132,8 +132,9 @@ static void publish_relayed(struct mw_server *server, struct errand *errand) {
   if (!errand->transient) parts.except = bytes_of(errand->client->id, CLIENT_ID_LEN);
   bool keeps = config_event(channel->kind, event)->keep;
   char id[MW_ID_MAX], value[64];
-  if (server_publish(server, channel->kind, &parts, !keeps, id) < 0) {
-    errand_refuse(errand, 503, "unavailable", "the server is busy");
+  int status = server_publish(server, channel->kind, &parts, !keeps, id);
+  if (status < 0) {
+    errand_refuse(errand, 503, "unavailable", server_publish_fault(status));
   } else if (keeps) {
     int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
     errand->body = blob_new(bytes_of(value, (size_t)len));

@@ -36,6 +36,7 @@ static void on_turn(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   struct worker *worker = &server->workers[0];
   if (server->state == SERVER_FREED) return;
+  bus_enter(&server->bus);
   alarms_run(loop);
   for (int round = 0; round == 0 || (round < ROUNDS_MAX && has_work(server)); round++) {
     worker_drain(worker);
@@ -328,6 +329,12 @@ int server_publish(struct mw_server *server, const struct kind *kind, const stru
   return 0;
 }
 
+const char *server_publish_fault(int status) {
+  if (status == MW_ENOMEM) return "out of memory";
+  if (status == MW_ELIMIT) return "the history of a further channel cannot be kept: limits.channels is reached";
+  return "the queue is full: limits.queue";
+}
+
 int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
   struct message_parts parts;
   int status = server_read_parts(server, publish, &parts, error);
@@ -341,8 +348,8 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
     return MW_ENOTFOUND;
   }
   status = server_publish(server, kind, &parts, publish->is_volatile, id);
-  if (status == MW_ENOMEM) return refuse(error, status, "the message finds no memory");
-  return status < 0 ? refuse(error, status, "the queue is full: limits.queue") : 0;
+  if (status < 0) return refuse(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, server_publish_fault(status));
+  return 0;
 }
 
 size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {
@@ -364,5 +371,7 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   stats->channels = worker->hub.channels.count;
   stats->history_bytes = hub_history_bytes(&worker->hub);
   stats->evicted = worker->hub.evicted;
+  stats->marks = worker->hub.marks.count;
+  stats->floor_gaps = worker->hub.floor_gaps;
   stats->subscriptions = (uint64_t)object_live(OBJECT_SUBSCRIPTION);
 }

@@ -38,6 +38,8 @@ struct mw_server {
 /* As mw_publish, for names and data that have been checked. */
 int server_publish(struct mw_server *server, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                    char id[MW_ID_MAX]);
+/* Why that failed. */
+const char *server_publish_fault(int status);
 /* Checks what an app wants to publish or send, but not the channel; `parts` borrows from it. */
 int server_read_parts(struct mw_server *server, const struct mw_publish *publish, struct message_parts *parts,
                       struct mw_error *error);

@@ -26,11 +26,22 @@ static void log_evictions(struct worker *worker) {
   worker->evicted_logged_ms = now_ms;
 }
 
+/* Clients were told of gaps that may be none, because the marks of their channels were dropped. */
+static void log_floor_gaps(struct worker *worker) {
+  uint64_t count = worker->hub.floor_gaps - worker->floor_gaps, now_ms = worker->loop->clock.now_ms;
+  if (count == 0 || (worker->floor_gaps > 0 && now_ms < worker->floor_gaps_logged_ms + WARN_MS)) return;
+  log_line(MW_LOG_WARNING, "told %llu clients of a gap that may be none: marks of idle channels were dropped over limits.marks",
+           (unsigned long long)count);
+  worker->floor_gaps = worker->hub.floor_gaps;
+  worker->floor_gaps_logged_ms = now_ms;
+}
+
 static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, timers);
   size_t share = worker->hub.channels.count / 16;
   hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
   log_evictions(worker);
+  log_floor_gaps(worker);
   if (worker->index == 0) script_second(worker->server);
 }
 
@@ -54,7 +65,8 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_buffer;
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
-  hub_init(&worker->hub, &loop->clock, limits->channels, limits->history, session_deliver);
+  struct hub_bounds bounds = {.channels = limits->channels, .history = limits->history, .marks = limits->marks};
+  hub_init(&worker->hub, &loop->clock, &bounds, session_deliver);
   return 0;
 
 fail_mailbox:

@@ -22,6 +22,7 @@ specs.settings = {
     queue = "amount",
     connections = "amount",
     channels = "amount",
+    marks = "amount",
     client_channels = "amount",
     waiting = "amount",
     head_seconds = "duration",

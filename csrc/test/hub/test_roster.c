@@ -18,7 +18,7 @@ static void on_deliver(struct subscription *subscription, struct message *messag
 static void begin(size_t channels_max) {
   clock_init(&clock);
   clock_advance(&clock, 1000000);
-  hub_init(&hub, &clock, channels_max, 1 << 20, on_deliver);
+  hub_init(&hub, &clock, &(struct hub_bounds){.channels = channels_max, .history = 1 << 20, .marks = 10}, on_deliver);
 }
 
 struct entry {

@@ -24,7 +24,7 @@ static int begin(void **state) {
   int status = support_setup(state);
   clock_init(&now);
   clock_advance(&now, 1000000);
-  hub_init(&hub, &now, 100, UINT64_MAX, NULL);
+  hub_init(&hub, &now, &(struct hub_bounds){.channels = 100, .history = UINT64_MAX, .marks = 10}, NULL);
   /* The history of "a" holds 10, 12, … 28. */
   for (uint64_t n = 8; n <= 28; n += 2) publish("a", &keeps_ten, n, 0);
   publish("none", &keeps_none, 30, 0);
