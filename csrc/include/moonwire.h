@@ -508,11 +508,14 @@ MW_API void mw_request_set_context(struct mw_request *request, void *context);
 
 /* Answers, each of which ends the life of `request` for the app. Safe inside on_request. */
 
-/* Accepts; `data` is JSON (validated: MW_EINVAL, and the request counts as refused with 500), or empty. */
+/* Accepts; `data` is JSON (validated: MW_EINVAL, and the request counts as failed), or empty. */
 MW_API int mw_request_accept(struct mw_request *request, const char *data, size_t data_len);
-/* Refuses with an HTTP status, a code of the protocol ("forbidden") and a reason for the client. 503 on a stream is told as a
- * temporary refusal (200, retry, end). */
+/* Refuses with an HTTP status, a code of the protocol ("forbidden") and a reason for the client. 429 and 503 are temporary: an event stream
+ * gets 200, a retry and its end, and a WebSocket is closed with 1013. Every other status ends an EventSource permanently. */
 MW_API void mw_request_refuse(struct mw_request *request, int status, const char *code, const char *reason);
+/* The app failed to answer: the code is "internal". Where the client was about to enter this is a temporary refusal (503); a message or a
+ * route, which may have been carried out in part, is answered with 500. */
+MW_API void mw_request_fail(struct mw_request *request);
 
 struct mw_response {
   int status; /* 200-599 */

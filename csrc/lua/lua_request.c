@@ -62,7 +62,7 @@ static struct mw_request *take_request(struct asked *asked) {
 
 static void refuse_internal(struct asked *asked) {
   struct mw_request *request = take_request(asked);
-  if (request) mw_request_refuse(request, 500, "internal", "internal error");
+  if (request) mw_request_fail(request);
 }
 
 static void accept_request(struct asked *asked, struct mw_bytes data) {

@@ -212,8 +212,18 @@ static void check_silence(struct conn *conn) {
   if (conn->exchange.state == EXCHANGE_STREAMING) conn_set_deadline(conn);
 }
 
+/* An EventSource does not reconnect after a 408, but after a connection that was lost. */
+static bool asks_for_stream(struct conn *conn) {
+  struct bytes path = http_reader_head(conn->http->reader)->path;
+  return path.len > 0 && bytes_equal(path, config_path(conn_worker(conn)->server->config, ENDPOINT_SSE));
+}
+
 static void refuse_late(struct conn *conn, const char *reason) {
   http1_salvage(conn);
+  if (asks_for_stream(conn)) {
+    conn_close(conn);
+    return;
+  }
   conn->exchange.flags |= EXCHANGE_LINGER;
   exchange_refuse(&conn->exchange, 408, "bad_request", reason, bytes_of(NULL, 0));
 }

@@ -101,14 +101,31 @@ const char *exchange_code(int status) {
   }
 }
 
-void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields) {
-  struct buffer fields, body;
+bool exchange_is_temporary(int status) { return status == 0 || status == 429 || status == 503; }
+
+static void answer_error(struct exchange *exchange, int status, struct bytes more_fields, struct bytes text) {
+  struct buffer fields;
   buffer_init(&fields);
-  buffer_init(&body);
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (status == 401) http_write_field(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
+  if (exchange_is_temporary(status))
+    buffer_append_format(&fields, "Retry-After: %u\r\n", worker_random(exchange_worker(exchange), 1, 4));
   buffer_append(&fields, more_fields);
+  struct answer answer = {
+      .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = text};
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&fields);
+}
+
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text) {
+  answer_error(exchange, status, bytes_of(NULL, 0), text);
+}
+
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields) {
+  struct buffer body;
+  buffer_init(&body);
   buffer_append_string(&body, "{\"error\":{\"code\":");
   json_write_string(&body, bytes_string(code));
   buffer_append_string(&body, ",\"reason\":");
@@ -117,11 +134,8 @@ void exchange_refuse_with(struct exchange *exchange, int status, const char *cod
   json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
   buffer_append_string(&body, "}}\n");
   log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
-  struct answer answer = {
-      .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = buffer_bytes(&body)};
-  if (fields.failed || body.failed) exchange->flags |= EXCHANGE_BROKEN;
-  exchange_answer(exchange, &answer);
-  buffer_deinit(&fields);
+  if (body.failed) exchange->flags |= EXCHANGE_BROKEN;
+  answer_error(exchange, status, more_fields, buffer_bytes(&body));
   buffer_deinit(&body);
 }
 

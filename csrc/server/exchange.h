@@ -102,6 +102,10 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer);
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow);
 /* The same with fields of its own: written lines, each with its CRLF. */
 void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields);
+/* Answers with text that is such an object. */
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
+/* True if what was refused with that status may be granted when it is tried again (0: there was no answer). */
+bool exchange_is_temporary(int status);
 /* The code of the protocol that goes with a status. */
 const char *exchange_code(int status);
 /* Begins an answer whose body of `length` bytes the role pushes by and by. */

@@ -247,9 +247,10 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
   native->asked_by.is_exchange = false;
   struct bytes channel = errand->channel_count > 0 ? errand->channels[0].name : bytes_of(NULL, 0);
   if (errand->status != 200) {
-    if (to.is_poll) to.status = errand->status;
+    if (to.is_exchange) to.status = errand->status;
     reply_error(exchange, &to, blob_bytes(ref), channel, errand->status ? errand->code : "unavailable", errand->reason);
-    if (exchange->flags & EXCHANGE_CONNECTING) role_ws_close(exchange, 4401, errand->reason);
+    unsigned close_code = exchange_is_temporary(errand->status) ? WS_CLOSE_TRY_LATER : 4401;
+    if (exchange->flags & EXCHANGE_CONNECTING) role_ws_close(exchange, close_code, errand->reason);
   } else if (errand->type == ERRAND_MESSAGE) {
     reply_ok(exchange, &to, blob_bytes(ref), blob_bytes(errand->body));
   } else if (errand->channel_count > 0) {

@@ -8,6 +8,7 @@
 #include "server/excerpt.h"
 #include "server/native_join.h"
 #include "server/reply.h"
+#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/snapshot.h"
@@ -23,21 +24,22 @@ static void refuse(const struct call *call, const char *code, const char *reason
   reply_error(call->exchange, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
 }
 
-/* Asks the script; takes the errand (NULL: no memory). */
-static void ask(const struct call *call, struct errand *errand) {
+/* Asks the script; takes the errand (NULL: no memory). False: it was refused. */
+static bool ask(const struct call *call, struct errand *errand) {
   struct native *native = native_get(call->exchange);
   struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
   bool fine = errand && native && (ref || call->verb->ref.raw.len == 0);
   if (fine) {
     native->asked_ref = ref;
     native->asked_by = call->reply_to;
-    if (exchange_post(call->exchange, errand)) return;
+    if (exchange_post(call->exchange, errand)) return true;
     native->asked_ref = NULL;
   } else {
     errand_unref(errand);
   }
   blob_unref(ref);
   refuse(call, "unavailable", "too many requests wait, or there is no memory");
+  return false;
 }
 
 static void on_subscribe(const struct call *call, const struct kind *kind) {
@@ -199,11 +201,12 @@ static void on_token(const struct call *call, bool connects) {
   if (!errand) {
     memory_free(http);
     refuse(call, "unavailable", "no memory");
+    if (connects) role_ws_close(exchange, WS_CLOSE_TRY_LATER, "no memory");
     return;
   }
   errand->connects = connects;
   if (errand_needs_script(errand)) {
-    ask(call, errand);
+    if (!ask(call, errand) && connects) role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too many requests are waiting");
   } else {
     native_connected(exchange, errand, &call->reply_to, call->verb->ref.raw);
     errand_unref(errand);

@@ -42,7 +42,11 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
       waiting->role->on_reply(waiting, status, code, buffer_bytes(text));
       return;
     }
-    answer(waiting, status, &(struct answer){.body = buffer_bytes(text)});
+    if (code) {
+      exchange_answer_error(waiting, status, buffer_bytes(text));
+    } else {
+      answer(waiting, status, &(struct answer){.body = buffer_bytes(text)});
+    }
   }
 }
 

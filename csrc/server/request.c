@@ -81,9 +81,24 @@ static void refuse(struct mw_request *request, int status, const char *code, con
   script_answered(request);
 }
 
+/* Without an answer nobody enters, and the client may try again; what was done of a message or by a route is not known. */
+static int fault_status(const struct mw_request *request) {
+  switch (request->type) {
+    case MW_REQUEST_HTTP:
+    case MW_REQUEST_MESSAGE:
+    case MW_REQUEST_SOCKET_MESSAGE: return 500;
+    default: return 503;
+  }
+}
+
+void mw_request_fail(struct mw_request *request) { refuse(request, fault_status(request), "internal", "internal error"); }
+
 void mw_request_refuse(struct mw_request *request, int status, const char *code, const char *reason) {
-  bool known = status >= 400 && status <= 599;
-  refuse(request, known ? status : 500, known && code ? code : "internal", reason ? reason : "");
+  if (status < 400 || status > 599) {
+    mw_request_fail(request);
+  } else {
+    refuse(request, status, code ? code : "internal", reason ? reason : "");
+  }
 }
 
 /* What the app tells of a member: it is kept and sent as long as the member is there, so it is compact, and bounded. */
@@ -101,7 +116,7 @@ static int take_info(struct mw_request *request, struct bytes json) {
     return MW_ENOMEM;
   }
   if (!fits) {
-    refuse(request, 500, "internal", "internal error");
+    mw_request_fail(request);
     return MW_ETOOLARGE;
   }
   blob_unref(channel->info);
@@ -118,11 +133,11 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
       request->type == MW_REQUEST_AUTHENTICATE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_MESSAGE;
   struct blob *blob = NULL;
   if (data_len > 0 && !json_scan(json, &value, NULL)) {
-    refuse(request, 500, "internal", "internal error");
+    mw_request_fail(request);
     return MW_EINVAL;
   }
   if (is_http(request)) {
-    refuse(request, 500, "internal", "internal error");
+    mw_request_fail(request);
     return MW_EINVAL;
   }
   if (request->type == MW_REQUEST_PRESENCE) return take_info(request, json);
@@ -198,7 +213,11 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
     blob_unref(request->errand ? request->errand->fields : NULL);
     if (request->errand) request->errand->fields = NULL;
     bool no_memory = status == MW_ENOMEM;
-    refuse(request, no_memory ? 503 : 500, no_memory ? "unavailable" : "internal", no_memory ? "no memory" : "internal error");
+    if (no_memory) {
+      refuse(request, 503, "unavailable", "no memory");
+    } else {
+      mw_request_fail(request);
+    }
   } else {
     script_answered(request);
   }

@@ -42,7 +42,9 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (errand->fields) {
     struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
     exchange_answer(exchange, &answer);
-  } else if (errand->status == 0 || errand->status == 503) {
+  } else if (errand->type == ERRAND_STREAM && exchange_is_temporary(errand->status)) {
+    roles_put_off(exchange);
+  } else if (errand->status == 0) {
     refuse_for_now(exchange, errand->reason);
   } else {
     exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));

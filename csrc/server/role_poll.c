@@ -2,7 +2,6 @@
 #include "server/poll.h"
 
 #include "base/memory.h"
-#include "codec/http_writer.h"
 #include "server/conn.h"
 #include "server/cors.h"
 #include "server/http1.h"
@@ -36,19 +35,10 @@ static void on_end(struct exchange *exchange) {
   memory_free(poll);
 }
 
-static void write_refusal_fields(struct exchange *exchange, struct buffer *fields, int status) {
-  if (status != 503 && status != 429) return;
-  buffer_append_format(fields, "Retry-After: %u\r\n", worker_random(exchange_worker(exchange), 1, 4));
-}
-
 void role_poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
-  struct buffer fields;
-  buffer_init(&fields);
-  write_refusal_fields(exchange, &fields, status);
   session_end(exchange);
   on_end(exchange);
-  exchange_refuse_with(exchange, status, code, reason, buffer_bytes(&fields));
-  buffer_deinit(&fields);
+  exchange_refuse(exchange, status, code, reason, bytes_of(NULL, 0));
 }
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
@@ -315,18 +305,9 @@ static void on_reply(struct exchange *exchange, int status, const char *code, st
     poll_client_joined(poll, NULL);
     return;
   }
-  struct buffer fields;
-  buffer_init(&fields);
-  write_refusal_fields(exchange, &fields, status);
-  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
-  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (poll->is_new) poll_client_end(poll->client);
   on_end(exchange);
-  struct answer answer = {
-      .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = text};
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
-  exchange_answer(exchange, &answer);
-  buffer_deinit(&fields);
+  exchange_answer_error(exchange, status, text);
 }
 
 static void on_joined(struct exchange *exchange, const struct rope *told) { poll_client_joined(poll_of(exchange), told); }

@@ -132,9 +132,8 @@ static void answer_fault(struct exchange *exchange, const struct verb *verb, con
   struct buffer text;
   buffer_init(&text);
   verb_write_fault(&text, verb, fault);
-  struct answer answer = {
-      .status = reply_status(fault->code), .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
-  exchange_answer(exchange, &answer);
+  if (text.failed) exchange->flags |= EXCHANGE_BROKEN;
+  exchange_answer_error(exchange, reply_status(fault->code), buffer_bytes(&text));
   buffer_deinit(&text);
 }
 

@@ -168,6 +168,11 @@ static struct bytes choose_protocol(const struct websocket *websocket, const str
   return bytes_of(NULL, 0);
 }
 
+static void put_off(struct exchange *exchange, const char *reason) {
+  struct bytes protocol = choose_protocol(websocket_of(exchange), http_reader_head(conn_of(exchange)->http->reader));
+  role_ws_put_off(exchange, protocol, reason);
+}
+
 static struct errand *make_question(struct exchange *exchange, struct http1 *http) {
   struct mw_config *config = exchange_worker(exchange)->server->config;
   char remote[REMOTE_MAX];
@@ -189,9 +194,9 @@ static void start(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
   const struct http_head *head = http_reader_head(http->reader);
   if (role_ws_refuse(exchange, head, judge_origin(exchange, head))) return;
-  struct errand *errand = make_question(exchange, http);
-  if (!errand || !exchange_ask(exchange, errand))
-    exchange_refuse(exchange, 503, "unavailable", "too much is waiting", bytes_of(NULL, 0));
+  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  struct errand *errand = stopping ? NULL : make_question(exchange, http);
+  if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, stopping ? "" : "too many requests are waiting");
 }
 
 /* The app has said yes. */
@@ -217,9 +222,10 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
     exchange_answer(exchange, &answer);
   } else if (errand->status == 200) {
     enter(exchange, errand);
+  } else if (exchange_is_temporary(errand->status)) {
+    put_off(exchange, errand->reason);
   } else {
-    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
-                    errand->reason, bytes_of(NULL, 0));
+    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
   }
 }
 
@@ -228,7 +234,7 @@ static void on_late(struct exchange *exchange) {
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
                 conn_of(exchange)->http->route->pattern.text);
   }
-  exchange_refuse(exchange, 503, "unavailable", "the app did not answer in time", bytes_of(NULL, 0));
+  put_off(exchange, "the app did not answer in time");
 }
 
 static void on_silent(struct exchange *exchange) {

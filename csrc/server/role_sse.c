@@ -203,7 +203,7 @@ static void start(struct exchange *exchange) {
     buffer_append(&wish.since, last);
     if (wish.since.failed) wish_refuse(&wish, 503, "no memory");
   }
-  if (wish.status == 503) {
+  if (wish.status != 0 && exchange_is_temporary(wish.status)) {
     roles_put_off(exchange);
   } else if (wish.status != 0) {
     refuse(exchange, wish.status, wish.reason);
@@ -219,7 +219,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
     native_on_answer(exchange, errand);
   } else if (errand->status == 200) {
     join(exchange, errand);
-  } else if (errand->status == 503) {
+  } else if (exchange_is_temporary(errand->status)) {
     roles_put_off(exchange);
   } else {
     exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));

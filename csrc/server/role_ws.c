@@ -234,8 +234,6 @@ bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, boo
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
   } else if (error.status != 0) {
     exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, ws_handshake_fields(error.status));
-  } else if (server_stopping(exchange_worker(exchange)->server)) {
-    exchange_refuse(exchange, 503, "unavailable", "the server is stopping", bytes_of(NULL, 0));
   } else {
     return false;
   }
@@ -264,6 +262,18 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   }
   buffer_deinit(&out);
   return fine;
+}
+
+void role_ws_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  struct buffer ahead;
+  if (!role_ws_upgrade(exchange, protocol, &ahead)) return;
+  buffer_deinit(&ahead);
+  role_ws_close(exchange, server_stopping(server) ? server->close_code : WS_CLOSE_TRY_LATER, reason);
+}
+
+static void put_off(struct exchange *exchange, const char *reason) {
+  role_ws_put_off(exchange, choose_protocol(http_reader_head(conn_of(exchange)->http->reader)), reason);
 }
 
 /* Both arguments may be NULL; takes http. */
@@ -300,12 +310,13 @@ static void start(struct exchange *exchange) {
   const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
   const struct http_head *head = http_reader_head(http->reader);
   if (role_ws_refuse(exchange, head, cors_allows(exchange))) return;
-  if (choose_protocol(head).len > 0) {
+  if (server_stopping(exchange_worker(exchange)->server)) {
+    put_off(exchange, "");
+  } else if (choose_protocol(head).len > 0) {
     start_native(exchange, http);
   } else if (options->authenticate || options->connects || options->disconnects) {
     struct errand *errand = roles_connect_errand(exchange, http, BYTES("websocket"), NULL, 0);
-    if (!errand || !exchange_ask(exchange, errand))
-      exchange_refuse(exchange, 503, "unavailable", "too much is waiting", bytes_of(NULL, 0));
+    if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, "too many requests are waiting");
   } else {
     enter(exchange, NULL, NULL);
   }
@@ -314,6 +325,8 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (exchange->state == EXCHANGE_STREAMING) {
     native_on_answer(exchange, errand);
+  } else if (exchange_is_temporary(errand->status)) {
+    put_off(exchange, errand->reason);
   } else if (errand->status != 200) {
     exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
   } else {
@@ -321,9 +334,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   }
 }
 
-static void on_late(struct exchange *exchange) {
-  exchange_refuse(exchange, 503, "unavailable", "the app did not answer in time", bytes_of(NULL, 0));
-}
+static void on_late(struct exchange *exchange) { put_off(exchange, "the app did not answer in time"); }
 
 /* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
 

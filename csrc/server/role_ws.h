@@ -18,6 +18,9 @@ void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason
 
 /* Refuses what cannot be upgraded, and answers true. */
 bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
+/* Refuses for now: upgrades, and closes with 1013, or with what the server's stop closes with. A page learns nothing of a status before the
+ * upgrade. `protocol` may be empty. */
+void role_ws_put_off(struct exchange *exchange, struct bytes protocol, const char *reason);
 /* Answers with the upgrade. False: it was refused for lack of memory. *ahead, which the caller frees, is what was sent ahead, for
  * role_ws_read. */
 bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead);

@@ -172,7 +172,7 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
 
 void roles_put_off(struct exchange *exchange) {
   char text[48];
-  int len = snprintf(text, sizeof text, "retry: %u\n\n", worker_random(exchange_worker(exchange), 2000, 8000));
+  int len = snprintf(text, sizeof text, "retry: %u\n", worker_random(exchange_worker(exchange), 2000, 8000));
   exchange_stream(exchange, bytes_of(NULL, 0), bytes_of(text, (size_t)len));
   exchange_end_stream(exchange);
 }

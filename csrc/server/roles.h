@@ -34,8 +34,8 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
 /* True if pages of other origins may ask for the path, which is as it was sent: then its answers have CORS fields. */
 bool roles_share(const struct mw_config *config, struct bytes path);
 
-/* Refuses a stream for now. An EventSource never comes back after any status but 200, so what will pass is told as a stream that ends at
- * once. */
+/* Refuses an event stream for now. An EventSource does not reconnect after any status but 200, so a temporary refusal is a stream that ends
+ * after a retry field. No empty line follows, so that no library hands an empty event to the application. */
 void roles_put_off(struct exchange *exchange);
 
 VISIBILITY_POP

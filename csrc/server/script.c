@@ -34,7 +34,7 @@ void script_ask(struct mw_server *server, struct mw_request *request, enum mw_re
   if (options->on_request) {
     options->on_request(options->context, request);
   } else {
-    mw_request_refuse(request, 500, "internal", "the app answers no requests");
+    mw_request_fail(request);
   }
 }
 

@@ -93,6 +93,8 @@ end
 function answer.raised(raised, kind)
   if getmetatable(raised) == Fault then
     return "fault", raised.place, raised.text
+  elseif raised.code == nil and raised.message == nil and raised.status == nil then
+    return "fault", nil, "raised a table without code, message and status: " .. tostring(raised)
   end
   local other = kind == "message" and 400 or 403
   return refuse(raised.message, raised.code, raised.status, other)

@@ -61,11 +61,19 @@ local function read_field(block, line)
   end
 end
 
--- The next block as a table with the fields that it has (retry, id, event, data, comment), or nil at the end of the stream. The
--- server writes LF only: another line end is part of a line here, and so would be noticed.
+-- The next block as a table with the fields that it has (retry, id, event, data, comment), or nil at the end of the stream. A comment
+-- between blocks is one line, and so is a retry before the end: each counts as a block. The server writes LF only: another line end is
+-- part of a line here, and so would be noticed.
 function stream:next()
   while true do
-    local block_text, rest = self.text:match "^(.-)\n\n(.*)$"
+    local block_text, rest = self.text:match "^(:[^\n]*)\n(.*)$"
+    if not block_text then
+      block_text, rest = self.text:match "^(.-)\n\n(.*)$"
+    end
+    if not block_text and self.ended then
+      block_text, rest = self.text:match "^(retry: %d+)\n()$"
+      rest = rest and ""
+    end
     if block_text then
       self.text = rest
       local block = { text = block_text }
@@ -77,12 +85,15 @@ function stream:next()
       end
       return block
     end
-    local more = read_more(self)
-    if not more then
+    local more = not self.ended and read_more(self)
+    if more then
+      self.text = self.text .. more
+    elseif self.ended or self.text == "" then
       assert(self.text == "", "the stream ended inside a block")
       return nil
+    else
+      self.ended = true
     end
-    self.text = self.text .. more
   end
 end
 

@@ -76,6 +76,7 @@ static const struct cors_case cases[] = {
     {0, 404, "GET /poll?channel=nowhere", "\r\n"},
     {0, 405, "PUT /poll?channel=room:1", LENGTH(0)},
     {401, 401, "GET /poll?channel=room:1", "\r\n"},
+    {429, 200, "GET /sse?channel=room:1", "\r\n"},
     {429, 429, "GET /poll?channel=room:1", "\r\n"},
     {429, 429, "GET /poll?channel=room:1&client=", "\r\n"},
     {503, 503, "GET /poll?channel=room:1", "\r\n"},
@@ -105,8 +106,8 @@ static const struct cors_case cases[] = {
      "1: " HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED "\r\n"
      "2: " HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED "\r\n\r\n"},
     {0, 400, "GET /sse?channel=room:1", "b\xc3\xa4: c\r\n\r\n"},
-    {0, 408, "POST /send", LENGTH(5) "{"},           /* its body does not come in time */
-    {0, 408, "GET /sse?channel=room:1", "Cookie: "}, /* nor does this one's head */
+    {0, 408, "POST /send", LENGTH(5) "{"},            /* its body does not come in time */
+    {0, 408, "GET /poll?channel=room:1", "Cookie: "}, /* nor does this one's head */
     {401, 401, "POST /send", LENGTH(31) "{\"send\":\"room:1\",\"event\":\"say\"}"},
     {500, 500, "POST /send", LENGTH(31) "{\"send\":\"room:1\",\"event\":\"say\"}"},
     {503, 503, "POST /send", LENGTH(31) "{\"send\":\"room:1\",\"event\":\"say\"}"},
@@ -195,6 +196,15 @@ static void nothing_else_is_shared(void **state) {
   server_finish(server);
 }
 
+/* An EventSource would not reconnect after a 408. */
+static void a_late_stream_is_not_refused(void **state) {
+  (void)state;
+  begin();
+  const char *answer = ask(&(struct cors_case){0, 408, "GET /sse?channel=room:1", "Cookie: "}, "https://a.example");
+  assert_string_equal(answer, "");
+  server_finish(server);
+}
+
 static void a_preflight_may_ask_for_any_header(void **state) {
   (void)state;
   begin();
@@ -216,6 +226,7 @@ int main(void) {
       TEST(a_listed_page_reads_every_answer),
       TEST(another_page_reads_none),
       TEST(nothing_else_is_shared),
+      TEST(a_late_stream_is_not_refused),
       TEST(a_preflight_may_ask_for_any_header),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
