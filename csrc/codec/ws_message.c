@@ -59,6 +59,7 @@ static struct ws_fault inflate_step(struct ws_message *message, struct bytes *in
   *status = input ? ws_inflater_feed(message->inflater, input, out, &len) : ws_inflater_finish(message->inflater, out, &len);
   if (out == &beyond) return len > 0 ? fault(WS_CLOSE_TOO_BIG, "the message is too long") : no_fault;
   body->len += len;
+  message->inflated += len;
   return check_text(message, bytes_of(out, len));
 }
 

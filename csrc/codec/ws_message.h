@@ -17,6 +17,7 @@ struct ws_message {
   bool is_compressed;
   bool remembers;               /* what the inflater holds is still referred to by messages to come */
   struct utf8_stream text;      /* at its beginning between messages: one that does not end well is the last */
+  size_t inflated;              /* bytes that were, counted by whoever clears it */
   struct buffer body;           /* what came of it, unless it is one piece of the input */
   struct bytes whole;           /* that piece */
   struct ws_inflater *inflater; /* from the first compressed message on */

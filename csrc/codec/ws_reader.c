@@ -8,6 +8,9 @@
 
 enum { KEY_LEN = 4 };
 
+/* Bytes that are inflated before it is seen whether more may be: up to a thousand times as many come of them. */
+enum { INFLATE_STEP = 128 };
+
 enum read_state {
   READ_HEADER,
   READ_DATA,    /* `remaining` bytes of a data frame */
@@ -27,6 +30,7 @@ struct ws_reader {
   size_t frame_len, remaining;
 
   struct ws_message message;
+  size_t allowed; /* what message.inflated may come to */
   char control[WS_CONTROL_MAX];
   struct bytes payload;
   struct ws_farewell farewell;
@@ -69,6 +73,7 @@ static enum ws_event fail(struct ws_reader *reader, enum ws_close_code code, con
 struct ws_reader *ws_reader_new(const struct ws_limits *limits) {
   struct ws_reader *reader = memory_calloc(1, sizeof(*reader));
   if (reader) reader->limits = limits;
+  if (reader) reader->allowed = SIZE_MAX;
   return reader;
 }
 
@@ -177,9 +182,10 @@ static enum ws_event read_header(struct ws_reader *reader, struct input *rest) {
 
 /* ---- Payload ------------------------------------------------------------------------------------------------------------- */
 
-/* What is there of the frame's payload, unmasked. */
-static struct bytes take_payload(struct ws_reader *reader, struct input *rest) {
+/* What is there of the frame's payload, up to `max` bytes, unmasked. */
+static struct bytes take_payload(struct ws_reader *reader, struct input *rest, size_t max) {
   struct input part = {rest->ptr, rest->len < reader->remaining ? rest->len : reader->remaining};
+  if (part.len > max) part.len = max;
   if (part.len == 0) return bytes_of(part.ptr, 0);
   const unsigned char *key = reader->header + reader->header_len - KEY_LEN;
   ws_frame_unmask(part.ptr, part.len, key, reader->frame_len - reader->remaining);
@@ -196,7 +202,7 @@ static void finish_frame(struct ws_reader *reader) {
 static enum ws_event read_data(struct ws_reader *reader, struct input *rest) {
   struct ws_message *message = &reader->message;
   size_t limit = reader->limits->message;
-  struct bytes part = take_payload(reader, rest);
+  struct bytes part = take_payload(reader, rest, message->is_compressed ? INFLATE_STEP : SIZE_MAX);
   bool is_all = is_final(reader) && part.len == reader->frame_len && message->body.len == 0;
   struct ws_fault found = ws_message_add(message, part, limit, is_all);
   if (found.reason) return fail(reader, found.code, found.reason);
@@ -223,7 +229,7 @@ static enum ws_event read_close(struct ws_reader *reader) {
 
 static enum ws_event read_control(struct ws_reader *reader, struct input *rest) {
   size_t at = reader->frame_len - reader->remaining;
-  struct bytes part = take_payload(reader, rest);
+  struct bytes part = take_payload(reader, rest, SIZE_MAX);
   if (part.len > 0) memcpy(reader->control + at, part.ptr, part.len);
   if (reader->remaining > 0) return WS_MORE;
   enum ws_opcode opcode = opcode_of(reader);
@@ -250,12 +256,24 @@ static enum ws_event read_some(struct ws_reader *reader, struct input *rest) {
   return WS_ERROR;
 }
 
+size_t ws_reader_allow(struct ws_reader *reader, size_t inflated) {
+  size_t before = reader->message.inflated;
+  reader->message.inflated = 0;
+  reader->allowed = inflated;
+  return before;
+}
+
+/* In the middle of a message; at its end there is nothing that would be inflated. */
+static bool is_paused(const struct ws_reader *reader) {
+  return reader->state == READ_DATA && reader->message.is_compressed && reader->message.inflated >= reader->allowed;
+}
+
 enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used) {
   struct input rest = {data, len};
   enum ws_event event;
   if (!reader->message.is_open) ws_message_release(&reader->message); /* the message that was returned last */
   do {
-    event = read_some(reader, &rest);
+    event = rest.len > 0 && is_paused(reader) ? WS_PAUSED : read_some(reader, &rest);
   } while (event == WS_MORE && rest.len > 0);
   *used = len - rest.len;
   return event;

@@ -25,6 +25,7 @@ struct ws_limits {
 
 enum ws_event {
   WS_MORE,    /* all input was used, nothing is complete */
+  WS_PAUSED,  /* as much was inflated as is allowed (ws_reader_allow): the rest of the input is still to come */
   WS_MESSAGE, /* ws_reader_payload, ws_reader_is_binary */
   WS_PING,    /* ws_reader_payload, to be sent back in a pong */
   WS_PONG,    /* ws_reader_payload */
@@ -50,8 +51,12 @@ void ws_reader_set_terms(struct ws_reader *reader, struct ws_deflate_terms terms
 void ws_reader_set_limits(struct ws_reader *reader, const struct ws_limits *limits);
 
 /* Takes some of the `len` bytes at `data` and returns what came of it; *used says how much. Call again with the rest until
- * WS_MORE. The bytes are unmasked in place. */
+ * WS_MORE. The bytes that are used are unmasked in place. */
 enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used);
+
+/* From now on about so many bytes may be inflated until the next call, then WS_PAUSED is returned; SIZE_MAX at first. Returns how many were
+ * since the last. */
+size_t ws_reader_allow(struct ws_reader *reader, size_t inflated);
 
 /* Holds until the next ws_reader_next. A plain message that came in one piece lies in the input that was given, and is not copied. */
 struct bytes ws_reader_payload(const struct ws_reader *reader);

@@ -68,6 +68,10 @@ static void deliver(struct stream *stream) {
   struct far_end *far = far_of(stream);
   struct stream_owner *owner = stream->owner;
   while (far->is_reading && far->up.len > 0 && !stream_is_closing(stream)) {
+    if (owner->may_read && !owner->may_read(stream)) {
+      wake(far);
+      return;
+    }
     size_t len = far->up.len < owner->read_buffer_size ? far->up.len : owner->read_buffer_size;
     memcpy(owner->read_buffer, far->up.data, len);
     consume(&far->up, len);

@@ -10,8 +10,17 @@ static void run_turn(struct loop *loop) {
   loop->on_turn(loop);
 }
 
-static void on_prepare(uv_prepare_t *prepare) { run_turn(container_of(prepare, struct loop, prepare)); }
-static void on_check(uv_check_t *check) { run_turn(container_of(check, struct loop, check)); }
+static void on_prepare(uv_prepare_t *prepare) {
+  struct loop *loop = container_of(prepare, struct loop, prepare);
+  loop->turn++;
+  loop->has_polled = false;
+  run_turn(loop);
+}
+static void on_check(uv_check_t *check) {
+  struct loop *loop = container_of(check, struct loop, check);
+  loop->has_polled = true;
+  run_turn(loop);
+}
 static void on_wake(uv_async_t *wake) { (void)wake; /* the turn comes with the check that follows */ }
 
 /* A peer that closes between two writes must not end the process. A host that has its own mind about the signal keeps it. */
@@ -23,7 +32,7 @@ static void ignore_sigpipe(void) {
 }
 
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop)) {
-  *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL};
+  *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL, .turn = 1};
   list_init(&loop->alarms);
   clock_init(&loop->clock);
   ignore_sigpipe();

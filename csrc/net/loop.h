@@ -20,6 +20,8 @@ struct loop {
   struct list alarms; /* net/alarm.h */
   void (*on_turn)(struct loop *loop);
   void (*on_closed)(struct loop *loop);
+  uint32_t turn;     /* counts polls: what is done before and after one of them is one turn */
+  bool has_polled;   /* in that turn */
   size_t open_count; /* handles and requests of ours that are not closed yet */
 };
 

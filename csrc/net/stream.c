@@ -66,8 +66,11 @@ void stream_remote(const struct stream *stream, char *out, size_t out_size) {
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   (void)suggested;
-  struct stream_owner *owner = stream_of(handle)->owner;
-  *buffer = uv_buf_init(owner->read_buffer, (unsigned)owner->read_buffer_size);
+  struct stream *stream = stream_of(handle);
+  struct stream_owner *owner = stream->owner;
+  /* libuv reads up to 32 times in a row. A buffer without room ends that (UV_ENOBUFS), and what is left is reported by the next poll. */
+  bool may_read = !owner->may_read || owner->may_read(stream);
+  *buffer = uv_buf_init(owner->read_buffer, may_read ? (unsigned)owner->read_buffer_size : 0);
 }
 
 static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
@@ -76,7 +79,7 @@ static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
   clock_update(&stream->owner->loop->clock);
   if (len > 0) {
     stream->owner->on_read(stream, bytes_of(buffer->base, (size_t)len));
-  } else if (len < 0) {
+  } else if (len < 0 && len != UV_ENOBUFS) {
     uv_read_stop(handle);
     stream->owner->on_end(stream, (int)len);
   }

@@ -15,6 +15,7 @@ struct stream_owner {
   struct loop *loop;
   char *read_buffer;
   size_t read_buffer_size;
+  bool (*may_read)(struct stream *stream); /* false: nothing is read of this one before the next turn; NULL: always true */
   void (*on_read)(struct stream *stream, struct bytes bytes); /* the bytes hold for the call */
   void (*on_end)(struct stream *stream, int status); /* the peer ended (UV_EOF) or the connection broke; reading has stopped */
   void (*on_written)(struct stream *stream, int status); /* a stream_write is over */

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "net/far_end.h"
 #include "server/http1.h"
+#include "server/native.h"
 #include "server/poll.h"
 #include "server/role_socket.h"
 #include "server/role_ws.h"
@@ -44,7 +45,7 @@ static void begin(struct conn *conn, const char *address) {
     return;
   }
   stream_set_options(&conn->stream, limits_of(conn)->progress_ms);
-  conn->http = http1_new(worker->server->config);
+  conn->http = http1_new(worker->server->config, conn);
   conn_set_deadline(conn);
   if (!conn->http || stream_read_start(&conn->stream) < 0) conn_abort(conn);
 }
@@ -118,16 +119,31 @@ void conn_on_closed(struct stream *stream) {
 
 /* ---- Reading -------------------------------------------------------------------------------------------------------------- */
 
+bool conn_may_read(struct stream *stream) {
+  struct exchange *exchange = &container_of(stream, struct conn, stream)->exchange;
+  return budget_left(exchange) > 0 && !budget_is_put_off(exchange);
+}
+
 void conn_on_read(struct stream *stream, struct bytes bytes) {
   struct conn *conn = container_of(stream, struct conn, stream);
   /* What comes on a stream, or after the last answer, is nobody's. */
   struct exchange *exchange = &conn->exchange;
+  budget_charge(exchange, bytes.len);
   if (exchange->state < EXCHANGE_STREAMING) {
     if (conn->http) http1_feed(conn, bytes);
   } else if (exchange->state <= EXCHANGE_ENDING && exchange->role && exchange->role->on_read) {
     /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
     if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_worker(conn)->timers.tick;
     exchange->role->on_read(exchange, bytes);
+  }
+}
+
+void conn_resume(struct conn *conn) {
+  struct exchange *exchange = &conn->exchange;
+  if (exchange->state < EXCHANGE_STREAMING) {
+    if (conn->http) http1_resume(conn);
+  } else if (exchange->flags & EXCHANGE_NATIVE) {
+    native_resume(exchange);
   }
 }
 
@@ -138,7 +154,7 @@ void conn_on_end(struct stream *stream, int status) {
    * request has begun; one that waits for the script, or streams, has gone. */
   bool answers = exchange->state == EXCHANGE_ANSWERING ||
                  (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->on_reply);
-  bool answered = exchange->state < EXCHANGE_ASKING && exchange->outbox;
+  bool answered = exchange->state < EXCHANGE_ASKING && (exchange->outbox || budget_is_put_off(exchange));
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;
     exchange->flags &= (uint16_t)~EXCHANGE_LINGER;

@@ -39,11 +39,15 @@ int conn_accept_memory(struct worker *worker, struct far_end *far);
 /* One that no peer is behind, as if it streamed: what is pushed to it is its role's affair (exchange.h, on_push). NULL without memory. */
 struct conn *conn_without_peer(struct worker *worker);
 /* Events of the stream. */
+bool conn_may_read(struct stream *stream);
 void conn_on_read(struct stream *stream, struct bytes bytes);
 void conn_on_end(struct stream *stream, int status);
 void conn_on_written(struct stream *stream, int status);
 void conn_on_closed(struct stream *stream);
 void conn_on_due(struct timers *timers, struct timer *timer);
+
+/* Continues with the input that was put off (server/budget.h). */
+void conn_resume(struct conn *conn);
 
 /* Writes the outbox, which is there and not under way, as far as it goes; the rest is left to one stream_write. */
 void conn_write(struct conn *conn);

@@ -119,7 +119,7 @@ static void after_writing(struct conn *conn) {
     exchange_set_state(exchange, EXCHANGE_LINGERING);
     stream_end(&conn->stream);
   } else if (exchange->state == EXCHANGE_ENDING ||
-             (exchange->state < EXCHANGE_ASKING && exchange->flags & EXCHANGE_HALF_CLOSED)) {
+             (exchange->state < EXCHANGE_ASKING && exchange->flags & EXCHANGE_HALF_CLOSED && !budget_is_put_off(exchange))) {
     conn_close(conn);
   }
 }

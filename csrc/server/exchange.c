@@ -78,6 +78,7 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   http_write_end(&out);
   bool has_body = !empty && !(exchange->flags & EXCHANGE_NO_BODY);
   if (has_body && !answer->rope) buffer_append(&out, answer->body);
+  budget_charge(exchange, out.len + (answer->rope ? rope_len(answer->rope) : 0));
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
   if (has_body && answer->rope) exchange_push_rope(exchange, answer->rope);
@@ -254,6 +255,7 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
     errand_unref(errand);
     return false;
   }
+  budget_charge(exchange, BUDGET_ASK * (errand->channel_count > 0 ? errand->channel_count : 1));
   errand->asker = worker_ref(worker, exchange->slot);
   /* The app may already ask something of a client that is still coming. */
   if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;

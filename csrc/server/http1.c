@@ -14,7 +14,7 @@ enum { KEPT_FLAGS = EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED | E
 
 static const struct bytes continue_head = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
-struct http1 *http1_new(const struct mw_config *config) {
+struct http1 *http1_new(const struct mw_config *config, struct conn *conn) {
   const struct mw_limits *limits = &config->options.limits;
   struct http1 *http = memory_calloc(1, sizeof *http);
   if (!http) return NULL;
@@ -25,6 +25,7 @@ struct http1 *http1_new(const struct mw_config *config) {
     memory_free(http);
     return NULL;
   }
+  budget_init(&http->budget, conn);
   buffer_init(&http->stash);
   buffer_init(&http->path);
   return http;
@@ -42,6 +43,7 @@ void http1_release(struct conn *conn) {
   struct http1 *http = conn->http;
   conn->http = NULL;
   if (!http) return;
+  budget_deinit(&http->budget);
   if (http->feeding) {
     http->released = true;
   } else {
@@ -101,6 +103,7 @@ static void on_head(struct conn *conn, struct http1 *http) {
 
 static void on_done(struct conn *conn, struct http1 *http) {
   const struct http_head *head = http_reader_head(http->reader);
+  budget_charge(&conn->exchange, BUDGET_REQUEST);
   /* A client of WebSocket does not speak HTTP after its request, whatever the answer is. */
   if (head->upgrade) conn->exchange.flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   conn->exchange.role = http->role;
@@ -133,6 +136,11 @@ static bool reads(const struct conn *conn) {
   return conn->exchange.state == EXCHANGE_IDLE || conn->exchange.state == EXCHANGE_READING;
 }
 
+/* A request that has begun is finished; whether another one begins is a matter of the budget. */
+static bool may_read(struct conn *conn) {
+  return reads(conn) && (conn->exchange.state == EXCHANGE_READING || budget_left(&conn->exchange) > 0);
+}
+
 /* The answer is complete, if not written, and another request may follow: what was sent ahead is answered at once, so that the answers of a
  * turn, and what the requests published, leave together. A peer that does not read its answers is not asked for more. */
 static bool may_go_on(const struct conn *conn) {
@@ -153,7 +161,7 @@ static void stash(struct conn *conn, struct http1 *http, struct bytes bytes) {
 static void run(struct conn *conn, struct bytes bytes) {
   struct http1 *http = conn->http;
   http->feeding = true;
-  for (enum http_event event = HTTP_HEAD; event != HTTP_MORE && reads(conn);) {
+  for (enum http_event event = HTTP_HEAD; event != HTTP_MORE && may_read(conn);) {
     size_t used = 0;
     bool was_waiting = http_reader_idle(http->reader);
     event = http_reader_next(http->reader, bytes, &used);
@@ -182,30 +190,39 @@ static void run(struct conn *conn, struct bytes bytes) {
     if (listens && bytes.len > 0) conn->exchange.role->on_read(&conn->exchange, bytes);
   } else if (bytes.len > 0 && conn->exchange.state < EXCHANGE_STREAMING && !(conn->exchange.flags & EXCHANGE_LINGER)) {
     stash(conn, http, bytes);
+    if (reads(conn)) budget_put_off(&conn->exchange);
   }
 }
 
 void http1_feed(struct conn *conn, struct bytes bytes) {
   if (conn->exchange.flags & EXCHANGE_LINGER) return;
-  if (reads(conn) && !conn->http->feeding) {
+  if (reads(conn) && !conn->http->feeding && !budget_is_put_off(&conn->exchange)) {
     run(conn, bytes);
   } else {
     stash(conn, conn->http, bytes);
   }
 }
 
-void http1_next(struct conn *conn) {
-  struct http1 *http = conn->http;
-  struct buffer ahead = http->stash;
-  buffer_init(&http->stash);
-  http->served = true;
-  exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
+static void read_ahead(struct conn *conn) {
+  struct buffer ahead = conn->http->stash;
+  buffer_init(&conn->http->stash);
   bool ended = conn->exchange.flags & EXCHANGE_HALF_CLOSED;
   if (!ended && ahead.len >= STASH_MAX) stream_read_start(&conn->stream);
   /* The reader lets go of the request that was answered when it is called again. */
   run(conn, buffer_bytes(&ahead));
   buffer_deinit(&ahead);
+  if (!ended || budget_is_put_off(&conn->exchange)) return;
   /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
   bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || conn->exchange.errand;
-  if (ended && (awaits || (reads(conn) && !conn->exchange.outbox))) conn_close(conn);
+  if (awaits || (reads(conn) && !conn->exchange.outbox)) conn_close(conn);
+}
+
+void http1_next(struct conn *conn) {
+  conn->http->served = true;
+  exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
+  read_ahead(conn);
+}
+
+void http1_resume(struct conn *conn) {
+  if (reads(conn)) read_ahead(conn);
 }

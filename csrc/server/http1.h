@@ -11,6 +11,7 @@ VISIBILITY_PUSH
 struct file;
 
 struct http1 {
+  struct budget budget;
   struct http_limits limits;
   struct http_reader *reader;
   struct buffer stash;     /* bytes that came while a request was being answered; bounded: then reading stops */
@@ -33,7 +34,7 @@ struct http1 {
 };
 
 /* NULL without memory. */
-struct http1 *http1_new(const struct mw_config *config);
+struct http1 *http1_new(const struct mw_config *config, struct conn *conn);
 /* Gives it back, now or when the loop that reads is left. */
 void http1_release(struct conn *conn);
 /* As http1_release for a connection that is upgraded. *ahead receives the bytes that were sent ahead; those that the loop which reads has in its
@@ -50,6 +51,8 @@ void http1_feed(struct conn *conn, struct bytes bytes);
 void http1_salvage(struct conn *conn);
 /* The exchange is over: on with what was sent ahead. */
 void http1_next(struct conn *conn);
+/* Continues with the input that was put off. */
+void http1_resume(struct conn *conn);
 
 VISIBILITY_POP
 

@@ -30,6 +30,7 @@ struct native *native_lend(struct exchange *exchange) {
   if (exchange->flags & EXCHANGE_NATIVE) return conn->native;
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
+  budget_init(&native->budget, conn);
   buffer_init(&native->stash);
   buffer_init(&native->unread);
   list_init(&native->memberships);
@@ -48,6 +49,7 @@ struct native *native_get(struct exchange *exchange) {
 void native_give_back(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
   if (!conn->native->is_lent) return;
+  budget_deinit(&conn->native->budget);
   memory_free(conn->native);
   conn->native = NULL;
   exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
@@ -133,6 +135,7 @@ void native_end(struct exchange *exchange) {
   dismiss(exchange, native);
   exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
   conn->native = NULL;
+  budget_deinit(&native->budget);
   lag_free(native->lag);
   if (!list_empty(&native->memberships)) {
     struct errand *last = container_of(native->memberships.prev, struct errand, link);
@@ -213,8 +216,12 @@ void native_receive(struct exchange *exchange, const struct input *input) {
   /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
   if (!input->reply_to.is_exchange && exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  if (native && (exchange->errand || stashed(native) > 0)) {
+  bool waits = native && (exchange->errand || stashed(native) > 0);
+  if (waits) {
     stash(exchange, native, input);
+  } else if (native && input->reply_to.is_exchange && budget_left(exchange) == 0) {
+    stash(exchange, native, input);
+    budget_put_off(exchange);
   } else {
     native_handle(exchange, input);
   }
@@ -226,6 +233,10 @@ static void resume(struct exchange *exchange) {
     struct native *native = conn_of(exchange)->native;
     struct input_head head;
     if (stashed(native) == 0) break;
+    if (budget_left(exchange) == 0) {
+      budget_put_off(exchange);
+      return;
+    }
     /* Taken out first: handling may put something in, or end the session. */
     struct blob *bytes = unstash(native, &head);
     if (!bytes) {
@@ -237,6 +248,15 @@ static void resume(struct exchange *exchange) {
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
   if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
+}
+
+void native_resume(struct exchange *exchange) {
+  resume(exchange);
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
+  if (!native || native->reading_stopped || native->unread.len == 0 || budget_is_put_off(exchange)) return;
+  struct buffer unread = ws_input_unread(exchange);
+  if (exchange->role && exchange->role->on_read) exchange->role->on_read(exchange, buffer_bytes(&unread));
+  buffer_deinit(&unread);
 }
 
 void native_on_answer(struct exchange *exchange, struct errand *errand) {

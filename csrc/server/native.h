@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "codec/ws_reader.h"
+#include "server/budget.h"
 #include "server/exchange.h"
 
 VISIBILITY_PUSH
@@ -23,6 +24,7 @@ struct reply_to {
 struct lag;
 
 struct native {
+  struct budget budget;
   struct mw_client *client;      /* NULL until somebody must know who it is */
   struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
   struct ws_reader *reader;      /* NULL between messages */
@@ -62,6 +64,8 @@ void native_receive(struct exchange *exchange, const struct input *input);
 /* Reads no more of the peer until there is room again. */
 void native_stop_reading(struct exchange *exchange);
 void native_resume_reading(struct exchange *exchange);
+/* Continues with the input that was put off: what is in the stash, then bytes that were not read. */
+void native_resume(struct exchange *exchange);
 /* The script has answered what was asked. */
 void native_on_answer(struct exchange *exchange, struct errand *errand);
 /* Keeps an errand, taking a reference, to be sent back to the script at the end. */

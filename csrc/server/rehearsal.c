@@ -29,6 +29,8 @@ void mw_server_advance(struct mw_server *server, uint64_t ms) {
     clock_advance(&loop->clock, step);
     ms -= step;
     timers_run(&server->workers[0].timers);
+    loop->turn++;
+    loop->has_polled = true;
     loop->on_turn(loop);
   }
 }

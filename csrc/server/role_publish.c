@@ -153,12 +153,14 @@ static struct result publish_line_fault(const struct json_fault *fault) {
   return fail(400, reason);
 }
 
-static void publish_all(struct mw_server *server, struct items items, struct buffer *out) {
+static void publish_all(struct exchange *exchange, struct items items, struct buffer *out) {
+  struct mw_server *server = exchange_worker(exchange)->server;
   struct json_value item;
   struct json_fault fault;
   char before = '[';
   while (next_item(&items, &item, &fault)) {
     struct result result = item.type == JSON_NONE ? publish_line_fault(&fault) : publish(server, item);
+    budget_charge(exchange, BUDGET_PUBLISH);
     buffer_append_char(out, before);
     write_result(out, &result);
     before = ',';
@@ -201,7 +203,7 @@ static void start_many(struct exchange *exchange, struct items items) {
     return;
   }
   struct buffer body = {0};
-  publish_all(exchange_worker(exchange)->server, items, &body);
+  publish_all(exchange, items, &body);
   answer(exchange, &body);
   buffer_deinit(&body);
 }

@@ -73,6 +73,7 @@ void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
     exchange_break(exchange);
     return;
   }
+  budget_charge(exchange, BUDGET_ASK);
   socket->pending_count++;
   socket->pending_size += weight(errand);
   atomic_fetch_add(&script->errand_count, 1);

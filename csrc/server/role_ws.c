@@ -130,10 +130,14 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
         native_receive(exchange, &input);
       }
       break;
-    case WS_PING: role_ws_push(exchange, WS_OPCODE_PONG, input.bytes); break;
+    case WS_PING:
+      budget_charge(exchange, BUDGET_MESSAGE);
+      role_ws_push(exchange, WS_OPCODE_PONG, input.bytes);
+      break;
     case WS_CLOSE:
     case WS_ERROR: end_reading(exchange, ws_reader_farewell(reader), event == WS_CLOSE); return false;
-    case WS_PONG:
+    case WS_PONG: budget_charge(exchange, BUDGET_MESSAGE); break;
+    case WS_PAUSED:
     case WS_MORE: break;
   }
   return exchange->state == EXCHANGE_STREAMING;
@@ -145,6 +149,17 @@ static bool is_deaf(struct exchange *exchange) {
   return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
 }
 
+/* The reader's next event; what it inflates is charged, and bounded by what is left of the budget. */
+static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
+  size_t used = 0;
+  ws_reader_allow(reader, (budget_left(exchange) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
+  enum ws_event event = ws_reader_next(reader, *at, *len, &used);
+  budget_charge(exchange, ws_reader_allow(reader, SIZE_MAX) * BUDGET_PER_INFLATED);
+  *at += used;
+  *len -= used;
+  return event;
+}
+
 void role_ws_read(struct exchange *exchange, struct bytes bytes) {
   if (bytes.len == 0 || is_deaf(exchange)) return;
   struct ws_reader *reader = ws_input_borrow(exchange);
@@ -153,17 +168,17 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
     return;
   }
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
+  bool put_off = false;
   char *at = (char *)(uintptr_t)bytes.ptr;
-  for (bool more = true; more;) {
-    size_t used = 0;
-    enum ws_event event = ws_reader_next(reader, at, bytes.len, &used);
-    at += used;
-    bytes.len -= used;
-    more = event != WS_MORE && take(exchange, reader, event);
-    if (more && bytes.len > 0 && ws_input_waits(exchange)) {
+  for (;;) {
+    put_off = bytes.len > 0 && budget_left(exchange) == 0;
+    if (put_off || (bytes.len > 0 && ws_input_waits(exchange))) {
       ws_input_keep(exchange, bytes_of(at, bytes.len));
       bytes.len = 0;
+      break;
     }
+    enum ws_event event = next(exchange, reader, &at, &bytes.len);
+    if (event == WS_MORE || !take(exchange, reader, event)) break;
   }
   if (exchange->role == &role_farewell) { /* we have closed meanwhile */
     ws_input_return(exchange, reader);
@@ -177,6 +192,7 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
   } else {
     ws_input_return(exchange, reader);
   }
+  if (put_off) budget_put_off(exchange);
 }
 
 /* ---- The peer's farewell -------------------------------------------------------------------------------------------------- */
@@ -186,14 +202,13 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
   struct ws_reader *reader = ws_input_borrow(exchange);
   enum ws_event event = reader ? WS_PING : WS_ERROR;
   char *at = (char *)(uintptr_t)bytes.ptr;
-  while (event != WS_MORE && event != WS_CLOSE && event != WS_ERROR) {
-    size_t used = 0;
-    event = ws_reader_next(reader, at, bytes.len, &used);
-    at += used;
-    bytes.len -= used;
-  }
-  if (event == WS_MORE && ws_input_fits(exchange, reader)) {
+  while (event != WS_MORE && event != WS_PAUSED && event != WS_CLOSE && event != WS_ERROR)
+    event = next(exchange, reader, &at, &bytes.len);
+  if ((event == WS_MORE || event == WS_PAUSED) && ws_input_fits(exchange, reader)) {
     ws_input_return(exchange, reader);
+    if (event == WS_MORE) return;
+    ws_input_keep(exchange, bytes_of(at, bytes.len));
+    budget_put_off(exchange);
     return;
   }
   ws_reader_free(reader);

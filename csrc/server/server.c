@@ -43,6 +43,8 @@ static void on_turn(struct loop *loop) {
     worker_flush(worker);
     script_drain(server);
     if (server->state == SERVER_FREED) return;
+    /* The input of all others was handled. */
+    if (round == 0 && loop->has_polled) budget_resume(worker);
   }
   if (has_work(server)) {
     loop_wake(loop);

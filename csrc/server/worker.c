@@ -51,11 +51,13 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   worker->ws_limits = (struct ws_limits){.frame = limits->message, .message = limits->message};
   list_init(&worker->conns);
   list_init(&worker->backlog);
+  list_init(&worker->put_off);
   random_fill(&worker->random, sizeof worker->random);
   worker->random |= 1;
   worker->streams = (struct stream_owner){.loop = loop,
                                           .read_buffer = memory_alloc(READ_BUFFER),
                                           .read_buffer_size = READ_BUFFER,
+                                          .may_read = conn_may_read,
                                           .on_read = conn_on_read,
                                           .on_end = conn_on_end,
                                           .on_written = conn_on_written,

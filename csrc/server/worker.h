@@ -7,6 +7,7 @@
 #include "net/mailbox.h"
 #include "net/stream.h"
 #include "net/timers.h"
+#include "server/budget.h"
 #include "server/errand.h"
 
 VISIBILITY_PUSH
@@ -58,6 +59,8 @@ struct worker {
   size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
   struct conn *dirty;                   /* to be flushed at the end of the turn */
   struct conn *next;                    /* and at the end of the next one */
+  struct list put_off;                  /* budgets of connections to resume in the next turn */
+  struct budget guest;                  /* of the connection being served that has none */
   struct slot *slots;
   uint32_t slot_count, slot_free;
   struct list backlog; /* errands for the script that its queue had no memory for */

@@ -63,9 +63,9 @@ bool ws_input_waits(struct exchange *exchange) {
 }
 
 void ws_input_keep(struct exchange *exchange, struct bytes bytes) {
-  struct native *native = conn_of(exchange)->native;
-  buffer_append(&native->unread, bytes);
-  if (native->unread.failed) exchange_break(exchange);
+  struct native *native = native_get(exchange);
+  if (native) buffer_append(&native->unread, bytes);
+  if (!native || native->unread.failed) exchange_break(exchange);
 }
 
 struct buffer ws_input_unread(struct exchange *exchange) {

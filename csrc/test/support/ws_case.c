@@ -212,6 +212,7 @@ void ws_case_event(struct buffer *out, const struct ws_reader *reader, enum ws_e
       snprintf(what, sizeof what, "error %u", ws_reader_farewell(reader).code);
       append_line(out, what, bytes_of(NULL, 0));
       break;
+    case WS_PAUSED:
     case WS_MORE: break;
   }
 }

@@ -45,9 +45,13 @@ static void trace_farewell(struct buffer *out, const struct ws_reader *reader, c
   buffer_append_char(out, '\n');
 }
 
+/* Bytes that are inflated at a time: where it pauses must make no difference. */
+enum { ALLOWED = 200 };
+
 /* One piece, until it is used up. False after an error. */
 static bool trace_piece(struct buffer *out, struct ws_reader *reader, const struct ws_limits *limits, char *data, size_t len,
                         size_t offset) {
+  ws_reader_allow(reader, ALLOWED);
   for (;;) {
     size_t used = 0;
     enum ws_event event = ws_reader_next(reader, data, len, &used);
@@ -57,6 +61,11 @@ static bool trace_piece(struct buffer *out, struct ws_reader *reader, const stru
     len -= used;
     offset += used;
     if (event == WS_MORE) return true;
+    if (event == WS_PAUSED) {
+      must(len > 0, "paused with nothing left");
+      must(ws_reader_allow(reader, ALLOWED) >= ALLOWED, "paused before its time");
+      continue;
+    }
     if (event == WS_ERROR) {
       trace_farewell(out, reader, "ERROR");
       must(ws_reader_next(reader, data, len, &used) == WS_ERROR && used == 0, "goes on after an error");
