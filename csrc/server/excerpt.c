@@ -3,20 +3,9 @@
 #include <stdio.h>
 
 #include "server/server.h"
+#include "server/wire.h"
 
 enum { LIMIT = 100 };
-
-/* Drops messages of [first, end) until they are light enough, from the end at which they are the farther ones. */
-static void lighten(struct excerpt *excerpt, uint64_t bytes, bool from_first) {
-  const struct history *history = excerpt->history;
-  while (excerpt->count > 1) {
-    uint32_t end = excerpt->first + excerpt->count;
-    if (history_weight(history, excerpt->first) - history_weight(history, end) <= bytes) return;
-    excerpt->count -= excerpt->count / 4 + 1;
-    if (!from_first) excerpt->first = end - excerpt->count;
-    excerpt->more = true;
-  }
-}
 
 struct excerpt excerpt_of(struct hub *hub, struct bytes name, const struct excerpt_wish *wish) {
   const struct channel *channel = hub_look(hub, name);
@@ -30,21 +19,40 @@ struct excerpt excerpt_of(struct hub *hub, struct bytes name, const struct excer
   if (wish->before.kind != SINCE_NONE) end = before > 0 ? history_seek(history, before - 1) : 0;
   if (end < first) end = first;
   size_t limit = wish->limit > 0 ? wish->limit : LIMIT;
-  struct excerpt excerpt = {.history = history, .first = first, .count = end - first};
+  struct excerpt excerpt = {.history = history, .first = first, .count = end - first, .from_first = from_first};
   if (excerpt.count > limit) {
     if (!from_first) excerpt.first = end - (uint32_t)limit;
     excerpt.count = (uint32_t)limit;
     excerpt.more = true;
   }
-  lighten(&excerpt, wish->bytes, from_first);
   return excerpt;
+}
+
+int excerpt_fit(struct excerpt *excerpt, const struct epoch *epoch, size_t bytes) {
+  uint32_t end = excerpt->first + excerpt->count, count = 0;
+  excerpt->bytes = 0;
+  while (count < excerpt->count) {
+    uint32_t at = excerpt->from_first ? excerpt->first + count : end - count - 1;
+    const struct blob *blob = wire_of(WIRE_POLL, history_at(excerpt->history, at), epoch);
+    if (!blob) return MW_ENOMEM;
+    if (count > 0 && excerpt->bytes + blob->len > bytes) break;
+    excerpt->bytes += blob->len;
+    count++;
+  }
+  if (count == excerpt->count) return 0;
+  if (!excerpt->from_first) excerpt->first = end - count;
+  excerpt->count = count;
+  excerpt->more = true;
+  return 0;
 }
 
 void excerpt_write(struct buffer *out, const struct excerpt *excerpt, const struct epoch *epoch) {
   buffer_append_string(out, "{\"messages\":[");
   for (uint32_t i = 0; i < excerpt->count; i++) {
+    const struct blob *blob = wire_of(WIRE_POLL, history_at(excerpt->history, excerpt->first + i), epoch);
     if (i > 0) buffer_append_char(out, ',');
-    wire_write_push(out, history_at(excerpt->history, excerpt->first + i), epoch);
+    if (blob) buffer_append(out, blob_bytes(blob));
+    if (!blob) out->failed = true;
   }
   buffer_append_string(out, excerpt->more ? "],\"more\":true}" : "],\"more\":false}");
 }
@@ -65,7 +73,7 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
                        struct mw_error *error) {
   struct worker *worker = &server->workers[0];
   const struct epoch *epoch = &server->bus.epoch;
-  struct excerpt_wish wish = {.limit = query->limit, .bytes = UINT64_MAX};
+  struct excerpt_wish wish = {.limit = query->limit};
   int status = read_id(query->since, "since", epoch, &wish.since, error);
   if (status == 0) status = read_id(query->before, "before", epoch, &wish.before, error);
   if (status < 0) return status;

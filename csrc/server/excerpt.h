@@ -11,18 +11,22 @@ VISIBILITY_PUSH
 struct excerpt {
   const struct history *history; /* NULL: there is none */
   uint32_t first, count;
-  bool more; /* further ones lie between the ids that were given */
+  bool more;       /* further ones lie between the ids that were given */
+  bool from_first; /* what is dropped of it is dropped from its end */
+  size_t bytes;    /* after excerpt_fit: of the encoded messages */
 };
 
 struct excerpt_wish {
   struct since since;  /* SINCE_POSITION: what comes after, the oldest first; else the newest */
   struct since before; /* SINCE_POSITION: nothing from there on; SINCE_NONE: open; else nothing at all */
   size_t limit;        /* messages; 0: 100 */
-  uint64_t bytes;      /* what they may weigh; one is given whatever it weighs */
 };
 
 /* Holds until the hub changes. */
 struct excerpt excerpt_of(struct hub *hub, struct bytes channel, const struct excerpt_wish *wish);
+/* Encodes its messages, each once for all who ask for it, and drops the farther ones of those that come to more bytes; one stays whatever its size.
+ * MW_ENOMEM. */
+int excerpt_fit(struct excerpt *excerpt, const struct epoch *epoch, size_t bytes);
 /* Appends {"messages":[…],"more":…}. */
 void excerpt_write(struct buffer *out, const struct excerpt *excerpt, const struct epoch *epoch);
 

@@ -90,8 +90,8 @@ static void on_history(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
   struct excerpt_wish wish = {.since = since_parse(verb->since, epoch),
                               .before = since_parse(verb->before, epoch),
-                              .limit = verb->limit < limits->replay ? verb->limit : limits->replay,
-                              .bytes = limits->outbox / 2};
+                              .limit = verb->limit < limits->replay ? verb->limit : limits->replay};
+  size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
   if (!is_id_or_none(verb->since) || !is_id_or_none(verb->before)) {
     refuse(call, "bad_request", "since and before are ids of messages");
   } else if (!kind->history_readable) {
@@ -102,11 +102,13 @@ static void on_history(const struct call *call, const struct kind *kind) {
     struct buffer value;
     struct excerpt excerpt = excerpt_of(&worker->hub, verb->channel, &wish);
     buffer_init(&value);
-    excerpt_write(&value, &excerpt, epoch);
-    if (value.failed) {
+    bool fine = excerpt_fit(&excerpt, epoch, bytes) == 0;
+    if (fine) excerpt_write(&value, &excerpt, epoch);
+    budget_charge(exchange, (size_t)excerpt.count * BUDGET_PART);
+    if (!fine || value.failed) {
       refuse(call, "unavailable", "no memory");
     } else {
-      reply_ok(exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+      reply_page(exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
     }
     buffer_deinit(&value);
   }
@@ -124,8 +126,8 @@ static void on_presence(const struct call *call, const struct kind *kind) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call) && !snapshot_write_page(worker, kind, verb, room, &value)) {
     refuse(call, "unavailable", "out of memory");
-  } else {
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+  } else if (!is_unheard(call)) {
+    reply_page(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
   }
   buffer_deinit(&value);
 }
@@ -238,6 +240,7 @@ static void take_verb(const struct call *call) {
 }
 
 void native_handle(struct exchange *exchange, const struct input *input) {
+  budget_charge(exchange, BUDGET_MESSAGE);
   struct buffer text, answer;
   struct verb verb;
   buffer_init(&text);

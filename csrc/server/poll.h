@@ -23,7 +23,7 @@ struct poll_items {
   struct poll_item *items;
   size_t count, capacity, bytes;
   size_t own_bytes; /* what those without a position weigh */
-  bool full;        /* as much as limits.replay allows one answer: further ones are left to the histories */
+  bool full;        /* as much as one answer may have: further ones are left to the histories */
   size_t cut;       /* if full: only so many belong to this answer */
   bool lost;        /* something is missing, for lack of memory */
 };
@@ -82,9 +82,12 @@ struct poll_answer {
   uint64_t id;        /* the position after which to go on */
   struct buffer gaps; /* JSON strings */
   size_t gap_count;
+  bool more;    /* cut short: the next poll finds something at once */
   bool is_over; /* nothing can come any more: each of the channels has ended, and was seen to its end */
 };
 
+/* The bytes of messages in one answer, unless it is a single one. */
+size_t poll_answer_room(const struct mw_limits *limits);
 void poll_answer_init(struct poll_answer *answer);
 void poll_answer_deinit(struct poll_answer *answer);
 void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel);

@@ -9,6 +9,10 @@
 #include "server/server.h"
 #include "server/session.h"
 
+size_t poll_answer_room(const struct mw_limits *limits) {
+  return limits->replay_bytes < BUDGET_ANSWER ? limits->replay_bytes : BUDGET_ANSWER;
+}
+
 void poll_answer_init(struct poll_answer *answer) {
   *answer = (struct poll_answer){.blobs = NULL};
   buffer_init(&answer->gaps);
@@ -22,7 +26,7 @@ void poll_answer_deinit(struct poll_answer *answer) {
 
 /* One message goes into an answer whatever its size. */
 static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
-  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > limits->replay_bytes);
+  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > poll_answer_room(limits));
 }
 
 /* 1: added; 0: there is no room (limits NULL: there is always some); MW_ENOMEM. */
@@ -193,6 +197,7 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, stru
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
   /* Cut short: on from the last one that is in it. */
   if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
+  answer->more = next_position > 0;
   if (answer->gaps.failed) return MW_ENOMEM;
   return status < 0 ? status : 0;
 }
@@ -213,12 +218,14 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
     int status = add(answer, is_end ? NULL : limits, item->blob, item->position);
     if (status < 0) return status;
     if (status == 0) {
+      answer->more = true;
       answer->id = answer->last > 0 ? answer->last : seen;
       return 0;
     }
     if (!only_kept) answer->taken++;
   }
   if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
+  answer->more = items->full && answer->id < exchange_worker(source)->hub.position;
   return answer->gaps.failed ? MW_ENOMEM : 0;
 }
 
@@ -231,6 +238,7 @@ static void write_beginning(struct rope *rope, const struct poll_answer *answer,
   id_write(id, &exchange_worker(poll->exchange)->server->bus.epoch, answer->id);
   buffer_append_string(out, "{\"id\":");
   json_write_string(out, bytes_of(id, ID_LEN));
+  if (answer->more) buffer_append_string(out, ",\"more\":true");
   if (poll->since.kind != SINCE_NONE)
     buffer_append_string(out, answer->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
   if (poll->client) {
@@ -278,6 +286,7 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
     size_t commas = answer->count > 0 ? answer->count - 1 : 0;
     worker->stats.polls++;
     worker->stats.gaps += answer->gap_count;
+    budget_charge(exchange, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
     exchange_begin(exchange, 200, buffer_bytes(&fields), rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
     if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, &beginning, rest);
     exchange_complete(exchange);

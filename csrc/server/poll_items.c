@@ -57,7 +57,7 @@ void poll_items_deliver(struct poll_items *items, struct exchange *exchange, str
   }
   if (message && message->parts.is_final) deliver_end(items, message);
   const struct mw_limits *limits = &worker->server->config->options.limits;
-  if (items->full || (items->count < limits->replay && items->bytes < limits->replay_bytes)) return;
+  if (items->full || (items->count < limits->replay && items->bytes < poll_answer_room(limits))) return;
   items->full = true;
   items->cut = items->count;
 }

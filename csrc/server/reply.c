@@ -30,6 +30,8 @@ static void answer(struct exchange *waiting, int status, const struct answer *wh
 
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
   struct worker *worker = exchange_worker(exchange);
+  bool compresses = !to->is_exchange && exchange->wire > WIRE_WS;
+  budget_charge(exchange, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
   if (text->failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
@@ -52,6 +54,7 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
 
 void reply_rope(struct exchange *exchange, const struct reply_to *to, const struct rope *text) {
   struct worker *worker = exchange_worker(exchange);
+  budget_charge(exchange, rope_len(text));
   if (text->text.failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
@@ -76,6 +79,22 @@ void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes
   buffer_init(&text);
   verb_write_ok(&text, ref, value);
   reply_text(exchange, to, NULL, &text);
+  buffer_deinit(&text);
+}
+
+void reply_page(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {
+  struct buffer text;
+  buffer_init(&text);
+  verb_write_ok(&text, ref, value);
+  if (to->is_exchange) {
+    reply_text(exchange, to, NULL, &text);
+  } else {
+    struct blob *frame = text.failed ? NULL : wire_frame(WS_OPCODE_TEXT, buffer_bytes(&text), bytes_of(NULL, 0));
+    budget_charge(exchange, text.len);
+    if (frame) exchange_push(exchange, frame, blob_bytes(frame));
+    if (!frame) exchange_break(exchange);
+    blob_unref(frame);
+  }
   buffer_deinit(&text);
 }
 

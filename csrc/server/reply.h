@@ -9,6 +9,8 @@ VISIBILITY_PUSH
 
 /* {"ref":…,"ok":…}; `value` is JSON, or empty. */
 void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value);
+/* The same for what may be large: it is not compressed, which would take longer than anything else that a client can ask for. */
+void reply_page(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value);
 /* {"ref":…,"error":…}; the code decides the status of an HTTP answer. */
 void reply_error(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes channel, const char *code,
                  const char *reason);

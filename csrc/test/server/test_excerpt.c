@@ -41,7 +41,6 @@ static struct since after(uint64_t position) { return (struct since){.kind = SIN
 /* "10 12 more". */
 static const char *look(const char *channel, struct excerpt_wish wish) {
   static char text[256];
-  if (wish.bytes == 0) wish.bytes = UINT64_MAX;
   struct excerpt excerpt = excerpt_of(&hub, bytes_string(channel), &wish);
   text[0] = '\0';
   for (uint32_t i = 0; i < excerpt.count; i++) {
@@ -98,13 +97,13 @@ static void walks_all_in_either_direction(void **state) {
     struct excerpt excerpt;
     size_t up = 0, down = 0;
     do {
-      struct excerpt_wish wish = {.since = from, .limit = limit, .bytes = UINT64_MAX};
+      struct excerpt_wish wish = {.since = from, .limit = limit};
       excerpt = excerpt_of(&hub, BYTES("a"), &wish);
       up += excerpt.count;
       from = after(history_at(excerpt.history, excerpt.first + excerpt.count - 1)->position);
     } while (excerpt.more);
     do {
-      struct excerpt_wish wish = {.before = to, .limit = limit, .bytes = UINT64_MAX};
+      struct excerpt_wish wish = {.before = to, .limit = limit};
       excerpt = excerpt_of(&hub, BYTES("a"), &wish);
       down += excerpt.count;
       to = after(history_at(excerpt.history, excerpt.first)->position);
@@ -117,18 +116,20 @@ static void walks_all_in_either_direction(void **state) {
 static void is_bounded_in_bytes(void **state) {
   (void)state;
   for (uint64_t n = 1; n <= 10; n++) publish("b", &keeps_ten, 100 + n, 500);
-  uint64_t one = history_weight(&hub_find(&hub, BYTES("b"))->history, 9);
-  for (uint64_t bytes = 1; bytes < 12 * one; bytes += one / 3) {
-    struct excerpt_wish newest = {.bytes = bytes}, first = {.since = {.kind = SINCE_ALL}, .bytes = bytes};
-    struct excerpt a = excerpt_of(&hub, BYTES("b"), &newest), b = excerpt_of(&hub, BYTES("b"), &first);
-    /* Some of what fits, from the right end; one in any case. */
-    assert_true(a.count >= 1 && (a.count == 1 || a.count * one <= bytes));
+  size_t one = wire_of(WIRE_POLL, history_at(&hub_find(&hub, BYTES("b"))->history, 9), &epoch)->len;
+  for (size_t bytes = 1; bytes < 12 * one; bytes += one / 3) {
+    struct excerpt a = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.limit = 100});
+    struct excerpt b = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.since = {.kind = SINCE_ALL}});
+    assert_int_equal(excerpt_fit(&a, &epoch, bytes), 0);
+    assert_int_equal(excerpt_fit(&b, &epoch, bytes), 0);
+    /* All that fits, from the right end; one in any case. */
+    assert_int_equal(a.count, bytes < one ? 1 : bytes < 10 * one ? bytes / one : 10);
+    assert_int_equal(a.bytes, a.count * one);
     assert_int_equal(a.first + a.count, 10);
-    assert_true(b.count >= 1 && (b.count == 1 || b.count * one <= bytes));
+    assert_int_equal(b.count, a.count);
     assert_int_equal(b.first, 0);
     assert_int_equal(a.more, a.count < 10);
     assert_int_equal(b.more, b.count < 10);
-    if (bytes >= 10 * one) assert_int_equal(a.count, 10);
   }
 }
 
@@ -136,7 +137,7 @@ static void of_nothing_there_is_nothing(void **state) {
   (void)state;
   assert_string_equal(look("nobody", (struct excerpt_wish){.limit = 5}), "");
   assert_string_equal(look("none", (struct excerpt_wish){.since = {.kind = SINCE_ALL}}), "");
-  assert_null(excerpt_of(&hub, BYTES("nobody"), &(struct excerpt_wish){.bytes = 1}).history);
+  assert_null(excerpt_of(&hub, BYTES("nobody"), &(struct excerpt_wish){.limit = 1}).history);
   publish("second", &keeps_a_second, 40, 0);
   assert_string_equal(look("second", (struct excerpt_wish){.limit = 5}), "40 ");
   clock_advance(&now, 1001);
@@ -146,7 +147,7 @@ static void of_nothing_there_is_nothing(void **state) {
 static void writes_an_object(void **state) {
   (void)state;
   struct buffer out;
-  struct excerpt_wish wish = {.since = after(24), .limit = 1, .bytes = UINT64_MAX};
+  struct excerpt_wish wish = {.since = after(24), .limit = 1};
   struct excerpt excerpt = excerpt_of(&hub, BYTES("a"), &wish);
   buffer_init(&out);
   excerpt_write(&out, &excerpt, &epoch);
