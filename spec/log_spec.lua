@@ -1,5 +1,6 @@
 -- Standard error as it may be: a pipe that nobody reads, closed, full. And what a client can do to the log.
 local http = require "spec.support.http"
+local native = require "spec.support.native"
 local server = require "spec.support.server"
 local socket = require "socket"
 
@@ -44,7 +45,8 @@ describe("standard error", function()
   it("that is read late gets what was buffered, and how much was dropped", function()
     local app = server.start { script = script, stderr = "pipe" }
     quick_get(app, "/lines?n=5000")
-    local text = server.run("timeout 9 sed '/were dropped/q' " .. app.folder .. "/pipe")
+    quick_get(app, "/line?text=afterwards")
+    local text = server.run("timeout 9 sed '/afterwards/q' " .. app.folder .. "/pipe")
     local lines, last = 0, 0
     for number in text:gmatch "info line (%d+) %.+\n" do
       assert.is_true(tonumber(number) > last)
@@ -56,9 +58,7 @@ describe("standard error", function()
     end
     assert.is_true(dropped > 0)
     assert.equal(5000, lines + dropped)
-    quick_get(app, "/line?text=afterwards")
-    local line = server.run("timeout 9 sed '/afterwards/q' " .. app.folder .. "/pipe")
-    assert.is_truthy(line:find("warning afterwards", 1, true))
+    assert.is_truthy(text:find("warning afterwards", 1, true))
     finish_quickly(app)
   end)
 
@@ -111,5 +111,163 @@ return app]],
     local code, _, log = app:finish "CONT"
     assert.equal(7, code)
     assert.is_truthy(log:find "line 500\n")
+  end)
+end)
+
+describe("a client that causes errors", function()
+  local app
+  before_each(function()
+    app = server.start(script)
+  end)
+
+  local function flood(event, data)
+    local client = native.open(app)
+    client:subscribe "room:1"
+    local before = #app:log()
+    local text = ('{"send":"room:1","event":"%s","data":%s,"ref":1}'):format(event, data)
+    for i = 1, 300 do
+      client:write(text:gsub("%%d", tostring(i)))
+    end
+    client:take(300)
+    client:close()
+    return before
+  end
+
+  it("does not fill the disk", function()
+    local before = flood("say", "null")
+    local grown = #app:log() - before
+    assert.is_true(grown > 0 and grown < 4000)
+    assert.is_string(app:await_log "more like this were not written: ")
+    local _, tracebacks = app:log():gsub("stack traceback", "")
+    assert.equal(1, tracebacks)
+    app:stop()
+  end)
+
+  it("does not fill it with ever new words either", function()
+    local before = flood("tell", '"%d"')
+    local grown = #app:log() - before
+    assert.is_true(grown > 0 and grown < 4000)
+    app:stop()
+  end)
+end)
+
+describe("app.log", function()
+  it("raises nothing, whatever it is given", function()
+    local app = server.start [[
+local app = require("moonwire").app {}
+local odd = setmetatable({}, { __tostring = function() error "no" end })
+local odder = setmetatable({}, { __tostring = function() return 5 end })
+local named = setmetatable({}, { __name = "moonwire.app" })
+app:get("/", function()
+  local log = app.log
+  log() log(nil) log.info() log.info(nil, nil) log.warning(odd) log.error(odder) log(odd, 1)
+  log.info("%d", "x") log.info("%d", 1.5) log.info("%s", odd) log.info("%q", {}) log.info("%z", 1) log.info("%s %s", 1)
+  log.info("%", 1) log.info(1, 2) log.info({}, 2) log.info(("%99d"):rep(50), 1) log.info(named) log.info(true)
+  log.info("\0 \255 \n", 1) log.info("%s", ("x"):rep(100000)) log.info(print, print) log.info(coroutine.create(print))
+  log:info("with a colon %d", 7) app:log("by the app") app.log.warn("old %s", "name") app.log(getmetatable(log))
+  setmetatable(named, { __metatable = "locked" }) log.info(named) log.info("%s", nil)
+  return 200, "ok"
+end)
+return app]]
+    assert.equal(200, http.get(app, "/").status)
+    assert.is_string(app:await_log "info with a colon 7")
+    assert.is_string(app:await_log "info by the app")
+    assert.is_string(app:await_log "warning old name")
+    assert.is_string(app:await_log "info %%d x %(not formatted: number expected, got string%)")
+    assert.is_string(app:await_log "a table whose __tostring fails")
+    app:stop()
+  end)
+end)
+
+describe("an error is logged with its name and its place", function()
+  local app, client
+  local script_of_errors = [[
+local moonwire = require "moonwire"
+local app = moonwire.app {}
+local E = { code = "x", message = "thrown table" }
+app:on_disconnect(function() error(E) end)
+app:channel("thrown", { on_leave = function() error(E) end, on_close = function() error(E) end, linger = 0 })
+app:channel("returned", { linger = 0,
+  on_leave = function() return false, "refused in leave" end,
+  on_close = function() return nil, "db down in close" end })
+app:every(0.3, function() error(E) end)
+app:after(0.01, function() return nil, "db down in after" end)
+app:after(0.01, function() return false, "no in after" end)
+app:spawn(function() error(E) end)
+app:spawn(function() error { "plain table" } end)
+app:spawn(function() error { message = "only a message" } end)
+app:spawn(function() error({}) end)
+app:spawn(function() error(setmetatable({}, { __tostring = function() return "its own text" end })) end)
+app:spawn(function() error() end)
+app:spawn(function() error(42) end)
+app:spawn(function() return nil, "db down in task" end)
+app:get("/later", function() moonwire.sleep(0.01) error { "after a wait" } end)
+app:stream("/stream", function(_, stream) stream:on_close(function() return nil, "db down in stream" end) stream:close() end)
+app:get("/deep", function() local function deep(n) if n == 0 then error "deep down" end deep(n - 1) return 1 end deep(180000) end)
+app:get("/over", function() local function over() return 1 + over() end return over() end)
+app:get("/own", function() coroutine.wrap(function() error { "in a coroutine" } end)() end)
+app:get("/yield", function() coroutine.yield() end)
+return app]]
+
+  setup(function()
+    app = server.start(script_of_errors)
+    client = native.open(app)
+    client:subscribe "thrown"
+    client:subscribe "returned"
+    client:ask { unsubscribe = "thrown" }
+    client:ask { unsubscribe = "returned" }
+    client:close()
+    for _, path in ipairs { "later", "deep", "over", "own", "yield" } do
+      assert.equal(500, http.get(app, "/" .. path).status)
+    end
+    http.get(app, "/stream")
+  end)
+
+  teardown(function()
+    app:stop()
+  end)
+
+  for _, case in ipairs {
+    { "disconnect", "on_disconnect of client [^\n]*app%.lua:4%): [^\n]*thrown table %(x%)" },
+    { "leave, thrown", 'on_leave of "thrown" [^\n]*app%.lua:5%): [^\n]*thrown table %(x%)' },
+    { "close, thrown", 'on_close of "thrown" [^\n]*app%.lua:5%): [^\n]*thrown table %(x%)' },
+    { "leave, returned", 'on_leave of "returned" [^\n]*app%.lua:7%): [^\n]*refused in leave' },
+    { "close, returned", 'on_close of "returned" [^\n]*app%.lua:8%): failed: db down in close' },
+    { "every", "a timer's handler %([^\n]*app%.lua:9%): thrown table %(x%)" },
+    { "after, nil", "a timer's handler %([^\n]*app%.lua:10%): failed: db down in after" },
+    { "after, false", "a timer's handler %([^\n]*app%.lua:11%): returned false: no in after" },
+    { "task, refusal", "a spawned task %([^\n]*app%.lua:12%): thrown table %(x%)" },
+    { "task, list", "a spawned task %([^\n]*app%.lua:13%): plain table" },
+    { "task, message", "a spawned task %([^\n]*app%.lua:14%): only a message" },
+    { "task, empty", "a spawned task %([^\n]*app%.lua:15%): a table without a message was raised" },
+    { "task, __tostring", "a spawned task %([^\n]*app%.lua:16%): its own text" },
+    { "task, nil", "a spawned task %([^\n]*app%.lua:17%): nil" },
+    { "task, number", "a spawned task %([^\n]*app%.lua:18%): 42" },
+    { "task, nil and a message", "a spawned task %([^\n]*app%.lua:19%): failed: db down in task" },
+    { "after a wait", "handler of GET /later %([^\n]*app%.lua:20%): after a wait" },
+    { "a stream's end", "a stream's on_close %([^\n]*app%.lua:21%): failed: db down in stream" },
+    { "a deep stack", "handler of GET /deep: [^\n]*app%.lua:22: deep down" },
+    { "a stack that overflows", "handler of GET /over: [^\n]*app%.lua:23: stack overflow" },
+    { "a coroutine of its own", "handler of GET /own %([^\n]*app%.lua:24%): in a coroutine" },
+    { "a stray yield", "handler of GET /yield %([^\n]*app%.lua:25%): [^\n]*coroutine.yield" },
+  } do
+    it("(" .. case[1] .. ")", function()
+      assert.is_string(app:await_log(case[2], 3) or app:log())
+      assert.is_truthy(app:log():find(case[2]), app:log())
+    end)
+  end
+
+  it("in a traceback of some frames", function()
+    local _, frames =
+      app:log():match("deep down\n    stack traceback:(.-)%(further levels"):gsub("\n", "")
+    assert.is_true(frames < 30)
+  end)
+
+  it("and a deep stack costs no seconds", function()
+    local begin = socket.gettime()
+    for _ = 1, 3 do
+      http.get(app, "/deep")
+    end
+    assert.is_true(socket.gettime() - begin < 6) -- with sanitizers as well
   end)
 end)

@@ -282,7 +282,7 @@ describe("a script", function()
 
     it("but not by coroutine.yield, which still works in coroutines of its own", function()
       assert.equal(500, get("/yield").status)
-      assert.is_truthy(app:await_log "app.lua:%d+: a handler called coroutine.yield")
+      assert.is_truthy(app:await_log "app.lua:%d+%): a handler called coroutine.yield")
       assert.same({ 1, 2, 3 }, get_json "/generator")
     end)
 

@@ -250,19 +250,10 @@ describe("a call by the wrong sign", function()
       { "app.publish('a')", "app.publish: call it with a colon, as app:publish(…)" },
       { "app.channel('a')", "app.channel: call it with a colon, as app:channel(…)" },
       { "app.step()", "app.step: call it with a colon, as app:step(…)" },
-      { "app:log('x')", "app.log: call it with a dot, as app.log(…)" },
-      { "app.log:warn('x')", "app.log.warn: call it with a dot, as app.log.warn(…)" },
     }
     for _, case in ipairs(cases) do
       assert.equal("app.lua:3: " .. case[2], failure_of(case[1]))
     end
-  end)
-
-  it("of the log names the line of a wrong format", function()
-    assert.equal(
-      "app.lua:3: app.log.info: bad argument #2 (number expected, got string)",
-      failure_of "app.log.info('%d', 'x')"
-    )
   end)
 end)
 

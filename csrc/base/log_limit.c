@@ -72,7 +72,7 @@ static void tell_counts(uint64_t now, bool is_last) {
     if (count > 0) begin_second(limit, now);
     pthread_mutex_unlock(&mutex);
     if (!limit) return;
-    if (count > 0) log_line(level, "%u more lines like this one were not written: %s", count, text);
+    if (count > 0) log_line(level, "%u more like this %s not written: %s", count, count == 1 ? "was" : "were", text);
   }
 }
 
@@ -80,7 +80,8 @@ static void tell_counts(uint64_t now, bool is_last) {
 
 static void count_text(char out[COUNT_TEXT_MAX], unsigned suppressed) {
   out[0] = '\0';
-  if (suppressed > 0) snprintf(out, COUNT_TEXT_MAX, " (%u more like this were not written)", suppressed);
+  if (suppressed > 0)
+    snprintf(out, COUNT_TEXT_MAX, " (%u more like this %s not written)", suppressed, suppressed == 1 ? "was" : "were");
 }
 
 /* Keeps the beginning of a line for its count. */
@@ -183,25 +184,34 @@ static bool learn_error(struct bytes place, struct bytes text, uint64_t now) {
   return true;
 }
 
-void mw_log_error(const struct mw_log_error *error) {
+/* Under the mutex: true if a line may be written for the place. */
+static bool pass_place(const struct mw_log_error *error, struct bytes line, unsigned *suppressed, bool *with_traceback) {
   struct bytes place = bytes_of(error->place.ptr, error->place.len), text = bytes_of(error->text.ptr, error->text.len);
-  struct bytes traceback = bytes_of(error->traceback.ptr, error->traceback.len);
-  if (!log_enabled(error->level)) return;
-  unsigned suppressed;
-  log_writer_add_chore(tell_counts);
-  pthread_mutex_lock(&mutex);
   uint64_t now = clock_system_ms();
   struct log_limit *limit = find_place(place, now);
-  bool passes = pass(limit, error->level, now, &suppressed);
-  bool with_traceback = passes && traceback.len > 0 && learn_error(place, text, now);
-  if (passes) remember(limit, bytes_of(text.ptr, bytes_find(text, '\n')));
+  if (!pass(limit, error->level, now, suppressed)) return false;
+  *with_traceback = error->traceback.len > 0 && learn_error(place, text, now);
+  remember(limit, bytes_of(line.ptr, bytes_find(line, '\n')));
+  return true;
+}
+
+void mw_log_error(const struct mw_log_error *error) {
+  if (!log_enabled(error->level)) return;
+  char line[LOG_TEXT_MAX + 1], count[COUNT_TEXT_MAX];
+  unsigned suppressed;
+  bool with_traceback = false;
+  const size_t most = LOG_TEXT_MAX / 2; /* a long message leaves room for its traceback */
+  int text_len = (int)(error->text.len < most ? error->text.len : most);
+  int what_len = (int)(error->what.len < most / 4 ? error->what.len : most / 4);
+  int len = snprintf(line, sizeof line, "%.*s%.*s", what_len, error->what.ptr, text_len, error->text.ptr);
+  log_writer_add_chore(tell_counts);
+  pthread_mutex_lock(&mutex);
+  bool passes = len >= 0 && pass_place(error, bytes_of(line, (size_t)len), &suppressed, &with_traceback);
   pthread_mutex_unlock(&mutex);
   if (!passes) return;
-  char count[COUNT_TEXT_MAX], line[LOG_TEXT_MAX + 1];
   count_text(count, suppressed);
-  size_t most = LOG_TEXT_MAX / 2; /* a long message leaves room for its traceback */
-  int text_len = (int)(text.len < most ? text.len : most), traceback_len = (int)(traceback.len < most ? traceback.len : most);
-  int len = snprintf(line, sizeof line, "%.*s%s%s%.*s", text_len, text.ptr, count, with_traceback ? "\n" : "",
-                     with_traceback ? traceback_len : 0, with_traceback ? traceback.ptr : "");
-  log_text(error->level, bytes_of(line, len < (int)sizeof line ? (size_t)len : sizeof line - 1));
+  int rest_len = with_traceback ? (int)(error->traceback.len < most / 2 ? error->traceback.len : most / 2) : 0;
+  int more = snprintf(line + len, sizeof line - (size_t)len, "%s%s%.*s", count, rest_len > 0 ? "\n" : "", rest_len,
+                      error->traceback.ptr);
+  log_text(error->level, bytes_of(line, (size_t)len + (size_t)more));
 }

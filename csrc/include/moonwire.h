@@ -79,7 +79,8 @@ MW_API void mw_log(enum mw_log_level level, const char *text, size_t text_len);
 /* Something that may come as often as a peer likes. */
 struct mw_log_error {
   enum mw_log_level level;
-  struct mw_bytes place; /* what is limited; a file and a line, say */
+  struct mw_bytes place;     /* what is limited; a file and a line, say */
+  struct mw_bytes what;      /* written before the text; may be empty */
   struct mw_bytes text;
   struct mw_bytes traceback; /* further lines; may be empty */
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua/fault.h"
 #include "lua/handle.h"
 
 /* Idle coroutines that are kept: a new one costs three times the entry itself. */
@@ -20,6 +21,7 @@ struct door {
   struct task *running; /* whose handler runs; NULL: none */
   struct idle_thread idle[POOL_SIZE];
   size_t idle_count;
+  char own[200]; /* the directory of moonwire's files, after an "@" */
 };
 
 static const char door_key;
@@ -45,6 +47,14 @@ void door_open(struct door *door, lua_State *L) { door->home = L; }
 void door_shut(struct door *door) { door->home = NULL; }
 bool door_busy(const struct door *door) { return door->home || door->running; }
 lua_State *door_state(const struct door *door) { return door->home ? door->home : door->main; }
+
+struct task *door_running(const struct door *door) {
+  return door->running;
+}
+void door_set_own(struct door *door, const char *folder) { snprintf(door->own, sizeof door->own, "%s", folder); }
+bool door_is_own(const struct door *door, const char *source) {
+  return door->own[0] && strncmp(source, door->own, strlen(door->own)) == 0;
+}
 
 static bool is_open(const struct door *door) { return door->home && !door->running; }
 
@@ -84,21 +94,6 @@ static void give_thread(struct door *door, struct task *task) {
 
 /* ---- Entering ------------------------------------------------------------------------------------------------------------ */
 
-/* Turns an error into text with a traceback. A table with a code or a status is a refusal and passes as it is. */
-static int add_traceback(lua_State *L) {
-  if (lua_istable(L, 1)) {
-    lua_pushliteral(L, "code");
-    int code_type = lua_rawget(L, 1);
-    lua_pushliteral(L, "status");
-    int status_type = lua_rawget(L, 1);
-    lua_settop(L, 1);
-    if (code_type != LUA_TNIL || status_type != LUA_TNIL) return 1;
-  }
-  const char *text = luaL_tolstring(L, 1, NULL);
-  luaL_traceback(L, L, text, 1);
-  return 1;
-}
-
 static int finish_handler(lua_State *L, int status, lua_KContext context) {
   struct task *task = (struct task *)context;
   task->class->finish(L, task, status == LUA_OK || status == LUA_YIELD);
@@ -108,7 +103,7 @@ static int finish_handler(lua_State *L, int status, lua_KContext context) {
 /* The bottom of every coroutine. Index 1 is the task, then the message handler. */
 static int run_handler(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
-  lua_pushcfunction(L, add_traceback);
+  lua_pushcfunction(L, fault_handle);
   lua_replace(L, 1);
   int arg_count = task->class->push(L, task);
   int status = lua_pcallk(L, arg_count, LUA_MULTRET, 1, (lua_KContext)task, finish_handler);
@@ -136,6 +131,13 @@ static void end_task(struct task *task) {
   task->class->release(door_state(door), task);
 }
 
+static void describe_task(void *context, char *text, size_t size) {
+  const struct task *task = context;
+  task->class->describe(task, text, size);
+  size_t len = strlen(text);
+  if (task->defined[0] && len < size) snprintf(text + len, size - len, " (%s)", task->defined);
+}
+
 /* Ends a task whose coroutine did not come to its end by itself. */
 static void abort_task(struct task *task) {
   struct door *door = task->group->door;
@@ -143,7 +145,9 @@ static void abort_task(struct task *task) {
   if (task->thread && is_open(door)) {
     task->state = TASK_IDLE; /* a <close> variable cannot wait here */
     door->running = task;
+    mw_handler_begin(task->group->server, describe_task, task);
     thread_close(task->thread, door->home);
+    mw_handler_end(task->group->server);
     door->running = NULL;
     lua_settop(task->thread, 0);
   } else if (task->thread) {
@@ -153,17 +157,24 @@ static void abort_task(struct task *task) {
   end_task(task);
 }
 
-static void log_stray_yield(lua_State *thread) {
-  char text[256];
+static void log_stray_yield(const struct task *task) {
+  static const char words[] = "a handler called coroutine.yield outside of a coroutine of its own";
+  char what[200], place[PLACE_MAX] = "";
   lua_Debug where;
-  int len;
-  if (lua_getstack(thread, 1, &where) && lua_getinfo(thread, "Sl", &where)) {
-    len = snprintf(text, sizeof text, "%s:%d: a handler called coroutine.yield outside of a coroutine of its own",
-                   where.short_src, where.currentline);
-  } else {
-    len = snprintf(text, sizeof text, "a handler called coroutine.yield outside of a coroutine of its own");
+  if (lua_getstack(task->thread, 1, &where) && lua_getinfo(task->thread, "Sl", &where)) {
+    snprintf(place, sizeof place, "%s:%d", where.short_src, where.currentline);
   }
-  mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
+  task->class->describe(task, what, sizeof what);
+  fault_log_text(what, place, (struct mw_bytes){words, sizeof words - 1});
+}
+
+/* What was raised while the results of a handler were taken. */
+static void log_late_error(const struct task *task) {
+  char what[200];
+  struct mw_bytes text = {NULL, 0};
+  if (lua_type(task->thread, -1) == LUA_TSTRING) text.ptr = lua_tolstring(task->thread, -1, &text.len);
+  task->class->describe(task, what, sizeof what);
+  if (text.ptr) fault_log_text(what, task->defined, text);
 }
 
 static void on_queue_timer(void *context);
@@ -182,18 +193,18 @@ static void resume_task(struct task *task, int arg_count) {
   task->state = TASK_RUNNING;
   door->running = task;
   int result_count;
+  mw_handler_begin(group->server, describe_task, task);
   int status = lua_resume(task->thread, door->home, arg_count, &result_count);
+  mw_handler_end(group->server);
   door->running = NULL;
   if (status == LUA_OK) {
     lua_settop(task->thread, 0);
     end_task(task);
   } else if (status != LUA_YIELD) {
-    size_t len;
-    const char *text = lua_type(task->thread, -1) == LUA_TSTRING ? lua_tolstring(task->thread, -1, &len) : NULL;
-    if (text) mw_log(MW_LOG_ERROR, text, len);
+    log_late_error(task);
     abort_task(task);
   } else if (task->state == TASK_RUNNING) {
-    log_stray_yield(task->thread);
+    log_stray_yield(task);
     abort_task(task);
   }
   arm_queue(group);
@@ -289,6 +300,8 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
   task->group = group;
   task->cancelled = NULL;
   task->told = false;
+  task->place[0] = '\0';
+  task->text_len = 0;
   task->prev = NULL;
   task->next = group->tasks;
   if (group->tasks) group->tasks->prev = task;
@@ -362,20 +375,4 @@ int task_sleep(lua_State *L) {
   }
   task->state = TASK_WAITING;
   return lua_yieldk(L, 0, (lua_KContext)task, finish_sleep);
-}
-
-void task_log_error(lua_State *L, const struct task *task, const char *what) {
-  if (lua_istable(L, TASK_RESULT)) {
-    lua_pushliteral(L, "message");
-    lua_rawget(L, TASK_RESULT);
-    lua_pushfstring(L, "%s: refused: %s", what, luaL_tolstring(L, -1, NULL));
-  } else {
-    lua_pushfstring(L, "%s: %s", what, luaL_tolstring(L, TASK_RESULT, NULL));
-  }
-  size_t len;
-  const char *text = lua_tolstring(L, -1, &len);
-  /* That a loop which waits ends with its client is no fault. */
-  bool is_end = task->told && strstr(text, cancelled_words);
-  mw_log(is_end ? MW_LOG_DEBUG : MW_LOG_ERROR, text, len);
-  lua_settop(L, TASK_RESULT - 1);
 }

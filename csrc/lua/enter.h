@@ -15,6 +15,9 @@ BINDING_BEGIN
 
 struct task;
 
+/* "app.lua:7": Lua cuts a script's name at 60 bytes. */
+enum { PLACE_MAX = 80 };
+
 struct task_class {
   /* Pushes the handler and its arguments and returns how many arguments. Runs inside the protected call: may raise. */
   int (*push)(lua_State *L, struct task *task);
@@ -24,6 +27,8 @@ struct task_class {
   void (*finish)(lua_State *L, struct task *task, bool ok);
   /* The task is over and of no more use to the door: frees what the caller had allocated. `L` is for unpinning only. */
   void (*release)(lua_State *L, struct task *task);
+  /* Writes what runs, terminated, for the log. Called on another thread while it runs: reads what does not change. */
+  void (*describe)(const struct task *task, char *text, size_t size);
 };
 
 enum { TASK_RESULT = 2 };
@@ -39,9 +44,12 @@ struct task {
   enum task_state state;
   lua_State *thread; /* NULL before it begins */
   int thread_ref;
-  struct mw_timer *timer; /* wakes it */
-  const char *cancelled;  /* why its waits end: "closed", "timeout"; a constant */
-  bool told;              /* a wait has returned that: the next one raises */
+  struct mw_timer *timer;  /* wakes it */
+  const char *cancelled;   /* why its waits end: "closed", "timeout"; a constant */
+  bool told;               /* a wait has returned that: the next one raises */
+  char defined[PLACE_MAX]; /* where its handler is; the starter's */
+  char place[PLACE_MAX];   /* where it raised an error */
+  size_t text_len;         /* of that error's text, without the traceback behind it */
 };
 
 /* The tasks of one server. */
@@ -61,6 +69,11 @@ void door_open(struct door *door, lua_State *L);
 void door_shut(struct door *door);
 /* A handler runs, or somebody turns the loop. */
 bool door_busy(const struct door *door);
+/* The task whose handler runs, or NULL. */
+struct task *door_running(const struct door *door);
+/* The directory of moonwire's Lua files, whose lines are not the script's; `source` is as lua_getinfo has it. */
+void door_set_own(struct door *door, const char *folder);
+bool door_is_own(const struct door *door, const char *source);
 /* The state to unpin with. */
 lua_State *door_state(const struct door *door);
 
@@ -77,9 +90,6 @@ void task_cancel(struct task *task, const char *why);
 
 /* moonwire.sleep(seconds) */
 int task_sleep(lua_State *L);
-
-/* Logs the error value at TASK_RESULT as "what: text", and takes it off the stack. May raise. */
-void task_log_error(lua_State *L, const struct task *task, const char *what);
 
 BINDING_END
 

@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_LUA_HOST_H
 #define MOONWIRE_LUA_HOST_H
 
-#include "lua/enter.h"
+#include "lua/places.h"
 
 BINDING_BEGIN
 
@@ -19,6 +19,7 @@ struct host {
   uint64_t answer_ms;
   size_t spawned_count;
   struct resource *resources;
+  struct places places;
   bool closed;
 };
 

@@ -282,7 +282,10 @@ static int match_name(lua_State *L) {
   return 2;
 }
 
+static int define_place(lua_State *L) { return places_define(L, &check_defining(L)->places, 2); }
+
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel}, {"route", define_route},   {"event_stream", define_stream}, {"websocket", define_websocket},
-    {"static", define_static},   {"origin", define_origin}, {"match", match_name},           {NULL, NULL},
+    {"channel", define_channel},     {"route", define_route},   {"event_stream", define_stream},
+    {"websocket", define_websocket}, {"static", define_static}, {"origin", define_origin},
+    {"match", match_name},           {"place", define_place},   {NULL, NULL},
 };

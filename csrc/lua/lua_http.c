@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lua/fault.h"
+
 static void set_bytes(lua_State *L, const char *name, struct mw_bytes value) {
   bytes_push(L, value);
   lua_setfield(L, -2, name);
@@ -79,7 +81,7 @@ static size_t read_fields(lua_State *L, int index, struct mw_http_field *fields,
   return max;
 }
 
-void http_respond(lua_State *L, int index, struct mw_request **request, const char *what) {
+void http_respond(lua_State *L, int index, struct mw_request **request, const char *what, const char *place) {
   struct mw_response response = {.status = (int)luaL_checkinteger(L, index)};
   lua_settop(L, index + 3);
   if (!lua_isnil(L, index + 1)) response.body = bytes_check(L, index + 1);
@@ -95,8 +97,8 @@ void http_respond(lua_State *L, int index, struct mw_request **request, const ch
   *request = NULL;
   int status = mw_request_respond(answered, &response, &error);
   if (status == 0 || status == MW_ECLOSED) return;
-  char text[sizeof error.text + 256];
+  char text[sizeof error.text + 40];
   const char *why = error.text[0] ? error.text : mw_status_text(status);
-  int len = snprintf(text, sizeof text, "%s: the response was not sent: %s", what, why);
-  mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
+  int len = snprintf(text, sizeof text, "the response was not sent: %s", why);
+  fault_log_text(what, place, (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua/fault.h"
 #include "lua/handle.h"
 #include "lua/host.h"
 #include "lua/json.h"
@@ -14,7 +15,7 @@
 #include "lua/lua_socket.h"
 #include "lua/lua_stream.h"
 
-enum { LARGE = 1 << 20 };
+enum { LARGE = 1 << 20, WHAT_MAX = 180 };
 
 struct asked {
   struct task task;
@@ -26,7 +27,7 @@ struct asked {
   size_t size; /* of MW_REQUEST_SOCKET_MESSAGE, if it is large */
   uint64_t since_ms;
   const char *cancelled; /* it was while it was held: why; else NULL */
-  char what[180];        /* for the log */
+  char what[WHAT_MAX];   /* for the log; does not change */
 };
 
 /* By enum mw_request_type: the function in the handler table, the words for the log. */
@@ -70,10 +71,11 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
   if (!request) return;
   int status = mw_request_accept(request, data.ptr, data.len);
   if (status == 0 || status == MW_ECLOSED) return;
-  char text[sizeof asked->what + 80];
+  char text[120];
   const char *why = status == MW_ETOOLARGE ? "it is over limits.size" : mw_status_text(status);
-  int len = snprintf(text, sizeof text, "%s: the answer was not taken: %s", asked->what, why);
-  mw_log(MW_LOG_ERROR, text, len < (int)sizeof text ? (size_t)len : sizeof text - 1);
+  int len = snprintf(text, sizeof text, "the answer was not taken: %s", why);
+  fault_log_text(asked->what, asked->task.defined,
+                 (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
 }
 
 /* Paths come from outside and must not forge lines of the log. */
@@ -85,29 +87,48 @@ static void make_printable(char *text) {
 
 static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
 
-/* A raw socket's handler is known by its path, which is looked up only when there is something to say. */
-static void describe_socket(lua_State *L, struct asked *asked) {
-  if (asked->type != MW_REQUEST_SOCKET_MESSAGE && asked->type != MW_REQUEST_SOCKET_CLOSE) return;
-  if (!asked->request || !socket_push_path(L, asked->request)) return;
+/* The words for the log. A raw socket's handler is known by its path, which is looked up only when there is something to say. */
+static const char *what_of(lua_State *L, const struct asked *asked, char text[WHAT_MAX]) {
+  snprintf(text, WHAT_MAX, "%s", asked->what);
+  if (asked->type != MW_REQUEST_SOCKET_MESSAGE && asked->type != MW_REQUEST_SOCKET_CLOSE) return text;
+  if (!asked->request || !socket_push_path(L, asked->request)) return text;
   struct mw_bytes path = bytes_check(L, -1);
   struct mw_bytes id = mw_client_id(mw_request_client(asked->request));
-  snprintf(asked->what, sizeof asked->what, "%s of %.*s, client %.*s", types[asked->type].words, cut(path, 80), path.ptr,
-           cut(id, 60), id.ptr);
-  make_printable(asked->what);
+  snprintf(text, WHAT_MAX, "%s of %.*s, client %.*s", types[asked->type].words, cut(path, 80), path.ptr, cut(id, 60), id.ptr);
+  make_printable(text);
   lua_pop(L, 1);
+  return text;
 }
 
 /* The handler's results are to blame: logs the text at `index` + 1, with the place at `index` if there is one. */
-static void log_fault(lua_State *L, int index, struct asked *asked) {
+static void log_fault(lua_State *L, int index, const struct asked *asked) {
+  char what[WHAT_MAX];
   const char *place = lua_tostring(L, index);
-  describe_socket(L, asked);
-  if (place) {
-    lua_pushfstring(L, "%s (%s): %s", asked->what, place, lua_tostring(L, index + 1));
-  } else {
-    lua_pushfstring(L, "%s: %s", asked->what, lua_tostring(L, index + 1));
+  if (!place) place = asked->task.defined;
+  what_of(L, asked, what);
+  struct mw_bytes text = bytes_check(L, index + 1);
+  fault_log_text(what, place, text);
+}
+
+/* A refusal by a hook that is told of what has happened already. */
+static void log_vain_refusal(lua_State *L, int first, const struct asked *asked) {
+  char what[WHAT_MAX];
+  const char *place = asked->task.place[0] ? asked->task.place : asked->task.defined;
+  what_of(L, asked, what);
+  lua_pushfstring(L, "refused, and there is nothing to refuse here: %s (%s)", lua_tostring(L, first + 2),
+                  lua_tostring(L, first + 1));
+  fault_log_text(what, place, bytes_check(L, -1));
+}
+
+static bool can_refuse(const struct asked *asked) {
+  switch (asked->type) {
+    case MW_REQUEST_LEAVE:
+    case MW_REQUEST_CLOSE:
+    case MW_REQUEST_DISCONNECT:
+    case MW_REQUEST_SLOW:
+    case MW_REQUEST_SOCKET_CLOSE: return false;
+    default: return true;
   }
-  struct mw_bytes text = bytes_check(L, -1);
-  mw_log(MW_LOG_ERROR, text.ptr, text.len);
 }
 
 /* The results from TASK_RESULT on say how to answer. False if they say that there is none. */
@@ -124,11 +145,12 @@ static bool answer(lua_State *L, struct asked *asked) {
   } else if (way == 1) {
     int status = (int)luaL_checkinteger(L, first);
     const char *code = luaL_checkstring(L, first + 1), *reason = luaL_checkstring(L, first + 2);
+    if (!can_refuse(asked)) log_vain_refusal(L, first, asked);
     struct mw_request *request = take_request(asked);
     if (request) mw_request_refuse(request, status, code, reason);
     if (!request && asked->socket) socket_refuse(asked->socket, reason);
   } else if (way == 2) {
-    if (asked->request) http_respond(L, first, &asked->request, asked->what);
+    if (asked->request) http_respond(L, first, &asked->request, asked->what, asked->task.defined);
   } else if (way == 4) {
     log_fault(L, first, asked);
   }
@@ -154,8 +176,8 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
   if (L && (ok || turn_to_refusal(L, asked))) {
     ok = answer(L, asked);
   } else if (L) {
-    describe_socket(L, asked);
-    task_log_error(L, task, asked->what);
+    char what[WHAT_MAX];
+    fault_log(L, task, what_of(L, asked, what));
   }
   if (asked->stream) {
     struct lua_stream *stream = asked->stream;
@@ -262,7 +284,11 @@ static int push_asked(lua_State *L, struct task *task) {
   return lua_gettop(L) - top - 1;
 }
 
-static const struct task_class asked_class = {push_asked, finish_asked, release_asked};
+static void describe_asked(const struct task *task, char *text, size_t size) {
+  snprintf(text, size, "%s", ((const struct asked *)task)->what);
+}
+
+static const struct task_class asked_class = {push_asked, finish_asked, release_asked, describe_asked};
 
 static void describe(struct asked *asked) {
   const struct mw_http *http = mw_request_http(asked->request);
@@ -286,6 +312,18 @@ static void describe(struct asked *asked) {
   make_printable(asked->what);
 }
 
+/* Where the script defines the handler, as far as it said so (host_define_place). */
+static void find_definition(struct asked *asked) {
+  const struct mw_message *message = mw_request_message(asked->request);
+  bool is_global =
+      asked->type == MW_REQUEST_AUTHENTICATE || asked->type == MW_REQUEST_CONNECT || asked->type == MW_REQUEST_DISCONNECT;
+  int kind = is_global ? -1 : mw_request_kind(asked->request);
+  const char *event = asked->type == MW_REQUEST_MESSAGE ? message->event.ptr : "";
+  size_t event_len = asked->type == MW_REQUEST_MESSAGE ? message->event.len : 0;
+  const char *place = places_find(&asked->host->places, kind, types[asked->type].handler, (struct mw_bytes){event, event_len});
+  if (place) snprintf(asked->task.defined, PLACE_MAX, "%s", place);
+}
+
 void request_start_held(struct host *host, struct mw_request *request, uint64_t since_ms, const char *cancelled) {
   struct asked *asked = calloc(1, sizeof *asked);
   if (!asked || host->closed) {
@@ -297,6 +335,7 @@ void request_start_held(struct host *host, struct mw_request *request, uint64_t 
   asked->request = request;
   asked->type = mw_request_type(request);
   describe(asked);
+  find_definition(asked);
   asked->since_ms = since_ms;
   asked->cancelled = cancelled;
   mw_request_set_context(request, asked);

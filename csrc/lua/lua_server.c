@@ -73,6 +73,7 @@ static void close_host(lua_State *L, struct host *host) {
   host->server = NULL;
   mw_config_unref(host->config);
   host->config = NULL;
+  places_free(&host->places);
   handle_unpin(L, host);
 }
 

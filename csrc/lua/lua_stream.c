@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lua/fault.h"
 #include "lua/handle.h"
 #include "lua/json.h"
 
@@ -34,12 +35,19 @@ static int push_on_close(lua_State *L, struct task *task) {
 }
 
 static void finish_on_close(lua_State *L, struct task *task, bool ok) {
-  if (L && !ok) task_log_error(L, task, "a stream's on_close");
+  static const char what[] = "a stream's on_close";
+  if (L && ok) fault_log_results(L, task, what);
+  if (L && !ok) fault_log(L, task, what);
+}
+
+static void describe_on_close(const struct task *task, char *text, size_t size) {
+  (void)task;
+  snprintf(text, size, "a stream's on_close");
 }
 
 static void release_on_close(lua_State *L, struct task *task) { unpin_if_over(L, (struct lua_stream *)task); }
 
-static const struct task_class on_close_class = {push_on_close, finish_on_close, release_on_close};
+static const struct task_class on_close_class = {push_on_close, finish_on_close, release_on_close, describe_on_close};
 
 /* Nothing here allocates. */
 static bool has_on_close(lua_State *L, struct lua_stream *self) {
@@ -210,6 +218,7 @@ static int set_on_close(lua_State *L) {
   if (lua_getiuservalue(L, 1, 1) != LUA_TNIL) return luaL_error(L, "the stream has an on_close already");
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, 1);
+  fault_write_definition(L, 2, self->task.defined);
   if (self->over && !self->host->closed) {
     handle_pin(L, 1, self);
     task_start(&self->task, &on_close_class, &self->host->group);

@@ -1,7 +1,9 @@
 #include "lua/lua_timer.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "lua/fault.h"
 #include "lua/handle.h"
 
 static const char timer_class[] = "moonwire.timer";
@@ -40,7 +42,14 @@ static int push_tick(lua_State *L, struct task *task) {
 }
 
 static void finish_tick(lua_State *L, struct task *task, bool ok) {
-  if (L && !ok) task_log_error(L, task, "a timer's handler");
+  static const char what[] = "a timer's handler";
+  if (L && ok) fault_log_results(L, task, what);
+  if (L && !ok) fault_log(L, task, what);
+}
+
+static void describe_tick(const struct task *task, char *text, size_t size) {
+  (void)task;
+  snprintf(text, size, "a timer's handler");
 }
 
 static void release_tick(lua_State *L, struct task *task) {
@@ -48,7 +57,7 @@ static void release_tick(lua_State *L, struct task *task) {
   if (!self->timer) handle_unpin(L, self);
 }
 
-static const struct task_class tick_class = {push_tick, finish_tick, release_tick};
+static const struct task_class tick_class = {push_tick, finish_tick, release_tick, describe_tick};
 
 static void on_timer(void *context) {
   struct lua_timer *self = context;
@@ -64,6 +73,7 @@ int timer_new(lua_State *L) {
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, -2, 1);
   handle_pin(L, -1, self);
+  snprintf(self->task.defined, PLACE_MAX, "%s", luaL_optstring(L, 5, ""));
   self->host = host;
   self->repeats = repeat > 0;
   uint64_t repeat_ms = (uint64_t)(repeat * 1000 + 0.5);
@@ -116,7 +126,14 @@ static int push_spawned(lua_State *L, struct task *task) {
 }
 
 static void finish_spawned(lua_State *L, struct task *task, bool ok) {
-  if (L && !ok) task_log_error(L, task, "a spawned task");
+  static const char what[] = "a spawned task";
+  if (L && ok) fault_log_results(L, task, what);
+  if (L && !ok) fault_log(L, task, what);
+}
+
+static void describe_spawned(const struct task *task, char *text, size_t size) {
+  (void)task;
+  snprintf(text, size, "a spawned task");
 }
 
 static void release_spawned(lua_State *L, struct task *task) {
@@ -125,7 +142,7 @@ static void release_spawned(lua_State *L, struct task *task) {
   handle_unpin(L, self);
 }
 
-static const struct task_class spawned_class = {push_spawned, finish_spawned, release_spawned};
+static const struct task_class spawned_class = {push_spawned, finish_spawned, release_spawned, describe_spawned};
 
 int timer_spawn(lua_State *L) {
   struct host *host = host_check_running(L, 1);
@@ -139,6 +156,7 @@ int timer_spawn(lua_State *L) {
   int count = lua_gettop(L) - 1;
   struct spawned *self = lua_newuserdatauv(L, sizeof *self, 1);
   memset(self, 0, sizeof *self);
+  fault_write_definition(L, lua_isfunction(L, 3) ? 3 : 2, self->task.defined); /* options.call is given what it calls */
   self->host = host;
   lua_insert(L, 2);
   lua_createtable(L, count, 1);

@@ -28,6 +28,21 @@ static int log_text(lua_State *L) {
   return 0;
 }
 
+/* core.log_error(level, place, text): a line that may come often. */
+static int log_error(lua_State *L) {
+  struct mw_log_error error = {.level = (enum mw_log_level)luaL_checkoption(L, 1, NULL, levels)};
+  error.place = bytes_check(L, 2);
+  error.text = bytes_check(L, 3);
+  mw_log_error(&error);
+  return 0;
+}
+
+/* core.own_folder(folder): whose lines are not the script's. */
+static int set_own_folder(lua_State *L) {
+  door_set_own(door_get(L), luaL_checkstring(L, 1));
+  return 0;
+}
+
 /* core.log_level(level): lines from there on go to standard error. */
 static int set_log_level(lua_State *L) {
   mw_log_to((enum mw_log_level)luaL_checkoption(L, 1, NULL, levels), NULL, NULL);
@@ -51,6 +66,8 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"unsubscribe", client_unsubscribe},
                                        {"log", log_text},
                                        {"log_level", set_log_level},
+                                       {"log_error", log_error},
+                                       {"own_folder", set_own_folder},
                                        {"busy", is_busy},
                                        {"serve", serve},
                                        {NULL, NULL}};

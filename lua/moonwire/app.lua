@@ -86,7 +86,6 @@ function App._new(settings)
     _timers = {}, -- what was asked for before the start, likewise the next
     _spawned = {},
     _places = {}, -- where each pattern was defined: a second time is a slip
-    _warned = {}, -- when a publish that failed was last told of, by its place
     _by_number = {}, -- definitions of channels and routes by core's numbers
     _open = {}, -- channels between on_open and on_close, by name
     _seen = setmetatable({}, { __mode = "v" }), -- all that somebody refers to, by name
@@ -276,12 +275,9 @@ end
 -- ---- Publishing -----------------------------------------------------------------------------------------------------------
 
 -- A message that is lost must not go unseen, even if the script does not look: one line a second from each place.
-function App:_warn(call, message)
-  local where, now = options.caller(), os.time()
-  if self._warned[where] ~= now then
-    self._warned[where] = now
-    core.log("warning", ("%s: %s: not published: %s"):format(where, call, message))
-  end
+local function warn(call, message)
+  local where = options.caller()
+  core.log_error("warning", where, ("%s: %s: not published: %s"):format(where, call, message))
 end
 
 function App:_publish(call, name, event, data, given)
@@ -303,7 +299,7 @@ function App:_publish(call, name, event, data, given)
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))
   elseif not id and code ~= "closed" then
-    self:_warn(call, message)
+    warn(call, message)
   end
   return id, message, code
 end
@@ -385,8 +381,8 @@ function App:_timer(call, delay, again, fn)
     options.raise(("%s: the app has stopped"):format(call))
   end
   local timer = Timer._new(delay, again and delay or 0, function()
-    options.call(fn)
-  end)
+    return options.call(fn)
+  end, (options.definition(fn)))
   if self._server then
     timer:_start(self._server)
   else

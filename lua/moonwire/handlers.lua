@@ -52,6 +52,16 @@ local function judge_user(handler, user, reason, status)
   return "accept", user ~= true and user or nil
 end
 
+-- What a hook returned that is told of what has happened already. It cannot refuse, and what failed is for the log.
+local function settle(handler, value, reason)
+  if value == nil and reason ~= nil then
+    answer.fault(handler, reason)
+  elseif value == false and reason ~= nil then
+    answer.misused(handler, "false (%s), and there is nothing to refuse here", tostring(reason))
+  end
+  return "accept"
+end
+
 -- Stores what the handler changed inside client.data, and passes its results on.
 local function keep(client, ...)
   core.keep(client)
@@ -114,24 +124,19 @@ return function(app)
 
   function handlers.leave(kind, name, client)
     local on_leave = app._by_number[kind].on_leave
-    keep(client, options.call(on_leave, client, app:_channel(name)))
-    return "accept"
+    return settle(on_leave, keep(client, options.call(on_leave, client, app:_channel(name))))
   end
 
   function handlers.close(kind, name)
     local on_close = app._by_number[kind].on_close
     local channel = app:_channel(name)
     app._open[name], app._seen[name] = nil, nil
-    if on_close then
-      options.call(on_close, channel)
-    end
-    return "accept"
+    return on_close and settle(on_close, options.call(on_close, channel)) or "accept"
   end
 
   function handlers.slow(kind, name, client)
     local on_slow = app._by_number[kind].on_slow
-    keep(client, options.call(on_slow, client, app:_channel(name)))
-    return "accept"
+    return settle(on_slow, keep(client, options.call(on_slow, client, app:_channel(name))))
   end
 
   function handlers.message(kind, name, client, event, raw, binary)
@@ -147,8 +152,7 @@ return function(app)
   end
 
   function handlers.disconnect(client, reason)
-    options.call(app._on_disconnect, client, reason)
-    return "accept"
+    return settle(app._on_disconnect, options.call(app._on_disconnect, client, reason))
   end
 
   function handlers.http(number, request)
@@ -189,10 +193,7 @@ return function(app)
 
   function handlers.socket_close(number, socket, code, reason)
     local on_close = app._by_number[number].on_close
-    if on_close then
-      options.call(on_close, socket, code, reason)
-    end
-    return "accept"
+    return on_close and settle(on_close, options.call(on_close, socket, code, reason)) or "accept"
   end
 
   return handlers

@@ -1,6 +1,6 @@
 --- app.log: lines in the server's log. Called with a format and its values, as string.format takes them, or with one value.
+--- Nothing that it is given raises: a line that cannot be formatted is written as well as it can be, and says so.
 local core = require "moonwire.core"
-local options = require "moonwire.options"
 
 ---@class moonwire.Log
 ---@operator call: fun(format: any, ...: any)
@@ -11,44 +11,56 @@ local options = require "moonwire.options"
 ---@field error fun(format: any, ...: any)
 local log = {}
 
--- app:log(…) hands over the app, and app.log:info(…) the log.
-local function check_dot(call, first)
+-- Also what has a __tostring that raises, or returns no string.
+local function to_text(value)
+  local ok, text = pcall(tostring, value)
+  return ok and text or ("a %s whose __tostring fails"):format(type(value))
+end
+
+-- app.log:info(…) hands over the log, and app:log(…) the app: as if it were called with a dot.
+local function skip_self(first, ...)
   local meta = type(first) == "table" and getmetatable(first)
-  if rawequal(first, log) or meta and meta.__name == "moonwire.app" then
-    options.raise(("%s: call it with a dot, as %s(…)"):format(call, call))
+  if rawequal(first, log) or type(meta) == "table" and rawget(meta, "__name") == "moonwire.app" then
+    return ...
   end
+  return first, ...
 end
 
-local function write(call, level, format, ...)
-  check_dot(call, format)
-  local text
-  if select("#", ...) > 0 then
-    local ok, result = pcall(string.format, format, ...)
-    if not ok then
-      options.raise(("%s: %s"):format(call, (result:gsub(" to '[%w.]*format'", ""))))
-    end
-    text = result
-  else
-    text = tostring(format)
+-- "format value value (not formatted: why)"
+local function join(why, ...)
+  local parts = {}
+  for i = 1, select("#", ...) do
+    parts[i] = to_text((select(i, ...)))
   end
-  core.log(level, text)
+  why = to_text(why)
+  why = why:match "^bad argument #%d+ to '[^']*' %((.*)%)$" or why
+  return ("%s (not formatted: %s)"):format(table.concat(parts, " "), why)
 end
 
-local function writer(name, level)
-  local call = "app.log." .. name
+local function write(level, ...)
+  local format = ...
+  if select("#", ...) <= 1 then
+    core.log(level, to_text(format))
+    return
+  end
+  local ok, text = pcall(string.format, ...)
+  core.log(level, ok and text or join(text, ...))
+end
+
+local function writer(level)
   return function(...)
-    write(call, level, ...)
+    pcall(write, level, skip_self(...)) -- what is left is a lack of memory
   end
 end
 
-log.debug = writer("debug", "debug")
-log.info = writer("info", "info")
-log.warn = writer("warn", "warning")
-log.warning = writer("warning", "warning")
-log.error = writer("error", "error")
+log.debug = writer "debug"
+log.info = writer "info"
+log.warn = writer "warning"
+log.warning = writer "warning"
+log.error = writer "error"
 
 return setmetatable(log, {
   __call = function(_, ...)
-    write("app.log", "info", ...)
+    log.info(...)
   end,
 })

@@ -5,6 +5,7 @@ local core = require "moonwire.core"
 local options = {}
 
 local own_folder = debug.getinfo(1, "S").source:match("^(.*[/\\])")
+core.own_folder(own_folder or "")
 
 local function place(info, line)
   local file = info.source:match("^@(.*)$")

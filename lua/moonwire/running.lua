@@ -20,6 +20,46 @@ local function check(definition, number, message)
   return number
 end
 
+-- Tells the log where handlers are defined: fields of a definition, and their names in handlers.lua.
+local hooks = {
+  authorize = "authorize",
+  on_open = "open",
+  on_join = "join",
+  on_leave = "leave",
+  on_close = "close",
+  on_slow = "slow",
+}
+local route_hooks =
+  { on_open = "websocket", on_message = "socket_message", on_close = "socket_close" }
+
+local function place(server, number, name, event, handler)
+  if type(handler) == "function" then
+    server:place(number, name, event, (options.definition(handler)))
+  end
+end
+
+local function place_all(server, number, definition, names)
+  for field, name in pairs(names) do
+    place(server, number, name, "", definition[field])
+  end
+end
+
+local function place_channel(server, number, definition)
+  place_all(server, number, definition, hooks)
+  place(server, number, "presence", "", definition.presence and definition.presence.info)
+  for event, handler in pairs(definition.on or {}) do
+    place(server, number, "message", event, handler)
+  end
+end
+
+local function place_route(server, number, definition)
+  if definition.websocket then
+    place_all(server, number, definition, route_hooks)
+  else
+    place(server, number, definition.method and "http" or "stream", "", definition.handler)
+  end
+end
+
 function App:_define_channel(server, definition)
   if self._authenticate and definition.authorize == nil then
     local message =
@@ -63,6 +103,7 @@ function App:_define_channel(server, definition)
     })
   )
   self._by_number[number] = definition
+  place_channel(server, number, definition)
 end
 
 -- The server's own endpoints stand before all routes, which would never be asked.
@@ -98,6 +139,7 @@ function App:_define_route(server, definition)
     number, message = server:event_stream(definition.pattern)
   end
   self._by_number[check(definition, number, message)] = definition
+  place_route(server, number, definition)
 end
 
 -- A server with everything that the script defined, not started. Raises where a definition does not hold.
@@ -121,6 +163,9 @@ function App:_define()
   if not ok then
     options.raise(("moonwire.app: %s"):format(server), self._where)
   end
+  place(server, -1, "authenticate", "", self._authenticate)
+  place(server, -1, "connect", "", self._on_connect)
+  place(server, -1, "disconnect", "", self._on_disconnect)
   for _, origin in ipairs(settings.origins or {}) do
     check({ call = "moonwire.app", where = self._where }, server:origin(origin))
   end

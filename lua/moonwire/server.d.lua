@@ -53,6 +53,16 @@ function core.unsubscribe(client, channel, code, reason) end
 ---@param text string
 function core.log(level, text) end
 
+--- A line that may come often: at most one a second is written for each place, with a count of the rest.
+---@param level "debug"|"info"|"warning"|"error"
+---@param place string "app.lua:7"
+---@param text string
+function core.log_error(level, place, text) end
+
+--- Lines of the files in this directory are not the script's: an error's place is looked for outside.
+---@param folder string as debug.getinfo has sources
+function core.own_folder(folder) end
+
 --- Lines of this level and above go to standard error.
 ---@param level "debug"|"info"|"warning"|"error"
 function core.log_level(level) end
@@ -104,6 +114,13 @@ function Server:websocket(pattern, given) end
 ---@return integer|nil
 ---@return string|nil message
 function Server:static(path, directory) end
+
+--- Where the script defines a handler, for the log.
+---@param kind integer the number that was given; -1 for handlers of the app
+---@param handler string its name in handlers.lua
+---@param event string "" unless it is the handler of an event
+---@param where string "app.lua:7"
+function Server:place(kind, handler, event, where) end
 
 ---@param origin string
 ---@return integer|nil
@@ -198,8 +215,9 @@ function Server:clients() end
 ---@param delay number
 ---@param again number 0: once
 ---@param fn fun()
+---@param where? string where the script defines it, for the log
 ---@return { cancel: fun(self: table) }
-function Server:timer(delay, again, fn) end
+function Server:timer(delay, again, fn, where) end
 
 ---@param fn function
 ---@return true|nil

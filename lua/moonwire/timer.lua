@@ -8,9 +8,10 @@ Timer.__name = "moonwire.timer"
 ---@param delay number seconds
 ---@param again number seconds; 0: once
 ---@param fn fun()
+---@param where string where the script defines what it calls
 ---@return moonwire.Timer
-function Timer._new(delay, again, fn)
-  return setmetatable({ _delay = delay, _repeat = again, _fn = fn }, Timer)
+function Timer._new(delay, again, fn, where)
+  return setmetatable({ _delay = delay, _repeat = again, _fn = fn, _place = where }, Timer)
 end
 
 --- Begins to tick: for the app.
@@ -18,7 +19,7 @@ function Timer:_start(server)
   if self._cancelled then
     return
   end
-  self._handle = server:timer(self._delay, self._repeat, self._fn)
+  self._handle = server:timer(self._delay, self._repeat, self._fn, self._place)
 end
 
 --- Ends it. A handler that is running is not disturbed.
