@@ -27,15 +27,22 @@ static bool is_identifier(struct bytes text) {
   return text.len > 0;
 }
 
+static bool is_rest(struct bytes capture) {
+  return capture.len > 3 && bytes_equal(bytes_of(capture.ptr + capture.len - 3, 3), BYTES("..."));
+}
+
 static const char *read_segment(struct pattern *pattern, struct bytes text) {
   struct pattern_segment *segment = &pattern->segments[pattern->segment_count];
   if (text.len == 0 || (text.ptr[0] != '{' && bytes_find(text, '{') == text.len && bytes_find(text, '}') == text.len)) {
     segment->text = text;
-    segment->is_capture = false;
+    segment->is_capture = segment->is_rest = false;
     return NULL;
   }
   if (text.ptr[0] != '{' || text.ptr[text.len - 1] != '}') return "a capture must be a whole segment, as in \"room:{room}\"";
   struct bytes name = bytes_of(text.ptr + 1, text.len - 2);
+  segment->is_rest = is_rest(name);
+  if (segment->is_rest) name.len -= 3;
+  if (segment->is_rest && strcmp(pattern->dividers, "/") != 0) return "only a route can end in a catch-all such as {path...}";
   if (!is_identifier(name)) return "the name of a capture must be letters, digits and underscores";
   for (size_t i = 0; i < pattern->segment_count; i++) {
     if (pattern->segments[i].is_capture && bytes_equal(pattern->segments[i].text, name)) return "two captures have the same name";
@@ -60,8 +67,13 @@ int pattern_init(struct pattern *pattern, struct bytes text, const char *divider
       pattern_deinit(pattern);
       return fail(error, MW_EINVAL, text, fault);
     }
+    bool is_last = len == rest.len;
+    if (!is_last && pattern->segments[pattern->segment_count].is_rest) {
+      pattern_deinit(pattern);
+      return fail(error, MW_EINVAL, text, "a catch-all such as {path...} must be the last segment");
+    }
     pattern->segments[pattern->segment_count++].before = before;
-    if (len == rest.len) return 0;
+    if (is_last) return 0;
     before = rest.ptr[len];
     rest = bytes_of(rest.ptr + len + 1, rest.len - len - 1);
   }
@@ -79,6 +91,10 @@ bool pattern_match(const struct pattern *pattern, struct bytes name, struct byte
     size_t len = segment_length(name, pattern->dividers);
     struct bytes part = bytes_of(name.ptr, len);
     if (segment->before != before) return false;
+    if (segment->is_rest) {
+      if (values) values[captures] = name;
+      return true;
+    }
     if (segment->is_capture ? len == 0 : !bytes_equal(part, segment->text)) return false;
     if (segment->is_capture && values) values[captures++] = part;
     if (len == name.len) return i + 1 == pattern->segment_count;
@@ -95,10 +111,22 @@ struct bytes pattern_capture(const struct pattern *pattern, size_t i) {
   return bytes_of(NULL, 0);
 }
 
+/* The number of segments without a catch-all. */
+static size_t fixed_count(const struct pattern *pattern) {
+  return pattern->segment_count - pattern->segments[pattern->segment_count - 1].is_rest;
+}
+
 enum pattern_order pattern_compare(const struct pattern *first, const struct pattern *second) {
-  if (first->segment_count != second->segment_count) return PATTERN_DISJOINT;
-  bool first_wins = false, second_wins = false;
-  for (size_t i = 0; i < first->segment_count; i++) {
+  size_t first_fixed = fixed_count(first), second_fixed = fixed_count(second);
+  bool first_rests = first_fixed < first->segment_count, second_rests = second_fixed < second->segment_count;
+  /* A catch-all matches one segment at least, which may be empty. */
+  if (!first_rests && first_fixed < second->segment_count && (!second_rests || first_fixed <= second_fixed))
+    return PATTERN_DISJOINT;
+  if (!second_rests && second_fixed < first->segment_count && (!first_rests || second_fixed <= first_fixed))
+    return PATTERN_DISJOINT;
+  bool first_wins = first_fixed > second_fixed || (first_fixed == second_fixed && second_rests && !first_rests);
+  bool second_wins = second_fixed > first_fixed || (first_fixed == second_fixed && first_rests && !second_rests);
+  for (size_t i = 0; i < first_fixed && i < second_fixed; i++) {
     const struct pattern_segment *a = &first->segments[i], *b = &second->segments[i];
     if (a->before != b->before) return PATTERN_DISJOINT;
     if (a->is_capture && b->is_capture) continue;

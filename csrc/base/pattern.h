@@ -1,4 +1,5 @@
-/* Patterns of names: literal segments and captures, for channels ("room:{room}") and routes ("/orders/{id}"). */
+/* Patterns of names: literal segments and captures, for channels ("room:{room}") and routes ("/orders/{id}"). The last segment of a
+ * route may be a catch-all ("/files/{path...}"), which takes all that is left of the path, with its slashes, or nothing. */
 #ifndef MOONWIRE_BASE_PATTERN_H
 #define MOONWIRE_BASE_PATTERN_H
 
@@ -13,6 +14,7 @@ struct pattern_segment {
   struct bytes text; /* the literal, or the capture's name */
   char before;       /* the divider in front of it; 0 for the first */
   bool is_capture;
+  bool is_rest; /* a catch-all, which is a capture as well */
 };
 
 struct pattern {
@@ -32,7 +34,7 @@ void pattern_deinit(struct pattern *pattern);
 bool pattern_match(const struct pattern *pattern, struct bytes name, struct bytes *values);
 /* The name of the i-th capture; ptr NULL past the last. */
 struct bytes pattern_capture(const struct pattern *pattern, size_t i);
-/* A literal segment beats a capture; where that does not decide, the patterns overlap. */
+/* A literal segment beats a capture, and both beat a catch-all; where that does not decide, the patterns overlap. */
 enum pattern_order pattern_compare(const struct pattern *first, const struct pattern *second);
 
 VISIBILITY_POP

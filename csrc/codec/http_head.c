@@ -244,6 +244,42 @@ struct http_error http_head_judge(struct http_head *head, struct http_field *fie
   return no_error;
 }
 
+/* ---- Salvaging ----------------------------------------------------------------------------------------------------------- */
+
+/* A line with its line end, or nothing if it is not complete. */
+static struct bytes next_line(struct bytes *rest) {
+  size_t len = bytes_find(*rest, '\n');
+  struct bytes line = bytes_of(rest->ptr, len < rest->len ? len + 1 : 0);
+  *rest = bytes_of(rest->ptr + line.len, line.len > 0 ? rest->len - line.len : 0);
+  return line;
+}
+
+size_t http_head_count_lines(struct bytes text) {
+  size_t count = 0;
+  next_line(&text);
+  while (next_line(&text).len > 2) count++;
+  return count;
+}
+
+void http_head_salvage(struct http_head *head, struct bytes text, struct http_field *fields, size_t field_max,
+                       size_t target_max) {
+  struct http_head line_head = {0};
+  struct bytes rest = text, line = next_line(&rest), method = bytes_of(text.ptr, bytes_find(text, ' '));
+  *head = line_head;
+  if (method.len < text.len && http_token_valid(method)) head->method = method;
+  if (line.len <= 2 || http_head_read_line(&line_head, bytes_of(line.ptr, line.len - 2), target_max).status) return;
+  *head = line_head;
+  if (head->target.ptr[0] == '/') head->path = bytes_of(head->target.ptr, bytes_find(head->target, '?'));
+  head->fields = fields;
+  for (size_t i = 0; i < field_max; i++) {
+    struct http_head one = {.field_count = 1};
+    line = next_line(&rest);
+    bool has_end = line.len >= 2 && line.ptr[line.len - 2] == '\r';
+    if (has_end && !http_head_read_fields(&one, line, &fields[head->field_count]).status) head->field_count++;
+  }
+  head->host = http_head_field(head, BYTES("host"));
+}
+
 /* ---- Shedding ------------------------------------------------------------------------------------------------------------ */
 
 static void move(struct bytes *part, struct buffer *to) {

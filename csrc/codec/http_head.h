@@ -27,6 +27,11 @@ struct http_error http_head_frame(struct http_head *head, struct http_framing *f
 struct http_error http_head_judge(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
                                   char *target);
 
+/* The complete lines after the request line, without the empty one. */
+size_t http_head_count_lines(struct bytes text);
+/* Reads what is well formed of `text`, a head that is wrong somewhere or not complete: method, request line, path unless the target is a
+ * URL, and up to `field_max` fields. */
+void http_head_salvage(struct http_head *head, struct bytes text, struct http_field *fields, size_t field_max, size_t target_max);
 /* Moves method and host and the fields of these names to a new *text, and gives back the old one and all else. Without memory
  * nothing is changed. */
 void http_head_shed(struct http_head *head, struct buffer *text, struct http_field *fields, const struct bytes *names,

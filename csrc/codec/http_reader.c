@@ -368,37 +368,13 @@ enum http_event http_reader_next(struct http_reader *reader, struct bytes input,
   return event;
 }
 
-/* A line with its line end, or nothing if it is not complete. */
-static struct bytes next_line(struct bytes *rest) {
-  size_t len = bytes_find(*rest, '\n');
-  struct bytes line = bytes_of(rest->ptr, len < rest->len ? len + 1 : 0);
-  *rest = bytes_of(rest->ptr + line.len, line.len > 0 ? rest->len - line.len : 0);
-  return line;
-}
-
 void http_reader_salvage(struct http_reader *reader) {
-  struct http_head *head = &reader->head, line_head = {0};
-  if (head->path.ptr) return;
-  *head = line_head;
-  struct bytes rest = buffer_bytes(&reader->text), line = next_line(&rest);
-  if (line.len <= 2 || http_head_read_line(&line_head, bytes_of(line.ptr, line.len - 2), reader->limits->target).status) return;
-  *head = line_head;
-  if (head->target.ptr[0] == '/') head->path = bytes_of(head->target.ptr, bytes_find(head->target, '?'));
-  struct bytes fields = rest;
-  size_t count = 0;
-  while (next_line(&fields).len > 2) count++;
-  head->field_count = count < reader->limits->fields ? count : reader->limits->fields;
-  bool has_room = reserve_fields(reader);
-  size_t wanted = has_room ? head->field_count : 0;
-  head->field_count = 0;
-  head->fields = reader->fields;
-  for (size_t i = 0; i < wanted; i++) {
-    struct http_head one = {.field_count = 1};
-    line = next_line(&rest);
-    bool fine = ends_in_crlf(line) && !http_head_read_fields(&one, line, &reader->fields[head->field_count]).status;
-    if (fine) head->field_count++;
-  }
-  head->host = http_head_field(head, BYTES("host"));
+  if (reader->head.path.ptr) return;
+  struct bytes text = buffer_bytes(&reader->text);
+  size_t count = http_head_count_lines(text), most = reader->limits->fields;
+  reader->head.field_count = count < most ? count : most;
+  if (!reserve_fields(reader)) reader->head.field_count = 0;
+  http_head_salvage(&reader->head, text, reader->fields, reader->head.field_count, reader->limits->target);
 }
 
 const struct http_head *http_reader_head(const struct http_reader *reader) { return &reader->head; }
@@ -412,7 +388,6 @@ struct http_error http_reader_error(const struct http_reader *reader) {
 }
 
 void http_reader_shed(struct http_reader *reader, const struct bytes *names, size_t name_count) {
-  assert(reader->state == READ_DONE || reader->state == READ_ENDED);
   buffer_deinit(&reader->body);
   http_head_shed(&reader->head, &reader->text, reader->fields, names, name_count);
   struct http_field *fields = memory_realloc(reader->fields, (reader->head.field_count + 1) * sizeof *fields);

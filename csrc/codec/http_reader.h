@@ -62,8 +62,8 @@ void http_reader_free(struct http_reader *reader); /* NULL is allowed */
  * After HTTP_HEAD, calling on (with no input, if none is left) reads the body. After HTTP_DONE, the next call lets go of what the
  * request held and begins the next one; if it was not to be kept alive, the rest of the connection is used up unread. */
 enum http_event http_reader_next(struct http_reader *reader, struct bytes input, size_t *used);
-/* After an HTTP_ERROR in a head, or in the middle of one: fills http_reader_head with what came of it, as far as it is well formed: the request
- * line, the path unless it is a URL, and the complete fields. A complete head stays as it is. */
+/* After an HTTP_ERROR in a head, or in the middle of one: fills http_reader_head with what came of it, as far as it is well formed: the
+ * method, the request line, the path unless it is a URL, and the complete fields. A complete head stays as it is. */
 void http_reader_salvage(struct http_reader *reader);
 const struct http_head *http_reader_head(const struct http_reader *reader);
 struct bytes http_reader_body(const struct http_reader *reader);

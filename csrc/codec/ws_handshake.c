@@ -42,9 +42,10 @@ static bool offers_are_tokens(const struct http_head *head) {
 struct http_error ws_handshake_judge(const struct http_head *head, struct bytes *key) {
   struct bytes key_name = BYTES("sec-websocket-key"), version_name = BYTES("sec-websocket-version");
   *key = bytes_of(NULL, 0);
-  if (!bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket is opened with GET");
+  bool is_head = bytes_equal(head->method, BYTES("HEAD")); /* answered as a GET that offers nothing */
+  if (!is_head && !bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket is opened with GET");
   if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1");
-  if (!http_head_lists(head, BYTES("upgrade"), BYTES("websocket")))
+  if (is_head || !http_head_lists(head, BYTES("upgrade"), BYTES("websocket")))
     return refuse(426, "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing");
   if (!http_head_lists(head, BYTES("connection"), BYTES("upgrade"))) return refuse(400, "Connection does not list upgrade");
   if (!head->upgrade) return refuse(400, "an upgrade has no body");
@@ -61,7 +62,7 @@ struct http_error ws_handshake_judge(const struct http_head *head, struct bytes 
 }
 
 struct bytes ws_handshake_fields(int status) {
-  if (status == 405) return BYTES("Allow: GET\r\n");
+  if (status == 405) return BYTES("Allow: GET, HEAD, OPTIONS\r\n");
   if (status == 426) return BYTES("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
   return bytes_of(NULL, 0);
 }

@@ -238,8 +238,10 @@ struct mw_channel_options {
 MW_API int mw_config_channel(struct mw_config *config, const char *pattern, const struct mw_channel_options *options,
                              struct mw_error *error);
 
-/* Adds a route and returns its number, which is no kind's. `method` is GET, POST, PUT or DELETE (HEAD is answered by GET's route); patterns as for
- * channels, with a leading '/', divided by '/' alone. MW_EINVAL, MW_EOVERLAP, MW_ENOMEM. */
+/* Adds a route and returns its number, which is no kind's. `method` is GET, POST, PUT, PATCH, DELETE or OPTIONS (HEAD is answered by GET's
+ * route; OPTIONS by the server, preflights of listed origins included, unless the path has a route for it). Patterns are those of channels, with
+ * a leading '/', divided by '/' alone; the last segment may be a catch-all "{name...}", which takes the rest of the path, also if that is
+ * empty, and gives way to every other route. MW_EINVAL, MW_EOVERLAP, MW_ENOMEM. */
 MW_API int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error);
 /* Adds a raw event stream at GET `pattern`, numbered with the routes: MW_REQUEST_STREAM. */
 MW_API int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error);
@@ -537,13 +539,16 @@ struct mw_stream;
  * the peer has gone or the stream was closed. MW_ENOMEM; MW_ECLOSED if the peer has gone already. */
 MW_API int mw_request_stream(struct mw_request *request, struct mw_stream **stream, void (*on_close)(void *context),
                              void *context);
+enum { MW_STREAM_ID_MAX = 1024 }; /* bytes of an event's id */
 struct mw_stream_event {
-  struct mw_bytes id;    /* ptr NULL: none */
+  struct mw_bytes id;    /* ptr NULL: none; empty: the client forgets the last one */
   struct mw_bytes event; /* empty: "message" */
   struct mw_bytes data;  /* any text; ptr NULL: none */
   int64_t retry_ms;      /* negative: none */
 };
-/* Sends one event. MW_ECLOSED; MW_EINVAL: CR, LF or NUL in id or event; MW_ENOMEM. A stream over limits.outbox is closed. */
+/* Sends one event. MW_ECLOSED; MW_EINVAL: CR, LF or NUL in event, text that is not UTF-8, or an id with which no client can return: its
+ * Last-Event-ID header carries up to MW_STREAM_ID_MAX printable characters of ASCII, and no space at either end; MW_ENOMEM. A stream over
+ * limits.outbox is closed. */
 MW_API int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *event);
 /* Ends it after what was sent; idempotent. */
 MW_API void mw_stream_close(struct mw_stream *stream);

@@ -17,6 +17,7 @@ struct lua_stream {
   struct mw_request **request; /* the handler's, while the stream has not begun; NULL once the handler is over */
   struct task *handler;        /* likewise */
   struct mw_stream *stream;    /* NULL: not begun, or over */
+  bool begun;                  /* the client has the head of a stream */
   bool closed;                 /* for the script: nothing can be sent any more */
   bool over;                   /* for us: the core will not call back */
 };
@@ -111,6 +112,7 @@ static bool begin_stream(struct lua_stream *self) {
   self->request = NULL;
   int status = mw_request_stream(request, &self->stream, on_stream_close, self);
   if (status == 0) {
+    self->begun = true;
     resource_link(self->host, &self->resource, release_resource);
     return true;
   }
@@ -152,6 +154,15 @@ static bool is_event_name(struct mw_bytes name) {
   return strcmp(name.ptr, "open") != 0 && strcmp(name.ptr, "error") != 0 && strncmp(name.ptr, "moonwire:", 9) != 0;
 }
 
+/* As the core has it (mw_stream_send), to say what is wrong with it. */
+static const char *id_fault(struct mw_bytes id) {
+  if (id.len > MW_STREAM_ID_MAX) return "is longer than 1024 bytes";
+  for (size_t i = 0; i < id.len; i++) {
+    if (id.ptr[i] > '~' || id.ptr[i] < ' ') return "has a character that is not printable ASCII";
+  }
+  return id.len > 0 && (id.ptr[0] == ' ' || id.ptr[id.len - 1] == ' ') ? "begins or ends with a space" : NULL;
+}
+
 /* A string, or an integer, which is written to `number`. */
 static struct mw_bytes read_id(lua_State *L, int options, char number[24]) {
   if (lua_isinteger(L, -1)) {
@@ -159,7 +170,16 @@ static struct mw_bytes read_id(lua_State *L, int options, char number[24]) {
     return (struct mw_bytes){number, (size_t)len};
   }
   luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, options, "option 'id' must be a string or an integer");
-  return bytes_check(L, -1); /* the table keeps it */
+  struct mw_bytes id = bytes_check(L, -1); /* the table keeps it */
+  const char *fault = id_fault(id);
+  if (fault) {
+    luaL_argerror(L, options,
+                  lua_pushfstring(L,
+                                  "option 'id' %s: no client could return with it as Last-Event-ID; it is up to 1024 printable "
+                                  "characters of ASCII",
+                                  fault));
+  }
+  return id;
 }
 
 static void read_options(lua_State *L, int index, struct mw_stream_event *event, char number[24]) {
@@ -199,7 +219,7 @@ static int send_event(lua_State *L) {
     lua_pushboolean(L, true);
     return 1;
   }
-  if (status == MW_EINVAL) return luaL_error(L, "the id of the event has a line end or a NUL, or the event is not valid UTF-8");
+  if (status == MW_EINVAL) return luaL_error(L, "the event is not valid UTF-8");
   return status == MW_ECLOSED ? push_failure(L, "closed", "closed") : push_failure(L, mw_status_text(status), "unavailable");
 }
 
@@ -231,6 +251,10 @@ static int get_field(lua_State *L) {
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "closed") == 0) {
     lua_pushboolean(L, self->closed);
+    return 1;
+  }
+  if (strcmp(name, "_begun") == 0) { /* handlers.lua's */
+    lua_pushboolean(L, self->begun);
     return 1;
   }
   lua_pushvalue(L, 2);

@@ -268,12 +268,11 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
 }
 
 int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
-  static const struct bytes methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    if (bytes_equal(methods[i], bytes_string(method)))
-      return config_add_route(config, ROUTE_HTTP, methods[i], pattern, NULL, error);
+  for (size_t i = 0; i < ROUTE_METHOD_COUNT; i++) {
+    if (bytes_equal(route_methods[i], bytes_string(method)))
+      return config_add_route(config, ROUTE_HTTP, route_methods[i], pattern, NULL, error);
   }
-  return fail(error, MW_EINVAL, method, "the method of a route is GET, POST, PUT or DELETE");
+  return fail(error, MW_EINVAL, method, "the method of a route is GET, POST, PUT, PATCH, DELETE or OPTIONS");
 }
 
 int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error) {

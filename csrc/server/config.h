@@ -45,10 +45,14 @@ struct websocket {
   struct mw_deflate_options deflate;
 };
 
+/* What a route may answer; HEAD is answered by GET's. */
+enum { ROUTE_METHOD_COUNT = 6 };
+extern const struct bytes route_methods[ROUTE_METHOD_COUNT];
+
 struct route {
   struct pattern pattern;
   enum route_type type;
-  struct bytes method;         /* a constant */
+  struct bytes method;         /* one of route_methods */
   struct websocket *websocket; /* NULL: it is none; owned */
 };
 

@@ -35,6 +35,9 @@ const struct event_rule *config_event(const struct kind *kind, struct bytes even
   return NULL;
 }
 
+const struct bytes route_methods[ROUTE_METHOD_COUNT] = {{"GET", 3},   {"POST", 4},   {"PUT", 3},
+                                                        {"PATCH", 5}, {"DELETE", 6}, {"OPTIONS", 7}};
+
 const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path) {
   const struct route *best = NULL;
   for (size_t i = 0; i < config->route_count; i++) {

@@ -167,6 +167,27 @@ void exchange_complete(struct exchange *exchange) {
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
+static void write_stream_head(struct exchange *exchange, struct buffer *out, struct bytes fields) {
+  write_head(exchange, out, 200, fields);
+  http_write_field(out, BYTES("Content-Type"), BYTES("text/event-stream"));
+  http_write_field(out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
+  http_write_field(out, BYTES("X-Accel-Buffering"), BYTES("no"));
+  /* Of a head without content it would say nothing. */
+  bool is_chunked = exchange->flags & EXCHANGE_CHUNKED && !(exchange->flags & EXCHANGE_NO_BODY);
+  if (is_chunked) http_write_field(out, BYTES("Transfer-Encoding"), BYTES("chunked"));
+  http_write_end(out);
+}
+
+void exchange_answer_stream_head(struct exchange *exchange) {
+  struct buffer out;
+  buffer_init(&out);
+  write_stream_head(exchange, &out, bytes_of(NULL, 0));
+  exchange_set_state(exchange, EXCHANGE_ANSWERING);
+  push_buffer(exchange, &out);
+  exchange->role = NULL;
+  release_name(exchange);
+}
+
 /* Appends it framed as one chunk, if the stream has chunks. */
 static void append_framed(struct exchange *exchange, struct rope *out, const struct rope *text) {
   char head[CHUNK_HEAD_MAX];
@@ -183,12 +204,7 @@ void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const 
   rope_init(&rope);
   struct buffer *out = &rope.text;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  write_head(exchange, out, 200, fields);
-  http_write_field(out, BYTES("Content-Type"), BYTES("text/event-stream"));
-  http_write_field(out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
-  http_write_field(out, BYTES("X-Accel-Buffering"), BYTES("no"));
-  if (exchange->flags & EXCHANGE_CHUNKED) http_write_field(out, BYTES("Transfer-Encoding"), BYTES("chunked"));
-  http_write_end(out);
+  write_stream_head(exchange, out, fields);
   append_framed(exchange, &rope, text);
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   http1_release(conn_of(exchange));

@@ -112,6 +112,8 @@ const char *exchange_code(int status);
 void exchange_begin(struct exchange *exchange, int status, struct bytes fields, uint64_t length);
 /* The body that exchange_begin announced is complete. */
 void exchange_complete(struct exchange *exchange);
+/* Answers HEAD of an event stream: with its head, as all of it. */
+void exchange_answer_stream_head(struct exchange *exchange);
 /* Begins an event stream: its head with `fields`, then `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text);
 void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const struct rope *text);

@@ -129,6 +129,7 @@ static void on_error(struct conn *conn, struct http1 *http) {
 void http1_salvage(struct conn *conn) {
   struct http1 *http = conn->http;
   http_reader_salvage(http->reader);
+  if (bytes_equal(http_reader_head(http->reader)->method, BYTES("HEAD"))) conn->exchange.flags |= EXCHANGE_NO_BODY;
   http->is_shared = roles_share(conn_worker(conn)->server->config, http_reader_head(http->reader)->path);
 }
 

@@ -36,8 +36,19 @@ static void start(struct exchange *exchange) {
   }
 }
 
+/* HEAD: the app has begun a stream, which is over with its head. */
+static void answer_head(struct exchange *exchange) {
+  struct errand *errand = exchange->errand;
+  exchange->errand = NULL;
+  exchange_answer_stream_head(exchange);
+  worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+}
+
 static void on_answer(struct exchange *exchange, struct errand *errand) {
-  if (errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields) {
+  bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
+  if (streams && exchange->flags & EXCHANGE_NO_BODY) {
+    answer_head(exchange);
+  } else if (streams) {
     exchange_stream(exchange, bytes_of(NULL, 0), BYTES(":\n\n"));
   } else if (errand->fields) {
     struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};

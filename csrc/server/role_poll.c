@@ -171,15 +171,7 @@ static void go_alone(struct poll *poll) {
     return;
   }
   struct errand *errand =
-      roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("poll"), wish_channels(wish), wish->channel_count);
-  if (errand) {
-    /* As the sender of one message is authorized, who is a client for just that; but there is no message. */
-    atomic_store(&errand->client->gone, true);
-    errand->type = ERRAND_MESSAGE;
-    errand->connects = false;
-    errand->transient = true;
-    errand->relayed = true;
-  }
+      roles_permit_errand(exchange, conn_of(exchange)->http, BYTES("poll"), wish_channels(wish), wish->channel_count);
   if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
 }
 

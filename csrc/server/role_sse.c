@@ -175,6 +175,19 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
   return errand;
 }
 
+/* HEAD: the app is asked whether these channels may be read, and nothing is joined. */
+static void go_for_head(struct exchange *exchange, struct wish *wish) {
+  bool asks = exchange_worker(exchange)->server->config->options.authenticate;
+  for (size_t i = 0; i < wish->channel_count; i++) asks = asks || wish_channels(wish)[i].kind->hooks & MW_HOOK_AUTHORIZE;
+  if (!asks) {
+    exchange_answer_stream_head(exchange);
+    return;
+  }
+  struct errand *errand =
+      roles_permit_errand(exchange, conn_of(exchange)->http, BYTES("sse"), wish_channels(wish), wish->channel_count);
+  if (!errand || !exchange_ask(exchange, errand)) roles_put_off(exchange);
+}
+
 static void go(struct exchange *exchange, struct wish *wish) {
   struct errand *errand = server_stopping(exchange_worker(exchange)->server) ? NULL : make_errand(exchange, wish);
   if (!errand) {
@@ -207,6 +220,8 @@ static void start(struct exchange *exchange) {
     roles_put_off(exchange);
   } else if (wish.status != 0) {
     refuse(exchange, wish.status, wish.reason);
+  } else if (exchange->flags & EXCHANGE_NO_BODY) {
+    go_for_head(exchange, &wish);
   } else {
     go(exchange, &wish);
   }
@@ -217,6 +232,8 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (exchange->state == EXCHANGE_STREAMING) {
     native_on_answer(exchange, errand);
+  } else if (errand->status == 200 && errand->type == ERRAND_MESSAGE) {
+    exchange_answer_stream_head(exchange);
   } else if (errand->status == 200) {
     join(exchange, errand);
   } else if (exchange_is_temporary(errand->status)) {

@@ -41,9 +41,9 @@ static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct 
   const struct mw_config *config = server->config;
   if (path.len == 0) return false;
   if (bytes_equal(path, config_path(config, ENDPOINT_SSE))) {
-    choose(http, method, &role_sse, "GET", NULL);
+    choose(http, method, &role_sse, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_WS))) {
-    choose(http, method, &role_ws, "GET", NULL);
+    choose(http, method, &role_ws, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_POLL))) {
     choose(http, method, &role_poll, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_SEND))) {
@@ -63,24 +63,21 @@ static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct 
 }
 
 static bool find_route(struct exchange *exchange, struct http1 *http, struct bytes method, struct bytes path) {
-  static const struct bytes methods[] = {{"GET", 3}, {"POST", 4}, {"PUT", 3}, {"DELETE", 6}};
   const struct mw_config *config = exchange_worker(exchange)->server->config;
-  struct bytes asked = bytes_equal(method, BYTES("HEAD")) ? methods[0] : method;
-  http->route = config_route(config, asked, path);
-  bool stream_head = http->route && http->route->type != ROUTE_HTTP && !bytes_equal(method, methods[0]);
-  if (http->route && !stream_head) {
-    http->role = http->route->type == ROUTE_WEBSOCKET ? &role_socket : &role_app;
-    return true;
+  http->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
+  /* A route for OPTIONS alone takes no path away from files. */
+  for (size_t i = 0; !http->route && i < ROUTE_METHOD_COUNT; i++) {
+    bool is_options = bytes_equal(route_methods[i], BYTES("OPTIONS"));
+    if (is_options || !config_route(config, route_methods[i], path)) continue;
+    add_method(http, route_methods[i].ptr);
+    if (i == 0) add_method(http, "HEAD");
   }
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    const struct route *route = config_route(config, methods[i], path);
-    if (!route) continue;
-    add_method(http, methods[i].ptr);
-    if (i == 0 && route->type == ROUTE_HTTP) add_method(http, "HEAD");
-  }
-  if (http->allow[0] == '\0') return false;
+  if (!http->route && http->allow[0] == '\0') return false;
+  http->is_shared = config->origin_count > 0;
   add_method(http, "OPTIONS");
-  if (bytes_equal(method, BYTES("OPTIONS"))) {
+  if (http->route) {
+    http->role = http->route->type == ROUTE_WEBSOCKET ? &role_socket : &role_app;
+  } else if (bytes_equal(method, BYTES("OPTIONS"))) {
     http->role = &role_options;
   } else {
     refuse(http, 405, "the path has no such method");
@@ -88,7 +85,7 @@ static bool find_route(struct exchange *exchange, struct http1 *http, struct byt
   return true;
 }
 
-/* Pages of other origins use these: `path` is decoded. */
+/* Endpoints that pages of other origins use, if they are listed: `path` is decoded. */
 static bool is_shared(const struct mw_config *config, struct bytes path) {
   static const enum endpoint shared[] = {ENDPOINT_SSE, ENDPOINT_POLL, ENDPOINT_SEND};
   bool found = false;
@@ -98,10 +95,20 @@ static bool is_shared(const struct mw_config *config, struct bytes path) {
   return found;
 }
 
+/* Likewise the app's own paths, which answer pages of all origins. */
+static bool is_route(const struct mw_config *config, struct bytes path) {
+  bool found = false;
+  for (size_t i = 0; !found && config->origin_count > 0 && i < ROUTE_METHOD_COUNT; i++) {
+    found = config_route(config, route_methods[i], path) != NULL;
+  }
+  return found;
+}
+
 bool roles_share(const struct mw_config *config, struct bytes path) {
   struct buffer decoded;
   buffer_init(&decoded);
-  bool shared = path_decode(path, &decoded) && is_shared(config, buffer_bytes(&decoded));
+  bool is_decoded = path_decode(path, &decoded) && !decoded.failed;
+  bool shared = is_decoded && (is_shared(config, buffer_bytes(&decoded)) || is_route(config, buffer_bytes(&decoded)));
   buffer_deinit(&decoded);
   return shared;
 }
@@ -120,6 +127,11 @@ static void find(struct exchange *exchange, struct http1 *http) {
   http->is_shared = false;
   http->allow[0] = '\0';
   buffer_clear(&http->path);
+  if (bytes_equal(head->path, BYTES("*"))) { /* the server as a whole (RFC 9110 section 9.3.7) */
+    add_method(http, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    http->role = &role_options;
+    return;
+  }
   if (!path_decode(head->path, &http->path)) {
     refuse(http, 400, "the path is malformed");
     return;
@@ -170,7 +182,24 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
   return errand;
 }
 
+struct errand *roles_permit_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+                                   const struct errand_channel *channels, size_t channel_count) {
+  struct errand *errand = roles_connect_errand(exchange, http, transport, channels, channel_count);
+  if (!errand) return NULL;
+  /* As the sender of one message is authorized, who is a client for just that; but there is no message. */
+  atomic_store(&errand->client->gone, true);
+  errand->type = ERRAND_MESSAGE;
+  errand->connects = false;
+  errand->transient = true;
+  errand->relayed = true;
+  return errand;
+}
+
 void roles_put_off(struct exchange *exchange) {
+  if (exchange->flags & EXCHANGE_NO_BODY) {
+    exchange_answer_stream_head(exchange);
+    return;
+  }
   char text[48];
   int len = snprintf(text, sizeof text, "retry: %u\n", worker_random(exchange_worker(exchange), 2000, 8000));
   exchange_stream(exchange, bytes_of(NULL, 0), bytes_of(text, (size_t)len));
@@ -193,7 +222,8 @@ const struct role role_health = {.start = start_health};
 /* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */
 static void start_options(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
-  if (http->is_shared && !cors_allows(exchange)) {
+  bool is_endpoint = is_shared(exchange_worker(exchange)->server->config, buffer_bytes(&http->path));
+  if (is_endpoint && !cors_allows(exchange)) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
     return;
   }

@@ -34,6 +34,10 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
 /* True if pages of other origins may ask for the path, which is as it was sent: then its answers have CORS fields. */
 bool roles_share(const struct mw_config *config, struct bytes path);
 
+/* An errand by which the app is asked whether such a client may read these channels, and nothing else. NULL without memory. */
+struct errand *roles_permit_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+                                   const struct errand_channel *channels, size_t channel_count);
+
 /* Refuses an event stream for now. An EventSource does not reconnect after any status but 200, so a temporary refusal is a stream that ends
  * after a retry field. No empty line follows, so that no library hands an empty event to the application. */
 void roles_put_off(struct exchange *exchange);

@@ -58,13 +58,24 @@ static bool breaks_line(struct bytes text) {
   return bytes_find(text, '\r') < text.len || bytes_find(text, '\n') < text.len || bytes_find(text, '\0') < text.len;
 }
 
+/* What a client can give back as Last-Event-ID: fields have no control characters, lose the white space around them, and of what is beyond
+ * ASCII each kind of client makes something else. */
+static bool can_return(struct bytes id) {
+  if (id.len > MW_STREAM_ID_MAX) return false;
+  for (size_t i = 0; i < id.len; i++) {
+    bool is_end = i == 0 || i + 1 == id.len;
+    if (id.ptr[i] > '~' || id.ptr[i] < ' ' || (is_end && id.ptr[i] == ' ')) return false;
+  }
+  return true;
+}
+
 int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from) {
   struct sse_event event = {.id = bytes_of(from->id.ptr, from->id.len),
                             .event = bytes_of(from->event.ptr, from->event.len),
                             .data = bytes_of(from->data.ptr, from->data.len),
                             .retry_ms = from->retry_ms};
-  if (breaks_line(event.id) || breaks_line(event.event)) return MW_EINVAL;
-  if (!utf8_valid(event.id) || !utf8_valid(event.event) || !utf8_valid(event.data)) return MW_EINVAL;
+  if (!can_return(event.id) || breaks_line(event.event)) return MW_EINVAL;
+  if (!utf8_valid(event.event) || !utf8_valid(event.data)) return MW_EINVAL;
   if (stream->closed || stream->ended) return MW_ECLOSED;
   struct buffer text;
   buffer_init(&text);

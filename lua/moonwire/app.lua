@@ -107,12 +107,17 @@ end
 -- Checks what a pattern cannot hold; what it must be otherwise is for core to say. Patterns of different kinds may be the same.
 function App:_check_pattern(call, kind, pattern)
   if pattern:find("*", 1, true) then
-    options.raise(("%s: a pattern has no '*'; {name} stands for one segment"):format(call))
+    local rest = kind ~= "channel" and ", {name...} at the end for all the rest" or ""
+    options.raise(("%s: a pattern has no '*'; {name} stands for one segment%s"):format(call, rest))
   elseif kind ~= "channel" and pattern:find "[?%s]" then
     local text = "%s: a route is a path without '?' and spaces; the query is in request.query"
     options.raise(text:format(call))
   end
-  local key = kind .. " " .. pattern:gsub("%b{}", "{}")
+  local key = kind
+    .. " "
+    .. pattern:gsub("%b{}", function(capture)
+      return capture:find("...}", 1, true) and "{...}" or "{}"
+    end)
   if self._places[key] then
     options.raise(("%s: is defined twice (first at %s)"):format(call, self._places[key]))
   end
@@ -193,8 +198,8 @@ function App:_route(call, method, pattern, handler)
 end
 
 --- Answers HTTP requests: fn(request) returns [status,] body [, headers]; a table is JSON, a string plain
---- text. The same for post, put and delete.
----@param pattern string "/orders/{id}"
+--- text. The same for post, put, patch, delete and options.
+---@param pattern string "/orders/{id}", or "/files/{path...}" for all that begins so
 ---@param fn fun(request: moonwire.Request): ...
 ---@return moonwire.App
 function App:get(pattern, fn)
@@ -220,6 +225,21 @@ end
 ---@return moonwire.App
 function App:delete(pattern, fn)
   return self:_route("app:delete", "DELETE", pattern, fn)
+end
+
+---@param pattern string
+---@param fn fun(request: moonwire.Request): ...
+---@return moonwire.App
+function App:patch(pattern, fn)
+  return self:_route("app:patch", "PATCH", pattern, fn)
+end
+
+--- Answers OPTIONS of a path, preflights included, which otherwise the server does by itself.
+---@param pattern string
+---@param fn fun(request: moonwire.Request): ...
+---@return moonwire.App
+function App:options(pattern, fn)
+  return self:_route("app:options", "OPTIONS", pattern, fn)
 end
 
 --- Serves an event stream of the script's own. fn(request, stream) may wait; when it returns, the stream

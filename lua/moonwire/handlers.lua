@@ -68,9 +68,12 @@ local function keep(client, ...)
   return ...
 end
 
-local function respond_or_stream(handler, ...)
+local function respond_or_stream(handler, stream, ...)
   for i = 1, select("#", ...) do
     if select(i, ...) ~= nil then
+      if stream._begun then
+        answer.misused(handler, "an answer after the stream had begun; close it instead")
+      end
       return answer.respond(handler, ...)
     end
   end
@@ -162,7 +165,7 @@ return function(app)
 
   function handlers.stream(number, request, stream)
     local handler = app._by_number[number].handler
-    return respond_or_stream(handler, options.call(handler, new_request(request), stream))
+    return respond_or_stream(handler, stream, options.call(handler, new_request(request), stream))
   end
 
   -- Told before the upgrade: on_open may still refuse.

@@ -67,6 +67,20 @@ static void matches_paths(void **state) {
       {"/orders/{id}", "/orders/a:b", "id=a:b"}, /* a colon divides only channels */
       {"/orders/{id}", "/orders/", "-"},
       {"/orders/{id}", "/orders/7/", "-"},
+      {"/files/{path...}", "/files/a", "path=a"},
+      {"/files/{path...}", "/files/a/b//c.txt", "path=a/b//c.txt"},
+      {"/files/{path...}", "/files/a/", "path=a/"},
+      {"/files/{path...}", "/files/", "path="},
+      {"/files/{path...}", "/files", "-"},
+      {"/files/{path...}", "/file/a", "-"},
+      {"/{path...}", "/", "path="},
+      {"/{path...}", "/a/b", "path=a/b"},
+      {"/{path...}", "", "-"},
+      {"/{user}/{path...}", "/ada/x/y", "user=ada path=x/y"},
+      {"/{user}/{path...}", "/ada/", "user=ada path="},
+      {"/{user}/{path...}", "/ada", "-"},
+      {"/{user}/{path...}", "//x", "-"},
+      {"/{path...}", "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17", "path=1/2/3/4/5/6/7/8/9/10/11/12/13/14/15/16/17"},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     check_match(cases[i].pattern, routes, cases[i].path, cases[i].captures);
@@ -100,6 +114,8 @@ static void says_what_is_malformed(void **state) {
       {"room:{a-b}", "the name of a capture must be"},
       {"room:{a}{b}", "the name of a capture must be"},
       {"{a}:{b}:{a}", "two captures have the same name"},
+      {"a:{b...}", "only a route can end in a catch-all"},
+      {"{...}", "the name of a capture must be"},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct pattern pattern;
@@ -109,6 +125,30 @@ static void says_what_is_malformed(void **state) {
     if (!strstr(error.text, cases[i].fault)) print_error("\"%s\" instead of \"%s\"\n", error.text, cases[i].fault);
     assert_non_null(strstr(error.text, cases[i].fault));
     if (strlen(cases[i].pattern) < 100) assert_non_null(strstr(error.text, cases[i].pattern));
+  }
+}
+
+static void says_what_is_malformed_in_a_route(void **state) {
+  (void)state;
+  static const struct {
+    const char *pattern, *fault;
+  } cases[] = {
+      {"/{a...}/b", "a catch-all such as {path...} must be the last segment"},
+      {"/{a...}/", "a catch-all such as {path...} must be the last segment"},
+      {"/{...}", "the name of a capture must be"},
+      {"/{a..}", "the name of a capture must be"},
+      {"/{a....}", "the name of a capture must be"},
+      {"/{1...}", "the name of a capture must be"},
+      {"/x{a...}", "a capture must be a whole segment"},
+      {"/{a...}x", "a capture must be a whole segment"},
+      {"/{a}/{a...}", "two captures have the same name"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    struct pattern pattern;
+    struct mw_error error = {""};
+    assert_int_equal(pattern_init(&pattern, bytes_string(cases[i].pattern), routes, &error), MW_EINVAL);
+    if (!strstr(error.text, cases[i].fault)) print_error("\"%s\" instead of \"%s\"\n", error.text, cases[i].fault);
+    assert_non_null(strstr(error.text, cases[i].fault));
   }
 }
 
@@ -122,6 +162,19 @@ static void says_what_is_wrong_with_a_long_pattern(void **state) {
   text[250] = '}';
   assert_int_equal(pattern_init(&pattern, bytes_of(text, sizeof text), channels, &error), MW_EINVAL);
   assert_non_null(strstr(error.text, "as in \"room:{room}\""));
+}
+
+static void check_order(const char *one, const char *other, const char *dividers, enum pattern_order order) {
+  struct pattern first, second;
+  enum pattern_order mirrored = order;
+  if (order == PATTERN_FIRST) mirrored = PATTERN_SECOND;
+  assert_int_equal(pattern_init(&first, bytes_string(one), dividers, NULL), 0);
+  assert_int_equal(pattern_init(&second, bytes_string(other), dividers, NULL), 0);
+  if (pattern_compare(&first, &second) != order) print_error("%s and %s\n", one, other);
+  assert_int_equal(pattern_compare(&first, &second), order);
+  assert_int_equal(pattern_compare(&second, &first), mirrored);
+  pattern_deinit(&first);
+  pattern_deinit(&second);
 }
 
 static void knows_which_is_more_special(void **state) {
@@ -144,38 +197,72 @@ static void knows_which_is_more_special(void **state) {
       {"a:{x}", "{x}:{y}", PATTERN_FIRST},
       {"a:{x}:c", "a:{x}:{y}", PATTERN_FIRST},
   };
-  for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    struct pattern first, second;
-    enum pattern_order mirrored = cases[i].order == PATTERN_FIRST ? PATTERN_SECOND : cases[i].order;
-    assert_int_equal(pattern_init(&first, bytes_string(cases[i].first), channels, NULL), 0);
-    assert_int_equal(pattern_init(&second, bytes_string(cases[i].second), channels, NULL), 0);
-    assert_int_equal(pattern_compare(&first, &second), cases[i].order);
-    assert_int_equal(pattern_compare(&second, &first), mirrored);
-    pattern_deinit(&first);
-    pattern_deinit(&second);
-  }
+  for (size_t i = 0; i < COUNT_OF(cases); i++) check_order(cases[i].first, cases[i].second, channels, cases[i].order);
 }
 
-/* Disjoint is a promise: of all short names none may match both. */
+static void a_catch_all_is_the_least_special(void **state) {
+  (void)state;
+  static const struct {
+    const char *first, *second;
+    enum pattern_order order;
+  } cases[] = {
+      {"/a/b", "/a/{x...}", PATTERN_FIRST},
+      {"/a/{b}", "/a/{x...}", PATTERN_FIRST},
+      {"/a/", "/a/{x...}", PATTERN_FIRST},
+      {"/a", "/a/{x...}", PATTERN_DISJOINT},
+      {"/a/b/c/d", "/a/{x...}", PATTERN_FIRST},
+      {"/b/c", "/a/{x...}", PATTERN_DISJOINT},
+      {"/", "/{x...}", PATTERN_FIRST},
+      {"/a/b/{x...}", "/a/{x...}", PATTERN_FIRST},
+      {"/a/{x...}", "/{x}/{y...}", PATTERN_FIRST},
+      {"/a/{b}/{x...}", "/a/{x...}", PATTERN_FIRST},
+      {"/a/{x...}", "/a/{y...}", PATTERN_OVERLAP},
+      {"/a/{x...}", "/b/{x...}", PATTERN_DISJOINT},
+      {"/a/{x...}", "/{y}/b", PATTERN_OVERLAP},
+      {"/a/{x...}", "/{y}/b/{z...}", PATTERN_OVERLAP},
+      {"/{x}/b", "/{y...}", PATTERN_FIRST},
+      {"/{x}/{y...}", "/a", PATTERN_DISJOINT},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) check_order(cases[i].first, cases[i].second, routes, cases[i].order);
+}
+
+/* Disjoint is a promise: of all short names none may match both. The more special one matches nothing that the other does not. */
+static void check_all_names(const char *one, const char *other, const char *dividers) {
+  static const char letters[] = "ab:/";
+  struct pattern first, second;
+  bool together = false, only_first = false, only_second = false;
+  pattern_init(&first, bytes_string(one), dividers, NULL);
+  pattern_init(&second, bytes_string(other), dividers, NULL);
+  for (unsigned n = 0; n < 5 * 5 * 5 * 5 * 5; n++) {
+    char name[6] = "";
+    size_t len = 0;
+    for (unsigned rest = n; rest > 0 && rest % 5 > 0; rest /= 5) name[len++] = letters[rest % 5 - 1];
+    bool by_first = pattern_match(&first, bytes_of(name, len), NULL),
+         by_second = pattern_match(&second, bytes_of(name, len), NULL);
+    together = together || (by_first && by_second);
+    only_first = only_first || (by_first && !by_second);
+    only_second = only_second || (by_second && !by_first);
+  }
+  enum pattern_order order = pattern_compare(&first, &second);
+  if (together != (order != PATTERN_DISJOINT)) print_error("%s and %s\n", one, other);
+  assert_int_equal(together, order != PATTERN_DISJOINT);
+  if (order == PATTERN_FIRST) assert_false(only_first);
+  if (order == PATTERN_SECOND) assert_false(only_second);
+  pattern_deinit(&first);
+  pattern_deinit(&second);
+}
+
 static void what_is_disjoint_matches_no_name_together(void **state) {
   (void)state;
   static const char *const texts[] = {"a", "b", "{x}", "a:", ":a", "a:b", "a:{x}", "{x}:b", "{x}:{y}", "a/{x}", "{x}/b", "a::b"};
-  static const char letters[] = "ab:/";
   for (size_t i = 0; i < COUNT_OF(texts) * COUNT_OF(texts); i++) {
-    struct pattern first, second;
-    pattern_init(&first, bytes_string(texts[i / COUNT_OF(texts)]), channels, NULL);
-    pattern_init(&second, bytes_string(texts[i % COUNT_OF(texts)]), channels, NULL);
-    bool together = false;
-    for (unsigned n = 0; n < 5 * 5 * 5 * 5; n++) {
-      char name[5] = "";
-      size_t len = 0;
-      for (unsigned rest = n; rest > 0 && rest % 5 > 0; rest /= 5) name[len++] = letters[rest % 5 - 1];
-      struct bytes bytes = bytes_of(name, len);
-      together = together || (pattern_match(&first, bytes, NULL) && pattern_match(&second, bytes, NULL));
-    }
-    assert_int_equal(together, pattern_compare(&first, &second) != PATTERN_DISJOINT);
-    pattern_deinit(&first);
-    pattern_deinit(&second);
+    check_all_names(texts[i / COUNT_OF(texts)], texts[i % COUNT_OF(texts)], channels);
+  }
+  static const char *const paths[] = {"/",        "/a",          "/a/",           "/a/b",         "/{x}",     "/{x}/b",
+                                      "/{x}/{y}", "/{x...}",     "/a/{x...}",     "/b/{x...}",    "//{x...}", "/{x}/{y...}",
+                                      "{x...}",   "/a/b/{x...}", "/{x}/b/{y...}", "/a/{x}/{y...}"};
+  for (size_t i = 0; i < COUNT_OF(paths) * COUNT_OF(paths); i++) {
+    check_all_names(paths[i / COUNT_OF(paths)], paths[i % COUNT_OF(paths)], routes);
   }
 }
 
@@ -205,7 +292,9 @@ int main(void) {
       TEST(stands_the_most_segments),
       TEST(says_what_is_malformed),
       TEST(says_what_is_wrong_with_a_long_pattern),
+      TEST(says_what_is_malformed_in_a_route),
       TEST(knows_which_is_more_special),
+      TEST(a_catch_all_is_the_least_special),
       TEST(what_is_disjoint_matches_no_name_together),
       TEST(stands_failing_memory),
   };

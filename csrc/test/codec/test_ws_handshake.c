@@ -50,7 +50,8 @@ static void refuses_what_is_wrong(void **state) {
     const char *reason;
   } cases[] = {
       {"POST /ws HTTP/1.1\r\nHost: a\r\n" UPGRADE VERSION KEY "\r\n", 405, "a WebSocket is opened with GET"},
-      {"HEAD /ws HTTP/1.1\r\nHost: a\r\n" UPGRADE VERSION KEY "\r\n", 405, "a WebSocket is opened with GET"},
+      {"HEAD /ws HTTP/1.1\r\nHost: a\r\n" UPGRADE VERSION KEY "\r\n", 426,
+       "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing"},
       {"GET /ws HTTP/1.0\r\n" UPGRADE VERSION KEY "\r\n", 426, "a WebSocket needs HTTP/1.1"},
       {GET "\r\n", 426, "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing"},
       {GET "Connection: Upgrade\r\n" VERSION KEY "\r\n", 426,
@@ -106,7 +107,7 @@ static void refuses_what_is_wrong(void **state) {
 static void says_which_fields_a_refusal_has(void **state) {
   (void)state;
   assert_bytes_string(ws_handshake_fields(400), "");
-  assert_bytes_string(ws_handshake_fields(405), "Allow: GET\r\n");
+  assert_bytes_string(ws_handshake_fields(405), "Allow: GET, HEAD, OPTIONS\r\n");
   assert_bytes_string(ws_handshake_fields(426), "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
 }
 

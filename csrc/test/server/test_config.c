@@ -105,10 +105,36 @@ static void routes_are_found_by_method_and_path(void **state) {
   assert_null(config_route(config, BYTES("GET"), BYTES("/orders/7/8")));
   assert_int_equal(mw_config_route(config, "GET", "/orders/{other}", &error), MW_EOVERLAP);
   assert_int_equal(mw_config_stream(config, "/orders/{other}", &error), MW_EOVERLAP); /* it is a GET, too */
-  assert_int_equal(mw_config_route(config, "PATCH", "/x", &error), MW_EINVAL);
-  assert_non_null(strstr(error.text, "PATCH"));
+  assert_int_equal(mw_config_route(config, "HEAD", "/x", &error), MW_EINVAL);
+  assert_non_null(strstr(error.text, "HEAD"));
+  assert_int_equal(mw_config_route(config, "patch", "/x", &error), MW_EINVAL);
   assert_int_equal(mw_config_route(config, "GET", "x", &error), MW_EINVAL);
   assert_int_equal(mw_config_route(config, "GET", "/{x", &error), MW_EINVAL);
+}
+
+static void a_catch_all_takes_the_rest(void **state) {
+  (void)state;
+  struct mw_error error = {""};
+  int all = mw_config_route(config, "GET", "/files/{path...}", NULL);
+  int one = mw_config_route(config, "GET", "/files/{name}", NULL);
+  int deep = mw_config_websocket(config, "/files/deep/{path...}", &(struct mw_websocket_options){.frame = 1}, NULL);
+  int patch = mw_config_route(config, "PATCH", "/{path...}", NULL);
+  assert_true(all > 0 && one > 0 && deep > 0 && patch > 0 && mw_config_route(config, "OPTIONS", "/{path...}", NULL) > 0);
+  static const struct {
+    const char *path, *params;
+  } cases[] = {{"/files/", "path= "}, {"/files/a/b", "path=a/b "}, {"/files/a/", "path=a/ "}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    assert_int_equal(config_route_number(config, config_route(config, BYTES("GET"), bytes_string(cases[i].path))), all);
+    assert_string_equal(params(all, cases[i].path), cases[i].params);
+  }
+  assert_int_equal(config_route_number(config, config_route(config, BYTES("GET"), BYTES("/files/a"))), one);
+  assert_int_equal(config_route_number(config, config_route(config, BYTES("GET"), BYTES("/files/deep/"))), deep);
+  assert_int_equal(config_route_number(config, config_route(config, BYTES("PATCH"), BYTES("/"))), patch);
+  assert_null(config_route(config, BYTES("GET"), BYTES("/files")));
+  assert_int_equal(mw_config_stream(config, "/files/{other...}", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_stream(config, "/{x}/all", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_stream(config, "/{x...}/all", &error), MW_EINVAL);
+  assert_int_equal(mw_config_channel(config, "a/{x...}", &(struct mw_channel_options){.hooks = 0}, &error), MW_EINVAL);
 }
 
 static void the_longest_mount_wins(void **state) {
@@ -236,15 +262,11 @@ static void stands_failing_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CONFIG_TEST(the_most_special_pattern_wins),
-      CONFIG_TEST(overlaps_stop_the_start),
-      CONFIG_TEST(says_which_option_is_wrong),
-      CONFIG_TEST(routes_are_found_by_method_and_path),
-      CONFIG_TEST(the_longest_mount_wins),
-      CONFIG_TEST(says_what_is_wrong_with_a_mount),
-      CONFIG_TEST(origins_are_judged),
-      CONFIG_TEST(options_are_copied_and_judged),
-      CONFIG_TEST(stands_failing_memory),
+      CONFIG_TEST(the_most_special_pattern_wins),   CONFIG_TEST(overlaps_stop_the_start),
+      CONFIG_TEST(says_which_option_is_wrong),      CONFIG_TEST(routes_are_found_by_method_and_path),
+      CONFIG_TEST(a_catch_all_takes_the_rest),      CONFIG_TEST(the_longest_mount_wins),
+      CONFIG_TEST(says_what_is_wrong_with_a_mount), CONFIG_TEST(origins_are_judged),
+      CONFIG_TEST(options_are_copied_and_judged),   CONFIG_TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

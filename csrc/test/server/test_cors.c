@@ -214,7 +214,7 @@ static void a_preflight_may_ask_for_any_header(void **state) {
   const char *answer = ask(&wanted, "https://a.example");
   assert_int_equal(count(answer, "\r\nAccess-Control-Allow-Headers: x-csrf, authorization\r\n"), 1);
   assert_int_equal(count(answer, "\r\nVary: Access-Control-Request-Headers\r\n"), 1);
-  assert_int_equal(count(answer, "\r\nAccess-Control-Allow-Methods: GET, OPTIONS\r\n"), 1);
+  assert_int_equal(count(answer, "\r\nAccess-Control-Allow-Methods: GET, HEAD, OPTIONS\r\n"), 1);
   wanted.line = "OPTIONS /send";
   answer = ask(&wanted, "https://a.example");
   assert_int_equal(count(answer, "\r\nAccess-Control-Allow-Methods: POST, OPTIONS\r\n"), 1);

@@ -52,13 +52,38 @@ static void sends_events_as_they_are(void **state) {
 
 static void refuses_what_would_break_the_stream(void **state) {
   (void)state;
+  static char long_id[MW_STREAM_ID_MAX + 1];
   static const struct mw_stream_event bad[] = {
-      {.id = {"a\nb", 3}, .retry_ms = -1},    {.id = {"a\rb", 3}, .retry_ms = -1},    {.id = {"a\0b", 3}, .retry_ms = -1},
-      {.event = {"a\nb", 3}, .retry_ms = -1}, {.event = {"a\rb", 3}, .retry_ms = -1}, {.event = {"a\0b", 3}, .retry_ms = -1},
+      {.id = {"a\nb", 3}, .retry_ms = -1},
+      {.id = {"a\rb", 3}, .retry_ms = -1},
+      {.id = {"a\0b", 3}, .retry_ms = -1},
+      {.event = {"a\nb", 3}, .retry_ms = -1},
+      {.event = {"a\rb", 3}, .retry_ms = -1},
+      {.event = {"a\0b", 3}, .retry_ms = -1},
       {.data = {"\xff", 1}, .retry_ms = -1},
+      {.event = {"\xff", 1}, .retry_ms = -1},
+      /* No client can return with these: it sends another id, or is refused, which ends it. */
+      {.id = {" a", 2}, .retry_ms = -1},
+      {.id = {"a ", 2}, .retry_ms = -1},
+      {.id = {" ", 1}, .retry_ms = -1},
+      {.id = {"a\tb", 3}, .retry_ms = -1},
+      {.id = {"a\fb", 3}, .retry_ms = -1},
+      {.id = {"a\ab", 3}, .retry_ms = -1},
+      {.id = {"a\x7f", 2}, .retry_ms = -1},
+      {.id = {"\x1b[1m", 4}, .retry_ms = -1},
+      {.id = {"\xc3\xa9", 2}, .retry_ms = -1},
+      {.id = {"\xf0\x9f\x8c\x99", 4}, .retry_ms = -1},
+      {.id = {"a\x80", 2}, .retry_ms = -1},
+      {.id = {long_id, MW_STREAM_ID_MAX + 1}, .retry_ms = -1},
   };
+  static const struct mw_stream_event good[] = {
+      {.id = {"", 0}, .retry_ms = -1},  {.id = {"!", 1}, .retry_ms = -1},   {.id = {"a b", 3}, .retry_ms = -1},
+      {.id = {"~", 1}, .retry_ms = -1}, {.id = {"a:b", 3}, .retry_ms = -1}, {.id = {long_id, MW_STREAM_ID_MAX}, .retry_ms = -1},
+  };
+  memset(long_id, 'x', sizeof long_id);
   begin_stream();
   for (size_t i = 0; i < COUNT_OF(bad); i++) assert_int_equal(mw_stream_send(host.streams[0], &bad[i]), MW_EINVAL);
+  for (size_t i = 0; i < COUNT_OF(good); i++) assert_int_equal(mw_stream_send(host.streams[0], &good[i]), 0);
   assert_int_equal(send_event(NULL, NULL, "fine"), 0);
   host_until(&host, strcmp(peer_events(&peer), "fine ") == 0);
 }
