@@ -44,6 +44,7 @@ struct entry {
 /* What a peer knows of one channel. */
 struct view {
   bool subscribed, told; /* told: of a gap, since its last message */
+  bool ended;            /* it was told of the end, and nothing came since; on an event stream it is still subscribed */
   bool was_told;         /* of any */
   bool begins;           /* whatever is kept may come first */
   bool is_foreign;       /* it returned with an id that is none: it must be told of a gap */
@@ -139,6 +140,18 @@ static bool ended_at(unsigned channel, uint64_t seen, uint64_t *at) {
   return false;
 }
 
+/* Whether a volatile message comes after everything of its channel that is older, and before everything that is newer. */
+static bool is_in_place(const struct view *view, size_t number) {
+  uint64_t before = 0, after = UINT64_MAX;
+  for (size_t i = 0; i < world.count; i++) {
+    const struct entry *entry = &world.log[i];
+    if (entry->channel != world.log[number].channel || entry->position == 0) continue;
+    if (i < number) before = entry->position;
+    if (i > number && after == UINT64_MAX) after = entry->position;
+  }
+  return view->seen < after && (view->seen >= before || view->told || view->begins);
+}
+
 /* ---- What a peer is told --------------------------------------------------------------------------------------------------- */
 
 static void take_message(struct peer *peer, uint64_t id, const char *data) {
@@ -164,6 +177,7 @@ static void take_message(struct peer *peer, uint64_t id, const char *data) {
   if (id == 0) {
     must(number >= view->last_volatile);
     view->last_volatile = number + 1;
+    must(forgives(channel) || is_in_place(view, number));
     return;
   }
   must(id > view->seen || view->begins);
@@ -171,7 +185,7 @@ static void take_message(struct peer *peer, uint64_t id, const char *data) {
   uint64_t expected = first_after(channel, view->seen, UINT64_MAX);
   must(id == expected || view->told || forgives(channel) || (view->begins && (expected == 0 || id <= expected)));
   view->seen = id;
-  view->told = view->begins = view->is_foreign = false;
+  view->told = view->begins = view->is_foreign = view->ended = false;
   peer->resume[channel] = id;
 }
 
@@ -205,7 +219,10 @@ static bool take_own(struct peer *peer, const char *text) {
     must(view->subscribed || view->is_blurred);
     bool ended = ended_at(channel_in(text), view->seen, &last);
     must(ended || view->told || view->begins || view->is_blurred || forgives(channel_in(text)));
-    view->subscribed = false;
+    /* An event stream, whose client returns with one id for all channels, goes on in case the channel does. */
+    must(!view->ended);
+    view->ended = true;
+    if (peer->transport == WEBSOCKET) view->subscribed = false;
   } else {
     must(strncmp(at, "moonwire:unsubscribed", 21) == 0);
     must(view->subscribed || view->is_blurred);
@@ -284,7 +301,7 @@ static void read_block(struct peer *peer, char *block) {
   if (id && !data) {
     uint64_t cursor = position_in(id);
     /* A second one stands behind the end of all channels. */
-    for (unsigned i = 0; peer->has_id && i < CHANNELS; i++) must(!peer->views[i].subscribed);
+    for (unsigned i = 0; peer->has_id && i < CHANNELS; i++) must(!peer->views[i].subscribed || peer->views[i].ended);
     must(cursor >= peer->last_id);
     peer->has_id = peer->can_resume = true;
     peer->last_id = cursor;

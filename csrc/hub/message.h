@@ -27,6 +27,7 @@ struct message {
   atomic_uint refs;
   uint32_t kind;
   uint64_t position; /* 0: volatile, has no id */
+  uint64_t after;    /* of a volatile one: what has a position up to here was published before it */
   uint64_t time_ms;  /* when it was published, by the monotonic clock */
   struct message_parts parts;
   struct channel *promised; /* the channel whose history has room for it (hub_promise); NULL: none was promised */

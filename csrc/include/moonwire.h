@@ -367,8 +367,8 @@ struct mw_publish {
   const struct mw_client *except; /* a client that does not get it live; NULL: none */
   struct mw_bytes key;            /* what it is about, up to 255 bytes, for MW_SLOW_LATEST; may be empty */
   bool
-      is_final; /* the last of its channel: subscribers get "moonwire:end" behind it and are unsubscribed, event streams that have no other
-                    channel end, and returning to one that was seen to its end is answered 204. What is published later begins anew */
+      is_final; /* the last of its channel: "moonwire:end" follows it. WebSocket clients are unsubscribed, event streams end with the last of
+                    their channels, and a return to one that was seen to its end is answered 204. A later publish restarts the channel */
 };
 
 /* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. Any thread.

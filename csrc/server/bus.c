@@ -50,6 +50,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   lock_take(&bus->lock);
   status = reserve(server, size);
   if (status == 0) {
+    message->after = bus->position;
     message->position = keep ? ++bus->position : 0;
     *position = message->position;
     for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) {

@@ -100,8 +100,10 @@ void lag_leave(struct exchange *exchange, struct subscription *subscription) {
 struct letting_go {
   struct exchange *exchange;
   struct subscription *subscription; /* of the message before */
-  uint64_t position;                 /* where messages without one stand */
 };
+
+/* Where a message stands among those with a position: one without follows all that were published before it. */
+static uint64_t place_of(const struct message *message) { return message->position > 0 ? message->position : message->after; }
 
 /* What no history has. */
 static void let_go_for_good(struct exchange *exchange, struct subscription *subscription, const struct message *message) {
@@ -111,12 +113,18 @@ static void let_go_for_good(struct exchange *exchange, struct subscription *subs
   lag_of(exchange)->has_gap = true;
 }
 
-/* Keeps it until it can be pushed. Of a channel that is only held up by the replay of others all are kept, as long as there is room. */
-static void hold(struct exchange *exchange, struct subscription *subscription, struct message *message, uint64_t position) {
+/* Keeps it until it can be pushed. Of a channel that is only held up by a replay, its own or that of others, all are kept, as long as there
+ * is room; beyond that, a volatile message that follows the replay of its own channel is dropped, because a replay is no slowness. */
+static void hold(struct exchange *exchange, struct subscription *subscription, struct message *message) {
   struct lag *lag = lag_of(exchange);
   const struct channel_policy *policy = &subscription->channel->policy;
+  uint64_t position = place_of(message);
   bool is_full = lag->latest.bytes + message_len(message) + LATEST_PLACE > policy->outbox;
-  if (is_full && policy->slow == SLOW_DROP) {
+  bool follows_replay = subscription->mark & LAG_BEHIND && policy->slow != SLOW_LATEST;
+  if (is_full && (follows_replay || policy->slow == SLOW_DROP)) {
+    /* The gap is told before everything that is held: what is older than what is missing goes as well. */
+    if (message->position > 0)
+      exchange_worker(exchange)->stats.slow_dropped += latest_forget(&lag->latest, subscription->channel->name);
     let_go_for_good(exchange, subscription, message);
     return;
   }
@@ -137,12 +145,11 @@ static void let_go(void *context, struct message *message) {
     subscription = session_find(&exchange->session, message->parts.channel);
     letting_go->subscription = subscription;
   }
-  if (message->position > 0) letting_go->position = message->position;
   if (subscription && subscription->mark & LAG_BEHIND && message->position > 0) {
     struct lag_source *source = find_source(lag_of(exchange), subscription);
     if (message->position <= source->after) source->after = message->position - 1;
   } else if (subscription && subscription->channel->policy.slow == SLOW_LATEST) {
-    hold(exchange, subscription, message, letting_go->position);
+    hold(exchange, subscription, message);
   } else {
     let_go_for_good(exchange, subscription, message);
   }
@@ -188,7 +195,6 @@ void lag_stall(struct exchange *exchange, struct subscription *subscription, str
   }
   struct letting_go letting_go = {.exchange = exchange, .subscription = subscription};
   outbox_let_go(exchange->outbox, let_go, &letting_go);
-  letting_go.position = hub_of(exchange)->position;
   let_go(&letting_go, message);
 }
 
@@ -210,10 +216,10 @@ bool lag_take(struct exchange *exchange, struct subscription *subscription, stru
   if (message_is_own(message)) return false;
   read_later(exchange, subscription, message);
   if (subscription->mark & LAG_BEHIND && message->position > 0) return true;
-  bool is_held = subscription->mark & LAG_HELD;
+  bool is_held = subscription->mark & LAG_HELD || (subscription->mark & LAG_BEHIND && !lag->stalled);
   if (!lag->stalled && !is_held) return false;
   if (is_held || subscription->channel->policy.slow == SLOW_LATEST) {
-    hold(exchange, subscription, message, hub_of(exchange)->position);
+    hold(exchange, subscription, message);
   } else if (subscription->channel->policy.slow == SLOW_CLOSE) {
     return false;
   } else {
@@ -297,7 +303,8 @@ static bool is_fed(const struct exchange *exchange, size_t bytes) {
 static bool push_next(struct exchange *exchange, struct lag *lag, size_t *count) {
   uint64_t position = 0;
   struct message *message = latest_first(&lag->latest, &position);
-  if (*count > 0 && (!message || position_of(lag->sources) < position)) {
+  /* One without a position stands behind the one whose position it has. */
+  if (*count > 0 && (!message || position_of(lag->sources) <= position)) {
     struct lag_source *source = lag->sources;
     source->after = position_of(source);
     session_replay(exchange, history_at(&source->subscription->channel->history, source->next++));
@@ -331,19 +338,24 @@ static void tell_cursor(struct exchange *exchange) {
   buffer_deinit(&block);
 }
 
-/* A channel that has ended is left, and its subscribers are told. An event stream ends with its last channel. */
+/* The subscribers of a channel that has ended are told. A WebSocket leaves it: its client has a cursor for each channel, and returns to it.
+ * An event stream returns with one id for all its channels, which the others move on: so it stays subscribed, in case the channel restarts,
+ * and ends when all of its channels have. */
 static void tell_ends(struct exchange *exchange) {
+  bool all = true, leaves = wire_is_ws(exchange->wire);
   struct subscription *subscription = session_next(&exchange->session, NULL);
   while (subscription) {
     struct subscription *next = session_next(&exchange->session, subscription);
     struct channel *channel = subscription->channel;
-    if (channel->ended > 0) {
+    if (channel->ended == 0) all = false;
+    if (channel->ended > 0 && !(subscription->mark & LAG_ENDED)) {
+      subscription->mark |= LAG_ENDED;
       reply_channel_event(exchange, BYTES("moonwire:end"), channel->name);
-      native_unsubscribe(exchange, channel->name, NULL, NULL);
+      if (leaves) native_unsubscribe(exchange, channel->name, NULL, NULL);
     }
     subscription = next;
   }
-  if (exchange->session.subscription_count > 0 || wire_is_ws(exchange->wire)) return;
+  if (leaves || !all) return;
   if (exchange->wire == WIRE_SSE || exchange->wire == WIRE_ENVELOPE) tell_cursor(exchange);
   exchange_end_stream(exchange);
 }
@@ -357,7 +369,7 @@ void lag_feed(struct exchange *exchange) {
   while (!over && !is_fed(exchange, bytes)) over = push_next(exchange, lag, &count);
   if (!over) return;
   struct subscription *subscription = NULL;
-  while ((subscription = session_next(&exchange->session, subscription))) subscription->mark = 0;
+  while ((subscription = session_next(&exchange->session, subscription))) subscription->mark &= LAG_ENDED;
   bool ends = lag->ends;
   end_lagging(exchange);
   if (ends) tell_ends(exchange);

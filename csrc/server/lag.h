@@ -14,7 +14,8 @@ VISIBILITY_PUSH
 enum {
   LAG_BEHIND = 1, /* it is read from its history */
   LAG_HELD = 2,   /* it has no history, and what comes waits for those that are */
-  LAG_GAP = 4     /* its subscriber is to be told of a gap */
+  LAG_GAP = 4,    /* its subscriber is to be told of a gap */
+  LAG_ENDED = 8   /* its subscriber was told of the end, and is still subscribed; also while it does not lag */
 };
 
 /* One channel that is read from its history. */

@@ -80,10 +80,14 @@ struct message *latest_first(const struct latest *latest, uint64_t *position) {
 
 void latest_drop_first(struct latest *latest) { drop(latest, container_of(latest->all.next, struct item, link)); }
 
-void latest_forget(struct latest *latest, struct bytes channel) {
+size_t latest_forget(struct latest *latest, struct bytes channel) {
+  size_t count = 0;
   for (struct list *link = latest->all.next, *next; link != &latest->all; link = next) {
     struct item *item = container_of(link, struct item, link);
     next = link->next;
-    if (bytes_equal(item->message->parts.channel, channel)) drop(latest, item);
+    if (!bytes_equal(item->message->parts.channel, channel)) continue;
+    drop(latest, item);
+    count++;
   }
+  return count;
 }

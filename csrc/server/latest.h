@@ -27,8 +27,8 @@ int latest_append(struct latest *latest, struct message *message, uint64_t posit
 /* The oldest (borrowed) and where it stands; NULL if there is none. */
 struct message *latest_first(const struct latest *latest, uint64_t *position);
 void latest_drop_first(struct latest *latest);
-/* Drops all of one channel. */
-void latest_forget(struct latest *latest, struct bytes channel);
+/* Drops all of one channel; how many there were. */
+size_t latest_forget(struct latest *latest, struct bytes channel);
 
 VISIBILITY_POP
 

@@ -168,6 +168,10 @@ void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const c
   buffer_append_string(&data, ",\"reason\":");
   json_write_string(&data, clean(reason ? reason : ""));
   buffer_append_char(&data, '}');
-  if (!data.failed) reply_event(exchange, BYTES("moonwire:unsubscribed"), buffer_bytes(&data));
+  if (data.failed) {
+    exchange_break(exchange);
+  } else {
+    reply_event(exchange, BYTES("moonwire:unsubscribed"), buffer_bytes(&data));
+  }
   buffer_deinit(&data);
 }

@@ -162,6 +162,8 @@ void session_settle(struct exchange *exchange, size_t skip) {
 void session_deliver(struct subscription *subscription, struct message *message) {
   struct exchange *exchange = subscription->owner;
   struct session *session = &exchange->session;
+  /* The channel goes on. */
+  if (message && message->position > 0) subscription->mark &= (uint32_t)~LAG_ENDED;
   if (exchange->role && exchange->role->on_deliver) {
     exchange->role->on_deliver(exchange, message);
     return;
