@@ -303,4 +303,11 @@ bool ws_reader_idle(const struct ws_reader *reader) {
   return is_between && !message->body.data && !message->remembers;
 }
 
+bool ws_reader_unfinished(const struct ws_reader *reader) {
+  if (reader->state >= READ_CLOSED) return false;
+  return reader->state != READ_HEADER || reader->header_len > 0 || reader->message.is_open;
+}
+
+bool ws_reader_in_message(const struct ws_reader *reader) { return reader->message.is_open; }
+
 size_t ws_reader_held(const struct ws_reader *reader) { return ws_message_held(&reader->message); }

@@ -69,6 +69,11 @@ struct ws_farewell ws_reader_farewell(const struct ws_reader *reader);
  * that comes may refer to one that came. */
 bool ws_reader_idle(const struct ws_reader *reader);
 
+/* True in the middle of a message or of a frame: its end has not come. */
+bool ws_reader_unfinished(const struct ws_reader *reader);
+/* True in the middle of a message, between or inside its frames. */
+bool ws_reader_in_message(const struct ws_reader *reader);
+
 /* Bytes that it holds of a message that is unfinished: inflated, and with the inflater, unless the client's window is kept anyway. */
 size_t ws_reader_held(const struct ws_reader *reader);
 

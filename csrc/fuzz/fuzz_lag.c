@@ -634,7 +634,7 @@ static void begin(void) {
   limits->replay = 30;
   limits->replay_bytes = 200000;
   limits->heartbeat_ms = limits->ping_ms = limits->pong_ms = limits->progress_ms = limits->idle_ms = UINT32_MAX;
-  limits->head_ms = limits->body_ms = limits->drain_ms = UINT32_MAX;
+  limits->head_ms = limits->body_ms = limits->message_ms = limits->drain_ms = UINT32_MAX;
   must(mw_config_new(&config, &options, NULL) == 0);
   for (int i = 0; i < CHANNELS; i++) {
     char pattern[2] = {(char)('a' + i), '\0'};

@@ -116,7 +116,7 @@ struct mw_limits {
   size_t history;         /* bytes of all histories together: the oldest messages go; 256 MiB */
   size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
   size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
-  size_t queue;           /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: 1013; 64 MiB */
+  size_t queue;           /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: the largest is closed, 1013; 64 MiB */
   size_t connections;     /* at once: the newest is closed; 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
   size_t marks;           /* channels no longer live whose last position is known exactly, 32 bytes each; 1000000 */
@@ -124,6 +124,7 @@ struct mw_limits {
   size_t waiting;         /* requests that wait for a handler at once: 503; 10000 */
   uint64_t head_ms;       /* from the first byte of a request to the end of its head: 408; 10 s */
   uint64_t body_ms;       /* from the head to the end of the body: 408; 30 s */
+  uint64_t message_ms;    /* from the first byte of a WebSocket message to its end: closed with 1008; 30 s */
   uint64_t idle_ms;       /* a kept-alive connection between requests: closed; 75 s */
   uint64_t answer_ms;     /* a request waits for its handler: cancelled, 503; 30 s */
   uint64_t heartbeat_ms;  /* a stream is silent: a comment is sent; 15 s */

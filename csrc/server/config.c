@@ -42,6 +42,7 @@ void mw_limits_init(struct mw_limits *limits) {
       .waiting = 10000,
       .head_ms = 10000,
       .body_ms = 30000,
+      .message_ms = 30000,
       .idle_ms = 75000,
       .answer_ms = 30000,
       .heartbeat_ms = 15000,
@@ -94,8 +95,8 @@ static const char *limit_fault(const struct mw_limits *limits) {
       limits->waiting == 0) {
     return "connections, channels, marks, client_channels and waiting must not be 0";
   }
-  if (!limits->head_ms || !limits->body_ms || !limits->idle_ms || !limits->answer_ms || !limits->heartbeat_ms ||
-      !limits->progress_ms || !limits->poll_ms || !limits->poll_client_ms) {
+  if (!limits->head_ms || !limits->body_ms || !limits->message_ms || !limits->idle_ms || !limits->answer_ms ||
+      !limits->heartbeat_ms || !limits->progress_ms || !limits->poll_ms || !limits->poll_client_ms) {
     return "times must not be 0";
   }
   return NULL;

@@ -31,6 +31,7 @@ struct native *native_lend(struct exchange *exchange) {
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
   budget_init(&native->budget, conn);
+  holder_init(&native->holder, conn);
   buffer_init(&native->stash);
   buffer_init(&native->unread);
   list_init(&native->memberships);
@@ -131,7 +132,7 @@ void native_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return;
   struct conn *conn = conn_of(exchange);
   struct native *native = conn->native;
-  ws_reader_free(ws_input_detach(exchange));
+  ws_input_drop(exchange, ws_input_detach(exchange));
   dismiss(exchange, native);
   exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
   conn->native = NULL;

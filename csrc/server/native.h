@@ -9,6 +9,7 @@
 #include "codec/ws_reader.h"
 #include "server/budget.h"
 #include "server/exchange.h"
+#include "server/unfinished.h"
 
 VISIBILITY_PUSH
 
@@ -25,6 +26,7 @@ struct lag;
 
 struct native {
   struct budget budget;
+  struct holder holder;          /* of an unfinished message, in `reader` */
   struct mw_client *client;      /* NULL until somebody must know who it is */
   struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
   struct ws_reader *reader;      /* NULL between messages */

@@ -99,7 +99,7 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   if (!server_stopping(exchange_worker(exchange)->server)) {
     exchange->role = &role_farewell;
     if (stopped) stream_read_start(&conn_of(exchange)->stream);
-    if (reader) ws_input_return(exchange, reader);
+    if (reader) ws_input_return(exchange, reader, true);
     if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
   } else {
     ws_reader_free(reader);
@@ -168,7 +168,7 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
     return;
   }
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
-  bool put_off = false;
+  bool put_off = false, is_new = false;
   char *at = (char *)(uintptr_t)bytes.ptr;
   for (;;) {
     put_off = bytes.len > 0 && budget_left(exchange) == 0;
@@ -178,21 +178,19 @@ void role_ws_read(struct exchange *exchange, struct bytes bytes) {
       break;
     }
     enum ws_event event = next(exchange, reader, &at, &bytes.len);
+    is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !take(exchange, reader, event)) break;
   }
   if (exchange->role == &role_farewell) { /* we have closed meanwhile */
-    ws_input_return(exchange, reader);
+    ws_input_return(exchange, reader, true);
     read_farewell(exchange, bytes_of(at, bytes.len));
   } else if (is_deaf(exchange)) {
-    ws_reader_free(reader);
-  } else if (!ws_input_fits(exchange, reader)) {
-    log_limited(MW_LOG_WARNING, "limits.queue is reached by unfinished messages: a WebSocket is closed");
-    ws_reader_free(reader);
-    end_reading(exchange, (struct ws_farewell){WS_CLOSE_TRY_LATER, BYTES("too much is waiting")}, false);
+    ws_input_drop(exchange, reader);
   } else {
-    ws_input_return(exchange, reader);
+    ws_input_return(exchange, reader, is_new);
   }
   if (put_off) budget_put_off(exchange);
+  unfinished_settle(exchange_worker(exchange));
 }
 
 /* ---- The peer's farewell -------------------------------------------------------------------------------------------------- */
@@ -204,16 +202,27 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
   char *at = (char *)(uintptr_t)bytes.ptr;
   while (event != WS_MORE && event != WS_PAUSED && event != WS_CLOSE && event != WS_ERROR)
     event = next(exchange, reader, &at, &bytes.len);
-  if ((event == WS_MORE || event == WS_PAUSED) && ws_input_fits(exchange, reader)) {
-    ws_input_return(exchange, reader);
-    if (event == WS_MORE) return;
-    ws_input_keep(exchange, bytes_of(at, bytes.len));
-    budget_put_off(exchange);
+  if (event == WS_MORE || event == WS_PAUSED) {
+    ws_input_return(exchange, reader, false);
+    if (event == WS_PAUSED) ws_input_keep(exchange, bytes_of(at, bytes.len));
+    if (event == WS_PAUSED) budget_put_off(exchange);
+    unfinished_settle(exchange_worker(exchange));
     return;
   }
-  ws_reader_free(reader);
+  ws_input_drop(exchange, reader);
   exchange->role = NULL;
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+}
+
+void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason) {
+  ws_input_drop(exchange, ws_input_detach(exchange));
+  if (exchange->state == EXCHANGE_STREAMING) {
+    end_reading(exchange, (struct ws_farewell){code, bytes_string(reason)}, false);
+  } else {
+    /* The peer's close frame is awaited no longer. */
+    exchange->role = NULL;
+    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  }
 }
 
 static const struct role role_farewell = {.on_read = read_farewell};

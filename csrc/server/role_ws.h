@@ -13,6 +13,8 @@ void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes
 void role_ws_push_rope(struct exchange *exchange, const struct rope *text);
 /* Says farewell, ends the session, and waits a while for the peer's farewell; a session that is no WebSocket ends its stream. */
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason);
+/* Gives the unfinished message up, whose reader the session holds, and closes; nothing more of the peer is awaited. */
+void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason);
 /* Says farewell as an answer, or to a peer that has broken the rules: nothing more of it is awaited. */
 void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason);
 

@@ -41,6 +41,7 @@ static void on_second(struct timers *timers) {
   size_t share = worker->hub.channels.count / 16;
   hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
   log_evictions(worker);
+  unfinished_expire(worker);
   log_floor_gaps(worker);
   if (worker->index == 0) script_second(worker->server);
 }
@@ -52,6 +53,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   list_init(&worker->conns);
   list_init(&worker->backlog);
   list_init(&worker->put_off);
+  unfinished_init(&worker->unfinished);
   random_fill(&worker->random, sizeof worker->random);
   worker->random |= 1;
   worker->streams = (struct stream_owner){.loop = loop,
@@ -120,7 +122,7 @@ static void assert_empty(const struct worker *worker) {
   for (uint32_t slot = worker->slot_free; slot != SLOT_NONE; slot = worker->slots[slot].next_free) free_count++;
   assert(free_count == worker->slot_count && "a slot is taken, or free twice");
   assert(worker->conn_count == 0 && worker->poll_client_count == 0 && "connections were miscounted");
-  assert(worker->unfinished == 0 && "bytes of unfinished messages were miscounted");
+  assert(worker->unfinished.bytes == 0 && worker->unfinished.count == 0 && "bytes of unfinished messages were miscounted");
 }
 
 void worker_deinit(struct worker *worker) {

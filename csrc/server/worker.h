@@ -9,6 +9,7 @@
 #include "net/timers.h"
 #include "server/budget.h"
 #include "server/errand.h"
+#include "server/unfinished.h"
 
 VISIBILITY_PUSH
 
@@ -69,7 +70,7 @@ struct worker {
   struct blob *pings[2]; /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until they are needed */
   struct ws_reader *spare_reader;                 /* idle; lent to whoever has something to read */
-  size_t unfinished; /* bytes of messages that sessions' readers are in the middle of: bounded by limits.queue */
+  struct unfinished unfinished;                   /* messages that sessions' readers are in the middle of */
   struct mw_stats stats;
   uint64_t evicted, evicted_logged_ms;       /* what of hub.evicted was logged, and when */
   uint64_t floor_gaps, floor_gaps_logged_ms; /* likewise of hub.floor_gaps */

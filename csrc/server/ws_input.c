@@ -11,7 +11,6 @@ struct ws_reader *ws_input_detach(struct exchange *exchange) {
   struct native *native = conn_of(exchange)->native;
   struct ws_reader *reader = native->reader;
   native->reader = NULL;
-  if (reader) exchange_worker(exchange)->unfinished -= ws_reader_held(reader);
   return reader;
 }
 
@@ -33,29 +32,43 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
   return reader;
 }
 
-bool ws_input_fits(struct exchange *exchange, const struct ws_reader *reader) {
-  const struct worker *worker = exchange_worker(exchange);
-  size_t held = ws_reader_held(reader), limit = worker->server->config->options.limits.queue;
-  if (ws_reader_idle(reader)) return true;
-  return worker->unfinished == 0 || (worker->unfinished < limit && held <= limit - worker->unfinished);
+static void release(struct exchange *exchange) {
+  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_worker(exchange), &conn_of(exchange)->native->holder);
 }
 
-void ws_input_return(struct exchange *exchange, struct ws_reader *reader) {
+/* Keeps a reader that is not idle, for this session alone. */
+static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
+  struct native *native = native_get(exchange);
+  if (!native) {
+    ws_reader_free(reader);
+    exchange_break(exchange);
+    return;
+  }
+  native->reader = reader;
+  if (ws_reader_unfinished(reader)) {
+    unfinished_hold(exchange_worker(exchange), &native->holder, ws_reader_held(reader), is_new);
+  } else {
+    release(exchange);
+  }
+}
+
+void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
   struct worker *worker = exchange_worker(exchange);
   if (!ws_reader_idle(reader)) {
-    struct native *native = native_get(exchange);
-    if (native) {
-      native->reader = reader;
-      worker->unfinished += ws_reader_held(reader);
-    } else {
-      ws_reader_free(reader);
-      exchange_break(exchange);
-    }
-  } else if (!worker->spare_reader) {
+    keep(exchange, reader, is_new);
+    return;
+  }
+  release(exchange);
+  if (!worker->spare_reader) {
     worker->spare_reader = reader;
   } else {
     ws_reader_free(reader);
   }
+}
+
+void ws_input_drop(struct exchange *exchange, struct ws_reader *reader) {
+  release(exchange);
+  ws_reader_free(reader);
 }
 
 bool ws_input_waits(struct exchange *exchange) {

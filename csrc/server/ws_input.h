@@ -11,11 +11,11 @@ VISIBILITY_PUSH
 
 /* The session's reader, or one for it; NULL without memory. */
 struct ws_reader *ws_input_borrow(struct exchange *exchange);
-/* False: it is in the middle of a message, and with what it holds of it too much would be held of all sessions' (limits.queue). A message
- * that is the only one fits in any case. */
-bool ws_input_fits(struct exchange *exchange, const struct ws_reader *reader);
-/* Gives the reader that was used back to the worker, or leaves it with the session. */
-void ws_input_return(struct exchange *exchange, struct ws_reader *reader);
+/* Gives the reader that was used back to the worker, or leaves it with the session, whose unfinished message is counted (server/unfinished.h). is_new:
+ * a message that was unfinished when it was borrowed has ended. */
+void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool is_new);
+/* Frees the reader that was used: nothing more is read. */
+void ws_input_drop(struct exchange *exchange, struct ws_reader *reader);
 /* The reader with what it is in the middle of, taken from the session; NULL if there is none. */
 struct ws_reader *ws_input_detach(struct exchange *exchange);
 

@@ -27,6 +27,7 @@ specs.settings = {
     waiting = "amount",
     head_seconds = "duration",
     body_seconds = "duration",
+    message_seconds = "duration",
     idle_seconds = "duration",
     answer_seconds = "duration",
     heartbeat_seconds = "duration",

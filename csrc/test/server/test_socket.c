@@ -443,14 +443,14 @@ static void bounds_what_is_unfinished(void **state) {
     }
     server_settle(app.server);
     assert_string_equal(take_trace(&app), is_native ? "" : "close(1013 too much is waiting) close(1013 too much is waiting) ");
-    assert_int_equal(app.server->workers[0].unfinished, 2 * (SIZE + WS_INFLATER_SIZE));
+    assert_int_equal(app.server->workers[0].unfinished.bytes, 2 * (SIZE + WS_INFLATER_SIZE));
     /* The others are not disturbed, and what they finish or leave is counted no more. */
     memory_peer_frame(&peers[0], WS_OPCODE_PING, BYTES(""));
     memory_peer_send(&peers[0], BYTES("\x80\x80\0\0\0\0"));
-    assert_int_equal(app.server->workers[0].unfinished, SIZE + WS_INFLATER_SIZE);
+    assert_int_equal(app.server->workers[0].unfinished.bytes, SIZE + WS_INFLATER_SIZE);
     memory_peer_close(&peers[1]);
     server_settle(app.server);
-    assert_int_equal(app.server->workers[0].unfinished, 0);
+    assert_int_equal(app.server->workers[0].unfinished.bytes, 0);
     assert_int_equal(connections(&app), 1);
     free(zeros);
     ws_deflater_free(deflater);
