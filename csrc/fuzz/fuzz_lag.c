@@ -2,7 +2,8 @@
  * nothing, messages on channels of all policies, time, sweeps and failing allocations. Each peer reads what it got with its own eyes and
  * knows all that was published. Of no channel may there be a hole that it was not told of; nothing comes twice or out of order; on an
  * event stream, whose client returns with one id for all channels, a gap is told before anything of a later position; and whoever was
- * told that it recovered must have. */
+ * told that it recovered must have. Nobody is told of a gap on a channel on which nothing came after its id, however old that is, and whatever
+ * came on other channels, of which there are too many to remember. */
 #define _XOPEN_SOURCE 700
 
 #include <string.h>
@@ -14,7 +15,16 @@
 #include "server/native.h"
 #include "server/server.h"
 
-enum { CHANNELS = 8, PEERS = 4, LOG_MAX = 3000, BIG = 9000, OUTBOX = 30000, PINGS_MAX = 64, STALL_WINDOW = 64 * 1024 };
+enum {
+  CHANNELS = 8,
+  PEERS = 4,
+  MARKS = 2 * CHANNELS,
+  LOG_MAX = 3000,
+  BIG = 9000,
+  OUTBOX = 30000,
+  PINGS_MAX = 64,
+  STALL_WINDOW = 64 * 1024
+};
 enum transport { SSE, SSE_PLAIN, ENVELOPE, WEBSOCKET };
 
 /* The first letter of a channel's name is its kind. */
@@ -69,6 +79,7 @@ struct peer {
     uint8_t what; /* 's', 'u', 'p' */
     uint8_t channel;
     bool has_since, is_foreign;
+    uint64_t since;
   } asked[PINGS_MAX]; /* in order */
   size_t asked_count, answered;
 };
@@ -128,6 +139,9 @@ static uint64_t first_after(unsigned channel, uint64_t seen, uint64_t limit) {
   }
   return 0;
 }
+
+/* A client that has seen everything up to there is told of a gap: something must have come since. */
+static void check_gap(unsigned channel, uint64_t seen) { must(world.failing || first_after(channel, seen, UINT64_MAX) > 0); }
 
 /* Whether the newest of a channel up to there was its last. */
 static bool ended_at(unsigned channel, uint64_t seen, uint64_t *at) {
@@ -213,6 +227,7 @@ static bool take_own(struct peer *peer, const char *text) {
   struct view *view = &peer->views[channel_in(text)];
   if (strncmp(at, "moonwire:gap", 12) == 0) {
     must(view->subscribed || view->is_blurred);
+    if (!view->is_foreign && !view->begins && !view->is_blurred) check_gap(channel_in(text), view->seen);
     view->told = view->was_told = true;
   } else if (strncmp(at, "moonwire:end", 12) == 0) {
     uint64_t last = 0;
@@ -255,6 +270,7 @@ static void take_answer(struct peer *peer, const char *text) {
     must(!recovered || (peer->asked[n].has_since && !peer->asked[n].is_foreign));
     *view = (struct view){.subscribed = true, .seen = cursor};
     view->told = view->was_told = peer->asked[n].has_since && !recovered;
+    if (view->told && !peer->asked[n].is_foreign) check_gap(peer->asked[n].channel, peer->asked[n].since);
     view->joined = world.count;
     peer->resume[peer->asked[n].channel] = cursor;
     peer->can_resume = true;
@@ -404,15 +420,20 @@ static void say(struct peer *peer, const char *text, size_t len) {
   if (mw_memory_write(peer->memory, text, len) == MW_ENOMEM) leave(peer);
 }
 
-/* An id for a return: 0 none, 1 what it has, 2 "0", 3 older, 4 one of the future, 5 rubbish. True if it is no id of ours. */
+/* Up to where it has seen everything, if it returns in that way: 1 what it has, 3 a bit older, 6 and 7 from long ago. */
+static uint64_t seen_by(unsigned how, uint64_t has) {
+  if (how == 3) return has > 3 ? has - 3 : 0;
+  return how == 6 ? world.position / 2 : how == 7 ? world.position / 8 : has;
+}
+
+/* An id for a return: 0 none, 2 "0", 4 one of the future, 5 rubbish, others as above. True if it is no id of ours. */
 static bool write_since(char *out, size_t size, unsigned how, uint64_t has) {
+  unsigned long long position = how == 4 ? world.position + 5 : seen_by(how, has);
   out[0] = '\0';
   if (how == 2) snprintf(out, size, "0");
-  if (how == 1) snprintf(out, size, "%s-%016llu", world.epoch, (unsigned long long)has);
-  if (how == 3) snprintf(out, size, "%s-%016llu", world.epoch, (unsigned long long)(has > 3 ? has - 3 : 0));
-  if (how == 4) snprintf(out, size, "%s-%016llu", world.epoch, (unsigned long long)(world.position + 5));
   if (how == 5) snprintf(out, size, "abc");
-  return how >= 4;
+  if (how != 0 && how != 2 && how != 5) snprintf(out, size, "%s-%016llu", world.epoch, position);
+  return how == 4 || how == 5;
 }
 
 static void come(struct peer *peer, enum transport transport, unsigned channels, unsigned how) {
@@ -453,7 +474,7 @@ static void come(struct peer *peer, enum transport transport, unsigned channels,
     struct view *view = &peer->views[i];
     *view = (struct view){.subscribed = true, .begins = how == 0 || how == 2 || is_foreign, .is_foreign = is_foreign};
     view->joined = world.count;
-    view->seen = how == 1 ? has : how == 3 ? (has > 3 ? has - 3 : 0) : world.position;
+    view->seen = view->begins ? world.position : seen_by(how, has);
   }
   len += snprintf(text + len, sizeof text - (size_t)len, "%ssince=%s HTTP/1.%d\r\nHost: t\r\n\r\n",
                   transport == ENVELOPE ? "envelope=1&" : "", since, transport != SSE_PLAIN);
@@ -489,6 +510,7 @@ static void ask(struct peer *peer, uint8_t what, unsigned channel, unsigned how)
   }
   peer->asked[peer->asked_count].what = what;
   peer->asked[peer->asked_count].channel = (uint8_t)channel;
+  peer->asked[peer->asked_count].since = seen_by(how, peer->resume[channel]);
   peer->asked[peer->asked_count].has_since = since[0] != '\0';
   peer->asked[peer->asked_count++].is_foreign = is_foreign;
   say_frame(peer, text);
@@ -515,6 +537,14 @@ static void publish(unsigned channel, unsigned how) {
   if (position > 0) world.position = position;
   world.log[world.count++] =
       (struct entry){.position = position, .channel = (uint8_t)channel, .key = (uint8_t)key, .is_final = message.is_final};
+}
+
+/* On one of more channels than there are marks; nobody listens there. */
+static void publish_elsewhere(unsigned which) {
+  char name[16], id[MW_ID_MAX];
+  int len = snprintf(name, sizeof name, "z:%u", which);
+  struct mw_publish message = {.channel = {name, (size_t)len}};
+  if (mw_publish(world.server, &message, id, NULL) == 0) world.position = position_in(id);
 }
 
 /* To one client of those that are known: by itself, or out of a channel, or into one. */
@@ -593,9 +623,9 @@ static void operate(uint8_t what, uint8_t which) {
   unsigned channel = which >> 2 & 7, more = which >> 5;
   switch (what % 16) {
     case 0: come(peer, (enum transport)(what >> 6), which >> 2 | 1u << (which >> 4 & 7), what >> 4 & 3); break;
-    case 1: come(peer, (enum transport)(what >> 6), which | 1u << (which & 7), (1 + (what >> 5 & 1) * (which >> 5)) % 6); break;
+    case 1: come(peer, (enum transport)(what >> 6), which | 1u << (which & 7), (1 + (what >> 5 & 1) * (which >> 5)) % 8); break;
     case 2:
-    case 3: ask(peer, 's', channel, more % 6); break;
+    case 3: ask(peer, 's', channel, more); break;
     case 4: ask(peer, 'u', channel, 0); break;
     case 5: ask(peer, more & 1 ? 'h' : 'p', 0, 0); break;
     case 6:
@@ -606,7 +636,10 @@ static void operate(uint8_t what, uint8_t which) {
       break;
     case 10: take_out(peer, (size_t)(what >> 4) * 600 + which); break;
     case 11: take_out(peer, SIZE_MAX); break;
-    case 12: mw_server_advance(world.server, (uint64_t)which * (what & 0x80 ? 100 : 4)); break;
+    case 12:
+      for (unsigned i = 0; what & 0x40 && i <= (what >> 4 & 3) * 8u; i++) publish_elsewhere(which + i);
+      mw_server_advance(world.server, (uint64_t)which * (what & 0x80 ? 100 : 4));
+      break;
     case 13:
       if (what & 0x80) {
         memory_fail_after(1 + which % 32);
@@ -631,6 +664,7 @@ static void begin(void) {
   struct mw_limits *limits = &options.limits;
   limits->outbox = OUTBOX;
   limits->history = 400000;
+  limits->marks = MARKS;
   limits->replay = 30;
   limits->replay_bytes = 200000;
   limits->heartbeat_ms = limits->ping_ms = limits->pong_ms = limits->progress_ms = limits->idle_ms = UINT32_MAX;
@@ -640,6 +674,7 @@ static void begin(void) {
     char pattern[2] = {(char)('a' + i), '\0'};
     must(mw_config_channel(config, pattern, &kinds[i], NULL) == i);
   }
+  must(mw_config_channel(config, "z:{n}", &(struct mw_channel_options){.hooks = 0}, NULL) == CHANNELS);
   must(mw_server_new(&world.server, &(struct mw_server_options){.config = config}, NULL) == 0);
   mw_config_unref(config);
   mw_server_advance(world.server, 1);
@@ -654,6 +689,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_bounds();
   }
   check_peers();
+  must(world.failing || world.server->workers[0].hub.floor_gaps == 0);
   for (size_t i = 0; i < PEERS; i++) leave(&world.peers[i]);
   settle();
   mw_server_free(world.server);
