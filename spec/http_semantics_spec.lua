@@ -3,6 +3,7 @@
 local dkjson = require "dkjson"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
+local websocket = require "spec.support.websocket"
 
 local script = [[
 local moonwire = require "moonwire"
@@ -228,6 +229,53 @@ describe("http to the letter", function()
         local text = "GET %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
         refused(text:format(target), "a GET of this path has no body")
       end
+    end)
+
+    it("is not shown again with a newer token, but for whom it was meant", function()
+      local other = server.start [[
+        local moonwire = require "moonwire"
+        local app = moonwire.app { origins = { "https://a.example" } }
+        local seen = {}
+        app:authenticate(function(request)
+          local names = {}
+          for name in pairs(request.headers) do names[#names + 1] = name end
+          table.sort(names)
+          seen[#seen + 1] = {
+            token = request.token, path = request.path, method = request.method, remote = request.remote, query = request.query_string,
+            host = request.headers.host, origin = request.headers.origin, cookie = request.cookies.a, headers = table.concat(names, " "),
+          }
+          return { id = 1 }
+        end)
+        app:get("/seen", function() return seen end)
+        return app
+      ]]
+      local headers = { cookie = "a=b", origin = "https://a.example" }
+      local client =
+        websocket.open(other, "/ws?x=y", { protocol = "moonwire.1", headers = headers })
+      assert.truthy(client:ask({ connect = { token = "first" } }).ok)
+      assert.truthy(client:ask({ token = "second" }).ok)
+      assert.truthy(client:ask({ token = "third" }).ok)
+      local asker = http.connect(other)
+      asker:send(http.format("GET", "/seen"))
+      local seen = dkjson.decode(asker:read_response().body)
+      local host = ("%s:%d"):format(other.host, other.port)
+      assert.equal("b", seen[1].cookie)
+      assert.equal("x=y", seen[1].query)
+      for i, token in ipairs { "first", "second", "third" } do
+        assert.equal(token, seen[i].token)
+        assert.equal(host, seen[i].host)
+        assert.equal("https://a.example", seen[i].origin)
+        assert.equal("127.0.0.1", seen[i].remote)
+        assert.equal("GET /ws", seen[i].method .. " " .. seen[i].path)
+      end
+      for i = 2, 3 do
+        assert.equal("host origin", seen[i].headers)
+        assert.is_nil(seen[i].cookie)
+        assert.equal("", seen[i].query)
+      end
+      client:close()
+      asker:close()
+      other:stop()
     end)
 
     -- Sanitizers keep what was freed.

@@ -249,8 +249,9 @@ struct http_error http_head_judge(struct http_head *head, struct http_field *fie
 /* A line with its line end, or nothing if it is not complete. */
 static struct bytes next_line(struct bytes *rest) {
   size_t len = bytes_find(*rest, '\n');
-  struct bytes line = bytes_of(rest->ptr, len < rest->len ? len + 1 : 0);
-  *rest = bytes_of(rest->ptr + line.len, line.len > 0 ? rest->len - line.len : 0);
+  if (len == rest->len) return *rest = bytes_of(NULL, 0);
+  struct bytes line = bytes_of(rest->ptr, len + 1);
+  *rest = bytes_of(rest->ptr + line.len, rest->len - line.len);
   return line;
 }
 

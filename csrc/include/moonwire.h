@@ -548,7 +548,8 @@ struct mw_stream_event {
   int64_t retry_ms;      /* negative: none */
 };
 /* Sends one event. MW_ECLOSED; MW_EINVAL: CR, LF or NUL in event, text that is not UTF-8, or an id with which no client can return: its
- * Last-Event-ID header carries up to MW_STREAM_ID_MAX printable characters of ASCII, and no space at either end; MW_ENOMEM. A stream over
+ * Last-Event-ID header carries up to MW_STREAM_ID_MAX printable characters of ASCII (and a quarter of limits.head), and no space at either
+ * end; MW_ENOMEM. A stream over
  * limits.outbox is closed. */
 MW_API int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *event);
 /* Ends it after what was sent; idempotent. */

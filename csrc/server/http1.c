@@ -9,6 +9,9 @@
 /* What a client may send ahead while its request is being answered: one read's worth, then reading stops. */
 enum { STASH_MAX = 64 * 1024 };
 
+/* What a connection between requests may keep of the last path, for the next one. */
+enum { IDLE_PATH_MAX = 256 };
+
 /* What is of the connection, not of the request. */
 enum { KEPT_FLAGS = EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED | EXCHANGE_BROKEN };
 
@@ -219,6 +222,8 @@ static void read_ahead(struct conn *conn) {
 }
 
 void http1_next(struct conn *conn) {
+  struct buffer *path = &conn->http->path;
+  if (path->capacity > IDLE_PATH_MAX) buffer_deinit(path);
   conn->http->served = true;
   exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
   read_ahead(conn);

@@ -60,8 +60,8 @@ static bool breaks_line(struct bytes text) {
 
 /* What a client can give back as Last-Event-ID: fields have no control characters, lose the white space around them, and of what is beyond
  * ASCII each kind of client makes something else. */
-static bool can_return(struct bytes id) {
-  if (id.len > MW_STREAM_ID_MAX) return false;
+static bool can_return(struct bytes id, size_t head_max) {
+  if (id.len > MW_STREAM_ID_MAX || id.len > head_max / 4) return false;
   for (size_t i = 0; i < id.len; i++) {
     bool is_end = i == 0 || i + 1 == id.len;
     if (id.ptr[i] > '~' || id.ptr[i] < ' ' || (is_end && id.ptr[i] == ' ')) return false;
@@ -74,7 +74,7 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
                             .event = bytes_of(from->event.ptr, from->event.len),
                             .data = bytes_of(from->data.ptr, from->data.len),
                             .retry_ms = from->retry_ms};
-  if (!can_return(event.id) || breaks_line(event.event)) return MW_EINVAL;
+  if (!can_return(event.id, stream->errand->config->options.limits.head) || breaks_line(event.event)) return MW_EINVAL;
   if (!utf8_valid(event.event) || !utf8_valid(event.data)) return MW_EINVAL;
   if (stream->closed || stream->ended) return MW_ECLOSED;
   struct buffer text;

@@ -88,6 +88,24 @@ static void refuses_what_would_break_the_stream(void **state) {
   host_until(&host, strcmp(peer_events(&peer), "fine ") == 0);
 }
 
+static void set_small_head(struct mw_config_options *options) { options->limits.head = 400; }
+
+/* An id must leave room for the rest of the request that brings it back. */
+static void an_id_fits_into_a_head(void **state) {
+  (void)state;
+  char id[102];
+  memset(id, 'i', sizeof id);
+  id[101] = '\0';
+  peer_close(&peer);
+  host_end(&host);
+  assert_int_equal(host_begin(&host, &(struct host_options){.define = define, .set = set_small_head}), 0);
+  peer_connect(&peer, &host);
+  begin_stream();
+  assert_int_equal(send_event(id, NULL, "x"), MW_EINVAL);
+  id[100] = '\0';
+  assert_int_equal(send_event(id, NULL, "x"), 0);
+}
+
 static void ends_behind_what_was_sent(void **state) {
   (void)state;
   begin_stream();
@@ -287,6 +305,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       STREAMS_TEST(sends_events_as_they_are),
       STREAMS_TEST(refuses_what_would_break_the_stream),
+      STREAMS_TEST(an_id_fits_into_a_head),
       STREAMS_TEST(ends_behind_what_was_sent),
       STREAMS_TEST(tells_that_the_peer_has_gone),
       STREAMS_TEST(letting_go_closes),

@@ -205,6 +205,29 @@ static void cookies_and_bodies_cost_nothing_afterwards(void **state) {
   end(server);
 }
 
+static void a_long_target_costs_nothing_afterwards(void **state) {
+  (void)state;
+  static const struct way get = {.name = "a kept connection"};
+  static char target[6001];
+  size_t weights[2];
+  begin();
+  struct mw_server *server = start();
+  memset(target, 'x', sizeof target - 1);
+  target[0] = '/';
+  for (int i = 0; i < 6; i++) {
+    struct memory_peer peer;
+    size_t before = held;
+    connect_by(&peer, server, &get, i % 2 == 0 ? "/x" : target, i % 2 == 0 ? "" : cookie, 0);
+    assert_non_null(strstr(memory_peer_take(&peer), "404 Not Found"));
+    buffer_deinit(&peer.in);
+    memory_peer_take(&peer);
+    weights[i % 2] = held - before;
+    let_go(&peer);
+  }
+  assert_in_range(weights[1], 1, weights[0] + 64); /* a small path is kept for the next request */
+  end(server);
+}
+
 /* The one that waits without an answer is the poll: first where to go on, then the waiting. */
 static size_t weigh_poll(struct mw_server *server, const char *query, const char *more_fields, bool answered) {
   static const struct way first = {.name = "a poll"};
@@ -275,7 +298,8 @@ static void streams_take_no_body(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(cookies_and_bodies_cost_nothing_afterwards), TEST(a_poll_that_waits_holds_no_cookie),
+  const struct CMUnitTest tests[] = {TEST(cookies_and_bodies_cost_nothing_afterwards),
+                                     TEST(a_long_target_costs_nothing_afterwards), TEST(a_poll_that_waits_holds_no_cookie),
                                      TEST(streams_take_no_body)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
