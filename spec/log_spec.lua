@@ -271,3 +271,145 @@ return app]]
     assert.is_true(socket.gettime() - begin < 6) -- with sanitizers as well
   end)
 end)
+
+describe("a debug line", function()
+  it("has no secrets, and names the peer", function()
+    local app = server.start {
+      script = script,
+      args = "--listen 127.0.0.1:0 --log-level debug",
+    }
+    http.get(app, "/sse?channel=no:such&token=s3cret&since=0")
+    http.get(app, "/line?text=plain&access_token=s3cret&ticket=s3cret")
+    assert.is_string(
+      app:await_log "request from 127%.0%.0%.1: GET /sse%?channel=no:such&token=%*%*%*&since=0"
+    )
+    assert.is_string(
+      app:await_log "request from .+ /line%?text=plain&access_token=%*%*%*&ticket=%*%*%*"
+    )
+    assert.is_string(app:await_log "connect from 127%.0%.0%.1 to 127%.0%.0%.1:%d+")
+    local _, _, log = app:finish()
+    assert.is_nil(log:find("s3cret", 1, true))
+  end)
+end)
+
+describe("descriptors", function()
+  local function connect_many(app, count)
+    local list = {}
+    for i = 1, count do
+      list[i] = socket.tcp()
+      list[i]:connect(app.host, app.port)
+    end
+    return list
+  end
+
+  local function close_all(list)
+    for _, connection in ipairs(list) do
+      connection:close()
+    end
+  end
+
+  local function await_health(app)
+    local status
+    repeat
+      local ok, response = pcall(http.get, app, "/health")
+      status = ok and response.status
+    until status == 200
+  end
+
+  it("allow as many connections as ulimit says, less a reserve", function()
+    local app = server.start { script = script, setup = "ulimit -n 60;" }
+    local list = connect_many(app, 100)
+    assert.is_string(app:await_log "refused a connection: limits.connections %(36%) is reached")
+    close_all(list)
+    await_health(app)
+    assert.is_nil(app:log():find "cannot be accepted")
+    app:stop()
+  end)
+
+  it("that run out are told in the log, and connections are taken again", function()
+    local app = server.start {
+      script = script:gsub("app {}", "app { limits = { connections = 1000 } }", 1),
+      setup = "ulimit -n 60;",
+    }
+    assert.is_string(
+      app:await_log "warning limits.connections %(1000%) is over what ulimit %-n %(60%) allows"
+    )
+    local list = connect_many(app, 100)
+    assert.is_string(
+      app:await_log "error 127[^\n]+: connections cannot be accepted: [^\n]*raise ulimit %-n"
+    )
+    local _, count = app:log():gsub("cannot be accepted", "")
+    assert.is_true(count < 5)
+    close_all(list)
+    await_health(app)
+    app:stop()
+  end)
+
+  it("that are too few at the start are a short message", function()
+    if os.getenv "MOONWIRE_PRELOAD" then
+      return -- sanitizers need more themselves
+    end
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(script)
+    file:close()
+    local command =
+      "sh -c 'ulimit -n 8; exec timeout 9 lua5.4 bin/moonwire %s --listen 127.0.0.1:0' 2>&1"
+    local output = server.run(command:format(path))
+    os.remove(path)
+    assert.is_truthy(output:find("cannot start: [^\n]*; raise ulimit %-n"))
+    assert.is_nil(output:find "traceback")
+  end)
+end)
+
+describe("a handler that holds the script", function()
+  local slow = [[
+local app = require("moonwire").app {}
+app:authenticate(function(request) if request.query.slow then os.execute "sleep 1.2" end return true end)
+app:channel("room:{x}", { authorize = true,
+  on_join = function(client) os.execute "sleep 1.2" end,
+  on = { say = function() os.execute "sleep 1.2" end } })
+app:get("/block", function() os.execute "sleep 2.5" return 200, "done" end)
+app:get("/quick", function() return 200, "done" end)
+app:get("/spin", function() while true do end end)
+app:get("/task", function() app:spawn(function() os.execute "sleep 1.2" end) return 200, "done" end)
+app:get("/after", function() app:after(0, function() os.execute "sleep 1.2" end) return 200, "done" end)
+return app]]
+  local app
+  before_each(function()
+    app = server.start(slow)
+  end)
+
+  it("is named while it runs and when it returns", function()
+    http.get(app, "/block")
+    assert.is_string(
+      app:await_log "handler of GET /block %([^\n]*app%.lua:6%) has been running for [12]%.%d s"
+    )
+    assert.is_string(app:await_log "handler of GET /block %([^\n]*app%.lua:6%) ran for 2%.%d s")
+    http.get(app, "/quick")
+    assert.is_nil(app:log():find "quick")
+    app:stop()
+  end)
+
+  it("is named if it never returns", function()
+    http.connect(app):send(http.format("GET", "/spin"))
+    assert.is_string(app:await_log "handler of GET /spin %([^\n]*app%.lua:8%) has been running")
+    app:signal "KILL"
+    app:finish()
+  end)
+
+  it("is named by its hook, task or timer", function()
+    http.get(app, "/task")
+    assert.is_string(app:await_log "a spawned task %([^\n]*app%.lua:9%) ran for 1%.")
+    http.get(app, "/after")
+    assert.is_string(app:await_log "a timer's handler %([^\n]*app%.lua:10%) ran for 1%.")
+    local client = native.open(app, { target = "/ws?slow=1" })
+    client:subscribe "room:1"
+    client:ask { send = "room:1", event = "say" }
+    assert.is_string(app:await_log "authenticate of GET /ws %([^\n]*app%.lua:2%) ran for 1%.")
+    assert.is_string(app:await_log 'on_join of "room:1" %([^\n]*app%.lua:4%) ran for 1%.')
+    assert.is_string(app:await_log 'on%.say of "room:1" %([^\n]*app%.lua:5%) ran for 1%.')
+    client:close()
+    app:stop()
+  end)
+end)

@@ -61,3 +61,47 @@ bool path_decode(struct bytes path, struct buffer *out) {
   }
   return out->failed || out->len == start || utf8_valid(bytes_of(out->data + start, out->len - start));
 }
+
+static bool has_word(struct bytes name, const char *word) {
+  size_t len = strlen(word);
+  for (size_t i = 0; i + len <= name.len; i++) {
+    if (bytes_equal_nocase(bytes_of(name.ptr + i, len), bytes_of(word, len))) return true;
+  }
+  return false;
+}
+
+static bool is_secret(struct bytes name) {
+  static const char *const words[] = {"token", "ticket",  "key",  "pass", "secret", "sig",
+                                      "auth",  "session", "code", "jwt",  "client", "%"};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    if (has_word(name, words[i])) return true;
+  }
+  return false;
+}
+
+/* Appends what fits. */
+static size_t copy(char *out, size_t at, size_t size, struct bytes text) {
+  size_t len = text.len < size - 1 - at ? text.len : size - 1 - at;
+  memcpy(out + at, text.ptr, len);
+  return at + len;
+}
+
+void query_redact(struct bytes target, char *out, size_t size) {
+  size_t start = bytes_find(target, '?');
+  size_t at = copy(out, 0, size, bytes_of(target.ptr, start));
+  while (start < target.len) { /* at a "?" or an "&" */
+    struct bytes rest = bytes_of(target.ptr + start + 1, target.len - start - 1);
+    size_t item_len = bytes_find(rest, '&');
+    struct bytes item = bytes_of(rest.ptr, item_len);
+    size_t name_len = bytes_find(item, '=');
+    at = copy(out, at, size, bytes_of(target.ptr + start, 1));
+    if (name_len < item.len && is_secret(bytes_of(item.ptr, name_len))) {
+      at = copy(out, at, size, bytes_of(item.ptr, name_len + 1));
+      at = copy(out, at, size, BYTES("***"));
+    } else {
+      at = copy(out, at, size, item);
+    }
+    start += 1 + item_len;
+  }
+  out[at] = '\0';
+}

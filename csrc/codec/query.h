@@ -13,6 +13,11 @@ bool query_next(struct bytes *rest, struct buffer *name, struct buffer *value);
 /* Percent-decodes a path to `out` (appends). False if an escape is malformed, or decodes to NUL, or the result is not UTF-8. */
 bool path_decode(struct bytes path, struct buffer *out);
 
+/* Copies a request target for the log, cut to `size` bytes with the NUL, with *** for the values of the query that may be secrets: those
+ * whose names have "token", "ticket", "key", "pass", "secret", "sig", "auth", "session", "code", "jwt" or "client" in them, or are
+ * percent-encoded. */
+void query_redact(struct bytes target, char *out, size_t size);
+
 VISIBILITY_POP
 
 #endif

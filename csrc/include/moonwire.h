@@ -79,8 +79,8 @@ MW_API void mw_log(enum mw_log_level level, const char *text, size_t text_len);
 /* Something that may come as often as a peer likes. */
 struct mw_log_error {
   enum mw_log_level level;
-  struct mw_bytes place;     /* what is limited; a file and a line, say */
-  struct mw_bytes what;      /* written before the text; may be empty */
+  struct mw_bytes place; /* what is limited; a file and a line, say */
+  struct mw_bytes what;  /* written before the text; may be empty */
   struct mw_bytes text;
   struct mw_bytes traceback; /* further lines; may be empty */
 };
@@ -117,7 +117,7 @@ struct mw_limits {
   size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
   size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
   size_t queue;           /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: the largest is closed, 1013; 64 MiB */
-  size_t connections;     /* at once: the newest is closed; 100000 */
+  size_t connections;     /* at once: the newest is closed; what ulimit -n allows less a reserve, at most 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
   size_t marks;           /* channels no longer live whose last position is known exactly, 32 bytes each; 1000000 */
   size_t client_channels; /* channels of one subscriber: 400; 100 */

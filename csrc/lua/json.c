@@ -100,11 +100,30 @@ static bool encode_number(struct encoder *encoder, int index, const struct step 
   return put(encoder, step, json_real(number));
 }
 
+/* As jansson has it, which does not tell a string that is not UTF-8 from a lack of memory. */
+static bool is_utf8(const char *text, size_t len) {
+  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+  for (size_t i = 0; i < len;) {
+    unsigned char first = (unsigned char)text[i++];
+    size_t more = first < 0x80 ? 0 : first < 0xc0 ? 4 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf8 ? 3 : 4;
+    if (more > 3 || more > len - i) return false;
+    uint32_t c = more == 0 ? first : first & (0x3fu >> more);
+    for (size_t k = 0; k < more; k++) {
+      unsigned char next = (unsigned char)text[i++];
+      if ((next & 0xc0) != 0x80) return false;
+      c = c << 6 | (next & 0x3fu);
+    }
+    if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return false;
+  }
+  return true;
+}
+
 static bool encode_string(struct encoder *encoder, int index, const struct step *step) {
   size_t len;
   const char *text = lua_tolstring(encoder->L, index, &len);
   json_t *string = json_stringn(text, len);
-  return string ? put(encoder, step, string) : fail(encoder, step, "a string that is not valid UTF-8");
+  if (!string && !is_utf8(text, len)) return fail(encoder, step, "a string that is not valid UTF-8");
+  return put(encoder, step, string); /* raises without memory */
 }
 
 static bool encode_items(struct encoder *encoder, int index, const struct step *step, json_t *array, int depth) {
@@ -127,7 +146,8 @@ static bool encode_members(struct encoder *encoder, int index, const struct step
     member.name = lua_tolstring(L, -2, &len); /* a string: the shape was looked at */
     if (strlen(member.name) != len) return fail(encoder, step, "a name holds a NUL byte");
     json_t *name = json_stringn(member.name, len);
-    if (!name) return fail(encoder, step, "a name is not valid UTF-8");
+    if (!name && !is_utf8(member.name, len)) return fail(encoder, step, "a name is not valid UTF-8");
+    if (!name) raise_memory(L);
     json_decref(name);
     if (!encode_value(encoder, lua_gettop(L), &member, depth)) return false;
     lua_pop(L, 1);
@@ -275,6 +295,7 @@ bool json_decode(lua_State *L, struct mw_bytes text) {
   json_error_t error;
   tree->root = json_loadb(text.len > 0 ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
   bool ok = tree->root && push_decoded(L, tree->root, 0);
+  if (!tree->root && (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)) raise_memory(L);
   if (!tree->root) {
     lua_pushfstring(L, "not valid JSON: %s (line %d, column %d)", error.text, error.line, error.column);
   } else if (!ok) {

@@ -1,3 +1,7 @@
+#if defined(__linux__)
+#define _GNU_SOURCE /* accept4 */
+#endif
+
 #include "net/listener.h"
 
 #include <errno.h>
@@ -10,7 +14,8 @@
 
 #include "base/memory.h"
 
-enum { BACKLOG = 4096, DEFAULT_UNIX_MODE = 0660 };
+/* Peers taken in one go: others are to have their turn. */
+enum { BACKLOG = 4096, DEFAULT_UNIX_MODE = 0660, ACCEPTS_MAX = 64, SHED_MAX = 4096 };
 
 static const char unix_prefix[] = "unix:";
 
@@ -37,19 +42,22 @@ static bool split(const char *address, char host[128], char port[8]) {
 
 static void format_address(struct listener *listener, const char *host) {
   struct sockaddr_storage bound;
-  int len = sizeof bound;
+  socklen_t len = sizeof bound;
   unsigned port = 0;
-  if (uv_tcp_getsockname(&listener->uv.tcp, (struct sockaddr *)&bound, &len) == 0) {
+  if (getsockname(listener->fd, (struct sockaddr *)&bound, &len) == 0) {
     port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
                                              : ((struct sockaddr_in *)&bound)->sin_port);
   }
   snprintf(listener->address, sizeof listener->address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }
 
-static void on_connection(uv_stream_t *handle, int status) {
-  struct listener *listener = container_of(handle, struct listener, uv);
-  clock_update(&listener->loop->clock); /* as when reading: deadlines are counted from here */
-  listener->on_connection(listener, status);
+/* A status of libuv for errno. */
+static int last_status(void) { return uv_translate_sys_error(errno); }
+
+static int open_socket(int family) {
+  int fd = socket(family, SOCK_STREAM, 0);
+  if (fd >= 0) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return fd;
 }
 
 static int bind_tcp(struct listener *listener, const char *address, struct mw_error *error) {
@@ -57,11 +65,14 @@ static int bind_tcp(struct listener *listener, const char *address, struct mw_er
   if (!split(address, host, port)) return fail(error, MW_EINVAL, address, "an address is HOST:PORT, [IPV6]:PORT or unix:PATH");
   uv_getaddrinfo_t lookup;
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-  int status = uv_getaddrinfo(listener->loop->uv, &lookup, NULL, host, port, &hints);
+  int status = uv_getaddrinfo(listener->loop->uv, &lookup, NULL, host, port, &hints), on = 1;
   if (status < 0) return fail(error, status, address, uv_strerror(status));
-  status = uv_tcp_bind(&listener->uv.tcp, lookup.addrinfo->ai_addr, 0);
+  const struct addrinfo *found = lookup.addrinfo;
+  listener->fd = open_socket(found->ai_family);
+  bool bound = listener->fd >= 0 && setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+               bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 && listen(listener->fd, BACKLOG) == 0;
+  status = bound ? 0 : last_status();
   uv_freeaddrinfo(lookup.addrinfo);
-  if (status == 0) status = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
   if (status < 0) return fail(error, status, address, uv_strerror(status));
   format_address(listener, host);
   return 0;
@@ -91,18 +102,89 @@ static int bind_unix(struct listener *listener, const char *address, unsigned mo
   if (strlen(path) >= sizeof limit.sun_path) return fail(error, MW_EINVAL, address, "the path is too long for a unix socket");
   const char *fault = remove_stale(path);
   if (fault) return fail(error, MW_EINVAL, address, fault);
-  int status = uv_pipe_bind(&listener->uv.pipe, path);
-  if (status < 0) return fail(error, status, address, uv_strerror(status));
-  /* Nobody can connect before it listens, so no peer slips in under other permissions. */
-  if (chmod(path, mode ? mode : DEFAULT_UNIX_MODE) == 0)
-    status = uv_listen(&listener->uv.stream, BACKLOG, on_connection);
-  else
-    status = MW_EINVAL;
+  struct sockaddr_un bound = {.sun_family = AF_UNIX};
+  snprintf(bound.sun_path, sizeof bound.sun_path, "%s", path);
+  listener->fd = open_socket(AF_UNIX);
+  if (listener->fd < 0 || bind(listener->fd, (struct sockaddr *)&bound, sizeof bound) < 0) {
+    int status = last_status();
+    return fail(error, status, address, uv_strerror(status));
+  }
   snprintf(listener->address, sizeof listener->address, "%s", address);
-  if (status == 0) return 0;
+  /* Nobody can connect before it listens, so no peer slips in under other permissions. */
+  bool is_set = chmod(path, mode ? mode : DEFAULT_UNIX_MODE) == 0;
+  if (is_set && listen(listener->fd, BACKLOG) == 0) return 0;
+  int status = is_set ? last_status() : MW_EINVAL;
   unlink(path);
-  return fail(error, status, address, status == MW_EINVAL ? "its permissions cannot be set" : uv_strerror(status));
+  return fail(error, status, address, is_set ? uv_strerror(status) : "its permissions cannot be set");
 }
+
+/* ---- Accepting -------------------------------------------------------------------------------------------------------------- */
+
+static int accept_peer(int fd) {
+#if defined(__linux__)
+  return accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+  int peer = accept(fd, NULL, NULL);
+  if (peer >= 0) fcntl(peer, F_SETFD, FD_CLOEXEC);
+  return peer;
+#endif
+}
+
+static bool is_closing(struct listener *listener) { return uv_is_closing((uv_handle_t *)&listener->poll); }
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *pause) {
+  struct listener *listener = container_of(pause, struct listener, pause);
+  if (!is_closing(listener)) uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+}
+
+/* Peers that cannot be taken would be announced again at once. */
+static void fail_to_accept(struct listener *listener, int status) {
+  listener->on_connection(listener, status);
+  if (is_closing(listener)) return;
+  uv_poll_stop(&listener->poll);
+  uv_timer_start(&listener->pause, on_pause_over, LISTENER_PAUSE_MS, 0);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  struct listener *listener = container_of(poll, struct listener, poll);
+  (void)events;
+  clock_update(&listener->loop->clock); /* as when reading: deadlines are counted from here */
+  for (int i = 0; i < ACCEPTS_MAX && status == 0 && !is_closing(listener); i++) {
+    listener->accepted = accept_peer(listener->fd);
+    if (listener->accepted >= 0) {
+      listener->on_connection(listener, 0);
+      listener_refuse(listener); /* unless it was accepted */
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      status = last_status();
+    }
+  }
+  if (status < 0 && !is_closing(listener)) fail_to_accept(listener, status);
+}
+
+int listener_accept(struct listener *listener, struct stream *stream) {
+  int status = listener->kind == STREAM_UNIX ? uv_pipe_open((uv_pipe_t *)&stream->uv.stream, listener->accepted)
+                                             : uv_tcp_open(&stream->uv.tcp, listener->accepted);
+  if (status == 0) listener->accepted = -1;
+  return status;
+}
+
+void listener_refuse(struct listener *listener) {
+  if (listener->accepted >= 0) close(listener->accepted);
+  listener->accepted = -1;
+}
+
+void listener_shed(struct listener *listener) {
+  if (listener->reserve >= 0) close(listener->reserve);
+  int peer;
+  for (int i = 0; i < SHED_MAX && (peer = accept_peer(listener->fd)) >= 0; i++) close(peer);
+  listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------------- */
 
 static void release(struct listener *listener) {
   struct loop *loop = listener->loop;
@@ -113,7 +195,24 @@ static void release(struct listener *listener) {
   loop_handle_closed(loop);
 }
 
-static void on_closed(uv_handle_t *handle) { release(container_of(handle, struct listener, uv)); }
+static void on_poll_closed(uv_handle_t *handle) { release(container_of((uv_poll_t *)handle, struct listener, poll)); }
+static void on_pause_closed(uv_handle_t *handle) { release(container_of((uv_timer_t *)handle, struct listener, pause)); }
+
+/* Begins to watch the socket. From here on the listener has handles. */
+static int watch(struct listener *listener) {
+  int status = uv_poll_init(listener->loop->uv, &listener->poll, listener->fd);
+  if (status < 0) return status;
+  uv_timer_init(listener->loop->uv, &listener->pause);
+  loop_opened(listener->loop);
+  loop_opened(listener->loop);
+  listener->handles_open = 2;
+  uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+  return 0;
+}
+
+static void remove_file(const struct listener *listener) {
+  if (listener->kind == STREAM_UNIX && listener->address[0]) unlink(listener->address + sizeof unix_prefix - 1);
+}
 
 int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
@@ -125,58 +224,27 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
   listener->kind = is_unix ? STREAM_UNIX : STREAM_TCP;
   listener->on_connection = callback;
   listener->owner = owner;
-  int status = is_unix ? uv_pipe_init(loop->uv, &listener->uv.pipe, 0) : uv_tcp_init(loop->uv, &listener->uv.tcp);
-  if (status < 0) {
-    memory_free(listener);
-    return fail(error, status, address, uv_strerror(status));
+  listener->fd = listener->accepted = -1;
+  int status = is_unix ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
+  if (status == 0) {
+    status = watch(listener);
+    if (status < 0) remove_file(listener);
+    if (status < 0) fail(error, status, address, uv_strerror(status));
   }
-  loop_opened(loop);
-  listener->handles_open = 1;
-  listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  status = is_unix ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
   if (status < 0) {
-    uv_close((uv_handle_t *)&listener->uv.stream, on_closed);
+    if (listener->fd >= 0) close(listener->fd);
+    memory_free(listener);
     return status;
   }
+  listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
   *out = listener;
   return 0;
 }
 
-int listener_accept(struct listener *listener, struct stream *stream) {
-  return uv_accept(&listener->uv.stream, &stream->uv.stream);
-}
-
-static void on_refused_closed(uv_handle_t *handle) {
-  struct listener *listener = container_of(handle, struct listener, refused);
-  bool again = listener->refuses_next && !uv_is_closing((uv_handle_t *)&listener->uv.stream);
-  listener->refuses_next = false;
-  listener->refused.stream.type = UV_UNKNOWN_HANDLE;
-  release(listener);
-  if (again) listener_refuse(listener);
-}
-
-void listener_refuse(struct listener *listener) {
-  listener->refuses_next = listener->refused.stream.type != UV_UNKNOWN_HANDLE;
-  if (listener->refuses_next) return;
-  int status = listener->kind == STREAM_UNIX ? uv_pipe_init(listener->loop->uv, &listener->refused.pipe, 0)
-                                             : uv_tcp_init(listener->loop->uv, &listener->refused.tcp);
-  if (status < 0) return;
-  loop_opened(listener->loop);
-  listener->handles_open++;
-  uv_accept(&listener->uv.stream, &listener->refused.stream);
-  uv_close((uv_handle_t *)&listener->refused.stream, on_refused_closed);
-}
-
-void listener_shed(struct listener *listener) {
-  uv_os_fd_t fd;
-  if (uv_fileno((uv_handle_t *)&listener->uv.stream, &fd) < 0) return;
-  if (listener->reserve >= 0) close(listener->reserve);
-  for (int peer; (peer = accept(fd, NULL, NULL)) >= 0;) close(peer);
-  listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
-}
-
-/* libuv removes a unix socket's file when its handle closes. */
 void listener_close(struct listener *listener) {
   list_remove(&listener->link);
-  uv_close((uv_handle_t *)&listener->uv.stream, on_closed);
+  remove_file(listener);
+  uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
+  uv_close((uv_handle_t *)&listener->pause, on_pause_closed);
+  close(listener->fd);
 }

@@ -7,6 +7,7 @@
 #include "auth/origin.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "server/descriptors.h"
 
 /* Members of a channel, where the options say nothing. */
 enum { MEMBERS_MAX = 100000 };
@@ -35,7 +36,7 @@ void mw_limits_init(struct mw_limits *limits) {
       .message = 1 << 20,
       .stash = 64 << 10,
       .queue = 64 << 20,
-      .connections = 100000,
+      .connections = descriptors_for_connections(CONNECTIONS_MAX),
       .channels = 1000000,
       .marks = 1000000,
       .client_channels = 100,

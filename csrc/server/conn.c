@@ -38,9 +38,13 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
 static void begin(struct conn *conn, const char *address) {
   struct worker *worker = conn_worker(conn);
   worker->stats.accepted++;
-  log_limited(MW_LOG_DEBUG, "connect by %s, %zu connections", address, worker->conn_count);
+  if (log_enabled(MW_LOG_DEBUG)) {
+    char remote[REMOTE_MAX];
+    stream_remote(&conn->stream, remote, sizeof remote);
+    log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, worker->conn_count);
+  }
   if (worker->conn_count > limits_of(conn)->connections) {
-    log_limited(MW_LOG_WARNING, "limits.connections (%zu) is reached: a connection is refused", limits_of(conn)->connections);
+    log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) is reached", limits_of(conn)->connections);
     conn_abort(conn);
     return;
   }
@@ -110,7 +114,7 @@ void conn_on_closed(struct stream *stream) {
   *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
-  log_limited(MW_LOG_DEBUG, "disconnect, %zu connections", worker->conn_count);
+  log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", worker->conn_count);
   if (!(conn->exchange.flags & EXCHANGE_NATIVE)) http1_release(conn);
   outbox_free(conn->exchange.outbox);
   object_count(OBJECT_CONN, -1);

@@ -2,6 +2,7 @@
 
 #include "base/log_limit.h"
 #include "base/memory.h"
+#include "codec/query.h"
 #include "net/file.h"
 #include "server/roles.h"
 #include "server/server.h"
@@ -76,6 +77,13 @@ static void refuse(struct conn *conn, struct http1 *http) {
   exchange_refuse(&conn->exchange, http->refused_status, exchange_code(http->refused_status), http->refused_reason, allow);
 }
 
+static void log_request(struct conn *conn, const struct http_head *head) {
+  char target[201], remote[REMOTE_MAX];
+  query_redact(head->target, target, sizeof target);
+  stream_remote(&conn->stream, remote, sizeof remote);
+  log_limited(MW_LOG_DEBUG, "request from %s: %.*s %s", remote, (int)head->method.len, head->method.ptr, target);
+}
+
 static void on_head(struct conn *conn, struct http1 *http) {
   struct exchange *exchange = &conn->exchange;
   const struct http_head *head = http_reader_head(http->reader);
@@ -91,8 +99,7 @@ static void on_head(struct conn *conn, struct http1 *http) {
     conn_abort(conn);
     return;
   }
-  log_limited(MW_LOG_DEBUG, "request %.*s %.*s", (int)head->method.len, head->method.ptr,
-              (int)(head->target.len < 200 ? head->target.len : 200), head->target.ptr);
+  if (log_enabled(MW_LOG_DEBUG)) log_request(conn, head);
   if (!http->role && head->has_length) {
     /* Not worth its body. */
     exchange->flags |= EXCHANGE_LINGER;

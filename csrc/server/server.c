@@ -8,6 +8,7 @@
 #include "codec/envelope.h"
 #include "codec/ws_handshake.h"
 #include "server/conn.h"
+#include "server/descriptors.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8, KEY_MAX = 255 };
@@ -57,8 +58,18 @@ static void on_turn(struct loop *loop) {
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
 static int fail(struct mw_error *error, int status) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", mw_status_text(status));
+  const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
+  if (error) snprintf(error->text, sizeof error->text, "%s%s", mw_status_text(status), hint);
   return status;
+}
+
+/* The default is always below what is allowed. */
+static void check_connections(size_t wanted) {
+  size_t allowed = descriptors_for_connections(SIZE_MAX);
+  if (wanted <= allowed) return;
+  log_line(MW_LOG_WARNING,
+           "limits.connections (%zu) is over what ulimit -n (%zu) allows: after about %zu connections others are closed", wanted,
+           descriptors_limit(), allowed);
 }
 
 static void discard(struct loop *loop) {
@@ -115,6 +126,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   if (status < 0) goto fail_worker;
   server->worker_count = 1;
   server->state = SERVER_RUNNING;
+  check_connections(limits->connections);
   *out = server;
   return 0;
 
@@ -168,8 +180,11 @@ void mw_server_free(struct mw_server *server) {
 static void on_connection(struct listener *listener, int status) {
   struct mw_server *server = listener->owner;
   if (status < 0) {
-    log_limited(MW_LOG_ERROR, "%s: connections cannot be accepted: %s", listener->address, mw_status_text(status));
-    if (status == UV_EMFILE || status == UV_ENFILE) listener_shed(listener);
+    bool is_full = status == UV_EMFILE || status == UV_ENFILE;
+    log_limited(MW_LOG_ERROR, "%s: connections cannot be accepted: %s%s (connections=%zu)", listener->address,
+                mw_status_text(status), is_full ? "; raise ulimit -n, or lower limits.connections" : "",
+                server->workers[0].conn_count);
+    if (is_full) listener_shed(listener);
   } else {
     conn_accept(&server->workers[0], listener);
   }

@@ -191,7 +191,7 @@ function App:_start()
   local server = self:_define()
   local ok, message = server:start()
   if not ok then
-    options.raise(message)
+    options.raise(("the app cannot start: %s"):format(message), self._where)
   end
   self._server = server
   for _, timer in ipairs(self._timers) do

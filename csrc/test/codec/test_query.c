@@ -108,10 +108,43 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(decode_long, NULL) > 3);
 }
 
+static void secrets_are_not_for_the_log(void **state) {
+  (void)state;
+  static const struct {
+    const char *target, *redacted;
+  } cases[] = {
+      {"/sse?channel=a", "/sse?channel=a"},
+      {"/sse?token=abc", "/sse?token=***"},
+      {"/sse?channel=a&token=abc&since=0", "/sse?channel=a&token=***&since=0"},
+      {"/ws?ACCESS_TOKEN=abc&x=1", "/ws?ACCESS_TOKEN=***&x=1"},
+      {"/ws?ticket=abc=def&ticket=ghi", "/ws?ticket=***&ticket=***"},
+      {"/ws?apikey=a&api-key=b&password=c&sig=d&session=e&jwt=f&authorization=g&client=h&client_secret=i&code=j",
+       "/ws?apikey=***&api-key=***&password=***&sig=***&session=***&jwt=***&authorization=***&client=***&client_secret=***&code=*"
+       "**"},
+      {"/ws?%74oken=abc&t%6Fken=abc", "/ws?%74oken=***&t%6Fken=***"},
+      {"/ws?token", "/ws?token"},
+      {"/ws?token=", "/ws?token=***"},
+      {"/ws?&&=&a", "/ws?&&=&a"},
+      {"/ws?a=token=abc", "/ws?a=token=abc"},
+      {"/token=abc", "/token=abc"},
+      {"/?", "/?"},
+      {"", ""},
+  };
+  char out[200];
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    query_redact(bytes_string(cases[i].target), out, sizeof out);
+    assert_string_equal(out, cases[i].redacted);
+    char small[12];
+    query_redact(bytes_string(cases[i].target), small, sizeof small);
+    assert_memory_equal(small, cases[i].redacted, strlen(small));
+    assert_in_range(strlen(small), 0, sizeof small - 1);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_pairs),        TEST(a_nul_is_a_byte_like_others), TEST(decodes_paths),
-      TEST(a_path_is_appended), TEST(stands_failing_memory),
+      TEST(a_path_is_appended), TEST(stands_failing_memory),       TEST(secrets_are_not_for_the_log),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -222,6 +223,83 @@ static void may_be_closed_while_refusing(void **state) {
   close(second);
 }
 
+static unsigned failures;
+static bool sheds;
+
+static void on_connection_or_failure(struct listener *listener, int status) {
+  if (status == 0) {
+    on_connection(listener, status);
+    return;
+  }
+  assert_int_equal(status, UV_EMFILE);
+  failures++;
+  if (sheds) listener_shed(listener);
+}
+
+/* Leaves the process no descriptor; returns what it had. */
+static rlim_t take_descriptors(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  rlim_t before = limit.rlim_cur;
+  int lowest = dup(STDERR_FILENO);
+  close(lowest);
+  limit.rlim_cur = (rlim_t)lowest;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  return before;
+}
+
+static void give_descriptors(rlim_t before) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = before;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void a_lack_of_descriptors_is_told_and_ends(void **state) {
+  (void)state;
+  enum { COUNT = 10 };
+  const char *address = unix_address("full");
+  struct listener *listener;
+  int fds[COUNT];
+  failures = 0;
+  sheds = true;
+  assert_int_equal(listener_new(&listener, &loop, address, 0, on_connection_or_failure, NULL, NULL), 0);
+  list_append(&listeners, &listener->link);
+  for (size_t i = 0; i < COUNT; i++) assert_true((fds[i] = connect_unix(path_of(address))) >= 0);
+  rlim_t before = take_descriptors();
+  while (failures == 0) loop_run_once(&loop);
+  give_descriptors(before);
+  assert_int_equal(connections, 0);
+  for (size_t i = 0; i < COUNT; i++) {
+    char byte;
+    assert_int_equal(recv(fds[i], &byte, 1, MSG_DONTWAIT), 0); /* they do not wait for an answer that does not come */
+    close(fds[i]);
+  }
+  int again = connect_unix(path_of(address));
+  while (connections == 0) loop_run_once(&loop);
+  close(again);
+  assert_int_equal(failures, 1);
+}
+
+static void a_lack_of_descriptors_does_not_turn_the_loop(void **state) {
+  (void)state;
+  const char *address = unix_address("waiting");
+  struct listener *listener;
+  failures = 0;
+  sheds = false; /* as when even the descriptor that was held back is not there */
+  assert_int_equal(listener_new(&listener, &loop, address, 0, on_connection_or_failure, NULL, NULL), 0);
+  list_append(&listeners, &listener->link);
+  int fd = connect_unix(path_of(address));
+  rlim_t before = take_descriptors();
+  while (failures == 0) loop_run_once(&loop);
+  for (int i = 0; i < 1000; i++) loop_step(&loop);
+  unsigned told = failures;
+  give_descriptors(before);
+  while (connections == 0) loop_run_once(&loop);
+  close(fd);
+  assert_in_range(told, 1, 5); /* a slow machine may take a pause or two for that */
+}
+
 static bool start_and_end(void *context) {
   (void)context;
   struct mw_error error = {""};
@@ -255,6 +333,8 @@ int main(void) {
       LISTENER_TEST(leaves_files_alone),
       LISTENER_TEST(refuses_as_many_as_come),
       LISTENER_TEST(may_be_closed_while_refusing),
+      LISTENER_TEST(a_lack_of_descriptors_is_told_and_ends),
+      LISTENER_TEST(a_lack_of_descriptors_does_not_turn_the_loop),
       LISTENER_TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
