@@ -50,9 +50,11 @@ struct channel {
   /* What was published in this turn, oldest first, one list for all subscribers. */
   struct message **turn;
   uint32_t turn_count, turn_capacity;
-  struct channel *next_in_turn; /* in the hub's list of channels that have a turn list */
-  uint64_t floor;               /* where its mark was not there: what stood in for it (hub/marks.h); 0: the mark is known */
-  uint32_t promised;            /* messages that were promised a place in the history */
+  struct subscription *inventor; /* which brought it into being, while it is subscribed; NULL: another, or nobody */
+  void *charged[2];              /* whom its name is charged to (server/names.h); NULL: nobody */
+  struct channel *next_in_turn;  /* in the hub's list of channels that have a turn list */
+  uint64_t floor;                /* where its mark was not there: what stood in for it (hub/marks.h); 0: the mark is known */
+  uint32_t promised;             /* messages that were promised a place in the history */
   struct bytes name;
   char text[];
 };

@@ -14,6 +14,7 @@ void hub_init(struct hub *hub, const struct clock *clock, const struct hub_bound
 }
 
 static void forget(struct hub *hub, struct channel *channel) {
+  if (hub->on_forget) hub->on_forget(hub, channel);
   hub->history_bytes -= history_weight(&channel->history, 0);
   oldest_remove(&hub->oldest, channel);
   table_remove(&hub->channels, channel->name);

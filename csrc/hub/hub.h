@@ -14,6 +14,8 @@ struct hub;
 /* Hands a message, the last of subscription->channel->turn, to one subscriber. May mark, and may not change the hub. A message of
  * NULL says that one was lost for lack of memory: the subscriber must be cut off, so that it returns and is told. */
 typedef void (*hub_deliver_fn)(struct subscription *subscription, struct message *message);
+/* A channel is about to be freed. */
+typedef void (*hub_forget_fn)(struct hub *hub, struct channel *channel);
 
 struct hub_bounds {
   size_t channels;  /* that may be live */
@@ -27,6 +29,7 @@ struct hub {
   struct channel *in_turn;
   const struct clock *clock; /* borrowed */
   hub_deliver_fn deliver;
+  hub_forget_fn on_forget;  /* NULL: nobody cares */
   uint64_t position;        /* of the newest message seen */
   uint64_t delivered, lost; /* so far: handed to subscribers; not kept or handed on for lack of memory */
   size_t channels_max;

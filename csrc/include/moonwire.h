@@ -121,6 +121,9 @@ struct mw_limits {
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
   size_t marks;           /* channels no longer live whose last position is known exactly, 32 bytes each; 1000000 */
   size_t client_channels; /* channels of one subscriber: 400; 100 */
+  size_t client_names;    /* live channels that one client has created and left: no new ones (503); 0: no limit; 10000 */
+  size_t address_names;   /* live channels that clients of one address have created: no new ones (503); 0: no limit; 100000 */
+  size_t address_polls;   /* clients of GET /poll?client= of one address, and their channels: 503; 0: no limit; 20000 */
   size_t waiting;         /* requests that wait for a handler at once: 503; 10000 */
   uint64_t head_ms;       /* from the first byte of a request to the end of its head: 408; 10 s */
   uint64_t body_ms;       /* from the head to the end of the body: 408; 30 s */

@@ -16,12 +16,17 @@ struct limit {
   { #field "_seconds", offsetof(struct mw_limits, field##_ms), true }
 
 static const struct limit limits[] = {
-    BYTES_LIMIT(target), BYTES_LIMIT(head),    BYTES_LIMIT(fields),       BYTES_LIMIT(body),        BYTES_LIMIT(size),
-    BYTES_LIMIT(outbox), BYTES_LIMIT(replay),  BYTES_LIMIT(replay_bytes), BYTES_LIMIT(history),     BYTES_LIMIT(message),
-    BYTES_LIMIT(stash),  BYTES_LIMIT(queue),   BYTES_LIMIT(channels),     BYTES_LIMIT(connections), BYTES_LIMIT(client_channels),
-    BYTES_LIMIT(marks),  BYTES_LIMIT(waiting), TIME_LIMIT(head),          TIME_LIMIT(message),      TIME_LIMIT(body),
-    TIME_LIMIT(idle),    TIME_LIMIT(answer),   TIME_LIMIT(heartbeat),     TIME_LIMIT(connect),      TIME_LIMIT(ping),
-    TIME_LIMIT(pong),    TIME_LIMIT(progress), TIME_LIMIT(drain),         TIME_LIMIT(poll),         TIME_LIMIT(poll_client),
+    BYTES_LIMIT(target),       BYTES_LIMIT(head),          BYTES_LIMIT(fields),
+    BYTES_LIMIT(body),         BYTES_LIMIT(size),          BYTES_LIMIT(outbox),
+    BYTES_LIMIT(replay),       BYTES_LIMIT(replay_bytes),  BYTES_LIMIT(history),
+    BYTES_LIMIT(message),      BYTES_LIMIT(stash),         BYTES_LIMIT(queue),
+    BYTES_LIMIT(channels),     BYTES_LIMIT(connections),   BYTES_LIMIT(client_channels),
+    BYTES_LIMIT(client_names), BYTES_LIMIT(address_names), BYTES_LIMIT(address_polls),
+    BYTES_LIMIT(marks),        BYTES_LIMIT(waiting),       TIME_LIMIT(head),
+    TIME_LIMIT(message),       TIME_LIMIT(body),           TIME_LIMIT(idle),
+    TIME_LIMIT(answer),        TIME_LIMIT(heartbeat),      TIME_LIMIT(connect),
+    TIME_LIMIT(ping),          TIME_LIMIT(pong),           TIME_LIMIT(progress),
+    TIME_LIMIT(drain),         TIME_LIMIT(poll),           TIME_LIMIT(poll_client),
 };
 
 static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }

@@ -18,13 +18,14 @@ struct far_end {
   struct buffer down;                     /* to the peer, not taken yet */
   struct bytes slices[STREAM_SLICES_MAX]; /* of the stream_write under way, from slice_at on */
   size_t slice_at, slice_count;
-  unsigned refs;   /* the stream's and the peer's */
-  bool is_writing; /* a stream_write is under way */
-  bool is_reading; /* the stream wants what comes */
-  bool is_over;    /* the peer writes nothing more */
-  bool is_told;    /* and the stream knows */
-  bool is_gone;    /* the peer has closed */
-  bool is_ended;   /* the stream writes nothing more */
+  const char *remote; /* the peer's address, as stream_remote says it; NULL: "memory" */
+  unsigned refs;      /* the stream's and the peer's */
+  bool is_writing;    /* a stream_write is under way */
+  bool is_reading;    /* the stream wants what comes */
+  bool is_over;       /* the peer writes nothing more */
+  bool is_told;       /* and the stream knows */
+  bool is_gone;       /* the peer has closed */
+  bool is_ended;      /* the stream writes nothing more */
 };
 
 /* The peer's side. The caller closes it. NULL without memory. */

@@ -57,7 +57,8 @@ void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
 void stream_remote(const struct stream *stream, char *out, size_t out_size) {
   struct sockaddr_storage address;
   int len = sizeof address;
-  snprintf(out, out_size, "%s", is_memory(stream) ? "memory" : stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
+  const char *memory = is_memory(stream) && stream->uv.memory.far->remote ? stream->uv.memory.far->remote : "memory";
+  snprintf(out, out_size, "%s", is_memory(stream) ? memory : stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
   if (stream->uv.stream.type != UV_TCP) return;
   if (uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) < 0) return;
   if (address.ss_family == AF_INET) uv_ip4_name((struct sockaddr_in *)&address, out, out_size);

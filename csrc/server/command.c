@@ -59,8 +59,8 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
   struct errand_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
   struct rope snapshot;
   rope_init(&snapshot);
-  size_t room = snapshot_room(exchange);
-  snapshot_share(worker, command->kind, channel.name, &room, &snapshot);
+  size_t room = exchange_room(exchange);
+  snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
   struct errand *errand = errand_new(ERRAND_JOIN, worker->server->config, command->client, NULL, &channel, 1);
   if (!snapshot.text.failed && errand) {
     reply_event_rope(exchange, channel.name, BYTES("moonwire:presence"), &snapshot);

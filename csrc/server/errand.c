@@ -74,7 +74,8 @@ static void copy_channels(struct errand *errand, const struct errand_channel *ch
   char *at = (char *)(errand->channels + count);
   for (size_t i = 0; i < count; i++) {
     struct mw_bytes name = place(&at, channels[i].name);
-    errand->channels[i] = (struct errand_channel){.name = bytes_of(name.ptr, name.len), .kind = channels[i].kind};
+    errand->channels[i] =
+        (struct errand_channel){.name = bytes_of(name.ptr, name.len), .kind = channels[i].kind, .is_new = channels[i].is_new};
   }
 }
 

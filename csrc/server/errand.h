@@ -60,6 +60,7 @@ struct errand_channel {
   struct bytes name;
   const struct kind *kind;
   struct blob *data;   /* what JOIN gave; NULL: nothing */
+  bool is_new;         /* it was not live when it was asked for */
   bool opened, joined; /* to be undone, as is: */
   struct blob *member; /* the key under which its user is counted as a member; NULL: it is not */
   struct blob *info;   /* what the app tells of the member, until it is counted */

@@ -9,6 +9,7 @@
 #include "server/cors.h"
 #include "server/http1.h"
 #include "server/native.h"
+#include "server/poll_client.h"
 #include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -336,6 +337,12 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
   } else {
     exchange_append(exchange, blob, part, NULL);
   }
+}
+
+size_t exchange_room(struct exchange *exchange) {
+  size_t room = server_answer_room(exchange_worker(exchange)->server), waiting = outbox_own_size(exchange->outbox);
+  if (exchange->wire == WIRE_POLL) waiting = conn_of(exchange)->native->poll->items.own_bytes;
+  return waiting < room ? room - waiting : 0;
 }
 
 /* It fits: pushes it part by part. */

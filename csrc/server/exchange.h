@@ -140,6 +140,8 @@ void exchange_forget(struct exchange *exchange);
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
 /* The same without a limit, for part of a message, or all of it: then `message` says so, and it can be let go (NULL: it cannot). */
 void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message);
+/* How many bytes, besides messages of channels, may be pushed to a stream before half of limits.outbox waits. */
+size_t exchange_room(struct exchange *exchange);
 /* Pushes all of a rope, or, over the limit, nothing of it. A role that collects gets it as one blob. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
 /* The same for text of an event stream. */

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "server/conn.h"
+#include "server/names.h"
 #include "server/poll_client.h"
 #include "server/replay.h"
 #include "server/reply.h"
@@ -20,14 +21,14 @@ static void write_told(struct rope *out, const struct worker *worker, const stru
   }
   if (channel->kind->presence == MW_PRESENCE_NONE) return;
   buffer_append_format(&out->text, "%s\"presence\":", before);
-  snapshot_share(worker, channel->kind, channel->name, &room, out);
+  snapshot_share(&worker->hub, channel->kind, channel->name, &room, out);
 }
 
 /* How large a snapshot may be. */
 static size_t room_of(struct exchange *exchange, const struct reply_to *to) {
   const struct worker *worker = exchange_worker(exchange);
-  if (!to->is_exchange) return snapshot_room(exchange);
-  size_t room = snapshot_room_of_answer(worker), taken = 0;
+  if (!to->is_exchange) return exchange_room(exchange);
+  size_t room = server_answer_room(worker->server), taken = 0;
   struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
   if (to->is_poll && waiting) taken = role_poll_joined_len(waiting);
   return taken < room ? room - taken : 0;
@@ -77,6 +78,8 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   if (!wire_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
+  if (status == 0 && exchange->wire == WIRE_POLL) status = poll_client_charge(conn_of(exchange)->native->poll);
+  if (status == 0 && is_new && channel->is_new) status = names_charge(exchange, errand->client, subscription);
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);
   if (status == 0) write_acknowledgement(&value, exchange, errand, to, &replay);
   if (status == 0 && !value.text.failed) {
@@ -92,7 +95,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
     }
   } else {
     if (subscription && is_new) session_unsubscribe(exchange, subscription);
-    reply_error(exchange, to, ref, channel->name, "unavailable", "no memory, or too many channels are live");
+    reply_error(exchange, to, ref, channel->name, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
   }
   replay_deinit(&replay);
   rope_deinit(&value);

@@ -6,7 +6,9 @@
 #include "codec/verb.h"
 #include "server/conn.h"
 #include "server/excerpt.h"
+#include "server/names.h"
 #include "server/native_join.h"
+#include "server/poll_client.h"
 #include "server/reply.h"
 #include "server/role_ws.h"
 #include "server/server.h"
@@ -60,6 +62,14 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   }
   struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
+  if (exchange->wire == WIRE_POLL && !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
+    refuse(call, "unavailable", "the clients of this address that poll are in too many channels: try again later");
+    return;
+  }
+  if (!names_allow(exchange, NULL, &channel, 1)) {
+    refuse(call, "unavailable", names_refusal);
+    return;
+  }
   struct mw_client *client = asks ? native_client(exchange) : NULL;
   struct errand *errand = client || !asks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
   if (errand) errand->since = since_parse(call->verb->since, &server->bus.epoch);
@@ -117,14 +127,14 @@ static void on_history(const struct call *call, const struct kind *kind) {
 static void on_presence(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
   const struct worker *worker = exchange_worker(call->exchange);
-  size_t room = call->reply_to.is_exchange ? snapshot_room_of_answer(worker) : snapshot_room(call->exchange);
+  size_t room = call->reply_to.is_exchange ? server_answer_room(worker->server) : exchange_room(call->exchange);
   struct buffer value;
   buffer_init(&value);
   if (kind->presence == MW_PRESENCE_NONE) {
     refuse(call, "refused", "the channel has no presence");
   } else if (!session_find(&call->exchange->session, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (!is_unheard(call) && !snapshot_write_page(worker, kind, verb, room, &value)) {
+  } else if (!is_unheard(call) && !snapshot_write_page(&worker->hub, kind, verb, room, &value)) {
     refuse(call, "unavailable", "out of memory");
   } else if (!is_unheard(call)) {
     reply_page(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));

@@ -9,9 +9,21 @@ static struct occupancy *find(struct mw_server *server, struct bytes name) {
   return table_get(&server->script.occupancies, name);
 }
 
+static void give_back(struct occupancy *occupancy) { names_give_back(occupancy->server, &occupancy->hold, PARTY_OPEN); }
+
+/* NULL: the errand is refused. */
 static struct occupancy *make(struct mw_server *server, struct errand *errand, struct errand_channel *channel) {
-  struct occupancy *occupancy = memory_calloc(1, sizeof *occupancy + channel->name.len);
-  if (!occupancy) return NULL;
+  struct names_hold hold = {NULL, NULL};
+  /* One that lingers is there for longer than the channel. */
+  bool is_held = channel->kind->linger_ms > 0 && !errand->granted;
+  int status = is_held ? names_hold(server, &hold, PARTY_OPEN, errand->client) : 0;
+  struct occupancy *occupancy = status == 0 ? memory_calloc(1, sizeof *occupancy + channel->name.len) : NULL;
+  if (!occupancy) {
+    names_give_back(server, &hold, PARTY_OPEN);
+    errand_refuse(errand, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
+    return NULL;
+  }
+  occupancy->hold = hold;
   memcpy(occupancy->text, channel->name.ptr, channel->name.len);
   occupancy->name = bytes_of(occupancy->text, channel->name.len);
   occupancy->server = server;
@@ -20,7 +32,9 @@ static struct occupancy *make(struct mw_server *server, struct errand *errand, s
   list_init(&occupancy->waiters);
   list_init(&occupancy->request.link);
   if (table_set(&server->script.occupancies, occupancy->name, occupancy) < 0) {
+    give_back(occupancy);
     memory_free(occupancy);
+    errand_refuse(errand, 503, "unavailable", "out of memory");
     return NULL;
   }
   occupancy->config = config_ref(errand->config);
@@ -28,6 +42,7 @@ static struct occupancy *make(struct mw_server *server, struct errand *errand, s
 }
 
 static void destroy(struct occupancy *occupancy) {
+  if (occupancy->server) give_back(occupancy);
   if (occupancy->server) table_remove(&occupancy->server->script.occupancies, occupancy->name);
   alarm_free(occupancy->linger);
   mw_config_unref(occupancy->config);
@@ -65,10 +80,7 @@ bool occupancy_enter(struct mw_server *server, struct errand *errand) {
   struct occupancy *occupancy = find(server, channel->name);
   bool is_new = !occupancy;
   if (is_new) occupancy = make(server, errand, channel);
-  if (!occupancy) {
-    errand_refuse(errand, 503, "unavailable", "no memory");
-    return false;
-  }
+  if (!occupancy) return false;
   if (occupancy->state == OCCUPANCY_LINGERING) {
     alarm_free(occupancy->linger);
     occupancy->linger = NULL;
@@ -165,6 +177,7 @@ void occupancy_free_all(struct mw_server *server) {
     alarm_free(occupancy->linger);
     occupancy->linger = NULL;
     table_remove(&server->script.occupancies, occupancy->name);
+    give_back(occupancy);
     occupancy->server = NULL;
     if (!occupancy->request.waiting) destroy(occupancy);
     cursor = 0;

@@ -4,6 +4,7 @@
 
 #include "net/alarm.h"
 #include "server/errand.h"
+#include "server/names.h"
 
 VISIBILITY_PUSH
 
@@ -14,6 +15,7 @@ struct occupancy {
   struct mw_config *config;
   const struct kind *kind;
   enum occupancy_state state;
+  struct names_hold hold;
   size_t count;        /* subscriptions, and those that are just joining */
   struct list waiters; /* errands that wait for OPENING or CLOSING to end */
   struct alarm *linger;

@@ -20,9 +20,38 @@ struct mw_client *poll_client_identity(const struct poll_client *client) {
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
-struct poll_client *poll_client_new(struct worker *worker, struct errand *errand) {
+bool poll_client_allowed(struct worker *worker, const char *remote, size_t count) {
+  size_t max = worker->server->config->options.limits.address_polls;
+  struct party_key key = party_key_of_address(remote);
+  if (party_has_room(&worker->server->parties, &key, PARTY_POLLS, count, max)) return true;
+  log_limited(MW_LOG_WARNING, "refused a client that polls, or a channel of one: limits.address_polls (%zu) is reached by %s",
+              max, remote);
+  return false;
+}
+
+int poll_client_charge(struct poll_client *client) {
+  struct worker *worker = exchange_worker(client->exchange);
+  struct parties *parties = &worker->server->parties;
+  size_t held = 1 + client->exchange->session.subscription_count, before = client->charged;
+  if (held < before) {
+    party_give_back(parties, client->party, PARTY_POLLS, before - held);
+    client->charged = held;
+  }
+  if (held <= before) return 0;
+  const char *remote = poll_client_identity(client)->remote;
+  struct party_key key = party_key_of_address(remote);
+  struct party *party;
+  int status =
+      party_take(parties, &key, PARTY_POLLS, held - before, worker->server->config->options.limits.address_polls, &party);
+  if (status < 0) return status;
+  client->party = party;
+  client->charged = held;
+  return 0;
+}
+
+int poll_client_new(struct worker *worker, struct errand *errand, struct poll_client **out) {
   struct conn *conn = conn_without_peer(worker);
-  if (!conn) return NULL;
+  if (!conn) return MW_ENOMEM;
   struct exchange *exchange = &conn->exchange;
   struct native *native = native_get(exchange);
   struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
@@ -33,12 +62,15 @@ struct poll_client *poll_client_new(struct worker *worker, struct errand *errand
     native->poll = client;
     exchange->role = &role_poll_client;
   }
-  if (!client || native_identify(exchange, errand->client) < 0) {
+  int status = client ? native_identify(exchange, errand->client) : MW_ENOMEM;
+  if (status == 0) status = poll_client_charge(client);
+  if (status < 0) {
     conn_close(conn);
-    return NULL;
+    return status;
   }
   native_keep(exchange, errand);
-  return client;
+  *out = client;
+  return 0;
 }
 
 struct poll_client *poll_client_find(struct worker *worker, struct bytes id) {
@@ -212,6 +244,7 @@ void poll_client_join(struct poll *poll) {
   struct errand_channel *channels = wish_channels(&poll->wish);
   size_t count = poll->wish.channel_count;
   leave_others(own, &poll->wish);
+  poll_client_charge(poll->client); /* for fewer */
   for (size_t i = 0; i < count; i++) {
     channels[i].joined = !session_find(&own->session, channels[i].name) && !has_left(poll->client, channels[i].name);
     poll->joining += channels[i].joined;
@@ -341,6 +374,7 @@ static void on_end(struct exchange *exchange) {
       role_poll_refuse(poll->exchange, 503, "unavailable", "the client has gone");
     }
   }
+  party_give_back(&exchange_worker(exchange)->server->parties, client->party, PARTY_POLLS, client->charged);
   poll_items_deinit(&client->items);
   while (client->left_count > 0) memory_free(client->left[--client->left_count]);
   memory_free(client->left);

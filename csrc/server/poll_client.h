@@ -4,6 +4,7 @@
 #define MOONWIRE_SERVER_POLL_CLIENT_H
 
 #include "server/exchange.h"
+#include "server/party.h"
 #include "server/poll.h"
 
 VISIBILITY_PUSH
@@ -23,15 +24,21 @@ struct poll_client {
   struct poll_items items; /* what goes out with the next */
   struct poll_left **left; /* at most limits.client_channels */
   size_t left_count;
-  bool has_ends; /* a channel has ended: to be left at the end of the turn */
-  bool is_over;  /* to be closed at the end of the turn */
+  struct party *party; /* whom it and its channels are charged to (PARTY_POLLS); NULL: nobody */
+  size_t charged;      /* how many that are */
+  bool has_ends;       /* a channel has ended: to be left at the end of the turn */
+  bool is_over;        /* to be closed at the end of the turn */
 };
 
 /* Marks subscriptions that a query asked for: they end when a later one does not. */
 enum { POLL_ASKED = 1 << 8 };
 
-/* Makes one for the client that the errand has connected. NULL without memory. */
-struct poll_client *poll_client_new(struct worker *worker, struct errand *errand);
+/* True if one more from that address, or one of its clients, may be in `count` more channels: limits.address_polls. */
+bool poll_client_allowed(struct worker *worker, const char *remote, size_t count);
+/* Its channels have changed: charges for as many as they are now. MW_ELIMIT, MW_ENOMEM: not for more than before. */
+int poll_client_charge(struct poll_client *client);
+/* Makes one for the client that the errand has connected. MW_ELIMIT, MW_ENOMEM. */
+int poll_client_new(struct worker *worker, struct errand *errand, struct poll_client **client);
 /* The one of that id, or NULL. */
 struct poll_client *poll_client_find(struct worker *worker, struct bytes id);
 struct mw_client *poll_client_identity(const struct poll_client *client); /* borrowed */

@@ -231,10 +231,17 @@ static void announce(struct presence *presence, uint64_t now_ms) {
 
 static void on_alarm(void *context);
 
-/* NULL without memory. */
-static struct presence *make(struct mw_server *server, const struct errand *errand, const struct errand_channel *channel) {
-  struct presence *presence = memory_calloc(1, sizeof *presence + channel->name.len);
-  if (!presence) return NULL;
+/* NULL: the errand is refused. */
+static struct presence *make(struct mw_server *server, struct errand *errand, const struct errand_channel *channel) {
+  struct names_hold hold = {NULL, NULL};
+  int status = errand->granted ? 0 : names_hold(server, &hold, PARTY_PRESENCE, errand->client);
+  struct presence *presence = status == 0 ? memory_calloc(1, sizeof *presence + channel->name.len) : NULL;
+  if (!presence) {
+    names_give_back(server, &hold, PARTY_PRESENCE);
+    errand_refuse(errand, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
+    return NULL;
+  }
+  presence->hold = hold;
   memcpy(presence->text, channel->name.ptr, channel->name.len);
   presence->name = bytes_of(presence->text, channel->name.len);
   presence->server = server;
@@ -244,7 +251,9 @@ static struct presence *make(struct mw_server *server, const struct errand *erra
   presence->alarm = alarm_new(&server->loop, channel->kind->presence_interval_ms, 0, on_alarm, presence);
   if (!presence->alarm || table_set(&server->script.presences, presence->name, presence) < 0) {
     alarm_free(presence->alarm);
+    names_give_back(server, &presence->hold, PARTY_PRESENCE);
     memory_free(presence);
+    errand_refuse(errand, 503, "unavailable", "out of memory");
     return NULL;
   }
   sorted_init(&presence->members);
@@ -256,6 +265,7 @@ static struct presence *make(struct mw_server *server, const struct errand *erra
 
 static void destroy(struct presence *presence) {
   while (presence->members.root) remove_member(presence, member_of(presence->members.root));
+  names_give_back(presence->server, &presence->hold, PARTY_PRESENCE);
   table_remove(&presence->server->script.presences, presence->name);
   alarm_free(presence->alarm);
   mw_config_unref(presence->config);
@@ -365,8 +375,6 @@ void presence_enter(struct mw_server *server, struct errand *errand) {
     if (presence) {
       count_in(presence, errand, channel);
       settle(presence);
-    } else {
-      errand_refuse(errand, 503, "unavailable", "no memory");
     }
     blob_unref(channel->info);
     channel->info = NULL;

@@ -5,6 +5,7 @@
 
 #include "base/sorted.h"
 #include "net/alarm.h"
+#include "server/names.h"
 #include "server/worker.h"
 
 VISIBILITY_PUSH
@@ -20,6 +21,7 @@ struct presence {
   size_t told_count;     /* members that were announced */
   uint64_t ready_ms;     /* from when on the next batch may go */
   unsigned lost_seen;    /* server->script.rosters_lost at the last batch */
+  struct names_hold hold;
   struct alarm *alarm;
   uint64_t armed_ms; /* when it rings; UINT64_MAX: it does not */
   struct bytes name;

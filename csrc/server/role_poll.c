@@ -5,6 +5,7 @@
 #include "server/conn.h"
 #include "server/cors.h"
 #include "server/http1.h"
+#include "server/names.h"
 #include "server/poll_client.h"
 #include "server/roles.h"
 #include "server/server.h"
@@ -49,12 +50,15 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 
 static struct exchange *source_of(struct poll *poll) { return poll->client ? poll->client->exchange : poll->exchange; }
 
-static bool subscribe(struct poll *poll) {
+static int subscribe(struct poll *poll) {
   for (size_t i = 0; i < poll->wish.channel_count; i++) {
     const struct errand_channel *channel = &wish_channels(&poll->wish)[i];
-    if (session_subscribe(poll->exchange, channel->name, &channel->kind->policy) < 0) return false;
+    int status = session_subscribe(poll->exchange, channel->name, &channel->kind->policy);
+    if (status == 0 && channel->is_new)
+      status = names_charge(poll->exchange, NULL, session_find(&poll->exchange->session, channel->name));
+    if (status < 0) return status;
   }
-  return true;
+  return 0;
 }
 
 static void wait_for_more(struct poll *poll) {
@@ -93,8 +97,9 @@ void role_poll_begin(struct poll *poll) {
   judge_since(poll);
   /* One at a time waits for a client. What the older one was about to get and has an id, it gets; the rest is for the newer one. */
   if (client && client->waiting) role_poll_finish(client->waiting);
-  if (!client && !subscribe(poll)) {
-    refuse(exchange, 503, "no memory, or too many channels are live");
+  int status = client ? 0 : subscribe(poll);
+  if (status < 0) {
+    refuse(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
     return;
   }
   poll_answer_init(&answer);
@@ -175,11 +180,14 @@ static void go_alone(struct poll *poll) {
   if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
 }
 
+static const char polls_refusal[] = "too many clients of this address poll, or are in too many channels: try again later";
+
 /* A new client has been let in; the errand may become its membership. */
 static void make_client(struct poll *poll, struct errand *errand) {
-  struct poll_client *client = poll_client_new(exchange_worker(poll->exchange), errand);
-  if (!client) {
-    refuse(poll->exchange, 503, "no memory");
+  struct poll_client *client;
+  int status = poll_client_new(exchange_worker(poll->exchange), errand, &client);
+  if (status < 0) {
+    refuse(poll->exchange, 503, status == MW_ELIMIT ? polls_refusal : "out of memory");
     return;
   }
   poll->is_new = true;
@@ -189,9 +197,16 @@ static void make_client(struct poll *poll, struct errand *errand) {
 
 static void go_as_new(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
+  const struct wish *wish = &poll->wish;
   struct worker *worker = exchange_worker(exchange);
   if (poll->wish.channel_count == 0) {
     refuse(exchange, 400, "a channel is required: ?channel=NAME");
+    return;
+  }
+  char remote[REMOTE_MAX];
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  if (!poll_client_allowed(worker, remote, 1 + wish->channel_count)) {
+    refuse(exchange, 503, polls_refusal);
     return;
   }
   bool full = worker->poll_client_count >= worker->server->config->options.limits.connections;
@@ -231,6 +246,8 @@ static void go(struct poll *poll) {
   if (wish->bad_wait) wish_refuse(wish, 400, "wait must be a number of whole seconds");
   if (server_stopping(worker->server)) wish_refuse(wish, 503, "the server is stopping");
   poll->since = since_parse(buffer_bytes(&wish->since), &worker->server->bus.epoch);
+  if (wish->status == 0 && !wish->has_client && !names_allow(exchange, NULL, wish_channels(wish), wish->channel_count))
+    wish_refuse(wish, 503, names_refusal);
   if (wish->status != 0) {
     refuse(exchange, wish->status, wish->reason);
   } else if (!wish->has_client) {

@@ -7,6 +7,7 @@
 #include "server/command.h"
 #include "server/cors.h"
 #include "server/http1.h"
+#include "server/names.h"
 #include "server/reply.h"
 #include "server/roles.h"
 #include "server/server.h"
@@ -87,6 +88,7 @@ static void publish_relayed(struct exchange *exchange, const struct errand *erra
   if (status < 0) {
     refuse(exchange, 503, server_publish_fault(status));
   } else {
+    names_charge_sender(exchange, errand);
     if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
     verb_write_ok(&text, blob_bytes(errand->fields), bytes_of(value, (size_t)len));
     struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
@@ -107,6 +109,10 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     refuse(exchange, 413, "the data is larger than limits.size");
   } else {
     struct errand_channel channel = {.name = verb->channel, .kind = kind};
+    if (!names_allow(exchange, NULL, &channel, 1)) {
+      refuse(exchange, 503, names_refusal);
+      return;
+    }
     struct errand *errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("http"), &channel, 1);
     if (errand) {
       /* There is nothing to reach it by but the answer. */
@@ -163,6 +169,7 @@ static void start(struct exchange *exchange) {
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (errand->type == ERRAND_MESSAGE) names_charge_sender(exchange, errand);
   if (errand->status != 200) {
     exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
                     errand->reason, bytes_of(NULL, 0));

@@ -5,6 +5,7 @@
 #include "codec/envelope.h"
 #include "server/cors.h"
 #include "server/http1.h"
+#include "server/names.h"
 #include "server/native.h"
 #include "server/replay.h"
 #include "server/roles.h"
@@ -28,7 +29,7 @@ static void write_channel(struct rope *out, const struct worker *worker, const s
   }
   if (channel->kind->presence != MW_PRESENCE_NONE) {
     buffer_append_string(&out->text, channel->data ? ",\"presence\":" : "\"presence\":");
-    snapshot_share(worker, channel->kind, channel->name, room, out);
+    snapshot_share(&worker->hub, channel->kind, channel->name, room, out);
   }
   buffer_append_char(&out->text, '}');
 }
@@ -36,13 +37,13 @@ static void write_channel(struct rope *out, const struct worker *worker, const s
 /* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
 static void write_presences(struct rope *out, struct exchange *exchange, const struct errand *errand) {
   const struct worker *worker = exchange_worker(exchange);
-  size_t room = snapshot_room_of_answer(worker);
+  size_t room = server_answer_room(worker->server);
   for (size_t i = 0; i < errand->channel_count; i++) {
     const struct errand_channel *channel = &errand->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE) continue;
     struct rope data;
     rope_init(&data);
-    snapshot_share(worker, channel->kind, channel->name, &room, &data);
+    snapshot_share(&worker->hub, channel->kind, channel->name, &room, &data);
     wire_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
     rope_deinit(&data);
   }
@@ -51,7 +52,7 @@ static void write_presences(struct rope *out, struct exchange *exchange, const s
 static void write_open(struct rope *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
                        struct bytes id) {
   const struct worker *worker = exchange_worker(exchange);
-  size_t room = snapshot_room_of_answer(worker);
+  size_t room = server_answer_room(worker->server);
   struct rope rope;
   rope_init(&rope);
   struct buffer *data = &rope.text;
@@ -129,6 +130,8 @@ static void join(struct exchange *exchange, struct errand *errand) {
   exchange->wire = (uint8_t)errand->wire;
   for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
     status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
+    if (status < 0 || !errand->channels[i].is_new) continue;
+    status = names_charge(exchange, errand->client, session_find(&exchange->session, errand->channels[i].name));
   }
   if (status == 0) status = replay_init(&replay, exchange, errand->since, NULL);
   bool is_over = status == 0 && has_seen_all(&replay, errand->since);
@@ -189,7 +192,9 @@ static void go_for_head(struct exchange *exchange, struct wish *wish) {
 }
 
 static void go(struct exchange *exchange, struct wish *wish) {
-  struct errand *errand = server_stopping(exchange_worker(exchange)->server) ? NULL : make_errand(exchange, wish);
+  bool may = !server_stopping(exchange_worker(exchange)->server) &&
+             names_allow(exchange, NULL, wish_channels(wish), wish->channel_count);
+  struct errand *errand = may ? make_errand(exchange, wish) : NULL;
   if (!errand) {
     roles_put_off(exchange);
   } else if (!errand_needs_script(errand)) {

@@ -183,6 +183,10 @@ static bool put_question(struct mw_server *server, struct errand *errand) {
       type = MW_REQUEST_PRESENCE;
       break;
     case STEP_MESSAGE:
+      if (errand->transient && channel->is_new && !names_allow_client(server, errand->client, 1)) {
+        errand_refuse(errand, 503, "unavailable", names_refusal);
+        return false;
+      }
       if (errand->idempotency_key.len > 0) {
         enum send_key_turn turn = enter_key(server, errand);
         if (turn != SEND_KEY_FIRST) return turn == SEND_KEY_WAITS;

@@ -77,6 +77,7 @@ static void discard(struct loop *loop) {
   loop_deinit(&server->loop);
   bus_deinit(&server->bus);
   idempotency_deinit(&server->idempotency);
+  parties_deinit(&server->parties);
   registry_deinit(&server->registry);
   mw_config_unref(server->config);
   memory_free(server);
@@ -114,6 +115,8 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   prepare_handshakes();
   int status = registry_init(&server->registry);
   if (status < 0) goto fail_registry;
+  status = parties_init(&server->parties);
+  if (status < 0) goto fail_parties;
   status = idempotency_init(&server->idempotency);
   if (status < 0) goto fail_idempotency;
   status = bus_init(&server->bus);
@@ -140,6 +143,8 @@ fail_loop:
 fail_bus:
   idempotency_deinit(&server->idempotency);
 fail_idempotency:
+  parties_deinit(&server->parties);
+fail_parties:
   registry_deinit(&server->registry);
 fail_registry:
   mw_config_unref(server->config);

@@ -7,6 +7,7 @@
 #include "net/signals.h"
 #include "server/bus.h"
 #include "server/idempotency.h"
+#include "server/party.h"
 #include "server/registry.h"
 #include "server/script.h"
 #include "server/worker.h"
@@ -25,6 +26,7 @@ struct mw_server {
   size_t worker_count;
   struct script script;
   struct registry registry;
+  struct parties parties;
   struct idempotency idempotency;
   unsigned close_code; /* of WebSockets, when the server stops */
   struct list listeners, alarms, signals;
@@ -43,6 +45,8 @@ const char *server_publish_fault(int status);
 /* Checks what an app wants to publish or send, but not the channel; `parts` borrows from it. */
 int server_read_parts(struct mw_server *server, const struct mw_publish *publish, struct message_parts *parts,
                       struct mw_error *error);
+/* How many bytes of snapshots an answer may have, which waits behind nothing. */
+static inline size_t server_answer_room(const struct mw_server *server) { return server->config->options.limits.outbox / 2; }
 static inline bool server_stopping(const struct mw_server *server) { return server->state != SERVER_RUNNING; }
 
 VISIBILITY_POP

@@ -5,6 +5,7 @@
 #include "server/conn.h"
 #include "server/deflate.h"
 #include "server/lag.h"
+#include "server/names.h"
 #include "server/native.h"
 #include "server/server.h"
 
@@ -48,6 +49,7 @@ void session_unsubscribe(struct exchange *exchange, struct subscription *subscri
   struct session *session = &exchange->session;
   session_settle(exchange, 0);
   if (exchange->flags & EXCHANGE_LAGS) lag_leave(exchange, subscription);
+  names_leave(exchange, subscription, true);
   hub_unsubscribe(&exchange_worker(exchange)->hub, subscription);
   session->subscription_count--;
   if (subscription == &session->first) return;
@@ -62,10 +64,12 @@ void session_end(struct exchange *exchange) {
   struct hub *hub = &exchange_worker(exchange)->hub;
   session->turn = NULL;
   if (session->subscription_count > 0) log_limited(MW_LOG_DEBUG, "unsubscribe from %u channels", session->subscription_count);
+  names_leave(exchange, &session->first, false);
   hub_unsubscribe(hub, &session->first);
   while (session->first.next) {
     struct subscription *subscription = session->first.next;
     session->first.next = subscription->next;
+    names_leave(exchange, subscription, false);
     hub_unsubscribe(hub, subscription);
     memory_free(subscription);
   }

@@ -5,19 +5,16 @@
 
 #include "base/rope.h"
 #include "codec/verb.h"
-#include "server/exchange.h"
+#include "hub/hub.h"
+#include "server/config.h"
 
 VISIBILITY_PUSH
 
-/* How many bytes of snapshots the session may be sent now: half of limits.outbox, less what waits for it. */
-size_t snapshot_room(struct exchange *exchange);
-/* The same for an answer that waits behind nothing. */
-size_t snapshot_room_of_answer(const struct worker *worker);
-/* Appends the snapshot of a channel, which all who come in the same state share, and takes its size off *room. One for which there is no room
- * is {"count":n,"more":true}. If out of memory, or if the members are not known, the rope has failed. */
-void snapshot_share(const struct worker *worker, const struct kind *kind, struct bytes name, size_t *room, struct rope *out);
+/* Appends the snapshot of a channel, which all clients that come in the same state share, and takes its size off *room. One for which there is
+ * no room is {"count":n,"more":true}. If out of memory, or if the members are not known, the rope has failed. */
+void snapshot_share(const struct hub *hub, const struct kind *kind, struct bytes name, size_t *room, struct rope *out);
 /* Appends the page that a verb asks for, or the count alone where the kind says so. False if the members are not known. */
-bool snapshot_write_page(const struct worker *worker, const struct kind *kind, const struct verb *verb, size_t room,
+bool snapshot_write_page(const struct hub *hub, const struct kind *kind, const struct verb *verb, size_t room,
                          struct buffer *out);
 
 VISIBILITY_POP

@@ -9,6 +9,7 @@
 #include "server/command.h"
 #include "server/conn.h"
 #include "server/deflate.h"
+#include "server/names.h"
 #include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
@@ -71,6 +72,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_mailbox;
   struct hub_bounds bounds = {.channels = limits->channels, .history = limits->history, .marks = limits->marks};
   hub_init(&worker->hub, &loop->clock, &bounds, session_deliver);
+  worker->hub.on_forget = names_forget;
   return 0;
 
 fail_mailbox:

@@ -1,0 +1,141 @@
+#include "server/names.h"
+
+#include "base/log_limit.h"
+#include "server/conn.h"
+#include "server/native.h"
+#include "server/server.h"
+
+/* Whom a channel is charged to: channel->charged. */
+enum { TO_ADDRESS, TO_CLIENT };
+
+const char names_refusal[] = "too many channels: try again later";
+
+static const struct mw_limits *limits_of(const struct mw_server *server) { return &server->config->options.limits; }
+
+/* Whatever it holds already, it must hold this, too. */
+static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
+
+/* The client that an exchange streams for, if somebody has asked for it. */
+static struct mw_client *client_of(struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native->client : NULL;
+}
+
+static struct party_key address_of(struct exchange *exchange) {
+  struct mw_client *client = client_of(exchange);
+  char remote[REMOTE_MAX];
+  /* A client that polls has no connection of its own. */
+  if (client && !stream_has_peer(&conn_of(exchange)->stream)) return party_key_of_address(client->remote);
+  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  return party_key_of_address(remote);
+}
+
+static void log_refusal(const char *limit, size_t max) {
+  log_limited(MW_LOG_WARNING, "refused new channels: limits.%s (%zu) is reached", limit, max);
+}
+
+/* ---- Asking --------------------------------------------------------------------------------------------------------------- */
+
+bool names_allow_client(struct mw_server *server, const struct mw_client *client, size_t count) {
+  size_t max = limits_of(server)->client_names;
+  struct party_key key = party_key_of_client(client);
+  if (party_has_room(&server->parties, &key, PARTY_NAMES, count, max)) return true;
+  log_refusal("client_names", max);
+  return false;
+}
+
+bool names_allow(struct exchange *exchange, const struct mw_client *client, struct errand_channel *channels, size_t count) {
+  struct worker *worker = exchange_worker(exchange);
+  size_t max = limits_of(worker->server)->address_names, new_count = 0;
+  for (size_t i = 0; i < count; i++) {
+    channels[i].is_new = !hub_find(&worker->hub, channels[i].name);
+    new_count += channels[i].is_new;
+  }
+  if (new_count == 0) return true;
+  struct party_key address = address_of(exchange);
+  if (!party_has_room(&worker->server->parties, &address, PARTY_NAMES, new_count, max)) {
+    log_refusal("address_names", max);
+    return false;
+  }
+  return names_allow_client(worker->server, client ? client : client_of(exchange), new_count);
+}
+
+/* ---- Charging ------------------------------------------------------------------------------------------------------------- */
+
+/* False: it is charged, or may not be. */
+static int charge(struct mw_server *server, struct channel *channel, int to, const struct party_key *key, size_t max) {
+  struct party *party;
+  if (channel->charged[to]) return 0;
+  int status = party_take(&server->parties, key, PARTY_NAMES, 1, max, &party);
+  channel->charged[to] = party;
+  return status;
+}
+
+int names_charge(struct exchange *exchange, const struct mw_client *client, struct subscription *subscription) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  struct channel *channel = subscription->channel;
+  /* Somebody else has named it meanwhile. */
+  if (channel->charged[TO_ADDRESS] || channel->inventor) return 0;
+  if (!names_allow_client(server, client ? client : client_of(exchange), 1)) return MW_ELIMIT;
+  struct party_key address = address_of(exchange);
+  int status = charge(server, channel, TO_ADDRESS, &address, limits_of(server)->address_names);
+  if (status == MW_ELIMIT) log_refusal("address_names", limits_of(server)->address_names);
+  if (status == 0) channel->inventor = subscription;
+  return status;
+}
+
+/* Without memory nobody is charged: it is over for the message, which was taken. */
+static void charge_client(struct mw_server *server, struct channel *channel, const struct mw_client *client) {
+  struct party_key key = party_key_of_client(client);
+  charge(server, channel, TO_CLIENT, &key, any_number(limits_of(server)->client_names));
+}
+
+void names_charge_sender(struct exchange *exchange, const struct errand *errand) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  struct channel *channel = hub_find(&exchange_worker(exchange)->hub, errand->channels[0].name);
+  if (!errand->channels[0].is_new || !channel || channel->inventor) return;
+  struct party_key address = address_of(exchange);
+  charge(server, channel, TO_ADDRESS, &address, any_number(limits_of(server)->address_names));
+  /* An anonymous sender is nobody when its message is sent. */
+  if (errand->client->user_id) charge_client(server, channel, errand->client);
+}
+
+/* True if it outlives the subscription. */
+static bool lives_on(const struct channel *channel) {
+  return channel->subscription_count > 1 || channel->history.count > 0 || channel->roster;
+}
+
+void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays) {
+  struct channel *channel = subscription->channel;
+  if (!channel || channel->inventor != subscription) return;
+  channel->inventor = NULL;
+  if (!lives_on(channel)) return;
+  bool has_identity = stays && exchange->state == EXCHANGE_STREAMING;
+  struct mw_client *client = has_identity ? native_client(exchange) : client_of(exchange);
+  /* The anonymous are their connection, and that ends. */
+  if (client && (stays || client->user_id)) charge_client(exchange_worker(exchange)->server, channel, client);
+}
+
+void names_forget(struct hub *hub, struct channel *channel) {
+  struct worker *worker = container_of(hub, struct worker, hub);
+  for (size_t i = 0; i < 2; i++) party_give_back(&worker->server->parties, channel->charged[i], PARTY_NAMES, 1);
+}
+
+/* ---- For the script -------------------------------------------------------------------------------------------------------- */
+
+int names_hold(struct mw_server *server, struct names_hold *hold, enum party_good good, const struct mw_client *client) {
+  const struct mw_limits *limits = limits_of(server);
+  struct party_key address = party_key_of_address(client->remote), key = party_key_of_client(client);
+  int status = party_take(&server->parties, &address, good, 1, limits->address_names, &hold->address);
+  if (status == MW_ELIMIT) log_refusal("address_names", limits->address_names);
+  if (status < 0) return status;
+  status = party_take(&server->parties, &key, good, 1, limits->client_names, &hold->client);
+  if (status == MW_ELIMIT) log_refusal("client_names", limits->client_names);
+  if (status < 0) names_give_back(server, hold, good);
+  return status;
+}
+
+void names_give_back(struct mw_server *server, struct names_hold *hold, enum party_good good) {
+  party_give_back(&server->parties, hold->address, good, 1);
+  party_give_back(&server->parties, hold->client, good, 1);
+  *hold = (struct names_hold){NULL, NULL};
+}
