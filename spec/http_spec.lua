@@ -189,7 +189,7 @@ describe("http", function()
       assert.equal("GET, HEAD, OPTIONS", response.headers.allow)
       assert.equal("POST, OPTIONS", http.get(app, "/echo").headers.allow)
       assert.equal(
-        "GET, OPTIONS",
+        "GET, HEAD, OPTIONS",
         http.request(app, "POST", "/sse?channel=news", { body = "" }).headers.allow
       )
       assert.equal("POST, OPTIONS", http.get(app, "/publish").headers.allow)
