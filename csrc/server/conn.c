@@ -45,7 +45,7 @@ static void begin(struct conn *conn, const char *address) {
   }
   if (worker->conn_count > limits_of(conn)->connections) {
     log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) is reached", limits_of(conn)->connections);
-    conn_abort(conn);
+    conn_close(conn); /* not by a reset, which many clients take for an error of their connect */
     return;
   }
   stream_set_options(&conn->stream, limits_of(conn)->progress_ms);
