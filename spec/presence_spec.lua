@@ -117,7 +117,9 @@ describe("presence", function()
 
   it("is named at the start", function()
     local lines = table.concat(app.startup, "\n")
-    assert.is_truthy(lines:find("\nchannel plain:{room}: [^\n]*, presence, clients may send [a-z, ]*who[a-z, ]*\n"))
+    assert.is_truthy(
+      lines:find("\nchannel plain:{room}: [^\n]*, presence, clients may send [a-z, ]*who[a-z, ]*\n")
+    )
     assert.is_truthy(lines:find("\nchannel count:{room}: [^\n]*, presence in numbers, "))
     assert.is_nil(lines:match "\nchannel none:{room}: [^\n]*presence")
   end)

@@ -263,6 +263,10 @@ describe("sse", function()
     it("go on behind since, and behind its alias", function()
       assert.equal("4 5 6", items(open("&since=" .. ids[3])))
       assert.equal("6", items(open("&lastEventId=" .. ids[5])))
+      -- A polyfill adds it to the page's URL, whose since is as old as the page.
+      assert.equal("6", items(open("&since=" .. ids[1] .. "&lastEventId=" .. ids[5])))
+      assert.equal("6", items(open("&lastEventId=" .. ids[5] .. "&since=" .. ids[1])))
+      assert.equal("6", items(open("&since=" .. ids[5] .. "&lastEventId=")))
     end)
 
     it("are believed by Last-Event-ID rather than by the query", function()

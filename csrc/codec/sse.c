@@ -26,22 +26,36 @@ static void write_data(struct buffer *out, struct bytes data) {
   }
 }
 
+static void write_id(struct buffer *out, struct bytes id) {
+  assert(!has(id, '\r') && !has(id, '\n') && !has(id, '\0'));
+  write_line(out, BYTES("id: "), id);
+}
+
 void sse_write(struct buffer *out, const struct sse_event *event) {
-  assert(!has(event->id, '\r') && !has(event->id, '\n') && !has(event->id, '\0'));
   assert(!has(event->event, '\r') && !has(event->event, '\n'));
-  if (event->retry_ms >= 0) {
-    buffer_append(out, BYTES("retry: "));
-    buffer_append_u64(out, (uint64_t)event->retry_ms);
-    buffer_append_char(out, '\n');
-  }
-  if (event->id.ptr) write_line(out, BYTES("id: "), event->id);
+  if (event->retry_ms >= 0) sse_write_retry(out, (uint64_t)event->retry_ms);
   if (event->event.len > 0 && !bytes_equal(event->event, BYTES("message"))) write_line(out, BYTES("event: "), event->event);
   if (event->data.ptr) write_data(out, event->data);
+  if (event->id.ptr) write_id(out, event->id);
+  buffer_append_char(out, '\n');
+}
+
+void sse_write_retry(struct buffer *out, uint64_t ms) {
+  buffer_append(out, BYTES("retry: "));
+  buffer_append_u64(out, ms);
+  buffer_append_char(out, '\n');
+}
+
+void sse_add_id(struct buffer *out, struct bytes id) {
+  if (out->failed) return;
+  assert(out->len > 0 && out->data[out->len - 1] == '\n');
+  out->len--; /* the blank line */
+  write_id(out, id);
   buffer_append_char(out, '\n');
 }
 
 void sse_write_comment(struct buffer *out, struct bytes text) {
   assert(!has(text, '\r') && !has(text, '\n'));
   buffer_append(out, text.len > 0 ? BYTES(": ") : BYTES(":"));
-  write_line(out, text, BYTES("\n"));
+  write_line(out, text, bytes_of(NULL, 0));
 }

@@ -309,31 +309,44 @@ static void read_frames(struct peer *peer) {
   }
 }
 
+static bool is_own(const char *text) { return strstr(text, "moonwire:") != NULL; }
+
+/* An id that is not a message's: of the beginning, or of the end of all channels. */
+static void take_cursor(struct peer *peer, uint64_t cursor) {
+  for (unsigned i = 0; peer->has_id && i < CHANNELS; i++) must(!peer->views[i].subscribed || peer->views[i].ended);
+  must(cursor >= peer->last_id);
+  peer->has_id = peer->can_resume = true;
+  peer->last_id = cursor;
+}
+
 static void read_block(struct peer *peer, char *block) {
   char *id = strncmp(block, "id: ", 4) == 0 ? block + 4 : strstr(block, "\nid: ");
   if (id && *id == '\n') id += 5;
   char *data = strncmp(block, "data: ", 6) == 0 ? block : strstr(block, "\ndata: ");
   if (data) data += *data == '\n' ? 7 : 6;
-  if (id && !data) {
-    uint64_t cursor = position_in(id);
-    /* A second one stands behind the end of all channels. */
-    for (unsigned i = 0; peer->has_id && i < CHANNELS; i++) must(!peer->views[i].subscribed || peer->views[i].ended);
-    must(cursor >= peer->last_id);
-    peer->has_id = peer->can_resume = true;
-    peer->last_id = cursor;
-    return;
-  }
-  if (!data) return; /* a comment, or when to return */
-  if (peer->transport == ENVELOPE) {
+  if (!data) {
+    /* With envelopes every block has data. */
+    must(id && peer->transport != ENVELOPE);
+    take_cursor(peer, position_in(id));
+  } else if (is_own(peer->transport == ENVELOPE ? data : block)) {
+    take_own(peer, peer->transport == ENVELOPE ? data : block);
+    if (id) take_cursor(peer, position_in(id));
+  } else if (peer->transport == ENVELOPE) {
     take_push(peer, data);
-  } else if (!take_own(peer, block)) {
+  } else {
     must(data[0] == '"');
     if (data[1] != 'p') take_message(peer, id ? position_in(id) : 0, data + 1);
   }
+  must(!id || !data || id > data);
 }
 
 static void read_blocks(struct peer *peer) {
   for (;;) {
+    bool is_comment = peer->block.len > 1 && memcmp(peer->block.data, ":\n", 2) == 0;
+    if (is_comment) {
+      text_consume(&peer->block, 2);
+      continue;
+    }
     char *end = peer->block.data ? strstr(peer->block.data, "\n\n") : NULL;
     if (!end) return;
     *end = '\0';

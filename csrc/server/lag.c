@@ -279,7 +279,7 @@ static void tell_gaps(struct exchange *exchange, struct lag *lag) {
     if (!(subscription->mark & LAG_GAP)) continue;
     subscription->mark &= (uint32_t)~LAG_GAP;
     exchange_worker(exchange)->stats.gaps++;
-    reply_channel_event(exchange, BYTES("moonwire:gap"), subscription->channel->name);
+    reply_channel_event(exchange, BYTES("moonwire:gap"), subscription->channel->name, bytes_of(NULL, 0));
   }
   lag->has_gap = false;
 }
@@ -323,13 +323,13 @@ static bool push_next(struct exchange *exchange, struct lag *lag, size_t *count)
   return false;
 }
 
-/* A stream that ends where a gap was told may have no message whose id says that its client has seen the end: it would return for ever. */
-static void tell_cursor(struct exchange *exchange) {
-  char id[ID_LEN];
+/* An id that no event brings. */
+static void tell_cursor(struct exchange *exchange, struct bytes id) {
   struct buffer block;
-  id_write(id, &exchange_worker(exchange)->server->bus.epoch, hub_of(exchange)->position);
   buffer_init(&block);
-  sse_write(&block, &(struct sse_event){.id = bytes_of(id, ID_LEN), .retry_ms = -1});
+  if (exchange->wire == WIRE_ENVELOPE) wire_write_event(&block, WIRE_ENVELOPE, BYTES("moonwire:ping"), bytes_of(NULL, 0));
+  if (exchange->wire == WIRE_SSE) buffer_append_char(&block, '\n');
+  sse_add_id(&block, id);
   if (block.failed) {
     exchange_break(exchange);
   } else {
@@ -338,26 +338,46 @@ static void tell_cursor(struct exchange *exchange) {
   buffer_deinit(&block);
 }
 
+static bool is_untold(const struct subscription *subscription) {
+  return subscription->channel->ended > 0 && !(subscription->mark & LAG_ENDED);
+}
+
+/* How many ends were not told; *all: nothing more can come of any channel. */
+static size_t count_untold(struct exchange *exchange, bool *all) {
+  size_t count = 0;
+  struct subscription *subscription = NULL;
+  *all = true;
+  while ((subscription = session_next(&exchange->session, subscription))) {
+    if (subscription->channel->ended == 0) *all = false;
+    count += is_untold(subscription);
+  }
+  return count;
+}
+
 /* The subscribers of a channel that has ended are told. A WebSocket leaves it: its client has a cursor for each channel, and returns to it.
  * An event stream returns with one id for all its channels, which the others move on: so it stays subscribed, in case the channel restarts,
- * and ends when all of its channels have. */
+ * and ends when all of its channels have. The last end has the newest id: where a gap was told there may be no message whose id says that
+ * its client has seen the end, and it would reconnect without end. */
 static void tell_ends(struct exchange *exchange) {
-  bool all = true, leaves = wire_is_ws(exchange->wire);
+  char id_text[ID_LEN];
+  bool all, leaves = wire_is_ws(exchange->wire);
+  size_t left = count_untold(exchange, &all);
+  bool is_over = all && !leaves, has_id = is_over && (exchange->wire == WIRE_SSE || exchange->wire == WIRE_ENVELOPE);
+  struct bytes none = bytes_of(NULL, 0), id = bytes_of(id_text, ID_LEN);
+  id_write(id_text, &exchange_worker(exchange)->server->bus.epoch, hub_of(exchange)->position);
+  if (has_id && left == 0) tell_cursor(exchange, id);
   struct subscription *subscription = session_next(&exchange->session, NULL);
   while (subscription) {
     struct subscription *next = session_next(&exchange->session, subscription);
     struct channel *channel = subscription->channel;
-    if (channel->ended == 0) all = false;
-    if (channel->ended > 0 && !(subscription->mark & LAG_ENDED)) {
+    if (is_untold(subscription)) {
       subscription->mark |= LAG_ENDED;
-      reply_channel_event(exchange, BYTES("moonwire:end"), channel->name);
+      reply_channel_event(exchange, BYTES("moonwire:end"), channel->name, has_id && --left == 0 ? id : none);
       if (leaves) native_unsubscribe(exchange, channel->name, NULL, NULL);
     }
     subscription = next;
   }
-  if (leaves || !all) return;
-  if (exchange->wire == WIRE_SSE || exchange->wire == WIRE_ENVELOPE) tell_cursor(exchange);
-  exchange_end_stream(exchange);
+  if (is_over) exchange_end_stream(exchange);
 }
 
 void lag_feed(struct exchange *exchange) {

@@ -188,7 +188,7 @@ void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
   struct exchange *exchange = client->exchange;
   const struct subscription *subscription = session_find(&exchange->session, channel);
   if (!subscription || subscription->channel->ended == 0) return;
-  reply_channel_event(exchange, BYTES("moonwire:end"), channel);
+  reply_channel_event(exchange, BYTES("moonwire:end"), channel, bytes_of(NULL, 0));
   native_unsubscribe(exchange, channel, NULL, NULL);
 }
 

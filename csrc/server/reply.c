@@ -113,7 +113,7 @@ void reply_error(struct exchange *exchange, const struct reply_to *to, struct by
   buffer_deinit(&text);
 }
 
-void reply_event(struct exchange *exchange, struct bytes event, struct bytes data) {
+static void push_event(struct exchange *exchange, struct bytes event, struct bytes data, struct bytes id) {
   struct buffer text;
   buffer_init(&text);
   if (wire_is_ws(exchange->wire)) {
@@ -121,6 +121,7 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
     envelope_write_push(&text, &push);
   } else {
     wire_write_event(&text, exchange->wire, event, data);
+    if (id.len > 0 && exchange->wire != WIRE_POLL) sse_add_id(&text, id);
   }
   if (text.failed) {
     exchange_break(exchange);
@@ -130,6 +131,10 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
     exchange_push_text(exchange, buffer_bytes(&text));
   }
   buffer_deinit(&text);
+}
+
+void reply_event(struct exchange *exchange, struct bytes event, struct bytes data) {
+  push_event(exchange, event, data, bytes_of(NULL, 0));
 }
 
 void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data) {
@@ -144,7 +149,7 @@ void reply_event_rope(struct exchange *exchange, struct bytes channel, struct by
   rope_deinit(&text);
 }
 
-void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel) {
+void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel, struct bytes id) {
   struct buffer data;
   buffer_init(&data);
   buffer_append_string(&data, "{\"channel\":");
@@ -153,7 +158,7 @@ void reply_channel_event(struct exchange *exchange, struct bytes event, struct b
   if (data.failed) {
     exchange_break(exchange);
   } else {
-    reply_event(exchange, event, buffer_bytes(&data));
+    push_event(exchange, event, buffer_bytes(&data), id);
   }
   buffer_deinit(&data);
 }

@@ -24,8 +24,8 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
 void reply_event(struct exchange *exchange, struct bytes event, struct bytes data);
 /* The same with data that may be shared, of a channel. */
 void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data);
-/* The same with {"channel":…}. */
-void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel);
+/* The same with {"channel":…}; on an event stream with that id, if it is not empty. */
+void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel, struct bytes id);
 void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
 
 /* The HTTP status that goes with a code of the protocol. */

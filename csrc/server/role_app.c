@@ -49,7 +49,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (streams && exchange->flags & EXCHANGE_NO_BODY) {
     answer_head(exchange);
   } else if (streams) {
-    exchange_stream(exchange, bytes_of(NULL, 0), BYTES(":\n\n"));
+    exchange_stream(exchange, bytes_of(NULL, 0), BYTES(":\n"));
   } else if (errand->fields) {
     struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
     exchange_answer(exchange, &answer);
@@ -71,6 +71,6 @@ static void on_late(struct exchange *exchange) {
   refuse_for_now(exchange, "the app did not answer in time");
 }
 
-static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, BYTES(":\n\n")); }
+static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, BYTES(":\n")); }
 
 const struct role role_app = {.start = start, .on_answer = on_answer, .on_late = on_late, .on_silent = on_silent};

@@ -85,28 +85,28 @@ static void write_gap(struct buffer *out, struct exchange *exchange, struct byte
   buffer_deinit(&data);
 }
 
-/* The first block: when to come back, and the cursor, without which a stream that is cut before its first event would return as a newcomer.
- * Then what was missed for good. */
+/* When to reconnect, and the cursor, without which a client that is cut off before its first event would come back as a new one; then what is
+ * no longer available. With envelopes both are in the block of moonwire:open, since blocks without data reach the application in some libraries.
+ * The cursor is told with the last gap, if there is one: a client that is cut off before it returns with the old id, and is told again. */
 static void write_beginning(struct rope *out, struct exchange *exchange, const struct errand *errand,
                             const struct replay *replay) {
   struct worker *worker = exchange_worker(exchange);
   char id_text[ID_LEN];
   struct bytes id = bytes_of(id_text, ID_LEN);
   id_write(id_text, &worker->server->bus.epoch, replay->cursor);
-  /* Behind a gap the cursor comes last: who is cut before it has heard of the gap returns with the old id, and hears of it again. */
   bool gap = replay->gap_count > 0;
-  struct sse_event first = {.id = gap ? bytes_of(NULL, 0) : id, .retry_ms = worker_random(worker, 1000, 3000)};
-  sse_write(&out->text, &first);
+  sse_write_retry(&out->text, worker_random(worker, 1000, 3000));
   if (exchange->wire == WIRE_ENVELOPE) {
     write_open(out, exchange, errand, replay, id);
+    if (!gap) sse_add_id(&out->text, id);
   } else {
+    if (!gap) sse_write(&out->text, &(struct sse_event){.id = id, .retry_ms = -1});
     write_presences(out, exchange, errand);
   }
   for (size_t i = 0; i < replay->count; i++) {
     if (replay->sources[i].gap) write_gap(&out->text, exchange, replay->sources[i].subscription->channel->name);
   }
-  struct sse_event last = {.id = id, .retry_ms = -1};
-  if (gap) sse_write(&out->text, &last);
+  if (gap) sse_add_id(&out->text, id);
   worker->stats.gaps += replay->gap_count;
 }
 
@@ -252,7 +252,7 @@ static void on_silent(struct exchange *exchange) {
   if (exchange->wire == WIRE_ENVELOPE) {
     exchange_push_text(exchange, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
   } else {
-    exchange_push_text(exchange, BYTES(":\n\n"));
+    exchange_push_text(exchange, BYTES(":\n"));
   }
 }
 

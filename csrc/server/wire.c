@@ -81,14 +81,14 @@ struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
   return bytes_of(all.ptr + head_len, all.len - head_len - 2);
 }
 
-/* Where the id's position is. Event streams begin with the id line, so that a client whose stream was cut in a block knows where it was. An
+/* Where the id's position is. A block of an event stream ends with the id line, the blank line, and the line end of the chunk. An
  * object has the id as a member, in front of the data; unescaped quotes stand nowhere before it but around names and strings. */
 static void find_positions(struct wire_draft *draft, enum wire wire) {
   static const char member[] = ",\"id\":\"";
   struct bytes all = blob_bytes(draft->blob);
-  if (is_event_stream(wire)) draft->position_at[0] = bytes_find(all, '\n') + 1 + strlen("id: ") + EPOCH_LEN + 1;
+  if (is_event_stream(wire)) draft->position_at[0] = all.len - strlen("\n\n\r\n") - (ID_LEN - EPOCH_LEN - 1);
   if (wire != WIRE_SSE) {
-    size_t at = draft->position_at[0];
+    size_t at = 0;
     while (at + strlen(member) <= all.len && memcmp(all.ptr + at, member, strlen(member)) != 0) at++;
     assert(at + strlen(member) <= all.len);
     draft->position_at[1] = at + strlen(member) + EPOCH_LEN + 1;

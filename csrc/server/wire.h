@@ -13,8 +13,8 @@
 VISIBILITY_PUSH
 
 enum wire {
-  WIRE_SSE,      /* id, event and data lines */
-  WIRE_ENVELOPE, /* an id line, and the push as a JSON object in the data line */
+  WIRE_SSE,      /* event, data and id lines */
+  WIRE_ENVELOPE, /* the push as a JSON object in the data line, and an id line */
   WIRE_POLL,     /* the push as a JSON object, as it stands in the answer to a poll */
   WIRE_WS,       /* the push as a JSON object in a text frame; a binary one has the bytes behind it */
   WIRE_DRAFTS,

@@ -71,8 +71,10 @@ void wish_init(struct wish *wish, const struct mw_config *config, struct bytes q
       wish_refuse(wish, 503, "no memory");
     } else if (bytes_equal(key, BYTES("channel"))) {
       add_channel(wish, config, text);
-    } else if (bytes_equal(key, BYTES("since")) || (bytes_equal(key, BYTES("lastEventId")) && !wish->has_since)) {
-      wish->has_since = bytes_equal(key, BYTES("since"));
+    } else if (bytes_equal(key, BYTES("lastEventId")) && text.len > 0) {
+      wish->has_last_id = true;
+      set_text(wish, &wish->since, text);
+    } else if (bytes_equal(key, BYTES("since")) && !wish->has_last_id) {
       set_text(wish, &wish->since, text);
     } else if (bytes_equal(key, BYTES("client"))) {
       wish->has_client = true;

@@ -12,7 +12,8 @@ struct wish {
   struct buffer channels; /* of struct errand_channel */
   size_t channel_count;
   struct buffer since, client;
-  bool has_since, has_client, envelope;
+  bool has_last_id; /* since is what lastEventId said, which wins: a page's URL is repeated on each return */
+  bool has_client, envelope;
   bool bad_wait;    /* which only a poll minds */
   uint64_t wait_ms; /* as long as may be, if nothing was said */
   int status;       /* a refusal; 0: none */

@@ -61,9 +61,9 @@ local function read_field(block, line)
   end
 end
 
--- The next block as a table with the fields that it has (retry, id, event, data, comment), or nil at the end of the stream. A comment
--- between blocks is one line, and so is a retry before the end: each counts as a block. The server writes LF only: another line end is
--- part of a line here, and so would be noticed.
+-- The next block as a table with the fields that it has (retry, id, event, data, comment), or nil at the end of the stream. A
+-- comment between blocks is one line, and so is a retry before the end: each counts as a block. The server writes LF only:
+-- another line end is part of a line here, and so would be noticed.
 function stream:next()
   while true do
     local block_text, rest = self.text:match "^(:[^\n]*)\n(.*)$"

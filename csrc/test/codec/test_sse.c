@@ -15,7 +15,7 @@ static void writes_blocks(void **state) {
       {{none, none, BYTES(""), -1}, "data: \n\n"},
       {{none, BYTES("message"), BYTES("x"), -1}, "data: x\n\n"},
       {{none, BYTES("said"), BYTES("x"), -1}, "event: said\ndata: x\n\n"},
-      {{BYTES("1-2"), BYTES("said"), BYTES("x"), 0}, "retry: 0\nid: 1-2\nevent: said\ndata: x\n\n"},
+      {{BYTES("1-2"), BYTES("said"), BYTES("x"), 0}, "retry: 0\nevent: said\ndata: x\nid: 1-2\n\n"},
       {{BYTES("1-2"), none, none, 1500}, "retry: 1500\nid: 1-2\n\n"},
       {{BYTES(""), none, none, -1}, "id: \n\n"},
       {{none, none, BYTES("a\nb\rc\r\nd"), -1}, "data: a\ndata: b\ndata: c\ndata: d\n\n"},
@@ -37,7 +37,18 @@ static void writes_comments(void **state) {
   struct buffer out = {0};
   sse_write_comment(&out, BYTES(""));
   sse_write_comment(&out, BYTES("still here"));
-  assert_bytes_string(buffer_bytes(&out), ":\n\n: still here\n\n");
+  assert_bytes_string(buffer_bytes(&out), ":\n: still here\n");
+  buffer_deinit(&out);
+}
+
+static void an_id_is_added_to_the_last_block(void **state) {
+  (void)state;
+  struct buffer out = {0};
+  sse_write(&out, &(struct sse_event){none, none, BYTES("a"), -1});
+  sse_write_retry(&out, 7);
+  sse_write(&out, &(struct sse_event){none, BYTES("b"), BYTES("c"), -1});
+  sse_add_id(&out, BYTES("1-2"));
+  assert_bytes_string(buffer_bytes(&out), "data: a\n\nretry: 7\nevent: b\ndata: c\nid: 1-2\n\n");
   buffer_deinit(&out);
 }
 
@@ -105,10 +116,58 @@ static void a_browser_reads_what_was_written(void **state) {
   buffer_deinit(&stream);
 }
 
+struct cut {
+  struct event_stream stream;
+  char newest[8]; /* data of the last event that came, which is its id */
+};
+
+static void note_event(void *context, struct bytes type, struct bytes data, struct bytes last_id) {
+  struct cut *cut = context;
+  (void)type;
+  (void)last_id;
+  snprintf(cut->newest, sizeof cut->newest, "%.*s", (int)bytes_find(data, '\n'), data.ptr);
+}
+
+/* Wherever a stream is cut, the id is that of the newest event that came; also for a client that takes ids as they come, but for the one
+ * place between the two line ends behind an id. */
+static void an_id_does_not_come_before_its_event(void **state) {
+  (void)state;
+  struct buffer out = {0};
+  for (unsigned n = 1; n <= 9; n++) {
+    char text[16];
+    snprintf(text, sizeof text, "%u", n);
+    struct bytes id = bytes_of(text, strlen(text));
+    snprintf(text + id.len, sizeof text - id.len, "\nmore");
+    sse_write(&out, &(struct sse_event){id, BYTES("tick"), bytes_string(text), n == 3 ? 1000 : -1});
+    if (n == 5) sse_write_comment(&out, BYTES(""));
+  }
+  unsigned early = 0;
+  for (size_t i = 0; i < 2 * (out.len + 1); i++) {
+    struct cut cut = {.newest = ""};
+    struct bytes input = bytes_of(out.data, i / 2);
+    event_stream_init(&cut.stream);
+    cut.stream.is_hasty = i % 2 == 1;
+    cut.stream.on_event = note_event;
+    cut.stream.context = &cut;
+    event_stream_feed(&cut.stream, input);
+    bool same = bytes_equal(buffer_bytes(&cut.stream.last_id), bytes_string(cut.newest));
+    if (!same) {
+      assert_true(cut.stream.is_hasty && out.data[input.len - 1] == '\n' && out.data[input.len] == '\n');
+      early++;
+    }
+    event_stream_deinit(&cut.stream);
+  }
+  assert_int_equal(early, 9);
+  buffer_deinit(&out);
+}
+
 static bool write_event(void *context) {
   (void)context;
   struct buffer out = {0};
-  for (int i = 0; i < 20; i++) sse_write(&out, &(struct sse_event){BYTES("1-1"), BYTES("tick"), BYTES("a\nb"), 5});
+  for (int i = 0; i < 20; i++) {
+    sse_write(&out, &(struct sse_event){none, BYTES("tick"), BYTES("a\nb"), 5});
+    sse_add_id(&out, BYTES("1-1"));
+  }
   bool ok = !out.failed;
   buffer_deinit(&out);
   return ok;
@@ -123,8 +182,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(writes_blocks),
       TEST(writes_comments),
+      TEST(an_id_is_added_to_the_last_block),
       TEST(the_tests_parser_reads_the_examples_of_the_standard),
       TEST(a_browser_reads_what_was_written),
+      TEST(an_id_does_not_come_before_its_event),
       TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

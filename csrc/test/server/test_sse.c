@@ -297,7 +297,8 @@ static void envelopes_open_first_and_name_the_channel(void **state) {
   publish_numbers("keep:a", 5, 5);
   host_until(&host, strstr(peer_stream(&peer), "\"data\":5"));
   snprintf(id, sizeof id, "%s", peer_last_id(&peer));
-  snprintf(object, sizeof object, "data: {\"channel\":\"keep:a\",\"event\":\"message\",\"id\":\"%s\",\"data\":5}\n\n", id);
+  snprintf(object, sizeof object, "data: {\"channel\":\"keep:a\",\"event\":\"message\",\"id\":\"%s\",\"data\":5}\nid: %s\n\n", id,
+           id);
   assert_non_null(strstr(peer_stream(&peer), object));
   assert_null(strstr(peer_stream(&peer), "event: "));
   peer_close(&peer);

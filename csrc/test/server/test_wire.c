@@ -26,20 +26,19 @@ static void encodes_messages(void **state) {
     uint64_t position;
     const char *sse, *envelope;
   } cases[] = {
-      {"room:1", "said", "{\"a\":1}", 7, "id: epoch001-0000000000000007\nevent: said\ndata: {\"a\":1}\n\n",
-       "id: epoch001-0000000000000007\n"
-       "data: {\"channel\":\"room:1\",\"event\":\"said\",\"id\":\"epoch001-0000000000000007\",\"data\":{\"a\":1}}\n\n"},
-      {"room:1", "message", "null", 1, "id: epoch001-0000000000000001\ndata: null\n\n",
-       "id: epoch001-0000000000000001\n"
-       "data: {\"channel\":\"room:1\",\"event\":\"message\",\"id\":\"epoch001-0000000000000001\",\"data\":null}\n\n"},
+      {"room:1", "said", "{\"a\":1}", 7, "event: said\ndata: {\"a\":1}\nid: epoch001-0000000000000007\n\n",
+       "data: {\"channel\":\"room:1\",\"event\":\"said\",\"id\":\"epoch001-0000000000000007\",\"data\":{\"a\":1}}\n"
+       "id: epoch001-0000000000000007\n\n"},
+      {"room:1", "message", "null", 1, "data: null\nid: epoch001-0000000000000001\n\n",
+       "data: {\"channel\":\"room:1\",\"event\":\"message\",\"id\":\"epoch001-0000000000000001\",\"data\":null}\n"
+       "id: epoch001-0000000000000001\n\n"},
       {"room:1", "tick", "7", 0, "event: tick\ndata: 7\n\n", "data: {\"channel\":\"room:1\",\"event\":\"tick\",\"data\":7}\n\n"},
       {"a", "message", "[1,\r\n2]", 0, "data: [1,\ndata: 2]\n\n",
        "data: {\"channel\":\"a\",\"event\":\"message\",\"data\":[1,\ndata: 2]}\n\n"},
       /* A name that looks like the member in which the position stands. */
-      {"x\",\"id\":\"y", "message", "\",\\\"id\\\":\\\"\"", 3, "id: epoch001-0000000000000003\ndata: \",\\\"id\\\":\\\"\"\n\n",
-       "id: epoch001-0000000000000003\n"
+      {"x\",\"id\":\"y", "message", "\",\\\"id\\\":\\\"\"", 3, "data: \",\\\"id\\\":\\\"\"\nid: epoch001-0000000000000003\n\n",
        "data: {\"channel\":\"x\\\",\\\"id\\\":\\\"y\",\"event\":\"message\",\"id\":\"epoch001-0000000000000003\","
-       "\"data\":\",\\\"id\\\":\\\"\"}\n\n"},
+       "\"data\":\",\\\"id\\\":\\\"\"}\nid: epoch001-0000000000000003\n\n"},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct message *message = make(cases[i].channel, cases[i].event, cases[i].data, cases[i].position);

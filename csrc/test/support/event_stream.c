@@ -35,6 +35,7 @@ static void process_field(struct event_stream *stream, struct bytes name, struct
     buffer_append_char(&stream->data, '\n');
   } else if (bytes_equal(name, BYTES("id"))) {
     if (bytes_find(value, '\0') == value.len) assign(&stream->id, value);
+    if (stream->is_hasty) assign(&stream->last_id, value);
   } else if (bytes_equal(name, BYTES("retry"))) {
     if (bytes_to_u64(value, &number)) stream->retry_ms = (int64_t)number;
   }

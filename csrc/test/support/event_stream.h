@@ -8,6 +8,7 @@ struct event_stream {
   /* An event is dispatched; the slices hold for the call. May be NULL. */
   void (*on_event)(void *context, struct bytes type, struct bytes data, struct bytes last_id);
   void *context;
+  bool is_hasty;    /* takes an id as its line comes, as some libraries do, not with its block */
   int64_t retry_ms; /* the last one that was set, or -1 */
   size_t comments;  /* lines that begin with a colon */
   struct buffer line, type, data, id, last_id;
