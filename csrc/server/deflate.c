@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "codec/ws_deflate.h"
+#include "server/budget.h"
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/role_socket.h"
@@ -13,6 +14,8 @@ enum { MIN_DEFAULT = 256 };
 
 /* And so do those of more: nobody else is served meanwhile, and 1 MiB takes up to 50 ms. */
 enum { MOST = 1 << 20 };
+/* Parts that many messages share change with every user that comes: they may take less. */
+enum { PART_MOST = 256 << 10, STORED_HEAD = 5 };
 
 static_assert((int)WIRE_COUNT <= (int)MESSAGE_WIRES, "a message has too little room for its forms");
 static_assert(WIRE_WS_12 - WIRE_WS_15 == WS_WINDOW_12 && WIRE_WS_9 - WIRE_WS_15 == WS_WINDOW_9,
@@ -116,6 +119,63 @@ struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
   }
   blob_unref(frame);
   return blob;
+}
+
+/* The blob deflated as blocks that refer to nothing before them and end with a byte. Borrowed from the worker; NULL if out of memory. */
+static struct blob *compress_part(struct exchange *exchange, enum ws_window window, struct blob *plain) {
+  struct worker *worker = exchange_worker(exchange);
+  struct deflated_part *part = &worker->parts[window];
+  if (part->plain == plain) return part->deflated;
+  struct ws_deflater *deflater = get(&worker->deflaters[window], window, false);
+  struct bytes bytes = blob_bytes(plain);
+  struct buffer out;
+  struct blob *blob = NULL;
+  buffer_init(&out);
+  worker->stats.deflated++;
+  budget_charge(exchange, bytes.len * BUDGET_PER_COMPRESSED);
+  if (deflater && ws_deflater_message(deflater, &bytes, 1, &out)) {
+    buffer_append(&out,
+                  bytes_of("\0\0\xff\xff", 4)); /* which is left out at the end of a message alone (RFC 7692 section 7.2.1) */
+    if (!out.failed) blob = blob_new(buffer_bytes(&out));
+  }
+  buffer_deinit(&out);
+  if (!blob) return NULL;
+  blob_unref(part->plain);
+  blob_unref(part->deflated);
+  *part = (struct deflated_part){.plain = blob_ref(plain), .deflated = blob};
+  return blob;
+}
+
+/* A block of bytes as they are (RFC 1951 section 3.2.4), where the block before has ended with a byte. */
+static void append_stored(struct buffer *out, struct bytes bytes) {
+  if (bytes.len == 0) return;
+  unsigned len = (unsigned)bytes.len;
+  char head[STORED_HEAD] = {0, (char)(len & 0xff), (char)(len >> 8), (char)(~len & 0xff), (char)((~len >> 8) & 0xff)};
+  buffer_append(out, bytes_of(head, sizeof head));
+  buffer_append(out, bytes);
+}
+
+bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame) {
+  if (exchange->wire <= WIRE_WS || exchange->wire == WIRE_WS_OWN || text->joint_count != 1) return false;
+  const struct rope_joint *joint = &text->joints[0];
+  struct bytes before = bytes_of(text->text.data, joint->at);
+  struct bytes after = bytes_of(text->text.data + joint->at, text->text.len - joint->at);
+  size_t min = min_of(&exchange_worker(exchange)->server->config->options.deflate), len = joint->blob->len;
+  if (len < min || len > PART_MOST || before.len > UINT16_MAX || after.len > UINT16_MAX) return false;
+  struct blob *part = compress_part(exchange, (enum ws_window)(exchange->wire - WIRE_WS_15), joint->blob);
+  if (!part || part->len + 2 * STORED_HEAD + 1 >= len) return false;
+  char header[WS_HEADER_MAX];
+  struct rope payload;
+  rope_init(&payload);
+  append_stored(&payload.text, before);
+  rope_share(&payload, part);
+  append_stored(&payload.text, after);
+  /* An empty block, whose last four bytes are left out. */
+  buffer_append_char(&payload.text, 0);
+  buffer_append(&frame->text, bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_TEXT, rope_len(&payload))));
+  rope_append(frame, &payload);
+  rope_deinit(&payload);
+  return true;
 }
 
 struct blob *deflate_message(struct exchange *exchange, struct message *message) {

@@ -22,6 +22,9 @@ struct ws_deflate_terms deflate_terms(struct exchange *exchange);
 struct blob *deflate_shared(struct worker *worker, enum wire wire, struct message *message);
 /* The message as it goes to this one: a reference, or NULL without memory. */
 struct blob *deflate_message(struct exchange *exchange, struct message *message);
+/* Writes a text that shares one blob as a frame that shares the blob deflated, which is done once for all who get the same. False: it goes as it
+ * is. */
+bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame);
 /* The same for a frame that goes to it alone. Takes the frame, which may be NULL. */
 struct blob *deflate_frame(struct exchange *exchange, struct blob *frame);
 

@@ -47,8 +47,10 @@ void role_ws_push_rope(struct exchange *exchange, const struct rope *text) {
   struct rope frame;
   char header[WS_HEADER_MAX];
   rope_init(&frame);
-  buffer_append(&frame.text, bytes_of(header, ws_frame_header(header, WS_OPCODE_TEXT, rope_len(text))));
-  rope_append(&frame, text);
+  if (!deflate_rope(exchange, text, &frame)) {
+    buffer_append(&frame.text, bytes_of(header, ws_frame_header(header, WS_OPCODE_TEXT, rope_len(text))));
+    rope_append(&frame, text);
+  }
   exchange_push_rope(exchange, &frame);
   rope_deinit(&frame);
 }

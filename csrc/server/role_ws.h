@@ -9,7 +9,7 @@ VISIBILITY_PUSH
 
 /* Pushes one frame. */
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
-/* The same for a text that may be shared; then it goes uncompressed. */
+/* The same for a text that may be shared. */
 void role_ws_push_rope(struct exchange *exchange, const struct rope *text);
 /* Says farewell, ends the session, and waits a while for the peer's farewell; a session that is no WebSocket ends its stream. */
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason);

@@ -132,7 +132,11 @@ void worker_deinit(struct worker *worker) {
   assert_empty(worker);
   ws_reader_free(worker->spare_reader);
   for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
-  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) ws_deflater_free(worker->deflaters[i]);
+  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
+    ws_deflater_free(worker->deflaters[i]);
+    blob_unref(worker->parts[i].plain);
+    blob_unref(worker->parts[i].deflated);
+  }
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);

@@ -69,8 +69,11 @@ struct worker {
   struct ws_limits ws_limits;
   struct blob *pings[2]; /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until they are needed */
-  struct ws_reader *spare_reader;                 /* idle; lent to whoever has something to read */
-  struct unfinished unfinished;                   /* messages that sessions' readers are in the middle of */
+  struct deflated_part {
+    struct blob *plain, *deflated;
+  } parts[WS_WINDOW_COUNT];       /* the last blob that was deflated as a part of messages (deflate_rope); NULL: none */
+  struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
+  struct unfinished unfinished;   /* messages that sessions' readers are in the middle of */
   struct mw_stats stats;
   uint64_t evicted, evicted_logged_ms;       /* what of hub.evicted was logged, and when */
   uint64_t floor_gaps, floor_gaps_logged_ms; /* likewise of hub.floor_gaps */

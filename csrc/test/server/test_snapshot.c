@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "codec/ws_deflate.h"
 #include "server/conn.h"
 #include "server/server.h"
 #include "test/support.h"
@@ -315,6 +316,50 @@ static void a_stream_has_room_for_all_its_channels_together(void **state) {
   text = memory_peer_take(peer);
   expect_in(text, "\"slow:2\":{\"presence\":{\"count\":11,\"members\":{");
   expect_in(text, "\"slow:1\":{\"presence\":{\"count\":21,\"more\":true}}");
+}
+
+/* The text of a frame that is deflated; holds until the next call. */
+static const char *hear_deflated(struct memory_peer *peer) {
+  static char text[64 * 1024];
+  struct bytes in = memory_peer_fetch(peer);
+  assert_int_equal((unsigned char)in.ptr[0], 0xc1);
+  enum ws_opcode opcode;
+  struct bytes payload;
+  assert_true(memory_peer_next_frame(peer, &opcode, &payload));
+  struct ws_inflater *inflater = ws_inflater_new();
+  size_t len = sizeof text - 1, more;
+  assert_int_equal(ws_inflater_feed(inflater, &payload, text, &len), WS_INFLATE_MORE);
+  more = sizeof text - 1 - len;
+  assert_int_equal(ws_inflater_finish(inflater, text + len, &more), WS_INFLATE_MORE);
+  text[len + more] = '\0';
+  ws_inflater_free(inflater);
+  return text;
+}
+
+/* Deflated once for each size of window, between what is of each client alone. */
+static void a_snapshot_is_deflated_once(void **state) {
+  (void)state;
+  static const char *const extensions[] = {"permessage-deflate", "permessage-deflate; server_max_window_bits=9"};
+  server_finish(server);
+  begin_with(1 << 20);
+  fill("slow:1", 20);
+  pass_time();
+  say(connect_as("w"), "{\"subscribe\":\"slow:1\"}");
+  uint64_t before = server->workers[0].stats.deflated;
+  struct blob *snapshot = current();
+  for (int i = 0; i < 6; i++) {
+    struct memory_peer *peer = open_peer();
+    char field[100], expected[8000];
+    snprintf(field, sizeof field, "Sec-WebSocket-Extensions: %s\r\n", extensions[i / 3]);
+    upgrade(peer, "z", field);
+    say(peer, "{\"subscribe\":\"slow:1\",\"ref\":\"one of its own\"}");
+    assert_int_equal(server->workers[0].stats.deflated, before + 1 + (uint64_t)(i / 3));
+    const char *text = hear_deflated(peer);
+    expect_in(text, "{\"ref\":\"one of its own\",\"ok\":{\"id\":\"");
+    snprintf(expected, sizeof expected, ",\"presence\":%s}}", snapshot->data);
+    assert_string_equal(strstr(text, ",\"presence\":"), expected);
+  }
+  blob_unref(snapshot);
 }
 
 /* Whom the app subscribes hears of the others by an event, which is shared as well. */
@@ -643,6 +688,7 @@ int main(void) {
       CASE(what_waits_counts),
       CASE(many_who_do_not_read_hold_one),
       CASE(a_stream_has_room_for_all_its_channels_together),
+      CASE(a_snapshot_is_deflated_once),
       CASE(what_the_app_subscribes_to_is_shared),
       CASE(the_app_reads_pages),
       CASE(stands_a_lack_of_memory),
