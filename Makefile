@@ -106,7 +106,9 @@ FLOORS := base codec hub net auth server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
 objects = $(patsubst csrc/%.c,$(B)/obj/%.o,$(1))
 
-LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call sources,$(floor)))) $(LLHTTP_OBJ)
+# the browser client is part of the server, so that it is found wherever the library is
+CLIENT_OBJ := $(B)/obj/server/client_files.o
+LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call sources,$(floor)))) $(CLIENT_OBJ) $(LLHTTP_OBJ)
 LUA_OBJ := $(call objects,$(call sources,lua))
 LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
@@ -139,6 +141,14 @@ $(B)/obj/%.o: csrc/%.c $(STAMP)
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(COMMON_FLAGS) $(FEATURES) $(WARNINGS) $(CPPFLAGS_OURS) -MMD -MP -c $< -o $@
+
+$(CLIENT_OBJ:.o=.c): client/moonwire.js client/moonwire.classic.js scripts/embed
+	@mkdir -p $(@D)
+	@(echo '#include "server/client_files.h"'; ./scripts/embed module client/moonwire.js; \
+	  ./scripts/embed classic client/moonwire.classic.js) > $@
+$(CLIENT_OBJ): $(CLIENT_OBJ:.o=.c) $(STAMP)
+	$(call say,CC)
+	$(Q)$(CC) $(COMMON_FLAGS) $(WARNINGS) -Icsrc -c $< -o $@
 
 # ---- The library ----------------------------------------------------------------------------------------------------------
 
@@ -187,7 +197,8 @@ $(B)/obj/$(1).a: $(2)
 	$$(Q)rm -f $$@
 	$$(Q)$$(AR) rcs $$@ $$^
 endef
-$(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call objects,$(call sources,$(floor))))))
+$(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call objects,$(call sources,$(floor))) \
+  $(if $(filter server,$(floor)),$(CLIENT_OBJ)))))
 $(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
 
 # what tests share: csrc/test/*.c, csrc/test/support/*.c, and whatever in csrc/fuzz is no target

@@ -21,6 +21,9 @@ app:channel("room:{room}", {
   end,
   relay = { "typing", note = { keep = true } },
   on = {
+    count = function(_, _, message)
+      return #message.binary
+    end,
     say = function(client, channel, message)
       if message.data == "wrong" then error "a fault of the app" end
       if message.data == "mute" then return false, "be quiet", "muted" end
@@ -95,6 +98,20 @@ describe("POST /send", function()
     push = watcher:next()
     assert.equal("ben", push.from)
     assert.equal("string", type(push.id))
+    watcher:close()
+  end)
+
+  it("takes bytes as base64, to handle and to relay", function()
+    local watcher = watch "room:1"
+    local body = '{"send":"room:1","event":"%s","base64":"AP8K","ref":1}'
+    assert.same({ 200, { ref = 1, ok = 3 } }, { send(body:format "count", bearer "ben") })
+    assert.same({ 200, { ref = 1, ok = true } }, { send(body:format "typing", bearer "ben") })
+    local _, head, payload = watcher:next_frame()
+    assert.same({ channel = "room:1", event = "typing", from = "ben" }, dkjson.decode(head))
+    assert.equal("\0\255\n", payload)
+    assert.same({ ok = 3, ref = "ask 2" }, watcher:ask(dkjson.decode(body:format "count")))
+    assert.equal(400, (send '{"send":"room:1","event":"count","base64":"AP8"}'))
+    assert.equal(413, (send((body:format("count"):gsub("AP8K", ("AAAA"):rep(500))))))
     watcher:close()
   end)
 

@@ -102,6 +102,19 @@ struct bytes http_head_bearer(const struct http_head *head) {
   return bytes_trim(bytes_of(field.ptr + scheme.len, field.len - scheme.len));
 }
 
+bool http_head_has_tag(const struct http_head *head, struct bytes tag) {
+  struct bytes list = http_head_field(head, BYTES("if-none-match"));
+  for (size_t at = 0; at < list.len;) {
+    struct bytes rest = bytes_of(list.ptr + at, list.len - at);
+    size_t len = bytes_find(rest, ',');
+    struct bytes item = bytes_trim(bytes_of(rest.ptr, len));
+    if (bytes_starts_with(item, BYTES("W/"))) item = bytes_of(item.ptr + 2, item.len - 2);
+    if (bytes_equal(item, BYTES("*")) || bytes_equal(item, tag)) return true;
+    at += len + 1;
+  }
+  return false;
+}
+
 size_t http_head_count(const struct http_head *head, struct bytes name) {
   size_t count = 0;
   for (size_t i = 0; i < head->field_count; i++) count += bytes_equal_nocase(head->fields[i].name, name);

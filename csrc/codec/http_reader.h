@@ -82,6 +82,8 @@ size_t http_head_count(const struct http_head *head, struct bytes name);
 bool http_head_lists(const struct http_head *head, struct bytes name, struct bytes token);
 /* The credentials of "Authorization: Bearer …" (RFC 6750 section 2.1), or empty. */
 struct bytes http_head_bearer(const struct http_head *head);
+/* True if If-None-Match names the entity tag, which is given with its quotes: the answer is 304 (RFC 9110 section 13.1.2). */
+bool http_head_has_tag(const struct http_head *head, struct bytes tag);
 
 VISIBILITY_POP
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "codec/envelope.h"
 
 enum { REF_MAX = 64 };
@@ -11,11 +12,11 @@ static const char out_of_memory[] = "out of memory";
 /* The members of an object that mean something, as they came. */
 struct members {
   struct json_value verbs[VERB_COUNT];
-  struct json_value ref, event, data, since, before, after, limit, idempotency_key;
+  struct json_value ref, event, data, since, before, after, limit, idempotency_key, base64;
 };
 
-/* Where strings are decoded to. What an object decodes to is never longer than the object, so one reservation is enough, and what
- * was decoded before does not move. */
+/* Where strings are decoded to. What an object decodes to is never longer than the object, or than twice the object if it has bytes as
+ * base64: one reservation is enough, and what was decoded before does not move. */
 struct decoder {
   struct buffer *text;
   size_t most;
@@ -44,6 +45,7 @@ static void note_member(struct members *members, struct json_value name, struct 
       {BYTES("after"), &members->after},
       {BYTES("limit"), &members->limit},
       {BYTES("idempotency_key"), &members->idempotency_key},
+      {BYTES("base64"), &members->base64},
   };
   for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
     if (json_string_equal(name, known[i].name)) *known[i].value = value;
@@ -127,6 +129,21 @@ static const char *read_key(struct decoder *decoder, struct json_value value, st
   return fault;
 }
 
+/* Bytes in place of data. They are fewer than their text. */
+static const char *read_base64(struct decoder *decoder, const struct members *members, struct verb *verb) {
+  struct bytes text = {NULL, 0};
+  if (members->base64.type == JSON_NONE) return NULL;
+  if (members->data.type != JSON_NONE) return "a send has data or base64, not both";
+  const char *fault = read_text(decoder, members->base64, "base64 must be a string", &text);
+  if (fault) return fault;
+  size_t start = decoder->text->len;
+  if (!buffer_reserve(decoder->text, decoder->most - start)) return out_of_memory;
+  if (!base64_read(decoder->text, text)) return decoder->text->failed ? out_of_memory : "base64 is not base64 with padding";
+  verb->is_binary = true;
+  verb->payload = bytes_of(decoder->text->data + start, decoder->text->len - start);
+  return NULL;
+}
+
 static const char *read_limit(struct json_value value, struct verb *verb) {
   uint64_t limit;
   if (value.type == JSON_NONE) return NULL;
@@ -173,6 +190,7 @@ static const char *read_details(struct decoder *decoder, const struct members *m
     verb->data = members->data;
     fault = read_event(decoder, members->event, verb);
     if (!fault) fault = read_key(decoder, members->idempotency_key, verb);
+    if (!fault) fault = read_base64(decoder, members, verb);
   }
   if (verb->type == VERB_SUBSCRIBE || verb->type == VERB_HISTORY)
     fault = read_text(decoder, members->since, "since must be a string", &verb->since);
@@ -203,7 +221,8 @@ struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb 
   note_members(&members, object);
 
   /* What is wrong with a ref is told only when the channel is known: the answer, which cannot have the ref, has the channel. */
-  struct decoder decoder = {text, object.raw.len};
+  bool has_bytes = members.base64.type != JSON_NONE;
+  struct decoder decoder = {text, has_bytes ? 2 * object.raw.len : object.raw.len};
   const char *ref_fault = read_ref(&decoder, members.ref, verb);
   const char *fault = find_verb(&members, verb);
   if (!fault) fault = read_object_of_verb(&decoder, members.verbs[verb->type], verb);
@@ -227,7 +246,8 @@ struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, stru
   struct verb_fault fault = verb_read(json, text, verb);
   if (fault.code) return fault;
   if (verb->type != VERB_SEND) return refuse("a binary message must be a send", -1);
-  if (verb->data.type != JSON_NONE) return refuse("a binary message has its data behind the line feed, not in its JSON", -1);
+  if (verb->data.type != JSON_NONE || verb->is_binary)
+    return refuse("a binary message has its data behind the line feed, not in its JSON", -1);
   verb->is_binary = true;
   verb->payload = payload;
   return fault;

@@ -17,7 +17,7 @@ enum { VERB_KEY_MAX = 128 };
 enum verb_type {
   VERB_SUBSCRIBE,   /* channel, since */
   VERB_UNSUBSCRIBE, /* channel */
-  VERB_SEND,        /* channel, event, data or payload, idempotency_key */
+  VERB_SEND,        /* channel, event, data or payload (also as base64), idempotency_key */
   VERB_PRESENCE,    /* channel, after, limit */
   VERB_HISTORY,     /* channel, since, before, limit */
   VERB_TOKEN,       /* token */

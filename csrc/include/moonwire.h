@@ -111,12 +111,13 @@ struct mw_limits {
   size_t size;   /* JSON data of one message: 413; 64 KiB */
   size_t
       outbox; /* unsent bytes of one subscriber's messages: enum mw_slow says what happens; and of all else: it is closed; 1 MiB */
-  size_t replay;          /* messages of one channel replayed to one subscriber: the newest, and a gap; 10000 */
-  size_t replay_bytes;    /* likewise in bytes; 16 MiB */
-  size_t history;         /* bytes of all histories together: the oldest messages go; 256 MiB */
-  size_t message;         /* bytes of one WebSocket message: closed with 1009; 1 MiB */
-  size_t stash;           /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
-  size_t queue;           /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: the largest is closed, 1013; 64 MiB */
+  size_t replay;       /* messages of one channel replayed to one subscriber: the newest, and a gap; 10000 */
+  size_t replay_bytes; /* likewise in bytes; 16 MiB */
+  size_t history;      /* bytes of all histories together: the oldest messages go; 256 MiB */
+  size_t message;      /* bytes of one WebSocket message: closed with 1009; 1 MiB */
+  size_t stash;        /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
+  size_t
+      queue; /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: the largest is closed, 1013; 64 MiB */
   size_t connections;     /* at once: the newest is closed; what ulimit -n allows less a reserve, at most 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
   size_t marks;           /* channels no longer live whose last position is known exactly, 32 bytes each; 1000000 */
@@ -168,6 +169,7 @@ struct mw_config_options {
   const char *path_publish;          /* NULL: "/publish" */
   const char *path_health;           /* NULL: "/health" */
   const char *path_poll;             /* NULL: "/poll" */
+  const char *path_client;           /* NULL: "/moonwire.js": the browser client, which is part of the library */
   mw_request_fn on_request;          /* may be NULL if nothing ever asks */
   mw_request_fn
       on_cancel; /* whoever asked has gone, or waited too long: finish soon. The answer is still owed, and ignored. May be NULL */

@@ -99,6 +99,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   options.path_publish = read_string(L, index, "publish");
   options.path_health = read_string(L, index, "health");
   options.path_poll = read_string(L, index, "poll");
+  options.path_client = read_string(L, index, "client");
   options.on_request = request_start;
   options.on_cancel = request_cancel;
   options.context = host;

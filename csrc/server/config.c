@@ -73,11 +73,11 @@ static bool own_string(const char **string, const char *fallback) {
 }
 
 /* The paths of the endpoints, in the order of enum endpoint, where the options say nothing. */
-static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health", "/poll"};
+static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health", "/poll", "/moonwire.js"};
 
 static const char *path_fault(const struct mw_config_options *options) {
-  const char *paths[ENDPOINT_COUNT] = {options->path_sse,     options->path_ws,     options->path_send,
-                                       options->path_publish, options->path_health, options->path_poll};
+  const char *paths[ENDPOINT_COUNT] = {options->path_sse,    options->path_ws,   options->path_send,  options->path_publish,
+                                       options->path_health, options->path_poll, options->path_client};
   for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
     if (!paths[i]) paths[i] = default_paths[i];
     if (paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
@@ -122,6 +122,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (!own_string(&own->path_publish, default_paths[ENDPOINT_PUBLISH])) owned = false;
   if (!own_string(&own->path_health, default_paths[ENDPOINT_HEALTH])) owned = false;
   if (!own_string(&own->path_poll, default_paths[ENDPOINT_POLL])) owned = false;
+  if (!own_string(&own->path_client, default_paths[ENDPOINT_CLIENT])) owned = false;
   if (!owned) {
     mw_config_unref(config);
     return fail(error, MW_ENOMEM, "config", "no memory");
@@ -145,7 +146,7 @@ void mw_config_unref(struct mw_config *config) {
   if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1) return;
   const char *strings[] = {config->options.publish_key, config->options.path_sse,     config->options.path_ws,
                            config->options.path_send,   config->options.path_publish, config->options.path_health,
-                           config->options.path_poll};
+                           config->options.path_poll,   config->options.path_client};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) memory_free((void *)(uintptr_t)strings[i]);
   for (size_t i = 0; i < config->kind_count; i++) kind_deinit(&config->kinds[i]);
   for (size_t i = 0; i < config->route_count; i++) {

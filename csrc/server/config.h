@@ -61,7 +61,16 @@ struct mount {
   char *directory;
 };
 
-enum endpoint { ENDPOINT_SSE, ENDPOINT_WS, ENDPOINT_SEND, ENDPOINT_PUBLISH, ENDPOINT_HEALTH, ENDPOINT_POLL, ENDPOINT_COUNT };
+enum endpoint {
+  ENDPOINT_SSE,
+  ENDPOINT_WS,
+  ENDPOINT_SEND,
+  ENDPOINT_PUBLISH,
+  ENDPOINT_HEALTH,
+  ENDPOINT_POLL,
+  ENDPOINT_CLIENT,
+  ENDPOINT_COUNT
+};
 
 struct mw_config {
   atomic_uint refs;

@@ -13,6 +13,7 @@ struct bytes config_path(const struct mw_config *config, enum endpoint endpoint)
     case ENDPOINT_PUBLISH: return bytes_string(config->options.path_publish);
     case ENDPOINT_HEALTH: return bytes_string(config->options.path_health);
     case ENDPOINT_POLL: return bytes_string(config->options.path_poll);
+    case ENDPOINT_CLIENT: return bytes_string(config->options.path_client);
     case ENDPOINT_COUNT: break;
   }
   return bytes_of(NULL, 0);

@@ -203,3 +203,38 @@ void errand_refuse(struct errand *errand, int status, const char *code, const ch
   snprintf(errand->code, sizeof errand->code, "%s", code);
   snprintf(errand->reason, sizeof errand->reason, "%s", reason);
 }
+
+enum send_key_turn errand_enter_key(struct errand *errand, struct send_keys *keys, uint64_t now_ms) {
+  const struct mw_client *client = errand->client;
+  struct bytes user = client->user_id ? blob_bytes(client->user_id) : blob_bytes(client->user);
+  struct send_key *entry = NULL;
+  struct buffer key;
+  buffer_init(&key);
+  send_key_write(&key, client->user_id ? 'i' : client->user ? 'u' : 'a', user, errand->idempotency_key);
+  enum send_key_turn turn = SEND_KEY_FAILED;
+  if (!key.failed) turn = send_key_enter(keys, buffer_bytes(&key), &errand->link, now_ms, &entry);
+  buffer_deinit(&key);
+  if (turn == SEND_KEY_FIRST) {
+    errand->send_key = entry;
+  } else if (turn == SEND_KEY_FAILED) {
+    errand_refuse(errand, 503, "unavailable", "out of memory");
+  } else if (turn == SEND_KEY_ANSWERED) {
+    struct send_answer answer = send_key_answer(entry);
+    if (answer.body) errand->body = blob_ref(answer.body);
+    if (answer.status != 200) errand_refuse(errand, answer.status, answer.code, answer.reason);
+  }
+  return turn;
+}
+
+/* What was not done may be done by the next one: no handler was asked, the server had no room, or the app took too long. */
+static bool is_worth_keeping(const struct errand *errand) {
+  return errand->status == 200 || (errand->status != 0 && errand->status != 503 && !errand->request.cancelled);
+}
+
+void errand_settle_key(struct errand *errand, struct send_keys *keys, uint64_t now_ms, struct list *ready) {
+  struct send_key *entry = errand->send_key;
+  if (!entry) return;
+  struct send_answer answer = {.status = errand->status, .body = errand->body, .code = errand->code, .reason = errand->reason};
+  errand->send_key = NULL;
+  send_key_settle(keys, entry, is_worth_keeping(errand) ? &answer : NULL, now_ms, ready);
+}

@@ -11,6 +11,7 @@
 #include "server/client.h"
 #include "server/config.h"
 #include "server/id.h"
+#include "server/send_key.h"
 #include "server/wire.h"
 
 VISIBILITY_PUSH
@@ -111,8 +112,9 @@ struct errand {
   int status;
   char code[65];
   char reason[256];
-  struct blob *fields, *body; /* of an HTTP response; body: of an acknowledgement, too */
-  struct mw_stream *stream;   /* borrowed: the app's handle, which refers to this errand; NULL when the app let go */
+  const struct errand_channel *refused; /* the channel that the refusal is about; NULL: it is about the client */
+  struct blob *fields, *body;           /* of an HTTP response; body: of an acknowledgement, too */
+  struct mw_stream *stream;             /* borrowed: the app's handle, which refers to this errand; NULL when the app let go */
 };
 
 /* A copy of an HTTP request that outlives its connection. */
@@ -149,6 +151,10 @@ struct verb;
 int errand_set_message(struct errand *errand, const struct verb *verb);
 /* Takes what is to be undone of one channel into an errand of its own; NULL without memory. */
 struct errand *errand_split(struct errand *errand, size_t i);
+/* A message with an idempotency key: finds out whether it is the first with that key, waits for the answer of the first, or has been given it. */
+enum send_key_turn errand_enter_key(struct errand *errand, struct send_keys *keys, uint64_t now_ms);
+/* The errand is answered: keeps that for its key, unless a repeated send may do better, and lets those that waited go on. */
+void errand_settle_key(struct errand *errand, struct send_keys *keys, uint64_t now_ms, struct list *ready);
 /* Sets a refusal; the texts are cut to their room. */
 void errand_refuse(struct errand *errand, int status, const char *code, const char *reason);
 

@@ -125,10 +125,17 @@ void exchange_answer_error(struct exchange *exchange, int status, struct bytes t
   answer_error(exchange, status, bytes_of(NULL, 0), text);
 }
 
-void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields) {
+static void refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel,
+                   struct bytes more_fields) {
   struct buffer body;
   buffer_init(&body);
-  buffer_append_string(&body, "{\"error\":{\"code\":");
+  buffer_append_char(&body, '{');
+  if (channel.ptr && utf8_valid_prefix(channel) == channel.len) {
+    buffer_append_string(&body, "\"channel\":");
+    json_write_string(&body, channel);
+    buffer_append_char(&body, ',');
+  }
+  buffer_append_string(&body, "\"error\":{\"code\":");
   json_write_string(&body, bytes_string(code));
   buffer_append_string(&body, ",\"reason\":");
   /* A reason may come from a script, cut at any byte. */
@@ -139,6 +146,14 @@ void exchange_refuse_with(struct exchange *exchange, int status, const char *cod
   if (body.failed) exchange->flags |= EXCHANGE_BROKEN;
   answer_error(exchange, status, more_fields, buffer_bytes(&body));
   buffer_deinit(&body);
+}
+
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields) {
+  refuse(exchange, status, code, reason, bytes_of(NULL, 0), more_fields);
+}
+
+void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
+  refuse(exchange, status, code, reason, channel, bytes_of(NULL, 0));
 }
 
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {

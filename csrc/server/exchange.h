@@ -106,6 +106,8 @@ void exchange_refuse_with(struct exchange *exchange, int status, const char *cod
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
 /* True if what was refused with that status may be granted when it is tried again (0: there was no answer). */
 bool exchange_is_temporary(int status);
+/* Refuses one of several channels, so that its client may ask again without it: {"channel":…,"error":…}. */
+void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel);
 /* The code of the protocol that goes with a status. */
 const char *exchange_code(int status);
 /* Begins an answer whose body of `length` bytes the role pushes by and by. */

@@ -66,18 +66,6 @@ static bool is_clean(struct bytes path) {
   return true;
 }
 
-static bool matches(struct bytes list, struct bytes tag) {
-  for (size_t at = 0; at < list.len;) {
-    struct bytes rest = bytes_of(list.ptr + at, list.len - at);
-    size_t len = bytes_find(rest, ',');
-    struct bytes item = bytes_trim(bytes_of(rest.ptr, len));
-    if (bytes_starts_with(item, BYTES("W/"))) item = bytes_of(item.ptr + 2, item.len - 2);
-    if (bytes_equal(item, BYTES("*")) || bytes_equal(item, tag)) return true;
-    at += len + 1;
-  }
-  return false;
-}
-
 static void refuse(struct exchange *exchange, int status, const char *reason) {
   struct http1 *http = conn_of(exchange)->http;
   file_close(http->file);
@@ -122,8 +110,7 @@ static void on_open(struct exchange *exchange) {
   http_write_field(&fields, BYTES("Last-Modified"), bytes_string(changed));
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  struct bytes wanted = http_head_field(http_reader_head(http->reader), BYTES("if-none-match"));
-  if (wanted.ptr && matches(wanted, bytes_string(tag))) {
+  if (http_head_has_tag(http_reader_head(http->reader), bytes_string(tag))) {
     file_close(http->file);
     http->file = NULL;
     struct answer answer = {.status = 304, .fields = buffer_bytes(&fields)};

@@ -36,10 +36,15 @@ static void on_end(struct exchange *exchange) {
   memory_free(poll);
 }
 
-void role_poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
+/* `channel`: the one that it is about; ptr NULL: it is about the poll. */
+static void refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
   session_end(exchange);
   on_end(exchange);
-  exchange_refuse(exchange, status, code, reason, bytes_of(NULL, 0));
+  exchange_refuse_channel(exchange, status, code, reason, channel);
+}
+
+void role_poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
+  refuse_channel(exchange, status, code, reason, bytes_of(NULL, 0));
 }
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
@@ -249,7 +254,12 @@ static void go(struct poll *poll) {
   if (wish->status == 0 && !wish->has_client && !names_allow(exchange, NULL, wish_channels(wish), wish->channel_count))
     wish_refuse(wish, 503, names_refusal);
   if (wish->status != 0) {
-    refuse(exchange, wish->status, wish->reason);
+    /* The wish goes with the poll, before its name is written. */
+    struct buffer name = wish->refused;
+    struct bytes refused = wish_refused(wish);
+    buffer_init(&wish->refused);
+    refuse_channel(exchange, wish->status, exchange_code(wish->status), wish->reason, refused);
+    buffer_deinit(&name);
   } else if (!wish->has_client) {
     go_alone(poll);
   } else if (client) {
@@ -283,8 +293,8 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct errand *errand) {
   struct poll *poll = poll_of(exchange);
   if (errand->status != 200) {
-    role_poll_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
-                     errand->reason);
+    refuse_channel(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable", errand->reason,
+                   errand->refused ? errand->refused->name : bytes_of(NULL, 0));
   } else if (errand->type == ERRAND_MESSAGE) {
     role_poll_begin(poll);
   } else if (errand->connects) {

@@ -74,11 +74,13 @@ static void publish_relayed(struct exchange *exchange, const struct errand *erra
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct errand_channel *channel = &errand->channels[0];
   const struct mw_message *message = &errand->message;
+  const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
   struct bytes event = bytes_of(message->event.ptr, message->event.len);
   struct message_parts parts = {.channel = channel->name,
                                 .event = event,
-                                .data = bytes_of(message->data.ptr, message->data.len),
-                                .from = client_user_id(errand->client)};
+                                .data = bytes_of(data->ptr, data->len),
+                                .from = client_user_id(errand->client),
+                                .is_binary = message->is_binary};
   struct buffer text;
   buffer_init(&text);
   bool keep = config_event(channel->kind, event)->keep;
@@ -105,7 +107,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     refuse(exchange, 404, "there is no such channel");
   } else if (!rule) {
     exchange_refuse(exchange, 400, "unknown_event", "clients may not send this event", bytes_of(NULL, 0));
-  } else if (verb->data.raw.len > config->options.limits.size) {
+  } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.size) {
     refuse(exchange, 413, "the data is larger than limits.size");
   } else {
     struct errand_channel channel = {.name = verb->channel, .kind = kind};

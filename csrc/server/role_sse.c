@@ -224,7 +224,7 @@ static void start(struct exchange *exchange) {
   if (wish.status != 0 && exchange_is_temporary(wish.status)) {
     roles_put_off(exchange);
   } else if (wish.status != 0) {
-    refuse(exchange, wish.status, wish.reason);
+    exchange_refuse_channel(exchange, wish.status, exchange_code(wish.status), wish.reason, wish_refused(&wish));
   } else if (exchange->flags & EXCHANGE_NO_BODY) {
     go_for_head(exchange, &wish);
   } else {
@@ -244,7 +244,8 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   } else if (exchange_is_temporary(errand->status)) {
     roles_put_off(exchange);
   } else {
-    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+    struct bytes channel = errand->refused ? errand->refused->name : bytes_of(NULL, 0);
+    exchange_refuse_channel(exchange, errand->status, errand->code, errand->reason, channel);
   }
 }
 

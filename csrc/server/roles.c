@@ -6,6 +6,7 @@
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
 #include "codec/query.h"
+#include "server/client_files.h"
 #include "server/cors.h"
 #include "server/http1.h"
 #include "server/server.h"
@@ -51,6 +52,8 @@ static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct 
     if (http->role == &role_send && !http_reader_head(http->reader)->has_length) refuse(http, 411, "a length is required");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_HEALTH))) {
     choose(http, method, &role_health, "GET", "HEAD");
+  } else if (bytes_equal(path, config_path(config, ENDPOINT_CLIENT))) {
+    choose(http, method, &role_client, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_PUBLISH))) {
     bool hidden = !config->options.publish_key || (server->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
     if (hidden) return false;
@@ -218,6 +221,31 @@ static void start_health(struct exchange *exchange) {
 }
 
 const struct role role_health = {.start = start_health};
+
+/* The browser client as a module, or, as /moonwire.js?classic, for a script element without a type. */
+static void start_client(struct exchange *exchange) {
+  const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
+  const struct client_file *file = bytes_equal(head->query, BYTES("classic")) ? &client_classic : &client_module;
+  struct buffer fields;
+  buffer_init(&fields);
+  http_write_field(&fields, BYTES("ETag"), bytes_string(file->tag));
+  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
+  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  /* The file is the same for everybody, and pages of other origins import it. */
+  http_write_field(&fields, BYTES("Access-Control-Allow-Origin"), BYTES("*"));
+  http_write_field(&fields, BYTES("Cross-Origin-Resource-Policy"), BYTES("cross-origin"));
+  struct answer answer = {.status = 304, .fields = buffer_bytes(&fields)};
+  if (!http_head_has_tag(head, bytes_string(file->tag))) {
+    answer.status = 200;
+    answer.content_type = BYTES("text/javascript; charset=utf-8");
+    answer.body = bytes_of((const char *)file->text, file->len);
+  }
+  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&fields);
+}
+
+const struct role role_client = {.start = start_client};
 
 /* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */
 static void start_options(struct exchange *exchange) {

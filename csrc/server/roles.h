@@ -16,6 +16,7 @@ extern const struct role role_poll;    /* GET /poll */
 extern const struct role role_send;    /* POST /send */
 extern const struct role role_publish; /* POST /publish */
 extern const struct role role_health;  /* GET /health */
+extern const struct role role_client;  /* GET /moonwire.js: the browser client */
 extern const struct role role_app;     /* routes and raw streams of the app */
 extern const struct role role_file;    /* static files */
 extern const struct role role_options; /* what may be asked of a path: CORS preflights, too */

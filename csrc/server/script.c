@@ -102,7 +102,7 @@ static void release_http(struct mw_server *server, struct errand *errand) {
 static bool send_answer(struct mw_server *server, struct errand *errand) {
   struct worker *worker = &server->workers[errand->asker.worker];
   struct mail mail = {.type = MAIL_ANSWER, .item = errand};
-  send_key_settle(&server->script.send_keys, errand, server->loop.clock.now_ms, &server->script.ready);
+  errand_settle_key(errand, &server->script.send_keys, server->loop.clock.now_ms, &server->script.ready);
   release_http(server, errand);
   atomic_fetch_sub(&server->script.errand_count, 1);
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
@@ -143,7 +143,7 @@ static void publish_relayed(struct mw_server *server, struct errand *errand) {
 
 /* A message with a key: the first is for the app, or relayed; others get its answer. */
 static enum send_key_turn enter_key(struct mw_server *server, struct errand *errand) {
-  enum send_key_turn turn = send_key_enter(&server->script.send_keys, errand, server->loop.clock.now_ms);
+  enum send_key_turn turn = errand_enter_key(errand, &server->script.send_keys, server->loop.clock.now_ms);
   errand->backlog_type = MAIL_ASK; /* how one that waits goes on */
   if (turn == SEND_KEY_WAITS || !errand->relayed) return turn;
   if (turn == SEND_KEY_FIRST) publish_relayed(server, errand);
@@ -267,6 +267,8 @@ static void take_step(struct mw_server *server, struct errand *errand) {
 
 /* Undoes what was joined so far; a refusal is told first. */
 static void turn_back(struct mw_server *server, struct errand *errand) {
+  bool of_channel = errand->step >= STEP_AUTHORIZE && errand->step <= STEP_PRESENCE && errand->at < errand->channel_count;
+  errand->refused = of_channel ? &errand->channels[errand->at] : NULL;
   send_answer(server, errand_ref(errand));
   errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
   errand->at = 0;
@@ -472,10 +474,11 @@ void script_deinit(struct mw_server *server) {
   }
   occupancy_free_all(server);
   presence_free_all(server);
-  struct errand *waiter;
+  struct list *waiter;
   while ((waiter = send_keys_take_waiter(&script->send_keys))) {
-    drop_waiting(waiter->client);
-    errand_unref(waiter);
+    struct errand *errand = container_of(waiter, struct errand, link);
+    drop_waiting(errand->client);
+    errand_unref(errand);
   }
   while (!list_empty(&script->asked)) {
     struct mw_request *request = container_of(script->asked.next, struct mw_request, link);

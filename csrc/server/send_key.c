@@ -1,9 +1,8 @@
 #include "server/send_key.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "base/memory.h"
-#include "server/errand.h"
 
 void send_keys_init(struct send_keys *keys) {
   *keys = (struct send_keys){.bytes = 0};
@@ -37,25 +36,22 @@ void send_keys_deinit(struct send_keys *keys) {
   table_deinit(&keys->by_key);
 }
 
-struct errand *send_keys_take_waiter(struct send_keys *keys) {
+struct list *send_keys_take_waiter(struct send_keys *keys) {
   size_t cursor = 0;
   struct send_key *entry;
   while ((entry = table_next(&keys->by_key, &cursor))) {
     if (list_empty(&entry->waiters)) continue;
-    struct errand *errand = container_of(entry->waiters.next, struct errand, link);
-    list_remove(&errand->link);
-    return errand;
+    struct list *waiter = entry->waiters.next;
+    list_remove(waiter);
+    return waiter;
   }
   return NULL;
 }
 
-/* Whose key it is, then the key. The length keeps "a" + "bc" and "ab" + "c" apart. */
-static void write_key(struct buffer *out, const struct errand *errand) {
-  const struct mw_client *client = errand->client;
-  struct bytes user = client->user_id ? blob_bytes(client->user_id) : blob_bytes(client->user);
-  buffer_append_format(out, "%c%zu:", client->user_id ? 'i' : client->user ? 'u' : 'a', user.len);
+void send_key_write(struct buffer *out, char kind, struct bytes user, struct bytes key) {
+  buffer_append_format(out, "%c%zu:", kind, user.len);
   buffer_append(out, user);
-  buffer_append(out, errand->idempotency_key);
+  buffer_append(out, key);
 }
 
 static struct send_key *add(struct send_keys *keys, struct bytes key) {
@@ -70,49 +66,41 @@ static struct send_key *add(struct send_keys *keys, struct bytes key) {
   return NULL;
 }
 
-static void answer(const struct send_key *entry, struct errand *errand) {
-  if (entry->status == 200) {
-    if (entry->body) errand->body = blob_ref(entry->body);
-    return;
+struct send_answer send_key_answer(const struct send_key *entry) {
+  struct send_answer answer = {.status = entry->status, .body = entry->body};
+  if (entry->refusal) {
+    /* "code\0reason\0" */
+    answer.code = entry->refusal->data;
+    answer.reason = answer.code + strlen(answer.code) + 1;
   }
-  /* "code\0reason\0" */
-  const char *code = entry->refusal->data;
-  errand_refuse(errand, entry->status, code, code + strlen(code) + 1);
+  return answer;
 }
 
-enum send_key_turn send_key_enter(struct send_keys *keys, struct errand *errand, uint64_t now_ms) {
+enum send_key_turn send_key_enter(struct send_keys *keys, struct bytes key, struct list *waiter, uint64_t now_ms,
+                                  struct send_key **entry) {
   while (oldest(keys) && now_ms >= oldest(keys)->known_ms + SEND_KEYS_MS) drop(keys, oldest(keys));
-  struct buffer key;
-  buffer_init(&key);
-  write_key(&key, errand);
-  struct send_key *entry = key.failed ? NULL : table_get(&keys->by_key, buffer_bytes(&key));
-  enum send_key_turn turn = SEND_KEY_ANSWERED;
-  if (entry && entry->is_known) {
-    answer(entry, errand);
-  } else if (entry) {
-    list_append(&entry->waiters, &errand->link);
-    turn = SEND_KEY_WAITS;
-  } else if (!key.failed && (entry = add(keys, buffer_bytes(&key)))) {
-    errand->send_key = entry;
-    turn = SEND_KEY_FIRST;
-  } else {
-    errand_refuse(errand, 503, "unavailable", "out of memory");
+  *entry = table_get(&keys->by_key, key);
+  if (*entry && (*entry)->is_known) return SEND_KEY_ANSWERED;
+  if (*entry) {
+    list_append(&(*entry)->waiters, waiter);
+    return SEND_KEY_WAITS;
   }
-  buffer_deinit(&key);
-  return turn;
+  *entry = add(keys, key);
+  return *entry ? SEND_KEY_FIRST : SEND_KEY_FAILED;
 }
 
 /* False if out of memory: then the answer is not kept. */
-static bool keep(struct send_keys *keys, struct send_key *entry, const struct errand *errand, uint64_t now_ms) {
-  size_t code_len = strlen(errand->code), reason_len = strlen(errand->reason);
-  entry->status = errand->status;
-  if (errand->status == 200) {
-    entry->body = errand->body ? blob_ref(errand->body) : NULL;
+static bool keep(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms) {
+  size_t code_len = answer->code ? strlen(answer->code) : 0, reason_len = answer->reason ? strlen(answer->reason) : 0;
+  entry->status = answer->status;
+  if (answer->status == 200) {
+    entry->body = answer->body ? blob_ref(answer->body) : NULL;
   } else {
     entry->refusal = blob_new(bytes_of(NULL, code_len + reason_len + 2));
     if (!entry->refusal) return false;
-    memcpy(entry->refusal->data, errand->code, code_len + 1);
-    memcpy(entry->refusal->data + code_len + 1, errand->reason, reason_len + 1);
+    memset(entry->refusal->data, 0, code_len + reason_len + 2);
+    if (code_len > 0) memcpy(entry->refusal->data, answer->code, code_len);
+    if (reason_len > 0) memcpy(entry->refusal->data + code_len + 1, answer->reason, reason_len);
   }
   entry->is_known = true;
   entry->known_ms = now_ms;
@@ -123,16 +111,9 @@ static bool keep(struct send_keys *keys, struct send_key *entry, const struct er
   return true;
 }
 
-/* What was not done may be done by the next one: no handler was asked, the server had no room, or the app took too long. */
-static bool is_worth_keeping(const struct errand *errand) {
-  return errand->status == 200 || (errand->status != 0 && errand->status != 503 && !errand->request.cancelled);
-}
-
-void send_key_settle(struct send_keys *keys, struct errand *errand, uint64_t now_ms, struct list *ready) {
-  struct send_key *entry = errand->send_key;
-  if (!entry) return;
-  errand->send_key = NULL;
-  bool is_kept = is_worth_keeping(errand) && keep(keys, entry, errand, now_ms);
+void send_key_settle(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms,
+                     struct list *ready) {
+  bool is_kept = answer && keep(keys, entry, answer, now_ms);
   while (!list_empty(&entry->waiters)) {
     struct list *link = entry->waiters.next;
     list_remove(link);

@@ -1,9 +1,10 @@
-/* The sends that carried an idempotency key. A repeated one is answered as the first was, or waits for that answer, and calls no handler. All
- * of it belongs to the script's thread. */
+/* The sends that carried an idempotency key, and what they were answered. A repeated one gets the answer of the first, or waits for it. All of it
+ * belongs to the script's thread. */
 #ifndef MOONWIRE_SERVER_SEND_KEY_H
 #define MOONWIRE_SERVER_SEND_KEY_H
 
 #include "base/blob.h"
+#include "base/buffer.h"
 #include "base/list.h"
 #include "base/table.h"
 
@@ -15,16 +16,19 @@ enum {
   SEND_KEYS_MS = 5 * 60 * 1000
 };
 
-struct errand;
-struct mw_server;
+struct send_answer {
+  int status;
+  struct blob *body; /* of 200; NULL: none */
+  const char *code, *reason;
+};
 
 /* One key of one user, or of all anonymous clients. */
 struct send_key {
   struct list link;    /* in send_keys.known, if the answer is known */
-  struct list waiters; /* errands that want the answer */
+  struct list waiters; /* links of those that want the answer */
   uint64_t known_ms;
   bool is_known;
-  int status; /* of the answer */
+  int status;
   struct blob *body, *refusal;
   size_t size, key_len;
   char key[];
@@ -38,20 +42,27 @@ struct send_keys {
 
 enum send_key_turn {
   SEND_KEY_FIRST,    /* the caller goes on; send_key_settle must follow */
-  SEND_KEY_WAITS,    /* the errand is among the waiters, by its link */
-  SEND_KEY_ANSWERED, /* the errand has the answer of the first, or a refusal if out of memory */
+  SEND_KEY_WAITS,    /* the waiter is in the entry's list */
+  SEND_KEY_ANSWERED, /* send_key_answer has the answer */
+  SEND_KEY_FAILED,   /* out of memory */
 };
 
 void send_keys_init(struct send_keys *keys);
 /* There must be no waiters any more. */
 void send_keys_deinit(struct send_keys *keys);
-/* Finds out what is to be done with a message that carries a key. */
-enum send_key_turn send_key_enter(struct send_keys *keys, struct errand *errand, uint64_t now_ms);
-/* The errand that was the first is answered. Keeps the answer, unless a repeated send may do better; moves those that waited to the end of
- * `ready`. */
-void send_key_settle(struct send_keys *keys, struct errand *errand, uint64_t now_ms, struct list *ready);
-/* Takes any errand that waits; NULL: none does. */
-struct errand *send_keys_take_waiter(struct send_keys *keys);
+/* Appends the key under which a user's send is kept. `kind` tells apart what `user` is; the length keeps "a" + "bc" and "ab" + "c" apart. */
+void send_key_write(struct buffer *out, char kind, struct bytes user, struct bytes key);
+/* Finds out what is to be done with a send. *entry is set unless it fails. */
+enum send_key_turn send_key_enter(struct send_keys *keys, struct bytes key, struct list *waiter, uint64_t now_ms,
+                                  struct send_key **entry);
+/* What the first one was answered; its texts live as long as the entry. */
+struct send_answer send_key_answer(const struct send_key *entry);
+/* The first one is answered (NULL: the answer is not to be kept, and the next one is tried). Moves those that waited to the end of `ready`; they
+ * enter again. */
+void send_key_settle(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms,
+                     struct list *ready);
+/* Takes any waiter out; NULL: there is none. */
+struct list *send_keys_take_waiter(struct send_keys *keys);
 
 VISIBILITY_POP
 

@@ -9,6 +9,14 @@ void wish_refuse(struct wish *wish, int status, const char *reason) {
   wish->reason = reason;
 }
 
+/* The same for one name. Without memory for it the answer does not tell it. */
+static void refuse_name(struct wish *wish, int status, const char *reason, struct bytes name) {
+  if (wish->status != 0) return;
+  wish_refuse(wish, status, reason);
+  buffer_append(&wish->refused, name);
+  wish->names_refused = !wish->refused.failed;
+}
+
 /* The names lie in one buffer, which may move while it grows: until all are there they are found by their lengths. */
 static bool is_known(struct wish *wish, struct bytes name) {
   size_t at = 0;
@@ -22,13 +30,13 @@ static bool is_known(struct wish *wish, struct bytes name) {
 
 static void add_channel(struct wish *wish, const struct mw_config *config, struct bytes name) {
   if (channel_name_fault(name)) {
-    wish_refuse(wish, 400, channel_name_fault(name));
+    refuse_name(wish, 400, channel_name_fault(name), name);
     return;
   }
   if (is_known(wish, name)) return;
   struct errand_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
   if (!channel.kind) {
-    wish_refuse(wish, 404, "there is no such channel");
+    refuse_name(wish, 404, "there is no such channel", name);
   } else if (wish->channel_count >= config->options.limits.client_channels) {
     wish_refuse(wish, 400, "too many channels");
   } else {
@@ -99,4 +107,5 @@ void wish_deinit(struct wish *wish) {
   buffer_deinit(&wish->channels);
   buffer_deinit(&wish->since);
   buffer_deinit(&wish->client);
+  buffer_deinit(&wish->refused);
 }

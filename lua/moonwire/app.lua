@@ -13,7 +13,7 @@ local Timer = require "moonwire.timer"
 ---@field origins? string[] further origins whose pages may connect
 ---@field limits? table<string, number> seconds and bytes
 ---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
----@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health", string|false>
+---@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health"|"client", string|false>
 
 ---@alias moonwire.EventHandler
 ---| fun(client: moonwire.Client, channel: moonwire.Channel, message: moonwire.Message): any, string?, string?

@@ -109,10 +109,10 @@ end
 -- The server's own endpoints stand before all routes, which would never be asked.
 function App:_check_endpoint(definition)
   local settings = self._settings
-  for _, name in ipairs { "ws", "sse", "poll", "send", "publish", "health" } do
+  for _, name in ipairs { "ws", "sse", "poll", "send", "publish", "health", "client" } do
     local path = settings.paths and settings.paths[name]
     if path == nil then
-      path = "/" .. name
+      path = name == "client" and "/moonwire.js" or "/" .. name
     end
     local is_on = path and (name ~= "publish" or settings.publish_key)
     if is_on and definition.pattern == path then
@@ -159,6 +159,7 @@ function App:_define()
     publish = paths.publish == false and "" or paths.publish,
     health = paths.health == false and "" or paths.health,
     poll = paths.poll == false and "" or paths.poll,
+    client = paths.client == false and "" or paths.client,
   }, new_handlers(self))
   if not ok then
     options.raise(("moonwire.app: %s"):format(server), self._where)

@@ -49,6 +49,7 @@ specs.settings = {
     publish = "path or false",
     health = "path or false",
     poll = "path or false",
+    client = "path or false",
   },
 }
 

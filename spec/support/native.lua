@@ -73,6 +73,12 @@ function client:next()
   end
 end
 
+-- The opcode of the next frame; of a binary one also its object, as text, and its bytes.
+function client:next_frame()
+  local opcode, payload = read_frame(self.connection)
+  return opcode, payload:match "^(.-)\n(.*)$"
+end
+
 -- A list of the next `count` objects.
 function client:take(count)
   local list = {}

@@ -515,6 +515,22 @@ static void bearers_are_found(void **state) {
   assert_int_equal(http_head_bearer(&(struct http_head){.minor = 1}).len, 0);
 }
 
+static void entity_tags_are_found(void **state) {
+  (void)state;
+  static const struct {
+    const char *list;
+    bool has;
+  } cases[] = {{"\"a\"", true}, {"W/\"a\"", true}, {"\"b\", W/\"a\"", true},
+               {"*", true},     {"\"b\"", false},  {"\"b\", \"ab\"", false},
+               {"a", false},    {"", false},       {",", false}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct http_field field = {BYTES("if-none-match"), bytes_string(cases[i].list)};
+    struct http_head head = {.fields = &field, .field_count = 1};
+    assert_int_equal(http_head_has_tag(&head, BYTES("\"a\"")), cases[i].has);
+  }
+  assert_false(http_head_has_tag(&(struct http_head){.minor = 1}, BYTES("\"a\"")));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_what_is_right),
@@ -527,6 +543,7 @@ int main(void) {
       TEST(the_host_is_told),
       TEST(what_is_not_needed_is_given_back),
       TEST(bearers_are_found),
+      TEST(entity_tags_are_found),
       TEST(the_rest_of_a_head_is_salvaged),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,10 @@ static const struct verb_case accepted[] = {
     {"{\"send\":\"a\",\"event\":\"" C64 "\"}", "send channel=a event=" C64},
     {"{\"send\":\"a\",\"idempotency_key\":\"" C64 C64 "\"}", "send channel=a event=message key=" C64 C64},
     {"{\"subscribe\":\"a\",\"idempotency_key\":5}", "subscribe channel=a"},
+    {"{\"send\":\"a\",\"base64\":\"aGk=\"}", "send channel=a event=message payload=hi binary"},
+    {"{\"send\":\"\\u0061\",\"base64\":\"aG\\u006b=\",\"event\":\"\\u0062\",\"ref\":1}",
+     "send channel=a event=b payload=hi ref=1 binary"},
+    {"{\"subscribe\":\"a\",\"base64\":5}", "subscribe channel=a"},
 
     /* what the verb does not know, what nobody knows, what is given twice */
     {"{\"subscribe\":\"a\",\"event\":5,\"limit\":{},\"before\":1,\"data\":2}", "subscribe channel=a"},
@@ -148,6 +152,9 @@ static const struct verb_case refused[] = {
     REFUSED_CHANNEL("{\"history\":\"a\",\"limit\":18446744073709551617}", "limit must be an integer between 1 and 4294967295"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":null}", "event must be a string"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"\"}", "the event name is empty"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":5}", "base64 must be a string"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":\"aGk\"}", "base64 is not base64 with padding"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":\"aGk=\",\"data\":null}", "a send has data or base64, not both"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":5}", "idempotency_key must be a string"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":\"\"}", "idempotency_key must be 1 to 128 bytes long"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":\"" C64 C64 "0\"}", "idempotency_key must be 1 to 128 bytes long"),

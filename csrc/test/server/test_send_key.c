@@ -38,7 +38,7 @@ static struct errand *make(struct fixture *fixture, const char *user, const char
 }
 
 static enum send_key_turn enter(struct fixture *fixture, struct errand *errand, uint64_t now_ms) {
-  return send_key_enter(&fixture->keys, errand, now_ms);
+  return errand_enter_key(errand, &fixture->keys, now_ms);
 }
 
 /* The app's answer: a body, or a refusal. */
@@ -49,7 +49,7 @@ static void settle(struct fixture *fixture, struct errand *errand, int status, c
   } else {
     errand_refuse(errand, status, "code", text);
   }
-  send_key_settle(&fixture->keys, errand, now_ms, &fixture->ready);
+  errand_settle_key(errand, &fixture->keys, now_ms, &fixture->ready);
 }
 
 /* Whether a send with that key would be the first, and forgets it again if it is. */
@@ -206,12 +206,12 @@ static bool run_in_fixture(void *context) {
   bool fine = errand != NULL;
   if (errand) {
     errand->idempotency_key = BYTES("k");
-    fine = send_key_enter(&fixture.keys, errand, 0) == SEND_KEY_FIRST;
+    fine = errand_enter_key(errand, &fixture.keys, 0) == SEND_KEY_FIRST;
     if (!fine) assert_int_equal(errand->status, 503);
   }
   if (fine) {
     errand_refuse(errand, 400, "code", "reason");
-    send_key_settle(&fixture.keys, errand, 0, &fixture.ready);
+    errand_settle_key(errand, &fixture.keys, 0, &fixture.ready);
     fine = fixture.keys.known_count == 1;
   }
   if (!fine) assert_int_equal(fixture.keys.by_key.count, 0);

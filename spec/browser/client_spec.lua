@@ -1,0 +1,96 @@
+-- The browser client against the server: in Chromium, in Node, and in Deno.
+
+local dkjson = require "dkjson"
+local server = require "spec.support.server"
+
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read "a"
+  return pipe:close(), output
+end
+
+for _, platform in ipairs { "node", "chromium" } do
+  describe("the browser client in " .. platform, function()
+    local results
+
+    setup(function()
+      local ok, output = run("node spec/client/run.mjs " .. platform)
+      results = ok and dkjson.decode(output:match "[^\n]*\n?$")
+      assert(results, output)
+    end)
+
+    for name in server.run("node spec/client/run.mjs --names " .. platform):gmatch "%S+" do
+      it("stands: " .. name:gsub("_", " "), function()
+        assert.equal("ok", results[name])
+      end)
+    end
+
+    it("leaves no promise that nobody looks after", function()
+      assert.is_nil(results.rejection)
+    end)
+  end)
+end
+
+describe("the browser client", function()
+  it("has declarations that TypeScript takes", function()
+    local ok, output = run "node_modules/.bin/deno check spec/client/types.ts"
+    assert(ok, output)
+  end)
+
+  it("is what its source makes", function()
+    local ok, output = run "node scripts/build-client --check"
+    assert(ok, output)
+  end)
+
+  it("is smaller than 6 KiB, and evaluates no text", function()
+    for _, file in ipairs { "client/moonwire.js", "client/moonwire.classic.js" } do
+      assert.is_true(tonumber(server.run("gzip -9c " .. file .. " | wc -c")) < 6144, file)
+      local text = assert(io.open(file)):read "a"
+      assert.is_nil(text:find "eval%(")
+      assert.is_nil(text:find "new Function")
+    end
+  end)
+
+  it("is packed for npm, and works from there", function()
+    local ok, output = run [[
+      set -e
+      folder=$(mktemp -d)
+      trap 'rm -rf "$folder"' EXIT
+      archive=$(cd client && npm pack --silent --pack-destination "$folder")
+      mkdir -p "$folder/node_modules/moonwire"
+      tar -xzf "$folder/$archive" -C "$folder/node_modules/moonwire" --strip-components 1
+      ls "$folder/node_modules/moonwire"
+      cd "$folder"
+      echo 'import * as moonwire from "moonwire"; console.log(Object.keys(moonwire).join());' > module.mjs
+      node module.mjs
+      echo 'require("vm").runInThisContext(require("fs").readFileSync("node_modules/moonwire/moonwire.classic.js", "utf8"))
+        console.log("classic " + Object.keys(moonwire).join())' > classic.cjs
+      node classic.cjs
+    ]]
+    assert(ok, output)
+    local expected =
+      "moonwire.classic.js\nmoonwire.d.ts\nmoonwire.js\npackage.json\nMoonwireError,connect\nclassic connect,MoonwireError\n"
+    assert.equal(expected, output)
+  end)
+
+  it("has the version of the server", function()
+    local package = dkjson.decode(assert(io.open "client/package.json"):read "a")
+    local header = assert(io.open "csrc/include/moonwire.h"):read "a"
+    assert.equal(header:match 'MW_VERSION "([^"]*)"', package.version)
+  end)
+
+  it("runs in Deno", function()
+    local app = server.start { path = "spec/client/app.lua" }
+    local ok, output =
+      run("node_modules/.bin/deno run --quiet --allow-net spec/client/deno.mjs " .. app.address)
+    assert(ok, output)
+    local line =
+      '{"you":"%s","call":%d,"said":"hello","gaps":0,"states":["connecting","open","closed"]}'
+    assert.equal(table.concat({
+      "websocket " .. line:format("deno", 1),
+      "sse " .. line:format("deno", 2),
+      "poll " .. line:format("deno", 3),
+    }, "\n") .. "\n", output)
+    app:stop()
+  end)
+end)
