@@ -9,7 +9,7 @@
 #include "fuzz/fuzz.h"
 #include "hub/hub.h"
 
-enum { KINDS = 6, CHANNELS = 12, SUBSCRIBERS = 6, LOG_MAX = 4096, CHANNELS_MAX = 8, SIZE_MAX_OF_DATA = 4000, POSTED_MAX = 8 };
+enum { KINDS = 6, CHANNELS = 12, SUBSCRIBERS = 6, LOG_MAX = 1000, CHANNELS_MAX = 8, SIZE_MAX_OF_DATA = 4000, POSTED_MAX = 8 };
 
 /* The first channel of each kind; the others are of the first kind, which has no history. */
 static const struct channel_policy policies[KINDS] = {
