@@ -191,6 +191,7 @@ FLOORS_lua := lua server auth net hub codec base
 # parsers and pure state: what needs no loop
 FLOORS_fuzz := auth hub codec base
 FLOORS_fuzz_lag := $(FLOORS_server)
+FLOORS_fuzz_server := $(FLOORS_server)
 
 define floor_archive
 $(B)/obj/$(1).a: $(2)

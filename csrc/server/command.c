@@ -81,6 +81,8 @@ void command_granted(struct worker *worker, struct errand *errand) {
   bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && session_find(&exchange->session, channel);
   /* What is not kept is left again. */
   if (is_there && errand->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, errand);
+  /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
+  if (is_there && errand->status == 503) exchange_break(exchange);
 }
 
 /* The client went while what was sent for it was under way. */

@@ -83,8 +83,13 @@ bool native_is_identified(struct exchange *exchange) {
 }
 
 void native_keep(struct exchange *exchange, struct errand *errand) {
-  struct native *native = errand_is_membership(errand) ? native_get(exchange) : NULL;
-  if (!native) return;
+  if (!errand_is_membership(errand)) return;
+  struct native *native = native_get(exchange);
+  if (!native) {
+    /* It is left at once, as the app is told. */
+    exchange_break(exchange);
+    return;
+  }
   errand->kept = true;
   errand_ref(errand);
   /* What joining gave has been told. */

@@ -147,8 +147,9 @@ static void join(struct exchange *exchange, struct errand *errand) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, bytes_of(NULL, 0), &beginning);
-    if (errand->client && native_identify(exchange, errand->client) == 0) native_keep(exchange, errand);
-    if (errand->client && !(exchange->flags & EXCHANGE_NATIVE)) exchange->flags |= EXCHANGE_BROKEN;
+    /* Without an identity the app would be told that it has left. */
+    if (errand->client && native_identify(exchange, errand->client) < 0) exchange_break(exchange);
+    if (errand->client && native_is_identified(exchange)) native_keep(exchange, errand);
     replay_start(&replay, exchange);
   } else {
     session_end(exchange);

@@ -1,0 +1,288 @@
+/* A whole server over connections in memory: bytes become requests and verbs of peers of all kinds, answers of the app (at once, later,
+ * refused, failed), what the app itself does, publishes, time, turns, and failing allocations. Whenever nothing is under way, what the app
+ * was told, what is subscribed, and what presence says must be the same; each peer checks what it gets (fuzz/server_peer.h); and when the
+ * server is freed nothing is left, and no counter counts anything. */
+#define _XOPEN_SOURCE 700
+
+#include <string.h>
+
+#include "base/memory.h"
+#include "fuzz/fuzz.h"
+#include "fuzz/server_app.h"
+#include "fuzz/server_peer.h"
+#include "server/server.h"
+
+enum { PEERS = 5, ALL_HOOKS = MW_HOOK_AUTHORIZE | MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW_HOOK_CLOSE, BIG = 3000 };
+
+static struct {
+  struct mw_server *server;
+  struct app app;
+  struct record record;
+  struct peer peers[PEERS];
+} world;
+
+static void settle(void) {
+  for (int i = 0; i < 6; i++) mw_server_step(world.server);
+}
+
+/* ---- Peers ------------------------------------------------------------------------------------------------------------------- */
+
+/* An id of those that came, "0", or nothing. */
+static const char *since_of(const struct peer *peer, unsigned how) {
+  return how == 0 ? "" : how == 1 ? "0" : how == 2 ? peer->id : "abc";
+}
+
+static void connect_peer(struct peer *peer, enum peer_kind kind, bool again) {
+  peer_leave(peer);
+  settle();
+  peer_begin(peer, kind, again);
+  if (mw_connect_memory(world.server, &peer->memory) < 0) peer->memory = NULL;
+}
+
+static void come(struct peer *peer, enum peer_kind kind, unsigned channels, unsigned how) {
+  static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  char text[512];
+  int len;
+  /* It polls again with the id of its last answer. */
+  bool again = kind >= PEER_POLL && peer->kind == kind && how == 2 && peer->id[0];
+  if (channels == 0) channels = 1;
+  if (!again && how == 2) how = 1;
+  connect_peer(peer, kind, again);
+  if (kind == PEER_WEBSOCKET || kind == PEER_MOONWIRE_1) {
+    len =
+        snprintf(text, sizeof text, "%s%s\r\n", upgrade, kind == PEER_MOONWIRE_1 ? "Sec-WebSocket-Protocol: moonwire.1\r\n" : "");
+  } else {
+    len = snprintf(text, sizeof text, "GET /%s?", kind >= PEER_POLL ? "poll" : "sse");
+    for (unsigned i = 0; i < PEER_CHANNELS; i++) {
+      if (channels & 1u << i) len += snprintf(text + len, sizeof text - (size_t)len, "channel=%c&", (int)('a' + i));
+      /* What it asks for no longer is another subscription when it does again. */
+      if (!(channels & 1u << i)) peer->views[i] = (struct view){.begins = true};
+    }
+    len += snprintf(text + len, sizeof text - (size_t)len, "since=%s", since_of(peer, how));
+    if (kind == PEER_ENVELOPE) len += snprintf(text + len, sizeof text - (size_t)len, "&envelope=1");
+    if (kind == PEER_POLL_CLIENT) len += snprintf(text + len, sizeof text - (size_t)len, "&client=%s", peer->client);
+    len += snprintf(text + len, sizeof text - (size_t)len, " HTTP/1.1\r\nHost: t\r\n\r\n");
+  }
+  peer_say(peer, text, (size_t)len);
+}
+
+/* Which verb, as a text; false if it is none that this peer's oracle understands. */
+static void write_verb(char *out, size_t size, unsigned what, unsigned channel, bool has_ref) {
+  int name = 'a' + (int)channel;
+  char ref[24] = "";
+  if (has_ref || what == 0 || what == 1) snprintf(ref, sizeof ref, ",\"ref\":\"%c%c\"", "supppppp"[what % 8], name);
+  switch (what % 8) {
+    case 0: snprintf(out, size, "{\"subscribe\":\"%c\"%s}", name, ref); break;
+    case 1: snprintf(out, size, "{\"unsubscribe\":\"%c\"%s}", name, ref); break;
+    case 2: snprintf(out, size, "{\"send\":\"%c\",\"event\":\"say\",\"data\":1%s}", name, ref); break;
+    case 3: snprintf(out, size, "{\"send\":\"%c\",\"event\":\"typing\",\"data\":1%s}", name, ref); break;
+    case 4: snprintf(out, size, "{\"presence\":\"%c\"%s}", name, ref); break;
+    case 5: snprintf(out, size, "{\"connect\":{\"token\":\"t\"}%s}", ref); break;
+    case 6: snprintf(out, size, "{\"token\":\"t\"%s}", ref); break;
+    default: snprintf(out, size, "{\"ping\":true%s}", ref); break;
+  }
+}
+
+static void verb(struct peer *peer, unsigned what, unsigned channel, bool has_ref) {
+  char text[120];
+  if (!peer->memory || !peer->has_head || peer->is_over) return;
+  if (peer->kind != PEER_WEBSOCKET && peer->kind != PEER_MOONWIRE_1) return;
+  write_verb(text, sizeof text, what, channel, has_ref);
+  peer_say_frame(peer, text);
+}
+
+/* A reference to one of the clients that are known, or NULL. */
+static struct mw_client *client_at(unsigned which) {
+  struct mw_client *client = NULL;
+  for (unsigned i = 0; i <= which && (i == 0 || client); i++) client = mw_client_next(world.server, client);
+  return client;
+}
+
+/* By a connection of its own, on behalf of a client, or of nobody. */
+static void post(unsigned what, unsigned channel, unsigned which) {
+  char body[120], text[400], field[80] = "";
+  struct mw_memory *memory;
+  struct mw_client *client = which < 6 ? client_at(which) : NULL;
+  for (unsigned i = 0; client && what <= 1 && i < PEERS; i++) world.peers[i].views[channel].is_blurred = true;
+  if (client) {
+    struct mw_bytes id = mw_client_id(client);
+    snprintf(field, sizeof field, "X-Moonwire-Client: %.*s\r\n", (int)id.len, id.ptr);
+    mw_client_unref(client);
+  }
+  if (what < 8) {
+    write_verb(body, sizeof body, what, channel, true);
+  } else {
+    snprintf(body, sizeof body, "{\"history\":\"%c\",\"ref\":1}", (int)('a' + channel));
+  }
+  int len = snprintf(text, sizeof text, "POST /send HTTP/1.1\r\nHost: t\r\nConnection: close\r\n%sContent-Length: %zu\r\n\r\n%s",
+                     field, strlen(body), body);
+  if (mw_connect_memory(world.server, &memory) < 0) return;
+  mw_memory_write(memory, text, (size_t)len);
+  settle();
+  mw_memory_close(memory);
+}
+
+/* ---- The app ------------------------------------------------------------------------------------------------------------------ */
+
+static void publish(unsigned channel, bool is_volatile, bool is_final, bool is_big) {
+  static char data[BIG + 16];
+  if (world.record.count == RECORD_MAX) return;
+  int len = snprintf(data, sizeof data, "[\"%c%05zu\",\"", (int)('a' + channel), world.record.count);
+  size_t size = is_big ? BIG : 0;
+  memset(data + len, '.', size);
+  memcpy(data + len + size, "\"]", 2);
+  char name = (char)('a' + channel);
+  struct mw_publish message = {.channel = {&name, 1}, .data = {data, (size_t)len + size + 2}};
+  message.is_volatile = is_volatile;
+  message.is_final = is_final && !is_volatile;
+  if (mw_publish(world.server, &message, NULL, NULL) < 0) return;
+  world.record.entries[world.record.count].channel = (uint8_t)channel;
+  world.record.entries[world.record.count++].is_volatile = is_volatile;
+}
+
+static void act(unsigned what, unsigned which, unsigned channel) {
+  struct mw_client *client = client_at(which);
+  char name[2] = {(char)('a' + channel), '\0'};
+  struct mw_publish push = {.data = {"1", 1}};
+  if (!client) return;
+  switch (what % 4) {
+    case 0:
+      /* Without hooks, which it does not call. */
+      if (channel == 1 || channel == 2) break;
+      if (mw_client_subscribe(world.server, client, name, 1) == 0) agreement_subscribe(&world.app.agreement, client, name);
+      break;
+    case 1: mw_client_unsubscribe(world.server, client, name, 1, "kicked", "out"); break;
+    case 2: mw_client_send(world.server, client, &push, NULL); break;
+    case 3: mw_client_close(world.server, client, 4403, "away"); break;
+  }
+  mw_client_unref(client);
+}
+
+/* ---- What must hold ----------------------------------------------------------------------------------------------------------- */
+
+static bool is_quiet(void) {
+  struct worker *worker = &world.server->workers[0];
+  return world.app.kept_count == 0 && list_empty(&world.server->script.asked) && mailbox_empty(&world.server->script.queue) &&
+         mailbox_empty(&worker->fifo) && list_empty(&worker->backlog) && !worker->dirty && !worker->next;
+}
+
+static void check(void) {
+  memory_fail_after(0);
+  unsigned keep = world.app.keep;
+  enum app_answer now = world.app.now;
+  world.app.keep = 0;
+  for (unsigned round = 0; round < 60; round++) {
+    while (world.app.kept_count > 0) app_answer_kept(&world.app, 0, APP_ACCEPT);
+    settle();
+    for (unsigned i = 0; i < PEERS; i++) peer_read(&world.peers[i], SIZE_MAX);
+    mw_server_advance(world.server, 60); /* what lingers is closed */
+    if (round >= 3 && is_quiet()) break;
+  }
+  settle();
+  must(is_quiet());
+  const char *fault = agreement_fault(&world.app.agreement, world.server);
+  if (fault) fprintf(stderr, "%s\n", fault);
+  must(!fault);
+  for (unsigned i = 0; i < PEERS; i++) peer_check(&world.peers[i]);
+  world.app.keep = keep;
+  world.app.now = now;
+}
+
+static void operate(uint8_t what, uint8_t which) {
+  struct peer *peer = &world.peers[which % PEERS];
+  unsigned channel = which >> 3 & 3, more = which >> 5, high = what >> 4;
+  switch (what % 16) {
+    case 0:
+    case 1: come(peer, (enum peer_kind)(high % PEER_KINDS), which >> 3 & 15, (unsigned)(what & 1) + (which >> 7) * 2u); break;
+    case 2:
+    case 3: verb(peer, more, channel, high & 1); break;
+    case 4: post(high % 9, channel, more); break;
+    case 5:
+    case 6: publish(channel, high & 1, (high & 6) == 6, more & 1); break;
+    case 7:
+      for (unsigned i = 0; i < 8; i++) publish(channel, i == 4, false, true);
+      break;
+    case 8: world.app.keep = high & 1 ? (unsigned)which << (high & 8) : 0; break;
+    case 9:
+      world.app.now = (enum app_answer)(which % APP_ANSWERS);
+      world.app.later = (enum app_answer)(high % APP_ANSWERS);
+      break;
+    case 10: app_answer_kept(&world.app, which >> 2, (enum app_answer)(which % APP_ANSWERS)); break;
+    case 11: act(high, more, channel); break;
+    case 12: mw_server_advance(world.server, (uint64_t)which * (high & 8 ? 200 : 3)); break;
+    case 13:
+      if (high & 8) {
+        memory_fail_after(1 + which % 64);
+      } else {
+        peer_leave(peer);
+      }
+      break;
+    case 14: peer_read(peer, high & 8 ? SIZE_MAX : which * 40u); break;
+    case 15: check(); break;
+  }
+  if (!(what % 16 >= 5 && what % 16 <= 7) || high & 8) settle();
+}
+
+/* ---- The server --------------------------------------------------------------------------------------------------------------- */
+
+static int define(struct mw_config *config) {
+  static const struct mw_event_rule events[] = {{.event = "say"}, {.event = "typing", .relay = true}};
+  struct mw_channel_options kinds[PEER_CHANNELS] = {
+      {.history_size = 8, .history_readable = true},
+      {.history_size = 6, .hooks = ALL_HOOKS, .presence = MW_PRESENCE_FULL, .presence_interval_ms = 100},
+      {.hooks = ALL_HOOKS | MW_HOOK_PRESENCE, .presence = MW_PRESENCE_COUNTS, .slow = MW_SLOW_CLOSE, .linger_ms = 50},
+      {.slow = MW_SLOW_DROP, .presence = MW_PRESENCE_FULL, .outbox = 8000, .presence_linger_ms = 300}};
+  int status = 0;
+  for (int i = 0; status >= 0 && i < PEER_CHANNELS; i++) {
+    char pattern[2] = {(char)('a' + i), '\0'};
+    kinds[i].events = events;
+    kinds[i].event_count = 2;
+    status = mw_config_channel(config, pattern, &kinds[i], NULL);
+  }
+  return status;
+}
+
+static void begin(unsigned flags) {
+  struct mw_config_options options;
+  struct mw_config *config;
+  memset(&world, 0, sizeof world);
+  for (unsigned i = 0; i < PEERS; i++) world.peers[i].record = &world.record;
+  mw_config_options_init(&options);
+  options.on_request = app_on_request;
+  options.on_cancel = app_on_cancel;
+  options.context = &world.app;
+  options.authenticate = flags & 1;
+  options.connects = options.disconnects = flags & 2;
+  options.limits.outbox = 20000;
+  options.limits.answer_ms = 5000;
+  options.limits.heartbeat_ms = options.limits.ping_ms = options.limits.progress_ms = UINT32_MAX;
+  must(mw_config_new(&config, &options, NULL) == 0);
+  must(define(config) >= 0);
+  must(mw_server_new(&world.server, &(struct mw_server_options){.config = config}, NULL) == 0);
+  mw_config_unref(config);
+  mw_server_advance(world.server, 1);
+}
+
+/* It stops as a server does: everybody leaves, and is told to have left. */
+static void end(void) {
+  memory_fail_after(0);
+  for (unsigned i = 0; i < PEERS; i++) peer_leave(&world.peers[i]);
+  check();
+  world.app.keep = 0;
+  mw_server_stop(world.server, NULL, NULL);
+  settle();
+  mw_server_free(world.server);
+  for (size_t i = 0; i < world.app.agreement.count; i++) must(world.app.agreement.entries[i].count == 0);
+  for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++) must(object_live((enum object_kind)kind) == 0);
+  must(memory_live() == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
+  if (size == 0) return 0;
+  begin(data[0]);
+  for (size_t i = 1; i + 1 < size && i < 600; i += 2) operate(data[i], data[i + 1]);
+  end();
+  return 0;
+}

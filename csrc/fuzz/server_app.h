@@ -1,0 +1,26 @@
+/* The app of the target `server`: accepts, refuses, fails, or answers later, and keeps account of what it was told. */
+#ifndef MOONWIRE_FUZZ_SERVER_APP_H
+#define MOONWIRE_FUZZ_SERVER_APP_H
+
+#include "test/support/agreement.h"
+
+enum { APP_KEPT_MAX = 128 };
+
+enum app_answer { APP_ACCEPT, APP_REFUSE, APP_FAIL, APP_MALFORMED, APP_ANSWERS };
+
+struct app {
+  struct agreement agreement;
+  struct mw_request *kept[APP_KEPT_MAX]; /* to be answered later */
+  size_t kept_count;
+  unsigned keep;         /* bits 1 << enum mw_request_type */
+  enum app_answer now;   /* to those that are not kept */
+  enum app_answer later; /* to those that were, and are cancelled */
+};
+
+/* For mw_config_options; the context is a struct app. */
+void app_on_request(void *context, struct mw_request *request);
+void app_on_cancel(void *context, struct mw_request *request);
+/* Answers one of those that are kept. */
+void app_answer_kept(struct app *app, size_t which, enum app_answer answer);
+
+#endif

@@ -1,0 +1,179 @@
+#define _XOPEN_SOURCE 700
+
+#include "test/support/agreement.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/conn.h"
+#include "server/native.h"
+#include "server/occupancy.h"
+#include "server/role_socket.h"
+#include "server/server.h"
+#include "server/session.h"
+
+static struct agreement_entry *find(struct agreement *agreement, const char *client, const char *channel) {
+  for (size_t i = 0; i < agreement->count; i++) {
+    struct agreement_entry *entry = &agreement->entries[i];
+    if (strcmp(entry->client, client) == 0 && strcmp(entry->channel, channel) == 0) return entry;
+  }
+  return NULL;
+}
+
+/* NULL if there is no room. Entries that say nothing any more are used again. */
+static struct agreement_entry *find_or_make(struct agreement *agreement, const char *client, const char *channel) {
+  struct agreement_entry *entry = find(agreement, client, channel);
+  for (size_t i = 0; !entry && i < agreement->count; i++) {
+    if (agreement->entries[i].count == 0 && !agreement->entries[i].by_app) entry = &agreement->entries[i];
+  }
+  if (!entry && agreement->count < AGREEMENT_MAX) entry = &agreement->entries[agreement->count++];
+  if (!entry) return NULL;
+  if (strcmp(entry->client, client) != 0 || strcmp(entry->channel, channel) != 0) {
+    *entry = (struct agreement_entry){.count = 0};
+    snprintf(entry->client, sizeof entry->client, "%s", client);
+    snprintf(entry->channel, sizeof entry->channel, "%s", channel);
+  }
+  return entry;
+}
+
+static void copy_id(char *out, size_t size, const struct mw_client *client) {
+  struct mw_bytes id = client ? mw_client_id(client) : (struct mw_bytes){"", 0};
+  snprintf(out, size, "%.*s", (int)id.len, id.ptr);
+}
+
+bool agreement_accept(struct agreement *agreement, const struct mw_request *request, struct agreement_entry *noted) {
+  enum mw_request_type type = mw_request_type(request);
+  bool begins = type == MW_REQUEST_JOIN || type == MW_REQUEST_CONNECT || type == MW_REQUEST_OPEN;
+  bool ends = type == MW_REQUEST_LEAVE || type == MW_REQUEST_DISCONNECT || type == MW_REQUEST_CLOSE;
+  struct mw_bytes channel = mw_request_channel(request);
+  *noted = (struct agreement_entry){.count = begins ? 1 : ends ? -1 : 0};
+  if (noted->count == 0) return true;
+  if (type != MW_REQUEST_OPEN && type != MW_REQUEST_CLOSE)
+    copy_id(noted->client, sizeof noted->client, mw_request_client(request));
+  snprintf(noted->channel, sizeof noted->channel, "%.*s", (int)channel.len, channel.ptr ? channel.ptr : "");
+  struct agreement_entry *entry = find_or_make(agreement, noted->client, noted->channel);
+  if (!entry) return false;
+  entry->count += noted->count;
+  return entry->count == 0 || entry->count == 1;
+}
+
+void agreement_take_back(struct agreement *agreement, const struct agreement_entry *noted) {
+  struct agreement_entry *entry = find(agreement, noted->client, noted->channel);
+  if (entry) entry->count -= noted->count;
+}
+
+void agreement_subscribe(struct agreement *agreement, const struct mw_client *client, const char *channel) {
+  char id[32];
+  copy_id(id, sizeof id, client);
+  struct agreement_entry *entry = find_or_make(agreement, id, channel);
+  if (entry) entry->by_app = true;
+}
+
+/* ---- What is subscribed ------------------------------------------------------------------------------------------------------ */
+
+static char fault[200];
+
+static const char *say(const char *what, const char *client, struct bytes channel) {
+  snprintf(fault, sizeof fault, "%s: client '%s', channel '%.*s'", what, client, (int)channel.len,
+           channel.ptr ? channel.ptr : "");
+  return fault;
+}
+
+/* A session that the app may know of; its client id by *id, empty if nobody asked after it. */
+static bool is_session(struct exchange *exchange, char *id, size_t size) {
+  id[0] = '\0';
+  if (exchange->state != EXCHANGE_STREAMING || role_socket_of(exchange)) return false;
+  if (exchange->flags & EXCHANGE_NATIVE) copy_id(id, size, conn_of(exchange)->native->client);
+  return true;
+}
+
+static const char *check_session(struct agreement *agreement, struct exchange *exchange, const struct mw_config *config) {
+  char id[32], name[256];
+  if (!is_session(exchange, id, sizeof id)) return NULL;
+  const struct agreement_entry *connected = find(agreement, id, "");
+  if (config->options.connects && id[0] && !(exchange->flags & EXCHANGE_CONNECTING) && (!connected || connected->count != 1))
+    return say("there, but not connected for the app", id, bytes_of(NULL, 0));
+  uint32_t count = 0;
+  struct subscription *subscription = NULL;
+  while ((subscription = session_next(&exchange->session, subscription))) {
+    struct bytes channel = subscription->channel->name;
+    count++;
+    if (!(config->kinds[subscription->channel->policy.kind].hooks & MW_HOOK_JOIN)) continue;
+    snprintf(name, sizeof name, "%.*s", (int)channel.len, channel.ptr);
+    const struct agreement_entry *entry = find(agreement, id, name);
+    if (!entry || (entry->count != 1 && !entry->by_app)) return say("subscribed, but left for the app", id, channel);
+  }
+  return count == exchange->session.subscription_count ? NULL : say("wrong count of subscriptions", id, bytes_of(NULL, 0));
+}
+
+static struct exchange *find_session(struct mw_server *server, const char *client) {
+  char id[32];
+  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+    struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
+    if (is_session(exchange, id, sizeof id) && strcmp(id, client) == 0) return exchange;
+  }
+  return NULL;
+}
+
+/* How many sessions are subscribed to a channel. */
+static size_t count_sessions(struct mw_server *server, struct bytes channel) {
+  size_t count = 0;
+  char id[32];
+  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+    struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
+    if (is_session(exchange, id, sizeof id) && session_find(&exchange->session, channel)) count++;
+  }
+  return count;
+}
+
+static void add_connections(void *context, const struct mw_member *member) { *(size_t *)context += member->connections; }
+
+static size_t count_present(struct mw_server *server, struct bytes channel) {
+  size_t connections = 0;
+  mw_channel_presence(server, channel.ptr, channel.len, NULL, add_connections, &connections, NULL);
+  return connections;
+}
+
+static const char *check_entry(struct mw_server *server, const struct agreement_entry *entry) {
+  struct bytes channel = bytes_string(entry->channel);
+  if (entry->count == 0) return NULL;
+  if (!entry->client[0]) {
+    const struct occupancy *occupancy = table_get(&server->script.occupancies, channel);
+    bool lingers = occupancy && occupancy->state == OCCUPANCY_LINGERING;
+    return lingers || count_sessions(server, channel) > 0 ? NULL : say("open, but nobody is there", "", channel);
+  }
+  struct exchange *exchange = find_session(server, entry->client);
+  if (!exchange) return say("there for the app, but gone", entry->client, channel);
+  if (channel.len > 0 && !session_find(&exchange->session, channel))
+    return say("joined for the app, but not subscribed", entry->client, channel);
+  return NULL;
+}
+
+static const char *check_channel(struct agreement *agreement, struct mw_server *server, const struct channel *channel) {
+  const struct kind *kind = &server->config->kinds[channel->policy.kind];
+  char name[256];
+  snprintf(name, sizeof name, "%.*s", (int)channel->name.len, channel->name.ptr);
+  const struct agreement_entry *open = find(agreement, "", name);
+  size_t sessions = count_sessions(server, channel->name);
+  if (kind->presence != MW_PRESENCE_NONE && count_present(server, channel->name) != sessions)
+    return say("presence counts others than are subscribed", "", channel->name);
+  bool by_app = false;
+  for (size_t i = 0; i < agreement->count; i++)
+    by_app = by_app || (agreement->entries[i].by_app && strcmp(agreement->entries[i].channel, name) == 0);
+  if (kind->hooks & MW_HOOK_OPEN && sessions > 0 && !by_app && (!open || open->count != 1))
+    return say("subscribed, but closed for the app", "", channel->name);
+  return NULL;
+}
+
+const char *agreement_fault(struct agreement *agreement, struct mw_server *server) {
+  struct worker *worker = &server->workers[0];
+  const char *found = NULL;
+  for (struct list *link = worker->conns.next; !found && link != &worker->conns; link = link->next)
+    found = check_session(agreement, &container_of(link, struct conn, link)->exchange, server->config);
+  for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
+  for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
+    found = check_channel(agreement, server, container_of(link, struct channel, link));
+  if (!found && atomic_load(&server->script.errand_count) > 0) found = "requests are counted that are not under way";
+  if (!found && atomic_load(&server->script.errand_bytes) > 0) found = "bytes of requests are counted that are not under way";
+  return found;
+}
