@@ -3,83 +3,19 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
+#include "server/member.h"
 #include "server/server.h"
 
 /* What one announcement holds at most, beyond its first change; and how long is waited if the queues were full. */
 enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
 
-struct member {
-  struct sorted_node node;
-  struct list in_leaving, in_changed; /* alone if it is not there */
-  struct blob *key;
-  struct blob *info; /* NULL: null */
-  uint32_t connections;
-  bool told;         /* announced as joined, and not as left since */
-  bool gone;         /* its linger is over: left, unless it returns before that is announced */
-  bool taken;        /* goes with the batch that is being made */
-  uint64_t leave_ms; /* the end of its linger */
-  struct bytes user_id;
-  char text[];
-};
-
 static struct presence *find(struct mw_server *server, struct bytes name) { return table_get(&server->script.presences, name); }
 
 /* ---- Members -------------------------------------------------------------------------------------------------------------- */
 
-static struct blob *key_of(struct bytes user_id) {
-  struct buffer text;
-  buffer_init(&text);
-  json_write_string(&text, user_id);
-  struct blob *key = text.failed ? NULL : blob_new(buffer_bytes(&text));
-  buffer_deinit(&text);
-  return key;
-}
-
-/* What members are sorted by: what is between the quotes, so that a prefix comes first. */
-static struct bytes inside(const struct blob *key) { return bytes_of(key->data + 1, key->len - 2); }
-
-static struct member *member_of(struct sorted_node *node) { return node ? container_of(node, struct member, node) : NULL; }
-
-/* NULL: not found; a key of NULL is nobody's. */
-static struct member *member_at(const struct presence *presence, const struct blob *key) {
-  return key ? member_of(sorted_find(&presence->members, inside(key))) : NULL;
-}
-
-static struct member *first_member(const struct presence *presence) { return member_of(sorted_first(&presence->members)); }
-
-static struct member *next_member(const struct presence *presence, const struct member *member) {
-  return member_of(sorted_after(&presence->members, member->node.key));
-}
-
-/* Takes the key; NULL without memory. */
-static struct member *make_member(struct presence *presence, struct bytes user_id, struct blob *key, struct blob *info) {
-  struct member *member = key ? memory_calloc(1, sizeof *member + user_id.len) : NULL;
-  if (!member) {
-    blob_unref(key);
-    return NULL;
-  }
-  list_init(&member->in_leaving);
-  list_init(&member->in_changed);
-  memcpy(member->text, user_id.ptr, user_id.len);
-  member->user_id = bytes_of(member->text, user_id.len);
-  member->key = key;
-  member->info = blob_ref(info);
-  sorted_add(&presence->members, &member->node, inside(key));
-  return member;
-}
-
-static void free_member(struct member *member) {
-  list_remove(&member->in_leaving);
-  list_remove(&member->in_changed);
-  blob_unref(member->key);
-  blob_unref(member->info);
-  memory_free(member);
-}
-
 static void remove_member(struct presence *presence, struct member *member) {
   if (member->gone && member->told) presence->gone_count--;
-  sorted_remove(&presence->members, &member->node);
-  free_member(member);
+  member_remove(&presence->members, member);
 }
 
 static void note_change(struct presence *presence, struct member *member) {
@@ -164,8 +100,8 @@ static struct roster_batch *make_batch(const struct presence *presence, size_t t
   struct roster_batch *batch = roster_batch_new(presence->name, room);
   if (batch) batch->is_whole = is_whole;
   if (!batch || counts_only) return batch;
-  const struct member *member = is_whole ? first_member(presence) : NULL;
-  for (; member; member = next_member(presence, member)) {
+  const struct member *member = is_whole ? member_first(&presence->members) : NULL;
+  for (; member; member = member_next(&presence->members, member)) {
     if (member->taken ? !member->gone : member->told) add_change(batch, member);
   }
   const struct list *link = presence->changed.next;
@@ -264,7 +200,7 @@ static struct presence *make(struct mw_server *server, struct errand *errand, co
 }
 
 static void destroy(struct presence *presence) {
-  while (presence->members.root) remove_member(presence, member_of(presence->members.root));
+  for (struct member *member; (member = member_first(&presence->members));) remove_member(presence, member);
   names_give_back(presence->server, &presence->hold, PARTY_PRESENCE);
   table_remove(&presence->server->script.presences, presence->name);
   alarm_free(presence->alarm);
@@ -325,8 +261,8 @@ static void on_alarm(void *context) {
 /* A key must be made to look for it: that is bounded by the channels of an errand. NULL without memory. */
 static struct member *find_member(struct mw_server *server, const struct errand *errand, struct bytes name) {
   struct presence *presence = find(server, name);
-  struct blob *key = presence ? key_of(client_user_id(errand->client)) : NULL;
-  struct member *member = key ? member_at(presence, key) : NULL;
+  struct blob *key = presence ? member_key(client_user_id(errand->client)) : NULL;
+  struct member *member = key ? member_at(&presence->members, key) : NULL;
   blob_unref(key);
   return member;
 }
@@ -342,8 +278,8 @@ size_t presence_unknown(struct mw_server *server, const struct errand *errand) {
 }
 
 static void count_in(struct presence *presence, struct errand *errand, struct errand_channel *channel) {
-  struct blob *key = key_of(client_user_id(errand->client));
-  struct member *member = member_at(presence, key);
+  struct blob *key = member_key(client_user_id(errand->client));
+  struct member *member = member_at(&presence->members, key);
   if (member) {
     blob_unref(key);
   } else if (presence->members.count >= presence->kind->members) {
@@ -351,7 +287,7 @@ static void count_in(struct presence *presence, struct errand *errand, struct er
     errand_refuse(errand, 403, "refused", "the channel is full");
     return;
   } else {
-    member = make_member(presence, client_user_id(errand->client), key, channel->info);
+    member = member_new(&presence->members, client_user_id(errand->client), key, channel->info);
   }
   if (!member) {
     errand_refuse(errand, 503, "unavailable", "no memory");
@@ -383,7 +319,7 @@ void presence_enter(struct mw_server *server, struct errand *errand) {
 
 void presence_leave(struct mw_server *server, struct errand_channel *channel) {
   struct presence *presence = channel->member ? find(server, channel->name) : NULL;
-  struct member *member = presence ? member_at(presence, channel->member) : NULL;
+  struct member *member = presence ? member_at(&presence->members, channel->member) : NULL;
   blob_unref(channel->member);
   channel->member = NULL;
   if (!member || member->connections == 0) return;
@@ -408,9 +344,9 @@ void presence_free_all(struct mw_server *server) {
 
 /* The first member after that user id; if out of memory, none. */
 static const struct member *begin_at(const struct presence *presence, struct mw_bytes after) {
-  if (after.len == 0) return first_member(presence);
-  struct blob *key = key_of(bytes_of(after.ptr, after.len));
-  const struct member *member = key ? member_of(sorted_after(&presence->members, inside(key))) : NULL;
+  if (after.len == 0) return member_first(&presence->members);
+  struct blob *key = member_key(bytes_of(after.ptr, after.len));
+  const struct member *member = key ? member_after(&presence->members, key) : NULL;
   blob_unref(key);
   return member;
 }
@@ -423,7 +359,7 @@ size_t mw_channel_presence(struct mw_server *server, const char *name, size_t na
   if (more) *more = false;
   if (!presence) return 0;
   const struct member *member = begin_at(presence, query->after);
-  for (size_t shown_count = 0; member; member = next_member(presence, member)) {
+  for (size_t shown_count = 0; member; member = member_next(&presence->members, member)) {
     if (member->gone) continue;
     if (query->limit > 0 && shown_count == query->limit) break;
     shown_count++;
