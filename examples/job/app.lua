@@ -1,7 +1,7 @@
 -- Jobs that say how far they are. The result is the last message of a job's channel: whoever listens is done with it, and
 -- whoever comes later, or comes back, still gets it.
 --
---     bin/moonwire examples/job/app.lua
+--     bin/moonwire examples/job/app.lua                        then open http://127.0.0.1:8080/, or:
 --     curl -d '' http://127.0.0.1:8080/jobs                    {"id":"1"}
 --     curl -N 'http://127.0.0.1:8080/sse?channel=job:1'        ends by itself
 
@@ -36,4 +36,5 @@ app:post("/jobs", function()
   return 201, { id = id }
 end)
 
+app:static("/", "page")
 return app

@@ -35,6 +35,14 @@ describe("in Chromium", function()
     check_ticker("examples/demo.lua", "/ticker/", "build/demo_ticker.png")
   end)
 
+  it("a job is followed to its result, also by a page that is reloaded", function()
+    local app = server.start { path = "examples/job/app.lua" }
+    local seen = dkjson.decode(server.peer("browser/job.mjs", app.address))
+    local text = "Job 1: the sum is 210."
+    assert.same({ first = { text }, reloaded = { text }, late = { text }, complaints = {} }, seen)
+    app:stop()
+  end)
+
   it("EventSource misses nothing, not even what came before its first event", function()
     local app = server.start [[
       local moonwire = require "moonwire"

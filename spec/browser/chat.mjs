@@ -26,7 +26,7 @@ async function openWindow(address, colorScheme) {
   // A context of its own: another person's browser.
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, colorScheme });
   const page = await context.newPage();
-  complaints.push(watch(page, /WebSocket connection to .* failed/));
+  complaints.push(watch(page, /WebSocket connection to .* failed|ERR_/));
   page.on("dialog", (dialog) => {
     complaints.push([`a dialog said ${dialog.message()}`]);
     dialog.dismiss();

@@ -12,7 +12,7 @@ const proxy = new CuttingProxy();
 const address = await proxy.listen(base);
 const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1200, height: 860 }, colorScheme: "dark" });
-const complaints = watch(page, /ERR_INCOMPLETE_CHUNKED_ENCODING|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE/);
+const complaints = watch(page, /ERR_/);
 page.setDefaultTimeout(20000);
 
 const number = async (id) => Number((await page.locator(`#${id}`).textContent()).replaceAll(",", ""));

@@ -1,7 +1,7 @@
-// What the chat means: rooms, people, private words. Knows the page and the connection; how they work is in log.js and native.js.
+// What the chat means: rooms, people, private words. How a log works is in log.js; the connection is moonwire's own client.
 
+import { connect } from "/moonwire.js";
 import { Log, paint } from "./log.js";
-import { Connection } from "./native.js";
 
 const ROOMS = ["lobby", "music", "night-watch"];
 const PORTION = 50; // lines that a newcomer gets, and then with each request for older ones
@@ -40,12 +40,19 @@ function openRoom(name) {
   const key = `room:${name}`;
   if (conversations.has(key)) return conversations.get(key);
   const room = addConversation(key, name, true);
-  connection.subscribe(key, {
-    onJoin: (ok) => join(room, ok),
-    onPush: (push) => take(room, push),
-    onGap: () => note(room, null, "Messages are missing here: the server no longer has them.", "gap"),
-    onRefused: (error) => note(room, null, `This room is closed to you: ${error.message}.`, "gap"),
+  const channel = connection.channel(key);
+  room.channel = channel;
+  channel.on("moonwire:presence", ({ joined, left }) => updateMembers(room, joined, left));
+  channel.on("moonwire:subscribed", ({ data }) => {
+    me.id = data.you;
+    room.isJoined = true;
+    room.typing.clear();
+    if (room === active) showPeople();
   });
+  channel.on("moonwire:gap", () => note(room, null, "Messages are missing here: the server no longer has them.", "gap"));
+  channel.on("moonwire:unsubscribed", ({ reason }) => note(room, null, `This room is closed to you: ${reason}.`, "gap"));
+  channel.on("said", (line, { id }) => takeLine(room, line, id));
+  channel.on("typing", (data, { from }) => from !== me.id && startTyping(room, from));
   return room;
 }
 
@@ -53,30 +60,8 @@ function openPrivate({ id, name }) {
   return conversations.get(id) ?? addConversation(id, name, false);
 }
 
-function join(room, { data, presence }) {
-  me.id = data.you;
-  room.members.clear();
-  addMembers(room, presence.members ?? {});
-  room.typing.clear();
-  if (room === active) showPeople();
-  if (presence.more) readMembers(room).catch(() => {}); // the next connection begins again
-}
-
-function addMembers(room, members) {
-  for (const [id, { info }] of Object.entries(members)) room.members.set(id, info.name);
-}
-
-// A crowded room tells its members in pages; who comes and goes meanwhile comes in one order with them.
-async function readMembers(room) {
-  for (let page = { more: true }; page.more; ) {
-    page = await connection.presence(room.key, page.after);
-    addMembers(room, page.members);
-    if (room === active) showPeople();
-  }
-}
-
-// Who has left, and who has come, since the last time or the snapshot.
-function updateMembers(room, { left, joined }) {
+// Who has come, and who has left. What is told before the room is joined is who was there already.
+function updateMembers(room, joined, left) {
   for (const id of left) {
     note(room, room.members.get(id), "left");
     room.members.delete(id);
@@ -84,30 +69,23 @@ function updateMembers(room, { left, joined }) {
   }
   for (const [id, { name }] of Object.entries(joined)) {
     room.members.set(id, name);
-    if (id !== me.id) note(room, name, "joined");
-  }
-}
-
-function take(room, { id, event, data, from }) {
-  if (event === "said") {
-    stopTyping(room, data.from.id);
-    write(room, data, data.from.id === me.id);
-    room.oldest ??= id;
-    room.count++;
-    if (room.count === PORTION) room.hasOlder = true; // perhaps
-    if (room === active) showOlder();
-  } else if (event === "typing") {
-    if (from !== me.id) startTyping(room, from);
-  } else if (event === "moonwire:presence") {
-    updateMembers(room, data);
+    if (id !== me.id && room.isJoined) note(room, name, "joined");
   }
   if (room === active) showPeople();
 }
 
-function takePrivate({ event, data }) {
-  if (event !== "whispered") return;
-  const isOwn = data.from.id === me.id;
-  write(openPrivate(isOwn ? data.to : data.from), data, isOwn);
+function takeLine(room, line, id) {
+  stopTyping(room, line.from.id);
+  write(room, line, line.from.id === me.id);
+  room.oldest ??= id;
+  room.count++;
+  if (room.count === PORTION) room.hasOlder = true; // perhaps
+  if (room === active) showOlder();
+}
+
+function takePrivate(line) {
+  const isOwn = line.from.id === me.id;
+  write(openPrivate(isOwn ? line.to : line.from), line, isOwn);
 }
 
 function write(conversation, line, isOwn) {
@@ -125,7 +103,7 @@ async function loadOlder() {
   const room = active;
   element("older").disabled = true;
   try {
-    const { messages, more } = await connection.history(room.key, room.oldest, PORTION);
+    const { messages, more } = await room.channel.history({ before: room.oldest, limit: PORTION });
     const lines = messages.filter(({ event }) => event === "said");
     const older = new Log();
     for (const { data } of lines) older.addLine(data, data.from.id === me.id);
@@ -162,7 +140,7 @@ let saidTyping = -Infinity;
 function tellTyping() {
   if (!active.isRoom || performance.now() - saidTyping < TYPING_EVERY) return;
   saidTyping = performance.now();
-  connection.hint(active.key, "typing", true);
+  active.channel.send("typing", true, { volatile: true });
 }
 
 // ---- Sending ----
@@ -181,11 +159,11 @@ async function send() {
   saidTyping = -Infinity;
   try {
     if (conversation.isRoom) {
-      await connection.send(conversation.key, "say", { text });
+      await conversation.channel.send("say", { text });
     } else {
       const room = sharedRoom(conversation.key);
       if (!room) throw new Error(`${conversation.title} is in none of your rooms`);
-      await connection.send(room.key, "whisper", { to: conversation.key, text });
+      await room.channel.send("whisper", { to: conversation.key, text });
     }
   } catch (error) {
     element("fault").textContent = `Not sent: ${error.message}.`;
@@ -271,11 +249,14 @@ function showOlder() {
   element("older").hidden = !active.hasOlder;
 }
 
-function showConnection(state, reason) {
+let wasLive = false;
+function showConnection({ state, reason }) {
+  wasLive ||= state === "open";
+  const shown = state === "closed" ? "refused" : state === "open" ? "live" : wasLive ? "returning" : "connecting";
   const texts = { connecting: "Connecting", live: "Live", returning: "Reconnecting", refused: "Refused" };
-  document.querySelector(".connection").dataset.state = state;
-  element("connection").textContent = texts[state];
-  if (state === "refused") leave(reason);
+  document.querySelector(".connection").dataset.state = shown;
+  element("connection").textContent = texts[shown];
+  if (state === "closed" && connection) leave(reason);
 }
 
 let follows = true; // the reader is at the newest line, and wants to stay there
@@ -309,9 +290,10 @@ function enter(name) {
   element("me").textContent = name;
   element("welcome").hidden = true;
   element("chat").hidden = false;
-  const url = new URL("/ws", location.href);
-  url.protocol = url.protocol.replace("http", "ws");
-  connection = new Connection(url, `${key}:${name}`, { onState: showConnection, onPush: takePrivate });
+  wasLive = false;
+  connection = connect("/", { token: `${key}:${name}`, backoff: { max: 5000 } });
+  connection.on("moonwire:state", showConnection);
+  connection.on("whispered", takePrivate);
   const asked = decodeURIComponent(location.hash.slice(1));
   const rooms = ROOMS.map(openRoom);
   show(/^[A-Za-z0-9-]{1,24}$/.test(asked) ? openRoom(asked) : rooms[0]);
@@ -320,7 +302,9 @@ function enter(name) {
 // Back to the door.
 function leave(reason) {
   sessionStorage.removeItem("chat-name");
-  connection?.close();
+  const ended = connection;
+  connection = null;
+  ended?.close();
   conversations.clear();
   active = null;
   for (const id of ["rooms", "privates", "people", "scroll"]) element(id).replaceChildren();

@@ -1,21 +1,19 @@
-// One EventSource for all symbols. What arrives changes the state at once and the page at the next frame.
+// One connection for all symbols. What arrives changes the state at once and the page at the next frame.
 
+import { connect } from "/moonwire.js";
 import { Chart } from "./chart.js";
 
 const assets = new Map(); // by symbol
 const counters = { received: 0, missed: 0, repeated: 0, gaps: 0, returns: 0 };
 const dirty = new Set(); // assets that must be drawn anew
-let source = null;
-let lastId = null;
+let connection = null;
 let wasOpen = false;
 
 // ---- What the events mean ----
 
-function takeTick(event) {
-  lastId = event.lastEventId;
+function takeTick(asset, tick, id) {
+  asset.id = id;
   counters.received++;
-  const tick = JSON.parse(event.data);
-  const asset = assets.get(tick.symbol);
   const step = asset.count === null ? 1 : tick.count - asset.count;
   if (step < 1 && !asset.gap) {
     counters.repeated++;
@@ -30,41 +28,35 @@ function takeTick(event) {
   mark(asset);
 }
 
-// The server says that it no longer has all that came since the last id. (Behind a restart its numbers begin anew.)
-function takeGap(event) {
+// The server no longer has all that came since the last id. (After a restart its numbers begin anew.)
+function takeGap(asset) {
   counters.gaps++;
-  const symbol = JSON.parse(event.data).channel.replace(/^price:/, "");
-  assets.get(symbol).gap = true;
+  asset.gap = true;
   mark();
 }
 
 // ---- The connection ----
 
+// The page only listens, so it begins with an event stream. It goes on where it was, also after a pause.
 function open() {
-  const query = new URLSearchParams([...assets.keys()].map((symbol) => ["channel", `price:${symbol}`]));
-  if (lastId !== null) query.set("since", lastId); // on its own returns the browser sends Last-Event-ID, which wins over this
-  source = new EventSource(`/sse?${query}`);
-  source.addEventListener("tick", takeTick);
-  source.addEventListener("moonwire:gap", takeGap);
-  source.addEventListener("open", () => {
-    if (wasOpen) counters.returns++;
-    wasOpen = true;
-    show("live", "Live");
+  connection = connect("/", { transports: ["sse", "poll"], backoff: { max: 5000 } });
+  connection.on("moonwire:state", ({ state }) => {
+    if (state === "open") {
+      if (wasOpen) counters.returns++;
+      wasOpen = true;
+      show("live", "Live");
+    } else if (state === "waiting") show("returning", "Reconnecting");
   });
-  source.addEventListener("error", () => {
-    show("returning", "Reconnecting");
-    // A refusal ends an EventSource for good; behind a proxy it may be none of ours, so look again later.
-    if (source.readyState === EventSource.CLOSED) setTimeout(reopen, 3000, source);
-  });
-}
-
-function reopen(ended) {
-  if (ended === source) open();
+  for (const [symbol, asset] of assets) {
+    const channel = connection.channel(`price:${symbol}`, { since: asset.id });
+    channel.on("tick", (tick, { id }) => takeTick(asset, tick, id));
+    channel.on("moonwire:gap", () => takeGap(asset));
+  }
 }
 
 function pause() {
-  source.close();
-  source = null;
+  connection.close();
+  connection = null;
   show("paused", "Paused");
 }
 
@@ -110,7 +102,7 @@ function addCard({ symbol, name, digits }) {
   card.querySelector(".symbol").textContent = symbol;
   card.querySelector(".name").textContent = name;
   const chart = new Chart(card.querySelector(".chart"));
-  assets.set(symbol, { card, chart, digits, price: null, moved: 0, count: null, gap: false });
+  assets.set(symbol, { card, chart, digits, id: undefined, price: null, moved: 0, count: null, gap: false });
   element("cards").append(card);
 }
 
@@ -126,7 +118,7 @@ async function start() {
   }
   element("cards").setAttribute("aria-busy", "false");
   element("pause").disabled = false;
-  element("pause").addEventListener("click", () => (source ? pause() : open()));
+  element("pause").addEventListener("click", () => (connection ? pause() : open()));
   open();
 }
 
