@@ -387,6 +387,8 @@ struct http_error http_reader_error(const struct http_reader *reader) {
   return reader->error;
 }
 
+void http_reader_drop_body(struct http_reader *reader) { buffer_deinit(&reader->body); }
+
 void http_reader_shed(struct http_reader *reader, const struct bytes *names, size_t name_count) {
   buffer_deinit(&reader->body);
   http_head_shed(&reader->head, &reader->text, reader->fields, names, name_count);

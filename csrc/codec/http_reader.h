@@ -68,6 +68,8 @@ void http_reader_salvage(struct http_reader *reader);
 const struct http_head *http_reader_head(const struct http_reader *reader);
 struct bytes http_reader_body(const struct http_reader *reader);
 struct http_error http_reader_error(const struct http_reader *reader);
+/* Gives back what has come of the body; nothing more is read. */
+void http_reader_drop_body(struct http_reader *reader);
 /* Between HTTP_DONE and the next request: of this one no more is needed than method, host, and the fields of these names. The rest,
  * body included, is given back. */
 void http_reader_shed(struct http_reader *reader, const struct bytes *names, size_t name_count);

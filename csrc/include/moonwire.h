@@ -116,8 +116,7 @@ struct mw_limits {
   size_t history;      /* bytes of all histories together: the oldest messages go; 256 MiB */
   size_t message;      /* bytes of one WebSocket message: closed with 1009; 1 MiB */
   size_t stash;        /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
-  size_t
-      queue; /* bytes that wait for a worker or the script: 503; of unfinished WebSocket messages: the largest is closed, 1013; 64 MiB */
+  size_t queue; /* bytes that wait for a worker or the script: 503; of unfinished messages and bodies: the largest goes; 64 MiB */
   size_t connections;     /* at once: the newest is closed; what ulimit -n allows less a reserve, at most 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
   size_t marks;           /* channels no longer live whose last position is known exactly, 32 bytes each; 1000000 */

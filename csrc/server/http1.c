@@ -30,6 +30,7 @@ struct http1 *http1_new(const struct mw_config *config, struct conn *conn) {
     return NULL;
   }
   budget_init(&http->budget, conn);
+  holder_init(&http->holder, conn, false);
   buffer_init(&http->stash);
   buffer_init(&http->path);
   return http;
@@ -48,6 +49,7 @@ void http1_release(struct conn *conn) {
   conn->http = NULL;
   if (!http) return;
   budget_deinit(&http->budget);
+  unfinished_release(conn_worker(conn), &http->holder);
   if (http->feeding) {
     http->released = true;
   } else {
@@ -169,6 +171,26 @@ static void stash(struct conn *conn, struct http1 *http, struct bytes bytes) {
   }
 }
 
+/* What the connection holds of a body whose end has not come. */
+static void count_unfinished(struct conn *conn, struct http1 *http) {
+  struct worker *worker = conn_worker(conn);
+  if (conn->exchange.state == EXCHANGE_READING) {
+    unfinished_hold(worker, &http->holder, http_reader_body(http->reader).len, false);
+    unfinished_settle(worker);
+  } else {
+    unfinished_release(worker, &http->holder);
+  }
+}
+
+void http1_give_up(struct conn *conn) {
+  unfinished_release(conn_worker(conn), &conn->http->holder);
+  http_reader_drop_body(conn->http->reader);
+  if (!reads(conn)) return; /* it is refused already, or closing */
+  http1_salvage(conn);
+  conn->exchange.flags |= EXCHANGE_LINGER;
+  exchange_refuse(&conn->exchange, 503, "unavailable", "too much is waiting", bytes_of(NULL, 0));
+}
+
 static void run(struct conn *conn, struct bytes bytes) {
   struct http1 *http = conn->http;
   http->feeding = true;
@@ -194,6 +216,7 @@ static void run(struct conn *conn, struct bytes bytes) {
     }
   }
   http->feeding = false;
+  if (!http->released) count_unfinished(conn, http);
   bool handed_over = http->handed_over;
   if (http->released) {
     destroy(http);

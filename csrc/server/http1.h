@@ -12,6 +12,7 @@ struct file;
 
 struct http1 {
   struct budget budget;
+  struct holder holder; /* of an unfinished body */
   struct http_limits limits;
   struct http_reader *reader;
   struct buffer stash;     /* bytes that came while a request was being answered; bounded: then reading stops */
@@ -53,6 +54,9 @@ void http1_salvage(struct conn *conn);
 void http1_next(struct conn *conn);
 /* Continues with the input that was put off. */
 void http1_resume(struct conn *conn);
+
+/* Gives the unfinished body up, with a refusal. */
+void http1_give_up(struct conn *conn);
 
 VISIBILITY_POP
 

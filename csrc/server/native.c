@@ -31,7 +31,7 @@ struct native *native_lend(struct exchange *exchange) {
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
   budget_init(&native->budget, conn);
-  holder_init(&native->holder, conn);
+  holder_init(&native->holder, conn, true);
   buffer_init(&native->stash);
   buffer_init(&native->unread);
   list_init(&native->memberships);

@@ -2,6 +2,7 @@
 
 #include "base/log_limit.h"
 #include "server/conn.h"
+#include "server/http1.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/ws_input.h"
@@ -14,8 +15,8 @@ void unfinished_init(struct unfinished *unfinished) {
   list_init(&unfinished->ages);
 }
 
-void holder_init(struct holder *holder, struct conn *conn) {
-  *holder = (struct holder){.conn = conn};
+void holder_init(struct holder *holder, struct conn *conn, bool has_deadline) {
+  *holder = (struct holder){.conn = conn, .has_deadline = has_deadline};
   list_init(&holder->size_link);
   list_init(&holder->age_link);
 }
@@ -31,7 +32,7 @@ static bool holds(const struct holder *holder) { return !list_empty(&holder->siz
 static void restart(struct worker *worker, struct holder *holder) {
   holder->since_ms = worker->loop->clock.now_ms;
   list_remove(&holder->age_link);
-  list_append(&worker->unfinished.ages, &holder->age_link);
+  if (holder->has_deadline) list_append(&worker->unfinished.ages, &holder->age_link);
 }
 
 void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, bool is_new) {
@@ -70,11 +71,15 @@ void unfinished_settle(struct worker *worker) {
   struct unfinished *unfinished = &worker->unfinished;
   while (unfinished->count > 1 && unfinished->bytes > limits_of(worker)->queue) {
     struct holder *largest = find_largest(unfinished);
-    log_limited(
-        MW_LOG_WARNING,
-        "closed the WebSocket with the largest incomplete message: limits.queue reached (size=%zu all=%zu bytes, count=%zu)",
-        largest->size, unfinished->bytes, unfinished->count);
-    role_ws_give_up(&largest->conn->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    log_limited(MW_LOG_WARNING,
+                "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
+                "bytes, count=%zu)",
+                largest->size, unfinished->bytes, unfinished->count);
+    if (largest->has_deadline) {
+      role_ws_give_up(&largest->conn->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    } else {
+      http1_give_up(largest->conn);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-/* Input of WebSockets whose end has not come: who holds how much of it in memory, and since when.
+/* Messages of WebSockets and bodies of requests whose end has not come: who holds how much of it in memory, and since when.
  *
  * All connections together may hold limits.queue. Beyond that the largest holder is closed. So one that holds no more than its share, which is
  * limits.queue divided by the number of holders, is never closed because of others. */
@@ -27,17 +27,19 @@ struct unfinished {
   struct list ages; /* those that have held the longest first */
 };
 
-/* Part of a connection's struct native. */
+/* Part of a connection's struct native, or struct http1. */
 struct holder {
   struct list size_link, age_link; /* alone: it holds nothing */
   struct conn *conn;
   size_t size;
   uint64_t since_ms;
+  bool has_deadline;
 };
 
 void unfinished_init(struct unfinished *unfinished);
-void holder_init(struct holder *holder, struct conn *conn);
-/* The connection is in the middle of a message and holds so many bytes of it. is_new: it is another message than before. */
+/* has_deadline: as opposed to a request, which has its own. */
+void holder_init(struct holder *holder, struct conn *conn, bool has_deadline);
+/* The connection is in the middle of a message, or a body, and holds so many bytes of it. is_new: it is another message than before. */
 void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, bool is_new);
 void unfinished_release(struct worker *worker, struct holder *holder);
 /* Closes the largest holders until the others are within limits.queue. One that is alone may hold any size. */

@@ -170,6 +170,38 @@ static void leaves_everybody_a_share(void **state) {
   finish();
 }
 
+/* Bodies of requests are of the same kind, and are refused. */
+static void counts_bodies(void **state) {
+  (void)state;
+  start(1000);
+  for (size_t i = 0; i < 3; i++) {
+    struct buffer out = {0};
+    memory_peer_open(&peers[opened++], server);
+    buffer_append_format(&out, "POST /send HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n%0*d", i == 1 ? 500 : 200, 0);
+    memory_peer_send(&peers[i], buffer_bytes(&out));
+    buffer_deinit(&out);
+  }
+  assert_true(is_counted(900, 3));
+  hold(open_at("/ws", ""), 101);
+  const char *answer = memory_peer_take(&peers[1]);
+  assert_memory_equal(answer, "HTTP/1.1 503 ", 13);
+  assert_non_null(strstr(answer, "Retry-After: "));
+  assert_true(is_counted(501, 3));
+  /* What comes to its end, or goes, is counted no more; a chunked one is counted as it comes. */
+  memory_peer_send_text(&peers[0], "x");
+  assert_true(is_counted(502, 3));
+  memory_peer_close(&peers[0]);
+  memory_peer_open(&peers[0], server);
+  server_settle(server);
+  assert_true(is_counted(301, 2));
+  memory_peer_send_text(&peers[0], "POST /send HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\nab");
+  assert_true(is_counted(306, 3));
+  memory_peer_send_text(&peers[0], "cd\r\n0\r\n\r\n");
+  assert_true(is_counted(301, 2));
+  assert_memory_equal(memory_peer_take(&peers[0]), "HTTP/1.1 400 ", 13);
+  finish();
+}
+
 /* ---- The deadline --------------------------------------------------------------------------------------------------------- */
 
 /* Time passes, and the client sends pongs. */
@@ -294,10 +326,15 @@ static void waits_for_a_handler(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(closes_the_largest),       TEST(lets_a_single_one_be_of_any_size),
-      TEST(leaves_everybody_a_share), TEST(has_a_deadline),
-      TEST(is_not_put_off_by_parts),  TEST(begins_anew_with_each_message),
-      TEST(spares_a_window),          TEST(waits_for_a_handler),
+      TEST(closes_the_largest),
+      TEST(lets_a_single_one_be_of_any_size),
+      TEST(leaves_everybody_a_share),
+      TEST(counts_bodies),
+      TEST(has_a_deadline),
+      TEST(is_not_put_off_by_parts),
+      TEST(begins_anew_with_each_message),
+      TEST(spares_a_window),
+      TEST(waits_for_a_handler),
   };
   return cmocka_run_group_tests_name("unfinished", tests, NULL, NULL);
 }
