@@ -21,7 +21,8 @@ static struct party_key make_key(char kind, const void *bytes, size_t len) {
 }
 
 static struct party_key key_of_ipv4(const unsigned char bytes[4]) {
-  return bytes[0] == 127 ? (struct party_key){.len = 0} : make_key('4', bytes, 4);
+  struct party_key nobody = {.len = 0};
+  return bytes[0] == 127 ? nobody : make_key('4', bytes, 4);
 }
 
 static struct party_key key_of_ipv6(const unsigned char bytes[16]) {
