@@ -40,9 +40,11 @@ void rope_append(struct rope *rope, const struct rope *more) {
   size_t at = 0;
   if (more->text.failed) rope->text.failed = true;
   for (size_t i = 0; i < more->joint_count; i++) {
-    buffer_append(&rope->text, bytes_of(more->text.data + at, more->joints[i].at - at));
+    size_t end = more->joints[i].at;
+    /* A rope may begin with what is shared, and have no text. */
+    if (end > at) buffer_append(&rope->text, bytes_of(more->text.data + at, end - at));
     rope_share(rope, more->joints[i].blob);
-    at = more->joints[i].at;
+    at = end;
   }
   if (more->text.len > at) buffer_append(&rope->text, bytes_of(more->text.data + at, more->text.len - at));
 }
