@@ -179,16 +179,34 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
   return errand;
 }
 
+/* Answers HEAD as GET would be: with 204 if nothing can come any more. */
+static void answer_head(struct exchange *exchange, const struct errand_channel *channels, size_t count, struct since since) {
+  const struct hub *hub = &exchange_worker(exchange)->hub;
+  bool is_over = since.kind == SINCE_POSITION;
+  for (size_t i = 0; is_over && i < count; i++) {
+    uint64_t ended = hub_ended(hub, channels[i].name);
+    is_over = ended > 0 && since.position >= ended;
+  }
+  if (is_over) {
+    exchange_answer(exchange, &(struct answer){.status = 204});
+  } else {
+    exchange_answer_stream_head(exchange);
+  }
+}
+
 /* HEAD: the app is asked whether these channels may be read, and nothing is joined. */
 static void go_for_head(struct exchange *exchange, struct wish *wish) {
-  bool asks = exchange_worker(exchange)->server->config->options.authenticate;
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  struct since since = since_parse(buffer_bytes(&wish->since), &server->bus.epoch);
+  bool asks = server->config->options.authenticate;
   for (size_t i = 0; i < wish->channel_count; i++) asks = asks || wish_channels(wish)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
-    exchange_answer_stream_head(exchange);
+    answer_head(exchange, wish_channels(wish), wish->channel_count, since);
     return;
   }
   struct errand *errand =
       roles_permit_errand(exchange, conn_of(exchange)->http, BYTES("sse"), wish_channels(wish), wish->channel_count);
+  if (errand) errand->since = since;
   if (!errand || !exchange_ask(exchange, errand)) roles_put_off(exchange);
 }
 
@@ -239,7 +257,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (exchange->state == EXCHANGE_STREAMING) {
     native_on_answer(exchange, errand);
   } else if (errand->status == 200 && errand->type == ERRAND_MESSAGE) {
-    exchange_answer_stream_head(exchange);
+    answer_head(exchange, errand->channels, errand->channel_count, errand->since);
   } else if (errand->status == 200) {
     join(exchange, errand);
   } else if (exchange_is_temporary(errand->status)) {

@@ -11,6 +11,7 @@
 
 static struct mw_server *server;
 static int joins, streams_closed;
+static bool authenticates = true;
 static struct mw_request *kept;
 
 static void on_stream_close(void *context) {
@@ -77,10 +78,12 @@ static void begin(bool has_origins) {
   mw_config_options_init(&options);
   mw_websocket_options_init(&websocket);
   options.on_request = on_request;
-  options.authenticate = true;
+  options.authenticate = authenticates;
   options.publish_key = "key";
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_true(mw_config_channel(config, "room:{x}", &room, NULL) >= 0);
+  struct mw_channel_options unasked = {.history_size = 5};
+  assert_true(mw_config_channel(config, "open:{x}", &unasked, NULL) >= 0);
   if (has_origins) assert_int_equal(mw_config_origin(config, "https://a.example", NULL), 0);
   static const char *const routes[][2] = {{"GET", "/get"},
                                           {"GET", "/empty"},
@@ -222,6 +225,39 @@ static void head_of_a_stream_joins_nothing_and_keeps_the_connection(void **state
   server_finish(server);
 }
 
+static void publish_last(const char *channel, char id[MW_ID_MAX]) {
+  struct mw_publish what = {.channel = {channel, strlen(channel)}, .data = {"1", 1}, .is_final = true};
+  assert_int_equal(mw_publish(server, &what, id, NULL), 0);
+  server_settle(server);
+}
+
+static void head_of_a_stream_that_has_ended_is_that_of_get(void **state) {
+  (void)state;
+  char first[MW_ID_MAX], second[MW_ID_MAX];
+  for (int asks = 0; asks < 2; asks++) {
+    authenticates = asks;
+    begin(false);
+    authenticates = true;
+    const char *name = asks ? "room:1" : "open:1", *other = asks ? "room:2" : "open:2";
+    publish_last(name, first);
+    publish_last(other, second);
+    for (int i = 0; i < 5; i++) {
+      static const int statuses[] = {204, 200, 204, 200, 200};
+      char rest[128], query[128], get[160], head[160], expected[16];
+      bool both = i == 1 || i == 2;
+      snprintf(rest, sizeof rest, "Last-Event-ID: %s\r\n\r\n", i == 2 ? second : i == 3 ? "0" : first);
+      if (i == 4) snprintf(rest, sizeof rest, "\r\n");
+      snprintf(query, sizeof query, "/sse?channel=%s%s%s", name, both ? "&channel=" : "", both ? other : "");
+      snprintf(head, sizeof head, "HEAD %s", query);
+      snprintf(get, sizeof get, "GET %s", query);
+      snprintf(expected, sizeof expected, "HTTP/1.1 %d ", statuses[i]);
+      if (strncmp(ask(get, rest), expected, 13) != 0) fail_msg("%s %s: %s", get, rest, ask(get, rest));
+      if (strncmp(ask(head, rest), expected, 13) != 0) fail_msg("%s %s: %s", head, rest, ask(head, rest));
+    }
+    server_finish(server);
+  }
+}
+
 static const char *field(const char *answer, const char *name) {
   static char value[256];
   char wanted[64];
@@ -329,6 +365,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(head_is_that_of_get_and_has_no_content),
       TEST(head_of_a_stream_joins_nothing_and_keeps_the_connection),
+      TEST(head_of_a_stream_that_has_ended_is_that_of_get),
       TEST(options_say_what_a_path_allows),
       TEST(pages_of_listed_origins_read_routes),
   };
