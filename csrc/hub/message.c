@@ -19,7 +19,7 @@ struct message *message_new(uint32_t kind, const struct message_parts *parts) {
   *message = (struct message){.kind = kind};
   atomic_init(&message->refs, 1);
   atomic_init(&message->late, 0);
-  for (unsigned i = 0; i < MESSAGE_WIRES; i++) atomic_init(&message->wires[i], NULL);
+  for (unsigned i = 0; i < MESSAGE_FORMS; i++) atomic_init(&message->forms[i], NULL);
   char *at = message->text;
   message->parts = (struct message_parts){.channel = place(&at, parts->channel),
                                           .event = place(&at, parts->event),
@@ -40,7 +40,7 @@ struct message *message_ref(struct message *message) {
 
 void message_unref(struct message *message) {
   if (!message || atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1) return;
-  for (unsigned i = 0; i < MESSAGE_WIRES; i++) blob_unref(message_wire(message, i));
+  for (unsigned i = 0; i < MESSAGE_FORMS; i++) blob_unref(message_form(message, i));
   object_count(OBJECT_MESSAGE, -1);
   memory_free(message);
 }
@@ -51,8 +51,8 @@ size_t message_size(const struct message *message) { return sizeof *message + le
 
 size_t message_weight(struct message *message) {
   size_t weight = message_size(message);
-  for (unsigned i = 0; i < MESSAGE_WIRES; i++) {
-    const struct blob *blob = message_wire(message, i);
+  for (unsigned i = 0; i < MESSAGE_FORMS; i++) {
+    const struct blob *blob = message_form(message, i);
     if (blob) weight += sizeof *blob + blob->len;
   }
   return weight;
@@ -65,9 +65,9 @@ void message_account(struct message *message, atomic_size_t *account) {
   message->account = account;
 }
 
-struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob) {
+struct blob *message_set_form(struct message *message, unsigned form, struct blob *blob) {
   struct blob *none = NULL;
-  if (atomic_compare_exchange_strong(&message->wires[wire], &none, blob)) {
+  if (atomic_compare_exchange_strong(&message->forms[form], &none, blob)) {
     if (message->account) {
       atomic_fetch_add(&message->late, sizeof *blob + blob->len);
       atomic_fetch_add(message->account, sizeof *blob + blob->len);

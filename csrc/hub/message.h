@@ -8,8 +8,8 @@ VISIBILITY_PUSH
 
 struct channel;
 
-/* Room for encoded forms; what each place means is the server's affair (server/wire.h). */
-enum { MESSAGE_WIRES = 7 };
+/* Room for encoded forms; what each place means is the server's affair (delivery/forms.h). */
+enum { MESSAGE_FORMS = 7 };
 
 struct message_parts {
   struct bytes channel; /* empty: to one client alone */
@@ -31,7 +31,7 @@ struct message {
   uint64_t time_ms;  /* when it was published, by the monotonic clock */
   struct message_parts parts;
   struct channel *promised; /* the channel whose history has room for it (hub_promise); NULL: none was promised */
-  _Atomic(struct blob *) wires[MESSAGE_WIRES]; /* NULL until encoded */
+  _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL until encoded */
   atomic_size_t *account; /* where forms are counted that are encoded while a history keeps it; NULL: nowhere */
   atomic_size_t late;     /* what was counted there */
   char text[];
@@ -54,13 +54,13 @@ static inline bool message_is_own(const struct message *message) {
 }
 
 /* The encoded form of that place, or NULL. */
-static inline struct blob *message_wire(struct message *message, unsigned wire) {
-  return atomic_load_explicit(&message->wires[wire], memory_order_acquire);
+static inline struct blob *message_form(struct message *message, unsigned form) {
+  return atomic_load_explicit(&message->forms[form], memory_order_acquire);
 }
 /* A history keeps it, and counts what it will hold beyond its weight; or does so no longer. One at a time: of several histories the first. */
 void message_account(struct message *message, atomic_size_t *account);
 /* Gives it an encoded form; takes the reference. Of two that come at once the first stays: returns the one that counts. */
-struct blob *message_set_wire(struct message *message, unsigned wire, struct blob *blob);
+struct blob *message_set_form(struct message *message, unsigned form, struct blob *blob);
 
 VISIBILITY_POP
 

@@ -5,7 +5,7 @@
 int bus_init(struct bus *bus) {
   *bus = (struct bus){.position = 0};
   epoch_init(&bus->epoch);
-  for (unsigned i = 0; i < WIRE_DRAFTS; i++) atomic_init(&bus->formats[i], 0);
+  for (unsigned i = 0; i < FORM_DRAFTS; i++) atomic_init(&bus->formats[i], 0);
   atomic_init(&bus->published, 0);
   atomic_init(&bus->thread, NULL);
   return lock_init(&bus->lock);
@@ -31,7 +31,7 @@ static int reserve(struct mw_server *server, size_t size) {
 
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
   struct bus *bus = &server->bus;
-  struct wire_draft drafts[WIRE_DRAFTS] = {{0}};
+  struct form_draft drafts[FORM_DRAFTS] = {{0}};
   int status = 0;
   /* The hub belongs to that thread: no other can ask it for room. */
   if (keep && is_entered(bus))
@@ -42,9 +42,9 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   }
   message->time_ms = server->workers[0].loop->clock.now_ms;
   /* Encoded before the lock is taken; a format that is missed here is encoded by whoever needs it first. */
-  for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) {
-    if (atomic_load_explicit(&bus->formats[wire], memory_order_relaxed) > 0)
-      drafts[wire] = wire_draft(wire, message, &bus->epoch, keep);
+  for (enum form form = 0; form < FORM_DRAFTS; form++) {
+    if (atomic_load_explicit(&bus->formats[form], memory_order_relaxed) > 0)
+      drafts[form] = form_draft(form, message, &bus->epoch, keep);
   }
   size_t size = message_size(message);
   lock_take(&bus->lock);
@@ -53,10 +53,10 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
     message->after = bus->position;
     message->position = keep ? ++bus->position : 0;
     *position = message->position;
-    for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) {
-      if (!drafts[wire].blob) continue;
-      wire_draft_place(&drafts[wire], message->position);
-      message_set_wire(message, wire, drafts[wire].blob);
+    for (enum form form = 0; form < FORM_DRAFTS; form++) {
+      if (!drafts[form].blob) continue;
+      form_draft_place(&drafts[form], message->position);
+      message_set_form(message, form, drafts[form].blob);
     }
     for (size_t i = 0; i < server->worker_count; i++) {
       struct mail mail = {.type = MAIL_MESSAGE, .item = message_ref(message), .size = size};
@@ -65,7 +65,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   }
   lock_release(&bus->lock);
   if (status < 0) {
-    for (enum wire wire = 0; wire < WIRE_DRAFTS; wire++) blob_unref(drafts[wire].blob);
+    for (enum form form = 0; form < FORM_DRAFTS; form++) blob_unref(drafts[form].blob);
     hub_break_promise(&server->workers[0].hub, message);
   } else {
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);

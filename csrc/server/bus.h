@@ -2,9 +2,9 @@
 #ifndef MOONWIRE_SERVER_BUS_H
 #define MOONWIRE_SERVER_BUS_H
 
+#include "delivery/forms.h"
 #include "hub/roster.h"
 #include "net/thread.h"
-#include "server/wire.h"
 
 VISIBILITY_PUSH
 
@@ -15,7 +15,7 @@ struct bus {
   _Atomic(const char *) thread; /* which thread runs the server: an address that each has its own of */
   struct epoch epoch;
   uint64_t position;                /* of the newest message; written under the lock */
-  atomic_uint formats[WIRE_DRAFTS]; /* sessions that use the format, or one that is made of it */
+  atomic_uint formats[FORM_DRAFTS]; /* sessions that use the format, or one that is made of it */
   atomic_ullong published;
 };
 

@@ -46,7 +46,7 @@ int command_post(struct mw_server *server, struct command *command) {
 static void send_message(struct exchange *exchange, struct command *command) {
   struct blob *blob = deflate_message(exchange, command->message);
   if (blob) {
-    exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
+    exchange_push(exchange, blob, form_slice(blob, exchange_framing(exchange)));
   } else {
     exchange_break(exchange);
   }
@@ -138,7 +138,7 @@ static void subscribe(struct exchange *exchange, struct command *command) {
     exchange_break(exchange);
     return;
   }
-  if (exchange->flags & EXCHANGE_LAGS && !wire_is_ws(exchange->wire)) {
+  if (exchange->flags & EXCHANGE_LAGS && !form_is_ws(exchange->wire)) {
     lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
   }
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */

@@ -173,7 +173,7 @@ void conn_on_end(struct stream *stream, int status) {
 static uint64_t silence_ms(struct conn *conn) {
   const struct mw_limits *limits = limits_of(conn);
   if (!stream_has_peer(&conn->stream)) return limits->poll_client_ms;
-  return wire_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
+  return form_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
 }
 
 void conn_set_deadline(struct conn *conn) {

@@ -14,7 +14,7 @@ enum { FEED_ROUNDS = 4 };
 
 /* An event stream is kept alive by what is written; of a peer that can speak, only what is heard counts. */
 static void note_writing(struct conn *conn) {
-  if (!wire_is_ws(conn->exchange.wire)) conn->timer.note = conn_worker(conn)->timers.tick;
+  if (!form_is_ws(conn->exchange.wire)) conn->timer.note = conn_worker(conn)->timers.tick;
 }
 
 static bool is_under_way(const struct exchange *exchange) { return exchange->outbox && exchange->outbox->writing > 0; }

@@ -17,8 +17,8 @@ enum { MOST = 1 << 20 };
 /* Parts that many messages share change with every user that comes: they may take less. */
 enum { PART_MOST = 256 << 10, STORED_HEAD = 5 };
 
-static_assert((int)WIRE_COUNT <= (int)MESSAGE_WIRES, "a message has too little room for its forms");
-static_assert(WIRE_WS_12 - WIRE_WS_15 == WS_WINDOW_12 && WIRE_WS_9 - WIRE_WS_15 == WS_WINDOW_9,
+static_assert((int)FORM_COUNT <= (int)MESSAGE_FORMS, "a message has too little room for its forms");
+static_assert(FORM_WS_12 - FORM_WS_15 == WS_WINDOW_12 && FORM_WS_9 - FORM_WS_15 == WS_WINDOW_9,
               "the windows are in another order");
 
 /* ---- Terms --------------------------------------------------------------------------------------------------------------- */
@@ -32,7 +32,7 @@ struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate
 
 bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms) {
   if (!terms.agreed) return true;
-  exchange->wire = (uint8_t)(terms.server_takeover ? WIRE_WS_OWN : WIRE_WS_15 + terms.window);
+  exchange->wire = (uint8_t)(terms.server_takeover ? FORM_WS_OWN : FORM_WS_15 + terms.window);
   if (!terms.server_takeover && !terms.client_takeover) return true;
   struct native *native = native_get(exchange);
   if (native) native->terms = terms;
@@ -40,7 +40,7 @@ bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms) {
 }
 
 struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
-  struct ws_deflate_terms terms = {.agreed = exchange->wire > WIRE_WS};
+  struct ws_deflate_terms terms = {.agreed = exchange->wire > FORM_WS};
   if (terms.agreed && exchange->flags & EXCHANGE_NATIVE) terms.client_takeover = conn_of(exchange)->native->terms.client_takeover;
   return terms;
 }
@@ -83,9 +83,9 @@ static bool is_worth_it(const struct blob *plain, size_t min) {
 }
 
 /* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
-static struct blob *compress_shared(struct worker *worker, enum wire wire, struct blob *plain, size_t min) {
+static struct blob *compress_shared(struct worker *worker, enum form form, struct blob *plain, size_t min) {
   if (!is_worth_it(plain, min)) return blob_ref(plain);
-  enum ws_window window = (enum ws_window)(wire - WIRE_WS_15);
+  enum ws_window window = (enum ws_window)(form - FORM_WS_15);
   struct blob *blob = compress(worker, get(&worker->deflaters[window], window, false), plain);
   if (blob && blob->len < plain->len) return blob;
   blob_unref(blob);
@@ -94,13 +94,13 @@ static struct blob *compress_shared(struct worker *worker, enum wire wire, struc
 
 static size_t min_of(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }
 
-struct blob *deflate_shared(struct worker *worker, enum wire wire, struct message *message) {
+struct blob *deflate_shared(struct worker *worker, enum form form, struct message *message) {
   const struct mw_server *server = worker->server;
-  struct blob *blob = message_wire(message, wire);
-  if (blob || wire <= WIRE_WS) return blob ? blob : wire_of(wire, message, &server->bus.epoch);
-  struct blob *plain = wire_of(WIRE_WS, message, &server->bus.epoch);
+  struct blob *blob = message_form(message, form);
+  if (blob || form <= FORM_WS) return blob ? blob : form_of(form, message, &server->bus.epoch);
+  struct blob *plain = form_of(FORM_WS, message, &server->bus.epoch);
   if (!plain) return NULL;
-  return message_set_wire(message, wire, compress_shared(worker, wire, plain, min_of(&server->config->options.deflate)));
+  return message_set_form(message, form, compress_shared(worker, form, plain, min_of(&server->config->options.deflate)));
 }
 
 struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
@@ -108,9 +108,9 @@ struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
   const struct mw_socket *socket = role_socket_of(exchange);
   size_t min = min_of(socket ? &socket->websocket->deflate : &worker->server->config->options.deflate);
   bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
-  if (exchange->wire <= WIRE_WS || !is_data || !is_worth_it(frame, min)) return frame;
+  if (exchange->wire <= FORM_WS || !is_data || !is_worth_it(frame, min)) return frame;
   struct blob *blob;
-  if (exchange->wire == WIRE_WS_OWN) {
+  if (exchange->wire == FORM_WS_OWN) {
     /* Whatever its stream has seen, it must send. */
     struct native *native = conn_of(exchange)->native;
     blob = compress(worker, get(&native->deflater, (enum ws_window)native->terms.window, true), frame);
@@ -156,13 +156,13 @@ static void append_stored(struct buffer *out, struct bytes bytes) {
 }
 
 bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame) {
-  if (exchange->wire <= WIRE_WS || exchange->wire == WIRE_WS_OWN || text->joint_count != 1) return false;
+  if (exchange->wire <= FORM_WS || exchange->wire == FORM_WS_OWN || text->joint_count != 1) return false;
   const struct rope_joint *joint = &text->joints[0];
   struct bytes before = bytes_of(text->text.data, joint->at);
   struct bytes after = bytes_of(text->text.data + joint->at, text->text.len - joint->at);
   size_t min = min_of(&exchange_worker(exchange)->server->config->options.deflate), len = joint->blob->len;
   if (len < min || len > PART_MOST || before.len > UINT16_MAX || after.len > UINT16_MAX) return false;
-  struct blob *part = compress_part(exchange, (enum ws_window)(exchange->wire - WIRE_WS_15), joint->blob);
+  struct blob *part = compress_part(exchange, (enum ws_window)(exchange->wire - FORM_WS_15), joint->blob);
   if (!part || part->len + 2 * STORED_HEAD + 1 >= len) return false;
   char header[WS_HEADER_MAX];
   struct rope payload;
@@ -180,8 +180,8 @@ bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rop
 
 struct blob *deflate_message(struct exchange *exchange, struct message *message) {
   struct worker *worker = exchange_worker(exchange);
-  bool is_own = exchange->wire == WIRE_WS_OWN;
-  struct blob *blob = deflate_shared(worker, is_own ? WIRE_WS : exchange->wire, message);
+  bool is_own = exchange->wire == FORM_WS_OWN;
+  struct blob *blob = deflate_shared(worker, is_own ? FORM_WS : exchange->wire, message);
   if (blob) blob_ref(blob);
   return is_own ? deflate_frame(exchange, blob) : blob;
 }

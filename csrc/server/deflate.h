@@ -18,8 +18,8 @@ bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms);
 /* What a reader must know that is lent to it. */
 struct ws_deflate_terms deflate_terms(struct exchange *exchange);
 
-/* The message in that format, deflated now if nobody did it before. Borrowed from the message; NULL without memory. Not for WIRE_WS_OWN. */
-struct blob *deflate_shared(struct worker *worker, enum wire wire, struct message *message);
+/* The message in that format, deflated now if nobody did it before. Borrowed from the message; NULL without memory. Not for FORM_WS_OWN. */
+struct blob *deflate_shared(struct worker *worker, enum form form, struct message *message);
 /* The message as it goes to this one: a reference, or NULL without memory. */
 struct blob *deflate_message(struct exchange *exchange, struct message *message);
 /* Writes a text that shares one blob as a frame that shares the blob deflated, which is done once for all who get the same. False: it goes as it

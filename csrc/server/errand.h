@@ -8,11 +8,11 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "codec/http_reader.h"
+#include "delivery/forms.h"
+#include "hub/id.h"
 #include "server/client.h"
 #include "server/config.h"
-#include "server/id.h"
 #include "server/send_key.h"
-#include "server/wire.h"
 
 VISIBILITY_PUSH
 
@@ -78,7 +78,7 @@ struct errand {
   int route;
   atomic_bool cancelled; /* the asker has gone or answers by itself */
   /* Joining. */
-  enum wire wire;
+  enum form form;
   struct since since;
   bool connects;  /* the client connects by this errand: CONNECT, and DISCONNECT at the end */
   bool connected; /* CONNECT was accepted */

@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 #include "hub/hub.h"
-#include "server/id.h"
+#include "hub/id.h"
 
 VISIBILITY_PUSH
 

@@ -248,12 +248,12 @@ void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffe
 }
 
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
-  struct blob *blob = exchange->wire == WIRE_POLL ? blob_new(text) : wire_chunk(text);
+  struct blob *blob = exchange->wire == FORM_POLL ? blob_new(text) : form_chunk(text);
   if (!blob) {
     exchange_break(exchange);
     return;
   }
-  exchange_push(exchange, blob, wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED));
+  exchange_push(exchange, blob, form_slice(blob, exchange_framing(exchange)));
   blob_unref(blob);
 }
 
@@ -356,7 +356,7 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
 
 size_t exchange_room(struct exchange *exchange) {
   size_t room = server_answer_room(exchange_worker(exchange)->server), waiting = outbox_own_size(exchange->outbox);
-  if (exchange->wire == WIRE_POLL) waiting = conn_of(exchange)->native->poll->items.own_bytes;
+  if (exchange->wire == FORM_POLL) waiting = conn_of(exchange)->native->poll->items.own_bytes;
   return waiting < room ? room - waiting : 0;
 }
 

@@ -2,9 +2,10 @@
 #ifndef MOONWIRE_SERVER_EXCHANGE_H
 #define MOONWIRE_SERVER_EXCHANGE_H
 
+#include "delivery/forms.h"
+#include "delivery/outbox.h"
 #include "hub/channel.h"
 #include "server/errand.h"
-#include "server/outbox.h"
 
 VISIBILITY_PUSH
 
@@ -76,13 +77,17 @@ struct exchange {
   struct errand *errand;   /* what the script is asked, or what it wants to know of when this ends; a reference */
   struct outbox *outbox;   /* NULL: nothing is waiting to be written */
   uint32_t slot;
-  uint8_t wire;  /* enum wire */
+  uint8_t wire;  /* enum form */
   uint8_t state; /* enum exchange_state; changed by exchange_set_state alone */
   uint16_t flags;
   struct session session;
 };
 
 void exchange_init(struct exchange *exchange);
+/* Which part of its form's blobs goes on its stream. */
+static inline enum framing exchange_framing(const struct exchange *exchange) {
+  return form_framing(exchange->wire, exchange->flags & EXCHANGE_CHUNKED);
+}
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 struct worker *exchange_worker(struct exchange *exchange);

@@ -327,8 +327,8 @@ static bool push_next(struct exchange *exchange, struct lag *lag, size_t *count)
 static void tell_cursor(struct exchange *exchange, struct bytes id) {
   struct buffer block;
   buffer_init(&block);
-  if (exchange->wire == WIRE_ENVELOPE) wire_write_event(&block, WIRE_ENVELOPE, BYTES("moonwire:ping"), bytes_of(NULL, 0));
-  if (exchange->wire == WIRE_SSE) buffer_append_char(&block, '\n');
+  if (exchange->wire == FORM_ENVELOPE) form_write_event(&block, FORM_ENVELOPE, BYTES("moonwire:ping"), bytes_of(NULL, 0));
+  if (exchange->wire == FORM_SSE) buffer_append_char(&block, '\n');
   sse_add_id(&block, id);
   if (block.failed) {
     exchange_break(exchange);
@@ -360,9 +360,9 @@ static size_t count_untold(struct exchange *exchange, bool *all) {
  * its client has seen the end, and it would reconnect without end. */
 static void tell_ends(struct exchange *exchange) {
   char id_text[ID_LEN];
-  bool all, leaves = wire_is_ws(exchange->wire);
+  bool all, leaves = form_is_ws(exchange->wire);
   size_t left = count_untold(exchange, &all);
-  bool is_over = all && !leaves, has_id = is_over && (exchange->wire == WIRE_SSE || exchange->wire == WIRE_ENVELOPE);
+  bool is_over = all && !leaves, has_id = is_over && (exchange->wire == FORM_SSE || exchange->wire == FORM_ENVELOPE);
   struct bytes none = bytes_of(NULL, 0), id = bytes_of(id_text, ID_LEN);
   id_write(id_text, &exchange_worker(exchange)->server->bus.epoch, hub_of(exchange)->position);
   if (has_id && left == 0) tell_cursor(exchange, id);

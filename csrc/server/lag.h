@@ -5,8 +5,8 @@
 #ifndef MOONWIRE_SERVER_LAG_H
 #define MOONWIRE_SERVER_LAG_H
 
+#include "delivery/latest.h"
 #include "server/exchange.h"
-#include "server/latest.h"
 
 VISIBILITY_PUSH
 

@@ -72,7 +72,7 @@ struct mw_client *native_client(struct exchange *exchange) {
   if (!native || native->client) return native ? native->client : NULL;
   char remote[REMOTE_MAX];
   stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
-  struct mw_client *client = client_new(wire_is_ws(exchange->wire) ? BYTES("websocket") : BYTES("sse"), remote);
+  struct mw_client *client = client_new(form_is_ws(exchange->wire) ? BYTES("websocket") : BYTES("sse"), remote);
   if (client) native_identify(exchange, client);
   mw_client_unref(client);
   return native->client;
@@ -177,7 +177,7 @@ static void stash(struct exchange *exchange, struct native *native, const struct
   buffer_append(&native->stash, input->bytes);
   if (native->stash.failed) {
     exchange_break(exchange);
-  } else if (wire_is_ws(exchange->wire) && stashed(native) >= stash_limit(exchange)) {
+  } else if (form_is_ws(exchange->wire) && stashed(native) >= stash_limit(exchange)) {
     native_stop_reading(exchange);
   }
 }

@@ -75,10 +75,10 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   rope_init(&value);
   bool is_new = !session_find(&exchange->session, channel->name);
   struct since from = errand->since;
-  if (!wire_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
+  if (!form_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
   int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = session_find(&exchange->session, channel->name);
-  if (status == 0 && exchange->wire == WIRE_POLL) status = poll_client_charge(conn_of(exchange)->native->poll);
+  if (status == 0 && exchange->wire == FORM_POLL) status = poll_client_charge(conn_of(exchange)->native->poll);
   if (status == 0 && is_new && channel->is_new) status = names_charge(exchange, errand->client, subscription);
   if (status == 0) status = replay_init(&replay, exchange, from, subscription);
   if (status == 0) write_acknowledgement(&value, exchange, errand, to, &replay);
@@ -87,7 +87,7 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
     if (to->is_poll) subscription->mark |= POLL_ASKED;
     acknowledge(exchange, to, ref, &value);
     worker->stats.gaps += replay.gap_count;
-    if (exchange->wire != WIRE_POLL) {
+    if (exchange->wire != FORM_POLL) {
       replay_start(&replay, exchange);
     } else if (!to->is_poll) {
       /* Polls read for themselves, and are told by that of what their queries ask for. */

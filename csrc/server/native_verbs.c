@@ -52,7 +52,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (!wire_is_ws(exchange->wire) && call->verb->since.len > 0) {
+  if (!form_is_ws(exchange->wire) && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
@@ -62,7 +62,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   }
   struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
-  if (exchange->wire == WIRE_POLL && !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
+  if (exchange->wire == FORM_POLL && !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
     refuse(call, "unavailable", "the clients of this address that poll are in too many channels: try again later");
     return;
   }

@@ -14,7 +14,7 @@ struct exchange;
 struct poll_client;
 
 struct poll_item {
-  struct blob *blob;        /* WIRE_POLL; a reference */
+  struct blob *blob;        /* FORM_POLL; a reference */
   uint64_t position, after; /* position 0: it has none, and comes behind what is up to `after`; else the histories have it, too */
 };
 

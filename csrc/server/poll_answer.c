@@ -156,7 +156,7 @@ static int add_next(struct poll_answer *answer, struct exchange *exchange, struc
     return add_end(answer, source);
   }
   if (!is_excepted(exchange, message)) {
-    struct blob *blob = wire_of(WIRE_POLL, message, &server->bus.epoch);
+    struct blob *blob = form_of(FORM_POLL, message, &server->bus.epoch);
     status = add(answer, &server->config->options.limits, blob, message->position);
   }
   if (status == 1) source->next++;

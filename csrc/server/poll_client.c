@@ -55,7 +55,7 @@ int poll_client_new(struct worker *worker, struct errand *errand, struct poll_cl
   struct exchange *exchange = &conn->exchange;
   struct native *native = native_get(exchange);
   struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
-  exchange->wire = WIRE_POLL;
+  exchange->wire = FORM_POLL;
   if (client) {
     client->exchange = exchange;
     list_init(&client->polls);

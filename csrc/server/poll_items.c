@@ -1,7 +1,7 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
+#include "delivery/outbox.h"
 #include "server/exchange.h"
-#include "server/outbox.h"
 #include "server/poll.h"
 #include "server/server.h"
 
@@ -34,7 +34,7 @@ struct blob *poll_items_end(struct bytes channel) {
   buffer_append_string(&data, "{\"channel\":");
   json_write_string(&data, channel);
   buffer_append_char(&data, '}');
-  wire_write_event(&text, WIRE_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
+  form_write_event(&text, FORM_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
   struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
   buffer_deinit(&data);
   buffer_deinit(&text);
@@ -52,7 +52,7 @@ void poll_items_deliver(struct poll_items *items, struct exchange *exchange, str
   struct worker *worker = exchange_worker(exchange);
   if (items->full && (!message || message->position > 0)) return;
   if (!is_excepted) {
-    struct blob *blob = message ? wire_of(WIRE_POLL, message, &worker->server->bus.epoch) : NULL;
+    struct blob *blob = message ? form_of(FORM_POLL, message, &worker->server->bus.epoch) : NULL;
     if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
   }
   if (message && message->parts.is_final) deliver_end(items, message);

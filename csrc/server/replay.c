@@ -47,7 +47,7 @@ void replay_start(const struct replay *replay, struct exchange *exchange) {
   uint64_t position = exchange_worker(exchange)->hub.position;
   bool together = exchange->flags & EXCHANGE_LAGS;
   for (size_t i = 0; i < replay->count; i++) together = together || replay->sources[i].after < position;
-  if (wire_is_ws(exchange->wire)) together = false; /* its client keeps one cursor a channel */
+  if (form_is_ws(exchange->wire)) together = false; /* its client keeps one cursor a channel */
   for (size_t i = 0; i < replay->count; i++) {
     const struct replay_source *source = &replay->sources[i];
     if (together) {

@@ -30,7 +30,7 @@ static void answer(struct exchange *waiting, int status, const struct answer *wh
 
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
   struct worker *worker = exchange_worker(exchange);
-  bool compresses = !to->is_exchange && exchange->wire > WIRE_WS;
+  bool compresses = !to->is_exchange && exchange->wire > FORM_WS;
   budget_charge(exchange, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
   if (text->failed) {
     exchange_break(exchange);
@@ -89,7 +89,7 @@ void reply_page(struct exchange *exchange, const struct reply_to *to, struct byt
   if (to->is_exchange) {
     reply_text(exchange, to, NULL, &text);
   } else {
-    struct blob *frame = text.failed ? NULL : wire_frame(WS_OPCODE_TEXT, buffer_bytes(&text), bytes_of(NULL, 0));
+    struct blob *frame = text.failed ? NULL : form_frame(WS_OPCODE_TEXT, buffer_bytes(&text), bytes_of(NULL, 0));
     budget_charge(exchange, text.len);
     if (frame) exchange_push(exchange, frame, blob_bytes(frame));
     if (!frame) exchange_break(exchange);
@@ -116,16 +116,16 @@ void reply_error(struct exchange *exchange, const struct reply_to *to, struct by
 static void push_event(struct exchange *exchange, struct bytes event, struct bytes data, struct bytes id) {
   struct buffer text;
   buffer_init(&text);
-  if (wire_is_ws(exchange->wire)) {
+  if (form_is_ws(exchange->wire)) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
-    wire_write_event(&text, exchange->wire, event, data);
-    if (id.len > 0 && exchange->wire != WIRE_POLL) sse_add_id(&text, id);
+    form_write_event(&text, exchange->wire, event, data);
+    if (id.len > 0 && exchange->wire != FORM_POLL) sse_add_id(&text, id);
   }
   if (text.failed) {
     exchange_break(exchange);
-  } else if (wire_is_ws(exchange->wire)) {
+  } else if (form_is_ws(exchange->wire)) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {
     exchange_push_text(exchange, buffer_bytes(&text));
@@ -140,8 +140,8 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
 void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data) {
   struct rope text;
   rope_init(&text);
-  wire_write_rope(&text, exchange->wire, channel, event, data);
-  if (wire_is_ws(exchange->wire)) {
+  form_write_rope(&text, exchange->wire, channel, event, data);
+  if (form_is_ws(exchange->wire)) {
     role_ws_push_rope(exchange, &text);
   } else {
     exchange_push_framed(exchange, &text);

@@ -44,7 +44,7 @@ static void write_presences(struct rope *out, struct exchange *exchange, const s
     struct rope data;
     rope_init(&data);
     snapshot_share(&worker->hub, channel->kind, channel->name, &room, &data);
-    wire_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
+    form_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
     rope_deinit(&data);
   }
 }
@@ -70,7 +70,7 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
     write_channel(&rope, worker, &errand->channels[i], &room);
   }
   buffer_append_string(data, "}}");
-  wire_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
+  form_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
   rope_deinit(&rope);
 }
 
@@ -80,7 +80,7 @@ static void write_gap(struct buffer *out, struct exchange *exchange, struct byte
   buffer_append_string(&data, "{\"channel\":");
   json_write_string(&data, channel);
   buffer_append_char(&data, '}');
-  wire_write_event(out, exchange->wire, BYTES("moonwire:gap"), buffer_bytes(&data));
+  form_write_event(out, exchange->wire, BYTES("moonwire:gap"), buffer_bytes(&data));
   if (data.failed) out->failed = true;
   buffer_deinit(&data);
 }
@@ -96,7 +96,7 @@ static void write_beginning(struct rope *out, struct exchange *exchange, const s
   id_write(id_text, &worker->server->bus.epoch, replay->cursor);
   bool gap = replay->gap_count > 0;
   sse_write_retry(&out->text, worker_random(worker, 1000, 3000));
-  if (exchange->wire == WIRE_ENVELOPE) {
+  if (exchange->wire == FORM_ENVELOPE) {
     write_open(out, exchange, errand, replay, id);
     if (!gap) sse_add_id(&out->text, id);
   } else {
@@ -127,7 +127,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
   struct rope beginning;
   rope_init(&beginning);
   int status = 0;
-  exchange->wire = (uint8_t)errand->wire;
+  exchange->wire = (uint8_t)errand->form;
   for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
     status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
     if (status < 0 || !errand->channels[i].is_new) continue;
@@ -174,7 +174,7 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
     errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("sse"), wish_channels(wish), wish->channel_count);
   }
   if (!errand) return NULL;
-  errand->wire = wish->envelope ? WIRE_ENVELOPE : WIRE_SSE;
+  errand->form = wish->envelope ? FORM_ENVELOPE : FORM_SSE;
   errand->since = since_parse(buffer_bytes(&wish->since), &server->bus.epoch);
   return errand;
 }
@@ -269,7 +269,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 }
 
 static void on_silent(struct exchange *exchange) {
-  if (exchange->wire == WIRE_ENVELOPE) {
+  if (exchange->wire == FORM_ENVELOPE) {
     exchange_push_text(exchange, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
   } else {
     exchange_push_text(exchange, BYTES(":\n"));

@@ -32,7 +32,7 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
 }
 
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
-  push_blob(exchange, deflate_frame(exchange, wire_frame(opcode, payload, bytes_of(NULL, 0))));
+  push_blob(exchange, deflate_frame(exchange, form_frame(opcode, payload, bytes_of(NULL, 0))));
 }
 
 void role_ws_push_rope(struct exchange *exchange, const struct rope *text) {
@@ -65,7 +65,7 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
   log_limited(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
   /* Whatever else waits: a limit is what it may be about. */
   session_settle(exchange, 0);
-  struct blob *frame = wire_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
+  struct blob *frame = form_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
   if (frame) exchange_append(exchange, frame, blob_bytes(frame), NULL);
   if (!frame) exchange_break(exchange);
   blob_unref(frame);
@@ -79,7 +79,7 @@ void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason
 
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  if (!wire_is_ws(exchange->wire)) {
+  if (!form_is_ws(exchange->wire)) {
     exchange_end_stream(exchange);
     return;
   }
@@ -279,8 +279,8 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   buffer_init(&out);
   bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, extension) && !out.failed;
   if (fine) {
-    exchange->wire = WIRE_WS;
-    atomic_fetch_add_explicit(&server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
+    exchange->wire = FORM_WS;
+    atomic_fetch_add_explicit(&server->bus.formats[FORM_WS], 1, memory_order_relaxed);
     exchange_upgrade(exchange, buffer_bytes(&out), ahead);
     if (!deflate_begin(exchange, terms)) exchange->flags |= EXCHANGE_BROKEN;
   } else {
@@ -384,7 +384,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
   struct blob **frame = &exchange_worker(exchange)->pings[in_words];
   struct bytes none = bytes_of(NULL, 0);
   if (!*frame)
-    *frame = in_words ? wire_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : wire_frame(WS_OPCODE_PING, none, none);
+    *frame = in_words ? form_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : form_frame(WS_OPCODE_PING, none, none);
   exchange->flags |= EXCHANGE_PINGED;
   push_blob(exchange, blob_ref(*frame));
 }
@@ -404,7 +404,7 @@ void role_ws_on_silent(struct exchange *exchange) {
 
 void role_ws_on_end(struct exchange *exchange) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[WIRE_WS], 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[FORM_WS], 1, memory_order_relaxed);
 }
 
 const struct role role_ws = {.start = start,

@@ -156,7 +156,7 @@ fail_registry:
 static void release(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   worker_deinit(&server->workers[0]);
-  for (size_t i = 0; i < WIRE_DRAFTS; i++)
+  for (size_t i = 0; i < FORM_DRAFTS; i++)
     assert(atomic_load(&server->bus.formats[i]) == 0 && "users of a format were miscounted");
   discard(loop);
 }

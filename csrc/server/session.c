@@ -79,7 +79,7 @@ void session_end(struct exchange *exchange) {
 /* The message as it is written, part of a blob that the caller owns; a ptr of NULL without memory. */
 static struct bytes encode(struct exchange *exchange, struct message *message, struct blob **blob) {
   *blob = deflate_message(exchange, message);
-  if (*blob) return wire_slice(exchange->wire, *blob, exchange->flags & EXCHANGE_CHUNKED);
+  if (*blob) return form_slice(*blob, exchange_framing(exchange));
   exchange_break(exchange);
   return bytes_of(NULL, 0);
 }
@@ -98,7 +98,7 @@ static void append(struct exchange *exchange, struct message *message, size_t sk
   struct blob *blob;
   struct bytes part = encode(exchange, message, &blob);
   if (!part.ptr) return;
-  bool is_whole = skip == 0 && exchange->wire != WIRE_WS_OWN;
+  bool is_whole = skip == 0 && exchange->wire != FORM_WS_OWN;
   exchange_append(exchange, blob, bytes_of(part.ptr + skip, part.len - skip), is_whole ? message : NULL);
   blob_unref(blob);
 }
@@ -110,7 +110,7 @@ void session_replay(struct exchange *exchange, struct message *message) {
 /* True if, with this message, more would wait than may, or the oldest waits for too long. */
 static bool is_over(struct exchange *exchange, const struct channel_policy *policy, const struct message *message) {
   const struct outbox *outbox = exchange->outbox;
-  size_t waiting = exchange->wire == WIRE_WS_OWN ? outbox_own_size(outbox) : outbox_messages_size(outbox);
+  size_t waiting = exchange->wire == FORM_WS_OWN ? outbox_own_size(outbox) : outbox_messages_size(outbox);
   if (waiting == 0) return false;
   uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms;
   return waiting + message_len(message) > policy->outbox ||
@@ -147,8 +147,8 @@ static void settle_until(struct exchange *exchange, uint32_t end, size_t skip) {
   const struct channel *channel = subscription->channel;
   session->turn = NULL;
   for (uint32_t i = session->turn_start; i < end; i++) {
-    struct blob *blob = message_wire(channel->turn[i], exchange->wire);
-    size_t len = blob ? wire_slice(exchange->wire, blob, exchange->flags & EXCHANGE_CHUNKED).len : 0;
+    struct blob *blob = message_form(channel->turn[i], exchange->wire);
+    size_t len = blob ? form_slice(blob, exchange_framing(exchange)).len : 0;
     if (blob && skip >= len) {
       skip -= len;
       continue;
@@ -187,7 +187,7 @@ void session_deliver(struct subscription *subscription, struct message *message)
   if (message && exchange->flags & EXCHANGE_LAGS && lag_take(exchange, subscription, message)) return;
   if (!message) {
     exchange->flags |= EXCHANGE_BROKEN;
-  } else if (!session->turn && !exchange->outbox && exchange->wire != WIRE_WS_OWN) {
+  } else if (!session->turn && !exchange->outbox && exchange->wire != FORM_WS_OWN) {
     session->turn = subscription;
     session->turn_start = subscription->channel->turn_count - 1;
   } else {

@@ -92,7 +92,7 @@ static int post(struct mw_socket *socket, const struct socket_command *from) {
 }
 
 static int post_frame(struct mw_socket *socket, enum ws_opcode opcode, struct bytes payload) {
-  struct socket_command command = {.frame = wire_frame(opcode, payload, bytes_of(NULL, 0))};
+  struct socket_command command = {.frame = form_frame(opcode, payload, bytes_of(NULL, 0))};
   return command.frame ? post(socket, &command) : MW_ENOMEM;
 }
 

@@ -80,7 +80,7 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
   struct buffer text;
   buffer_init(&text);
   sse_write(&text, &event);
-  struct blob *blob = text.failed ? NULL : wire_chunk(buffer_bytes(&text));
+  struct blob *blob = text.failed ? NULL : form_chunk(buffer_bytes(&text));
   buffer_deinit(&text);
   return blob ? post(stream, blob) : MW_ENOMEM;
 }

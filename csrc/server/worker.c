@@ -174,7 +174,7 @@ static void take_stream_data(struct worker *worker, struct stream_data *data) {
   struct exchange *exchange = worker_find(worker, data->errand->asker);
   if (exchange && exchange->errand == data->errand && exchange->state == EXCHANGE_STREAMING) {
     if (data->blob) {
-      exchange_push(exchange, data->blob, wire_slice(WIRE_SSE, data->blob, exchange->flags & EXCHANGE_CHUNKED));
+      exchange_push(exchange, data->blob, form_slice(data->blob, exchange_framing(exchange)));
     } else {
       exchange_end_stream(exchange);
     }
@@ -267,7 +267,7 @@ void worker_flush(struct worker *worker) {
 
 bool worker_busy(struct worker *worker) { return worker->dirty || !mailbox_empty(&worker->fifo); }
 
-const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum wire wire,
+const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum form wire,
                                          bool chunked) {
   struct turn_view *view = &worker->view;
   if (view->channel == channel && view->start == start && view->wire == wire && view->chunked == chunked) return view;
@@ -275,7 +275,7 @@ const struct turn_view *worker_turn_view(struct worker *worker, struct channel *
   for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
     struct blob *blob = deflate_shared(worker, wire, channel->turn[i]);
     if (!blob) return NULL;
-    view->slices[view->count] = wire_slice(wire, blob, chunked);
+    view->slices[view->count] = form_slice(blob, form_framing(wire, chunked));
     view->bytes += view->slices[view->count++].len;
   }
   view->channel = channel;

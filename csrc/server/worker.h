@@ -42,7 +42,7 @@ struct slot {
 struct turn_view {
   struct channel *channel; /* NULL: nothing is prepared */
   uint32_t start, count;
-  enum wire wire;
+  enum form wire;
   bool chunked;
   size_t bytes;
   struct bytes slices[STREAM_SLICES_MAX];
@@ -107,7 +107,7 @@ struct exchange *worker_find(const struct worker *worker, struct session_ref ref
 void worker_post_script(struct worker *worker, unsigned type, struct errand *errand);
 
 /* The turn list of a channel from `start` on, at most STREAM_SLICES_MAX messages, in that format. NULL without memory. */
-const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum wire wire,
+const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum form wire,
                                          bool chunked);
 /* A number from low to high, which need not be unguessable. */
 uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high);

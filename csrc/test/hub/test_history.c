@@ -167,13 +167,13 @@ static void an_encoded_form_weighs_as_well(void **state) {
   message->position = 1;
   size_t before = message_weight(message);
   struct blob *blob = blob_new(BYTES("encoded"));
-  message_set_wire(message, 0, blob);
+  message_set_form(message, 0, blob);
   assert_int_equal(message_weight(message), before + sizeof *blob + 7);
   history_init(&history, 0, NULL);
   history_push(&history, message, &(struct history_bounds){.size = 1});
   assert_int_equal(history_weight(&history, 0), message_weight(message) + sizeof(struct history_entry));
   /* What is encoded later does not change what was counted. */
-  message_set_wire(message, 1, blob_new(BYTES("later")));
+  message_set_form(message, 1, blob_new(BYTES("later")));
   assert_int_equal(history_weight(&history, 0), before + sizeof *blob + 7 + sizeof(struct history_entry));
   message_unref(message);
   history_evict(&history);

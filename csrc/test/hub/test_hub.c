@@ -431,7 +431,7 @@ static void counts_what_is_encoded_later(void **state) {
     struct channel *channel = hub_find(&fixture.hub, n % 2 ? BYTES("b") : BYTES("a"));
     struct blob *blob = blob_new(bytes_of(NULL, LEN));
     memset(blob->data, 'x', LEN);
-    message_set_wire(history_at(&channel->history, n / 2), 1, blob);
+    message_set_form(history_at(&channel->history, n / 2), 1, blob);
   }
   uint64_t after = hub_history_bytes(&fixture.hub);
   assert_true(after >= before + COUNT * LEN);

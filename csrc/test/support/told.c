@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/id.h"
+#include "hub/id.h"
 #include "test/support.h"
 
 enum { DIGITS = ID_LEN - EPOCH_LEN - 1 };

@@ -1,12 +1,10 @@
-#include "server/wire.h"
+#include "delivery/forms.h"
 
 #include <assert.h>
 
 #include "base/base64.h"
 #include "codec/envelope.h"
 #include "codec/http_writer.h"
-
-static bool is_event_stream(enum wire wire) { return wire == WIRE_SSE || wire == WIRE_ENVELOPE; }
 
 /* What is empty is not there. */
 static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
@@ -52,18 +50,22 @@ static void write_envelope(struct buffer *out, const struct message_parts *parts
   buffer_deinit(&object);
 }
 
-struct blob *wire_chunk(struct bytes text) {
+struct blob *form_chunk(struct bytes text) {
   char head[CHUNK_HEAD_MAX];
   size_t head_len = http_chunk_head(head, text.len);
-  struct blob *blob = blob_new(bytes_of(NULL, head_len + text.len + 2));
+  /* One byte is left over, and the length of a slice has 32 bits. */
+  if (head_len >= FORM_HEAD_ROOM) return NULL;
+  struct blob *blob = blob_new(bytes_of(NULL, FORM_HEAD_ROOM + text.len + FORM_TAIL_ROOM));
   if (!blob) return NULL;
-  memcpy(blob->data, head, head_len);
-  memcpy(blob->data + head_len, text.ptr, text.len);
-  memcpy(blob->data + head_len + text.len, "\r\n", 2);
+  memset(blob->data, 0, FORM_HEAD_ROOM);
+  blob->data[0] = (char)(FORM_HEAD_ROOM - head_len);
+  memcpy(blob->data + FORM_HEAD_ROOM - head_len, head, head_len);
+  memcpy(blob->data + FORM_HEAD_ROOM, text.ptr, text.len);
+  memcpy(blob->data + FORM_HEAD_ROOM + text.len, "\r\n", FORM_TAIL_ROOM);
   return blob;
 }
 
-struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more) {
+struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more) {
   char header[WS_HEADER_MAX];
   size_t header_len = ws_frame_header(header, opcode, payload.len + more.len);
   struct blob *blob = blob_new(bytes_of(NULL, header_len + payload.len + more.len));
@@ -74,20 +76,13 @@ struct blob *wire_frame(enum ws_opcode opcode, struct bytes payload, struct byte
   return blob;
 }
 
-struct bytes wire_slice(enum wire wire, const struct blob *blob, bool chunked) {
-  struct bytes all = blob_bytes(blob);
-  if (chunked || !is_event_stream(wire)) return all;
-  size_t head_len = bytes_find(all, '\n') + 1;
-  return bytes_of(all.ptr + head_len, all.len - head_len - 2);
-}
-
-/* Where the id's position is. A block of an event stream ends with the id line, the blank line, and the line end of the chunk. An
+/* Where the id's position is. A block of an event stream ends with the id line, the blank line, and the tail room. An
  * object has the id as a member, in front of the data; unescaped quotes stand nowhere before it but around names and strings. */
-static void find_positions(struct wire_draft *draft, enum wire wire) {
+static void find_positions(struct form_draft *draft, enum form form) {
   static const char member[] = ",\"id\":\"";
   struct bytes all = blob_bytes(draft->blob);
-  if (is_event_stream(wire)) draft->position_at[0] = all.len - strlen("\n\n\r\n") - (ID_LEN - EPOCH_LEN - 1);
-  if (wire != WIRE_SSE) {
+  if (form_is_event_stream(form)) draft->position_at[0] = all.len - strlen("\n\n") - FORM_TAIL_ROOM - (ID_LEN - EPOCH_LEN - 1);
+  if (form != FORM_SSE) {
     size_t at = 0;
     while (at + strlen(member) <= all.len && memcmp(all.ptr + at, member, strlen(member)) != 0) at++;
     assert(at + strlen(member) <= all.len);
@@ -95,65 +90,65 @@ static void find_positions(struct wire_draft *draft, enum wire wire) {
   }
 }
 
-struct wire_draft wire_draft(enum wire wire, const struct message *message, const struct epoch *epoch, bool with_id) {
+struct form_draft form_draft(enum form form, const struct message *message, const struct epoch *epoch, bool with_id) {
   char id_text[ID_LEN];
   struct bytes id = with_id ? bytes_of(id_text, ID_LEN) : bytes_of(NULL, 0);
   id_write(id_text, epoch, message->position);
   const struct message_parts *parts = &message->parts;
   struct buffer text;
   buffer_init(&text);
-  struct wire_draft draft = {NULL, {0, 0}};
-  if (wire == WIRE_WS) {
+  struct form_draft draft = {NULL, {0, 0}};
+  if (form == FORM_WS) {
     write_object(&text, parts, id, true);
     if (parts->is_binary) buffer_append_char(&text, '\n');
     if (!text.failed) {
-      draft.blob = wire_frame(parts->is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, buffer_bytes(&text),
+      draft.blob = form_frame(parts->is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, buffer_bytes(&text),
                               parts->is_binary ? parts->data : bytes_of(NULL, 0));
     }
-  } else if (wire == WIRE_POLL) {
+  } else if (form == FORM_POLL) {
     write_object(&text, parts, id, false);
     if (!text.failed) draft.blob = blob_new(buffer_bytes(&text));
   } else {
-    if (wire == WIRE_SSE) {
+    if (form == FORM_SSE) {
       write_sse(&text, parts, id);
     } else {
       write_envelope(&text, parts, id);
     }
-    if (!text.failed) draft.blob = wire_chunk(buffer_bytes(&text));
+    if (!text.failed) draft.blob = form_chunk(buffer_bytes(&text));
   }
   buffer_deinit(&text);
-  if (draft.blob && with_id) find_positions(&draft, wire);
+  if (draft.blob && with_id) find_positions(&draft, form);
   return draft;
 }
 
-void wire_draft_place(struct wire_draft *draft, uint64_t position) {
+void form_draft_place(struct form_draft *draft, uint64_t position) {
   for (size_t i = 0; i < 2; i++) {
     if (draft->position_at[i] > 0) id_write_position(draft->blob->data + draft->position_at[i], position);
   }
 }
 
-struct blob *wire_of(enum wire wire, struct message *message, const struct epoch *epoch) {
-  struct blob *blob = message_wire(message, wire);
+struct blob *form_of(enum form form, struct message *message, const struct epoch *epoch) {
+  struct blob *blob = message_form(message, form);
   if (blob) return blob;
-  struct wire_draft draft = wire_draft(wire, message, epoch, message->position > 0);
-  return draft.blob ? message_set_wire(message, wire, draft.blob) : NULL;
+  struct form_draft draft = form_draft(form, message, epoch, message->position > 0);
+  return draft.blob ? message_set_form(message, form, draft.blob) : NULL;
 }
 
-void wire_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
+void form_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
   char id[ID_LEN];
   if (message->position > 0) id_write(id, epoch, message->position);
   write_object(out, &message->parts, message->position > 0 ? bytes_of(id, ID_LEN) : bytes_of(NULL, 0), false);
 }
 
-void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, struct bytes data) {
+void form_write_event(struct buffer *out, enum form form, struct bytes event, struct bytes data) {
   struct sse_event sse = {.event = event, .data = data, .retry_ms = -1};
   struct buffer json;
-  if (wire == WIRE_POLL) {
+  if (form == FORM_POLL) {
     envelope_write_push(out, &(struct envelope_push){.event = event, .data = data});
     return;
   }
   buffer_init(&json);
-  if (wire == WIRE_ENVELOPE) {
+  if (form == FORM_ENVELOPE) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&json, &push);
     sse.event = bytes_of(NULL, 0);
@@ -164,15 +159,15 @@ void wire_write_event(struct buffer *out, enum wire wire, struct bytes event, st
   buffer_deinit(&json);
 }
 
-void wire_write_rope(struct rope *out, enum wire wire, struct bytes channel, struct bytes event, const struct rope *data) {
+void form_write_rope(struct rope *out, enum form form, struct bytes channel, struct bytes event, const struct rope *data) {
   static const struct bytes place = {"0", 1};
   struct message_parts parts = {.channel = channel, .event = event, .data = place};
   struct buffer frame;
-  size_t tail_len = wire == WIRE_SSE ? 2 : wire == WIRE_ENVELOPE ? 3 : 1; /* what follows the data: line ends, or a brace */
+  size_t tail_len = form == FORM_SSE ? 2 : form == FORM_ENVELOPE ? 3 : 1; /* what follows the data: line ends, or a brace */
   buffer_init(&frame);
-  if (wire == WIRE_SSE) {
+  if (form == FORM_SSE) {
     write_sse(&frame, &parts, bytes_of(NULL, 0));
-  } else if (wire == WIRE_ENVELOPE) {
+  } else if (form == FORM_ENVELOPE) {
     write_envelope(&frame, &parts, bytes_of(NULL, 0));
   } else {
     write_object(&frame, &parts, bytes_of(NULL, 0), false);

@@ -1,6 +1,6 @@
 /* What is still to be written to one peer: references to shared bytes, in order, counted. Exists only while there is something. */
-#ifndef MOONWIRE_SERVER_OUTBOX_H
-#define MOONWIRE_SERVER_OUTBOX_H
+#ifndef MOONWIRE_DELIVERY_OUTBOX_H
+#define MOONWIRE_DELIVERY_OUTBOX_H
 
 #include "hub/message.h"
 

@@ -1,4 +1,4 @@
-#include "server/latest.h"
+#include "delivery/latest.h"
 
 #include "base/memory.h"
 #include "base/status.h"

@@ -1,4 +1,4 @@
-#include "server/id.h"
+#include "hub/id.h"
 
 #include "base/random.h"
 

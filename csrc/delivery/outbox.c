@@ -1,4 +1,4 @@
-#include "server/outbox.h"
+#include "delivery/outbox.h"
 
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /* Messages that a subscriber could not take yet and that no history has, in the order in which they came; of those that are put by their
  * key, the newest of each. */
-#ifndef MOONWIRE_SERVER_LATEST_H
-#define MOONWIRE_SERVER_LATEST_H
+#ifndef MOONWIRE_DELIVERY_LATEST_H
+#define MOONWIRE_DELIVERY_LATEST_H
 
 #include "base/list.h"
 #include "base/table.h"

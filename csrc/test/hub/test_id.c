@@ -1,4 +1,4 @@
-#include "server/id.h"
+#include "hub/id.h"
 #include "test/support.h"
 
 static const struct epoch epoch = {.text = {'0', '1', '2', '3', 'a', 'b', 'c', 'v'}};

@@ -1,6 +1,6 @@
 #include "base/memory.h"
 #include "base/status.h"
-#include "server/outbox.h"
+#include "delivery/outbox.h"
 #include "test/support.h"
 #include "test/support/message.h"
 

@@ -1,6 +1,6 @@
 /* Ids of messages: "<epoch>-<position>". Clients treat them as opaque. */
-#ifndef MOONWIRE_SERVER_ID_H
-#define MOONWIRE_SERVER_ID_H
+#ifndef MOONWIRE_HUB_ID_H
+#define MOONWIRE_HUB_ID_H
 
 #include "base/bytes.h"
 

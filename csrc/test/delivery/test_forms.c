@@ -1,5 +1,5 @@
 #include "base/memory.h"
-#include "server/wire.h"
+#include "delivery/forms.h"
 #include "test/support.h"
 #include "test/support/message.h"
 
@@ -15,8 +15,8 @@ static struct message *make(const char *channel, const char *event, const char *
 static void assert_chunk_of(const struct blob *blob, const char *text) {
   char framed[1024];
   snprintf(framed, sizeof framed, "%zx\r\n%s\r\n", strlen(text), text);
-  assert_bytes_string(wire_slice(WIRE_SSE, blob, true), framed);
-  assert_bytes_string(wire_slice(WIRE_SSE, blob, false), text);
+  assert_bytes_string(form_slice(blob, FRAMING_CHUNK), framed);
+  assert_bytes_string(form_slice(blob, FRAMING_PAYLOAD), text);
 }
 
 static void encodes_messages(void **state) {
@@ -42,9 +42,9 @@ static void encodes_messages(void **state) {
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct message *message = make(cases[i].channel, cases[i].event, cases[i].data, cases[i].position);
-    assert_chunk_of(wire_of(WIRE_SSE, message, &epoch), cases[i].sse);
-    assert_chunk_of(wire_of(WIRE_ENVELOPE, message, &epoch), cases[i].envelope);
-    assert_ptr_equal(wire_of(WIRE_SSE, message, &epoch), message_wire(message, WIRE_SSE)); /* once */
+    assert_chunk_of(form_of(FORM_SSE, message, &epoch), cases[i].sse);
+    assert_chunk_of(form_of(FORM_ENVELOPE, message, &epoch), cases[i].envelope);
+    assert_ptr_equal(form_of(FORM_SSE, message, &epoch), message_form(message, FORM_SSE)); /* once */
     message_unref(message);
   }
 }
@@ -60,15 +60,15 @@ static void a_draft_becomes_the_same(void **state) {
       {"\xc3\xa4", "message", "[\n\n1\r]"},
   };
   static const uint64_t positions[] = {1, 42, 9999999999999999};
-  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * WIRE_DRAFTS; i++) {
-    size_t c = i / COUNT_OF(positions) / WIRE_DRAFTS;
-    uint64_t position = positions[i / WIRE_DRAFTS % COUNT_OF(positions)];
-    enum wire wire = (enum wire)(i % WIRE_DRAFTS);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * FORM_DRAFTS; i++) {
+    size_t c = i / COUNT_OF(positions) / FORM_DRAFTS;
+    uint64_t position = positions[i / FORM_DRAFTS % COUNT_OF(positions)];
+    enum form wire = (enum form)(i % FORM_DRAFTS);
     struct message *drafted = make(cases[c].channel, cases[c].event, cases[c].data, 0);
     struct message *known = make(cases[c].channel, cases[c].event, cases[c].data, position);
-    struct wire_draft draft = wire_draft(wire, drafted, &epoch, true);
-    wire_draft_place(&draft, position);
-    assert_bytes(blob_bytes(draft.blob), blob_bytes(wire_of(wire, known, &epoch)));
+    struct form_draft draft = form_draft(wire, drafted, &epoch, true);
+    form_draft_place(&draft, position);
+    assert_bytes(blob_bytes(draft.blob), blob_bytes(form_of(wire, known, &epoch)));
     blob_unref(draft.blob);
     message_unref(drafted);
     message_unref(known);
@@ -78,10 +78,10 @@ static void a_draft_becomes_the_same(void **state) {
 static void a_volatile_draft_has_no_place(void **state) {
   (void)state;
   struct message *message = make("a", "message", "1", 0);
-  for (enum wire wire = 0; wire < WIRE_COUNT; wire++) {
-    struct wire_draft draft = wire_draft(wire, message, &epoch, false);
+  for (enum form wire = 0; wire < FORM_COUNT; wire++) {
+    struct form_draft draft = form_draft(wire, message, &epoch, false);
     struct blob *before = blob_new(blob_bytes(draft.blob));
-    wire_draft_place(&draft, 7);
+    form_draft_place(&draft, 7);
     assert_bytes(blob_bytes(draft.blob), blob_bytes(before));
     blob_unref(before);
     blob_unref(draft.blob);
@@ -94,9 +94,16 @@ static void frames_text_of_any_length(void **state) {
   static char text[70000];
   memset(text, '\n', sizeof text); /* as the line end of the chunk's head */
   for (size_t len = 1; len < sizeof text; len = len * 3 + 1) {
-    struct blob *blob = wire_chunk(bytes_of(text, len));
-    assert_bytes(wire_slice(WIRE_SSE, blob, false), bytes_of(text, len));
-    assert_int_equal(wire_slice(WIRE_SSE, blob, true).len, blob->len);
+    struct blob *blob = form_chunk(bytes_of(text, len));
+    assert_bytes(form_slice(blob, FRAMING_PAYLOAD), bytes_of(text, len));
+    char head[20];
+    size_t head_len = (size_t)snprintf(head, sizeof head, "%zx\r\n", len);
+    struct bytes chunk = form_slice(blob, FRAMING_CHUNK);
+    assert_int_equal(chunk.len, head_len + len + 2);
+    assert_memory_equal(chunk.ptr, head, head_len);
+    assert_memory_equal(chunk.ptr + head_len, text, len);
+    assert_memory_equal(chunk.ptr + head_len + len, "\r\n", 2);
+    assert_bytes(form_slice(blob, FRAMING_WHOLE), blob_bytes(blob));
     blob_unref(blob);
   }
 }
@@ -104,10 +111,10 @@ static void frames_text_of_any_length(void **state) {
 static void writes_events_of_the_servers_own(void **state) {
   (void)state;
   struct buffer out = {0};
-  wire_write_event(&out, WIRE_SSE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
+  form_write_event(&out, FORM_SSE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
   assert_bytes_string(buffer_bytes(&out), "event: moonwire:gap\ndata: {\"channel\":\"a\"}\n\n");
   buffer_clear(&out);
-  wire_write_event(&out, WIRE_ENVELOPE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
+  form_write_event(&out, FORM_ENVELOPE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
   assert_bytes_string(buffer_bytes(&out), "data: {\"event\":\"moonwire:gap\",\"data\":{\"channel\":\"a\"}}\n\n");
   buffer_deinit(&out);
 }
@@ -116,9 +123,9 @@ static bool encode(void *context) {
   (void)context;
   bool ok = true;
   struct message *message = make("room:1", "said", "{\"a\":1}", 7);
-  for (enum wire wire = 0; message && wire < WIRE_COUNT; wire++) {
-    struct blob *blob = wire_of(wire, message, &epoch);
-    assert_ptr_equal(blob, message_wire(message, wire));
+  for (enum form wire = 0; message && wire < FORM_COUNT; wire++) {
+    struct blob *blob = form_of(wire, message, &epoch);
+    assert_ptr_equal(blob, message_form(message, wire));
     ok = ok && blob;
   }
   ok = ok && message;
