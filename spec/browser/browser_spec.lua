@@ -92,4 +92,31 @@ describe("in Chromium", function()
     )
     app:stop()
   end)
+
+  it("readers that stand in for EventSource see 1 to 4,000 though they are cut", function()
+    local app = server.start [[
+      local moonwire = require "moonwire"
+      local app = moonwire.app {}
+      local n = 0
+      app:channel("items", { history = { size = 10000 } })
+      app:get("/page", function() return 200, "<!doctype html><title>page</title>", { ["Content-Type"] = "text/html" } end)
+      app:get("/favicon.ico", function() return 204 end)
+      app:post("/publish", function(request)
+        for _ = 1, tonumber(request.query.count) do
+          n = n + 1
+          app:publish("items", "item", { n = n, filler = ("x"):rep(50) })
+        end
+        return 204
+      end)
+      return app
+    ]]
+    local seen = dkjson.decode(server.peer("browser/polyfills.mjs", app.address, 4000, 4))
+    local whole = { last = 4000, inOrder = true, gaps = 0, returned = true, complaints = {} }
+    assert.same({
+      ["event-source-polyfill"] = whole,
+      ["eventsource-polyfill"] = whole,
+      ["@microsoft/fetch-event-source"] = whole,
+    }, seen)
+    app:stop()
+  end)
 end)

@@ -93,4 +93,19 @@ describe("the browser client", function()
     }, "\n") .. "\n", output)
     app:stop()
   end)
+
+  it("is taken up by React, and by a store, as the recipes have it", function()
+    local app = server.start { path = "spec/client/app.lua" }
+    local seen = dkjson.decode(server.peer("client/recipes.mjs", app.address))
+    assert.same({
+      store = {
+        before = "idle",
+        after = { status = "joined", value = 6, gap = false },
+        rises = true,
+        left = "unsubscribed",
+      },
+      complaints = {},
+    }, seen)
+    app:stop()
+  end)
 end)
