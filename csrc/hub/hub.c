@@ -84,12 +84,18 @@ static void bound(struct hub *hub) {
   }
 }
 
+/* Makes room for one more message beside those that have been promised a place. MW_ENOMEM. */
+static int make_room(struct hub *hub, struct channel *channel) {
+  if (channel->oldest_place == 0 && oldest_reserve(&hub->oldest, hub->promised + 1) < 0) return MW_ENOMEM;
+  return history_reserve(&channel->history, channel->promised + 1, &channel->policy.history);
+}
+
 static void keep(struct hub *hub, struct channel *channel, struct message *message) {
   struct history *history = &channel->history;
   hub->history_bytes -= history_weight(history, 0);
   if (channel->policy.history.size == 0) {
     history_pass(history, message->position);
-  } else if (oldest_add(&hub->oldest, channel, message->position) < 0) {
+  } else if (make_room(hub, channel) < 0 || oldest_add(&hub->oldest, channel, message->position) < 0) {
     history_pass(history, message->position);
     hub->lost++;
   } else {
@@ -122,8 +128,7 @@ int hub_promise(struct hub *hub, struct message *message, const struct channel_p
   if (policy->history.size == 0) return 0;
   int status = find_or_make(hub, message->parts.channel, policy, &channel);
   if (status < 0) return status;
-  if (oldest_reserve(&hub->oldest, hub->promised + 1) < 0 ||
-      history_reserve(&channel->history, channel->promised + 1, &channel->policy.history) < 0) {
+  if (make_room(hub, channel) < 0) {
     forget_unused(hub, channel);
     return MW_ENOMEM;
   }

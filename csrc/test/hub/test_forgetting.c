@@ -403,6 +403,26 @@ static void what_cannot_be_kept_is_not_promised(void **state) {
   end();
 }
 
+/* Messages of other threads are promised nothing: they must not take the places that were promised. */
+static void others_leave_promised_places_free(void **state) {
+  (void)state;
+  begin(100, 100);
+  struct message *promised = make("a", SECOND, 1, false);
+  assert_int_equal(hub_promise(&hub, promised, &policies[SECOND]), 0);
+  for (int i = 0; i < 7; i++) publish("a", SECOND);
+  for (char name[] = "b"; name[0] <= 'p'; name[0]++) publish(name, SECOND);
+  memory_fail_after(1);
+  promised->position = ++position;
+  promised->time_ms = now.now_ms;
+  hub_publish(&hub, promised, &policies[SECOND]);
+  memory_fail_after(0);
+  const struct history *history = &hub_find(&hub, BYTES("a"))->history;
+  assert_int_equal(history->count, 8);
+  assert_ptr_equal(history_at(history, 7), promised);
+  message_unref(promised);
+  end();
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(a_quiet_channel_has_no_gap),
@@ -420,6 +440,7 @@ int main(void) {
       TEST(volatile_messages_do_not_count),
       TEST(members_keep_a_channel),
       TEST(what_is_promised_is_kept),
+      TEST(others_leave_promised_places_free),
       TEST(what_cannot_be_kept_is_not_promised),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
