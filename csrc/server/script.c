@@ -14,6 +14,7 @@ int script_init(struct script *script, struct loop *loop, size_t limit) {
   *script = (struct script){.errand_count = 0};
   list_init(&script->asked);
   list_init(&script->ready);
+  list_init(&script->unsent);
   table_init(&script->occupancies);
   table_init(&script->presences);
   send_keys_init(&script->send_keys);
@@ -88,8 +89,6 @@ static void let_next(struct mw_server *server, struct errand *errand) {
   run_ready(server);
 }
 
-static void leave(struct mw_server *server, struct errand *errand);
-
 /* The request has been read by whoever had to: nothing of it stays with the client that it brought. */
 static void release_http(struct mw_server *server, struct errand *errand) {
   if (!errand->http) return;
@@ -98,23 +97,42 @@ static void release_http(struct mw_server *server, struct errand *errand) {
   errand->http = NULL;
 }
 
-/* Sends the answer to the worker; the errand's reference goes with it. False: there was no memory for that. */
-static bool send_answer(struct mw_server *server, struct errand *errand) {
-  struct worker *worker = &server->workers[errand->asker.worker];
+static bool post_answer(struct mw_server *server, struct errand *errand) {
   struct mail mail = {.type = MAIL_ANSWER, .item = errand};
+  return mailbox_post(&server->workers[errand->asker.worker].fifo, mail) == 0;
+}
+
+/* Answers that found no memory. */
+static void send_unsent(struct mw_server *server) {
+  struct list *unsent = &server->script.unsent;
+  while (!list_empty(unsent)) {
+    struct errand *errand = container_of(unsent->next, struct errand, unsent);
+    if (!post_answer(server, errand)) return;
+    list_remove(&errand->unsent);
+  }
+}
+
+/* Sends the answer to the worker, at once or as soon as there is memory for that; the errand's reference goes with it. False: it is lost,
+ * which only happens to raw streams and sockets. What the app sends them next must not come before the answer, so it cannot wait. */
+static bool send_answer(struct mw_server *server, struct errand *errand) {
+  struct list *unsent = &server->script.unsent;
+  bool may_wait = errand->type <= ERRAND_HTTP;
   errand_settle_key(errand, &server->script.send_keys, server->loop.clock.now_ms, &server->script.ready);
   release_http(server, errand);
   atomic_fetch_sub(&server->script.errand_count, 1);
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
-  if (mailbox_post(&worker->fifo, mail) == 0) return true;
-  /* Without memory for a pointer: the asker's own deadline answers it, and what it joined is left again. */
+  bool must_wait = may_wait && !list_empty(unsent);
+  if (!must_wait && post_answer(server, errand)) return true;
+  if (may_wait) {
+    list_append(unsent, &errand->unsent);
+    loop_wake(&server->loop);
+    return true;
+  }
+  /* The asker's own deadline answers it. */
   log_limited(MW_LOG_ERROR, "no memory to answer a request");
   if (errand->type == ERRAND_SOCKET_MESSAGE) atomic_store(&errand->socket->forsaken, true);
-  if (errand->status == 200 && errand_is_membership(errand) && errand->type != ERRAND_SOCKET) {
-    leave(server, errand);
-  } else {
-    errand_unref(errand);
-  }
+  if (errand->type == ERRAND_STREAM && !errand->fields) stream_handle_closed(errand);
+  errand_unref(errand);
   return false;
 }
 
@@ -422,6 +440,7 @@ static void dispatch(struct mw_server *server, enum script_mail type, struct err
 
 void script_drain(struct mw_server *server) {
   struct mail mail;
+  send_unsent(server);
   while (mailbox_take(&server->script.queue, &mail)) dispatch(server, (enum script_mail)mail.type, mail.item);
 }
 
@@ -451,7 +470,8 @@ void script_stop(struct mw_server *server) {
 
 bool script_idle(struct mw_server *server) {
   struct script *script = &server->script;
-  return list_empty(&script->asked) && script->occupancies.count == 0 && mailbox_empty(&script->queue);
+  return list_empty(&script->asked) && list_empty(&script->unsent) && script->occupancies.count == 0 &&
+         mailbox_empty(&script->queue);
 }
 
 /* Drops the errands that wait behind another of their client. */
@@ -470,6 +490,11 @@ void script_deinit(struct mw_server *server) {
   while (mailbox_take(&script->queue, &mail)) {
     struct errand *errand = mail.item;
     if (mail.type == MAIL_LEAVE && errand->type == ERRAND_STREAM) stream_handle_closed(errand);
+    errand_unref(errand);
+  }
+  while (!list_empty(&script->unsent)) {
+    struct errand *errand = container_of(script->unsent.next, struct errand, unsent);
+    list_remove(&errand->unsent);
     errand_unref(errand);
   }
   occupancy_free_all(server);

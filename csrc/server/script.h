@@ -24,6 +24,7 @@ struct script {
   struct list asked; /* requests that wait for the app, oldest first */
   struct list ready; /* errands whose turn has come; only while run_ready is under way */
   bool lets_go;
+  struct list unsent; /* errands whose answers found no memory, oldest first: tried again in each turn */
   struct send_keys send_keys;
   struct table occupancies;   /* by channel */
   struct table presences;     /* likewise, those with members */

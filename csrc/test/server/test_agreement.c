@@ -39,10 +39,13 @@ static void on_request(void *context, struct mw_request *request) {
 static int define(struct mw_config *config) {
   static const struct mw_channel_options hooked = {.hooks = ALL_HOOKS, .history_size = 100, .presence = MW_PRESENCE_FULL},
                                          counted = {.hooks = ALL_HOOKS, .presence = MW_PRESENCE_COUNTS},
-                                         present = {.presence = MW_PRESENCE_FULL}, plain = {.history_size = 100};
+                                         present = {.presence = MW_PRESENCE_FULL},
+                                         asked = {.hooks = MW_HOOK_PRESENCE, .presence = MW_PRESENCE_FULL},
+                                         plain = {.history_size = 100};
   int status = mw_config_channel(config, "hooked:{x}", &hooked, NULL);
   if (status >= 0) status = mw_config_channel(config, "counted:{x}", &counted, NULL);
   if (status >= 0) status = mw_config_channel(config, "present:{x}", &present, NULL);
+  if (status >= 0) status = mw_config_channel(config, "asked:{x}", &asked, NULL);
   if (status >= 0) status = mw_config_channel(config, "plain:{x}", &plain, NULL);
   return status < 0 ? status : 0;
 }
@@ -279,6 +282,74 @@ static bool nothing_behind_a_hole(void *context) {
   return true;
 }
 
+/* Answers what is kept while the queue to the worker has just room for what precedes the answer, which are changes of presence, and the nth
+ * allocation fails. True if that was for the answer. */
+static bool answer_without_room(size_t nth) {
+  struct mailbox *fifo = &server->workers[0].fifo;
+  struct mw_publish message = {.channel = {"plain:9", 7}, .data = {"1", 1}};
+  while (fifo->count + 1 < fifo->capacity || fifo->count == 0) assert_int_equal(mw_publish(server, &message, NULL, NULL), 0);
+  assert_int_equal(kept_count, 1);
+  kept_count = 0;
+  memory_fail_after(nth);
+  answer(kept[0]);
+  memory_fail_after(0);
+  return !list_empty(&server->script.unsent);
+}
+
+static struct mw_memory *ask_to_join(void) {
+  assert_true(begin_scenario(1u << MW_REQUEST_AUTHORIZE | 1u << MW_REQUEST_PRESENCE));
+  return open_peer("GET /sse?channel=hooked:1 HTTP/1.1\r\nHost: t\r\n\r\n");
+}
+
+/* What the app is asked when a client joins, or when it has subscribed it. Returns how many answers had to wait. */
+static unsigned join_without_room(bool by_app, size_t nth) {
+  struct mw_memory *peer = ask_to_join();
+  bool waits = !by_app && answer_without_room(nth);
+  check();
+  if (waits || by_app) assert_non_null(strstr(take(peer), "HTTP/1.1 200 OK\r\n"));
+  if (by_app) {
+    struct mw_client *client = mw_client_next(server, NULL);
+    assert_int_equal(mw_client_subscribe(server, client, "asked:1", 7), 0);
+    agreement_subscribe(&agreement, client, "asked:1");
+    mw_client_unref(client);
+    server_settle(server);
+    waits = answer_without_room(nth);
+    check();
+    if (waits) assert_int_equal(mw_live("subscription"), 2);
+  }
+  close_all(&peer, 1);
+  end_scenario();
+  return waits;
+}
+
+static void of_answers_that_must_wait(void **state) {
+  (void)state;
+  for (int by_app = 0; by_app < 2; by_app++) {
+    unsigned waited = 0;
+    for (size_t nth = 1; nth < 30; nth++) waited += join_without_room(by_app, nth);
+    assert_true(waited > 0);
+  }
+}
+
+/* The server stops, or is freed, before there is memory. */
+static void of_answers_that_still_wait_at_the_end(void **state) {
+  (void)state;
+  unsigned waited = 0;
+  for (size_t i = 2; i < 60; i++) {
+    struct mw_memory *peer = ask_to_join();
+    waited += answer_without_room(i / 2);
+    mw_memory_close(peer);
+    if (i % 2 == 0) {
+      keep = 0;
+      server_finish(server);
+    } else {
+      mw_server_free(server);
+    }
+    assert_int_equal(memory_live(), 0);
+  }
+  assert_true(waited > 1);
+}
+
 /* ---- The tests ------------------------------------------------------------------------------------------------------------------ */
 
 static void run(bool (*scenario)(void *context), unsigned keeps) { assert_true(support_fail_each(scenario, &keeps) > 100); }
@@ -308,6 +379,11 @@ static void of_what_is_written(void **state) {
 
 int main(void) {
   mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
-  const struct CMUnitTest tests[] = {TEST(of_streams), TEST(of_sockets), TEST(of_polls), TEST(of_what_is_written)};
+  const struct CMUnitTest tests[] = {TEST(of_streams),
+                                     TEST(of_sockets),
+                                     TEST(of_polls),
+                                     TEST(of_what_is_written),
+                                     TEST(of_answers_that_must_wait),
+                                     TEST(of_answers_that_still_wait_at_the_end)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
