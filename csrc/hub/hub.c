@@ -90,12 +90,12 @@ static int make_room(struct hub *hub, struct channel *channel) {
   return history_reserve(&channel->history, channel->promised + 1, &channel->policy.history);
 }
 
-static void keep(struct hub *hub, struct channel *channel, struct message *message) {
+static void keep(struct hub *hub, struct channel *channel, struct message *message, bool was_promised) {
   struct history *history = &channel->history;
   hub->history_bytes -= history_weight(history, 0);
   if (channel->policy.history.size == 0) {
     history_pass(history, message->position);
-  } else if (make_room(hub, channel) < 0 || oldest_add(&hub->oldest, channel, message->position) < 0) {
+  } else if ((!was_promised && make_room(hub, channel) < 0) || oldest_add(&hub->oldest, channel, message->position) < 0) {
     history_pass(history, message->position);
     hub->lost++;
   } else {
@@ -161,8 +161,7 @@ static int append_to_turn(struct hub *hub, struct channel *channel, struct messa
 
 /* The channel that a message is for; NULL if it leaves nothing behind there but a mark, or nothing at all. */
 static struct channel *channel_for(struct hub *hub, struct message *message, const struct channel_policy *policy) {
-  struct channel *channel = take_promise(hub, message);
-  if (!channel) channel = hub_find(hub, message->parts.channel);
+  struct channel *channel = hub_find(hub, message->parts.channel);
   if (channel || message->position == 0) return channel;
   if (policy->history.size > 0 && find_or_make(hub, message->parts.channel, policy, &channel) < 0) hub->lost++;
   if (!channel) marks_put(&hub->marks, message->parts.channel, policy->kind, message->position, message->parts.is_final);
@@ -171,10 +170,12 @@ static struct channel *channel_for(struct hub *hub, struct message *message, con
 
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy) {
   if (message->position > 0) hub->position = message->position;
-  struct channel *channel = channel_for(hub, message, policy);
+  struct channel *channel = take_promise(hub, message);
+  bool was_promised = channel != NULL;
+  if (!channel) channel = channel_for(hub, message, policy);
   if (!channel) return;
   if (message->position > 0) {
-    keep(hub, channel, message);
+    keep(hub, channel, message, was_promised);
     expire(hub, channel);
     channel->ended = message->parts.is_final ? message->position : 0;
   }
