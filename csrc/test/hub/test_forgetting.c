@@ -406,20 +406,26 @@ static void what_cannot_be_kept_is_not_promised(void **state) {
 /* Messages of other threads are promised nothing: they must not take the places that were promised. */
 static void others_leave_promised_places_free(void **state) {
   (void)state;
+  static const char *const names[] = {"a", "z"};
+  struct message *promised[2];
   begin(100, 100);
-  struct message *promised = make("a", SECOND, 1, false);
-  assert_int_equal(hub_promise(&hub, promised, &policies[SECOND]), 0);
-  for (int i = 0; i < 7; i++) publish("a", SECOND);
-  for (char name[] = "b"; name[0] <= 'p'; name[0]++) publish(name, SECOND);
-  memory_fail_after(1);
-  promised->position = ++position;
-  promised->time_ms = now.now_ms;
-  hub_publish(&hub, promised, &policies[SECOND]);
-  memory_fail_after(0);
-  const struct history *history = &hub_find(&hub, BYTES("a"))->history;
-  assert_int_equal(history->count, 8);
-  assert_ptr_equal(history_at(history, 7), promised);
-  message_unref(promised);
+  for (size_t i = 0; i < 2; i++) {
+    promised[i] = make(names[i], SECOND, 1, false);
+    assert_int_equal(hub_promise(&hub, promised[i], &policies[SECOND]), 0);
+  }
+  for (int i = 0; i < 8; i++) publish("a", SECOND);                         /* the ring of "a" is full */
+  for (char name[] = "b"; name[0] <= 'p'; name[0]++) publish(name, SECOND); /* and so is the heap */
+  for (size_t i = 0; i < 2; i++) {
+    memory_fail_after(1);
+    promised[i]->position = ++position;
+    promised[i]->time_ms = now.now_ms;
+    hub_publish(&hub, promised[i], &policies[SECOND]);
+    memory_fail_after(0);
+    const struct history *history = &hub_find(&hub, bytes_string(names[i]))->history;
+    assert_int_equal(history->count, i == 0 ? 9 : 1);
+    assert_ptr_equal(history_at(history, history->count - 1), promised[i]);
+    message_unref(promised[i]);
+  }
   end();
 }
 
