@@ -1,0 +1,261 @@
+/* Answers byte for byte: header fields, bodies and framing, and the times between what a stream sends by itself. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "test/support.h"
+#include "test/support/memory_peer.h"
+
+static struct mw_server *server;
+static struct memory_peer peer;
+
+static void on_request(void *context, struct mw_request *request) {
+  (void)context;
+  struct mw_response response = {.status = 200, .content_type = {"text/plain", 10}, .body = {"hello", 5}};
+  if (mw_request_type(request) == MW_REQUEST_HTTP) {
+    mw_request_respond(request, &response, NULL);
+  } else {
+    mw_request_refuse(request, 401, "unauthorized", "a token is required");
+  }
+}
+
+static void make_server(void) {
+  struct mw_config_options options;
+  struct mw_config *config;
+  mw_config_options_init(&options);
+  options.on_request = on_request;
+  options.publish_key = "key";
+  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "keep:{x}", &(struct mw_channel_options){.history_size = 2}, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "ask:{x}", &(struct mw_channel_options){.hooks = MW_HOOK_AUTHORIZE}, NULL), 1);
+  assert_true(mw_config_route(config, "GET", "/hello", NULL) >= 0);
+  assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
+  mw_config_unref(config);
+  mw_server_advance(server, 1);
+}
+
+static int begin(void **state) {
+  int status = support_setup(state);
+  make_server();
+  memory_peer_open(&peer, server);
+  return status;
+}
+
+static int end(void **state) {
+  memory_peer_close(&peer);
+  server_finish(server);
+  return support_teardown(state);
+}
+
+static char published_id[MW_ID_MAX];
+
+static void publish(const char *data) {
+  struct mw_publish message = {.channel = {"keep:a", 6}, .data = {data, strlen(data)}};
+  assert_int_equal(mw_publish(server, &message, published_id, NULL), 0);
+  server_settle(server);
+}
+
+/* Sends a request line with Host and returns all that has come of it. */
+static const char *ask(const char *line) {
+  char text[400];
+  snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: t\r\n\r\n", line);
+  memory_peer_send_text(&peer, text);
+  return memory_peer_take(&peer);
+}
+
+static const char *body_of(const char *answer) {
+  const char *end = strstr(answer, "\r\n\r\n");
+  assert_non_null(end);
+  return end + 4;
+}
+
+static bool has(const char *answer, const char *name, const char *value) {
+  char field[200];
+  snprintf(field, sizeof field, "\r\n%s: %s\r\n", name, value);
+  const char *at = strstr(answer, field);
+  return at && at < body_of(answer);
+}
+
+static long length_of(const char *answer) {
+  const char *at = strstr(answer, "\r\nContent-Length: ");
+  return at && at < body_of(answer) ? strtol(at + 18, NULL, 10) : -1;
+}
+
+#define FAULT(code, reason) "{\"error\":{\"code\":\"" code "\",\"reason\":\"" reason "\"}}\n"
+
+static void each_answer_has_its_body(void **state) {
+  (void)state;
+  static const struct {
+    const char *line;
+    int status;
+    const char *type, *body;
+  } cases[] = {
+      {"GET /health", 200, "application/json", "{\"status\":\"ok\"}\n"},
+      {"GET /hello", 200, "text/plain", "hello"},
+      {"GET /nothing", 404, "application/json", FAULT("not_found", "nothing is here")},
+      {"GET /sse", 400, "application/json", FAULT("bad_request", "a channel is required: ?channel=NAME")},
+      {"GET /sse?channel=ask:a", 401, "application/json",
+       "{\"channel\":\"ask:a\",\"error\":{\"code\":\"unauthorized\",\"reason\":\"a token is required\"}}\n"},
+      {"GET /poll?channel=ask:a", 401, "application/json",
+       "{\"channel\":\"ask:a\",\"error\":{\"code\":\"unauthorized\",\"reason\":\"a token is required\"}}\n"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    const char *answer = ask(cases[i].line);
+    bool fine = atoi(answer + strlen("HTTP/1.1 ")) == cases[i].status && has(answer, "Content-Type", cases[i].type) &&
+                has(answer, "Connection", "keep-alive") && length_of(answer) == (long)strlen(cases[i].body) &&
+                strcmp(body_of(answer), cases[i].body) == 0 &&
+                (strstr(answer, "\r\nWWW-Authenticate: Bearer\r\n") != NULL) == (cases[i].status == 401);
+    if (!fine) print_error("%s: %s\n", cases[i].line, answer);
+    assert_true(fine);
+    /* The same head without the body: the next answer follows immediately. */
+    char line[100];
+    snprintf(line, sizeof line, "HEAD%s", cases[i].line + 3);
+    answer = ask(line);
+    assert_true(has(answer, "Content-Type", cases[i].type));
+    assert_string_equal(body_of(answer), "");
+    if (!strstr(line, "/sse")) assert_int_equal(length_of(answer), strlen(cases[i].body));
+  }
+  /* An answer that may have none says no length. */
+  const char *answer = ask("OPTIONS /hello");
+  assert_memory_equal(answer, "HTTP/1.1 204 ", 13);
+  assert_int_equal(length_of(answer), -1);
+  assert_string_equal(body_of(answer), "");
+}
+
+static void a_poll_says_what_it_is(void **state) {
+  (void)state;
+  publish("1");
+  const char *answer = ask("GET /poll?channel=keep:a&since=0");
+  assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+  assert_true(has(answer, "Content-Type", "application/json"));
+  assert_true(has(answer, "Cache-Control", "no-store"));
+  assert_true(has(answer, "X-Content-Type-Options", "nosniff"));
+  assert_int_equal(length_of(answer), strlen(body_of(answer)));
+  assert_memory_equal(body_of(answer), "{\"id\":\"", 7);
+  answer = ask("HEAD /poll?channel=keep:a&since=0");
+  assert_true(length_of(answer) > 0);
+  assert_string_equal(body_of(answer), "");
+}
+
+static void http_1_0_gets_no_chunks(void **state) {
+  (void)state;
+  memory_peer_send_text(&peer, "GET /sse?channel=keep:a HTTP/1.0\r\n\r\n");
+  publish("1");
+  const char *answer = memory_peer_take(&peer);
+  assert_false(has(answer, "Transfer-Encoding", "chunked"));
+  assert_true(has(answer, "Connection", "close"));
+  unsigned retry;
+  char id[2][64];
+  int len = 0;
+  assert_int_equal(sscanf(body_of(answer), "retry: %u\nid: %63s\n\ndata: 1\nid: %63s\n\n%n", &retry, id[0], id[1], &len), 3);
+  assert_int_equal(len, strlen(body_of(answer)));
+  mw_server_advance(server, 16000);
+  assert_string_equal(memory_peer_take(&peer), ":\n");
+}
+
+/* Its bytes are one chunk that begins so; what is between its head and its end. */
+static const char *chunk_of(const char *at, const char *beginning) {
+  static char data[400];
+  char *after;
+  unsigned long len = strtoul(at, &after, 16);
+  assert_int_equal(strlen(after), 2 + len + 2);
+  assert_memory_equal(after, "\r\n", 2);
+  assert_string_equal(after + 2 + len, "\r\n");
+  assert_memory_equal(after + 2, beginning, strlen(beginning));
+  snprintf(data, sizeof data, "%.*s", (int)len, after + 2);
+  return data;
+}
+
+static void http_1_1_gets_chunks(void **state) {
+  (void)state;
+  const char *answer = ask("GET /sse?channel=keep:a");
+  assert_true(has(answer, "Transfer-Encoding", "chunked"));
+  chunk_of(body_of(answer), "retry: ");
+  publish("1");
+  const char *data = chunk_of(memory_peer_take(&peer), "data: 1\nid: ");
+  assert_string_equal(data + strlen(data) - 2, "\n\n");
+  mw_server_stop(server, NULL, NULL);
+  server_settle(server);
+  assert_string_equal(memory_peer_take(&peer), "0\r\n\r\n");
+  assert_true(memory_peer_ended(&peer));
+}
+
+/* A stream that says something needs no heartbeat until it has been silent for limits.heartbeat_ms. */
+static void heartbeats_follow_silence(void **state) {
+  (void)state;
+  ask("GET /sse?channel=keep:a");
+  mw_server_advance(server, 10000);
+  assert_string_equal(memory_peer_take(&peer), "");
+  publish("1");
+  assert_non_null(strstr(memory_peer_take(&peer), "data: 1\n"));
+  mw_server_advance(server, 12000);
+  assert_string_equal(memory_peer_take(&peer), "");
+  mw_server_advance(server, 5000);
+  assert_string_equal(memory_peer_take(&peer), "2\r\n:\n\r\n");
+  mw_server_advance(server, 12000);
+  assert_string_equal(memory_peer_take(&peer), "");
+  mw_server_advance(server, 5000);
+  assert_string_equal(memory_peer_take(&peer), "2\r\n:\n\r\n");
+}
+
+static uint64_t gaps_now(void) {
+  struct mw_stats stats;
+  mw_server_stats(server, &stats);
+  return stats.gaps;
+}
+
+static void gaps_are_counted(void **state) {
+  (void)state;
+  char line[200], first[MW_ID_MAX];
+  publish("1");
+  memcpy(first, published_id, sizeof first);
+  for (int i = 0; i < 5; i++) publish("1");
+  assert_int_equal(gaps_now(), 0);
+  snprintf(line, sizeof line, "GET /poll?channel=keep:a&since=%s", first);
+  assert_non_null(strstr(ask(line), "\"gaps\":[\"keep:a\"]"));
+  assert_int_equal(gaps_now(), 1);
+  snprintf(line, sizeof line, "GET /sse?channel=keep:a&since=%s", first);
+  assert_non_null(strstr(ask(line), "event: moonwire:gap\n"));
+  assert_int_equal(gaps_now(), 2);
+  struct memory_peer other;
+  memory_peer_open(&other, server);
+  memory_peer_upgrade(&other, NULL);
+  snprintf(line, sizeof line, "{\"subscribe\":\"keep:a\",\"since\":\"%s\",\"ref\":1}", first);
+  memory_peer_frame(&other, WS_OPCODE_TEXT, bytes_string(line));
+  assert_non_null(strstr(memory_peer_take(&other), "\"recovered\":false"));
+  assert_int_equal(gaps_now(), 3);
+  memory_peer_close(&other);
+}
+
+/* The times after which clients reconnect differ, also from server to server: not all of them come back in one moment. */
+static void clients_return_at_different_times(void **state) {
+  enum { SERVERS = 8, STREAMS = 3 };
+  unsigned retries[SERVERS][STREAMS], different = 0;
+  for (size_t i = 0; i < SERVERS; i++) {
+    for (size_t k = 0; k < STREAMS; k++) {
+      const char *at = strstr(ask("GET /sse?channel=keep:a"), "retry: ");
+      assert_non_null(at);
+      retries[i][k] = (unsigned)atoi(at + 7);
+      assert_in_range(retries[i][k], 1000, 3000);
+      memory_peer_close(&peer);
+      memory_peer_open(&peer, server);
+    }
+    bool is_new = true;
+    for (size_t before = 0; before < i; before++) is_new = is_new && memcmp(retries[before], retries[i], sizeof retries[i]) != 0;
+    different += is_new;
+    end(state);
+    begin(state);
+  }
+  assert_true(different > 3);
+}
+
+int main(void) {
+  mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
+#define ANSWERS(name) cmocka_unit_test_setup_teardown(name, begin, end)
+  const struct CMUnitTest tests[] = {
+      ANSWERS(each_answer_has_its_body),          ANSWERS(a_poll_says_what_it_is),
+      ANSWERS(http_1_0_gets_no_chunks),           ANSWERS(http_1_1_gets_chunks),
+      ANSWERS(heartbeats_follow_silence),         ANSWERS(gaps_are_counted),
+      ANSWERS(clients_return_at_different_times),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
