@@ -8,8 +8,6 @@
 #include "server/deflate.h"
 #include "server/lag.h"
 #include "server/reply.h"
-#include "server/role_socket.h"
-#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/snapshot.h"
@@ -142,7 +140,7 @@ static void subscribe(struct exchange *exchange, struct command *command) {
     lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
   }
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
-  bool is_client = !role_socket_of(exchange);
+  bool is_client = !native_socket(exchange);
   if (is_client && command->kind->presence != MW_PRESENCE_NONE) grant_presence(exchange, command);
 }
 
@@ -159,7 +157,11 @@ void command_carry_out(struct worker *worker, struct command *command) {
   }
   switch (command->type) {
     case COMMAND_SEND: send_message(exchange, command); break;
-    case COMMAND_CLOSE: role_ws_close(exchange, command->close_code, command->reason); break;
+    case COMMAND_CLOSE: {
+      struct closing closing = {.reason = CLOSE_BY_APP, .code = command->close_code, .text = command->reason};
+      exchange->role->close(exchange, &closing);
+      break;
+    }
     case COMMAND_SUBSCRIBE: subscribe(exchange, command); break;
     case COMMAND_UNSUBSCRIBE:
       native_unsubscribe(exchange, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);

@@ -5,9 +5,6 @@
 #include "net/far_end.h"
 #include "server/http1.h"
 #include "server/native.h"
-#include "server/poll.h"
-#include "server/role_socket.h"
-#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -76,10 +73,11 @@ int conn_accept_memory(struct worker *worker, struct far_end *far) {
   return 0;
 }
 
-struct conn *conn_without_peer(struct worker *worker) {
+struct conn *conn_without_peer(struct worker *worker, const struct role *role) {
   struct conn *conn = make(worker, STREAM_NONE);
   if (!conn) return NULL;
   conn->timer.note = worker->timers.tick;
+  exchange_become(&conn->exchange, role);
   exchange_set_state(&conn->exchange, EXCHANGE_READING);
   exchange_set_state(&conn->exchange, EXCHANGE_STREAMING);
   return conn;
@@ -135,7 +133,7 @@ void conn_on_read(struct stream *stream, struct bytes bytes) {
   budget_charge(exchange, bytes.len);
   if (exchange->state < EXCHANGE_STREAMING) {
     if (conn->http) http1_feed(conn, bytes);
-  } else if (exchange->state <= EXCHANGE_ENDING && exchange->role && exchange->role->on_read) {
+  } else if (exchange->state <= EXCHANGE_ENDING && exchange->role) {
     /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
     if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_worker(conn)->timers.tick;
     exchange->role->on_read(exchange, bytes);
@@ -157,7 +155,7 @@ void conn_on_end(struct stream *stream, int status) {
   /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
    * request has begun; one that waits for the script, or streams, has gone. */
   bool answers = exchange->state == EXCHANGE_ANSWERING ||
-                 (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->on_reply);
+                 (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->needs_peer);
   bool answered = exchange->state < EXCHANGE_ASKING && (exchange->outbox || budget_is_put_off(exchange));
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;
@@ -168,13 +166,6 @@ void conn_on_end(struct stream *stream, int status) {
 }
 
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
-
-/* How long a stream may be silent before its role is told. */
-static uint64_t silence_ms(struct conn *conn) {
-  const struct mw_limits *limits = limits_of(conn);
-  if (!stream_has_peer(&conn->stream)) return limits->poll_client_ms;
-  return form_is_ws(conn->exchange.wire) ? role_ws_silence_ms(&conn->exchange) : limits->heartbeat_ms;
-}
 
 void conn_set_deadline(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
@@ -189,9 +180,9 @@ void conn_set_deadline(struct conn *conn) {
       if (!writes) delay_ms = limits->body_ms;
       break;
     case EXCHANGE_ASKING: delay_ms = limits->answer_ms; break;
-    case EXCHANGE_WAITING: delay_ms = role_poll_left_ms(&conn->exchange); break;
+    case EXCHANGE_WAITING: delay_ms = conn->exchange.role->left_ms(&conn->exchange); break;
     case EXCHANGE_STREAMING:
-      if (!writes) delay_ms = silence_ms(conn);
+      if (!writes) delay_ms = conn->exchange.role->silence_ms(&conn->exchange);
       break;
     case EXCHANGE_ANSWERING: break;
     case EXCHANGE_ENDING:
@@ -219,17 +210,17 @@ static void check_progress(struct conn *conn) {
 
 static void check_silence(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
-  unsigned flags = conn->exchange.flags;
+  struct exchange *exchange = &conn->exchange;
   uint64_t silent_ms = (uint64_t)(worker->timers.tick - conn->timer.note) * 1000;
-  /* Who has a question to answer is not asked whether it spoke meanwhile: its deadline is the deadline. */
-  const struct mw_socket *socket = role_socket_of(&conn->exchange);
-  bool fixed = flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED) || (socket && socket->is_due);
-  if (!fixed && silent_ms < silence_ms(conn)) {
-    timer_start(&worker->timers, &conn->timer, silence_ms(conn) - silent_ms);
+  uint64_t silence_ms = exchange->role->silence_ms(exchange);
+  /* A peer that was asked something has until its deadline, whatever else it sends. */
+  bool fixed = exchange->flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED | EXCHANGE_DUE);
+  if (!fixed && silent_ms < silence_ms) {
+    timer_start(&worker->timers, &conn->timer, silence_ms - silent_ms);
     return;
   }
-  if (conn->exchange.role && conn->exchange.role->on_silent) conn->exchange.role->on_silent(&conn->exchange);
-  if (conn->exchange.state == EXCHANGE_STREAMING) conn_set_deadline(conn);
+  exchange->role->on_silent(exchange);
+  if (exchange->state == EXCHANGE_STREAMING) conn_set_deadline(conn);
 }
 
 /* An EventSource does not reconnect after a 408, but after a connection that was lost. */
@@ -295,10 +286,10 @@ void conn_stop(struct conn *conn) {
       exchange_forget(exchange);
       exchange->role->on_late(exchange);
       break;
-    case EXCHANGE_STREAMING: role_ws_close(exchange, conn_worker(conn)->server->close_code, ""); break;
+    case EXCHANGE_STREAMING: exchange_close(exchange, CLOSE_STOPPING, ""); break;
     case EXCHANGE_ENDING:
       /* The peer's farewell is awaited no longer. */
-      exchange->role = NULL;
+      exchange_end_role(exchange);
       worker_mark_dirty(conn_worker(conn), conn);
       break;
     case EXCHANGE_ANSWERING:

@@ -37,7 +37,7 @@ void conn_accept(struct worker *worker, struct listener *listener);
 /* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
 int conn_accept_memory(struct worker *worker, struct far_end *far);
 /* One that no peer is behind, as if it streamed: what is pushed to it is its role's affair (exchange.h, on_push). NULL without memory. */
-struct conn *conn_without_peer(struct worker *worker);
+struct conn *conn_without_peer(struct worker *worker, const struct role *role);
 /* Events of the stream. */
 bool conn_may_read(struct stream *stream);
 void conn_on_read(struct stream *stream, struct bytes bytes);

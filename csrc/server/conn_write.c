@@ -4,8 +4,6 @@
 #include "server/http1.h"
 #include "server/lag.h"
 #include "server/native.h"
-#include "server/role_socket.h"
-#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -104,7 +102,7 @@ static void after_writing(struct conn *conn) {
   struct exchange *exchange = &conn->exchange;
   if (exchange->state == EXCHANGE_ANSWERING) {
     if (exchange->role) {
-      if (exchange->role->on_written) exchange->role->on_written(exchange);
+      exchange->role->on_written(exchange);
     } else if (exchange->flags & EXCHANGE_LINGER) {
       exchange_set_state(exchange, EXCHANGE_LINGERING);
       stream_end(&conn->stream);
@@ -139,7 +137,7 @@ static void close_slow(struct conn *conn) {
   conn_worker(conn)->stats.slow_closed++;
   log_slow(conn);
   if (outbox) outbox_drop(outbox);
-  role_ws_close(&conn->exchange, WS_CLOSE_TRY_LATER, "too slow");
+  exchange_close(&conn->exchange, CLOSE_SLOW, "too slow");
 }
 
 /* What it lacks is pushed and written as long as all of it is taken, and a turn of others does not become too long. */
@@ -174,5 +172,5 @@ void conn_flush(struct conn *conn) {
   } else if (!exchange->outbox) {
     after_writing(conn);
   }
-  role_socket_note_unwritten(exchange);
+  if (exchange->flags & EXCHANGE_NATIVE && exchange->role) exchange->role->on_flushed(exchange);
 }

@@ -6,7 +6,7 @@
 #include "server/budget.h"
 #include "server/conn.h"
 #include "server/native.h"
-#include "server/role_socket.h"
+#include "server/socket.h"
 #include "server/server.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
@@ -105,7 +105,7 @@ struct blob *deflate_shared(struct worker *worker, enum form form, struct messag
 
 struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
   struct worker *worker = exchange_worker(exchange);
-  const struct mw_socket *socket = role_socket_of(exchange);
+  const struct mw_socket *socket = native_socket(exchange);
   size_t min = min_of(socket ? &socket->websocket->deflate : &worker->server->config->options.deflate);
   bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
   if (exchange->wire <= FORM_WS || !is_data || !is_worth_it(frame, min)) return frame;

@@ -10,7 +10,6 @@
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/poll_client.h"
-#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -63,6 +62,20 @@ static void write_head(struct exchange *exchange, struct buffer *out, int status
   http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));
 }
 
+void exchange_become(struct exchange *exchange, const struct role *role) {
+  assert(!exchange->role && (!role || role_is_complete(role)));
+  exchange->role = role;
+}
+
+void exchange_end_role(struct exchange *exchange) {
+  if (exchange->role) exchange->role->on_end(exchange);
+  exchange->role = NULL;
+}
+
+void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text) {
+  if (exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, &(struct closing){.reason = reason, .text = text});
+}
+
 /* Whoever still holds its name means a request that is over, and must not find the next one of the connection. */
 static void release_name(struct exchange *exchange) {
   if (exchange->slot != SLOT_NONE) worker_slot_release(exchange_worker(exchange), exchange->slot);
@@ -83,7 +96,7 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
   if (has_body && answer->rope) exchange_push_rope(exchange, answer->rope);
-  exchange->role = NULL;
+  exchange_end_role(exchange);
   release_name(exchange);
 }
 
@@ -177,8 +190,7 @@ void exchange_begin(struct exchange *exchange, int status, struct bytes fields, 
 }
 
 void exchange_complete(struct exchange *exchange) {
-  if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
-  exchange->role = NULL;
+  exchange_end_role(exchange);
   release_name(exchange);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
@@ -200,7 +212,7 @@ void exchange_answer_stream_head(struct exchange *exchange) {
   write_stream_head(exchange, &out, bytes_of(NULL, 0));
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
-  exchange->role = NULL;
+  exchange_end_role(exchange);
   release_name(exchange);
 }
 
@@ -314,12 +326,6 @@ void exchange_forget(struct exchange *exchange) {
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
-/* How much may wait to be written. */
-static size_t outbox_limit(struct exchange *exchange) {
-  const struct mw_socket *socket = role_socket_of(exchange);
-  return socket ? socket->websocket->outbox : exchange_worker(exchange)->server->config->options.limits.outbox;
-}
-
 void exchange_offer(struct exchange *exchange) {
   if (exchange->outbox && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
 }
@@ -336,7 +342,7 @@ void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes 
 /* True if, with `len` more bytes, too much would wait besides the messages of channels. */
 static bool is_over(struct exchange *exchange, size_t len) {
   size_t waiting = outbox_own_size(exchange->outbox);
-  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > outbox_limit(exchange);
+  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > exchange->role->outbox_limit(exchange);
 }
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
@@ -407,8 +413,7 @@ void exchange_break(struct exchange *exchange) {
 
 void exchange_end(struct exchange *exchange) {
   struct worker *worker = exchange_worker(exchange);
-  if (exchange->role && exchange->role->on_end) exchange->role->on_end(exchange);
-  exchange->role = NULL;
+  exchange_end_role(exchange);
   session_end(exchange);
   release_name(exchange);
   /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */

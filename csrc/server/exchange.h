@@ -6,11 +6,11 @@
 #include "delivery/outbox.h"
 #include "hub/channel.h"
 #include "server/errand.h"
+#include "server/role.h"
 
 VISIBILITY_PUSH
 
 struct exchange;
-struct poll;
 struct rope;
 struct worker;
 
@@ -41,25 +41,8 @@ enum exchange_flag {
   EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
   EXCHANGE_PINGED = 1 << 12,     /* was asked for a sign of life */
-  EXCHANGE_LAGS = 1 << 14        /* conn->native->lag is there */
-};
-
-/* What answers a kind of request. All functions but start may be NULL. */
-struct role {
-  void (*start)(struct exchange *exchange);                            /* the request is complete */
-  void (*on_answer)(struct exchange *exchange, struct errand *errand); /* the script has answered */
-  void (*on_late)(struct exchange *exchange);                          /* it has not, in time, or the server stops */
-  void (*on_written)(struct exchange *exchange); /* all that was pushed is written, and the answer is not complete: push more */
-  void (*on_read)(struct exchange *exchange, struct bytes bytes); /* bytes of a peer that was upgraded; they may be overwritten */
-  void (*on_silent)(struct exchange *exchange);                   /* a stream has written nothing for limits.heartbeat_ms */
-  void (*on_end)(struct exchange *exchange);                      /* it is over, however: give back what the role holds */
-  /* Of those that collect what they get instead of writing it, each as its name says. */
-  void (*on_deliver)(struct exchange *exchange, struct message *message);                       /* as session_deliver */
-  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part);             /* as exchange_push */
-  void (*on_reply)(struct exchange *exchange, int status, const char *code, struct bytes text); /* to a verb on its behalf */
-  void (*on_joined)(struct exchange *exchange,
-                    const struct rope *told);  /* the same: it has joined; an object says what is told of it */
-  void (*on_flush)(struct exchange *exchange); /* the turn is over */
+  EXCHANGE_LAGS = 1 << 14,       /* conn->native->lag is there */
+  EXCHANGE_DUE = 1 << 15         /* closes at its deadline, whatever the peer still sends */
 };
 
 /* A subscriber. */
@@ -73,7 +56,7 @@ struct session {
 enum { SLOT_NONE = UINT32_MAX };
 
 struct exchange {
-  const struct role *role; /* NULL between requests */
+  const struct role *role; /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
   struct errand *errand;   /* what the script is asked, or what it wants to know of when this ends; a reference */
   struct outbox *outbox;   /* NULL: nothing is waiting to be written */
   uint32_t slot;
@@ -91,6 +74,12 @@ static inline enum framing exchange_framing(const struct exchange *exchange) {
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 struct worker *exchange_worker(struct exchange *exchange);
+/* Gives the exchange a role. The role before must have ended. */
+void exchange_become(struct exchange *exchange, const struct role *role);
+/* Ends its role, if there is one: on_end is called, and nothing else of that role any more. */
+void exchange_end_role(struct exchange *exchange);
+/* Closes a stream by its role; does nothing in any other state. */
+void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text);
 
 /* ---- Answers ---- */
 

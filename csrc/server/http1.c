@@ -118,7 +118,7 @@ static void on_done(struct conn *conn, struct http1 *http) {
   budget_charge(&conn->exchange, BUDGET_REQUEST);
   /* A client of WebSocket does not speak HTTP after its request, whatever the answer is. */
   if (head->upgrade) conn->exchange.flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  conn->exchange.role = http->role;
+  if (http->role) exchange_become(&conn->exchange, http->role);
   if (http->role) {
     http->role->start(&conn->exchange);
   } else {

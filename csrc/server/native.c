@@ -11,7 +11,6 @@
 #include "server/native_join.h"
 #include "server/native_verbs.h"
 #include "server/reply.h"
-#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/ws_input.h"
@@ -76,6 +75,11 @@ struct mw_client *native_client(struct exchange *exchange) {
   if (client) native_identify(exchange, client);
   mw_client_unref(client);
   return native->client;
+}
+
+struct mw_socket *native_socket(struct exchange *exchange) {
+  bool may_be = exchange->state == EXCHANGE_STREAMING && exchange->flags & EXCHANGE_NATIVE;
+  return may_be ? conn_of(exchange)->native->socket : NULL;
 }
 
 bool native_is_identified(struct exchange *exchange) {
@@ -261,7 +265,7 @@ void native_resume(struct exchange *exchange) {
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
   if (!native || native->reading_stopped || native->unread.len == 0 || budget_is_put_off(exchange)) return;
   struct buffer unread = ws_input_unread(exchange);
-  if (exchange->role && exchange->role->on_read) exchange->role->on_read(exchange, buffer_bytes(&unread));
+  if (exchange->role) exchange->role->on_read(exchange, buffer_bytes(&unread));
   buffer_deinit(&unread);
 }
 
@@ -275,8 +279,8 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
   if (errand->status != 200) {
     if (to.is_exchange) to.status = errand->status;
     reply_error(exchange, &to, blob_bytes(ref), channel, errand->status ? errand->code : "unavailable", errand->reason);
-    unsigned close_code = exchange_is_temporary(errand->status) ? WS_CLOSE_TRY_LATER : 4401;
-    if (exchange->flags & EXCHANGE_CONNECTING) role_ws_close(exchange, close_code, errand->reason);
+    enum close_reason why = exchange_is_temporary(errand->status) ? CLOSE_BUSY : CLOSE_UNAUTHORIZED;
+    if (exchange->flags & EXCHANGE_CONNECTING) exchange_close(exchange, why, errand->reason);
   } else if (errand->type == ERRAND_MESSAGE) {
     reply_ok(exchange, &to, blob_bytes(ref), blob_bytes(errand->body));
   } else if (errand->channel_count > 0) {

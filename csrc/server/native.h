@@ -61,6 +61,8 @@ struct mw_client *native_client(struct exchange *exchange);
 /* Gives the session an identity that it got before it was one. MW_ENOMEM. */
 int native_identify(struct exchange *exchange, struct mw_client *client);
 bool native_is_identified(struct exchange *exchange);
+/* The raw WebSocket that the exchange is; NULL: it is not one, or has ended. */
+struct mw_socket *native_socket(struct exchange *exchange);
 /* Takes one message of the client: handles it, or lets it wait. */
 void native_receive(struct exchange *exchange, const struct input *input);
 /* Reads no more of the peer until there is room again. */

@@ -10,7 +10,6 @@
 #include "server/native_join.h"
 #include "server/poll_client.h"
 #include "server/reply.h"
-#include "server/role_ws.h"
 #include "server/server.h"
 #include "server/session.h"
 #include "server/snapshot.h"
@@ -213,12 +212,12 @@ static void on_token(const struct call *call, bool connects) {
   if (!errand) {
     memory_free(http);
     refuse(call, "unavailable", "no memory");
-    if (connects) role_ws_close(exchange, WS_CLOSE_TRY_LATER, "no memory");
+    if (connects) exchange_close(exchange, CLOSE_BUSY, "no memory");
     return;
   }
   errand->connects = connects;
   if (errand_needs_script(errand)) {
-    if (!ask(call, errand) && connects) role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too many requests are waiting");
+    if (!ask(call, errand) && connects) exchange_close(exchange, CLOSE_BUSY, "too many requests are waiting");
   } else {
     native_connected(exchange, errand, &call->reply_to, call->verb->ref.raw);
     errand_unref(errand);

@@ -46,8 +46,6 @@ struct poll {
 
 /* ---- server/role_poll.c ---- */
 
-/* How long it still waits. */
-uint64_t role_poll_left_ms(struct exchange *exchange);
 /* What joining channels has added to its answer so far, in bytes. */
 size_t role_poll_joined_len(struct exchange *exchange);
 /* Looks whether there is something; answers, or waits. */

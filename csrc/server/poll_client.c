@@ -50,7 +50,7 @@ int poll_client_charge(struct poll_client *client) {
 }
 
 int poll_client_new(struct worker *worker, struct errand *errand, struct poll_client **out) {
-  struct conn *conn = conn_without_peer(worker);
+  struct conn *conn = conn_without_peer(worker, &role_poll_client);
   if (!conn) return MW_ENOMEM;
   struct exchange *exchange = &conn->exchange;
   struct native *native = native_get(exchange);
@@ -60,7 +60,6 @@ int poll_client_new(struct worker *worker, struct errand *errand, struct poll_cl
     client->exchange = exchange;
     list_init(&client->polls);
     native->poll = client;
-    exchange->role = &role_poll_client;
   }
   int status = client ? native_identify(exchange, errand->client) : MW_ENOMEM;
   if (status == 0) status = poll_client_charge(client);
@@ -364,7 +363,8 @@ static void on_answer(struct exchange *exchange, struct errand *errand) { native
 
 /* Those that wait get what there is; those that have not begun come again. */
 static void on_end(struct exchange *exchange) {
-  struct poll_client *client = client_of(exchange);
+  struct poll_client *client = exchange->flags & EXCHANGE_NATIVE ? client_of(exchange) : NULL;
+  if (!client) return; /* it was never complete */
   while (!list_empty(&client->polls)) {
     struct poll *poll = container_of(client->polls.next, struct poll, link);
     if (poll == client->waiting) {
@@ -382,9 +382,24 @@ static void on_end(struct exchange *exchange) {
   conn_of(exchange)->native->poll = NULL;
 }
 
-static const struct role role_poll_client = {.on_answer = on_answer,
+static uint64_t silence_ms(struct exchange *exchange) {
+  return exchange_worker(exchange)->server->config->options.limits.poll_client_ms;
+}
+
+static const struct role role_poll_client = {.start = role_nothing,
+                                             .on_answer = on_answer,
+                                             .on_late = role_nothing,
                                              .on_silent = on_silent,
+                                             .on_mail = role_nothing_on_mail,
+                                             .on_flushed = role_nothing,
+                                             .close = role_close_stream,
                                              .on_end = on_end,
+                                             .silence_ms = silence_ms,
+                                             .outbox_limit = role_outbox_limit,
+                                             ROLE_WRITES_AT_ONCE,
+                                             ROLE_NEVER_WAITS,
+                                             ROLE_HAS_NO_CLIENT,
+                                             ROLE_READS_NOTHING,
                                              .on_deliver = on_deliver,
                                              .on_push = on_push,
                                              .on_flush = on_flush};

@@ -19,17 +19,14 @@ int reply_status(const char *code) {
   return 400;
 }
 
-/* Answers an HTTP exchange that waits, with the body of `what`. */
-static void answer(struct exchange *waiting, int status, const struct answer *what) {
-  struct answer answer = *what;
-  answer.status = status;
-  answer.fields = BYTES("Cache-Control: no-store\r\n");
-  answer.content_type = BYTES("application/json");
-  exchange_answer(waiting, &answer);
+/* The exchange that waits for the answer, or NULL. */
+static struct exchange *find_waiting(struct exchange *exchange, const struct reply_to *to) {
+  struct worker *workers = exchange_worker(exchange)->server->workers;
+  struct exchange *waiting = worker_find(&workers[to->exchange.worker], to->exchange);
+  return waiting && waiting->state == EXCHANGE_ASKING && waiting->role ? waiting : NULL;
 }
 
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
-  struct worker *worker = exchange_worker(exchange);
   bool compresses = !to->is_exchange && exchange->wire > FORM_WS;
   budget_charge(exchange, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
   if (text->failed) {
@@ -37,39 +34,27 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
   } else if (!to->is_exchange) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
   } else {
-    struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+    struct exchange *waiting = find_waiting(exchange, to);
     int status = !code ? 200 : to->status ? to->status : reply_status(code);
-    if (!waiting || waiting->state != EXCHANGE_ASKING) return;
-    if (waiting->role && waiting->role->on_reply) {
-      waiting->role->on_reply(waiting, status, code, buffer_bytes(text));
-      return;
-    }
-    if (code) {
-      exchange_answer_error(waiting, status, buffer_bytes(text));
-    } else {
-      answer(waiting, status, &(struct answer){.body = buffer_bytes(text)});
-    }
+    if (waiting) waiting->role->on_reply(waiting, status, code, &(struct answer){.body = buffer_bytes(text)});
   }
 }
 
 void reply_rope(struct exchange *exchange, const struct reply_to *to, const struct rope *text) {
-  struct worker *worker = exchange_worker(exchange);
   budget_charge(exchange, rope_len(text));
   if (text->text.failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
     role_ws_push_rope(exchange, text);
   } else {
-    struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
-    if (waiting && waiting->state == EXCHANGE_ASKING) answer(waiting, 200, &(struct answer){.rope = text});
+    struct exchange *waiting = find_waiting(exchange, to);
+    if (waiting) waiting->role->on_reply(waiting, 200, NULL, &(struct answer){.rope = text});
   }
 }
 
 void reply_joined(struct exchange *exchange, const struct reply_to *to, const struct rope *told) {
-  struct worker *worker = exchange_worker(exchange);
-  struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
-  if (waiting && waiting->state == EXCHANGE_ASKING && waiting->role && waiting->role->on_joined)
-    waiting->role->on_joined(waiting, told);
+  struct exchange *waiting = find_waiting(exchange, to);
+  if (waiting) waiting->role->on_joined(waiting, told);
 }
 
 void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {

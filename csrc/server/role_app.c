@@ -73,4 +73,29 @@ static void on_late(struct exchange *exchange) {
 
 static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, BYTES(":\n")); }
 
-const struct role role_app = {.start = start, .on_answer = on_answer, .on_late = on_late, .on_silent = on_silent};
+/* What the app sends on a raw stream, or its end. */
+static void on_mail(struct exchange *exchange, struct mail *mail) {
+  if (mail->type != MAIL_STREAM_DATA || exchange->state != EXCHANGE_STREAMING) return;
+  const struct stream_data *data = mail->item;
+  if (exchange->errand != data->errand) return;
+  if (data->blob) {
+    exchange_push(exchange, data->blob, form_slice(data->blob, exchange_framing(exchange)));
+  } else {
+    exchange_end_stream(exchange);
+  }
+}
+
+const struct role role_app = {.start = start,
+                              .on_answer = on_answer,
+                              .on_late = on_late,
+                              .on_silent = on_silent,
+                              .on_mail = on_mail,
+                              .on_flushed = role_nothing,
+                              .close = role_close_stream,
+                              .on_end = role_nothing,
+                              .silence_ms = role_heartbeat_ms,
+                              .outbox_limit = role_outbox_limit,
+                              ROLE_WRITES_AT_ONCE,
+                              ROLE_NEVER_WAITS,
+                              ROLE_HAS_NO_CLIENT,
+                              ROLE_READS_NOTHING};

@@ -67,9 +67,6 @@ static bool is_clean(struct bytes path) {
 }
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
-  struct http1 *http = conn_of(exchange)->http;
-  file_close(http->file);
-  http->file = NULL;
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
@@ -85,8 +82,6 @@ static void redirect(struct exchange *exchange) {
   if (head->query.len > 0) buffer_append_string(&fields, "?");
   buffer_append(&fields, head->query);
   buffer_append_string(&fields, "\r\n");
-  file_close(http->file);
-  http->file = NULL;
   struct answer answer = {.status = 308, .fields = buffer_bytes(&fields)};
   if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   exchange_answer(exchange, &answer);
@@ -111,8 +106,6 @@ static void on_open(struct exchange *exchange) {
   http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
   http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (http_head_has_tag(http_reader_head(http->reader), bytes_string(tag))) {
-    file_close(http->file);
-    http->file = NULL;
     struct answer answer = {.status = 304, .fields = buffer_bytes(&fields)};
     exchange_answer(exchange, &answer);
   } else {
@@ -185,4 +178,11 @@ static void on_end(struct exchange *exchange) {
 
 static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the file could not be opened in time"); }
 
-const struct role role_file = {.start = start, .on_late = on_late, .on_written = on_written, .on_end = on_end};
+const struct role role_file = {.start = start,
+                               .on_answer = role_nothing_on_answer,
+                               .on_late = on_late,
+                               .on_written = on_written,
+                               .on_end = on_end,
+                               ROLE_NEVER_WAITS,
+                               ROLE_HAS_NO_CLIENT,
+                               ROLE_NEVER_STREAMS};

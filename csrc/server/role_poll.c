@@ -39,7 +39,6 @@ static void on_end(struct exchange *exchange) {
 /* `channel`: the one that it is about; ptr NULL: it is about the poll. */
 static void refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
   session_end(exchange);
-  on_end(exchange);
   exchange_refuse_channel(exchange, status, code, reason, channel);
 }
 
@@ -91,7 +90,6 @@ static void end_polling(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   if (poll->is_new) poll_client_end(poll->client);
   session_end(exchange);
-  on_end(exchange);
   exchange_answer(exchange, &(struct answer){.status = 204, .fields = BYTES("Cache-Control: no-store\r\n")});
 }
 
@@ -145,7 +143,7 @@ void role_poll_finish(struct poll *poll) {
 
 size_t role_poll_joined_len(struct exchange *exchange) { return rope_len(&poll_of(exchange)->joined); }
 
-uint64_t role_poll_left_ms(struct exchange *exchange) {
+static uint64_t left_ms(struct exchange *exchange) {
   uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
   return due_ms > now_ms ? due_ms - now_ms : 0;
 }
@@ -254,12 +252,7 @@ static void go(struct poll *poll) {
   if (wish->status == 0 && !wish->has_client && !names_allow(exchange, NULL, wish_channels(wish), wish->channel_count))
     wish_refuse(wish, 503, names_refusal);
   if (wish->status != 0) {
-    /* The wish goes with the poll, before its name is written. */
-    struct buffer name = wish->refused;
-    struct bytes refused = wish_refused(wish);
-    buffer_init(&wish->refused);
-    refuse_channel(exchange, wish->status, exchange_code(wish->status), wish->reason, refused);
-    buffer_deinit(&name);
+    refuse_channel(exchange, wish->status, exchange_code(wish->status), wish->reason, wish_refused(wish));
   } else if (!wish->has_client) {
     go_alone(poll);
   } else if (client) {
@@ -317,7 +310,7 @@ static void on_late(struct exchange *exchange) {
 }
 
 /* A channel was asked for on its behalf. */
-static void on_reply(struct exchange *exchange, int status, const char *code, struct bytes text) {
+static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
   struct poll *poll = poll_of(exchange);
   bool is_there = code && strcmp(code, "already_subscribed") == 0;
   if (is_there) {
@@ -325,8 +318,7 @@ static void on_reply(struct exchange *exchange, int status, const char *code, st
     return;
   }
   if (poll->is_new) poll_client_end(poll->client);
-  on_end(exchange);
-  exchange_answer_error(exchange, status, text);
+  exchange_answer_error(exchange, status, answer->body);
 }
 
 static void on_joined(struct exchange *exchange, const struct rope *told) { poll_client_joined(poll_of(exchange), told); }
@@ -335,6 +327,10 @@ const struct role role_poll = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
                                .on_end = on_end,
+                               .left_ms = left_ms,
+                               .needs_peer = true,
+                               ROLE_WRITES_AT_ONCE,
+                               ROLE_NEVER_STREAMS,
                                .on_deliver = on_deliver,
                                .on_reply = on_reply,
                                .on_joined = on_joined,

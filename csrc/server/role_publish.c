@@ -245,4 +245,4 @@ static void start(struct exchange *exchange) {
   }
 }
 
-const struct role role_publish = {.start = start};
+const struct role role_publish = {.start = start, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};

@@ -198,4 +198,26 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 
 static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the app did not answer in time"); }
 
-const struct role role_send = {.start = start, .on_answer = on_answer, .on_late = on_late};
+/* The client that the message was handed to has answered. */
+static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
+  if (code) {
+    exchange_answer_error(exchange, status, answer->body);
+    return;
+  }
+  struct answer whole = {.status = status,
+                         .fields = BYTES("Cache-Control: no-store\r\n"),
+                         .content_type = BYTES("application/json"),
+                         .body = answer->body,
+                         .rope = answer->rope};
+  exchange_answer(exchange, &whole);
+}
+
+const struct role role_send = {.start = start,
+                               .on_answer = on_answer,
+                               .on_late = on_late,
+                               .on_reply = on_reply,
+                               .on_joined = role_nothing_on_joined,
+                               .on_end = role_nothing,
+                               ROLE_WRITES_AT_ONCE,
+                               ROLE_NEVER_WAITS,
+                               ROLE_NEVER_STREAMS};

@@ -13,11 +13,6 @@
 #include "server/roles.h"
 #include "server/server.h"
 
-struct mw_socket *role_socket_of(struct exchange *exchange) {
-  bool may_be = exchange->state == EXCHANGE_STREAMING && exchange->flags & EXCHANGE_NATIVE;
-  return may_be ? conn_of(exchange)->native->socket : NULL;
-}
-
 /* ---- Messages ------------------------------------------------------------------------------------------------------------- */
 
 /* Closes it as was said when nothing more could be read. */
@@ -58,7 +53,7 @@ static size_t weight(const struct errand *errand) { return sizeof *errand + erra
 void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
   struct worker *worker = exchange_worker(exchange);
   struct script *script = &worker->server->script;
-  struct mw_socket *socket = role_socket_of(exchange);
+  struct mw_socket *socket = native_socket(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
   /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
   bool full = atomic_load(&script->errand_count) >= limits->waiting ||
@@ -82,9 +77,8 @@ void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
   if (is_full(exchange, socket)) native_stop_reading(exchange);
 }
 
-void role_socket_handled(struct exchange *exchange, struct errand *errand) {
-  struct mw_socket *socket = role_socket_of(exchange);
-  if (!socket || socket != errand->socket) return;
+/* The app has handled a message. */
+static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct errand *errand) {
   socket->pending_count--;
   socket->pending_size -= weight(errand);
   if (errand->status != 200) {
@@ -98,7 +92,7 @@ void role_socket_handled(struct exchange *exchange, struct errand *errand) {
 }
 
 void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
-  struct mw_socket *socket = role_socket_of(exchange);
+  struct mw_socket *socket = native_socket(exchange);
   size_t len = farewell.reason.len < sizeof socket->reason ? farewell.reason.len : sizeof socket->reason - 1;
   socket->code = farewell.code;
   if (len > 0) memcpy(socket->reason, farewell.reason.ptr, len);
@@ -106,6 +100,7 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
   socket->reason_len = len;
   socket->is_answer = is_answer;
   socket->is_due = true;
+  exchange->flags |= EXCHANGE_DUE;
   if (socket->pending_count == 0) {
     finish(exchange, socket);
   } else {
@@ -120,8 +115,15 @@ static bool has_room(const struct exchange *exchange, size_t limit, size_t len) 
   return !outbox || outbox->bytes == 0 || outbox_messages_size(outbox) + outbox_own_size(outbox) + len <= limit;
 }
 
-void role_socket_push(struct exchange *exchange, struct blob *frame) {
-  struct mw_socket *socket = role_socket_of(exchange);
+/* Tells the app's handle what is not written. */
+static void note_unwritten(struct exchange *exchange) {
+  struct mw_socket *socket = native_socket(exchange);
+  if (socket) atomic_store(&socket->unwritten, exchange->outbox ? exchange->outbox->bytes : 0);
+}
+
+/* Pushes one frame that the app sent; takes it. Over its outbox the socket is closed. */
+static void push_frame(struct exchange *exchange, struct blob *frame) {
+  struct mw_socket *socket = native_socket(exchange);
   size_t limit = socket->websocket->outbox;
   frame = deflate_frame(exchange, frame);
   if (!frame) {
@@ -131,7 +133,7 @@ void role_socket_push(struct exchange *exchange, struct blob *frame) {
   if (!has_room(exchange, limit, frame->len) && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
   if (has_room(exchange, limit, frame->len)) {
     exchange_push(exchange, frame, blob_bytes(frame));
-    role_socket_note_unwritten(exchange);
+    note_unwritten(exchange);
     blob_unref(frame);
     return;
   }
@@ -140,11 +142,6 @@ void role_socket_push(struct exchange *exchange, struct blob *frame) {
   log_limited(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
               config_route_at(socket->config, socket->route)->pattern.text, limit);
   role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
-}
-
-void role_socket_note_unwritten(struct exchange *exchange) {
-  struct mw_socket *socket = role_socket_of(exchange);
-  if (socket) atomic_store(&socket->unwritten, exchange->outbox ? exchange->outbox->bytes : 0);
 }
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
@@ -239,7 +236,7 @@ static void on_late(struct exchange *exchange) {
 }
 
 static void on_silent(struct exchange *exchange) {
-  struct mw_socket *socket = role_socket_of(exchange);
+  struct mw_socket *socket = native_socket(exchange);
   if (atomic_load(&socket->forsaken)) {
     conn_abort(conn_of(exchange));
   } else if (socket->is_due) {
@@ -249,9 +246,37 @@ static void on_silent(struct exchange *exchange) {
   }
 }
 
+/* What the app wants with the socket, or a message that it has handled. */
+static void on_mail(struct exchange *exchange, struct mail *mail) {
+  struct mw_socket *socket = native_socket(exchange);
+  struct errand *errand = mail->type == MAIL_ANSWER ? mail->item : NULL;
+  struct socket_command *command = mail->type == MAIL_SOCKET ? mail->item : NULL;
+  if (errand && errand->type == ERRAND_SOCKET_MESSAGE && socket && socket == errand->socket) {
+    on_handled(exchange, socket, errand);
+  } else if (command && socket == command->socket && command->frame) {
+    push_frame(exchange, command->frame);
+    command->frame = NULL;
+  } else if (command && socket == command->socket) {
+    role_ws_close(exchange, command->close_code, command->reason);
+  }
+}
+
+static size_t outbox_limit(struct exchange *exchange) {
+  const struct mw_socket *socket = native_socket(exchange);
+  return socket ? socket->websocket->outbox : role_outbox_limit(exchange);
+}
+
 const struct role role_socket = {.start = start,
                                  .on_answer = on_answer,
                                  .on_late = on_late,
                                  .on_read = role_ws_read,
                                  .on_silent = on_silent,
-                                 .on_end = role_ws_on_end};
+                                 .on_mail = on_mail,
+                                 .on_flushed = note_unwritten,
+                                 .close = role_ws_on_close,
+                                 .on_end = role_ws_on_end,
+                                 .silence_ms = role_ws_silence_ms,
+                                 .outbox_limit = outbox_limit,
+                                 ROLE_WRITES_AT_ONCE,
+                                 ROLE_NEVER_WAITS,
+                                 ROLE_HAS_NO_CLIENT};

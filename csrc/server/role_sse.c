@@ -282,5 +282,17 @@ static void on_end(struct exchange *exchange) {
   atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
 }
 
-const struct role role_sse = {
-    .start = start, .on_answer = on_answer, .on_late = roles_put_off, .on_silent = on_silent, .on_end = on_end};
+const struct role role_sse = {.start = start,
+                              .on_answer = on_answer,
+                              .on_late = roles_put_off,
+                              .on_silent = on_silent,
+                              .on_mail = role_nothing_on_mail,
+                              .on_flushed = role_nothing,
+                              .close = role_close_stream,
+                              .on_end = on_end,
+                              .silence_ms = role_heartbeat_ms,
+                              .outbox_limit = role_outbox_limit,
+                              ROLE_WRITES_AT_ONCE,
+                              ROLE_NEVER_WAITS,
+                              ROLE_HAS_NO_CLIENT,
+                              ROLE_READS_NOTHING};

@@ -18,6 +18,9 @@
 /* How long the app may still work on what came before the peer's farewell, until that is answered. */
 enum { DUE_MS = 5000 };
 
+/* Close codes of the native protocol (docs/protocol.md). */
+enum { UNAUTHORIZED = 4401, UNCONNECTED = 4408 };
+
 static const struct bytes native_protocol = {"moonwire.1", 10};
 
 /* ---- Frames --------------------------------------------------------------------------------------------------------------- */
@@ -79,12 +82,7 @@ void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason
 
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  if (!form_is_ws(exchange->wire)) {
-    exchange_end_stream(exchange);
-    return;
-  }
-  if (!reason) reason = "";
-  struct mw_socket *socket = role_socket_of(exchange);
+  struct mw_socket *socket = native_socket(exchange);
   if (socket && socket->is_due) { /* the peer's farewell is there, or will not be read any more */
     say_farewell(exchange, code, reason);
     return;
@@ -99,7 +97,7 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   struct buffer unread = ws_input_unread(exchange);
   say_farewell(exchange, code, reason);
   if (!server_stopping(exchange_worker(exchange)->server)) {
-    exchange->role = &role_farewell;
+    exchange_become(exchange, &role_farewell);
     if (stopped) stream_read_start(&conn_of(exchange)->stream);
     if (reader) ws_input_return(exchange, reader, true);
     if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
@@ -109,10 +107,23 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   buffer_deinit(&unread);
 }
 
+void role_ws_on_close(struct exchange *exchange, const struct closing *closing) {
+  unsigned code = closing->code;
+  switch (closing->reason) {
+    case CLOSE_STOPPING: code = exchange_worker(exchange)->server->close_code; break;
+    case CLOSE_SLOW:
+    case CLOSE_BUSY: code = WS_CLOSE_TRY_LATER; break;
+    case CLOSE_UNAUTHORIZED: code = UNAUTHORIZED; break;
+    case CLOSE_UNCONNECTED: code = UNCONNECTED; break;
+    case CLOSE_BY_APP: break;
+  }
+  role_ws_close(exchange, code, closing->text);
+}
+
 /* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
 static void end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
-  if (role_socket_of(exchange)) {
+  if (native_socket(exchange)) {
     role_socket_end_reading(exchange, farewell, is_answer);
     return;
   }
@@ -126,7 +137,7 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
   struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
   switch (event) {
     case WS_MESSAGE:
-      if (role_socket_of(exchange)) {
+      if (native_socket(exchange)) {
         role_socket_receive(exchange, reader);
       } else {
         native_receive(exchange, &input);
@@ -147,7 +158,7 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
 
 /* Nothing that it says is heard any more. */
 static bool is_deaf(struct exchange *exchange) {
-  const struct mw_socket *socket = role_socket_of(exchange);
+  const struct mw_socket *socket = native_socket(exchange);
   return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
 }
 
@@ -212,7 +223,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
     return;
   }
   ws_input_drop(exchange, reader);
-  exchange->role = NULL;
+  exchange_end_role(exchange);
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
@@ -222,12 +233,24 @@ void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reaso
     end_reading(exchange, (struct ws_farewell){code, bytes_string(reason)}, false);
   } else {
     /* The peer's close frame is awaited no longer. */
-    exchange->role = NULL;
+    exchange_end_role(exchange);
     worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
   }
 }
 
-static const struct role role_farewell = {.on_read = read_farewell};
+static const struct role role_farewell = {.start = role_nothing,
+                                          .on_read = read_farewell,
+                                          .on_silent = role_nothing,
+                                          .on_mail = role_nothing_on_mail,
+                                          .on_flushed = role_nothing,
+                                          .close = role_close_stream,
+                                          .on_end = role_nothing,
+                                          .silence_ms = role_heartbeat_ms,
+                                          .outbox_limit = role_outbox_limit,
+                                          ROLE_ASKS_NOTHING,
+                                          ROLE_WRITES_AT_ONCE,
+                                          ROLE_NEVER_WAITS,
+                                          ROLE_HAS_NO_CLIENT};
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
 
@@ -367,7 +390,7 @@ static void on_late(struct exchange *exchange) { put_off(exchange, "the app did 
 uint64_t role_ws_silence_ms(struct exchange *exchange) {
   const struct worker *worker = exchange_worker(exchange);
   const struct mw_limits *limits = &worker->server->config->options.limits;
-  const struct mw_socket *socket = role_socket_of(exchange);
+  const struct mw_socket *socket = native_socket(exchange);
   bool is_pinged = exchange->flags & EXCHANGE_PINGED;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     uint64_t spent_ms = (uint64_t)(worker->timers.tick - conn_of(exchange)->timer.note) * 1000;
@@ -394,7 +417,7 @@ void role_ws_on_silent(struct exchange *exchange) {
   bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange->errand;
   if (ws_input_waits(exchange) || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
-    role_ws_close(exchange, 4408, "no connect came");
+    exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {
     conn_abort(conn_of(exchange));
   } else {
@@ -412,4 +435,12 @@ const struct role role_ws = {.start = start,
                              .on_late = on_late,
                              .on_read = role_ws_read,
                              .on_silent = role_ws_on_silent,
-                             .on_end = role_ws_on_end};
+                             .on_mail = role_nothing_on_mail,
+                             .on_flushed = role_nothing,
+                             .close = role_ws_on_close,
+                             .on_end = role_ws_on_end,
+                             .silence_ms = role_ws_silence_ms,
+                             .outbox_limit = role_outbox_limit,
+                             ROLE_WRITES_AT_ONCE,
+                             ROLE_NEVER_WAITS,
+                             ROLE_HAS_NO_CLIENT};

@@ -11,7 +11,7 @@ VISIBILITY_PUSH
 void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
 /* The same for a text that may be shared. */
 void role_ws_push_rope(struct exchange *exchange, const struct rope *text);
-/* Says farewell, ends the session, and waits a while for the peer's farewell; a session that is no WebSocket ends its stream. */
+/* Sends a close frame, ends the session, and waits a while for the peer's close frame. */
 void role_ws_close(struct exchange *exchange, unsigned code, const char *reason);
 /* Gives the unfinished message up, whose reader the session holds, and closes; nothing more of the peer is awaited. */
 void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason);
@@ -31,6 +31,7 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
 void role_ws_read(struct exchange *exchange, struct bytes bytes);
 void role_ws_on_silent(struct exchange *exchange);
 void role_ws_on_end(struct exchange *exchange);
+void role_ws_on_close(struct exchange *exchange, const struct closing *closing);
 /* How long it may be silent. */
 uint64_t role_ws_silence_ms(struct exchange *exchange);
 

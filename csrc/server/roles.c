@@ -220,7 +220,7 @@ static void start_health(struct exchange *exchange) {
   exchange_answer(exchange, &answer);
 }
 
-const struct role role_health = {.start = start_health};
+const struct role role_health = {.start = start_health, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};
 
 /* The browser client as a module, or, as /moonwire.js?classic, for a script element without a type. */
 static void start_client(struct exchange *exchange) {
@@ -245,7 +245,7 @@ static void start_client(struct exchange *exchange) {
   buffer_deinit(&fields);
 }
 
-const struct role role_client = {.start = start_client};
+const struct role role_client = {.start = start_client, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};
 
 /* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */
 static void start_options(struct exchange *exchange) {
@@ -265,4 +265,4 @@ static void start_options(struct exchange *exchange) {
   buffer_deinit(&fields);
 }
 
-const struct role role_options = {.start = start_options};
+const struct role role_options = {.start = start_options, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};

@@ -4,8 +4,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "server/role_socket.h"
-#include "server/role_ws.h"
+#include "server/exchange.h"
 #include "server/server.h"
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -120,18 +119,12 @@ int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
   return status;
 }
 
-void socket_carry_out(struct worker *worker, struct socket_command *command) {
+void socket_carry_out(struct worker *worker, struct mail *mail) {
+  struct socket_command *command = mail->item;
   struct mw_socket *socket = command->socket;
   struct exchange *exchange = worker_find(worker, socket->client->session);
   if (command->frame) atomic_fetch_sub(&socket->under_way, command->frame->len);
-  if (exchange && role_socket_of(exchange) == socket) {
-    if (command->frame) {
-      role_socket_push(exchange, command->frame);
-      command->frame = NULL;
-    } else {
-      role_ws_close(exchange, command->close_code, command->reason);
-    }
-  }
+  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
   socket_command_free(command);
 }
 

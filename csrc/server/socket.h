@@ -9,6 +9,7 @@
 
 VISIBILITY_PUSH
 
+struct mail;
 struct worker;
 
 /* Shared by the app, the connection, and what is under way between them. */
@@ -43,8 +44,8 @@ struct socket_command {
   char reason[WS_CONTROL_MAX];
 };
 void socket_command_free(struct socket_command *command);
-/* On the worker; takes the command. */
-void socket_carry_out(struct worker *worker, struct socket_command *command);
+/* Hands the command that is in the mail to the exchange of its socket, and frees it. Called on the worker. */
+void socket_carry_out(struct worker *worker, struct mail *mail);
 
 struct mw_socket *socket_ref(struct mw_socket *socket);
 

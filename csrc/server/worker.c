@@ -10,9 +10,9 @@
 #include "server/conn.h"
 #include "server/deflate.h"
 #include "server/names.h"
-#include "server/role_socket.h"
 #include "server/server.h"
 #include "server/session.h"
+#include "server/socket.h"
 #include "server/stream_handle.h"
 
 enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000 };
@@ -146,7 +146,8 @@ void worker_deinit(struct worker *worker) {
 /* ---- The queue ------------------------------------------------------------------------------------------------------------ */
 
 /* The script has answered. Whoever asked may have gone: then what was joined is left again. */
-static void take_answer(struct worker *worker, struct errand *errand) {
+static void take_answer(struct worker *worker, struct mail *mail) {
+  struct errand *errand = mail->item;
   struct exchange *exchange = worker_find(worker, errand->asker);
   if (exchange && exchange->errand == errand) {
     bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
@@ -156,12 +157,12 @@ static void take_answer(struct worker *worker, struct errand *errand) {
       errand_unref(errand);
     }
     errand->kept = streams;
-    if (exchange->role && exchange->role->on_answer) exchange->role->on_answer(exchange, errand);
+    if (exchange->role) exchange->role->on_answer(exchange, errand);
     command_release_held(worker, errand);
   } else if (errand->granted) {
     command_granted(worker, errand);
-  } else if (exchange && errand->type == ERRAND_SOCKET_MESSAGE) {
-    role_socket_handled(exchange, errand);
+  } else if (exchange && exchange->role) {
+    exchange->role->on_mail(exchange, mail);
   }
   if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
     worker_post_script(worker, MAIL_LEAVE, errand);
@@ -170,15 +171,10 @@ static void take_answer(struct worker *worker, struct errand *errand) {
   }
 }
 
-static void take_stream_data(struct worker *worker, struct stream_data *data) {
+static void take_stream_data(struct worker *worker, struct mail *mail) {
+  struct stream_data *data = mail->item;
   struct exchange *exchange = worker_find(worker, data->errand->asker);
-  if (exchange && exchange->errand == data->errand && exchange->state == EXCHANGE_STREAMING) {
-    if (data->blob) {
-      exchange_push(exchange, data->blob, form_slice(data->blob, exchange_framing(exchange)));
-    } else {
-      exchange_end_stream(exchange);
-    }
-  }
+  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
   stream_data_free(data);
 }
 
@@ -197,10 +193,10 @@ static void take(struct worker *worker, struct mail *mail) {
       message_unref(message);
       break;
     case MAIL_ROSTER: take_roster(worker, mail->item); break;
-    case MAIL_ANSWER: take_answer(worker, mail->item); break;
-    case MAIL_STREAM_DATA: take_stream_data(worker, mail->item); break;
+    case MAIL_ANSWER: take_answer(worker, mail); break;
+    case MAIL_STREAM_DATA: take_stream_data(worker, mail); break;
     case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
-    case MAIL_SOCKET: socket_carry_out(worker, mail->item); break;
+    case MAIL_SOCKET: socket_carry_out(worker, mail); break;
   }
 }
 

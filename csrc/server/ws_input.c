@@ -3,8 +3,8 @@
 #include "server/conn.h"
 #include "server/deflate.h"
 #include "server/native.h"
-#include "server/role_socket.h"
 #include "server/server.h"
+#include "server/socket.h"
 
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
@@ -15,7 +15,7 @@ struct ws_reader *ws_input_detach(struct exchange *exchange) {
 }
 
 static const struct ws_limits *limits_of(struct exchange *exchange) {
-  const struct mw_socket *socket = role_socket_of(exchange);
+  const struct mw_socket *socket = native_socket(exchange);
   return socket ? &socket->websocket->limits : &exchange_worker(exchange)->ws_limits;
 }
 

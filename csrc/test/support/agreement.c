@@ -8,7 +8,7 @@
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/occupancy.h"
-#include "server/role_socket.h"
+#include "server/native.h"
 #include "server/server.h"
 #include "server/session.h"
 
@@ -82,7 +82,7 @@ static const char *say(const char *what, const char *client, struct bytes channe
 /* A session that the app may know of; its client id by *id, empty if nobody asked after it. */
 static bool is_session(struct exchange *exchange, char *id, size_t size) {
   id[0] = '\0';
-  if (exchange->state != EXCHANGE_STREAMING || role_socket_of(exchange)) return false;
+  if (exchange->state != EXCHANGE_STREAMING || native_socket(exchange)) return false;
   if (exchange->flags & EXCHANGE_NATIVE) copy_id(id, size, conn_of(exchange)->native->client);
   return true;
 }
