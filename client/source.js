@@ -270,13 +270,12 @@ function connect(url = "/", options = {}) {
 
   // A snapshot, or a page of one that is too large. Only differences are told, so that a reconnect shows who came and went meanwhile. What
   // changes while pages are read is newer than what they say.
-  function takePage(channel, { members = {}, count, more }, round = (channel.round = { seen: new Set(), changed: new Set() })) {
+  function takePage(channel, { members = {}, count, more, after }, round = (channel.round = { seen: new Set(), changed: new Set() })) {
     const { presence } = channel.api;
     if (channel.round !== round) return;
     const joined = [];
-    let after;
     for (const [id, { info }] of Object.entries(members)) {
-      round.seen.add((after = id));
+      round.seen.add(id);
       if (round.changed.has(id)) continue;
       if (presence.has(id)) presence.set(id, info);
       else joined.push([id, info]);

@@ -7,7 +7,7 @@ local app = moonwire.app {
     size = 2 << 20,
     message = 8 << 20,
     body = 8 << 20,
-    outbox = 16 << 20,
+    outbox = 1 << 20,
     drain_seconds = 1,
   },
 }
@@ -30,6 +30,17 @@ app:channel("closed:{name}", {
   end,
 })
 app:channel("{name}", { history = { size = 10, replay = 2, readable = true }, authorize = true })
+-- What is told of its members does not fit into one answer.
+app:channel("crowd:{name}", {
+  authorize = true,
+  presence = {
+    info = function()
+      return ("x"):rep(40000)
+    end,
+    linger = 0.1,
+    interval = 0.05,
+  },
+})
 app:channel("room:{room}", {
   history = { size = 100, replay = 2, readable = true },
   authorize = true,

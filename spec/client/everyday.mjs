@@ -12,6 +12,7 @@ const onEach = (check) => async (stage) => {
   for (const transport of TRANSPORTS) {
     try {
       await place.run((transports) => {
+        t.transports = transports;
         t.connection = t.open({ transports });
       }, [transport]);
       await check(place, server, transport);
@@ -297,4 +298,22 @@ export const errors_of_handlers = onEach(async (place, server, transport) => {
     return { errors, count };
   }, `room:errors-${transport}`);
   assert.deepEqual(seen, { errors: ["mine"], count: 1 });
+});
+
+export const presence_in_pages = onEach(async (place, server, transport) => {
+  const name = `crowd:${transport}`;
+  await place.run((channel) => {
+    t.crowd = Array.from({ length: 15 }, (_, i) => t.open({ token: `${i * 7}` })); // numbers, which JavaScript puts into an order of its own
+    return Promise.all(t.crowd.map((connection) => connection.channel(channel).ready)).then(() => true);
+  }, name);
+  await until("they know each other", () => place.run((channel) => t.crowd[0].channel(channel).presence.size === 15, name));
+  await place.run((channel) => {
+    t.ann = t.open({ token: "ann", transports: t.transports });
+    t.presence = t.ann.channel(channel).presence;
+  }, name);
+  await until("all are known", () => place.run(() => t.presence.size === 16 && t.presence.count === 16));
+  assert.deepEqual(await place.run(() => [t.presence.get("49").length, t.presence.has("ann")]), [40000, true]);
+  await place.run(() => t.crowd.pop().close());
+  await until("one has left", () => place.run(() => t.presence.size === 15 && !t.presence.has("98")));
+  await place.run(() => [...t.crowd, t.ann].forEach((connection) => connection.close()));
 });
