@@ -4,7 +4,7 @@
 const KINDS = ["websocket", "sse", "poll"];
 const URL_MAX = 3500; // of the names in a URL: channels beyond it are subscribed by verbs
 const TIMEOUT_MAX = 240000; // so long a send is repeated: the server knows its key for 5 minutes
-const FOREVER = 2 ** 31 - 1;
+const FOREVER = 1e9; // what timers can hold
 
 const noop = () => {};
 const { now } = Date;
@@ -74,7 +74,6 @@ function connect(url = "/", options = {}) {
   if (!base.pathname.endsWith("/")) base.pathname += "/";
   const { ws = "ws", sse = "sse", poll = "poll", send = "send" } = options.paths ?? {};
   const kinds = (options.transports ?? KINDS).filter((kind) => kind !== "websocket" || Socket);
-  if (!kinds[0]) throw fault("no_transport");
   const page = globalThis.document;
 
   const events = emitter();
@@ -336,15 +335,21 @@ function connect(url = "/", options = {}) {
     const found = [];
     let since = channel.cursor;
     let answer = { more: true };
-    while (answer?.more && channel.held === held) {
+    while (answer.more && channel.held === held) {
       const query = new URLSearchParams({ channel: channel.name, wait: 0 });
       if (since) query.set("since", since);
-      answer = await request(address(poll, query), { signal: source.signal })
-        .then((response) => response.status === 200 && response.json())
-        .catch(noop);
+      const empty = { gaps: [], messages: [], id: since };
+      const read = (response) => {
+        const { status } = response;
+        if (status < 300) return status === 200 ? response.json() : empty;
+        // It is refused for now.
+        if (status > 428) return new Promise((resolve) => setTimeout(resolve, delayMin, { ...empty, more: true }));
+      };
+      answer = await request(address(poll, query), { signal: source.signal }).then(read).catch(noop);
       // Where polls are turned off, what cannot be read counts as missing.
-      found.push(...(answer ? answer.gaps : since ? [channel.name] : []).map(gapOf), ...(answer ? answer.messages : []));
-      if (answer) since = answer.id;
+      answer ??= { ...empty, gaps: since ? [channel.name] : [] };
+      found.push(...answer.gaps.map(gapOf), ...answer.messages);
+      since = answer.id;
     }
     if (channel.held !== held) return;
     channel.held = null;
@@ -593,12 +598,12 @@ function connect(url = "/", options = {}) {
       } catch {
         // the network
       }
-      if (why.status === 413) done(fault("too_large", why.reason));
-      else if (made.isOver || why.status < 405) {
+      if (made.isOver || why.status < 405) {
         // The client that it spoke for has gone.
         made.end(why);
         done(lost());
-      } else done(fault("unavailable", why.reason, { wait: why.wait }));
+      } else if (why.status < 429) done(why); // too large
+      else done(fault("unavailable", why.reason, { wait: why.wait }));
     }
     made.ask = (verb, done) => {
       tail = tail.then(() => post(verb, done));
@@ -805,7 +810,7 @@ function connect(url = "/", options = {}) {
       });
     }
     const failed = [];
-    let why;
+    let why = lost(); // where there is no transport at all
     const good = kinds.filter((kind) => !(blocked[kind] > now()));
     for (const kind of good[0] ? good : kinds) {
       // Streams and polls are of channels.
@@ -880,8 +885,8 @@ function connect(url = "/", options = {}) {
         refusals++;
       }
       if (again || (unauthorized && refusals === 1)) continue;
-      const most = Math.min(delayMax, delayMin * 2 ** failures++) * (page?.hidden ? 2 : 1);
-      const delay = Math.max(Math.random() * most, why.wait ?? 0, code === 1013 ? delayMin : 0);
+      const most = Math.min(delayMax, delayMin * 2 ** failures++);
+      const delay = Math.max(Math.random() * most, why.wait ?? 0);
       setState("waiting", { code, reason, delay });
       await sleep(delay);
     }
