@@ -18,12 +18,11 @@ static _Thread_local const char this_thread;
 void bus_enter(struct bus *bus) { atomic_store_explicit(&bus->thread, &this_thread, memory_order_relaxed); }
 static bool is_entered(struct bus *bus) { return atomic_load_explicit(&bus->thread, memory_order_relaxed) == &this_thread; }
 
-/* Promises a place in every worker's queue, or in none. */
-static int reserve(struct mw_server *server, size_t size) {
-  for (size_t i = 0; i < server->worker_count; i++) {
-    int status = mailbox_reserve(&server->workers[i].fifo, size);
+int bus_reserve(struct worker *workers, size_t worker_count, size_t size) {
+  for (size_t i = 0; i < worker_count; i++) {
+    int status = mailbox_reserve(&workers[i].fifo, size);
     if (status == 0) continue;
-    while (i-- > 0) mailbox_unreserve(&server->workers[i].fifo);
+    while (i-- > 0) mailbox_unreserve(&workers[i].fifo);
     return status;
   }
   return 0;
@@ -48,7 +47,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   }
   size_t size = message_size(message);
   lock_take(&bus->lock);
-  status = reserve(server, size);
+  status = bus_reserve(server->workers, server->worker_count, size);
   if (status == 0) {
     message->after = bus->position;
     message->position = keep ? ++bus->position : 0;
@@ -77,7 +76,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
   size_t size = roster_batch_size(batch);
   lock_take(&server->bus.lock);
-  int status = reserve(server, size);
+  int status = bus_reserve(server->workers, server->worker_count, size);
   for (size_t i = 0; status == 0 && i < server->worker_count; i++) {
     struct mail mail = {.type = MAIL_ROSTER, .item = roster_batch_ref(batch), .size = size};
     mailbox_post_reserved(&server->workers[i].fifo, mail);

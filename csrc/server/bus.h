@@ -9,6 +9,7 @@
 VISIBILITY_PUSH
 
 struct mw_server;
+struct worker;
 
 struct bus {
   struct lock lock;
@@ -30,6 +31,9 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
 /* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE,
  * MW_ENOMEM: then it went nowhere. */
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch);
+
+/* Reserves a place in the queue of every worker, or in none. MW_EUNAVAILABLE, MW_ENOMEM. The bus's own, and for tests of several workers. */
+int bus_reserve(struct worker *workers, size_t worker_count, size_t size);
 
 VISIBILITY_POP
 

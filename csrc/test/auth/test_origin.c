@@ -15,6 +15,8 @@ static void entries_are_judged(void **state) {
       {"https://*.b.example:8443", true},
       {"https://[::1]:8443", true},
       {"capacitor://localhost", true},
+      {"https://a", true},
+      {"x://a", true},
       {"", false},
       {"a.example", false},
       {"://a.example", false},

@@ -231,6 +231,34 @@ static void what_finds_no_memory_counts_as_evicted(void **state) {
   assert_true(support_fail_each(fill, NULL) > 20);
 }
 
+/* A message may be in the histories of two hubs. What is encoded of it later counts for the first that keeps it, as long as that does. */
+static void of_two_histories_the_first_accounts(void **state) {
+  (void)state;
+  atomic_size_t account = 0, other_account = 0;
+  struct history history, other;
+  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct blob *blob = blob_new(BYTES("encoded")), *later = blob_new(BYTES("encoded as well"));
+  size_t size = sizeof *blob + blob->len, later_size = sizeof *later + later->len;
+  message->position = 1;
+  history_init(&history, 0, &account);
+  history_init(&other, 0, &other_account);
+  history_push(&history, message, &(struct history_bounds){.size = 2});
+  history_push(&other, message, &(struct history_bounds){.size = 2});
+  message_set_form(message, 0, blob);
+  assert_int_equal(atomic_load(&account), size);
+  assert_int_equal(atomic_load(&other_account), 0);
+  history_evict(&other);
+  assert_int_equal(atomic_load(&account), size);
+  message_set_form(message, 1, later);
+  assert_int_equal(atomic_load(&account), size + later_size);
+  history_evict(&history);
+  assert_int_equal(atomic_load(&account), 0);
+  assert_int_equal(atomic_load(&other_account), 0);
+  message_unref(message);
+  history_deinit(&history);
+  history_deinit(&other);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(keeps_the_newest),
@@ -242,6 +270,7 @@ int main(void) {
       TEST(weighs_any_part),
       TEST(an_encoded_form_weighs_as_well),
       TEST(finds_the_tail),
+      TEST(of_two_histories_the_first_accounts),
       TEST(what_finds_no_memory_counts_as_evicted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -253,6 +253,29 @@ static uint64_t count_bytes(struct fixture *fixture, const char *const *names, s
   return bytes;
 }
 
+/* A message for which there is no memory: each subscriber is told that something was lost, and it is counted. */
+static void what_is_lost_is_told_and_counted(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct listener listener, other;
+  begin(&fixture, 10);
+  assert_int_equal(subscribe(&fixture, &listener, "a", &keeps_none), 0);
+  assert_int_equal(subscribe(&fixture, &other, "a", &keeps_none), 0);
+  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  message->position = 7;
+  memory_fail_after(1);
+  hub_publish(&fixture.hub, message, &keeps_none);
+  memory_fail_after(0);
+  assert_string_equal(listener.log, "lost ");
+  assert_string_equal(other.log, "lost ");
+  assert_int_equal(fixture.hub.lost, 1);
+  assert_int_equal(fixture.hub.delivered, 0);
+  message_unref(message);
+  hub_unsubscribe(&fixture.hub, &listener.subscription);
+  hub_unsubscribe(&fixture.hub, &other.subscription);
+  end(&fixture);
+}
+
 static void the_oldest_of_all_goes_first(void **state) {
   (void)state;
   static const char *const names[] = {"a", "b", "c"};
@@ -461,6 +484,7 @@ int main(void) {
       TEST(the_sweep_keeps_what_is_used),
       TEST(the_sweep_goes_round),
       TEST(over_the_limit_of_channels_nothing_is_kept_and_that_is_told),
+      TEST(what_is_lost_is_told_and_counted),
       TEST(the_oldest_of_all_goes_first),
       TEST(one_that_is_too_heavy_for_all_is_not_kept),
       TEST(what_goes_otherwise_is_counted_as_well),

@@ -14,7 +14,8 @@ static size_t peer_count;
 static struct mw_request *kept;
 static bool keep_presence, refuse_presence;
 static const char *info;
-static unsigned asked; /* how often MW_REQUEST_PRESENCE came */
+static size_t channels_max; /* limits.channels; 0: the default */
+static unsigned asked;      /* how often MW_REQUEST_PRESENCE came */
 
 /* The user is named by the query: /ws?token=ann. */
 static void on_request(void *context, struct mw_request *request) {
@@ -73,6 +74,7 @@ static int make_server(void) {
   options.on_request = on_request;
   options.on_cancel = on_cancel;
   options.limits.size = 100;
+  if (channels_max > 0) options.limits.channels = channels_max;
   options.limits.ping_ms = UINT32_MAX; /* nobody here answers pings */
   int status = mw_config_new(&config, &options, NULL);
   if (status < 0) return status;
@@ -212,6 +214,46 @@ static void a_quick_return_is_no_event(void **state) {
   mw_server_advance(server, 2);
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":1}}");
   assert_int_equal(members("room:1"), 1);
+}
+
+/* A hub that had no room for the channel of a member does not know that member. The next that comes is told of both all the same. */
+static void a_roster_that_was_lost_is_made_whole(void **state) {
+  (void)state;
+  server_finish(server);
+  channels_max = 2;
+  assert_int_equal(make_server(), 0);
+  channels_max = 0;
+  struct memory_peer *eve = join_as("eve", "plain:1");
+  subscribe(eve, "plain:2");
+  struct memory_peer *ann = connect_as("ann"), *bob = connect_as("bob");
+  subscribe(ann, "room:1");
+  assert_non_null(strstr(next(ann), "\"error\":"));
+  assert_int_equal(members("room:1"), 1); /* until its linger is over */
+  mw_server_advance(server, 2500); /* what became of it later is lost as well */
+  send_text(eve, "{\"unsubscribe\":\"plain:1\"}");
+  subscribe(bob, "room:1");
+  const char *snapshot = next(bob);
+  assert_non_null(strstr(snapshot, "\"count\":2"));
+  assert_non_null(strstr(snapshot, "\"ann\":"));
+  assert_non_null(strstr(snapshot, "\"bob\":"));
+  mw_server_advance(server, 20000);
+  const char *left = next(bob);
+  assert_non_null(strstr(left, "\"left\":[\"ann\"],\"count\":1"));
+  expect_next(bob, "");
+  /* And from now on only what changes is passed on. */
+  subscribe(ann, "room:1");
+  assert_non_null(strstr(next(ann), "\"count\":2"));
+}
+
+/* A channel whose members stay the same wakes nobody up. */
+static void a_quiet_channel_has_no_alarm(void **state) {
+  (void)state;
+  join_as("ann", "room:1");
+  join_as("bob", "count:1");
+  mw_server_advance(server, 10000);
+  uint64_t turns = server->loop.turn;
+  mw_server_advance(server, 10000);
+  assert_true(server->loop.turn - turns <= 12); /* one a second, for the timers */
 }
 
 static void a_user_is_a_member_once(void **state) {
@@ -642,6 +684,8 @@ int main(void) {
       CASE(the_joiner_finds_itself_in_its_snapshot),
       CASE(others_are_told_once_the_interval_is_over),
       CASE(a_quick_return_is_no_event),
+      CASE(a_roster_that_was_lost_is_made_whole),
+      CASE(a_quiet_channel_has_no_alarm),
       CASE(a_user_is_a_member_once),
       CASE(joining_and_leaving_within_a_batch_cancel_out),
       CASE(unsubscribing_is_leaving),
