@@ -307,3 +307,26 @@ async function see_again(stage, kind) {
   });
   await sees_all(place, 20);
 }
+
+// On a stream the missed messages of a channel that joins later are read by polls: one that is refused for now is no gap.
+export async function what_was_missed_is_refused_for_now(stage) {
+  const server = await stage.server();
+  const gate = await stage.gate(server.base);
+  const place = await stage.place(gate.base);
+  await follow(place, { transports: ["sse"] });
+  await server.fill(5, "late");
+  const id = await place.run(async () => {
+    const { messages } = await t.connection.channel("late").ready.then(() => t.connection.channel("late").history({ limit: 3 }));
+    t.connection.channel("late").unsubscribe();
+    return messages[0].id;
+  });
+  let refusals = 0;
+  gate.requests = (path) => (path === "/poll" && refusals++ < 2 ? 503 : "pass");
+  await place.run((since) => {
+    t.connection.channel("late", { since });
+    t.late = t.follow(t.connection, "late");
+  }, id);
+  await until("it has the two that it missed", () => place.run(() => t.late.count === 2));
+  assert.deepEqual(await place.run(() => [t.late.first, t.late.last, t.late.gaps]), [4, 5, 0]);
+  assert.ok(refusals > 2);
+}
