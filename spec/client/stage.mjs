@@ -23,6 +23,11 @@ export async function until(what, check, ms = 20000) {
   }
 }
 
+// Those that a scenario left running, because it took too long, go with this process.
+const processes = new Set();
+process.on("exit", () => processes.forEach((child) => child.kill("SIGKILL")));
+for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => process.exit(1));
+
 export class Server {
   #process;
   #ended;
@@ -38,6 +43,9 @@ export class Server {
     const flags = [join(root, "bin/moonwire"), this.script, "--listen", `127.0.0.1:${port}`];
     this.#process = spawn("lua5.4", flags, { stdio: ["ignore", "pipe", "pipe"] });
     this.#ended = new Promise((resolve) => this.#process.on("exit", resolve));
+    const child = this.#process;
+    processes.add(child);
+    this.#ended.then(() => processes.delete(child));
     let output = "";
     let log = "";
     this.#process.stderr.on("data", (text) => (log += text));
