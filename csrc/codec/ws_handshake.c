@@ -4,12 +4,10 @@
 #include <openssl/evp.h>
 
 #include "codec/http_head.h"
-#include "codec/http_writer.h"
 #include "codec/ws_extension.h"
 
 enum {
-  KEY_LEN = 24,    /* sixteen bytes in base64 */
-  ACCEPT_LEN = 28, /* a SHA-1 in base64 */
+  KEY_LEN = 24, /* sixteen bytes in base64 */
   SHA1_LEN = 20,
 };
 
@@ -61,10 +59,12 @@ struct http_error ws_handshake_judge(const struct http_head *head, struct bytes 
   return refuse(0, NULL);
 }
 
-struct bytes ws_handshake_fields(int status) {
-  if (status == 405) return BYTES("Allow: GET, HEAD, OPTIONS\r\n");
-  if (status == 426) return BYTES("Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
-  return bytes_of(NULL, 0);
+size_t ws_handshake_fields(int status, const struct http_field **fields) {
+  static const struct http_field methods[] = {{{"Allow", 5}, {"GET, HEAD, OPTIONS", 18}}};
+  static const struct http_field upgrade[] = {
+      {{"Upgrade", 7}, {"websocket", 9}}, {{"Connection", 10}, {"Upgrade", 7}}, {{"Sec-WebSocket-Version", 21}, {"13", 2}}};
+  *fields = status == 405 ? methods : upgrade;
+  return status == 405 ? sizeof methods / sizeof *methods : status == 426 ? sizeof upgrade / sizeof *upgrade : 0;
 }
 
 /* ---- Subprotocols -------------------------------------------------------------------------------------------------------- */
@@ -92,27 +92,13 @@ bool ws_handshake_offer(const struct http_head *head, struct ws_offers *cursor, 
 
 /* ---- Accepting ----------------------------------------------------------------------------------------------------------- */
 
-/* What proves that the server has read the key as a WebSocket's. */
-static bool hash_key(char out[ACCEPT_LEN + 1], struct bytes key) {
+bool ws_handshake_accept(char out[WS_ACCEPT_LEN + 1], struct bytes key) {
+  assert(is_key(key));
   static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
   char text[KEY_LEN + sizeof(guid) - 1];
   unsigned char hash[EVP_MAX_MD_SIZE];
   memcpy(text, key.ptr, KEY_LEN);
   memcpy(text + KEY_LEN, guid, sizeof(guid) - 1);
   if (!EVP_Digest(text, sizeof(text), hash, NULL, EVP_sha1(), NULL)) return false;
-  return EVP_EncodeBlock((unsigned char *)out, hash, SHA1_LEN) == ACCEPT_LEN;
-}
-
-bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol, struct bytes extension) {
-  char accept[ACCEPT_LEN + 1];
-  assert(is_key(key) && (protocol.len == 0 || http_token_valid(protocol)));
-  if (!hash_key(accept, key)) return false;
-  buffer_append_string(out, "HTTP/1.1 101 Switching Protocols\r\n");
-  http_write_field(out, BYTES("Upgrade"), BYTES("websocket"));
-  http_write_field(out, BYTES("Connection"), BYTES("Upgrade"));
-  http_write_field(out, BYTES("Sec-WebSocket-Accept"), bytes_of(accept, ACCEPT_LEN));
-  if (protocol.len > 0) http_write_field(out, BYTES("Sec-WebSocket-Protocol"), protocol);
-  if (extension.len > 0) http_write_field(out, BYTES("Sec-WebSocket-Extensions"), extension);
-  http_write_end(out);
-  return true;
+  return EVP_EncodeBlock((unsigned char *)out, hash, SHA1_LEN) == WS_ACCEPT_LEN;
 }

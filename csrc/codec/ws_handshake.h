@@ -10,8 +10,8 @@ VISIBILITY_PUSH
 /* Status 0 if the request may be upgraded, and *key is its Sec-WebSocket-Key, a slice of the head; else 400, 405 or 426, and
  * why. */
 struct http_error ws_handshake_judge(const struct http_head *head, struct bytes *key);
-/* The fields that an answer with such a status must have: written lines, each with its CRLF, or nothing. */
-struct bytes ws_handshake_fields(int status);
+/* The fields that an answer with such a status must have; returns how many there are. */
+size_t ws_handshake_fields(int status, const struct http_field **fields);
 
 /* Walks the subprotocols that the client offers, the one that it likes best first, over all the fields that list them. Start with
  * a zeroed cursor. Those of a head that was judged well are tokens; one that is offered twice comes twice. */
@@ -21,10 +21,10 @@ struct ws_offers {
 };
 bool ws_handshake_offer(const struct http_head *head, struct ws_offers *cursor, struct bytes *protocol);
 
-/* Appends the whole answer that upgrades the connection. `protocol` is one that was offered, or empty; `extension` what
- * ws_extension_agree says, or empty. False, and nothing appended, if the library of hashes refuses its service; without memory
- * `out` has failed, as ever. */
-bool ws_handshake_accept(struct buffer *out, struct bytes key, struct bytes protocol, struct bytes extension);
+/* Writes what proves that the server has read the key as that of a WebSocket, terminated: the value of Sec-WebSocket-Accept. The key is one
+ * that ws_handshake_judge returned. False if the library of hashes fails. */
+enum { WS_ACCEPT_LEN = 28 };
+bool ws_handshake_accept(char out[WS_ACCEPT_LEN + 1], struct bytes key);
 
 VISIBILITY_POP
 

@@ -5,7 +5,7 @@
 #ifndef MOONWIRE_SERVER_CORS_H
 #define MOONWIRE_SERVER_CORS_H
 
-#include "base/buffer.h"
+#include "http/fields.h"
 
 VISIBILITY_PUSH
 
@@ -15,10 +15,10 @@ struct exchange;
 bool cors_allows(struct exchange *exchange);
 /* Appends Vary, and what lets a page of a listed origin read the answer. Appends nothing if `fields`, the answer's other fields, already
  * have an Access-Control-Allow-Origin: then the app decides. */
-void cors_write(struct exchange *exchange, struct bytes fields, struct buffer *out);
+void cors_add(struct exchange *exchange, const struct http_fields *fields, struct http_fields *out);
 /* Appends what the answer to a preflight says besides: `methods` ("GET, HEAD") and the headers that the page asks for may be sent.
  * Appends nothing if the request is not a preflight of an allowed origin. */
-void cors_write_preflight(struct exchange *exchange, struct bytes methods, struct buffer *out);
+void cors_add_preflight(struct exchange *exchange, struct bytes methods, struct http_fields *out);
 
 VISIBILITY_POP
 

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
+#include "codec/ws_handshake.h"
 #include "server/cors.h"
 #include "server/http1.h"
 #include "server/native.h"
@@ -52,11 +53,25 @@ static void push_buffer(struct exchange *exchange, struct buffer *buffer) {
   }
 }
 
-static void write_head(struct exchange *exchange, struct buffer *out, int status, struct bytes fields) {
+static void write_fields(struct buffer *out, const struct http_fields *fields) {
+  struct http_field field;
+  for (size_t cursor = 0; http_fields_next(fields, &cursor, &field);) http_write_field(out, field.name, field.value);
+  if (fields && fields->text.failed) out->failed = true;
+}
+
+static void write_cors(struct exchange *exchange, const struct http_fields *fields, struct buffer *out) {
+  struct http_fields cors;
+  http_fields_init(&cors);
+  cors_add(exchange, fields, &cors);
+  write_fields(out, &cors);
+  http_fields_deinit(&cors);
+}
+
+static void write_head(struct exchange *exchange, struct buffer *out, int status, const struct http_fields *fields) {
   struct worker *worker = exchange_worker(exchange);
   http_write_status(out, status, worker->loop->clock.wall_ms);
-  buffer_append(out, fields);
-  if (conn_of(exchange)->http->is_shared) cors_write(exchange, fields, out);
+  write_fields(out, fields);
+  if (conn_of(exchange)->http->is_shared) write_cors(exchange, fields, out);
   if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   bool keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE;
   http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));
@@ -118,28 +133,28 @@ const char *exchange_code(int status) {
 
 bool exchange_is_temporary(int status) { return status == 0 || status == 429 || status == 503; }
 
-static void answer_error(struct exchange *exchange, int status, struct bytes more_fields, struct bytes text) {
-  struct buffer fields;
-  buffer_init(&fields);
-  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
-  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  if (status == 401) http_write_field(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
-  if (exchange_is_temporary(status))
-    buffer_append_format(&fields, "Retry-After: %u\r\n", worker_random(exchange_worker(exchange), 1, 4));
-  buffer_append(&fields, more_fields);
-  struct answer answer = {
-      .status = status, .fields = buffer_bytes(&fields), .content_type = BYTES("application/json"), .body = text};
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+static void answer_error(struct exchange *exchange, int status, const struct http_fields *more_fields, struct bytes text) {
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  if (status == 401) http_fields_add(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
+  if (exchange_is_temporary(status)) {
+    char seconds = (char)('0' + worker_random(exchange_worker(exchange), 1, 4));
+    http_fields_add(&fields, BYTES("Retry-After"), bytes_of(&seconds, 1));
+  }
+  http_fields_add_all(&fields, more_fields);
+  struct answer answer = {.status = status, .fields = &fields, .content_type = BYTES("application/json"), .body = text};
   exchange_answer(exchange, &answer);
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
 }
 
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text) {
-  answer_error(exchange, status, bytes_of(NULL, 0), text);
+  answer_error(exchange, status, NULL, text);
 }
 
 static void refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel,
-                   struct bytes more_fields) {
+                   const struct http_fields *more_fields) {
   struct buffer body;
   buffer_init(&body);
   buffer_append_char(&body, '{');
@@ -161,23 +176,24 @@ static void refuse(struct exchange *exchange, int status, const char *code, cons
   buffer_deinit(&body);
 }
 
-void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields) {
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
+                          const struct http_fields *more_fields) {
   refuse(exchange, status, code, reason, bytes_of(NULL, 0), more_fields);
 }
 
 void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
-  refuse(exchange, status, code, reason, channel, bytes_of(NULL, 0));
+  refuse(exchange, status, code, reason, channel, NULL);
 }
 
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
-  struct buffer fields;
-  buffer_init(&fields);
-  if (allow.len > 0) http_write_field(&fields, BYTES("Allow"), allow);
-  exchange_refuse_with(exchange, status, code, reason, buffer_bytes(&fields));
-  buffer_deinit(&fields);
+  struct http_fields fields;
+  http_fields_init(&fields);
+  if (allow.len > 0) http_fields_add(&fields, BYTES("Allow"), allow);
+  exchange_refuse_with(exchange, status, code, reason, &fields);
+  http_fields_deinit(&fields);
 }
 
-void exchange_begin(struct exchange *exchange, int status, struct bytes fields, uint64_t length) {
+void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length) {
   struct buffer out;
   buffer_init(&out);
   write_head(exchange, &out, status, fields);
@@ -195,8 +211,8 @@ void exchange_complete(struct exchange *exchange) {
   worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
 }
 
-static void write_stream_head(struct exchange *exchange, struct buffer *out, struct bytes fields) {
-  write_head(exchange, out, 200, fields);
+static void write_stream_head(struct exchange *exchange, struct buffer *out) {
+  write_head(exchange, out, 200, NULL);
   http_write_field(out, BYTES("Content-Type"), BYTES("text/event-stream"));
   http_write_field(out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
   http_write_field(out, BYTES("X-Accel-Buffering"), BYTES("no"));
@@ -209,7 +225,7 @@ static void write_stream_head(struct exchange *exchange, struct buffer *out, str
 void exchange_answer_stream_head(struct exchange *exchange) {
   struct buffer out;
   buffer_init(&out);
-  write_stream_head(exchange, &out, bytes_of(NULL, 0));
+  write_stream_head(exchange, &out);
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
   exchange_end_role(exchange);
@@ -227,12 +243,12 @@ static void append_framed(struct exchange *exchange, struct rope *out, const str
   if (is_chunked) buffer_append_string(&out->text, "\r\n");
 }
 
-void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const struct rope *text) {
+void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
   struct rope rope;
   rope_init(&rope);
   struct buffer *out = &rope.text;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  write_stream_head(exchange, out, fields);
+  write_stream_head(exchange, out);
   append_framed(exchange, &rope, text);
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   http1_release(conn_of(exchange));
@@ -240,23 +256,33 @@ void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const 
   rope_deinit(&rope);
 }
 
-void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text) {
+void exchange_stream(struct exchange *exchange, struct bytes text) {
   struct rope rope;
   rope_init(&rope);
   buffer_append(&rope.text, text);
-  exchange_stream_rope(exchange, fields, &rope);
+  exchange_stream_rope(exchange, &rope);
   rope_deinit(&rope);
 }
 
-void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffer *ahead) {
+bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead) {
+  char accept[WS_ACCEPT_LEN + 1];
+  struct bytes key;
   struct buffer out;
+  if (ws_handshake_judge(http_reader_head(conn_of(exchange)->http->reader), &key).status != 0) return false;
+  if (!ws_handshake_accept(accept, key)) return false;
   buffer_init(&out);
-  buffer_append(&out, text);
+  buffer_append_string(&out, "HTTP/1.1 101 Switching Protocols\r\n");
+  http_write_field(&out, BYTES("Upgrade"), BYTES("websocket"));
+  http_write_field(&out, BYTES("Connection"), BYTES("Upgrade"));
+  http_write_field(&out, BYTES("Sec-WebSocket-Accept"), bytes_string(accept));
+  write_fields(&out, fields);
+  http_write_end(&out);
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   push_buffer(exchange, &out);
   http1_hand_over(conn_of(exchange), ahead);
+  return true;
 }
 
 void exchange_push_text(struct exchange *exchange, struct bytes text) {

@@ -4,6 +4,7 @@
 
 #include "delivery/forms.h"
 #include "delivery/outbox.h"
+#include "http/fields.h"
 #include "hub/channel.h"
 #include "server/errand.h"
 #include "server/role.h"
@@ -85,8 +86,8 @@ void exchange_close(struct exchange *exchange, enum close_reason reason, const c
 
 struct answer {
   int status;
-  struct bytes fields;       /* written lines, each with its CRLF */
-  struct bytes content_type; /* empty: none */
+  const struct http_fields *fields; /* NULL: none */
+  struct bytes content_type;        /* empty: none */
   struct bytes body;
   const struct rope *rope; /* in place of the body; NULL: the body */
 };
@@ -94,8 +95,9 @@ struct answer {
 void exchange_answer(struct exchange *exchange, const struct answer *answer);
 /* Answers with {"error":{"code":…,"reason":…}}; `allow`, if not empty, becomes the Allow field. */
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow);
-/* The same with fields of its own: written lines, each with its CRLF. */
-void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes more_fields);
+/* The same with fields of its own; NULL: none. */
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
+                          const struct http_fields *more_fields);
 /* Answers with text that is such an object. */
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
 /* True if what was refused with that status may be granted when it is tried again (0: there was no answer). */
@@ -105,17 +107,17 @@ void exchange_refuse_channel(struct exchange *exchange, int status, const char *
 /* The code of the protocol that goes with a status. */
 const char *exchange_code(int status);
 /* Begins an answer whose body of `length` bytes the role pushes by and by. */
-void exchange_begin(struct exchange *exchange, int status, struct bytes fields, uint64_t length);
+void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length);
 /* The body that exchange_begin announced is complete. */
 void exchange_complete(struct exchange *exchange);
 /* Answers HEAD of an event stream: with its head, as all of it. */
 void exchange_answer_stream_head(struct exchange *exchange);
-/* Begins an event stream: its head with `fields`, then `text` as its first bytes. */
-void exchange_stream(struct exchange *exchange, struct bytes fields, struct bytes text);
-void exchange_stream_rope(struct exchange *exchange, struct bytes fields, const struct rope *text);
-/* Begins something else than HTTP: `text` is the whole answer that says so. *ahead, which the caller frees, receives what was sent ahead and is
- * for role->on_read. */
-void exchange_upgrade(struct exchange *exchange, struct bytes text, struct buffer *ahead);
+/* Begins an event stream, with `text` as its first bytes. */
+void exchange_stream(struct exchange *exchange, struct bytes text);
+void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
+/* Upgrades the connection to a WebSocket. `fields` are those of the answer besides what every upgrade has. *ahead, which the caller frees,
+ * receives what was sent ahead and is for role->on_read. False, and nothing happened, if the library of hashes fails. */
+bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead);
 /* Pushes text to the stream. */
 void exchange_push_text(struct exchange *exchange, struct bytes text);
 /* Ends the stream as HTTP has it. */

@@ -1,5 +1,4 @@
 #include "base/memory.h"
-#include "codec/http_writer.h"
 #include "codec/json_scan.h"
 #include "server/conn.h"
 #include "server/http1.h"
@@ -270,15 +269,15 @@ static void push_all(struct exchange *exchange, const struct poll_answer *answer
 bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct worker *worker = exchange_worker(exchange);
-  struct buffer fields;
+  struct http_fields fields;
   struct rope beginning;
-  buffer_init(&fields);
+  http_fields_init(&fields);
   rope_init(&beginning);
-  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-store"));
-  http_write_field(&fields, BYTES("Content-Type"), BYTES("application/json"));
-  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_fields_add(&fields, BYTES("Content-Type"), BYTES("application/json"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   write_beginning(&beginning, answer, poll);
-  bool fine = !fields.failed && !beginning.text.failed;
+  bool fine = !fields.text.failed && !beginning.text.failed;
   struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
   session_end(exchange);
   fine = rest != NULL;
@@ -287,14 +286,14 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
     worker->stats.polls++;
     worker->stats.gaps += answer->gap_count;
     budget_charge(exchange, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
-    exchange_begin(exchange, 200, buffer_bytes(&fields), rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
+    exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
     if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, &beginning, rest);
     exchange_complete(exchange);
   } else {
     role_poll_refuse(exchange, 503, "unavailable", "no memory");
   }
   blob_unref(rest);
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
   rope_deinit(&beginning);
   return fine;
 }

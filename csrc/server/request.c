@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "codec/http_writer.h"
 #include "codec/json_scan.h"
+#include "http/fields.h"
 #include "server/occupancy.h"
 #include "server/script.h"
 #include "server/socket.h"
@@ -175,15 +175,15 @@ static bool is_reserved(struct bytes name) {
   return false;
 }
 
-static bool write_fields(struct buffer *out, const struct mw_response *response, struct mw_error *error) {
+static bool add_fields(struct http_fields *out, const struct mw_response *response, struct mw_error *error) {
   bool fine = response->content_type.len == 0 ||
-              http_write_field(out, BYTES("Content-Type"), bytes_of(response->content_type.ptr, response->content_type.len));
+              http_fields_add(out, BYTES("Content-Type"), bytes_of(response->content_type.ptr, response->content_type.len));
   if (!fine && error) snprintf(error->text, sizeof error->text, "the content type is malformed");
   for (size_t i = 0; fine && i < response->field_count; i++) {
     struct bytes name = bytes_of(response->fields[i].name.ptr, response->fields[i].name.len);
     struct bytes value = bytes_of(response->fields[i].value.ptr, response->fields[i].value.len);
     bool reserved = is_reserved(name);
-    fine = !reserved && http_write_field(out, name, value);
+    fine = !reserved && http_fields_add(out, name, value);
     if (!fine && error) {
       snprintf(error->text, sizeof error->text, "the header \"%.*s\" %s", (int)(name.len < 64 ? name.len : 64), name.ptr,
                reserved ? "is written by the server itself" : "is malformed");
@@ -193,22 +193,22 @@ static bool write_fields(struct buffer *out, const struct mw_response *response,
 }
 
 int mw_request_respond(struct mw_request *request, const struct mw_response *response, struct mw_error *error) {
-  struct buffer fields;
-  buffer_init(&fields);
+  struct http_fields fields;
+  http_fields_init(&fields);
   int status = MW_EINVAL;
   bool responds = is_http(request);
   if (!responds || response->status < 200 || response->status > 599) {
     if (error)
       snprintf(error->text, sizeof error->text, responds ? "the status must be from 200 to 599" : "only a route is responded to");
-  } else if (write_fields(&fields, response, error)) {
+  } else if (add_fields(&fields, response, error)) {
     struct errand *errand = request->errand;
-    errand->fields = fields.failed ? NULL : blob_new(buffer_bytes(&fields));
+    errand->fields = http_fields_keep(&fields);
     errand->body = errand->fields ? blob_new(bytes_of(response->body.ptr ? response->body.ptr : "", response->body.len)) : NULL;
     errand->status = response->status;
     status = errand->body ? 0 : MW_ENOMEM;
     if (status < 0 && error) snprintf(error->text, sizeof error->text, "no memory");
   }
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
   if (status < 0) {
     blob_unref(request->errand ? request->errand->fields : NULL);
     if (request->errand) request->errand->fields = NULL;

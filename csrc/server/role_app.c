@@ -49,9 +49,10 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (streams && exchange->flags & EXCHANGE_NO_BODY) {
     answer_head(exchange);
   } else if (streams) {
-    exchange_stream(exchange, bytes_of(NULL, 0), BYTES(":\n"));
+    exchange_stream(exchange, BYTES(":\n"));
   } else if (errand->fields) {
-    struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
+    struct http_fields fields = http_fields_kept(errand->fields);
+    struct answer answer = {.status = errand->status, .fields = &fields, .body = blob_bytes(errand->body)};
     exchange_answer(exchange, &answer);
   } else if (errand->type == ERRAND_STREAM && exchange_is_temporary(errand->status)) {
     roles_put_off(exchange);

@@ -74,18 +74,20 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 static void redirect(struct exchange *exchange) {
   struct http1 *http = conn_of(exchange)->http;
   const struct http_head *head = http_reader_head(http->reader);
-  struct buffer fields;
-  buffer_init(&fields);
-  buffer_append_string(&fields, "Location: ");
-  buffer_append(&fields, head->path);
-  buffer_append_string(&fields, "/");
-  if (head->query.len > 0) buffer_append_string(&fields, "?");
-  buffer_append(&fields, head->query);
-  buffer_append_string(&fields, "\r\n");
-  struct answer answer = {.status = 308, .fields = buffer_bytes(&fields)};
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  struct http_fields fields;
+  struct buffer location;
+  http_fields_init(&fields);
+  buffer_init(&location);
+  buffer_append(&location, head->path);
+  buffer_append_string(&location, "/");
+  if (head->query.len > 0) buffer_append_string(&location, "?");
+  buffer_append(&location, head->query);
+  http_fields_add(&fields, BYTES("Location"), buffer_bytes(&location));
+  if (location.failed) fields.text.failed = true;
+  buffer_deinit(&location);
+  struct answer answer = {.status = 308, .fields = &fields};
   exchange_answer(exchange, &answer);
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
 }
 
 static void read_on(struct exchange *exchange) {
@@ -99,23 +101,22 @@ static void on_open(struct exchange *exchange) {
   snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(http->file),
            (unsigned long long)file_size(http->file));
   http_date(changed, file_changed_ns(http->file) / 1000000);
-  struct buffer fields;
-  buffer_init(&fields);
-  http_write_field(&fields, BYTES("ETag"), bytes_string(tag));
-  http_write_field(&fields, BYTES("Last-Modified"), bytes_string(changed));
-  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
-  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("ETag"), bytes_string(tag));
+  http_fields_add(&fields, BYTES("Last-Modified"), bytes_string(changed));
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (http_head_has_tag(http_reader_head(http->reader), bytes_string(tag))) {
-    struct answer answer = {.status = 304, .fields = buffer_bytes(&fields)};
+    struct answer answer = {.status = 304, .fields = &fields};
     exchange_answer(exchange, &answer);
   } else {
-    http_write_field(&fields, BYTES("Content-Type"), type_of(http->rest));
+    http_fields_add(&fields, BYTES("Content-Type"), type_of(http->rest));
     http->file_left = exchange->flags & EXCHANGE_NO_BODY ? 0 : file_size(http->file);
-    exchange_begin(exchange, 200, buffer_bytes(&fields), file_size(http->file));
+    exchange_begin(exchange, 200, &fields, file_size(http->file));
     if (http->file_left == 0) exchange_complete(exchange);
   }
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
 }
 
 static void on_file(struct file *file, int status, struct bytes bytes) {

@@ -90,7 +90,7 @@ static void end_polling(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   if (poll->is_new) poll_client_end(poll->client);
   session_end(exchange);
-  exchange_answer(exchange, &(struct answer){.status = 204, .fields = BYTES("Cache-Control: no-store\r\n")});
+  exchange_answer(exchange, &(struct answer){.status = 204, .fields = &http_fields_no_store});
 }
 
 void role_poll_begin(struct poll *poll) {

@@ -190,10 +190,8 @@ static void answer(struct exchange *exchange, struct buffer *body) {
     refuse(exchange, 503, "no memory for the answer");
     return;
   }
-  struct answer answer = {.status = 200,
-                          .fields = BYTES("Cache-Control: no-store\r\n"),
-                          .content_type = BYTES("application/json"),
-                          .body = buffer_bytes(body)};
+  struct answer answer = {
+      .status = 200, .fields = &http_fields_no_store, .content_type = BYTES("application/json"), .body = buffer_bytes(body)};
   exchange_answer(exchange, &answer);
 }
 

@@ -205,7 +205,7 @@ static void on_reply(struct exchange *exchange, int status, const char *code, co
     return;
   }
   struct answer whole = {.status = status,
-                         .fields = BYTES("Cache-Control: no-store\r\n"),
+                         .fields = &http_fields_no_store,
                          .content_type = BYTES("application/json"),
                          .body = answer->body,
                          .rope = answer->rope};

@@ -216,7 +216,8 @@ static void enter(struct exchange *exchange, struct errand *errand) {
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {
   if (errand->fields) {
-    struct answer answer = {.status = errand->status, .fields = blob_bytes(errand->fields), .body = blob_bytes(errand->body)};
+    struct http_fields fields = http_fields_kept(errand->fields);
+    struct answer answer = {.status = errand->status, .fields = &fields, .body = blob_bytes(errand->body)};
     exchange_answer(exchange, &answer);
   } else if (errand->status == 200) {
     enter(exchange, errand);

@@ -146,7 +146,7 @@ static void join(struct exchange *exchange, struct errand *errand) {
   } else if (status == 0) {
     atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
-    exchange_stream_rope(exchange, bytes_of(NULL, 0), &beginning);
+    exchange_stream_rope(exchange, &beginning);
     /* Without an identity the app would be told that it has left. */
     if (errand->client && native_identify(exchange, errand->client) < 0) exchange_break(exchange);
     if (errand->client && native_is_identified(exchange)) native_keep(exchange, errand);

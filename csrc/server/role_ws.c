@@ -282,7 +282,13 @@ bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, boo
   if (!origin_allowed) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
   } else if (error.status != 0) {
-    exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, ws_handshake_fields(error.status));
+    const struct http_field *own;
+    size_t count = ws_handshake_fields(error.status, &own);
+    struct http_fields fields;
+    http_fields_init(&fields);
+    for (size_t i = 0; i < count; i++) http_fields_add(&fields, own[i].name, own[i].value);
+    exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, &fields);
+    http_fields_deinit(&fields);
   } else {
     return false;
   }
@@ -297,19 +303,20 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   struct ws_deflate_terms terms;
   struct bytes extension =
       deflate_agree(head, http->route ? &http->route->websocket->deflate : &server->config->options.deflate, &terms, text);
-  struct bytes key;
-  struct buffer out;
-  buffer_init(&out);
-  bool fine = ws_handshake_judge(head, &key).status == 0 && ws_handshake_accept(&out, key, protocol, extension) && !out.failed;
+  struct http_fields fields;
+  http_fields_init(&fields);
+  if (protocol.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Protocol"), protocol);
+  if (extension.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Extensions"), extension);
+  bool fine = !fields.text.failed;
+  if (fine) exchange->wire = FORM_WS;
+  fine = fine && exchange_upgrade(exchange, &fields, ahead);
+  http_fields_deinit(&fields);
   if (fine) {
-    exchange->wire = FORM_WS;
     atomic_fetch_add_explicit(&server->bus.formats[FORM_WS], 1, memory_order_relaxed);
-    exchange_upgrade(exchange, buffer_bytes(&out), ahead);
     if (!deflate_begin(exchange, terms)) exchange->flags |= EXCHANGE_BROKEN;
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   }
-  buffer_deinit(&out);
   return fine;
 }
 

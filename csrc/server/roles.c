@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/memory.h"
-#include "codec/http_writer.h"
 #include "codec/json_scan.h"
 #include "codec/query.h"
 #include "server/client_files.h"
@@ -205,7 +204,7 @@ void roles_put_off(struct exchange *exchange) {
   }
   char text[48];
   int len = snprintf(text, sizeof text, "retry: %u\n", worker_random(exchange_worker(exchange), 2000, 8000));
-  exchange_stream(exchange, bytes_of(NULL, 0), bytes_of(text, (size_t)len));
+  exchange_stream(exchange, bytes_of(text, (size_t)len));
   exchange_end_stream(exchange);
 }
 
@@ -214,7 +213,7 @@ void roles_put_off(struct exchange *exchange) {
 static void start_health(struct exchange *exchange) {
   bool stopping = server_stopping(exchange_worker(exchange)->server);
   struct answer answer = {.status = stopping ? 503 : 200,
-                          .fields = BYTES("Cache-Control: no-store\r\n"),
+                          .fields = &http_fields_no_store,
                           .content_type = BYTES("application/json"),
                           .body = stopping ? BYTES("{\"status\":\"stopping\"}\n") : BYTES("{\"status\":\"ok\"}\n")};
   exchange_answer(exchange, &answer);
@@ -226,23 +225,22 @@ const struct role role_health = {.start = start_health, .on_end = role_nothing, 
 static void start_client(struct exchange *exchange) {
   const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
   const struct client_file *file = bytes_equal(head->query, BYTES("classic")) ? &client_classic : &client_module;
-  struct buffer fields;
-  buffer_init(&fields);
-  http_write_field(&fields, BYTES("ETag"), bytes_string(file->tag));
-  http_write_field(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
-  http_write_field(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("ETag"), bytes_string(file->tag));
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   /* The file is the same for everybody, and pages of other origins import it. */
-  http_write_field(&fields, BYTES("Access-Control-Allow-Origin"), BYTES("*"));
-  http_write_field(&fields, BYTES("Cross-Origin-Resource-Policy"), BYTES("cross-origin"));
-  struct answer answer = {.status = 304, .fields = buffer_bytes(&fields)};
+  http_fields_add(&fields, BYTES("Access-Control-Allow-Origin"), BYTES("*"));
+  http_fields_add(&fields, BYTES("Cross-Origin-Resource-Policy"), BYTES("cross-origin"));
+  struct answer answer = {.status = 304, .fields = &fields};
   if (!http_head_has_tag(head, bytes_string(file->tag))) {
     answer.status = 200;
     answer.content_type = BYTES("text/javascript; charset=utf-8");
     answer.body = bytes_of((const char *)file->text, file->len);
   }
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
   exchange_answer(exchange, &answer);
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
 }
 
 const struct role role_client = {.start = start_client, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};
@@ -255,14 +253,13 @@ static void start_options(struct exchange *exchange) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
     return;
   }
-  struct buffer fields;
-  buffer_init(&fields);
-  http_write_field(&fields, BYTES("Allow"), bytes_string(http->allow));
-  if (http->is_shared) cors_write_preflight(exchange, bytes_string(http->allow), &fields);
-  struct answer answer = {.status = 204, .fields = buffer_bytes(&fields)};
-  if (fields.failed) exchange->flags |= EXCHANGE_BROKEN;
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("Allow"), bytes_string(http->allow));
+  if (http->is_shared) cors_add_preflight(exchange, bytes_string(http->allow), &fields);
+  struct answer answer = {.status = 204, .fields = &fields};
   exchange_answer(exchange, &answer);
-  buffer_deinit(&fields);
+  http_fields_deinit(&fields);
 }
 
 const struct role role_options = {.start = start_options, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};

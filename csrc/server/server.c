@@ -95,10 +95,8 @@ static void abandon(struct mw_server *server) {
 
 /* The library of hashes takes some time, and memory of its own, when it is first used: not when the first client comes. */
 static void prepare_handshakes(void) {
-  struct buffer scratch;
-  buffer_init(&scratch);
-  ws_handshake_accept(&scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="), bytes_of(NULL, 0), bytes_of(NULL, 0));
-  buffer_deinit(&scratch);
+  char scratch[WS_ACCEPT_LEN + 1];
+  ws_handshake_accept(scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="));
 }
 
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "codec/ws_extension.h"
+#include "codec/http_writer.h"
 #include "codec/ws_handshake.h"
 #include "codec/ws_reader.h"
 #include "test/support.h"
@@ -207,12 +208,19 @@ static void judge(struct answer *answer, struct bytes request, const struct ws_d
     struct bytes key;
     const struct http_head *head = http_reader_head(reader);
     answer->status = ws_handshake_judge(head, &key).status;
-    buffer_append(&answer->fields, ws_handshake_fields(answer->status));
+    const struct http_field *fields;
+    size_t count = ws_handshake_fields(answer->status, &fields);
+    for (size_t i = 0; i < count; i++) http_write_field(&answer->fields, fields[i].name, fields[i].value);
     if (answer->status == 0) {
       struct ws_deflate_terms terms;
       answer->status = 101;
       answer->agreed = ws_extension_agree(head, policy, &terms, answer->extension);
-      assert_true(ws_handshake_accept(&answer->fields, key, bytes_of(NULL, 0), answer->agreed));
+      char accept[WS_ACCEPT_LEN + 1];
+      assert_true(ws_handshake_accept(accept, key));
+      http_write_field(&answer->fields, BYTES("Upgrade"), BYTES("websocket"));
+      http_write_field(&answer->fields, BYTES("Connection"), BYTES("Upgrade"));
+      http_write_field(&answer->fields, BYTES("Sec-WebSocket-Accept"), bytes_string(accept));
+      if (answer->agreed.len > 0) http_write_field(&answer->fields, BYTES("Sec-WebSocket-Extensions"), answer->agreed);
     }
   }
   http_reader_free(reader);

@@ -33,7 +33,7 @@ static void refuse(struct exchange *exchange) { exchange_refuse(exchange, 404, "
 static void answer_head(struct exchange *exchange) { exchange_answer_stream_head(exchange); }
 
 static void answer_in_parts(struct exchange *exchange) {
-  exchange_begin(exchange, 200, bytes_of(NULL, 0), 4);
+  exchange_begin(exchange, 200, NULL, 4);
   struct blob *blob = blob_new(BYTES("body"));
   exchange_push(exchange, blob, blob_bytes(blob));
   blob_unref(blob);
@@ -41,11 +41,11 @@ static void answer_in_parts(struct exchange *exchange) {
 }
 
 static void leave_in_the_middle(struct exchange *exchange) {
-  exchange_begin(exchange, 200, bytes_of(NULL, 0), 4);
+  exchange_begin(exchange, 200, NULL, 4);
   conn_abort(conn_of(exchange));
 }
 
-static void stream(struct exchange *exchange) { exchange_stream(exchange, bytes_of(NULL, 0), BYTES(":\n")); }
+static void stream(struct exchange *exchange) { exchange_stream(exchange, BYTES(":\n")); }
 
 static void end_stream(struct exchange *exchange) {
   stream(exchange);
