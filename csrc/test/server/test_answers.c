@@ -28,6 +28,7 @@ static void make_server(void) {
   assert_int_equal(mw_config_channel(config, "keep:{x}", &(struct mw_channel_options){.history_size = 2}, NULL), 0);
   assert_int_equal(mw_config_channel(config, "ask:{x}", &(struct mw_channel_options){.hooks = MW_HOOK_AUTHORIZE}, NULL), 1);
   assert_true(mw_config_route(config, "GET", "/hello", NULL) >= 0);
+  assert_int_equal(mw_config_origin(config, "*", NULL), 0);
   assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
   mw_config_unref(config);
   mw_server_advance(server, 1);
@@ -134,6 +135,24 @@ static void a_poll_says_what_it_is(void **state) {
   answer = ask("HEAD /poll?channel=keep:a&since=0");
   assert_true(length_of(answer) > 0);
   assert_string_equal(body_of(answer), "");
+}
+
+/* Also behind a question to the app, when most of the request has been released. */
+static void the_own_origin_needs_no_leave(void **state) {
+  (void)state;
+  static const char *const targets[] = {"/sse?channel=ask:a", "/poll?channel=ask:a", "/poll?channel=keep:a"};
+  for (size_t i = 0; i < COUNT_OF(targets); i++) {
+    for (unsigned is_own = 0; is_own < 2; is_own++) {
+      char text[200];
+      snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nOrigin: http://%s\r\nHost: own.example\r\n\r\n", targets[i],
+               is_own ? "own.example" : "another.example");
+      memory_peer_send_text(&peer, text);
+      const char *answer = memory_peer_take(&peer);
+      if (has(answer, "Access-Control-Allow-Origin", "*") == is_own) print_error("%s: %s\n", targets[i], answer);
+      assert_int_equal(has(answer, "Access-Control-Allow-Origin", "*"), !is_own);
+      assert_true(has(answer, "Vary", "Origin"));
+    }
+  }
 }
 
 static void http_1_0_gets_no_chunks(void **state) {
@@ -252,9 +271,13 @@ int main(void) {
   mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
 #define ANSWERS(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
-      ANSWERS(each_answer_has_its_body),          ANSWERS(a_poll_says_what_it_is),
-      ANSWERS(http_1_0_gets_no_chunks),           ANSWERS(http_1_1_gets_chunks),
-      ANSWERS(heartbeats_follow_silence),         ANSWERS(gaps_are_counted),
+      ANSWERS(each_answer_has_its_body),
+      ANSWERS(a_poll_says_what_it_is),
+      ANSWERS(the_own_origin_needs_no_leave),
+      ANSWERS(http_1_0_gets_no_chunks),
+      ANSWERS(http_1_1_gets_chunks),
+      ANSWERS(heartbeats_follow_silence),
+      ANSWERS(gaps_are_counted),
       ANSWERS(clients_return_at_different_times),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

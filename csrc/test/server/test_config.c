@@ -230,6 +230,37 @@ static void options_are_copied_and_judged(void **state) {
   }
 }
 
+static void each_limit_has_its_least_value(void **state) {
+  (void)state;
+#define LEAST(name, least)                                                                                                       \
+  { offsetof(struct mw_limits, name), sizeof((struct mw_limits *)NULL)->name, least, #name }
+  static const struct {
+    size_t offset, size;
+    uint64_t least;
+    const char *name;
+  } limits[] = {LEAST(head, 256),       LEAST(target, 16),         LEAST(fields, 8),      LEAST(size, 1),
+                LEAST(outbox, 1),       LEAST(queue, 1),           LEAST(body, 1),        LEAST(replay, 1),
+                LEAST(replay_bytes, 1), LEAST(history, 1),         LEAST(connections, 1), LEAST(channels, 1),
+                LEAST(marks, 1),        LEAST(client_channels, 1), LEAST(waiting, 1),     LEAST(head_ms, 1),
+                LEAST(body_ms, 1),      LEAST(message_ms, 1),      LEAST(idle_ms, 1),     LEAST(answer_ms, 1),
+                LEAST(heartbeat_ms, 1), LEAST(progress_ms, 1),     LEAST(poll_ms, 1),     LEAST(poll_client_ms, 1)};
+  for (size_t i = 0; i < COUNT_OF(limits); i++) {
+    for (unsigned less = 0; less < 2; less++) {
+      struct mw_config_options options;
+      struct mw_config *made = NULL;
+      uint64_t value = limits[i].least - less;
+      size_t as_size = (size_t)value;
+      mw_config_options_init(&options);
+      memcpy((char *)&options.limits + limits[i].offset, limits[i].size == sizeof value ? (void *)&value : (void *)&as_size,
+             limits[i].size);
+      int status = mw_config_new(&made, &options, NULL);
+      if (status != (less ? MW_EINVAL : 0)) print_error("%s: %llu\n", limits[i].name, (unsigned long long)value);
+      assert_int_equal(status, less ? MW_EINVAL : 0);
+      mw_config_unref(made);
+    }
+  }
+}
+
 static bool define(void *context) {
   (void)context;
   struct mw_config_options options;
@@ -262,11 +293,17 @@ static void stands_failing_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      CONFIG_TEST(the_most_special_pattern_wins),   CONFIG_TEST(overlaps_stop_the_start),
-      CONFIG_TEST(says_which_option_is_wrong),      CONFIG_TEST(routes_are_found_by_method_and_path),
-      CONFIG_TEST(a_catch_all_takes_the_rest),      CONFIG_TEST(the_longest_mount_wins),
-      CONFIG_TEST(says_what_is_wrong_with_a_mount), CONFIG_TEST(origins_are_judged),
-      CONFIG_TEST(options_are_copied_and_judged),   CONFIG_TEST(stands_failing_memory),
+      CONFIG_TEST(the_most_special_pattern_wins),
+      CONFIG_TEST(overlaps_stop_the_start),
+      CONFIG_TEST(each_limit_has_its_least_value),
+      CONFIG_TEST(says_which_option_is_wrong),
+      CONFIG_TEST(routes_are_found_by_method_and_path),
+      CONFIG_TEST(a_catch_all_takes_the_rest),
+      CONFIG_TEST(the_longest_mount_wins),
+      CONFIG_TEST(says_what_is_wrong_with_a_mount),
+      CONFIG_TEST(origins_are_judged),
+      CONFIG_TEST(options_are_copied_and_judged),
+      CONFIG_TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,9 +11,12 @@ static unsigned asked[16]; /* by type of request */
 static unsigned keep;      /* bits of request types */
 static struct mw_request *kept[4];
 static size_t kept_count;
+static char newest_token[20]; /* that the app was shown */
 
 static void accept_request(struct mw_request *request) {
   if (mw_request_type(request) == MW_REQUEST_AUTHENTICATE) {
+    struct mw_bytes token = mw_request_http(request)->token;
+    snprintf(newest_token, sizeof newest_token, "%.*s", (int)token.len, token.ptr ? token.ptr : "");
     mw_request_accept(request, "{\"id\":\"ann\"}", 12);
   } else {
     mw_request_accept(request, NULL, 0);
@@ -173,6 +176,23 @@ static void a_newer_token_is_no_connect(void **state) {
   finish();
 }
 
+/* A client that says nothing else is judged by the token of its upgrade. */
+static void a_connect_without_a_token_has_that_of_the_upgrade(void **state) {
+  (void)state;
+  start(true);
+  memory_peer_send_text(&peer, "GET /ws?token=url HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: moonwire.1\r\n"
+                               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  assert_memory_equal(memory_peer_take(&peer), "HTTP/1.1 101 ", 13);
+  say("{\"connect\":{},\"ref\":1}");
+  assert_non_null(strstr(memory_peer_take(&peer), "\"client\":"));
+  assert_string_equal(newest_token, "url");
+  say("{\"token\":\"newer\",\"ref\":2}");
+  assert_non_null(strstr(memory_peer_take(&peer), "{\"ref\":2,\"ok\":"));
+  assert_string_equal(newest_token, "newer");
+  finish();
+}
+
 /* A page cannot see the status of a refused upgrade: it gets its WebSocket, and the reason in a close frame. */
 static void an_app_that_does_not_answer_holds_no_websocket(void **state) {
   (void)state;
@@ -219,6 +239,7 @@ int main(void) {
       TEST(an_event_stream_takes_no_cursor_by_send),
       TEST(a_relayed_event_that_finds_no_room_is_refused),
       TEST(a_newer_token_is_no_connect),
+      TEST(a_connect_without_a_token_has_that_of_the_upgrade),
       TEST(an_app_that_does_not_answer_holds_no_websocket),
       TEST(a_closed_websocket_ends_in_time),
   };
