@@ -91,6 +91,9 @@ static void names_of_the_app_are_checked(void **state) {
   for (size_t i = 0; i < COUNT_OF(names); i++) {
     assert_int_equal(mw_client_subscribe(server, client, names[i].ptr, names[i].len), MW_EINVAL);
     assert_int_equal(mw_client_unsubscribe(server, client, names[i].ptr, names[i].len, NULL, NULL), MW_EINVAL);
+    struct mw_publish push = {.channel = names[i], .data = {"1", 1}};
+    if (names[i].len > 0) assert_int_equal(mw_client_send(server, client, &push, NULL), MW_EINVAL);
+    assert_int_equal(mw_publish(server, &push, NULL, NULL), MW_EINVAL);
   }
   assert_int_equal(mw_client_subscribe(server, client, longest, 256), MW_EINVAL);
   assert_int_equal(mw_client_subscribe(server, client, longest, 255), 0);
