@@ -219,7 +219,8 @@ static int send_event(lua_State *L) {
     lua_pushboolean(L, true);
     return 1;
   }
-  if (status == MW_EINVAL) return luaL_error(L, "the event is not valid UTF-8, or its id is longer than a quarter of limits.head");
+  if (status == MW_EINVAL)
+    return luaL_error(L, "the event is not valid UTF-8, or its id is longer than a quarter of limits.head");
   return status == MW_ECLOSED ? push_failure(L, "closed", "closed") : push_failure(L, mw_status_text(status), "unavailable");
 }
 

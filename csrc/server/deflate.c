@@ -6,8 +6,8 @@
 #include "server/budget.h"
 #include "server/conn.h"
 #include "server/native.h"
-#include "server/socket.h"
 #include "server/server.h"
+#include "server/socket.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };

@@ -99,7 +99,7 @@ struct errand {
   struct mw_socket *socket; /* a reference; NULL before the app has said yes */
   struct bytes protocol;    /* a text of the config, or empty */
   /* The script's. */
-  struct list link; /* among those that wait for a channel to open, or for memory to be sent */
+  struct list link;   /* among those that wait for a channel to open, or for memory to be sent */
   struct list unsent; /* in script->unsent, while its answer waits for memory */
   unsigned backlog_type;
   struct mw_request request;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "codec/ws_extension.h"
 #include "codec/http_writer.h"
+#include "codec/ws_extension.h"
 #include "codec/ws_handshake.h"
 #include "codec/ws_reader.h"
 #include "test/support.h"

@@ -229,7 +229,7 @@ static void a_roster_that_was_lost_is_made_whole(void **state) {
   subscribe(ann, "room:1");
   assert_non_null(strstr(next(ann), "\"error\":"));
   assert_int_equal(members("room:1"), 1); /* until its linger is over */
-  mw_server_advance(server, 2500); /* what became of it later is lost as well */
+  mw_server_advance(server, 2500);        /* what became of it later is lost as well */
   send_text(eve, "{\"unsubscribe\":\"plain:1\"}");
   subscribe(bob, "room:1");
   const char *snapshot = next(bob);

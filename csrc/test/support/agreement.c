@@ -8,7 +8,6 @@
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/occupancy.h"
-#include "server/native.h"
 #include "server/server.h"
 #include "server/session.h"
 
