@@ -137,6 +137,25 @@ static void a_poll_says_what_it_is(void **state) {
   assert_string_equal(body_of(answer), "");
 }
 
+/* A head that ends in the middle: whether its answer has a body is up to its method, if that is there to its end. */
+static void a_late_head_is_answered_by_its_method(void **state) {
+  static const struct {
+    const char *head;
+    bool has_body;
+  } cases[] = {{"HEAD", true}, {"HEAD ", false}, {"HEAD /health HTTP/1.1\r\nHo", false}, {"HEADS /health", true}, {"GE", true}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    memory_peer_send_text(&peer, cases[i].head);
+    mw_server_advance(server, 12000);
+    const char *answer = memory_peer_take(&peer);
+    assert_memory_equal(answer, "HTTP/1.1 408 ", 13);
+    if ((body_of(answer)[0] != '\0') != cases[i].has_body) print_error("%s: %s\n", cases[i].head, answer);
+    assert_int_equal(body_of(answer)[0] != '\0', cases[i].has_body);
+    assert_true(length_of(answer) > 0);
+    end(state);
+    begin(state);
+  }
+}
+
 /* Also behind a question to the app, when most of the request has been released. */
 static void the_own_origin_needs_no_leave(void **state) {
   (void)state;
@@ -152,6 +171,34 @@ static void the_own_origin_needs_no_leave(void **state) {
       assert_int_equal(has(answer, "Access-Control-Allow-Origin", "*"), !is_own);
       assert_true(has(answer, "Vary", "Origin"));
     }
+  }
+}
+
+static void what_is_posted_is_answered_with_its_fault(void **state) {
+  (void)state;
+  static const struct {
+    const char *target, *fields, *body;
+    int status;
+    const char *code, *word; /* what the reason is about */
+  } cases[] = {
+      {"/send", "", "{}", 400, "bad_request", "verb"},
+      {"/send", "", "{\"subscribe\":\"keep:a\",\"ref\":1}", 400, "bad_request", "X-Moonwire-Client"},
+      {"/send", "", "{\"send\":\"keep:a\",\"ref\":", 400, "bad_request", "byte 23"},
+      {"/send", "", "{\"send\":\"none\",\"event\":\"e\"}", 404, "not_found", "channel"},
+      {"/send", "X-Moonwire-Client: nobody\r\n", "{\"ping\":true}", 404, "not_found", "client"},
+      {"/publish", "", "{}", 401, "unauthorized", "key"},
+      {"/publish", "Authorization: Bearer key\r\n", "{}", 400, "bad_request", "channel"},
+      {"/publish", "Authorization: Bearer key\r\n", "{\"channel\":\"none\"}", 404, "not_found", "none"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    const char *answer;
+    char beginning[100];
+    int len = snprintf(beginning, sizeof beginning, "{\"error\":{\"code\":\"%s\",\"reason\":\"", cases[i].code);
+    int status = memory_peer_post(&peer, cases[i].target, cases[i].fields, bytes_string(cases[i].body), &answer);
+    bool fine = status == cases[i].status && strncmp(answer, beginning, (size_t)len) == 0 && strstr(answer, cases[i].word) &&
+                strstr(answer, "\"}}");
+    if (!fine) print_error("%s: %d %s\n", cases[i].body, status, answer);
+    assert_true(fine);
   }
 }
 
@@ -274,6 +321,8 @@ int main(void) {
       ANSWERS(each_answer_has_its_body),
       ANSWERS(a_poll_says_what_it_is),
       ANSWERS(the_own_origin_needs_no_leave),
+      ANSWERS(what_is_posted_is_answered_with_its_fault),
+      ANSWERS(a_late_head_is_answered_by_its_method),
       ANSWERS(http_1_0_gets_no_chunks),
       ANSWERS(http_1_1_gets_chunks),
       ANSWERS(heartbeats_follow_silence),

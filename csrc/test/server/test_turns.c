@@ -320,6 +320,28 @@ static void a_channel_that_closes_drops_nothing(void **state) {
   mw_client_unref(client);
 }
 
+/* More than an outbox holds in one turn is no slowness, if the peer takes it. */
+static void what_a_peer_takes_is_not_too_much(void **state) {
+  (void)state;
+  static char data[BIG];
+  memset(data, '1', sizeof data);
+  enter(&peers[0], SOCKET, "bare:a", "bare:b");
+  struct mw_client *client = client_of(1);
+  for (int i = 0; i < 6; i++) {
+    struct mw_publish push = {.event = {"m", 1}, .data = {data, sizeof data}};
+    assert_int_equal(mw_client_send(server, client, &push, NULL), 0);
+  }
+  publish("bare:a", "a1", 0);
+  assert_told(&peers[0], "a1 ");
+  for (int i = 0; i < 3; i++) {
+    publish("bare:a", "a2", BIG);
+    publish("bare:b", "b2", BIG);
+  }
+  assert_told(&peers[0], "a2 b2 a2 b2 a2 b2 ");
+  assert_int_equal(stats_now().slow_closed, 0);
+  mw_client_unref(client);
+}
+
 /* ---- Presence, which is never dropped ---------------------------------------------------------------------------------------- */
 
 static void changes_of_presence_follow_what_waits(void **state) {
@@ -355,6 +377,7 @@ int main(void) {
       TURNS(a_channel_of_the_app_waits_for_a_replay),
       TURNS(what_a_replay_holds_up_is_dropped_with_a_gap),
       TURNS(a_channel_that_closes_drops_nothing),
+      TURNS(what_a_peer_takes_is_not_too_much),
       TURNS(changes_of_presence_follow_what_waits),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
