@@ -156,6 +156,56 @@ static void a_late_head_is_answered_by_its_method(void **state) {
   }
 }
 
+/* A connection that is kept may be silent for long; a request that has begun on it may not. */
+static void a_further_head_has_a_deadline_of_its_own(void **state) {
+  (void)state;
+  ask("GET /health");
+  mw_server_advance(server, 40000);
+  memory_peer_send_text(&peer, "GET /he");
+  mw_server_advance(server, 8000);
+  assert_string_equal(memory_peer_take(&peer), "");
+  mw_server_advance(server, 4000);
+  assert_memory_equal(memory_peer_take(&peer), "HTTP/1.1 408 ", 13);
+}
+
+/* What is posted to /publish: one message, or lines of them. */
+static void bodies_are_read_by_their_type(void **state) {
+  (void)state;
+  static const struct {
+    const char *type;
+    bool is_lines;
+  } cases[] = {{"application/x-ndjson", true},
+               {"application/x-ndjson ; charset=utf-8", true},
+               {"Application/JSONL;x=y", true},
+               {"application/json", false},
+               {"text/plain; application/jsonl", false}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char fields[200];
+    const char *answer;
+    snprintf(fields, sizeof fields, "Authorization: Bearer key\r\nContent-Type: %s\r\n", cases[i].type);
+    assert_int_equal(memory_peer_post(&peer, "/publish", fields, BYTES("{\"channel\":\"keep:a\",\"data\":1}"), &answer), 200);
+    if ((answer[0] == '[') != cases[i].is_lines) print_error("%s: %s\n", cases[i].type, answer);
+    assert_int_equal(answer[0] == '[', cases[i].is_lines);
+  }
+}
+
+static void keys_of_publishes_have_a_length(void **state) {
+  (void)state;
+  static const struct {
+    size_t len;
+    int status;
+  } cases[] = {{0, 400}, {1, 200}, {128, 200}, {129, 400}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char body[300], key[130];
+    const char *answer;
+    memset(key, 'k', sizeof key);
+    snprintf(body, sizeof body, "{\"channel\":\"keep:a\",\"idempotency_key\":\"%.*s\"}", (int)cases[i].len, key);
+    int status = memory_peer_post(&peer, "/publish", "Authorization: Bearer key\r\n", bytes_string(body), &answer);
+    if (status != cases[i].status) print_error("%zu bytes: %s\n", cases[i].len, answer);
+    assert_int_equal(status, cases[i].status);
+  }
+}
+
 /* Also behind a question to the app, when most of the request has been released. */
 static void the_own_origin_needs_no_leave(void **state) {
   (void)state;
@@ -321,6 +371,9 @@ int main(void) {
       ANSWERS(each_answer_has_its_body),
       ANSWERS(a_poll_says_what_it_is),
       ANSWERS(the_own_origin_needs_no_leave),
+      ANSWERS(a_further_head_has_a_deadline_of_its_own),
+      ANSWERS(bodies_are_read_by_their_type),
+      ANSWERS(keys_of_publishes_have_a_length),
       ANSWERS(what_is_posted_is_answered_with_its_fault),
       ANSWERS(a_late_head_is_answered_by_its_method),
       ANSWERS(http_1_0_gets_no_chunks),

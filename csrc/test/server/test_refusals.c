@@ -52,6 +52,7 @@ static void start(bool authenticates) {
   struct mw_channel_options room = {
       .history_size = 10, .history_readable = true, .events = events, .event_count = COUNT_OF(events)};
   assert_int_equal(mw_config_channel(config, "room:{x}", &room, NULL), 0);
+  assert_true(mw_config_route(config, "POST", "/app", NULL) >= 0);
   assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
   mw_config_unref(config);
   mw_server_advance(server, 1);
@@ -94,6 +95,8 @@ static void names_of_the_app_are_checked(void **state) {
     struct mw_publish push = {.channel = names[i], .data = {"1", 1}};
     if (names[i].len > 0) assert_int_equal(mw_client_send(server, client, &push, NULL), MW_EINVAL);
     assert_int_equal(mw_publish(server, &push, NULL, NULL), MW_EINVAL);
+    push = (struct mw_publish){.channel = {"room:1", 6}, .event = names[i], .data = {"1", 1}};
+    if (names[i].len > 0) assert_int_equal(mw_publish(server, &push, NULL, NULL), MW_EINVAL);
   }
   assert_int_equal(mw_client_subscribe(server, client, longest, 256), MW_EINVAL);
   assert_int_equal(mw_client_subscribe(server, client, longest, 255), 0);
@@ -162,6 +165,33 @@ static void a_relayed_event_that_finds_no_room_is_refused(void **state) {
   finish();
 }
 
+/* The bodies of requests that wait for a handler are bounded all together. */
+static void bodies_that_wait_have_a_limit(void **state) {
+  (void)state;
+  struct buffer out = {0};
+  char body[4000];
+  start(false);
+  keep = 1u << MW_REQUEST_HTTP;
+  memset(body, 'x', sizeof body);
+  buffer_append_format(&out, "POST /app HTTP/1.1\r\nHost: t\r\nContent-Length: %zu\r\n\r\n", sizeof body);
+  buffer_append(&out, bytes_of(body, sizeof body));
+  memory_peer_send(&peer, buffer_bytes(&out));
+  assert_int_equal(kept_count, 1);
+  memory_peer_send(&other, buffer_bytes(&out));
+  assert_int_equal(kept_count, 1);
+  assert_memory_equal(memory_peer_take(&other), "HTTP/1.1 503 ", 13);
+  /* Until the first is answered. */
+  mw_request_refuse(kept[--kept_count], 403, "forbidden", "no");
+  server_settle(server);
+  assert_memory_equal(memory_peer_take(&peer), "HTTP/1.1 403 ", 13);
+  memory_peer_send(&other, buffer_bytes(&out));
+  assert_int_equal(kept_count, 1);
+  mw_request_refuse(kept[--kept_count], 403, "forbidden", "no");
+  server_settle(server);
+  buffer_deinit(&out);
+  finish();
+}
+
 /* A newer token says who the client is; the client has connected once. */
 static void a_newer_token_is_no_connect(void **state) {
   (void)state;
@@ -176,6 +206,33 @@ static void a_newer_token_is_no_connect(void **state) {
   assert_int_equal(asked[MW_REQUEST_AUTHENTICATE], 2);
   assert_int_equal(asked[MW_REQUEST_CONNECT], 1);
   expect_fault("{\"connect\":{\"token\":\"a\"},\"ref\":3}", "bad_request");
+  finish();
+}
+
+static void channels_that_no_pattern_matches_are_refused(void **state) {
+  (void)state;
+  start(false);
+  memory_peer_upgrade(&peer, NULL);
+  static const char *const verbs[] = {"subscribe", "unsubscribe", "send", "presence", "history"};
+  for (size_t i = 0; i < COUNT_OF(verbs); i++) {
+    char text[100];
+    snprintf(text, sizeof text, "{\"%s\":\"hall:1\",\"event\":\"say\",\"ref\":1}", verbs[i]);
+    expect_fault(text, "not_found");
+  }
+  finish();
+}
+
+/* limits.connect_ms is from the upgrade on, whatever else the client says meanwhile. */
+static void talk_is_no_connect(void **state) {
+  (void)state;
+  start(true);
+  memory_peer_upgrade(&peer, "moonwire.1");
+  for (unsigned n = 0; n < 3; n++) {
+    mw_server_advance(server, 3000);
+    expect_fault("{\"ping\":true,\"ref\":1}", "unauthorized");
+  }
+  mw_server_advance(server, 3000);
+  memory_peer_expect_close(&peer, 4408);
   finish();
 }
 
@@ -241,7 +298,10 @@ int main(void) {
       TEST(ids_that_are_none_are_refused),
       TEST(an_event_stream_takes_no_cursor_by_send),
       TEST(a_relayed_event_that_finds_no_room_is_refused),
+      TEST(bodies_that_wait_have_a_limit),
       TEST(a_newer_token_is_no_connect),
+      TEST(channels_that_no_pattern_matches_are_refused),
+      TEST(talk_is_no_connect),
       TEST(a_connect_without_a_token_has_that_of_the_upgrade),
       TEST(an_app_that_does_not_answer_holds_no_websocket),
       TEST(a_closed_websocket_ends_in_time),
