@@ -225,7 +225,7 @@ static void check_silence(struct conn *conn) {
 
 /* An EventSource does not reconnect after a 408, but after a connection that was lost. */
 static bool asks_for_stream(struct conn *conn) {
-  struct bytes path = http_reader_head(conn->http->reader)->path;
+  struct bytes path = conn->http->request.head->path;
   return path.len > 0 && bytes_equal(path, config_path(conn_worker(conn)->server->config, ENDPOINT_SSE));
 }
 
@@ -297,3 +297,25 @@ void conn_stop(struct conn *conn) {
     case EXCHANGE_OVER: break;
   }
 }
+
+/* ---- What exchanges ask of their connection ---------------------------------------------------------------------------------- */
+
+void exchange_reset(struct exchange *exchange) { conn_abort(conn_of(exchange)); }
+
+void exchange_read(struct exchange *exchange, bool on) {
+  struct stream *stream = &conn_of(exchange)->stream;
+  if (on) {
+    stream_read_start(stream);
+  } else {
+    stream_read_stop(stream);
+  }
+}
+
+void exchange_set_deadline(struct exchange *exchange) { conn_set_deadline(conn_of(exchange)); }
+
+uint64_t exchange_silent_ms(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
+  return (uint64_t)(conn_worker(conn)->timers.tick - conn->timer.note) * 1000;
+}
+
+void exchange_remote(struct exchange *exchange, char *out, size_t size) { stream_remote(&conn_of(exchange)->stream, out, size); }

@@ -1,10 +1,11 @@
 #include "server/cors.h"
 
 #include "auth/origin.h"
-#include "server/http1.h"
+#include "http/request.h"
+#include "server/exchange.h"
 #include "server/server.h"
 
-static const struct http_head *head_of(struct exchange *exchange) { return http_reader_head(conn_of(exchange)->http->reader); }
+static const struct http_head *head_of(struct exchange *exchange) { return exchange_request(exchange)->head; }
 
 /* The request's Origin; empty if there is none, or more than one. */
 static struct bytes origin_of(const struct http_head *head) {

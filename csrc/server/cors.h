@@ -1,6 +1,6 @@
 /* CORS (Fetch standard, "HTTP extensions"): which pages may ask, and the fields by which they may read the answer.
  *
- * The head of every answer to a request with http->is_shared has these fields (exchange.c), refusals included: a page that cannot read
+ * The head of every answer to a request with request->is_shared has these fields (exchange.c), refusals included: a page that cannot read
  * an answer believes that its request failed. */
 #ifndef MOONWIRE_SERVER_CORS_H
 #define MOONWIRE_SERVER_CORS_H

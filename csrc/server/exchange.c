@@ -71,7 +71,7 @@ static void write_head(struct exchange *exchange, struct buffer *out, int status
   struct worker *worker = exchange_worker(exchange);
   http_write_status(out, status, worker->loop->clock.wall_ms);
   write_fields(out, fields);
-  if (conn_of(exchange)->http->is_shared) write_cors(exchange, fields, out);
+  if (exchange_request(exchange)->is_shared) write_cors(exchange, fields, out);
   if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   bool keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE;
   http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));
@@ -268,7 +268,7 @@ bool exchange_upgrade(struct exchange *exchange, const struct http_fields *field
   char accept[WS_ACCEPT_LEN + 1];
   struct bytes key;
   struct buffer out;
-  if (ws_handshake_judge(http_reader_head(conn_of(exchange)->http->reader), &key).status != 0) return false;
+  if (ws_handshake_judge(exchange_request(exchange)->head, &key).status != 0) return false;
   if (!ws_handshake_accept(accept, key)) return false;
   buffer_init(&out);
   buffer_append_string(&out, "HTTP/1.1 101 Switching Protocols\r\n");

@@ -12,6 +12,7 @@
 VISIBILITY_PUSH
 
 struct exchange;
+struct request;
 struct rope;
 struct worker;
 
@@ -75,12 +76,29 @@ static inline enum framing exchange_framing(const struct exchange *exchange) {
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 struct worker *exchange_worker(struct exchange *exchange);
+/* The request that it answers; NULL once the answer streams. */
+struct request *exchange_request(struct exchange *exchange);
+/* The request is with somebody who has a copy of what it needs, or waits: gives back all but what the answer depends on (http/request.h). */
+void exchange_shed(struct exchange *exchange);
+/* Writes where the peer is, terminated (stream_remote). */
+void exchange_remote(struct exchange *exchange, char *out, size_t size);
 /* Gives the exchange a role. The role before must have ended. */
 void exchange_become(struct exchange *exchange, const struct role *role);
 /* Ends its role, if there is one: on_end is called, and nothing else of that role any more. */
 void exchange_end_role(struct exchange *exchange);
 /* Closes a stream by its role; does nothing in any other state. */
 void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text);
+
+/* ---- Its connection ---- */
+
+/* Closes the connection by a reset: what is queued for the peer is lost. */
+void exchange_reset(struct exchange *exchange);
+/* Stops reading from the peer, or starts again. */
+void exchange_read(struct exchange *exchange, bool on);
+/* Sets the deadline again, after what it depends on has changed (role->silence_ms). */
+void exchange_set_deadline(struct exchange *exchange);
+/* How long nothing was heard from the peer of a stream, or, where only writing counts, nothing was written. */
+uint64_t exchange_silent_ms(struct exchange *exchange);
 
 /* ---- Answers ---- */
 

@@ -29,18 +29,19 @@ struct http1 *http1_new(const struct mw_config *config, struct conn *conn) {
     memory_free(http);
     return NULL;
   }
+  http->request.head = http_reader_head(http->reader);
   budget_init(&http->budget, conn);
   holder_init(&http->holder, conn, false);
   buffer_init(&http->stash);
-  buffer_init(&http->path);
+  buffer_init(&http->request.path);
   return http;
 }
 
 static void destroy(struct http1 *http) {
-  file_close(http->file);
+  file_close(http->request.file);
   http_reader_free(http->reader);
   buffer_deinit(&http->stash);
-  buffer_deinit(&http->path);
+  buffer_deinit(&http->request.path);
   memory_free(http);
 }
 
@@ -66,17 +67,25 @@ void http1_hand_over(struct conn *conn, struct buffer *ahead) {
   http1_release(conn);
 }
 
-void http1_shed(struct http1 *http) {
+struct request *exchange_request(struct exchange *exchange) {
+  struct http1 *http = exchange->flags & EXCHANGE_NATIVE ? NULL : conn_of(exchange)->http;
+  return http ? &http->request : NULL;
+}
+
+void exchange_shed(struct exchange *exchange) {
   static const struct bytes names[] = {{"origin", 6}, {"host", 4}};
+  struct http1 *http = conn_of(exchange)->http;
   http_reader_shed(http->reader, names, sizeof names / sizeof *names);
-  buffer_deinit(&http->path);
+  http->request.body = bytes_of(NULL, 0);
+  buffer_deinit(&http->request.path);
 }
 
 bool http1_waits(const struct http1 *http) { return http && http->served && http_reader_idle(http->reader); }
 
 static void refuse(struct conn *conn, struct http1 *http) {
-  struct bytes allow = http->refused_status == 405 ? bytes_string(http->allow) : bytes_of(NULL, 0);
-  exchange_refuse(&conn->exchange, http->refused_status, exchange_code(http->refused_status), http->refused_reason, allow);
+  struct bytes allow = http->request.refused_status == 405 ? bytes_string(http->request.allow) : bytes_of(NULL, 0);
+  exchange_refuse(&conn->exchange, http->request.refused_status, exchange_code(http->request.refused_status),
+                  http->request.refused_reason, allow);
 }
 
 static void log_request(struct conn *conn, const struct http_head *head) {
@@ -95,18 +104,19 @@ static void on_head(struct conn *conn, struct http1 *http) {
   if (bytes_equal(head->method, BYTES("HEAD"))) exchange->flags |= EXCHANGE_NO_BODY;
   conn_worker(conn)->stats.requests++;
   exchange_set_state(exchange, EXCHANGE_READING);
-  roles_find(exchange, http);
-  if (!http->role && http->refused_status == 503) {
+  http->request.body = bytes_of(NULL, 0);
+  roles_find(exchange, &http->request);
+  if (!http->request.role && http->request.refused_status == 503) {
     /* Without memory: whoever is cut off comes back, while a stream that is refused does not. */
     conn_abort(conn);
     return;
   }
   if (log_enabled(MW_LOG_DEBUG)) log_request(conn, head);
-  if (!http->role && head->has_length) {
+  if (!http->request.role && head->has_length) {
     /* Not worth its body. */
     exchange->flags |= EXCHANGE_LINGER;
     refuse(conn, http);
-  } else if (http->role && head->expect_continue) {
+  } else if (http->request.role && head->expect_continue) {
     struct blob *blob = blob_new(continue_head);
     if (blob) exchange_push(exchange, blob, blob_bytes(blob));
     blob_unref(blob);
@@ -116,11 +126,12 @@ static void on_head(struct conn *conn, struct http1 *http) {
 static void on_done(struct conn *conn, struct http1 *http) {
   const struct http_head *head = http_reader_head(http->reader);
   budget_charge(&conn->exchange, BUDGET_REQUEST);
+  http->request.body = http_reader_body(http->reader);
   /* A client of WebSocket does not speak HTTP after its request, whatever the answer is. */
   if (head->upgrade) conn->exchange.flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  if (http->role) exchange_become(&conn->exchange, http->role);
-  if (http->role) {
-    http->role->start(&conn->exchange);
+  if (http->request.role) exchange_become(&conn->exchange, http->request.role);
+  if (http->request.role) {
+    http->request.role->start(&conn->exchange);
   } else {
     refuse(conn, http);
   }
@@ -142,7 +153,7 @@ void http1_salvage(struct conn *conn) {
   struct http1 *http = conn->http;
   http_reader_salvage(http->reader);
   if (bytes_equal(http_reader_head(http->reader)->method, BYTES("HEAD"))) conn->exchange.flags |= EXCHANGE_NO_BODY;
-  http->is_shared = roles_share(conn_worker(conn)->server->config, http_reader_head(http->reader)->path);
+  http->request.is_shared = roles_share(conn_worker(conn)->server->config, http_reader_head(http->reader)->path);
 }
 
 static bool reads(const struct conn *conn) {
@@ -252,7 +263,7 @@ static void read_ahead(struct conn *conn) {
 }
 
 void http1_next(struct conn *conn) {
-  struct buffer *path = &conn->http->path;
+  struct buffer *path = &conn->http->request.path;
   if (path->capacity > IDLE_PATH_MAX) buffer_deinit(path);
   conn->http->served = true;
   exchange_set_state(&conn->exchange, EXCHANGE_IDLE);

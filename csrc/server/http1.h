@@ -3,33 +3,21 @@
 #define MOONWIRE_SERVER_HTTP1_H
 
 #include "codec/http_reader.h"
+#include "http/request.h"
 #include "server/config.h"
 #include "server/conn.h"
 
 VISIBILITY_PUSH
-
-struct file;
 
 struct http1 {
   struct budget budget;
   struct holder holder; /* of an unfinished body */
   struct http_limits limits;
   struct http_reader *reader;
-  struct buffer stash;     /* bytes that came while a request was being answered; bounded: then reading stops */
-  struct buffer path;      /* of the request, decoded */
-  const struct role *role; /* of the request whose head has come; NULL: it is refused */
-  int refused_status;
-  const char *refused_reason;
-  char allow[64];            /* the methods of its path, for 405 and OPTIONS */
-  const struct route *route; /* of the request, if its role has one */
-  const struct mount *mount;
-  struct bytes rest; /* of the path below the mount */
-  struct file *file; /* that is being sent */
-  uint64_t file_left;
-  struct poll *poll; /* that is being answered */
-  bool is_shared;    /* pages of other origins may ask for its path: the answer has CORS fields (cors.h) */
-  bool served;       /* a request was answered on this connection */
-  bool feeding;      /* inside the loop that reads requests */
+  struct buffer stash;    /* bytes that came while a request was being answered; bounded: then reading stops */
+  struct request request; /* whose head has come last */
+  bool served;            /* a request was answered on this connection */
+  bool feeding;           /* inside the loop that reads requests */
   bool handed_over;
   bool released; /* to be freed when that loop ends */
 };
@@ -41,9 +29,6 @@ void http1_release(struct conn *conn);
 /* As http1_release for a connection that is upgraded. *ahead receives the bytes that were sent ahead; those that the loop which reads has in its
  * hands go to the role when that is left. */
 void http1_hand_over(struct conn *conn, struct buffer *ahead);
-/* The request is with somebody who has a copy of what it needs, or waits: all but what its answer depends on is given back, method, Host
- * and Origin. */
-void http1_shed(struct http1 *http);
 /* True if a connection that has served waits for another request to begin. */
 bool http1_waits(const struct http1 *http);
 /* Bytes have come. */

@@ -70,7 +70,7 @@ struct mw_client *native_client(struct exchange *exchange) {
   struct native *native = native_get(exchange);
   if (!native || native->client) return native ? native->client : NULL;
   char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new(form_is_ws(exchange->wire) ? BYTES("websocket") : BYTES("sse"), remote);
   if (client) native_identify(exchange, client);
   mw_client_unref(client);
@@ -190,7 +190,7 @@ void native_stop_reading(struct exchange *exchange) {
   struct native *native = conn_of(exchange)->native;
   if (native->reading_stopped) return;
   native->reading_stopped = true;
-  stream_read_stop(&conn_of(exchange)->stream);
+  exchange_read(exchange, false);
 }
 
 void native_resume_reading(struct exchange *exchange) {
@@ -201,7 +201,7 @@ void native_resume_reading(struct exchange *exchange) {
   /* It was not heard because nobody listened. */
   conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
-  stream_read_start(&conn_of(exchange)->stream);
+  exchange_read(exchange, true);
   if (unread.len > 0) exchange->role->on_read(exchange, buffer_bytes(&unread));
   buffer_deinit(&unread);
 }

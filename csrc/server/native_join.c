@@ -120,7 +120,7 @@ void native_connected(struct exchange *exchange, struct errand *errand, const st
   if (value.failed || !native) {
     exchange_break(exchange);
   } else {
-    conn_set_deadline(conn_of(exchange));
+    exchange_set_deadline(exchange);
     reply_ok(exchange, to, ref, buffer_bytes(&value));
   }
   buffer_deinit(&value);

@@ -1,7 +1,6 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "server/conn.h"
-#include "server/http1.h"
 #include "server/native.h"
 #include "server/poll_client.h"
 #include "server/roles.h"

@@ -1,13 +1,13 @@
 /* Routes of the app: the script answers, or begins a raw stream. */
 #include "base/log_limit.h"
 #include "base/memory.h"
-#include "server/http1.h"
+#include "http/request.h"
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/stream_handle.h"
 
 static void refuse_for_now(struct exchange *exchange, const char *reason) {
-  if (conn_of(exchange)->http->route->type == ROUTE_STREAM) {
+  if (exchange_request(exchange)->route->type == ROUTE_STREAM) {
     roles_put_off(exchange);
   } else {
     exchange_refuse(exchange, 503, "unavailable", reason, bytes_of(NULL, 0));
@@ -16,21 +16,20 @@ static void refuse_for_now(struct exchange *exchange, const char *reason) {
 
 static void start(struct exchange *exchange) {
   struct mw_server *server = exchange_worker(exchange)->server;
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
-  struct http_copy *copy =
-      http_copy_new(http_reader_head(http->reader), buffer_bytes(&http->path), http_reader_body(http->reader), remote);
-  enum errand_type type = http->route->type == ROUTE_STREAM ? ERRAND_STREAM : ERRAND_HTTP;
+  exchange_remote(exchange, remote, sizeof remote);
+  struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
+  enum errand_type type = request->route->type == ROUTE_STREAM ? ERRAND_STREAM : ERRAND_HTTP;
   struct errand *errand = copy ? errand_new(type, server->config, NULL, copy, NULL, 0) : NULL;
   if (!errand) {
     memory_free(copy);
     refuse_for_now(exchange, "no memory");
     return;
   }
-  errand->route = config_route_number(server->config, http->route);
+  errand->route = config_route_number(server->config, request->route);
   if (exchange_ask(exchange, errand)) {
-    http1_shed(http);
+    exchange_shed(exchange);
   } else {
     refuse_for_now(exchange, "too many requests wait");
   }
@@ -66,8 +65,8 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 static void on_late(struct exchange *exchange) {
   bool stopping = server_stopping(exchange_worker(exchange)->server);
   if (!stopping) {
-    const struct http1 *http = conn_of(exchange)->http;
-    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", http->route->pattern.text);
+    const struct request *request = exchange_request(exchange);
+    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", request->route->pattern.text);
   }
   refuse_for_now(exchange, "the app did not answer in time");
 }

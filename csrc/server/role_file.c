@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "codec/http_writer.h"
+#include "http/request.h"
 #include "net/file.h"
-#include "server/http1.h"
 #include "server/roles.h"
 #include "server/server.h"
 
@@ -72,8 +72,8 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 
 /* A directory is asked for without its last slash: relative links in its index would lead elsewhere. */
 static void redirect(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
-  const struct http_head *head = http_reader_head(http->reader);
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
   struct http_fields fields;
   struct buffer location;
   http_fields_init(&fields);
@@ -91,37 +91,37 @@ static void redirect(struct exchange *exchange) {
 }
 
 static void read_on(struct exchange *exchange) {
-  if (file_read(conn_of(exchange)->http->file) == 0) return;
+  if (file_read(exchange_request(exchange)->file) == 0) return;
   exchange_break(exchange);
 }
 
 static void on_open(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   char tag[48], changed[30];
-  snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(http->file),
-           (unsigned long long)file_size(http->file));
-  http_date(changed, file_changed_ns(http->file) / 1000000);
+  snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(request->file),
+           (unsigned long long)file_size(request->file));
+  http_date(changed, file_changed_ns(request->file) / 1000000);
   struct http_fields fields;
   http_fields_init(&fields);
   http_fields_add(&fields, BYTES("ETag"), bytes_string(tag));
   http_fields_add(&fields, BYTES("Last-Modified"), bytes_string(changed));
   http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  if (http_head_has_tag(http_reader_head(http->reader), bytes_string(tag))) {
+  if (http_head_has_tag(request->head, bytes_string(tag))) {
     struct answer answer = {.status = 304, .fields = &fields};
     exchange_answer(exchange, &answer);
   } else {
-    http_fields_add(&fields, BYTES("Content-Type"), type_of(http->rest));
-    http->file_left = exchange->flags & EXCHANGE_NO_BODY ? 0 : file_size(http->file);
-    exchange_begin(exchange, 200, &fields, file_size(http->file));
-    if (http->file_left == 0) exchange_complete(exchange);
+    http_fields_add(&fields, BYTES("Content-Type"), type_of(request->rest));
+    request->file_left = exchange->flags & EXCHANGE_NO_BODY ? 0 : file_size(request->file);
+    exchange_begin(exchange, 200, &fields, file_size(request->file));
+    if (request->file_left == 0) exchange_complete(exchange);
   }
   http_fields_deinit(&fields);
 }
 
 static void on_file(struct file *file, int status, struct bytes bytes) {
   struct exchange *exchange = file_owner(file);
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   if (exchange->state == EXCHANGE_ASKING) {
     if (status == 0) {
       on_open(exchange);
@@ -132,36 +132,36 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
     }
     return;
   }
-  if (bytes.len > http->file_left) bytes.len = (size_t)http->file_left; /* it has grown since its length was told */
+  if (bytes.len > request->file_left) bytes.len = (size_t)request->file_left; /* it has grown since its length was told */
   struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
   if (status < 0 || !blob) {
     /* It has shrunk, or cannot be read: what was promised cannot be kept. */
     exchange_break(exchange);
   } else {
-    http->file_left -= bytes.len;
+    request->file_left -= bytes.len;
     exchange_push(exchange, blob, blob_bytes(blob));
-    if (http->file_left == 0) exchange_complete(exchange);
+    if (request->file_left == 0) exchange_complete(exchange);
   }
   blob_unref(blob);
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   /* rest lies at the end of path, which may be lengthened. */
-  size_t at = http->path.len - http->rest.len;
-  if (!is_clean(http->rest)) {
+  size_t at = request->path.len - request->rest.len;
+  if (!is_clean(request->rest)) {
     exchange_refuse(exchange, 404, "not_found", "nothing is here", bytes_of(NULL, 0));
     return;
   }
-  if (http->path.len == 0 || http->path.data[http->path.len - 1] == '/') {
-    buffer_append_string(&http->path, "index.html");
+  if (request->path.len == 0 || request->path.data[request->path.len - 1] == '/') {
+    buffer_append_string(&request->path, "index.html");
   }
-  buffer_append_char(&http->path, '\0');
-  if (!http->path.failed) {
-    http->rest = bytes_of(http->path.data + at, http->path.len - 1 - at);
-    http->file = file_open(exchange_worker(exchange)->loop, http->mount->directory, http->rest.ptr, on_file, exchange);
+  buffer_append_char(&request->path, '\0');
+  if (!request->path.failed) {
+    request->rest = bytes_of(request->path.data + at, request->path.len - 1 - at);
+    request->file = file_open(exchange_worker(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
   }
-  if (http->file) {
+  if (request->file) {
     exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
@@ -171,10 +171,10 @@ static void start(struct exchange *exchange) {
 static void on_written(struct exchange *exchange) { read_on(exchange); }
 
 static void on_end(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
-  if (!http) return;
-  file_close(http->file);
-  http->file = NULL;
+  struct request *request = exchange_request(exchange);
+  if (!request) return;
+  file_close(request->file);
+  request->file = NULL;
 }
 
 static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the file could not be opened in time"); }

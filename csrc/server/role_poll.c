@@ -2,9 +2,9 @@
 #include "server/poll.h"
 
 #include "base/memory.h"
+#include "http/request.h"
 #include "server/conn.h"
 #include "server/cors.h"
-#include "server/http1.h"
 #include "server/names.h"
 #include "server/poll_client.h"
 #include "server/roles.h"
@@ -13,7 +13,7 @@
 
 /* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
 
-static struct poll *poll_of(struct exchange *exchange) { return conn_of(exchange)->http->poll; }
+static struct poll *poll_of(struct exchange *exchange) { return exchange_request(exchange)->poll; }
 
 static struct poll *make(struct exchange *exchange) {
   struct poll *poll = memory_calloc(1, sizeof *poll);
@@ -21,14 +21,14 @@ static struct poll *make(struct exchange *exchange) {
   poll->exchange = exchange;
   list_init(&poll->link);
   rope_init(&poll->joined);
-  conn_of(exchange)->http->poll = poll;
+  exchange_request(exchange)->poll = poll;
   return poll;
 }
 
 static void on_end(struct exchange *exchange) {
   struct poll *poll = poll_of(exchange);
   if (!poll) return;
-  conn_of(exchange)->http->poll = NULL;
+  exchange_request(exchange)->poll = NULL;
   if (poll->client) poll_client_detach(poll);
   poll_items_deinit(&poll->items);
   wish_deinit(&poll->wish);
@@ -74,7 +74,7 @@ static void wait_for_more(struct poll *poll) {
   wish_deinit(&poll->wish);
   if (poll->client) poll->client->waiting = poll;
   exchange_set_state(exchange, EXCHANGE_WAITING);
-  http1_shed(conn_of(exchange)->http);
+  exchange_shed(exchange);
 }
 
 /* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
@@ -179,7 +179,7 @@ static void go_alone(struct poll *poll) {
     return;
   }
   struct errand *errand =
-      roles_permit_errand(exchange, conn_of(exchange)->http, BYTES("poll"), wish_channels(wish), wish->channel_count);
+      roles_permit_errand(exchange, exchange_request(exchange), BYTES("poll"), wish_channels(wish), wish->channel_count);
   if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
 }
 
@@ -207,13 +207,13 @@ static void go_as_new(struct poll *poll) {
     return;
   }
   char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  exchange_remote(exchange, remote, sizeof remote);
   if (!poll_client_allowed(worker, remote, 1 + wish->channel_count)) {
     refuse(exchange, 503, polls_refusal);
     return;
   }
   bool full = worker->poll_client_count >= worker->server->config->options.limits.connections;
-  struct errand *errand = full ? NULL : roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("poll"), NULL, 0);
+  struct errand *errand = full ? NULL : roles_connect_errand(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
   if (!errand) {
     refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
   } else if (!errand_needs_script(errand)) {
@@ -232,7 +232,7 @@ static void go_as(struct poll *poll, struct poll_client *client) {
     return;
   }
   /* Who asks must be the same user. */
-  struct errand *errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("poll"), NULL, 0);
+  struct errand *errand = roles_connect_errand(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
   if (errand) {
     atomic_store(&errand->client->gone, true);
     errand->connects = false;
@@ -263,7 +263,7 @@ static void go(struct poll *poll) {
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   if (!cors_allows(exchange)) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
     return;
@@ -273,14 +273,14 @@ static void start(struct exchange *exchange) {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
     return;
   }
-  wish_init(&poll->wish, exchange_worker(exchange)->server->config, http_reader_head(http->reader)->query);
+  wish_init(&poll->wish, exchange_worker(exchange)->server->config, request->head->query);
   /* Who only wants the head takes nothing from anybody. */
   if (exchange->flags & EXCHANGE_NO_BODY) {
     poll->wish.has_client = false;
     poll->wish.wait_ms = 0;
   }
   go(poll);
-  if (exchange->state == EXCHANGE_ASKING) http1_shed(http);
+  if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {

@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "codec/http_writer.h"
-#include "server/http1.h"
+#include "http/request.h"
 #include "server/roles.h"
 #include "server/server.h"
 
@@ -219,9 +219,9 @@ static void start_one(struct exchange *exchange, struct json_value object) {
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
-  const struct http_head *head = http_reader_head(http->reader);
-  struct bytes body = http_reader_body(http->reader);
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
+  struct bytes body = request->body;
   struct json_value value;
   struct json_fault fault;
   if (!has_key(head, exchange_worker(exchange)->server->config->options.publish_key)) {

@@ -4,9 +4,9 @@
 
 #include "base/memory.h"
 #include "codec/verb.h"
+#include "http/request.h"
 #include "server/command.h"
 #include "server/cors.h"
-#include "server/http1.h"
 #include "server/names.h"
 #include "server/reply.h"
 #include "server/roles.h"
@@ -29,7 +29,7 @@ static bool is_json_or_needs_no_proof(const struct http_head *head) {
 static void hand_on(struct exchange *exchange, struct mw_client *client) {
   struct worker *worker = exchange_worker(exchange);
   struct command *command = command_new(COMMAND_RECEIVE, client);
-  bool fine = command && (command->text = blob_new(http_reader_body(conn_of(exchange)->http->reader)));
+  bool fine = command && (command->text = blob_new(exchange_request(exchange)->body));
   if (fine && exchange->slot == SLOT_NONE) fine = worker_slot_take(worker, exchange, &exchange->slot) == 0;
   if (!fine) {
     if (command) command_free(command);
@@ -49,7 +49,7 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
 
 /* The client that the request names; a reference, or NULL. */
 static struct mw_client *find_named(struct exchange *exchange) {
-  struct bytes id = http_head_field(http_reader_head(conn_of(exchange)->http->reader), BYTES("x-moonwire-client"));
+  struct bytes id = http_head_field(exchange_request(exchange)->head, BYTES("x-moonwire-client"));
   return registry_find(&exchange_worker(exchange)->server->registry, id);
 }
 
@@ -61,7 +61,7 @@ static void act_as(struct exchange *exchange) {
   } else if (!server->config->options.authenticate) {
     hand_on(exchange, client);
   } else {
-    struct errand *errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("http"), NULL, 0);
+    struct errand *errand = roles_connect_errand(exchange, exchange_request(exchange), BYTES("http"), NULL, 0);
     if (errand) errand->connects = false;
     if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
   }
@@ -115,7 +115,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
       refuse(exchange, 503, names_refusal);
       return;
     }
-    struct errand *errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("http"), &channel, 1);
+    struct errand *errand = roles_connect_errand(exchange, exchange_request(exchange), BYTES("http"), &channel, 1);
     if (errand) {
       /* There is nothing to reach it by but the answer. */
       atomic_store(&errand->client->gone, true);
@@ -146,8 +146,8 @@ static void answer_fault(struct exchange *exchange, const struct verb *verb, con
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
-  const struct http_head *head = http_reader_head(http->reader);
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
   struct buffer text;
   struct verb verb;
   buffer_init(&text);
@@ -158,7 +158,7 @@ static void start(struct exchange *exchange) {
   } else if (http_head_field(head, BYTES("x-moonwire-client")).ptr) {
     act_as(exchange);
   } else {
-    struct verb_fault fault = verb_read(http_reader_body(http->reader), &text, &verb);
+    struct verb_fault fault = verb_read(request->body, &text, &verb);
     if (fault.code) {
       answer_fault(exchange, &verb, &fault);
     } else if (verb.type != VERB_SEND) {

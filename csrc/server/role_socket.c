@@ -6,8 +6,9 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "http/request.h"
+#include "server/conn.h"
 #include "server/deflate.h"
-#include "server/http1.h"
 #include "server/native.h"
 #include "server/role_ws.h"
 #include "server/roles.h"
@@ -104,7 +105,7 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
   if (socket->pending_count == 0) {
     finish(exchange, socket);
   } else {
-    conn_set_deadline(conn_of(exchange));
+    exchange_set_deadline(exchange);
   }
 }
 
@@ -146,7 +147,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
 
-static const struct websocket *websocket_of(struct exchange *exchange) { return conn_of(exchange)->http->route->websocket; }
+static const struct websocket *websocket_of(struct exchange *exchange) { return exchange_request(exchange)->route->websocket; }
 
 static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
@@ -167,33 +168,33 @@ static struct bytes choose_protocol(const struct websocket *websocket, const str
 }
 
 static void put_off(struct exchange *exchange, const char *reason) {
-  struct bytes protocol = choose_protocol(websocket_of(exchange), http_reader_head(conn_of(exchange)->http->reader));
+  struct bytes protocol = choose_protocol(websocket_of(exchange), exchange_request(exchange)->head);
   role_ws_put_off(exchange, protocol, reason);
 }
 
-static struct errand *make_question(struct exchange *exchange, struct http1 *http) {
+static struct errand *make_question(struct exchange *exchange, struct request *request) {
   struct mw_config *config = exchange_worker(exchange)->server->config;
   char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new(BYTES("websocket"), remote);
-  struct http_copy *copy = client ? roles_copy_http(exchange, http) : NULL;
+  struct http_copy *copy = client ? roles_copy_http(exchange, request) : NULL;
   struct errand *errand = copy ? errand_new(ERRAND_SOCKET, config, client, copy, NULL, 0) : NULL;
   mw_client_unref(client);
   if (!errand) {
     memory_free(copy);
     return NULL;
   }
-  errand->route = config_route_number(config, http->route);
-  errand->protocol = choose_protocol(websocket_of(exchange), http_reader_head(http->reader));
+  errand->route = config_route_number(config, request->route);
+  errand->protocol = choose_protocol(websocket_of(exchange), request->head);
   return errand;
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
-  const struct http_head *head = http_reader_head(http->reader);
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
   if (role_ws_refuse(exchange, head, judge_origin(exchange, head))) return;
   bool stopping = server_stopping(exchange_worker(exchange)->server);
-  struct errand *errand = stopping ? NULL : make_question(exchange, http);
+  struct errand *errand = stopping ? NULL : make_question(exchange, request);
   if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, stopping ? "" : "too many requests are waiting");
 }
 
@@ -206,7 +207,7 @@ static void enter(struct exchange *exchange, struct errand *errand) {
     native->client = mw_client_ref(errand->client);
     native->socket = errand->socket;
     native_keep(exchange, errand);
-    conn_set_deadline(conn_of(exchange));
+    exchange_set_deadline(exchange);
     role_ws_read(exchange, buffer_bytes(&ahead));
   } else {
     exchange->flags |= EXCHANGE_BROKEN;
@@ -231,7 +232,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 static void on_late(struct exchange *exchange) {
   if (!server_stopping(exchange_worker(exchange)->server)) {
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
-                conn_of(exchange)->http->route->pattern.text);
+                exchange_request(exchange)->route->pattern.text);
   }
   put_off(exchange, "the app did not answer in time");
 }
@@ -239,7 +240,7 @@ static void on_late(struct exchange *exchange) {
 static void on_silent(struct exchange *exchange) {
   struct mw_socket *socket = native_socket(exchange);
   if (atomic_load(&socket->forsaken)) {
-    conn_abort(conn_of(exchange));
+    exchange_reset(exchange);
   } else if (socket->is_due) {
     finish(exchange, socket);
   } else {

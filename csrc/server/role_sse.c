@@ -3,8 +3,8 @@
 
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "http/request.h"
 #include "server/cors.h"
-#include "server/http1.h"
 #include "server/names.h"
 #include "server/native.h"
 #include "server/replay.h"
@@ -171,7 +171,7 @@ static struct errand *make_errand(struct exchange *exchange, struct wish *wish) 
     /* Nobody asks who it is. */
     errand = errand_new(ERRAND_JOIN, server->config, NULL, NULL, wish_channels(wish), wish->channel_count);
   } else {
-    errand = roles_connect_errand(exchange, conn_of(exchange)->http, BYTES("sse"), wish_channels(wish), wish->channel_count);
+    errand = roles_connect_errand(exchange, exchange_request(exchange), BYTES("sse"), wish_channels(wish), wish->channel_count);
   }
   if (!errand) return NULL;
   errand->form = wish->envelope ? FORM_ENVELOPE : FORM_SSE;
@@ -205,7 +205,7 @@ static void go_for_head(struct exchange *exchange, struct wish *wish) {
     return;
   }
   struct errand *errand =
-      roles_permit_errand(exchange, conn_of(exchange)->http, BYTES("sse"), wish_channels(wish), wish->channel_count);
+      roles_permit_errand(exchange, exchange_request(exchange), BYTES("sse"), wish_channels(wish), wish->channel_count);
   if (errand) errand->since = since;
   if (!errand || !exchange_ask(exchange, errand)) roles_put_off(exchange);
 }
@@ -225,12 +225,12 @@ static void go(struct exchange *exchange, struct wish *wish) {
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   if (!cors_allows(exchange)) {
     refuse(exchange, 403, "the origin is not allowed");
     return;
   }
-  const struct http_head *head = http_reader_head(http->reader);
+  const struct http_head *head = request->head;
   struct bytes last = http_head_field(head, BYTES("last-event-id"));
   struct wish wish;
   wish_init(&wish, exchange_worker(exchange)->server->config, head->query);
@@ -250,7 +250,7 @@ static void start(struct exchange *exchange) {
     go(exchange, &wish);
   }
   wish_deinit(&wish);
-  if (exchange->state == EXCHANGE_ASKING) http1_shed(http);
+  if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {

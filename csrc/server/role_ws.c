@@ -5,9 +5,10 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "http/request.h"
+#include "server/conn.h"
 #include "server/cors.h"
 #include "server/deflate.h"
-#include "server/http1.h"
 #include "server/native.h"
 #include "server/role_socket.h"
 #include "server/roles.h"
@@ -98,7 +99,7 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   say_farewell(exchange, code, reason);
   if (!server_stopping(exchange_worker(exchange)->server)) {
     exchange_become(exchange, &role_farewell);
-    if (stopped) stream_read_start(&conn_of(exchange)->stream);
+    if (stopped) exchange_read(exchange, true);
     if (reader) ws_input_return(exchange, reader, true);
     if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
   } else {
@@ -297,12 +298,12 @@ bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, boo
 
 bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
   struct mw_server *server = exchange_worker(exchange)->server;
-  const struct http1 *http = conn_of(exchange)->http;
-  const struct http_head *head = http_reader_head(http->reader);
+  const struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
   char text[WS_EXTENSION_MAX];
   struct ws_deflate_terms terms;
   struct bytes extension =
-      deflate_agree(head, http->route ? &http->route->websocket->deflate : &server->config->options.deflate, &terms, text);
+      deflate_agree(head, request->route ? &request->route->websocket->deflate : &server->config->options.deflate, &terms, text);
   struct http_fields fields;
   http_fields_init(&fields);
   if (protocol.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Protocol"), protocol);
@@ -329,12 +330,12 @@ void role_ws_put_off(struct exchange *exchange, struct bytes protocol, const cha
 }
 
 static void put_off(struct exchange *exchange, const char *reason) {
-  role_ws_put_off(exchange, choose_protocol(http_reader_head(conn_of(exchange)->http->reader)), reason);
+  role_ws_put_off(exchange, choose_protocol(exchange_request(exchange)->head), reason);
 }
 
 /* Both arguments may be NULL; takes http. */
 static void enter(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
-  const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
+  const struct http_head *head = exchange_request(exchange)->head;
   struct bytes protocol = choose_protocol(head);
   struct buffer ahead;
   if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
@@ -350,10 +351,10 @@ static void enter(struct exchange *exchange, struct errand *connected, struct ht
   buffer_deinit(&ahead);
 }
 
-static void start_native(struct exchange *exchange, struct http1 *http) {
+static void start_native(struct exchange *exchange, struct request *request) {
   bool authenticates = exchange_worker(exchange)->server->config->options.authenticate;
   /* It says who it is when it is connected; what the upgrade says of it is kept till then. */
-  struct http_copy *copy = authenticates ? roles_copy_http(exchange, http) : NULL;
+  struct http_copy *copy = authenticates ? roles_copy_http(exchange, request) : NULL;
   if (authenticates && !copy) {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   } else {
@@ -362,16 +363,16 @@ static void start_native(struct exchange *exchange, struct http1 *http) {
 }
 
 static void start(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
+  struct request *request = exchange_request(exchange);
   const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
-  const struct http_head *head = http_reader_head(http->reader);
+  const struct http_head *head = request->head;
   if (role_ws_refuse(exchange, head, cors_allows(exchange))) return;
   if (server_stopping(exchange_worker(exchange)->server)) {
     put_off(exchange, "");
   } else if (choose_protocol(head).len > 0) {
-    start_native(exchange, http);
+    start_native(exchange, request);
   } else if (options->authenticate || options->connects || options->disconnects) {
-    struct errand *errand = roles_connect_errand(exchange, http, BYTES("websocket"), NULL, 0);
+    struct errand *errand = roles_connect_errand(exchange, request, BYTES("websocket"), NULL, 0);
     if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, "too many requests are waiting");
   } else {
     enter(exchange, NULL, NULL);
@@ -400,7 +401,7 @@ uint64_t role_ws_silence_ms(struct exchange *exchange) {
   const struct mw_socket *socket = native_socket(exchange);
   bool is_pinged = exchange->flags & EXCHANGE_PINGED;
   if (exchange->flags & EXCHANGE_CONNECTING) {
-    uint64_t spent_ms = (uint64_t)(worker->timers.tick - conn_of(exchange)->timer.note) * 1000;
+    uint64_t spent_ms = exchange_silent_ms(exchange);
     return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
   }
   if (!socket) return is_pinged ? limits->pong_ms : limits->ping_ms;
@@ -426,7 +427,7 @@ void role_ws_on_silent(struct exchange *exchange) {
   if (exchange->flags & EXCHANGE_CONNECTING) {
     exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {
-    conn_abort(conn_of(exchange));
+    exchange_reset(exchange);
   } else {
     ask_for_a_sign(exchange);
   }

@@ -5,84 +5,84 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "codec/query.h"
+#include "http/request.h"
 #include "server/client_files.h"
 #include "server/cors.h"
-#include "server/http1.h"
 #include "server/server.h"
 
-static void refuse(struct http1 *http, int status, const char *reason) {
-  http->role = NULL;
-  http->refused_status = status;
-  http->refused_reason = reason;
+static void refuse(struct request *request, int status, const char *reason) {
+  request->role = NULL;
+  request->refused_status = status;
+  request->refused_reason = reason;
 }
 
-static bool add_method(struct http1 *http, const char *method) {
-  size_t len = strlen(http->allow);
-  snprintf(http->allow + len, sizeof http->allow - len, "%s%s", len > 0 ? ", " : "", method);
+static bool add_method(struct request *request, const char *method) {
+  size_t len = strlen(request->allow);
+  snprintf(request->allow + len, sizeof request->allow - len, "%s%s", len > 0 ? ", " : "", method);
   return true;
 }
 
 /* The role of an endpoint for one of its methods; otherwise says which it has. */
-static void choose(struct http1 *http, struct bytes method, const struct role *role, const char *own, const char *other) {
-  add_method(http, own);
-  if (other) add_method(http, other);
-  add_method(http, "OPTIONS");
+static void choose(struct request *request, struct bytes method, const struct role *role, const char *own, const char *other) {
+  add_method(request, own);
+  if (other) add_method(request, other);
+  add_method(request, "OPTIONS");
   if (bytes_equal(method, bytes_string(own)) || (other && bytes_equal(method, bytes_string(other)))) {
-    http->role = role;
+    request->role = role;
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
-    http->role = &role_options;
+    request->role = &role_options;
   } else {
-    refuse(http, 405, "the path has no such method");
+    refuse(request, 405, "the path has no such method");
   }
 }
 
-static bool find_endpoint(struct exchange *exchange, struct http1 *http, struct bytes method, struct bytes path) {
+static bool find_endpoint(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
   const struct mw_server *server = exchange_worker(exchange)->server;
   const struct mw_config *config = server->config;
   if (path.len == 0) return false;
   if (bytes_equal(path, config_path(config, ENDPOINT_SSE))) {
-    choose(http, method, &role_sse, "GET", "HEAD");
+    choose(request, method, &role_sse, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_WS))) {
-    choose(http, method, &role_ws, "GET", "HEAD");
+    choose(request, method, &role_ws, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_POLL))) {
-    choose(http, method, &role_poll, "GET", "HEAD");
+    choose(request, method, &role_poll, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_SEND))) {
-    choose(http, method, &role_send, "POST", NULL);
-    if (http->role == &role_send && !http_reader_head(http->reader)->has_length) refuse(http, 411, "a length is required");
+    choose(request, method, &role_send, "POST", NULL);
+    if (request->role == &role_send && !request->head->has_length) refuse(request, 411, "a length is required");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_HEALTH))) {
-    choose(http, method, &role_health, "GET", "HEAD");
+    choose(request, method, &role_health, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_CLIENT))) {
-    choose(http, method, &role_client, "GET", "HEAD");
+    choose(request, method, &role_client, "GET", "HEAD");
   } else if (bytes_equal(path, config_path(config, ENDPOINT_PUBLISH))) {
     bool hidden = !config->options.publish_key || (server->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
     if (hidden) return false;
-    choose(http, method, &role_publish, "POST", NULL);
-    if (http->role == &role_publish && !http_reader_head(http->reader)->has_length) refuse(http, 411, "a length is required");
+    choose(request, method, &role_publish, "POST", NULL);
+    if (request->role == &role_publish && !request->head->has_length) refuse(request, 411, "a length is required");
   } else {
     return false;
   }
   return true;
 }
 
-static bool find_route(struct exchange *exchange, struct http1 *http, struct bytes method, struct bytes path) {
+static bool find_route(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
   const struct mw_config *config = exchange_worker(exchange)->server->config;
-  http->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
+  request->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
   /* A route for OPTIONS alone takes no path away from files. */
-  for (size_t i = 0; !http->route && i < ROUTE_METHOD_COUNT; i++) {
+  for (size_t i = 0; !request->route && i < ROUTE_METHOD_COUNT; i++) {
     bool is_options = bytes_equal(route_methods[i], BYTES("OPTIONS"));
     if (is_options || !config_route(config, route_methods[i], path)) continue;
-    add_method(http, route_methods[i].ptr);
-    if (i == 0) add_method(http, "HEAD");
+    add_method(request, route_methods[i].ptr);
+    if (i == 0) add_method(request, "HEAD");
   }
-  if (!http->route && http->allow[0] == '\0') return false;
-  http->is_shared = config->origin_count > 0;
-  add_method(http, "OPTIONS");
-  if (http->route) {
-    http->role = http->route->type == ROUTE_WEBSOCKET ? &role_socket : &role_app;
+  if (!request->route && request->allow[0] == '\0') return false;
+  request->is_shared = config->origin_count > 0;
+  add_method(request, "OPTIONS");
+  if (request->route) {
+    request->role = request->route->type == ROUTE_WEBSOCKET ? &role_socket : &role_app;
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
-    http->role = &role_options;
+    request->role = &role_options;
   } else {
-    refuse(http, 405, "the path has no such method");
+    refuse(request, 405, "the path has no such method");
   }
   return true;
 }
@@ -116,63 +116,62 @@ bool roles_share(const struct mw_config *config, struct bytes path) {
 }
 
 /* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
-static bool takes_no_body(const struct http1 *http) {
-  bool is_stream = http->route && http->route->type != ROUTE_HTTP;
-  return is_stream || http->role == &role_sse || http->role == &role_ws || http->role == &role_poll;
+static bool takes_no_body(const struct request *request) {
+  bool is_stream = request->route && request->route->type != ROUTE_HTTP;
+  return is_stream || request->role == &role_sse || request->role == &role_ws || request->role == &role_poll;
 }
 
-static void find(struct exchange *exchange, struct http1 *http) {
-  const struct http_head *head = http_reader_head(http->reader);
-  http->role = NULL;
-  http->route = NULL;
-  http->mount = NULL;
-  http->is_shared = false;
-  http->allow[0] = '\0';
-  buffer_clear(&http->path);
+static void find(struct exchange *exchange, struct request *request) {
+  const struct http_head *head = request->head;
+  request->role = NULL;
+  request->route = NULL;
+  request->mount = NULL;
+  request->is_shared = false;
+  request->allow[0] = '\0';
+  buffer_clear(&request->path);
   if (bytes_equal(head->path, BYTES("*"))) { /* the server as a whole (RFC 9110 section 9.3.7) */
-    add_method(http, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-    http->role = &role_options;
+    add_method(request, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    request->role = &role_options;
     return;
   }
-  if (!path_decode(head->path, &http->path)) {
-    refuse(http, 400, "the path is malformed");
+  if (!path_decode(head->path, &request->path)) {
+    refuse(request, 400, "the path is malformed");
     return;
   }
-  struct bytes path = buffer_bytes(&http->path);
-  if (http->path.failed) {
-    refuse(http, 503, "no memory");
+  struct bytes path = buffer_bytes(&request->path);
+  if (request->path.failed) {
+    refuse(request, 503, "no memory");
     return;
   }
-  http->is_shared = is_shared(exchange_worker(exchange)->server->config, path);
-  if (find_endpoint(exchange, http, head->method, path) || find_route(exchange, http, head->method, path)) return;
-  http->mount = config_mount(exchange_worker(exchange)->server->config, path, &http->rest);
-  if (http->mount) {
-    choose(http, head->method, &role_file, "GET", "HEAD");
+  request->is_shared = is_shared(exchange_worker(exchange)->server->config, path);
+  if (find_endpoint(exchange, request, head->method, path) || find_route(exchange, request, head->method, path)) return;
+  request->mount = config_mount(exchange_worker(exchange)->server->config, path, &request->rest);
+  if (request->mount) {
+    choose(request, head->method, &role_file, "GET", "HEAD");
   } else {
-    refuse(http, 404, "nothing is here");
+    refuse(request, 404, "nothing is here");
   }
 }
 
-void roles_find(struct exchange *exchange, struct http1 *http) {
-  find(exchange, http);
-  if (http->role && takes_no_body(http) && http_reader_head(http->reader)->has_body)
-    refuse(http, 400, "a GET of this path has no body");
+void roles_find(struct exchange *exchange, struct request *request) {
+  find(exchange, request);
+  if (request->role && takes_no_body(request) && request->head->has_body) refuse(request, 400, "a GET of this path has no body");
 }
 
-struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http) {
+struct http_copy *roles_copy_http(struct exchange *exchange, struct request *request) {
   char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
-  return http_copy_new(http_reader_head(http->reader), buffer_bytes(&http->path), http_reader_body(http->reader), remote);
+  exchange_remote(exchange, remote, sizeof remote);
+  return http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
 }
 
-struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+struct errand *roles_connect_errand(struct exchange *exchange, struct request *request, struct bytes transport,
                                     const struct errand_channel *channels, size_t channel_count) {
   struct mw_config *config = exchange_worker(exchange)->server->config;
   bool authenticates = config->options.authenticate;
   char remote[REMOTE_MAX];
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new(transport, remote);
-  struct http_copy *copy = client && authenticates ? roles_copy_http(exchange, http) : NULL;
+  struct http_copy *copy = client && authenticates ? roles_copy_http(exchange, request) : NULL;
   struct errand *errand = NULL;
   if (client && (copy || !authenticates)) errand = errand_new(ERRAND_JOIN, config, client, copy, channels, channel_count);
   if (errand) {
@@ -184,9 +183,9 @@ struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *htt
   return errand;
 }
 
-struct errand *roles_permit_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+struct errand *roles_permit_errand(struct exchange *exchange, struct request *request, struct bytes transport,
                                    const struct errand_channel *channels, size_t channel_count) {
-  struct errand *errand = roles_connect_errand(exchange, http, transport, channels, channel_count);
+  struct errand *errand = roles_connect_errand(exchange, request, transport, channels, channel_count);
   if (!errand) return NULL;
   /* As the sender of one message is authorized, who is a client for just that; but there is no message. */
   atomic_store(&errand->client->gone, true);
@@ -223,7 +222,7 @@ const struct role role_health = {.start = start_health, .on_end = role_nothing, 
 
 /* The browser client as a module, or, as /moonwire.js?classic, for a script element without a type. */
 static void start_client(struct exchange *exchange) {
-  const struct http_head *head = http_reader_head(conn_of(exchange)->http->reader);
+  const struct http_head *head = exchange_request(exchange)->head;
   const struct client_file *file = bytes_equal(head->query, BYTES("classic")) ? &client_classic : &client_module;
   struct http_fields fields;
   http_fields_init(&fields);
@@ -247,16 +246,16 @@ const struct role role_client = {.start = start_client, .on_end = role_nothing, 
 
 /* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */
 static void start_options(struct exchange *exchange) {
-  struct http1 *http = conn_of(exchange)->http;
-  bool is_endpoint = is_shared(exchange_worker(exchange)->server->config, buffer_bytes(&http->path));
+  struct request *request = exchange_request(exchange);
+  bool is_endpoint = is_shared(exchange_worker(exchange)->server->config, buffer_bytes(&request->path));
   if (is_endpoint && !cors_allows(exchange)) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
     return;
   }
   struct http_fields fields;
   http_fields_init(&fields);
-  http_fields_add(&fields, BYTES("Allow"), bytes_string(http->allow));
-  if (http->is_shared) cors_add_preflight(exchange, bytes_string(http->allow), &fields);
+  http_fields_add(&fields, BYTES("Allow"), bytes_string(request->allow));
+  if (request->is_shared) cors_add_preflight(exchange, bytes_string(request->allow), &fields);
   struct answer answer = {.status = 204, .fields = &fields};
   exchange_answer(exchange, &answer);
   http_fields_deinit(&fields);

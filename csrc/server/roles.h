@@ -6,7 +6,7 @@
 
 VISIBILITY_PUSH
 
-struct http1;
+struct request;
 struct mw_config;
 
 extern const struct role role_sse;     /* GET /sse: a stream of channels */
@@ -21,22 +21,22 @@ extern const struct role role_app;     /* routes and raw streams of the app */
 extern const struct role role_file;    /* static files */
 extern const struct role role_options; /* what may be asked of a path: CORS preflights, too */
 
-/* Finds the role that answers the request whose head is there, and sets what it needs in http: role, or refused_status and
+/* Finds the role that answers the request whose head is there, and sets what it needs in the request: role, or refused_status and
  * refused_reason. */
-void roles_find(struct exchange *exchange, struct http1 *http);
+void roles_find(struct exchange *exchange, struct request *request);
 
 /* The request as the app sees it; NULL without memory. */
-struct http_copy *roles_copy_http(struct exchange *exchange, struct http1 *http);
+struct http_copy *roles_copy_http(struct exchange *exchange, struct request *request);
 /* An errand by which a new client connects and joins channels: with an identity, and with the request if it is to be authenticated. NULL
  * without memory. */
-struct errand *roles_connect_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+struct errand *roles_connect_errand(struct exchange *exchange, struct request *request, struct bytes transport,
                                     const struct errand_channel *channels, size_t channel_count);
 
 /* True if pages of other origins may ask for the path, which is as it was sent: then its answers have CORS fields. */
 bool roles_share(const struct mw_config *config, struct bytes path);
 
 /* An errand by which the app is asked whether such a client may read these channels, and nothing else. NULL without memory. */
-struct errand *roles_permit_errand(struct exchange *exchange, struct http1 *http, struct bytes transport,
+struct errand *roles_permit_errand(struct exchange *exchange, struct request *request, struct bytes transport,
                                    const struct errand_channel *channels, size_t channel_count);
 
 /* Refuses an event stream for now. An EventSource does not reconnect after any status but 200, so a temporary refusal is a stream that ends

@@ -1,0 +1,40 @@
+/* A request as roles see it. It belongs to the protocol, and lasts until its answer is complete or streams (exchange_request).
+ *
+ * What nobody needs any more can be given back early (exchange_shed): then the body and the path are empty, and of the head only the method
+ * and what CORS depends on are left. */
+#ifndef MOONWIRE_HTTP_REQUEST_H
+#define MOONWIRE_HTTP_REQUEST_H
+
+#include "base/buffer.h"
+#include "codec/http_reader.h"
+
+VISIBILITY_PUSH
+
+struct file;
+struct mount;
+struct poll;
+struct role;
+struct route;
+
+struct request {
+  const struct http_head *head; /* the same struct for every request of a connection */
+  struct buffer path;           /* decoded */
+  struct bytes body;            /* once it is complete */
+  /* Who answers (server/roles.h). */
+  const struct role *role; /* NULL: the request is refused */
+  int refused_status;
+  const char *refused_reason;
+  char allow[64];            /* the methods of its path, for 405 and OPTIONS */
+  const struct route *route; /* if its role has one */
+  const struct mount *mount;
+  struct bytes rest; /* of the path below the mount */
+  bool is_shared;    /* pages of other origins may ask for its path: the answer has CORS fields (cors.h) */
+  /* State of its role. */
+  struct file *file; /* that is being sent */
+  uint64_t file_left;
+  struct poll *poll; /* that is being answered */
+};
+
+VISIBILITY_POP
+
+#endif
