@@ -10,6 +10,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/server_app.h"
 #include "fuzz/server_peer.h"
+#include "fuzz/server_stray.h"
 #include "server/server.h"
 
 enum { PEERS = 5, ALL_HOOKS = MW_HOOK_AUTHORIZE | MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW_HOOK_CLOSE, BIG = 3000 };
@@ -123,6 +124,27 @@ static void post(unsigned what, unsigned channel, unsigned which) {
   mw_memory_close(memory);
 }
 
+/* Something that is no verb, or no frame, from one that has been a good peer so far. */
+static void babble(struct peer *peer, unsigned what) {
+  static const char *const texts[] = {"",
+                                      "{",
+                                      "[]",
+                                      "{\"subscribe\":7,\"ref\":1}",
+                                      "{\"send\":\"zz\",\"ref\":1}",
+                                      "{\"subscribe\":\"a\"}x",
+                                      "{\"history\":\"b\",\"limit\":-1,\"ref\":1}"};
+  static const char frames[][9] = {"\x81\x01x", "\xff\x80....", "\x83\x80....", "\x89\xff....", "\x80\x80....", "\x88\x81....x"};
+  if (!peer->memory || !peer->has_head || peer->is_over) return;
+  if (peer->kind != PEER_WEBSOCKET && peer->kind != PEER_MOONWIRE_1) return;
+  if (what & 8) {
+    /* It is refused as a connection. */
+    peer->is_over = true;
+    peer_say(peer, frames[what % (sizeof frames / sizeof *frames)], sizeof frames[0] - 1);
+  } else {
+    peer_say_frame(peer, texts[what % (sizeof texts / sizeof *texts)]);
+  }
+}
+
 /* ---- The app ------------------------------------------------------------------------------------------------------------------ */
 
 static void publish(unsigned channel, bool is_volatile, bool is_final, bool is_big) {
@@ -139,6 +161,58 @@ static void publish(unsigned channel, bool is_volatile, bool is_final, bool is_b
   if (mw_publish(world.server, &message, NULL, NULL) < 0) return;
   world.record.entries[world.record.count].channel = (uint8_t)channel;
   world.record.entries[world.record.count++].is_volatile = is_volatile;
+}
+
+/* Notes what the answer to a request says of the messages that were published by it: "id" for one that is kept, {} for one that is volatile. */
+static void note_answer(const char *body, unsigned channel, const bool *are_volatile, size_t count) {
+  bool is_list = *body == '[';
+  const char *at = body + is_list;
+  for (size_t i = 0; i < count; i++) {
+    const char *end = members_object_end(at);
+    must(end);
+    bool is_done = !members_value(at, "error");
+    must(!is_done || (members_value(at, "id") != NULL) == !are_volatile[i]);
+    /* A number that was never published. */
+    world.record.entries[world.record.count].channel = is_done ? (uint8_t)channel : PEER_CHANNELS;
+    world.record.entries[world.record.count++].is_volatile = are_volatile[i];
+    at = *end == ',' ? end + 1 : end;
+  }
+  must(!is_list || *at == ']');
+}
+
+/* By POST /publish: one, several as an array, or as lines. What was published must be known, so memory does not fail in the meantime. */
+static void publish_by_http(unsigned channel, unsigned how, bool is_final) {
+  char body[1200], text[1500], answer[2000];
+  bool are_volatile[8];
+  size_t count = how & 1 ? 2 + (how >> 1 & 3) : 1, len = 0, used = 0, read;
+  bool are_lines = how & 8 && count > 1;
+  struct mw_memory *memory;
+  if (world.record.count + count > RECORD_MAX) return;
+  memory_fail_after(0);
+  if (count > 1 && !are_lines) body[len++] = '[';
+  for (size_t i = 0; i < count; i++) {
+    are_volatile[i] = (how + i) % 3 == 0;
+    const char *separator = i == 0 ? "" : are_lines ? "\n" : ",";
+    const char *more = are_volatile[i] ? ",\"volatile\":true" : is_final && i == count / 2 ? ",\"final\":true" : "";
+    len += (size_t)snprintf(body + len, sizeof body - len, "%s{\"channel\":\"%c\",\"data\":[\"%c%05zu\"]%s}", separator,
+                            (int)('a' + channel), (int)('a' + channel), world.record.count + i, more);
+  }
+  if (count > 1 && !are_lines) body[len++] = ']';
+  used = (size_t)snprintf(
+      text, sizeof text,
+      "POST /publish HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer key\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%.*s",
+      len, (int)len, body);
+  if (mw_connect_memory(world.server, &memory) < 0) return;
+  mw_memory_write(memory, text, used);
+  settle();
+  for (used = 0; (read = mw_memory_read(memory, answer + used, sizeof answer - 1 - used)) > 0; used += read) settle();
+  answer[used] = '\0';
+  const char *content = strstr(answer, "\r\n\r\n");
+  must(content);
+  bool is_one_refused = count == 1 && strncmp(answer, "HTTP/1.1 200 ", 13) != 0;
+  must(is_one_refused || strncmp(answer, "HTTP/1.1 200 ", 13) == 0);
+  note_answer(content + 4, channel, are_volatile, count);
+  mw_memory_close(memory);
 }
 
 static void act(unsigned what, unsigned which, unsigned channel) {
@@ -167,6 +241,21 @@ static bool is_quiet(void) {
          mailbox_empty(&worker->fifo) && list_empty(&worker->backlog) && !worker->dirty && !worker->next;
 }
 
+/* What peers were told of members becomes what is so, at the latest when the intervals of all channels are over. */
+static void check_members(void) {
+  bool all = false;
+  for (unsigned round = 0; !all && round < 30; round++) {
+    all = true;
+    for (unsigned i = 0; i < PEERS; i++) {
+      peer_read(&world.peers[i], SIZE_MAX);
+      all = all && peer_knows_members(&world.peers[i], world.server);
+    }
+    if (!all) mw_server_advance(world.server, 100);
+    if (!all) settle();
+  }
+  must(all);
+}
+
 static void check(void) {
   memory_fail_after(0);
   unsigned keep = world.app.keep;
@@ -181,6 +270,7 @@ static void check(void) {
   }
   settle();
   must(is_quiet());
+  check_members();
   const char *fault = agreement_fault(&world.app.agreement, world.server);
   if (fault) fprintf(stderr, "%s\n", fault);
   must(!fault);
@@ -197,11 +287,23 @@ static void operate(uint8_t what, uint8_t which) {
     case 1: come(peer, (enum peer_kind)(high % PEER_KINDS), which >> 3 & 15, (unsigned)(what & 1) + (which >> 7) * 2u); break;
     case 2:
     case 3: verb(peer, more, channel, high & 1); break;
-    case 4: post(high % 9, channel, more); break;
+    case 4:
+      if (high >= 12) {
+        stray(world.server, more, which, (unsigned)which * 7u + high);
+      } else if (high >= 9) {
+        babble(peer, (which >> 3) & 15);
+      } else {
+        post(high, channel, more);
+      }
+      break;
     case 5:
     case 6: publish(channel, high & 1, (high & 6) == 6, more & 1); break;
     case 7:
-      for (unsigned i = 0; i < 8; i++) publish(channel, i == 4, false, true);
+      if (high & 8) {
+        publish_by_http(channel, more | (high & 1u) << 3, (high & 6) == 6);
+      } else {
+        for (unsigned i = 0; i < 8; i++) publish(channel, i == 4, false, true);
+      }
       break;
     case 8: world.app.keep = high & 1 ? (unsigned)which << (high & 8) : 0; break;
     case 9:
@@ -252,6 +354,7 @@ static void begin(unsigned flags) {
   options.on_request = app_on_request;
   options.on_cancel = app_on_cancel;
   options.context = &world.app;
+  options.publish_key = "key";
   options.authenticate = flags & 1;
   options.connects = options.disconnects = flags & 2;
   options.limits.outbox = 20000;

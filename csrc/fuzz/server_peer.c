@@ -5,8 +5,8 @@
 
 #include "fuzz/fuzz.h"
 
-/* No word that is looked for, with what belongs to it, is longer. */
-enum { WORD_MAX = 96, DIGITS = 5 };
+/* WORD_MAX: no word that is looked for, with what belongs to it, is longer, but lists of members, of which HELD_MAX bytes are waited for. */
+enum { WORD_MAX = 96, HELD_MAX = 4096, DIGITS = 5 };
 
 static bool is_stream(const struct peer *peer) { return peer->kind <= PEER_ENVELOPE; }
 static bool is_poll(const struct peer *peer) { return peer->kind >= PEER_POLL; }
@@ -51,7 +51,60 @@ static void take_gaps(struct peer *peer, const char *list) {
   }
 }
 
+/* ---- Members ------------------------------------------------------------------------------------------------------------------ */
+
+/* Takes what is told of the members of a channel; if not all of it came, or it may be of a channel that it has left, nothing is known. */
+static void take_members(struct view *view, const char *object) {
+  if (!view->is_blurred && object && members_object_end(object)) {
+    members_take(&view->members, object);
+  } else {
+    view->members.is_known = false;
+  }
+}
+
+static void take_opened(void *context, const char *name, const char *value) {
+  struct peer *peer = context;
+  must(*name >= 'a' && *name < 'a' + PEER_CHANNELS && name[1] == '"');
+  const char *snapshot = members_value(value, "presence");
+  if (snapshot) take_members(&peer->views[*name - 'a'], snapshot);
+}
+
+/* Snapshots in acknowledgements and in moonwire:open, and changes. A stream without envelopes does not say of which channel they are, and polls
+ * have theirs when they ask. */
+static void look_for_members(struct peer *peer, const char *at) {
+  static const char change[] = "\",\"event\":\"moonwire:presence\",\"data\":", open[] = "{\"event\":\"moonwire:open\",\"data\":";
+  if (peer->kind == PEER_SSE || is_poll(peer)) return;
+  if (strncmp(at, "{\"channel\":\"", 12) == 0 && at[12] >= 'a' && at[12] < 'a' + PEER_CHANNELS &&
+      strncmp(at + 13, change, sizeof change - 1) == 0)
+    take_members(&peer->views[at[12] - 'a'], at + 13 + sizeof change - 1);
+  if (strncmp(at, "\"ref\":\"s", 8) == 0 && strncmp(at + 9, "\",\"ok\":{", 8) == 0) {
+    const char *ok = at + 9 + 7, *end = members_object_end(ok);
+    take_members(&peer->views[at[8] - 'a'], end ? members_value(ok, "presence") : NULL);
+  }
+  if (strncmp(at, open, sizeof open - 1) == 0) {
+    const char *data = at + sizeof open - 1, *end = members_object_end(data);
+    const char *channels = end ? members_value(data, "channels") : NULL;
+    if (channels) members_each(channels, take_opened, peer);
+  }
+}
+
+bool peer_knows_members(const struct peer *peer, struct mw_server *server) {
+  bool all = true;
+  if (!peer->memory || peer->is_over || is_poll(peer) || mw_memory_ended(peer->memory)) return true;
+  for (unsigned i = 0; i < PEER_CHANNELS; i++) {
+    char name[2] = {(char)('a' + i), '\0'};
+    all = all && (peer->views[i].is_blurred || members_agree(&peer->views[i].members, server, name));
+  }
+  return all;
+}
+
 static void copy_word(char *out, size_t size, const char *text) { snprintf(out, size, "%.*s", (int)strcspn(text, "\"\n"), text); }
+
+/* The payloads of all other frames are JSON, so that no length is taken for the beginning of one. */
+static bool is_close_frame(const struct peer *peer, const char *at) {
+  bool is_websocket = peer->kind == PEER_WEBSOCKET || peer->kind == PEER_MOONWIRE_1;
+  return is_websocket && at[0] == '\x88' && at[1] >= 2 && (at[2] == 1000 >> 8 || at[2] == 4000 >> 8 || at[2] == 4403 >> 8);
+}
 
 /* Looks at one place; how many bytes to go on. */
 static size_t look_at(struct peer *peer, const char *at) {
@@ -59,6 +112,7 @@ static size_t look_at(struct peer *peer, const char *at) {
     take_message(peer, (unsigned)(at[1] - 'a'), strtoul(at + 2, NULL, 10));
     return 2 + DIGITS;
   }
+  if (is_close_frame(peer, at)) peer->is_over = true;
   if (strncmp(at, "moonwire:", 9) == 0) take_own(peer, at + 9);
   if (strncmp(at, "\"gaps\":[", 8) == 0) take_gaps(peer, at + 8);
   if (is_poll(peer) && strncmp(at, "\r\n{\"id\":\"", 9) == 0) copy_word(peer->id, sizeof peer->id, at + 9);
@@ -66,6 +120,7 @@ static size_t look_at(struct peer *peer, const char *at) {
   /* Acknowledgements: "s" and the channel. */
   if (strncmp(at, "\"ref\":\"s", 8) == 0 && strncmp(at + 9, "\",\"ok\"", 6) == 0)
     peer->views[at[8] - 'a'] = (struct view){.begins = true};
+  look_for_members(peer, at);
   if (strncmp(at, "\"ref\":\"u", 8) == 0) peer->views[at[8] - 'a'] = (struct view){.begins = true};
   return 1;
 }
@@ -79,8 +134,8 @@ static void read_head(struct peer *peer) {
 }
 
 static void look(struct peer *peer, bool is_all) {
-  size_t at = 0, end = is_all || peer->len < WORD_MAX ? peer->len : peer->len - WORD_MAX;
-  if (!is_all && peer->len < WORD_MAX) return;
+  size_t at = 0, end = is_all || peer->len < HELD_MAX ? peer->len : peer->len - HELD_MAX;
+  if (!is_all && peer->len < HELD_MAX) return;
   read_head(peer);
   while (at < end) at += look_at(peer, peer->in + at);
   if (at > peer->len) at = peer->len;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "fuzz/server_members.h"
 #include "moonwire.h"
 
 enum { PEER_CHANNELS = 4, RECORD_MAX = 1000 };
@@ -24,6 +25,7 @@ struct view {
   bool told;       /* of a gap, since its last message */
   bool is_blurred; /* it came or went by the side, so that nobody can say what is missing */
   size_t next;     /* of the record: what comes first that it may get */
+  struct members members;
 };
 
 struct peer {
@@ -46,6 +48,8 @@ void peer_say_frame(struct peer *peer, const char *text);
 void peer_read(struct peer *peer, size_t size);
 /* Everything was read: it has all, if it follows channels and is still there. */
 void peer_check(struct peer *peer);
+/* Whether it knows the members that the server has, as far as it was told of them. */
+bool peer_knows_members(const struct peer *peer, struct mw_server *server);
 void peer_leave(struct peer *peer);
 
 #endif

@@ -4,6 +4,9 @@
 
 #include "base/status.h"
 
+/* As soon as that a client is acknowledged behind what was lost. */
+enum { ROSTERS_LOST_SECONDS = 2 };
+
 void hub_init(struct hub *hub, const struct clock *clock, const struct hub_bounds *bounds, hub_deliver_fn deliver) {
   *hub = (struct hub){.clock = clock, .channels_max = bounds->channels, .history_max = bounds->history, .deliver = deliver};
   oldest_init(&hub->oldest);
@@ -207,11 +210,14 @@ static bool apply(struct channel *channel, const struct roster_batch *batch) {
 
 bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy) {
   struct channel *channel = hub_find(hub, batch->channel);
-  bool is_kept = channel || batch->count == 0 || find_or_make(hub, batch->channel, policy, &channel) == 0;
+  int status = channel || batch->count == 0 ? 0 : find_or_make(hub, batch->channel, policy, &channel);
+  bool is_kept = status == 0;
   if (is_kept && channel) {
     is_kept = apply(channel, batch);
     channel->roster_lost = !is_kept;
   }
+  /* Who subscribes next would be told that nobody is there. A channel without a roster may be freed below, and forget it. */
+  if (!is_kept && status != MW_ELIMIT && !(channel && channel->roster)) hub->rosters_lost = ROSTERS_LOST_SECONDS;
   if (batch->message) {
     hub_publish(hub, batch->message, policy);
   } else if (channel) {
@@ -220,15 +226,21 @@ bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const 
   return is_kept;
 }
 
+/* Such a client is cut off, and when it returns the script tells all members. */
+static bool is_roster_lost(const struct hub *hub, const struct channel *channel) {
+  bool has_roster = channel && channel->roster;
+  return (channel && channel->roster_lost) || (!has_roster && hub->rosters_lost);
+}
+
 struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most) {
   struct channel *channel = hub_find(hub, name);
-  if (channel && channel->roster_lost) return NULL;
+  if (is_roster_lost(hub, channel)) return NULL;
   return roster_snapshot(channel ? channel->roster : NULL, counts_only, most);
 }
 
 bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out) {
   const struct channel *channel = hub_find(hub, name);
-  if (channel && channel->roster_lost) return false;
+  if (is_roster_lost(hub, channel)) return false;
   roster_write_page(channel ? channel->roster : NULL, query, out);
   return true;
 }

@@ -38,7 +38,9 @@ struct hub {
   uint64_t history_bytes, history_max; /* what all histories hold, and may hold */
   atomic_size_t late_bytes;            /* what is held besides of forms that were encoded later */
   uint64_t evicted;                    /* so far: messages let go because all histories together held too much */
-  uint64_t floor_gaps;                 /* so far: gaps that may be none, because the mark of the channel had been dropped */
+  uint8_t
+      rosters_lost; /* counts down once a second: members were lost of a channel without a roster, so those of all such are not known */
+  uint64_t floor_gaps; /* so far: gaps that may be none, because the mark of the channel had been dropped */
   struct marks marks;
 };
 

@@ -41,6 +41,7 @@ static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, timers);
   size_t share = worker->hub.channels.count / 16;
   hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
+  if (worker->hub.rosters_lost > 0) worker->hub.rosters_lost--;
   log_evictions(worker);
   unfinished_expire(worker);
   log_floor_gaps(worker);

@@ -282,6 +282,34 @@ static bool nothing_behind_a_hole(void *context) {
   return true;
 }
 
+/* The last number of members that the peer was told of. */
+static long told_count(struct mw_memory *memory) {
+  long count = -1;
+  for (const char *at = take(memory); (at = strstr(at, "\"count\":")); at++) count = strtol(at + 8, NULL, 10);
+  return count;
+}
+
+/* A subscriber that is still there after some seconds knows that it is a member. */
+static bool one_member(void *context) {
+  const char *subscribe = context;
+  if (!begin_scenario(0)) return false;
+  struct mw_memory *peer = open_peer(WS_UPGRADE "\r\n");
+  check();
+  say(peer, subscribe);
+  long told = told_count(peer);
+  for (int i = 0; i < 4; i++) {
+    mw_server_advance(server, 1000);
+    long later = told_count(peer);
+    if (later >= 0) told = later;
+  }
+  check();
+  bool is_there = peer && mw_live("subscription") > 0;
+  if (is_there) assert_int_equal(told, 1);
+  close_all(&peer, 1);
+  end_scenario();
+  return is_there;
+}
+
 /* Answers what is kept while the queue to the worker has just room for what precedes the answer, which are changes of presence, and the nth
  * allocation fails. True if that was for the answer. */
 static bool answer_without_room(size_t nth) {
@@ -372,6 +400,12 @@ static void of_polls(void **state) {
   run(polls, 0xffff);
 }
 
+static void of_members(void **state) {
+  (void)state;
+  static char *const verbs[] = {"{\"subscribe\":\"counted:1\",\"ref\":1}", "{\"subscribe\":\"present:1\",\"ref\":1}"};
+  for (size_t i = 0; i < COUNT_OF(verbs); i++) assert_true(support_fail_each(one_member, verbs[i]) > 50);
+}
+
 static void of_what_is_written(void **state) {
   (void)state;
   run(nothing_behind_a_hole, 0);
@@ -382,6 +416,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {TEST(of_streams),
                                      TEST(of_sockets),
                                      TEST(of_polls),
+                                     TEST(of_members),
                                      TEST(of_what_is_written),
                                      TEST(of_answers_that_must_wait),
                                      TEST(of_answers_that_still_wait_at_the_end)};
