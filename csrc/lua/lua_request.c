@@ -306,7 +306,8 @@ static void describe(struct asked *asked) {
   } else if (channel.len > 0) {
     snprintf(asked->what, size, "%s of \"%.*s\"", words, cut(channel, 80), channel.ptr);
   } else {
-    struct mw_bytes id = client ? mw_client_id(client) : (struct mw_bytes){"", 0};
+    /* Its id is a secret. */
+    struct mw_bytes id = client ? mw_client_user_id(client) : (struct mw_bytes){"", 0};
     snprintf(asked->what, size, "%s of client %.*s", words, cut(id, 80), id.ptr);
   }
   make_printable(asked->what);
