@@ -64,7 +64,7 @@ static size_t find_after(const struct record *record, uint64_t position) {
 }
 
 static void on_deliver(struct subscription *subscription, struct message *message) {
-  struct subscriber *subscriber = subscription->owner;
+  struct subscriber *subscriber = container_of(subscription, struct subscriber, subscription);
   const struct channel *channel = subscription->channel;
   if (!message) {
     subscriber->cut = true;
@@ -114,7 +114,7 @@ static bool ask(size_t channel, struct channel *live, uint64_t since) {
 
 /* Somebody asks for a channel with a position that it may have from anywhere. */
 static void probe(size_t channel, uint64_t since) {
-  struct subscription subscription = {.owner = NULL};
+  struct subscription subscription = {.channel = NULL};
   if (hub_subscribe(&world.hub, name_of(channel), policy_of(channel), &subscription) < 0) return;
   ask(channel, subscription.channel, since);
   hub_unsubscribe(&world.hub, &subscription);
@@ -142,7 +142,6 @@ static void come(struct subscriber *subscriber, size_t channel, bool returns) {
   if (subscriber->subscription.channel) return;
   returns = returns && subscriber->was_there;
   if (!returns) subscriber->channel = channel;
-  subscriber->subscription.owner = subscriber;
   if (hub_subscribe(&world.hub, name_of(subscriber->channel), policy_of(subscriber->channel), &subscriber->subscription) < 0)
     return;
   replay(subscriber, returns);

@@ -9,9 +9,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "delivery/catchup.h"
 #include "fuzz/fuzz.h"
 #include "server/conn.h"
-#include "server/lag.h"
 #include "server/native.h"
 #include "server/server.h"
 
@@ -586,10 +586,9 @@ static void check_bounds(void) {
   uint64_t bytes = 0;
   for (struct list *link = worker->conns.next; link != &worker->conns; link = link->next) {
     const struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
-    if (exchange->outbox) must(exchange->outbox->bytes < 64 * 1024 + 3 * OUTBOX + 3 * BIG);
-    if (exchange->flags & EXCHANGE_LAGS)
-      must(container_of(link, struct conn, link)->native->lag->latest.bytes < OUTBOX + 2 * BIG ||
-           exchange->flags & EXCHANGE_SLOW);
+    if (exchange->subscriber.outbox) must(exchange->subscriber.outbox->bytes < 64 * 1024 + 3 * OUTBOX + 3 * BIG);
+    if (exchange->subscriber.flags & SUBSCRIBER_BEHIND)
+      must(catchup_kept_bytes(&exchange->subscriber) < OUTBOX + 2 * BIG || exchange->subscriber.flags & SUBSCRIBER_SLOW);
   }
   for (struct list *link = worker->hub.all.next; link != &worker->hub.all; link = link->next)
     bytes += history_weight(&container_of(link, struct channel, link)->history, 0);
@@ -628,7 +627,7 @@ static void check_peers(void) {
   }
   struct worker *worker = &world.server->workers[0];
   for (struct list *link = worker->conns.next; link != &worker->conns; link = link->next)
-    must(!(container_of(link, struct conn, link)->exchange.flags & EXCHANGE_LAGS));
+    must(!(container_of(link, struct conn, link)->exchange.subscriber.flags & SUBSCRIBER_BEHIND));
 }
 
 static void operate(uint8_t what, uint8_t which) {

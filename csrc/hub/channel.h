@@ -27,10 +27,9 @@ struct channel_policy {
   uint64_t age_ms; /* how long they may; 0: as long as it lasts */
 };
 
-/* Belongs to its channel, which points to it, and is listed by its owner. */
+/* Belongs to its channel, which points to it, and is listed by its owner, the subscriber, in whose memory it lies. */
 struct subscription {
   struct channel *channel;   /* NULL: not subscribed */
-  void *owner;               /* the subscriber, whose affair it is */
   struct subscription *next; /* of the same owner */
   uint32_t index;            /* the place in channel->subscriptions */
   uint32_t mark;             /* free for the owner */

@@ -20,7 +20,7 @@ void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 static struct budget *find(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
   struct budget *guest = &conn_worker(conn)->guest;
-  if (exchange->flags & EXCHANGE_NATIVE) return &conn->native->budget;
+  if (exchange->flags & EXCHANGE_NATIVE) return &native_of(&conn->exchange)->budget;
   if (conn->http) return &conn->http->budget;
   if (guest->conn != conn) *guest = (struct budget){.conn = conn};
   return guest;

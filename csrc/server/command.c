@@ -4,12 +4,12 @@
 
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "delivery/catchup.h"
+#include "delivery/compress.h"
+#include "delivery/subscriber.h"
 #include "server/conn.h"
-#include "server/deflate.h"
-#include "server/lag.h"
 #include "server/reply.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/snapshot.h"
 #include "server/socket.h"
 
@@ -42,9 +42,9 @@ int command_post(struct mw_server *server, struct command *command) {
 /* ---- On the worker --------------------------------------------------------------------------------------------------------- */
 
 static void send_message(struct exchange *exchange, struct command *command) {
-  struct blob *blob = deflate_message(exchange, command->message);
+  struct blob *blob = compress_message(&exchange->subscriber, command->message);
   if (blob) {
-    exchange_push(exchange, blob, form_slice(blob, exchange_framing(exchange)));
+    exchange_push(exchange, blob, form_slice(blob, exchange->subscriber.sink->framing));
   } else {
     exchange_break(exchange);
   }
@@ -76,7 +76,7 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
 void command_granted(struct worker *worker, struct errand *errand) {
   struct exchange *exchange = worker_find(worker, errand->asker);
   struct bytes channel = errand->channels[0].name;
-  bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && session_find(&exchange->session, channel);
+  bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && subscriber_find(&exchange->subscriber, channel);
   /* What is not kept is left again. */
   if (is_there && errand->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, errand);
   /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
@@ -92,8 +92,8 @@ static void refuse_gone(struct worker *worker, const struct reply_to *to) {
 }
 
 /* While the app is asked about the client, it is not yet what the command is about: connected, or in the channel. */
-static bool must_hold(const struct exchange *exchange, const struct command *command) {
-  const struct errand *errand = exchange->errand;
+static bool must_hold(struct exchange *exchange, const struct command *command) {
+  const struct errand *errand = exchange_errand(exchange);
   if (!errand || errand->client != command->client || command->type == COMMAND_RECEIVE) return false;
   if (exchange->state != EXCHANGE_STREAMING) return true;
   bool joins = errand->type == ERRAND_JOIN && errand->channel_count == 1;
@@ -102,7 +102,7 @@ static bool must_hold(const struct exchange *exchange, const struct command *com
 }
 
 static void hold(struct exchange *exchange, struct command *command) {
-  struct errand *errand = exchange->errand;
+  struct errand *errand = exchange_errand(exchange);
   errand->held_size += sizeof *command + (command->message ? message_size(command->message) : 0);
   if (errand->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
     exchange_break(exchange);
@@ -131,13 +131,13 @@ void command_free_held(struct errand *errand) {
 
 static void subscribe(struct exchange *exchange, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
-  if (session_find(&exchange->session, channel)) return;
-  if (session_subscribe(exchange, channel, &command->kind->policy) < 0) {
+  if (subscriber_find(&exchange->subscriber, channel)) return;
+  if (subscriber_subscribe(&exchange->subscriber, channel, &command->kind->policy) < 0) {
     exchange_break(exchange);
     return;
   }
-  if (exchange->flags & EXCHANGE_LAGS && !form_is_ws(exchange->wire)) {
-    lag_join(exchange, session_find(&exchange->session, channel), exchange_worker(exchange)->hub.position);
+  if (exchange->subscriber.flags & SUBSCRIBER_BEHIND && !form_is_ws(exchange_form(exchange))) {
+    catchup_join(&exchange->subscriber, subscriber_find(&exchange->subscriber, channel), exchange_worker(exchange)->hub.position);
   }
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
   bool is_client = !native_socket(exchange);

@@ -2,11 +2,11 @@
 
 #include "base/log_limit.h"
 #include "base/memory.h"
+#include "delivery/subscriber.h"
 #include "net/far_end.h"
 #include "server/http1.h"
 #include "server/native.h"
 #include "server/server.h"
-#include "server/session.h"
 
 /* How long a peer may take to end its side when we have ended ours, and to say farewell when we have. */
 enum { LINGER_MS = 2000, CLOSE_MS = 5000 };
@@ -88,6 +88,7 @@ struct conn *conn_without_peer(struct worker *worker, const struct role *role) {
 static void finish(struct conn *conn) {
   exchange_end(&conn->exchange);
   exchange_set_state(&conn->exchange, EXCHANGE_OVER);
+  conn->exchange.subscriber.flags |= SUBSCRIBER_OVER;
   timer_stop(&conn->timer);
 }
 
@@ -107,14 +108,14 @@ void conn_on_closed(struct stream *stream) {
   struct conn *conn = container_of(stream, struct conn, stream);
   struct worker *worker = conn_worker(conn);
   /* The list of dirty ones is only ever emptied as a whole: one that is in it must be passed over until then. */
-  if (conn->exchange.flags & EXCHANGE_DIRTY) worker_flush(worker);
+  if (conn->exchange.subscriber.flags & SUBSCRIBER_DIRTY) worker_flush(worker);
   list_remove(&conn->link);
   *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
   log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", worker->conn_count);
-  if (!(conn->exchange.flags & EXCHANGE_NATIVE)) http1_release(conn);
-  outbox_free(conn->exchange.outbox);
+  http1_release(conn);
+  outbox_free(conn->exchange.subscriber.outbox);
   object_count(OBJECT_CONN, -1);
   memory_free(conn);
 }
@@ -155,8 +156,8 @@ void conn_on_end(struct stream *stream, int status) {
   /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
    * request has begun; one that waits for the script, or streams, has gone. */
   bool answers = exchange->state == EXCHANGE_ANSWERING ||
-                 (exchange->state == EXCHANGE_ASKING && !exchange->errand && !exchange->role->needs_peer);
-  bool answered = exchange->state < EXCHANGE_ASKING && (exchange->outbox || budget_is_put_off(exchange));
+                 (exchange->state == EXCHANGE_ASKING && !exchange_errand(exchange) && !exchange->role->needs_peer);
+  bool answered = exchange->state < EXCHANGE_ASKING && (exchange->subscriber.outbox || budget_is_put_off(exchange));
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;
     exchange->flags &= (uint16_t)~EXCHANGE_LINGER;
@@ -165,13 +166,25 @@ void conn_on_end(struct stream *stream, int status) {
   }
 }
 
+void conn_on_written(struct stream *stream, int status) {
+  struct conn *conn = container_of(stream, struct conn, stream);
+  struct exchange *exchange = &conn->exchange;
+  if (exchange->state == EXCHANGE_OVER || status < 0) {
+    exchange->subscriber.outbox->writing = 0;
+    conn_close(conn);
+    return;
+  }
+  exchange_note_writing(exchange);
+  subscriber_written(&exchange->subscriber, 0);
+}
+
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
 
 void conn_set_deadline(struct conn *conn) {
   struct worker *worker = conn_worker(conn);
   const struct mw_limits *limits = limits_of(conn);
   uint64_t delay_ms = limits->progress_ms;
-  bool writes = conn->exchange.outbox != NULL;
+  bool writes = conn->exchange.subscriber.outbox != NULL;
   switch ((enum exchange_state)conn->exchange.state) {
     case EXCHANGE_IDLE:
       if (!writes) delay_ms = http1_waits(conn->http) ? limits->idle_ms : limits->head_ms;
@@ -196,7 +209,7 @@ void conn_set_deadline(struct conn *conn) {
 
 /* Something is to be written and the deadline for progress is over. */
 static void check_progress(struct conn *conn) {
-  struct outbox *outbox = conn->exchange.outbox;
+  struct outbox *outbox = conn->exchange.subscriber.outbox;
   size_t unwritten = stream_unwritten(&conn->stream); /* without what was pushed behind it meanwhile */
   if (outbox->writing > 0 && unwritten >= outbox->seen_bytes) {
     conn_worker(conn)->stats.dead_closed++;
@@ -243,7 +256,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
   (void)timers;
   struct conn *conn = container_of(timer, struct conn, timer);
   struct exchange *exchange = &conn->exchange;
-  if (exchange->outbox && exchange->state != EXCHANGE_ASKING && exchange->state != EXCHANGE_WAITING) {
+  if (exchange->subscriber.outbox && exchange->state != EXCHANGE_ASKING && exchange->state != EXCHANGE_WAITING) {
     check_progress(conn);
     return;
   }
@@ -275,7 +288,7 @@ void conn_stop(struct conn *conn) {
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_IDLE:
     case EXCHANGE_READING:
-      if (exchange->outbox) {
+      if (exchange->subscriber.outbox) {
         exchange->flags |= EXCHANGE_HALF_CLOSED; /* closed when the answers that wait are written */
       } else {
         conn_close(conn);
@@ -290,7 +303,7 @@ void conn_stop(struct conn *conn) {
     case EXCHANGE_ENDING:
       /* The peer's farewell is awaited no longer. */
       exchange_end_role(exchange);
-      worker_mark_dirty(conn_worker(conn), conn);
+      subscriber_mark(&conn->exchange.subscriber);
       break;
     case EXCHANGE_ANSWERING:
     case EXCHANGE_LINGERING:

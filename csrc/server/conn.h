@@ -11,16 +11,11 @@
 VISIBILITY_PUSH
 
 struct http1;
-struct native;
 
 struct conn {
   struct list link;   /* in worker->conns */
   struct timer timer; /* the one deadline of its state; note: the tick at which a stream last wrote */
-  struct conn *dirty; /* the next to be flushed */
-  union {
-    struct http1 *http;    /* reading requests; NULL once it streams */
-    struct native *native; /* with EXCHANGE_NATIVE: what only some streams have */
-  };
+  struct http1 *http; /* reading requests; NULL once it streams */
   struct exchange exchange;
   struct stream stream; /* last: its size depends on its kind */
 };
@@ -49,10 +44,6 @@ void conn_on_due(struct timers *timers, struct timer *timer);
 /* Continues with the input that was put off (server/budget.h). */
 void conn_resume(struct conn *conn);
 
-/* Writes the outbox, which is there and not under way, as far as it goes; the rest is left to one stream_write. */
-void conn_write(struct conn *conn);
-/* Writes what is there and does what follows when all of it is written. Called at the end of a turn. */
-void conn_flush(struct conn *conn);
 /* Sets the deadline that belongs to the state of its exchange. */
 void conn_set_deadline(struct conn *conn);
 /* Ends its exchange and closes the stream; its memory goes when that is done. With a reset if the peer is to lose what is under way. */

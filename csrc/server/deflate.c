@@ -1,8 +1,7 @@
 #include "server/deflate.h"
 
-#include <assert.h>
-
-#include "codec/ws_deflate.h"
+#include "base/memory.h"
+#include "delivery/compress.h"
 #include "server/budget.h"
 #include "server/conn.h"
 #include "server/native.h"
@@ -12,17 +11,6 @@
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };
 
-/* And so do those of more: nobody else is served meanwhile, and 1 MiB takes up to 50 ms. */
-enum { MOST = 1 << 20 };
-/* Parts that many messages share change with every user that comes: they may take less. */
-enum { PART_MOST = 256 << 10, STORED_HEAD = 5 };
-
-static_assert((int)FORM_COUNT <= (int)MESSAGE_FORMS, "a message has too little room for its forms");
-static_assert(FORM_WS_12 - FORM_WS_15 == WS_WINDOW_12 && FORM_WS_9 - FORM_WS_15 == WS_WINDOW_9,
-              "the windows are in another order");
-
-/* ---- Terms --------------------------------------------------------------------------------------------------------------- */
-
 struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate_options *options, struct ws_deflate_terms *terms,
                            char out[WS_EXTENSION_MAX]) {
   struct ws_deflate_policy policy = {
@@ -30,158 +18,37 @@ struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate
   return ws_extension_agree(head, options->is_off ? NULL : &policy, terms, out);
 }
 
-bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms) {
+bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, size_t min) {
   if (!terms.agreed) return true;
-  exchange->wire = (uint8_t)(terms.server_takeover ? FORM_WS_OWN : FORM_WS_15 + terms.window);
-  if (!terms.server_takeover && !terms.client_takeover) return true;
-  struct native *native = native_get(exchange);
+  bool is_plain = !terms.server_takeover && !terms.client_takeover;
+  struct native *native = is_plain ? NULL : native_get(exchange);
+  struct own_deflate *own = native && terms.server_takeover ? memory_calloc(1, sizeof *own) : NULL;
+  if (!is_plain && (!native || (terms.server_takeover && !own))) return false;
+  if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
   if (native) native->terms = terms;
-  return native;
-}
-
-struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
-  struct ws_deflate_terms terms = {.agreed = exchange->wire > FORM_WS};
-  if (terms.agreed && exchange->flags & EXCHANGE_NATIVE) terms.client_takeover = conn_of(exchange)->native->terms.client_takeover;
-  return terms;
-}
-
-/* ---- Deflating ------------------------------------------------------------------------------------------------------------ */
-
-static struct bytes payload_of(const struct blob *frame) {
-  size_t len = (unsigned char)frame->data[1], header_len = len == 127 ? 10 : len == 126 ? 4 : 2;
-  return bytes_of(frame->data + header_len, frame->len - header_len);
-}
-
-static enum ws_opcode opcode_of(const struct blob *frame) { return (enum ws_opcode)(frame->data[0] & 0xf); }
-
-static struct ws_deflater *get(struct ws_deflater **deflater, enum ws_window window, bool takeover) {
-  if (!*deflater) *deflater = ws_deflater_new(window, takeover);
-  return *deflater;
-}
-
-/* A frame with the same message; NULL without memory. Keeps the plain one no longer than it must, if that is taken. */
-static struct blob *compress(struct worker *worker, struct ws_deflater *deflater, const struct blob *plain) {
-  struct bytes payload = payload_of(plain);
-  struct buffer out;
-  struct blob *blob = NULL;
-  buffer_init(&out);
-  worker->stats.deflated++;
-  if (deflater && ws_deflater_message(deflater, &payload, 1, &out)) {
-    char header[WS_HEADER_MAX];
-    size_t header_len = ws_frame_header_compressed(header, opcode_of(plain), out.len);
-    blob = blob_new(bytes_of(NULL, header_len + out.len));
-    if (blob) memcpy(blob->data, header, header_len);
-    if (blob) memcpy(blob->data + header_len, out.data, out.len);
-  }
-  buffer_deinit(&out);
-  return blob;
-}
-
-static bool is_worth_it(const struct blob *plain, size_t min) {
-  size_t len = payload_of(plain).len;
-  return len >= min && len <= MOST;
-}
-
-/* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
-static struct blob *compress_shared(struct worker *worker, enum form form, struct blob *plain, size_t min) {
-  if (!is_worth_it(plain, min)) return blob_ref(plain);
-  enum ws_window window = (enum ws_window)(form - FORM_WS_15);
-  struct blob *blob = compress(worker, get(&worker->deflaters[window], window, false), plain);
-  if (blob && blob->len < plain->len) return blob;
-  blob_unref(blob);
-  return blob_ref(plain);
-}
-
-static size_t min_of(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }
-
-struct blob *deflate_shared(struct worker *worker, enum form form, struct message *message) {
-  const struct mw_server *server = worker->server;
-  struct blob *blob = message_form(message, form);
-  if (blob || form <= FORM_WS) return blob ? blob : form_of(form, message, &server->bus.epoch);
-  struct blob *plain = form_of(FORM_WS, message, &server->bus.epoch);
-  if (!plain) return NULL;
-  return message_set_form(message, form, compress_shared(worker, form, plain, min_of(&server->config->options.deflate)));
-}
-
-struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
-  struct worker *worker = exchange_worker(exchange);
-  const struct mw_socket *socket = native_socket(exchange);
-  size_t min = min_of(socket ? &socket->websocket->deflate : &worker->server->config->options.deflate);
-  bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
-  if (exchange->wire <= FORM_WS || !is_data || !is_worth_it(frame, min)) return frame;
-  struct blob *blob;
-  if (exchange->wire == FORM_WS_OWN) {
-    /* Whatever its stream has seen, it must send. */
-    struct native *native = conn_of(exchange)->native;
-    blob = compress(worker, get(&native->deflater, (enum ws_window)native->terms.window, true), frame);
-  } else {
-    blob = compress_shared(worker, exchange->wire, frame, min);
-  }
-  blob_unref(frame);
-  return blob;
-}
-
-/* The blob deflated as blocks that refer to nothing before them and end with a byte. Borrowed from the worker; NULL if out of memory. */
-static struct blob *compress_part(struct exchange *exchange, enum ws_window window, struct blob *plain) {
-  struct worker *worker = exchange_worker(exchange);
-  struct deflated_part *part = &worker->parts[window];
-  if (part->plain == plain) return part->deflated;
-  struct ws_deflater *deflater = get(&worker->deflaters[window], window, false);
-  struct bytes bytes = blob_bytes(plain);
-  struct buffer out;
-  struct blob *blob = NULL;
-  buffer_init(&out);
-  worker->stats.deflated++;
-  budget_charge(exchange, bytes.len * BUDGET_PER_COMPRESSED);
-  if (deflater && ws_deflater_message(deflater, &bytes, 1, &out)) {
-    buffer_append(&out,
-                  bytes_of("\0\0\xff\xff", 4)); /* which is left out at the end of a message alone (RFC 7692 section 7.2.1) */
-    if (!out.failed) blob = blob_new(buffer_bytes(&out));
-  }
-  buffer_deinit(&out);
-  if (!blob) return NULL;
-  blob_unref(part->plain);
-  blob_unref(part->deflated);
-  *part = (struct deflated_part){.plain = blob_ref(plain), .deflated = blob};
-  return blob;
-}
-
-/* A block of bytes as they are (RFC 1951 section 3.2.4), where the block before has ended with a byte. */
-static void append_stored(struct buffer *out, struct bytes bytes) {
-  if (bytes.len == 0) return;
-  unsigned len = (unsigned)bytes.len;
-  char head[STORED_HEAD] = {0, (char)(len & 0xff), (char)(len >> 8), (char)(~len & 0xff), (char)((~len >> 8) & 0xff)};
-  buffer_append(out, bytes_of(head, sizeof head));
-  buffer_append(out, bytes);
-}
-
-bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame) {
-  if (exchange->wire <= FORM_WS || exchange->wire == FORM_WS_OWN || text->joint_count != 1) return false;
-  const struct rope_joint *joint = &text->joints[0];
-  struct bytes before = bytes_of(text->text.data, joint->at);
-  struct bytes after = bytes_of(text->text.data + joint->at, text->text.len - joint->at);
-  size_t min = min_of(&exchange_worker(exchange)->server->config->options.deflate), len = joint->blob->len;
-  if (len < min || len > PART_MOST || before.len > UINT16_MAX || after.len > UINT16_MAX) return false;
-  struct blob *part = compress_part(exchange, (enum ws_window)(exchange->wire - FORM_WS_15), joint->blob);
-  if (!part || part->len + 2 * STORED_HEAD + 1 >= len) return false;
-  char header[WS_HEADER_MAX];
-  struct rope payload;
-  rope_init(&payload);
-  append_stored(&payload.text, before);
-  rope_share(&payload, part);
-  append_stored(&payload.text, after);
-  /* An empty block, whose last four bytes are left out. */
-  buffer_append_char(&payload.text, 0);
-  buffer_append(&frame->text, bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_TEXT, rope_len(&payload))));
-  rope_append(frame, &payload);
-  rope_deinit(&payload);
+  if (native) native->extra.own = own;
+  exchange_set_form(exchange, own ? FORM_WS_OWN : FORM_WS_15 + terms.window);
   return true;
 }
 
-struct blob *deflate_message(struct exchange *exchange, struct message *message) {
-  struct worker *worker = exchange_worker(exchange);
-  bool is_own = exchange->wire == FORM_WS_OWN;
-  struct blob *blob = deflate_shared(worker, is_own ? FORM_WS : exchange->wire, message);
-  if (blob) blob_ref(blob);
-  return is_own ? deflate_frame(exchange, blob) : blob;
+struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
+  struct ws_deflate_terms terms = {.agreed = exchange_form(exchange) > FORM_WS};
+  if (terms.agreed && exchange->flags & EXCHANGE_NATIVE) terms.client_takeover = native_of(exchange)->terms.client_takeover;
+  return terms;
+}
+
+size_t deflate_min(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }
+
+struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
+  const struct mw_socket *socket = native_socket(exchange);
+  const struct mw_deflate_options *options =
+      socket ? &socket->websocket->deflate : &exchange_worker(exchange)->server->config->options.deflate;
+  return compress_frame(&exchange->subscriber, frame, deflate_min(options));
+}
+
+bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame) {
+  size_t compressed;
+  bool is_compressed = compress_rope(&exchange->subscriber, text, frame, &compressed);
+  budget_charge(exchange, compressed * BUDGET_PER_COMPRESSED);
+  return is_compressed;
 }

@@ -1,5 +1,4 @@
-/* Compressed WebSockets (permessage-deflate). What is published is deflated once for each size of window in use, whatever the number of
- * subscribers, and a connection holds nothing for it; only one whose client may be referred to earlier messages has a stream of its own. */
+/* permessage-deflate of one connection: what its handshake agrees on, and frames that go to it alone (delivery/compress.h has the rest). */
 #ifndef MOONWIRE_SERVER_DEFLATE_H
 #define MOONWIRE_SERVER_DEFLATE_H
 
@@ -14,14 +13,12 @@ VISIBILITY_PUSH
 struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate_options *options, struct ws_deflate_terms *terms,
                            char out[WS_EXTENSION_MAX]);
 /* The connection, just upgraded, is to keep to the terms. False without memory. */
-bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms);
+bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, size_t min);
 /* What a reader must know that is lent to it. */
 struct ws_deflate_terms deflate_terms(struct exchange *exchange);
 
-/* The message in that format, deflated now if nobody did it before. Borrowed from the message; NULL without memory. Not for FORM_WS_OWN. */
-struct blob *deflate_shared(struct worker *worker, enum form form, struct message *message);
-/* The message as it goes to this one: a reference, or NULL without memory. */
-struct blob *deflate_message(struct exchange *exchange, struct message *message);
+/* Messages of fewer bytes travel plain. */
+size_t deflate_min(const struct mw_deflate_options *options);
 /* Writes a text that shares one blob as a frame that shares the blob deflated, which is done once for all who get the same. False: it goes as it
  * is. */
 bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame);

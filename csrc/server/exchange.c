@@ -12,9 +12,33 @@
 #include "server/native.h"
 #include "server/poll_client.h"
 #include "server/server.h"
-#include "server/session.h"
 
-void exchange_init(struct exchange *exchange) { *exchange = (struct exchange){.slot = SLOT_NONE, .state = EXCHANGE_IDLE}; }
+void exchange_init(struct exchange *exchange) {
+  *exchange = (struct exchange){.slot = SLOT_NONE, .state = EXCHANGE_IDLE};
+  exchange_set_form(exchange, FORM_SSE);
+}
+
+void exchange_set_form(struct exchange *exchange, enum form form) {
+  bool chunked = exchange->flags & EXCHANGE_CHUNKED;
+  exchange->subscriber.sink = &exchange_worker(exchange)->sinks[form][chunked];
+}
+
+/* In what the exchange has only as long as it needs it. */
+static struct errand **find_errand(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
+  if (conn->http) return &conn->http->errand;
+  return exchange->flags & EXCHANGE_NATIVE ? &native_of(exchange)->errand : NULL;
+}
+
+struct errand *exchange_errand(struct exchange *exchange) {
+  struct errand **errand = find_errand(exchange);
+  return errand ? *errand : NULL;
+}
+
+void exchange_set_errand(struct exchange *exchange, struct errand *errand) {
+  struct errand **place = find_errand(exchange);
+  if (place) *place = errand;
+}
 
 struct worker *exchange_worker(struct exchange *exchange) {
   return conn_worker(conn_of(exchange));
@@ -171,7 +195,7 @@ static void refuse(struct exchange *exchange, int status, const char *code, cons
   json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
   buffer_append_string(&body, "}}\n");
   log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
-  if (body.failed) exchange->flags |= EXCHANGE_BROKEN;
+  if (body.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   answer_error(exchange, status, more_fields, buffer_bytes(&body));
   buffer_deinit(&body);
 }
@@ -208,7 +232,7 @@ void exchange_begin(struct exchange *exchange, int status, const struct http_fie
 void exchange_complete(struct exchange *exchange) {
   exchange_end_role(exchange);
   release_name(exchange);
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  subscriber_mark(&exchange->subscriber);
 }
 
 static void write_stream_head(struct exchange *exchange, struct buffer *out) {
@@ -243,6 +267,19 @@ static void append_framed(struct exchange *exchange, struct rope *out, const str
   if (is_chunked) buffer_append_string(&out->text, "\r\n");
 }
 
+/* The stream needs nothing of its request any more, except an errand that lasts as long as the stream. */
+static void release_http(struct exchange *exchange) {
+  struct errand *errand = exchange_errand(exchange);
+  http1_release(conn_of(exchange));
+  if (!errand) return;
+  if (native_get(exchange)) {
+    exchange_set_errand(exchange, errand);
+  } else {
+    worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+    exchange_break(exchange);
+  }
+}
+
 void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
   struct rope rope;
   rope_init(&rope);
@@ -251,7 +288,8 @@ void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
   write_stream_head(exchange, out);
   append_framed(exchange, &rope, text);
   exchange_set_state(exchange, EXCHANGE_STREAMING);
-  http1_release(conn_of(exchange));
+  exchange_set_form(exchange, exchange_form(exchange)); /* with chunks, or without */
+  release_http(exchange);
   exchange_push_rope(exchange, &rope);
   rope_deinit(&rope);
 }
@@ -286,18 +324,18 @@ bool exchange_upgrade(struct exchange *exchange, const struct http_fields *field
 }
 
 void exchange_push_text(struct exchange *exchange, struct bytes text) {
-  struct blob *blob = exchange->wire == FORM_POLL ? blob_new(text) : form_chunk(text);
+  struct blob *blob = exchange_form(exchange) == FORM_POLL ? blob_new(text) : form_chunk(text);
   if (!blob) {
     exchange_break(exchange);
     return;
   }
-  exchange_push(exchange, blob, form_slice(blob, exchange_framing(exchange)));
+  exchange_push(exchange, blob, form_slice(blob, exchange->subscriber.sink->framing));
   blob_unref(blob);
 }
 
 void exchange_end_stream(struct exchange *exchange) {
   /* What was published so far still goes out; nothing follows. */
-  session_settle(exchange, 0);
+  subscriber_settle(&exchange->subscriber, 0);
   exchange_end(exchange);
   exchange_set_state(exchange, EXCHANGE_ENDING);
   if (exchange->flags & EXCHANGE_CHUNKED) {
@@ -306,7 +344,7 @@ void exchange_end_stream(struct exchange *exchange) {
     buffer_append(&out, http_last_chunk);
     push_buffer(exchange, &out);
   }
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  subscriber_mark(&exchange->subscriber);
 }
 
 /* ---- Asking the script --------------------------------------------------------------------------------------------------- */
@@ -329,7 +367,7 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
   errand->asker = worker_ref(worker, exchange->slot);
   /* The app may already ask something of a client that is still coming. */
   if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
-  exchange->errand = errand;
+  exchange_set_errand(exchange, errand);
   atomic_fetch_add(&server->script.errand_count, 1);
   atomic_fetch_add(&server->script.errand_bytes, size);
   worker_post_script(worker, MAIL_ASK, errand_ref(errand));
@@ -343,85 +381,39 @@ bool exchange_ask(struct exchange *exchange, struct errand *errand) {
 }
 
 void exchange_forget(struct exchange *exchange) {
-  struct errand *errand = exchange->errand;
+  struct errand *errand = exchange_errand(exchange);
   if (!errand) return;
-  exchange->errand = NULL;
+  exchange_set_errand(exchange, NULL);
   atomic_store(&errand->cancelled, true);
   worker_post_script(exchange_worker(exchange), MAIL_CANCEL, errand);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
-void exchange_offer(struct exchange *exchange) {
-  if (exchange->outbox && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
-}
-
-void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message) {
-  struct worker *worker = exchange_worker(exchange);
-  worker_mark_dirty(worker, conn_of(exchange));
-  if (exchange->flags & EXCHANGE_BROKEN) return;
-  if (!exchange->outbox) exchange->outbox = outbox_new();
-  bool fine = exchange->outbox && outbox_push(exchange->outbox, blob, part, message, worker->loop->clock.now_ms) == 0;
-  if (!fine) exchange->flags |= EXCHANGE_BROKEN;
-}
-
-/* True if, with `len` more bytes, too much would wait besides the messages of channels. */
-static bool is_over(struct exchange *exchange, size_t len) {
-  size_t waiting = outbox_own_size(exchange->outbox);
-  return exchange->state == EXCHANGE_STREAMING && waiting > 0 && waiting + len > exchange->role->outbox_limit(exchange);
-}
-
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   if (exchange->role && exchange->role->on_push) {
     exchange->role->on_push(exchange, blob, part);
-    return;
-  }
-  session_settle(exchange, 0);
-  if (is_over(exchange, part.len)) exchange_offer(exchange);
-  if (is_over(exchange, part.len)) {
-    exchange->flags |= EXCHANGE_SLOW;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
   } else {
-    exchange_append(exchange, blob, part, NULL);
+    subscriber_push(&exchange->subscriber, blob, part);
   }
 }
 
 size_t exchange_room(struct exchange *exchange) {
-  size_t room = server_answer_room(exchange_worker(exchange)->server), waiting = outbox_own_size(exchange->outbox);
-  if (exchange->wire == FORM_POLL) waiting = conn_of(exchange)->native->poll->items.own_bytes;
+  size_t room = server_answer_room(exchange_worker(exchange)->server), waiting = outbox_own_size(exchange->subscriber.outbox);
+  if (exchange_form(exchange) == FORM_POLL) waiting = native_of(exchange)->poll->items.own_bytes;
   return waiting < room ? room - waiting : 0;
-}
-
-/* It fits: pushes it part by part. */
-static void append_rope(struct exchange *exchange, const struct rope *rope) {
-  struct blob *own = blob_new(buffer_bytes(&rope->text));
-  struct rope_walk walk = {0};
-  struct rope_part part;
-  if (!own) exchange_break(exchange);
-  while (own && rope_next(rope, own, &walk, &part)) exchange_append(exchange, part.blob, part.bytes, NULL);
-  blob_unref(own);
 }
 
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope) {
   bool collects = exchange->role && exchange->role->on_push;
-  if (rope->text.failed) {
-    exchange_break(exchange);
-  } else if (collects || rope->joint_count == 0) {
-    struct blob *blob = rope_flatten(rope);
-    if (blob) exchange_push(exchange, blob, blob_bytes(blob));
-    if (!blob) exchange_break(exchange);
-    blob_unref(blob);
-  } else {
-    session_settle(exchange, 0);
-    size_t len = rope_len(rope);
-    if (is_over(exchange, len)) exchange_offer(exchange);
-    if (is_over(exchange, len)) {
-      exchange->flags |= EXCHANGE_SLOW;
-      worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
-    } else {
-      append_rope(exchange, rope);
-    }
+  if (!collects || rope->text.failed) {
+    subscriber_push_rope(&exchange->subscriber, rope);
+    return;
   }
+  struct blob *blob = rope_flatten(rope);
+  if (blob) exchange_push(exchange, blob, blob_bytes(blob));
+  if (!blob) exchange_break(exchange);
+  blob_unref(blob);
 }
 
 void exchange_push_framed(struct exchange *exchange, const struct rope *text) {
@@ -432,22 +424,21 @@ void exchange_push_framed(struct exchange *exchange, const struct rope *text) {
   rope_deinit(&framed);
 }
 
-void exchange_break(struct exchange *exchange) {
-  exchange->flags |= EXCHANGE_BROKEN;
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
-}
+void exchange_break(struct exchange *exchange) { subscriber_break(&exchange->subscriber); }
 
 void exchange_end(struct exchange *exchange) {
   struct worker *worker = exchange_worker(exchange);
   exchange_end_role(exchange);
-  session_end(exchange);
+  subscriber_end(&exchange->subscriber);
   release_name(exchange);
   /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */
-  if (exchange->errand && exchange->errand->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
-    worker_post_script(worker, MAIL_LEAVE, exchange->errand);
-    exchange->errand = NULL;
+  if (exchange_errand(exchange) && exchange_errand(exchange)->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
+    worker_post_script(worker, MAIL_LEAVE, exchange_errand(exchange));
+    exchange_set_errand(exchange, NULL);
   } else {
     exchange_forget(exchange);
   }
   native_end(exchange);
+  /* What is still to be said of it is written however slow it was. */
+  exchange->subscriber.flags &= (uint16_t)~SUBSCRIBER_SLOW;
 }

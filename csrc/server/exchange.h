@@ -2,8 +2,7 @@
 #ifndef MOONWIRE_SERVER_EXCHANGE_H
 #define MOONWIRE_SERVER_EXCHANGE_H
 
-#include "delivery/forms.h"
-#include "delivery/outbox.h"
+#include "delivery/subscriber.h"
 #include "http/fields.h"
 #include "hub/channel.h"
 #include "server/errand.h"
@@ -33,46 +32,33 @@ enum exchange_flag {
   EXCHANGE_NO_BODY = 1 << 1,     /* HEAD: the head of the answer only */
   EXCHANGE_KEEP_ALIVE = 1 << 2,  /* another request may follow */
   EXCHANGE_LINGER = 1 << 3,      /* the request was not read to its end */
-  EXCHANGE_BROKEN = 1 << 4,      /* something was lost on the way: to be cut off */
-  EXCHANGE_SLOW = 1 << 5,        /* the outbox is full: to be cut off */
   EXCHANGE_PRIVATE = 1 << 6,     /* came by a private listener */
-  EXCHANGE_DIRTY = 1 << 7,       /* to be flushed at the end of the turn */
   EXCHANGE_HALF_CLOSED = 1 << 8, /* the peer sends nothing more: only what it sent ahead is answered */
-  EXCHANGE_NATIVE = 1 << 9,      /* conn->native is there */
+  EXCHANGE_NATIVE = 1 << 9,      /* native_of(&conn->exchange) is there */
   EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
   EXCHANGE_PINGED = 1 << 12,     /* was asked for a sign of life */
-  EXCHANGE_LAGS = 1 << 14,       /* conn->native->lag is there */
   EXCHANGE_DUE = 1 << 15         /* closes at its deadline, whatever the peer still sends */
-};
-
-/* A subscriber. */
-struct session {
-  struct subscription *turn; /* its channel's turn list is still to be written, from turn_start on; NULL: none */
-  uint32_t turn_start;
-  uint32_t subscription_count;
-  struct subscription first; /* those beyond the first have their own memory, and hang behind it */
 };
 
 enum { SLOT_NONE = UINT32_MAX };
 
 struct exchange {
+  struct subscriber subscriber;
   const struct role *role; /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
-  struct errand *errand;   /* what the script is asked, or what it wants to know of when this ends; a reference */
-  struct outbox *outbox;   /* NULL: nothing is waiting to be written */
   uint32_t slot;
-  uint8_t wire;  /* enum form */
   uint8_t state; /* enum exchange_state; changed by exchange_set_state alone */
   uint16_t flags;
-  struct session session;
 };
 
 void exchange_init(struct exchange *exchange);
-/* Which part of its form's blobs goes on its stream. */
-static inline enum framing exchange_framing(const struct exchange *exchange) {
-  return form_framing(exchange->wire, exchange->flags & EXCHANGE_CHUNKED);
-}
+/* The form that its stream has. Set before something is pushed. */
+static inline enum form exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
+void exchange_set_form(struct exchange *exchange, enum form form);
+/* The question that is with the script, or what the app is told of when this ends: a reference. NULL: none. */
+struct errand *exchange_errand(struct exchange *exchange);
+void exchange_set_errand(struct exchange *exchange, struct errand *errand);
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 struct worker *exchange_worker(struct exchange *exchange);
@@ -154,16 +140,14 @@ void exchange_forget(struct exchange *exchange);
 /* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox, not counting the messages of channels, is
  * marked slow, one without memory broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
-/* The same without a limit, for part of a message, or all of it: then `message` says so, and it can be let go (NULL: it cannot). */
-void exchange_append(struct exchange *exchange, struct blob *blob, struct bytes part, struct message *message);
 /* How many bytes, besides messages of channels, may be pushed to a stream before half of limits.outbox waits. */
 size_t exchange_room(struct exchange *exchange);
 /* Pushes all of a rope, or, over the limit, nothing of it. A role that collects gets it as one blob. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
 /* The same for text of an event stream. */
 void exchange_push_framed(struct exchange *exchange, const struct rope *text);
-/* Writes what waits as far as it goes, unless that is under way: nobody is slow before it was offered something. */
-void exchange_offer(struct exchange *exchange);
+/* A peer that only listens is alive as long as something is written to it. Called when that was. */
+void exchange_note_writing(struct exchange *exchange);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
 void exchange_break(struct exchange *exchange);
 /* It is over: leaves its channels, tells the script, gives back what it holds. */

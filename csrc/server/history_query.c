@@ -23,7 +23,7 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
   if (status == 0) status = read_id(query->before, "before", epoch, &wish.before, error);
   if (status < 0) return status;
   worker_drain(worker);
-  if (worker->dirty) loop_wake(&server->loop);
+  if (worker->delivery.dirty) loop_wake(&server->loop);
   struct excerpt excerpt = excerpt_of(&worker->hub, bytes_of(name, name_len), &wish);
   for (uint32_t i = 0; i < excerpt.count; i++) {
     const struct message *message = history_at(excerpt.history, excerpt.first + i);

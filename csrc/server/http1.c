@@ -14,7 +14,7 @@ enum { STASH_MAX = 64 * 1024 };
 enum { IDLE_PATH_MAX = 256 };
 
 /* What is of the connection, not of the request. */
-enum { KEPT_FLAGS = EXCHANGE_PRIVATE | EXCHANGE_DIRTY | EXCHANGE_HALF_CLOSED | EXCHANGE_BROKEN };
+enum { KEPT_FLAGS = EXCHANGE_PRIVATE | EXCHANGE_HALF_CLOSED };
 
 static const struct bytes continue_head = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
@@ -170,7 +170,8 @@ static bool may_read(struct conn *conn) {
 static bool may_go_on(const struct conn *conn) {
   const struct exchange *exchange = &conn->exchange;
   if (exchange->state != EXCHANGE_ANSWERING || exchange->role || !(exchange->flags & EXCHANGE_KEEP_ALIVE)) return false;
-  return !(exchange->flags & (EXCHANGE_LINGER | EXCHANGE_BROKEN)) && exchange->outbox && exchange->outbox->bytes < STASH_MAX;
+  if (exchange->flags & EXCHANGE_LINGER || exchange->subscriber.flags & SUBSCRIBER_BROKEN) return false;
+  return exchange->subscriber.outbox && exchange->subscriber.outbox->bytes < STASH_MAX;
 }
 
 static void stash(struct conn *conn, struct http1 *http, struct bytes bytes) {
@@ -258,8 +259,9 @@ static void read_ahead(struct conn *conn) {
   buffer_deinit(&ahead);
   if (!ended || budget_is_put_off(&conn->exchange)) return;
   /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
-  bool awaits = conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || conn->exchange.errand;
-  if (awaits || (reads(conn) && !conn->exchange.outbox)) conn_close(conn);
+  bool awaits =
+      conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || exchange_errand(&conn->exchange);
+  if (awaits || (reads(conn) && !conn->exchange.subscriber.outbox)) conn_close(conn);
 }
 
 void http1_next(struct conn *conn) {

@@ -17,7 +17,7 @@ static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
 
 /* The client that an exchange streams for, if somebody has asked for it. */
 static struct mw_client *client_of(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native->client : NULL;
+  return exchange->flags & EXCHANGE_NATIVE ? native_of(exchange)->client : NULL;
 }
 
 static struct party_key address_of(struct exchange *exchange) {

@@ -5,14 +5,14 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/ws_deflate.h"
+#include "delivery/catchup.h"
+#include "delivery/subscriber.h"
 #include "server/command.h"
 #include "server/conn.h"
-#include "server/lag.h"
 #include "server/native_join.h"
 #include "server/native_verbs.h"
 #include "server/reply.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/ws_input.h"
 
 /* What stands in the stash before the bytes of one message. */
@@ -24,9 +24,9 @@ struct input_head {
 
 /* ---- State --------------------------------------------------------------------------------------------------------------- */
 
-struct native *native_lend(struct exchange *exchange) {
+struct native *native_get(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
-  if (exchange->flags & EXCHANGE_NATIVE) return conn->native;
+  if (exchange->flags & EXCHANGE_NATIVE) return native_of(exchange);
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
   budget_init(&native->budget, conn);
@@ -34,25 +34,9 @@ struct native *native_lend(struct exchange *exchange) {
   buffer_init(&native->stash);
   buffer_init(&native->unread);
   list_init(&native->memberships);
-  native->is_lent = true;
-  conn->native = native;
+  subscriber_adopt(&exchange->subscriber, &native->extra);
   exchange->flags |= EXCHANGE_NATIVE;
   return native;
-}
-
-struct native *native_get(struct exchange *exchange) {
-  struct native *native = native_lend(exchange);
-  if (native) native->is_lent = false;
-  return native;
-}
-
-void native_give_back(struct exchange *exchange) {
-  struct conn *conn = conn_of(exchange);
-  if (!conn->native->is_lent) return;
-  budget_deinit(&conn->native->budget);
-  memory_free(conn->native);
-  conn->native = NULL;
-  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
 }
 
 int native_identify(struct exchange *exchange, struct mw_client *client) {
@@ -62,8 +46,10 @@ int native_identify(struct exchange *exchange, struct mw_client *client) {
   if (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0) return MW_ENOMEM;
   client->session = worker_ref(worker, exchange->slot);
   int status = registry_add(&worker->server->registry, client);
-  if (status == 0) native->client = mw_client_ref(client);
-  return status;
+  if (status < 0) return status;
+  native->client = mw_client_ref(client);
+  native->extra.identity = bytes_of(client->id, CLIENT_ID_LEN);
+  return 0;
 }
 
 struct mw_client *native_client(struct exchange *exchange) {
@@ -71,7 +57,7 @@ struct mw_client *native_client(struct exchange *exchange) {
   if (!native || native->client) return native ? native->client : NULL;
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
-  struct mw_client *client = client_new(form_is_ws(exchange->wire) ? BYTES("websocket") : BYTES("sse"), remote);
+  struct mw_client *client = client_new(form_is_ws(exchange_form(exchange)) ? BYTES("websocket") : BYTES("sse"), remote);
   if (client) native_identify(exchange, client);
   mw_client_unref(client);
   return native->client;
@@ -79,12 +65,10 @@ struct mw_client *native_client(struct exchange *exchange) {
 
 struct mw_socket *native_socket(struct exchange *exchange) {
   bool may_be = exchange->state == EXCHANGE_STREAMING && exchange->flags & EXCHANGE_NATIVE;
-  return may_be ? conn_of(exchange)->native->socket : NULL;
+  return may_be ? native_of(exchange)->socket : NULL;
 }
 
-bool native_is_identified(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->client;
-}
+bool native_is_identified(struct exchange *exchange) { return exchange->flags & EXCHANGE_NATIVE && native_of(exchange)->client; }
 
 void native_keep(struct exchange *exchange, struct errand *errand) {
   if (!errand_is_membership(errand)) return;
@@ -132,7 +116,7 @@ static void dismiss(struct exchange *exchange, struct native *native) {
 
 /* Why it ends, for the app. */
 static const char *reason_of(struct exchange *exchange) {
-  if (exchange->flags & EXCHANGE_SLOW) return "slow";
+  if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return "slow";
   if (exchange->flags & EXCHANGE_PINGED) return "timeout";
   return server_stopping(exchange_worker(exchange)->server) ? "stopping" : "closed";
 }
@@ -140,13 +124,12 @@ static const char *reason_of(struct exchange *exchange) {
 void native_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return;
   struct conn *conn = conn_of(exchange);
-  struct native *native = conn->native;
+  struct native *native = native_of(&conn->exchange);
   ws_input_drop(exchange, ws_input_detach(exchange));
   dismiss(exchange, native);
-  exchange->flags &= (uint16_t) ~(EXCHANGE_NATIVE | EXCHANGE_LAGS);
-  conn->native = NULL;
+  exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
+  subscriber_disown(&exchange->subscriber);
   budget_deinit(&native->budget);
-  lag_free(native->lag);
   if (!list_empty(&native->memberships)) {
     struct errand *last = container_of(native->memberships.prev, struct errand, link);
     if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
@@ -154,7 +137,6 @@ void native_end(struct exchange *exchange) {
   while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct errand, link));
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
-  ws_deflater_free(native->deflater);
   memory_free(native->http);
   blob_unref(native->asked_ref);
   buffer_deinit(&native->stash);
@@ -181,20 +163,20 @@ static void stash(struct exchange *exchange, struct native *native, const struct
   buffer_append(&native->stash, input->bytes);
   if (native->stash.failed) {
     exchange_break(exchange);
-  } else if (form_is_ws(exchange->wire) && stashed(native) >= stash_limit(exchange)) {
+  } else if (form_is_ws(exchange_form(exchange)) && stashed(native) >= stash_limit(exchange)) {
     native_stop_reading(exchange);
   }
 }
 
 void native_stop_reading(struct exchange *exchange) {
-  struct native *native = conn_of(exchange)->native;
+  struct native *native = native_of(exchange);
   if (native->reading_stopped) return;
   native->reading_stopped = true;
   exchange_read(exchange, false);
 }
 
 void native_resume_reading(struct exchange *exchange) {
-  struct native *native = conn_of(exchange)->native;
+  struct native *native = native_of(exchange);
   struct buffer unread = native->unread;
   native->reading_stopped = false;
   buffer_init(&native->unread);
@@ -224,9 +206,9 @@ static struct blob *unstash(struct native *native, struct input_head *head) {
 
 void native_receive(struct exchange *exchange, const struct input *input) {
   /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
-  if (!input->reply_to.is_exchange && exchange->flags & (EXCHANGE_SLOW | EXCHANGE_BROKEN)) return;
-  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
-  bool waits = native && (exchange->errand || stashed(native) > 0);
+  if (!input->reply_to.is_exchange && exchange->subscriber.flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN)) return;
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
+  bool waits = native && (exchange_errand(exchange) || stashed(native) > 0);
   if (waits) {
     stash(exchange, native, input);
   } else if (native && input->reply_to.is_exchange && budget_left(exchange) == 0) {
@@ -239,8 +221,8 @@ void native_receive(struct exchange *exchange, const struct input *input) {
 
 /* Handles what waited, until something is with the script again. */
 static void resume(struct exchange *exchange) {
-  while (exchange->state == EXCHANGE_STREAMING && !exchange->errand && exchange->flags & EXCHANGE_NATIVE) {
-    struct native *native = conn_of(exchange)->native;
+  while (exchange->state == EXCHANGE_STREAMING && !exchange_errand(exchange) && exchange->flags & EXCHANGE_NATIVE) {
+    struct native *native = native_of(exchange);
     struct input_head head;
     if (stashed(native) == 0) break;
     if (budget_left(exchange) == 0) {
@@ -256,13 +238,13 @@ static void resume(struct exchange *exchange) {
     native_handle(exchange, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply_to = head.reply_to});
     blob_unref(bytes);
   }
-  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
   if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
 }
 
 void native_resume(struct exchange *exchange) {
   resume(exchange);
-  struct native *native = exchange->flags & EXCHANGE_NATIVE ? conn_of(exchange)->native : NULL;
+  struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
   if (!native || native->reading_stopped || native->unread.len == 0 || budget_is_put_off(exchange)) return;
   struct buffer unread = ws_input_unread(exchange);
   if (exchange->role) exchange->role->on_read(exchange, buffer_bytes(&unread));
@@ -270,7 +252,7 @@ void native_resume(struct exchange *exchange) {
 }
 
 void native_on_answer(struct exchange *exchange, struct errand *errand) {
-  struct native *native = conn_of(exchange)->native;
+  struct native *native = native_of(exchange);
   struct blob *ref = native->asked_ref;
   struct reply_to to = native->asked_by;
   native->asked_ref = NULL;
@@ -309,13 +291,12 @@ static struct errand *find_membership(struct native *native, struct bytes channe
 
 bool native_is_member(struct exchange *exchange, struct bytes channel) {
   size_t i;
-  return exchange->flags & EXCHANGE_NATIVE && find_membership(conn_of(exchange)->native, channel, &i);
+  return exchange->flags & EXCHANGE_NATIVE && find_membership(native_of(exchange), channel, &i);
 }
 
-/* Sends the membership of one channel back to the script, if it is one. */
-static void leave_channel(struct exchange *exchange, struct native *native, struct bytes channel) {
+void native_leave(struct exchange *exchange, struct bytes channel) {
   size_t i;
-  struct errand *errand = find_membership(native, channel, &i);
+  struct errand *errand = exchange->flags & EXCHANGE_NATIVE ? find_membership(native_of(exchange), channel, &i) : NULL;
   if (!errand) return;
   bool whole = errand->channel_count == 1 && !errand->connected;
   struct errand *part = whole ? errand : errand_split(errand, i);
@@ -328,13 +309,13 @@ static void leave_channel(struct exchange *exchange, struct native *native, stru
 }
 
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
-  struct subscription *subscription = session_find(&exchange->session, channel);
+  struct subscription *subscription = subscriber_find(&exchange->subscriber, channel);
   if (!subscription) return;
   /* The name may be the channel's own, which goes with its last subscriber. */
   char name[CHANNEL_NAME_MAX];
   memcpy(name, channel.ptr, channel.len);
   channel = bytes_of(name, channel.len);
-  session_unsubscribe(exchange, subscription);
-  if (exchange->flags & EXCHANGE_NATIVE) leave_channel(exchange, conn_of(exchange)->native, channel);
+  subscriber_unsubscribe(&exchange->subscriber, subscription, LEAVE_ASKED);
+  native_leave(exchange, channel);
   if (code) reply_unsubscribed(exchange, channel, code, reason);
 }

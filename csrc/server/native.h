@@ -22,9 +22,10 @@ struct reply_to {
 };
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */
-struct lag;
 
 struct native {
+  struct subscriber_extra extra;
+  struct errand *errand; /* as exchange_errand; a reference */
   struct budget budget;
   struct holder holder;          /* of an unfinished message, in `reader` */
   struct mw_client *client;      /* NULL until somebody must know who it is */
@@ -36,12 +37,9 @@ struct native {
   struct reply_to asked_by;      /* of the request that is with the script */
   struct blob *asked_ref;        /* its ref, raw JSON; NULL: none */
   struct list memberships;       /* errands that the script wants back when the session leaves; the connecting one last */
-  struct lag *lag;               /* with EXCHANGE_LAGS */
   struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
-  struct ws_deflater *deflater;  /* with server_takeover, from its first message on */
   struct buffer unread;          /* bytes that had come by then, and are to be read first */
   bool reading_stopped;
-  bool is_lent;             /* nobody but the lag has come for it */
   struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
 };
 
@@ -51,11 +49,12 @@ struct input {
   struct reply_to reply_to;
 };
 
+/* With EXCHANGE_NATIVE. */
+static inline struct native *native_of(struct exchange *exchange) {
+  return container_of(exchange->subscriber.extra, struct native, extra);
+}
 /* The session's native state, made if need be; NULL without memory. */
 struct native *native_get(struct exchange *exchange);
-/* The same for as long as the session lags, unless somebody else comes for it. */
-struct native *native_lend(struct exchange *exchange);
-void native_give_back(struct exchange *exchange);
 /* The same, with an identity that others can find. */
 struct mw_client *native_client(struct exchange *exchange);
 /* Gives the session an identity that it got before it was one. MW_ENOMEM. */
@@ -78,6 +77,8 @@ void native_keep(struct exchange *exchange, struct errand *errand);
 bool native_is_member(struct exchange *exchange, struct bytes channel);
 /* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);
+/* Sends the membership of one channel back to the script, if there is one. */
+void native_leave(struct exchange *exchange, struct bytes channel);
 /* The session is over: gives everything back. */
 void native_end(struct exchange *exchange);
 

@@ -2,13 +2,13 @@
 
 #include "base/memory.h"
 #include "codec/verb.h"
+#include "delivery/replay.h"
+#include "delivery/subscriber.h"
 #include "server/conn.h"
 #include "server/names.h"
 #include "server/poll_client.h"
-#include "server/replay.h"
 #include "server/reply.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/snapshot.h"
 
 /* What is told of the channel, as members of an object that has others before them if `out` ends with one. */
@@ -73,28 +73,28 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   struct replay replay = {0};
   struct rope value;
   rope_init(&value);
-  bool is_new = !session_find(&exchange->session, channel->name);
+  bool is_new = !subscriber_find(&exchange->subscriber, channel->name);
   struct since from = errand->since;
-  if (!form_is_ws(exchange->wire)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
-  int status = is_new ? session_subscribe(exchange, channel->name, &channel->kind->policy) : 0;
-  struct subscription *subscription = session_find(&exchange->session, channel->name);
-  if (status == 0 && exchange->wire == FORM_POLL) status = poll_client_charge(conn_of(exchange)->native->poll);
+  if (!form_is_ws(exchange_form(exchange))) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
+  int status = is_new ? subscriber_subscribe(&exchange->subscriber, channel->name, &channel->kind->policy) : 0;
+  struct subscription *subscription = subscriber_find(&exchange->subscriber, channel->name);
+  if (status == 0 && exchange_form(exchange) == FORM_POLL) status = poll_client_charge(native_of(exchange)->poll);
   if (status == 0 && is_new && channel->is_new) status = names_charge(exchange, errand->client, subscription);
-  if (status == 0) status = replay_init(&replay, exchange, from, subscription);
+  if (status == 0) status = replay_init(&replay, &exchange->subscriber, from, subscription);
   if (status == 0) write_acknowledgement(&value, exchange, errand, to, &replay);
   if (status == 0 && !value.text.failed) {
     native_keep(exchange, errand);
     if (to->is_poll) subscription->mark |= POLL_ASKED;
     acknowledge(exchange, to, ref, &value);
     worker->stats.gaps += replay.gap_count;
-    if (exchange->wire != FORM_POLL) {
-      replay_start(&replay, exchange);
+    if (exchange_form(exchange) != FORM_POLL) {
+      replay_start(&replay, &exchange->subscriber);
     } else if (!to->is_poll) {
       /* Polls read for themselves, and are told by that of what their queries ask for. */
-      poll_client_subscribed(conn_of(exchange)->native->poll, channel->name);
+      poll_client_subscribed(native_of(exchange)->poll, channel->name);
     }
   } else {
-    if (subscription && is_new) session_unsubscribe(exchange, subscription);
+    if (subscription && is_new) subscriber_unsubscribe(&exchange->subscriber, subscription, LEAVE_ASKED);
     reply_error(exchange, to, ref, channel->name, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
   }
   replay_deinit(&replay);

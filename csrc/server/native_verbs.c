@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "codec/verb.h"
+#include "delivery/subscriber.h"
 #include "server/conn.h"
 #include "server/excerpt.h"
 #include "server/names.h"
@@ -11,7 +12,6 @@
 #include "server/poll_client.h"
 #include "server/reply.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/snapshot.h"
 
 /* What is being handled. */
@@ -46,22 +46,23 @@ static bool ask(const struct call *call, struct errand *errand) {
 static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct exchange *exchange = call->exchange;
   const struct mw_server *server = exchange_worker(exchange)->server;
-  if (session_find(&exchange->session, call->verb->channel)) {
+  if (subscriber_find(&exchange->subscriber, call->verb->channel)) {
     refuse(call, "already_subscribed", "the channel is subscribed to already");
     return;
   }
   /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (!form_is_ws(exchange->wire) && call->verb->since.len > 0) {
+  if (!form_is_ws(exchange_form(exchange)) && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
-  if (exchange->session.subscription_count >= server->config->options.limits.client_channels) {
+  if (exchange->subscriber.subscription_count >= server->config->options.limits.client_channels) {
     refuse(call, "refused", "too many channels");
     return;
   }
   struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
-  if (exchange->wire == FORM_POLL && !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
+  if (exchange_form(exchange) == FORM_POLL &&
+      !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
     refuse(call, "unavailable", "the clients of this address that poll are in too many channels: try again later");
     return;
   }
@@ -105,7 +106,7 @@ static void on_history(const struct call *call, const struct kind *kind) {
     refuse(call, "bad_request", "since and before are ids of messages");
   } else if (!kind->history_readable) {
     refuse(call, "refused", "the channel offers no history");
-  } else if (!session_find(&exchange->session, verb->channel)) {
+  } else if (!subscriber_find(&exchange->subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
     struct buffer value;
@@ -131,7 +132,7 @@ static void on_presence(const struct call *call, const struct kind *kind) {
   buffer_init(&value);
   if (kind->presence == MW_PRESENCE_NONE) {
     refuse(call, "refused", "the channel has no presence");
-  } else if (!session_find(&call->exchange->session, verb->channel)) {
+  } else if (!subscriber_find(&call->exchange->subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call) && !snapshot_write_page(&worker->hub, kind, verb, room, &value)) {
     refuse(call, "unavailable", "out of memory");
@@ -172,7 +173,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
   const struct event_rule *rule = config_event(kind, verb->event);
   size_t size = verb->is_binary ? verb->payload.len : verb->data.raw.len;
   struct mw_client *client = native_client(exchange);
-  if (!session_find(&exchange->session, verb->channel)) {
+  if (!subscriber_find(&exchange->subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
     refuse(call, "unknown_event", "clients may not send this event");

@@ -1,11 +1,11 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
+#include "delivery/subscriber.h"
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/poll_client.h"
 #include "server/roles.h"
 #include "server/server.h"
-#include "server/session.h"
 
 size_t poll_answer_room(const struct mw_limits *limits) {
   return limits->replay_bytes < BUDGET_ANSWER ? limits->replay_bytes : BUDGET_ANSWER;
@@ -107,7 +107,7 @@ static size_t look(struct poll_answer *answer, struct exchange *exchange, struct
   size_t count = 0;
   struct subscription *subscription = NULL;
   answer->is_over = since.kind == SINCE_POSITION;
-  while ((subscription = session_next(&exchange->session, subscription))) {
+  while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
     struct channel *channel = subscription->channel;
     look_at(answer, hub, since, heap, &count, (struct source){channel, channel->name, 0, channel->ended});
   }
@@ -122,7 +122,7 @@ static size_t look(struct poll_answer *answer, struct exchange *exchange, struct
 static bool is_excepted(struct exchange *exchange, const struct message *message) {
   struct bytes except = message->parts.except;
   if (except.len == 0 || !(exchange->flags & EXCHANGE_NATIVE)) return false;
-  const struct mw_client *client = conn_of(exchange)->native->client;
+  const struct mw_client *client = native_of(exchange)->client;
   return client && bytes_equal(except, bytes_of(client->id, CLIENT_ID_LEN));
 }
 
@@ -183,7 +183,7 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, stru
                      const struct poll_client *client) {
   static const struct poll_items nothing = {.items = NULL};
   const struct worker *worker = exchange_worker(exchange);
-  size_t channel_count = exchange->session.subscription_count + (client ? client->left_count : 0);
+  size_t channel_count = exchange->subscriber.subscription_count + (client ? client->left_count : 0);
   struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
   if (!heap) return MW_ENOMEM;
   uint64_t next_position = 0;
@@ -278,7 +278,7 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   write_beginning(&beginning, answer, poll);
   bool fine = !fields.text.failed && !beginning.text.failed;
   struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
-  session_end(exchange);
+  subscriber_end(&exchange->subscriber);
   fine = rest != NULL;
   if (fine) {
     size_t commas = answer->count > 0 ? answer->count - 1 : 0;

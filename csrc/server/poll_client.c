@@ -3,19 +3,19 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
+#include "delivery/subscriber.h"
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/reply.h"
 #include "server/roles.h"
 #include "server/server.h"
-#include "server/session.h"
 
 static const struct role role_poll_client;
 
-static struct poll_client *client_of(struct exchange *exchange) { return conn_of(exchange)->native->poll; }
+static struct poll_client *client_of(struct exchange *exchange) { return native_of(exchange)->poll; }
 
 struct mw_client *poll_client_identity(const struct poll_client *client) {
-  return conn_of(client->exchange)->native->client;
+  return native_of(client->exchange)->client;
 }
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
@@ -32,7 +32,7 @@ bool poll_client_allowed(struct worker *worker, const char *remote, size_t count
 int poll_client_charge(struct poll_client *client) {
   struct worker *worker = exchange_worker(client->exchange);
   struct parties *parties = &worker->server->parties;
-  size_t held = 1 + client->exchange->session.subscription_count, before = client->charged;
+  size_t held = 1 + client->exchange->subscriber.subscription_count, before = client->charged;
   if (held < before) {
     party_give_back(parties, client->party, PARTY_POLLS, before - held);
     client->charged = held;
@@ -55,11 +55,12 @@ int poll_client_new(struct worker *worker, struct errand *errand, struct poll_cl
   struct exchange *exchange = &conn->exchange;
   struct native *native = native_get(exchange);
   struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
-  exchange->wire = FORM_POLL;
+  exchange_set_form(exchange, FORM_POLL);
   if (client) {
     client->exchange = exchange;
     list_init(&client->polls);
     native->poll = client;
+    exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
   }
   int status = client ? native_identify(exchange, errand->client) : MW_ENOMEM;
   if (status == 0) status = poll_client_charge(client);
@@ -100,7 +101,7 @@ void poll_client_detach(struct poll *poll) {
 
 void poll_client_end(struct poll_client *client) {
   client->is_over = true;
-  worker_mark_dirty(exchange_worker(client->exchange), conn_of(client->exchange));
+  subscriber_mark(&client->exchange->subscriber);
 }
 
 /* ---- Channels that have ended --------------------------------------------------------------------------------------------- */
@@ -142,9 +143,9 @@ static bool note_left(struct poll_client *client, const struct subscription *sub
 /* What could not be noted stays subscribed for now, so that its end is read there. */
 static void leave_ended(struct poll_client *client) {
   struct exchange *exchange = client->exchange;
-  struct subscription *subscription = session_next(&exchange->session, NULL);
+  struct subscription *subscription = subscriber_next(&exchange->subscriber, NULL);
   while (subscription) {
-    struct subscription *next = session_next(&exchange->session, subscription);
+    struct subscription *next = subscriber_next(&exchange->subscriber, subscription);
     struct channel *channel = subscription->channel;
     if (channel->ended > 0 && note_left(client, subscription)) native_unsubscribe(exchange, channel->name, NULL, NULL);
     subscription = next;
@@ -161,7 +162,7 @@ static bool is_wished(struct wish *wish, struct bytes name) {
 /* True if a client whose next poll is this one needs to know of it no longer. */
 static bool is_done_with(struct poll *poll, const struct poll_left *left) {
   struct exchange *exchange = poll->client->exchange;
-  if (session_find(&exchange->session, left->name)) return true; /* it has begun anew */
+  if (subscriber_find(&exchange->subscriber, left->name)) return true; /* it has begun anew */
   if (left->asked) return poll->wish.channel_count > 0 && !is_wished(&poll->wish, left->name);
   return poll->since.kind == SINCE_POSITION && poll->since.position >= left->ended;
 }
@@ -185,7 +186,7 @@ void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answ
 
 void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
   struct exchange *exchange = client->exchange;
-  const struct subscription *subscription = session_find(&exchange->session, channel);
+  const struct subscription *subscription = subscriber_find(&exchange->subscriber, channel);
   if (!subscription || subscription->channel->ended == 0) return;
   reply_channel_event(exchange, BYTES("moonwire:end"), channel, bytes_of(NULL, 0));
   native_unsubscribe(exchange, channel, NULL, NULL);
@@ -196,7 +197,7 @@ void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
 /* Leaves what an earlier query asked for and this one does not; what the app or a verb subscribed it to is theirs. */
 static void leave_others(struct exchange *exchange, struct wish *wish) {
   struct subscription *subscription = NULL;
-  while (wish->channel_count > 0 && (subscription = session_next(&exchange->session, subscription))) {
+  while (wish->channel_count > 0 && (subscription = subscriber_next(&exchange->subscriber, subscription))) {
     if (!(subscription->mark & POLL_ASKED) || is_wished(wish, subscription->channel->name)) continue;
     subscription->mark &= ~(uint32_t)POLL_ASKED;
     native_unsubscribe(exchange, subscription->channel->name, NULL, NULL);
@@ -205,11 +206,11 @@ static void leave_others(struct exchange *exchange, struct wish *wish) {
 }
 
 static void begin(struct poll *poll) {
-  struct session *session = &poll->client->exchange->session;
+  struct subscriber *subscriber = &poll->client->exchange->subscriber;
   /* What a poll had asked for that has gone meanwhile may have been joined only now. */
   leave_others(poll->client->exchange, &poll->wish);
   for (size_t i = 0; i < poll->wish.channel_count; i++) {
-    struct subscription *subscription = session_find(session, wish_channels(&poll->wish)[i].name);
+    struct subscription *subscription = subscriber_find(subscriber, wish_channels(&poll->wish)[i].name);
     struct poll_left *left = find_left(poll->client, wish_channels(&poll->wish)[i].name);
     if (subscription) subscription->mark |= POLL_ASKED;
     if (left) left->asked = true;
@@ -245,7 +246,7 @@ void poll_client_join(struct poll *poll) {
   leave_others(own, &poll->wish);
   poll_client_charge(poll->client); /* for fewer */
   for (size_t i = 0; i < count; i++) {
-    channels[i].joined = !session_find(&own->session, channels[i].name) && !has_left(poll->client, channels[i].name);
+    channels[i].joined = !subscriber_find(&own->subscriber, channels[i].name) && !has_left(poll->client, channels[i].name);
     poll->joining += channels[i].joined;
   }
   if (poll->joining == 0) {
@@ -302,14 +303,14 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   bool is_excepted = message && bytes_equal(message->parts.except, bytes_of(identity->id, CLIENT_ID_LEN));
   if (!message || message->parts.is_final) {
     client->has_ends = true;
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    subscriber_mark(&exchange->subscriber);
   }
   if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
     size_t len = message->parts.data.len;
     if (message_is_own(message) && is_over(client, len, 1)) {
       /* Without it the rest would mean nothing: it is to begin anew. */
-      exchange->flags |= EXCHANGE_SLOW;
+      exchange->subscriber.flags |= SUBSCRIBER_SLOW;
       poll_client_end(client);
       return;
     }
@@ -320,7 +321,7 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
     return;
   }
   poll_items_deliver(&client->items, exchange, message, is_excepted);
-  if (client->waiting) worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  if (client->waiting) subscriber_mark(&exchange->subscriber);
 }
 
 static void on_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
@@ -328,9 +329,9 @@ static void on_push(struct exchange *exchange, struct blob *blob, struct bytes p
   struct worker *worker = exchange_worker(exchange);
   (void)part; /* it is all of the blob */
   bool over = is_over(client, blob->len, 1);
-  if (over) exchange->flags |= EXCHANGE_SLOW;
+  if (over) exchange->subscriber.flags |= SUBSCRIBER_SLOW;
   if (over || !poll_items_add(&client->items, blob, 0, worker->hub.position)) client->is_over = true;
-  worker_mark_dirty(worker, conn_of(exchange));
+  subscriber_mark(&exchange->subscriber);
 }
 
 static void close_slow(struct exchange *exchange) {
@@ -343,7 +344,7 @@ static void close_slow(struct exchange *exchange) {
 static void on_flush(struct exchange *exchange) {
   struct poll_client *client = client_of(exchange);
   if (client->is_over) {
-    if (exchange->flags & EXCHANGE_SLOW) close_slow(exchange);
+    if (exchange->subscriber.flags & SUBSCRIBER_SLOW) close_slow(exchange);
     conn_close(conn_of(exchange));
     return;
   }
@@ -379,7 +380,7 @@ static void on_end(struct exchange *exchange) {
   while (client->left_count > 0) memory_free(client->left[--client->left_count]);
   memory_free(client->left);
   memory_free(client);
-  conn_of(exchange)->native->poll = NULL;
+  native_of(exchange)->poll = NULL;
 }
 
 static uint64_t silence_ms(struct exchange *exchange) {

@@ -27,7 +27,7 @@ static struct exchange *find_waiting(struct exchange *exchange, const struct rep
 }
 
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
-  bool compresses = !to->is_exchange && exchange->wire > FORM_WS;
+  bool compresses = !to->is_exchange && exchange_form(exchange) > FORM_WS;
   budget_charge(exchange, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
   if (text->failed) {
     exchange_break(exchange);
@@ -101,16 +101,16 @@ void reply_error(struct exchange *exchange, const struct reply_to *to, struct by
 static void push_event(struct exchange *exchange, struct bytes event, struct bytes data, struct bytes id) {
   struct buffer text;
   buffer_init(&text);
-  if (form_is_ws(exchange->wire)) {
+  if (form_is_ws(exchange_form(exchange))) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
-    form_write_event(&text, exchange->wire, event, data);
-    if (id.len > 0 && exchange->wire != FORM_POLL) sse_add_id(&text, id);
+    form_write_event(&text, exchange_form(exchange), event, data);
+    if (id.len > 0 && exchange_form(exchange) != FORM_POLL) sse_add_id(&text, id);
   }
   if (text.failed) {
     exchange_break(exchange);
-  } else if (form_is_ws(exchange->wire)) {
+  } else if (form_is_ws(exchange_form(exchange))) {
     role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {
     exchange_push_text(exchange, buffer_bytes(&text));
@@ -125,8 +125,8 @@ void reply_event(struct exchange *exchange, struct bytes event, struct bytes dat
 void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data) {
   struct rope text;
   rope_init(&text);
-  form_write_rope(&text, exchange->wire, channel, event, data);
-  if (form_is_ws(exchange->wire)) {
+  form_write_rope(&text, exchange_form(exchange), channel, event, data);
+  if (form_is_ws(exchange_form(exchange))) {
     role_ws_push_rope(exchange, &text);
   } else {
     exchange_push_framed(exchange, &text);

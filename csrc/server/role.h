@@ -65,7 +65,7 @@ struct role {
   /* How many bytes, not counting messages of channels, may be queued for a stream. */
   size_t (*outbox_limit)(struct exchange *exchange);
   /* Until subscribers have sinks: set by roles that collect messages instead of writing them, else NULL. */
-  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as session_deliver */
+  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as subscriber_deliver */
   void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
   void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
   /* True: a request that waits is given up when its peer ends its side. False: it is answered all the same. */

@@ -37,8 +37,8 @@ static void start(struct exchange *exchange) {
 
 /* HEAD: the app has begun a stream, which is over with its head. */
 static void answer_head(struct exchange *exchange) {
-  struct errand *errand = exchange->errand;
-  exchange->errand = NULL;
+  struct errand *errand = exchange_errand(exchange);
+  exchange_set_errand(exchange, NULL);
   exchange_answer_stream_head(exchange);
   worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
 }
@@ -77,9 +77,9 @@ static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, 
 static void on_mail(struct exchange *exchange, struct mail *mail) {
   if (mail->type != MAIL_STREAM_DATA || exchange->state != EXCHANGE_STREAMING) return;
   const struct stream_data *data = mail->item;
-  if (exchange->errand != data->errand) return;
+  if (exchange_errand(exchange) != data->errand) return;
   if (data->blob) {
-    exchange_push(exchange, data->blob, form_slice(data->blob, exchange_framing(exchange)));
+    exchange_push(exchange, data->blob, form_slice(data->blob, exchange->subscriber.sink->framing));
   } else {
     exchange_end_stream(exchange);
   }

@@ -2,6 +2,7 @@
 #include "server/poll.h"
 
 #include "base/memory.h"
+#include "delivery/subscriber.h"
 #include "http/request.h"
 #include "server/conn.h"
 #include "server/cors.h"
@@ -9,7 +10,6 @@
 #include "server/poll_client.h"
 #include "server/roles.h"
 #include "server/server.h"
-#include "server/session.h"
 
 /* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
 
@@ -38,7 +38,7 @@ static void on_end(struct exchange *exchange) {
 
 /* `channel`: the one that it is about; ptr NULL: it is about the poll. */
 static void refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
-  session_end(exchange);
+  subscriber_end(&exchange->subscriber);
   exchange_refuse_channel(exchange, status, code, reason, channel);
 }
 
@@ -55,11 +55,12 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 static struct exchange *source_of(struct poll *poll) { return poll->client ? poll->client->exchange : poll->exchange; }
 
 static int subscribe(struct poll *poll) {
+  poll->exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
   for (size_t i = 0; i < poll->wish.channel_count; i++) {
     const struct errand_channel *channel = &wish_channels(&poll->wish)[i];
-    int status = session_subscribe(poll->exchange, channel->name, &channel->kind->policy);
+    int status = subscriber_subscribe(&poll->exchange->subscriber, channel->name, &channel->kind->policy);
     if (status == 0 && channel->is_new)
-      status = names_charge(poll->exchange, NULL, session_find(&poll->exchange->session, channel->name));
+      status = names_charge(poll->exchange, NULL, subscriber_find(&poll->exchange->subscriber, channel->name));
     if (status < 0) return status;
   }
   return 0;
@@ -89,7 +90,7 @@ static void judge_since(struct poll *poll) {
 static void end_polling(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   if (poll->is_new) poll_client_end(poll->client);
-  session_end(exchange);
+  subscriber_end(&exchange->subscriber);
   exchange_answer(exchange, &(struct answer){.status = 204, .fields = &http_fields_no_store});
 }
 
@@ -157,7 +158,7 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   if (message && message_is_own(message)) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
   poll_items_deliver(&poll->items, exchange, message, false);
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  subscriber_mark(&exchange->subscriber);
 }
 
 static void on_flush(struct exchange *exchange) {

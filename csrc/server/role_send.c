@@ -140,7 +140,7 @@ static void answer_fault(struct exchange *exchange, const struct verb *verb, con
   struct buffer text;
   buffer_init(&text);
   verb_write_fault(&text, verb, fault);
-  if (text.failed) exchange->flags |= EXCHANGE_BROKEN;
+  if (text.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   exchange_answer_error(exchange, reply_status(fault->code), buffer_bytes(&text));
   buffer_deinit(&text);
 }

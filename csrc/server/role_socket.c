@@ -87,7 +87,7 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
     role_ws_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
   } else if (socket->is_due) {
     if (socket->pending_count == 0) finish(exchange, socket);
-  } else if (conn_of(exchange)->native->reading_stopped && !is_full(exchange, socket)) {
+  } else if (native_of(exchange)->reading_stopped && !is_full(exchange, socket)) {
     native_resume_reading(exchange);
   }
 }
@@ -112,14 +112,14 @@ void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farew
 /* ---- What the app sends --------------------------------------------------------------------------------------------------- */
 
 static bool has_room(const struct exchange *exchange, size_t limit, size_t len) {
-  const struct outbox *outbox = exchange->outbox;
+  const struct outbox *outbox = exchange->subscriber.outbox;
   return !outbox || outbox->bytes == 0 || outbox_messages_size(outbox) + outbox_own_size(outbox) + len <= limit;
 }
 
 /* Tells the app's handle what is not written. */
 static void note_unwritten(struct exchange *exchange) {
   struct mw_socket *socket = native_socket(exchange);
-  if (socket) atomic_store(&socket->unwritten, exchange->outbox ? exchange->outbox->bytes : 0);
+  if (socket) atomic_store(&socket->unwritten, exchange->subscriber.outbox ? exchange->subscriber.outbox->bytes : 0);
 }
 
 /* Pushes one frame that the app sent; takes it. Over its outbox the socket is closed. */
@@ -131,7 +131,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
     exchange_break(exchange);
     return;
   }
-  if (!has_room(exchange, limit, frame->len) && exchange->outbox->writing == 0) conn_write(conn_of(exchange));
+  if (!has_room(exchange, limit, frame->len) && exchange->subscriber.outbox) subscriber_offer(&exchange->subscriber);
   if (has_room(exchange, limit, frame->len)) {
     exchange_push(exchange, frame, blob_bytes(frame));
     note_unwritten(exchange);
@@ -205,12 +205,13 @@ static void enter(struct exchange *exchange, struct errand *errand) {
   struct native *native = native_get(exchange);
   if (native) {
     native->client = mw_client_ref(errand->client);
+    native->extra.identity = bytes_of(errand->client->id, CLIENT_ID_LEN);
     native->socket = errand->socket;
     native_keep(exchange, errand);
     exchange_set_deadline(exchange);
     role_ws_read(exchange, buffer_bytes(&ahead));
   } else {
-    exchange->flags |= EXCHANGE_BROKEN;
+    exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   }
   buffer_deinit(&ahead);
 }

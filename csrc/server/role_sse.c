@@ -3,14 +3,14 @@
 
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "delivery/replay.h"
+#include "delivery/subscriber.h"
 #include "http/request.h"
 #include "server/cors.h"
 #include "server/names.h"
 #include "server/native.h"
-#include "server/replay.h"
 #include "server/roles.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/snapshot.h"
 #include "server/wish.h"
 
@@ -44,7 +44,7 @@ static void write_presences(struct rope *out, struct exchange *exchange, const s
     struct rope data;
     rope_init(&data);
     snapshot_share(&worker->hub, channel->kind, channel->name, &room, &data);
-    form_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
+    form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
     rope_deinit(&data);
   }
 }
@@ -70,7 +70,7 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
     write_channel(&rope, worker, &errand->channels[i], &room);
   }
   buffer_append_string(data, "}}");
-  form_write_rope(out, exchange->wire, bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
+  form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
   rope_deinit(&rope);
 }
 
@@ -80,7 +80,7 @@ static void write_gap(struct buffer *out, struct exchange *exchange, struct byte
   buffer_append_string(&data, "{\"channel\":");
   json_write_string(&data, channel);
   buffer_append_char(&data, '}');
-  form_write_event(out, exchange->wire, BYTES("moonwire:gap"), buffer_bytes(&data));
+  form_write_event(out, exchange_form(exchange), BYTES("moonwire:gap"), buffer_bytes(&data));
   if (data.failed) out->failed = true;
   buffer_deinit(&data);
 }
@@ -96,7 +96,7 @@ static void write_beginning(struct rope *out, struct exchange *exchange, const s
   id_write(id_text, &worker->server->bus.epoch, replay->cursor);
   bool gap = replay->gap_count > 0;
   sse_write_retry(&out->text, worker_random(worker, 1000, 3000));
-  if (exchange->wire == FORM_ENVELOPE) {
+  if (exchange_form(exchange) == FORM_ENVELOPE) {
     write_open(out, exchange, errand, replay, id);
     if (!gap) sse_add_id(&out->text, id);
   } else {
@@ -127,13 +127,13 @@ static void join(struct exchange *exchange, struct errand *errand) {
   struct rope beginning;
   rope_init(&beginning);
   int status = 0;
-  exchange->wire = (uint8_t)errand->form;
+  exchange_set_form(exchange, errand->form);
   for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
-    status = session_subscribe(exchange, errand->channels[i].name, &errand->channels[i].kind->policy);
+    status = subscriber_subscribe(&exchange->subscriber, errand->channels[i].name, &errand->channels[i].kind->policy);
     if (status < 0 || !errand->channels[i].is_new) continue;
-    status = names_charge(exchange, errand->client, session_find(&exchange->session, errand->channels[i].name));
+    status = names_charge(exchange, errand->client, subscriber_find(&exchange->subscriber, errand->channels[i].name));
   }
-  if (status == 0) status = replay_init(&replay, exchange, errand->since, NULL);
+  if (status == 0) status = replay_init(&replay, &exchange->subscriber, errand->since, NULL);
   bool is_over = status == 0 && has_seen_all(&replay, errand->since);
   if (status == 0) {
     if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
@@ -141,18 +141,18 @@ static void join(struct exchange *exchange, struct errand *errand) {
   }
   if (status == 0 && is_over) {
     /* The one answer behind which an EventSource does not return. */
-    session_end(exchange);
+    subscriber_end(&exchange->subscriber);
     exchange_answer(exchange, &(struct answer){.status = 204});
   } else if (status == 0) {
-    atomic_fetch_add_explicit(&worker->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&worker->server->bus.formats[exchange_form(exchange)], 1, memory_order_relaxed);
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, &beginning);
     /* Without an identity the app would be told that it has left. */
     if (errand->client && native_identify(exchange, errand->client) < 0) exchange_break(exchange);
     if (errand->client && native_is_identified(exchange)) native_keep(exchange, errand);
-    replay_start(&replay, exchange);
+    replay_start(&replay, &exchange->subscriber);
   } else {
-    session_end(exchange);
+    subscriber_end(&exchange->subscriber);
     roles_put_off(exchange);
   }
   replay_deinit(&replay);
@@ -269,7 +269,7 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 }
 
 static void on_silent(struct exchange *exchange) {
-  if (exchange->wire == FORM_ENVELOPE) {
+  if (exchange_form(exchange) == FORM_ENVELOPE) {
     exchange_push_text(exchange, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
   } else {
     exchange_push_text(exchange, BYTES(":\n"));
@@ -279,7 +279,7 @@ static void on_silent(struct exchange *exchange) {
 static void on_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_COUNTED)) return;
   exchange->flags &= (uint16_t)~EXCHANGE_COUNTED;
-  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange->wire], 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange_form(exchange)], 1, memory_order_relaxed);
 }
 
 const struct role role_sse = {.start = start,

@@ -5,6 +5,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "delivery/subscriber.h"
 #include "http/request.h"
 #include "server/conn.h"
 #include "server/cors.h"
@@ -13,7 +14,6 @@
 #include "server/role_socket.h"
 #include "server/roles.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/ws_input.h"
 
 /* How long the app may still work on what came before the peer's farewell, until that is answered. */
@@ -68,15 +68,15 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
   size_t len = ws_frame_close(payload, code, bytes_string(reason));
   log_limited(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
   /* Whatever else waits: a limit is what it may be about. */
-  session_settle(exchange, 0);
+  subscriber_settle(&exchange->subscriber, 0);
   struct blob *frame = form_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
-  if (frame) exchange_append(exchange, frame, blob_bytes(frame), NULL);
+  if (frame) subscriber_append(&exchange->subscriber, frame, blob_bytes(frame), NULL);
   if (!frame) exchange_break(exchange);
   blob_unref(frame);
   exchange_end(exchange);
   exchange->flags |= EXCHANGE_LINGER;
   exchange_set_state(exchange, EXCHANGE_ENDING);
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  subscriber_mark(&exchange->subscriber);
 }
 
 void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
@@ -225,7 +225,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
   }
   ws_input_drop(exchange, reader);
   exchange_end_role(exchange);
-  worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+  subscriber_mark(&exchange->subscriber);
 }
 
 void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason) {
@@ -235,7 +235,7 @@ void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reaso
   } else {
     /* The peer's close frame is awaited no longer. */
     exchange_end_role(exchange);
-    worker_mark_dirty(exchange_worker(exchange), conn_of(exchange));
+    subscriber_mark(&exchange->subscriber);
   }
 }
 
@@ -302,19 +302,20 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   const struct http_head *head = request->head;
   char text[WS_EXTENSION_MAX];
   struct ws_deflate_terms terms;
-  struct bytes extension =
-      deflate_agree(head, request->route ? &request->route->websocket->deflate : &server->config->options.deflate, &terms, text);
+  const struct mw_deflate_options *deflate =
+      request->route ? &request->route->websocket->deflate : &server->config->options.deflate;
+  struct bytes extension = deflate_agree(head, deflate, &terms, text);
   struct http_fields fields;
   http_fields_init(&fields);
   if (protocol.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Protocol"), protocol);
   if (extension.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Extensions"), extension);
   bool fine = !fields.text.failed;
-  if (fine) exchange->wire = FORM_WS;
+  if (fine) exchange_set_form(exchange, FORM_WS);
   fine = fine && exchange_upgrade(exchange, &fields, ahead);
   http_fields_deinit(&fields);
   if (fine) {
     atomic_fetch_add_explicit(&server->bus.formats[FORM_WS], 1, memory_order_relaxed);
-    if (!deflate_begin(exchange, terms)) exchange->flags |= EXCHANGE_BROKEN;
+    if (!deflate_begin(exchange, terms, deflate_min(deflate))) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   }
@@ -344,7 +345,7 @@ static void enter(struct exchange *exchange, struct errand *connected, struct ht
     return;
   }
   if (!set_identity(exchange, connected, http)) {
-    exchange->flags |= EXCHANGE_BROKEN;
+    exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   } else {
     role_ws_read(exchange, buffer_bytes(&ahead));
   }
@@ -422,7 +423,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
 
 void role_ws_on_silent(struct exchange *exchange) {
   /* What it says is not read at the moment, or is being judged. */
-  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange->errand;
+  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_errand(exchange);
   if (ws_input_waits(exchange) || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");

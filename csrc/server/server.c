@@ -375,7 +375,7 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
 size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {
   struct worker *worker = &server->workers[0];
   worker_drain(worker);
-  if (worker->dirty) loop_wake(&server->loop);
+  if (worker->delivery.dirty) loop_wake(&server->loop);
   const struct channel *channel = hub_find(&worker->hub, bytes_of(name, name_len));
   if (exists) *exists = channel && (channel->subscription_count > 0 || channel->history.count > 0);
   return channel ? channel->subscription_count : 0;

@@ -6,12 +6,13 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "codec/ws_deflate.h"
+#include "delivery/subscriber.h"
 #include "server/command.h"
 #include "server/conn.h"
 #include "server/deflate.h"
+#include "server/exchange_sink.h"
 #include "server/names.h"
 #include "server/server.h"
-#include "server/session.h"
 #include "server/socket.h"
 #include "server/stream_handle.h"
 
@@ -72,8 +73,19 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
   struct hub_bounds bounds = {.channels = limits->channels, .history = limits->history, .marks = limits->marks};
-  hub_init(&worker->hub, &loop->clock, &bounds, session_deliver);
+  hub_init(&worker->hub, &loop->clock, &bounds, subscriber_deliver);
   worker->hub.on_forget = names_forget;
+  worker->delivery = (struct delivery){.hub = &worker->hub,
+                                       .clock = &loop->clock,
+                                       .epoch = &server->bus.epoch,
+                                       .stats = &worker->stats,
+                                       .replay = limits->replay,
+                                       .replay_bytes = limits->replay_bytes,
+                                       .deflate_min = deflate_min(&server->config->options.deflate)};
+  for (enum form form = 0; form <= FORM_WS_OWN; form++) {
+    for (size_t chunked = 0; chunked < 2; chunked++)
+      sink_init(&worker->sinks[form][chunked], &exchange_sink, &worker->delivery, form, form_framing(form, chunked));
+  }
   return 0;
 
 fail_mailbox:
@@ -133,11 +145,7 @@ void worker_deinit(struct worker *worker) {
   assert_empty(worker);
   ws_reader_free(worker->spare_reader);
   for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
-  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
-    ws_deflater_free(worker->deflaters[i]);
-    blob_unref(worker->parts[i].plain);
-    blob_unref(worker->parts[i].deflated);
-  }
+  delivery_deinit(&worker->delivery);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
   memory_free(worker->slots);
@@ -150,11 +158,11 @@ void worker_deinit(struct worker *worker) {
 static void take_answer(struct worker *worker, struct mail *mail) {
   struct errand *errand = mail->item;
   struct exchange *exchange = worker_find(worker, errand->asker);
-  if (exchange && exchange->errand == errand) {
+  if (exchange && exchange_errand(exchange) == errand) {
     bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
     /* The exchange's reference stays with a raw stream, as long as it lasts. */
     if (!streams) {
-      exchange->errand = NULL;
+      exchange_set_errand(exchange, NULL);
       errand_unref(errand);
     }
     errand->kept = streams;
@@ -234,50 +242,11 @@ void worker_post_script(struct worker *worker, unsigned type, struct errand *err
 
 /* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */
 
-void worker_mark_dirty(struct worker *worker, struct conn *conn) {
-  if (conn->exchange.flags & EXCHANGE_DIRTY || conn->exchange.state == EXCHANGE_OVER) return;
-  conn->exchange.flags |= EXCHANGE_DIRTY;
-  conn->dirty = worker->dirty;
-  worker->dirty = conn;
-}
-
-void worker_mark_next(struct worker *worker, struct conn *conn) {
-  if (conn->exchange.flags & EXCHANGE_DIRTY || conn->exchange.state == EXCHANGE_OVER) return;
-  conn->exchange.flags |= EXCHANGE_DIRTY;
-  conn->dirty = worker->next;
-  worker->next = conn;
-}
-
 void worker_flush(struct worker *worker) {
-  while (worker->dirty) {
-    struct conn *conn = worker->dirty;
-    worker->dirty = conn->dirty;
-    conn->exchange.flags &= (uint16_t)~EXCHANGE_DIRTY;
-    conn_flush(conn);
-  }
-  worker->dirty = worker->next;
-  worker->next = NULL;
-  if (worker->dirty) loop_wake(worker->loop);
-  worker->view.channel = NULL;
-  hub_end_turn(&worker->hub);
+  if (delivery_flush(&worker->delivery)) loop_wake(worker->loop);
 }
 
-bool worker_busy(struct worker *worker) { return worker->dirty || !mailbox_empty(&worker->fifo); }
-
-const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum form wire,
-                                         bool chunked) {
-  struct turn_view *view = &worker->view;
-  if (view->channel == channel && view->start == start && view->wire == wire && view->chunked == chunked) return view;
-  *view = (struct turn_view){.start = start, .wire = wire, .chunked = chunked};
-  for (uint32_t i = start; i < channel->turn_count && view->count < STREAM_SLICES_MAX; i++) {
-    struct blob *blob = deflate_shared(worker, wire, channel->turn[i]);
-    if (!blob) return NULL;
-    view->slices[view->count] = form_slice(blob, form_framing(wire, chunked));
-    view->bytes += view->slices[view->count++].len;
-  }
-  view->channel = channel;
-  return view;
-}
+bool worker_busy(struct worker *worker) { return worker->delivery.dirty || !mailbox_empty(&worker->fifo); }
 
 /* ---- Names of exchanges --------------------------------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #define MOONWIRE_SERVER_WORKER_H
 
 #include "codec/ws_reader.h"
-#include "hub/hub.h"
+#include "delivery/subscriber.h"
 #include "net/mailbox.h"
 #include "net/stream.h"
 #include "net/timers.h"
@@ -38,16 +38,6 @@ struct slot {
   uint32_t next_free;
 };
 
-/* A part of a channel's turn list in one format, ready to be written to all that want just this. */
-struct turn_view {
-  struct channel *channel; /* NULL: nothing is prepared */
-  uint32_t start, count;
-  enum form wire;
-  bool chunked;
-  size_t bytes;
-  struct bytes slices[STREAM_SLICES_MAX];
-};
-
 struct worker {
   struct mw_server *server;
   uint32_t index;
@@ -58,20 +48,15 @@ struct worker {
   struct mailbox fifo;
   struct list conns;
   size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
-  struct conn *dirty;                   /* to be flushed at the end of the turn */
-  struct conn *next;                    /* and at the end of the next one */
-  struct list put_off;                  /* budgets of connections to resume in the next turn */
-  struct budget guest;                  /* of the connection being served that has none */
+  struct delivery delivery;
+  struct sink sinks[FORM_WS_OWN + 1][2]; /* of exchanges, by form, without chunks and with */
+  struct list put_off;                   /* budgets of connections to resume in the next turn */
+  struct budget guest;                   /* of the connection being served that has none */
   struct slot *slots;
   uint32_t slot_count, slot_free;
   struct list backlog; /* errands for the script that its queue had no memory for */
-  struct turn_view view;
   struct ws_limits ws_limits;
-  struct blob *pings[2]; /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
-  struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until they are needed */
-  struct deflated_part {
-    struct blob *plain, *deflated;
-  } parts[WS_WINDOW_COUNT];       /* the last blob that was deflated as a part of messages (deflate_rope); NULL: none */
+  struct blob *pings[2];          /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
   struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
   struct unfinished unfinished;   /* messages that sessions' readers are in the middle of */
   struct mw_stats stats;
@@ -92,10 +77,6 @@ void worker_drain(struct worker *worker);
 void worker_flush(struct worker *worker);
 /* True if a turn has something to do. */
 bool worker_busy(struct worker *worker);
-void worker_mark_dirty(struct worker *worker, struct conn *conn);
-/* The same for the next turn: what it has to do takes long, and others are to have theirs. From its flush only. */
-void worker_mark_next(struct worker *worker, struct conn *conn);
-
 /* Gives an exchange a name that others can hold; MW_ENOMEM. */
 int worker_slot_take(struct worker *worker, struct exchange *exchange, uint32_t *slot);
 void worker_slot_release(struct worker *worker, uint32_t slot);
@@ -106,9 +87,6 @@ struct exchange *worker_find(const struct worker *worker, struct session_ref ref
 /* Sends an errand to the script (enum script_mail); takes the reference, and keeps it until there is memory. */
 void worker_post_script(struct worker *worker, unsigned type, struct errand *errand);
 
-/* The turn list of a channel from `start` on, at most STREAM_SLICES_MAX messages, in that format. NULL without memory. */
-const struct turn_view *worker_turn_view(struct worker *worker, struct channel *channel, uint32_t start, enum form wire,
-                                         bool chunked);
 /* A number from low to high, which need not be unguessable. */
 uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high);
 

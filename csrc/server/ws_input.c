@@ -8,7 +8,7 @@
 
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
-  struct native *native = conn_of(exchange)->native;
+  struct native *native = native_of(exchange);
   struct ws_reader *reader = native->reader;
   native->reader = NULL;
   return reader;
@@ -33,7 +33,7 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
 }
 
 static void release(struct exchange *exchange) {
-  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_worker(exchange), &conn_of(exchange)->native->holder);
+  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_worker(exchange), &native_of(exchange)->holder);
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
@@ -72,7 +72,7 @@ void ws_input_drop(struct exchange *exchange, struct ws_reader *reader) {
 }
 
 bool ws_input_waits(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE && conn_of(exchange)->native->reading_stopped;
+  return exchange->flags & EXCHANGE_NATIVE && native_of(exchange)->reading_stopped;
 }
 
 void ws_input_keep(struct exchange *exchange, struct bytes bytes) {
@@ -85,8 +85,8 @@ struct buffer ws_input_unread(struct exchange *exchange) {
   struct buffer unread;
   buffer_init(&unread);
   if (exchange->flags & EXCHANGE_NATIVE) {
-    unread = conn_of(exchange)->native->unread;
-    buffer_init(&conn_of(exchange)->native->unread);
+    unread = native_of(exchange)->unread;
+    buffer_init(&native_of(exchange)->unread);
   }
   return unread;
 }

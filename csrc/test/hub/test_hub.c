@@ -12,7 +12,7 @@ struct listener {
 };
 
 static void on_deliver(struct subscription *subscription, struct message *message) {
-  struct listener *listener = subscription->owner;
+  struct listener *listener = container_of(subscription, struct listener, subscription);
   struct channel *channel = subscription->channel;
   size_t len = strlen(listener->log);
   char *end = listener->log + len;
@@ -56,7 +56,7 @@ static bool publish(struct fixture *fixture, const char *channel, const struct c
 
 static int subscribe(struct fixture *fixture, struct listener *listener, const char *channel,
                      const struct channel_policy *policy) {
-  *listener = (struct listener){.subscription = {.owner = listener}};
+  *listener = (struct listener){.log = ""};
   return hub_subscribe(&fixture->hub, bytes_string(channel), policy, &listener->subscription);
 }
 

@@ -147,7 +147,7 @@ static size_t fill_with_answers(void) {
     host_settle(&host);
     const struct conn *conn = container_of(host.server->workers[0].conns.next, struct conn, link);
     assert_int_equal(conn->exchange.state, EXCHANGE_IDLE);
-    if (conn->exchange.outbox) return asked;
+    if (conn->exchange.subscriber.outbox) return asked;
   }
 }
 
@@ -215,7 +215,7 @@ static void nobody_sends_ahead_without_end(void **state) {
   struct conn *conn = container_of(host.server->workers[0].conns.next, struct conn, link);
   assert_int_equal(host.server->workers[0].conn_count, 1);
   assert_true(mw_live("memory") < 1000);
-  assert_false(conn->exchange.flags & EXCHANGE_BROKEN);
+  assert_false(conn->exchange.subscriber.flags & SUBSCRIBER_BROKEN);
   host.keep = 0;
   host_answer(&host);
   host_until(&host, peer_has(&peer, "/app/1"));

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "delivery/catchup.h"
 #include "server/conn.h"
-#include "server/lag.h"
 #include "server/native.h"
 #include "server/server.h"
 #include "test/support.h"
@@ -325,7 +325,7 @@ static struct exchange *exchange_of(size_t n) {
 static void check_bounds(void) {
   struct worker *worker = &fixture.server->workers[0];
   for (struct list *link = worker->conns.next; link != &worker->conns; link = link->next) {
-    const struct outbox *outbox = container_of(link, struct conn, link)->exchange.outbox;
+    const struct outbox *outbox = container_of(link, struct conn, link)->exchange.subscriber.outbox;
     if (!outbox) continue;
     assert_true(outbox->message_bytes <= FEED + OUTBOX + 2 * BIG);
     assert_true(outbox->bytes - outbox->message_bytes <= OUTBOX + 2 * BIG);
@@ -373,10 +373,10 @@ static void catches_up_without_a_hole(void **state) {
     open_reader(&reader, transport, "keep:a");
     publish_many("keep:a", 1, 60);
     assert_int_equal(stats_now().slow, before.slow + 1);
-    assert_true(exchange_of(0)->flags & EXCHANGE_LAGS);
+    assert_true(exchange_of(0)->subscriber.flags & SUBSCRIBER_BEHIND);
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 1, 60));
-    assert_false(exchange_of(0)->flags & EXCHANGE_LAGS);
-    assert_null(exchange_of(0)->outbox);
+    assert_false(exchange_of(0)->subscriber.flags & SUBSCRIBER_BEHIND);
+    assert_null(exchange_of(0)->subscriber.outbox);
     if (transport != ENVELOPE) assert_false(exchange_of(0)->flags & EXCHANGE_NATIVE); /* it was lent */
     publish_many("keep:a", 61, 61);
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 61, 61));
@@ -415,7 +415,7 @@ static void leaves_nothing_behind(void **state) {
     publish_many("few:a", 1, 20);
     publish_many("latest:b", 1, 20);
     publish_many("drop:c", 1, 20);
-    assert_true(exchange_of(0)->flags & EXCHANGE_LAGS);
+    assert_true(exchange_of(0)->subscriber.flags & SUBSCRIBER_BEHIND);
     taken(&reader);
     buffer_deinit(&reader.peer.in);
     if (round > 0) assert_int_equal(mw_live("memory"), memory);
@@ -655,7 +655,7 @@ static void a_replay_is_fed_as_it_is_read(void **state) {
       open_stream(&reader, transport, "channel=keep:r&since=0");
     }
     for (unsigned n = 1; n <= 60; n++) {
-      const struct outbox *outbox = exchange_of(0)->outbox;
+      const struct outbox *outbox = exchange_of(0)->subscriber.outbox;
       if (outbox) assert_true(outbox->bytes < FEED + BIG + 1000);
       fetch_some(&reader, 20000);
       publish("keep:r", 300 + n);

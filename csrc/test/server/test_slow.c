@@ -131,7 +131,7 @@ static void a_replay_is_no_slowness(void **state) {
 static unsigned fill(unsigned from) {
   for (;; from++) {
     const struct conn *conn = container_of(host.server->workers[0].conns.next, struct conn, link);
-    if (conn->exchange.outbox) return from;
+    if (conn->exchange.subscriber.outbox) return from;
     publish_big("none:a", from);
     host_settle(&host);
   }

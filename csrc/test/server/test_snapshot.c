@@ -217,7 +217,7 @@ static void numbers_have_no_pages(void **state) {
 /* Sends until something waits for it that its window does not take. */
 static void stop_reading(struct memory_peer *peer) {
   const struct conn *conn = container_of(server->workers[0].conns.prev, struct conn, link);
-  while (!conn->exchange.outbox) say(peer, "{\"ping\":true,\"ref\":1}");
+  while (!conn->exchange.subscriber.outbox) say(peer, "{\"ping\":true,\"ref\":1}");
 }
 
 /* Several at once are given until half of the outbox is full, so that none of them closes the client. */

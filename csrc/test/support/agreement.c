@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "delivery/subscriber.h"
 #include "server/conn.h"
 #include "server/native.h"
 #include "server/occupancy.h"
 #include "server/server.h"
-#include "server/session.h"
 
 static struct agreement_entry *find(struct agreement *agreement, const char *client, const char *channel) {
   for (size_t i = 0; i < agreement->count; i++) {
@@ -82,7 +82,7 @@ static const char *say(const char *what, const char *client, struct bytes channe
 static bool is_session(struct exchange *exchange, char *id, size_t size) {
   id[0] = '\0';
   if (exchange->state != EXCHANGE_STREAMING || native_socket(exchange)) return false;
-  if (exchange->flags & EXCHANGE_NATIVE) copy_id(id, size, conn_of(exchange)->native->client);
+  if (exchange->flags & EXCHANGE_NATIVE) copy_id(id, size, native_of(exchange)->client);
   return true;
 }
 
@@ -94,7 +94,7 @@ static const char *check_session(struct agreement *agreement, struct exchange *e
     return say("there, but not connected for the app", id, bytes_of(NULL, 0));
   uint32_t count = 0;
   struct subscription *subscription = NULL;
-  while ((subscription = session_next(&exchange->session, subscription))) {
+  while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
     struct bytes channel = subscription->channel->name;
     count++;
     if (!(config->kinds[subscription->channel->policy.kind].hooks & MW_HOOK_JOIN)) continue;
@@ -102,7 +102,7 @@ static const char *check_session(struct agreement *agreement, struct exchange *e
     const struct agreement_entry *entry = find(agreement, id, name);
     if (!entry || (entry->count != 1 && !entry->by_app)) return say("subscribed, but left for the app", id, channel);
   }
-  return count == exchange->session.subscription_count ? NULL : say("wrong count of subscriptions", id, bytes_of(NULL, 0));
+  return count == exchange->subscriber.subscription_count ? NULL : say("wrong count of subscriptions", id, bytes_of(NULL, 0));
 }
 
 static struct exchange *find_session(struct mw_server *server, const char *client) {
@@ -120,7 +120,7 @@ static size_t count_sessions(struct mw_server *server, struct bytes channel) {
   char id[32];
   for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
     struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
-    if (is_session(exchange, id, sizeof id) && session_find(&exchange->session, channel)) count++;
+    if (is_session(exchange, id, sizeof id) && subscriber_find(&exchange->subscriber, channel)) count++;
   }
   return count;
 }
@@ -143,7 +143,7 @@ static const char *check_entry(struct mw_server *server, const struct agreement_
   }
   struct exchange *exchange = find_session(server, entry->client);
   if (!exchange) return say("there for the app, but gone", entry->client, channel);
-  if (channel.len > 0 && !session_find(&exchange->session, channel))
+  if (channel.len > 0 && !subscriber_find(&exchange->subscriber, channel))
     return say("joined for the app, but not subscribed", entry->client, channel);
   return NULL;
 }

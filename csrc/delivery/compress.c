@@ -1,0 +1,156 @@
+#include "delivery/compress.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "base/rope.h"
+#include "codec/ws_frame.h"
+
+/* Larger messages travel plain: no other subscriber is served in the meantime, and 1 MiB takes up to 50 ms. */
+enum { MOST = 1 << 20 };
+/* Parts that many messages share change with every user that comes: they may take less. */
+enum { PART_MOST = 256 << 10, STORED_HEAD = 5 };
+
+static_assert((int)FORM_COUNT <= (int)MESSAGE_FORMS, "a message has too little room for its forms");
+static_assert(FORM_WS_12 - FORM_WS_15 == WS_WINDOW_12 && FORM_WS_9 - FORM_WS_15 == WS_WINDOW_9,
+              "the windows are in another order");
+
+void own_deflate_free(struct own_deflate *own) {
+  if (!own) return;
+  ws_deflater_free(own->deflater);
+  memory_free(own);
+}
+
+static struct bytes payload_of(const struct blob *frame) {
+  size_t len = (unsigned char)frame->data[1], header_len = len == 127 ? 10 : len == 126 ? 4 : 2;
+  return bytes_of(frame->data + header_len, frame->len - header_len);
+}
+
+static enum ws_opcode opcode_of(const struct blob *frame) { return (enum ws_opcode)(frame->data[0] & 0xf); }
+
+static struct ws_deflater *get(struct ws_deflater **deflater, enum ws_window window, bool takeover) {
+  if (!*deflater) *deflater = ws_deflater_new(window, takeover);
+  return *deflater;
+}
+
+/* A frame with the same message; NULL without memory. Keeps the plain one no longer than it must, if that is taken. */
+static struct blob *compress(struct delivery *delivery, struct ws_deflater *deflater, const struct blob *plain) {
+  struct bytes payload = payload_of(plain);
+  struct buffer out;
+  struct blob *blob = NULL;
+  buffer_init(&out);
+  delivery->stats->deflated++;
+  if (deflater && ws_deflater_message(deflater, &payload, 1, &out)) {
+    char header[WS_HEADER_MAX];
+    size_t header_len = ws_frame_header_compressed(header, opcode_of(plain), out.len);
+    blob = blob_new(bytes_of(NULL, header_len + out.len));
+    if (blob) memcpy(blob->data, header, header_len);
+    if (blob) memcpy(blob->data + header_len, out.data, out.len);
+  }
+  buffer_deinit(&out);
+  return blob;
+}
+
+static bool is_worth_it(const struct blob *plain, size_t min) {
+  size_t len = payload_of(plain).len;
+  return len >= min && len <= MOST;
+}
+
+/* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
+static struct blob *compress_plain(struct delivery *delivery, enum form form, struct blob *plain, size_t min) {
+  if (!is_worth_it(plain, min)) return blob_ref(plain);
+  enum ws_window window = (enum ws_window)(form - FORM_WS_15);
+  struct blob *blob = compress(delivery, get(&delivery->deflaters[window], window, false), plain);
+  if (blob && blob->len < plain->len) return blob;
+  blob_unref(blob);
+  return blob_ref(plain);
+}
+
+struct blob *compress_shared(struct delivery *delivery, enum form form, struct message *message) {
+  struct blob *blob = message_form(message, form);
+  if (blob || form <= FORM_WS) return blob ? blob : form_of(form, message, delivery->epoch);
+  struct blob *plain = form_of(FORM_WS, message, delivery->epoch);
+  if (!plain) return NULL;
+  return message_set_form(message, form, compress_plain(delivery, form, plain, delivery->deflate_min));
+}
+
+struct blob *compress_frame(struct subscriber *subscriber, struct blob *frame, size_t min) {
+  const struct sink *sink = subscriber->sink;
+  bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
+  if (sink->form <= FORM_WS || !is_data || !is_worth_it(frame, min)) return frame;
+  struct blob *blob;
+  if (sink->form == FORM_WS_OWN) {
+    /* Its client must receive everything that the deflater has seen. */
+    struct own_deflate *own = subscriber->extra->own;
+    blob = compress(sink->delivery, get(&own->deflater, own->window, true), frame);
+  } else {
+    blob = compress_plain(sink->delivery, sink->form, frame, min);
+  }
+  blob_unref(frame);
+  return blob;
+}
+
+struct blob *compress_message(struct subscriber *subscriber, struct message *message) {
+  bool is_own = subscriber->sink->form == FORM_WS_OWN;
+  struct blob *blob = compress_shared(subscriber->sink->delivery, is_own ? FORM_WS : subscriber->sink->form, message);
+  if (blob) blob_ref(blob);
+  return is_own ? compress_frame(subscriber, blob, subscriber->extra->own->min) : blob;
+}
+
+/* The blob deflated as blocks that refer to nothing before them and end with a byte. Borrowed from the delivery; NULL if out of memory. */
+static struct blob *compress_part(struct delivery *delivery, enum ws_window window, struct blob *plain, size_t *compressed) {
+  struct deflated_part *part = &delivery->parts[window];
+  if (part->plain == plain) return part->deflated;
+  struct ws_deflater *deflater = get(&delivery->deflaters[window], window, false);
+  struct bytes bytes = blob_bytes(plain);
+  struct buffer out;
+  struct blob *blob = NULL;
+  buffer_init(&out);
+  delivery->stats->deflated++;
+  *compressed = bytes.len;
+  if (deflater && ws_deflater_message(deflater, &bytes, 1, &out)) {
+    buffer_append(&out,
+                  bytes_of("\0\0\xff\xff", 4)); /* which is left out at the end of a message alone (RFC 7692 section 7.2.1) */
+    if (!out.failed) blob = blob_new(buffer_bytes(&out));
+  }
+  buffer_deinit(&out);
+  if (!blob) return NULL;
+  blob_unref(part->plain);
+  blob_unref(part->deflated);
+  *part = (struct deflated_part){.plain = blob_ref(plain), .deflated = blob};
+  return blob;
+}
+
+/* A block of bytes as they are (RFC 1951 section 3.2.4), where the block before has ended with a byte. */
+static void append_stored(struct buffer *out, struct bytes bytes) {
+  if (bytes.len == 0) return;
+  unsigned len = (unsigned)bytes.len;
+  char head[STORED_HEAD] = {0, (char)(len & 0xff), (char)(len >> 8), (char)(~len & 0xff), (char)((~len >> 8) & 0xff)};
+  buffer_append(out, bytes_of(head, sizeof head));
+  buffer_append(out, bytes);
+}
+
+bool compress_rope(struct subscriber *subscriber, const struct rope *text, struct rope *frame, size_t *compressed) {
+  const struct sink *sink = subscriber->sink;
+  *compressed = 0;
+  if (sink->form <= FORM_WS || sink->form == FORM_WS_OWN || text->joint_count != 1) return false;
+  const struct rope_joint *joint = &text->joints[0];
+  struct bytes before = bytes_of(text->text.data, joint->at);
+  struct bytes after = bytes_of(text->text.data + joint->at, text->text.len - joint->at);
+  size_t min = sink->delivery->deflate_min, len = joint->blob->len;
+  if (len < min || len > PART_MOST || before.len > UINT16_MAX || after.len > UINT16_MAX) return false;
+  struct blob *part = compress_part(sink->delivery, (enum ws_window)(sink->form - FORM_WS_15), joint->blob, compressed);
+  if (!part || part->len + 2 * STORED_HEAD + 1 >= len) return false;
+  char header[WS_HEADER_MAX];
+  struct rope payload;
+  rope_init(&payload);
+  append_stored(&payload.text, before);
+  rope_share(&payload, part);
+  append_stored(&payload.text, after);
+  /* An empty block, whose last four bytes are left out. */
+  buffer_append_char(&payload.text, 0);
+  buffer_append(&frame->text, bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_TEXT, rope_len(&payload))));
+  rope_append(frame, &payload);
+  rope_deinit(&payload);
+  return true;
+}

@@ -1,0 +1,32 @@
+/* Compressed forms (permessage-deflate). A message is compressed once for each size of window in use, whatever the number of subscribers; only a
+ * subscriber whose client may be referred to earlier messages has a deflater of its own (FORM_WS_OWN). */
+#ifndef MOONWIRE_DELIVERY_COMPRESS_H
+#define MOONWIRE_DELIVERY_COMPRESS_H
+
+#include "delivery/subscriber.h"
+
+VISIBILITY_PUSH
+
+/* Of a subscriber with FORM_WS_OWN. */
+struct own_deflate {
+  struct ws_deflater *deflater; /* NULL until its first message */
+  enum ws_window window;
+  size_t min; /* messages of fewer bytes are not compressed */
+};
+
+void own_deflate_free(struct own_deflate *own); /* NULL is allowed */
+
+/* Returns the message in that form, made now if nobody did it before. Borrowed from the message; NULL if out of memory. Not for FORM_WS_OWN. */
+struct blob *compress_shared(struct delivery *delivery, enum form form, struct message *message);
+/* Returns the message in the subscriber's form: a reference, or NULL if out of memory. */
+struct blob *compress_message(struct subscriber *subscriber, struct message *message);
+/* Compresses a frame that goes to the subscriber alone, if its form is compressed and its payload has at least `min` bytes. Takes the frame, which
+ * may be NULL; NULL if out of memory. */
+struct blob *compress_frame(struct subscriber *subscriber, struct blob *frame, size_t min);
+/* Writes a text that shares one blob as a frame that shares the compressed blob, which is made once for all who get the same. False: the text is
+ * to go as it is. *compressed: the bytes that had to be compressed now. */
+bool compress_rope(struct subscriber *subscriber, const struct rope *text, struct rope *frame, size_t *compressed);
+
+VISIBILITY_POP
+
+#endif

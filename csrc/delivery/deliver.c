@@ -1,0 +1,170 @@
+/* From the hub to the subscriber: marks what is delivered, or puts it into the outbox (subscriber.h). */
+#include "base/rope.h"
+#include "delivery/catchup.h"
+#include "delivery/compress.h"
+#include "delivery/subscriber.h"
+
+/* The message in the subscriber's form, part of a blob that the caller owns. If out of memory, ptr is NULL and the subscriber broken. */
+static struct bytes encode(struct subscriber *subscriber, struct message *message, struct blob **blob) {
+  *blob = compress_message(subscriber, message);
+  if (*blob) return form_slice(*blob, subscriber->sink->framing);
+  subscriber_break(subscriber);
+  return bytes_of(NULL, 0);
+}
+
+bool subscriber_is_excepted(const struct subscriber *subscriber, const struct message *message) {
+  struct bytes except = message->parts.except;
+  return except.len > 0 && subscriber->extra && bytes_equal(except, subscriber->extra->identity);
+}
+
+/* Appends what follows the first `skip` bytes, which are written. Part of a message is never dropped, and neither is one that later ones refer
+ * to. */
+static void append(struct subscriber *subscriber, struct message *message, size_t skip) {
+  struct blob *blob;
+  struct bytes part = encode(subscriber, message, &blob);
+  if (!part.ptr) return;
+  bool is_whole = skip == 0 && subscriber->sink->form != FORM_WS_OWN;
+  subscriber_append(subscriber, blob, bytes_of(part.ptr + skip, part.len - skip), is_whole ? message : NULL);
+  blob_unref(blob);
+}
+
+void subscriber_replay(struct subscriber *subscriber, struct message *message) {
+  if (!subscriber_is_excepted(subscriber, message)) append(subscriber, message, 0);
+}
+
+/* ---- Limits --------------------------------------------------------------------------------------------------------------- */
+
+/* True if, with this message, more would wait than may, or the oldest has waited for too long. */
+static bool exceeds_policy(const struct subscriber *subscriber, const struct channel_policy *policy,
+                           const struct message *message) {
+  const struct outbox *outbox = subscriber->outbox;
+  size_t waiting = subscriber->sink->form == FORM_WS_OWN ? outbox_own_size(outbox) : outbox_messages_size(outbox);
+  if (waiting == 0) return false;
+  uint64_t now_ms = subscriber->sink->delivery->clock->now_ms;
+  return waiting + message_len(message) > policy->outbox ||
+         (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
+}
+
+/* True if, with `len` more bytes, more would wait besides the messages of channels than may. */
+static bool exceeds_limit(const struct subscriber *subscriber, size_t len) {
+  size_t waiting = outbox_own_size(subscriber->outbox);
+  return waiting > 0 && waiting + len > subscriber->sink->ops->limit(subscriber);
+}
+
+/* Nobody is slow before it was offered something. False: it is slow now. */
+static bool make_room(struct subscriber *subscriber, size_t len) {
+  subscriber_settle(subscriber, 0);
+  if (exceeds_limit(subscriber, len)) subscriber_offer(subscriber);
+  if (!exceeds_limit(subscriber, len)) return true;
+  subscriber->flags |= SUBSCRIBER_SLOW;
+  subscriber_mark(subscriber);
+  return false;
+}
+
+void subscriber_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
+  if (make_room(subscriber, part.len)) subscriber_append(subscriber, blob, part, NULL);
+}
+
+void subscriber_push_rope(struct subscriber *subscriber, const struct rope *rope) {
+  if (rope->text.failed) {
+    subscriber_break(subscriber);
+    return;
+  }
+  if (!make_room(subscriber, rope_len(rope))) return;
+  struct blob *own = blob_new(buffer_bytes(&rope->text));
+  struct rope_walk walk = {0};
+  struct rope_part part;
+  if (!own) subscriber_break(subscriber);
+  while (own && rope_next(rope, own, &walk, &part)) subscriber_append(subscriber, part.blob, part.bytes, NULL);
+  blob_unref(own);
+}
+
+/* ---- Delivering ----------------------------------------------------------------------------------------------------------- */
+
+static void push_own(struct subscriber *subscriber, struct message *message) {
+  struct blob *blob;
+  struct bytes part = encode(subscriber, message, &blob);
+  if (!part.ptr) return;
+  subscriber_push(subscriber, blob, part);
+  blob_unref(blob);
+}
+
+static void push_message(struct subscriber *subscriber, struct subscription *subscription, struct message *message, size_t skip) {
+  const struct channel_policy *policy = &subscription->channel->policy;
+  if (message_is_own(message) && skip == 0) {
+    push_own(subscriber, message);
+    return;
+  }
+  if (skip == 0 && exceeds_policy(subscriber, policy, message)) subscriber_offer(subscriber);
+  if (skip == 0 && exceeds_policy(subscriber, policy, message)) {
+    catchup_stall(subscriber, subscription, message);
+  } else {
+    append(subscriber, message, skip);
+  }
+}
+
+static bool is_taken(struct subscriber *subscriber, struct subscription *subscription, struct message *message) {
+  return subscriber->flags & SUBSCRIBER_BEHIND && catchup_take(subscriber, subscription, message);
+}
+
+/* Up to the turn list's message `end`. */
+static void settle_until(struct subscriber *subscriber, uint32_t end, size_t skip) {
+  struct subscription *subscription = subscriber->turn;
+  const struct channel *channel = subscription->channel;
+  subscriber->turn = NULL;
+  for (uint32_t i = subscriber->turn_start; i < end; i++) {
+    struct blob *blob = message_form(channel->turn[i], subscriber->sink->form);
+    size_t len = blob ? form_slice(blob, subscriber->sink->framing).len : 0;
+    if (blob && skip >= len) {
+      skip -= len;
+      continue;
+    }
+    if (skip > 0 || !is_taken(subscriber, subscription, channel->turn[i]))
+      push_message(subscriber, subscription, channel->turn[i], skip);
+    skip = 0;
+  }
+}
+
+void subscriber_settle(struct subscriber *subscriber, size_t skip) {
+  if (subscriber->turn) settle_until(subscriber, subscriber->turn->channel->turn_count, skip);
+}
+
+void subscriber_deliver(struct subscription *subscription, struct message *message) {
+  struct subscriber *subscriber = subscription_owner(subscription);
+  const struct channel *channel = subscription->channel;
+  /* The channel has restarted. */
+  if (subscription->mark & CATCHUP_ENDED && message && message->position > 0) subscription->mark &= (uint32_t)~CATCHUP_ENDED;
+  bool is_plain = message && message->parts.except.len == 0 && !message->parts.is_final;
+  /* The turn list that is owed already has it. */
+  if (is_plain && subscriber->turn == subscription && !(subscriber->flags & (SUBSCRIBER_COLLECTS | SUBSCRIBER_BEHIND))) return;
+  if (subscriber->flags & SUBSCRIBER_COLLECTS) {
+    subscriber->sink->ops->collect(subscriber, message);
+    return;
+  }
+  if (!message) {
+    subscriber_break(subscriber);
+    return;
+  }
+  if (!is_plain && subscriber_is_excepted(subscriber, message)) {
+    /* The turn list continues without it: the messages before it are taken out of the list. */
+    if (subscriber->turn == subscription) settle_until(subscriber, channel->turn_count - 1, 0);
+    if (message->parts.is_final) catchup_note_end(subscriber);
+    return;
+  }
+  if (!is_plain && message->parts.is_final) catchup_note_end(subscriber);
+  if (subscriber->turn == subscription) {
+    if (!(subscriber->flags & SUBSCRIBER_BEHIND)) return;
+    /* This message may be one to be read later, which the list must not bring. */
+    settle_until(subscriber, channel->turn_count - 1, 0);
+  }
+  if (is_taken(subscriber, subscription, message)) return;
+  if (!subscriber->turn && !subscriber->outbox && subscriber->sink->form != FORM_WS_OWN) {
+    subscriber->turn = subscription;
+    subscriber->turn_start = channel->turn_count - 1;
+  } else {
+    /* A turn list that is still owed is of another channel here. Settling it may have made the subscriber fall behind. */
+    subscriber_settle(subscriber, 0);
+    if (!is_taken(subscriber, subscription, message)) push_message(subscriber, subscription, message, 0);
+  }
+  subscriber_mark(subscriber);
+}

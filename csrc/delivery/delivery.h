@@ -1,0 +1,52 @@
+/* Delivery: one per worker. From the hub to the sinks of its subscribers (delivery/subscriber.h). */
+#ifndef MOONWIRE_DELIVERY_DELIVERY_H
+#define MOONWIRE_DELIVERY_DELIVERY_H
+
+#include "base/clock.h"
+#include "codec/ws_deflate.h"
+#include "delivery/forms.h"
+#include "hub/hub.h"
+#include "moonwire.h"
+
+VISIBILITY_PUSH
+
+struct subscriber;
+
+/* Slices of one write, at most. */
+enum { SINK_SLICES_MAX = 64 };
+
+/* Part of a channel's turn list in one form and framing, ready to be written to all subscribers that want just this. */
+struct turn_view {
+  struct channel *channel; /* NULL: nothing is prepared */
+  uint32_t start, count;
+  size_t bytes;
+  struct bytes slices[SINK_SLICES_MAX];
+};
+
+/* One for each form and framing that a turn list is written in. */
+enum { TURN_VIEWS = 8 };
+
+struct delivery {
+  struct hub *hub;
+  const struct clock *clock;
+  const struct epoch *epoch;
+  struct mw_stats *stats; /* counts deflated, gaps, slow, slow_closed, slow_dropped and slow_replaced */
+  size_t replay;          /* messages of one replay, at most; and bytes */
+  size_t replay_bytes;
+  size_t deflate_min;       /* messages of fewer bytes are not compressed */
+  struct subscriber *dirty; /* to be flushed at the end of the turn */
+  struct subscriber *next;  /* and at the end of the next one */
+  struct turn_view views[TURN_VIEWS];
+  struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until needed */
+  struct deflated_part {
+    struct blob *plain, *deflated;
+  } parts[WS_WINDOW_COUNT]; /* the last blob that was compressed as part of messages (compress_rope); NULL: none */
+};
+
+void delivery_deinit(struct delivery *delivery);
+/* Flushes the marked subscribers and ends the hub's turn. True if some continue in the next turn, which should come at once. */
+bool delivery_flush(struct delivery *delivery);
+
+VISIBILITY_POP
+
+#endif

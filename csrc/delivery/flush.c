@@ -1,0 +1,114 @@
+/* The end of a turn: writes what it brought (delivery.h). */
+#include "base/log_limit.h"
+#include "delivery/catchup.h"
+#include "delivery/compress.h"
+#include "delivery/subscriber.h"
+
+/* How often one subscriber is fed in a turn, at most. */
+enum { FEED_ROUNDS = 4 };
+
+void delivery_deinit(struct delivery *delivery) {
+  for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
+    ws_deflater_free(delivery->deflaters[i]);
+    blob_unref(delivery->parts[i].plain);
+    blob_unref(delivery->parts[i].deflated);
+  }
+}
+
+/* True if nothing of what waits is written any more. */
+static bool is_lost(const struct subscriber *subscriber) { return subscriber->flags & (SUBSCRIBER_BROKEN | SUBSCRIBER_SLOW); }
+
+/* The turn list of a channel from `start` on, at most SINK_SLICES_MAX messages. NULL if out of memory. */
+static const struct turn_view *prepare_view(const struct sink *sink, struct channel *channel, uint32_t start) {
+  struct turn_view *view = &sink->delivery->views[sink->view];
+  if (view->channel == channel && view->start == start) return view;
+  view->channel = NULL;
+  view->start = start;
+  view->count = 0;
+  view->bytes = 0;
+  for (uint32_t i = start; i < channel->turn_count && view->count < SINK_SLICES_MAX; i++) {
+    struct blob *blob = compress_shared(sink->delivery, sink->form, channel->turn[i]);
+    if (!blob) return NULL;
+    view->slices[view->count] = form_slice(blob, sink->framing);
+    view->bytes += view->slices[view->count++].len;
+  }
+  view->channel = channel;
+  return view;
+}
+
+/* Writes the shared list of the one channel that brought something in this turn. */
+static void write_turn(struct subscriber *subscriber) {
+  const struct sink *sink = subscriber->sink;
+  while (subscriber->turn) {
+    struct channel *channel = subscriber->turn->channel;
+    const struct turn_view *view = prepare_view(sink, channel, subscriber->turn_start);
+    ptrdiff_t written = view ? sink->ops->write(subscriber, view->slices, view->count) : MW_ENOMEM;
+    if (written < 0) {
+      subscriber->flags |= SUBSCRIBER_BROKEN;
+      return;
+    }
+    if ((size_t)written < view->bytes) {
+      subscriber_settle(subscriber, (size_t)written);
+      return;
+    }
+    subscriber->turn_start += view->count;
+    if (subscriber->turn_start == channel->turn_count) subscriber->turn = NULL;
+  }
+}
+
+static void mark_next(struct subscriber *subscriber) {
+  struct delivery *delivery = subscriber->sink->delivery;
+  if (subscriber->flags & (SUBSCRIBER_DIRTY | SUBSCRIBER_OVER)) return;
+  subscriber->flags |= SUBSCRIBER_DIRTY;
+  subscriber->next_dirty = delivery->next;
+  delivery->next = subscriber;
+}
+
+/* Pushes and writes what the subscriber lacks, as long as all of it is taken and the others do not wait for too long. */
+static void feed(struct subscriber *subscriber) {
+  for (int round = 0; subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->outbox && !is_lost(subscriber); round++) {
+    if (round == FEED_ROUNDS) {
+      mark_next(subscriber);
+      return;
+    }
+    catchup_feed(subscriber);
+    if (!is_lost(subscriber)) subscriber_offer(subscriber);
+  }
+}
+
+/* What a slow subscriber has not begun to take is dropped, so that its end can be told. */
+static void drop_unwritten(struct subscriber *subscriber) {
+  struct mw_stats *stats = subscriber->sink->delivery->stats;
+  stats->slow_closed++;
+  log_limited(MW_LOG_INFO,
+              "closed slow subscriber: outbox over limits.outbox (messages=%zu keyed=%zu other=%zu bytes, closed_total=%llu)",
+              outbox_messages_size(subscriber->outbox), catchup_kept_bytes(subscriber), outbox_own_size(subscriber->outbox),
+              (unsigned long long)stats->slow_closed);
+  if (subscriber->outbox) outbox_drop(subscriber->outbox);
+}
+
+static void flush(struct subscriber *subscriber) {
+  if (subscriber->outbox) subscriber_settle(subscriber, 0);
+  if (!subscriber_waits(subscriber) && !is_lost(subscriber)) {
+    if (subscriber->turn) write_turn(subscriber);
+    if (subscriber->outbox && !is_lost(subscriber)) subscriber_offer(subscriber);
+    if (subscriber->flags & SUBSCRIBER_BEHIND) feed(subscriber);
+  }
+  bool is_slow = (subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN | SUBSCRIBER_COLLECTS)) == SUBSCRIBER_SLOW;
+  if (is_slow) drop_unwritten(subscriber);
+  subscriber->sink->ops->flushed(subscriber);
+}
+
+bool delivery_flush(struct delivery *delivery) {
+  while (delivery->dirty) {
+    struct subscriber *subscriber = delivery->dirty;
+    delivery->dirty = subscriber->next_dirty;
+    subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
+    if (!(subscriber->flags & SUBSCRIBER_OVER)) flush(subscriber);
+  }
+  delivery->dirty = delivery->next;
+  delivery->next = NULL;
+  for (size_t i = 0; i < TURN_VIEWS; i++) delivery->views[i].channel = NULL;
+  hub_end_turn(delivery->hub);
+  return delivery->dirty;
+}

@@ -1,0 +1,59 @@
+#include "delivery/replay.h"
+
+#include "base/memory.h"
+#include "delivery/catchup.h"
+
+/* Where a replay of that channel begins, for whoever has seen what is in `since`. */
+static void look_into(struct replay_source *source, const struct delivery *delivery, struct since since) {
+  struct channel *channel = source->subscription->channel;
+  const struct history *history = &channel->history;
+  bool has_since = since.kind != SINCE_NONE;
+  uint64_t position = since.kind == SINCE_POSITION ? since.position : 0;
+  source->gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !hub_complete(delivery->hub, channel, position));
+  uint32_t next = hub_replay_from(delivery->hub, channel, has_since, position);
+  uint32_t tail =
+      history_tail(history, delivery->replay > UINT32_MAX ? UINT32_MAX : (uint32_t)delivery->replay, delivery->replay_bytes);
+  if (next < tail) {
+    next = tail;
+    if (since.kind == SINCE_POSITION) source->gap = true;
+  }
+  source->after = next < history->count ? history_at(history, next)->position - 1 : delivery->hub->position;
+}
+
+int replay_init(struct replay *replay, struct subscriber *subscriber, struct since since, struct subscription *only) {
+  const struct delivery *delivery = subscriber->sink->delivery;
+  *replay = (struct replay){.cursor = delivery->hub->position};
+  replay->sources = memory_calloc(subscriber->subscription_count, sizeof *replay->sources);
+  if (!replay->sources) return MW_ENOMEM;
+  /* A position that was never given out is of no history of ours. */
+  if (since.kind == SINCE_POSITION && since.position > delivery->hub->position) since.kind = SINCE_FOREIGN;
+  struct subscription *subscription = NULL;
+  while ((subscription = subscriber_next(subscriber, subscription))) {
+    if (only && subscription != only) continue;
+    struct replay_source *source = &replay->sources[replay->count++];
+    source->subscription = subscription;
+    look_into(source, delivery, since);
+    if (source->gap) replay->gap_count++;
+    if (source->after < replay->cursor) replay->cursor = source->after;
+  }
+  if (since.kind == SINCE_POSITION) replay->cursor = since.position;
+  return 0;
+}
+
+void replay_start(const struct replay *replay, struct subscriber *subscriber) {
+  uint64_t position = subscriber->sink->delivery->hub->position;
+  bool together = subscriber->flags & SUBSCRIBER_BEHIND;
+  for (size_t i = 0; i < replay->count; i++) together = together || replay->sources[i].after < position;
+  if (form_is_ws(subscriber->sink->form)) together = false; /* its client keeps one cursor a channel */
+  for (size_t i = 0; i < replay->count; i++) {
+    const struct replay_source *source = &replay->sources[i];
+    if (together) {
+      catchup_join(subscriber, source->subscription, source->after);
+    } else if (source->after < position) {
+      catchup_follow(subscriber, source->subscription, source->after);
+    }
+    if (source->subscription->channel->ended > 0) catchup_note_end(subscriber);
+  }
+}
+
+void replay_deinit(struct replay *replay) { memory_free(replay->sources); }
