@@ -6,10 +6,10 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-static struct far_end *far_of(const struct stream *stream) { return stream->uv.memory.far; }
+static struct far_end *far_of(const struct stream *stream) { return stream->uv.own.far; }
 
 static void wake(struct far_end *far) {
-  if (far->stream && !stream_is_closing(far->stream)) uv_async_send(&far->stream->uv.memory.wake);
+  if (far->stream && !stream_is_closing(far->stream)) uv_async_send(&far->stream->uv.own.wake);
 }
 
 static void unref(struct far_end *far) {
@@ -91,22 +91,17 @@ static void on_wake(uv_async_t *handle) {
   if (!stream_is_closing(stream)) deliver(stream);
 }
 
-int far_stream_init(struct stream *stream) {
-  stream->uv.memory.far = NULL;
-  return uv_async_init(stream->owner->loop->uv, &stream->uv.memory.wake, on_wake);
-}
-
-void far_stream_read(struct stream *stream, bool reading) {
+static void read_on_or_stop(struct stream *stream, bool reading) {
   far_of(stream)->is_reading = reading;
   if (reading) wake(far_of(stream));
 }
 
-ptrdiff_t far_stream_try_write(struct stream *stream, const struct bytes *slices, size_t count) {
+static ptrdiff_t try_write(struct stream *stream, const struct bytes *slices, size_t count) {
   struct far_end *far = far_of(stream);
   return far->is_writing ? 0 : take(far, slices, count);
 }
 
-int far_stream_write(struct stream *stream, const struct bytes *slices, size_t count) {
+static int write_all(struct stream *stream, const struct bytes *slices, size_t count) {
   struct far_end *far = far_of(stream);
   assert(!far->is_writing && count <= STREAM_SLICES_MAX);
   memcpy(far->slices, slices, count * sizeof *slices);
@@ -117,28 +112,48 @@ int far_stream_write(struct stream *stream, const struct bytes *slices, size_t c
   return 0;
 }
 
-size_t far_stream_unwritten(const struct stream *stream) {
+static size_t unwritten(const struct stream *stream) {
   const struct far_end *far = far_of(stream);
   size_t bytes = 0;
   for (size_t i = far->slice_at; far->is_writing && i < far->slice_count; i++) bytes += far->slices[i].len;
   return bytes;
 }
 
-void far_stream_end(struct stream *stream) { far_of(stream)->is_ended = true; }
+static void end_stream(struct stream *stream) { far_of(stream)->is_ended = true; }
 
-void far_stream_closing(struct stream *stream, bool reset) {
+static void closing(struct stream *stream, bool reset) {
   struct far_end *far = far_of(stream);
   if (!far) return;
   far->is_ended = true;
   if (reset) buffer_clear(&far->down);
 }
 
-void far_stream_closed(struct stream *stream) {
+static void closed(struct stream *stream) {
   struct far_end *far = far_of(stream);
   if (!far) return;
   if (far->is_writing) end_write(stream, UV_ECANCELED);
   far->stream = NULL;
   unref(far);
+}
+
+static const char *remote(const struct stream *stream) {
+  const struct far_end *far = far_of(stream);
+  return far && far->remote ? far->remote : "memory";
+}
+
+const struct stream_ops far_stream_ops = {.read = read_on_or_stop,
+                                          .try_write = try_write,
+                                          .write = write_all,
+                                          .unwritten = unwritten,
+                                          .end = end_stream,
+                                          .remote = remote,
+                                          .closing = closing,
+                                          .closed = closed};
+
+int far_stream_init(struct stream *stream) {
+  stream->uv.own.far = NULL;
+  stream->uv.own.ops = &far_stream_ops;
+  return uv_async_init(stream->owner->loop->uv, &stream->uv.own.wake, on_wake);
 }
 
 /* ---- The peer's side ------------------------------------------------------------------------------------------------------ */
@@ -156,7 +171,7 @@ void far_end_join(struct far_end *far, struct stream *stream) {
   assert(!far->stream && far->refs == 1);
   far->refs++;
   far->stream = stream;
-  stream->uv.memory.far = far;
+  stream->uv.own.far = far;
 }
 
 int far_end_write(struct far_end *far, struct bytes bytes) {

@@ -42,17 +42,9 @@ bool far_end_ended(const struct far_end *far);
 void far_end_finish(struct far_end *far);
 void far_end_close(struct far_end *far);
 
-/* The stream's side, for stream.c; each as the stream_* of that name. */
+/* The stream's side: initializes the handle of a STREAM_MEMORY, which has the following functions. A status of libuv. */
 int far_stream_init(struct stream *stream);
-void far_stream_read(struct stream *stream, bool reading);
-ptrdiff_t far_stream_try_write(struct stream *stream, const struct bytes *slices, size_t count);
-int far_stream_write(struct stream *stream, const struct bytes *slices, size_t count);
-size_t far_stream_unwritten(const struct stream *stream);
-void far_stream_end(struct stream *stream);
-/* It is about to be closed; with a reset what the peer has not taken is lost. */
-void far_stream_closing(struct stream *stream, bool reset);
-/* It is closed: a write under way is told so. */
-void far_stream_closed(struct stream *stream);
+extern const struct stream_ops far_stream_ops;
 
 VISIBILITY_POP
 

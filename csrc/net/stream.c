@@ -19,7 +19,10 @@ struct write {
 };
 
 static uv_handle_t *handle_of(struct stream *stream) { return (uv_handle_t *)&stream->uv.stream; }
-static bool is_memory(const struct stream *stream) { return stream->uv.stream.type == UV_ASYNC; }
+/* Of a stream that is not one of libuv's; else NULL. */
+static const struct stream_ops *ops_of(const struct stream *stream) {
+  return stream->uv.stream.type == UV_ASYNC ? stream->uv.own.ops : NULL;
+}
 static struct stream *stream_of(void *handle) { return container_of(handle, struct stream, uv); }
 
 size_t stream_size(enum stream_kind kind) {
@@ -57,8 +60,8 @@ void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
 void stream_remote(const struct stream *stream, char *out, size_t out_size) {
   struct sockaddr_storage address;
   int len = sizeof address;
-  const char *memory = is_memory(stream) && stream->uv.memory.far->remote ? stream->uv.memory.far->remote : "memory";
-  snprintf(out, out_size, "%s", is_memory(stream) ? memory : stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
+  const struct stream_ops *ops = ops_of(stream);
+  snprintf(out, out_size, "%s", ops ? ops->remote(stream) : stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
   if (stream->uv.stream.type != UV_TCP) return;
   if (uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) < 0) return;
   if (address.ss_family == AF_INET) uv_ip4_name((struct sockaddr_in *)&address, out, out_size);
@@ -87,8 +90,8 @@ static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
 }
 
 int stream_read_start(struct stream *stream) {
-  if (is_memory(stream)) {
-    far_stream_read(stream, true);
+  if (ops_of(stream)) {
+    ops_of(stream)->read(stream, true);
     return 0;
   }
   int status = uv_read_start(&stream->uv.stream, on_alloc, on_read);
@@ -96,8 +99,8 @@ int stream_read_start(struct stream *stream) {
 }
 
 void stream_read_stop(struct stream *stream) {
-  if (is_memory(stream)) {
-    far_stream_read(stream, false);
+  if (ops_of(stream)) {
+    ops_of(stream)->read(stream, false);
   } else {
     uv_read_stop(&stream->uv.stream);
   }
@@ -109,7 +112,7 @@ static void fill(uv_buf_t *buffers, const struct bytes *slices, size_t count) {
 }
 
 ptrdiff_t stream_try_write(struct stream *stream, const struct bytes *slices, size_t count) {
-  if (is_memory(stream)) return far_stream_try_write(stream, slices, count);
+  if (ops_of(stream)) return ops_of(stream)->try_write(stream, slices, count);
   uv_buf_t buffers[STREAM_SLICES_MAX];
   fill(buffers, slices, count);
   int written = uv_try_write(&stream->uv.stream, buffers, (unsigned)count);
@@ -123,7 +126,7 @@ static void on_written(uv_write_t *request, int status) {
 }
 
 int stream_write(struct stream *stream, const struct bytes *slices, size_t count) {
-  if (is_memory(stream)) return far_stream_write(stream, slices, count);
+  if (ops_of(stream)) return ops_of(stream)->write(stream, slices, count);
   struct write *write = memory_alloc(sizeof *write);
   if (!write) return MW_ENOMEM;
   fill(write->buffers, slices, count);
@@ -133,7 +136,7 @@ int stream_write(struct stream *stream, const struct bytes *slices, size_t count
 }
 
 size_t stream_unwritten(const struct stream *stream) {
-  if (is_memory(stream)) return far_stream_unwritten(stream);
+  if (ops_of(stream)) return ops_of(stream)->unwritten(stream);
   size_t waiting = uv_stream_get_write_queue_size(&stream->uv.stream);
 #ifdef TIOCOUTQ
   /* A system may hold megabytes for a slow peer, and ask for more only when a third of that is gone: a peer that takes them is not dead. */
@@ -148,8 +151,8 @@ size_t stream_unwritten(const struct stream *stream) {
 /* By the system's own call: nothing is queued when this is asked for, and uv_shutdown would need memory. */
 void stream_end(struct stream *stream) {
   uv_os_fd_t fd;
-  if (is_memory(stream)) {
-    far_stream_end(stream);
+  if (ops_of(stream)) {
+    ops_of(stream)->end(stream);
     return;
   }
   if (uv_fileno(handle_of(stream), &fd) == 0) shutdown(fd, SHUT_WR);
@@ -158,20 +161,20 @@ void stream_end(struct stream *stream) {
 static void on_closed(uv_handle_t *handle) {
   struct stream *stream = stream_of(handle);
   struct loop *loop = stream->owner->loop;
-  if (is_memory(stream)) far_stream_closed(stream);
+  if (ops_of(stream)) ops_of(stream)->closed(stream);
   stream->owner->on_closed(stream);
   loop_handle_closed(loop);
 }
 
 void stream_close(struct stream *stream) {
   if (uv_is_closing(handle_of(stream))) return;
-  if (is_memory(stream)) far_stream_closing(stream, false);
+  if (ops_of(stream)) ops_of(stream)->closing(stream, false);
   uv_close(handle_of(stream), on_closed);
 }
 
 void stream_abort(struct stream *stream) {
   if (uv_is_closing(handle_of(stream))) return;
-  if (is_memory(stream)) far_stream_closing(stream, true);
+  if (ops_of(stream)) ops_of(stream)->closing(stream, true);
   if (stream->uv.stream.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0) return;
   stream_close(stream);
 }

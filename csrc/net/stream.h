@@ -22,6 +22,22 @@ struct stream_owner {
   void (*on_closed)(struct stream *stream);              /* its memory may go, here and nowhere else */
 };
 
+/* A stream that is not one of libuv's. Its functions do as the stream_ functions of their names. What such a stream is offered and what it hands
+ * on may differ in length, as with encryption: `try_write` returns how many of the offered bytes it took care of, and `unwritten` counts in the
+ * same bytes. */
+struct stream_ops {
+  void (*read)(struct stream *stream, bool on);
+  ptrdiff_t (*try_write)(struct stream *stream, const struct bytes *slices, size_t count);
+  int (*write)(struct stream *stream, const struct bytes *slices, size_t count);
+  size_t (*unwritten)(const struct stream *stream);
+  void (*end)(struct stream *stream);
+  const char *(*remote)(const struct stream *stream);
+  /* The stream is about to be closed; with a reset, what the peer has not taken is lost. */
+  void (*closing)(struct stream *stream, bool reset);
+  /* The stream is closed: a write in progress ends with UV_ECANCELED. */
+  void (*closed)(struct stream *stream);
+};
+
 /* The last member of whatever embeds it: a TCP stream takes STREAM_TCP_SIZE bytes, a unix socket's is larger. */
 struct stream {
   struct stream_owner *owner;
@@ -30,8 +46,9 @@ struct stream {
     uv_tcp_t tcp;
     struct {
       uv_async_t wake; /* a handle as good as the others: it is closed like them, and its type tells the kind */
+      const struct stream_ops *ops;
       struct far_end *far;
-    } memory;
+    } own;
     uv_timer_t none; /* never started */
   } uv;
 };
