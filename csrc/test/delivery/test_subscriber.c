@@ -1,0 +1,431 @@
+/* A subscriber whose sink is this test: what it is offered, what it holds, and what it is told. */
+#include "delivery/subscriber.h"
+
+#include "delivery/catchup.h"
+#include "test/support.h"
+#include "test/support/message.h"
+
+static const struct epoch epoch = {.text = {'e', 'p', 'o', 'c', 'h', '0', '0', '1'}};
+
+enum { ANY = 1 << 30 };
+
+struct peer {
+  struct subscriber subscriber;
+  size_t room; /* bytes that it still takes */
+  bool later;  /* it holds nothing, and says when it takes more */
+  bool gone;
+  struct bytes held[SINK_SLICES_MAX];
+  size_t held_count;
+  size_t write_count, flushed_count, drained_count;
+  uint16_t flags;   /* at the last flush */
+  char text[65536]; /* everything that was written */
+  char told[4096];  /* everything that it was told: "gap a. slow a. left a. " */
+  size_t text_len;
+};
+
+static struct fixture {
+  struct clock clock;
+  struct hub hub;
+  struct mw_stats stats;
+  struct delivery delivery;
+  struct sink sinks[FORM_COUNT];
+  struct peer peers[3];
+  uint64_t position;
+} world;
+
+/* ---- The sink ------------------------------------------------------------------------------------------------------------- */
+
+static struct peer *peer_of(struct subscriber *subscriber) { return container_of(subscriber, struct peer, subscriber); }
+
+static void keep(struct peer *peer, struct bytes bytes) {
+  assert_true(peer->text_len + bytes.len < sizeof peer->text);
+  memcpy(peer->text + peer->text_len, bytes.ptr, bytes.len);
+  peer->text_len += bytes.len;
+  peer->text[peer->text_len] = '\0';
+}
+
+static ptrdiff_t on_write(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
+  struct peer *peer = peer_of(subscriber);
+  size_t written = 0;
+  assert_int_equal(peer->held_count, 0);
+  peer->write_count++;
+  if (peer->gone) return -1;
+  for (size_t i = 0; i < count && peer->room > 0; i++) {
+    size_t len = slices[i].len < peer->room ? slices[i].len : peer->room;
+    keep(peer, bytes_of(slices[i].ptr, len));
+    peer->room -= len;
+    written += len;
+  }
+  return (ptrdiff_t)written;
+}
+
+static int on_hold(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
+  struct peer *peer = peer_of(subscriber);
+  if (peer->later) return HOLD_LATER;
+  for (size_t i = 0; i < count; i++) peer->held[i] = slices[i];
+  peer->held_count = count;
+  return 0;
+}
+
+static void tell(struct peer *peer, const char *what, struct bytes channel) {
+  size_t len = strlen(peer->told);
+  snprintf(peer->told + len, sizeof peer->told - len, "%s %.*s. ", what, (int)channel.len, channel.ptr);
+}
+
+static void on_drained(struct subscriber *subscriber) { peer_of(subscriber)->drained_count++; }
+static void on_flushed(struct subscriber *subscriber) {
+  peer_of(subscriber)->flushed_count++;
+  peer_of(subscriber)->flags = subscriber->flags;
+}
+static void on_collect(struct subscriber *subscriber, struct message *message) {
+  tell(peer_of(subscriber), "collect", message ? message->parts.data : BYTES("lost"));
+}
+static void on_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
+  static const char *const names[] = {"gap", "end", "cursor"};
+  tell(peer_of(subscriber), names[type], channel.len > 0 ? channel : id);
+}
+static void on_slow(struct subscriber *subscriber, const struct channel *channel) {
+  tell(peer_of(subscriber), "slow", channel->name);
+}
+static void on_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
+  static const char *const names[] = {"left", "final", "over"};
+  assert_ptr_equal(subscription_owner(subscription), subscriber);
+  tell(peer_of(subscriber), names[reason], subscription->channel->name);
+}
+static void on_finish(struct subscriber *subscriber) { tell(peer_of(subscriber), "finish", BYTES("all")); }
+static size_t get_limit(const struct subscriber *subscriber) {
+  (void)subscriber;
+  return 1000;
+}
+
+static const struct sink_ops ops = {.write = on_write,
+                                    .hold = on_hold,
+                                    .drained = on_drained,
+                                    .flushed = on_flushed,
+                                    .collect = on_collect,
+                                    .event = on_event,
+                                    .slow = on_slow,
+                                    .left = on_left,
+                                    .finish = on_finish,
+                                    .limit = get_limit};
+
+/* The sink has written what it held. */
+static void finish_held(struct peer *peer) {
+  for (size_t i = 0; i < peer->held_count; i++) keep(peer, peer->held[i]);
+  peer->held_count = 0;
+  subscriber_written(&peer->subscriber, 0);
+}
+
+/* ---- The world ------------------------------------------------------------------------------------------------------------ */
+
+static const struct channel_policy kept = {
+    .history = {.size = 100, .bytes = 1 << 20}, .slow = SLOW_CATCHUP, .outbox = 500, .replay = 100};
+static const struct channel_policy closes = {.slow = SLOW_CLOSE, .outbox = 500};
+
+static int begin(void **state) {
+  if (support_setup(state) < 0) return -1;
+  static const struct hub_bounds bounds = {.channels = 10, .history = 1 << 20, .marks = 100};
+  world = (struct fixture){.position = 0};
+  clock_init(&world.clock);
+  clock_advance(&world.clock, 1000000);
+  hub_init(&world.hub, &world.clock, &bounds, subscriber_deliver);
+  world.delivery = (struct delivery){.hub = &world.hub,
+                                     .clock = &world.clock,
+                                     .epoch = &epoch,
+                                     .stats = &world.stats,
+                                     .replay = 1000,
+                                     .replay_bytes = 1 << 20,
+                                     .deflate_min = 1 << 20};
+  for (enum form form = 0; form < FORM_COUNT; form++)
+    sink_init(&world.sinks[form], &ops, &world.delivery, form, form_framing(form, false));
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    world.peers[i].subscriber.sink = &world.sinks[FORM_SSE];
+    world.peers[i].room = ANY;
+  }
+  return 0;
+}
+
+static int end(void **state) {
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    struct subscriber *subscriber = &world.peers[i].subscriber;
+    subscriber_end(subscriber);
+    outbox_free(subscriber->outbox);
+    subscriber->outbox = NULL;
+    subscriber->flags |= SUBSCRIBER_OVER;
+    assert_null(subscriber->extra);
+  }
+  delivery_flush(&world.delivery);
+  hub_deinit(&world.hub);
+  delivery_deinit(&world.delivery);
+  return support_teardown(state);
+}
+
+static void subscribe(size_t peer, const char *channel, const struct channel_policy *policy) {
+  assert_int_equal(subscriber_subscribe(&world.peers[peer].subscriber, bytes_string(channel), policy), 0);
+}
+
+static void publish_parts(struct message_parts parts, const struct channel_policy *policy) {
+  struct message *message = message_new(0, &parts);
+  message->position = ++world.position;
+  message->time_ms = world.clock.now_ms;
+  hub_publish(&world.hub, message, policy);
+  message_unref(message);
+}
+
+static void publish(const char *channel, const char *data, const struct channel_policy *policy) {
+  publish_parts((struct message_parts){.channel = bytes_string(channel), .event = BYTES("e"), .data = bytes_string(data)},
+                policy);
+}
+
+/* Asserts that the numbers "data: N" of a peer's text are from..to, each once, in order. */
+static void assert_numbers(const struct peer *peer, unsigned from, unsigned to) {
+  const char *at = peer->text;
+  for (unsigned n = from; n <= to; n++) {
+    char expected[24];
+    at = strstr(at, "data: ");
+    snprintf(expected, sizeof expected, "data: %u\n", n);
+    if (!at || strncmp(at, expected, strlen(expected)) != 0) fail_msg("not \"%s\" in %s", expected, peer->text);
+    at += strlen(expected);
+  }
+  assert_null(strstr(at, "data: "));
+}
+
+static void publish_numbers(const char *channel, unsigned from, unsigned to, const struct channel_policy *policy) {
+  for (unsigned n = from; n <= to; n++) {
+    char text[12];
+    snprintf(text, sizeof text, "%u", n);
+    publish(channel, text, policy);
+  }
+}
+
+/* ---- Tests ---------------------------------------------------------------------------------------------------------------- */
+
+static void writes_once_a_turn(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 3; i++) subscribe(i, "a", &kept);
+  /* In between, one with another form, for which the turn list looks different. */
+  world.peers[1].subscriber.sink = &world.sinks[FORM_WS];
+  publish_numbers("a", 1, 3, &kept);
+  assert_int_equal(world.peers[0].write_count, 0);
+  assert_false(delivery_flush(&world.delivery));
+  for (size_t i = 0; i < 3; i++) {
+    assert_int_equal(world.peers[i].write_count, 1);
+    assert_int_equal(world.peers[i].flushed_count, 1);
+    assert_null(world.peers[i].subscriber.outbox);
+  }
+  assert_numbers(&world.peers[0], 1, 3);
+  assert_string_equal(world.peers[2].text, world.peers[0].text);
+  assert_non_null(strstr(world.peers[1].text, "\"data\":3}"));
+  assert_false(delivery_flush(&world.delivery));
+  assert_int_equal(world.peers[0].flushed_count, 1);
+}
+
+/* What was offered is not what was taken, wherever the border lies. */
+static void holds_the_rest(void **state) {
+  struct peer *peer = &world.peers[0];
+  for (size_t room = 0; room < 80; room++) {
+    subscribe(0, "a", &kept);
+    subscribe(0, "b", &kept);
+    peer->room = room;
+    publish_numbers("a", 1, 2, &kept);
+    delivery_flush(&world.delivery);
+    assert_int_equal(peer->text_len, room);
+    assert_true(peer->held_count > 0);
+    /* What comes in the meantime follows. */
+    publish_numbers("b", 3, 3, &kept);
+    publish_numbers("a", 4, 4, &kept);
+    delivery_flush(&world.delivery);
+    assert_int_equal(peer->text_len, room);
+    peer->room = ANY;
+    finish_held(peer);
+    delivery_flush(&world.delivery);
+    assert_numbers(peer, 1, 4);
+    assert_int_equal(peer->drained_count, 1);
+    end(state);
+    begin(state);
+  }
+}
+
+static void waits_until_its_sink_is_ready(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "a", &kept);
+  peer->later = true;
+  peer->room = 10;
+  publish_numbers("a", 1, 2, &kept);
+  delivery_flush(&world.delivery);
+  size_t write_count = peer->write_count;
+  publish_numbers("a", 3, 3, &kept);
+  delivery_flush(&world.delivery);
+  assert_int_equal(peer->write_count, write_count);
+  peer->room = ANY;
+  subscriber_ready(&peer->subscriber);
+  delivery_flush(&world.delivery);
+  assert_numbers(peer, 1, 3);
+}
+
+static void reads_histories_when_it_was_slow(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "a", &kept);
+  peer->later = true;
+  peer->room = 0;
+  for (unsigned n = 1; n <= 60; n++) {
+    publish_numbers("a", n, n, &kept);
+    delivery_flush(&world.delivery);
+  }
+  assert_string_equal(peer->told, "slow a. ");
+  assert_true(!peer->subscriber.outbox || peer->subscriber.outbox->bytes <= kept.outbox);
+  peer->room = ANY;
+  subscriber_ready(&peer->subscriber);
+  while (delivery_flush(&world.delivery)) continue;
+  assert_numbers(peer, 1, 60);
+  assert_false(peer->subscriber.flags & SUBSCRIBER_BEHIND);
+  assert_null(peer->subscriber.extra);
+  publish_numbers("a", 61, 61, &kept);
+  delivery_flush(&world.delivery);
+  assert_numbers(peer, 1, 61);
+  assert_string_equal(peer->told, "slow a. ");
+}
+
+static void is_told_of_what_histories_have_lost(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "a", &kept);
+  peer->later = true;
+  peer->room = 0;
+  for (unsigned n = 1; n <= 300; n++) {
+    publish_numbers("a", n, n, &kept);
+    delivery_flush(&world.delivery);
+  }
+  peer->room = ANY;
+  subscriber_ready(&peer->subscriber);
+  while (delivery_flush(&world.delivery)) continue;
+  assert_string_equal(peer->told, "slow a. gap a. ");
+  assert_int_equal(world.stats.gaps, 1);
+  assert_numbers(peer, 201, 300);
+}
+
+static void is_closed_after_what_was_begun(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "v", &closes);
+  peer->room = 5;
+  publish_numbers("v", 1, 1, &closes);
+  delivery_flush(&world.delivery);
+  for (unsigned n = 2; n < 40; n++) {
+    publish_numbers("v", n, n, &closes);
+    delivery_flush(&world.delivery);
+    if (peer->flags & SUBSCRIBER_SLOW) break;
+  }
+  assert_true(peer->flags & SUBSCRIBER_SLOW);
+  assert_int_equal(world.stats.slow_closed, 1);
+  subscriber_end(&peer->subscriber);
+  finish_held(peer);
+  assert_numbers(peer, 1, 1);
+  assert_int_equal(peer->subscriber.outbox->bytes, 0);
+}
+
+static void breaks_when_its_peer_is_gone(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "a", &kept);
+  peer->gone = true;
+  publish_numbers("a", 1, 1, &kept);
+  delivery_flush(&world.delivery);
+  assert_true(peer->flags & SUBSCRIBER_BROKEN);
+  assert_int_equal(peer->write_count, 1);
+}
+
+static void leaves_out_its_own_messages(void **state) {
+  (void)state;
+  struct subscriber_extra extra = {.identity = BYTES("me")};
+  subscribe(0, "a", &kept);
+  subscribe(1, "a", &kept);
+  subscriber_adopt(&world.peers[0].subscriber, &extra);
+  publish_numbers("a", 1, 1, &kept);
+  publish_parts((struct message_parts){.channel = BYTES("a"), .event = BYTES("e"), .data = BYTES("2"), .except = BYTES("me")},
+                &kept);
+  publish_numbers("a", 3, 3, &kept);
+  delivery_flush(&world.delivery);
+  assert_numbers(&world.peers[1], 1, 3);
+  assert_null(strstr(world.peers[0].text, "data: 2"));
+  assert_non_null(strstr(world.peers[0].text, "data: 1"));
+  assert_non_null(strstr(world.peers[0].text, "data: 3"));
+  subscriber_disown(&world.peers[0].subscriber);
+}
+
+static void collects(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "a", &kept);
+  peer->subscriber.flags |= SUBSCRIBER_COLLECTS;
+  publish_numbers("a", 1, 2, &kept);
+  delivery_flush(&world.delivery);
+  assert_string_equal(peer->told, "collect 1. collect 2. ");
+  assert_int_equal(peer->write_count, 0);
+}
+
+static void ends_with_its_last_channel(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  subscribe(0, "a", &kept);
+  subscribe(0, "b", &kept);
+  publish_parts((struct message_parts){.channel = BYTES("a"), .event = BYTES("e"), .data = BYTES("1"), .is_final = true}, &kept);
+  while (delivery_flush(&world.delivery)) continue;
+  assert_string_equal(peer->told, "end a. ");
+  publish_parts((struct message_parts){.channel = BYTES("b"), .event = BYTES("e"), .data = BYTES("2"), .is_final = true}, &kept);
+  while (delivery_flush(&world.delivery)) continue;
+  assert_string_equal(peer->told, "end a. end b. finish all. ");
+  assert_numbers(peer, 1, 2);
+}
+
+static void a_websocket_leaves_a_channel_that_ends(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  peer->subscriber.sink = &world.sinks[FORM_WS];
+  subscribe(0, "a", &kept);
+  subscribe(0, "b", &kept);
+  publish_parts((struct message_parts){.channel = BYTES("b"), .event = BYTES("e"), .data = BYTES("1"), .is_final = true}, &kept);
+  while (delivery_flush(&world.delivery)) continue;
+  assert_string_equal(peer->told, "end b. final b. ");
+  assert_int_equal(peer->subscriber.subscription_count, 1);
+  assert_null(subscriber_find(&peer->subscriber, BYTES("b")));
+}
+
+/* Private bytes are bounded by the sink, besides the messages of channels. */
+static void is_slow_over_the_limit_of_its_sink(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  struct blob *blob = blob_new(BYTES("0123456789"));
+  peer->room = 0;
+  size_t count = 0;
+  while (!(peer->subscriber.flags & SUBSCRIBER_SLOW) && count < 100) {
+    subscriber_push(&peer->subscriber, blob, blob_bytes(blob));
+    count++;
+  }
+  assert_int_equal(count, 1000 / (10 + OUTBOX_OWN) + 2);
+  blob_unref(blob);
+  delivery_flush(&world.delivery);
+  assert_true(peer->flags & SUBSCRIBER_SLOW);
+}
+
+#define DELIVERS(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      DELIVERS(writes_once_a_turn),
+      DELIVERS(holds_the_rest),
+      DELIVERS(waits_until_its_sink_is_ready),
+      DELIVERS(reads_histories_when_it_was_slow),
+      DELIVERS(is_told_of_what_histories_have_lost),
+      DELIVERS(is_closed_after_what_was_begun),
+      DELIVERS(breaks_when_its_peer_is_gone),
+      DELIVERS(leaves_out_its_own_messages),
+      DELIVERS(collects),
+      DELIVERS(ends_with_its_last_channel),
+      DELIVERS(a_websocket_leaves_a_channel_that_ends),
+      DELIVERS(is_slow_over_the_limit_of_its_sink),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
