@@ -12,6 +12,7 @@ static unsigned keep;      /* bits of request types */
 static struct mw_request *kept[4];
 static size_t kept_count;
 static char newest_token[20]; /* that the app was shown */
+static char newest_data[20];  /* of a message */
 
 static void accept_request(struct mw_request *request) {
   if (mw_request_type(request) == MW_REQUEST_AUTHENTICATE) {
@@ -19,6 +20,8 @@ static void accept_request(struct mw_request *request) {
     snprintf(newest_token, sizeof newest_token, "%.*s", (int)token.len, token.ptr ? token.ptr : "");
     mw_request_accept(request, "{\"id\":\"ann\"}", 12);
   } else {
+    const struct mw_message *message = mw_request_message(request);
+    if (message) snprintf(newest_data, sizeof newest_data, "%.*s", (int)message->data.len, message->data.ptr);
     mw_request_accept(request, NULL, 0);
   }
 }
@@ -222,6 +225,25 @@ static void channels_that_no_pattern_matches_are_refused(void **state) {
   finish();
 }
 
+/* An event without data has the data null, for a handler as for subscribers. */
+static void an_event_without_data_has_null(void **state) {
+  (void)state;
+  start(false);
+  memory_peer_upgrade(&peer, NULL);
+  memory_peer_upgrade(&other, NULL);
+  say("{\"subscribe\":\"room:1\"}");
+  memory_peer_frame(&other, WS_OPCODE_TEXT, BYTES("{\"subscribe\":\"room:1\"}"));
+  newest_data[0] = '\0';
+  say("{\"send\":\"room:1\",\"event\":\"say\"}");
+  assert_string_equal(newest_data, "null");
+  say("{\"send\":\"room:1\",\"event\":\"say\",\"data\":[1]}");
+  assert_string_equal(newest_data, "[1]");
+  memory_peer_take(&other);
+  say("{\"send\":\"room:1\",\"event\":\"typing\"}");
+  assert_non_null(strstr(memory_peer_take(&other), "\"data\":null"));
+  finish();
+}
+
 /* limits.connect_ms is from the upgrade on, whatever else the client says meanwhile. */
 static void talk_is_no_connect(void **state) {
   (void)state;
@@ -301,6 +323,7 @@ int main(void) {
       TEST(bodies_that_wait_have_a_limit),
       TEST(a_newer_token_is_no_connect),
       TEST(channels_that_no_pattern_matches_are_refused),
+      TEST(an_event_without_data_has_null),
       TEST(talk_is_no_connect),
       TEST(a_connect_without_a_token_has_that_of_the_upgrade),
       TEST(an_app_that_does_not_answer_holds_no_websocket),

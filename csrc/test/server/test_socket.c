@@ -524,6 +524,9 @@ static void closes_for_a_full_outbox(void **state) {
   assert_int_equal(opcode, WS_OPCODE_CLOSE);
   assert_bytes(payload, BYTES("\x03\xf5too slow"));
   assert_string_equal(take_trace(&app), "close(1013 too slow) ");
+  struct mw_stats stats;
+  mw_server_stats(app.server, &stats);
+  assert_int_equal(stats.slow_closed, 1);
   finish(&app);
 }
 
