@@ -259,6 +259,27 @@ static void each_history_is_read_to_its_end(void **state) {
   }
 }
 
+/* More channels than a heap of two levels holds, each with messages between those of the others. */
+static void many_histories_are_in_one_order(void **state) {
+  (void)state;
+  enum { CHANNELS = 20, MESSAGES = 200 };
+  static const char *const paths[] = {"GET /poll?", "GET /sse?"};
+  char query[600] = "since=0", channel[16], data[8];
+  for (unsigned n = 0; n < CHANNELS; n++) snprintf(query + strlen(query), sizeof query - strlen(query), "&channel=keep:%u", n);
+  for (unsigned n = 1; n <= MESSAGES; n++) {
+    snprintf(channel, sizeof channel, "keep:%u", n * 7919 / 13 % CHANNELS);
+    snprintf(data, sizeof data, "a%u", n);
+    publish(channel, data, 0);
+    server_settle(server);
+  }
+  for (size_t i = 0; i < COUNT_OF(paths); i++) {
+    assert_int_equal(mw_memory_write(peers[i].memory, paths[i], strlen(paths[i])), 0);
+    assert_int_equal(mw_memory_write(peers[i].memory, query, strlen(query)), 0);
+    memory_peer_send_text(&peers[i], " HTTP/1.1\r\nHost: t\r\n\r\n");
+    assert_told(&peers[i], range('a', 1, MESSAGES));
+  }
+}
+
 /* The ids of an event stream only grow: what the app subscribes it to comes after what is replayed. */
 static void a_channel_of_the_app_waits_for_a_replay(void **state) {
   (void)state;
@@ -374,6 +395,7 @@ int main(void) {
       TURNS(the_last_message_of_a_turn_comes_once),
       TURNS(a_long_list_keeps_its_order),
       TURNS(each_history_is_read_to_its_end),
+      TURNS(many_histories_are_in_one_order),
       TURNS(a_channel_of_the_app_waits_for_a_replay),
       TURNS(what_a_replay_holds_up_is_dropped_with_a_gap),
       TURNS(a_channel_that_closes_drops_nothing),
