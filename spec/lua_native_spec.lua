@@ -578,7 +578,7 @@ describe("a script whose clients speak", function()
         })
         assert.equal(status, response.status, user)
       end
-      assert.is_truthy(app:await_log "on_connect of client %w+: .*a secret of on_connect")
+      assert.is_truthy(app:await_log "on_connect of client broken: .*a secret of on_connect")
       assert.is_true(select(2, open("/ws?user=broken"):next())) -- 1013, of which lua-http does not know
       local client = open("/ws", { protocol = "moonwire.1" })
       local answer = client:ask { connect = { token = "banned" } }
