@@ -30,6 +30,12 @@ static void take_message(struct peer *peer, unsigned channel, size_t number) {
   view->begins = view->told = false;
 }
 
+/* What follows is of another subscription. A channel that somebody else subscribes to or leaves on behalf of the peer stays blurred: what it has not
+ * read yet may be from before. */
+static void begin_view(struct view *view, bool told) {
+  *view = (struct view){.begins = true, .told = told, .is_blurred = view->is_blurred};
+}
+
 static struct view *view_in(struct peer *peer, const char *text) {
   const char *at = strstr(text, "\"channel\":\"");
   if (!at || at - text > WORD_MAX || at[11] < 'a' || at[11] >= 'a' + PEER_CHANNELS) return NULL;
@@ -40,9 +46,9 @@ static void take_own(struct peer *peer, const char *name) {
   struct view *view = view_in(peer, name);
   if (!view) return;
   if (strncmp(name, "gap", 3) == 0) view->told = true;
-  /* What follows is of another subscription. A stream stays in a channel that has ended. */
-  if (strncmp(name, "unsubscribed", 12) == 0) *view = (struct view){.begins = true, .told = true};
-  if (strncmp(name, "end", 3) == 0 && !is_stream(peer)) *view = (struct view){.begins = true, .told = true};
+  /* A stream stays in a channel that has ended. */
+  if (strncmp(name, "unsubscribed", 12) == 0) begin_view(view, true);
+  if (strncmp(name, "end", 3) == 0 && !is_stream(peer)) begin_view(view, true);
 }
 
 static void take_gaps(struct peer *peer, const char *list) {
@@ -118,10 +124,9 @@ static size_t look_at(struct peer *peer, const char *at) {
   if (is_poll(peer) && strncmp(at, "\r\n{\"id\":\"", 9) == 0) copy_word(peer->id, sizeof peer->id, at + 9);
   if (strncmp(at, "\"client\":\"", 10) == 0) copy_word(peer->client, sizeof peer->client, at + 10);
   /* Acknowledgements: "s" and the channel. */
-  if (strncmp(at, "\"ref\":\"s", 8) == 0 && strncmp(at + 9, "\",\"ok\"", 6) == 0)
-    peer->views[at[8] - 'a'] = (struct view){.begins = true};
+  if (strncmp(at, "\"ref\":\"s", 8) == 0 && strncmp(at + 9, "\",\"ok\"", 6) == 0) begin_view(&peer->views[at[8] - 'a'], false);
   look_for_members(peer, at);
-  if (strncmp(at, "\"ref\":\"u", 8) == 0) peer->views[at[8] - 'a'] = (struct view){.begins = true};
+  if (strncmp(at, "\"ref\":\"u", 8) == 0) begin_view(&peer->views[at[8] - 'a'], false);
   return 1;
 }
 
