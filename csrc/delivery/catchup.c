@@ -1,5 +1,6 @@
 #include "delivery/catchup.h"
 
+#include "base/heap.h"
 #include "base/memory.h"
 
 /* Bytes that are pushed at a time: enough for a good write, and little enough to hold for each of those who come back at once. */
@@ -213,25 +214,12 @@ static uint64_t position_of(const struct catchup_source *source) {
   return history_at(&source->subscription->channel->history, source->next)->position;
 }
 
+static uint64_t key_of(const void *source) { return position_of(source); }
+
 static bool has_more(const struct catchup_source *source) { return source->next < source->subscription->channel->history.count; }
 
-/* Moves the source at `i` down to its place in the heap whose top has the lowest position. */
-static void sift(struct catchup_source *heap, size_t count, size_t i) {
-  for (;;) {
-    size_t least = i;
-    for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++) {
-      if (position_of(&heap[child]) < position_of(&heap[least])) least = child;
-    }
-    if (least == i) return;
-    struct catchup_source moved = heap[i];
-    heap[i] = heap[least];
-    heap[least] = moved;
-    i = least;
-  }
-}
-
-/* Finds where each source goes on; those that have more come first, as a heap. Returns how many. */
-static size_t seek(struct subscriber *subscriber, struct catchup *catchup) {
+/* Finds where each source continues. Returns a heap of those that have more, which come first. */
+static struct heap seek(struct subscriber *subscriber, struct catchup *catchup) {
   size_t count = 0;
   for (size_t i = 0; i < catchup->count; i++) {
     struct catchup_source *source = &catchup->sources[i];
@@ -247,8 +235,9 @@ static size_t seek(struct subscriber *subscriber, struct catchup *catchup) {
     catchup->sources[count++] = *source;
     if (&catchup->sources[count - 1] != source) *source = moved;
   }
-  for (size_t i = count / 2; i-- > 0;) sift(catchup->sources, count, i);
-  return count;
+  struct heap heap = {.items = catchup->sources, .size = sizeof *catchup->sources, .count = count, .key = key_of};
+  heap_build(&heap);
+  return heap;
 }
 
 /* Before anything of a later position: whoever is cut behind it, returns with that position. */
@@ -279,20 +268,19 @@ static bool is_fed(const struct subscriber *subscriber, size_t bytes) {
 }
 
 /* True if nothing is left. */
-static bool push_next(struct subscriber *subscriber, struct catchup *catchup, size_t *count) {
+static bool push_next(struct subscriber *subscriber, struct catchup *catchup, struct heap *heap) {
   uint64_t position = 0;
   struct message *message = latest_first(&catchup->latest, &position);
   /* One without a position stands behind the one whose position it has. */
-  if (*count > 0 && (!message || position_of(catchup->sources) <= position)) {
+  if (heap->count > 0 && (!message || position_of(catchup->sources) <= position)) {
     struct catchup_source *source = catchup->sources;
     source->after = position_of(source);
     subscriber_replay(subscriber, history_at(&source->subscription->channel->history, source->next++));
-    if (!has_more(source)) {
-      struct catchup_source done = *source;
-      *source = catchup->sources[--*count];
-      catchup->sources[*count] = done;
+    if (has_more(source)) {
+      heap_settle(heap);
+    } else {
+      heap_pop(heap);
     }
-    sift(catchup->sources, *count, 0);
   } else if (message) {
     subscriber_replay(subscriber, message);
     latest_drop_first(&catchup->latest);
@@ -347,11 +335,11 @@ static void tell_ends(struct subscriber *subscriber) {
 
 void catchup_feed(struct subscriber *subscriber) {
   struct catchup *catchup = catchup_of(subscriber);
-  size_t count = seek(subscriber, catchup);
+  struct heap heap = seek(subscriber, catchup);
   tell_gaps(subscriber, catchup);
   bool over = false;
   size_t bytes = feed_bytes(subscriber);
-  while (!over && !is_fed(subscriber, bytes)) over = push_next(subscriber, catchup, &count);
+  while (!over && !is_fed(subscriber, bytes)) over = push_next(subscriber, catchup, &heap);
   if (!over) return;
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) subscription->mark &= ~(uint32_t)CATCHUP_MARKS;

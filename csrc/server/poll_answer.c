@@ -1,3 +1,4 @@
+#include "base/heap.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "delivery/subscriber.h"
@@ -67,20 +68,7 @@ static uint64_t position_of(const struct source *source) {
   return source->ends > 0 ? source->ends : UINT64_MAX;
 }
 
-/* Moves the source at `i` down to its place in the heap whose top has the lowest position. */
-static void sift(struct source *heap, size_t count, size_t i) {
-  for (;;) {
-    size_t least = i;
-    for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < count; child++) {
-      if (position_of(&heap[child]) < position_of(&heap[least])) least = child;
-    }
-    if (least == i) return;
-    struct source moved = heap[i];
-    heap[i] = heap[least];
-    heap[least] = moved;
-    i = least;
-  }
-}
+static uint64_t key_of(const void *source) { return position_of(source); }
 
 void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel) {
   if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
@@ -100,7 +88,7 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
 }
 
-/* Fills `heap` with the channels that have something; how many. */
+/* Fills `heap` with the channels that have something, in any order; how many. */
 static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client,
                    struct source *heap) {
   struct hub *hub = &exchange_worker(exchange)->hub;
@@ -115,15 +103,7 @@ static size_t look(struct poll_answer *answer, struct exchange *exchange, struct
     const struct poll_left *left = client->left[i];
     look_at(answer, hub, since, heap, &count, (struct source){hub_look(hub, left->name), left->name, 0, left->ended});
   }
-  for (size_t i = count / 2; i-- > 0;) sift(heap, count, i);
   return count;
-}
-
-static bool is_excepted(struct exchange *exchange, const struct message *message) {
-  struct bytes except = message->parts.except;
-  if (except.len == 0 || !(exchange->flags & EXCHANGE_NATIVE)) return false;
-  const struct mw_client *client = native_of(exchange)->client;
-  return client && bytes_equal(except, bytes_of(client->id, CLIENT_ID_LEN));
 }
 
 /* Adds the items that come before that position. As add. */
@@ -153,7 +133,7 @@ static int add_next(struct poll_answer *answer, struct exchange *exchange, struc
     *done = true;
     return add_end(answer, source);
   }
-  if (!is_excepted(exchange, message)) {
+  if (!subscriber_is_excepted(&exchange->subscriber, message)) {
     struct blob *blob = form_of(FORM_POLL, message, &server->bus.epoch);
     status = add(answer, &server->config->options.limits, blob, message->position);
   }
@@ -163,17 +143,22 @@ static int add_next(struct poll_answer *answer, struct exchange *exchange, struc
 }
 
 /* Merges; *next_position is that of the first which found no room, or 0. As add. */
-static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *heap, size_t count,
+static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *sources, size_t count,
                  const struct poll_items *items, uint64_t *next_position) {
   const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
-  while (count > 0) {
+  struct heap heap = {.items = sources, .size = sizeof *sources, .count = count, .key = key_of};
+  heap_build(&heap);
+  while (heap.count > 0) {
     bool done = false;
-    *next_position = position_of(heap);
+    *next_position = position_of(sources);
     int status = add_items(answer, limits, items, *next_position);
-    if (status == 1) status = add_next(answer, exchange, heap, &done);
+    if (status == 1) status = add_next(answer, exchange, sources, &done);
     if (status != 1) return status;
-    if (done) heap[0] = heap[--count];
-    sift(heap, count, 0);
+    if (done) {
+      heap_pop(&heap);
+    } else {
+      heap_settle(&heap);
+    }
   }
   *next_position = 0;
   return add_items(answer, limits, items, UINT64_MAX);

@@ -299,8 +299,7 @@ static bool is_over(const struct poll_client *client, size_t len, size_t part) {
 
 static void on_deliver(struct exchange *exchange, struct message *message) {
   struct poll_client *client = client_of(exchange);
-  const struct mw_client *identity = poll_client_identity(client);
-  bool is_excepted = message && bytes_equal(message->parts.except, bytes_of(identity->id, CLIENT_ID_LEN));
+  bool is_excepted = message && subscriber_is_excepted(&exchange->subscriber, message);
   if (!message || message->parts.is_final) {
     client->has_ends = true;
     subscriber_mark(&exchange->subscriber);
