@@ -1,13 +1,13 @@
 #include "server/budget.h"
 
-#include "server/conn.h"
-#include "server/http1.h"
+#include "server/exchange.h"
 #include "server/native.h"
+#include "server/worker.h"
 
-void budget_init(struct budget *budget, struct conn *conn) {
-  const struct budget *guest = &conn_worker(conn)->guest;
-  *budget = (struct budget){.conn = conn};
-  if (guest->conn == conn) {
+void budget_init(struct budget *budget, struct exchange *exchange) {
+  const struct budget *guest = &exchange_worker(exchange)->guest;
+  *budget = (struct budget){.exchange = exchange};
+  if (guest->exchange == exchange) {
     budget->turn = guest->turn;
     budget->left = guest->left;
   }
@@ -18,11 +18,10 @@ void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 
 /* A connection without http1 and native uses the worker's while it is served, and has no debts. */
 static struct budget *find(struct exchange *exchange) {
-  struct conn *conn = conn_of(exchange);
-  struct budget *guest = &conn_worker(conn)->guest;
-  if (exchange->flags & EXCHANGE_NATIVE) return &native_of(&conn->exchange)->budget;
-  if (conn->http) return &conn->http->budget;
-  if (guest->conn != conn) *guest = (struct budget){.conn = conn};
+  struct budget *guest = &exchange_worker(exchange)->guest, *own = exchange_budget(exchange);
+  if (exchange->flags & EXCHANGE_NATIVE) return &native_of(exchange)->budget;
+  if (own) return own;
+  if (guest->exchange != exchange) *guest = (struct budget){.exchange = exchange};
   return guest;
 }
 
@@ -77,13 +76,13 @@ void budget_resume(struct worker *worker) {
   move_all(&worker->put_off, &waiting);
   while (!list_empty(&waiting)) {
     struct budget *budget = container_of(waiting.next, struct budget, link);
-    int64_t before = (int64_t)budget_left(&budget->conn->exchange);
+    int64_t before = (int64_t)budget_left(budget->exchange);
     list_remove(&budget->link);
     if (left <= 0 || before == 0) {
       list_append(&passed, &budget->link);
     } else {
       left -= before;
-      conn_resume(budget->conn);
+      exchange_resume(budget->exchange);
     }
   }
   /* Those that had nothing come before those that want more again. */

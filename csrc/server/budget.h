@@ -15,7 +15,6 @@
 
 VISIBILITY_PUSH
 
-struct conn;
 struct exchange;
 struct worker;
 
@@ -36,12 +35,12 @@ enum {
 /* Part of what a connection has beyond the least (struct http1, struct native). */
 struct budget {
   struct list link; /* in worker->put_off while input is put off; else alone */
-  struct conn *conn;
+  struct exchange *exchange;
   uint32_t turn; /* of which `left` is left */
   int32_t left;  /* negative: a debt */
 };
 
-void budget_init(struct budget *budget, struct conn *conn);
+void budget_init(struct budget *budget, struct exchange *exchange);
 /* Called when the struct that holds the budget is freed; the connection may last. */
 void budget_deinit(struct budget *budget);
 
@@ -49,7 +48,7 @@ void budget_deinit(struct budget *budget);
 void budget_charge(struct exchange *exchange, size_t cost);
 /* Returns what is left in this turn; 0: it is spent, or there is a debt. */
 size_t budget_left(struct exchange *exchange);
-/* Puts off the input that the connection keeps: conn_resume is called in the next turn, and its stream is not read until then. The connection must
+/* Puts off the input that the connection keeps: exchange_resume is called in the next turn, and its stream is not read until then. The connection must
  * have an http1 or a native. */
 void budget_put_off(struct exchange *exchange);
 bool budget_is_put_off(struct exchange *exchange);

@@ -7,7 +7,6 @@
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
-#include "server/conn.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"

@@ -73,14 +73,14 @@ int conn_accept_memory(struct worker *worker, struct far_end *far) {
   return 0;
 }
 
-struct conn *conn_without_peer(struct worker *worker, const struct role *role) {
+struct exchange *exchange_without_peer(struct worker *worker, const struct role *role) {
   struct conn *conn = make(worker, STREAM_NONE);
   if (!conn) return NULL;
   conn->timer.note = worker->timers.tick;
   exchange_become(&conn->exchange, role);
   exchange_set_state(&conn->exchange, EXCHANGE_READING);
   exchange_set_state(&conn->exchange, EXCHANGE_STREAMING);
-  return conn;
+  return &conn->exchange;
 }
 
 /* ---- Ending --------------------------------------------------------------------------------------------------------------- */
@@ -141,8 +141,8 @@ void conn_on_read(struct stream *stream, struct bytes bytes) {
   }
 }
 
-void conn_resume(struct conn *conn) {
-  struct exchange *exchange = &conn->exchange;
+void exchange_resume(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
   if (exchange->state < EXCHANGE_STREAMING) {
     if (conn->http) http1_resume(conn);
   } else if (exchange->flags & EXCHANGE_NATIVE) {
@@ -313,6 +313,8 @@ void conn_stop(struct conn *conn) {
 
 /* ---- What exchanges ask of their connection ---------------------------------------------------------------------------------- */
 
+void exchange_disconnect(struct exchange *exchange) { conn_close(conn_of(exchange)); }
+
 void exchange_reset(struct exchange *exchange) { conn_abort(conn_of(exchange)); }
 
 void exchange_read(struct exchange *exchange, bool on) {
@@ -332,3 +334,9 @@ uint64_t exchange_silent_ms(struct exchange *exchange) {
 }
 
 void exchange_remote(struct exchange *exchange, char *out, size_t size) { stream_remote(&conn_of(exchange)->stream, out, size); }
+
+bool exchange_has_peer(const struct exchange *exchange) {
+  return stream_has_peer(&container_of(exchange, struct conn, exchange)->stream);
+}
+
+void exchange_note_heard(struct exchange *exchange) { conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick; }

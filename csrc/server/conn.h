@@ -31,8 +31,6 @@ static inline struct worker *conn_worker(struct conn *conn) { return container_o
 void conn_accept(struct worker *worker, struct listener *listener);
 /* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
 int conn_accept_memory(struct worker *worker, struct far_end *far);
-/* One that no peer is behind, as if it streamed: what is pushed to it is its role's affair (exchange.h, on_push). NULL without memory. */
-struct conn *conn_without_peer(struct worker *worker, const struct role *role);
 /* Events of the stream. */
 bool conn_may_read(struct stream *stream);
 void conn_on_read(struct stream *stream, struct bytes bytes);
@@ -40,9 +38,6 @@ void conn_on_end(struct stream *stream, int status);
 void conn_on_written(struct stream *stream, int status);
 void conn_on_closed(struct stream *stream);
 void conn_on_due(struct timers *timers, struct timer *timer);
-
-/* Continues with the input that was put off (server/budget.h). */
-void conn_resume(struct conn *conn);
 
 /* Sets the deadline that belongs to the state of its exchange. */
 void conn_set_deadline(struct conn *conn);

@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "delivery/compress.h"
 #include "server/budget.h"
-#include "server/conn.h"
 #include "server/native.h"
 #include "server/server.h"
 #include "server/socket.h"

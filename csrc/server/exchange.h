@@ -11,6 +11,7 @@
 VISIBILITY_PUSH
 
 struct exchange;
+struct budget;
 struct request;
 struct rope;
 struct worker;
@@ -77,8 +78,20 @@ void exchange_close(struct exchange *exchange, enum close_reason reason, const c
 
 /* ---- Its connection ---- */
 
-/* Closes the connection by a reset: what is queued for the peer is lost. */
+/* Closes the connection. With a reset, what is queued for the peer is lost. */
+void exchange_disconnect(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
+/* An exchange without a peer, as if it streamed, which is closed by exchange_disconnect. NULL if out of memory. */
+struct exchange *exchange_without_peer(struct worker *worker, const struct role *role);
+bool exchange_has_peer(const struct exchange *exchange);
+/* Continues with the input that was put off (server/budget.h). */
+void exchange_resume(struct exchange *exchange);
+/* The budget of the request that is read or answered; NULL: there is none. */
+struct budget *exchange_budget(struct exchange *exchange);
+/* Gives the unfinished body up, with a refusal. */
+void exchange_give_up(struct exchange *exchange);
+/* The peer was heard, or is not to blame for its silence. */
+void exchange_note_heard(struct exchange *exchange);
 /* Stops reading from the peer, or starts again. */
 void exchange_read(struct exchange *exchange, bool on);
 /* Sets the deadline again, after what it depends on has changed (role->silence_ms). */

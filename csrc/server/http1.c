@@ -30,8 +30,8 @@ struct http1 *http1_new(const struct mw_config *config, struct conn *conn) {
     return NULL;
   }
   http->request.head = http_reader_head(http->reader);
-  budget_init(&http->budget, conn);
-  holder_init(&http->holder, conn, false);
+  budget_init(&http->budget, &conn->exchange);
+  holder_init(&http->holder, &conn->exchange, false);
   buffer_init(&http->stash);
   buffer_init(&http->request.path);
   return http;
@@ -65,6 +65,11 @@ void http1_hand_over(struct conn *conn, struct buffer *ahead) {
   http->handed_over = true;
   if (ahead->len >= STASH_MAX) stream_read_start(&conn->stream);
   http1_release(conn);
+}
+
+struct budget *exchange_budget(struct exchange *exchange) {
+  struct http1 *http = conn_of(exchange)->http;
+  return http ? &http->budget : NULL;
 }
 
 struct request *exchange_request(struct exchange *exchange) {
@@ -194,7 +199,8 @@ static void count_unfinished(struct conn *conn, struct http1 *http) {
   }
 }
 
-void http1_give_up(struct conn *conn) {
+void exchange_give_up(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
   unfinished_release(conn_worker(conn), &conn->http->holder);
   http_reader_drop_body(conn->http->reader);
   if (!reads(conn)) return; /* it is refused already, or closing */

@@ -41,9 +41,6 @@ void http1_next(struct conn *conn);
 /* Continues with the input that was put off. */
 void http1_resume(struct conn *conn);
 
-/* Gives the unfinished body up, with a refusal. */
-void http1_give_up(struct conn *conn);
-
 VISIBILITY_POP
 
 #endif

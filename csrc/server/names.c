@@ -1,7 +1,6 @@
 #include "server/names.h"
 
 #include "base/log_limit.h"
-#include "server/conn.h"
 #include "server/native.h"
 #include "server/server.h"
 
@@ -24,8 +23,8 @@ static struct party_key address_of(struct exchange *exchange) {
   struct mw_client *client = client_of(exchange);
   char remote[REMOTE_MAX];
   /* A client that polls has no connection of its own. */
-  if (client && !stream_has_peer(&conn_of(exchange)->stream)) return party_key_of_address(client->remote);
-  stream_remote(&conn_of(exchange)->stream, remote, sizeof remote);
+  if (client && !exchange_has_peer(exchange)) return party_key_of_address(client->remote);
+  exchange_remote(exchange, remote, sizeof remote);
   return party_key_of_address(remote);
 }
 

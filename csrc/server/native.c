@@ -8,7 +8,6 @@
 #include "delivery/catchup.h"
 #include "delivery/subscriber.h"
 #include "server/command.h"
-#include "server/conn.h"
 #include "server/native_join.h"
 #include "server/native_verbs.h"
 #include "server/reply.h"
@@ -25,12 +24,11 @@ struct input_head {
 /* ---- State --------------------------------------------------------------------------------------------------------------- */
 
 struct native *native_get(struct exchange *exchange) {
-  struct conn *conn = conn_of(exchange);
   if (exchange->flags & EXCHANGE_NATIVE) return native_of(exchange);
   struct native *native = memory_calloc(1, sizeof *native);
   if (!native) return NULL;
-  budget_init(&native->budget, conn);
-  holder_init(&native->holder, conn, true);
+  budget_init(&native->budget, exchange);
+  holder_init(&native->holder, exchange, true);
   buffer_init(&native->stash);
   buffer_init(&native->unread);
   list_init(&native->memberships);
@@ -123,8 +121,7 @@ static const char *reason_of(struct exchange *exchange) {
 
 void native_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return;
-  struct conn *conn = conn_of(exchange);
-  struct native *native = native_of(&conn->exchange);
+  struct native *native = native_of(exchange);
   ws_input_drop(exchange, ws_input_detach(exchange));
   dismiss(exchange, native);
   exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
@@ -181,7 +178,7 @@ void native_resume_reading(struct exchange *exchange) {
   native->reading_stopped = false;
   buffer_init(&native->unread);
   /* It was not heard because nobody listened. */
-  conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
+  exchange_note_heard(exchange);
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
   exchange_read(exchange, true);
   if (unread.len > 0) exchange->role->on_read(exchange, buffer_bytes(&unread));

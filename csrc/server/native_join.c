@@ -4,7 +4,6 @@
 #include "codec/verb.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
-#include "server/conn.h"
 #include "server/names.h"
 #include "server/poll_client.h"
 #include "server/reply.h"

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "delivery/subscriber.h"
-#include "server/conn.h"
 #include "server/excerpt.h"
 #include "server/names.h"
 #include "server/native_join.h"

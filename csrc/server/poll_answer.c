@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "delivery/subscriber.h"
-#include "server/conn.h"
 #include "server/native.h"
 #include "server/poll_client.h"
 #include "server/roles.h"

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "delivery/subscriber.h"
-#include "server/conn.h"
 #include "server/native.h"
 #include "server/reply.h"
 #include "server/roles.h"
@@ -50,9 +49,8 @@ int poll_client_charge(struct poll_client *client) {
 }
 
 int poll_client_new(struct worker *worker, struct errand *errand, struct poll_client **out) {
-  struct conn *conn = conn_without_peer(worker, &role_poll_client);
-  if (!conn) return MW_ENOMEM;
-  struct exchange *exchange = &conn->exchange;
+  struct exchange *exchange = exchange_without_peer(worker, &role_poll_client);
+  if (!exchange) return MW_ENOMEM;
   struct native *native = native_get(exchange);
   struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
   exchange_set_form(exchange, FORM_POLL);
@@ -65,7 +63,7 @@ int poll_client_new(struct worker *worker, struct errand *errand, struct poll_cl
   int status = client ? native_identify(exchange, errand->client) : MW_ENOMEM;
   if (status == 0) status = poll_client_charge(client);
   if (status < 0) {
-    conn_close(conn);
+    exchange_disconnect(exchange);
     return status;
   }
   native_keep(exchange, errand);
@@ -91,12 +89,12 @@ void poll_client_attach(struct poll_client *client, struct poll *poll) {
 /* From now on it must poll again in time. */
 void poll_client_detach(struct poll *poll) {
   struct poll_client *client = poll->client;
-  struct conn *conn = conn_of(client->exchange);
+  struct exchange *exchange = client->exchange;
   if (client->waiting == poll) client->waiting = NULL;
   list_remove(&poll->link);
   poll->client = NULL;
-  conn->timer.note = conn_worker(conn)->timers.tick;
-  if (conn->exchange.state == EXCHANGE_STREAMING) conn_set_deadline(conn);
+  exchange_note_heard(exchange);
+  if (exchange->state == EXCHANGE_STREAMING) exchange_set_deadline(exchange);
 }
 
 void poll_client_end(struct poll_client *client) {
@@ -344,7 +342,7 @@ static void on_flush(struct exchange *exchange) {
   struct poll_client *client = client_of(exchange);
   if (client->is_over) {
     if (exchange->subscriber.flags & SUBSCRIBER_SLOW) close_slow(exchange);
-    conn_close(conn_of(exchange));
+    exchange_disconnect(exchange);
     return;
   }
   if (client->waiting && (client->items.count > 0 || client->items.lost)) role_poll_finish(client->waiting);
@@ -356,7 +354,7 @@ static void on_flush(struct exchange *exchange) {
 static void on_silent(struct exchange *exchange) {
   if (!list_empty(&client_of(exchange)->polls)) return;
   exchange->flags |= EXCHANGE_PINGED;
-  conn_close(conn_of(exchange));
+  exchange_disconnect(exchange);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) { native_on_answer(exchange, errand); }

@@ -3,7 +3,6 @@
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
-#include "server/conn.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "delivery/subscriber.h"
 #include "http/request.h"
-#include "server/conn.h"
 #include "server/cors.h"
 #include "server/names.h"
 #include "server/poll_client.h"

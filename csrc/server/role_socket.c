@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
 #include "http/request.h"
-#include "server/conn.h"
 #include "server/deflate.h"
 #include "server/native.h"
 #include "server/role_ws.h"

@@ -7,7 +7,6 @@
 #include "codec/ws_handshake.h"
 #include "delivery/subscriber.h"
 #include "http/request.h"
-#include "server/conn.h"
 #include "server/cors.h"
 #include "server/deflate.h"
 #include "server/native.h"

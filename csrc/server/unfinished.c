@@ -1,8 +1,7 @@
 #include "server/unfinished.h"
 
 #include "base/log_limit.h"
-#include "server/conn.h"
-#include "server/http1.h"
+#include "server/exchange.h"
 #include "server/role_ws.h"
 #include "server/server.h"
 #include "server/ws_input.h"
@@ -15,8 +14,8 @@ void unfinished_init(struct unfinished *unfinished) {
   list_init(&unfinished->ages);
 }
 
-void holder_init(struct holder *holder, struct conn *conn, bool has_deadline) {
-  *holder = (struct holder){.conn = conn, .has_deadline = has_deadline};
+void holder_init(struct holder *holder, struct exchange *exchange, bool has_deadline) {
+  *holder = (struct holder){.exchange = exchange, .has_deadline = has_deadline};
   list_init(&holder->size_link);
   list_init(&holder->age_link);
 }
@@ -76,9 +75,9 @@ void unfinished_settle(struct worker *worker) {
                 "bytes, count=%zu)",
                 largest->size, unfinished->bytes, unfinished->count);
     if (largest->has_deadline) {
-      role_ws_give_up(&largest->conn->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+      role_ws_give_up(largest->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
     } else {
-      http1_give_up(largest->conn);
+      exchange_give_up(largest->exchange);
     }
   }
 }
@@ -88,7 +87,7 @@ void unfinished_expire(struct worker *worker) {
   uint64_t now_ms = worker->loop->clock.now_ms, most_ms = limits_of(worker)->message_ms;
   while (!list_empty(ages)) {
     struct holder *oldest = container_of(ages->next, struct holder, age_link);
-    struct exchange *exchange = &oldest->conn->exchange;
+    struct exchange *exchange = oldest->exchange;
     if (now_ms < oldest->since_ms + most_ms) return;
     if (ws_input_waits(exchange) || budget_is_put_off(exchange)) {
       restart(worker, oldest); /* it is not read: the peer may have sent the rest */

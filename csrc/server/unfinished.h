@@ -14,7 +14,7 @@
 
 VISIBILITY_PUSH
 
-struct conn;
+struct exchange;
 struct worker;
 
 /* Lists of holders whose sizes have the same number of bits. */
@@ -30,7 +30,7 @@ struct unfinished {
 /* Part of a connection's struct native, or struct http1. */
 struct holder {
   struct list size_link, age_link; /* alone: it holds nothing */
-  struct conn *conn;
+  struct exchange *exchange;
   size_t size;
   uint64_t since_ms;
   bool has_deadline;
@@ -38,7 +38,7 @@ struct holder {
 
 void unfinished_init(struct unfinished *unfinished);
 /* has_deadline: as opposed to a request, which has its own. */
-void holder_init(struct holder *holder, struct conn *conn, bool has_deadline);
+void holder_init(struct holder *holder, struct exchange *exchange, bool has_deadline);
 /* The connection is in the middle of a message, or a body, and holds so many bytes of it. is_new: it is another message than before. */
 void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, bool is_new);
 void unfinished_release(struct worker *worker, struct holder *holder);

@@ -1,6 +1,5 @@
 #include "server/ws_input.h"
 
-#include "server/conn.h"
 #include "server/deflate.h"
 #include "server/native.h"
 #include "server/server.h"
