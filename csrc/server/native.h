@@ -44,7 +44,7 @@ struct native {
 };
 
 struct input {
-  struct bytes bytes;
+  struct bytes bytes; /* one object of the protocol; with reply_to.is_poll, the name of a channel to subscribe to */
   bool is_binary;
   struct reply_to reply_to;
 };

@@ -251,7 +251,11 @@ static void take_verb(const struct call *call) {
 void native_handle(struct exchange *exchange, const struct input *input) {
   budget_charge(exchange, BUDGET_MESSAGE);
   struct buffer text, answer;
-  struct verb verb;
+  struct verb verb = {.type = VERB_SUBSCRIBE, .channel = input->bytes};
+  if (input->reply_to.is_poll) {
+    take_verb(&(struct call){.exchange = exchange, .verb = &verb, .reply_to = input->reply_to});
+    return;
+  }
   buffer_init(&text);
   buffer_init(&answer);
   struct verb_fault fault =
