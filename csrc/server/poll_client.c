@@ -2,6 +2,7 @@
 
 #include "base/log_limit.h"
 #include "base/memory.h"
+#include "codec/envelope.h"
 #include "codec/json_scan.h"
 #include "delivery/subscriber.h"
 #include "server/native.h"
