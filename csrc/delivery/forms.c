@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "codec/envelope.h"
 #include "codec/http_writer.h"
+#include "codec/json_scan.h"
 
 /* What is empty is not there. */
 static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
@@ -138,6 +139,12 @@ void form_write_push(struct buffer *out, const struct message *message, const st
   char id[ID_LEN];
   if (message->position > 0) id_write(id, epoch, message->position);
   write_object(out, &message->parts, message->position > 0 ? bytes_of(id, ID_LEN) : bytes_of(NULL, 0), false);
+}
+
+void form_write_channel(struct buffer *out, struct bytes channel) {
+  buffer_append_string(out, "{\"channel\":");
+  json_write_string(out, channel);
+  buffer_append_char(out, '}');
 }
 
 void form_write_event(struct buffer *out, enum form form, struct bytes event, struct bytes data) {

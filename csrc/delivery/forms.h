@@ -74,6 +74,8 @@ static inline struct bytes form_slice(const struct blob *blob, enum framing fram
 
 /* Appends the push as a JSON object; bytes come as base64. */
 void form_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch);
+/* Appends {"channel":NAME}, the data of gaps and ends. */
+void form_write_channel(struct buffer *out, struct bytes channel);
 /* Appends one event of the server's own ("moonwire:gap") in that format, which is no WebSocket's; data is JSON. */
 void form_write_event(struct buffer *out, enum form form, struct bytes event, struct bytes data);
 /* The same in any format (for WebSockets the payload of a frame), with a channel (empty: none), and with data that may be shared, and has no

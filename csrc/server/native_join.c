@@ -43,8 +43,7 @@ static void write_acknowledgement(struct rope *out, struct exchange *exchange, c
     id_write(id, &worker->server->bus.epoch, replay->cursor);
     buffer_append_string(&out->text, "\"id\":");
     json_write_string(&out->text, bytes_of(id, ID_LEN));
-    if (errand->since.kind != SINCE_NONE)
-      buffer_append_string(&out->text, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+    replay_write_recovered(&out->text, errand->since, replay->gap_count);
   }
   write_told(out, worker, &errand->channels[0], room_of(exchange, to));
   buffer_append_char(&out->text, '}');

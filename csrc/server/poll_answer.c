@@ -1,6 +1,7 @@
 #include "base/heap.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
+#include "delivery/replay.h"
 #include "delivery/subscriber.h"
 #include "server/native.h"
 #include "server/poll_client.h"
@@ -221,8 +222,7 @@ static void write_beginning(struct rope *rope, const struct poll_answer *answer,
   buffer_append_string(out, "{\"id\":");
   json_write_string(out, bytes_of(id, ID_LEN));
   if (answer->more) buffer_append_string(out, ",\"more\":true");
-  if (poll->since.kind != SINCE_NONE)
-    buffer_append_string(out, answer->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+  replay_write_recovered(out, poll->since, answer->gap_count);
   if (poll->client) {
     buffer_append_string(out, ",\"client\":");
     json_write_string(out, bytes_of(poll_client_identity(poll->client)->id, CLIENT_ID_LEN));

@@ -31,9 +31,7 @@ struct blob *poll_items_end(struct bytes channel) {
   struct buffer data, text;
   buffer_init(&data);
   buffer_init(&text);
-  buffer_append_string(&data, "{\"channel\":");
-  json_write_string(&data, channel);
-  buffer_append_char(&data, '}');
+  form_write_channel(&data, channel);
   form_write_event(&text, FORM_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
   struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
   buffer_deinit(&data);

@@ -136,9 +136,7 @@ void reply_event_rope(struct exchange *exchange, struct bytes channel, struct by
 void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel, struct bytes id) {
   struct buffer data;
   buffer_init(&data);
-  buffer_append_string(&data, "{\"channel\":");
-  json_write_string(&data, channel);
-  buffer_append_char(&data, '}');
+  form_write_channel(&data, channel);
   if (data.failed) {
     exchange_break(exchange);
   } else {

@@ -60,8 +60,7 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
   json_write_string(data, bytes_of(errand->client->id, CLIENT_ID_LEN));
   buffer_append_string(data, ",\"id\":");
   json_write_string(data, id);
-  if (errand->since.kind != SINCE_NONE)
-    buffer_append_string(data, replay->gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
+  replay_write_recovered(data, errand->since, replay->gap_count);
   buffer_append_string(data, ",\"channels\":{");
   for (size_t i = 0; i < errand->channel_count; i++) {
     if (i > 0) buffer_append_char(data, ',');
@@ -77,9 +76,7 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
 static void write_gap(struct buffer *out, struct exchange *exchange, struct bytes channel) {
   struct buffer data;
   buffer_init(&data);
-  buffer_append_string(&data, "{\"channel\":");
-  json_write_string(&data, channel);
-  buffer_append_char(&data, '}');
+  form_write_channel(&data, channel);
   form_write_event(out, exchange_form(exchange), BYTES("moonwire:gap"), buffer_bytes(&data));
   if (data.failed) out->failed = true;
   buffer_deinit(&data);

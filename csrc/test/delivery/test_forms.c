@@ -111,6 +111,9 @@ static void frames_text_of_any_length(void **state) {
 static void writes_events_of_the_servers_own(void **state) {
   (void)state;
   struct buffer out = {0};
+  form_write_channel(&out, BYTES("a\"b"));
+  assert_bytes_string(buffer_bytes(&out), "{\"channel\":\"a\\\"b\"}");
+  buffer_clear(&out);
   form_write_event(&out, FORM_SSE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
   assert_bytes_string(buffer_bytes(&out), "event: moonwire:gap\ndata: {\"channel\":\"a\"}\n\n");
   buffer_clear(&out);
