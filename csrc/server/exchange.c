@@ -7,6 +7,7 @@
 #include "codec/http_writer.h"
 #include "codec/json_scan.h"
 #include "codec/ws_handshake.h"
+#include "http/http1_head.h"
 #include "server/cors.h"
 #include "server/http1.h"
 #include "server/native.h"
@@ -77,28 +78,19 @@ static void push_buffer(struct exchange *exchange, struct buffer *buffer) {
   }
 }
 
-static void write_fields(struct buffer *out, const struct http_fields *fields) {
-  struct http_field field;
-  for (size_t cursor = 0; http_fields_next(fields, &cursor, &field);) http_write_field(out, field.name, field.value);
-  if (fields && fields->text.failed) out->failed = true;
-}
-
-static void write_cors(struct exchange *exchange, const struct http_fields *fields, struct buffer *out) {
-  struct http_fields cors;
-  http_fields_init(&cors);
-  cors_add(exchange, fields, &cors);
-  write_fields(out, &cors);
-  http_fields_deinit(&cors);
-}
-
 static void write_head(struct exchange *exchange, struct buffer *out, int status, const struct http_fields *fields) {
   struct worker *worker = exchange_worker(exchange);
-  http_write_status(out, status, worker->loop->clock.wall_ms);
-  write_fields(out, fields);
-  if (exchange_request(exchange)->is_shared) write_cors(exchange, fields, out);
+  struct http_fields cors;
+  http_fields_init(&cors);
+  if (exchange_request(exchange)->is_shared) cors_add(exchange, fields, &cors);
   if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  bool keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE;
-  http_write_field(out, BYTES("Connection"), keep_alive ? BYTES("keep-alive") : BYTES("close"));
+  struct http1_head head = {.status = status,
+                            .wall_ms = worker->loop->clock.wall_ms,
+                            .fields = fields,
+                            .more = &cors,
+                            .keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE};
+  http1_write_head(out, &head);
+  http_fields_deinit(&cors);
 }
 
 void exchange_become(struct exchange *exchange, const struct role *role) {
@@ -127,7 +119,7 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   buffer_init(&out);
   write_head(exchange, &out, answer->status, answer->fields);
   if (answer->content_type.len > 0) http_write_field(&out, BYTES("Content-Type"), answer->content_type);
-  if (!empty) buffer_append_format(&out, "Content-Length: %zu\r\n", answer->rope ? rope_len(answer->rope) : answer->body.len);
+  if (!empty) http1_write_length(&out, answer->rope ? rope_len(answer->rope) : answer->body.len);
   http_write_end(&out);
   bool has_body = !empty && !(exchange->flags & EXCHANGE_NO_BODY);
   if (has_body && !answer->rope) buffer_append(&out, answer->body);
@@ -221,9 +213,7 @@ void exchange_begin(struct exchange *exchange, int status, const struct http_fie
   struct buffer out;
   buffer_init(&out);
   write_head(exchange, &out, status, fields);
-  buffer_append_string(&out, "Content-Length: ");
-  buffer_append_u64(&out, length);
-  buffer_append_string(&out, "\r\n");
+  http1_write_length(&out, length);
   http_write_end(&out);
   exchange_set_state(exchange, EXCHANGE_ANSWERING);
   push_buffer(exchange, &out);
@@ -237,13 +227,8 @@ void exchange_complete(struct exchange *exchange) {
 
 static void write_stream_head(struct exchange *exchange, struct buffer *out) {
   write_head(exchange, out, 200, NULL);
-  http_write_field(out, BYTES("Content-Type"), BYTES("text/event-stream"));
-  http_write_field(out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
-  http_write_field(out, BYTES("X-Accel-Buffering"), BYTES("no"));
-  /* Of a head without content it would say nothing. */
-  bool is_chunked = exchange->flags & EXCHANGE_CHUNKED && !(exchange->flags & EXCHANGE_NO_BODY);
-  if (is_chunked) http_write_field(out, BYTES("Transfer-Encoding"), BYTES("chunked"));
-  http_write_end(out);
+  /* A head without a body does not say how the body is framed. */
+  http1_write_stream(out, exchange->flags & EXCHANGE_CHUNKED && !(exchange->flags & EXCHANGE_NO_BODY));
 }
 
 void exchange_answer_stream_head(struct exchange *exchange) {
@@ -303,18 +288,11 @@ void exchange_stream(struct exchange *exchange, struct bytes text) {
 }
 
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead) {
-  char accept[WS_ACCEPT_LEN + 1];
   struct bytes key;
   struct buffer out;
   if (ws_handshake_judge(exchange_request(exchange)->head, &key).status != 0) return false;
-  if (!ws_handshake_accept(accept, key)) return false;
   buffer_init(&out);
-  buffer_append_string(&out, "HTTP/1.1 101 Switching Protocols\r\n");
-  http_write_field(&out, BYTES("Upgrade"), BYTES("websocket"));
-  http_write_field(&out, BYTES("Connection"), BYTES("Upgrade"));
-  http_write_field(&out, BYTES("Sec-WebSocket-Accept"), bytes_string(accept));
-  write_fields(&out, fields);
-  http_write_end(&out);
+  if (!http1_write_upgrade(&out, key, fields)) return false;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
   exchange_set_state(exchange, EXCHANGE_STREAMING);
