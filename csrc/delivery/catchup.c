@@ -91,7 +91,7 @@ void catchup_leave(struct subscriber *subscriber, struct subscription *subscript
 
 /* ---- Letting go ---------------------------------------------------------------------------------------------------------- */
 
-struct letting_go {
+struct dropping {
   struct subscriber *subscriber;
   struct subscription *subscription; /* of the message before */
 };
@@ -100,7 +100,7 @@ struct letting_go {
 static uint64_t place_of(const struct message *message) { return message->position > 0 ? message->position : message->after; }
 
 /* What no history has. */
-static void let_go_for_good(struct subscriber *subscriber, struct subscription *subscription, const struct message *message) {
+static void drop_unkept(struct subscriber *subscriber, struct subscription *subscription, const struct message *message) {
   stats_of(subscriber)->slow_dropped++;
   if (message->position == 0 || !subscription) return;
   subscription->mark |= CATCHUP_GAP;
@@ -118,7 +118,7 @@ static void hold(struct subscriber *subscriber, struct subscription *subscriptio
   if (is_full && (follows_replay || policy->slow == SLOW_DROP)) {
     /* The gap is told before everything that is held: what is older than what is missing goes as well. */
     if (message->position > 0) stats_of(subscriber)->slow_dropped += latest_forget(&catchup->latest, subscription->channel->name);
-    let_go_for_good(subscriber, subscription, message);
+    drop_unkept(subscriber, subscription, message);
     return;
   }
   bool replaced = false, by_key = policy->slow == SLOW_LATEST && (catchup->stalled || is_full);
@@ -131,13 +131,13 @@ static void hold(struct subscriber *subscriber, struct subscription *subscriptio
   subscriber_mark(subscriber);
 }
 
-static void let_go(void *context, struct message *message) {
-  struct letting_go *letting_go = context;
-  struct subscriber *subscriber = letting_go->subscriber;
-  struct subscription *subscription = letting_go->subscription;
+static void drop_message(void *context, struct message *message) {
+  struct dropping *dropping = context;
+  struct subscriber *subscriber = dropping->subscriber;
+  struct subscription *subscription = dropping->subscription;
   if (!subscription || !bytes_equal(subscription->channel->name, message->parts.channel)) {
     subscription = subscriber_find(subscriber, message->parts.channel);
-    letting_go->subscription = subscription;
+    dropping->subscription = subscription;
   }
   if (subscription && subscription->mark & CATCHUP_BEHIND && message->position > 0) {
     struct catchup_source *source = find_source(catchup_of(subscriber), subscription);
@@ -145,7 +145,7 @@ static void let_go(void *context, struct message *message) {
   } else if (subscription && subscription->channel->policy.slow == SLOW_LATEST) {
     hold(subscriber, subscription, message);
   } else {
-    let_go_for_good(subscriber, subscription, message);
+    drop_unkept(subscriber, subscription, message);
   }
 }
 
@@ -173,9 +173,9 @@ void catchup_stall(struct subscriber *subscriber, struct subscription *subscript
     subscriber->flags |= SUBSCRIBER_SLOW;
     return;
   }
-  struct letting_go letting_go = {.subscriber = subscriber, .subscription = subscription};
-  outbox_let_go(subscriber->outbox, let_go, &letting_go);
-  let_go(&letting_go, message);
+  struct dropping dropping = {.subscriber = subscriber, .subscription = subscription};
+  outbox_drop_messages(subscriber->outbox, drop_message, &dropping);
+  drop_message(&dropping, message);
 }
 
 /* A message that is not pushed now is read from the history, if its channel is read from there, or can be while its subscriber is slow: also one
@@ -203,7 +203,7 @@ bool catchup_take(struct subscriber *subscriber, struct subscription *subscripti
   } else if (subscription->channel->policy.slow == SLOW_CLOSE) {
     return false;
   } else {
-    let_go_for_good(subscriber, subscription, message);
+    drop_unkept(subscriber, subscription, message);
   }
   return true;
 }

@@ -84,7 +84,7 @@ static void drop_unwritten(struct subscriber *subscriber) {
               "closed slow subscriber: outbox over limits.outbox (messages=%zu keyed=%zu other=%zu bytes, closed_total=%llu)",
               outbox_messages_size(subscriber->outbox), catchup_kept_bytes(subscriber), outbox_own_size(subscriber->outbox),
               (unsigned long long)stats->slow_closed);
-  if (subscriber->outbox) outbox_drop(subscriber->outbox);
+  if (subscriber->outbox) outbox_drop_all(subscriber->outbox);
 }
 
 static void flush(struct subscriber *subscriber) {

@@ -1,5 +1,5 @@
-/* Messages that a subscriber could not take yet and that no history has, in the order in which they came; of those that are put by their
- * key, the newest of each. */
+/* Messages that a subscriber has not taken yet and that no history keeps, in the order in which they came. Of messages that are put by their key,
+ * only the newest of each key is kept. */
 #ifndef MOONWIRE_DELIVERY_LATEST_H
 #define MOONWIRE_DELIVERY_LATEST_H
 

@@ -98,8 +98,8 @@ uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms) {
   return 0;
 }
 
-/* Takes out what no stream_write has taken: all of it, or the messages alone. */
-static void take_out(struct outbox *outbox, bool all, void (*on_let_go)(void *context, struct message *message), void *context) {
+/* Drops what the sink does not hold: all of it, or the messages alone. */
+static void take_out(struct outbox *outbox, bool all, void (*on_drop)(void *context, struct message *message), void *context) {
   uint32_t kept = 0;
   size_t passed = 0;
   for (uint32_t i = 0; i < outbox->count; i++) {
@@ -113,14 +113,14 @@ static void take_out(struct outbox *outbox, bool all, void (*on_let_go)(void *co
     outbox->bytes -= slice.len;
     if (slice.message) outbox->message_bytes -= slice.len;
     if (slice.message) outbox->message_count--;
-    if (on_let_go) on_let_go(context, slice.message);
+    if (on_drop) on_drop(context, slice.message);
     release(&slice);
   }
   outbox->count = kept;
 }
 
-void outbox_let_go(struct outbox *outbox, void (*on_let_go)(void *context, struct message *message), void *context) {
-  take_out(outbox, false, on_let_go, context);
+void outbox_drop_messages(struct outbox *outbox, void (*on_drop)(void *context, struct message *message), void *context) {
+  take_out(outbox, false, on_drop, context);
 }
 
-void outbox_drop(struct outbox *outbox) { take_out(outbox, true, NULL, NULL); }
+void outbox_drop_all(struct outbox *outbox) { take_out(outbox, true, NULL, NULL); }

@@ -93,7 +93,7 @@ static void push_text(struct outbox *outbox, const char *text) {
 
 static char let_go[256];
 
-static void on_let_go(void *context, struct message *message) {
+static void on_drop(void *context, struct message *message) {
   assert_ptr_equal(context, let_go);
   snprintf(let_go + strlen(let_go), sizeof let_go - strlen(let_go), "%.*s ", (int)message->parts.data.len,
            message->parts.data.ptr);
@@ -120,7 +120,7 @@ static struct outbox *begin_mixed(void) {
 static void lets_messages_go_and_nothing_else(void **state) {
   (void)state;
   struct outbox *outbox = begin_mixed();
-  outbox_let_go(outbox, on_let_go, let_go);
+  outbox_drop_messages(outbox, on_drop, let_go);
   assert_string_equal(let_go, "one two three four ");
   assert_holds(outbox, "(ack)(ping)");
   assert_int_equal(outbox->message_bytes, 0);
@@ -129,7 +129,7 @@ static void lets_messages_go_and_nothing_else(void **state) {
   assert_holds(outbox, "(ack)(ping)five");
   outbox_consume(outbox, 11);
   assert_int_equal(outbox->message_bytes, 4);
-  outbox_let_go(outbox, on_let_go, let_go);
+  outbox_drop_messages(outbox, on_drop, let_go);
   assert_holds(outbox, "");
   outbox_free(outbox);
 }
@@ -152,14 +152,14 @@ static void what_is_being_written_stays(void **state) {
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct outbox *outbox = begin_mixed();
     outbox->writing = rows[i].writing;
-    outbox_let_go(outbox, on_let_go, let_go);
+    outbox_drop_messages(outbox, on_drop, let_go);
     assert_string_equal(let_go, rows[i].let_go);
     assert_holds(outbox, rows[i].kept);
     outbox->writing = 0;
     outbox_free(outbox);
     outbox = begin_mixed();
     outbox->writing = rows[i].writing;
-    outbox_drop(outbox);
+    outbox_drop_all(outbox);
     assert_holds(outbox, rows[i].dropped);
     outbox_free(outbox);
     assert_int_equal(object_live(OBJECT_MESSAGE), 0);
@@ -177,12 +177,12 @@ static void counts_what_is_left_of_a_message(void **state) {
   assert_holds(outbox, "othree(ping)four");
   assert_int_equal(outbox->message_bytes, 10);
   outbox->writing = 2;
-  outbox_let_go(outbox, on_let_go, let_go);
+  outbox_drop_messages(outbox, on_drop, let_go);
   assert_string_equal(let_go, "four ");
   assert_int_equal(outbox->message_bytes, 6);
   outbox_consume(outbox, 1);
   outbox->writing = 0;
-  outbox_drop(outbox);
+  outbox_drop_all(outbox);
   assert_holds(outbox, "");
   assert_int_equal(outbox->message_bytes, 0);
   outbox_free(outbox);
@@ -203,7 +203,7 @@ static void knows_how_long_the_oldest_message_waits(void **state) {
   assert_int_equal(outbox_age_ms(outbox, begin + 1000), 1000); /* a part of it */
   outbox_consume(outbox, 1);
   assert_int_equal(outbox_age_ms(outbox, begin + 1000), 300);
-  outbox_let_go(outbox, on_let_go, let_go);
+  outbox_drop_messages(outbox, on_drop, let_go);
   assert_int_equal(outbox_age_ms(outbox, begin + 1000), 0);
   outbox_free(outbox);
 }
@@ -244,7 +244,7 @@ static void weighs_places(void **state) {
   outbox_consume(outbox, 3); /* the first, and half of the second */
   assert_int_equal(outbox_own_size(outbox), 4 * (2 + OUTBOX_OWN));
   assert_int_equal(outbox_messages_size(outbox), 5 * (2 + OUTBOX_PLACE) - 1);
-  outbox_drop(outbox);
+  outbox_drop_all(outbox);
   assert_int_equal(outbox_own_size(outbox) + outbox_messages_size(outbox), 0);
   outbox_free(outbox);
   message_unref(message);
