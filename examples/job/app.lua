@@ -1,5 +1,5 @@
--- Jobs that say how far they are. The result is the last message of a job's channel: whoever listens is done with it, and
--- whoever comes later, or comes back, still gets it.
+-- Jobs that report their progress. The result is the final message of a job's channel: it ends the channel for its
+-- subscribers, and a client that subscribes later, or reconnects, still receives it.
 --
 --     bin/moonwire examples/job/app.lua                        then open http://127.0.0.1:8080/, or:
 --     curl -d '' http://127.0.0.1:8080/jobs                    {"id":"1"}

@@ -1,4 +1,4 @@
-// What the chat means: rooms, people, private words. How a log works is in log.js; the connection is moonwire's own client.
+// The chat itself: rooms, people, private messages. log.js holds the log; the connection is moonwire's own client.
 
 import { connect } from "/moonwire.js";
 import { Log, paint } from "./log.js";
@@ -60,7 +60,7 @@ function openPrivate({ id, name }) {
   return conversations.get(id) ?? addConversation(id, name, false);
 }
 
-// Who has come, and who has left. What is told before the room is joined is who was there already.
+// Who has joined, and who has left. Members that arrive before the room is joined were there already.
 function updateMembers(room, joined, left) {
   for (const id of left) {
     note(room, room.members.get(id), "left");

@@ -1,11 +1,11 @@
-// One connection for all symbols. What arrives changes the state at once and the page at the next frame.
+// One connection for all symbols. A message changes the state immediately, and the page at the next animation frame.
 
 import { connect } from "/moonwire.js";
 import { Chart } from "./chart.js";
 
 const assets = new Map(); // by symbol
 const counters = { received: 0, missed: 0, repeated: 0, gaps: 0, returns: 0 };
-const dirty = new Set(); // assets that must be drawn anew
+const dirty = new Set(); // assets that must be redrawn
 let connection = null;
 let wasOpen = false;
 
@@ -28,7 +28,7 @@ function takeTick(asset, tick, id) {
   mark(asset);
 }
 
-// The server no longer has all that came since the last id. (After a restart its numbers begin anew.)
+// The server no longer has all messages since the last id. (After a restart its numbers start again.)
 function takeGap(asset) {
   counters.gaps++;
   asset.gap = true;
@@ -37,7 +37,7 @@ function takeGap(asset) {
 
 // ---- The connection ----
 
-// The page only listens, so it begins with an event stream. It goes on where it was, also after a pause.
+// The page only listens, so it starts with an event stream. It resumes where it stopped, also after a pause.
 function open() {
   connection = connect("/", { transports: ["sse", "poll"], backoff: { max: 5000 } });
   connection.on("moonwire:state", ({ state }) => {
