@@ -131,7 +131,8 @@ export interface Channel extends AsyncIterable<Message> {
   on<T = any>(event: string, handler: (data: T, message: Message<T>) => void): () => void;
 
   /** Sends an event to the application, or to the other subscribers. `data` is any JSON value, or an ArrayBuffer or a view of one.
-   * Resolves to the result of the application's handler. Rejected with a MoonwireError that has the code and the reason of the refusal.
+   * The client copies a JSON value at once, so later changes to it are not sent. Resolves to the result of the application's handler.
+   * Rejected with a MoonwireError that has the code and the reason of the refusal, or with a TypeError if JSON cannot hold `data`.
    * If the connection ends before the answer, the client repeats the send with the same idempotency key. */
   send(event: string, data?: Data, options?: SendOptions): Promise<any>;
 
@@ -142,7 +143,8 @@ export interface Channel extends AsyncIterable<Message> {
   unsubscribe(): void;
 
   /** Iterates over messages and gaps (`event` is `moonwire:gap`) as they arrive. Ends when you leave the channel or the channel ends.
-   * Throws a MoonwireError if the server ends the subscription. A loop that is 10,000 messages behind receives a gap instead of them. */
+   * Throws a MoonwireError if the server ends the subscription, or if the connection is closed. A loop that is 10,000 messages behind
+   * receives a gap instead of them. */
   [Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined>;
 }
 

@@ -4,13 +4,13 @@
 const KINDS = ["websocket", "sse", "poll"];
 const URL_MAX = 3500; // of the names in a URL: channels beyond it are subscribed by verbs
 const TIMEOUT_MAX = 240000; // so long a send is repeated: the server knows its key for 5 minutes
-const FOREVER = 1e9; // what timers can hold
+const FOREVER = 1e9; // milliseconds that timers can hold; a time in seconds since 1970 is more
 
 const noop = () => {};
 const { now } = Date;
 
 class MoonwireError extends Error {
-  constructor(code, reason = code, more = {}) {
+  constructor(code, reason = code, more) {
     super(reason);
     Object.assign(this, { name: "MoonwireError", code, reason }, more);
   }
@@ -130,7 +130,7 @@ function connect(url = "/", options = {}) {
   // `expires`: seconds from now, or since 1970.
   function expireIn(expires) {
     clearTimeout(renewing);
-    const seconds = expires > 1e9 ? expires - now() / 1000 : expires;
+    const seconds = expires > FOREVER ? expires - now() / 1000 : expires;
     if (expires) renewing = setTimeout(renew, Math.min(seconds * 800, FOREVER));
   }
 
@@ -373,7 +373,9 @@ function connect(url = "/", options = {}) {
     if (!link && offline !== "queue") throw fault("offline");
     if (outbox.size >= queue) throw fault("queue_full");
     return new Promise((yes, no) => {
-      const item = { of: channel, verb, yes, no };
+      // As it is now: it may be sent later, and more than once. What JSON cannot hold throws here, before it stands in the way of others.
+      const text = JSON.stringify(verb);
+      const item = { of: channel, size: text.length, verb: JSON.parse(text), yes, no };
       outbox.add(item);
       item.timer = setTimeout(settle, Math.min(ms, TIMEOUT_MAX), item, late());
       flush();
@@ -399,9 +401,8 @@ function connect(url = "/", options = {}) {
 
   // The server closed because a message was too large for it: the largest one is not sent again.
   function dropLargest() {
-    const sizeOf = ({ verb }) => JSON.stringify(verb).length;
-    const [largest] = [...outbox].filter((item) => item.sent).sort((a, b) => sizeOf(b) - sizeOf(a));
-    if (largest) settle(largest, fault("too_large"));
+    const [largest] = [...outbox].filter((item) => item.sent).sort((a, b) => b.size - a.size);
+    settle(largest, fault("too_large"));
   }
 
   // ---- Joining ----
@@ -514,8 +515,8 @@ function connect(url = "/", options = {}) {
           done(lost());
           return;
         }
-        waiting.set(++ref, done);
-        write({ ...verb, ref });
+        write({ ...verb, ref: ++ref }); // throws if JSON cannot hold it
+        waiting.set(ref, done);
       };
       made.check = () => {
         clearTimeout(watch);
@@ -598,12 +599,14 @@ function connect(url = "/", options = {}) {
       } catch {
         // the network
       }
-      if (made.isOver || why.status < 405) {
+      if (made.isOver || (why.status > 400 && why.status < 405)) {
         // The client that it spoke for has gone.
         made.end(why);
         done(lost());
-      } else if (why.status < 429) done(why); // too large
-      else done(fault("unavailable", why.reason, { wait: why.wait }));
+      } else {
+        // Too large, or no JSON for the server (half of a surrogate pair is none): that is final.
+        done(why.status < 429 ? why : fault("unavailable", why.reason, { wait: why.wait }));
+      }
     }
     made.ask = (verb, done) => {
       tail = tail.then(() => post(verb, done));

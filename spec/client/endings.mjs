@@ -108,6 +108,53 @@ export async function a_message_that_is_too_large(stage) {
   }
 }
 
+// What cannot be sent fails alone: neither the sends beside it nor the connection suffer, now or after a cut.
+export async function what_cannot_be_sent(stage) {
+  const server = await stage.server();
+  const gate = await stage.gate(server.base);
+  const place = await stage.place(gate.base);
+  for (const kind of TRANSPORTS) {
+    const seen = await place.run(async (transports) => {
+      t.connection = t.open({ transports, timeout: 10000 });
+      const room = (t.room = t.connection.channel("room:bad"));
+      await room.ready;
+      t.states.length = 0;
+      const cyclic = {};
+      cyclic.self = cyclic;
+      const outcome = (promise) => promise.then(() => "sent", ({ code, name }) => code ?? name);
+      const data = [cyclic, 1n, "half of \ud83d", "good"];
+      const outcomes = await Promise.all(data.map((each) => outcome(room.send("say", each))));
+      await outcome(room.send("say", cyclic, { volatile: true }));
+      outcomes.push(await outcome(room.send("say", "good")));
+      outcomes.push(await outcome(room.send("say", "good", { idempotencyKey: "x".repeat(129) })));
+      return { outcomes, states: t.states.length };
+    }, [kind]);
+    const outcomes = ["TypeError", "TypeError", "bad_request", "sent", "sent", "bad_request"];
+    assert.deepEqual(seen, { outcomes, states: 0 }, kind);
+    gate.requests = () => 502;
+    gate.upgrades = "refuse";
+    gate.cut();
+    await until("it noticed", () => place.run(() => t.connection.state !== "open"));
+    await place.run(() => {
+      const text = { is: "as it was" };
+      const cyclic = {};
+      cyclic.self = cyclic;
+      t.answers = Promise.allSettled([cyclic, text].map((data) => t.room.send("say", data)));
+      text.is = "changed later";
+      t.room.on("said", ({ what }) => (t.said = what));
+    });
+    gate.requests = () => "pass";
+    gate.upgrades = "pass";
+    const answers = await place.run(() => t.answers.then((all) => all.map(({ status }) => status)));
+    assert.deepEqual(answers, ["rejected", "fulfilled"], kind);
+    await until("it is said", () => place.run(() => t.said?.is === "as it was"));
+    await place.run(() => {
+      delete t.said;
+      t.connection.close();
+    });
+  }
+}
+
 // ---- Servers that stop, and close ----
 
 // Through each proxy: all transports work, and go on when the server was restarted behind it. What was published before is gone with it, and told.
