@@ -34,8 +34,10 @@ struct delivery {
   size_t replay;          /* messages of one replay, at most; and bytes */
   size_t replay_bytes;
   size_t deflate_min;       /* messages of fewer bytes are not compressed */
+  size_t turn_bytes;        /* after so many bytes, what is left is written in the next turn */
+  size_t written;           /* bytes that were written in this turn */
   struct subscriber *dirty; /* to be flushed at the end of the turn */
-  struct subscriber *next;  /* and at the end of the next one */
+  struct subscriber *next;  /* to be flushed at the end of the next turn */
   struct turn_view views[TURN_VIEWS];
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until needed */
   struct deflated_part {
@@ -44,8 +46,13 @@ struct delivery {
 };
 
 void delivery_deinit(struct delivery *delivery);
-/* Flushes the marked subscribers and ends the hub's turn. True if some continue in the next turn, which should come at once. */
+/* Begins a turn of the loop: it may write turn_bytes, and subscribers that were put off are flushed again. */
+void delivery_begin_turn(struct delivery *delivery);
+/* Flushes the marked subscribers and ends the hub's turn. Can be called several times in a turn. True if some continue in the next
+ * turn, which should come immediately. */
 bool delivery_flush(struct delivery *delivery);
+/* The subscriber, which is over, is about to be freed: after this no list has it. */
+void delivery_forget(struct delivery *delivery, struct subscriber *subscriber);
 
 VISIBILITY_POP
 

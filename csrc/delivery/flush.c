@@ -4,8 +4,8 @@
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 
-/* How often one subscriber is fed in a turn, at most. */
-enum { FEED_ROUNDS = 4 };
+/* How often one subscriber is fed in a turn, at most; and what is never put off, such as the answer to a request. */
+enum { FEED_ROUNDS = 4, SMALL_BYTES = 16 * 1024 };
 
 void delivery_deinit(struct delivery *delivery) {
   for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
@@ -47,6 +47,7 @@ static void write_turn(struct subscriber *subscriber) {
       subscriber->flags |= SUBSCRIBER_BROKEN;
       return;
     }
+    sink->delivery->written += (size_t)written;
     if ((size_t)written < view->bytes) {
       subscriber_settle(subscriber, (size_t)written);
       return;
@@ -87,6 +88,21 @@ static void drop_unwritten(struct subscriber *subscriber) {
   if (subscriber->outbox) outbox_drop_all(subscriber->outbox);
 }
 
+/* One large message to thousands of subscribers would otherwise hold up everybody else for as long as the kernel copies it. What the turn list
+ * has is kept in the outbox, as pointers. */
+static void put_off(struct subscriber *subscriber) {
+  mark_next(subscriber); /* first, or settling marks it for this turn */
+  subscriber_settle(subscriber, 0);
+}
+
+/* True if the turn has written enough, and there may be much to write. */
+static bool can_wait(const struct subscriber *subscriber) {
+  const struct delivery *delivery = subscriber->sink->delivery;
+  if (delivery->written < delivery->turn_bytes || is_lost(subscriber) || subscriber_waits(subscriber)) return false;
+  if (subscriber->turn || subscriber->flags & SUBSCRIBER_BEHIND) return true;
+  return subscriber->outbox && subscriber->outbox->bytes > SMALL_BYTES;
+}
+
 static void flush(struct subscriber *subscriber) {
   if (subscriber->outbox) subscriber_settle(subscriber, 0);
   if (!subscriber_waits(subscriber) && !is_lost(subscriber)) {
@@ -99,16 +115,41 @@ static void flush(struct subscriber *subscriber) {
   subscriber->sink->ops->flushed(subscriber);
 }
 
+void delivery_begin_turn(struct delivery *delivery) {
+  struct subscriber *next = delivery->next;
+  delivery->written = 0;
+  delivery->next = NULL;
+  while (next) {
+    struct subscriber *subscriber = next;
+    next = subscriber->next_dirty;
+    subscriber->next_dirty = delivery->dirty;
+    delivery->dirty = subscriber;
+  }
+}
+
+void delivery_forget(struct delivery *delivery, struct subscriber *subscriber) {
+  for (struct subscriber **at = &delivery->next; *at; at = &(*at)->next_dirty) {
+    if (*at != subscriber) continue;
+    *at = subscriber->next_dirty;
+    subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
+    return;
+  }
+  if (subscriber->flags & SUBSCRIBER_DIRTY) delivery_flush(delivery);
+}
+
 bool delivery_flush(struct delivery *delivery) {
   while (delivery->dirty) {
     struct subscriber *subscriber = delivery->dirty;
     delivery->dirty = subscriber->next_dirty;
     subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
-    if (!(subscriber->flags & SUBSCRIBER_OVER)) flush(subscriber);
+    if (subscriber->flags & SUBSCRIBER_OVER) continue;
+    if (can_wait(subscriber)) {
+      put_off(subscriber);
+    } else {
+      flush(subscriber);
+    }
   }
-  delivery->dirty = delivery->next;
-  delivery->next = NULL;
   for (size_t i = 0; i < TURN_VIEWS; i++) delivery->views[i].channel = NULL;
   hub_end_turn(delivery->hub);
-  return delivery->dirty;
+  return delivery->next;
 }

@@ -34,6 +34,7 @@ void subscriber_offer(struct subscriber *subscriber) {
       subscriber->flags |= SUBSCRIBER_BROKEN;
       return;
     }
+    subscriber->sink->delivery->written += (size_t)written;
     outbox_consume(outbox, (size_t)written);
     if ((size_t)written < offered) {
       hold_rest(subscriber);

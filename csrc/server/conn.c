@@ -107,8 +107,7 @@ void conn_abort(struct conn *conn) {
 void conn_on_closed(struct stream *stream) {
   struct conn *conn = container_of(stream, struct conn, stream);
   struct worker *worker = conn_worker(conn);
-  /* The list of dirty ones is only ever emptied as a whole: one that is in it must be passed over until then. */
-  if (conn->exchange.subscriber.flags & SUBSCRIBER_DIRTY) worker_flush(worker);
+  delivery_forget(&worker->delivery, &conn->exchange.subscriber);
   list_remove(&conn->link);
   *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */

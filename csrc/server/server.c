@@ -38,6 +38,7 @@ static void on_turn(struct loop *loop) {
   struct worker *worker = &server->workers[0];
   if (server->state == SERVER_FREED) return;
   bus_enter(&server->bus);
+  delivery_begin_turn(&worker->delivery);
   alarms_run(loop);
   for (int round = 0; round == 0 || (round < ROUNDS_MAX && has_work(server)); round++) {
     worker_drain(worker);

@@ -16,7 +16,7 @@
 #include "server/socket.h"
 #include "server/stream_handle.h"
 
-enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000 };
+enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000, TURN_BYTES = 8 * 1024 * 1024 };
 
 /* That memory runs short is news now and then, not for each message. */
 static void log_evictions(struct worker *worker) {
@@ -81,7 +81,8 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                        .stats = &worker->stats,
                                        .replay = limits->replay,
                                        .replay_bytes = limits->replay_bytes,
-                                       .deflate_min = deflate_min(&server->config->options.deflate)};
+                                       .deflate_min = deflate_min(&server->config->options.deflate),
+                                       .turn_bytes = TURN_BYTES};
   for (enum form form = 0; form <= FORM_WS_OWN; form++) {
     for (size_t chunked = 0; chunked < 2; chunked++)
       sink_init(&worker->sinks[form][chunked], &exchange_sink, &worker->delivery, form, form_framing(form, chunked));

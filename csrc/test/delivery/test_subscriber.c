@@ -135,7 +135,8 @@ static int begin(void **state) {
                                      .stats = &world.stats,
                                      .replay = 1000,
                                      .replay_bytes = 1 << 20,
-                                     .deflate_min = 1 << 20};
+                                     .deflate_min = 1 << 20,
+                                     .turn_bytes = 1 << 20};
   for (enum form form = 0; form < FORM_COUNT; form++)
     sink_init(&world.sinks[form], &ops, &world.delivery, form, form_framing(form, false));
   for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
@@ -220,6 +221,47 @@ static void writes_once_a_turn(void **state) {
   assert_int_equal(world.peers[0].flushed_count, 1);
 }
 
+/* A turn that has written enough leaves the rest, and what comes for it, to the next ones. */
+static void writes_so_much_in_a_turn(void **state) {
+  (void)state;
+  world.delivery.turn_bytes = 1;
+  for (size_t i = 0; i < 3; i++) subscribe(i, "a", &kept);
+  publish_numbers("a", 1, 2, &kept);
+  assert_true(delivery_flush(&world.delivery));
+  assert_true(delivery_flush(&world.delivery)); /* still the same turn */
+  size_t written = 0;
+  for (size_t i = 0; i < 3; i++) written += world.peers[i].write_count;
+  assert_int_equal(written, 1);
+  publish_numbers("a", 3, 3, &kept);
+  for (int turn = 0; turn < 6; turn++) {
+    delivery_begin_turn(&world.delivery);
+    delivery_flush(&world.delivery);
+  }
+  for (size_t i = 0; i < 3; i++) assert_numbers(&world.peers[i], 1, 3);
+  delivery_begin_turn(&world.delivery);
+  assert_false(delivery_flush(&world.delivery));
+}
+
+/* One that was put off can go. */
+static void forgets_who_was_put_off(void **state) {
+  (void)state;
+  world.delivery.turn_bytes = 1;
+  for (size_t i = 0; i < 3; i++) subscribe(i, "a", &kept);
+  publish_numbers("a", 1, 1, &kept);
+  assert_true(delivery_flush(&world.delivery));
+  for (size_t i = 0; i < 3; i++) {
+    struct subscriber *subscriber = &world.peers[i].subscriber;
+    subscriber_end(subscriber);
+    outbox_free(subscriber->outbox);
+    subscriber->outbox = NULL;
+    subscriber->flags |= SUBSCRIBER_OVER;
+    delivery_forget(&world.delivery, subscriber);
+    assert_false(subscriber->flags & SUBSCRIBER_DIRTY);
+  }
+  assert_null(world.delivery.next);
+  assert_null(world.delivery.dirty);
+}
+
 /* What was offered is not what was taken, wherever the border lies. */
 static void holds_the_rest(void **state) {
   struct peer *peer = &world.peers[0];
@@ -278,7 +320,7 @@ static void reads_histories_when_it_was_slow(void **state) {
   assert_true(!peer->subscriber.outbox || peer->subscriber.outbox->bytes <= kept.outbox);
   peer->room = ANY;
   subscriber_ready(&peer->subscriber);
-  while (delivery_flush(&world.delivery)) continue;
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
   assert_numbers(peer, 1, 60);
   assert_false(peer->subscriber.flags & SUBSCRIBER_BEHIND);
   assert_null(peer->subscriber.extra);
@@ -300,7 +342,7 @@ static void is_told_of_what_histories_have_lost(void **state) {
   }
   peer->room = ANY;
   subscriber_ready(&peer->subscriber);
-  while (delivery_flush(&world.delivery)) continue;
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
   assert_string_equal(peer->told, "slow a. gap a. ");
   assert_int_equal(world.stats.gaps, 1);
   assert_numbers(peer, 201, 300);
@@ -372,10 +414,10 @@ static void ends_with_its_last_channel(void **state) {
   subscribe(0, "a", &kept);
   subscribe(0, "b", &kept);
   publish_parts((struct message_parts){.channel = BYTES("a"), .event = BYTES("e"), .data = BYTES("1"), .is_final = true}, &kept);
-  while (delivery_flush(&world.delivery)) continue;
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
   assert_string_equal(peer->told, "end a. ");
   publish_parts((struct message_parts){.channel = BYTES("b"), .event = BYTES("e"), .data = BYTES("2"), .is_final = true}, &kept);
-  while (delivery_flush(&world.delivery)) continue;
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
   assert_string_equal(peer->told, "end a. end b. finish all. ");
   assert_numbers(peer, 1, 2);
 }
@@ -387,7 +429,7 @@ static void a_websocket_leaves_a_channel_that_ends(void **state) {
   subscribe(0, "a", &kept);
   subscribe(0, "b", &kept);
   publish_parts((struct message_parts){.channel = BYTES("b"), .event = BYTES("e"), .data = BYTES("1"), .is_final = true}, &kept);
-  while (delivery_flush(&world.delivery)) continue;
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
   assert_string_equal(peer->told, "end b. final b. ");
   assert_int_equal(peer->subscriber.subscription_count, 1);
   assert_null(subscriber_find(&peer->subscriber, BYTES("b")));
@@ -415,6 +457,8 @@ static void is_slow_over_the_limit_of_its_sink(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DELIVERS(writes_once_a_turn),
+      DELIVERS(writes_so_much_in_a_turn),
+      DELIVERS(forgets_who_was_put_off),
       DELIVERS(holds_the_rest),
       DELIVERS(waits_until_its_sink_is_ready),
       DELIVERS(reads_histories_when_it_was_slow),
