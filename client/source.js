@@ -149,7 +149,7 @@ function connect(url = "/", options = {}) {
     return fault(error.code ?? "unavailable", error.reason ?? `HTTP status ${status}`, {
       status,
       channel,
-      wait: 1000 * (Number(fields.get("retry-after")) || 0),
+      wait: Math.min(1000 * fields.get("retry-after") || 0, FOREVER),
       unauthorized: status === 401,
       down: status === 401 || status === 429 || status >= 500,
     });
@@ -548,8 +548,6 @@ function connect(url = "/", options = {}) {
         }
         const object = JSON.parse(text);
         if (bytes) object.data = bytes;
-        clearTimeout(watch);
-        isDoubted = false;
         if (object.ping) write({ ping: true });
         else if (object.event) take(object, made);
         else {
@@ -559,7 +557,11 @@ function connect(url = "/", options = {}) {
           waiting.delete(key);
           done?.(errorOf(object), object.ok);
         }
-        if (!made.isOver) watch = setTimeout(made.check, quiet);
+        if (made.isOver) return;
+        // Not before: if what came is rubbish, the check goes on.
+        clearTimeout(watch);
+        isDoubted = false;
+        watch = setTimeout(made.check, quiet);
       };
       socket.onerror = noop;
       socket.onclose = fail;

@@ -157,6 +157,45 @@ export async function what_cannot_be_sent(stage) {
 
 // ---- Servers that stop, and close ----
 
+// Something on the way that answers, but is not the server.
+export async function answers_that_are_rubbish(stage) {
+  const server = await stage.server();
+  const place = await stage.place(server.base);
+  await place.run(() => {
+    t.sockets = 0;
+    class Rubbish {
+      readyState = 1;
+      constructor() {
+        t.sockets++;
+        setTimeout(() => this.onopen?.());
+      }
+      send() {
+        setTimeout(() => {
+          try {
+            this.onmessage?.({ data: "null" });
+          } catch {
+            // the page would report it
+          }
+        });
+      }
+      close() {}
+    }
+    t.open({ WebSocket: Rubbish, transports: ["websocket"], openTimeout: 50 });
+  });
+  await until("the client gives up the socket and tries again", () => place.run(() => t.sockets > 1));
+  const delays = await place.run(async () => {
+    const headers = { "Retry-After": "9".repeat(14) };
+    const connection = t.open({ fetch: async () => new Response("{}", { status: 503, headers }), transports: ["poll"] });
+    connection.channel("room:rubbish");
+    t.delays = [];
+    connection.on("moonwire:state", ({ state, delay }) => state === "waiting" && t.delays.push(delay));
+    while (t.delays.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return t.delays;
+  });
+  assert.deepEqual(delays, [1e9]); // and not at once, as a timer that overflows would
+}
+
 // Through each proxy: all transports work, and go on when the server was restarted behind it. What was published before is gone with it, and told.
 async function through(stage, proxy, server) {
   for (const kind of TRANSPORTS) {
