@@ -241,10 +241,13 @@ static bool is_quiet(void) {
          mailbox_empty(&worker->fifo) && list_empty(&worker->backlog) && !worker->delivery.dirty && !worker->delivery.next;
 }
 
-/* What peers were told of members becomes what is so, at the latest when the intervals of all channels are over. */
+enum { ROUNDS_OF_LEAVING = 300 };
+
+/* What peers were told of members becomes what is so, at the latest when those who linger have left: while somebody leaves in each interval, what
+ * was told is one interval old. */
 static void check_members(void) {
   bool all = false;
-  for (unsigned round = 0; !all && round < 30; round++) {
+  for (unsigned round = 0; !all && round < ROUNDS_OF_LEAVING; round++) {
     all = true;
     for (unsigned i = 0; i < PEERS; i++) {
       peer_read(&world.peers[i], SIZE_MAX);

@@ -10,7 +10,7 @@ app, path = app or moonwire.app {}, path or "/"
 
 local TEXT_MAX = 2000 -- characters
 local PEOPLE_MAX = 1000 -- who are known at once
-local GRACE = 3 -- seconds in which somebody whose connection was cut may return unnoticed
+local GRACE = 6 -- seconds in which somebody whose connection was cut may return unnoticed
 local MEMORY = 600 -- seconds for which an absent person's name stays taken
 
 -- ---- Who ------------------------------------------------------------------------------------------------------------------
