@@ -70,7 +70,7 @@ for (const [name, { script, open, isNeverCut }] of Object.entries(readers)) {
   const address = await proxy.listen(base);
   const page = await browser.newPage();
   page.setDefaultTimeout(40000);
-  const complaints = watch(page, /ERR_|^(Error: )?EventSource|network error/); // what they say when they are cut
+  const complaints = watch(page, /ERR_|^(Error: )?EventSource|network error|Failed to fetch/); // what they say when they are cut
   await page.goto(`${address}/page`);
   await page.evaluate(() => {
     window.t = { last: 0, inOrder: true, gaps: 0, opens: 0, isOpen: false };
