@@ -128,13 +128,14 @@ void delivery_begin_turn(struct delivery *delivery) {
 }
 
 void delivery_forget(struct delivery *delivery, struct subscriber *subscriber) {
+  if (!(subscriber->flags & SUBSCRIBER_DIRTY)) return;
   for (struct subscriber **at = &delivery->next; *at; at = &(*at)->next_dirty) {
     if (*at != subscriber) continue;
     *at = subscriber->next_dirty;
     subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
     return;
   }
-  if (subscriber->flags & SUBSCRIBER_DIRTY) delivery_flush(delivery);
+  delivery_flush(delivery);
 }
 
 bool delivery_flush(struct delivery *delivery) {

@@ -8,7 +8,7 @@
 
 /* ---- As much of JSON as is needed --------------------------------------------------------------------------------------------- */
 
-/* Behind the string that begins at `at`, or NULL. */
+/* The end of the string that begins at `at`, or NULL. */
 static const char *skip_string(const char *at) {
   for (at++; *at && *at != '"'; at++) {
     if (*at == '\\' && at[1]) at++;
@@ -16,7 +16,7 @@ static const char *skip_string(const char *at) {
   return *at ? at + 1 : NULL;
 }
 
-/* Behind a value, or NULL. */
+/* The end of a value, or NULL. */
 static const char *skip_value(const char *at) {
   size_t depth = 0;
   while (*at) {

@@ -146,13 +146,18 @@ static int begin(void **state) {
   return 0;
 }
 
+/* What the owner of a subscriber does before it frees it. */
+static void finish(struct subscriber *subscriber) {
+  subscriber_end(subscriber);
+  outbox_free(subscriber->outbox);
+  subscriber->outbox = NULL;
+  subscriber->flags |= SUBSCRIBER_OVER;
+}
+
 static int end(void **state) {
   for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
     struct subscriber *subscriber = &world.peers[i].subscriber;
-    subscriber_end(subscriber);
-    outbox_free(subscriber->outbox);
-    subscriber->outbox = NULL;
-    subscriber->flags |= SUBSCRIBER_OVER;
+    finish(subscriber);
     assert_null(subscriber->extra);
   }
   delivery_flush(&world.delivery);
@@ -251,10 +256,7 @@ static void forgets_who_was_put_off(void **state) {
   assert_true(delivery_flush(&world.delivery));
   for (size_t i = 0; i < 3; i++) {
     struct subscriber *subscriber = &world.peers[i].subscriber;
-    subscriber_end(subscriber);
-    outbox_free(subscriber->outbox);
-    subscriber->outbox = NULL;
-    subscriber->flags |= SUBSCRIBER_OVER;
+    finish(subscriber);
     delivery_forget(&world.delivery, subscriber);
     assert_false(subscriber->flags & SUBSCRIBER_DIRTY);
   }
