@@ -1,4 +1,4 @@
--- docs/protocol.md, tried by a client that was written from it alone (spec/support/protocol_client.mjs).
+-- docs/reference/protocol.md, tried by a client that was written from it alone (spec/support/protocol_client.mjs).
 
 local dkjson = require "dkjson"
 local server = require "spec.support.server"

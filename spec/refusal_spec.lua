@@ -1,4 +1,4 @@
--- Which answer ends what, for each kind of client: the table of docs/protocol.md, "Refusals", cell by cell.
+-- Which answer ends what, for each kind of client: the table of docs/reference/protocol.md, "Refusals", cell by cell.
 
 local dkjson = require "dkjson"
 local http = require "spec.support.http"

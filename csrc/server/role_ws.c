@@ -18,7 +18,7 @@
 /* How long the app may still work on what came before the peer's farewell, until that is answered. */
 enum { DUE_MS = 5000 };
 
-/* Close codes of the native protocol (docs/protocol.md). */
+/* Close codes of the native protocol (docs/reference/protocol.md). */
 enum { UNAUTHORIZED = 4401, UNCONNECTED = 4408 };
 
 static const struct bytes native_protocol = {"moonwire.1", 10};

@@ -1,4 +1,4 @@
-// A client of the native protocol, written from docs/protocol.md and nothing else, so that the document is tried as well.
+// A client of the native protocol, written from docs/reference/protocol.md and nothing else, so that the document is tried as well.
 
 import { WebSocket } from "ws";
 
