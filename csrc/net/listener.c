@@ -95,6 +95,15 @@ static const char *remove_stale(const char *path) {
   return unlink(path) == 0 ? NULL : "the stale socket there cannot be removed";
 }
 
+/* Removes the file of a unix socket, unless it is another server's by now: one that was started in our place removes or renames ours.
+ * As long as our socket is open, no other file can have its inode. */
+static void remove_own(const struct listener *listener) {
+  struct stat file;
+  const char *path = listener->address + sizeof unix_prefix - 1;
+  if (listener->kind != STREAM_UNIX || !listener->address[0] || lstat(path, &file) < 0) return;
+  if (file.st_dev == listener->device && file.st_ino == listener->inode) unlink(path);
+}
+
 static int bind_unix(struct listener *listener, const char *address, unsigned mode, struct mw_error *error) {
   const char *path = address + sizeof unix_prefix - 1;
   struct sockaddr_un limit;
@@ -110,11 +119,16 @@ static int bind_unix(struct listener *listener, const char *address, unsigned mo
     return fail(error, status, address, uv_strerror(status));
   }
   snprintf(listener->address, sizeof listener->address, "%s", address);
+  struct stat file;
+  if (lstat(path, &file) == 0) {
+    listener->device = file.st_dev;
+    listener->inode = file.st_ino;
+  }
   /* Nobody can connect before it listens, so no peer slips in under other permissions. */
   bool is_set = chmod(path, mode ? mode : DEFAULT_UNIX_MODE) == 0;
   if (is_set && listen(listener->fd, BACKLOG) == 0) return 0;
   int status = is_set ? last_status() : MW_EINVAL;
-  unlink(path);
+  remove_own(listener);
   return fail(error, status, address, is_set ? uv_strerror(status) : "its permissions cannot be set");
 }
 
@@ -210,10 +224,6 @@ static int watch(struct listener *listener) {
   return 0;
 }
 
-static void remove_file(const struct listener *listener) {
-  if (listener->kind == STREAM_UNIX && listener->address[0]) unlink(listener->address + sizeof unix_prefix - 1);
-}
-
 int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
   struct listener *listener = memory_calloc(1, sizeof *listener);
@@ -228,7 +238,7 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
   int status = is_unix ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
   if (status == 0) {
     status = watch(listener);
-    if (status < 0) remove_file(listener);
+    if (status < 0) remove_own(listener);
     if (status < 0) fail(error, status, address, uv_strerror(status));
   }
   if (status < 0) {
@@ -243,7 +253,7 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
 
 void listener_close(struct listener *listener) {
   list_remove(&listener->link);
-  remove_file(listener);
+  remove_own(listener);
   uv_close((uv_handle_t *)&listener->poll, on_poll_closed);
   uv_close((uv_handle_t *)&listener->pause, on_pause_closed);
   close(listener->fd);

@@ -2,6 +2,8 @@
 #ifndef MOONWIRE_NET_LISTENER_H
 #define MOONWIRE_NET_LISTENER_H
 
+#include <sys/types.h>
+
 #include "base/list.h"
 #include "base/status.h"
 #include "net/stream.h"
@@ -22,6 +24,8 @@ struct listener {
   void (*on_connection)(struct listener *listener, int status);
   void *owner;
   char address[LISTENER_ADDRESS_MAX]; /* as it is listened on, with the port that was picked */
+  dev_t device;                       /* of a unix socket's file, with its inode */
+  ino_t inode;
   int fd;
   int accepted;          /* the waiting peer; -1: none */
   int reserve;           /* a descriptor for listener_shed; -1: none */
@@ -39,7 +43,7 @@ void listener_refuse(struct listener *listener);
 /* When the process has no descriptor left: takes those that wait and closes them, by way of one that was held back for this. Otherwise
  * they would wait for an answer that does not come. */
 void listener_shed(struct listener *listener);
-/* Stops listening, removes a unix socket's file and frees the listener soon. */
+/* Stops listening, removes a unix socket's file if it is still the one that this listener made, and frees the listener soon. */
 void listener_close(struct listener *listener);
 
 VISIBILITY_POP

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -192,6 +193,38 @@ static void leaves_files_alone(void **state) {
   assert_non_null(strstr(error.text, "no/such/folder"));
 }
 
+/* A server that is started in our place removes our file, or renames its own over it. We may stop after that. */
+static void leaves_the_socket_of_a_successor_alone(void **state) {
+  (void)state;
+  const char *address = unix_address("taken");
+  char temporary[108];
+  struct stat file;
+  for (int renames = 0; renames < 2; renames++) {
+    struct listener *listener;
+    assert_int_equal(listen_at(address, 0, &listener, NULL), 0);
+    snprintf(temporary, sizeof temporary, "%s", path_of(address));
+    if (renames) snprintf(temporary, sizeof temporary, "%s.new", path_of(address));
+    if (!renames) unlink(temporary);
+    int successor = bind_unix(temporary, true);
+    if (renames) assert_int_equal(rename(temporary, path_of(address)), 0);
+    listener_close(listener);
+    loop_step(&loop);
+    assert_int_equal(lstat(path_of(address), &file), 0);
+    int fd = connect_unix(path_of(address));
+    assert_true(fd >= 0);
+    close(fd);
+    close(successor);
+    unlink(path_of(address));
+  }
+  /* A file that is not a socket any more is not ours either. */
+  struct listener *listener;
+  assert_int_equal(listen_at(address, 0, &listener, NULL), 0);
+  unlink(path_of(address));
+  close(open(path_of(address), O_CREAT | O_WRONLY, 0600));
+  listener_close(listener);
+  assert_int_equal(unlink(path_of(address)), 0);
+}
+
 /* Peers who are refused, also several at once, hold up nobody who comes after them. */
 static void refuses_as_many_as_come(void **state) {
   (void)state;
@@ -331,6 +364,7 @@ int main(void) {
       LISTENER_TEST(takes_the_place_of_a_stale_socket),
       LISTENER_TEST(leaves_a_live_socket_alone),
       LISTENER_TEST(leaves_files_alone),
+      LISTENER_TEST(leaves_the_socket_of_a_successor_alone),
       LISTENER_TEST(refuses_as_many_as_come),
       LISTENER_TEST(may_be_closed_while_refusing),
       LISTENER_TEST(a_lack_of_descriptors_is_told_and_ends),
