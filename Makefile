@@ -102,7 +102,7 @@ endif
 
 # ---- Sources --------------------------------------------------------------------------------------------------------------
 
-FLOORS := base codec hub net auth delivery http server
+FLOORS := base codec hub net auth delivery app http server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
 objects = $(patsubst csrc/%.c,$(B)/obj/%.o,$(1))
 
@@ -130,7 +130,7 @@ $(STAMP): FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
 # libuv's header, and what of POSIX we use ourselves, is hidden in strict C11 unless it is asked for
-$(foreach floor,net delivery http server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
+$(foreach floor,net delivery app http server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
 
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
 	$(call say,CC)
@@ -187,9 +187,10 @@ FLOORS_hub := hub base
 FLOORS_net := net base
 FLOORS_auth := auth base
 FLOORS_delivery := delivery auth net hub codec base
-FLOORS_http := http delivery auth net hub codec base
-FLOORS_server := server http delivery auth net hub codec base
-FLOORS_lua := lua server http delivery auth net hub codec base
+FLOORS_app := app auth net hub codec base
+FLOORS_http := http app delivery auth net hub codec base
+FLOORS_server := server http app delivery auth net hub codec base
+FLOORS_lua := lua $(FLOORS_server)
 # parsers and pure state: what needs no loop
 FLOORS_fuzz := auth hub codec base
 FLOORS_fuzz_lag := $(FLOORS_server)

@@ -2,8 +2,8 @@
 #ifndef MOONWIRE_SERVER_COMMAND_H
 #define MOONWIRE_SERVER_COMMAND_H
 
+#include "app/client.h"
 #include "hub/message.h"
-#include "server/client.h"
 #include "server/native.h"
 
 VISIBILITY_PUSH

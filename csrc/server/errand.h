@@ -5,14 +5,15 @@
 #ifndef MOONWIRE_SERVER_ERRAND_H
 #define MOONWIRE_SERVER_ERRAND_H
 
+#include "app/client.h"
+#include "app/config.h"
+#include "app/errand_channel.h"
+#include "app/send_key.h"
 #include "base/buffer.h"
 #include "base/list.h"
 #include "codec/http_reader.h"
 #include "delivery/forms.h"
 #include "hub/id.h"
-#include "server/client.h"
-#include "server/config.h"
-#include "server/send_key.h"
 
 VISIBILITY_PUSH
 
@@ -55,17 +56,6 @@ enum errand_step {
   STEP_DISCONNECT,
   STEP_SOCKET_CLOSE,
   STEP_OVER
-};
-
-struct errand_channel {
-  struct bytes name;
-  const struct kind *kind;
-  struct blob *data;   /* what JOIN gave; NULL: nothing */
-  bool is_new;         /* it was not live when it was asked for */
-  bool opened, joined; /* to be undone, as is: */
-  struct blob *member; /* the key under which its user is counted as a member; NULL: it is not */
-  struct blob *info;   /* what the app tells of the member, until it is counted */
-  bool informed;       /* the app was asked for it */
 };
 
 struct errand {
@@ -144,9 +134,6 @@ size_t errand_size(const struct errand *errand);
 bool errand_needs_script(const struct errand *errand);
 /* True if the script wants to know when it leaves. */
 bool errand_is_membership(const struct errand *errand);
-static inline bool errand_channel_is_membership(const struct errand_channel *channel) {
-  return channel->opened || channel->joined || channel->member;
-}
 /* Copies the message of a verb; 0 or MW_ENOMEM. */
 struct verb;
 int errand_set_message(struct errand *errand, const struct verb *verb);

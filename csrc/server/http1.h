@@ -2,9 +2,9 @@
 #ifndef MOONWIRE_SERVER_HTTP1_H
 #define MOONWIRE_SERVER_HTTP1_H
 
+#include "app/config.h"
 #include "codec/http_reader.h"
 #include "http/request.h"
-#include "server/config.h"
 #include "server/conn.h"
 
 VISIBILITY_PUSH

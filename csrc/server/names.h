@@ -6,8 +6,8 @@
 #ifndef MOONWIRE_SERVER_NAMES_H
 #define MOONWIRE_SERVER_NAMES_H
 
+#include "app/party.h"
 #include "server/exchange.h"
-#include "server/party.h"
 
 VISIBILITY_PUSH
 

@@ -6,7 +6,9 @@
 #ifndef MOONWIRE_SERVER_POLL_H
 #define MOONWIRE_SERVER_POLL_H
 
-#include "server/wish.h"
+#include "app/subscribe_query.h"
+#include "base/rope.h"
+#include "hub/id.h"
 
 VISIBILITY_PUSH
 
@@ -30,16 +32,16 @@ struct poll_items {
 
 struct poll {
   struct exchange *exchange;
-  struct poll_client *client; /* NULL: it stands for itself */
-  struct list link;           /* among the polls of that client */
-  struct wish wish;           /* until it waits */
+  struct poll_client *client;   /* NULL: it stands for itself */
+  struct list link;             /* among the polls of that client */
+  struct subscribe_query query; /* until it waits */
   struct since since;
   uint64_t seen;           /* while it waits: it needs nothing up to here */
   uint64_t due_ms;         /* when it waits no longer */
   struct poll_items items; /* of one that stands for itself */
   struct rope joined;      /* members of "channels": what joining gave */
-  size_t joining;          /* channels that are still to be joined, of those that the wish marks as joined */
-  size_t joined_at;        /* of the wish: the next of them */
+  size_t joining;          /* channels that are still to be joined, of those that the query marks as joined */
+  size_t joined_at;        /* of the query: the next of them */
   bool is_new;             /* the client was made for it */
   bool names_channels;     /* its query did */
 };

@@ -151,9 +151,9 @@ static void leave_ended(struct poll_client *client) {
   }
 }
 
-static bool is_wished(struct wish *wish, struct bytes name) {
-  for (size_t i = 0; i < wish->channel_count; i++) {
-    if (bytes_equal(wish_channels(wish)[i].name, name)) return true;
+static bool is_named(struct subscribe_query *query, struct bytes name) {
+  for (size_t i = 0; i < query->channel_count; i++) {
+    if (bytes_equal(subscribe_query_channels(query)[i].name, name)) return true;
   }
   return false;
 }
@@ -162,7 +162,7 @@ static bool is_wished(struct wish *wish, struct bytes name) {
 static bool is_done_with(struct poll *poll, const struct poll_left *left) {
   struct exchange *exchange = poll->client->exchange;
   if (subscriber_find(&exchange->subscriber, left->name)) return true; /* it has begun anew */
-  if (left->asked) return poll->wish.channel_count > 0 && !is_wished(&poll->wish, left->name);
+  if (left->asked) return poll->query.channel_count > 0 && !is_named(&poll->query, left->name);
   return poll->since.kind == SINCE_POSITION && poll->since.position >= left->ended;
 }
 
@@ -194,10 +194,10 @@ void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
 /* ---- Channels ------------------------------------------------------------------------------------------------------------- */
 
 /* Leaves what an earlier query asked for and this one does not; what the app or a verb subscribed it to is theirs. */
-static void leave_others(struct exchange *exchange, struct wish *wish) {
+static void leave_others(struct exchange *exchange, struct subscribe_query *query) {
   struct subscription *subscription = NULL;
-  while (wish->channel_count > 0 && (subscription = subscriber_next(&exchange->subscriber, subscription))) {
-    if (!(subscription->mark & POLL_ASKED) || is_wished(wish, subscription->channel->name)) continue;
+  while (query->channel_count > 0 && (subscription = subscriber_next(&exchange->subscriber, subscription))) {
+    if (!(subscription->mark & POLL_ASKED) || is_named(query, subscription->channel->name)) continue;
     subscription->mark &= ~(uint32_t)POLL_ASKED;
     native_unsubscribe(exchange, subscription->channel->name, NULL, NULL);
     subscription = NULL; /* it may have gone: from the beginning */
@@ -207,14 +207,14 @@ static void leave_others(struct exchange *exchange, struct wish *wish) {
 static void begin(struct poll *poll) {
   struct subscriber *subscriber = &poll->client->exchange->subscriber;
   /* What a poll had asked for that has gone meanwhile may have been joined only now. */
-  leave_others(poll->client->exchange, &poll->wish);
-  for (size_t i = 0; i < poll->wish.channel_count; i++) {
-    struct subscription *subscription = subscriber_find(subscriber, wish_channels(&poll->wish)[i].name);
-    struct poll_left *left = find_left(poll->client, wish_channels(&poll->wish)[i].name);
+  leave_others(poll->client->exchange, &poll->query);
+  for (size_t i = 0; i < poll->query.channel_count; i++) {
+    struct subscription *subscription = subscriber_find(subscriber, subscribe_query_channels(&poll->query)[i].name);
+    struct poll_left *left = find_left(poll->client, subscribe_query_channels(&poll->query)[i].name);
     if (subscription) subscription->mark |= POLL_ASKED;
     if (left) left->asked = true;
   }
-  poll->names_channels = poll->wish.channel_count > 0;
+  poll->names_channels = poll->query.channel_count > 0;
   forget_left(poll);
   leave_ended(poll->client);
   role_poll_begin(poll);
@@ -235,9 +235,9 @@ static void subscribe(struct poll *poll, struct bytes channel) {
 void poll_client_join(struct poll *poll) {
   struct exchange *exchange = poll->exchange, *own = poll->client->exchange;
   struct worker *worker = exchange_worker(exchange);
-  struct errand_channel *channels = wish_channels(&poll->wish);
-  size_t count = poll->wish.channel_count;
-  leave_others(own, &poll->wish);
+  struct errand_channel *channels = subscribe_query_channels(&poll->query);
+  size_t count = poll->query.channel_count;
+  leave_others(own, &poll->query);
   poll_client_charge(poll->client); /* for fewer */
   for (size_t i = 0; i < count; i++) {
     channels[i].joined = !subscriber_find(&own->subscriber, channels[i].name) && !has_left(poll->client, channels[i].name);
@@ -260,7 +260,7 @@ void poll_client_join(struct poll *poll) {
 }
 
 void poll_client_joined(struct poll *poll, const struct rope *told) {
-  const struct errand_channel *channels = wish_channels(&poll->wish);
+  const struct errand_channel *channels = subscribe_query_channels(&poll->query);
   while (!channels[poll->joined_at].joined) poll->joined_at++;
   const struct errand_channel *channel = &channels[poll->joined_at++];
   if (told) {

@@ -3,8 +3,8 @@
 #ifndef MOONWIRE_SERVER_POLL_CLIENT_H
 #define MOONWIRE_SERVER_POLL_CLIENT_H
 
+#include "app/party.h"
 #include "server/exchange.h"
-#include "server/party.h"
 #include "server/poll.h"
 
 VISIBILITY_PUSH

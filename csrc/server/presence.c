@@ -1,9 +1,9 @@
 #include "server/presence.h"
 
+#include "app/member.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
-#include "server/member.h"
 #include "server/server.h"
 
 /* What one announcement holds at most, beyond its first change; and how long is waited if the queues were full. */

@@ -30,7 +30,7 @@ static void on_end(struct exchange *exchange) {
   exchange_request(exchange)->poll = NULL;
   if (poll->client) poll_client_detach(poll);
   poll_items_deinit(&poll->items);
-  wish_deinit(&poll->wish);
+  subscribe_query_deinit(&poll->query);
   rope_deinit(&poll->joined);
   memory_free(poll);
 }
@@ -55,8 +55,8 @@ static struct exchange *source_of(struct poll *poll) { return poll->client ? pol
 
 static int subscribe(struct poll *poll) {
   poll->exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
-  for (size_t i = 0; i < poll->wish.channel_count; i++) {
-    const struct errand_channel *channel = &wish_channels(&poll->wish)[i];
+  for (size_t i = 0; i < poll->query.channel_count; i++) {
+    const struct errand_channel *channel = &subscribe_query_channels(&poll->query)[i];
     int status = subscriber_subscribe(&poll->exchange->subscriber, channel->name, &channel->kind->policy);
     if (status == 0 && channel->is_new)
       status = names_charge(poll->exchange, NULL, subscriber_find(&poll->exchange->subscriber, channel->name));
@@ -70,8 +70,8 @@ static void wait_for_more(struct poll *poll) {
   struct worker *worker = exchange_worker(exchange);
   poll->seen = worker->hub.position;
   if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
-  poll->due_ms = worker->loop->clock.now_ms + poll->wish.wait_ms;
-  wish_deinit(&poll->wish);
+  poll->due_ms = worker->loop->clock.now_ms + poll->query.wait_ms;
+  subscribe_query_deinit(&poll->query);
   if (poll->client) poll->client->waiting = poll;
   exchange_set_state(exchange, EXCHANGE_WAITING);
   exchange_shed(exchange);
@@ -114,7 +114,7 @@ void role_poll_begin(struct poll *poll) {
   } else {
     bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || rope_len(&poll->joined) > 0;
     if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */
-    if (has_news || poll->since.kind == SINCE_NONE || poll->wish.wait_ms == 0) {
+    if (has_news || poll->since.kind == SINCE_NONE || poll->query.wait_ms == 0) {
       bool sent = poll_answer_send(&answer, poll);
       if (client) poll_items_consume(&client->items, sent ? answer.taken : 0);
     } else {
@@ -171,15 +171,16 @@ static void on_flush(struct exchange *exchange) {
 /* Without client= the app is asked whether these channels may be read, and nothing else. */
 static void go_alone(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
-  struct wish *wish = &poll->wish;
+  struct subscribe_query *query = &poll->query;
   bool asks = exchange_worker(exchange)->server->config->options.authenticate;
-  for (size_t i = 0; i < wish->channel_count; i++) asks = asks || wish_channels(wish)[i].kind->hooks & MW_HOOK_AUTHORIZE;
+  for (size_t i = 0; i < query->channel_count; i++)
+    asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
     role_poll_begin(poll);
     return;
   }
-  struct errand *errand =
-      roles_permit_errand(exchange, exchange_request(exchange), BYTES("poll"), wish_channels(wish), wish->channel_count);
+  struct errand *errand = roles_permit_errand(exchange, exchange_request(exchange), BYTES("poll"),
+                                              subscribe_query_channels(query), query->channel_count);
   if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
 }
 
@@ -200,15 +201,15 @@ static void make_client(struct poll *poll, struct errand *errand) {
 
 static void go_as_new(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
-  const struct wish *wish = &poll->wish;
+  const struct subscribe_query *query = &poll->query;
   struct worker *worker = exchange_worker(exchange);
-  if (poll->wish.channel_count == 0) {
+  if (poll->query.channel_count == 0) {
     refuse(exchange, 400, "a channel is required: ?channel=NAME");
     return;
   }
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
-  if (!poll_client_allowed(worker, remote, 1 + wish->channel_count)) {
+  if (!poll_client_allowed(worker, remote, 1 + query->channel_count)) {
     refuse(exchange, 503, polls_refusal);
     return;
   }
@@ -242,18 +243,19 @@ static void go_as(struct poll *poll, struct poll_client *client) {
 
 static void go(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
-  struct wish *wish = &poll->wish;
+  struct subscribe_query *query = &poll->query;
   struct worker *worker = exchange_worker(exchange);
-  struct poll_client *client = wish->has_client ? poll_client_find(worker, buffer_bytes(&wish->client)) : NULL;
-  if (wish->channel_count == 0 && !wish->has_client) wish_refuse(wish, 400, "a channel is required: ?channel=NAME");
-  if (wish->bad_wait) wish_refuse(wish, 400, "wait must be a number of whole seconds");
-  if (server_stopping(worker->server)) wish_refuse(wish, 503, "the server is stopping");
-  poll->since = since_parse(buffer_bytes(&wish->since), &worker->server->bus.epoch);
-  if (wish->status == 0 && !wish->has_client && !names_allow(exchange, NULL, wish_channels(wish), wish->channel_count))
-    wish_refuse(wish, 503, names_refusal);
-  if (wish->status != 0) {
-    refuse_channel(exchange, wish->status, exchange_code(wish->status), wish->reason, wish_refused(wish));
-  } else if (!wish->has_client) {
+  struct poll_client *client = query->has_client ? poll_client_find(worker, buffer_bytes(&query->client)) : NULL;
+  if (query->channel_count == 0 && !query->has_client) subscribe_query_refuse(query, 400, "a channel is required: ?channel=NAME");
+  if (query->bad_wait) subscribe_query_refuse(query, 400, "wait must be a number of whole seconds");
+  if (server_stopping(worker->server)) subscribe_query_refuse(query, 503, "the server is stopping");
+  poll->since = since_parse(buffer_bytes(&query->since), &worker->server->bus.epoch);
+  if (query->status == 0 && !query->has_client &&
+      !names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count))
+    subscribe_query_refuse(query, 503, names_refusal);
+  if (query->status != 0) {
+    refuse_channel(exchange, query->status, exchange_code(query->status), query->reason, subscribe_query_refused(query));
+  } else if (!query->has_client) {
     go_alone(poll);
   } else if (client) {
     go_as(poll, client);
@@ -273,11 +275,11 @@ static void start(struct exchange *exchange) {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
     return;
   }
-  wish_init(&poll->wish, exchange_worker(exchange)->server->config, request->head->query);
+  subscribe_query_init(&poll->query, exchange_worker(exchange)->server->config, request->head->query);
   /* Who only wants the head takes nothing from anybody. */
   if (exchange->flags & EXCHANGE_NO_BODY) {
-    poll->wish.has_client = false;
-    poll->wish.wait_ms = 0;
+    poll->query.has_client = false;
+    poll->query.wait_ms = 0;
   }
   go(poll);
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);

@@ -1,6 +1,7 @@
 /* GET /sse: channels as an event stream. Everything that can be refused is refused before the first byte. */
 #include <stdio.h>
 
+#include "app/subscribe_query.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "delivery/replay.h"
@@ -12,7 +13,6 @@
 #include "server/roles.h"
 #include "server/server.h"
 #include "server/snapshot.h"
-#include "server/wish.h"
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
@@ -158,21 +158,22 @@ static void join(struct exchange *exchange, struct errand *errand) {
 
 /* ---- The role ------------------------------------------------------------------------------------------------------------ */
 
-static struct errand *make_errand(struct exchange *exchange, struct wish *wish) {
+static struct errand *make_errand(struct exchange *exchange, struct subscribe_query *query) {
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct mw_config_options *options = &server->config->options;
-  bool is_plain = !wish->envelope && !options->authenticate && !options->connects && !options->disconnects;
-  for (size_t i = 0; i < wish->channel_count; i++) is_plain = is_plain && !kind_asks(wish_channels(wish)[i].kind);
+  bool is_plain = !query->envelope && !options->authenticate && !options->connects && !options->disconnects;
+  for (size_t i = 0; i < query->channel_count; i++) is_plain = is_plain && !kind_asks(subscribe_query_channels(query)[i].kind);
   struct errand *errand;
   if (is_plain) {
     /* Nobody asks who it is. */
-    errand = errand_new(ERRAND_JOIN, server->config, NULL, NULL, wish_channels(wish), wish->channel_count);
+    errand = errand_new(ERRAND_JOIN, server->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
   } else {
-    errand = roles_connect_errand(exchange, exchange_request(exchange), BYTES("sse"), wish_channels(wish), wish->channel_count);
+    errand = roles_connect_errand(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query),
+                                  query->channel_count);
   }
   if (!errand) return NULL;
-  errand->form = wish->envelope ? FORM_ENVELOPE : FORM_SSE;
-  errand->since = since_parse(buffer_bytes(&wish->since), &server->bus.epoch);
+  errand->form = query->envelope ? FORM_ENVELOPE : FORM_SSE;
+  errand->since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
   return errand;
 }
 
@@ -192,25 +193,26 @@ static void answer_head(struct exchange *exchange, const struct errand_channel *
 }
 
 /* HEAD: the app is asked whether these channels may be read, and nothing is joined. */
-static void go_for_head(struct exchange *exchange, struct wish *wish) {
+static void go_for_head(struct exchange *exchange, struct subscribe_query *query) {
   const struct mw_server *server = exchange_worker(exchange)->server;
-  struct since since = since_parse(buffer_bytes(&wish->since), &server->bus.epoch);
+  struct since since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
   bool asks = server->config->options.authenticate;
-  for (size_t i = 0; i < wish->channel_count; i++) asks = asks || wish_channels(wish)[i].kind->hooks & MW_HOOK_AUTHORIZE;
+  for (size_t i = 0; i < query->channel_count; i++)
+    asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
-    answer_head(exchange, wish_channels(wish), wish->channel_count, since);
+    answer_head(exchange, subscribe_query_channels(query), query->channel_count, since);
     return;
   }
-  struct errand *errand =
-      roles_permit_errand(exchange, exchange_request(exchange), BYTES("sse"), wish_channels(wish), wish->channel_count);
+  struct errand *errand = roles_permit_errand(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query),
+                                              query->channel_count);
   if (errand) errand->since = since;
   if (!errand || !exchange_ask(exchange, errand)) roles_put_off(exchange);
 }
 
-static void go(struct exchange *exchange, struct wish *wish) {
+static void go(struct exchange *exchange, struct subscribe_query *query) {
   bool may = !server_stopping(exchange_worker(exchange)->server) &&
-             names_allow(exchange, NULL, wish_channels(wish), wish->channel_count);
-  struct errand *errand = may ? make_errand(exchange, wish) : NULL;
+             names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count);
+  struct errand *errand = may ? make_errand(exchange, query) : NULL;
   if (!errand) {
     roles_put_off(exchange);
   } else if (!errand_needs_script(errand)) {
@@ -229,24 +231,24 @@ static void start(struct exchange *exchange) {
   }
   const struct http_head *head = request->head;
   struct bytes last = http_head_field(head, BYTES("last-event-id"));
-  struct wish wish;
-  wish_init(&wish, exchange_worker(exchange)->server->config, head->query);
-  if (wish.channel_count == 0) wish_refuse(&wish, 400, "a channel is required: ?channel=NAME");
+  struct subscribe_query query;
+  subscribe_query_init(&query, exchange_worker(exchange)->server->config, head->query);
+  if (query.channel_count == 0) subscribe_query_refuse(&query, 400, "a channel is required: ?channel=NAME");
   if (last.len > 0) {
-    buffer_clear(&wish.since);
-    buffer_append(&wish.since, last);
-    if (wish.since.failed) wish_refuse(&wish, 503, "no memory");
+    buffer_clear(&query.since);
+    buffer_append(&query.since, last);
+    if (query.since.failed) subscribe_query_refuse(&query, 503, "no memory");
   }
-  if (wish.status != 0 && exchange_is_temporary(wish.status)) {
+  if (query.status != 0 && exchange_is_temporary(query.status)) {
     roles_put_off(exchange);
-  } else if (wish.status != 0) {
-    exchange_refuse_channel(exchange, wish.status, exchange_code(wish.status), wish.reason, wish_refused(&wish));
+  } else if (query.status != 0) {
+    exchange_refuse_channel(exchange, query.status, exchange_code(query.status), query.reason, subscribe_query_refused(&query));
   } else if (exchange->flags & EXCHANGE_NO_BODY) {
-    go_for_head(exchange, &wish);
+    go_for_head(exchange, &query);
   } else {
-    go(exchange, &wish);
+    go(exchange, &query);
   }
-  wish_deinit(&wish);
+  subscribe_query_deinit(&query);
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 

@@ -2,11 +2,11 @@
 #ifndef MOONWIRE_SERVER_SCRIPT_H
 #define MOONWIRE_SERVER_SCRIPT_H
 
+#include "app/send_key.h"
 #include "base/overrun.h"
 #include "base/table.h"
 #include "net/mailbox.h"
 #include "server/errand.h"
-#include "server/send_key.h"
 
 VISIBILITY_PUSH
 

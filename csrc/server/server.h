@@ -2,13 +2,13 @@
 #ifndef MOONWIRE_SERVER_SERVER_H
 #define MOONWIRE_SERVER_SERVER_H
 
+#include "app/idempotency.h"
+#include "app/party.h"
+#include "app/registry.h"
 #include "net/alarm.h"
 #include "net/listener.h"
 #include "net/signals.h"
 #include "server/bus.h"
-#include "server/idempotency.h"
-#include "server/party.h"
-#include "server/registry.h"
 #include "server/script.h"
 #include "server/worker.h"
 

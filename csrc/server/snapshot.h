@@ -3,10 +3,10 @@
 #ifndef MOONWIRE_SERVER_SNAPSHOT_H
 #define MOONWIRE_SERVER_SNAPSHOT_H
 
+#include "app/config.h"
 #include "base/rope.h"
 #include "codec/verb.h"
 #include "hub/hub.h"
-#include "server/config.h"
 
 VISIBILITY_PUSH
 

@@ -2,10 +2,10 @@
 #ifndef MOONWIRE_SERVER_SOCKET_H
 #define MOONWIRE_SERVER_SOCKET_H
 
+#include "app/client.h"
+#include "app/config.h"
 #include "base/blob.h"
 #include "codec/ws_frame.h"
-#include "server/client.h"
-#include "server/config.h"
 
 VISIBILITY_PUSH
 

@@ -1,7 +1,7 @@
-#include "server/send_key.h"
+#include "app/send_key.h"
 
+#include "app/config.h"
 #include "base/memory.h"
-#include "server/config.h"
 #include "server/errand.h"
 #include "test/support.h"
 

@@ -1,4 +1,4 @@
-#include "server/registry.h"
+#include "app/registry.h"
 
 int registry_init(struct registry *registry) {
   table_init(&registry->by_id);

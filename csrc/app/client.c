@@ -1,4 +1,4 @@
-#include "server/client.h"
+#include "app/client.h"
 
 #include <stdio.h>
 

@@ -2,12 +2,12 @@
  *
  * A party is known for as long as it holds something, so what is held bounds the memory of this, too. IPv6 addresses count by their /64, which
  * is what one customer gets. Unix sockets and loopback are not addresses of anybody: a proxy may stand there, and all come from it. */
-#ifndef MOONWIRE_SERVER_PARTY_H
-#define MOONWIRE_SERVER_PARTY_H
+#ifndef MOONWIRE_APP_PARTY_H
+#define MOONWIRE_APP_PARTY_H
 
+#include "app/client.h"
 #include "base/table.h"
 #include "net/thread.h"
-#include "server/client.h"
 
 VISIBILITY_PUSH
 

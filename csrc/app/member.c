@@ -1,4 +1,4 @@
-#include "server/member.h"
+#include "app/member.h"
 
 #include "base/memory.h"
 #include "codec/json_scan.h"

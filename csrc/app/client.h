@@ -1,6 +1,6 @@
 /* Who is behind a connection: what the app sees of it, also when the connection has gone. */
-#ifndef MOONWIRE_SERVER_CLIENT_H
-#define MOONWIRE_SERVER_CLIENT_H
+#ifndef MOONWIRE_APP_CLIENT_H
+#define MOONWIRE_APP_CLIENT_H
 
 #include "base/blob.h"
 #include "base/list.h"

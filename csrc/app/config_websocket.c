@@ -1,10 +1,10 @@
 /* The definition of raw WebSocket endpoints. */
 #include <stdio.h>
 
+#include "app/config.h"
 #include "auth/origin.h"
 #include "base/memory.h"
 #include "codec/http_head.h"
-#include "server/config.h"
 
 static int fail(struct mw_error *error, int status, const char *what, const char *why) {
   if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);

@@ -1,4 +1,4 @@
-#include "server/party.h"
+#include "app/party.h"
 
 #include "base/memory.h"
 #include "test/support.h"

@@ -1,6 +1,6 @@
 /* How many connections the process may have: each takes a descriptor. */
-#ifndef MOONWIRE_SERVER_DESCRIPTORS_H
-#define MOONWIRE_SERVER_DESCRIPTORS_H
+#ifndef MOONWIRE_NET_DESCRIPTORS_H
+#define MOONWIRE_NET_DESCRIPTORS_H
 
 #include <stddef.h>
 

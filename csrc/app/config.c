@@ -1,4 +1,4 @@
-#include "server/config.h"
+#include "app/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "auth/origin.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "server/descriptors.h"
+#include "net/descriptors.h"
 
 /* Members of a channel, where the options say nothing. */
 enum { MEMBERS_MAX = 100000 };

@@ -1,9 +1,9 @@
 /* What is looked up in a config (config.h, and moonwire.h's mw_config_match). */
 #include <stdio.h>
 
+#include "app/config.h"
 #include "auth/origin.h"
 #include "codec/envelope.h"
-#include "server/config.h"
 
 struct bytes config_path(const struct mw_config *config, enum endpoint endpoint) {
   switch (endpoint) {

@@ -1,4 +1,4 @@
-#include "server/descriptors.h"
+#include "net/descriptors.h"
 
 #include <stdint.h>
 #include <sys/resource.h>

@@ -1,6 +1,6 @@
 /* Publishes that carried an idempotency key, so that one that is sent again is answered as the first was. */
-#ifndef MOONWIRE_SERVER_IDEMPOTENCY_H
-#define MOONWIRE_SERVER_IDEMPOTENCY_H
+#ifndef MOONWIRE_APP_IDEMPOTENCY_H
+#define MOONWIRE_APP_IDEMPOTENCY_H
 
 #include "base/list.h"
 #include "base/table.h"

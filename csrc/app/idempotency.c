@@ -1,4 +1,4 @@
-#include "server/idempotency.h"
+#include "app/idempotency.h"
 
 #include "base/memory.h"
 

@@ -1,7 +1,7 @@
 /* The sends that carried an idempotency key, and what they were answered. A repeated one gets the answer of the first, or waits for it. All of it
  * belongs to the script's thread. */
-#ifndef MOONWIRE_SERVER_SEND_KEY_H
-#define MOONWIRE_SERVER_SEND_KEY_H
+#ifndef MOONWIRE_APP_SEND_KEY_H
+#define MOONWIRE_APP_SEND_KEY_H
 
 #include "base/blob.h"
 #include "base/buffer.h"

@@ -1,6 +1,6 @@
 /* The members of one channel: users, in the order of their ids. */
-#ifndef MOONWIRE_SERVER_MEMBER_H
-#define MOONWIRE_SERVER_MEMBER_H
+#ifndef MOONWIRE_APP_MEMBER_H
+#define MOONWIRE_APP_MEMBER_H
 
 #include "base/blob.h"
 #include "base/list.h"

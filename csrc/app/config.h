@@ -1,6 +1,6 @@
 /* What an app is, as the server reads it: immutable once a server has it, and shared by reference. */
-#ifndef MOONWIRE_SERVER_CONFIG_H
-#define MOONWIRE_SERVER_CONFIG_H
+#ifndef MOONWIRE_APP_CONFIG_H
+#define MOONWIRE_APP_CONFIG_H
 
 #include <stdatomic.h>
 

@@ -1,10 +1,10 @@
 /* Which clients are connected, over all workers, by their ids. Only those that have an identity: nobody asked after the others. */
-#ifndef MOONWIRE_SERVER_REGISTRY_H
-#define MOONWIRE_SERVER_REGISTRY_H
+#ifndef MOONWIRE_APP_REGISTRY_H
+#define MOONWIRE_APP_REGISTRY_H
 
+#include "app/client.h"
 #include "base/table.h"
 #include "net/thread.h"
-#include "server/client.h"
 
 VISIBILITY_PUSH
 

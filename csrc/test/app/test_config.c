@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
+#include "app/config.h"
 #include "base/memory.h"
-#include "server/config.h"
 #include "test/support.h"
 
 static struct mw_config *config;

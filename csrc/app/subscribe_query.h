@@ -1,13 +1,14 @@
 /* What the query of an event stream or of a poll asks for: channels, and where to go on. */
-#ifndef MOONWIRE_SERVER_WISH_H
-#define MOONWIRE_SERVER_WISH_H
+#ifndef MOONWIRE_APP_SUBSCRIBE_QUERY_H
+#define MOONWIRE_APP_SUBSCRIBE_QUERY_H
 
+#include "app/config.h"
+#include "app/errand_channel.h"
 #include "base/buffer.h"
-#include "server/errand.h"
 
 VISIBILITY_PUSH
 
-struct wish {
+struct subscribe_query {
   struct buffer names;    /* one behind the other */
   struct buffer channels; /* of struct errand_channel */
   size_t channel_count;
@@ -23,17 +24,17 @@ struct wish {
 };
 
 /* Reads the query of a request. Names are checked, and their kinds found; whether there are any is the caller's to judge. */
-void wish_init(struct wish *wish, const struct mw_config *config, struct bytes query);
-void wish_deinit(struct wish *wish);
+void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct bytes encoded);
+void subscribe_query_deinit(struct subscribe_query *query);
 /* Refuses it, unless it is refused already. */
-void wish_refuse(struct wish *wish, int status, const char *reason);
+void subscribe_query_refuse(struct subscribe_query *query, int status, const char *reason);
 /* The name that the refusal is about; ptr NULL: it is about the whole query. */
-static inline struct bytes wish_refused(const struct wish *wish) {
-  if (!wish->names_refused) return bytes_of(NULL, 0);
-  return wish->refused.len > 0 ? buffer_bytes(&wish->refused) : bytes_of("", 0);
+static inline struct bytes subscribe_query_refused(const struct subscribe_query *query) {
+  if (!query->names_refused) return bytes_of(NULL, 0);
+  return query->refused.len > 0 ? buffer_bytes(&query->refused) : bytes_of("", 0);
 }
-static inline struct errand_channel *wish_channels(struct wish *wish) {
-  return (struct errand_channel *)(void *)wish->channels.data;
+static inline struct errand_channel *subscribe_query_channels(struct subscribe_query *query) {
+  return (struct errand_channel *)(void *)query->channels.data;
 }
 
 VISIBILITY_POP

@@ -1,4 +1,4 @@
-#include "server/send_key.h"
+#include "app/send_key.h"
 
 #include <string.h>
 
