@@ -25,7 +25,6 @@ struct door {
 };
 
 static const char door_key;
-static const char cancelled_words[] = "this handler was cancelled";
 
 /* ---- Door ---------------------------------------------------------------------------------------------------------------- */
 
@@ -68,11 +67,17 @@ static int make_thread(lua_State *L) {
   return 0;
 }
 
+/* A debug hook belongs to the handler that set it. A new coroutine has that of the state it is made from. */
+static void reset_hook(lua_State *thread, lua_State *home) {
+  lua_sethook(thread, lua_gethook(home), lua_gethookmask(home), lua_gethookcount(home));
+}
+
 static bool take_thread(struct door *door, struct task *task) {
   if (door->idle_count > 0) {
     struct idle_thread *idle = &door->idle[--door->idle_count];
     task->thread = idle->thread;
     task->thread_ref = idle->ref;
+    reset_hook(task->thread, door->home);
     return true;
   }
   lua_pushcfunction(door->home, make_thread);
@@ -138,6 +143,16 @@ static void describe_task(void *context, char *text, size_t size) {
   if (task->defined[0] && len < size) snprintf(text + len, size - len, " (%s)", task->defined);
 }
 
+/* What was raised outside of the protected call: while the results of a handler were taken, or at its end. */
+static void log_late_error(const struct task *task) {
+  static const char no_text[] = "an error that is not a string";
+  char what[200];
+  struct mw_bytes text = {no_text, sizeof no_text - 1};
+  if (lua_type(task->thread, -1) == LUA_TSTRING) text.ptr = lua_tolstring(task->thread, -1, &text.len);
+  task->class->describe(task, what, sizeof what);
+  fault_log_text(what, task->defined, text);
+}
+
 /* Ends a task whose coroutine did not come to its end by itself. */
 static void abort_task(struct task *task) {
   struct door *door = task->group->door;
@@ -146,9 +161,11 @@ static void abort_task(struct task *task) {
     task->state = TASK_IDLE; /* a <close> variable cannot wait here */
     door->running = task;
     mw_handler_begin(task->group->server, describe_task, task);
-    thread_close(task->thread, door->home);
+    bool waits = lua_status(task->thread) == LUA_YIELD;
+    bool is_closed = thread_close(task->thread, door->home) == LUA_OK;
     mw_handler_end(task->group->server);
     door->running = NULL;
+    if (waits && !is_closed) log_late_error(task); /* a <close> variable raised it */
     lua_settop(task->thread, 0);
   } else if (task->thread) {
     luaL_unref(door->main, LUA_REGISTRYINDEX, task->thread_ref); /* the state is being closed: nothing runs any more */
@@ -166,15 +183,6 @@ static void log_stray_yield(const struct task *task) {
   }
   task->class->describe(task, what, sizeof what);
   fault_log_text(what, place, (struct mw_bytes){words, sizeof words - 1});
-}
-
-/* What was raised while the results of a handler were taken. */
-static void log_late_error(const struct task *task) {
-  char what[200];
-  struct mw_bytes text = {NULL, 0};
-  if (lua_type(task->thread, -1) == LUA_TSTRING) text.ptr = lua_tolstring(task->thread, -1, &text.len);
-  task->class->describe(task, what, sizeof what);
-  if (text.ptr) fault_log_text(what, task->defined, text);
 }
 
 static void on_queue_timer(void *context);
@@ -202,6 +210,8 @@ static void resume_task(struct task *task, int arg_count) {
     end_task(task);
   } else if (status != LUA_YIELD) {
     log_late_error(task);
+    abort_task(task);
+  } else if (task->state == TASK_ENDING) {
     abort_task(task);
   } else if (task->state == TASK_RUNNING) {
     log_stray_yield(task);
@@ -288,7 +298,7 @@ void group_close(struct task_group *group) {
   while ((task = group->tasks) != NULL) {
     if (is_open(group->door) && (task->state == TASK_WAITING || task->state == TASK_WOKEN)) {
       if (!task->cancelled) task->cancelled = "closed";
-      resume_task(task, 0); /* its next wait raises: it ends here */
+      resume_task(task, 0); /* ends here, if not earlier then at its next wait */
     } else {
       abort_task(task);
     }
@@ -343,7 +353,6 @@ static struct task *check_waiting(lua_State *L) {
                   "or start the work by app:spawn");
   }
   if (task->state != TASK_RUNNING || !lua_isyieldable(L)) luaL_error(L, "cannot wait here");
-  if (task->told) luaL_error(L, "cannot wait: %s (%s)", cancelled_words, task->cancelled);
   return task;
 }
 
@@ -367,6 +376,11 @@ int task_sleep(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
   struct task *task = check_waiting(L);
+  if (task->told) {
+    /* An error could be caught, and a loop that catches it would never end: the coroutine is closed instead. */
+    task->state = TASK_ENDING;
+    return lua_yield(L, 0);
+  }
   if (task->cancelled) return push_wait_result(L, task);
   int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_wake, task);
   if (status != 0) {

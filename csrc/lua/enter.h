@@ -33,7 +33,8 @@ struct task_class {
 
 enum { TASK_RESULT = 2 };
 
-enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_WAITING, TASK_WOKEN };
+/* TASK_ENDING: it was cancelled, and waits again. */
+enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_WAITING, TASK_WOKEN, TASK_ENDING };
 
 /* Embedded first in what starts it; zeroed before. */
 struct task {
@@ -46,7 +47,7 @@ struct task {
   int thread_ref;
   struct mw_timer *timer;  /* wakes it */
   const char *cancelled;   /* why its waits end: "closed", "timeout"; a constant */
-  bool told;               /* a wait has returned that: the next one raises */
+  bool told;               /* a wait has returned that: the next one ends the handler */
   char defined[PLACE_MAX]; /* where its handler is; the starter's */
   char place[PLACE_MAX];   /* where it raised an error */
   size_t text_len;         /* of that error's text, without the traceback behind it */
@@ -85,7 +86,8 @@ void group_start(struct task_group *group, struct mw_server *server);
 void group_close(struct task_group *group);
 
 void task_start(struct task *task, const struct task_class *class, struct task_group *group);
-/* Its present wait, or the next one, returns nil and `why`; the one after that raises. A task that is over is left alone. */
+/* Its present wait, or the next one, returns nil and `why`. The one after that does not return: the coroutine is closed, which runs its
+ * <close> variables. A task that is over is left alone. */
 void task_cancel(struct task *task, const char *why);
 
 /* moonwire.sleep(seconds) */

@@ -6,8 +6,6 @@
 /* Frames of a traceback. A stack may have 200,000 of them, and the way to its end takes seconds. */
 enum { FRAMES_MAX = 20, PREFIX_MAX = 320, KEY_MAX = 180 };
 
-static const char cancelled_words[] = "this handler was cancelled";
-
 /* ---- Place and traceback -------------------------------------------------------------------------------------------------- */
 
 static void write_place(char place[PLACE_MAX], const lua_Debug *info, int line) {
@@ -163,8 +161,6 @@ void fault_log_text(const char *what, const char *place, struct mw_bytes text) {
   mw_log_error(&error);
 }
 
-static bool is_end(const struct task *task, const char *text) { return task->told && strstr(text, cancelled_words); }
-
 void fault_log(lua_State *L, const struct task *task, const char *what) {
   char prefix[PREFIX_MAX], key[KEY_MAX];
   struct mw_bytes text, rest = {"", 0};
@@ -177,8 +173,6 @@ void fault_log(lua_State *L, const struct task *task, const char *what) {
   const char *place = task->place[0] ? task->place : task->defined;
   struct mw_log_error error = {MW_LOG_ERROR, write_key(key, what, place), {"", 0}, text, rest};
   error.what = write_prefix(prefix, what, place, text);
-  /* That a loop which waits ends with its client is no fault. */
-  if (is_end(task, text.ptr)) error.level = MW_LOG_DEBUG;
   mw_log_error(&error);
   lua_settop(L, TASK_RESULT - 1);
 }
