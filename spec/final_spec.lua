@@ -9,7 +9,7 @@ local reader = require "spec.support.reader"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { publish_key = "k", limits = { outbox = 262144, size = 100000, replay_bytes = 100000000 } }
+local app = moonwire.app { publish_key = "k", limits = { outbox = 262144, message_size = 100000, replay_bytes = 100000000 } }
 local function on_leave(client, channel) app.log.info("left %s, now %d", channel.name, channel:count()) end
 local on = { say = function() return true end }
 app:channel("job:{name}", { history = { size = 1000 }, on_leave = on_leave, on = on })

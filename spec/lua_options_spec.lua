@@ -184,6 +184,18 @@ describe("an option of the wrong type", function()
         "{ limits = { head_seconds = 0 } }",
         "option 'limits.head_seconds' must be a positive number of seconds, got 0",
       },
+      {
+        "{ limits = { size = 1 } }",
+        "unknown option 'limits.size' (did you mean 'message_size'?)",
+      },
+      {
+        "{ limits = { message = 1 } }",
+        "unknown option 'limits.message' (did you mean 'ws_message_size'?)",
+      },
+      {
+        "{ limits = { stash = 1 } }",
+        "unknown option 'limits.stash' (did you mean 'input_backlog'?)",
+      },
       { "{ limits = { replay = 0 } }", "option 'limits.replay' must be a positive integer, got 0" },
       {
         "{ limits = { replay_bytes = 0.5 } }",

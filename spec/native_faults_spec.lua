@@ -8,7 +8,7 @@ local sse = require "spec.support.sse"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { limits = { answer_seconds = 1, stash = 2000 } }
+local app = moonwire.app { limits = { answer_seconds = 1, input_backlog = 2000 } }
 app:authenticate(function(request)
   return request.token and { id = request.token } or true
 end)

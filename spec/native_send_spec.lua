@@ -7,7 +7,7 @@ local sse = require "spec.support.sse"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { limits = { size = 1000, body = 5000 } }
+local app = moonwire.app { limits = { message_size = 1000, body = 5000 } }
 app:authenticate(function(request)
   local name = request.token or request.cookies.name
   if name == "nobody" then

@@ -5,7 +5,7 @@ local server = require "spec.support.server"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { limits = { message = 4096 } }
+local app = moonwire.app { limits = { ws_message_size = 4096 } }
 app:authenticate(function(request)
   if not request.token or request.token == "stale" then
     return false, "who is that?"

@@ -7,7 +7,7 @@ local sse = require "spec.support.sse"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { publish_key = "a secret key", limits = { size = 1000, body = 10000 } }
+local app = moonwire.app { publish_key = "a secret key", limits = { message_size = 1000, body = 10000 } }
 app:channel("news", { history = { size = 2000 } })
 app:channel("room:{room}", { history = { size = 10 } })
 return app

@@ -8,7 +8,7 @@ local sse = require "spec.support.sse"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { limits = { outbox = %d, size = 100000, progress_seconds = %d, replay_bytes = 100000000 } }
+local app = moonwire.app { limits = { outbox = %d, message_size = 100000, progress_seconds = %d, replay_bytes = 100000000 } }
 local slow = {}
 local function on_slow(client, channel)
   local key = client.id .. " " .. channel.name

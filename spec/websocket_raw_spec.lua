@@ -373,7 +373,7 @@ app:websocket("/own", { origins = { "https://own.example" } })]]
     app = start [[
 local app = moonwire.app {}
 app:websocket("/small", {
-  limits = { message = 10, ping_seconds = 1, pong_seconds = 1 },
+  limits = { message_size = 10, ping_seconds = 1, pong_seconds = 1 },
   on_open = function(socket)
     socket:send "hello"
   end,
@@ -418,8 +418,16 @@ app:websocket("/flood", {
         "unknown option 'on_mesage' %(did you mean 'on_message'%?%)",
       },
       {
-        'app:websocket("/x", { limits = { mesage = 1 } })',
-        "unknown option 'limits.mesage' %(did you mean 'message'",
+        'app:websocket("/x", { limits = { mesage_size = 1 } })',
+        "unknown option 'limits.mesage_size' %(did you mean 'message_size'",
+      },
+      {
+        'app:websocket("/x", { limits = { message = 1 } })',
+        "unknown option 'limits.message' %(did you mean 'message_size'",
+      },
+      {
+        'app:websocket("/x", { limits = { frame = 1 } })',
+        "unknown option 'limits.frame' %(did you mean 'frame_size'",
       },
       {
         'app:websocket("/x", { deflate = 1 })',

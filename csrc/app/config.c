@@ -28,13 +28,13 @@ void mw_limits_init(struct mw_limits *limits) {
       .head = 16384,
       .fields = 100,
       .body = 1 << 20,
-      .size = 64 << 10,
+      .message_size = 64 << 10,
       .outbox = 1 << 20,
       .replay = 10000,
       .replay_bytes = 16 << 20,
       .history = 256 << 20,
-      .message = 1 << 20,
-      .stash = 64 << 10,
+      .ws_message_size = 1 << 20,
+      .input_backlog = 64 << 10,
       .queue = 64 << 20,
       .connections = descriptors_for_connections(CONNECTIONS_MAX),
       .channels = 1000000,
@@ -91,8 +91,8 @@ static const char *path_fault(const struct mw_config_options *options) {
 static const char *limit_fault(const struct mw_limits *limits) {
   if (limits->head < 256 || limits->target < 16 || limits->fields < 8)
     return "target, head or fields are too small for any request";
-  if (limits->size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
-    return "size, outbox, queue and body must not be 0";
+  if (limits->message_size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
+    return "message_size, outbox, queue and body must not be 0";
   if (limits->replay == 0 || limits->replay_bytes == 0 || limits->history == 0)
     return "replay, replay_bytes and history must not be 0";
   if (limits->connections == 0 || limits->channels == 0 || limits->marks == 0 || limits->client_channels == 0 ||

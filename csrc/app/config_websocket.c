@@ -58,8 +58,8 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
   const struct mw_limits *limits = &config->options.limits;
   struct websocket *websocket = memory_calloc(1, sizeof *websocket);
   if (!websocket) return fail(error, MW_ENOMEM, pattern, "no memory");
-  websocket->limits.message = options->message > 0 ? options->message : limits->message;
-  websocket->limits.frame = options->frame > 0 ? options->frame : websocket->limits.message;
+  websocket->limits.message = options->message_size > 0 ? options->message_size : limits->ws_message_size;
+  websocket->limits.frame = options->frame_size > 0 ? options->frame_size : websocket->limits.message;
   websocket->outbox = options->outbox > 0 ? options->outbox : limits->outbox;
   websocket->ping_ms = options->ping_ms > 0 ? options->ping_ms : limits->ping_ms;
   websocket->pong_ms = options->pong_ms > 0 ? options->pong_ms : limits->pong_ms;

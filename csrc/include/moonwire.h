@@ -104,18 +104,18 @@ struct mw_request;
 
 /* Every limit has a default, which mw_limits_init sets, and a consequence. Bytes and milliseconds. */
 struct mw_limits {
-  size_t target; /* request target: 414; 8192 */
-  size_t head;   /* request line and fields: 431; 16384 */
-  size_t fields; /* number of fields: 431; 100 */
-  size_t body;   /* request body: 413; 1 MiB */
-  size_t size;   /* JSON data of one message: 413; 64 KiB */
+  size_t target;       /* request target: 414; 8192 */
+  size_t head;         /* request line and fields: 431; 16384 */
+  size_t fields;       /* number of fields: 431; 100 */
+  size_t body;         /* request body: 413; 1 MiB */
+  size_t message_size; /* JSON data of one message: 413; 64 KiB */
   size_t
       outbox; /* unsent bytes of one subscriber's messages: enum mw_slow says what happens; and of all else: it is closed; 1 MiB */
-  size_t replay;       /* messages of one channel replayed to one subscriber: the newest, and a gap; 10000 */
-  size_t replay_bytes; /* likewise in bytes; 16 MiB */
-  size_t history;      /* bytes of all histories together: the oldest messages go; 256 MiB */
-  size_t message;      /* bytes of one WebSocket message: closed with 1009; 1 MiB */
-  size_t stash;        /* bytes of one client's input that wait behind a handler: reading stops; 64 KiB */
+  size_t replay;          /* messages of one channel replayed to one subscriber: the newest, and a gap; 10000 */
+  size_t replay_bytes;    /* likewise in bytes; 16 MiB */
+  size_t history;         /* bytes of all histories together: the oldest messages go; 256 MiB */
+  size_t ws_message_size; /* bytes of one WebSocket message: closed with 1009; 1 MiB */
+  size_t input_backlog;   /* one client's input that is queued while a handler runs: then reading stops; 64 KiB */
   size_t queue; /* bytes that wait for a worker or the script: 503; of unfinished messages and bodies: the largest goes; 64 MiB */
   size_t connections;     /* at once: the newest is closed; what ulimit -n allows less a reserve, at most 100000 */
   size_t channels;        /* live channels: a further one cannot be subscribed to (503) nor keep messages; 1000000 */
@@ -257,11 +257,11 @@ struct mw_websocket_options {
   size_t protocol_count;
   const char *const *origins; /* as mw_config_origin; none: the app's */
   size_t origin_count;
-  size_t message;   /* bytes of one message: closed with 1009; 0: limits.message */
-  size_t frame;     /* bytes of one frame, likewise; 0: as message */
-  size_t outbox;    /* unsent bytes: closed with 1013; 0: limits.outbox */
-  uint64_t ping_ms; /* it is silent: pinged; 0: limits.ping_ms */
-  uint64_t pong_ms; /* and does not answer: closed; 0: limits.pong_ms */
+  size_t message_size; /* bytes of one message: closed with 1009; 0: limits.ws_message_size */
+  size_t frame_size;   /* bytes of one frame, likewise; 0: as message_size */
+  size_t outbox;       /* unsent bytes: closed with 1013; 0: limits.outbox */
+  uint64_t ping_ms;    /* it is silent: pinged; 0: limits.ping_ms */
+  uint64_t pong_ms;    /* and does not answer: closed; 0: limits.pong_ms */
   struct mw_deflate_options deflate;
 };
 MW_API void mw_websocket_options_init(struct mw_websocket_options *options);
@@ -379,7 +379,7 @@ struct mw_publish {
 /* Publishes. `id` (NULL allowed) receives the message's id, empty if it is volatile. Any thread.
  *
  * If it fails, the message went nowhere. MW_EINVAL: a malformed name, event, key or JSON, or a final message that is volatile; MW_ENOTFOUND: no
- * pattern matches; MW_ETOOLARGE: over limits.size; MW_EUNAVAILABLE: over limits.queue, or stopped, or the channel has a history that cannot be
+ * pattern matches; MW_ETOOLARGE: over limits.message_size; MW_EUNAVAILABLE: over limits.queue, or stopped, or the channel has a history that cannot be
  * kept because limits.channels is reached; MW_ENOMEM. Other threads than the server's are not told of the last two: a history that cannot keep
  * what they publish has a gap, which is announced to clients that return. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);

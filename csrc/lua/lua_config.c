@@ -16,17 +16,39 @@ struct limit {
   { #field "_seconds", offsetof(struct mw_limits, field##_ms), true }
 
 static const struct limit limits[] = {
-    BYTES_LIMIT(target),       BYTES_LIMIT(head),          BYTES_LIMIT(fields),
-    BYTES_LIMIT(body),         BYTES_LIMIT(size),          BYTES_LIMIT(outbox),
-    BYTES_LIMIT(replay),       BYTES_LIMIT(replay_bytes),  BYTES_LIMIT(history),
-    BYTES_LIMIT(message),      BYTES_LIMIT(stash),         BYTES_LIMIT(queue),
-    BYTES_LIMIT(channels),     BYTES_LIMIT(connections),   BYTES_LIMIT(client_channels),
-    BYTES_LIMIT(client_names), BYTES_LIMIT(address_names), BYTES_LIMIT(address_polls),
-    BYTES_LIMIT(marks),        BYTES_LIMIT(waiting),       TIME_LIMIT(head),
-    TIME_LIMIT(message),       TIME_LIMIT(body),           TIME_LIMIT(idle),
-    TIME_LIMIT(answer),        TIME_LIMIT(heartbeat),      TIME_LIMIT(connect),
-    TIME_LIMIT(ping),          TIME_LIMIT(pong),           TIME_LIMIT(progress),
-    TIME_LIMIT(drain),         TIME_LIMIT(poll),           TIME_LIMIT(poll_client),
+    BYTES_LIMIT(target),
+    BYTES_LIMIT(head),
+    BYTES_LIMIT(fields),
+    BYTES_LIMIT(body),
+    BYTES_LIMIT(message_size),
+    BYTES_LIMIT(outbox),
+    BYTES_LIMIT(replay),
+    BYTES_LIMIT(replay_bytes),
+    BYTES_LIMIT(history),
+    BYTES_LIMIT(ws_message_size),
+    BYTES_LIMIT(input_backlog),
+    BYTES_LIMIT(queue),
+    BYTES_LIMIT(channels),
+    BYTES_LIMIT(connections),
+    BYTES_LIMIT(client_channels),
+    BYTES_LIMIT(client_names),
+    BYTES_LIMIT(address_names),
+    BYTES_LIMIT(address_polls),
+    BYTES_LIMIT(marks),
+    BYTES_LIMIT(waiting),
+    TIME_LIMIT(head),
+    TIME_LIMIT(message),
+    TIME_LIMIT(body),
+    TIME_LIMIT(idle),
+    TIME_LIMIT(answer),
+    TIME_LIMIT(heartbeat),
+    TIME_LIMIT(connect),
+    TIME_LIMIT(ping),
+    TIME_LIMIT(pong),
+    TIME_LIMIT(progress),
+    TIME_LIMIT(drain),
+    TIME_LIMIT(poll),
+    TIME_LIMIT(poll_client),
 };
 
 static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }
@@ -233,15 +255,15 @@ static size_t read_strings(lua_State *L, int index, const char *name, const char
   return count;
 }
 
-/* server:websocket(pattern, { protocols=, origins=, message=, frame=, outbox=, ping_seconds=, pong_seconds=, deflate= }) */
+/* server:websocket(pattern, { protocols=, origins=, message_size=, frame_size=, outbox=, ping_seconds=, pong_seconds=, deflate= }) */
 static int define_websocket(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
   luaL_checktype(L, 3, LUA_TTABLE);
   struct mw_websocket_options options;
   mw_websocket_options_init(&options);
-  options.message = (size_t)read_number(L, 3, "message");
-  options.frame = (size_t)read_number(L, 3, "frame");
+  options.message_size = (size_t)read_number(L, 3, "message_size");
+  options.frame_size = (size_t)read_number(L, 3, "frame_size");
   options.outbox = (size_t)read_number(L, 3, "outbox");
   options.ping_ms = to_ms(read_number(L, 3, "ping_seconds"));
   options.pong_ms = to_ms(read_number(L, 3, "pong_seconds"));

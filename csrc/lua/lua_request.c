@@ -72,7 +72,7 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
   int status = mw_request_accept(request, data.ptr, data.len);
   if (status == 0 || status == MW_ECLOSED) return;
   char text[120];
-  const char *why = status == MW_ETOOLARGE ? "it is over limits.size" : mw_status_text(status);
+  const char *why = status == MW_ETOOLARGE ? "it is over limits.message_size" : mw_status_text(status);
   int len = snprintf(text, sizeof text, "the answer was not taken: %s", why);
   fault_log_text(asked->what, asked->task.defined,
                  (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});

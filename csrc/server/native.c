@@ -145,7 +145,9 @@ void native_end(struct exchange *exchange) {
 
 static size_t stashed(const struct native *native) { return native->stash.len - native->stash_at; }
 
-static size_t stash_limit(struct exchange *exchange) { return exchange_worker(exchange)->server->config->options.limits.stash; }
+static size_t stash_limit(struct exchange *exchange) {
+  return exchange_worker(exchange)->server->config->options.limits.input_backlog;
+}
 
 /* What a peer sends is bounded by not reading on; what others send for it is refused. */
 static void stash(struct exchange *exchange, struct native *native, const struct input *input) {

@@ -176,8 +176,8 @@ static void on_send(const struct call *call, const struct kind *kind) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
     refuse(call, "unknown_event", "clients may not send this event");
-  } else if (size > server->config->options.limits.size) {
-    refuse(call, "too_large", "the data is larger than limits.size");
+  } else if (size > server->config->options.limits.message_size) {
+    refuse(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
     refuse(call, "unavailable", "no memory");
   } else if (rule->relay && verb->idempotency_key.len == 0) {

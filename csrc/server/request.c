@@ -107,7 +107,7 @@ static int take_info(struct mw_request *request, struct bytes json) {
   struct buffer text;
   buffer_init(&text);
   if (json.len > 0) json_write_compact(&text, json);
-  bool fits = text.len <= request->errand->config->options.limits.size;
+  bool fits = text.len <= request->errand->config->options.limits.message_size;
   struct blob *info = text.len > 0 && fits && !text.failed ? blob_new(buffer_bytes(&text)) : NULL;
   bool no_memory = text.failed || (text.len > 0 && fits && !info);
   buffer_deinit(&text);

@@ -107,8 +107,8 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     refuse(exchange, 404, "there is no such channel");
   } else if (!rule) {
     exchange_refuse(exchange, 400, "unknown_event", "clients may not send this event", bytes_of(NULL, 0));
-  } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.size) {
-    refuse(exchange, 413, "the data is larger than limits.size");
+  } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
+    refuse(exchange, 413, "the data is larger than limits.message_size");
   } else {
     struct errand_channel channel = {.name = verb->channel, .kind = kind};
     if (!names_allow(exchange, NULL, &channel, 1)) {

@@ -26,7 +26,7 @@ static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
   const struct mw_limits *limits = &socket->config->options.limits;
   bool crowded =
       atomic_load(&script->errand_count) >= limits->waiting / 2 || atomic_load(&script->errand_bytes) >= limits->queue / 2;
-  return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->stash);
+  return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->input_backlog);
 }
 
 static struct errand *make_errand(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {

@@ -324,8 +324,8 @@ int server_read_parts(struct mw_server *server, const struct mw_publish *publish
   if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
   if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
   if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
-  if (parts->data.len > server->config->options.limits.size)
-    return refuse(error, MW_ETOOLARGE, "the data is larger than limits.size");
+  if (parts->data.len > server->config->options.limits.message_size)
+    return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
   if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
     if (error) snprintf(error->text, sizeof error->text, "the data is no JSON: %s at byte %zu", fault.reason, fault.offset);
     return MW_EINVAL;

@@ -52,7 +52,7 @@ static void on_second(struct timers *timers) {
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->config->options.limits;
   *worker = (struct worker){.server = server, .index = index, .loop = loop, .slot_free = SLOT_NONE};
-  worker->ws_limits = (struct ws_limits){.frame = limits->message, .message = limits->message};
+  worker->ws_limits = (struct ws_limits){.frame = limits->ws_message_size, .message = limits->ws_message_size};
   list_init(&worker->conns);
   list_init(&worker->backlog);
   list_init(&worker->put_off);

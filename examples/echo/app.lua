@@ -10,7 +10,7 @@ local MIB = 1024 * 1024
 local app = moonwire.app { limits = { queue = 512 * MIB } }
 
 app:websocket("/echo", {
-  limits = { message = 64 * MIB, outbox = 256 * MIB },
+  limits = { message_size = 64 * MIB, outbox = 256 * MIB },
   deflate = true, -- as is the default
   on_message = function(socket, message, is_binary)
     local sent

@@ -50,7 +50,7 @@ local Timer = require "moonwire.timer"
 ---@field deflate? boolean|moonwire.DeflateOptions nil: as the app's
 ---@field protocols? string[] subprotocols, the best first
 ---@field origins? string[] whose pages may connect; nil: as the app's
----@field limits? { message: integer?, frame: integer?, outbox: integer?, ping_seconds: number?, pong_seconds: number? }
+---@field limits? { message_size: integer?, frame_size: integer?, outbox: integer?, ping_seconds: number?, pong_seconds: number? }
 ---@field on_open? fun(socket: moonwire.Socket, request: moonwire.Request): any, string?, integer?
 ---@field on_message? fun(socket: moonwire.Socket, message: string, is_binary: boolean): any, string?, string?
 ---@field on_close? fun(socket: moonwire.Socket, code: integer, reason: string)

@@ -275,13 +275,20 @@ function options.one_of(words)
   return setmetatable(words, Words)
 end
 
-local Elsewhere = {}
+local Elsewhere, Former = {}, {}
 
 --- A type for options.read: an option that somebody may look for here, and where it belongs.
 ---@param belongs string "an option of publishing"
 ---@return table
 function options.elsewhere(belongs)
   return setmetatable({ place = belongs }, Elsewhere)
+end
+
+--- A type for options.read: a former name of an option, which is refused, and its name now.
+---@param name string "message_size"
+---@return table
+function options.former(name)
+  return setmetatable({ name = name }, Former)
 end
 
 -- What is wrong with a value that must be one of the words, or nil.
@@ -302,7 +309,8 @@ end
 local function keys_of(spec)
   local keys = {}
   for key, expected in pairs(spec) do
-    if getmetatable(expected) ~= Elsewhere then
+    local kind = getmetatable(expected)
+    if kind ~= Elsewhere and kind ~= Former then
       keys[#keys + 1] = key
     end
   end
@@ -329,6 +337,9 @@ local function read(call, given, spec, prefix, where)
     elseif getmetatable(expected) == Elsewhere then
       local text = "%s: unknown option '%s%s' (it is %s)"
       options.raise(text:format(call, prefix, key, expected.place), where)
+    elseif getmetatable(expected) == Former then
+      local text = "%s: unknown option '%s%s' (did you mean '%s'?)"
+      options.raise(text:format(call, prefix, key, expected.name), where)
     elseif getmetatable(expected) == Words then
       local fault = word_fault(value, expected)
       if fault then

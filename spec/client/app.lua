@@ -4,8 +4,8 @@ local moonwire = require "moonwire"
 
 local app = moonwire.app {
   limits = {
-    size = 2 << 20,
-    message = 8 << 20,
+    message_size = 2 << 20,
+    ws_message_size = 8 << 20,
     body = 8 << 20,
     outbox = 1 << 20,
     drain_seconds = 1,

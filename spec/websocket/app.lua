@@ -18,11 +18,11 @@ local function endpoint(path, options)
   app:websocket(path, options)
 end
 
-local wide = { message = 64 * 1024 * 1024, outbox = 256 * 1024 * 1024 }
+local wide = { message_size = 64 * 1024 * 1024, outbox = 256 * 1024 * 1024 }
 
 endpoint("/echo", { limits = wide })
 endpoint("/plain", { limits = wide, deflate = false })
-endpoint("/limits", { limits = { frame = 1000, message = 1500 } })
+endpoint("/limits", { limits = { frame_size = 1000, message_size = 1500 } })
 endpoint("/protocols", { protocols = { "first", "second" } })
 -- These compress even what becomes larger by it.
 endpoint("/takeover", {
@@ -30,7 +30,7 @@ endpoint("/takeover", {
   deflate = { min = 0, server_context_takeover = true, client_context_takeover = true },
 })
 endpoint("/limits/takeover", {
-  limits = { frame = 1000, message = 1500 },
+  limits = { frame_size = 1000, message_size = 1500 },
   deflate = { min = 0, client_context_takeover = true },
 })
 endpoint("/deflate", { limits = wide, deflate = { min = 0 } })

@@ -117,7 +117,7 @@ static void a_catch_all_takes_the_rest(void **state) {
   struct mw_error error = {""};
   int all = mw_config_route(config, "GET", "/files/{path...}", NULL);
   int one = mw_config_route(config, "GET", "/files/{name}", NULL);
-  int deep = mw_config_websocket(config, "/files/deep/{path...}", &(struct mw_websocket_options){.frame = 1}, NULL);
+  int deep = mw_config_websocket(config, "/files/deep/{path...}", &(struct mw_websocket_options){.frame_size = 1}, NULL);
   int patch = mw_config_route(config, "PATCH", "/{path...}", NULL);
   assert_true(all > 0 && one > 0 && deep > 0 && patch > 0 && mw_config_route(config, "OPTIONS", "/{path...}", NULL) > 0);
   static const struct {
@@ -238,7 +238,7 @@ static void each_limit_has_its_least_value(void **state) {
     size_t offset, size;
     uint64_t least;
     const char *name;
-  } limits[] = {LEAST(head, 256),       LEAST(target, 16),         LEAST(fields, 8),      LEAST(size, 1),
+  } limits[] = {LEAST(head, 256),       LEAST(target, 16),         LEAST(fields, 8),      LEAST(message_size, 1),
                 LEAST(outbox, 1),       LEAST(queue, 1),           LEAST(body, 1),        LEAST(replay, 1),
                 LEAST(replay_bytes, 1), LEAST(history, 1),         LEAST(connections, 1), LEAST(channels, 1),
                 LEAST(marks, 1),        LEAST(client_channels, 1), LEAST(waiting, 1),     LEAST(head_ms, 1),

@@ -1,5 +1,5 @@
 /* Messages that are wrong somehow, and the exact answer that each of them gets. Whoever sends them is subscribed to room:1, and may
- * send say and typing; limits.size is 200. */
+ * send say and typing; limits.message_size is 200. */
 #ifndef MOONWIRE_TEST_SERVER_MALFORMED_H
 #define MOONWIRE_TEST_SERVER_MALFORMED_H
 
@@ -355,9 +355,9 @@ static const struct malformed malformed[] = {
 
     /* Too much */
     TEXT("{\"send\":\"room:1\",\"event\":\"say\",\"data\":\"" X64("d") X64("d") X64("d") X64("d") "\",\"ref\":1}", REF("1"),
-         "too_large", "the data is larger than limits.size"),
+         "too_large", "the data is larger than limits.message_size"),
     TEXT("{\"send\":\"room:1\",\"event\":\"typing\",\"data\":" X64("1") X64("1") X64("1") X64("1") "1}", CHANNEL("room:1"),
-         "too_large", "the data is larger than limits.size"),
+         "too_large", "the data is larger than limits.message_size"),
     NO_JSON("{\"ping\":true,\"x\":" X64("[") X64("]") ",\"ref\":1}", "too many levels", "80"),
     NO_JSON("{\"send\":\"room:1\",\"event\":\"say\",\"data\":" X64("{\"a\":") "1" X64("}") "}", "too many levels", "353"),
     NO_JSON(X64("[") "[", "too many levels", "64"),
@@ -388,7 +388,7 @@ static const struct malformed malformed[] = {
     BINARY("{\"send\":1}\n", , "bad_request", "the channel name must be a string"),
     BINARY("[]\n", , "bad_request", "a message must be a JSON object"),
     BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"ref\":1}\n" X64("d") X64("d") X64("d") X64("d") "d", REF("1"), "too_large",
-           "the data is larger than limits.size"),
+           "the data is larger than limits.message_size"),
 
     /* No UTF-8, which only binary frames can bring */
     BINARY_NO_JSON("{\"subscribe\":\"room:\x80\"}\n", "invalid UTF-8", "19"),

@@ -51,7 +51,7 @@ static void start(void) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.publish_key = "key";
-  options.limits.stash = 1 << 20;
+  options.limits.input_backlog = 1 << 20;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   struct mw_channel_options room = {
       .events = events, .event_count = 2, .history_size = 10000, .history_readable = true, .presence = MW_PRESENCE_FULL};

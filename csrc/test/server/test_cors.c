@@ -30,7 +30,7 @@ static void begin(void) {
   options.authenticate = true;
   options.publish_key = "key";
   options.limits.body = 200;
-  options.limits.size = 50;
+  options.limits.message_size = 50;
   options.limits.head = 2000;
   options.limits.fields = 10;
   kept = NULL;

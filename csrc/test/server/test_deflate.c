@@ -36,7 +36,7 @@ static void start(struct app *app, const struct mw_deflate_options *deflate) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   if (deflate) options.deflate = *deflate;
-  options.limits.size = options.limits.outbox = 4 << 20;
+  options.limits.message_size = options.limits.outbox = 4 << 20;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "room", &(struct mw_channel_options){.history_size = 100}, NULL), 0);
   assert_int_equal(mw_server_new(&app->server, &(struct mw_server_options){.config = config}, NULL), 0);

@@ -60,7 +60,7 @@ static int begin(void **state) {
   options.on_request = on_request;
   options.on_cancel = on_cancel;
   options.connects = options.disconnects = true;
-  options.limits.stash = STASH;
+  options.limits.input_backlog = STASH;
   options.limits.drain_ms = options.limits.answer_ms = 3600 * 1000;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   struct mw_channel_options room = {
@@ -159,7 +159,7 @@ static void a_client_that_was_not_read_is_not_silent(void **state) {
 
 /* ---- Handlers ----------------------------------------------------------------------------------------------------------------- */
 
-/* Sends of others for it wait as well, up to limits.stash. */
+/* Sends of others for it wait as well, up to limits.input_backlog. */
 static void what_waits_for_a_client_is_refused_when_it_goes(void **state) {
   (void)state;
   enter();

@@ -33,7 +33,7 @@ static void start(struct fixture *fixture) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.context = fixture;
-  options.limits.size = 200;
+  options.limits.message_size = 200;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "room:{id}", &room, NULL), 0);
   assert_int_equal(mw_config_channel(config, "closed:{id}", &closed, NULL), 1);

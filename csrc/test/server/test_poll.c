@@ -90,7 +90,7 @@ static void start_with(void (*set)(struct mw_config_options *options)) {
   fixture = (struct fixture){NULL};
   mw_config_options_init(&options);
   options.on_request = on_request;
-  options.limits.size = 1 << 20;
+  options.limits.message_size = 1 << 20;
   if (set) set(&options);
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   for (size_t i = 0; i < COUNT_OF(kinds); i++)

@@ -73,7 +73,7 @@ static int make_server(void) {
   options.authenticate = true;
   options.on_request = on_request;
   options.on_cancel = on_cancel;
-  options.limits.size = 100;
+  options.limits.message_size = 100;
   if (channels_max > 0) options.limits.channels = channels_max;
   options.limits.ping_ms = UINT32_MAX; /* nobody here answers pings */
   int status = mw_config_new(&config, &options, NULL);

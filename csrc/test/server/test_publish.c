@@ -21,7 +21,7 @@ static void start(struct fixture *fixture) {
   struct mw_config *config;
   mw_config_options_init(&options);
   options.publish_key = "secret";
-  options.limits.size = 100;
+  options.limits.message_size = 100;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "room:{id}", &(struct mw_channel_options){0}, NULL), 0);
   assert_int_equal(mw_server_new(&fixture->server, &(struct mw_server_options){.config = config}, NULL), 0);
@@ -120,7 +120,7 @@ static void says_what_is_wrong(void **state) {
        REFUSED("bad_request", "idempotency_key must be 1 to 128 bytes long")},
       {"{\"channel\":\"room:1\",\"data\":\"0123456789012345678901234567890123456789012345678901234567890123456789"
        "0123456789012345678901234567890123456789\"}",
-       413, REFUSED("too_large", "the data is larger than limits.size")},
+       413, REFUSED("too_large", "the data is larger than limits.message_size")},
   };
   struct fixture fixture;
   start(&fixture);

@@ -350,7 +350,7 @@ static void bounds_what_waits(void **state) {
 }
 
 static void set_large_stash(struct mw_config_options *options) {
-  options->limits.stash = 64 << 20;
+  options->limits.input_backlog = 64 << 20;
   options->limits.waiting = 100000;
 }
 
@@ -382,7 +382,7 @@ static void takes_large_messages(void **state) {
   struct bytes payload;
   char *data = malloc(SIZE);
   memset(data, 'x', SIZE);
-  start_with(&app, &(struct mw_websocket_options){.message = SIZE, .outbox = 1000}, NULL);
+  start_with(&app, &(struct mw_websocket_options){.message_size = SIZE, .outbox = 1000}, NULL);
   open_socket(&app, "/echo");
   memory_peer_frame(&app.peer, WS_OPCODE_BINARY, bytes_of(data, SIZE));
   assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
@@ -398,7 +398,7 @@ static void takes_large_messages(void **state) {
 static void bounds_messages(void **state) {
   (void)state;
   struct app app;
-  start_with(&app, &(struct mw_websocket_options){.message = 10, .frame = 5}, NULL);
+  start_with(&app, &(struct mw_websocket_options){.message_size = 10, .frame_size = 5}, NULL);
   open_socket(&app, "/echo");
   memory_peer_ask(&app.peer, "12345", "12345");
   send_text(&app, "123456");
@@ -427,7 +427,7 @@ static void bounds_what_is_unfinished(void **state) {
     buffer_append_char(&out, (char)(0x80 | bomb.len));
     buffer_append(&out, bytes_of("\0\0\0\0", 4));
     buffer_append(&out, buffer_bytes(&bomb));
-    start_with(&app, &(struct mw_websocket_options){.message = SIZE}, set_small_queue);
+    start_with(&app, &(struct mw_websocket_options){.message_size = SIZE}, set_small_queue);
     app.echoes = false;
     for (int i = 0; i < PEERS; i++) {
       assert_int_equal(ask(&app, is_native ? "/ws" : "/echo", "Sec-WebSocket-Extensions: permessage-deflate\r\n"), 101);

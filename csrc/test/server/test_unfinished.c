@@ -39,7 +39,7 @@ static void start(size_t queue) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.limits.queue = queue;
-  options.limits.stash = 1000;
+  options.limits.input_backlog = 1000;
   options.limits.answer_ms = 1000000;
   options.deflate.client_takeover = true;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
