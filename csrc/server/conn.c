@@ -212,7 +212,8 @@ static void check_progress(struct conn *conn) {
   size_t unwritten = stream_unwritten(&conn->stream); /* without what was pushed behind it meanwhile */
   if (outbox->writing > 0 && unwritten >= outbox->seen_bytes) {
     conn_worker(conn)->stats.dead_closed++;
-    log_limited(MW_LOG_INFO, "a peer took nothing for %llu ms: closed", (unsigned long long)limits_of(conn)->progress_ms);
+    log_limited(MW_LOG_INFO, "closed a connection: its peer read nothing for %llu ms (limits.progress_seconds; progress_ms in C)",
+                (unsigned long long)limits_of(conn)->progress_ms);
     conn_abort(conn);
     return;
   }

@@ -93,8 +93,10 @@ void unfinished_expire(struct worker *worker) {
       restart(worker, oldest); /* it is not read: the peer may have sent the rest */
       continue;
     }
-    log_limited(MW_LOG_INFO, "closed a WebSocket: its message was incomplete for limits.message_ms (%llu ms, %zu bytes)",
-                (unsigned long long)most_ms, oldest->size);
+    log_limited(
+        MW_LOG_INFO,
+        "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
+        (unsigned long long)most_ms, oldest->size);
     role_ws_give_up(exchange, WS_CLOSE_POLICY, "the message did not come in time");
   }
 }
