@@ -1,5 +1,6 @@
 #include "delivery/catchup.h"
 
+#include "base/array.h"
 #include "base/heap.h"
 #include "base/memory.h"
 
@@ -50,13 +51,10 @@ static struct catchup_source *find_source(struct catchup *catchup, const struct 
 }
 
 static bool add_source(struct catchup *catchup, struct subscription *subscription, uint64_t after) {
-  if (catchup->count == catchup->capacity) {
-    size_t capacity = catchup->capacity > 0 ? catchup->capacity * 2 : 1;
-    struct catchup_source *grown = memory_realloc(catchup->sources, capacity * sizeof *grown);
-    if (!grown) return false;
-    catchup->sources = grown;
-    catchup->capacity = capacity;
-  }
+  struct catchup_source *grown =
+      array_reserve(catchup->sources, sizeof *grown, &catchup->capacity, catchup->count + 1, UINT32_MAX);
+  if (!grown) return false;
+  catchup->sources = grown;
   catchup->sources[catchup->count++] = (struct catchup_source){.subscription = subscription, .after = after};
   subscription->mark |= CATCHUP_BEHIND;
   return true;

@@ -28,7 +28,8 @@ struct catchup_source {
 
 struct catchup {
   struct catchup_source *sources;
-  size_t count, capacity;
+  size_t count;
+  uint32_t capacity;
   struct latest latest;
   bool stalled; /* it exceeded a limit: messages that no history keeps are treated as the policy of their channel says */
   bool has_gap; /* a subscription has CATCHUP_GAP */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -27,10 +28,9 @@ void outbox_free(struct outbox *outbox) {
 
 static bool grow(struct outbox *outbox) {
   uint32_t capacity = outbox->capacity > 0 ? outbox->capacity * 2 : 4;
-  struct outbox_slice *slices = memory_alloc(capacity * sizeof *slices);
+  struct outbox_slice *slices =
+      array_unroll(outbox->slices, sizeof *slices, outbox->capacity, outbox->first, outbox->count, capacity);
   if (!slices) return false;
-  for (uint32_t i = 0; i < outbox->count; i++) slices[i] = *slice_at(outbox, i);
-  memory_free(outbox->slices);
   outbox->slices = slices;
   outbox->capacity = capacity;
   outbox->first = 0;

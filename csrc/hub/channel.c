@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -34,13 +35,10 @@ void channel_free(struct channel *channel) {
 
 int channel_add(struct channel *channel, struct subscription *subscription) {
   assert(!subscription->channel);
-  if (channel->subscription_count == channel->subscription_capacity) {
-    uint32_t capacity = channel->subscription_capacity > 0 ? channel->subscription_capacity * 2 : 2;
-    struct subscription **grown = memory_realloc(channel->subscriptions, capacity * sizeof *grown);
-    if (!grown) return MW_ENOMEM;
-    channel->subscriptions = grown;
-    channel->subscription_capacity = capacity;
-  }
+  struct subscription **grown = array_reserve(channel->subscriptions, sizeof *grown, &channel->subscription_capacity,
+                                              (size_t)channel->subscription_count + 1, UINT32_MAX);
+  if (!grown) return MW_ENOMEM;
+  channel->subscriptions = grown;
   subscription->channel = channel;
   subscription->index = channel->subscription_count;
   channel->subscriptions[channel->subscription_count++] = subscription;
@@ -73,13 +71,10 @@ void channel_remove(struct channel *channel, struct subscription *subscription) 
 }
 
 int channel_turn_append(struct channel *channel, struct message *message) {
-  if (channel->turn_count == channel->turn_capacity) {
-    uint32_t capacity = channel->turn_capacity > 0 ? channel->turn_capacity * 2 : 4;
-    struct message **grown = memory_realloc(channel->turn, capacity * sizeof *grown);
-    if (!grown) return MW_ENOMEM;
-    channel->turn = grown;
-    channel->turn_capacity = capacity;
-  }
+  struct message **grown =
+      array_reserve(channel->turn, sizeof *grown, &channel->turn_capacity, (size_t)channel->turn_count + 1, UINT32_MAX);
+  if (!grown) return MW_ENOMEM;
+  channel->turn = grown;
   channel->turn[channel->turn_count++] = message_ref(message);
   return 0;
 }

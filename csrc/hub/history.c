@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -43,10 +44,9 @@ void history_pass(struct history *history, uint64_t position) {
 
 /* Makes the ring that large; the oldest comes first in the new one. */
 static bool grow(struct history *history, uint32_t capacity) {
-  struct history_entry *ring = memory_alloc(capacity * sizeof *ring);
+  struct history_entry *ring =
+      array_unroll(history->ring, sizeof *ring, history->capacity, history->first, history->count, capacity);
   if (!ring) return false;
-  for (uint32_t i = 0; i < history->count; i++) ring[i] = *entry_at(history, i);
-  memory_free(history->ring);
   history->ring = ring;
   history->capacity = capacity;
   history->first = 0;

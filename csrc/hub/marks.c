@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 
 enum { CHUNK = 256, KIND_BITS = 9 };
@@ -134,13 +135,10 @@ static uint32_t drop_oldest(struct marks *marks, uint32_t kind) {
 
 static bool make_room(struct marks *marks) {
   if (marks->count < marks->chunk_count * CHUNK) return true;
-  if (marks->chunk_count == marks->chunk_capacity) {
-    uint32_t capacity = marks->chunk_capacity > 0 ? marks->chunk_capacity * 2 : 8;
-    struct marks_chunk **grown = memory_realloc(marks->chunks, capacity * sizeof *grown);
-    if (!grown) return false;
-    marks->chunks = grown;
-    marks->chunk_capacity = capacity;
-  }
+  struct marks_chunk **grown =
+      array_reserve(marks->chunks, sizeof *grown, &marks->chunk_capacity, (size_t)marks->chunk_count + 1, UINT32_MAX);
+  if (!grown) return false;
+  marks->chunks = grown;
   struct marks_chunk *chunk = memory_alloc(sizeof *chunk);
   if (!chunk) return false;
   marks->chunks[marks->chunk_count++] = chunk;

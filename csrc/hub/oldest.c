@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/array.h"
 #include "base/memory.h"
 #include "base/status.h"
 
@@ -42,13 +43,10 @@ static void sift_down(struct oldest *oldest, uint32_t at) {
 }
 
 int oldest_reserve(struct oldest *oldest, uint32_t count) {
-  uint32_t capacity = oldest->capacity > 0 ? oldest->capacity : 16;
-  while (capacity < oldest->count + count) capacity *= 2;
-  if (capacity == oldest->capacity) return 0;
-  struct channel **grown = memory_realloc(oldest->heap, capacity * sizeof *grown);
+  struct channel **grown =
+      array_reserve(oldest->heap, sizeof *grown, &oldest->capacity, (size_t)oldest->count + count, UINT32_MAX);
   if (!grown) return MW_ENOMEM;
   oldest->heap = grown;
-  oldest->capacity = capacity;
   return 0;
 }
 

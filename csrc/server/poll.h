@@ -23,7 +23,8 @@ struct poll_item {
 /* What was collected, in order. */
 struct poll_items {
   struct poll_item *items;
-  size_t count, capacity, bytes;
+  size_t count, bytes;
+  uint32_t capacity;
   size_t own_bytes; /* what those without a position weigh */
   bool full;        /* as much as one answer may have: further ones are left to the histories */
   size_t cut;       /* if full: only so many belong to this answer */
@@ -76,7 +77,8 @@ struct blob *poll_items_end(struct bytes channel);
 /* An answer in the making. */
 struct poll_answer {
   struct blob **blobs; /* references */
-  size_t count, capacity, bytes;
+  size_t count, bytes;
+  uint32_t capacity;
   size_t taken;       /* items that are in it */
   uint64_t last;      /* the position of the last that has one */
   uint64_t id;        /* the position after which to go on */

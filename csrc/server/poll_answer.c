@@ -1,3 +1,4 @@
+#include "base/array.h"
 #include "base/heap.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
@@ -32,13 +33,9 @@ static bool is_full(const struct poll_answer *answer, const struct mw_limits *li
 static int add(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
   if (!blob) return MW_ENOMEM;
   if (limits && is_full(answer, limits, blob)) return 0;
-  if (answer->count == answer->capacity) {
-    size_t capacity = answer->capacity > 0 ? answer->capacity * 2 : 8;
-    struct blob **grown = memory_realloc(answer->blobs, capacity * sizeof *grown);
-    if (!grown) return MW_ENOMEM;
-    answer->blobs = grown;
-    answer->capacity = capacity;
-  }
+  struct blob **grown = array_reserve(answer->blobs, sizeof *grown, &answer->capacity, answer->count + 1, UINT32_MAX);
+  if (!grown) return MW_ENOMEM;
+  answer->blobs = grown;
   answer->blobs[answer->count++] = blob_ref(blob);
   answer->bytes += blob->len;
   if (position > 0) answer->last = position;

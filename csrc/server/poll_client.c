@@ -1,5 +1,6 @@
 #include "server/poll_client.h"
 
+#include "base/array.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
@@ -124,8 +125,7 @@ static bool note_left(struct poll_client *client, const struct subscription *sub
   struct poll_left *left = find_left(client, channel->name);
   if (!left) {
     size_t room = exchange_worker(client->exchange)->server->config->options.limits.client_channels;
-    struct poll_left **grown = NULL;
-    if (client->left_count < room) grown = memory_realloc(client->left, (client->left_count + 1) * sizeof *grown);
+    struct poll_left **grown = array_reserve(client->left, sizeof *grown, &client->left_capacity, client->left_count + 1, room);
     if (!grown) return false;
     client->left = grown;
     left = memory_alloc(sizeof *left + channel->name.len);

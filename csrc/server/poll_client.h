@@ -24,6 +24,7 @@ struct poll_client {
   struct poll_items items; /* what goes out with the next */
   struct poll_left **left; /* at most limits.client_channels */
   size_t left_count;
+  uint32_t left_capacity;
   struct party *party; /* whom it and its channels are charged to (PARTY_POLLS); NULL: nobody */
   size_t charged;      /* how many that are */
   bool has_ends;       /* a channel has ended: to be left at the end of the turn */

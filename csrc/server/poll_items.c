@@ -1,3 +1,4 @@
+#include "base/array.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "delivery/outbox.h"
@@ -5,22 +6,16 @@
 #include "server/poll.h"
 #include "server/server.h"
 
-static bool grow(struct poll_items *items) {
-  size_t capacity = items->capacity > 0 ? items->capacity * 2 : 4;
-  struct poll_item *grown = memory_realloc(items->items, capacity * sizeof *grown);
-  if (!grown) return false;
-  items->items = grown;
-  items->capacity = capacity;
-  return true;
-}
-
 size_t poll_items_weight(size_t len) { return len + OUTBOX_OWN; }
 
 bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after) {
-  if (!blob || (items->count == items->capacity && !grow(items))) {
+  struct poll_item *grown = NULL;
+  if (blob) grown = array_reserve(items->items, sizeof *grown, &items->capacity, items->count + 1, UINT32_MAX);
+  if (!grown) {
     items->lost = true;
     return false;
   }
+  items->items = grown;
   items->items[items->count++] = (struct poll_item){.blob = blob_ref(blob), .position = position, .after = after};
   items->bytes += blob->len;
   if (position == 0) items->own_bytes += poll_items_weight(blob->len);
