@@ -32,20 +32,36 @@ static const char objects_key, methods_key;
 
 /* ---- What is kept -------------------------------------------------------------------------------------------------------- */
 
-/* Stores the value at `index`, nil to forget. Raises with the path of what is no plain data. */
-static void store_data(lua_State *L, struct client_object *object, int index) {
+/* Stores the value at `index`, nil to forget. False: it is not plain data, the path to the fault is pushed, and what was stored stays. */
+static bool store_data(lua_State *L, struct client_object *object, int index) {
   struct client_data *data = NULL;
-  object->data_read = false;
   if (!lua_isnil(L, index)) {
     struct mw_bytes text = json_encode(L, index, "client.data");
-    if (!text.ptr) luaL_error(L, "%s", lua_tostring(L, -1));
+    if (!text.ptr) return false;
     data = malloc(sizeof *data + text.len);
     if (!data) luaL_error(L, "not enough memory");
     data->len = text.len;
     memcpy(data->text, text.ptr, text.len);
     lua_pop(L, 1);
   }
+  object->data_read = false;
   mw_client_set_context(object->client, data, data ? free : NULL);
+  return true;
+}
+
+/* Forgets the table that was decoded, with all changes inside it: the next read decodes what is stored. Cannot raise. */
+static void forget_changes(lua_State *L, int index, struct client_object *object) {
+  object->data_read = false;
+  lua_pushnil(L);
+  lua_setiuservalue(L, index, VALUE_DATA);
+}
+
+/* Stores what was changed inside the table of the object at `index`. False: a message is pushed, and the changes are forgotten. */
+static bool store_changes(lua_State *L, int index, struct client_object *object) {
+  bool was_read = object->data_read && lua_getiuservalue(L, index, VALUE_DATA) == LUA_TTABLE;
+  if (!was_read || store_data(L, object, lua_gettop(L))) return true;
+  forget_changes(L, index, object);
+  return false;
 }
 
 /* ---- The object ---------------------------------------------------------------------------------------------------------- */
@@ -156,7 +172,7 @@ static int set_field(lua_State *L) {
   if (strcmp(name, "data") != 0) return luaL_error(L, "cannot set client.%s; a handler's own values go into client.data", name);
   lua_settop(L, 3);
   if (!lua_isnil(L, 3)) luaL_argexpected(L, lua_istable(L, 3), 3, "table");
-  store_data(L, object, 3);
+  if (!store_data(L, object, 3)) return luaL_error(L, "%s", lua_tostring(L, -1));
   lua_setiuservalue(L, 1, VALUE_DATA);
   return 0;
 }
@@ -164,8 +180,34 @@ static int set_field(lua_State *L) {
 int client_keep(lua_State *L) {
   struct client_object *object = check_client(L, 1);
   lua_settop(L, 1);
-  if (object->data_read && lua_getiuservalue(L, 1, VALUE_DATA) == LUA_TTABLE) store_data(L, object, lua_gettop(L));
-  return 0;
+  if (store_changes(L, 1, object)) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* Pushes the client's object if there is one, else nil. Allocates nothing. */
+static struct client_object *push_known(lua_State *L, const struct mw_client *client) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
+  lua_rawgetp(L, -1, client);
+  lua_remove(L, -2);
+  return lua_touserdata(L, -1);
+}
+
+bool client_store_changes(lua_State *L, const struct mw_client *client) {
+  luaL_checkstack(L, 6, "no room for a client");
+  struct client_object *object = push_known(L, client);
+  return !object || store_changes(L, lua_gettop(L), object);
+}
+
+void client_forget_changes(lua_State *L, const struct mw_client *client) {
+  if (!lua_checkstack(L, 4)) return;
+  struct client_object *object = push_known(L, client);
+  if (object) forget_changes(L, lua_gettop(L), object);
+  lua_pop(L, 1);
 }
 
 static int describe_client(lua_State *L) {

@@ -168,8 +168,22 @@ static bool turn_to_refusal(lua_State *L, struct asked *asked) {
   return true;
 }
 
+/* The handler raised, which may be a refusal, or was ended: it has not stored what it changed inside client.data. */
+static void settle_data(lua_State *L, struct asked *asked) {
+  const struct mw_client *client = asked->request ? mw_request_client(asked->request) : NULL;
+  if (!client) return;
+  if (!L) {
+    client_forget_changes(door_state(asked->host->group.door), client);
+  } else if (!client_store_changes(L, client)) {
+    char what[WHAT_MAX];
+    fault_log_text(what_of(L, asked, what), asked->task.defined, bytes_check(L, -1));
+  }
+  if (L) lua_settop(L, TASK_RESULT);
+}
+
 static void finish_asked(lua_State *L, struct task *task, bool ok) {
   struct asked *asked = (struct asked *)task;
+  if (!ok) settle_data(L, asked);
   if (asked->type == MW_REQUEST_SOCKET_CLOSE && asked->request) {
     socket_end(door_state(asked->host->group.door), mw_request_socket(asked->request));
   }

@@ -114,6 +114,13 @@ function answer.misused(handler, text, ...)
   raise(handler, "returned " .. text, ...)
 end
 
+--- What a handler left in client.data cannot be stored.
+---@param handler function
+---@param message string where in client.data, and why
+function answer.unkept(handler, message)
+  raise(handler, "%s; client.data is unchanged", message)
+end
+
 local function add_field(handler, fields, name, value)
   if type(value) ~= "string" and math.type(value) ~= "integer" then
     answer.misused(handler, "the header %q as a %s", name, type(value))

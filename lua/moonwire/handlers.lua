@@ -63,8 +63,11 @@ local function settle(handler, value, reason)
 end
 
 -- Stores what the handler changed inside client.data, and passes its results on.
-local function keep(client, ...)
-  core.keep(client)
+local function keep(handler, client, ...)
+  local ok, message = core.keep(client)
+  if not ok then
+    answer.unkept(handler, message)
+  end
   return ...
 end
 
@@ -97,7 +100,10 @@ return function(app)
       return "refuse", 403, "forbidden", "forbidden"
     end
     local channel = app:_channel(name)
-    return judge_access(authorize, keep(client, options.call(authorize, client, channel)))
+    return judge_access(
+      authorize,
+      keep(authorize, client, options.call(authorize, client, channel))
+    )
   end
 
   function handlers.open(kind, name)
@@ -117,17 +123,20 @@ return function(app)
 
   function handlers.join(kind, name, client)
     local on_join = app._by_number[kind].on_join
-    return judge(on_join, keep(client, options.call(on_join, client, app:_channel(name))))
+    return judge(on_join, keep(on_join, client, options.call(on_join, client, app:_channel(name))))
   end
 
   function handlers.presence(kind, name, client)
     local info = app._by_number[kind].presence.info
-    return judge(info, keep(client, options.call(info, client, app:_channel(name))))
+    return judge(info, keep(info, client, options.call(info, client, app:_channel(name))))
   end
 
   function handlers.leave(kind, name, client)
     local on_leave = app._by_number[kind].on_leave
-    return settle(on_leave, keep(client, options.call(on_leave, client, app:_channel(name))))
+    return settle(
+      on_leave,
+      keep(on_leave, client, options.call(on_leave, client, app:_channel(name)))
+    )
   end
 
   function handlers.close(kind, name)
@@ -139,19 +148,22 @@ return function(app)
 
   function handlers.slow(kind, name, client)
     local on_slow = app._by_number[kind].on_slow
-    return settle(on_slow, keep(client, options.call(on_slow, client, app:_channel(name))))
+    return settle(on_slow, keep(on_slow, client, options.call(on_slow, client, app:_channel(name))))
   end
 
   function handlers.message(kind, name, client, event, raw, binary)
     local handler = app._by_number[kind].on[event]
     local message = new_message(event, raw, binary)
     local channel = app:_channel(name)
-    return judge_message(handler, keep(client, options.call(handler, client, channel, message)))
+    return judge_message(
+      handler,
+      keep(handler, client, options.call(handler, client, channel, message))
+    )
   end
 
   function handlers.connect(client)
     local on_connect = app._on_connect
-    return judge_connect(on_connect, keep(client, options.call(on_connect, client)))
+    return judge_connect(on_connect, keep(on_connect, client, options.call(on_connect, client)))
   end
 
   function handlers.disconnect(client, reason)

@@ -14,8 +14,11 @@ local core = {}
 ---@return string|nil why "closed" or "timeout": nobody waits for this handler any more
 function core.sleep(seconds) end
 
---- Stores what a handler changed inside client.data.
+--- Stores what a handler changed inside client.data. What is not plain data is forgotten, with all other changes, and nil
+--- and a message are returned.
 ---@param client moonwire.Client
+---@return true|nil
+---@return string|nil message
 function core.keep(client) end
 
 ---@param value any
