@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "delivery/catchup.h"
 #include "fuzz/fuzz.h"
-#include "server/conn.h"
+#include "http/conn.h"
 #include "server/native.h"
 #include "server/server.h"
 

@@ -20,7 +20,7 @@ struct request {
   const struct http_head *head; /* the same struct for every request of a connection */
   struct buffer path;           /* decoded */
   struct bytes body;            /* once it is complete */
-  /* Who answers (server/roles.h). */
+  /* Who answers (http/router.h). */
   const struct role *role; /* NULL: the request is refused */
   int refused_status;
   const char *refused_reason;
@@ -29,6 +29,7 @@ struct request {
   const struct mount *mount;
   struct bytes rest; /* of the path below the mount */
   bool is_shared;    /* pages of other origins may ask for its path: the answer has CORS fields (cors.h) */
+  bool is_guarded;   /* pages of listed origins alone may ask for it */
   /* State of its role. */
   struct file *file; /* that is being sent */
   uint64_t file_left;

@@ -7,7 +7,7 @@
 #define MOONWIRE_SERVER_NAMES_H
 
 #include "app/party.h"
-#include "server/exchange.h"
+#include "http/exchange.h"
 
 VISIBILITY_PUSH
 

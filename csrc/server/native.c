@@ -12,7 +12,7 @@
 #include "server/native_verbs.h"
 #include "server/reply.h"
 #include "server/server.h"
-#include "server/ws_input.h"
+#include "transport/ws_input.h"
 
 /* What stands in the stash before the bytes of one message. */
 struct input_head {

@@ -7,9 +7,9 @@
 
 #include "base/buffer.h"
 #include "codec/ws_reader.h"
-#include "server/budget.h"
-#include "server/exchange.h"
-#include "server/unfinished.h"
+#include "http/budget.h"
+#include "http/exchange.h"
+#include "http/unfinished.h"
 
 VISIBILITY_PUSH
 

@@ -5,10 +5,10 @@
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
 #include "server/names.h"
-#include "server/poll_client.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"
+#include "transport/poll_client.h"
 
 /* What is told of the channel, as members of an object that has others before them if `out` ends with one. */
 static void write_told(struct rope *out, const struct worker *worker, const struct errand_channel *channel, size_t room) {

@@ -8,10 +8,10 @@
 #include "server/excerpt.h"
 #include "server/names.h"
 #include "server/native_join.h"
-#include "server/poll_client.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"
+#include "transport/poll_client.h"
 
 /* What is being handled. */
 struct call {

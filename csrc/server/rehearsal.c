@@ -1,6 +1,6 @@
 /* What tests of an app stand on: a server whose time is moved by hand, and peers without sockets. */
+#include "http/conn.h"
 #include "net/far_end.h"
-#include "server/conn.h"
 #include "server/server.h"
 
 /* ---- Time ----------------------------------------------------------------------------------------------------------------- */

@@ -3,8 +3,8 @@
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
-#include "server/role_ws.h"
 #include "server/server.h"
+#include "transport/websocket.h"
 
 int reply_status(const char *code) {
   static const struct {

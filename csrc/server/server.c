@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/ws_handshake.h"
+#include "http/conn.h"
 #include "net/descriptors.h"
-#include "server/conn.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8, KEY_MAX = 255 };

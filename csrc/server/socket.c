@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "server/exchange.h"
+#include "http/exchange.h"
 #include "server/server.h"
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */

@@ -7,14 +7,15 @@
 #include "base/random.h"
 #include "codec/ws_deflate.h"
 #include "delivery/subscriber.h"
+#include "http/conn.h"
+#include "http/exchange_sink.h"
 #include "server/command.h"
-#include "server/conn.h"
-#include "server/deflate.h"
-#include "server/exchange_sink.h"
 #include "server/names.h"
 #include "server/server.h"
 #include "server/socket.h"
 #include "server/stream_handle.h"
+#include "transport/deflate.h"
+#include "transport/roles.h"
 
 enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000, TURN_BYTES = 8 * 1024 * 1024 };
 
@@ -51,7 +52,7 @@ static void on_second(struct timers *timers) {
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->config->options.limits;
-  *worker = (struct worker){.server = server, .index = index, .loop = loop, .slot_free = SLOT_NONE};
+  *worker = (struct worker){.server = server, .index = index, .loop = loop, .slot_free = SLOT_NONE, .router = &transport_router};
   worker->ws_limits = (struct ws_limits){.frame = limits->ws_message_size, .message = limits->ws_message_size};
   list_init(&worker->conns);
   list_init(&worker->backlog);

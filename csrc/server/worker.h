@@ -4,17 +4,18 @@
 
 #include "codec/ws_reader.h"
 #include "delivery/subscriber.h"
+#include "http/budget.h"
+#include "http/unfinished.h"
 #include "net/mailbox.h"
 #include "net/stream.h"
 #include "net/timers.h"
-#include "server/budget.h"
 #include "server/errand.h"
-#include "server/unfinished.h"
 
 VISIBILITY_PUSH
 
 struct conn;
 struct exchange;
+struct router;
 
 /* What comes over a worker's queue, in one order with the messages. */
 enum worker_mail {
@@ -42,6 +43,7 @@ struct worker {
   struct mw_server *server;
   uint32_t index;
   struct loop *loop;
+  const struct router *router;
   struct stream_owner streams;
   struct hub hub;
   struct timers timers;
@@ -56,7 +58,7 @@ struct worker {
   uint32_t slot_count, slot_free;
   struct list backlog; /* errands for the script that its queue had no memory for */
   struct ws_limits ws_limits;
-  struct blob *pings[2];          /* the frames that ask a silent peer, as role_ws.c has them; NULL until they are needed */
+  struct blob *pings[2]; /* the frames that ask a silent peer, as transport/websocket.c has them; NULL until they are needed */
   struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
   struct unfinished unfinished;   /* messages that sessions' readers are in the middle of */
   struct mw_stats stats;

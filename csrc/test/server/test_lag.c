@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "delivery/catchup.h"
-#include "server/conn.h"
+#include "http/conn.h"
 #include "server/native.h"
 #include "server/server.h"
 #include "test/support.h"

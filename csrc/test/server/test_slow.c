@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "server/conn.h"
+#include "http/conn.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/host.h"

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "codec/ws_deflate.h"
-#include "server/conn.h"
+#include "http/conn.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"

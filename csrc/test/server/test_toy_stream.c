@@ -2,8 +2,8 @@
  * were offered for those that were handed on loses or repeats some here. */
 #include <string.h>
 
+#include "http/conn.h"
 #include "net/far_end.h"
-#include "server/conn.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"

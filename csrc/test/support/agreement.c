@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "delivery/subscriber.h"
-#include "server/conn.h"
+#include "http/conn.h"
 #include "server/native.h"
 #include "server/occupancy.h"
 #include "server/server.h"

@@ -1,0 +1,91 @@
+#include "http/budget.h"
+
+#include "http/exchange.h"
+#include "server/native.h"
+#include "server/worker.h"
+
+void budget_init(struct budget *budget, struct exchange *exchange) {
+  const struct budget *guest = &exchange_worker(exchange)->guest;
+  *budget = (struct budget){.exchange = exchange};
+  if (guest->exchange == exchange) {
+    budget->turn = guest->turn;
+    budget->left = guest->left;
+  }
+  list_init(&budget->link);
+}
+
+void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
+
+/* A connection without http1 and native uses the worker's while it is served, and has no debts. */
+static struct budget *find(struct exchange *exchange) {
+  struct budget *guest = &exchange_worker(exchange)->guest, *own = exchange_budget(exchange);
+  if (exchange->flags & EXCHANGE_NATIVE) return &native_of(exchange)->budget;
+  if (own) return own;
+  if (guest->exchange != exchange) *guest = (struct budget){.exchange = exchange};
+  return guest;
+}
+
+/* The same with what this turn adds. */
+static struct budget *refresh(struct exchange *exchange) {
+  struct budget *budget = find(exchange);
+  uint32_t turn = exchange_worker(exchange)->loop->turn;
+  int64_t left = budget->left + (int64_t)(turn - budget->turn) * BUDGET_TURN;
+  budget->left = left < BUDGET_TURN ? (int32_t)left : BUDGET_TURN;
+  budget->turn = turn;
+  return budget;
+}
+
+void budget_charge(struct exchange *exchange, size_t cost) {
+  struct budget *budget = refresh(exchange);
+  int64_t left = (int64_t)budget->left - (cost < INT32_MAX ? (int64_t)cost : INT32_MAX);
+  budget->left = left > INT32_MIN ? (int32_t)left : INT32_MIN;
+}
+
+size_t budget_left(struct exchange *exchange) {
+  const struct budget *budget = refresh(exchange);
+  return budget->left > 0 ? (size_t)budget->left : 0;
+}
+
+bool budget_is_put_off(struct exchange *exchange) {
+  const struct budget *budget = find(exchange);
+  return budget->link.next && !list_empty(&budget->link);
+}
+
+void budget_put_off(struct exchange *exchange) {
+  struct worker *worker = exchange_worker(exchange);
+  struct budget *budget = find(exchange);
+  if (budget == &worker->guest || !list_empty(&budget->link)) return;
+  list_append(&worker->put_off, &budget->link);
+  loop_wake(worker->loop);
+}
+
+/* Moves all of `from` behind `to`, which is a link or a head. */
+static void move_all(struct list *from, struct list *to) {
+  while (!list_empty(from)) {
+    struct list *link = from->prev;
+    list_remove(link);
+    list_append(to->next, link);
+  }
+}
+
+void budget_resume(struct worker *worker) {
+  struct list waiting, passed;
+  int64_t left = BUDGET_LEFTOVERS;
+  list_init(&waiting);
+  list_init(&passed);
+  move_all(&worker->put_off, &waiting);
+  while (!list_empty(&waiting)) {
+    struct budget *budget = container_of(waiting.next, struct budget, link);
+    int64_t before = (int64_t)budget_left(budget->exchange);
+    list_remove(&budget->link);
+    if (left <= 0 || before == 0) {
+      list_append(&passed, &budget->link);
+    } else {
+      left -= before;
+      exchange_resume(budget->exchange);
+    }
+  }
+  /* Those that had nothing come before those that want more again. */
+  move_all(&passed, &worker->put_off);
+  if (!list_empty(&worker->put_off)) loop_wake(worker->loop);
+}

@@ -1,0 +1,60 @@
+/* What one connection may take of a turn. Everything that its peer causes is charged to it: bytes read and inflated, messages and requests
+ * handled, questions to the script, bytes built for answers. When the budget is spent, the rest of the input is put off until the next turn, after
+ * the input of all other connections. What an item costs beyond the budget is a debt, which the following turns pay.
+ *
+ * The unit is roughly the time in which one byte is read: two or three nanoseconds. */
+#ifndef MOONWIRE_HTTP_BUDGET_H
+#define MOONWIRE_HTTP_BUDGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/visibility.h"
+
+VISIBILITY_PUSH
+
+struct exchange;
+struct worker;
+
+enum {
+  BUDGET_TURN = 128 * 1024,   /* of one connection */
+  BUDGET_MESSAGE = 256,       /* a verb, or a control frame */
+  BUDGET_REQUEST = 2048,      /* an HTTP request */
+  BUDGET_ASK = 32 * 1024,     /* a question to the script, for each channel that it is about */
+  BUDGET_PUBLISH = 1024,      /* a message that is published */
+  BUDGET_PART = 64,           /* a message in an answer, besides its bytes */
+  BUDGET_PER_INFLATED = 2,    /* each byte: it is inflated, and then read */
+  BUDGET_PER_COMPRESSED = 16, /* each byte that is compressed for an answer */
+  BUDGET_ANSWER =
+      256 * 1024, /* bytes of messages in one answer of the verb history, or of a poll, if it is more than one message */
+  BUDGET_LEFTOVERS = 512 * 1024 /* of all connections together that are resumed in one turn */
+};
+
+/* Part of what a connection has beyond the least (struct http1, struct native). */
+struct budget {
+  struct list link; /* in worker->put_off while input is put off; else alone */
+  struct exchange *exchange;
+  uint32_t turn; /* of which `left` is left */
+  int32_t left;  /* negative: a debt */
+};
+
+void budget_init(struct budget *budget, struct exchange *exchange);
+/* Called when the struct that holds the budget is freed; the connection may last. */
+void budget_deinit(struct budget *budget);
+
+/* Charges what was done for the peer of the exchange. */
+void budget_charge(struct exchange *exchange, size_t cost);
+/* Returns what is left in this turn; 0: it is spent, or there is a debt. */
+size_t budget_left(struct exchange *exchange);
+/* Puts off the input that the connection keeps: exchange_resume is called in the next turn, and its stream is not read until then. The connection must
+ * have an http1 or a native. */
+void budget_put_off(struct exchange *exchange);
+bool budget_is_put_off(struct exchange *exchange);
+/* Resumes the connections that were put off in earlier turns, in that order. Called once a turn. */
+void budget_resume(struct worker *worker);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,53 @@
+#include "http/cors.h"
+
+#include "auth/origin.h"
+#include "http/exchange.h"
+#include "http/request.h"
+#include "server/server.h"
+
+static const struct http_head *head_of(struct exchange *exchange) { return exchange_request(exchange)->head; }
+
+/* The request's Origin; empty if there is none, or more than one. */
+static struct bytes origin_of(const struct http_head *head) {
+  if (http_head_count(head, BYTES("origin")) != 1) return bytes_of(NULL, 0);
+  return http_head_field(head, BYTES("origin"));
+}
+
+static bool is_same_origin(const struct http_head *head, struct bytes origin) { return origin_is_same(origin, head->host); }
+
+static enum origin_judgement judge(struct exchange *exchange, struct bytes origin) {
+  if (origin.len == 0) return ORIGIN_REFUSED;
+  return config_judge_origin(exchange_worker(exchange)->server->config, origin);
+}
+
+bool cors_allows(struct exchange *exchange) {
+  const struct http_head *head = head_of(exchange);
+  if (http_head_count(head, BYTES("origin")) == 0) return true;
+  struct bytes origin = origin_of(head);
+  return is_same_origin(head, origin) || judge(exchange, origin) != ORIGIN_REFUSED;
+}
+
+void cors_add(struct exchange *exchange, const struct http_fields *fields, struct http_fields *out) {
+  if (http_fields_have(fields, BYTES("access-control-allow-origin"))) return;
+  const struct http_head *head = head_of(exchange);
+  struct bytes origin = origin_of(head);
+  http_fields_add(out, BYTES("Vary"), BYTES("Origin"));
+  if (is_same_origin(head, origin)) return;
+  enum origin_judgement judgement = judge(exchange, origin);
+  if (judgement == ORIGIN_REFUSED) return;
+  /* "*" lets anybody read what is public, but not what a user's cookie opens. */
+  http_fields_add(out, BYTES("Access-Control-Allow-Origin"), judgement == ORIGIN_LISTED ? origin : BYTES("*"));
+  if (judgement == ORIGIN_LISTED) http_fields_add(out, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
+  http_fields_add(out, BYTES("Access-Control-Expose-Headers"), BYTES("Retry-After"));
+}
+
+void cors_add_preflight(struct exchange *exchange, struct bytes methods, struct http_fields *out) {
+  const struct http_head *head = head_of(exchange);
+  if (!cors_allows(exchange)) return;
+  struct bytes wanted = http_head_field(head, BYTES("access-control-request-headers"));
+  if (wanted.len == 0) wanted = BYTES("authorization, cache-control, content-type, last-event-id, x-moonwire-client");
+  http_fields_add(out, BYTES("Access-Control-Allow-Methods"), methods);
+  http_fields_add(out, BYTES("Access-Control-Allow-Headers"), wanted);
+  http_fields_add(out, BYTES("Access-Control-Max-Age"), BYTES("600"));
+  http_fields_add(out, BYTES("Vary"), BYTES("Access-Control-Request-Headers"));
+}

@@ -1,0 +1,422 @@
+#include "http/exchange.h"
+
+#include <assert.h>
+
+#include "base/log_limit.h"
+#include "base/utf8.h"
+#include "codec/http_writer.h"
+#include "codec/json_scan.h"
+#include "codec/ws_handshake.h"
+#include "http/cors.h"
+#include "http/http1.h"
+#include "http/http1_head.h"
+#include "server/native.h"
+#include "server/server.h"
+#include "transport/poll_client.h"
+
+void exchange_init(struct exchange *exchange) {
+  *exchange = (struct exchange){.slot = SLOT_NONE, .state = EXCHANGE_IDLE};
+  exchange_set_form(exchange, FORM_SSE);
+}
+
+void exchange_set_form(struct exchange *exchange, enum form form) {
+  bool chunked = exchange->flags & EXCHANGE_CHUNKED;
+  exchange->subscriber.sink = &exchange_worker(exchange)->sinks[form][chunked];
+}
+
+/* In what the exchange has only as long as it needs it. */
+static struct errand **find_errand(struct exchange *exchange) {
+  struct conn *conn = conn_of(exchange);
+  if (conn->http) return &conn->http->errand;
+  return exchange->flags & EXCHANGE_NATIVE ? &native_of(exchange)->errand : NULL;
+}
+
+struct errand *exchange_errand(struct exchange *exchange) {
+  struct errand **errand = find_errand(exchange);
+  return errand ? *errand : NULL;
+}
+
+void exchange_set_errand(struct exchange *exchange, struct errand *errand) {
+  struct errand **place = find_errand(exchange);
+  if (place) *place = errand;
+}
+
+struct worker *exchange_worker(struct exchange *exchange) {
+  return conn_worker(conn_of(exchange));
+}
+
+void exchange_set_state(struct exchange *exchange, enum exchange_state state) {
+#define STEP(to) (1u << (to))
+  static const unsigned allowed[] = {
+      [EXCHANGE_IDLE] = STEP(EXCHANGE_READING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_READING] = STEP(EXCHANGE_ASKING) | STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) |
+                           STEP(EXCHANGE_OVER),
+      [EXCHANGE_ASKING] = STEP(EXCHANGE_WAITING) | STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_STREAMING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_WAITING] = STEP(EXCHANGE_ANSWERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_ANSWERING] = STEP(EXCHANGE_IDLE) | STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_STREAMING] = STEP(EXCHANGE_ENDING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_ENDING] = STEP(EXCHANGE_LINGERING) | STEP(EXCHANGE_OVER),
+      [EXCHANGE_LINGERING] = STEP(EXCHANGE_OVER),
+      [EXCHANGE_OVER] = 0,
+  };
+  assert(allowed[exchange->state] & STEP(state));
+#undef STEP
+  exchange->state = (uint8_t)state;
+  conn_set_deadline(conn_of(exchange));
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------------- */
+
+static void push_buffer(struct exchange *exchange, struct buffer *buffer) {
+  struct blob *blob = buffer->failed ? NULL : blob_new(buffer_bytes(buffer));
+  buffer_deinit(buffer);
+  if (blob) {
+    exchange_push(exchange, blob, blob_bytes(blob));
+    blob_unref(blob);
+  } else {
+    exchange_break(exchange);
+  }
+}
+
+static void write_head(struct exchange *exchange, struct buffer *out, int status, const struct http_fields *fields) {
+  struct worker *worker = exchange_worker(exchange);
+  struct http_fields cors;
+  http_fields_init(&cors);
+  if (exchange_request(exchange)->is_shared) cors_add(exchange, fields, &cors);
+  if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  struct http1_head head = {.status = status,
+                            .wall_ms = worker->loop->clock.wall_ms,
+                            .fields = fields,
+                            .more = &cors,
+                            .keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE};
+  http1_write_head(out, &head);
+  http_fields_deinit(&cors);
+}
+
+void exchange_become(struct exchange *exchange, const struct role *role) {
+  assert(!exchange->role && (!role || role_is_complete(role)));
+  exchange->role = role;
+}
+
+void exchange_end_role(struct exchange *exchange) {
+  if (exchange->role) exchange->role->on_end(exchange);
+  exchange->role = NULL;
+}
+
+void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text) {
+  if (exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, &(struct closing){.reason = reason, .text = text});
+}
+
+/* Whoever still holds its name means a request that is over, and must not find the next one of the connection. */
+static void release_name(struct exchange *exchange) {
+  if (exchange->slot != SLOT_NONE) worker_slot_release(exchange_worker(exchange), exchange->slot);
+  exchange->slot = SLOT_NONE;
+}
+
+void exchange_answer(struct exchange *exchange, const struct answer *answer) {
+  bool empty = answer->status == 204 || answer->status == 304;
+  struct buffer out;
+  buffer_init(&out);
+  write_head(exchange, &out, answer->status, answer->fields);
+  if (answer->content_type.len > 0) http_write_field(&out, BYTES("Content-Type"), answer->content_type);
+  if (!empty) http1_write_length(&out, answer->rope ? rope_len(answer->rope) : answer->body.len);
+  http_write_end(&out);
+  bool has_body = !empty && !(exchange->flags & EXCHANGE_NO_BODY);
+  if (has_body && !answer->rope) buffer_append(&out, answer->body);
+  budget_charge(exchange, out.len + (answer->rope ? rope_len(answer->rope) : 0));
+  exchange_set_state(exchange, EXCHANGE_ANSWERING);
+  push_buffer(exchange, &out);
+  if (has_body && answer->rope) exchange_push_rope(exchange, answer->rope);
+  exchange_end_role(exchange);
+  release_name(exchange);
+}
+
+const char *exchange_code(int status) {
+  switch (status) {
+    case 401: return "unauthorized";
+    case 403: return "forbidden";
+    case 404: return "not_found";
+    case 413:
+    case 414:
+    case 431: return "too_large";
+    case 429: return "rate_limited";
+    case 503: return "unavailable";
+    case 501:
+    case 505: return "bad_request";
+    default: return status >= 500 ? "internal" : "bad_request";
+  }
+}
+
+bool exchange_is_temporary(int status) { return status == 0 || status == 429 || status == 503; }
+
+static void answer_error(struct exchange *exchange, int status, const struct http_fields *more_fields, struct bytes text) {
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  if (status == 401) http_fields_add(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
+  if (exchange_is_temporary(status)) {
+    char seconds = (char)('0' + worker_random(exchange_worker(exchange), 1, 4));
+    http_fields_add(&fields, BYTES("Retry-After"), bytes_of(&seconds, 1));
+  }
+  http_fields_add_all(&fields, more_fields);
+  struct answer answer = {.status = status, .fields = &fields, .content_type = BYTES("application/json"), .body = text};
+  exchange_answer(exchange, &answer);
+  http_fields_deinit(&fields);
+}
+
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text) {
+  answer_error(exchange, status, NULL, text);
+}
+
+static void refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel,
+                   const struct http_fields *more_fields) {
+  struct buffer body;
+  buffer_init(&body);
+  buffer_append_char(&body, '{');
+  if (channel.ptr && utf8_valid_prefix(channel) == channel.len) {
+    buffer_append_string(&body, "\"channel\":");
+    json_write_string(&body, channel);
+    buffer_append_char(&body, ',');
+  }
+  buffer_append_string(&body, "\"error\":{\"code\":");
+  json_write_string(&body, bytes_string(code));
+  buffer_append_string(&body, ",\"reason\":");
+  /* A reason may come from a script, cut at any byte. */
+  struct bytes text = bytes_string(reason);
+  json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
+  buffer_append_string(&body, "}}\n");
+  log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
+  if (body.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
+  answer_error(exchange, status, more_fields, buffer_bytes(&body));
+  buffer_deinit(&body);
+}
+
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
+                          const struct http_fields *more_fields) {
+  refuse(exchange, status, code, reason, bytes_of(NULL, 0), more_fields);
+}
+
+void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
+  refuse(exchange, status, code, reason, channel, NULL);
+}
+
+void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
+  struct http_fields fields;
+  http_fields_init(&fields);
+  if (allow.len > 0) http_fields_add(&fields, BYTES("Allow"), allow);
+  exchange_refuse_with(exchange, status, code, reason, &fields);
+  http_fields_deinit(&fields);
+}
+
+void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length) {
+  struct buffer out;
+  buffer_init(&out);
+  write_head(exchange, &out, status, fields);
+  http1_write_length(&out, length);
+  http_write_end(&out);
+  exchange_set_state(exchange, EXCHANGE_ANSWERING);
+  push_buffer(exchange, &out);
+}
+
+void exchange_complete(struct exchange *exchange) {
+  exchange_end_role(exchange);
+  release_name(exchange);
+  subscriber_mark(&exchange->subscriber);
+}
+
+static void write_stream_head(struct exchange *exchange, struct buffer *out) {
+  write_head(exchange, out, 200, NULL);
+  /* A head without a body does not say how the body is framed. */
+  http1_write_stream(out, exchange->flags & EXCHANGE_CHUNKED && !(exchange->flags & EXCHANGE_NO_BODY));
+}
+
+void exchange_answer_stream_head(struct exchange *exchange) {
+  struct buffer out;
+  buffer_init(&out);
+  write_stream_head(exchange, &out);
+  exchange_set_state(exchange, EXCHANGE_ANSWERING);
+  push_buffer(exchange, &out);
+  exchange_end_role(exchange);
+  release_name(exchange);
+}
+
+/* Appends it framed as one chunk, if the stream has chunks. */
+static void append_framed(struct exchange *exchange, struct rope *out, const struct rope *text) {
+  char head[CHUNK_HEAD_MAX];
+  bool is_chunked = exchange->flags & EXCHANGE_CHUNKED;
+  if (text->text.failed) out->text.failed = true;
+  if (text->text.failed) return;
+  if (is_chunked) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
+  rope_append(out, text);
+  if (is_chunked) buffer_append_string(&out->text, "\r\n");
+}
+
+/* The stream needs nothing of its request any more, except an errand that lasts as long as the stream. */
+static void release_http(struct exchange *exchange) {
+  struct errand *errand = exchange_errand(exchange);
+  http1_release(conn_of(exchange));
+  if (!errand) return;
+  if (native_get(exchange)) {
+    exchange_set_errand(exchange, errand);
+  } else {
+    worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+    exchange_break(exchange);
+  }
+}
+
+void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
+  struct rope rope;
+  rope_init(&rope);
+  struct buffer *out = &rope.text;
+  exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  write_stream_head(exchange, out);
+  append_framed(exchange, &rope, text);
+  exchange_set_state(exchange, EXCHANGE_STREAMING);
+  exchange_set_form(exchange, exchange_form(exchange)); /* with chunks, or without */
+  release_http(exchange);
+  exchange_push_rope(exchange, &rope);
+  rope_deinit(&rope);
+}
+
+void exchange_stream(struct exchange *exchange, struct bytes text) {
+  struct rope rope;
+  rope_init(&rope);
+  buffer_append(&rope.text, text);
+  exchange_stream_rope(exchange, &rope);
+  rope_deinit(&rope);
+}
+
+bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead) {
+  struct bytes key;
+  struct buffer out;
+  if (ws_handshake_judge(exchange_request(exchange)->head, &key).status != 0) return false;
+  buffer_init(&out);
+  if (!http1_write_upgrade(&out, key, fields)) return false;
+  exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
+  exchange_set_state(exchange, EXCHANGE_STREAMING);
+  push_buffer(exchange, &out);
+  http1_hand_over(conn_of(exchange), ahead);
+  return true;
+}
+
+void exchange_push_text(struct exchange *exchange, struct bytes text) {
+  struct blob *blob = exchange_form(exchange) == FORM_POLL ? blob_new(text) : form_chunk(text);
+  if (!blob) {
+    exchange_break(exchange);
+    return;
+  }
+  exchange_push(exchange, blob, form_slice(blob, exchange->subscriber.sink->framing));
+  blob_unref(blob);
+}
+
+void exchange_end_stream(struct exchange *exchange) {
+  /* What was published so far still goes out; nothing follows. */
+  subscriber_settle(&exchange->subscriber, 0);
+  exchange_end(exchange);
+  exchange_set_state(exchange, EXCHANGE_ENDING);
+  if (exchange->flags & EXCHANGE_CHUNKED) {
+    struct buffer out;
+    buffer_init(&out);
+    buffer_append(&out, http_last_chunk);
+    push_buffer(exchange, &out);
+  }
+  subscriber_mark(&exchange->subscriber);
+}
+
+/* ---- Asking the script --------------------------------------------------------------------------------------------------- */
+
+bool exchange_post(struct exchange *exchange, struct errand *errand) {
+  struct worker *worker = exchange_worker(exchange);
+  struct mw_server *server = worker->server;
+  bool full = atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting;
+  if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
+  size_t size = errand_size(errand);
+  if (size > 0 && atomic_load(&server->script.errand_bytes) + size > server->config->options.limits.queue) {
+    log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
+    full = true;
+  }
+  if (full || (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0)) {
+    errand_unref(errand);
+    return false;
+  }
+  budget_charge(exchange, BUDGET_ASK * (errand->channel_count > 0 ? errand->channel_count : 1));
+  errand->asker = worker_ref(worker, exchange->slot);
+  /* The app may already ask something of a client that is still coming. */
+  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
+  exchange_set_errand(exchange, errand);
+  atomic_fetch_add(&server->script.errand_count, 1);
+  atomic_fetch_add(&server->script.errand_bytes, size);
+  worker_post_script(worker, MAIL_ASK, errand_ref(errand));
+  return true;
+}
+
+bool exchange_ask(struct exchange *exchange, struct errand *errand) {
+  if (!exchange_post(exchange, errand)) return false;
+  exchange_set_state(exchange, EXCHANGE_ASKING);
+  return true;
+}
+
+void exchange_forget(struct exchange *exchange) {
+  struct errand *errand = exchange_errand(exchange);
+  if (!errand) return;
+  exchange_set_errand(exchange, NULL);
+  atomic_store(&errand->cancelled, true);
+  worker_post_script(exchange_worker(exchange), MAIL_CANCEL, errand);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+
+void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
+  if (exchange->role && exchange->role->on_push) {
+    exchange->role->on_push(exchange, blob, part);
+  } else {
+    subscriber_push(&exchange->subscriber, blob, part);
+  }
+}
+
+size_t exchange_room(struct exchange *exchange) {
+  size_t room = server_answer_room(exchange_worker(exchange)->server), waiting = outbox_own_size(exchange->subscriber.outbox);
+  if (exchange_form(exchange) == FORM_POLL) waiting = native_of(exchange)->poll->items.own_bytes;
+  return waiting < room ? room - waiting : 0;
+}
+
+void exchange_push_rope(struct exchange *exchange, const struct rope *rope) {
+  bool collects = exchange->role && exchange->role->on_push;
+  if (!collects || rope->text.failed) {
+    subscriber_push_rope(&exchange->subscriber, rope);
+    return;
+  }
+  struct blob *blob = rope_flatten(rope);
+  if (blob) exchange_push(exchange, blob, blob_bytes(blob));
+  if (!blob) exchange_break(exchange);
+  blob_unref(blob);
+}
+
+void exchange_push_framed(struct exchange *exchange, const struct rope *text) {
+  struct rope framed;
+  rope_init(&framed);
+  append_framed(exchange, &framed, text);
+  exchange_push_rope(exchange, &framed);
+  rope_deinit(&framed);
+}
+
+void exchange_break(struct exchange *exchange) { subscriber_break(&exchange->subscriber); }
+
+void exchange_end(struct exchange *exchange) {
+  struct worker *worker = exchange_worker(exchange);
+  exchange_end_role(exchange);
+  subscriber_end(&exchange->subscriber);
+  release_name(exchange);
+  /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */
+  if (exchange_errand(exchange) && exchange_errand(exchange)->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
+    worker_post_script(worker, MAIL_LEAVE, exchange_errand(exchange));
+    exchange_set_errand(exchange, NULL);
+  } else {
+    exchange_forget(exchange);
+  }
+  native_end(exchange);
+  /* What is still to be said of it is written however slow it was. */
+  exchange->subscriber.flags &= (uint16_t)~SUBSCRIBER_SLOW;
+}

@@ -1,0 +1,171 @@
+/* One request of a connection and its answer, which may be a stream that lasts for days. */
+#ifndef MOONWIRE_HTTP_EXCHANGE_H
+#define MOONWIRE_HTTP_EXCHANGE_H
+
+#include "delivery/subscriber.h"
+#include "http/fields.h"
+#include "http/role.h"
+#include "hub/channel.h"
+#include "server/errand.h"
+
+VISIBILITY_PUSH
+
+struct exchange;
+struct budget;
+struct request;
+struct rope;
+struct worker;
+
+enum exchange_state {
+  EXCHANGE_IDLE,      /* between requests */
+  EXCHANGE_READING,   /* a head has come, its body is coming */
+  EXCHANGE_ASKING,    /* the script is asked, or a file is opened */
+  EXCHANGE_WAITING,   /* for messages: a poll */
+  EXCHANGE_ANSWERING, /* the answer is being written */
+  EXCHANGE_STREAMING, /* the answer goes on: an event stream */
+  EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
+  EXCHANGE_LINGERING, /* all is said; what the peer still sends is read, so that it gets to read us */
+  EXCHANGE_OVER       /* the connection is closing */
+};
+
+enum exchange_flag {
+  EXCHANGE_CHUNKED = 1 << 0,     /* the stream is framed in chunks */
+  EXCHANGE_NO_BODY = 1 << 1,     /* HEAD: the head of the answer only */
+  EXCHANGE_KEEP_ALIVE = 1 << 2,  /* another request may follow */
+  EXCHANGE_LINGER = 1 << 3,      /* the request was not read to its end */
+  EXCHANGE_PRIVATE = 1 << 6,     /* came by a private listener */
+  EXCHANGE_HALF_CLOSED = 1 << 8, /* the peer sends nothing more: only what it sent ahead is answered */
+  EXCHANGE_NATIVE = 1 << 9,      /* native_of(&conn->exchange) is there */
+  EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
+  EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
+  EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
+  EXCHANGE_PINGED = 1 << 12,     /* was asked for a sign of life */
+  EXCHANGE_DUE = 1 << 15         /* closes at its deadline, whatever the peer still sends */
+};
+
+enum { SLOT_NONE = UINT32_MAX };
+
+struct exchange {
+  struct subscriber subscriber;
+  const struct role *role; /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
+  uint32_t slot;
+  uint8_t state; /* enum exchange_state; changed by exchange_set_state alone */
+  uint16_t flags;
+};
+
+void exchange_init(struct exchange *exchange);
+/* The form that its stream has. Set before something is pushed. */
+static inline enum form exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
+void exchange_set_form(struct exchange *exchange, enum form form);
+/* The question that is with the script, or what the app is told of when this ends: a reference. NULL: none. */
+struct errand *exchange_errand(struct exchange *exchange);
+void exchange_set_errand(struct exchange *exchange, struct errand *errand);
+/* The only way from state to state; asserts that the step is allowed. */
+void exchange_set_state(struct exchange *exchange, enum exchange_state state);
+struct worker *exchange_worker(struct exchange *exchange);
+/* The request that it answers; NULL once the answer streams. */
+struct request *exchange_request(struct exchange *exchange);
+/* The request is with somebody who has a copy of what it needs, or waits: gives back all but what the answer depends on (http/request.h). */
+void exchange_shed(struct exchange *exchange);
+/* Writes where the peer is, terminated (stream_remote). */
+void exchange_remote(struct exchange *exchange, char *out, size_t size);
+/* Gives the exchange a role. The role before must have ended. */
+void exchange_become(struct exchange *exchange, const struct role *role);
+/* Ends its role, if there is one: on_end is called, and nothing else of that role any more. */
+void exchange_end_role(struct exchange *exchange);
+/* Closes a stream by its role; does nothing in any other state. */
+void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text);
+
+/* ---- Its connection ---- */
+
+/* Closes the connection. With a reset, what is queued for the peer is lost. */
+void exchange_disconnect(struct exchange *exchange);
+void exchange_reset(struct exchange *exchange);
+/* An exchange without a peer, as if it streamed, which is closed by exchange_disconnect. NULL if out of memory. */
+struct exchange *exchange_without_peer(struct worker *worker, const struct role *role);
+bool exchange_has_peer(const struct exchange *exchange);
+/* Continues with the input that was put off (http/budget.h). */
+void exchange_resume(struct exchange *exchange);
+/* The budget of the request that is read or answered; NULL: there is none. */
+struct budget *exchange_budget(struct exchange *exchange);
+/* Gives the unfinished body up, with a refusal. */
+void exchange_give_up(struct exchange *exchange);
+/* The peer was heard, or is not to blame for its silence. */
+void exchange_note_heard(struct exchange *exchange);
+/* Stops reading from the peer, or starts again. */
+void exchange_read(struct exchange *exchange, bool on);
+/* Sets the deadline again, after what it depends on has changed (role->silence_ms). */
+void exchange_set_deadline(struct exchange *exchange);
+/* How long nothing was heard from the peer of a stream, or, where only writing counts, nothing was written. */
+uint64_t exchange_silent_ms(struct exchange *exchange);
+
+/* ---- Answers ---- */
+
+struct answer {
+  int status;
+  const struct http_fields *fields; /* NULL: none */
+  struct bytes content_type;        /* empty: none */
+  struct bytes body;
+  const struct rope *rope; /* in place of the body; NULL: the body */
+};
+/* Answers with all of it at once. */
+void exchange_answer(struct exchange *exchange, const struct answer *answer);
+/* Answers with {"error":{"code":…,"reason":…}}; `allow`, if not empty, becomes the Allow field. */
+void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow);
+/* The same with fields of its own; NULL: none. */
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
+                          const struct http_fields *more_fields);
+/* Answers with text that is such an object. */
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
+/* True if what was refused with that status may be granted when it is tried again (0: there was no answer). */
+bool exchange_is_temporary(int status);
+/* Refuses one of several channels, so that its client may ask again without it: {"channel":…,"error":…}. */
+void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel);
+/* The code of the protocol that goes with a status. */
+const char *exchange_code(int status);
+/* Begins an answer whose body of `length` bytes the role pushes by and by. */
+void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length);
+/* The body that exchange_begin announced is complete. */
+void exchange_complete(struct exchange *exchange);
+/* Answers HEAD of an event stream: with its head, as all of it. */
+void exchange_answer_stream_head(struct exchange *exchange);
+/* Begins an event stream, with `text` as its first bytes. */
+void exchange_stream(struct exchange *exchange, struct bytes text);
+void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
+/* Upgrades the connection to a WebSocket. `fields` are those of the answer besides what every upgrade has. *ahead, which the caller frees,
+ * receives what was sent ahead and is for role->on_read. False, and nothing happened, if the library of hashes fails. */
+bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead);
+/* Pushes text to the stream. */
+void exchange_push_text(struct exchange *exchange, struct bytes text);
+/* Ends the stream as HTTP has it. */
+void exchange_end_stream(struct exchange *exchange);
+
+/* Asks the script; takes the errand. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
+ * already, and the errand is gone. */
+bool exchange_ask(struct exchange *exchange, struct errand *errand);
+/* The same without a change of state: a stream asks. */
+bool exchange_post(struct exchange *exchange, struct errand *errand);
+/* The script's answer is not wanted any more. */
+void exchange_forget(struct exchange *exchange);
+
+/* ---- Writing ---- */
+
+/* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox, not counting the messages of channels, is
+ * marked slow, one without memory broken. */
+void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
+/* How many bytes, besides messages of channels, may be pushed to a stream before half of limits.outbox waits. */
+size_t exchange_room(struct exchange *exchange);
+/* Pushes all of a rope, or, over the limit, nothing of it. A role that collects gets it as one blob. */
+void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
+/* The same for text of an event stream. */
+void exchange_push_framed(struct exchange *exchange, const struct rope *text);
+/* A peer that only listens is alive as long as something is written to it. Called when that was. */
+void exchange_note_writing(struct exchange *exchange);
+/* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
+void exchange_break(struct exchange *exchange);
+/* It is over: leaves its channels, tells the script, gives back what it holds. */
+void exchange_end(struct exchange *exchange);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,191 @@
+#include "http/files.h"
+
+/* Static files: read by the thread pool, a chunk at a time, and only as fast as the peer takes them. */
+#include <stdio.h>
+
+#include "codec/http_writer.h"
+#include "http/exchange.h"
+#include "http/request.h"
+#include "net/file.h"
+#include "server/server.h"
+
+static const struct {
+  const char *extension;
+  const char *type;
+} types[] = {
+    {"html", "text/html; charset=utf-8"},
+    {"htm", "text/html; charset=utf-8"},
+    {"css", "text/css; charset=utf-8"},
+    {"js", "text/javascript; charset=utf-8"},
+    {"mjs", "text/javascript; charset=utf-8"},
+    {"json", "application/json"},
+    {"map", "application/json"},
+    {"webmanifest", "application/manifest+json"},
+    {"txt", "text/plain; charset=utf-8"},
+    {"md", "text/markdown; charset=utf-8"},
+    {"csv", "text/csv; charset=utf-8"},
+    {"xml", "application/xml"},
+    {"svg", "image/svg+xml"},
+    {"png", "image/png"},
+    {"jpg", "image/jpeg"},
+    {"jpeg", "image/jpeg"},
+    {"gif", "image/gif"},
+    {"webp", "image/webp"},
+    {"avif", "image/avif"},
+    {"ico", "image/vnd.microsoft.icon"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"ttf", "font/ttf"},
+    {"otf", "font/otf"},
+    {"wasm", "application/wasm"},
+    {"pdf", "application/pdf"},
+    {"mp3", "audio/mpeg"},
+    {"ogg", "audio/ogg"},
+    {"wav", "audio/wav"},
+    {"mp4", "video/mp4"},
+    {"webm", "video/webm"},
+    {"zip", "application/zip"},
+};
+
+static struct bytes type_of(struct bytes path) {
+  size_t dot = path.len;
+  while (dot > 0 && path.ptr[dot - 1] != '.' && path.ptr[dot - 1] != '/') dot--;
+  struct bytes extension = dot > 0 && path.ptr[dot - 1] == '.' ? bytes_of(path.ptr + dot, path.len - dot) : bytes_of(NULL, 0);
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+    if (bytes_equal_nocase(extension, bytes_string(types[i].extension))) return bytes_string(types[i].type);
+  }
+  return BYTES("application/octet-stream");
+}
+
+/* No empty segments, none that begin with a dot (which takes in ".." and hidden files), no backslash. */
+static bool is_clean(struct bytes path) {
+  bool begins = true;
+  for (size_t i = 0; i < path.len; i++) {
+    char c = path.ptr[i];
+    if (c == '\\' || (begins && (c == '/' || c == '.'))) return false;
+    begins = c == '/';
+  }
+  return true;
+}
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
+}
+
+/* A directory is asked for without its last slash: relative links in its index would lead elsewhere. */
+static void redirect(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
+  struct http_fields fields;
+  struct buffer location;
+  http_fields_init(&fields);
+  buffer_init(&location);
+  buffer_append(&location, head->path);
+  buffer_append_string(&location, "/");
+  if (head->query.len > 0) buffer_append_string(&location, "?");
+  buffer_append(&location, head->query);
+  http_fields_add(&fields, BYTES("Location"), buffer_bytes(&location));
+  if (location.failed) fields.text.failed = true;
+  buffer_deinit(&location);
+  struct answer answer = {.status = 308, .fields = &fields};
+  exchange_answer(exchange, &answer);
+  http_fields_deinit(&fields);
+}
+
+static void read_on(struct exchange *exchange) {
+  if (file_read(exchange_request(exchange)->file) == 0) return;
+  exchange_break(exchange);
+}
+
+static void on_open(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  char tag[48], changed[30];
+  snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(request->file),
+           (unsigned long long)file_size(request->file));
+  http_date(changed, file_changed_ns(request->file) / 1000000);
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("ETag"), bytes_string(tag));
+  http_fields_add(&fields, BYTES("Last-Modified"), bytes_string(changed));
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  if (http_head_has_tag(request->head, bytes_string(tag))) {
+    struct answer answer = {.status = 304, .fields = &fields};
+    exchange_answer(exchange, &answer);
+  } else {
+    http_fields_add(&fields, BYTES("Content-Type"), type_of(request->rest));
+    request->file_left = exchange->flags & EXCHANGE_NO_BODY ? 0 : file_size(request->file);
+    exchange_begin(exchange, 200, &fields, file_size(request->file));
+    if (request->file_left == 0) exchange_complete(exchange);
+  }
+  http_fields_deinit(&fields);
+}
+
+static void on_file(struct file *file, int status, struct bytes bytes) {
+  struct exchange *exchange = file_owner(file);
+  struct request *request = exchange_request(exchange);
+  if (exchange->state == EXCHANGE_ASKING) {
+    if (status == 0) {
+      on_open(exchange);
+    } else if (file_is_directory(file)) {
+      redirect(exchange);
+    } else {
+      refuse(exchange, status == MW_ENOTFOUND ? 404 : 503, status == MW_ENOTFOUND ? "nothing is here" : mw_status_text(status));
+    }
+    return;
+  }
+  if (bytes.len > request->file_left) bytes.len = (size_t)request->file_left; /* it has grown since its length was told */
+  struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
+  if (status < 0 || !blob) {
+    /* It has shrunk, or cannot be read: what was promised cannot be kept. */
+    exchange_break(exchange);
+  } else {
+    request->file_left -= bytes.len;
+    exchange_push(exchange, blob, blob_bytes(blob));
+    if (request->file_left == 0) exchange_complete(exchange);
+  }
+  blob_unref(blob);
+}
+
+static void start(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  /* rest lies at the end of path, which may be lengthened. */
+  size_t at = request->path.len - request->rest.len;
+  if (!is_clean(request->rest)) {
+    exchange_refuse(exchange, 404, "not_found", "nothing is here", bytes_of(NULL, 0));
+    return;
+  }
+  if (request->path.len == 0 || request->path.data[request->path.len - 1] == '/') {
+    buffer_append_string(&request->path, "index.html");
+  }
+  buffer_append_char(&request->path, '\0');
+  if (!request->path.failed) {
+    request->rest = bytes_of(request->path.data + at, request->path.len - 1 - at);
+    request->file = file_open(exchange_worker(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
+  }
+  if (request->file) {
+    exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */
+  } else {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+  }
+}
+
+static void on_written(struct exchange *exchange) { read_on(exchange); }
+
+static void on_end(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  if (!request) return;
+  file_close(request->file);
+  request->file = NULL;
+}
+
+static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the file could not be opened in time"); }
+
+const struct role files_role = {.start = start,
+                                .on_answer = role_nothing_on_answer,
+                                .on_late = on_late,
+                                .on_written = on_written,
+                                .on_end = on_end,
+                                ROLE_NEVER_WAITS,
+                                ROLE_HAS_NO_CLIENT,
+                                ROLE_NEVER_STREAMS};

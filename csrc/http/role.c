@@ -1,0 +1,55 @@
+#include "http/role.h"
+
+#include "http/exchange.h"
+#include "server/server.h"
+
+void role_nothing(struct exchange *exchange) { (void)exchange; }
+
+void role_nothing_on_answer(struct exchange *exchange, struct errand *errand) {
+  (void)exchange;
+  (void)errand;
+}
+
+void role_nothing_on_read(struct exchange *exchange, struct bytes bytes) {
+  (void)exchange;
+  (void)bytes;
+}
+
+void role_nothing_on_mail(struct exchange *exchange, struct mail *mail) {
+  (void)exchange;
+  (void)mail;
+}
+
+void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
+  (void)exchange;
+  (void)status;
+  (void)code;
+  (void)answer;
+}
+
+void role_nothing_on_joined(struct exchange *exchange, const struct rope *told) {
+  (void)exchange;
+  (void)told;
+}
+
+uint64_t role_nothing_left_ms(struct exchange *exchange) {
+  (void)exchange;
+  return 0;
+}
+
+void role_close_stream(struct exchange *exchange, const struct closing *closing) {
+  (void)closing;
+  exchange_end_stream(exchange);
+}
+
+uint64_t role_heartbeat_ms(struct exchange *exchange) {
+  return exchange_worker(exchange)->server->config->options.limits.heartbeat_ms;
+}
+
+size_t role_outbox_limit(struct exchange *exchange) { return exchange_worker(exchange)->server->config->options.limits.outbox; }
+
+bool role_is_complete(const struct role *role) {
+  bool takes = role->start && role->on_answer && role->on_late && role->on_written && role->on_read && role->on_silent;
+  bool is_told = role->on_mail && role->on_reply && role->on_joined && role->on_flushed && role->close && role->on_end;
+  return takes && is_told && role->silence_ms && role->left_ms && role->outbox_limit;
+}

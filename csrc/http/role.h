@@ -1,0 +1,111 @@
+/* A role answers one kind of request. What is below calls a role by this struct alone, and never by its name.
+ *
+ * Every member is set. The groups of role_nothing functions below are for what a role never has to do. */
+#ifndef MOONWIRE_HTTP_ROLE_H
+#define MOONWIRE_HTTP_ROLE_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+VISIBILITY_PUSH
+
+struct answer;
+struct blob;
+struct errand;
+struct exchange;
+struct mail;
+struct message;
+struct rope;
+
+/* Why a stream is closed from this side. Each role says it in the words of its protocol. */
+enum close_reason {
+  CLOSE_STOPPING,     /* the server stops */
+  CLOSE_SLOW,         /* more would be queued for the peer than its limit */
+  CLOSE_BUSY,         /* the server cannot do it at the moment; the peer may try again */
+  CLOSE_UNAUTHORIZED, /* the app does not accept who the peer says it is */
+  CLOSE_UNCONNECTED,  /* the peer did not say who it is in time */
+  CLOSE_BY_APP        /* the app closes it, with a code of its own */
+};
+struct closing {
+  enum close_reason reason;
+  unsigned code;    /* with CLOSE_BY_APP: a close code of WebSocket; else 0 */
+  const char *text; /* for the peer; terminated, not NULL */
+};
+
+struct role {
+  /* The request is complete. Answers it, or asks the script, or begins a stream. */
+  void (*start)(struct exchange *exchange);
+  /* The script has answered what was asked (exchange_ask, exchange_post). */
+  void (*on_answer)(struct exchange *exchange, struct errand *errand);
+  /* Nothing came in time, or the server stops. Answers the request. */
+  void (*on_late)(struct exchange *exchange);
+  /* All that was pushed is written, and the body that exchange_begin announced is not complete. Pushes more. */
+  void (*on_written)(struct exchange *exchange);
+  /* Bytes of a peer whose connection was upgraded. The role may overwrite them. */
+  void (*on_read)(struct exchange *exchange, struct bytes bytes);
+  /* A stream was silent for silence_ms. */
+  void (*on_silent)(struct exchange *exchange);
+  /* Mail for the exchange that is not the answer to what it asks. The caller frees the mail. */
+  void (*on_mail)(struct exchange *exchange, struct mail *mail);
+  /* A verb that a client carried out for this exchange is answered; `code` is NULL if it succeeded. Of the answer, only the body is set. */
+  void (*on_reply)(struct exchange *exchange, int status, const char *code, const struct answer *answer);
+  /* Such a client has joined a channel: an object with what the client is to know of it. */
+  void (*on_joined)(struct exchange *exchange, const struct rope *told);
+  /* The exchange was flushed. Called only if the exchange has an EXCHANGE_NATIVE. */
+  void (*on_flushed)(struct exchange *exchange);
+  /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
+  void (*close)(struct exchange *exchange, const struct closing *closing);
+  /* The role's part is over: releases what it holds. Called exactly once, however the exchange ends. */
+  void (*on_end)(struct exchange *exchange);
+  /* How long a stream may be silent. */
+  uint64_t (*silence_ms)(struct exchange *exchange);
+  /* How long the exchange stays in EXCHANGE_WAITING. */
+  uint64_t (*left_ms)(struct exchange *exchange);
+  /* How many bytes, not counting messages of channels, may be queued for a stream. */
+  size_t (*outbox_limit)(struct exchange *exchange);
+  /* Until subscribers have sinks: set by roles that collect messages instead of writing them, else NULL. */
+  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as subscriber_deliver */
+  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
+  void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
+  /* True: a request that waits is given up when its peer ends its side. False: it is answered all the same. */
+  bool needs_peer;
+};
+
+void role_nothing(struct exchange *exchange);
+void role_nothing_on_answer(struct exchange *exchange, struct errand *errand);
+void role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
+void role_nothing_on_mail(struct exchange *exchange, struct mail *mail);
+void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer);
+void role_nothing_on_joined(struct exchange *exchange, const struct rope *told);
+uint64_t role_nothing_left_ms(struct exchange *exchange);
+/* Ends the stream without a word. */
+void role_close_stream(struct exchange *exchange, const struct closing *closing);
+/* limits.heartbeat_ms: the stream is kept alive by what is written. */
+uint64_t role_heartbeat_ms(struct exchange *exchange);
+/* limits.outbox. */
+size_t role_outbox_limit(struct exchange *exchange);
+
+/* Members of a role that asks nobody. */
+#define ROLE_ASKS_NOTHING .on_answer = role_nothing_on_answer, .on_late = role_nothing
+/* Of one whose answers are complete when they begin. */
+#define ROLE_WRITES_AT_ONCE .on_written = role_nothing
+/* Of one that does not wait for messages. */
+#define ROLE_NEVER_WAITS .left_ms = role_nothing_left_ms
+/* Of one for which no client carries out verbs. */
+#define ROLE_HAS_NO_CLIENT .on_reply = role_nothing_on_reply, .on_joined = role_nothing_on_joined
+/* Of one that does not upgrade. */
+#define ROLE_READS_NOTHING .on_read = role_nothing_on_read
+/* Of one that begins a stream in order to refuse it, if at all. */
+#define ROLE_NEVER_STREAMS                                                                                                       \
+  ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \
+                      .close = role_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
+/* Of one that answers within `start`. */
+#define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_HAS_NO_CLIENT, ROLE_NEVER_STREAMS
+
+/* True if every member is set. */
+bool role_is_complete(const struct role *role);
+
+VISIBILITY_POP
+
+#endif

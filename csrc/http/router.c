@@ -1,0 +1,146 @@
+#include "http/router.h"
+
+#include <stdio.h>
+
+#include "codec/query.h"
+#include "http/exchange.h"
+#include "http/request.h"
+#include "server/server.h"
+
+/* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
+static const char no_body[] = "a GET of this path has no body";
+
+static void refuse(struct request *request, int status, const char *reason) {
+  request->role = NULL;
+  request->refused_status = status;
+  request->refused_reason = reason;
+}
+
+static bool add_method(struct request *request, const char *method) {
+  size_t len = strlen(request->allow);
+  snprintf(request->allow + len, sizeof request->allow - len, "%s%s", len > 0 ? ", " : "", method);
+  return true;
+}
+
+/* The role of an endpoint for one of its methods; otherwise says which it has. */
+static void choose(const struct router *router, struct request *request, struct bytes method, const struct role *role,
+                   const char *own, const char *other) {
+  add_method(request, own);
+  if (other) add_method(request, other);
+  add_method(request, "OPTIONS");
+  if (bytes_equal(method, bytes_string(own)) || (other && bytes_equal(method, bytes_string(other)))) {
+    request->role = role;
+  } else if (bytes_equal(method, BYTES("OPTIONS"))) {
+    request->role = router->options;
+  } else {
+    refuse(request, 405, "the path has no such method");
+  }
+}
+
+/* The endpoint that has the path, or ENDPOINT_COUNT: without a key, and on a public listener if there is a private one, /publish is not there. */
+static enum endpoint endpoint_at(struct exchange *exchange, struct bytes path) {
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  bool hides = !server->config->options.publish_key || (server->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
+  for (enum endpoint endpoint = 0; path.len > 0 && endpoint < ENDPOINT_COUNT; endpoint++) {
+    if (endpoint == ENDPOINT_PUBLISH && hides) continue;
+    if (bytes_equal(path, config_path(server->config, endpoint))) return endpoint;
+  }
+  return ENDPOINT_COUNT;
+}
+
+static bool find_endpoint(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
+  const struct router *router = exchange_worker(exchange)->router;
+  enum endpoint endpoint = endpoint_at(exchange, path);
+  if (endpoint == ENDPOINT_COUNT) return false;
+  const struct endpoint_role *found = &router->endpoints[endpoint];
+  request->is_shared = request->is_guarded = found->is_shared;
+  choose(router, request, method, found->role, found->method, found->other);
+  if (request->role != found->role) return true;
+  if (found->needs_length && !request->head->has_length) refuse(request, 411, "a length is required");
+  if (found->takes_no_body && request->head->has_body) refuse(request, 400, no_body);
+  return true;
+}
+
+static bool find_route(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
+  const struct mw_config *config = exchange_worker(exchange)->server->config;
+  const struct router *router = exchange_worker(exchange)->router;
+  request->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
+  /* A route for OPTIONS alone takes no path away from files. */
+  for (size_t i = 0; !request->route && i < ROUTE_METHOD_COUNT; i++) {
+    bool is_options = bytes_equal(route_methods[i], BYTES("OPTIONS"));
+    if (is_options || !config_route(config, route_methods[i], path)) continue;
+    add_method(request, route_methods[i].ptr);
+    if (i == 0) add_method(request, "HEAD");
+  }
+  if (!request->route && request->allow[0] == '\0') return false;
+  request->is_shared = config->origin_count > 0;
+  add_method(request, "OPTIONS");
+  if (request->route) {
+    request->role = request->route->type == ROUTE_WEBSOCKET ? router->websocket : router->route;
+    if (request->route->type != ROUTE_HTTP && request->head->has_body) refuse(request, 400, no_body);
+  } else if (bytes_equal(method, BYTES("OPTIONS"))) {
+    request->role = router->options;
+  } else {
+    refuse(request, 405, "the path has no such method");
+  }
+  return true;
+}
+
+/* An endpoint that pages of other origins use: `path` is decoded. */
+static bool is_shared(const struct router *router, const struct mw_config *config, struct bytes path) {
+  bool found = false;
+  for (enum endpoint endpoint = 0; path.len > 0 && endpoint < ENDPOINT_COUNT; endpoint++) {
+    found = found || (router->endpoints[endpoint].is_shared && bytes_equal(path, config_path(config, endpoint)));
+  }
+  return found;
+}
+
+/* One of the app's own paths, which answer pages of all origins if some are listed. */
+static bool is_route(const struct mw_config *config, struct bytes path) {
+  bool found = false;
+  for (size_t i = 0; !found && config->origin_count > 0 && i < ROUTE_METHOD_COUNT; i++) {
+    found = config_route(config, route_methods[i], path) != NULL;
+  }
+  return found;
+}
+
+bool router_shares(const struct router *router, const struct mw_config *config, struct bytes path) {
+  struct buffer decoded;
+  buffer_init(&decoded);
+  bool is_decoded = path_decode(path, &decoded) && !decoded.failed;
+  bool shared = is_decoded && (is_shared(router, config, buffer_bytes(&decoded)) || is_route(config, buffer_bytes(&decoded)));
+  buffer_deinit(&decoded);
+  return shared;
+}
+
+void router_find(struct exchange *exchange, struct request *request) {
+  const struct http_head *head = request->head;
+  const struct router *router = exchange_worker(exchange)->router;
+  request->role = NULL;
+  request->route = NULL;
+  request->mount = NULL;
+  request->is_shared = request->is_guarded = false;
+  request->allow[0] = '\0';
+  buffer_clear(&request->path);
+  if (bytes_equal(head->path, BYTES("*"))) { /* the server as a whole (RFC 9110 section 9.3.7) */
+    add_method(request, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    request->role = router->options;
+    return;
+  }
+  if (!path_decode(head->path, &request->path)) {
+    refuse(request, 400, "the path is malformed");
+    return;
+  }
+  struct bytes path = buffer_bytes(&request->path);
+  if (request->path.failed) {
+    refuse(request, 503, "no memory");
+    return;
+  }
+  if (find_endpoint(exchange, request, head->method, path) || find_route(exchange, request, head->method, path)) return;
+  request->mount = config_mount(exchange_worker(exchange)->server->config, path, &request->rest);
+  if (request->mount) {
+    choose(router, request, head->method, router->file, "GET", "HEAD");
+  } else {
+    refuse(request, 404, "nothing is here");
+  }
+}

@@ -1,0 +1,102 @@
+#include "http/unfinished.h"
+
+#include "base/log_limit.h"
+#include "http/exchange.h"
+#include "server/server.h"
+#include "transport/websocket.h"
+#include "transport/ws_input.h"
+
+static const struct mw_limits *limits_of(const struct worker *worker) { return &worker->server->config->options.limits; }
+
+void unfinished_init(struct unfinished *unfinished) {
+  *unfinished = (struct unfinished){0};
+  for (size_t i = 0; i < UNFINISHED_SIZES; i++) list_init(&unfinished->sizes[i]);
+  list_init(&unfinished->ages);
+}
+
+void holder_init(struct holder *holder, struct exchange *exchange, bool has_deadline) {
+  *holder = (struct holder){.exchange = exchange, .has_deadline = has_deadline};
+  list_init(&holder->size_link);
+  list_init(&holder->age_link);
+}
+
+static size_t count_bits(size_t size) {
+  size_t bits = 0;
+  for (; size > 1 && bits < UNFINISHED_SIZES - 1; size /= 2) bits++;
+  return bits;
+}
+
+static bool holds(const struct holder *holder) { return !list_empty(&holder->size_link); }
+
+static void restart(struct worker *worker, struct holder *holder) {
+  holder->since_ms = worker->loop->clock.now_ms;
+  list_remove(&holder->age_link);
+  if (holder->has_deadline) list_append(&worker->unfinished.ages, &holder->age_link);
+}
+
+void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, bool is_new) {
+  struct unfinished *unfinished = &worker->unfinished;
+  if (!holds(holder) || is_new) restart(worker, holder);
+  if (!holds(holder)) unfinished->count++;
+  list_remove(&holder->size_link);
+  list_append(&unfinished->sizes[count_bits(size)], &holder->size_link);
+  unfinished->bytes += size - holder->size;
+  holder->size = size;
+}
+
+void unfinished_release(struct worker *worker, struct holder *holder) {
+  if (!holds(holder)) return;
+  worker->unfinished.bytes -= holder->size;
+  worker->unfinished.count--;
+  holder->size = 0;
+  list_remove(&holder->size_link);
+  list_remove(&holder->age_link);
+}
+
+/* Of equal ones the one that grew last. */
+static struct holder *find_largest(struct unfinished *unfinished) {
+  struct holder *largest = NULL;
+  size_t bits = UNFINISHED_SIZES - 1;
+  while (bits > 0 && list_empty(&unfinished->sizes[bits])) bits--;
+  struct list *head = &unfinished->sizes[bits];
+  for (struct list *link = head->next; link != head; link = link->next) {
+    struct holder *holder = container_of(link, struct holder, size_link);
+    if (!largest || holder->size >= largest->size) largest = holder;
+  }
+  return largest;
+}
+
+void unfinished_settle(struct worker *worker) {
+  struct unfinished *unfinished = &worker->unfinished;
+  while (unfinished->count > 1 && unfinished->bytes > limits_of(worker)->queue) {
+    struct holder *largest = find_largest(unfinished);
+    log_limited(MW_LOG_WARNING,
+                "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
+                "bytes, count=%zu)",
+                largest->size, unfinished->bytes, unfinished->count);
+    if (largest->has_deadline) {
+      role_ws_give_up(largest->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    } else {
+      exchange_give_up(largest->exchange);
+    }
+  }
+}
+
+void unfinished_expire(struct worker *worker) {
+  struct list *ages = &worker->unfinished.ages;
+  uint64_t now_ms = worker->loop->clock.now_ms, most_ms = limits_of(worker)->message_ms;
+  while (!list_empty(ages)) {
+    struct holder *oldest = container_of(ages->next, struct holder, age_link);
+    struct exchange *exchange = oldest->exchange;
+    if (now_ms < oldest->since_ms + most_ms) return;
+    if (ws_input_waits(exchange) || budget_is_put_off(exchange)) {
+      restart(worker, oldest); /* it is not read: the peer may have sent the rest */
+      continue;
+    }
+    log_limited(
+        MW_LOG_INFO,
+        "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
+        (unsigned long long)most_ms, oldest->size);
+    role_ws_give_up(exchange, WS_CLOSE_POLICY, "the message did not come in time");
+  }
+}

@@ -1,0 +1,53 @@
+#include "transport/deflate.h"
+
+#include "base/memory.h"
+#include "delivery/compress.h"
+#include "http/budget.h"
+#include "server/native.h"
+#include "server/server.h"
+#include "server/socket.h"
+
+/* Messages of fewer bytes travel plain: there is little to gain. */
+enum { MIN_DEFAULT = 256 };
+
+struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate_options *options, struct ws_deflate_terms *terms,
+                           char out[WS_EXTENSION_MAX]) {
+  struct ws_deflate_policy policy = {
+      .server_takeover = options->server_takeover, .client_takeover = options->client_takeover, .window = WS_WINDOW_15};
+  return ws_extension_agree(head, options->is_off ? NULL : &policy, terms, out);
+}
+
+bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, size_t min) {
+  if (!terms.agreed) return true;
+  bool is_plain = !terms.server_takeover && !terms.client_takeover;
+  struct native *native = is_plain ? NULL : native_get(exchange);
+  struct own_deflate *own = native && terms.server_takeover ? memory_calloc(1, sizeof *own) : NULL;
+  if (!is_plain && (!native || (terms.server_takeover && !own))) return false;
+  if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
+  if (native) native->terms = terms;
+  if (native) native->extra.own = own;
+  exchange_set_form(exchange, own ? FORM_WS_OWN : FORM_WS_15 + terms.window);
+  return true;
+}
+
+struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
+  struct ws_deflate_terms terms = {.agreed = exchange_form(exchange) > FORM_WS};
+  if (terms.agreed && exchange->flags & EXCHANGE_NATIVE) terms.client_takeover = native_of(exchange)->terms.client_takeover;
+  return terms;
+}
+
+size_t deflate_min(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }
+
+struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
+  const struct mw_socket *socket = native_socket(exchange);
+  const struct mw_deflate_options *options =
+      socket ? &socket->websocket->deflate : &exchange_worker(exchange)->server->config->options.deflate;
+  return compress_frame(&exchange->subscriber, frame, deflate_min(options));
+}
+
+bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame) {
+  size_t compressed;
+  bool is_compressed = compress_rope(&exchange->subscriber, text, frame, &compressed);
+  budget_charge(exchange, compressed * BUDGET_PER_COMPRESSED);
+  return is_compressed;
+}

@@ -1,0 +1,14 @@
+#include "http/exchange.h"
+#include "server/server.h"
+#include "transport/roles.h"
+
+static void health_start(struct exchange *exchange) {
+  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  struct answer answer = {.status = stopping ? 503 : 200,
+                          .fields = &http_fields_no_store,
+                          .content_type = BYTES("application/json"),
+                          .body = stopping ? BYTES("{\"status\":\"stopping\"}\n") : BYTES("{\"status\":\"ok\"}\n")};
+  exchange_answer(exchange, &answer);
+}
+
+const struct role health_role = {.start = health_start, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};

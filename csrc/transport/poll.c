@@ -1,0 +1,340 @@
+/* GET /poll: messages of channels as one JSON answer, at once if there are any, else when there are, or when it has waited long enough. */
+#include "transport/poll.h"
+
+#include "base/memory.h"
+#include "delivery/subscriber.h"
+#include "http/cors.h"
+#include "http/request.h"
+#include "server/names.h"
+#include "server/server.h"
+#include "transport/connect.h"
+#include "transport/poll_client.h"
+#include "transport/roles.h"
+
+/* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
+
+static struct poll *poll_of(struct exchange *exchange) { return exchange_request(exchange)->poll; }
+
+static struct poll *make(struct exchange *exchange) {
+  struct poll *poll = memory_calloc(1, sizeof *poll);
+  if (!poll) return NULL;
+  poll->exchange = exchange;
+  list_init(&poll->link);
+  rope_init(&poll->joined);
+  exchange_request(exchange)->poll = poll;
+  return poll;
+}
+
+static void on_end(struct exchange *exchange) {
+  struct poll *poll = poll_of(exchange);
+  if (!poll) return;
+  exchange_request(exchange)->poll = NULL;
+  if (poll->client) poll_client_detach(poll);
+  poll_items_deinit(&poll->items);
+  subscribe_query_deinit(&poll->query);
+  rope_deinit(&poll->joined);
+  memory_free(poll);
+}
+
+/* `channel`: the one that it is about; ptr NULL: it is about the poll. */
+static void refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
+  subscriber_end(&exchange->subscriber);
+  exchange_refuse_channel(exchange, status, code, reason, channel);
+}
+
+void role_poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
+  refuse_channel(exchange, status, code, reason, bytes_of(NULL, 0));
+}
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  role_poll_refuse(exchange, status, exchange_code(status), reason);
+}
+
+/* ---- Looking, waiting, answering ------------------------------------------------------------------------------------------ */
+
+static struct exchange *source_of(struct poll *poll) { return poll->client ? poll->client->exchange : poll->exchange; }
+
+static int subscribe(struct poll *poll) {
+  poll->exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
+  for (size_t i = 0; i < poll->query.channel_count; i++) {
+    const struct errand_channel *channel = &subscribe_query_channels(&poll->query)[i];
+    int status = subscriber_subscribe(&poll->exchange->subscriber, channel->name, &channel->kind->policy);
+    if (status == 0 && channel->is_new)
+      status = names_charge(poll->exchange, NULL, subscriber_find(&poll->exchange->subscriber, channel->name));
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+static void wait_for_more(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  poll->seen = worker->hub.position;
+  if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
+  poll->due_ms = worker->loop->clock.now_ms + poll->query.wait_ms;
+  subscribe_query_deinit(&poll->query);
+  if (poll->client) poll->client->waiting = poll;
+  exchange_set_state(exchange, EXCHANGE_WAITING);
+  exchange_shed(exchange);
+}
+
+/* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
+static void judge_since(struct poll *poll) {
+  struct bus *bus = &exchange_worker(poll->exchange)->server->bus;
+  lock_take(&bus->lock);
+  if (poll->since.kind == SINCE_POSITION && poll->since.position > bus->position) poll->since.kind = SINCE_FOREIGN;
+  lock_release(&bus->lock);
+}
+
+/* Nothing can come any more. */
+static void end_polling(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  if (poll->is_new) poll_client_end(poll->client);
+  subscriber_end(&exchange->subscriber);
+  exchange_answer(exchange, &(struct answer){.status = 204, .fields = &http_fields_no_store});
+}
+
+void role_poll_begin(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct poll_client *client = poll->client;
+  struct poll_answer answer;
+  judge_since(poll);
+  /* One at a time waits for a client. What the older one was about to get and has an id, it gets; the rest is for the newer one. */
+  if (client && client->waiting) role_poll_finish(client->waiting);
+  int status = client ? 0 : subscribe(poll);
+  if (status < 0) {
+    refuse(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
+    return;
+  }
+  poll_answer_init(&answer);
+  if (client) poll_client_tell_restarts(poll, &answer);
+  if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
+    refuse(exchange, 503, "no memory");
+  } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
+    end_polling(poll);
+  } else {
+    bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || rope_len(&poll->joined) > 0;
+    if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */
+    if (has_news || poll->since.kind == SINCE_NONE || poll->query.wait_ms == 0) {
+      bool sent = poll_answer_send(&answer, poll);
+      if (client) poll_items_consume(&client->items, sent ? answer.taken : 0);
+    } else {
+      wait_for_more(poll);
+    }
+  }
+  poll_answer_deinit(&answer);
+}
+
+void role_poll_finish(struct poll *poll) {
+  struct poll_client *client = poll->client;
+  struct poll_items *items = client ? &client->items : &poll->items;
+  struct poll_answer answer;
+  bool is_last = !client || client->polls.prev == &poll->link;
+  bool sent = false;
+  poll_answer_init(&answer);
+  if (client) poll_client_tell_restarts(poll, &answer);
+  if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
+    refuse(poll->exchange, 503, "no memory");
+  } else {
+    sent = poll_answer_send(&answer, poll);
+  }
+  if (client) poll_items_consume(items, sent ? answer.taken : 0);
+  poll_answer_deinit(&answer);
+}
+
+size_t role_poll_joined_len(struct exchange *exchange) { return rope_len(&poll_of(exchange)->joined); }
+
+static uint64_t left_ms(struct exchange *exchange) {
+  uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
+  return due_ms > now_ms ? due_ms - now_ms : 0;
+}
+
+/* ---- What comes while one that stands for itself waits --------------------------------------------------------------------- */
+
+static void on_deliver(struct exchange *exchange, struct message *message) {
+  struct poll *poll = poll_of(exchange);
+  if (!poll || exchange->state != EXCHANGE_WAITING) return;
+  /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
+  if (message && message_is_own(message)) return;
+  if (message && message->position > 0 && message->position <= poll->seen) return;
+  poll_items_deliver(&poll->items, exchange, message, false);
+  subscriber_mark(&exchange->subscriber);
+}
+
+static void on_flush(struct exchange *exchange) {
+  struct poll *poll = poll_of(exchange);
+  if (exchange->state != EXCHANGE_WAITING || (poll->items.count == 0 && !poll->items.lost)) return;
+  role_poll_finish(poll);
+}
+
+/* ---- Who asks ------------------------------------------------------------------------------------------------------------- */
+
+/* Without client= the app is asked whether these channels may be read, and nothing else. */
+static void go_alone(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct subscribe_query *query = &poll->query;
+  bool asks = exchange_worker(exchange)->server->config->options.authenticate;
+  for (size_t i = 0; i < query->channel_count; i++)
+    asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
+  if (!asks) {
+    role_poll_begin(poll);
+    return;
+  }
+  struct errand *errand = connect_permit_errand(exchange, exchange_request(exchange), BYTES("poll"),
+                                                subscribe_query_channels(query), query->channel_count);
+  if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+}
+
+static const char polls_refusal[] = "too many clients of this address poll, or are in too many channels: try again later";
+
+/* A new client has been let in; the errand may become its membership. */
+static void make_client(struct poll *poll, struct errand *errand) {
+  struct poll_client *client;
+  int status = poll_client_new(exchange_worker(poll->exchange), errand, &client);
+  if (status < 0) {
+    refuse(poll->exchange, 503, status == MW_ELIMIT ? polls_refusal : "out of memory");
+    return;
+  }
+  poll->is_new = true;
+  poll_client_attach(client, poll);
+  poll_client_join(poll);
+}
+
+static void go_as_new(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  const struct subscribe_query *query = &poll->query;
+  struct worker *worker = exchange_worker(exchange);
+  if (poll->query.channel_count == 0) {
+    refuse(exchange, 400, "a channel is required: ?channel=NAME");
+    return;
+  }
+  char remote[REMOTE_MAX];
+  exchange_remote(exchange, remote, sizeof remote);
+  if (!poll_client_allowed(worker, remote, 1 + query->channel_count)) {
+    refuse(exchange, 503, polls_refusal);
+    return;
+  }
+  bool full = worker->poll_client_count >= worker->server->config->options.limits.connections;
+  struct errand *errand = full ? NULL : connect_errand(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
+  if (!errand) {
+    refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
+  } else if (!errand_needs_script(errand)) {
+    make_client(poll, errand);
+    errand_unref(errand);
+  } else if (!exchange_ask(exchange, errand)) {
+    refuse(exchange, 503, "too much is waiting");
+  }
+}
+
+static void go_as(struct poll *poll, struct poll_client *client) {
+  struct exchange *exchange = poll->exchange;
+  poll_client_attach(client, poll);
+  if (!exchange_worker(exchange)->server->config->options.authenticate) {
+    poll_client_join(poll);
+    return;
+  }
+  /* Who asks must be the same user. */
+  struct errand *errand = connect_errand(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
+  if (errand) {
+    atomic_store(&errand->client->gone, true);
+    errand->connects = false;
+  }
+  if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+}
+
+static void go(struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct subscribe_query *query = &poll->query;
+  struct worker *worker = exchange_worker(exchange);
+  struct poll_client *client = query->has_client ? poll_client_find(worker, buffer_bytes(&query->client)) : NULL;
+  if (query->channel_count == 0 && !query->has_client) subscribe_query_refuse(query, 400, "a channel is required: ?channel=NAME");
+  if (query->bad_wait) subscribe_query_refuse(query, 400, "wait must be a number of whole seconds");
+  if (server_stopping(worker->server)) subscribe_query_refuse(query, 503, "the server is stopping");
+  poll->since = since_parse(buffer_bytes(&query->since), &worker->server->bus.epoch);
+  if (query->status == 0 && !query->has_client &&
+      !names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count))
+    subscribe_query_refuse(query, 503, names_refusal);
+  if (query->status != 0) {
+    refuse_channel(exchange, query->status, exchange_code(query->status), query->reason, subscribe_query_refused(query));
+  } else if (!query->has_client) {
+    go_alone(poll);
+  } else if (client) {
+    go_as(poll, client);
+  } else {
+    go_as_new(poll);
+  }
+}
+
+static void start(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  if (!cors_allows(exchange)) {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    return;
+  }
+  struct poll *poll = make(exchange);
+  if (!poll) {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    return;
+  }
+  subscribe_query_init(&poll->query, exchange_worker(exchange)->server->config, request->head->query);
+  /* Who only wants the head takes nothing from anybody. */
+  if (exchange->flags & EXCHANGE_NO_BODY) {
+    poll->query.has_client = false;
+    poll->query.wait_ms = 0;
+  }
+  go(poll);
+  if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  struct poll *poll = poll_of(exchange);
+  if (errand->status != 200) {
+    refuse_channel(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable", errand->reason,
+                   errand->refused ? errand->refused->name : bytes_of(NULL, 0));
+  } else if (errand->type == ERRAND_MESSAGE) {
+    role_poll_begin(poll);
+  } else if (errand->connects) {
+    make_client(poll, errand);
+  } else {
+    if (client_same_user(poll_client_identity(poll->client), errand->client)) {
+      poll_client_join(poll);
+    } else {
+      refuse(exchange, 403, "the client is another user's");
+    }
+  }
+}
+
+static void on_late(struct exchange *exchange) {
+  if (exchange->state == EXCHANGE_WAITING) {
+    role_poll_finish(poll_of(exchange));
+  } else {
+    refuse(exchange, 503, "the app did not answer in time");
+  }
+}
+
+/* A channel was asked for on its behalf. */
+static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
+  struct poll *poll = poll_of(exchange);
+  bool is_there = code && strcmp(code, "already_subscribed") == 0;
+  if (is_there) {
+    poll_client_joined(poll, NULL);
+    return;
+  }
+  if (poll->is_new) poll_client_end(poll->client);
+  exchange_answer_error(exchange, status, answer->body);
+}
+
+static void on_joined(struct exchange *exchange, const struct rope *told) { poll_client_joined(poll_of(exchange), told); }
+
+const struct role poll_role = {.start = start,
+                               .on_answer = on_answer,
+                               .on_late = on_late,
+                               .on_end = on_end,
+                               .left_ms = left_ms,
+                               .needs_peer = true,
+                               ROLE_WRITES_AT_ONCE,
+                               ROLE_NEVER_STREAMS,
+                               .on_deliver = on_deliver,
+                               .on_reply = on_reply,
+                               .on_joined = on_joined,
+                               .on_flush = on_flush};

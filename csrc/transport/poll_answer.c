@@ -1,0 +1,278 @@
+#include "base/array.h"
+#include "base/heap.h"
+#include "base/memory.h"
+#include "codec/json_scan.h"
+#include "delivery/replay.h"
+#include "delivery/subscriber.h"
+#include "server/native.h"
+#include "server/server.h"
+#include "transport/poll_client.h"
+
+size_t poll_answer_room(const struct mw_limits *limits) {
+  return limits->replay_bytes < BUDGET_ANSWER ? limits->replay_bytes : BUDGET_ANSWER;
+}
+
+void poll_answer_init(struct poll_answer *answer) {
+  *answer = (struct poll_answer){.blobs = NULL};
+  buffer_init(&answer->gaps);
+}
+
+void poll_answer_deinit(struct poll_answer *answer) {
+  for (size_t i = 0; i < answer->count; i++) blob_unref(answer->blobs[i]);
+  memory_free(answer->blobs);
+  buffer_deinit(&answer->gaps);
+}
+
+/* One message goes into an answer whatever its size. */
+static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
+  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > poll_answer_room(limits));
+}
+
+/* 1: added; 0: there is no room (limits NULL: there is always some); MW_ENOMEM. */
+static int add(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
+  if (!blob) return MW_ENOMEM;
+  if (limits && is_full(answer, limits, blob)) return 0;
+  struct blob **grown = array_reserve(answer->blobs, sizeof *grown, &answer->capacity, answer->count + 1, UINT32_MAX);
+  if (!grown) return MW_ENOMEM;
+  answer->blobs = grown;
+  answer->blobs[answer->count++] = blob_ref(blob);
+  answer->bytes += blob->len;
+  if (position > 0) answer->last = position;
+  return 1;
+}
+
+/* ---- From the histories --------------------------------------------------------------------------------------------------- */
+
+struct source {
+  struct channel *channel; /* NULL: it has been forgotten */
+  struct bytes name;
+  uint32_t next; /* in its history */
+  uint64_t ends; /* the position of its end, which is still to be told; 0: more may come */
+};
+
+/* The next message, or NULL: what follows the end is none of its. */
+static struct message *next_of(const struct source *source) {
+  if (!source->channel || source->next >= source->channel->history.count) return NULL;
+  struct message *message = history_at(&source->channel->history, source->next);
+  return source->ends == 0 || message->position <= source->ends ? message : NULL;
+}
+
+/* Of the next message, or of the end behind all of them; UINT64_MAX: there is nothing more. */
+static uint64_t position_of(const struct source *source) {
+  const struct message *message = next_of(source);
+  if (message) return message->position;
+  return source->ends > 0 ? source->ends : UINT64_MAX;
+}
+
+static uint64_t key_of(const void *source) { return position_of(source); }
+
+void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel) {
+  if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
+  json_write_string(&answer->gaps, channel);
+}
+
+/* Adds a channel that ended at that position (0: it has not), if it has something, to the heap in the making. */
+static void look_at(struct poll_answer *answer, struct hub *hub, struct since since, struct source *heap, size_t *count,
+                    struct source source) {
+  uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
+  if (source.ends > 0 && since.kind == SINCE_POSITION && after >= source.ends) return;
+  answer->is_over = false;
+  bool gap = since.kind == SINCE_FOREIGN;
+  if (since.kind == SINCE_POSITION) gap = !source.channel || !hub_complete(hub, source.channel, after);
+  if (gap) poll_answer_add_gap(answer, source.name);
+  if (source.channel) source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
+  if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
+}
+
+/* Fills `heap` with the channels that have something, in any order; how many. */
+static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client,
+                   struct source *heap) {
+  struct hub *hub = &exchange_worker(exchange)->hub;
+  size_t count = 0;
+  struct subscription *subscription = NULL;
+  answer->is_over = since.kind == SINCE_POSITION;
+  while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
+    struct channel *channel = subscription->channel;
+    look_at(answer, hub, since, heap, &count, (struct source){channel, channel->name, 0, channel->ended});
+  }
+  for (size_t i = 0; client && i < client->left_count; i++) {
+    const struct poll_left *left = client->left[i];
+    look_at(answer, hub, since, heap, &count, (struct source){hub_look(hub, left->name), left->name, 0, left->ended});
+  }
+  return count;
+}
+
+/* Adds the items that come before that position. As add. */
+static int add_items(struct poll_answer *answer, const struct mw_limits *limits, const struct poll_items *items,
+                     uint64_t before) {
+  int status = 1;
+  while (status == 1 && answer->taken < items->count && items->items[answer->taken].after < before) {
+    status = add(answer, limits, items->items[answer->taken].blob, 0);
+    if (status == 1) answer->taken++;
+  }
+  return status;
+}
+
+static int add_end(struct poll_answer *answer, const struct source *source) {
+  struct blob *end = poll_items_end(source->name);
+  int status = add(answer, NULL, end, source->ends);
+  blob_unref(end);
+  return status;
+}
+
+/* Adds the source's next message, or its end; true in *done if that was all. As add. */
+static int add_next(struct poll_answer *answer, struct exchange *exchange, struct source *source, bool *done) {
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  struct message *message = next_of(source);
+  int status = 1;
+  if (!message) {
+    *done = true;
+    return add_end(answer, source);
+  }
+  if (!subscriber_is_excepted(&exchange->subscriber, message)) {
+    struct blob *blob = form_of(FORM_POLL, message, &server->bus.epoch);
+    status = add(answer, &server->config->options.limits, blob, message->position);
+  }
+  if (status == 1) source->next++;
+  *done = position_of(source) == UINT64_MAX;
+  return status;
+}
+
+/* Merges; *next_position is that of the first which found no room, or 0. As add. */
+static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *sources, size_t count,
+                 const struct poll_items *items, uint64_t *next_position) {
+  const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
+  struct heap heap = {.items = sources, .size = sizeof *sources, .count = count, .key = key_of};
+  heap_build(&heap);
+  while (heap.count > 0) {
+    bool done = false;
+    *next_position = position_of(sources);
+    int status = add_items(answer, limits, items, *next_position);
+    if (status == 1) status = add_next(answer, exchange, sources, &done);
+    if (status != 1) return status;
+    if (done) {
+      heap_pop(&heap);
+    } else {
+      heap_settle(&heap);
+    }
+  }
+  *next_position = 0;
+  return add_items(answer, limits, items, UINT64_MAX);
+}
+
+int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since,
+                     const struct poll_client *client) {
+  static const struct poll_items nothing = {.items = NULL};
+  const struct worker *worker = exchange_worker(exchange);
+  size_t channel_count = exchange->subscriber.subscription_count + (client ? client->left_count : 0);
+  struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
+  if (!heap) return MW_ENOMEM;
+  uint64_t next_position = 0;
+  size_t count = look(answer, exchange, since, client, heap);
+  if (channel_count == 0) answer->is_over = false;
+  int status = merge(answer, exchange, heap, count, client ? &client->items : &nothing, &next_position);
+  memory_free(heap);
+  answer->id = worker->hub.position;
+  if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
+  /* Cut short: on from the last one that is in it. */
+  if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
+  answer->more = next_position > 0;
+  if (answer->gaps.failed) return MW_ENOMEM;
+  return status < 0 ? status : 0;
+}
+
+/* ---- From what was collected ---------------------------------------------------------------------------------------------- */
+
+int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
+                     bool only_kept) {
+  const struct mw_limits *limits = &exchange_worker(source)->server->config->options.limits;
+  size_t count = items->full ? items->cut : items->count;
+  answer->id = exchange_worker(source)->hub.position;
+  if (seen > answer->id) answer->id = seen;
+  for (size_t i = 0; i < count; i++) {
+    const struct poll_item *item = &items->items[i];
+    if (only_kept && item->position == 0) continue;
+    /* The end is not told apart from the last message, with whose position one goes on. */
+    bool is_end = item->position > 0 && item->position == answer->last;
+    int status = add(answer, is_end ? NULL : limits, item->blob, item->position);
+    if (status < 0) return status;
+    if (status == 0) {
+      answer->more = true;
+      answer->id = answer->last > 0 ? answer->last : seen;
+      return 0;
+    }
+    if (!only_kept) answer->taken++;
+  }
+  if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
+  answer->more = items->full && answer->id < exchange_worker(source)->hub.position;
+  return answer->gaps.failed ? MW_ENOMEM : 0;
+}
+
+/* ---- Sending -------------------------------------------------------------------------------------------------------------- */
+
+/* Everything up to the messages. */
+static void write_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
+  struct buffer *out = &rope->text;
+  char id[ID_LEN];
+  id_write(id, &exchange_worker(poll->exchange)->server->bus.epoch, answer->id);
+  buffer_append_string(out, "{\"id\":");
+  json_write_string(out, bytes_of(id, ID_LEN));
+  if (answer->more) buffer_append_string(out, ",\"more\":true");
+  replay_write_recovered(out, poll->since, answer->gap_count);
+  if (poll->client) {
+    buffer_append_string(out, ",\"client\":");
+    json_write_string(out, bytes_of(poll_client_identity(poll->client)->id, CLIENT_ID_LEN));
+  }
+  if (rope_len(&poll->joined) > 0) {
+    buffer_append_string(out, ",\"channels\":{");
+    rope_append(rope, &poll->joined);
+    buffer_append_char(out, '}');
+  }
+  buffer_append_string(out, ",\"gaps\":[");
+  buffer_append(out, buffer_bytes(&answer->gaps));
+  buffer_append_string(out, "],\"messages\":[");
+}
+
+static void push_all(struct exchange *exchange, const struct poll_answer *answer, const struct rope *beginning,
+                     struct blob *rest) {
+  /* "," and "]}" are parts of one small blob. */
+  struct bytes comma = bytes_of(rest->data, 1), end = bytes_of(rest->data + 1, rest->len - 1);
+  exchange_push_rope(exchange, beginning);
+  for (size_t i = 0; i < answer->count; i++) {
+    if (i > 0) exchange_push(exchange, rest, comma);
+    exchange_push(exchange, answer->blobs[i], blob_bytes(answer->blobs[i]));
+  }
+  exchange_push(exchange, rest, end);
+}
+
+bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
+  struct exchange *exchange = poll->exchange;
+  struct worker *worker = exchange_worker(exchange);
+  struct http_fields fields;
+  struct rope beginning;
+  http_fields_init(&fields);
+  rope_init(&beginning);
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_fields_add(&fields, BYTES("Content-Type"), BYTES("application/json"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  write_beginning(&beginning, answer, poll);
+  bool fine = !fields.text.failed && !beginning.text.failed;
+  struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
+  subscriber_end(&exchange->subscriber);
+  fine = rest != NULL;
+  if (fine) {
+    size_t commas = answer->count > 0 ? answer->count - 1 : 0;
+    worker->stats.polls++;
+    worker->stats.gaps += answer->gap_count;
+    budget_charge(exchange, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
+    exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
+    if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, &beginning, rest);
+    exchange_complete(exchange);
+  } else {
+    role_poll_refuse(exchange, 503, "unavailable", "no memory");
+  }
+  blob_unref(rest);
+  http_fields_deinit(&fields);
+  rope_deinit(&beginning);
+  return fine;
+}

@@ -1,0 +1,78 @@
+#include "base/array.h"
+#include "base/memory.h"
+#include "codec/json_scan.h"
+#include "delivery/outbox.h"
+#include "http/exchange.h"
+#include "server/server.h"
+#include "transport/poll.h"
+
+size_t poll_items_weight(size_t len) { return len + OUTBOX_OWN; }
+
+bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after) {
+  struct poll_item *grown = NULL;
+  if (blob) grown = array_reserve(items->items, sizeof *grown, &items->capacity, items->count + 1, UINT32_MAX);
+  if (!grown) {
+    items->lost = true;
+    return false;
+  }
+  items->items = grown;
+  items->items[items->count++] = (struct poll_item){.blob = blob_ref(blob), .position = position, .after = after};
+  items->bytes += blob->len;
+  if (position == 0) items->own_bytes += poll_items_weight(blob->len);
+  return true;
+}
+
+struct blob *poll_items_end(struct bytes channel) {
+  struct buffer data, text;
+  buffer_init(&data);
+  buffer_init(&text);
+  form_write_channel(&data, channel);
+  form_write_event(&text, FORM_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
+  struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
+  buffer_deinit(&data);
+  buffer_deinit(&text);
+  return blob;
+}
+
+/* Behind the last message of a channel. */
+static void deliver_end(struct poll_items *items, const struct message *message) {
+  struct blob *end = poll_items_end(message->parts.channel);
+  poll_items_add(items, end, message->position, message->position);
+  blob_unref(end);
+}
+
+void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message, bool is_excepted) {
+  struct worker *worker = exchange_worker(exchange);
+  if (items->full && (!message || message->position > 0)) return;
+  if (!is_excepted) {
+    struct blob *blob = message ? form_of(FORM_POLL, message, &worker->server->bus.epoch) : NULL;
+    if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
+  }
+  if (message && message->parts.is_final) deliver_end(items, message);
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  if (items->full || (items->count < limits->replay && items->bytes < poll_answer_room(limits))) return;
+  items->full = true;
+  items->cut = items->count;
+}
+
+void poll_items_consume(struct poll_items *items, size_t count) {
+  struct poll_items kept = {.items = items->items, .capacity = items->capacity};
+  for (size_t i = 0; i < items->count; i++) {
+    struct poll_item item = items->items[i];
+    if (i < count || item.position > 0) {
+      blob_unref(item.blob);
+    } else {
+      kept.items[kept.count++] = item;
+      kept.bytes += item.blob->len;
+      kept.own_bytes += poll_items_weight(item.blob->len);
+    }
+  }
+  if (kept.count == 0) {
+    memory_free(kept.items);
+    kept.items = NULL;
+    kept.capacity = 0;
+  }
+  *items = kept;
+}
+
+void poll_items_deinit(struct poll_items *items) { poll_items_consume(items, items->count); }

@@ -1,0 +1,285 @@
+#include "transport/raw_websocket.h"
+
+#include <stdio.h>
+
+#include "auth/origin.h"
+#include "base/log_limit.h"
+#include "base/memory.h"
+#include "codec/ws_handshake.h"
+#include "http/request.h"
+#include "server/native.h"
+#include "server/server.h"
+#include "transport/connect.h"
+#include "transport/deflate.h"
+#include "transport/roles.h"
+#include "transport/websocket.h"
+
+/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+
+/* Closes it as was said when nothing more could be read. */
+static void finish(struct exchange *exchange, const struct mw_socket *socket) {
+  role_ws_finish(exchange, socket->code, socket->is_answer ? "" : socket->reason);
+}
+
+/* What the app has not handled is bounded: for each socket, and, beyond the one that everybody has a right to, for all of them. */
+static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
+  struct script *script = &exchange_worker(exchange)->server->script;
+  const struct mw_limits *limits = &socket->config->options.limits;
+  bool crowded =
+      atomic_load(&script->errand_count) >= limits->waiting / 2 || atomic_load(&script->errand_bytes) >= limits->queue / 2;
+  return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->input_backlog);
+}
+
+static struct errand *make_errand(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
+  struct errand *errand = errand_new(ERRAND_SOCKET_MESSAGE, socket->config, socket->client, NULL, NULL, 0);
+  if (!errand) return NULL;
+  if (!ws_reader_take(reader, &errand->input)) buffer_append(&errand->input, ws_reader_payload(reader));
+  if (errand->input.failed) {
+    errand_unref(errand);
+    return NULL;
+  }
+  struct mw_bytes text = {errand->input.data, errand->input.len};
+  errand->message.is_binary = ws_reader_is_binary(reader);
+  *(errand->message.is_binary ? &errand->message.binary : &errand->message.data) = text;
+  errand->input_size = text.len + WS_HEADER_MAX;
+  errand->socket = socket_ref(socket);
+  errand->route = socket->route;
+  errand->asker = worker_ref(exchange_worker(exchange), exchange->slot);
+  return errand;
+}
+
+/* What a message weighs while the app has it: small ones are many. */
+static size_t weight(const struct errand *errand) { return sizeof *errand + errand->input_size; }
+
+void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
+  struct worker *worker = exchange_worker(exchange);
+  struct script *script = &worker->server->script;
+  struct mw_socket *socket = native_socket(exchange);
+  const struct mw_limits *limits = &socket->config->options.limits;
+  /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
+  bool full = atomic_load(&script->errand_count) >= limits->waiting ||
+              atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
+  if (full && socket->pending_count == 0) {
+    log_limited(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
+    role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    return;
+  }
+  struct errand *errand = make_errand(exchange, socket, reader);
+  if (!errand) {
+    exchange_break(exchange);
+    return;
+  }
+  budget_charge(exchange, BUDGET_ASK);
+  socket->pending_count++;
+  socket->pending_size += weight(errand);
+  atomic_fetch_add(&script->errand_count, 1);
+  atomic_fetch_add(&script->errand_bytes, errand_size(errand));
+  worker_post_script(worker, MAIL_ASK, errand);
+  if (is_full(exchange, socket)) native_stop_reading(exchange);
+}
+
+/* The app has handled a message. */
+static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct errand *errand) {
+  socket->pending_count--;
+  socket->pending_size -= weight(errand);
+  if (errand->status != 200) {
+    bool is_fault = errand->status >= 500;
+    role_ws_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+  } else if (socket->is_due) {
+    if (socket->pending_count == 0) finish(exchange, socket);
+  } else if (native_of(exchange)->reading_stopped && !is_full(exchange, socket)) {
+    native_resume_reading(exchange);
+  }
+}
+
+void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+  struct mw_socket *socket = native_socket(exchange);
+  size_t len = farewell.reason.len < sizeof socket->reason ? farewell.reason.len : sizeof socket->reason - 1;
+  socket->code = farewell.code;
+  if (len > 0) memcpy(socket->reason, farewell.reason.ptr, len);
+  socket->reason[len] = '\0';
+  socket->reason_len = len;
+  socket->is_answer = is_answer;
+  socket->is_due = true;
+  exchange->flags |= EXCHANGE_DUE;
+  if (socket->pending_count == 0) {
+    finish(exchange, socket);
+  } else {
+    exchange_set_deadline(exchange);
+  }
+}
+
+/* ---- What the app sends --------------------------------------------------------------------------------------------------- */
+
+static bool has_room(const struct exchange *exchange, size_t limit, size_t len) {
+  const struct outbox *outbox = exchange->subscriber.outbox;
+  return !outbox || outbox->bytes == 0 || outbox_messages_size(outbox) + outbox_own_size(outbox) + len <= limit;
+}
+
+/* Tells the app's handle what is not written. */
+static void note_unwritten(struct exchange *exchange) {
+  struct mw_socket *socket = native_socket(exchange);
+  if (socket) atomic_store(&socket->unwritten, exchange->subscriber.outbox ? exchange->subscriber.outbox->bytes : 0);
+}
+
+/* Pushes one frame that the app sent; takes it. Over its outbox the socket is closed. */
+static void push_frame(struct exchange *exchange, struct blob *frame) {
+  struct mw_socket *socket = native_socket(exchange);
+  size_t limit = socket->websocket->outbox;
+  frame = deflate_frame(exchange, frame);
+  if (!frame) {
+    exchange_break(exchange);
+    return;
+  }
+  if (!has_room(exchange, limit, frame->len) && exchange->subscriber.outbox) subscriber_offer(&exchange->subscriber);
+  if (has_room(exchange, limit, frame->len)) {
+    exchange_push(exchange, frame, blob_bytes(frame));
+    note_unwritten(exchange);
+    blob_unref(frame);
+    return;
+  }
+  blob_unref(frame);
+  exchange_worker(exchange)->stats.slow_closed++;
+  log_limited(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
+              config_route_at(socket->config, socket->route)->pattern.text, limit);
+  role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
+}
+
+/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+
+static const struct websocket *websocket_of(struct exchange *exchange) { return exchange_request(exchange)->route->websocket; }
+
+static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
+  struct bytes origin = http_head_field(head, BYTES("origin"));
+  if (!origin.ptr || origin_is_same(origin, head->host)) return true;
+  return websocket_allows(websocket_of(exchange), exchange_worker(exchange)->server->config, origin);
+}
+
+/* The first of the endpoint's own list that the client offers, too. */
+static struct bytes choose_protocol(const struct websocket *websocket, const struct http_head *head) {
+  for (size_t i = 0; i < websocket->protocol_count; i++) {
+    struct bytes own = bytes_string(websocket->protocols[i]), offered;
+    struct ws_offers cursor = {0};
+    while (ws_handshake_offer(head, &cursor, &offered)) {
+      if (bytes_equal(offered, own)) return own;
+    }
+  }
+  return bytes_of(NULL, 0);
+}
+
+static void put_off(struct exchange *exchange, const char *reason) {
+  struct bytes protocol = choose_protocol(websocket_of(exchange), exchange_request(exchange)->head);
+  role_ws_put_off(exchange, protocol, reason);
+}
+
+static struct errand *make_question(struct exchange *exchange, struct request *request) {
+  struct mw_config *config = exchange_worker(exchange)->server->config;
+  char remote[REMOTE_MAX];
+  exchange_remote(exchange, remote, sizeof remote);
+  struct mw_client *client = client_new(BYTES("websocket"), remote);
+  struct http_copy *copy = client ? connect_copy_http(exchange, request) : NULL;
+  struct errand *errand = copy ? errand_new(ERRAND_SOCKET, config, client, copy, NULL, 0) : NULL;
+  mw_client_unref(client);
+  if (!errand) {
+    memory_free(copy);
+    return NULL;
+  }
+  errand->route = config_route_number(config, request->route);
+  errand->protocol = choose_protocol(websocket_of(exchange), request->head);
+  return errand;
+}
+
+static void start(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
+  if (role_ws_refuse(exchange, head, judge_origin(exchange, head))) return;
+  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  struct errand *errand = stopping ? NULL : make_question(exchange, request);
+  if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, stopping ? "" : "too many requests are waiting");
+}
+
+/* The app has said yes. */
+static void enter(struct exchange *exchange, struct errand *errand) {
+  struct buffer ahead;
+  if (!role_ws_upgrade(exchange, errand->protocol, &ahead)) return;
+  struct native *native = native_get(exchange);
+  if (native) {
+    native->client = mw_client_ref(errand->client);
+    native->extra.identity = bytes_of(errand->client->id, CLIENT_ID_LEN);
+    native->socket = errand->socket;
+    native_keep(exchange, errand);
+    exchange_set_deadline(exchange);
+    role_ws_read(exchange, buffer_bytes(&ahead));
+  } else {
+    exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
+  }
+  buffer_deinit(&ahead);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (errand->fields) {
+    struct http_fields fields = http_fields_kept(errand->fields);
+    struct answer answer = {.status = errand->status, .fields = &fields, .body = blob_bytes(errand->body)};
+    exchange_answer(exchange, &answer);
+  } else if (errand->status == 200) {
+    enter(exchange, errand);
+  } else if (exchange_is_temporary(errand->status)) {
+    put_off(exchange, errand->reason);
+  } else {
+    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+  }
+}
+
+static void on_late(struct exchange *exchange) {
+  if (!server_stopping(exchange_worker(exchange)->server)) {
+    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
+                exchange_request(exchange)->route->pattern.text);
+  }
+  put_off(exchange, "the app did not answer in time");
+}
+
+static void on_silent(struct exchange *exchange) {
+  struct mw_socket *socket = native_socket(exchange);
+  if (atomic_load(&socket->forsaken)) {
+    exchange_reset(exchange);
+  } else if (socket->is_due) {
+    finish(exchange, socket);
+  } else {
+    role_ws_on_silent(exchange);
+  }
+}
+
+/* What the app wants with the socket, or a message that it has handled. */
+static void on_mail(struct exchange *exchange, struct mail *mail) {
+  struct mw_socket *socket = native_socket(exchange);
+  struct errand *errand = mail->type == MAIL_ANSWER ? mail->item : NULL;
+  struct socket_command *command = mail->type == MAIL_SOCKET ? mail->item : NULL;
+  if (errand && errand->type == ERRAND_SOCKET_MESSAGE && socket && socket == errand->socket) {
+    on_handled(exchange, socket, errand);
+  } else if (command && socket == command->socket && command->frame) {
+    push_frame(exchange, command->frame);
+    command->frame = NULL;
+  } else if (command && socket == command->socket) {
+    role_ws_close(exchange, command->close_code, command->reason);
+  }
+}
+
+static size_t outbox_limit(struct exchange *exchange) {
+  const struct mw_socket *socket = native_socket(exchange);
+  return socket ? socket->websocket->outbox : role_outbox_limit(exchange);
+}
+
+const struct role raw_websocket_role = {.start = start,
+                                        .on_answer = on_answer,
+                                        .on_late = on_late,
+                                        .on_read = role_ws_read,
+                                        .on_silent = on_silent,
+                                        .on_mail = on_mail,
+                                        .on_flushed = note_unwritten,
+                                        .close = role_ws_on_close,
+                                        .on_end = role_ws_on_end,
+                                        .silence_ms = role_ws_silence_ms,
+                                        .outbox_limit = outbox_limit,
+                                        ROLE_WRITES_AT_ONCE,
+                                        ROLE_NEVER_WAITS,
+                                        ROLE_HAS_NO_CLIENT};

@@ -1,0 +1,17 @@
+/* Raw WebSocket endpoints: the app is asked for the upgrade and handed each message, in order. */
+#ifndef MOONWIRE_TRANSPORT_RAW_WEBSOCKET_H
+#define MOONWIRE_TRANSPORT_RAW_WEBSOCKET_H
+
+#include "codec/ws_reader.h"
+#include "http/exchange.h"
+#include "server/socket.h"
+
+VISIBILITY_PUSH
+
+/* The reader has a message. */
+void role_socket_receive(struct exchange *exchange, struct ws_reader *reader);
+/* Nothing more is read: the peer has closed it (is_answer), or what it sent was wrong. What came before is handled first. */
+void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer);
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,103 @@
+/* Routes of the app: the script answers, or begins a raw stream. */
+#include "base/log_limit.h"
+#include "base/memory.h"
+#include "http/exchange.h"
+#include "http/request.h"
+#include "server/server.h"
+#include "server/stream_handle.h"
+#include "transport/roles.h"
+#include "transport/sse.h"
+
+static void refuse_for_now(struct exchange *exchange, const char *reason) {
+  if (exchange_request(exchange)->route->type == ROUTE_STREAM) {
+    sse_retry_later(exchange);
+  } else {
+    exchange_refuse(exchange, 503, "unavailable", reason, bytes_of(NULL, 0));
+  }
+}
+
+static void start(struct exchange *exchange) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  struct request *request = exchange_request(exchange);
+  char remote[REMOTE_MAX];
+  exchange_remote(exchange, remote, sizeof remote);
+  struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
+  enum errand_type type = request->route->type == ROUTE_STREAM ? ERRAND_STREAM : ERRAND_HTTP;
+  struct errand *errand = copy ? errand_new(type, server->config, NULL, copy, NULL, 0) : NULL;
+  if (!errand) {
+    memory_free(copy);
+    refuse_for_now(exchange, "no memory");
+    return;
+  }
+  errand->route = config_route_number(server->config, request->route);
+  if (exchange_ask(exchange, errand)) {
+    exchange_shed(exchange);
+  } else {
+    refuse_for_now(exchange, "too many requests wait");
+  }
+}
+
+/* HEAD: the app has begun a stream, which is over with its head. */
+static void answer_head(struct exchange *exchange) {
+  struct errand *errand = exchange_errand(exchange);
+  exchange_set_errand(exchange, NULL);
+  exchange_answer_stream_head(exchange);
+  worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
+  if (streams && exchange->flags & EXCHANGE_NO_BODY) {
+    answer_head(exchange);
+  } else if (streams) {
+    exchange_stream(exchange, BYTES(":\n"));
+  } else if (errand->fields) {
+    struct http_fields fields = http_fields_kept(errand->fields);
+    struct answer answer = {.status = errand->status, .fields = &fields, .body = blob_bytes(errand->body)};
+    exchange_answer(exchange, &answer);
+  } else if (errand->type == ERRAND_STREAM && exchange_is_temporary(errand->status)) {
+    sse_retry_later(exchange);
+  } else if (errand->status == 0) {
+    refuse_for_now(exchange, errand->reason);
+  } else {
+    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+  }
+}
+
+static void on_late(struct exchange *exchange) {
+  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  if (!stopping) {
+    const struct request *request = exchange_request(exchange);
+    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", request->route->pattern.text);
+  }
+  refuse_for_now(exchange, "the app did not answer in time");
+}
+
+static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, BYTES(":\n")); }
+
+/* What the app sends on a raw stream, or its end. */
+static void on_mail(struct exchange *exchange, struct mail *mail) {
+  if (mail->type != MAIL_STREAM_DATA || exchange->state != EXCHANGE_STREAMING) return;
+  const struct stream_data *data = mail->item;
+  if (exchange_errand(exchange) != data->errand) return;
+  if (data->blob) {
+    exchange_push(exchange, data->blob, form_slice(data->blob, exchange->subscriber.sink->framing));
+  } else {
+    exchange_end_stream(exchange);
+  }
+}
+
+const struct role routes_role = {.start = start,
+                                 .on_answer = on_answer,
+                                 .on_late = on_late,
+                                 .on_silent = on_silent,
+                                 .on_mail = on_mail,
+                                 .on_flushed = role_nothing,
+                                 .close = role_close_stream,
+                                 .on_end = role_nothing,
+                                 .silence_ms = role_heartbeat_ms,
+                                 .outbox_limit = role_outbox_limit,
+                                 ROLE_WRITES_AT_ONCE,
+                                 ROLE_NEVER_WAITS,
+                                 ROLE_HAS_NO_CLIENT,
+                                 ROLE_READS_NOTHING};

@@ -1,0 +1,225 @@
+/* POST /send: what a WebSocket client sends, for clients that only receive. With X-Moonwire-Client the request acts as that client; without,
+ * the sender is a client for just this message. */
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "codec/verb.h"
+#include "http/cors.h"
+#include "http/exchange.h"
+#include "http/request.h"
+#include "server/command.h"
+#include "server/names.h"
+#include "server/reply.h"
+#include "server/server.h"
+#include "transport/connect.h"
+#include "transport/roles.h"
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
+}
+
+/* A page of another site can post a form with the user's cookies, but not JSON (Fetch standard, CORS-safelisted request-header). */
+static bool is_json_or_needs_no_proof(const struct http_head *head) {
+  struct bytes type = http_head_field(head, BYTES("content-type"));
+  size_t len = bytes_find(type, ';');
+  if (!http_head_field(head, BYTES("cookie")).ptr) return true;
+  return bytes_equal_nocase(bytes_trim(bytes_of(type.ptr, len)), BYTES("application/json"));
+}
+
+/* ---- As a client that is connected ------------------------------------------------------------------------------------------ */
+
+static void hand_on(struct exchange *exchange, struct mw_client *client) {
+  struct worker *worker = exchange_worker(exchange);
+  struct command *command = command_new(COMMAND_RECEIVE, client);
+  bool fine = command && (command->text = blob_new(exchange_request(exchange)->body));
+  if (fine && exchange->slot == SLOT_NONE) fine = worker_slot_take(worker, exchange, &exchange->slot) == 0;
+  if (!fine) {
+    if (command) command_free(command);
+    refuse(exchange, 503, "no memory");
+    return;
+  }
+  command->reply_to = (struct reply_to){.is_exchange = true, .exchange = worker_ref(worker, exchange->slot)};
+  int status = command_post(worker->server, command);
+  if (status == MW_ECLOSED) {
+    refuse(exchange, 404, "no such client is connected");
+  } else if (status < 0) {
+    refuse(exchange, 503, "the server is busy");
+  } else if (exchange->state != EXCHANGE_ASKING) {
+    exchange_set_state(exchange, EXCHANGE_ASKING);
+  }
+}
+
+/* The client that the request names; a reference, or NULL. */
+static struct mw_client *find_named(struct exchange *exchange) {
+  struct bytes id = http_head_field(exchange_request(exchange)->head, BYTES("x-moonwire-client"));
+  return registry_find(&exchange_worker(exchange)->server->registry, id);
+}
+
+static void act_as(struct exchange *exchange) {
+  struct mw_client *client = find_named(exchange);
+  struct mw_server *server = exchange_worker(exchange)->server;
+  if (!client) {
+    refuse(exchange, 404, "no such client is connected");
+  } else if (!server->config->options.authenticate) {
+    hand_on(exchange, client);
+  } else {
+    struct errand *errand = connect_errand(exchange, exchange_request(exchange), BYTES("http"), NULL, 0);
+    if (errand) errand->connects = false;
+    if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+  }
+  mw_client_unref(client);
+}
+
+/* ---- As a client for one message -------------------------------------------------------------------------------------------- */
+
+static void publish_relayed(struct exchange *exchange, const struct errand *errand) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  const struct errand_channel *channel = &errand->channels[0];
+  const struct mw_message *message = &errand->message;
+  const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
+  struct bytes event = bytes_of(message->event.ptr, message->event.len);
+  struct message_parts parts = {.channel = channel->name,
+                                .event = event,
+                                .data = bytes_of(data->ptr, data->len),
+                                .from = client_user_id(errand->client),
+                                .is_binary = message->is_binary};
+  struct buffer text;
+  buffer_init(&text);
+  bool keep = config_event(channel->kind, event)->keep;
+  char id[MW_ID_MAX], value[64];
+  int len = 0;
+  int status = server_publish(server, channel->kind, &parts, !keep, id);
+  if (status < 0) {
+    refuse(exchange, 503, server_publish_fault(status));
+  } else {
+    names_charge_sender(exchange, errand);
+    if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
+    verb_write_ok(&text, blob_bytes(errand->fields), bytes_of(value, (size_t)len));
+    struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
+    exchange_answer(exchange, &answer);
+  }
+  buffer_deinit(&text);
+}
+
+static void send_once(struct exchange *exchange, const struct verb *verb) {
+  struct mw_config *config = exchange_worker(exchange)->server->config;
+  const struct kind *kind = config_kind(config, verb->channel);
+  const struct event_rule *rule = kind ? config_event(kind, verb->event) : NULL;
+  if (!kind) {
+    refuse(exchange, 404, "there is no such channel");
+  } else if (!rule) {
+    exchange_refuse(exchange, 400, "unknown_event", "clients may not send this event", bytes_of(NULL, 0));
+  } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
+    refuse(exchange, 413, "the data is larger than limits.message_size");
+  } else {
+    struct errand_channel channel = {.name = verb->channel, .kind = kind};
+    if (!names_allow(exchange, NULL, &channel, 1)) {
+      refuse(exchange, 503, names_refusal);
+      return;
+    }
+    struct errand *errand = connect_errand(exchange, exchange_request(exchange), BYTES("http"), &channel, 1);
+    if (errand) {
+      /* There is nothing to reach it by but the answer. */
+      atomic_store(&errand->client->gone, true);
+      errand->type = ERRAND_MESSAGE;
+      errand->connects = false;
+      errand->transient = true;
+      errand->relayed = rule->relay;
+      /* The ref goes with it, for the answer. */
+      errand->fields = blob_new(verb->ref.raw);
+    }
+    if (errand && (!errand->fields || errand_set_message(errand, verb) < 0)) {
+      errand_unref(errand);
+      errand = NULL;
+    }
+    if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+  }
+}
+
+/* ---- The role --------------------------------------------------------------------------------------------------------------- */
+
+static void answer_fault(struct exchange *exchange, const struct verb *verb, const struct verb_fault *fault) {
+  struct buffer text;
+  buffer_init(&text);
+  verb_write_fault(&text, verb, fault);
+  if (text.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
+  exchange_answer_error(exchange, reply_status(fault->code), buffer_bytes(&text));
+  buffer_deinit(&text);
+}
+
+static void start(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
+  struct buffer text;
+  struct verb verb;
+  buffer_init(&text);
+  if (!cors_allows(exchange)) {
+    refuse(exchange, 403, "the origin is not allowed");
+  } else if (!is_json_or_needs_no_proof(head)) {
+    refuse(exchange, 400, "with a cookie, the content type must be application/json");
+  } else if (http_head_field(head, BYTES("x-moonwire-client")).ptr) {
+    act_as(exchange);
+  } else {
+    struct verb_fault fault = verb_read(request->body, &text, &verb);
+    if (fault.code) {
+      answer_fault(exchange, &verb, &fault);
+    } else if (verb.type != VERB_SEND) {
+      refuse(exchange, 400, "without X-Moonwire-Client only \"send\" is answered");
+    } else {
+      send_once(exchange, &verb);
+    }
+  }
+  buffer_deinit(&text);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (errand->type == ERRAND_MESSAGE) names_charge_sender(exchange, errand);
+  if (errand->status != 200) {
+    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
+                    errand->reason, bytes_of(NULL, 0));
+  } else if (errand->type == ERRAND_JOIN) {
+    /* The sender is who it says it is: the client that it names must be the same user. */
+    struct mw_client *client = find_named(exchange);
+    if (client && client_same_user(client, errand->client)) {
+      hand_on(exchange, client);
+    } else {
+      refuse(exchange, client ? 403 : 404, client ? "the client is another user's" : "no such client is connected");
+    }
+    mw_client_unref(client);
+  } else if (errand->relayed) {
+    publish_relayed(exchange, errand);
+  } else {
+    struct buffer text;
+    buffer_init(&text);
+    verb_write_ok(&text, blob_bytes(errand->fields), blob_bytes(errand->body));
+    struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
+    exchange_answer(exchange, &answer);
+    buffer_deinit(&text);
+  }
+}
+
+static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the app did not answer in time"); }
+
+/* The client that the message was handed to has answered. */
+static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
+  if (code) {
+    exchange_answer_error(exchange, status, answer->body);
+    return;
+  }
+  struct answer whole = {.status = status,
+                         .fields = &http_fields_no_store,
+                         .content_type = BYTES("application/json"),
+                         .body = answer->body,
+                         .rope = answer->rope};
+  exchange_answer(exchange, &whole);
+}
+
+const struct role send_role = {.start = start,
+                               .on_answer = on_answer,
+                               .on_late = on_late,
+                               .on_reply = on_reply,
+                               .on_joined = role_nothing_on_joined,
+                               .on_end = role_nothing,
+                               ROLE_WRITES_AT_ONCE,
+                               ROLE_NEVER_WAITS,
+                               ROLE_NEVER_STREAMS};

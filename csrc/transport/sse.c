@@ -1,0 +1,312 @@
+#include "transport/sse.h"
+#include "http/exchange.h"
+
+/* GET /sse: channels as an event stream. Everything that can be refused is refused before the first byte. */
+#include <stdio.h>
+
+#include "app/subscribe_query.h"
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "delivery/replay.h"
+#include "delivery/subscriber.h"
+#include "http/cors.h"
+#include "http/request.h"
+#include "server/names.h"
+#include "server/native.h"
+#include "server/server.h"
+#include "server/snapshot.h"
+#include "transport/connect.h"
+#include "transport/roles.h"
+
+void sse_retry_later(struct exchange *exchange) {
+  if (exchange->flags & EXCHANGE_NO_BODY) {
+    exchange_answer_stream_head(exchange);
+    return;
+  }
+  char text[48];
+  int len = snprintf(text, sizeof text, "retry: %u\n", worker_random(exchange_worker(exchange), 2000, 8000));
+  exchange_stream(exchange, bytes_of(text, (size_t)len));
+  exchange_end_stream(exchange);
+}
+
+static void refuse(struct exchange *exchange, int status, const char *reason) {
+  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
+}
+
+/* ---- Joining ------------------------------------------------------------------------------------------------------------- */
+
+/* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
+static void write_channel(struct rope *out, const struct worker *worker, const struct errand_channel *channel, size_t *room) {
+  buffer_append_char(&out->text, '{');
+  if (channel->data) {
+    buffer_append_string(&out->text, "\"data\":");
+    json_write_compact(&out->text, blob_bytes(channel->data));
+  }
+  if (channel->kind->presence != MW_PRESENCE_NONE) {
+    buffer_append_string(&out->text, channel->data ? ",\"presence\":" : "\"presence\":");
+    snapshot_share(&worker->hub, channel->kind, channel->name, room, out);
+  }
+  buffer_append_char(&out->text, '}');
+}
+
+/* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
+static void write_presences(struct rope *out, struct exchange *exchange, const struct errand *errand) {
+  const struct worker *worker = exchange_worker(exchange);
+  size_t room = server_answer_room(worker->server);
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    const struct errand_channel *channel = &errand->channels[i];
+    if (channel->kind->presence == MW_PRESENCE_NONE) continue;
+    struct rope data;
+    rope_init(&data);
+    snapshot_share(&worker->hub, channel->kind, channel->name, &room, &data);
+    form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
+    rope_deinit(&data);
+  }
+}
+
+static void write_open(struct rope *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
+                       struct bytes id) {
+  const struct worker *worker = exchange_worker(exchange);
+  size_t room = server_answer_room(worker->server);
+  struct rope rope;
+  rope_init(&rope);
+  struct buffer *data = &rope.text;
+  buffer_append_string(data, "{\"client\":");
+  json_write_string(data, bytes_of(errand->client->id, CLIENT_ID_LEN));
+  buffer_append_string(data, ",\"id\":");
+  json_write_string(data, id);
+  replay_write_recovered(data, errand->since, replay->gap_count);
+  buffer_append_string(data, ",\"channels\":{");
+  for (size_t i = 0; i < errand->channel_count; i++) {
+    if (i > 0) buffer_append_char(data, ',');
+    json_write_string(data, errand->channels[i].name);
+    buffer_append_char(data, ':');
+    write_channel(&rope, worker, &errand->channels[i], &room);
+  }
+  buffer_append_string(data, "}}");
+  form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
+  rope_deinit(&rope);
+}
+
+static void write_gap(struct buffer *out, struct exchange *exchange, struct bytes channel) {
+  struct buffer data;
+  buffer_init(&data);
+  form_write_channel(&data, channel);
+  form_write_event(out, exchange_form(exchange), BYTES("moonwire:gap"), buffer_bytes(&data));
+  if (data.failed) out->failed = true;
+  buffer_deinit(&data);
+}
+
+/* When to reconnect, and the cursor, without which a client that is cut off before its first event would come back as a new one; then what is
+ * no longer available. With envelopes both are in the block of moonwire:open, since blocks without data reach the application in some libraries.
+ * The cursor is told with the last gap, if there is one: a client that is cut off before it returns with the old id, and is told again. */
+static void write_beginning(struct rope *out, struct exchange *exchange, const struct errand *errand,
+                            const struct replay *replay) {
+  struct worker *worker = exchange_worker(exchange);
+  char id_text[ID_LEN];
+  struct bytes id = bytes_of(id_text, ID_LEN);
+  id_write(id_text, &worker->server->bus.epoch, replay->cursor);
+  bool gap = replay->gap_count > 0;
+  sse_write_retry(&out->text, worker_random(worker, 1000, 3000));
+  if (exchange_form(exchange) == FORM_ENVELOPE) {
+    write_open(out, exchange, errand, replay, id);
+    if (!gap) sse_add_id(&out->text, id);
+  } else {
+    if (!gap) sse_write(&out->text, &(struct sse_event){.id = id, .retry_ms = -1});
+    write_presences(out, exchange, errand);
+  }
+  for (size_t i = 0; i < replay->count; i++) {
+    if (replay->sources[i].gap) write_gap(&out->text, exchange, replay->sources[i].subscription->channel->name);
+  }
+  if (gap) sse_add_id(&out->text, id);
+  worker->stats.gaps += replay->gap_count;
+}
+
+/* True if nothing can come any more: each of the channels has ended, and was seen to its end. */
+static bool has_seen_all(const struct replay *replay, struct since since) {
+  bool all = since.kind == SINCE_POSITION;
+  for (size_t i = 0; i < replay->count; i++) {
+    uint64_t ended = replay->sources[i].subscription->channel->ended;
+    all = all && ended > 0 && since.position >= ended;
+  }
+  return all;
+}
+
+/* All is allowed: subscribes, acknowledges and replays in one step. */
+static void join(struct exchange *exchange, struct errand *errand) {
+  struct worker *worker = exchange_worker(exchange);
+  struct replay replay = {0};
+  struct rope beginning;
+  rope_init(&beginning);
+  int status = 0;
+  exchange_set_form(exchange, errand->form);
+  for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
+    status = subscriber_subscribe(&exchange->subscriber, errand->channels[i].name, &errand->channels[i].kind->policy);
+    if (status < 0 || !errand->channels[i].is_new) continue;
+    status = names_charge(exchange, errand->client, subscriber_find(&exchange->subscriber, errand->channels[i].name));
+  }
+  if (status == 0) status = replay_init(&replay, &exchange->subscriber, errand->since, NULL);
+  bool is_over = status == 0 && has_seen_all(&replay, errand->since);
+  if (status == 0) {
+    if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
+    if (beginning.text.failed) status = MW_ENOMEM;
+  }
+  if (status == 0 && is_over) {
+    /* The one answer behind which an EventSource does not return. */
+    subscriber_end(&exchange->subscriber);
+    exchange_answer(exchange, &(struct answer){.status = 204});
+  } else if (status == 0) {
+    atomic_fetch_add_explicit(&worker->server->bus.formats[exchange_form(exchange)], 1, memory_order_relaxed);
+    exchange->flags |= EXCHANGE_COUNTED;
+    exchange_stream_rope(exchange, &beginning);
+    /* Without an identity the app would be told that it has left. */
+    if (errand->client && native_identify(exchange, errand->client) < 0) exchange_break(exchange);
+    if (errand->client && native_is_identified(exchange)) native_keep(exchange, errand);
+    replay_start(&replay, &exchange->subscriber);
+  } else {
+    subscriber_end(&exchange->subscriber);
+    sse_retry_later(exchange);
+  }
+  replay_deinit(&replay);
+  rope_deinit(&beginning);
+}
+
+/* ---- The role ------------------------------------------------------------------------------------------------------------ */
+
+static struct errand *make_errand(struct exchange *exchange, struct subscribe_query *query) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  const struct mw_config_options *options = &server->config->options;
+  bool is_plain = !query->envelope && !options->authenticate && !options->connects && !options->disconnects;
+  for (size_t i = 0; i < query->channel_count; i++) is_plain = is_plain && !kind_asks(subscribe_query_channels(query)[i].kind);
+  struct errand *errand;
+  if (is_plain) {
+    /* Nobody asks who it is. */
+    errand = errand_new(ERRAND_JOIN, server->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
+  } else {
+    errand =
+        connect_errand(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query), query->channel_count);
+  }
+  if (!errand) return NULL;
+  errand->form = query->envelope ? FORM_ENVELOPE : FORM_SSE;
+  errand->since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
+  return errand;
+}
+
+/* Answers HEAD as GET would be: with 204 if nothing can come any more. */
+static void answer_head(struct exchange *exchange, const struct errand_channel *channels, size_t count, struct since since) {
+  const struct hub *hub = &exchange_worker(exchange)->hub;
+  bool is_over = since.kind == SINCE_POSITION;
+  for (size_t i = 0; is_over && i < count; i++) {
+    uint64_t ended = hub_ended(hub, channels[i].name);
+    is_over = ended > 0 && since.position >= ended;
+  }
+  if (is_over) {
+    exchange_answer(exchange, &(struct answer){.status = 204});
+  } else {
+    exchange_answer_stream_head(exchange);
+  }
+}
+
+/* HEAD: the app is asked whether these channels may be read, and nothing is joined. */
+static void go_for_head(struct exchange *exchange, struct subscribe_query *query) {
+  const struct mw_server *server = exchange_worker(exchange)->server;
+  struct since since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
+  bool asks = server->config->options.authenticate;
+  for (size_t i = 0; i < query->channel_count; i++)
+    asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
+  if (!asks) {
+    answer_head(exchange, subscribe_query_channels(query), query->channel_count, since);
+    return;
+  }
+  struct errand *errand = connect_permit_errand(exchange, exchange_request(exchange), BYTES("sse"),
+                                                subscribe_query_channels(query), query->channel_count);
+  if (errand) errand->since = since;
+  if (!errand || !exchange_ask(exchange, errand)) sse_retry_later(exchange);
+}
+
+static void go(struct exchange *exchange, struct subscribe_query *query) {
+  bool may = !server_stopping(exchange_worker(exchange)->server) &&
+             names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count);
+  struct errand *errand = may ? make_errand(exchange, query) : NULL;
+  if (!errand) {
+    sse_retry_later(exchange);
+  } else if (!errand_needs_script(errand)) {
+    join(exchange, errand);
+    errand_unref(errand);
+  } else if (!exchange_ask(exchange, errand)) {
+    sse_retry_later(exchange);
+  }
+}
+
+static void start(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  if (!cors_allows(exchange)) {
+    refuse(exchange, 403, "the origin is not allowed");
+    return;
+  }
+  const struct http_head *head = request->head;
+  struct bytes last = http_head_field(head, BYTES("last-event-id"));
+  struct subscribe_query query;
+  subscribe_query_init(&query, exchange_worker(exchange)->server->config, head->query);
+  if (query.channel_count == 0) subscribe_query_refuse(&query, 400, "a channel is required: ?channel=NAME");
+  if (last.len > 0) {
+    buffer_clear(&query.since);
+    buffer_append(&query.since, last);
+    if (query.since.failed) subscribe_query_refuse(&query, 503, "no memory");
+  }
+  if (query.status != 0 && exchange_is_temporary(query.status)) {
+    sse_retry_later(exchange);
+  } else if (query.status != 0) {
+    exchange_refuse_channel(exchange, query.status, exchange_code(query.status), query.reason, subscribe_query_refused(&query));
+  } else if (exchange->flags & EXCHANGE_NO_BODY) {
+    go_for_head(exchange, &query);
+  } else {
+    go(exchange, &query);
+  }
+  subscribe_query_deinit(&query);
+  if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (exchange->state == EXCHANGE_STREAMING) {
+    native_on_answer(exchange, errand);
+  } else if (errand->status == 200 && errand->type == ERRAND_MESSAGE) {
+    answer_head(exchange, errand->channels, errand->channel_count, errand->since);
+  } else if (errand->status == 200) {
+    join(exchange, errand);
+  } else if (exchange_is_temporary(errand->status)) {
+    sse_retry_later(exchange);
+  } else {
+    struct bytes channel = errand->refused ? errand->refused->name : bytes_of(NULL, 0);
+    exchange_refuse_channel(exchange, errand->status, errand->code, errand->reason, channel);
+  }
+}
+
+static void on_silent(struct exchange *exchange) {
+  if (exchange_form(exchange) == FORM_ENVELOPE) {
+    exchange_push_text(exchange, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
+  } else {
+    exchange_push_text(exchange, BYTES(":\n"));
+  }
+}
+
+static void on_end(struct exchange *exchange) {
+  if (!(exchange->flags & EXCHANGE_COUNTED)) return;
+  exchange->flags &= (uint16_t)~EXCHANGE_COUNTED;
+  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange_form(exchange)], 1, memory_order_relaxed);
+}
+
+const struct role sse_role = {.start = start,
+                              .on_answer = on_answer,
+                              .on_late = sse_retry_later,
+                              .on_silent = on_silent,
+                              .on_mail = role_nothing_on_mail,
+                              .on_flushed = role_nothing,
+                              .close = role_close_stream,
+                              .on_end = on_end,
+                              .silence_ms = role_heartbeat_ms,
+                              .outbox_limit = role_outbox_limit,
+                              ROLE_WRITES_AT_ONCE,
+                              ROLE_NEVER_WAITS,
+                              ROLE_HAS_NO_CLIENT,
+                              ROLE_READS_NOTHING};

@@ -1,0 +1,455 @@
+#include "transport/websocket.h"
+
+#include <stdio.h>
+
+#include "base/log_limit.h"
+#include "base/memory.h"
+#include "codec/ws_handshake.h"
+#include "delivery/subscriber.h"
+#include "http/cors.h"
+#include "http/request.h"
+#include "server/native.h"
+#include "server/server.h"
+#include "transport/connect.h"
+#include "transport/deflate.h"
+#include "transport/raw_websocket.h"
+#include "transport/roles.h"
+#include "transport/ws_input.h"
+
+/* How long the app may still work on what came before the peer's farewell, until that is answered. */
+enum { DUE_MS = 5000 };
+
+/* Close codes of the native protocol (docs/reference/protocol.md). */
+enum { UNAUTHORIZED = 4401, UNCONNECTED = 4408 };
+
+static const struct bytes native_protocol = {"moonwire.1", 10};
+
+/* ---- Frames --------------------------------------------------------------------------------------------------------------- */
+
+static void push_blob(struct exchange *exchange, struct blob *blob) {
+  if (blob) {
+    exchange_push(exchange, blob, blob_bytes(blob));
+  } else {
+    exchange_break(exchange);
+  }
+  blob_unref(blob);
+}
+
+void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
+  push_blob(exchange, deflate_frame(exchange, form_frame(opcode, payload, bytes_of(NULL, 0))));
+}
+
+void role_ws_push_rope(struct exchange *exchange, const struct rope *text) {
+  if (text->text.failed) {
+    exchange_break(exchange);
+    return;
+  }
+  if (text->joint_count == 0) {
+    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text->text));
+    return;
+  }
+  struct rope frame;
+  char header[WS_HEADER_MAX];
+  rope_init(&frame);
+  if (!deflate_rope(exchange, text, &frame)) {
+    buffer_append(&frame.text, bytes_of(header, ws_frame_header(header, WS_OPCODE_TEXT, rope_len(text))));
+    rope_append(&frame, text);
+  }
+  exchange_push_rope(exchange, &frame);
+  rope_deinit(&frame);
+}
+
+static const struct role role_farewell;
+static void read_farewell(struct exchange *exchange, struct bytes bytes);
+
+/* Ends the session behind a close frame. */
+static void say_farewell(struct exchange *exchange, unsigned code, const char *reason) {
+  char payload[WS_CONTROL_MAX];
+  size_t len = ws_frame_close(payload, code, bytes_string(reason));
+  log_limited(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
+  /* Whatever else waits: a limit is what it may be about. */
+  subscriber_settle(&exchange->subscriber, 0);
+  struct blob *frame = form_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
+  if (frame) subscriber_append(&exchange->subscriber, frame, blob_bytes(frame), NULL);
+  if (!frame) exchange_break(exchange);
+  blob_unref(frame);
+  exchange_end(exchange);
+  exchange->flags |= EXCHANGE_LINGER;
+  exchange_set_state(exchange, EXCHANGE_ENDING);
+  subscriber_mark(&exchange->subscriber);
+}
+
+void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
+
+void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
+  if (exchange->state != EXCHANGE_STREAMING) return;
+  struct mw_socket *socket = native_socket(exchange);
+  if (socket && socket->is_due) { /* the peer's farewell is there, or will not be read any more */
+    say_farewell(exchange, code, reason);
+    return;
+  }
+  if (socket) {
+    socket->code = code;
+    socket->reason_len = (size_t)snprintf(socket->reason, sizeof socket->reason, "%s", reason);
+    if (socket->reason_len >= sizeof socket->reason) socket->reason_len = sizeof socket->reason - 1;
+  }
+  bool stopped = ws_input_waits(exchange);
+  struct ws_reader *reader = ws_input_detach(exchange);
+  struct buffer unread = ws_input_unread(exchange);
+  say_farewell(exchange, code, reason);
+  if (!server_stopping(exchange_worker(exchange)->server)) {
+    exchange_become(exchange, &role_farewell);
+    if (stopped) exchange_read(exchange, true);
+    if (reader) ws_input_return(exchange, reader, true);
+    if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
+  } else {
+    ws_reader_free(reader);
+  }
+  buffer_deinit(&unread);
+}
+
+void role_ws_on_close(struct exchange *exchange, const struct closing *closing) {
+  unsigned code = closing->code;
+  switch (closing->reason) {
+    case CLOSE_STOPPING: code = exchange_worker(exchange)->server->close_code; break;
+    case CLOSE_SLOW:
+    case CLOSE_BUSY: code = WS_CLOSE_TRY_LATER; break;
+    case CLOSE_UNAUTHORIZED: code = UNAUTHORIZED; break;
+    case CLOSE_UNCONNECTED: code = UNCONNECTED; break;
+    case CLOSE_BY_APP: break;
+  }
+  role_ws_close(exchange, code, closing->text);
+}
+
+/* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
+static void end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+  char reason[WS_CONTROL_MAX] = "";
+  if (native_socket(exchange)) {
+    role_socket_end_reading(exchange, farewell, is_answer);
+    return;
+  }
+  if (!is_answer)
+    memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
+  role_ws_finish(exchange, farewell.code, reason);
+}
+
+/* One event of the reader. False: nothing more is to be read. */
+static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
+  struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
+  switch (event) {
+    case WS_MESSAGE:
+      if (native_socket(exchange)) {
+        role_socket_receive(exchange, reader);
+      } else {
+        native_receive(exchange, &input);
+      }
+      break;
+    case WS_PING:
+      budget_charge(exchange, BUDGET_MESSAGE);
+      role_ws_push(exchange, WS_OPCODE_PONG, input.bytes);
+      break;
+    case WS_CLOSE:
+    case WS_ERROR: end_reading(exchange, ws_reader_farewell(reader), event == WS_CLOSE); return false;
+    case WS_PONG: budget_charge(exchange, BUDGET_MESSAGE); break;
+    case WS_PAUSED:
+    case WS_MORE: break;
+  }
+  return exchange->state == EXCHANGE_STREAMING;
+}
+
+/* Nothing that it says is heard any more. */
+static bool is_deaf(struct exchange *exchange) {
+  const struct mw_socket *socket = native_socket(exchange);
+  return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
+}
+
+/* The reader's next event; what it inflates is charged, and bounded by what is left of the budget. */
+static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
+  size_t used = 0;
+  ws_reader_allow(reader, (budget_left(exchange) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
+  enum ws_event event = ws_reader_next(reader, *at, *len, &used);
+  budget_charge(exchange, ws_reader_allow(reader, SIZE_MAX) * BUDGET_PER_INFLATED);
+  *at += used;
+  *len -= used;
+  return event;
+}
+
+void role_ws_read(struct exchange *exchange, struct bytes bytes) {
+  if (bytes.len == 0 || is_deaf(exchange)) return;
+  struct ws_reader *reader = ws_input_borrow(exchange);
+  if (!reader) {
+    exchange_break(exchange);
+    return;
+  }
+  exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
+  bool put_off = false, is_new = false;
+  char *at = (char *)(uintptr_t)bytes.ptr;
+  for (;;) {
+    put_off = bytes.len > 0 && budget_left(exchange) == 0;
+    if (put_off || (bytes.len > 0 && ws_input_waits(exchange))) {
+      ws_input_keep(exchange, bytes_of(at, bytes.len));
+      bytes.len = 0;
+      break;
+    }
+    enum ws_event event = next(exchange, reader, &at, &bytes.len);
+    is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
+    if (event == WS_MORE || !take(exchange, reader, event)) break;
+  }
+  if (exchange->role == &role_farewell) { /* we have closed meanwhile */
+    ws_input_return(exchange, reader, true);
+    read_farewell(exchange, bytes_of(at, bytes.len));
+  } else if (is_deaf(exchange)) {
+    ws_input_drop(exchange, reader);
+  } else {
+    ws_input_return(exchange, reader, is_new);
+  }
+  if (put_off) budget_put_off(exchange);
+  unfinished_settle(exchange_worker(exchange));
+}
+
+/* ---- The peer's farewell -------------------------------------------------------------------------------------------------- */
+
+/* We have said ours: all that counts of what still comes is the peer's. */
+static void read_farewell(struct exchange *exchange, struct bytes bytes) {
+  struct ws_reader *reader = ws_input_borrow(exchange);
+  enum ws_event event = reader ? WS_PING : WS_ERROR;
+  char *at = (char *)(uintptr_t)bytes.ptr;
+  while (event != WS_MORE && event != WS_PAUSED && event != WS_CLOSE && event != WS_ERROR)
+    event = next(exchange, reader, &at, &bytes.len);
+  if (event == WS_MORE || event == WS_PAUSED) {
+    ws_input_return(exchange, reader, false);
+    if (event == WS_PAUSED) ws_input_keep(exchange, bytes_of(at, bytes.len));
+    if (event == WS_PAUSED) budget_put_off(exchange);
+    unfinished_settle(exchange_worker(exchange));
+    return;
+  }
+  ws_input_drop(exchange, reader);
+  exchange_end_role(exchange);
+  subscriber_mark(&exchange->subscriber);
+}
+
+void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason) {
+  ws_input_drop(exchange, ws_input_detach(exchange));
+  if (exchange->state == EXCHANGE_STREAMING) {
+    end_reading(exchange, (struct ws_farewell){code, bytes_string(reason)}, false);
+  } else {
+    /* The peer's close frame is awaited no longer. */
+    exchange_end_role(exchange);
+    subscriber_mark(&exchange->subscriber);
+  }
+}
+
+static const struct role role_farewell = {.start = role_nothing,
+                                          .on_read = read_farewell,
+                                          .on_silent = role_nothing,
+                                          .on_mail = role_nothing_on_mail,
+                                          .on_flushed = role_nothing,
+                                          .close = role_close_stream,
+                                          .on_end = role_nothing,
+                                          .silence_ms = role_heartbeat_ms,
+                                          .outbox_limit = role_outbox_limit,
+                                          ROLE_ASKS_NOTHING,
+                                          ROLE_WRITES_AT_ONCE,
+                                          ROLE_NEVER_WAITS,
+                                          ROLE_HAS_NO_CLIENT};
+
+/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+
+static struct bytes choose_protocol(const struct http_head *head) {
+  struct ws_offers offers = {0};
+  struct bytes protocol;
+  while (ws_handshake_offer(head, &offers, &protocol)) {
+    if (bytes_equal(protocol, native_protocol)) return native_protocol;
+  }
+  return bytes_of(NULL, 0);
+}
+
+/* Who it is, if that is known by now: `connected` is the errand that brought it in, `http` what it will be judged by. Takes http. */
+static bool set_identity(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
+  if (connected && native_identify(exchange, connected->client) < 0) return false;
+  if (connected) native_keep(exchange, connected);
+  struct native *native = http ? native_get(exchange) : NULL;
+  if (native) {
+    native->http = http;
+  } else {
+    memory_free(http);
+  }
+  return native || !http;
+}
+
+bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed) {
+  struct bytes key;
+  struct http_error error = ws_handshake_judge(head, &key);
+  if (!origin_allowed) {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+  } else if (error.status != 0) {
+    const struct http_field *own;
+    size_t count = ws_handshake_fields(error.status, &own);
+    struct http_fields fields;
+    http_fields_init(&fields);
+    for (size_t i = 0; i < count; i++) http_fields_add(&fields, own[i].name, own[i].value);
+    exchange_refuse_with(exchange, error.status, exchange_code(error.status), error.reason, &fields);
+    http_fields_deinit(&fields);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  const struct request *request = exchange_request(exchange);
+  const struct http_head *head = request->head;
+  char text[WS_EXTENSION_MAX];
+  struct ws_deflate_terms terms;
+  const struct mw_deflate_options *deflate =
+      request->route ? &request->route->websocket->deflate : &server->config->options.deflate;
+  struct bytes extension = deflate_agree(head, deflate, &terms, text);
+  struct http_fields fields;
+  http_fields_init(&fields);
+  if (protocol.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Protocol"), protocol);
+  if (extension.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Extensions"), extension);
+  bool fine = !fields.text.failed;
+  if (fine) exchange_set_form(exchange, FORM_WS);
+  fine = fine && exchange_upgrade(exchange, &fields, ahead);
+  http_fields_deinit(&fields);
+  if (fine) {
+    atomic_fetch_add_explicit(&server->bus.formats[FORM_WS], 1, memory_order_relaxed);
+    if (!deflate_begin(exchange, terms, deflate_min(deflate))) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
+  } else {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+  }
+  return fine;
+}
+
+void role_ws_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
+  struct mw_server *server = exchange_worker(exchange)->server;
+  struct buffer ahead;
+  if (!role_ws_upgrade(exchange, protocol, &ahead)) return;
+  buffer_deinit(&ahead);
+  role_ws_close(exchange, server_stopping(server) ? server->close_code : WS_CLOSE_TRY_LATER, reason);
+}
+
+static void put_off(struct exchange *exchange, const char *reason) {
+  role_ws_put_off(exchange, choose_protocol(exchange_request(exchange)->head), reason);
+}
+
+/* Both arguments may be NULL; takes http. */
+static void enter(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
+  const struct http_head *head = exchange_request(exchange)->head;
+  struct bytes protocol = choose_protocol(head);
+  struct buffer ahead;
+  if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
+  if (!role_ws_upgrade(exchange, protocol, &ahead)) {
+    memory_free(http);
+    return;
+  }
+  if (!set_identity(exchange, connected, http)) {
+    exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
+  } else {
+    role_ws_read(exchange, buffer_bytes(&ahead));
+  }
+  buffer_deinit(&ahead);
+}
+
+static void start_native(struct exchange *exchange, struct request *request) {
+  bool authenticates = exchange_worker(exchange)->server->config->options.authenticate;
+  /* It says who it is when it is connected; what the upgrade says of it is kept till then. */
+  struct http_copy *copy = authenticates ? connect_copy_http(exchange, request) : NULL;
+  if (authenticates && !copy) {
+    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+  } else {
+    enter(exchange, NULL, copy);
+  }
+}
+
+static void start(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
+  const struct http_head *head = request->head;
+  if (role_ws_refuse(exchange, head, cors_allows(exchange))) return;
+  if (server_stopping(exchange_worker(exchange)->server)) {
+    put_off(exchange, "");
+  } else if (choose_protocol(head).len > 0) {
+    start_native(exchange, request);
+  } else if (options->authenticate || options->connects || options->disconnects) {
+    struct errand *errand = connect_errand(exchange, request, BYTES("websocket"), NULL, 0);
+    if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, "too many requests are waiting");
+  } else {
+    enter(exchange, NULL, NULL);
+  }
+}
+
+static void on_answer(struct exchange *exchange, struct errand *errand) {
+  if (exchange->state == EXCHANGE_STREAMING) {
+    native_on_answer(exchange, errand);
+  } else if (exchange_is_temporary(errand->status)) {
+    put_off(exchange, errand->reason);
+  } else if (errand->status != 200) {
+    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+  } else {
+    enter(exchange, errand, NULL);
+  }
+}
+
+static void on_late(struct exchange *exchange) { put_off(exchange, "the app did not answer in time"); }
+
+/* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
+
+uint64_t role_ws_silence_ms(struct exchange *exchange) {
+  const struct worker *worker = exchange_worker(exchange);
+  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct mw_socket *socket = native_socket(exchange);
+  bool is_pinged = exchange->flags & EXCHANGE_PINGED;
+  if (exchange->flags & EXCHANGE_CONNECTING) {
+    uint64_t spent_ms = exchange_silent_ms(exchange);
+    return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
+  }
+  if (!socket) return is_pinged ? limits->pong_ms : limits->ping_ms;
+  if (socket->is_due) return DUE_MS;
+  return is_pinged ? socket->websocket->pong_ms : socket->websocket->ping_ms;
+}
+
+/* One that speaks moonwire.1 is asked in its own words, since a page cannot see ping frames. The frame is the same for all. */
+static void ask_for_a_sign(struct exchange *exchange) {
+  bool in_words = exchange->flags & EXCHANGE_MOONWIRE_1;
+  struct blob **frame = &exchange_worker(exchange)->pings[in_words];
+  struct bytes none = bytes_of(NULL, 0);
+  if (!*frame)
+    *frame = in_words ? form_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : form_frame(WS_OPCODE_PING, none, none);
+  exchange->flags |= EXCHANGE_PINGED;
+  push_blob(exchange, blob_ref(*frame));
+}
+
+void role_ws_on_silent(struct exchange *exchange) {
+  /* What it says is not read at the moment, or is being judged. */
+  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_errand(exchange);
+  if (ws_input_waits(exchange) || judged) return;
+  if (exchange->flags & EXCHANGE_CONNECTING) {
+    exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");
+  } else if (exchange->flags & EXCHANGE_PINGED) {
+    exchange_reset(exchange);
+  } else {
+    ask_for_a_sign(exchange);
+  }
+}
+
+void role_ws_on_end(struct exchange *exchange) {
+  if (exchange->state != EXCHANGE_STREAMING) return;
+  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[FORM_WS], 1, memory_order_relaxed);
+}
+
+const struct role websocket_role = {.start = start,
+                                    .on_answer = on_answer,
+                                    .on_late = on_late,
+                                    .on_read = role_ws_read,
+                                    .on_silent = role_ws_on_silent,
+                                    .on_mail = role_nothing_on_mail,
+                                    .on_flushed = role_nothing,
+                                    .close = role_ws_on_close,
+                                    .on_end = role_ws_on_end,
+                                    .silence_ms = role_ws_silence_ms,
+                                    .outbox_limit = role_outbox_limit,
+                                    ROLE_WRITES_AT_ONCE,
+                                    ROLE_NEVER_WAITS,
+                                    ROLE_HAS_NO_CLIENT};

@@ -1,0 +1,91 @@
+#include "transport/ws_input.h"
+
+#include "server/native.h"
+#include "server/server.h"
+#include "server/socket.h"
+#include "transport/deflate.h"
+
+struct ws_reader *ws_input_detach(struct exchange *exchange) {
+  if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
+  struct native *native = native_of(exchange);
+  struct ws_reader *reader = native->reader;
+  native->reader = NULL;
+  return reader;
+}
+
+static const struct ws_limits *limits_of(struct exchange *exchange) {
+  const struct mw_socket *socket = native_socket(exchange);
+  return socket ? &socket->websocket->limits : &exchange_worker(exchange)->ws_limits;
+}
+
+struct ws_reader *ws_input_borrow(struct exchange *exchange) {
+  struct worker *worker = exchange_worker(exchange);
+  struct ws_reader *reader = ws_input_detach(exchange);
+  if (reader) return reader;
+  reader = worker->spare_reader;
+  worker->spare_reader = NULL;
+  if (!reader) reader = ws_reader_new(limits_of(exchange));
+  if (!reader) return NULL;
+  ws_reader_set_limits(reader, limits_of(exchange));
+  ws_reader_set_terms(reader, deflate_terms(exchange));
+  return reader;
+}
+
+static void release(struct exchange *exchange) {
+  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_worker(exchange), &native_of(exchange)->holder);
+}
+
+/* Keeps a reader that is not idle, for this session alone. */
+static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
+  struct native *native = native_get(exchange);
+  if (!native) {
+    ws_reader_free(reader);
+    exchange_break(exchange);
+    return;
+  }
+  native->reader = reader;
+  if (ws_reader_unfinished(reader)) {
+    unfinished_hold(exchange_worker(exchange), &native->holder, ws_reader_held(reader), is_new);
+  } else {
+    release(exchange);
+  }
+}
+
+void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
+  struct worker *worker = exchange_worker(exchange);
+  if (!ws_reader_idle(reader)) {
+    keep(exchange, reader, is_new);
+    return;
+  }
+  release(exchange);
+  if (!worker->spare_reader) {
+    worker->spare_reader = reader;
+  } else {
+    ws_reader_free(reader);
+  }
+}
+
+void ws_input_drop(struct exchange *exchange, struct ws_reader *reader) {
+  release(exchange);
+  ws_reader_free(reader);
+}
+
+bool ws_input_waits(struct exchange *exchange) {
+  return exchange->flags & EXCHANGE_NATIVE && native_of(exchange)->reading_stopped;
+}
+
+void ws_input_keep(struct exchange *exchange, struct bytes bytes) {
+  struct native *native = native_get(exchange);
+  if (native) buffer_append(&native->unread, bytes);
+  if (!native || native->unread.failed) exchange_break(exchange);
+}
+
+struct buffer ws_input_unread(struct exchange *exchange) {
+  struct buffer unread;
+  buffer_init(&unread);
+  if (exchange->flags & EXCHANGE_NATIVE) {
+    unread = native_of(exchange)->unread;
+    buffer_init(&native_of(exchange)->unread);
+  }
+  return unread;
+}
