@@ -151,7 +151,7 @@ void mw_config_unref(struct mw_config *config) {
   for (size_t i = 0; i < config->kind_count; i++) kind_deinit(&config->kinds[i]);
   for (size_t i = 0; i < config->route_count; i++) {
     pattern_deinit(&config->routes[i].pattern);
-    websocket_free(config->routes[i].websocket);
+    config_websocket_free(config->routes[i].websocket);
   }
   for (size_t i = 0; i < config->mount_count; i++) {
     memory_free(config->mounts[i].path);
@@ -254,7 +254,7 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
   int status = text[0] == '/' ? 0 : fail(error, MW_EINVAL, text, "a route begins with \"/\"");
   if (status == 0) status = pattern_init(&route.pattern, bytes_string(text), "/", error);
   if (status < 0) {
-    websocket_free(websocket);
+    config_websocket_free(websocket);
     return status;
   }
   for (size_t i = 0; status == 0 && i < config->route_count; i++) {
@@ -265,7 +265,7 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
   struct route *routes = status == 0 ? extend(config->routes, config->route_count, sizeof *routes) : NULL;
   if (!routes) {
     pattern_deinit(&route.pattern);
-    websocket_free(websocket);
+    config_websocket_free(websocket);
     return status < 0 ? status : fail(error, MW_ENOMEM, text, "no memory");
   }
   config->routes = routes;

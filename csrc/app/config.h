@@ -99,14 +99,14 @@ const struct route *config_route_at(const struct mw_config *config, int number);
 /* Adds a route, taking the websocket (NULL: it is none). Its number, or a status. */
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error);
-void websocket_free(struct websocket *websocket); /* NULL is allowed */
+void config_websocket_free(struct websocket *websocket); /* NULL is allowed */
 /* The mount with the longest path that the path lies in, or NULL; *rest is the path below it, without a leading '/'. */
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
 /* ORIGIN_LISTED: by an entry that names it; ORIGIN_ANY: by "*" alone, which says nothing about trust. */
 enum origin_judgement { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
 enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin);
 /* True if pages of a foreign origin may open a raw WebSocket there. */
-bool websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin);
+bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin);
 
 VISIBILITY_POP
 

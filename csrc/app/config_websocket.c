@@ -16,7 +16,7 @@ static void free_strings(char **strings, size_t count) {
   memory_free(strings);
 }
 
-void websocket_free(struct websocket *websocket) {
+void config_websocket_free(struct websocket *websocket) {
   if (!websocket) return;
   free_strings(websocket->protocols, websocket->protocol_count);
   free_strings(websocket->origins, websocket->origin_count);
@@ -71,13 +71,13 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
         copy_strings(options->origins, options->origin_count, origin_fault, &websocket->origins, &websocket->origin_count, error);
   }
   if (status < 0) {
-    websocket_free(websocket);
+    config_websocket_free(websocket);
     return status;
   }
   return config_add_route(config, ROUTE_WEBSOCKET, BYTES("GET"), pattern, websocket, error);
 }
 
-bool websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin) {
+bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin) {
   if (websocket->origin_count == 0) return config_judge_origin(config, origin) != ORIGIN_REFUSED;
   for (size_t i = 0; i < websocket->origin_count; i++) {
     if (origin_matches(bytes_string(websocket->origins[i]), origin)) return true;

@@ -75,7 +75,7 @@ void unfinished_settle(struct worker *worker) {
                 "bytes, count=%zu)",
                 largest->size, unfinished->bytes, unfinished->count);
     if (largest->has_deadline) {
-      role_ws_give_up(largest->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+      websocket_give_up(largest->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
     } else {
       exchange_give_up(largest->exchange);
     }
@@ -97,6 +97,6 @@ void unfinished_expire(struct worker *worker) {
         MW_LOG_INFO,
         "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
         (unsigned long long)most_ms, oldest->size);
-    role_ws_give_up(exchange, WS_CLOSE_POLICY, "the message did not come in time");
+    websocket_give_up(exchange, WS_CLOSE_POLICY, "the message did not come in time");
   }
 }

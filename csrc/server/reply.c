@@ -31,7 +31,7 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
   if (text->failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
-    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
+    websocket_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
   } else {
     struct exchange *waiting = find_waiting(exchange, to);
     int status = !code ? 200 : to->status ? to->status : reply_status(code);
@@ -44,7 +44,7 @@ void reply_rope(struct exchange *exchange, const struct reply_to *to, const stru
   if (text->text.failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
-    role_ws_push_rope(exchange, text);
+    websocket_push_rope(exchange, text);
   } else {
     struct exchange *waiting = find_waiting(exchange, to);
     if (waiting) waiting->role->on_reply(waiting, 200, NULL, &(struct answer){.rope = text});
@@ -110,7 +110,7 @@ static void push_event(struct exchange *exchange, struct bytes event, struct byt
   if (text.failed) {
     exchange_break(exchange);
   } else if (form_is_ws(exchange_form(exchange))) {
-    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
+    websocket_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {
     exchange_push_text(exchange, buffer_bytes(&text));
   }
@@ -126,7 +126,7 @@ void reply_event_rope(struct exchange *exchange, struct bytes channel, struct by
   rope_init(&text);
   form_write_rope(&text, exchange_form(exchange), channel, event, data);
   if (form_is_ws(exchange_form(exchange))) {
-    role_ws_push_rope(exchange, &text);
+    websocket_push_rope(exchange, &text);
   } else {
     exchange_push_framed(exchange, &text);
   }

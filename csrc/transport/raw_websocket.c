@@ -18,7 +18,7 @@
 
 /* Closes it as was said when nothing more could be read. */
 static void finish(struct exchange *exchange, const struct mw_socket *socket) {
-  role_ws_finish(exchange, socket->code, socket->is_answer ? "" : socket->reason);
+  websocket_finish(exchange, socket->code, socket->is_answer ? "" : socket->reason);
 }
 
 /* What the app has not handled is bounded: for each socket, and, beyond the one that everybody has a right to, for all of them. */
@@ -51,7 +51,7 @@ static struct errand *make_errand(struct exchange *exchange, struct mw_socket *s
 /* What a message weighs while the app has it: small ones are many. */
 static size_t weight(const struct errand *errand) { return sizeof *errand + errand->input_size; }
 
-void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
+void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) {
   struct worker *worker = exchange_worker(exchange);
   struct script *script = &worker->server->script;
   struct mw_socket *socket = native_socket(exchange);
@@ -61,7 +61,7 @@ void role_socket_receive(struct exchange *exchange, struct ws_reader *reader) {
               atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
     log_limited(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
-    role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    websocket_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
     return;
   }
   struct errand *errand = make_errand(exchange, socket, reader);
@@ -84,7 +84,7 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
   socket->pending_size -= weight(errand);
   if (errand->status != 200) {
     bool is_fault = errand->status >= 500;
-    role_ws_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+    websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
   } else if (socket->is_due) {
     if (socket->pending_count == 0) finish(exchange, socket);
   } else if (native_of(exchange)->reading_stopped && !is_full(exchange, socket)) {
@@ -92,7 +92,7 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
   }
 }
 
-void role_socket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+void raw_websocket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
   struct mw_socket *socket = native_socket(exchange);
   size_t len = farewell.reason.len < sizeof socket->reason ? farewell.reason.len : sizeof socket->reason - 1;
   socket->code = farewell.code;
@@ -142,7 +142,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
   exchange_worker(exchange)->stats.slow_closed++;
   log_limited(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
               config_route_at(socket->config, socket->route)->pattern.text, limit);
-  role_ws_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
+  websocket_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
 }
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
@@ -152,7 +152,7 @@ static const struct websocket *websocket_of(struct exchange *exchange) { return 
 static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
   if (!origin.ptr || origin_is_same(origin, head->host)) return true;
-  return websocket_allows(websocket_of(exchange), exchange_worker(exchange)->server->config, origin);
+  return config_websocket_allows(websocket_of(exchange), exchange_worker(exchange)->server->config, origin);
 }
 
 /* The first of the endpoint's own list that the client offers, too. */
@@ -169,7 +169,7 @@ static struct bytes choose_protocol(const struct websocket *websocket, const str
 
 static void put_off(struct exchange *exchange, const char *reason) {
   struct bytes protocol = choose_protocol(websocket_of(exchange), exchange_request(exchange)->head);
-  role_ws_put_off(exchange, protocol, reason);
+  websocket_put_off(exchange, protocol, reason);
 }
 
 static struct errand *make_question(struct exchange *exchange, struct request *request) {
@@ -192,7 +192,7 @@ static struct errand *make_question(struct exchange *exchange, struct request *r
 static void start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
-  if (role_ws_refuse(exchange, head, judge_origin(exchange, head))) return;
+  if (websocket_refuse(exchange, head, judge_origin(exchange, head))) return;
   bool stopping = server_stopping(exchange_worker(exchange)->server);
   struct errand *errand = stopping ? NULL : make_question(exchange, request);
   if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, stopping ? "" : "too many requests are waiting");
@@ -201,7 +201,7 @@ static void start(struct exchange *exchange) {
 /* The app has said yes. */
 static void enter(struct exchange *exchange, struct errand *errand) {
   struct buffer ahead;
-  if (!role_ws_upgrade(exchange, errand->protocol, &ahead)) return;
+  if (!websocket_upgrade(exchange, errand->protocol, &ahead)) return;
   struct native *native = native_get(exchange);
   if (native) {
     native->client = mw_client_ref(errand->client);
@@ -209,7 +209,7 @@ static void enter(struct exchange *exchange, struct errand *errand) {
     native->socket = errand->socket;
     native_keep(exchange, errand);
     exchange_set_deadline(exchange);
-    role_ws_read(exchange, buffer_bytes(&ahead));
+    websocket_read(exchange, buffer_bytes(&ahead));
   } else {
     exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   }
@@ -245,7 +245,7 @@ static void on_silent(struct exchange *exchange) {
   } else if (socket->is_due) {
     finish(exchange, socket);
   } else {
-    role_ws_on_silent(exchange);
+    websocket_on_silent(exchange);
   }
 }
 
@@ -260,7 +260,7 @@ static void on_mail(struct exchange *exchange, struct mail *mail) {
     push_frame(exchange, command->frame);
     command->frame = NULL;
   } else if (command && socket == command->socket) {
-    role_ws_close(exchange, command->close_code, command->reason);
+    websocket_close(exchange, command->close_code, command->reason);
   }
 }
 
@@ -272,13 +272,13 @@ static size_t outbox_limit(struct exchange *exchange) {
 const struct role raw_websocket_role = {.start = start,
                                         .on_answer = on_answer,
                                         .on_late = on_late,
-                                        .on_read = role_ws_read,
+                                        .on_read = websocket_read,
                                         .on_silent = on_silent,
                                         .on_mail = on_mail,
                                         .on_flushed = note_unwritten,
-                                        .close = role_ws_on_close,
-                                        .on_end = role_ws_on_end,
-                                        .silence_ms = role_ws_silence_ms,
+                                        .close = websocket_on_close,
+                                        .on_end = websocket_on_end,
+                                        .silence_ms = websocket_silence_ms,
                                         .outbox_limit = outbox_limit,
                                         ROLE_WRITES_AT_ONCE,
                                         ROLE_NEVER_WAITS,

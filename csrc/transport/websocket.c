@@ -35,17 +35,17 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
   blob_unref(blob);
 }
 
-void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
+void websocket_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
   push_blob(exchange, deflate_frame(exchange, form_frame(opcode, payload, bytes_of(NULL, 0))));
 }
 
-void role_ws_push_rope(struct exchange *exchange, const struct rope *text) {
+void websocket_push_rope(struct exchange *exchange, const struct rope *text) {
   if (text->text.failed) {
     exchange_break(exchange);
     return;
   }
   if (text->joint_count == 0) {
-    role_ws_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text->text));
+    websocket_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text->text));
     return;
   }
   struct rope frame;
@@ -79,9 +79,9 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
   subscriber_mark(&exchange->subscriber);
 }
 
-void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
+void websocket_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
 
-void role_ws_close(struct exchange *exchange, unsigned code, const char *reason) {
+void websocket_close(struct exchange *exchange, unsigned code, const char *reason) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   struct mw_socket *socket = native_socket(exchange);
   if (socket && socket->is_due) { /* the peer's farewell is there, or will not be read any more */
@@ -108,7 +108,7 @@ void role_ws_close(struct exchange *exchange, unsigned code, const char *reason)
   buffer_deinit(&unread);
 }
 
-void role_ws_on_close(struct exchange *exchange, const struct closing *closing) {
+void websocket_on_close(struct exchange *exchange, const struct closing *closing) {
   unsigned code = closing->code;
   switch (closing->reason) {
     case CLOSE_STOPPING: code = exchange_worker(exchange)->server->close_code; break;
@@ -118,19 +118,19 @@ void role_ws_on_close(struct exchange *exchange, const struct closing *closing) 
     case CLOSE_UNCONNECTED: code = UNCONNECTED; break;
     case CLOSE_BY_APP: break;
   }
-  role_ws_close(exchange, code, closing->text);
+  websocket_close(exchange, code, closing->text);
 }
 
 /* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
 static void end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
   if (native_socket(exchange)) {
-    role_socket_end_reading(exchange, farewell, is_answer);
+    raw_websocket_end_reading(exchange, farewell, is_answer);
     return;
   }
   if (!is_answer)
     memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
-  role_ws_finish(exchange, farewell.code, reason);
+  websocket_finish(exchange, farewell.code, reason);
 }
 
 /* One event of the reader. False: nothing more is to be read. */
@@ -139,14 +139,14 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
   switch (event) {
     case WS_MESSAGE:
       if (native_socket(exchange)) {
-        role_socket_receive(exchange, reader);
+        raw_websocket_receive(exchange, reader);
       } else {
         native_receive(exchange, &input);
       }
       break;
     case WS_PING:
       budget_charge(exchange, BUDGET_MESSAGE);
-      role_ws_push(exchange, WS_OPCODE_PONG, input.bytes);
+      websocket_push(exchange, WS_OPCODE_PONG, input.bytes);
       break;
     case WS_CLOSE:
     case WS_ERROR: end_reading(exchange, ws_reader_farewell(reader), event == WS_CLOSE); return false;
@@ -174,7 +174,7 @@ static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, c
   return event;
 }
 
-void role_ws_read(struct exchange *exchange, struct bytes bytes) {
+void websocket_read(struct exchange *exchange, struct bytes bytes) {
   if (bytes.len == 0 || is_deaf(exchange)) return;
   struct ws_reader *reader = ws_input_borrow(exchange);
   if (!reader) {
@@ -228,7 +228,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
   subscriber_mark(&exchange->subscriber);
 }
 
-void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason) {
+void websocket_give_up(struct exchange *exchange, unsigned code, const char *reason) {
   ws_input_drop(exchange, ws_input_detach(exchange));
   if (exchange->state == EXCHANGE_STREAMING) {
     end_reading(exchange, (struct ws_farewell){code, bytes_string(reason)}, false);
@@ -277,7 +277,7 @@ static bool set_identity(struct exchange *exchange, struct errand *connected, st
   return native || !http;
 }
 
-bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed) {
+bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed) {
   struct bytes key;
   struct http_error error = ws_handshake_judge(head, &key);
   if (!origin_allowed) {
@@ -296,7 +296,7 @@ bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, boo
   return true;
 }
 
-bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
+bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
@@ -322,16 +322,16 @@ bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct bu
   return fine;
 }
 
-void role_ws_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
+void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
   struct mw_server *server = exchange_worker(exchange)->server;
   struct buffer ahead;
-  if (!role_ws_upgrade(exchange, protocol, &ahead)) return;
+  if (!websocket_upgrade(exchange, protocol, &ahead)) return;
   buffer_deinit(&ahead);
-  role_ws_close(exchange, server_stopping(server) ? server->close_code : WS_CLOSE_TRY_LATER, reason);
+  websocket_close(exchange, server_stopping(server) ? server->close_code : WS_CLOSE_TRY_LATER, reason);
 }
 
 static void put_off(struct exchange *exchange, const char *reason) {
-  role_ws_put_off(exchange, choose_protocol(exchange_request(exchange)->head), reason);
+  websocket_put_off(exchange, choose_protocol(exchange_request(exchange)->head), reason);
 }
 
 /* Both arguments may be NULL; takes http. */
@@ -340,14 +340,14 @@ static void enter(struct exchange *exchange, struct errand *connected, struct ht
   struct bytes protocol = choose_protocol(head);
   struct buffer ahead;
   if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
-  if (!role_ws_upgrade(exchange, protocol, &ahead)) {
+  if (!websocket_upgrade(exchange, protocol, &ahead)) {
     memory_free(http);
     return;
   }
   if (!set_identity(exchange, connected, http)) {
     exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   } else {
-    role_ws_read(exchange, buffer_bytes(&ahead));
+    websocket_read(exchange, buffer_bytes(&ahead));
   }
   buffer_deinit(&ahead);
 }
@@ -367,7 +367,7 @@ static void start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
   const struct http_head *head = request->head;
-  if (role_ws_refuse(exchange, head, cors_allows(exchange))) return;
+  if (websocket_refuse(exchange, head, cors_allows(exchange))) return;
   if (server_stopping(exchange_worker(exchange)->server)) {
     put_off(exchange, "");
   } else if (choose_protocol(head).len > 0) {
@@ -396,7 +396,7 @@ static void on_late(struct exchange *exchange) { put_off(exchange, "the app did 
 
 /* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
 
-uint64_t role_ws_silence_ms(struct exchange *exchange) {
+uint64_t websocket_silence_ms(struct exchange *exchange) {
   const struct worker *worker = exchange_worker(exchange);
   const struct mw_limits *limits = &worker->server->config->options.limits;
   const struct mw_socket *socket = native_socket(exchange);
@@ -421,7 +421,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
   push_blob(exchange, blob_ref(*frame));
 }
 
-void role_ws_on_silent(struct exchange *exchange) {
+void websocket_on_silent(struct exchange *exchange) {
   /* What it says is not read at the moment, or is being judged. */
   bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_errand(exchange);
   if (ws_input_waits(exchange) || judged) return;
@@ -434,7 +434,7 @@ void role_ws_on_silent(struct exchange *exchange) {
   }
 }
 
-void role_ws_on_end(struct exchange *exchange) {
+void websocket_on_end(struct exchange *exchange) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[FORM_WS], 1, memory_order_relaxed);
 }
@@ -442,13 +442,13 @@ void role_ws_on_end(struct exchange *exchange) {
 const struct role websocket_role = {.start = start,
                                     .on_answer = on_answer,
                                     .on_late = on_late,
-                                    .on_read = role_ws_read,
-                                    .on_silent = role_ws_on_silent,
+                                    .on_read = websocket_read,
+                                    .on_silent = websocket_on_silent,
                                     .on_mail = role_nothing_on_mail,
                                     .on_flushed = role_nothing,
-                                    .close = role_ws_on_close,
-                                    .on_end = role_ws_on_end,
-                                    .silence_ms = role_ws_silence_ms,
+                                    .close = websocket_on_close,
+                                    .on_end = websocket_on_end,
+                                    .silence_ms = websocket_silence_ms,
                                     .outbox_limit = role_outbox_limit,
                                     ROLE_WRITES_AT_ONCE,
                                     ROLE_NEVER_WAITS,

@@ -8,32 +8,32 @@
 VISIBILITY_PUSH
 
 /* Pushes one frame. */
-void role_ws_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
+void websocket_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
 /* The same for a text that may be shared. */
-void role_ws_push_rope(struct exchange *exchange, const struct rope *text);
+void websocket_push_rope(struct exchange *exchange, const struct rope *text);
 /* Sends a close frame, ends the session, and waits a while for the peer's close frame. */
-void role_ws_close(struct exchange *exchange, unsigned code, const char *reason);
+void websocket_close(struct exchange *exchange, unsigned code, const char *reason);
 /* Gives the unfinished message up, whose reader the session holds, and closes; nothing more of the peer is awaited. */
-void role_ws_give_up(struct exchange *exchange, unsigned code, const char *reason);
+void websocket_give_up(struct exchange *exchange, unsigned code, const char *reason);
 /* Says farewell as an answer, or to a peer that has broken the rules: nothing more of it is awaited. */
-void role_ws_finish(struct exchange *exchange, unsigned code, const char *reason);
+void websocket_finish(struct exchange *exchange, unsigned code, const char *reason);
 
 /* Refuses what cannot be upgraded, and answers true. */
-bool role_ws_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
+bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
 /* Refuses for now: upgrades, and closes with 1013, or with what the server's stop closes with. A page learns nothing of a status before the
  * upgrade. `protocol` may be empty. */
-void role_ws_put_off(struct exchange *exchange, struct bytes protocol, const char *reason);
+void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason);
 /* Answers with the upgrade. False: it was refused for lack of memory. *ahead, which the caller frees, is what was sent ahead, for
- * role_ws_read. */
-bool role_ws_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead);
+ * websocket_read. */
+bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead);
 
 /* What the roles of WebSockets have in common; on_silent if nothing but a ping is due. */
-void role_ws_read(struct exchange *exchange, struct bytes bytes);
-void role_ws_on_silent(struct exchange *exchange);
-void role_ws_on_end(struct exchange *exchange);
-void role_ws_on_close(struct exchange *exchange, const struct closing *closing);
+void websocket_read(struct exchange *exchange, struct bytes bytes);
+void websocket_on_silent(struct exchange *exchange);
+void websocket_on_end(struct exchange *exchange);
+void websocket_on_close(struct exchange *exchange, const struct closing *closing);
 /* How long it may be silent. */
-uint64_t role_ws_silence_ms(struct exchange *exchange);
+uint64_t websocket_silence_ms(struct exchange *exchange);
 
 VISIBILITY_POP
 
