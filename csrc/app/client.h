@@ -5,15 +5,11 @@
 #include "base/blob.h"
 #include "base/list.h"
 #include "base/status.h"
+#include "net/address.h"
 
 VISIBILITY_PUSH
 
 enum { CLIENT_ID_LEN = 26, REMOTE_MAX = 48 };
-
-/* Names an exchange of a worker, also when it has gone. */
-struct session_ref {
-  uint32_t worker, slot, generation;
-};
 
 struct errand;
 
@@ -27,9 +23,9 @@ struct mw_client {
   char remote[REMOTE_MAX];
   void *context; /* the app's */
   void (*on_free)(void *context);
-  struct list in_registry;    /* under the registry's lock; alone when it is not connected */
-  struct session_ref session; /* where it is connected */
-  atomic_bool gone;           /* it is connected no more */
+  struct list in_registry; /* under the registry's lock; alone when it is not connected */
+  struct address session;  /* where it is connected */
+  atomic_bool gone;        /* it is connected no more */
   /* The script's: one errand of a client at a time. */
   struct errand *errand;
   struct list waiting; /* errands that come after it */

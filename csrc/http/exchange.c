@@ -107,11 +107,16 @@ void exchange_close(struct exchange *exchange, enum close_reason reason, const c
   if (exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, &(struct closing){.reason = reason, .text = text});
 }
 
-/* Whoever still holds its name means a request that is over, and must not find the next one of the connection. */
-static void release_name(struct exchange *exchange) {
-  if (exchange->slot != SLOT_NONE) worker_slot_release(exchange_worker(exchange), exchange->slot);
-  exchange->slot = SLOT_NONE;
+int exchange_take_name(struct exchange *exchange) {
+  return slots_take(&exchange_worker(exchange)->slots, &exchange->subscriber, &exchange->slot);
 }
+
+struct address exchange_address(struct exchange *exchange) {
+  return slots_address(&exchange_worker(exchange)->slots, exchange->slot);
+}
+
+/* Whoever still holds its name means a request that is over, and must not find the next one of the connection. */
+static void release_name(struct exchange *exchange) { slots_release(&exchange_worker(exchange)->slots, &exchange->slot); }
 
 void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   bool empty = answer->status == 204 || answer->status == 304;
@@ -337,12 +342,12 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
     log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
     full = true;
   }
-  if (full || (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0)) {
+  if (full || exchange_take_name(exchange) < 0) {
     errand_unref(errand);
     return false;
   }
   budget_charge(exchange, BUDGET_ASK * (errand->channel_count > 0 ? errand->channel_count : 1));
-  errand->asker = worker_ref(worker, exchange->slot);
+  errand->asker = exchange_address(exchange);
   /* The app may already ask something of a client that is still coming. */
   if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
   exchange_set_errand(exchange, errand);

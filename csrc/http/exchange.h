@@ -2,6 +2,7 @@
 #ifndef MOONWIRE_HTTP_EXCHANGE_H
 #define MOONWIRE_HTTP_EXCHANGE_H
 
+#include "delivery/slots.h"
 #include "delivery/subscriber.h"
 #include "http/fields.h"
 #include "http/role.h"
@@ -43,8 +44,6 @@ enum exchange_flag {
   EXCHANGE_DUE = 1 << 15         /* closes at its deadline, whatever the peer still sends */
 };
 
-enum { SLOT_NONE = UINT32_MAX };
-
 struct exchange {
   struct subscriber subscriber;
   const struct role *role; /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
@@ -54,6 +53,12 @@ struct exchange {
 };
 
 void exchange_init(struct exchange *exchange);
+/* Returns the exchange whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
+struct exchange *exchange_of(struct subscriber *subscriber);
+/* Gives its subscriber a name that others can hold (delivery/slots.h), until it ends. MW_ENOMEM. */
+int exchange_take_name(struct exchange *exchange);
+/* Returns the address of its subscriber, which has a name. */
+struct address exchange_address(struct exchange *exchange);
 /* The form that its stream has. Set before something is pushed. */
 static inline enum form exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
 void exchange_set_form(struct exchange *exchange, enum form form);

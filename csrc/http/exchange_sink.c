@@ -12,8 +12,13 @@
 
 static_assert((int)SINK_SLICES_MAX <= (int)STREAM_SLICES_MAX, "a stream takes fewer slices than a sink is offered");
 
-static struct exchange *exchange_of(struct subscriber *subscriber) {
+/* Of a subscriber with this sink. */
+static struct exchange *exchange_here(struct subscriber *subscriber) {
   return container_of(subscriber, struct exchange, subscriber);
+}
+
+struct exchange *exchange_of(struct subscriber *subscriber) {
+  return subscriber && subscriber->sink->ops == &exchange_sink ? exchange_here(subscriber) : NULL;
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
@@ -24,14 +29,14 @@ void exchange_note_writing(struct exchange *exchange) {
 }
 
 static ptrdiff_t sink_write(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
-  struct exchange *exchange = exchange_of(subscriber);
+  struct exchange *exchange = exchange_here(subscriber);
   ptrdiff_t written = stream_try_write(&conn_of(exchange)->stream, slices, count);
   if (written >= 0) exchange_note_writing(exchange);
   return written;
 }
 
 static int sink_hold(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
-  struct conn *conn = conn_of(exchange_of(subscriber));
+  struct conn *conn = conn_of(exchange_here(subscriber));
   int status = stream_write(&conn->stream, slices, count);
   if (status < 0) return status;
   subscriber->outbox->seen_bytes = stream_unwritten(&conn->stream);
@@ -39,10 +44,10 @@ static int sink_hold(struct subscriber *subscriber, const struct bytes *slices, 
   return 0;
 }
 
-static void sink_drained(struct subscriber *subscriber) { conn_set_deadline(conn_of(exchange_of(subscriber))); }
+static void sink_drained(struct subscriber *subscriber) { conn_set_deadline(conn_of(exchange_here(subscriber))); }
 
 static size_t sink_limit(const struct subscriber *subscriber) {
-  struct exchange *exchange = exchange_of((struct subscriber *)(uintptr_t)subscriber);
+  struct exchange *exchange = exchange_here((struct subscriber *)(uintptr_t)subscriber);
   if (exchange->state != EXCHANGE_STREAMING || !exchange->role) return SIZE_MAX;
   return exchange->role->outbox_limit(exchange);
 }
@@ -75,7 +80,7 @@ static void after_writing(struct conn *conn) {
 }
 
 static void sink_flushed(struct subscriber *subscriber) {
-  struct exchange *exchange = exchange_of(subscriber);
+  struct exchange *exchange = exchange_here(subscriber);
   if (exchange->role && exchange->role->on_flush) exchange->role->on_flush(exchange);
   if (exchange->state == EXCHANGE_OVER) return;
   bool is_broken = subscriber->flags & SUBSCRIBER_BROKEN;
@@ -91,7 +96,7 @@ static void sink_flushed(struct subscriber *subscriber) {
 /* ---- Events --------------------------------------------------------------------------------------------------------------- */
 
 static void sink_collect(struct subscriber *subscriber, struct message *message) {
-  struct exchange *exchange = exchange_of(subscriber);
+  struct exchange *exchange = exchange_here(subscriber);
   exchange->role->on_deliver(exchange, message);
 }
 
@@ -112,7 +117,7 @@ static void push_cursor(struct exchange *exchange, struct bytes id) {
 }
 
 static void sink_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
-  struct exchange *exchange = exchange_of(subscriber);
+  struct exchange *exchange = exchange_here(subscriber);
   switch (type) {
     case EVENT_GAP: reply_channel_event(exchange, BYTES("moonwire:gap"), channel, id); break;
     case EVENT_END: reply_channel_event(exchange, BYTES("moonwire:end"), channel, id); break;
@@ -122,25 +127,25 @@ static void sink_event(struct subscriber *subscriber, enum event_type type, stru
 
 /* Nothing depends on it, and it may fail. */
 static void sink_slow(struct subscriber *subscriber, const struct channel *channel) {
-  struct exchange *exchange = exchange_of(subscriber);
+  struct exchange *exchange = exchange_here(subscriber);
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct kind *kind = &server->config->kinds[channel->policy.kind];
   struct errand_channel about = {.name = channel->name, .kind = kind};
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? native_client(exchange) : NULL;
   struct errand *errand = client ? errand_new(ERRAND_SLOW, server->config, client, NULL, &about, 1) : NULL;
   if (!errand) return;
-  errand->asker = worker_ref(exchange_worker(exchange), exchange->slot);
+  errand->asker = exchange_address(exchange);
   errand->step = STEP_SLOW;
   script_post(server, exchange_worker(exchange), errand);
 }
 
 static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
-  struct exchange *exchange = exchange_of(subscriber);
+  struct exchange *exchange = exchange_here(subscriber);
   names_leave(exchange, subscription, reason != LEAVE_OVER);
   if (reason == LEAVE_FINAL) native_leave(exchange, subscription->channel->name);
 }
 
-static void sink_finish(struct subscriber *subscriber) { exchange_end_stream(exchange_of(subscriber)); }
+static void sink_finish(struct subscriber *subscriber) { exchange_end_stream(exchange_here(subscriber)); }
 
 const struct sink_ops exchange_sink = {.write = sink_write,
                                        .hold = sink_hold,

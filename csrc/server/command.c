@@ -73,7 +73,7 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
 }
 
 void command_granted(struct worker *worker, struct errand *errand) {
-  struct exchange *exchange = worker_find(worker, errand->asker);
+  struct exchange *exchange = exchange_of(slots_find(&worker->slots, errand->asker));
   struct bytes channel = errand->channels[0].name;
   bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && subscriber_find(&exchange->subscriber, channel);
   /* What is not kept is left again. */
@@ -84,7 +84,7 @@ void command_granted(struct worker *worker, struct errand *errand) {
 
 /* The client went while what was sent for it was under way. */
 static void refuse_gone(struct worker *worker, const struct reply_to *to) {
-  struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+  struct exchange *waiting = exchange_of(server_find(worker->server, to->exchange));
   if (waiting && waiting->state == EXCHANGE_ASKING) {
     exchange_refuse(waiting, 404, "not_found", "no such client is connected", bytes_of(NULL, 0));
   }
@@ -144,7 +144,7 @@ static void subscribe(struct exchange *exchange, struct command *command) {
 }
 
 void command_carry_out(struct worker *worker, struct command *command) {
-  struct exchange *exchange = worker_find(worker, command->client->session);
+  struct exchange *exchange = exchange_of(slots_find(&worker->slots, command->client->session));
   if (exchange && must_hold(exchange, command)) {
     hold(exchange, command);
     return;

@@ -61,7 +61,7 @@ enum errand_step {
 struct errand {
   atomic_uint refs;
   enum errand_type type;
-  struct session_ref asker;
+  struct address asker;
   struct mw_config *config;
   struct mw_client *client;
   struct http_copy *http; /* NULL if no question needs it */

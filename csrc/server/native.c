@@ -41,8 +41,8 @@ int native_identify(struct exchange *exchange, struct mw_client *client) {
   struct worker *worker = exchange_worker(exchange);
   struct native *native = native_get(exchange);
   if (!native) return MW_ENOMEM;
-  if (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0) return MW_ENOMEM;
-  client->session = worker_ref(worker, exchange->slot);
+  if (exchange_take_name(exchange) < 0) return MW_ENOMEM;
+  client->session = exchange_address(exchange);
   int status = registry_add(&worker->server->registry, client);
   if (status < 0) return status;
   native->client = mw_client_ref(client);

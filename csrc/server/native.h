@@ -18,7 +18,7 @@ struct reply_to {
   bool is_exchange;
   bool is_poll; /* it is a poll of the session: what it subscribes to is of its query */
   int status;   /* of a refusal; 0: the one that goes with its code */
-  struct session_ref exchange;
+  struct address exchange;
 };
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */

@@ -28,7 +28,7 @@ static size_t room_of(struct exchange *exchange, const struct reply_to *to) {
   const struct worker *worker = exchange_worker(exchange);
   if (!to->is_exchange) return exchange_room(exchange);
   size_t room = server_answer_room(worker->server), taken = 0;
-  struct exchange *waiting = worker_find(&worker->server->workers[to->exchange.worker], to->exchange);
+  struct exchange *waiting = exchange_of(server_find(worker->server, to->exchange));
   if (to->is_poll && waiting) taken = role_poll_joined_len(waiting);
   return taken < room ? room - taken : 0;
 }

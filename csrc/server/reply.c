@@ -20,8 +20,7 @@ int reply_status(const char *code) {
 
 /* The exchange that waits for the answer, or NULL. */
 static struct exchange *find_waiting(struct exchange *exchange, const struct reply_to *to) {
-  struct worker *workers = exchange_worker(exchange)->server->workers;
-  struct exchange *waiting = worker_find(&workers[to->exchange.worker], to->exchange);
+  struct exchange *waiting = exchange_of(server_find(exchange_worker(exchange)->server, to->exchange));
   return waiting && waiting->state == EXCHANGE_ASKING && waiting->role ? waiting : NULL;
 }
 

@@ -37,6 +37,10 @@ struct mw_server {
   void *on_stopped_context;
 };
 
+/* Returns the subscriber of any worker, or NULL if it has gone. Until there are several workers. */
+static inline struct subscriber *server_find(const struct mw_server *server, struct address address) {
+  return address.worker < server->worker_count ? slots_find(&server->workers[address.worker].slots, address) : NULL;
+}
 /* As mw_publish, for names and data that have been checked. */
 int server_publish(struct mw_server *server, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                    char id[MW_ID_MAX]);

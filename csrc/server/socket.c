@@ -122,7 +122,7 @@ int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
 void socket_carry_out(struct worker *worker, struct mail *mail) {
   struct socket_command *command = mail->item;
   struct mw_socket *socket = command->socket;
-  struct exchange *exchange = worker_find(worker, socket->client->session);
+  struct exchange *exchange = exchange_of(slots_find(&worker->slots, socket->client->session));
   if (command->frame) atomic_fetch_sub(&socket->under_way, command->frame->len);
   if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
   socket_command_free(command);

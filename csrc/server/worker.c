@@ -52,8 +52,9 @@ static void on_second(struct timers *timers) {
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->config->options.limits;
-  *worker = (struct worker){.server = server, .index = index, .loop = loop, .slot_free = SLOT_NONE, .router = &transport_router};
+  *worker = (struct worker){.server = server, .index = index, .loop = loop, .router = &transport_router};
   worker->ws_limits = (struct ws_limits){.frame = limits->ws_message_size, .message = limits->ws_message_size};
+  slots_init(&worker->slots, index, SLOTS_MAX);
   list_init(&worker->conns);
   list_init(&worker->backlog);
   list_init(&worker->put_off);
@@ -135,9 +136,6 @@ void worker_close(struct worker *worker) {
 
 /* Every connection has gone, and nothing of any of them is left. */
 static void assert_empty(const struct worker *worker) {
-  uint32_t free_count = 0;
-  for (uint32_t slot = worker->slot_free; slot != SLOT_NONE; slot = worker->slots[slot].next_free) free_count++;
-  assert(free_count == worker->slot_count && "a slot is taken, or free twice");
   assert(worker->conn_count == 0 && worker->poll_client_count == 0 && "connections were miscounted");
   assert(worker->unfinished.bytes == 0 && worker->unfinished.count == 0 && "bytes of unfinished messages were miscounted");
 }
@@ -150,7 +148,7 @@ void worker_deinit(struct worker *worker) {
   delivery_deinit(&worker->delivery);
   hub_deinit(&worker->hub);
   mailbox_deinit(&worker->fifo);
-  memory_free(worker->slots);
+  slots_deinit(&worker->slots);
   memory_free(worker->streams.read_buffer);
 }
 
@@ -159,7 +157,7 @@ void worker_deinit(struct worker *worker) {
 /* The script has answered. Whoever asked may have gone: then what was joined is left again. */
 static void take_answer(struct worker *worker, struct mail *mail) {
   struct errand *errand = mail->item;
-  struct exchange *exchange = worker_find(worker, errand->asker);
+  struct exchange *exchange = exchange_of(slots_find(&worker->slots, errand->asker));
   if (exchange && exchange_errand(exchange) == errand) {
     bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
     /* The exchange's reference stays with a raw stream, as long as it lasts. */
@@ -184,7 +182,7 @@ static void take_answer(struct worker *worker, struct mail *mail) {
 
 static void take_stream_data(struct worker *worker, struct mail *mail) {
   struct stream_data *data = mail->item;
-  struct exchange *exchange = worker_find(worker, data->errand->asker);
+  struct exchange *exchange = exchange_of(slots_find(&worker->slots, data->errand->asker));
   if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
   stream_data_free(data);
 }
@@ -249,42 +247,6 @@ void worker_flush(struct worker *worker) {
 }
 
 bool worker_busy(struct worker *worker) { return worker->delivery.dirty || !mailbox_empty(&worker->fifo); }
-
-/* ---- Names of exchanges --------------------------------------------------------------------------------------------------- */
-
-int worker_slot_take(struct worker *worker, struct exchange *exchange, uint32_t *slot) {
-  if (worker->slot_free == SLOT_NONE) {
-    uint32_t count = worker->slot_count > 0 ? worker->slot_count * 2 : 64;
-    struct slot *grown = memory_realloc(worker->slots, count * sizeof *grown);
-    if (!grown) return MW_ENOMEM;
-    for (uint32_t i = worker->slot_count; i < count; i++) {
-      grown[i] = (struct slot){.next_free = i + 1 < count ? i + 1 : SLOT_NONE};
-    }
-    worker->slot_free = worker->slot_count;
-    worker->slots = grown;
-    worker->slot_count = count;
-  }
-  *slot = worker->slot_free;
-  worker->slot_free = worker->slots[*slot].next_free;
-  worker->slots[*slot].exchange = exchange;
-  return 0;
-}
-
-void worker_slot_release(struct worker *worker, uint32_t slot) {
-  worker->slots[slot].exchange = NULL;
-  worker->slots[slot].generation++;
-  worker->slots[slot].next_free = worker->slot_free;
-  worker->slot_free = slot;
-}
-
-struct session_ref worker_ref(const struct worker *worker, uint32_t slot) {
-  return (struct session_ref){.worker = worker->index, .slot = slot, .generation = worker->slots[slot].generation};
-}
-
-struct exchange *worker_find(const struct worker *worker, struct session_ref ref) {
-  const struct slot *slot = &worker->slots[ref.slot];
-  return slot->generation == ref.generation ? slot->exchange : NULL;
-}
 
 uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high) {
   worker->random ^= worker->random << 13;

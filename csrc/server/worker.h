@@ -3,6 +3,7 @@
 #define MOONWIRE_SERVER_WORKER_H
 
 #include "codec/ws_reader.h"
+#include "delivery/slots.h"
 #include "delivery/subscriber.h"
 #include "http/budget.h"
 #include "http/unfinished.h"
@@ -33,12 +34,6 @@ struct stream_data {
   struct blob *blob;
 };
 
-struct slot {
-  struct exchange *exchange; /* NULL: free */
-  uint32_t generation;
-  uint32_t next_free;
-};
-
 struct worker {
   struct mw_server *server;
   uint32_t index;
@@ -54,9 +49,8 @@ struct worker {
   struct sink sinks[FORM_WS_OWN + 1][2]; /* of exchanges, by form, without chunks and with */
   struct list put_off;                   /* budgets of connections to resume in the next turn */
   struct budget guest;                   /* of the connection being served that has none */
-  struct slot *slots;
-  uint32_t slot_count, slot_free;
-  struct list backlog; /* errands for the script that its queue had no memory for */
+  struct slots slots;                    /* names of its subscribers */
+  struct list backlog;                   /* errands for the script that its queue had no memory for */
   struct ws_limits ws_limits;
   struct blob *pings[2]; /* the frames that ask a silent peer, as transport/websocket.c has them; NULL until they are needed */
   struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
@@ -79,12 +73,6 @@ void worker_drain(struct worker *worker);
 void worker_flush(struct worker *worker);
 /* True if a turn has something to do. */
 bool worker_busy(struct worker *worker);
-/* Gives an exchange a name that others can hold; MW_ENOMEM. */
-int worker_slot_take(struct worker *worker, struct exchange *exchange, uint32_t *slot);
-void worker_slot_release(struct worker *worker, uint32_t slot);
-struct session_ref worker_ref(const struct worker *worker, uint32_t slot);
-/* The exchange, or NULL if it has gone. */
-struct exchange *worker_find(const struct worker *worker, struct session_ref ref);
 
 /* Sends an errand to the script (enum script_mail); takes the reference, and keeps it until there is memory. */
 void worker_post_script(struct worker *worker, unsigned type, struct errand *errand);

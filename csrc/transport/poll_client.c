@@ -76,7 +76,7 @@ struct poll_client *poll_client_find(struct worker *worker, struct bytes id) {
   struct mw_server *server = worker->server;
   struct mw_client *identity = registry_find(&server->registry, id);
   if (!identity) return NULL;
-  struct exchange *exchange = worker_find(&server->workers[identity->session.worker], identity->session);
+  struct exchange *exchange = exchange_of(server_find(server, identity->session));
   mw_client_unref(identity);
   bool lives = exchange && exchange->role == &role_poll_client && exchange->state == EXCHANGE_STREAMING;
   return lives && !client_of(exchange)->is_over ? client_of(exchange) : NULL;
@@ -225,9 +225,8 @@ static void subscribe(struct poll *poll, struct bytes channel) {
   char name[CHANNEL_NAME_MAX];
   /* The poll, and its query, may go before everything is done. */
   memcpy(name, channel.ptr, channel.len);
-  struct input input = {
-      .bytes = bytes_of(name, channel.len),
-      .reply_to = {.is_exchange = true, .is_poll = true, .exchange = worker_ref(exchange_worker(exchange), exchange->slot)}};
+  struct input input = {.bytes = bytes_of(name, channel.len),
+                        .reply_to = {.is_exchange = true, .is_poll = true, .exchange = exchange_address(exchange)}};
   native_receive(poll->client->exchange, &input);
 }
 
@@ -246,14 +245,14 @@ void poll_client_join(struct poll *poll) {
     begin(poll);
     return;
   }
-  if (exchange->slot == SLOT_NONE && worker_slot_take(worker, exchange, &exchange->slot) < 0) {
+  if (exchange_take_name(exchange) < 0) {
     role_poll_refuse(exchange, 503, "unavailable", "no memory");
     return;
   }
-  struct session_ref self = worker_ref(worker, exchange->slot);
+  struct address self = exchange_address(exchange);
   if (exchange->state != EXCHANGE_ASKING) exchange_set_state(exchange, EXCHANGE_ASKING);
   /* The reply to one may answer the poll, which ends it. */
-  for (size_t i = 0; i < count && worker_find(worker, self); i++) {
+  for (size_t i = 0; i < count && slots_find(&worker->slots, self); i++) {
     if (channels[i].joined) subscribe(poll, channels[i].name);
   }
 }

@@ -44,7 +44,7 @@ static struct errand *make_errand(struct exchange *exchange, struct mw_socket *s
   errand->input_size = text.len + WS_HEADER_MAX;
   errand->socket = socket_ref(socket);
   errand->route = socket->route;
-  errand->asker = worker_ref(exchange_worker(exchange), exchange->slot);
+  errand->asker = exchange_address(exchange);
   return errand;
 }
 

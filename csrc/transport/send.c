@@ -32,13 +32,13 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
   struct worker *worker = exchange_worker(exchange);
   struct command *command = command_new(COMMAND_RECEIVE, client);
   bool fine = command && (command->text = blob_new(exchange_request(exchange)->body));
-  if (fine && exchange->slot == SLOT_NONE) fine = worker_slot_take(worker, exchange, &exchange->slot) == 0;
+  if (fine) fine = exchange_take_name(exchange) == 0;
   if (!fine) {
     if (command) command_free(command);
     refuse(exchange, 503, "no memory");
     return;
   }
-  command->reply_to = (struct reply_to){.is_exchange = true, .exchange = worker_ref(worker, exchange->slot)};
+  command->reply_to = (struct reply_to){.is_exchange = true, .exchange = exchange_address(exchange)};
   int status = command_post(worker->server, command);
   if (status == MW_ECLOSED) {
     refuse(exchange, 404, "no such client is connected");

@@ -315,7 +315,7 @@ static void close_reader(struct reader *reader) {
   server_settle(fixture.server);
 }
 
-static struct exchange *exchange_of(size_t n) {
+static struct exchange *exchange_at(size_t n) {
   struct list *link = fixture.server->workers[0].conns.next;
   while (n-- > 0) link = link->next;
   return &container_of(link, struct conn, link)->exchange;
@@ -373,11 +373,11 @@ static void catches_up_without_a_hole(void **state) {
     open_reader(&reader, transport, "keep:a");
     publish_many("keep:a", 1, 60);
     assert_int_equal(stats_now().slow, before.slow + 1);
-    assert_true(exchange_of(0)->subscriber.flags & SUBSCRIBER_BEHIND);
+    assert_true(exchange_at(0)->subscriber.flags & SUBSCRIBER_BEHIND);
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 1, 60));
-    assert_false(exchange_of(0)->subscriber.flags & SUBSCRIBER_BEHIND);
-    assert_null(exchange_of(0)->subscriber.outbox);
-    if (transport != ENVELOPE) assert_false(exchange_of(0)->flags & EXCHANGE_NATIVE); /* it was lent */
+    assert_false(exchange_at(0)->subscriber.flags & SUBSCRIBER_BEHIND);
+    assert_null(exchange_at(0)->subscriber.outbox);
+    if (transport != ENVELOPE) assert_false(exchange_at(0)->flags & EXCHANGE_NATIVE); /* it was lent */
     publish_many("keep:a", 61, 61);
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 61, 61));
     assert_int_equal(stats_now().slow_closed, before.slow_closed);
@@ -415,7 +415,7 @@ static void leaves_nothing_behind(void **state) {
     publish_many("few:a", 1, 20);
     publish_many("latest:b", 1, 20);
     publish_many("drop:c", 1, 20);
-    assert_true(exchange_of(0)->subscriber.flags & SUBSCRIBER_BEHIND);
+    assert_true(exchange_at(0)->subscriber.flags & SUBSCRIBER_BEHIND);
     taken(&reader);
     buffer_deinit(&reader.peer.in);
     if (round > 0) assert_int_equal(mw_live("memory"), memory);
@@ -655,7 +655,7 @@ static void a_replay_is_fed_as_it_is_read(void **state) {
       open_stream(&reader, transport, "channel=keep:r&since=0");
     }
     for (unsigned n = 1; n <= 60; n++) {
-      const struct outbox *outbox = exchange_of(0)->subscriber.outbox;
+      const struct outbox *outbox = exchange_at(0)->subscriber.outbox;
       if (outbox) assert_true(outbox->bytes < FEED + BIG + 1000);
       fetch_some(&reader, 20000);
       publish("keep:r", 300 + n);
