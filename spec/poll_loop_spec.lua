@@ -1,4 +1,4 @@
--- The guide's poll loop, as it stands there, run by sh.
+-- The poll loop of docs/how-to/poll.md, as printed there, run by sh.
 
 local socket = require "socket"
 local http = require "spec.support.http"
@@ -16,18 +16,18 @@ return app
 
 -- The fenced block of sh that has the text.
 local function read_block(text)
-  local file = assert(io.open "docs/guide.md")
-  local guide = file:read "a"
+  local file = assert(io.open "docs/how-to/poll.md")
+  local page = file:read "a"
   file:close()
-  for block in guide:gmatch "\n```sh\n(.-\n)```\n" do
+  for block in page:gmatch "\n```sh\n(.-\n)```\n" do
     if block:find(text, 1, true) then
       return block
     end
   end
-  error("the guide has no block with " .. text)
+  error("the page has no block with " .. text)
 end
 
-describe("the guide's poll loop", function()
+describe("the poll loop", function()
   local app, folder
 
   local function read(name)
