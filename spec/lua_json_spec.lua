@@ -135,6 +135,44 @@ describe("json.decode", function()
     assert.equal("float", math.type(json.decode "1e2"))
   end)
 
+  it("reads integers over 64 bits as floats", function()
+    local function same(number, text)
+      local value = json.decode(text)
+      assert.equal(number, value, text)
+      assert.equal(math.type(number), math.type(value), text)
+    end
+    same(math.maxinteger, "9223372036854775807")
+    same(math.mininteger, "-9223372036854775808")
+    same(2.0 ^ 63, "9223372036854775808")
+    same(-2.0 ^ 63, "-9223372036854775809")
+    same(2.0 ^ 64, "18446744073709551615")
+    same(1e30, "1000000000000000000000000000000")
+    same(1e308, "1" .. ("0"):rep(308))
+    same(-1e19, " -10000000000000000000 ")
+    assert.same(
+      { a = { 2.0 ^ 63, 1, 2.0 ^ 63 }, ["9223372036854775808"] = 'x"9223372036854775808\\' },
+      json.decode '{"a":[9223372036854775808,1,9223372036854775808],"9223372036854775808":"x\\"9223372036854775808\\\\"}'
+    )
+    assert.same(
+      { 2.0 ^ 63, 1e20, 0.5 },
+      json.decode "[9223372036854775808,100000000000000000000e0,0.50000000000000000000]"
+    )
+    assert.equal("1.8446744073709552e19", json.encode(json.decode "18446744073709551615"))
+    local text, values = {}, {}
+    for i = 1, 1000 do
+      text[i], values[i] = "-9223372036854775809", -2.0 ^ 63
+    end
+    assert.same(values, json.decode("[" .. table.concat(text, ",") .. "]"))
+  end)
+
+  it("names the number that is too large for a float", function()
+    local _, message = json.decode "[1e999]"
+    assert.matches(
+      "^not valid JSON: a number is beyond the range of a float %(line 1, column %d+%)$",
+      message
+    )
+  end)
+
   it("keeps an array an array, even an empty one", function()
     assert.equal('{"a":[],"b":{}}', json.encode(json.decode '{"a":[],"b":{}}'))
     local list = json.decode "[1]"
@@ -157,8 +195,13 @@ describe("json.decode", function()
       '"\\ud800"',
       '"\n"',
       "NaN",
-      "99999999999999999999",
       "1e999",
+      "-1" .. ("0"):rep(309),
+      "[99999999999999999999,1e999]",
+      "99999999999999999999 1",
+      "[99999999999999999999",
+      '{"a":99999999999999999999,"b',
+      "-99999999999999999999-",
       ("["):rep(65) .. ("]"):rep(65),
       ("["):rep(100000),
     }

@@ -1,5 +1,6 @@
 #include "lua/json.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -289,15 +290,65 @@ static bool push_decoded(lua_State *L, json_t *value, int depth) {
   return json_is_array(value) ? push_array(L, value, depth + 1) : push_object(L, value, depth + 1);
 }
 
+/* True for digits that no integer of 64 bits holds. */
+static bool is_large_integer(const char *digits, size_t len) {
+  char copy[24];
+  if (len > 20) return true; /* a zero does not lead */
+  memcpy(copy, digits, len);
+  copy[len] = '\0';
+  errno = 0;
+  strtoll(copy, NULL, 10);
+  return errno == ERANGE;
+}
+
+/* Writes the text to `out` with "e0" after each integer that is too large for one, which makes a float of it, and returns its length. The
+ * text need not be valid. */
+static size_t mark_large_integers(struct mw_bytes text, char *out) {
+  size_t len = 0;
+  for (size_t i = 0; i < text.len;) {
+    size_t start = i, end = text.len;
+    if (text.ptr[i] == '"') {
+      for (i++; i < end && text.ptr[i] != '"'; i++) i += text.ptr[i] == '\\' && i + 1 < end;
+      if (i < end) i++;
+    } else {
+      if (text.ptr[i] == '-') i++;
+      while (i < end && text.ptr[i] >= '0' && text.ptr[i] <= '9') i++;
+    }
+    bool is_integer = i - start > 18 && text.ptr[start] != '"' && (i == end || !memchr(".eE", text.ptr[i], 3));
+    if (i == start) i++;
+    memcpy(out + len, text.ptr + start, i - start);
+    len += i - start;
+    if (is_integer && is_large_integer(text.ptr + start, i - start)) out[len++] = 'e', out[len++] = '0';
+  }
+  return len;
+}
+
+/* jansson refuses a text with an integer over 64 bits, and cannot be told otherwise. */
+static json_t *load(lua_State *L, struct mw_bytes text, json_error_t *error) {
+  const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
+  json_t *root = json_loadb(text.len > 0 ? text.ptr : "", text.len, flags, error);
+  if (root || json_error_code(error) != json_error_numeric_overflow) return root;
+  char *marked = malloc(text.len + text.len / 9 + 2); /* two for each 19 at least */
+  if (!marked) raise_memory(L);
+  root = json_loadb(marked, mark_large_integers(text, marked), flags, error);
+  free(marked);
+  return root;
+}
+
+static const char *explain(const json_error_t *error) {
+  if (json_error_code(error) == json_error_numeric_overflow) return "a number is beyond the range of a float";
+  return error->text;
+}
+
 bool json_decode(lua_State *L, struct mw_bytes text) {
   int top = lua_gettop(L);
   struct tree *tree = handle_new(L, tree_class, sizeof *tree, 0);
   json_error_t error;
-  tree->root = json_loadb(text.len > 0 ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+  tree->root = load(L, text, &error);
   bool ok = tree->root && push_decoded(L, tree->root, 0);
   if (!tree->root && (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)) raise_memory(L);
   if (!tree->root) {
-    lua_pushfstring(L, "not valid JSON: %s (line %d, column %d)", error.text, error.line, error.column);
+    lua_pushfstring(L, "not valid JSON: %s (line %d, column %d)", explain(&error), error.line, error.column);
   } else if (!ok) {
     lua_pushliteral(L, "not valid JSON: nested deeper than 64 levels");
   }
