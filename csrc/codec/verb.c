@@ -4,6 +4,7 @@
 
 #include "base/base64.h"
 #include "codec/envelope.h"
+#include "codec/json_salvage.h"
 
 enum { REF_MAX = 64 };
 
@@ -210,13 +211,23 @@ static struct verb_fault refuse(const char *reason, int64_t offset) {
   return (struct verb_fault){reason == out_of_memory ? "unavailable" : "bad_request", reason, offset};
 }
 
+/* What is no message may still say to which request it belongs. */
+static void salvage_ref(struct bytes json, struct buffer *text, struct verb *verb) {
+  struct decoder decoder = {text, json.len};
+  struct json_value ref;
+  if (json_salvage(json, BYTES("ref"), &ref)) (void)read_ref(&decoder, ref, verb);
+}
+
 struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb *verb) {
   struct json_value object;
   struct json_fault json_fault;
   struct members members = {0};
   *verb = (struct verb){0};
   buffer_clear(text);
-  if (!json_scan(json, &object, &json_fault)) return refuse(json_fault.reason, (int64_t)json_fault.offset);
+  if (!json_scan(json, &object, &json_fault)) {
+    salvage_ref(json, text, verb);
+    return refuse(json_fault.reason, (int64_t)json_fault.offset);
+  }
   if (object.type != JSON_OBJECT) return refuse("a message must be a JSON object", -1);
   note_members(&members, object);
 
@@ -242,12 +253,16 @@ bool verb_split_binary(struct bytes frame, struct bytes *json, struct bytes *pay
 struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, struct verb *verb) {
   struct bytes json, payload;
   *verb = (struct verb){0};
-  if (!verb_split_binary(frame, &json, &payload)) return refuse("a binary message has no line feed behind its JSON", -1);
+  if (!verb_split_binary(frame, &json, &payload)) {
+    buffer_clear(text);
+    salvage_ref(frame, text, verb);
+    return refuse("a binary message has no line feed after its JSON", -1);
+  }
   struct verb_fault fault = verb_read(json, text, verb);
   if (fault.code) return fault;
   if (verb->type != VERB_SEND) return refuse("a binary message must be a send", -1);
   if (verb->data.type != JSON_NONE || verb->is_binary)
-    return refuse("a binary message has its data behind the line feed, not in its JSON", -1);
+    return refuse("a binary message has its data after the line feed, not in its JSON", -1);
   verb->is_binary = true;
   verb->payload = payload;
   return fault;

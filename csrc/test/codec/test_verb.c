@@ -97,8 +97,13 @@ static const struct verb_case refused[] = {
     REFUSED("{\"ping\":true", "the message is no JSON: the text ends too early at byte 12"),
     REFUSED("{\"ping\":true}x", "the message is no JSON: there is more behind the value at byte 13"),
     REFUSED("{'ping':true}", "the message is no JSON: a member name is expected at byte 1"),
-    REFUSED("{\"subscribe\":\"\xff\",\"ref\":1}", "the message is no JSON: invalid UTF-8 at byte 14"),
-    REFUSED("{\"subscribe\":\"\\ud800\",\"ref\":1}", "the message is no JSON: invalid \\\\u escape at byte 14"),
+    REFUSED_REF("{\"subscribe\":\"\xff\",\"ref\":1}", "the message is no JSON: invalid UTF-8 at byte 14"),
+    REFUSED_REF("{\"subscribe\":\"\\ud800\",\"ref\":1}", "the message is no JSON: invalid \\\\u escape at byte 14"),
+    REFUSED_REF("{\"ref\":1,\"ping\":true", "the message is no JSON: the text ends too early at byte 20"),
+    REFUSED_REF("{\"ping\":tru,\"ref\":1}", "the message is no JSON: a value is expected at byte 11"),
+    REFUSED("{\"ping\":tru,\"ref\":1.5}", "the message is no JSON: a value is expected at byte 11"),
+    REFUSED("{\"ping\":tru,\"ref\":\"" C64 "x\"}", "the message is no JSON: a value is expected at byte 11"),
+    REFUSED("{\"ping\":tru,\"ref\":[1]}", "the message is no JSON: a value is expected at byte 11"),
     REFUSED("{\"ref\":01,\"ping\":true}", "the message is no JSON: a comma or } is expected at byte 8"),
     REFUSED("[]", "a message must be a JSON object"),
     REFUSED("null", "a message must be a JSON object"),
@@ -274,9 +279,11 @@ static void reads_binary_frames(void **state) {
     struct bytes frame;
     const char *answer;
   } wrong[] = {
-      {BYTES(""), "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed behind its JSON\"}}"},
+      {BYTES(""), "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed after its JSON\"}}"},
       {BYTES("{\"send\":\"a\"}"),
-       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed behind its JSON\"}}"},
+       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed after its JSON\"}}"},
+      {BYTES("{\"send\":\"a\",\"ref\":1}"),
+       "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed after its JSON\"}}"},
       {BYTES("\n"),
        "{\"error\":{\"code\":\"bad_request\",\"reason\":\"the message is no JSON: the text ends too early at byte 0\"}}"},
       {BYTES("{\n\"send\":\"a\"}\nx"),
@@ -286,7 +293,7 @@ static void reads_binary_frames(void **state) {
       {BYTES("{\"subscribe\":\"a\"}\nx"),
        "{\"channel\":\"a\",\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message must be a send\"}}"},
       {BYTES("{\"send\":\"a\",\"data\":null,\"ref\":1}\nx"), "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"a "
-                                                             "binary message has its data behind the line feed, not in its "
+                                                             "binary message has its data after the line feed, not in its "
                                                              "JSON\"}}"},
   };
   struct buffer text = {0}, out = {0};

@@ -27,6 +27,7 @@ struct malformed {
 #define TEXT(literal, head, code, reason) ROW(literal, false, ERROR(head, code, reason))
 #define BINARY(literal, head, code, reason) ROW(literal, true, ERROR(head, code, reason))
 #define NO_JSON(literal, reason, at) TEXT(literal, , "bad_request", "the message is no JSON: " reason " at byte " at)
+#define NO_JSON_REF(literal, reason, at) TEXT(literal, REF("1"), "bad_request", "the message is no JSON: " reason " at byte " at)
 #define BINARY_NO_JSON(literal, reason, at) BINARY(literal, , "bad_request", "the message is no JSON: " reason " at byte " at)
 
 #define NO_VERB "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping or connect"
@@ -72,8 +73,8 @@ static const struct malformed malformed[] = {
     NO_JSON("{\"ping\":true,}", "a member name is expected", "13"),
     NO_JSON("{,\"ping\":true}", "a member name is expected", "1"),
     NO_JSON("{\"ping\" true}", "a colon is expected", "8"),
-    NO_JSON("{\"ping\":true \"ref\":1}", "a comma or } is expected", "13"),
-    NO_JSON("{\"ping\":true;\"ref\":1}", "a comma or } is expected", "12"),
+    NO_JSON_REF("{\"ping\":true \"ref\":1}", "a comma or } is expected", "13"),
+    NO_JSON_REF("{\"ping\":true;\"ref\":1}", "a comma or } is expected", "12"),
     NO_JSON("{\"ping\":true}}", "there is more behind the value", "13"),
     NO_JSON("{\"ping\":true}{\"ping\":true}", "there is more behind the value", "13"),
     NO_JSON("{\"ping\":true}x", "there is more behind the value", "13"),
@@ -358,26 +359,26 @@ static const struct malformed malformed[] = {
          "too_large", "the data is larger than limits.message_size"),
     TEXT("{\"send\":\"room:1\",\"event\":\"typing\",\"data\":" X64("1") X64("1") X64("1") X64("1") "1}", CHANNEL("room:1"),
          "too_large", "the data is larger than limits.message_size"),
-    NO_JSON("{\"ping\":true,\"x\":" X64("[") X64("]") ",\"ref\":1}", "too many levels", "80"),
+    NO_JSON_REF("{\"ping\":true,\"x\":" X64("[") X64("]") ",\"ref\":1}", "too many levels", "80"),
     NO_JSON("{\"send\":\"room:1\",\"event\":\"say\",\"data\":" X64("{\"a\":") "1" X64("}") "}", "too many levels", "353"),
     NO_JSON(X64("[") "[", "too many levels", "64"),
     NO_JSON(X64(X64("[")), "too many levels", "64"),
 
     /* Binary frames */
-    BINARY("", , "bad_request", "a binary message has no line feed behind its JSON"),
+    BINARY("", , "bad_request", "a binary message has no line feed after its JSON"),
     BINARY_NO_JSON("\n", "the text ends too early", "0"),
-    BINARY("x", , "bad_request", "a binary message has no line feed behind its JSON"),
-    BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"ref\":1}", , "bad_request",
-           "a binary message has no line feed behind its JSON"),
+    BINARY("x", , "bad_request", "a binary message has no line feed after its JSON"),
+    BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"ref\":1}", REF("1"), "bad_request",
+           "a binary message has no line feed after its JSON"),
     BINARY_NO_JSON("\nbytes", "the text ends too early", "0"),
     BINARY("{}\n", , "bad_request", NO_VERB),
     BINARY("{\"ref\":1}\n", REF("1"), "bad_request", NO_VERB),
     BINARY("{\"ping\":true,\"ref\":1}\n", REF("1"), "bad_request", "a binary message must be a send"),
     BINARY("{\"subscribe\":\"room:2\",\"ref\":1}\n", REF("1"), "bad_request", "a binary message must be a send"),
     BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"data\":1,\"ref\":1}\nx", REF("1"), "bad_request",
-           "a binary message has its data behind the line feed, not in its JSON"),
+           "a binary message has its data after the line feed, not in its JSON"),
     BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"data\":null}\nx", CHANNEL("room:1"), "bad_request",
-           "a binary message has its data behind the line feed, not in its JSON"),
+           "a binary message has its data after the line feed, not in its JSON"),
     BINARY_NO_JSON("{\"send\":\"room:1\",\n\"event\":\"say\"}\nx", "the text ends too early", "17"),
     BINARY("{\"send\":\"room:1\",\"event\":\"nope\",\"ref\":1}\n\x00", REF("1"), "unknown_event",
            "clients may not send this event"),
@@ -400,7 +401,8 @@ static const struct malformed malformed[] = {
     BINARY_NO_JSON("{\"subscribe\":\"room:\xf4\x90\x80\x80\"}\n", "invalid UTF-8", "19"),
     BINARY_NO_JSON("{\"subscribe\":\"room:\xf8\x88\x80\x80\x80\"}\n", "invalid UTF-8", "19"),
     BINARY_NO_JSON("\xff\n", "a value is expected", "0"),
-    BINARY_NO_JSON("{\"send\":\"room:1\",\"event\":\"say\",\"x\":\"\xfe\",\"ref\":1}\n", "invalid UTF-8", "36"),
+    BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"x\":\"\xfe\",\"ref\":1}\n", REF("1"), "bad_request",
+           "the message is no JSON: invalid UTF-8 at byte 36"),
     BINARY_NO_JSON("{\"\xe9\":1}\n", "invalid UTF-8", "2"),
     BINARY_NO_JSON("{\"ping\":true}\xc3\n", "there is more behind the value", "13"),
 };
