@@ -161,7 +161,7 @@ static void come_in(struct message *message, size_t channel, bool is_volatile) {
     message->position = record->positions[record->count++] = ++world.position;
     record->has_ended = message->parts.is_final;
   }
-  message->time_ms = world.clock.now_ms;
+  message->time_ms = world.clock.wall_ms;
   hub_publish(&world.hub, message, policy_of(channel));
 }
 

@@ -3,14 +3,19 @@
 #include <assert.h>
 
 #include "base/status.h"
+#include "hub/id.h"
 
 /* As soon as that a client is acknowledged behind what was lost. */
 enum { ROSTERS_LOST_SECONDS = 2 };
 
 void hub_init(struct hub *hub, const struct clock *clock, const struct hub_bounds *bounds, hub_deliver_fn deliver) {
-  *hub = (struct hub){.clock = clock, .channels_max = bounds->channels, .history_max = bounds->history, .deliver = deliver};
+  *hub = (struct hub){.clock = clock,
+                      .position = bounds->position,
+                      .channels_max = bounds->channels,
+                      .history_max = bounds->history,
+                      .deliver = deliver};
   oldest_init(&hub->oldest);
-  marks_init(&hub->marks, bounds->marks);
+  marks_init(&hub->marks, bounds->marks, bounds->position);
   atomic_init(&hub->late_bytes, 0);
   table_init(&hub->channels);
   list_init(&hub->all);
@@ -66,9 +71,15 @@ static int find_or_make(struct hub *hub, struct bytes name, const struct channel
   return 0;
 }
 
+/* Times of messages never go back, so neither does the time by which they expire, also if the clock is set back. */
+static uint64_t time_of(const struct hub *hub) {
+  uint64_t wall_ms = hub->clock->wall_ms, newest_ms = position_time_ms(hub->position);
+  return wall_ms > newest_ms ? wall_ms : newest_ms;
+}
+
 static void expire(struct hub *hub, struct channel *channel) {
-  uint64_t ttl = channel->policy.history_ttl_ms, before = history_weight(&channel->history, 0);
-  if (ttl > 0 && hub->clock->now_ms > ttl) history_expire(&channel->history, hub->clock->now_ms - ttl);
+  uint64_t ttl = channel->policy.history_ttl_ms, before = history_weight(&channel->history, 0), now_ms = time_of(hub);
+  if (ttl > 0 && now_ms > ttl) history_expire(&channel->history, now_ms - ttl);
   hub->history_bytes -= before - history_weight(&channel->history, 0);
 }
 

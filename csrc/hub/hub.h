@@ -18,9 +18,10 @@ typedef void (*hub_deliver_fn)(struct subscription *subscription, struct message
 typedef void (*hub_forget_fn)(struct hub *hub, struct channel *channel);
 
 struct hub_bounds {
-  size_t channels;  /* that may be live */
-  uint64_t history; /* bytes of all histories */
-  size_t marks;     /* of channels that are no longer live */
+  size_t channels;   /* that may be live */
+  uint64_t history;  /* bytes of all histories */
+  size_t marks;      /* of channels that are no longer live */
+  uint64_t position; /* of the last message before the hub began: no message up to it is kept; 0: there was none */
 };
 
 struct hub {

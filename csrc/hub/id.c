@@ -2,11 +2,26 @@
 
 #include "base/random.h"
 
+static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+
 void epoch_init(struct epoch *epoch) {
-  static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
   unsigned char random[EPOCH_LEN];
   random_fill(random, sizeof random);
   for (size_t i = 0; i < EPOCH_LEN; i++) epoch->text[i] = alphabet[random[i] & 31];
+}
+
+bool epoch_read(struct epoch *epoch, struct bytes text) {
+  if (text.len != EPOCH_LEN) return false;
+  for (size_t i = 0; i < EPOCH_LEN; i++) {
+    if (!memchr(alphabet, text.ptr[i], sizeof alphabet - 1)) return false;
+  }
+  memcpy(epoch->text, text.ptr, EPOCH_LEN);
+  return true;
+}
+
+uint64_t position_next(uint64_t last, uint64_t wall_ms) {
+  uint64_t now = wall_ms <= position_time_ms(POSITION_MAX) ? wall_ms << 11 : 0;
+  return now > last ? now : last + 1;
 }
 
 void id_write_position(char *out, uint64_t position) {

@@ -1,4 +1,8 @@
-/* Ids of messages: "<epoch>-<position>". Clients treat them as opaque. */
+/* Ids of messages: "<epoch>-<position>". Clients treat them as opaque.
+ *
+ * Positions are one increasing sequence for all channels. A position is at least the milliseconds
+ * since 1970 times 2048, so it also tells when its message was published, and a sequence that is
+ * continued after a restart goes on above what it was. */
 #ifndef MOONWIRE_HUB_ID_H
 #define MOONWIRE_HUB_ID_H
 
@@ -12,12 +16,25 @@ enum {
   ID_LEN = EPOCH_LEN + 1 + POSITION_DIGITS
 };
 
+/* The highest position that has POSITION_DIGITS digits. */
+#define POSITION_MAX UINT64_C(9999999999999999)
+
 /* One life of the history, told from all others by chance. */
 struct epoch {
   char text[EPOCH_LEN];
 };
 
+/* Draws a new epoch. */
 void epoch_init(struct epoch *epoch);
+/* Continues an epoch that epoch_init drew earlier. Returns false if the text cannot be one. */
+bool epoch_read(struct epoch *epoch, struct bytes text);
+
+/* Returns the position after `last` at that time, in milliseconds since 1970. Always above `last`, also
+ * if the clock was set back. From the year 2124 on, where the digits end, it counts up by one. */
+uint64_t position_next(uint64_t last, uint64_t wall_ms);
+/* Returns when a message with that position was published, in milliseconds since 1970. */
+static inline uint64_t position_time_ms(uint64_t position) { return position >> 11; }
+
 /* Writes ID_LEN bytes. */
 void id_write(char *out, const struct epoch *epoch, uint64_t position);
 /* Writes POSITION_DIGITS bytes over the digits of an id. */

@@ -25,9 +25,9 @@ struct marks_chunk {
 static_assert(sizeof(struct entry) == 32, "the size of a mark, as hub/marks.h and the documents give it");
 static_assert(MARKS_KINDS == 1 << KIND_BITS, "kinds fill their bits");
 
-void marks_init(struct marks *marks, size_t max) {
+void marks_init(struct marks *marks, size_t max, uint64_t floor) {
   *marks = (struct marks){.max = max < NONE ? (uint32_t)max : NONE - 1};
-  for (size_t i = 0; i < MARKS_KINDS; i++) marks->kinds[i].oldest = marks->kinds[i].newest = NONE;
+  for (size_t i = 0; i < MARKS_KINDS; i++) marks->kinds[i] = (struct marks_kind){.floor = floor, .oldest = NONE, .newest = NONE};
   random_fill(marks->seed, sizeof marks->seed);
 }
 

@@ -44,8 +44,8 @@ struct mark {
   bool is_floor;     /* the mark is not there, and the position is the floor of the kind */
 };
 
-/* `max`: how many marks may be kept; they take 32 bytes each. */
-void marks_init(struct marks *marks, size_t max);
+/* `max`: how many marks may be kept; they take 32 bytes each. `floor`: where the floor of every kind begins. */
+void marks_init(struct marks *marks, size_t max, uint64_t floor);
 void marks_deinit(struct marks *marks);
 /* Sets the mark of a channel, unless it has a higher one. If out of memory, raises the floor of the kind. */
 void marks_put(struct marks *marks, struct bytes name, uint32_t kind, uint64_t position, bool is_final);

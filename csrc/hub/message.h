@@ -28,7 +28,7 @@ struct message {
   uint32_t kind;
   uint64_t position; /* 0: volatile, has no id */
   uint64_t after;    /* of a volatile one: what has a position up to here was published before it */
-  uint64_t time_ms;  /* when it was published, by the monotonic clock */
+  uint64_t time_ms;  /* when it was published, in milliseconds since 1970; never less than that of an earlier message */
   struct message_parts parts;
   struct channel *promised; /* the channel whose history has room for it (hub_promise); NULL: none was promised */
   _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL until encoded */

@@ -289,9 +289,13 @@ struct mw_server;
 struct mw_server_options {
   struct mw_config *config; /* kept */
   void *loop;               /* a uv_loop_t of the host, which then runs it; NULL: the server has a loop of its own */
+  /* To continue the ids of an earlier server, whose clients then get no gap if they have missed nothing: the
+   * epoch (an id's first 8 characters) and the number of its newest id. NULL and 0: a new epoch. */
+  const char *epoch;
+  uint64_t position;
 };
 
-/* Ignores SIGPIPE if the process has no mind of its own about it. MW_ENOMEM or a status of libuv. */
+/* Ignores SIGPIPE if the process has no mind of its own about it. MW_ENOMEM, MW_EINVAL (epoch, position) or a status of libuv. */
 MW_API int mw_server_new(struct mw_server **server, const struct mw_server_options *options, struct mw_error *error);
 
 struct mw_listen_options {

@@ -2,9 +2,10 @@
 
 #include "server/server.h"
 
-int bus_init(struct bus *bus) {
-  *bus = (struct bus){.position = 0};
-  epoch_init(&bus->epoch);
+int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position) {
+  *bus = (struct bus){.position = position};
+  if (epoch) bus->epoch = *epoch;
+  if (!epoch) epoch_init(&bus->epoch);
   for (unsigned i = 0; i < FORM_DRAFTS; i++) atomic_init(&bus->formats[i], 0);
   atomic_init(&bus->published, 0);
   atomic_init(&bus->thread, NULL);
@@ -39,18 +40,19 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
     message_unref(message);
     return status;
   }
-  message->time_ms = server->workers[0].loop->clock.now_ms;
   /* Encoded before the lock is taken; a format that is missed here is encoded by whoever needs it first. */
   for (enum form form = 0; form < FORM_DRAFTS; form++) {
     if (atomic_load_explicit(&bus->formats[form], memory_order_relaxed) > 0)
       drafts[form] = form_draft(form, message, &bus->epoch, keep);
   }
   size_t size = message_size(message);
+  uint64_t wall_ms = server->loop.clock.wall_ms;
   lock_take(&bus->lock);
   status = bus_reserve(server->workers, server->worker_count, size);
   if (status == 0) {
     message->after = bus->position;
-    message->position = keep ? ++bus->position : 0;
+    if (keep) bus->position = message->position = position_next(bus->position, wall_ms);
+    message->time_ms = position_time_ms(message->position);
     *position = message->position;
     for (enum form form = 0; form < FORM_DRAFTS; form++) {
       if (!drafts[form].blob) continue;

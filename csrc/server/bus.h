@@ -20,7 +20,8 @@ struct bus {
   atomic_ullong published;
 };
 
-int bus_init(struct bus *bus);
+/* Continues the epoch after its `position`; an epoch of NULL: draws a new one. MW_ENOMEM or a status of libuv. */
+int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position);
 void bus_deinit(struct bus *bus);
 /* The calling thread runs the server from now on. */
 void bus_enter(struct bus *bus);

@@ -22,6 +22,7 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
   int status = read_id(query->since, "since", epoch, &wish.since, error);
   if (status == 0) status = read_id(query->before, "before", epoch, &wish.before, error);
   if (status < 0) return status;
+  uint64_t now_ms = server->loop.clock.wall_ms;
   worker_drain(worker);
   if (worker->delivery.dirty) loop_wake(&server->loop);
   struct excerpt excerpt = excerpt_of(&worker->hub, bytes_of(name, name_len), &wish);
@@ -35,7 +36,7 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
                            .from = expose(message->parts.from),
                            .key = expose(message->parts.key),
                            .is_binary = message->parts.is_binary,
-                           .age_ms = worker->loop->clock.now_ms - message->time_ms};
+                           .age_ms = now_ms > message->time_ms ? now_ms - message->time_ms : 0};
     on_message(context, &kept);
   }
   if (more) *more = excerpt.more;

@@ -82,7 +82,6 @@ static bool write_message(const struct presence *presence, struct announcement *
   struct message_parts parts = {.channel = presence->name, .event = BYTES("moonwire:presence"), .data = buffer_bytes(&data)};
   if (!data.failed) *message = message_new(presence->kind->policy.kind, &parts);
   buffer_deinit(&data);
-  if (*message) (*message)->time_ms = presence->server->loop.clock.now_ms;
   return *message != NULL;
 }
 

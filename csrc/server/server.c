@@ -100,7 +100,27 @@ static void prepare_handshakes(void) {
   ws_handshake_accept(scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="));
 }
 
+/* So many messages at least can follow the position that a server continues. */
+#define POSITIONS_LEFT (UINT64_C(1) << 40)
+
+/* What a server may be told to continue. */
+static int read_beginning(const struct mw_server_options *options, struct epoch *epoch, struct mw_error *error) {
+  if (options->epoch ? !epoch_read(epoch, bytes_string(options->epoch)) : options->position > 0) {
+    if (error)
+      snprintf(error->text, sizeof error->text, "epoch: the first 8 characters of an id of an earlier server are required");
+    return MW_EINVAL;
+  }
+  if (options->position <= POSITION_MAX - POSITIONS_LEFT) return 0;
+  if (error)
+    snprintf(error->text, sizeof error->text, "position %llu: ids end at %llu", (unsigned long long)options->position,
+             (unsigned long long)POSITION_MAX);
+  return MW_EINVAL;
+}
+
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {
+  struct epoch epoch;
+  int status = read_beginning(options, &epoch, error);
+  if (status < 0) return status;
   struct mw_server *server = memory_calloc(1, sizeof *server);
   if (!server) return fail(error, MW_ENOMEM);
   log_start();
@@ -112,13 +132,13 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   const struct mw_limits *limits = &server->config->options.limits;
   server->close_code = WS_CLOSE_GOING_AWAY;
   prepare_handshakes();
-  int status = registry_init(&server->registry);
+  status = registry_init(&server->registry);
   if (status < 0) goto fail_registry;
   status = parties_init(&server->parties);
   if (status < 0) goto fail_parties;
   status = idempotency_init(&server->idempotency);
   if (status < 0) goto fail_idempotency;
-  status = bus_init(&server->bus);
+  status = bus_init(&server->bus, options->epoch ? &epoch : NULL, options->position);
   if (status < 0) goto fail_bus;
   status = loop_init(&server->loop, options->loop, on_turn);
   if (status < 0) goto fail_loop;

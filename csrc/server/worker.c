@@ -74,7 +74,8 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_buffer;
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
-  struct hub_bounds bounds = {.channels = limits->channels, .history = limits->history, .marks = limits->marks};
+  struct hub_bounds bounds = {
+      .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
   hub_init(&worker->hub, &loop->clock, &bounds, subscriber_deliver);
   worker->hub.on_forget = names_forget;
   worker->delivery = (struct delivery){.hub = &worker->hub,

@@ -173,7 +173,7 @@ static void subscribe(size_t peer, const char *channel, const struct channel_pol
 static void publish_parts(struct message_parts parts, const struct channel_policy *policy) {
   struct message *message = message_new(0, &parts);
   message->position = ++world.position;
-  message->time_ms = world.clock.now_ms;
+  message->time_ms = world.clock.wall_ms;
   hub_publish(&world.hub, message, policy);
   message_unref(message);
 }

@@ -47,7 +47,7 @@ static uint64_t publish_sized(const char *channel, int kind, size_t size, bool i
   struct message *message = make(channel, kind, size, is_final);
   assert_non_null(message);
   message->position = ++position;
-  message->time_ms = now.now_ms;
+  message->time_ms = now.wall_ms;
   hub_publish(&hub, message, &policies[kind]);
   message_unref(message);
   return position;
@@ -365,7 +365,7 @@ static bool promise(void *context) {
     struct message *message = messages[i];
     struct channel *channel = message->promised;
     message->position = ++position;
-    message->time_ms = now.now_ms;
+    message->time_ms = now.wall_ms;
     hub_publish(&hub, message, &policies[THREE]);
     assert_ptr_equal(history_at(&channel->history, channel->history.count - 1), message);
     assert_ptr_equal(hub_find(&hub, message->parts.channel), channel);
@@ -420,7 +420,7 @@ static void others_leave_promised_places_free(void **state) {
   for (size_t i = 0; i < 2; i++) {
     memory_fail_after(1);
     promised[i]->position = ++position;
-    promised[i]->time_ms = now.now_ms;
+    promised[i]->time_ms = now.wall_ms;
     hub_publish(&hub, promised[i], &policies[SECOND]);
     memory_fail_after(0);
     const struct history *history = &hub_find(&hub, bytes_string(names[i]))->history;

@@ -48,7 +48,7 @@ static bool publish(struct fixture *fixture, const char *channel, const struct c
   struct message *message = message_of(0, bytes_string(channel), BYTES("e"), BYTES("1"));
   if (!message) return false;
   message->position = position;
-  message->time_ms = fixture->clock.now_ms;
+  message->time_ms = fixture->clock.wall_ms;
   hub_publish(&fixture->hub, message, policy);
   message_unref(message);
   return true;

@@ -66,7 +66,30 @@ static void epochs_differ(void **state) {
   for (size_t i = 0; i < EPOCH_LEN; i++) assert_non_null(memchr("0123456789abcdefghijklmnopqrstuv", first.text[i], 32));
 }
 
+static void reads_an_epoch(void **state) {
+  (void)state;
+  static const char *const refused[] = {"", "0123abc", "0123abcvv", "0123abcw", "0123ABCV", "0123abc "};
+  struct epoch read;
+  assert_true(epoch_read(&read, bytes_of(epoch.text, EPOCH_LEN)));
+  assert_memory_equal(read.text, epoch.text, EPOCH_LEN);
+  for (size_t i = 0; i < COUNT_OF(refused); i++) assert_false(epoch_read(&read, bytes_string(refused[i])));
+}
+
+static void positions_follow_the_time(void **state) {
+  (void)state;
+  uint64_t ms = UINT64_C(1800000000000), end_ms = position_time_ms(POSITION_MAX);
+  assert_int_equal(position_next(0, ms), ms * 2048);
+  assert_int_equal(position_time_ms(position_next(0, ms)), ms);
+  assert_int_equal(position_next(ms * 2048, ms), ms * 2048 + 1);
+  assert_int_equal(position_next(ms * 2048 + 5000, ms), ms * 2048 + 5001); /* more than 2,048 in a millisecond */
+  assert_int_equal(position_next(ms * 2048, ms - 1000), ms * 2048 + 1);    /* set back */
+  assert_int_equal(position_next(7, end_ms), end_ms * 2048);
+  assert_int_equal(position_next(7, end_ms + 1), 8); /* beyond the digits */
+  assert_int_equal(position_next(7, UINT64_MAX), 8);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(writes_a_fixed_width), TEST(reads_what_clients_send_back), TEST(epochs_differ)};
+  const struct CMUnitTest tests[] = {TEST(writes_a_fixed_width), TEST(reads_what_clients_send_back), TEST(epochs_differ),
+                                     TEST(reads_an_epoch), TEST(positions_follow_the_time)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ static struct mark get(const struct marks *marks, unsigned name, uint32_t kind) 
 static void knows_what_was_set(void **state) {
   (void)state;
   struct marks marks;
-  marks_init(&marks, 100);
+  marks_init(&marks, 100, 0);
   assert_int_equal(get(&marks, 1, 0).position, 0);
   marks_put(&marks, BYTES("a"), 0, 5, false);
   marks_put(&marks, BYTES("b"), 3, 7, true);
@@ -40,7 +40,7 @@ static void knows_what_was_set(void **state) {
 static void drops_the_oldest(void **state) {
   (void)state;
   struct marks marks;
-  marks_init(&marks, 3);
+  marks_init(&marks, 3, 0);
   for (unsigned n = 1; n <= 3; n++) put(&marks, n, 0, n * 10);
   put(&marks, 1, 0, 40);
   assert_int_equal(marks_floor(&marks, 0), 0);
@@ -64,7 +64,7 @@ static void a_kind_with_many_names_pays_itself(void **state) {
   enum { MAX = 1000, EACH = MAX / 4 };
   struct marks marks;
   uint64_t position = 0;
-  marks_init(&marks, MAX);
+  marks_init(&marks, MAX, 0);
   for (unsigned n = 0; n < EACH; n++) {
     put(&marks, n, 1, ++position);
     put(&marks, 10000 + n, 2, ++position);
@@ -89,7 +89,7 @@ static void a_kind_with_many_names_pays_itself(void **state) {
 static void any_number_of_kinds(void **state) {
   (void)state;
   struct marks marks;
-  marks_init(&marks, 2);
+  marks_init(&marks, 2, 0);
   put(&marks, 1, MARKS_KINDS + 5, 10);
   put(&marks, 2, UINT32_MAX, 20);
   assert_int_equal(get(&marks, 1, 3).position, 10);
@@ -117,7 +117,7 @@ static void never_knows_less_than_there_was(void **state) {
     struct marks marks;
     uint32_t random = (uint32_t)i;
     memset(positions, 0, sizeof positions);
-    marks_init(&marks, sizes[i]);
+    marks_init(&marks, sizes[i], 0);
     for (uint64_t position = 1; position <= STEPS; position++) {
       unsigned name = next_random(&random, position % 3 ? NAMES : 40);
       put(&marks, name, name % 5, position);
@@ -146,7 +146,7 @@ static bool grow(void *context) {
   (void)context;
   enum { NAMES = 5000 };
   struct marks marks;
-  marks_init(&marks, 100000);
+  marks_init(&marks, 100000, 0);
   for (unsigned name = 0; name < NAMES; name++) put(&marks, name, name % 3, name + 1);
   for (unsigned name = 0; name < NAMES; name++) assert_true(get(&marks, name, name % 3).position >= name + 1);
   bool whole = marks.dropped == 0;
@@ -164,7 +164,7 @@ static void takes_what_the_documents_say(void **state) {
   (void)state;
   enum { NAMES = 100000 };
   struct marks marks;
-  marks_init(&marks, 1000000);
+  marks_init(&marks, 1000000, 0);
   for (unsigned name = 0; name < NAMES; name++) put(&marks, name, 0, name + 1);
   assert_int_equal(marks.count, NAMES);
   /* The chunks of 256, and the pointers to them. */

@@ -15,7 +15,7 @@ static void publish(const char *channel, const struct channel_policy *policy, ui
   static const char text[1000] = "";
   struct message *message = message_of(0, bytes_string(channel), BYTES("e"), len > 0 ? bytes_of(text, len) : BYTES("1"));
   message->position = position;
-  message->time_ms = now.now_ms;
+  message->time_ms = now.wall_ms;
   hub_publish(&hub, message, policy);
   message_unref(message);
 }
