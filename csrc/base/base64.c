@@ -37,7 +37,7 @@ bool base64_read(struct buffer *out, struct bytes text) {
     if (i % 4 == 0 || !at) continue;
     at[written++] = (char)(group >> (6 - 2 * (i % 4)) & 0xff);
   }
-  /* What padding cuts off must be zero, so that every text has one encoding. */
+  /* The bits that padding removes must be zero, so that every text has only one encoding. */
   if (digits % 4 == 1 || (digits % 4 == 2 && group & 15) || (digits % 4 == 3 && group & 3)) return false;
   if (at) out->len += written;
   return true;

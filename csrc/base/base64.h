@@ -6,10 +6,11 @@
 
 VISIBILITY_PUSH
 
-/* Appends `bytes` encoded. */
+/* Appends `bytes` in base64 to `out`. */
 void base64_write(struct buffer *out, struct bytes bytes);
-/* Appends what `text` encodes. False, with nothing appended, if it is not base64: padding is needed, and white space is not allowed. Without
- * memory true, and the buffer has failed. */
+/* Decodes `text` and appends the bytes. Returns false and appends nothing if `text` is not base64:
+ * padding is required, and white space is not allowed. If out of memory, returns true with
+ * out->failed set. */
 bool base64_read(struct buffer *out, struct bytes text);
 
 VISIBILITY_POP

@@ -20,7 +20,8 @@ struct blob *blob_ref(struct blob *blob) {
 }
 
 void blob_unref(struct blob *blob) {
-  /* Release and acquire: what another thread did with the blob happens before the one that frees it goes on. */
+  /* Release and acquire: everything that other threads did with the blob happens before it is
+   * freed. */
   if (!blob || atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) > 1) return;
   object_count(OBJECT_BLOB, -1);
   memory_free(blob);

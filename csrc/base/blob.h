@@ -1,4 +1,4 @@
-/* An immutable, refcounted run of bytes, shared between messages, outboxes and threads. */
+/* An immutable, reference-counted run of bytes, shared between messages, outboxes, and threads. */
 #ifndef MOONWIRE_BASE_BLOB_H
 #define MOONWIRE_BASE_BLOB_H
 
@@ -14,12 +14,13 @@ struct blob {
   char data[]; /* len bytes and a terminating NUL that len does not count */
 };
 
-/* One reference, owned by the caller. NULL without memory or if len exceeds UINT32_MAX - 1.
- * `bytes.ptr` may be NULL: then the caller fills `data` before anybody else sees the blob. */
+/* Returns a copy of `bytes` with one reference, which the caller owns. If bytes.ptr is NULL, the
+ * caller fills `data` before it shares the blob. Returns NULL if out of memory, or if len exceeds
+ * UINT32_MAX - 1. */
 struct blob *blob_new(struct bytes bytes);
-/* Returns its argument; NULL is allowed. */
+/* Adds a reference and returns `blob`. NULL is allowed. Any thread. */
 struct blob *blob_ref(struct blob *blob);
-/* NULL is allowed. */
+/* Releases a reference; the last one frees the blob. NULL is allowed. Any thread. */
 void blob_unref(struct blob *blob);
 
 static inline struct bytes blob_bytes(const struct blob *blob) {

@@ -15,7 +15,8 @@ void buffer_deinit(struct buffer *buffer) {
   buffer_init(buffer);
 }
 
-/* At least doubles, if there may be as much, so that appending byte by byte costs constant time a byte. */
+/* At least doubles the capacity, within `most`, so that appending costs constant time for each
+ * byte. */
 static bool grow(struct buffer *buffer, size_t len, size_t most) {
   size_t needed = buffer->len + len;
   size_t capacity = buffer->capacity > SIZE_MAX / 2 ? SIZE_MAX : buffer->capacity * 2;

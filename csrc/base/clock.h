@@ -1,4 +1,4 @@
-/* Where time comes from: the system, or a test that moves it by hand. */
+/* The source of time: the system's clock, or a manual one that a test advances. */
 #ifndef MOONWIRE_BASE_CLOCK_H
 #define MOONWIRE_BASE_CLOCK_H
 
@@ -10,20 +10,21 @@
 
 VISIBILITY_PUSH
 
-/* Moved by one thread; read by any. */
+/* One thread updates it; any thread may read the times. */
 struct clock {
-  _Atomic uint64_t now_ms;  /* monotonic, as of the last clock_update */
-  _Atomic uint64_t wall_ms; /* since 1970-01-01 UTC, as of the last clock_update */
-  bool manual;              /* clock_update does nothing: only clock_advance moves it */
+  _Atomic uint64_t now_ms;  /* monotonic, at the last clock_update */
+  _Atomic uint64_t wall_ms; /* since 1970-01-01 UTC, at the last clock_update */
+  bool manual;              /* clock_update does nothing; only clock_advance changes the times */
 };
 
-/* A clock that follows the system, already updated. */
+/* Initializes a clock that follows the system, and updates it. */
 void clock_init(struct clock *clock);
-/* Reads the system's clocks; once a loop turn. */
+/* Reads the system's clocks. Called once in each turn of the loop. */
 void clock_update(struct clock *clock);
-/* The system's monotonic clock, now. For what goes on while no loop turns: everything else asks a clock. */
+/* Returns the system's monotonic time now. Only for code that runs while no loop turns; everything
+ * else reads a clock. Any thread. */
 uint64_t clock_system_ms(void);
-/* Makes it manual and moves it on. */
+/* Makes the clock manual and advances it. */
 void clock_advance(struct clock *clock, uint64_t ms);
 
 VISIBILITY_POP

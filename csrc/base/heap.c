@@ -13,7 +13,7 @@ static void swap(const struct heap *heap, size_t i, size_t j) {
   memcpy(item_at(heap, j), item, heap->size);
 }
 
-/* Moves the item at `i` down to its place. */
+/* Moves the item at `i` down until the order is restored. */
 static void sift(const struct heap *heap, size_t i) {
   for (;;) {
     size_t least = i;

@@ -1,4 +1,4 @@
-/* A binary heap in an array of the caller: the item with the lowest key is at the top, which is the first. */
+/* A binary heap in an array of the caller. The first item, the top, has the lowest key. */
 #ifndef MOONWIRE_BASE_HEAP_H
 #define MOONWIRE_BASE_HEAP_H
 
@@ -9,12 +9,12 @@
 
 VISIBILITY_PUSH
 
-/* Items of up to HEAP_ITEM_MAX bytes. */
+/* An item has at most HEAP_ITEM_MAX bytes. */
 enum { HEAP_ITEM_MAX = 64 };
 
 struct heap {
   void *items;
-  size_t size, count; /* bytes of one item; how many there are */
+  size_t size, count; /* bytes of one item; number of items */
   uint64_t (*key)(const void *item);
 };
 
@@ -22,7 +22,7 @@ struct heap {
 void heap_build(const struct heap *heap);
 /* Restores the order after the key of the top has grown. */
 void heap_settle(const struct heap *heap);
-/* Takes the top out, and moves it to the place after the last item. */
+/* Removes the top from the heap, and moves it to the place after the last item. */
 void heap_pop(struct heap *heap);
 
 VISIBILITY_POP

@@ -25,7 +25,7 @@ static const char *name_of(enum mw_log_level level) {
   return "unknown";
 }
 
-/* The whole line at once, so that the lines of several processes do not mix. */
+/* Writes the line with one call, so that the lines of several processes do not mix. */
 static void write_stderr(void *context, enum mw_log_level level, const char *text, size_t text_len) {
   (void)context;
   struct clock clock;
@@ -43,14 +43,14 @@ static void write_stderr(void *context, enum mw_log_level level, const char *tex
   log_writer_write(bytes_of(line, len), level >= MW_LOG_WARNING);
 }
 
-static pthread_mutex_t sink_mutex =
-    PTHREAD_MUTEX_INITIALIZER; /* guards sink_fn and sink_context, and makes it one call at a time */
+/* guards sink_fn and sink_context; serializes the calls of the sink */
+static pthread_mutex_t sink_mutex = PTHREAD_MUTEX_INITIALIZER;
 static mw_log_fn sink_fn = write_stderr;
 static void *sink_context;
 static atomic_int level_min = MW_LOG_INFO;
-static atomic_bool is_stderr = true; /* sink_fn is ours */
+static atomic_bool is_stderr = true; /* sink_fn is write_stderr */
 static atomic_uint generation = 1;
-/* A sink that logs would wait for itself for ever: what it logs is dropped. */
+/* A sink that logs would wait for its own lock: its lines are dropped. */
 static _Thread_local bool inside_sink;
 
 static void before_fork(void) {
@@ -98,19 +98,20 @@ static void hand_over(enum mw_log_level level, struct bytes text) {
   if (inside_sink) return;
   pthread_mutex_lock(&sink_mutex);
   inside_sink = true;
-  /* A host's sink is called by threads that the host knows. */
+  /* Only threads that the host knows may call its sink. */
   if (sink_fn == write_stderr || !log_writer_is_own_thread()) sink_fn(sink_context, level, text.ptr, text.len);
   inside_sink = false;
   pthread_mutex_unlock(&sink_mutex);
 }
 
-/* Writes the next character of `text` to `out`, escaped if it could be taken for more than text: control characters (C1 as
- * well, which terminals obey) and what is not UTF-8. Returns how many bytes of `text` that was; *len is how many of `out`. */
+/* Writes the next character of `text` to `out`. Escapes control characters (C1 included, because
+ * terminals obey them) and bytes that are not UTF-8. Returns how many bytes of `text` it read; *len
+ * receives how many it wrote. */
 static size_t clean_next(struct bytes text, bool multiline, char out[8], size_t *len) {
   uint32_t c = 0;
   size_t used = utf8_decode(text, &c);
   if (multiline && (c == '\n' || c == '\t') && used == 1) {
-    /* An indented line is not taken for a new entry. */
+    /* Indented, so that the line cannot be mistaken for a new entry. */
     *len = (size_t)snprintf(out, 8, "%s", c == '\n' ? "\n    " : "\t");
   } else if (used == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0)) {
     used = used == 0 ? 1 : used;
@@ -122,7 +123,8 @@ static size_t clean_next(struct bytes text, bool multiline, char out[8], size_t 
   return used;
 }
 
-/* Copies what fits, cut between characters, and terminates it. `out` has room for `out_max` bytes and the NUL. */
+/* Copies as many whole characters as fit, and terminates them. `out` has room for `out_max` bytes
+ * and the NUL. */
 static struct bytes clean_text(struct bytes text, bool multiline, char *out, size_t out_max) {
   size_t written = 0;
   while (text.len > 0) {

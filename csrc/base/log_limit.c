@@ -8,11 +8,11 @@
 
 enum { SECOND_MS = 1000, MINUTE_MS = 60000, PLACES_MAX = 64, ERRORS_MAX = 256, PLACE_TEXT_MAX = 200, COUNT_TEXT_MAX = 64 };
 
-/* Guards everything here, and all limits. Never held while a line is handed over. */
+/* Guards everything in this file, and all limits. Never held while a line is written. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct log_limit *pending;
 
-/* ---- Limits, under the mutex ------------------------------------------------------------------------------------------------ */
+/* ---- Limits, under the mutex ----------------------------------------------------------------- */
 
 static void make_pending(struct log_limit *limit) {
   if (limit->is_pending) return;
@@ -27,7 +27,7 @@ static void begin_second(struct log_limit *limit, uint64_t now) {
   limit->suppressed = 0;
 }
 
-/* True if a line may be written now; *suppressed is how many could not before it. */
+/* Returns true if a line may be written now; *suppressed receives how many were not before it. */
 static bool pass(struct log_limit *limit, enum mw_log_level level, uint64_t now, unsigned *suppressed) {
   unsigned most = level == MW_LOG_DEBUG ? LOG_DEBUG_MAX : 1, generation = log_generation();
   if (limit->generation != generation) limit->until_ms = limit->suppressed = 0;
@@ -48,7 +48,8 @@ static bool pass(struct log_limit *limit, enum mw_log_level level, uint64_t now,
   return false;
 }
 
-/* Takes one whose second is over out of the list. NULL if there is none. */
+/* Takes one whose second has ended from the list (with `any`, the first one). Returns NULL if there
+ * is none. */
 static struct log_limit *take_due(uint64_t now, bool any) {
   for (struct log_limit **at = &pending; *at; at = &(*at)->next) {
     struct log_limit *limit = *at;
@@ -60,7 +61,7 @@ static struct log_limit *take_due(uint64_t now, bool any) {
   return NULL;
 }
 
-/* The counts of places from which nothing has come since. */
+/* Writes the counts of places that have not logged again. */
 static void tell_counts(uint64_t now, bool is_last) {
   for (;;) {
     char text[LOG_LIMIT_TEXT];
@@ -72,19 +73,19 @@ static void tell_counts(uint64_t now, bool is_last) {
     if (count > 0) begin_second(limit, now);
     pthread_mutex_unlock(&mutex);
     if (!limit) return;
-    if (count > 0) log_line(level, "%u more like this %s not written: %s", count, count == 1 ? "was" : "were", text);
+    if (count > 0) log_line(level, "%u similar %s not written: %s", count, count == 1 ? "line was" : "lines were", text);
   }
 }
 
-/* ---- Places of our own ------------------------------------------------------------------------------------------------------ */
+/* ---- Places in our own code ------------------------------------------------------------------ */
 
 static void count_text(char out[COUNT_TEXT_MAX], unsigned suppressed) {
   out[0] = '\0';
   if (suppressed > 0)
-    snprintf(out, COUNT_TEXT_MAX, " (%u more like this %s not written)", suppressed, suppressed == 1 ? "was" : "were");
+    snprintf(out, COUNT_TEXT_MAX, " (%u similar %s not written)", suppressed, suppressed == 1 ? "line was" : "lines were");
 }
 
-/* Keeps the beginning of a line for its count. */
+/* Keeps the beginning of a line, which is shown with its count. */
 static void remember(struct log_limit *limit, struct bytes text) {
   size_t len = text.len < sizeof limit->text ? text.len : sizeof limit->text - 1;
   memcpy(limit->text, text.ptr, len);
@@ -113,15 +114,16 @@ void log_line_limited(struct log_limit *limit, enum mw_log_level level, const ch
   log_line(level, "%s%s", text, count);
 }
 
-/* ---- Places of the app, which have names -------------------------------------------------------------------------------------- */
+/* ---- Places of the app, which have names ----------------------------------------------------- */
 
 static struct place {
   uint64_t hash;
   struct log_limit limit;
 } places[PLACES_MAX];
-static struct log_limit other_places; /* of all that find no room: there are never more than PLACES_MAX + 1 lines a second */
+/* shared by all that find no free place: PLACES_MAX + 1 lines a second at most */
+static struct log_limit other_places;
 
-/* When a traceback of that error was written. */
+/* When the traceback of an error was last written. */
 static struct known_error {
   uint64_t hash, at_ms;
   unsigned generation;
@@ -141,7 +143,7 @@ static void remove_pending(struct log_limit *limit) {
   limit->is_pending = false;
 }
 
-/* Under the mutex. */
+/* Call with the mutex held. */
 static struct log_limit *find_place(struct bytes name, uint64_t now) {
   uint64_t hash = hash_text(1469598103934665603u, name);
   struct place *oldest = &places[0];
@@ -155,7 +157,7 @@ static struct log_limit *find_place(struct bytes name, uint64_t now) {
   return &oldest->limit;
 }
 
-/* The error's entry; it may be another one's. */
+/* Returns the slot for the error, which may hold another one. */
 static struct known_error *find_error(struct bytes place, struct bytes text, uint64_t *hash) {
   *hash = hash_text(hash_text(1469598103934665603u, place), text);
   return &known_errors[*hash % ERRORS_MAX];
@@ -175,7 +177,7 @@ bool mw_log_error_is_new(const char *place, size_t place_len, const char *text, 
   return is_new;
 }
 
-/* Under the mutex: true if the traceback is to be written, and it is known from here on. */
+/* Returns true if the traceback should be written, and remembers that. Call with the mutex held. */
 static bool learn_error(struct bytes place, struct bytes text, uint64_t now) {
   uint64_t hash;
   struct known_error *error = find_error(place, text, &hash);
@@ -184,7 +186,7 @@ static bool learn_error(struct bytes place, struct bytes text, uint64_t now) {
   return true;
 }
 
-/* Under the mutex: true if a line may be written for the place. */
+/* Returns true if a line may be written for the place. Call with the mutex held. */
 static bool pass_place(const struct mw_log_error *error, struct bytes line, unsigned *suppressed, bool *with_traceback) {
   struct bytes place = bytes_of(error->place.ptr, error->place.len), text = bytes_of(error->text.ptr, error->text.len);
   uint64_t now = clock_system_ms();

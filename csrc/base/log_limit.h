@@ -1,7 +1,9 @@
-/* Lines that a peer can cause, as often as it likes: one a second from each place, with a count of the rest.
+/* A rate limit for lines that a peer can cause: each place in the code may write one line a second.
+ * The other lines are counted.
  *
- * The count is in the place's next line, or in a line of its own once nothing has come for a second (on standard error; a host's
- * sink is not called by the log's thread). mw_log_to starts all places afresh. */
+ * The count is added to the next line of the place. If no line follows within a second, it has a
+ * line of its own, on standard error only: the thread of the log does not call a host's sink.
+ * mw_log_to resets all places. */
 #ifndef MOONWIRE_BASE_LOG_LIMIT_H
 #define MOONWIRE_BASE_LOG_LIMIT_H
 
@@ -9,15 +11,15 @@
 
 VISIBILITY_PUSH
 
-/* Debug lines are asked for and follow each event, so their limit is wider. */
+/* Debug lines have a higher limit: they are turned on to see each event. */
 enum { LOG_DEBUG_MAX = 1000, LOG_LIMIT_TEXT = 160 };
 
-/* A place; static and zeroed. */
+/* A place in the code. Static and zeroed. */
 struct log_limit {
-  uint64_t until_ms; /* of its second */
+  uint64_t until_ms; /* end of the current second */
   unsigned passed, suppressed;
-  unsigned generation; /* of the sink that its counts are about */
-  bool is_pending;     /* in the list of those whose count is still to be told */
+  unsigned generation; /* log_generation() when the counts began */
+  bool is_pending;     /* listed, because its count is not written yet */
   enum mw_log_level level;
   struct log_limit *next;
   char text[LOG_LIMIT_TEXT]; /* the beginning of the last line */
@@ -28,7 +30,8 @@ __attribute__((format(printf, 3, 4)))
 #endif
 void log_line_limited(struct log_limit *limit, enum mw_log_level level, const char *format, ...);
 
-/* log_line for a place that a peer can reach. Its arguments are evaluated only if the level is kept. */
+/* Does log_line with the rate limit of this place. The arguments are evaluated only if the level is
+ * written. */
 #define log_limited(level, ...)                                                                                                  \
   do {                                                                                                                           \
     static struct log_limit log_limit_of_this_place;                                                                             \

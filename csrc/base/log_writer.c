@@ -15,22 +15,22 @@
 
 #include "base/clock.h"
 
-/* A piece is what a pipe takes as a whole (PIPE_BUF), so that lines of several processes do not mix. */
+/* A pipe takes a piece as a whole (PIPE_BUF), so that the lines of several processes do not mix. */
 enum {
   PIECE_MAX = 4096,
   NOTICE_MAX = 128,
   SECOND_MS = 1000,
   POLL_MS = 100,
-  FLUSH_MS = 3000,   /* what the last release waits at most, */
-  STALLED_MS = 1000, /* and while nothing is taken */
+  FLUSH_MS = 3000,   /* longest wait of the last release */
+  STALLED_MS = 1000, /* and without progress */
   RETRY_MS = 1000,   /* after an error such as a full disk */
 };
 
 static char ring[LOG_BUFFER_SIZE];
 
 static struct {
-  pthread_mutex_t mutex; /* guards all of this, and the ring */
-  pthread_cond_t wake;   /* for the thread */
+  pthread_mutex_t mutex; /* guards all members, and the ring */
+  pthread_cond_t wake;   /* wakes the thread */
   pthread_cond_t moved;  /* something was written, or the thread has ended */
   pthread_t thread;
   unsigned users;
@@ -43,7 +43,8 @@ static struct {
 
 static _Thread_local bool is_own_thread;
 
-/* Waits at most `ms`. A clock that is set back makes it longer once; the mutex is given up in the meantime. */
+/* Waits at most `ms` and releases the mutex in the meantime. A clock that is set back makes one
+ * wait longer. */
 static void wait_for(pthread_cond_t *cond, uint64_t ms) {
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
@@ -53,7 +54,7 @@ static void wait_for(pthread_cond_t *cond, uint64_t ms) {
   pthread_cond_timedwait(cond, &writer.mutex, &until);
 }
 
-/* ---- The buffer, under the mutex -------------------------------------------------------------------------------------------- */
+/* ---- The buffer, under the mutex ------------------------------------------------------------- */
 
 static void append(struct bytes text) {
   size_t tail = (writer.head + writer.used) % LOG_BUFFER_SIZE;
@@ -63,12 +64,11 @@ static void append(struct bytes text) {
   writer.used += text.len;
 }
 
-/* Says where lines are missing; NOTICE_MAX bytes must be free. */
+/* Adds a line that reports dropped lines. NOTICE_MAX bytes must be free. */
 static void append_notice(void) {
   char notice[NOTICE_MAX];
-  int len =
-      snprintf(notice, sizeof notice, "(%llu lines of the log were dropped: standard error does not take them fast enough)\n",
-               (unsigned long long)writer.dropped);
+  int len = snprintf(notice, sizeof notice, "(dropped %llu lines of the log: standard error is too slow)\n",
+                     (unsigned long long)writer.dropped);
   append(bytes_of(notice, (size_t)len));
   writer.dropped = 0;
 }
@@ -83,7 +83,7 @@ static void append_line(struct bytes line, bool is_urgent) {
   append(line);
 }
 
-/* Copies whole lines, or a part of one that is longer than a piece. */
+/* Copies whole lines, or a part of a line that is longer than a piece. */
 static size_t copy_piece(char piece[PIECE_MAX]) {
   size_t len = writer.used < PIECE_MAX ? writer.used : PIECE_MAX, end = len;
   size_t first = LOG_BUFFER_SIZE - writer.head < len ? LOG_BUFFER_SIZE - writer.head : len;
@@ -93,9 +93,10 @@ static size_t copy_piece(char piece[PIECE_MAX]) {
   return end > 0 ? end : len;
 }
 
-/* ---- The thread ------------------------------------------------------------------------------------------------------------- */
+/* ---- The thread ------------------------------------------------------------------------------ */
 
-/* Waits a little until standard error takes something, and writes. Returns how much, 0 if it took nothing in this time, or -1. */
+/* Waits a moment until standard error is writable, and writes. Returns the number of bytes written,
+ * 0 if none were, or -1. */
 static ssize_t try_write(const char *piece, size_t len) {
   struct pollfd pollfd = {.fd = STDERR_FILENO, .events = POLLOUT};
   int status = poll(&pollfd, 1, POLL_MS);
@@ -119,7 +120,7 @@ static void write_some(void) {
     writer.taken += (uint64_t)written;
     pthread_cond_broadcast(&writer.moved);
   }
-  /* Each new line wakes the thread: that alone is no reason to try again. */
+  /* Every new line wakes the thread, which alone is not a reason to try again. */
   uint64_t begin_ms = clock_system_ms();
   while (writer.is_failing && writer.users > 0 && clock_system_ms() < begin_ms + RETRY_MS) wait_for(&writer.wake, RETRY_MS);
 }
@@ -142,8 +143,8 @@ static void *run_thread(void *argument) {
     if (writer.users == 0 && !is_last) run_chores(true);
     is_last = writer.users == 0;
     if (writer.used == 0 && writer.dropped > 0) append_notice();
-    bool is_over = writer.users == 0 && (writer.used == 0 || writer.is_failing || writer.gives_up);
-    if (is_over) break;
+    bool is_done = writer.users == 0 && (writer.used == 0 || writer.is_failing || writer.gives_up);
+    if (is_done) break;
     if (writer.used > 0) write_some();
     uint64_t now = clock_system_ms();
     if (now >= next_ms) {
@@ -160,7 +161,8 @@ static void *run_thread(void *argument) {
   return NULL;
 }
 
-/* Signals are for the threads of the program. If there can be no thread now, the next line tries again. */
+/* Blocks all signals in the thread: they are for the threads of the program. If the
+ * thread cannot start now, the next line tries again. */
 static void start_thread(void) {
   sigset_t all, old;
   sigfillset(&all);
@@ -170,7 +172,7 @@ static void start_thread(void) {
   pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-/* Waits until the thread has ended, as long as it gets on. False: it is stuck in a write. */
+/* Waits until the thread has ended, while it makes progress. Returns false if a write blocks it. */
 static bool await_end(void) {
   uint64_t begin_ms = clock_system_ms(), moved_ms = begin_ms, taken = writer.taken;
   while (writer.is_running && writer.users == 0) {
@@ -189,9 +191,9 @@ static void end_thread(void) {
   if (!writer.is_running) return;
   pthread_t thread = writer.thread;
   bool was_detached = writer.is_detached, has_ended = await_end();
-  if (was_detached || writer.users > 0) return; /* a server has begun in the meantime */
+  if (was_detached || writer.users > 0) return; /* a server has started in the meantime */
   if (!has_ended) {
-    pthread_detach(thread); /* it ends when its write does, or with the process */
+    pthread_detach(thread); /* it ends after its write, or with the process */
     writer.is_detached = true;
     return;
   }
@@ -200,7 +202,7 @@ static void end_thread(void) {
   pthread_mutex_lock(&writer.mutex);
 }
 
-/* ---- For the rest of the program ---------------------------------------------------------------------------------------------- */
+/* ---- For the rest of the program ------------------------------------------------------------- */
 
 static void write_directly(struct bytes text) {
   while (text.len > 0) {
@@ -229,7 +231,7 @@ void log_writer_write(struct bytes line, bool is_urgent) {
 void log_writer_guard(void) {
   for (int fd = 0; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    int opened = open("/dev/null", O_RDWR); /* the lowest number that is free: this one */
+    int opened = open("/dev/null", O_RDWR); /* opens the lowest free descriptor: this one */
     if (opened > STDERR_FILENO) close(opened);
   }
 }
@@ -249,7 +251,7 @@ void log_writer_release(void) {
   pthread_mutex_unlock(&writer.mutex);
 }
 
-/* Of a process that exits without having freed its servers. */
+/* For a process that exits and has not freed its servers. */
 #if defined(__GNUC__) || defined(__clang__)
 __attribute__((destructor)) static void flush_at_exit(void) {
   pthread_mutex_lock(&writer.mutex);
@@ -283,7 +285,7 @@ void log_writer_before_fork(void) { pthread_mutex_lock(&writer.mutex); }
 void log_writer_after_fork(bool is_child) {
   if (is_child) {
     writer.is_running = false;
-    writer.users = 0; /* servers do not outlive a fork */
+    writer.users = 0; /* servers do not survive a fork */
     writer.head = writer.used = 0;
     writer.dropped = 0;
     pthread_cond_init(&writer.wake, NULL);

@@ -1,7 +1,8 @@
-/* Lines on their way to standard error.
+/* Writes the lines of the log to standard error.
  *
- * While a server lives, one thread of the log writes them, so that a pipe that nobody reads, or a disk that is full, holds up no
- * other thread. What does not fit into its buffer is dropped and counted. Without a server the caller writes. */
+ * While there is a server, a thread of the log writes them, so that a pipe without a reader or a
+ * full disk does not block any other thread. Lines that do not fit into its buffer are dropped and
+ * counted. Without a server, the caller writes. */
 #ifndef MOONWIRE_BASE_LOG_WRITER_H
 #define MOONWIRE_BASE_LOG_WRITER_H
 
@@ -11,24 +12,29 @@ VISIBILITY_PUSH
 
 enum { LOG_BUFFER_SIZE = 256 * 1024, LOG_BUFFER_RESERVE = 64 * 1024, LOG_CHORES_MAX = 4 };
 
-/* Needs the thread from here on. Calls may nest. Opens those of descriptors 0 to 2 that are closed on /dev/null: a connection that
- * got number 2 would receive the log. */
+/* Starts the thread, if it is the first call; each needs one log_writer_release. Calls
+ * log_writer_guard. */
 void log_writer_acquire(void);
-/* The last call waits until the buffer is written and ends the thread: at most 3 seconds, and 1 if nothing moves. What cannot be
- * written by then is lost. */
+/* Ends one log_writer_acquire. The last call waits until the buffer is written, and ends the
+ * thread. It waits at most 3 seconds, and at most 1 without progress; lines that are not written by
+ * then are lost. */
 void log_writer_release(void);
-/* Takes a line that ends with a newline. Only an urgent one may use the last LOG_BUFFER_RESERVE bytes. Any thread. */
+/* Takes a line that ends with a newline. Only an urgent line may use the last LOG_BUFFER_RESERVE
+ * bytes. Any thread. */
 void log_writer_write(struct bytes line, bool is_urgent);
-/* Opens those of descriptors 0 to 2 that are closed on /dev/null. */
+/* Opens /dev/null for each of the descriptors 0 to 2 that is closed. Otherwise, a connection could
+ * get descriptor 2 and receive the log. */
 void log_writer_guard(void);
-/* The thread calls it about once a second, while it is not held up by a write, and with is_last before it ends. Registering twice does nothing. */
+/* Registers a function that the thread calls about once a second, unless a write blocks it, and
+ * with is_last before it ends. Registering a function again does nothing. */
 void log_writer_add_chore(void (*chore)(uint64_t now_ms, bool is_last));
-/* True on the log's own thread. */
+/* Returns true on the thread of the log. */
 bool log_writer_is_own_thread(void);
-/* How many lines were dropped and not yet reported, for tests. */
+/* Returns how many lines were dropped and not yet reported. For tests. */
 uint64_t log_writer_dropped(void);
 
-/* Around a fork: the child has no thread and writes by itself until it has a server, and what is buffered is its parent's to write. */
+/* Called around a fork. The child has no thread: it writes by itself until it has a server. The
+ * parent writes what is in the buffer. */
 void log_writer_before_fork(void);
 void log_writer_after_fork(bool is_child);
 

@@ -15,7 +15,7 @@ static void *resize_default(void *context, void *ptr, size_t size) {
   return realloc(ptr, size);
 }
 
-/* Set before the first allocation, read-only from then on: no lock. */
+/* Set before the first allocation and never changed after it, so it does not need a lock. */
 static mw_resize_fn resize_with = resize_default;
 static void *resize_context;
 
@@ -23,7 +23,7 @@ static atomic_int_fast64_t live;
 static atomic_uint_fast64_t fail_countdown;
 static atomic_int_fast64_t objects[OBJECT_KIND_COUNT];
 
-/* Counts down, and is true for the one allocation that brings it to 0. */
+/* Counts down. Returns true for the allocation that brings the count to 0. */
 static bool must_fail(void) {
   uint_fast64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
   while (left > 0) {

@@ -1,6 +1,7 @@
-/* Every allocation of the core goes through here, so that a host can replace the allocator and a test can fail the Nth.
+/* All allocations of the core. A host can replace the allocator, and a test can make the Nth
+ * allocation fail.
  *
- * Counted kinds of object let a test ask after each case whether everything was given back. */
+ * Objects are counted by kind, so that a test can check that all were freed. */
 #ifndef MOONWIRE_BASE_MEMORY_H
 #define MOONWIRE_BASE_MEMORY_H
 
@@ -11,26 +12,28 @@
 
 VISIBILITY_PUSH
 
-/* NULL if there is no memory; a size of 0 is treated as 1. */
+/* Allocates `size` bytes (1 if it is 0). Returns NULL if out of memory. The caller owns the
+ * result. */
 void *memory_alloc(size_t size);
-/* As memory_alloc, zeroed; NULL as well if count * size overflows. */
+/* Allocates zeroed memory. Returns NULL if out of memory, or if count * size overflows. */
 void *memory_calloc(size_t count, size_t size);
-/* As realloc: on failure NULL, and `ptr` stays valid. */
+/* Resizes as realloc does. Returns NULL if out of memory; `ptr` then stays valid. */
 void *memory_realloc(void *ptr, size_t size);
-/* NULL is allowed. */
+/* Frees memory of this module. NULL is allowed. */
 void memory_free(void *ptr);
-/* A copy of `len` bytes and a terminating NUL, owned by the caller. */
+/* Returns a copy of `len` bytes with a terminating NUL, or NULL if out of memory. The caller owns
+ * it. */
 char *memory_copy(const char *ptr, size_t len);
 
-/* Replaces the allocator (see mw_set_allocator); before anything was allocated. */
+/* Replaces the allocator (see mw_set_allocator). Must be called before the first allocation. */
 void memory_set_allocator(void *(*resize)(void *context, void *ptr, size_t size), void *context);
 
-/* The `countdown`th allocation from now on fails, once; 0 turns it off. For tests. */
+/* Makes the `countdown`th allocation from now fail, once; 0 turns it off. For tests. */
 void memory_fail_after(uint64_t countdown);
-/* Allocations not yet freed, over all threads. */
+/* Returns the number of allocations that are not freed, in all threads. */
 int64_t memory_live(void);
 
-/* Live objects by kind, for leak checks and statistics. Safe from any thread. */
+/* Counts live objects by kind, for leak checks and statistics. Any thread. */
 enum object_kind {
   OBJECT_CONN,
   OBJECT_SESSION,

@@ -9,11 +9,12 @@
 
 enum { TEXT_MAX = 400, AGAIN_MAX_MS = 60000 };
 
-/* Guards the list, and is held by the log's thread while it reads what it has claimed. */
+/* Guards the list. The thread of the log holds it while it reads a run that it has claimed. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct list overruns = {&overruns, &overruns};
 
-/* Reads one that has run for too long; its owner waits for the mutex if it ends meanwhile. Returns how long it has run, or 0. */
+/* Reads a run that takes too long; if it ends in the meantime, its owner waits for the mutex.
+ * Returns how long it has run, or 0. */
 static uint64_t inspect(struct overrun *overrun, uint64_t now_ms, char text[TEXT_MAX]) {
   uint64_t begin_ms = atomic_load(&overrun->begin_ms);
   if (begin_ms == 0 || begin_ms == OVERRUN_CLAIMED || now_ms < begin_ms + OVERRUN_MS) return 0;
@@ -23,20 +24,21 @@ static uint64_t inspect(struct overrun *overrun, uint64_t now_ms, char text[TEXT
   uint64_t claimed = OVERRUN_CLAIMED, elapsed_ms = now_ms - begin_ms;
   atomic_compare_exchange_strong(&overrun->begin_ms, &claimed, begin_ms); /* unless it has ended */
   overrun->named_ms = begin_ms;
-  /* Less and less often: after twice the time, then once a minute. */
+  /* Reports less and less often: after twice the time, then once a minute. */
   overrun->next_ms = now_ms + (elapsed_ms < AGAIN_MAX_MS ? elapsed_ms : AGAIN_MAX_MS);
   return elapsed_ms;
 }
 
 static void check_all(uint64_t now_ms, bool is_last) {
   (void)is_last;
-  if (!log_to_stderr()) return; /* a host's sink hears of it at the end */
+  if (!log_to_stderr()) return; /* a host's sink is notified when the run ends */
   pthread_mutex_lock(&mutex);
   for (struct list *link = overruns.next; link != &overruns; link = link->next) {
     char text[TEXT_MAX];
     uint64_t elapsed_ms = inspect(container_of(link, struct overrun, link), now_ms, text);
     if (elapsed_ms == 0) continue;
-    log_line(MW_LOG_WARNING, "%s has been running for %.1f s, and everything else waits for it", text, (double)elapsed_ms / 1000);
+    log_line(MW_LOG_WARNING, "blocking code: %s has been running for %.1f s; everything else waits", text,
+             (double)elapsed_ms / 1000);
   }
   pthread_mutex_unlock(&mutex);
 }
@@ -65,7 +67,8 @@ void overrun_begin(struct overrun *overrun, void (*describe)(void *context, char
   overrun->describe = describe;
   overrun->context = context;
   overrun->started_ms = clock_system_ms();
-  atomic_store_explicit(&overrun->begin_ms, overrun->started_ms, memory_order_release); /* with what stands above */
+  /* publishes the members above */
+  atomic_store_explicit(&overrun->begin_ms, overrun->started_ms, memory_order_release);
 }
 
 void overrun_end(struct overrun *overrun) {
@@ -77,5 +80,5 @@ void overrun_end(struct overrun *overrun) {
   if (elapsed_ms < OVERRUN_MS) return;
   char text[TEXT_MAX];
   overrun->describe(overrun->context, text, sizeof text);
-  log_line(MW_LOG_WARNING, "%s ran for %.1f s, and everything else waited for it", text, (double)elapsed_ms / 1000);
+  log_line(MW_LOG_WARNING, "blocking code: %s ran for %.1f s; everything else waited", text, (double)elapsed_ms / 1000);
 }

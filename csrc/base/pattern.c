@@ -4,14 +4,14 @@
 
 #include "base/memory.h"
 
-/* A long pattern is cut, so that the reason still finds room. */
+/* A long pattern is truncated, so that there is room for the reason. */
 static int fail(struct mw_error *error, int status, struct bytes pattern, const char *what) {
   int shown = pattern.len < 100 ? (int)pattern.len : 100;
   if (error) snprintf(error->text, sizeof error->text, "pattern \"%.*s\": %s", shown, pattern.ptr, what);
   return status;
 }
 
-/* The length of the segment at the front of `text`. */
+/* Returns the length of the first segment of `text`. */
 static size_t segment_length(struct bytes text, const char *dividers) {
   size_t len = 0;
   while (len < text.len && !strchr(dividers, text.ptr[len])) len++;
@@ -43,7 +43,7 @@ static const char *read_segment(struct pattern *pattern, struct bytes text) {
   segment->is_rest = is_rest(name);
   if (segment->is_rest) name.len -= 3;
   if (segment->is_rest && strcmp(pattern->dividers, "/") != 0) return "only a route can end in a catch-all such as {path...}";
-  if (!is_identifier(name)) return "the name of a capture must be letters, digits and underscores";
+  if (!is_identifier(name)) return "the name of a capture must be letters, digits, and underscores";
   for (size_t i = 0; i < pattern->segment_count; i++) {
     if (pattern->segments[i].is_capture && bytes_equal(pattern->segments[i].text, name)) return "two captures have the same name";
   }
@@ -57,7 +57,7 @@ int pattern_init(struct pattern *pattern, struct bytes text, const char *divider
   if (text.len == 0) return fail(error, MW_EINVAL, text, "is empty");
   if (text.len > 255) return fail(error, MW_EINVAL, text, "is longer than 255 bytes");
   pattern->text = memory_copy(text.ptr, text.len);
-  if (!pattern->text) return fail(error, MW_ENOMEM, text, "no memory");
+  if (!pattern->text) return fail(error, MW_ENOMEM, text, "out of memory");
   struct bytes rest = bytes_of(pattern->text, text.len);
   for (char before = 0;;) {
     const char *fault = "has more than 16 segments";
@@ -111,7 +111,7 @@ struct bytes pattern_capture(const struct pattern *pattern, size_t i) {
   return bytes_of(NULL, 0);
 }
 
-/* The number of segments without a catch-all. */
+/* Returns the number of segments that are not a catch-all. */
 static size_t fixed_count(const struct pattern *pattern) {
   return pattern->segment_count - pattern->segments[pattern->segment_count - 1].is_rest;
 }
@@ -119,7 +119,7 @@ static size_t fixed_count(const struct pattern *pattern) {
 enum pattern_order pattern_compare(const struct pattern *first, const struct pattern *second) {
   size_t first_fixed = fixed_count(first), second_fixed = fixed_count(second);
   bool first_rests = first_fixed < first->segment_count, second_rests = second_fixed < second->segment_count;
-  /* A catch-all matches one segment at least, which may be empty. */
+  /* A catch-all matches at least one segment, which may be empty. */
   if (!first_rests && first_fixed < second->segment_count && (!second_rests || first_fixed <= second_fixed))
     return PATTERN_DISJOINT;
   if (!second_rests && second_fixed < first->segment_count && (!first_rests || second_fixed <= first_fixed))
@@ -130,7 +130,7 @@ enum pattern_order pattern_compare(const struct pattern *first, const struct pat
     const struct pattern_segment *a = &first->segments[i], *b = &second->segments[i];
     if (a->before != b->before) return PATTERN_DISJOINT;
     if (a->is_capture && b->is_capture) continue;
-    /* A capture never takes nothing, so an empty literal is not its match. */
+    /* A capture is never empty, so it does not match an empty literal. */
     if (a->is_capture || b->is_capture) {
       if ((a->is_capture ? b : a)->text.len == 0) return PATTERN_DISJOINT;
       *(a->is_capture ? &second_wins : &first_wins) = true;

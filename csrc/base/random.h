@@ -1,4 +1,5 @@
-/* Random bytes from the system, fit for secrets: ids that cannot be guessed, seeds of hash tables. */
+/* Random bytes from the system, for secrets, for ids that cannot be guessed, and for the seeds of
+ * hash tables. */
 #ifndef MOONWIRE_BASE_RANDOM_H
 #define MOONWIRE_BASE_RANDOM_H
 
@@ -8,7 +9,7 @@
 
 VISIBILITY_PUSH
 
-/* Fills with random bytes from the system; aborts the process if it has none to give. */
+/* Fills `out` with random bytes. Aborts the process if the system has none. Any thread. */
 void random_fill(void *out, size_t len);
 
 VISIBILITY_POP

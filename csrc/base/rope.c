@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-/* A blob below this costs more as a part of its own than as a copy. */
+/* A blob smaller than this costs more as a part than as a copy. */
 enum { SHARED_MIN = 1024 };
 
 void rope_init(struct rope *rope) {
@@ -41,7 +41,7 @@ void rope_append(struct rope *rope, const struct rope *more) {
   if (more->text.failed) rope->text.failed = true;
   for (size_t i = 0; i < more->joint_count; i++) {
     size_t end = more->joints[i].at;
-    /* A rope may begin with what is shared, and have no text. */
+    /* A rope may begin with a blob, and have no text. */
     if (end > at) buffer_append(&rope->text, bytes_of(more->text.data + at, end - at));
     rope_share(rope, more->joints[i].blob);
     at = end;

@@ -1,4 +1,5 @@
-/* Text that is put together of own bytes and of shared blobs, which are referred to and not copied. */
+/* Text that consists of its own bytes and of shared blobs. A rope refers to a blob and does not
+ * copy it. */
 #ifndef MOONWIRE_BASE_ROPE_H
 #define MOONWIRE_BASE_ROPE_H
 
@@ -7,14 +8,15 @@
 
 VISIBILITY_PUSH
 
-/* A blob that comes after the first `at` bytes of the own text. */
+/* A blob that follows the first `at` bytes of the rope's own text. */
 struct rope_joint {
   size_t at;
-  struct blob *blob; /* a reference */
+  struct blob *blob; /* one reference */
 };
 
 struct rope {
-  struct buffer text; /* own bytes: append to it. It has failed: the rope has */
+  /* the rope's own bytes; append to it. If it has failed, the rope has failed */
+  struct buffer text;
   struct rope_joint *joints;
   size_t joint_count;
   size_t shared_len;
@@ -28,14 +30,17 @@ struct rope_part {
 void rope_init(struct rope *rope);
 void rope_deinit(struct rope *rope);
 size_t rope_len(const struct rope *rope);
-/* Appends a blob; a small one is copied. A blob of NULL, or no memory: the rope has failed. */
+/* Appends a blob; a small one is copied. If `blob` is NULL or out of memory, the rope has
+ * failed. */
 void rope_share(struct rope *rope, struct blob *blob);
-/* Appends all of another rope. */
+/* Appends all parts of another rope. */
 void rope_append(struct rope *rope, const struct rope *more);
-/* All of it in one blob; NULL if out of memory, or if it has failed. */
+/* Returns a blob with all the bytes, owned by the caller. Returns NULL if out of memory or if the
+ * rope has failed. */
 struct blob *rope_flatten(const struct rope *rope);
 
-/* Walks the parts: `own` is a blob of the own text, and the walk starts with a zeroed rope_walk. False at the end. No part is empty. */
+/* Walks the parts. `own` is a blob with the rope's own text, and `walk` starts zeroed. Returns
+ * false at the end. No part is empty. */
 struct rope_walk {
   size_t joint, at;
 };

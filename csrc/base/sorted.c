@@ -34,7 +34,7 @@ static uint64_t draw(struct sorted *sorted) {
   return sorted->random;
 }
 
-/* Divides a tree into what is before the key and what is after it. */
+/* Splits a tree into the nodes before the key and those after it. */
 static void split(struct sorted_node *tree, struct bytes key, struct sorted_node **before, struct sorted_node **after) {
   while (tree) {
     if (sorted_compare(tree->key, key) < 0) {

@@ -1,7 +1,7 @@
-/* A sorted set of byte strings: a treap, whose nodes are parts of their values.
+/* A sorted set of byte strings: a treap, whose nodes are members of their values.
  *
- * Finding, adding, removing, and the first string after any other take about log n steps each. Priorities come from the system's random
- * bytes, so that names from outside cannot be chosen to unbalance it. */
+ * Finding, adding, removing, and the next string take about log n steps each. Priorities are
+ * random, so that names from outside cannot be chosen to unbalance the tree. */
 #ifndef MOONWIRE_BASE_SORTED_H
 #define MOONWIRE_BASE_SORTED_H
 
@@ -21,19 +21,20 @@ struct sorted {
   uint64_t random;
 };
 
-/* Needs no deinit: the nodes belong to their owners. */
+/* Initializes an empty set. It does not need a deinit: the nodes belong to their owners. */
 void sorted_init(struct sorted *sorted);
-/* Less than, equal to or greater than 0, as memcmp; a prefix comes first. */
+/* Compares as memcmp does. A prefix comes first. */
 int sorted_compare(struct bytes a, struct bytes b);
-/* NULL: not found. */
+/* Returns the node, or NULL if the key is not in the set. */
 struct sorted_node *sorted_find(const struct sorted *sorted, struct bytes key);
-/* Adds a node in no set. The key must not be in the set, and must live as long as the node is. */
+/* Adds a node that is not in a set. The key must not be in the set, and must live as long as the
+ * node. */
 void sorted_add(struct sorted *sorted, struct sorted_node *node, struct bytes key);
 /* Removes a node that is in the set. */
 void sorted_remove(struct sorted *sorted, struct sorted_node *node);
-/* The first node, or NULL if there is none. */
+/* Returns the first node, or NULL if the set is empty. */
 struct sorted_node *sorted_first(const struct sorted *sorted);
-/* The first node after `key`, which need not be in the set, or NULL. */
+/* Returns the first node after `key`, or NULL. The key does not have to be in the set. */
 struct sorted_node *sorted_after(const struct sorted *sorted, struct bytes key);
 
 VISIBILITY_POP

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* Codes of libuv that are not a negative errno, which base knows by number only. */
+/* Status codes of libuv that are not a negative errno. base does not include uv.h. */
 enum {
   UV_END_OF_FILE = -4095,
   UV_LOOKUP_FIRST = -3000,
@@ -14,17 +14,17 @@ const char *mw_status_text(int status) {
   switch (status) {
     case MW_OK: return "ok";
     case MW_ENOMEM: return "out of memory";
-    case MW_EINVAL: return "an argument is malformed";
-    case MW_ENOTFOUND: return "there is no such thing";
-    case MW_EUNAVAILABLE: return "unavailable at the moment, try again later";
-    case MW_ETOOLARGE: return "over a limit in bytes";
+    case MW_EINVAL: return "invalid argument";
+    case MW_ENOTFOUND: return "not found";
+    case MW_EUNAVAILABLE: return "temporarily unavailable; retry";
+    case MW_ETOOLARGE: return "too large: over a limit in bytes";
     case MW_ECLOSED: return "closed";
     case MW_EOVERLAP: return "two patterns can match the same name";
-    case MW_ELIMIT: return "over a limit in number";
+    case MW_ELIMIT: return "too many: over a limit in number";
     case UV_END_OF_FILE: return "end of file";
     default: break;
   }
-  if (status <= UV_LOOKUP_FIRST && status >= UV_LOOKUP_LAST) return "the address could not be looked up";
+  if (status <= UV_LOOKUP_FIRST && status >= UV_LOOKUP_LAST) return "address lookup failed";
   if (status < 0 && status > -ERRNO_MAX) return strerror(-status);
   return "unknown status";
 }

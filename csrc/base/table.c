@@ -18,7 +18,8 @@ void table_deinit(struct table *table) {
   table->capacity = table->count = 0;
 }
 
-/* The slot of the key, or the free one where its search ends. The load limit sees to it that there is a free one. */
+/* Returns the slot of the key, or the free slot where the search ends. The load factor leaves one
+ * free. */
 static struct table_slot *find_slot(const struct table *table, struct bytes key, uint64_t hash) {
   size_t mask = table->capacity - 1;
   for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
@@ -59,13 +60,14 @@ int table_set(struct table *table, struct bytes key, void *value) {
   return 0;
 }
 
-/* Frees a slot and moves back the entries behind it that a search could no longer reach: no tombstones. */
+/* Frees a slot, and moves back the entries after it that a search could no longer reach. So there
+ * are no tombstones. */
 static void free_slot(struct table *table, struct table_slot *slot) {
   size_t mask = table->capacity - 1;
   size_t hole = (size_t)(slot - table->slots);
   for (size_t i = (hole + 1) & mask; table->slots[i].key.ptr; i = (i + 1) & mask) {
     size_t home = (size_t)table->slots[i].hash & mask;
-    if (((i - home) & mask) < ((i - hole) & mask)) continue; /* its search begins behind the hole */
+    if (((i - home) & mask) < ((i - hole) & mask)) continue; /* its search begins after the hole */
     table->slots[hole] = table->slots[i];
     hole = i;
   }
@@ -79,7 +81,8 @@ void *table_remove(struct table *table, struct bytes key) {
   void *value = slot->value;
   if (!value) return NULL;
   free_slot(table, slot);
-  /* A table that was large once does not stay so. Without memory for the smaller one it does, which is no error. */
+  /* A table that has become small shrinks. If out of memory, it stays large, which is not an
+   * error. */
   if (table->capacity > CAPACITY_MIN && table->count < table->capacity / 8) (void)resize(table, table->capacity / 2);
   return value;
 }
@@ -107,7 +110,7 @@ static void sip_round(uint64_t v[4]) {
   v[2] = rotate(v[2], 32);
 }
 
-/* Up to eight bytes as a little-endian number. */
+/* Reads up to eight bytes as a little-endian number. */
 static uint64_t read_word(const char *ptr, size_t len) {
   uint64_t word = 0;
   for (size_t i = 0; i < len; i++) word |= (uint64_t)(unsigned char)ptr[i] << (8 * i);

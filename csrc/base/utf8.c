@@ -2,8 +2,8 @@
 
 static bool is_continuation(unsigned char c) { return (c & 0xc0) == 0x80; }
 
-/* The length of the code point that starts here, or 0. Overlong forms, surrogates and what is above U+10FFFF all show in the first
- * two bytes. */
+/* Returns the length of the code point that starts here, or 0. The first two bytes show overlong
+ * forms, surrogates, and values above U+10FFFF. */
 static size_t measure(const unsigned char *at, size_t left) {
   unsigned char first = at[0];
   if (first < 0x80) return 1;
@@ -26,8 +26,8 @@ size_t utf8_decode(struct bytes text, uint32_t *code_point) {
   return len;
 }
 
-/* Passes over ASCII, 32 bytes at once, then 8, then one: most text is nothing else. (SSE2 would save 17 picoseconds a byte of it,
- * and nothing of other text: not worth a second way.) */
+/* Skips ASCII 32 bytes at a time, then 8, then one, because most text is ASCII. (SSE2 would save 17
+ * picoseconds for each byte of ASCII only: not worth a second version.) */
 static size_t skip_ascii(const unsigned char *text, size_t at, size_t len) {
   const uint64_t high_bits = UINT64_C(0x8080808080808080);
   uint64_t words[4];

@@ -2,7 +2,7 @@
 
 #include "base/utf8.h"
 
-/* Overlong forms, surrogates and what is above U+10FFFF all show in the second byte, and nowhere else. */
+/* Only the second byte shows overlong forms, surrogates, and values above U+10FFFF. */
 static bool begin_code_point(struct utf8_stream *stream, uint8_t lead) {
   stream->low = 0x80;
   stream->high = 0xbf;
@@ -28,7 +28,7 @@ static bool take_byte(struct utf8_stream *stream, uint8_t byte) {
 bool utf8_stream_feed(struct utf8_stream *stream, struct bytes piece) {
   size_t at = 0;
   while (at < piece.len) {
-    /* Between code points all whole ones are passed over at once. */
+    /* Between code points, skip all whole ones in one call. */
     if (stream->needed == 0) at += utf8_valid_prefix(bytes_of(piece.ptr + at, piece.len - at));
     if (at == piece.len) break;
     if (!take_byte(stream, (uint8_t)piece.ptr[at])) return false;

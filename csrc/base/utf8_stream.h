@@ -1,4 +1,5 @@
-/* UTF-8 that comes in pieces: a wrong byte is found in the piece that holds it, not when the code point should have ended. */
+/* UTF-8 in pieces. An invalid byte is found in the piece that contains it, not at the end of its
+ * code point. */
 #ifndef MOONWIRE_BASE_UTF8_STREAM_H
 #define MOONWIRE_BASE_UTF8_STREAM_H
 
@@ -6,15 +7,16 @@
 
 VISIBILITY_PUSH
 
-/* Zeroed, it stands at the beginning of a text. */
+/* Zeroed, it is at the beginning of a text. */
 struct utf8_stream {
-  uint8_t needed;    /* continuation bytes that the code point begun still lacks */
-  uint8_t low, high; /* what the next of them may be */
+  uint8_t needed;    /* continuation bytes that are still missing */
+  uint8_t low, high; /* the range of the next one */
 };
 
-/* False at the first byte that no valid text can have there; such a stream is not to be fed again. */
+/* Checks the next piece. Returns false at the first byte that no valid text can have there; do not
+ * use the stream after that. */
 bool utf8_stream_feed(struct utf8_stream *stream, struct bytes piece);
-/* True if the text may end here. */
+/* Returns true if the text may end here. */
 static inline bool utf8_stream_complete(const struct utf8_stream *stream) { return stream->needed == 0; }
 
 VISIBILITY_POP

@@ -1,6 +1,6 @@
-/* Hides every symbol declared between VISIBILITY_PUSH and VISIBILITY_POP.
+/* Hides all symbols that are declared between VISIBILITY_PUSH and VISIBILITY_POP.
  *
- * A pragma and not a compiler flag, because LuaRocks and hosts build with flags of their own. */
+ * It is a pragma, not a compiler flag, because LuaRocks and hosts build with flags of their own. */
 #ifndef MOONWIRE_BASE_VISIBILITY_H
 #define MOONWIRE_BASE_VISIBILITY_H
 

@@ -50,7 +50,7 @@ static void a_place_has_one_line_a_second(void **state) {
   poll(NULL, 0, 1010);
   complain(1000);
   assert_int_equal(heard.count, 2);
-  assert_string_equal(heard.text, "complaint 1000 (999 more like this were not written)");
+  assert_string_equal(heard.text, "complaint 1000 (999 similar lines were not written)");
 }
 
 static void places_are_counted_apart(void **state) {
@@ -111,7 +111,7 @@ static void an_error_has_its_traceback_once(void **state) {
   assert_int_equal(heard.count, 1);
   poll(NULL, 0, 1010);
   log_fault("a:1", "boom", "traceback");
-  assert_string_equal(heard.text, "boom (10 more like this were not written)");
+  assert_string_equal(heard.text, "boom (10 similar lines were not written)");
 }
 
 static void a_place_is_limited_whatever_its_errors_say(void **state) {
@@ -160,7 +160,7 @@ static void the_last_count_is_told_as_well(void **state) {
   fclose(file);
   assert_true(len > 0);
   assert_non_null(strstr(text, "complaint 0\n"));
-  assert_non_null(strstr(text, "7 more like this were not written: complaint 0\n"));
+  assert_non_null(strstr(text, "7 similar lines were not written: complaint 0\n"));
 }
 
 static void a_count_is_told_while_the_server_runs(void **state) {
@@ -181,7 +181,7 @@ static void a_count_is_told_while_the_server_runs(void **state) {
   close(saved);
   close(ends[0]);
   close(ends[1]);
-  assert_non_null(strstr(text, "7 more like this were not written: complaint 0\n"));
+  assert_non_null(strstr(text, "7 similar lines were not written: complaint 0\n"));
 }
 
 #define HEARD(name) cmocka_unit_test_setup_teardown(name, listen_to_all, stop_listening)

@@ -76,7 +76,7 @@ static int read_numbers(unsigned long long *dropped) {
     unsigned long long missing;
     int number;
     if (!strchr(line, '\n')) return -1;
-    if (sscanf(line, "(%llu lines of the log were dropped", &missing) == 1) {
+    if (sscanf(line, "(dropped %llu lines of the log", &missing) == 1) {
       *dropped += missing;
     } else if (sscanf(line, "n %d ", &number) == 1 && number > last) {
       last = number;

@@ -17,7 +17,7 @@ static void codes_of_the_system_pass_through(void **state) {
   (void)state;
   assert_string_equal(mw_status_text(-EADDRINUSE), strerror(EADDRINUSE));
   assert_string_equal(mw_status_text(-4095), "end of file");
-  assert_string_equal(mw_status_text(-3008), "the address could not be looked up");
+  assert_string_equal(mw_status_text(-3008), "address lookup failed");
   assert_string_equal(mw_status_text(5), "unknown status");
   assert_string_equal(mw_status_text(INT32_MIN), "unknown status");
 }
