@@ -33,7 +33,7 @@ struct ws_reader {
   size_t allowed; /* what message.inflated may come to */
   char control[WS_CONTROL_MAX];
   struct bytes payload;
-  struct ws_farewell farewell;
+  struct ws_close_info close_info;
 };
 
 /* Input that is written to. */
@@ -58,16 +58,16 @@ static void become(struct ws_reader *reader, enum read_state state) {
 }
 
 /* Nothing is read any more: what is left of a message is of no use. */
-static enum ws_event end(struct ws_reader *reader, enum read_state state, struct ws_farewell farewell) {
+static enum ws_event end(struct ws_reader *reader, enum read_state state, struct ws_close_info info) {
   become(reader, state);
   ws_message_deinit(&reader->message);
   reader->payload = bytes_of(NULL, 0);
-  reader->farewell = farewell;
+  reader->close_info = info;
   return state == READ_FAILED ? WS_ERROR : WS_CLOSE;
 }
 
 static enum ws_event fail(struct ws_reader *reader, enum ws_close_code code, const char *reason) {
-  return end(reader, READ_FAILED, (struct ws_farewell){code, bytes_string(reason)});
+  return end(reader, READ_FAILED, (struct ws_close_info){code, bytes_string(reason)});
 }
 
 struct ws_reader *ws_reader_new(const struct ws_limits *limits) {
@@ -215,16 +215,16 @@ static enum ws_event read_data(struct ws_reader *reader, struct input *rest) {
 }
 
 static enum ws_event read_close(struct ws_reader *reader) {
-  struct ws_farewell farewell = {WS_CLOSE_ABSENT, {NULL, 0}};
+  struct ws_close_info info = {WS_CLOSE_ABSENT, {NULL, 0}};
   const unsigned char *bytes = (const unsigned char *)reader->control;
   if (reader->frame_len == 1) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close frame has half a code");
   if (reader->frame_len >= 2) {
-    farewell.code = (unsigned)bytes[0] << 8 | bytes[1];
-    farewell.reason = bytes_of(reader->control + 2, reader->frame_len - 2);
-    if (!ws_close_code_valid(farewell.code)) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close code is invalid");
-    if (!utf8_valid(farewell.reason)) return fail(reader, WS_CLOSE_BAD_DATA, "the reason for closing is not UTF-8");
+    info.code = (unsigned)bytes[0] << 8 | bytes[1];
+    info.reason = bytes_of(reader->control + 2, reader->frame_len - 2);
+    if (!ws_close_code_valid(info.code)) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close code is invalid");
+    if (!utf8_valid(info.reason)) return fail(reader, WS_CLOSE_BAD_DATA, "the reason for closing is not UTF-8");
   }
-  return end(reader, READ_CLOSED, farewell);
+  return end(reader, READ_CLOSED, info);
 }
 
 static enum ws_event read_control(struct ws_reader *reader, struct input *rest) {
@@ -293,8 +293,8 @@ bool ws_reader_take(struct ws_reader *reader, struct buffer *out) {
 
 bool ws_reader_is_binary(const struct ws_reader *reader) { return reader->message.is_binary; }
 
-struct ws_farewell ws_reader_farewell(const struct ws_reader *reader) {
-  return reader->farewell;
+struct ws_close_info ws_reader_close_info(const struct ws_reader *reader) {
+  return reader->close_info;
 }
 
 bool ws_reader_idle(const struct ws_reader *reader) {

@@ -29,11 +29,11 @@ enum ws_event {
   WS_MESSAGE, /* ws_reader_payload, ws_reader_is_binary */
   WS_PING,    /* ws_reader_payload, to be sent back in a pong */
   WS_PONG,    /* ws_reader_payload */
-  WS_CLOSE,   /* ws_reader_farewell is what the client says; all that follows is used up unread */
-  WS_ERROR,   /* ws_reader_farewell is what to close with; nothing more can be read */
+  WS_CLOSE,   /* ws_reader_close_info is what the client says; all that follows is used up unread */
+  WS_ERROR,   /* ws_reader_close_info is what to close with; nothing more can be read */
 };
 
-struct ws_farewell {
+struct ws_close_info {
   unsigned code;       /* WS_CLOSE_ABSENT: the close frame had none */
   struct bytes reason; /* UTF-8; of an error a constant sentence in plain ASCII that says what was wrong */
 };
@@ -63,7 +63,7 @@ struct bytes ws_reader_payload(const struct ws_reader *reader);
 /* Gives the memory of the message that was just returned away, to `out`, which is empty. False: it lies in the input, or is empty. */
 bool ws_reader_take(struct ws_reader *reader, struct buffer *out);
 bool ws_reader_is_binary(const struct ws_reader *reader);
-struct ws_farewell ws_reader_farewell(const struct ws_reader *reader);
+struct ws_close_info ws_reader_close_info(const struct ws_reader *reader);
 
 /* True between messages: no byte of the next frame has come, no message is unfinished, none lies in the reader's memory, and none
  * that comes may refer to one that came. */

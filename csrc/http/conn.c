@@ -8,7 +8,7 @@
 #include "server/native.h"
 #include "server/server.h"
 
-/* How long a peer may take to end its side when we have ended ours, and to say farewell when we have. */
+/* How long a peer may take to end its side after ours has ended, and to send its close frame after ours. */
 enum { LINGER_MS = 2000, CLOSE_MS = 5000 };
 
 static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worker(conn)->server->config->options.limits; }
@@ -301,7 +301,7 @@ void conn_stop(struct conn *conn) {
       break;
     case EXCHANGE_STREAMING: exchange_close(exchange, CLOSE_STOPPING, ""); break;
     case EXCHANGE_ENDING:
-      /* The peer's farewell is awaited no longer. */
+      /* The peer's close frame is no longer awaited. */
       exchange_end_role(exchange);
       subscriber_mark(&conn->exchange.subscriber);
       break;

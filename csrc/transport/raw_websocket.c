@@ -92,11 +92,11 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
   }
 }
 
-void raw_websocket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   struct mw_socket *socket = native_socket(exchange);
-  size_t len = farewell.reason.len < sizeof socket->reason ? farewell.reason.len : sizeof socket->reason - 1;
-  socket->code = farewell.code;
-  if (len > 0) memcpy(socket->reason, farewell.reason.ptr, len);
+  size_t len = info.reason.len < sizeof socket->reason ? info.reason.len : sizeof socket->reason - 1;
+  socket->code = info.code;
+  if (len > 0) memcpy(socket->reason, info.reason.ptr, len);
   socket->reason[len] = '\0';
   socket->reason_len = len;
   socket->is_answer = is_answer;

@@ -11,7 +11,7 @@ VISIBILITY_PUSH
 /* The reader has a message. */
 void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader);
 /* Nothing more is read: the peer has closed it (is_answer), or what it sent was wrong. What came before is handled first. */
-void raw_websocket_end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer);
+void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer);
 VISIBILITY_POP
 
 #endif

@@ -16,7 +16,7 @@
 #include "transport/roles.h"
 #include "transport/ws_input.h"
 
-/* How long the app may still work on what came before the peer's farewell, until that is answered. */
+/* How long the app may still work on messages before the peer's close frame, until that is answered. */
 enum { DUE_MS = 5000 };
 
 /* Close codes of the native protocol (docs/reference/protocol.md). */
@@ -59,11 +59,11 @@ void websocket_push_rope(struct exchange *exchange, const struct rope *text) {
   rope_deinit(&frame);
 }
 
-static const struct role role_farewell;
-static void read_farewell(struct exchange *exchange, struct bytes bytes);
+static const struct role role_closing;
+static void read_until_close(struct exchange *exchange, struct bytes bytes);
 
 /* Ends the session behind a close frame. */
-static void say_farewell(struct exchange *exchange, unsigned code, const char *reason) {
+static void send_close(struct exchange *exchange, unsigned code, const char *reason) {
   char payload[WS_CONTROL_MAX];
   size_t len = ws_frame_close(payload, code, bytes_string(reason));
   log_limited(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
@@ -79,13 +79,13 @@ static void say_farewell(struct exchange *exchange, unsigned code, const char *r
   subscriber_mark(&exchange->subscriber);
 }
 
-void websocket_finish(struct exchange *exchange, unsigned code, const char *reason) { say_farewell(exchange, code, reason); }
+void websocket_finish(struct exchange *exchange, unsigned code, const char *reason) { send_close(exchange, code, reason); }
 
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   struct mw_socket *socket = native_socket(exchange);
-  if (socket && socket->is_due) { /* the peer's farewell is there, or will not be read any more */
-    say_farewell(exchange, code, reason);
+  if (socket && socket->is_due) { /* the peer's close frame has arrived, or will not be read */
+    send_close(exchange, code, reason);
     return;
   }
   if (socket) {
@@ -96,12 +96,12 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
   bool stopped = ws_input_waits(exchange);
   struct ws_reader *reader = ws_input_detach(exchange);
   struct buffer unread = ws_input_unread(exchange);
-  say_farewell(exchange, code, reason);
+  send_close(exchange, code, reason);
   if (!server_stopping(exchange_worker(exchange)->server)) {
-    exchange_become(exchange, &role_farewell);
+    exchange_become(exchange, &role_closing);
     if (stopped) exchange_read(exchange, true);
     if (reader) ws_input_return(exchange, reader, true);
-    if (unread.len > 0) read_farewell(exchange, buffer_bytes(&unread));
+    if (unread.len > 0) read_until_close(exchange, buffer_bytes(&unread));
   } else {
     ws_reader_free(reader);
   }
@@ -122,15 +122,14 @@ void websocket_on_close(struct exchange *exchange, const struct closing *closing
 }
 
 /* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
-static void end_reading(struct exchange *exchange, struct ws_farewell farewell, bool is_answer) {
+static void end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
   if (native_socket(exchange)) {
-    raw_websocket_end_reading(exchange, farewell, is_answer);
+    raw_websocket_end_reading(exchange, info, is_answer);
     return;
   }
-  if (!is_answer)
-    memcpy(reason, farewell.reason.ptr, farewell.reason.len < sizeof reason ? farewell.reason.len : sizeof reason - 1);
-  websocket_finish(exchange, farewell.code, reason);
+  if (!is_answer) memcpy(reason, info.reason.ptr, info.reason.len < sizeof reason ? info.reason.len : sizeof reason - 1);
+  websocket_finish(exchange, info.code, reason);
 }
 
 /* One event of the reader. False: nothing more is to be read. */
@@ -149,7 +148,7 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
       websocket_push(exchange, WS_OPCODE_PONG, input.bytes);
       break;
     case WS_CLOSE:
-    case WS_ERROR: end_reading(exchange, ws_reader_farewell(reader), event == WS_CLOSE); return false;
+    case WS_ERROR: end_reading(exchange, ws_reader_close_info(reader), event == WS_CLOSE); return false;
     case WS_PONG: budget_charge(exchange, BUDGET_MESSAGE); break;
     case WS_PAUSED:
     case WS_MORE: break;
@@ -195,9 +194,9 @@ void websocket_read(struct exchange *exchange, struct bytes bytes) {
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !take(exchange, reader, event)) break;
   }
-  if (exchange->role == &role_farewell) { /* we have closed meanwhile */
+  if (exchange->role == &role_closing) { /* we have closed meanwhile */
     ws_input_return(exchange, reader, true);
-    read_farewell(exchange, bytes_of(at, bytes.len));
+    read_until_close(exchange, bytes_of(at, bytes.len));
   } else if (is_deaf(exchange)) {
     ws_input_drop(exchange, reader);
   } else {
@@ -207,10 +206,10 @@ void websocket_read(struct exchange *exchange, struct bytes bytes) {
   unfinished_settle(exchange_worker(exchange));
 }
 
-/* ---- The peer's farewell -------------------------------------------------------------------------------------------------- */
+/* ---- The peer's close frame ---------------------------------------------------------------------------------------------------- */
 
-/* We have said ours: all that counts of what still comes is the peer's. */
-static void read_farewell(struct exchange *exchange, struct bytes bytes) {
+/* Ours was sent: of the input that follows, only the peer's close frame counts. */
+static void read_until_close(struct exchange *exchange, struct bytes bytes) {
   struct ws_reader *reader = ws_input_borrow(exchange);
   enum ws_event event = reader ? WS_PING : WS_ERROR;
   char *at = (char *)(uintptr_t)bytes.ptr;
@@ -231,7 +230,7 @@ static void read_farewell(struct exchange *exchange, struct bytes bytes) {
 void websocket_give_up(struct exchange *exchange, unsigned code, const char *reason) {
   ws_input_drop(exchange, ws_input_detach(exchange));
   if (exchange->state == EXCHANGE_STREAMING) {
-    end_reading(exchange, (struct ws_farewell){code, bytes_string(reason)}, false);
+    end_reading(exchange, (struct ws_close_info){code, bytes_string(reason)}, false);
   } else {
     /* The peer's close frame is awaited no longer. */
     exchange_end_role(exchange);
@@ -239,19 +238,19 @@ void websocket_give_up(struct exchange *exchange, unsigned code, const char *rea
   }
 }
 
-static const struct role role_farewell = {.start = role_nothing,
-                                          .on_read = read_farewell,
-                                          .on_silent = role_nothing,
-                                          .on_mail = role_nothing_on_mail,
-                                          .on_flushed = role_nothing,
-                                          .close = role_close_stream,
-                                          .on_end = role_nothing,
-                                          .silence_ms = role_heartbeat_ms,
-                                          .outbox_limit = role_outbox_limit,
-                                          ROLE_ASKS_NOTHING,
-                                          ROLE_WRITES_AT_ONCE,
-                                          ROLE_NEVER_WAITS,
-                                          ROLE_HAS_NO_CLIENT};
+static const struct role role_closing = {.start = role_nothing,
+                                         .on_read = read_until_close,
+                                         .on_silent = role_nothing,
+                                         .on_mail = role_nothing_on_mail,
+                                         .on_flushed = role_nothing,
+                                         .close = role_close_stream,
+                                         .on_end = role_nothing,
+                                         .silence_ms = role_heartbeat_ms,
+                                         .outbox_limit = role_outbox_limit,
+                                         ROLE_ASKS_NOTHING,
+                                         ROLE_WRITES_AT_ONCE,
+                                         ROLE_NEVER_WAITS,
+                                         ROLE_HAS_NO_CLIENT};
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
 

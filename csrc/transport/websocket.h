@@ -15,7 +15,7 @@ void websocket_push_rope(struct exchange *exchange, const struct rope *text);
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason);
 /* Gives the unfinished message up, whose reader the session holds, and closes; nothing more of the peer is awaited. */
 void websocket_give_up(struct exchange *exchange, unsigned code, const char *reason);
-/* Says farewell as an answer, or to a peer that has broken the rules: nothing more of it is awaited. */
+/* Sends a close frame that answers one, or follows a protocol error, and does not wait for the peer's. */
 void websocket_finish(struct exchange *exchange, unsigned code, const char *reason);
 
 /* Refuses what cannot be upgraded, and answers true. */

@@ -212,13 +212,13 @@ static void fails_at_the_first_wrong_byte(void **state) {
                                       "ab\xe2\x82")),
                    WS_MORE);
   assert_int_equal(feed(reader, BYTES("\x28")), WS_ERROR);
-  assert_int_equal(ws_reader_farewell(reader).code, WS_CLOSE_BAD_DATA);
+  assert_int_equal(ws_reader_close_info(reader).code, WS_CLOSE_BAD_DATA);
   ws_reader_free(reader);
 
   reader = new_reader(&limits, alone);
   assert_int_equal(feed(reader, BYTES("\x41\x90" ZERO "\x00\x05\x00\xfa")), WS_MORE);
   assert_int_equal(feed(reader, BYTES("\x00")), WS_ERROR);
-  assert_bytes_string(ws_reader_farewell(reader).reason, "the compressed data is broken");
+  assert_bytes_string(ws_reader_close_info(reader).reason, "the compressed data is broken");
   ws_reader_free(reader);
 }
 
@@ -263,7 +263,7 @@ static void a_bomb_stays_small(void **state) {
       event = ws_reader_next(reader, copy.data + at, len, &used);
     }
     assert_int_equal(event, WS_ERROR);
-    assert_int_equal(ws_reader_farewell(reader).code, WS_CLOSE_TOO_BIG);
+    assert_int_equal(ws_reader_close_info(reader).code, WS_CLOSE_TOO_BIG);
     assert_in_range(largest, 90000, 100000); /* the limit, and not a byte more */
     buffer_deinit(&copy);
     assert_int_equal(memory_live(), before);
@@ -310,12 +310,12 @@ static void an_idle_reader_is_lent_anew(void **state) {
   assert_int_equal(memory_live(), live); /* the inflater was there */
   ws_reader_set_terms(reader, takeover);
   assert_int_equal(feed(reader, BYTES("\xc1\x85" ZERO HELLO_AGAIN)), WS_ERROR);
-  assert_bytes_string(ws_reader_farewell(reader).reason, "the compressed data is broken");
+  assert_bytes_string(ws_reader_close_info(reader).reason, "the compressed data is broken");
   ws_reader_free(reader);
 
   reader = new_reader(&limits, (struct ws_deflate_terms){0});
   assert_int_equal(feed(reader, BYTES("\xc1\x87" ZERO HELLO)), WS_ERROR);
-  assert_int_equal(ws_reader_farewell(reader).code, WS_CLOSE_PROTOCOL_ERROR);
+  assert_int_equal(ws_reader_close_info(reader).code, WS_CLOSE_PROTOCOL_ERROR);
   ws_reader_free(reader);
 }
 
@@ -463,7 +463,7 @@ static void any_deflater_is_understood(void **state) {
       ws_client_frame(&input, first, BYTES("abcd"), bytes_of(rest.ptr, taken));
       rest = bytes_of(rest.ptr + taken, rest.len - taken);
     }
-    if (feed(reader, buffer_bytes(&input)) != WS_MESSAGE) fail_msg("%d: %s", n, ws_reader_farewell(reader).reason.ptr);
+    if (feed(reader, buffer_bytes(&input)) != WS_MESSAGE) fail_msg("%d: %s", n, ws_reader_close_info(reader).reason.ptr);
     assert_true(bytes_equal(ws_reader_payload(reader), buffer_bytes(&text)));
     buffer_deinit(&input);
   }

@@ -337,7 +337,7 @@ static void memory_grows_with_what_came(void **state) {
   assert_int_equal(feed(reader, BYTES("\x00\x81" ZERO "x"), 140), WS_MORE);
   assert_int_equal(feed(reader, BYTES("\x00\x80" ZERO), 1000), WS_MORE);
   assert_int_equal(feed(reader, BYTES("\x00\x81" ZERO), 1), WS_ERROR);
-  assert_int_equal(ws_reader_farewell(reader).code, 1009);
+  assert_int_equal(ws_reader_close_info(reader).code, 1009);
   assert_in_range(allocated, 1, 2 * 140);
   ws_reader_free(reader);
   memory_set_allocator(NULL, NULL);
@@ -373,7 +373,7 @@ static void without_memory_the_error_is_1011(void **state) {
   struct ws_reader *reader = ws_reader_new(&limits);
   memory_fail_after(1);
   assert_int_equal(feed(reader, BYTES("\x82\x82" ZERO "x"), 1), WS_ERROR);
-  assert_int_equal(ws_reader_farewell(reader).code, WS_CLOSE_INTERNAL);
+  assert_int_equal(ws_reader_close_info(reader).code, WS_CLOSE_INTERNAL);
   ws_reader_free(reader);
 }
 

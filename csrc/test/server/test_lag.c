@@ -440,7 +440,7 @@ static void closes_who_is_to_be_closed(void **state) {
     assert_string_equal(log, range(format, 1, last));
     if (transport == WEBSOCKET) assert_int_equal(reader.close_code, 1013);
     if (transport == SSE || transport == ENVELOPE) assert_true(reader.is_over);
-    /* A WebSocket's peer still has to say its farewell. */
+    /* A WebSocket's peer still has to send its close frame. */
     if (transport != WEBSOCKET) assert_true(memory_peer_ended(&reader.peer));
     close_reader(&reader);
   }

@@ -221,7 +221,7 @@ static void wants_a_connect(void **state) {
   memory_peer_expect(&peer, NULL);
   mw_server_advance(app.server, 2000);
   memory_peer_expect_close(&peer, 4408);
-  /* Its farewell is awaited, but not for ever. */
+  /* Its close frame is awaited, but not indefinitely. */
   assert_false(memory_peer_ended(&peer));
   mw_server_advance(app.server, 7000);
   assert_true(memory_peer_ended(&peer));

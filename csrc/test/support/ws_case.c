@@ -205,11 +205,11 @@ void ws_case_event(struct buffer *out, const struct ws_reader *reader, enum ws_e
     case WS_PING: append_line(out, "ping ", ws_reader_payload(reader)); break;
     case WS_PONG: append_line(out, "pong ", ws_reader_payload(reader)); break;
     case WS_CLOSE:
-      snprintf(what, sizeof what, "close %u ", ws_reader_farewell(reader).code);
-      append_line(out, what, ws_reader_farewell(reader).reason);
+      snprintf(what, sizeof what, "close %u ", ws_reader_close_info(reader).code);
+      append_line(out, what, ws_reader_close_info(reader).reason);
       break;
     case WS_ERROR:
-      snprintf(what, sizeof what, "error %u", ws_reader_farewell(reader).code);
+      snprintf(what, sizeof what, "error %u", ws_reader_close_info(reader).code);
       append_line(out, what, bytes_of(NULL, 0));
       break;
     case WS_PAUSED:

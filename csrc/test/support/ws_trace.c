@@ -36,12 +36,12 @@ static void trace_payload(struct buffer *out, const struct ws_reader *reader, co
   buffer_append_format(out, " @%zu\n", offset);
 }
 
-static void trace_farewell(struct buffer *out, const struct ws_reader *reader, const char *what) {
-  struct ws_farewell farewell = ws_reader_farewell(reader);
-  must(farewell.reason.len <= WS_CONTROL_MAX - 2 && utf8_valid(farewell.reason), "a reason that no close frame can have");
-  must(farewell.code == WS_CLOSE_ABSENT || ws_close_code_valid(farewell.code), "a code that no close frame can have");
-  buffer_append_format(out, "%s %u ", what, farewell.code);
-  buffer_append(out, farewell.reason);
+static void trace_close_info(struct buffer *out, const struct ws_reader *reader, const char *what) {
+  struct ws_close_info info = ws_reader_close_info(reader);
+  must(info.reason.len <= WS_CONTROL_MAX - 2 && utf8_valid(info.reason), "a reason that no close frame can have");
+  must(info.code == WS_CLOSE_ABSENT || ws_close_code_valid(info.code), "a code that no close frame can have");
+  buffer_append_format(out, "%s %u ", what, info.code);
+  buffer_append(out, info.reason);
   buffer_append_char(out, '\n');
 }
 
@@ -67,13 +67,13 @@ static bool trace_piece(struct buffer *out, struct ws_reader *reader, const stru
       continue;
     }
     if (event == WS_ERROR) {
-      trace_farewell(out, reader, "ERROR");
+      trace_close_info(out, reader, "ERROR");
       must(ws_reader_next(reader, data, len, &used) == WS_ERROR && used == 0, "goes on after an error");
       must(!ws_reader_idle(reader), "idle after an error");
       return false;
     }
     if (event == WS_CLOSE) {
-      trace_farewell(out, reader, "CLOSE");
+      trace_close_info(out, reader, "CLOSE");
       must(!ws_reader_idle(reader), "idle after a close frame");
     } else {
       trace_payload(out, reader, limits, event, offset);

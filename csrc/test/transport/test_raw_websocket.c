@@ -579,7 +579,7 @@ static void is_no_member(void **state) {
 
 /* ---- Closing -------------------------------------------------------------------------------------------------------------- */
 
-/* What came before the peer's farewell is answered before it. */
+/* What came before the peer's close frame is answered before it. */
 static void answers_before_it_closes(void **state) {
   (void)state;
   for (int is_error = 0; is_error < 2; is_error++) {
@@ -659,7 +659,7 @@ static void is_not_held_up_by_talk(void **state) {
   finish(&app);
 }
 
-/* The peer's farewell is there already when the app closes, or fails: nothing is awaited. */
+/* The peer's close frame has already arrived when the app closes, or fails: nothing is awaited. */
 static void ends_at_once_if_both_have_closed(void **state) {
   (void)state;
   for (int fails = 0; fails < 2; fails++) {
@@ -712,7 +712,7 @@ static void closes_by_the_app(void **state) {
   memory_peer_expect(&app.peer, "last");
   memory_peer_expect_close(&app.peer, 4001);
   assert_string_equal(take_trace(&app), "close(4001 enough) ");
-  /* Whatever it still says is not heard, until it says farewell. */
+  /* Its messages are ignored, until it sends a close frame. */
   send_text(&app, "what?");
   memory_peer_frame(&app.peer, WS_OPCODE_PING, BYTES(""));
   memory_peer_expect(&app.peer, NULL);
