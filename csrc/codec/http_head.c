@@ -46,7 +46,7 @@ static struct http_error read_version(struct http_head *head, struct bytes versi
   return no_error;
 }
 
-static struct http_error judge_characters(struct bytes target) {
+static struct http_error check_characters(struct bytes target) {
   if (target.len == 0) return refuse(400, "the request target is malformed");
   for (size_t i = 0; i < target.len; i++) {
     unsigned char c = (unsigned char)target.ptr[i];
@@ -61,7 +61,7 @@ struct http_error http_head_read_line(struct http_head *head, struct bytes line,
   head->method = cut(&rest, ' ');
   if (!http_token_valid(head->method)) return refuse(400, "the request line does not begin with a method");
   head->target = cut(&rest, ' ');
-  struct http_error error = judge_characters(head->target);
+  struct http_error error = check_characters(head->target);
   if (error.status) return error;
   bool has_version = head->method.len + 1 + head->target.len < line.len;
   if (!has_version) return refuse(505, "HTTP/0.9 is not supported");
@@ -159,7 +159,7 @@ static bool is_authority(struct bytes text) {
   return true;
 }
 
-static struct http_error judge_host(struct http_head *head) {
+static struct http_error check_host(struct http_head *head) {
   size_t count = http_head_count(head, BYTES("host"));
   if (count == 0 && head->minor == 1) return refuse(400, "Host is missing");
   if (count > 1) return refuse(400, "Host is given twice");
@@ -169,7 +169,7 @@ static struct http_error judge_host(struct http_head *head) {
 }
 
 /* Fields of which there is one, and of which two readers could take two different ones: what is allowed depends on them. */
-static struct http_error judge_single(const struct http_head *head) {
+static struct http_error check_single(const struct http_head *head) {
   static const struct {
     struct bytes name;
     const char *reason;
@@ -212,7 +212,7 @@ static struct http_error reduce_target(struct http_head *head, struct http_field
   return no_error;
 }
 
-static struct http_error judge_target(struct http_head *head, struct http_field *fields, char *target) {
+static struct http_error check_target(struct http_head *head, struct http_field *fields, char *target) {
   struct http_error error = no_error;
   bool is_asterisk = bytes_equal(head->target, BYTES("*"));
   if (bytes_find(head->target, '#') < head->target.len) return refuse(400, "the request target has a fragment");
@@ -224,7 +224,7 @@ static struct http_error judge_target(struct http_head *head, struct http_field 
   return error;
 }
 
-static struct http_error judge_expect(struct http_head *head, bool has_body) {
+static struct http_error check_expect(struct http_head *head, bool has_body) {
   head->expect_continue = false;
   for (size_t i = 0; i < head->field_count; i++) {
     if (!bytes_equal_nocase(head->fields[i].name, BYTES("expect"))) continue;
@@ -235,14 +235,14 @@ static struct http_error judge_expect(struct http_head *head, bool has_body) {
   return no_error;
 }
 
-struct http_error http_head_judge(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
+struct http_error http_head_check(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
                                   char *target) {
   struct bytes connection = BYTES("connection");
   head->has_body = framing->chunked || framing->length > 0;
-  struct http_error error = judge_host(head);
-  if (!error.status) error = judge_single(head);
-  if (!error.status) error = judge_target(head, fields, target);
-  if (!error.status) error = judge_expect(head, head->has_body);
+  struct http_error error = check_host(head);
+  if (!error.status) error = check_single(head);
+  if (!error.status) error = check_target(head, fields, target);
+  if (!error.status) error = check_expect(head, head->has_body);
   if (error.status) return error;
 
   /* Offers of other protocols are as if they were not there (RFC 9110 section 7.8). A client of WebSocket may have sent frames

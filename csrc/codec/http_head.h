@@ -24,7 +24,7 @@ struct http_error http_head_read_fields(struct http_head *head, struct bytes tex
 struct http_error http_head_frame(struct http_head *head, struct http_framing *framing);
 /* Judges target, Host, the fields that may come only once, Expect, Connection and Upgrade, and sets what is left of `head`.
  * `fields` are those of the head. An absolute-form target is reduced in place: its bytes are written to, and Host gets its host. */
-struct http_error http_head_judge(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
+struct http_error http_head_check(struct http_head *head, struct http_field *fields, const struct http_framing *framing,
                                   char *target);
 
 /* The complete lines after the request line, without the empty one. */

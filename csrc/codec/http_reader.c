@@ -210,7 +210,7 @@ static enum http_event finish_head(struct http_reader *reader) {
   /* "HTTP/1.7": llhttp knows no minor version above 1. */
   if (head->minor == 1) reader->text.data[line_len - 3] = '1';
   if (!run_parser(reader, text)) return refuse_parsed(reader, line_len);
-  error = http_head_judge(head, reader->fields, &framing, reader->text.data + (head->target.ptr - text.ptr));
+  error = http_head_check(head, reader->fields, &framing, reader->text.data + (head->target.ptr - text.ptr));
   if (error.status) return fail(reader, error.status, error.reason);
   if (framing.length > reader->limits->body) return fail(reader, 413, "the body is too long");
 

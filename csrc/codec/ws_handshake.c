@@ -37,7 +37,7 @@ static bool offers_are_tokens(const struct http_head *head) {
   return true;
 }
 
-struct http_error ws_handshake_judge(const struct http_head *head, struct bytes *key) {
+struct http_error ws_handshake_check(const struct http_head *head, struct bytes *key) {
   struct bytes key_name = BYTES("sec-websocket-key"), version_name = BYTES("sec-websocket-version");
   *key = bytes_of(NULL, 0);
   bool is_head = bytes_equal(head->method, BYTES("HEAD")); /* answered as a GET that offers nothing */

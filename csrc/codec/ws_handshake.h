@@ -9,7 +9,7 @@ VISIBILITY_PUSH
 
 /* Status 0 if the request may be upgraded, and *key is its Sec-WebSocket-Key, a slice of the head; else 400, 405 or 426, and
  * why. */
-struct http_error ws_handshake_judge(const struct http_head *head, struct bytes *key);
+struct http_error ws_handshake_check(const struct http_head *head, struct bytes *key);
 /* The fields that an answer with such a status must have; returns how many there are. */
 size_t ws_handshake_fields(int status, const struct http_field **fields);
 
@@ -22,7 +22,7 @@ struct ws_offers {
 bool ws_handshake_offer(const struct http_head *head, struct ws_offers *cursor, struct bytes *protocol);
 
 /* Writes what proves that the server has read the key as that of a WebSocket, terminated: the value of Sec-WebSocket-Accept. The key is one
- * that ws_handshake_judge returned. False if the library of hashes fails. */
+ * that ws_handshake_check returned. False if the library of hashes fails. */
 enum { WS_ACCEPT_LEN = 28 };
 bool ws_handshake_accept(char out[WS_ACCEPT_LEN + 1], struct bytes key);
 

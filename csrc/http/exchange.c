@@ -295,7 +295,7 @@ void exchange_stream(struct exchange *exchange, struct bytes text) {
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead) {
   struct bytes key;
   struct buffer out;
-  if (ws_handshake_judge(exchange_request(exchange)->head, &key).status != 0) return false;
+  if (ws_handshake_check(exchange_request(exchange)->head, &key).status != 0) return false;
   buffer_init(&out);
   if (!http1_write_upgrade(&out, key, fields)) return false;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;

@@ -20,7 +20,7 @@ void http1_write_head(struct buffer *out, const struct http1_head *head);
 void http1_write_length(struct buffer *out, uint64_t length);
 /* Appends what a head of an event stream has besides, and ends it. */
 void http1_write_stream(struct buffer *out, bool is_chunked);
-/* Appends the whole answer that upgrades to a WebSocket, for a key as ws_handshake_judge returns it. False, and nothing is appended, if the
+/* Appends the whole answer that upgrades to a WebSocket, for a key as ws_handshake_check returns it. False, and nothing is appended, if the
  * library of hashes fails. */
 bool http1_write_upgrade(struct buffer *out, struct bytes key, const struct http_fields *fields);
 

@@ -278,7 +278,7 @@ static bool set_identity(struct exchange *exchange, struct errand *connected, st
 
 bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed) {
   struct bytes key;
-  struct http_error error = ws_handshake_judge(head, &key);
+  struct http_error error = ws_handshake_check(head, &key);
   if (!origin_allowed) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
   } else if (error.status != 0) {

@@ -207,7 +207,7 @@ static void judge(struct answer *answer, struct bytes request, const struct ws_d
   } else {
     struct bytes key;
     const struct http_head *head = http_reader_head(reader);
-    answer->status = ws_handshake_judge(head, &key).status;
+    answer->status = ws_handshake_check(head, &key).status;
     const struct http_field *fields;
     size_t count = ws_handshake_fields(answer->status, &fields);
     for (size_t i = 0; i < count; i++) http_write_field(&answer->fields, fields[i].name, fields[i].value);

@@ -33,7 +33,7 @@ static void accepts_what_is_right(void **state) {
   for (size_t i = 0; i < COUNT_OF(requests); i++) {
     struct http_reader *reader = read_head(requests[i]);
     struct bytes key;
-    struct http_error error = ws_handshake_judge(http_reader_head(reader), &key);
+    struct http_error error = ws_handshake_check(http_reader_head(reader), &key);
     if (error.status) print_error("%s", requests[i]);
     assert_null(error.reason);
     assert_int_equal(error.status, 0);
@@ -95,7 +95,7 @@ static void refuses_what_is_wrong(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct http_reader *reader = read_head(cases[i].request);
     struct bytes key = BYTES("untouched");
-    struct http_error error = ws_handshake_judge(http_reader_head(reader), &key);
+    struct http_error error = ws_handshake_check(http_reader_head(reader), &key);
     if (error.status != cases[i].status) print_error("%s", cases[i].request);
     assert_int_equal(error.status, cases[i].status);
     assert_string_equal(error.reason, cases[i].reason);
