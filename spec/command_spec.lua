@@ -237,6 +237,58 @@ ready]],
     assert.matches("^moonwire: .*127%.0%.0%.1:" .. app.port, errors)
   end)
 
+  it("finds modules and files beside a script that is named by a symbolic link", function()
+    for _, link in ipairs { "link.lua", "links/link.lua", "links/again.lua" } do
+      local folder = server.run "mktemp -d"
+      server.run(
+        ("cd %s && mkdir links && ln -s app/app.lua link.lua && cd links && ln -s ../app/app.lua link.lua && ln -s link.lua again.lua"):format(
+          folder
+        )
+      )
+      server.run(
+        ("mkdir -p %s/app/files && echo hello > %s/app/files/a.txt"):format(folder, folder)
+      )
+      local script = app_with [[
+app:get("/", function() return { arg[0]:match "[^/]*$", require("words").hello } end)
+app:static("/files", "files")]]
+      for name, text in pairs { ["app.lua"] = script, ["words.lua"] = 'return { hello = "hello" }' } do
+        local file = assert(io.open(folder .. "/app/" .. name, "wb"))
+        file:write(text)
+        file:close()
+      end
+      local app = server.start { path = folder .. "/" .. link }
+      assert.equal(('["%s","hello"]\n'):format(link:match "[^/]*$"), http.get(app, "/").body)
+      assert.equal("hello\n", http.get(app, "/files/a.txt").body)
+      app:stop()
+      server.run("rm -rf " .. folder)
+    end
+  end)
+
+  it("says in one sentence that there are too few descriptors", function()
+    local folder = server.run "mktemp -d"
+    server.run(("ln -s $PWD/bin/moonwire %s/moonwire"):format(folder))
+    local file = assert(io.open(folder .. "/app.lua", "wb"))
+    file:write(app_with "")
+    file:close()
+    local failed = 0
+    for limit = 6, 16 do
+      for _, command in ipairs { "bin/moonwire", folder .. "/moonwire" } do
+        local line =
+          "ulimit -n %d; exec timeout 1 lua5.4 %s %s/app.lua --listen 127.0.0.1:0 --listen unix:%s/socket"
+        local pipe =
+          io.popen(("bash -c '%s' 2>&1"):format(line:format(limit, command, folder, folder)))
+        local output = pipe:read "a"
+        pipe:close()
+        if not output:find "ready" then
+          failed = failed + 1
+          assert.matches("^moonwire: [^\n]*[Tt]oo many open files; raise ulimit %-n\n$", output)
+        end
+      end
+    end
+    assert.is_true(failed >= 6)
+    server.run("rm -rf " .. folder)
+  end)
+
   it("finds modules and files beside the script", function()
     local app = server.start {
       script = app_with 'app:get("/", function() return require("words").hello end)',
@@ -259,16 +311,35 @@ describe("signals", function()
     end
   end)
 
-  it("a second SIGINT ends the process at once, even while a handler never returns", function()
-    local app = server.start(app_with [[
+  it("a second one ends the process at once, even while a handler never returns", function()
+    local numbers = { INT = 2, TERM = 15 }
+    for _, signals in ipairs {
+      { "INT", "INT" },
+      { "TERM", "TERM" },
+      { "INT", "TERM" },
+      { "TERM", "INT" },
+    } do
+      local app = server.start(app_with [[
 app:get("/stuck", function() app.log.info("stuck") while true do end end)]])
-    local connection = http.connect(app)
-    connection:send(http.format("GET", "/stuck"))
-    assert.is_truthy(app:await_log "stuck")
-    app:signal "INT"
-    app:await_signal(2)
-    assert.equal(130, (app:finish "INT"))
-    connection:close()
+      local connection = http.connect(app)
+      connection:send(http.format("GET", "/stuck"))
+      assert.is_truthy(app:await_log "stuck")
+      app:signal(signals[1])
+      app:await_signal(numbers[signals[1]])
+      assert.equal(128 + numbers[signals[2]], (app:finish(signals[2])))
+      connection:close()
+    end
+  end)
+
+  it("SIGHUP does not end it", function()
+    local app = server.start(app_with 'app:get("/", function() return "still here" end)')
+    for _ = 1, 3 do
+      app:signal "HUP"
+      app:await_signal(1)
+    end
+    assert.is_truthy(app:await_log "SIGHUP is ignored")
+    assert.equal("still here", http.get(app, "/").body)
+    assert.equal(0, (app:finish()))
   end)
 
   it("a second SIGINT does not wait for a stop that takes long", function()

@@ -1,7 +1,10 @@
 -- An app inside a program that turns the loop itself.
 
+local http = require "spec.support.http"
 local moonwire = require "moonwire"
+local server = require "spec.support.server"
 local socket = require "socket"
+local sse = require "spec.support.sse"
 
 -- Turns the app's loop until `condition` holds, waiting as a host program would.
 local function turn(app, condition)
@@ -217,6 +220,100 @@ describe("an embedded app", function()
       script
     )
     assert.is_true(os.execute(command))
+  end)
+end)
+
+describe("app:run in a program of plain Lua", function()
+  local function start(lines)
+    return server.start {
+      plain = true,
+      script = [[
+local moonwire = require "moonwire"
+local app = moonwire.app { publish_key = "secret", limits = { drain_seconds = 1 } }
+app:channel("news", { history = { size = 1 } })
+app:get("/stuck", function() app.log.info("stuck") while true do end end)
+]] .. (lines or "") .. [[
+app:run { listen = { "127.0.0.1:0", "unix:" .. arg[0] .. ".sock" }, private = "127.0.0.1:0" }
+print "after run"
+]],
+    }
+  end
+
+  it("prints what the command prints", function()
+    local app = start "assert(app:listen('127.0.0.1:0', { private = true }))"
+    local lines = table.concat(app.startup, "\n"):gsub(app.folder:gsub("%p", "%%%0"), "{folder}")
+    assert.equal(
+      [[
+moonwire 0.1.0
+listening on http://127.0.0.1:PORT (private)
+listening on http://127.0.0.1:PORT
+listening on unix:{folder}/app.lua.sock
+listening on http://127.0.0.1:PORT (private)
+channel news: open to everyone, history of 1, newcomers get 1
+route GET /stuck
+publishing over HTTP: POST /publish with the key, on the private listener only
+ready]],
+      (lines:gsub(":%d%d%d+", ":PORT"))
+    )
+    app:stop()
+  end)
+
+  it("stops on SIGINT and SIGTERM, and returns", function()
+    for _, signal in ipairs { "INT", "TERM" } do
+      local app = start [[
+app:channel("room", { on_leave = function() app.log.info "left" end })
+app:on_disconnect(function() app.log.info "disconnected" end)
+]]
+      local stream = sse.open(app, "/sse?channel=room")
+      stream:cursor()
+      app:signal "HUP"
+      assert.is_string(app:await_log "SIGHUP is ignored")
+      local code, output, log = app:finish(signal)
+      assert.equal(0, code)
+      assert.matches("after run", output)
+      assert.matches("stopping %(SIG" .. signal .. "%)", log)
+      assert.matches("left.*disconnected", log)
+      stream:close()
+    end
+  end)
+
+  it("ends at the second signal, even while a handler never returns", function()
+    local app = start()
+    local connection = http.connect(app)
+    connection:send(http.format("GET", "/stuck"))
+    assert.is_truthy(app:await_log "stuck")
+    app:signal "TERM"
+    app:await_signal(15)
+    assert.equal(143, (app:finish "TERM"))
+    connection:close()
+  end)
+
+  it("leaves the signals as they were", function()
+    local app = server.start {
+      plain = true,
+      setup = "trap '' HUP;", -- as nohup does
+      script = [[
+local moonwire = require "moonwire"
+local function dispositions()
+  local status = io.open "/proc/self/status":read "a"
+  local function of_ours(name) -- SIGHUP, SIGINT, SIGTERM
+    return tonumber(status:match(name .. ":%s*(%x+)"), 16) & 0x4003
+  end
+  return of_ours "SigIgn" .. " " .. of_ours "SigCgt"
+end
+local before = dispositions()
+for i = 1, 2 do
+  local app = moonwire.app {}
+  app:after(i == 1 and 0 or 1e6, function() app:stop() end)
+  app:run { listen = "127.0.0.1:0" }
+  io.stderr:write("run ", i, " ", tostring(dispositions() == before), "\n")
+end
+]],
+    }
+    assert.is_string(app:await_log "run 1 true")
+    local code, _, log = app:finish "INT"
+    assert.equal(0, code)
+    assert.matches("run 2 true", log)
   end)
 end)
 

@@ -20,6 +20,7 @@ struct host {
   size_t spawned_count;
   struct resource *resources;
   struct places places;
+  bool watches_signals;
   bool closed;
 };
 

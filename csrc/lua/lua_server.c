@@ -70,6 +70,7 @@ static void close_host(lua_State *L, struct host *host) {
   group_close(&host->group);
   while (host->resources) host->resources->release(host->resources);
   mw_server_free(host->server);
+  if (host->watches_signals) signals_restore();
   host->server = NULL;
   mw_config_unref(host->config);
   host->config = NULL;
@@ -170,12 +171,17 @@ static int timeout(lua_State *L) {
   return 1;
 }
 
-/* server:stop_on_signals(): SIGINT and SIGTERM stop it, a second SIGINT ends the process. */
+/* server:stop_on_signals(): true, or nil and what was wrong. */
 static int stop_on_signals(lua_State *L) {
   struct host *host = host_check_running(L, 1);
+  if (host->watches_signals) return luaL_error(L, "signals are watched already");
+  host->watches_signals = true;
   int status = signals_watch(host->server);
-  if (status != 0) return luaL_error(L, "cannot watch signals: %s", mw_status_text(status));
-  return 0;
+  lua_pushboolean(L, true);
+  if (status == 0) return 1;
+  lua_pushnil(L);
+  lua_pushfstring(L, "cannot watch signals: %s", mw_status_text(status));
+  return 2;
 }
 
 /* server:count(channel): its subscriptions, and whether it is there at all. */

@@ -70,6 +70,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"own_folder", set_own_folder},
                                        {"busy", is_busy},
                                        {"serve", serve},
+                                       {"follow_link", serve_follow_link},
                                        {NULL, NULL}};
   door_get(L);
   host_open(L);

@@ -1,8 +1,11 @@
+#define _XOPEN_SOURCE 700 /* realpath */
+
 #include "lua/serve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { EXIT_LEAK = 3 };
 
@@ -104,5 +107,15 @@ int serve(lua_State *L) {
   }
   lua_close(fresh);
   lua_pushinteger(L, check_leaks(serving.exit_code));
+  return 1;
+}
+
+int serve_follow_link(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stat file;
+  bool is_link = lstat(path, &file) == 0 && S_ISLNK(file.st_mode);
+  char *target = is_link ? realpath(path, NULL) : NULL; /* of one that leads nowhere, opening it says so */
+  lua_pushstring(L, target ? target : path);
+  free(target);
   return 1;
 }

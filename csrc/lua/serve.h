@@ -10,6 +10,9 @@ BINDING_BEGIN
  * module "moonwire.serve" returns there, closes the state, and returns the exit code that the function returned. */
 int serve(lua_State *L);
 
+/* core.follow_link(path) */
+int serve_follow_link(lua_State *L);
+
 BINDING_END
 
 #endif

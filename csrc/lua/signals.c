@@ -3,16 +3,25 @@
 #include "lua/signals.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
-static volatile sig_atomic_t interrupt_count;
-/* What the loop installed: it wakes the loop. */
-static struct sigaction loop_action;
+enum { STOPPING_COUNT = 2 };
+
+static const int stopping[STOPPING_COUNT] = {SIGINT, SIGTERM};
+
+/* How often one of them came. */
+static volatile sig_atomic_t stop_count;
+/* What the loop installed, which wakes it; the same for all signals. */
+static void (*volatile wake_loop)(int signum);
+/* What was there before, while a server watches. */
+static struct sigaction before[STOPPING_COUNT], before_hangup;
+static unsigned watching;
 
 /* Stands before the loop's own action, because a loop that is stuck in a handler would never look. */
-static void on_interrupt(int signum) {
-  if (interrupt_count++ == 0) {
-    loop_action.sa_handler(signum);
+static void on_stop(int signum) {
+  if (stop_count++ == 0) {
+    wake_loop(signum);
     return;
   }
   struct sigaction action;
@@ -22,27 +31,51 @@ static void on_interrupt(int signum) {
   raise(signum); /* delivered when this function returns */
 }
 
+static void log_signal(const char *text, const char *name) {
+  char line[80];
+  int len = snprintf(line, sizeof line, text, name);
+  mw_log(MW_LOG_INFO, line, (size_t)len);
+}
+
 static void on_signal(void *context, int signum) {
-  static const char interrupt[] = "stopping (SIGINT); a second one ends the process at once", terminate[] = "stopping (SIGTERM)";
-  if (signum == SIGINT) {
-    mw_log(MW_LOG_INFO, interrupt, sizeof interrupt - 1);
-  } else {
-    mw_log(MW_LOG_INFO, terminate, sizeof terminate - 1);
-  }
-  /* Whoever sends SIGTERM starts anew: clients may return at once. */
+  log_signal("stopping (%s); a second signal ends the process immediately", signum == SIGINT ? "SIGINT" : "SIGTERM");
+  /* SIGTERM is mostly sent to restart: clients may return immediately. */
   mw_server_close_code(context, signum == SIGTERM ? 1012 : 1001);
   mw_server_stop(context, NULL, NULL);
 }
 
+static void on_hangup(void *context, int signum) {
+  (void)context;
+  (void)signum;
+  log_signal("%s is ignored", "SIGHUP");
+}
+
+/* Puts on_stop before what the loop has installed. */
+static void precede_loop(int signum) {
+  struct sigaction action;
+  sigaction(signum, NULL, &action);
+  bool has_handler = !(action.sa_flags & SA_SIGINFO) && action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN;
+  if (!has_handler || action.sa_handler == on_stop) return;
+  wake_loop = action.sa_handler;
+  action.sa_handler = on_stop;
+  sigaction(signum, &action, NULL);
+}
+
 int signals_watch(struct mw_server *server) {
-  int status = mw_server_on_signal(server, SIGTERM, on_signal, server);
-  if (status == 0) status = mw_server_on_signal(server, SIGINT, on_signal, server);
+  if (watching++ == 0) {
+    stop_count = 0;
+    for (size_t i = 0; i < STOPPING_COUNT; i++) sigaction(stopping[i], NULL, &before[i]);
+    sigaction(SIGHUP, NULL, &before_hangup);
+  }
+  int status = mw_server_on_signal(server, SIGHUP, on_hangup, server);
+  for (size_t i = 0; i < STOPPING_COUNT && status == 0; i++) status = mw_server_on_signal(server, stopping[i], on_signal, server);
   if (status != 0) return status;
-  sigaction(SIGINT, NULL, &loop_action);
-  if ((loop_action.sa_flags & SA_SIGINFO) || loop_action.sa_handler == SIG_DFL || loop_action.sa_handler == SIG_IGN) return 0;
-  struct sigaction action = loop_action;
-  action.sa_handler = on_interrupt;
-  interrupt_count = 0;
-  sigaction(SIGINT, &action, NULL);
+  for (size_t i = 0; i < STOPPING_COUNT; i++) precede_loop(stopping[i]);
   return 0;
+}
+
+void signals_restore(void) {
+  if (--watching > 0) return;
+  for (size_t i = 0; i < STOPPING_COUNT; i++) sigaction(stopping[i], &before[i], NULL);
+  sigaction(SIGHUP, &before_hangup, NULL);
 }

@@ -20,7 +20,8 @@ enum { BACKLOG = 4096, DEFAULT_UNIX_MODE = 0660, ACCEPTS_MAX = 64, SHED_MAX = 40
 static const char unix_prefix[] = "unix:";
 
 static int fail(struct mw_error *error, int status, const char *address, const char *what) {
-  if (error) snprintf(error->text, sizeof error->text, "cannot listen on \"%.100s\": %s", address, what);
+  const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
+  if (error) snprintf(error->text, sizeof error->text, "cannot listen on \"%.100s\": %s%s", address, what, hint);
   return status;
 }
 

@@ -1,7 +1,9 @@
 #include "net/loop.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/list.h"
 
@@ -31,12 +33,22 @@ static void ignore_sigpipe(void) {
   sigaction(SIGPIPE, &action, NULL);
 }
 
+/* libuv aborts the process if its first loop finds no descriptors for what it keeps for signals. It needs three by then. */
+static int check_descriptors(void) {
+  int ends[4];
+  if (pipe(ends) < 0) return uv_translate_sys_error(errno);
+  int status = pipe(ends + 2) < 0 ? uv_translate_sys_error(errno) : 0;
+  for (size_t i = 0; i < (status < 0 ? 2 : 4); i++) close(ends[i]);
+  return status;
+}
+
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop)) {
   *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL, .turn = 1};
   list_init(&loop->alarms);
   clock_init(&loop->clock);
   ignore_sigpipe();
-  int status = host ? 0 : uv_loop_init(&loop->own);
+  int status = host ? 0 : check_descriptors();
+  if (!host && status == 0) status = uv_loop_init(&loop->own);
   if (status < 0) return status;
   loop->uv = host ? host : &loop->own;
   status = uv_async_init(loop->uv, &loop->wake, on_wake);

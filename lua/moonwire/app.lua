@@ -85,6 +85,7 @@ function App._new(settings)
     _mounts = {},
     _timers = {}, -- what was asked for before the start, likewise the next
     _spawned = {},
+    _listeners = {}, -- what it listens on, in order
     _places = {}, -- where each pattern was defined: a second time is a slip
     _by_number = {}, -- definitions of channels and routes by core's numbers
     _open = {}, -- channels between on_open and on_close, by name

@@ -16,7 +16,7 @@ Options:
   -h, --help            this text
   -v, --version         the version
 
-SIGINT and SIGTERM stop it gracefully, a second SIGINT at once.
+SIGINT and SIGTERM stop it gracefully, the second of them at once.
 ]]
 
 -- By the words for them.

@@ -2,6 +2,7 @@
 local core = require "moonwire.core"
 local new_handlers = require "moonwire.handlers"
 local options = require "moonwire.options"
+local startup = require "moonwire.startup"
 
 ---@class moonwire.App
 ---@field by_command boolean set by the command, which starts the app that the script returns
@@ -228,14 +229,19 @@ function App:_running(call, hint)
   return self._server
 end
 
+local NO_ENTRY = 2 -- the system's number of that error, everywhere
+
 -- What the system says of a socket in a folder that is not there does not name the folder.
 local function explain_folder(address, message)
   local folder = address:match "^unix:(.*)/[^/]*$"
-  local found = not folder or io.open(folder == "" and "/" or folder)
-  if found == nil then
-    return ("%s: there is no directory %s"):format(message, folder)
-  elseif folder then
+  if not folder then
+    return message
+  end
+  local found, _, code = io.open(folder == "" and "/" or folder)
+  if found then
     found:close()
+  elseif code == NO_ENTRY then
+    return ("%s: there is no directory %s"):format(message, folder)
   end
   return message
 end
@@ -246,6 +252,9 @@ function App:_listen(address, is_private, unix_mode)
   if not ok then
     return nil, explain_folder(address, message)
   end
+  local listeners = self._listeners
+  listeners[#listeners + 1] =
+    { address = self._server:address(#listeners + 1), is_private = is_private or false }
   return true
 end
 
@@ -322,17 +331,30 @@ function App:_listen_all(given)
   return true
 end
 
---- Runs the app in this process until it is stopped.
+-- Serves until the app is stopped, by a signal for example; or returns nil and why it cannot.
+function App:_serve(given)
+  local ok, message = self:_listen_all(given)
+  if ok then
+    ok, message = self._server:stop_on_signals()
+  end
+  if not ok then
+    return nil, message
+  end
+  startup.announce(self, self._listeners)
+  self._server:run()
+  self:_end()
+  return true
+end
+
+--- Runs the app in this process until it is stopped, by SIGINT or SIGTERM for example, and prints what the command prints.
 ---@param given? { listen: string|string[]?, private: string|string[]?, unix_mode: string? }
 function App:run(given)
   check_own_life "app:run"
   given = options.read("app:run", given, run_spec)
-  local ok, message = self:_listen_all(given)
+  local ok, message = self:_serve(given)
   if not ok then
     options.raise(("app:run: %s"):format(message))
   end
-  self._server:run()
-  self:_end()
 end
 
 return App

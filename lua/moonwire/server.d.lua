@@ -21,6 +21,11 @@ function core.sleep(seconds) end
 ---@return string|nil message
 function core.keep(client) end
 
+--- What a symbolic link leads to in the end; any other path is returned as it is.
+---@param path string
+---@return string
+function core.follow_link(path) end
+
 ---@param value any
 ---@return boolean
 function core.is_client(value) end
@@ -165,7 +170,9 @@ function Server:timeout() end
 
 function Server:stop() end
 
---- SIGINT and SIGTERM stop it, a second SIGINT ends the process.
+--- SIGINT and SIGTERM stop it, the second of them ends the process. SIGHUP is ignored. Until the server has ended.
+---@return true|nil
+---@return string|nil message
 function Server:stop_on_signals() end
 
 ---@param name string

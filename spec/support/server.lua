@@ -64,6 +64,11 @@ local stderrs = {
   file = { "", "2>{folder}/log" },
 }
 
+local plain_lua = ("LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(
+  quote(package.path),
+  quote(package.cpath)
+)
+
 -- Starts a server and returns it when it is ready. `what` is a script's text, or a table:
 --   script   the script's text, or
 --   path     the path of a script that exists
@@ -71,6 +76,7 @@ local stderrs = {
 --   args     further arguments, one string; default "--listen 127.0.0.1:0"
 --   env      variables for it, one string of assignments
 --   setup    commands of the shell before it starts, such as "ulimit -n 60;"
+--   plain    true: a program of plain Lua, which runs the app itself
 --   stderr   "closed", "full" (a full disk), or "pipe": one that nobody reads, {folder}/pipe; otherwise it is a file
 -- The server has: folder, address (the first http address), host, port, listeners, startup (its lines), pid.
 function server.start(what)
@@ -93,9 +99,9 @@ function server.start(what)
     "MOONWIRE_LEAK_CHECK=1",
     options.env or "",
     preload and "LD_PRELOAD=" .. quote(preload) or "",
-    "lua5.4 bin/moonwire",
+    options.plain and plain_lua or "lua5.4 bin/moonwire",
     quote(options.path or folder .. "/app.lua"),
-    args,
+    options.plain and "" or args,
     (redirection:gsub("{folder}", folder)),
     -- The shell stays, so that the server is reaped as soon as it ends, and tells how it ended.
     '& p=$!; echo $p; wait $p; echo "exit $?"',

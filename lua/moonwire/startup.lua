@@ -1,0 +1,127 @@
+--- What an app prints when it starts: its addresses, and what it serves to whom.
+local core = require "moonwire.core"
+local events = require "moonwire.events"
+
+local startup = {}
+
+local function describe_history(history)
+  if not history or history.size == 0 then
+    return "no history"
+  end
+  local parts = { ("history of %d"):format(history.size) }
+  if history.ttl and history.ttl > 0 then
+    table.insert(parts, ("for %g s"):format(history.ttl))
+  end
+  if history.bytes then
+    table.insert(parts, ("in %d bytes"):format(history.bytes))
+  end
+  if history.replay > 0 then
+    table.insert(parts, (", newcomers get %d"):format(history.replay))
+  end
+  if history.readable then
+    table.insert(parts, ", clients may read it")
+  end
+  return (table.concat(parts, " "):gsub(" ,", ","))
+end
+
+-- What the channel says of slow subscribers, if it says anything: "slow: latest, beyond 65536 bytes or 2 s".
+local function describe_slow(definition)
+  local limits, bounds = definition.limits or {}, {}
+  if limits.outbox then
+    table.insert(bounds, ("%d bytes"):format(limits.outbox))
+  end
+  if limits.age then
+    table.insert(bounds, ("%g s"):format(limits.age))
+  end
+  if not definition.slow and #bounds == 0 then
+    return nil
+  end
+  local has_history = definition.history and definition.history.size > 0
+  local slow = definition.slow or (has_history and "catchup" or "close")
+  local beyond = #bounds > 0 and ", beyond " .. table.concat(bounds, " or ") or ""
+  return "slow: " .. slow .. beyond
+end
+
+local function describe_presence(definition)
+  local what = definition.presence.mode == "full" and "presence" or "presence in numbers"
+  local most = definition.limits and definition.limits.members
+  return what .. (most and (" of at most %d"):format(most) or "")
+end
+
+local function describe_access(app, definition)
+  if type(definition.authorize) == "function" then
+    return "authorize decides who may join"
+  elseif definition.authorize == false then
+    return "nobody may join"
+  end
+  return app._authenticate and "open to everyone who is authenticated" or "open to everyone"
+end
+
+local function describe_listener(address, is_private)
+  local shown = address:sub(1, 5) == "unix:" and address or "http://" .. address
+  return ("listening on %s%s"):format(shown, is_private and " (private)" or "")
+end
+
+local function describe_publish(app, has_private)
+  local settings = app._settings
+  if not settings.publish_key or settings.paths and settings.paths.publish == false then
+    return "publishing over HTTP is off"
+  end
+  local path = settings.paths and settings.paths.publish or "/publish"
+  local text = "publishing over HTTP: POST %s with the key%s"
+  return text:format(path, has_private and ", on the private listener only" or "")
+end
+
+--- One line for each channel, route, and directory.
+---@param app moonwire.App
+---@param has_private boolean whether there is a private listener
+---@return string[]
+function startup.describe(app, has_private)
+  local lines = {}
+  local function add(...)
+    table.insert(lines, string.format(...))
+  end
+  for _, definition in ipairs(app._channels) do
+    local parts = { describe_access(app, definition), describe_history(definition.history) }
+    table.insert(parts, describe_slow(definition))
+    if definition.presence then
+      table.insert(parts, describe_presence(definition))
+    end
+    if #definition.events > 0 then
+      table.insert(parts, events.describe(definition.events))
+    end
+    add("channel %s: %s", definition.pattern, table.concat(parts, ", "))
+  end
+  for _, route in ipairs(app._routes) do
+    local what = route.websocket and "websocket" or "stream GET"
+    add("%s %s", route.method and "route " .. route.method or what, route.pattern)
+  end
+  for _, mount in ipairs(app._mounts) do
+    add("static %s from %s", mount.path, mount.directory)
+  end
+  add("%s", describe_publish(app, has_private))
+  return lines
+end
+
+---@param lines string[]
+function startup.print(lines)
+  io.stdout:write(table.concat(lines, "\n"), "\n")
+  io.stdout:flush()
+end
+
+--- Prints all lines of a start, for an app that listens.
+---@param app moonwire.App
+---@param listeners { address: string, is_private: boolean }[]
+function startup.announce(app, listeners)
+  local lines, has_private = { "moonwire " .. core.version }, false
+  for _, listener in ipairs(listeners) do
+    table.insert(lines, describe_listener(listener.address, listener.is_private))
+    has_private = has_private or listener.is_private
+  end
+  local described = startup.describe(app, has_private)
+  table.move(described, 1, #described, #lines + 1, lines)
+  table.insert(lines, "ready")
+  startup.print(lines)
+end
+
+return startup
