@@ -15,6 +15,7 @@ struct mw_client *client_new(struct bytes transport, const char *remote) {
   list_init(&client->in_registry);
   list_init(&client->waiting);
   atomic_init(&client->gone, false);
+  atomic_init(&client->closing, false);
   client->transport = transport;
   snprintf(client->remote, sizeof client->remote, "%s", remote);
   object_count(OBJECT_CLIENT, 1);
@@ -84,6 +85,7 @@ void mw_client_unref(struct mw_client *client) {
   if (client->on_free) client->on_free(client->context);
   blob_unref(client->user);
   blob_unref(client->user_id);
+  blob_unref(client->close_reason);
   object_count(OBJECT_CLIENT, -1);
   memory_free(client);
 }

@@ -2,10 +2,11 @@
 #ifndef MOONWIRE_APP_CLIENT_H
 #define MOONWIRE_APP_CLIENT_H
 
+#include "base/address.h"
 #include "base/blob.h"
 #include "base/list.h"
+#include "base/mail.h"
 #include "base/status.h"
-#include "net/address.h"
 
 VISIBILITY_PUSH
 
@@ -23,9 +24,13 @@ struct mw_client {
   char remote[REMOTE_MAX];
   void *context; /* the app's */
   void (*on_free)(void *context);
-  struct list in_registry; /* under the registry's lock; alone when it is not connected */
-  struct address session;  /* where it is connected */
-  atomic_bool gone;        /* it is connected no more */
+  struct list in_registry;   /* under the registry's lock; alone when it is not connected */
+  struct address session;    /* where it is connected */
+  atomic_bool gone;          /* it is connected no more */
+  struct mail close;         /* the app closes it: once, whatever waits in the queue of its worker */
+  atomic_bool closing;       /* `close` is under way: it is the worker's, with what follows */
+  uint16_t close_code;       /* with which */
+  struct blob *close_reason; /* and why; NULL: no word */
   /* The script's: one errand of a client at a time. */
   struct errand *errand;
   struct list waiting; /* errands that come after it */

@@ -3,8 +3,8 @@
 #ifndef MOONWIRE_DELIVERY_SLOTS_H
 #define MOONWIRE_DELIVERY_SLOTS_H
 
+#include "base/address.h"
 #include "base/visibility.h"
-#include "net/address.h"
 
 VISIBILITY_PUSH
 

@@ -265,7 +265,7 @@ static void release_http(struct exchange *exchange) {
   if (native_get(exchange)) {
     exchange_set_errand(exchange, errand);
   } else {
-    worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+    script_post_leave(exchange_worker(exchange)->server, errand);
     exchange_break(exchange);
   }
 }
@@ -332,6 +332,37 @@ void exchange_end_stream(struct exchange *exchange) {
 
 /* ---- Asking the script --------------------------------------------------------------------------------------------------- */
 
+static void drop_answer(struct mail *mail) { errand_drop(container_of(mail, struct errand, mail)); }
+
+/* The script has answered. Whoever asked may have gone: then what was joined is left again. */
+static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
+  struct worker *worker = room;
+  struct errand *errand = container_of(mail, struct errand, mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  if (exchange && exchange_errand(exchange) == errand) {
+    bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
+    /* The exchange's reference stays with a raw stream, as long as it lasts. */
+    if (!streams) {
+      exchange_set_errand(exchange, NULL);
+      errand_unref(errand);
+    }
+    errand->kept = streams;
+    if (exchange->role) exchange->role->on_answer(exchange, errand);
+    errand_release_held(errand, worker, &worker->slots);
+  }
+  exchange_return_errand(worker, errand);
+}
+
+static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
+
+void exchange_return_errand(struct worker *worker, struct errand *errand) {
+  if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
+    script_post_leave(worker->server, errand);
+  } else {
+    errand_unref(errand);
+  }
+}
+
 bool exchange_post(struct exchange *exchange, struct errand *errand) {
   struct worker *worker = exchange_worker(exchange);
   struct mw_server *server = worker->server;
@@ -347,13 +378,14 @@ bool exchange_post(struct exchange *exchange, struct errand *errand) {
     return false;
   }
   budget_charge(exchange, BUDGET_ASK * (errand->channel_count > 0 ? errand->channel_count : 1));
-  errand->asker = exchange_address(exchange);
+  errand->mail.to = exchange_address(exchange);
   /* The app may already ask something of a client that is still coming. */
-  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->asker;
+  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->mail.to;
   exchange_set_errand(exchange, errand);
+  errand->answered = &answer_class;
   atomic_fetch_add(&server->script.errand_count, 1);
   atomic_fetch_add(&server->script.errand_bytes, size);
-  worker_post_script(worker, MAIL_ASK, errand_ref(errand));
+  script_post_begin(exchange_worker(exchange)->server, errand_ref(errand));
   return true;
 }
 
@@ -368,7 +400,7 @@ void exchange_forget(struct exchange *exchange) {
   if (!errand) return;
   exchange_set_errand(exchange, NULL);
   atomic_store(&errand->cancelled, true);
-  worker_post_script(exchange_worker(exchange), MAIL_CANCEL, errand);
+  script_post_cancel(exchange_worker(exchange)->server, errand);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
@@ -410,13 +442,12 @@ void exchange_push_framed(struct exchange *exchange, const struct rope *text) {
 void exchange_break(struct exchange *exchange) { subscriber_break(&exchange->subscriber); }
 
 void exchange_end(struct exchange *exchange) {
-  struct worker *worker = exchange_worker(exchange);
   exchange_end_role(exchange);
   subscriber_end(&exchange->subscriber);
   release_name(exchange);
   /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */
   if (exchange_errand(exchange) && exchange_errand(exchange)->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
-    worker_post_script(worker, MAIL_LEAVE, exchange_errand(exchange));
+    script_post_leave(exchange_worker(exchange)->server, exchange_errand(exchange));
     exchange_set_errand(exchange, NULL);
   } else {
     exchange_forget(exchange);

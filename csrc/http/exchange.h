@@ -150,6 +150,8 @@ void exchange_end_stream(struct exchange *exchange);
 bool exchange_ask(struct exchange *exchange, struct errand *errand);
 /* The same without a change of state: a stream asks. */
 bool exchange_post(struct exchange *exchange, struct errand *errand);
+/* An errand was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
+void exchange_return_errand(struct worker *worker, struct errand *errand);
 /* The script's answer is not wanted any more. */
 void exchange_forget(struct exchange *exchange);
 

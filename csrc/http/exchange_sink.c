@@ -134,9 +134,9 @@ static void sink_slow(struct subscriber *subscriber, const struct channel *chann
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? native_client(exchange) : NULL;
   struct errand *errand = client ? errand_new(ERRAND_SLOW, server->config, client, NULL, &about, 1) : NULL;
   if (!errand) return;
-  errand->asker = exchange_address(exchange);
+  errand->mail.to = exchange_address(exchange);
   errand->step = STEP_SLOW;
-  script_post(server, exchange_worker(exchange), errand);
+  script_post(server, errand);
 }
 
 static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {

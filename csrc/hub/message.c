@@ -13,14 +13,17 @@ static size_t length(const struct message_parts *parts) {
   return parts->channel.len + parts->event.len + parts->data.len + parts->from.len + parts->except.len + parts->key.len;
 }
 
-struct message *message_new(uint32_t kind, const struct message_parts *parts) {
-  struct message *message = memory_alloc(sizeof *message + length(parts));
+/* Without its texts. */
+static size_t size_of(size_t mail_count) { return offsetof(struct message, mails) + mail_count * sizeof(struct mail); }
+
+struct message *message_new_mailed(uint32_t kind, const struct message_parts *parts, size_t mail_count) {
+  struct message *message = memory_alloc(size_of(mail_count) + length(parts));
   if (!message) return NULL;
-  *message = (struct message){.kind = kind};
+  *message = (struct message){.kind = kind, .mail_count = (uint32_t)mail_count};
   atomic_init(&message->refs, 1);
   atomic_init(&message->late, 0);
   for (unsigned i = 0; i < MESSAGE_FORMS; i++) atomic_init(&message->forms[i], NULL);
-  char *at = message->text;
+  char *at = (char *)&message->mails[mail_count];
   message->parts = (struct message_parts){.channel = place(&at, parts->channel),
                                           .event = place(&at, parts->event),
                                           .data = place(&at, parts->data),
@@ -31,6 +34,10 @@ struct message *message_new(uint32_t kind, const struct message_parts *parts) {
                                           .is_final = parts->is_final};
   object_count(OBJECT_MESSAGE, 1);
   return message;
+}
+
+struct message *message_new(uint32_t kind, const struct message_parts *parts) {
+  return message_new_mailed(kind, parts, 0);
 }
 
 struct message *message_ref(struct message *message) {
@@ -47,7 +54,7 @@ void message_unref(struct message *message) {
 
 size_t message_len(const struct message *message) { return length(&message->parts); }
 
-size_t message_size(const struct message *message) { return sizeof *message + length(&message->parts); }
+size_t message_size(const struct message *message) { return size_of(message->mail_count) + length(&message->parts); }
 
 size_t message_weight(struct message *message) {
   size_t weight = message_size(message);

@@ -3,6 +3,8 @@
 #define MOONWIRE_HUB_MESSAGE_H
 
 #include "base/blob.h"
+#include "base/list.h"
+#include "base/mail.h"
 
 VISIBILITY_PUSH
 
@@ -26,6 +28,7 @@ struct message_parts {
 struct message {
   atomic_uint refs;
   uint32_t kind;
+  uint32_t mail_count;
   uint64_t position; /* 0: volatile, has no id */
   uint64_t after;    /* of a volatile one: what has a position up to here was published before it */
   uint64_t time_ms;  /* when it was published, in milliseconds since 1970; never less than that of an earlier message */
@@ -34,11 +37,17 @@ struct message {
   _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL until encoded */
   atomic_size_t *account; /* where forms are counted that are encoded while a history keeps it; NULL: nowhere */
   atomic_size_t late;     /* what was counted there */
-  char text[];
+  struct mail mails[];    /* one for each worker, in their order (mail.to); then the texts */
 };
 
 /* One reference, owned by the caller; copies the texts. NULL without memory. */
 struct message *message_new(uint32_t kind, const struct message_parts *parts);
+/* The same for one that goes to `mail_count` workers: their mails are to be filled in. */
+struct message *message_new_mailed(uint32_t kind, const struct message_parts *parts, size_t mail_count);
+/* The message that a mail belongs to. */
+static inline struct message *message_of_mail(struct mail *mail) {
+  return container_of(mail - mail->to.worker, struct message, mails[0]);
+}
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message); /* NULL is allowed */
 /* The bytes of its texts. */

@@ -6,9 +6,14 @@
 
 /* ---- Batches -------------------------------------------------------------------------------------------------------------- */
 
-struct roster_batch *roster_batch_new(struct bytes channel, size_t room) {
-  struct roster_batch *batch = memory_calloc(1, sizeof *batch + room * sizeof *batch->changes + channel.len);
+/* Without its changes and the channel's name. */
+static size_t size_of(size_t mail_count) { return offsetof(struct roster_batch, mails) + mail_count * sizeof(struct mail); }
+
+struct roster_batch *roster_batch_new(struct bytes channel, size_t room, size_t mail_count) {
+  struct roster_batch *batch = memory_calloc(1, size_of(mail_count) + room * sizeof *batch->changes + channel.len);
   if (!batch) return NULL;
+  batch->mail_count = mail_count;
+  batch->changes = (struct roster_change *)(void *)&batch->mails[mail_count];
   char *text = (char *)&batch->changes[room];
   memcpy(text, channel.ptr, channel.len);
   batch->channel = bytes_of(text, channel.len);
@@ -40,7 +45,7 @@ void roster_batch_unref(struct roster_batch *batch) {
 
 size_t roster_batch_size(const struct roster_batch *batch) {
   size_t message_len = batch->message ? message_size(batch->message) : 0;
-  return sizeof *batch + batch->change_count * sizeof *batch->changes + batch->channel.len + message_len;
+  return size_of(batch->mail_count) + batch->change_count * sizeof *batch->changes + batch->channel.len + message_len;
 }
 
 /* ---- The replica ---------------------------------------------------------------------------------------------------------- */

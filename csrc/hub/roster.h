@@ -27,12 +27,18 @@ struct roster_batch {
   size_t count;            /* members after it */
   struct message *message; /* the announcement; NULL: there is nothing to tell */
   struct bytes channel;
-  size_t change_count;
-  struct roster_change changes[]; /* then the channel's name */
+  size_t change_count, mail_count;
+  struct roster_change *changes;
+  struct mail mails[]; /* one for each worker, in their order (mail.to); then the changes and the channel's name */
 };
 
-/* One reference, no message, and room for `room` changes, which the caller fills and counts before others see it. NULL without memory. */
-struct roster_batch *roster_batch_new(struct bytes channel, size_t room);
+/* One reference, no message, room for `room` changes, which the caller adds before others see it, and mails for `mail_count` workers, which are
+ * to be filled in. NULL if out of memory. */
+struct roster_batch *roster_batch_new(struct bytes channel, size_t room, size_t mail_count);
+/* The batch that a mail belongs to. */
+static inline struct roster_batch *roster_batch_of_mail(struct mail *mail) {
+  return container_of(mail - mail->to.worker, struct roster_batch, mails[0]);
+}
 /* Adds one, with references of its own. */
 void roster_batch_add(struct roster_batch *batch, const struct roster_change *change);
 struct roster_batch *roster_batch_ref(struct roster_batch *batch);

@@ -23,11 +23,45 @@ int bus_reserve(struct worker *workers, size_t worker_count, size_t size) {
   for (size_t i = 0; i < worker_count; i++) {
     int status = mailbox_reserve(&workers[i].fifo, size);
     if (status == 0) continue;
-    while (i-- > 0) mailbox_unreserve(&workers[i].fifo);
+    while (i-- > 0) mailbox_unreserve(&workers[i].fifo, size);
     return status;
   }
   return 0;
 }
+
+void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count) {
+  for (size_t i = 0; i < worker_count; i++) mailbox_post_reserved(&workers[i].fifo, &mails[i]);
+}
+
+static void address_mails(struct mail *mails, size_t count, const struct mail_class *class, uint32_t size) {
+  for (size_t i = 0; i < count; i++) mails[i] = (struct mail){.class = class, .to = {.worker = (uint32_t)i}, .size = size};
+}
+
+static void drop_message(struct mail *mail) { message_unref(message_of_mail(mail)); }
+
+static void take_message(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  struct worker *worker = room;
+  struct message *message = message_of_mail(mail);
+  hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
+  message_unref(message);
+}
+
+static const struct mail_class message_class = {.take = take_message, .drop = drop_message};
+
+static void drop_roster(struct mail *mail) { roster_batch_unref(roster_batch_of_mail(mail)); }
+
+static void take_roster(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  struct worker *worker = room;
+  struct mw_server *server = worker->server;
+  struct roster_batch *batch = roster_batch_of_mail(mail);
+  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
+  if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
+  roster_batch_unref(batch);
+}
+
+static const struct mail_class roster_class = {.take = take_roster, .drop = drop_roster};
 
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
   struct bus *bus = &server->bus;
@@ -45,7 +79,8 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
     if (atomic_load_explicit(&bus->formats[form], memory_order_relaxed) > 0)
       drafts[form] = form_draft(form, message, &bus->epoch, keep);
   }
-  size_t size = message_size(message);
+  uint32_t size = mail_size(message_size(message));
+  address_mails(message->mails, message->mail_count, &message_class, size);
   uint64_t wall_ms = server->loop.clock.wall_ms;
   lock_take(&bus->lock);
   status = bus_reserve(server->workers, server->worker_count, size);
@@ -59,10 +94,8 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
       form_draft_place(&drafts[form], message->position);
       message_set_form(message, form, drafts[form].blob);
     }
-    for (size_t i = 0; i < server->worker_count; i++) {
-      struct mail mail = {.type = MAIL_MESSAGE, .item = message_ref(message), .size = size};
-      mailbox_post_reserved(&server->workers[i].fifo, mail);
-    }
+    for (size_t i = 0; i < server->worker_count; i++) message_ref(message);
+    bus_post_reserved(server->workers, message->mails, server->worker_count);
   }
   lock_release(&bus->lock);
   if (status < 0) {
@@ -76,12 +109,13 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
 }
 
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
-  size_t size = roster_batch_size(batch);
+  uint32_t size = mail_size(roster_batch_size(batch));
+  address_mails(batch->mails, batch->mail_count, &roster_class, size);
   lock_take(&server->bus.lock);
   int status = bus_reserve(server->workers, server->worker_count, size);
-  for (size_t i = 0; status == 0 && i < server->worker_count; i++) {
-    struct mail mail = {.type = MAIL_ROSTER, .item = roster_batch_ref(batch), .size = size};
-    mailbox_post_reserved(&server->workers[i].fifo, mail);
+  if (status == 0) {
+    for (size_t i = 0; i < server->worker_count; i++) roster_batch_ref(batch);
+    bus_post_reserved(server->workers, batch->mails, server->worker_count);
   }
   lock_release(&server->bus.lock);
   return status;

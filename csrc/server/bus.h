@@ -25,16 +25,18 @@ int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position);
 void bus_deinit(struct bus *bus);
 /* The calling thread runs the server from now on. */
 void bus_enter(struct bus *bus);
-/* Takes the message, which nobody else has seen yet. With keep it gets a position, without it is volatile. MW_EUNAVAILABLE, MW_ENOMEM, and on
- * the thread that runs the server, where the history of the channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
+/* Takes the message, which nobody else has seen yet. With keep it gets a position, without it is volatile. MW_EUNAVAILABLE, and on the
+ * thread that runs the server, where the history of the channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position);
 
-/* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE,
- * MW_ENOMEM: then it went nowhere. */
+/* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE:
+ * then it went nowhere. */
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch);
 
-/* Reserves a place in the queue of every worker, or in none. MW_EUNAVAILABLE, MW_ENOMEM. The bus's own, and for tests of several workers. */
+/* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE. Then posts to each its mail. The bus's own, and for tests of several
+ * workers. */
 int bus_reserve(struct worker *workers, size_t worker_count, size_t size);
+void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count);
 
 VISIBILITY_POP
 

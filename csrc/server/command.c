@@ -12,6 +12,9 @@
 #include "server/snapshot.h"
 #include "server/socket.h"
 
+/* Bytes of the reason in a close frame. */
+enum { REASON_MAX = WS_CONTROL_MAX - 2 };
+
 struct command *command_new(enum command_type type, struct mw_client *client) {
   struct command *command = memory_calloc(1, sizeof *command);
   if (!command) return NULL;
@@ -27,12 +30,25 @@ void command_free(struct command *command) {
   memory_free(command);
 }
 
+static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
+static void take_command(struct mail *mail, void *room, struct subscriber *subscriber);
+static const struct mail_class command_class = {.take = take_command, .drop = drop_command};
+
+static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, close); }
+static void drop_close(struct mail *mail) { mw_client_unref(client_of(mail)); }
+static void take_close(struct mail *mail, void *room, struct subscriber *subscriber);
+static const struct mail_class close_class = {.take = take_close, .drop = drop_close};
+
+static int post(struct mw_server *server, struct mail *mail) {
+  return mailbox_post(&server->workers[mail->to.worker].fifo, mail);
+}
+
 int command_post(struct mw_server *server, struct command *command) {
   int status = MW_ECLOSED;
   if (!atomic_load(&command->client->gone)) {
     size_t size = (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
-    struct mail mail = {.type = MAIL_COMMAND, .item = command, .size = size};
-    status = mailbox_post(&server->workers[command->client->session.worker].fifo, mail);
+    command->mail = (struct mail){.class = &command_class, .to = command->client->session, .size = mail_size(size)};
+    status = post(server, &command->mail);
   }
   if (status < 0) command_free(command);
   return status;
@@ -50,7 +66,24 @@ static void send_message(struct exchange *exchange, struct command *command) {
   blob_unref(blob);
 }
 
-/* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers by command_granted. */
+static void drop_granted(struct mail *mail) { errand_unref(container_of(mail, struct errand, mail)); }
+
+/* The script has counted in a client that the app subscribed. */
+static void take_granted(struct mail *mail, void *room, struct subscriber *subscriber) {
+  struct errand *errand = container_of(mail, struct errand, mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  struct bytes channel = errand->channels[0].name;
+  bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && subscriber_find(&exchange->subscriber, channel);
+  /* What is not kept is left again. */
+  if (is_there && errand->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, errand);
+  /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
+  if (is_there && errand->status == 503) exchange_break(exchange);
+  exchange_return_errand(room, errand);
+}
+
+static const struct mail_class granted_class = {.take = take_granted, .drop = drop_granted};
+
+/* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers to granted_class. */
 static void grant_presence(struct exchange *exchange, struct command *command) {
   struct worker *worker = exchange_worker(exchange);
   struct errand_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
@@ -62,24 +95,15 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
   if (!snapshot.text.failed && errand) {
     reply_event_rope(exchange, channel.name, BYTES("moonwire:presence"), &snapshot);
     errand->granted = true;
-    errand->asker = command->client->session;
+    errand->mail.to = command->client->session;
+    errand->answered = &granted_class;
     atomic_fetch_add(&worker->server->script.errand_count, 1);
-    worker_post_script(worker, MAIL_ASK, errand);
+    script_post_begin(worker->server, errand);
   } else {
     errand_unref(errand);
     exchange_break(exchange);
   }
   rope_deinit(&snapshot);
-}
-
-void command_granted(struct worker *worker, struct errand *errand) {
-  struct exchange *exchange = exchange_of(slots_find(&worker->slots, errand->asker));
-  struct bytes channel = errand->channels[0].name;
-  bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && subscriber_find(&exchange->subscriber, channel);
-  /* What is not kept is left again. */
-  if (is_there && errand->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, errand);
-  /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
-  if (is_there && errand->status == 503) exchange_break(exchange);
 }
 
 /* The client went while what was sent for it was under way. */
@@ -90,42 +114,43 @@ static void refuse_gone(struct worker *worker, const struct reply_to *to) {
   }
 }
 
-/* While the app is asked about the client, it is not yet what the command is about: connected, or in the channel. */
-static bool must_hold(struct exchange *exchange, const struct command *command) {
+/* While the app is asked about the client, it is not yet what the mail is about: connected, or in the channel. `command` is NULL if it is to be
+ * closed. */
+static bool must_hold(struct exchange *exchange, const struct mw_client *client, const struct command *command) {
   const struct errand *errand = exchange_errand(exchange);
-  if (!errand || errand->client != command->client || command->type == COMMAND_RECEIVE) return false;
+  if (!errand || errand->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
   if (exchange->state != EXCHANGE_STREAMING) return true;
   bool joins = errand->type == ERRAND_JOIN && errand->channel_count == 1;
-  bool about = command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE;
+  bool about = command && (command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE);
   return joins && about && bytes_equal(errand->channels[0].name, blob_bytes(command->text));
 }
 
-static void hold(struct exchange *exchange, struct command *command) {
+static void hold(struct exchange *exchange, struct mail *mail) {
   struct errand *errand = exchange_errand(exchange);
-  errand->held_size += sizeof *command + (command->message ? message_size(command->message) : 0);
+  errand->held_size += sizeof(struct command) + mail->size;
   if (errand->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
     exchange_break(exchange);
-    command_free(command);
-  } else {
-    list_append(&errand->held, &command->link);
+    mail->class->drop(mail);
+    return;
   }
+  errand_hold(errand, mail);
 }
 
-static struct command *take_held(struct errand *errand) {
-  if (list_empty(&errand->held)) return NULL;
-  struct command *command = container_of(errand->held.next, struct command, link);
-  list_remove(&command->link);
-  return command;
-}
-
-void command_release_held(struct worker *worker, struct errand *errand) {
-  struct command *command;
-  while ((command = take_held(errand)) != NULL) command_carry_out(worker, command);
-}
-
-void command_free_held(struct errand *errand) {
-  struct command *command;
-  while ((command = take_held(errand)) != NULL) command_free(command);
+static void take_close(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)room;
+  struct mw_client *client = client_of(mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  if (exchange && must_hold(exchange, client, NULL)) {
+    hold(exchange, mail);
+    return;
+  }
+  char reason[REASON_MAX + 1] = "";
+  struct bytes text = blob_bytes(client->close_reason);
+  if (text.len > 0) memcpy(reason, text.ptr, text.len);
+  struct closing closing = {.reason = CLOSE_BY_APP, .code = client->close_code, .text = reason};
+  if (exchange && exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, &closing);
+  atomic_store(&client->closing, false);
+  drop_close(mail);
 }
 
 static void subscribe(struct exchange *exchange, struct command *command) {
@@ -143,10 +168,12 @@ static void subscribe(struct exchange *exchange, struct command *command) {
   if (is_client && command->kind->presence != MW_PRESENCE_NONE) grant_presence(exchange, command);
 }
 
-void command_carry_out(struct worker *worker, struct command *command) {
-  struct exchange *exchange = exchange_of(slots_find(&worker->slots, command->client->session));
-  if (exchange && must_hold(exchange, command)) {
-    hold(exchange, command);
+static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
+  struct worker *worker = room;
+  struct command *command = container_of(mail, struct command, mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  if (exchange && must_hold(exchange, command->client, command)) {
+    hold(exchange, mail);
     return;
   }
   if (!exchange || exchange->state != EXCHANGE_STREAMING) {
@@ -156,11 +183,6 @@ void command_carry_out(struct worker *worker, struct command *command) {
   }
   switch (command->type) {
     case COMMAND_SEND: send_message(exchange, command); break;
-    case COMMAND_CLOSE: {
-      struct closing closing = {.reason = CLOSE_BY_APP, .code = command->close_code, .text = command->reason};
-      exchange->role->close(exchange, &closing);
-      break;
-    }
     case COMMAND_SUBSCRIBE: subscribe(exchange, command); break;
     case COMMAND_UNSUBSCRIBE:
       native_unsubscribe(exchange, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
@@ -198,13 +220,22 @@ int mw_client_send(struct mw_server *server, struct mw_client *client, const str
   return status < 0 ? fail(error, status, mw_status_text(status)) : 0;
 }
 
+/* Never waits for room: of each client there is one such mail. */
 int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
-  struct command *command = command_new(COMMAND_CLOSE, client);
-  if (!command) return MW_ENOMEM;
-  command->close_code = (unsigned)code;
-  snprintf(command->reason, sizeof command->reason, "%s", reason ? reason : "");
-  return command_post(server, command);
+  if (atomic_load(&client->gone)) return MW_ECLOSED;
+  if (atomic_load(&client->closing)) return 0;
+  struct bytes text = bytes_string(reason ? reason : "");
+  if (text.len > REASON_MAX) text.len = REASON_MAX;
+  struct blob *kept = text.len > 0 ? blob_new(text) : NULL;
+  if (text.len > 0 && !kept) return MW_ENOMEM;
+  atomic_store(&client->closing, true);
+  client->close_code = (uint16_t)code;
+  blob_unref(client->close_reason);
+  client->close_reason = kept;
+  client->close = (struct mail){.class = &close_class, .to = client->session};
+  mw_client_ref(client);
+  return post(server, &client->close);
 }
 
 static int post_channel(struct mw_server *server, enum command_type type, struct mw_client *client, struct bytes channel,

@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "codec/query.h"
 #include "codec/verb.h"
-#include "server/command.h"
 #include "server/socket.h"
+#include "server/stream_handle.h"
 
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};
@@ -95,7 +95,7 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
   errand->request.errand = errand;
   list_init(&errand->link);
   list_init(&errand->request.link);
-  list_init(&errand->held);
+  errand->answered = &errand_unheard;
   buffer_init(&errand->input);
   copy_channels(errand, channels, channel_count);
   object_count(OBJECT_REQUEST, 1);
@@ -143,6 +143,17 @@ struct errand *errand_ref(struct errand *errand) {
   return errand;
 }
 
+static struct mail *take_held(struct errand *errand) {
+  struct mail *mail = errand->held;
+  if (mail) errand->held = mail->next;
+  return mail;
+}
+
+static void drop_held(struct errand *errand) {
+  struct mail *mail;
+  while ((mail = take_held(errand)) != NULL) mail->class->drop(mail);
+}
+
 void errand_unref(struct errand *errand) {
   if (!errand || atomic_fetch_sub_explicit(&errand->refs, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < errand->channel_count; i++) {
@@ -150,7 +161,7 @@ void errand_unref(struct errand *errand) {
     blob_unref(errand->channels[i].member);
     blob_unref(errand->channels[i].info);
   }
-  command_free_held(errand);
+  drop_held(errand);
   blob_unref(errand->text);
   buffer_deinit(&errand->input);
   mw_socket_unref(errand->socket);
@@ -162,6 +173,32 @@ void errand_unref(struct errand *errand) {
   object_count(OBJECT_REQUEST, -1);
   memory_free(errand);
 }
+
+void errand_drop(struct errand *errand) {
+  if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
+  errand_unref(errand);
+}
+
+void errand_hold(struct errand *errand, struct mail *mail) {
+  mail->next = NULL;
+  *(errand->held ? &errand->held_last->next : &errand->held) = mail;
+  errand->held_last = mail;
+}
+
+void errand_release_held(struct errand *errand, void *room, const struct slots *slots) {
+  struct mail *mail;
+  while ((mail = take_held(errand)) != NULL) mail->class->take(mail, room, slots_find(slots, errand->client->session));
+}
+
+static void drop_errand(struct mail *mail) { errand_unref(container_of(mail, struct errand, mail)); }
+
+static void take_unheard(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  (void)room;
+  drop_errand(mail);
+}
+
+const struct mail_class errand_unheard = {.take = take_unheard, .drop = drop_errand};
 
 size_t errand_size(const struct errand *errand) {
   return (errand->http ? errand->http->size : 0) + (errand->text ? errand->text->len : 0) + errand->input_size;
@@ -188,7 +225,7 @@ struct errand *errand_split(struct errand *errand, size_t i) {
   struct errand_channel *channel = &errand->channels[i];
   struct errand *part = errand_new(ERRAND_JOIN, errand->config, errand->client, NULL, channel, 1);
   if (!part) return NULL;
-  part->asker = errand->asker;
+  part->mail.to = errand->mail.to;
   part->status = errand->status;
   part->channels[0].opened = channel->opened;
   part->channels[0].joined = channel->joined;

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "codec/http_reader.h"
 #include "delivery/forms.h"
+#include "delivery/slots.h"
 #include "hub/id.h"
 
 VISIBILITY_PUSH
@@ -61,7 +62,11 @@ enum errand_step {
 struct errand {
   atomic_uint refs;
   enum errand_type type;
-  struct address asker;
+  /* Under way to the script when it is asked, back with its answer, and to it again when what was joined is to be left. mail.to: the asker. */
+  struct mail mail;
+  struct mail cancel;                /* to the script, while `mail` may be under way */
+  struct mail end;                   /* from the script: the app ends its raw stream */
+  const struct mail_class *answered; /* what becomes of the answer on the asker's worker */
   struct mw_config *config;
   struct mw_client *client;
   struct http_copy *http; /* NULL if no question needs it */
@@ -89,15 +94,14 @@ struct errand {
   struct mw_socket *socket; /* a reference; NULL before the app has said yes */
   struct bytes protocol;    /* a text of the config, or empty */
   /* The script's. */
-  struct list link;   /* among those that wait for a channel to open, or for memory to be sent */
-  struct list unsent; /* in script->unsent, while its answer waits for memory */
+  struct list link; /* among those that wait for a channel to open, or for their client's errand before them */
   unsigned backlog_type;
   struct mw_request request;
   enum errand_step step;
   size_t at;    /* the channel of the step */
   bool running; /* inside the loop that takes its steps */
   /* The worker's: commands for the client that came meanwhile, and are about what it is only with the answer. */
-  struct list held;
+  struct mail *held, *held_last; /* in the order in which it came */
   size_t held_size;
   /* The answer. status 0 while there is none; 200 is yes. */
   int status;
@@ -126,6 +130,15 @@ struct errand *errand_new(enum errand_type type, struct mw_config *config, struc
 struct http_copy *http_copy_essence(const struct http_copy *from);
 /* A copy with a token of its own (empty: that of `from`). NULL without memory. */
 struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token);
+/* Mail that is about what the client is only with the answer waits for that: takes it. */
+void errand_hold(struct errand *errand, struct mail *mail);
+/* The errand was answered: carries out what had to wait for that. The client may live at another address
+ * by now. */
+void errand_release_held(struct errand *errand, void *room, const struct slots *slots);
+/* Nobody will see the answer: releases the errand. A raw stream that the app has begun is over. */
+void errand_drop(struct errand *errand);
+/* The errand is answered, and nobody does anything about that. */
+extern const struct mail_class errand_unheard;
 struct errand *errand_ref(struct errand *errand);
 void errand_unref(struct errand *errand); /* NULL is allowed */
 /* What it carries of the client's, in bytes. */

@@ -7,7 +7,6 @@
 #include "codec/ws_deflate.h"
 #include "delivery/catchup.h"
 #include "delivery/subscriber.h"
-#include "server/command.h"
 #include "server/native_join.h"
 #include "server/native_verbs.h"
 #include "server/reply.h"
@@ -94,7 +93,7 @@ void native_keep(struct exchange *exchange, struct errand *errand) {
 /* Sends an errand back to the script, as one that leaves. */
 static void leave(struct exchange *exchange, struct errand *errand) {
   list_remove(&errand->link);
-  worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+  script_post_leave(exchange_worker(exchange)->server, errand);
 }
 
 /* Whoever waits for an answer on behalf of this session gets none any more. */
@@ -270,7 +269,7 @@ void native_on_answer(struct exchange *exchange, struct errand *errand) {
     native_connected(exchange, errand, &to, blob_bytes(ref));
   }
   blob_unref(ref);
-  command_release_held(exchange_worker(exchange), errand);
+  errand_release_held(errand, exchange_worker(exchange), &exchange_worker(exchange)->slots);
   resume(exchange);
 }
 

@@ -96,7 +96,7 @@ static void add_change(struct roster_batch *batch, const struct member *member) 
 static struct roster_batch *make_batch(const struct presence *presence, size_t taken, bool is_whole) {
   bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
   size_t room = counts_only ? 0 : is_whole ? presence->members.count : taken;
-  struct roster_batch *batch = roster_batch_new(presence->name, room);
+  struct roster_batch *batch = roster_batch_new(presence->name, room, presence->server->worker_count);
   if (batch) batch->is_whole = is_whole;
   if (!batch || counts_only) return batch;
   const struct member *member = is_whole ? member_first(&presence->members) : NULL;

@@ -10,11 +10,13 @@
 #include "server/socket.h"
 #include "server/stream_handle.h"
 
+/* What is to be done with an errand. */
+enum script_task { TASK_BEGIN, TASK_CANCEL, TASK_LEAVE };
+
 int script_init(struct script *script, struct loop *loop, size_t limit) {
   *script = (struct script){.errand_count = 0};
   list_init(&script->asked);
   list_init(&script->ready);
-  list_init(&script->unsent);
   table_init(&script->occupancies);
   table_init(&script->presences);
   send_keys_init(&script->send_keys);
@@ -47,19 +49,19 @@ void script_cancel_request(struct mw_request *request) {
 }
 
 /* One errand of a client at a time, in the order in which they came: true if this one must wait. */
-static bool must_queue(struct errand *errand, enum script_mail type) {
+static bool must_queue(struct errand *errand, enum script_task task) {
   struct mw_client *client = errand->client;
   if (!client || client->errand == errand) return false;
   if (!client->errand) {
     client->errand = errand;
     return false;
   }
-  errand->backlog_type = type;
+  errand->backlog_type = task;
   list_append(&client->waiting, &errand->link);
   return true;
 }
 
-static void dispatch(struct mw_server *server, enum script_mail type, struct errand *errand);
+static void dispatch(struct mw_server *server, enum script_task task, struct errand *errand);
 
 /* One after the other, not one inside the other: there may be thousands, each answered at once. */
 static void run_ready(struct mw_server *server) {
@@ -97,43 +99,14 @@ static void release_http(struct mw_server *server, struct errand *errand) {
   errand->http = NULL;
 }
 
-static bool post_answer(struct mw_server *server, struct errand *errand) {
-  struct mail mail = {.type = MAIL_ANSWER, .item = errand};
-  return mailbox_post(&server->workers[errand->asker.worker].fifo, mail) == 0;
-}
-
-/* Answers that found no memory. */
-static void send_unsent(struct mw_server *server) {
-  struct list *unsent = &server->script.unsent;
-  while (!list_empty(unsent)) {
-    struct errand *errand = container_of(unsent->next, struct errand, unsent);
-    if (!post_answer(server, errand)) return;
-    list_remove(&errand->unsent);
-  }
-}
-
-/* Sends the answer to the worker, at once or as soon as there is memory for that; the errand's reference goes with it. False: it is lost,
- * which only happens to raw streams and sockets. What the app sends them next must not come before the answer, so it cannot wait. */
-static bool send_answer(struct mw_server *server, struct errand *errand) {
-  struct list *unsent = &server->script.unsent;
-  bool may_wait = errand->type <= ERRAND_HTTP;
+/* Sends the answer to the worker; the reference goes with it. */
+static void send_answer(struct mw_server *server, struct errand *errand) {
   errand_settle_key(errand, &server->script.send_keys, server->loop.clock.now_ms, &server->script.ready);
   release_http(server, errand);
   atomic_fetch_sub(&server->script.errand_count, 1);
   atomic_fetch_sub(&server->script.errand_bytes, errand_size(errand));
-  bool must_wait = may_wait && !list_empty(unsent);
-  if (!must_wait && post_answer(server, errand)) return true;
-  if (may_wait) {
-    list_append(unsent, &errand->unsent);
-    loop_wake(&server->loop);
-    return true;
-  }
-  /* The asker's own deadline answers it. */
-  log_limited(MW_LOG_ERROR, "no memory to answer a request");
-  if (errand->type == ERRAND_SOCKET_MESSAGE) atomic_store(&errand->socket->forsaken, true);
-  if (errand->type == ERRAND_STREAM && !errand->fields) stream_handle_closed(errand);
-  errand_unref(errand);
-  return false;
+  errand->mail.class = errand->answered;
+  mailbox_post(&server->workers[errand->mail.to.worker].fifo, &errand->mail);
 }
 
 /* A relayed event that carries a key: its answer must be known here. */
@@ -162,7 +135,7 @@ static void publish_relayed(struct mw_server *server, struct errand *errand) {
 /* A message with a key: the first is for the app, or relayed; others get its answer. */
 static enum send_key_turn enter_key(struct mw_server *server, struct errand *errand) {
   enum send_key_turn turn = errand_enter_key(errand, &server->script.send_keys, server->loop.clock.now_ms);
-  errand->backlog_type = MAIL_ASK; /* how one that waits goes on */
+  errand->backlog_type = TASK_BEGIN; /* how one that waits goes on */
   if (turn == SEND_KEY_WAITS || !errand->relayed) return turn;
   if (turn == SEND_KEY_FIRST) publish_relayed(server, errand);
   errand->relayed = false; /* nothing is left for the worker to do */
@@ -332,8 +305,8 @@ static void answer_errand(struct mw_server *server, struct errand *errand) {
   } else if (errand->step == STEP_SOCKET && errand->socket) {
     /* Told before anything that the app sends to it. */
     errand->status = 200;
-    errand->step = send_answer(server, errand_ref(errand)) ? STEP_OVER : STEP_DISCONNECT;
-    if (errand->step == STEP_DISCONNECT) atomic_store(&errand->client->gone, true);
+    send_answer(server, errand_ref(errand));
+    errand->step = STEP_OVER;
     if (!errand->running) run_join(server, errand);
   } else if (!errand->running) {
     /* Answered later than asked. A leave goes on whatever was said. */
@@ -357,14 +330,14 @@ void script_answered(struct mw_request *request) {
   if (server && server_stopping(server)) loop_wake(&server->loop);
 }
 
-void script_post(struct mw_server *server, struct worker *worker, struct errand *errand) {
+void script_post(struct mw_server *server, struct errand *errand) {
   if (atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting) {
     errand_unref(errand);
     return;
   }
   atomic_fetch_add(&server->script.errand_count, 1);
   atomic_fetch_add(&server->script.errand_bytes, errand_size(errand));
-  worker_post_script(worker, MAIL_ASK, errand);
+  script_post_begin(server, errand);
 }
 
 static void ask_message(struct mw_server *server, struct errand *errand) {
@@ -386,7 +359,7 @@ static void begin(struct mw_server *server, struct errand *errand) {
     run_join(server, errand);
     return;
   }
-  if (must_queue(errand, MAIL_ASK)) return;
+  if (must_queue(errand, TASK_BEGIN)) return;
   if (errand->type <= ERRAND_SLOW || errand->type == ERRAND_SOCKET) {
     run_join(server, errand);
   } else if (errand->type == ERRAND_SOCKET_MESSAGE) {
@@ -424,24 +397,61 @@ static void leave(struct mw_server *server, struct errand *errand) {
     atomic_store(&errand->client->gone, true);
     if (asked && asked != errand) script_cancel_request(&asked->request);
   }
-  if (must_queue(errand, MAIL_LEAVE)) return;
+  if (must_queue(errand, TASK_LEAVE)) return;
   errand->step = errand->channel_count > 0 ? STEP_LEAVE : STEP_DISCONNECT;
   errand->at = 0;
   run_join(server, errand);
 }
 
-static void dispatch(struct mw_server *server, enum script_mail type, struct errand *errand) {
-  switch (type) {
-    case MAIL_ASK: begin(server, errand); break;
-    case MAIL_CANCEL: cancel(server, errand); break;
-    case MAIL_LEAVE: leave(server, errand); break;
+static void dispatch(struct mw_server *server, enum script_task task, struct errand *errand) {
+  switch (task) {
+    case TASK_BEGIN: begin(server, errand); break;
+    case TASK_CANCEL: cancel(server, errand); break;
+    case TASK_LEAVE: leave(server, errand); break;
   }
 }
 
+/* ---- The queue ------------------------------------------------------------------------------------------------------------ */
+
+static struct errand *errand_of(struct mail *mail) { return container_of(mail, struct errand, mail); }
+
+static void take_begin(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  dispatch(room, TASK_BEGIN, errand_of(mail));
+}
+
+static void take_cancel(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  dispatch(room, TASK_CANCEL, container_of(mail, struct errand, cancel));
+}
+
+static void take_leave(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  dispatch(room, TASK_LEAVE, errand_of(mail));
+}
+
+static void drop_begin(struct mail *mail) { errand_unref(errand_of(mail)); }
+static void drop_cancel(struct mail *mail) { errand_unref(container_of(mail, struct errand, cancel)); }
+
+static void drop_leave(struct mail *mail) { errand_drop(errand_of(mail)); }
+
+static const struct mail_class begin_class = {.take = take_begin, .drop = drop_begin};
+static const struct mail_class cancel_class = {.take = take_cancel, .drop = drop_cancel};
+static const struct mail_class leave_class = {.take = take_leave, .drop = drop_leave};
+
+/* What counts nothing always finds room: what is under way is bounded by limits.waiting and limits.queue before it is posted. */
+static void post(struct mw_server *server, struct mail *mail, const struct mail_class *class) {
+  mail->class = class;
+  mailbox_post(&server->script.queue, mail);
+}
+
+void script_post_begin(struct mw_server *server, struct errand *errand) { post(server, &errand->mail, &begin_class); }
+void script_post_cancel(struct mw_server *server, struct errand *errand) { post(server, &errand->cancel, &cancel_class); }
+void script_post_leave(struct mw_server *server, struct errand *errand) { post(server, &errand->mail, &leave_class); }
+
 void script_drain(struct mw_server *server) {
-  struct mail mail;
-  send_unsent(server);
-  while (mailbox_take(&server->script.queue, &mail)) dispatch(server, (enum script_mail)mail.type, mail.item);
+  struct mail *mail;
+  while ((mail = mailbox_take(&server->script.queue)) != NULL) mail->class->take(mail, server, NULL);
 }
 
 void script_second(struct mw_server *server) {
@@ -470,8 +480,7 @@ void script_stop(struct mw_server *server) {
 
 bool script_idle(struct mw_server *server) {
   struct script *script = &server->script;
-  return list_empty(&script->asked) && list_empty(&script->unsent) && script->occupancies.count == 0 &&
-         mailbox_empty(&script->queue);
+  return list_empty(&script->asked) && script->occupancies.count == 0 && mailbox_empty(&script->queue);
 }
 
 /* Drops the errands that wait behind another of their client. */
@@ -486,17 +495,7 @@ static void drop_waiting(struct mw_client *client) {
 void script_deinit(struct mw_server *server) {
   struct script *script = &server->script;
   overrun_deinit(&script->handler);
-  struct mail mail;
-  while (mailbox_take(&script->queue, &mail)) {
-    struct errand *errand = mail.item;
-    if (mail.type == MAIL_LEAVE && errand->type == ERRAND_STREAM) stream_handle_closed(errand);
-    errand_unref(errand);
-  }
-  while (!list_empty(&script->unsent)) {
-    struct errand *errand = container_of(script->unsent.next, struct errand, unsent);
-    list_remove(&errand->unsent);
-    errand_unref(errand);
-  }
+  mailbox_drop(&script->queue);
   occupancy_free_all(server);
   presence_free_all(server);
   struct list *waiter;

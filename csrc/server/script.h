@@ -10,21 +10,11 @@
 
 VISIBILITY_PUSH
 
-/* What comes over the script's queue: an errand, a reference. */
-enum script_mail {
-  MAIL_ASK,    /* begin */
-  MAIL_CANCEL, /* the asker has gone, or answered by itself */
-  MAIL_LEAVE,  /* what it joined, or streamed, is over */
-};
-
-struct worker;
-
 struct script {
-  struct mailbox queue;
-  struct list asked; /* requests that wait for the app, oldest first */
-  struct list ready; /* errands whose turn has come; only while run_ready is under way */
+  struct mailbox queue; /* of errands; its room is the server */
+  struct list asked;    /* requests that wait for the app, oldest first */
+  struct list ready;    /* errands whose turn has come; only while run_ready is under way */
   bool lets_go;
-  struct list unsent; /* errands whose answers found no memory, oldest first: tried again in each turn */
   struct send_keys send_keys;
   struct table occupancies;   /* by channel */
   struct table presences;     /* likewise, those with members */
@@ -37,8 +27,13 @@ struct script {
 int script_init(struct script *script, struct loop *loop, size_t limit);
 /* Drops what still waits. Requests that the app has not answered are orphaned: their answers will be ignored. */
 void script_deinit(struct mw_server *server);
+/* Each takes a reference to the errand. Any thread of a worker. */
+void script_post_begin(struct mw_server *server, struct errand *errand);  /* the app is to be asked */
+void script_post_cancel(struct mw_server *server, struct errand *errand); /* the asker has gone, or answered by itself */
+void script_post_leave(struct mw_server *server,
+                       struct errand *errand); /* what it joined, or streamed, is over; it was answered */
 /* Has the app told something that nobody waits for: takes the errand, or drops it if too much waits already. Any thread of a worker. */
-void script_post(struct mw_server *server, struct worker *worker, struct errand *errand);
+void script_post(struct mw_server *server, struct errand *errand);
 /* Takes everything out of the queue; enters the app. */
 void script_drain(struct mw_server *server);
 /* Once a second: cancels what waits too long. */

@@ -355,7 +355,7 @@ int server_read_parts(struct mw_server *server, const struct mw_publish *publish
 
 int server_publish(struct mw_server *server, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                    char id[MW_ID_MAX]) {
-  struct message *message = message_new(kind->policy.kind, parts);
+  struct message *message = message_new_mailed(kind->policy.kind, parts, server->worker_count);
   if (!message) return MW_ENOMEM;
   uint64_t position;
   int status = bus_publish(server, message, !is_volatile, &position);

@@ -1,7 +1,5 @@
 #include "server/socket.h"
 
-#include <stdio.h>
-
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "http/exchange.h"
@@ -23,7 +21,6 @@ int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   atomic_init(&socket->refs, 2);
   atomic_init(&socket->under_way, 0);
   atomic_init(&socket->unwritten, 0);
-  atomic_init(&socket->forsaken, false);
   socket->server = request->server;
   socket->config = config_ref(errand->config);
   socket->client = mw_client_ref(errand->client);
@@ -60,39 +57,52 @@ size_t mw_socket_buffered(const struct mw_socket *socket) {
   return is_gone ? 0 : atomic_load(&socket->under_way) + atomic_load(&socket->unwritten);
 }
 
-/* ---- Commands ------------------------------------------------------------------------------------------------------------ */
+/* ---- Frames -------------------------------------------------------------------------------------------------------------- */
 
-void socket_command_free(struct socket_command *command) {
-  blob_unref(command->frame);
-  mw_socket_unref(command->socket);
-  memory_free(command);
+static void drop_frame(struct mail *mail) {
+  struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
+  blob_unref(frame->frame);
+  mw_socket_unref(frame->socket);
+  memory_free(frame);
 }
+
+static void take_frame(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)room;
+  struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  atomic_fetch_sub(&frame->socket->under_way, frame->size);
+  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
+  drop_frame(mail);
+}
+
+const struct mail_class socket_frame_class = {.take = take_frame, .drop = drop_frame};
 
 static bool is_over(const struct mw_socket *socket) { return socket->closing || atomic_load(&socket->client->gone); }
 
-/* Takes the frame. */
-static int post(struct mw_socket *socket, const struct socket_command *from) {
-  struct socket_command *command = memory_alloc(sizeof *command);
-  if (!command) {
-    blob_unref(from->frame);
+/* Takes the blob. */
+static int post(struct mw_socket *socket, struct blob *blob) {
+  struct address to = socket->client->session;
+  struct socket_frame *frame = memory_alloc(sizeof *frame);
+  if (!frame) {
+    blob_unref(blob);
     return MW_ENOMEM;
   }
-  *command = *from;
-  command->socket = socket_ref(socket);
-  size_t size = from->frame ? from->frame->len : 0;
-  struct mail mail = {.type = MAIL_SOCKET, .item = command, .size = size};
-  atomic_fetch_add(&socket->under_way, size);
-  int status = mailbox_post(&socket->server->workers[socket->client->session.worker].fifo, mail);
+  *frame = (struct socket_frame){.mail = {.class = &socket_frame_class, .to = to, .size = mail_size(blob->len)},
+                                 .socket = socket_ref(socket),
+                                 .frame = blob,
+                                 .size = blob->len};
+  atomic_fetch_add(&socket->under_way, frame->size);
+  int status = mailbox_post(&socket->server->workers[to.worker].fifo, &frame->mail);
   if (status < 0) {
-    atomic_fetch_sub(&socket->under_way, size);
-    socket_command_free(command);
+    atomic_fetch_sub(&socket->under_way, frame->size);
+    drop_frame(&frame->mail);
   }
   return status;
 }
 
 static int post_frame(struct mw_socket *socket, enum ws_opcode opcode, struct bytes payload) {
-  struct socket_command command = {.frame = form_frame(opcode, payload, bytes_of(NULL, 0))};
-  return command.frame ? post(socket, &command) : MW_ENOMEM;
+  struct blob *blob = form_frame(opcode, payload, bytes_of(NULL, 0));
+  return blob ? post(socket, blob) : MW_ENOMEM;
 }
 
 int mw_socket_send(struct mw_socket *socket, const char *data, size_t data_len, bool is_binary) {
@@ -112,20 +122,9 @@ int mw_socket_ping(struct mw_socket *socket, const char *data, size_t data_len) 
 int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
   if (is_over(socket)) return MW_ECLOSED;
-  struct socket_command command = {.close_code = (unsigned)code};
-  snprintf(command.reason, sizeof command.reason, "%s", reason ? reason : "");
-  int status = post(socket, &command);
+  int status = mw_client_close(socket->server, socket->client, code, reason);
   socket->closing = status == 0;
   return status;
-}
-
-void socket_carry_out(struct worker *worker, struct mail *mail) {
-  struct socket_command *command = mail->item;
-  struct mw_socket *socket = command->socket;
-  struct exchange *exchange = exchange_of(slots_find(&worker->slots, socket->client->session));
-  if (command->frame) atomic_fetch_sub(&socket->under_way, command->frame->len);
-  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
-  socket_command_free(command);
 }
 
 /* ---- What requests say of it --------------------------------------------------------------------------------------------- */

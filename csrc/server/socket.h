@@ -9,9 +9,6 @@
 
 VISIBILITY_PUSH
 
-struct mail;
-struct worker;
-
 /* Shared by the app, the connection, and what is under way between them. */
 struct mw_socket {
   atomic_uint refs;
@@ -23,7 +20,6 @@ struct mw_socket {
   struct bytes protocol;   /* a text of the config, or empty */
   atomic_size_t under_way; /* bytes that were sent and have not come to the worker */
   atomic_size_t unwritten; /* bytes in its outbox, when that was last looked at */
-  atomic_bool forsaken;    /* an answer of the app was lost for lack of memory: it cannot go on */
   /* The script's. */
   void *context;
   bool closing; /* the app has closed it */
@@ -36,16 +32,14 @@ struct mw_socket {
   size_t reason_len;
 };
 
-/* What the app wants with it. */
-struct socket_command {
+/* A frame that the app sends. It comes to the exchange of the socket by role->on_mail. */
+struct socket_frame {
+  struct mail mail;
   struct mw_socket *socket; /* a reference */
-  struct blob *frame;       /* to be pushed; NULL: it is to be closed */
-  unsigned close_code;
-  char reason[WS_CONTROL_MAX];
+  struct blob *frame;       /* NULL: it was taken */
+  size_t size;
 };
-void socket_command_free(struct socket_command *command);
-/* Hands the command that is in the mail to the exchange of its socket, and frees it. Called on the worker. */
-void socket_carry_out(struct worker *worker, struct mail *mail);
+extern const struct mail_class socket_frame_class;
 
 struct mw_socket *socket_ref(struct mw_socket *socket);
 

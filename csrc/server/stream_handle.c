@@ -1,8 +1,8 @@
 #include "server/stream_handle.h"
 
-#include "base/log_limit.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include "http/exchange.h"
 #include "server/server.h"
 
 struct mw_stream {
@@ -33,24 +33,44 @@ int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (
   return 0;
 }
 
-void stream_data_free(struct stream_data *data) {
+/* ---- What it sends -------------------------------------------------------------------------------------------------------- */
+
+static void drop_data(struct mail *mail) {
+  struct stream_data *data = container_of(mail, struct stream_data, mail);
   blob_unref(data->blob);
   errand_unref(data->errand);
   memory_free(data);
 }
 
-/* Takes the blob; NULL ends the stream. */
+static void drop_end(struct mail *mail) { errand_unref(container_of(mail, struct errand, end)); }
+
+static void take(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)room;
+  struct exchange *exchange = exchange_of(subscriber);
+  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
+  mail->class->drop(mail);
+}
+
+const struct mail_class stream_data_class = {.take = take, .drop = drop_data};
+const struct mail_class stream_end_class = {.take = take, .drop = drop_end};
+
+static int post_mail(struct mw_stream *stream, struct mail *mail) {
+  return mailbox_post(&stream->server->workers[mail->to.worker].fifo, mail);
+}
+
+/* Takes the blob. */
 static int post(struct mw_stream *stream, struct blob *blob) {
   struct stream_data *data = memory_alloc(sizeof *data);
   if (!data) {
     blob_unref(blob);
     return MW_ENOMEM;
   }
-  *data = (struct stream_data){.errand = errand_ref(stream->errand), .blob = blob};
-  struct worker *worker = &stream->server->workers[stream->errand->asker.worker];
-  struct mail mail = {.type = MAIL_STREAM_DATA, .item = data, .size = blob ? blob->len : 0};
-  int status = mailbox_post(&worker->fifo, mail);
-  if (status < 0) stream_data_free(data);
+  struct errand *errand = stream->errand;
+  *data = (struct stream_data){.mail = {.class = &stream_data_class, .to = errand->mail.to, .size = mail_size(blob->len)},
+                               .errand = errand_ref(errand),
+                               .blob = blob};
+  int status = post_mail(stream, &data->mail);
+  if (status < 0) drop_data(&data->mail);
   return status;
 }
 
@@ -86,10 +106,11 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
 }
 
 void mw_stream_close(struct mw_stream *stream) {
-  /* Without memory for the message it stays open until the peer goes; that is said, not hidden. */
   if (stream->closed || stream->ended) return;
-  stream->ended = post(stream, NULL) == 0;
-  if (!stream->ended) log_limited(MW_LOG_ERROR, "no memory to close a stream");
+  struct errand *errand = errand_ref(stream->errand);
+  stream->ended = true;
+  errand->end = (struct mail){.class = &stream_end_class, .to = errand->mail.to};
+  post_mail(stream, &errand->end);
 }
 
 void mw_stream_unref(struct mw_stream *stream) {

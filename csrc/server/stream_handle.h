@@ -6,11 +6,17 @@
 
 VISIBILITY_PUSH
 
-struct stream_data;
+/* Text for a raw stream. */
+struct stream_data {
+  struct mail mail;
+  struct errand *errand; /* a reference */
+  struct blob *blob;
+};
 
 /* The worker says that the stream of this errand is over. */
 void stream_handle_closed(struct errand *errand);
-void stream_data_free(struct stream_data *data);
+/* The classes of what comes for its exchange (role->on_mail): a struct stream_data, or the end of the stream, errand->end. */
+extern const struct mail_class stream_data_class, stream_end_class;
 
 VISIBILITY_POP
 

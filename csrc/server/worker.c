@@ -9,11 +9,8 @@
 #include "delivery/subscriber.h"
 #include "http/conn.h"
 #include "http/exchange_sink.h"
-#include "server/command.h"
 #include "server/names.h"
 #include "server/server.h"
-#include "server/socket.h"
-#include "server/stream_handle.h"
 #include "transport/deflate.h"
 #include "transport/roles.h"
 
@@ -56,7 +53,6 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   worker->ws_limits = (struct ws_limits){.frame = limits->ws_message_size, .message = limits->ws_message_size};
   slots_init(&worker->slots, index, SLOTS_MAX);
   list_init(&worker->conns);
-  list_init(&worker->backlog);
   list_init(&worker->put_off);
   unfinished_init(&worker->unfinished);
   random_fill(&worker->random, sizeof worker->random);
@@ -99,39 +95,12 @@ fail_buffer:
   return status;
 }
 
-static void drop(struct mail *mail) {
-  struct errand *errand = mail->item;
-  switch ((enum worker_mail)mail->type) {
-    case MAIL_MESSAGE: message_unref(mail->item); break;
-    case MAIL_ROSTER: roster_batch_unref(mail->item); break;
-    case MAIL_ANSWER:
-      /* A stream that the app has begun, and of which nobody else will say that it is over. */
-      if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
-      errand_unref(errand);
-      break;
-    case MAIL_STREAM_DATA: stream_data_free(mail->item); break;
-    case MAIL_COMMAND: command_free(mail->item); break;
-    case MAIL_SOCKET: socket_command_free(mail->item); break;
-  }
-}
-
-static void drop_queue(struct worker *worker) {
-  struct mail mail;
-  while (mailbox_take(&worker->fifo, &mail)) drop(&mail);
-}
-
 void worker_close(struct worker *worker) {
   for (struct list *link = worker->conns.next, *next; link != &worker->conns; link = next) {
     next = link->next;
     conn_abort(container_of(link, struct conn, link));
   }
-  drop_queue(worker);
-  while (!list_empty(&worker->backlog)) {
-    struct errand *errand = container_of(worker->backlog.next, struct errand, link);
-    list_remove(&errand->link);
-    if (errand->type == ERRAND_STREAM) stream_handle_closed(errand);
-    errand_unref(errand);
-  }
+  mailbox_drop(&worker->fifo);
   timers_close(&worker->timers);
 }
 
@@ -142,7 +111,7 @@ static void assert_empty(const struct worker *worker) {
 }
 
 void worker_deinit(struct worker *worker) {
-  drop_queue(worker); /* what the app's last callbacks said */
+  mailbox_drop(&worker->fifo); /* what the app's last callbacks said */
   assert_empty(worker);
   ws_reader_free(worker->spare_reader);
   for (size_t i = 0; i < 2; i++) blob_unref(worker->pings[i]);
@@ -153,92 +122,9 @@ void worker_deinit(struct worker *worker) {
   memory_free(worker->streams.read_buffer);
 }
 
-/* ---- The queue ------------------------------------------------------------------------------------------------------------ */
-
-/* The script has answered. Whoever asked may have gone: then what was joined is left again. */
-static void take_answer(struct worker *worker, struct mail *mail) {
-  struct errand *errand = mail->item;
-  struct exchange *exchange = exchange_of(slots_find(&worker->slots, errand->asker));
-  if (exchange && exchange_errand(exchange) == errand) {
-    bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
-    /* The exchange's reference stays with a raw stream, as long as it lasts. */
-    if (!streams) {
-      exchange_set_errand(exchange, NULL);
-      errand_unref(errand);
-    }
-    errand->kept = streams;
-    if (exchange->role) exchange->role->on_answer(exchange, errand);
-    command_release_held(worker, errand);
-  } else if (errand->granted) {
-    command_granted(worker, errand);
-  } else if (exchange && exchange->role) {
-    exchange->role->on_mail(exchange, mail);
-  }
-  if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
-    worker_post_script(worker, MAIL_LEAVE, errand);
-  } else {
-    errand_unref(errand);
-  }
-}
-
-static void take_stream_data(struct worker *worker, struct mail *mail) {
-  struct stream_data *data = mail->item;
-  struct exchange *exchange = exchange_of(slots_find(&worker->slots, data->errand->asker));
-  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
-  stream_data_free(data);
-}
-
-static void take_roster(struct worker *worker, struct roster_batch *batch) {
-  struct mw_server *server = worker->server;
-  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
-  if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
-  roster_batch_unref(batch);
-}
-
-static void take(struct worker *worker, struct mail *mail) {
-  struct message *message = mail->item;
-  switch ((enum worker_mail)mail->type) {
-    case MAIL_MESSAGE:
-      hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
-      message_unref(message);
-      break;
-    case MAIL_ROSTER: take_roster(worker, mail->item); break;
-    case MAIL_ANSWER: take_answer(worker, mail); break;
-    case MAIL_STREAM_DATA: take_stream_data(worker, mail); break;
-    case MAIL_COMMAND: command_carry_out(worker, mail->item); break;
-    case MAIL_SOCKET: socket_carry_out(worker, mail); break;
-  }
-}
-
-static void post_backlog(struct worker *worker) {
-  while (!list_empty(&worker->backlog)) {
-    struct errand *errand = container_of(worker->backlog.next, struct errand, link);
-    struct mail mail = {.type = errand->backlog_type, .item = errand};
-    list_remove(&errand->link);
-    if (mailbox_post(&worker->server->script.queue, mail) == 0) continue;
-    list_append(worker->backlog.next, &errand->link);
-    return;
-  }
-}
-
 void worker_drain(struct worker *worker) {
-  struct mail mail;
-  post_backlog(worker);
-  while (mailbox_take(&worker->fifo, &mail)) take(worker, &mail);
-}
-
-void worker_post_script(struct worker *worker, unsigned type, struct errand *errand) {
-  struct mail mail = {.type = type, .item = errand};
-  if (list_empty(&worker->backlog) && mailbox_post(&worker->server->script.queue, mail) == 0) return;
-  /* One that waits somewhere by its link can only be about to be cancelled: it sees that by its flag when it goes on. Or it was about to
-   * be, and had joined already: then it is to leave. */
-  if (!list_empty(&errand->link)) {
-    if (type == MAIL_LEAVE) errand->backlog_type = MAIL_LEAVE;
-    errand_unref(errand);
-    return;
-  }
-  errand->backlog_type = type;
-  list_append(&worker->backlog, &errand->link);
+  struct mail *mail;
+  while ((mail = mailbox_take(&worker->fifo)) != NULL) mail->class->take(mail, worker, slots_find(&worker->slots, mail->to));
 }
 
 /* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */

@@ -18,22 +18,6 @@ struct conn;
 struct exchange;
 struct router;
 
-/* What comes over a worker's queue, in one order with the messages. */
-enum worker_mail {
-  MAIL_MESSAGE,     /* struct message, a reference */
-  MAIL_ROSTER,      /* struct roster_batch, a reference */
-  MAIL_ANSWER,      /* struct errand, a reference: the script's answer */
-  MAIL_STREAM_DATA, /* struct stream_data, owned */
-  MAIL_COMMAND,     /* struct command, owned: what the app wants with one client */
-  MAIL_SOCKET,      /* struct socket_command, owned: what it wants with a raw WebSocket */
-};
-
-/* Text for a raw stream; a blob of NULL ends it. */
-struct stream_data {
-  struct errand *errand; /* a reference */
-  struct blob *blob;
-};
-
 struct worker {
   struct mw_server *server;
   uint32_t index;
@@ -42,7 +26,7 @@ struct worker {
   struct stream_owner streams;
   struct hub hub;
   struct timers timers;
-  struct mailbox fifo;
+  struct mailbox fifo; /* messages and all other mail, in one order; its room is the worker */
   struct list conns;
   size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
   struct delivery delivery;
@@ -50,7 +34,6 @@ struct worker {
   struct list put_off;                   /* budgets of connections to resume in the next turn */
   struct budget guest;                   /* of the connection being served that has none */
   struct slots slots;                    /* names of its subscribers */
-  struct list backlog;                   /* errands for the script that its queue had no memory for */
   struct ws_limits ws_limits;
   struct blob *pings[2]; /* the frames that ask a silent peer, as transport/websocket.c has them; NULL until they are needed */
   struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
@@ -73,9 +56,6 @@ void worker_drain(struct worker *worker);
 void worker_flush(struct worker *worker);
 /* True if a turn has something to do. */
 bool worker_busy(struct worker *worker);
-
-/* Sends an errand to the script (enum script_mail); takes the reference, and keeps it until there is memory. */
-void worker_post_script(struct worker *worker, unsigned type, struct errand *errand);
 
 /* A number from low to high, which need not be unguessable. */
 uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high);

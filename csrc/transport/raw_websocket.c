@@ -44,12 +44,39 @@ static struct errand *make_errand(struct exchange *exchange, struct mw_socket *s
   errand->input_size = text.len + WS_HEADER_MAX;
   errand->socket = socket_ref(socket);
   errand->route = socket->route;
-  errand->asker = exchange_address(exchange);
+  errand->mail.to = exchange_address(exchange);
   return errand;
 }
 
 /* What a message weighs while the app has it: small ones are many. */
 static size_t weight(const struct errand *errand) { return sizeof *errand + errand->input_size; }
+
+static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct errand *errand) {
+  socket->pending_count--;
+  socket->pending_size -= weight(errand);
+  if (errand->status != 200) {
+    bool is_fault = errand->status >= 500;
+    websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+  } else if (socket->is_due) {
+    if (socket->pending_count == 0) finish(exchange, socket);
+  } else if (native_of(exchange)->reading_stopped && !is_full(exchange, socket)) {
+    native_resume_reading(exchange);
+  }
+}
+
+static void drop_handled(struct mail *mail) { errand_unref(container_of(mail, struct errand, mail)); }
+
+/* The app has handled a message. */
+static void take_handled(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)room;
+  struct errand *errand = container_of(mail, struct errand, mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  if (exchange && exchange->role == &raw_websocket_role && native_socket(exchange) == errand->socket)
+    on_handled(exchange, errand->socket, errand);
+  drop_handled(mail);
+}
+
+static const struct mail_class handled_class = {.take = take_handled, .drop = drop_handled};
 
 void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) {
   struct worker *worker = exchange_worker(exchange);
@@ -70,26 +97,13 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
     return;
   }
   budget_charge(exchange, BUDGET_ASK);
+  errand->answered = &handled_class;
   socket->pending_count++;
   socket->pending_size += weight(errand);
   atomic_fetch_add(&script->errand_count, 1);
   atomic_fetch_add(&script->errand_bytes, errand_size(errand));
-  worker_post_script(worker, MAIL_ASK, errand);
+  script_post_begin(worker->server, errand);
   if (is_full(exchange, socket)) native_stop_reading(exchange);
-}
-
-/* The app has handled a message. */
-static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct errand *errand) {
-  socket->pending_count--;
-  socket->pending_size -= weight(errand);
-  if (errand->status != 200) {
-    bool is_fault = errand->status >= 500;
-    websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
-  } else if (socket->is_due) {
-    if (socket->pending_count == 0) finish(exchange, socket);
-  } else if (native_of(exchange)->reading_stopped && !is_full(exchange, socket)) {
-    native_resume_reading(exchange);
-  }
 }
 
 void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
@@ -240,28 +254,19 @@ static void on_late(struct exchange *exchange) {
 
 static void on_silent(struct exchange *exchange) {
   struct mw_socket *socket = native_socket(exchange);
-  if (atomic_load(&socket->forsaken)) {
-    exchange_reset(exchange);
-  } else if (socket->is_due) {
+  if (socket->is_due) {
     finish(exchange, socket);
   } else {
     websocket_on_silent(exchange);
   }
 }
 
-/* What the app wants with the socket, or a message that it has handled. */
+/* A frame that the app sends. */
 static void on_mail(struct exchange *exchange, struct mail *mail) {
-  struct mw_socket *socket = native_socket(exchange);
-  struct errand *errand = mail->type == MAIL_ANSWER ? mail->item : NULL;
-  struct socket_command *command = mail->type == MAIL_SOCKET ? mail->item : NULL;
-  if (errand && errand->type == ERRAND_SOCKET_MESSAGE && socket && socket == errand->socket) {
-    on_handled(exchange, socket, errand);
-  } else if (command && socket == command->socket && command->frame) {
-    push_frame(exchange, command->frame);
-    command->frame = NULL;
-  } else if (command && socket == command->socket) {
-    websocket_close(exchange, command->close_code, command->reason);
-  }
+  struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
+  if (mail->class != &socket_frame_class || native_socket(exchange) != frame->socket) return;
+  push_frame(exchange, frame->frame);
+  frame->frame = NULL;
 }
 
 static size_t outbox_limit(struct exchange *exchange) {

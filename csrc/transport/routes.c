@@ -42,7 +42,7 @@ static void answer_head(struct exchange *exchange) {
   struct errand *errand = exchange_errand(exchange);
   exchange_set_errand(exchange, NULL);
   exchange_answer_stream_head(exchange);
-  worker_post_script(exchange_worker(exchange), MAIL_LEAVE, errand);
+  script_post_leave(exchange_worker(exchange)->server, errand);
 }
 
 static void on_answer(struct exchange *exchange, struct errand *errand) {
@@ -77,12 +77,12 @@ static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, 
 
 /* What the app sends on a raw stream, or its end. */
 static void on_mail(struct exchange *exchange, struct mail *mail) {
-  if (mail->type != MAIL_STREAM_DATA || exchange->state != EXCHANGE_STREAMING) return;
-  const struct stream_data *data = mail->item;
-  if (exchange_errand(exchange) != data->errand) return;
-  if (data->blob) {
+  if (exchange->state != EXCHANGE_STREAMING) return;
+  if (mail->class == &stream_data_class) {
+    const struct stream_data *data = container_of(mail, struct stream_data, mail);
+    if (exchange_errand(exchange) != data->errand) return;
     exchange_push(exchange, data->blob, form_slice(data->blob, exchange->subscriber.sink->framing));
-  } else {
+  } else if (mail->class == &stream_end_class && exchange_errand(exchange) == container_of(mail, struct errand, end)) {
     exchange_end_stream(exchange);
   }
 }

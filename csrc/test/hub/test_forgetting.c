@@ -319,7 +319,7 @@ static void volatile_messages_do_not_count(void **state) {
 static void members_keep_a_channel(void **state) {
   (void)state;
   begin(10, 10);
-  struct roster_batch *batch = roster_batch_new(BYTES("a"), 1);
+  struct roster_batch *batch = roster_batch_new(BYTES("a"), 1, 0);
   struct blob *key = blob_new(BYTES("\"ann\""));
   roster_batch_add(batch, &(struct roster_change){.key = key, .connections = 1});
   batch->count = 1;
@@ -328,7 +328,7 @@ static void members_keep_a_channel(void **state) {
   pass(60000);
   assert_true(is_live("a"));
   roster_batch_unref(batch);
-  batch = roster_batch_new(BYTES("a"), 1);
+  batch = roster_batch_new(BYTES("a"), 1, 0);
   roster_batch_add(batch, &(struct roster_change){.key = key, .left = true});
   assert_true(hub_update_roster(&hub, batch, &policies[NONE]));
   assert_false(is_live("a"));

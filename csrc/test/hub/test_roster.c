@@ -31,7 +31,7 @@ struct entry {
 
 /* NULL without memory. */
 static struct roster_batch *batch_of(const char *channel, size_t count, const struct entry *entries, size_t entry_count) {
-  struct roster_batch *batch = roster_batch_new(bytes_string(channel), entry_count);
+  struct roster_batch *batch = roster_batch_new(bytes_string(channel), entry_count, 0);
   for (size_t i = 0; batch && i < entry_count; i++) {
     struct blob *key = blob_new(bytes_string(entries[i].id));
     struct blob *info = entries[i].info ? blob_new(bytes_string(entries[i].info)) : NULL;

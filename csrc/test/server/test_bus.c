@@ -18,9 +18,8 @@ static int begin(void **state) {
 }
 
 static int end(void **state) {
-  struct mail mail;
   for (size_t i = 0; i < WORKERS; i++) {
-    while (mailbox_take(&workers[i].fifo, &mail)) continue;
+    while (mailbox_take(&workers[i].fifo)) continue;
     mailbox_deinit(&workers[i].fifo);
   }
   loop_close(&loop, NULL);
@@ -29,28 +28,30 @@ static int end(void **state) {
   return support_teardown(state);
 }
 
-static void assert_reserved(size_t count) {
-  for (size_t i = 0; i < WORKERS; i++) assert_int_equal(workers[i].fifo.reserved, count);
+static void assert_reserved(size_t bytes) {
+  for (size_t i = 0; i < WORKERS; i++) assert_int_equal(workers[i].fifo.reserved, bytes);
 }
 
 static void every_worker_has_a_place_or_none(void **state) {
   (void)state;
+  struct mail large[WORKERS] = {{.size = 30}, {.size = 30}, {.size = 30}},
+              small[WORKERS] = {{.size = 10}, {.size = 10}, {.size = 10}};
+  struct mail other = {.size = 70};
   assert_int_equal(bus_reserve(workers, WORKERS, 30), 0);
-  assert_reserved(1);
-  for (size_t i = 0; i < WORKERS; i++) mailbox_post_reserved(&workers[i].fifo, (struct mail){.size = 30});
+  assert_reserved(30);
+  bus_post_reserved(workers, large, WORKERS);
   assert_reserved(0);
   /* The second has no room for it; the others have. */
   assert_int_equal(bus_reserve(workers, WORKERS, 30), MW_EUNAVAILABLE);
   assert_reserved(0);
   /* Nor has the last. */
-  assert_int_equal(mailbox_post(&workers[2].fifo, (struct mail){.size = 70}), 0);
+  assert_int_equal(mailbox_post(&workers[2].fifo, &other), 0);
   assert_int_equal(bus_reserve(workers, WORKERS, 10), MW_EUNAVAILABLE);
   assert_reserved(0);
-  struct mail mail;
-  assert_true(mailbox_take(&workers[2].fifo, &mail));
+  assert_ptr_equal(mailbox_take(&workers[2].fifo), &large[2]);
   assert_int_equal(bus_reserve(workers, WORKERS, 10), 0);
-  assert_reserved(1);
-  for (size_t i = 0; i < WORKERS; i++) mailbox_post_reserved(&workers[i].fifo, (struct mail){.size = 10});
+  assert_reserved(10);
+  bus_post_reserved(workers, small, WORKERS);
   assert_int_equal(bus_reserve(workers, 0, 1000), 0);
 }
 

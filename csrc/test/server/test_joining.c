@@ -372,23 +372,60 @@ static void who_is_asked_too_long_is_told_to_return(void **state) {
   assert_nothing_is_left();
 }
 
-/* The answer finds no memory on its way: it is sent in the next turn. */
-static void an_answer_without_memory_waits(void **state) {
+/* The queue to the worker is full, and there is no memory: an answer needs neither. */
+static void an_answer_finds_its_way(void **state) {
   (void)state;
-  const struct mailbox *fifo = &host.server->workers[0].fifo;
+  struct mailbox *fifo = &host.server->workers[0].fifo;
+  size_t limit = fifo->limit;
   host_pass(&host, 1);
   host.keep = JOIN;
   peer_get(&peer, "/sse?channel=a", "");
   host_until(&host, host.kept_count == 1);
-  do publish_in_order("1");
-  while (fifo->count < fifo->capacity);
-  memory_fail_after(2); /* the first is what JOIN says, the second a place in the queue */
+  fifo->limit = 0;
+  assert_int_equal(host_publish(&host, "a", "1"), MW_EUNAVAILABLE);
+  memory_fail_after(2); /* the first is what JOIN says */
   host_answer(&host);
-  assert_false(list_empty(&host.server->script.unsent));
+  assert_null(memory_alloc(1)); /* it needed no other */
+  fifo->limit = limit;
   host_until(&host, peer_has(&peer, "HTTP/1.1 200 OK\r\n"));
-  assert_true(list_empty(&host.server->script.unsent));
   peer_close(&peer);
   until_asked("authorize a; open a; join a; leave a; close a; ");
+  assert_nothing_is_left();
+}
+
+/* The client leaves while nothing that is counted fits into the script's queue. */
+static void a_leave_finds_its_way(void **state) {
+  (void)state;
+  struct mailbox *queue = &host.server->script.queue;
+  size_t limit = queue->limit;
+  peer_get(&peer, "/sse?channel=a", "");
+  host_until(&host, peer_has(&peer, "HTTP/1.1 200 OK\r\n"));
+  queue->limit = 0;
+  peer_close(&peer);
+  until_asked("authorize a; open a; join a; leave a; close a; ");
+  queue->limit = limit;
+  assert_nothing_is_left();
+}
+
+/* The app closes a client while the queue to its worker is full. */
+static void a_close_finds_its_way(void **state) {
+  (void)state;
+  struct mailbox *fifo = &host.server->workers[0].fifo;
+  size_t limit = fifo->limit;
+  peer_get(&peer, "/sse?channel=a", "");
+  host_until(&host, peer_has(&peer, "HTTP/1.1 200 OK\r\n"));
+  struct mw_client *client = mw_client_next(host.server, NULL);
+  fifo->limit = 0;
+  assert_int_equal(mw_client_unsubscribe(host.server, client, "a", 1, NULL, NULL), MW_EUNAVAILABLE);
+  memory_fail_after(1);
+  assert_int_equal(mw_client_close(host.server, client, 4000, NULL), 0);
+  assert_int_equal(mw_client_close(host.server, client, 4001, NULL), 0); /* once is enough */
+  assert_null(memory_alloc(1));
+  fifo->limit = limit;
+  mw_client_unref(client);
+  until_asked("authorize a; open a; join a; leave a; close a; ");
+  host_until(&host, peer_ended(&peer));
+  peer_close(&peer);
   assert_nothing_is_left();
 }
 
@@ -413,7 +450,9 @@ int main(void) {
       JOINING_TEST(leaving_waits_for_nobody),
       JOINING_TEST(misses_nothing_that_comes_while_it_joins),
       JOINING_TEST(who_is_asked_too_long_is_told_to_return),
-      JOINING_TEST(an_answer_without_memory_waits),
+      JOINING_TEST(an_answer_finds_its_way),
+      JOINING_TEST(a_leave_finds_its_way),
+      JOINING_TEST(a_close_finds_its_way),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

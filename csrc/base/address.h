@@ -1,6 +1,6 @@
 /* Where something lives that other threads send mail to. An address can outlive what it names. */
-#ifndef MOONWIRE_NET_ADDRESS_H
-#define MOONWIRE_NET_ADDRESS_H
+#ifndef MOONWIRE_BASE_ADDRESS_H
+#define MOONWIRE_BASE_ADDRESS_H
 
 #include <stdint.h>
 
