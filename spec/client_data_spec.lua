@@ -68,10 +68,10 @@ describe("client.data", function()
 
   it("keeps its last value when one that cannot be stored is put in", function()
     local faults = {
-      slip = "a function has no form in JSON",
+      slip = "JSON cannot hold a function",
       cycle = "the table contains itself",
       bytes = "a string that is not valid UTF%-8",
-      nan = "NaN and infinity have no form in JSON",
+      nan = "JSON cannot hold NaN or infinity",
     }
     for event, fault in pairs(faults) do
       assert.same(internal, send(event).error)
@@ -95,22 +95,24 @@ describe("client.data", function()
     assert.same({ v = 1 }, send("read").ok)
     assert.same(internal, send("raise").error)
     assert.same({ v = 1 }, send("read").ok)
-    assert.is_string(app:await_log "on%.raise of .*client%.data%.bad: a function has no form")
+    assert.is_string(app:await_log "on%.raise of .*client%.data%.bad: JSON cannot hold a function")
     assert.equal("no", send("raise_refusal").error.code)
     assert.same({ v = 1 }, send("read").ok)
     assert.is_string(
-      app:await_log "on%.raise_refusal of .*client%.data%.bad: a function has no form"
+      app:await_log "on%.raise_refusal of .*client%.data%.bad: JSON cannot hold a function"
     )
     local caught = send("caught").ok
     assert.is_false(caught.ok)
-    assert.matches("client%.data%.bad: a function has no form in JSON", caught.why)
+    assert.matches("client%.data%.bad: JSON cannot hold a function", caught.why)
     assert.equal(1, caught.v)
   end)
 
   it("names the app's line where it is set", function()
     assert.same(internal, send("assign").error)
     local _, line = script:match("^(.-)client%.data = { v = 99, bad = print }"):gsub("\n", "")
-    local place = ("app%%.lua:%d: client%%.data%%.bad: a function"):format(line + 1)
+    local place = ("app%%.lua:%d: client%%.data%%.bad: JSON cannot hold a function"):format(
+      line + 1
+    )
     assert.is_string(app:await_log('on%.assign of "room:1": [^ ]*' .. place))
     assert.same({ v = 1 }, send("read").ok)
   end)

@@ -53,14 +53,17 @@ describe("the command's arguments", function()
 
   it("are refused with the likely one, exit code 2", function()
     local cases = {
-      { "", "which script?" },
+      { "", "no script given" },
       { "--lisen x app.lua", "unknown option --lisen (did you mean --listen?)" },
       { "--versoin", "unknown option --versoin (did you mean --version?)" },
       { "-x app.lua", "unknown option -x" },
-      { "app.lua --listen", "--listen needs a value" },
-      { "app.lua --log-level loud", "--log-level must be debug, info, warning or error, got loud" },
+      { "app.lua --listen", "--listen requires a value" },
+      {
+        "app.lua --log-level loud",
+        "--log-level must be debug, info, warning, or error, got loud",
+      },
       { "app.lua --unix-mode rw", "--unix-mode must be octal digits like 0660, got rw" },
-      { "a.lua b.lua", "one script at a time: a.lua, and then b.lua" },
+      { "a.lua b.lua", "expected one script, got a.lua and b.lua" },
     }
     for _, case in ipairs(cases) do
       local code, output, errors = moonwire(case[1])
@@ -81,7 +84,7 @@ app:get("/hello", print)]],
     assert.equal("", errors)
     assert.equal(0, code)
     assert.matches(
-      "channel price:{symbol}: open to everyone, history of 100 for 60 s, newcomers get 5\n",
+      "channel price:{symbol}: open to everyone, history of 100 for 60 s, new subscribers get 5\n",
       output,
       1,
       true
@@ -97,7 +100,7 @@ app:get("/hello", print)]],
       },
       {
         app_with 'app:channel("a")\napp:authenticate(print)',
-        '{folder}/app.lua:3: app:channel "a": the app authenticates',
+        [[{folder}/app.lua:3: app:channel "a": option 'authorize' is required with app:authenticate]],
       },
       { app_with "app:chanel()", "{folder}/app.lua:3: attempt to call a nil value" },
       { app_with 'error "stop"', "{folder}/app.lua:3: stop" },
@@ -117,7 +120,7 @@ app:get("/hello", print)]],
       },
       {
         app_with 'app:post("/poll", function() end)',
-        "{folder}/app.lua:3: app:post \"/poll\": '/poll' is the server's own endpoint",
+        "{folder}/app.lua:3: app:post \"/poll\": '/poll' is an endpoint of the server",
       },
       {
         app_with "moonwire.sleep(1)",
@@ -210,16 +213,16 @@ moonwire 0.1.0
 listening on http://127.0.0.1:PORT
 listening on unix:{folder}/app.sock
 listening on http://127.0.0.1:PORT (private)
-channel room:{room}: authorize decides who may join, no history
-channel news: open to everyone who is authenticated, history of 1, newcomers get 1
-channel closed: nobody may join, no history
-channel log: open to everyone who is authenticated, history of 9 for 60 s in 5000 bytes, newcomers get 3, clients may read it, slow: catchup, beyond 70000 bytes or 2.5 s
-channel prices: open to everyone who is authenticated, no history, slow: latest
-channel hall: open to everyone who is authenticated, no history, presence in numbers of at most 50
+channel room:{room}: authorize decides who may subscribe, no history
+channel news: open to all authenticated clients, history of 1, new subscribers get 1
+channel closed: closed to all clients, no history
+channel log: open to all authenticated clients, history of 9 for 60 s in 5000 bytes, new subscribers get 3, clients may read it, slow: catchup, beyond 70000 bytes or 2.5 s
+channel prices: open to all authenticated clients, no history, slow: latest
+channel hall: open to all authenticated clients, no history, presence in counts of at most 50
 route POST /orders/{id}
 stream GET /raw
 static /files from {folder}/.
-publishing over HTTP: POST /publish with the key, on the private listener only
+publishing over HTTP: POST /publish with publish_key, on the private listener only
 ready]],
       lines
     )

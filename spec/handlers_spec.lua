@@ -193,10 +193,10 @@ describe("handlers", function()
     it("if they return what they must not", function()
       line_of("/nonsense/boolean", "returned a boolean as the body\n")
       line_of("/nonsense/status", "returned 999 as the status\n")
-      line_of("/nonsense/nan", "returned a body that is no JSON: body%[1%]: [^\n]*\n")
+      line_of("/nonsense/nan", "returned a body that JSON cannot hold: body%[1%]: [^\n]*\n")
       line_of(
         "/nonsense/false",
-        "returned false; a route refuses by error { status = 403, message = … }\n"
+        "returned false; to refuse in a route, use error { status = 403, message = … }\n"
       )
       line_of(
         "/nonsense/text",

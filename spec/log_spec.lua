@@ -239,7 +239,7 @@ return app]]
     { "task, refusal", "a spawned task %([^\n]*app%.lua:12%): thrown table %(x%)" },
     { "task, list", "a spawned task %([^\n]*app%.lua:13%): plain table" },
     { "task, message", "a spawned task %([^\n]*app%.lua:14%): only a message" },
-    { "task, empty", "a spawned task %([^\n]*app%.lua:15%): a table without a message was raised" },
+    { "task, empty", "a spawned task %([^\n]*app%.lua:15%): raised a table without a message" },
     { "task, __tostring", "a spawned task %([^\n]*app%.lua:16%): its own text" },
     { "task, nil", "a spawned task %([^\n]*app%.lua:17%): nil" },
     { "task, number", "a spawned task %([^\n]*app%.lua:18%): 42" },

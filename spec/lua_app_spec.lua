@@ -152,7 +152,7 @@ app:stream("/raw", function(request, stream)
   assert(stream:send("tick", "2"))
   if request.query.misuse then
     for _, name in ipairs { "open", "error", "moonwire:x", "a b", "" } do
-      note("send %s", select(2, pcall(stream.send, stream, name, 1)):match("an event is 1 to 64") or name)
+      note("send %s", select(2, pcall(stream.send, stream, name, 1)):match("an event must be 1 to 64") or name)
     end
     assert(stream:send("numbered", 1, { id = 42 }))
   end
@@ -413,7 +413,7 @@ describe("a script", function()
       stream:close()
       local count = 0
       for _, line in ipairs(get_json "/log") do
-        count = count + (line == "send an event is 1 to 64" and 1 or 0)
+        count = count + (line == "send an event must be 1 to 64" and 1 or 0)
       end
       assert.equal(5, count)
     end)

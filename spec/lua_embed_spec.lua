@@ -160,7 +160,7 @@ describe("an embedded app", function()
     end)
     for name, message in pairs(messages) do
       assert.matches(
-        ("lua_embed_spec.lua:%%d+: app:%s: a handler cannot turn"):format(name),
+        ("lua_embed_spec.lua:%%d+: app:%s: cannot be called from a handler"):format(name),
         message
       )
     end
@@ -249,9 +249,9 @@ listening on http://127.0.0.1:PORT (private)
 listening on http://127.0.0.1:PORT
 listening on unix:{folder}/app.lua.sock
 listening on http://127.0.0.1:PORT (private)
-channel news: open to everyone, history of 1, newcomers get 1
+channel news: open to everyone, history of 1, new subscribers get 1
 route GET /stuck
-publishing over HTTP: POST /publish with the key, on the private listener only
+publishing over HTTP: POST /publish with publish_key, on the private listener only
 ready]],
       (lines:gsub(":%d%d%d+", ":PORT"))
     )

@@ -61,27 +61,30 @@ describe("json.encode", function()
     same('{"a":1,"b":2,"c":3,"d":4}', { d = 4, b = 2, c = 3, a = 1 })
   end)
 
-  it("refuses what has no form in JSON, and says where it is", function()
+  it("refuses what JSON cannot hold, and names the place", function()
     local cycle = { a = {} }
     cycle.a.b = { cycle }
     local refused = {
-      { { data = { items = { 1, 2, 0 / 0 } } }, "value.data.items[3]: NaN and infinity" },
-      { 1 / 0, "value: NaN and infinity" },
-      { { -1 / 0 }, "value[1]: NaN and infinity" },
+      {
+        { data = { items = { 1, 2, 0 / 0 } } },
+        "value.data.items[3]: JSON cannot hold NaN or infinity",
+      },
+      { 1 / 0, "value: JSON cannot hold NaN or infinity" },
+      { { -1 / 0 }, "value[1]: JSON cannot hold NaN or infinity" },
       { { a = { 1, nil, 3 } }, "value.a: the array has holes" },
       { { [2] = 1 }, "value: the array has holes" },
-      { { 1, a = 2 }, "value: the table has items as well as names" },
-      { moonwire.array { a = 2 }, "value: the table has items as well as names" },
+      { { 1, a = 2 }, "value: the table has both items and names" },
+      { moonwire.array { a = 2 }, "value: the table has both items and names" },
       { { [true] = 1 }, "value: the table has a key that is neither" },
       { { [1.5] = 1 }, "value: the table has a key that is neither" },
       { { [0] = 1 }, "value: the table has a key that is neither" },
-      { { f = print }, "value.f: a function has no form" },
-      { { io.stdout }, "value[1]: a userdata has no form" },
-      { coroutine.create(print), "value: a thread has no form" },
+      { { f = print }, "value.f: JSON cannot hold a function" },
+      { { io.stdout }, "value[1]: JSON cannot hold a userdata" },
+      { coroutine.create(print), "value: JSON cannot hold a thread" },
       { { a = "\xff" }, "value.a: a string that is not valid UTF-8" },
       { { a = "\xed\xa0\x80" }, "value.a: a string that is not valid UTF-8" },
       { { ["\xff"] = 1 }, "value: a name is not valid UTF-8" },
-      { { ["a\0b"] = 1 }, "value: a name holds a NUL byte" },
+      { { ["a\0b"] = 1 }, "value: a name contains a NUL byte" },
       { cycle, "value.a.b[1]: the table contains itself" },
       { nested(65), "nested deeper than 64 levels" },
     }
@@ -105,7 +108,7 @@ describe("json.encode", function()
     local _, message = pcall(function()
       json.encode(print)
     end)
-    assert.matches("^[^:]*lua_json_spec.lua:%d+: value: a function", message)
+    assert.matches("^[^:]*lua_json_spec.lua:%d+: value: JSON cannot hold a function", message)
   end)
 
   it("needs an argument", function()

@@ -230,7 +230,7 @@ describe("a script whose clients speak", function()
   it("says at the start what they may send", function()
     local lines = table.concat(app.startup, "\n")
     assert.matches(
-      "channel talk:{name}: authorize decides who may join, history of 5, clients may send bytes, ",
+      "channel talk:{name}: authorize decides who may subscribe, history of 5, clients may send bytes, ",
       lines,
       1,
       true
@@ -241,12 +241,7 @@ describe("a script whose clients speak", function()
       1,
       true
     )
-    assert.matches(
-      "channel quiet: open to everyone who is authenticated, no history\n",
-      lines,
-      1,
-      true
-    )
+    assert.matches("channel quiet: open to all authenticated clients, no history\n", lines, 1, true)
   end)
 
   describe("answers a message", function()
@@ -534,15 +529,15 @@ describe("a script whose clients speak", function()
       "app.lua:%d+: client:send: binary data must be a string of bytes, got table$",
       "app.lua:%d+: client:send: unknown option 'chanel' %(did you mean 'channel'%?%)$",
       "app.lua:%d+: client:send: call it with a colon on a client, got number$",
-      "app.lua:%d+: client:close: 1005 is no code to close with$",
-      "app.lua:%d+: client:close: a reason must be a text of at most 123 bytes of UTF%-8$",
+      "app.lua:%d+: client:close: invalid close code 1005$",
+      "app.lua:%d+: client:close: a reason must be at most 123 bytes of UTF%-8 text$",
       "app.lua:%d+: client:subscribe: .*elsewhere",
       "app.lua:%d+: client:subscribe: argument 1 must be a string, got nil$",
-      "app.lua:%d+: client:unsubscribe: a code must be 1 to 64 letters, digits or _.:%-$",
+      "app.lua:%d+: client:unsubscribe: a code must be 1 to 64 letters, digits, or _.:%-$",
       "app.lua:%d+: channel:kick: argument 1 must be a client, got string$",
       "app.lua:%d+: channel:publish: option 'except' must be a client, got string$",
       "app.lua:%d+: channel:publish: binary data must be a string of bytes, got number$",
-      "a client has no field 'nothing'$",
+      "no such field of a client: 'nothing'$",
       "cannot set client.id",
       "app.lua:%d+: app:clients: unknown option 'user'",
       "app.lua:%d+: app:client: argument 1 must be a string, got number$",

@@ -42,7 +42,7 @@ describe("a misspelt option", function()
       failure_of 'app:channel("a", { colour = true })'
     )
     assert.equal(
-      [[app.lua:3: app:channel "a": options are named, and 1 is not a name]],
+      [[app.lua:3: app:channel "a": an option must have a name, got the key 1]],
       failure_of 'app:channel("a", { "x" })'
     )
   end)
@@ -64,7 +64,7 @@ describe("an option of the wrong type", function()
         "option 'history.size' must be a non-negative integer, got 1.5",
       },
       { "{ history = 5 }", "option 'history' must be a table, got number" },
-      { "{ history = {} }", "option 'history' needs a 'size'" },
+      { "{ history = {} }", "option 'history.size' is required" },
       {
         "{ history = { size = 1, ttl = -1 } }",
         "option 'history.ttl' must be a positive number of seconds, got -1",
@@ -79,7 +79,7 @@ describe("an option of the wrong type", function()
       },
       {
         "{ history = { size = 5, replay = 6 } }",
-        "option 'history.replay' must be at most the 'size' 5, got 6",
+        "option 'history.replay' must be at most 'history.size' (5), got 6",
       },
       {
         "{ history = { size = 5, bytes = 0 } }",
@@ -97,10 +97,10 @@ describe("an option of the wrong type", function()
         "{ slow = true }",
         'option \'slow\' must be "catchup", "close", "drop" or "latest", got boolean',
       },
-      { "{ slow = 'catchup' }", "option 'slow' can be \"catchup\" only with a history" },
+      { "{ slow = 'catchup' }", "option 'slow': \"catchup\" requires a history" },
       {
         "{ history = { size = 0 }, slow = 'catchup' }",
-        "option 'slow' can be \"catchup\" only with a history",
+        "option 'slow': \"catchup\" requires a history",
       },
       { "{ limits = { outbox = 0 } }", "option 'limits.outbox' must be a positive integer, got 0" },
       {
@@ -132,7 +132,7 @@ describe("an option of the wrong type", function()
     local cases = {
       {
         "{ presence = 1 }",
-        ": option 'presence' must be a boolean, a function or a table, got number",
+        ": option 'presence' must be a boolean, a function, or a table, got number",
       },
       {
         "{ presence = { mode = 'some' } }",
@@ -209,7 +209,7 @@ describe("an option of the wrong type", function()
       { "{ origins = { 'x', 1 } }", "option 'origins' must be a list of strings, got table" },
       {
         "{ publish_key = '' }",
-        "option 'publish_key' must be a string that is not empty, got string",
+        "option 'publish_key' must be a non-empty string, got string",
       },
       {
         "{ paths = { sse = 'x' } }",
@@ -247,7 +247,7 @@ describe("a wrong argument", function()
       { "app:find('a')", "app:find: the app is not running yet" },
       {
         "app:authenticate(print) app:authenticate(print)",
-        "app:authenticate: the app has one already",
+        "app:authenticate: the app already has such a handler",
       },
     }
     for _, case in ipairs(cases) do
@@ -294,23 +294,23 @@ describe("a pattern", function()
     local cases = {
       {
         "app:channel('room:*')",
-        "app:channel \"room:*\": a pattern has no '*'; {name} stands for one segment",
+        "app:channel \"room:*\": '*' is not allowed in a pattern; {name} matches one segment",
       },
       {
         "app:get('/a?b=1', print)",
-        "app:get \"/a?b=1\": a route is a path without '?' and spaces; the query is in request.query",
+        "app:get \"/a?b=1\": a route cannot contain '?' or white space; request.query has the query",
       },
       {
         "app:get('/a b', print)",
-        "app:get \"/a b\": a route is a path without '?' and spaces; the query is in request.query",
+        "app:get \"/a b\": a route cannot contain '?' or white space; request.query has the query",
       },
       {
         "app:channel('a:{b}') app:channel('a:{c}')",
-        'app:channel "a:{c}": is defined twice (first at app.lua:3)',
+        'app:channel "a:{c}": already defined at app.lua:3',
       },
       {
         "app:get('/a', print) app:stream('/a', print)",
-        'app:stream "/a": is defined twice (first at app.lua:3)',
+        'app:stream "/a": already defined at app.lua:3',
       },
     }
     for _, case in ipairs(cases) do
@@ -329,7 +329,7 @@ describe("the start", function()
 
   it("stops at a channel without authorize if the app authenticates", function()
     assert.matches(
-      "^app.lua:3: app:channel \"a\": the app authenticates, so every channel must say 'authorize'",
+      "^app.lua:3: app:channel \"a\": option 'authorize' is required with app:authenticate",
       start_failure 'app:channel("a")\napp:authenticate(print)'
     )
   end)
@@ -356,7 +356,7 @@ describe("the start", function()
     end
     for _, path in ipairs { "/sse", "/ws", "/send", "/health" } do
       assert.equal(
-        ("app.lua:2: app:get %q: '%s' is the server's own endpoint; move it by moonwire.app { paths = { %s = … } }"):format(
+        ("app.lua:2: app:get %q: '%s' is an endpoint of the server; move it with moonwire.app { paths = { %s = … } }"):format(
           path,
           path,
           path:sub(2)
@@ -378,7 +378,7 @@ describe("the start", function()
 
   it("names a directory for a socket that is not there", function()
     local message = failure_of 'assert(app:listen "unix:/nowhere/at/all.sock")'
-    assert.matches("there is no directory /nowhere/at$", message)
+    assert.matches("no such directory: /nowhere/at$", message)
   end)
 
   it("stops at a directory that is not there, and at an origin that is none", function()
@@ -454,7 +454,7 @@ describe("a handler that an app has once", function()
   it("is not set twice, and must be a function", function()
     for _, name in ipairs { "authenticate", "on_connect", "on_disconnect" } do
       assert.equal(
-        ("app.lua:4: app:%s: the app has one already"):format(name),
+        ("app.lua:4: app:%s: the app already has such a handler"):format(name),
         failure_of(("app:%s(print)\napp:%s(print)"):format(name, name))
       )
       assert.equal(

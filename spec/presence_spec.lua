@@ -120,7 +120,7 @@ describe("presence", function()
     assert.is_truthy(
       lines:find("\nchannel plain:{room}: [^\n]*, presence, clients may send [a-z, ]*who[a-z, ]*\n")
     )
-    assert.is_truthy(lines:find("\nchannel count:{room}: [^\n]*, presence in numbers, "))
+    assert.is_truthy(lines:find("\nchannel count:{room}: [^\n]*, presence in counts, "))
     assert.is_nil(lines:match "\nchannel none:{room}: [^\n]*presence")
   end)
 

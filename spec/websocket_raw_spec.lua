@@ -286,15 +286,15 @@ app:websocket("/x", {
       [[
 socket:send: the message must be a string, got table
 socket:send_binary: the message must be a string, got nil
-socket:ping: what is sent must be a string, got number
+socket:ping: the argument must be a string, got number
 socket:ping: a ping has at most 125 bytes, got 126
-socket:close: a code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, got string
-socket:close: a code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, got 999
+socket:close: a code must be 1000 to 1003, 1007 to 1014, or 3000 to 4999, got string
+socket:close: a code must be 1000 to 1003, 1007 to 1014, or 3000 to 4999, got 999
 socket:close: the reason must be a string, got number
-socket:close: a reason is a text of at most 123 bytes
+socket:close: a reason must be at most 123 bytes of UTF-8 text
 socket:subscribe: the channel must be a string, got boolean
 socket:unsubscribe: the channel must be a string, got no value
-a socket's methods are called with a colon, as socket:send(…)]],
+call the methods of a socket with a colon, as socket:send(…)]],
       (ask(socket, "go"))
     )
     socket:close(1000, nil, 5)
@@ -440,8 +440,8 @@ app:websocket("/flood", {
       { 'app:websocket("/x", { protocols = { "a b" } })', "a b: a subprotocol is a token" },
       { 'app:websocket("/x", { origins = { "example" } })', 'app:websocket "/x": example: ' },
       { 'app:websocket("x", {})', 'a route begins with "/"' },
-      { 'app:websocket("/ws", {})', "'/ws' is the server's own endpoint" },
-      { 'app:get("/x", print) app:websocket("/x", {})', "is defined twice" },
+      { 'app:websocket("/ws", {})', "'/ws' is an endpoint of the server" },
+      { 'app:get("/x", print) app:websocket("/x", {})', "already defined at" },
       { "moonwire.app { deflate = { min = -1 } }", "option 'min' must be a non%-negative integer" },
     }
     for _, case in ipairs(cases) do

@@ -175,7 +175,7 @@ static void abort_task(struct task *task) {
 }
 
 static void log_stray_yield(const struct task *task) {
-  static const char words[] = "a handler called coroutine.yield outside of a coroutine of its own";
+  static const char words[] = "a handler called coroutine.yield outside of its own coroutines";
   char what[200], place[PLACE_MAX] = "";
   lua_Debug where;
   if (lua_getstack(task->thread, 1, &where) && lua_getinfo(task->thread, "Sl", &where)) {
@@ -349,8 +349,8 @@ static struct task *check_waiting(lua_State *L) {
   struct task *task = door_get(L)->running;
   if (!task) luaL_error(L, "cannot wait outside of a task; use app:spawn");
   if (task->thread != L) {
-    luaL_error(L, "cannot wait inside a coroutine of your own: call the waiting function from the handler itself, "
-                  "or start the work by app:spawn");
+    luaL_error(L, "cannot wait inside your own coroutine; call the waiting function from the handler itself, "
+                  "or start a task with app:spawn");
   }
   if (task->state != TASK_RUNNING || !lua_isyieldable(L)) luaL_error(L, "cannot wait here");
   return task;

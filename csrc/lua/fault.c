@@ -95,7 +95,7 @@ const char *fault_push_text(lua_State *L, int index) {
     has_message = lua_isstring(L, -1);
     if (!has_message) lua_pop(L, 1);
   }
-  if (!has_message) lua_pushliteral(L, "a table without a message was raised");
+  if (!has_message) lua_pushliteral(L, "raised a table without a message");
   int message = lua_gettop(L);
   if (push_field(L, index, "code") || push_field(L, index, "status")) {
     lua_pushfstring(L, "%s (%s)", luaL_tolstring(L, message, NULL), luaL_tolstring(L, message + 1, NULL));

@@ -93,7 +93,7 @@ static bool put(struct encoder *encoder, const struct step *step, json_t *value)
 static bool encode_number(struct encoder *encoder, int index, const struct step *step) {
   if (lua_isinteger(encoder->L, index)) return put(encoder, step, json_integer(lua_tointeger(encoder->L, index)));
   double number = lua_tonumber(encoder->L, index);
-  if (!isfinite(number)) return fail(encoder, step, "NaN and infinity have no form in JSON");
+  if (!isfinite(number)) return fail(encoder, step, "JSON cannot hold NaN or infinity");
   for (char text[40]; encoder->precision < 17; encoder->precision++) {
     snprintf(text, sizeof text, "%.*g", encoder->precision, number);
     if (strtod(text, NULL) == number) break;
@@ -145,7 +145,7 @@ static bool encode_members(struct encoder *encoder, int index, const struct step
   while (lua_next(L, index)) {
     size_t len;
     member.name = lua_tolstring(L, -2, &len); /* a string: the shape was looked at */
-    if (strlen(member.name) != len) return fail(encoder, step, "a name holds a NUL byte");
+    if (strlen(member.name) != len) return fail(encoder, step, "a name contains a NUL byte");
     json_t *name = json_stringn(member.name, len);
     if (!name && !is_utf8(member.name, len)) return fail(encoder, step, "a name is not valid UTF-8");
     if (!name) raise_memory(L);
@@ -193,7 +193,7 @@ static bool encode_table(struct encoder *encoder, int index, const struct step *
   luaL_checkstack(L, 10, "too many levels of JSON");
   switch (look_at_table(L, index)) {
     case SHAPE_KEYS: return fail(encoder, step, "the table has a key that is neither a string nor a positive integer");
-    case SHAPE_MIXED: return fail(encoder, step, "the table has items as well as names");
+    case SHAPE_MIXED: return fail(encoder, step, "the table has both items and names");
     case SHAPE_HOLES: return fail(encoder, step, "the array has holes");
     case SHAPE_ARRAY: {
       json_t *array = json_array();
@@ -220,7 +220,7 @@ static bool encode_value(struct encoder *encoder, int index, const struct step *
     default: break;
   }
   char fault[64];
-  snprintf(fault, sizeof fault, "a %s has no form in JSON", luaL_typename(L, index));
+  snprintf(fault, sizeof fault, "JSON cannot hold a %s", luaL_typename(L, index));
   return fail(encoder, step, fault);
 }
 
@@ -381,7 +381,7 @@ static int decode(lua_State *L) {
 static int make_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argcheck(L, !lua_getmetatable(L, 1) || (luaL_getmetatable(L, array_class), lua_rawequal(L, -1, -2)), 1,
-                "a table with a metatable of its own cannot be an array");
+                "a table with its own metatable cannot be an array");
   lua_settop(L, 1);
   luaL_setmetatable(L, array_class);
   return 1;

@@ -161,7 +161,7 @@ static int get_field(lua_State *L) {
   } else if (strcmp(name, "data") == 0) {
     push_data(L, object);
   } else if (!push_method(L)) {
-    return luaL_error(L, "a client has no field '%s'", name);
+    return luaL_error(L, "no such field of a client: '%s'", name);
   }
   return 1;
 }
@@ -169,7 +169,7 @@ static int get_field(lua_State *L) {
 static int set_field(lua_State *L) {
   struct client_object *object = check_client(L, 1);
   const char *name = luaL_checkstring(L, 2);
-  if (strcmp(name, "data") != 0) return luaL_error(L, "cannot set client.%s; a handler's own values go into client.data", name);
+  if (strcmp(name, "data") != 0) return luaL_error(L, "cannot set client.%s; use client.data for your own values", name);
   lua_settop(L, 3);
   if (!lua_isnil(L, 3)) luaL_argexpected(L, lua_istable(L, 3), 3, "table");
   if (!store_data(L, object, 3)) return luaL_error(L, "%s", lua_tostring(L, -1));
@@ -240,7 +240,7 @@ int client_close(lua_State *L) {
   const char *reason = luaL_checkstring(L, 3);
   int status = server ? mw_client_close(server, client, code, reason) : MW_ECLOSED;
   struct mw_error error = {""};
-  if (status == MW_EINVAL) snprintf(error.text, sizeof error.text, "%d is no code to close with", code);
+  if (status == MW_EINVAL) snprintf(error.text, sizeof error.text, "invalid close code %d", code);
   return publish_outcome(L, status, &error);
 }
 

@@ -72,8 +72,8 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
   int status = mw_request_accept(request, data.ptr, data.len);
   if (status == 0 || status == MW_ECLOSED) return;
   char text[120];
-  const char *why = status == MW_ETOOLARGE ? "it is over limits.message_size" : mw_status_text(status);
-  int len = snprintf(text, sizeof text, "the answer was not taken: %s", why);
+  const char *why = status == MW_ETOOLARGE ? "larger than limits.message_size" : mw_status_text(status);
+  int len = snprintf(text, sizeof text, "the result cannot be sent: %s", why);
   fault_log_text(asked->what, asked->task.defined,
                  (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
 }
@@ -115,8 +115,7 @@ static void log_vain_refusal(lua_State *L, int first, const struct asked *asked)
   char what[WHAT_MAX];
   const char *place = asked->task.place[0] ? asked->task.place : asked->task.defined;
   what_of(L, asked, what);
-  lua_pushfstring(L, "refused, and there is nothing to refuse here: %s (%s)", lua_tostring(L, first + 2),
-                  lua_tostring(L, first + 1));
+  lua_pushfstring(L, "refused, but this handler cannot refuse: %s (%s)", lua_tostring(L, first + 2), lua_tostring(L, first + 1));
   fault_log_text(what, place, bytes_check(L, -1));
 }
 

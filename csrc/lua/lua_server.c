@@ -86,7 +86,7 @@ static int collect_host(lua_State *L) {
 /* server:start(): true, or nil and what was wrong. */
 static int start(lua_State *L) {
   struct host *host = host_check(L, 1);
-  if (host->server || host->closed) return luaL_error(L, "the app was started already");
+  if (host->server || host->closed) return luaL_error(L, "the app has already been started");
   struct mw_server_options options = {.config = host->config};
   struct mw_error error = {""};
   handle_pin(L, 1, host);
@@ -126,7 +126,7 @@ static int address(lua_State *L) {
 
 static struct host *check_turning(lua_State *L) {
   struct host *host = host_check_running(L, 1);
-  if (door_busy(host->group.door)) luaL_error(L, "a handler cannot turn the loop that runs it");
+  if (door_busy(host->group.door)) luaL_error(L, "cannot be called from a handler");
   return host;
 }
 

@@ -148,7 +148,7 @@ static int collect(lua_State *L) {
 
 static struct lua_socket *check_socket(lua_State *L) {
   struct lua_socket *self = luaL_testudata(L, 1, socket_class);
-  if (!self) luaL_error(L, "a socket's methods are called with a colon, as socket:send(…)");
+  if (!self) luaL_error(L, "call the methods of a socket with a colon, as socket:send(…)");
   return self;
 }
 
@@ -168,7 +168,7 @@ static int send(lua_State *L, bool is_binary) {
   struct lua_socket *self = check_socket(L);
   struct mw_bytes data = check_text(L, 2, is_binary ? "socket:send_binary: the message" : "socket:send: the message");
   int status = begin(self) ? mw_socket_send(self->socket, data.ptr, data.len, is_binary) : MW_ECLOSED;
-  return push_outcome(L, status, "socket:send: the text is not UTF-8; socket:send_binary sends any bytes");
+  return push_outcome(L, status, "socket:send: the text is not valid UTF-8; use socket:send_binary for bytes");
 }
 
 /* socket:send(text), socket:send_binary(bytes): true; or nil, message, code. Likewise all that follow. */
@@ -179,7 +179,7 @@ static int send_binary(lua_State *L) { return send(L, true); }
 static int ping(lua_State *L) {
   struct lua_socket *self = check_socket(L);
   struct mw_bytes data = {NULL, 0};
-  if (!lua_isnoneornil(L, 2)) data = check_text(L, 2, "socket:ping: what is sent");
+  if (!lua_isnoneornil(L, 2)) data = check_text(L, 2, "socket:ping: the argument");
   if (data.len > 125) return luaL_error(L, "socket:ping: a ping has at most 125 bytes, got %d", (int)data.len);
   return push_outcome(L, begin(self) ? mw_socket_ping(self->socket, data.ptr, data.len) : MW_ECLOSED, NULL);
 }
@@ -191,12 +191,12 @@ static int close_socket(lua_State *L) {
   lua_Integer code = lua_isnoneornil(L, 2) ? 1000 : lua_tointegerx(L, 2, &is_integer);
   if (!is_integer || !((code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999))) {
     const char *got = lua_type(L, 2) == LUA_TNUMBER ? luaL_tolstring(L, 2, NULL) : luaL_typename(L, 2);
-    return luaL_error(L, "socket:close: a code must be 1000 to 1003, 1007 to 1014 or 3000 to 4999, got %s", got);
+    return luaL_error(L, "socket:close: a code must be 1000 to 1003, 1007 to 1014, or 3000 to 4999, got %s", got);
   }
   struct mw_bytes text = {"", 0};
   if (!lua_isnoneornil(L, 3)) text = check_text(L, 3, "socket:close: the reason");
   if (text.len > 123 || memchr(text.ptr, 0, text.len)) {
-    return luaL_error(L, "socket:close: a reason is a text of at most 123 bytes");
+    return luaL_error(L, "socket:close: a reason must be at most 123 bytes of UTF-8 text");
   }
   const char *reason = text.ptr; /* a string of Lua's ends with a NUL */
   int status = begin(self) ? mw_socket_close(self->socket, (int)code, reason) : MW_ECLOSED;
@@ -265,7 +265,7 @@ static int get_field(lua_State *L) {
   } else {
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(1));
-    if (lua_isnil(L, -1)) return luaL_error(L, "a socket has no field '%s'", name);
+    if (lua_isnil(L, -1)) return luaL_error(L, "no such field of a socket: '%s'", name);
   }
   return 1;
 }
@@ -273,7 +273,7 @@ static int get_field(lua_State *L) {
 static int set_field(lua_State *L) {
   check_socket(L);
   const char *name = luaL_checkstring(L, 2);
-  if (strcmp(name, "data") != 0) return luaL_error(L, "cannot set socket.%s; a handler's own values go into socket.data", name);
+  if (strcmp(name, "data") != 0) return luaL_error(L, "cannot set socket.%s; use socket.data for your own values", name);
   lua_settop(L, 3);
   lua_setiuservalue(L, 1, VALUE_DATA);
   return 0;

@@ -175,8 +175,8 @@ static struct mw_bytes read_id(lua_State *L, int options, char number[24]) {
   if (fault) {
     luaL_argerror(L, options,
                   lua_pushfstring(L,
-                                  "option 'id' %s: no client could return with it as Last-Event-ID; it is up to 1024 printable "
-                                  "characters of ASCII",
+                                  "option 'id' %s; it must be 1 to 1024 printable ASCII characters, so that a client can send "
+                                  "it as Last-Event-ID",
                                   fault));
   }
   return id;
@@ -194,7 +194,7 @@ static void read_options(lua_State *L, int index, struct mw_stream_event *event,
                     "option 'retry' must be a number of seconds");
       event->retry_ms = (int64_t)(lua_tonumber(L, -1) * 1000 + 0.5);
     } else {
-      luaL_argerror(L, index, lua_pushfstring(L, "unknown option '%s' (there are 'id' and 'retry')", name));
+      luaL_argerror(L, index, lua_pushfstring(L, "unknown option '%s' (known: 'id', 'retry')", name));
     }
     lua_pop(L, 1);
   }
@@ -209,7 +209,7 @@ static int send_event(lua_State *L) {
   if (!lua_isnil(L, 2)) {
     event.event = bytes_check(L, 2);
     luaL_argcheck(L, is_event_name(event.event), 2,
-                  "an event is 1 to 64 of A-Z a-z 0-9 _ . : -, and neither open, error nor moonwire:…");
+                  "an event must be 1 to 64 of A-Z a-z 0-9 _ . : -, and not open, error, or moonwire:…");
   }
   if (!lua_isnil(L, 4)) read_options(L, 4, &event, number);
   event.data = read_data(L, 3);
@@ -236,7 +236,7 @@ static int close_stream(lua_State *L) {
 static int set_on_close(lua_State *L) {
   struct lua_stream *self = check_stream(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  if (lua_getiuservalue(L, 1, 1) != LUA_TNIL) return luaL_error(L, "the stream has an on_close already");
+  if (lua_getiuservalue(L, 1, 1) != LUA_TNIL) return luaL_error(L, "the stream already has an on_close handler");
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 1, 1);
   fault_write_definition(L, 2, self->task.defined);
@@ -260,7 +260,7 @@ static int get_field(lua_State *L) {
   }
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
-  if (lua_isnil(L, -1)) return luaL_error(L, "a stream has no field '%s'", name);
+  if (lua_isnil(L, -1)) return luaL_error(L, "no such field of a stream: '%s'", name);
   return 1;
 }
 

@@ -149,7 +149,7 @@ int timer_spawn(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (host->spawned_count >= SPAWNED_MAX) {
     lua_pushnil(L);
-    lua_pushfstring(L, "%d spawned tasks are running already", (int)SPAWNED_MAX);
+    lua_pushfstring(L, "too many tasks: %d are running", (int)SPAWNED_MAX);
     lua_pushliteral(L, "unavailable");
     return 3;
   }

@@ -102,7 +102,7 @@ int serve(lua_State *L) {
   lua_pushlightuserdata(fresh, &serving);
   if (lua_pcall(fresh, 1, 0, 1) != LUA_OK) {
     const char *text = lua_tostring(fresh, -1);
-    fprintf(stderr, "moonwire: %s\n", text ? text : "an error without a text");
+    fprintf(stderr, "moonwire: %s\n", text ? text : "unknown error");
     serving.exit_code = EXIT_FAILURE;
   }
   lua_close(fresh);

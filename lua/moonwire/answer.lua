@@ -36,7 +36,7 @@ local default_code = {
 ---@return string|nil
 function answer.code_fault(code)
   if type(code) ~= "string" or not code:find("^[%w_.:-]+$") or #code > 64 then
-    return "a code must be 1 to 64 letters, digits or _.:-"
+    return "a code must be 1 to 64 letters, digits, or _.:-"
   end
 end
 
@@ -46,7 +46,7 @@ end
 ---@return string|nil
 function answer.reason_fault(reason, most)
   if type(reason) ~= "string" or #reason > most or not utf8.len(reason) or reason:find "%z" then
-    return ("a reason must be a text of at most %d bytes of UTF-8"):format(most)
+    return ("a reason must be at most %d bytes of UTF-8 text"):format(most)
   end
 end
 
@@ -68,7 +68,7 @@ local function refuse(reason, code, status, other)
     fault = "the status must be an integer from 400 to 599, got " .. options.show(status)
   end
   if fault then
-    return "fault", nil, "in a refusal " .. fault
+    return "fault", nil, "invalid refusal: " .. fault
   end
   return "refuse", status, code, reason
 end
@@ -94,7 +94,7 @@ function answer.raised(raised, kind)
   if getmetatable(raised) == Fault then
     return "fault", raised.place, raised.text
   elseif raised.code == nil and raised.message == nil and raised.status == nil then
-    return "fault", nil, "raised a table without code, message and status: " .. tostring(raised)
+    return "fault", nil, "raised a table without code, message, or status: " .. tostring(raised)
   end
   local other = kind == "message" and 400 or 403
   return refuse(raised.message, raised.code, raised.status, other)
@@ -134,7 +134,7 @@ local function read_headers(handler, headers)
   local fields, content_type, has_options = {}, nil, false
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" then
-      answer.misused(handler, "headers whose names are no strings")
+      answer.misused(handler, "a header name that is not a string")
     elseif name:lower() == "content-type" then
       content_type = value
     elseif type(value) == "table" then
@@ -154,7 +154,10 @@ local function check_response(handler, status, body, headers)
   if body == nil and is_pair then
     answer.fault(handler, headers)
   elseif body == false then
-    answer.misused(handler, "false; a route refuses by error { status = 403, message = … }")
+    answer.misused(
+      handler,
+      "false; to refuse in a route, use error { status = 403, message = … }"
+    )
   elseif body ~= nil and type(body) ~= "string" and type(body) ~= "table" then
     answer.misused(handler, "a %s as the body", type(body))
   elseif is_pair and not status and type(body) == "string" then
@@ -171,7 +174,7 @@ end
 local function encode(handler, body)
   local ok, text = pcall(json.encode, body)
   if not ok then
-    answer.misused(handler, "a body that is no JSON: %s", (text:gsub("^value", "body")))
+    answer.misused(handler, "a body that JSON cannot hold: %s", (text:gsub("^value", "body")))
   end
   return text .. "\n"
 end

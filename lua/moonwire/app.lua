@@ -108,10 +108,12 @@ end
 -- Checks what a pattern cannot hold; what it must be otherwise is for core to say. Patterns of different kinds may be the same.
 function App:_check_pattern(call, kind, pattern)
   if pattern:find("*", 1, true) then
-    local rest = kind ~= "channel" and ", {name...} at the end for all the rest" or ""
-    options.raise(("%s: a pattern has no '*'; {name} stands for one segment%s"):format(call, rest))
+    local rest = kind ~= "channel" and ", and {name...} at the end the rest of the path" or ""
+    options.raise(
+      ("%s: '*' is not allowed in a pattern; {name} matches one segment%s"):format(call, rest)
+    )
   elseif kind ~= "channel" and pattern:find "[?%s]" then
-    local text = "%s: a route is a path without '?' and spaces; the query is in request.query"
+    local text = "%s: a route cannot contain '?' or white space; request.query has the query"
     options.raise(text:format(call))
   end
   local key = kind
@@ -120,7 +122,7 @@ function App:_check_pattern(call, kind, pattern)
       return capture:find("...}", 1, true) and "{...}" or "{}"
     end)
   if self._places[key] then
-    options.raise(("%s: is defined twice (first at %s)"):format(call, self._places[key]))
+    options.raise(("%s: already defined at %s"):format(call, self._places[key]))
   end
   self._places[key] = options.caller()
 end
@@ -130,7 +132,7 @@ function App:_set(call, field, fn)
   options.argument(call, 1, fn, "function")
   self:_check_defining(call)
   if self[field] then
-    options.raise(("%s: the app has one already"):format(call))
+    options.raise(("%s: the app already has such a handler"):format(call))
   end
   self[field] = fn
   return self
@@ -169,15 +171,15 @@ function App:channel(pattern, given)
   local definition = options.read(call, given, specs.channel)
   local history = definition.history
   if history and not history.size then
-    options.raise(("%s: option 'history' needs a 'size'"):format(call))
+    options.raise(("%s: option 'history.size' is required"):format(call))
   elseif history and (history.replay or 0) > history.size then
-    local text = "%s: option 'history.replay' must be at most the 'size' %d, got %d"
+    local text = "%s: option 'history.replay' must be at most 'history.size' (%d), got %d"
     options.raise(text:format(call, history.size, history.replay))
   elseif history and not history.replay then
     history.replay = history.size == 1 and 1 or 0
   end
   if definition.slow == "catchup" and not (history and history.size > 0) then
-    options.raise(("%s: option 'slow' can be \"catchup\" only with a history"):format(call))
+    options.raise(("%s: option 'slow': \"catchup\" requires a history"):format(call))
   end
   definition.events = events.read(call, definition)
   definition.presence = presence.read(call, definition)

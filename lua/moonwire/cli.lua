@@ -5,18 +5,18 @@ local options = require "moonwire.options"
 local cli = {}
 
 local usage = [[
-Usage: moonwire [options] app.lua      serves the app that the script returns
-       moonwire check app.lua          loads it and says what it defines, without serving
+Usage: moonwire [options] app.lua       serve the app that the script returns
+       moonwire check [options] app.lua  run the script and print what it defines, without serving
 
 Options:
-  --listen ADDRESS      127.0.0.1:8080 (the default), [::1]:8080, unix:/run/app.sock; repeatable
-  --private ADDRESS     a listener for operators: /publish is then served only there; repeatable
-  --unix-mode MODE      permissions of unix sockets, 0660 by default
-  --log-level LEVEL     debug, info (the default), warning or error
-  -h, --help            this text
-  -v, --version         the version
+  --listen ADDRESS      HOST:PORT, [::1]:PORT, or unix:PATH (default 127.0.0.1:8080); repeatable
+  --private ADDRESS     an address for operators; /publish is then served only there; repeatable
+  --unix-mode MODE      permissions of unix sockets (default 0660)
+  --log-level LEVEL     debug, info (default), warning, or error
+  -h, --help            print this text
+  -v, --version         print the version
 
-SIGINT and SIGTERM stop it gracefully, the second of them at once.
+SIGINT and SIGTERM stop the server. A second signal ends the process immediately.
 ]]
 
 -- By the words for them.
@@ -44,7 +44,7 @@ local flags = {
   end,
   ["--log-level"] = function(settings, value)
     settings.log_level = levels[value]
-    return not levels[value] and "--log-level must be debug, info, warning or error, got " .. value
+    return not levels[value] and "--log-level must be debug, info, warning, or error, got " .. value
       or nil
   end,
 }
@@ -71,7 +71,7 @@ local function add_operand(settings, operand)
   elseif operand == "help" and not settings.script and not settings.check then
     settings.command = settings.command or "help"
   elseif settings.script then
-    return ("one script at a time: %s, and then %s"):format(settings.script, operand)
+    return ("expected one script, got %s and %s"):format(settings.script, operand)
   else
     settings.script = operand
   end
@@ -92,7 +92,7 @@ local function read_argument(settings, args, i)
   local next_index = value and i + 1 or i + 2
   value = value or args[i + 1]
   local fault = value and value ~= "" and flags[name](settings, value)
-    or (not value or value == "") and name .. " needs a value"
+    or (not value or value == "") and name .. " requires a value"
   return not fault and next_index or nil, fault or nil
 end
 
@@ -103,7 +103,7 @@ local function read(args)
     i, fault = read_argument(settings, args, i)
   end
   if not fault and not settings.command and not settings.script then
-    fault = "which script?"
+    fault = "no script given"
   end
   if #settings.listen == 0 then
     settings.listen[1] = "127.0.0.1:8080"

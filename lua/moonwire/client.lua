@@ -35,7 +35,7 @@ function Client:close(code, reason)
   check_self("client:close", self)
   code, reason = code or 1000, reason or ""
   if math.type(code) ~= "integer" or code < 0 or code > 65535 then
-    options.raise(("client:close: %s is no code to close with"):format(tostring(code)))
+    options.raise(("client:close: invalid close code %s"):format(tostring(code)))
   end
   local fault = answer.reason_fault(reason, 123)
   if fault then

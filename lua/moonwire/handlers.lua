@@ -47,7 +47,7 @@ local function judge_user(handler, user, reason, status)
   elseif not user then
     return answer.refuse(handler, reason, nil, status or 401)
   elseif user ~= true and type(user) ~= "table" then
-    answer.misused(handler, "a %s; it must return a table, true or false", type(user))
+    answer.misused(handler, "a %s; it must return a table, true, or false", type(user))
   end
   return "accept", user ~= true and user or nil
 end
@@ -57,7 +57,7 @@ local function settle(handler, value, reason)
   if value == nil and reason ~= nil then
     answer.fault(handler, reason)
   elseif value == false and reason ~= nil then
-    answer.misused(handler, "false (%s), and there is nothing to refuse here", tostring(reason))
+    answer.misused(handler, "false (%s), but this handler cannot refuse", tostring(reason))
   end
   return "accept"
 end
@@ -75,7 +75,7 @@ local function respond_or_stream(handler, stream, ...)
   for i = 1, select("#", ...) do
     if select(i, ...) ~= nil then
       if stream._begun then
-        answer.misused(handler, "an answer after the stream had begun; close it instead")
+        answer.misused(handler, "an answer after the stream had started; use stream:close()")
       end
       return answer.respond(handler, ...)
     end

@@ -208,7 +208,7 @@ local types = {
     end,
   },
   text = {
-    "a string that is not empty",
+    "a non-empty string",
     function(value)
       return type(value) == "string" and value ~= ""
     end,
@@ -233,7 +233,7 @@ local types = {
     end,
   },
   presence = {
-    "a boolean, a function or a table",
+    "a boolean, a function, or a table",
     function(value)
       local kind = type(value)
       return kind == "boolean" or kind == "function" or kind == "table"
@@ -328,7 +328,7 @@ local function read(call, given, spec, prefix, where)
     local expected = spec[key]
     if type(key) ~= "string" then
       options.raise(
-        ("%s: options are named, and %s is not a name"):format(call, tostring(key)),
+        ("%s: an option must have a name, got the key %s"):format(call, tostring(key)),
         where
       )
     elseif expected == nil then

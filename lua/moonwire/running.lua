@@ -63,9 +63,9 @@ end
 
 function App:_define_channel(server, definition)
   if self._authenticate and definition.authorize == nil then
-    local message =
-      "the app authenticates, so every channel must say 'authorize': a function, or true if everyone may join"
-    options.raise(("%s: %s"):format(definition.call, message), definition.where)
+    local message = "%s: option 'authorize' is required with app:authenticate; "
+      .. "set it to a function, or to true to admit every user"
+    options.raise(message:format(definition.call), definition.where)
   end
   local history, limits = definition.history or {}, definition.limits or {}
   local presence = definition.presence or {}
@@ -118,7 +118,7 @@ function App:_check_endpoint(definition)
     local is_on = path and (name ~= "publish" or settings.publish_key)
     if is_on and definition.pattern == path then
       local text =
-        "%s: '%s' is the server's own endpoint; move it by moonwire.app { paths = { %s = … } }"
+        "%s: '%s' is an endpoint of the server; move it with moonwire.app { paths = { %s = … } }"
       options.raise(text:format(definition.call, path, name), definition.where)
     end
   end
@@ -212,7 +212,7 @@ local function check_own_life(call)
       ("%s: the moonwire command runs this script; return the app instead"):format(call)
     )
   elseif core.busy() then
-    options.raise(("%s: a handler cannot turn the loop that runs it"):format(call))
+    options.raise(("%s: cannot be called from a handler"):format(call))
   end
 end
 
@@ -241,7 +241,7 @@ local function explain_folder(address, message)
   if found then
     found:close()
   elseif code == NO_ENTRY then
-    return ("%s: there is no directory %s"):format(message, folder)
+    return ("%s: no such directory: %s"):format(message, folder)
   end
   return message
 end

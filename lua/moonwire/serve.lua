@@ -56,7 +56,7 @@ local function load_app(script)
   local app = options.call(chunk)
   if not App._is(app) then
     fail(
-      "%s: the script must return its app (the last line should be 'return app'), and it returned %s",
+      "%s: the script must return its app, got %s; add 'return app' as the last line",
       script,
       type(app)
     )
@@ -74,7 +74,7 @@ local function serve(given, script)
   if given.check then
     app:_define()
     startup.print(startup.describe(app, #given.private > 0))
-    startup.print { given.script .. " is well" }
+    startup.print { given.script .. ": ok" }
     return
   end
   local ok, message = app:_serve(given)

@@ -16,7 +16,7 @@ local function describe_history(history)
     table.insert(parts, ("in %d bytes"):format(history.bytes))
   end
   if history.replay > 0 then
-    table.insert(parts, (", newcomers get %d"):format(history.replay))
+    table.insert(parts, (", new subscribers get %d"):format(history.replay))
   end
   if history.readable then
     table.insert(parts, ", clients may read it")
@@ -43,18 +43,18 @@ local function describe_slow(definition)
 end
 
 local function describe_presence(definition)
-  local what = definition.presence.mode == "full" and "presence" or "presence in numbers"
+  local what = definition.presence.mode == "full" and "presence" or "presence in counts"
   local most = definition.limits and definition.limits.members
   return what .. (most and (" of at most %d"):format(most) or "")
 end
 
 local function describe_access(app, definition)
   if type(definition.authorize) == "function" then
-    return "authorize decides who may join"
+    return "authorize decides who may subscribe"
   elseif definition.authorize == false then
-    return "nobody may join"
+    return "closed to all clients"
   end
-  return app._authenticate and "open to everyone who is authenticated" or "open to everyone"
+  return app._authenticate and "open to all authenticated clients" or "open to everyone"
 end
 
 local function describe_listener(address, is_private)
@@ -68,7 +68,7 @@ local function describe_publish(app, has_private)
     return "publishing over HTTP is off"
   end
   local path = settings.paths and settings.paths.publish or "/publish"
-  local text = "publishing over HTTP: POST %s with the key%s"
+  local text = "publishing over HTTP: POST %s with publish_key%s"
   return text:format(path, has_private and ", on the private listener only" or "")
 end
 
