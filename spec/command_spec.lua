@@ -123,6 +123,14 @@ app:get("/hello", print)]],
         "{folder}/app.lua:3: app:post \"/poll\": '/poll' is an endpoint of the server",
       },
       {
+        'local moonwire = require "moonwire"\nlocal app = moonwire.app { publish_key = "secret\\n" }\nreturn app',
+        "{folder}/app.lua:2: moonwire.app: publish_key: has a newline or another control character",
+      },
+      {
+        'local moonwire = require "moonwire"\nlocal app = moonwire.app { publish_key = "secret\\0" }\nreturn app',
+        "{folder}/app.lua:2: moonwire.app: publish_key: has a NUL",
+      },
+      {
         app_with "moonwire.sleep(1)",
         "{folder}/app.lua:3: cannot wait outside of a task; use app:spawn",
       },
@@ -244,9 +252,8 @@ ready]],
     for _, link in ipairs { "link.lua", "links/link.lua", "links/again.lua" } do
       local folder = server.run "mktemp -d"
       server.run(
-        ("cd %s && mkdir links && ln -s app/app.lua link.lua && cd links && ln -s ../app/app.lua link.lua && ln -s link.lua again.lua"):format(
-          folder
-        )
+        ("cd %s && mkdir links && ln -s app/app.lua link.lua && cd links"):format(folder)
+          .. " && ln -s ../app/app.lua link.lua && ln -s link.lua again.lua"
       )
       server.run(
         ("mkdir -p %s/app/files && echo hello > %s/app/files/a.txt"):format(folder, folder)

@@ -94,10 +94,6 @@ describe("publish", function()
     stream:close()
   end)
 
-  it("passes over members that it does not know", function()
-    assert.equal(200, post('{"channel":"news","colour":"blue","data":1}').status)
-  end)
-
   it("gives volatile messages no id", function()
     local stream = listen "news"
     local response = post '{"channel":"news","event":"typing","volatile":true,"data":1}'
@@ -207,6 +203,31 @@ describe("publish", function()
         ['{"channel":"news","volatile":1}'] = "volatile",
       } do
         assert_error(post(body), 400, "bad_request", word)
+      end
+    end)
+
+    it("what has a member that there is not, and names the likely one", function()
+      local cases = {
+        ['{"channel":"news","evnt":"x"}'] = 'unknown member "evnt" (did you mean "event"?)',
+        ['{"chanel":"news"}'] = 'unknown member "chanel" (did you mean "channel"?)',
+        ['{"channel":"news","Data":1}'] = 'unknown member "Data" (did you mean "data"?)',
+        ['{"channel":"news","id":"7"}'] = 'unknown member "id"',
+      }
+      for body, reason in pairs(cases) do
+        local fault = dkjson.decode(post(body).body).error
+        assert.same({ code = "bad_request", reason = reason }, fault)
+      end
+      for _, body in ipairs {
+        '[{"channel":"news"},{"channel":"news","evnt":"x"},{"channel":"news"}]',
+        '{"channel":"news"}\n{"channel":"news","evnt":"x"}\n{"channel":"news"}\n',
+      } do
+        local response = post(body)
+        assert.equal(200, response.status)
+        local results = dkjson.decode(response.body)
+        assert.is_string(results[1].id)
+        assert.equal('unknown member "evnt" (did you mean "event"?)', results[2].error.reason)
+        assert.equal("bad_request", results[2].error.code)
+        assert.is_string(results[3].id)
       end
     end)
 

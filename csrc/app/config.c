@@ -88,6 +88,17 @@ static const char *path_fault(const struct mw_config_options *options) {
   return NULL;
 }
 
+/* A header field carries no control characters, and loses blanks at its ends: no client could send such a key. */
+static const char *key_fault(const char *key) {
+  if (!key) return NULL;
+  if (key[0] == '\0') return "is empty";
+  for (const char *c = key; *c; c++) {
+    if ((unsigned char)*c < ' ' || *c == 0x7f) return "has a newline or another control character, which no client can send";
+  }
+  bool is_blank = key[0] == ' ' || key[strlen(key) - 1] == ' ';
+  return is_blank ? "begins or ends with a space, which no client can send" : NULL;
+}
+
 static const char *limit_fault(const struct mw_limits *limits) {
   if (limits->head < 256 || limits->target < 16 || limits->fields < 8)
     return "target, head or fields are too small for any request";
@@ -109,7 +120,7 @@ static const char *limit_fault(const struct mw_limits *limits) {
 int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
   if (path_fault(options)) return fail(error, MW_EINVAL, "paths", path_fault(options));
   if (limit_fault(&options->limits)) return fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
-  if (options->publish_key && options->publish_key[0] == '\0') return fail(error, MW_EINVAL, "publish_key", "is empty");
+  if (key_fault(options->publish_key)) return fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
   struct mw_config *config = memory_calloc(1, sizeof *config);
   if (!config) return fail(error, MW_ENOMEM, "config", "no memory");
   atomic_init(&config->refs, 1);

@@ -1,12 +1,18 @@
 #include "codec/envelope.h"
 
+#include <stdio.h>
+
+#include "base/nearest.h"
 #include "base/utf8.h"
 
 enum { EVENT_NAME_MAX = 64 };
 
 /* ---- Publish ------------------------------------------------------------------------------------------------------------- */
 
-static void note_member(struct envelope_publish *publish, struct json_value name, struct json_value value) {
+enum { NAME_SHOWN_MAX = 40 };
+
+/* False if there is no such member. */
+static bool note_member(struct envelope_publish *publish, struct json_value name, struct json_value value) {
   const struct {
     struct bytes name;
     struct json_value *value;
@@ -17,8 +23,23 @@ static void note_member(struct envelope_publish *publish, struct json_value name
       {BYTES("final"), &publish->is_final},  {BYTES("idempotency_key"), &publish->idempotency_key},
   };
   for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
-    if (json_string_equal(name, members[i].name)) *members[i].value = value;
+    if (!json_string_equal(name, members[i].name)) continue;
+    *members[i].value = value;
+    return true;
   }
+  return false;
+}
+
+/* Names it as it was sent, escapes included. */
+static void write_unknown(struct json_value name, char fault[ENVELOPE_FAULT_MAX]) {
+  static const char *const names[] = {"channel", "event", "data", "base64", "key", "volatile", "final", "idempotency_key"};
+  struct bytes word = bytes_of(name.raw.ptr + 1, name.raw.len - 2), shown = word;
+  const char *meant = nearest_word(word, names, sizeof(names) / sizeof(names[0]));
+  if (shown.len > NAME_SHOWN_MAX) shown.len = NAME_SHOWN_MAX;
+  shown.len = utf8_valid_prefix(shown);
+  int len = snprintf(fault, ENVELOPE_FAULT_MAX, "unknown member \"%.*s%s\"", (int)shown.len, shown.ptr,
+                     shown.len < word.len ? "\xe2\x80\xa6" : "");
+  if (meant) (void)snprintf(fault + len, ENVELOPE_FAULT_MAX - (size_t)len, " (did you mean \"%s\"?)", meant);
 }
 
 static bool is_string_or_none(struct json_value value) { return value.type == JSON_STRING || value.type == JSON_NONE; }
@@ -27,12 +48,7 @@ static bool is_bool_or_none(struct json_value value) {
   return value.type == JSON_TRUE || value.type == JSON_FALSE || value.type == JSON_NONE;
 }
 
-const char *envelope_read_publish(struct json_value object, struct envelope_publish *publish) {
-  *publish = (struct envelope_publish){0};
-  if (object.type != JSON_OBJECT) return "a publish must be an object";
-  struct bytes rest = object.raw;
-  struct json_value name, value;
-  while (json_next_member(&rest, &name, &value)) note_member(publish, name, value);
+static const char *find_fault(const struct envelope_publish *publish) {
   if (publish->channel.type == JSON_NONE) return "channel is missing";
   if (publish->channel.type != JSON_STRING) return "channel must be a string";
   if (!is_string_or_none(publish->event)) return "event must be a string";
@@ -43,6 +59,21 @@ const char *envelope_read_publish(struct json_value object, struct envelope_publ
   if (!is_bool_or_none(publish->is_final)) return "final must be true or false";
   if (!is_string_or_none(publish->idempotency_key)) return "idempotency_key must be a string";
   return NULL;
+}
+
+bool envelope_read_publish(struct json_value object, struct envelope_publish *publish, char fault[ENVELOPE_FAULT_MAX]) {
+  *publish = (struct envelope_publish){0};
+  struct bytes rest = object.raw;
+  struct json_value name, value;
+  const char *reason = object.type == JSON_OBJECT ? NULL : "a publish must be a JSON object";
+  while (!reason && json_next_member(&rest, &name, &value)) {
+    if (note_member(publish, name, value)) continue;
+    write_unknown(name, fault);
+    return false;
+  }
+  if (!reason) reason = find_fault(publish);
+  if (reason) (void)snprintf(fault, ENVELOPE_FAULT_MAX, "%s", reason);
+  return !reason;
 }
 
 /* ---- Push ---------------------------------------------------------------------------------------------------------------- */

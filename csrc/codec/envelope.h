@@ -11,9 +11,11 @@ struct envelope_publish {
   struct json_value channel, event, data, base64, key, is_volatile, is_final, idempotency_key;
 };
 
-/* Reads one publish from scanned JSON. NULL, or a constant sentence that names the member that is missing or of the wrong
- * type. Members it does not know are passed over; of a member given twice the last one counts. */
-const char *envelope_read_publish(struct json_value object, struct envelope_publish *publish);
+enum { ENVELOPE_FAULT_MAX = 128 };
+
+/* Reads one publish from scanned JSON. False: `fault` is a sentence that names the member that is unknown, missing, or of the wrong type. Of a
+ * member given twice the last one counts. */
+bool envelope_read_publish(struct json_value object, struct envelope_publish *publish, char fault[ENVELOPE_FAULT_MAX]);
 
 struct envelope_push {
   struct bytes channel; /* decoded UTF-8; ptr NULL: none */

@@ -1,4 +1,5 @@
 /* JSON is accepted where jansson accepts it; what was accepted can be walked, decoded, and written with the same meaning. */
+#include "base/utf8.h"
 #include "codec/envelope.h"
 #include "fuzz/fuzz.h"
 #include "test/support/jansson_peer.h"
@@ -52,7 +53,8 @@ static void check_publish(struct json_value value) {
   struct envelope_publish publish;
   struct buffer channel = {0}, event = {0}, out = {0};
   struct json_value pushed;
-  if (!envelope_read_publish(value, &publish)) {
+  char fault[ENVELOPE_FAULT_MAX];
+  if (envelope_read_publish(value, &publish, fault)) {
     json_string_decode(publish.channel, &channel);
     if (publish.event.type == JSON_STRING) json_string_decode(publish.event, &event);
     struct envelope_push push = {
@@ -62,6 +64,8 @@ static void check_publish(struct json_value value) {
       envelope_write_push(&out, &push);
       must(json_scan(buffer_bytes(&out), &pushed, NULL) || publish.data.raw.ptr); /* with data it can be a level too deep */
     }
+  } else {
+    must(strlen(fault) > 0 && utf8_valid_prefix(bytes_string(fault)) == strlen(fault));
   }
   buffer_deinit(&channel);
   buffer_deinit(&event);

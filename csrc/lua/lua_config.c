@@ -79,6 +79,15 @@ static const char *read_string(lua_State *L, int index, const char *name) {
   return string;
 }
 
+/* A NUL would cut the key short, for the core and not for whoever sends it. */
+static const char *read_key(lua_State *L, int index) {
+  const char *key = read_string(L, index, "publish_key");
+  lua_getfield(L, index, "publish_key");
+  if (key && strlen(key) != lua_rawlen(L, -1)) luaL_error(L, "publish_key: has a NUL");
+  lua_pop(L, 1);
+  return key;
+}
+
 static lua_Number read_number(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   lua_Number number = luaL_optnumber(L, -1, 0);
@@ -114,7 +123,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   options.authenticate = read_boolean(L, index, "authenticate");
   options.connects = read_boolean(L, index, "connects");
   options.disconnects = read_boolean(L, index, "disconnects");
-  options.publish_key = read_string(L, index, "publish_key");
+  options.publish_key = read_key(L, index);
   options.path_sse = read_string(L, index, "sse");
   options.path_ws = read_string(L, index, "ws");
   options.path_send = read_string(L, index, "send");

@@ -65,8 +65,8 @@ static void decode(struct json_value value, struct buffer *out) {
 
 static struct result publish(struct mw_server *server, struct json_value object) {
   struct envelope_publish envelope;
-  const char *fault = object.type == JSON_OBJECT ? envelope_read_publish(object, &envelope) : "a publish must be a JSON object";
-  if (fault) return fail(400, fault);
+  char fault[ENVELOPE_FAULT_MAX];
+  if (!envelope_read_publish(object, &envelope, fault)) return fail(400, fault);
   struct buffer channel = {0}, event = {0}, key = {0}, once = {0}, base64 = {0}, binary = {0};
   decode(envelope.channel, &channel);
   decode(envelope.event, &event);

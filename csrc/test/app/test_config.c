@@ -211,9 +211,19 @@ static void options_are_copied_and_judged(void **state) {
     uint64_t idle_ms;
     const char *word;
   } bad[] = {
-      {"", NULL, NULL, NULL, 1, 1, "publish_key"},  {NULL, "sse", NULL, NULL, 1, 1, "paths"},
-      {NULL, "/a", "/a", NULL, 1, 1, "paths"},      {NULL, NULL, "/sse", NULL, 1, 1, "paths"},
-      {NULL, "/health", NULL, NULL, 1, 1, "paths"}, {NULL, NULL, NULL, NULL, 0, 1, "limits"},
+      {"", NULL, NULL, NULL, 1, 1, "publish_key: is empty"},
+      {"secret\n", NULL, NULL, NULL, 1, 1, "publish_key: has a newline"},
+      {"secret\r\n", NULL, NULL, NULL, 1, 1, "publish_key: has a newline"},
+      {"sec\tret", NULL, NULL, NULL, 1, 1, "publish_key: has a newline"},
+      {"secret\x7f", NULL, NULL, NULL, 1, 1, "publish_key: has a newline"},
+      {" secret", NULL, NULL, NULL, 1, 1, "publish_key: begins or ends with a space"},
+      {"secret ", NULL, NULL, NULL, 1, 1, "publish_key: begins or ends with a space"},
+      {" ", NULL, NULL, NULL, 1, 1, "publish_key: begins or ends with a space"},
+      {NULL, "sse", NULL, NULL, 1, 1, "paths"},
+      {NULL, "/a", "/a", NULL, 1, 1, "paths"},
+      {NULL, NULL, "/sse", NULL, 1, 1, "paths"},
+      {NULL, "/health", NULL, NULL, 1, 1, "paths"},
+      {NULL, NULL, NULL, NULL, 0, 1, "limits"},
       {NULL, NULL, NULL, NULL, 1, 0, "limits"},
   };
   for (size_t i = 0; i < COUNT_OF(bad); i++) {

@@ -4,7 +4,8 @@
 static const char *read_text(const char *text, struct envelope_publish *publish) {
   struct json_value value;
   if (!json_scan(bytes_string(text), &value, NULL)) fail_msg("not JSON: %s", text);
-  return envelope_read_publish(value, publish);
+  static char fault[ENVELOPE_FAULT_MAX];
+  return envelope_read_publish(value, publish, fault) ? NULL : fault;
 }
 
 static void reads_a_publish(void **state) {
@@ -17,7 +18,7 @@ static void reads_a_publish(void **state) {
 
   assert_null(
       read_text("{\"data\": [1, 2] ,\"ch\\u0061nnel\":\"a\",\"event\":\"e\",\"key\":\"k\",\"volatile\":true,\"final\":false,"
-                "\"idempotency_key\":\"i\",\"else\":{\"channel\":1}}",
+                "\"idempotency_key\":\"i\"}",
                 &publish));
   assert_bytes_string(publish.channel.raw, "\"a\"");
   assert_bytes_string(publish.event.raw, "\"e\"");
@@ -37,10 +38,19 @@ static void says_what_is_wrong(void **state) {
   static const struct {
     const char *text, *fault;
   } cases[] = {
-      {"[]", "a publish must be an object"},
-      {"\"channel\"", "a publish must be an object"},
+      {"[]", "a publish must be a JSON object"},
+      {"\"channel\"", "a publish must be a JSON object"},
       {"{}", "channel is missing"},
-      {"{\"channels\":\"a\"}", "channel is missing"},
+      {"{\"channels\":\"a\"}", "unknown member \"channels\" (did you mean \"channel\"?)"},
+      {"{\"channel\":\"a\",\"evnt\":1}", "unknown member \"evnt\" (did you mean \"event\"?)"},
+      {"{\"channel\":\"a\",\"Volatile\":true}", "unknown member \"Volatile\" (did you mean \"volatile\"?)"},
+      {"{\"channel\":\"a\",\"\":1}", "unknown member \"\""},
+      {"{\"x\":{\"channel\":1},\"channel\":\"a\"}", "unknown member \"x\""},
+      {"{\"\\u0078\":1}", "unknown member \"\\u0078\""},
+      {"{\"a name that is longer than what an answer sh\xc3\xa9ws\":1}",
+       "unknown member \"a name that is longer than what an answe\xe2\x80\xa6\""},
+      {"{\"a name that is longer than what an answ\xc3\xa9r shows\":1}",
+       "unknown member \"a name that is longer than what an answ\xe2\x80\xa6\""},
       {"{\"channel\":null}", "channel must be a string"},
       {"{\"channel\":\"a\",\"channel\":[]}", "channel must be a string"},
       {"{\"channel\":\"a\",\"event\":1}", "event must be a string"},
