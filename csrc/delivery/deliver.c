@@ -45,6 +45,8 @@ static bool exceeds_policy(const struct subscriber *subscriber, const struct cha
          (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
 }
 
+/* ---- What is meant for it alone ------------------------------------------------------------------------------------------- */
+
 /* True if, with `len` more bytes, more would wait besides the messages of channels than may. */
 static bool exceeds_limit(const struct subscriber *subscriber, size_t len) {
   size_t waiting = outbox_own_size(subscriber->outbox);
@@ -62,12 +64,23 @@ static bool make_room(struct subscriber *subscriber, size_t len) {
 }
 
 void subscriber_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
+  if (subscriber->flags & SUBSCRIBER_COLLECTS) {
+    subscriber->sink->ops->collect_push(subscriber, blob, part);
+    return;
+  }
   if (make_room(subscriber, part.len)) subscriber_append(subscriber, blob, part, NULL);
 }
 
 void subscriber_push_rope(struct subscriber *subscriber, const struct rope *rope) {
   if (rope->text.failed) {
     subscriber_break(subscriber);
+    return;
+  }
+  if (subscriber->flags & SUBSCRIBER_COLLECTS) {
+    struct blob *blob = rope_flatten(rope);
+    if (blob) subscriber_push(subscriber, blob, blob_bytes(blob));
+    if (!blob) subscriber_break(subscriber);
+    blob_unref(blob);
     return;
   }
   if (!make_room(subscriber, rope_len(rope))) return;

@@ -66,6 +66,15 @@ struct blob *form_chunk(struct bytes text) {
   return blob;
 }
 
+void form_frame_rope(struct rope *out, const struct rope *text, enum framing framing) {
+  char head[CHUNK_HEAD_MAX];
+  if (text->text.failed) out->text.failed = true;
+  if (text->text.failed) return;
+  if (framing == FRAMING_CHUNK) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
+  rope_append(out, text);
+  if (framing == FRAMING_CHUNK) buffer_append_string(&out->text, "\r\n");
+}
+
 struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more) {
   char header[WS_HEADER_MAX];
   size_t header_len = ws_frame_header(header, opcode, payload.len + more.len);

@@ -62,6 +62,8 @@ struct blob *form_of(enum form form, struct message *message, const struct epoch
 
 /* Text of an event stream as a blob with rooms; text must not be empty. NULL if out of memory. */
 struct blob *form_chunk(struct bytes text);
+/* Appends text of an event stream, or of a poll, with that framing. */
+void form_frame_rope(struct rope *out, const struct rope *text, enum framing framing);
 /* A WebSocket frame with two parts of payload. NULL without memory. */
 struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more);
 /* The bytes of a blob that go on a stream with that framing. */

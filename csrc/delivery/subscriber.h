@@ -44,6 +44,8 @@ struct sink_ops {
   void (*flushed)(struct subscriber *subscriber);
   /* Takes a message in place of the outbox. Called for SUBSCRIBER_COLLECTS alone. `message` as hub_deliver_fn. */
   void (*collect)(struct subscriber *subscriber, struct message *message);
+  /* The same for what is pushed to this subscriber alone: part of a blob, to which it takes a reference. */
+  void (*collect_push)(struct subscriber *subscriber, struct blob *blob, struct bytes part);
   /* Pushes an event. */
   void (*event)(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
   /* Called when a message of the channel exceeds a limit for the first time since the subscriber was last up to date. */
@@ -146,6 +148,13 @@ void subscriber_push(struct subscriber *subscriber, struct blob *blob, struct by
 void subscriber_push_rope(struct subscriber *subscriber, const struct rope *rope);
 /* True if the message must not reach the subscriber. */
 bool subscriber_is_excepted(const struct subscriber *subscriber, const struct message *message);
+
+/* ---- Texts (delivery/text.c) ---- */
+
+/* Appends a text as the subscriber's form has it: as a frame of a WebSocket, compressed if that is agreed, or as text of an event stream. */
+void subscriber_push_text(struct subscriber *subscriber, struct bytes text);
+/* The same for a text that may be shared. Returns how many bytes had to be compressed for that. */
+size_t subscriber_push_text_rope(struct subscriber *subscriber, const struct rope *text);
 
 /* ---- Writing (delivery/write.c) ---- */
 

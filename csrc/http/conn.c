@@ -320,8 +320,10 @@ void exchange_reset(struct exchange *exchange) { conn_abort(conn_of(exchange)); 
 void exchange_read(struct exchange *exchange, bool on) {
   struct stream *stream = &conn_of(exchange)->stream;
   if (on) {
+    exchange->flags &= (uint16_t)~EXCHANGE_STOPPED;
     stream_read_start(stream);
   } else {
+    exchange->flags |= EXCHANGE_STOPPED;
     stream_read_stop(stream);
   }
 }

@@ -246,17 +246,6 @@ void exchange_answer_stream_head(struct exchange *exchange) {
   release_name(exchange);
 }
 
-/* Appends it framed as one chunk, if the stream has chunks. */
-static void append_framed(struct exchange *exchange, struct rope *out, const struct rope *text) {
-  char head[CHUNK_HEAD_MAX];
-  bool is_chunked = exchange->flags & EXCHANGE_CHUNKED;
-  if (text->text.failed) out->text.failed = true;
-  if (text->text.failed) return;
-  if (is_chunked) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
-  rope_append(out, text);
-  if (is_chunked) buffer_append_string(&out->text, "\r\n");
-}
-
 /* The stream needs nothing of its request any more, except an errand that lasts as long as the stream. */
 static void release_http(struct exchange *exchange) {
   struct errand *errand = exchange_errand(exchange);
@@ -276,7 +265,7 @@ void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
   struct buffer *out = &rope.text;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   write_stream_head(exchange, out);
-  append_framed(exchange, &rope, text);
+  form_frame_rope(&rope, text, form_framing(exchange_form(exchange), exchange->flags & EXCHANGE_CHUNKED));
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   exchange_set_form(exchange, exchange_form(exchange)); /* with chunks, or without */
   release_http(exchange);
@@ -304,16 +293,6 @@ bool exchange_upgrade(struct exchange *exchange, const struct http_fields *field
   push_buffer(exchange, &out);
   http1_hand_over(conn_of(exchange), ahead);
   return true;
-}
-
-void exchange_push_text(struct exchange *exchange, struct bytes text) {
-  struct blob *blob = exchange_form(exchange) == FORM_POLL ? blob_new(text) : form_chunk(text);
-  if (!blob) {
-    exchange_break(exchange);
-    return;
-  }
-  exchange_push(exchange, blob, form_slice(blob, exchange->subscriber.sink->framing));
-  blob_unref(blob);
 }
 
 void exchange_end_stream(struct exchange *exchange) {
@@ -406,11 +385,7 @@ void exchange_forget(struct exchange *exchange) {
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
-  if (exchange->role && exchange->role->on_push) {
-    exchange->role->on_push(exchange, blob, part);
-  } else {
-    subscriber_push(&exchange->subscriber, blob, part);
-  }
+  subscriber_push(&exchange->subscriber, blob, part);
 }
 
 size_t exchange_room(struct exchange *exchange) {
@@ -419,25 +394,7 @@ size_t exchange_room(struct exchange *exchange) {
   return waiting < room ? room - waiting : 0;
 }
 
-void exchange_push_rope(struct exchange *exchange, const struct rope *rope) {
-  bool collects = exchange->role && exchange->role->on_push;
-  if (!collects || rope->text.failed) {
-    subscriber_push_rope(&exchange->subscriber, rope);
-    return;
-  }
-  struct blob *blob = rope_flatten(rope);
-  if (blob) exchange_push(exchange, blob, blob_bytes(blob));
-  if (!blob) exchange_break(exchange);
-  blob_unref(blob);
-}
-
-void exchange_push_framed(struct exchange *exchange, const struct rope *text) {
-  struct rope framed;
-  rope_init(&framed);
-  append_framed(exchange, &framed, text);
-  exchange_push_rope(exchange, &framed);
-  rope_deinit(&framed);
-}
+void exchange_push_rope(struct exchange *exchange, const struct rope *rope) { subscriber_push_rope(&exchange->subscriber, rope); }
 
 void exchange_break(struct exchange *exchange) { subscriber_break(&exchange->subscriber); }
 

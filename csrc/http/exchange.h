@@ -35,6 +35,7 @@ enum exchange_flag {
   EXCHANGE_KEEP_ALIVE = 1 << 2,  /* another request may follow */
   EXCHANGE_LINGER = 1 << 3,      /* the request was not read to its end */
   EXCHANGE_PRIVATE = 1 << 6,     /* came by a private listener */
+  EXCHANGE_STOPPED = 1 << 7,     /* nothing is read from the peer, because what it sent is queued */
   EXCHANGE_HALF_CLOSED = 1 << 8, /* the peer sends nothing more: only what it sent ahead is answered */
   EXCHANGE_NATIVE = 1 << 9,      /* native_of(&conn->exchange) is there */
   EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
@@ -97,7 +98,7 @@ struct budget *exchange_budget(struct exchange *exchange);
 void exchange_give_up(struct exchange *exchange);
 /* The peer was heard, or is not to blame for its silence. */
 void exchange_note_heard(struct exchange *exchange);
-/* Stops reading from the peer, or starts again. */
+/* Stops reading from the peer (EXCHANGE_STOPPED), or starts again. */
 void exchange_read(struct exchange *exchange, bool on);
 /* Sets the deadline again, after what it depends on has changed (role->silence_ms). */
 void exchange_set_deadline(struct exchange *exchange);
@@ -140,8 +141,6 @@ void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
 /* Upgrades the connection to a WebSocket. `fields` are those of the answer besides what every upgrade has. *ahead, which the caller frees,
  * receives what was sent ahead and is for role->on_read. False, and nothing happened, if the library of hashes fails. */
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead);
-/* Pushes text to the stream. */
-void exchange_push_text(struct exchange *exchange, struct bytes text);
 /* Ends the stream as HTTP has it. */
 void exchange_end_stream(struct exchange *exchange);
 
@@ -162,10 +161,8 @@ void exchange_forget(struct exchange *exchange);
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
 /* How many bytes, besides messages of channels, may be pushed to a stream before half of limits.outbox waits. */
 size_t exchange_room(struct exchange *exchange);
-/* Pushes all of a rope, or, over the limit, nothing of it. A role that collects gets it as one blob. */
+/* Pushes all of a rope, or, over the limit, nothing of it. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
-/* The same for text of an event stream. */
-void exchange_push_framed(struct exchange *exchange, const struct rope *text);
 /* A peer that only listens is alive as long as something is written to it. Called when that was. */
 void exchange_note_writing(struct exchange *exchange);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */

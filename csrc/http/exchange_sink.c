@@ -100,6 +100,11 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
   exchange->role->on_deliver(exchange, message);
 }
 
+static void sink_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
+  struct exchange *exchange = exchange_here(subscriber);
+  exchange->role->on_push(exchange, blob, part);
+}
+
 /* An id that no event brings. */
 static void push_cursor(struct exchange *exchange, struct bytes id) {
   struct buffer block;
@@ -111,7 +116,7 @@ static void push_cursor(struct exchange *exchange, struct bytes id) {
   if (block.failed) {
     exchange_break(exchange);
   } else {
-    exchange_push_text(exchange, buffer_bytes(&block));
+    subscriber_push_text(&exchange->subscriber, buffer_bytes(&block));
   }
   buffer_deinit(&block);
 }
@@ -152,6 +157,7 @@ const struct sink_ops exchange_sink = {.write = sink_write,
                                        .drained = sink_drained,
                                        .flushed = sink_flushed,
                                        .collect = sink_collect,
+                                       .collect_push = sink_collect_push,
                                        .event = sink_event,
                                        .slow = sink_slow,
                                        .left = sink_left,

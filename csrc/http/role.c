@@ -32,6 +32,16 @@ void role_nothing_on_joined(struct exchange *exchange, const struct rope *told) 
   (void)told;
 }
 
+size_t role_nothing_reply_room(struct exchange *exchange) {
+  (void)exchange;
+  return 0;
+}
+
+void role_nothing_give_up(struct exchange *exchange, const struct closing *closing) {
+  (void)exchange;
+  (void)closing;
+}
+
 uint64_t role_nothing_left_ms(struct exchange *exchange) {
   (void)exchange;
   return 0;
@@ -50,6 +60,7 @@ size_t role_outbox_limit(struct exchange *exchange) { return exchange_worker(exc
 
 bool role_is_complete(const struct role *role) {
   bool takes = role->start && role->on_answer && role->on_late && role->on_written && role->on_read && role->on_silent;
-  bool is_told = role->on_mail && role->on_reply && role->on_joined && role->on_flushed && role->close && role->on_end;
+  bool is_told = role->on_mail && role->on_reply && role->on_joined && role->reply_room && role->on_flushed && role->close &&
+                 role->give_up && role->on_end;
   return takes && is_told && role->silence_ms && role->left_ms && role->outbox_limit;
 }

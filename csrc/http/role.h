@@ -25,6 +25,7 @@ enum close_reason {
   CLOSE_BUSY,         /* the server cannot do it at the moment; the peer may try again */
   CLOSE_UNAUTHORIZED, /* the app does not accept who the peer says it is */
   CLOSE_UNCONNECTED,  /* the peer did not say who it is in time */
+  CLOSE_UNFINISHED,   /* a message that the peer has begun did not come in time */
   CLOSE_BY_APP        /* the app closes it, with a code of its own */
 };
 struct closing {
@@ -52,10 +53,14 @@ struct role {
   void (*on_reply)(struct exchange *exchange, int status, const char *code, const struct answer *answer);
   /* Such a client has joined a channel: an object with what the client is to know of it. */
   void (*on_joined)(struct exchange *exchange, const struct rope *told);
+  /* Returns how many bytes of snapshots the answers to such verbs may still have. */
+  size_t (*reply_room)(struct exchange *exchange);
   /* The exchange was flushed. Called only if the exchange has an EXCHANGE_NATIVE. */
   void (*on_flushed)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
   void (*close)(struct exchange *exchange, const struct closing *closing);
+  /* Gives up the message that the peer has begun, and closes. Nothing more of the peer is awaited. */
+  void (*give_up)(struct exchange *exchange, const struct closing *closing);
   /* The role's part is over: releases what it holds. Called exactly once, however the exchange ends. */
   void (*on_end)(struct exchange *exchange);
   /* How long a stream may be silent. */
@@ -78,6 +83,8 @@ void role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
 void role_nothing_on_mail(struct exchange *exchange, struct mail *mail);
 void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer);
 void role_nothing_on_joined(struct exchange *exchange, const struct rope *told);
+size_t role_nothing_reply_room(struct exchange *exchange);
+void role_nothing_give_up(struct exchange *exchange, const struct closing *closing);
 uint64_t role_nothing_left_ms(struct exchange *exchange);
 /* Ends the stream without a word. */
 void role_close_stream(struct exchange *exchange, const struct closing *closing);
@@ -93,9 +100,10 @@ size_t role_outbox_limit(struct exchange *exchange);
 /* Of one that does not wait for messages. */
 #define ROLE_NEVER_WAITS .left_ms = role_nothing_left_ms
 /* Of one for which no client carries out verbs. */
-#define ROLE_HAS_NO_CLIENT .on_reply = role_nothing_on_reply, .on_joined = role_nothing_on_joined
+#define ROLE_HAS_NO_CLIENT                                                                                                       \
+  .on_reply = role_nothing_on_reply, .on_joined = role_nothing_on_joined, .reply_room = role_nothing_reply_room
 /* Of one that does not upgrade. */
-#define ROLE_READS_NOTHING .on_read = role_nothing_on_read
+#define ROLE_READS_NOTHING .on_read = role_nothing_on_read, .give_up = role_nothing_give_up
 /* Of one that begins a stream in order to refuse it, if at all. */
 #define ROLE_NEVER_STREAMS                                                                                                       \
   ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \

@@ -3,8 +3,6 @@
 #include "base/log_limit.h"
 #include "http/exchange.h"
 #include "server/server.h"
-#include "transport/websocket.h"
-#include "transport/ws_input.h"
 
 static const struct mw_limits *limits_of(const struct worker *worker) { return &worker->server->config->options.limits; }
 
@@ -66,6 +64,17 @@ static struct holder *find_largest(struct unfinished *unfinished) {
   return largest;
 }
 
+/* The peer gets nothing through any more. */
+static void give_up(struct worker *worker, struct holder *holder, enum close_reason reason, const char *text) {
+  struct exchange *exchange = holder->exchange;
+  if (!holder->has_deadline) {
+    exchange_give_up(exchange);
+    return;
+  }
+  unfinished_release(worker, holder);
+  if (exchange->role) exchange->role->give_up(exchange, &(struct closing){.reason = reason, .text = text});
+}
+
 void unfinished_settle(struct worker *worker) {
   struct unfinished *unfinished = &worker->unfinished;
   while (unfinished->count > 1 && unfinished->bytes > limits_of(worker)->queue) {
@@ -74,11 +83,7 @@ void unfinished_settle(struct worker *worker) {
                 "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
                 "bytes, count=%zu)",
                 largest->size, unfinished->bytes, unfinished->count);
-    if (largest->has_deadline) {
-      websocket_give_up(largest->exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
-    } else {
-      exchange_give_up(largest->exchange);
-    }
+    give_up(worker, largest, CLOSE_BUSY, "too much is waiting");
   }
 }
 
@@ -89,7 +94,7 @@ void unfinished_expire(struct worker *worker) {
     struct holder *oldest = container_of(ages->next, struct holder, age_link);
     struct exchange *exchange = oldest->exchange;
     if (now_ms < oldest->since_ms + most_ms) return;
-    if (ws_input_waits(exchange) || budget_is_put_off(exchange)) {
+    if (exchange->flags & EXCHANGE_STOPPED || budget_is_put_off(exchange)) {
       restart(worker, oldest); /* it is not read: the peer may have sent the rest */
       continue;
     }
@@ -97,6 +102,6 @@ void unfinished_expire(struct worker *worker) {
         MW_LOG_INFO,
         "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
         (unsigned long long)most_ms, oldest->size);
-    websocket_give_up(exchange, WS_CLOSE_POLICY, "the message did not come in time");
+    give_up(worker, oldest, CLOSE_UNFINISHED, "the message did not come in time");
   }
 }

@@ -167,16 +167,12 @@ static void stash(struct exchange *exchange, struct native *native, const struct
 }
 
 void native_stop_reading(struct exchange *exchange) {
-  struct native *native = native_of(exchange);
-  if (native->reading_stopped) return;
-  native->reading_stopped = true;
-  exchange_read(exchange, false);
+  if (!(exchange->flags & EXCHANGE_STOPPED)) exchange_read(exchange, false);
 }
 
 void native_resume_reading(struct exchange *exchange) {
   struct native *native = native_of(exchange);
   struct buffer unread = native->unread;
-  native->reading_stopped = false;
   buffer_init(&native->unread);
   /* It was not heard because nobody listened. */
   exchange_note_heard(exchange);
@@ -237,13 +233,13 @@ static void resume(struct exchange *exchange) {
     blob_unref(bytes);
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
-  if (native && native->reading_stopped && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
+  if (native && exchange->flags & EXCHANGE_STOPPED && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
 }
 
 void native_resume(struct exchange *exchange) {
   resume(exchange);
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
-  if (!native || native->reading_stopped || native->unread.len == 0 || budget_is_put_off(exchange)) return;
+  if (!native || exchange->flags & EXCHANGE_STOPPED || native->unread.len == 0 || budget_is_put_off(exchange)) return;
   struct buffer unread = ws_input_unread(exchange);
   if (exchange->role) exchange->role->on_read(exchange, buffer_bytes(&unread));
   buffer_deinit(&unread);

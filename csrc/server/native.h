@@ -39,8 +39,7 @@ struct native {
   struct list memberships;       /* errands that the script wants back when the session leaves; the connecting one last */
   struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
   struct buffer unread;          /* bytes that had come by then, and are to be read first */
-  bool reading_stopped;
-  struct poll_client *poll; /* with role_poll_client: what goes out with its polls */
+  struct poll_client *poll;      /* with role_poll_client: what goes out with its polls */
 };
 
 struct input {

@@ -23,16 +23,6 @@ static void write_told(struct rope *out, const struct worker *worker, const stru
   snapshot_share(&worker->hub, channel->kind, channel->name, &room, out);
 }
 
-/* How large a snapshot may be. */
-static size_t room_of(struct exchange *exchange, const struct reply_to *to) {
-  const struct worker *worker = exchange_worker(exchange);
-  if (!to->is_exchange) return exchange_room(exchange);
-  size_t room = server_answer_room(worker->server), taken = 0;
-  struct exchange *waiting = exchange_of(server_find(worker->server, to->exchange));
-  if (to->is_poll && waiting) taken = role_poll_joined_len(waiting);
-  return taken < room ? room - taken : 0;
-}
-
 /* The object that answers a subscribe. A poll says by itself where to go on, and what is missing. */
 static void write_acknowledgement(struct rope *out, struct exchange *exchange, const struct errand *errand,
                                   const struct reply_to *to, const struct replay *replay) {
@@ -45,7 +35,7 @@ static void write_acknowledgement(struct rope *out, struct exchange *exchange, c
     json_write_string(&out->text, bytes_of(id, ID_LEN));
     replay_write_recovered(&out->text, errand->since, replay->gap_count);
   }
-  write_told(out, worker, &errand->channels[0], room_of(exchange, to));
+  write_told(out, worker, &errand->channels[0], reply_room(exchange, to));
   buffer_append_char(&out->text, '}');
 }
 

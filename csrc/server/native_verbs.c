@@ -126,7 +126,7 @@ static void on_history(const struct call *call, const struct kind *kind) {
 static void on_presence(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
   const struct worker *worker = exchange_worker(call->exchange);
-  size_t room = call->reply_to.is_exchange ? server_answer_room(worker->server) : exchange_room(call->exchange);
+  size_t room = reply_room(call->exchange, &call->reply_to);
   struct buffer value;
   buffer_init(&value);
   if (kind->presence == MW_PRESENCE_NONE) {

@@ -4,7 +4,6 @@
 #include "codec/envelope.h"
 #include "codec/verb.h"
 #include "server/server.h"
-#include "transport/websocket.h"
 
 int reply_status(const char *code) {
   static const struct {
@@ -30,7 +29,7 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
   if (text->failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
-    websocket_push(exchange, WS_OPCODE_TEXT, buffer_bytes(text));
+    subscriber_push_text(&exchange->subscriber, buffer_bytes(text));
   } else {
     struct exchange *waiting = find_waiting(exchange, to);
     int status = !code ? 200 : to->status ? to->status : reply_status(code);
@@ -38,12 +37,17 @@ void reply_text(struct exchange *exchange, const struct reply_to *to, const char
   }
 }
 
+static void push_rope(struct exchange *exchange, const struct rope *text) {
+  size_t compressed = subscriber_push_text_rope(&exchange->subscriber, text);
+  budget_charge(exchange, compressed * BUDGET_PER_COMPRESSED);
+}
+
 void reply_rope(struct exchange *exchange, const struct reply_to *to, const struct rope *text) {
   budget_charge(exchange, rope_len(text));
   if (text->text.failed) {
     exchange_break(exchange);
   } else if (!to->is_exchange) {
-    websocket_push_rope(exchange, text);
+    push_rope(exchange, text);
   } else {
     struct exchange *waiting = find_waiting(exchange, to);
     if (waiting) waiting->role->on_reply(waiting, 200, NULL, &(struct answer){.rope = text});
@@ -53,6 +57,12 @@ void reply_rope(struct exchange *exchange, const struct reply_to *to, const stru
 void reply_joined(struct exchange *exchange, const struct reply_to *to, const struct rope *told) {
   struct exchange *waiting = find_waiting(exchange, to);
   if (waiting) waiting->role->on_joined(waiting, told);
+}
+
+size_t reply_room(struct exchange *exchange, const struct reply_to *to) {
+  if (!to->is_exchange) return exchange_room(exchange);
+  struct exchange *waiting = find_waiting(exchange, to);
+  return waiting ? waiting->role->reply_room(waiting) : 0;
 }
 
 void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {
@@ -108,10 +118,8 @@ static void push_event(struct exchange *exchange, struct bytes event, struct byt
   }
   if (text.failed) {
     exchange_break(exchange);
-  } else if (form_is_ws(exchange_form(exchange))) {
-    websocket_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text));
   } else {
-    exchange_push_text(exchange, buffer_bytes(&text));
+    subscriber_push_text(&exchange->subscriber, buffer_bytes(&text));
   }
   buffer_deinit(&text);
 }
@@ -124,11 +132,7 @@ void reply_event_rope(struct exchange *exchange, struct bytes channel, struct by
   struct rope text;
   rope_init(&text);
   form_write_rope(&text, exchange_form(exchange), channel, event, data);
-  if (form_is_ws(exchange_form(exchange))) {
-    websocket_push_rope(exchange, &text);
-  } else {
-    exchange_push_framed(exchange, &text);
-  }
+  push_rope(exchange, &text);
   rope_deinit(&text);
 }
 

@@ -20,6 +20,8 @@ void reply_rope(struct exchange *exchange, const struct reply_to *to, const stru
 void reply_joined(struct exchange *exchange, const struct reply_to *to, const struct rope *told);
 /* An answer that is written already; `code` NULL: a good one. */
 void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text);
+/* Returns how many bytes of snapshots the answer may have. */
+size_t reply_room(struct exchange *exchange, const struct reply_to *to);
 /* One event of the server's own, in the session's format; `data` is JSON. */
 void reply_event(struct exchange *exchange, struct bytes event, struct bytes data);
 /* The same with data that may be shared, of a channel. */

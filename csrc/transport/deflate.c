@@ -2,10 +2,8 @@
 
 #include "base/memory.h"
 #include "delivery/compress.h"
-#include "http/budget.h"
 #include "server/native.h"
 #include "server/server.h"
-#include "server/socket.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };
@@ -37,17 +35,3 @@ struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
 }
 
 size_t deflate_min(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }
-
-struct blob *deflate_frame(struct exchange *exchange, struct blob *frame) {
-  const struct mw_socket *socket = native_socket(exchange);
-  const struct mw_deflate_options *options =
-      socket ? &socket->websocket->deflate : &exchange_worker(exchange)->server->config->options.deflate;
-  return compress_frame(&exchange->subscriber, frame, deflate_min(options));
-}
-
-bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame) {
-  size_t compressed;
-  bool is_compressed = compress_rope(&exchange->subscriber, text, frame, &compressed);
-  budget_charge(exchange, compressed * BUDGET_PER_COMPRESSED);
-  return is_compressed;
-}

@@ -19,11 +19,6 @@ struct ws_deflate_terms deflate_terms(struct exchange *exchange);
 
 /* Messages of fewer bytes travel plain. */
 size_t deflate_min(const struct mw_deflate_options *options);
-/* Writes a text that shares one blob as a frame that shares the blob deflated, which is done once for all who get the same. False: it goes as it
- * is. */
-bool deflate_rope(struct exchange *exchange, const struct rope *text, struct rope *frame);
-/* The same for a frame that goes to it alone. Takes the frame, which may be NULL. */
-struct blob *deflate_frame(struct exchange *exchange, struct blob *frame);
 
 VISIBILITY_POP
 

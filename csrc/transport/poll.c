@@ -142,8 +142,6 @@ void role_poll_finish(struct poll *poll) {
   poll_answer_deinit(&answer);
 }
 
-size_t role_poll_joined_len(struct exchange *exchange) { return rope_len(&poll_of(exchange)->joined); }
-
 static uint64_t left_ms(struct exchange *exchange) {
   uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
   return due_ms > now_ms ? due_ms - now_ms : 0;
@@ -326,6 +324,12 @@ static void on_reply(struct exchange *exchange, int status, const char *code, co
 
 static void on_joined(struct exchange *exchange, const struct rope *told) { poll_client_joined(poll_of(exchange), told); }
 
+/* All channels that are joined go into one answer. */
+static size_t answer_room(struct exchange *exchange) {
+  size_t room = server_answer_room(exchange_worker(exchange)->server), taken = rope_len(&poll_of(exchange)->joined);
+  return taken < room ? room - taken : 0;
+}
+
 const struct role poll_role = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
@@ -337,4 +341,5 @@ const struct role poll_role = {.start = start,
                                .on_deliver = on_deliver,
                                .on_reply = on_reply,
                                .on_joined = on_joined,
+                               .reply_room = answer_room,
                                .on_flush = on_flush};

@@ -49,8 +49,6 @@ struct poll {
 
 /* ---- transport/poll.c ---- */
 
-/* What joining channels has added to its answer so far, in bytes. */
-size_t role_poll_joined_len(struct exchange *exchange);
 /* Looks whether there is something; answers, or waits. */
 void role_poll_begin(struct poll *poll);
 /* Answers one that waits with what was collected, maybe nothing. */

@@ -6,6 +6,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/ws_handshake.h"
+#include "delivery/compress.h"
 #include "http/request.h"
 #include "server/native.h"
 #include "server/server.h"
@@ -59,7 +60,7 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
     websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
   } else if (socket->is_due) {
     if (socket->pending_count == 0) finish(exchange, socket);
-  } else if (native_of(exchange)->reading_stopped && !is_full(exchange, socket)) {
+  } else if (exchange->flags & EXCHANGE_STOPPED && !is_full(exchange, socket)) {
     native_resume_reading(exchange);
   }
 }
@@ -140,7 +141,7 @@ static void note_unwritten(struct exchange *exchange) {
 static void push_frame(struct exchange *exchange, struct blob *frame) {
   struct mw_socket *socket = native_socket(exchange);
   size_t limit = socket->websocket->outbox;
-  frame = deflate_frame(exchange, frame);
+  frame = compress_frame(&exchange->subscriber, frame, deflate_min(&socket->websocket->deflate));
   if (!frame) {
     exchange_break(exchange);
     return;
@@ -282,6 +283,7 @@ const struct role raw_websocket_role = {.start = start,
                                         .on_mail = on_mail,
                                         .on_flushed = note_unwritten,
                                         .close = websocket_on_close,
+                                        .give_up = websocket_give_up,
                                         .on_end = websocket_on_end,
                                         .silence_ms = websocket_silence_ms,
                                         .outbox_limit = outbox_limit,

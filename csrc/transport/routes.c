@@ -73,7 +73,7 @@ static void on_late(struct exchange *exchange) {
   refuse_for_now(exchange, "the app did not answer in time");
 }
 
-static void on_silent(struct exchange *exchange) { exchange_push_text(exchange, BYTES(":\n")); }
+static void on_silent(struct exchange *exchange) { subscriber_push_text(&exchange->subscriber, BYTES(":\n")); }
 
 /* What the app sends on a raw stream, or its end. */
 static void on_mail(struct exchange *exchange, struct mail *mail) {

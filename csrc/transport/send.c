@@ -214,11 +214,14 @@ static void on_reply(struct exchange *exchange, int status, const char *code, co
   exchange_answer(exchange, &whole);
 }
 
+static size_t answer_room(struct exchange *exchange) { return server_answer_room(exchange_worker(exchange)->server); }
+
 const struct role send_role = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
                                .on_reply = on_reply,
                                .on_joined = role_nothing_on_joined,
+                               .reply_room = answer_room,
                                .on_end = role_nothing,
                                ROLE_WRITES_AT_ONCE,
                                ROLE_NEVER_WAITS,

@@ -284,9 +284,9 @@ static void on_answer(struct exchange *exchange, struct errand *errand) {
 
 static void on_silent(struct exchange *exchange) {
   if (exchange_form(exchange) == FORM_ENVELOPE) {
-    exchange_push_text(exchange, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
+    subscriber_push_text(&exchange->subscriber, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
   } else {
-    exchange_push_text(exchange, BYTES(":\n"));
+    subscriber_push_text(&exchange->subscriber, BYTES(":\n"));
   }
 }
 

@@ -35,30 +35,6 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
   blob_unref(blob);
 }
 
-void websocket_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload) {
-  push_blob(exchange, deflate_frame(exchange, form_frame(opcode, payload, bytes_of(NULL, 0))));
-}
-
-void websocket_push_rope(struct exchange *exchange, const struct rope *text) {
-  if (text->text.failed) {
-    exchange_break(exchange);
-    return;
-  }
-  if (text->joint_count == 0) {
-    websocket_push(exchange, WS_OPCODE_TEXT, buffer_bytes(&text->text));
-    return;
-  }
-  struct rope frame;
-  char header[WS_HEADER_MAX];
-  rope_init(&frame);
-  if (!deflate_rope(exchange, text, &frame)) {
-    buffer_append(&frame.text, bytes_of(header, ws_frame_header(header, WS_OPCODE_TEXT, rope_len(text))));
-    rope_append(&frame, text);
-  }
-  exchange_push_rope(exchange, &frame);
-  rope_deinit(&frame);
-}
-
 static const struct role role_closing;
 static void read_until_close(struct exchange *exchange, struct bytes bytes);
 
@@ -93,7 +69,7 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
     socket->reason_len = (size_t)snprintf(socket->reason, sizeof socket->reason, "%s", reason);
     if (socket->reason_len >= sizeof socket->reason) socket->reason_len = sizeof socket->reason - 1;
   }
-  bool stopped = ws_input_waits(exchange);
+  bool stopped = exchange->flags & EXCHANGE_STOPPED;
   struct ws_reader *reader = ws_input_detach(exchange);
   struct buffer unread = ws_input_unread(exchange);
   send_close(exchange, code, reason);
@@ -108,17 +84,21 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
   buffer_deinit(&unread);
 }
 
-void websocket_on_close(struct exchange *exchange, const struct closing *closing) {
-  unsigned code = closing->code;
+static unsigned code_of(struct exchange *exchange, const struct closing *closing) {
   switch (closing->reason) {
-    case CLOSE_STOPPING: code = exchange_worker(exchange)->server->close_code; break;
+    case CLOSE_STOPPING: return exchange_worker(exchange)->server->close_code;
     case CLOSE_SLOW:
-    case CLOSE_BUSY: code = WS_CLOSE_TRY_LATER; break;
-    case CLOSE_UNAUTHORIZED: code = UNAUTHORIZED; break;
-    case CLOSE_UNCONNECTED: code = UNCONNECTED; break;
+    case CLOSE_BUSY: return WS_CLOSE_TRY_LATER;
+    case CLOSE_UNAUTHORIZED: return UNAUTHORIZED;
+    case CLOSE_UNCONNECTED: return UNCONNECTED;
+    case CLOSE_UNFINISHED: return WS_CLOSE_POLICY;
     case CLOSE_BY_APP: break;
   }
-  websocket_close(exchange, code, closing->text);
+  return closing->code;
+}
+
+void websocket_on_close(struct exchange *exchange, const struct closing *closing) {
+  websocket_close(exchange, code_of(exchange, closing), closing->text);
 }
 
 /* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
@@ -145,7 +125,7 @@ static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_ev
       break;
     case WS_PING:
       budget_charge(exchange, BUDGET_MESSAGE);
-      websocket_push(exchange, WS_OPCODE_PONG, input.bytes);
+      push_blob(exchange, form_frame(WS_OPCODE_PONG, input.bytes, bytes_of(NULL, 0)));
       break;
     case WS_CLOSE:
     case WS_ERROR: end_reading(exchange, ws_reader_close_info(reader), event == WS_CLOSE); return false;
@@ -185,7 +165,7 @@ void websocket_read(struct exchange *exchange, struct bytes bytes) {
   char *at = (char *)(uintptr_t)bytes.ptr;
   for (;;) {
     put_off = bytes.len > 0 && budget_left(exchange) == 0;
-    if (put_off || (bytes.len > 0 && ws_input_waits(exchange))) {
+    if (put_off || (bytes.len > 0 && exchange->flags & EXCHANGE_STOPPED)) {
       ws_input_keep(exchange, bytes_of(at, bytes.len));
       bytes.len = 0;
       break;
@@ -227,15 +207,17 @@ static void read_until_close(struct exchange *exchange, struct bytes bytes) {
   subscriber_mark(&exchange->subscriber);
 }
 
-void websocket_give_up(struct exchange *exchange, unsigned code, const char *reason) {
+void websocket_give_up(struct exchange *exchange, const struct closing *closing) {
   ws_input_drop(exchange, ws_input_detach(exchange));
-  if (exchange->state == EXCHANGE_STREAMING) {
-    end_reading(exchange, (struct ws_close_info){code, bytes_string(reason)}, false);
-  } else {
-    /* The peer's close frame is awaited no longer. */
-    exchange_end_role(exchange);
-    subscriber_mark(&exchange->subscriber);
-  }
+  end_reading(exchange, (struct ws_close_info){code_of(exchange, closing), bytes_string(closing->text)}, false);
+}
+
+/* The peer's close frame is awaited no longer. */
+static void stop_waiting(struct exchange *exchange, const struct closing *closing) {
+  (void)closing;
+  ws_input_drop(exchange, ws_input_detach(exchange));
+  exchange_end_role(exchange);
+  subscriber_mark(&exchange->subscriber);
 }
 
 static const struct role role_closing = {.start = role_nothing,
@@ -244,6 +226,7 @@ static const struct role role_closing = {.start = role_nothing,
                                          .on_mail = role_nothing_on_mail,
                                          .on_flushed = role_nothing,
                                          .close = role_close_stream,
+                                         .give_up = stop_waiting,
                                          .on_end = role_nothing,
                                          .silence_ms = role_heartbeat_ms,
                                          .outbox_limit = role_outbox_limit,
@@ -423,7 +406,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
 void websocket_on_silent(struct exchange *exchange) {
   /* What it says is not read at the moment, or is being judged. */
   bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_errand(exchange);
-  if (ws_input_waits(exchange) || judged) return;
+  if (exchange->flags & EXCHANGE_STOPPED || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {
@@ -446,6 +429,7 @@ const struct role websocket_role = {.start = start,
                                     .on_mail = role_nothing_on_mail,
                                     .on_flushed = role_nothing,
                                     .close = websocket_on_close,
+                                    .give_up = websocket_give_up,
                                     .on_end = websocket_on_end,
                                     .silence_ms = websocket_silence_ms,
                                     .outbox_limit = role_outbox_limit,

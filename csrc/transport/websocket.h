@@ -7,14 +7,8 @@
 
 VISIBILITY_PUSH
 
-/* Pushes one frame. */
-void websocket_push(struct exchange *exchange, enum ws_opcode opcode, struct bytes payload);
-/* The same for a text that may be shared. */
-void websocket_push_rope(struct exchange *exchange, const struct rope *text);
 /* Sends a close frame, ends the session, and waits a while for the peer's close frame. */
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason);
-/* Gives the unfinished message up, whose reader the session holds, and closes; nothing more of the peer is awaited. */
-void websocket_give_up(struct exchange *exchange, unsigned code, const char *reason);
 /* Sends a close frame that answers one, or follows a protocol error, and does not wait for the peer's. */
 void websocket_finish(struct exchange *exchange, unsigned code, const char *reason);
 
@@ -32,6 +26,7 @@ void websocket_read(struct exchange *exchange, struct bytes bytes);
 void websocket_on_silent(struct exchange *exchange);
 void websocket_on_end(struct exchange *exchange);
 void websocket_on_close(struct exchange *exchange, const struct closing *closing);
+void websocket_give_up(struct exchange *exchange, const struct closing *closing);
 /* How long it may be silent. */
 uint64_t websocket_silence_ms(struct exchange *exchange);
 

@@ -70,10 +70,6 @@ void ws_input_drop(struct exchange *exchange, struct ws_reader *reader) {
   ws_reader_free(reader);
 }
 
-bool ws_input_waits(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE && native_of(exchange)->reading_stopped;
-}
-
 void ws_input_keep(struct exchange *exchange, struct bytes bytes) {
   struct native *native = native_get(exchange);
   if (native) buffer_append(&native->unread, bytes);

@@ -19,8 +19,6 @@ void ws_input_drop(struct exchange *exchange, struct ws_reader *reader);
 /* The reader with what it is in the middle of, taken from the session; NULL if there is none. */
 struct ws_reader *ws_input_detach(struct exchange *exchange);
 
-/* True while nothing more is to be read (native_stop_reading). */
-bool ws_input_waits(struct exchange *exchange);
 /* Keeps bytes that had come by then, as they are. */
 void ws_input_keep(struct exchange *exchange, struct bytes bytes);
 /* Takes them; the caller owns the buffer. */

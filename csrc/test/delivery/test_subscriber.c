@@ -1,6 +1,7 @@
 /* A subscriber whose sink is this test: what it is offered, what it holds, and what it is told. */
 #include "delivery/subscriber.h"
 
+#include "base/rope.h"
 #include "delivery/catchup.h"
 #include "test/support.h"
 #include "test/support/message.h"
@@ -80,6 +81,10 @@ static void on_flushed(struct subscriber *subscriber) {
 static void on_collect(struct subscriber *subscriber, struct message *message) {
   tell(peer_of(subscriber), "collect", message ? message->parts.data : BYTES("lost"));
 }
+static void on_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
+  assert_true(part.ptr >= blob->data);
+  tell(peer_of(subscriber), "push", part);
+}
 static void on_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
   static const char *const names[] = {"gap", "end", "cursor"};
   tell(peer_of(subscriber), names[type], channel.len > 0 ? channel : id);
@@ -103,6 +108,7 @@ static const struct sink_ops ops = {.write = on_write,
                                     .drained = on_drained,
                                     .flushed = on_flushed,
                                     .collect = on_collect,
+                                    .collect_push = on_collect_push,
                                     .event = on_event,
                                     .slow = on_slow,
                                     .left = on_left,
@@ -410,6 +416,70 @@ static void collects(void **state) {
   assert_int_equal(peer->write_count, 0);
 }
 
+/* A rope with a part that is shared: {"a":<2000 times x>}. */
+static void share(struct rope *rope) {
+  static char many[2000];
+  memset(many, 'x', sizeof many);
+  struct blob *blob = blob_new(bytes_of(many, sizeof many));
+  rope_init(rope);
+  buffer_append_string(&rope->text, "{\"a\":");
+  rope_share(rope, blob);
+  buffer_append_char(&rope->text, '}');
+  blob_unref(blob);
+  assert_int_equal(rope->joint_count, 1);
+}
+
+static void collects_what_is_pushed(void **state) {
+  (void)state;
+  struct peer *peer = &world.peers[0];
+  struct subscriber *subscriber = &peer->subscriber;
+  struct rope rope;
+  subscriber->sink = &world.sinks[FORM_POLL];
+  subscriber->flags |= SUBSCRIBER_COLLECTS;
+  subscriber_push_text(subscriber, BYTES("one"));
+  assert_string_equal(peer->told, "push one. ");
+  share(&rope);
+  assert_int_equal(subscriber_push_text_rope(subscriber, &rope), 0);
+  rope_deinit(&rope);
+  assert_non_null(strstr(peer->told, "push one. push {\"a\":xxx"));
+  assert_non_null(strstr(peer->told, "xxx}. "));
+  assert_int_equal(subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN), 0);
+  assert_null(subscriber->outbox);
+}
+
+static void frames_what_is_pushed(void **state) {
+  (void)state;
+  struct subscriber *stream = &world.peers[0].subscriber, *socket = &world.peers[1].subscriber;
+  struct sink chunked;
+  struct rope rope;
+  sink_init(&chunked, &ops, &world.delivery, FORM_SSE, FRAMING_CHUNK);
+  stream->sink = &chunked;
+  socket->sink = &world.sinks[FORM_WS];
+  subscriber_push_text(stream, BYTES("data: 1\n\n"));
+  subscriber_push_text(socket, BYTES("one"));
+  delivery_flush(&world.delivery);
+  assert_string_equal(world.peers[0].text, "9\r\ndata: 1\n\n\r\n");
+  assert_int_equal(world.peers[1].text_len, 5);
+  assert_memory_equal(world.peers[1].text, "\x81\x03one", 5);
+  world.peers[0].text_len = world.peers[1].text_len = 0;
+  share(&rope);
+  subscriber_push_text_rope(stream, &rope);
+  subscriber_push_text_rope(socket, &rope);
+  rope_deinit(&rope);
+  delivery_flush(&world.delivery);
+  assert_int_equal(world.peers[0].text_len, 5 + 2006 + 2);
+  assert_memory_equal(world.peers[0].text, "7d6\r\n{\"a\":xx", 12);
+  assert_memory_equal(world.peers[1].text, "\x81\x7e\x07\xd6{\"a\":xx", 11);
+  assert_int_equal(world.peers[1].text_len, 4 + 2006);
+  rope_init(&rope);
+  rope.text.failed = true;
+  subscriber_push_text_rope(stream, &rope);
+  subscriber_push_text_rope(socket, &rope);
+  rope_deinit(&rope);
+  assert_true(stream->flags & SUBSCRIBER_BROKEN && socket->flags & SUBSCRIBER_BROKEN);
+  stream->sink = &world.sinks[FORM_SSE];
+}
+
 static void ends_with_its_last_channel(void **state) {
   (void)state;
   struct peer *peer = &world.peers[0];
@@ -469,6 +539,8 @@ int main(void) {
       DELIVERS(breaks_when_its_peer_is_gone),
       DELIVERS(leaves_out_its_own_messages),
       DELIVERS(collects),
+      DELIVERS(collects_what_is_pushed),
+      DELIVERS(frames_what_is_pushed),
       DELIVERS(ends_with_its_last_channel),
       DELIVERS(a_websocket_leaves_a_channel_that_ends),
       DELIVERS(is_slow_over_the_limit_of_its_sink),
