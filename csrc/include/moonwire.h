@@ -314,7 +314,8 @@ MW_API const char *mw_server_address(const struct mw_server *server, size_t i);
 MW_API int mw_server_run(struct mw_server *server);
 /* One turn without waiting; true while the server has not stopped. Not with a host's loop, nor inside a callback. */
 MW_API bool mw_server_step(struct mw_server *server);
-/* A descriptor that is readable when a step has something to do, and the milliseconds until it does anyway (-1: never). */
+/* A descriptor that is readable when a step has something to do, and the milliseconds until it does anyway (-1: never). After
+ * mw_server_advance: the milliseconds by which time must be moved until something falls due. */
 MW_API int mw_server_fd(const struct mw_server *server);
 MW_API int mw_server_timeout(const struct mw_server *server);
 
@@ -615,6 +616,9 @@ MW_API void mw_timer_free(struct mw_timer *timer);
  * (which are counted in whole seconds), the age of history, or timers. From the first call on its time stands still but for this.
  * mw_server_step then reads and closes what follows from it. Not inside a callback. */
 MW_API void mw_server_advance(struct mw_server *server, uint64_t ms);
+/* Steps the server until a further step would do nothing, reads of files included. False if it does not come to rest within
+ * 20,000 steps: a handler starts another one each time. Not with a host's loop, nor inside a callback. */
+MW_API bool mw_server_settle(struct mw_server *server);
 
 /* The peer's side of a connection both ends of which are in the process. */
 struct mw_memory;

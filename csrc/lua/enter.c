@@ -150,7 +150,7 @@ static void log_late_error(const struct task *task) {
   struct mw_bytes text = {no_text, sizeof no_text - 1};
   if (lua_type(task->thread, -1) == LUA_TSTRING) text.ptr = lua_tolstring(task->thread, -1, &text.len);
   task->class->describe(task, what, sizeof what);
-  fault_log_text(what, task->defined, text);
+  fault_log_text(task, what, task->defined, text);
 }
 
 /* Ends a task whose coroutine did not come to its end by itself. */
@@ -182,7 +182,7 @@ static void log_stray_yield(const struct task *task) {
     snprintf(place, sizeof place, "%s:%d", where.short_src, where.currentline);
   }
   task->class->describe(task, what, sizeof what);
-  fault_log_text(what, place, (struct mw_bytes){words, sizeof words - 1});
+  fault_log_text(task, what, place, (struct mw_bytes){words, sizeof words - 1});
 }
 
 static void on_queue_timer(void *context);

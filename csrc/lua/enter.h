@@ -60,6 +60,8 @@ struct task_group {
   struct task *tasks;
   struct task *queue_first, *queue_last;
   struct mw_timer *queue_timer;
+  /* Receives the errors of handlers in place of the log, always with a traceback; NULL: the log does. For tests. */
+  void (*on_fault)(struct task_group *group, const struct mw_log_error *error);
   bool closed;
 };
 

@@ -124,7 +124,7 @@ static struct mw_bytes write_key(char key[KEY_MAX], const char *what, const char
 /* True if the traceback of this error is to be logged: it need not be made in vain. */
 static bool is_new(const struct task *task, const char *text, size_t len) {
   char what[PREFIX_MAX], key[KEY_MAX];
-  if (!task) return true;
+  if (!task || task->group->on_fault) return true;
   task->class->describe(task, what, sizeof what);
   struct mw_bytes name = write_key(key, what, task->place);
   return mw_log_error_is_new(name.ptr, name.len, text, len);
@@ -154,11 +154,20 @@ static struct mw_bytes write_prefix(char prefix[PREFIX_MAX], const char *what, c
   return (struct mw_bytes){prefix, len < PREFIX_MAX ? (size_t)len : PREFIX_MAX - 1};
 }
 
-void fault_log_text(const char *what, const char *place, struct mw_bytes text) {
+/* To the log, or to the test that is told instead. */
+static void report(const struct task *task, const struct mw_log_error *error) {
+  if (task->group->on_fault && error->level == MW_LOG_ERROR) {
+    task->group->on_fault(task->group, error);
+  } else {
+    mw_log_error(error);
+  }
+}
+
+void fault_log_text(const struct task *task, const char *what, const char *place, struct mw_bytes text) {
   char prefix[PREFIX_MAX], key[KEY_MAX];
   struct mw_log_error error = {.level = MW_LOG_ERROR, .place = write_key(key, what, place), .text = text};
   error.what = write_prefix(prefix, what, place, text);
-  mw_log_error(&error);
+  report(task, &error);
 }
 
 void fault_log(lua_State *L, const struct task *task, const char *what) {
@@ -173,7 +182,7 @@ void fault_log(lua_State *L, const struct task *task, const char *what) {
   const char *place = task->place[0] ? task->place : task->defined;
   struct mw_log_error error = {MW_LOG_ERROR, write_key(key, what, place), {"", 0}, text, rest};
   error.what = write_prefix(prefix, what, place, text);
-  mw_log_error(&error);
+  report(task, &error);
   lua_settop(L, TASK_RESULT - 1);
 }
 
@@ -183,5 +192,5 @@ void fault_log_results(lua_State *L, const struct task *task, const char *what) 
   struct mw_bytes text;
   lua_pushfstring(L, "%s: %s", way, fault_push_text(L, TASK_RESULT + 1));
   text.ptr = lua_tolstring(L, -1, &text.len);
-  fault_log_text(what, task->defined, text);
+  fault_log_text(task, what, task->defined, text);
 }

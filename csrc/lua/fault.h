@@ -19,7 +19,7 @@ void fault_log(lua_State *L, const struct task *task, const char *what);
 /* The same for a handler of which nobody waits for a result: logs `nil, message` and `false, reason`. */
 void fault_log_results(lua_State *L, const struct task *task, const char *what);
 /* "what (place): text" without a traceback; `place` may be NULL. Limited by the place, else by `what`. */
-void fault_log_text(const char *what, const char *place, struct mw_bytes text);
+void fault_log_text(const struct task *task, const char *what, const char *place, struct mw_bytes text);
 
 BINDING_END
 

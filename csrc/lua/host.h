@@ -21,6 +21,7 @@ struct host {
   struct resource *resources;
   struct places places;
   bool watches_signals;
+  struct kept_faults *kept_faults; /* of lua_testing.c, the second user value; NULL unless a test wants them */
   bool closed;
 };
 
@@ -33,6 +34,10 @@ int host_new(lua_State *L);
 struct host *host_check(lua_State *L, int index);
 /* As host_check for one that runs; raises otherwise. */
 struct host *host_check_running(lua_State *L, int index);
+/* As host_check_running for the one at index 1, whose loop is about to be turned; raises inside a handler. */
+struct host *host_check_turning(lua_State *L);
+/* The loop was turned and the door is open: shuts it, and ends what has stopped. */
+void host_turned(lua_State *L, struct host *host, bool alive);
 /* Pushes handlers[name]. */
 void host_push_handler(lua_State *L, const struct host *host, const char *name);
 

@@ -81,7 +81,7 @@ static size_t read_fields(lua_State *L, int index, struct mw_http_field *fields,
   return max;
 }
 
-void http_respond(lua_State *L, int index, struct mw_request **request, const char *what, const char *place) {
+void http_respond(lua_State *L, int index, struct mw_request **request, const struct task *task, const char *what) {
   struct mw_response response = {.status = (int)luaL_checkinteger(L, index)};
   lua_settop(L, index + 3);
   if (!lua_isnil(L, index + 1)) response.body = bytes_check(L, index + 1);
@@ -100,5 +100,5 @@ void http_respond(lua_State *L, int index, struct mw_request **request, const ch
   char text[sizeof error.text + 40];
   const char *why = error.text[0] ? error.text : mw_status_text(status);
   int len = snprintf(text, sizeof text, "the response was not sent: %s", why);
-  fault_log_text(what, place, (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
+  fault_log_text(task, what, task->defined, (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
 }

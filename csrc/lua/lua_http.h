@@ -12,8 +12,8 @@ void http_push(lua_State *L, const struct host *host, const struct mw_http *http
 
 /* Answers with what the stack holds from `index` on: status, body or nil, content type or nil, and a list { name, value, name,
  * ... } or nil. *request becomes NULL as soon as nothing can raise any more. Logs what the core does
- * not take, in the name of `what`. */
-void http_respond(lua_State *L, int index, struct mw_request **request, const char *what, const char *place);
+ * not take, as a fault of `task` in the name of `what`. */
+void http_respond(lua_State *L, int index, struct mw_request **request, const struct task *task, const char *what);
 
 BINDING_END
 

@@ -74,7 +74,7 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
   char text[120];
   const char *why = status == MW_ETOOLARGE ? "larger than limits.message_size" : mw_status_text(status);
   int len = snprintf(text, sizeof text, "the result cannot be sent: %s", why);
-  fault_log_text(asked->what, asked->task.defined,
+  fault_log_text(&asked->task, asked->what, asked->task.defined,
                  (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
 }
 
@@ -107,7 +107,7 @@ static void log_fault(lua_State *L, int index, const struct asked *asked) {
   if (!place) place = asked->task.defined;
   what_of(L, asked, what);
   struct mw_bytes text = bytes_check(L, index + 1);
-  fault_log_text(what, place, text);
+  fault_log_text(&asked->task, what, place, text);
 }
 
 /* A refusal by a hook that is told of what has happened already. */
@@ -116,7 +116,7 @@ static void log_vain_refusal(lua_State *L, int first, const struct asked *asked)
   const char *place = asked->task.place[0] ? asked->task.place : asked->task.defined;
   what_of(L, asked, what);
   lua_pushfstring(L, "refused, but this handler cannot refuse: %s (%s)", lua_tostring(L, first + 2), lua_tostring(L, first + 1));
-  fault_log_text(what, place, bytes_check(L, -1));
+  fault_log_text(&asked->task, what, place, bytes_check(L, -1));
 }
 
 static bool can_refuse(const struct asked *asked) {
@@ -149,7 +149,7 @@ static bool answer(lua_State *L, struct asked *asked) {
     if (request) mw_request_refuse(request, status, code, reason);
     if (!request && asked->socket) socket_refuse(asked->socket, reason);
   } else if (way == 2) {
-    if (asked->request) http_respond(L, first, &asked->request, asked->what, asked->task.defined);
+    if (asked->request) http_respond(L, first, &asked->request, &asked->task, asked->what);
   } else if (way == 4) {
     log_fault(L, first, asked);
   }
@@ -175,7 +175,7 @@ static void settle_data(lua_State *L, struct asked *asked) {
     client_forget_changes(door_state(asked->host->group.door), client);
   } else if (!client_store_changes(L, client)) {
     char what[WHAT_MAX];
-    fault_log_text(what_of(L, asked, what), asked->task.defined, bytes_check(L, -1));
+    fault_log_text(&asked->task, what_of(L, asked, what), asked->task.defined, bytes_check(L, -1));
   }
   if (L) lua_settop(L, TASK_RESULT);
 }

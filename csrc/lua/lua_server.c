@@ -55,7 +55,7 @@ void host_push_handler(lua_State *L, const struct host *host, const char *name) 
 int host_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
-  struct host *host = handle_new(L, host_class, sizeof *host, 1);
+  struct host *host = handle_new(L, host_class, sizeof *host, 2);
   group_init(&host->group, door_get(L));
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, 1);
@@ -124,15 +124,20 @@ static int address(lua_State *L) {
   return 1;
 }
 
-static struct host *check_turning(lua_State *L) {
+struct host *host_check_turning(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   if (door_busy(host->group.door)) luaL_error(L, "cannot be called from a handler");
   return host;
 }
 
+void host_turned(lua_State *L, struct host *host, bool alive) {
+  if (!alive) close_host(L, host);
+  door_shut(host->group.door);
+}
+
 /* server:run(): until it was stopped. */
 static int run(lua_State *L) {
-  struct host *host = check_turning(L);
+  struct host *host = host_check_turning(L);
   door_open(host->group.door, L);
   int status = mw_server_run(host->server);
   close_host(L, host);
@@ -143,11 +148,10 @@ static int run(lua_State *L) {
 
 /* server:step(): one turn without waiting; false once it has stopped. */
 static int step(lua_State *L) {
-  struct host *host = check_turning(L);
+  struct host *host = host_check_turning(L);
   door_open(host->group.door, L);
   bool alive = mw_server_step(host->server);
-  if (!alive) close_host(L, host);
-  door_shut(host->group.door);
+  host_turned(L, host, alive);
   lua_pushboolean(L, alive);
   return 1;
 }

@@ -7,6 +7,7 @@
 #include "lua/lua_publish.h"
 #include "lua/lua_socket.h"
 #include "lua/lua_stream.h"
+#include "lua/lua_testing.h"
 #include "lua/lua_timer.h"
 #include "lua/serve.h"
 
@@ -71,6 +72,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"busy", is_busy},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
+                                       {"live", testing_live},
                                        {NULL, NULL}};
   door_get(L);
   host_open(L);
@@ -78,6 +80,7 @@ int luaopen_moonwire_core(lua_State *L) {
   stream_open(L);
   socket_open(L);
   timer_open(L);
+  testing_open(L);
   luaL_newlib(L, functions);
   client_push_methods(L);
   lua_setfield(L, -2, "client_methods");

@@ -2,10 +2,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "base/list.h"
+
+enum { FILE_WAIT_MS = 1000 };
 
 static void run_turn(struct loop *loop) {
   clock_update(&loop->clock);
@@ -73,6 +76,12 @@ int loop_fd(const struct loop *loop) { return uv_backend_fd(loop->uv); }
 int loop_timeout(const struct loop *loop) {
   uv_update_time(loop->uv);
   return uv_backend_timeout(loop->uv);
+}
+
+bool loop_has_work(const struct loop *loop) {
+  if (loop_timeout(loop) == 0) return true;
+  struct pollfd descriptor = {.fd = loop_fd(loop), .events = POLLIN};
+  return poll(&descriptor, 1, loop->uv->active_reqs.count > 0 ? FILE_WAIT_MS : 0) > 0;
 }
 
 void loop_opened(struct loop *loop) { loop->open_count++; }

@@ -35,6 +35,9 @@ void loop_run_once(struct loop *loop);
 void loop_step(struct loop *loop);
 int loop_fd(const struct loop *loop);
 int loop_timeout(const struct loop *loop);
+/* Returns whether a further step of the own loop finds something to do now. Waits up to a second for files that are being read.
+ * For tests: nothing else may use the loop. */
+bool loop_has_work(const struct loop *loop);
 /* Ends the turns. `on_closed` is called once every handle counted by loop_opened is closed; then the loop struct may go, after
  * loop_deinit. */
 void loop_close(struct loop *loop, void (*on_closed)(struct loop *loop));

@@ -247,7 +247,17 @@ bool mw_server_step(struct mw_server *server) {
 }
 
 int mw_server_fd(const struct mw_server *server) { return loop_fd(&server->loop); }
-int mw_server_timeout(const struct mw_server *server) { return loop_timeout(&server->loop); }
+uint64_t server_next_ms(const struct mw_server *server) {
+  const struct timers *timers = &server->workers[0].timers;
+  uint64_t tick_ms = timers->start_ms + ((uint64_t)timers->tick + 1) * 1000;
+  uint64_t now_ms = server->loop.clock.now_ms, alarm_ms = alarms_next_ms(&server->loop);
+  uint64_t next_ms = tick_ms > now_ms ? tick_ms - now_ms : 0;
+  return alarm_ms < next_ms ? alarm_ms : next_ms;
+}
+
+int mw_server_timeout(const struct mw_server *server) {
+  return server->loop.clock.manual ? (int)server_next_ms(server) : loop_timeout(&server->loop);
+}
 uint64_t mw_server_time(const struct mw_server *server) { return server->loop.clock.wall_ms; }
 
 void mw_handler_begin(struct mw_server *server, void (*describe)(void *context, char *text, size_t size), void *context) {

@@ -49,6 +49,8 @@ const char *server_publish_fault(int status);
 /* Checks what an app wants to publish or send, but not the channel; `parts` borrows from it. */
 int server_read_parts(struct mw_server *server, const struct mw_publish *publish, struct message_parts *parts,
                       struct mw_error *error);
+/* Returns how far time must be moved until something falls due: an alarm, or a tick of the coarse timers. 0: something is due. */
+uint64_t server_next_ms(const struct mw_server *server);
 /* How many bytes of snapshots an answer may have, which waits behind nothing. */
 static inline size_t server_answer_room(const struct mw_server *server) { return server->config->options.limits.outbox / 2; }
 static inline bool server_stopping(const struct mw_server *server) { return server->state != SERVER_RUNNING; }

@@ -252,6 +252,12 @@ local types = {
       return type(value) == "string" or is_strings(value)
     end,
   },
+  body = {
+    "a string or a table",
+    function(value)
+      return type(value) == "string" or type(value) == "table"
+    end,
+  },
   mode = {
     "a string of octal digits like '0660'",
     function(value)

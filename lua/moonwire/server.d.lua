@@ -79,6 +79,11 @@ function core.log_level(level) end
 ---@return boolean
 function core.busy() end
 
+--- Objects of the library that are alive in the process; see mw_live.
+---@param kind string
+---@return integer
+function core.live(kind) end
+
 --- Calls the function of moonwire.serve in a fresh Lua state; returns its exit code.
 ---@param given table plain data
 ---@return integer
@@ -174,6 +179,49 @@ function Server:stop() end
 ---@return true|nil
 ---@return string|nil message
 function Server:stop_on_signals() end
+
+--- The next six are for moonwire.testing. From the first call on time stands still but for this; the loop is not turned.
+---@param seconds number
+function Server:advance(seconds) end
+
+--- Turns the loop until nothing is left to do at this moment; "busy": it does not come to rest.
+---@return "idle"|"busy"|"stopped"
+function Server:settle() end
+
+--- Seconds since 1970.
+---@return number
+function Server:time() end
+
+--- Errors of handlers are kept from here on, and not logged.
+function Server:keep_faults() end
+
+--- The errors that were kept, and how many more there were; nil if there are none. Also after the end.
+---@return string[]|nil
+---@return integer|nil lost
+function Server:take_faults() end
+
+---@return moonwire.Memory|nil
+---@return string|nil message
+function Server:connect_memory() end
+
+--- The peer's side of a connection in memory.
+---@class moonwire.Memory
+local Memory = {}
+
+---@param bytes string
+---@return true|nil
+---@return string|nil message
+function Memory:write(bytes) end
+
+--- What the server has written, or nil.
+---@return string|nil
+function Memory:read() end
+
+--- The server writes nothing more, and all of it was read.
+---@return boolean
+function Memory:ended() end
+
+function Memory:close() end
 
 ---@param name string
 ---@param event string|nil

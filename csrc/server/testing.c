@@ -1,18 +1,16 @@
-/* What tests of an app stand on: a server whose time is moved by hand, and peers without sockets. */
+/* Tests of an app: a server whose time is moved by hand, and peers without sockets. */
 #include "http/conn.h"
 #include "net/far_end.h"
 #include "server/server.h"
 
+/* Turns after which a server that still has work never comes to rest: each handler starts another one. */
+enum { SETTLE_TURNS_MAX = 20000 };
+
 /* ---- Time ----------------------------------------------------------------------------------------------------------------- */
 
-/* To the next moment at which something may happen: an alarm, or a tick of the coarse timers. At least a millisecond, so that an
- * alarm that sets another one for now cannot hold time back. */
-static uint64_t step_ms(struct mw_server *server, uint64_t most_ms) {
-  struct timers *timers = &server->workers[0].timers;
-  uint64_t tick_ms = timers->start_ms + ((uint64_t)timers->tick + 1) * 1000;
-  uint64_t now_ms = server->loop.clock.now_ms, alarm_ms = alarms_next_ms(&server->loop);
-  uint64_t next_ms = tick_ms > now_ms ? tick_ms - now_ms : 0;
-  if (alarm_ms < next_ms) next_ms = alarm_ms;
+/* At least a millisecond, so that an alarm that sets another one for now cannot hold time back. */
+static uint64_t step_ms(const struct mw_server *server, uint64_t most_ms) {
+  uint64_t next_ms = server_next_ms(server);
   if (next_ms == 0) next_ms = 1;
   return next_ms < most_ms ? next_ms : most_ms;
 }
@@ -33,6 +31,13 @@ void mw_server_advance(struct mw_server *server, uint64_t ms) {
     loop->has_polled = true;
     loop->on_turn(loop);
   }
+}
+
+bool mw_server_settle(struct mw_server *server) {
+  for (int turn = 0; turn < SETTLE_TURNS_MAX; turn++) {
+    if (!mw_server_step(server) || !loop_has_work(&server->loop)) return true;
+  }
+  return false;
 }
 
 /* ---- Peers ---------------------------------------------------------------------------------------------------------------- */

@@ -323,6 +323,44 @@ static void rings_at_its_moment(void **state) {
   server_finish(app.server);
 }
 
+static void on_again(void *context) {
+  struct ticking *ticking = context;
+  mw_timer_free(ticking->timer);
+  ticking->timer = NULL;
+  if (++ticking->count < ticking->stop_at)
+    assert_int_equal(mw_timer_new(&ticking->timer, ticking->server, 0, 0, on_again, ticking), 0);
+}
+
+/* What follows at once happens before time moves, and what never ends is noticed. */
+static void comes_to_rest(void **state) {
+  (void)state;
+  struct app app;
+  start(&app, &(struct mw_channel_options){0});
+  mw_server_advance(app.server, 0);
+  assert_true(mw_server_settle(app.server));
+  struct ticking chain = {.server = app.server, .stop_at = 100};
+  assert_int_equal(mw_timer_new(&chain.timer, app.server, 0, 0, on_again, &chain), 0);
+  assert_int_equal(mw_server_timeout(app.server), 0);
+  assert_true(mw_server_settle(app.server));
+  assert_int_equal(chain.count, 100);
+  struct mw_timer *later;
+  assert_int_equal(mw_timer_new(&later, app.server, 700, 0, on_tick, &chain), 0);
+  assert_int_equal(mw_server_timeout(app.server), 700);
+  mw_server_advance(app.server, 600);
+  assert_int_equal(mw_server_timeout(app.server), 100);
+  mw_timer_free(later);
+  assert_int_equal(mw_server_timeout(app.server), 400); /* the coarse timers */
+  chain.stop_at = SIZE_MAX;
+  assert_int_equal(mw_timer_new(&chain.timer, app.server, 0, 0, on_again, &chain), 0);
+  assert_false(mw_server_settle(app.server));
+  chain.stop_at = 0;
+  assert_true(mw_server_settle(app.server));
+  mw_server_stop(app.server, NULL, NULL);
+  assert_true(mw_server_settle(app.server));
+  assert_false(mw_server_step(app.server));
+  mw_server_free(app.server);
+}
+
 /* Those that were set before time is moved by hand leave the system's time. */
 static void takes_timers_over(void **state) {
   (void)state;
@@ -357,6 +395,7 @@ int main(void) {
       TEST(lingers),
       TEST(rings_at_its_moment),
       TEST(takes_timers_over),
+      TEST(comes_to_rest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

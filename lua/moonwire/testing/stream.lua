@@ -1,0 +1,121 @@
+--- A client of an event stream that the app serves by app:stream, or of any other.
+local Connection = require "moonwire.testing.connection"
+local Events = require "moonwire.testing.events"
+local Inbox = require "moonwire.testing.inbox"
+local options = require "moonwire.options"
+local refusal = require "moonwire.testing.refusal"
+local text = require "moonwire.testing.text"
+
+local spec = {
+  headers = "table",
+  query = "table",
+  token = "string",
+  last_id = "string",
+  within = "seconds",
+  name = "text",
+}
+
+local Stream = {}
+Stream.__index = Stream
+Stream.__name = "moonwire.testing.Stream"
+Inbox.mix(Stream)
+
+local function open(self)
+  local given, server = self._given, self._server
+  local headers = { accept = "text/event-stream" }
+  for name, value in pairs(given.headers or {}) do
+    headers[name:lower()] = value
+  end
+  headers["last-event-id"] = self.last_id ~= "" and self.last_id or nil
+  headers.authorization = given.token and "Bearer " .. given.token or headers.authorization
+  self.closed = false
+  self._connection, self._response = server:_connect(), Connection.reader "GET"
+  self._events = Events.new(self.last_id)
+  self._connection:write(text.request("GET", text.target(self._path, given.query), headers))
+  server:_add(self)
+  server:_await(given.within, function()
+    return self._response.status or self.closed
+  end)
+  local type_of = self._response.headers["content-type"] or ""
+  if self._response.status ~= 200 then
+    self:drop()
+    return refusal.of(self._response)
+  elseif not type_of:find "^text/event%-stream" then
+    self:drop()
+    return nil, "no event stream: Content-Type " .. type_of, "closed", 200
+  end
+  return self
+end
+
+---@param server moonwire.testing.Server
+---@param call string
+---@param path string
+---@param given table|nil
+function Stream._open(server, call, path, given)
+  options.argument(call, 1, path, "string")
+  given = options.read(call, given, spec)
+  return open(setmetatable({
+    name = given.name or server:_next_name "stream",
+    last_id = given.last_id or "",
+    _server = server,
+    _path = path,
+    _given = given,
+    _inbox = {},
+  }, Stream))
+end
+
+function Stream:pump()
+  if self.closed or self.paused then
+    return false
+  end
+  local moved = self._connection:read()
+  self._response:feed(self._connection)
+  if self._response.status == 200 then
+    for _, event in ipairs(self._events:feed(self._response:take_body())) do
+      table.insert(self._inbox, event)
+    end
+  end
+  self.last_id, self.retry = self._events.last_id, self._events.retry
+  if self._response.complete or (not moved and self._connection:ended()) then
+    self:drop()
+    return true
+  end
+  return moved
+end
+
+--- Ends the connection at once, for the server that stops.
+function Stream:drop()
+  self.closed = true
+  self._connection:close()
+end
+
+function Stream._describe(event)
+  return ("%s: %s"):format(event.event, text.show(event.data))
+end
+
+--- Ends the connection.
+function Stream:disconnect()
+  self:drop()
+  self._server:_settle()
+end
+
+--- Connects again, as an EventSource does by itself, with the id of the last event in Last-Event-ID.
+function Stream:return_with_last_id()
+  if not self.closed then
+    self:disconnect()
+  end
+  local result, reason, code = open(self)
+  if not result then
+    Inbox.fail(
+      self.name,
+      "expected returning to be accepted, and it was refused: %s (%s)",
+      reason,
+      code
+    )
+  end
+  return self
+end
+
+options.guard(Stream, "stream")
+
+return Stream
