@@ -1,6 +1,7 @@
 --- Loads an app's script for a test as the command does: modules beside the script are found. Each load runs them anew, so
 --- that nothing of one test is left in the next.
 local App = require "moonwire.app"
+local core = require "moonwire.core"
 local options = require "moonwire.options"
 
 local script = {}
@@ -19,6 +20,7 @@ end
 ---@return moonwire.App
 ---@return fun()
 function script.load(path)
+  path = core.follow_link(path)
   local chunk, message = loadfile(path)
   if not chunk then
     options.raise(("testing.start: %s"):format(message))
