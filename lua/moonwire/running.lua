@@ -183,8 +183,9 @@ function App:_define()
   return server
 end
 
--- Brings the app to life: timers tick and tasks run as soon as the loop is turned.
-function App:_start()
+-- Brings the app to life: timers tick and tasks run as soon as the loop is turned. `prepare(server)`, if it is given, is
+-- called before the first timer starts.
+function App:_start(prepare)
   if self._server then
     return self._server
   elseif self._stopped then
@@ -196,6 +197,9 @@ function App:_start()
     options.raise(("the app cannot start: %s"):format(message), self._where)
   end
   self._server = server
+  if prepare then
+    prepare(server)
+  end
   for _, timer in ipairs(self._timers) do
     timer:_start(server)
   end

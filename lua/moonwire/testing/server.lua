@@ -29,18 +29,21 @@ Server.__name = "moonwire.testing.Server"
 -- Those that were started and not stopped.
 local running = {}
 
+local function prepare(core)
+  core:keep_faults()
+  core:advance(0) -- from here on time stands still
+end
+
 ---@param app moonwire.App
 ---@param unload? fun() called when it has stopped
 function Server._start(app, unload)
-  local ok, core = pcall(app._start, app)
+  local ok, core = pcall(app._start, app, prepare)
   if not ok then
     if unload then
       unload()
     end
     error(core, 0)
   end
-  core:keep_faults()
-  core:advance(0) -- from here on time stands still
   local self =
     setmetatable({ app = app, _core = core, _peers = {}, _names = {}, _unload = unload }, Server)
   running[self] = true
