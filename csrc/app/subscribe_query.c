@@ -34,7 +34,7 @@ static void add_channel(struct subscribe_query *query, const struct mw_config *c
     return;
   }
   if (is_known(query, name)) return;
-  struct errand_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
+  struct job_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
   if (!channel.kind) {
     refuse_name(query, 404, "there is no such channel", name);
   } else if (query->channel_count >= config->options.limits.client_channels) {
@@ -96,7 +96,7 @@ void subscribe_query_init(struct subscribe_query *query, const struct mw_config 
   buffer_deinit(&name);
   buffer_deinit(&value);
   for (size_t i = 0, at = 0; i < query->channel_count; i++) {
-    struct errand_channel *channel = &subscribe_query_channels(query)[i];
+    struct job_channel *channel = &subscribe_query_channels(query)[i];
     channel->name.ptr = query->names.data + at;
     at += channel->name.len;
   }

@@ -3,14 +3,14 @@
 #define MOONWIRE_APP_SUBSCRIBE_QUERY_H
 
 #include "app/config.h"
-#include "app/errand_channel.h"
+#include "app/job_channel.h"
 #include "base/buffer.h"
 
 VISIBILITY_PUSH
 
 struct subscribe_query {
   struct buffer names;    /* one behind the other */
-  struct buffer channels; /* of struct errand_channel */
+  struct buffer channels; /* of struct job_channel */
   size_t channel_count;
   struct buffer since, client;
   bool has_last_id; /* since is what lastEventId said, which wins: a page's URL is repeated on each return */
@@ -33,8 +33,8 @@ static inline struct bytes subscribe_query_refused(const struct subscribe_query 
   if (!query->names_refused) return bytes_of(NULL, 0);
   return query->refused.len > 0 ? buffer_bytes(&query->refused) : bytes_of("", 0);
 }
-static inline struct errand_channel *subscribe_query_channels(struct subscribe_query *query) {
-  return (struct errand_channel *)(void *)query->channels.data;
+static inline struct job_channel *subscribe_query_channels(struct subscribe_query *query) {
+  return (struct job_channel *)(void *)query->channels.data;
 }
 
 VISIBILITY_POP

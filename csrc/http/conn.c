@@ -155,7 +155,7 @@ void conn_on_end(struct stream *stream, int status) {
   /* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further
    * request has begun; one that waits for the script, or streams, has gone. */
   bool answers = exchange->state == EXCHANGE_ANSWERING ||
-                 (exchange->state == EXCHANGE_ASKING && !exchange_errand(exchange) && !exchange->role->needs_peer);
+                 (exchange->state == EXCHANGE_ASKING && !exchange_job(exchange) && !exchange->role->needs_peer);
   bool answered = exchange->state < EXCHANGE_ASKING && (exchange->subscriber.outbox || budget_is_put_off(exchange));
   if ((answers || answered) && status == UV_EOF) {
     exchange->flags |= EXCHANGE_HALF_CLOSED;

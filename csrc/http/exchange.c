@@ -25,20 +25,20 @@ void exchange_set_form(struct exchange *exchange, enum form form) {
 }
 
 /* In what the exchange has only as long as it needs it. */
-static struct errand **find_errand(struct exchange *exchange) {
+static struct script_job **find_job(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
-  if (conn->http) return &conn->http->errand;
-  return exchange->flags & EXCHANGE_NATIVE ? &native_of(exchange)->errand : NULL;
+  if (conn->http) return &conn->http->job;
+  return exchange->flags & EXCHANGE_NATIVE ? &native_of(exchange)->job : NULL;
 }
 
-struct errand *exchange_errand(struct exchange *exchange) {
-  struct errand **errand = find_errand(exchange);
-  return errand ? *errand : NULL;
+struct script_job *exchange_job(struct exchange *exchange) {
+  struct script_job **job = find_job(exchange);
+  return job ? *job : NULL;
 }
 
-void exchange_set_errand(struct exchange *exchange, struct errand *errand) {
-  struct errand **place = find_errand(exchange);
-  if (place) *place = errand;
+void exchange_set_job(struct exchange *exchange, struct script_job *job) {
+  struct script_job **place = find_job(exchange);
+  if (place) *place = job;
 }
 
 struct worker *exchange_worker(struct exchange *exchange) {
@@ -246,15 +246,15 @@ void exchange_answer_stream_head(struct exchange *exchange) {
   release_name(exchange);
 }
 
-/* The stream needs nothing of its request any more, except an errand that lasts as long as the stream. */
+/* The stream needs nothing of its request any more, except a job that lasts as long as the stream. */
 static void release_http(struct exchange *exchange) {
-  struct errand *errand = exchange_errand(exchange);
+  struct script_job *job = exchange_job(exchange);
   http1_release(conn_of(exchange));
-  if (!errand) return;
+  if (!job) return;
   if (native_get(exchange)) {
-    exchange_set_errand(exchange, errand);
+    exchange_set_job(exchange, job);
   } else {
-    script_post_leave(exchange_worker(exchange)->server, errand);
+    script_post_leave(exchange_worker(exchange)->server, job);
     exchange_break(exchange);
   }
 }
@@ -311,75 +311,81 @@ void exchange_end_stream(struct exchange *exchange) {
 
 /* ---- Asking the script --------------------------------------------------------------------------------------------------- */
 
-static void drop_answer(struct mail *mail) { errand_drop(container_of(mail, struct errand, mail)); }
+void exchange_release_held(struct worker *worker, struct script_job *job) {
+  struct mail *mail;
+  /* The client may live at another address by now, or have gone. */
+  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, worker, slots_find(&worker->slots, job->client->session));
+}
+
+static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
 /* The script has answered. Whoever asked may have gone: then what was joined is left again. */
 static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct worker *worker = room;
-  struct errand *errand = container_of(mail, struct errand, mail);
+  struct script_job *job = container_of(mail, struct script_job, mail);
   struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && exchange_errand(exchange) == errand) {
-    bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
+  if (exchange && exchange_job(exchange) == job) {
+    bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
     /* The exchange's reference stays with a raw stream, as long as it lasts. */
     if (!streams) {
-      exchange_set_errand(exchange, NULL);
-      errand_unref(errand);
+      exchange_set_job(exchange, NULL);
+      job_unref(job);
     }
-    errand->kept = streams;
-    if (exchange->role) exchange->role->on_answer(exchange, errand);
-    errand_release_held(errand, worker, &worker->slots);
+    job->kept = streams;
+    if (exchange->role) exchange->role->on_answer(exchange, job);
+    exchange_release_held(worker, job);
   }
-  exchange_return_errand(worker, errand);
+  exchange_return_job(worker, job);
 }
 
 static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
 
-void exchange_return_errand(struct worker *worker, struct errand *errand) {
-  if (errand->status == 200 && errand_is_membership(errand) && !errand->kept) {
-    script_post_leave(worker->server, errand);
+void exchange_return_job(struct worker *worker, struct script_job *job) {
+  if (job->status == 200 && job_is_membership(job) && !job->kept) {
+    script_post_leave(worker->server, job);
   } else {
-    errand_unref(errand);
+    job_unref(job);
   }
 }
 
-bool exchange_post(struct exchange *exchange, struct errand *errand) {
+bool exchange_post(struct exchange *exchange, struct script_job *job) {
   struct worker *worker = exchange_worker(exchange);
   struct mw_server *server = worker->server;
-  bool full = atomic_load(&server->script.errand_count) >= server->config->options.limits.waiting;
+  bool full = atomic_load(&server->script.job_count) >= server->config->options.limits.waiting;
   if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
-  size_t size = errand_size(errand);
-  if (size > 0 && atomic_load(&server->script.errand_bytes) + size > server->config->options.limits.queue) {
+  size_t size = job_size(job);
+  if (size > 0 && atomic_load(&server->script.job_bytes) + size > server->config->options.limits.queue) {
     log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
     full = true;
   }
   if (full || exchange_take_name(exchange) < 0) {
-    errand_unref(errand);
+    job_unref(job);
     return false;
   }
-  budget_charge(exchange, BUDGET_ASK * (errand->channel_count > 0 ? errand->channel_count : 1));
-  errand->mail.to = exchange_address(exchange);
+  budget_charge(exchange, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
+  job->mail.to = exchange_address(exchange);
   /* The app may already ask something of a client that is still coming. */
-  if (errand->client && !native_is_identified(exchange)) errand->client->session = errand->mail.to;
-  exchange_set_errand(exchange, errand);
-  errand->answered = &answer_class;
-  atomic_fetch_add(&server->script.errand_count, 1);
-  atomic_fetch_add(&server->script.errand_bytes, size);
-  script_post_begin(exchange_worker(exchange)->server, errand_ref(errand));
+  if (job->client && !native_is_identified(exchange)) job->client->session = job->mail.to;
+  exchange_set_job(exchange, job);
+  job->answered = &answer_class;
+  atomic_fetch_add(&server->script.job_count, 1);
+  atomic_fetch_add(&server->script.job_bytes, size);
+  script_post_begin(exchange_worker(exchange)->server, job_ref(job));
   return true;
 }
 
-bool exchange_ask(struct exchange *exchange, struct errand *errand) {
-  if (!exchange_post(exchange, errand)) return false;
+bool exchange_ask(struct exchange *exchange, struct script_job *job) {
+  if (!exchange_post(exchange, job)) return false;
   exchange_set_state(exchange, EXCHANGE_ASKING);
   return true;
 }
 
 void exchange_forget(struct exchange *exchange) {
-  struct errand *errand = exchange_errand(exchange);
-  if (!errand) return;
-  exchange_set_errand(exchange, NULL);
-  atomic_store(&errand->cancelled, true);
-  script_post_cancel(exchange_worker(exchange)->server, errand);
+  struct script_job *job = exchange_job(exchange);
+  if (!job) return;
+  exchange_set_job(exchange, NULL);
+  atomic_store(&job->cancelled, true);
+  script_post_cancel(exchange_worker(exchange)->server, job);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
@@ -402,10 +408,10 @@ void exchange_end(struct exchange *exchange) {
   exchange_end_role(exchange);
   subscriber_end(&exchange->subscriber);
   release_name(exchange);
-  /* A raw stream's errand goes back as it is; any other that is still here has not been answered. */
-  if (exchange_errand(exchange) && exchange_errand(exchange)->type == ERRAND_STREAM && exchange->state == EXCHANGE_STREAMING) {
-    script_post_leave(exchange_worker(exchange)->server, exchange_errand(exchange));
-    exchange_set_errand(exchange, NULL);
+  /* A raw stream's job goes back as it is; any other that is still here has not been answered. */
+  if (exchange_job(exchange) && exchange_job(exchange)->type == JOB_STREAM && exchange->state == EXCHANGE_STREAMING) {
+    script_post_leave(exchange_worker(exchange)->server, exchange_job(exchange));
+    exchange_set_job(exchange, NULL);
   } else {
     exchange_forget(exchange);
   }

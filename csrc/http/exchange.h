@@ -2,12 +2,12 @@
 #ifndef MOONWIRE_HTTP_EXCHANGE_H
 #define MOONWIRE_HTTP_EXCHANGE_H
 
+#include "app/script_job.h"
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
 #include "http/fields.h"
 #include "http/role.h"
 #include "hub/channel.h"
-#include "server/errand.h"
 
 VISIBILITY_PUSH
 
@@ -64,8 +64,8 @@ struct address exchange_address(struct exchange *exchange);
 static inline enum form exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
 void exchange_set_form(struct exchange *exchange, enum form form);
 /* The question that is with the script, or what the app is told of when this ends: a reference. NULL: none. */
-struct errand *exchange_errand(struct exchange *exchange);
-void exchange_set_errand(struct exchange *exchange, struct errand *errand);
+struct script_job *exchange_job(struct exchange *exchange);
+void exchange_set_job(struct exchange *exchange, struct script_job *job);
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 struct worker *exchange_worker(struct exchange *exchange);
@@ -144,13 +144,15 @@ bool exchange_upgrade(struct exchange *exchange, const struct http_fields *field
 /* Ends the stream as HTTP has it. */
 void exchange_end_stream(struct exchange *exchange);
 
-/* Asks the script; takes the errand. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
- * already, and the errand is gone. */
-bool exchange_ask(struct exchange *exchange, struct errand *errand);
+/* Asks the script; takes the job. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
+ * already, and the job is gone. */
+bool exchange_ask(struct exchange *exchange, struct script_job *job);
 /* The same without a change of state: a stream asks. */
-bool exchange_post(struct exchange *exchange, struct errand *errand);
-/* An errand was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
-void exchange_return_errand(struct worker *worker, struct errand *errand);
+bool exchange_post(struct exchange *exchange, struct script_job *job);
+/* A job was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
+void exchange_return_job(struct worker *worker, struct script_job *job);
+/* The job was answered: carries out what had to wait for that. */
+void exchange_release_held(struct worker *worker, struct script_job *job);
 /* The script's answer is not wanted any more. */
 void exchange_forget(struct exchange *exchange);
 

@@ -135,13 +135,13 @@ static void sink_slow(struct subscriber *subscriber, const struct channel *chann
   struct exchange *exchange = exchange_here(subscriber);
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct kind *kind = &server->config->kinds[channel->policy.kind];
-  struct errand_channel about = {.name = channel->name, .kind = kind};
+  struct job_channel about = {.name = channel->name, .kind = kind};
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? native_client(exchange) : NULL;
-  struct errand *errand = client ? errand_new(ERRAND_SLOW, server->config, client, NULL, &about, 1) : NULL;
-  if (!errand) return;
-  errand->mail.to = exchange_address(exchange);
-  errand->step = STEP_SLOW;
-  script_post(server, errand);
+  struct script_job *job = client ? job_new(JOB_SLOW, server->config, client, NULL, &about, 1) : NULL;
+  if (!job) return;
+  job->mail.to = exchange_address(exchange);
+  job->step = STEP_SLOW;
+  script_post(server, job);
 }
 
 static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {

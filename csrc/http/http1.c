@@ -267,7 +267,7 @@ static void read_ahead(struct conn *conn) {
   if (!ended || budget_is_put_off(&conn->exchange)) return;
   /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
   bool awaits =
-      conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || exchange_errand(&conn->exchange);
+      conn->exchange.state == EXCHANGE_STREAMING || conn->exchange.state == EXCHANGE_WAITING || exchange_job(&conn->exchange);
   if (awaits || (reads(conn) && !conn->exchange.subscriber.outbox)) conn_close(conn);
 }
 

@@ -16,7 +16,7 @@ struct http1 {
   struct http_reader *reader;
   struct buffer stash;    /* bytes that came while a request was being answered; bounded: then reading stops */
   struct request request; /* whose head has come last */
-  struct errand *errand;  /* as exchange_errand; a reference */
+  struct script_job *job; /* as exchange_job; a reference */
   bool served;            /* a request was answered on this connection */
   bool feeding;           /* inside the loop that reads requests */
   bool handed_over;

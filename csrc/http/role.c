@@ -5,9 +5,9 @@
 
 void role_nothing(struct exchange *exchange) { (void)exchange; }
 
-void role_nothing_on_answer(struct exchange *exchange, struct errand *errand) {
+void role_nothing_on_answer(struct exchange *exchange, struct script_job *job) {
   (void)exchange;
-  (void)errand;
+  (void)job;
 }
 
 void role_nothing_on_read(struct exchange *exchange, struct bytes bytes) {

@@ -12,7 +12,7 @@ VISIBILITY_PUSH
 
 struct answer;
 struct blob;
-struct errand;
+struct script_job;
 struct exchange;
 struct mail;
 struct message;
@@ -38,7 +38,7 @@ struct role {
   /* The request is complete. Answers it, or asks the script, or begins a stream. */
   void (*start)(struct exchange *exchange);
   /* The script has answered what was asked (exchange_ask, exchange_post). */
-  void (*on_answer)(struct exchange *exchange, struct errand *errand);
+  void (*on_answer)(struct exchange *exchange, struct script_job *job);
   /* Nothing came in time, or the server stops. Answers the request. */
   void (*on_late)(struct exchange *exchange);
   /* All that was pushed is written, and the body that exchange_begin announced is not complete. Pushes more. */
@@ -78,7 +78,7 @@ struct role {
 };
 
 void role_nothing(struct exchange *exchange);
-void role_nothing_on_answer(struct exchange *exchange, struct errand *errand);
+void role_nothing_on_answer(struct exchange *exchange, struct script_job *job);
 void role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
 void role_nothing_on_mail(struct exchange *exchange, struct mail *mail);
 void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer);

@@ -66,41 +66,41 @@ static void send_message(struct exchange *exchange, struct command *command) {
   blob_unref(blob);
 }
 
-static void drop_granted(struct mail *mail) { errand_unref(container_of(mail, struct errand, mail)); }
+static void drop_by_app(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
 
 /* The script has counted in a client that the app subscribed. */
-static void take_granted(struct mail *mail, void *room, struct subscriber *subscriber) {
-  struct errand *errand = container_of(mail, struct errand, mail);
+static void take_by_app(struct mail *mail, void *room, struct subscriber *subscriber) {
+  struct script_job *job = container_of(mail, struct script_job, mail);
   struct exchange *exchange = exchange_of(subscriber);
-  struct bytes channel = errand->channels[0].name;
+  struct bytes channel = job->channels[0].name;
   bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && subscriber_find(&exchange->subscriber, channel);
   /* What is not kept is left again. */
-  if (is_there && errand->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, errand);
+  if (is_there && job->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, job);
   /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
-  if (is_there && errand->status == 503) exchange_break(exchange);
-  exchange_return_errand(room, errand);
+  if (is_there && job->status == 503) exchange_break(exchange);
+  exchange_return_job(room, job);
 }
 
-static const struct mail_class granted_class = {.take = take_granted, .drop = drop_granted};
+static const struct mail_class by_app_class = {.take = take_by_app, .drop = drop_by_app};
 
-/* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers to granted_class. */
+/* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers to by_app_class. */
 static void grant_presence(struct exchange *exchange, struct command *command) {
   struct worker *worker = exchange_worker(exchange);
-  struct errand_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
+  struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
   struct rope snapshot;
   rope_init(&snapshot);
   size_t room = exchange_room(exchange);
   snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
-  struct errand *errand = errand_new(ERRAND_JOIN, worker->server->config, command->client, NULL, &channel, 1);
-  if (!snapshot.text.failed && errand) {
+  struct script_job *job = job_new(JOB_JOIN, worker->server->config, command->client, NULL, &channel, 1);
+  if (!snapshot.text.failed && job) {
     reply_event_rope(exchange, channel.name, BYTES("moonwire:presence"), &snapshot);
-    errand->granted = true;
-    errand->mail.to = command->client->session;
-    errand->answered = &granted_class;
-    atomic_fetch_add(&worker->server->script.errand_count, 1);
-    script_post_begin(worker->server, errand);
+    job->by_app = true;
+    job->mail.to = command->client->session;
+    job->answered = &by_app_class;
+    atomic_fetch_add(&worker->server->script.job_count, 1);
+    script_post_begin(worker->server, job);
   } else {
-    errand_unref(errand);
+    job_unref(job);
     exchange_break(exchange);
   }
   rope_deinit(&snapshot);
@@ -117,23 +117,23 @@ static void refuse_gone(struct worker *worker, const struct reply_to *to) {
 /* While the app is asked about the client, it is not yet what the mail is about: connected, or in the channel. `command` is NULL if it is to be
  * closed. */
 static bool must_hold(struct exchange *exchange, const struct mw_client *client, const struct command *command) {
-  const struct errand *errand = exchange_errand(exchange);
-  if (!errand || errand->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
+  const struct script_job *job = exchange_job(exchange);
+  if (!job || job->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
   if (exchange->state != EXCHANGE_STREAMING) return true;
-  bool joins = errand->type == ERRAND_JOIN && errand->channel_count == 1;
+  bool joins = job->type == JOB_JOIN && job->channel_count == 1;
   bool about = command && (command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE);
-  return joins && about && bytes_equal(errand->channels[0].name, blob_bytes(command->text));
+  return joins && about && bytes_equal(job->channels[0].name, blob_bytes(command->text));
 }
 
 static void hold(struct exchange *exchange, struct mail *mail) {
-  struct errand *errand = exchange_errand(exchange);
-  errand->held_size += sizeof(struct command) + mail->size;
-  if (errand->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
+  struct script_job *job = exchange_job(exchange);
+  job->held_size += sizeof(struct command) + mail->size;
+  if (job->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
     exchange_break(exchange);
     mail->class->drop(mail);
     return;
   }
-  errand_hold(errand, mail);
+  job_hold(job, mail);
 }
 
 static void take_close(struct mail *mail, void *room, struct subscriber *subscriber) {

@@ -42,7 +42,7 @@ bool names_allow_client(struct mw_server *server, const struct mw_client *client
   return false;
 }
 
-bool names_allow(struct exchange *exchange, const struct mw_client *client, struct errand_channel *channels, size_t count) {
+bool names_allow(struct exchange *exchange, const struct mw_client *client, struct job_channel *channels, size_t count) {
   struct worker *worker = exchange_worker(exchange);
   size_t max = limits_of(worker->server)->address_names, new_count = 0;
   for (size_t i = 0; i < count; i++) {
@@ -88,14 +88,14 @@ static void charge_client(struct mw_server *server, struct channel *channel, con
   charge(server, channel, TO_CLIENT, &key, any_number(limits_of(server)->client_names));
 }
 
-void names_charge_sender(struct exchange *exchange, const struct errand *errand) {
+void names_charge_sender(struct exchange *exchange, const struct script_job *job) {
   struct mw_server *server = exchange_worker(exchange)->server;
-  struct channel *channel = hub_find(&exchange_worker(exchange)->hub, errand->channels[0].name);
-  if (!errand->channels[0].is_new || !channel || channel->inventor) return;
+  struct channel *channel = hub_find(&exchange_worker(exchange)->hub, job->channels[0].name);
+  if (!job->channels[0].is_new || !channel || channel->inventor) return;
   struct party_key address = address_of(exchange);
   charge(server, channel, TO_ADDRESS, &address, any_number(limits_of(server)->address_names));
   /* An anonymous sender is nobody when its message is sent. */
-  if (errand->client->user_id) charge_client(server, channel, errand->client);
+  if (job->client->user_id) charge_client(server, channel, job->client);
 }
 
 /* True if it outlives the subscription. */

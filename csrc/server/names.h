@@ -16,13 +16,13 @@ struct hub;
 extern const char names_refusal[]; /* the reason of a refusal, for clients */
 
 /* Notes which of the channels are not live now (is_new). False if the peer or the client (NULL: not known yet) may not bring them into being. */
-bool names_allow(struct exchange *exchange, const struct mw_client *client, struct errand_channel *channels, size_t count);
+bool names_allow(struct exchange *exchange, const struct mw_client *client, struct job_channel *channels, size_t count);
 /* The same for a client alone. */
 bool names_allow_client(struct mw_server *server, const struct mw_client *client, size_t count);
 /* Charges the subscription's channel, which was new when it was asked for, to the peer's address. MW_ELIMIT, MW_ENOMEM. */
 int names_charge(struct exchange *exchange, const struct mw_client *client, struct subscription *subscription);
 /* Charges what has come of a message whose sender is no subscriber, to both. */
-void names_charge_sender(struct exchange *exchange, const struct errand *errand);
+void names_charge_sender(struct exchange *exchange, const struct script_job *job);
 /* The subscription is about to end: a channel that lives on is charged to the client. stays: the client remains. */
 void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays);
 /* The hub's on_forget: gives back what the channel was charged to. */

@@ -67,33 +67,33 @@ struct mw_socket *native_socket(struct exchange *exchange) {
 
 bool native_is_identified(struct exchange *exchange) { return exchange->flags & EXCHANGE_NATIVE && native_of(exchange)->client; }
 
-void native_keep(struct exchange *exchange, struct errand *errand) {
-  if (!errand_is_membership(errand)) return;
+void native_keep(struct exchange *exchange, struct script_job *job) {
+  if (!job_is_membership(job)) return;
   struct native *native = native_get(exchange);
   if (!native) {
     /* It is left at once, as the app is told. */
     exchange_break(exchange);
     return;
   }
-  errand->kept = true;
-  errand_ref(errand);
+  job->kept = true;
+  job_ref(job);
   /* What joining gave has been told. */
-  for (size_t i = 0; i < errand->channel_count; i++) {
-    blob_unref(errand->channels[i].data);
-    errand->channels[i].data = NULL;
+  for (size_t i = 0; i < job->channel_count; i++) {
+    blob_unref(job->channels[i].data);
+    job->channels[i].data = NULL;
   }
   /* The connecting one is left last. */
-  if (errand->connected) {
-    list_append(&native->memberships, &errand->link);
+  if (job->connected) {
+    list_append(&native->memberships, &job->link);
   } else {
-    list_append(native->memberships.next, &errand->link);
+    list_append(native->memberships.next, &job->link);
   }
 }
 
-/* Sends an errand back to the script, as one that leaves. */
-static void leave(struct exchange *exchange, struct errand *errand) {
-  list_remove(&errand->link);
-  script_post_leave(exchange_worker(exchange)->server, errand);
+/* Sends a job back to the script, as one that leaves. */
+static void leave(struct exchange *exchange, struct script_job *job) {
+  list_remove(&job->link);
+  script_post_leave(exchange_worker(exchange)->server, job);
 }
 
 /* Whoever waits for an answer on behalf of this session gets none any more. */
@@ -127,10 +127,10 @@ void native_end(struct exchange *exchange) {
   subscriber_disown(&exchange->subscriber);
   budget_deinit(&native->budget);
   if (!list_empty(&native->memberships)) {
-    struct errand *last = container_of(native->memberships.prev, struct errand, link);
+    struct script_job *last = container_of(native->memberships.prev, struct script_job, link);
     if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
   }
-  while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct errand, link));
+  while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct script_job, link));
   if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
   mw_client_unref(native->client);
   memory_free(native->http);
@@ -202,7 +202,7 @@ void native_receive(struct exchange *exchange, const struct input *input) {
   /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
   if (!input->reply_to.is_exchange && exchange->subscriber.flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN)) return;
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
-  bool waits = native && (exchange_errand(exchange) || stashed(native) > 0);
+  bool waits = native && (exchange_job(exchange) || stashed(native) > 0);
   if (waits) {
     stash(exchange, native, input);
   } else if (native && input->reply_to.is_exchange && budget_left(exchange) == 0) {
@@ -215,7 +215,7 @@ void native_receive(struct exchange *exchange, const struct input *input) {
 
 /* Handles what waited, until something is with the script again. */
 static void resume(struct exchange *exchange) {
-  while (exchange->state == EXCHANGE_STREAMING && !exchange_errand(exchange) && exchange->flags & EXCHANGE_NATIVE) {
+  while (exchange->state == EXCHANGE_STREAMING && !exchange_job(exchange) && exchange->flags & EXCHANGE_NATIVE) {
     struct native *native = native_of(exchange);
     struct input_head head;
     if (stashed(native) == 0) break;
@@ -245,39 +245,39 @@ void native_resume(struct exchange *exchange) {
   buffer_deinit(&unread);
 }
 
-void native_on_answer(struct exchange *exchange, struct errand *errand) {
+void native_on_answer(struct exchange *exchange, struct script_job *job) {
   struct native *native = native_of(exchange);
   struct blob *ref = native->asked_ref;
   struct reply_to to = native->asked_by;
   native->asked_ref = NULL;
   native->asked_by.is_exchange = false;
-  struct bytes channel = errand->channel_count > 0 ? errand->channels[0].name : bytes_of(NULL, 0);
-  if (errand->status != 200) {
-    if (to.is_exchange) to.status = errand->status;
-    reply_error(exchange, &to, blob_bytes(ref), channel, errand->status ? errand->code : "unavailable", errand->reason);
-    enum close_reason why = exchange_is_temporary(errand->status) ? CLOSE_BUSY : CLOSE_UNAUTHORIZED;
-    if (exchange->flags & EXCHANGE_CONNECTING) exchange_close(exchange, why, errand->reason);
-  } else if (errand->type == ERRAND_MESSAGE) {
-    reply_ok(exchange, &to, blob_bytes(ref), blob_bytes(errand->body));
-  } else if (errand->channel_count > 0) {
-    native_join(exchange, errand, &to, blob_bytes(ref));
+  struct bytes channel = job->channel_count > 0 ? job->channels[0].name : bytes_of(NULL, 0);
+  if (job->status != 200) {
+    if (to.is_exchange) to.status = job->status;
+    reply_error(exchange, &to, blob_bytes(ref), channel, job->status ? job->code : "unavailable", job->reason);
+    enum close_reason why = exchange_is_temporary(job->status) ? CLOSE_BUSY : CLOSE_UNAUTHORIZED;
+    if (exchange->flags & EXCHANGE_CONNECTING) exchange_close(exchange, why, job->reason);
+  } else if (job->type == JOB_MESSAGE) {
+    reply_ok(exchange, &to, blob_bytes(ref), blob_bytes(job->body));
+  } else if (job->channel_count > 0) {
+    native_join(exchange, job, &to, blob_bytes(ref));
   } else {
-    native_connected(exchange, errand, &to, blob_bytes(ref));
+    native_connected(exchange, job, &to, blob_bytes(ref));
   }
   blob_unref(ref);
-  errand_release_held(errand, exchange_worker(exchange), &exchange_worker(exchange)->slots);
+  exchange_release_held(exchange_worker(exchange), job);
   resume(exchange);
 }
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */
 
-/* The errand that brought the session into the channel, and the channel's place in it; NULL: the script does not know of it. */
-static struct errand *find_membership(struct native *native, struct bytes channel, size_t *i) {
+/* The job that brought the session into the channel, and the channel's place in it; NULL: the script does not know of it. */
+static struct script_job *find_membership(struct native *native, struct bytes channel, size_t *i) {
   for (struct list *link = native->memberships.next; link != &native->memberships; link = link->next) {
-    struct errand *errand = container_of(link, struct errand, link);
-    for (*i = 0; *i < errand->channel_count; ++*i) {
-      const struct errand_channel *member = &errand->channels[*i];
-      if (errand_channel_is_membership(member) && bytes_equal(member->name, channel)) return errand;
+    struct script_job *job = container_of(link, struct script_job, link);
+    for (*i = 0; *i < job->channel_count; ++*i) {
+      const struct job_channel *member = &job->channels[*i];
+      if (job_channel_is_membership(member) && bytes_equal(member->name, channel)) return job;
     }
   }
   return NULL;
@@ -290,10 +290,10 @@ bool native_is_member(struct exchange *exchange, struct bytes channel) {
 
 void native_leave(struct exchange *exchange, struct bytes channel) {
   size_t i;
-  struct errand *errand = exchange->flags & EXCHANGE_NATIVE ? find_membership(native_of(exchange), channel, &i) : NULL;
-  if (!errand) return;
-  bool whole = errand->channel_count == 1 && !errand->connected;
-  struct errand *part = whole ? errand : errand_split(errand, i);
+  struct script_job *job = exchange->flags & EXCHANGE_NATIVE ? find_membership(native_of(exchange), channel, &i) : NULL;
+  if (!job) return;
+  bool whole = job->channel_count == 1 && !job->connected;
+  struct script_job *part = whole ? job : job_split(job, i);
   if (part) {
     leave(exchange, part);
   } else {

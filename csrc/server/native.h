@@ -25,7 +25,7 @@ struct reply_to {
 
 struct native {
   struct subscriber_extra extra;
-  struct errand *errand; /* as exchange_errand; a reference */
+  struct script_job *job; /* as exchange_job; a reference */
   struct budget budget;
   struct holder holder;          /* of an unfinished message, in `reader` */
   struct mw_client *client;      /* NULL until somebody must know who it is */
@@ -36,7 +36,7 @@ struct native {
   struct buffer stash;           /* of struct input_head, each with its bytes behind it */
   struct reply_to asked_by;      /* of the request that is with the script */
   struct blob *asked_ref;        /* its ref, raw JSON; NULL: none */
-  struct list memberships;       /* errands that the script wants back when the session leaves; the connecting one last */
+  struct list memberships;       /* jobs that the script wants back when the session leaves; the connecting one last */
   struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
   struct buffer unread;          /* bytes that had come by then, and are to be read first */
   struct poll_client *poll;      /* with role_poll_client: what goes out with its polls */
@@ -69,10 +69,10 @@ void native_resume_reading(struct exchange *exchange);
 /* Continues with the input that was put off: what is in the stash, then bytes that were not read. */
 void native_resume(struct exchange *exchange);
 /* The script has answered what was asked. */
-void native_on_answer(struct exchange *exchange, struct errand *errand);
-/* Keeps an errand, taking a reference, to be sent back to the script at the end. */
-void native_keep(struct exchange *exchange, struct errand *errand);
-/* True if an errand is kept that will leave this channel. */
+void native_on_answer(struct exchange *exchange, struct script_job *job);
+/* Keeps a job, taking a reference, to be sent back to the script at the end. */
+void native_keep(struct exchange *exchange, struct script_job *job);
+/* True if a job is kept that will leave this channel. */
 bool native_is_member(struct exchange *exchange, struct bytes channel);
 /* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);

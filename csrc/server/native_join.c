@@ -11,7 +11,7 @@
 #include "transport/poll_client.h"
 
 /* What is told of the channel, as members of an object that has others before them if `out` ends with one. */
-static void write_told(struct rope *out, const struct worker *worker, const struct errand_channel *channel, size_t room) {
+static void write_told(struct rope *out, const struct worker *worker, const struct job_channel *channel, size_t room) {
   const char *before = out->text.len > 0 && out->text.data[out->text.len - 1] != '{' ? "," : "";
   if (channel->data) {
     buffer_append_format(&out->text, "%s\"data\":", before);
@@ -24,7 +24,7 @@ static void write_told(struct rope *out, const struct worker *worker, const stru
 }
 
 /* The object that answers a subscribe. A poll says by itself where to go on, and what is missing. */
-static void write_acknowledgement(struct rope *out, struct exchange *exchange, const struct errand *errand,
+static void write_acknowledgement(struct rope *out, struct exchange *exchange, const struct script_job *job,
                                   const struct reply_to *to, const struct replay *replay) {
   struct worker *worker = exchange_worker(exchange);
   buffer_append_char(&out->text, '{');
@@ -33,9 +33,9 @@ static void write_acknowledgement(struct rope *out, struct exchange *exchange, c
     id_write(id, &worker->server->bus.epoch, replay->cursor);
     buffer_append_string(&out->text, "\"id\":");
     json_write_string(&out->text, bytes_of(id, ID_LEN));
-    replay_write_recovered(&out->text, errand->since, replay->gap_count);
+    replay_write_recovered(&out->text, job->since, replay->gap_count);
   }
-  write_told(out, worker, &errand->channels[0], reply_room(exchange, to));
+  write_told(out, worker, &job->channels[0], reply_room(exchange, to));
   buffer_append_char(&out->text, '}');
 }
 
@@ -55,23 +55,23 @@ static void acknowledge(struct exchange *exchange, const struct reply_to *to, st
   rope_deinit(&text);
 }
 
-void native_join(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {
+void native_join(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref) {
   struct worker *worker = exchange_worker(exchange);
-  const struct errand_channel *channel = &errand->channels[0];
+  const struct job_channel *channel = &job->channels[0];
   struct replay replay = {0};
   struct rope value;
   rope_init(&value);
   bool is_new = !subscriber_find(&exchange->subscriber, channel->name);
-  struct since from = errand->since;
+  struct since from = job->since;
   if (!form_is_ws(exchange_form(exchange))) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
   int status = is_new ? subscriber_subscribe(&exchange->subscriber, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = subscriber_find(&exchange->subscriber, channel->name);
   if (status == 0 && exchange_form(exchange) == FORM_POLL) status = poll_client_charge(native_of(exchange)->poll);
-  if (status == 0 && is_new && channel->is_new) status = names_charge(exchange, errand->client, subscription);
+  if (status == 0 && is_new && channel->is_new) status = names_charge(exchange, job->client, subscription);
   if (status == 0) status = replay_init(&replay, &exchange->subscriber, from, subscription);
-  if (status == 0) write_acknowledgement(&value, exchange, errand, to, &replay);
+  if (status == 0) write_acknowledgement(&value, exchange, job, to, &replay);
   if (status == 0 && !value.text.failed) {
-    native_keep(exchange, errand);
+    native_keep(exchange, job);
     if (to->is_poll) subscription->mark |= POLL_ASKED;
     acknowledge(exchange, to, ref, &value);
     worker->stats.gaps += replay.gap_count;
@@ -89,18 +89,18 @@ void native_join(struct exchange *exchange, struct errand *errand, const struct 
   rope_deinit(&value);
 }
 
-void native_connected(struct exchange *exchange, struct errand *errand, const struct reply_to *to, struct bytes ref) {
+void native_connected(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref) {
   const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
   struct native *native = native_get(exchange);
   struct buffer value;
   buffer_init(&value);
   buffer_append_string(&value, "{\"client\":");
-  json_write_string(&value, bytes_of(errand->client->id, CLIENT_ID_LEN));
+  json_write_string(&value, bytes_of(job->client->id, CLIENT_ID_LEN));
   buffer_append_format(&value, ",\"ping\":%llu}", (unsigned long long)(limits->ping_ms / 1000));
   exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
-  native_keep(exchange, errand);
+  native_keep(exchange, job);
   /* A newer token is judged by what is left of the upgrade. */
-  struct http_copy *essence = native && native->http && errand->connects ? http_copy_essence(native->http) : NULL;
+  struct http_copy *essence = native && native->http && job->connects ? http_copy_essence(native->http) : NULL;
   if (essence) {
     memory_free(native->http);
     native->http = essence;

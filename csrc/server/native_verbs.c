@@ -24,18 +24,18 @@ static void refuse(const struct call *call, const char *code, const char *reason
   reply_error(call->exchange, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
 }
 
-/* Asks the script; takes the errand (NULL: no memory). False: it was refused. */
-static bool ask(const struct call *call, struct errand *errand) {
+/* Asks the script; takes the job (NULL: no memory). False: it was refused. */
+static bool ask(const struct call *call, struct script_job *job) {
   struct native *native = native_get(call->exchange);
   struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
-  bool fine = errand && native && (ref || call->verb->ref.raw.len == 0);
+  bool fine = job && native && (ref || call->verb->ref.raw.len == 0);
   if (fine) {
     native->asked_ref = ref;
     native->asked_by = call->reply_to;
-    if (exchange_post(call->exchange, errand)) return true;
+    if (exchange_post(call->exchange, job)) return true;
     native->asked_ref = NULL;
   } else {
-    errand_unref(errand);
+    job_unref(job);
   }
   blob_unref(ref);
   refuse(call, "unavailable", "too many requests wait, or there is no memory");
@@ -58,7 +58,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     refuse(call, "refused", "too many channels");
     return;
   }
-  struct errand_channel channel = {.name = call->verb->channel, .kind = kind};
+  struct job_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
   if (exchange_form(exchange) == FORM_POLL &&
       !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
@@ -70,13 +70,13 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   struct mw_client *client = asks ? native_client(exchange) : NULL;
-  struct errand *errand = client || !asks ? errand_new(ERRAND_JOIN, server->config, client, NULL, &channel, 1) : NULL;
-  if (errand) errand->since = since_parse(call->verb->since, &server->bus.epoch);
-  if (errand && !errand_needs_script(errand)) {
-    native_join(exchange, errand, &call->reply_to, call->verb->ref.raw);
-    errand_unref(errand);
+  struct script_job *job = client || !asks ? job_new(JOB_JOIN, server->config, client, NULL, &channel, 1) : NULL;
+  if (job) job->since = since_parse(call->verb->since, &server->bus.epoch);
+  if (job && !job_needs_script(job)) {
+    native_join(exchange, job, &call->reply_to, call->verb->ref.raw);
+    job_unref(job);
   } else {
-    ask(call, errand);
+    ask(call, job);
   }
 }
 
@@ -183,14 +183,14 @@ static void on_send(const struct call *call, const struct kind *kind) {
   } else if (rule->relay && verb->idempotency_key.len == 0) {
     relay(call, kind, rule, client);
   } else {
-    struct errand_channel channel = {.name = verb->channel, .kind = kind};
-    struct errand *errand = errand_new(ERRAND_MESSAGE, server->config, client, NULL, &channel, 1);
-    if (errand && errand_set_message(errand, verb) < 0) {
-      errand_unref(errand);
-      errand = NULL;
+    struct job_channel channel = {.name = verb->channel, .kind = kind};
+    struct script_job *job = job_new(JOB_MESSAGE, server->config, client, NULL, &channel, 1);
+    if (job && job_set_message(job, verb) < 0) {
+      job_unref(job);
+      job = NULL;
     }
-    if (errand) errand->relayed = rule->relay;
-    ask(call, errand);
+    if (job) job->relayed = rule->relay;
+    ask(call, job);
   }
 }
 
@@ -207,20 +207,20 @@ static void on_token(const struct call *call, bool connects) {
     return;
   }
   struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
-  struct errand *errand = NULL;
-  if (client && (http || !authenticates)) errand = errand_new(ERRAND_JOIN, server->config, client, http, NULL, 0);
-  if (!errand) {
+  struct script_job *job = NULL;
+  if (client && (http || !authenticates)) job = job_new(JOB_JOIN, server->config, client, http, NULL, 0);
+  if (!job) {
     memory_free(http);
     refuse(call, "unavailable", "no memory");
     if (connects) exchange_close(exchange, CLOSE_BUSY, "no memory");
     return;
   }
-  errand->connects = connects;
-  if (errand_needs_script(errand)) {
-    if (!ask(call, errand) && connects) exchange_close(exchange, CLOSE_BUSY, "too many requests are waiting");
+  job->connects = connects;
+  if (job_needs_script(job)) {
+    if (!ask(call, job) && connects) exchange_close(exchange, CLOSE_BUSY, "too many requests are waiting");
   } else {
-    native_connected(exchange, errand, &call->reply_to, call->verb->ref.raw);
-    errand_unref(errand);
+    native_connected(exchange, job, &call->reply_to, call->verb->ref.raw);
+    job_unref(job);
   }
 }
 

@@ -11,16 +11,16 @@ static struct occupancy *find(struct mw_server *server, struct bytes name) {
 
 static void give_back(struct occupancy *occupancy) { names_give_back(occupancy->server, &occupancy->hold, PARTY_OPEN); }
 
-/* NULL: the errand is refused. */
-static struct occupancy *make(struct mw_server *server, struct errand *errand, struct errand_channel *channel) {
+/* NULL: the job is refused. */
+static struct occupancy *make(struct mw_server *server, struct script_job *job, struct job_channel *channel) {
   struct names_hold hold = {NULL, NULL};
   /* One that lingers is there for longer than the channel. */
-  bool is_held = channel->kind->linger_ms > 0 && !errand->granted;
-  int status = is_held ? names_hold(server, &hold, PARTY_OPEN, errand->client) : 0;
+  bool is_held = channel->kind->linger_ms > 0 && !job->by_app;
+  int status = is_held ? names_hold(server, &hold, PARTY_OPEN, job->client) : 0;
   struct occupancy *occupancy = status == 0 ? memory_calloc(1, sizeof *occupancy + channel->name.len) : NULL;
   if (!occupancy) {
     names_give_back(server, &hold, PARTY_OPEN);
-    errand_refuse(errand, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
+    job_refuse(job, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
     return NULL;
   }
   occupancy->hold = hold;
@@ -34,10 +34,10 @@ static struct occupancy *make(struct mw_server *server, struct errand *errand, s
   if (table_set(&server->script.occupancies, occupancy->name, occupancy) < 0) {
     give_back(occupancy);
     memory_free(occupancy);
-    errand_refuse(errand, 503, "unavailable", "out of memory");
+    job_refuse(job, 503, "unavailable", "out of memory");
     return NULL;
   }
-  occupancy->config = config_ref(errand->config);
+  occupancy->config = config_ref(job->config);
   return occupancy;
 }
 
@@ -75,11 +75,11 @@ static void close_soon(struct occupancy *occupancy) {
   if (!occupancy->linger) on_linger(occupancy);
 }
 
-bool occupancy_enter(struct mw_server *server, struct errand *errand) {
-  struct errand_channel *channel = &errand->channels[errand->at];
+bool occupancy_enter(struct mw_server *server, struct script_job *job) {
+  struct job_channel *channel = &job->channels[job->at];
   struct occupancy *occupancy = find(server, channel->name);
   bool is_new = !occupancy;
-  if (is_new) occupancy = make(server, errand, channel);
+  if (is_new) occupancy = make(server, job, channel);
   if (!occupancy) return false;
   if (occupancy->state == OCCUPANCY_LINGERING) {
     alarm_free(occupancy->linger);
@@ -90,12 +90,12 @@ bool occupancy_enter(struct mw_server *server, struct errand *errand) {
     occupancy->count++;
     return false;
   }
-  list_append(&occupancy->waiters, &errand->link);
+  list_append(&occupancy->waiters, &job->link);
   if (is_new) {
-    /* The errand may be let in, or refused, before this returns: then it is no longer among the waiters, and must not run on twice. */
+    /* The job may be let in, or refused, before this returns: then it is no longer among the waiters, and must not run on twice. */
     ask(occupancy, OCCUPANCY_OPENING);
   }
-  return !list_empty(&errand->link);
+  return !list_empty(&job->link);
 }
 
 void occupancy_leave(struct mw_server *server, struct bytes name) {
@@ -130,11 +130,11 @@ static void settle(struct occupancy *occupancy, bool let_in) {
   else if (occupancy->count == 0)
     close_soon(occupancy);
   while (!list_empty(&waiters)) {
-    struct errand *errand = container_of(waiters.next, struct errand, link);
-    list_remove(&errand->link);
-    if (!let_in) errand_refuse(errand, status, code, reason);
+    struct script_job *job = container_of(waiters.next, struct script_job, link);
+    list_remove(&job->link);
+    if (!let_in) job_refuse(job, status, code, reason);
     /* One that is inside the loop of its steps sees for itself that it waits no longer. */
-    if (!errand->running) script_resume(server, errand);
+    if (!job->running) script_resume(server, job);
   }
 }
 
@@ -170,9 +170,9 @@ void occupancy_free_all(struct mw_server *server) {
   struct occupancy *occupancy;
   while ((occupancy = table_next(&server->script.occupancies, &cursor))) {
     while (!list_empty(&occupancy->waiters)) {
-      struct errand *errand = container_of(occupancy->waiters.next, struct errand, link);
-      list_remove(&errand->link);
-      errand_unref(errand);
+      struct script_job *job = container_of(occupancy->waiters.next, struct script_job, link);
+      list_remove(&job->link);
+      job_unref(job);
     }
     alarm_free(occupancy->linger);
     occupancy->linger = NULL;

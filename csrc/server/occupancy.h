@@ -2,8 +2,8 @@
 #ifndef MOONWIRE_SERVER_OCCUPANCY_H
 #define MOONWIRE_SERVER_OCCUPANCY_H
 
+#include "app/script_job.h"
 #include "net/alarm.h"
-#include "server/errand.h"
 #include "server/names.h"
 
 VISIBILITY_PUSH
@@ -17,7 +17,7 @@ struct occupancy {
   enum occupancy_state state;
   struct names_hold hold;
   size_t count;        /* subscriptions, and those that are just joining */
-  struct list waiters; /* errands that wait for OPENING or CLOSING to end */
+  struct list waiters; /* jobs that wait for OPENING or CLOSING to end */
   struct alarm *linger;
   struct mw_request request;
   bool refused;
@@ -27,11 +27,11 @@ struct occupancy {
   char text[];
 };
 
-/* Counts the errand's channel in. True if it must wait: script_resume comes later. False: it is in, or was refused (errand->status). */
-bool occupancy_enter(struct mw_server *server, struct errand *errand);
+/* Counts the job's channel in. True if it must wait: script_resume comes later. False: it is in, or was refused (job->status). */
+bool occupancy_enter(struct mw_server *server, struct script_job *job);
 /* The opposite, for what was counted in. */
 void occupancy_leave(struct mw_server *server, struct bytes name);
-/* An errand that waited has gone: if nobody waits any more, opening is cancelled. */
+/* A job that waited has gone: if nobody waits any more, opening is cancelled. */
 void occupancy_abandon(struct mw_server *server, struct bytes name);
 /* OPEN or CLOSE was answered. */
 void occupancy_answered(struct occupancy *occupancy);

@@ -166,14 +166,14 @@ static void announce(struct presence *presence, uint64_t now_ms) {
 
 static void on_alarm(void *context);
 
-/* NULL: the errand is refused. */
-static struct presence *make(struct mw_server *server, struct errand *errand, const struct errand_channel *channel) {
+/* NULL: the job is refused. */
+static struct presence *make(struct mw_server *server, struct script_job *job, const struct job_channel *channel) {
   struct names_hold hold = {NULL, NULL};
-  int status = errand->granted ? 0 : names_hold(server, &hold, PARTY_PRESENCE, errand->client);
+  int status = job->by_app ? 0 : names_hold(server, &hold, PARTY_PRESENCE, job->client);
   struct presence *presence = status == 0 ? memory_calloc(1, sizeof *presence + channel->name.len) : NULL;
   if (!presence) {
     names_give_back(server, &hold, PARTY_PRESENCE);
-    errand_refuse(errand, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
+    job_refuse(job, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
     return NULL;
   }
   presence->hold = hold;
@@ -188,13 +188,13 @@ static struct presence *make(struct mw_server *server, struct errand *errand, co
     alarm_free(presence->alarm);
     names_give_back(server, &presence->hold, PARTY_PRESENCE);
     memory_free(presence);
-    errand_refuse(errand, 503, "unavailable", "out of memory");
+    job_refuse(job, 503, "unavailable", "out of memory");
     return NULL;
   }
   sorted_init(&presence->members);
   list_init(&presence->leaving);
   list_init(&presence->changed);
-  presence->config = config_ref(errand->config);
+  presence->config = config_ref(job->config);
   return presence;
 }
 
@@ -257,39 +257,39 @@ static void on_alarm(void *context) {
 
 /* ---- Coming and going ------------------------------------------------------------------------------------------------------ */
 
-/* A key must be made to look for it: that is bounded by the channels of an errand. NULL without memory. */
-static struct member *find_member(struct mw_server *server, const struct errand *errand, struct bytes name) {
+/* A key must be made to look for it: that is bounded by the channels of a job. NULL without memory. */
+static struct member *find_member(struct mw_server *server, const struct script_job *job, struct bytes name) {
   struct presence *presence = find(server, name);
-  struct blob *key = presence ? member_key(client_user_id(errand->client)) : NULL;
+  struct blob *key = presence ? member_key(client_user_id(job->client)) : NULL;
   struct member *member = key ? member_at(&presence->members, key) : NULL;
   blob_unref(key);
   return member;
 }
 
-size_t presence_unknown(struct mw_server *server, const struct errand *errand) {
-  if (atomic_load(&errand->cancelled)) return errand->channel_count;
-  for (size_t i = 0; i < errand->channel_count; i++) {
-    const struct errand_channel *channel = &errand->channels[i];
+size_t presence_unknown(struct mw_server *server, const struct script_job *job) {
+  if (atomic_load(&job->cancelled)) return job->channel_count;
+  for (size_t i = 0; i < job->channel_count; i++) {
+    const struct job_channel *channel = &job->channels[i];
     bool asks = (channel->kind->hooks & MW_HOOK_PRESENCE) && !channel->informed;
-    if (asks && !find_member(server, errand, channel->name)) return i;
+    if (asks && !find_member(server, job, channel->name)) return i;
   }
-  return errand->channel_count;
+  return job->channel_count;
 }
 
-static void count_in(struct presence *presence, struct errand *errand, struct errand_channel *channel) {
-  struct blob *key = member_key(client_user_id(errand->client));
+static void count_in(struct presence *presence, struct script_job *job, struct job_channel *channel) {
+  struct blob *key = member_key(client_user_id(job->client));
   struct member *member = member_at(&presence->members, key);
   if (member) {
     blob_unref(key);
   } else if (presence->members.count >= presence->kind->members) {
     blob_unref(key);
-    errand_refuse(errand, 403, "refused", "the channel is full");
+    job_refuse(job, 403, "refused", "the channel is full");
     return;
   } else {
-    member = member_new(&presence->members, client_user_id(errand->client), key, channel->info);
+    member = member_new(&presence->members, client_user_id(job->client), key, channel->info);
   }
   if (!member) {
-    errand_refuse(errand, 503, "unavailable", "no memory");
+    job_refuse(job, 503, "unavailable", "no memory");
     return;
   }
   list_remove(&member->in_leaving);
@@ -300,15 +300,15 @@ static void count_in(struct presence *presence, struct errand *errand, struct er
   note_change(presence, member);
 }
 
-void presence_enter(struct mw_server *server, struct errand *errand) {
-  if (atomic_load(&errand->cancelled)) return;
-  for (size_t i = 0; i < errand->channel_count && errand->status == 0; i++) {
-    struct errand_channel *channel = &errand->channels[i];
+void presence_enter(struct mw_server *server, struct script_job *job) {
+  if (atomic_load(&job->cancelled)) return;
+  for (size_t i = 0; i < job->channel_count && job->status == 0; i++) {
+    struct job_channel *channel = &job->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE || channel->member) continue;
     struct presence *presence = find(server, channel->name);
-    if (!presence) presence = make(server, errand, channel);
+    if (!presence) presence = make(server, job, channel);
     if (presence) {
-      count_in(presence, errand, channel);
+      count_in(presence, job, channel);
       settle(presence);
     }
     blob_unref(channel->info);
@@ -316,7 +316,7 @@ void presence_enter(struct mw_server *server, struct errand *errand) {
   }
 }
 
-void presence_leave(struct mw_server *server, struct errand_channel *channel) {
+void presence_leave(struct mw_server *server, struct job_channel *channel) {
   struct presence *presence = channel->member ? find(server, channel->name) : NULL;
   struct member *member = presence ? member_at(&presence->members, channel->member) : NULL;
   blob_unref(channel->member);

@@ -28,12 +28,12 @@ struct presence {
   char text[];
 };
 
-/* The errand's first channel whose members' info the app must be asked for; channel_count: none. */
-size_t presence_unknown(struct mw_server *server, const struct errand *errand);
-/* Counts the errand's client in wherever members are kept; or refuses (errand->status). */
-void presence_enter(struct mw_server *server, struct errand *errand);
+/* The job's first channel whose members' info the app must be asked for; channel_count: none. */
+size_t presence_unknown(struct mw_server *server, const struct script_job *job);
+/* Counts the job's client in wherever members are kept; or refuses (job->status). */
+void presence_enter(struct mw_server *server, struct script_job *job);
 /* The opposite, for one channel; does nothing if it was not counted in. */
-void presence_leave(struct mw_server *server, struct errand_channel *channel);
+void presence_leave(struct mw_server *server, struct job_channel *channel);
 void presence_free_all(struct mw_server *server);
 
 VISIBILITY_POP

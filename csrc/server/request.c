@@ -11,10 +11,10 @@
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
 /* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
-static const struct errand_channel *channel_of(const struct mw_request *request) {
+static const struct job_channel *channel_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_LEAVE ||
              request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
-  return has ? &request->errand->channels[request->errand->at] : NULL;
+  return has ? &request->job->channels[request->job->at] : NULL;
 }
 
 /* True for those that an HTTP response may answer. */
@@ -30,41 +30,41 @@ void mw_request_set_context(struct mw_request *request, void *context) { request
 struct mw_client *mw_request_client(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_CONNECT || request->type == MW_REQUEST_DISCONNECT || channel_of(request);
   if (request->type >= MW_REQUEST_WEBSOCKET) has = true;
-  return has ? request->errand->client : NULL;
+  return has ? request->job->client : NULL;
 }
 
 struct mw_bytes mw_request_channel(const struct mw_request *request) {
   if (request->occupancy) return expose(request->occupancy->name);
-  const struct errand_channel *channel = channel_of(request);
+  const struct job_channel *channel = channel_of(request);
   return channel ? expose(channel->name) : expose(bytes_of(NULL, 0));
 }
 
 int mw_request_kind(const struct mw_request *request) {
   if (request->occupancy) return (int)request->occupancy->kind->policy.kind;
-  const struct errand_channel *channel = channel_of(request);
-  return channel ? (int)channel->kind->policy.kind : request->errand->route;
+  const struct job_channel *channel = channel_of(request);
+  return channel ? (int)channel->kind->policy.kind : request->job->route;
 }
 
 const struct mw_http *mw_request_http(const struct mw_request *request) {
   bool has_http = request->type == MW_REQUEST_AUTHENTICATE || is_http(request);
-  return has_http && request->errand->http ? &request->errand->http->http : NULL;
+  return has_http && request->job->http ? &request->job->http->http : NULL;
 }
 
 const struct mw_message *mw_request_message(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SOCKET_MESSAGE;
-  return has ? &request->errand->message : NULL;
+  return has ? &request->job->message : NULL;
 }
 
 void mw_request_drop_message(struct mw_request *request) {
   if (!mw_request_message(request)) return;
-  request->errand->message = (struct mw_message){.is_binary = request->errand->message.is_binary};
-  buffer_deinit(&request->errand->input);
+  request->job->message = (struct mw_message){.is_binary = request->job->message.is_binary};
+  buffer_deinit(&request->job->input);
 }
 
 struct mw_bytes mw_request_reason(const struct mw_request *request) {
-  const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->errand->socket : NULL;
+  const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->job->socket : NULL;
   if (socket) return expose(bytes_of(socket->reason, socket->reason_len));
-  return expose(request->type == MW_REQUEST_DISCONNECT ? bytes_string(request->errand->reason) : bytes_of(NULL, 0));
+  return expose(request->type == MW_REQUEST_DISCONNECT ? bytes_string(request->job->reason) : bytes_of(NULL, 0));
 }
 
 static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {
@@ -76,7 +76,7 @@ static void refuse(struct mw_request *request, int status, const char *code, con
     snprintf(occupancy->reason, sizeof occupancy->reason, "%s", reason);
   } else if (request->type != MW_REQUEST_LEAVE && request->type != MW_REQUEST_DISCONNECT &&
              request->type != MW_REQUEST_SOCKET_CLOSE) {
-    errand_refuse(request->errand, status, code, reason);
+    job_refuse(request->job, status, code, reason);
   }
   script_answered(request);
 }
@@ -103,11 +103,11 @@ void mw_request_refuse(struct mw_request *request, int status, const char *code,
 
 /* What the app tells of a member: it is kept and sent as long as the member is there, so it is compact, and bounded. */
 static int take_info(struct mw_request *request, struct bytes json) {
-  struct errand_channel *channel = &request->errand->channels[request->errand->at];
+  struct job_channel *channel = &request->job->channels[request->job->at];
   struct buffer text;
   buffer_init(&text);
   if (json.len > 0) json_write_compact(&text, json);
-  bool fits = text.len <= request->errand->config->options.limits.message_size;
+  bool fits = text.len <= request->job->config->options.limits.message_size;
   struct blob *info = text.len > 0 && fits && !text.failed ? blob_new(buffer_bytes(&text)) : NULL;
   bool no_memory = text.failed || (text.len > 0 && fits && !info);
   buffer_deinit(&text);
@@ -146,14 +146,14 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
-    if (!client_set_user(request->errand->client, blob)) {
+    if (!client_set_user(request->job->client, blob)) {
       refuse(request, 403, "forbidden", "the token is another user's");
       return 0;
     }
   } else if (request->type == MW_REQUEST_JOIN) {
-    request->errand->channels[request->errand->at].data = blob;
+    request->job->channels[request->job->at].data = blob;
   } else if (request->type == MW_REQUEST_MESSAGE) {
-    request->errand->body = blob;
+    request->job->body = blob;
   }
   script_answered(request);
   return 0;
@@ -201,17 +201,17 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
     if (error)
       snprintf(error->text, sizeof error->text, responds ? "the status must be from 200 to 599" : "only a route is responded to");
   } else if (add_fields(&fields, response, error)) {
-    struct errand *errand = request->errand;
-    errand->fields = http_fields_keep(&fields);
-    errand->body = errand->fields ? blob_new(bytes_of(response->body.ptr ? response->body.ptr : "", response->body.len)) : NULL;
-    errand->status = response->status;
-    status = errand->body ? 0 : MW_ENOMEM;
+    struct script_job *job = request->job;
+    job->fields = http_fields_keep(&fields);
+    job->body = job->fields ? blob_new(bytes_of(response->body.ptr ? response->body.ptr : "", response->body.len)) : NULL;
+    job->status = response->status;
+    status = job->body ? 0 : MW_ENOMEM;
     if (status < 0 && error) snprintf(error->text, sizeof error->text, "no memory");
   }
   http_fields_deinit(&fields);
   if (status < 0) {
-    blob_unref(request->errand ? request->errand->fields : NULL);
-    if (request->errand) request->errand->fields = NULL;
+    blob_unref(request->job ? request->job->fields : NULL);
+    if (request->job) request->job->fields = NULL;
     bool no_memory = status == MW_ENOMEM;
     if (no_memory) {
       refuse(request, 503, "unavailable", "no memory");

@@ -1,39 +1,39 @@
-/* The script's side: takes errands from the workers, puts their questions to the app one after the other, and sends answers back. */
+/* The script's side: takes jobs from the workers, puts their questions to the app one after the other, and sends answers back. */
 #ifndef MOONWIRE_SERVER_SCRIPT_H
 #define MOONWIRE_SERVER_SCRIPT_H
 
+#include "app/script_job.h"
 #include "app/send_key.h"
 #include "base/overrun.h"
 #include "base/table.h"
 #include "net/mailbox.h"
-#include "server/errand.h"
 
 VISIBILITY_PUSH
 
 struct script {
-  struct mailbox queue; /* of errands; its room is the server */
+  struct mailbox queue; /* of jobs; its room is the server */
   struct list asked;    /* requests that wait for the app, oldest first */
-  struct list ready;    /* errands whose turn has come; only while run_ready is under way */
+  struct list ready;    /* jobs whose turn has come; only while run_ready is under way */
   bool lets_go;
   struct send_keys send_keys;
-  struct table occupancies;   /* by channel */
-  struct table presences;     /* likewise, those with members */
-  atomic_uint rosters_lost;   /* how often a worker had no memory for what changed among members */
-  atomic_size_t errand_bytes; /* what they carry: bounded by limits.queue */
-  atomic_size_t errand_count; /* under way: bounded by limits.waiting */
-  struct overrun handler;     /* of the app, which runs now */
+  struct table occupancies; /* by channel */
+  struct table presences;   /* likewise, those with members */
+  atomic_uint rosters_lost; /* how often a worker had no memory for what changed among members */
+  atomic_size_t job_bytes;  /* what they carry: bounded by limits.queue */
+  atomic_size_t job_count;  /* under way: bounded by limits.waiting */
+  struct overrun handler;   /* of the app, which runs now */
 };
 
 int script_init(struct script *script, struct loop *loop, size_t limit);
 /* Drops what still waits. Requests that the app has not answered are orphaned: their answers will be ignored. */
 void script_deinit(struct mw_server *server);
-/* Each takes a reference to the errand. Any thread of a worker. */
-void script_post_begin(struct mw_server *server, struct errand *errand);  /* the app is to be asked */
-void script_post_cancel(struct mw_server *server, struct errand *errand); /* the asker has gone, or answered by itself */
+/* Each takes a reference to the job. Any thread of a worker. */
+void script_post_begin(struct mw_server *server, struct script_job *job);  /* the app is to be asked */
+void script_post_cancel(struct mw_server *server, struct script_job *job); /* the asker has gone, or answered by itself */
 void script_post_leave(struct mw_server *server,
-                       struct errand *errand); /* what it joined, or streamed, is over; it was answered */
-/* Has the app told something that nobody waits for: takes the errand, or drops it if too much waits already. Any thread of a worker. */
-void script_post(struct mw_server *server, struct errand *errand);
+                       struct script_job *job); /* what it joined, or streamed, is over; it was answered */
+/* Has the app told something that nobody waits for: takes the job, or drops it if too much waits already. Any thread of a worker. */
+void script_post(struct mw_server *server, struct script_job *job);
 /* Takes everything out of the queue; enters the app. */
 void script_drain(struct mw_server *server);
 /* Once a second: cancels what waits too long. */
@@ -45,10 +45,10 @@ bool script_idle(struct mw_server *server);
 
 /* Puts a question to the app; the answer comes by script_answered, perhaps before this returns. */
 void script_ask(struct mw_server *server, struct mw_request *request, enum mw_request_type type);
-/* The app has answered: what is stored in the errand or the occupancy says how. */
+/* The app has answered: what is stored in the job or the occupancy says how. */
 void script_answered(struct mw_request *request);
-/* Goes on with an errand that waited for a channel to open. */
-void script_resume(struct mw_server *server, struct errand *errand);
+/* Goes on with a job that waited for a channel to open. */
+void script_resume(struct mw_server *server, struct script_job *job);
 void script_cancel_request(struct mw_request *request);
 
 VISIBILITY_POP

@@ -21,8 +21,8 @@ static bool has_work(struct mw_server *server) {
 
 /* Counts that are kept apart from what they count. A request that is never taken off would in the end refuse all others. */
 static void assert_idle(const struct mw_server *server) {
-  assert(atomic_load(&server->script.errand_count) == 0 && "a job was counted twice, or its end was not");
-  assert(atomic_load(&server->script.errand_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
+  assert(atomic_load(&server->script.job_count) == 0 && "a job was counted twice, or its end was not");
+  assert(atomic_load(&server->script.job_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
 }
 
 static void finish_stopping(struct mw_server *server) {

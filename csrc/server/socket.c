@@ -8,8 +8,8 @@
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
 
 int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
-  struct errand *errand = request->errand;
-  if (!request->server || request->cancelled || atomic_load(&errand->cancelled)) {
+  struct script_job *job = request->job;
+  if (!request->server || request->cancelled || atomic_load(&job->cancelled)) {
     mw_request_refuse(request, 503, "unavailable", "the client has gone");
     return MW_ECLOSED;
   }
@@ -22,28 +22,16 @@ int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   atomic_init(&socket->under_way, 0);
   atomic_init(&socket->unwritten, 0);
   socket->server = request->server;
-  socket->config = config_ref(errand->config);
-  socket->client = mw_client_ref(errand->client);
-  socket->websocket = config_route_at(errand->config, errand->route)->websocket;
-  socket->route = errand->route;
-  socket->protocol = errand->protocol;
+  socket->config = config_ref(job->config);
+  socket->client = mw_client_ref(job->client);
+  socket->websocket = config_route_at(job->config, job->route)->websocket;
+  socket->route = job->route;
+  socket->protocol = job->protocol;
   socket->code = WS_CLOSE_ABNORMAL;
-  errand->socket = socket;
+  job->socket = socket;
   *out = socket;
   script_answered(request);
   return 0;
-}
-
-struct mw_socket *socket_ref(struct mw_socket *socket) {
-  atomic_fetch_add_explicit(&socket->refs, 1, memory_order_relaxed);
-  return socket;
-}
-
-void mw_socket_unref(struct mw_socket *socket) {
-  if (!socket || atomic_fetch_sub_explicit(&socket->refs, 1, memory_order_acq_rel) != 1) return;
-  mw_client_unref(socket->client);
-  mw_config_unref(socket->config);
-  memory_free(socket);
 }
 
 struct mw_client *mw_socket_client(const struct mw_socket *socket) {
@@ -130,16 +118,16 @@ int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
 /* ---- What requests say of it --------------------------------------------------------------------------------------------- */
 
 struct mw_socket *mw_request_socket(const struct mw_request *request) {
-  return request->errand && request->type >= MW_REQUEST_SOCKET_MESSAGE ? request->errand->socket : NULL;
+  return request->job && request->type >= MW_REQUEST_SOCKET_MESSAGE ? request->job->socket : NULL;
 }
 
 struct mw_bytes mw_request_protocol(const struct mw_request *request) {
   struct bytes protocol = bytes_of(NULL, 0);
-  if (request->type == MW_REQUEST_WEBSOCKET) protocol = request->errand->protocol;
+  if (request->type == MW_REQUEST_WEBSOCKET) protocol = request->job->protocol;
   if (mw_request_socket(request)) protocol = mw_request_socket(request)->protocol;
   return (struct mw_bytes){protocol.ptr, protocol.len};
 }
 
 int mw_request_close_code(const struct mw_request *request) {
-  return request->type == MW_REQUEST_SOCKET_CLOSE ? (int)request->errand->socket->code : 0;
+  return request->type == MW_REQUEST_SOCKET_CLOSE ? (int)request->job->socket->code : 0;
 }

@@ -7,16 +7,22 @@
 
 struct mw_stream {
   struct mw_server *server;
-  struct errand *errand; /* a reference */
-  bool closed;           /* it is over, and on_close was told */
-  bool ended;            /* the app has ended it */
+  struct script_job *job; /* a reference */
+  bool closed;            /* it is over, and on_close was told */
+  bool ended;             /* the app has ended it */
   void (*on_close)(void *context);
   void *context;
 };
 
+static void on_end(struct mw_stream *stream) {
+  if (stream->closed) return;
+  stream->closed = true;
+  if (stream->on_close) stream->on_close(stream->context);
+}
+
 int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (*on_close)(void *context), void *context) {
-  struct errand *errand = request->errand;
-  if (!request->server || request->cancelled || atomic_load(&errand->cancelled)) {
+  struct script_job *job = request->job;
+  if (!request->server || request->cancelled || atomic_load(&job->cancelled)) {
     mw_request_refuse(request, 503, "unavailable", "the client has gone");
     return MW_ECLOSED;
   }
@@ -25,9 +31,10 @@ int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (
     mw_request_refuse(request, 503, "unavailable", "no memory");
     return MW_ENOMEM;
   }
-  *stream = (struct mw_stream){.server = request->server, .errand = errand_ref(errand), .on_close = on_close, .context = context};
-  errand->stream = stream;
-  errand->status = 200;
+  *stream = (struct mw_stream){.server = request->server, .job = job_ref(job), .on_close = on_close, .context = context};
+  job->stream = stream;
+  job->on_stream_end = on_end;
+  job->status = 200;
   *out = stream;
   script_answered(request);
   return 0;
@@ -38,11 +45,11 @@ int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (
 static void drop_data(struct mail *mail) {
   struct stream_data *data = container_of(mail, struct stream_data, mail);
   blob_unref(data->blob);
-  errand_unref(data->errand);
+  job_unref(data->job);
   memory_free(data);
 }
 
-static void drop_end(struct mail *mail) { errand_unref(container_of(mail, struct errand, end)); }
+static void drop_end(struct mail *mail) { job_unref(container_of(mail, struct script_job, end)); }
 
 static void take(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)room;
@@ -65,10 +72,9 @@ static int post(struct mw_stream *stream, struct blob *blob) {
     blob_unref(blob);
     return MW_ENOMEM;
   }
-  struct errand *errand = stream->errand;
-  *data = (struct stream_data){.mail = {.class = &stream_data_class, .to = errand->mail.to, .size = mail_size(blob->len)},
-                               .errand = errand_ref(errand),
-                               .blob = blob};
+  struct script_job *job = stream->job;
+  *data = (struct stream_data){
+      .mail = {.class = &stream_data_class, .to = job->mail.to, .size = mail_size(blob->len)}, .job = job_ref(job), .blob = blob};
   int status = post_mail(stream, &data->mail);
   if (status < 0) drop_data(&data->mail);
   return status;
@@ -94,7 +100,7 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
                             .event = bytes_of(from->event.ptr, from->event.len),
                             .data = bytes_of(from->data.ptr, from->data.len),
                             .retry_ms = from->retry_ms};
-  if (!can_return(event.id, stream->errand->config->options.limits.head) || breaks_line(event.event)) return MW_EINVAL;
+  if (!can_return(event.id, stream->job->config->options.limits.head) || breaks_line(event.event)) return MW_EINVAL;
   if (!utf8_valid(event.event) || !utf8_valid(event.data)) return MW_EINVAL;
   if (stream->closed || stream->ended) return MW_ECLOSED;
   struct buffer text;
@@ -107,23 +113,16 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
 
 void mw_stream_close(struct mw_stream *stream) {
   if (stream->closed || stream->ended) return;
-  struct errand *errand = errand_ref(stream->errand);
+  struct script_job *job = job_ref(stream->job);
   stream->ended = true;
-  errand->end = (struct mail){.class = &stream_end_class, .to = errand->mail.to};
-  post_mail(stream, &errand->end);
+  job->end = (struct mail){.class = &stream_end_class, .to = job->mail.to};
+  post_mail(stream, &job->end);
 }
 
 void mw_stream_unref(struct mw_stream *stream) {
   if (!stream) return;
   mw_stream_close(stream);
-  stream->errand->stream = NULL;
-  errand_unref(stream->errand);
+  stream->job->stream = NULL;
+  job_unref(stream->job);
   memory_free(stream);
-}
-
-void stream_handle_closed(struct errand *errand) {
-  struct mw_stream *stream = errand->stream;
-  if (!stream || stream->closed) return;
-  stream->closed = true;
-  if (stream->on_close) stream->on_close(stream->context);
 }

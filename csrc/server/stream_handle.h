@@ -2,20 +2,18 @@
 #ifndef MOONWIRE_SERVER_STREAM_HANDLE_H
 #define MOONWIRE_SERVER_STREAM_HANDLE_H
 
-#include "server/errand.h"
+#include "app/script_job.h"
 
 VISIBILITY_PUSH
 
 /* Text for a raw stream. */
 struct stream_data {
   struct mail mail;
-  struct errand *errand; /* a reference */
+  struct script_job *job; /* a reference */
   struct blob *blob;
 };
 
-/* The worker says that the stream of this errand is over. */
-void stream_handle_closed(struct errand *errand);
-/* The classes of what comes for its exchange (role->on_mail): a struct stream_data, or the end of the stream, errand->end. */
+/* The classes of what comes for its exchange (role->on_mail): a struct stream_data, or the end of the stream, job->end. */
 extern const struct mail_class stream_data_class, stream_end_class;
 
 VISIBILITY_POP

@@ -2,6 +2,7 @@
 #ifndef MOONWIRE_SERVER_WORKER_H
 #define MOONWIRE_SERVER_WORKER_H
 
+#include "app/script_job.h"
 #include "codec/ws_reader.h"
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
@@ -10,7 +11,6 @@
 #include "net/mailbox.h"
 #include "net/stream.h"
 #include "net/timers.h"
-#include "server/errand.h"
 
 VISIBILITY_PUSH
 

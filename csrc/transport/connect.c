@@ -10,34 +10,34 @@ struct http_copy *connect_copy_http(struct exchange *exchange, struct request *r
   return http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
 }
 
-struct errand *connect_errand(struct exchange *exchange, struct request *request, struct bytes transport,
-                              const struct errand_channel *channels, size_t channel_count) {
+struct script_job *connect_job(struct exchange *exchange, struct request *request, struct bytes transport,
+                               const struct job_channel *channels, size_t channel_count) {
   struct mw_config *config = exchange_worker(exchange)->server->config;
   bool authenticates = config->options.authenticate;
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new(transport, remote);
   struct http_copy *copy = client && authenticates ? connect_copy_http(exchange, request) : NULL;
-  struct errand *errand = NULL;
-  if (client && (copy || !authenticates)) errand = errand_new(ERRAND_JOIN, config, client, copy, channels, channel_count);
-  if (errand) {
-    errand->connects = true;
+  struct script_job *job = NULL;
+  if (client && (copy || !authenticates)) job = job_new(JOB_JOIN, config, client, copy, channels, channel_count);
+  if (job) {
+    job->connects = true;
   } else {
     memory_free(copy);
   }
   mw_client_unref(client);
-  return errand;
+  return job;
 }
 
-struct errand *connect_permit_errand(struct exchange *exchange, struct request *request, struct bytes transport,
-                                     const struct errand_channel *channels, size_t channel_count) {
-  struct errand *errand = connect_errand(exchange, request, transport, channels, channel_count);
-  if (!errand) return NULL;
+struct script_job *connect_permit_job(struct exchange *exchange, struct request *request, struct bytes transport,
+                                      const struct job_channel *channels, size_t channel_count) {
+  struct script_job *job = connect_job(exchange, request, transport, channels, channel_count);
+  if (!job) return NULL;
   /* As the sender of one message is authorized, who is a client for just that; but there is no message. */
-  atomic_store(&errand->client->gone, true);
-  errand->type = ERRAND_MESSAGE;
-  errand->connects = false;
-  errand->transient = true;
-  errand->relayed = true;
-  return errand;
+  atomic_store(&job->client->gone, true);
+  job->type = JOB_MESSAGE;
+  job->connects = false;
+  job->transient = true;
+  job->relayed = true;
+  return job;
 }

@@ -10,13 +10,13 @@ struct request;
 
 /* The request as the app sees it; NULL without memory. */
 struct http_copy *connect_copy_http(struct exchange *exchange, struct request *request);
-/* An errand by which a new client connects and joins channels: with an identity, and with the request if it is to be authenticated. NULL
+/* A job by which a new client connects and joins channels: with an identity, and with the request if it is to be authenticated. NULL
  * without memory. */
-struct errand *connect_errand(struct exchange *exchange, struct request *request, struct bytes transport,
-                              const struct errand_channel *channels, size_t channel_count);
-/* An errand by which the app is asked whether such a client may read these channels, and nothing else. NULL without memory. */
-struct errand *connect_permit_errand(struct exchange *exchange, struct request *request, struct bytes transport,
-                                     const struct errand_channel *channels, size_t channel_count);
+struct script_job *connect_job(struct exchange *exchange, struct request *request, struct bytes transport,
+                               const struct job_channel *channels, size_t channel_count);
+/* A job by which the app is asked whether such a client may read these channels, and nothing else. NULL without memory. */
+struct script_job *connect_permit_job(struct exchange *exchange, struct request *request, struct bytes transport,
+                                      const struct job_channel *channels, size_t channel_count);
 
 VISIBILITY_POP
 

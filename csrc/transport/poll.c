@@ -57,7 +57,7 @@ static struct exchange *source_of(struct poll *poll) { return poll->client ? pol
 static int subscribe(struct poll *poll) {
   poll->exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
   for (size_t i = 0; i < poll->query.channel_count; i++) {
-    const struct errand_channel *channel = &subscribe_query_channels(&poll->query)[i];
+    const struct job_channel *channel = &subscribe_query_channels(&poll->query)[i];
     int status = subscriber_subscribe(&poll->exchange->subscriber, channel->name, &channel->kind->policy);
     if (status == 0 && channel->is_new)
       status = names_charge(poll->exchange, NULL, subscriber_find(&poll->exchange->subscriber, channel->name));
@@ -178,17 +178,17 @@ static void go_alone(struct poll *poll) {
     role_poll_begin(poll);
     return;
   }
-  struct errand *errand = connect_permit_errand(exchange, exchange_request(exchange), BYTES("poll"),
-                                                subscribe_query_channels(query), query->channel_count);
-  if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), BYTES("poll"),
+                                              subscribe_query_channels(query), query->channel_count);
+  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
 }
 
 static const char polls_refusal[] = "too many clients of this address poll, or are in too many channels: try again later";
 
-/* A new client has been let in; the errand may become its membership. */
-static void make_client(struct poll *poll, struct errand *errand) {
+/* A new client has been let in; the job may become its membership. */
+static void make_client(struct poll *poll, struct script_job *job) {
   struct poll_client *client;
-  int status = poll_client_new(exchange_worker(poll->exchange), errand, &client);
+  int status = poll_client_new(exchange_worker(poll->exchange), job, &client);
   if (status < 0) {
     refuse(poll->exchange, 503, status == MW_ELIMIT ? polls_refusal : "out of memory");
     return;
@@ -213,13 +213,13 @@ static void go_as_new(struct poll *poll) {
     return;
   }
   bool full = worker->poll_client_count >= worker->server->config->options.limits.connections;
-  struct errand *errand = full ? NULL : connect_errand(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
-  if (!errand) {
+  struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
+  if (!job) {
     refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
-  } else if (!errand_needs_script(errand)) {
-    make_client(poll, errand);
-    errand_unref(errand);
-  } else if (!exchange_ask(exchange, errand)) {
+  } else if (!job_needs_script(job)) {
+    make_client(poll, job);
+    job_unref(job);
+  } else if (!exchange_ask(exchange, job)) {
     refuse(exchange, 503, "too much is waiting");
   }
 }
@@ -232,12 +232,12 @@ static void go_as(struct poll *poll, struct poll_client *client) {
     return;
   }
   /* Who asks must be the same user. */
-  struct errand *errand = connect_errand(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
-  if (errand) {
-    atomic_store(&errand->client->gone, true);
-    errand->connects = false;
+  struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
+  if (job) {
+    atomic_store(&job->client->gone, true);
+    job->connects = false;
   }
-  if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
 }
 
 static void go(struct poll *poll) {
@@ -284,17 +284,17 @@ static void start(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) {
+static void on_answer(struct exchange *exchange, struct script_job *job) {
   struct poll *poll = poll_of(exchange);
-  if (errand->status != 200) {
-    refuse_channel(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable", errand->reason,
-                   errand->refused ? errand->refused->name : bytes_of(NULL, 0));
-  } else if (errand->type == ERRAND_MESSAGE) {
+  if (job->status != 200) {
+    refuse_channel(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
+                   job->refused ? job->refused->name : bytes_of(NULL, 0));
+  } else if (job->type == JOB_MESSAGE) {
     role_poll_begin(poll);
-  } else if (errand->connects) {
-    make_client(poll, errand);
+  } else if (job->connects) {
+    make_client(poll, job);
   } else {
-    if (client_same_user(poll_client_identity(poll->client), errand->client)) {
+    if (client_same_user(poll_client_identity(poll->client), job->client)) {
       poll_client_join(poll);
     } else {
       refuse(exchange, 403, "the client is another user's");

@@ -49,7 +49,7 @@ int poll_client_charge(struct poll_client *client) {
   return 0;
 }
 
-int poll_client_new(struct worker *worker, struct errand *errand, struct poll_client **out) {
+int poll_client_new(struct worker *worker, struct script_job *job, struct poll_client **out) {
   struct exchange *exchange = exchange_without_peer(worker, &role_poll_client);
   if (!exchange) return MW_ENOMEM;
   struct native *native = native_get(exchange);
@@ -61,13 +61,13 @@ int poll_client_new(struct worker *worker, struct errand *errand, struct poll_cl
     native->poll = client;
     exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
   }
-  int status = client ? native_identify(exchange, errand->client) : MW_ENOMEM;
+  int status = client ? native_identify(exchange, job->client) : MW_ENOMEM;
   if (status == 0) status = poll_client_charge(client);
   if (status < 0) {
     exchange_disconnect(exchange);
     return status;
   }
-  native_keep(exchange, errand);
+  native_keep(exchange, job);
   *out = client;
   return 0;
 }
@@ -233,7 +233,7 @@ static void subscribe(struct poll *poll, struct bytes channel) {
 void poll_client_join(struct poll *poll) {
   struct exchange *exchange = poll->exchange, *own = poll->client->exchange;
   struct worker *worker = exchange_worker(exchange);
-  struct errand_channel *channels = subscribe_query_channels(&poll->query);
+  struct job_channel *channels = subscribe_query_channels(&poll->query);
   size_t count = poll->query.channel_count;
   leave_others(own, &poll->query);
   poll_client_charge(poll->client); /* for fewer */
@@ -258,9 +258,9 @@ void poll_client_join(struct poll *poll) {
 }
 
 void poll_client_joined(struct poll *poll, const struct rope *told) {
-  const struct errand_channel *channels = subscribe_query_channels(&poll->query);
+  const struct job_channel *channels = subscribe_query_channels(&poll->query);
   while (!channels[poll->joined_at].joined) poll->joined_at++;
-  const struct errand_channel *channel = &channels[poll->joined_at++];
+  const struct job_channel *channel = &channels[poll->joined_at++];
   if (told) {
     if (rope_len(&poll->joined) > 0) buffer_append_char(&poll->joined.text, ',');
     json_write_string(&poll->joined.text, channel->name);
@@ -348,7 +348,7 @@ static void on_silent(struct exchange *exchange) {
   exchange_disconnect(exchange);
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) { native_on_answer(exchange, errand); }
+static void on_answer(struct exchange *exchange, struct script_job *job) { native_on_answer(exchange, job); }
 
 /* Those that wait get what there is; those that have not begun come again. */
 static void on_end(struct exchange *exchange) {

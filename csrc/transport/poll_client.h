@@ -38,8 +38,8 @@ enum { POLL_ASKED = 1 << 8 };
 bool poll_client_allowed(struct worker *worker, const char *remote, size_t count);
 /* Its channels have changed: charges for as many as they are now. MW_ELIMIT, MW_ENOMEM: not for more than before. */
 int poll_client_charge(struct poll_client *client);
-/* Makes one for the client that the errand has connected. MW_ELIMIT, MW_ENOMEM. */
-int poll_client_new(struct worker *worker, struct errand *errand, struct poll_client **client);
+/* Makes one for the client that the job has connected. MW_ELIMIT, MW_ENOMEM. */
+int poll_client_new(struct worker *worker, struct script_job *job, struct poll_client **client);
 /* The one of that id, or NULL. */
 struct poll_client *poll_client_find(struct worker *worker, struct bytes id);
 struct mw_client *poll_client_identity(const struct poll_client *client); /* borrowed */

@@ -26,38 +26,37 @@ static void finish(struct exchange *exchange, const struct mw_socket *socket) {
 static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
   struct script *script = &exchange_worker(exchange)->server->script;
   const struct mw_limits *limits = &socket->config->options.limits;
-  bool crowded =
-      atomic_load(&script->errand_count) >= limits->waiting / 2 || atomic_load(&script->errand_bytes) >= limits->queue / 2;
+  bool crowded = atomic_load(&script->job_count) >= limits->waiting / 2 || atomic_load(&script->job_bytes) >= limits->queue / 2;
   return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->input_backlog);
 }
 
-static struct errand *make_errand(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
-  struct errand *errand = errand_new(ERRAND_SOCKET_MESSAGE, socket->config, socket->client, NULL, NULL, 0);
-  if (!errand) return NULL;
-  if (!ws_reader_take(reader, &errand->input)) buffer_append(&errand->input, ws_reader_payload(reader));
-  if (errand->input.failed) {
-    errand_unref(errand);
+static struct script_job *make_job(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
+  struct script_job *job = job_new(JOB_SOCKET_MESSAGE, socket->config, socket->client, NULL, NULL, 0);
+  if (!job) return NULL;
+  if (!ws_reader_take(reader, &job->input)) buffer_append(&job->input, ws_reader_payload(reader));
+  if (job->input.failed) {
+    job_unref(job);
     return NULL;
   }
-  struct mw_bytes text = {errand->input.data, errand->input.len};
-  errand->message.is_binary = ws_reader_is_binary(reader);
-  *(errand->message.is_binary ? &errand->message.binary : &errand->message.data) = text;
-  errand->input_size = text.len + WS_HEADER_MAX;
-  errand->socket = socket_ref(socket);
-  errand->route = socket->route;
-  errand->mail.to = exchange_address(exchange);
-  return errand;
+  struct mw_bytes text = {job->input.data, job->input.len};
+  job->message.is_binary = ws_reader_is_binary(reader);
+  *(job->message.is_binary ? &job->message.binary : &job->message.data) = text;
+  job->input_size = text.len + WS_HEADER_MAX;
+  job->socket = socket_ref(socket);
+  job->route = socket->route;
+  job->mail.to = exchange_address(exchange);
+  return job;
 }
 
 /* What a message weighs while the app has it: small ones are many. */
-static size_t weight(const struct errand *errand) { return sizeof *errand + errand->input_size; }
+static size_t weight(const struct script_job *job) { return sizeof *job + job->input_size; }
 
-static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct errand *errand) {
+static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct script_job *job) {
   socket->pending_count--;
-  socket->pending_size -= weight(errand);
-  if (errand->status != 200) {
-    bool is_fault = errand->status >= 500;
-    websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : errand->reason);
+  socket->pending_size -= weight(job);
+  if (job->status != 200) {
+    bool is_fault = job->status >= 500;
+    websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : job->reason);
   } else if (socket->is_due) {
     if (socket->pending_count == 0) finish(exchange, socket);
   } else if (exchange->flags & EXCHANGE_STOPPED && !is_full(exchange, socket)) {
@@ -65,15 +64,15 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
   }
 }
 
-static void drop_handled(struct mail *mail) { errand_unref(container_of(mail, struct errand, mail)); }
+static void drop_handled(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
 
 /* The app has handled a message. */
 static void take_handled(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)room;
-  struct errand *errand = container_of(mail, struct errand, mail);
+  struct script_job *job = container_of(mail, struct script_job, mail);
   struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && exchange->role == &raw_websocket_role && native_socket(exchange) == errand->socket)
-    on_handled(exchange, errand->socket, errand);
+  if (exchange && exchange->role == &raw_websocket_role && native_socket(exchange) == job->socket)
+    on_handled(exchange, job->socket, job);
   drop_handled(mail);
 }
 
@@ -85,25 +84,25 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
   struct mw_socket *socket = native_socket(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
   /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
-  bool full = atomic_load(&script->errand_count) >= limits->waiting ||
-              atomic_load(&script->errand_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
+  bool full = atomic_load(&script->job_count) >= limits->waiting ||
+              atomic_load(&script->job_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
     log_limited(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
     websocket_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
     return;
   }
-  struct errand *errand = make_errand(exchange, socket, reader);
-  if (!errand) {
+  struct script_job *job = make_job(exchange, socket, reader);
+  if (!job) {
     exchange_break(exchange);
     return;
   }
   budget_charge(exchange, BUDGET_ASK);
-  errand->answered = &handled_class;
+  job->answered = &handled_class;
   socket->pending_count++;
-  socket->pending_size += weight(errand);
-  atomic_fetch_add(&script->errand_count, 1);
-  atomic_fetch_add(&script->errand_bytes, errand_size(errand));
-  script_post_begin(worker->server, errand);
+  socket->pending_size += weight(job);
+  atomic_fetch_add(&script->job_count, 1);
+  atomic_fetch_add(&script->job_bytes, job_size(job));
+  script_post_begin(worker->server, job);
   if (is_full(exchange, socket)) native_stop_reading(exchange);
 }
 
@@ -187,21 +186,21 @@ static void put_off(struct exchange *exchange, const char *reason) {
   websocket_put_off(exchange, protocol, reason);
 }
 
-static struct errand *make_question(struct exchange *exchange, struct request *request) {
+static struct script_job *make_question(struct exchange *exchange, struct request *request) {
   struct mw_config *config = exchange_worker(exchange)->server->config;
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new(BYTES("websocket"), remote);
   struct http_copy *copy = client ? connect_copy_http(exchange, request) : NULL;
-  struct errand *errand = copy ? errand_new(ERRAND_SOCKET, config, client, copy, NULL, 0) : NULL;
+  struct script_job *job = copy ? job_new(JOB_SOCKET, config, client, copy, NULL, 0) : NULL;
   mw_client_unref(client);
-  if (!errand) {
+  if (!job) {
     memory_free(copy);
     return NULL;
   }
-  errand->route = config_route_number(config, request->route);
-  errand->protocol = choose_protocol(websocket_of(exchange), request->head);
-  return errand;
+  job->route = config_route_number(config, request->route);
+  job->protocol = choose_protocol(websocket_of(exchange), request->head);
+  return job;
 }
 
 static void start(struct exchange *exchange) {
@@ -209,20 +208,20 @@ static void start(struct exchange *exchange) {
   const struct http_head *head = request->head;
   if (websocket_refuse(exchange, head, judge_origin(exchange, head))) return;
   bool stopping = server_stopping(exchange_worker(exchange)->server);
-  struct errand *errand = stopping ? NULL : make_question(exchange, request);
-  if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, stopping ? "" : "too many requests are waiting");
+  struct script_job *job = stopping ? NULL : make_question(exchange, request);
+  if (!job || !exchange_ask(exchange, job)) put_off(exchange, stopping ? "" : "too many requests are waiting");
 }
 
 /* The app has said yes. */
-static void enter(struct exchange *exchange, struct errand *errand) {
+static void enter(struct exchange *exchange, struct script_job *job) {
   struct buffer ahead;
-  if (!websocket_upgrade(exchange, errand->protocol, &ahead)) return;
+  if (!websocket_upgrade(exchange, job->protocol, &ahead)) return;
   struct native *native = native_get(exchange);
   if (native) {
-    native->client = mw_client_ref(errand->client);
-    native->extra.identity = bytes_of(errand->client->id, CLIENT_ID_LEN);
-    native->socket = errand->socket;
-    native_keep(exchange, errand);
+    native->client = mw_client_ref(job->client);
+    native->extra.identity = bytes_of(job->client->id, CLIENT_ID_LEN);
+    native->socket = job->socket;
+    native_keep(exchange, job);
     exchange_set_deadline(exchange);
     websocket_read(exchange, buffer_bytes(&ahead));
   } else {
@@ -231,17 +230,17 @@ static void enter(struct exchange *exchange, struct errand *errand) {
   buffer_deinit(&ahead);
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) {
-  if (errand->fields) {
-    struct http_fields fields = http_fields_kept(errand->fields);
-    struct answer answer = {.status = errand->status, .fields = &fields, .body = blob_bytes(errand->body)};
+static void on_answer(struct exchange *exchange, struct script_job *job) {
+  if (job->fields) {
+    struct http_fields fields = http_fields_kept(job->fields);
+    struct answer answer = {.status = job->status, .fields = &fields, .body = blob_bytes(job->body)};
     exchange_answer(exchange, &answer);
-  } else if (errand->status == 200) {
-    enter(exchange, errand);
-  } else if (exchange_is_temporary(errand->status)) {
-    put_off(exchange, errand->reason);
+  } else if (job->status == 200) {
+    enter(exchange, job);
+  } else if (exchange_is_temporary(job->status)) {
+    put_off(exchange, job->reason);
   } else {
-    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+    exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   }
 }
 

@@ -22,15 +22,15 @@ static void start(struct exchange *exchange) {
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
-  enum errand_type type = request->route->type == ROUTE_STREAM ? ERRAND_STREAM : ERRAND_HTTP;
-  struct errand *errand = copy ? errand_new(type, server->config, NULL, copy, NULL, 0) : NULL;
-  if (!errand) {
+  enum job_type type = request->route->type == ROUTE_STREAM ? JOB_STREAM : JOB_HTTP;
+  struct script_job *job = copy ? job_new(type, server->config, NULL, copy, NULL, 0) : NULL;
+  if (!job) {
     memory_free(copy);
     refuse_for_now(exchange, "no memory");
     return;
   }
-  errand->route = config_route_number(server->config, request->route);
-  if (exchange_ask(exchange, errand)) {
+  job->route = config_route_number(server->config, request->route);
+  if (exchange_ask(exchange, job)) {
     exchange_shed(exchange);
   } else {
     refuse_for_now(exchange, "too many requests wait");
@@ -39,28 +39,28 @@ static void start(struct exchange *exchange) {
 
 /* HEAD: the app has begun a stream, which is over with its head. */
 static void answer_head(struct exchange *exchange) {
-  struct errand *errand = exchange_errand(exchange);
-  exchange_set_errand(exchange, NULL);
+  struct script_job *job = exchange_job(exchange);
+  exchange_set_job(exchange, NULL);
   exchange_answer_stream_head(exchange);
-  script_post_leave(exchange_worker(exchange)->server, errand);
+  script_post_leave(exchange_worker(exchange)->server, job);
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) {
-  bool streams = errand->type == ERRAND_STREAM && errand->status == 200 && !errand->fields;
+static void on_answer(struct exchange *exchange, struct script_job *job) {
+  bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
   if (streams && exchange->flags & EXCHANGE_NO_BODY) {
     answer_head(exchange);
   } else if (streams) {
     exchange_stream(exchange, BYTES(":\n"));
-  } else if (errand->fields) {
-    struct http_fields fields = http_fields_kept(errand->fields);
-    struct answer answer = {.status = errand->status, .fields = &fields, .body = blob_bytes(errand->body)};
+  } else if (job->fields) {
+    struct http_fields fields = http_fields_kept(job->fields);
+    struct answer answer = {.status = job->status, .fields = &fields, .body = blob_bytes(job->body)};
     exchange_answer(exchange, &answer);
-  } else if (errand->type == ERRAND_STREAM && exchange_is_temporary(errand->status)) {
+  } else if (job->type == JOB_STREAM && exchange_is_temporary(job->status)) {
     sse_retry_later(exchange);
-  } else if (errand->status == 0) {
-    refuse_for_now(exchange, errand->reason);
+  } else if (job->status == 0) {
+    refuse_for_now(exchange, job->reason);
   } else {
-    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+    exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   }
 }
 
@@ -80,9 +80,9 @@ static void on_mail(struct exchange *exchange, struct mail *mail) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   if (mail->class == &stream_data_class) {
     const struct stream_data *data = container_of(mail, struct stream_data, mail);
-    if (exchange_errand(exchange) != data->errand) return;
+    if (exchange_job(exchange) != data->job) return;
     exchange_push(exchange, data->blob, form_slice(data->blob, exchange->subscriber.sink->framing));
-  } else if (mail->class == &stream_end_class && exchange_errand(exchange) == container_of(mail, struct errand, end)) {
+  } else if (mail->class == &stream_end_class && exchange_job(exchange) == container_of(mail, struct script_job, end)) {
     exchange_end_stream(exchange);
   }
 }

@@ -63,25 +63,25 @@ static void act_as(struct exchange *exchange) {
   } else if (!server->config->options.authenticate) {
     hand_on(exchange, client);
   } else {
-    struct errand *errand = connect_errand(exchange, exchange_request(exchange), BYTES("http"), NULL, 0);
-    if (errand) errand->connects = false;
-    if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+    struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("http"), NULL, 0);
+    if (job) job->connects = false;
+    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
   }
   mw_client_unref(client);
 }
 
 /* ---- As a client for one message -------------------------------------------------------------------------------------------- */
 
-static void publish_relayed(struct exchange *exchange, const struct errand *errand) {
+static void publish_relayed(struct exchange *exchange, const struct script_job *job) {
   struct mw_server *server = exchange_worker(exchange)->server;
-  const struct errand_channel *channel = &errand->channels[0];
-  const struct mw_message *message = &errand->message;
+  const struct job_channel *channel = &job->channels[0];
+  const struct mw_message *message = &job->message;
   const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
   struct bytes event = bytes_of(message->event.ptr, message->event.len);
   struct message_parts parts = {.channel = channel->name,
                                 .event = event,
                                 .data = bytes_of(data->ptr, data->len),
-                                .from = client_user_id(errand->client),
+                                .from = client_user_id(job->client),
                                 .is_binary = message->is_binary};
   struct buffer text;
   buffer_init(&text);
@@ -92,9 +92,9 @@ static void publish_relayed(struct exchange *exchange, const struct errand *erra
   if (status < 0) {
     refuse(exchange, 503, server_publish_fault(status));
   } else {
-    names_charge_sender(exchange, errand);
+    names_charge_sender(exchange, job);
     if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
-    verb_write_ok(&text, blob_bytes(errand->fields), bytes_of(value, (size_t)len));
+    verb_write_ok(&text, blob_bytes(job->fields), bytes_of(value, (size_t)len));
     struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
     exchange_answer(exchange, &answer);
   }
@@ -112,27 +112,27 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
   } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
     refuse(exchange, 413, "the data is larger than limits.message_size");
   } else {
-    struct errand_channel channel = {.name = verb->channel, .kind = kind};
+    struct job_channel channel = {.name = verb->channel, .kind = kind};
     if (!names_allow(exchange, NULL, &channel, 1)) {
       refuse(exchange, 503, names_refusal);
       return;
     }
-    struct errand *errand = connect_errand(exchange, exchange_request(exchange), BYTES("http"), &channel, 1);
-    if (errand) {
+    struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("http"), &channel, 1);
+    if (job) {
       /* There is nothing to reach it by but the answer. */
-      atomic_store(&errand->client->gone, true);
-      errand->type = ERRAND_MESSAGE;
-      errand->connects = false;
-      errand->transient = true;
-      errand->relayed = rule->relay;
+      atomic_store(&job->client->gone, true);
+      job->type = JOB_MESSAGE;
+      job->connects = false;
+      job->transient = true;
+      job->relayed = rule->relay;
       /* The ref goes with it, for the answer. */
-      errand->fields = blob_new(verb->ref.raw);
+      job->fields = blob_new(verb->ref.raw);
     }
-    if (errand && (!errand->fields || errand_set_message(errand, verb) < 0)) {
-      errand_unref(errand);
-      errand = NULL;
+    if (job && (!job->fields || job_set_message(job, verb) < 0)) {
+      job_unref(job);
+      job = NULL;
     }
-    if (!errand || !exchange_ask(exchange, errand)) refuse(exchange, 503, "too much is waiting");
+    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
   }
 }
 
@@ -172,26 +172,26 @@ static void start(struct exchange *exchange) {
   buffer_deinit(&text);
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) {
-  if (errand->type == ERRAND_MESSAGE) names_charge_sender(exchange, errand);
-  if (errand->status != 200) {
-    exchange_refuse(exchange, errand->status ? errand->status : 503, errand->status ? errand->code : "unavailable",
-                    errand->reason, bytes_of(NULL, 0));
-  } else if (errand->type == ERRAND_JOIN) {
+static void on_answer(struct exchange *exchange, struct script_job *job) {
+  if (job->type == JOB_MESSAGE) names_charge_sender(exchange, job);
+  if (job->status != 200) {
+    exchange_refuse(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
+                    bytes_of(NULL, 0));
+  } else if (job->type == JOB_JOIN) {
     /* The sender is who it says it is: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);
-    if (client && client_same_user(client, errand->client)) {
+    if (client && client_same_user(client, job->client)) {
       hand_on(exchange, client);
     } else {
       refuse(exchange, client ? 403 : 404, client ? "the client is another user's" : "no such client is connected");
     }
     mw_client_unref(client);
-  } else if (errand->relayed) {
-    publish_relayed(exchange, errand);
+  } else if (job->relayed) {
+    publish_relayed(exchange, job);
   } else {
     struct buffer text;
     buffer_init(&text);
-    verb_write_ok(&text, blob_bytes(errand->fields), blob_bytes(errand->body));
+    verb_write_ok(&text, blob_bytes(job->fields), blob_bytes(job->body));
     struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
     exchange_answer(exchange, &answer);
     buffer_deinit(&text);

@@ -36,7 +36,7 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
 
 /* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
-static void write_channel(struct rope *out, const struct worker *worker, const struct errand_channel *channel, size_t *room) {
+static void write_channel(struct rope *out, const struct worker *worker, const struct job_channel *channel, size_t *room) {
   buffer_append_char(&out->text, '{');
   if (channel->data) {
     buffer_append_string(&out->text, "\"data\":");
@@ -50,11 +50,11 @@ static void write_channel(struct rope *out, const struct worker *worker, const s
 }
 
 /* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
-static void write_presences(struct rope *out, struct exchange *exchange, const struct errand *errand) {
+static void write_presences(struct rope *out, struct exchange *exchange, const struct script_job *job) {
   const struct worker *worker = exchange_worker(exchange);
   size_t room = server_answer_room(worker->server);
-  for (size_t i = 0; i < errand->channel_count; i++) {
-    const struct errand_channel *channel = &errand->channels[i];
+  for (size_t i = 0; i < job->channel_count; i++) {
+    const struct job_channel *channel = &job->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE) continue;
     struct rope data;
     rope_init(&data);
@@ -64,7 +64,7 @@ static void write_presences(struct rope *out, struct exchange *exchange, const s
   }
 }
 
-static void write_open(struct rope *out, struct exchange *exchange, const struct errand *errand, const struct replay *replay,
+static void write_open(struct rope *out, struct exchange *exchange, const struct script_job *job, const struct replay *replay,
                        struct bytes id) {
   const struct worker *worker = exchange_worker(exchange);
   size_t room = server_answer_room(worker->server);
@@ -72,16 +72,16 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
   rope_init(&rope);
   struct buffer *data = &rope.text;
   buffer_append_string(data, "{\"client\":");
-  json_write_string(data, bytes_of(errand->client->id, CLIENT_ID_LEN));
+  json_write_string(data, bytes_of(job->client->id, CLIENT_ID_LEN));
   buffer_append_string(data, ",\"id\":");
   json_write_string(data, id);
-  replay_write_recovered(data, errand->since, replay->gap_count);
+  replay_write_recovered(data, job->since, replay->gap_count);
   buffer_append_string(data, ",\"channels\":{");
-  for (size_t i = 0; i < errand->channel_count; i++) {
+  for (size_t i = 0; i < job->channel_count; i++) {
     if (i > 0) buffer_append_char(data, ',');
-    json_write_string(data, errand->channels[i].name);
+    json_write_string(data, job->channels[i].name);
     buffer_append_char(data, ':');
-    write_channel(&rope, worker, &errand->channels[i], &room);
+    write_channel(&rope, worker, &job->channels[i], &room);
   }
   buffer_append_string(data, "}}");
   form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
@@ -100,7 +100,7 @@ static void write_gap(struct buffer *out, struct exchange *exchange, struct byte
 /* When to reconnect, and the cursor, without which a client that is cut off before its first event would come back as a new one; then what is
  * no longer available. With envelopes both are in the block of moonwire:open, since blocks without data reach the application in some libraries.
  * The cursor is told with the last gap, if there is one: a client that is cut off before it returns with the old id, and is told again. */
-static void write_beginning(struct rope *out, struct exchange *exchange, const struct errand *errand,
+static void write_beginning(struct rope *out, struct exchange *exchange, const struct script_job *job,
                             const struct replay *replay) {
   struct worker *worker = exchange_worker(exchange);
   char id_text[ID_LEN];
@@ -109,11 +109,11 @@ static void write_beginning(struct rope *out, struct exchange *exchange, const s
   bool gap = replay->gap_count > 0;
   sse_write_retry(&out->text, worker_random(worker, 1000, 3000));
   if (exchange_form(exchange) == FORM_ENVELOPE) {
-    write_open(out, exchange, errand, replay, id);
+    write_open(out, exchange, job, replay, id);
     if (!gap) sse_add_id(&out->text, id);
   } else {
     if (!gap) sse_write(&out->text, &(struct sse_event){.id = id, .retry_ms = -1});
-    write_presences(out, exchange, errand);
+    write_presences(out, exchange, job);
   }
   for (size_t i = 0; i < replay->count; i++) {
     if (replay->sources[i].gap) write_gap(&out->text, exchange, replay->sources[i].subscription->channel->name);
@@ -133,22 +133,22 @@ static bool has_seen_all(const struct replay *replay, struct since since) {
 }
 
 /* All is allowed: subscribes, acknowledges and replays in one step. */
-static void join(struct exchange *exchange, struct errand *errand) {
+static void join(struct exchange *exchange, struct script_job *job) {
   struct worker *worker = exchange_worker(exchange);
   struct replay replay = {0};
   struct rope beginning;
   rope_init(&beginning);
   int status = 0;
-  exchange_set_form(exchange, errand->form);
-  for (size_t i = 0; status == 0 && i < errand->channel_count; i++) {
-    status = subscriber_subscribe(&exchange->subscriber, errand->channels[i].name, &errand->channels[i].kind->policy);
-    if (status < 0 || !errand->channels[i].is_new) continue;
-    status = names_charge(exchange, errand->client, subscriber_find(&exchange->subscriber, errand->channels[i].name));
+  exchange_set_form(exchange, job->envelope ? FORM_ENVELOPE : FORM_SSE);
+  for (size_t i = 0; status == 0 && i < job->channel_count; i++) {
+    status = subscriber_subscribe(&exchange->subscriber, job->channels[i].name, &job->channels[i].kind->policy);
+    if (status < 0 || !job->channels[i].is_new) continue;
+    status = names_charge(exchange, job->client, subscriber_find(&exchange->subscriber, job->channels[i].name));
   }
-  if (status == 0) status = replay_init(&replay, &exchange->subscriber, errand->since, NULL);
-  bool is_over = status == 0 && has_seen_all(&replay, errand->since);
+  if (status == 0) status = replay_init(&replay, &exchange->subscriber, job->since, NULL);
+  bool is_over = status == 0 && has_seen_all(&replay, job->since);
   if (status == 0) {
-    if (!is_over) write_beginning(&beginning, exchange, errand, &replay);
+    if (!is_over) write_beginning(&beginning, exchange, job, &replay);
     if (beginning.text.failed) status = MW_ENOMEM;
   }
   if (status == 0 && is_over) {
@@ -160,8 +160,8 @@ static void join(struct exchange *exchange, struct errand *errand) {
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, &beginning);
     /* Without an identity the app would be told that it has left. */
-    if (errand->client && native_identify(exchange, errand->client) < 0) exchange_break(exchange);
-    if (errand->client && native_is_identified(exchange)) native_keep(exchange, errand);
+    if (job->client && native_identify(exchange, job->client) < 0) exchange_break(exchange);
+    if (job->client && native_is_identified(exchange)) native_keep(exchange, job);
     replay_start(&replay, &exchange->subscriber);
   } else {
     subscriber_end(&exchange->subscriber);
@@ -173,27 +173,26 @@ static void join(struct exchange *exchange, struct errand *errand) {
 
 /* ---- The role ------------------------------------------------------------------------------------------------------------ */
 
-static struct errand *make_errand(struct exchange *exchange, struct subscribe_query *query) {
+static struct script_job *make_job(struct exchange *exchange, struct subscribe_query *query) {
   struct mw_server *server = exchange_worker(exchange)->server;
   const struct mw_config_options *options = &server->config->options;
   bool is_plain = !query->envelope && !options->authenticate && !options->connects && !options->disconnects;
   for (size_t i = 0; i < query->channel_count; i++) is_plain = is_plain && !kind_asks(subscribe_query_channels(query)[i].kind);
-  struct errand *errand;
+  struct script_job *job;
   if (is_plain) {
     /* Nobody asks who it is. */
-    errand = errand_new(ERRAND_JOIN, server->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
+    job = job_new(JOB_JOIN, server->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
   } else {
-    errand =
-        connect_errand(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query), query->channel_count);
+    job = connect_job(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query), query->channel_count);
   }
-  if (!errand) return NULL;
-  errand->form = query->envelope ? FORM_ENVELOPE : FORM_SSE;
-  errand->since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
-  return errand;
+  if (!job) return NULL;
+  job->envelope = query->envelope;
+  job->since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
+  return job;
 }
 
 /* Answers HEAD as GET would be: with 204 if nothing can come any more. */
-static void answer_head(struct exchange *exchange, const struct errand_channel *channels, size_t count, struct since since) {
+static void answer_head(struct exchange *exchange, const struct job_channel *channels, size_t count, struct since since) {
   const struct hub *hub = &exchange_worker(exchange)->hub;
   bool is_over = since.kind == SINCE_POSITION;
   for (size_t i = 0; is_over && i < count; i++) {
@@ -218,22 +217,22 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
     answer_head(exchange, subscribe_query_channels(query), query->channel_count, since);
     return;
   }
-  struct errand *errand = connect_permit_errand(exchange, exchange_request(exchange), BYTES("sse"),
-                                                subscribe_query_channels(query), query->channel_count);
-  if (errand) errand->since = since;
-  if (!errand || !exchange_ask(exchange, errand)) sse_retry_later(exchange);
+  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query),
+                                              query->channel_count);
+  if (job) job->since = since;
+  if (!job || !exchange_ask(exchange, job)) sse_retry_later(exchange);
 }
 
 static void go(struct exchange *exchange, struct subscribe_query *query) {
   bool may = !server_stopping(exchange_worker(exchange)->server) &&
              names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count);
-  struct errand *errand = may ? make_errand(exchange, query) : NULL;
-  if (!errand) {
+  struct script_job *job = may ? make_job(exchange, query) : NULL;
+  if (!job) {
     sse_retry_later(exchange);
-  } else if (!errand_needs_script(errand)) {
-    join(exchange, errand);
-    errand_unref(errand);
-  } else if (!exchange_ask(exchange, errand)) {
+  } else if (!job_needs_script(job)) {
+    join(exchange, job);
+    job_unref(job);
+  } else if (!exchange_ask(exchange, job)) {
     sse_retry_later(exchange);
   }
 }
@@ -267,18 +266,18 @@ static void start(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) {
+static void on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
-    native_on_answer(exchange, errand);
-  } else if (errand->status == 200 && errand->type == ERRAND_MESSAGE) {
-    answer_head(exchange, errand->channels, errand->channel_count, errand->since);
-  } else if (errand->status == 200) {
-    join(exchange, errand);
-  } else if (exchange_is_temporary(errand->status)) {
+    native_on_answer(exchange, job);
+  } else if (job->status == 200 && job->type == JOB_MESSAGE) {
+    answer_head(exchange, job->channels, job->channel_count, job->since);
+  } else if (job->status == 200) {
+    join(exchange, job);
+  } else if (exchange_is_temporary(job->status)) {
     sse_retry_later(exchange);
   } else {
-    struct bytes channel = errand->refused ? errand->refused->name : bytes_of(NULL, 0);
-    exchange_refuse_channel(exchange, errand->status, errand->code, errand->reason, channel);
+    struct bytes channel = job->refused ? job->refused->name : bytes_of(NULL, 0);
+    exchange_refuse_channel(exchange, job->status, job->code, job->reason, channel);
   }
 }
 

@@ -246,8 +246,8 @@ static struct bytes choose_protocol(const struct http_head *head) {
   return bytes_of(NULL, 0);
 }
 
-/* Who it is, if that is known by now: `connected` is the errand that brought it in, `http` what it will be judged by. Takes http. */
-static bool set_identity(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
+/* Who it is, if that is known by now: `connected` is the job that brought it in, `http` what it will be judged by. Takes http. */
+static bool set_identity(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   if (connected && native_identify(exchange, connected->client) < 0) return false;
   if (connected) native_keep(exchange, connected);
   struct native *native = http ? native_get(exchange) : NULL;
@@ -317,7 +317,7 @@ static void put_off(struct exchange *exchange, const char *reason) {
 }
 
 /* Both arguments may be NULL; takes http. */
-static void enter(struct exchange *exchange, struct errand *connected, struct http_copy *http) {
+static void enter(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   const struct http_head *head = exchange_request(exchange)->head;
   struct bytes protocol = choose_protocol(head);
   struct buffer ahead;
@@ -355,22 +355,22 @@ static void start(struct exchange *exchange) {
   } else if (choose_protocol(head).len > 0) {
     start_native(exchange, request);
   } else if (options->authenticate || options->connects || options->disconnects) {
-    struct errand *errand = connect_errand(exchange, request, BYTES("websocket"), NULL, 0);
-    if (!errand || !exchange_ask(exchange, errand)) put_off(exchange, "too many requests are waiting");
+    struct script_job *job = connect_job(exchange, request, BYTES("websocket"), NULL, 0);
+    if (!job || !exchange_ask(exchange, job)) put_off(exchange, "too many requests are waiting");
   } else {
     enter(exchange, NULL, NULL);
   }
 }
 
-static void on_answer(struct exchange *exchange, struct errand *errand) {
+static void on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
-    native_on_answer(exchange, errand);
-  } else if (exchange_is_temporary(errand->status)) {
-    put_off(exchange, errand->reason);
-  } else if (errand->status != 200) {
-    exchange_refuse(exchange, errand->status, errand->code, errand->reason, bytes_of(NULL, 0));
+    native_on_answer(exchange, job);
+  } else if (exchange_is_temporary(job->status)) {
+    put_off(exchange, job->reason);
+  } else if (job->status != 200) {
+    exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   } else {
-    enter(exchange, errand, NULL);
+    enter(exchange, job, NULL);
   }
 }
 
@@ -405,7 +405,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
 
 void websocket_on_silent(struct exchange *exchange) {
   /* What it says is not read at the moment, or is being judged. */
-  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_errand(exchange);
+  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_job(exchange);
   if (exchange->flags & EXCHANGE_STOPPED || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");

@@ -1,8 +1,8 @@
 #include "app/send_key.h"
 
 #include "app/config.h"
+#include "app/script_job.h"
 #include "base/memory.h"
-#include "server/errand.h"
 #include "test/support.h"
 
 struct fixture {
@@ -26,47 +26,47 @@ static void finish(struct fixture *fixture) {
 }
 
 /* A message with that key, of a user by its JSON (NULL: anonymous). */
-static struct errand *make(struct fixture *fixture, const char *user, const char *key) {
+static struct script_job *make(struct fixture *fixture, const char *user, const char *key) {
   struct mw_client *client = client_new(BYTES("http"), "");
   assert_non_null(client);
   if (user) assert_true(client_set_user(client, blob_new(bytes_string(user))));
-  struct errand *errand = errand_new(ERRAND_MESSAGE, fixture->config, client, NULL, NULL, 0);
+  struct script_job *job = job_new(JOB_MESSAGE, fixture->config, client, NULL, NULL, 0);
   mw_client_unref(client);
-  assert_non_null(errand);
-  errand->idempotency_key = bytes_string(key);
-  return errand;
+  assert_non_null(job);
+  job->idempotency_key = bytes_string(key);
+  return job;
 }
 
-static enum send_key_turn enter(struct fixture *fixture, struct errand *errand, uint64_t now_ms) {
-  return errand_enter_key(errand, &fixture->keys, now_ms);
+static enum send_key_turn enter(struct fixture *fixture, struct script_job *job, uint64_t now_ms) {
+  return job_enter_key(job, &fixture->keys, now_ms);
 }
 
 /* The app's answer: a body, or a refusal. */
-static void settle(struct fixture *fixture, struct errand *errand, int status, const char *text, uint64_t now_ms) {
+static void settle(struct fixture *fixture, struct script_job *job, int status, const char *text, uint64_t now_ms) {
   if (status == 200) {
-    errand->status = 200;
-    errand->body = blob_new(bytes_string(text));
+    job->status = 200;
+    job->body = blob_new(bytes_string(text));
   } else {
-    errand_refuse(errand, status, "code", text);
+    job_refuse(job, status, "code", text);
   }
-  errand_settle_key(errand, &fixture->keys, now_ms, &fixture->ready);
+  job_settle_key(job, &fixture->keys, now_ms, &fixture->ready);
 }
 
 /* Whether a send with that key would be the first, and forgets it again if it is. */
 static bool is_new(struct fixture *fixture, const char *user, const char *key, uint64_t now_ms) {
-  struct errand *errand = make(fixture, user, key);
-  enum send_key_turn turn = enter(fixture, errand, now_ms);
+  struct script_job *job = make(fixture, user, key);
+  enum send_key_turn turn = enter(fixture, job, now_ms);
   assert_int_not_equal(turn, SEND_KEY_WAITS);
-  if (turn == SEND_KEY_FIRST) settle(fixture, errand, 503, "", now_ms);
-  errand_unref(errand);
+  if (turn == SEND_KEY_FIRST) settle(fixture, job, 503, "", now_ms);
+  job_unref(job);
   return turn == SEND_KEY_FIRST;
 }
 
 static void send_one(struct fixture *fixture, const char *user, const char *key, const char *body, uint64_t now_ms) {
-  struct errand *errand = make(fixture, user, key);
-  assert_int_equal(enter(fixture, errand, now_ms), SEND_KEY_FIRST);
-  settle(fixture, errand, 200, body, now_ms);
-  errand_unref(errand);
+  struct script_job *job = make(fixture, user, key);
+  assert_int_equal(enter(fixture, job, now_ms), SEND_KEY_FIRST);
+  settle(fixture, job, 200, body, now_ms);
+  job_unref(job);
 }
 
 static void gives_the_first_answer_again(void **state) {
@@ -74,22 +74,22 @@ static void gives_the_first_answer_again(void **state) {
   struct fixture fixture;
   start(&fixture);
   send_one(&fixture, NULL, "a", "[1]", 0);
-  struct errand *again = make(&fixture, NULL, "a");
+  struct script_job *again = make(&fixture, NULL, "a");
   assert_int_equal(enter(&fixture, again, 1), SEND_KEY_ANSWERED);
   assert_int_equal(again->status, 0);
   assert_bytes_string(blob_bytes(again->body), "[1]");
-  errand_unref(again);
+  job_unref(again);
 
-  struct errand *refused = make(&fixture, NULL, "b");
+  struct script_job *refused = make(&fixture, NULL, "b");
   assert_int_equal(enter(&fixture, refused, 1), SEND_KEY_FIRST);
   settle(&fixture, refused, 400, "no", 1);
-  errand_unref(refused);
+  job_unref(refused);
   again = make(&fixture, NULL, "b");
   assert_int_equal(enter(&fixture, again, 1), SEND_KEY_ANSWERED);
   assert_int_equal(again->status, 400);
   assert_string_equal(again->code, "code");
   assert_string_equal(again->reason, "no");
-  errand_unref(again);
+  job_unref(again);
   finish(&fixture);
 }
 
@@ -153,18 +153,18 @@ static void is_bounded_in_bytes(void **state) {
   finish(&fixture);
 }
 
-static struct errand *take_ready(struct fixture *fixture) {
+static struct script_job *take_ready(struct fixture *fixture) {
   assert_false(list_empty(&fixture->ready));
-  struct errand *errand = container_of(fixture->ready.next, struct errand, link);
-  list_remove(&errand->link);
-  return errand;
+  struct script_job *job = container_of(fixture->ready.next, struct script_job, link);
+  list_remove(&job->link);
+  return job;
 }
 
 static void those_that_waited_get_the_answer(void **state) {
   (void)state;
   struct fixture fixture;
   start(&fixture);
-  struct errand *first = make(&fixture, NULL, "k"), *second = make(&fixture, NULL, "k"), *third = make(&fixture, NULL, "k");
+  struct script_job *first = make(&fixture, NULL, "k"), *second = make(&fixture, NULL, "k"), *third = make(&fixture, NULL, "k");
   assert_int_equal(enter(&fixture, first, 0), SEND_KEY_FIRST);
   assert_int_equal(enter(&fixture, second, 0), SEND_KEY_WAITS);
   assert_int_equal(enter(&fixture, third, 0), SEND_KEY_WAITS);
@@ -177,9 +177,9 @@ static void those_that_waited_get_the_answer(void **state) {
   assert_ptr_equal(take_ready(&fixture), third);
   assert_int_equal(enter(&fixture, third, 0), SEND_KEY_ANSWERED);
   assert_bytes_string(blob_bytes(third->body), "done");
-  errand_unref(first);
-  errand_unref(second);
-  errand_unref(third);
+  job_unref(first);
+  job_unref(second);
+  job_unref(third);
   finish(&fixture);
 }
 
@@ -187,35 +187,35 @@ static void what_timed_out_is_tried_again(void **state) {
   (void)state;
   struct fixture fixture;
   start(&fixture);
-  struct errand *first = make(&fixture, NULL, "k");
+  struct script_job *first = make(&fixture, NULL, "k");
   assert_int_equal(enter(&fixture, first, 0), SEND_KEY_FIRST);
   first->request.cancelled = true;
   settle(&fixture, first, 500, "internal error", 0);
   assert_true(is_new(&fixture, NULL, "k", 0));
-  errand_unref(first);
+  job_unref(first);
   finish(&fixture);
 }
 
 static bool run_in_fixture(void *context) {
   struct fixture fixture = {.config = context};
   struct mw_client *client = client_new(BYTES("http"), "");
-  struct errand *errand = client ? errand_new(ERRAND_MESSAGE, fixture.config, client, NULL, NULL, 0) : NULL;
+  struct script_job *job = client ? job_new(JOB_MESSAGE, fixture.config, client, NULL, NULL, 0) : NULL;
   mw_client_unref(client);
   send_keys_init(&fixture.keys);
   list_init(&fixture.ready);
-  bool fine = errand != NULL;
-  if (errand) {
-    errand->idempotency_key = BYTES("k");
-    fine = errand_enter_key(errand, &fixture.keys, 0) == SEND_KEY_FIRST;
-    if (!fine) assert_int_equal(errand->status, 503);
+  bool fine = job != NULL;
+  if (job) {
+    job->idempotency_key = BYTES("k");
+    fine = job_enter_key(job, &fixture.keys, 0) == SEND_KEY_FIRST;
+    if (!fine) assert_int_equal(job->status, 503);
   }
   if (fine) {
-    errand_refuse(errand, 400, "code", "reason");
-    errand_settle_key(errand, &fixture.keys, 0, &fixture.ready);
+    job_refuse(job, 400, "code", "reason");
+    job_settle_key(job, &fixture.keys, 0, &fixture.ready);
     fine = fixture.keys.known_count == 1;
   }
   if (!fine) assert_int_equal(fixture.keys.by_key.count, 0);
-  errand_unref(errand);
+  job_unref(job);
   send_keys_deinit(&fixture.keys);
   return fine;
 }

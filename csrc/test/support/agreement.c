@@ -172,7 +172,7 @@ const char *agreement_fault(struct agreement *agreement, struct mw_server *serve
   for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
   for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
     found = check_channel(agreement, server, container_of(link, struct channel, link));
-  if (!found && atomic_load(&server->script.errand_count) > 0) found = "requests are counted that are not under way";
-  if (!found && atomic_load(&server->script.errand_bytes) > 0) found = "bytes of requests are counted that are not under way";
+  if (!found && atomic_load(&server->script.job_count) > 0) found = "requests are counted that are not under way";
+  if (!found && atomic_load(&server->script.job_bytes) > 0) found = "bytes of requests are counted that are not under way";
   return found;
 }

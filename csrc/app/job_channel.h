@@ -1,6 +1,6 @@
 /* One of the channels that a client joins: what is asked for, and what comes of it. */
-#ifndef MOONWIRE_APP_ERRAND_CHANNEL_H
-#define MOONWIRE_APP_ERRAND_CHANNEL_H
+#ifndef MOONWIRE_APP_JOB_CHANNEL_H
+#define MOONWIRE_APP_JOB_CHANNEL_H
 
 #include <stdbool.h>
 
@@ -10,7 +10,7 @@ VISIBILITY_PUSH
 
 struct kind;
 
-struct errand_channel {
+struct job_channel {
   struct bytes name;
   const struct kind *kind;
   struct blob *data;   /* what JOIN gave; NULL: nothing */
@@ -22,7 +22,7 @@ struct errand_channel {
 };
 
 /* True if there is something to undo when the client leaves. */
-static inline bool errand_channel_is_membership(const struct errand_channel *channel) {
+static inline bool job_channel_is_membership(const struct job_channel *channel) {
   return channel->opened || channel->joined || channel->member;
 }
 

@@ -1,0 +1,200 @@
+#include "app/script_job.h"
+
+#include <stdio.h>
+
+#include "app/socket.h"
+#include "base/memory.h"
+#include "codec/verb.h"
+
+static struct mw_bytes place(char **at, struct bytes from) {
+  struct mw_bytes copy = {*at, from.len};
+  if (from.len > 0) memcpy(*at, from.ptr, from.len);
+  *at += from.len;
+  return copy;
+}
+
+static void copy_channels(struct script_job *job, const struct job_channel *channels, size_t count) {
+  job->channels = (struct job_channel *)(void *)(job + 1);
+  job->channel_count = count;
+  char *at = (char *)(job->channels + count);
+  for (size_t i = 0; i < count; i++) {
+    struct mw_bytes name = place(&at, channels[i].name);
+    job->channels[i] =
+        (struct job_channel){.name = bytes_of(name.ptr, name.len), .kind = channels[i].kind, .is_new = channels[i].is_new};
+  }
+}
+
+struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
+                           const struct job_channel *channels, size_t channel_count) {
+  size_t size = sizeof(struct script_job) + channel_count * sizeof *channels;
+  for (size_t i = 0; i < channel_count; i++) size += channels[i].name.len;
+  struct script_job *job = memory_calloc(1, size);
+  if (!job) return NULL;
+  atomic_init(&job->refs, 1);
+  atomic_init(&job->cancelled, false);
+  job->type = type;
+  job->config = config_ref(config);
+  job->client = client ? mw_client_ref(client) : NULL;
+  job->http = http;
+  job->route = -1;
+  job->request.job = job;
+  list_init(&job->link);
+  list_init(&job->request.link);
+  job->answered = &job_unheard;
+  buffer_init(&job->input);
+  copy_channels(job, channels, channel_count);
+  object_count(OBJECT_REQUEST, 1);
+  return job;
+}
+
+int job_set_message(struct script_job *job, const struct verb *verb) {
+  struct bytes data = verb->is_binary ? verb->payload : verb->data.raw;
+  if (!verb->is_binary && data.len == 0) data = BYTES("null");
+  job->text = blob_new(bytes_of(NULL, verb->event.len + verb->idempotency_key.len + data.len));
+  if (!job->text) return MW_ENOMEM;
+  char *at = job->text->data;
+  job->message.event = place(&at, verb->event);
+  struct mw_bytes key = place(&at, verb->idempotency_key);
+  job->idempotency_key = bytes_of(key.ptr, key.len);
+  struct mw_bytes copy = place(&at, data);
+  job->message.is_binary = verb->is_binary;
+  *(verb->is_binary ? &job->message.binary : &job->message.data) = copy;
+  return 0;
+}
+
+struct script_job *job_ref(struct script_job *job) {
+  atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
+  return job;
+}
+
+struct mail *job_take_held(struct script_job *job) {
+  struct mail *mail = job->held;
+  if (mail) job->held = mail->next;
+  return mail;
+}
+
+static void drop_held(struct script_job *job) {
+  struct mail *mail;
+  while ((mail = job_take_held(job)) != NULL) mail->class->drop(mail);
+}
+
+void job_unref(struct script_job *job) {
+  if (!job || atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1) return;
+  for (size_t i = 0; i < job->channel_count; i++) {
+    blob_unref(job->channels[i].data);
+    blob_unref(job->channels[i].member);
+    blob_unref(job->channels[i].info);
+  }
+  drop_held(job);
+  blob_unref(job->text);
+  buffer_deinit(&job->input);
+  mw_socket_unref(job->socket);
+  blob_unref(job->fields);
+  blob_unref(job->body);
+  memory_free(job->http);
+  mw_client_unref(job->client);
+  mw_config_unref(job->config);
+  object_count(OBJECT_REQUEST, -1);
+  memory_free(job);
+}
+
+void job_end_stream(struct script_job *job) {
+  if (job->stream) job->on_stream_end(job->stream);
+}
+
+void job_drop(struct script_job *job) {
+  job_end_stream(job);
+  job_unref(job);
+}
+
+void job_hold(struct script_job *job, struct mail *mail) {
+  mail->next = NULL;
+  *(job->held ? &job->held_last->next : &job->held) = mail;
+  job->held_last = mail;
+}
+
+static void drop_job(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
+
+static void take_unheard(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  (void)room;
+  drop_job(mail);
+}
+
+const struct mail_class job_unheard = {.take = take_unheard, .drop = drop_job};
+
+size_t job_size(const struct script_job *job) {
+  return (job->http ? job->http->size : 0) + (job->text ? job->text->len : 0) + job->input_size;
+}
+
+bool job_needs_script(const struct script_job *job) {
+  const struct mw_config_options *options = &job->config->options;
+  bool asks = job->type != JOB_JOIN || (job->http && options->authenticate);
+  if (job->connects && (options->connects || options->disconnects)) asks = true;
+  for (size_t i = 0; i < job->channel_count; i++) asks = asks || kind_asks(job->channels[i].kind);
+  return asks;
+}
+
+bool job_is_membership(const struct script_job *job) {
+  if (job->connected) return true;
+  for (size_t i = 0; i < job->channel_count; i++) {
+    if (job_channel_is_membership(&job->channels[i])) return true;
+  }
+  if (job->type == JOB_SOCKET && job->socket) return true;
+  return job->type == JOB_STREAM && !job->fields;
+}
+
+struct script_job *job_split(struct script_job *job, size_t i) {
+  struct job_channel *channel = &job->channels[i];
+  struct script_job *part = job_new(JOB_JOIN, job->config, job->client, NULL, channel, 1);
+  if (!part) return NULL;
+  part->mail.to = job->mail.to;
+  part->status = job->status;
+  part->channels[0].opened = channel->opened;
+  part->channels[0].joined = channel->joined;
+  part->channels[0].member = channel->member;
+  channel->opened = channel->joined = false;
+  channel->member = NULL;
+  return part;
+}
+
+void job_refuse(struct script_job *job, int status, const char *code, const char *reason) {
+  job->status = status;
+  snprintf(job->code, sizeof job->code, "%s", code);
+  snprintf(job->reason, sizeof job->reason, "%s", reason);
+}
+
+enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms) {
+  const struct mw_client *client = job->client;
+  struct bytes user = client->user_id ? blob_bytes(client->user_id) : blob_bytes(client->user);
+  struct send_key *entry = NULL;
+  struct buffer key;
+  buffer_init(&key);
+  send_key_write(&key, client->user_id ? 'i' : client->user ? 'u' : 'a', user, job->idempotency_key);
+  enum send_key_turn turn = SEND_KEY_FAILED;
+  if (!key.failed) turn = send_key_enter(keys, buffer_bytes(&key), &job->link, now_ms, &entry);
+  buffer_deinit(&key);
+  if (turn == SEND_KEY_FIRST) {
+    job->send_key = entry;
+  } else if (turn == SEND_KEY_FAILED) {
+    job_refuse(job, 503, "unavailable", "out of memory");
+  } else if (turn == SEND_KEY_ANSWERED) {
+    struct send_answer answer = send_key_answer(entry);
+    if (answer.body) job->body = blob_ref(answer.body);
+    if (answer.status != 200) job_refuse(job, answer.status, answer.code, answer.reason);
+  }
+  return turn;
+}
+
+/* What was not done may be done by the next one: no handler was asked, the server had no room, or the app took too long. */
+static bool is_worth_keeping(const struct script_job *job) {
+  return job->status == 200 || (job->status != 0 && job->status != 503 && !job->request.cancelled);
+}
+
+void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms, struct list *ready) {
+  struct send_key *entry = job->send_key;
+  if (!entry) return;
+  struct send_answer answer = {.status = job->status, .body = job->body, .code = job->code, .reason = job->reason};
+  job->send_key = NULL;
+  send_key_settle(keys, entry, is_worth_keeping(job) ? &answer : NULL, now_ms, ready);
+}

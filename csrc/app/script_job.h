@@ -1,0 +1,150 @@
+/* What a worker asks of the script for one client, and what comes back: it travels between the two by reference.
+ *
+ * To join channels takes several questions to the app (authenticate, authorize, open, join); an HTTP request takes one. When a client that
+ * joined leaves again, the same job travels once more, so that leaving needs no memory. */
+#ifndef MOONWIRE_APP_SCRIPT_JOB_H
+#define MOONWIRE_APP_SCRIPT_JOB_H
+
+#include "app/client.h"
+#include "app/config.h"
+#include "app/http_copy.h"
+#include "app/job_channel.h"
+#include "app/send_key.h"
+#include "base/buffer.h"
+#include "base/list.h"
+#include "hub/id.h"
+
+VISIBILITY_PUSH
+
+struct mw_server;
+
+/* A question to the app. One at a time for each job, one for each channel that opens or closes. */
+struct mw_request {
+  struct list link; /* in the server's list of those that wait for an answer, oldest first */
+  enum mw_request_type type;
+  struct mw_server *server;    /* NULL: the server has gone, and nobody wants the answer */
+  struct script_job *job;      /* or */
+  struct occupancy *occupancy; /* for OPEN and CLOSE */
+  uint64_t asked_ms;
+  bool waiting, cancelled;
+  void *context; /* the app's */
+};
+
+enum job_type {
+  JOB_JOIN,    /* a client connects, or joins channels, or both */
+  JOB_MESSAGE, /* a client sent an event */
+  JOB_SLOW,    /* a client takes less than there is; nobody waits for the answer */
+  JOB_HTTP,
+  JOB_STREAM,
+  JOB_SOCKET,        /* a raw WebSocket is asked for; travels again when it is over */
+  JOB_SOCKET_MESSAGE /* it sent a message */
+};
+
+enum job_step {
+  STEP_AUTHENTICATE,
+  STEP_CONNECT,
+  STEP_AUTHORIZE,
+  STEP_OPEN,
+  STEP_JOIN,
+  STEP_PRESENCE,
+  STEP_MESSAGE,
+  STEP_SLOW,
+  STEP_SOCKET,
+  STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
+  STEP_LEAVE,
+  STEP_DISCONNECT,
+  STEP_SOCKET_CLOSE,
+  STEP_OVER
+};
+
+struct script_job {
+  atomic_uint refs;
+  enum job_type type;
+  /* Under way to the script when it is asked, back with its answer, and to it again when what was joined is to be left. mail.to: the asker. */
+  struct mail mail;
+  struct mail cancel;                /* to the script, while `mail` may be under way */
+  struct mail end;                   /* from the script: the app ends its raw stream */
+  const struct mail_class *answered; /* what becomes of the answer on the asker's worker */
+  struct mw_config *config;
+  struct mw_client *client;
+  struct http_copy *http; /* NULL if no question needs it */
+  int route;
+  atomic_bool cancelled; /* the asker has gone or answers by itself */
+  /* Joining. */
+  bool envelope; /* as an event stream with one */
+  struct since since;
+  bool connects;  /* the client connects by this job: CONNECT, and DISCONNECT at the end */
+  bool connected; /* CONNECT was accepted */
+  bool transient; /* the sender of a message is no subscriber: it is authorized for this one */
+  bool relayed;   /* the message goes to the others without entering the app */
+  bool by_app;    /* the app subscribed it: nobody is asked, and nothing waits for the answer; it is only counted as a member */
+  bool kept;      /* the worker keeps it as a membership */
+  size_t channel_count;
+  struct job_channel *channels; /* behind the struct */
+  /* A message; the texts lie in `text`. */
+  struct mw_message message;
+  struct bytes idempotency_key; /* empty: none */
+  struct send_key *send_key;    /* it is the first with that key, and its answer is awaited */
+  struct blob *text;
+  struct buffer input; /* of a raw WebSocket's message, in place of `text` */
+  size_t input_size;   /* what that was at first */
+  /* Of a raw WebSocket. */
+  struct mw_socket *socket; /* a reference; NULL before the app has said yes */
+  struct bytes protocol;    /* a text of the config, or empty */
+  /* The script's. */
+  struct list link; /* among those that wait for a channel to open, or for their client's job before them */
+  unsigned backlog_type;
+  struct mw_request request;
+  enum job_step step;
+  size_t at;    /* the channel of the step */
+  bool running; /* inside the loop that takes its steps */
+  /* The worker's: commands for the client that came meanwhile, and are about what it is only with the answer. */
+  struct mail *held, *held_last; /* in the order in which it came */
+  size_t held_size;
+  /* The answer. status 0 while there is none; 200 is yes. */
+  int status;
+  char code[65];
+  char reason[256];
+  const struct job_channel *refused; /* the channel that the refusal is about; NULL: it is about the client */
+  struct blob *fields, *body;        /* of an HTTP response; body: of an acknowledgement, too */
+  struct mw_stream *stream;          /* borrowed: the app's handle, which refers to this job; NULL when the app let go */
+  void (*on_stream_end)(struct mw_stream *stream);
+};
+
+/* One reference; keeps config and client (NULL allowed), takes http (NULL allowed), copies the channels and their names. NULL without
+ * memory: then nothing was taken. */
+struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
+                           const struct job_channel *channels, size_t channel_count);
+/* Mail that is about what the client is only with the answer waits for that: takes it. */
+void job_hold(struct script_job *job, struct mail *mail);
+/* Takes the first of that mail out, after the answer; NULL: there is none. */
+struct mail *job_take_held(struct script_job *job);
+/* The raw stream that the app has begun with its answer is over. Called on the thread of the script. */
+void job_end_stream(struct script_job *job);
+/* Nobody will see the answer: releases the job. A raw stream that the app has begun is over. */
+void job_drop(struct script_job *job);
+/* The job is answered, and nobody does anything about that. */
+extern const struct mail_class job_unheard;
+struct script_job *job_ref(struct script_job *job);
+void job_unref(struct script_job *job); /* NULL is allowed */
+/* What it carries of the client's, in bytes. */
+size_t job_size(const struct script_job *job);
+/* True if the app must be asked before it can join. */
+bool job_needs_script(const struct script_job *job);
+/* True if the script wants to know when it leaves. */
+bool job_is_membership(const struct script_job *job);
+/* Copies the message of a verb; 0 or MW_ENOMEM. */
+struct verb;
+int job_set_message(struct script_job *job, const struct verb *verb);
+/* Takes what is to be undone of one channel into a job of its own; NULL without memory. */
+struct script_job *job_split(struct script_job *job, size_t i);
+/* A message with an idempotency key: finds out whether it is the first with that key, waits for the answer of the first, or has been given it. */
+enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms);
+/* The job is answered: keeps that for its key, unless a repeated send may do better, and lets those that waited go on. */
+void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms, struct list *ready);
+/* Sets a refusal; the texts are cut to their room. */
+void job_refuse(struct script_job *job, int status, const char *code, const char *reason);
+
+VISIBILITY_POP
+
+#endif
