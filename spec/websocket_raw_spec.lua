@@ -397,7 +397,7 @@ app:websocket("/flood", {
     assert.is_nil((ask(socket, "more than ten")))
     assert.equal(1009, socket.got_close_code)
     socket:close(1000, nil, 5)
-    assert(app:await_log "closed 1009 the frame is too long")
+    assert(app:await_log "closed 1009 the frame is larger than the limit")
     local silent = connect(app, "/small") -- answers pings only when it receives
     assert(app:await_log("closed 1006", 8))
     silent.socket:close()

@@ -3,10 +3,10 @@
 struct origin {
   struct bytes scheme; /* "https" */
   struct bytes host;   /* "a.example" or "[::1]" */
-  struct bytes port;   /* digits, or empty for the scheme's own */
+  struct bytes port;   /* digits, or empty for the default port of the scheme */
 };
 
-/* Divides "host[:port]"; the port that is the scheme's own counts as none. */
+/* Splits "host[:port]". The default port of the scheme counts as none. */
 static bool split_host(struct bytes text, struct bytes scheme, struct origin *origin) {
   size_t colon = text.len;
   while (colon > 0 && text.ptr[colon - 1] >= '0' && text.ptr[colon - 1] <= '9') colon--;

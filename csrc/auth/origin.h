@@ -1,4 +1,4 @@
-/* Which web origins may ask (RFC 6454; the Origin field of the Fetch standard). */
+/* Web origins that may use the server (RFC 6454; the Origin header of the Fetch standard). */
 #ifndef MOONWIRE_AUTH_ORIGIN_H
 #define MOONWIRE_AUTH_ORIGIN_H
 
@@ -6,12 +6,14 @@
 
 VISIBILITY_PUSH
 
-/* One entry of a list of allowed origins: "https://a.example[:port]", "https://" "*.b.example[:port]" (one label or more in front), or
- * "*". NULL, or what is wrong with it. */
+/* Checks one entry of a list of allowed origins: "https://a.example[:port]", "https://"
+ * "*.b.example[:port]" (one or more labels in front), or "*". Returns NULL, or a constant that
+ * states the fault. */
 const char *origin_fault(struct bytes entry);
-/* True if the entry allows the origin; names compared without regard to case. */
+/* Returns true if the entry allows the origin. Names are compared regardless of case. */
 bool origin_matches(struct bytes entry, struct bytes origin);
-/* True if the origin's host and port are those of the Host field: whatever the scheme, since TLS may have ended in front of us. */
+/* Returns true if the host and port of the origin are those of the Host header. The scheme does not
+ * count, because a proxy may have ended TLS. */
 bool origin_is_same(struct bytes origin, struct bytes host);
 
 VISIBILITY_POP

@@ -1,4 +1,4 @@
-/* Secrets: comparing them without telling where they differ, and making names that cannot be guessed. */
+/* Secrets: comparing them in constant time, and making names that cannot be guessed. */
 #ifndef MOONWIRE_AUTH_SECRET_H
 #define MOONWIRE_AUTH_SECRET_H
 
@@ -6,9 +6,9 @@
 
 VISIBILITY_PUSH
 
-/* In time that depends on the lengths alone. */
+/* Compares in a time that depends only on the lengths. */
 bool secret_equal(struct bytes a, struct bytes b);
-/* Fills `out` with characters of [a-z2-7], five random bits each, without a terminator. */
+/* Fills `out` with characters of [a-z2-7], five random bits each. It is not terminated. */
 void secret_name(char *out, size_t len);
 
 VISIBILITY_POP

@@ -1,4 +1,4 @@
-/* The Cookie field (RFC 6265 section 5.4, read as leniently as servers do). */
+/* The Cookie header (RFC 6265 section 5.4, read as leniently as other servers do). */
 #ifndef MOONWIRE_CODEC_COOKIE_H
 #define MOONWIRE_CODEC_COOKIE_H
 
@@ -6,8 +6,9 @@
 
 VISIBILITY_PUSH
 
-/* Walks the pairs of a Cookie value. Start with *rest = the value; false at the end. Surrounding white space and one pair of
- * double quotes around the value are dropped; pairs without '=' or with an empty name are passed over. */
+/* Walks the pairs of a Cookie value: start with *rest = the value; returns false at the end.
+ * Removes white space and one pair of double quotes around the value. Ignores pairs without '=' or
+ * with an empty name. */
 bool cookie_next(struct bytes *rest, struct bytes *name, struct bytes *value);
 
 VISIBILITY_POP

@@ -7,11 +7,11 @@
 
 enum { EVENT_NAME_MAX = 64 };
 
-/* ---- Publish ------------------------------------------------------------------------------------------------------------- */
+/* ---- Publish --------------------------------------------------------------------------------- */
 
 enum { NAME_SHOWN_MAX = 40 };
 
-/* False if there is no such member. */
+/* Returns false if a publish has no such member. */
 static bool note_member(struct envelope_publish *publish, struct json_value name, struct json_value value) {
   const struct {
     struct bytes name;
@@ -53,7 +53,7 @@ static const char *find_fault(const struct envelope_publish *publish) {
   if (publish->channel.type != JSON_STRING) return "channel must be a string";
   if (!is_string_or_none(publish->event)) return "event must be a string";
   if (!is_string_or_none(publish->base64)) return "base64 must be a string";
-  if (publish->base64.type != JSON_NONE && publish->data.type != JSON_NONE) return "data and base64 exclude each other";
+  if (publish->base64.type != JSON_NONE && publish->data.type != JSON_NONE) return "data and base64 cannot be combined";
   if (!is_string_or_none(publish->key)) return "key must be a string";
   if (!is_bool_or_none(publish->is_volatile)) return "volatile must be true or false";
   if (!is_bool_or_none(publish->is_final)) return "final must be true or false";
@@ -76,7 +76,7 @@ bool envelope_read_publish(struct json_value object, struct envelope_publish *pu
   return !reason;
 }
 
-/* ---- Push ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Push ------------------------------------------------------------------------------------ */
 
 static void write_member(struct buffer *out, char *before, const char *name, struct bytes text) {
   if (!text.ptr) return;
@@ -102,7 +102,7 @@ void envelope_write_push(struct buffer *out, const struct envelope_push *push) {
   buffer_append(out, before == '{' ? BYTES("{}") : BYTES("}"));
 }
 
-/* ---- Names --------------------------------------------------------------------------------------------------------------- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 const char *channel_name_fault(struct bytes name) {
   if (name.len == 0) return "the channel name is empty";
@@ -129,7 +129,7 @@ const char *event_name_fault(struct bytes name) {
     if (!is_event_char(name.ptr[i])) return "the event name has a character other than A-Z a-z 0-9 _ . : -";
   }
   if (bytes_equal(name, BYTES("open")) || bytes_equal(name, BYTES("error")))
-    return "the event names open and error are EventSource's own";
-  if (bytes_starts_with(name, BYTES("moonwire:"))) return "the event names that begin with moonwire: are the server's own";
+    return "the event names open and error are reserved for EventSource";
+  if (bytes_starts_with(name, BYTES("moonwire:"))) return "event names that begin with moonwire: are reserved";
   return NULL;
 }

@@ -23,7 +23,8 @@ bool http_value_valid(struct bytes text) {
   return true;
 }
 
-/* Cuts off and returns what is before the first `c`; all of it if there is none. *rest is then what is behind it. */
+/* Removes and returns the text before the first `c`, or all of it if there is none. *rest is the
+ * text after `c`. */
 static struct bytes cut(struct bytes *rest, char c) {
   struct bytes part = bytes_of(rest->ptr, bytes_find(*rest, c));
   size_t taken = part.len < rest->len ? part.len + 1 : part.len;
@@ -31,27 +32,27 @@ static struct bytes cut(struct bytes *rest, char c) {
   return part;
 }
 
-/* ---- Request line -------------------------------------------------------------------------------------------------------- */
+/* ---- Request line ---------------------------------------------------------------------------- */
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static struct http_error read_version(struct http_head *head, struct bytes version) {
   if (version.len != 8 || !bytes_starts_with(version, BYTES("HTTP/")) || !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
       !is_digit(version.ptr[7])) {
-    return refuse(400, "the request line does not end in a version of HTTP");
+    return refuse(400, "the request line must end in a version, such as HTTP/1.1");
   }
   if (version.ptr[5] != '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
-  /* A higher minor version is served as the highest one that is known (RFC 9110 section 2.5). */
+  /* A higher minor version is served as the highest supported one (RFC 9110 section 2.5). */
   head->minor = version.ptr[7] > '0';
   return no_error;
 }
 
 static struct http_error check_characters(struct bytes target) {
-  if (target.len == 0) return refuse(400, "the request target is malformed");
+  if (target.len == 0) return refuse(400, "empty request target");
   for (size_t i = 0; i < target.len; i++) {
     unsigned char c = (unsigned char)target.ptr[i];
-    if (c < 0x21 || c == 0x7f) return refuse(400, "the request target is malformed");
-    if (c > 0x7f) return refuse(400, "the request target has a byte beyond ASCII: percent-encode it (\"%C3%A4\" is a-umlaut)");
+    if (c < 0x21 || c >= 0x7f)
+      return refuse(400, "invalid byte in the request target; percent-encode bytes outside printable ASCII (a-umlaut is %C3%A4)");
   }
   return no_error;
 }
@@ -59,7 +60,7 @@ static struct http_error check_characters(struct bytes target) {
 struct http_error http_head_read_line(struct http_head *head, struct bytes line, size_t target_max) {
   struct bytes rest = line;
   head->method = cut(&rest, ' ');
-  if (!http_token_valid(head->method)) return refuse(400, "the request line does not begin with a method");
+  if (!http_token_valid(head->method)) return refuse(400, "the request line must begin with a method, such as GET");
   head->target = cut(&rest, ' ');
   struct http_error error = check_characters(head->target);
   if (error.status) return error;
@@ -67,22 +68,23 @@ struct http_error http_head_read_line(struct http_head *head, struct bytes line,
   if (!has_version) return refuse(505, "HTTP/0.9 is not supported");
   error = read_version(head, rest);
   if (error.status) return error;
-  if (head->target.len > target_max) return refuse(414, "the request target is too long");
-  if (bytes_equal(head->method, BYTES("CONNECT"))) return refuse(501, "this server is no proxy");
-  if (bytes_equal(head->method, BYTES("PRI"))) return refuse(501, "the method is not known"); /* HTTP/2's, known to llhttp */
+  if (head->target.len > target_max) return refuse(414, "the request target is longer than limits.target");
+  if (bytes_equal(head->method, BYTES("CONNECT"))) return refuse(501, "CONNECT is not supported: this server is not a proxy");
+  /* of HTTP/2; llhttp accepts it */
+  if (bytes_equal(head->method, BYTES("PRI"))) return refuse(501, "unknown method");
   return no_error;
 }
 
-/* ---- Fields -------------------------------------------------------------------------------------------------------------- */
+/* ---- Fields ---------------------------------------------------------------------------------- */
 
 struct http_error http_head_read_fields(struct http_head *head, struct bytes text, struct http_field *fields) {
   for (size_t i = 0; i < head->field_count; i++) {
     struct bytes value = cut(&text, '\n');
     value.len--; /* the CR */
     struct bytes name = cut(&value, ':');
-    if (!http_token_valid(name) || name.ptr + name.len == value.ptr) return refuse(400, "a field name is malformed");
+    if (!http_token_valid(name) || name.ptr + name.len == value.ptr) return refuse(400, "malformed header name");
     value = bytes_trim(value);
-    if (!http_value_valid(value)) return refuse(400, "a field value has a control character");
+    if (!http_value_valid(value)) return refuse(400, "control character in a header value");
     fields[i] = (struct http_field){name, value};
   }
   head->fields = fields;
@@ -128,29 +130,30 @@ bool http_head_lists(const struct http_head *head, struct bytes name, struct byt
   return false;
 }
 
-/* ---- Body ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Body ------------------------------------------------------------------------------------ */
 
-/* Whatever two readers could understand differently is refused: that is how requests are smuggled past a proxy. */
+/* Refuses everything that two readers could understand differently, because that is how requests
+ * are smuggled past a proxy. */
 struct http_error http_head_frame(struct http_head *head, struct http_framing *framing) {
   struct bytes length = http_head_field(head, BYTES("content-length"));
   struct bytes coding = http_head_field(head, BYTES("transfer-encoding"));
   *framing = (struct http_framing){0};
   head->has_length = length.ptr || coding.ptr;
-  if (length.ptr && coding.ptr) return refuse(400, "Content-Length and Transfer-Encoding exclude each other");
+  if (length.ptr && coding.ptr) return refuse(400, "Content-Length and Transfer-Encoding cannot be combined");
   if (coding.ptr) {
-    if (head->minor == 0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding");
-    if (http_head_count(head, BYTES("transfer-encoding")) > 1) return refuse(400, "Transfer-Encoding is given twice");
-    if (!bytes_equal_nocase(coding, BYTES("chunked"))) return refuse(501, "the only transfer coding known is chunked");
+    if (head->minor == 0) return refuse(400, "Transfer-Encoding is not allowed with HTTP/1.0");
+    if (http_head_count(head, BYTES("transfer-encoding")) > 1) return refuse(400, "more than one Transfer-Encoding header");
+    if (!bytes_equal_nocase(coding, BYTES("chunked"))) return refuse(501, "unsupported transfer coding; use chunked");
     framing->chunked = true;
   }
   if (length.ptr) {
-    if (http_head_count(head, BYTES("content-length")) > 1) return refuse(400, "Content-Length is given twice");
+    if (http_head_count(head, BYTES("content-length")) > 1) return refuse(400, "more than one Content-Length header");
     if (!bytes_to_u64(length, &framing->length)) return refuse(400, "Content-Length is not a number");
   }
   return no_error;
 }
 
-/* ---- The rest ------------------------------------------------------------------------------------------------------------ */
+/* ---- The rest -------------------------------------------------------------------------------- */
 
 static bool is_authority(struct bytes text) {
   for (size_t i = 0; i < text.len; i++) {
@@ -161,28 +164,30 @@ static bool is_authority(struct bytes text) {
 
 static struct http_error check_host(struct http_head *head) {
   size_t count = http_head_count(head, BYTES("host"));
-  if (count == 0 && head->minor == 1) return refuse(400, "Host is missing");
-  if (count > 1) return refuse(400, "Host is given twice");
+  if (count == 0 && head->minor == 1) return refuse(400, "missing Host header");
+  if (count > 1) return refuse(400, "more than one Host header");
   head->host = http_head_field(head, BYTES("host"));
-  if (!is_authority(head->host)) return refuse(400, "Host is malformed");
+  if (!is_authority(head->host)) return refuse(400, "malformed Host header");
   return no_error;
 }
 
-/* Fields of which there is one, and of which two readers could take two different ones: what is allowed depends on them. */
+/* Checks fields that may occur only once. Security depends on them, and two readers could choose
+ * different ones. */
 static struct http_error check_single(const struct http_head *head) {
   static const struct {
     struct bytes name;
     const char *reason;
-  } single[] = {{{"origin", 6}, "Origin is given twice"},
-                {{"content-type", 12}, "Content-Type is given twice"},
-                {{"authorization", 13}, "Authorization is given twice"}};
+  } single[] = {{{"origin", 6}, "more than one Origin header"},
+                {{"content-type", 12}, "more than one Content-Type header"},
+                {{"authorization", 13}, "more than one Authorization header"}};
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
     if (http_head_count(head, single[i].name) > 1) return refuse(400, single[i].reason);
   }
   return no_error;
 }
 
-/* The target's host wins over the Host field, which nobody is to see (RFC 9112 section 3.2.2). */
+/* Replaces the Host field by the host of the target, which takes precedence (RFC 9112 section
+ * 3.2.2). */
 static void set_host(struct http_head *head, struct http_field *fields, struct bytes host) {
   head->host = host;
   for (size_t i = 0; i < head->field_count; i++) {
@@ -190,19 +195,19 @@ static void set_host(struct http_head *head, struct http_field *fields, struct b
   }
 }
 
-/* "http://host/path" becomes "/path". */
+/* Reduces "http://host/path" to "/path". */
 static struct http_error reduce_target(struct http_head *head, struct http_field *fields, char *target) {
   struct bytes text = head->target, scheme = BYTES("http://"), secure = BYTES("https://");
   size_t skip = 0;
   if (text.len > scheme.len && bytes_equal_nocase(bytes_of(text.ptr, scheme.len), scheme)) skip = scheme.len;
   if (text.len > secure.len && bytes_equal_nocase(bytes_of(text.ptr, secure.len), secure)) skip = secure.len;
-  if (skip == 0) return refuse(400, "the request target is neither a path nor a URL");
+  if (skip == 0) return refuse(400, "the request target must be a path or a URL");
   size_t end = skip;
   while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?') end++;
-  if (end == skip || !is_authority(bytes_of(text.ptr + skip, end - skip))) return refuse(400, "the request target has no host");
+  if (end == skip || !is_authority(bytes_of(text.ptr + skip, end - skip))) return refuse(400, "no host in the request target");
   size_t host_len = end - skip;
   if (end == text.len || text.ptr[end] == '?') {
-    /* No path: the host moves over the last byte of "//", which gives room for one. */
+    /* Without a path, the host moves over the last byte of "//", to make room for the slash. */
     memmove(target + skip - 1, target + skip, host_len);
     skip--;
     target[--end] = '/';
@@ -215,8 +220,9 @@ static struct http_error reduce_target(struct http_head *head, struct http_field
 static struct http_error check_target(struct http_head *head, struct http_field *fields, char *target) {
   struct http_error error = no_error;
   bool is_asterisk = bytes_equal(head->target, BYTES("*"));
-  if (bytes_find(head->target, '#') < head->target.len) return refuse(400, "the request target has a fragment");
-  if (is_asterisk && !bytes_equal(head->method, BYTES("OPTIONS"))) return refuse(400, "the target * is for OPTIONS only");
+  if (bytes_find(head->target, '#') < head->target.len) return refuse(400, "the request target must not have a fragment");
+  if (is_asterisk && !bytes_equal(head->method, BYTES("OPTIONS")))
+    return refuse(400, "the request target * is allowed only with OPTIONS");
   if (!is_asterisk && head->target.ptr[0] != '/') error = reduce_target(head, fields, target);
   struct bytes rest = head->target;
   head->path = cut(&rest, '?');
@@ -229,7 +235,7 @@ static struct http_error check_expect(struct http_head *head, bool has_body) {
   for (size_t i = 0; i < head->field_count; i++) {
     if (!bytes_equal_nocase(head->fields[i].name, BYTES("expect"))) continue;
     if (!bytes_equal_nocase(head->fields[i].value, BYTES("100-continue")))
-      return refuse(417, "the only expectation known is 100-continue");
+      return refuse(417, "unsupported Expect header; use 100-continue");
     head->expect_continue = head->minor == 1 && has_body;
   }
   return no_error;
@@ -245,21 +251,21 @@ struct http_error http_head_check(struct http_head *head, struct http_field *fie
   if (!error.status) error = check_expect(head, head->has_body);
   if (error.status) return error;
 
-  /* Offers of other protocols are as if they were not there (RFC 9110 section 7.8). A client of WebSocket may have sent frames
-   * ahead: what follows its request is never read as HTTP. */
+  /* Offers of other protocols are ignored (RFC 9110 section 7.8). A WebSocket client may already
+   * have sent frames, so the bytes after its request are never read as HTTP. */
   bool offers = head->minor == 1 && bytes_equal(head->method, BYTES("GET")) &&
                 http_head_lists(head, connection, BYTES("upgrade")) &&
                 http_head_lists(head, BYTES("upgrade"), BYTES("websocket"));
-  if (offers && head->has_body) return refuse(400, "an upgrade by GET has no body");
+  if (offers && head->has_body) return refuse(400, "a request with Upgrade must not have a body");
   head->upgrade = offers;
   bool wanted = head->minor == 1 || http_head_lists(head, connection, BYTES("keep-alive"));
   head->keep_alive = wanted && !head->upgrade && !http_head_lists(head, connection, BYTES("close"));
   return no_error;
 }
 
-/* ---- Salvaging ----------------------------------------------------------------------------------------------------------- */
+/* ---- Salvaging ------------------------------------------------------------------------------- */
 
-/* A line with its line end, or nothing if it is not complete. */
+/* Returns a line with its newline, or nothing if it is incomplete. */
 static struct bytes next_line(struct bytes *rest) {
   size_t len = bytes_find(*rest, '\n');
   if (len == rest->len) return *rest = bytes_of(NULL, 0);
@@ -294,7 +300,7 @@ void http_head_salvage(struct http_head *head, struct bytes text, struct http_fi
   head->host = http_head_field(head, BYTES("host"));
 }
 
-/* ---- Shedding ------------------------------------------------------------------------------------------------------------ */
+/* ---- Shedding -------------------------------------------------------------------------------- */
 
 static void move(struct bytes *part, struct buffer *to) {
   if (!part->ptr) return;
@@ -313,7 +319,7 @@ void http_head_shed(struct http_head *head, struct buffer *text, struct http_fie
     if (is_kept) len += fields[i].name.len + fields[i].value.len;
   }
   buffer_init(&kept);
-  /* Once, so that nothing moves afterwards. */
+  /* One allocation, so that nothing moves later. */
   if (!buffer_reserve(&kept, len)) {
     buffer_deinit(&kept);
     return;

@@ -1,6 +1,6 @@
 #include "codec/http_reader.h"
 
-/* Both llhttp and we have a HTTP_HEAD: its one is the method. */
+/* llhttp has an HTTP_HEAD too: the method. */
 #define HTTP_HEAD LLHTTP_METHOD_HEAD
 #include "llhttp.h"
 #undef HTTP_HEAD
@@ -11,12 +11,13 @@
 #include "base/memory.h"
 #include "codec/http_head.h"
 
-/* llhttp is given whole lines and body bytes, never half a line. So what it finds cannot depend on how the input was cut, and a
- * pause in the middle is never needed: the end of what it was given is the end of a head, of a chunk or of a request. */
+/* llhttp receives whole lines and bytes of the body, never a part of a line. So its results do not
+ * depend on how the input is split, and it never has to pause: the end of its input is the end of a
+ * head, of a chunk, or of a request. */
 
 enum {
-  CHUNK_LINE_MAX = 256, /* bytes of a chunk's size and extensions, with CRLF */
-  IDLE_TEXT_MAX = 1024, /* what an idle reader may hold on to, in bytes and in fields */
+  CHUNK_LINE_MAX = 256, /* bytes of a line with the size of a chunk and its extensions, with CRLF */
+  IDLE_TEXT_MAX = 1024, /* the most bytes and fields that an idle reader keeps */
   IDLE_FIELDS_MAX = 32,
 };
 
@@ -26,10 +27,10 @@ enum read_state {
   READ_LENGTH,     /* `remaining` bytes of body */
   READ_CHUNK_SIZE, /* the line before a chunk */
   READ_CHUNK_DATA, /* `remaining` bytes of a chunk */
-  READ_CHUNK_END,  /* the line end behind them */
-  READ_TRAILER,    /* lines behind the last chunk */
+  READ_CHUNK_END,  /* the CRLF after them */
+  READ_TRAILER,    /* the lines after the last chunk */
   READ_DONE,       /* the request was returned */
-  READ_ENDED,      /* so was the last one of the connection */
+  READ_ENDED,      /* the last request of the connection was returned */
   READ_FAILED,
 };
 
@@ -37,17 +38,17 @@ struct http_reader {
   const struct http_limits *limits;
   llhttp_t parser;
   enum read_state state;
-  struct buffer text;        /* the head as it came */
-  size_t line_start;         /* where its last, perhaps incomplete line begins */
-  bool skipped_line;         /* an empty line before the request was passed over */
-  struct http_head head;     /* slices of text, valid from the end of the head on */
-  struct http_field *fields; /* those of head */
+  struct buffer text;        /* the head as sent */
+  size_t line_start;         /* start of its last line, which may be incomplete */
+  bool skipped_line;         /* an empty line before the request was skipped */
+  struct http_head head;     /* slices of `text`, valid after the end of the head */
+  struct http_field *fields; /* the fields of `head` */
   size_t field_capacity;
-  struct buffer line; /* of a chunk's size, its end, or the trailer */
+  struct buffer line; /* the size line of a chunk, its end, or the trailer */
   uint64_t remaining;
   size_t trailer_len, trailer_count;
   struct buffer body;
-  bool head_complete, chunk_begun, complete; /* what llhttp says */
+  bool head_complete, chunk_begun, complete; /* set by llhttp */
   struct http_error error;
 };
 
@@ -79,7 +80,7 @@ static enum http_event fail(struct http_reader *reader, int status, const char *
 
 static enum http_event fail_memory(struct http_reader *reader) { return fail(reader, 503, "out of memory"); }
 
-/* ---- llhttp -------------------------------------------------------------------------------------------------------------- */
+/* ---- llhttp ---------------------------------------------------------------------------------- */
 
 static int on_head_complete(llhttp_t *parser) {
   struct http_reader *reader = parser->data;
@@ -113,14 +114,14 @@ static const llhttp_settings_t settings = {
     .on_chunk_header = on_chunk_head,
 };
 
-/* True if llhttp took all of `text`. A request that offers an upgrade, and has no body, stops it at its end: the reader goes on
- * all the same, with a parser that is reset for each request. */
+/* Returns true if llhttp accepted all of `text`. It stops after a request that offers an upgrade
+ * and has no body. The reader continues, because it resets the parser for each request. */
 static bool run_parser(struct http_reader *reader, struct bytes text) {
   llhttp_errno_t result = llhttp_execute(&reader->parser, text.ptr, text.len);
   return result == HPE_OK || (result == HPE_PAUSED_UPGRADE && reader->complete);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 struct http_reader *http_reader_new(const struct http_limits *limits) {
   struct http_reader *reader = memory_calloc(1, sizeof(*reader));
@@ -140,7 +141,7 @@ void http_reader_free(struct http_reader *reader) {
   memory_free(reader);
 }
 
-/* Lets go of the last request. Small buffers are kept for the next one. */
+/* Releases the last request. Small buffers are kept for the next one. */
 static void begin_request(struct http_reader *reader) {
   become(reader, READ_HEAD);
   llhttp_reset(&reader->parser);
@@ -159,10 +160,10 @@ static void begin_request(struct http_reader *reader) {
   reader->skipped_line = reader->head_complete = reader->complete = false;
 }
 
-/* ---- Head ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Head ------------------------------------------------------------------------------------ */
 
-/* Moves bytes up to and including the next line feed to the buffer, which does not grow beyond `max`. True if the line is
- * complete. */
+/* Moves bytes to the buffer, up to and including the next newline and at most `max` in all. Returns
+ * true if the line is complete. */
 static bool take_line(struct buffer *buffer, size_t max, struct bytes *rest) {
   size_t room = max > buffer->len ? max - buffer->len : 0;
   struct bytes part = bytes_of(rest->ptr, rest->len < room ? rest->len : room);
@@ -176,7 +177,7 @@ static bool take_line(struct buffer *buffer, size_t max, struct bytes *rest) {
 
 static bool ends_in_crlf(struct bytes line) { return line.len >= 2 && line.ptr[line.len - 2] == '\r'; }
 
-/* Grows to what is needed and no further: the number of fields is known and within its limit by now. */
+/* Allocates exactly what is needed: the number of fields is known and within its limit. */
 static bool reserve_fields(struct http_reader *reader) {
   if (reader->head.field_count <= reader->field_capacity) return true;
   struct http_field *fields = memory_realloc(reader->fields, reader->head.field_count * sizeof(*fields));
@@ -189,11 +190,10 @@ static bool reserve_fields(struct http_reader *reader) {
 static enum http_event refuse_parsed(struct http_reader *reader, size_t line_len) {
   const char *at = llhttp_get_error_pos(&reader->parser);
   bool in_line = at && at < reader->text.data + line_len;
-  /* The form of the request line was checked before: what llhttp minds there is a target with odd characters, or a method. */
-  if (in_line && llhttp_get_errno(&reader->parser) == HPE_INVALID_URL)
-    return fail(reader, 400, "the request target is malformed");
-  if (in_line) return fail(reader, 501, "the method is not known");
-  return fail(reader, 400, "the head is malformed");
+  /* The form of the request line was already checked: llhttp refuses the target or the method. */
+  if (in_line && llhttp_get_errno(&reader->parser) == HPE_INVALID_URL) return fail(reader, 400, "malformed request target");
+  if (in_line) return fail(reader, 501, "unknown method");
+  return fail(reader, 400, "malformed request head");
 }
 
 static enum http_event finish_head(struct http_reader *reader) {
@@ -207,27 +207,27 @@ static enum http_event finish_head(struct http_reader *reader) {
   if (!error.status) error = http_head_read_fields(head, bytes_of(text.ptr + line_len, text.len - line_len), reader->fields);
   if (!error.status) error = http_head_frame(head, &framing);
   if (error.status) return fail(reader, error.status, error.reason);
-  /* "HTTP/1.7": llhttp knows no minor version above 1. */
+  /* "HTTP/1.7": llhttp does not accept a minor version above 1. */
   if (head->minor == 1) reader->text.data[line_len - 3] = '1';
   if (!run_parser(reader, text)) return refuse_parsed(reader, line_len);
   error = http_head_check(head, reader->fields, &framing, reader->text.data + (head->target.ptr - text.ptr));
   if (error.status) return fail(reader, error.status, error.reason);
-  if (framing.length > reader->limits->body) return fail(reader, 413, "the body is too long");
+  if (framing.length > reader->limits->body) return fail(reader, 413, "the request body is larger than limits.body");
 
   bool has_body = framing.chunked || framing.length > 0;
-  if (!reader->head_complete || reader->complete == has_body) return fail(reader, 400, "the length of the body is not clear");
+  if (!reader->head_complete || reader->complete == has_body) return fail(reader, 400, "ambiguous body length");
   reader->remaining = framing.length;
   become(reader, framing.chunked ? READ_CHUNK_SIZE : has_body ? READ_LENGTH : READ_NO_BODY);
   return HTTP_HEAD;
 }
 
 static enum http_event read_head_line(struct http_reader *reader, struct bytes line) {
-  if (!ends_in_crlf(line)) return fail(reader, 400, "a line of the head does not end in CRLF");
+  if (!ends_in_crlf(line)) return fail(reader, 400, "a line of the request head must end in CRLF");
   line.len -= 2;
   bool is_first = reader->line_start == 0;
   if (is_first && line.len == 0) {
-    /* Some clients send a line end too many behind a body: one is forgiven (RFC 9112 section 2.2). */
-    if (reader->skipped_line) return fail(reader, 400, "the request begins with empty lines");
+    /* Some clients send an extra CRLF after a body; one is ignored (RFC 9112 section 2.2). */
+    if (reader->skipped_line) return fail(reader, 400, "more than one empty line before the request");
     reader->skipped_line = true;
     buffer_clear(&reader->text);
     return HTTP_MORE;
@@ -238,19 +238,19 @@ static enum http_event read_head_line(struct http_reader *reader, struct bytes l
   } else if (line.len == 0) {
     return finish_head(reader);
   } else if (line.ptr[0] == ' ' || line.ptr[0] == '\t') {
-    return fail(reader, 400, "a field is continued on the next line");
+    return fail(reader, 400, "a header must not continue on the next line");
   } else if (++reader->head.field_count > reader->limits->fields) {
-    return fail(reader, 431, "there are too many fields");
+    return fail(reader, 431, "more headers than limits.fields");
   }
   reader->line_start = reader->text.len;
   return HTTP_MORE;
 }
 
 static enum http_event read_head(struct http_reader *reader, struct bytes *rest) {
-  /* Whoever speaks another protocol (TLS above all) sends no line end, and would wait for an answer. */
+  /* A client of another protocol, usually TLS, sends no newline and would wait for an answer. */
   bool is_first = reader->text.len == 0 && rest->len > 0;
   if (is_first && rest->ptr[0] != '\r' && !http_token_valid(bytes_of(rest->ptr, 1))) {
-    return fail(reader, 400, "the request line does not begin with a method");
+    return fail(reader, 400, "the request line must begin with a method, such as GET");
   }
   bool has_line = take_line(&reader->text, reader->limits->head, rest);
   if (reader->text.failed) return fail_memory(reader);
@@ -258,25 +258,25 @@ static enum http_event read_head(struct http_reader *reader, struct bytes *rest)
   enum http_event event = HTTP_MORE;
   if (has_line) event = read_head_line(reader, bytes_of(reader->text.data + start, reader->text.len - start));
   if (event != HTTP_MORE || reader->text.len < reader->limits->head) return event;
-  if (reader->line_start == 0) return fail(reader, 414, "the request line is too long");
-  return fail(reader, 431, "the head is too long");
+  if (reader->line_start == 0) return fail(reader, 414, "the request line is longer than limits.head");
+  return fail(reader, 431, "the request head is larger than limits.head");
 }
 
-/* ---- Body ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Body ------------------------------------------------------------------------------------ */
 
 static enum http_event finish(struct http_reader *reader) {
-  if (reader->state != READ_NO_BODY && !reader->complete) return fail(reader, 400, "the end of the body is not clear");
+  if (reader->state != READ_NO_BODY && !reader->complete) return fail(reader, 400, "ambiguous end of the body");
   become(reader, reader->head.keep_alive ? READ_DONE : READ_ENDED);
   return HTTP_DONE;
 }
 
-/* Body bytes of a known number, of a body with Content-Length or of a chunk. */
+/* Reads bytes of a known number, from a body with Content-Length or from a chunk. */
 static enum http_event read_data(struct http_reader *reader, struct bytes *rest) {
   struct bytes part = bytes_of(rest->ptr, rest->len < reader->remaining ? rest->len : (size_t)reader->remaining);
   if (part.len == 0) return HTTP_MORE;
   reader->remaining -= part.len;
   *rest = bytes_of(rest->ptr + part.len, rest->len - part.len);
-  if (!run_parser(reader, part)) return fail(reader, 400, "the body is malformed");
+  if (!run_parser(reader, part)) return fail(reader, 400, "malformed body");
   if (reader->body.failed) return fail_memory(reader);
   if (reader->remaining > 0) return HTTP_MORE;
   if (reader->state == READ_LENGTH) return finish(reader);
@@ -286,18 +286,18 @@ static enum http_event read_data(struct http_reader *reader, struct bytes *rest)
 
 static enum http_event read_chunk_size(struct http_reader *reader, struct bytes line) {
   uint64_t room = reader->limits->body - reader->body.len;
-  /* Extensions are for nobody here, and llhttp's versions differ in what they take for one: it sees none. */
+  /* Extensions are not used, and the versions of llhttp parse them differently, so it gets none. */
   struct bytes size = bytes_of(line.ptr, bytes_find(line, ';'));
   struct bytes extension = bytes_of(line.ptr + size.len, line.len - size.len);
   if (size.len == line.len) {
     size.len -= 2;
   } else if (!http_value_valid(bytes_of(extension.ptr, extension.len - 2))) {
-    return fail(reader, 400, "an extension of a chunk is malformed");
+    return fail(reader, 400, "malformed chunk extension");
   }
   reader->chunk_begun = false;
   bool ok = size.len > 0 && run_parser(reader, size) && run_parser(reader, BYTES("\r\n"));
-  if (!ok || !reader->chunk_begun) return fail(reader, 400, "the size of a chunk is malformed");
-  if (reader->remaining > room) return fail(reader, 413, "the body is too long");
+  if (!ok || !reader->chunk_begun) return fail(reader, 400, "malformed chunk size");
+  if (reader->remaining > room) return fail(reader, 413, "the request body is larger than limits.body");
   become(reader, reader->remaining > 0 ? READ_CHUNK_DATA : READ_TRAILER);
   return HTTP_MORE;
 }
@@ -308,22 +308,22 @@ static enum http_event read_chunk_end(struct http_reader *reader, struct bytes l
   return HTTP_MORE;
 }
 
-/* Trailer fields are checked and dropped: nobody has asked for them. */
+/* Trailer fields are checked and dropped. */
 static enum http_event read_trailer_line(struct http_reader *reader, struct bytes line) {
   bool is_empty = line.len == 2;
-  if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return fail(reader, 400, "a field is continued on the next line");
+  if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return fail(reader, 400, "a header must not continue on the next line");
   if (!is_empty && ++reader->trailer_count > reader->limits->fields)
-    return fail(reader, 431, "there are too many trailer fields");
+    return fail(reader, 431, "more trailer fields than limits.fields");
   reader->trailer_len += line.len;
-  if (!run_parser(reader, line)) return fail(reader, 400, "the trailer is malformed");
+  if (!run_parser(reader, line)) return fail(reader, 400, "malformed trailer");
   return is_empty ? finish(reader) : HTTP_MORE;
 }
 
-/* The line did not end within its limit. */
+/* Refuses a line that is longer than its limit. */
 static enum http_event refuse_body_line(struct http_reader *reader) {
-  if (reader->state == READ_TRAILER) return fail(reader, 431, "the trailer is too long");
+  if (reader->state == READ_TRAILER) return fail(reader, 431, "the trailer is larger than limits.head");
   if (reader->state == READ_CHUNK_END) return fail(reader, 400, "a chunk is longer than its size");
-  return fail(reader, 400, "the line before a chunk is too long");
+  return fail(reader, 400, "the size line of a chunk is too long");
 }
 
 static enum http_event read_body_line(struct http_reader *reader, struct bytes *rest) {
@@ -334,13 +334,13 @@ static enum http_event read_body_line(struct http_reader *reader, struct bytes *
   if (reader->line.failed) return fail_memory(reader);
   struct bytes line = buffer_bytes(&reader->line);
   if (!has_line) return line.len < max ? HTTP_MORE : refuse_body_line(reader);
-  if (!ends_in_crlf(line)) return fail(reader, 400, "a line of a chunked body does not end in CRLF");
+  if (!ends_in_crlf(line)) return fail(reader, 400, "a line of a chunked body must end in CRLF");
   buffer_clear(&reader->line);
   if (reader->state == READ_CHUNK_SIZE) return read_chunk_size(reader, line);
   return reader->state == READ_CHUNK_END ? read_chunk_end(reader, line) : read_trailer_line(reader, line);
 }
 
-/* ---- Interface ----------------------------------------------------------------------------------------------------------- */
+/* ---- Interface ------------------------------------------------------------------------------- */
 
 static enum http_event read_some(struct http_reader *reader, struct bytes *rest) {
   switch (reader->state) {

@@ -62,11 +62,12 @@ const char *http_reason(int status) {
   }
 }
 
-/* Not strftime, whose names depend on the locale of the host. */
+/* Does not use strftime, whose names depend on the locale of the host. */
 void http_date(char out[30], uint64_t wall_ms) {
   static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const uint64_t last_ms = UINT64_C(253402300799999); /* the end of the year 9999, the last one with four digits */
+  /* the end of the year 9999, the last with four digits */
+  const uint64_t last_ms = UINT64_C(253402300799999);
   time_t seconds = (time_t)((wall_ms < last_ms ? wall_ms : last_ms) / 1000);
   struct tm tm = {0};
   gmtime_r(&seconds, &tm);
@@ -96,7 +97,7 @@ bool http_write_field(struct buffer *out, struct bytes name, struct bytes value)
 void http_write_end(struct buffer *out) { buffer_append(out, BYTES("\r\n")); }
 
 size_t http_chunk_head(char out[CHUNK_HEAD_MAX], size_t len) {
-  assert(len > 0); /* a chunk of no bytes would end the body */
+  assert(len > 0); /* an empty chunk would end the body */
   size_t digits = 1;
   for (size_t left = len >> 4; left > 0; left >>= 4) digits++;
   for (size_t i = digits; i > 0; i--, len >>= 4) out[i - 1] = "0123456789abcdef"[len & 15];

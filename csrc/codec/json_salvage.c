@@ -2,8 +2,9 @@
 
 enum { LEVELS_MAX = 1024, WORD_BITS = 64 };
 
-/* Walks over tokens without checking what is inside strings, numbers, and words. `is_object` has a bit for each open bracket: brackets
- * that do not match end the walk, because what follows may belong to another level. */
+/* Walks over tokens without checking the contents of strings, numbers, and words. `is_object` has a
+ * bit for each open bracket. Brackets that do not match end the walk, because the text after them
+ * may belong to another level. */
 struct walk {
   struct bytes text;
   size_t at;
@@ -19,7 +20,7 @@ static void skip_spaces(struct walk *walk) {
 
 static bool next_is(const struct walk *walk, char c) { return walk->at < walk->text.len && walk->text.ptr[walk->at] == c; }
 
-/* ---- Brackets ------------------------------------------------------------------------------------------------------------ */
+/* ---- Brackets -------------------------------------------------------------------------------- */
 
 static bool in_object(const struct walk *walk) {
   size_t i = walk->level - 1;
@@ -37,7 +38,7 @@ static bool open_level(struct walk *walk, bool is_object) {
   return true;
 }
 
-/* False if the bracket does not match, or the outermost object ends. */
+/* Returns false if the bracket does not match, or if the outermost object ends. */
 static bool close_level(struct walk *walk, bool is_object) {
   if (in_object(walk) != is_object || walk->level == 1) return false;
   walk->level--;
@@ -45,9 +46,9 @@ static bool close_level(struct walk *walk, bool is_object) {
   return true;
 }
 
-/* ---- Tokens -------------------------------------------------------------------------------------------------------------- */
+/* ---- Tokens ---------------------------------------------------------------------------------- */
 
-/* The string at `at`, with its quotes; empty if it does not end. */
+/* Returns the string at `at`, with its quotes, or nothing if it does not end. */
 static struct bytes take_string(struct walk *walk) {
   size_t start = walk->at;
   walk->at++;
@@ -60,7 +61,7 @@ static struct bytes take_string(struct walk *walk) {
   return bytes_of(walk->text.ptr + start, walk->at - start);
 }
 
-/* A number, a word, or whatever else is there. */
+/* Returns a number, a word, or any other text up to the next token. */
 static struct bytes take_word(struct walk *walk) {
   size_t start = walk->at;
   while (walk->at < walk->text.len && !is_space(walk->text.ptr[walk->at]) && !memchr(",:{}[]\"", walk->text.ptr[walk->at], 7))
@@ -75,8 +76,8 @@ static bool is_name(struct bytes token, struct bytes name) {
   return json_scan(token, &value, NULL) && value.type == JSON_STRING && json_string_equal(value, name);
 }
 
-/* Takes the next token. At the outermost level a string before a colon is the name of a member, whose value is kept if it is the one that
- * is looked for. False: the walk has ended. */
+/* Takes the next token. At the outermost level, a string before a colon is the name of a member,
+ * whose value is kept if the name matches. Returns false when the walk has ended. */
 static bool take_step(struct walk *walk, struct bytes name, struct json_value *found) {
   skip_spaces(walk);
   if (walk->at == walk->text.len) return false;

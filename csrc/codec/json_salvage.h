@@ -1,4 +1,5 @@
-/* Finds a member in a text that json_scan refuses: an answer to a message that is not valid JSON can carry its ref all the same. */
+/* Finds a member in text that json_scan refuses, so that the answer to a message that is not valid
+ * JSON can have its ref. */
 #ifndef MOONWIRE_CODEC_JSON_SALVAGE_H
 #define MOONWIRE_CODEC_JSON_SALVAGE_H
 
@@ -6,8 +7,9 @@
 
 VISIBILITY_PUSH
 
-/* Looks for the member `name` of the object that `text` begins with, as far as strings and brackets match, and no deeper than 1024
- * levels. True if its value is a string or a number that json_scan accepts; of several the last one counts. */
+/* Looks for the member `name` of the object at the start of `text`, as far as strings and brackets
+ * match, and at most 1024 levels deep. Returns true if its value is a string or a number that
+ * json_scan accepts. If the name occurs more than once, the last one counts. */
 bool json_salvage(struct bytes text, struct bytes name, struct json_value *value);
 
 VISIBILITY_POP

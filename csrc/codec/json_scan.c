@@ -2,8 +2,8 @@
 
 #include "base/utf8.h"
 
-/* The scan is a recursive descent; JSON_DEPTH_MAX bounds its stack. A step that fails sets `reason` and leaves `at` where the
- * fault is. */
+/* A recursive descent, whose depth is limited by JSON_DEPTH_MAX. A step that fails sets `reason`,
+ * and `at` is the place of the fault. */
 struct scanner {
   const char *at, *end;
   const char *reason;
@@ -13,7 +13,7 @@ struct scanner {
 static bool scan_value(struct scanner *scanner);
 
 static bool fail(struct scanner *scanner, const char *reason) {
-  scanner->reason = scanner->at == scanner->end ? "the text ends too early" : reason;
+  scanner->reason = scanner->at == scanner->end ? "unexpected end" : reason;
   return false;
 }
 
@@ -25,13 +25,13 @@ static void skip_spaces(struct scanner *scanner) {
 
 static bool next_is(const struct scanner *scanner, char c) { return scanner->at < scanner->end && *scanner->at == c; }
 
-/* ---- Strings ------------------------------------------------------------------------------------------------------------- */
+/* ---- Strings --------------------------------------------------------------------------------- */
 
 #define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
 
 static uint64_t zero_bytes(uint64_t word) { return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80); }
 
-/* True if the eight bytes are printable ASCII without quote and backslash. */
+/* Returns true if the eight bytes are printable ASCII without quotes and backslashes. */
 static bool is_plain_word(const char *ptr) {
   uint64_t word;
   memcpy(&word, ptr, sizeof(word));
@@ -46,7 +46,7 @@ static int hex_value(char c) {
   return -1;
 }
 
-/* The number of "\uXXXX" at `ptr`, or -1. */
+/* Returns the number of "\uXXXX" at `ptr`, or -1. */
 static int32_t read_unit(const char *ptr, const char *end) {
   if (end - ptr < 6 || ptr[0] != '\\' || ptr[1] != 'u') return -1;
   int32_t unit = 0;
@@ -58,8 +58,8 @@ static int32_t read_unit(const char *ptr, const char *end) {
   return unit;
 }
 
-/* The code point of the "\u" escape at `ptr`, with the second half of a surrogate pair, and its length in bytes; 0 if there is
- * no valid one. */
+/* Reads the "\u" escape at `ptr`, with the second half of a surrogate pair. Returns its length in
+ * bytes, or 0 if it is invalid. */
 static size_t read_escape(const char *ptr, const char *end, uint32_t *code_point) {
   int32_t unit = read_unit(ptr, end);
   if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff)) return 0;
@@ -78,7 +78,7 @@ static bool scan_escape(struct scanner *scanner, bool is_name) {
     uint32_t code_point;
     size_t len = read_escape(scanner->at, scanner->end, &code_point);
     if (len == 0) return fail(scanner, "invalid \\u escape");
-    if (is_name && code_point == 0) return fail(scanner, "a member name has a NUL");
+    if (is_name && code_point == 0) return fail(scanner, "NUL in a member name");
     scanner->at += len;
     return true;
   }
@@ -103,7 +103,7 @@ static bool scan_string(struct scanner *scanner, bool is_name) {
       if (!scan_escape(scanner, is_name)) return false;
       continue;
     }
-    if (c < 0x20) return fail(scanner, "a control character in a string");
+    if (c < 0x20) return fail(scanner, "control character in a string");
     uint32_t code_point;
     size_t len = utf8_decode(bytes_of(scanner->at, (size_t)(scanner->end - scanner->at)), &code_point);
     if (len == 0) return fail(scanner, "invalid UTF-8");
@@ -112,12 +112,12 @@ static bool scan_string(struct scanner *scanner, bool is_name) {
   return fail(scanner, NULL);
 }
 
-/* ---- Numbers, words ------------------------------------------------------------------------------------------------------ */
+/* ---- Numbers, words -------------------------------------------------------------------------- */
 
 static bool scan_digits(struct scanner *scanner) {
   const char *start = scanner->at;
   while (scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9') scanner->at++;
-  return scanner->at > start || fail(scanner, "a digit is missing");
+  return scanner->at > start || fail(scanner, "expected a digit");
 }
 
 static bool scan_number(struct scanner *scanner) {
@@ -141,23 +141,23 @@ static bool scan_number(struct scanner *scanner) {
 
 static bool scan_word(struct scanner *scanner, struct bytes word) {
   for (size_t i = 0; i < word.len; i++, scanner->at++) {
-    if (!next_is(scanner, word.ptr[i])) return fail(scanner, "a value is expected");
+    if (!next_is(scanner, word.ptr[i])) return fail(scanner, "expected a value");
   }
   return true;
 }
 
-/* ---- Arrays, objects ----------------------------------------------------------------------------------------------------- */
+/* ---- Arrays, objects ------------------------------------------------------------------------- */
 
 static bool scan_member(struct scanner *scanner) {
-  if (!next_is(scanner, '"')) return fail(scanner, "a member name is expected");
+  if (!next_is(scanner, '"')) return fail(scanner, "expected a member name");
   if (!scan_string(scanner, true)) return false;
   skip_spaces(scanner);
-  if (!next_is(scanner, ':')) return fail(scanner, "a colon is expected");
+  if (!next_is(scanner, ':')) return fail(scanner, "expected a colon");
   scanner->at++;
   return scan_value(scanner);
 }
 
-/* What is between the brackets; `at` is behind the opening one. */
+/* Scans the contents of brackets; `at` is after the opening one. */
 static bool scan_contents(struct scanner *scanner, char close) {
   skip_spaces(scanner);
   if (next_is(scanner, close)) {
@@ -172,13 +172,13 @@ static bool scan_contents(struct scanner *scanner, char close) {
       scanner->at++;
       return true;
     }
-    if (!next_is(scanner, ',')) return fail(scanner, close == '}' ? "a comma or } is expected" : "a comma or ] is expected");
+    if (!next_is(scanner, ',')) return fail(scanner, close == '}' ? "expected a comma or }" : "expected a comma or ]");
     scanner->at++;
   }
 }
 
 static bool scan_container(struct scanner *scanner, char close) {
-  if (scanner->depth == JSON_DEPTH_MAX) return fail(scanner, "too many levels");
+  if (scanner->depth == JSON_DEPTH_MAX) return fail(scanner, "nested too deeply; at most 64 levels");
   scanner->at++;
   scanner->depth++;
   bool ok = scan_contents(scanner, close);
@@ -198,7 +198,7 @@ static bool scan_value(struct scanner *scanner) {
     case 'n': return scan_word(scanner, BYTES("null"));
     default: break;
   }
-  if (*scanner->at != '-' && (*scanner->at < '0' || *scanner->at > '9')) return fail(scanner, "a value is expected");
+  if (*scanner->at != '-' && (*scanner->at < '0' || *scanner->at > '9')) return fail(scanner, "expected a value");
   return scan_number(scanner);
 }
 
@@ -223,7 +223,7 @@ bool json_scan(struct bytes text, struct json_value *value, struct json_fault *f
   const char *last = scanner.at;
   if (ok) {
     skip_spaces(&scanner);
-    ok = scanner.at == scanner.end || fail(&scanner, "there is more behind the value");
+    ok = scanner.at == scanner.end || fail(&scanner, "unexpected text after the value");
   }
   if (ok) {
     *value = (struct json_value){type_of(*first), bytes_of(first, (size_t)(last - first))};
@@ -233,7 +233,7 @@ bool json_scan(struct bytes text, struct json_value *value, struct json_fault *f
   return ok;
 }
 
-/* ---- Walking what was accepted ------------------------------------------------------------------------------------------- */
+/* ---- Walking what was accepted --------------------------------------------------------------- */
 
 static void drop(struct bytes *text, size_t len) { *text = bytes_of(text->ptr + len, text->len - len); }
 
@@ -241,7 +241,7 @@ static void drop_spaces(struct bytes *text) {
   while (text->len > 0 && is_space(text->ptr[0])) drop(text, 1);
 }
 
-/* The length of the string that `text` begins with. */
+/* Returns the length of the string at the start of `text`. */
 static size_t string_len(struct bytes text) {
   size_t i = 1;
   while (i < text.len && text.ptr[i] != '"') i += text.ptr[i] == '\\' ? 2 : 1;
@@ -274,7 +274,7 @@ static struct json_value take_value(struct bytes *rest) {
   return value;
 }
 
-/* Goes behind the opening bracket or the comma. False if the container ends instead. */
+/* Moves after the opening bracket or the comma. Returns false at the end of the container. */
 static bool enter_next(struct bytes *rest, char open) {
   drop_spaces(rest);
   if (rest->len == 0 || (rest->ptr[0] != open && rest->ptr[0] != ',')) return false;
@@ -299,7 +299,7 @@ bool json_next_item(struct bytes *rest, struct json_value *value) {
   return true;
 }
 
-/* ---- Decoding ------------------------------------------------------------------------------------------------------------ */
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 static char simple_escape(char kind) {
   switch (kind) {
@@ -312,8 +312,8 @@ static char simple_escape(char kind) {
   }
 }
 
-/* The next piece of a string's decoded text: a run without escapes as it is, or one escape decoded to `scratch`. `rest` is
- * what is between the quotes, and is not empty. */
+/* Returns the next piece of a string's decoded text: a run without escapes, or one escape, decoded
+ * to `scratch`. `rest` is the text between the quotes, and is not empty. */
 static struct bytes take_piece(struct bytes *rest, char scratch[4]) {
   if (rest->ptr[0] != '\\') {
     struct bytes run = bytes_of(rest->ptr, bytes_find(*rest, '\\'));

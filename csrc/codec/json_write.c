@@ -1,7 +1,8 @@
 /* The writing half of json_scan.h. */
 #include "codec/json_scan.h"
 
-/* The length of the character at the start of `text` that must be escaped, or 0. U+2028 and U+2029 end a line in JavaScript. */
+/* Returns the length of the character at the start of `text` if it must be escaped, or 0. U+2028
+ * and U+2029 end a line in JavaScript. */
 static size_t special_len(struct bytes text) {
   unsigned char c = (unsigned char)text.ptr[0];
   if (c < 0x20 || c == '"' || c == '\\') return 1;
@@ -26,7 +27,7 @@ static void write_escape(struct buffer *out, struct bytes special) {
 }
 
 void json_write_string(struct buffer *out, struct bytes text) {
-  size_t run = 0; /* where what is not yet written begins */
+  size_t run = 0; /* start of the text that is not yet written */
   buffer_append_char(out, '"');
   for (size_t i = 0; i < text.len;) {
     size_t len = special_len(bytes_of(text.ptr + i, text.len - i));

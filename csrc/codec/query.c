@@ -9,7 +9,7 @@ static int hex_value(char c) {
   return -1;
 }
 
-/* The byte of the escape "%XX" that `text` begins with, or -1. */
+/* Returns the byte of the escape "%XX" at the start of `text`, or -1. */
 static int escape_value(struct bytes text) {
   if (text.len < 3) return -1;
   int high = hex_value(text.ptr[1]), low = hex_value(text.ptr[2]);
@@ -79,7 +79,7 @@ static bool is_secret(struct bytes name) {
   return false;
 }
 
-/* Appends what fits. */
+/* Appends as much as fits. */
 static size_t copy(char *out, size_t at, size_t size, struct bytes text) {
   size_t len = text.len < size - 1 - at ? text.len : size - 1 - at;
   memcpy(out + at, text.ptr, len);
@@ -89,7 +89,7 @@ static size_t copy(char *out, size_t at, size_t size, struct bytes text) {
 void query_redact(struct bytes target, char *out, size_t size) {
   size_t start = bytes_find(target, '?');
   size_t at = copy(out, 0, size, bytes_of(target.ptr, start));
-  while (start < target.len) { /* at a "?" or an "&" */
+  while (start < target.len) { /* at a "?" or "&" */
     struct bytes rest = bytes_of(target.ptr + start + 1, target.len - start - 1);
     size_t item_len = bytes_find(rest, '&');
     struct bytes item = bytes_of(rest.ptr, item_len);

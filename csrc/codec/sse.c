@@ -49,7 +49,7 @@ void sse_write_retry(struct buffer *out, uint64_t ms) {
 void sse_add_id(struct buffer *out, struct bytes id) {
   if (out->failed) return;
   assert(out->len > 0 && out->data[out->len - 1] == '\n');
-  out->len--; /* the blank line */
+  out->len--; /* the empty line */
   write_id(out, id);
   buffer_append_char(out, '\n');
 }

@@ -10,20 +10,20 @@ enum { REF_MAX = 64 };
 
 static const char out_of_memory[] = "out of memory";
 
-/* The members of an object that mean something, as they came. */
+/* The members of an object that are used, as raw JSON. */
 struct members {
   struct json_value verbs[VERB_COUNT];
   struct json_value ref, event, data, since, before, after, limit, idempotency_key, base64;
 };
 
-/* Where strings are decoded to. What an object decodes to is never longer than the object, or than twice the object if it has bytes as
- * base64: one reservation is enough, and what was decoded before does not move. */
+/* The buffer for decoded strings. They are never longer than the object, or twice the object with
+ * base64. So one reservation is enough, and decoded strings do not move. */
 struct decoder {
   struct buffer *text;
   size_t most;
 };
 
-/* ---- Members ------------------------------------------------------------------------------------------------------------- */
+/* ---- Members --------------------------------------------------------------------------------- */
 
 static void note_member(struct members *members, struct json_value name, struct json_value value) {
   const struct {
@@ -59,9 +59,9 @@ static void note_members(struct members *members, struct json_value object) {
   while (json_next_member(&rest, &name, &value)) note_member(members, name, value);
 }
 
-/* ---- Values: NULL, or what is wrong with one ----------------------------------------------------------------------------- */
+/* ---- Values: the functions return NULL, or the fault ----------------------------------------- */
 
-/* A string without escapes is its own text. */
+/* A string without escapes is not copied. */
 static const char *decode(struct decoder *decoder, struct json_value string, struct bytes *out) {
   struct bytes inside = bytes_of(string.raw.ptr + 1, string.raw.len - 2);
   *out = inside;
@@ -75,7 +75,7 @@ static const char *decode(struct decoder *decoder, struct json_value string, str
   return NULL;
 }
 
-/* A string that may be absent; `fault` is what another type is. */
+/* Reads a string that may be absent. `fault` is returned for any other type. */
 static const char *read_text(struct decoder *decoder, struct json_value value, const char *fault, struct bytes *out) {
   if (value.type == JSON_NONE) return NULL;
   return value.type == JSON_STRING ? decode(decoder, value, out) : fault;
@@ -130,16 +130,16 @@ static const char *read_key(struct decoder *decoder, struct json_value value, st
   return fault;
 }
 
-/* Bytes in place of data. They are fewer than their text. */
+/* Decodes bytes that are given as base64. They are fewer than their text. */
 static const char *read_base64(struct decoder *decoder, const struct members *members, struct verb *verb) {
   struct bytes text = {NULL, 0};
   if (members->base64.type == JSON_NONE) return NULL;
-  if (members->data.type != JSON_NONE) return "a send has data or base64, not both";
+  if (members->data.type != JSON_NONE) return "a send must have data or base64, not both";
   const char *fault = read_text(decoder, members->base64, "base64 must be a string", &text);
   if (fault) return fault;
   size_t start = decoder->text->len;
   if (!buffer_reserve(decoder->text, decoder->most - start)) return out_of_memory;
-  if (!base64_read(decoder->text, text)) return decoder->text->failed ? out_of_memory : "base64 is not base64 with padding";
+  if (!base64_read(decoder->text, text)) return decoder->text->failed ? out_of_memory : "invalid base64; padding is required";
   verb->is_binary = true;
   verb->payload = bytes_of(decoder->text->data + start, decoder->text->len - start);
   return NULL;
@@ -161,7 +161,7 @@ static const char *read_connect(struct decoder *decoder, struct json_value value
   return read_text(decoder, members.verbs[VERB_TOKEN], "the token must be a string", &verb->token);
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static const char *find_verb(const struct members *members, struct verb *verb) {
   size_t count = 0;
@@ -170,11 +170,11 @@ static const char *find_verb(const struct members *members, struct verb *verb) {
     verb->type = (enum verb_type)type;
     count++;
   }
-  if (count == 0) return "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping or connect";
+  if (count == 0) return "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping, or connect";
   return count == 1 ? NULL : "the object has more than one verb";
 }
 
-/* The value of the verb itself. */
+/* Reads the value of the verb itself. */
 static const char *read_object_of_verb(struct decoder *decoder, struct json_value value, struct verb *verb) {
   switch (verb->type) {
     case VERB_TOKEN: return read_text(decoder, value, "the token must be a string", &verb->token);
@@ -184,7 +184,7 @@ static const char *read_object_of_verb(struct decoder *decoder, struct json_valu
   }
 }
 
-/* What goes with it. */
+/* Reads the other members. */
 static const char *read_details(struct decoder *decoder, const struct members *members, struct verb *verb) {
   const char *fault = NULL;
   if (verb->type == VERB_SEND) {
@@ -211,7 +211,7 @@ static struct verb_fault refuse(const char *reason, int64_t offset) {
   return (struct verb_fault){reason == out_of_memory ? "unavailable" : "bad_request", reason, offset};
 }
 
-/* What is no message may still say to which request it belongs. */
+/* Text that is not valid JSON may still contain the ref of its request. */
 static void salvage_ref(struct bytes json, struct buffer *text, struct verb *verb) {
   struct decoder decoder = {text, json.len};
   struct json_value ref;
@@ -231,7 +231,8 @@ struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb 
   if (object.type != JSON_OBJECT) return refuse("a message must be a JSON object", -1);
   note_members(&members, object);
 
-  /* What is wrong with a ref is told only when the channel is known: the answer, which cannot have the ref, has the channel. */
+  /* A fault of ref is reported after the channel is read: the answer cannot have the ref, so it has
+   * the channel. */
   bool has_bytes = members.base64.type != JSON_NONE;
   struct decoder decoder = {text, has_bytes ? 2 * object.raw.len : object.raw.len};
   const char *ref_fault = read_ref(&decoder, members.ref, verb);
@@ -256,21 +257,21 @@ struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, stru
   if (!verb_split_binary(frame, &json, &payload)) {
     buffer_clear(text);
     salvage_ref(frame, text, verb);
-    return refuse("a binary message has no line feed after its JSON", -1);
+    return refuse("a binary message must have a newline after its JSON", -1);
   }
   struct verb_fault fault = verb_read(json, text, verb);
   if (fault.code) return fault;
   if (verb->type != VERB_SEND) return refuse("a binary message must be a send", -1);
   if (verb->data.type != JSON_NONE || verb->is_binary)
-    return refuse("a binary message has its data after the line feed, not in its JSON", -1);
+    return refuse("the data of a binary message must follow the newline, not be in its JSON", -1);
   verb->is_binary = true;
   verb->payload = payload;
   return fault;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
-/* The opening brace and the ref. */
+/* Appends the opening brace and the ref. */
 static void write_start(struct buffer *out, struct bytes ref) {
   buffer_append_char(out, '{');
   if (ref.len == 0) return;
@@ -309,7 +310,7 @@ void verb_write_fault(struct buffer *out, const struct verb *verb, const struct 
   if (fault->offset < 0) {
     (void)snprintf(reason, sizeof(reason), "%s", fault->reason);
   } else {
-    (void)snprintf(reason, sizeof(reason), "the message is no JSON: %s at byte %lld", fault->reason, (long long)fault->offset);
+    (void)snprintf(reason, sizeof(reason), "invalid JSON at byte %lld: %s", (long long)fault->offset, fault->reason);
   }
   verb_write_error(out, verb->ref.raw, verb->channel, bytes_string(fault->code), bytes_string(reason));
 }

@@ -7,7 +7,8 @@
 
 #include "base/memory.h"
 
-/* What a flush leaves behind the data, and a frame leaves out: length and complement of an empty block (RFC 7692 section 7.2.1). */
+/* A flush appends this and a frame omits it: length and complement of an empty block (RFC 7692
+ * section 7.2.1). */
 static const char tail[4] = {0, 0, (char)0xff, (char)0xff};
 
 static void *allocate(void *opaque, uInt count, uInt size) {
@@ -22,17 +23,19 @@ static void release(void *opaque, void *ptr) {
 
 static uInt clamp(size_t len) { return len < UINT_MAX ? (uInt)len : UINT_MAX; }
 
-/* ---- Deflating ------------------------------------------------------------------------------------------------------------ */
+/* ---- Deflating ------------------------------------------------------------------------------- */
 
-/* Measured with JSON of 16 KiB: level 6 makes it 6 % smaller than level 4, of 256 KiB 13 %, and takes up to twice as long; 9 would
- * take three times as long again for 2 to 4 %. A message is deflated once and sent often, so 6.
+/* Measured with JSON: level 6 makes 16 KiB 6 % smaller than level 4, and 256 KiB 13 %, in up to
+ * twice the time. Level 9 would take three times as long again for 2 to 4 %. A message is deflated
+ * once and sent often, so 6.
  *
- * The level of memory is one above which nothing becomes smaller or faster, by 1 %: 15 bits take 166 KiB, 12 bits 38 KiB, 9 bits
- * 24 KiB (zlib's default would take 262, 150 and 136, and with 9 bits three times as long). */
+ * A higher memory level makes nothing smaller or faster by more than 1 %. With this one, 15 bits
+ * take 166 KiB, 12 bits 38 KiB, and 9 bits 24 KiB. (zlib's default would take 262, 150, and 136,
+ * and three times as long with 9 bits.) */
 enum { LEVEL = 6 };
 static const int memory_levels[WS_WINDOW_COUNT] = {[WS_WINDOW_15] = 6, [WS_WINDOW_12] = 5, [WS_WINDOW_9] = 5};
 
-enum { ROOM_MAX = 1 << 16 }; /* bytes of output asked for before any has come */
+enum { ROOM_MAX = 1 << 16 }; /* bytes of output that are reserved before any is written */
 
 struct ws_deflater {
   z_stream zlib;
@@ -45,7 +48,7 @@ struct ws_deflater *ws_deflater_new(enum ws_window window, bool takeover) {
   deflater->zlib.zalloc = allocate;
   deflater->zlib.zfree = release;
   deflater->takeover = takeover;
-  int bits = -(int)ws_window_bits(window); /* negative: without a header */
+  int bits = -(int)ws_window_bits(window); /* negative: no header */
   if (deflateInit2(&deflater->zlib, LEVEL, Z_DEFLATED, bits, memory_levels[window], Z_DEFAULT_STRATEGY) != Z_OK) {
     memory_free(deflater);
     return NULL;
@@ -59,8 +62,8 @@ void ws_deflater_free(struct ws_deflater *deflater) {
   memory_free(deflater);
 }
 
-/* Writes until all input is used up; with Z_SYNC_FLUSH, until the tail is there. (If the room ends exactly behind the tail, zlib
- * writes another empty block. That is rare, and no harm.) */
+/* Writes until all input is used; with Z_SYNC_FLUSH, until the tail is written. (If the room ends
+ * exactly after the tail, zlib writes another empty block. That is rare and harmless.) */
 static bool deflate_all(z_stream *zlib, int flush, struct buffer *out) {
   do {
     char *end = buffer_reserve(out, 1);
@@ -91,7 +94,7 @@ bool ws_deflater_message(struct ws_deflater *deflater, const struct bytes *parts
   z_stream *zlib = &deflater->zlib;
   size_t len = 0, start = out->len;
   for (size_t i = 0; i < part_count; i++) len += parts[i].len;
-  if (len == 0) { /* section 7.2.3.6; zlib would not flush a second time */
+  if (len == 0) { /* section 7.2.3.6; zlib would not flush again */
     buffer_append_char(out, 0);
     return !out->failed;
   }
@@ -108,16 +111,16 @@ bool ws_deflater_message(struct ws_deflater *deflater, const struct bytes *parts
   return true;
 }
 
-/* ---- Inflating ------------------------------------------------------------------------------------------------------------ */
+/* ---- Inflating ------------------------------------------------------------------------------- */
 
 struct ws_inflater {
   z_stream zlib;
-  bool is_between;  /* between two blocks, the last of which ended with a byte */
-  size_t tail_used; /* how much of it was fed behind the message */
+  bool is_between;  /* between two blocks, the last of which ended at a byte boundary */
+  size_t tail_used; /* bytes of the tail that were fed after the message */
 };
 
-/* Always with the largest window: whatever was agreed about the client's, it is understood, and what comes of it does not depend
- * on how the input is cut. */
+/* Always the largest window: it accepts any window that was negotiated, and its output does not
+ * depend on how the input is split. */
 struct ws_inflater *ws_inflater_new(void) {
   struct ws_inflater *inflater = memory_calloc(1, sizeof(*inflater));
   if (!inflater) return NULL;
@@ -143,7 +146,7 @@ void ws_inflater_reset(struct ws_inflater *inflater) {
   inflater->tail_used = 0;
 }
 
-/* One call of zlib: Z_OK if it got on, Z_BUF_ERROR if it could not, and errors. */
+/* Calls zlib once. Returns Z_OK if it made progress, Z_BUF_ERROR if it could not, or an error. */
 static int inflate_step(struct ws_inflater *inflater, struct bytes *input, char *out, size_t *len) {
   z_stream *zlib = &inflater->zlib;
   uInt in = clamp(input->len), room = clamp(*len);
@@ -155,11 +158,12 @@ static int inflate_step(struct ws_inflater *inflater, struct bytes *input, char 
   *len = room - zlib->avail_out;
   in -= zlib->avail_in;
   *input = bytes_of(input->ptr + in, input->len - in);
-  /* "A block has just ended", and there are no unused bits; zlib forgets it when it is called for nothing. */
+  /* A block has just ended without unused bits. zlib forgets that if it is called without input. */
   if (status == Z_OK) inflater->is_between = (zlib->data_type & 0xbf) == 0x80;
   if (status != Z_STREAM_END) return status;
-  /* A block said that it is the last. Others may follow all the same (section 7.2.3.4), and refer to it: the window stays. Not
-   * inflateReset with inflateSetDictionary, which would copy the window for every two bytes that an attacker sends. */
+  /* A block was marked as the last. Others may follow (section 7.2.3.4) and refer to it, so the
+   * window stays. inflateReset and inflateSetDictionary would copy the window for every two bytes
+   * of an attacker. */
   inflater->is_between = true;
   return inflateResetKeep(zlib);
 }
@@ -177,8 +181,8 @@ enum ws_inflate ws_inflater_feed(struct ws_inflater *inflater, struct bytes *inp
   return *len == room ? WS_INFLATE_FULL : WS_INFLATE_MORE;
 }
 
-/* A message is to end in the header of an empty block, whose rest is the tail. One that ended with a whole block (the last, or no
- * block at all) has nothing for the tail to complete; but it lacks nothing. */
+/* A message must end within the header of an empty block, whose rest is the tail. A message that
+ * ended with a whole block (the last one, or none at all) is complete without the tail. */
 enum ws_inflate ws_inflater_finish(struct ws_inflater *inflater, char *out, size_t *len) {
   if (inflater->tail_used == 0 && inflater->is_between) {
     *len = 0;

@@ -1,4 +1,5 @@
-/* permessage-deflate's compression (RFC 7692 section 7.2), by zlib, whose memory is ours. */
+/* Compression by permessage-deflate (RFC 7692 section 7.2) with zlib, which allocates through
+ * base/memory.h. */
 #ifndef MOONWIRE_CODEC_WS_DEFLATE_H
 #define MOONWIRE_CODEC_WS_DEFLATE_H
 
@@ -7,42 +8,45 @@
 
 VISIBILITY_PUSH
 
-/* ---- Deflating: what the server sends ------------------------------------------------------------------------------------- */
+/* ---- Deflating: messages of the server ------------------------------------------------------- */
 
 struct ws_deflater;
 
-/* With takeover each message refers to those before, and the deflater belongs to one connection; without, every message stands
- * for itself, and one deflater serves any number of connections that have the same window. It takes 166 KiB with 15 bits, 38 with 12, 24 with 9, from
- * the beginning. NULL without memory. */
+/* Returns a deflater, which the caller owns, or NULL if out of memory. With takeover, each message
+ * refers to those before it, and the deflater belongs to one connection. Without, each message
+ * stands alone, and a deflater serves any number of connections with the same window. It allocates
+ * 166 KiB with 15 bits, 38 KiB with 12, and 24 KiB with 9. */
 struct ws_deflater *ws_deflater_new(enum ws_window window, bool takeover);
 void ws_deflater_free(struct ws_deflater *deflater); /* NULL is allowed */
 
-/* Deflates one message, given in parts, and appends it as the payload of one frame, whose header says "compressed". False without
- * memory: then `out` has failed; with takeover the connection must be closed, since its client lacks what the deflater has seen. */
+/* Deflates one message, given in parts, and appends it as the payload of one frame, whose header
+ * has RSV1. Returns false if out of memory: then `out` has failed, and with takeover the connection
+ * must be closed, because its client lacks what the deflater has seen. */
 bool ws_deflater_message(struct ws_deflater *deflater, const struct bytes *parts, size_t part_count, struct buffer *out);
 
-/* ---- Inflating: what the client sends, used by the reader ----------------------------------------------------------------- */
+/* ---- Inflating: messages of a client, for ws_reader ------------------------------------------ */
 
 struct ws_inflater;
 
-enum { WS_INFLATER_SIZE = 40 << 10 }; /* bytes that one takes */
+enum { WS_INFLATER_SIZE = 40 << 10 }; /* bytes of one inflater */
 
 enum ws_inflate {
-  WS_INFLATE_MORE,   /* all input is used up, and all that came of it was written */
-  WS_INFLATE_FULL,   /* `out` is full, there may be more */
-  WS_INFLATE_BROKEN, /* no deflate data */
-  WS_INFLATE_MEMORY, /* there is none left */
+  WS_INFLATE_MORE,   /* all input is used, and all output of it was written */
+  WS_INFLATE_FULL,   /* `out` is full; there may be more output */
+  WS_INFLATE_BROKEN, /* the input is not deflate data */
+  WS_INFLATE_MEMORY, /* out of memory */
 };
 
-struct ws_inflater *ws_inflater_new(void);           /* NULL without memory */
+struct ws_inflater *ws_inflater_new(void);           /* NULL if out of memory */
 void ws_inflater_free(struct ws_inflater *inflater); /* NULL is allowed */
-/* Forgets all that came before. */
+/* Forgets all previous messages. */
 void ws_inflater_reset(struct ws_inflater *inflater);
 
-/* Takes what it can of *input, which becomes the rest, and writes at most *len bytes to `out`; *len becomes what was written, which
- * is also there in front of what is broken. */
+/* Reads what it can of *input, which then is the rest, and writes at most *len bytes to `out`. *len
+ * receives the number of bytes written; output before an invalid byte is included. */
 enum ws_inflate ws_inflater_feed(struct ws_inflater *inflater, struct bytes *input, char *out, size_t *len);
-/* The message has no more input: writes what is left of it, until WS_INFLATE_MORE says that it ended as it should. */
+/* Ends the input of a message, and writes the rest of the output. Call until WS_INFLATE_MORE, which
+ * means that the message ended correctly. */
 enum ws_inflate ws_inflater_finish(struct ws_inflater *inflater, char *out, size_t *len);
 
 VISIBILITY_POP

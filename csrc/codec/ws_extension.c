@@ -8,21 +8,21 @@ static const uint8_t window_bits[WS_WINDOW_COUNT] = {[WS_WINDOW_15] = 15, [WS_WI
 
 unsigned ws_window_bits(enum ws_window window) { return window_bits[window]; }
 
-/* One parameter of an offer. A value that matters has at most two characters. */
+/* One parameter of an offer. Values that are used have at most two characters. */
 struct parameter {
   struct bytes name;
-  size_t value_len; /* without quotes and escapes; 0: it has none */
+  size_t value_len; /* without quotes and escapes; 0 if it has no value */
   char value[2];
 };
 
-/* One offer, as far as it concerns permessage-deflate. Each parameter may be there once. */
+/* One offer of permessage-deflate. Each parameter may occur once. */
 struct offer {
   bool is_acceptable;
   bool server_no_takeover, client_no_takeover, client_window;
-  unsigned server_window; /* bits, 0 if it does not matter to the client */
+  unsigned server_window; /* bits; 0: the client accepts any */
 };
 
-/* ---- Grammar (RFC 6455 section 9.1) --------------------------------------------------------------------------------------- */
+/* ---- Grammar (RFC 6455 section 9.1) ---------------------------------------------------------- */
 
 static void skip(struct bytes *rest, size_t len) { *rest = bytes_of(rest->ptr + len, rest->len - len); }
 
@@ -48,7 +48,7 @@ static void add_to_value(struct parameter *parameter, char c) {
   parameter->value_len++;
 }
 
-/* Behind the opening quote, to the closing one. What is quoted must be a token all the same. */
+/* Reads after the opening quote, up to the closing one. The quoted text must be a token too. */
 static bool take_quoted(struct bytes *rest, struct parameter *parameter) {
   while (rest->len > 0) {
     bool is_escaped = rest->ptr[0] == '\\';
@@ -75,9 +75,9 @@ static bool take_parameter(struct bytes *rest, struct parameter *parameter) {
   return true;
 }
 
-/* ---- Offers (RFC 7692 section 7.1) ---------------------------------------------------------------------------------------- */
+/* ---- Offers (RFC 7692 section 7.1) ----------------------------------------------------------- */
 
-/* 8 to 15 without a leading zero; 0 for all else. */
+/* Returns 8 to 15, written without a leading zero, or 0 for everything else. */
 static unsigned read_bits(const struct parameter *parameter) {
   uint64_t bits;
   if (parameter->value_len > sizeof(parameter->value) || parameter->value[0] == '0') return 0;
@@ -85,21 +85,22 @@ static unsigned read_bits(const struct parameter *parameter) {
   return bits >= BITS_MIN && bits <= BITS_MAX ? (unsigned)bits : 0;
 }
 
-/* True the first time. */
+/* Returns true the first time. */
 static bool set_once(bool *flag) {
   bool is_first = !*flag;
   *flag = true;
   return is_first;
 }
 
-/* False if an offer with it is to be declined. */
+/* Returns false if the offer must be declined. */
 static bool apply(struct offer *offer, const struct parameter *parameter) {
   bool has_value = parameter->value_len > 0;
   if (bytes_equal(parameter->name, BYTES("server_no_context_takeover")))
     return !has_value && set_once(&offer->server_no_takeover);
   if (bytes_equal(parameter->name, BYTES("client_no_context_takeover")))
     return !has_value && set_once(&offer->client_no_takeover);
-  /* The client can be told of a smaller window; whatever it takes is inflated, so that it never needs to be. */
+  /* The client accepts a limit on its own window. The server never sets one, because it can inflate
+   * server never asks for one. */
   if (bytes_equal(parameter->name, BYTES("client_max_window_bits")))
     return (!has_value || read_bits(parameter) > 0) && set_once(&offer->client_window);
   if (!bytes_equal(parameter->name, BYTES("server_max_window_bits")) || offer->server_window > 0) return false;
@@ -107,7 +108,7 @@ static bool apply(struct offer *offer, const struct parameter *parameter) {
   return offer->server_window > 0;
 }
 
-/* One item of the list. False if it is malformed, whatever is offered. */
+/* Reads one item of the list. Returns false if it is malformed, whatever the offer is. */
 static bool read_offer(struct bytes *rest, struct offer *offer) {
   struct bytes name;
   *offer = (struct offer){0};
@@ -121,11 +122,11 @@ static bool read_offer(struct bytes *rest, struct offer *offer) {
   return rest->len == 0 || rest->ptr[0] == ',';
 }
 
-/* Walks the offers of all fields; start with a zeroed one. */
+/* Walks the offers of all fields: start with a zeroed one. */
 struct walk {
-  size_t field_count; /* fields that were looked at */
-  struct bytes rest;  /* of the last of them */
-  bool malformed;     /* which ends it */
+  size_t field_count; /* fields that were read */
+  struct bytes rest;  /* the rest of the last of them */
+  bool malformed;     /* which ends the walk */
 };
 
 static bool next_offer(const struct http_head *head, struct walk *walk, struct offer *offer) {
@@ -148,10 +149,11 @@ bool ws_extension_valid(const struct http_head *head) {
   return !walk.malformed;
 }
 
-/* ---- The answer ----------------------------------------------------------------------------------------------------------- */
+/* ---- The answer ------------------------------------------------------------------------------ */
 
-/* The largest window that both sides like. zlib's raw deflate has none of 8 bits; but in that of 9 it never reaches further back
- * than 250 bytes, because it keeps 262 of its 512 for what lies ahead. */
+/* Returns the largest window that both sides accept. zlib's raw deflate has no window of 8 bits.
+ * But with 9 bits, it never refers back further than 250 bytes, because it keeps 262 of its 512
+ * bytes for lookahead. */
 static enum ws_window choose_window(const struct ws_deflate_policy *policy, const struct offer *offer) {
   unsigned window = policy->window;
   while (window < WS_WINDOW_9 && offer->server_window > 0 && window_bits[window] > offer->server_window) window++;
@@ -161,7 +163,7 @@ static enum ws_window choose_window(const struct ws_deflate_policy *policy, cons
 static struct bytes write_answer(char out[WS_EXTENSION_MAX], const struct ws_deflate_terms *terms, const struct offer *offer) {
   unsigned bits = window_bits[terms->window];
   if (offer->server_window == BITS_MIN) bits = BITS_MIN;
-  /* A smaller window is also told to who did not ask, so that it can save memory. */
+  /* A smaller window is announced even if the client did not ask, so that it can save memory. */
   bool tells_bits = offer->server_window > 0 || bits < BITS_MAX;
   char *end = out;
   const char *parts[] = {

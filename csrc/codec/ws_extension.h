@@ -1,5 +1,6 @@
-/* Which extension a WebSocket connection speaks: permessage-deflate (RFC 7692 section 7.1) or none. Offers are read and one of them
- * is answered here; what was agreed is kept by ws_reader (what the client sends) and ws_deflate (what the server sends). */
+/* Negotiates the extension of a WebSocket: permessage-deflate (RFC 7692 section 7.1) or none.
+ * Offers are read and answered here. The terms are applied by ws_reader to messages of the client,
+ * and by ws_deflate to those of the server. */
 #ifndef MOONWIRE_CODEC_WS_EXTENSION_H
 #define MOONWIRE_CODEC_WS_EXTENSION_H
 
@@ -7,35 +8,38 @@
 
 VISIBILITY_PUSH
 
-enum { WS_EXTENSION_MAX = 128 }; /* bytes of an answer */
+enum { WS_EXTENSION_MAX = 128 }; /* the most bytes of an answer */
 
-/* The server deflates with windows of few sizes, so that a message has few compressed forms. */
+/* The server's windows have few sizes, so that a message has few compressed forms. */
 enum ws_window { WS_WINDOW_15, WS_WINDOW_12, WS_WINDOW_9, WS_WINDOW_COUNT };
-/* Bits: 15, 12 or 9. */
+/* Returns 15, 12, or 9 bits. */
 unsigned ws_window_bits(enum ws_window window);
 
-/* What an app wants. */
+/* The options of an app. */
 struct ws_deflate_policy {
-  bool server_takeover;  /* the server may refer to messages before, if the client does not mind: compresses better, and each
-                            * connection needs a deflater of its own */
-  bool client_takeover;  /* likewise the client: each connection needs a window of 32 KiB */
-  enum ws_window window; /* the largest one that the server deflates with */
+  /* the server may refer to earlier messages, if the client allows it: smaller, but each connection
+   * needs its own deflater */
+  bool server_takeover;
+  bool client_takeover;  /* the same for the client: each connection needs a window of 32 KiB */
+  enum ws_window window; /* the largest window of the server */
 };
 
-/* What was agreed. Zeroed: nothing, messages travel plain. */
+/* The negotiated terms. Zeroed: none, and messages are not compressed. */
 struct ws_deflate_terms {
   bool agreed;
-  bool server_takeover; /* as in the policy, and by the client's leave */
+  bool server_takeover; /* as in the policy, if the client allows it */
   bool client_takeover;
   uint8_t window; /* the enum ws_window with which the server deflates */
 };
 
-/* True if all Sec-WebSocket-Extensions fields are what RFC 6455 section 9.1 says; also if there are none. */
+/* Returns true if all Sec-WebSocket-Extensions fields are valid (RFC 6455 section 9.1), or if there
+ * are none. */
 bool ws_extension_valid(const struct http_head *head);
 
-/* Answers the first offer that can be accepted under the policy; an offer with a parameter that is unknown, given twice or has a
- * wrong value is not. Sets *terms, and returns the value of the answer's Sec-WebSocket-Extensions, written to `out`. It is empty
- * if nothing is agreed: no offer is any good, a field is malformed, or `policy` is NULL. */
+/* Accepts the first offer that the policy allows. An offer with an unknown, repeated, or invalid
+ * parameter is not accepted. Sets *terms, and returns the value of Sec-WebSocket-Extensions in the
+ * answer, written to `out`. It is empty if no offer is accepted, if a field is malformed, or if
+ * `policy` is NULL. */
 struct bytes ws_extension_agree(const struct http_head *head, const struct ws_deflate_policy *policy,
                                 struct ws_deflate_terms *terms, char out[WS_EXTENSION_MAX]);
 

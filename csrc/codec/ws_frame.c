@@ -4,7 +4,7 @@
 
 #include "base/utf8.h"
 
-/* Writes `value` in network order. */
+/* Writes `value` in network byte order. */
 static void write_number(char *out, uint64_t value, size_t len) {
   for (size_t i = len; i > 0; i--, value >>= 8) out[i - 1] = (char)(value & 0xff);
 }
@@ -43,8 +43,8 @@ size_t ws_frame_close(char out[WS_CONTROL_MAX], unsigned code, struct bytes reas
   return 2 + len;
 }
 
-/* 32 bytes at a time, then 8. The key is turned and repeated as bytes, so that the order of bytes in a word does not matter. (Vectors
- * of 16 bytes are no faster.) */
+/* 32 bytes at a time, then 8. The key is rotated and repeated as bytes, so that byte order does not
+ * matter. (Vectors of 16 bytes are not faster.) */
 void ws_frame_unmask(char *data, size_t len, const unsigned char key[4], size_t offset) {
   unsigned char turned[8];
   for (size_t i = 0; i < sizeof(turned); i++) turned[i] = key[(offset + i) & 3];

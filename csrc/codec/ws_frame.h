@@ -1,4 +1,5 @@
-/* The words of WebSocket frames (RFC 6455 sections 5 and 7.4), and how a server writes them. */
+/* Constants of WebSocket frames (RFC 6455 sections 5 and 7.4), and functions to write the frames of
+ * a server. */
 #ifndef MOONWIRE_CODEC_WS_FRAME_H
 #define MOONWIRE_CODEC_WS_FRAME_H
 
@@ -15,7 +16,8 @@ enum ws_opcode {
   WS_OPCODE_PONG = 10,
 };
 
-/* Sections 7.4.1 and IANA's registry. Those marked * are never on the wire. 4000-4999 are the application's. */
+/* RFC 6455 section 7.4.1 and IANA's registry. Those with * are never sent. 4000-4999 belong to
+ * applications. */
 enum ws_close_code {
   WS_CLOSE_NORMAL = 1000,
   WS_CLOSE_GOING_AWAY = 1001,
@@ -35,21 +37,24 @@ enum ws_close_code {
 
 enum {
   WS_HEADER_MAX = 10,   /* of a server's frame, which has no masking key */
-  WS_CONTROL_MAX = 125, /* bytes of payload of a close, ping or pong */
+  WS_CONTROL_MAX = 125, /* the most payload of a close, ping, or pong */
 };
 
-/* Writes the header of an unmasked, unfragmented frame with `len` bytes of payload, and returns its length. */
+/* Writes the header of an unmasked, unfragmented frame with `len` bytes of payload. Returns its
+ * length. */
 size_t ws_frame_header(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len);
-/* Likewise of a text or binary message that is compressed (RFC 7692 section 6: RSV1). */
+/* Writes the header of a compressed text or binary message (RFC 7692 section 6: RSV1). Returns its
+ * length. */
 size_t ws_frame_header_compressed(char out[WS_HEADER_MAX], enum ws_opcode opcode, uint64_t len);
 
-/* True if a close frame may have this code: 1000-1003, 1007-1014, 3000-4999. */
+/* Returns true if a close frame may have this code: 1000-1003, 1007-1014, 3000-4999. */
 bool ws_close_code_valid(unsigned code);
-/* Writes the payload of a close frame and returns its length. `code` is one that a close frame may have, or WS_CLOSE_ABSENT,
- * which gives no payload. The reason is cut where it would not fit or is not UTF-8, between code points. */
+/* Writes the payload of a close frame and returns its length. `code` must be valid in a close
+ * frame, or WS_CLOSE_ABSENT, which makes an empty payload. The reason is truncated between code
+ * points where it would not fit, or is not UTF-8. */
 size_t ws_frame_close(char out[WS_CONTROL_MAX], unsigned code, struct bytes reason);
 
-/* Takes off (or puts on) the mask: `offset` is the place of data[0] in the frame's payload. */
+/* Removes (or applies) the mask. `offset` is the index of data[0] in the payload of the frame. */
 void ws_frame_unmask(char *data, size_t len, const unsigned char key[4], size_t offset);
 
 VISIBILITY_POP

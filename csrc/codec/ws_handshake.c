@@ -7,19 +7,20 @@
 #include "codec/ws_extension.h"
 
 enum {
-  KEY_LEN = 24, /* sixteen bytes in base64 */
+  KEY_LEN = 24, /* 16 bytes in base64 */
   SHA1_LEN = 20,
 };
 
 static struct http_error refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
 
-/* ---- Judging ------------------------------------------------------------------------------------------------------------- */
+/* ---- Checking -------------------------------------------------------------------------------- */
 
 static bool is_base64(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/';
 }
 
-/* Sixteen bytes in canonical base64: 21 characters, one that holds the last two bits, and the padding. */
+/* Returns true for 16 bytes in canonical base64: 21 characters, one for the last two bits, and
+ * padding. */
 static bool is_key(struct bytes key) {
   if (key.len != KEY_LEN || key.ptr[22] != '=' || key.ptr[23] != '=') return false;
   for (size_t i = 0; i < 21; i++) {
@@ -40,21 +41,25 @@ static bool offers_are_tokens(const struct http_head *head) {
 struct http_error ws_handshake_check(const struct http_head *head, struct bytes *key) {
   struct bytes key_name = BYTES("sec-websocket-key"), version_name = BYTES("sec-websocket-version");
   *key = bytes_of(NULL, 0);
-  bool is_head = bytes_equal(head->method, BYTES("HEAD")); /* answered as a GET that offers nothing */
-  if (!is_head && !bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket is opened with GET");
-  if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1");
+  /* answered as a GET that offers nothing */
+  bool is_head = bytes_equal(head->method, BYTES("HEAD"));
+  if (!is_head && !bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket must be opened with GET");
+  if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1 (a proxy must not forward it as HTTP/1.0)");
   if (is_head || !http_head_lists(head, BYTES("upgrade"), BYTES("websocket")))
-    return refuse(426, "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing");
-  if (!http_head_lists(head, BYTES("connection"), BYTES("upgrade"))) return refuse(400, "Connection does not list upgrade");
-  if (!head->upgrade) return refuse(400, "an upgrade has no body");
-  if (http_head_count(head, version_name) > 1) return refuse(400, "Sec-WebSocket-Version is given twice");
+    return refuse(
+        426,
+        "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing (a proxy must forward Upgrade and Connection)");
+  if (!http_head_lists(head, BYTES("connection"), BYTES("upgrade")))
+    return refuse(400, "\"Connection: Upgrade\" is missing (a proxy must forward Upgrade and Connection)");
+  if (!head->upgrade) return refuse(400, "a WebSocket request must not have a body");
+  if (http_head_count(head, version_name) > 1) return refuse(400, "more than one Sec-WebSocket-Version header");
   if (!bytes_equal(http_head_field(head, version_name), BYTES("13")))
-    return refuse(426, "the only Sec-WebSocket-Version supported is 13");
-  if (http_head_count(head, key_name) == 0) return refuse(400, "Sec-WebSocket-Key is missing");
-  if (http_head_count(head, key_name) > 1) return refuse(400, "Sec-WebSocket-Key is given twice");
-  if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key is not 16 bytes in base64");
-  if (!offers_are_tokens(head)) return refuse(400, "Sec-WebSocket-Protocol is malformed");
-  if (!ws_extension_valid(head)) return refuse(400, "Sec-WebSocket-Extensions is malformed");
+    return refuse(426, "unsupported Sec-WebSocket-Version; use 13");
+  if (http_head_count(head, key_name) == 0) return refuse(400, "missing Sec-WebSocket-Key header");
+  if (http_head_count(head, key_name) > 1) return refuse(400, "more than one Sec-WebSocket-Key header");
+  if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64");
+  if (!offers_are_tokens(head)) return refuse(400, "malformed Sec-WebSocket-Protocol header");
+  if (!ws_extension_valid(head)) return refuse(400, "malformed Sec-WebSocket-Extensions header");
   *key = http_head_field(head, key_name);
   return refuse(0, NULL);
 }
@@ -67,9 +72,9 @@ size_t ws_handshake_fields(int status, const struct http_field **fields) {
   return status == 405 ? sizeof methods / sizeof *methods : status == 426 ? sizeof upgrade / sizeof *upgrade : 0;
 }
 
-/* ---- Subprotocols -------------------------------------------------------------------------------------------------------- */
+/* ---- Subprotocols ---------------------------------------------------------------------------- */
 
-/* The next item of the list that is not empty. */
+/* Returns the next item of the list that is not empty. */
 static bool next_item(struct bytes *rest, struct bytes *item) {
   while (rest->len > 0) {
     size_t comma = bytes_find(*rest, ',');
@@ -90,7 +95,7 @@ bool ws_handshake_offer(const struct http_head *head, struct ws_offers *cursor, 
   }
 }
 
-/* ---- Accepting ----------------------------------------------------------------------------------------------------------- */
+/* ---- Accepting ------------------------------------------------------------------------------- */
 
 bool ws_handshake_accept(char out[WS_ACCEPT_LEN + 1], struct bytes key) {
   assert(is_key(key));

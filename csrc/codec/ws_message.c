@@ -2,7 +2,7 @@
 
 #include "codec/ws_deflate.h"
 
-enum { ROOM_MIN = 1024 }; /* bytes that are inflated before it is known how many there will be */
+enum { ROOM_MIN = 1024 }; /* bytes that are inflated before the size is known */
 
 static const struct ws_fault no_fault = {WS_CLOSE_NORMAL, NULL};
 
@@ -40,14 +40,14 @@ struct ws_fault ws_message_begin(struct ws_message *message, bool is_binary, boo
 
 static struct ws_fault check_text(struct ws_message *message, struct bytes part) {
   if (message->is_binary || utf8_stream_feed(&message->text, part)) return no_fault;
-  return fault(WS_CLOSE_BAD_DATA, "the text is not UTF-8");
+  return fault(WS_CLOSE_BAD_DATA, "invalid UTF-8 in a text message");
 }
 
-/* Inflates into the room that the body has, or into more of it: one step of many. *status is then what the inflater said. */
+/* Inflates once into the room of the body, or into more room; *status receives the result. */
 static struct ws_fault inflate_step(struct ws_message *message, struct bytes *input, size_t limit, enum ws_inflate *status) {
   struct buffer *body = &message->body;
   size_t len = limit - body->len;
-  char beyond, *out = &beyond; /* at the limit: is there one byte more? */
+  char beyond, *out = &beyond; /* at the limit: is there another byte? */
   if (len > 0) {
     size_t wanted = body->len < body->capacity ? 1 : len < ROOM_MIN ? len : ROOM_MIN;
     out = buffer_reserve_within(body, wanted, limit);
@@ -57,14 +57,15 @@ static struct ws_fault inflate_step(struct ws_message *message, struct bytes *in
     len = 1;
   }
   *status = input ? ws_inflater_feed(message->inflater, input, out, &len) : ws_inflater_finish(message->inflater, out, &len);
-  if (out == &beyond) return len > 0 ? fault(WS_CLOSE_TOO_BIG, "the message is too long") : no_fault;
+  if (out == &beyond) return len > 0 ? fault(WS_CLOSE_TOO_BIG, "the message is larger than the limit") : no_fault;
   body->len += len;
   message->inflated += len;
   return check_text(message, bytes_of(out, len));
 }
 
-/* Input NULL: the end. What does not inflate is data that does not fit its kind (RFC 6455 section 7.4.1), as text that is not
- * UTF-8; RFC 7692 leaves the code to us. */
+/* Inflates all input; NULL ends the message. Invalid deflate data is data that does not match its
+ * type (RFC 6455 section 7.4.1), like text that is not UTF-8. RFC 7692 does not specify the
+ * code. */
 static struct ws_fault inflate_all(struct ws_message *message, struct bytes *input, size_t limit) {
   for (;;) {
     enum ws_inflate status;
@@ -73,7 +74,7 @@ static struct ws_fault inflate_all(struct ws_message *message, struct bytes *inp
     switch (status) {
       case WS_INFLATE_MORE: return no_fault;
       case WS_INFLATE_FULL: break;
-      case WS_INFLATE_BROKEN: return fault(WS_CLOSE_BAD_DATA, "the compressed data is broken");
+      case WS_INFLATE_BROKEN: return fault(WS_CLOSE_BAD_DATA, "invalid compressed data");
       case WS_INFLATE_MEMORY: return fault(WS_CLOSE_INTERNAL, "out of memory");
     }
   }
@@ -95,7 +96,7 @@ struct ws_fault ws_message_end(struct ws_message *message, size_t limit, struct 
   struct ws_fault found = message->is_compressed ? inflate_all(message, NULL, limit) : no_fault;
   if (found.reason) return found;
   if (!message->is_binary && !utf8_stream_complete(&message->text))
-    return fault(WS_CLOSE_BAD_DATA, "the text ends inside a character");
+    return fault(WS_CLOSE_BAD_DATA, "incomplete UTF-8 at the end of a text message");
   message->is_open = false;
   *payload = message->whole.ptr ? message->whole : buffer_bytes(&message->body);
   return no_fault;

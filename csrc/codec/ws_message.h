@@ -1,5 +1,5 @@
-/* One message of a WebSocket client, put together from the payload of its frames: inflated, measured and checked as it comes. A
- * part of ws_reader, which knows the frames. */
+/* Assembles one message of a WebSocket client from the payloads of its frames. Inflates and checks
+ * it, and applies its limits, as the bytes arrive. A part of ws_reader, which reads the frames. */
 #ifndef MOONWIRE_CODEC_WS_MESSAGE_H
 #define MOONWIRE_CODEC_WS_MESSAGE_H
 
@@ -12,37 +12,41 @@ VISIBILITY_PUSH
 struct ws_inflater;
 
 struct ws_message {
-  bool is_open; /* from the header of its first frame to the end of its last; between them there may be control frames */
+  /* from the header of its first frame to the end of its last; control frames may come between */
+  bool is_open;
   bool is_binary;
   bool is_compressed;
-  bool remembers;               /* what the inflater holds is still referred to by messages to come */
-  struct utf8_stream text;      /* at its beginning between messages: one that does not end well is the last */
-  size_t inflated;              /* bytes that were, counted by whoever clears it */
-  struct buffer body;           /* what came of it, unless it is one piece of the input */
+  bool remembers; /* later messages may refer to the contents of the inflater */
+  /* at its start between messages; a message that is not valid text is the last */
+  struct utf8_stream text;
+  size_t inflated;              /* bytes that were inflated; the owner resets it */
+  struct buffer body;           /* the message, unless it is one piece of the input */
   struct bytes whole;           /* that piece */
-  struct ws_inflater *inflater; /* from the first compressed message on */
+  struct ws_inflater *inflater; /* since the first compressed message */
 };
 
-/* What to fail the connection with; reason NULL: nothing. */
+/* The code and reason to fail the connection with; reason is NULL if there is no fault. */
 struct ws_fault {
   enum ws_close_code code;
   const char *reason;
 };
 
-/* Gives all memory back. */
+/* Frees all memory. */
 void ws_message_deinit(struct ws_message *message);
-/* Forgets the message that was read last. */
+/* Forgets the last message. */
 void ws_message_release(struct ws_message *message);
 
-/* Bytes of the message that is unfinished; with what inflates it, unless that is kept from message to message anyway. */
+/* Returns the bytes of an incomplete message; with the inflater, unless that stays after the
+ * message. */
 size_t ws_message_held(const struct ws_message *message);
 
-/* The first frame is there. `takeover`: a compressed message may refer to those before it. */
+/* Begins a message with its first frame. `takeover`: a compressed message may refer to earlier
+ * ones. */
 struct ws_fault ws_message_begin(struct ws_message *message, bool is_binary, bool is_compressed, bool takeover);
-/* The next part of its payload. `limit` holds for all of the message, inflated; `is_all` says that it has no other part: then the
- * message need not be copied. */
+/* Adds the next part of the payload. `limit` applies to the whole message, inflated. `is_all`:
+ * there is no other part, so it does not have to be copied. */
 struct ws_fault ws_message_add(struct ws_message *message, struct bytes part, size_t limit, bool is_all);
-/* There is no more. What it says holds until the next ws_message_release. */
+/* Ends the message. *payload is valid until the next ws_message_release. */
 struct ws_fault ws_message_end(struct ws_message *message, size_t limit, struct bytes *payload);
 
 VISIBILITY_POP

@@ -8,13 +8,14 @@
 
 enum { KEY_LEN = 4 };
 
-/* Bytes that are inflated before it is seen whether more may be: up to a thousand times as many come of them. */
+/* Bytes of input that are inflated between checks of the limits: the output can be a thousand times
+ * as long. */
 enum { INFLATE_STEP = 128 };
 
 enum read_state {
   READ_HEADER,
   READ_DATA,    /* `remaining` bytes of a data frame */
-  READ_CONTROL, /* likewise of a control frame */
+  READ_CONTROL, /* `remaining` bytes of a control frame */
   READ_CLOSED,  /* a close frame was returned */
   READ_FAILED,
 };
@@ -24,19 +25,19 @@ struct ws_reader {
   struct ws_deflate_terms terms;
   enum read_state state;
 
-  /* The frame. Its header stays as it came until the frame is complete; the masking key is its end. */
+  /* The frame. Its header stays as sent until the frame is complete; the masking key is its end. */
   unsigned char header[WS_HEADER_MAX + KEY_LEN];
   size_t header_len;
   size_t frame_len, remaining;
 
   struct ws_message message;
-  size_t allowed; /* what message.inflated may come to */
+  size_t allowed; /* the limit of message.inflated */
   char control[WS_CONTROL_MAX];
   struct bytes payload;
   struct ws_close_info close_info;
 };
 
-/* Input that is written to. */
+/* Input, which is unmasked in place. */
 struct input {
   char *ptr;
   size_t len;
@@ -57,7 +58,7 @@ static void become(struct ws_reader *reader, enum read_state state) {
   reader->state = state;
 }
 
-/* Nothing is read any more: what is left of a message is of no use. */
+/* Ends reading: the rest of a message is not needed. */
 static enum ws_event end(struct ws_reader *reader, enum read_state state, struct ws_close_info info) {
   become(reader, state);
   ws_message_deinit(&reader->message);
@@ -93,63 +94,64 @@ void ws_reader_set_terms(struct ws_reader *reader, struct ws_deflate_terms terms
   reader->terms = terms;
 }
 
-/* ---- Header -------------------------------------------------------------------------------------------------------------- */
+/* ---- Header ---------------------------------------------------------------------------------- */
 
 static enum ws_opcode opcode_of(const struct ws_reader *reader) { return (enum ws_opcode)(reader->header[0] & 0x0f); }
 static bool is_final(const struct ws_reader *reader) { return (reader->header[0] & 0x80) != 0; }
 static bool is_control(const struct ws_reader *reader) { return (reader->header[0] & 0x08) != 0; }
 static unsigned short_len(const struct ws_reader *reader) { return reader->header[1] & 0x7f; }
 
-/* Bytes of the length behind the first two. */
+/* Returns the number of bytes of the length after the first two bytes. */
 static size_t long_len_size(const struct ws_reader *reader) {
   if (short_len(reader) < 126) return 0;
   return short_len(reader) == 126 ? 2 : 8;
 }
 
-/* RSV1 is permessage-deflate's, and says of a message, by its first frame, that it is compressed. */
+/* RSV1 belongs to permessage-deflate: on the first frame, it marks a compressed message. */
 static bool is_compressed(const struct ws_reader *reader) { return (reader->header[0] & 0x40) != 0; }
 
 static const char *first_byte_fault(const struct ws_reader *reader) {
   enum ws_opcode opcode = opcode_of(reader);
-  if (reader->header[0] & (reader->terms.agreed ? 0x30 : 0x70)) return "a reserved bit is set";
+  if (reader->header[0] & (reader->terms.agreed ? 0x30 : 0x70)) return "reserved bit set";
   if (is_compressed(reader) && (is_control(reader) || opcode == WS_OPCODE_CONTINUATION))
-    return "only the first frame of a message says that it is compressed";
+    return "RSV1 is allowed only on the first frame of a message";
   if (is_control(reader)) {
-    if (opcode > WS_OPCODE_PONG) return "the opcode is reserved";
-    return is_final(reader) ? NULL : "a control frame is fragmented";
+    if (opcode > WS_OPCODE_PONG) return "reserved opcode";
+    return is_final(reader) ? NULL : "fragmented control frame";
   }
-  if (opcode > WS_OPCODE_BINARY) return "the opcode is reserved";
-  if (opcode == WS_OPCODE_CONTINUATION) return reader->message.is_open ? NULL : "there is no message to continue";
-  return reader->message.is_open ? "a message begins inside another one" : NULL;
+  if (opcode > WS_OPCODE_BINARY) return "reserved opcode";
+  if (opcode == WS_OPCODE_CONTINUATION) return reader->message.is_open ? NULL : "continuation frame without a message";
+  return reader->message.is_open ? "new message before the end of a fragmented one" : NULL;
 }
 
 static const char *second_byte_fault(const struct ws_reader *reader) {
-  if (!(reader->header[1] & 0x80)) return "the frame is not masked";
-  if (is_control(reader) && short_len(reader) > WS_CONTROL_MAX) return "a control frame is longer than 125 bytes";
+  if (!(reader->header[1] & 0x80)) return "unmasked frame; a client must mask its frames";
+  if (is_control(reader) && short_len(reader) > WS_CONTROL_MAX) return "control frame longer than 125 bytes";
   return NULL;
 }
 
 static const char *length_fault(const struct ws_reader *reader, uint64_t len) {
-  if (len > INT64_MAX) return "the length of a frame has more than 63 bits";
-  if (long_len_size(reader) == 2 && len < 126) return "the length of a frame is not in its shortest form";
-  if (long_len_size(reader) == 8 && len <= UINT16_MAX) return "the length of a frame is not in its shortest form";
+  if (len > INT64_MAX) return "frame length of more than 63 bits";
+  if (long_len_size(reader) == 2 && len < 126) return "frame length not in its shortest form";
+  if (long_len_size(reader) == 8 && len <= UINT16_MAX) return "frame length not in its shortest form";
   return NULL;
 }
 
-/* A compressed message is measured when it is inflated, a plain one by what its frames announce. */
+/* The size of a compressed message is checked when it is inflated, that of another by the lengths
+ * of its frames. */
 static struct ws_fault begin_data(struct ws_reader *reader, uint64_t len) {
   struct ws_message *message = &reader->message;
   struct ws_fault none = {WS_CLOSE_NORMAL, NULL};
   bool is_first = opcode_of(reader) != WS_OPCODE_CONTINUATION,
        is_plain = is_first ? !is_compressed(reader) : !message->is_compressed;
-  if (len > reader->limits->frame) return (struct ws_fault){WS_CLOSE_TOO_BIG, "the frame is too long"};
+  if (len > reader->limits->frame) return (struct ws_fault){WS_CLOSE_TOO_BIG, "the frame is larger than the limit"};
   if (is_plain && len > reader->limits->message - message->body.len)
-    return (struct ws_fault){WS_CLOSE_TOO_BIG, "the message is too long"};
+    return (struct ws_fault){WS_CLOSE_TOO_BIG, "the message is larger than the limit"};
   if (!is_first) return none;
   return ws_message_begin(message, opcode_of(reader) == WS_OPCODE_BINARY, !is_plain, reader->terms.client_takeover);
 }
 
-/* The header is complete. Returns WS_MORE if the frame can be read. */
+/* Checks a complete header. Returns WS_MORE if the frame can be read. */
 static enum ws_event begin_frame(struct ws_reader *reader) {
   uint64_t len = short_len(reader);
   size_t size = long_len_size(reader);
@@ -166,7 +168,7 @@ static enum ws_event begin_frame(struct ws_reader *reader) {
   return WS_MORE;
 }
 
-/* Byte by byte, and each judged when it comes: whoever speaks another protocol is told at once. */
+/* Checks each byte as it arrives, so that a client of another protocol is refused immediately. */
 static enum ws_event read_header(struct ws_reader *reader, struct input *rest) {
   while (rest->len > 0) {
     reader->header[reader->header_len++] = (unsigned char)*rest->ptr++;
@@ -180,9 +182,9 @@ static enum ws_event read_header(struct ws_reader *reader, struct input *rest) {
   return WS_MORE;
 }
 
-/* ---- Payload ------------------------------------------------------------------------------------------------------------- */
+/* ---- Payload --------------------------------------------------------------------------------- */
 
-/* What is there of the frame's payload, up to `max` bytes, unmasked. */
+/* Returns the available payload of the frame, up to `max` bytes, unmasked. */
 static struct bytes take_payload(struct ws_reader *reader, struct input *rest, size_t max) {
   struct input part = {rest->ptr, rest->len < reader->remaining ? rest->len : reader->remaining};
   if (part.len > max) part.len = max;
@@ -217,12 +219,12 @@ static enum ws_event read_data(struct ws_reader *reader, struct input *rest) {
 static enum ws_event read_close(struct ws_reader *reader) {
   struct ws_close_info info = {WS_CLOSE_ABSENT, {NULL, 0}};
   const unsigned char *bytes = (const unsigned char *)reader->control;
-  if (reader->frame_len == 1) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close frame has half a code");
+  if (reader->frame_len == 1) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "incomplete code in a close frame");
   if (reader->frame_len >= 2) {
     info.code = (unsigned)bytes[0] << 8 | bytes[1];
     info.reason = bytes_of(reader->control + 2, reader->frame_len - 2);
-    if (!ws_close_code_valid(info.code)) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "the close code is invalid");
-    if (!utf8_valid(info.reason)) return fail(reader, WS_CLOSE_BAD_DATA, "the reason for closing is not UTF-8");
+    if (!ws_close_code_valid(info.code)) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "invalid close code");
+    if (!utf8_valid(info.reason)) return fail(reader, WS_CLOSE_BAD_DATA, "invalid UTF-8 in the close reason");
   }
   return end(reader, READ_CLOSED, info);
 }
@@ -239,10 +241,10 @@ static enum ws_event read_control(struct ws_reader *reader, struct input *rest) 
   return opcode == WS_OPCODE_PING ? WS_PING : WS_PONG;
 }
 
-/* ---- Interface ----------------------------------------------------------------------------------------------------------- */
+/* ---- Interface ------------------------------------------------------------------------------- */
 
 static enum ws_event read_some(struct ws_reader *reader, struct input *rest) {
-  /* A frame without payload is complete with its header, whether or not more input follows. */
+  /* A frame without payload is complete with its header, even if there is no more input. */
   enum ws_event event = WS_MORE;
   if (reader->state == READ_HEADER) event = read_header(reader, rest);
   if (event != WS_MORE) return event;
@@ -263,7 +265,7 @@ size_t ws_reader_allow(struct ws_reader *reader, size_t inflated) {
   return before;
 }
 
-/* In the middle of a message; at its end there is nothing that would be inflated. */
+/* Returns true within a message; at its end, there is nothing to inflate. */
 static bool is_paused(const struct ws_reader *reader) {
   return reader->state == READ_DATA && reader->message.is_compressed && reader->message.inflated >= reader->allowed;
 }
@@ -271,7 +273,8 @@ static bool is_paused(const struct ws_reader *reader) {
 enum ws_event ws_reader_next(struct ws_reader *reader, char *data, size_t len, size_t *used) {
   struct input rest = {data, len};
   enum ws_event event;
-  if (!reader->message.is_open) ws_message_release(&reader->message); /* the message that was returned last */
+  /* the message that was returned last */
+  if (!reader->message.is_open) ws_message_release(&reader->message);
   do {
     event = rest.len > 0 && is_paused(reader) ? WS_PAUSED : read_some(reader, &rest);
   } while (event == WS_MORE && rest.len > 0);

@@ -357,7 +357,7 @@ int server_read_parts(struct mw_server *server, const struct mw_publish *publish
   if (parts->data.len > server->config->options.limits.message_size)
     return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
   if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
-    if (error) snprintf(error->text, sizeof error->text, "the data is no JSON: %s at byte %zu", fault.reason, fault.offset);
+    if (error) snprintf(error->text, sizeof error->text, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
     return MW_EINVAL;
   }
   return 0;

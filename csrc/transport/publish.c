@@ -87,7 +87,7 @@ static struct result publish(struct mw_server *server, struct json_value object)
   if (channel.failed || event.failed || key.failed || once.failed || base64.failed || binary.failed) {
     result = fail(503, "no memory");
   } else if (!readable) {
-    result = fail(400, "base64 is not base64 with padding");
+    result = fail(400, "invalid base64; padding is required");
   } else if (envelope.idempotency_key.type == JSON_STRING) {
     result = publish_once(server, &message, buffer_bytes(&once));
   } else {
@@ -150,7 +150,7 @@ static bool too_many(struct items items) {
 
 static struct result publish_line_fault(const struct json_fault *fault) {
   char reason[128];
-  snprintf(reason, sizeof reason, "the line is no JSON: %s at byte %zu", fault->reason, fault->offset);
+  snprintf(reason, sizeof reason, "invalid JSON in the line at byte %zu: %s", fault->offset, fault->reason);
   return fail(400, reason);
 }
 
@@ -239,7 +239,7 @@ static void start(struct exchange *exchange) {
     start_many(exchange, (struct items){.rest = body, .are_lines = true});
   } else {
     char reason[128];
-    snprintf(reason, sizeof reason, "the body is no JSON: %s at byte %zu", fault.reason, fault.offset);
+    snprintf(reason, sizeof reason, "invalid JSON in the body at byte %zu: %s", fault.offset, fault.reason);
     refuse(exchange, 400, reason);
   }
 }

@@ -89,22 +89,22 @@ static const struct verb_case accepted[] = {
 #define REFUSED_CHANNEL(text, reason)                                                                                            \
   { text, "{\"channel\":\"a\",\"error\":{\"code\":\"bad_request\",\"reason\":\"" reason "\"}}" }
 
-#define NO_VERB "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping or connect"
+#define NO_VERB "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping, or connect"
 
 /* The answer that each gets. */
 static const struct verb_case refused[] = {
-    REFUSED("", "the message is no JSON: the text ends too early at byte 0"),
-    REFUSED("{\"ping\":true", "the message is no JSON: the text ends too early at byte 12"),
-    REFUSED("{\"ping\":true}x", "the message is no JSON: there is more behind the value at byte 13"),
-    REFUSED("{'ping':true}", "the message is no JSON: a member name is expected at byte 1"),
-    REFUSED_REF("{\"subscribe\":\"\xff\",\"ref\":1}", "the message is no JSON: invalid UTF-8 at byte 14"),
-    REFUSED_REF("{\"subscribe\":\"\\ud800\",\"ref\":1}", "the message is no JSON: invalid \\\\u escape at byte 14"),
-    REFUSED_REF("{\"ref\":1,\"ping\":true", "the message is no JSON: the text ends too early at byte 20"),
-    REFUSED_REF("{\"ping\":tru,\"ref\":1}", "the message is no JSON: a value is expected at byte 11"),
-    REFUSED("{\"ping\":tru,\"ref\":1.5}", "the message is no JSON: a value is expected at byte 11"),
-    REFUSED("{\"ping\":tru,\"ref\":\"" C64 "x\"}", "the message is no JSON: a value is expected at byte 11"),
-    REFUSED("{\"ping\":tru,\"ref\":[1]}", "the message is no JSON: a value is expected at byte 11"),
-    REFUSED("{\"ref\":01,\"ping\":true}", "the message is no JSON: a comma or } is expected at byte 8"),
+    REFUSED("", "invalid JSON at byte 0: unexpected end"),
+    REFUSED("{\"ping\":true", "invalid JSON at byte 12: unexpected end"),
+    REFUSED("{\"ping\":true}x", "invalid JSON at byte 13: unexpected text after the value"),
+    REFUSED("{'ping':true}", "invalid JSON at byte 1: expected a member name"),
+    REFUSED_REF("{\"subscribe\":\"\xff\",\"ref\":1}", "invalid JSON at byte 14: invalid UTF-8"),
+    REFUSED_REF("{\"subscribe\":\"\\ud800\",\"ref\":1}", "invalid JSON at byte 14: invalid \\\\u escape"),
+    REFUSED_REF("{\"ref\":1,\"ping\":true", "invalid JSON at byte 20: unexpected end"),
+    REFUSED_REF("{\"ping\":tru,\"ref\":1}", "invalid JSON at byte 11: expected a value"),
+    REFUSED("{\"ping\":tru,\"ref\":1.5}", "invalid JSON at byte 11: expected a value"),
+    REFUSED("{\"ping\":tru,\"ref\":\"" C64 "x\"}", "invalid JSON at byte 11: expected a value"),
+    REFUSED("{\"ping\":tru,\"ref\":[1]}", "invalid JSON at byte 11: expected a value"),
+    REFUSED("{\"ref\":01,\"ping\":true}", "invalid JSON at byte 8: expected a comma or }"),
     REFUSED("[]", "a message must be a JSON object"),
     REFUSED("null", "a message must be a JSON object"),
     REFUSED("\"subscribe\"", "a message must be a JSON object"),
@@ -158,16 +158,15 @@ static const struct verb_case refused[] = {
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":null}", "event must be a string"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"\"}", "the event name is empty"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":5}", "base64 must be a string"),
-    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":\"aGk\"}", "base64 is not base64 with padding"),
-    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":\"aGk=\",\"data\":null}", "a send has data or base64, not both"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":\"aGk\"}", "invalid base64; padding is required"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"base64\":\"aGk=\",\"data\":null}", "a send must have data or base64, not both"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":5}", "idempotency_key must be a string"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":\"\"}", "idempotency_key must be 1 to 128 bytes long"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"idempotency_key\":\"" C64 C64 "0\"}", "idempotency_key must be 1 to 128 bytes long"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"" C64 "0\"}", "the event name is longer than 64 bytes"),
     REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"a b\"}", "the event name has a character other than A-Z a-z 0-9 _ . : -"),
-    REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"moonwire:gap\"}",
-                    "the event names that begin with moonwire: are the server's own"),
-    REFUSED_REF("{\"send\":\"a\",\"event\":\"open\",\"ref\":1}", "the event names open and error are EventSource's own"),
+    REFUSED_CHANNEL("{\"send\":\"a\",\"event\":\"moonwire:gap\"}", "event names that begin with moonwire: are reserved"),
+    REFUSED_REF("{\"send\":\"a\",\"event\":\"open\",\"ref\":1}", "the event names open and error are reserved for EventSource"),
 
     REFUSED_REF("{\"token\":null,\"ref\":1}", "the token must be a string"),
     REFUSED_REF("{\"token\":{},\"ref\":1}", "the token must be a string"),
@@ -279,22 +278,22 @@ static void reads_binary_frames(void **state) {
     struct bytes frame;
     const char *answer;
   } wrong[] = {
-      {BYTES(""), "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed after its JSON\"}}"},
+      {BYTES(""), "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message must have a newline after its JSON\"}}"},
       {BYTES("{\"send\":\"a\"}"),
-       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed after its JSON\"}}"},
+       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message must have a newline after its JSON\"}}"},
       {BYTES("{\"send\":\"a\",\"ref\":1}"),
-       "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message has no line feed after its JSON\"}}"},
-      {BYTES("\n"),
-       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"the message is no JSON: the text ends too early at byte 0\"}}"},
+       "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message must have a newline after its JSON\"}}"},
+      {BYTES("\n"), "{\"error\":{\"code\":\"bad_request\",\"reason\":\"invalid JSON at byte 0: unexpected end\"}}"},
       {BYTES("{\n\"send\":\"a\"}\nx"),
-       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"the message is no JSON: the text ends too early at byte 1\"}}"},
+       "{\"error\":{\"code\":\"bad_request\",\"reason\":\"invalid JSON at byte 1: unexpected end\"}}"},
       {BYTES("{\"send\":\"a\",\"event\":\"open\",\"ref\":1}\nx"),
-       "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"the event names open and error are EventSource's own\"}}"},
+       "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"the event names open and error are reserved for "
+       "EventSource\"}}"},
       {BYTES("{\"subscribe\":\"a\"}\nx"),
        "{\"channel\":\"a\",\"error\":{\"code\":\"bad_request\",\"reason\":\"a binary message must be a send\"}}"},
-      {BYTES("{\"send\":\"a\",\"data\":null,\"ref\":1}\nx"), "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"a "
-                                                             "binary message has its data after the line feed, not in its "
-                                                             "JSON\"}}"},
+      {BYTES("{\"send\":\"a\",\"data\":null,\"ref\":1}\nx"),
+       "{\"ref\":1,\"error\":{\"code\":\"bad_request\",\"reason\":\"the data of a binary message must follow the newline, not be "
+       "in its JSON\"}}"},
   };
   struct buffer text = {0}, out = {0};
   struct verb verb;

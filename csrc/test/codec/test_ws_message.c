@@ -46,12 +46,12 @@ struct message_case {
 #define HELLO_AGAIN "\xf2\x00\x11\x00\x00" /* refers to it */
 #define STORED(len, rest, text) "\x00" len "\x00" rest "\xff" text
 #define FAULT(code, reason) "ERROR " #code " " reason "\n"
-#define BROKEN FAULT(1007, "the compressed data is broken")
-#define NOT_UTF8 FAULT(1007, "the text is not UTF-8")
-#define CUT FAULT(1007, "the text ends inside a character")
-#define TOO_LONG FAULT(1009, "the message is too long")
-#define FIRST_ONLY FAULT(1002, "only the first frame of a message says that it is compressed")
-#define RESERVED FAULT(1002, "a reserved bit is set")
+#define BROKEN FAULT(1007, "invalid compressed data")
+#define NOT_UTF8 FAULT(1007, "invalid UTF-8 in a text message")
+#define CUT FAULT(1007, "incomplete UTF-8 at the end of a text message")
+#define TOO_LONG FAULT(1009, "the message is larger than the limit")
+#define FIRST_ONLY FAULT(1002, "RSV1 is allowed only on the first frame of a message")
+#define RESERVED FAULT(1002, "reserved bit set")
 #define A10 "aaaaaaaaaa"
 #define A140 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10 A10
 #define DEFLATED_140 "\x4a\x4c\x1c\x3c\x00\x00" /* 140 times an a */
@@ -138,7 +138,7 @@ static const struct message_case refused[] = {
     {TOO_LONG, &alone, {FRAME(BEGIN_TEXT, DEFLATED_140 "\x00\xff\xff"), FRAME(FINISH, STORED("\x01", "\xfe", "a") "\x00")}},
     {TOO_LONG, &alone, {FRAME(BEGIN_BINARY, DEFLATED_140 "\x00\xff\xff"), FRAME(FINISH, STORED("\x01", "\xfe", "\xff") "\x00")}},
     {BROKEN, &alone, {FRAME(BEGIN_TEXT, DEFLATED_140 "\x00\xff\xff"), FRAME(FINISH, "\x07")}},
-    {FAULT(1009, "the frame is too long"), &alone, {FRAME(TEXT, A140)}},
+    {FAULT(1009, "the frame is larger than the limit"), &alone, {FRAME(TEXT, A140)}},
     {FIRST_ONLY, &alone, {FRAME(BEGIN_TEXT, HELLO), FRAME(0xc0, "\x00")}},
     {FIRST_ONLY, &alone, {FRAME(0x01, "Hello"), FRAME(0xc0, "\x00")}},
     {FIRST_ONLY, &alone, {FRAME(0xc0, "")}},
@@ -148,8 +148,8 @@ static const struct message_case refused[] = {
     {RESERVED, &alone, {FRAME(0xe1, "")}},
     {RESERVED, &alone, {FRAME(0xd1, "")}},
     {RESERVED, &alone, {FRAME(0xa1, "")}},
-    {FAULT(1002, "the opcode is reserved"), &alone, {FRAME(0xc3, "")}},
-    {FAULT(1002, "a message begins inside another one"), &alone, {FRAME(BEGIN_TEXT, ""), FRAME(TEXT, HELLO)}},
+    {FAULT(1002, "reserved opcode"), &alone, {FRAME(0xc3, "")}},
+    {FAULT(1002, "new message before the end of a fragmented one"), &alone, {FRAME(BEGIN_TEXT, ""), FRAME(TEXT, HELLO)}},
 };
 
 static void write_frames(struct buffer *out, const struct frame *frames, size_t count) {
@@ -218,7 +218,7 @@ static void fails_at_the_first_wrong_byte(void **state) {
   reader = new_reader(&limits, alone);
   assert_int_equal(feed(reader, BYTES("\x41\x90" ZERO "\x00\x05\x00\xfa")), WS_MORE);
   assert_int_equal(feed(reader, BYTES("\x00")), WS_ERROR);
-  assert_bytes_string(ws_reader_close_info(reader).reason, "the compressed data is broken");
+  assert_bytes_string(ws_reader_close_info(reader).reason, "invalid compressed data");
   ws_reader_free(reader);
 }
 
@@ -310,7 +310,7 @@ static void an_idle_reader_is_lent_anew(void **state) {
   assert_int_equal(memory_live(), live); /* the inflater was there */
   ws_reader_set_terms(reader, takeover);
   assert_int_equal(feed(reader, BYTES("\xc1\x85" ZERO HELLO_AGAIN)), WS_ERROR);
-  assert_bytes_string(ws_reader_close_info(reader).reason, "the compressed data is broken");
+  assert_bytes_string(ws_reader_close_info(reader).reason, "invalid compressed data");
   ws_reader_free(reader);
 
   reader = new_reader(&limits, (struct ws_deflate_terms){0});

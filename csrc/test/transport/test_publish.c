@@ -88,9 +88,9 @@ static void publishes_bytes(void **state) {
   assert_int_equal(opcode, WS_OPCODE_BINARY);
   assert_bytes(payload, BYTES("{\"channel\":\"room:1\",\"event\":\"message\"}\n\0\n\xff"));
   expect(&fixture, "", "{\"channel\":\"room:1\",\"base64\":\"AAr\"}", 400,
-         REFUSED("bad_request", "base64 is not base64 with padding"));
+         REFUSED("bad_request", "invalid base64; padding is required"));
   expect(&fixture, "", "{\"channel\":\"room:1\",\"base64\":\"AA==\",\"data\":1}", 400,
-         REFUSED("bad_request", "data and base64 exclude each other"));
+         REFUSED("bad_request", "data and base64 cannot be combined"));
   finish(&fixture);
 }
 
@@ -101,7 +101,7 @@ static void says_what_is_wrong(void **state) {
     int status;
     const char *answer;
   } cases[] = {
-      {"", 400, REFUSED("bad_request", "the body is no JSON: the text ends too early at byte 0")},
+      {"", 400, REFUSED("bad_request", "invalid JSON in the body at byte 0: unexpected end")},
       {"{\"channel\":\"room:1\"", 400, NULL},
       {"[{\"channel\":\"room:1\"}", 400, NULL},
       {"[{\"channel\":\"room:1\"},]", 400, NULL},
@@ -111,7 +111,7 @@ static void says_what_is_wrong(void **state) {
       {"{\"channel\":1}", 400, REFUSED("bad_request", "channel must be a string")},
       {"{\"channel\":\"\"}", 400, REFUSED("bad_request", "the channel name is empty")},
       {"{\"channel\":\"room:1\",\"event\":\"open\"}", 400,
-       REFUSED("bad_request", "the event names open and error are EventSource's own")},
+       REFUSED("bad_request", "the event names open and error are reserved for EventSource")},
       {"{\"channel\":\"room:1\",\"event\":[]}", 400, REFUSED("bad_request", "event must be a string")},
       {"{\"channel\":\"room:1\",\"volatile\":1}", 400, REFUSED("bad_request", "volatile must be true or false")},
       {"{\"channel\":\"hall\"}", 404, NO_HALL},
@@ -130,7 +130,7 @@ static void says_what_is_wrong(void **state) {
       expect(&fixture, "", cases[i].body, cases[i].status, cases[i].answer);
     } else {
       assert_int_equal(memory_peer_post(&fixture.back_end, "/publish", KEY, bytes_string(cases[i].body), &text), 400);
-      assert_non_null(strstr(text, "\"reason\":\"the body is no JSON: "));
+      assert_non_null(strstr(text, "\"reason\":\"invalid JSON in the body at byte "));
     }
   }
   assert_int_equal(published(&fixture), 0);
@@ -190,7 +190,7 @@ static void publishes_lines(void **state) {
   static const char lines[] = "{\"channel\":\"room:1\",\"data\":1,\"volatile\":true}\r\n\n  \n{\"channel\":\n"
                               "{\"channel\":\"room:2\"}\n{\"channel\":\"room:1\",\"data\":2,\"volatile\":true}";
   static const char answer[] =
-      "[{}," REFUSED("bad_request", "the line is no JSON: the text ends too early at byte 11") ",{\"id\":\"#\"},{}]";
+      "[{}," REFUSED("bad_request", "invalid JSON in the line at byte 11: unexpected end") ",{\"id\":\"#\"},{}]";
   struct fixture fixture;
   start(&fixture);
   expect(&fixture, "Content-Type: application/x-ndjson\r\n", lines, 200, answer);

@@ -404,7 +404,7 @@ static void bounds_messages(void **state) {
   send_text(&app, "123456");
   memory_peer_expect_close(&app.peer, WS_CLOSE_TOO_BIG);
   assert_true(memory_peer_ended(&app.peer));
-  assert_string_equal(take_trace(&app), "text(12345) close(1009 the frame is too long) ");
+  assert_string_equal(take_trace(&app), "text(12345) close(1009 the frame is larger than the limit) ");
   finish(&app);
 }
 
@@ -604,7 +604,7 @@ static void answers_before_it_closes(void **state) {
     memory_peer_expect(&app.peer, NULL);
     assert_true(memory_peer_ended(&app.peer));
     assert_string_equal(take_trace(&app),
-                        is_error ? "text(1) text(2) close(1002 a reserved bit is set) " : "text(1) text(2) close(1001 on) ");
+                        is_error ? "text(1) text(2) close(1002 reserved bit set) " : "text(1) text(2) close(1001 on) ");
     finish(&app);
   }
 }
