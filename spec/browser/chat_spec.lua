@@ -35,7 +35,7 @@ describe("the chat in Chromium", function()
     -- who is cut off for too long is told what it has not
     assert.same({ gaps = 1, behindGap = 200, ofBen = 250 }, seen.flood)
 
-    assert.matches("somebody else has that name", seen.refusal)
+    assert.matches("this name is taken", seen.refusal)
     assert.same({ lines = { "Nobody but me" }, people = { "Ben" } }, seen.alone)
     assert.same({ "Ann", "Ben" }, seen.atLast)
     assert.same({ { 50, 100, 150, 200 }, "flood 52" }, { seen.older, seen.oldest })
