@@ -6,7 +6,7 @@
 
 #include "base/pattern.h"
 #include "codec/ws_reader.h"
-#include "hub/channel.h"
+#include "hub/policy.h"
 
 VISIBILITY_PUSH
 

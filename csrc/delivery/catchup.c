@@ -66,7 +66,7 @@ void catchup_follow(struct subscriber *subscriber, struct subscription *subscrip
 }
 
 void catchup_join(struct subscriber *subscriber, struct subscription *subscription, uint64_t after) {
-  if (subscription->channel->policy.history.size > 0) {
+  if (subscription->channel->policy->history.size > 0) {
     catchup_follow(subscriber, subscription, after);
   } else if (get(subscriber)) {
     subscription->mark |= CATCHUP_HELD;
@@ -109,7 +109,7 @@ static void drop_unkept(struct subscriber *subscriber, struct subscription *subs
  * is room; beyond that, a volatile message that follows the replay of its own channel is dropped, because a replay is no slowness. */
 static void hold(struct subscriber *subscriber, struct subscription *subscription, struct message *message) {
   struct catchup *catchup = catchup_of(subscriber);
-  const struct channel_policy *policy = &subscription->channel->policy;
+  const struct channel_policy *policy = subscription->channel->policy;
   uint64_t position = place_of(message);
   bool is_full = catchup->latest.bytes + message_len(message) + LATEST_PLACE > policy->outbox;
   bool follows_replay = subscription->mark & CATCHUP_BEHIND && policy->slow != SLOW_LATEST;
@@ -140,7 +140,7 @@ static void drop_message(void *context, struct message *message) {
   if (subscription && subscription->mark & CATCHUP_BEHIND && message->position > 0) {
     struct catchup_source *source = find_source(catchup_of(subscriber), subscription);
     if (message->position <= source->after) source->after = message->position - 1;
-  } else if (subscription && subscription->channel->policy.slow == SLOW_LATEST) {
+  } else if (subscription && subscription->channel->policy->slow == SLOW_LATEST) {
     hold(subscriber, subscription, message);
   } else {
     drop_unkept(subscriber, subscription, message);
@@ -151,7 +151,7 @@ static void drop_message(void *context, struct message *message) {
 static bool follow_all(struct subscriber *subscriber, struct catchup *catchup) {
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) {
-    enum slow slow = subscription->channel->policy.slow;
+    enum slow slow = subscription->channel->policy->slow;
     if (slow == SLOW_CLOSE) return false;
     if (slow != SLOW_CATCHUP || subscription->mark & CATCHUP_BEHIND) continue;
     if (!add_source(catchup, subscription, hub_of(subscriber)->position)) return false;
@@ -184,7 +184,7 @@ static void read_later(struct subscriber *subscriber, struct subscription *subsc
   if (subscription->mark & CATCHUP_BEHIND) {
     struct catchup_source *source = find_source(catchup, subscription);
     if (message->position <= source->after) source->after = message->position - 1;
-  } else if (catchup->stalled && subscription->channel->policy.slow == SLOW_CATCHUP) {
+  } else if (catchup->stalled && subscription->channel->policy->slow == SLOW_CATCHUP) {
     catchup_follow(subscriber, subscription, message->position - 1);
   }
 }
@@ -196,9 +196,9 @@ bool catchup_take(struct subscriber *subscriber, struct subscription *subscripti
   if (subscription->mark & CATCHUP_BEHIND && message->position > 0) return true;
   bool is_held = subscription->mark & CATCHUP_HELD || (subscription->mark & CATCHUP_BEHIND && !catchup->stalled);
   if (!catchup->stalled && !is_held) return false;
-  if (is_held || subscription->channel->policy.slow == SLOW_LATEST) {
+  if (is_held || subscription->channel->policy->slow == SLOW_LATEST) {
     hold(subscriber, subscription, message);
-  } else if (subscription->channel->policy.slow == SLOW_CLOSE) {
+  } else if (subscription->channel->policy->slow == SLOW_CLOSE) {
     return false;
   } else {
     drop_unkept(subscriber, subscription, message);
@@ -209,26 +209,30 @@ bool catchup_take(struct subscriber *subscriber, struct subscription *subscripti
 /* ---- Feeding ------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t position_of(const struct catchup_source *source) {
-  return history_at(&source->subscription->channel->history, source->next)->position;
+  return history_at(&source->subscription->channel->stored->history, source->next)->position;
 }
 
 static uint64_t key_of(const void *source) { return position_of(source); }
 
-static bool has_more(const struct catchup_source *source) { return source->next < source->subscription->channel->history.count; }
+/* Up to where the hub has come: what follows is delivered when it is there. */
+static bool has_more(const struct hub *hub, const struct catchup_source *source) {
+  return source->next < history_end(&source->subscription->channel->stored->history, hub->position);
+}
 
 /* Finds where each source continues. Returns a heap of those that have more, which come first. */
 static struct heap seek(struct subscriber *subscriber, struct catchup *catchup) {
+  struct hub *hub = hub_of(subscriber);
   size_t count = 0;
   for (size_t i = 0; i < catchup->count; i++) {
     struct catchup_source *source = &catchup->sources[i];
-    struct channel *channel = source->subscription->channel;
-    if (!hub_complete(hub_of(subscriber), channel, source->after)) {
-      source->after = channel->history.evicted;
+    struct stored *stored = source->subscription->channel->stored;
+    if (!store_complete(hub->store, stored, source->after)) {
+      source->after = stored->history.evicted;
       source->subscription->mark |= CATCHUP_GAP;
       catchup->has_gap = true;
     }
-    source->next = history_seek(&channel->history, source->after);
-    if (!has_more(source)) continue;
+    source->next = history_seek(&stored->history, source->after);
+    if (!has_more(hub, source)) continue;
     struct catchup_source moved = catchup->sources[count];
     catchup->sources[count++] = *source;
     if (&catchup->sources[count - 1] != source) *source = moved;
@@ -255,7 +259,7 @@ static size_t feed_bytes(struct subscriber *subscriber) {
   size_t bytes = FEED_BYTES;
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) {
-    size_t limit = subscription->channel->policy.outbox;
+    size_t limit = subscription->channel->policy->outbox;
     if (limit / 2 < bytes) bytes = limit / 2;
   }
   return bytes;
@@ -273,8 +277,8 @@ static bool push_next(struct subscriber *subscriber, struct catchup *catchup, st
   if (heap->count > 0 && (!message || position_of(catchup->sources) <= position)) {
     struct catchup_source *source = catchup->sources;
     source->after = position_of(source);
-    subscriber_replay(subscriber, history_at(&source->subscription->channel->history, source->next++));
-    if (has_more(source)) {
+    subscriber_replay(subscriber, history_at(&source->subscription->channel->stored->history, source->next++));
+    if (has_more(hub_of(subscriber), source)) {
       heap_settle(heap);
     } else {
       heap_pop(heap);
@@ -288,8 +292,8 @@ static bool push_next(struct subscriber *subscriber, struct catchup *catchup, st
   return false;
 }
 
-static bool is_untold(const struct subscription *subscription) {
-  return subscription->channel->ended > 0 && !(subscription->mark & CATCHUP_ENDED);
+static bool is_untold(const struct hub *hub, const struct subscription *subscription) {
+  return hub_ended(hub, subscription->channel) > 0 && !(subscription->mark & CATCHUP_ENDED);
 }
 
 /* How many ends were not told; *all: nothing more can come of any channel. */
@@ -298,8 +302,8 @@ static size_t count_untold(struct subscriber *subscriber, bool *all) {
   struct subscription *subscription = NULL;
   *all = true;
   while ((subscription = subscriber_next(subscriber, subscription))) {
-    if (subscription->channel->ended == 0) *all = false;
-    count += is_untold(subscription);
+    if (hub_ended(hub_of(subscriber), subscription->channel) == 0) *all = false;
+    count += is_untold(hub_of(subscriber), subscription);
   }
   return count;
 }
@@ -321,7 +325,7 @@ static void tell_ends(struct subscriber *subscriber) {
   while (subscription) {
     struct subscription *next = subscriber_next(subscriber, subscription);
     struct channel *channel = subscription->channel;
-    if (is_untold(subscription)) {
+    if (is_untold(hub_of(subscriber), subscription)) {
       subscription->mark |= CATCHUP_ENDED;
       ops->event(subscriber, EVENT_END, channel->name, has_id && --left == 0 ? id : none);
       if (leaves) subscriber_unsubscribe(subscriber, subscription, LEAVE_FINAL);

@@ -5,19 +5,20 @@
 
 /* Where a replay of that channel begins, for whoever has seen what is in `since`. */
 static void look_into(struct replay_source *source, const struct delivery *delivery, struct since since) {
-  struct channel *channel = source->subscription->channel;
-  const struct history *history = &channel->history;
+  struct hub *hub = delivery->hub;
+  struct stored *stored = source->subscription->channel->stored;
+  const struct history *history = &stored->history;
   bool has_since = since.kind != SINCE_NONE;
   uint64_t position = since.kind == SINCE_POSITION ? since.position : 0;
-  source->gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !hub_complete(delivery->hub, channel, position));
-  uint32_t next = hub_replay_from(delivery->hub, channel, has_since, position);
+  source->gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !store_complete(hub->store, stored, position));
+  uint32_t next = store_replay_from(hub->store, stored, has_since, position);
   uint32_t tail =
       history_tail(history, delivery->replay > UINT32_MAX ? UINT32_MAX : (uint32_t)delivery->replay, delivery->replay_bytes);
   if (next < tail) {
     next = tail;
     if (since.kind == SINCE_POSITION) source->gap = true;
   }
-  source->after = next < history->count ? history_at(history, next)->position - 1 : delivery->hub->position;
+  source->after = next < history_end(history, hub->position) ? history_at(history, next)->position - 1 : hub->position;
 }
 
 int replay_init(struct replay *replay, struct subscriber *subscriber, struct since since, struct subscription *only) {
@@ -41,7 +42,8 @@ int replay_init(struct replay *replay, struct subscriber *subscriber, struct sin
 }
 
 void replay_start(const struct replay *replay, struct subscriber *subscriber) {
-  uint64_t position = subscriber->sink->delivery->hub->position;
+  const struct hub *hub = subscriber->sink->delivery->hub;
+  uint64_t position = hub->position;
   bool together = subscriber->flags & SUBSCRIBER_BEHIND;
   for (size_t i = 0; i < replay->count; i++) together = together || replay->sources[i].after < position;
   if (form_is_ws(subscriber->sink->form)) together = false; /* its client keeps one cursor a channel */
@@ -52,7 +54,7 @@ void replay_start(const struct replay *replay, struct subscriber *subscriber) {
     } else if (source->after < position) {
       catchup_follow(subscriber, source->subscription, source->after);
     }
-    if (source->subscription->channel->ended > 0) catchup_note_end(subscriber);
+    if (hub_ended(hub, source->subscription->channel) > 0) catchup_note_end(subscriber);
   }
 }
 

@@ -39,6 +39,7 @@ struct subscriber {
 };
 
 struct world {
+  struct store store;
   struct hub hub;
   struct clock clock;
   uint64_t position;
@@ -95,20 +96,21 @@ static void cut_off(void) {
 
 /* Marks that are not known exactly can be of this kind only if there was no room for them, or no memory. */
 static bool forgets(size_t channel) {
-  return world.memory_failed || world.hub.marks.max < KINDS || (policy_of(channel)->kind == 0 && world.hub.marks.max < CHANNELS);
+  return world.memory_failed || world.store.marks.max < KINDS ||
+         (policy_of(channel)->kind == 0 && world.store.marks.max < CHANNELS);
 }
 
 /* Whether a client that returns with `since` is told that it has missed nothing; the truth must be told, as far as it is known. */
-static bool ask(size_t channel, struct channel *live, uint64_t since) {
+static bool ask(size_t channel, struct stored *live, uint64_t since) {
   const struct record *record = &world.records[channel];
-  uint64_t floor = marks_floor(&world.hub.marks, policy_of(channel)->kind), floor_gaps = world.hub.floor_gaps;
+  uint64_t floor = marks_floor(&world.store.marks, policy_of(channel)->kind), floor_gaps = world.store.floor_gaps;
   size_t missed = record->count - find_after(record, since);
-  bool complete = hub_complete(&world.hub, live, since);
+  bool complete = store_complete(&world.store, live, since);
   uint32_t kept = live->history.count - history_seek(&live->history, since);
   must(kept <= missed);
   must(floor == 0 || forgets(channel));
   if (complete) must(kept == missed);
-  if (!complete && kept == missed) must(since < floor && world.hub.floor_gaps == floor_gaps + 1);
+  if (!complete && kept == missed) must(since < floor && world.store.floor_gaps == floor_gaps + 1);
   return complete;
 }
 
@@ -116,23 +118,23 @@ static bool ask(size_t channel, struct channel *live, uint64_t since) {
 static void probe(size_t channel, uint64_t since) {
   struct subscription subscription = {.channel = NULL};
   if (hub_subscribe(&world.hub, name_of(channel), policy_of(channel), &subscription) < 0) return;
-  ask(channel, subscription.channel, since);
+  ask(channel, subscription.channel->stored, since);
   hub_unsubscribe(&world.hub, &subscription);
 }
 
 /* What is replayed must be the end of what was published, without a hole; after a complete return also without a beginning missing. */
 static void replay(struct subscriber *subscriber, bool returns) {
-  struct channel *channel = subscriber->subscription.channel;
+  struct stored *stored = subscriber->subscription.channel->stored;
   const struct record *record = &world.records[subscriber->channel];
   uint64_t since = returns ? subscriber->seen : 0;
-  bool complete = returns && ask(subscriber->channel, channel, since);
-  uint32_t from = hub_replay_from(&world.hub, channel, returns, since);
-  uint32_t count = channel->history.count - from;
-  must(from <= channel->history.count);
+  bool complete = returns && ask(subscriber->channel, stored, since);
+  uint32_t from = store_replay_from(&world.store, stored, returns, since);
+  uint32_t count = stored->history.count - from;
+  must(from <= stored->history.count);
   if (complete) must(count == record->count - find_after(record, since));
-  if (!returns) must(count == channel->history.count || count == channel->policy.replay);
+  if (!returns) must(count == stored->history.count || count == stored->policy->replay);
   for (uint32_t i = 0; i < count; i++) {
-    const struct message *message = history_at(&channel->history, from + i);
+    const struct message *message = history_at(&stored->history, from + i);
     must(message->position == record->positions[record->count - count + i]);
   }
   subscriber->seen = world.position;
@@ -179,7 +181,7 @@ static void post(size_t channel, size_t size) {
   if (world.posted_count == POSTED_MAX) return;
   struct message *message = make(channel, false, size);
   if (!message) return;
-  if (hub_promise(&world.hub, message, policy_of(channel)) < 0) {
+  if (store_promise(&world.store, message, policy_of(channel)) < 0) {
     message_unref(message);
     return;
   }
@@ -193,20 +195,20 @@ static void drain(bool breaks) {
     struct message *message = world.posted[i];
     size_t channel = world.posted_to[i];
     const struct history_bounds *bounds = &policy_of(channel)->history;
-    uint64_t evicted = world.hub.evicted, weight = message_weight(message) + sizeof(struct history_entry);
+    uint64_t evicted = world.store.evicted, weight = message_weight(message) + sizeof(struct history_entry);
     must(!message->promised == (bounds->size == 0));
     if (breaks || world.records[channel].count == LOG_MAX) {
-      hub_break_promise(&world.hub, message);
+      store_break_promise(&world.store, message);
     } else {
       come_in(message, channel, false);
-      const struct channel *live = hub_find(&world.hub, name_of(channel));
-      if (bounds->size > 0 && (bounds->bytes == 0 || weight <= bounds->bytes) && world.hub.evicted == evicted)
+      const struct stored *live = store_find(&world.store, name_of(channel));
+      if (bounds->size > 0 && (bounds->bytes == 0 || weight <= bounds->bytes) && world.store.evicted == evicted)
         must(live && live->history.count > 0 && history_at(&live->history, live->history.count - 1) == message);
     }
     message_unref(message);
   }
   world.posted_count = 0;
-  must(world.hub.promised == 0);
+  must(world.store.promised_count == 0);
   cut_off();
 }
 
@@ -217,16 +219,16 @@ static void end_turn(void) {
 
 /* Publishing lets go of as few as it may, and of the oldest first: the model does the same with what was kept before. */
 static void publish_bounded(size_t channel, bool is_volatile, bool is_final, size_t size) {
-  uint64_t evicted = world.hub.evicted, oldest_kept = UINT64_MAX, newest_lost = 0;
+  uint64_t evicted = world.store.evicted, oldest_kept = UINT64_MAX, newest_lost = 0;
   uint64_t marks[CHANNELS] = {0};
   for (size_t i = 0; i < CHANNELS; i++) {
-    const struct channel *kept = hub_find(&world.hub, name_of(i));
+    const struct stored *kept = store_find(&world.store, name_of(i));
     marks[i] = kept ? kept->history.evicted : UINT64_MAX;
   }
   publish(channel, is_volatile, is_final, size);
-  if (world.hub.evicted == evicted) return;
+  if (world.store.evicted == evicted) return;
   for (size_t i = 0; i < CHANNELS; i++) {
-    const struct channel *kept = hub_find(&world.hub, name_of(i));
+    const struct stored *kept = store_find(&world.store, name_of(i));
     if (!kept) continue;
     if (i != channel && kept->history.evicted != marks[i] && kept->history.evicted > newest_lost)
       newest_lost = kept->history.evicted;
@@ -239,22 +241,25 @@ static void publish_bounded(size_t channel, bool is_volatile, bool is_final, siz
 static void check(void) {
   size_t subscriptions = 0;
   uint64_t bytes = 0;
-  must(world.hub.channels.count <= CHANNELS_MAX && world.hub.position == world.position);
-  must(world.hub.marks.count <= world.hub.marks.max);
+  must(world.store.channels.count <= CHANNELS_MAX && world.hub.position == world.position);
+  must(world.store.marks.count <= world.store.marks.max);
   for (size_t i = 0; i < CHANNELS; i++) {
     const struct channel *channel = hub_find(&world.hub, name_of(i));
     const struct record *record = &world.records[i];
-    uint64_t ended = hub_ended(&world.hub, name_of(i)), last = record->count > 0 ? record->positions[record->count - 1] : 0;
+    uint64_t ended = store_ended(&world.store, name_of(i)), last = record->count > 0 ? record->positions[record->count - 1] : 0;
     must(ended == (record->has_ended ? last : 0) || (ended == 0 && forgets(i)));
-    if (!channel) continue;
+    const struct stored *stored = store_find(&world.store, name_of(i));
+    must(!stored || stored->users == (channel != NULL));
+    if (channel) must(channel->stored == stored && (channel->subscription_count > 0 || channel->turn_count > 0));
+    if (channel) subscriptions += channel->subscription_count;
+    if (!stored) continue;
     const struct history_bounds *bounds = &policy_of(i)->history;
-    must(channel->history.count <= bounds->size);
-    if (bounds->size == 0) must(channel->subscription_count > 0 || channel->turn_count > 0);
-    if (bounds->bytes > 0) must(history_weight(&channel->history, 0) <= bounds->bytes);
-    bytes += history_weight(&channel->history, 0);
-    subscriptions += channel->subscription_count;
+    must(stored->history.count <= bounds->size);
+    if (bounds->size == 0) must(channel != NULL);
+    if (bounds->bytes > 0) must(history_weight(&stored->history, 0) <= bounds->bytes);
+    bytes += history_weight(&stored->history, 0);
   }
-  must(bytes == world.hub.history_bytes && bytes <= world.hub.history_max);
+  must(bytes == world.store.history_bytes && bytes <= world.store.history_max);
   for (size_t i = 0; i < SUBSCRIBERS; i++) {
     const struct subscriber *subscriber = &world.subscribers[i];
     if (!subscriber->subscription.channel) continue;
@@ -279,12 +284,12 @@ static void operate(uint8_t what, uint8_t which) {
     case 10: publish_bounded(which % CHANNELS, false, true, size); break;
     case 11: clock_advance(&world.clock, (uint64_t)which * 20000); break;
     case 12:
-      world.hub.history_max = (uint64_t)which * 100;
-      if (world.hub.history_max < world.hub.history_bytes) world.hub.history_max = world.hub.history_bytes;
+      world.store.history_max = (uint64_t)which * 100;
+      if (world.store.history_max < world.store.history_bytes) world.store.history_max = world.store.history_bytes;
       break;
     case 6: end_turn(); break;
     case 7: clock_advance(&world.clock, (uint64_t)which * 50); break;
-    case 8: hub_sweep(&world.hub, which % 8); break;
+    case 8: store_sweep(&world.store, which % 8); break;
     case 9:
       memory_fail_after(which % 8);
       world.memory_failed = true;
@@ -317,8 +322,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   memset(&world, 0, sizeof world);
   clock_init(&world.clock);
   clock_advance(&world.clock, 1000000);
-  struct hub_bounds bounds = {.channels = CHANNELS_MAX, .history = 12000, .marks = marks[size > 0 ? data[0] % 8 : 0]};
-  hub_init(&world.hub, &world.clock, &bounds, on_deliver);
+  struct store_bounds bounds = {.channels = CHANNELS_MAX, .history = 12000, .marks = marks[size > 0 ? data[0] % 8 : 0]};
+  store_init(&world.store, &world.clock, &bounds);
+  hub_init(&world.hub, &world.store, on_deliver);
   for (size_t i = 1; i + 1 < size; i += 2) {
     operate(data[i], data[i + 1]);
     check();
@@ -327,6 +333,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (size_t i = 0; i < SUBSCRIBERS; i++) leave(&world.subscribers[i]);
   end_turn();
   hub_deinit(&world.hub);
+  store_deinit(&world.store);
   must(memory_live() == 0 && object_live(OBJECT_MESSAGE) == 0 && object_live(OBJECT_SUBSCRIPTION) == 0);
   return 0;
 }

@@ -590,9 +590,10 @@ static void check_bounds(void) {
     if (exchange->subscriber.flags & SUBSCRIBER_BEHIND)
       must(catchup_kept_bytes(&exchange->subscriber) < OUTBOX + 2 * BIG || exchange->subscriber.flags & SUBSCRIBER_SLOW);
   }
-  for (struct list *link = worker->hub.all.next; link != &worker->hub.all; link = link->next)
-    bytes += history_weight(&container_of(link, struct channel, link)->history, 0);
-  must(bytes == worker->hub.history_bytes && bytes <= worker->hub.history_max);
+  const struct store *store = &world.server->store;
+  for (struct list *link = store->all.next; link != &store->all; link = link->next)
+    bytes += history_weight(&container_of(link, struct stored, link)->history, 0);
+  must(bytes == store->history_bytes && bytes <= store->history_max);
 }
 
 /* Everything was fetched: whoever is still there has all, or knows that it has not. */
@@ -657,7 +658,7 @@ static void operate(uint8_t what, uint8_t which) {
         memory_fail_after(1 + which % 32);
         world.failing = true;
       } else if (what & 0x40) {
-        hub_sweep(&world.server->workers[0].hub, which);
+        store_sweep(&world.server->store, which);
       } else {
         leave(peer);
       }
@@ -701,7 +702,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_bounds();
   }
   check_peers();
-  must(world.failing || world.server->workers[0].hub.floor_gaps == 0);
+  must(world.failing || world.server->store.floor_gaps == 0);
   for (size_t i = 0; i < PEERS; i++) leave(&world.peers[i]);
   settle();
   mw_server_free(world.server);

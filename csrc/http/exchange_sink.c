@@ -134,7 +134,7 @@ static void sink_event(struct subscriber *subscriber, enum event_type type, stru
 static void sink_slow(struct subscriber *subscriber, const struct channel *channel) {
   struct exchange *exchange = exchange_here(subscriber);
   struct mw_server *server = exchange_worker(exchange)->server;
-  const struct kind *kind = &server->config->kinds[channel->policy.kind];
+  const struct kind *kind = &server->config->kinds[channel->policy->kind];
   struct job_channel about = {.name = channel->name, .kind = kind};
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? native_client(exchange) : NULL;
   struct script_job *job = client ? job_new(JOB_SLOW, server->config, client, NULL, &about, 1) : NULL;

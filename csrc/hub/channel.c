@@ -9,27 +9,20 @@
 /* A turn list that grew beyond this is given back when the turn is over. */
 enum { TURN_KEPT = 64 };
 
-struct channel *channel_new(struct bytes name, const struct channel_policy *policy, uint64_t evicted, atomic_size_t *account) {
-  struct channel *channel = memory_alloc(sizeof *channel + name.len + 1);
+struct channel *channel_new(struct stored *stored) {
+  struct channel *channel = memory_alloc(sizeof *channel);
   if (!channel) return NULL;
-  *channel = (struct channel){.policy = *policy};
+  *channel = (struct channel){.stored = stored, .policy = stored->policy, .name = stored->name};
   list_init(&channel->link);
-  history_init(&channel->history, evicted, account);
-  memcpy(channel->text, name.ptr, name.len);
-  channel->text[name.len] = '\0';
-  channel->name = bytes_of(channel->text, name.len);
-  object_count(OBJECT_CHANNEL, 1);
   return channel;
 }
 
 void channel_free(struct channel *channel) {
   assert(channel->subscription_count == 0 && channel->turn_count == 0);
   list_remove(&channel->link);
-  history_deinit(&channel->history);
   roster_free(channel->roster);
   memory_free(channel->subscriptions);
   memory_free(channel->turn);
-  object_count(OBJECT_CHANNEL, -1);
   memory_free(channel);
 }
 

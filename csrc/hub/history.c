@@ -81,6 +81,10 @@ void history_expire(struct history *history, uint64_t before_ms) {
   while (history->count > 0 && history_at(history, 0)->time_ms < before_ms) history_evict(history);
 }
 
+uint64_t history_newest(const struct history *history) {
+  return history->count > 0 ? history_at(history, history->count - 1)->position : history->evicted;
+}
+
 uint32_t history_seek(const struct history *history, uint64_t position) {
   uint32_t low = 0, high = history->count;
   while (low < high) {

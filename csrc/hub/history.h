@@ -43,6 +43,13 @@ void history_expire(struct history *history, uint64_t before_ms);
 /* The index of the first message after `position`; count if there is none. */
 uint32_t history_seek(const struct history *history, uint64_t position);
 struct message *history_at(const struct history *history, uint32_t index); /* borrowed; index < count */
+/* The index after the last message up to `position`, which is that of a hub that may not have seen them all. */
+static inline uint32_t history_end(const struct history *history, uint64_t position) {
+  bool has_seen_all = history->count == 0 || history_at(history, history->count - 1)->position <= position;
+  return has_seen_all ? history->count : history_seek(history, position);
+}
+/* The highest position that was published here, or what stands in for it (`evicted`). */
+uint64_t history_newest(const struct history *history);
 /* What the messages from `index` on weigh. */
 uint64_t history_weight(const struct history *history, uint32_t index);
 /* The lowest index from which on at most `count` messages of at most `bytes` lie; the newest is in any case among them. */

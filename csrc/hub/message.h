@@ -8,7 +8,7 @@
 
 VISIBILITY_PUSH
 
-struct channel;
+struct stored;
 
 /* Room for encoded forms; what each place means is the server's affair (delivery/forms.h). */
 enum { MESSAGE_FORMS = 7 };
@@ -33,7 +33,9 @@ struct message {
   uint64_t after;    /* of a volatile one: what has a position up to here was published before it */
   uint64_t time_ms;  /* when it was published, in milliseconds since 1970; never less than that of an earlier message */
   struct message_parts parts;
-  struct channel *promised; /* the channel whose history has room for it (hub_promise); NULL: none was promised */
+  uint64_t
+      before; /* the position of the message before it in its channel, or what is left of it (hub/marks.h); set by store_put */
+  struct stored *promised;                     /* whose history has room for it (store_promise); NULL: none was promised */
   _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL until encoded */
   atomic_size_t *account; /* where forms are counted that are encoded while a history keeps it; NULL: nowhere */
   atomic_size_t late;     /* what was counted there */

@@ -67,9 +67,8 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   struct bus *bus = &server->bus;
   struct form_draft drafts[FORM_DRAFTS] = {{0}};
   int status = 0;
-  /* The hub belongs to that thread: no other can ask it for room. */
-  if (keep && is_entered(bus))
-    status = hub_promise(&server->workers[0].hub, message, &server->config->kinds[message->kind].policy);
+  /* The store belongs to that thread: no other can ask it for room. */
+  if (keep && is_entered(bus)) status = store_promise(&server->store, message, &server->config->kinds[message->kind].policy);
   if (status < 0) {
     message_unref(message);
     return status;
@@ -100,7 +99,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   lock_release(&bus->lock);
   if (status < 0) {
     for (enum form form = 0; form < FORM_DRAFTS; form++) blob_unref(drafts[form].blob);
-    hub_break_promise(&server->workers[0].hub, message);
+    store_break_promise(&server->store, message);
   } else {
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);
   }

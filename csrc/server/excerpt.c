@@ -6,12 +6,12 @@
 enum { LIMIT = 100 };
 
 struct excerpt excerpt_of(struct hub *hub, struct bytes name, const struct excerpt_wish *wish) {
-  const struct channel *channel = hub_look(hub, name);
-  if (!channel) return (struct excerpt){.history = NULL};
-  const struct history *history = &channel->history;
+  const struct stored *stored = store_look(hub->store, name);
+  if (!stored) return (struct excerpt){.history = NULL};
+  const struct history *history = &stored->history;
   bool from_first = wish->since.kind != SINCE_NONE;
   uint32_t first = wish->since.kind == SINCE_POSITION ? history_seek(history, wish->since.position) : 0;
-  uint32_t end = history->count;
+  uint32_t end = history_end(history, hub->position);
   /* What is no position of ours lies before all that is kept. */
   uint64_t before = wish->before.kind == SINCE_POSITION ? wish->before.position : 0;
   if (wish->before.kind != SINCE_NONE) end = before > 0 ? history_seek(history, before - 1) : 0;

@@ -4,7 +4,7 @@
 #include "server/native.h"
 #include "server/server.h"
 
-/* Whom a channel is charged to: channel->charged. */
+/* Whom a channel is charged to: stored->charged. */
 enum { TO_ADDRESS, TO_CLIENT };
 
 const char names_refusal[] = "too many channels: try again later";
@@ -46,7 +46,7 @@ bool names_allow(struct exchange *exchange, const struct mw_client *client, stru
   struct worker *worker = exchange_worker(exchange);
   size_t max = limits_of(worker->server)->address_names, new_count = 0;
   for (size_t i = 0; i < count; i++) {
-    channels[i].is_new = !hub_find(&worker->hub, channels[i].name);
+    channels[i].is_new = !store_find(worker->hub.store, channels[i].name);
     new_count += channels[i].is_new;
   }
   if (new_count == 0) return true;
@@ -61,11 +61,11 @@ bool names_allow(struct exchange *exchange, const struct mw_client *client, stru
 /* ---- Charging ------------------------------------------------------------------------------------------------------------- */
 
 /* False: it is charged, or may not be. */
-static int charge(struct mw_server *server, struct channel *channel, int to, const struct party_key *key, size_t max) {
+static int charge(struct mw_server *server, struct stored *stored, int to, const struct party_key *key, size_t max) {
   struct party *party;
-  if (channel->charged[to]) return 0;
+  if (stored->charged[to]) return 0;
   int status = party_take(&server->parties, key, PARTY_NAMES, 1, max, &party);
-  channel->charged[to] = party;
+  stored->charged[to] = party;
   return status;
 }
 
@@ -73,34 +73,37 @@ int names_charge(struct exchange *exchange, const struct mw_client *client, stru
   struct mw_server *server = exchange_worker(exchange)->server;
   struct channel *channel = subscription->channel;
   /* Somebody else has named it meanwhile. */
-  if (channel->charged[TO_ADDRESS] || channel->inventor) return 0;
+  if (channel->stored->charged[TO_ADDRESS] || channel->inventor) return 0;
   if (!names_allow_client(server, client ? client : client_of(exchange), 1)) return MW_ELIMIT;
   struct party_key address = address_of(exchange);
-  int status = charge(server, channel, TO_ADDRESS, &address, limits_of(server)->address_names);
+  int status = charge(server, channel->stored, TO_ADDRESS, &address, limits_of(server)->address_names);
   if (status == MW_ELIMIT) log_refusal("address_names", limits_of(server)->address_names);
   if (status == 0) channel->inventor = subscription;
   return status;
 }
 
 /* Without memory nobody is charged: it is over for the message, which was taken. */
-static void charge_client(struct mw_server *server, struct channel *channel, const struct mw_client *client) {
+static void charge_client(struct mw_server *server, struct stored *stored, const struct mw_client *client) {
   struct party_key key = party_key_of_client(client);
-  charge(server, channel, TO_CLIENT, &key, any_number(limits_of(server)->client_names));
+  charge(server, stored, TO_CLIENT, &key, any_number(limits_of(server)->client_names));
 }
 
 void names_charge_sender(struct exchange *exchange, const struct script_job *job) {
   struct mw_server *server = exchange_worker(exchange)->server;
-  struct channel *channel = hub_find(&exchange_worker(exchange)->hub, job->channels[0].name);
-  if (!job->channels[0].is_new || !channel || channel->inventor) return;
+  struct hub *hub = &exchange_worker(exchange)->hub;
+  struct bytes name = job->channels[0].name;
+  struct stored *stored = store_find(hub->store, name);
+  const struct channel *channel = hub_find(hub, name);
+  if (!job->channels[0].is_new || !stored || (channel && channel->inventor)) return;
   struct party_key address = address_of(exchange);
-  charge(server, channel, TO_ADDRESS, &address, any_number(limits_of(server)->address_names));
+  charge(server, stored, TO_ADDRESS, &address, any_number(limits_of(server)->address_names));
   /* An anonymous sender is nobody when its message is sent. */
-  if (job->client->user_id) charge_client(server, channel, job->client);
+  if (job->client->user_id) charge_client(server, stored, job->client);
 }
 
 /* True if it outlives the subscription. */
 static bool lives_on(const struct channel *channel) {
-  return channel->subscription_count > 1 || channel->history.count > 0 || channel->roster;
+  return channel->subscription_count > 1 || channel->stored->history.count > 0 || channel->roster;
 }
 
 void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays) {
@@ -111,12 +114,12 @@ void names_leave(struct exchange *exchange, struct subscription *subscription, b
   bool has_identity = stays && exchange->state == EXCHANGE_STREAMING;
   struct mw_client *client = has_identity ? native_client(exchange) : client_of(exchange);
   /* The anonymous are their connection, and that ends. */
-  if (client && (stays || client->user_id)) charge_client(exchange_worker(exchange)->server, channel, client);
+  if (client && (stays || client->user_id)) charge_client(exchange_worker(exchange)->server, channel->stored, client);
 }
 
-void names_forget(struct hub *hub, struct channel *channel) {
-  struct worker *worker = container_of(hub, struct worker, hub);
-  for (size_t i = 0; i < 2; i++) party_give_back(&worker->server->parties, channel->charged[i], PARTY_NAMES, 1);
+void names_forget(struct store *store, struct stored *stored) {
+  struct mw_server *server = container_of(store, struct mw_server, store);
+  for (size_t i = 0; i < 2; i++) party_give_back(&server->parties, stored->charged[i], PARTY_NAMES, 1);
 }
 
 /* ---- For the script -------------------------------------------------------------------------------------------------------- */

@@ -25,8 +25,8 @@ int names_charge(struct exchange *exchange, const struct mw_client *client, stru
 void names_charge_sender(struct exchange *exchange, const struct script_job *job);
 /* The subscription is about to end: a channel that lives on is charged to the client. stays: the client remains. */
 void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays);
-/* The hub's on_forget: gives back what the channel was charged to. */
-void names_forget(struct hub *hub, struct channel *channel);
+/* The store's on_forget: gives back what the channel was charged to. */
+void names_forget(struct store *store, struct stored *stored);
 
 /* What the script remembers of a name for longer than the channel lives. */
 struct names_hold {

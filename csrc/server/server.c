@@ -1,4 +1,5 @@
 #include "server/server.h"
+#include "server/names.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -75,6 +76,7 @@ static void check_connections(size_t wanted) {
 
 static void discard(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
+  store_deinit(&server->store);
   loop_deinit(&server->loop);
   bus_deinit(&server->bus);
   idempotency_deinit(&server->idempotency);
@@ -117,6 +119,14 @@ static int read_beginning(const struct mw_server_options *options, struct epoch 
   return MW_EINVAL;
 }
 
+static void begin_store(struct mw_server *server) {
+  const struct mw_limits *limits = &server->config->options.limits;
+  struct store_bounds bounds = {
+      .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
+  store_init(&server->store, &server->loop.clock, &bounds);
+  server->store.on_forget = names_forget;
+}
+
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {
   struct epoch epoch;
   int status = read_beginning(options, &epoch, error);
@@ -142,6 +152,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   if (status < 0) goto fail_bus;
   status = loop_init(&server->loop, options->loop, on_turn);
   if (status < 0) goto fail_loop;
+  begin_store(server);
   status = script_init(&server->script, &server->loop, limits->queue);
   if (status < 0) goto fail_script;
   status = worker_init(&server->workers[0], server, 0, &server->loop);
@@ -408,8 +419,10 @@ size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_
   worker_drain(worker);
   if (worker->delivery.dirty) loop_wake(&server->loop);
   const struct channel *channel = hub_find(&worker->hub, bytes_of(name, name_len));
-  if (exists) *exists = channel && (channel->subscription_count > 0 || channel->history.count > 0);
-  return channel ? channel->subscription_count : 0;
+  const struct stored *stored = store_find(&server->store, bytes_of(name, name_len));
+  size_t count = channel ? channel->subscription_count : 0;
+  if (exists) *exists = count > 0 || (stored && stored->history.count > 0);
+  return count;
 }
 
 void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
@@ -419,10 +432,10 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   stats->poll_clients = worker->poll_client_count;
   stats->published = atomic_load(&server->bus.published);
   stats->delivered = worker->hub.delivered;
-  stats->channels = worker->hub.channels.count;
-  stats->history_bytes = hub_history_bytes(&worker->hub);
-  stats->evicted = worker->hub.evicted;
-  stats->marks = worker->hub.marks.count;
-  stats->floor_gaps = worker->hub.floor_gaps;
+  stats->channels = server->store.channels.count;
+  stats->history_bytes = store_history_bytes(&server->store);
+  stats->evicted = server->store.evicted;
+  stats->marks = server->store.marks.count;
+  stats->floor_gaps = server->store.floor_gaps;
   stats->subscriptions = (uint64_t)object_live(OBJECT_SUBSCRIPTION);
 }

@@ -10,6 +10,7 @@
 #include "net/signals.h"
 #include "server/bus.h"
 #include "server/script.h"
+#include "server/upkeep.h"
 #include "server/worker.h"
 
 VISIBILITY_PUSH
@@ -22,6 +23,8 @@ struct mw_server {
   struct mw_config *config;
   struct loop loop;
   struct bus bus;
+  struct store store;
+  struct upkeep upkeep;
   struct worker workers[WORKERS_MAX];
   size_t worker_count;
   struct script script;

@@ -11,39 +11,17 @@
 #include "http/exchange_sink.h"
 #include "server/names.h"
 #include "server/server.h"
+#include "server/upkeep.h"
 #include "transport/deflate.h"
 #include "transport/roles.h"
 
-enum { READ_BUFFER = 64 * 1024, SWEEP_BUDGET = 2000, WARN_MS = 60000, TURN_BYTES = 8 * 1024 * 1024 };
-
-/* That memory runs short is news now and then, not for each message. */
-static void log_evictions(struct worker *worker) {
-  uint64_t count = worker->hub.evicted - worker->evicted, now_ms = worker->loop->clock.now_ms;
-  if (count == 0 || (worker->evicted > 0 && now_ms < worker->evicted_logged_ms + WARN_MS)) return;
-  log_line(MW_LOG_WARNING, "limits.history is reached: the %llu oldest messages of all histories were let go",
-           (unsigned long long)count);
-  worker->evicted = worker->hub.evicted;
-  worker->evicted_logged_ms = now_ms;
-}
-
-/* Clients were told of gaps that may be none, because the marks of their channels were dropped. */
-static void log_floor_gaps(struct worker *worker) {
-  uint64_t count = worker->hub.floor_gaps - worker->floor_gaps, now_ms = worker->loop->clock.now_ms;
-  if (count == 0 || (worker->floor_gaps > 0 && now_ms < worker->floor_gaps_logged_ms + WARN_MS)) return;
-  log_line(MW_LOG_WARNING, "told %llu clients of a gap that may be none: marks of idle channels were dropped over limits.marks",
-           (unsigned long long)count);
-  worker->floor_gaps = worker->hub.floor_gaps;
-  worker->floor_gaps_logged_ms = now_ms;
-}
+enum { READ_BUFFER = 64 * 1024, TURN_BYTES = 8 * 1024 * 1024 };
 
 static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, timers);
-  size_t share = worker->hub.channels.count / 16;
-  hub_sweep(&worker->hub, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
   if (worker->hub.rosters_lost > 0) worker->hub.rosters_lost--;
-  log_evictions(worker);
   unfinished_expire(worker);
-  log_floor_gaps(worker);
+  if (worker->index == 0) upkeep_second(worker->server);
   if (worker->index == 0) script_second(worker->server);
 }
 
@@ -70,10 +48,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   if (status < 0) goto fail_buffer;
   status = timers_init(&worker->timers, loop, conn_on_due, on_second);
   if (status < 0) goto fail_mailbox;
-  struct hub_bounds bounds = {
-      .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
-  hub_init(&worker->hub, &loop->clock, &bounds, subscriber_deliver);
-  worker->hub.on_forget = names_forget;
+  hub_init(&worker->hub, &server->store, subscriber_deliver);
   worker->delivery = (struct delivery){.hub = &worker->hub,
                                        .clock = &loop->clock,
                                        .epoch = &server->bus.epoch,

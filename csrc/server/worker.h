@@ -39,8 +39,6 @@ struct worker {
   struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
   struct unfinished unfinished;   /* messages that sessions' readers are in the middle of */
   struct mw_stats stats;
-  uint64_t evicted, evicted_logged_ms;       /* what of hub.evicted was logged, and when */
-  uint64_t floor_gaps, floor_gaps_logged_ms; /* likewise of hub.floor_gaps */
   uint64_t random;
 };
 

@@ -7,6 +7,7 @@
 #define MOONWIRE_TRANSPORT_POLL_H
 
 #include "app/subscribe_query.h"
+#include "base/list.h"
 #include "base/rope.h"
 #include "hub/id.h"
 

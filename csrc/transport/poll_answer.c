@@ -44,7 +44,8 @@ static int add(struct poll_answer *answer, const struct mw_limits *limits, struc
 /* ---- From the histories --------------------------------------------------------------------------------------------------- */
 
 struct source {
-  struct channel *channel; /* NULL: it has been forgotten */
+  const struct hub *hub;
+  struct stored *stored; /* NULL: nothing is kept of it */
   struct bytes name;
   uint32_t next; /* in its history */
   uint64_t ends; /* the position of its end, which is still to be told; 0: more may come */
@@ -52,8 +53,8 @@ struct source {
 
 /* The next message, or NULL: what follows the end is none of its. */
 static struct message *next_of(const struct source *source) {
-  if (!source->channel || source->next >= source->channel->history.count) return NULL;
-  struct message *message = history_at(&source->channel->history, source->next);
+  if (!source->stored || source->next >= history_end(&source->stored->history, source->hub->position)) return NULL;
+  struct message *message = history_at(&source->stored->history, source->next);
   return source->ends == 0 || message->position <= source->ends ? message : NULL;
 }
 
@@ -78,9 +79,9 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   if (source.ends > 0 && since.kind == SINCE_POSITION && after >= source.ends) return;
   answer->is_over = false;
   bool gap = since.kind == SINCE_FOREIGN;
-  if (since.kind == SINCE_POSITION) gap = !source.channel || !hub_complete(hub, source.channel, after);
+  if (since.kind == SINCE_POSITION) gap = !source.stored || !store_complete(hub->store, source.stored, after);
   if (gap) poll_answer_add_gap(answer, source.name);
-  if (source.channel) source.next = hub_replay_from(hub, source.channel, since.kind != SINCE_NONE, after);
+  if (source.stored) source.next = store_replay_from(hub->store, source.stored, since.kind != SINCE_NONE, after);
   if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
 }
 
@@ -93,11 +94,12 @@ static size_t look(struct poll_answer *answer, struct exchange *exchange, struct
   answer->is_over = since.kind == SINCE_POSITION;
   while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
     struct channel *channel = subscription->channel;
-    look_at(answer, hub, since, heap, &count, (struct source){channel, channel->name, 0, channel->ended});
+    look_at(answer, hub, since, heap, &count, (struct source){hub, channel->stored, channel->name, 0, hub_ended(hub, channel)});
   }
   for (size_t i = 0; client && i < client->left_count; i++) {
     const struct poll_left *left = client->left[i];
-    look_at(answer, hub, since, heap, &count, (struct source){hub_look(hub, left->name), left->name, 0, left->ended});
+    look_at(answer, hub, since, heap, &count,
+            (struct source){hub, store_look(hub->store, left->name), left->name, 0, left->ended});
   }
   return count;
 }

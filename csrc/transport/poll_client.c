@@ -115,7 +115,7 @@ static struct poll_left *find_left(const struct poll_client *client, struct byte
 /* True if the channel was left, and nothing has come since. */
 static bool has_left(const struct poll_client *client, struct bytes name) {
   const struct poll_left *left = find_left(client, name);
-  return left && hub_ended(&exchange_worker(client->exchange)->hub, name) == left->ended;
+  return left && store_ended(exchange_worker(client->exchange)->hub.store, name) == left->ended;
 }
 
 /* False without memory or room. */
@@ -133,7 +133,7 @@ static bool note_left(struct poll_client *client, const struct subscription *sub
     left->name = bytes_of(left->text, channel->name.len);
     client->left[client->left_count++] = left;
   }
-  left->ended = channel->ended;
+  left->ended = channel->stored->ended;
   left->asked = subscription->mark & POLL_ASKED;
   return true;
 }
@@ -145,7 +145,7 @@ static void leave_ended(struct poll_client *client) {
   while (subscription) {
     struct subscription *next = subscriber_next(&exchange->subscriber, subscription);
     struct channel *channel = subscription->channel;
-    if (channel->ended > 0 && note_left(client, subscription)) native_unsubscribe(exchange, channel->name, NULL, NULL);
+    if (channel->stored->ended > 0 && note_left(client, subscription)) native_unsubscribe(exchange, channel->name, NULL, NULL);
     subscription = next;
   }
 }
@@ -185,7 +185,7 @@ void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answ
 void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
   struct exchange *exchange = client->exchange;
   const struct subscription *subscription = subscriber_find(&exchange->subscriber, channel);
-  if (!subscription || subscription->channel->ended == 0) return;
+  if (!subscription || subscription->channel->stored->ended == 0) return;
   reply_channel_event(exchange, BYTES("moonwire:end"), channel, bytes_of(NULL, 0));
   native_unsubscribe(exchange, channel, NULL, NULL);
 }

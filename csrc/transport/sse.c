@@ -126,7 +126,7 @@ static void write_beginning(struct rope *out, struct exchange *exchange, const s
 static bool has_seen_all(const struct replay *replay, struct since since) {
   bool all = since.kind == SINCE_POSITION;
   for (size_t i = 0; i < replay->count; i++) {
-    uint64_t ended = replay->sources[i].subscription->channel->ended;
+    uint64_t ended = replay->sources[i].subscription->channel->stored->ended;
     all = all && ended > 0 && since.position >= ended;
   }
   return all;
@@ -196,7 +196,7 @@ static void answer_head(struct exchange *exchange, const struct job_channel *cha
   const struct hub *hub = &exchange_worker(exchange)->hub;
   bool is_over = since.kind == SINCE_POSITION;
   for (size_t i = 0; is_over && i < count; i++) {
-    uint64_t ended = hub_ended(hub, channels[i].name);
+    uint64_t ended = store_ended(hub->store, channels[i].name);
     is_over = ended > 0 && since.position >= ended;
   }
   if (is_over) {

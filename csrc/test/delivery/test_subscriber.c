@@ -26,6 +26,7 @@ struct peer {
 
 static struct fixture {
   struct clock clock;
+  struct store store;
   struct hub hub;
   struct mw_stats stats;
   struct delivery delivery;
@@ -130,11 +131,12 @@ static const struct channel_policy closes = {.slow = SLOW_CLOSE, .outbox = 500};
 
 static int begin(void **state) {
   if (support_setup(state) < 0) return -1;
-  static const struct hub_bounds bounds = {.channels = 10, .history = 1 << 20, .marks = 100};
+  static const struct store_bounds bounds = {.channels = 10, .history = 1 << 20, .marks = 100};
   world = (struct fixture){.position = 0};
   clock_init(&world.clock);
   clock_advance(&world.clock, 1000000);
-  hub_init(&world.hub, &world.clock, &bounds, subscriber_deliver);
+  store_init(&world.store, &world.clock, &bounds);
+  hub_init(&world.hub, &world.store, subscriber_deliver);
   world.delivery = (struct delivery){.hub = &world.hub,
                                      .clock = &world.clock,
                                      .epoch = &epoch,
@@ -168,6 +170,7 @@ static int end(void **state) {
   }
   delivery_flush(&world.delivery);
   hub_deinit(&world.hub);
+  store_deinit(&world.store);
   delivery_deinit(&world.delivery);
   return support_teardown(state);
 }

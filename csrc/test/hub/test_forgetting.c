@@ -15,6 +15,7 @@ static const struct channel_policy policies[] = {
     [OTHER] = {.kind = OTHER},
 };
 
+static struct store store;
 static struct hub hub;
 static unsigned handed; /* messages handed to subscribers */
 static struct clock now;
@@ -30,10 +31,14 @@ static void begin(size_t channels, size_t marks) {
   clock_init(&now);
   clock_advance(&now, 1000000);
   position = 0;
-  hub_init(&hub, &now, &(struct hub_bounds){.channels = channels, .history = UINT64_MAX, .marks = marks}, on_deliver);
+  store_init(&store, &now, &(struct store_bounds){.channels = channels, .history = UINT64_MAX, .marks = marks});
+  hub_init(&hub, &store, on_deliver);
 }
 
-static void end(void) { hub_deinit(&hub); }
+static void end(void) {
+  hub_deinit(&hub);
+  store_deinit(&store);
+}
 
 static struct message *make(const char *channel, int kind, size_t size, bool is_final) {
   static char text[4000];
@@ -60,7 +65,7 @@ static bool is_complete(const char *channel, int kind, uint64_t since) {
   struct subscription subscription = {.channel = NULL};
   handed = 0;
   assert_int_equal(hub_subscribe(&hub, bytes_string(channel), &policies[kind], &subscription), 0);
-  bool complete = hub_complete(&hub, subscription.channel, since);
+  bool complete = store_complete(&store, subscription.channel->stored, since);
   hub_unsubscribe(&hub, &subscription);
   return complete;
 }
@@ -68,10 +73,10 @@ static bool is_complete(const char *channel, int kind, uint64_t since) {
 static void pass(uint64_t ms) {
   hub_end_turn(&hub);
   clock_advance(&now, ms);
-  hub_sweep(&hub, SIZE_MAX);
+  store_sweep(&store, SIZE_MAX);
 }
 
-static bool is_live(const char *channel) { return hub_find(&hub, bytes_string(channel)); }
+static bool is_live(const char *channel) { return store_find(&store, bytes_string(channel)); }
 
 static void a_quiet_channel_has_no_gap(void **state) {
   (void)state;
@@ -86,7 +91,7 @@ static void a_quiet_channel_has_no_gap(void **state) {
     assert_true(is_complete("inbox", THREE, since));
   }
   assert_true(is_complete("inbox", THREE, 0));
-  assert_int_equal(hub.floor_gaps, 0);
+  assert_int_equal(store.floor_gaps, 0);
   end();
 }
 
@@ -102,7 +107,7 @@ static void without_history_what_was_missed_is_a_gap(void **state) {
   assert_false(is_complete("a", NONE, missed - 1));
   assert_true(is_complete("a", NONE, missed));
   assert_true(is_complete("b", NONE, since));
-  assert_int_equal(hub.floor_gaps, 0);
+  assert_int_equal(store.floor_gaps, 0);
   end();
 }
 
@@ -124,7 +129,7 @@ static void what_limits_history_evicts_is_known_by_channel(void **state) {
   (void)state;
   begin(100, 100);
   uint64_t a = publish("a", THREE), b = publish("b", THREE);
-  hub.history_max = hub.history_bytes;
+  store.history_max = store.history_bytes;
   uint64_t c = publish("c", THREE); /* instead of a */
   pass(1);
   assert_false(is_live("a"));
@@ -180,14 +185,14 @@ static void a_channel_without_history_is_gone_at_once(void **state) {
     assert_int_equal(hub_subscribe(&hub, bytes_string(name), &policies[NONE], &first), 0);
     assert_int_equal(hub_subscribe(&hub, bytes_string(name), &policies[NONE], &second), 0);
     hub_unsubscribe(&hub, &first);
-    assert_int_equal(hub.channels.count, 1);
+    assert_int_equal(store.channels.count, 1);
     hub_unsubscribe(&hub, &second);
-    assert_int_equal(hub.channels.count, 0);
+    assert_int_equal(store.channels.count, 0);
   }
-  assert_int_equal(hub.marks.count, 0); /* nothing was published to any of them */
+  assert_int_equal(store.marks.count, 0); /* nothing was published to any of them */
   for (unsigned n = 0; n < 1000; n++) publish("w", NONE);
-  assert_int_equal(hub.channels.count, 0);
-  assert_int_equal(hub.marks.count, 1);
+  assert_int_equal(store.channels.count, 0);
+  assert_int_equal(store.marks.count, 1);
   end();
 }
 
@@ -215,10 +220,10 @@ static void an_end_stays_with_the_mark(void **state) {
   pass(UINT64_C(48) * 3600 * 1000);
   for (int i = 0; i < 3; i++) {
     assert_true(is_complete("a", NONE, last));
-    assert_int_equal(hub_ended(&hub, BYTES("a")), last);
+    assert_int_equal(store_ended(&store, BYTES("a")), last);
   }
   publish("b", NONE); /* pushes it out */
-  assert_int_equal(hub_ended(&hub, BYTES("a")), 0);
+  assert_int_equal(store_ended(&store, BYTES("a")), 0);
   assert_false(is_complete("a", NONE, last - 1));
   end();
 }
@@ -245,15 +250,15 @@ static void kinds_do_not_make_each_other_forget(void **state) {
   }
   assert_true(is_complete("inbox:new", SECOND, 0));
   assert_true(is_complete("room", THREE, 0));
-  assert_int_equal(hub.floor_gaps, 0);
+  assert_int_equal(store.floor_gaps, 0);
   /* Of the other kind only the newest are known; what may have been missed is told, and counted. */
   snprintf(name, sizeof name, "cursor:%u", 20 * MARKS - 1);
   assert_true(is_complete(name, NONE, position));
   assert_false(is_complete("cursor:0", NONE, since));
   assert_false(is_complete("cursor:new", NONE, since));
-  assert_int_equal(hub.floor_gaps, 2);
+  assert_int_equal(store.floor_gaps, 2);
   assert_false(is_complete(name, NONE, position - 1));
-  assert_int_equal(hub.floor_gaps, 2); /* this one is known */
+  assert_int_equal(store.floor_gaps, 2); /* this one is known */
   end();
 }
 
@@ -263,14 +268,14 @@ static void a_floor_does_not_become_a_mark(void **state) {
   begin(10, 1);
   uint64_t first = publish("a", NONE);
   publish("b", NONE);
-  assert_int_equal(marks_floor(&hub.marks, NONE), first);
+  assert_int_equal(marks_floor(&store.marks, NONE), first);
   for (int i = 0; i < 3; i++) {
     assert_false(is_complete("c", NONE, first - 1));
     assert_true(is_complete("c", NONE, first));
   }
-  assert_int_equal(hub.floor_gaps, 3);
-  assert_int_equal(hub.marks.count, 1);
-  assert_false(marks_get(&hub.marks, BYTES("b"), NONE).is_floor);
+  assert_int_equal(store.floor_gaps, 3);
+  assert_int_equal(store.marks.count, 1);
+  assert_false(marks_get(&store.marks, BYTES("b"), NONE).is_floor);
   end();
 }
 
@@ -283,9 +288,9 @@ static void a_hundred_thousand_channels(void **state) {
     snprintf(name, sizeof name, "c%u", n);
     publish(name, n % 2 ? SECOND : NONE);
   }
-  assert_int_equal(hub.channels.count, COUNT / 2);
+  assert_int_equal(store.channels.count, COUNT / 2);
   pass(1001);
-  assert_int_equal(hub.channels.count, 0);
+  assert_int_equal(store.channels.count, 0);
   for (unsigned n = 0; n < COUNT; n++) {
     int kind = n % 2 ? SECOND : NONE;
     snprintf(name, sizeof name, "c%u", n);
@@ -293,7 +298,7 @@ static void a_hundred_thousand_channels(void **state) {
     assert_false(is_complete(name, kind, n));
   }
   assert_true(is_complete("another", NONE, 0));
-  assert_int_equal(hub.floor_gaps, 0);
+  assert_int_equal(store.floor_gaps, 0);
   end();
 }
 
@@ -352,28 +357,28 @@ static bool promise(void *context) {
     snprintf(name, sizeof name, "c%u", n % 20);
     messages[count] = make(name, THREE, 1, false);
     if (!messages[count]) continue;
-    if (hub_promise(&hub, messages[count], &policies[THREE]) == 0) {
+    if (store_promise(&store, messages[count], &policies[THREE]) == 0) {
       count++;
     } else {
       ok = false;
       message_unref(messages[count]);
     }
   }
-  hub_sweep(&hub, SIZE_MAX);
-  uint64_t lost = hub.lost;
+  store_sweep(&store, SIZE_MAX);
+  uint64_t lost = store.lost;
   for (size_t i = 0; i < count; i++) {
     struct message *message = messages[i];
-    struct channel *channel = message->promised;
+    struct stored *stored = message->promised;
     message->position = ++position;
     message->time_ms = now.wall_ms;
     hub_publish(&hub, message, &policies[THREE]);
-    assert_ptr_equal(history_at(&channel->history, channel->history.count - 1), message);
-    assert_ptr_equal(hub_find(&hub, message->parts.channel), channel);
+    assert_ptr_equal(history_at(&stored->history, stored->history.count - 1), message);
+    assert_ptr_equal(store_find(&store, message->parts.channel), stored);
     message_unref(message);
     hub_end_turn(&hub);
   }
-  assert_int_equal(hub.lost, lost);
-  assert_int_equal(hub.promised, 0);
+  assert_int_equal(store.lost, lost);
+  assert_int_equal(store.promised_count, 0);
   end();
   return ok;
 }
@@ -387,18 +392,18 @@ static void what_cannot_be_kept_is_not_promised(void **state) {
   (void)state;
   begin(1, 100);
   struct message *first = make("a", THREE, 1, false), *second = make("b", THREE, 1, false), *third = make("b", NONE, 1, false);
-  assert_int_equal(hub_promise(&hub, first, &policies[THREE]), 0);
-  assert_int_equal(hub_promise(&hub, second, &policies[THREE]), MW_ELIMIT);
+  assert_int_equal(store_promise(&store, first, &policies[THREE]), 0);
+  assert_int_equal(store_promise(&store, second, &policies[THREE]), MW_ELIMIT);
   assert_null(second->promised);
-  assert_int_equal(hub_promise(&hub, third, &policies[NONE]), 0); /* there is nothing to keep */
-  assert_int_equal(hub.channels.count, 1);
-  hub_sweep(&hub, SIZE_MAX);
-  assert_int_equal(hub.channels.count, 1);
-  hub_break_promise(&hub, first); /* its queue was full: then the name is free */
-  hub_break_promise(&hub, third);
-  assert_int_equal(hub.channels.count, 0);
-  assert_int_equal(hub_promise(&hub, second, &policies[THREE]), 0);
-  hub_break_promise(&hub, second);
+  assert_int_equal(store_promise(&store, third, &policies[NONE]), 0); /* there is nothing to keep */
+  assert_int_equal(store.channels.count, 1);
+  store_sweep(&store, SIZE_MAX);
+  assert_int_equal(store.channels.count, 1);
+  store_break_promise(&store, first); /* its queue was full: then the name is free */
+  store_break_promise(&store, third);
+  assert_int_equal(store.channels.count, 0);
+  assert_int_equal(store_promise(&store, second, &policies[THREE]), 0);
+  store_break_promise(&store, second);
   message_unref(first);
   message_unref(second);
   message_unref(third);
@@ -413,7 +418,7 @@ static void others_leave_promised_places_free(void **state) {
   begin(100, 100);
   for (size_t i = 0; i < 2; i++) {
     promised[i] = make(names[i], SECOND, 1, false);
-    assert_int_equal(hub_promise(&hub, promised[i], &policies[SECOND]), 0);
+    assert_int_equal(store_promise(&store, promised[i], &policies[SECOND]), 0);
   }
   for (int i = 0; i < 8; i++) publish("a", SECOND);                         /* the ring of "a" is full */
   for (char name[] = "b"; name[0] <= 'p'; name[0]++) publish(name, SECOND); /* and so is the heap */
@@ -423,7 +428,7 @@ static void others_leave_promised_places_free(void **state) {
     promised[i]->time_ms = now.wall_ms;
     hub_publish(&hub, promised[i], &policies[SECOND]);
     memory_fail_after(0);
-    const struct history *history = &hub_find(&hub, bytes_string(names[i]))->history;
+    const struct history *history = &store_find(&store, bytes_string(names[i]))->history;
     assert_int_equal(history->count, i == 0 ? 9 : 1);
     assert_ptr_equal(history_at(history, history->count - 1), promised[i]);
     message_unref(promised[i]);

@@ -27,6 +27,7 @@ static void on_deliver(struct subscription *subscription, struct message *messag
 }
 
 struct fixture {
+  struct store store;
   struct hub hub;
   struct clock clock;
 };
@@ -38,11 +39,15 @@ static const struct channel_policy keeps_a_second = {.history = {.size = 100}, .
 static void begin(struct fixture *fixture, size_t channels_max) {
   clock_init(&fixture->clock);
   clock_advance(&fixture->clock, 1000000);
-  struct hub_bounds bounds = {.channels = channels_max, .history = UINT64_MAX, .marks = 1000};
-  hub_init(&fixture->hub, &fixture->clock, &bounds, on_deliver);
+  struct store_bounds bounds = {.channels = channels_max, .history = UINT64_MAX, .marks = 1000};
+  store_init(&fixture->store, &fixture->clock, &bounds);
+  hub_init(&fixture->hub, &fixture->store, on_deliver);
 }
 
-static void end(struct fixture *fixture) { hub_deinit(&fixture->hub); }
+static void end(struct fixture *fixture) {
+  hub_deinit(&fixture->hub);
+  store_deinit(&fixture->store);
+}
 
 static bool publish(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
   struct message *message = message_of(0, bytes_string(channel), BYTES("e"), BYTES("1"));
@@ -61,7 +66,7 @@ static int subscribe(struct fixture *fixture, struct listener *listener, const c
 }
 
 static bool is_complete(struct fixture *fixture, struct listener *listener, uint64_t since) {
-  return hub_complete(&fixture->hub, listener->subscription.channel, since);
+  return store_complete(&fixture->store, listener->subscription.channel->stored, since);
 }
 
 static void hands_each_message_to_those_who_listen(void **state) {
@@ -98,7 +103,7 @@ static void volatile_messages_leave_nothing_behind(void **state) {
   assert_null(hub_find(&fixture.hub, BYTES("a")));
   publish(&fixture, "a", &keeps_three, 1);
   publish(&fixture, "a", &keeps_three, 0);
-  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->history.count, 1);
+  assert_int_equal(store_find(&fixture.store, BYTES("a"))->history.count, 1);
   end(&fixture);
 }
 
@@ -114,10 +119,10 @@ static void tells_complete_from_gap(void **state) {
   assert_false(is_complete(&fixture, &listener, 19));
   assert_true(is_complete(&fixture, &listener, 20)); /* saw the last that was evicted: 30, 40 and 50 are there */
   assert_true(is_complete(&fixture, &listener, 50));
-  assert_int_equal(hub_replay_from(&fixture.hub, channel, true, 20), 0);
-  assert_int_equal(hub_replay_from(&fixture.hub, channel, true, 39), 1);
-  assert_int_equal(hub_replay_from(&fixture.hub, channel, true, 50), 3);
-  assert_int_equal(hub_replay_from(&fixture.hub, channel, false, 0), 1); /* the newest two */
+  assert_int_equal(store_replay_from(&fixture.store, channel->stored, true, 20), 0);
+  assert_int_equal(store_replay_from(&fixture.store, channel->stored, true, 39), 1);
+  assert_int_equal(store_replay_from(&fixture.store, channel->stored, true, 50), 3);
+  assert_int_equal(store_replay_from(&fixture.store, channel->stored, false, 0), 1); /* the newest two */
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   end(&fixture);
 }
@@ -149,8 +154,8 @@ static void what_is_too_old_is_a_gap(void **state) {
   clock_advance(&fixture.clock, 1);
   assert_false(is_complete(&fixture, &listener, 0));
   assert_true(is_complete(&fixture, &listener, 1));
-  assert_int_equal(hub_replay_from(&fixture.hub, listener.subscription.channel, true, 0), 0);
-  assert_int_equal(listener.subscription.channel->history.count, 1);
+  assert_int_equal(store_replay_from(&fixture.store, listener.subscription.channel->stored, true, 0), 0);
+  assert_int_equal(listener.subscription.channel->stored->history.count, 1);
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   end(&fixture);
 }
@@ -162,11 +167,11 @@ static void a_swept_channel_leaves_its_mark(void **state) {
   begin(&fixture, 10);
   publish(&fixture, "a", &keeps_none, 5);
   publish(&fixture, "b", &keeps_a_second, 8);
-  hub_sweep(&fixture.hub, 100);
-  assert_int_equal(fixture.hub.channels.count, 1);
+  store_sweep(&fixture.store, 100);
+  assert_int_equal(fixture.store.channels.count, 1);
   clock_advance(&fixture.clock, 1001);
-  hub_sweep(&fixture.hub, 100);
-  assert_int_equal(fixture.hub.channels.count, 0);
+  store_sweep(&fixture.store, 100);
+  assert_int_equal(fixture.store.channels.count, 0);
   assert_int_equal(object_live(OBJECT_CHANNEL), 0);
   subscribe(&fixture, &listener, "b", &keeps_a_second);
   assert_false(is_complete(&fixture, &listener, 7));
@@ -188,11 +193,11 @@ static void the_sweep_keeps_what_is_used(void **state) {
   subscribe(&fixture, &listener, "listened to", &keeps_none);
   publish(&fixture, "listened to", &keeps_none, 2);
   clock_advance(&fixture.clock, 60000);
-  hub_sweep(&fixture.hub, 100);
-  assert_non_null(hub_find(&fixture.hub, BYTES("kept")));
+  store_sweep(&fixture.store, 100);
+  assert_non_null(store_find(&fixture.store, BYTES("kept")));
   assert_non_null(hub_find(&fixture.hub, BYTES("listened to")));
   hub_unsubscribe(&fixture.hub, &listener.subscription);
-  hub_sweep(&fixture.hub, 100);
+  store_sweep(&fixture.store, 100);
   assert_non_null(hub_find(&fixture.hub, BYTES("listened to"))); /* its turn list is still to be written */
   hub_end_turn(&fixture.hub);
   assert_null(hub_find(&fixture.hub, BYTES("listened to")));
@@ -209,13 +214,13 @@ static void the_sweep_goes_round(void **state) {
     publish(&fixture, name, n % 2 ? &keeps_three : &keeps_a_second, n + 1);
   }
   clock_advance(&fixture.clock, 60000);
-  for (unsigned n = 0; n < 9; n++) hub_sweep(&fixture.hub, 10);
-  assert_true(fixture.hub.channels.count > 50);
-  hub_sweep(&fixture.hub, 10);
-  assert_int_equal(fixture.hub.channels.count, 50);
-  hub_sweep(&fixture.hub, 1000000);
-  assert_int_equal(fixture.hub.channels.count, 50);
-  assert_int_equal(fixture.hub.marks.count, 50);
+  for (unsigned n = 0; n < 9; n++) store_sweep(&fixture.store, 10);
+  assert_true(fixture.store.channels.count > 50);
+  store_sweep(&fixture.store, 10);
+  assert_int_equal(fixture.store.channels.count, 50);
+  store_sweep(&fixture.store, 1000000);
+  assert_int_equal(fixture.store.channels.count, 50);
+  assert_int_equal(fixture.store.marks.count, 50);
   end(&fixture);
 }
 
@@ -228,9 +233,9 @@ static void over_the_limit_of_channels_nothing_is_kept_and_that_is_told(void **s
   assert_int_equal(subscribe(&fixture, &listener, "b", &keeps_three), MW_ELIMIT);
   assert_null(listener.subscription.channel);
   publish(&fixture, "b", &keeps_three, 2);
-  assert_int_equal(fixture.hub.lost, 1);
+  assert_int_equal(fixture.store.lost, 1);
   clock_advance(&fixture.clock, 60000);
-  hub_sweep(&fixture.hub, 100);
+  store_sweep(&fixture.store, 100);
   assert_int_equal(subscribe(&fixture, &listener, "c", &keeps_three), 0);
   assert_true(is_complete(&fixture, &listener, 0)); /* it concerns that channel alone */
   hub_unsubscribe(&fixture.hub, &listener.subscription);
@@ -247,8 +252,8 @@ static const struct channel_policy keeps_all = {.history = {.size = 1000}};
 static uint64_t count_bytes(struct fixture *fixture, const char *const *names, size_t count) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; i++) {
-    const struct channel *channel = hub_find(&fixture->hub, bytes_string(names[i]));
-    if (channel) bytes += history_weight(&channel->history, 0);
+    const struct stored *stored = store_find(&fixture->store, bytes_string(names[i]));
+    if (stored) bytes += history_weight(&stored->history, 0);
   }
   return bytes;
 }
@@ -282,30 +287,30 @@ static void the_oldest_of_all_goes_first(void **state) {
   struct fixture fixture;
   begin(&fixture, 10);
   publish(&fixture, "a", &keeps_all, 1);
-  uint64_t one = fixture.hub.history_bytes;
+  uint64_t one = fixture.store.history_bytes;
   assert_true(one > 0);
-  fixture.hub.history_max = 6 * one;
+  fixture.store.history_max = 6 * one;
   for (uint64_t n = 2; n <= 50; n++) {
     publish(&fixture, names[n * n % 3], &keeps_all, n);
-    assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
-    assert_int_equal(fixture.hub.history_bytes, (n < 6 ? n : 6) * one);
-    assert_int_equal(fixture.hub.evicted, n < 6 ? 0 : n - 6);
+    assert_int_equal(fixture.store.history_bytes, count_bytes(&fixture, names, 3));
+    assert_int_equal(fixture.store.history_bytes, (n < 6 ? n : 6) * one);
+    assert_int_equal(fixture.store.evicted, n < 6 ? 0 : n - 6);
     for (size_t i = 0; i < 3; i++) {
-      const struct channel *channel = hub_find(&fixture.hub, bytes_string(names[i]));
-      for (uint32_t k = 0; channel && k < channel->history.count; k++)
-        assert_true(history_at(&channel->history, k)->position > (n < 6 ? 0 : n - 6));
+      const struct stored *stored = store_find(&fixture.store, bytes_string(names[i]));
+      for (uint32_t k = 0; stored && k < stored->history.count; k++)
+        assert_true(history_at(&stored->history, k)->position > (n < 6 ? 0 : n - 6));
     }
   }
   /* What was let go is a gap for whoever returns. */
   struct listener listener;
   subscribe(&fixture, &listener, "a", &keeps_all);
-  const struct history *history = &listener.subscription.channel->history;
+  const struct history *history = &listener.subscription.channel->stored->history;
   assert_true(history->evicted > 0);
   assert_false(is_complete(&fixture, &listener, history->evicted - 1));
   assert_true(is_complete(&fixture, &listener, history->evicted));
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   end(&fixture);
-  assert_int_equal(fixture.hub.history_bytes, 0);
+  assert_int_equal(fixture.store.history_bytes, 0);
 }
 
 static void one_that_is_too_heavy_for_all_is_not_kept(void **state) {
@@ -313,13 +318,13 @@ static void one_that_is_too_heavy_for_all_is_not_kept(void **state) {
   struct fixture fixture;
   begin(&fixture, 10);
   publish(&fixture, "a", &keeps_all, 1);
-  fixture.hub.history_max = fixture.hub.history_bytes - 1;
+  fixture.store.history_max = fixture.store.history_bytes - 1;
   publish(&fixture, "b", &keeps_all, 2);
-  assert_int_equal(fixture.hub.history_bytes, 0);
-  assert_int_equal(fixture.hub.evicted, 2);
+  assert_int_equal(fixture.store.history_bytes, 0);
+  assert_int_equal(fixture.store.evicted, 2);
   assert_null(hub_find(&fixture.hub, BYTES("b")));
-  assert_int_equal(marks_get(&fixture.hub.marks, BYTES("b"), 0).position, 2);
-  assert_null(oldest_top(&fixture.hub.oldest));
+  assert_int_equal(marks_get(&fixture.store.marks, BYTES("b"), 0).position, 2);
+  assert_null(oldest_top(&fixture.store.oldest));
   end(&fixture);
 }
 
@@ -333,20 +338,20 @@ static void what_goes_otherwise_is_counted_as_well(void **state) {
   for (uint64_t n = 1; n <= 60; n++) {
     publish(&fixture, names[n % 3], policies[n % 3], n);
     clock_advance(&fixture.clock, n % 7 * 50);
-    assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
+    assert_int_equal(fixture.store.history_bytes, count_bytes(&fixture, names, 3));
   }
-  assert_true(hub_find(&fixture.hub, BYTES("bytes"))->history.count < 10);
+  assert_true(store_find(&fixture.store, BYTES("bytes"))->history.count < 10);
   clock_advance(&fixture.clock, 2000);
-  hub_look(&fixture.hub, BYTES("second"));
-  assert_int_equal(hub_find(&fixture.hub, BYTES("second"))->history.count, 0);
-  assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
+  store_look(&fixture.store, BYTES("second"));
+  assert_int_equal(store_find(&fixture.store, BYTES("second"))->history.count, 0);
+  assert_int_equal(fixture.store.history_bytes, count_bytes(&fixture, names, 3));
   clock_advance(&fixture.clock, 60000);
-  hub_sweep(&fixture.hub, 100);
-  assert_null(hub_look(&fixture.hub, BYTES("second")));
-  assert_int_equal(fixture.hub.history_bytes, count_bytes(&fixture, names, 3));
-  assert_int_equal(fixture.hub.evicted, 0); /* none for the sake of all */
+  store_sweep(&fixture.store, 100);
+  assert_null(store_look(&fixture.store, BYTES("second")));
+  assert_int_equal(fixture.store.history_bytes, count_bytes(&fixture, names, 3));
+  assert_int_equal(fixture.store.evicted, 0); /* none for the sake of all */
   end(&fixture);
-  assert_int_equal(fixture.hub.history_bytes, 0);
+  assert_int_equal(fixture.store.history_bytes, 0);
 }
 
 static void publish_final(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
@@ -363,26 +368,26 @@ static void an_end_is_remembered_until_something_follows(void **state) {
   struct listener listener;
   begin(&fixture, 10);
   publish(&fixture, "a", &keeps_three, 1);
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("a")), 0);
+  assert_int_equal(store_ended(&fixture.store, BYTES("a")), 0);
   publish_final(&fixture, "a", &keeps_three, 2);
   publish_final(&fixture, "b", &keeps_none, 3);
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("a")), 2);
-  assert_int_equal(hub_find(&fixture.hub, BYTES("a"))->history.count, 2); /* the last message is one like others */
+  assert_int_equal(store_ended(&fixture.store, BYTES("a")), 2);
+  assert_int_equal(store_find(&fixture.store, BYTES("a"))->history.count, 2); /* the last message is one like others */
   assert_null(hub_find(&fixture.hub, BYTES("b")));
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("b")), 3);
+  assert_int_equal(store_ended(&fixture.store, BYTES("b")), 3);
   publish(&fixture, "a", &keeps_three, 0); /* volatile: nothing begins by that */
   publish(&fixture, "b", &keeps_none, 0);
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("a")), 2);
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("b")), 3);
+  assert_int_equal(store_ended(&fixture.store, BYTES("a")), 2);
+  assert_int_equal(store_ended(&fixture.store, BYTES("b")), 3);
   subscribe(&fixture, &listener, "b", &keeps_none);
-  assert_int_equal(listener.subscription.channel->ended, 3);
+  assert_int_equal(listener.subscription.channel->stored->ended, 3);
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   publish(&fixture, "a", &keeps_three, 4);
   publish(&fixture, "b", &keeps_none, 5);
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("a")), 0);
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("b")), 0);
+  assert_int_equal(store_ended(&fixture.store, BYTES("a")), 0);
+  assert_int_equal(store_ended(&fixture.store, BYTES("b")), 0);
   subscribe(&fixture, &listener, "b", &keeps_none);
-  assert_int_equal(listener.subscription.channel->ended, 0);
+  assert_int_equal(listener.subscription.channel->stored->ended, 0);
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   end(&fixture);
 }
@@ -394,10 +399,10 @@ static void an_end_outlives_its_history(void **state) {
   publish_final(&fixture, "second", &keeps_a_second, 2);
   publish_final(&fixture, "three", &keeps_three, 3);
   clock_advance(&fixture.clock, UINT64_C(24) * 3600 * 1000);
-  hub_sweep(&fixture.hub, 100);
+  store_sweep(&fixture.store, 100);
   assert_null(hub_find(&fixture.hub, BYTES("second")));
-  assert_int_equal(hub_ended(&fixture.hub, BYTES("second")), 2);
-  assert_int_equal(hub_find(&fixture.hub, BYTES("three"))->ended, 3);
+  assert_int_equal(store_ended(&fixture.store, BYTES("second")), 2);
+  assert_int_equal(store_find(&fixture.store, BYTES("three"))->ended, 3);
   end(&fixture);
 }
 
@@ -427,12 +432,12 @@ static bool live(void *context) {
       continue;
     }
     /* Of each channel a message came after 12: three at the least, and all of them or a gap. */
-    const struct history *history = &returning.subscription.channel->history;
+    const struct history *history = &returning.subscription.channel->stored->history;
     uint32_t from = history_seek(history, 12);
     if (is_complete(&fixture, &returning, 12)) assert_true(history->count - from >= published[i] - 4);
     hub_unsubscribe(&fixture.hub, &returning.subscription);
   }
-  ok = ok && fixture.hub.lost == 0;
+  ok = ok && fixture.hub.lost == 0 && fixture.store.lost == 0;
   end(&fixture);
   return ok;
 }
@@ -449,26 +454,26 @@ static void counts_what_is_encoded_later(void **state) {
   struct fixture fixture;
   begin(&fixture, 10);
   for (uint64_t n = 1; n <= COUNT; n++) publish(&fixture, n % 2 ? "a" : "b", &keeps_all, n);
-  uint64_t before = hub_history_bytes(&fixture.hub);
+  uint64_t before = store_history_bytes(&fixture.store);
   for (uint32_t n = 0; n < COUNT; n++) {
-    struct channel *channel = hub_find(&fixture.hub, n % 2 ? BYTES("b") : BYTES("a"));
+    struct stored *stored = store_find(&fixture.store, n % 2 ? BYTES("b") : BYTES("a"));
     struct blob *blob = blob_new(bytes_of(NULL, LEN));
     memset(blob->data, 'x', LEN);
-    message_set_form(history_at(&channel->history, n / 2), 1, blob);
+    message_set_form(history_at(&stored->history, n / 2), 1, blob);
   }
-  uint64_t after = hub_history_bytes(&fixture.hub);
+  uint64_t after = store_history_bytes(&fixture.store);
   assert_true(after >= before + COUNT * LEN);
   hub_end_turn(&fixture.hub);
-  assert_int_equal(fixture.hub.evicted, 0);
+  assert_int_equal(fixture.store.evicted, 0);
   /* Half of it is too much: the oldest go when the turn is over, with their forms. */
-  fixture.hub.history_max = after / 2;
+  fixture.store.history_max = after / 2;
   hub_end_turn(&fixture.hub);
-  assert_int_equal(fixture.hub.evicted, COUNT / 2);
-  assert_int_equal(hub_history_bytes(&fixture.hub), after / 2);
-  assert_int_equal(history_at(&hub_find(&fixture.hub, BYTES("b"))->history, 0)->position, 6);
-  fixture.hub.history_max = 0;
+  assert_int_equal(fixture.store.evicted, COUNT / 2);
+  assert_int_equal(store_history_bytes(&fixture.store), after / 2);
+  assert_int_equal(history_at(&store_find(&fixture.store, BYTES("b"))->history, 0)->position, 6);
+  fixture.store.history_max = 0;
   hub_end_turn(&fixture.hub);
-  assert_int_equal(hub_history_bytes(&fixture.hub), 0);
+  assert_int_equal(store_history_bytes(&fixture.store), 0);
   end(&fixture);
 }
 

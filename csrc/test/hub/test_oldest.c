@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "hub/store.h"
 #include "test/support.h"
 #include "test/support/message.h"
 
@@ -10,7 +11,7 @@ enum { CHANNELS = 40 };
 /* A heap against a look at every channel. */
 struct fixture {
   struct oldest oldest;
-  struct channel *channels[CHANNELS];
+  struct stored *channels[CHANNELS];
   uint64_t position;
   uint32_t random;
 };
@@ -22,10 +23,19 @@ static uint32_t next_random(struct fixture *fixture, uint32_t count) {
   return (fixture->random >> 8) % count;
 }
 
+static struct stored *stored_new(void) {
+  struct stored *stored = memory_calloc(1, sizeof *stored);
+  if (stored) history_init(&stored->history, 0, NULL);
+  return stored;
+}
+
+static void stored_free(struct stored *stored) {
+  history_deinit(&stored->history);
+  memory_free(stored);
+}
+
 static void make(struct fixture *fixture, size_t i) {
-  char name[8];
-  snprintf(name, sizeof name, "c%zu", i);
-  fixture->channels[i] = channel_new(bytes_string(name), &(struct channel_policy){.kind = 0}, 0, NULL);
+  fixture->channels[i] = stored_new();
   assert_non_null(fixture->channels[i]);
 }
 
@@ -37,7 +47,7 @@ static void begin(struct fixture *fixture, uint32_t seed) {
 
 static void drop(struct fixture *fixture, size_t i) {
   oldest_remove(&fixture->oldest, fixture->channels[i]);
-  channel_free(fixture->channels[i]);
+  stored_free(fixture->channels[i]);
 }
 
 static void end(struct fixture *fixture) {
@@ -46,7 +56,7 @@ static void end(struct fixture *fixture) {
 }
 
 static int keep(struct fixture *fixture, size_t i) {
-  struct message *message = message_of(0, fixture->channels[i]->name, BYTES("e"), BYTES("1"));
+  struct message *message = message_of(0, BYTES("c"), BYTES("e"), BYTES("1"));
   if (!message) return MW_ENOMEM;
   message->position = ++fixture->position;
   int status = oldest_add(&fixture->oldest, fixture->channels[i], message->position);
@@ -55,11 +65,11 @@ static int keep(struct fixture *fixture, size_t i) {
   return status;
 }
 
-static struct channel *look_at_all(const struct fixture *fixture) {
-  struct channel *found = NULL;
+static struct stored *look_at_all(const struct fixture *fixture) {
+  struct stored *found = NULL;
   uint64_t lowest = UINT64_MAX;
   for (size_t i = 0; i < CHANNELS; i++) {
-    struct channel *channel = fixture->channels[i];
+    struct stored *channel = fixture->channels[i];
     if (channel->history.count == 0 || history_at(&channel->history, 0)->position > lowest) continue;
     lowest = history_at(&channel->history, 0)->position;
     found = channel;
@@ -101,7 +111,7 @@ static void finds_the_oldest_as_a_look_at_all_does(void **state) {
           make(&fixture, i);
           break;
         case 3: {
-          struct channel *oldest = oldest_top(&fixture.oldest);
+          struct stored *oldest = oldest_top(&fixture.oldest);
           assert_ptr_equal(oldest, look_at_all(&fixture));
           if (oldest) history_evict(&oldest->history);
           break;
@@ -112,7 +122,7 @@ static void finds_the_oldest_as_a_look_at_all_does(void **state) {
     }
     /* To the last one, in order. */
     uint64_t before = 0;
-    for (struct channel *channel; (channel = oldest_top(&fixture.oldest));) {
+    for (struct stored *channel; (channel = oldest_top(&fixture.oldest));) {
       assert_ptr_equal(channel, look_at_all(&fixture));
       assert_true(history_at(&channel->history, 0)->position > before);
       before = history_at(&channel->history, 0)->position;
@@ -126,17 +136,17 @@ static void finds_the_oldest_as_a_look_at_all_does(void **state) {
 static bool fill(void *context) {
   (void)context;
   struct oldest oldest;
-  struct channel *channels[CHANNELS];
+  struct stored *channels[CHANNELS];
   bool ok = true;
   oldest_init(&oldest);
   for (size_t i = 0; i < CHANNELS; i++) {
-    channels[i] = channel_new(BYTES("c"), &(struct channel_policy){.kind = 0}, 0, NULL);
+    channels[i] = stored_new();
     ok = ok && channels[i] && oldest_add(&oldest, channels[i], i + 1) == 0;
   }
   for (size_t i = 0; i < CHANNELS; i++) {
     if (!channels[i]) continue;
     oldest_remove(&oldest, channels[i]);
-    channel_free(channels[i]);
+    stored_free(channels[i]);
   }
   oldest_deinit(&oldest);
   return ok;

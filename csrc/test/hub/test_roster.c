@@ -8,6 +8,7 @@
 
 static const struct channel_policy policy = {.kind = 0};
 static struct clock clock;
+static struct store store;
 static struct hub hub;
 static unsigned handed; /* announcements */
 
@@ -20,7 +21,8 @@ static void on_deliver(struct subscription *subscription, struct message *messag
 static void begin(size_t channels_max) {
   clock_init(&clock);
   clock_advance(&clock, 1000000);
-  hub_init(&hub, &clock, &(struct hub_bounds){.channels = channels_max, .history = 1 << 20, .marks = 10}, on_deliver);
+  store_init(&store, &clock, &(struct store_bounds){.channels = channels_max, .history = 1 << 20, .marks = 10});
+  hub_init(&hub, &store, on_deliver);
 }
 
 struct entry {
@@ -93,6 +95,7 @@ static void follows_batches(void **state) {
   assert_true(update("n", 7, NULL, 0));
   expect_roster("n", true, "{\"count\":7}");
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 static void keeps_channels_that_have_members(void **state) {
@@ -100,13 +103,14 @@ static void keeps_channels_that_have_members(void **state) {
   begin(10);
   assert_true(update("a", 1, (struct entry[]){{"\"x\"", NULL, 1, false}}, 1));
   clock_advance(&clock, 3600 * 1000);
-  hub_sweep(&hub, 10);
+  store_sweep(&store, 10);
   assert_non_null(hub_find(&hub, BYTES("a")));
   assert_true(update("a", 0, (struct entry[]){{"\"x\"", NULL, 0, true}}, 1));
   clock_advance(&clock, 3600 * 1000);
-  hub_sweep(&hub, 10);
+  store_sweep(&store, 10);
   assert_null(hub_find(&hub, BYTES("a")));
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 static void hands_announcements_to_subscribers(void **state) {
@@ -124,6 +128,7 @@ static void hands_announcements_to_subscribers(void **state) {
   hub_end_turn(&hub);
   hub_unsubscribe(&hub, &subscription);
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 /* What could not be kept is not made up for by what follows, but by a whole batch, or when nobody is left. */
@@ -145,6 +150,7 @@ static void an_incomplete_roster_is_not_shown(void **state) {
   roster_batch_unref(batch);
   expect_roster("a", false, "{\"count\":1,\"members\":{\"z\":{\"info\":null,\"connections\":1}}}");
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 static void a_channel_too_many_has_no_roster(void **state) {
@@ -155,6 +161,7 @@ static void a_channel_too_many_has_no_roster(void **state) {
   assert_true(update("b", 0, (struct entry[]){{"\"x\"", NULL, 0, true}}, 1));
   assert_null(hub_find(&hub, BYTES("b")));
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 #define ONE ":{\"info\":null,\"connections\":1}"
@@ -174,6 +181,7 @@ static void a_snapshot_is_shared(void **state) {
   blob_unref(two);
   blob_unref(three);
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 /* What would be larger than it may be is not even made. */
@@ -191,6 +199,7 @@ static void a_large_snapshot_is_only_a_number(void **state) {
   blob_unref(whole);
   expect_blob(hub_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 /* What is counted of the members' size is what they take, whatever becomes of them. */
@@ -211,6 +220,7 @@ static void it_knows_its_size(void **state) {
     blob_unref(snapshot);
   }
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 static void pages_follow_the_order_of_ids(void **state) {
@@ -229,6 +239,7 @@ static void pages_follow_the_order_of_ids(void **state) {
   expect_page("", 0, 1, "{\"count\":4,\"members\":{\"a\"" ONE "},\"more\":true,\"after\":\"a\"}");
   expect_page("", 0, 1000, "{\"count\":4,\"members\":{\"a\"" ONE ",\"a!\"" ONE ",\"ab\"" ONE ",\"b\"" ONE "},\"more\":false}");
   hub_deinit(&hub);
+  store_deinit(&store);
 }
 
 static bool apply_and_write(void *context) {
@@ -244,6 +255,7 @@ static bool apply_and_write(void *context) {
   roster_batch_unref(batch);
   blob_unref(snapshot);
   hub_deinit(&hub);
+  store_deinit(&store);
   return fine;
 }
 

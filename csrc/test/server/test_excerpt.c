@@ -5,6 +5,7 @@
 #include "test/support.h"
 #include "test/support/message.h"
 
+static struct store store;
 static struct hub hub;
 static struct clock now;
 static const struct epoch epoch = {"abcdefgh"};
@@ -24,7 +25,8 @@ static int begin(void **state) {
   int status = support_setup(state);
   clock_init(&now);
   clock_advance(&now, 1000000);
-  hub_init(&hub, &now, &(struct hub_bounds){.channels = 100, .history = UINT64_MAX, .marks = 10}, NULL);
+  store_init(&store, &now, &(struct store_bounds){.channels = 100, .history = UINT64_MAX, .marks = 10});
+  hub_init(&hub, &store, NULL);
   /* The history of "a" holds 10, 12, … 28. */
   for (uint64_t n = 8; n <= 28; n += 2) publish("a", &keeps_ten, n, 0);
   publish("none", &keeps_none, 30, 0);
@@ -33,6 +35,7 @@ static int begin(void **state) {
 
 static int end(void **state) {
   hub_deinit(&hub);
+  store_deinit(&store);
   return support_teardown(state);
 }
 
@@ -116,7 +119,7 @@ static void walks_all_in_either_direction(void **state) {
 static void is_bounded_in_bytes(void **state) {
   (void)state;
   for (uint64_t n = 1; n <= 10; n++) publish("b", &keeps_ten, 100 + n, 500);
-  size_t one = form_of(FORM_POLL, history_at(&hub_find(&hub, BYTES("b"))->history, 9), &epoch)->len;
+  size_t one = form_of(FORM_POLL, history_at(&store_find(&store, BYTES("b"))->history, 9), &epoch)->len;
   for (size_t bytes = 1; bytes < 12 * one; bytes += one / 3) {
     struct excerpt a = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.limit = 100});
     struct excerpt b = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.since = {.kind = SINCE_ALL}});

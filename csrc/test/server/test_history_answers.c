@@ -73,15 +73,15 @@ static size_t size_of_history(bool *more) {
 static void hold_for(size_t (*size_of)(bool *more)) {
   bool more;
   begin();
-  size_t before = atomic_load(&server->workers[0].hub.late_bytes);
+  size_t before = atomic_load(&server->store.late_bytes);
   size_t size = size_of(&more);
   assert_true(more);
   assert_in_range(size, MOST - MESSAGE_BYTES, MOST + 1000);
   /* What was encoded for the first one stays with the messages; the others take it from there. */
-  size_t after = atomic_load(&server->workers[0].hub.late_bytes);
+  size_t after = atomic_load(&server->store.late_bytes);
   assert_true(after >= before + MOST - MESSAGE_BYTES - 1000);
   for (int i = 1; i < ASKERS; i++) assert_int_equal(size_of(&more), size);
-  assert_int_equal(atomic_load(&server->workers[0].hub.late_bytes), after);
+  assert_int_equal(atomic_load(&server->store.late_bytes), after);
   server_finish(server);
 }
 

@@ -162,7 +162,7 @@ static int churn(struct memory_peer *peer, const char *kind, bool says, int from
   return count;
 }
 
-static size_t live(void) { return server->workers[0].hub.channels.count; }
+static size_t live(void) { return server->store.channels.count; }
 
 /* The status of a GET, and what came of it. */
 static int get(struct memory_peer *peer, const char *target, const char **answer) {
@@ -602,11 +602,11 @@ static void counts_are_exact_at_random(void **state) {
   mw_server_advance(server, 200000);
   /* What is left are histories without an age, and parties that they are charged to. */
   size_t charged = 0;
-  for (struct list *link = server->workers[0].hub.all.next; link != &server->workers[0].hub.all; link = link->next) {
-    struct channel *channel = container_of(link, struct channel, link);
-    assert_int_equal(strncmp(channel->name.ptr, "kept:", 5), 0);
-    assert_null(channel->inventor);
-    charged += channel->charged[0] || channel->charged[1];
+  assert_int_equal(server->workers[0].hub.channels.count, 0);
+  for (struct list *link = server->store.all.next; link != &server->store.all; link = link->next) {
+    struct stored *stored = container_of(link, struct stored, link);
+    assert_int_equal(strncmp(stored->name.ptr, "kept:", 5), 0);
+    charged += stored->charged[0] || stored->charged[1];
   }
   assert_true((parties_count(&server->parties) > 0) == (charged > 0));
   assert_int_equal(server->script.occupancies.count, 0);

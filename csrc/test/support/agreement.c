@@ -97,7 +97,7 @@ static const char *check_session(struct agreement *agreement, struct exchange *e
   while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
     struct bytes channel = subscription->channel->name;
     count++;
-    if (!(config->kinds[subscription->channel->policy.kind].hooks & MW_HOOK_JOIN)) continue;
+    if (!(config->kinds[subscription->channel->policy->kind].hooks & MW_HOOK_JOIN)) continue;
     snprintf(name, sizeof name, "%.*s", (int)channel.len, channel.ptr);
     const struct agreement_entry *entry = find(agreement, id, name);
     if (!entry || (entry->count != 1 && !entry->by_app)) return say("subscribed, but left for the app", id, channel);
@@ -149,7 +149,7 @@ static const char *check_entry(struct mw_server *server, const struct agreement_
 }
 
 static const char *check_channel(struct agreement *agreement, struct mw_server *server, const struct channel *channel) {
-  const struct kind *kind = &server->config->kinds[channel->policy.kind];
+  const struct kind *kind = &server->config->kinds[channel->policy->kind];
   char name[256];
   snprintf(name, sizeof name, "%.*s", (int)channel->name.len, channel->name.ptr);
   const struct agreement_entry *open = find(agreement, "", name);

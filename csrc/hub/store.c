@@ -1,0 +1,250 @@
+#include "hub/store.h"
+
+#include <assert.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "hub/id.h"
+
+void store_init(struct store *store, const struct clock *clock, const struct store_bounds *bounds) {
+  *store = (struct store){
+      .clock = clock, .position = bounds->position, .channels_max = bounds->channels, .history_max = bounds->history};
+  oldest_init(&store->oldest);
+  marks_init(&store->marks, bounds->marks, bounds->position);
+  atomic_init(&store->late_bytes, 0);
+  table_init(&store->channels);
+  list_init(&store->all);
+}
+
+/* ---- What is kept of a channel --------------------------------------------------------------------------------------------- */
+
+static struct stored *stored_new(struct store *store, struct bytes name, const struct channel_policy *policy) {
+  struct stored *stored = memory_alloc(sizeof *stored + name.len + 1);
+  if (!stored) return NULL;
+  struct mark mark = marks_get(&store->marks, name, policy->kind);
+  *stored = (struct stored){.policy = policy,
+                            .ended = mark.is_final ? mark.position : 0,
+                            .floor = mark.is_floor ? mark.position : 0,
+                            .name = bytes_of(stored->text, name.len)};
+  memcpy(stored->text, name.ptr, name.len);
+  stored->text[name.len] = '\0';
+  list_init(&stored->link);
+  history_init(&stored->history, mark.position, &store->late_bytes);
+  object_count(OBJECT_CHANNEL, 1);
+  return stored;
+}
+
+static void stored_free(struct stored *stored) {
+  list_remove(&stored->link);
+  history_deinit(&stored->history);
+  object_count(OBJECT_CHANNEL, -1);
+  memory_free(stored);
+}
+
+static void store_forget(struct store *store, struct stored *stored) {
+  if (store->on_forget) store->on_forget(store, stored);
+  store->history_bytes -= history_weight(&stored->history, 0);
+  oldest_remove(&store->oldest, stored);
+  table_remove(&store->channels, stored->name);
+  stored_free(stored);
+}
+
+/* Frees one of which nothing is left but up to where its messages are gone: that becomes its mark. */
+static void store_forget_unused(struct store *store, struct stored *stored) {
+  if (stored->history.count > 0 || stored->users > 0 || stored->promised > 0) return;
+  uint64_t evicted = stored->history.evicted;
+  uint32_t kind = stored->policy->kind;
+  /* What is not above the floor tells no more than the floor does. */
+  if (evicted > marks_floor(&store->marks, kind) || stored->ended > 0)
+    marks_put(&store->marks, stored->name, kind, evicted, stored->ended > 0);
+  store_forget(store, stored);
+}
+
+void store_deinit(struct store *store) {
+  while (!list_empty(&store->all)) {
+    struct stored *stored = container_of(store->all.next, struct stored, link);
+    assert(stored->users == 0);
+    store_forget(store, stored);
+  }
+  table_deinit(&store->channels);
+  oldest_deinit(&store->oldest);
+  marks_deinit(&store->marks);
+}
+
+struct stored *store_find(const struct store *store, struct bytes name) {
+  return table_get(&store->channels, name);
+}
+
+static int store_find_or_make(struct store *store, struct bytes name, const struct channel_policy *policy,
+                              struct stored **found) {
+  *found = store_find(store, name);
+  if (*found) return 0;
+  if (store->channels.count >= store->channels_max) return MW_ELIMIT;
+  struct stored *stored = stored_new(store, name, policy);
+  if (!stored) return MW_ENOMEM;
+  if (table_set(&store->channels, stored->name, stored) < 0) {
+    stored_free(stored);
+    return MW_ENOMEM;
+  }
+  list_append(&store->all, &stored->link);
+  *found = stored;
+  return 0;
+}
+
+int store_acquire(struct store *store, struct bytes name, const struct channel_policy *policy, struct stored **stored) {
+  int status = store_find_or_make(store, name, policy, stored);
+  if (status == 0) (*stored)->users++;
+  return status;
+}
+
+void store_release(struct store *store, struct stored *stored) {
+  assert(stored->users > 0);
+  stored->users--;
+  store_forget_unused(store, stored);
+}
+
+/* ---- Age and bounds -------------------------------------------------------------------------------------------------------- */
+
+/* Times of messages never go back, so neither does the time by which they expire, also if the clock is set back. */
+static uint64_t store_now_ms(const struct store *store) {
+  uint64_t wall_ms = store->clock->wall_ms, newest_ms = position_time_ms(store->position);
+  return wall_ms > newest_ms ? wall_ms : newest_ms;
+}
+
+static void store_expire(struct store *store, struct stored *stored) {
+  uint64_t ttl = stored->policy->history_ttl_ms, before = history_weight(&stored->history, 0), now_ms = store_now_ms(store);
+  if (ttl > 0 && now_ms > ttl) history_expire(&stored->history, now_ms - ttl);
+  store->history_bytes -= before - history_weight(&stored->history, 0);
+}
+
+struct stored *store_look(struct store *store, struct bytes name) {
+  struct stored *stored = store_find(store, name);
+  if (stored) store_expire(store, stored);
+  return stored;
+}
+
+uint64_t store_history_bytes(const struct store *store) {
+  return store->history_bytes + atomic_load_explicit(&store->late_bytes, memory_order_relaxed);
+}
+
+void store_bound(struct store *store) {
+  while (store_history_bytes(store) > store->history_max) {
+    struct stored *stored = oldest_top(&store->oldest);
+    if (!stored) return;
+    store->history_bytes -= history_weight(&stored->history, 0) - history_weight(&stored->history, 1);
+    history_evict(&stored->history);
+    store->evicted++;
+  }
+}
+
+void store_sweep(struct store *store, size_t budget) {
+  if (budget > store->channels.count) budget = store->channels.count;
+  for (; budget > 0; budget--) {
+    struct stored *stored = container_of(store->all.next, struct stored, link);
+    list_remove(&stored->link);
+    list_append(&store->all, &stored->link);
+    store_expire(store, stored);
+    store_forget_unused(store, stored);
+  }
+}
+
+/* ---- Keeping messages ------------------------------------------------------------------------------------------------------ */
+
+/* Makes room for one more message beside those that have been promised a place. MW_ENOMEM. */
+static int store_make_room(struct store *store, struct stored *stored) {
+  if (stored->oldest_place == 0 && oldest_reserve(&store->oldest, store->promised_count + 1) < 0) return MW_ENOMEM;
+  return history_reserve(&stored->history, stored->promised + 1, &stored->policy->history);
+}
+
+int store_promise(struct store *store, struct message *message, const struct channel_policy *policy) {
+  struct stored *stored;
+  if (policy->history.size == 0) return 0;
+  int status = store_find_or_make(store, message->parts.channel, policy, &stored);
+  if (status < 0) return status;
+  if (store_make_room(store, stored) < 0) {
+    store_forget_unused(store, stored);
+    return MW_ENOMEM;
+  }
+  if (stored->promised++ == 0) store->promised_count++;
+  message->promised = stored;
+  return 0;
+}
+
+/* What waits for the message no longer, or NULL if it was promised nothing. */
+static struct stored *store_take_promise(struct store *store, struct message *message) {
+  struct stored *stored = message->promised;
+  message->promised = NULL;
+  if (stored && --stored->promised == 0) store->promised_count--;
+  return stored;
+}
+
+void store_break_promise(struct store *store, struct message *message) {
+  struct stored *stored = store_take_promise(store, message);
+  if (stored) store_forget_unused(store, stored);
+}
+
+static void store_keep(struct store *store, struct stored *stored, struct message *message, bool was_promised) {
+  struct history *history = &stored->history;
+  const struct history_bounds *bounds = &stored->policy->history;
+  store->history_bytes -= history_weight(history, 0);
+  if (bounds->size == 0) {
+    history_pass(history, message->position);
+  } else if ((!was_promised && store_make_room(store, stored) < 0) || oldest_add(&store->oldest, stored, message->position) < 0) {
+    history_pass(history, message->position);
+    store->lost++;
+  } else {
+    history_push(history, message, bounds);
+  }
+  store->history_bytes += history_weight(history, 0);
+  store_bound(store);
+}
+
+/* Where nothing but the mark of the channel is left, and can be. */
+static void store_mark(struct store *store, struct message *message, const struct channel_policy *policy) {
+  message->before = marks_get(&store->marks, message->parts.channel, policy->kind).position;
+  marks_put(&store->marks, message->parts.channel, policy->kind, message->position, message->parts.is_final);
+}
+
+void store_put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy) {
+  assert(message->position > store->position);
+  store->position = message->position;
+  struct stored *promised = store_take_promise(store, message);
+  if (promised) stored = promised;
+  if (!stored) stored = store_find(store, message->parts.channel);
+  if (!stored && policy->history.size > 0 && store_find_or_make(store, message->parts.channel, policy, &stored) < 0)
+    store->lost++;
+  if (!stored) {
+    store_mark(store, message, policy);
+    return;
+  }
+  message->before = history_newest(&stored->history);
+  store_keep(store, stored, message, promised != NULL);
+  store_expire(store, stored);
+  stored->ended = message->parts.is_final ? message->position : 0;
+  store_forget_unused(store, stored);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------------------------------- */
+
+bool store_complete(struct store *store, struct stored *stored, uint64_t since) {
+  store_expire(store, stored);
+  uint64_t evicted = stored->history.evicted;
+  if (since >= evicted) return true;
+  if (evicted == stored->floor) store->floor_gaps++;
+  return false;
+}
+
+uint32_t store_replay_from(struct store *store, struct stored *stored, bool has_since, uint64_t since) {
+  store_expire(store, stored);
+  const struct history *history = &stored->history;
+  if (has_since) return history_seek(history, since);
+  uint32_t replay = stored->policy->replay;
+  return history->count > replay ? history->count - replay : 0;
+}
+
+uint64_t store_ended(const struct store *store, struct bytes name) {
+  const struct stored *stored = store_find(store, name);
+  if (stored) return stored->ended;
+  struct mark mark = marks_get(&store->marks, name, 0);
+  return mark.is_final ? mark.position : 0;
+}

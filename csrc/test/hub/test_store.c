@@ -1,0 +1,178 @@
+/* One store and several hubs that have come differently far, as with several workers. */
+#include "hub/store.h"
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "hub/hub.h"
+#include "test/support.h"
+#include "test/support/message.h"
+
+static const struct channel_policy keeps_three = {.history = {.size = 3}}, keeps_none = {.kind = 1},
+                                   keeps_a_second = {.history = {.size = 100}, .history_ttl_ms = 1000};
+
+static struct clock clock_now;
+static struct store store;
+static struct hub ahead, behind;
+static size_t handed_count;
+
+static void on_deliver(struct subscription *subscription, struct message *message) {
+  (void)subscription;
+  handed_count += message != NULL;
+}
+
+static void begin(const struct store_bounds *bounds) {
+  clock_init(&clock_now);
+  clock_advance(&clock_now, 1000000);
+  handed_count = 0;
+  store_init(&store, &clock_now, bounds);
+  hub_init(&ahead, &store, on_deliver);
+  hub_init(&behind, &store, on_deliver);
+}
+
+static const struct store_bounds roomy = {.channels = 10, .history = UINT64_MAX, .marks = 10};
+
+static void end(void) {
+  hub_deinit(&ahead);
+  hub_deinit(&behind);
+  store_deinit(&store);
+}
+
+/* The message, with a reference. */
+static struct message *put(const char *channel, const struct channel_policy *policy, uint64_t position, bool is_final) {
+  struct message_parts parts = {.channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .is_final = is_final};
+  struct message *message = message_new(policy->kind, &parts);
+  message->position = position;
+  message->time_ms = clock_now.wall_ms;
+  store_put(&store, NULL, message, policy);
+  return message;
+}
+
+static uint64_t put_and_ask_before(const char *channel, const struct channel_policy *policy, uint64_t position) {
+  struct message *message = put(channel, policy, position, false);
+  uint64_t before = message->before;
+  message_unref(message);
+  return before;
+}
+
+static void hubs_share_what_is_kept(void **state) {
+  (void)state;
+  struct subscription first = {0}, second = {0};
+  begin(&roomy);
+  assert_int_equal(hub_subscribe(&ahead, BYTES("a"), &keeps_three, &first), 0);
+  assert_int_equal(hub_subscribe(&behind, BYTES("a"), &keeps_three, &second), 0);
+  const struct stored *stored = store_find(&store, BYTES("a"));
+  assert_ptr_equal(first.channel->stored, stored);
+  assert_ptr_equal(second.channel->stored, stored);
+  struct message *messages[] = {put("a", &keeps_three, 10, false), put("a", &keeps_three, 20, true)};
+  for (size_t i = 0; i < 2; i++) hub_publish(&ahead, messages[i], &keeps_three);
+  hub_publish(&behind, messages[0], &keeps_three);
+  assert_int_equal(handed_count, 3);
+  assert_int_equal(stored->history.count, 2); /* once each */
+  assert_int_equal(history_end(&stored->history, ahead.position), 2);
+  assert_int_equal(history_end(&stored->history, behind.position), 1);
+  assert_int_equal(hub_ended(&ahead, first.channel), 20);
+  assert_int_equal(hub_ended(&behind, second.channel), 0); /* which has not seen it */
+  hub_publish(&behind, messages[1], &keeps_three);
+  assert_int_equal(hub_ended(&behind, second.channel), 20);
+  assert_int_equal(handed_count, 4);
+  hub_unsubscribe(&ahead, &first);
+  hub_unsubscribe(&behind, &second);
+  for (size_t i = 0; i < 2; i++) message_unref(messages[i]);
+  end();
+}
+
+static void a_channel_stays_while_one_hub_has_it(void **state) {
+  (void)state;
+  struct subscription first = {0}, second = {0};
+  begin(&(struct store_bounds){.channels = 1, .history = UINT64_MAX, .marks = 10});
+  assert_int_equal(hub_subscribe(&ahead, BYTES("a"), &keeps_none, &first), 0);
+  assert_int_equal(hub_subscribe(&behind, BYTES("a"), &keeps_none, &second), 0);
+  message_unref(put("a", &keeps_none, 5, false));
+  hub_unsubscribe(&ahead, &first);
+  store_sweep(&store, 10);
+  assert_int_equal(store.channels.count, 1);
+  assert_int_equal(hub_subscribe(&ahead, BYTES("b"), &keeps_none, &first), MW_ELIMIT); /* the limit is for all */
+  hub_unsubscribe(&behind, &second);
+  assert_int_equal(store.channels.count, 0);
+  assert_int_equal(marks_get(&store.marks, BYTES("a"), 1).position, 5);
+  end();
+}
+
+static void each_message_names_the_one_before(void **state) {
+  (void)state;
+  begin(&roomy);
+  assert_int_equal(put_and_ask_before("a", &keeps_three, 10), 0);
+  assert_int_equal(put_and_ask_before("b", &keeps_three, 20), 0);
+  assert_int_equal(put_and_ask_before("a", &keeps_three, 30), 10);
+  for (uint64_t n = 4; n < 9; n++) assert_int_equal(put_and_ask_before("a", &keeps_three, n * 10), n * 10 - 10);
+  assert_int_equal(put_and_ask_before("b", &keeps_three, 90), 20);
+  /* Of a channel of which nothing but its mark is left */
+  assert_int_equal(put_and_ask_before("c", &keeps_none, 100), 0);
+  assert_int_equal(put_and_ask_before("c", &keeps_none, 110), 100);
+  end();
+}
+
+static void where_the_mark_was_dropped_the_floor_stands_before(void **state) {
+  (void)state;
+  begin(&(struct store_bounds){.channels = 10, .history = UINT64_MAX, .marks = 1});
+  assert_int_equal(put_and_ask_before("a", &keeps_none, 10), 0);
+  assert_int_equal(put_and_ask_before("b", &keeps_none, 20), 0);
+  assert_int_equal(put_and_ask_before("a", &keeps_none, 30), 10);
+  assert_int_equal(put_and_ask_before("c", &keeps_none, 40), 20);
+  end();
+}
+
+static void what_was_before_the_beginning_is_not_kept(void **state) {
+  (void)state;
+  begin(&(struct store_bounds){.channels = 10, .history = UINT64_MAX, .marks = 10, .position = 1000});
+  struct stored *stored;
+  assert_int_equal(ahead.position, 1000);
+  assert_int_equal(store_acquire(&store, BYTES("a"), &keeps_three, &stored), 0);
+  assert_false(store_complete(&store, stored, 999));
+  assert_true(store_complete(&store, stored, 1000));
+  assert_int_equal(put_and_ask_before("a", &keeps_three, 1001), 1000);
+  store_release(&store, stored);
+  end();
+}
+
+static void messages_do_not_get_younger_when_the_clock_is_set_back(void **state) {
+  (void)state;
+  begin(&roomy);
+  uint64_t newest = clock_now.wall_ms + 5000;
+  message_unref(put("a", &keeps_a_second, 1, false));
+  message_unref(put("b", &keeps_none, newest << 11, false)); /* published by a clock that was ahead */
+  assert_int_equal(store_look(&store, BYTES("a"))->history.count, 0);
+  end();
+}
+
+static bool acquire(void *context) {
+  (void)context;
+  struct stored *stored;
+  struct subscription subscription = {0};
+  begin(&roomy);
+  bool ok = store_acquire(&store, BYTES("a"), &keeps_three, &stored) == 0;
+  if (ok) store_release(&store, stored);
+  bool subscribed = hub_subscribe(&ahead, BYTES("b"), &keeps_three, &subscription) == 0;
+  hub_unsubscribe(&ahead, &subscription);
+  assert_int_equal(store.channels.count, 0);
+  end();
+  return ok && subscribed;
+}
+
+static void stands_failing_memory(void **state) {
+  (void)state;
+  assert_true(support_fail_each(acquire, NULL) > 4);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      TEST(hubs_share_what_is_kept),
+      TEST(a_channel_stays_while_one_hub_has_it),
+      TEST(each_message_names_the_one_before),
+      TEST(where_the_mark_was_dropped_the_floor_stands_before),
+      TEST(what_was_before_the_beginning_is_not_kept),
+      TEST(messages_do_not_get_younger_when_the_clock_is_set_back),
+      TEST(stands_failing_memory),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
