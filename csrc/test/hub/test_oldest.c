@@ -69,10 +69,10 @@ static struct stored *look_at_all(const struct fixture *fixture) {
   struct stored *found = NULL;
   uint64_t lowest = UINT64_MAX;
   for (size_t i = 0; i < CHANNELS; i++) {
-    struct stored *channel = fixture->channels[i];
-    if (channel->history.count == 0 || history_at(&channel->history, 0)->position > lowest) continue;
-    lowest = history_at(&channel->history, 0)->position;
-    found = channel;
+    struct stored *stored = fixture->channels[i];
+    if (stored->history.count == 0 || history_at(&stored->history, 0)->position > lowest) continue;
+    lowest = history_at(&stored->history, 0)->position;
+    found = stored;
   }
   return found;
 }
@@ -122,11 +122,11 @@ static void finds_the_oldest_as_a_look_at_all_does(void **state) {
     }
     /* To the last one, in order. */
     uint64_t before = 0;
-    for (struct stored *channel; (channel = oldest_top(&fixture.oldest));) {
-      assert_ptr_equal(channel, look_at_all(&fixture));
-      assert_true(history_at(&channel->history, 0)->position > before);
-      before = history_at(&channel->history, 0)->position;
-      history_evict(&channel->history);
+    for (struct stored *stored; (stored = oldest_top(&fixture.oldest));) {
+      assert_ptr_equal(stored, look_at_all(&fixture));
+      assert_true(history_at(&stored->history, 0)->position > before);
+      before = history_at(&stored->history, 0)->position;
+      history_evict(&stored->history);
     }
     assert_null(look_at_all(&fixture));
     end(&fixture);
