@@ -28,7 +28,6 @@ build = {
   type = "make",
   build_target = "module",
   build_variables = {
-    WERROR = "0",
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
     LIBFLAG = "$(LIBFLAG)",

@@ -92,6 +92,20 @@ app:get("/hello", print)]],
     assert.matches("route GET /hello\n", output, 1, true)
   end)
 
+  it("runs the script, and says so", function()
+    local code, output =
+      moonwire("check {folder}/app.lua", { ["app.lua"] = app_with 'print "I ran"' })
+    assert.equal(0, code)
+    assert.matches("I ran\n", output, 1, true)
+    assert.matches(
+      "moonwire check [^\n]* run the script and print what it defines",
+      (select(2, moonwire "--help"))
+    )
+    local file = assert(io.open "docs/reference/command.md")
+    assert.matches("`moonwire check app.lua` runs the script", file:read "a", 1, true)
+    file:close()
+  end)
+
   it("says file and line of what is wrong, exit code 1", function()
     local cases = {
       {

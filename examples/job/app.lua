@@ -14,6 +14,18 @@ local last_id = 0
 -- What is kept is what a newcomer gets: some steps, and the result. An hour later all of it is forgotten.
 app:channel("job:{id}", { history = { size = 5, ttl = 3600, replay = 5 } })
 
+-- The result must arrive: a full queue is a matter of seconds.
+local function publish_result(id, result)
+  repeat
+    local sent, message, code = app:publish("job:" .. id, "done", result, { final = true })
+    if sent then
+      return
+    elseif code ~= "unavailable" then
+      error(message)
+    end
+  until not moonwire.sleep(1)
+end
+
 local function work(id)
   local sum = 0
   for step = 1, STEPS do
@@ -21,9 +33,13 @@ local function work(id)
       return -- the server stops
     end
     sum = sum + step
-    app:publish("job:" .. id, "step", { step = step, of = STEPS })
+    -- A step that cannot be published is not repeated: moonwire logs it, and the next step tells as much.
+    local sent, _, code = app:publish("job:" .. id, "step", { step = step, of = STEPS })
+    if not sent and code == "closed" then
+      return
+    end
   end
-  app:publish("job:" .. id, "done", { sum = sum }, { final = true })
+  publish_result(id, { sum = sum })
 end
 
 app:post("/jobs", function()

@@ -38,9 +38,11 @@ app:channel("price:{symbol}", {
 local function step(asset)
   local price = asset.price * (1 + asset.swing * (math.random() + math.random() - 1))
   asset.price = tonumber(("%." .. asset.digits .. "f"):format(price))
-  asset.count = asset.count + 1
-  local tick = { symbol = asset.symbol, price = asset.price, count = asset.count }
-  app:publish("price:" .. asset.symbol, "tick", tick)
+  local tick = { symbol = asset.symbol, price = asset.price, count = asset.count + 1 }
+  -- A price that was not published does not count: no page has missed it, and the next one follows soon.
+  if app:publish("price:" .. asset.symbol, "tick", tick) then
+    asset.count = tick.count
+  end
 end
 
 app:after(0, function() -- so that the first page already finds a chart

@@ -1,0 +1,43 @@
+-- `make`, as the README has it, on a compiler that knows more warnings than ours.
+
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1; echo $?"))
+  local output = pipe:read "a"
+  pipe:close()
+  return tonumber(output:match "(%d+)%s*$"), output
+end
+
+describe("make", function()
+  local directory
+
+  before_each(function()
+    local pipe = assert(io.popen "mktemp -d")
+    directory = pipe:read "l"
+    pipe:close()
+  end)
+
+  after_each(function()
+    os.execute(("rm -r '%s'"):format(directory))
+  end)
+
+  -- Compiles one file with a warning that it is known to cause.
+  local function compile(options)
+    local command = "make -s B='%s' CFLAGS=-Wpadded %s '%s/obj/base/log.o'"
+    return run(command:format(directory, options, directory))
+  end
+
+  it("builds where a newer compiler warns", function()
+    local code, output = compile ""
+    assert.equal(0, code, output)
+    assert.matches("warning: .*%[%-Wpadded%]", output)
+  end)
+
+  it("fails there in our own tests", function()
+    local code, output = compile "WERROR=1"
+    assert.equal(2, code)
+    assert.matches("error: .*%[%-Werror=padded%]", output)
+    local file = assert(io.open "scripts/test")
+    assert.matches("\nmake=[^\n]*WERROR=1", file:read "a")
+    file:close()
+  end)
+end)
