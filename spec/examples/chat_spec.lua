@@ -54,7 +54,7 @@ describe("examples/chat under test", function()
     server:advance(5)
     other:return_with_last_id()
     server:advance(60)
-    ann:expect_nothing() -- within the grace nobody notices
+    ann:expect_nothing() -- within LINGER nobody notices
     other:disconnect()
     server:advance(8)
     assert.same({ "u2" }, ann:take("moonwire:presence").data.left)
@@ -65,12 +65,12 @@ describe("examples/chat under test", function()
     local function refused(digit, name)
       return select(2, server:try_connect { token = key(digit) .. ":" .. name })
     end
-    assert.equal("somebody else has that name", refused("c", "ann"))
-    assert.equal("a name has 1 to 24 letters", refused("c", ("x"):rep(25)))
-    assert.equal("a name has 1 to 24 letters", refused("c", "  "))
-    assert.equal("a name has 1 to 24 letters", select(2, server:try_connect { token = "zz:Eve" }))
+    assert.equal("this name is taken", refused("c", "ann"))
+    assert.equal("a name has 1 to 24 characters", refused("c", ("x"):rep(25)))
+    assert.equal("a name has 1 to 24 characters", refused("c", "  "))
+    assert.equal("a name has 1 to 24 characters", select(2, server:try_connect { token = "zz:Eve" }))
     ann:disconnect()
-    assert.equal("somebody else has that name", refused("c", "Ann"))
+    assert.equal("this name is taken", refused("c", "Ann"))
     -- the app knows by os.time how long nobody has used a name
     local time = os.time
     os.time = function() -- luacheck: ignore 122
