@@ -50,7 +50,7 @@ lua_State *door_state(const struct door *door) { return door->home ? door->home 
 struct task *door_running(const struct door *door) {
   return door->running;
 }
-void door_set_own(struct door *door, const char *folder) { snprintf(door->own, sizeof door->own, "%s", folder); }
+void door_set_own(struct door *door, const char *directory) { snprintf(door->own, sizeof door->own, "%s", directory); }
 bool door_is_own(const struct door *door, const char *source) {
   return door->own[0] && strncmp(source, door->own, strlen(door->own)) == 0;
 }

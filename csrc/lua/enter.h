@@ -75,7 +75,7 @@ bool door_busy(const struct door *door);
 /* The task whose handler runs, or NULL. */
 struct task *door_running(const struct door *door);
 /* The directory of moonwire's Lua files, whose lines are not the script's; `source` is as lua_getinfo has it. */
-void door_set_own(struct door *door, const char *folder);
+void door_set_own(struct door *door, const char *directory);
 bool door_is_own(const struct door *door, const char *source);
 /* The state to unpin with. */
 lua_State *door_state(const struct door *door);

@@ -38,8 +38,8 @@ static int log_error(lua_State *L) {
   return 0;
 }
 
-/* core.own_folder(folder): whose lines are not the script's. */
-static int set_own_folder(lua_State *L) {
+/* core.own_directory(directory): lines of its files are not the script's. */
+static int set_own_directory(lua_State *L) {
   door_set_own(door_get(L), luaL_checkstring(L, 1));
   return 0;
 }
@@ -68,7 +68,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"log", log_text},
                                        {"log_level", set_log_level},
                                        {"log_error", log_error},
-                                       {"own_folder", set_own_folder},
+                                       {"own_directory", set_own_directory},
                                        {"busy", is_busy},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},

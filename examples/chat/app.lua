@@ -1,4 +1,5 @@
--- A chat with rooms, names, presence, and private messages. The tutorial (docs/tutorial) builds it step by step.
+-- A chat with rooms, names, presence, and private messages. The tutorial (docs/tutorial) builds it
+-- step by step.
 --
 --     bin/moonwire examples/chat/app.lua          then open http://127.0.0.1:8080/ in two windows
 
@@ -21,8 +22,8 @@ local function is_text(value, max)
   return length ~= nil and length <= max
 end
 
--- There are no passwords. A page chooses a secret key, and states it with a name: "KEY:NAME". A person may use several
--- windows, and may reconnect. The name stays reserved for that key.
+-- There are no passwords. A page chooses a secret key, and states it with a name: "KEY:NAME". A
+-- person may use several windows, and may reconnect. The name stays reserved for that key.
 local people = {} -- by key: id, key, name, seen
 local named = {} -- the same by name in lower case
 local count, last_id = 0, 0
@@ -91,7 +92,8 @@ local function say(client, channel, message)
   return { id = id }
 end
 
--- A message for one person, in all windows of both. It is not kept: either it arrives now, or the sender is notified.
+-- A message for one person, in all windows of both. It is not kept: either it arrives now, or the
+-- sender is notified.
 local function whisper(client, channel, message)
   local data = type(message.data) == "table" and message.data or {}
   local member = channel:presence()[data.to]

@@ -1,4 +1,5 @@
--- An echo: /echo returns every message as it came, text as text and bytes as bytes. It is what conformance runs talk to.
+-- An echo: /echo returns every message as it came, text as text and bytes as bytes. It is what
+-- conformance runs talk to.
 --
 --     bin/moonwire examples/echo/app.lua
 

@@ -1,5 +1,6 @@
--- Jobs that report their progress. The result is the final message of a job's channel: it ends the channel for its
--- subscribers, and a client that subscribes later, or reconnects, still receives it.
+-- Jobs that report their progress. The result is the final message of a job's channel: it ends the
+-- channel for its subscribers, and a client that subscribes later, or reconnects, still receives
+-- it.
 --
 --     bin/moonwire examples/job/app.lua                        then open http://127.0.0.1:8080/, or:
 --     curl -d '' http://127.0.0.1:8080/jobs                    {"id":"1"}
@@ -11,7 +12,8 @@ local app = moonwire.app {}
 local STEPS = 20
 local last_id = 0
 
--- What is kept is what a newcomer gets: some steps, and the result. An hour later all of it is forgotten.
+-- What is kept is what a newcomer gets: some steps, and the result. An hour later all of it is
+-- forgotten.
 app:channel("job:{id}", { history = { size = 5, ttl = 3600, replay = 5 } })
 
 -- The result must arrive: a full queue is a matter of seconds.

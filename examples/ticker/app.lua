@@ -4,7 +4,8 @@
 
 local moonwire = require "moonwire"
 
--- Run alone this is the whole app, with its page at "/". The demo hands over its own app and another path.
+-- Run alone this is the whole app, with its page at "/". The demo hands over its own app and
+-- another path.
 local app, path = ...
 app, path = app or moonwire.app {}, path or "/"
 
@@ -24,7 +25,8 @@ for _, asset in ipairs(market) do
   traded[asset.symbol] = true
 end
 
--- Whoever comes back within the last 600 steps misses nothing; a newcomer gets the 120 that fill a chart.
+-- Whoever comes back within the last 600 steps misses nothing; a newcomer gets the 120 that fill a
+-- chart.
 app:channel("price:{symbol}", {
   history = { size = 600, replay = 120 },
   authorize = function(_, channel)

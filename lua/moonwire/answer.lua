@@ -1,12 +1,13 @@
---- What handlers return, as the answers that core takes: "accept"[, data] · "refuse", status, code, reason ·
---- "respond", status, body, content type, fields · "fault", place, text, which is for the log.
+--- Turns what handlers return into the answers that core takes: "accept"[, data] · "refuse",
+--- status, code, reason · "respond", status, body, content type, fields · "fault", place, text,
+--- which is for the log.
 local json = require("moonwire.core").json
 local options = require "moonwire.options"
 
 local answer = {}
 
--- The HTTP status of the protocol's codes. Any other one is the app's own: like "forbidden" for who wants to come in, and
--- like "bad_request" for a message.
+-- The HTTP status of the protocol's codes. A code of the app has 403 for a client that wants to
+-- subscribe or connect, and 400 for a message.
 local status_of = {
   bad_request = 400,
   unauthorized = 401,
@@ -31,7 +32,7 @@ local default_code = {
   [503] = "unavailable",
 }
 
---- What is wrong with a code for clients, or nil.
+--- Returns what is wrong with a code for clients, or nil.
 ---@param code any
 ---@return string|nil
 function answer.code_fault(code)
@@ -40,7 +41,7 @@ function answer.code_fault(code)
   end
 end
 
---- What is wrong with a reason for clients, or nil.
+--- Returns what is wrong with a reason for clients, or nil.
 ---@param reason any
 ---@param most integer bytes
 ---@return string|nil
@@ -50,8 +51,8 @@ function answer.reason_fault(reason, most)
   end
 end
 
--- What a handler did wrong by its results. It is raised like a refusal, which has a code as well, and needs no traceback: the
--- handler has returned.
+-- A wrong result of a handler. It is raised like a refusal, which also has a code. It has no
+-- traceback, because the handler has returned.
 local Fault = {}
 
 local function raise(handler, text, ...)
@@ -73,10 +74,11 @@ local function refuse(reason, code, status, other)
   return "refuse", status, code, reason
 end
 
---- A refusal. What the script says is checked, because it goes out to the client.
+--- Returns a refusal. Code, reason, and status come from the script and go to the client, so they
+--- are checked.
 ---@param handler function the script's
----@param reason any a text for the client; nil: the code
----@param code any a word of the protocol or of the app
+---@param reason any text for the client; nil: the code
+---@param code any a code of the protocol or of the app
 ---@param status any an HTTP status from 400 to 599; nil: that of the code
 ---@param other? integer the status of codes that are the app's own; nil: 403
 function answer.refuse(handler, reason, code, status, other)
@@ -87,7 +89,7 @@ function answer.refuse(handler, reason, code, status, other)
   return way, its_status, its_code, its_reason
 end
 
---- The refusal that was raised by error { code =, message =, status = }, or the fault.
+--- Returns the refusal that error { code =, message =, status = } raised, or the fault.
 ---@param raised table
 ---@param kind string which kind of handler raised it
 function answer.raised(raised, kind)
@@ -100,14 +102,15 @@ function answer.raised(raised, kind)
   return refuse(raised.message, raised.code, raised.status, other)
 end
 
---- `nil, message` from a handler: something went wrong, which is the app's business and not the client's.
+--- Raises the fault for `nil, message` from a handler. The message is for the log; the client
+--- receives only `internal`.
 ---@param handler function
 ---@param message any
 function answer.fault(handler, message)
   raise(handler, "failed: %s", tostring(message))
 end
 
---- A handler returned what it must not.
+--- Raises the fault for a result that the handler may not return.
 ---@param handler function
 ---@param text string a format, and its values
 function answer.misused(handler, text, ...)
@@ -129,7 +132,8 @@ local function add_field(handler, fields, name, value)
   fields[#fields + 1] = tostring(value)
 end
 
--- A list of name, value, name, value; the content type is told apart. A header given as a list is several fields.
+-- Returns a list of name, value, name, value, and the content type. A header that is a list becomes
+-- several fields.
 local function read_headers(handler, headers)
   local fields, content_type, has_options = {}, nil, false
   for name, value in pairs(headers or {}) do
@@ -170,7 +174,7 @@ local function check_response(handler, status, body, headers)
   end
 end
 
--- With a line end, for who reads it in a terminal.
+-- Appends a newline, for readers in a terminal.
 local function encode(handler, body)
   local ok, text = pcall(json.encode, body)
   if not ok then
@@ -179,7 +183,7 @@ local function encode(handler, body)
   return text .. "\n"
 end
 
---- The answer to an HTTP request: what the handler returned as [status,] body [, headers].
+--- Returns the response to an HTTP request. The handler returned [status,] body [, headers].
 ---@param handler function
 function answer.respond(handler, ...)
   local status, body, headers = ...

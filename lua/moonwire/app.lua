@@ -1,4 +1,5 @@
---- An app: what a script defines, and what its handlers do with it. Its start and its end are in running.lua.
+--- An app: what a script defines, and what its handlers call. Starting and stopping are in
+--- running.lua.
 local Channel = require "moonwire.channel"
 local core = require "moonwire.core"
 local events = require "moonwire.events"
@@ -9,8 +10,8 @@ local presence = require "moonwire.presence"
 local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
----@field publish_key? string what POST /publish asks for
----@field origins? string[] further origins whose pages may connect
+---@field publish_key? string the key for POST /publish
+---@field origins? string[] other origins whose pages may connect
 ---@field limits? table<string, number> seconds and bytes
 ---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
 ---@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health"|"client", string|false>
@@ -21,19 +22,19 @@ local Timer = require "moonwire.timer"
 ---@alias moonwire.PresenceInfo fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 
 ---@class moonwire.PresenceOptions
----@field info? true|moonwire.PresenceInfo what is told of a user; true: nothing
+---@field info? true|moonwire.PresenceInfo returns what other members receive about a user; true: nothing
 ---@field mode? "full"|"counts" nil: "full"
----@field linger? number seconds within which a user may return unnoticed; nil: 5
+---@field linger? number seconds in which a user may reconnect without leaving; nil: 5
 ---@field interval? number seconds between announcements; nil: 1
 
 ---@class moonwire.ChannelOptions
 ---@field authorize? boolean|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 ---@field history? { size: integer, ttl: number?, bytes: integer?, replay: integer?, readable: boolean? }
----@field slow? "catchup"|"close"|"drop"|"latest" what happens to a subscriber that takes too little
+---@field slow? "catchup"|"close"|"drop"|"latest" what happens to a subscriber that reads too slowly
 ---@field on_slow? fun(client: moonwire.Client, channel: moonwire.Channel)
----@field presence? boolean|moonwire.PresenceInfo|moonwire.PresenceOptions whether users are told of each other
----@field limits? { outbox: integer?, age: number?, members: integer? } beyond outbox bytes or age seconds it is slow
----@field on? table<string, moonwire.EventHandler> by event, what clients may send: the result is the acknowledgement
+---@field presence? boolean|moonwire.PresenceInfo|moonwire.PresenceOptions whether subscribers receive who is present
+---@field limits? { outbox: integer?, age: number?, members: integer? } a subscriber over outbox bytes or age seconds is slow
+---@field on? table<string, moonwire.EventHandler> what clients may send, by event; the result is the acknowledgement
 ---@field relay? table names of events that go from client to client: { "typing", update = { keep = true } }
 ---@field on_open? fun(channel: moonwire.Channel): any, string?, string? returns channel.state
 ---@field on_join? fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
@@ -80,16 +81,16 @@ function App._new(settings)
     log = log,
     _settings = settings,
     _where = options.caller(),
-    _channels = {}, -- definitions, in order, likewise the next two
+    _channels = {}, -- definitions, in order; so are the routes and mounts
     _routes = {},
     _mounts = {},
-    _timers = {}, -- what was asked for before the start, likewise the next
+    _timers = {}, -- timers and tasks that were created before the start
     _spawned = {},
     _listeners = {}, -- what it listens on, in order
-    _places = {}, -- where each pattern was defined: a second time is a slip
+    _places = {}, -- where each pattern was defined; a second definition is an error
     _by_number = {}, -- definitions of channels and routes by core's numbers
     _open = {}, -- channels between on_open and on_close, by name
-    _seen = setmetatable({}, { __mode = "v" }), -- all that somebody refers to, by name
+    _seen = setmetatable({}, { __mode = "v" }), -- channels to which the script has a reference, by name
   }, App)
 end
 
@@ -105,7 +106,8 @@ function App:_check_defining(call)
   end
 end
 
--- Checks what a pattern cannot hold; what it must be otherwise is for core to say. Patterns of different kinds may be the same.
+-- Checks what no pattern may contain; core checks the rest. Patterns of different kinds may be the
+-- same.
 function App:_check_pattern(call, kind, pattern)
   if pattern:find("*", 1, true) then
     local rest = kind ~= "channel" and ", and {name...} at the end the rest of the path" or ""
@@ -127,7 +129,7 @@ function App:_check_pattern(call, kind, pattern)
   self._places[key] = options.caller()
 end
 
--- Sets a handler that an app has once.
+-- Sets a handler of which an app has at most one.
 function App:_set(call, field, fn)
   options.argument(call, 1, fn, "function")
   self:_check_defining(call)
@@ -138,21 +140,23 @@ function App:_set(call, field, fn)
   return self
 end
 
---- Says who a client is: fn(request) returns the user (a table), true for an anonymous one, or false, reason, status.
+--- Identifies clients: fn(request) returns the user (a table), true for an anonymous client, or
+--- false, reason, status.
 ---@param fn fun(request: moonwire.Request): table|boolean|nil, string?, integer?
 ---@return moonwire.App
 function App:authenticate(fn)
   return self:_set("app:authenticate", "_authenticate", fn)
 end
 
---- Calls fn(client) when a client has connected and it is known who it is. It may return false, reason, status to send it away.
+--- Calls fn(client) when a client has connected and is identified. It may return false, reason,
+--- status to refuse the client.
 ---@param fn fun(client: moonwire.Client): any, string?, integer?
 ---@return moonwire.App
 function App:on_connect(fn)
   return self:_set("app:on_connect", "_on_connect", fn)
 end
 
---- Calls fn(client, reason) when a client has gone.
+--- Calls fn(client, reason) when a client has disconnected.
 ---@param fn fun(client: moonwire.Client, reason: string)
 ---@return moonwire.App
 function App:on_disconnect(fn)
@@ -200,9 +204,9 @@ function App:_route(call, method, pattern, handler)
   return self
 end
 
---- Answers HTTP requests: fn(request) returns [status,] body [, headers]; a table is JSON, a string plain
---- text. The same for post, put, patch, delete and options.
----@param pattern string "/orders/{id}", or "/files/{path...}" for all that begins so
+--- Answers HTTP requests: fn(request) returns [status,] body [, headers]; a table is JSON, a string
+--- plain text. The same for post, put, patch, delete and options.
+---@param pattern string "/orders/{id}", or "/files/{path...}", which matches the rest of the path
 ---@param fn fun(request: moonwire.Request): ...
 ---@return moonwire.App
 function App:get(pattern, fn)
@@ -237,7 +241,7 @@ function App:patch(pattern, fn)
   return self:_route("app:patch", "PATCH", pattern, fn)
 end
 
---- Answers OPTIONS of a path, preflights included, which otherwise the server does by itself.
+--- Answers OPTIONS requests to a path, including preflights. Without it, the server answers them.
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request): ...
 ---@return moonwire.App
@@ -245,9 +249,9 @@ function App:options(pattern, fn)
   return self:_route("app:options", "OPTIONS", pattern, fn)
 end
 
---- Serves an event stream of the script's own. fn(request, stream) may wait; when it returns, the stream
---- stays open until somebody closes it. A handler that has sent nothing may return an answer as a route
---- does, and there is no stream then.
+--- Serves a raw event stream. fn(request, stream) may wait. When it returns, the stream stays open
+--- until it is closed. A handler that has sent nothing may instead return an answer, as a route
+--- does.
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request, stream: moonwire.Stream): ...
 ---@return moonwire.App
@@ -255,9 +259,9 @@ function App:stream(pattern, fn)
   return self:_route("app:stream", nil, pattern, fn)
 end
 
---- Serves WebSockets with a protocol of the script's own. on_open(socket, request) is told before the upgrade, which comes
---- with the first thing that it sends, or when it returns; before, it may return false, reason, status. Messages of one
---- socket are handled one after the other.
+--- Serves raw WebSockets. on_open(socket, request) is called before the upgrade, and may return
+--- false, reason, status. The upgrade happens when it sends its first message, or returns. Messages
+--- of one socket are handled one after the other.
 ---@param pattern string
 ---@param given moonwire.WebsocketOptions
 ---@return moonwire.App
@@ -277,7 +281,7 @@ function App:websocket(pattern, given)
   return self
 end
 
---- Serves the files of a directory, which is relative to the folder of the script that calls.
+--- Serves the files of a directory, which is relative to the directory of the calling script.
 ---@param path string "/" or "/assets"
 ---@param directory string
 ---@return moonwire.App
@@ -287,9 +291,9 @@ function App:static(path, directory)
   local call = ("app:static %q"):format(path)
   self:_check_defining(call)
   local where, file = options.caller()
-  local folder = file and file:match "^(.*/)[^/]*$" or ""
+  local base = file and file:match "^(.*/)[^/]*$" or ""
   if directory:sub(1, 1) ~= "/" then
-    directory = folder .. directory
+    directory = base .. directory
   end
   table.insert(self._mounts, { path = path, directory = directory, call = call, where = where })
   return self
@@ -297,7 +301,8 @@ end
 
 -- ---- Publishing -----------------------------------------------------------------------------------------------------------
 
--- A message that is lost must not go unseen, even if the script does not look: one line a second from each place.
+-- A lost message must be visible even if the script does not check the result: one line a second
+-- for each place.
 local function warn(call, message)
   local where = options.caller()
   core.log_error("warning", where, ("%s: %s: not published: %s"):format(where, call, message))
@@ -339,7 +344,8 @@ function App:publish(name, event, data, given)
   return self:_publish("app:publish", name, event, data, given)
 end
 
--- The object of a channel: one for each name as long as somebody refers to it.
+-- Returns the object of a channel. A name has one object for as long as the script has a reference
+-- to it.
 function App:_channel(name)
   local channel = self._open[name] or self._seen[name]
   if not channel then
@@ -350,7 +356,7 @@ function App:_channel(name)
   return channel
 end
 
---- The channel if it is there, that is, if it has subscribers or history.
+--- Returns the channel if it is live, that is, if it has subscribers or history.
 ---@param name string
 ---@return moonwire.Channel|nil
 function App:find(name)
@@ -360,7 +366,7 @@ function App:find(name)
   return exists and self:_channel(name) or nil
 end
 
---- The client that is connected under that id, or nil.
+--- Returns the connected client with that id, or nil.
 ---@param id string
 ---@return moonwire.Client|nil
 function App:client(id)
@@ -369,7 +375,7 @@ function App:client(id)
   return server:client(id)
 end
 
---- Iterates over the clients that are connected now: for client in app:clients { user_id = "ada" } do … end
+--- Iterates over the connected clients: for client in app:clients { user_id = "ada" } do … end
 ---@param given? { user_id: string|number? } only those of that user
 ---@return fun(): moonwire.Client|nil
 function App:clients(given)
@@ -386,7 +392,7 @@ function App:clients(given)
   end
 end
 
---- Numbers of the server as a whole: now, or so far.
+--- Returns statistics of the server (docs/operations/stats.md).
 ---@return table<string, integer>
 function App:stats()
   return self:_running("app:stats"):stats()
@@ -414,7 +420,7 @@ function App:_timer(call, delay, again, fn)
   return timer
 end
 
---- Calls fn every so many seconds. A tick that finds the last one still running is skipped.
+--- Calls fn repeatedly. A tick is skipped if the previous call has not returned.
 ---@param seconds number
 ---@param fn fun()
 ---@return moonwire.Timer
@@ -430,7 +436,7 @@ function App:after(seconds, fn)
   return self:_timer("app:after", seconds, false, fn)
 end
 
---- Runs fn(...) as a task of its own, soon.
+--- Runs fn(...) as a separate task, soon.
 ---@param fn function
 ---@return true|nil
 ---@return string|nil message

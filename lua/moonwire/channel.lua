@@ -1,4 +1,4 @@
---- A channel as handlers see it.
+--- The channel object.
 local Client = require "moonwire.client"
 local core = require "moonwire.core"
 local new_message = require "moonwire.message"
@@ -7,7 +7,7 @@ local options = require "moonwire.options"
 ---@class moonwire.Channel
 ---@field name string
 ---@field params table<string, string> the captures of the pattern
----@field state any what on_open returned; the script's own
+---@field state any what on_open returned; the script may change it
 ---@field private _app moonwire.App
 local Channel = {}
 Channel.__index = Channel
@@ -39,17 +39,17 @@ function Channel:publish(event, data, given)
   return self._app:_publish("channel:publish", self.name, event, data, given)
 end
 
---- How many subscriptions the channel has now.
+--- Returns the number of subscriptions.
 ---@return integer
 function Channel:count()
   return (self._app:_running("channel:count"):count(self.name))
 end
 
---- What is kept, in the order in which it was published: what lies between two ids, at most `limit` messages (100). With
---- `since` the oldest of them, else the newest.
+--- Returns the kept messages between two ids, oldest first, at most `limit` of them (100). With
+--- `since`, these are the oldest of the range, else the newest.
 ---@param given? { since: string?, before: string?, limit: integer? }
 ---@return moonwire.Message[]
----@return boolean more there are others beyond the limit
+---@return boolean more whether the range has others
 function Channel:history(given)
   local server = self._app:_running "channel:history"
   given = options.read("channel:history", given, history_spec)
@@ -63,12 +63,13 @@ function Channel:history(given)
   return list, more
 end
 
---- The users who are in the channel now, by their ids, and how many they are in all. Empty if the channel has no presence.
---- With `limit` a page of them, in the order of their ids, which begins after the user `after`.
+--- Returns the members by user id, and their number. Empty if the channel has no presence. With
+--- `limit`, it is a page of members, in the order of their ids, which begins after the user
+--- `after`.
 ---@param given? { after: string?, limit: integer? }
 ---@return table<string, { info: any, connections: integer }>
 ---@return integer count
----@return string|nil after the `after` of the next page; nil: this is the last
+---@return string|nil after the `after` of the next page; nil: this is the last page
 function Channel:presence(given)
   local server = self._app:_running "channel:presence"
   if given == nil then
@@ -78,13 +79,13 @@ function Channel:presence(given)
   return server:presence(self.name, given.after, given.limit)
 end
 
---- Ends a client's subscription; the client is told by moonwire:unsubscribed.
+--- Ends a client's subscription. The client receives moonwire:unsubscribed.
 ---@param client moonwire.Client
 ---@param reason? string for the client
 ---@param code? string nil: "kicked"
 ---@return true|nil
 ---@return string|nil message
----@return string|nil code "closed": it has gone
+---@return string|nil code "closed": it has disconnected
 function Channel:kick(client, reason, code)
   if not core.is_client(client) then
     options.raise(("channel:kick: argument 1 must be a client, got %s"):format(type(client)))

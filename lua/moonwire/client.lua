@@ -1,4 +1,4 @@
---- What scripts ask of a client. Its fields are in core; these methods are behind them.
+--- The methods of a client. Its fields are in core.
 local answer = require "moonwire.answer"
 local core = require "moonwire.core"
 local options = require "moonwire.options"
@@ -8,14 +8,14 @@ local Client = core.client_methods
 
 local send_spec = { binary = "boolean", channel = "string" }
 
--- A call without its colon, or on something else.
+-- Raises for a call without a colon, or on another value.
 local function check_self(call, client)
   if not core.is_client(client) then
     options.raise(("%s: call it with a colon on a client, got %s"):format(call, type(client)))
   end
 end
 
--- What core answered: misuse raises.
+-- Returns what core returned. Misuse raises.
 local function outcome(call, ok, message, code)
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))

@@ -1,28 +1,28 @@
 ---@meta
---- What scripts meet of the half of moonwire that is written in C. What the Lua files beside this one use of it is
---- in server.d.lua.
+--- The C half of moonwire that scripts use. What only the other Lua files use is in server.d.lua.
 
 ---@class moonwire.Client
 ---@field id string unguessable and unique
----@field user table|nil what authenticate returned, as plain data; nil: anonymous
----@field user_id string|number user.id, else user.sub, else a name of its own, which is not its id
+---@field user table|nil what authenticate returned; nil: anonymous
+---@field user_id string|number user.id, else user.sub, else a random name, which is not the id
 ---@field transport string "websocket", "sse", "poll" or "http"
 ---@field remote string the peer's address without port; "unix" on a unix socket
----@field data table|nil plain data of the script's own, kept as long as the client; the changes that a handler makes inside the
---- table of its own client are stored when it ends, those for another client when they are set
+---@field data table|nil the script's own plain data, for as long as the client is connected. Changes that a handler makes
+--- inside the table of its own client are stored when it ends; for another client, assign the whole
+--- field
 local Client = {}
 
---- Sends to this client alone: a push without id, and without channel unless one is given.
+--- Sends a message to this client alone. It has no id, and no channel unless one is given.
 ---@param event string|nil nil: "message"
 ---@param data any nil is null
 ---@param given? { binary: boolean?, channel: string? } binary: data is a string of bytes
 ---@return true|nil
 ---@return string|nil message
----@return string|nil code "closed": it has gone; "too_large", "unavailable"
+---@return string|nil code "closed" (it has disconnected), "too_large", or "unavailable"
 function Client:send(event, data, given) end
 
---- Closes the connection after what was sent.
----@param code? integer of WebSocket; nil: 1000. Clients of moonwire return after any code but 4401 and 4403
+--- Closes the connection after everything that was sent.
+---@param code? integer WebSocket close code; nil: 1000. Browser clients reconnect after any code except 4401 and 4403
 ---@param reason? string
 ---@return true|nil
 ---@return string|nil message
@@ -36,7 +36,7 @@ function Client:close(code, reason) end
 ---@return string|nil code
 function Client:subscribe(name) end
 
---- Ends a subscription; the client is told by moonwire:unsubscribed.
+--- Ends a subscription. The client receives moonwire:unsubscribed.
 ---@param name string
 ---@param reason? string for the client
 ---@param code? string nil: "unsubscribed"
@@ -49,19 +49,19 @@ function Client:unsubscribe(name, reason, code) end
 ---@field closed boolean
 local Stream = {}
 
---- Sends an event; the first one begins the stream.
+--- Sends an event. The first one starts the stream.
 ---@param event string|nil nil: "message"
----@param data any a string as it is, anything else as JSON
+---@param data any a string is sent as it is, anything else as JSON
 ---@param given? { id: string|integer?, retry: number? } retry in seconds
 ---@return true|nil
 ---@return string|nil message
 ---@return string|nil code
 function Stream:send(event, data, given) end
 
---- Ends it after what was sent.
+--- Ends it after everything that was sent.
 function Stream:close() end
 
---- Calls fn once when the stream is over.
+--- Calls fn once when the stream has ended.
 ---@param fn fun()
 function Stream:on_close(fn) end
 
@@ -69,13 +69,13 @@ function Stream:on_close(fn) end
 ---@field id string unguessable and unique
 ---@field user table|nil what authenticate returned
 ---@field remote string the peer's address without port
----@field protocol string|nil the subprotocol that was chosen
+---@field protocol string|nil the chosen subprotocol
 ---@field request moonwire.Request that on_open got
----@field closed boolean nothing can be sent any more
----@field data any the script's own
+---@field closed boolean nothing more can be sent
+---@field data any the script's own value
 local Socket = {}
 
---- Sends a text message, which must be UTF-8. Likewise the next.
+--- Sends a text message, which must be UTF-8.
 ---@param text string
 ---@return true|nil
 ---@return string|nil message
@@ -94,7 +94,7 @@ function Socket:send_binary(bytes) end
 ---@return string|nil code
 function Socket:ping(bytes) end
 
---- Closes it after what was sent.
+--- Closes it after everything that was sent.
 ---@param code? integer nil: 1000
 ---@param reason? string
 ---@return true|nil
@@ -102,11 +102,12 @@ function Socket:ping(bytes) end
 ---@return string|nil code
 function Socket:close(code, reason) end
 
---- Bytes that were sent and are not written yet.
+--- Returns the bytes that were sent and are not written to the network yet.
 ---@return integer
 function Socket:buffered() end
 
---- It gets what is published to the channel, as the JSON of the native protocol; nobody is asked.
+--- Subscribes the socket to a channel. Messages arrive in the JSON form of the native protocol. No
+--- handler is called.
 ---@param name string
 ---@return true|nil
 ---@return string|nil message
@@ -123,12 +124,13 @@ function Socket:unsubscribe(name) end
 ---@field null lightuserdata JSON's null
 local json = {}
 
---- The text of a value, with sorted names. Raises with the path of what has no form in JSON: "value.items[3]: ...".
+--- Returns the JSON of a value, with sorted names. Raises with the path of what JSON cannot hold:
+--- "value.items[3]: …".
 ---@param value any
 ---@return string
 function json.encode(value) end
 
---- The value of a text, or nil and a message.
+--- Returns the value of a JSON text, or nil and a message.
 ---@param text string
 ---@return any
 ---@return string|nil message

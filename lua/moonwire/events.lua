@@ -1,11 +1,11 @@
---- What clients may send to a kind of channel: the options `on` and `relay` of app:channel.
+--- Reads the options `on` and `relay` of app:channel: what clients may send.
 local options = require "moonwire.options"
 
 local events = {}
 
 local rule_spec = { keep = "boolean" }
 
--- The names of a table in order, so that what is said about it does not change from run to run.
+-- Returns the names of a table in order, so that messages about it do not change from run to run.
 local function sorted_names(call, option, given)
   local names = {}
   for name in pairs(given) do
@@ -62,7 +62,7 @@ local function read_relays(call, relay, rules)
   end
 end
 
---- The rules for core, in order; core checks the names themselves.
+--- Returns the rules for core, in order. Core checks the names.
 ---@param call string for messages
 ---@param definition moonwire.ChannelOptions
 ---@return { event: string, relay: boolean?, keep: boolean? }[]

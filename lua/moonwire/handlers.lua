@@ -1,13 +1,14 @@
---- What core calls: one function for each kind of request, which runs the script's handler and returns
---- how to answer (answer.lua).
+--- What core calls: one function for each kind of request, which runs the script's handler and
+--- returns how to answer (answer.lua).
 local answer = require "moonwire.answer"
 local core = require "moonwire.core"
 local new_message = require "moonwire.message"
 local new_request = require "moonwire.request"
 local options = require "moonwire.options"
 
--- What a hook returned: `nil, message` is a fault, `false, reason, code` a refusal, all else consent with a value.
-local function judge(handler, value, reason, code)
+-- The result of a hook: `nil, message` is a fault, `false, reason, code` a refusal, and anything
+-- else accepts with a value.
+local function check(handler, value, reason, code)
   if value == nil and reason ~= nil then
     answer.fault(handler, reason)
   elseif value == false then
@@ -16,32 +17,32 @@ local function judge(handler, value, reason, code)
   return "accept", value
 end
 
--- What the handler of an event returned: likewise, and the value is the acknowledgement.
-local function judge_message(handler, value, reason, code)
+-- The result of the handler of an event. The value is the acknowledgement.
+local function check_message(handler, value, reason, code)
   if value == false then
     return answer.refuse(handler, reason, code or "refused", nil, 400)
   end
-  return judge(handler, value, reason)
+  return check(handler, value, reason)
 end
 
--- What on_connect returned: nothing allows.
-local function judge_connect(handler, allowed, reason, status)
+-- The result of on_connect: nothing accepts.
+local function check_connect(handler, allowed, reason, status)
   if allowed == false then
     return answer.refuse(handler, reason, nil, status or 403)
   end
-  return (judge(handler, allowed, reason))
+  return (check(handler, allowed, reason))
 end
 
--- What authorize returned: nothing allows but a value.
-local function judge_access(handler, allowed, reason, code)
+-- The result of authorize: only a true value accepts.
+local function check_access(handler, allowed, reason, code)
   if not allowed and not (allowed == nil and reason ~= nil) then
     return answer.refuse(handler, reason, code or "forbidden")
   end
-  return (judge(handler, allowed, reason, code))
+  return (check(handler, allowed, reason, code))
 end
 
--- What authenticate returned: a table is the user, true is anonymous.
-local function judge_user(handler, user, reason, status)
+-- The result of authenticate: a table is the user, true is anonymous.
+local function check_user(handler, user, reason, status)
   if user == nil and reason ~= nil then
     answer.fault(handler, reason)
   elseif not user then
@@ -52,7 +53,8 @@ local function judge_user(handler, user, reason, status)
   return "accept", user ~= true and user or nil
 end
 
--- What a hook returned that is told of what has happened already. It cannot refuse, and what failed is for the log.
+-- The result of a hook for something that has already happened. It cannot refuse. A failure is
+-- logged.
 local function settle(handler, value, reason)
   if value == nil and reason ~= nil then
     answer.fault(handler, reason)
@@ -91,7 +93,7 @@ return function(app)
 
   function handlers.authenticate(request)
     local authenticate = app._authenticate
-    return judge_user(authenticate, options.call(authenticate, new_request(request)))
+    return check_user(authenticate, options.call(authenticate, new_request(request)))
   end
 
   function handlers.authorize(kind, name, client)
@@ -100,7 +102,7 @@ return function(app)
       return "refuse", 403, "forbidden", "forbidden"
     end
     local channel = app:_channel(name)
-    return judge_access(
+    return check_access(
       authorize,
       keep(authorize, client, options.call(authorize, client, channel))
     )
@@ -110,7 +112,7 @@ return function(app)
     local on_open = app._by_number[kind].on_open
     local channel = app:_channel(name)
     if on_open then
-      local way, state, code, reason = judge(on_open, options.call(on_open, channel))
+      local way, state, code, reason = check(on_open, options.call(on_open, channel))
       if way ~= "accept" then
         return way, state, code, reason
       elseif state ~= nil then
@@ -123,12 +125,12 @@ return function(app)
 
   function handlers.join(kind, name, client)
     local on_join = app._by_number[kind].on_join
-    return judge(on_join, keep(on_join, client, options.call(on_join, client, app:_channel(name))))
+    return check(on_join, keep(on_join, client, options.call(on_join, client, app:_channel(name))))
   end
 
   function handlers.presence(kind, name, client)
     local info = app._by_number[kind].presence.info
-    return judge(info, keep(info, client, options.call(info, client, app:_channel(name))))
+    return check(info, keep(info, client, options.call(info, client, app:_channel(name))))
   end
 
   function handlers.leave(kind, name, client)
@@ -155,7 +157,7 @@ return function(app)
     local handler = app._by_number[kind].on[event]
     local message = new_message(event, raw, binary)
     local channel = app:_channel(name)
-    return judge_message(
+    return check_message(
       handler,
       keep(handler, client, options.call(handler, client, channel, message))
     )
@@ -163,7 +165,7 @@ return function(app)
 
   function handlers.connect(client)
     local on_connect = app._on_connect
-    return judge_connect(on_connect, keep(on_connect, client, options.call(on_connect, client)))
+    return check_connect(on_connect, keep(on_connect, client, options.call(on_connect, client)))
   end
 
   function handlers.disconnect(client, reason)
@@ -186,7 +188,7 @@ return function(app)
     if not on_open then
       return "stream"
     end
-    local way, status, code, reason = judge_connect(on_open, options.call(on_open, socket, request))
+    local way, status, code, reason = check_connect(on_open, options.call(on_open, socket, request))
     if way ~= "accept" then
       return way, status, code, reason
     end
@@ -199,7 +201,7 @@ return function(app)
       return "accept"
     end
     local way, status, code, reason =
-      judge(on_message, options.call(on_message, socket, message, is_binary))
+      check(on_message, options.call(on_message, socket, message, is_binary))
     if way ~= "accept" then
       return way, status, code, reason
     end

@@ -1,5 +1,5 @@
---- app.log: lines in the server's log. Called with a format and its values, as string.format takes them, or with one value.
---- Nothing that it is given raises: a line that cannot be formatted is written as well as it can be, and says so.
+--- app.log: writes lines to the server's log. Takes a format and its values, as string.format does,
+--- or one value. It never raises: a line that cannot be formatted has the values and the problem.
 local core = require "moonwire.core"
 
 ---@class moonwire.Log
@@ -11,7 +11,7 @@ local core = require "moonwire.core"
 ---@field error fun(format: any, ...: any)
 local log = {}
 
--- Also what has a __tostring that raises, or returns no string.
+-- Also for a value whose __tostring raises, or does not return a string.
 local function to_text(value)
   local ok, text = pcall(tostring, value)
   return ok and text or ("a %s whose __tostring fails"):format(type(value))
@@ -49,7 +49,7 @@ end
 
 local function writer(level)
   return function(...)
-    pcall(write, level, skip_self(...)) -- what is left is a lack of memory
+    pcall(write, level, skip_self(...)) -- can fail only if out of memory
   end
 end
 

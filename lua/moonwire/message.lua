@@ -1,4 +1,4 @@
---- A message from a client, as handlers see it, or one that is kept. Its data are decoded when they are asked for.
+--- A message from a client, or one from the history. Its data is decoded on first use.
 local json = require("moonwire.core").json
 
 ---@class moonwire.Message
@@ -6,8 +6,8 @@ local json = require("moonwire.core").json
 ---@field data any the decoded JSON; nil if the message is binary
 ---@field raw string|nil the JSON as it was sent; nil if the message is binary
 ---@field binary string|nil the bytes of a binary message
----@field id string|nil of a message that is kept; what a client has just sent has none, likewise all below
----@field from string|nil the user whose message was relayed
+---@field id string|nil only of a message from the history, like the fields below
+---@field from string|nil the user whose event was relayed
 ---@field key string|nil
 ---@field age number|nil seconds since it was published
 local Message = {}
@@ -19,18 +19,18 @@ function Message.__index(self, name)
   end
   local value, message = json.decode(raw)
   if message then
-    -- Well-formed, but beyond what Lua can hold: a number, or a name twice.
+    -- Well-formed, but Lua cannot hold it: a number, or a name twice.
     error({ code = "bad_request", message = message }, 0)
   end
   self.data = value
   return value
 end
 
---- Makes a message of what core hands over.
+--- Returns a message for the values that core passes.
 ---@param event string
 ---@param raw string|nil
 ---@param binary string|nil
----@param kept? table what is known of one that is kept
+---@param kept? table the fields of a message from the history
 ---@return moonwire.Message
 return function(event, raw, binary, kept)
   local self = kept or {}

@@ -1,11 +1,11 @@
---- Reads options tables. A key that is unknown or of the wrong type raises an error that says where the
---- table was given, which key it is, and which one was probably meant.
+--- Reads options tables. An unknown key, or a value of the wrong type, raises an error with the
+--- place of the call, the key, and the key that was probably intended.
 local core = require "moonwire.core"
 
 local options = {}
 
-local own_folder = debug.getinfo(1, "S").source:match("^(.*[/\\])")
-core.own_folder(own_folder or "")
+local own_directory = debug.getinfo(1, "S").source:match("^(.*[/\\])")
+core.own_directory(own_directory or "")
 
 local function place(info, line)
   local file = info.source:match("^@(.*)$")
@@ -13,7 +13,8 @@ local function place(info, line)
   return line > 0 and ("%s:%d"):format(name, line) or name, file
 end
 
---- Where a function was defined: "app.lua:7", and the file's path. Of a whole script it is the script's name.
+--- Returns where a function was defined ("app.lua:7"), and the path of the file. For a whole
+--- script, it is the name of the script.
 ---@param fn function
 ---@return string
 ---@return string|nil
@@ -26,15 +27,15 @@ local function pass(...)
   return ...
 end
 
---- Calls a function of the script, and returns what it returns. A tail call into moonwire leaves no trace of the line it was
---- made in; options.caller finds here whose it was.
+--- Calls a function of the script, and returns what it returns. A tail call into moonwire leaves no
+--- trace of its line. options.caller finds the function here.
 ---@param fn function
 function options.call(fn, ...)
   return pass(fn(...))
 end
 
---- The place in the script that called into moonwire: the innermost function that is not ours, or the definition of the
---- one that made a tail call.
+--- Returns the place in the script that called into moonwire: the innermost function that is not
+--- moonwire's, or the definition of the function that made a tail call.
 ---@return string where "app.lua:7", or "?" if there is none
 ---@return string|nil file the script's path, if it is a file
 function options.caller()
@@ -47,7 +48,7 @@ function options.caller()
       local _, fn = debug.getlocal(level, 1)
       return options.definition(fn)
     end
-    local is_own = own_folder and info.source:sub(1, #own_folder) == own_folder
+    local is_own = own_directory and info.source:sub(1, #own_directory) == own_directory
     if info.what ~= "C" and not is_own then
       return place(info, info.currentline)
     end
@@ -55,14 +56,14 @@ function options.caller()
   end
 end
 
---- Raises an error at a place in the script; by default, at the one that called into moonwire.
+--- Raises an error at a place in the script, by default at the call into moonwire.
 ---@param message string
 ---@param where? string
 function options.raise(message, where)
   error(("%s: %s"):format(where or options.caller(), message), 0)
 end
 
---- A value as messages name it: 'the string "1"', '-1', 'nil', 'table'.
+--- Returns a value as messages show it: 'the string "1"', '-1', 'nil', 'table'.
 ---@param value any
 ---@return string
 function options.show(value)
@@ -72,8 +73,8 @@ function options.show(value)
   return type(value) == "number" and tostring(value) or type(value)
 end
 
---- Makes each method say what is wrong when it is called by a dot, or on something else.
----@param class table the methods' table, which is their metatable as well
+--- Makes each method raise if it is called with a dot, or on another value.
+---@param class table the table of methods, which is also the metatable
 ---@param name string what scripts call an object: "app"
 function options.guard(class, name)
   for method, fn in pairs(class) do
@@ -102,7 +103,7 @@ function options.argument(call, position, value, expected)
   end
 end
 
---- Checks an event's type; what it may contain is core's to say.
+--- Checks the type of an event; core checks its text.
 ---@param call string
 ---@param event any
 function options.event(call, event)
@@ -111,7 +112,7 @@ function options.event(call, event)
   end
 end
 
---- Checks the type of data that are to be sent as bytes.
+--- Checks the type of data that is sent as bytes.
 ---@param call string
 ---@param data any
 ---@param is_binary boolean|nil
@@ -121,7 +122,8 @@ function options.content(call, data, is_binary)
   end
 end
 
--- How many letters must be changed, put in, left out or swapped with their neighbour to make one word of the other.
+-- Returns how many letters must be changed, inserted, removed, or swapped with a neighbor to turn
+-- one word into the other.
 local function distance(a, b)
   local before, last = {}, {}
   for j = 0, #b do
@@ -141,7 +143,7 @@ local function distance(a, b)
   return last[#b]
 end
 
---- The candidate that was probably meant, or nil if none is near.
+--- Returns the candidate that was probably intended, or nil if none is similar.
 ---@param word string
 ---@param candidates string[]
 ---@return string|nil
@@ -186,7 +188,8 @@ local function is_strings(value)
   return true
 end
 
--- Types by name: what the message calls them, and what is one. Lua's own type names need no entry.
+-- Types by name: their description in messages, and a test. Lua's own type names do not need an
+-- entry.
 local types = {
   count = {
     "a non-negative integer",
@@ -283,7 +286,7 @@ end
 
 local Elsewhere, Former = {}, {}
 
---- A type for options.read: an option that somebody may look for here, and where it belongs.
+--- A type for options.read: an option that a reader may expect here, and where it belongs.
 ---@param belongs string "an option of publishing"
 ---@return table
 function options.elsewhere(belongs)
@@ -297,7 +300,7 @@ function options.former(name)
   return setmetatable({ name = name }, Former)
 end
 
--- What is wrong with a value that must be one of the words, or nil.
+-- Returns what is wrong with a value that must be one of the words, or nil.
 local function word_fault(value, words)
   local quoted = {}
   for i, word in ipairs(words) do
@@ -395,7 +398,7 @@ local deflate_spec = {
   client_context_takeover = "boolean",
 }
 
---- The option `deflate` as core takes it: true, false or a table.
+--- Returns the option `deflate` (true, false, or a table) in the form that core takes.
 ---@param call string
 ---@param given boolean|table|nil
 ---@param where? string

@@ -1,4 +1,4 @@
---- Whether the users of a kind of channel are told of each other: the option `presence` of app:channel.
+--- Reads the option `presence` of app:channel.
 local options = require "moonwire.options"
 
 local presence = {}
@@ -10,7 +10,7 @@ local spec = {
   interval = "seconds",
 }
 
---- What core is told of it; nil: there is none.
+--- Returns the option in the form that core takes, or nil without presence.
 ---@param call string for messages
 ---@param definition moonwire.ChannelOptions
 ---@return { info: function|nil, mode: "full"|"counts", linger: number, interval: number }|nil

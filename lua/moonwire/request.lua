@@ -1,18 +1,18 @@
---- An HTTP request as handlers see it. What takes work to read is read when it is asked for.
+--- An HTTP request. Fields that take work are read on first use.
 local json = require("moonwire.core").json
 
 ---@class moonwire.Request
 ---@field method string
 ---@field path string percent-decoded
----@field query table<string, string> form-decoded; of several values of a name the last
+---@field query table<string, string> form-decoded; the last value of each name
 ---@field query_all table<string, string[]>
----@field headers table<string, string> names in lower case; of several fields of a name the last; Cookie fields are joined
----@field cookies table<string, string> of several cookies of a name the first
+---@field headers table<string, string> names in lower case; the last value of each name; Cookie fields are joined
+---@field cookies table<string, string> the first value of each name
 ---@field params table<string, string> the captures of the route
 ---@field body string
 ---@field remote string the peer's address, "unix" on a unix socket
----@field token string|nil of "connect", else of the header Authorization: Bearer, else of the query
----@field query_string string as it was sent
+---@field token string|nil the token in "connect", else in the header Authorization: Bearer, else in the query
+---@field query_string string as sent
 local Request = {}
 
 local function decode(text)
@@ -36,7 +36,7 @@ local function read_query(query)
   return last, all
 end
 
--- In a time that grows with the length alone: a pattern such as "^%s*(.-)%s*$" tries every way to divide a run of spaces.
+-- Takes linear time. A pattern such as "^%s*(.-)%s*$" tries every way to divide a run of spaces.
 local function trim(text)
   return text:find "%S" and text:match "^%s*(.*%S)" or ""
 end
@@ -57,7 +57,7 @@ end
 
 local methods = {}
 
---- The body as JSON, or nil and what is wrong with it.
+--- Returns the decoded body, or nil and what is wrong with it.
 ---@return any
 ---@return string|nil message
 function methods:json()
@@ -75,7 +75,7 @@ function Request.__index(self, name)
   return methods[name]
 end
 
---- Makes a request of the table that the core hands over.
+--- Returns a request for the table that core passes.
 ---@param raw table
 ---@return moonwire.Request
 return function(raw)

@@ -1,4 +1,4 @@
---- The life of an app in this process: from its definitions to a server that runs, and to its end.
+--- Starts, runs, and stops an app in this process.
 local core = require "moonwire.core"
 local new_handlers = require "moonwire.handlers"
 local options = require "moonwire.options"
@@ -21,7 +21,8 @@ local function check(definition, number, message)
   return number
 end
 
--- Tells the log where handlers are defined: fields of a definition, and their names in handlers.lua.
+-- Fields of a definition, and their names in handlers.lua: the log states where handlers are
+-- defined.
 local hooks = {
   authorize = "authorize",
   on_open = "open",
@@ -69,7 +70,7 @@ function App:_define_channel(server, definition)
   end
   local history, limits = definition.history or {}, definition.limits or {}
   local presence = definition.presence or {}
-  -- A kind with any hook is asked to open and close as well: channel.state lives in between.
+  -- A kind with any hook is also opened and closed: channel.state lives in between.
   local has_hooks = definition.on_open
     or definition.on_join
     or definition.on_leave
@@ -107,7 +108,7 @@ function App:_define_channel(server, definition)
   place_channel(server, number, definition)
 end
 
--- The server's own endpoints stand before all routes, which would never be asked.
+-- Endpoints take precedence, so a route with the path of one would never be called.
 function App:_check_endpoint(definition)
   local settings = self._settings
   for _, name in ipairs { "ws", "sse", "poll", "send", "publish", "health", "client" } do
@@ -143,7 +144,8 @@ function App:_define_route(server, definition)
   place_route(server, number, definition)
 end
 
--- A server with everything that the script defined, not started. Raises where a definition does not hold.
+-- Returns a server with everything that the script defined, not started. Raises if a definition is
+-- not valid.
 function App:_define()
   local settings = self._settings
   local paths = settings.paths or {}
@@ -183,8 +185,8 @@ function App:_define()
   return server
 end
 
--- Brings the app to life: timers tick and tasks run as soon as the loop is turned. `prepare(server)`, if it is given, is
--- called before the first timer starts.
+-- Starts the app: timers and tasks run as soon as the event loop runs. `prepare(server)`, if it is
+-- given, is called before the first timer starts.
 function App:_start(prepare)
   if self._server then
     return self._server
@@ -224,7 +226,7 @@ function App:_end()
   self._server, self._stopped = nil, true
 end
 
--- The server, or an error that says that there is none; `hint` is what to do before there is one.
+-- Returns the server. Raises if the app does not run; `hint` is what to do before it does.
 function App:_running(call, hint)
   if not self._server then
     local why = self._stopped and "has stopped" or "is not running yet" .. (hint or "")
@@ -235,17 +237,17 @@ end
 
 local NO_ENTRY = 2 -- the system's number of that error, everywhere
 
--- What the system says of a socket in a folder that is not there does not name the folder.
-local function explain_folder(address, message)
-  local folder = address:match "^unix:(.*)/[^/]*$"
-  if not folder then
+-- The system's message for a socket in a missing directory does not name the directory.
+local function explain_directory(address, message)
+  local directory = address:match "^unix:(.*)/[^/]*$"
+  if not directory then
     return message
   end
-  local found, _, code = io.open(folder == "" and "/" or folder)
+  local found, _, code = io.open(directory == "" and "/" or directory)
   if found then
     found:close()
   elseif code == NO_ENTRY then
-    return ("%s: no such directory: %s"):format(message, folder)
+    return ("%s: no such directory: %s"):format(message, directory)
   end
   return message
 end
@@ -254,7 +256,7 @@ function App:_listen(address, is_private, unix_mode)
   local ok, message =
     self:_start():listen(address, is_private, unix_mode and tonumber(unix_mode, 8))
   if not ok then
-    return nil, explain_folder(address, message)
+    return nil, explain_directory(address, message)
   end
   local listeners = self._listeners
   listeners[#listeners + 1] =
@@ -262,7 +264,7 @@ function App:_listen(address, is_private, unix_mode)
   return true
 end
 
---- Starts to listen, and the app itself with the first address. Then call app:step.
+--- Listens on an address. The first call starts the app. Then call app:step.
 ---@param address string "127.0.0.1:8080", "[::1]:0", "unix:/run/app.sock"
 ---@param given? { private: boolean?, unix_mode: string? } private: for operators; "0660" is the mode of a unix socket
 ---@return true|nil
@@ -274,14 +276,14 @@ function App:listen(address, given)
   return self:_listen(address, given.private, given.unix_mode)
 end
 
---- The address of the i-th listener, with the port that was picked.
+--- Returns the address of the i-th listener, with the port that was picked.
 ---@param i? integer
 ---@return string|nil
 function App:address(i)
   return self:_running("app:address"):address(i or 1)
 end
 
---- Turns the loop once without waiting.
+--- Runs one iteration of the event loop without waiting.
 ---@return boolean alive false once it has stopped
 function App:step()
   check_own_life "app:step"
@@ -295,19 +297,20 @@ function App:step()
   return alive
 end
 
---- A descriptor that is readable when app:step has something to do.
+--- Returns a descriptor that becomes readable when app:step has something to do.
 ---@return integer
 function App:fd()
   return self:_running("app:fd"):fd()
 end
 
---- The seconds after which app:step has something to do anyway, or nil.
+--- Returns the seconds after which app:step has something to do in any case, or nil.
 ---@return number|nil
 function App:timeout()
   return self:_running("app:timeout"):timeout()
 end
 
---- Stops: streams end, and app:run returns or app:step returns false. May be called in handlers.
+--- Stops the app: streams end, and app:run returns, or app:step returns false. Handlers may call
+--- it.
 function App:stop()
   if self._server then
     self._server:stop()
@@ -318,7 +321,7 @@ local function each(addresses)
   return ipairs(type(addresses) == "table" and addresses or { addresses })
 end
 
--- Listens at all addresses; raises if one cannot be had.
+-- Listens on all addresses. Returns nil and a message if one cannot be bound.
 function App:_listen_all(given)
   for _, address in each(given.listen or "127.0.0.1:8080") do
     local ok, message = self:_listen(address, false, given.unix_mode)
@@ -350,7 +353,8 @@ function App:_serve(given)
   return true
 end
 
---- Runs the app in this process until it is stopped, by SIGINT or SIGTERM for example, and prints what the command prints.
+--- Runs the app in this process until it is stopped, by SIGINT or SIGTERM for example, and prints
+--- what the command prints.
 ---@param given? { listen: string|string[]?, private: string|string[]?, unix_mode: string? }
 function App:run(given)
   check_own_life "app:run"

@@ -1,12 +1,12 @@
---- Runs a script for the command, in the state that was made for it: loads the script, starts the app
---- it returns, says what is served.
+--- Runs a script for the command, in a Lua state of its own: loads the script, starts the app that
+--- it returns, and prints what is served.
 local App = require "moonwire.app"
 local Channel = require "moonwire.channel"
 local core = require "moonwire.core"
 local options = require "moonwire.options"
 local startup = require "moonwire.startup"
 
--- An error that is told to the user as it is.
+-- Raises an error that the user sees as it is.
 local function fail(...)
   error(
     setmetatable({ text = string.format(...) }, {
@@ -18,7 +18,7 @@ local function fail(...)
   )
 end
 
--- A method that there is not: Lua says its name, and this which one was probably meant.
+-- For an unknown method, Lua names it, and this adds the method that was probably intended.
 local function hint_at_method(raised)
   local name = raised:match "attempt to call a nil value %(method '([%w_]+)'%)$"
   local methods = {}
@@ -32,9 +32,9 @@ local function hint_at_method(raised)
   return raised .. (name and options.hint(name, methods) or "")
 end
 
--- Errors of the script itself say file and line; one from a library needs the way there.
+-- Errors of the script itself have file and line. One from a library needs a traceback.
 local function explain(script)
-  -- As Lua has it in messages: of a long name it keeps the end.
+  -- As Lua shows it in messages: the end of a long name.
   local shown = #script < 60 and script or "..." .. script:sub(-56)
   return function(raised)
     if type(raised) ~= "string" then
@@ -51,8 +51,8 @@ local function load_app(script)
   if not chunk then
     fail("%s", message)
   end
-  local folder = script:match "^(.*/)[^/]*$" or "./"
-  package.path = folder .. "?.lua;" .. folder .. "?/init.lua;" .. package.path
+  local directory = script:match "^(.*/)[^/]*$" or "./"
+  package.path = directory .. "?.lua;" .. directory .. "?/init.lua;" .. package.path
   local app = options.call(chunk)
   if not App._is(app) then
     fail(

@@ -1,21 +1,21 @@
 ---@meta moonwire.core
---- What the Lua files of moonwire use of its half in C; scripts do not see it. What they meet is in core.d.lua.
+--- The C half of moonwire that its Lua files use. Scripts use what is in core.d.lua.
 
 -- luacheck: ignore 2
 ---@class moonwire.core
 ---@field json moonwire.Json
 ---@field version string
----@field client_methods table what client.lua puts in it stands behind a client's fields
+---@field client_methods table the methods of clients, which client.lua puts into it
 local core = {}
 
 --- moonwire.sleep: waits, while other handlers run. Only in handlers and other tasks.
 ---@param seconds number
 ---@return true|nil
----@return string|nil why "closed" or "timeout": nobody waits for this handler any more
+---@return string|nil why "closed" or "timeout": no client waits for this handler any more
 function core.sleep(seconds) end
 
---- Stores what a handler changed inside client.data. What is not plain data is forgotten, with all other changes, and nil
---- and a message are returned.
+--- Stores what a handler changed inside client.data. What is not plain data is forgotten, with all
+--- other changes, and nil and a message are returned.
 ---@param client moonwire.Client
 ---@return true|nil
 ---@return string|nil message
@@ -30,7 +30,8 @@ function core.follow_link(path) end
 ---@return boolean
 function core.is_client(value) end
 
---- These four return true; or nil, a message, and "misuse", "closed", "too_large" or "unavailable".
+--- This and the next three return true; or nil, a message, and "misuse", "closed", "too_large" or
+--- "unavailable".
 ---@param client moonwire.Client
 ---@param channel string|nil
 ---@param event string|nil
@@ -61,21 +62,23 @@ function core.unsubscribe(client, channel, code, reason) end
 ---@param text string
 function core.log(level, text) end
 
---- A line that may come often: at most one a second is written for each place, with a count of the rest.
+--- Writes a line that may repeat often: at most one a second for each place, with a count of the
+--- rest.
 ---@param level "debug"|"info"|"warning"|"error"
 ---@param place string "app.lua:7"
 ---@param text string
 function core.log_error(level, place, text) end
 
---- Lines of the files in this directory are not the script's: an error's place is looked for outside.
----@param folder string as debug.getinfo has sources
-function core.own_folder(folder) end
+--- Sets the directory of moonwire's own files, in which an error of the script cannot have its
+--- place.
+---@param directory string as in the sources of debug.getinfo
+function core.own_directory(directory) end
 
 --- Lines of this level and above go to standard error.
 ---@param level "debug"|"info"|"warning"|"error"
 function core.log_level(level) end
 
---- A handler runs, or the loop is being turned.
+--- Returns whether a handler is running, or the event loop.
 ---@return boolean
 function core.busy() end
 
@@ -84,7 +87,7 @@ function core.busy() end
 ---@return integer
 function core.live(kind) end
 
---- Calls the function of moonwire.serve in a fresh Lua state; returns its exit code.
+--- Calls the function of moonwire.serve in a new Lua state, and returns its exit status.
 ---@param given table plain data
 ---@return integer
 function core.serve(given) end
@@ -98,7 +101,7 @@ function core.server(settings, handlers) end
 ---@class moonwire.Server
 local Server = {}
 
---- The definitions return the number that core gave, or nil and what is wrong.
+--- The definitions return the number that core assigned, or nil and what is wrong.
 ---@param pattern string
 ---@param given table
 ---@return integer|nil
@@ -129,7 +132,7 @@ function Server:websocket(pattern, given) end
 function Server:static(path, directory) end
 
 --- Where the script defines a handler, for the log.
----@param kind integer the number that was given; -1 for handlers of the app
+---@param kind integer the assigned number; -1 for handlers of the app
 ---@param handler string its name in handlers.lua
 ---@param event string "" unless it is the handler of an event
 ---@param where string "app.lua:7"
@@ -140,7 +143,7 @@ function Server:place(kind, handler, event, where) end
 ---@return string|nil message
 function Server:origin(origin) end
 
---- The number of the kind that a channel's name belongs to, and its captures.
+--- Returns the number of the kind whose pattern matches the name, and the captures.
 ---@param name string
 ---@return integer|nil
 ---@return table<string, string>|string
@@ -175,12 +178,14 @@ function Server:timeout() end
 
 function Server:stop() end
 
---- SIGINT and SIGTERM stop it, the second of them ends the process. SIGHUP is ignored. Until the server has ended.
+--- SIGINT and SIGTERM stop it, the second of them ends the process. SIGHUP is ignored. Until the
+--- server has ended.
 ---@return true|nil
 ---@return string|nil message
 function Server:stop_on_signals() end
 
---- The next six are for moonwire.testing. From the first call on time stands still but for this; the loop is not turned.
+--- The next six are for moonwire.testing. From the first call on time stands still but for this;
+--- the loop is not turned.
 ---@param seconds number
 function Server:advance(seconds) end
 
@@ -195,7 +200,8 @@ function Server:time() end
 --- Errors of handlers are kept from here on, and not logged.
 function Server:keep_faults() end
 
---- The errors that were kept, and how many more there were; nil if there are none. Also after the end.
+--- The errors that were kept, and how many more there were; nil if there are none. Also after the
+--- end.
 ---@return string[]|nil
 ---@return integer|nil lost
 function Server:take_faults() end
@@ -236,8 +242,8 @@ function Memory:close() end
 ---@return string|nil code
 function Server:publish(name, event, data, binary, volatile, except, key, final) end
 
---- What is kept: { id =, event =, raw = or binary =, from =, key =, age = } each, and whether there is more; or nil
---- and what is wrong with an id.
+--- Returns the kept messages, { id =, event =, raw = or binary =, from =, key =, age = } each, and
+--- whether there are others; or nil and what is wrong with an id.
 ---@param name string
 ---@param since string|nil
 ---@param before string|nil
@@ -255,7 +261,7 @@ function Server:stats() end
 function Server:count(name) end
 
 ---@param name string
----@param after string|nil a user's id; nil: from the first on
+---@param after string|nil a user's id; nil: from the first member on
 ---@param limit integer|nil nil: all
 ---@return table<string, { info: any, connections: integer }>
 ---@return integer count
@@ -266,7 +272,7 @@ function Server:presence(name, after, limit) end
 ---@return moonwire.Client|nil
 function Server:client(id) end
 
---- Those that are connected now.
+--- Returns the connected clients.
 ---@return moonwire.Client[]
 function Server:clients() end
 

@@ -1,4 +1,4 @@
---- The options there are, and of which type each is (options.lua).
+--- All options and their types (options.lua).
 local options = require "moonwire.options"
 
 local specs = {}

@@ -1,4 +1,4 @@
---- What an app prints when it starts: its addresses, and what it serves to whom.
+--- Prints the start-up lines of an app: its addresses, what it serves, and who may use it.
 local core = require "moonwire.core"
 local events = require "moonwire.events"
 
@@ -24,7 +24,8 @@ local function describe_history(history)
   return (table.concat(parts, " "):gsub(" ,", ","))
 end
 
--- What the channel says of slow subscribers, if it says anything: "slow: latest, beyond 65536 bytes or 2 s".
+-- What the channel says of slow subscribers, if it says anything: "slow: latest, beyond 65536 bytes
+-- or 2 s".
 local function describe_slow(definition)
   local limits, bounds = definition.limits or {}, {}
   if limits.outbox then

@@ -1,4 +1,4 @@
---- What app:every and app:after return. Before the app starts it only says what is wanted.
+--- What app:every and app:after return. Before the app starts, it has no handle in core.
 
 ---@class moonwire.Timer
 local Timer = {}
@@ -14,7 +14,7 @@ function Timer._new(delay, again, fn, where)
   return setmetatable({ _delay = delay, _repeat = again, _fn = fn, _place = where }, Timer)
 end
 
---- Begins to tick: for the app.
+--- Starts the timer. Called by the app.
 function Timer:_start(server)
   if self._cancelled then
     return
@@ -22,7 +22,7 @@ function Timer:_start(server)
   self._handle = server:timer(self._delay, self._repeat, self._fn, self._place)
 end
 
---- Ends it. A handler that is running is not disturbed.
+--- Ends the timer. A call that is running continues.
 function Timer:cancel()
   self._cancelled = true
   if self._handle then
