@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-/* A turn list that grew beyond this is given back when the turn is over. */
+/* A turn list with more room than this is freed at the end of the turn. */
 enum { TURN_KEPT = 64 };
 
 struct channel *channel_new(struct stored *stored) {

@@ -1,4 +1,5 @@
-/* One channel of one hub: its subscribers, its members, and what was published to it in this turn. */
+/* One channel of a hub: its subscribers, its members, and the messages published to it in this
+ * turn. */
 #ifndef MOONWIRE_HUB_CHANNEL_H
 #define MOONWIRE_HUB_CHANNEL_H
 
@@ -7,38 +8,42 @@
 
 VISIBILITY_PUSH
 
-/* Belongs to its channel, which points to it, and is listed by its owner, the subscriber, in whose memory it lies. */
+/* A subscription belongs to its channel, which points to it. Its owner, the subscriber, lists it
+ * and contains its memory. */
 struct subscription {
-  struct channel *channel;   /* NULL: not subscribed */
+  struct channel *channel;   /* NULL if it is not subscribed */
   struct subscription *next; /* of the same owner */
-  uint32_t index;            /* the place in channel->subscriptions */
-  uint32_t mark;             /* free for the owner */
+  uint32_t index;            /* its index in channel->subscriptions */
+  uint32_t mark;             /* for the owner */
 };
 
 struct channel {
-  struct list link;                    /* in the hub's list of all */
-  struct stored *stored;               /* what is kept of it; the channel is one of its users */
+  struct list link; /* in the list of all channels of the hub */
+  /* what the store keeps of it; the channel is one of its users */
+  struct stored *stored;
   const struct channel_policy *policy; /* stored->policy */
   struct bytes name;                   /* stored->name */
-  struct roster *roster;               /* its members; NULL: there are none */
-  bool roster_lost;                    /* it is incomplete, for lack of memory, until a whole batch comes */
+  struct roster *roster;               /* its members; NULL if there are none */
+  /* it is incomplete, because of a failed allocation, until a whole batch arrives */
+  bool roster_lost;
   struct subscription **subscriptions;
   uint32_t subscription_count, subscription_capacity;
-  /* What was published in this turn, oldest first, one list for all subscribers. */
+  /* The messages published in this turn, oldest first; one list for all subscribers. */
   struct message **turn;
   uint32_t turn_count, turn_capacity;
-  struct subscription *inventor; /* which brought it into being, while it is subscribed; NULL: another, or nobody */
-  struct channel *next_in_turn;  /* in the hub's list of channels that have a turn list */
+  /* the subscription that created it, while it is subscribed; NULL: another one, or none */
+  struct subscription *inventor;
+  struct channel *next_in_turn; /* in the hub's list of channels that have a turn list */
 };
 
-/* Takes over the caller's use of `stored`. NULL without memory. */
+/* Takes over the caller's use of `stored`. Returns a channel, or NULL if out of memory. */
 struct channel *channel_new(struct stored *stored);
-/* There must be no subscriptions and no turn list. */
+/* Frees a channel. It must have no subscriptions and no turn list. */
 void channel_free(struct channel *channel);
-/* 0 or MW_ENOMEM. The subscription must be in no channel. */
+/* Adds a subscription, which must not be in a channel. Returns 0 or MW_ENOMEM. */
 int channel_add(struct channel *channel, struct subscription *subscription);
 void channel_remove(struct channel *channel, struct subscription *subscription);
-/* Appends to the turn list, keeping a reference; 0 or MW_ENOMEM. */
+/* Appends to the turn list, with a reference to the message. Returns 0 or MW_ENOMEM. */
 int channel_turn_append(struct channel *channel, struct message *message);
 void channel_turn_clear(struct channel *channel);
 

@@ -42,7 +42,7 @@ void history_pass(struct history *history, uint64_t position) {
   history->evicted = position;
 }
 
-/* Makes the ring that large; the oldest comes first in the new one. */
+/* Grows the ring and moves the oldest message to its start. */
 static bool grow(struct history *history, uint32_t capacity) {
   struct history_entry *ring =
       array_unroll(history->ring, sizeof *ring, history->capacity, history->first, history->count, capacity);

@@ -1,4 +1,5 @@
-/* The newest messages of a channel, in order of position, and the mark of what is no longer there. */
+/* The newest messages of a channel, by position, and the position up to which older ones are
+ * missing. */
 #ifndef MOONWIRE_HUB_HISTORY_H
 #define MOONWIRE_HUB_HISTORY_H
 
@@ -7,52 +8,62 @@
 VISIBILITY_PUSH
 
 struct history_entry {
-  struct message *message; /* a reference */
-  uint64_t before;         /* the weight of all that was kept before it, so that the weight of any part is a difference */
+  struct message *message; /* one reference */
+  /* total weight of all earlier entries, so that the weight of a range is a difference */
+  uint64_t before;
 };
 
 struct history {
-  struct history_entry *ring; /* a power of two of places; NULL while nothing was kept */
+  struct history_entry *ring; /* the capacity is a power of two; NULL before the first message */
   uint32_t capacity;
-  uint32_t first; /* the place of the oldest */
+  uint32_t first; /* index of the oldest */
   uint32_t count;
-  uint64_t evicted; /* the highest position that was published here and is not kept, or what stands in for it (hub/marks.h) */
-  uint64_t weight;  /* of all that was ever kept, as it came */
-  atomic_size_t *account; /* where its messages count what is encoded of them later */
+  /* the highest position that was published and is not kept, or the floor that replaces it
+   * (hub/marks.h) */
+  uint64_t evicted;
+  uint64_t weight;        /* total weight of all messages that were ever pushed */
+  atomic_size_t *account; /* where messages count the forms that are encoded later */
 };
 
 /* How much is kept. */
 struct history_bounds {
   uint32_t size;  /* messages; 0: none */
-  uint64_t bytes; /* 0: any number */
+  uint64_t bytes; /* 0: no limit */
 };
 
 void history_init(struct history *history, uint64_t evicted, atomic_size_t *account);
 void history_deinit(struct history *history);
-/* Makes places for as many further messages, so that history_push needs no memory for them. MW_ENOMEM. */
+/* Makes room for `count` further messages, so that history_push does not allocate. Returns 0 or
+ * MW_ENOMEM. */
 int history_reserve(struct history *history, uint32_t count, const struct history_bounds *bounds);
-/* Keeps a reference to the newest message, of a higher position than all before; lets the oldest go that are out of bounds. Without
- * memory, or if it is out of bounds by itself, the message counts as evicted, so that whoever returns is told. */
+/* Adds the newest message, with a reference; its position is higher than all before. Evicts the
+ * oldest messages that exceed the bounds. If out of memory, or if the message alone exceeds the
+ * bounds, it counts as evicted, so that a client that resumes from before it receives a gap. */
 void history_push(struct history *history, struct message *message, const struct history_bounds *bounds);
-/* The message, of a higher position than all before, is not kept; nor can be what is older. */
+/* Records a message, of a higher position than all before, that is not kept. Evicts all older
+ * ones. */
 void history_pass(struct history *history, uint64_t position);
-/* Lets the oldest go; there must be one. */
+/* Evicts the oldest message. There must be one. */
 void history_evict(struct history *history);
-/* Lets go what was published before that time. */
+/* Evicts the messages that were published before that time. */
 void history_expire(struct history *history, uint64_t before_ms);
-/* The index of the first message after `position`; count if there is none. */
+/* Returns the index of the first message after `position`, or count. */
 uint32_t history_seek(const struct history *history, uint64_t position);
-struct message *history_at(const struct history *history, uint32_t index); /* borrowed; index < count */
-/* The index after the last message up to `position`, which is that of a hub that may not have seen them all. */
+/* Borrowed; index < count. */
+struct message *history_at(const struct history *history, uint32_t index);
+/* Returns the index after the last message up to `position`, because a hub may not have received
+ * them all. */
 static inline uint32_t history_end(const struct history *history, uint64_t position) {
   bool has_seen_all = history->count == 0 || history_at(history, history->count - 1)->position <= position;
   return has_seen_all ? history->count : history_seek(history, position);
 }
-/* The highest position that was published here, or what stands in for it (`evicted`). */
+/* Returns the highest position that was published here, or the floor that replaces it
+ * (`evicted`). */
 uint64_t history_newest(const struct history *history);
-/* What the messages from `index` on weigh. */
+/* Returns the weight of the messages from `index` on. */
 uint64_t history_weight(const struct history *history, uint32_t index);
-/* The lowest index from which on at most `count` messages of at most `bytes` lie; the newest is in any case among them. */
+/* Returns the lowest index from which at most `count` messages with at most `bytes` follow. The
+ * newest message is always among them. */
 uint32_t history_tail(const struct history *history, uint32_t count, uint64_t bytes);
 
 VISIBILITY_POP

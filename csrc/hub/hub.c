@@ -2,7 +2,7 @@
 
 #include "base/status.h"
 
-/* As soon as that a client is acknowledged behind what was lost. */
+/* Within this time, a client is disconnected that was acknowledged after members were lost. */
 enum { ROSTERS_LOST_SECONDS = 2 };
 
 void hub_init(struct hub *hub, struct store *store, hub_deliver_fn deliver) {
@@ -65,7 +65,7 @@ void hub_unsubscribe(struct hub *hub, struct subscription *subscription) {
   hub_forget_unused(hub, channel);
 }
 
-/* ---- Publishing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Publishing ------------------------------------------------------------------------------ */
 
 static int append_to_turn(struct hub *hub, struct channel *channel, struct message *message) {
   int status = channel_turn_append(channel, message);
@@ -91,9 +91,9 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
   if (message) hub->delivered += channel->subscription_count;
 }
 
-/* ---- Rosters --------------------------------------------------------------------------------------------------------------- */
+/* ---- Rosters --------------------------------------------------------------------------------- */
 
-/* False if the roster is not what it should be. */
+/* Returns false if the roster is incomplete. */
 static bool apply(struct channel *channel, const struct roster_batch *batch) {
   if (batch->count == 0) {
     roster_free(channel->roster);
@@ -113,14 +113,15 @@ bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const 
     is_kept = apply(channel, batch);
     channel->roster_lost = !is_kept;
   }
-  /* Who subscribes next would be told that nobody is there. A channel without a roster may be freed below, and forget it. */
+  /* The next subscriber would receive an empty list of members. A channel without a roster may be
+   * freed below, and then does not remember that. */
   if (!is_kept && status != MW_ELIMIT && !(channel && channel->roster)) hub->rosters_lost = ROSTERS_LOST_SECONDS;
   if (batch->message) hub_publish(hub, batch->message, policy);
   if (channel) hub_forget_unused(hub, channel);
   return is_kept;
 }
 
-/* Such a client is cut off, and when it returns the script tells all members. */
+/* Such a client is disconnected. When it reconnects, the script sends all members. */
 static bool is_roster_lost(const struct hub *hub, const struct channel *channel) {
   bool has_roster = channel && channel->roster;
   return (channel && channel->roster_lost) || (!has_roster && hub->rosters_lost);
@@ -139,7 +140,7 @@ bool hub_write_page(const struct hub *hub, struct bytes name, const struct roste
   return true;
 }
 
-/* ---- Turns ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Turns ----------------------------------------------------------------------------------- */
 
 void hub_end_turn(struct hub *hub) {
   while (hub->in_turn) {

@@ -1,5 +1,6 @@
-/* The channels of one worker that have subscribers, in memory and without I/O. Every hub sees every message in the same order. What is kept of
- * them is in the store, which is there once; a hub reads it up to the position that it has seen. */
+/* The channels of one worker that have subscribers, in memory and without I/O. Every hub receives
+ * all messages in the same order. Their histories are in the store, which exists once; a hub reads
+ * it up to the position that it has received. */
 #ifndef MOONWIRE_HUB_HUB_H
 #define MOONWIRE_HUB_HUB_H
 
@@ -9,8 +10,10 @@ VISIBILITY_PUSH
 
 struct hub;
 
-/* Hands a message, the last of subscription->channel->turn, to one subscriber. May mark, and may not change the hub. A message of
- * NULL says that one was lost for lack of memory: the subscriber must be cut off, so that it returns and is told. */
+/* Called with each message for each subscriber; the message is the last of
+ * subscription->channel->turn. May mark the subscription, and must not change the hub. If `message`
+ * is NULL, a message was lost because of a failed allocation: the subscriber must be disconnected,
+ * so that it resumes and receives a gap. */
 typedef void (*hub_deliver_fn)(struct subscription *subscription, struct message *message);
 struct hub {
   struct table channels; /* struct channel by name: those with subscribers or members */
@@ -18,35 +21,43 @@ struct hub {
   struct channel *in_turn;
   struct store *store; /* borrowed */
   hub_deliver_fn deliver;
-  uint64_t position;        /* of the newest message seen */
-  uint64_t delivered, lost; /* so far: handed to subscribers; not handed on for lack of memory */
-  uint8_t
-      rosters_lost; /* counts down once a second: members were lost of a channel without a roster, so those of all such are not known */
+  uint64_t position; /* of the newest message received */
+  /* total: given to subscribers; not given because of a failed allocation */
+  uint64_t delivered, lost;
+  /* counts down once a second: members were lost of a channel without a roster, so no such channel
+   * knows its members */
+  uint8_t rosters_lost;
 };
 
 void hub_init(struct hub *hub, struct store *store, hub_deliver_fn deliver);
-/* There must be no subscriptions. */
+/* Frees everything. There must be no subscriptions. */
 void hub_deinit(struct hub *hub);
 
-/* The channel, or NULL if it is not there. */
+/* Returns the channel, or NULL if it is not live. */
 struct channel *hub_find(const struct hub *hub, struct bytes name);
-/* Adds a subscriber, making the channel if need be. MW_ENOMEM, MW_ELIMIT (store_bounds.channels). */
+/* Adds a subscriber, and makes the channel if necessary. Returns 0, MW_ENOMEM, or MW_ELIMIT
+ * (store_bounds.channels). */
 int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct subscription *subscription);
-/* Does nothing if it is not subscribed. A channel of which nothing is left is freed, with its name. */
+/* Removes a subscriber, if it is subscribed. Frees the channel, and its name, if nothing of it is
+ * left. */
 void hub_unsubscribe(struct hub *hub, struct subscription *subscription);
-/* Puts a message that has a position into the store, unless another hub did so already, and hands it to each subscriber. */
+/* Puts a message with a position into the store, unless another hub has done so, and gives it to
+ * each subscriber. */
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy);
-/* Takes over what became of a channel's members, and hands the announcement to each subscriber. False if there was no memory or room to keep
- * it: the members of the channel are not known then until a whole batch comes. */
+/* Applies changes to the members of a channel, and gives the announcement to each subscriber.
+ * Returns false if there is no memory or no room to keep them: the members of the channel are then
+ * unknown until a whole batch arrives. */
 bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy);
-/* The members of a channel as its subscribers were told: a reference, as roster_snapshot. NULL if out of memory, or if they are not known. */
+/* Returns the members of a channel that its subscribers know, as a reference from roster_snapshot.
+ * Returns NULL if out of memory, or if the members are unknown. */
 struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most);
-/* Appends a part of them, as roster_write_page. False if they are not known. */
+/* Appends a page of them, as roster_write_page does. Returns false if the members are unknown. */
 bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out);
-/* The subscribers have taken what they want of this turn: drops the turn lists, and what is too much of the histories. */
+/* Ends the turn, after the subscribers have read its messages: frees the turn lists, and evicts
+ * what exceeds the limit of all histories. */
 void hub_end_turn(struct hub *hub);
 
-/* Returns the position of the channel's last message if that ended it and the hub has seen it; 0: it has not ended. */
+/* Returns the position of the final message of the channel, if the hub has received it, or 0. */
 static inline uint64_t hub_ended(const struct hub *hub, const struct channel *channel) {
   return channel->stored->ended <= hub->position ? channel->stored->ended : 0;
 }

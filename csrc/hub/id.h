@@ -12,14 +12,15 @@ VISIBILITY_PUSH
 
 enum {
   EPOCH_LEN = 8,
-  POSITION_DIGITS = 16, /* a fixed width, so that a message can be encoded before its position is known */
+  /* a fixed width, so that a message can be encoded before its position is known */
+  POSITION_DIGITS = 16,
   ID_LEN = EPOCH_LEN + 1 + POSITION_DIGITS
 };
 
 /* The highest position that has POSITION_DIGITS digits. */
 #define POSITION_MAX UINT64_C(9999999999999999)
 
-/* One life of the history, told from all others by chance. */
+/* One life of the history. A random number tells it from all others. */
 struct epoch {
   char text[EPOCH_LEN];
 };
@@ -29,8 +30,9 @@ void epoch_init(struct epoch *epoch);
 /* Continues an epoch that epoch_init drew earlier. Returns false if the text cannot be one. */
 bool epoch_read(struct epoch *epoch, struct bytes text);
 
-/* Returns the position after `last` at that time, in milliseconds since 1970. Always above `last`, also
- * if the clock was set back. From the year 2124 on, where the digits end, it counts up by one. */
+/* Returns the position after `last` at that time, in milliseconds since 1970. Always above `last`,
+ * also if the clock was set back. From the year 2124 on, where the digits end, it counts up by
+ * one. */
 uint64_t position_next(uint64_t last, uint64_t wall_ms);
 /* Returns when a message with that position was published, in milliseconds since 1970. */
 static inline uint64_t position_time_ms(uint64_t position) { return position >> 11; }
@@ -40,12 +42,13 @@ void id_write(char *out, const struct epoch *epoch, uint64_t position);
 /* Writes POSITION_DIGITS bytes over the digits of an id. */
 void id_write_position(char *out, uint64_t position);
 
-/* What a client says it has seen. */
+/* The cursor of a client. */
 enum since_kind {
-  SINCE_NONE,     /* nothing was said: a newcomer */
-  SINCE_ALL,      /* "0": everything that is kept, and that is no gap */
-  SINCE_POSITION, /* everything up to a position of this epoch */
-  SINCE_FOREIGN   /* of another epoch, of the future, or rubbish: whatever came since is not known */
+  SINCE_NONE,     /* none: a new subscriber */
+  SINCE_ALL,      /* "0": all that is kept, without a gap */
+  SINCE_POSITION, /* up to a position of this epoch */
+  /* another epoch, a future position, or not an id: the missed messages are unknown */
+  SINCE_FOREIGN
 };
 
 struct since {
@@ -53,7 +56,8 @@ struct since {
   uint64_t position;
 };
 
-/* Reads an id as clients send it back; an empty one is SINCE_NONE. Whether the position lies in the future the caller must see. */
+/* Reads an id of a client; an empty one is SINCE_NONE. The caller checks whether the position is in
+ * the future. */
 struct since since_parse(struct bytes text, const struct epoch *epoch);
 
 VISIBILITY_POP

@@ -8,13 +8,13 @@
 enum { CHUNK = 256, KIND_BITS = 9 };
 #define NONE UINT32_MAX
 
-/* Entry i is also the head of bucket i: there are as many buckets as entries. Adding one splits one bucket (linear hashing), so the table
- * grows without a moment in which all of it is moved. */
+/* Entry i is also the head of bucket i: there are as many buckets as entries. Adding an entry
+ * splits one bucket (linear hashing), so the table never moves as a whole. */
 struct entry {
   uint64_t hash;
   uint64_t facts;        /* position << 10 | kind << 1 | is_final */
-  uint32_t head;         /* of the bucket with this entry's index */
-  uint32_t next;         /* in the bucket that this entry is in */
+  uint32_t head;         /* of the bucket with the index of this entry */
+  uint32_t next;         /* in the bucket of this entry */
   uint32_t older, newer; /* of the same kind */
 };
 
@@ -52,9 +52,9 @@ static void raise_floor(struct marks_kind *kind, uint64_t position) {
   if (position > kind->floor) kind->floor = position;
 }
 
-/* ---- Buckets -------------------------------------------------------------------------------------------------------------- */
+/* ---- Buckets --------------------------------------------------------------------------------- */
 
-/* There must be an entry. */
+/* Returns the bucket of a hash. There must be an entry. */
 static uint32_t bucket_of(const struct marks *marks, uint64_t hash) {
   uint64_t bucket = hash & (2 * (uint64_t)marks->power - 1);
   return (uint32_t)(bucket < marks->count ? bucket : hash & (marks->power - 1));
@@ -79,7 +79,7 @@ static uint32_t find(const struct marks *marks, uint64_t hash) {
   return index;
 }
 
-/* Adds a bucket, and moves what belongs into it out of the one that had it so far. */
+/* Adds a bucket, and moves its entries from the bucket that had them. */
 static void split(struct marks *marks) {
   uint32_t added = marks->count++;
   entry_at(marks, added)->head = NONE;
@@ -96,7 +96,7 @@ static void split(struct marks *marks) {
   }
 }
 
-/* ---- Order ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Order ----------------------------------------------------------------------------------- */
 
 static void take_out(struct marks *marks, uint32_t index) {
   struct entry *entry = entry_at(marks, index);
@@ -117,7 +117,8 @@ static void put_last(struct marks *marks, uint32_t index, uint64_t facts) {
   kind->count++;
 }
 
-/* Drops the oldest of the kind that has the most, or of the one that wants another if no kind has more. There must be a mark. */
+/* Drops the oldest mark of the kind with the most marks, or of `kind` if none has more. There must
+ * be a mark. */
 static uint32_t drop_oldest(struct marks *marks, uint32_t kind) {
   struct marks_kind *most = &marks->kinds[kind];
   for (uint32_t i = 0; i < marks->kind_count; i++) {
@@ -131,7 +132,7 @@ static uint32_t drop_oldest(struct marks *marks, uint32_t kind) {
   return index;
 }
 
-/* ---- Marks ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Marks ----------------------------------------------------------------------------------- */
 
 static bool make_room(struct marks *marks) {
   if (marks->count < marks->chunk_count * CHUNK) return true;
@@ -145,7 +146,7 @@ static bool make_room(struct marks *marks) {
   return true;
 }
 
-/* An entry that is in no bucket and no list; NONE if there can be none. */
+/* Returns an entry that is in no bucket and no list, or NONE if out of memory. */
 static uint32_t take_entry(struct marks *marks, uint32_t kind) {
   if (marks->count < marks->max && make_room(marks)) {
     split(marks);

@@ -13,7 +13,7 @@ static size_t length(const struct message_parts *parts) {
   return parts->channel.len + parts->event.len + parts->data.len + parts->from.len + parts->except.len + parts->key.len;
 }
 
-/* Without its texts. */
+/* Returns the size without the texts. */
 static size_t size_of(size_t mail_count) { return offsetof(struct message, mails) + mail_count * sizeof(struct mail); }
 
 struct message *message_new_mailed(uint32_t kind, const struct message_parts *parts, size_t mail_count) {

@@ -1,4 +1,5 @@
-/* A published message: immutable once it is on the bus, refcounted, shared by all workers. */
+/* A published message: immutable once it is on the bus, reference-counted, and shared by all
+ * workers. */
 #ifndef MOONWIRE_HUB_MESSAGE_H
 #define MOONWIRE_HUB_MESSAGE_H
 
@@ -10,67 +11,75 @@ VISIBILITY_PUSH
 
 struct stored;
 
-/* Room for encoded forms; what each place means is the server's affair (delivery/forms.h). */
+/* Room for encoded forms. The server defines each place (delivery/forms.h). */
 enum { MESSAGE_FORMS = 7 };
 
 struct message_parts {
-  struct bytes channel; /* empty: to one client alone */
+  struct bytes channel; /* empty: for one client only */
   struct bytes event;
   struct bytes data;   /* JSON, or any bytes if is_binary */
-  struct bytes from;   /* user id of the client that sent it; empty: the app did */
-  struct bytes except; /* id of a client that does not get it live; empty: none */
-  struct bytes
-      key; /* what it is about: of those that a slow subscriber has not got yet, the newest by key counts; may be empty */
+  struct bytes from;   /* the user id of the client that sent it; empty: the app */
+  struct bytes except; /* the id of a client that does not receive it live; empty: none */
+  /* for slow subscribers, which receive only the newest message for each key; may be empty */
+  struct bytes key;
   bool is_binary;
-  bool is_final; /* the last of its channel */
+  bool is_final; /* the last message of its channel */
 };
 
 struct message {
   atomic_uint refs;
   uint32_t kind;
   uint32_t mail_count;
-  uint64_t position; /* 0: volatile, has no id */
-  uint64_t after;    /* of a volatile one: what has a position up to here was published before it */
-  uint64_t time_ms;  /* when it was published, in milliseconds since 1970; never less than that of an earlier message */
+  uint64_t position; /* 0: volatile, without an id */
+  uint64_t after;    /* of a volatile one: messages up to this position were published before it */
+  /* when it was published, in milliseconds since 1970; never less than that of an earlier
+   * message */
+  uint64_t time_ms;
   struct message_parts parts;
-  uint64_t
-      before; /* the position of the message before it in its channel, or what is left of it (hub/marks.h); set by store_put */
-  struct stored *promised;                     /* whose history has room for it (store_promise); NULL: none was promised */
-  _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL until encoded */
-  atomic_size_t *account; /* where forms are counted that are encoded while a history keeps it; NULL: nowhere */
-  atomic_size_t late;     /* what was counted there */
-  struct mail mails[];    /* one for each worker, in their order (mail.to); then the texts */
+  /* the position of the message before it in its channel, or the floor that replaces it
+   * (hub/marks.h); set by store_put */
+  uint64_t before;
+  /* the history that has reserved a place (store_promise), or NULL */
+  struct stored *promised;
+  _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL before they are encoded */
+  /* where forms are counted that are encoded while a history keeps it, or NULL */
+  atomic_size_t *account;
+  atomic_size_t late;  /* what was counted there */
+  struct mail mails[]; /* one for each worker, in their order (mail.to); after them, the texts */
 };
 
-/* One reference, owned by the caller; copies the texts. NULL without memory. */
+/* Returns a message with one reference, which the caller owns, or NULL if out of memory. Copies the
+ * texts. */
 struct message *message_new(uint32_t kind, const struct message_parts *parts);
-/* The same for one that goes to `mail_count` workers: their mails are to be filled in. */
+/* Does the same for `mail_count` workers. The caller fills in their mails. */
 struct message *message_new_mailed(uint32_t kind, const struct message_parts *parts, size_t mail_count);
-/* The message that a mail belongs to. */
+/* Returns the message that contains the mail. */
 static inline struct message *message_of_mail(struct mail *mail) {
   return container_of(mail - mail->to.worker, struct message, mails[0]);
 }
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message); /* NULL is allowed */
-/* The bytes of its texts. */
+/* Returns the number of bytes of its texts. */
 size_t message_len(const struct message *message);
-/* What it weighs in a queue, roughly. */
+/* Returns its approximate weight in a queue. */
 size_t message_size(const struct message *message);
-/* What it holds with its encoded forms, roughly. */
+/* Returns its approximate weight with its encoded forms. */
 size_t message_weight(struct message *message);
 
-/* True if the server itself says it ("moonwire:presence"). */
+/* Returns true for an event of the server itself ("moonwire:presence"). */
 static inline bool message_is_own(const struct message *message) {
   return bytes_starts_with(message->parts.event, BYTES("moonwire:"));
 }
 
-/* The encoded form of that place, or NULL. */
+/* Returns the encoded form, borrowed, or NULL. */
 static inline struct blob *message_form(struct message *message, unsigned form) {
   return atomic_load_explicit(&message->forms[form], memory_order_acquire);
 }
-/* A history keeps it, and counts what it will hold beyond its weight; or does so no longer. One at a time: of several histories the first. */
+/* Starts counting forms that are encoded later, while a history keeps it, or stops (NULL). If
+ * several histories keep it, only the first one counts. */
 void message_account(struct message *message, atomic_size_t *account);
-/* Gives it an encoded form; takes the reference. Of two that come at once the first stays: returns the one that counts. */
+/* Sets an encoded form; takes the reference. If two threads set it at the same time, the first one
+ * stays. Returns the one that stays, borrowed. */
 struct blob *message_set_form(struct message *message, unsigned form, struct blob *blob);
 
 VISIBILITY_POP

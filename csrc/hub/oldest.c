@@ -14,7 +14,7 @@ void oldest_deinit(struct oldest *oldest) {
   memory_free(oldest->heap);
 }
 
-/* A place of 0 means that a channel is not in the heap. */
+/* The index 0 means that a channel is not in the heap. */
 static void put(struct oldest *oldest, uint32_t at, struct stored *stored) {
   oldest->heap[at] = stored;
   stored->oldest_place = at + 1;

@@ -1,5 +1,7 @@
-/* Which channel keeps the oldest message of all: a heap by what each one's oldest was when it was last looked at. That only ever gets
- * newer, so an entry that is out of date stands too near to the top, and is set right when it is met there: publishing costs nothing. */
+/* Finds the channel that keeps the oldest message of all. It is a heap by the oldest message of
+ * each channel at the time when it was last checked. That position only increases, so an outdated
+ * entry is too close to the top, and is corrected when it gets there. So publishing costs
+ * nothing. */
 #ifndef MOONWIRE_HUB_OLDEST_H
 #define MOONWIRE_HUB_OLDEST_H
 
@@ -17,13 +19,15 @@ struct oldest {
 };
 
 void oldest_init(struct oldest *oldest);
-void oldest_deinit(struct oldest *oldest); /* there must be no channel in it */
-/* Makes room for that many channels more than there are. MW_ENOMEM. */
+void oldest_deinit(struct oldest *oldest); /* It must be empty. */
+/* Makes room for that many further channels. Returns 0 or MW_ENOMEM. */
 int oldest_reserve(struct oldest *oldest, uint32_t count);
-/* A channel is about to keep a message of that position, and all that is kept elsewhere is older. Does nothing if it is in. MW_ENOMEM. */
+/* Adds a channel that is about to keep a message of that position, which must be newer than all
+ * that are kept. Does nothing if it was added before. Returns 0 or MW_ENOMEM. */
 int oldest_add(struct oldest *oldest, struct stored *stored, uint64_t position);
-void oldest_remove(struct oldest *oldest, struct stored *stored); /* does nothing if it is not in */
-/* The channel whose oldest message is the oldest of all, or NULL. */
+/* Does nothing if it was not added. */
+void oldest_remove(struct oldest *oldest, struct stored *stored);
+/* Returns the channel with the oldest message of all, or NULL. */
 struct stored *oldest_top(struct oldest *oldest);
 
 VISIBILITY_POP

@@ -4,9 +4,9 @@
 #include "base/memory.h"
 #include "base/status.h"
 
-/* ---- Batches -------------------------------------------------------------------------------------------------------------- */
+/* ---- Batches --------------------------------------------------------------------------------- */
 
-/* Without its changes and the channel's name. */
+/* Returns the size without the changes and the name of the channel. */
 static size_t size_of(size_t mail_count) { return offsetof(struct roster_batch, mails) + mail_count * sizeof(struct mail); }
 
 struct roster_batch *roster_batch_new(struct bytes channel, size_t room, size_t mail_count) {
@@ -48,7 +48,7 @@ size_t roster_batch_size(const struct roster_batch *batch) {
   return size_of(batch->mail_count) + batch->change_count * sizeof *batch->changes + batch->channel.len + message_len;
 }
 
-/* ---- The replica ---------------------------------------------------------------------------------------------------------- */
+/* ---- The replica ----------------------------------------------------------------------------- */
 
 struct member {
   struct sorted_node node;
@@ -58,7 +58,7 @@ struct member {
 
 static struct member *member_of(struct sorted_node *node) { return node ? container_of(node, struct member, node) : NULL; }
 
-/* What is sorted by: what is between the quotes, so that a prefix comes first. */
+/* Returns the sort key: the text between the quotes, so that a prefix comes first. */
 static struct bytes inside(const struct blob *key) { return bytes_of(key->data + 1, key->len - 2); }
 
 struct roster *roster_new(void) {
@@ -76,7 +76,7 @@ static void write_member(struct buffer *out, const struct member *member) {
   buffer_append_char(out, '}');
 }
 
-/* How much it writes, with the comma before it. */
+/* Returns how many bytes a member takes, with the comma before it. */
 static size_t member_len(const struct member *member) {
   size_t digits = 1;
   for (uint32_t rest = member->connections; rest >= 10; rest /= 10) digits++;
@@ -142,14 +142,15 @@ int roster_apply(struct roster *roster, const struct roster_batch *batch) {
   return status;
 }
 
-/* ---- What is told of it --------------------------------------------------------------------------------------------------- */
+/* ---- Snapshots and pages --------------------------------------------------------------------- */
 
 static void write_count(struct buffer *out, const struct roster *roster) {
   buffer_append_string(out, "{\"count\":");
   buffer_append_u64(out, roster ? roster->count : 0);
 }
 
-/* Writes the members after `after` that the query has room for. Returns the last one; NULL: there are none. *more: others follow. */
+/* Writes the members after `after` that fit into the query. Returns the last one, or NULL if there
+ * are none. *more: others follow. */
 static const struct member *write_members(struct buffer *out, const struct roster *roster, const struct roster_query *query,
                                           bool *more) {
   const struct member *last = NULL;

@@ -16,7 +16,7 @@ void store_init(struct store *store, const struct clock *clock, const struct sto
   list_init(&store->all);
 }
 
-/* ---- What is kept of a channel --------------------------------------------------------------------------------------------- */
+/* ---- The part of a channel ------------------------------------------------------------------- */
 
 static struct stored *stored_new(struct store *store, struct bytes name, const struct channel_policy *policy) {
   struct stored *stored = memory_alloc(sizeof *stored + name.len + 1);
@@ -49,12 +49,13 @@ static void store_forget(struct store *store, struct stored *stored) {
   stored_free(stored);
 }
 
-/* Frees one of which nothing is left but up to where its messages are gone: that becomes its mark. */
+/* Frees one of which only the position is left up to which its messages are missing. It becomes the
+ * mark. */
 static void store_forget_unused(struct store *store, struct stored *stored) {
   if (stored->history.count > 0 || stored->users > 0 || stored->promised > 0) return;
   uint64_t evicted = stored->history.evicted;
   uint32_t kind = stored->policy->kind;
-  /* What is not above the floor tells no more than the floor does. */
+  /* A position up to the floor adds nothing to it. */
   if (evicted > marks_floor(&store->marks, kind) || stored->ended > 0)
     marks_put(&store->marks, stored->name, kind, evicted, stored->ended > 0);
   store_forget(store, stored);
@@ -103,9 +104,10 @@ void store_release(struct store *store, struct stored *stored) {
   store_forget_unused(store, stored);
 }
 
-/* ---- Age and bounds -------------------------------------------------------------------------------------------------------- */
+/* ---- Age and bounds -------------------------------------------------------------------------- */
 
-/* Times of messages never go back, so neither does the time by which they expire, also if the clock is set back. */
+/* The times of messages never decrease, so neither does the time by which they expire, even if the
+ * clock is set back. */
 static uint64_t store_now_ms(const struct store *store) {
   uint64_t wall_ms = store->clock->wall_ms, newest_ms = position_time_ms(store->position);
   return wall_ms > newest_ms ? wall_ms : newest_ms;
@@ -148,9 +150,9 @@ void store_sweep(struct store *store, size_t budget) {
   }
 }
 
-/* ---- Keeping messages ------------------------------------------------------------------------------------------------------ */
+/* ---- Keeping messages ------------------------------------------------------------------------ */
 
-/* Makes room for one more message beside those that have been promised a place. MW_ENOMEM. */
+/* Makes room for one message more than those that were promised. Returns 0 or MW_ENOMEM. */
 static int store_make_room(struct store *store, struct stored *stored) {
   if (stored->oldest_place == 0 && oldest_reserve(&store->oldest, store->promised_count + 1) < 0) return MW_ENOMEM;
   return history_reserve(&stored->history, stored->promised + 1, &stored->policy->history);
@@ -170,7 +172,7 @@ int store_promise(struct store *store, struct message *message, const struct cha
   return 0;
 }
 
-/* What waits for the message no longer, or NULL if it was promised nothing. */
+/* Returns the one that had reserved room for the message, or NULL, and ends the reservation. */
 static struct stored *store_take_promise(struct store *store, struct message *message) {
   struct stored *stored = message->promised;
   message->promised = NULL;
@@ -199,7 +201,7 @@ static void store_keep(struct store *store, struct stored *stored, struct messag
   store_bound(store);
 }
 
-/* Where nothing but the mark of the channel is left, and can be. */
+/* Sets the mark of a channel of which nothing else is kept, or can be. */
 static void store_mark(struct store *store, struct message *message, const struct channel_policy *policy) {
   message->before = marks_get(&store->marks, message->parts.channel, policy->kind).position;
   marks_put(&store->marks, message->parts.channel, policy->kind, message->position, message->parts.is_final);
@@ -224,7 +226,7 @@ void store_put(struct store *store, struct stored *stored, struct message *messa
   store_forget_unused(store, stored);
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 bool store_complete(struct store *store, struct stored *stored, uint64_t since) {
   store_expire(store, stored);
