@@ -2,6 +2,8 @@
 #ifndef MOONWIRE_DELIVERY_DELIVERY_H
 #define MOONWIRE_DELIVERY_DELIVERY_H
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "codec/ws_deflate.h"
 #include "delivery/forms.h"
@@ -30,8 +32,9 @@ struct delivery {
   struct hub *hub;
   const struct clock *clock;
   const struct epoch *epoch;
-  struct mw_stats *stats; /* counts deflated, gaps, slow, slow_closed, slow_dropped and slow_replaced */
-  size_t replay;          /* messages of one replay, at most; and bytes */
+  atomic_uint *forms_in_use; /* by form: subscribers that have it, or one that is made of it; of all workers */
+  struct mw_stats *stats;    /* counts deflated, gaps, slow, slow_closed, slow_dropped and slow_replaced */
+  size_t replay;             /* messages of one replay, at most; and bytes */
   size_t replay_bytes;
   size_t deflate_min;       /* messages of fewer bytes are not compressed */
   size_t turn_bytes;        /* after so many bytes, what is left is written in the next turn */
@@ -45,6 +48,8 @@ struct delivery {
   } parts[WS_WINDOW_COUNT]; /* the last blob that was compressed as part of messages (compress_rope); NULL: none */
 };
 
+/* A subscriber begins, or ceases, to receive in that form: forms in use are drafted before the order of messages is decided. */
+void delivery_use_form(struct delivery *delivery, enum form form, bool on);
 void delivery_deinit(struct delivery *delivery);
 /* Begins a turn of the loop: it may write turn_bytes, and subscribers that were put off are flushed again. */
 void delivery_begin_turn(struct delivery *delivery);

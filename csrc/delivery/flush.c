@@ -7,6 +7,11 @@
 /* How often one subscriber is fed in a turn, at most; and what is never put off, such as the answer to a request. */
 enum { FEED_ROUNDS = 4, SMALL_BYTES = 16 * 1024 };
 
+/* Relaxed: a form that is missed in between is encoded by the first worker that needs it. */
+void delivery_use_form(struct delivery *delivery, enum form form, bool on) {
+  atomic_fetch_add_explicit(&delivery->forms_in_use[form], on ? 1 : -1u, memory_order_relaxed);
+}
+
 void delivery_deinit(struct delivery *delivery) {
   for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
     ws_deflater_free(delivery->deflaters[i]);

@@ -25,7 +25,7 @@ enum {
   PINGS_MAX = 64,
   STALL_WINDOW = 64 * 1024
 };
-enum transport { SSE, SSE_PLAIN, ENVELOPE, WEBSOCKET };
+enum way { SSE, SSE_PLAIN, ENVELOPE, WEBSOCKET };
 
 /* The first letter of a channel's name is its kind. */
 static const struct mw_channel_options kinds[CHANNELS] = {
@@ -66,7 +66,7 @@ struct view {
 
 struct peer {
   struct mw_memory *memory; /* NULL: it is not there */
-  enum transport transport;
+  enum way transport;
   struct text in;
   size_t body;       /* of the answer, where its head ends; 0: no head yet */
   struct text block; /* an event stream without its chunks, from the block that is not complete */
@@ -449,7 +449,7 @@ static bool write_since(char *out, size_t size, unsigned how, uint64_t has) {
   return how == 4 || how == 5;
 }
 
-static void come(struct peer *peer, enum transport transport, unsigned channels, unsigned how) {
+static void come(struct peer *peer, enum way transport, unsigned channels, unsigned how) {
   static const char upgrade[] =
       "GET /ws HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -584,7 +584,7 @@ static void reach(unsigned which, unsigned channel, unsigned how) {
 static void check_bounds(void) {
   struct worker *worker = &world.server->workers[0];
   uint64_t bytes = 0;
-  for (struct list *link = worker->conns.next; link != &worker->conns; link = link->next) {
+  for (struct list *link = worker->http.conns.next; link != &worker->http.conns; link = link->next) {
     const struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
     if (exchange->subscriber.outbox) must(exchange->subscriber.outbox->bytes < 64 * 1024 + 3 * OUTBOX + 3 * BIG);
     if (exchange->subscriber.flags & SUBSCRIBER_BEHIND)
@@ -627,7 +627,7 @@ static void check_peers(void) {
     }
   }
   struct worker *worker = &world.server->workers[0];
-  for (struct list *link = worker->conns.next; link != &worker->conns; link = link->next)
+  for (struct list *link = worker->http.conns.next; link != &worker->http.conns; link = link->next)
     must(!(container_of(link, struct conn, link)->exchange.subscriber.flags & SUBSCRIBER_BEHIND));
 }
 
@@ -635,8 +635,8 @@ static void operate(uint8_t what, uint8_t which) {
   struct peer *peer = &world.peers[which % PEERS];
   unsigned channel = which >> 2 & 7, more = which >> 5;
   switch (what % 16) {
-    case 0: come(peer, (enum transport)(what >> 6), which >> 2 | 1u << (which >> 4 & 7), what >> 4 & 3); break;
-    case 1: come(peer, (enum transport)(what >> 6), which | 1u << (which & 7), (1 + (what >> 5 & 1) * (which >> 5)) % 8); break;
+    case 0: come(peer, (enum way)(what >> 6), which >> 2 | 1u << (which >> 4 & 7), what >> 4 & 3); break;
+    case 1: come(peer, (enum way)(what >> 6), which | 1u << (which & 7), (1 + (what >> 5 & 1) * (which >> 5)) % 8); break;
     case 2:
     case 3: ask(peer, 's', channel, more); break;
     case 4: ask(peer, 'u', channel, 0); break;

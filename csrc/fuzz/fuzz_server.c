@@ -17,7 +17,7 @@ enum { PEERS = 5, ALL_HOOKS = MW_HOOK_AUTHORIZE | MW_HOOK_OPEN | MW_HOOK_JOIN | 
 
 static struct {
   struct mw_server *server;
-  struct app app;
+  struct test_app app;
   struct record record;
   struct peer peers[PEERS];
 } world;

@@ -7,7 +7,7 @@ static bool is_end(enum mw_request_type type) {
   return type == MW_REQUEST_LEAVE || type == MW_REQUEST_CLOSE || type == MW_REQUEST_DISCONNECT || type == MW_REQUEST_SLOW;
 }
 
-static void answer(struct app *app, struct mw_request *request, enum app_answer how) {
+static void answer(struct test_app *app, struct mw_request *request, enum app_answer how) {
   enum mw_request_type type = mw_request_type(request);
   struct agreement_entry noted;
   if (how == APP_REFUSE && !is_end(type)) {
@@ -26,7 +26,7 @@ static void answer(struct app *app, struct mw_request *request, enum app_answer 
 }
 
 void app_on_request(void *context, struct mw_request *request) {
-  struct app *app = context;
+  struct test_app *app = context;
   if (app->keep & 1u << mw_request_type(request) && app->kept_count < APP_KEPT_MAX) {
     app->kept[app->kept_count++] = request;
   } else {
@@ -34,7 +34,7 @@ void app_on_request(void *context, struct mw_request *request) {
   }
 }
 
-static struct mw_request *take(struct app *app, size_t at) {
+static struct mw_request *take(struct test_app *app, size_t at) {
   struct mw_request *request = app->kept[at];
   app->kept_count--;
   for (; at < app->kept_count; at++) app->kept[at] = app->kept[at + 1];
@@ -42,7 +42,7 @@ static struct mw_request *take(struct app *app, size_t at) {
 }
 
 void app_on_cancel(void *context, struct mw_request *request) {
-  struct app *app = context;
+  struct test_app *app = context;
   for (size_t i = 0; i < app->kept_count; i++) {
     if (app->kept[i] != request || app->later == APP_MALFORMED) continue; /* it is answered in its own time */
     answer(app, take(app, i), app->later);
@@ -50,6 +50,6 @@ void app_on_cancel(void *context, struct mw_request *request) {
   }
 }
 
-void app_answer_kept(struct app *app, size_t which, enum app_answer how) {
+void app_answer_kept(struct test_app *app, size_t which, enum app_answer how) {
   if (app->kept_count > 0) answer(app, take(app, which % app->kept_count), how);
 }

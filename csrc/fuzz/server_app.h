@@ -8,7 +8,7 @@ enum { APP_KEPT_MAX = 128 };
 
 enum app_answer { APP_ACCEPT, APP_REFUSE, APP_FAIL, APP_MALFORMED, APP_ANSWERS };
 
-struct app {
+struct test_app {
   struct agreement agreement;
   struct mw_request *kept[APP_KEPT_MAX]; /* to be answered later */
   size_t kept_count;
@@ -17,10 +17,10 @@ struct app {
   enum app_answer later; /* to those that were, and are cancelled */
 };
 
-/* For mw_config_options; the context is a struct app. */
+/* For mw_config_options; the context is a struct test_app. */
 void app_on_request(void *context, struct mw_request *request);
 void app_on_cancel(void *context, struct mw_request *request);
 /* Answers one of those that are kept. */
-void app_answer_kept(struct app *app, size_t which, enum app_answer answer);
+void app_answer_kept(struct test_app *app, size_t which, enum app_answer answer);
 
 #endif

@@ -2,10 +2,9 @@
 
 #include "http/exchange.h"
 #include "server/native.h"
-#include "server/worker.h"
 
 void budget_init(struct budget *budget, struct exchange *exchange) {
-  const struct budget *guest = &exchange_worker(exchange)->guest;
+  const struct budget *guest = &exchange_http(exchange)->guest;
   *budget = (struct budget){.exchange = exchange};
   if (guest->exchange == exchange) {
     budget->turn = guest->turn;
@@ -16,9 +15,9 @@ void budget_init(struct budget *budget, struct exchange *exchange) {
 
 void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 
-/* A connection without http1 and native uses the worker's while it is served, and has no debts. */
+/* A connection without http1 and native uses the shared one while it is served, and has no debts. */
 static struct budget *find(struct exchange *exchange) {
-  struct budget *guest = &exchange_worker(exchange)->guest, *own = exchange_budget(exchange);
+  struct budget *guest = &exchange_http(exchange)->guest, *own = exchange_budget(exchange);
   if (exchange->flags & EXCHANGE_NATIVE) return &native_of(exchange)->budget;
   if (own) return own;
   if (guest->exchange != exchange) *guest = (struct budget){.exchange = exchange};
@@ -28,7 +27,7 @@ static struct budget *find(struct exchange *exchange) {
 /* The same with what this turn adds. */
 static struct budget *refresh(struct exchange *exchange) {
   struct budget *budget = find(exchange);
-  uint32_t turn = exchange_worker(exchange)->loop->turn;
+  uint32_t turn = exchange_http(exchange)->loop->turn;
   int64_t left = budget->left + (int64_t)(turn - budget->turn) * BUDGET_TURN;
   budget->left = left < BUDGET_TURN ? (int32_t)left : BUDGET_TURN;
   budget->turn = turn;
@@ -52,11 +51,11 @@ bool budget_is_put_off(struct exchange *exchange) {
 }
 
 void budget_put_off(struct exchange *exchange) {
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   struct budget *budget = find(exchange);
-  if (budget == &worker->guest || !list_empty(&budget->link)) return;
-  list_append(&worker->put_off, &budget->link);
-  loop_wake(worker->loop);
+  if (budget == &http->guest || !list_empty(&budget->link)) return;
+  list_append(&http->put_off, &budget->link);
+  loop_wake(http->loop);
 }
 
 /* Moves all of `from` behind `to`, which is a link or a head. */
@@ -68,12 +67,12 @@ static void move_all(struct list *from, struct list *to) {
   }
 }
 
-void budget_resume(struct worker *worker) {
+void budget_resume(struct http *http) {
   struct list waiting, passed;
   int64_t left = BUDGET_LEFTOVERS;
   list_init(&waiting);
   list_init(&passed);
-  move_all(&worker->put_off, &waiting);
+  move_all(&http->put_off, &waiting);
   while (!list_empty(&waiting)) {
     struct budget *budget = container_of(waiting.next, struct budget, link);
     int64_t before = (int64_t)budget_left(budget->exchange);
@@ -86,6 +85,6 @@ void budget_resume(struct worker *worker) {
     }
   }
   /* Those that had nothing come before those that want more again. */
-  move_all(&passed, &worker->put_off);
-  if (!list_empty(&worker->put_off)) loop_wake(worker->loop);
+  move_all(&passed, &http->put_off);
+  if (!list_empty(&http->put_off)) loop_wake(http->loop);
 }

@@ -16,7 +16,7 @@
 VISIBILITY_PUSH
 
 struct exchange;
-struct worker;
+struct http;
 
 enum {
   BUDGET_TURN = 128 * 1024,   /* of one connection */
@@ -34,7 +34,7 @@ enum {
 
 /* Part of what a connection has beyond the least (struct http1, struct native). */
 struct budget {
-  struct list link; /* in worker->put_off while input is put off; else alone */
+  struct list link; /* in http->put_off while input is put off; else alone */
   struct exchange *exchange;
   uint32_t turn; /* of which `left` is left */
   int32_t left;  /* negative: a debt */
@@ -53,7 +53,7 @@ size_t budget_left(struct exchange *exchange);
 void budget_put_off(struct exchange *exchange);
 bool budget_is_put_off(struct exchange *exchange);
 /* Resumes the connections that were put off in earlier turns, in that order. Called once a turn. */
-void budget_resume(struct worker *worker);
+void budget_resume(struct http *http);
 
 VISIBILITY_POP
 

@@ -6,26 +6,25 @@
 #include "http/http1.h"
 #include "net/far_end.h"
 #include "server/native.h"
-#include "server/server.h"
 
 /* How long a peer may take to end its side after ours has ended, and to send its close frame after ours. */
 enum { LINGER_MS = 2000, CLOSE_MS = 5000 };
 
-static const struct mw_limits *limits_of(struct conn *conn) { return &conn_worker(conn)->server->config->options.limits; }
+static const struct mw_limits *limits_of(struct conn *conn) { return &conn_http(conn)->app->config->options.limits; }
 
 /* ---- Beginning ------------------------------------------------------------------------------------------------------------ */
 
 /* A connection whose stream is there and not connected. NULL without memory. */
-static struct conn *make(struct worker *worker, enum stream_kind kind) {
+static struct conn *make(struct http *http, enum stream_kind kind) {
   struct conn *conn = memory_calloc(1, offsetof(struct conn, stream) + stream_size(kind));
-  if (!conn || stream_init(&conn->stream, &worker->streams, kind) < 0) {
+  if (!conn || stream_init(&conn->stream, &http->streams, kind) < 0) {
     memory_free(conn);
     log_limited(MW_LOG_ERROR, "no memory for a connection");
     return NULL;
   }
   object_count(OBJECT_CONN, 1);
-  list_append(&worker->conns, &conn->link);
-  *(kind == STREAM_NONE ? &worker->poll_client_count : &worker->conn_count) += 1;
+  list_append(&http->conns, &conn->link);
+  *(kind == STREAM_NONE ? &http->poll_client_count : &http->conn_count) += 1;
   timer_init(&conn->timer);
   exchange_init(&conn->exchange);
   return conn;
@@ -33,26 +32,26 @@ static struct conn *make(struct worker *worker, enum stream_kind kind) {
 
 /* Its stream is connected: reads the first request. */
 static void begin(struct conn *conn, const char *address) {
-  struct worker *worker = conn_worker(conn);
-  worker->stats.accepted++;
+  struct http *http = conn_http(conn);
+  http->stats->accepted++;
   if (log_enabled(MW_LOG_DEBUG)) {
     char remote[REMOTE_MAX];
     stream_remote(&conn->stream, remote, sizeof remote);
-    log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, worker->conn_count);
+    log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, http->conn_count);
   }
-  if (worker->conn_count > limits_of(conn)->connections) {
+  if (http->conn_count > limits_of(conn)->connections) {
     log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) is reached", limits_of(conn)->connections);
     conn_close(conn); /* not by a reset, which many clients take for an error of their connect */
     return;
   }
   stream_set_options(&conn->stream, limits_of(conn)->progress_ms);
-  conn->http = http1_new(worker->server->config, conn);
+  conn->http = http1_new(http->app->config, conn);
   conn_set_deadline(conn);
   if (!conn->http || stream_read_start(&conn->stream) < 0) conn_abort(conn);
 }
 
-void conn_accept(struct worker *worker, struct listener *listener) {
-  struct conn *conn = make(worker, listener->kind);
+void conn_accept(struct http *http, struct listener *listener) {
+  struct conn *conn = make(http, listener->kind);
   if (!conn) {
     listener_refuse(listener);
     return;
@@ -65,18 +64,18 @@ void conn_accept(struct worker *worker, struct listener *listener) {
   }
 }
 
-int conn_accept_memory(struct worker *worker, struct far_end *far) {
-  struct conn *conn = make(worker, STREAM_MEMORY);
+int conn_accept_memory(struct http *http, struct far_end *far) {
+  struct conn *conn = make(http, STREAM_MEMORY);
   if (!conn) return MW_ENOMEM;
   far_end_join(far, &conn->stream);
   begin(conn, "memory");
   return 0;
 }
 
-struct exchange *exchange_without_peer(struct worker *worker, const struct role *role) {
-  struct conn *conn = make(worker, STREAM_NONE);
+struct exchange *exchange_without_peer(struct http *http, const struct role *role) {
+  struct conn *conn = make(http, STREAM_NONE);
   if (!conn) return NULL;
-  conn->timer.note = worker->timers.tick;
+  conn->timer.note = http->timers.tick;
   exchange_become(&conn->exchange, role);
   exchange_set_state(&conn->exchange, EXCHANGE_READING);
   exchange_set_state(&conn->exchange, EXCHANGE_STREAMING);
@@ -106,13 +105,13 @@ void conn_abort(struct conn *conn) {
 
 void conn_on_closed(struct stream *stream) {
   struct conn *conn = container_of(stream, struct conn, stream);
-  struct worker *worker = conn_worker(conn);
-  delivery_forget(&worker->delivery, &conn->exchange.subscriber);
+  struct http *http = conn_http(conn);
+  delivery_forget(http->delivery, &conn->exchange.subscriber);
   list_remove(&conn->link);
-  *(stream_has_peer(stream) ? &worker->conn_count : &worker->poll_client_count) -= 1;
+  *(stream_has_peer(stream) ? &http->conn_count : &http->poll_client_count) -= 1;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
-  if (worker->conn_count == 0 && worker->server->state == SERVER_STOPPING) loop_wake(worker->loop);
-  log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", worker->conn_count);
+  if (http->conn_count == 0 && http->app->state == APP_STOPPING) loop_wake(http->loop);
+  log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", http->conn_count);
   http1_release(conn);
   outbox_free(conn->exchange.subscriber.outbox);
   object_count(OBJECT_CONN, -1);
@@ -135,7 +134,7 @@ void conn_on_read(struct stream *stream, struct bytes bytes) {
     if (conn->http) http1_feed(conn, bytes);
   } else if (exchange->state <= EXCHANGE_ENDING && exchange->role) {
     /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
-    if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_worker(conn)->timers.tick;
+    if (!(exchange->flags & EXCHANGE_CONNECTING)) conn->timer.note = conn_http(conn)->timers.tick;
     exchange->role->on_read(exchange, bytes);
   }
 }
@@ -180,7 +179,7 @@ void conn_on_written(struct stream *stream, int status) {
 /* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
 
 void conn_set_deadline(struct conn *conn) {
-  struct worker *worker = conn_worker(conn);
+  struct http *http = conn_http(conn);
   const struct mw_limits *limits = limits_of(conn);
   uint64_t delay_ms = limits->progress_ms;
   bool writes = conn->exchange.subscriber.outbox != NULL;
@@ -203,7 +202,7 @@ void conn_set_deadline(struct conn *conn) {
     case EXCHANGE_LINGERING: delay_ms = LINGER_MS; break;
     case EXCHANGE_OVER: return;
   }
-  timer_start(&worker->timers, &conn->timer, delay_ms);
+  timer_start(&http->timers, &conn->timer, delay_ms);
 }
 
 /* Something is to be written and the deadline for progress is over. */
@@ -211,7 +210,7 @@ static void check_progress(struct conn *conn) {
   struct outbox *outbox = conn->exchange.subscriber.outbox;
   size_t unwritten = stream_unwritten(&conn->stream); /* without what was pushed behind it meanwhile */
   if (outbox->writing > 0 && unwritten >= outbox->seen_bytes) {
-    conn_worker(conn)->stats.dead_closed++;
+    conn_http(conn)->stats->dead_closed++;
     log_limited(MW_LOG_INFO, "closed a connection: its peer read nothing for %llu ms (limits.progress_seconds; progress_ms in C)",
                 (unsigned long long)limits_of(conn)->progress_ms);
     conn_abort(conn);
@@ -222,14 +221,14 @@ static void check_progress(struct conn *conn) {
 }
 
 static void check_silence(struct conn *conn) {
-  struct worker *worker = conn_worker(conn);
+  struct http *http = conn_http(conn);
   struct exchange *exchange = &conn->exchange;
-  uint64_t silent_ms = (uint64_t)(worker->timers.tick - conn->timer.note) * 1000;
+  uint64_t silent_ms = (uint64_t)(http->timers.tick - conn->timer.note) * 1000;
   uint64_t silence_ms = exchange->role->silence_ms(exchange);
   /* A peer that was asked something has until its deadline, whatever else it sends. */
   bool fixed = exchange->flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED | EXCHANGE_DUE);
   if (!fixed && silent_ms < silence_ms) {
-    timer_start(&worker->timers, &conn->timer, silence_ms - silent_ms);
+    timer_start(&http->timers, &conn->timer, silence_ms - silent_ms);
     return;
   }
   exchange->role->on_silent(exchange);
@@ -239,7 +238,7 @@ static void check_silence(struct conn *conn) {
 /* An EventSource does not reconnect after a 408, but after a connection that was lost. */
 static bool asks_for_stream(struct conn *conn) {
   struct bytes path = conn->http->request.head->path;
-  return path.len > 0 && bytes_equal(path, config_path(conn_worker(conn)->server->config, ENDPOINT_SSE));
+  return path.len > 0 && bytes_equal(path, config_path(conn_http(conn)->app->config, ENDPOINT_SSE));
 }
 
 static void refuse_late(struct conn *conn, const char *reason) {
@@ -332,7 +331,7 @@ void exchange_set_deadline(struct exchange *exchange) { conn_set_deadline(conn_o
 
 uint64_t exchange_silent_ms(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
-  return (uint64_t)(conn_worker(conn)->timers.tick - conn->timer.note) * 1000;
+  return (uint64_t)(conn_http(conn)->timers.tick - conn->timer.note) * 1000;
 }
 
 void exchange_remote(struct exchange *exchange, char *out, size_t size) { stream_remote(&conn_of(exchange)->stream, out, size); }
@@ -341,4 +340,4 @@ bool exchange_has_peer(const struct exchange *exchange) {
   return stream_has_peer(&container_of(exchange, struct conn, exchange)->stream);
 }
 
-void exchange_note_heard(struct exchange *exchange) { conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick; }
+void exchange_note_heard(struct exchange *exchange) { conn_of(exchange)->timer.note = exchange_http(exchange)->timers.tick; }

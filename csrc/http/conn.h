@@ -5,15 +5,15 @@
 #include <assert.h>
 
 #include "http/exchange.h"
+#include "http/http.h"
 #include "net/listener.h"
-#include "server/worker.h"
 
 VISIBILITY_PUSH
 
 struct http1;
 
 struct conn {
-  struct list link;   /* in worker->conns */
+  struct list link;   /* in http->conns */
   struct timer timer; /* the one deadline of its state; note: the tick at which a stream last wrote */
   struct http1 *http; /* reading requests; NULL once it streams */
   struct exchange exchange;
@@ -25,12 +25,12 @@ static_assert(offsetof(struct conn, stream) + offsetof(struct stream, uv) + size
               "an idle subscriber has outgrown its bound");
 
 static inline struct conn *conn_of(struct exchange *exchange) { return container_of(exchange, struct conn, exchange); }
-static inline struct worker *conn_worker(struct conn *conn) { return container_of(conn->stream.owner, struct worker, streams); }
+static inline struct http *conn_http(const struct conn *conn) { return container_of(conn->stream.owner, struct http, streams); }
 
 /* Accepts what is waiting at a listener, or drops it over limits.connections. */
-void conn_accept(struct worker *worker, struct listener *listener);
+void conn_accept(struct http *http, struct listener *listener);
 /* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
-int conn_accept_memory(struct worker *worker, struct far_end *far);
+int conn_accept_memory(struct http *http, struct far_end *far);
 /* Events of the stream. */
 bool conn_may_read(struct stream *stream);
 void conn_on_read(struct stream *stream, struct bytes bytes);

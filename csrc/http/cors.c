@@ -3,7 +3,6 @@
 #include "auth/origin.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/server.h"
 
 static const struct http_head *head_of(struct exchange *exchange) { return exchange_request(exchange)->head; }
 
@@ -17,7 +16,7 @@ static bool is_same_origin(const struct http_head *head, struct bytes origin) { 
 
 static enum origin_judgement judge(struct exchange *exchange, struct bytes origin) {
   if (origin.len == 0) return ORIGIN_REFUSED;
-  return config_judge_origin(exchange_worker(exchange)->server->config, origin);
+  return config_judge_origin(exchange_config(exchange), origin);
 }
 
 bool cors_allows(struct exchange *exchange) {

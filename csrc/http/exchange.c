@@ -11,7 +11,6 @@
 #include "http/http1.h"
 #include "http/http1_head.h"
 #include "server/native.h"
-#include "server/server.h"
 #include "transport/poll_client.h"
 
 void exchange_init(struct exchange *exchange) {
@@ -21,7 +20,7 @@ void exchange_init(struct exchange *exchange) {
 
 void exchange_set_form(struct exchange *exchange, enum form form) {
   bool chunked = exchange->flags & EXCHANGE_CHUNKED;
-  exchange->subscriber.sink = &exchange_worker(exchange)->sinks[form][chunked];
+  exchange->subscriber.sink = &exchange_http(exchange)->sinks[form][chunked];
 }
 
 /* In what the exchange has only as long as it needs it. */
@@ -41,8 +40,12 @@ void exchange_set_job(struct exchange *exchange, struct script_job *job) {
   if (place) *place = job;
 }
 
-struct worker *exchange_worker(struct exchange *exchange) {
-  return conn_worker(conn_of(exchange));
+struct http *exchange_http(struct exchange *exchange) {
+  return conn_http(conn_of(exchange));
+}
+
+struct exchange *exchange_find(const struct http *http, struct address address) {
+  return address.worker == http->slots->worker ? exchange_of(slots_find(http->slots, address)) : NULL;
 }
 
 void exchange_set_state(struct exchange *exchange, enum exchange_state state) {
@@ -79,13 +82,13 @@ static void push_buffer(struct exchange *exchange, struct buffer *buffer) {
 }
 
 static void write_head(struct exchange *exchange, struct buffer *out, int status, const struct http_fields *fields) {
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   struct http_fields cors;
   http_fields_init(&cors);
   if (exchange_request(exchange)->is_shared) cors_add(exchange, fields, &cors);
-  if (server_stopping(worker->server) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
+  if (app_stopping(http->app) || (exchange->flags & EXCHANGE_LINGER)) exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
   struct http1_head head = {.status = status,
-                            .wall_ms = worker->loop->clock.wall_ms,
+                            .wall_ms = http->loop->clock.wall_ms,
                             .fields = fields,
                             .more = &cors,
                             .keep_alive = exchange->flags & EXCHANGE_KEEP_ALIVE};
@@ -108,15 +111,15 @@ void exchange_close(struct exchange *exchange, enum close_reason reason, const c
 }
 
 int exchange_take_name(struct exchange *exchange) {
-  return slots_take(&exchange_worker(exchange)->slots, &exchange->subscriber, &exchange->slot);
+  return slots_take(exchange_http(exchange)->slots, &exchange->subscriber, &exchange->slot);
 }
 
 struct address exchange_address(struct exchange *exchange) {
-  return slots_address(&exchange_worker(exchange)->slots, exchange->slot);
+  return slots_address(exchange_http(exchange)->slots, exchange->slot);
 }
 
 /* Whoever still holds its name means a request that is over, and must not find the next one of the connection. */
-static void release_name(struct exchange *exchange) { slots_release(&exchange_worker(exchange)->slots, &exchange->slot); }
+static void release_name(struct exchange *exchange) { slots_release(exchange_http(exchange)->slots, &exchange->slot); }
 
 void exchange_answer(struct exchange *exchange, const struct answer *answer) {
   bool empty = answer->status == 204 || answer->status == 304;
@@ -161,7 +164,7 @@ static void answer_error(struct exchange *exchange, int status, const struct htt
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (status == 401) http_fields_add(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
   if (exchange_is_temporary(status)) {
-    char seconds = (char)('0' + worker_random(exchange_worker(exchange), 1, 4));
+    char seconds = (char)('0' + http_random(exchange_http(exchange), 1, 4));
     http_fields_add(&fields, BYTES("Retry-After"), bytes_of(&seconds, 1));
   }
   http_fields_add_all(&fields, more_fields);
@@ -254,7 +257,7 @@ static void release_http(struct exchange *exchange) {
   if (native_get(exchange)) {
     exchange_set_job(exchange, job);
   } else {
-    script_post_leave(exchange_worker(exchange)->server, job);
+    exchange_app(exchange)->script->leave(exchange_app(exchange), job);
     exchange_break(exchange);
   }
 }
@@ -288,7 +291,7 @@ bool exchange_upgrade(struct exchange *exchange, const struct http_fields *field
   buffer_init(&out);
   if (!http1_write_upgrade(&out, key, fields)) return false;
   exchange->flags &= (uint16_t)~EXCHANGE_KEEP_ALIVE;
-  conn_of(exchange)->timer.note = exchange_worker(exchange)->timers.tick;
+  conn_of(exchange)->timer.note = exchange_http(exchange)->timers.tick;
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   push_buffer(exchange, &out);
   http1_hand_over(conn_of(exchange), ahead);
@@ -311,17 +314,17 @@ void exchange_end_stream(struct exchange *exchange) {
 
 /* ---- Asking the script --------------------------------------------------------------------------------------------------- */
 
-void exchange_release_held(struct worker *worker, struct script_job *job) {
+void exchange_release_held(struct http *http, struct script_job *job) {
   struct mail *mail;
   /* The client may live at another address by now, or have gone. */
-  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, worker, slots_find(&worker->slots, job->client->session));
+  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->session));
 }
 
 static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
 /* The script has answered. Whoever asked may have gone: then what was joined is left again. */
 static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
-  struct worker *worker = room;
+  struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   struct exchange *exchange = exchange_of(subscriber);
   if (exchange && exchange_job(exchange) == job) {
@@ -333,28 +336,27 @@ static void take_answer(struct mail *mail, void *room, struct subscriber *subscr
     }
     job->kept = streams;
     if (exchange->role) exchange->role->on_answer(exchange, job);
-    exchange_release_held(worker, job);
+    exchange_release_held(http, job);
   }
-  exchange_return_job(worker, job);
+  exchange_return_job(http, job);
 }
 
 static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
 
-void exchange_return_job(struct worker *worker, struct script_job *job) {
+void exchange_return_job(struct http *http, struct script_job *job) {
   if (job->status == 200 && job_is_membership(job) && !job->kept) {
-    script_post_leave(worker->server, job);
+    http->app->script->leave(http->app, job);
   } else {
     job_unref(job);
   }
 }
 
 bool exchange_post(struct exchange *exchange, struct script_job *job) {
-  struct worker *worker = exchange_worker(exchange);
-  struct mw_server *server = worker->server;
-  bool full = atomic_load(&server->script.job_count) >= server->config->options.limits.waiting;
+  struct http *http = exchange_http(exchange);
+  bool full = atomic_load(&http->app->job_count) >= http->app->config->options.limits.waiting;
   if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
   size_t size = job_size(job);
-  if (size > 0 && atomic_load(&server->script.job_bytes) + size > server->config->options.limits.queue) {
+  if (size > 0 && atomic_load(&http->app->job_bytes) + size > http->app->config->options.limits.queue) {
     log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
     full = true;
   }
@@ -368,9 +370,9 @@ bool exchange_post(struct exchange *exchange, struct script_job *job) {
   if (job->client && !native_is_identified(exchange)) job->client->session = job->mail.to;
   exchange_set_job(exchange, job);
   job->answered = &answer_class;
-  atomic_fetch_add(&server->script.job_count, 1);
-  atomic_fetch_add(&server->script.job_bytes, size);
-  script_post_begin(exchange_worker(exchange)->server, job_ref(job));
+  atomic_fetch_add(&http->app->job_count, 1);
+  atomic_fetch_add(&http->app->job_bytes, size);
+  exchange_app(exchange)->script->ask(exchange_app(exchange), job_ref(job));
   return true;
 }
 
@@ -385,7 +387,7 @@ void exchange_forget(struct exchange *exchange) {
   if (!job) return;
   exchange_set_job(exchange, NULL);
   atomic_store(&job->cancelled, true);
-  script_post_cancel(exchange_worker(exchange)->server, job);
+  exchange_app(exchange)->script->cancel(exchange_app(exchange), job);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
@@ -395,7 +397,7 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
 }
 
 size_t exchange_room(struct exchange *exchange) {
-  size_t room = server_answer_room(exchange_worker(exchange)->server), waiting = outbox_own_size(exchange->subscriber.outbox);
+  size_t room = app_answer_room(exchange_app(exchange)), waiting = outbox_own_size(exchange->subscriber.outbox);
   if (exchange_form(exchange) == FORM_POLL) waiting = native_of(exchange)->poll->items.own_bytes;
   return waiting < room ? room - waiting : 0;
 }
@@ -410,7 +412,7 @@ void exchange_end(struct exchange *exchange) {
   release_name(exchange);
   /* A raw stream's job goes back as it is; any other that is still here has not been answered. */
   if (exchange_job(exchange) && exchange_job(exchange)->type == JOB_STREAM && exchange->state == EXCHANGE_STREAMING) {
-    script_post_leave(exchange_worker(exchange)->server, exchange_job(exchange));
+    exchange_app(exchange)->script->leave(exchange_app(exchange), exchange_job(exchange));
     exchange_set_job(exchange, NULL);
   } else {
     exchange_forget(exchange);

@@ -6,6 +6,7 @@
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
 #include "http/fields.h"
+#include "http/http.h"
 #include "http/role.h"
 #include "hub/channel.h"
 
@@ -15,7 +16,6 @@ struct exchange;
 struct budget;
 struct request;
 struct rope;
-struct worker;
 
 enum exchange_state {
   EXCHANGE_IDLE,      /* between requests */
@@ -68,7 +68,13 @@ struct script_job *exchange_job(struct exchange *exchange);
 void exchange_set_job(struct exchange *exchange, struct script_job *job);
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
-struct worker *exchange_worker(struct exchange *exchange);
+/* What it shares with all exchanges of its worker. */
+struct http *exchange_http(struct exchange *exchange);
+static inline struct app *exchange_app(struct exchange *exchange) { return exchange_http(exchange)->app; }
+static inline struct mw_config *exchange_config(struct exchange *exchange) { return exchange_app(exchange)->config; }
+static inline struct delivery *exchange_delivery(const struct exchange *exchange) { return exchange->subscriber.sink->delivery; }
+/* Returns the exchange whose subscriber has that address; NULL: it has ended. */
+struct exchange *exchange_find(const struct http *http, struct address address);
 /* The request that it answers; NULL once the answer streams. */
 struct request *exchange_request(struct exchange *exchange);
 /* The request is with somebody who has a copy of what it needs, or waits: gives back all but what the answer depends on (http/request.h). */
@@ -88,7 +94,7 @@ void exchange_close(struct exchange *exchange, enum close_reason reason, const c
 void exchange_disconnect(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
 /* An exchange without a peer, as if it streamed, which is closed by exchange_disconnect. NULL if out of memory. */
-struct exchange *exchange_without_peer(struct worker *worker, const struct role *role);
+struct exchange *exchange_without_peer(struct http *http, const struct role *role);
 bool exchange_has_peer(const struct exchange *exchange);
 /* Continues with the input that was put off (http/budget.h). */
 void exchange_resume(struct exchange *exchange);
@@ -150,9 +156,9 @@ bool exchange_ask(struct exchange *exchange, struct script_job *job);
 /* The same without a change of state: a stream asks. */
 bool exchange_post(struct exchange *exchange, struct script_job *job);
 /* A job was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
-void exchange_return_job(struct worker *worker, struct script_job *job);
+void exchange_return_job(struct http *http, struct script_job *job);
 /* The job was answered: carries out what had to wait for that. */
-void exchange_release_held(struct worker *worker, struct script_job *job);
+void exchange_release_held(struct http *http, struct script_job *job);
 /* The script's answer is not wanted any more. */
 void exchange_forget(struct exchange *exchange);
 

@@ -8,7 +8,6 @@
 #include "server/names.h"
 #include "server/native.h"
 #include "server/reply.h"
-#include "server/server.h"
 
 static_assert((int)SINK_SLICES_MAX <= (int)STREAM_SLICES_MAX, "a stream takes fewer slices than a sink is offered");
 
@@ -25,7 +24,7 @@ struct exchange *exchange_of(struct subscriber *subscriber) {
 
 void exchange_note_writing(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
-  if (!form_is_ws(exchange_form(exchange))) conn->timer.note = conn_worker(conn)->timers.tick;
+  if (!form_is_ws(exchange_form(exchange))) conn->timer.note = conn_http(conn)->timers.tick;
 }
 
 static ptrdiff_t sink_write(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
@@ -133,15 +132,15 @@ static void sink_event(struct subscriber *subscriber, enum event_type type, stru
 /* Nothing depends on it, and it may fail. */
 static void sink_slow(struct subscriber *subscriber, const struct channel *channel) {
   struct exchange *exchange = exchange_here(subscriber);
-  struct mw_server *server = exchange_worker(exchange)->server;
-  const struct kind *kind = &server->config->kinds[channel->policy->kind];
+  struct app *app = exchange_app(exchange);
+  const struct kind *kind = &app->config->kinds[channel->policy->kind];
   struct job_channel about = {.name = channel->name, .kind = kind};
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? native_client(exchange) : NULL;
-  struct script_job *job = client ? job_new(JOB_SLOW, server->config, client, NULL, &about, 1) : NULL;
+  struct script_job *job = client ? job_new(JOB_SLOW, app->config, client, NULL, &about, 1) : NULL;
   if (!job) return;
   job->mail.to = exchange_address(exchange);
   job->step = STEP_SLOW;
-  script_post(server, job);
+  app->script->tell(app, job);
 }
 
 static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {

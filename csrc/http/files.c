@@ -7,7 +7,6 @@
 #include "http/exchange.h"
 #include "http/request.h"
 #include "net/file.h"
-#include "server/server.h"
 
 static const struct {
   const char *extension;
@@ -161,7 +160,7 @@ static void start(struct exchange *exchange) {
   buffer_append_char(&request->path, '\0');
   if (!request->path.failed) {
     request->rest = bytes_of(request->path.data + at, request->path.len - 1 - at);
-    request->file = file_open(exchange_worker(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
+    request->file = file_open(exchange_http(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
   }
   if (request->file) {
     exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */

@@ -5,7 +5,6 @@
 #include "codec/query.h"
 #include "http/router.h"
 #include "net/file.h"
-#include "server/server.h"
 
 /* What a client may send ahead while its request is being answered: one read's worth, then reading stops. */
 enum { STASH_MAX = 64 * 1024 };
@@ -50,7 +49,7 @@ void http1_release(struct conn *conn) {
   conn->http = NULL;
   if (!http) return;
   budget_deinit(&http->budget);
-  unfinished_release(conn_worker(conn), &http->holder);
+  unfinished_release(conn_http(conn), &http->holder);
   if (http->feeding) {
     http->released = true;
   } else {
@@ -107,7 +106,7 @@ static void on_head(struct conn *conn, struct http1 *http) {
   if (head->keep_alive) exchange->flags |= EXCHANGE_KEEP_ALIVE;
   if (head->minor > 0) exchange->flags |= EXCHANGE_CHUNKED;
   if (bytes_equal(head->method, BYTES("HEAD"))) exchange->flags |= EXCHANGE_NO_BODY;
-  conn_worker(conn)->stats.requests++;
+  conn_http(conn)->stats->requests++;
   exchange_set_state(exchange, EXCHANGE_READING);
   http->request.body = bytes_of(NULL, 0);
   router_find(exchange, &http->request);
@@ -159,7 +158,7 @@ void http1_salvage(struct conn *conn) {
   http_reader_salvage(http->reader);
   if (bytes_equal(http_reader_head(http->reader)->method, BYTES("HEAD"))) conn->exchange.flags |= EXCHANGE_NO_BODY;
   http->request.is_shared =
-      router_shares(conn_worker(conn)->router, conn_worker(conn)->server->config, http_reader_head(http->reader)->path);
+      router_shares(conn_http(conn)->router, conn_http(conn)->app->config, http_reader_head(http->reader)->path);
 }
 
 static bool reads(const struct conn *conn) {
@@ -191,18 +190,17 @@ static void stash(struct conn *conn, struct http1 *http, struct bytes bytes) {
 
 /* What the connection holds of a body whose end has not come. */
 static void count_unfinished(struct conn *conn, struct http1 *http) {
-  struct worker *worker = conn_worker(conn);
   if (conn->exchange.state == EXCHANGE_READING) {
-    unfinished_hold(worker, &http->holder, http_reader_body(http->reader).len, false);
-    unfinished_settle(worker);
+    unfinished_hold(conn_http(conn), &http->holder, http_reader_body(http->reader).len, false);
+    unfinished_settle(conn_http(conn));
   } else {
-    unfinished_release(worker, &http->holder);
+    unfinished_release(conn_http(conn), &http->holder);
   }
 }
 
 void exchange_give_up(struct exchange *exchange) {
   struct conn *conn = conn_of(exchange);
-  unfinished_release(conn_worker(conn), &conn->http->holder);
+  unfinished_release(conn_http(conn), &conn->http->holder);
   http_reader_drop_body(conn->http->reader);
   if (!reads(conn)) return; /* it is refused already, or closing */
   http1_salvage(conn);

@@ -1,7 +1,6 @@
 #include "http/role.h"
 
 #include "http/exchange.h"
-#include "server/server.h"
 
 void role_nothing(struct exchange *exchange) { (void)exchange; }
 
@@ -52,11 +51,9 @@ void role_close_stream(struct exchange *exchange, const struct closing *closing)
   exchange_end_stream(exchange);
 }
 
-uint64_t role_heartbeat_ms(struct exchange *exchange) {
-  return exchange_worker(exchange)->server->config->options.limits.heartbeat_ms;
-}
+uint64_t role_heartbeat_ms(struct exchange *exchange) { return exchange_config(exchange)->options.limits.heartbeat_ms; }
 
-size_t role_outbox_limit(struct exchange *exchange) { return exchange_worker(exchange)->server->config->options.limits.outbox; }
+size_t role_outbox_limit(struct exchange *exchange) { return exchange_config(exchange)->options.limits.outbox; }
 
 bool role_is_complete(const struct role *role) {
   bool takes = role->start && role->on_answer && role->on_late && role->on_written && role->on_read && role->on_silent;

@@ -5,7 +5,6 @@
 #include "codec/query.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/server.h"
 
 /* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
 static const char no_body[] = "a GET of this path has no body";
@@ -39,17 +38,17 @@ static void choose(const struct router *router, struct request *request, struct 
 
 /* The endpoint that has the path, or ENDPOINT_COUNT: without a key, and on a public listener if there is a private one, /publish is not there. */
 static enum endpoint endpoint_at(struct exchange *exchange, struct bytes path) {
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  bool hides = !server->config->options.publish_key || (server->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
+  const struct app *app = exchange_app(exchange);
+  bool hides = !app->config->options.publish_key || (app->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
   for (enum endpoint endpoint = 0; path.len > 0 && endpoint < ENDPOINT_COUNT; endpoint++) {
     if (endpoint == ENDPOINT_PUBLISH && hides) continue;
-    if (bytes_equal(path, config_path(server->config, endpoint))) return endpoint;
+    if (bytes_equal(path, config_path(app->config, endpoint))) return endpoint;
   }
   return ENDPOINT_COUNT;
 }
 
 static bool find_endpoint(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
-  const struct router *router = exchange_worker(exchange)->router;
+  const struct router *router = exchange_http(exchange)->router;
   enum endpoint endpoint = endpoint_at(exchange, path);
   if (endpoint == ENDPOINT_COUNT) return false;
   const struct endpoint_role *found = &router->endpoints[endpoint];
@@ -62,8 +61,8 @@ static bool find_endpoint(struct exchange *exchange, struct request *request, st
 }
 
 static bool find_route(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
-  const struct mw_config *config = exchange_worker(exchange)->server->config;
-  const struct router *router = exchange_worker(exchange)->router;
+  const struct mw_config *config = exchange_config(exchange);
+  const struct router *router = exchange_http(exchange)->router;
   request->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
   /* A route for OPTIONS alone takes no path away from files. */
   for (size_t i = 0; !request->route && i < ROUTE_METHOD_COUNT; i++) {
@@ -115,7 +114,7 @@ bool router_shares(const struct router *router, const struct mw_config *config, 
 
 void router_find(struct exchange *exchange, struct request *request) {
   const struct http_head *head = request->head;
-  const struct router *router = exchange_worker(exchange)->router;
+  const struct router *router = exchange_http(exchange)->router;
   request->role = NULL;
   request->route = NULL;
   request->mount = NULL;
@@ -137,7 +136,7 @@ void router_find(struct exchange *exchange, struct request *request) {
     return;
   }
   if (find_endpoint(exchange, request, head->method, path) || find_route(exchange, request, head->method, path)) return;
-  request->mount = config_mount(exchange_worker(exchange)->server->config, path, &request->rest);
+  request->mount = config_mount(exchange_config(exchange), path, &request->rest);
   if (request->mount) {
     choose(router, request, head->method, router->file, "GET", "HEAD");
   } else {

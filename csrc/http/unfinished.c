@@ -2,9 +2,8 @@
 
 #include "base/log_limit.h"
 #include "http/exchange.h"
-#include "server/server.h"
 
-static const struct mw_limits *limits_of(const struct worker *worker) { return &worker->server->config->options.limits; }
+static const struct mw_limits *limits_of(const struct http *http) { return &http->app->config->options.limits; }
 
 void unfinished_init(struct unfinished *unfinished) {
   *unfinished = (struct unfinished){0};
@@ -26,15 +25,15 @@ static size_t count_bits(size_t size) {
 
 static bool holds(const struct holder *holder) { return !list_empty(&holder->size_link); }
 
-static void restart(struct worker *worker, struct holder *holder) {
-  holder->since_ms = worker->loop->clock.now_ms;
+static void restart(struct http *http, struct holder *holder) {
+  holder->since_ms = http->loop->clock.now_ms;
   list_remove(&holder->age_link);
-  if (holder->has_deadline) list_append(&worker->unfinished.ages, &holder->age_link);
+  if (holder->has_deadline) list_append(&http->unfinished.ages, &holder->age_link);
 }
 
-void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, bool is_new) {
-  struct unfinished *unfinished = &worker->unfinished;
-  if (!holds(holder) || is_new) restart(worker, holder);
+void unfinished_hold(struct http *http, struct holder *holder, size_t size, bool is_new) {
+  struct unfinished *unfinished = &http->unfinished;
+  if (!holds(holder) || is_new) restart(http, holder);
   if (!holds(holder)) unfinished->count++;
   list_remove(&holder->size_link);
   list_append(&unfinished->sizes[count_bits(size)], &holder->size_link);
@@ -42,10 +41,10 @@ void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, 
   holder->size = size;
 }
 
-void unfinished_release(struct worker *worker, struct holder *holder) {
+void unfinished_release(struct http *http, struct holder *holder) {
   if (!holds(holder)) return;
-  worker->unfinished.bytes -= holder->size;
-  worker->unfinished.count--;
+  http->unfinished.bytes -= holder->size;
+  http->unfinished.count--;
   holder->size = 0;
   list_remove(&holder->size_link);
   list_remove(&holder->age_link);
@@ -65,43 +64,43 @@ static struct holder *find_largest(struct unfinished *unfinished) {
 }
 
 /* The peer gets nothing through any more. */
-static void give_up(struct worker *worker, struct holder *holder, enum close_reason reason, const char *text) {
+static void give_up(struct http *http, struct holder *holder, enum close_reason reason, const char *text) {
   struct exchange *exchange = holder->exchange;
   if (!holder->has_deadline) {
     exchange_give_up(exchange);
     return;
   }
-  unfinished_release(worker, holder);
+  unfinished_release(http, holder);
   if (exchange->role) exchange->role->give_up(exchange, &(struct closing){.reason = reason, .text = text});
 }
 
-void unfinished_settle(struct worker *worker) {
-  struct unfinished *unfinished = &worker->unfinished;
-  while (unfinished->count > 1 && unfinished->bytes > limits_of(worker)->queue) {
+void unfinished_settle(struct http *http) {
+  struct unfinished *unfinished = &http->unfinished;
+  while (unfinished->count > 1 && unfinished->bytes > limits_of(http)->queue) {
     struct holder *largest = find_largest(unfinished);
     log_limited(MW_LOG_WARNING,
                 "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
                 "bytes, count=%zu)",
                 largest->size, unfinished->bytes, unfinished->count);
-    give_up(worker, largest, CLOSE_BUSY, "too much is waiting");
+    give_up(http, largest, CLOSE_BUSY, "too much is waiting");
   }
 }
 
-void unfinished_expire(struct worker *worker) {
-  struct list *ages = &worker->unfinished.ages;
-  uint64_t now_ms = worker->loop->clock.now_ms, most_ms = limits_of(worker)->message_ms;
+void unfinished_expire(struct http *http) {
+  struct list *ages = &http->unfinished.ages;
+  uint64_t now_ms = http->loop->clock.now_ms, most_ms = limits_of(http)->message_ms;
   while (!list_empty(ages)) {
     struct holder *oldest = container_of(ages->next, struct holder, age_link);
     struct exchange *exchange = oldest->exchange;
     if (now_ms < oldest->since_ms + most_ms) return;
     if (exchange->flags & EXCHANGE_STOPPED || budget_is_put_off(exchange)) {
-      restart(worker, oldest); /* it is not read: the peer may have sent the rest */
+      restart(http, oldest); /* it is not read: the peer may have sent the rest */
       continue;
     }
     log_limited(
         MW_LOG_INFO,
         "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
         (unsigned long long)most_ms, oldest->size);
-    give_up(worker, oldest, CLOSE_UNFINISHED, "the message did not come in time");
+    give_up(http, oldest, CLOSE_UNFINISHED, "the message did not come in time");
   }
 }

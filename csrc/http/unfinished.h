@@ -15,7 +15,7 @@
 VISIBILITY_PUSH
 
 struct exchange;
-struct worker;
+struct http;
 
 /* Lists of holders whose sizes have the same number of bits. */
 enum { UNFINISHED_SIZES = 64 };
@@ -40,12 +40,12 @@ void unfinished_init(struct unfinished *unfinished);
 /* has_deadline: as opposed to a request, which has its own. */
 void holder_init(struct holder *holder, struct exchange *exchange, bool has_deadline);
 /* The connection is in the middle of a message, or a body, and holds so many bytes of it. is_new: it is another message than before. */
-void unfinished_hold(struct worker *worker, struct holder *holder, size_t size, bool is_new);
-void unfinished_release(struct worker *worker, struct holder *holder);
+void unfinished_hold(struct http *http, struct holder *holder, size_t size, bool is_new);
+void unfinished_release(struct http *http, struct holder *holder);
 /* Closes the largest holders until the others are within limits.queue. One that is alone may hold any size. */
-void unfinished_settle(struct worker *worker);
+void unfinished_settle(struct http *http);
 /* Closes those that have been in the middle of one message for limits.message_ms. Called once a second. */
-void unfinished_expire(struct worker *worker);
+void unfinished_expire(struct http *http);
 
 VISIBILITY_POP
 

@@ -41,9 +41,9 @@ static void drop_message(struct mail *mail) { message_unref(message_of_mail(mail
 
 static void take_message(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
-  struct worker *worker = room;
+  struct worker *worker = worker_of_room(room);
   struct message *message = message_of_mail(mail);
-  hub_publish(&worker->hub, message, &worker->server->config->kinds[message->kind].policy);
+  hub_publish(&worker->hub, message, &worker->server->app.config->kinds[message->kind].policy);
   message_unref(message);
 }
 
@@ -53,10 +53,10 @@ static void drop_roster(struct mail *mail) { roster_batch_unref(roster_batch_of_
 
 static void take_roster(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
-  struct worker *worker = room;
+  struct worker *worker = worker_of_room(room);
   struct mw_server *server = worker->server;
   struct roster_batch *batch = roster_batch_of_mail(mail);
-  bool is_kept = hub_update_roster(&worker->hub, batch, &server->config->kinds[batch->kind].policy);
+  bool is_kept = hub_update_roster(&worker->hub, batch, &server->app.config->kinds[batch->kind].policy);
   if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
   roster_batch_unref(batch);
 }
@@ -68,7 +68,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   struct form_draft drafts[FORM_DRAFTS] = {{0}};
   int status = 0;
   /* The store belongs to that thread: no other can ask it for room. */
-  if (keep && is_entered(bus)) status = store_promise(&server->store, message, &server->config->kinds[message->kind].policy);
+  if (keep && is_entered(bus)) status = store_promise(&server->store, message, &server->app.config->kinds[message->kind].policy);
   if (status < 0) {
     message_unref(message);
     return status;

@@ -43,7 +43,8 @@ static int post(struct mw_server *server, struct mail *mail) {
   return mailbox_post(&server->workers[mail->to.worker].fifo, mail);
 }
 
-int command_post(struct mw_server *server, struct command *command) {
+int command_post(struct app *app, struct command *command) {
+  struct mw_server *server = container_of(app, struct mw_server, app);
   int status = MW_ECLOSED;
   if (!atomic_load(&command->client->gone)) {
     size_t size = (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
@@ -91,13 +92,13 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
   rope_init(&snapshot);
   size_t room = exchange_room(exchange);
   snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
-  struct script_job *job = job_new(JOB_JOIN, worker->server->config, command->client, NULL, &channel, 1);
+  struct script_job *job = job_new(JOB_JOIN, worker->server->app.config, command->client, NULL, &channel, 1);
   if (!snapshot.text.failed && job) {
     reply_event_rope(exchange, channel.name, BYTES("moonwire:presence"), &snapshot);
     job->by_app = true;
     job->mail.to = command->client->session;
     job->answered = &by_app_class;
-    atomic_fetch_add(&worker->server->script.job_count, 1);
+    atomic_fetch_add(&worker->server->app.job_count, 1);
     script_post_begin(worker->server, job);
   } else {
     job_unref(job);
@@ -128,7 +129,7 @@ static bool must_hold(struct exchange *exchange, const struct mw_client *client,
 static void hold(struct exchange *exchange, struct mail *mail) {
   struct script_job *job = exchange_job(exchange);
   job->held_size += sizeof(struct command) + mail->size;
-  if (job->held_size > exchange_worker(exchange)->server->config->options.limits.outbox) {
+  if (job->held_size > exchange_worker(exchange)->server->app.config->options.limits.outbox) {
     exchange_break(exchange);
     mail->class->drop(mail);
     return;
@@ -169,7 +170,7 @@ static void subscribe(struct exchange *exchange, struct command *command) {
 }
 
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
-  struct worker *worker = room;
+  struct worker *worker = worker_of_room(room);
   struct command *command = container_of(mail, struct command, mail);
   struct exchange *exchange = exchange_of(subscriber);
   if (exchange && must_hold(exchange, command->client, command)) {
@@ -205,7 +206,7 @@ static int fail(struct mw_error *error, int status, const char *text) {
 
 int mw_client_send(struct mw_server *server, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
   struct message_parts parts;
-  int status = server_read_parts(server, push, &parts, error);
+  int status = order_read_parts(&server->app, push, &parts, error);
   if (status < 0) return status;
   if (parts.channel.len > 0 && channel_name_fault(parts.channel))
     return fail(error, MW_EINVAL, channel_name_fault(parts.channel));
@@ -216,7 +217,7 @@ int mw_client_send(struct mw_server *server, struct mw_client *client, const str
     command_free(command);
     return fail(error, MW_ENOMEM, "no memory");
   }
-  status = command_post(server, command);
+  status = command_post(&server->app, command);
   return status < 0 ? fail(error, status, mw_status_text(status)) : 0;
 }
 
@@ -241,7 +242,7 @@ int mw_client_close(struct mw_server *server, struct mw_client *client, int code
 static int post_channel(struct mw_server *server, enum command_type type, struct mw_client *client, struct bytes channel,
                         const char *code, const char *reason) {
   if (channel_name_fault(channel)) return MW_EINVAL;
-  const struct kind *kind = config_kind(server->config, channel);
+  const struct kind *kind = config_kind(server->app.config, channel);
   if (!kind) return MW_ENOTFOUND;
   struct command *command = command_new(type, client);
   if (!command) return MW_ENOMEM;
@@ -249,7 +250,7 @@ static int post_channel(struct mw_server *server, enum command_type type, struct
   command->text = blob_new(channel);
   snprintf(command->code, sizeof command->code, "%s", code);
   snprintf(command->reason, sizeof command->reason, "%s", reason);
-  if (command->text) return command_post(server, command);
+  if (command->text) return command_post(&server->app, command);
   command_free(command);
   return MW_ENOMEM;
 }
@@ -275,9 +276,9 @@ int mw_socket_unsubscribe(struct mw_socket *socket, const char *channel, size_t 
 }
 
 struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len) {
-  return registry_find(&server->registry, bytes_of(id, id_len));
+  return registry_find(&server->app.registry, bytes_of(id, id_len));
 }
 
 struct mw_client *mw_client_next(struct mw_server *server, struct mw_client *previous) {
-  return registry_next(&server->registry, previous);
+  return registry_next(&server->app.registry, previous);
 }

@@ -34,7 +34,7 @@ struct command {
 struct command *command_new(enum command_type type, struct mw_client *client);
 void command_free(struct command *command);
 /* Takes the command. MW_ECLOSED, MW_EUNAVAILABLE, MW_ENOMEM: then it is gone. */
-int command_post(struct mw_server *server, struct command *command);
+int command_post(struct app *app, struct command *command);
 
 VISIBILITY_POP
 

@@ -9,7 +9,7 @@ enum { TO_ADDRESS, TO_CLIENT };
 
 const char names_refusal[] = "too many channels: try again later";
 
-static const struct mw_limits *limits_of(const struct mw_server *server) { return &server->config->options.limits; }
+static const struct mw_limits *limits_of(const struct mw_server *server) { return &server->app.config->options.limits; }
 
 /* Whatever it holds already, it must hold this, too. */
 static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
@@ -37,7 +37,7 @@ static void log_refusal(const char *limit, size_t max) {
 bool names_allow_client(struct mw_server *server, const struct mw_client *client, size_t count) {
   size_t max = limits_of(server)->client_names;
   struct party_key key = party_key_of_client(client);
-  if (party_has_room(&server->parties, &key, PARTY_NAMES, count, max)) return true;
+  if (party_has_room(&server->app.parties, &key, PARTY_NAMES, count, max)) return true;
   log_refusal("client_names", max);
   return false;
 }
@@ -51,7 +51,7 @@ bool names_allow(struct exchange *exchange, const struct mw_client *client, stru
   }
   if (new_count == 0) return true;
   struct party_key address = address_of(exchange);
-  if (!party_has_room(&worker->server->parties, &address, PARTY_NAMES, new_count, max)) {
+  if (!party_has_room(&worker->server->app.parties, &address, PARTY_NAMES, new_count, max)) {
     log_refusal("address_names", max);
     return false;
   }
@@ -64,7 +64,7 @@ bool names_allow(struct exchange *exchange, const struct mw_client *client, stru
 static int charge(struct mw_server *server, struct stored *stored, int to, const struct party_key *key, size_t max) {
   struct party *party;
   if (stored->charged[to]) return 0;
-  int status = party_take(&server->parties, key, PARTY_NAMES, 1, max, &party);
+  int status = party_take(&server->app.parties, key, PARTY_NAMES, 1, max, &party);
   stored->charged[to] = party;
   return status;
 }
@@ -119,7 +119,7 @@ void names_leave(struct exchange *exchange, struct subscription *subscription, b
 
 void names_forget(struct store *store, struct stored *stored) {
   struct mw_server *server = container_of(store, struct mw_server, store);
-  for (size_t i = 0; i < 2; i++) party_give_back(&server->parties, stored->charged[i], PARTY_NAMES, 1);
+  for (size_t i = 0; i < 2; i++) party_give_back(&server->app.parties, stored->charged[i], PARTY_NAMES, 1);
 }
 
 /* ---- For the script -------------------------------------------------------------------------------------------------------- */
@@ -127,17 +127,17 @@ void names_forget(struct store *store, struct stored *stored) {
 int names_hold(struct mw_server *server, struct names_hold *hold, enum party_good good, const struct mw_client *client) {
   const struct mw_limits *limits = limits_of(server);
   struct party_key address = party_key_of_address(client->remote), key = party_key_of_client(client);
-  int status = party_take(&server->parties, &address, good, 1, limits->address_names, &hold->address);
+  int status = party_take(&server->app.parties, &address, good, 1, limits->address_names, &hold->address);
   if (status == MW_ELIMIT) log_refusal("address_names", limits->address_names);
   if (status < 0) return status;
-  status = party_take(&server->parties, &key, good, 1, limits->client_names, &hold->client);
+  status = party_take(&server->app.parties, &key, good, 1, limits->client_names, &hold->client);
   if (status == MW_ELIMIT) log_refusal("client_names", limits->client_names);
   if (status < 0) names_give_back(server, hold, good);
   return status;
 }
 
 void names_give_back(struct mw_server *server, struct names_hold *hold, enum party_good good) {
-  party_give_back(&server->parties, hold->address, good, 1);
-  party_give_back(&server->parties, hold->client, good, 1);
+  party_give_back(&server->app.parties, hold->address, good, 1);
+  party_give_back(&server->app.parties, hold->client, good, 1);
   *hold = (struct names_hold){NULL, NULL};
 }

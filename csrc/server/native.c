@@ -42,7 +42,7 @@ int native_identify(struct exchange *exchange, struct mw_client *client) {
   if (!native) return MW_ENOMEM;
   if (exchange_take_name(exchange) < 0) return MW_ENOMEM;
   client->session = exchange_address(exchange);
-  int status = registry_add(&worker->server->registry, client);
+  int status = registry_add(&worker->server->app.registry, client);
   if (status < 0) return status;
   native->client = mw_client_ref(client);
   native->extra.identity = bytes_of(client->id, CLIENT_ID_LEN);
@@ -115,7 +115,7 @@ static void dismiss(struct exchange *exchange, struct native *native) {
 static const char *reason_of(struct exchange *exchange) {
   if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return "slow";
   if (exchange->flags & EXCHANGE_PINGED) return "timeout";
-  return server_stopping(exchange_worker(exchange)->server) ? "stopping" : "closed";
+  return app_stopping(exchange_app(exchange)) ? "stopping" : "closed";
 }
 
 void native_end(struct exchange *exchange) {
@@ -131,7 +131,7 @@ void native_end(struct exchange *exchange) {
     if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
   }
   while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct script_job, link));
-  if (native->client) registry_remove(&exchange_worker(exchange)->server->registry, native->client);
+  if (native->client) registry_remove(&exchange_worker(exchange)->server->app.registry, native->client);
   mw_client_unref(native->client);
   memory_free(native->http);
   blob_unref(native->asked_ref);
@@ -144,9 +144,7 @@ void native_end(struct exchange *exchange) {
 
 static size_t stashed(const struct native *native) { return native->stash.len - native->stash_at; }
 
-static size_t stash_limit(struct exchange *exchange) {
-  return exchange_worker(exchange)->server->config->options.limits.input_backlog;
-}
+static size_t stash_limit(struct exchange *exchange) { return exchange_config(exchange)->options.limits.input_backlog; }
 
 /* What a peer sends is bounded by not reading on; what others send for it is refused. */
 static void stash(struct exchange *exchange, struct native *native, const struct input *input) {
@@ -265,7 +263,7 @@ void native_on_answer(struct exchange *exchange, struct script_job *job) {
     native_connected(exchange, job, &to, blob_bytes(ref));
   }
   blob_unref(ref);
-  exchange_release_held(exchange_worker(exchange), job);
+  exchange_release_held(exchange_http(exchange), job);
   resume(exchange);
 }
 

@@ -90,7 +90,7 @@ void native_join(struct exchange *exchange, struct script_job *job, const struct
 }
 
 void native_connected(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref) {
-  const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
+  const struct mw_limits *limits = &exchange_worker(exchange)->server->app.config->options.limits;
   struct native *native = native_get(exchange);
   struct buffer value;
   buffer_init(&value);

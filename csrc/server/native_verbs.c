@@ -54,14 +54,13 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
-  if (exchange->subscriber.subscription_count >= server->config->options.limits.client_channels) {
+  if (exchange->subscriber.subscription_count >= server->app.config->options.limits.client_channels) {
     refuse(call, "refused", "too many channels");
     return;
   }
   struct job_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
-  if (exchange_form(exchange) == FORM_POLL &&
-      !poll_client_allowed(exchange_worker(exchange), native_client(exchange)->remote, 1)) {
+  if (exchange_form(exchange) == FORM_POLL && !poll_client_allowed(exchange_http(exchange), native_client(exchange)->remote, 1)) {
     refuse(call, "unavailable", "the clients of this address that poll are in too many channels: try again later");
     return;
   }
@@ -70,7 +69,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   struct mw_client *client = asks ? native_client(exchange) : NULL;
-  struct script_job *job = client || !asks ? job_new(JOB_JOIN, server->config, client, NULL, &channel, 1) : NULL;
+  struct script_job *job = client || !asks ? job_new(JOB_JOIN, server->app.config, client, NULL, &channel, 1) : NULL;
   if (job) job->since = since_parse(call->verb->since, &server->bus.epoch);
   if (job && !job_needs_script(job)) {
     native_join(exchange, job, &call->reply_to, call->verb->ref.raw);
@@ -94,7 +93,7 @@ static bool is_unheard(const struct call *call) { return call->verb->ref.raw.len
 static void on_history(const struct call *call, const struct kind *kind) {
   struct exchange *exchange = call->exchange;
   struct worker *worker = exchange_worker(exchange);
-  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct mw_limits *limits = &worker->server->app.config->options.limits;
   const struct epoch *epoch = &worker->server->bus.epoch;
   const struct verb *verb = call->verb;
   struct excerpt_wish wish = {.since = since_parse(verb->since, epoch),
@@ -153,9 +152,9 @@ static void relay(const struct call *call, const struct kind *kind, const struct
                                 .is_binary = verb->is_binary};
   if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
   char id[MW_ID_MAX];
-  int status = server_publish(server, kind, &parts, !rule->keep, id);
+  int status = server->app.orderer->publish(server->app.orderer, kind, &parts, !rule->keep, id);
   if (status < 0) {
-    refuse(call, "unavailable", server_publish_fault(status));
+    refuse(call, "unavailable", order_fault(status));
   } else if (rule->keep) {
     char value[64];
     int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
@@ -176,7 +175,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
     refuse(call, "unknown_event", "clients may not send this event");
-  } else if (size > server->config->options.limits.message_size) {
+  } else if (size > server->app.config->options.limits.message_size) {
     refuse(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
     refuse(call, "unavailable", "no memory");
@@ -184,7 +183,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
     relay(call, kind, rule, client);
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
-    struct script_job *job = job_new(JOB_MESSAGE, server->config, client, NULL, &channel, 1);
+    struct script_job *job = job_new(JOB_MESSAGE, server->app.config, client, NULL, &channel, 1);
     if (job && job_set_message(job, verb) < 0) {
       job_unref(job);
       job = NULL;
@@ -200,7 +199,7 @@ static void on_token(const struct call *call, bool connects) {
   const struct mw_server *server = exchange_worker(exchange)->server;
   struct native *native = native_get(exchange);
   struct mw_client *client = native_client(exchange);
-  bool authenticates = server->config->options.authenticate;
+  bool authenticates = server->app.config->options.authenticate;
   /* Whoever was known by the upgrade has no request left that a token could go into. */
   if (native && authenticates && !native->http) {
     refuse(call, "refused", "a newer token is taken from moonwire.1 only");
@@ -208,7 +207,7 @@ static void on_token(const struct call *call, bool connects) {
   }
   struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
   struct script_job *job = NULL;
-  if (client && (http || !authenticates)) job = job_new(JOB_JOIN, server->config, client, http, NULL, 0);
+  if (client && (http || !authenticates)) job = job_new(JOB_JOIN, server->app.config, client, http, NULL, 0);
   if (!job) {
     memory_free(http);
     refuse(call, "unavailable", "no memory");
@@ -227,8 +226,7 @@ static void on_token(const struct call *call, bool connects) {
 static void take_verb(const struct call *call) {
   const struct verb *verb = call->verb;
   bool waits = call->exchange->flags & EXCHANGE_CONNECTING;
-  const struct kind *kind =
-      verb->channel.len > 0 ? config_kind(exchange_worker(call->exchange)->server->config, verb->channel) : NULL;
+  const struct kind *kind = verb->channel.len > 0 ? config_kind(exchange_config(call->exchange), verb->channel) : NULL;
   if (waits != (verb->type == VERB_CONNECT)) {
     refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "it is connected already");
   } else if (verb->channel.len > 0 && !kind) {

@@ -70,7 +70,7 @@ static void on_linger(void *context) {
 
 static void close_soon(struct occupancy *occupancy) {
   occupancy->state = OCCUPANCY_LINGERING;
-  uint64_t linger_ms = server_stopping(occupancy->server) ? 0 : occupancy->kind->linger_ms;
+  uint64_t linger_ms = app_stopping(&occupancy->server->app) ? 0 : occupancy->kind->linger_ms;
   if (linger_ms > 0) occupancy->linger = alarm_new(&occupancy->server->loop, linger_ms, 0, on_linger, occupancy);
   if (!occupancy->linger) on_linger(occupancy);
 }
@@ -143,7 +143,7 @@ void occupancy_answered(struct occupancy *occupancy) {
   bool given_up = occupancy->refused && occupancy->request.cancelled && !list_empty(&occupancy->waiters);
   if (!occupancy->server) {
     destroy(occupancy);
-  } else if (occupancy->state == OCCUPANCY_OPENING && given_up && !server_stopping(occupancy->server)) {
+  } else if (occupancy->state == OCCUPANCY_OPENING && given_up && !app_stopping(&occupancy->server->app)) {
     ask(occupancy, OCCUPANCY_OPENING);
   } else if (occupancy->state == OCCUPANCY_OPENING) {
     if (!occupancy->refused) occupancy->state = OCCUPANCY_OPEN;

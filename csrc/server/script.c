@@ -13,7 +13,7 @@
 enum script_task { TASK_BEGIN, TASK_CANCEL, TASK_LEAVE };
 
 int script_init(struct script *script, struct loop *loop, size_t limit) {
-  *script = (struct script){.job_count = 0};
+  *script = (struct script){.lets_go = false};
   list_init(&script->asked);
   list_init(&script->ready);
   table_init(&script->occupancies);
@@ -25,7 +25,7 @@ int script_init(struct script *script, struct loop *loop, size_t limit) {
 }
 
 void script_ask(struct mw_server *server, struct mw_request *request, enum mw_request_type type) {
-  const struct mw_config_options *options = &server->config->options;
+  const struct mw_config_options *options = &server->app.config->options;
   request->type = type;
   request->server = server;
   request->asked_ms = server->loop.clock.now_ms;
@@ -43,7 +43,7 @@ void script_ask(struct mw_server *server, struct mw_request *request, enum mw_re
 void script_cancel_request(struct mw_request *request) {
   if (!request->waiting || request->cancelled) return;
   request->cancelled = true;
-  const struct mw_config_options *options = &request->server->config->options;
+  const struct mw_config_options *options = &request->server->app.config->options;
   if (options->on_cancel) options->on_cancel(options->context, request);
 }
 
@@ -93,7 +93,7 @@ static void let_next(struct mw_server *server, struct script_job *job) {
 /* The request has been read by whoever had to: nothing of it stays with the client that it brought. */
 static void release_http(struct mw_server *server, struct script_job *job) {
   if (!job->http) return;
-  atomic_fetch_sub(&server->script.job_bytes, job->http->size);
+  atomic_fetch_sub(&server->app.job_bytes, job->http->size);
   memory_free(job->http);
   job->http = NULL;
 }
@@ -102,8 +102,8 @@ static void release_http(struct mw_server *server, struct script_job *job) {
 static void send_answer(struct mw_server *server, struct script_job *job) {
   job_settle_key(job, &server->script.send_keys, server->loop.clock.now_ms, &server->script.ready);
   release_http(server, job);
-  atomic_fetch_sub(&server->script.job_count, 1);
-  atomic_fetch_sub(&server->script.job_bytes, job_size(job));
+  atomic_fetch_sub(&server->app.job_count, 1);
+  atomic_fetch_sub(&server->app.job_bytes, job_size(job));
   job->mail.class = job->answered;
   mailbox_post(&server->workers[job->mail.to.worker].fifo, &job->mail);
 }
@@ -122,9 +122,9 @@ static void publish_relayed(struct mw_server *server, struct script_job *job) {
   if (!job->transient) parts.except = bytes_of(job->client->id, CLIENT_ID_LEN);
   bool keeps = config_event(channel->kind, event)->keep;
   char id[MW_ID_MAX], value[64];
-  int status = server_publish(server, channel->kind, &parts, !keeps, id);
+  int status = server->app.orderer->publish(server->app.orderer, channel->kind, &parts, !keeps, id);
   if (status < 0) {
-    job_refuse(job, 503, "unavailable", server_publish_fault(status));
+    job_refuse(job, 503, "unavailable", order_fault(status));
   } else if (keeps) {
     int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
     job->body = blob_new(bytes_of(value, (size_t)len));
@@ -326,16 +326,16 @@ void script_answered(struct mw_request *request) {
     job_unref(request->job);
   }
   /* Stopping may have waited for just this answer, which may come outside any turn. */
-  if (server && server_stopping(server)) loop_wake(&server->loop);
+  if (server && app_stopping(&server->app)) loop_wake(&server->loop);
 }
 
 void script_post(struct mw_server *server, struct script_job *job) {
-  if (atomic_load(&server->script.job_count) >= server->config->options.limits.waiting) {
+  if (atomic_load(&server->app.job_count) >= server->app.config->options.limits.waiting) {
     job_unref(job);
     return;
   }
-  atomic_fetch_add(&server->script.job_count, 1);
-  atomic_fetch_add(&server->script.job_bytes, job_size(job));
+  atomic_fetch_add(&server->app.job_count, 1);
+  atomic_fetch_add(&server->app.job_bytes, job_size(job));
   script_post_begin(server, job);
 }
 
@@ -458,7 +458,7 @@ void script_second(struct mw_server *server) {
   /* Cancelling may answer, which takes requests off the list: begin anew after each. */
   for (struct list *link = server->script.asked.next; link != &server->script.asked;) {
     struct mw_request *request = container_of(link, struct mw_request, link);
-    if (now < request->asked_ms + server->config->options.limits.answer_ms) return;
+    if (now < request->asked_ms + server->app.config->options.limits.answer_ms) return;
     link = link->next;
     if (request->cancelled) continue;
     script_cancel_request(request);

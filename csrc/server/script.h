@@ -19,8 +19,6 @@ struct script {
   struct table occupancies; /* by channel */
   struct table presences;   /* likewise, those with members */
   atomic_uint rosters_lost; /* how often a worker had no memory for what changed among members */
-  atomic_size_t job_bytes;  /* what they carry: bounded by limits.queue */
-  atomic_size_t job_count;  /* under way: bounded by limits.waiting */
   struct overrun handler;   /* of the app, which runs now */
 };
 

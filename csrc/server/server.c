@@ -10,9 +10,10 @@
 #include "codec/ws_handshake.h"
 #include "http/conn.h"
 #include "net/descriptors.h"
+#include "server/script_posts.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
-enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8, KEY_MAX = 255 };
+enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
 
 /* ---- Turns ---------------------------------------------------------------------------------------------------------------- */
 
@@ -22,12 +23,12 @@ static bool has_work(struct mw_server *server) {
 
 /* Counts that are kept apart from what they count. A request that is never taken off would in the end refuse all others. */
 static void assert_idle(const struct mw_server *server) {
-  assert(atomic_load(&server->script.job_count) == 0 && "a job was counted twice, or its end was not");
-  assert(atomic_load(&server->script.job_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
+  assert(atomic_load(&server->app.job_count) == 0 && "a job was counted twice, or its end was not");
+  assert(atomic_load(&server->app.job_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
 }
 
 static void finish_stopping(struct mw_server *server) {
-  server->state = SERVER_STOPPED;
+  server->app.state = APP_STOPPED;
   alarm_free(server->drain);
   server->drain = NULL;
   log_line(MW_LOG_DEBUG, "stopped");
@@ -37,7 +38,7 @@ static void finish_stopping(struct mw_server *server) {
 static void on_turn(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   struct worker *worker = &server->workers[0];
-  if (server->state == SERVER_FREED) return;
+  if (server->app.state == APP_FREED) return;
   bus_enter(&server->bus);
   delivery_begin_turn(&worker->delivery);
   alarms_run(loop);
@@ -45,16 +46,50 @@ static void on_turn(struct loop *loop) {
     worker_drain(worker);
     worker_flush(worker);
     script_drain(server);
-    if (server->state == SERVER_FREED) return;
+    if (server->app.state == APP_FREED) return;
     /* The input of all others was handled. */
-    if (round == 0 && loop->has_polled) budget_resume(worker);
+    if (round == 0 && loop->has_polled) budget_resume(&worker->http);
   }
   if (has_work(server)) {
     loop_wake(loop);
-  } else if (server->state == SERVER_STOPPING && worker->conn_count == 0 && script_idle(server)) {
+  } else if (server->app.state == APP_STOPPING && worker->http.conn_count == 0 && script_idle(server)) {
     assert_idle(server);
     finish_stopping(server);
   }
+}
+
+/* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
+
+static int server_publish(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
+                          char id[MW_ID_MAX]) {
+  struct mw_server *server = container_of(orderer, struct mw_server, orderer);
+  struct message *message = message_new_mailed(kind->policy.kind, parts, server->worker_count);
+  if (!message) return MW_ENOMEM;
+  uint64_t position;
+  int status = bus_publish(server, message, !is_volatile, &position);
+  if (status < 0) return status;
+  log_limited(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
+              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
+  if (id) id[0] = '\0';
+  if (id && !is_volatile) {
+    id_write(id, &server->bus.epoch, position);
+    id[ID_LEN] = '\0';
+  }
+  return 0;
+}
+
+static uint64_t server_position(struct orderer *orderer) {
+  struct mw_server *server = container_of(orderer, struct mw_server, orderer);
+  lock_take(&server->bus.lock);
+  uint64_t position = server->bus.position;
+  lock_release(&server->bus.lock);
+  return position;
+}
+
+static const struct orderer server_orderer = {.publish = server_publish, .position = server_position};
+
+int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+  return order_publish(&server->app, publish, id, error);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
@@ -79,10 +114,7 @@ static void discard(struct loop *loop) {
   store_deinit(&server->store);
   loop_deinit(&server->loop);
   bus_deinit(&server->bus);
-  idempotency_deinit(&server->idempotency);
-  parties_deinit(&server->parties);
-  registry_deinit(&server->registry);
-  mw_config_unref(server->config);
+  app_deinit(&server->app);
   memory_free(server);
   log_stop();
 }
@@ -120,7 +152,7 @@ static int read_beginning(const struct mw_server_options *options, struct epoch 
 }
 
 static void begin_store(struct mw_server *server) {
-  const struct mw_limits *limits = &server->config->options.limits;
+  const struct mw_limits *limits = &server->app.config->options.limits;
   struct store_bounds bounds = {
       .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
   store_init(&server->store, &server->loop.clock, &bounds);
@@ -134,20 +166,18 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   struct mw_server *server = memory_calloc(1, sizeof *server);
   if (!server) return fail(error, MW_ENOMEM);
   log_start();
-  server->config = config_ref(options->config);
-  server->state = SERVER_FREED;
   list_init(&server->listeners);
   list_init(&server->alarms);
   list_init(&server->signals);
-  const struct mw_limits *limits = &server->config->options.limits;
-  server->close_code = WS_CLOSE_GOING_AWAY;
   prepare_handshakes();
-  status = registry_init(&server->registry);
-  if (status < 0) goto fail_registry;
-  status = parties_init(&server->parties);
-  if (status < 0) goto fail_parties;
-  status = idempotency_init(&server->idempotency);
-  if (status < 0) goto fail_idempotency;
+  status = app_init(&server->app, options->config);
+  if (status < 0) goto fail_app;
+  const struct mw_limits *limits = &server->app.config->options.limits;
+  server->orderer = server_orderer;
+  server->app.orderer = &server->orderer;
+  server->app.script = &server_script_posts;
+  server->app.close_code = WS_CLOSE_GOING_AWAY;
+  server->app.state = APP_FREED; /* until it runs */
   status = bus_init(&server->bus, options->epoch ? &epoch : NULL, options->position);
   if (status < 0) goto fail_bus;
   status = loop_init(&server->loop, options->loop, on_turn);
@@ -158,7 +188,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   status = worker_init(&server->workers[0], server, 0, &server->loop);
   if (status < 0) goto fail_worker;
   server->worker_count = 1;
-  server->state = SERVER_RUNNING;
+  server->app.state = APP_RUNNING;
   check_connections(limits->connections);
   *out = server;
   return 0;
@@ -171,13 +201,8 @@ fail_script:
 fail_loop:
   bus_deinit(&server->bus);
 fail_bus:
-  idempotency_deinit(&server->idempotency);
-fail_idempotency:
-  parties_deinit(&server->parties);
-fail_parties:
-  registry_deinit(&server->registry);
-fail_registry:
-  mw_config_unref(server->config);
+  app_deinit(&server->app);
+fail_app:
   memory_free(server);
   log_stop();
   return fail(error, status);
@@ -193,7 +218,7 @@ static void release(struct loop *loop) {
 
 void mw_server_free(struct mw_server *server) {
   if (!server) return;
-  server->state = SERVER_FREED;
+  server->app.state = APP_FREED;
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   worker_close(&server->workers[0]);
   script_deinit(server);
@@ -218,22 +243,22 @@ static void on_connection(struct listener *listener, int status) {
     bool is_full = status == UV_EMFILE || status == UV_ENFILE;
     log_limited(MW_LOG_ERROR, "%s: connections cannot be accepted: %s%s (connections=%zu)", listener->address,
                 mw_status_text(status), is_full ? "; raise ulimit -n, or lower limits.connections" : "",
-                server->workers[0].conn_count);
+                server->workers[0].http.conn_count);
     if (is_full) listener_shed(listener);
   } else {
-    conn_accept(&server->workers[0], listener);
+    conn_accept(&server->workers[0].http, listener);
   }
 }
 
 int mw_server_listen(struct mw_server *server, const char *address, const struct mw_listen_options *options,
                      struct mw_error *error) {
   struct listener *listener;
-  if (server_stopping(server)) return fail(error, MW_ECLOSED);
+  if (app_stopping(&server->app)) return fail(error, MW_ECLOSED);
   unsigned mode = options ? options->unix_mode : 0;
   int status = listener_new(&listener, &server->loop, address, mode, on_connection, server, error);
   if (status < 0) return status;
   listener->is_private = options && options->is_private;
-  if (listener->is_private) server->has_private = true;
+  if (listener->is_private) server->app.has_private = true;
   list_append(&server->listeners, &listener->link);
   return 0;
 }
@@ -248,18 +273,18 @@ const char *mw_server_address(const struct mw_server *server, size_t i) {
 /* ---- Running -------------------------------------------------------------------------------------------------------------- */
 
 int mw_server_run(struct mw_server *server) {
-  while (server->state < SERVER_STOPPED) loop_run_once(&server->loop);
+  while (server->app.state < APP_STOPPED) loop_run_once(&server->loop);
   return 0;
 }
 
 bool mw_server_step(struct mw_server *server) {
-  if (server->state < SERVER_STOPPED) loop_step(&server->loop);
-  return server->state < SERVER_STOPPED;
+  if (server->app.state < APP_STOPPED) loop_step(&server->loop);
+  return server->app.state < APP_STOPPED;
 }
 
 int mw_server_fd(const struct mw_server *server) { return loop_fd(&server->loop); }
 uint64_t server_next_ms(const struct mw_server *server) {
-  const struct timers *timers = &server->workers[0].timers;
+  const struct timers *timers = &server->workers[0].http.timers;
   uint64_t tick_ms = timers->start_ms + ((uint64_t)timers->tick + 1) * 1000;
   uint64_t now_ms = server->loop.clock.now_ms, alarm_ms = alarms_next_ms(&server->loop);
   uint64_t next_ms = tick_ms > now_ms ? tick_ms - now_ms : 0;
@@ -279,9 +304,10 @@ void mw_handler_end(struct mw_server *server) { overrun_end(&server->script.hand
 
 static void on_drained(void *context) {
   struct mw_server *server = context;
-  log_line(MW_LOG_WARNING, "stopping took longer than limits.drain_ms: %zu connections are cut", server->workers[0].conn_count);
+  log_line(MW_LOG_WARNING, "stopping took longer than limits.drain_ms: %zu connections are cut",
+           server->workers[0].http.conn_count);
   /* Those that are closing stay in the list until they are closed. */
-  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
     conn_abort(container_of(link, struct conn, link));
   }
   finish_stopping(server);
@@ -289,23 +315,23 @@ static void on_drained(void *context) {
 
 int mw_server_close_code(struct mw_server *server, int code) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
-  server->close_code = (unsigned)code;
+  server->app.close_code = (unsigned)code;
   return 0;
 }
 
 void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context) {
-  if (server_stopping(server)) return;
-  server->state = SERVER_STOPPING;
+  if (app_stopping(&server->app)) return;
+  server->app.state = APP_STOPPING;
   server->on_stopped = on_stopped;
   server->on_stopped_context = context;
   log_line(MW_LOG_DEBUG, "stopping");
   worker_drain(&server->workers[0]); /* what was published before still goes out */
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
-  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
     conn_stop(container_of(link, struct conn, link));
   }
   script_stop(server);
-  server->drain = alarm_new(&server->loop, server->config->options.limits.drain_ms, 0, on_drained, server);
+  server->drain = alarm_new(&server->loop, server->app.config->options.limits.drain_ms, 0, on_drained, server);
   loop_wake(&server->loop);
 }
 
@@ -331,7 +357,7 @@ int mw_server_on_signal(struct mw_server *server, int signum, void (*on_signal)(
 
 int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t delay_ms, uint64_t repeat_ms,
                  void (*on_timer)(void *context), void *context) {
-  if (server->state >= SERVER_STOPPED) return MW_ECLOSED;
+  if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
   struct alarm *alarm = alarm_new(&server->loop, delay_ms, repeat_ms, on_timer, context);
   if (!alarm) return MW_ENOMEM;
   list_append(&server->alarms, &alarm->link);
@@ -341,78 +367,7 @@ int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t del
 
 void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)timer); }
 
-/* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
-
-static int refuse(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
-
-int server_read_parts(struct mw_server *server, const struct mw_publish *publish, struct message_parts *parts,
-                      struct mw_error *error) {
-  struct json_value value;
-  struct json_fault fault;
-  *parts = (struct message_parts){.channel = bytes_of(publish->channel.ptr, publish->channel.len),
-                                  .event = bytes_of(publish->event.ptr, publish->event.len),
-                                  .data = bytes_of(publish->data.ptr, publish->data.len),
-                                  .is_binary = publish->is_binary};
-  if (parts->event.len == 0) parts->event = BYTES("message");
-  if (parts->data.len == 0 && !parts->is_binary) parts->data = BYTES("null");
-  if (publish->except) parts->except = bytes_of(publish->except->id, CLIENT_ID_LEN);
-  parts->key = bytes_of(publish->key.ptr, publish->key.len);
-  parts->is_final = publish->is_final;
-  if (server->state >= SERVER_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server has stopped");
-  if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
-  if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
-  if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
-  if (parts->data.len > server->config->options.limits.message_size)
-    return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
-  if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
-    if (error) snprintf(error->text, sizeof error->text, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
-    return MW_EINVAL;
-  }
-  return 0;
-}
-
-int server_publish(struct mw_server *server, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
-                   char id[MW_ID_MAX]) {
-  struct message *message = message_new_mailed(kind->policy.kind, parts, server->worker_count);
-  if (!message) return MW_ENOMEM;
-  uint64_t position;
-  int status = bus_publish(server, message, !is_volatile, &position);
-  if (status < 0) return status;
-  log_limited(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
-              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
-  if (id) id[0] = '\0';
-  if (id && !is_volatile) {
-    id_write(id, &server->bus.epoch, position);
-    id[ID_LEN] = '\0';
-  }
-  return 0;
-}
-
-const char *server_publish_fault(int status) {
-  if (status == MW_ENOMEM) return "out of memory";
-  if (status == MW_ELIMIT) return "the history of a further channel cannot be kept: limits.channels is reached";
-  return "the queue is full: limits.queue";
-}
-
-int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
-  struct message_parts parts;
-  int status = server_read_parts(server, publish, &parts, error);
-  if (status < 0) return status;
-  if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, channel_name_fault(parts.channel));
-  const struct kind *kind = config_kind(server->config, parts.channel);
-  if (!kind) {
-    if (error)
-      snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len,
-               parts.channel.ptr);
-    return MW_ENOTFOUND;
-  }
-  status = server_publish(server, kind, &parts, publish->is_volatile, id);
-  if (status < 0) return refuse(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, server_publish_fault(status));
-  return 0;
-}
+/* ---- Numbers --------------------------------------------------------------------------------------------------------------- */
 
 size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {
   struct worker *worker = &server->workers[0];
@@ -428,8 +383,8 @@ size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_
 void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   const struct worker *worker = &server->workers[0];
   *stats = worker->stats;
-  stats->connections = worker->conn_count;
-  stats->poll_clients = worker->poll_client_count;
+  stats->connections = worker->http.conn_count;
+  stats->poll_clients = worker->http.poll_client_count;
   stats->published = atomic_load(&server->bus.published);
   stats->delivered = worker->hub.delivered;
   stats->channels = server->store.channels.count;

@@ -22,11 +22,11 @@ void mw_server_advance(struct mw_server *server, uint64_t ms) {
     clock_advance(&loop->clock, 0);
     alarms_take_over(loop);
   }
-  while (ms > 0 && server->state < SERVER_STOPPED) {
+  while (ms > 0 && server->app.state < APP_STOPPED) {
     uint64_t step = step_ms(server, ms);
     clock_advance(&loop->clock, step);
     ms -= step;
-    timers_run(&server->workers[0].timers);
+    timers_run(&server->workers[0].http.timers);
     loop->turn++;
     loop->has_polled = true;
     loop->on_turn(loop);
@@ -45,10 +45,10 @@ bool mw_server_settle(struct mw_server *server) {
 static struct far_end *far_of(const struct mw_memory *memory) { return (struct far_end *)(uintptr_t)memory; }
 
 int mw_connect_memory(struct mw_server *server, struct mw_memory **memory) {
-  if (server_stopping(server)) return MW_ECLOSED;
+  if (app_stopping(&server->app)) return MW_ECLOSED;
   struct far_end *far = far_end_new();
   if (!far) return MW_ENOMEM;
-  int status = conn_accept_memory(&server->workers[0], far);
+  int status = conn_accept_memory(&server->workers[0].http, far);
   if (status < 0) {
     far_end_close(far);
     return status;

@@ -3,43 +3,27 @@
 #define MOONWIRE_SERVER_WORKER_H
 
 #include "app/script_job.h"
-#include "codec/ws_reader.h"
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
-#include "http/budget.h"
-#include "http/unfinished.h"
+#include "http/exchange.h"
 #include "net/mailbox.h"
-#include "net/stream.h"
-#include "net/timers.h"
+#include "transport/transport.h"
 
 VISIBILITY_PUSH
 
-struct conn;
 struct exchange;
-struct router;
 
 struct worker {
   struct mw_server *server;
   uint32_t index;
   struct loop *loop;
-  const struct router *router;
-  struct stream_owner streams;
   struct hub hub;
-  struct timers timers;
-  struct mailbox fifo; /* messages and all other mail, in one order; its room is the worker */
-  struct list conns;
-  size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
+  struct mailbox fifo; /* messages and all other mail, in one order; its room is `http` */
   struct delivery delivery;
-  struct sink sinks[FORM_WS_OWN + 1][2]; /* of exchanges, by form, without chunks and with */
-  struct list put_off;                   /* budgets of connections to resume in the next turn */
-  struct budget guest;                   /* of the connection being served that has none */
-  struct slots slots;                    /* names of its subscribers */
-  struct ws_limits ws_limits;
-  struct blob *pings[2]; /* the frames that ask a silent peer, as transport/websocket.c has them; NULL until they are needed */
-  struct ws_reader *spare_reader; /* idle; lent to whoever has something to read */
-  struct unfinished unfinished;   /* messages that sessions' readers are in the middle of */
+  struct http http;
+  struct transport transport;
+  struct slots slots; /* names of its subscribers */
   struct mw_stats stats;
-  uint64_t random;
 };
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop);
@@ -55,8 +39,11 @@ void worker_flush(struct worker *worker);
 /* True if a turn has something to do. */
 bool worker_busy(struct worker *worker);
 
-/* A number from low to high, which need not be unguessable. */
-uint32_t worker_random(struct worker *worker, uint32_t low, uint32_t high);
+/* The worker, by the room of its mail. */
+static inline struct worker *worker_of_room(void *room) { return container_of((struct http *)room, struct worker, http); }
+static inline struct worker *exchange_worker(struct exchange *exchange) {
+  return container_of(exchange_http(exchange), struct worker, http);
+}
 
 VISIBILITY_POP
 

@@ -1,6 +1,5 @@
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/server.h"
 #include "transport/client_files.h"
 #include "transport/roles.h"
 

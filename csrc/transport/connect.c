@@ -2,7 +2,6 @@
 
 #include "base/memory.h"
 #include "http/request.h"
-#include "server/server.h"
 
 struct http_copy *connect_copy_http(struct exchange *exchange, struct request *request) {
   char remote[REMOTE_MAX];
@@ -12,7 +11,7 @@ struct http_copy *connect_copy_http(struct exchange *exchange, struct request *r
 
 struct script_job *connect_job(struct exchange *exchange, struct request *request, struct bytes transport,
                                const struct job_channel *channels, size_t channel_count) {
-  struct mw_config *config = exchange_worker(exchange)->server->config;
+  struct mw_config *config = exchange_config(exchange);
   bool authenticates = config->options.authenticate;
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);

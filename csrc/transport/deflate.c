@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "delivery/compress.h"
 #include "server/native.h"
-#include "server/server.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };

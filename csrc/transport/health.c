@@ -1,9 +1,8 @@
 #include "http/exchange.h"
-#include "server/server.h"
 #include "transport/roles.h"
 
 static void health_start(struct exchange *exchange) {
-  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  bool stopping = app_stopping(exchange_app(exchange));
   struct answer answer = {.status = stopping ? 503 : 200,
                           .fields = &http_fields_no_store,
                           .content_type = BYTES("application/json"),

@@ -1,7 +1,6 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/server.h"
 #include "transport/roles.h"
 
 /* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */

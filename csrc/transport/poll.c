@@ -1,12 +1,12 @@
 /* GET /poll: messages of channels as one JSON answer, at once if there are any, else when there are, or when it has waited long enough. */
 #include "transport/poll.h"
+#include "http/exchange.h"
 
 #include "base/memory.h"
 #include "delivery/subscriber.h"
 #include "http/cors.h"
 #include "http/request.h"
 #include "server/names.h"
-#include "server/server.h"
 #include "transport/connect.h"
 #include "transport/poll_client.h"
 #include "transport/roles.h"
@@ -68,10 +68,10 @@ static int subscribe(struct poll *poll) {
 
 static void wait_for_more(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
-  struct worker *worker = exchange_worker(exchange);
-  poll->seen = worker->hub.position;
+  struct http *http = exchange_http(exchange);
+  poll->seen = http->delivery->hub->position;
   if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
-  poll->due_ms = worker->loop->clock.now_ms + poll->query.wait_ms;
+  poll->due_ms = http->loop->clock.now_ms + poll->query.wait_ms;
   subscribe_query_deinit(&poll->query);
   if (poll->client) poll->client->waiting = poll;
   exchange_set_state(exchange, EXCHANGE_WAITING);
@@ -80,10 +80,8 @@ static void wait_for_more(struct poll *poll) {
 
 /* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
 static void judge_since(struct poll *poll) {
-  struct bus *bus = &exchange_worker(poll->exchange)->server->bus;
-  lock_take(&bus->lock);
-  if (poll->since.kind == SINCE_POSITION && poll->since.position > bus->position) poll->since.kind = SINCE_FOREIGN;
-  lock_release(&bus->lock);
+  struct orderer *orderer = exchange_app(poll->exchange)->orderer;
+  if (poll->since.kind == SINCE_POSITION && poll->since.position > orderer->position(orderer)) poll->since.kind = SINCE_FOREIGN;
 }
 
 /* Nothing can come any more. */
@@ -143,7 +141,7 @@ void role_poll_finish(struct poll *poll) {
 }
 
 static uint64_t left_ms(struct exchange *exchange) {
-  uint64_t now_ms = exchange_worker(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
+  uint64_t now_ms = exchange_http(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
   return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
@@ -171,7 +169,7 @@ static void on_flush(struct exchange *exchange) {
 static void go_alone(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
-  bool asks = exchange_worker(exchange)->server->config->options.authenticate;
+  bool asks = exchange_config(exchange)->options.authenticate;
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
@@ -188,7 +186,7 @@ static const char polls_refusal[] = "too many clients of this address poll, or a
 /* A new client has been let in; the job may become its membership. */
 static void make_client(struct poll *poll, struct script_job *job) {
   struct poll_client *client;
-  int status = poll_client_new(exchange_worker(poll->exchange), job, &client);
+  int status = poll_client_new(exchange_http(poll->exchange), job, &client);
   if (status < 0) {
     refuse(poll->exchange, 503, status == MW_ELIMIT ? polls_refusal : "out of memory");
     return;
@@ -201,18 +199,18 @@ static void make_client(struct poll *poll, struct script_job *job) {
 static void go_as_new(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   const struct subscribe_query *query = &poll->query;
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   if (poll->query.channel_count == 0) {
     refuse(exchange, 400, "a channel is required: ?channel=NAME");
     return;
   }
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
-  if (!poll_client_allowed(worker, remote, 1 + query->channel_count)) {
+  if (!poll_client_allowed(http, remote, 1 + query->channel_count)) {
     refuse(exchange, 503, polls_refusal);
     return;
   }
-  bool full = worker->poll_client_count >= worker->server->config->options.limits.connections;
+  bool full = http->poll_client_count >= http->app->config->options.limits.connections;
   struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
   if (!job) {
     refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
@@ -227,7 +225,7 @@ static void go_as_new(struct poll *poll) {
 static void go_as(struct poll *poll, struct poll_client *client) {
   struct exchange *exchange = poll->exchange;
   poll_client_attach(client, poll);
-  if (!exchange_worker(exchange)->server->config->options.authenticate) {
+  if (!exchange_config(exchange)->options.authenticate) {
     poll_client_join(poll);
     return;
   }
@@ -243,12 +241,12 @@ static void go_as(struct poll *poll, struct poll_client *client) {
 static void go(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
-  struct worker *worker = exchange_worker(exchange);
-  struct poll_client *client = query->has_client ? poll_client_find(worker, buffer_bytes(&query->client)) : NULL;
+  struct http *http = exchange_http(exchange);
+  struct poll_client *client = query->has_client ? poll_client_find(http, buffer_bytes(&query->client)) : NULL;
   if (query->channel_count == 0 && !query->has_client) subscribe_query_refuse(query, 400, "a channel is required: ?channel=NAME");
   if (query->bad_wait) subscribe_query_refuse(query, 400, "wait must be a number of whole seconds");
-  if (server_stopping(worker->server)) subscribe_query_refuse(query, 503, "the server is stopping");
-  poll->since = since_parse(buffer_bytes(&query->since), &worker->server->bus.epoch);
+  if (app_stopping(http->app)) subscribe_query_refuse(query, 503, "the server is stopping");
+  poll->since = since_parse(buffer_bytes(&query->since), http->delivery->epoch);
   if (query->status == 0 && !query->has_client &&
       !names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count))
     subscribe_query_refuse(query, 503, names_refusal);
@@ -274,7 +272,7 @@ static void start(struct exchange *exchange) {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
     return;
   }
-  subscribe_query_init(&poll->query, exchange_worker(exchange)->server->config, request->head->query);
+  subscribe_query_init(&poll->query, exchange_config(exchange), request->head->query);
   /* Who only wants the head takes nothing from anybody. */
   if (exchange->flags & EXCHANGE_NO_BODY) {
     poll->query.has_client = false;
@@ -326,7 +324,7 @@ static void on_joined(struct exchange *exchange, const struct rope *told) { poll
 
 /* All channels that are joined go into one answer. */
 static size_t answer_room(struct exchange *exchange) {
-  size_t room = server_answer_room(exchange_worker(exchange)->server), taken = rope_len(&poll_of(exchange)->joined);
+  size_t room = app_answer_room(exchange_app(exchange)), taken = rope_len(&poll_of(exchange)->joined);
   return taken < room ? room - taken : 0;
 }
 

@@ -4,8 +4,8 @@
 #include "codec/json_scan.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
+#include "http/exchange.h"
 #include "server/native.h"
-#include "server/server.h"
 #include "transport/poll_client.h"
 
 size_t poll_answer_room(const struct mw_limits *limits) {
@@ -88,7 +88,7 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
 /* Fills `heap` with the channels that have something, in any order; how many. */
 static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client,
                    struct source *heap) {
-  struct hub *hub = &exchange_worker(exchange)->hub;
+  struct hub *hub = exchange_delivery(exchange)->hub;
   size_t count = 0;
   struct subscription *subscription = NULL;
   answer->is_over = since.kind == SINCE_POSITION;
@@ -124,7 +124,7 @@ static int add_end(struct poll_answer *answer, const struct source *source) {
 
 /* Adds the source's next message, or its end; true in *done if that was all. As add. */
 static int add_next(struct poll_answer *answer, struct exchange *exchange, struct source *source, bool *done) {
-  const struct mw_server *server = exchange_worker(exchange)->server;
+  const struct app *app = exchange_app(exchange);
   struct message *message = next_of(source);
   int status = 1;
   if (!message) {
@@ -132,8 +132,8 @@ static int add_next(struct poll_answer *answer, struct exchange *exchange, struc
     return add_end(answer, source);
   }
   if (!subscriber_is_excepted(&exchange->subscriber, message)) {
-    struct blob *blob = form_of(FORM_POLL, message, &server->bus.epoch);
-    status = add(answer, &server->config->options.limits, blob, message->position);
+    struct blob *blob = form_of(FORM_POLL, message, exchange_delivery(exchange)->epoch);
+    status = add(answer, &app->config->options.limits, blob, message->position);
   }
   if (status == 1) source->next++;
   *done = position_of(source) == UINT64_MAX;
@@ -143,7 +143,7 @@ static int add_next(struct poll_answer *answer, struct exchange *exchange, struc
 /* Merges; *next_position is that of the first which found no room, or 0. As add. */
 static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *sources, size_t count,
                  const struct poll_items *items, uint64_t *next_position) {
-  const struct mw_limits *limits = &exchange_worker(exchange)->server->config->options.limits;
+  const struct mw_limits *limits = &exchange_config(exchange)->options.limits;
   struct heap heap = {.items = sources, .size = sizeof *sources, .count = count, .key = key_of};
   heap_build(&heap);
   while (heap.count > 0) {
@@ -165,7 +165,7 @@ static int merge(struct poll_answer *answer, struct exchange *exchange, struct s
 int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since,
                      const struct poll_client *client) {
   static const struct poll_items nothing = {.items = NULL};
-  const struct worker *worker = exchange_worker(exchange);
+  const struct http *http = exchange_http(exchange);
   size_t channel_count = exchange->subscriber.subscription_count + (client ? client->left_count : 0);
   struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
   if (!heap) return MW_ENOMEM;
@@ -174,7 +174,7 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, stru
   if (channel_count == 0) answer->is_over = false;
   int status = merge(answer, exchange, heap, count, client ? &client->items : &nothing, &next_position);
   memory_free(heap);
-  answer->id = worker->hub.position;
+  answer->id = http->delivery->hub->position;
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
   /* Cut short: on from the last one that is in it. */
   if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
@@ -187,9 +187,9 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, stru
 
 int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
                      bool only_kept) {
-  const struct mw_limits *limits = &exchange_worker(source)->server->config->options.limits;
+  const struct mw_limits *limits = &exchange_config(source)->options.limits;
   size_t count = items->full ? items->cut : items->count;
-  answer->id = exchange_worker(source)->hub.position;
+  answer->id = exchange_delivery(source)->hub->position;
   if (seen > answer->id) answer->id = seen;
   for (size_t i = 0; i < count; i++) {
     const struct poll_item *item = &items->items[i];
@@ -206,7 +206,7 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
     if (!only_kept) answer->taken++;
   }
   if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
-  answer->more = items->full && answer->id < exchange_worker(source)->hub.position;
+  answer->more = items->full && answer->id < exchange_delivery(source)->hub->position;
   return answer->gaps.failed ? MW_ENOMEM : 0;
 }
 
@@ -216,7 +216,7 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
 static void write_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
   struct buffer *out = &rope->text;
   char id[ID_LEN];
-  id_write(id, &exchange_worker(poll->exchange)->server->bus.epoch, answer->id);
+  id_write(id, exchange_delivery(poll->exchange)->epoch, answer->id);
   buffer_append_string(out, "{\"id\":");
   json_write_string(out, bytes_of(id, ID_LEN));
   if (answer->more) buffer_append_string(out, ",\"more\":true");
@@ -249,7 +249,7 @@ static void push_all(struct exchange *exchange, const struct poll_answer *answer
 
 bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct exchange *exchange = poll->exchange;
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   struct http_fields fields;
   struct rope beginning;
   http_fields_init(&fields);
@@ -264,8 +264,8 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   fine = rest != NULL;
   if (fine) {
     size_t commas = answer->count > 0 ? answer->count - 1 : 0;
-    worker->stats.polls++;
-    worker->stats.gaps += answer->gap_count;
+    http->stats->polls++;
+    http->stats->gaps += answer->gap_count;
     budget_charge(exchange, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
     exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
     if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, &beginning, rest);

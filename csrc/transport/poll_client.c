@@ -8,7 +8,6 @@
 #include "delivery/subscriber.h"
 #include "server/native.h"
 #include "server/reply.h"
-#include "server/server.h"
 
 static const struct role role_poll_client;
 
@@ -20,18 +19,18 @@ struct mw_client *poll_client_identity(const struct poll_client *client) {
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
-bool poll_client_allowed(struct worker *worker, const char *remote, size_t count) {
-  size_t max = worker->server->config->options.limits.address_polls;
+bool poll_client_allowed(struct http *http, const char *remote, size_t count) {
+  size_t max = http->app->config->options.limits.address_polls;
   struct party_key key = party_key_of_address(remote);
-  if (party_has_room(&worker->server->parties, &key, PARTY_POLLS, count, max)) return true;
+  if (party_has_room(&http->app->parties, &key, PARTY_POLLS, count, max)) return true;
   log_limited(MW_LOG_WARNING, "refused a client that polls, or a channel of one: limits.address_polls (%zu) is reached by %s",
               max, remote);
   return false;
 }
 
 int poll_client_charge(struct poll_client *client) {
-  struct worker *worker = exchange_worker(client->exchange);
-  struct parties *parties = &worker->server->parties;
+  struct http *http = exchange_http(client->exchange);
+  struct parties *parties = &http->app->parties;
   size_t held = 1 + client->exchange->subscriber.subscription_count, before = client->charged;
   if (held < before) {
     party_give_back(parties, client->party, PARTY_POLLS, before - held);
@@ -41,16 +40,15 @@ int poll_client_charge(struct poll_client *client) {
   const char *remote = poll_client_identity(client)->remote;
   struct party_key key = party_key_of_address(remote);
   struct party *party;
-  int status =
-      party_take(parties, &key, PARTY_POLLS, held - before, worker->server->config->options.limits.address_polls, &party);
+  int status = party_take(parties, &key, PARTY_POLLS, held - before, http->app->config->options.limits.address_polls, &party);
   if (status < 0) return status;
   client->party = party;
   client->charged = held;
   return 0;
 }
 
-int poll_client_new(struct worker *worker, struct script_job *job, struct poll_client **out) {
-  struct exchange *exchange = exchange_without_peer(worker, &role_poll_client);
+int poll_client_new(struct http *http, struct script_job *job, struct poll_client **out) {
+  struct exchange *exchange = exchange_without_peer(http, &role_poll_client);
   if (!exchange) return MW_ENOMEM;
   struct native *native = native_get(exchange);
   struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
@@ -72,11 +70,10 @@ int poll_client_new(struct worker *worker, struct script_job *job, struct poll_c
   return 0;
 }
 
-struct poll_client *poll_client_find(struct worker *worker, struct bytes id) {
-  struct mw_server *server = worker->server;
-  struct mw_client *identity = registry_find(&server->registry, id);
+struct poll_client *poll_client_find(struct http *http, struct bytes id) {
+  struct mw_client *identity = registry_find(&http->app->registry, id);
   if (!identity) return NULL;
-  struct exchange *exchange = exchange_of(server_find(server, identity->session));
+  struct exchange *exchange = exchange_find(http, identity->session);
   mw_client_unref(identity);
   bool lives = exchange && exchange->role == &role_poll_client && exchange->state == EXCHANGE_STREAMING;
   return lives && !client_of(exchange)->is_over ? client_of(exchange) : NULL;
@@ -115,7 +112,7 @@ static struct poll_left *find_left(const struct poll_client *client, struct byte
 /* True if the channel was left, and nothing has come since. */
 static bool has_left(const struct poll_client *client, struct bytes name) {
   const struct poll_left *left = find_left(client, name);
-  return left && store_ended(exchange_worker(client->exchange)->hub.store, name) == left->ended;
+  return left && store_ended(exchange_delivery(client->exchange)->hub->store, name) == left->ended;
 }
 
 /* False without memory or room. */
@@ -123,7 +120,7 @@ static bool note_left(struct poll_client *client, const struct subscription *sub
   const struct channel *channel = subscription->channel;
   struct poll_left *left = find_left(client, channel->name);
   if (!left) {
-    size_t room = exchange_worker(client->exchange)->server->config->options.limits.client_channels;
+    size_t room = exchange_config(client->exchange)->options.limits.client_channels;
     struct poll_left **grown = array_reserve(client->left, sizeof *grown, &client->left_capacity, client->left_count + 1, room);
     if (!grown) return false;
     client->left = grown;
@@ -232,7 +229,7 @@ static void subscribe(struct poll *poll, struct bytes channel) {
 
 void poll_client_join(struct poll *poll) {
   struct exchange *exchange = poll->exchange, *own = poll->client->exchange;
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   struct job_channel *channels = subscribe_query_channels(&poll->query);
   size_t count = poll->query.channel_count;
   leave_others(own, &poll->query);
@@ -252,7 +249,7 @@ void poll_client_join(struct poll *poll) {
   struct address self = exchange_address(exchange);
   if (exchange->state != EXCHANGE_ASKING) exchange_set_state(exchange, EXCHANGE_ASKING);
   /* The reply to one may answer the poll, which ends it. */
-  for (size_t i = 0; i < count && slots_find(&worker->slots, self); i++) {
+  for (size_t i = 0; i < count && slots_find(http->slots, self); i++) {
     if (channels[i].joined) subscribe(poll, channels[i].name);
   }
 }
@@ -282,7 +279,7 @@ enum { VOLATILE_PART_WAITING = 2, VOLATILE_PART = 16 };
 
 /* With so many more bytes, more would wait for it than that part of what may. */
 static bool is_over(const struct poll_client *client, size_t len, size_t part) {
-  size_t limit = exchange_worker(client->exchange)->server->config->options.limits.outbox, waiting = client->items.own_bytes;
+  size_t limit = exchange_config(client->exchange)->options.limits.outbox, waiting = client->items.own_bytes;
   return waiting > 0 && waiting + poll_items_weight(len) > limit / part;
 }
 
@@ -314,16 +311,16 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
 
 static void on_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   struct poll_client *client = client_of(exchange);
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   (void)part; /* it is all of the blob */
   bool over = is_over(client, blob->len, 1);
   if (over) exchange->subscriber.flags |= SUBSCRIBER_SLOW;
-  if (over || !poll_items_add(&client->items, blob, 0, worker->hub.position)) client->is_over = true;
+  if (over || !poll_items_add(&client->items, blob, 0, http->delivery->hub->position)) client->is_over = true;
   subscriber_mark(&exchange->subscriber);
 }
 
 static void close_slow(struct exchange *exchange) {
-  exchange_worker(exchange)->stats.slow_closed++;
+  exchange_http(exchange)->stats->slow_closed++;
   log_limited(MW_LOG_INFO,
               "a client that polls takes too little: %zu bytes wait for it, and more would be over limits.outbox: it is over",
               client_of(exchange)->items.own_bytes);
@@ -363,7 +360,7 @@ static void on_end(struct exchange *exchange) {
       role_poll_refuse(poll->exchange, 503, "unavailable", "the client has gone");
     }
   }
-  party_give_back(&exchange_worker(exchange)->server->parties, client->party, PARTY_POLLS, client->charged);
+  party_give_back(&exchange_app(exchange)->parties, client->party, PARTY_POLLS, client->charged);
   poll_items_deinit(&client->items);
   while (client->left_count > 0) memory_free(client->left[--client->left_count]);
   memory_free(client->left);
@@ -371,9 +368,7 @@ static void on_end(struct exchange *exchange) {
   native_of(exchange)->poll = NULL;
 }
 
-static uint64_t silence_ms(struct exchange *exchange) {
-  return exchange_worker(exchange)->server->config->options.limits.poll_client_ms;
-}
+static uint64_t silence_ms(struct exchange *exchange) { return exchange_config(exchange)->options.limits.poll_client_ms; }
 
 static const struct role role_poll_client = {.start = role_nothing,
                                              .on_answer = on_answer,

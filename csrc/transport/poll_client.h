@@ -35,13 +35,13 @@ struct poll_client {
 enum { POLL_ASKED = 1 << 8 };
 
 /* True if one more from that address, or one of its clients, may be in `count` more channels: limits.address_polls. */
-bool poll_client_allowed(struct worker *worker, const char *remote, size_t count);
+bool poll_client_allowed(struct http *http, const char *remote, size_t count);
 /* Its channels have changed: charges for as many as they are now. MW_ELIMIT, MW_ENOMEM: not for more than before. */
 int poll_client_charge(struct poll_client *client);
 /* Makes one for the client that the job has connected. MW_ELIMIT, MW_ENOMEM. */
-int poll_client_new(struct worker *worker, struct script_job *job, struct poll_client **client);
+int poll_client_new(struct http *http, struct script_job *job, struct poll_client **client);
 /* The one of that id, or NULL. */
-struct poll_client *poll_client_find(struct worker *worker, struct bytes id);
+struct poll_client *poll_client_find(struct http *http, struct bytes id);
 struct mw_client *poll_client_identity(const struct poll_client *client); /* borrowed */
 /* A poll is for it, or is over. */
 void poll_client_attach(struct poll_client *client, struct poll *poll);

@@ -3,7 +3,6 @@
 #include "codec/json_scan.h"
 #include "delivery/outbox.h"
 #include "http/exchange.h"
-#include "server/server.h"
 #include "transport/poll.h"
 
 size_t poll_items_weight(size_t len) { return len + OUTBOX_OWN; }
@@ -42,14 +41,14 @@ static void deliver_end(struct poll_items *items, const struct message *message)
 }
 
 void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message, bool is_excepted) {
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   if (items->full && (!message || message->position > 0)) return;
   if (!is_excepted) {
-    struct blob *blob = message ? form_of(FORM_POLL, message, &worker->server->bus.epoch) : NULL;
-    if (!poll_items_add(items, blob, message ? message->position : 0, worker->hub.position)) return;
+    struct blob *blob = message ? form_of(FORM_POLL, message, http->delivery->epoch) : NULL;
+    if (!poll_items_add(items, blob, message ? message->position : 0, http->delivery->hub->position)) return;
   }
   if (message && message->parts.is_final) deliver_end(items, message);
-  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct mw_limits *limits = &http->app->config->options.limits;
   if (items->full || (items->count < limits->replay && items->bytes < poll_answer_room(limits))) return;
   items->full = true;
   items->cut = items->count;

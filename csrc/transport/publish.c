@@ -8,7 +8,6 @@
 #include "codec/http_writer.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/server.h"
 #include "transport/roles.h"
 
 enum { ITEMS_MAX = 1000 };
@@ -36,26 +35,26 @@ static struct result fail(int status, const char *reason) {
   return result;
 }
 
-static struct result publish_decoded(struct mw_server *server, const struct mw_publish *publish) {
+static struct result publish_decoded(struct app *app, const struct mw_publish *publish) {
   struct result result = {.status = 200};
   struct mw_error error = {""};
-  int status = mw_publish(server, publish, result.id, &error);
+  int status = order_publish(app, publish, result.id, &error);
   if (status == 0) return result;
   int http_status = status == MW_EINVAL ? 400 : status == MW_ENOTFOUND ? 404 : status == MW_ETOOLARGE ? 413 : 503;
   return fail(http_status, error.text[0] ? error.text : mw_status_text(status));
 }
 
 /* The same, unless it was done before under that key. What was refused is tried anew. */
-static struct result publish_once(struct mw_server *server, const struct mw_publish *publish, struct bytes key) {
+static struct result publish_once(struct app *app, uint64_t now_ms, const struct mw_publish *publish, struct bytes key) {
   if (key.len == 0 || key.len > IDEMPOTENCY_KEY_MAX) return fail(400, "idempotency_key must be 1 to 128 bytes long");
-  struct idempotent *entry = idempotency_begin(&server->idempotency, key, server->loop.clock.now_ms);
+  struct idempotent *entry = idempotency_begin(&app->idempotency, key, now_ms);
   if (!entry) return fail(503, "no memory");
   struct result result = {.status = 200};
-  if (!entry->is_known) result = publish_decoded(server, publish);
+  if (!entry->is_known) result = publish_decoded(app, publish);
   if (!entry->is_known) memcpy(entry->id, result.id, sizeof entry->id);
   memcpy(result.id, entry->id, sizeof result.id);
   entry->is_known = result.status == 200;
-  idempotency_end(&server->idempotency, entry);
+  idempotency_end(&app->idempotency, entry);
   return result;
 }
 
@@ -63,7 +62,7 @@ static void decode(struct json_value value, struct buffer *out) {
   if (value.type == JSON_STRING) json_string_decode(value, out);
 }
 
-static struct result publish(struct mw_server *server, struct json_value object) {
+static struct result publish(struct app *app, uint64_t now_ms, struct json_value object) {
   struct envelope_publish envelope;
   char fault[ENVELOPE_FAULT_MAX];
   if (!envelope_read_publish(object, &envelope, fault)) return fail(400, fault);
@@ -89,9 +88,9 @@ static struct result publish(struct mw_server *server, struct json_value object)
   } else if (!readable) {
     result = fail(400, "invalid base64; padding is required");
   } else if (envelope.idempotency_key.type == JSON_STRING) {
-    result = publish_once(server, &message, buffer_bytes(&once));
+    result = publish_once(app, now_ms, &message, buffer_bytes(&once));
   } else {
-    result = publish_decoded(server, &message);
+    result = publish_decoded(app, &message);
   }
   buffer_deinit(&channel);
   buffer_deinit(&event);
@@ -155,12 +154,13 @@ static struct result publish_line_fault(const struct json_fault *fault) {
 }
 
 static void publish_all(struct exchange *exchange, struct items items, struct buffer *out) {
-  struct mw_server *server = exchange_worker(exchange)->server;
+  struct app *app = exchange_app(exchange);
   struct json_value item;
   struct json_fault fault;
   char before = '[';
   while (next_item(&items, &item, &fault)) {
-    struct result result = item.type == JSON_NONE ? publish_line_fault(&fault) : publish(server, item);
+    struct result result =
+        item.type == JSON_NONE ? publish_line_fault(&fault) : publish(app, exchange_http(exchange)->loop->clock.now_ms, item);
     budget_charge(exchange, BUDGET_PUBLISH);
     buffer_append_char(out, before);
     write_result(out, &result);
@@ -208,7 +208,7 @@ static void start_many(struct exchange *exchange, struct items items) {
 }
 
 static void start_one(struct exchange *exchange, struct json_value object) {
-  struct result result = publish(exchange_worker(exchange)->server, object);
+  struct result result = publish(exchange_app(exchange), exchange_http(exchange)->loop->clock.now_ms, object);
   if (result.status != 200) {
     refuse(exchange, result.status, result.reason);
     return;
@@ -225,7 +225,7 @@ static void start(struct exchange *exchange) {
   struct bytes body = request->body;
   struct json_value value;
   struct json_fault fault;
-  if (!has_key(head, exchange_worker(exchange)->server->config->options.publish_key)) {
+  if (!has_key(head, exchange_config(exchange)->options.publish_key)) {
     refuse(exchange, 401, "the publish key is missing or wrong");
   } else if (says_lines(head)) {
     start_many(exchange, (struct items){.rest = body, .are_lines = true});

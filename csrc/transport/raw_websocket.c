@@ -1,4 +1,5 @@
 #include "transport/raw_websocket.h"
+#include "server/worker.h"
 
 #include <stdio.h>
 
@@ -9,7 +10,6 @@
 #include "delivery/compress.h"
 #include "http/request.h"
 #include "server/native.h"
-#include "server/server.h"
 #include "transport/connect.h"
 #include "transport/deflate.h"
 #include "transport/roles.h"
@@ -24,9 +24,9 @@ static void finish(struct exchange *exchange, const struct mw_socket *socket) {
 
 /* What the app has not handled is bounded: for each socket, and, beyond the one that everybody has a right to, for all of them. */
 static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
-  struct script *script = &exchange_worker(exchange)->server->script;
+  struct app *app = exchange_app(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
-  bool crowded = atomic_load(&script->job_count) >= limits->waiting / 2 || atomic_load(&script->job_bytes) >= limits->queue / 2;
+  bool crowded = atomic_load(&app->job_count) >= limits->waiting / 2 || atomic_load(&app->job_bytes) >= limits->queue / 2;
   return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->input_backlog);
 }
 
@@ -79,13 +79,12 @@ static void take_handled(struct mail *mail, void *room, struct subscriber *subsc
 static const struct mail_class handled_class = {.take = take_handled, .drop = drop_handled};
 
 void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) {
-  struct worker *worker = exchange_worker(exchange);
-  struct script *script = &worker->server->script;
+  struct http *http = exchange_http(exchange);
   struct mw_socket *socket = native_socket(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
   /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
-  bool full = atomic_load(&script->job_count) >= limits->waiting ||
-              atomic_load(&script->job_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
+  bool full = atomic_load(&http->app->job_count) >= limits->waiting ||
+              atomic_load(&http->app->job_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
     log_limited(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
     websocket_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
@@ -100,9 +99,9 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
   job->answered = &handled_class;
   socket->pending_count++;
   socket->pending_size += weight(job);
-  atomic_fetch_add(&script->job_count, 1);
-  atomic_fetch_add(&script->job_bytes, job_size(job));
-  script_post_begin(worker->server, job);
+  atomic_fetch_add(&http->app->job_count, 1);
+  atomic_fetch_add(&http->app->job_bytes, job_size(job));
+  http->app->script->ask(http->app, job);
   if (is_full(exchange, socket)) native_stop_reading(exchange);
 }
 
@@ -153,7 +152,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
     return;
   }
   blob_unref(frame);
-  exchange_worker(exchange)->stats.slow_closed++;
+  exchange_http(exchange)->stats->slow_closed++;
   log_limited(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
               config_route_at(socket->config, socket->route)->pattern.text, limit);
   websocket_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
@@ -166,7 +165,7 @@ static const struct websocket *websocket_of(struct exchange *exchange) { return 
 static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
   if (!origin.ptr || origin_is_same(origin, head->host)) return true;
-  return config_websocket_allows(websocket_of(exchange), exchange_worker(exchange)->server->config, origin);
+  return config_websocket_allows(websocket_of(exchange), exchange_config(exchange), origin);
 }
 
 /* The first of the endpoint's own list that the client offers, too. */
@@ -187,7 +186,7 @@ static void put_off(struct exchange *exchange, const char *reason) {
 }
 
 static struct script_job *make_question(struct exchange *exchange, struct request *request) {
-  struct mw_config *config = exchange_worker(exchange)->server->config;
+  struct mw_config *config = exchange_config(exchange);
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new(BYTES("websocket"), remote);
@@ -207,7 +206,7 @@ static void start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
   if (websocket_refuse(exchange, head, judge_origin(exchange, head))) return;
-  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  bool stopping = app_stopping(exchange_app(exchange));
   struct script_job *job = stopping ? NULL : make_question(exchange, request);
   if (!job || !exchange_ask(exchange, job)) put_off(exchange, stopping ? "" : "too many requests are waiting");
 }
@@ -245,7 +244,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
 }
 
 static void on_late(struct exchange *exchange) {
-  if (!server_stopping(exchange_worker(exchange)->server)) {
+  if (!app_stopping(exchange_app(exchange))) {
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
                 exchange_request(exchange)->route->pattern.text);
   }

@@ -3,8 +3,8 @@
 #include "base/memory.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/server.h"
 #include "server/stream_handle.h"
+#include "server/worker.h"
 #include "transport/roles.h"
 #include "transport/sse.h"
 
@@ -17,19 +17,19 @@ static void refuse_for_now(struct exchange *exchange, const char *reason) {
 }
 
 static void start(struct exchange *exchange) {
-  struct mw_server *server = exchange_worker(exchange)->server;
+  struct app *app = exchange_app(exchange);
   struct request *request = exchange_request(exchange);
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
   enum job_type type = request->route->type == ROUTE_STREAM ? JOB_STREAM : JOB_HTTP;
-  struct script_job *job = copy ? job_new(type, server->config, NULL, copy, NULL, 0) : NULL;
+  struct script_job *job = copy ? job_new(type, app->config, NULL, copy, NULL, 0) : NULL;
   if (!job) {
     memory_free(copy);
     refuse_for_now(exchange, "no memory");
     return;
   }
-  job->route = config_route_number(server->config, request->route);
+  job->route = config_route_number(app->config, request->route);
   if (exchange_ask(exchange, job)) {
     exchange_shed(exchange);
   } else {
@@ -42,7 +42,7 @@ static void answer_head(struct exchange *exchange) {
   struct script_job *job = exchange_job(exchange);
   exchange_set_job(exchange, NULL);
   exchange_answer_stream_head(exchange);
-  script_post_leave(exchange_worker(exchange)->server, job);
+  exchange_app(exchange)->script->leave(exchange_app(exchange), job);
 }
 
 static void on_answer(struct exchange *exchange, struct script_job *job) {
@@ -65,7 +65,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
 }
 
 static void on_late(struct exchange *exchange) {
-  bool stopping = server_stopping(exchange_worker(exchange)->server);
+  bool stopping = app_stopping(exchange_app(exchange));
   if (!stopping) {
     const struct request *request = exchange_request(exchange);
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", request->route->pattern.text);

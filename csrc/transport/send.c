@@ -10,7 +10,6 @@
 #include "server/command.h"
 #include "server/names.h"
 #include "server/reply.h"
-#include "server/server.h"
 #include "transport/connect.h"
 #include "transport/roles.h"
 
@@ -29,7 +28,6 @@ static bool is_json_or_needs_no_proof(const struct http_head *head) {
 /* ---- As a client that is connected ------------------------------------------------------------------------------------------ */
 
 static void hand_on(struct exchange *exchange, struct mw_client *client) {
-  struct worker *worker = exchange_worker(exchange);
   struct command *command = command_new(COMMAND_RECEIVE, client);
   bool fine = command && (command->text = blob_new(exchange_request(exchange)->body));
   if (fine) fine = exchange_take_name(exchange) == 0;
@@ -39,7 +37,7 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
     return;
   }
   command->reply_to = (struct reply_to){.is_exchange = true, .exchange = exchange_address(exchange)};
-  int status = command_post(worker->server, command);
+  int status = command_post(exchange_app(exchange), command);
   if (status == MW_ECLOSED) {
     refuse(exchange, 404, "no such client is connected");
   } else if (status < 0) {
@@ -52,15 +50,15 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
 /* The client that the request names; a reference, or NULL. */
 static struct mw_client *find_named(struct exchange *exchange) {
   struct bytes id = http_head_field(exchange_request(exchange)->head, BYTES("x-moonwire-client"));
-  return registry_find(&exchange_worker(exchange)->server->registry, id);
+  return registry_find(&exchange_app(exchange)->registry, id);
 }
 
 static void act_as(struct exchange *exchange) {
   struct mw_client *client = find_named(exchange);
-  struct mw_server *server = exchange_worker(exchange)->server;
+  struct app *app = exchange_app(exchange);
   if (!client) {
     refuse(exchange, 404, "no such client is connected");
-  } else if (!server->config->options.authenticate) {
+  } else if (!app->config->options.authenticate) {
     hand_on(exchange, client);
   } else {
     struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("http"), NULL, 0);
@@ -73,7 +71,7 @@ static void act_as(struct exchange *exchange) {
 /* ---- As a client for one message -------------------------------------------------------------------------------------------- */
 
 static void publish_relayed(struct exchange *exchange, const struct script_job *job) {
-  struct mw_server *server = exchange_worker(exchange)->server;
+  struct app *app = exchange_app(exchange);
   const struct job_channel *channel = &job->channels[0];
   const struct mw_message *message = &job->message;
   const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
@@ -88,9 +86,9 @@ static void publish_relayed(struct exchange *exchange, const struct script_job *
   bool keep = config_event(channel->kind, event)->keep;
   char id[MW_ID_MAX], value[64];
   int len = 0;
-  int status = server_publish(server, channel->kind, &parts, !keep, id);
+  int status = app->orderer->publish(app->orderer, channel->kind, &parts, !keep, id);
   if (status < 0) {
-    refuse(exchange, 503, server_publish_fault(status));
+    refuse(exchange, 503, order_fault(status));
   } else {
     names_charge_sender(exchange, job);
     if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
@@ -102,7 +100,7 @@ static void publish_relayed(struct exchange *exchange, const struct script_job *
 }
 
 static void send_once(struct exchange *exchange, const struct verb *verb) {
-  struct mw_config *config = exchange_worker(exchange)->server->config;
+  struct mw_config *config = exchange_config(exchange);
   const struct kind *kind = config_kind(config, verb->channel);
   const struct event_rule *rule = kind ? config_event(kind, verb->event) : NULL;
   if (!kind) {
@@ -214,7 +212,7 @@ static void on_reply(struct exchange *exchange, int status, const char *code, co
   exchange_answer(exchange, &whole);
 }
 
-static size_t answer_room(struct exchange *exchange) { return server_answer_room(exchange_worker(exchange)->server); }
+static size_t answer_room(struct exchange *exchange) { return app_answer_room(exchange_app(exchange)); }
 
 const struct role send_role = {.start = start,
                                .on_answer = on_answer,

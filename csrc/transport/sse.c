@@ -13,7 +13,6 @@
 #include "http/request.h"
 #include "server/names.h"
 #include "server/native.h"
-#include "server/server.h"
 #include "server/snapshot.h"
 #include "transport/connect.h"
 #include "transport/roles.h"
@@ -24,7 +23,7 @@ void sse_retry_later(struct exchange *exchange) {
     return;
   }
   char text[48];
-  int len = snprintf(text, sizeof text, "retry: %u\n", worker_random(exchange_worker(exchange), 2000, 8000));
+  int len = snprintf(text, sizeof text, "retry: %u\n", http_random(exchange_http(exchange), 2000, 8000));
   exchange_stream(exchange, bytes_of(text, (size_t)len));
   exchange_end_stream(exchange);
 }
@@ -36,7 +35,7 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
 
 /* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
-static void write_channel(struct rope *out, const struct worker *worker, const struct job_channel *channel, size_t *room) {
+static void write_channel(struct rope *out, const struct http *http, const struct job_channel *channel, size_t *room) {
   buffer_append_char(&out->text, '{');
   if (channel->data) {
     buffer_append_string(&out->text, "\"data\":");
@@ -44,21 +43,21 @@ static void write_channel(struct rope *out, const struct worker *worker, const s
   }
   if (channel->kind->presence != MW_PRESENCE_NONE) {
     buffer_append_string(&out->text, channel->data ? ",\"presence\":" : "\"presence\":");
-    snapshot_share(&worker->hub, channel->kind, channel->name, room, out);
+    snapshot_share(http->delivery->hub, channel->kind, channel->name, room, out);
   }
   buffer_append_char(&out->text, '}');
 }
 
 /* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
 static void write_presences(struct rope *out, struct exchange *exchange, const struct script_job *job) {
-  const struct worker *worker = exchange_worker(exchange);
-  size_t room = server_answer_room(worker->server);
+  const struct http *http = exchange_http(exchange);
+  size_t room = app_answer_room(http->app);
   for (size_t i = 0; i < job->channel_count; i++) {
     const struct job_channel *channel = &job->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE) continue;
     struct rope data;
     rope_init(&data);
-    snapshot_share(&worker->hub, channel->kind, channel->name, &room, &data);
+    snapshot_share(http->delivery->hub, channel->kind, channel->name, &room, &data);
     form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
     rope_deinit(&data);
   }
@@ -66,8 +65,8 @@ static void write_presences(struct rope *out, struct exchange *exchange, const s
 
 static void write_open(struct rope *out, struct exchange *exchange, const struct script_job *job, const struct replay *replay,
                        struct bytes id) {
-  const struct worker *worker = exchange_worker(exchange);
-  size_t room = server_answer_room(worker->server);
+  const struct http *http = exchange_http(exchange);
+  size_t room = app_answer_room(http->app);
   struct rope rope;
   rope_init(&rope);
   struct buffer *data = &rope.text;
@@ -81,7 +80,7 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
     if (i > 0) buffer_append_char(data, ',');
     json_write_string(data, job->channels[i].name);
     buffer_append_char(data, ':');
-    write_channel(&rope, worker, &job->channels[i], &room);
+    write_channel(&rope, http, &job->channels[i], &room);
   }
   buffer_append_string(data, "}}");
   form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
@@ -102,12 +101,12 @@ static void write_gap(struct buffer *out, struct exchange *exchange, struct byte
  * The cursor is told with the last gap, if there is one: a client that is cut off before it returns with the old id, and is told again. */
 static void write_beginning(struct rope *out, struct exchange *exchange, const struct script_job *job,
                             const struct replay *replay) {
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   char id_text[ID_LEN];
   struct bytes id = bytes_of(id_text, ID_LEN);
-  id_write(id_text, &worker->server->bus.epoch, replay->cursor);
+  id_write(id_text, http->delivery->epoch, replay->cursor);
   bool gap = replay->gap_count > 0;
-  sse_write_retry(&out->text, worker_random(worker, 1000, 3000));
+  sse_write_retry(&out->text, http_random(http, 1000, 3000));
   if (exchange_form(exchange) == FORM_ENVELOPE) {
     write_open(out, exchange, job, replay, id);
     if (!gap) sse_add_id(&out->text, id);
@@ -119,7 +118,7 @@ static void write_beginning(struct rope *out, struct exchange *exchange, const s
     if (replay->sources[i].gap) write_gap(&out->text, exchange, replay->sources[i].subscription->channel->name);
   }
   if (gap) sse_add_id(&out->text, id);
-  worker->stats.gaps += replay->gap_count;
+  http->stats->gaps += replay->gap_count;
 }
 
 /* True if nothing can come any more: each of the channels has ended, and was seen to its end. */
@@ -134,7 +133,6 @@ static bool has_seen_all(const struct replay *replay, struct since since) {
 
 /* All is allowed: subscribes, acknowledges and replays in one step. */
 static void join(struct exchange *exchange, struct script_job *job) {
-  struct worker *worker = exchange_worker(exchange);
   struct replay replay = {0};
   struct rope beginning;
   rope_init(&beginning);
@@ -156,7 +154,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
     subscriber_end(&exchange->subscriber);
     exchange_answer(exchange, &(struct answer){.status = 204});
   } else if (status == 0) {
-    atomic_fetch_add_explicit(&worker->server->bus.formats[exchange_form(exchange)], 1, memory_order_relaxed);
+    delivery_use_form(exchange_delivery(exchange), exchange_form(exchange), true);
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, &beginning);
     /* Without an identity the app would be told that it has left. */
@@ -174,26 +172,26 @@ static void join(struct exchange *exchange, struct script_job *job) {
 /* ---- The role ------------------------------------------------------------------------------------------------------------ */
 
 static struct script_job *make_job(struct exchange *exchange, struct subscribe_query *query) {
-  struct mw_server *server = exchange_worker(exchange)->server;
-  const struct mw_config_options *options = &server->config->options;
+  struct app *app = exchange_app(exchange);
+  const struct mw_config_options *options = &app->config->options;
   bool is_plain = !query->envelope && !options->authenticate && !options->connects && !options->disconnects;
   for (size_t i = 0; i < query->channel_count; i++) is_plain = is_plain && !kind_asks(subscribe_query_channels(query)[i].kind);
   struct script_job *job;
   if (is_plain) {
     /* Nobody asks who it is. */
-    job = job_new(JOB_JOIN, server->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
+    job = job_new(JOB_JOIN, app->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
   } else {
     job = connect_job(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query), query->channel_count);
   }
   if (!job) return NULL;
   job->envelope = query->envelope;
-  job->since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
+  job->since = since_parse(buffer_bytes(&query->since), exchange_delivery(exchange)->epoch);
   return job;
 }
 
 /* Answers HEAD as GET would be: with 204 if nothing can come any more. */
 static void answer_head(struct exchange *exchange, const struct job_channel *channels, size_t count, struct since since) {
-  const struct hub *hub = &exchange_worker(exchange)->hub;
+  const struct hub *hub = exchange_delivery(exchange)->hub;
   bool is_over = since.kind == SINCE_POSITION;
   for (size_t i = 0; is_over && i < count; i++) {
     uint64_t ended = store_ended(hub->store, channels[i].name);
@@ -208,9 +206,9 @@ static void answer_head(struct exchange *exchange, const struct job_channel *cha
 
 /* HEAD: the app is asked whether these channels may be read, and nothing is joined. */
 static void go_for_head(struct exchange *exchange, struct subscribe_query *query) {
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  struct since since = since_parse(buffer_bytes(&query->since), &server->bus.epoch);
-  bool asks = server->config->options.authenticate;
+  const struct app *app = exchange_app(exchange);
+  struct since since = since_parse(buffer_bytes(&query->since), exchange_delivery(exchange)->epoch);
+  bool asks = app->config->options.authenticate;
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
@@ -224,8 +222,8 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
 }
 
 static void go(struct exchange *exchange, struct subscribe_query *query) {
-  bool may = !server_stopping(exchange_worker(exchange)->server) &&
-             names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count);
+  bool may =
+      !app_stopping(exchange_app(exchange)) && names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count);
   struct script_job *job = may ? make_job(exchange, query) : NULL;
   if (!job) {
     sse_retry_later(exchange);
@@ -246,7 +244,7 @@ static void start(struct exchange *exchange) {
   const struct http_head *head = request->head;
   struct bytes last = http_head_field(head, BYTES("last-event-id"));
   struct subscribe_query query;
-  subscribe_query_init(&query, exchange_worker(exchange)->server->config, head->query);
+  subscribe_query_init(&query, exchange_config(exchange), head->query);
   if (query.channel_count == 0) subscribe_query_refuse(&query, 400, "a channel is required: ?channel=NAME");
   if (last.len > 0) {
     buffer_clear(&query.since);
@@ -292,7 +290,7 @@ static void on_silent(struct exchange *exchange) {
 static void on_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_COUNTED)) return;
   exchange->flags &= (uint16_t)~EXCHANGE_COUNTED;
-  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[exchange_form(exchange)], 1, memory_order_relaxed);
+  delivery_use_form(exchange_delivery(exchange), exchange_form(exchange), false);
 }
 
 const struct role sse_role = {.start = start,

@@ -9,11 +9,11 @@
 #include "http/cors.h"
 #include "http/request.h"
 #include "server/native.h"
-#include "server/server.h"
 #include "transport/connect.h"
 #include "transport/deflate.h"
 #include "transport/raw_websocket.h"
 #include "transport/roles.h"
+#include "transport/transport.h"
 #include "transport/ws_input.h"
 
 /* How long the app may still work on messages before the peer's close frame, until that is answered. */
@@ -73,7 +73,7 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
   struct ws_reader *reader = ws_input_detach(exchange);
   struct buffer unread = ws_input_unread(exchange);
   send_close(exchange, code, reason);
-  if (!server_stopping(exchange_worker(exchange)->server)) {
+  if (!app_stopping(exchange_app(exchange))) {
     exchange_become(exchange, &role_closing);
     if (stopped) exchange_read(exchange, true);
     if (reader) ws_input_return(exchange, reader, true);
@@ -86,7 +86,7 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
 
 static unsigned code_of(struct exchange *exchange, const struct closing *closing) {
   switch (closing->reason) {
-    case CLOSE_STOPPING: return exchange_worker(exchange)->server->close_code;
+    case CLOSE_STOPPING: return exchange_app(exchange)->close_code;
     case CLOSE_SLOW:
     case CLOSE_BUSY: return WS_CLOSE_TRY_LATER;
     case CLOSE_UNAUTHORIZED: return UNAUTHORIZED;
@@ -183,7 +183,7 @@ void websocket_read(struct exchange *exchange, struct bytes bytes) {
     ws_input_return(exchange, reader, is_new);
   }
   if (put_off) budget_put_off(exchange);
-  unfinished_settle(exchange_worker(exchange));
+  unfinished_settle(exchange_http(exchange));
 }
 
 /* ---- The peer's close frame ---------------------------------------------------------------------------------------------------- */
@@ -199,7 +199,7 @@ static void read_until_close(struct exchange *exchange, struct bytes bytes) {
     ws_input_return(exchange, reader, false);
     if (event == WS_PAUSED) ws_input_keep(exchange, bytes_of(at, bytes.len));
     if (event == WS_PAUSED) budget_put_off(exchange);
-    unfinished_settle(exchange_worker(exchange));
+    unfinished_settle(exchange_http(exchange));
     return;
   }
   ws_input_drop(exchange, reader);
@@ -279,13 +279,12 @@ bool websocket_refuse(struct exchange *exchange, const struct http_head *head, b
 }
 
 bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
-  struct mw_server *server = exchange_worker(exchange)->server;
+  struct app *app = exchange_app(exchange);
   const struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
   char text[WS_EXTENSION_MAX];
   struct ws_deflate_terms terms;
-  const struct mw_deflate_options *deflate =
-      request->route ? &request->route->websocket->deflate : &server->config->options.deflate;
+  const struct mw_deflate_options *deflate = request->route ? &request->route->websocket->deflate : &app->config->options.deflate;
   struct bytes extension = deflate_agree(head, deflate, &terms, text);
   struct http_fields fields;
   http_fields_init(&fields);
@@ -296,7 +295,7 @@ bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct 
   fine = fine && exchange_upgrade(exchange, &fields, ahead);
   http_fields_deinit(&fields);
   if (fine) {
-    atomic_fetch_add_explicit(&server->bus.formats[FORM_WS], 1, memory_order_relaxed);
+    delivery_use_form(exchange_delivery(exchange), FORM_WS, true);
     if (!deflate_begin(exchange, terms, deflate_min(deflate))) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
@@ -305,11 +304,11 @@ bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct 
 }
 
 void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
-  struct mw_server *server = exchange_worker(exchange)->server;
+  struct app *app = exchange_app(exchange);
   struct buffer ahead;
   if (!websocket_upgrade(exchange, protocol, &ahead)) return;
   buffer_deinit(&ahead);
-  websocket_close(exchange, server_stopping(server) ? server->close_code : WS_CLOSE_TRY_LATER, reason);
+  websocket_close(exchange, app_stopping(app) ? app->close_code : WS_CLOSE_TRY_LATER, reason);
 }
 
 static void put_off(struct exchange *exchange, const char *reason) {
@@ -335,7 +334,7 @@ static void enter(struct exchange *exchange, struct script_job *connected, struc
 }
 
 static void start_native(struct exchange *exchange, struct request *request) {
-  bool authenticates = exchange_worker(exchange)->server->config->options.authenticate;
+  bool authenticates = exchange_config(exchange)->options.authenticate;
   /* It says who it is when it is connected; what the upgrade says of it is kept till then. */
   struct http_copy *copy = authenticates ? connect_copy_http(exchange, request) : NULL;
   if (authenticates && !copy) {
@@ -347,10 +346,10 @@ static void start_native(struct exchange *exchange, struct request *request) {
 
 static void start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
-  const struct mw_config_options *options = &exchange_worker(exchange)->server->config->options;
+  const struct mw_config_options *options = &exchange_config(exchange)->options;
   const struct http_head *head = request->head;
   if (websocket_refuse(exchange, head, cors_allows(exchange))) return;
-  if (server_stopping(exchange_worker(exchange)->server)) {
+  if (app_stopping(exchange_app(exchange))) {
     put_off(exchange, "");
   } else if (choose_protocol(head).len > 0) {
     start_native(exchange, request);
@@ -379,8 +378,8 @@ static void on_late(struct exchange *exchange) { put_off(exchange, "the app did 
 /* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
 
 uint64_t websocket_silence_ms(struct exchange *exchange) {
-  const struct worker *worker = exchange_worker(exchange);
-  const struct mw_limits *limits = &worker->server->config->options.limits;
+  const struct http *http = exchange_http(exchange);
+  const struct mw_limits *limits = &http->app->config->options.limits;
   const struct mw_socket *socket = native_socket(exchange);
   bool is_pinged = exchange->flags & EXCHANGE_PINGED;
   if (exchange->flags & EXCHANGE_CONNECTING) {
@@ -395,7 +394,7 @@ uint64_t websocket_silence_ms(struct exchange *exchange) {
 /* One that speaks moonwire.1 is asked in its own words, since a page cannot see ping frames. The frame is the same for all. */
 static void ask_for_a_sign(struct exchange *exchange) {
   bool in_words = exchange->flags & EXCHANGE_MOONWIRE_1;
-  struct blob **frame = &exchange_worker(exchange)->pings[in_words];
+  struct blob **frame = &exchange_http(exchange)->transport->pings[in_words];
   struct bytes none = bytes_of(NULL, 0);
   if (!*frame)
     *frame = in_words ? form_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : form_frame(WS_OPCODE_PING, none, none);
@@ -418,7 +417,7 @@ void websocket_on_silent(struct exchange *exchange) {
 
 void websocket_on_end(struct exchange *exchange) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  atomic_fetch_sub_explicit(&exchange_worker(exchange)->server->bus.formats[FORM_WS], 1, memory_order_relaxed);
+  delivery_use_form(exchange_delivery(exchange), FORM_WS, false);
 }
 
 const struct role websocket_role = {.start = start,

@@ -1,9 +1,9 @@
 #include "transport/ws_input.h"
 
 #include "server/native.h"
-#include "server/server.h"
 #include "server/socket.h"
 #include "transport/deflate.h"
+#include "transport/transport.h"
 
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
@@ -15,15 +15,15 @@ struct ws_reader *ws_input_detach(struct exchange *exchange) {
 
 static const struct ws_limits *limits_of(struct exchange *exchange) {
   const struct mw_socket *socket = native_socket(exchange);
-  return socket ? &socket->websocket->limits : &exchange_worker(exchange)->ws_limits;
+  return socket ? &socket->websocket->limits : &exchange_http(exchange)->transport->ws_limits;
 }
 
 struct ws_reader *ws_input_borrow(struct exchange *exchange) {
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   struct ws_reader *reader = ws_input_detach(exchange);
   if (reader) return reader;
-  reader = worker->spare_reader;
-  worker->spare_reader = NULL;
+  reader = http->transport->spare;
+  http->transport->spare = NULL;
   if (!reader) reader = ws_reader_new(limits_of(exchange));
   if (!reader) return NULL;
   ws_reader_set_limits(reader, limits_of(exchange));
@@ -32,7 +32,7 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
 }
 
 static void release(struct exchange *exchange) {
-  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_worker(exchange), &native_of(exchange)->holder);
+  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_http(exchange), &native_of(exchange)->holder);
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
@@ -45,21 +45,21 @@ static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_ne
   }
   native->reader = reader;
   if (ws_reader_unfinished(reader)) {
-    unfinished_hold(exchange_worker(exchange), &native->holder, ws_reader_held(reader), is_new);
+    unfinished_hold(exchange_http(exchange), &native->holder, ws_reader_held(reader), is_new);
   } else {
     release(exchange);
   }
 }
 
 void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
-  struct worker *worker = exchange_worker(exchange);
+  struct http *http = exchange_http(exchange);
   if (!ws_reader_idle(reader)) {
     keep(exchange, reader, is_new);
     return;
   }
   release(exchange);
-  if (!worker->spare_reader) {
-    worker->spare_reader = reader;
+  if (!http->transport->spare) {
+    http->transport->spare = reader;
   } else {
     ws_reader_free(reader);
   }

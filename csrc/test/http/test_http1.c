@@ -145,7 +145,7 @@ static size_t fill_with_answers(void) {
   for (;;) {
     for (unsigned n = 0; n < 10; n++, asked++) peer_send(&peer, "alth HTTP/1.1\r\nHost: t\r\n\r\nGET /he");
     host_settle(&host);
-    const struct conn *conn = container_of(host.server->workers[0].conns.next, struct conn, link);
+    const struct conn *conn = container_of(host.server->workers[0].http.conns.next, struct conn, link);
     assert_int_equal(conn->exchange.state, EXCHANGE_IDLE);
     if (conn->exchange.subscriber.outbox) return asked;
   }
@@ -212,8 +212,8 @@ static void nobody_sends_ahead_without_end(void **state) {
     (void)sent; /* the system takes some of it, we not much */
     mw_server_step(host.server);
   }
-  struct conn *conn = container_of(host.server->workers[0].conns.next, struct conn, link);
-  assert_int_equal(host.server->workers[0].conn_count, 1);
+  struct conn *conn = container_of(host.server->workers[0].http.conns.next, struct conn, link);
+  assert_int_equal(host.server->workers[0].http.conn_count, 1);
   assert_true(mw_live("memory") < 1000);
   assert_false(conn->exchange.subscriber.flags & SUBSCRIBER_BROKEN);
   host.keep = 0;

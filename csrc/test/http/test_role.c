@@ -78,7 +78,7 @@ static void on_end_is_called_once(void **state) {
     memory_peer_open(&peer, server);
     /* The head has come, and the body has not. */
     memory_peer_send_text(&peer, "POST /send HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
-    struct conn *conn = container_of(server->workers[0].conns.next, struct conn, link);
+    struct conn *conn = container_of(server->workers[0].http.conns.next, struct conn, link);
     assert_int_equal(conn->exchange.state, EXCHANGE_READING);
     ended = 0;
     exchange_become(&conn->exchange, &toy);
@@ -86,7 +86,7 @@ static void on_end_is_called_once(void **state) {
     server_settle(server);
     memory_peer_close(&peer);
     server_settle(server);
-    assert_int_equal(server->workers[0].conn_count, 0);
+    assert_int_equal(server->workers[0].http.conn_count, 0);
     assert_int_equal(ended, 1);
   }
   server_finish(server);

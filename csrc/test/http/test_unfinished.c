@@ -103,7 +103,7 @@ static bool is_closed(struct memory_peer *peer, unsigned code) {
 }
 
 static bool is_counted(size_t bytes, size_t count) {
-  const struct unfinished *unfinished = &server->workers[0].unfinished;
+  const struct unfinished *unfinished = &server->workers[0].http.unfinished;
   return unfinished->bytes == bytes && unfinished->count == count;
 }
 
@@ -161,7 +161,7 @@ static void leaves_everybody_a_share(void **state) {
     send_frame(victim, 0x01, BYTES("{\"ping\":true,"));
     send_frame(victim, 0x80, BYTES("\"ref\":1}"));
     memory_peer_expect(victim, "{\"ref\":1,\"ok\":true}");
-    const struct unfinished *unfinished = &server->workers[0].unfinished;
+    const struct unfinished *unfinished = &server->workers[0].http.unfinished;
     assert_true(unfinished->bytes <= LIMIT);
   }
   size_t closed = 0;
@@ -224,7 +224,7 @@ static void has_a_deadline(void **state) {
       memory_peer_send(peer, bytes_of(begun[i], lens[i]));
       mw_server_advance(server, 29000);
       assert_false(is_closed(peer, 0));
-      assert_int_equal(server->workers[0].unfinished.count, 1);
+      assert_int_equal(server->workers[0].http.unfinished.count, 1);
       mw_server_advance(server, 2000);
       server_settle(server);
       assert_true(is_closed(peer, WS_CLOSE_POLICY));
@@ -260,7 +260,7 @@ static void begins_anew_with_each_message(void **state) {
   for (int i = 0; i < 5; i++) {
     pass(peer, 20000);
     memory_peer_send(peer, BYTES("\x80\x85\0\0\0\0true}\x01\x88\0\0\0\0{\"ping\":"));
-    assert_int_equal(server->workers[0].unfinished.count, 1);
+    assert_int_equal(server->workers[0].http.unfinished.count, 1);
   }
   assert_false(is_closed(peer, 0));
   send_frame(peer, 0x80, BYTES("true}"));
@@ -303,15 +303,15 @@ static void waits_for_a_handler(void **state) {
   send_frame(peer, 0x81, BYTES("{\"send\":\"room:1\",\"event\":\"say\",\"ref\":2}"));
   assert_non_null(kept);
   send_frame(peer, 0x01, BYTES("{\"ping\":"));
-  assert_int_equal(server->workers[0].unfinished.count, 1);
+  assert_int_equal(server->workers[0].http.unfinished.count, 1);
   for (int i = 0; i < SENDERS; i++) {
     memory_peer_open(&peers[opened++], server);
     memory_peer_send(&peers[opened - 1], buffer_bytes(&out));
   }
   send_frame(peer, 0x80, BYTES("true,\"ref\":3}"));
-  assert_int_equal(server->workers[0].unfinished.count, 1);
+  assert_int_equal(server->workers[0].http.unfinished.count, 1);
   for (int i = 0; i < 20; i++) mw_server_advance(server, 5000);
-  assert_int_equal(server->workers[0].unfinished.count, 1);
+  assert_int_equal(server->workers[0].http.unfinished.count, 1);
   keeps = false;
   mw_request_accept(kept, NULL, 0);
   kept = NULL;

@@ -129,12 +129,12 @@ static void publish_many(const char *channel, unsigned first, unsigned last) {
 
 /* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
 
-enum transport { WEBSOCKET, SSE, SSE_PLAIN, ENVELOPE, TRANSPORTS };
+enum way { WEBSOCKET, SSE, SSE_PLAIN, ENVELOPE, TRANSPORTS };
 
 /* What it was told, in short: "a1 a2 gap(few:a) b3 " for channel and number of messages, "ok3 " for acknowledgements by their ref. */
 struct reader {
   struct memory_peer peer;
-  enum transport transport;
+  enum way transport;
   struct event_stream stream;
   bool has_head;
   char log[16384];
@@ -275,7 +275,7 @@ static const char *taken(struct reader *reader) {
 static void say(struct reader *reader, const char *text) { memory_peer_frame(&reader->peer, WS_OPCODE_TEXT, bytes_string(text)); }
 
 /* Without looking at what it gets. */
-static void open_stream(struct reader *reader, enum transport transport, const char *query) {
+static void open_stream(struct reader *reader, enum way transport, const char *query) {
   char text[300];
   *reader = (struct reader){.transport = transport};
   event_stream_init(&reader->stream);
@@ -288,7 +288,7 @@ static void open_stream(struct reader *reader, enum transport transport, const c
 }
 
 /* Subscribes to channels, divided by spaces; then looks at nothing. */
-static void open_reader(struct reader *reader, enum transport transport, const char *channels) {
+static void open_reader(struct reader *reader, enum way transport, const char *channels) {
   char text[300] = "", name[32];
   if (transport == WEBSOCKET) {
     *reader = (struct reader){.transport = transport};
@@ -316,7 +316,7 @@ static void close_reader(struct reader *reader) {
 }
 
 static struct exchange *exchange_at(size_t n) {
-  struct list *link = fixture.server->workers[0].conns.next;
+  struct list *link = fixture.server->workers[0].http.conns.next;
   while (n-- > 0) link = link->next;
   return &container_of(link, struct conn, link)->exchange;
 }
@@ -324,7 +324,7 @@ static struct exchange *exchange_at(size_t n) {
 /* What waits for one subscriber is bounded at any time. */
 static void check_bounds(void) {
   struct worker *worker = &fixture.server->workers[0];
-  for (struct list *link = worker->conns.next; link != &worker->conns; link = link->next) {
+  for (struct list *link = worker->http.conns.next; link != &worker->http.conns; link = link->next) {
     const struct outbox *outbox = container_of(link, struct conn, link)->exchange.subscriber.outbox;
     if (!outbox) continue;
     assert_true(outbox->message_bytes <= FEED + OUTBOX + 2 * BIG);
@@ -343,7 +343,7 @@ static const char *range(const char *format, unsigned first, unsigned last) {
   return text;
 }
 
-static const char *format_of(enum transport transport, char letter) {
+static const char *format_of(enum way transport, char letter) {
   static char format[8];
   if (transport == WEBSOCKET || transport == ENVELOPE) {
     snprintf(format, sizeof format, "%c%%u ", letter);
@@ -367,7 +367,7 @@ static unsigned assert_prefix(const char *log, const char *format, unsigned firs
 
 static void catches_up_without_a_hole(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     struct mw_stats before = stats_now();
     open_reader(&reader, transport, "keep:a");
@@ -388,7 +388,7 @@ static void catches_up_without_a_hole(void **state) {
 
 static void is_told_when_the_history_has_moved_on(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     char expected[400];
     const char *format = format_of(transport, 'f');
@@ -427,7 +427,7 @@ static void leaves_nothing_behind(void **state) {
 
 static void closes_who_is_to_be_closed(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     struct mw_stats before = stats_now();
     open_reader(&reader, transport, "close:a");
@@ -463,7 +463,7 @@ static void who_was_closed_returns_without_loss(void **state) {
 
 static void drops_and_says_so(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     struct mw_stats before = stats_now();
     char expected[400];
@@ -483,7 +483,7 @@ static void drops_and_says_so(void **state) {
 
 static void keeps_the_newest_by_key(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     char expected[400], key[8];
     const char *format = format_of(transport, 'l');
@@ -530,7 +530,7 @@ static void too_many_keys_are_too_slow(void **state) {
 /* All of one session leaves in one order, whatever its channels are. */
 static void merges_channels_by_position(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     open_reader(&reader, transport, "keep:a keep:b few:c");
     for (unsigned n = 1; n <= 60; n++) publish_many(n % 3 == 0 ? "few:c" : n % 3 == 1 ? "keep:a" : "keep:b", n, n);
@@ -556,7 +556,7 @@ static void merges_channels_by_position(void **state) {
 static void each_channel_by_its_policy(void **state) {
   (void)state;
   static const char *const channels[] = {"drop:d", "keep:k", "latest:l"};
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     if (transport == SSE || transport == SSE_PLAIN) continue; /* they do not say which channel it is */
     struct reader reader;
     open_reader(&reader, transport, "drop:d keep:k latest:l");
@@ -623,7 +623,7 @@ static void nothing_is_lost_behind_a_volatile_message(void **state) {
 /* It becomes slow by what waits of one channel while a message of another is delivered. */
 static void nothing_overtakes_what_made_it_slow(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     open_reader(&reader, transport, "keep:a keep:b");
     publish_many("keep:a", 1, 6);
@@ -644,7 +644,7 @@ static void nothing_overtakes_what_made_it_slow(void **state) {
 
 static void a_replay_is_fed_as_it_is_read(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     struct mw_stats before = stats_now();
     publish_many("keep:r", 1, 300);
@@ -778,7 +778,7 @@ static void one_that_is_kicked_gets_the_rest_of_the_others(void **state) {
 
 static void the_end_is_told_behind_the_last_message(void **state) {
   (void)state;
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+  for (enum way transport = 0; transport < TRANSPORTS; transport++) {
     struct reader reader;
     char expected[800], query[128];
     open_reader(&reader, transport, "keep:a");
@@ -936,7 +936,7 @@ static void the_server_stops_while_some_are_behind(void **state) {
   (void)state;
   struct reader readers[TRANSPORTS + 1];
   publish_many("keep:a", 1, 40);
-  for (enum transport transport = 0; transport < TRANSPORTS; transport++)
+  for (enum way transport = 0; transport < TRANSPORTS; transport++)
     open_reader(&readers[transport], transport, "keep:a latest:b drop:c");
   open_stream(&readers[TRANSPORTS], SSE, "channel=keep:a&since=0");
   publish_many("keep:a", 41, 80);

@@ -190,7 +190,7 @@ static void what_leaves_nothing_behind_is_not_limited(void **state) {
   assert_int_equal(churn(connect_from("unix"), "plain", false, 0, 100), 100);
   assert_int_equal(churn(connect_from(FAR), "kept", false, 0, 100), 100);
   assert_int_equal(live(), 0);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
 }
 
 /* One anonymous client behind a proxy leaves histories behind, and is refused; others are not. */
@@ -262,7 +262,7 @@ static void what_the_script_remembers_counts(void **state) {
   assert_int_equal(churn(connect_from(FAR), "again", false, 50, 100), ADDRESS_NAMES - CLIENT_NAMES);
   mw_server_advance(server, 130000);
   assert_int_equal(server->script.presences.count, 0);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
 }
 
 /* A user is one client, however often it connects, and from wherever. */
@@ -326,7 +326,7 @@ static void no_limit_is_none(void **state) {
   make_server(0);
   struct memory_peer *peer = connect_from(FAR);
   for (int i = 0; i < 50; i++) assert_true(subscribe(peer, "plain", i));
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
 }
 
 /* ---- Other ways ------------------------------------------------------------------------------------------------------------ */
@@ -419,8 +419,8 @@ static void clients_that_poll_count(void **state) {
   /* They go when they do not poll any more. */
   mw_server_advance(server, 32000);
   server_settle(server);
-  assert_int_equal(server->workers[0].poll_client_count, 0);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(server->workers[0].http.poll_client_count, 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
   assert_int_equal(get(open_from(FAR), "/poll?channel=ask:1&channel=ask:2&client=", &answer), 200);
 }
 
@@ -497,7 +497,7 @@ static void who_goes_gives_back(void **state) {
   assert_int_equal(try_poll(FAR, "&channel=ask:1"), 503);
   mw_server_advance(server, 32000);
   server_settle(server);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
   poll_as_new(FAR, "&channel=ask:1&channel=ask:2", id);
   struct memory_peer *waiting = open_from(FAR);
   snprintf(text, sizeof text, "GET /poll?client=%s&since=0 HTTP/1.1\r\nHost: t\r\n\r\n", id);
@@ -506,7 +506,7 @@ static void who_goes_gives_back(void **state) {
   assert_int_equal(mw_client_close(server, client, 1000, NULL), 0);
   mw_client_unref(client);
   server_settle(server);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
 }
 
 static void heads_and_refusals_hold_nothing(void **state) {
@@ -522,7 +522,7 @@ static void heads_and_refusals_hold_nothing(void **state) {
     for (size_t k = peer_count; k < peer_count + 3; k++) memory_peer_close(&peers[k]);
   }
   server_settle(server);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
 }
 
 /* More channels at once than there is room for: none of them. */
@@ -532,7 +532,7 @@ static void all_or_nothing(void **state) {
   for (int i = 0; i < ADDRESS_POLLS; i++) snprintf(query + strlen(query), 30, "&channel=ask:%d", i);
   assert_int_equal(try_poll(FAR, query), 503);
   assert_int_equal(live(), 0);
-  assert_int_equal(parties_count(&server->parties), 0);
+  assert_int_equal(parties_count(&server->app.parties), 0);
   *strrchr(query, '&') = '\0';
   assert_int_equal(try_poll(FAR, query), 200);
   assert_int_equal(live(), ADDRESS_POLLS - 1);
@@ -608,7 +608,7 @@ static void counts_are_exact_at_random(void **state) {
     assert_int_equal(strncmp(stored->name.ptr, "kept:", 5), 0);
     charged += stored->charged[0] || stored->charged[1];
   }
-  assert_true((parties_count(&server->parties) > 0) == (charged > 0));
+  assert_true((parties_count(&server->app.parties) > 0) == (charged > 0));
   assert_int_equal(server->script.occupancies.count, 0);
 }
 

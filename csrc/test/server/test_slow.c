@@ -130,7 +130,7 @@ static void a_replay_is_no_slowness(void **state) {
 /* Publishes until the system takes no more for the slow one. */
 static unsigned fill(unsigned from) {
   for (;; from++) {
-    const struct conn *conn = container_of(host.server->workers[0].conns.next, struct conn, link);
+    const struct conn *conn = container_of(host.server->workers[0].http.conns.next, struct conn, link);
     if (conn->exchange.subscriber.outbox) return from;
     publish_big("none:a", from);
     host_settle(&host);

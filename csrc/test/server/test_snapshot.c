@@ -216,7 +216,7 @@ static void numbers_have_no_pages(void **state) {
 
 /* Sends until something waits for it that its window does not take. */
 static void stop_reading(struct memory_peer *peer) {
-  const struct conn *conn = container_of(server->workers[0].conns.prev, struct conn, link);
+  const struct conn *conn = container_of(server->workers[0].http.conns.prev, struct conn, link);
   while (!conn->exchange.subscriber.outbox) say(peer, "{\"ping\":true,\"ref\":1}");
 }
 

@@ -96,13 +96,13 @@ static void begin(struct mw_memory **memory) {
   short_takes = 0;
   assert_int_equal(mw_connect_memory(server, memory), 0);
   struct worker *worker = &server->workers[0];
-  worker->streams.on_read = toy_on_read;
-  worker->streams.on_written = toy_on_written;
+  worker->http.streams.on_read = toy_on_read;
+  worker->http.streams.on_written = toy_on_written;
   toy_ops = far_stream_ops;
   toy_ops.try_write = toy_try_write;
   toy_ops.write = toy_write;
   toy_ops.unwritten = toy_unwritten;
-  container_of(worker->conns.next, struct conn, link)->stream.uv.own.ops = &toy_ops;
+  container_of(worker->http.conns.next, struct conn, link)->stream.uv.own.ops = &toy_ops;
 }
 
 /* ---- Its peer --------------------------------------------------------------------------------------------------------------- */

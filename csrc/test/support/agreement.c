@@ -107,7 +107,7 @@ static const char *check_session(struct agreement *agreement, struct exchange *e
 
 static struct exchange *find_session(struct mw_server *server, const char *client) {
   char id[32];
-  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
     struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
     if (is_session(exchange, id, sizeof id) && strcmp(id, client) == 0) return exchange;
   }
@@ -118,7 +118,7 @@ static struct exchange *find_session(struct mw_server *server, const char *clien
 static size_t count_sessions(struct mw_server *server, struct bytes channel) {
   size_t count = 0;
   char id[32];
-  for (struct list *link = server->workers[0].conns.next; link != &server->workers[0].conns; link = link->next) {
+  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
     struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
     if (is_session(exchange, id, sizeof id) && subscriber_find(&exchange->subscriber, channel)) count++;
   }
@@ -149,7 +149,7 @@ static const char *check_entry(struct mw_server *server, const struct agreement_
 }
 
 static const char *check_channel(struct agreement *agreement, struct mw_server *server, const struct channel *channel) {
-  const struct kind *kind = &server->config->kinds[channel->policy->kind];
+  const struct kind *kind = &server->app.config->kinds[channel->policy->kind];
   char name[256];
   snprintf(name, sizeof name, "%.*s", (int)channel->name.len, channel->name.ptr);
   const struct agreement_entry *open = find(agreement, "", name);
@@ -167,12 +167,12 @@ static const char *check_channel(struct agreement *agreement, struct mw_server *
 const char *agreement_fault(struct agreement *agreement, struct mw_server *server) {
   struct worker *worker = &server->workers[0];
   const char *found = NULL;
-  for (struct list *link = worker->conns.next; !found && link != &worker->conns; link = link->next)
-    found = check_session(agreement, &container_of(link, struct conn, link)->exchange, server->config);
+  for (struct list *link = worker->http.conns.next; !found && link != &worker->http.conns; link = link->next)
+    found = check_session(agreement, &container_of(link, struct conn, link)->exchange, server->app.config);
   for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
   for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
     found = check_channel(agreement, server, container_of(link, struct channel, link));
-  if (!found && atomic_load(&server->script.job_count) > 0) found = "requests are counted that are not under way";
-  if (!found && atomic_load(&server->script.job_bytes) > 0) found = "bytes of requests are counted that are not under way";
+  if (!found && atomic_load(&server->app.job_count) > 0) found = "requests are counted that are not under way";
+  if (!found && atomic_load(&server->app.job_bytes) > 0) found = "bytes of requests are counted that are not under way";
   return found;
 }

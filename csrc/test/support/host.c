@@ -142,7 +142,7 @@ void host_stop(struct host *host) { mw_server_stop(host->server, on_stopped, hos
 
 void host_pass(struct host *host, uint64_t ms) {
   clock_advance(&host->server->loop.clock, ms);
-  timers_run(&host->server->workers[0].timers);
+  timers_run(&host->server->workers[0].http.timers);
   host_settle(host);
 }
 

@@ -9,7 +9,7 @@
 
 enum { KEPT_MAX = 64 };
 
-struct app {
+struct fixture {
   struct mw_server *server;
   struct memory_peer peer;
   struct mw_socket *socket; /* the newest */
@@ -23,20 +23,20 @@ struct app {
   char trace[4096];
 };
 
-static void note(struct app *app, const char *what, struct mw_bytes bytes) {
+static void note(struct fixture *app, const char *what, struct mw_bytes bytes) {
   size_t len = strlen(app->trace);
   snprintf(app->trace + len, sizeof app->trace - len, "%s(%.*s) ", what, bytes.len < 40 ? (int)bytes.len : 40,
            bytes.ptr ? bytes.ptr : "");
 }
 
-static const char *take_trace(struct app *app) {
+static const char *take_trace(struct fixture *app) {
   static char trace[sizeof app->trace];
   strcpy(trace, app->trace);
   app->trace[0] = '\0';
   return trace;
 }
 
-static void answer_message(struct app *app, struct mw_request *request) {
+static void answer_message(struct fixture *app, struct mw_request *request) {
   const struct mw_message *message = mw_request_message(request);
   struct mw_bytes bytes = message->is_binary ? message->binary : message->data;
   int status = 0;
@@ -49,7 +49,7 @@ static void answer_message(struct app *app, struct mw_request *request) {
   }
 }
 
-static void on_upgrade(struct app *app, struct mw_request *request) {
+static void on_upgrade(struct fixture *app, struct mw_request *request) {
   struct mw_bytes path = mw_request_http(request)->path;
   char way = path.ptr[1]; /* the path goes with the answer */
   note(app, "open", mw_request_protocol(request));
@@ -67,7 +67,7 @@ static void on_upgrade(struct app *app, struct mw_request *request) {
 }
 
 static void on_request(void *context, struct mw_request *request) {
-  struct app *app = context;
+  struct fixture *app = context;
   const struct mw_message *message = mw_request_message(request);
   switch (mw_request_type(request)) {
     case MW_REQUEST_WEBSOCKET: on_upgrade(app, request); break;
@@ -106,7 +106,7 @@ static void on_cancel(void *context, struct mw_request *request) {
   note(context, "cancel", (struct mw_bytes){NULL, 0});
 }
 
-static void answer_kept(struct app *app) {
+static void answer_kept(struct fixture *app) {
   assert_true(app->kept_count > 0);
   struct mw_request *request = app->kept[0];
   app->kept_count--;
@@ -115,11 +115,12 @@ static void answer_kept(struct app *app) {
   server_settle(app->server);
 }
 
-static void start_with(struct app *app, const struct mw_websocket_options *websocket, void (*set)(struct mw_config_options *)) {
+static void start_with(struct fixture *app, const struct mw_websocket_options *websocket,
+                       void (*set)(struct mw_config_options *)) {
   struct mw_config_options options;
   struct mw_config *config;
   static const char *const paths[] = {"/echo", "/no", "/page", "/hello", "/room/{id}"};
-  *app = (struct app){NULL};
+  *app = (struct fixture){NULL};
   app->echoes = true;
   mw_config_options_init(&options);
   options.on_request = on_request;
@@ -136,9 +137,9 @@ static void start_with(struct app *app, const struct mw_websocket_options *webso
   mw_server_advance(app->server, 1);
 }
 
-static void start(struct app *app) { start_with(app, &(struct mw_websocket_options){0}, NULL); }
+static void start(struct fixture *app) { start_with(app, &(struct mw_websocket_options){0}, NULL); }
 
-static void finish(struct app *app) {
+static void finish(struct fixture *app) {
   memory_peer_close(&app->peer);
   server_settle(app->server);
   server_finish(app->server);
@@ -146,7 +147,7 @@ static void finish(struct app *app) {
 }
 
 /* The status of the answer to a handshake; of another than 101 the rest is dropped. */
-static int ask(struct app *app, const char *target, const char *fields) {
+static int ask(struct fixture *app, const char *target, const char *fields) {
   struct buffer out = {0};
   buffer_append_format(
       &out,
@@ -165,14 +166,16 @@ static int ask(struct app *app, const char *target, const char *fields) {
   return status;
 }
 
-static void open_socket(struct app *app, const char *target) {
+static void open_socket(struct fixture *app, const char *target) {
   assert_int_equal(ask(app, target, ""), 101);
   assert_string_equal(take_trace(app), "open() ");
 }
 
-static void send_text(struct app *app, const char *text) { memory_peer_frame(&app->peer, WS_OPCODE_TEXT, bytes_string(text)); }
+static void send_text(struct fixture *app, const char *text) {
+  memory_peer_frame(&app->peer, WS_OPCODE_TEXT, bytes_string(text));
+}
 
-static void send_close(struct app *app, unsigned code) {
+static void send_close(struct fixture *app, unsigned code) {
   char payload[2] = {(char)(code >> 8), (char)code};
   memory_peer_frame(&app->peer, WS_OPCODE_CLOSE, bytes_of(payload, code > 0 ? 2 : 0));
 }
@@ -185,7 +188,7 @@ static void add_frame(struct buffer *out, unsigned first_byte, const char *paylo
   buffer_append_string(out, payload);
 }
 
-static uint64_t connections(struct app *app) {
+static uint64_t connections(struct fixture *app) {
   struct mw_stats stats;
   mw_server_stats(app->server, &stats);
   return stats.connections;
@@ -195,7 +198,7 @@ static uint64_t connections(struct app *app) {
 
 static void echoes(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   enum ws_opcode opcode;
   struct bytes payload;
   start(&app);
@@ -228,7 +231,7 @@ static void lets_the_app_refuse(void **state) {
       {"/echo", "Sec-WebSocket-Protocol: x\r\nContent-Length: 3\r\n", 400, ""},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    struct app app;
+    struct fixture app;
     start(&app);
     assert_int_equal(ask(&app, cases[i].target, cases[i].fields), cases[i].status);
     assert_string_equal(take_trace(&app), cases[i].trace);
@@ -240,7 +243,7 @@ static void set_authenticate(struct mw_config_options *options) { options->authe
 
 static void authenticates_before(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start_with(&app, &(struct mw_websocket_options){0}, set_authenticate);
   assert_int_equal(ask(&app, "/echo", ""), 401);
   assert_string_equal(take_trace(&app), "who() ");
@@ -265,7 +268,7 @@ static void chooses_the_protocol(void **state) {
       {"", "open() "},
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    struct app app;
+    struct fixture app;
     start_with(&app, &(struct mw_websocket_options){.protocols = protocols, .protocol_count = 2}, NULL);
     assert_int_equal(ask(&app, "/echo", cases[i].fields), 101);
     assert_string_equal(take_trace(&app), cases[i].trace);
@@ -276,7 +279,7 @@ static void chooses_the_protocol(void **state) {
 /* What the app sends at once comes behind the upgrade; what the peer has sent ahead is not lost. */
 static void loses_nothing_at_the_upgrade(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   struct buffer out = {0};
   start(&app);
   buffer_append_string(&out, "GET /hello HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -297,7 +300,7 @@ static void loses_nothing_at_the_upgrade(void **state) {
 /* One after the other, though they came together. */
 static void keeps_the_order(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   app.keeps = true;
@@ -324,7 +327,7 @@ static void keeps_the_order(void **state) {
 static void bounds_what_waits(void **state) {
   (void)state;
   enum { FRAMES = 4000 };
-  struct app app;
+  struct fixture app;
   struct buffer out = {0};
   start(&app);
   open_socket(&app, "/echo");
@@ -358,7 +361,7 @@ static void set_large_stash(struct mw_config_options *options) {
 static void goes_on_with_many(void **state) {
   (void)state;
   enum { FRAMES = 20000 };
-  struct app app;
+  struct fixture app;
   struct buffer out = {0};
   start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20}, set_large_stash);
   open_socket(&app, "/echo");
@@ -377,7 +380,7 @@ static void goes_on_with_many(void **state) {
 static void takes_large_messages(void **state) {
   (void)state;
   enum { SIZE = 3 << 20 };
-  struct app app;
+  struct fixture app;
   enum ws_opcode opcode;
   struct bytes payload;
   char *data = malloc(SIZE);
@@ -397,7 +400,7 @@ static void takes_large_messages(void **state) {
 
 static void bounds_messages(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start_with(&app, &(struct mw_websocket_options){.message_size = 10, .frame_size = 5}, NULL);
   open_socket(&app, "/echo");
   memory_peer_ask(&app.peer, "12345", "12345");
@@ -415,7 +418,7 @@ static void bounds_what_is_unfinished(void **state) {
   (void)state;
   enum { PEERS = 4, SIZE = 100 << 10 };
   for (int is_native = 0; is_native < 2; is_native++) {
-    struct app app;
+    struct fixture app;
     struct memory_peer peers[PEERS];
     struct buffer bomb = {0}, out = {0};
     char *zeros = calloc(1, SIZE);
@@ -443,14 +446,14 @@ static void bounds_what_is_unfinished(void **state) {
     }
     server_settle(app.server);
     assert_string_equal(take_trace(&app), is_native ? "" : "close(1013 too much is waiting) close(1013 too much is waiting) ");
-    assert_int_equal(app.server->workers[0].unfinished.bytes, 2 * (SIZE + WS_INFLATER_SIZE));
+    assert_int_equal(app.server->workers[0].http.unfinished.bytes, 2 * (SIZE + WS_INFLATER_SIZE));
     /* The others are not disturbed, and what they finish or leave is counted no more. */
     memory_peer_frame(&peers[0], WS_OPCODE_PING, BYTES(""));
     memory_peer_send(&peers[0], BYTES("\x80\x80\0\0\0\0"));
-    assert_int_equal(app.server->workers[0].unfinished.bytes, SIZE + WS_INFLATER_SIZE);
+    assert_int_equal(app.server->workers[0].http.unfinished.bytes, SIZE + WS_INFLATER_SIZE);
     memory_peer_close(&peers[1]);
     server_settle(app.server);
-    assert_int_equal(app.server->workers[0].unfinished.bytes, 0);
+    assert_int_equal(app.server->workers[0].http.unfinished.bytes, 0);
     assert_int_equal(connections(&app), 1);
     free(zeros);
     ws_deflater_free(deflater);
@@ -467,7 +470,7 @@ static void set_queue_of_four(struct mw_config_options *options) { options->limi
 static void lets_in_what_can_be_echoed(void **state) {
   (void)state;
   enum { PEERS = 4, SIZE = 1000 };
-  struct app app;
+  struct fixture app;
   struct memory_peer peers[PEERS];
   struct buffer out = {0};
   enum ws_opcode opcode;
@@ -503,7 +506,7 @@ static void lets_in_what_can_be_echoed(void **state) {
 static void closes_for_a_full_outbox(void **state) {
   (void)state;
   enum { COUNT = 100, SIZE = 2000 };
-  struct app app;
+  struct fixture app;
   char data[SIZE];
   int sent = 0;
   memset(data, 'x', SIZE);
@@ -532,7 +535,7 @@ static void closes_for_a_full_outbox(void **state) {
 
 static void follows_channels(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   struct mw_publish news = {.channel = {"news", 4}, .event = {"said", 4}, .data = {"1", 1}, .is_volatile = true};
@@ -555,7 +558,7 @@ static void follows_channels(void **state) {
 /* It follows a channel with members, and is none: nobody would have been asked whether it may. */
 static void is_no_member(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   enum ws_opcode opcode;
   struct bytes payload;
   start(&app);
@@ -583,7 +586,7 @@ static void is_no_member(void **state) {
 static void answers_before_it_closes(void **state) {
   (void)state;
   for (int is_error = 0; is_error < 2; is_error++) {
-    struct app app;
+    struct fixture app;
     struct buffer out = {0};
     start(&app);
     open_socket(&app, "/echo");
@@ -612,7 +615,7 @@ static void answers_before_it_closes(void **state) {
 /* But not for ever. */
 static void waits_for_the_app_so_long(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   app.keeps = true;
@@ -638,7 +641,7 @@ static void waits_for_the_app_so_long(void **state) {
 /* Nor longer if it goes on talking. */
 static void is_not_held_up_by_talk(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   app.keeps = true;
@@ -663,7 +666,7 @@ static void is_not_held_up_by_talk(void **state) {
 static void ends_at_once_if_both_have_closed(void **state) {
   (void)state;
   for (int fails = 0; fails < 2; fails++) {
-    struct app app;
+    struct fixture app;
     start(&app);
     open_socket(&app, "/echo");
     app.keeps = true;
@@ -686,7 +689,7 @@ static void ends_at_once_if_both_have_closed(void **state) {
 
 static void tells_the_whole_reason(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   memory_peer_frame(&app.peer, WS_OPCODE_CLOSE,
@@ -699,7 +702,7 @@ static void tells_the_whole_reason(void **state) {
 
 static void closes_by_the_app(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   assert_int_equal(mw_socket_close(app.socket, 1005, NULL), MW_EINVAL);
@@ -725,7 +728,7 @@ static void closes_by_the_app(void **state) {
 
 static void closes_a_peer_that_does_not_answer(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   memory_peer_send(&app.peer, BYTES("\x01\x83\0\0\0\0ab")); /* in the middle of a frame */
@@ -744,7 +747,7 @@ static void closes_a_peer_that_does_not_answer(void **state) {
 
 static void closes_both_at_once(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   assert_int_equal(mw_socket_close(app.socket, 4001, ""), 0);
@@ -767,7 +770,7 @@ static void closes_for_a_handler_that_fails(void **state) {
     const char *trace;
   } cases[] = {{500, 1011, "text(1) close(1011 ) "}, {403, 1008, "text(1) close(1008 you may not) "}};
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    struct app app;
+    struct fixture app;
     struct buffer out = {0};
     start(&app);
     open_socket(&app, "/echo");
@@ -792,7 +795,7 @@ static void closes_for_a_handler_that_fails(void **state) {
 /* What it said before it went is heard; then it is over. */
 static void hears_who_has_gone(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   app.keeps = true;
@@ -811,7 +814,7 @@ static void hears_who_has_gone(void **state) {
 
 static void pings_a_silent_peer(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   enum ws_opcode opcode;
   struct bytes payload;
   start_with(&app, &(struct mw_websocket_options){.ping_ms = 3000, .pong_ms = 2000}, NULL);
@@ -841,7 +844,7 @@ static void pings_a_silent_peer(void **state) {
 
 static void tells_when_the_server_stops(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   start(&app);
   open_socket(&app, "/echo");
   mw_server_close_code(app.server, 1012);
@@ -893,12 +896,12 @@ static bool visit(void *context) {
       "GET /echo HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
       "\x81\x85\0\0\0\0hello\x88\x80\0\0\0\0";
-  struct app *app = context;
+  struct fixture *app = context;
   struct mw_config_options options;
   struct mw_config *config = NULL;
   struct mw_memory *memory = NULL;
   bool fine = false;
-  *app = (struct app){.forgives = true};
+  *app = (struct fixture){.forgives = true};
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.on_cancel = on_cancel;
@@ -925,7 +928,7 @@ done:
 
 static void stands_a_lack_of_memory(void **state) {
   (void)state;
-  struct app app;
+  struct fixture app;
   assert_true(support_fail_each(visit, &app) > 20);
 }
 

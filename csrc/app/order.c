@@ -1,0 +1,64 @@
+#include "app/order.h"
+
+#include <stdio.h>
+
+#include "app/app.h"
+#include "base/status.h"
+#include "codec/envelope.h"
+#include "codec/json_scan.h"
+
+enum { KEY_MAX = 255 };
+
+static int refuse(struct mw_error *error, int status, const char *text) {
+  if (error) snprintf(error->text, sizeof error->text, "%s", text);
+  return status;
+}
+
+int order_read_parts(const struct app *app, const struct mw_publish *publish, struct message_parts *parts,
+                     struct mw_error *error) {
+  struct json_value value;
+  struct json_fault fault;
+  *parts = (struct message_parts){.channel = bytes_of(publish->channel.ptr, publish->channel.len),
+                                  .event = bytes_of(publish->event.ptr, publish->event.len),
+                                  .data = bytes_of(publish->data.ptr, publish->data.len),
+                                  .is_binary = publish->is_binary};
+  if (parts->event.len == 0) parts->event = BYTES("message");
+  if (parts->data.len == 0 && !parts->is_binary) parts->data = BYTES("null");
+  if (publish->except) parts->except = bytes_of(publish->except->id, CLIENT_ID_LEN);
+  parts->key = bytes_of(publish->key.ptr, publish->key.len);
+  parts->is_final = publish->is_final;
+  if (app->state >= APP_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server has stopped");
+  if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
+  if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
+  if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
+  if (parts->data.len > app->config->options.limits.message_size)
+    return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
+  if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
+    if (error) snprintf(error->text, sizeof error->text, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
+    return MW_EINVAL;
+  }
+  return 0;
+}
+
+const char *order_fault(int status) {
+  if (status == MW_ENOMEM) return "out of memory";
+  if (status == MW_ELIMIT) return "the history of a further channel cannot be kept: limits.channels is reached";
+  return "the queue is full: limits.queue";
+}
+
+int order_publish(struct app *app, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+  struct message_parts parts;
+  int status = order_read_parts(app, publish, &parts, error);
+  if (status < 0) return status;
+  if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, channel_name_fault(parts.channel));
+  const struct kind *kind = config_kind(app->config, parts.channel);
+  if (!kind) {
+    if (error)
+      snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len,
+               parts.channel.ptr);
+    return MW_ENOTFOUND;
+  }
+  status = app->orderer->publish(app->orderer, kind, &parts, publish->is_volatile, id);
+  if (status < 0) return refuse(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, order_fault(status));
+  return 0;
+}

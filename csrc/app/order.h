@@ -1,0 +1,31 @@
+/* The one point of order, as the rooms above app/ see it: the bus, or a broker before it. */
+#ifndef MOONWIRE_APP_ORDER_H
+#define MOONWIRE_APP_ORDER_H
+
+#include "app/config.h"
+#include "hub/message.h"
+
+VISIBILITY_PUSH
+
+struct app;
+
+struct orderer {
+  /* Publishes a message whose parts were checked. `id`, unless it is NULL, receives the id, which is empty if the message is volatile.
+   * MW_EUNAVAILABLE, MW_ENOMEM, MW_ELIMIT: it went nowhere. Any thread. */
+  int (*publish)(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
+                 char id[MW_ID_MAX]);
+  /* Returns the position of the newest message. Any thread. */
+  uint64_t (*position)(struct orderer *orderer);
+};
+
+/* Checks what is to be published, finds its kind, and publishes it: mw_publish. */
+int order_publish(struct app *app, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
+/* Checks what is to be published or sent, but not its channel. `parts` borrows from `publish`. */
+int order_read_parts(const struct app *app, const struct mw_publish *publish, struct message_parts *parts,
+                     struct mw_error *error);
+/* Returns the reason of a status of orderer->publish, for clients. */
+const char *order_fault(int status);
+
+VISIBILITY_POP
+
+#endif
