@@ -105,12 +105,14 @@ endif
 
 FLOORS := base codec hub net auth delivery app http transport server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
+# with those of its subdirectories
+floor_sources = $(sort $(wildcard csrc/$(1)/*.c csrc/$(1)/*/*.c))
 objects = $(patsubst csrc/%.c,$(B)/obj/%.o,$(1))
 
 # the browser client is part of the library, so that it is found wherever the library is
 CLIENT_OBJ := $(B)/obj/transport/client_files.o
-LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call sources,$(floor)))) $(CLIENT_OBJ) $(LLHTTP_OBJ)
-LUA_OBJ := $(call objects,$(call sources,lua))
+LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call floor_sources,$(floor)))) $(CLIENT_OBJ) $(LLHTTP_OBJ)
+LUA_OBJ := $(call objects,$(call floor_sources,lua))
 LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
 CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS)
@@ -181,7 +183,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 # ---- C tests and fuzz targets ---------------------------------------------------------------------------------------------
 
 # An archive per floor: a test links only the floors that its own floor may include, so the linker checks the table of floors.
-floor_archives = $(foreach floor,$(1),$(if $(call sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
+floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
 # Tests of what needs a whole server run in one. Its floors still call each other in a circle.
 WHOLE := server transport http server transport http server transport http app delivery auth net hub codec base
 FLOORS_base := base
@@ -205,7 +207,7 @@ $(B)/obj/$(1).a: $(2)
 	$$(Q)rm -f $$@
 	$$(Q)$$(AR) rcs $$@ $$^
 endef
-$(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call objects,$(call sources,$(floor))) \
+$(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call objects,$(call floor_sources,$(floor))) \
   $(if $(filter transport,$(floor)),$(CLIENT_OBJ)))))
 $(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
 

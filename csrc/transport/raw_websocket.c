@@ -1,5 +1,4 @@
 #include "transport/raw_websocket.h"
-#include "server/worker.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,6 @@
 #include "http/exchange.h"
 #include "http/request.h"
 #include "server/stream_handle.h"
-#include "server/worker.h"
 #include "transport/roles.h"
 #include "transport/sse.h"
 
