@@ -5,8 +5,7 @@ local moonwire = require "moonwire"
 local app = moonwire.app {}
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 
--- Each example is a script that makes an app of its own, or adds itself to the one that it is
--- given.
+-- Each example is a script that creates an app, or adds itself to the app that it receives.
 for _, name in ipairs { "ticker", "chat" } do
   assert(loadfile(here .. name .. "/app.lua"))(app, "/" .. name .. "/")
 end

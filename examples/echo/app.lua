@@ -1,5 +1,4 @@
--- An echo: /echo returns every message as it came, text as text and bytes as bytes. It is what
--- conformance runs talk to.
+-- An echo: /echo returns every message, text as text and bytes as bytes. Conformance tests use it.
 --
 --     bin/moonwire examples/echo/app.lua
 
@@ -7,12 +6,12 @@ local moonwire = require "moonwire"
 
 local MIB = 1024 * 1024
 
--- A message of 64 MiB, and others that wait for the script or for the peer meanwhile.
+-- Room for a message of 64 MiB, and for others that are queued at the same time.
 local app = moonwire.app { limits = { queue = 512 * MIB } }
 
 app:websocket("/echo", {
   limits = { message_size = 64 * MIB, outbox = 256 * MIB },
-  deflate = true, -- as is the default
+  deflate = true, -- the default
   on_message = function(socket, message, is_binary)
     local sent
     if is_binary then
@@ -20,9 +19,9 @@ app:websocket("/echo", {
     else
       sent = socket:send(message)
     end
-    -- A queue is full: what cannot be answered must not be lost without a word.
+    -- The queue is full. Close, so that the lost message does not go unnoticed.
     if not sent then
-      socket:close(1013, "too much is waiting")
+      socket:close(1013, "the queue is full")
     end
   end,
 })

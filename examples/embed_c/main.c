@@ -2,9 +2,9 @@
  *
  *   embed_c [--poll] [ADDRESS]
  *
- * "room:{name}" is a chat room: what its clients send as "say" is published as "said". "clock" ticks every second. Both are heard at
- * /sse and /ws. Without --poll the server lives on the program's own libuv loop; with it the program waits in poll(2) and
- * steps the server, as one would that has a loop of another kind. */
+ * "room:{name}" is a chat room: a client's "say" is published as "said". "clock" ticks every second. Clients
+ * subscribe at /sse and /ws. Without --poll, the server runs on the program's own libuv loop. With it, the
+ * program waits in poll(2) and steps the server, like a program with another event loop. */
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ struct app {
 
 static struct mw_bytes text(const char *string) { return (struct mw_bytes){string, strlen(string)}; }
 
-/* Somebody says something: it becomes a message of the room, and the answer is that message's id. */
+/* Publishes what a client says to the room, and answers with the id of the message. */
 static void on_say(struct app *app, struct mw_request *request) {
   const struct mw_message *message = mw_request_message(request);
   struct mw_publish publish = {.channel = mw_request_channel(request),
@@ -56,7 +56,7 @@ static void on_tick(void *context) {
   int len = snprintf(data, sizeof data, "{\"tick\":%u}", ++app->ticks);
   struct mw_publish publish = {.channel = text("clock"), .event = text("tick"), .data = {data, (size_t)len}};
   struct mw_error error;
-  if (mw_publish(app->server, &publish, NULL, &error) < 0) fprintf(stderr, "a tick is lost: %s\n", error.text);
+  if (mw_publish(app->server, &publish, NULL, &error) < 0) fprintf(stderr, "tick not published: %s\n", error.text);
 }
 
 static void on_stopped(void *context) { ((struct app *)context)->stopped = true; }
@@ -110,7 +110,7 @@ static void run_loop(struct app *app, uv_loop_t *loop) {
 
 static void run_poll(struct app *app) {
   struct pollfd ready = {.fd = mw_server_fd(app->server), .events = POLLIN};
-  /* The program's own descriptors would stand beside it. */
+  /* Add the program's own descriptors to the array. */
   while (mw_server_step(app->server)) poll(&ready, 1, mw_server_timeout(app->server));
 }
 
@@ -120,7 +120,7 @@ static int report_leaks(void) {
   int status = EXIT_SUCCESS;
   for (size_t i = 0; kinds[i]; i++) {
     if (mw_live(kinds[i]) == 0) continue;
-    fprintf(stderr, "left behind: %lld of %s\n", (long long)mw_live(kinds[i]), kinds[i]);
+    fprintf(stderr, "leaked: %lld of %s\n", (long long)mw_live(kinds[i]), kinds[i]);
     status = EXIT_FAILURE;
   }
   return status;
@@ -145,7 +145,7 @@ int main(int argc, char **argv) {
   if (app.server && !polls) run_loop(&app, &loop);
   mw_timer_free(app.ticking);
   mw_server_free(app.server);
-  /* On a loop of the program's own the server's handles close in its last turns. */
+  /* The server's handles close in the last iterations of the loop. */
   uv_run(&loop, UV_RUN_DEFAULT);
   uv_loop_close(&loop);
   return status < 0 ? EXIT_FAILURE : report_leaks();

@@ -12,8 +12,7 @@ local app = moonwire.app {}
 local STEPS = 20
 local last_id = 0
 
--- What is kept is what a newcomer gets: some steps, and the result. An hour later all of it is
--- forgotten.
+-- A new subscriber receives what is kept: some steps, and the result. It expires after an hour.
 app:channel("job:{id}", { history = { size = 5, ttl = 3600, replay = 5 } })
 
 -- The result must arrive: a full queue is a matter of seconds.

@@ -4,8 +4,7 @@
 
 local moonwire = require "moonwire"
 
--- Run alone this is the whole app, with its page at "/". The demo hands over its own app and
--- another path.
+-- The demo passes its own app and another path. Otherwise, this is the whole app.
 local app, path = ...
 app, path = app or moonwire.app {}, path or "/"
 
@@ -21,12 +20,12 @@ local market = {
 
 local traded = {}
 for _, asset in ipairs(market) do
-  asset.count = 0 -- of its prices so far: the page sees by it whether it missed one
+  asset.count = 0 -- number of its prices so far, by which the page detects a missing one
   traded[asset.symbol] = true
 end
 
--- Whoever comes back within the last 600 steps misses nothing; a newcomer gets the 120 that fill a
--- chart.
+-- A client that reconnects within 600 steps misses nothing. A new subscriber receives the 120 steps
+-- that fill a chart.
 app:channel("price:{symbol}", {
   history = { size = 600, replay = 120 },
   authorize = function(_, channel)
@@ -41,13 +40,13 @@ local function step(asset)
   local price = asset.price * (1 + asset.swing * (math.random() + math.random() - 1))
   asset.price = tonumber(("%." .. asset.digits .. "f"):format(price))
   local tick = { symbol = asset.symbol, price = asset.price, count = asset.count + 1 }
-  -- A price that was not published does not count: no page has missed it, and the next one follows soon.
+  -- A price that was not published is not counted, because no page has missed it.
   if app:publish("price:" .. asset.symbol, "tick", tick) then
     asset.count = tick.count
   end
 end
 
-app:after(0, function() -- so that the first page already finds a chart
+app:after(0, function() -- so that the first page shows a full chart
   for _ = 1, 120 do
     for _, asset in ipairs(market) do
       step(asset)

@@ -4,9 +4,9 @@ import { connect } from "/moonwire.js";
 import { Log, paint } from "./log.js";
 
 const ROOMS = ["lobby", "music", "night-watch"];
-const PORTION = 50; // lines that a newcomer gets, and then with each request for older ones
-const TYPING_EVERY = 2000; // at most so often others are told that somebody types,
-const TYPING_LASTS = 3500; // and so long they believe it
+const PORTION = 50; // messages that a new page receives, and then with each request for older ones
+const TYPING_EVERY = 2000; // milliseconds between two "typing" events,
+const TYPING_LASTS = 3500; // and how long the others show it
 
 const element = (id) => document.getElementById(id);
 const conversations = new Map(); // by key: "room:lobby" or "u7"
@@ -28,7 +28,7 @@ function addConversation(key, title, isRoom) {
   button.addEventListener("click", () => show(conversation));
   item.append(button);
   const conversation = { key, title, isRoom, button, badge, log: new Log(), unread: 0, draft: "" };
-  // what only rooms have; `oldest` is the id of the first line, `count` how many came by themselves
+  // only for rooms; `oldest` is the id of the first message, `count` the number of messages that were pushed
   Object.assign(conversation, { members: new Map(), typing: new Map(), oldest: null, count: 0, hasOlder: false });
   conversations.set(key, conversation);
   element(isRoom ? "rooms" : "privates").append(item);
@@ -60,7 +60,7 @@ function openPrivate({ id, name }) {
   return conversations.get(id) ?? addConversation(id, name, false);
 }
 
-// Who has joined, and who has left. Members that arrive before the room is joined were there already.
+// Shows who has joined and who has left. Members that arrive before the room is joined were already there.
 function updateMembers(room, joined, left) {
   for (const id of left) {
     note(room, room.members.get(id), "left");
@@ -113,7 +113,7 @@ async function loadOlder() {
     room.oldest = messages[0]?.id ?? room.oldest;
     room.hasOlder = more;
   } catch (error) {
-    element("fault").textContent = `Nothing older came: ${error.message}.`;
+    element("fault").textContent = `Older messages are not available: ${error.message}.`;
   }
   element("older").disabled = false;
   if (room === active) showOlder();
@@ -145,7 +145,7 @@ function tellTyping() {
 
 // ---- Sending ----
 
-// Private words go through a room in which both are.
+// A private message is sent in a room that both are in.
 function sharedRoom(id) {
   return [...conversations.values()].find((conversation) => conversation.isRoom && conversation.members.has(id));
 }
@@ -162,7 +162,7 @@ async function send() {
       await conversation.channel.send("say", { text });
     } else {
       const room = sharedRoom(conversation.key);
-      if (!room) throw new Error(`${conversation.title} is in none of your rooms`);
+      if (!room) throw new Error(`${conversation.title} is not in any of your rooms`);
       await room.channel.send("whisper", { to: conversation.key, text });
     }
   } catch (error) {
@@ -212,7 +212,7 @@ function showPeople() {
   const collator = new Intl.Collator();
   members.sort((a, b) => collator.compare(a[1], b[1]));
   const count = members.length === 1 ? "one person" : `${members.length} people`;
-  element("subtitle").textContent = active.isRoom ? count : "Only the two of you see this; it is not kept.";
+  element("subtitle").textContent = active.isRoom ? count : "Only the two of you see this. It is not kept.";
   element("people-title").parentElement.hidden = !active.isRoom;
   element("people").replaceChildren(
     ...members.map(([id, name]) => {
@@ -259,7 +259,7 @@ function showConnection({ state, reason }) {
   if (state === "closed" && connection) leave(reason);
 }
 
-let follows = true; // the reader is at the newest line, and wants to stay there
+let follows = true; // the reader is at the newest message, and stays there
 const isAtBottom = () => element("scroll").scrollHeight - element("scroll").scrollTop - element("scroll").clientHeight < 40;
 
 function toBottom() {
@@ -267,7 +267,7 @@ function toBottom() {
   element("newest").hidden = true;
 }
 
-// Adds to a log. A reader who looks at older lines is not moved, but told.
+// Adds to a log. A reader who looks at older messages is not moved, but sees a button.
 function keepingBottom(conversation, always, add) {
   const stays = conversation === active && (always || isAtBottom());
   add();
@@ -275,7 +275,7 @@ function keepingBottom(conversation, always, add) {
   else if (conversation === active) element("newest").hidden = false;
 }
 
-// ---- Coming and going ----
+// ---- Entering and leaving ----
 
 function makeKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -299,7 +299,7 @@ function enter(name) {
   show(/^[A-Za-z0-9-]{1,24}$/.test(asked) ? openRoom(asked) : rooms[0]);
 }
 
-// Back to the door.
+// Shows the entry form again.
 function leave(reason) {
   sessionStorage.removeItem("chat-name");
   const ended = connection;
@@ -310,7 +310,7 @@ function leave(reason) {
   for (const id of ["rooms", "privates", "people", "scroll"]) element(id).replaceChildren();
   element("chat").hidden = true;
   element("welcome").hidden = false;
-  element("refusal").textContent = reason ? `You were not let in: ${reason}.` : "You were not let in.";
+  element("refusal").textContent = reason ? `You cannot enter: ${reason}.` : "You cannot enter.";
   element("name").select();
 }
 
@@ -352,7 +352,7 @@ element("scroll").addEventListener("scroll", () => {
 });
 new ResizeObserver(() => follows && toBottom()).observe(element("scroll"));
 
-// Whoever is named can be written to.
+// A click on a name opens a private conversation.
 element("chat").addEventListener("click", (event) => {
   const named = event.target.closest("[data-person]");
   if (!named || named.dataset.person === me.id) return;

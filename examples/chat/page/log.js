@@ -1,11 +1,11 @@
-// The lines of one conversation. What people wrote is only ever text here: it becomes textContent, never markup.
+// The messages of one conversation. What people write becomes textContent, never markup.
 
 const LINES_MAX = 500;
-const TOGETHER = 300; // seconds within which lines of one author share a heading
+const TOGETHER = 300; // seconds in which messages of one author share a heading
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
-// A colour for a person, the same on every page.
+// A color for a person, the same on every page.
 export function paint(element, { id, name }) {
   let hue = 0;
   for (const character of id) hue = (hue * 31 + character.codePointAt(0) * 47) % 360;
@@ -15,7 +15,7 @@ export function paint(element, { id, name }) {
 
 export class Log {
   element = document.createElement("ol");
-  #last = null; // the line before, if the next one may share its heading
+  #last = null; // the previous message, if the next one may share its heading
 
   constructor() {
     this.element.className = "log";

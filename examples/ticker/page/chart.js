@@ -1,4 +1,4 @@
-// A line chart in an SVG of its own: knows prices and pixels, nothing of events.
+// A line chart in an SVG. It knows prices and pixels, but no events.
 
 export const POINTS = 120;
 const HEIGHT = 40;
@@ -6,7 +6,7 @@ const MARGIN = 4;
 
 export class Chart {
   #svg;
-  #points = []; // { price, gap }: gap says that prices before this one are known to be lost
+  #points = []; // { price, gap }: gap: prices before this one are missing
 
   constructor(svg) {
     this.#svg = svg;
@@ -35,7 +35,7 @@ export class Chart {
     let line = "";
     let area = "";
     let gaps = "";
-    let start = 0; // of the piece of the line that is being drawn: gaps divide it
+    let start = 0; // of the segment that is being drawn; gaps separate segments
     for (let i = 0; i < prices.length; i++) {
       const isStart = i === 0 || this.#points[i].gap;
       if (isStart) start = i;

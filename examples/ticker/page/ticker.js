@@ -91,7 +91,7 @@ function drawAsset({ card, chart, price, moved, digits }) {
   card.querySelector(".change").textContent = `${{ up: "▲", down: "▼", flat: "■" }[trend]} ${Math.abs(change).toFixed(2)} %`;
   const text = card.querySelector(".price");
   text.textContent = price.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-  text.classList.toggle("moved", moved !== 0); // in the colour of the chart: one rule for all of the card
+  text.classList.toggle("moved", moved !== 0); // in the color of the chart: one rule for the whole card
   setTimeout(() => text.classList.remove("moved"), 150);
   chart.draw();
 }
