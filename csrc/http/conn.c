@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "delivery/subscriber.h"
 #include "http/http1.h"
-#include "net/far_end.h"
+#include "net/stream_peer.h"
 #include "server/native.h"
 
 /* How long a peer may take to end its side after ours has ended, and to send its close frame after ours. */
@@ -64,10 +64,10 @@ void conn_accept(struct http *http, struct listener *listener) {
   }
 }
 
-int conn_accept_memory(struct http *http, struct far_end *far) {
+int conn_accept_memory(struct http *http, struct stream_peer *peer) {
   struct conn *conn = make(http, STREAM_MEMORY);
   if (!conn) return MW_ENOMEM;
-  far_end_join(far, &conn->stream);
+  stream_peer_join(peer, &conn->stream);
   begin(conn, "memory");
   return 0;
 }

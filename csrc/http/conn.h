@@ -29,8 +29,8 @@ static inline struct http *conn_http(const struct conn *conn) { return container
 
 /* Accepts what is waiting at a listener, or drops it over limits.connections. */
 void conn_accept(struct http *http, struct listener *listener);
-/* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
-int conn_accept_memory(struct http *http, struct far_end *far);
+/* The same for a peer within the process, whose stream_peer is not joined yet. MW_ENOMEM. */
+int conn_accept_memory(struct http *http, struct stream_peer *peer);
 /* Events of the stream. */
 bool conn_may_read(struct stream *stream);
 void conn_on_read(struct stream *stream, struct bytes bytes);

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/status.h"
-#include "net/far_end.h"
+#include "net/stream_peer.h"
 
 enum { KEEPALIVE_SECONDS = 60 };
 
@@ -36,7 +36,7 @@ int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_k
   switch (kind) {
     case STREAM_TCP: status = uv_tcp_init(owner->loop->uv, &stream->uv.tcp); break;
     case STREAM_UNIX: status = uv_pipe_init(owner->loop->uv, (uv_pipe_t *)&stream->uv.stream, 0); break;
-    case STREAM_MEMORY: status = far_stream_init(stream); break;
+    case STREAM_MEMORY: status = memory_stream_init(stream); break;
     case STREAM_NONE: status = uv_timer_init(owner->loop->uv, &stream->uv.none); break;
   }
   if (status == 0) loop_opened(owner->loop);

@@ -1,4 +1,4 @@
-/* A connected byte stream: TCP, a unix socket, or memory (net/far_end.h). Non-blocking, ordered, closed exactly once. */
+/* A connected byte stream: TCP, a unix socket, or memory (net/stream_peer.h). Non-blocking, ordered, closed exactly once. */
 #ifndef MOONWIRE_NET_STREAM_H
 #define MOONWIRE_NET_STREAM_H
 
@@ -8,7 +8,7 @@
 VISIBILITY_PUSH
 
 struct stream;
-struct far_end;
+struct stream_peer;
 
 /* What all streams of a worker share: where events go, and the one buffer that all of them read into. */
 struct stream_owner {
@@ -47,7 +47,7 @@ struct stream {
     struct {
       uv_async_t wake; /* a handle as good as the others: it is closed like them, and its type tells the kind */
       const struct stream_ops *ops;
-      struct far_end *far;
+      struct stream_peer *peer;
     } own;
     uv_timer_t none; /* never started */
   } uv;

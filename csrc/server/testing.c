@@ -1,6 +1,6 @@
 /* Tests of an app: a server whose time is moved by hand, and peers without sockets. */
 #include "http/conn.h"
-#include "net/far_end.h"
+#include "net/stream_peer.h"
 #include "server/server.h"
 
 /* Turns after which a server that still has work never comes to rest: each handler starts another one. */
@@ -42,29 +42,29 @@ bool mw_server_settle(struct mw_server *server) {
 
 /* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
 
-static struct far_end *far_of(const struct mw_memory *memory) { return (struct far_end *)(uintptr_t)memory; }
+static struct stream_peer *peer_of(const struct mw_memory *memory) { return (struct stream_peer *)(uintptr_t)memory; }
 
 int mw_connect_memory(struct mw_server *server, struct mw_memory **memory) {
   if (app_stopping(&server->app)) return MW_ECLOSED;
-  struct far_end *far = far_end_new();
-  if (!far) return MW_ENOMEM;
-  int status = conn_accept_memory(&server->workers[0].http, far);
+  struct stream_peer *peer = stream_peer_new();
+  if (!peer) return MW_ENOMEM;
+  int status = conn_accept_memory(&server->workers[0].http, peer);
   if (status < 0) {
-    far_end_close(far);
+    stream_peer_close(peer);
     return status;
   }
-  *memory = (struct mw_memory *)(void *)far;
+  *memory = (struct mw_memory *)(void *)peer;
   return 0;
 }
 
 int mw_memory_write(struct mw_memory *memory, const void *data, size_t len) {
-  return far_end_write(far_of(memory), bytes_of(data, len));
+  return stream_peer_write(peer_of(memory), bytes_of(data, len));
 }
 
-size_t mw_memory_read(struct mw_memory *memory, void *out, size_t size) { return far_end_read(far_of(memory), out, size); }
-bool mw_memory_ended(const struct mw_memory *memory) { return far_end_ended(far_of(memory)); }
-void mw_memory_finish(struct mw_memory *memory) { far_end_finish(far_of(memory)); }
+size_t mw_memory_read(struct mw_memory *memory, void *out, size_t size) { return stream_peer_read(peer_of(memory), out, size); }
+bool mw_memory_ended(const struct mw_memory *memory) { return stream_peer_ended(peer_of(memory)); }
+void mw_memory_finish(struct mw_memory *memory) { stream_peer_finish(peer_of(memory)); }
 
 void mw_memory_close(struct mw_memory *memory) {
-  if (memory) far_end_close(far_of(memory));
+  if (memory) stream_peer_close(peer_of(memory));
 }

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 
 #include "codec/ws_deflate.h"
-#include "net/far_end.h"
+#include "net/stream_peer.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/host.h"
@@ -166,7 +166,7 @@ static size_t take_frames(struct memory_peer *peer) {
   return count;
 }
 
-static size_t unread(void) { return ((struct far_end *)(void *)fixture.flooder.memory)->up.len; }
+static size_t unread(void) { return ((struct stream_peer *)(void *)fixture.flooder.memory)->up.len; }
 
 enum measure { ANSWERS, FRAMES, ASKED, READ };
 

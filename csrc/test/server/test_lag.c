@@ -1,4 +1,4 @@
-/* Peers within the test that take less than there is: one that does not fetch is stalled once its far end holds 64 KiB. */
+/* Peers within the test that take less than there is: one that does not fetch is stalled once its stream_peer holds 64 KiB. */
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -353,7 +353,7 @@ static const char *format_of(enum way transport, char letter) {
   return format;
 }
 
-/* The log begins with first…k, of which the far end and one write had room, then says `then`, as a format, and the rest. Returns k. */
+/* The log begins with first…k, of which the stream_peer and one write had room, then says `then`, as a format, and the rest. Returns k. */
 static unsigned assert_prefix(const char *log, const char *format, unsigned first) {
   char part[16];
   for (unsigned n = first;; n++) {

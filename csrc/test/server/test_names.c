@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/far_end.h"
+#include "net/stream_peer.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -105,7 +105,7 @@ static struct memory_peer *open_from(const char *remote) {
   assert_true(peer_count < COUNT_OF(peers));
   struct memory_peer *peer = &peers[peer_count++];
   memory_peer_open(peer, server);
-  ((struct far_end *)(void *)peer->memory)->remote = remote;
+  ((struct stream_peer *)(void *)peer->memory)->remote = remote;
   return peer;
 }
 

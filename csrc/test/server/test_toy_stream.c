@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "http/conn.h"
-#include "net/far_end.h"
+#include "net/stream_peer.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -41,7 +41,7 @@ static char *double_bytes(const struct bytes *slices, size_t count, size_t *len)
 static ptrdiff_t toy_try_write(struct stream *stream, const struct bytes *slices, size_t count) {
   size_t len, owed_len = owes;
   char *text = double_bytes(slices, count, &len);
-  ptrdiff_t handed = far_stream_ops.try_write(stream, &(struct bytes){text, len}, 1);
+  ptrdiff_t handed = memory_stream_ops.try_write(stream, &(struct bytes){text, len}, 1);
   if (handed > 0) {
     size_t doubled = (size_t)handed - owed_len, taken = (doubled + 1) / 2;
     owes = doubled % 2 == 1;
@@ -57,10 +57,10 @@ static int toy_write(struct stream *stream, const struct bytes *slices, size_t c
   assert_null(held);
   held = double_bytes(slices, count, &held_len);
   owes = false;
-  return far_stream_ops.write(stream, &(struct bytes){held, held_len}, 1);
+  return memory_stream_ops.write(stream, &(struct bytes){held, held_len}, 1);
 }
 
-static size_t toy_unwritten(const struct stream *stream) { return (far_stream_ops.unwritten(stream) + 1) / 2; }
+static size_t toy_unwritten(const struct stream *stream) { return (memory_stream_ops.unwritten(stream) + 1) / 2; }
 
 /* What the worker is told of the stream below it. */
 static void toy_on_written(struct stream *stream, int status) {
@@ -98,7 +98,7 @@ static void begin(struct mw_memory **memory) {
   struct worker *worker = &server->workers[0];
   worker->http.streams.on_read = toy_on_read;
   worker->http.streams.on_written = toy_on_written;
-  toy_ops = far_stream_ops;
+  toy_ops = memory_stream_ops;
   toy_ops.try_write = toy_try_write;
   toy_ops.write = toy_write;
   toy_ops.unwritten = toy_unwritten;
