@@ -22,7 +22,7 @@ local function is_text(value, max)
   return length ~= nil and length <= max
 end
 
--- There are no passwords. A page chooses a secret key, and states it with a name: "KEY:NAME". A
+-- This chat has no passwords. A page chooses a secret key, and states it with a name: "KEY:NAME". A
 -- person may use several windows, and may reconnect. The name stays reserved for that key.
 local people = {} -- by key: id, key, name, seen
 local named = {} -- the same by name in lower case

@@ -184,7 +184,7 @@ function Server:stop() end
 ---@return string|nil message
 function Server:stop_on_signals() end
 
---- The next six are for moonwire.testing. From the first call on time stands still but for this;
+--- The next six are for moonwire.testing. From the first call on, time moves only by this;
 --- the loop is not turned.
 ---@param seconds number
 function Server:advance(seconds) end
