@@ -13,14 +13,17 @@
 VISIBILITY_PUSH
 
 struct app;
+struct membership;
 struct script_job;
 
-/* How workers reach the script. Each takes a reference to the job; any thread of a worker. */
+/* How workers reach the script. Each takes what it is given, or a reference to it; any thread of a worker. */
 struct script_posts {
-  void (*ask)(struct app *app, struct script_job *job);    /* the app is to be asked */
-  void (*cancel)(struct app *app, struct script_job *job); /* the asker has gone, or has answered by itself */
-  void (*leave)(struct app *app, struct script_job *job);  /* what it joined, or streamed, is over */
-  void (*tell)(struct app *app, struct script_job *job);   /* nobody waits for the answer: it is dropped if too much waits */
+  void (*ask)(struct app *app, struct script_job *job);            /* the app is to be asked */
+  void (*cancel)(struct app *app, struct script_job *job);         /* the asker has gone, or has answered by itself */
+  void (*leave)(struct app *app, struct membership *membership);   /* it is to be undone */
+  void (*leave_socket)(struct app *app, struct mw_socket *socket); /* a raw WebSocket is over */
+  void (*end_stream)(struct app *app, struct script_job *job);     /* the raw stream that it has begun is over */
+  void (*tell)(struct app *app, struct script_job *job); /* nobody waits for the answer: it is dropped if too much waits */
 };
 
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };

@@ -13,7 +13,6 @@ struct mw_client *client_new(struct bytes transport, const char *remote) {
   secret_name(client->id, CLIENT_ID_LEN);
   secret_name(client->name, CLIENT_ID_LEN);
   list_init(&client->in_registry);
-  list_init(&client->waiting);
   atomic_init(&client->gone, false);
   atomic_init(&client->closing, false);
   client->transport = transport;

@@ -12,7 +12,7 @@ VISIBILITY_PUSH
 
 enum { CLIENT_ID_LEN = 26, REMOTE_MAX = 48 };
 
-struct script_job;
+struct script_task;
 
 struct mw_client {
   atomic_uint refs;
@@ -31,9 +31,7 @@ struct mw_client {
   atomic_bool closing;       /* `close` is under way: it is the worker's, with what follows */
   uint16_t close_code;       /* with which */
   struct blob *close_reason; /* and why; NULL: no word */
-  /* The script's: one job of a client at a time. */
-  struct script_job *job;
-  struct list waiting; /* jobs that come after it */
+  struct script_task *task;  /* the script's: what it does for the client; NULL: nothing */
 };
 
 /* Takes the JSON (NULL: anonymous), and reads the user's id from it: "id", else "sub". False, and nothing is changed, if the client is another

@@ -9,22 +9,18 @@
 VISIBILITY_PUSH
 
 struct kind;
+struct membership;
 
 struct job_channel {
   struct bytes name;
   const struct kind *kind;
-  struct blob *data;   /* what JOIN gave; NULL: nothing */
-  bool is_new;         /* it was not live when it was asked for */
-  bool opened, joined; /* to be undone, as is: */
-  struct blob *member; /* the key under which its user is counted as a member; NULL: it is not */
-  struct blob *info;   /* what the app tells of the member, until it is counted */
-  bool informed;       /* the app was asked for it */
+  struct blob *data;             /* what JOIN gave; NULL: nothing */
+  struct blob *info;             /* what the app tells of the member, until it is counted */
+  bool is_new;                   /* it was not live when it was asked for */
+  bool is_due;                   /* a poll's: its client is still to be asked in */
+  bool informed;                 /* the app was asked for `info` */
+  struct membership *membership; /* what is to be undone; NULL: nothing can be, or somebody else has taken it */
 };
-
-/* True if there is something to undo when the client leaves. */
-static inline bool job_channel_is_membership(const struct job_channel *channel) {
-  return channel->opened || channel->joined || channel->member;
-}
 
 VISIBILITY_POP
 

@@ -24,6 +24,21 @@ static void copy_channels(struct script_job *job, const struct job_channel *chan
   }
 }
 
+/* True if there may be something to undo when a client leaves a channel of the kind. */
+static bool may_be_held(const struct kind *kind) {
+  return kind->hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE | MW_HOOK_LEAVE) || kind->presence != MW_PRESENCE_NONE;
+}
+
+static bool make_memberships(struct script_job *job) {
+  for (size_t i = 0; i < job->channel_count; i++) {
+    struct job_channel *channel = &job->channels[i];
+    if (!may_be_held(channel->kind)) continue;
+    channel->membership = membership_new(job->config, job->client, channel->kind, channel->name);
+    if (!channel->membership) return false;
+  }
+  return true;
+}
+
 struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                            const struct job_channel *channels, size_t channel_count) {
   size_t size = sizeof(struct script_job) + channel_count * sizeof *channels;
@@ -38,13 +53,18 @@ struct script_job *job_new(enum job_type type, struct mw_config *config, struct 
   job->http = http;
   job->route = -1;
   job->request.job = job;
-  list_init(&job->link);
+  job->task = (struct script_task){.request = &job->request, .client = job->client};
+  list_init(&job->task.link);
+  list_init(&job->task.followers);
   list_init(&job->request.link);
   job->answered = &job_unheard;
   buffer_init(&job->input);
   copy_channels(job, channels, channel_count);
   object_count(OBJECT_REQUEST, 1);
-  return job;
+  if (type != JOB_JOIN || !client || make_memberships(job)) return job;
+  job->http = NULL; /* the caller's still */
+  job_unref(job);
+  return NULL;
 }
 
 int job_set_message(struct script_job *job, const struct verb *verb) {
@@ -82,9 +102,10 @@ void job_unref(struct script_job *job) {
   if (!job || atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1) return;
   for (size_t i = 0; i < job->channel_count; i++) {
     blob_unref(job->channels[i].data);
-    blob_unref(job->channels[i].member);
     blob_unref(job->channels[i].info);
+    membership_free(job->channels[i].membership);
   }
+  membership_free(job->connection);
   drop_held(job);
   blob_unref(job->text);
   buffer_deinit(&job->input);
@@ -135,27 +156,28 @@ bool job_needs_script(const struct script_job *job) {
   return asks;
 }
 
-bool job_is_membership(const struct script_job *job) {
-  if (job->connected) return true;
-  for (size_t i = 0; i < job->channel_count; i++) {
-    if (job_channel_is_membership(&job->channels[i])) return true;
-  }
-  if (job->type == JOB_SOCKET && job->socket) return true;
-  return job->type == JOB_STREAM && !job->fields;
+bool job_connect(struct script_job *job) {
+  const struct mw_config_options *options = &job->config->options;
+  job->connects = true;
+  if (!options->connects && !options->disconnects) return true;
+  job->connection = membership_new(job->config, job->client, NULL, bytes_of(NULL, 0));
+  return job->connection != NULL;
 }
 
-struct script_job *job_split(struct script_job *job, size_t i) {
-  struct job_channel *channel = &job->channels[i];
-  struct script_job *part = job_new(JOB_JOIN, job->config, job->client, NULL, channel, 1);
-  if (!part) return NULL;
-  part->mail.to = job->mail.to;
-  part->status = job->status;
-  part->channels[0].opened = channel->opened;
-  part->channels[0].joined = channel->joined;
-  part->channels[0].member = channel->member;
-  channel->opened = channel->joined = false;
-  channel->member = NULL;
-  return part;
+/* Takes one out, to the end of a list. */
+static void move_membership(struct membership **from, struct membership ***end) {
+  if (!membership_is_held(*from)) return;
+  **end = *from;
+  *end = &(*from)->next;
+  *from = NULL;
+}
+
+struct membership *job_take_memberships(struct script_job *job) {
+  struct membership *first = NULL, **end = &first;
+  for (size_t i = 0; i < job->channel_count; i++) move_membership(&job->channels[i].membership, &end);
+  move_membership(&job->connection, &end);
+  *end = NULL;
+  return first;
 }
 
 void job_refuse(struct script_job *job, int status, const char *code, const char *reason) {
@@ -172,7 +194,7 @@ enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys,
   buffer_init(&key);
   send_key_write(&key, client->user_id ? 'i' : client->user ? 'u' : 'a', user, job->idempotency_key);
   enum send_key_turn turn = SEND_KEY_FAILED;
-  if (!key.failed) turn = send_key_enter(keys, buffer_bytes(&key), &job->link, now_ms, &entry);
+  if (!key.failed) turn = send_key_enter(keys, buffer_bytes(&key), &job->task.link, now_ms, &entry);
   buffer_deinit(&key);
   if (turn == SEND_KEY_FIRST) {
     job->send_key = entry;

@@ -1,7 +1,8 @@
 /* What a worker asks of the script for one client, and what comes back: it travels between the two by reference.
  *
- * To join channels takes several questions to the app (authenticate, authorize, open, join); an HTTP request takes one. When a client that
- * joined leaves again, the same job travels once more, so that leaving needs no memory. */
+ * To join channels takes several questions to the app (authenticate, authorize, open, join); an HTTP request takes one. A job has one owner at
+ * a time: the asker until it is posted, the script until it is answered, and then the asker again. Two threads touch its reference count, and
+ * `cancelled`. What is to be undone of it stays with the asker as memberships. */
 #ifndef MOONWIRE_APP_SCRIPT_JOB_H
 #define MOONWIRE_APP_SCRIPT_JOB_H
 
@@ -9,6 +10,7 @@
 #include "app/config.h"
 #include "app/http_copy.h"
 #include "app/job_channel.h"
+#include "app/membership.h"
 #include "app/send_key.h"
 #include "base/buffer.h"
 #include "base/list.h"
@@ -24,10 +26,31 @@ struct mw_request {
   enum mw_request_type type;
   struct mw_server *server;    /* NULL: the server has gone, and nobody wants the answer */
   struct script_job *job;      /* or */
+  struct leaving *leaving;     /* for LEAVE, DISCONNECT and SOCKET_CLOSE, or */
   struct occupancy *occupancy; /* for OPEN and CLOSE */
   uint64_t asked_ms;
   bool waiting, cancelled;
   void *context; /* the app's */
+};
+
+/* What the script does for a client: one at a time, in the order in which they came. */
+struct script_task {
+  const struct script_task_class *class;
+  struct mw_request *request; /* the question to the app that it has, if it has one */
+  struct mw_client *client;   /* whose it is; NULL: nobody's */
+  struct list link;           /* among those that wait for it, for a channel to open, for an answer, or to go on */
+  struct list followers;      /* those that wait until it is done, while it is the client's first */
+};
+
+/* Undoes memberships, and tells the app that a raw WebSocket is over. Its owner is the job that it is in, or itself. */
+struct leaving {
+  struct script_task task;
+  struct mw_request request;
+  struct membership *memberships; /* the first one is being undone */
+  struct mw_socket *socket;       /* a reference; NULL: none */
+  struct script_job *job;         /* a reference to the one that it is in; NULL: it is on its own */
+  bool asked;                     /* the app was asked about the first membership, or the socket */
+  bool running;                   /* inside the loop that takes its steps */
 };
 
 enum job_type {
@@ -36,7 +59,7 @@ enum job_type {
   JOB_SLOW,    /* a client takes less than there is; nobody waits for the answer */
   JOB_HTTP,
   JOB_STREAM,
-  JOB_SOCKET,        /* a raw WebSocket is asked for; travels again when it is over */
+  JOB_SOCKET,        /* a raw WebSocket is asked for */
   JOB_SOCKET_MESSAGE /* it sent a message */
 };
 
@@ -50,17 +73,14 @@ enum job_step {
   STEP_MESSAGE,
   STEP_SLOW,
   STEP_SOCKET,
-  STEP_JOINED, /* the worker has the answer; if it comes back, it is to leave */
-  STEP_LEAVE,
-  STEP_DISCONNECT,
-  STEP_SOCKET_CLOSE,
-  STEP_OVER
+  STEP_JOINED, /* all is done that was asked for */
+  STEP_OVER    /* the worker has the answer */
 };
 
 struct script_job {
   atomic_uint refs;
   enum job_type type;
-  /* Under way to the script when it is asked, back with its answer, and to it again when what was joined is to be left. mail.to: the asker. */
+  /* Under way to the script when it is asked, back with its answer, and to it again when its raw stream is over. mail.to: the asker. */
   struct mail mail;
   struct mail cancel;                /* to the script, while `mail` may be under way */
   struct mail end;                   /* from the script: the app ends its raw stream */
@@ -73,12 +93,12 @@ struct script_job {
   /* Joining. */
   bool envelope; /* as an event stream with one */
   struct since since;
-  bool connects;  /* the client connects by this job: CONNECT, and DISCONNECT at the end */
-  bool connected; /* CONNECT was accepted */
-  bool transient; /* the sender of a message is no subscriber: it is authorized for this one */
-  bool relayed;   /* the message goes to the others without entering the app */
-  bool by_app;    /* the app subscribed it: nobody is asked, and nothing waits for the answer; it is only counted as a member */
-  bool kept;      /* the worker keeps it as a membership */
+  bool connects;                 /* the client connects by this job: CONNECT, and DISCONNECT at the end */
+  struct membership *connection; /* to be undone by DISCONNECT, as job_channel.membership */
+  bool transient;                /* the sender of a message is no subscriber: it is authorized for this one */
+  bool relayed;                  /* the message goes to the others without entering the app */
+  bool by_app; /* the app subscribed it: nobody is asked, and nothing waits for the answer; it is only counted as a member */
+  bool kept;   /* its raw stream or raw WebSocket lasts */
   size_t channel_count;
   struct job_channel *channels; /* behind the struct */
   /* A message; the texts lie in `text`. */
@@ -92,8 +112,8 @@ struct script_job {
   struct mw_socket *socket; /* a reference; NULL before the app has said yes */
   struct bytes protocol;    /* a text of the config, or empty */
   /* The script's. */
-  struct list link; /* among those that wait for a channel to open, or for their client's job before them */
-  unsigned backlog_type;
+  struct script_task task;
+  struct leaving leaving; /* undoes what was done before it was refused */
   struct mw_request request;
   enum job_step step;
   size_t at;    /* the channel of the step */
@@ -111,8 +131,8 @@ struct script_job {
   void (*on_stream_end)(struct mw_stream *stream);
 };
 
-/* One reference; keeps config and client (NULL allowed), takes http (NULL allowed), copies the channels and their names. NULL without
- * memory: then nothing was taken. */
+/* One reference; keeps config and client (NULL allowed), takes http (NULL allowed), copies the channels and their names, and, with JOB_JOIN and a
+ * client, makes the memberships of channels that may need one. NULL if out of memory: then nothing was taken. */
 struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                            const struct job_channel *channels, size_t channel_count);
 /* Mail that is about what the client is only with the answer waits for that: takes it. */
@@ -131,13 +151,13 @@ void job_unref(struct script_job *job); /* NULL is allowed */
 size_t job_size(const struct script_job *job);
 /* True if the app must be asked before it can join. */
 bool job_needs_script(const struct script_job *job);
-/* True if the script wants to know when it leaves. */
-bool job_is_membership(const struct script_job *job);
+/* The client connects by this job. False: out of memory. */
+bool job_connect(struct script_job *job);
+/* Takes the memberships that are to be undone out of the job: a list, in the order of the channels, the connection last. */
+struct membership *job_take_memberships(struct script_job *job);
 /* Copies the message of a verb; 0 or MW_ENOMEM. */
 struct verb;
 int job_set_message(struct script_job *job, const struct verb *verb);
-/* Takes what is to be undone of one channel into a job of its own; NULL without memory. */
-struct script_job *job_split(struct script_job *job, size_t i);
 /* A message with an idempotency key: finds out whether it is the first with that key, waits for the answer of the first, or has been given it. */
 enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms);
 /* The job is answered: keeps that for its key, unless a repeated send may do better, and lets those that waited go on. */

@@ -30,6 +30,7 @@ struct mw_socket {
   unsigned code;                      /* with which it was closed first; WS_CLOSE_ABNORMAL while it was not */
   char reason[WS_CONTROL_MAX];        /* terminated; the peer's may have NULs in it */
   size_t reason_len;
+  struct mail left; /* to the script: it is over */
 };
 
 struct mw_socket *socket_ref(struct mw_socket *socket);

@@ -82,6 +82,7 @@ const char *object_name(enum object_kind kind) {
     case OBJECT_SESSION: return "session";
     case OBJECT_CLIENT: return "client";
     case OBJECT_REQUEST: return "request";
+    case OBJECT_MEMBERSHIP: return "membership";
     case OBJECT_CHANNEL: return "channel";
     case OBJECT_MESSAGE: return "message";
     case OBJECT_BLOB: return "blob";

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "app/socket.h"
 #include "base/log_limit.h"
 #include "base/utf8.h"
 #include "codec/http_writer.h"
@@ -257,7 +258,7 @@ static void release_http(struct exchange *exchange) {
   if (native_get(exchange)) {
     exchange_set_job(exchange, job);
   } else {
-    exchange_app(exchange)->script->leave(exchange_app(exchange), job);
+    exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);
     exchange_break(exchange);
   }
 }
@@ -344,8 +345,16 @@ static void take_answer(struct mail *mail, void *room, struct subscriber *subscr
 static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
 
 void exchange_return_job(struct http *http, struct script_job *job) {
-  if (job->status == 200 && job_is_membership(job) && !job->kept) {
-    http->app->script->leave(http->app, job);
+  struct app *app = http->app;
+  struct membership *membership = job_take_memberships(job);
+  while (membership) {
+    struct membership *next = membership->next;
+    app->script->leave(app, membership);
+    membership = next;
+  }
+  if (job->type == JOB_SOCKET && job->socket && !job->kept) app->script->leave_socket(app, socket_ref(job->socket));
+  if (job->type == JOB_STREAM && job->stream && !job->kept) {
+    app->script->end_stream(app, job);
   } else {
     job_unref(job);
   }
@@ -412,7 +421,7 @@ void exchange_end(struct exchange *exchange) {
   release_name(exchange);
   /* A raw stream's job goes back as it is; any other that is still here has not been answered. */
   if (exchange_job(exchange) && exchange_job(exchange)->type == JOB_STREAM && exchange->state == EXCHANGE_STREAMING) {
-    exchange_app(exchange)->script->leave(exchange_app(exchange), exchange_job(exchange));
+    exchange_app(exchange)->script->end_stream(exchange_app(exchange), exchange_job(exchange));
     exchange_set_job(exchange, NULL);
   } else {
     exchange_forget(exchange);

@@ -99,7 +99,7 @@ MW_API void mw_log_error(const struct mw_log_error *error);
 MW_API bool mw_log_error_is_new(const char *place, size_t place_len, const char *text, size_t text_len);
 
 /* Returns the number of live objects of a kind in the process: "conn", "session", "client",
- * "request", "channel", "message", "blob", "subscription", or "memory" (allocations). 0 when
+ * "request", "membership", "channel", "message", "blob", "subscription", or "memory" (allocations). 0 when
  * everything was freed, -1 for another kind. Any thread. */
 MW_API int64_t mw_live(const char *what);
 

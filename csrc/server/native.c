@@ -30,7 +30,6 @@ struct native *native_get(struct exchange *exchange) {
   holder_init(&native->holder, exchange, true);
   buffer_init(&native->stash);
   buffer_init(&native->unread);
-  list_init(&native->memberships);
   subscriber_adopt(&exchange->subscriber, &native->extra);
   exchange->flags |= EXCHANGE_NATIVE;
   return native;
@@ -67,33 +66,29 @@ struct mw_socket *native_socket(struct exchange *exchange) {
 
 bool native_is_identified(struct exchange *exchange) { return exchange->flags & EXCHANGE_NATIVE && native_of(exchange)->client; }
 
+/* Takes it out, and sends it to the script, to be undone. */
+static void leave(struct exchange *exchange, struct membership **at) {
+  struct membership *membership = *at;
+  *at = membership->next;
+  exchange_app(exchange)->script->leave(exchange_app(exchange), membership);
+}
+
 void native_keep(struct exchange *exchange, struct script_job *job) {
-  if (!job_is_membership(job)) return;
+  struct membership *first = job_take_memberships(job), **end = &first;
+  if (!first) return;
   struct native *native = native_get(exchange);
   if (!native) {
-    /* It is left at once, as the app is told. */
+    while (first) leave(exchange, &first);
     exchange_break(exchange);
     return;
   }
-  job->kept = true;
-  job_ref(job);
-  /* What joining gave has been told. */
-  for (size_t i = 0; i < job->channel_count; i++) {
-    blob_unref(job->channels[i].data);
-    job->channels[i].data = NULL;
-  }
+  while (*end && (*end)->kind) end = &(*end)->next;
   /* The connecting one is left last. */
-  if (job->connected) {
-    list_append(&native->memberships, &job->link);
-  } else {
-    list_append(native->memberships.next, &job->link);
-  }
-}
-
-/* Sends a job back to the script, as one that leaves. */
-static void leave(struct exchange *exchange, struct script_job *job) {
-  list_remove(&job->link);
-  script_post_leave(exchange_worker(exchange)->server, job);
+  struct membership *connection = *end;
+  *end = native->memberships;
+  native->memberships = first;
+  for (end = &native->memberships; *end;) end = &(*end)->next;
+  *end = connection;
 }
 
 /* Whoever waits for an answer on behalf of this session gets none any more. */
@@ -112,10 +107,10 @@ static void dismiss(struct exchange *exchange, struct native *native) {
 }
 
 /* Why it ends, for the app. */
-static const char *reason_of(struct exchange *exchange) {
-  if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return "slow";
-  if (exchange->flags & EXCHANGE_PINGED) return "timeout";
-  return app_stopping(exchange_app(exchange)) ? "stopping" : "closed";
+static enum departure departure_of(struct exchange *exchange) {
+  if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return DEPARTURE_SLOW;
+  if (exchange->flags & EXCHANGE_PINGED) return DEPARTURE_TIMEOUT;
+  return app_stopping(exchange_app(exchange)) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }
 
 void native_end(struct exchange *exchange) {
@@ -126,12 +121,11 @@ void native_end(struct exchange *exchange) {
   exchange->flags &= (uint16_t)~EXCHANGE_NATIVE;
   subscriber_disown(&exchange->subscriber);
   budget_deinit(&native->budget);
-  if (!list_empty(&native->memberships)) {
-    struct script_job *last = container_of(native->memberships.prev, struct script_job, link);
-    if (last->connected) snprintf(last->reason, sizeof last->reason, "%s", reason_of(exchange));
-  }
-  while (!list_empty(&native->memberships)) leave(exchange, container_of(native->memberships.next, struct script_job, link));
-  if (native->client) registry_remove(&exchange_worker(exchange)->server->app.registry, native->client);
+  struct app *app = exchange_app(exchange);
+  for (struct membership *each = native->memberships; each; each = each->next) each->departure = departure_of(exchange);
+  while (native->memberships) leave(exchange, &native->memberships);
+  if (native->socket) app->script->leave_socket(app, native->socket);
+  if (native->client) registry_remove(&app->registry, native->client);
   mw_client_unref(native->client);
   memory_free(native->http);
   blob_unref(native->asked_ref);
@@ -269,35 +263,19 @@ void native_on_answer(struct exchange *exchange, struct script_job *job) {
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */
 
-/* The job that brought the session into the channel, and the channel's place in it; NULL: the script does not know of it. */
-static struct script_job *find_membership(struct native *native, struct bytes channel, size_t *i) {
-  for (struct list *link = native->memberships.next; link != &native->memberships; link = link->next) {
-    struct script_job *job = container_of(link, struct script_job, link);
-    for (*i = 0; *i < job->channel_count; ++*i) {
-      const struct job_channel *member = &job->channels[*i];
-      if (job_channel_is_membership(member) && bytes_equal(member->name, channel)) return job;
-    }
-  }
-  return NULL;
+/* Where the membership of the channel is listed; NULL: the script does not know of it. */
+static struct membership **find_membership(struct exchange *exchange, struct bytes channel) {
+  if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
+  struct membership **at = &native_of(exchange)->memberships;
+  while (*at && !((*at)->kind && bytes_equal(membership_name(*at), channel))) at = &(*at)->next;
+  return *at ? at : NULL;
 }
 
-bool native_is_member(struct exchange *exchange, struct bytes channel) {
-  size_t i;
-  return exchange->flags & EXCHANGE_NATIVE && find_membership(native_of(exchange), channel, &i);
-}
+bool native_is_member(struct exchange *exchange, struct bytes channel) { return find_membership(exchange, channel) != NULL; }
 
 void native_leave(struct exchange *exchange, struct bytes channel) {
-  size_t i;
-  struct script_job *job = exchange->flags & EXCHANGE_NATIVE ? find_membership(native_of(exchange), channel, &i) : NULL;
-  if (!job) return;
-  bool whole = job->channel_count == 1 && !job->connected;
-  struct script_job *part = whole ? job : job_split(job, i);
-  if (part) {
-    leave(exchange, part);
-  } else {
-    /* Without memory it leaves everything: cut off, it may come back. */
-    exchange_break(exchange);
-  }
+  struct membership **at = find_membership(exchange, channel);
+  if (at) leave(exchange, at);
 }
 
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {

@@ -27,19 +27,19 @@ struct native {
   struct subscriber_extra extra;
   struct script_job *job; /* as exchange_job; a reference */
   struct budget budget;
-  struct holder holder;          /* of an unfinished message, in `reader` */
-  struct mw_client *client;      /* NULL until somebody must know who it is */
-  struct mw_socket *socket;      /* of a raw endpoint, which belongs to its membership; NULL: it speaks the native protocol */
-  struct ws_reader *reader;      /* NULL between messages */
-  struct http_copy *http;        /* of the upgrade, until it is connected; then its essence, for a newer token */
-  size_t stash_at;               /* where the first message that is still in it begins */
-  struct buffer stash;           /* of struct input_head, each with its bytes behind it */
-  struct reply_to asked_by;      /* of the request that is with the script */
-  struct blob *asked_ref;        /* its ref, raw JSON; NULL: none */
-  struct list memberships;       /* jobs that the script wants back when the session leaves; the connecting one last */
-  struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
-  struct buffer unread;          /* bytes that had come by then, and are to be read first */
-  struct poll_client *poll;      /* with role_poll_client: what goes out with its polls */
+  struct holder holder;           /* of an unfinished message, in `reader` */
+  struct mw_client *client;       /* NULL until somebody must know who it is */
+  struct mw_socket *socket;       /* of a raw endpoint, a reference; NULL: it speaks the native protocol */
+  struct ws_reader *reader;       /* NULL between messages */
+  struct http_copy *http;         /* of the upgrade, until it is connected; then its essence, for a newer token */
+  size_t stash_at;                /* where the first message that is still in it begins */
+  struct buffer stash;            /* of struct input_head, each with its bytes behind it */
+  struct reply_to asked_by;       /* of the request that is with the script */
+  struct blob *asked_ref;         /* its ref, raw JSON; NULL: none */
+  struct membership *memberships; /* to be undone when the session ends; the connecting one last */
+  struct ws_deflate_terms terms;  /* if anything is taken over; else zeroed */
+  struct buffer unread;           /* bytes that had come by then, and are to be read first */
+  struct poll_client *poll;       /* with role_poll_client: what goes out with its polls */
 };
 
 struct input {
@@ -70,9 +70,9 @@ void native_resume_reading(struct exchange *exchange);
 void native_resume(struct exchange *exchange);
 /* The script has answered what was asked. */
 void native_on_answer(struct exchange *exchange, struct script_job *job);
-/* Keeps a job, taking a reference, to be sent back to the script at the end. */
+/* Takes what is to be undone out of the job, and keeps it until the session ends. */
 void native_keep(struct exchange *exchange, struct script_job *job);
-/* True if a job is kept that will leave this channel. */
+/* True if a membership of this channel is kept. */
 bool native_is_member(struct exchange *exchange, struct bytes channel);
 /* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
 void native_unsubscribe(struct exchange *exchange, struct bytes channel, const char *code, const char *reason);

@@ -208,13 +208,17 @@ static void on_token(const struct call *call, bool connects) {
   struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
   struct script_job *job = NULL;
   if (client && (http || !authenticates)) job = job_new(JOB_JOIN, server->app.config, client, http, NULL, 0);
+  if (job && connects && !job_connect(job)) {
+    job_unref(job);
+    job = NULL;
+    http = NULL;
+  }
   if (!job) {
     memory_free(http);
     refuse(call, "unavailable", "no memory");
     if (connects) exchange_close(exchange, CLOSE_BUSY, "no memory");
     return;
   }
-  job->connects = connects;
   if (job_needs_script(job)) {
     if (!ask(call, job) && connects) exchange_close(exchange, CLOSE_BUSY, "too many requests are waiting");
   } else {

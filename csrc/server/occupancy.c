@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "server/joining.h"
 #include "server/server.h"
 
 static struct occupancy *find(struct mw_server *server, struct bytes name) {
@@ -90,12 +91,12 @@ bool occupancy_enter(struct mw_server *server, struct script_job *job) {
     occupancy->count++;
     return false;
   }
-  list_append(&occupancy->waiters, &job->link);
+  list_append(&occupancy->waiters, &job->task.link);
   if (is_new) {
     /* The job may be let in, or refused, before this returns: then it is no longer among the waiters, and must not run on twice. */
     ask(occupancy, OCCUPANCY_OPENING);
   }
-  return !list_empty(&job->link);
+  return !list_empty(&job->task.link);
 }
 
 void occupancy_leave(struct mw_server *server, struct bytes name) {
@@ -130,11 +131,11 @@ static void settle(struct occupancy *occupancy, bool let_in) {
   else if (occupancy->count == 0)
     close_soon(occupancy);
   while (!list_empty(&waiters)) {
-    struct script_job *job = container_of(waiters.next, struct script_job, link);
-    list_remove(&job->link);
+    struct script_job *job = container_of(waiters.next, struct script_job, task.link);
+    list_remove(&job->task.link);
     if (!let_in) job_refuse(job, status, code, reason);
     /* One that is inside the loop of its steps sees for itself that it waits no longer. */
-    if (!job->running) script_resume(server, job);
+    if (!job->running) joining_resume(server, job);
   }
 }
 
@@ -170,8 +171,8 @@ void occupancy_free_all(struct mw_server *server) {
   struct occupancy *occupancy;
   while ((occupancy = table_next(&server->script.occupancies, &cursor))) {
     while (!list_empty(&occupancy->waiters)) {
-      struct script_job *job = container_of(occupancy->waiters.next, struct script_job, link);
-      list_remove(&job->link);
+      struct script_job *job = container_of(occupancy->waiters.next, struct script_job, task.link);
+      list_remove(&job->task.link);
       job_unref(job);
     }
     alarm_free(occupancy->linger);

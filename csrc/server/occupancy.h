@@ -27,7 +27,7 @@ struct occupancy {
   char text[];
 };
 
-/* Counts the job's channel in. True if it must wait: script_resume comes later. False: it is in, or was refused (job->status). */
+/* Counts the job's channel in. True if it must wait: joining_resume comes later. False: it is in, or was refused (job->status). */
 bool occupancy_enter(struct mw_server *server, struct script_job *job);
 /* The opposite, for what was counted in. */
 void occupancy_leave(struct mw_server *server, struct bytes name);

@@ -296,7 +296,7 @@ static void count_in(struct presence *presence, struct script_job *job, struct j
   if (member->gone) presence->gone_count--;
   member->gone = false;
   member->connections++;
-  channel->member = blob_ref(member->key);
+  channel->membership->member = blob_ref(member->key);
   note_change(presence, member);
 }
 
@@ -304,7 +304,7 @@ void presence_enter(struct mw_server *server, struct script_job *job) {
   if (atomic_load(&job->cancelled)) return;
   for (size_t i = 0; i < job->channel_count && job->status == 0; i++) {
     struct job_channel *channel = &job->channels[i];
-    if (channel->kind->presence == MW_PRESENCE_NONE || channel->member) continue;
+    if (channel->kind->presence == MW_PRESENCE_NONE || channel->membership->member) continue;
     struct presence *presence = find(server, channel->name);
     if (!presence) presence = make(server, job, channel);
     if (presence) {
@@ -316,11 +316,11 @@ void presence_enter(struct mw_server *server, struct script_job *job) {
   }
 }
 
-void presence_leave(struct mw_server *server, struct job_channel *channel) {
-  struct presence *presence = channel->member ? find(server, channel->name) : NULL;
-  struct member *member = presence ? member_at(&presence->members, channel->member) : NULL;
-  blob_unref(channel->member);
-  channel->member = NULL;
+void presence_leave(struct mw_server *server, struct membership *membership) {
+  struct presence *presence = membership->member ? find(server, membership_name(membership)) : NULL;
+  struct member *member = presence ? member_at(&presence->members, membership->member) : NULL;
+  blob_unref(membership->member);
+  membership->member = NULL;
   if (!member || member->connections == 0) return;
   note_change(presence, member);
   if (--member->connections == 0) {

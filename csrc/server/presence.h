@@ -32,8 +32,8 @@ struct presence {
 size_t presence_unknown(struct mw_server *server, const struct script_job *job);
 /* Counts the job's client in wherever members are kept; or refuses (job->status). */
 void presence_enter(struct mw_server *server, struct script_job *job);
-/* The opposite, for one channel; does nothing if it was not counted in. */
-void presence_leave(struct mw_server *server, struct job_channel *channel);
+/* The opposite, for one membership; does nothing if it was not counted in. */
+void presence_leave(struct mw_server *server, struct membership *membership);
 void presence_free_all(struct mw_server *server);
 
 VISIBILITY_POP

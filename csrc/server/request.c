@@ -10,11 +10,17 @@
 
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
-/* The channel that a request is about; NULL for those that are about none, or about an occupancy. */
+/* The channel of its job that a request is about; NULL for those that are about none, or about an occupancy. */
 static const struct job_channel *channel_of(const struct mw_request *request) {
-  bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_LEAVE ||
-             request->type == MW_REQUEST_MESSAGE || request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
+  bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_MESSAGE ||
+             request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
   return has ? &request->job->channels[request->job->at] : NULL;
+}
+
+/* The membership that it is about; NULL for those that are about none. */
+static const struct membership *membership_of(const struct mw_request *request) {
+  bool has = request->type == MW_REQUEST_LEAVE || request->type == MW_REQUEST_DISCONNECT;
+  return has ? request->leaving->memberships : NULL;
 }
 
 /* True for those that an HTTP response may answer. */
@@ -28,19 +34,23 @@ void *mw_request_context(const struct mw_request *request) { return request->con
 void mw_request_set_context(struct mw_request *request, void *context) { request->context = context; }
 
 struct mw_client *mw_request_client(const struct mw_request *request) {
-  bool has = request->type == MW_REQUEST_CONNECT || request->type == MW_REQUEST_DISCONNECT || channel_of(request);
-  if (request->type >= MW_REQUEST_WEBSOCKET) has = true;
+  if (request->leaving) return request->leaving->task.client;
+  bool has = request->type == MW_REQUEST_CONNECT || request->type >= MW_REQUEST_WEBSOCKET || channel_of(request);
   return has ? request->job->client : NULL;
 }
 
 struct mw_bytes mw_request_channel(const struct mw_request *request) {
   if (request->occupancy) return expose(request->occupancy->name);
+  if (membership_of(request)) return expose(membership_name(membership_of(request)));
   const struct job_channel *channel = channel_of(request);
   return channel ? expose(channel->name) : expose(bytes_of(NULL, 0));
 }
 
 int mw_request_kind(const struct mw_request *request) {
+  const struct membership *membership = membership_of(request);
   if (request->occupancy) return (int)request->occupancy->kind->policy.kind;
+  if (membership) return membership->kind ? (int)membership->kind->policy.kind : -1;
+  if (mw_request_socket(request)) return mw_request_socket(request)->route;
   const struct job_channel *channel = channel_of(request);
   return channel ? (int)channel->kind->policy.kind : request->job->route;
 }
@@ -62,9 +72,9 @@ void mw_request_drop_message(struct mw_request *request) {
 }
 
 struct mw_bytes mw_request_reason(const struct mw_request *request) {
-  const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->job->socket : NULL;
+  const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->leaving->socket : NULL;
   if (socket) return expose(bytes_of(socket->reason, socket->reason_len));
-  return expose(request->type == MW_REQUEST_DISCONNECT ? bytes_string(request->job->reason) : bytes_of(NULL, 0));
+  return expose(request->type == MW_REQUEST_DISCONNECT ? membership_reason(membership_of(request)) : bytes_of(NULL, 0));
 }
 
 static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {
@@ -74,8 +84,7 @@ static void refuse(struct mw_request *request, int status, const char *code, con
     occupancy->status = status;
     snprintf(occupancy->code, sizeof occupancy->code, "%s", code);
     snprintf(occupancy->reason, sizeof occupancy->reason, "%s", reason);
-  } else if (request->type != MW_REQUEST_LEAVE && request->type != MW_REQUEST_DISCONNECT &&
-             request->type != MW_REQUEST_SOCKET_CLOSE) {
+  } else if (request->job) {
     job_refuse(request->job, status, code, reason);
   }
   script_answered(request);

@@ -13,8 +13,9 @@ VISIBILITY_PUSH
 struct script {
   struct mailbox queue; /* of jobs; its room is the server */
   struct list asked;    /* requests that wait for the app, oldest first */
-  struct list ready;    /* jobs whose turn has come; only while run_ready is under way */
-  bool lets_go;
+  struct list ready;    /* tasks whose turn has come; only while they are run (task.c) */
+  bool runs_ready;
+  struct leaving *spare; /* for the next client that leaves; NULL: not made yet */
   struct send_keys send_keys;
   struct table occupancies; /* by channel */
   struct table presences;   /* likewise, those with members */
@@ -28,8 +29,12 @@ void script_deinit(struct mw_server *server);
 /* Each takes a reference to the job. Any thread of a worker. */
 void script_post_begin(struct mw_server *server, struct script_job *job);  /* the app is to be asked */
 void script_post_cancel(struct mw_server *server, struct script_job *job); /* the asker has gone, or answered by itself */
-void script_post_leave(struct mw_server *server,
-                       struct script_job *job); /* what it joined, or streamed, is over; it was answered */
+/* The raw stream that it has begun is over. */
+void script_post_stream_end(struct mw_server *server, struct script_job *job);
+/* Takes it, to be undone. */
+void script_post_leave(struct mw_server *server, struct membership *membership);
+/* Takes a reference to a raw WebSocket that is over. */
+void script_post_socket_leave(struct mw_server *server, struct mw_socket *socket);
 /* Has the app told something that nobody waits for: takes the job, or drops it if too much waits already. Any thread of a worker. */
 void script_post(struct mw_server *server, struct script_job *job);
 /* Takes everything out of the queue; enters the app. */
@@ -45,8 +50,6 @@ bool script_idle(struct mw_server *server);
 void script_ask(struct mw_server *server, struct mw_request *request, enum mw_request_type type);
 /* The app has answered: what is stored in the job or the occupancy says how. */
 void script_answered(struct mw_request *request);
-/* Goes on with a job that waited for a channel to open. */
-void script_resume(struct mw_server *server, struct script_job *job);
 void script_cancel_request(struct mw_request *request);
 
 VISIBILITY_POP

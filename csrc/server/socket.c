@@ -118,7 +118,8 @@ int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
 /* ---- What requests say of it --------------------------------------------------------------------------------------------- */
 
 struct mw_socket *mw_request_socket(const struct mw_request *request) {
-  return request->job && request->type >= MW_REQUEST_SOCKET_MESSAGE ? request->job->socket : NULL;
+  if (request->leaving) return request->leaving->socket;
+  return request->type == MW_REQUEST_SOCKET_MESSAGE ? request->job->socket : NULL;
 }
 
 struct mw_bytes mw_request_protocol(const struct mw_request *request) {
@@ -129,5 +130,5 @@ struct mw_bytes mw_request_protocol(const struct mw_request *request) {
 }
 
 int mw_request_close_code(const struct mw_request *request) {
-  return request->type == MW_REQUEST_SOCKET_CLOSE ? (int)request->job->socket->code : 0;
+  return request->type == MW_REQUEST_SOCKET_CLOSE ? (int)request->leaving->socket->code : 0;
 }

@@ -19,10 +19,10 @@ struct script_job *connect_job(struct exchange *exchange, struct request *reques
   struct http_copy *copy = client && authenticates ? connect_copy_http(exchange, request) : NULL;
   struct script_job *job = NULL;
   if (client && (copy || !authenticates)) job = job_new(JOB_JOIN, config, client, copy, channels, channel_count);
-  if (job) {
-    job->connects = true;
-  } else {
-    memory_free(copy);
+  if (!job) memory_free(copy);
+  if (job && !job_connect(job)) {
+    job_unref(job);
+    job = NULL;
   }
   mw_client_unref(client);
   return job;

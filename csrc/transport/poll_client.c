@@ -235,8 +235,8 @@ void poll_client_join(struct poll *poll) {
   leave_others(own, &poll->query);
   poll_client_charge(poll->client); /* for fewer */
   for (size_t i = 0; i < count; i++) {
-    channels[i].joined = !subscriber_find(&own->subscriber, channels[i].name) && !has_left(poll->client, channels[i].name);
-    poll->joining += channels[i].joined;
+    channels[i].is_due = !subscriber_find(&own->subscriber, channels[i].name) && !has_left(poll->client, channels[i].name);
+    poll->joining += channels[i].is_due;
   }
   if (poll->joining == 0) {
     begin(poll);
@@ -250,13 +250,13 @@ void poll_client_join(struct poll *poll) {
   if (exchange->state != EXCHANGE_ASKING) exchange_set_state(exchange, EXCHANGE_ASKING);
   /* The reply to one may answer the poll, which ends it. */
   for (size_t i = 0; i < count && slots_find(http->slots, self); i++) {
-    if (channels[i].joined) subscribe(poll, channels[i].name);
+    if (channels[i].is_due) subscribe(poll, channels[i].name);
   }
 }
 
 void poll_client_joined(struct poll *poll, const struct rope *told) {
   const struct job_channel *channels = subscribe_query_channels(&poll->query);
-  while (!channels[poll->joined_at].joined) poll->joined_at++;
+  while (!channels[poll->joined_at].is_due) poll->joined_at++;
   const struct job_channel *channel = &channels[poll->joined_at++];
   if (told) {
     if (rope_len(&poll->joined) > 0) buffer_append_char(&poll->joined.text, ',');

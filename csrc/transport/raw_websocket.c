@@ -218,8 +218,8 @@ static void enter(struct exchange *exchange, struct script_job *job) {
   if (native) {
     native->client = mw_client_ref(job->client);
     native->extra.identity = bytes_of(job->client->id, CLIENT_ID_LEN);
-    native->socket = job->socket;
-    native_keep(exchange, job);
+    native->socket = socket_ref(job->socket);
+    job->kept = true;
     exchange_set_deadline(exchange);
     websocket_read(exchange, buffer_bytes(&ahead));
   } else {

@@ -41,7 +41,7 @@ static void answer_head(struct exchange *exchange) {
   struct script_job *job = exchange_job(exchange);
   exchange_set_job(exchange, NULL);
   exchange_answer_stream_head(exchange);
-  exchange_app(exchange)->script->leave(exchange_app(exchange), job);
+  exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);
 }
 
 static void on_answer(struct exchange *exchange, struct script_job *job) {

@@ -155,8 +155,8 @@ static void is_bounded_in_bytes(void **state) {
 
 static struct script_job *take_ready(struct fixture *fixture) {
   assert_false(list_empty(&fixture->ready));
-  struct script_job *job = container_of(fixture->ready.next, struct script_job, link);
-  list_remove(&job->link);
+  struct script_job *job = container_of(fixture->ready.next, struct script_job, task.link);
+  list_remove(&job->task.link);
   return job;
 }
 

@@ -1,0 +1,53 @@
+/* What stays while a client is in a channel, or connected: what is to be undone when that ends.
+ *
+ * One thread at a time has it: the worker that asks makes it with the job, the script notes in it what it has done, and the worker keeps it
+ * until the client leaves. Then it travels to the script as mail of its own, so that leaving needs no memory. */
+#ifndef MOONWIRE_APP_MEMBERSHIP_H
+#define MOONWIRE_APP_MEMBERSHIP_H
+
+#include "app/config.h"
+#include "base/blob.h"
+#include "base/mail.h"
+
+VISIBILITY_PUSH
+
+struct mw_client;
+
+enum membership_undo {
+  MEMBERSHIP_OPENED = 1 << 0,   /* it is counted among those for whom the channel is open */
+  MEMBERSHIP_JOINED = 1 << 1,   /* the app wants to know that it leaves */
+  MEMBERSHIP_CONNECTED = 1 << 2 /* the app wants to know that it disconnects; it is about no channel */
+};
+
+/* Why a client disconnects. */
+enum departure { DEPARTURE_CLOSED, DEPARTURE_SLOW, DEPARTURE_TIMEOUT, DEPARTURE_STOPPING };
+
+struct membership {
+  struct mail mail;
+  struct membership *next; /* of the same client, or to be left likewise */
+  struct mw_config *config;
+  const struct kind *kind; /* of config; NULL: it is about no channel */
+  struct mw_client *client;
+  struct blob *member; /* the key under which the user is counted as a member; NULL: it is not */
+  uint8_t undo;        /* enum membership_undo */
+  uint8_t departure;   /* enum departure */
+  uint8_t name_len;
+  char name[];
+};
+
+/* Keeps config and client. With nothing to undo yet. NULL if out of memory. */
+struct membership *membership_new(struct mw_config *config, struct mw_client *client, const struct kind *kind, struct bytes name);
+void membership_free(struct membership *membership); /* NULL is allowed */
+/* True if there is something to undo. */
+static inline bool membership_is_held(const struct membership *membership) {
+  return membership && (membership->undo != 0 || membership->member);
+}
+static inline struct bytes membership_name(const struct membership *membership) {
+  return bytes_of(membership->name, membership->name_len);
+}
+/* Why the client disconnects, for the app. */
+struct bytes membership_reason(const struct membership *membership);
+
+VISIBILITY_POP
+
+#endif
