@@ -13,7 +13,7 @@ static void start(struct alarm *alarm, uint64_t delay_ms) {
     alarm->due_ms = loop->clock.now_ms + delay_ms;
     if (delay_ms == 0) loop_wake(loop);
   } else {
-    /* Counted from now, not from when the loop last looked at the time. */
+    /* Counted from now, not from when the loop last read the time. */
     uv_update_time(loop->uv);
     uv_timer_start(&alarm->uv, on_timer, delay_ms, alarm->repeat_ms);
   }
@@ -54,7 +54,7 @@ void alarm_free(struct alarm *alarm) {
   uv_close((uv_handle_t *)&alarm->uv, on_closed);
 }
 
-/* ---- By hand --------------------------------------------------------------------------------------------------------------- */
+/* ---- With a manual clock --------------------------------------------------------------------- */
 
 void alarms_take_over(struct loop *loop) {
   uv_update_time(loop->uv);
@@ -78,7 +78,8 @@ uint64_t alarms_next_ms(const struct loop *loop) {
 
 void alarms_run(struct loop *loop) {
   if (!loop->clock.manual) return;
-  /* Set apart first: what a callback sets for now is for the next run, and what it frees is not rung. */
+  /* Moved to a list of its own first: an alarm that a callback sets for now rings in the next run,
+   * and one that it frees does not ring. */
   struct list due;
   list_init(&due);
   for (struct list *link = loop->alarms.next, *next; link != &loop->alarms; link = next) {

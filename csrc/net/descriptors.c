@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-/* A tenth, but not less than what a small app opens by itself, and not more than a large one needs. */
+/* A tenth, but at least what a small app opens itself, and at most what a large one needs. */
 enum { RESERVE_MIN = 24, RESERVE_MAX = 256 };
 
 size_t descriptors_limit(void) {

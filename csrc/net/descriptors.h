@@ -1,4 +1,4 @@
-/* How many connections the process may have: each takes a descriptor. */
+/* The number of connections that the process may have. Each takes a descriptor. */
 #ifndef MOONWIRE_NET_DESCRIPTORS_H
 #define MOONWIRE_NET_DESCRIPTORS_H
 
@@ -10,9 +10,10 @@ VISIBILITY_PUSH
 
 enum { CONNECTIONS_MAX = 100000 };
 
-/* What `ulimit -n` allows, less a reserve for everything else that the process opens; at most `most`, at least 1. */
+/* Returns the number that `ulimit -n` allows, less a reserve for everything else that the process
+ * opens; at most `most`, and at least 1. */
 size_t descriptors_for_connections(size_t most);
-/* The present `ulimit -n`. */
+/* Returns the current `ulimit -n`. */
 size_t descriptors_limit(void);
 
 VISIBILITY_POP

@@ -28,7 +28,8 @@ struct file {
   char path[]; /* root, '/', path */
 };
 
-/* The last few descriptors are not for files: without a spare one, the loop could not even turn connections away. */
+/* The last few descriptors are not for files: without a spare one, the loop could not even refuse
+ * connections. */
 enum { HEADROOM = 8 };
 
 static long descriptor_limit(void) {
@@ -46,7 +47,7 @@ static int open_below(struct file *file) {
   size_t len = strlen(root);
   bool below = len == 1 || (strncmp(resolved, root, len) == 0 && (resolved[len] == '/' || resolved[len] == '\0'));
   if (!below) return MW_ENOTFOUND;
-  /* Without O_NONBLOCK a fifo would hold up the thread. */
+  /* Without O_NONBLOCK, a FIFO would block the thread. */
   file->fd = open(resolved, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
   if (file->fd < 0) return errno == EMFILE || errno == ENFILE ? MW_EUNAVAILABLE : MW_ENOTFOUND;
   if (file->fd > descriptor_limit() - HEADROOM) return MW_EUNAVAILABLE;

@@ -1,4 +1,4 @@
-/* Reading a file of a directory without blocking the loop: libuv's thread pool does it. */
+/* Reads a file of a directory without blocking the loop. The thread pool of libuv does the work. */
 #ifndef MOONWIRE_NET_FILE_H
 #define MOONWIRE_NET_FILE_H
 
@@ -11,20 +11,22 @@ enum { FILE_CHUNK = 64 * 1024 };
 
 struct file;
 
-/* One callback for each start: opening is over (status 0, or MW_ENOTFOUND, or another status), or a chunk was read (bytes; empty at the end). */
+/* Called once for each start: after file_open with 0, MW_ENOTFOUND, or another status; after
+ * file_read with the bytes of a chunk, which are empty at the end. */
 typedef void (*file_fn)(struct file *file, int status, struct bytes bytes);
 
-/* Opens root/path for reading; only a regular file that lies below root when all links are resolved. NULL without memory. */
+/* Opens root/path for reading, if it is a regular file below root after all links are resolved.
+ * Returns NULL if out of memory. */
 struct file *file_open(struct loop *loop, const char *root, const char *path, file_fn callback, void *owner);
-/* Reads the next chunk. A status of libuv. */
+/* Reads the next chunk. Returns a status of libuv. */
 int file_read(struct file *file);
 void *file_owner(const struct file *file);
-/* Once it is open: its bytes, and when it was changed, in nanoseconds since 1970. */
+/* Return the size, and the time of the last change in nanoseconds since 1970, after it is open. */
 uint64_t file_size(const struct file *file);
 uint64_t file_changed_ns(const struct file *file);
-/* True if the path was a directory (MW_ENOTFOUND). */
+/* Returns true if the path is a directory (MW_ENOTFOUND). */
 bool file_is_directory(const struct file *file);
-/* Closes it; the callback does not come any more. NULL is allowed. */
+/* Closes the file. The callback is not called any more. NULL is allowed. */
 void file_close(struct file *file);
 
 VISIBILITY_POP

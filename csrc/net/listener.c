@@ -14,7 +14,7 @@
 
 #include "base/memory.h"
 
-/* Peers taken in one go: others are to have their turn. */
+/* ACCEPTS_MAX bounds the peers that are accepted in a row, so that other work gets its turn. */
 enum { BACKLOG = 4096, DEFAULT_UNIX_MODE = 0660, ACCEPTS_MAX = 64, SHED_MAX = 4096 };
 
 static const char unix_prefix[] = "unix:";
@@ -25,7 +25,7 @@ static int fail(struct mw_error *error, int status, const char *address, const c
   return status;
 }
 
-/* Splits "HOST:PORT" into its parts; brackets around an IPv6 address are dropped. */
+/* Splits "HOST:PORT". Removes the brackets around an IPv6 address. */
 static bool split(const char *address, char host[128], char port[8]) {
   const char *colon = strrchr(address, ':');
   if (!colon || colon == address || strlen(colon + 1) == 0 || strlen(colon + 1) > 5) return false;
@@ -52,7 +52,7 @@ static void format_address(struct listener *listener, const char *host) {
   snprintf(listener->address, sizeof listener->address, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
 }
 
-/* A status of libuv for errno. */
+/* Returns the status of libuv for errno. */
 static int last_status(void) { return uv_translate_sys_error(errno); }
 
 static int open_socket(int family) {
@@ -63,7 +63,8 @@ static int open_socket(int family) {
 
 static int bind_tcp(struct listener *listener, const char *address, struct mw_error *error) {
   char host[128], port[8];
-  if (!split(address, host, port)) return fail(error, MW_EINVAL, address, "an address is HOST:PORT, [IPV6]:PORT or unix:PATH");
+  if (!split(address, host, port))
+    return fail(error, MW_EINVAL, address, "an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH");
   uv_getaddrinfo_t lookup;
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
   int status = uv_getaddrinfo(listener->loop->uv, &lookup, NULL, host, port, &hints), on = 1;
@@ -79,25 +80,26 @@ static int bind_tcp(struct listener *listener, const char *address, struct mw_er
   return 0;
 }
 
-/* Removes a socket that nobody listens on any more. NULL, or why the path cannot be used. */
+/* Removes a stale socket. Returns NULL, or the reason why the path cannot be used. */
 static const char *remove_stale(const char *path) {
   struct stat file;
   if (lstat(path, &file) < 0) return NULL;
-  if (!S_ISSOCK(file.st_mode)) return "the file exists and is no socket";
+  if (!S_ISSOCK(file.st_mode)) return "the file exists and is not a socket";
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
   int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  if (fd < 0) return "no socket to try it with";
-  /* Refused is stale. Anything else, such as a full queue or a lack of permission, is the sign of somebody. */
+  if (fd < 0) return "cannot check whether another process listens there: socket() failed";
+  /* A refused connection means stale. With any other failure, such as a full queue or a lack of
+   * permission, a process is listening. */
   fcntl(fd, F_SETFL, O_NONBLOCK);
   bool alive = connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || errno != ECONNREFUSED;
   close(fd);
-  if (alive) return "another process listens there";
-  return unlink(path) == 0 ? NULL : "the stale socket there cannot be removed";
+  if (alive) return "another process is listening there";
+  return unlink(path) == 0 ? NULL : "cannot remove the stale socket";
 }
 
-/* Removes the file of a unix socket, unless it is another server's by now: one that was started in our place removes or renames ours.
- * As long as our socket is open, no other file can have its inode. */
+/* Removes the file of a unix socket, unless it belongs to another server that has replaced ours in
+ * the meantime. While our socket is open, no other file can have its inode. */
 static void remove_own(const struct listener *listener) {
   struct stat file;
   const char *path = listener->address + sizeof unix_prefix - 1;
@@ -108,8 +110,8 @@ static void remove_own(const struct listener *listener) {
 static int bind_unix(struct listener *listener, const char *address, unsigned mode, struct mw_error *error) {
   const char *path = address + sizeof unix_prefix - 1;
   struct sockaddr_un limit;
-  if (*path == '\0') return fail(error, MW_EINVAL, address, "the path is missing");
-  if (strlen(path) >= sizeof limit.sun_path) return fail(error, MW_EINVAL, address, "the path is too long for a unix socket");
+  if (*path == '\0') return fail(error, MW_EINVAL, address, "missing path");
+  if (strlen(path) >= sizeof limit.sun_path) return fail(error, MW_EINVAL, address, "path too long for a unix socket");
   const char *fault = remove_stale(path);
   if (fault) return fail(error, MW_EINVAL, address, fault);
   struct sockaddr_un bound = {.sun_family = AF_UNIX};
@@ -125,15 +127,15 @@ static int bind_unix(struct listener *listener, const char *address, unsigned mo
     listener->device = file.st_dev;
     listener->inode = file.st_ino;
   }
-  /* Nobody can connect before it listens, so no peer slips in under other permissions. */
+  /* Peers cannot connect before listen, so none connects with other permissions. */
   bool is_set = chmod(path, mode ? mode : DEFAULT_UNIX_MODE) == 0;
   if (is_set && listen(listener->fd, BACKLOG) == 0) return 0;
   int status = is_set ? last_status() : MW_EINVAL;
   remove_own(listener);
-  return fail(error, status, address, is_set ? uv_strerror(status) : "its permissions cannot be set");
+  return fail(error, status, address, is_set ? uv_strerror(status) : "cannot set its permissions");
 }
 
-/* ---- Accepting -------------------------------------------------------------------------------------------------------------- */
+/* ---- Accepting ------------------------------------------------------------------------------- */
 
 static int accept_peer(int fd) {
 #if defined(__linux__)
@@ -154,7 +156,8 @@ static void on_pause_over(uv_timer_t *pause) {
   if (!is_closing(listener)) uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
-/* Peers that cannot be taken would be announced again at once. */
+/* Stops polling for a while, because waiting peers that cannot be accepted would be reported again
+ * immediately. */
 static void fail_to_accept(struct listener *listener, int status) {
   listener->on_connection(listener, status);
   if (is_closing(listener)) return;
@@ -165,7 +168,7 @@ static void fail_to_accept(struct listener *listener, int status) {
 static void on_readable(uv_poll_t *poll, int status, int events) {
   struct listener *listener = container_of(poll, struct listener, poll);
   (void)events;
-  clock_update(&listener->loop->clock); /* as when reading: deadlines are counted from here */
+  clock_update(&listener->loop->clock); /* as before reading: deadlines are counted from here */
   for (int i = 0; i < ACCEPTS_MAX && status == 0 && !is_closing(listener); i++) {
     listener->accepted = accept_peer(listener->fd);
     if (listener->accepted >= 0) {
@@ -199,7 +202,7 @@ void listener_shed(struct listener *listener) {
   listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void release(struct listener *listener) {
   struct loop *loop = listener->loop;
@@ -213,7 +216,7 @@ static void release(struct listener *listener) {
 static void on_poll_closed(uv_handle_t *handle) { release(container_of((uv_poll_t *)handle, struct listener, poll)); }
 static void on_pause_closed(uv_handle_t *handle) { release(container_of((uv_timer_t *)handle, struct listener, pause)); }
 
-/* Begins to watch the socket. From here on the listener has handles. */
+/* Watches the socket. The listener has handles from here on. */
 static int watch(struct listener *listener) {
   int status = uv_poll_init(listener->loop->uv, &listener->poll, listener->fd);
   if (status < 0) return status;
@@ -228,7 +231,7 @@ static int watch(struct listener *listener) {
 int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
   struct listener *listener = memory_calloc(1, sizeof *listener);
-  if (!listener) return fail(error, MW_ENOMEM, address, "no memory");
+  if (!listener) return fail(error, MW_ENOMEM, address, "out of memory");
   bool is_unix = strncmp(address, unix_prefix, sizeof unix_prefix - 1) == 0;
   list_init(&listener->link);
   listener->loop = loop;

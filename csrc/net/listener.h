@@ -13,37 +13,42 @@ VISIBILITY_PUSH
 enum { LISTENER_ADDRESS_MAX = 160, LISTENER_PAUSE_MS = 100 };
 
 struct listener {
-  struct list link; /* the owner's */
+  struct list link; /* for the owner */
   struct loop *loop;
   enum stream_kind kind;
-  bool is_private; /* the owner's */
-  uv_poll_t poll;  /* tells that peers wait; libuv's own accept says nothing when descriptors run out */
+  bool is_private; /* for the owner */
+  /* notifies of waiting peers; libuv's own accept does not report that descriptors have run out */
+  uv_poll_t poll;
   uv_timer_t pause;
-  /* A peer is waiting: accept it with listener_accept, or refuse it. A negative status: it could not be taken, and for
-   * LISTENER_PAUSE_MS no other is. */
+  /* Called when a peer waits: accept it with listener_accept, or refuse it. A negative status means
+   * that it cannot be accepted; no other peer is then accepted for LISTENER_PAUSE_MS. */
   void (*on_connection)(struct listener *listener, int status);
   void *owner;
-  char address[LISTENER_ADDRESS_MAX]; /* as it is listened on, with the port that was picked */
-  dev_t device;                       /* of a unix socket's file, with its inode */
+  char address[LISTENER_ADDRESS_MAX]; /* the actual address, with the port that the system chose */
+  dev_t device;                       /* of the file of a unix socket, with its inode */
   ino_t inode;
   int fd;
   int accepted;          /* the waiting peer; -1: none */
   int reserve;           /* a descriptor for listener_shed; -1: none */
-  unsigned handles_open; /* the memory goes with the last one */
+  unsigned handles_open; /* the last one frees the listener */
 };
 
-/* Listens at "HOST:PORT", "[IPV6]:PORT" or "unix:PATH" (a stale socket is removed; unix_mode are its permissions). On failure the error
- * says what was wrong and there is nothing to close. */
+/* Listens at "HOST:PORT", "[IPV6]:PORT", or "unix:PATH", whose permissions are unix_mode; a stale
+ * socket is removed. On failure, returns a negative status and states the reason in `error`; there
+ * is nothing to close. */
 int listener_new(struct listener **listener, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*on_connection)(struct listener *listener, int status), void *owner, struct mw_error *error);
-/* Accepts into a stream that was initialised with listener->kind. A status of libuv. */
+/* Accepts the peer into a stream that was initialized with listener->kind. Returns a status of
+ * libuv. */
 int listener_accept(struct listener *listener, struct stream *stream);
-/* Closes the waiting peer, without memory of its own. One that was not accepted when on_connection returns is closed as well. */
+/* Closes the waiting peer, without allocating. A peer that was not accepted when on_connection
+ * returns is closed as well. */
 void listener_refuse(struct listener *listener);
-/* When the process has no descriptor left: takes those that wait and closes them, by way of one that was held back for this. Otherwise
- * they would wait for an answer that does not come. */
+/* Accepts and closes the waiting peers when the process has no descriptor left, with one that is
+ * reserved for this. Otherwise they would wait for an answer that never comes. */
 void listener_shed(struct listener *listener);
-/* Stops listening, removes a unix socket's file if it is still the one that this listener made, and frees the listener soon. */
+/* Stops listening, removes the file of a unix socket if it is still the listener's own, and frees
+ * the listener soon. */
 void listener_close(struct listener *listener);
 
 VISIBILITY_POP

@@ -26,9 +26,10 @@ static void on_check(uv_check_t *check) {
   loop->has_polled = true;
   run_turn(loop);
 }
-static void on_wake(uv_async_t *wake) { (void)wake; /* the turn comes with the check that follows */ }
+static void on_wake(uv_async_t *wake) { (void)wake; /* the turn follows, in the check callback */ }
 
-/* A peer that closes between two writes must not end the process. A host that has its own mind about the signal keeps it. */
+/* A peer that closes between two writes must not end the process. If the host has set a handler for
+ * the signal, it stays. */
 static void ignore_sigpipe(void) {
   struct sigaction action;
   if (sigaction(SIGPIPE, NULL, &action) < 0 || (action.sa_flags & SA_SIGINFO) || action.sa_handler != SIG_DFL) return;
@@ -36,7 +37,8 @@ static void ignore_sigpipe(void) {
   sigaction(SIGPIPE, &action, NULL);
 }
 
-/* libuv aborts the process if its first loop finds no descriptors for what it keeps for signals. It needs three by then. */
+/* libuv aborts the process if its first loop has no descriptors for signals. It needs three by
+ * then. */
 static int check_descriptors(void) {
   int ends[4];
   if (pipe(ends) < 0) return uv_translate_sys_error(errno);

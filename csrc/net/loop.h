@@ -1,4 +1,5 @@
-/* A uv loop with turns: state changes in callbacks, and what follows from it is done before and after each poll. */
+/* A uv loop with turns: callbacks change state, and the work that follows is done before and after
+ * each poll. */
 #ifndef MOONWIRE_NET_LOOP_H
 #define MOONWIRE_NET_LOOP_H
 
@@ -20,31 +21,32 @@ struct loop {
   struct list alarms; /* net/alarm.h */
   void (*on_turn)(struct loop *loop);
   void (*on_closed)(struct loop *loop);
-  uint32_t turn;     /* counts polls: what is done before and after one of them is one turn */
+  uint32_t turn;     /* number of polls; the work before and after one of them is one turn */
   bool has_polled;   /* in that turn */
-  size_t open_count; /* handles and requests of ours that are not closed yet */
+  size_t open_count; /* our handles and requests that are not closed yet */
 };
 
-/* Begins turns on the host's loop, or on one of its own if `host` is NULL. A status of libuv; then nothing is left behind. */
+/* Starts turns on the host's loop, or on a loop of its own if `host` is NULL. Returns a status of
+ * libuv; after a failure, nothing is left. */
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop));
-/* Asks for a turn soon. Any thread. */
+/* Requests a turn soon. Any thread. */
 void loop_wake(struct loop *loop);
-/* The own loop, driven from outside: wait for something and do it; do what is to be done now; what to wait for (milliseconds, -1: for
- * ever). */
+/* Drive the loop's own uv loop from outside: wait for events and handle them; handle what is ready;
+ * return the time to wait in milliseconds (-1: indefinitely). */
 void loop_run_once(struct loop *loop);
 void loop_step(struct loop *loop);
 int loop_fd(const struct loop *loop);
 int loop_timeout(const struct loop *loop);
-/* Returns whether a further step of the own loop finds something to do now. Waits up to a second for files that are being read.
- * For tests: nothing else may use the loop. */
+/* Returns true if a further step of the loop's own uv loop finds something to do now. Waits up to a
+ * second for files that are being read. For tests: nothing else may use the loop. */
 bool loop_has_work(const struct loop *loop);
-/* Ends the turns. `on_closed` is called once every handle counted by loop_opened is closed; then the loop struct may go, after
- * loop_deinit. */
+/* Ends the turns. Calls `on_closed` after every handle of loop_opened is closed; then call
+ * loop_deinit and free the loop. */
 void loop_close(struct loop *loop, void (*on_closed)(struct loop *loop));
-/* Frees the own loop; after on_closed. */
+/* Frees the loop's own uv loop, after on_closed. */
 void loop_deinit(struct loop *loop);
 
-/* For the files of net: a handle was initialised; its close callback ran. */
+/* For the files of net: counts a handle that was initialized, or whose close callback ran. */
 void loop_opened(struct loop *loop);
 void loop_handle_closed(struct loop *loop);
 

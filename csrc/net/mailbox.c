@@ -15,10 +15,11 @@ void mailbox_deinit(struct mailbox *mailbox) {
   uv_mutex_destroy(&mailbox->lock);
 }
 
-/* With the lock held. */
+/* Call with the lock held. */
 static bool has_room(const struct mailbox *mailbox, size_t size) { return size == 0 || mailbox->bytes + size <= mailbox->limit; }
 
-/* With the lock held. Returns true if nothing waited: then the drainer does not know yet that it is to come. */
+/* Call with the lock held. Returns true if the queue was empty: then the taking thread must be
+ * woken. */
 static bool append(struct mailbox *mailbox, struct mail *mail) {
   bool first = !mailbox->first;
   mail->next = NULL;

@@ -1,4 +1,5 @@
-/* A first-in first-out queue of mail between threads. Any thread posts; one loop drains, and is woken when there is something. */
+/* A bounded first-in first-out queue of mail between threads. Any thread posts; one loop takes, and
+ * is woken when there is mail. */
 #ifndef MOONWIRE_NET_MAILBOX_H
 #define MOONWIRE_NET_MAILBOX_H
 
@@ -9,30 +10,32 @@ VISIBILITY_PUSH
 
 struct mailbox {
   uv_mutex_t lock;
-  struct loop *loop;         /* whose turn drains it */
-  struct mail *first, *last; /* what waits; `last` is meaningless if nothing does */
-  size_t bytes;              /* of what waits, and of what is promised */
-  size_t reserved;           /* the part of them that is promised */
+  struct loop *loop;         /* the loop whose turn takes the mail */
+  struct mail *first, *last; /* queued mail; `last` is valid only if there is some */
+  size_t bytes;              /* of queued and of reserved mail */
+  size_t reserved;           /* the reserved part */
   size_t limit;
-  struct mail *drained; /* the list that was taken out; used by the drainer alone */
+  struct mail *drained; /* mail that was fetched; only for the thread that takes it */
 };
 
 int mailbox_init(struct mailbox *mailbox, struct loop *loop, size_t limit);
-/* What still waits must have been taken. */
+/* Frees the mailbox. All mail must have been taken. */
 void mailbox_deinit(struct mailbox *mailbox);
 
-/* Appends the mail, which must be in no queue, and wakes the loop. 0, or MW_EUNAVAILABLE over the limit in bytes, never for a size of 0: then
- * the mail is still the caller's. Any thread. */
+/* Appends a mail, which must not be in a queue, and wakes the loop. Returns 0, or MW_EUNAVAILABLE
+ * over the limit in bytes, which is never the case for a size of 0: the mail then stays the
+ * caller's. Any thread. */
 int mailbox_post(struct mailbox *mailbox, struct mail *mail);
-/* Keeps room for a mail of that size, which mailbox_post_reserved fills (it cannot fail) or mailbox_unreserve gives back. MW_EUNAVAILABLE.
- * Any thread. */
+/* Reserves room for a mail of that size. mailbox_post_reserved uses it and cannot fail;
+ * mailbox_unreserve releases it. Returns 0 or MW_EUNAVAILABLE. Any thread. */
 int mailbox_reserve(struct mailbox *mailbox, size_t size);
 void mailbox_post_reserved(struct mailbox *mailbox, struct mail *mail);
 void mailbox_unreserve(struct mailbox *mailbox, size_t size);
-/* Takes the oldest; NULL if there is none. The drainer's thread. Fetches all that waits at once when its last catch is used up. */
+/* Takes the oldest mail, or returns NULL if there is none. Fetches all queued mail whenever what it
+ * fetched before is used up. The taking thread. */
 struct mail *mailbox_take(struct mailbox *mailbox);
 bool mailbox_empty(struct mailbox *mailbox);
-/* Takes everything and drops it. The drainer's thread. */
+/* Takes all mail and drops it. The taking thread. */
 void mailbox_drop(struct mailbox *mailbox);
 
 VISIBILITY_POP

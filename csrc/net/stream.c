@@ -19,7 +19,7 @@ struct write {
 };
 
 static uv_handle_t *handle_of(struct stream *stream) { return (uv_handle_t *)&stream->uv.stream; }
-/* Of a stream that is not one of libuv's; else NULL. */
+/* Returns the functions of a stream that does not belong to libuv, or NULL. */
 static const struct stream_ops *ops_of(const struct stream *stream) {
   return stream->uv.stream.type == UV_ASYNC ? stream->uv.own.ops : NULL;
 }
@@ -45,7 +45,8 @@ int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_k
 
 void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
   if (stream->uv.stream.type != UV_TCP) return;
-  /* Failing only makes it slower to send or to notice; a peer that has gone already is reported by the first read. */
+  /* A failure only makes writing or detection slower; the first read reports a peer that has
+   * disconnected. */
   uv_tcp_nodelay(&stream->uv.tcp, 1);
   uv_tcp_keepalive(&stream->uv.tcp, 1, KEEPALIVE_SECONDS);
 #ifdef TCP_USER_TIMEOUT
@@ -72,14 +73,16 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   (void)suggested;
   struct stream *stream = stream_of(handle);
   struct stream_owner *owner = stream->owner;
-  /* libuv reads up to 32 times in a row. A buffer without room ends that (UV_ENOBUFS), and what is left is reported by the next poll. */
+  /* libuv reads up to 32 times in a row. A buffer without room stops that (UV_ENOBUFS), and the
+   * next poll reports the rest. */
   bool may_read = !owner->may_read || owner->may_read(stream);
   *buffer = uv_buf_init(owner->read_buffer, may_read ? (unsigned)owner->read_buffer_size : 0);
 }
 
 static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
   struct stream *stream = stream_of(handle);
-  /* The poll may have lasted a second since the turn before it, and deadlines are counted from here. */
+  /* The poll may have lasted a second since the turn before it, and deadlines are counted from
+   * here. */
   clock_update(&stream->owner->loop->clock);
   if (len > 0) {
     stream->owner->on_read(stream, bytes_of(buffer->base, (size_t)len));
@@ -139,7 +142,8 @@ size_t stream_unwritten(const struct stream *stream) {
   if (ops_of(stream)) return ops_of(stream)->unwritten(stream);
   size_t waiting = uv_stream_get_write_queue_size(&stream->uv.stream);
 #ifdef TIOCOUTQ
-  /* A system may hold megabytes for a slow peer, and ask for more only when a third of that is gone: a peer that takes them is not dead. */
+  /* A system may hold megabytes for a slow peer, and accept more only when a third of them is gone.
+   * A peer that still reads them is not dead. */
   uv_os_fd_t fd;
   int held = 0;
   if (uv_fileno((const uv_handle_t *)&stream->uv.stream, &fd) == 0 && ioctl(fd, TIOCOUTQ, &held) == 0 && held > 0)
@@ -148,7 +152,7 @@ size_t stream_unwritten(const struct stream *stream) {
   return waiting;
 }
 
-/* By the system's own call: nothing is queued when this is asked for, and uv_shutdown would need memory. */
+/* Calls the system directly: no write is queued here, and uv_shutdown would need memory. */
 void stream_end(struct stream *stream) {
   uv_os_fd_t fd;
   if (ops_of(stream)) {

@@ -19,13 +19,13 @@ static void unref(struct stream_peer *peer) {
   memory_free(peer);
 }
 
-/* An idle connection holds no buffers. */
+/* Frees the memory of an empty buffer, so that an idle connection has none. */
 static void consume(struct buffer *buffer, size_t len) {
   buffer_consume(buffer, len);
   if (buffer->len == 0) buffer_deinit(buffer);
 }
 
-/* Takes what there is room for. MW_ENOMEM, UV_EPIPE. */
+/* Takes what there is room for. Returns the number of bytes, MW_ENOMEM, or UV_EPIPE. */
 static ptrdiff_t take(struct stream_peer *peer, const struct bytes *slices, size_t count) {
   size_t taken = 0;
   if (peer->is_closed) return UV_EPIPE;
@@ -39,7 +39,7 @@ static ptrdiff_t take(struct stream_peer *peer, const struct bytes *slices, size
   return (ptrdiff_t)taken;
 }
 
-/* ---- The stream's side ---------------------------------------------------------------------------------------------------- */
+/* ---- The stream's side ----------------------------------------------------------------------- */
 
 static void end_write(struct stream *stream, int status) {
   peer_of(stream)->is_writing = false;
@@ -64,7 +64,7 @@ static void continue_write(struct stream *stream) {
   }
 }
 
-/* What is read is copied to the shared buffer, because a reader may write into it. */
+/* The bytes are copied to the shared buffer, because a reader may write into it. */
 static void deliver(struct stream *stream) {
   struct stream_peer *peer = peer_of(stream);
   struct stream_owner *owner = stream->owner;
@@ -157,7 +157,7 @@ int memory_stream_init(struct stream *stream) {
   return uv_async_init(stream->owner->loop->uv, &stream->uv.own.wake, on_wake);
 }
 
-/* ---- The peer's side ------------------------------------------------------------------------------------------------------ */
+/* ---- The peer's side ------------------------------------------------------------------------- */
 
 struct stream_peer *stream_peer_new(void) {
   struct stream_peer *peer = memory_calloc(1, sizeof *peer);

@@ -1,4 +1,4 @@
-/* What threads share: a lock. */
+/* A lock, for data that threads share. */
 #ifndef MOONWIRE_NET_THREAD_H
 #define MOONWIRE_NET_THREAD_H
 

@@ -25,7 +25,8 @@ void timer_start(struct timers *timers, struct timer *timer, uint64_t delay_ms) 
 
 static void run_tick(struct timers *timers) {
   struct list *slot = &timers->slots[++timers->tick % TIMER_SLOTS];
-  /* Set apart first: what a callback starts may land in this slot again, or stop one that is due as well. */
+  /* Moved to a list of its own first: a callback may start a timer that lands in this slot, or stop
+   * another that is due. */
   struct list due;
   list_init(&due);
   for (struct list *link = slot->next, *next; link != slot; link = next) {

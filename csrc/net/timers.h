@@ -1,4 +1,5 @@
-/* A timer wheel with slots of one second, for the many coarse deadlines of connections. A deadline fires up to a second late, never early. */
+/* A timer wheel with slots of one second, for the many coarse deadlines of connections. A timer
+ * fires up to a second late, and never early. */
 #ifndef MOONWIRE_NET_TIMERS_H
 #define MOONWIRE_NET_TIMERS_H
 
@@ -12,7 +13,7 @@ enum { TIMER_SLOTS = 64 };
 struct timer {
   struct list link;  /* in its slot; alone when stopped */
   uint32_t due_tick; /* in seconds of the wheel */
-  uint32_t note;     /* free for the owner */
+  uint32_t note;     /* for the owner */
 };
 
 struct timers {
@@ -20,21 +21,23 @@ struct timers {
   struct loop *loop;
   uv_timer_t uv;
   uint64_t start_ms;
-  uint32_t tick;                                              /* the last one that was run */
-  void (*on_due)(struct timers *timers, struct timer *timer); /* the timer is stopped already; it may be started again or freed */
-  void (*on_second)(struct timers *timers);                   /* after the timers of each tick */
+  uint32_t tick; /* the last tick that was run */
+  /* the timer is already stopped; it may be started again or freed */
+  void (*on_due)(struct timers *timers, struct timer *timer);
+  void (*on_second)(struct timers *timers); /* after the timers of each tick */
 };
 
-/* Starts ticking; a status of libuv. */
+/* Starts the wheel. Returns a status of libuv. */
 int timers_init(struct timers *timers, struct loop *loop, void (*on_due)(struct timers *timers, struct timer *timer),
                 void (*on_second)(struct timers *timers));
-/* Stops ticking; the timers must be stopped. */
+/* Stops the wheel. All timers must be stopped. */
 void timers_close(struct timers *timers);
-/* Runs what is due by the loop's clock; the tick does that, and a test that moved the clock may. */
+/* Runs the timers that are due by the clock of the loop. Each tick does that; a test may, after it
+ * has advanced the clock. */
 void timers_run(struct timers *timers);
 
 static inline void timer_init(struct timer *timer) { list_init(&timer->link); }
-/* Starts it, or starts it anew. */
+/* Starts a timer, or restarts it. */
 void timer_start(struct timers *timers, struct timer *timer, uint64_t delay_ms);
 static inline void timer_stop(struct timer *timer) { list_remove(&timer->link); }
 
