@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "delivery/catchup.h"
 #include "fuzz/fuzz.h"
-#include "http/conn.h"
+#include "http/http1/http1.h"
 #include "server/native.h"
 #include "server/server.h"
 
@@ -585,7 +585,7 @@ static void check_bounds(void) {
   struct worker *worker = &world.server->workers[0];
   uint64_t bytes = 0;
   for (struct list *link = worker->http.conns.next; link != &worker->http.conns; link = link->next) {
-    const struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
+    const struct exchange *exchange = http1_exchange(container_of(link, struct conn, link));
     if (exchange->subscriber.outbox) must(exchange->subscriber.outbox->bytes < 64 * 1024 + 3 * OUTBOX + 3 * BIG);
     if (exchange->subscriber.flags & SUBSCRIBER_BEHIND)
       must(catchup_kept_bytes(&exchange->subscriber) < OUTBOX + 2 * BIG || exchange->subscriber.flags & SUBSCRIBER_SLOW);
@@ -628,7 +628,7 @@ static void check_peers(void) {
   }
   struct worker *worker = &world.server->workers[0];
   for (struct list *link = worker->http.conns.next; link != &worker->http.conns; link = link->next)
-    must(!(container_of(link, struct conn, link)->exchange.subscriber.flags & SUBSCRIBER_BEHIND));
+    must(!(http1_exchange(container_of(link, struct conn, link))->subscriber.flags & SUBSCRIBER_BEHIND));
 }
 
 static void operate(uint8_t what, uint8_t which) {

@@ -7,6 +7,7 @@
 #include "delivery/subscriber.h"
 #include "http/fields.h"
 #include "http/http.h"
+#include "http/protocol.h"
 #include "http/role.h"
 #include "hub/channel.h"
 
@@ -25,56 +26,62 @@ enum exchange_state {
   EXCHANGE_ANSWERING, /* the answer is being written */
   EXCHANGE_STREAMING, /* the answer goes on: an event stream */
   EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
-  EXCHANGE_LINGERING, /* all is said; what the peer still sends is read, so that it gets to read us */
-  EXCHANGE_OVER       /* the connection is closing */
+  EXCHANGE_OVER       /* nothing follows */
 };
 
 enum exchange_flag {
-  EXCHANGE_CHUNKED = 1 << 0,     /* the stream is framed in chunks */
-  EXCHANGE_NO_BODY = 1 << 1,     /* HEAD: the head of the answer only */
-  EXCHANGE_KEEP_ALIVE = 1 << 2,  /* another request may follow */
-  EXCHANGE_LINGER = 1 << 3,      /* the request was not read to its end */
-  EXCHANGE_PRIVATE = 1 << 6,     /* came by a private listener */
-  EXCHANGE_STOPPED = 1 << 7,     /* nothing is read from the peer, because what it sent is queued */
-  EXCHANGE_HALF_CLOSED = 1 << 8, /* the peer sends nothing more: only what it sent ahead is answered */
-  EXCHANGE_NATIVE = 1 << 9,      /* native_of(&conn->exchange) is there */
-  EXCHANGE_MOONWIRE_1 = 1 << 10, /* speaks the subprotocol moonwire.1 */
-  EXCHANGE_CONNECTING = 1 << 11, /* has not said who it is */
-  EXCHANGE_COUNTED = 1 << 13,    /* among the users of its wire format */
-  EXCHANGE_PINGED = 1 << 12,     /* was asked for a sign of life */
-  EXCHANGE_DUE = 1 << 15         /* closes at its deadline, whatever the peer still sends */
+  EXCHANGE_NATIVE = 1 << 0,     /* native_of(exchange) is there */
+  EXCHANGE_MOONWIRE_1 = 1 << 1, /* speaks the subprotocol moonwire.1 */
+  EXCHANGE_CONNECTING = 1 << 2, /* has not said who it is */
+  EXCHANGE_COUNTED = 1 << 3,    /* among the users of its wire format */
+  EXCHANGE_PINGED = 1 << 4,     /* was asked for a sign of life */
+  EXCHANGE_STOPPED = 1 << 5,    /* nothing is read from the peer, because what it sent is queued */
+  EXCHANGE_DUE = 1 << 6         /* closes at its deadline, whatever the peer still sends */
 };
 
 struct exchange {
-  struct subscriber subscriber;
-  const struct role *role; /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
+  struct subscriber subscriber; /* its sink is one of its protocol's (exchange_class) */
+  const struct role *role;      /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
+  struct request
+      *request; /* part of what its protocol has of it beyond the least, or NULL; asked for by exchange_request alone */
   uint32_t slot;
-  uint8_t state; /* enum exchange_state; changed by exchange_set_state alone */
+  uint8_t state;       /* enum exchange_state; changed by exchange_set_state alone */
+  uint8_t of_protocol; /* flags of its protocol */
   uint16_t flags;
 };
 
-void exchange_init(struct exchange *exchange);
+void exchange_init(struct exchange *exchange, const struct conn_class *class);
 /* Returns the exchange whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
 struct exchange *exchange_of(struct subscriber *subscriber);
 /* Gives its subscriber a name that others can hold (delivery/slots.h), until it ends. MW_ENOMEM. */
 int exchange_take_name(struct exchange *exchange);
 /* Returns the address of its subscriber, which has a name. */
 struct address exchange_address(struct exchange *exchange);
+/* The exchange is over, and its memory is about to go: no list has it after this. Its protocol has freed its request. */
+void exchange_deinit(struct exchange *exchange);
+/* What it shares with all exchanges of its protocol on its worker. */
+static inline struct conn_class *exchange_class(const struct exchange *exchange) {
+  return container_of(exchange->subscriber.sink, struct exchange_sink, sink)->class;
+}
+static inline const struct protocol *exchange_protocol(const struct exchange *exchange) {
+  return exchange_class(exchange)->protocol;
+}
+static inline struct http *exchange_http(const struct exchange *exchange) { return exchange_class(exchange)->http; }
+static inline struct app *exchange_app(const struct exchange *exchange) { return exchange_http(exchange)->app; }
+static inline struct mw_config *exchange_config(const struct exchange *exchange) { return exchange_app(exchange)->config; }
+static inline struct delivery *exchange_delivery(const struct exchange *exchange) { return exchange->subscriber.sink->delivery; }
+/* Returns the exchange whose subscriber has that address; NULL: it has ended. */
+struct exchange *exchange_find(const struct http *http, struct address address);
 /* The form that its stream has. Set before something is pushed. */
 static inline enum form exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
 void exchange_set_form(struct exchange *exchange, enum form form);
+/* Its stream has chunks of HTTP/1, or has none: called by its protocol when it begins. */
+void exchange_set_chunked(struct exchange *exchange, bool chunked);
 /* The question that is with the script, or what the app is told of when this ends: a reference. NULL: none. */
 struct script_job *exchange_job(struct exchange *exchange);
 void exchange_set_job(struct exchange *exchange, struct script_job *job);
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
-/* What it shares with all exchanges of its worker. */
-struct http *exchange_http(struct exchange *exchange);
-static inline struct app *exchange_app(struct exchange *exchange) { return exchange_http(exchange)->app; }
-static inline struct mw_config *exchange_config(struct exchange *exchange) { return exchange_app(exchange)->config; }
-static inline struct delivery *exchange_delivery(const struct exchange *exchange) { return exchange->subscriber.sink->delivery; }
-/* Returns the exchange whose subscriber has that address; NULL: it has ended. */
-struct exchange *exchange_find(const struct http *http, struct address address);
 /* The request that it answers; NULL once the answer streams. */
 struct request *exchange_request(struct exchange *exchange);
 /* The request is with somebody who has a copy of what it needs, or waits: gives back all but what the answer depends on (http/request.h). */
@@ -85,12 +92,17 @@ void exchange_remote(struct exchange *exchange, char *out, size_t size);
 void exchange_become(struct exchange *exchange, const struct role *role);
 /* Ends its role, if there is one: on_end is called, and nothing else of that role any more. */
 void exchange_end_role(struct exchange *exchange);
+/* Gives its slot back: whoever still holds that name means a request that is over, and must not find the next one. */
+void exchange_release_name(struct exchange *exchange);
 /* Closes a stream by its role; does nothing in any other state. */
 void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text);
 
-/* ---- Its connection ---- */
+/* It is over, however that came: ends, and nothing follows. */
+void exchange_finish(struct exchange *exchange);
 
-/* Closes the connection. With a reset, what is queued for the peer is lost. */
+/* ---- Its protocol ---- */
+
+/* Gives the exchange up. With a reset, what is queued for the peer is lost. */
 void exchange_disconnect(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
 /* An exchange without a peer, as if it streamed, which is closed by exchange_disconnect. NULL if out of memory. */
@@ -102,14 +114,37 @@ void exchange_resume(struct exchange *exchange);
 struct budget *exchange_budget(struct exchange *exchange);
 /* Gives the unfinished body up, with a refusal. */
 void exchange_give_up(struct exchange *exchange);
-/* The peer was heard, or is not to blame for its silence. */
-void exchange_note_heard(struct exchange *exchange);
 /* Stops reading from the peer (EXCHANGE_STOPPED), or starts again. */
 void exchange_read(struct exchange *exchange, bool on);
+
+/* ---- What its protocol calls (http/exchange_request.c) ---- */
+
+/* The head of exchange->request has come: finds who answers. False if out of memory: then it is reset, since a client that is disconnected
+ * reconnects, while a stream that is refused does not. */
+bool exchange_read_head(struct exchange *exchange);
+/* The request is complete: has it answered, or refused. */
+void exchange_start(struct exchange *exchange);
+/* Refuses it as exchange_read_head has found. */
+void exchange_refuse_request(struct exchange *exchange);
+/* Finds, in a head that was not read to its end, what the refusal needs. */
+void exchange_salvage(struct exchange *exchange);
+
+/* ---- Time (http/exchange_due.c) ---- */
+
+/* How long its state may last. */
+uint64_t exchange_delay_ms(struct exchange *exchange);
+/* It has lasted as long. */
+void exchange_on_due(struct exchange *exchange);
 /* Sets the deadline again, after what it depends on has changed (role->silence_ms). */
 void exchange_set_deadline(struct exchange *exchange);
 /* How long nothing was heard from the peer of a stream, or, where only writing counts, nothing was written. */
 uint64_t exchange_silent_ms(struct exchange *exchange);
+/* The peer was heard, or is not to blame for its silence. */
+void exchange_note_heard(struct exchange *exchange);
+/* A peer that only listens is alive as long as something is written to it. Called when that was. */
+void exchange_note_writing(struct exchange *exchange);
+/* The server stops: answers what waits, ends a stream. */
+void exchange_stop(struct exchange *exchange);
 
 /* ---- Answers ---- */
 
@@ -144,9 +179,9 @@ void exchange_answer_stream_head(struct exchange *exchange);
 /* Begins an event stream, with `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes text);
 void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
-/* Upgrades the connection to a WebSocket. `fields` are those of the answer besides what every upgrade has. *ahead, which the caller frees,
- * receives what was sent ahead and is for role->on_read. False, and nothing happened, if the library of hashes fails. */
-bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields, struct buffer *ahead);
+/* Upgrades to a WebSocket: what the peer sends, and has sent ahead, is for role->on_read. `fields` are those of the answer besides what every
+ * upgrade has. False, and nothing happened, if the library of hashes fails. */
+bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields);
 /* Ends the stream as HTTP has it. */
 void exchange_end_stream(struct exchange *exchange);
 
@@ -171,8 +206,6 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
 size_t exchange_room(struct exchange *exchange);
 /* Pushes all of a rope, or, over the limit, nothing of it. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
-/* A peer that only listens is alive as long as something is written to it. Called when that was. */
-void exchange_note_writing(struct exchange *exchange);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
 void exchange_break(struct exchange *exchange);
 /* It is over: leaves its channels, tells the script, gives back what it holds. */

@@ -1,4 +1,4 @@
-/* The sink of an exchange: its subscriber receives on the stream of the connection (delivery/subscriber.h). */
+/* The sink of an exchange (delivery/subscriber.h): its subscriber receives by its protocol, and reports what roles and the app are told. */
 #ifndef MOONWIRE_HTTP_EXCHANGE_SINK_H
 #define MOONWIRE_HTTP_EXCHANGE_SINK_H
 
@@ -6,7 +6,23 @@
 
 VISIBILITY_PUSH
 
-extern const struct sink_ops exchange_sink;
+struct exchange;
+
+/* What a protocol's sink_ops.flushed begins with: tells the role, and closes what is broken or slow. True: the answer is complete and written. */
+bool exchange_flushed(struct exchange *exchange);
+
+void exchange_collect(struct subscriber *subscriber, struct message *message);
+void exchange_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part);
+void exchange_report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
+void exchange_report_slow(struct subscriber *subscriber, const struct channel *channel);
+void exchange_report_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
+void exchange_report_finish(struct subscriber *subscriber);
+size_t exchange_limit(const struct subscriber *subscriber);
+
+/* Members of a protocol's sink_ops that are the same for all. */
+#define EXCHANGE_REPORTS                                                                                                         \
+  .collect = exchange_collect, .collect_push = exchange_collect_push, .event = exchange_report_event,                            \
+  .slow = exchange_report_slow, .left = exchange_report_left, .finish = exchange_report_finish, .limit = exchange_limit
 
 VISIBILITY_POP
 

@@ -4,7 +4,12 @@
 
 static char no_store[] = "Cache-Control\0no-store";
 
+static char event_stream[] = "Content-Type\0text/event-stream\0"
+                             "Cache-Control\0no-cache, no-transform\0"
+                             "X-Accel-Buffering\0no";
+
 const struct http_fields http_fields_no_store = {.text = {.data = no_store, .len = sizeof no_store}};
+const struct http_fields http_fields_event_stream = {.text = {.data = event_stream, .len = sizeof event_stream}};
 
 void http_fields_init(struct http_fields *fields) { buffer_init(&fields->text); }
 

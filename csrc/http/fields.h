@@ -34,6 +34,8 @@ struct http_fields http_fields_kept(const struct blob *blob);
 
 /* "Cache-Control: no-store" and nothing else. */
 extern const struct http_fields http_fields_no_store;
+/* What every event stream has: its type, and what keeps proxies from holding it back. */
+extern const struct http_fields http_fields_event_stream;
 
 VISIBILITY_POP
 

@@ -113,7 +113,7 @@ static void on_open(struct exchange *exchange) {
     exchange_answer(exchange, &answer);
   } else {
     http_fields_add(&fields, BYTES("Content-Type"), type_of(request->rest));
-    request->file_left = exchange->flags & EXCHANGE_NO_BODY ? 0 : file_size(request->file);
+    request->file_left = request->is_head ? 0 : file_size(request->file);
     exchange_begin(exchange, 200, &fields, file_size(request->file));
     if (request->file_left == 0) exchange_complete(exchange);
   }

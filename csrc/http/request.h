@@ -1,4 +1,5 @@
-/* A request as roles see it. It belongs to the protocol, and lasts until its answer is complete or streams (exchange_request).
+/* A request as roles see it. It belongs to the exchange, whose protocol has the memory, and lasts until its answer is complete or streams
+ * (exchange_request).
  *
  * What nobody needs any more can be given back early (exchange_shed): then the body and the path are empty, and of the head only the method
  * and what CORS depends on are left. */
@@ -10,16 +11,23 @@
 
 VISIBILITY_PUSH
 
+struct budget;
 struct file;
 struct mount;
 struct poll;
 struct role;
 struct route;
+struct script_job;
 
 struct request {
   const struct http_head *head; /* the same struct for every request of a connection */
   struct buffer path;           /* decoded */
   struct bytes body;            /* once it is complete */
+  struct budget *budget;        /* what its peer may take of a turn */
+  struct script_job *job;       /* as exchange_job; a reference */
+  bool is_head;                 /* HEAD: the answer has no body */
+  bool is_private;              /* came by a private listener */
+  bool peer_ended;              /* the peer sends nothing more: nobody would see it go */
   /* Who answers (http/router.h). */
   const struct role *role; /* NULL: the request is refused */
   int refused_status;

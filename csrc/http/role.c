@@ -9,9 +9,9 @@ void role_nothing_on_answer(struct exchange *exchange, struct script_job *job) {
   (void)job;
 }
 
-void role_nothing_on_read(struct exchange *exchange, struct bytes bytes) {
+size_t role_nothing_on_read(struct exchange *exchange, struct bytes bytes) {
   (void)exchange;
-  (void)bytes;
+  return bytes.len;
 }
 
 void role_nothing_on_mail(struct exchange *exchange, struct mail *mail) {

@@ -43,8 +43,9 @@ struct role {
   void (*on_late)(struct exchange *exchange);
   /* All that was pushed is written, and the body that exchange_begin announced is not complete. Pushes more. */
   void (*on_written)(struct exchange *exchange);
-  /* Bytes of a peer whose connection was upgraded. The role may overwrite them. */
-  void (*on_read)(struct exchange *exchange, struct bytes bytes);
+  /* Bytes of a peer whose connection was upgraded. Returns how many it took, which it may have overwritten; the rest comes again in the next turn,
+   * or, if the role has stopped reading, when it reads again (exchange_read). */
+  size_t (*on_read)(struct exchange *exchange, struct bytes bytes);
   /* A stream was silent for silence_ms. */
   void (*on_silent)(struct exchange *exchange);
   /* Mail for the exchange that is not the answer to what it asks. The caller frees the mail. */
@@ -79,7 +80,8 @@ struct role {
 
 void role_nothing(struct exchange *exchange);
 void role_nothing_on_answer(struct exchange *exchange, struct script_job *job);
-void role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
+/* Takes all of it. */
+size_t role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
 void role_nothing_on_mail(struct exchange *exchange, struct mail *mail);
 void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer);
 void role_nothing_on_joined(struct exchange *exchange, const struct rope *told);

@@ -37,9 +37,9 @@ static void choose(const struct router *router, struct request *request, struct 
 }
 
 /* The endpoint that has the path, or ENDPOINT_COUNT: without a key, and on a public listener if there is a private one, /publish is not there. */
-static enum endpoint endpoint_at(struct exchange *exchange, struct bytes path) {
+static enum endpoint endpoint_at(struct exchange *exchange, const struct request *request, struct bytes path) {
   const struct app *app = exchange_app(exchange);
-  bool hides = !app->config->options.publish_key || (app->has_private && !(exchange->flags & EXCHANGE_PRIVATE));
+  bool hides = !app->config->options.publish_key || (app->has_private && !request->is_private);
   for (enum endpoint endpoint = 0; path.len > 0 && endpoint < ENDPOINT_COUNT; endpoint++) {
     if (endpoint == ENDPOINT_PUBLISH && hides) continue;
     if (bytes_equal(path, config_path(app->config, endpoint))) return endpoint;
@@ -49,7 +49,7 @@ static enum endpoint endpoint_at(struct exchange *exchange, struct bytes path) {
 
 static bool find_endpoint(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
   const struct router *router = exchange_http(exchange)->router;
-  enum endpoint endpoint = endpoint_at(exchange, path);
+  enum endpoint endpoint = endpoint_at(exchange, request, path);
   if (endpoint == ENDPOINT_COUNT) return false;
   const struct endpoint_role *found = &router->endpoints[endpoint];
   request->is_shared = request->is_guarded = found->is_shared;

@@ -29,7 +29,6 @@ struct native *native_get(struct exchange *exchange) {
   budget_init(&native->budget, exchange);
   holder_init(&native->holder, exchange, true);
   buffer_init(&native->stash);
-  buffer_init(&native->unread);
   subscriber_adopt(&exchange->subscriber, &native->extra);
   exchange->flags |= EXCHANGE_NATIVE;
   return native;
@@ -130,7 +129,6 @@ void native_end(struct exchange *exchange) {
   memory_free(native->http);
   blob_unref(native->asked_ref);
   buffer_deinit(&native->stash);
-  buffer_deinit(&native->unread);
   memory_free(native);
 }
 
@@ -163,15 +161,10 @@ void native_stop_reading(struct exchange *exchange) {
 }
 
 void native_resume_reading(struct exchange *exchange) {
-  struct native *native = native_of(exchange);
-  struct buffer unread = native->unread;
-  buffer_init(&native->unread);
   /* It was not heard because nobody listened. */
   exchange_note_heard(exchange);
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
   exchange_read(exchange, true);
-  if (unread.len > 0) exchange->role->on_read(exchange, buffer_bytes(&unread));
-  buffer_deinit(&unread);
 }
 
 /* Takes the first message out; NULL without memory. What was taken is moved away only now and then, not for each. */
@@ -206,7 +199,7 @@ void native_receive(struct exchange *exchange, const struct input *input) {
 }
 
 /* Handles what waited, until something is with the script again. */
-static void resume(struct exchange *exchange) {
+void native_resume(struct exchange *exchange) {
   while (exchange->state == EXCHANGE_STREAMING && !exchange_job(exchange) && exchange->flags & EXCHANGE_NATIVE) {
     struct native *native = native_of(exchange);
     struct input_head head;
@@ -226,15 +219,6 @@ static void resume(struct exchange *exchange) {
   }
   struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
   if (native && exchange->flags & EXCHANGE_STOPPED && stashed(native) < stash_limit(exchange)) native_resume_reading(exchange);
-}
-
-void native_resume(struct exchange *exchange) {
-  resume(exchange);
-  struct native *native = exchange->flags & EXCHANGE_NATIVE ? native_of(exchange) : NULL;
-  if (!native || exchange->flags & EXCHANGE_STOPPED || native->unread.len == 0 || budget_is_put_off(exchange)) return;
-  struct buffer unread = ws_input_unread(exchange);
-  if (exchange->role) exchange->role->on_read(exchange, buffer_bytes(&unread));
-  buffer_deinit(&unread);
 }
 
 void native_on_answer(struct exchange *exchange, struct script_job *job) {
@@ -258,7 +242,7 @@ void native_on_answer(struct exchange *exchange, struct script_job *job) {
   }
   blob_unref(ref);
   exchange_release_held(exchange_http(exchange), job);
-  resume(exchange);
+  native_resume(exchange);
 }
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */

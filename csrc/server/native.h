@@ -38,7 +38,6 @@ struct native {
   struct blob *asked_ref;         /* its ref, raw JSON; NULL: none */
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct ws_deflate_terms terms;  /* if anything is taken over; else zeroed */
-  struct buffer unread;           /* bytes that had come by then, and are to be read first */
   struct poll_client *poll;       /* with role_poll_client: what goes out with its polls */
 };
 
@@ -66,7 +65,7 @@ void native_receive(struct exchange *exchange, const struct input *input);
 /* Reads no more of the peer until there is room again. */
 void native_stop_reading(struct exchange *exchange);
 void native_resume_reading(struct exchange *exchange);
-/* Continues with the input that was put off: what is in the stash, then bytes that were not read. */
+/* Continues with the input that was put off and is in the stash. */
 void native_resume(struct exchange *exchange);
 /* The script has answered what was asked. */
 void native_on_answer(struct exchange *exchange, struct script_job *job);

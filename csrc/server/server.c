@@ -246,7 +246,7 @@ static void on_connection(struct listener *listener, int status) {
                 server->workers[0].http.conn_count);
     if (is_full) listener_shed(listener);
   } else {
-    conn_accept(&server->workers[0].http, listener);
+    conn_accept(&server->workers[0].http.accepted, listener);
   }
 }
 

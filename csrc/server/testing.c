@@ -48,7 +48,7 @@ int mw_connect_memory(struct mw_server *server, struct mw_memory **memory) {
   if (app_stopping(&server->app)) return MW_ECLOSED;
   struct stream_peer *peer = stream_peer_new();
   if (!peer) return MW_ENOMEM;
-  int status = conn_accept_memory(&server->workers[0].http, peer);
+  int status = conn_accept_memory(&server->workers[0].http.accepted, peer);
   if (status < 0) {
     stream_peer_close(peer);
     return status;

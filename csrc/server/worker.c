@@ -7,8 +7,7 @@
 #include "base/random.h"
 #include "codec/ws_deflate.h"
 #include "delivery/subscriber.h"
-#include "http/conn.h"
-#include "http/exchange_sink.h"
+#include "http/http1/http1.h"
 #include "server/names.h"
 #include "server/server.h"
 #include "server/upkeep.h"
@@ -48,6 +47,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                .loop = loop,
                                .stats = &worker->stats,
                                .router = &transport_router,
+                               .protocol = &http1_protocol,
                                .transport = &worker->transport};
   status = http_init(&worker->http, on_second);
   if (status < 0) {
@@ -81,7 +81,11 @@ void worker_drain(struct worker *worker) {
 /* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */
 
 void worker_flush(struct worker *worker) {
-  if (delivery_flush(&worker->delivery)) loop_wake(worker->loop);
+  bool goes_on = delivery_flush(&worker->delivery);
+  http_flush(&worker->http);
+  if (goes_on) loop_wake(worker->loop);
 }
 
-bool worker_busy(struct worker *worker) { return worker->delivery.dirty || !mailbox_empty(&worker->fifo); }
+bool worker_busy(struct worker *worker) {
+  return worker->delivery.dirty || !list_empty(&worker->http.unflushed) || !mailbox_empty(&worker->fifo);
+}

@@ -112,7 +112,7 @@ void role_poll_begin(struct poll *poll) {
     end_polling(poll);
   } else {
     bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || rope_len(&poll->joined) > 0;
-    if (exchange->flags & EXCHANGE_HALF_CLOSED) has_news = true; /* nobody would see it go */
+    if (exchange_request(exchange)->peer_ended) has_news = true; /* nobody would see it go */
     if (has_news || poll->since.kind == SINCE_NONE || poll->query.wait_ms == 0) {
       bool sent = poll_answer_send(&answer, poll);
       if (client) poll_items_consume(&client->items, sent ? answer.taken : 0);
@@ -274,7 +274,7 @@ static void start(struct exchange *exchange) {
   }
   subscribe_query_init(&poll->query, exchange_config(exchange), request->head->query);
   /* Who only wants the head takes nothing from anybody. */
-  if (exchange->flags & EXCHANGE_NO_BODY) {
+  if (request->is_head) {
     poll->query.has_client = false;
     poll->query.wait_ms = 0;
   }

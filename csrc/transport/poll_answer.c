@@ -5,6 +5,7 @@
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
 #include "http/exchange.h"
+#include "http/request.h"
 #include "server/native.h"
 #include "transport/poll_client.h"
 
@@ -268,7 +269,7 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
     http->stats->gaps += answer->gap_count;
     budget_charge(exchange, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
     exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
-    if (!(exchange->flags & EXCHANGE_NO_BODY)) push_all(exchange, answer, &beginning, rest);
+    if (!(exchange_request(exchange)->is_head)) push_all(exchange, answer, &beginning, rest);
     exchange_complete(exchange);
   } else {
     role_poll_refuse(exchange, 503, "unavailable", "no memory");

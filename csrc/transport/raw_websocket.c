@@ -212,8 +212,7 @@ static void start(struct exchange *exchange) {
 
 /* The app has said yes. */
 static void enter(struct exchange *exchange, struct script_job *job) {
-  struct buffer ahead;
-  if (!websocket_upgrade(exchange, job->protocol, &ahead)) return;
+  if (!websocket_upgrade(exchange, job->protocol)) return;
   struct native *native = native_get(exchange);
   if (native) {
     native->client = mw_client_ref(job->client);
@@ -221,11 +220,9 @@ static void enter(struct exchange *exchange, struct script_job *job) {
     native->socket = socket_ref(job->socket);
     job->kept = true;
     exchange_set_deadline(exchange);
-    websocket_read(exchange, buffer_bytes(&ahead));
   } else {
     exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   }
-  buffer_deinit(&ahead);
 }
 
 static void on_answer(struct exchange *exchange, struct script_job *job) {

@@ -46,7 +46,7 @@ static void answer_head(struct exchange *exchange) {
 
 static void on_answer(struct exchange *exchange, struct script_job *job) {
   bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
-  if (streams && exchange->flags & EXCHANGE_NO_BODY) {
+  if (streams && exchange_request(exchange)->is_head) {
     answer_head(exchange);
   } else if (streams) {
     exchange_stream(exchange, BYTES(":\n"));

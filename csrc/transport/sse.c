@@ -18,7 +18,7 @@
 #include "transport/roles.h"
 
 void sse_retry_later(struct exchange *exchange) {
-  if (exchange->flags & EXCHANGE_NO_BODY) {
+  if (exchange_request(exchange)->is_head) {
     exchange_answer_stream_head(exchange);
     return;
   }
@@ -255,7 +255,7 @@ static void start(struct exchange *exchange) {
     sse_retry_later(exchange);
   } else if (query.status != 0) {
     exchange_refuse_channel(exchange, query.status, exchange_code(query.status), query.reason, subscribe_query_refused(&query));
-  } else if (exchange->flags & EXCHANGE_NO_BODY) {
+  } else if (request->is_head) {
     go_for_head(exchange, &query);
   } else {
     go(exchange, &query);

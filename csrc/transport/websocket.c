@@ -36,7 +36,6 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
 }
 
 static const struct role role_closing;
-static void read_until_close(struct exchange *exchange, struct bytes bytes);
 
 /* Ends the session behind a close frame. */
 static void send_close(struct exchange *exchange, unsigned code, const char *reason) {
@@ -50,7 +49,6 @@ static void send_close(struct exchange *exchange, unsigned code, const char *rea
   if (!frame) exchange_break(exchange);
   blob_unref(frame);
   exchange_end(exchange);
-  exchange->flags |= EXCHANGE_LINGER;
   exchange_set_state(exchange, EXCHANGE_ENDING);
   subscriber_mark(&exchange->subscriber);
 }
@@ -69,19 +67,15 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
     socket->reason_len = (size_t)snprintf(socket->reason, sizeof socket->reason, "%s", reason);
     if (socket->reason_len >= sizeof socket->reason) socket->reason_len = sizeof socket->reason - 1;
   }
-  bool stopped = exchange->flags & EXCHANGE_STOPPED;
   struct ws_reader *reader = ws_input_detach(exchange);
-  struct buffer unread = ws_input_unread(exchange);
   send_close(exchange, code, reason);
-  if (!app_stopping(exchange_app(exchange))) {
-    exchange_become(exchange, &role_closing);
-    if (stopped) exchange_read(exchange, true);
-    if (reader) ws_input_return(exchange, reader, true);
-    if (unread.len > 0) read_until_close(exchange, buffer_bytes(&unread));
-  } else {
+  if (app_stopping(exchange_app(exchange))) {
     ws_reader_free(reader);
+    return;
   }
-  buffer_deinit(&unread);
+  exchange_become(exchange, &role_closing);
+  if (reader) ws_input_return(exchange, reader, true);
+  exchange_read(exchange, true); /* also what the session had left for later */
 }
 
 static unsigned code_of(struct exchange *exchange, const struct closing *closing) {
@@ -153,58 +147,53 @@ static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, c
   return event;
 }
 
-void websocket_read(struct exchange *exchange, struct bytes bytes) {
-  if (bytes.len == 0 || is_deaf(exchange)) return;
+size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
+  size_t len = bytes.len;
+  if (len == 0 || is_deaf(exchange)) return len;
   struct ws_reader *reader = ws_input_borrow(exchange);
   if (!reader) {
     exchange_break(exchange);
-    return;
+    return len;
   }
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
-  bool put_off = false, is_new = false;
+  bool is_new = false;
   char *at = (char *)(uintptr_t)bytes.ptr;
-  for (;;) {
-    put_off = bytes.len > 0 && budget_left(exchange) == 0;
-    if (put_off || (bytes.len > 0 && exchange->flags & EXCHANGE_STOPPED)) {
-      ws_input_keep(exchange, bytes_of(at, bytes.len));
-      bytes.len = 0;
-      break;
-    }
+  while (bytes.len == 0 || (budget_left(exchange) > 0 && !(exchange->flags & EXCHANGE_STOPPED))) {
     enum ws_event event = next(exchange, reader, &at, &bytes.len);
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !take(exchange, reader, event)) break;
   }
-  if (exchange->role == &role_closing) { /* we have closed meanwhile */
+  if (exchange->role == &role_closing) { /* we have closed meanwhile, and what is left may be the peer's close frame */
     ws_input_return(exchange, reader, true);
-    read_until_close(exchange, bytes_of(at, bytes.len));
   } else if (is_deaf(exchange)) {
     ws_input_drop(exchange, reader);
+    bytes.len = 0;
   } else {
     ws_input_return(exchange, reader, is_new);
   }
-  if (put_off) budget_put_off(exchange);
   unfinished_settle(exchange_http(exchange));
+  return len - bytes.len;
 }
 
 /* ---- The peer's close frame ---------------------------------------------------------------------------------------------------- */
 
 /* Ours was sent: of the input that follows, only the peer's close frame counts. */
-static void read_until_close(struct exchange *exchange, struct bytes bytes) {
+static size_t read_until_close(struct exchange *exchange, struct bytes bytes) {
   struct ws_reader *reader = ws_input_borrow(exchange);
   enum ws_event event = reader ? WS_PING : WS_ERROR;
+  size_t len = bytes.len;
   char *at = (char *)(uintptr_t)bytes.ptr;
   while (event != WS_MORE && event != WS_PAUSED && event != WS_CLOSE && event != WS_ERROR)
     event = next(exchange, reader, &at, &bytes.len);
   if (event == WS_MORE || event == WS_PAUSED) {
     ws_input_return(exchange, reader, false);
-    if (event == WS_PAUSED) ws_input_keep(exchange, bytes_of(at, bytes.len));
-    if (event == WS_PAUSED) budget_put_off(exchange);
     unfinished_settle(exchange_http(exchange));
-    return;
+    return len - bytes.len;
   }
   ws_input_drop(exchange, reader);
   exchange_end_role(exchange);
   subscriber_mark(&exchange->subscriber);
+  return len;
 }
 
 void websocket_give_up(struct exchange *exchange, const struct closing *closing) {
@@ -278,7 +267,7 @@ bool websocket_refuse(struct exchange *exchange, const struct http_head *head, b
   return true;
 }
 
-bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead) {
+bool websocket_upgrade(struct exchange *exchange, struct bytes protocol) {
   struct app *app = exchange_app(exchange);
   const struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
@@ -292,7 +281,7 @@ bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct 
   if (extension.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Extensions"), extension);
   bool fine = !fields.text.failed;
   if (fine) exchange_set_form(exchange, FORM_WS);
-  fine = fine && exchange_upgrade(exchange, &fields, ahead);
+  fine = fine && exchange_upgrade(exchange, &fields);
   http_fields_deinit(&fields);
   if (fine) {
     delivery_use_form(exchange_delivery(exchange), FORM_WS, true);
@@ -305,9 +294,7 @@ bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct 
 
 void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
   struct app *app = exchange_app(exchange);
-  struct buffer ahead;
-  if (!websocket_upgrade(exchange, protocol, &ahead)) return;
-  buffer_deinit(&ahead);
+  if (!websocket_upgrade(exchange, protocol)) return;
   websocket_close(exchange, app_stopping(app) ? app->close_code : WS_CLOSE_TRY_LATER, reason);
 }
 
@@ -319,18 +306,12 @@ static void put_off(struct exchange *exchange, const char *reason) {
 static void enter(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   const struct http_head *head = exchange_request(exchange)->head;
   struct bytes protocol = choose_protocol(head);
-  struct buffer ahead;
   if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
-  if (!websocket_upgrade(exchange, protocol, &ahead)) {
+  if (!websocket_upgrade(exchange, protocol)) {
     memory_free(http);
-    return;
-  }
-  if (!set_identity(exchange, connected, http)) {
+  } else if (!set_identity(exchange, connected, http)) {
     exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
-  } else {
-    websocket_read(exchange, buffer_bytes(&ahead));
   }
-  buffer_deinit(&ahead);
 }
 
 static void start_native(struct exchange *exchange, struct request *request) {

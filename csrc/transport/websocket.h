@@ -17,12 +17,11 @@ bool websocket_refuse(struct exchange *exchange, const struct http_head *head, b
 /* Refuses for now: upgrades, and closes with 1013, or with what the server's stop closes with. A page learns nothing of a status before the
  * upgrade. `protocol` may be empty. */
 void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason);
-/* Answers with the upgrade. False: it was refused for lack of memory. *ahead, which the caller frees, is what was sent ahead, for
- * websocket_read. */
-bool websocket_upgrade(struct exchange *exchange, struct bytes protocol, struct buffer *ahead);
+/* Answers with the upgrade. False: it was refused for lack of memory. */
+bool websocket_upgrade(struct exchange *exchange, struct bytes protocol);
 
 /* What the roles of WebSockets have in common; on_silent if nothing but a ping is due. */
-void websocket_read(struct exchange *exchange, struct bytes bytes);
+size_t websocket_read(struct exchange *exchange, struct bytes bytes);
 void websocket_on_silent(struct exchange *exchange);
 void websocket_on_end(struct exchange *exchange);
 void websocket_on_close(struct exchange *exchange, const struct closing *closing);

@@ -69,19 +69,3 @@ void ws_input_drop(struct exchange *exchange, struct ws_reader *reader) {
   release(exchange);
   ws_reader_free(reader);
 }
-
-void ws_input_keep(struct exchange *exchange, struct bytes bytes) {
-  struct native *native = native_get(exchange);
-  if (native) buffer_append(&native->unread, bytes);
-  if (!native || native->unread.failed) exchange_break(exchange);
-}
-
-struct buffer ws_input_unread(struct exchange *exchange) {
-  struct buffer unread;
-  buffer_init(&unread);
-  if (exchange->flags & EXCHANGE_NATIVE) {
-    unread = native_of(exchange)->unread;
-    buffer_init(&native_of(exchange)->unread);
-  }
-  return unread;
-}

@@ -1,5 +1,5 @@
 /* What a WebSocket reads with: a reader is lent by the worker while there is something to read, and stays with the session only in the middle of
- * something; and the bytes that wait while nothing is read. */
+ * something. */
 #ifndef MOONWIRE_TRANSPORT_WS_INPUT_H
 #define MOONWIRE_TRANSPORT_WS_INPUT_H
 
@@ -18,11 +18,6 @@ void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool i
 void ws_input_drop(struct exchange *exchange, struct ws_reader *reader);
 /* The reader with what it is in the middle of, taken from the session; NULL if there is none. */
 struct ws_reader *ws_input_detach(struct exchange *exchange);
-
-/* Keeps bytes that had come by then, as they are. */
-void ws_input_keep(struct exchange *exchange, struct bytes bytes);
-/* Takes them; the caller owns the buffer. */
-struct buffer ws_input_unread(struct exchange *exchange);
 
 VISIBILITY_POP
 

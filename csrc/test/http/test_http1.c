@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "http/conn.h"
+#include "http/http1/http1.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/host.h"
@@ -146,8 +146,8 @@ static size_t fill_with_answers(void) {
     for (unsigned n = 0; n < 10; n++, asked++) peer_send(&peer, "alth HTTP/1.1\r\nHost: t\r\n\r\nGET /he");
     host_settle(&host);
     const struct conn *conn = container_of(host.server->workers[0].http.conns.next, struct conn, link);
-    assert_int_equal(conn->exchange.state, EXCHANGE_IDLE);
-    if (conn->exchange.subscriber.outbox) return asked;
+    assert_int_equal(http1_exchange(conn)->state, EXCHANGE_IDLE);
+    if (http1_exchange(conn)->subscriber.outbox) return asked;
   }
 }
 
@@ -215,7 +215,7 @@ static void nobody_sends_ahead_without_end(void **state) {
   struct conn *conn = container_of(host.server->workers[0].http.conns.next, struct conn, link);
   assert_int_equal(host.server->workers[0].http.conn_count, 1);
   assert_true(mw_live("memory") < 1000);
-  assert_false(conn->exchange.subscriber.flags & SUBSCRIBER_BROKEN);
+  assert_false(http1_exchange(conn)->subscriber.flags & SUBSCRIBER_BROKEN);
   host.keep = 0;
   host_answer(&host);
   host_until(&host, peer_has(&peer, "/app/1"));

@@ -1,6 +1,6 @@
 /* A role is complete, and is told exactly once that its part is over, however the exchange ends. */
-#include "http/conn.h"
 #include "http/files.h"
+#include "http/http1/http1.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -44,7 +44,7 @@ static void answer_in_parts(struct exchange *exchange) {
 
 static void leave_in_the_middle(struct exchange *exchange) {
   exchange_begin(exchange, 200, NULL, 4);
-  conn_abort(conn_of(exchange));
+  exchange_reset(exchange);
 }
 
 static void stream(struct exchange *exchange) { exchange_stream(exchange, BYTES(":\n")); }
@@ -79,10 +79,10 @@ static void on_end_is_called_once(void **state) {
     /* The head has come, and the body has not. */
     memory_peer_send_text(&peer, "POST /send HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n");
     struct conn *conn = container_of(server->workers[0].http.conns.next, struct conn, link);
-    assert_int_equal(conn->exchange.state, EXCHANGE_READING);
+    assert_int_equal(http1_exchange(conn)->state, EXCHANGE_READING);
     ended = 0;
-    exchange_become(&conn->exchange, &toy);
-    ways[i](&conn->exchange);
+    exchange_become(http1_exchange(conn), &toy);
+    ways[i](http1_exchange(conn));
     server_settle(server);
     memory_peer_close(&peer);
     server_settle(server);

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "delivery/catchup.h"
-#include "http/conn.h"
+#include "http/http1/http1.h"
 #include "server/native.h"
 #include "server/server.h"
 #include "test/support.h"
@@ -318,14 +318,14 @@ static void close_reader(struct reader *reader) {
 static struct exchange *exchange_at(size_t n) {
   struct list *link = fixture.server->workers[0].http.conns.next;
   while (n-- > 0) link = link->next;
-  return &container_of(link, struct conn, link)->exchange;
+  return http1_exchange(container_of(link, struct conn, link));
 }
 
 /* What waits for one subscriber is bounded at any time. */
 static void check_bounds(void) {
   struct worker *worker = &fixture.server->workers[0];
   for (struct list *link = worker->http.conns.next; link != &worker->http.conns; link = link->next) {
-    const struct outbox *outbox = container_of(link, struct conn, link)->exchange.subscriber.outbox;
+    const struct outbox *outbox = http1_exchange(container_of(link, struct conn, link))->subscriber.outbox;
     if (!outbox) continue;
     assert_true(outbox->message_bytes <= FEED + OUTBOX + 2 * BIG);
     assert_true(outbox->bytes - outbox->message_bytes <= OUTBOX + 2 * BIG);

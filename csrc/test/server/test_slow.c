@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "http/conn.h"
+#include "http/http1/http1.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/host.h"
@@ -131,7 +131,7 @@ static void a_replay_is_no_slowness(void **state) {
 static unsigned fill(unsigned from) {
   for (;; from++) {
     const struct conn *conn = container_of(host.server->workers[0].http.conns.next, struct conn, link);
-    if (conn->exchange.subscriber.outbox) return from;
+    if (http1_exchange(conn)->subscriber.outbox) return from;
     publish_big("none:a", from);
     host_settle(&host);
   }

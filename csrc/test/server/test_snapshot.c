@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "codec/ws_deflate.h"
-#include "http/conn.h"
+#include "http/http1/http1.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -217,7 +217,7 @@ static void numbers_have_no_pages(void **state) {
 /* Sends until something waits for it that its window does not take. */
 static void stop_reading(struct memory_peer *peer) {
   const struct conn *conn = container_of(server->workers[0].http.conns.prev, struct conn, link);
-  while (!conn->exchange.subscriber.outbox) say(peer, "{\"ping\":true,\"ref\":1}");
+  while (!http1_exchange(conn)->subscriber.outbox) say(peer, "{\"ping\":true,\"ref\":1}");
 }
 
 /* Several at once are given until half of the outbox is full, so that none of them closes the client. */

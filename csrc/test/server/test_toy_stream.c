@@ -96,8 +96,8 @@ static void begin(struct mw_memory **memory) {
   short_takes = 0;
   assert_int_equal(mw_connect_memory(server, memory), 0);
   struct worker *worker = &server->workers[0];
-  worker->http.streams.on_read = toy_on_read;
-  worker->http.streams.on_written = toy_on_written;
+  worker->http.accepted.streams.on_read = toy_on_read;
+  worker->http.accepted.streams.on_written = toy_on_written;
   toy_ops = memory_stream_ops;
   toy_ops.try_write = toy_try_write;
   toy_ops.write = toy_write;

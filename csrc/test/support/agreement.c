@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "delivery/subscriber.h"
-#include "http/conn.h"
+#include "http/http1/http1.h"
 #include "server/native.h"
 #include "server/occupancy.h"
 #include "server/server.h"
@@ -108,7 +108,7 @@ static const char *check_session(struct agreement *agreement, struct exchange *e
 static struct exchange *find_session(struct mw_server *server, const char *client) {
   char id[32];
   for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
+    struct exchange *exchange = http1_exchange(container_of(link, struct conn, link));
     if (is_session(exchange, id, sizeof id) && strcmp(id, client) == 0) return exchange;
   }
   return NULL;
@@ -119,7 +119,7 @@ static size_t count_sessions(struct mw_server *server, struct bytes channel) {
   size_t count = 0;
   char id[32];
   for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    struct exchange *exchange = &container_of(link, struct conn, link)->exchange;
+    struct exchange *exchange = http1_exchange(container_of(link, struct conn, link));
     if (is_session(exchange, id, sizeof id) && subscriber_find(&exchange->subscriber, channel)) count++;
   }
   return count;
@@ -168,7 +168,7 @@ const char *agreement_fault(struct agreement *agreement, struct mw_server *serve
   struct worker *worker = &server->workers[0];
   const char *found = NULL;
   for (struct list *link = worker->http.conns.next; !found && link != &worker->http.conns; link = link->next)
-    found = check_session(agreement, &container_of(link, struct conn, link)->exchange, server->app.config);
+    found = check_session(agreement, http1_exchange(container_of(link, struct conn, link)), server->app.config);
   for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
   for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
     found = check_channel(agreement, server, container_of(link, struct channel, link));

@@ -1,4 +1,4 @@
-#include "http/http1_head.h"
+#include "http/http1/http1_head.h"
 
 #include "codec/http_writer.h"
 #include "codec/ws_handshake.h"
@@ -23,9 +23,6 @@ void http1_write_length(struct buffer *out, uint64_t length) {
 }
 
 void http1_write_stream(struct buffer *out, bool is_chunked) {
-  http_write_field(out, BYTES("Content-Type"), BYTES("text/event-stream"));
-  http_write_field(out, BYTES("Cache-Control"), BYTES("no-cache, no-transform"));
-  http_write_field(out, BYTES("X-Accel-Buffering"), BYTES("no"));
   if (is_chunked) http_write_field(out, BYTES("Transfer-Encoding"), BYTES("chunked"));
   http_write_end(out);
 }

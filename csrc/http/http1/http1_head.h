@@ -18,7 +18,7 @@ struct http1_head {
 void http1_write_head(struct buffer *out, const struct http1_head *head);
 /* Appends the length of the body. */
 void http1_write_length(struct buffer *out, uint64_t length);
-/* Appends what a head of an event stream has besides, and ends it. */
+/* Appends how the body of a stream is delimited, and ends the head. */
 void http1_write_stream(struct buffer *out, bool is_chunked);
 /* Appends the whole answer that upgrades to a WebSocket, for a key as ws_handshake_check returns it. False, and nothing is appended, if the
  * library of hashes fails. */

@@ -1,0 +1,30 @@
+/* What all connections of a worker that speak one protocol share: where their events go, and the sinks of their exchanges. */
+#ifndef MOONWIRE_HTTP_CONN_CLASS_H
+#define MOONWIRE_HTTP_CONN_CLASS_H
+
+#include "http/protocol.h"
+#include "net/stream.h"
+
+VISIBILITY_PUSH
+
+struct conn_class;
+struct http;
+
+/* How an exchange receives. */
+struct exchange_sink {
+  struct sink sink;
+  struct conn_class *class;
+};
+
+struct conn_class {
+  struct stream_owner streams;
+  struct http *http;
+  const struct protocol *protocol;
+  struct exchange_sink sinks[FORM_WS_OWN + 1][2]; /* by form, without chunks and with */
+};
+
+void conn_class_init(struct conn_class *class, struct http *http, const struct protocol *protocol);
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,183 @@
+/* What an exchange answers (http/exchange.h): all of it at once, a body that comes in parts, a stream, or a refusal. */
+#include "base/log_limit.h"
+#include "base/utf8.h"
+#include "codec/json_scan.h"
+#include "http/budget.h"
+#include "http/cors.h"
+#include "http/exchange.h"
+#include "http/request.h"
+#include "server/native.h"
+
+/* ---- The beginning -------------------------------------------------------------------------------------------------------- */
+
+/* Begins the answer with what pages of other origins need; `state` is the one that follows. */
+static void begin_answer(struct exchange *exchange, struct answer_head *head, enum exchange_state state) {
+  struct http_fields cors;
+  http_fields_init(&cors);
+  if (exchange_request(exchange)->is_shared) cors_add(exchange, head->fields, &cors);
+  head->more = &cors;
+  exchange_set_state(exchange, state);
+  exchange_protocol(exchange)->begin(exchange, head);
+  http_fields_deinit(&cors);
+}
+
+/* The answer is complete, if not written. */
+static void end_answer(struct exchange *exchange) {
+  exchange_protocol(exchange)->end(exchange);
+  exchange_end_role(exchange);
+  exchange_release_name(exchange);
+}
+
+void exchange_answer(struct exchange *exchange, const struct answer *answer) {
+  bool empty = answer->status == 204 || answer->status == 304;
+  size_t len = answer->rope ? rope_len(answer->rope) : answer->body.len;
+  struct answer_head head = {.status = answer->status,
+                             .fields = answer->fields,
+                             .content_type = answer->content_type,
+                             .length = empty ? LENGTH_NONE : (int64_t)len,
+                             .body = answer->body,
+                             .rope = answer->rope};
+  if (answer->rope || !exchange_request(exchange)->is_head) budget_charge(exchange, len);
+  begin_answer(exchange, &head, EXCHANGE_ANSWERING);
+  end_answer(exchange);
+}
+
+void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length) {
+  struct answer_head head = {.status = status, .fields = fields, .length = (int64_t)length};
+  begin_answer(exchange, &head, EXCHANGE_ANSWERING);
+}
+
+void exchange_complete(struct exchange *exchange) {
+  end_answer(exchange);
+  subscriber_mark(&exchange->subscriber);
+}
+
+/* ---- Refusals ------------------------------------------------------------------------------------------------------------- */
+
+const char *exchange_code(int status) {
+  switch (status) {
+    case 401: return "unauthorized";
+    case 403: return "forbidden";
+    case 404: return "not_found";
+    case 413:
+    case 414:
+    case 431: return "too_large";
+    case 429: return "rate_limited";
+    case 503: return "unavailable";
+    case 501:
+    case 505: return "bad_request";
+    default: return status >= 500 ? "internal" : "bad_request";
+  }
+}
+
+bool exchange_is_temporary(int status) { return status == 0 || status == 429 || status == 503; }
+
+static void answer_error(struct exchange *exchange, int status, const struct http_fields *more_fields, struct bytes text) {
+  struct http_fields fields;
+  http_fields_init(&fields);
+  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
+  http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  if (status == 401) http_fields_add(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
+  if (exchange_is_temporary(status)) {
+    char seconds = (char)('0' + http_random(exchange_http(exchange), 1, 4));
+    http_fields_add(&fields, BYTES("Retry-After"), bytes_of(&seconds, 1));
+  }
+  http_fields_add_all(&fields, more_fields);
+  struct answer answer = {.status = status, .fields = &fields, .content_type = BYTES("application/json"), .body = text};
+  exchange_answer(exchange, &answer);
+  http_fields_deinit(&fields);
+}
+
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text) {
+  answer_error(exchange, status, NULL, text);
+}
+
+static void refuse_request(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel,
+                           const struct http_fields *more_fields) {
+  struct buffer body;
+  buffer_init(&body);
+  buffer_append_char(&body, '{');
+  if (channel.ptr && utf8_valid_prefix(channel) == channel.len) {
+    buffer_append_string(&body, "\"channel\":");
+    json_write_string(&body, channel);
+    buffer_append_char(&body, ',');
+  }
+  buffer_append_string(&body, "\"error\":{\"code\":");
+  json_write_string(&body, bytes_string(code));
+  buffer_append_string(&body, ",\"reason\":");
+  /* A reason may come from a script, cut at any byte. */
+  struct bytes text = bytes_string(reason);
+  json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
+  buffer_append_string(&body, "}}\n");
+  log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
+  if (body.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
+  answer_error(exchange, status, more_fields, buffer_bytes(&body));
+  buffer_deinit(&body);
+}
+
+void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
+                          const struct http_fields *more_fields) {
+  refuse_request(exchange, status, code, reason, bytes_of(NULL, 0), more_fields);
+}
+
+void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
+  refuse_request(exchange, status, code, reason, channel, NULL);
+}
+
+void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
+  struct http_fields fields;
+  http_fields_init(&fields);
+  if (allow.len > 0) http_fields_add(&fields, BYTES("Allow"), allow);
+  exchange_refuse_with(exchange, status, code, reason, &fields);
+  http_fields_deinit(&fields);
+}
+
+/* ---- Streams -------------------------------------------------------------------------------------------------------------- */
+
+void exchange_answer_stream_head(struct exchange *exchange) {
+  struct answer_head head = {.status = 200, .fields = &http_fields_event_stream, .length = LENGTH_STREAM};
+  begin_answer(exchange, &head, EXCHANGE_ANSWERING);
+  end_answer(exchange);
+}
+
+/* A job that lasts as long as the stream: the request in which it was has gone. */
+static void keep_job(struct exchange *exchange, struct script_job *job) {
+  if (native_get(exchange)) {
+    exchange_set_job(exchange, job);
+  } else {
+    exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);
+    exchange_break(exchange);
+  }
+}
+
+void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
+  struct script_job *job = exchange_job(exchange);
+  struct answer_head head = {.status = 200, .fields = &http_fields_event_stream, .length = LENGTH_STREAM, .rope = text};
+  exchange_set_job(exchange, NULL);
+  begin_answer(exchange, &head, EXCHANGE_STREAMING);
+  if (job) keep_job(exchange, job);
+}
+
+void exchange_stream(struct exchange *exchange, struct bytes text) {
+  struct rope rope;
+  rope_init(&rope);
+  buffer_append(&rope.text, text);
+  exchange_stream_rope(exchange, &rope);
+  rope_deinit(&rope);
+}
+
+bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields) {
+  exchange_note_heard(exchange);
+  if (!exchange_protocol(exchange)->upgrade(exchange, fields)) return false;
+  exchange_set_state(exchange, EXCHANGE_STREAMING);
+  return true;
+}
+
+void exchange_end_stream(struct exchange *exchange) {
+  /* What was published so far still goes out; nothing follows. */
+  subscriber_settle(&exchange->subscriber, 0);
+  exchange_end(exchange);
+  exchange_set_state(exchange, EXCHANGE_ENDING);
+  exchange_protocol(exchange)->end(exchange);
+  subscriber_mark(&exchange->subscriber);
+}
