@@ -458,7 +458,7 @@ it("a server that has reached limits.waiting refuses for now", function()
   })
   app:signal "TERM"
   assert.equal("200 retry", first())
-  app:stop()
+  assert.equal(0, (app:finish "0")) -- without a second signal
 end)
 
 it("a server that has reached limits.channels refuses for now", function()

@@ -147,7 +147,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
   protocol_of(conn)->on_due(conn);
 }
 
-void conn_stop(struct conn *conn) { protocol_of(conn)->stop(conn); }
+void conn_stop(struct conn *conn, bool is_due) { protocol_of(conn)->stop(conn, is_due); }
 
 /* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */
 

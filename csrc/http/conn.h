@@ -43,8 +43,9 @@ void conn_on_due(struct timers *timers, struct timer *timer);
 /* Finishes its exchanges and closes the stream; its memory goes when that is done. With a reset if the peer is to lose what is under way. */
 void conn_close(struct conn *conn);
 void conn_abort(struct conn *conn);
-/* The server is stopping: finishes what is being said, ends streams. */
-void conn_stop(struct conn *conn);
+/* The server stops: a request that has begun is finished, streams end, and everything else is closed. is_due: limits.drain_ms is over,
+ * and a request that is not answered yet is refused. */
+void conn_stop(struct conn *conn, bool is_due);
 
 /* Has protocol->flush called when all subscribers of the turn are flushed, so that what exchanges share leaves in one write. */
 void conn_flush_later(struct conn_flush *flush);

@@ -143,8 +143,8 @@ uint64_t exchange_silent_ms(struct exchange *exchange);
 void exchange_note_heard(struct exchange *exchange);
 /* A peer that only listens is alive as long as something is written to it. Called when that was. */
 void exchange_note_writing(struct exchange *exchange);
-/* The server stops: answers what waits, ends a stream. */
-void exchange_stop(struct exchange *exchange);
+/* The server stops: answers what waits, ends a stream, unless the role finishes it first. is_due: in any case. */
+void exchange_stop(struct exchange *exchange, bool is_due);
 
 /* ---- Answers ---- */
 

@@ -83,7 +83,9 @@ void exchange_on_due(struct exchange *exchange) {
   }
 }
 
-void exchange_stop(struct exchange *exchange) {
+void exchange_stop(struct exchange *exchange, bool is_due) {
+  bool waits = exchange->state == EXCHANGE_ASKING || exchange->state == EXCHANGE_WAITING || exchange->state == EXCHANGE_STREAMING;
+  if (waits && !is_due && exchange->role->finishes(exchange)) return;
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_ASKING:
     case EXCHANGE_WAITING:

@@ -183,6 +183,7 @@ static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the file
 const struct role files_role = {.start = start,
                                 .on_answer = role_nothing_on_answer,
                                 .on_late = on_late,
+                                .finishes = role_always_finishes,
                                 .on_written = on_written,
                                 .on_end = on_end,
                                 ROLE_NEVER_WAITS,

@@ -58,8 +58,9 @@ struct protocol {
   void (*on_due)(struct conn *conn);
   /* All subscribers of the turn were flushed; called after conn_flush_later. */
   void (*flush)(struct conn *conn);
-  /* The server stops: finishes what is being answered, ends streams, and closes the connection then. */
-  void (*stop)(struct conn *conn);
+  /* The server stops: finishes requests that have begun, ends streams, and closes the connection then. is_due: that has taken too long, and
+   * requests that are not answered yet are refused. */
+  void (*stop)(struct conn *conn, bool is_due);
   /* The connection is about to be closed: finishes its exchanges (exchange_finish). */
   void (*close)(struct conn *conn);
   /* It is closed: frees what the protocol has of it, but not the conn. */

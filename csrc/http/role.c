@@ -46,6 +46,16 @@ uint64_t role_nothing_left_ms(struct exchange *exchange) {
   return 0;
 }
 
+bool role_always_finishes(struct exchange *exchange) {
+  (void)exchange;
+  return true;
+}
+
+bool role_never_finishes(struct exchange *exchange) {
+  (void)exchange;
+  return false;
+}
+
 void role_close_stream(struct exchange *exchange, const struct closing *closing) {
   (void)closing;
   exchange_end_stream(exchange);
@@ -56,7 +66,8 @@ uint64_t role_heartbeat_ms(struct exchange *exchange) { return exchange_config(e
 size_t role_outbox_limit(struct exchange *exchange) { return exchange_config(exchange)->options.limits.outbox; }
 
 bool role_is_complete(const struct role *role) {
-  bool takes = role->start && role->on_answer && role->on_late && role->on_written && role->on_read && role->on_silent;
+  bool takes =
+      role->start && role->on_answer && role->on_late && role->finishes && role->on_written && role->on_read && role->on_silent;
   bool is_told = role->on_mail && role->on_reply && role->on_joined && role->reply_room && role->on_flushed && role->close &&
                  role->give_up && role->on_end;
   return takes && is_told && role->silence_ms && role->left_ms && role->outbox_limit;

@@ -41,6 +41,9 @@ struct role {
   void (*on_answer)(struct exchange *exchange, struct script_job *job);
   /* Nothing came in time, or the server stops. Answers the request. */
   void (*on_late)(struct exchange *exchange);
+  /* The server stops. True: what the exchange waits for is finished first, within limits.drain_ms, and the role ends the exchange after
+   * it. False: it ends now. In the states EXCHANGE_ASKING, EXCHANGE_WAITING, and EXCHANGE_STREAMING. */
+  bool (*finishes)(struct exchange *exchange);
   /* All that was pushed is written, and the body that exchange_begin announced is not complete. Pushes more. */
   void (*on_written)(struct exchange *exchange);
   /* Bytes of a peer whose connection was upgraded. Returns how many it took, which it may have overwritten; the rest comes again in the next turn,
@@ -88,6 +91,8 @@ void role_nothing_on_joined(struct exchange *exchange, const struct rope *told);
 size_t role_nothing_reply_room(struct exchange *exchange);
 void role_nothing_give_up(struct exchange *exchange, const struct closing *closing);
 uint64_t role_nothing_left_ms(struct exchange *exchange);
+bool role_always_finishes(struct exchange *exchange);
+bool role_never_finishes(struct exchange *exchange);
 /* Ends the stream without a word. */
 void role_close_stream(struct exchange *exchange, const struct closing *closing);
 /* limits.heartbeat_ms: the stream is kept alive by what is written. */
@@ -96,7 +101,7 @@ uint64_t role_heartbeat_ms(struct exchange *exchange);
 size_t role_outbox_limit(struct exchange *exchange);
 
 /* Members of a role that asks nobody. */
-#define ROLE_ASKS_NOTHING .on_answer = role_nothing_on_answer, .on_late = role_nothing
+#define ROLE_ASKS_NOTHING .on_answer = role_nothing_on_answer, .on_late = role_nothing, .finishes = role_never_finishes
 /* Of one whose answers are complete when they begin. */
 #define ROLE_WRITES_AT_ONCE .on_written = role_nothing
 /* Of one that does not wait for messages. */

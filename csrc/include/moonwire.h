@@ -144,7 +144,7 @@ struct mw_limits {
   uint64_t ping_ms;       /* a WebSocket without data from the peer: a ping; 25 s */
   uint64_t pong_ms;       /* then without an answer: closed; 10 s */
   uint64_t progress_ms;   /* a peer reads nothing although data is queued: closed; 30 s */
-  uint64_t drain_ms;      /* stopping waits for what is being written; 5 s */
+  uint64_t drain_ms;      /* stopping waits for requests that have begun; then 503; 5 s */
 
   uint64_t poll_ms;        /* the maximum wait of GET /poll; 30 s */
   uint64_t poll_client_ms; /* a client of GET /poll?client= does not poll: it is disconnected; 30 s */
@@ -336,8 +336,9 @@ MW_API bool mw_server_step(struct mw_server *server);
 MW_API int mw_server_fd(const struct mw_server *server);
 MW_API int mw_server_timeout(const struct mw_server *server);
 
-/* Stops: listeners close, requests that wait are cancelled, streams end, then on_stopped (may be
- * NULL) is called from the loop. A second call is ignored. Safe inside callbacks. */
+/* Stops: listeners close, and streams end. Requests that have begun are finished, for at most
+ * limits.drain_ms; then they are refused, and the handlers of the app are cancelled. Then on_stopped
+ * (may be NULL) is called from the loop. A second call is ignored. Safe inside callbacks. */
 MW_API void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context);
 /* Sets the close code of WebSockets when the server stops. Default: 1001 (going away). 1012 means
  * restart. MW_EINVAL: not allowed in a close frame. */

@@ -13,6 +13,8 @@
 #include "server/server.h"
 #include "transport/ws_input.h"
 
+static const char stopping[] = "the server is stopping";
+
 /* What stands in the stash before the bytes of one message. */
 struct input_head {
   size_t len;
@@ -92,15 +94,15 @@ void native_keep(struct exchange *exchange, struct script_job *job) {
 
 /* Whoever waits for an answer on behalf of this session gets none any more. */
 static void dismiss(struct exchange *exchange, struct native *native) {
-  static const char reason[] = "the client has gone";
+  bool stops = app_stopping(exchange_app(exchange));
+  const char *code = stops ? "unavailable" : "not_found", *reason = stops ? stopping : "the client has gone";
   if (native->asked_by.is_exchange) {
-    reply_error(exchange, &native->asked_by, blob_bytes(native->asked_ref), bytes_of(NULL, 0), "not_found", reason);
+    reply_error(exchange, &native->asked_by, blob_bytes(native->asked_ref), bytes_of(NULL, 0), code, reason);
   }
   for (size_t at = native->stash_at; at < native->stash.len;) {
     struct input_head head;
     memcpy(&head, native->stash.data + at, sizeof head);
-    if (head.reply_to.is_exchange)
-      reply_error(exchange, &head.reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), "not_found", reason);
+    if (head.reply_to.is_exchange) reply_error(exchange, &head.reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), code, reason);
     at += sizeof head + head.len;
   }
 }
@@ -110,6 +112,11 @@ static enum departure departure_of(struct exchange *exchange) {
   if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return DEPARTURE_SLOW;
   if (exchange->flags & EXCHANGE_PINGED) return DEPARTURE_TIMEOUT;
   return app_stopping(exchange_app(exchange)) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
+}
+
+bool native_finishes(struct exchange *exchange) {
+  const struct script_job *job = exchange->state == EXCHANGE_STREAMING ? exchange_job(exchange) : NULL;
+  return job && job->type == JOB_MESSAGE;
 }
 
 void native_end(struct exchange *exchange) {
@@ -242,7 +249,11 @@ void native_on_answer(struct exchange *exchange, struct script_job *job) {
   }
   blob_unref(ref);
   exchange_release_held(exchange_http(exchange), job);
-  native_resume(exchange);
+  if (app_stopping(exchange_app(exchange))) {
+    exchange_close(exchange, CLOSE_STOPPING, "");
+  } else {
+    native_resume(exchange);
+  }
 }
 
 /* ---- Commands of the app --------------------------------------------------------------------------------------------------- */

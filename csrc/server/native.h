@@ -78,6 +78,8 @@ void native_unsubscribe(struct exchange *exchange, struct bytes channel, const c
 /* Sends the membership of one channel back to the script, if there is one. */
 void native_leave(struct exchange *exchange, struct bytes channel);
 /* The session is over: gives everything back. */
+/* As role->finishes: the handler of a message is waited for, so that whoever sent it gets the answer. */
+bool native_finishes(struct exchange *exchange);
 void native_end(struct exchange *exchange);
 
 VISIBILITY_POP

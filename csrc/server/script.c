@@ -152,7 +152,7 @@ void script_second(struct mw_server *server) {
   }
 }
 
-void script_stop(struct mw_server *server) {
+void script_cancel_all(struct mw_server *server) {
   for (struct list *link = server->script.asked.next; link != &server->script.asked;) {
     struct mw_request *request = container_of(link, struct mw_request, link);
     link = link->next;
@@ -160,7 +160,6 @@ void script_stop(struct mw_server *server) {
     script_cancel_request(request);
     link = server->script.asked.next;
   }
-  occupancy_stop_all(server);
 }
 
 bool script_idle(struct mw_server *server) {

@@ -41,8 +41,8 @@ void script_post(struct mw_server *server, struct script_job *job);
 void script_drain(struct mw_server *server);
 /* Once a second: cancels what waits too long. */
 void script_second(struct mw_server *server);
-/* The server is stopping: cancels all that waits, and closes channels that linger. */
-void script_stop(struct mw_server *server);
+/* Cancels all that waits for the app. */
+void script_cancel_all(struct mw_server *server);
 /* Nothing waits and no channel is open. */
 bool script_idle(struct mw_server *server);
 

@@ -10,10 +10,14 @@
 #include "codec/ws_handshake.h"
 #include "http/conn.h"
 #include "net/descriptors.h"
+#include "server/occupancy.h"
 #include "server/script_posts.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
+
+/* How long refusals may take to be written, when stopping has taken too long. */
+enum { HURRY_MS = 1000 };
 
 /* ---- Turns ---------------------------------------------------------------------------------------------------------------- */
 
@@ -302,15 +306,33 @@ void mw_handler_begin(struct mw_server *server, void (*describe)(void *context, 
 
 void mw_handler_end(struct mw_server *server) { overrun_end(&server->script.handler); }
 
-static void on_drained(void *context) {
+/* Those that are closing stay in the list until they are closed. */
+static void stop_conns(struct mw_server *server, bool is_due) {
+  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
+    conn_stop(container_of(link, struct conn, link), is_due);
+  }
+}
+
+static void on_cut(void *context) {
   struct mw_server *server = context;
-  log_line(MW_LOG_WARNING, "stopping took longer than limits.drain_ms: %zu connections are cut",
+  log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: resetting connections (connections=%zu)",
            server->workers[0].http.conn_count);
-  /* Those that are closing stay in the list until they are closed. */
   for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
     conn_abort(container_of(link, struct conn, link));
   }
   finish_stopping(server);
+}
+
+static void on_drained(void *context) {
+  struct mw_server *server = context;
+  alarm_free(server->drain);
+  log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: refusing requests and cancelling handlers (connections=%zu)",
+           server->workers[0].http.conn_count);
+  stop_conns(server, true);
+  script_cancel_all(server);
+  server->drain = alarm_new(&server->loop, HURRY_MS, 0, on_cut, server);
+  loop_wake(&server->loop);
+  if (!server->drain) on_cut(server);
 }
 
 int mw_server_close_code(struct mw_server *server, int code) {
@@ -327,10 +349,8 @@ void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context),
   log_line(MW_LOG_DEBUG, "stopping");
   worker_drain(&server->workers[0]); /* what was published before still goes out */
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
-  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    conn_stop(container_of(link, struct conn, link));
-  }
-  script_stop(server);
+  stop_conns(server, false);
+  occupancy_stop_all(server);
   server->drain = alarm_new(&server->loop, server->app.config->options.limits.drain_ms, 0, on_drained, server);
   loop_wake(&server->loop);
 }

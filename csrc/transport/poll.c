@@ -304,7 +304,8 @@ static void on_late(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_WAITING) {
     role_poll_finish(poll_of(exchange));
   } else {
-    refuse(exchange, 503, "the app did not answer in time");
+    bool stops = app_stopping(exchange_app(exchange));
+    refuse(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
   }
 }
 
@@ -331,6 +332,7 @@ static size_t answer_room(struct exchange *exchange) {
 const struct role poll_role = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
+                               .finishes = role_never_finishes,
                                .on_end = on_end,
                                .left_ms = left_ms,
                                .needs_peer = true,

@@ -373,6 +373,7 @@ static uint64_t silence_ms(struct exchange *exchange) { return exchange_config(e
 static const struct role role_poll_client = {.start = role_nothing,
                                              .on_answer = on_answer,
                                              .on_late = role_nothing,
+                                             .finishes = native_finishes,
                                              .on_silent = on_silent,
                                              .on_mail = role_nothing_on_mail,
                                              .on_flushed = role_nothing,

@@ -244,7 +244,7 @@ static void on_late(struct exchange *exchange) {
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
                 exchange_request(exchange)->route->pattern.text);
   }
-  put_off(exchange, "the app did not answer in time");
+  put_off(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
 }
 
 static void on_silent(struct exchange *exchange) {
@@ -272,6 +272,7 @@ static size_t outbox_limit(struct exchange *exchange) {
 const struct role raw_websocket_role = {.start = start,
                                         .on_answer = on_answer,
                                         .on_late = on_late,
+                                        .finishes = role_never_finishes,
                                         .on_read = websocket_read,
                                         .on_silent = on_silent,
                                         .on_mail = on_mail,

@@ -50,6 +50,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
     answer_head(exchange);
   } else if (streams) {
     exchange_stream(exchange, BYTES(":\n"));
+    if (app_stopping(exchange_app(exchange))) exchange_close(exchange, CLOSE_STOPPING, "");
   } else if (job->fields) {
     struct http_fields fields = http_fields_kept(job->fields);
     struct answer answer = {.status = job->status, .fields = &fields, .body = blob_bytes(job->body)};
@@ -69,7 +70,7 @@ static void on_late(struct exchange *exchange) {
     const struct request *request = exchange_request(exchange);
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", request->route->pattern.text);
   }
-  refuse_for_now(exchange, "the app did not answer in time");
+  refuse_for_now(exchange, stopping ? "the server is stopping" : "the app did not answer in time");
 }
 
 static void on_silent(struct exchange *exchange) { subscriber_push_text(&exchange->subscriber, BYTES(":\n")); }
@@ -89,6 +90,7 @@ static void on_mail(struct exchange *exchange, struct mail *mail) {
 const struct role routes_role = {.start = start,
                                  .on_answer = on_answer,
                                  .on_late = on_late,
+                                 .finishes = role_always_finishes,
                                  .on_silent = on_silent,
                                  .on_mail = on_mail,
                                  .on_flushed = role_nothing,

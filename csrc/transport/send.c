@@ -196,7 +196,10 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the app did not answer in time"); }
+static void on_late(struct exchange *exchange) {
+  bool stops = app_stopping(exchange_app(exchange));
+  refuse(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
+}
 
 /* The client that the message was handed to has answered. */
 static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
@@ -217,6 +220,7 @@ static size_t answer_room(struct exchange *exchange) { return app_answer_room(ex
 const struct role send_role = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
+                               .finishes = role_always_finishes,
                                .on_reply = on_reply,
                                .on_joined = role_nothing_on_joined,
                                .reply_room = answer_room,

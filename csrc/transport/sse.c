@@ -296,6 +296,7 @@ static void on_end(struct exchange *exchange) {
 const struct role sse_role = {.start = start,
                               .on_answer = on_answer,
                               .on_late = sse_retry_later,
+                              .finishes = native_finishes,
                               .on_silent = on_silent,
                               .on_mail = role_nothing_on_mail,
                               .on_flushed = role_nothing,

@@ -354,7 +354,9 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-static void on_late(struct exchange *exchange) { put_off(exchange, "the app did not answer in time"); }
+static void on_late(struct exchange *exchange) {
+  put_off(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
+}
 
 /* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
 
@@ -404,6 +406,7 @@ void websocket_on_end(struct exchange *exchange) {
 const struct role websocket_role = {.start = start,
                                     .on_answer = on_answer,
                                     .on_late = on_late,
+                                    .finishes = native_finishes,
                                     .on_read = websocket_read,
                                     .on_silent = websocket_on_silent,
                                     .on_mail = role_nothing_on_mail,

@@ -28,11 +28,30 @@ static void deinit_conn(struct conn *base) {
   http1_release(conn);
 }
 
-static void stop_conn(struct conn *base) {
-  struct exchange *exchange = http1_exchange(base);
+/* An EventSource does not reconnect after a 408, but after a connection that was lost. */
+static bool asks_for_stream(const struct http1_conn *conn) {
+  struct bytes path = conn->exchange.request->head->path;
+  return path.len > 0 && bytes_equal(path, config_path(conn_http(&conn->conn)->app->config, ENDPOINT_SSE));
+}
+
+static void refuse_unread(struct http1_conn *conn, int status, const char *reason) {
+  http_reader_salvage(http1_of(conn)->reader);
+  if (asks_for_stream(conn)) {
+    conn_close(&conn->conn);
+  } else {
+    http1_refuse(conn, status, reason);
+  }
+}
+
+static void stop_conn(struct conn *base, bool is_due) {
+  struct http1_conn *conn = http1_conn_of(base);
+  const struct http1 *http = http1_of(conn);
+  struct exchange *exchange = &conn->exchange;
   exchange->of_protocol &= (uint8_t)~HTTP1_KEEP_ALIVE;
   if (exchange->state >= EXCHANGE_ASKING) {
-    exchange_stop(exchange);
+    exchange_stop(exchange, is_due);
+  } else if (http && !http_reader_idle(http->reader)) {
+    if (is_due) refuse_unread(conn, 503, "the server is stopping"); /* until then the rest of the request may come */
   } else if (exchange->subscriber.outbox) {
     exchange->of_protocol |= HTTP1_ENDED; /* closed when the answers that wait are written */
   } else {
@@ -116,21 +135,6 @@ static void set_deadline(struct exchange *exchange, uint64_t delay_ms) {
   timer_start(&conn_http(&conn->conn)->timers, &conn->conn.timer, delay_ms);
 }
 
-/* An EventSource does not reconnect after a 408, but after a connection that was lost. */
-static bool asks_for_stream(const struct http1_conn *conn) {
-  struct bytes path = conn->exchange.request->head->path;
-  return path.len > 0 && bytes_equal(path, config_path(conn_http(&conn->conn)->app->config, ENDPOINT_SSE));
-}
-
-static void refuse_late(struct http1_conn *conn, const char *reason) {
-  http_reader_salvage(http1_of(conn)->reader);
-  if (asks_for_stream(conn)) {
-    conn_close(&conn->conn);
-  } else {
-    http1_refuse(conn, 408, reason);
-  }
-}
-
 static void on_conn_due(struct conn *base) {
   struct http1_conn *conn = http1_conn_of(base);
   const struct http1 *http = http1_of(conn);
@@ -140,9 +144,9 @@ static void on_conn_due(struct conn *base) {
   } else if (!begins) {
     exchange_on_due(&conn->exchange);
   } else if (conn->exchange.state == EXCHANGE_READING) {
-    refuse_late(conn, "the body of the request did not come in time");
+    refuse_unread(conn, 408, "the body of the request did not come in time");
   } else if (http && !http_reader_idle(http->reader)) {
-    refuse_late(conn, "the head of the request did not come in time");
+    refuse_unread(conn, 408, "the head of the request did not come in time");
   } else {
     conn_close(base);
   }

@@ -1,5 +1,5 @@
 /* Connections and servers that end while something of theirs still waits: unread input, handlers, what stands behind a handler, and
- * many clients at once. Nothing is left behind, nobody gets what was meant for another, and a stop waits for no handler. */
+ * many clients at once. Nothing is left behind, nobody gets what was meant for another, and a stop waits for handlers, but not for long. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
-enum { STASH = 2000, CLIENTS = 200 };
+enum { STASH = 2000, CLIENTS = 200, DRAIN_MS = 20000 };
 
 static struct mw_server *server;
 static struct memory_peer peer, other;
@@ -61,7 +61,8 @@ static int begin(void **state) {
   options.on_cancel = on_cancel;
   options.connects = options.disconnects = true;
   options.limits.input_backlog = STASH;
-  options.limits.drain_ms = options.limits.answer_ms = 3600 * 1000;
+  options.limits.drain_ms = DRAIN_MS;
+  options.limits.answer_ms = options.limits.head_ms = options.limits.body_ms = 3600 * 1000;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   struct mw_channel_options room = {
       .history_size = 10, .events = events, .event_count = 1, .hooks = MW_HOOK_OPEN | MW_HOOK_LEAVE | MW_HOOK_CLOSE};
@@ -215,39 +216,137 @@ static void on_stopped(void *context) {
   stops++;
 }
 
-/* Each kind of handler: it is told to finish, and the stop waits for its answer alone, not for limits.drain_seconds. */
-static void a_stop_wakes_handlers(void **state) {
-  static const struct {
-    unsigned type;
-    const char *cancelled;
-  } cases[] = {{MW_REQUEST_LEAVE, "cancel leave; "},
-               {MW_REQUEST_CLOSE, "cancel close; "},
-               {MW_REQUEST_DISCONNECT, "cancel disconnect; "},
-               {MW_REQUEST_MESSAGE, "cancel message; "},
-               {MW_REQUEST_OPEN, "cancel open; "},
-               {MW_REQUEST_HTTP, "cancel http; "}};
-  for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    yields = true;
-    keep = 1u << cases[i].type;
-    memory_peer_upgrade(&peer, NULL);
-    say("{\"subscribe\":\"room:1\",\"ref\":0}");
-    if (cases[i].type == MW_REQUEST_MESSAGE) send_many(1, true);
-    if (cases[i].type == MW_REQUEST_HTTP) memory_peer_send_text(&other, "GET /app HTTP/1.1\r\nHost: t\r\n\r\n");
-    if (i < 3) {
-      mw_memory_close(peer.memory);
-      peer.memory = NULL;
-      server_settle(server);
+/* What runs when the server is stopped. */
+struct running {
+  unsigned type;
+  const char *cancelled; /* what the trace says then */
+};
+static const struct running running[] = {{MW_REQUEST_LEAVE, "cancel leave; "},
+                                         {MW_REQUEST_CLOSE, "cancel close; "},
+                                         {MW_REQUEST_DISCONNECT, "cancel disconnect; "},
+                                         {MW_REQUEST_MESSAGE, "cancel message; "},
+                                         {MW_REQUEST_HTTP, "cancel http; "}};
+
+static void run_handler(const struct running *handler) {
+  yields = true;
+  keep = 1u << handler->type;
+  memory_peer_upgrade(&peer, NULL);
+  say("{\"subscribe\":\"room:1\",\"ref\":0}");
+  if (handler->type == MW_REQUEST_MESSAGE) send_many(2, true);
+  if (handler->type == MW_REQUEST_HTTP) memory_peer_send_text(&other, "GET /app HTTP/1.1\r\nHost: t\r\n\r\n");
+  if (handler->type == MW_REQUEST_LEAVE || handler->type == MW_REQUEST_CLOSE || handler->type == MW_REQUEST_DISCONNECT) {
+    mw_memory_close(peer.memory);
+    peer.memory = NULL;
+    server_settle(server);
+  }
+  if (kept_count != 1) print_error("%s%s\n", handler->cancelled, trace);
+  assert_int_equal(kept_count, 1);
+}
+
+static bool was_cancelled(const struct running *handler) { return strstr(trace, handler->cancelled); }
+
+/* A peer that does not close its side is waited for a moment. */
+static void see_the_end(void) {
+  server_settle(server);
+  mw_server_advance(server, 10000);
+  server_settle(server);
+  assert_int_equal(stops, 1);
+}
+
+/* Each kind of handler may finish, and whoever waits for it gets its answer. The stop waits for that alone. */
+static void a_stop_lets_handlers_finish(void **state) {
+  for (size_t i = 0; i < COUNT_OF(running); i++) {
+    run_handler(&running[i]);
+    mw_server_stop(server, on_stopped, NULL);
+    mw_server_advance(server, DRAIN_MS / 2);
+    server_settle(server);
+    if (was_cancelled(&running[i])) print_error("%s%s\n", running[i].cancelled, trace);
+    assert_false(was_cancelled(&running[i]));
+    assert_int_equal(stops, 0);
+    keep = 0;
+    struct mw_response response = {.status = 200, .body = {"done", 4}};
+    if (running[i].type == MW_REQUEST_HTTP) {
+      assert_int_equal(mw_request_respond(kept[--kept_count], &response, NULL), 0);
+    } else {
+      mw_request_accept(kept[--kept_count], "\"done\"", 6);
     }
-    if (kept_count != 1) print_error("%s%s\n", cases[i].cancelled, trace);
-    assert_int_equal(kept_count, 1);
+    server_settle(server);
+    if (running[i].type == MW_REQUEST_HTTP) assert_non_null(strstr(memory_peer_take(&other), "\r\n\r\ndone"));
+    if (running[i].type == MW_REQUEST_MESSAGE) {
+      const char *told = memory_peer_take(&peer);
+      assert_non_null(strstr(told, "{\"ref\":1,\"ok\":\"done\"}"));
+      assert_non_null(strstr(told, "\x88\x02\x03\xe9")); /* then 1001; the message after it was not begun */
+      assert_null(strstr(told, "\"ref\":2"));
+    }
+    see_the_end();
+    end(state);
+    begin(state);
+  }
+}
+
+/* When limits.drain_ms is over, they are cancelled, and whoever waits is told that the server stops. */
+static void a_stop_ends_handlers_in_the_end(void **state) {
+  for (size_t i = 0; i < COUNT_OF(running); i++) {
+    run_handler(&running[i]);
+    mw_server_stop(server, on_stopped, NULL);
+    mw_server_advance(server, DRAIN_MS - 1);
+    server_settle(server);
+    assert_false(was_cancelled(&running[i]));
+    mw_server_advance(server, 1);
+    server_settle(server);
+    if (!was_cancelled(&running[i])) print_error("%s%s\n", running[i].cancelled, trace);
+    assert_true(was_cancelled(&running[i]));
+    assert_int_equal(kept_count, 0);
+    if (running[i].type == MW_REQUEST_HTTP) {
+      const char *answer = memory_peer_take(&other);
+      assert_memory_equal(answer, "HTTP/1.1 503 ", 13);
+      assert_non_null(strstr(answer, "the server is stopping"));
+    }
+    see_the_end();
+    end(state);
+    begin(state);
+  }
+}
+
+/* Who wants to come in is sent away at once, and its handler with it. */
+static void a_stop_cancels_joins(void **state) {
+  (void)state;
+  const struct running open = {MW_REQUEST_OPEN, "cancel open; "};
+  run_handler(&open);
+  mw_server_stop(server, on_stopped, NULL);
+  server_settle(server);
+  assert_true(was_cancelled(&open));
+  assert_int_equal(kept_count, 0);
+  see_the_end();
+}
+
+/* A request that has begun to arrive is answered like any other; one that does not go on is refused in the end. */
+static void a_stop_reads_what_has_begun(void **state) {
+  static const char head[] = "POST /send HTTP/1.1\r\nHost: t\r\nContent-Length: 31\r\n\r\n";
+  static const char body[] = "{\"send\":\"room:1\",\"event\":\"say\"}";
+  for (unsigned cut = 0; cut < 4; cut++) {
+    size_t head_sent = cut % 2 == 0 ? 20 : sizeof head - 1 + 10;
+    char request[200];
+    int len = snprintf(request, sizeof request, "%s%s", head, body);
+    memory_peer_send(&other, bytes_of(request, head_sent));
     mw_server_stop(server, on_stopped, NULL);
     server_settle(server);
-    if (!strstr(trace, cases[i].cancelled)) print_error("%s%s\n", cases[i].cancelled, trace);
-    assert_non_null(strstr(trace, cases[i].cancelled));
-    assert_int_equal(kept_count, 0);
-    mw_server_advance(server, 10000); /* a peer that does not close its side is waited for a moment */
-    server_settle(server);
-    assert_int_equal(stops, 1);
+    assert_false(memory_peer_ended(&other));
+    assert_true(memory_peer_ended(&peer)); /* which has sent nothing */
+    if (cut < 2) {
+      memory_peer_send(&other, bytes_of(request + head_sent, (size_t)len - head_sent));
+      const char *answer = memory_peer_take(&other);
+      assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+      assert_non_null(strstr(answer, "Connection: close"));
+      assert_true(memory_peer_ended(&other));
+    } else {
+      mw_server_advance(server, DRAIN_MS);
+      server_settle(server);
+      const char *answer = memory_peer_take(&other);
+      assert_memory_equal(answer, "HTTP/1.1 503 ", 13);
+      assert_non_null(strstr(answer, "the server is stopping"));
+    }
+    see_the_end();
     end(state);
     begin(state);
   }
@@ -307,7 +406,10 @@ int main(void) {
       ENDS(a_client_that_was_not_read_is_not_silent),
       ENDS(what_waits_for_a_client_is_refused_when_it_goes),
       ENDS(a_server_is_freed_with_handlers_that_run),
-      ENDS(a_stop_wakes_handlers),
+      ENDS(a_stop_lets_handlers_finish),
+      ENDS(a_stop_ends_handlers_in_the_end),
+      ENDS(a_stop_cancels_joins),
+      ENDS(a_stop_reads_what_has_begun),
       ENDS(many_clients_have_each_a_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

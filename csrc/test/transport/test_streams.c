@@ -276,6 +276,23 @@ static void the_end_of_one_may_end_another(void **state) {
   peer_close(&other);
 }
 
+/* A handler that has not begun its stream when the server stops may do so, and the stream ends with that. */
+static void one_that_begins_late_ends_with_the_server(void **state) {
+  (void)state;
+  host.keep = STREAM;
+  peer_get(&peer, "/raw/1", "");
+  host_until(&host, host.kept_count == 1);
+  host_stop(&host);
+  host_settle(&host);
+  assert_int_equal(host.stops, 0);
+  host_answer(&host);
+  assert_int_equal(host.stream_count, 1);
+  assert_int_equal(send_event(NULL, NULL, "x"), 0);
+  host_until(&host, peer_ended(&peer) && host.streams_closed == 1);
+  host_until(&host, host.stops == 1);
+  assert_memory_equal(peer.in, "HTTP/1.1 200 OK\r\n", 17);
+}
+
 /* Any status but 200 ends an EventSource for good, so what will pass is told as a stream that ends. */
 static void what_will_pass_is_put_off(void **state) {
   (void)state;
@@ -290,6 +307,7 @@ static void what_will_pass_is_put_off(void **state) {
     if (way == 0) host.kept_count = 0;
     if (way == 1) host_pass(&host, 33000);
     if (way == 2) host_stop(&host);
+    if (way == 2) host_pass(&host, 5000); /* limits.drain_ms */
     host_until(&host, peer_ended(&peer));
     assert_memory_equal(peer.in, "HTTP/1.1 200 OK\r\n", 17);
     assert_int_equal(sscanf(peer_stream(&peer), "retry: %u\n\n", &retry), 1);
@@ -317,6 +335,7 @@ int main(void) {
       STREAMS_TEST(a_freed_server_ends_its_streams),
       STREAMS_TEST(also_those_that_have_hardly_begun),
       STREAMS_TEST(the_end_of_one_may_end_another),
+      STREAMS_TEST(one_that_begins_late_ends_with_the_server),
       STREAMS_TEST(what_will_pass_is_put_off),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
