@@ -187,7 +187,7 @@ static void leaves_files_alone(void **state) {
   struct mw_error error = {""};
   close(open(path_of(address), O_CREAT | O_WRONLY, 0600));
   assert_int_equal(listen_at(address, 0, NULL, &error), MW_EINVAL);
-  assert_non_null(strstr(error.text, "is no socket"));
+  assert_non_null(strstr(error.text, "is not a socket"));
   assert_int_equal(unlink(path_of(address)), 0);
   assert_true(listen_at(unix_address("no/such/folder"), 0, NULL, &error) < 0);
   assert_non_null(strstr(error.text, "no/such/folder"));
