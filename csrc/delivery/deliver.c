@@ -25,6 +25,7 @@ static void append(struct subscriber *subscriber, struct message *message, size_
   if (!part.ptr) return;
   bool is_whole = skip == 0 && subscriber->sink->form != FORM_WS_OWN;
   subscriber_append(subscriber, blob, bytes_of(part.ptr + skip, part.len - skip), is_whole ? message : NULL);
+  if (skip > 0 && subscriber->outbox) subscriber->outbox->is_begun = true;
   blob_unref(blob);
 }
 
@@ -88,7 +89,10 @@ void subscriber_push_rope(struct subscriber *subscriber, const struct rope *rope
   struct rope_walk walk = {0};
   struct rope_part part;
   if (!own) subscriber_break(subscriber);
-  while (own && rope_next(rope, own, &walk, &part)) subscriber_append(subscriber, part.blob, part.bytes, NULL);
+  for (bool is_first = true; own && rope_next(rope, own, &walk, &part); is_first = false) {
+    if (!is_first && subscriber->outbox) outbox_continue(subscriber->outbox);
+    subscriber_append(subscriber, part.blob, part.bytes, NULL);
+  }
   blob_unref(own);
 }
 

@@ -52,6 +52,10 @@ int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part, str
   return 0;
 }
 
+void outbox_continue(struct outbox *outbox) {
+  if (outbox->count > 0) slice_at(outbox, outbox->count - 1)->continues = true;
+}
+
 size_t outbox_peek(const struct outbox *outbox, struct bytes *slices, size_t max) {
   size_t count = outbox->count < max ? outbox->count : max;
   for (uint32_t i = 0; i < count; i++) {
@@ -71,10 +75,12 @@ void outbox_consume(struct outbox *outbox, size_t len) {
     if (taken < slice->len) {
       slice->at += (uint32_t)taken;
       slice->len -= (uint32_t)taken;
+      outbox->is_begun = true;
       return;
     }
     len -= taken;
     if (slice->message) outbox->message_count--;
+    outbox->is_begun = slice->continues;
     release(slice);
     outbox->first = (outbox->first + 1) & (outbox->capacity - 1);
     outbox->count--;
@@ -98,14 +104,16 @@ uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms) {
   return 0;
 }
 
-/* Drops what the sink does not hold: all of it, or the messages alone. */
+/* Drops what the sink does not hold and has not begun: all of it, or the messages alone. */
 static void take_out(struct outbox *outbox, bool all, void (*on_drop)(void *context, struct message *message), void *context) {
   uint32_t kept = 0;
   size_t passed = 0;
+  bool is_begun = outbox->is_begun;
   for (uint32_t i = 0; i < outbox->count; i++) {
     struct outbox_slice slice = *slice_at(outbox, i);
-    bool taken = passed < outbox->writing;
+    bool taken = passed < outbox->writing || is_begun;
     passed += slice.len;
+    is_begun = is_begun && slice.continues;
     if (taken || !(slice.message || all)) {
       *slice_at(outbox, kept++) = slice;
       continue;

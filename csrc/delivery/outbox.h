@@ -11,6 +11,7 @@ struct outbox_slice {
   struct message *message; /* a reference to the message that the slice is all of; NULL: the slice is never dropped */
   uint32_t at, len;
   uint32_t pushed_ms; /* the low bits of the time */
+  bool continues;     /* the next slice is more of the same */
 };
 
 struct outbox {
@@ -19,6 +20,7 @@ struct outbox {
   size_t bytes;
   size_t message_bytes; /* of slices that can be dropped */
   uint32_t message_count;
+  bool is_begun;     /* part of the first slice, or what it continues, is written */
   size_t writing;    /* bytes that the sink holds; they stay until it has written them */
   size_t seen_bytes; /* for the sink: how much of that was unsent when it last checked progress */
 };
@@ -30,6 +32,8 @@ struct outbox *outbox_new(void);         /* NULL without memory */
 void outbox_free(struct outbox *outbox); /* NULL is allowed */
 /* Appends a part of a blob, keeping a reference to it and to the message, which may be NULL. 0 or MW_ENOMEM. */
 int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part, struct message *message, uint64_t now_ms);
+/* The next slice that is pushed continues the last one: when one was begun, the other is not dropped. */
+void outbox_continue(struct outbox *outbox);
 /* The first slices, up to `max`; returns how many. */
 size_t outbox_peek(const struct outbox *outbox, struct bytes *slices, size_t max);
 /* Drops the first `len` bytes. */
@@ -39,9 +43,9 @@ size_t outbox_messages_size(const struct outbox *outbox);
 size_t outbox_own_size(const struct outbox *outbox);
 /* Returns how long the oldest message has waited; 0 if there is none. */
 uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms);
-/* Drops the messages that the sink does not hold, and hands each, in order, to `on_drop`. */
+/* Drops the messages that the sink does not hold and has not begun, and hands each, in order, to `on_drop`. */
 void outbox_drop_messages(struct outbox *outbox, void (*on_drop)(void *context, struct message *message), void *context);
-/* Drops everything that the sink does not hold. */
+/* Drops everything that the sink does not hold and has not begun. */
 void outbox_drop_all(struct outbox *outbox);
 
 VISIBILITY_POP

@@ -245,10 +245,44 @@ static void weighs_places(void **state) {
   assert_int_equal(outbox_own_size(outbox), 4 * (2 + OUTBOX_OWN));
   assert_int_equal(outbox_messages_size(outbox), 5 * (2 + OUTBOX_PLACE) - 1);
   outbox_drop_all(outbox);
+  assert_int_equal(outbox_own_size(outbox), 0);
+  assert_int_equal(outbox_messages_size(outbox), 1 + OUTBOX_PLACE); /* what was begun is not cut */
+  outbox_consume(outbox, 1);
   assert_int_equal(outbox_own_size(outbox) + outbox_messages_size(outbox), 0);
   outbox_free(outbox);
   message_unref(message);
   blob_unref(blob);
+}
+
+/* What the peer has part of stays, with what continues it, whatever is dropped; and nothing else does. */
+static void what_was_begun_stays(void **state) {
+  (void)state;
+  struct outbox *outbox = outbox_new();
+  let_go[0] = '\0';
+  push_message(outbox, "first", 0);
+  push_message(outbox, "second", 0);
+  outbox_consume(outbox, 2);
+  outbox_drop_messages(outbox, on_drop, let_go);
+  assert_string_equal(let_go, "second ");
+  assert_holds(outbox, "rst");
+  outbox_consume(outbox, 3);
+  push_text(outbox, "head ");
+  outbox_continue(outbox);
+  push_text(outbox, "body ");
+  outbox_continue(outbox);
+  push_text(outbox, "end");
+  push_text(outbox, "other");
+  outbox_consume(outbox, 5); /* all of the head */
+  outbox_drop_all(outbox);
+  assert_holds(outbox, "body end");
+  outbox_consume(outbox, 6);
+  outbox_drop_all(outbox);
+  assert_holds(outbox, "nd");
+  outbox_consume(outbox, 2);
+  push_text(outbox, "next");
+  outbox_drop_all(outbox);
+  assert_holds(outbox, "");
+  outbox_free(outbox);
 }
 
 int main(void) {
@@ -258,6 +292,7 @@ int main(void) {
       TEST(goes_round_and_grows),
       TEST(lets_messages_go_and_nothing_else),
       TEST(what_is_being_written_stays),
+      TEST(what_was_begun_stays),
       TEST(counts_what_is_left_of_a_message),
       TEST(knows_how_long_the_oldest_message_waits),
       TEST(stands_failing_memory),
