@@ -25,6 +25,8 @@ struct mw_client {
   void *context; /* the app's */
   void (*on_free)(void *context);
   struct list in_registry;   /* under the registry's lock; alone when it is not connected */
+  uint64_t number;           /* likewise: in the order in which they connected */
+  bool is_adopted;           /* the worker's: a session has taken it, and says when it has gone */
   struct address session;    /* where it is connected */
   atomic_bool gone;          /* it is connected no more */
   struct mail close;         /* the app closes it: once, whatever waits in the queue of its worker */

@@ -156,6 +156,8 @@ static const struct mail_class answer_class = {.take = take_answer, .drop = drop
 
 void exchange_return_job(struct http *http, struct script_job *job) {
   struct app *app = http->app;
+  /* It went before the answer came. */
+  if (job->connects && job->client && !job->client->is_adopted) registry_remove(&app->registry, job->client);
   struct membership *membership = job_take_memberships(job);
   while (membership) {
     struct membership *next = membership->next;

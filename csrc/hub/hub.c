@@ -54,7 +54,11 @@ int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_polic
   int status = hub_find_or_make(hub, name, policy, &channel);
   if (status < 0) return status;
   status = channel_add(channel, subscription);
-  if (status < 0) hub_forget_unused(hub, channel);
+  if (status < 0) {
+    hub_forget_unused(hub, channel);
+  } else {
+    hub->subscription_count++;
+  }
   return status;
 }
 
@@ -62,6 +66,7 @@ void hub_unsubscribe(struct hub *hub, struct subscription *subscription) {
   struct channel *channel = subscription->channel;
   if (!channel) return;
   channel_remove(channel, subscription);
+  hub->subscription_count--;
   hub_forget_unused(hub, channel);
 }
 

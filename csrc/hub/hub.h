@@ -22,6 +22,7 @@ struct hub {
   struct store *store; /* borrowed */
   hub_deliver_fn deliver;
   uint64_t position; /* of the newest message received */
+  size_t subscription_count;
   /* total: given to subscribers; not given because of a failed allocation */
   uint64_t delivered, lost;
   /* counts down once a second: members were lost of a channel without a roster, so no such channel

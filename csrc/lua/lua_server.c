@@ -224,6 +224,8 @@ static int stats(lua_State *L) {
       {"evicted", stats.evicted},
       {"marks", stats.marks},
       {"floor_gaps", stats.floor_gaps},
+      {"polls", stats.polls},
+      {"poll_clients", stats.poll_clients},
   };
   lua_createtable(L, 0, (int)(sizeof fields / sizeof *fields));
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

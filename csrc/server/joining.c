@@ -125,6 +125,8 @@ static void take_step(struct mw_server *server, struct script_job *job) {
   switch (job->step) {
     case STEP_AUTHENTICATE:
       if (job->type != JOB_SOCKET) release_http(server, job);
+      if (job->connects && registry_add(&server->app.registry, job->client) == MW_ENOMEM)
+        job_refuse(job, 503, "unavailable", "out of memory");
       job->step = job->type == JOB_SOCKET ? STEP_SOCKET : STEP_CONNECT;
       return;
     case STEP_CONNECT:
@@ -165,6 +167,7 @@ static void turn_back(struct mw_server *server, struct script_job *job) {
   job->refused = of_channel ? &job->channels[job->at] : NULL;
   job->step = STEP_OVER;
   job->running = false;
+  if (job->connects) registry_remove(&server->app.registry, job->client);
   struct membership *memberships = job_take_memberships(job);
   send_answer(server, job_ref(job));
   leaving_take_job(server, job, memberships);

@@ -42,8 +42,10 @@ int native_identify(struct exchange *exchange, struct mw_client *client) {
   if (!native) return MW_ENOMEM;
   if (exchange_take_name(exchange) < 0) return MW_ENOMEM;
   client->session = exchange_address(exchange);
-  int status = registry_add(&worker->server->app.registry, client);
+  /* One that says who it is by a verb is known when that is settled. */
+  int status = exchange->flags & EXCHANGE_CONNECTING ? 0 : registry_add(&worker->server->app.registry, client);
   if (status < 0) return status;
+  client->is_adopted = true;
   native->client = mw_client_ref(client);
   native->extra.identity = bytes_of(client->id, CLIENT_ID_LEN);
   return 0;

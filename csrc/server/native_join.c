@@ -98,6 +98,7 @@ void native_connected(struct exchange *exchange, struct script_job *job, const s
   json_write_string(&value, bytes_of(job->client->id, CLIENT_ID_LEN));
   buffer_append_format(&value, ",\"ping\":%llu}", (unsigned long long)(limits->ping_ms / 1000));
   exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
+  if (registry_add(&exchange_worker(exchange)->server->app.registry, job->client) < 0) exchange_break(exchange);
   native_keep(exchange, job);
   /* A newer token is judged by what is left of the upgrade. */
   struct http_copy *essence = native && native->http && job->connects ? http_copy_essence(native->http) : NULL;

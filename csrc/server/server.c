@@ -412,5 +412,5 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   stats->evicted = server->store.evicted;
   stats->marks = server->store.marks.count;
   stats->floor_gaps = server->store.floor_gaps;
-  stats->subscriptions = (uint64_t)object_live(OBJECT_SUBSCRIPTION);
+  stats->subscriptions = worker->hub.subscription_count;
 }
