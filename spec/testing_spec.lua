@@ -303,6 +303,7 @@ describe("a server under test", function()
       "session",
       "client",
       "request",
+      "membership",
       "channel",
       "message",
       "blob",
