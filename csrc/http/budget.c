@@ -16,7 +16,7 @@ void budget_init(struct budget *budget, struct exchange *exchange) {
 void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 
 /* A connection without http1 and native uses the shared one while it is served, and has no debts. */
-static struct budget *find(struct exchange *exchange) {
+static struct budget *budget_find(struct exchange *exchange) {
   struct budget *guest = &exchange_http(exchange)->guest, *own = exchange_budget(exchange);
   if (exchange->flags & EXCHANGE_NATIVE) return &native_of(exchange)->budget;
   if (own) return own;
@@ -26,7 +26,7 @@ static struct budget *find(struct exchange *exchange) {
 
 /* The same with what this turn adds. */
 static struct budget *refresh(struct exchange *exchange) {
-  struct budget *budget = find(exchange);
+  struct budget *budget = budget_find(exchange);
   uint32_t turn = exchange_http(exchange)->loop->turn;
   int64_t left = budget->left + (int64_t)(turn - budget->turn) * BUDGET_TURN;
   budget->left = left < BUDGET_TURN ? (int32_t)left : BUDGET_TURN;
@@ -46,13 +46,13 @@ size_t budget_left(struct exchange *exchange) {
 }
 
 bool budget_is_put_off(struct exchange *exchange) {
-  const struct budget *budget = find(exchange);
+  const struct budget *budget = budget_find(exchange);
   return budget->link.next && !list_empty(&budget->link);
 }
 
 void budget_put_off(struct exchange *exchange) {
   struct http *http = exchange_http(exchange);
-  struct budget *budget = find(exchange);
+  struct budget *budget = budget_find(exchange);
   if (budget == &http->guest || !list_empty(&budget->link)) return;
   list_append(&http->put_off, &budget->link);
   loop_wake(http->loop);

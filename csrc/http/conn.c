@@ -4,7 +4,7 @@
 #include "base/memory.h"
 #include "net/stream_peer.h"
 
-static const struct mw_limits *limits_of(struct conn *conn) { return &conn_http(conn)->app->config->options.limits; }
+static const struct mw_limits *conn_limits(struct conn *conn) { return &conn_http(conn)->app->config->options.limits; }
 
 static const struct protocol *protocol_of(const struct conn *conn) { return conn_class_of(conn)->protocol; }
 
@@ -59,12 +59,12 @@ static void conn_begin(struct conn *conn, const char *address, bool is_private) 
     stream_remote(&conn->stream, remote, sizeof remote);
     log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, http->conn_count);
   }
-  if (http->conn_count > limits_of(conn)->connections) {
-    log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) is reached", limits_of(conn)->connections);
+  if (http->conn_count > conn_limits(conn)->connections) {
+    log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) is reached", conn_limits(conn)->connections);
     conn_close(conn); /* not by a reset, which many clients take for an error of their connect */
     return;
   }
-  stream_set_options(&conn->stream, limits_of(conn)->progress_ms);
+  stream_set_options(&conn->stream, conn_limits(conn)->progress_ms);
   if (protocol_of(conn)->open(conn, is_private) < 0) conn_abort(conn);
 }
 

@@ -5,10 +5,10 @@
 /* How long a peer may take to send its close frame after ours. */
 enum { CLOSE_MS = 5000 };
 
-static const struct mw_limits *limits_of(struct exchange *exchange) { return &exchange_config(exchange)->options.limits; }
+static const struct mw_limits *exchange_limits(struct exchange *exchange) { return &exchange_config(exchange)->options.limits; }
 
 uint64_t exchange_delay_ms(struct exchange *exchange) {
-  const struct mw_limits *limits = limits_of(exchange);
+  const struct mw_limits *limits = exchange_limits(exchange);
   bool writes = exchange->subscriber.outbox != NULL;
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_ASKING: return limits->answer_ms;
@@ -43,7 +43,7 @@ static void check_progress(struct exchange *exchange) {
   if (subscriber_waits(&exchange->subscriber) && unwritten >= outbox->seen_bytes) {
     exchange_http(exchange)->stats->dead_closed++;
     log_limited(MW_LOG_INFO, "closed a connection: its peer read nothing for %llu ms (limits.progress_seconds; progress_ms in C)",
-                (unsigned long long)limits_of(exchange)->progress_ms);
+                (unsigned long long)exchange_limits(exchange)->progress_ms);
     exchange_reset(exchange);
     return;
   }

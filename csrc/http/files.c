@@ -67,7 +67,7 @@ static bool is_clean(struct bytes path) {
   return true;
 }
 
-static void refuse(struct exchange *exchange, int status, const char *reason) {
+static void files_refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
@@ -91,17 +91,20 @@ static void redirect(struct exchange *exchange) {
   http_fields_deinit(&fields);
 }
 
+/* The file that is sent. */
+static struct file *file_of(struct exchange *exchange) { return exchange_request(exchange)->of_role; }
+
 static void read_on(struct exchange *exchange) {
-  if (file_read(exchange_request(exchange)->file) == 0) return;
+  if (file_read(file_of(exchange)) == 0) return;
   exchange_break(exchange);
 }
 
 static void on_open(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
+  const struct file *file = file_of(exchange);
   char tag[48], changed[30];
-  snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(request->file),
-           (unsigned long long)file_size(request->file));
-  http_date(changed, file_changed_ns(request->file) / 1000000);
+  snprintf(tag, sizeof tag, "\"%llx-%llx\"", (unsigned long long)file_changed_ns(file), (unsigned long long)file_size(file));
+  http_date(changed, file_changed_ns(file) / 1000000);
   struct http_fields fields;
   http_fields_init(&fields);
   http_fields_add(&fields, BYTES("ETag"), bytes_string(tag));
@@ -113,9 +116,9 @@ static void on_open(struct exchange *exchange) {
     exchange_answer(exchange, &answer);
   } else {
     http_fields_add(&fields, BYTES("Content-Type"), type_of(request->rest));
-    request->file_left = request->is_head ? 0 : file_size(request->file);
-    exchange_begin(exchange, 200, &fields, file_size(request->file));
-    if (request->file_left == 0) exchange_complete(exchange);
+    request->left = request->is_head ? 0 : file_size(file);
+    exchange_begin(exchange, 200, &fields, file_size(file));
+    if (request->left == 0) exchange_complete(exchange);
   }
   http_fields_deinit(&fields);
 }
@@ -129,24 +132,25 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
     } else if (file_is_directory(file)) {
       redirect(exchange);
     } else {
-      refuse(exchange, status == MW_ENOTFOUND ? 404 : 503, status == MW_ENOTFOUND ? "nothing is here" : mw_status_text(status));
+      files_refuse(exchange, status == MW_ENOTFOUND ? 404 : 503,
+                   status == MW_ENOTFOUND ? "nothing is here" : mw_status_text(status));
     }
     return;
   }
-  if (bytes.len > request->file_left) bytes.len = (size_t)request->file_left; /* it has grown since its length was told */
+  if (bytes.len > request->left) bytes.len = (size_t)request->left; /* it has grown since its length was told */
   struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
   if (status < 0 || !blob) {
     /* It has shrunk, or cannot be read: what was promised cannot be kept. */
     exchange_break(exchange);
   } else {
-    request->file_left -= bytes.len;
+    request->left -= bytes.len;
     exchange_push(exchange, blob, blob_bytes(blob));
-    if (request->file_left == 0) exchange_complete(exchange);
+    if (request->left == 0) exchange_complete(exchange);
   }
   blob_unref(blob);
 }
 
-static void start(struct exchange *exchange) {
+static void files_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   /* rest lies at the end of path, which may be lengthened. */
   size_t at = request->path.len - request->rest.len;
@@ -160,9 +164,9 @@ static void start(struct exchange *exchange) {
   buffer_append_char(&request->path, '\0');
   if (!request->path.failed) {
     request->rest = bytes_of(request->path.data + at, request->path.len - 1 - at);
-    request->file = file_open(exchange_http(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
+    request->of_role = file_open(exchange_http(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
   }
-  if (request->file) {
+  if (request->of_role) {
     exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
@@ -171,21 +175,21 @@ static void start(struct exchange *exchange) {
 
 static void on_written(struct exchange *exchange) { read_on(exchange); }
 
-static void on_end(struct exchange *exchange) {
+static void files_on_end(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (!request) return;
-  file_close(request->file);
-  request->file = NULL;
+  file_close(request->of_role);
+  request->of_role = NULL;
 }
 
-static void on_late(struct exchange *exchange) { refuse(exchange, 503, "the file could not be opened in time"); }
+static void files_on_late(struct exchange *exchange) { files_refuse(exchange, 503, "the file could not be opened in time"); }
 
-const struct role files_role = {.start = start,
+const struct role files_role = {.start = files_start,
                                 .on_answer = role_nothing_on_answer,
-                                .on_late = on_late,
+                                .on_late = files_on_late,
                                 .finishes = role_always_finishes,
                                 .on_written = on_written,
-                                .on_end = on_end,
+                                .on_end = files_on_end,
                                 ROLE_NEVER_WAITS,
                                 ROLE_HAS_NO_CLIENT,
                                 ROLE_NEVER_STREAMS};

@@ -12,9 +12,7 @@
 VISIBILITY_PUSH
 
 struct budget;
-struct file;
 struct mount;
-struct poll;
 struct role;
 struct route;
 struct script_job;
@@ -38,10 +36,9 @@ struct request {
   struct bytes rest; /* of the path below the mount */
   bool is_shared;    /* pages of other origins may ask for its path: the answer has CORS fields (cors.h) */
   bool is_guarded;   /* pages of listed origins alone may ask for it */
-  /* State of its role. */
-  struct file *file; /* that is being sent */
-  uint64_t file_left;
-  struct poll *poll; /* that is being answered */
+  /* State of its role, which frees it when it ends (role->on_end). */
+  void *of_role;
+  uint64_t left; /* of a body that was announced: how much is not pushed yet */
 };
 
 VISIBILITY_POP

@@ -9,7 +9,7 @@
 /* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
 static const char no_body[] = "a GET of this path has no body";
 
-static void refuse(struct request *request, int status, const char *reason) {
+static void router_refuse(struct request *request, int status, const char *reason) {
   request->role = NULL;
   request->refused_status = status;
   request->refused_reason = reason;
@@ -32,7 +32,7 @@ static void choose(const struct router *router, struct request *request, struct 
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
     request->role = router->options;
   } else {
-    refuse(request, 405, "the path has no such method");
+    router_refuse(request, 405, "the path has no such method");
   }
 }
 
@@ -55,8 +55,8 @@ static bool find_endpoint(struct exchange *exchange, struct request *request, st
   request->is_shared = request->is_guarded = found->is_shared;
   choose(router, request, method, found->role, found->method, found->other);
   if (request->role != found->role) return true;
-  if (found->needs_length && !request->head->has_length) refuse(request, 411, "a length is required");
-  if (found->takes_no_body && request->head->has_body) refuse(request, 400, no_body);
+  if (found->needs_length && !request->head->has_length) router_refuse(request, 411, "a length is required");
+  if (found->takes_no_body && request->head->has_body) router_refuse(request, 400, no_body);
   return true;
 }
 
@@ -76,11 +76,11 @@ static bool find_route(struct exchange *exchange, struct request *request, struc
   add_method(request, "OPTIONS");
   if (request->route) {
     request->role = request->route->type == ROUTE_WEBSOCKET ? router->websocket : router->route;
-    if (request->route->type != ROUTE_HTTP && request->head->has_body) refuse(request, 400, no_body);
+    if (request->route->type != ROUTE_HTTP && request->head->has_body) router_refuse(request, 400, no_body);
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
     request->role = router->options;
   } else {
-    refuse(request, 405, "the path has no such method");
+    router_refuse(request, 405, "the path has no such method");
   }
   return true;
 }
@@ -127,12 +127,12 @@ void router_find(struct exchange *exchange, struct request *request) {
     return;
   }
   if (!path_decode(head->path, &request->path)) {
-    refuse(request, 400, "the path is malformed");
+    router_refuse(request, 400, "the path is malformed");
     return;
   }
   struct bytes path = buffer_bytes(&request->path);
   if (request->path.failed) {
-    refuse(request, 503, "no memory");
+    router_refuse(request, 503, "no memory");
     return;
   }
   if (find_endpoint(exchange, request, head->method, path) || find_route(exchange, request, head->method, path)) return;
@@ -140,6 +140,6 @@ void router_find(struct exchange *exchange, struct request *request) {
   if (request->mount) {
     choose(router, request, head->method, router->file, "GET", "HEAD");
   } else {
-    refuse(request, 404, "nothing is here");
+    router_refuse(request, 404, "nothing is here");
   }
 }

@@ -3,7 +3,7 @@
 #include "base/log_limit.h"
 #include "http/exchange.h"
 
-static const struct mw_limits *limits_of(const struct http *http) { return &http->app->config->options.limits; }
+static const struct mw_limits *unfinished_limits(const struct http *http) { return &http->app->config->options.limits; }
 
 void unfinished_init(struct unfinished *unfinished) {
   *unfinished = (struct unfinished){0};
@@ -64,7 +64,7 @@ static struct holder *find_largest(struct unfinished *unfinished) {
 }
 
 /* The peer gets nothing through any more. */
-static void give_up(struct http *http, struct holder *holder, enum close_reason reason, const char *text) {
+static void unfinished_give_up(struct http *http, struct holder *holder, enum close_reason reason, const char *text) {
   struct exchange *exchange = holder->exchange;
   if (!holder->has_deadline) {
     exchange_give_up(exchange);
@@ -76,19 +76,19 @@ static void give_up(struct http *http, struct holder *holder, enum close_reason 
 
 void unfinished_settle(struct http *http) {
   struct unfinished *unfinished = &http->unfinished;
-  while (unfinished->count > 1 && unfinished->bytes > limits_of(http)->queue) {
+  while (unfinished->count > 1 && unfinished->bytes > unfinished_limits(http)->queue) {
     struct holder *largest = find_largest(unfinished);
     log_limited(MW_LOG_WARNING,
                 "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
                 "bytes, count=%zu)",
                 largest->size, unfinished->bytes, unfinished->count);
-    give_up(http, largest, CLOSE_BUSY, "too much is waiting");
+    unfinished_give_up(http, largest, CLOSE_BUSY, "too much is waiting");
   }
 }
 
 void unfinished_expire(struct http *http) {
   struct list *ages = &http->unfinished.ages;
-  uint64_t now_ms = http->loop->clock.now_ms, most_ms = limits_of(http)->message_ms;
+  uint64_t now_ms = http->loop->clock.now_ms, most_ms = unfinished_limits(http)->message_ms;
   while (!list_empty(ages)) {
     struct holder *oldest = container_of(ages->next, struct holder, age_link);
     struct exchange *exchange = oldest->exchange;
@@ -101,6 +101,6 @@ void unfinished_expire(struct http *http) {
         MW_LOG_INFO,
         "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
         (unsigned long long)most_ms, oldest->size);
-    give_up(http, oldest, CLOSE_UNFINISHED, "the message did not come in time");
+    unfinished_give_up(http, oldest, CLOSE_UNFINISHED, "the message did not come in time");
   }
 }

@@ -13,7 +13,7 @@
 
 /* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
 
-static struct poll *poll_of(struct exchange *exchange) { return exchange_request(exchange)->poll; }
+static struct poll *poll_of(struct exchange *exchange) { return exchange_request(exchange)->of_role; }
 
 static struct poll *make(struct exchange *exchange) {
   struct poll *poll = memory_calloc(1, sizeof *poll);
@@ -21,14 +21,14 @@ static struct poll *make(struct exchange *exchange) {
   poll->exchange = exchange;
   list_init(&poll->link);
   rope_init(&poll->joined);
-  exchange_request(exchange)->poll = poll;
+  exchange_request(exchange)->of_role = poll;
   return poll;
 }
 
 static void on_end(struct exchange *exchange) {
   struct poll *poll = poll_of(exchange);
   if (!poll) return;
-  exchange_request(exchange)->poll = NULL;
+  exchange_request(exchange)->of_role = NULL;
   if (poll->client) poll_client_detach(poll);
   poll_items_deinit(&poll->items);
   subscribe_query_deinit(&poll->query);

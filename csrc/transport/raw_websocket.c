@@ -17,7 +17,7 @@
 /* ---- Messages ------------------------------------------------------------------------------------------------------------- */
 
 /* Closes it as was said when nothing more could be read. */
-static void finish(struct exchange *exchange, const struct mw_socket *socket) {
+static void raw_websocket_finish(struct exchange *exchange, const struct mw_socket *socket) {
   websocket_finish(exchange, socket->code, socket->is_answer ? "" : socket->reason);
 }
 
@@ -57,7 +57,7 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
     bool is_fault = job->status >= 500;
     websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : job->reason);
   } else if (socket->is_due) {
-    if (socket->pending_count == 0) finish(exchange, socket);
+    if (socket->pending_count == 0) raw_websocket_finish(exchange, socket);
   } else if (exchange->flags & EXCHANGE_STOPPED && !is_full(exchange, socket)) {
     native_resume_reading(exchange);
   }
@@ -115,7 +115,7 @@ void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info i
   socket->is_due = true;
   exchange->flags |= EXCHANGE_DUE;
   if (socket->pending_count == 0) {
-    finish(exchange, socket);
+    raw_websocket_finish(exchange, socket);
   } else {
     exchange_set_deadline(exchange);
   }
@@ -179,7 +179,7 @@ static struct bytes choose_protocol(const struct websocket *websocket, const str
   return bytes_of(NULL, 0);
 }
 
-static void put_off(struct exchange *exchange, const char *reason) {
+static void raw_websocket_put_off(struct exchange *exchange, const char *reason) {
   struct bytes protocol = choose_protocol(websocket_of(exchange), exchange_request(exchange)->head);
   websocket_put_off(exchange, protocol, reason);
 }
@@ -201,17 +201,17 @@ static struct script_job *make_question(struct exchange *exchange, struct reques
   return job;
 }
 
-static void start(struct exchange *exchange) {
+static void raw_websocket_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
   if (websocket_refuse(exchange, head, judge_origin(exchange, head))) return;
   bool stopping = app_stopping(exchange_app(exchange));
   struct script_job *job = stopping ? NULL : make_question(exchange, request);
-  if (!job || !exchange_ask(exchange, job)) put_off(exchange, stopping ? "" : "too many requests are waiting");
+  if (!job || !exchange_ask(exchange, job)) raw_websocket_put_off(exchange, stopping ? "" : "too many requests are waiting");
 }
 
 /* The app has said yes. */
-static void enter(struct exchange *exchange, struct script_job *job) {
+static void raw_websocket_enter(struct exchange *exchange, struct script_job *job) {
   if (!websocket_upgrade(exchange, job->protocol)) return;
   struct native *native = native_get(exchange);
   if (native) {
@@ -225,39 +225,39 @@ static void enter(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) {
+static void raw_websocket_on_answer(struct exchange *exchange, struct script_job *job) {
   if (job->fields) {
     struct http_fields fields = http_fields_kept(job->fields);
     struct answer answer = {.status = job->status, .fields = &fields, .body = blob_bytes(job->body)};
     exchange_answer(exchange, &answer);
   } else if (job->status == 200) {
-    enter(exchange, job);
+    raw_websocket_enter(exchange, job);
   } else if (exchange_is_temporary(job->status)) {
-    put_off(exchange, job->reason);
+    raw_websocket_put_off(exchange, job->reason);
   } else {
     exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   }
 }
 
-static void on_late(struct exchange *exchange) {
+static void raw_websocket_on_late(struct exchange *exchange) {
   if (!app_stopping(exchange_app(exchange))) {
     log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
                 exchange_request(exchange)->route->pattern.text);
   }
-  put_off(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
+  raw_websocket_put_off(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
 }
 
-static void on_silent(struct exchange *exchange) {
+static void raw_websocket_on_silent(struct exchange *exchange) {
   struct mw_socket *socket = native_socket(exchange);
   if (socket->is_due) {
-    finish(exchange, socket);
+    raw_websocket_finish(exchange, socket);
   } else {
     websocket_on_silent(exchange);
   }
 }
 
 /* A frame that the app sends. */
-static void on_mail(struct exchange *exchange, struct mail *mail) {
+static void raw_websocket_on_mail(struct exchange *exchange, struct mail *mail) {
   struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
   if (mail->class != &socket_frame_class || native_socket(exchange) != frame->socket) return;
   push_frame(exchange, frame->frame);
@@ -269,13 +269,13 @@ static size_t outbox_limit(struct exchange *exchange) {
   return socket ? socket->websocket->outbox : role_outbox_limit(exchange);
 }
 
-const struct role raw_websocket_role = {.start = start,
-                                        .on_answer = on_answer,
-                                        .on_late = on_late,
+const struct role raw_websocket_role = {.start = raw_websocket_start,
+                                        .on_answer = raw_websocket_on_answer,
+                                        .on_late = raw_websocket_on_late,
                                         .finishes = role_never_finishes,
                                         .on_read = websocket_read,
-                                        .on_silent = on_silent,
-                                        .on_mail = on_mail,
+                                        .on_silent = raw_websocket_on_silent,
+                                        .on_mail = raw_websocket_on_mail,
                                         .on_flushed = note_unwritten,
                                         .close = websocket_on_close,
                                         .give_up = websocket_give_up,

@@ -15,7 +15,7 @@ static void refuse_for_now(struct exchange *exchange, const char *reason) {
   }
 }
 
-static void start(struct exchange *exchange) {
+static void routes_start(struct exchange *exchange) {
   struct app *app = exchange_app(exchange);
   struct request *request = exchange_request(exchange);
   char remote[REMOTE_MAX];
@@ -44,7 +44,7 @@ static void answer_head(struct exchange *exchange) {
   exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) {
+static void routes_on_answer(struct exchange *exchange, struct script_job *job) {
   bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
   if (streams && exchange_request(exchange)->is_head) {
     answer_head(exchange);
@@ -64,7 +64,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-static void on_late(struct exchange *exchange) {
+static void routes_on_late(struct exchange *exchange) {
   bool stopping = app_stopping(exchange_app(exchange));
   if (!stopping) {
     const struct request *request = exchange_request(exchange);
@@ -73,10 +73,10 @@ static void on_late(struct exchange *exchange) {
   refuse_for_now(exchange, stopping ? "the server is stopping" : "the app did not answer in time");
 }
 
-static void on_silent(struct exchange *exchange) { subscriber_push_text(&exchange->subscriber, BYTES(":\n")); }
+static void routes_on_silent(struct exchange *exchange) { subscriber_push_text(&exchange->subscriber, BYTES(":\n")); }
 
 /* What the app sends on a raw stream, or its end. */
-static void on_mail(struct exchange *exchange, struct mail *mail) {
+static void routes_on_mail(struct exchange *exchange, struct mail *mail) {
   if (exchange->state != EXCHANGE_STREAMING) return;
   if (mail->class == &stream_data_class) {
     const struct stream_data *data = container_of(mail, struct stream_data, mail);
@@ -87,12 +87,12 @@ static void on_mail(struct exchange *exchange, struct mail *mail) {
   }
 }
 
-const struct role routes_role = {.start = start,
-                                 .on_answer = on_answer,
-                                 .on_late = on_late,
+const struct role routes_role = {.start = routes_start,
+                                 .on_answer = routes_on_answer,
+                                 .on_late = routes_on_late,
                                  .finishes = role_always_finishes,
-                                 .on_silent = on_silent,
-                                 .on_mail = on_mail,
+                                 .on_silent = routes_on_silent,
+                                 .on_mail = routes_on_mail,
                                  .on_flushed = role_nothing,
                                  .close = role_close_stream,
                                  .on_end = role_nothing,

@@ -28,7 +28,7 @@ void sse_retry_later(struct exchange *exchange) {
   exchange_end_stream(exchange);
 }
 
-static void refuse(struct exchange *exchange, int status, const char *reason) {
+static void sse_refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
@@ -235,10 +235,10 @@ static void go(struct exchange *exchange, struct subscribe_query *query) {
   }
 }
 
-static void start(struct exchange *exchange) {
+static void sse_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (!cors_allows(exchange)) {
-    refuse(exchange, 403, "the origin is not allowed");
+    sse_refuse(exchange, 403, "the origin is not allowed");
     return;
   }
   const struct http_head *head = request->head;
@@ -264,7 +264,7 @@ static void start(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) {
+static void sse_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
     native_on_answer(exchange, job);
   } else if (job->status == 200 && job->type == JOB_MESSAGE) {
@@ -279,7 +279,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-static void on_silent(struct exchange *exchange) {
+static void sse_on_silent(struct exchange *exchange) {
   if (exchange_form(exchange) == FORM_ENVELOPE) {
     subscriber_push_text(&exchange->subscriber, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
   } else {
@@ -287,21 +287,21 @@ static void on_silent(struct exchange *exchange) {
   }
 }
 
-static void on_end(struct exchange *exchange) {
+static void sse_on_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_COUNTED)) return;
   exchange->flags &= (uint16_t)~EXCHANGE_COUNTED;
   delivery_use_form(exchange_delivery(exchange), exchange_form(exchange), false);
 }
 
-const struct role sse_role = {.start = start,
-                              .on_answer = on_answer,
+const struct role sse_role = {.start = sse_start,
+                              .on_answer = sse_on_answer,
                               .on_late = sse_retry_later,
                               .finishes = native_finishes,
-                              .on_silent = on_silent,
+                              .on_silent = sse_on_silent,
                               .on_mail = role_nothing_on_mail,
                               .on_flushed = role_nothing,
                               .close = role_close_stream,
-                              .on_end = on_end,
+                              .on_end = sse_on_end,
                               .silence_ms = role_heartbeat_ms,
                               .outbox_limit = role_outbox_limit,
                               ROLE_WRITES_AT_ONCE,

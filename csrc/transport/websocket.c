@@ -107,7 +107,7 @@ static void end_reading(struct exchange *exchange, struct ws_close_info info, bo
 }
 
 /* One event of the reader. False: nothing more is to be read. */
-static bool take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
+static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
   struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
   switch (event) {
     case WS_MESSAGE:
@@ -161,7 +161,7 @@ size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
   while (bytes.len == 0 || (budget_left(exchange) > 0 && !(exchange->flags & EXCHANGE_STOPPED))) {
     enum ws_event event = next(exchange, reader, &at, &bytes.len);
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
-    if (event == WS_MORE || !take(exchange, reader, event)) break;
+    if (event == WS_MORE || !websocket_take(exchange, reader, event)) break;
   }
   if (exchange->role == &role_closing) { /* we have closed meanwhile, and what is left may be the peer's close frame */
     ws_input_return(exchange, reader, true);
@@ -298,12 +298,12 @@ void websocket_put_off(struct exchange *exchange, struct bytes protocol, const c
   websocket_close(exchange, app_stopping(app) ? app->close_code : WS_CLOSE_TRY_LATER, reason);
 }
 
-static void put_off(struct exchange *exchange, const char *reason) {
+static void websocket_put_off_native(struct exchange *exchange, const char *reason) {
   websocket_put_off(exchange, choose_protocol(exchange_request(exchange)->head), reason);
 }
 
 /* Both arguments may be NULL; takes http. */
-static void enter(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
+static void websocket_enter(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   const struct http_head *head = exchange_request(exchange)->head;
   struct bytes protocol = choose_protocol(head);
   if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
@@ -321,41 +321,41 @@ static void start_native(struct exchange *exchange, struct request *request) {
   if (authenticates && !copy) {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
   } else {
-    enter(exchange, NULL, copy);
+    websocket_enter(exchange, NULL, copy);
   }
 }
 
-static void start(struct exchange *exchange) {
+static void websocket_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct mw_config_options *options = &exchange_config(exchange)->options;
   const struct http_head *head = request->head;
   if (websocket_refuse(exchange, head, cors_allows(exchange))) return;
   if (app_stopping(exchange_app(exchange))) {
-    put_off(exchange, "");
+    websocket_put_off_native(exchange, "");
   } else if (choose_protocol(head).len > 0) {
     start_native(exchange, request);
   } else if (options->authenticate || options->connects || options->disconnects) {
     struct script_job *job = connect_job(exchange, request, BYTES("websocket"), NULL, 0);
-    if (!job || !exchange_ask(exchange, job)) put_off(exchange, "too many requests are waiting");
+    if (!job || !exchange_ask(exchange, job)) websocket_put_off_native(exchange, "too many requests are waiting");
   } else {
-    enter(exchange, NULL, NULL);
+    websocket_enter(exchange, NULL, NULL);
   }
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) {
+static void websocket_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
     native_on_answer(exchange, job);
   } else if (exchange_is_temporary(job->status)) {
-    put_off(exchange, job->reason);
+    websocket_put_off_native(exchange, job->reason);
   } else if (job->status != 200) {
     exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   } else {
-    enter(exchange, job, NULL);
+    websocket_enter(exchange, job, NULL);
   }
 }
 
-static void on_late(struct exchange *exchange) {
-  put_off(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
+static void websocket_on_late(struct exchange *exchange) {
+  websocket_put_off_native(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
 }
 
 /* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
@@ -403,9 +403,9 @@ void websocket_on_end(struct exchange *exchange) {
   delivery_use_form(exchange_delivery(exchange), FORM_WS, false);
 }
 
-const struct role websocket_role = {.start = start,
-                                    .on_answer = on_answer,
-                                    .on_late = on_late,
+const struct role websocket_role = {.start = websocket_start,
+                                    .on_answer = websocket_on_answer,
+                                    .on_late = websocket_on_late,
                                     .finishes = native_finishes,
                                     .on_read = websocket_read,
                                     .on_silent = websocket_on_silent,

@@ -13,7 +13,7 @@ struct ws_reader *ws_input_detach(struct exchange *exchange) {
   return reader;
 }
 
-static const struct ws_limits *limits_of(struct exchange *exchange) {
+static const struct ws_limits *ws_input_limits(struct exchange *exchange) {
   const struct mw_socket *socket = native_socket(exchange);
   return socket ? &socket->websocket->limits : &exchange_http(exchange)->transport->ws_limits;
 }
@@ -24,9 +24,9 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
   if (reader) return reader;
   reader = http->transport->spare;
   http->transport->spare = NULL;
-  if (!reader) reader = ws_reader_new(limits_of(exchange));
+  if (!reader) reader = ws_reader_new(ws_input_limits(exchange));
   if (!reader) return NULL;
-  ws_reader_set_limits(reader, limits_of(exchange));
+  ws_reader_set_limits(reader, ws_input_limits(exchange));
   ws_reader_set_terms(reader, deflate_terms(exchange));
   return reader;
 }

@@ -1,7 +1,6 @@
 #include "http/http1/http1.h"
 
 #include "base/memory.h"
-#include "net/file.h"
 
 /* What a peer may send ahead: one read's worth, then reading stops. */
 enum { AHEAD_MAX = 64 * 1024 };
@@ -45,8 +44,6 @@ void http1_release(struct http1_conn *conn) {
   struct http1 *http = http1_of(conn);
   if (!http || http->feeding) return;
   unfinished_release(conn_http(&conn->conn), &http->holder);
-  file_close(http->request.file);
-  http->request.file = NULL;
   buffer_deinit(&http->request.path);
   http_reader_free(http->reader);
   http->reader = NULL;

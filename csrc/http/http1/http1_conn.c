@@ -4,7 +4,7 @@
 /* How long a peer may take to end its side after ours has ended. */
 enum { LINGER_MS = 2000 };
 
-static const struct mw_limits *limits_of(const struct http1_conn *conn) {
+static const struct mw_limits *http1_limits(const struct http1_conn *conn) {
   return &conn_http(&conn->conn)->app->config->options.limits;
 }
 
@@ -122,7 +122,7 @@ static uint32_t *heard_by(struct exchange *exchange) { return &http1_of_exchange
 
 static void set_deadline(struct exchange *exchange, uint64_t delay_ms) {
   struct http1_conn *conn = http1_of_exchange(exchange);
-  const struct mw_limits *limits = limits_of(conn);
+  const struct mw_limits *limits = http1_limits(conn);
   bool writes = exchange->subscriber.outbox != NULL;
   if (exchange->state == EXCHANGE_OVER) return;
   if (exchange->of_protocol & HTTP1_LINGERING) {

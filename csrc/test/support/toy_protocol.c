@@ -8,7 +8,6 @@
 #include "http/exchange.h"
 #include "http/exchange_sink.h"
 #include "http/request.h"
-#include "net/file.h"
 #include "test/support.h"
 
 struct toy_stats toy_stats;
@@ -228,7 +227,6 @@ static void free_exchange(struct toy_exchange *toy) {
   exchange_deinit(&toy->exchange);
   list_remove(&toy->link);
   budget_deinit(&toy->budget);
-  file_close(toy->request.file);
   buffer_deinit(&toy->request.path);
   buffer_deinit(&toy->rest);
   http_reader_free(toy->reader);
