@@ -103,7 +103,7 @@ endif
 
 # ---- Sources --------------------------------------------------------------------------------------------------------------
 
-FLOORS := base codec hub net auth delivery app http transport server
+FLOORS := base codec hub net auth delivery app http script transport server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
 # with those of its subdirectories
 floor_sources = $(sort $(wildcard csrc/$(1)/*.c csrc/$(1)/*/*.c))
@@ -133,7 +133,7 @@ $(STAMP): FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
 # libuv's header, and what of POSIX we use ourselves, is hidden in strict C11 unless it is asked for
-$(foreach floor,net delivery app http transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
+$(foreach floor,net delivery app http script transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
 
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
 	$(call say,CC)
@@ -185,7 +185,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 # An archive per floor: a test links only the floors that its own floor may include, so the linker checks the table of floors.
 floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
 # Tests of what needs a whole server run in one. Its floors still call each other in a circle.
-WHOLE := server transport http server transport http server transport http app delivery auth net hub codec base
+WHOLE := server transport http script server transport http script server transport http script app delivery auth net hub codec base
 FLOORS_base := base
 FLOORS_codec := codec base
 FLOORS_hub := hub base
@@ -194,6 +194,7 @@ FLOORS_auth := auth base
 FLOORS_delivery := delivery auth net hub codec base
 FLOORS_app := app auth net hub codec base
 FLOORS_http := $(WHOLE)
+FLOORS_script := $(WHOLE)
 FLOORS_transport := $(WHOLE)
 FLOORS_server := $(WHOLE)
 FLOORS_lua := lua $(FLOORS_server)

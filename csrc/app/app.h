@@ -14,6 +14,7 @@ VISIBILITY_PUSH
 
 struct app;
 struct membership;
+struct mw_socket;
 struct script_job;
 
 /* How workers reach the script. Each takes what it is given, or a reference to it; any thread of a worker. */
@@ -26,6 +27,13 @@ struct script_posts {
   void (*tell)(struct app *app, struct script_job *job); /* nobody waits for the answer: it is dropped if too much waits */
 };
 
+/* How the script reaches workers. */
+struct worker_posts {
+  /* Posts to the worker of mail->to. MW_EUNAVAILABLE: the mail is still the caller's. Any thread. */
+  int (*post)(struct app *app, struct mail *mail);
+  const struct mail_class *command, *close, *raw; /* of a struct command, of mw_client.close, of a struct raw_data */
+};
+
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };
 
 struct app {
@@ -35,6 +43,7 @@ struct app {
   struct idempotency idempotency;
   struct orderer *orderer;
   const struct script_posts *script;
+  const struct worker_posts *workers;
   atomic_size_t job_count;      /* jobs under way, or with the script: bounded by limits.waiting */
   atomic_size_t job_bytes;      /* what they carry: bounded by limits.queue */
   atomic_uint close_code;       /* of WebSockets, when the server stops */

@@ -12,6 +12,9 @@ VISIBILITY_PUSH
 
 enum { CLIENT_ID_LEN = 26, REMOTE_MAX = 48 };
 
+/* Bytes of the reason in a close frame. */
+enum { CLOSE_REASON_MAX = 123 };
+
 struct script_task;
 
 struct mw_client {

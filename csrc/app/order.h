@@ -4,6 +4,7 @@
 
 #include "app/config.h"
 #include "hub/message.h"
+#include "hub/roster.h"
 
 VISIBILITY_PUSH
 
@@ -14,6 +15,10 @@ struct orderer {
    * MW_EUNAVAILABLE, MW_ENOMEM, MW_ELIMIT: it went nowhere. Any thread. */
   int (*publish)(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                  char id[MW_ID_MAX]);
+  /* Sends what became of a channel's members to all workers, in one order with the messages. The caller keeps its reference. The batch has a
+   * mail for each worker (roster_batch_new). MW_EUNAVAILABLE: it went nowhere. */
+  int (*update_roster)(struct orderer *orderer, struct roster_batch *batch);
+  size_t (*worker_count)(struct orderer *orderer);
   /* Returns the position of the newest message. Any thread. */
   uint64_t (*position)(struct orderer *orderer);
 };

@@ -11,6 +11,7 @@
 #include "app/http_copy.h"
 #include "app/job_channel.h"
 #include "app/membership.h"
+#include "app/raw_data.h"
 #include "app/send_key.h"
 #include "base/buffer.h"
 #include "base/list.h"
@@ -18,16 +19,18 @@
 
 VISIBILITY_PUSH
 
-struct mw_server;
+struct open_channel;
+struct script;
 
 /* A question to the app. One at a time for each job, one for each channel that opens or closes. */
 struct mw_request {
   struct list link; /* in the server's list of those that wait for an answer, oldest first */
   enum mw_request_type type;
-  struct mw_server *server;    /* NULL: the server has gone, and nobody wants the answer */
-  struct script_job *job;      /* or */
-  struct leaving *leaving;     /* for LEAVE, DISCONNECT and SOCKET_CLOSE, or */
-  struct occupancy *occupancy; /* for OPEN and CLOSE */
+  struct script *script;                         /* NULL: the script has gone, and nobody wants the answer */
+  struct script_job *job;                        /* or */
+  struct leaving *leaving;                       /* for LEAVE, DISCONNECT and SOCKET_CLOSE, or */
+  struct open_channel *open_channel;             /* for OPEN and CLOSE */
+  void (*on_answer)(struct mw_request *request); /* it is answered. Its owner sets it */
   uint64_t asked_ms;
   bool waiting, cancelled;
   void *context; /* the app's */
@@ -83,7 +86,7 @@ struct script_job {
   /* Under way to the script when it is asked, back with its answer, and to it again when its raw stream is over. mail.to: the asker. */
   struct mail mail;
   struct mail cancel;                /* to the script, while `mail` may be under way */
-  struct mail end;                   /* from the script: the app ends its raw stream */
+  struct raw_data end;               /* from the script: the app ends its raw stream */
   const struct mail_class *answered; /* what becomes of the answer on the asker's worker */
   struct mw_config *config;
   struct mw_client *client;

@@ -9,10 +9,12 @@
 
 VISIBILITY_PUSH
 
+struct app;
+
 /* Shared by the app, the connection, and what is under way between them. */
 struct mw_socket {
   atomic_uint refs;
-  struct mw_server *server;
+  struct app *app;
   struct mw_config *config; /* a reference */
   struct mw_client *client; /* its identity, and where it is connected; a reference */
   const struct websocket *websocket;

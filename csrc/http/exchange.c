@@ -131,6 +131,19 @@ void exchange_release_held(struct http *http, struct script_job *job) {
   while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->session));
 }
 
+static void drop_raw(struct mail *mail) { raw_data_free(container_of(mail, struct raw_data, mail)); }
+
+static void take_raw(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)room;
+  struct raw_data *data = container_of(mail, struct raw_data, mail);
+  struct exchange *exchange = exchange_of(subscriber);
+  if (data->socket) atomic_fetch_sub(&data->socket->under_way, data->size);
+  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
+  drop_raw(mail);
+}
+
+const struct mail_class exchange_raw_class = {.take = take_raw, .drop = drop_raw};
+
 static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
 /* The script has answered. Whoever asked may have gone: then what was joined is left again. */

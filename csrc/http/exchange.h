@@ -3,9 +3,9 @@
 #define MOONWIRE_HTTP_EXCHANGE_H
 
 #include "app/script_job.h"
+#include "codec/http_fields.h"
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
-#include "http/fields.h"
 #include "http/http.h"
 #include "http/protocol.h"
 #include "http/role.h"
@@ -192,6 +192,8 @@ bool exchange_ask(struct exchange *exchange, struct script_job *job);
 bool exchange_post(struct exchange *exchange, struct script_job *job);
 /* A job was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
 void exchange_return_job(struct http *http, struct script_job *job);
+/* Hands a struct raw_data to the role (role->on_mail). */
+extern const struct mail_class exchange_raw_class;
 /* The job was answered: carries out what had to wait for that. */
 void exchange_release_held(struct http *http, struct script_job *job);
 /* The script's answer is not wanted any more. */

@@ -6,7 +6,7 @@
 #define MOONWIRE_HTTP_PROTOCOL_H
 
 #include "delivery/subscriber.h"
-#include "http/fields.h"
+#include "codec/http_fields.h"
 
 VISIBILITY_PUSH
 

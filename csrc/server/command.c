@@ -1,62 +1,15 @@
 #include "server/command.h"
 
-#include <stdio.h>
-
-#include "base/memory.h"
-#include "codec/envelope.h"
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"
-#include "server/socket.h"
-
-/* Bytes of the reason in a close frame. */
-enum { REASON_MAX = WS_CONTROL_MAX - 2 };
-
-struct command *command_new(enum command_type type, struct mw_client *client) {
-  struct command *command = memory_calloc(1, sizeof *command);
-  if (!command) return NULL;
-  command->type = type;
-  command->client = mw_client_ref(client);
-  return command;
-}
-
-void command_free(struct command *command) {
-  mw_client_unref(command->client);
-  message_unref(command->message);
-  blob_unref(command->text);
-  memory_free(command);
-}
 
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
-static void take_command(struct mail *mail, void *room, struct subscriber *subscriber);
-static const struct mail_class command_class = {.take = take_command, .drop = drop_command};
-
 static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, close); }
 static void drop_close(struct mail *mail) { mw_client_unref(client_of(mail)); }
-static void take_close(struct mail *mail, void *room, struct subscriber *subscriber);
-static const struct mail_class close_class = {.take = take_close, .drop = drop_close};
-
-static int post(struct mw_server *server, struct mail *mail) {
-  return mailbox_post(&server->workers[mail->to.worker].fifo, mail);
-}
-
-int command_post(struct app *app, struct command *command) {
-  struct mw_server *server = container_of(app, struct mw_server, app);
-  int status = MW_ECLOSED;
-  if (!atomic_load(&command->client->gone)) {
-    size_t size = (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
-    command->mail = (struct mail){.class = &command_class, .to = command->client->session, .size = mail_size(size)};
-    status = post(server, &command->mail);
-  }
-  if (status < 0) command_free(command);
-  return status;
-}
-
-/* ---- On the worker --------------------------------------------------------------------------------------------------------- */
-
 static void send_message(struct exchange *exchange, struct command *command) {
   struct blob *blob = compress_message(&exchange->subscriber, command->message);
   if (blob) {
@@ -99,7 +52,7 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
     job->mail.to = command->client->session;
     job->answered = &by_app_class;
     atomic_fetch_add(&worker->server->app.job_count, 1);
-    script_post_begin(worker->server, job);
+    worker->server->app.script->ask(&worker->server->app, job);
   } else {
     job_unref(job);
     exchange_break(exchange);
@@ -145,7 +98,7 @@ static void take_close(struct mail *mail, void *room, struct subscriber *subscri
     hold(exchange, mail);
     return;
   }
-  char reason[REASON_MAX + 1] = "";
+  char reason[CLOSE_REASON_MAX + 1] = "";
   struct bytes text = blob_bytes(client->close_reason);
   if (text.len > 0) memcpy(reason, text.ptr, text.len);
   struct closing closing = {.reason = CLOSE_BY_APP, .code = client->close_code, .text = reason};
@@ -197,88 +150,5 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
   command_free(command);
 }
 
-/* ---- The app's calls ------------------------------------------------------------------------------------------------------- */
-
-static int fail(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
-
-int mw_client_send(struct mw_server *server, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
-  struct message_parts parts;
-  int status = order_read_parts(&server->app, push, &parts, error);
-  if (status < 0) return status;
-  if (parts.channel.len > 0 && channel_name_fault(parts.channel))
-    return fail(error, MW_EINVAL, channel_name_fault(parts.channel));
-  struct command *command = command_new(COMMAND_SEND, client);
-  if (!command) return fail(error, MW_ENOMEM, "no memory");
-  command->message = message_new(0, &parts);
-  if (!command->message) {
-    command_free(command);
-    return fail(error, MW_ENOMEM, "no memory");
-  }
-  status = command_post(&server->app, command);
-  return status < 0 ? fail(error, status, mw_status_text(status)) : 0;
-}
-
-/* Never waits for room: of each client there is one such mail. */
-int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason) {
-  if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
-  if (atomic_load(&client->gone)) return MW_ECLOSED;
-  if (atomic_load(&client->closing)) return 0;
-  struct bytes text = bytes_string(reason ? reason : "");
-  if (text.len > REASON_MAX) text.len = REASON_MAX;
-  struct blob *kept = text.len > 0 ? blob_new(text) : NULL;
-  if (text.len > 0 && !kept) return MW_ENOMEM;
-  atomic_store(&client->closing, true);
-  client->close_code = (uint16_t)code;
-  blob_unref(client->close_reason);
-  client->close_reason = kept;
-  client->close = (struct mail){.class = &close_class, .to = client->session};
-  mw_client_ref(client);
-  return post(server, &client->close);
-}
-
-static int post_channel(struct mw_server *server, enum command_type type, struct mw_client *client, struct bytes channel,
-                        const char *code, const char *reason) {
-  if (channel_name_fault(channel)) return MW_EINVAL;
-  const struct kind *kind = config_kind(server->app.config, channel);
-  if (!kind) return MW_ENOTFOUND;
-  struct command *command = command_new(type, client);
-  if (!command) return MW_ENOMEM;
-  command->kind = kind;
-  command->text = blob_new(channel);
-  snprintf(command->code, sizeof command->code, "%s", code);
-  snprintf(command->reason, sizeof command->reason, "%s", reason);
-  if (command->text) return command_post(&server->app, command);
-  command_free(command);
-  return MW_ENOMEM;
-}
-
-int mw_client_subscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len) {
-  return post_channel(server, COMMAND_SUBSCRIBE, client, bytes_of(channel, channel_len), "", "");
-}
-
-int mw_client_unsubscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len,
-                          const char *code, const char *reason) {
-  return post_channel(server, COMMAND_UNSUBSCRIBE, client, bytes_of(channel, channel_len), code ? code : "unsubscribed",
-                      reason ? reason : "");
-}
-
-int mw_socket_subscribe(struct mw_socket *socket, const char *channel, size_t channel_len) {
-  if (socket->closing || atomic_load(&socket->client->gone)) return MW_ECLOSED;
-  return mw_client_subscribe(socket->server, socket->client, channel, channel_len);
-}
-
-int mw_socket_unsubscribe(struct mw_socket *socket, const char *channel, size_t channel_len) {
-  if (socket->closing || atomic_load(&socket->client->gone)) return MW_ECLOSED;
-  return post_channel(socket->server, COMMAND_UNSUBSCRIBE, socket->client, bytes_of(channel, channel_len), "", "");
-}
-
-struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len) {
-  return registry_find(&server->app.registry, bytes_of(id, id_len));
-}
-
-struct mw_client *mw_client_next(struct mw_server *server, struct mw_client *previous) {
-  return registry_next(&server->app.registry, previous);
-}
+const struct mail_class session_command_class = {.take = take_command, .drop = drop_command};
+const struct mail_class session_close_class = {.take = take_close, .drop = drop_close};

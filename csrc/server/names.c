@@ -1,13 +1,10 @@
 #include "server/names.h"
 
-#include "base/log_limit.h"
 #include "server/native.h"
 #include "server/server.h"
 
 /* Whom a channel is charged to: stored->charged. */
 enum { TO_ADDRESS, TO_CLIENT };
-
-const char names_refusal[] = "too many channels: try again later";
 
 static const struct mw_limits *limits_of(const struct mw_server *server) { return &server->app.config->options.limits; }
 
@@ -28,19 +25,7 @@ static struct party_key address_of(struct exchange *exchange) {
   return party_key_of_address(remote);
 }
 
-static void log_refusal(const char *limit, size_t max) {
-  log_limited(MW_LOG_WARNING, "refused new channels: limits.%s (%zu) is reached", limit, max);
-}
-
 /* ---- Asking --------------------------------------------------------------------------------------------------------------- */
-
-bool names_allow_client(struct mw_server *server, const struct mw_client *client, size_t count) {
-  size_t max = limits_of(server)->client_names;
-  struct party_key key = party_key_of_client(client);
-  if (party_has_room(&server->app.parties, &key, PARTY_NAMES, count, max)) return true;
-  log_refusal("client_names", max);
-  return false;
-}
 
 bool names_allow(struct exchange *exchange, const struct mw_client *client, struct job_channel *channels, size_t count) {
   struct worker *worker = exchange_worker(exchange);
@@ -52,10 +37,10 @@ bool names_allow(struct exchange *exchange, const struct mw_client *client, stru
   if (new_count == 0) return true;
   struct party_key address = address_of(exchange);
   if (!party_has_room(&worker->server->app.parties, &address, PARTY_NAMES, new_count, max)) {
-    log_refusal("address_names", max);
+    name_hold_log_refusal("address_names", max);
     return false;
   }
-  return names_allow_client(worker->server, client ? client : client_of(exchange), new_count);
+  return name_hold_allows(&worker->server->app, client ? client : client_of(exchange), new_count);
 }
 
 /* ---- Charging ------------------------------------------------------------------------------------------------------------- */
@@ -74,10 +59,10 @@ int names_charge(struct exchange *exchange, const struct mw_client *client, stru
   struct channel *channel = subscription->channel;
   /* Somebody else has named it meanwhile. */
   if (channel->stored->charged[TO_ADDRESS] || channel->inventor) return 0;
-  if (!names_allow_client(server, client ? client : client_of(exchange), 1)) return MW_ELIMIT;
+  if (!name_hold_allows(&server->app, client ? client : client_of(exchange), 1)) return MW_ELIMIT;
   struct party_key address = address_of(exchange);
   int status = charge(server, channel->stored, TO_ADDRESS, &address, limits_of(server)->address_names);
-  if (status == MW_ELIMIT) log_refusal("address_names", limits_of(server)->address_names);
+  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", limits_of(server)->address_names);
   if (status == 0) channel->inventor = subscription;
   return status;
 }
@@ -120,24 +105,4 @@ void names_leave(struct exchange *exchange, struct subscription *subscription, b
 void names_forget(struct store *store, struct stored *stored) {
   struct mw_server *server = container_of(store, struct mw_server, store);
   for (size_t i = 0; i < 2; i++) party_give_back(&server->app.parties, stored->charged[i], PARTY_NAMES, 1);
-}
-
-/* ---- For the script -------------------------------------------------------------------------------------------------------- */
-
-int names_hold(struct mw_server *server, struct names_hold *hold, enum party_good good, const struct mw_client *client) {
-  const struct mw_limits *limits = limits_of(server);
-  struct party_key address = party_key_of_address(client->remote), key = party_key_of_client(client);
-  int status = party_take(&server->app.parties, &address, good, 1, limits->address_names, &hold->address);
-  if (status == MW_ELIMIT) log_refusal("address_names", limits->address_names);
-  if (status < 0) return status;
-  status = party_take(&server->app.parties, &key, good, 1, limits->client_names, &hold->client);
-  if (status == MW_ELIMIT) log_refusal("client_names", limits->client_names);
-  if (status < 0) names_give_back(server, hold, good);
-  return status;
-}
-
-void names_give_back(struct mw_server *server, struct names_hold *hold, enum party_good good) {
-  party_give_back(&server->app.parties, hold->address, good, 1);
-  party_give_back(&server->app.parties, hold->client, good, 1);
-  *hold = (struct names_hold){NULL, NULL};
 }

@@ -6,6 +6,7 @@
 #ifndef MOONWIRE_SERVER_NAMES_H
 #define MOONWIRE_SERVER_NAMES_H
 
+#include "app/name_hold.h"
 #include "app/party.h"
 #include "http/exchange.h"
 
@@ -13,12 +14,8 @@ VISIBILITY_PUSH
 
 struct hub;
 
-extern const char names_refusal[]; /* the reason of a refusal, for clients */
-
 /* Notes which of the channels are not live now (is_new). False if the peer or the client (NULL: not known yet) may not bring them into being. */
 bool names_allow(struct exchange *exchange, const struct mw_client *client, struct job_channel *channels, size_t count);
-/* The same for a client alone. */
-bool names_allow_client(struct mw_server *server, const struct mw_client *client, size_t count);
 /* Charges the subscription's channel, which was new when it was asked for, to the peer's address. MW_ELIMIT, MW_ENOMEM. */
 int names_charge(struct exchange *exchange, const struct mw_client *client, struct subscription *subscription);
 /* Charges what has come of a message whose sender is no subscriber, to both. */
@@ -27,14 +24,6 @@ void names_charge_sender(struct exchange *exchange, const struct script_job *job
 void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays);
 /* The store's on_forget: gives back what the channel was charged to. */
 void names_forget(struct store *store, struct stored *stored);
-
-/* What the script remembers of a name for longer than the channel lives. */
-struct names_hold {
-  struct party *address, *client;
-};
-/* Charges it to the client and its address. MW_ELIMIT, MW_ENOMEM: to neither. */
-int names_hold(struct mw_server *server, struct names_hold *hold, enum party_good good, const struct mw_client *client);
-void names_give_back(struct mw_server *server, struct names_hold *hold, enum party_good good);
 
 VISIBILITY_POP
 

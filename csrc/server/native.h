@@ -5,6 +5,7 @@
 #ifndef MOONWIRE_SERVER_NATIVE_H
 #define MOONWIRE_SERVER_NATIVE_H
 
+#include "app/command.h"
 #include "base/buffer.h"
 #include "codec/ws_reader.h"
 #include "http/budget.h"
@@ -12,14 +13,6 @@
 #include "http/unfinished.h"
 
 VISIBILITY_PUSH
-
-/* Whom to answer: the session itself, or an exchange that waits for it (POST /send). */
-struct reply_to {
-  bool is_exchange;
-  bool is_poll; /* it is a poll of the session: what it subscribes to is of its query */
-  int status;   /* of a refusal; 0: the one that goes with its code */
-  struct address exchange;
-};
 
 /* What only some sessions have. An idle subscriber that nobody asked after has none. */
 

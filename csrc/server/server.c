@@ -10,8 +10,8 @@
 #include "codec/ws_handshake.h"
 #include "http/conn.h"
 #include "net/descriptors.h"
-#include "server/occupancy.h"
-#include "server/script_posts.h"
+#include "script/open_channel.h"
+#include "server/posts.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
@@ -49,14 +49,14 @@ static void on_turn(struct loop *loop) {
   for (int round = 0; round == 0 || (round < ROUNDS_MAX && has_work(server)); round++) {
     worker_drain(worker);
     worker_flush(worker);
-    script_drain(server);
+    script_drain(&server->script);
     if (server->app.state == APP_FREED) return;
     /* The input of all others was handled. */
     if (round == 0 && loop->has_polled) budget_resume(&worker->http);
   }
   if (has_work(server)) {
     loop_wake(loop);
-  } else if (server->app.state == APP_STOPPING && worker->http.conn_count == 0 && script_idle(server)) {
+  } else if (server->app.state == APP_STOPPING && worker->http.conn_count == 0 && script_idle(&server->script)) {
     assert_idle(server);
     finish_stopping(server);
   }
@@ -90,7 +90,18 @@ static uint64_t server_position(struct orderer *orderer) {
   return position;
 }
 
-static const struct orderer server_orderer = {.publish = server_publish, .position = server_position};
+static int server_update_roster(struct orderer *orderer, struct roster_batch *batch) {
+  return bus_update_roster(container_of(orderer, struct mw_server, orderer), batch);
+}
+
+static size_t server_worker_count(struct orderer *orderer) {
+  return container_of(orderer, struct mw_server, orderer)->worker_count;
+}
+
+static const struct orderer server_orderer = {.publish = server_publish,
+                                              .update_roster = server_update_roster,
+                                              .worker_count = server_worker_count,
+                                              .position = server_position};
 
 int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
   return order_publish(&server->app, publish, id, error);
@@ -180,6 +191,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   server->orderer = server_orderer;
   server->app.orderer = &server->orderer;
   server->app.script = &server_script_posts;
+  server->app.workers = &server_worker_posts;
   server->app.close_code = WS_CLOSE_GOING_AWAY;
   server->app.state = APP_FREED; /* until it runs */
   status = bus_init(&server->bus, options->epoch ? &epoch : NULL, options->position);
@@ -187,7 +199,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   status = loop_init(&server->loop, options->loop, on_turn);
   if (status < 0) goto fail_loop;
   begin_store(server);
-  status = script_init(&server->script, &server->loop, limits->queue);
+  status = script_init(&server->script, &server->app, &server->loop);
   if (status < 0) goto fail_script;
   status = worker_init(&server->workers[0], server, 0, &server->loop);
   if (status < 0) goto fail_worker;
@@ -198,7 +210,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   return 0;
 
 fail_worker:
-  script_deinit(server);
+  script_deinit(&server->script);
 fail_script:
   abandon(server);
   return fail(error, status);
@@ -225,7 +237,7 @@ void mw_server_free(struct mw_server *server) {
   server->app.state = APP_FREED;
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   worker_close(&server->workers[0]);
-  script_deinit(server);
+  script_deinit(&server->script);
   while (!list_empty(&server->alarms)) alarm_free(container_of(server->alarms.next, struct alarm, link));
   while (!list_empty(&server->signals)) signal_watch_free(container_of(server->signals.next, struct signal_watch, link));
   alarm_free(server->drain);
@@ -329,7 +341,7 @@ static void on_drained(void *context) {
   log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: refusing requests and cancelling handlers (connections=%zu)",
            server->workers[0].http.conn_count);
   stop_conns(server, true);
-  script_cancel_all(server);
+  script_cancel_all(&server->script);
   server->drain = alarm_new(&server->loop, HURRY_MS, 0, on_cut, server);
   loop_wake(&server->loop);
   if (!server->drain) on_cut(server);
@@ -350,7 +362,7 @@ void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context),
   worker_drain(&server->workers[0]); /* what was published before still goes out */
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   stop_conns(server, false);
-  occupancy_stop_all(server);
+  open_channel_stop_all(&server->script);
   server->drain = alarm_new(&server->loop, server->app.config->options.limits.drain_ms, 0, on_drained, server);
   loop_wake(&server->loop);
 }

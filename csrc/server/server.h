@@ -6,8 +6,8 @@
 #include "net/alarm.h"
 #include "net/listener.h"
 #include "net/signals.h"
+#include "script/script.h"
 #include "server/bus.h"
-#include "server/script.h"
 #include "server/upkeep.h"
 #include "server/worker.h"
 

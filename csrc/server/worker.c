@@ -21,7 +21,7 @@ static void on_second(struct timers *timers) {
   if (worker->hub.rosters_lost > 0) worker->hub.rosters_lost--;
   http_second(&worker->http);
   if (worker->index == 0) upkeep_second(worker->server);
-  if (worker->index == 0) script_second(worker->server);
+  if (worker->index == 0) script_second(&worker->server->script);
 }
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {

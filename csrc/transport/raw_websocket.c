@@ -258,10 +258,10 @@ static void raw_websocket_on_silent(struct exchange *exchange) {
 
 /* A frame that the app sends. */
 static void raw_websocket_on_mail(struct exchange *exchange, struct mail *mail) {
-  struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
-  if (mail->class != &socket_frame_class || native_socket(exchange) != frame->socket) return;
-  push_frame(exchange, frame->frame);
-  frame->frame = NULL;
+  struct raw_data *data = container_of(mail, struct raw_data, mail);
+  if (!data->socket || native_socket(exchange) != data->socket) return;
+  push_frame(exchange, data->blob);
+  data->blob = NULL;
 }
 
 static size_t outbox_limit(struct exchange *exchange) {

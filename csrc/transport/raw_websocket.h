@@ -4,7 +4,7 @@
 
 #include "codec/ws_reader.h"
 #include "http/exchange.h"
-#include "server/socket.h"
+#include "app/socket.h"
 
 VISIBILITY_PUSH
 

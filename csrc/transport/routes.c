@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/stream_handle.h"
 #include "transport/roles.h"
 #include "transport/sse.h"
 
@@ -77,12 +76,11 @@ static void routes_on_silent(struct exchange *exchange) { subscriber_push_text(&
 
 /* What the app sends on a raw stream, or its end. */
 static void routes_on_mail(struct exchange *exchange, struct mail *mail) {
-  if (exchange->state != EXCHANGE_STREAMING) return;
-  if (mail->class == &stream_data_class) {
-    const struct stream_data *data = container_of(mail, struct stream_data, mail);
-    if (exchange_job(exchange) != data->job) return;
+  const struct raw_data *data = container_of(mail, struct raw_data, mail);
+  if (exchange->state != EXCHANGE_STREAMING || !data->job || exchange_job(exchange) != data->job) return;
+  if (data->blob) {
     exchange_push(exchange, data->blob, form_slice(data->blob, exchange->subscriber.sink->framing));
-  } else if (mail->class == &stream_end_class && exchange_job(exchange) == container_of(mail, struct script_job, end)) {
+  } else {
     exchange_end_stream(exchange);
   }
 }

@@ -7,7 +7,7 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/command.h"
+#include "app/command.h"
 #include "server/names.h"
 #include "server/reply.h"
 #include "transport/connect.h"

@@ -1,7 +1,7 @@
 #include "transport/ws_input.h"
 
 #include "server/native.h"
-#include "server/socket.h"
+#include "app/socket.h"
 #include "transport/deflate.h"
 #include "transport/transport.h"
 

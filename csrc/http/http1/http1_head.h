@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_HTTP_HTTP1_HEAD_H
 #define MOONWIRE_HTTP_HTTP1_HEAD_H
 
-#include "http/fields.h"
+#include "codec/http_fields.h"
 
 VISIBILITY_PUSH
 

@@ -73,7 +73,7 @@ static bool is_joined(struct peer *who) { return peer_stream(who) && strstr(peer
 
 static void assert_nothing_is_left(void) {
   host_until(&host, mw_live("request") == 0 && mw_live("subscription") == 0 && mw_live("client") == 0);
-  assert_int_equal(host.server->script.occupancies.count, 0);
+  assert_int_equal(host.server->script.open_channels.count, 0);
   assert_int_equal(atomic_load(&host.server->app.job_count), 0);
 }
 

@@ -253,7 +253,7 @@ static void what_the_script_remembers_counts(void **state) {
   (void)state;
   struct memory_peer *peer = connect_from("unix"), *far = connect_from(FAR);
   assert_int_equal(churn(peer, "hook", false, 0, 100), CLIENT_NAMES);
-  assert_int_equal(server->script.occupancies.count, CLIENT_NAMES);
+  assert_int_equal(server->script.open_channels.count, CLIENT_NAMES);
   mw_server_advance(server, 21000);
   assert_int_equal(churn(peer, "hook", false, 50, 100), CLIENT_NAMES);
   mw_server_advance(server, 21000);
@@ -609,7 +609,7 @@ static void counts_are_exact_at_random(void **state) {
     charged += stored->charged[0] || stored->charged[1];
   }
   assert_true((parties_count(&server->app.parties) > 0) == (charged > 0));
-  assert_int_equal(server->script.occupancies.count, 0);
+  assert_int_equal(server->script.open_channels.count, 0);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "server/presence.h"
+#include "script/presence.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -471,7 +471,7 @@ static void hooks_run_around_it(void **state) {
   leave(ann);
   server_settle(server);
   assert_int_equal(server->script.presences.count, 0);
-  assert_int_equal(server->script.occupancies.count, 0);
+  assert_int_equal(server->script.open_channels.count, 0);
 }
 
 /* The app subscribes without asking itself: such a client is told what others learn from their acknowledgement, and counted in. */

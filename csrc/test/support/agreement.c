@@ -8,7 +8,7 @@
 #include "delivery/subscriber.h"
 #include "http/http1/http1.h"
 #include "server/native.h"
-#include "server/occupancy.h"
+#include "script/open_channel.h"
 #include "server/server.h"
 
 static struct agreement_entry *find(struct agreement *agreement, const char *client, const char *channel) {
@@ -137,8 +137,8 @@ static const char *check_entry(struct mw_server *server, const struct agreement_
   struct bytes channel = bytes_string(entry->channel);
   if (entry->count == 0) return NULL;
   if (!entry->client[0]) {
-    const struct occupancy *occupancy = table_get(&server->script.occupancies, channel);
-    bool lingers = occupancy && occupancy->state == OCCUPANCY_LINGERING;
+    const struct open_channel *open_channel = table_get(&server->script.open_channels, channel);
+    bool lingers = open_channel && open_channel->state == OPEN_CHANNEL_LINGERING;
     return lingers || count_sessions(server, channel) > 0 ? NULL : say("open, but nobody is there", "", channel);
   }
   struct exchange *exchange = find_session(server, entry->client);

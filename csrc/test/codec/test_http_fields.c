@@ -1,5 +1,5 @@
 /* Fields are kept as names and values, and what would break a head is not taken. */
-#include "http/fields.h"
+#include "codec/http_fields.h"
 
 #include "base/memory.h"
 #include "test/support.h"

@@ -1,16 +1,17 @@
 /* The app's view of its requests, and its answers (moonwire.h, "Requests to the app"). */
 #include <stdio.h>
 
+#include "app/socket.h"
 #include "base/log.h"
+#include "codec/http_fields.h"
 #include "codec/json_scan.h"
-#include "http/fields.h"
-#include "server/occupancy.h"
-#include "server/script.h"
-#include "server/socket.h"
+#include "script/open_channel.h"
+#include "script/question.h"
+#include "script/script.h"
 
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
-/* The channel of its job that a request is about; NULL for those that are about none, or about an occupancy. */
+/* The channel of its job that a request is about; NULL for those that are about none, or about an open_channel. */
 static const struct job_channel *channel_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_MESSAGE ||
              request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
@@ -29,7 +30,7 @@ static bool is_http(const struct mw_request *request) {
 }
 
 enum mw_request_type mw_request_type(const struct mw_request *request) { return request->type; }
-bool mw_request_cancelled(const struct mw_request *request) { return request->cancelled || !request->server; }
+bool mw_request_cancelled(const struct mw_request *request) { return request->cancelled || !request->script; }
 void *mw_request_context(const struct mw_request *request) { return request->context; }
 void mw_request_set_context(struct mw_request *request, void *context) { request->context = context; }
 
@@ -40,7 +41,7 @@ struct mw_client *mw_request_client(const struct mw_request *request) {
 }
 
 struct mw_bytes mw_request_channel(const struct mw_request *request) {
-  if (request->occupancy) return expose(request->occupancy->name);
+  if (request->open_channel) return expose(request->open_channel->name);
   if (membership_of(request)) return expose(membership_name(membership_of(request)));
   const struct job_channel *channel = channel_of(request);
   return channel ? expose(channel->name) : expose(bytes_of(NULL, 0));
@@ -48,7 +49,7 @@ struct mw_bytes mw_request_channel(const struct mw_request *request) {
 
 int mw_request_kind(const struct mw_request *request) {
   const struct membership *membership = membership_of(request);
-  if (request->occupancy) return (int)request->occupancy->kind->policy.kind;
+  if (request->open_channel) return (int)request->open_channel->kind->policy.kind;
   if (membership) return membership->kind ? (int)membership->kind->policy.kind : -1;
   if (mw_request_socket(request)) return mw_request_socket(request)->route;
   const struct job_channel *channel = channel_of(request);
@@ -78,16 +79,16 @@ struct mw_bytes mw_request_reason(const struct mw_request *request) {
 }
 
 static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {
-  if (request->occupancy) {
-    struct occupancy *occupancy = request->occupancy;
-    occupancy->refused = true;
-    occupancy->status = status;
-    snprintf(occupancy->code, sizeof occupancy->code, "%s", code);
-    snprintf(occupancy->reason, sizeof occupancy->reason, "%s", reason);
+  if (request->open_channel) {
+    struct open_channel *open_channel = request->open_channel;
+    open_channel->refused = true;
+    open_channel->status = status;
+    snprintf(open_channel->code, sizeof open_channel->code, "%s", code);
+    snprintf(open_channel->reason, sizeof open_channel->reason, "%s", reason);
   } else if (request->job) {
     job_refuse(request->job, status, code, reason);
   }
-  script_answered(request);
+  question_answered(request);
 }
 
 /* Without an answer nobody enters, and the client may try again; what was done of a message or by a route is not known. */
@@ -131,7 +132,7 @@ static int take_info(struct mw_request *request, struct bytes json) {
   blob_unref(channel->info);
   channel->info = info;
   channel->informed = true;
-  script_answered(request);
+  question_answered(request);
   return 0;
 }
 
@@ -164,7 +165,7 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
   } else if (request->type == MW_REQUEST_MESSAGE) {
     request->job->body = blob;
   }
-  script_answered(request);
+  question_answered(request);
   return 0;
 }
 
@@ -228,7 +229,7 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
       mw_request_fail(request);
     }
   } else {
-    script_answered(request);
+    question_answered(request);
   }
   return status;
 }

@@ -1,15 +1,17 @@
-#include "server/socket.h"
+#include "app/socket.h"
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "http/exchange.h"
-#include "server/server.h"
+#include "delivery/forms.h"
+#include "script/client_calls.h"
+#include "script/question.h"
+#include "script/script.h"
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
 
 int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   struct script_job *job = request->job;
-  if (!request->server || request->cancelled || atomic_load(&job->cancelled)) {
+  if (!request->script || request->cancelled || atomic_load(&job->cancelled)) {
     mw_request_refuse(request, 503, "unavailable", "the client has gone");
     return MW_ECLOSED;
   }
@@ -21,7 +23,7 @@ int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   atomic_init(&socket->refs, 2);
   atomic_init(&socket->under_way, 0);
   atomic_init(&socket->unwritten, 0);
-  socket->server = request->server;
+  socket->app = request->script->app;
   socket->config = config_ref(job->config);
   socket->client = mw_client_ref(job->client);
   socket->websocket = config_route_at(job->config, job->route)->websocket;
@@ -30,7 +32,7 @@ int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   socket->code = WS_CLOSE_ABNORMAL;
   job->socket = socket;
   *out = socket;
-  script_answered(request);
+  question_answered(request);
   return 0;
 }
 
@@ -45,52 +47,13 @@ size_t mw_socket_buffered(const struct mw_socket *socket) {
   return is_gone ? 0 : atomic_load(&socket->under_way) + atomic_load(&socket->unwritten);
 }
 
-/* ---- Frames -------------------------------------------------------------------------------------------------------------- */
-
-static void drop_frame(struct mail *mail) {
-  struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
-  blob_unref(frame->frame);
-  mw_socket_unref(frame->socket);
-  memory_free(frame);
-}
-
-static void take_frame(struct mail *mail, void *room, struct subscriber *subscriber) {
-  (void)room;
-  struct socket_frame *frame = container_of(mail, struct socket_frame, mail);
-  struct exchange *exchange = exchange_of(subscriber);
-  atomic_fetch_sub(&frame->socket->under_way, frame->size);
-  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
-  drop_frame(mail);
-}
-
-const struct mail_class socket_frame_class = {.take = take_frame, .drop = drop_frame};
+/* ---- What it sends -------------------------------------------------------------------------------------------------------- */
 
 static bool is_over(const struct mw_socket *socket) { return socket->closing || atomic_load(&socket->client->gone); }
 
-/* Takes the blob. */
-static int post(struct mw_socket *socket, struct blob *blob) {
-  struct address to = socket->client->session;
-  struct socket_frame *frame = memory_alloc(sizeof *frame);
-  if (!frame) {
-    blob_unref(blob);
-    return MW_ENOMEM;
-  }
-  *frame = (struct socket_frame){.mail = {.class = &socket_frame_class, .to = to, .size = mail_size(blob->len)},
-                                 .socket = socket_ref(socket),
-                                 .frame = blob,
-                                 .size = blob->len};
-  atomic_fetch_add(&socket->under_way, frame->size);
-  int status = mailbox_post(&socket->server->workers[to.worker].fifo, &frame->mail);
-  if (status < 0) {
-    atomic_fetch_sub(&socket->under_way, frame->size);
-    drop_frame(&frame->mail);
-  }
-  return status;
-}
-
 static int post_frame(struct mw_socket *socket, enum ws_opcode opcode, struct bytes payload) {
   struct blob *blob = form_frame(opcode, payload, bytes_of(NULL, 0));
-  return blob ? post(socket, blob) : MW_ENOMEM;
+  return blob ? raw_data_post(socket->app, NULL, socket, blob) : MW_ENOMEM;
 }
 
 int mw_socket_send(struct mw_socket *socket, const char *data, size_t data_len, bool is_binary) {
@@ -110,9 +73,19 @@ int mw_socket_ping(struct mw_socket *socket, const char *data, size_t data_len) 
 int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
   if (is_over(socket)) return MW_ECLOSED;
-  int status = mw_client_close(socket->server, socket->client, code, reason);
+  int status = client_call_close(socket->app, socket->client, code, reason);
   socket->closing = status == 0;
   return status;
+}
+
+int mw_socket_subscribe(struct mw_socket *socket, const char *channel, size_t channel_len) {
+  if (socket->closing || atomic_load(&socket->client->gone)) return MW_ECLOSED;
+  return client_call_subscribe(socket->app, socket->client, bytes_of(channel, channel_len));
+}
+
+int mw_socket_unsubscribe(struct mw_socket *socket, const char *channel, size_t channel_len) {
+  if (socket->closing || atomic_load(&socket->client->gone)) return MW_ECLOSED;
+  return client_call_unsubscribe(socket->app, socket->client, bytes_of(channel, channel_len), "", "");
 }
 
 /* ---- What requests say of it --------------------------------------------------------------------------------------------- */

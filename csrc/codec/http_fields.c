@@ -1,4 +1,4 @@
-#include "http/fields.h"
+#include "codec/http_fields.h"
 
 #include "codec/http_head.h"
 

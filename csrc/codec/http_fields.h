@@ -1,7 +1,7 @@
 /* Header fields of an answer, as names and values. What they look like on the wire is up to the protocol: HTTP/1 prints them, HTTP/2 would
  * compress them. */
-#ifndef MOONWIRE_HTTP_FIELDS_H
-#define MOONWIRE_HTTP_FIELDS_H
+#ifndef MOONWIRE_CODEC_HTTP_FIELDS_H
+#define MOONWIRE_CODEC_HTTP_FIELDS_H
 
 #include "base/blob.h"
 #include "base/buffer.h"

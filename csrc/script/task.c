@@ -1,6 +1,6 @@
-#include "server/task.h"
+#include "script/task.h"
 
-#include "server/server.h"
+#include "script/script.h"
 
 static struct script_task *first_of(struct list *list) { return container_of(list->next, struct script_task, link); }
 
@@ -31,19 +31,18 @@ void task_replace(struct script_task *task, struct script_task *by) {
 }
 
 /* One after the other, not one inside the other: there may be thousands, each answered at once. */
-static void run_ready(struct mw_server *server) {
-  struct script *script = &server->script;
+static void run_ready(struct script *script) {
   if (script->runs_ready) return;
   script->runs_ready = true;
   while (!list_empty(&script->ready)) {
     struct script_task *next = first_of(&script->ready);
     list_remove(&next->link);
-    next->class->run(server, next);
+    next->class->run(script, next);
   }
   script->runs_ready = false;
 }
 
-void task_done(struct mw_server *server, struct script_task *task) {
+void task_done(struct script *script, struct script_task *task) {
   struct mw_client *client = task->client;
   if (client && client->task == task) {
     client->task = NULL;
@@ -52,10 +51,10 @@ void task_done(struct mw_server *server, struct script_task *task) {
       list_remove(&next->link);
       move_followers(task, next);
       client->task = next;
-      list_append(&server->script.ready, &next->link);
+      list_append(&script->ready, &next->link);
     }
   }
-  run_ready(server);
+  run_ready(script);
 }
 
 void task_drop_followers(struct mw_client *client) {

@@ -1,21 +1,31 @@
-#include "server/leaving.h"
+#include "script/leaving.h"
 
 #include "app/socket.h"
 #include "base/memory.h"
-#include "server/occupancy.h"
-#include "server/presence.h"
-#include "server/server.h"
-#include "server/task.h"
+#include "script/open_channel.h"
+#include "script/presence.h"
+#include "script/question.h"
+#include "script/script.h"
+#include "script/task.h"
 
 static struct leaving *leaving_of(struct script_task *task) { return container_of(task, struct leaving, task); }
 
-static void run(struct mw_server *server, struct leaving *leaving);
-static void run_task(struct mw_server *server, struct script_task *task) { run(server, leaving_of(task)); }
+static void run(struct script *script, struct leaving *leaving);
+static void run_task(struct script *script, struct script_task *task) { run(script, leaving_of(task)); }
 static void drop_task(struct script_task *task) { leaving_free(leaving_of(task)); }
+static void on_answer(struct mw_request *request) {
+  struct leaving *leaving = request->leaving;
+  if (!request->script) {
+    leaving_free(leaving);
+  } else if (!leaving->running) {
+    run(request->script, leaving);
+  }
+}
+
 static const struct script_task_class task_class = {.run = run_task, .drop = drop_task};
 
 static void init(struct leaving *leaving) {
-  *leaving = (struct leaving){.request.leaving = leaving};
+  *leaving = (struct leaving){.request = {.leaving = leaving, .on_answer = on_answer}};
   leaving->task = (struct script_task){.class = &task_class, .request = &leaving->request};
   list_init(&leaving->task.link);
   list_init(&leaving->task.followers);
@@ -43,15 +53,14 @@ void leaving_free(struct leaving *leaving) {
   }
 }
 
-bool leaving_prepare(struct mw_server *server) {
-  struct script *script = &server->script;
+bool leaving_prepare(struct script *script) {
   if (!script->spare) script->spare = memory_alloc(sizeof *script->spare);
   return script->spare != NULL;
 }
 
-static struct leaving *take_spare(struct mw_server *server) {
-  struct leaving *leaving = server->script.spare;
-  server->script.spare = NULL;
+static struct leaving *take_spare(struct script *script) {
+  struct leaving *leaving = script->spare;
+  script->spare = NULL;
   init(leaving);
   return leaving;
 }
@@ -69,17 +78,17 @@ static bool find_question(const struct leaving *leaving, enum mw_request_type *t
 }
 
 /* True if the app's answer is still to come. It goes on whatever that is. */
-static bool tell(struct mw_server *server, struct leaving *leaving) {
+static bool tell(struct script *script, struct leaving *leaving) {
   enum mw_request_type type;
   leaving->asked = true;
-  if (leaving->memberships) presence_leave(server, leaving->memberships);
+  if (leaving->memberships) presence_leave(script, leaving->memberships);
   if (!find_question(leaving, &type)) return false;
-  script_ask(server, &leaving->request, type);
+  question_ask(script, &leaving->request, type);
   return leaving->request.waiting;
 }
 
 /* The app was told of the first membership, or of the socket: on to the next. */
-static void step(struct mw_server *server, struct leaving *leaving) {
+static void step(struct script *script, struct leaving *leaving) {
   struct membership *membership = leaving->memberships;
   leaving->asked = false;
   if (!membership) {
@@ -87,72 +96,68 @@ static void step(struct mw_server *server, struct leaving *leaving) {
     leaving->socket = NULL;
     return;
   }
-  if (membership->undo & MEMBERSHIP_OPENED) occupancy_leave(server, membership_name(membership));
+  if (membership->undo & MEMBERSHIP_OPENED) open_channel_leave(script, membership_name(membership));
   leaving->memberships = membership->next;
   membership_free(membership);
 }
 
-static void finish(struct mw_server *server, struct leaving *leaving) {
+static void finish(struct script *script, struct leaving *leaving) {
   struct mw_client *client = leaving->task.client;
   struct script_job *job = leaving->job;
   leaving->running = false;
-  task_done(server, &leaving->task);
+  task_done(script, &leaving->task);
   mw_client_unref(client);
   if (job) {
     job_unref(job);
-  } else if (server->script.spare) {
+  } else if (script->spare) {
     memory_free(leaving);
   } else {
     /* Mail may have waited for it. */
-    server->script.spare = leaving;
-    loop_wake(&server->loop);
+    script->spare = leaving;
+    loop_wake(script->loop);
   }
 }
 
-static void run(struct mw_server *server, struct leaving *leaving) {
+static void run(struct script *script, struct leaving *leaving) {
   leaving->running = true;
   while (leaving->memberships || leaving->socket) {
-    if (!leaving->asked && tell(server, leaving)) {
+    if (!leaving->asked && tell(script, leaving)) {
       leaving->running = false;
       return;
     }
-    step(server, leaving);
+    step(script, leaving);
   }
-  finish(server, leaving);
-}
-
-void leaving_answered(struct mw_server *server, struct leaving *leaving) {
-  if (!leaving->running) run(server, leaving);
+  finish(script, leaving);
 }
 
 /* The client stays until it is over: its task may be this one. */
-static void begin(struct mw_server *server, struct leaving *leaving, struct mw_client *client) {
+static void begin(struct script *script, struct leaving *leaving, struct mw_client *client) {
   leaving->task.client = mw_client_ref(client);
-  if (!task_must_wait(&leaving->task)) run(server, leaving);
+  if (!task_must_wait(&leaving->task)) run(script, leaving);
 }
 
-void leaving_take_membership(struct mw_server *server, struct membership *membership) {
-  struct leaving *leaving = take_spare(server);
+void leaving_take_membership(struct script *script, struct membership *membership) {
+  struct leaving *leaving = take_spare(script);
   membership->next = NULL;
   leaving->memberships = membership;
-  begin(server, leaving, membership->client);
+  begin(script, leaving, membership->client);
 }
 
-void leaving_take_socket(struct mw_server *server, struct mw_socket *socket) {
-  struct leaving *leaving = take_spare(server);
+void leaving_take_socket(struct script *script, struct mw_socket *socket) {
+  struct leaving *leaving = take_spare(script);
   struct script_task *task = socket->client->task;
   atomic_store(&socket->client->gone, true);
-  if (task && task->request) script_cancel_request(task->request);
+  if (task && task->request) question_cancel(task->request);
   leaving->socket = socket;
-  begin(server, leaving, socket->client);
+  begin(script, leaving, socket->client);
 }
 
-void leaving_take_job(struct mw_server *server, struct script_job *job, struct membership *memberships) {
+void leaving_take_job(struct script *script, struct script_job *job, struct membership *memberships) {
   struct leaving *leaving = &job->leaving;
   init(leaving);
   leaving->memberships = memberships;
   leaving->job = job;
   leaving->task.client = job->client ? mw_client_ref(job->client) : NULL;
   task_replace(&job->task, &leaving->task);
-  run(server, leaving);
+  run(script, leaving);
 }

@@ -1,12 +1,12 @@
-#include "server/stream_handle.h"
-
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "http/exchange.h"
-#include "server/server.h"
+#include "codec/sse.h"
+#include "delivery/forms.h"
+#include "script/question.h"
+#include "script/script.h"
 
 struct mw_stream {
-  struct mw_server *server;
+  struct app *app;
   struct script_job *job; /* a reference */
   bool closed;            /* it is over, and on_close was told */
   bool ended;             /* the app has ended it */
@@ -22,7 +22,7 @@ static void on_end(struct mw_stream *stream) {
 
 int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (*on_close)(void *context), void *context) {
   struct script_job *job = request->job;
-  if (!request->server || request->cancelled || atomic_load(&job->cancelled)) {
+  if (!request->script || request->cancelled || atomic_load(&job->cancelled)) {
     mw_request_refuse(request, 503, "unavailable", "the client has gone");
     return MW_ECLOSED;
   }
@@ -31,54 +31,16 @@ int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (
     mw_request_refuse(request, 503, "unavailable", "no memory");
     return MW_ENOMEM;
   }
-  *stream = (struct mw_stream){.server = request->server, .job = job_ref(job), .on_close = on_close, .context = context};
+  *stream = (struct mw_stream){.app = request->script->app, .job = job_ref(job), .on_close = on_close, .context = context};
   job->stream = stream;
   job->on_stream_end = on_end;
   job->status = 200;
   *out = stream;
-  script_answered(request);
+  question_answered(request);
   return 0;
 }
 
 /* ---- What it sends -------------------------------------------------------------------------------------------------------- */
-
-static void drop_data(struct mail *mail) {
-  struct stream_data *data = container_of(mail, struct stream_data, mail);
-  blob_unref(data->blob);
-  job_unref(data->job);
-  memory_free(data);
-}
-
-static void drop_end(struct mail *mail) { job_unref(container_of(mail, struct script_job, end)); }
-
-static void take(struct mail *mail, void *room, struct subscriber *subscriber) {
-  (void)room;
-  struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);
-  mail->class->drop(mail);
-}
-
-const struct mail_class stream_data_class = {.take = take, .drop = drop_data};
-const struct mail_class stream_end_class = {.take = take, .drop = drop_end};
-
-static int post_mail(struct mw_stream *stream, struct mail *mail) {
-  return mailbox_post(&stream->server->workers[mail->to.worker].fifo, mail);
-}
-
-/* Takes the blob. */
-static int post(struct mw_stream *stream, struct blob *blob) {
-  struct stream_data *data = memory_alloc(sizeof *data);
-  if (!data) {
-    blob_unref(blob);
-    return MW_ENOMEM;
-  }
-  struct script_job *job = stream->job;
-  *data = (struct stream_data){
-      .mail = {.class = &stream_data_class, .to = job->mail.to, .size = mail_size(blob->len)}, .job = job_ref(job), .blob = blob};
-  int status = post_mail(stream, &data->mail);
-  if (status < 0) drop_data(&data->mail);
-  return status;
-}
 
 static bool breaks_line(struct bytes text) {
   return bytes_find(text, '\r') < text.len || bytes_find(text, '\n') < text.len || bytes_find(text, '\0') < text.len;
@@ -108,15 +70,15 @@ int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *from)
   sse_write(&text, &event);
   struct blob *blob = text.failed ? NULL : form_chunk(buffer_bytes(&text));
   buffer_deinit(&text);
-  return blob ? post(stream, blob) : MW_ENOMEM;
+  return blob ? raw_data_post(stream->app, stream->job, NULL, blob) : MW_ENOMEM;
 }
 
 void mw_stream_close(struct mw_stream *stream) {
   if (stream->closed || stream->ended) return;
   struct script_job *job = job_ref(stream->job);
   stream->ended = true;
-  job->end = (struct mail){.class = &stream_end_class, .to = job->mail.to};
-  post_mail(stream, &job->end);
+  job->end = (struct raw_data){.mail = {.class = stream->app->workers->raw, .to = job->mail.to}, .job = job};
+  stream->app->workers->post(stream->app, &job->end.mail);
 }
 
 void mw_stream_unref(struct mw_stream *stream) {

@@ -1,15 +1,15 @@
-#include "server/presence.h"
+#include "script/presence.h"
 
 #include "app/member.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
-#include "server/server.h"
+#include "script/script.h"
 
 /* What one announcement holds at most, beyond its first change; and how long is waited if the queues were full. */
 enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
 
-static struct presence *find(struct mw_server *server, struct bytes name) { return table_get(&server->script.presences, name); }
+static struct presence *find(struct script *script, struct bytes name) { return table_get(&script->presences, name); }
 
 /* ---- Members -------------------------------------------------------------------------------------------------------------- */
 
@@ -96,7 +96,8 @@ static void add_change(struct roster_batch *batch, const struct member *member) 
 static struct roster_batch *make_batch(const struct presence *presence, size_t taken, bool is_whole) {
   bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
   size_t room = counts_only ? 0 : is_whole ? presence->members.count : taken;
-  struct roster_batch *batch = roster_batch_new(presence->name, room, presence->server->worker_count);
+  struct orderer *orderer = presence->script->app->orderer;
+  struct roster_batch *batch = roster_batch_new(presence->name, room, orderer->worker_count(orderer));
   if (batch) batch->is_whole = is_whole;
   if (!batch || counts_only) return batch;
   const struct member *member = is_whole ? member_first(&presence->members) : NULL;
@@ -113,7 +114,7 @@ static struct roster_batch *make_batch(const struct presence *presence, size_t t
 static bool send_batch(struct presence *presence, struct announcement *announcement) {
   struct message *message = NULL;
   if (!write_message(presence, announcement, &message)) return false;
-  unsigned lost = atomic_load(&presence->server->script.rosters_lost);
+  unsigned lost = atomic_load(&presence->script->rosters_lost);
   bool is_whole = lost != presence->lost_seen;
   if (!message && !is_whole && presence->kind->presence == MW_PRESENCE_COUNTS) return true;
   struct roster_batch *batch = make_batch(presence, announcement->taken, is_whole);
@@ -124,7 +125,8 @@ static bool send_batch(struct presence *presence, struct announcement *announcem
   batch->kind = presence->kind->policy.kind;
   batch->count = announcement->count;
   batch->message = message;
-  int status = bus_update_roster(presence->server, batch);
+  struct orderer *orderer = presence->script->app->orderer;
+  int status = orderer->update_roster(orderer, batch);
   if (status == 0) presence->lost_seen = lost;
   roster_batch_unref(batch);
   return status == 0;
@@ -167,26 +169,26 @@ static void announce(struct presence *presence, uint64_t now_ms) {
 static void on_alarm(void *context);
 
 /* NULL: the job is refused. */
-static struct presence *make(struct mw_server *server, struct script_job *job, const struct job_channel *channel) {
-  struct names_hold hold = {NULL, NULL};
-  int status = job->by_app ? 0 : names_hold(server, &hold, PARTY_PRESENCE, job->client);
+static struct presence *make(struct script *script, struct script_job *job, const struct job_channel *channel) {
+  struct name_hold hold = {NULL, NULL};
+  int status = job->by_app ? 0 : name_hold_take(script->app, &hold, PARTY_PRESENCE, job->client);
   struct presence *presence = status == 0 ? memory_calloc(1, sizeof *presence + channel->name.len) : NULL;
   if (!presence) {
-    names_give_back(server, &hold, PARTY_PRESENCE);
+    name_hold_release(script->app, &hold, PARTY_PRESENCE);
     job_refuse(job, 503, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
     return NULL;
   }
   presence->hold = hold;
   memcpy(presence->text, channel->name.ptr, channel->name.len);
   presence->name = bytes_of(presence->text, channel->name.len);
-  presence->server = server;
+  presence->script = script;
   presence->kind = channel->kind;
-  presence->lost_seen = atomic_load(&server->script.rosters_lost);
-  presence->armed_ms = server->loop.clock.now_ms + channel->kind->presence_interval_ms;
-  presence->alarm = alarm_new(&server->loop, channel->kind->presence_interval_ms, 0, on_alarm, presence);
-  if (!presence->alarm || table_set(&server->script.presences, presence->name, presence) < 0) {
+  presence->lost_seen = atomic_load(&script->rosters_lost);
+  presence->armed_ms = script->loop->clock.now_ms + channel->kind->presence_interval_ms;
+  presence->alarm = alarm_new(script->loop, channel->kind->presence_interval_ms, 0, on_alarm, presence);
+  if (!presence->alarm || table_set(&script->presences, presence->name, presence) < 0) {
     alarm_free(presence->alarm);
-    names_give_back(server, &presence->hold, PARTY_PRESENCE);
+    name_hold_release(script->app, &presence->hold, PARTY_PRESENCE);
     memory_free(presence);
     job_refuse(job, 503, "unavailable", "out of memory");
     return NULL;
@@ -200,8 +202,8 @@ static struct presence *make(struct mw_server *server, struct script_job *job, c
 
 static void destroy(struct presence *presence) {
   for (struct member *member; (member = member_first(&presence->members));) remove_member(presence, member);
-  names_give_back(presence->server, &presence->hold, PARTY_PRESENCE);
-  table_remove(&presence->server->script.presences, presence->name);
+  name_hold_release(presence->script->app, &presence->hold, PARTY_PRESENCE);
+  table_remove(&presence->script->presences, presence->name);
   alarm_free(presence->alarm);
   mw_config_unref(presence->config);
   memory_free(presence);
@@ -238,7 +240,7 @@ static void arm(struct presence *presence, uint64_t now_ms) {
 
 /* Does what is due by now. The presence may be gone afterwards. */
 static void settle(struct presence *presence) {
-  uint64_t now_ms = presence->server->loop.clock.now_ms;
+  uint64_t now_ms = presence->script->loop->clock.now_ms;
   expire(presence, now_ms);
   while (!list_empty(&presence->changed) && now_ms >= presence->ready_ms) announce(presence, now_ms);
   if (presence->members.count == 0 && now_ms >= presence->ready_ms) {
@@ -250,7 +252,7 @@ static void settle(struct presence *presence) {
 
 static void on_alarm(void *context) {
   struct presence *presence = context;
-  clock_update(&presence->server->loop.clock);
+  clock_update(&presence->script->loop->clock);
   presence->armed_ms = UINT64_MAX;
   settle(presence);
 }
@@ -258,20 +260,20 @@ static void on_alarm(void *context) {
 /* ---- Coming and going ------------------------------------------------------------------------------------------------------ */
 
 /* A key must be made to look for it: that is bounded by the channels of a job. NULL without memory. */
-static struct member *find_member(struct mw_server *server, const struct script_job *job, struct bytes name) {
-  struct presence *presence = find(server, name);
+static struct member *find_member(struct script *script, const struct script_job *job, struct bytes name) {
+  struct presence *presence = find(script, name);
   struct blob *key = presence ? member_key(client_user_id(job->client)) : NULL;
   struct member *member = key ? member_at(&presence->members, key) : NULL;
   blob_unref(key);
   return member;
 }
 
-size_t presence_unknown(struct mw_server *server, const struct script_job *job) {
+size_t presence_unknown(struct script *script, const struct script_job *job) {
   if (atomic_load(&job->cancelled)) return job->channel_count;
   for (size_t i = 0; i < job->channel_count; i++) {
     const struct job_channel *channel = &job->channels[i];
     bool asks = (channel->kind->hooks & MW_HOOK_PRESENCE) && !channel->informed;
-    if (asks && !find_member(server, job, channel->name)) return i;
+    if (asks && !find_member(script, job, channel->name)) return i;
   }
   return job->channel_count;
 }
@@ -300,13 +302,13 @@ static void count_in(struct presence *presence, struct script_job *job, struct j
   note_change(presence, member);
 }
 
-void presence_enter(struct mw_server *server, struct script_job *job) {
+void presence_enter(struct script *script, struct script_job *job) {
   if (atomic_load(&job->cancelled)) return;
   for (size_t i = 0; i < job->channel_count && job->status == 0; i++) {
     struct job_channel *channel = &job->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE || channel->membership->member) continue;
-    struct presence *presence = find(server, channel->name);
-    if (!presence) presence = make(server, job, channel);
+    struct presence *presence = find(script, channel->name);
+    if (!presence) presence = make(script, job, channel);
     if (presence) {
       count_in(presence, job, channel);
       settle(presence);
@@ -316,24 +318,24 @@ void presence_enter(struct mw_server *server, struct script_job *job) {
   }
 }
 
-void presence_leave(struct mw_server *server, struct membership *membership) {
-  struct presence *presence = membership->member ? find(server, membership_name(membership)) : NULL;
+void presence_leave(struct script *script, struct membership *membership) {
+  struct presence *presence = membership->member ? find(script, membership_name(membership)) : NULL;
   struct member *member = presence ? member_at(&presence->members, membership->member) : NULL;
   blob_unref(membership->member);
   membership->member = NULL;
   if (!member || member->connections == 0) return;
   note_change(presence, member);
   if (--member->connections == 0) {
-    member->leave_ms = server->loop.clock.now_ms + presence->kind->presence_linger_ms;
+    member->leave_ms = script->loop->clock.now_ms + presence->kind->presence_linger_ms;
     list_append(&presence->leaving, &member->in_leaving);
   }
   settle(presence);
 }
 
-void presence_free_all(struct mw_server *server) {
+void presence_free_all(struct script *script) {
   size_t cursor = 0;
   struct presence *presence;
-  while ((presence = table_next(&server->script.presences, &cursor))) {
+  while ((presence = table_next(&script->presences, &cursor))) {
     destroy(presence);
     cursor = 0;
   }
@@ -350,9 +352,9 @@ static const struct member *begin_at(const struct presence *presence, struct mw_
   return member;
 }
 
-size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len, const struct mw_presence_query *query,
-                           void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more) {
-  const struct presence *presence = find(server, bytes_of(name, name_len));
+size_t presence_list(struct script *script, struct bytes name, const struct mw_presence_query *query,
+                     void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more) {
+  const struct presence *presence = find(script, name);
   struct mw_presence_query all = {.limit = 0};
   if (!query) query = &all;
   if (more) *more = false;

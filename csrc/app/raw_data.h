@@ -1,0 +1,28 @@
+/* What the app sends on a raw stream or a raw WebSocket: comes to the role of its exchange (role->on_mail). */
+#ifndef MOONWIRE_APP_RAW_DATA_H
+#define MOONWIRE_APP_RAW_DATA_H
+
+#include "base/blob.h"
+#include "base/mail.h"
+
+VISIBILITY_PUSH
+
+struct app;
+struct mw_socket;
+struct script_job;
+
+struct raw_data {
+  struct mail mail;
+  struct script_job *job;   /* of a raw stream: a reference */
+  struct mw_socket *socket; /* or of a raw WebSocket: a reference */
+  struct blob *blob;        /* text, or a frame; NULL: it was taken, or the stream is to end */
+  size_t size;              /* of the blob */
+};
+
+/* Posts a blob, which it takes, on behalf of a job or a socket. MW_EUNAVAILABLE, MW_ENOMEM. */
+int raw_data_post(struct app *app, struct script_job *job, struct mw_socket *socket, struct blob *blob);
+void raw_data_free(struct raw_data *data);
+
+VISIBILITY_POP
+
+#endif

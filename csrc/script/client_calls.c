@@ -1,0 +1,72 @@
+#include "script/client_calls.h"
+
+#include <stdio.h>
+
+#include "app/command.h"
+#include "codec/envelope.h"
+#include "codec/ws_frame.h"
+
+static int fail(struct mw_error *error, int status, const char *text) {
+  if (error) snprintf(error->text, sizeof error->text, "%s", text);
+  return status;
+}
+
+int client_call_send(struct app *app, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
+  struct message_parts parts;
+  int status = order_read_parts(app, push, &parts, error);
+  if (status < 0) return status;
+  if (parts.channel.len > 0 && channel_name_fault(parts.channel))
+    return fail(error, MW_EINVAL, channel_name_fault(parts.channel));
+  struct command *command = command_new(COMMAND_SEND, client);
+  if (!command) return fail(error, MW_ENOMEM, "no memory");
+  command->message = message_new(0, &parts);
+  if (!command->message) {
+    command_free(command);
+    return fail(error, MW_ENOMEM, "no memory");
+  }
+  status = command_post(app, command);
+  return status < 0 ? fail(error, status, mw_status_text(status)) : 0;
+}
+
+/* Never waits for room: of each client there is one such mail. */
+int client_call_close(struct app *app, struct mw_client *client, int code, const char *reason) {
+  if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
+  if (atomic_load(&client->gone)) return MW_ECLOSED;
+  if (atomic_load(&client->closing)) return 0;
+  struct bytes text = bytes_string(reason ? reason : "");
+  if (text.len > CLOSE_REASON_MAX) text.len = CLOSE_REASON_MAX;
+  struct blob *kept = text.len > 0 ? blob_new(text) : NULL;
+  if (text.len > 0 && !kept) return MW_ENOMEM;
+  atomic_store(&client->closing, true);
+  client->close_code = (uint16_t)code;
+  blob_unref(client->close_reason);
+  client->close_reason = kept;
+  client->close = (struct mail){.class = app->workers->close, .to = client->session};
+  mw_client_ref(client);
+  return app->workers->post(app, &client->close);
+}
+
+static int post_channel(struct app *app, enum command_type type, struct mw_client *client, struct bytes channel, const char *code,
+                        const char *reason) {
+  if (channel_name_fault(channel)) return MW_EINVAL;
+  const struct kind *kind = config_kind(app->config, channel);
+  if (!kind) return MW_ENOTFOUND;
+  struct command *command = command_new(type, client);
+  if (!command) return MW_ENOMEM;
+  command->kind = kind;
+  command->text = blob_new(channel);
+  snprintf(command->code, sizeof command->code, "%s", code);
+  snprintf(command->reason, sizeof command->reason, "%s", reason);
+  if (command->text) return command_post(app, command);
+  command_free(command);
+  return MW_ENOMEM;
+}
+
+int client_call_subscribe(struct app *app, struct mw_client *client, struct bytes channel) {
+  return post_channel(app, COMMAND_SUBSCRIBE, client, channel, "", "");
+}
+
+int client_call_unsubscribe(struct app *app, struct mw_client *client, struct bytes channel, const char *code,
+                            const char *reason) {
+  return post_channel(app, COMMAND_UNSUBSCRIBE, client, channel, code, reason);
+}

@@ -1,0 +1,28 @@
+#include "server/posts.h"
+
+#include "server/command.h"
+#include "server/server.h"
+
+static struct mw_server *server_of(struct app *app) { return container_of(app, struct mw_server, app); }
+static struct script *script_of(struct app *app) { return &server_of(app)->script; }
+
+static void post_ask(struct app *app, struct script_job *job) { script_post_begin(script_of(app), job); }
+static void post_cancel(struct app *app, struct script_job *job) { script_post_cancel(script_of(app), job); }
+static void post_leave(struct app *app, struct membership *membership) { script_post_leave(script_of(app), membership); }
+static void post_leave_socket(struct app *app, struct mw_socket *socket) { script_post_socket_leave(script_of(app), socket); }
+static void post_end_stream(struct app *app, struct script_job *job) { script_post_stream_end(script_of(app), job); }
+static void post_tell(struct app *app, struct script_job *job) { script_post(script_of(app), job); }
+
+const struct script_posts server_script_posts = {.ask = post_ask,
+                                                 .cancel = post_cancel,
+                                                 .leave = post_leave,
+                                                 .leave_socket = post_leave_socket,
+                                                 .end_stream = post_end_stream,
+                                                 .tell = post_tell};
+
+static int post_worker(struct app *app, struct mail *mail) {
+  return mailbox_post(&server_of(app)->workers[mail->to.worker].fifo, mail);
+}
+
+const struct worker_posts server_worker_posts = {
+    .post = post_worker, .command = &session_command_class, .close = &session_close_class, .raw = &exchange_raw_class};
