@@ -132,15 +132,16 @@ void delivery_begin_turn(struct delivery *delivery) {
   }
 }
 
+static void unlink_dirty(struct subscriber **at, const struct subscriber *subscriber) {
+  while (*at && *at != subscriber) at = &(*at)->next_dirty;
+  if (*at) *at = subscriber->next_dirty;
+}
+
 void delivery_forget(struct delivery *delivery, struct subscriber *subscriber) {
   if (!(subscriber->flags & SUBSCRIBER_DIRTY)) return;
-  for (struct subscriber **at = &delivery->next; *at; at = &(*at)->next_dirty) {
-    if (*at != subscriber) continue;
-    *at = subscriber->next_dirty;
-    subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
-    return;
-  }
-  delivery_flush(delivery);
+  unlink_dirty(&delivery->dirty, subscriber);
+  unlink_dirty(&delivery->next, subscriber);
+  subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
 }
 
 bool delivery_flush(struct delivery *delivery) {

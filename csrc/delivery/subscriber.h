@@ -46,6 +46,8 @@ struct sink_ops {
   void (*collect)(struct subscriber *subscriber, struct message *message);
   /* The same for what is pushed to this subscriber alone: part of a blob, to which it takes a reference. */
   void (*collect_push)(struct subscriber *subscriber, struct blob *blob, struct bytes part);
+  /* Returns how many bytes of what it took by collect_push wait. */
+  size_t (*collected)(const struct subscriber *subscriber);
   /* Pushes an event. */
   void (*event)(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
   /* Called when a message of the channel exceeds a limit for the first time since the subscriber was last up to date. */
@@ -148,6 +150,12 @@ void subscriber_push(struct subscriber *subscriber, struct blob *blob, struct by
 void subscriber_push_rope(struct subscriber *subscriber, const struct rope *rope);
 /* True if the message must not reach the subscriber. */
 bool subscriber_is_excepted(const struct subscriber *subscriber, const struct message *message);
+
+/* Returns how many bytes wait besides the messages of channels. */
+static inline size_t subscriber_own_size(const struct subscriber *subscriber) {
+  if (subscriber->flags & SUBSCRIBER_COLLECTS) return subscriber->sink->ops->collected(subscriber);
+  return outbox_own_size(subscriber->outbox);
+}
 
 /* ---- Texts (delivery/text.c) ---- */
 

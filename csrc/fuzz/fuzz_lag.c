@@ -12,8 +12,8 @@
 #include "delivery/catchup.h"
 #include "fuzz/fuzz.h"
 #include "http/http1/http1.h"
-#include "server/native.h"
 #include "server/server.h"
+#include "server/session.h"
 
 enum {
   CHANNELS = 8,

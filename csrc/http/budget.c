@@ -1,12 +1,12 @@
 #include "http/budget.h"
 
 #include "http/exchange.h"
-#include "server/native.h"
+#include "server/session.h"
 
-void budget_init(struct budget *budget, struct exchange *exchange) {
-  const struct budget *guest = &exchange_http(exchange)->guest;
-  *budget = (struct budget){.exchange = exchange};
-  if (guest->exchange == exchange) {
+void budget_init(struct budget *budget, struct subscriber *subscriber) {
+  const struct budget *guest = &http_of(subscriber)->guest;
+  *budget = (struct budget){.subscriber = subscriber};
+  if (guest->subscriber == subscriber) {
     budget->turn = guest->turn;
     budget->left = guest->left;
   }
@@ -16,43 +16,44 @@ void budget_init(struct budget *budget, struct exchange *exchange) {
 void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 
 /* A connection without http1 and native uses the shared one while it is served, and has no debts. */
-static struct budget *budget_find(struct exchange *exchange) {
-  struct budget *guest = &exchange_http(exchange)->guest, *own = exchange_budget(exchange);
-  if (exchange->flags & EXCHANGE_NATIVE) return &native_of(exchange)->budget;
+static struct budget *budget_find(struct subscriber *subscriber) {
+  struct session *session = session_of(subscriber);
+  if (session) return &session->budget;
+  struct budget *guest = &http_of(subscriber)->guest, *own = exchange_budget(exchange_of(subscriber));
   if (own) return own;
-  if (guest->exchange != exchange) *guest = (struct budget){.exchange = exchange};
+  if (guest->subscriber != subscriber) *guest = (struct budget){.subscriber = subscriber};
   return guest;
 }
 
 /* The same with what this turn adds. */
-static struct budget *refresh(struct exchange *exchange) {
-  struct budget *budget = budget_find(exchange);
-  uint32_t turn = exchange_http(exchange)->loop->turn;
+static struct budget *refresh(struct subscriber *subscriber) {
+  struct budget *budget = budget_find(subscriber);
+  uint32_t turn = http_of(subscriber)->loop->turn;
   int64_t left = budget->left + (int64_t)(turn - budget->turn) * BUDGET_TURN;
   budget->left = left < BUDGET_TURN ? (int32_t)left : BUDGET_TURN;
   budget->turn = turn;
   return budget;
 }
 
-void budget_charge(struct exchange *exchange, size_t cost) {
-  struct budget *budget = refresh(exchange);
+void budget_charge(struct subscriber *subscriber, size_t cost) {
+  struct budget *budget = refresh(subscriber);
   int64_t left = (int64_t)budget->left - (cost < INT32_MAX ? (int64_t)cost : INT32_MAX);
   budget->left = left > INT32_MIN ? (int32_t)left : INT32_MIN;
 }
 
-size_t budget_left(struct exchange *exchange) {
-  const struct budget *budget = refresh(exchange);
+size_t budget_left(struct subscriber *subscriber) {
+  const struct budget *budget = refresh(subscriber);
   return budget->left > 0 ? (size_t)budget->left : 0;
 }
 
-bool budget_is_put_off(struct exchange *exchange) {
-  const struct budget *budget = budget_find(exchange);
+bool budget_is_put_off(struct subscriber *subscriber) {
+  const struct budget *budget = budget_find(subscriber);
   return budget->link.next && !list_empty(&budget->link);
 }
 
-void budget_put_off(struct exchange *exchange) {
-  struct http *http = exchange_http(exchange);
-  struct budget *budget = budget_find(exchange);
+void budget_put_off(struct subscriber *subscriber) {
+  struct http *http = http_of(subscriber);
+  struct budget *budget = budget_find(subscriber);
   if (budget == &http->guest || !list_empty(&budget->link)) return;
   list_append(&http->put_off, &budget->link);
   loop_wake(http->loop);
@@ -75,13 +76,13 @@ void budget_resume(struct http *http) {
   move_all(&http->put_off, &waiting);
   while (!list_empty(&waiting)) {
     struct budget *budget = container_of(waiting.next, struct budget, link);
-    int64_t before = (int64_t)budget_left(budget->exchange);
+    int64_t before = (int64_t)budget_left(budget->subscriber);
     list_remove(&budget->link);
     if (left <= 0 || before == 0) {
       list_append(&passed, &budget->link);
     } else {
       left -= before;
-      exchange_resume(budget->exchange);
+      session_ops(budget->subscriber)->resume(budget->subscriber);
     }
   }
   /* Those that had nothing come before those that want more again. */

@@ -15,8 +15,8 @@
 
 VISIBILITY_PUSH
 
-struct exchange;
 struct http;
+struct subscriber;
 
 enum {
   BUDGET_TURN = 128 * 1024,   /* of one connection */
@@ -32,26 +32,26 @@ enum {
   BUDGET_LEFTOVERS = 512 * 1024 /* of all connections together that are resumed in one turn */
 };
 
-/* Part of what a connection has beyond the least (struct http1, struct native). */
+/* Part of what a connection has beyond the least (struct http1, struct session). */
 struct budget {
   struct list link; /* in http->put_off while input is put off; else alone */
-  struct exchange *exchange;
+  struct subscriber *subscriber;
   uint32_t turn; /* of which `left` is left */
   int32_t left;  /* negative: a debt */
 };
 
-void budget_init(struct budget *budget, struct exchange *exchange);
+void budget_init(struct budget *budget, struct subscriber *subscriber);
 /* Called when the struct that holds the budget is freed; the connection may last. */
 void budget_deinit(struct budget *budget);
 
 /* Charges what was done for the peer of the exchange. */
-void budget_charge(struct exchange *exchange, size_t cost);
+void budget_charge(struct subscriber *subscriber, size_t cost);
 /* Returns what is left in this turn; 0: it is spent, or there is a debt. */
-size_t budget_left(struct exchange *exchange);
-/* Puts off the input that the connection keeps: exchange_resume is called in the next turn, and its stream is not read until then. The connection must
- * have an http1 or a native. */
-void budget_put_off(struct exchange *exchange);
-bool budget_is_put_off(struct exchange *exchange);
+size_t budget_left(struct subscriber *subscriber);
+/* Puts off the input that the connection keeps: its session, or http1, continues in the next turn, and its stream is not read until then. It must
+ * have one of them. */
+void budget_put_off(struct subscriber *subscriber);
+bool budget_is_put_off(struct subscriber *subscriber);
 /* Resumes the connections that were put off in earlier turns, in that order. Called once a turn. */
 void budget_resume(struct http *http);
 

@@ -24,7 +24,8 @@ void conn_class_init(struct conn_class *class, struct http *http, const struct p
   for (enum form form = 0; form <= FORM_WS_OWN; form++) {
     for (size_t chunked = 0; chunked < 2; chunked++) {
       struct exchange_sink *sink = &class->sinks[form][chunked];
-      sink_init(&sink->sink, protocol->sink, http->delivery, form, form_framing(form, chunked));
+      sink->sink = (struct http_sink){.http = http, .session = http->session};
+      sink_init(&sink->sink.sink, protocol->sink, http->delivery, form, form_framing(form, chunked));
       sink->class = class;
     }
   }
@@ -44,7 +45,7 @@ struct conn *conn_new(struct conn_class *class, enum stream_kind kind) {
   }
   object_count(OBJECT_CONN, 1);
   list_append(&http->conns, &conn->link);
-  *(kind == STREAM_NONE ? &http->poll_client_count : &http->conn_count) += 1;
+  http->conn_count++;
   timer_init(&conn->timer);
   class->protocol->init(conn);
   return conn;
@@ -111,7 +112,7 @@ void conn_on_closed(struct stream *stream) {
   size_t conn_at = protocol_of(conn)->conn_at;
   protocol_of(conn)->deinit(conn);
   list_remove(&conn->link);
-  *(stream_has_peer(stream) ? &http->conn_count : &http->poll_client_count) -= 1;
+  http->conn_count--;
   /* Stopping waits for the last one, and the turn that sees it may be far away. */
   if (http->conn_count == 0 && http->app->state == APP_STOPPING) loop_wake(http->loop);
   log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", http->conn_count);

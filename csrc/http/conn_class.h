@@ -9,10 +9,22 @@ VISIBILITY_PUSH
 
 struct conn_class;
 struct http;
+struct session_ops;
+
+/* The sink of a subscriber of an app, and whom to ask about its session (server/session.h). */
+struct http_sink {
+  struct sink sink;
+  struct http *http;
+  const struct session_ops *session;
+};
+
+static inline struct http *http_of(const struct subscriber *subscriber) {
+  return container_of(subscriber->sink, const struct http_sink, sink)->http;
+}
 
 /* How an exchange receives. */
 struct exchange_sink {
-  struct sink sink;
+  struct http_sink sink;
   struct conn_class *class;
 };
 

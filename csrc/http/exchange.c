@@ -5,11 +5,10 @@
 #include "app/socket.h"
 #include "base/log_limit.h"
 #include "http/request.h"
-#include "server/native.h"
-#include "transport/poll_client.h"
+#include "server/exchange_session.h"
 
 void exchange_init(struct exchange *exchange, const struct conn_class *class) {
-  const struct sink *sink = &class->sinks[FORM_SSE][false].sink;
+  const struct sink *sink = &class->sinks[FORM_SSE][false].sink.sink;
   *exchange = (struct exchange){.subscriber.sink = sink, .slot = SLOT_NONE, .state = EXCHANGE_IDLE};
 }
 
@@ -19,11 +18,11 @@ void exchange_deinit(struct exchange *exchange) {
 }
 
 void exchange_set_form(struct exchange *exchange, enum form form) {
-  exchange->subscriber.sink = &exchange_class(exchange)->sinks[form][false].sink;
+  exchange->subscriber.sink = &exchange_class(exchange)->sinks[form][false].sink.sink;
 }
 
 void exchange_set_chunked(struct exchange *exchange, bool chunked) {
-  exchange->subscriber.sink = &exchange_class(exchange)->sinks[exchange_form(exchange)][chunked].sink;
+  exchange->subscriber.sink = &exchange_class(exchange)->sinks[exchange_form(exchange)][chunked].sink.sink;
 }
 
 struct request *exchange_request(struct exchange *exchange) {
@@ -35,19 +34,20 @@ struct budget *exchange_budget(struct exchange *exchange) {
 }
 
 /* In what the exchange has only as long as it needs it. */
-static struct script_job **find_job(struct exchange *exchange) {
+struct script_job **exchange_question(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (request) return &request->job;
-  return exchange->flags & EXCHANGE_NATIVE ? &native_of(exchange)->job : NULL;
+  struct session *session = session_of(&exchange->subscriber);
+  return session ? &session->question : NULL;
 }
 
 struct script_job *exchange_job(struct exchange *exchange) {
-  struct script_job **job = find_job(exchange);
+  struct script_job **job = exchange_question(exchange);
   return job ? *job : NULL;
 }
 
 void exchange_set_job(struct exchange *exchange, struct script_job *job) {
-  struct script_job **place = find_job(exchange);
+  struct script_job **place = exchange_question(exchange);
   if (place) *place = job;
 }
 
@@ -88,14 +88,6 @@ struct exchange *exchange_find(const struct http *http, struct address address) 
   return address.worker == http->slots->worker ? exchange_of(slots_find(http->slots, address)) : NULL;
 }
 
-int exchange_take_name(struct exchange *exchange) {
-  return slots_take(exchange_http(exchange)->slots, &exchange->subscriber, &exchange->slot);
-}
-
-struct address exchange_address(struct exchange *exchange) {
-  return slots_address(exchange_http(exchange)->slots, exchange->slot);
-}
-
 void exchange_release_name(struct exchange *exchange) { slots_release(exchange_http(exchange)->slots, &exchange->slot); }
 
 /* ---- Its protocol --------------------------------------------------------------------------------------------------------- */
@@ -118,18 +110,9 @@ void exchange_remote(struct exchange *exchange, char *out, size_t size) {
   exchange_protocol(exchange)->remote(exchange, out, size);
 }
 
-void exchange_resume(struct exchange *exchange) {
-  if (exchange->state == EXCHANGE_STREAMING && exchange->flags & EXCHANGE_NATIVE) native_resume(exchange);
-  if (!budget_is_put_off(exchange)) exchange_protocol(exchange)->resume(exchange);
-}
+void exchange_resume(struct exchange *exchange) { exchange_protocol(exchange)->resume(exchange); }
 
 /* ---- Asking the script --------------------------------------------------------------------------------------------------- */
-
-void exchange_release_held(struct http *http, struct script_job *job) {
-  struct mail *mail;
-  /* The client may live at another address by now, or have gone. */
-  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->session));
-}
 
 static void drop_raw(struct mail *mail) { raw_data_free(container_of(mail, struct raw_data, mail)); }
 
@@ -144,96 +127,16 @@ static void take_raw(struct mail *mail, void *room, struct subscriber *subscribe
 
 const struct mail_class exchange_raw_class = {.take = take_raw, .drop = drop_raw};
 
-static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
-
-/* The script has answered. Whoever asked may have gone: then what was joined is left again. */
-static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
-  struct http *http = room;
-  struct script_job *job = container_of(mail, struct script_job, mail);
-  struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && exchange_job(exchange) == job) {
-    bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
-    /* The exchange's reference stays with a raw stream, as long as it lasts. */
-    if (!streams) {
-      exchange_set_job(exchange, NULL);
-      job_unref(job);
-    }
-    job->kept = streams;
-    if (exchange->role) exchange->role->on_answer(exchange, job);
-    exchange_release_held(http, job);
-  }
-  exchange_return_job(http, job);
-}
-
-static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
-
-void exchange_return_job(struct http *http, struct script_job *job) {
-  struct app *app = http->app;
-  /* It went before the answer came. */
-  if (job->connects && job->client && !job->client->is_adopted) registry_remove(&app->registry, job->client);
-  struct membership *membership = job_take_memberships(job);
-  while (membership) {
-    struct membership *next = membership->next;
-    app->script->leave(app, membership);
-    membership = next;
-  }
-  if (job->type == JOB_SOCKET && job->socket && !job->kept) app->script->leave_socket(app, socket_ref(job->socket));
-  if (job->type == JOB_STREAM && job->stream && !job->kept) {
-    app->script->end_stream(app, job);
-  } else {
-    job_unref(job);
-  }
-}
-
-bool exchange_post(struct exchange *exchange, struct script_job *job) {
-  struct http *http = exchange_http(exchange);
-  bool full = atomic_load(&http->app->job_count) >= http->app->config->options.limits.waiting;
-  if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
-  size_t size = job_size(job);
-  if (size > 0 && atomic_load(&http->app->job_bytes) + size > http->app->config->options.limits.queue) {
-    log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
-    full = true;
-  }
-  if (full || exchange_take_name(exchange) < 0) {
-    job_unref(job);
-    return false;
-  }
-  budget_charge(exchange, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
-  job->mail.to = exchange_address(exchange);
-  /* The app may already ask something of a client that is still coming. */
-  if (job->client && !native_is_identified(exchange)) job->client->session = job->mail.to;
-  exchange_set_job(exchange, job);
-  job->answered = &answer_class;
-  atomic_fetch_add(&http->app->job_count, 1);
-  atomic_fetch_add(&http->app->job_bytes, size);
-  exchange_app(exchange)->script->ask(exchange_app(exchange), job_ref(job));
-  return true;
-}
-
 bool exchange_ask(struct exchange *exchange, struct script_job *job) {
-  if (!exchange_post(exchange, job)) return false;
+  if (!session_ask(&exchange->subscriber, job)) return false;
   exchange_set_state(exchange, EXCHANGE_ASKING);
   return true;
-}
-
-void exchange_forget(struct exchange *exchange) {
-  struct script_job *job = exchange_job(exchange);
-  if (!job) return;
-  exchange_set_job(exchange, NULL);
-  atomic_store(&job->cancelled, true);
-  exchange_app(exchange)->script->cancel(exchange_app(exchange), job);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------------- */
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   subscriber_push(&exchange->subscriber, blob, part);
-}
-
-size_t exchange_room(struct exchange *exchange) {
-  size_t room = app_answer_room(exchange_app(exchange)), waiting = outbox_own_size(exchange->subscriber.outbox);
-  if (exchange_form(exchange) == FORM_POLL) waiting = native_of(exchange)->poll->items.own_bytes;
-  return waiting < room ? room - waiting : 0;
 }
 
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope) { subscriber_push_rope(&exchange->subscriber, rope); }
@@ -251,9 +154,9 @@ void exchange_end(struct exchange *exchange) {
     exchange_app(exchange)->script->end_stream(exchange_app(exchange), exchange_job(exchange));
     exchange_set_job(exchange, NULL);
   } else {
-    exchange_forget(exchange);
+    session_forget(&exchange->subscriber);
   }
-  native_end(exchange);
+  exchange_session_end(exchange);
   /* What is still to be said of it is written however slow it was. */
   exchange->subscriber.flags &= (uint16_t)~SUBSCRIBER_SLOW;
 }

@@ -30,7 +30,6 @@ enum exchange_state {
 };
 
 enum exchange_flag {
-  EXCHANGE_NATIVE = 1 << 0,     /* native_of(exchange) is there */
   EXCHANGE_MOONWIRE_1 = 1 << 1, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 2, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 3,    /* among the users of its wire format */
@@ -53,10 +52,6 @@ struct exchange {
 void exchange_init(struct exchange *exchange, const struct conn_class *class);
 /* Returns the exchange whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
 struct exchange *exchange_of(struct subscriber *subscriber);
-/* Gives its subscriber a name that others can hold (delivery/slots.h), until it ends. MW_ENOMEM. */
-int exchange_take_name(struct exchange *exchange);
-/* Returns the address of its subscriber, which has a name. */
-struct address exchange_address(struct exchange *exchange);
 /* The exchange is over, and its memory is about to go: no list has it after this. Its protocol has freed its request. */
 void exchange_deinit(struct exchange *exchange);
 /* What it shares with all exchanges of its protocol on its worker. */
@@ -79,6 +74,8 @@ void exchange_set_form(struct exchange *exchange, enum form form);
 void exchange_set_chunked(struct exchange *exchange, bool chunked);
 /* The question that is with the script, or what the app is told of when this ends: a reference. NULL: none. */
 struct script_job *exchange_job(struct exchange *exchange);
+/* Returns where that is kept; NULL: there is no place for it now. */
+struct script_job **exchange_question(struct exchange *exchange);
 void exchange_set_job(struct exchange *exchange, struct script_job *job);
 /* The only way from state to state; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
@@ -105,9 +102,6 @@ void exchange_finish(struct exchange *exchange);
 /* Gives the exchange up. With a reset, what is queued for the peer is lost. */
 void exchange_disconnect(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
-/* An exchange without a peer, as if it streamed, which is closed by exchange_disconnect. NULL if out of memory. */
-struct exchange *exchange_without_peer(struct http *http, const struct role *role);
-bool exchange_has_peer(const struct exchange *exchange);
 /* Continues with the input that was put off (http/budget.h). */
 void exchange_resume(struct exchange *exchange);
 /* The budget of the request that is read or answered; NULL: there is none. */
@@ -188,24 +182,14 @@ void exchange_end_stream(struct exchange *exchange);
 /* Asks the script; takes the job. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
  * already, and the job is gone. */
 bool exchange_ask(struct exchange *exchange, struct script_job *job);
-/* The same without a change of state: a stream asks. */
-bool exchange_post(struct exchange *exchange, struct script_job *job);
-/* A job was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
-void exchange_return_job(struct http *http, struct script_job *job);
 /* Hands a struct raw_data to the role (role->on_mail). */
 extern const struct mail_class exchange_raw_class;
-/* The job was answered: carries out what had to wait for that. */
-void exchange_release_held(struct http *http, struct script_job *job);
-/* The script's answer is not wanted any more. */
-void exchange_forget(struct exchange *exchange);
 
 /* ---- Writing ---- */
 
 /* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox, not counting the messages of channels, is
  * marked slow, one without memory broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
-/* How many bytes, besides messages of channels, may be pushed to a stream before half of limits.outbox waits. */
-size_t exchange_room(struct exchange *exchange);
 /* Pushes all of a rope, or, over the limit, nothing of it. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
 /* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */

@@ -6,7 +6,7 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/native.h"
+#include "server/session.h"
 
 /* ---- The beginning -------------------------------------------------------------------------------------------------------- */
 
@@ -37,7 +37,7 @@ void exchange_answer(struct exchange *exchange, const struct answer *answer) {
                              .length = empty ? LENGTH_NONE : (int64_t)len,
                              .body = answer->body,
                              .rope = answer->rope};
-  if (answer->rope || !exchange_request(exchange)->is_head) budget_charge(exchange, len);
+  if (answer->rope || !exchange_request(exchange)->is_head) budget_charge(&exchange->subscriber, len);
   begin_answer(exchange, &head, EXCHANGE_ANSWERING);
   end_answer(exchange);
 }
@@ -142,7 +142,7 @@ void exchange_answer_stream_head(struct exchange *exchange) {
 
 /* A job that lasts as long as the stream: the request in which it was has gone. */
 static void keep_job(struct exchange *exchange, struct script_job *job) {
-  if (native_get(exchange)) {
+  if (session_get(&exchange->subscriber)) {
     exchange_set_job(exchange, job);
   } else {
     exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);

@@ -33,7 +33,7 @@ void exchange_refuse_request(struct exchange *exchange) {
 
 void exchange_start(struct exchange *exchange) {
   const struct role *role = exchange->request->role;
-  budget_charge(exchange, BUDGET_REQUEST);
+  budget_charge(&exchange->subscriber, BUDGET_REQUEST);
   if (role) {
     exchange_become(exchange, role);
     role->start(exchange);

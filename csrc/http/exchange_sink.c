@@ -3,8 +3,8 @@
 #include "codec/sse.h"
 #include "http/exchange.h"
 #include "server/names.h"
-#include "server/native.h"
 #include "server/reply.h"
+#include "server/session.h"
 
 /* Of a subscriber with such a sink. */
 static struct exchange *exchange_here(struct subscriber *subscriber) {
@@ -36,29 +36,17 @@ static bool after_writing(struct exchange *exchange) {
 
 bool exchange_flushed(struct exchange *exchange) {
   bool is_done = false;
-  if (exchange->role && exchange->role->on_flush) exchange->role->on_flush(exchange);
-  if (exchange->state == EXCHANGE_OVER) return false;
   if (exchange->subscriber.flags & SUBSCRIBER_BROKEN) {
     exchange_reset(exchange);
     return false;
   }
   if (exchange->subscriber.flags & SUBSCRIBER_SLOW) exchange_close(exchange, CLOSE_SLOW, "too slow");
   if (!exchange->subscriber.outbox) is_done = after_writing(exchange);
-  if (exchange->flags & EXCHANGE_NATIVE && exchange->role) exchange->role->on_flushed(exchange);
+  if (session_of(&exchange->subscriber) && exchange->role) exchange->role->on_flushed(exchange);
   return is_done;
 }
 
 /* ---- Events --------------------------------------------------------------------------------------------------------------- */
-
-void exchange_collect(struct subscriber *subscriber, struct message *message) {
-  struct exchange *exchange = exchange_here(subscriber);
-  exchange->role->on_deliver(exchange, message);
-}
-
-void exchange_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
-  struct exchange *exchange = exchange_here(subscriber);
-  exchange->role->on_push(exchange, blob, part);
-}
 
 /* An id that no event brings. */
 static void push_cursor(struct exchange *exchange, struct bytes id) {
@@ -77,32 +65,29 @@ static void push_cursor(struct exchange *exchange, struct bytes id) {
 }
 
 void exchange_report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
-  struct exchange *exchange = exchange_here(subscriber);
   switch (type) {
-    case EVENT_GAP: reply_channel_event(exchange, BYTES("moonwire:gap"), channel, id); break;
-    case EVENT_END: reply_channel_event(exchange, BYTES("moonwire:end"), channel, id); break;
-    case EVENT_CURSOR: push_cursor(exchange, id); break;
+    case EVENT_GAP: reply_channel_event(subscriber, BYTES("moonwire:gap"), channel, id); break;
+    case EVENT_END: reply_channel_event(subscriber, BYTES("moonwire:end"), channel, id); break;
+    case EVENT_CURSOR: push_cursor(exchange_here(subscriber), id); break;
   }
 }
 
 /* Nothing depends on it, and it may fail. */
 void exchange_report_slow(struct subscriber *subscriber, const struct channel *channel) {
-  struct exchange *exchange = exchange_here(subscriber);
-  struct app *app = exchange_app(exchange);
+  struct app *app = http_of(subscriber)->app;
   const struct kind *kind = &app->config->kinds[channel->policy->kind];
   struct job_channel about = {.name = channel->name, .kind = kind};
-  struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? native_client(exchange) : NULL;
+  struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? session_client(subscriber) : NULL;
   struct script_job *job = client ? job_new(JOB_SLOW, app->config, client, NULL, &about, 1) : NULL;
   if (!job) return;
-  job->mail.to = exchange_address(exchange);
+  job->mail.to = session_address(subscriber);
   job->step = STEP_SLOW;
   app->script->tell(app, job);
 }
 
 void exchange_report_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
-  struct exchange *exchange = exchange_here(subscriber);
-  names_leave(exchange, subscription, reason != LEAVE_OVER);
-  if (reason == LEAVE_FINAL) native_leave(exchange, subscription->channel->name);
+  names_leave(subscriber, subscription, reason != LEAVE_OVER);
+  if (reason == LEAVE_FINAL) session_leave(subscriber, subscription->channel->name);
 }
 
 void exchange_report_finish(struct subscriber *subscriber) { exchange_end_stream(exchange_here(subscriber)); }

@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_HTTP_EXCHANGE_SINK_H
 #define MOONWIRE_HTTP_EXCHANGE_SINK_H
 
-#include "delivery/subscriber.h"
+#include "delivery/collect.h"
 
 VISIBILITY_PUSH
 
@@ -11,8 +11,6 @@ struct exchange;
 /* What a protocol's sink_ops.flushed begins with: tells the role, and closes what is broken or slow. True: the answer is complete and written. */
 bool exchange_flushed(struct exchange *exchange);
 
-void exchange_collect(struct subscriber *subscriber, struct message *message);
-void exchange_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part);
 void exchange_report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
 void exchange_report_slow(struct subscriber *subscriber, const struct channel *channel);
 void exchange_report_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
@@ -21,8 +19,8 @@ size_t exchange_limit(const struct subscriber *subscriber);
 
 /* Members of a protocol's sink_ops that are the same for all. */
 #define EXCHANGE_REPORTS                                                                                                         \
-  .collect = exchange_collect, .collect_push = exchange_collect_push, .event = exchange_report_event,                            \
-  .slow = exchange_report_slow, .left = exchange_report_left, .finish = exchange_report_finish, .limit = exchange_limit
+  SINK_NEVER_COLLECTS, .event = exchange_report_event, .slow = exchange_report_slow, .left = exchange_report_left,               \
+                       .finish = exchange_report_finish, .limit = exchange_limit
 
 VISIBILITY_POP
 

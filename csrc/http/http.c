@@ -33,7 +33,7 @@ void http_close(struct http *http) {
 }
 
 void http_deinit(struct http *http) {
-  assert(http->conn_count == 0 && http->poll_client_count == 0 && "connections were miscounted");
+  assert(http->conn_count == 0 && "connections were miscounted");
   assert(http->unfinished.bytes == 0 && http->unfinished.count == 0 && "bytes of unfinished messages were miscounted");
   memory_free(http->read_buffer);
 }

@@ -24,17 +24,18 @@ struct http {
   struct loop *loop;
   struct mw_stats *stats;
   const struct router *router;
-  struct transport *transport;     /* what roles have in common */
-  const struct protocol *protocol; /* that listeners speak */
-  char *read_buffer;               /* of HTTP_READ_BUFFER bytes: all streams read into it */
-  struct conn_class accepted;      /* connections of listeners */
-  struct timers timers;            /* of connections */
+  struct transport *transport;       /* what roles have in common */
+  const struct protocol *protocol;   /* that listeners speak */
+  const struct session_ops *session; /* of the streams of exchanges */
+  char *read_buffer;                 /* of HTTP_READ_BUFFER bytes: all streams read into it */
+  struct conn_class accepted;        /* connections of listeners */
+  struct timers timers;              /* of connections */
   struct list conns;
   struct list unflushed; /* connections that their exchanges share, to be written when all subscribers of the turn were */
-  size_t conn_count, poll_client_count; /* connections; and those that no peer is behind */
-  struct list put_off;                  /* budgets of connections to resume in the next turn */
-  struct budget guest;                  /* of the connection being served that has none */
-  struct unfinished unfinished;         /* messages and bodies whose end has not come */
+  size_t conn_count;
+  struct list put_off;          /* budgets of connections to resume in the next turn */
+  struct budget guest;          /* of the connection being served that has none */
+  struct unfinished unfinished; /* messages and bodies whose end has not come */
   uint64_t random;
 };
 

@@ -5,8 +5,8 @@
 #ifndef MOONWIRE_HTTP_PROTOCOL_H
 #define MOONWIRE_HTTP_PROTOCOL_H
 
-#include "delivery/subscriber.h"
 #include "codec/http_fields.h"
+#include "delivery/subscriber.h"
 
 VISIBILITY_PUSH
 

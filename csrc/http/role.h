@@ -37,7 +37,7 @@ struct closing {
 struct role {
   /* The request is complete. Answers it, or asks the script, or begins a stream. */
   void (*start)(struct exchange *exchange);
-  /* The script has answered what was asked (exchange_ask, exchange_post). */
+  /* The script has answered what was asked (exchange_ask, session_ask). */
   void (*on_answer)(struct exchange *exchange, struct script_job *job);
   /* Nothing came in time, or the server stops. Answers the request. */
   void (*on_late)(struct exchange *exchange);
@@ -59,7 +59,7 @@ struct role {
   void (*on_joined)(struct exchange *exchange, const struct rope *told);
   /* Returns how many bytes of snapshots the answers to such verbs may still have. */
   size_t (*reply_room)(struct exchange *exchange);
-  /* The exchange was flushed. Called only if the exchange has an EXCHANGE_NATIVE. */
+  /* The exchange was flushed. Called only if the exchange has a session. */
   void (*on_flushed)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
   void (*close)(struct exchange *exchange, const struct closing *closing);
@@ -73,10 +73,6 @@ struct role {
   uint64_t (*left_ms)(struct exchange *exchange);
   /* How many bytes, not counting messages of channels, may be queued for a stream. */
   size_t (*outbox_limit)(struct exchange *exchange);
-  /* Until subscribers have sinks: set by roles that collect messages instead of writing them, else NULL. */
-  void (*on_deliver)(struct exchange *exchange, struct message *message);           /* as subscriber_deliver */
-  void (*on_push)(struct exchange *exchange, struct blob *blob, struct bytes part); /* as exchange_push */
-  void (*on_flush)(struct exchange *exchange);                                      /* the turn is over */
   /* True: a request that waits is given up when its peer ends its side. False: it is answered all the same. */
   bool needs_peer;
 };

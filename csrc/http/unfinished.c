@@ -93,7 +93,7 @@ void unfinished_expire(struct http *http) {
     struct holder *oldest = container_of(ages->next, struct holder, age_link);
     struct exchange *exchange = oldest->exchange;
     if (now_ms < oldest->since_ms + most_ms) return;
-    if (exchange->flags & EXCHANGE_STOPPED || budget_is_put_off(exchange)) {
+    if (exchange->flags & EXCHANGE_STOPPED || budget_is_put_off(&exchange->subscriber)) {
       restart(http, oldest); /* it is not read: the peer may have sent the rest */
       continue;
     }

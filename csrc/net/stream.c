@@ -37,7 +37,6 @@ int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_k
     case STREAM_TCP: status = uv_tcp_init(owner->loop->uv, &stream->uv.tcp); break;
     case STREAM_UNIX: status = uv_pipe_init(owner->loop->uv, (uv_pipe_t *)&stream->uv.stream, 0); break;
     case STREAM_MEMORY: status = memory_stream_init(stream); break;
-    case STREAM_NONE: status = uv_timer_init(owner->loop->uv, &stream->uv.none); break;
   }
   if (status == 0) loop_opened(owner->loop);
   return status;
@@ -182,7 +181,5 @@ void stream_abort(struct stream *stream) {
   if (stream->uv.stream.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0) return;
   stream_close(stream);
 }
-
-bool stream_has_peer(const struct stream *stream) { return stream->uv.stream.type != UV_TIMER; }
 
 bool stream_is_closing(const struct stream *stream) { return uv_is_closing((const uv_handle_t *)&stream->uv.stream); }

@@ -58,11 +58,10 @@ struct stream {
       const struct stream_ops *ops;
       struct stream_peer *peer;
     } own;
-    uv_timer_t none; /* never started */
   } uv;
 };
 
-enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY, STREAM_NONE };
+enum stream_kind { STREAM_TCP, STREAM_UNIX, STREAM_MEMORY };
 /* Returns the size of a struct stream of that kind. */
 size_t stream_size(enum stream_kind kind);
 
@@ -95,8 +94,6 @@ void stream_close(struct stream *stream);
 /* Closes with a reset, so that nothing stays in the system. */
 void stream_abort(struct stream *stream);
 bool stream_is_closing(const struct stream *stream);
-/* Returns false for STREAM_NONE, which can only be closed. */
-bool stream_has_peer(const struct stream *stream);
 
 VISIBILITY_POP
 

@@ -3,6 +3,8 @@
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
+#include "http/exchange.h"
+#include "server/native.h"
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"
@@ -10,12 +12,14 @@
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
 static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, close); }
 static void drop_close(struct mail *mail) { mw_client_unref(client_of(mail)); }
-static void send_message(struct exchange *exchange, struct command *command) {
-  struct blob *blob = compress_message(&exchange->subscriber, command->message);
+static bool is_open(struct subscriber *subscriber) { return session_ops(subscriber)->is_open(subscriber); }
+
+static void send_message(struct subscriber *subscriber, struct command *command) {
+  struct blob *blob = compress_message(subscriber, command->message);
   if (blob) {
-    exchange_push(exchange, blob, form_slice(blob, exchange->subscriber.sink->framing));
+    subscriber_push(subscriber, blob, form_slice(blob, subscriber->sink->framing));
   } else {
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   }
   blob_unref(blob);
 }
@@ -25,29 +29,28 @@ static void drop_by_app(struct mail *mail) { job_unref(container_of(mail, struct
 /* The script has counted in a client that the app subscribed. */
 static void take_by_app(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct script_job *job = container_of(mail, struct script_job, mail);
-  struct exchange *exchange = exchange_of(subscriber);
   struct bytes channel = job->channels[0].name;
-  bool is_there = exchange && exchange->state == EXCHANGE_STREAMING && subscriber_find(&exchange->subscriber, channel);
+  bool is_there = subscriber && is_open(subscriber) && subscriber_find(subscriber, channel);
   /* What is not kept is left again. */
-  if (is_there && job->status == 200 && !native_is_member(exchange, channel)) native_keep(exchange, job);
+  if (is_there && job->status == 200 && !session_is_member(subscriber, channel)) session_keep(subscriber, job);
   /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
-  if (is_there && job->status == 503) exchange_break(exchange);
-  exchange_return_job(room, job);
+  if (is_there && job->status == 503) subscriber_break(subscriber);
+  session_return_job(room, job);
 }
 
 static const struct mail_class by_app_class = {.take = take_by_app, .drop = drop_by_app};
 
 /* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers to by_app_class. */
-static void grant_presence(struct exchange *exchange, struct command *command) {
-  struct worker *worker = exchange_worker(exchange);
+static void grant_presence(struct subscriber *subscriber, struct command *command) {
+  struct worker *worker = worker_of(subscriber);
   struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
   struct rope snapshot;
   rope_init(&snapshot);
-  size_t room = exchange_room(exchange);
+  size_t room = session_room(subscriber);
   snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
   struct script_job *job = job_new(JOB_JOIN, worker->server->app.config, command->client, NULL, &channel, 1);
   if (!snapshot.text.failed && job) {
-    reply_event_rope(exchange, channel.name, BYTES("moonwire:presence"), &snapshot);
+    reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
     job->by_app = true;
     job->mail.to = command->client->session;
     job->answered = &by_app_class;
@@ -55,7 +58,7 @@ static void grant_presence(struct exchange *exchange, struct command *command) {
     worker->server->app.script->ask(&worker->server->app, job);
   } else {
     job_unref(job);
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   }
   rope_deinit(&snapshot);
 }
@@ -70,20 +73,20 @@ static void refuse_gone(struct worker *worker, const struct reply_to *to) {
 
 /* While the app is asked about the client, it is not yet what the mail is about: connected, or in the channel. `command` is NULL if it is to be
  * closed. */
-static bool must_hold(struct exchange *exchange, const struct mw_client *client, const struct command *command) {
-  const struct script_job *job = exchange_job(exchange);
+static bool must_hold(struct subscriber *subscriber, const struct mw_client *client, const struct command *command) {
+  const struct script_job *job = session_question(subscriber);
   if (!job || job->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
-  if (exchange->state != EXCHANGE_STREAMING) return true;
+  if (!is_open(subscriber)) return true;
   bool joins = job->type == JOB_JOIN && job->channel_count == 1;
   bool about = command && (command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE);
   return joins && about && bytes_equal(job->channels[0].name, blob_bytes(command->text));
 }
 
-static void hold(struct exchange *exchange, struct mail *mail) {
-  struct script_job *job = exchange_job(exchange);
+static void hold(struct subscriber *subscriber, struct mail *mail) {
+  struct script_job *job = session_question(subscriber);
   job->held_size += sizeof(struct command) + mail->size;
-  if (job->held_size > exchange_worker(exchange)->server->app.config->options.limits.outbox) {
-    exchange_break(exchange);
+  if (job->held_size > http_of(subscriber)->app->config->options.limits.outbox) {
+    subscriber_break(subscriber);
     mail->class->drop(mail);
     return;
   }
@@ -93,57 +96,56 @@ static void hold(struct exchange *exchange, struct mail *mail) {
 static void take_close(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)room;
   struct mw_client *client = client_of(mail);
-  struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && must_hold(exchange, client, NULL)) {
-    hold(exchange, mail);
+  if (subscriber && must_hold(subscriber, client, NULL)) {
+    hold(subscriber, mail);
     return;
   }
   char reason[CLOSE_REASON_MAX + 1] = "";
   struct bytes text = blob_bytes(client->close_reason);
   if (text.len > 0) memcpy(reason, text.ptr, text.len);
   struct closing closing = {.reason = CLOSE_BY_APP, .code = client->close_code, .text = reason};
-  if (exchange && exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, &closing);
+  if (subscriber && is_open(subscriber)) session_ops(subscriber)->close(subscriber, &closing);
   atomic_store(&client->closing, false);
   drop_close(mail);
 }
 
-static void subscribe(struct exchange *exchange, struct command *command) {
+static void subscribe(struct subscriber *subscriber, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
-  if (subscriber_find(&exchange->subscriber, channel)) return;
-  if (subscriber_subscribe(&exchange->subscriber, channel, &command->kind->policy) < 0) {
-    exchange_break(exchange);
+  if (subscriber_find(subscriber, channel)) return;
+  if (subscriber_subscribe(subscriber, channel, &command->kind->policy) < 0) {
+    subscriber_break(subscriber);
     return;
   }
-  if (exchange->subscriber.flags & SUBSCRIBER_BEHIND && !form_is_ws(exchange_form(exchange))) {
-    catchup_join(&exchange->subscriber, subscriber_find(&exchange->subscriber, channel), exchange_worker(exchange)->hub.position);
+  if (subscriber->flags & SUBSCRIBER_BEHIND && !form_is_ws(subscriber->sink->form)) {
+    catchup_join(subscriber, subscriber_find(subscriber, channel), worker_of(subscriber)->hub.position);
   }
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
-  bool is_client = !native_socket(exchange);
-  if (is_client && command->kind->presence != MW_PRESENCE_NONE) grant_presence(exchange, command);
+  const struct session *session = session_of(subscriber);
+  bool is_client = !session || !session->is_raw;
+  if (is_client && command->kind->presence != MW_PRESENCE_NONE) grant_presence(subscriber, command);
 }
 
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct worker *worker = worker_of_room(room);
   struct command *command = container_of(mail, struct command, mail);
-  struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && must_hold(exchange, command->client, command)) {
-    hold(exchange, mail);
+  if (subscriber && must_hold(subscriber, command->client, command)) {
+    hold(subscriber, mail);
     return;
   }
-  if (!exchange || exchange->state != EXCHANGE_STREAMING) {
+  if (!subscriber || !is_open(subscriber)) {
     if (command->type == COMMAND_RECEIVE) refuse_gone(worker, &command->reply_to);
     command_free(command);
     return;
   }
   switch (command->type) {
-    case COMMAND_SEND: send_message(exchange, command); break;
-    case COMMAND_SUBSCRIBE: subscribe(exchange, command); break;
+    case COMMAND_SEND: send_message(subscriber, command); break;
+    case COMMAND_SUBSCRIBE: subscribe(subscriber, command); break;
     case COMMAND_UNSUBSCRIBE:
-      native_unsubscribe(exchange, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
+      session_unsubscribe(subscriber, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
       break;
     case COMMAND_RECEIVE: {
       struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply_to = command->reply_to};
-      native_receive(exchange, &input);
+      native_receive(subscriber, &input);
       break;
     }
   }

@@ -1,7 +1,7 @@
 #include "server/names.h"
 
-#include "server/native.h"
 #include "server/server.h"
+#include "server/session.h"
 
 /* Whom a channel is charged to: stored->charged. */
 enum { TO_ADDRESS, TO_CLIENT };
@@ -11,36 +11,34 @@ static const struct mw_limits *limits_of(const struct mw_server *server) { retur
 /* Whatever it holds already, it must hold this, too. */
 static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
 
-/* The client that an exchange streams for, if somebody has asked for it. */
-static struct mw_client *client_of(struct exchange *exchange) {
-  return exchange->flags & EXCHANGE_NATIVE ? native_of(exchange)->client : NULL;
+/* The client that it is, if somebody has asked for it. */
+static struct mw_client *client_of(const struct subscriber *subscriber) {
+  const struct session *session = session_of(subscriber);
+  return session ? session->client : NULL;
 }
 
-static struct party_key address_of(struct exchange *exchange) {
-  struct mw_client *client = client_of(exchange);
+static struct party_key address_of(struct subscriber *subscriber) {
   char remote[REMOTE_MAX];
-  /* A client that polls has no connection of its own. */
-  if (client && !exchange_has_peer(exchange)) return party_key_of_address(client->remote);
-  exchange_remote(exchange, remote, sizeof remote);
+  session_ops(subscriber)->remote(subscriber, remote, sizeof remote);
   return party_key_of_address(remote);
 }
 
 /* ---- Asking --------------------------------------------------------------------------------------------------------------- */
 
-bool names_allow(struct exchange *exchange, const struct mw_client *client, struct job_channel *channels, size_t count) {
-  struct worker *worker = exchange_worker(exchange);
+bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count) {
+  struct worker *worker = worker_of(subscriber);
   size_t max = limits_of(worker->server)->address_names, new_count = 0;
   for (size_t i = 0; i < count; i++) {
     channels[i].is_new = !store_find(worker->hub.store, channels[i].name);
     new_count += channels[i].is_new;
   }
   if (new_count == 0) return true;
-  struct party_key address = address_of(exchange);
+  struct party_key address = address_of(subscriber);
   if (!party_has_room(&worker->server->app.parties, &address, PARTY_NAMES, new_count, max)) {
     name_hold_log_refusal("address_names", max);
     return false;
   }
-  return name_hold_allows(&worker->server->app, client ? client : client_of(exchange), new_count);
+  return name_hold_allows(&worker->server->app, client ? client : client_of(subscriber), new_count);
 }
 
 /* ---- Charging ------------------------------------------------------------------------------------------------------------- */
@@ -54,13 +52,13 @@ static int charge(struct mw_server *server, struct stored *stored, int to, const
   return status;
 }
 
-int names_charge(struct exchange *exchange, const struct mw_client *client, struct subscription *subscription) {
-  struct mw_server *server = exchange_worker(exchange)->server;
+int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription) {
+  struct mw_server *server = worker_of(subscriber)->server;
   struct channel *channel = subscription->channel;
   /* Somebody else has named it meanwhile. */
   if (channel->stored->charged[TO_ADDRESS] || channel->inventor) return 0;
-  if (!name_hold_allows(&server->app, client ? client : client_of(exchange), 1)) return MW_ELIMIT;
-  struct party_key address = address_of(exchange);
+  if (!name_hold_allows(&server->app, client ? client : client_of(subscriber), 1)) return MW_ELIMIT;
+  struct party_key address = address_of(subscriber);
   int status = charge(server, channel->stored, TO_ADDRESS, &address, limits_of(server)->address_names);
   if (status == MW_ELIMIT) name_hold_log_refusal("address_names", limits_of(server)->address_names);
   if (status == 0) channel->inventor = subscription;
@@ -73,14 +71,14 @@ static void charge_client(struct mw_server *server, struct stored *stored, const
   charge(server, stored, TO_CLIENT, &key, any_number(limits_of(server)->client_names));
 }
 
-void names_charge_sender(struct exchange *exchange, const struct script_job *job) {
-  struct mw_server *server = exchange_worker(exchange)->server;
-  struct hub *hub = &exchange_worker(exchange)->hub;
+void names_charge_sender(struct subscriber *subscriber, const struct script_job *job) {
+  struct mw_server *server = worker_of(subscriber)->server;
+  struct hub *hub = &worker_of(subscriber)->hub;
   struct bytes name = job->channels[0].name;
   struct stored *stored = store_find(hub->store, name);
   const struct channel *channel = hub_find(hub, name);
   if (!job->channels[0].is_new || !stored || (channel && channel->inventor)) return;
-  struct party_key address = address_of(exchange);
+  struct party_key address = address_of(subscriber);
   charge(server, stored, TO_ADDRESS, &address, any_number(limits_of(server)->address_names));
   /* An anonymous sender is nobody when its message is sent. */
   if (job->client->user_id) charge_client(server, stored, job->client);
@@ -91,15 +89,15 @@ static bool lives_on(const struct channel *channel) {
   return channel->subscription_count > 1 || channel->stored->history.count > 0 || channel->roster;
 }
 
-void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays) {
+void names_leave(struct subscriber *subscriber, struct subscription *subscription, bool stays) {
   struct channel *channel = subscription->channel;
   if (!channel || channel->inventor != subscription) return;
   channel->inventor = NULL;
   if (!lives_on(channel)) return;
-  bool has_identity = stays && exchange->state == EXCHANGE_STREAMING;
-  struct mw_client *client = has_identity ? native_client(exchange) : client_of(exchange);
+  bool has_identity = stays && session_ops(subscriber)->is_open(subscriber);
+  struct mw_client *client = has_identity ? session_client(subscriber) : client_of(subscriber);
   /* The anonymous are their connection, and that ends. */
-  if (client && (stays || client->user_id)) charge_client(exchange_worker(exchange)->server, channel->stored, client);
+  if (client && (stays || client->user_id)) charge_client(worker_of(subscriber)->server, channel->stored, client);
 }
 
 void names_forget(struct store *store, struct stored *stored) {

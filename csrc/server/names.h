@@ -8,20 +8,23 @@
 
 #include "app/name_hold.h"
 #include "app/party.h"
-#include "http/exchange.h"
+#include "app/script_job.h"
 
 VISIBILITY_PUSH
 
-struct hub;
+struct store;
+struct stored;
+struct subscriber;
+struct subscription;
 
 /* Notes which of the channels are not live now (is_new). False if the peer or the client (NULL: not known yet) may not bring them into being. */
-bool names_allow(struct exchange *exchange, const struct mw_client *client, struct job_channel *channels, size_t count);
+bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count);
 /* Charges the subscription's channel, which was new when it was asked for, to the peer's address. MW_ELIMIT, MW_ENOMEM. */
-int names_charge(struct exchange *exchange, const struct mw_client *client, struct subscription *subscription);
+int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription);
 /* Charges what has come of a message whose sender is no subscriber, to both. */
-void names_charge_sender(struct exchange *exchange, const struct script_job *job);
+void names_charge_sender(struct subscriber *subscriber, const struct script_job *job);
 /* The subscription is about to end: a channel that lives on is charged to the client. stays: the client remains. */
-void names_leave(struct exchange *exchange, struct subscription *subscription, bool stays);
+void names_leave(struct subscriber *subscriber, struct subscription *subscription, bool stays);
 /* The store's on_forget: gives back what the channel was charged to. */
 void names_forget(struct store *store, struct stored *stored);
 

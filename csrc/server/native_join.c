@@ -8,7 +8,6 @@
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"
-#include "transport/poll_client.h"
 
 /* What is told of the channel, as members of an object that has others before them if `out` ends with one. */
 static void write_told(struct rope *out, const struct worker *worker, const struct job_channel *channel, size_t room) {
@@ -24,9 +23,9 @@ static void write_told(struct rope *out, const struct worker *worker, const stru
 }
 
 /* The object that answers a subscribe. A poll says by itself where to go on, and what is missing. */
-static void write_acknowledgement(struct rope *out, struct exchange *exchange, const struct script_job *job,
+static void write_acknowledgement(struct rope *out, struct subscriber *subscriber, const struct script_job *job,
                                   const struct reply_to *to, const struct replay *replay) {
-  struct worker *worker = exchange_worker(exchange);
+  struct worker *worker = worker_of(subscriber);
   buffer_append_char(&out->text, '{');
   if (!to->is_poll) {
     char id[ID_LEN];
@@ -35,13 +34,13 @@ static void write_acknowledgement(struct rope *out, struct exchange *exchange, c
     json_write_string(&out->text, bytes_of(id, ID_LEN));
     replay_write_recovered(&out->text, job->since, replay->gap_count);
   }
-  write_told(out, worker, &job->channels[0], reply_room(exchange, to));
+  write_told(out, worker, &job->channels[0], reply_room(subscriber, to));
   buffer_append_char(&out->text, '}');
 }
 
-static void acknowledge(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct rope *value) {
+static void acknowledge(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct rope *value) {
   if (to->is_poll) {
-    reply_joined(exchange, to, value);
+    reply_joined(subscriber, to, value);
     return;
   }
   /* Nobody waits for what was asked for without a ref. */
@@ -51,66 +50,60 @@ static void acknowledge(struct exchange *exchange, const struct reply_to *to, st
   verb_write_ok_start(&text.text, ref);
   rope_append(&text, value);
   buffer_append_char(&text.text, '}');
-  reply_rope(exchange, to, &text);
+  reply_rope(subscriber, to, &text);
   rope_deinit(&text);
 }
 
-void native_join(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref) {
-  struct worker *worker = exchange_worker(exchange);
+void native_join(struct subscriber *subscriber, struct script_job *job, const struct reply_to *to, struct bytes ref) {
+  struct worker *worker = worker_of(subscriber);
   const struct job_channel *channel = &job->channels[0];
   struct replay replay = {0};
   struct rope value;
   rope_init(&value);
-  bool is_new = !subscriber_find(&exchange->subscriber, channel->name);
+  bool is_new = !subscriber_find(subscriber, channel->name);
   struct since from = job->since;
-  if (!form_is_ws(exchange_form(exchange))) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
-  int status = is_new ? subscriber_subscribe(&exchange->subscriber, channel->name, &channel->kind->policy) : 0;
-  struct subscription *subscription = subscriber_find(&exchange->subscriber, channel->name);
-  if (status == 0 && exchange_form(exchange) == FORM_POLL) status = poll_client_charge(native_of(exchange)->poll);
-  if (status == 0 && is_new && channel->is_new) status = names_charge(exchange, job->client, subscription);
-  if (status == 0) status = replay_init(&replay, &exchange->subscriber, from, subscription);
-  if (status == 0) write_acknowledgement(&value, exchange, job, to, &replay);
+  if (!form_is_ws(subscriber->sink->form)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
+  int status = is_new ? subscriber_subscribe(subscriber, channel->name, &channel->kind->policy) : 0;
+  struct subscription *subscription = subscriber_find(subscriber, channel->name);
+  if (status == 0) status = session_ops(subscriber)->charge(subscriber);
+  if (status == 0 && is_new && channel->is_new) status = names_charge(subscriber, job->client, subscription);
+  if (status == 0) status = replay_init(&replay, subscriber, from, subscription);
+  if (status == 0) write_acknowledgement(&value, subscriber, job, to, &replay);
   if (status == 0 && !value.text.failed) {
-    native_keep(exchange, job);
-    if (to->is_poll) subscription->mark |= POLL_ASKED;
-    acknowledge(exchange, to, ref, &value);
+    session_keep(subscriber, job);
+    if (to->is_poll) subscription->mark |= SUBSCRIPTION_QUERIED;
+    acknowledge(subscriber, to, ref, &value);
     worker->stats.gaps += replay.gap_count;
-    if (exchange_form(exchange) != FORM_POLL) {
-      replay_start(&replay, &exchange->subscriber);
-    } else if (!to->is_poll) {
-      /* Polls read for themselves, and are told by that of what their queries ask for. */
-      poll_client_subscribed(native_of(exchange)->poll, channel->name);
-    }
+    if (!to->is_poll) session_ops(subscriber)->joined(subscriber, channel->name, &replay);
   } else {
-    if (subscription && is_new) subscriber_unsubscribe(&exchange->subscriber, subscription, LEAVE_ASKED);
-    reply_error(exchange, to, ref, channel->name, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
+    if (subscription && is_new) subscriber_unsubscribe(subscriber, subscription, LEAVE_ASKED);
+    reply_error(subscriber, to, ref, channel->name, "unavailable", status == MW_ELIMIT ? names_refusal : "out of memory");
   }
   replay_deinit(&replay);
   rope_deinit(&value);
 }
 
-void native_connected(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref) {
-  const struct mw_limits *limits = &exchange_worker(exchange)->server->app.config->options.limits;
-  struct native *native = native_get(exchange);
+void native_connected(struct subscriber *subscriber, struct script_job *job, const struct reply_to *to, struct bytes ref) {
+  const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
+  struct session *session = session_get(subscriber);
   struct buffer value;
   buffer_init(&value);
   buffer_append_string(&value, "{\"client\":");
   json_write_string(&value, bytes_of(job->client->id, CLIENT_ID_LEN));
   buffer_append_format(&value, ",\"ping\":%llu}", (unsigned long long)(limits->ping_ms / 1000));
-  exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
-  if (registry_add(&exchange_worker(exchange)->server->app.registry, job->client) < 0) exchange_break(exchange);
-  native_keep(exchange, job);
+  session_ops(subscriber)->connected(subscriber);
+  if (registry_add(&http_of(subscriber)->app->registry, job->client) < 0) subscriber_break(subscriber);
+  session_keep(subscriber, job);
   /* A newer token is judged by what is left of the upgrade. */
-  struct http_copy *essence = native && native->http && job->connects ? http_copy_essence(native->http) : NULL;
+  struct http_copy *essence = session && session->http && job->connects ? http_copy_essence(session->http) : NULL;
   if (essence) {
-    memory_free(native->http);
-    native->http = essence;
+    memory_free(session->http);
+    session->http = essence;
   }
-  if (value.failed || !native) {
-    exchange_break(exchange);
+  if (value.failed || !session) {
+    subscriber_break(subscriber);
   } else {
-    exchange_set_deadline(exchange);
-    reply_ok(exchange, to, ref, buffer_bytes(&value));
+    reply_ok(subscriber, to, ref, buffer_bytes(&value));
   }
   buffer_deinit(&value);
 }

@@ -7,9 +7,9 @@
 VISIBILITY_PUSH
 
 /* All is allowed: subscribes to the job's one channel. */
-void native_join(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref);
+void native_join(struct subscriber *subscriber, struct script_job *job, const struct reply_to *to, struct bytes ref);
 /* Who it is, is settled: of moonwire.1 by its first verb, or by a newer token. */
-void native_connected(struct exchange *exchange, struct script_job *job, const struct reply_to *to, struct bytes ref);
+void native_connected(struct subscriber *subscriber, struct script_job *job, const struct reply_to *to, struct bytes ref);
 
 VISIBILITY_POP
 

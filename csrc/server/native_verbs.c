@@ -11,29 +11,28 @@
 #include "server/reply.h"
 #include "server/server.h"
 #include "server/snapshot.h"
-#include "transport/poll_client.h"
 
 /* What is being handled. */
 struct call {
-  struct exchange *exchange;
+  struct subscriber *subscriber;
   const struct verb *verb;
   struct reply_to reply_to;
 };
 
 static void refuse(const struct call *call, const char *code, const char *reason) {
-  reply_error(call->exchange, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
+  reply_error(call->subscriber, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
 }
 
 /* Asks the script; takes the job (NULL: no memory). False: it was refused. */
 static bool ask(const struct call *call, struct script_job *job) {
-  struct native *native = native_get(call->exchange);
+  struct session *session = session_get(call->subscriber);
   struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
-  bool fine = job && native && (ref || call->verb->ref.raw.len == 0);
+  bool fine = job && session && (ref || call->verb->ref.raw.len == 0);
   if (fine) {
-    native->asked_ref = ref;
-    native->asked_by = call->reply_to;
-    if (exchange_post(call->exchange, job)) return true;
-    native->asked_ref = NULL;
+    session->asked_ref = ref;
+    session->asked_by = call->reply_to;
+    if (session_ask(call->subscriber, job)) return true;
+    session->asked_ref = NULL;
   } else {
     job_unref(job);
   }
@@ -43,36 +42,36 @@ static bool ask(const struct call *call, struct script_job *job) {
 }
 
 static void on_subscribe(const struct call *call, const struct kind *kind) {
-  struct exchange *exchange = call->exchange;
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  if (subscriber_find(&exchange->subscriber, call->verb->channel)) {
+  struct subscriber *subscriber = call->subscriber;
+  const struct mw_server *server = worker_of(subscriber)->server;
+  if (subscriber_find(subscriber, call->verb->channel)) {
     refuse(call, "already_subscribed", "the channel is subscribed to already");
     return;
   }
   /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (!form_is_ws(exchange_form(exchange)) && call->verb->since.len > 0) {
+  if (!form_is_ws(subscriber->sink->form) && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
-  if (exchange->subscriber.subscription_count >= server->app.config->options.limits.client_channels) {
+  if (subscriber->subscription_count >= server->app.config->options.limits.client_channels) {
     refuse(call, "refused", "too many channels");
     return;
   }
   struct job_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
-  if (exchange_form(exchange) == FORM_POLL && !poll_client_allowed(exchange_http(exchange), native_client(exchange)->remote, 1)) {
+  if (!session_ops(subscriber)->may_join(subscriber)) {
     refuse(call, "unavailable", "the clients of this address that poll are in too many channels: try again later");
     return;
   }
-  if (!names_allow(exchange, NULL, &channel, 1)) {
+  if (!names_allow(subscriber, NULL, &channel, 1)) {
     refuse(call, "unavailable", names_refusal);
     return;
   }
-  struct mw_client *client = asks ? native_client(exchange) : NULL;
+  struct mw_client *client = asks ? session_client(subscriber) : NULL;
   struct script_job *job = client || !asks ? job_new(JOB_JOIN, server->app.config, client, NULL, &channel, 1) : NULL;
   if (job) job->since = since_parse(call->verb->since, &server->bus.epoch);
   if (job && !job_needs_script(job)) {
-    native_join(exchange, job, &call->reply_to, call->verb->ref.raw);
+    native_join(subscriber, job, &call->reply_to, call->verb->ref.raw);
     job_unref(job);
   } else {
     ask(call, job);
@@ -80,8 +79,8 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
 }
 
 static void on_unsubscribe(const struct call *call) {
-  native_unsubscribe(call->exchange, call->verb->channel, NULL, NULL);
-  reply_ok(call->exchange, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
+  session_unsubscribe(call->subscriber, call->verb->channel, NULL, NULL);
+  reply_ok(call->subscriber, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
 }
 
 /* An id, also one of another life of the server, or "0"; rubbish would look like an empty history. */
@@ -91,8 +90,8 @@ static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == I
 static bool is_unheard(const struct call *call) { return call->verb->ref.raw.len == 0 && !call->reply_to.is_exchange; }
 
 static void on_history(const struct call *call, const struct kind *kind) {
-  struct exchange *exchange = call->exchange;
-  struct worker *worker = exchange_worker(exchange);
+  struct subscriber *subscriber = call->subscriber;
+  struct worker *worker = worker_of(subscriber);
   const struct mw_limits *limits = &worker->server->app.config->options.limits;
   const struct epoch *epoch = &worker->server->bus.epoch;
   const struct verb *verb = call->verb;
@@ -104,7 +103,7 @@ static void on_history(const struct call *call, const struct kind *kind) {
     refuse(call, "bad_request", "since and before are ids of messages");
   } else if (!kind->history_readable) {
     refuse(call, "refused", "the channel offers no history");
-  } else if (!subscriber_find(&exchange->subscriber, verb->channel)) {
+  } else if (!subscriber_find(subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
     struct buffer value;
@@ -112,11 +111,11 @@ static void on_history(const struct call *call, const struct kind *kind) {
     buffer_init(&value);
     bool fine = excerpt_fit(&excerpt, epoch, bytes) == 0;
     if (fine) excerpt_write(&value, &excerpt, epoch);
-    budget_charge(exchange, (size_t)excerpt.count * BUDGET_PART);
+    budget_charge(subscriber, (size_t)excerpt.count * BUDGET_PART);
     if (!fine || value.failed) {
       refuse(call, "unavailable", "no memory");
     } else {
-      reply_page(exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+      reply_page(subscriber, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
     }
     buffer_deinit(&value);
   }
@@ -124,25 +123,25 @@ static void on_history(const struct call *call, const struct kind *kind) {
 
 static void on_presence(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
-  const struct worker *worker = exchange_worker(call->exchange);
-  size_t room = reply_room(call->exchange, &call->reply_to);
+  const struct worker *worker = worker_of(call->subscriber);
+  size_t room = reply_room(call->subscriber, &call->reply_to);
   struct buffer value;
   buffer_init(&value);
   if (kind->presence == MW_PRESENCE_NONE) {
     refuse(call, "refused", "the channel has no presence");
-  } else if (!subscriber_find(&call->exchange->subscriber, verb->channel)) {
+  } else if (!subscriber_find(call->subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call) && !snapshot_write_page(&worker->hub, kind, verb, room, &value)) {
     refuse(call, "unavailable", "out of memory");
   } else if (!is_unheard(call)) {
-    reply_page(call->exchange, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+    reply_page(call->subscriber, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
   }
   buffer_deinit(&value);
 }
 
 /* An event that goes to the others without entering the app. */
 static void relay(const struct call *call, const struct kind *kind, const struct event_rule *rule, struct mw_client *client) {
-  struct mw_server *server = exchange_worker(call->exchange)->server;
+  struct mw_server *server = worker_of(call->subscriber)->server;
   const struct verb *verb = call->verb;
   struct message_parts parts = {.channel = verb->channel,
                                 .event = verb->event,
@@ -158,20 +157,20 @@ static void relay(const struct call *call, const struct kind *kind, const struct
   } else if (rule->keep) {
     char value[64];
     int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(value, (size_t)len));
+    reply_ok(call->subscriber, &call->reply_to, verb->ref.raw, bytes_of(value, (size_t)len));
   } else {
-    reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0));
+    reply_ok(call->subscriber, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0));
   }
 }
 
 static void on_send(const struct call *call, const struct kind *kind) {
-  struct exchange *exchange = call->exchange;
+  struct subscriber *subscriber = call->subscriber;
   const struct verb *verb = call->verb;
-  const struct mw_server *server = exchange_worker(exchange)->server;
+  const struct mw_server *server = worker_of(subscriber)->server;
   const struct event_rule *rule = config_event(kind, verb->event);
   size_t size = verb->is_binary ? verb->payload.len : verb->data.raw.len;
-  struct mw_client *client = native_client(exchange);
-  if (!subscriber_find(&exchange->subscriber, verb->channel)) {
+  struct mw_client *client = session_client(subscriber);
+  if (!subscriber_find(subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
     refuse(call, "unknown_event", "clients may not send this event");
@@ -193,19 +192,23 @@ static void on_send(const struct call *call, const struct kind *kind) {
   }
 }
 
+static void close_busy(struct subscriber *subscriber, const char *text) {
+  session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_BUSY, .text = text});
+}
+
 /* Who it is: by the token that comes with the first verb of moonwire.1, or a newer token later. */
 static void on_token(const struct call *call, bool connects) {
-  struct exchange *exchange = call->exchange;
-  const struct mw_server *server = exchange_worker(exchange)->server;
-  struct native *native = native_get(exchange);
-  struct mw_client *client = native_client(exchange);
+  struct subscriber *subscriber = call->subscriber;
+  const struct mw_server *server = worker_of(subscriber)->server;
+  struct session *session = session_get(subscriber);
+  struct mw_client *client = session_client(subscriber);
   bool authenticates = server->app.config->options.authenticate;
   /* Whoever was known by the upgrade has no request left that a token could go into. */
-  if (native && authenticates && !native->http) {
+  if (session && authenticates && !session->http) {
     refuse(call, "refused", "a newer token is taken from moonwire.1 only");
     return;
   }
-  struct http_copy *http = native && authenticates ? http_copy_with_token(native->http, call->verb->token) : NULL;
+  struct http_copy *http = session && authenticates ? http_copy_with_token(session->http, call->verb->token) : NULL;
   struct script_job *job = NULL;
   if (client && (http || !authenticates)) job = job_new(JOB_JOIN, server->app.config, client, http, NULL, 0);
   if (job && connects && !job_connect(job)) {
@@ -216,21 +219,22 @@ static void on_token(const struct call *call, bool connects) {
   if (!job) {
     memory_free(http);
     refuse(call, "unavailable", "no memory");
-    if (connects) exchange_close(exchange, CLOSE_BUSY, "no memory");
+    if (connects) close_busy(subscriber, "no memory");
     return;
   }
   if (job_needs_script(job)) {
-    if (!ask(call, job) && connects) exchange_close(exchange, CLOSE_BUSY, "too many requests are waiting");
+    if (!ask(call, job) && connects) close_busy(subscriber, "too many requests are waiting");
   } else {
-    native_connected(exchange, job, &call->reply_to, call->verb->ref.raw);
+    native_connected(subscriber, job, &call->reply_to, call->verb->ref.raw);
     job_unref(job);
   }
 }
 
 static void take_verb(const struct call *call) {
   const struct verb *verb = call->verb;
-  bool waits = call->exchange->flags & EXCHANGE_CONNECTING;
-  const struct kind *kind = verb->channel.len > 0 ? config_kind(exchange_config(call->exchange), verb->channel) : NULL;
+  bool waits = session_ops(call->subscriber)->is_connecting(call->subscriber);
+  const struct kind *kind =
+      verb->channel.len > 0 ? config_kind(worker_of(call->subscriber)->server->app.config, verb->channel) : NULL;
   if (waits != (verb->type == VERB_CONNECT)) {
     refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "it is connected already");
   } else if (verb->channel.len > 0 && !kind) {
@@ -244,18 +248,18 @@ static void take_verb(const struct call *call) {
       case VERB_HISTORY: on_history(call, kind); break;
       case VERB_TOKEN: on_token(call, false); break;
       case VERB_CONNECT: on_token(call, true); break;
-      case VERB_PING: reply_ok(call->exchange, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;
+      case VERB_PING: reply_ok(call->subscriber, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;
       case VERB_COUNT: break;
     }
   }
 }
 
-void native_handle(struct exchange *exchange, const struct input *input) {
-  budget_charge(exchange, BUDGET_MESSAGE);
+void native_handle(struct subscriber *subscriber, const struct input *input) {
+  budget_charge(subscriber, BUDGET_MESSAGE);
   struct buffer text, answer;
   struct verb verb = {.type = VERB_SUBSCRIBE, .channel = input->bytes};
   if (input->reply_to.is_poll) {
-    take_verb(&(struct call){.exchange = exchange, .verb = &verb, .reply_to = input->reply_to});
+    take_verb(&(struct call){.subscriber = subscriber, .verb = &verb, .reply_to = input->reply_to});
     return;
   }
   buffer_init(&text);
@@ -264,9 +268,9 @@ void native_handle(struct exchange *exchange, const struct input *input) {
       input->is_binary ? verb_read_binary(input->bytes, &text, &verb) : verb_read(input->bytes, &text, &verb);
   if (fault.code) {
     verb_write_fault(&answer, &verb, &fault);
-    reply_text(exchange, &input->reply_to, fault.code, &answer);
+    reply_text(subscriber, &input->reply_to, fault.code, &answer);
   } else {
-    take_verb(&(struct call){.exchange = exchange, .verb = &verb, .reply_to = input->reply_to});
+    take_verb(&(struct call){.subscriber = subscriber, .verb = &verb, .reply_to = input->reply_to});
   }
   buffer_deinit(&answer);
   buffer_deinit(&text);

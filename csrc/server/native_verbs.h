@@ -7,7 +7,7 @@
 VISIBILITY_PUSH
 
 /* Handles one message of a client that has no request with the script. */
-void native_handle(struct exchange *exchange, const struct input *input);
+void native_handle(struct subscriber *subscriber, const struct input *input);
 
 VISIBILITY_POP
 

@@ -3,7 +3,7 @@
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
-#include "server/server.h"
+#include "http/exchange.h"
 
 int reply_status(const char *code) {
   static const struct {
@@ -18,74 +18,74 @@ int reply_status(const char *code) {
 }
 
 /* The exchange that waits for the answer, or NULL. */
-static struct exchange *find_waiting(struct exchange *exchange, const struct reply_to *to) {
-  struct exchange *waiting = exchange_of(server_find(exchange_worker(exchange)->server, to->exchange));
+static struct exchange *find_waiting(struct subscriber *subscriber, const struct reply_to *to) {
+  struct exchange *waiting = exchange_find(http_of(subscriber), to->exchange);
   return waiting && waiting->state == EXCHANGE_ASKING && waiting->role ? waiting : NULL;
 }
 
-void reply_text(struct exchange *exchange, const struct reply_to *to, const char *code, struct buffer *text) {
-  bool compresses = !to->is_exchange && exchange_form(exchange) > FORM_WS;
-  budget_charge(exchange, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
+void reply_text(struct subscriber *subscriber, const struct reply_to *to, const char *code, struct buffer *text) {
+  bool compresses = !to->is_exchange && subscriber->sink->form > FORM_WS;
+  budget_charge(subscriber, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
   if (text->failed) {
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   } else if (!to->is_exchange) {
-    subscriber_push_text(&exchange->subscriber, buffer_bytes(text));
+    subscriber_push_text(subscriber, buffer_bytes(text));
   } else {
-    struct exchange *waiting = find_waiting(exchange, to);
+    struct exchange *waiting = find_waiting(subscriber, to);
     int status = !code ? 200 : to->status ? to->status : reply_status(code);
     if (waiting) waiting->role->on_reply(waiting, status, code, &(struct answer){.body = buffer_bytes(text)});
   }
 }
 
-static void push_rope(struct exchange *exchange, const struct rope *text) {
-  size_t compressed = subscriber_push_text_rope(&exchange->subscriber, text);
-  budget_charge(exchange, compressed * BUDGET_PER_COMPRESSED);
+static void push_rope(struct subscriber *subscriber, const struct rope *text) {
+  size_t compressed = subscriber_push_text_rope(subscriber, text);
+  budget_charge(subscriber, compressed * BUDGET_PER_COMPRESSED);
 }
 
-void reply_rope(struct exchange *exchange, const struct reply_to *to, const struct rope *text) {
-  budget_charge(exchange, rope_len(text));
+void reply_rope(struct subscriber *subscriber, const struct reply_to *to, const struct rope *text) {
+  budget_charge(subscriber, rope_len(text));
   if (text->text.failed) {
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   } else if (!to->is_exchange) {
-    push_rope(exchange, text);
+    push_rope(subscriber, text);
   } else {
-    struct exchange *waiting = find_waiting(exchange, to);
+    struct exchange *waiting = find_waiting(subscriber, to);
     if (waiting) waiting->role->on_reply(waiting, 200, NULL, &(struct answer){.rope = text});
   }
 }
 
-void reply_joined(struct exchange *exchange, const struct reply_to *to, const struct rope *told) {
-  struct exchange *waiting = find_waiting(exchange, to);
+void reply_joined(struct subscriber *subscriber, const struct reply_to *to, const struct rope *told) {
+  struct exchange *waiting = find_waiting(subscriber, to);
   if (waiting) waiting->role->on_joined(waiting, told);
 }
 
-size_t reply_room(struct exchange *exchange, const struct reply_to *to) {
-  if (!to->is_exchange) return exchange_room(exchange);
-  struct exchange *waiting = find_waiting(exchange, to);
+size_t reply_room(struct subscriber *subscriber, const struct reply_to *to) {
+  if (!to->is_exchange) return session_room(subscriber);
+  struct exchange *waiting = find_waiting(subscriber, to);
   return waiting ? waiting->role->reply_room(waiting) : 0;
 }
 
-void reply_ok(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {
+void reply_ok(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct bytes value) {
   /* Nobody waits for what was sent without a ref. */
   if (ref.len == 0 && !to->is_exchange) return;
   struct buffer text;
   buffer_init(&text);
   verb_write_ok(&text, ref, value);
-  reply_text(exchange, to, NULL, &text);
+  reply_text(subscriber, to, NULL, &text);
   buffer_deinit(&text);
 }
 
-void reply_page(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes value) {
+void reply_page(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct bytes value) {
   struct buffer text;
   buffer_init(&text);
   verb_write_ok(&text, ref, value);
   if (to->is_exchange) {
-    reply_text(exchange, to, NULL, &text);
+    reply_text(subscriber, to, NULL, &text);
   } else {
     struct blob *frame = text.failed ? NULL : form_frame(WS_OPCODE_TEXT, buffer_bytes(&text), bytes_of(NULL, 0));
-    budget_charge(exchange, text.len);
-    if (frame) exchange_push(exchange, frame, blob_bytes(frame));
-    if (!frame) exchange_break(exchange);
+    budget_charge(subscriber, text.len);
+    if (frame) subscriber_push(subscriber, frame, blob_bytes(frame));
+    if (!frame) subscriber_break(subscriber);
     blob_unref(frame);
   }
   buffer_deinit(&text);
@@ -97,58 +97,58 @@ static struct bytes clean(const char *text) {
   return bytes_of(bytes.ptr, utf8_valid_prefix(bytes));
 }
 
-void reply_error(struct exchange *exchange, const struct reply_to *to, struct bytes ref, struct bytes channel, const char *code,
-                 const char *reason) {
+void reply_error(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct bytes channel,
+                 const char *code, const char *reason) {
   struct buffer text;
   buffer_init(&text);
   verb_write_error(&text, ref, channel, clean(code), clean(reason));
-  reply_text(exchange, to, code, &text);
+  reply_text(subscriber, to, code, &text);
   buffer_deinit(&text);
 }
 
-static void push_event(struct exchange *exchange, struct bytes event, struct bytes data, struct bytes id) {
+static void push_event(struct subscriber *subscriber, struct bytes event, struct bytes data, struct bytes id) {
   struct buffer text;
   buffer_init(&text);
-  if (form_is_ws(exchange_form(exchange))) {
+  if (form_is_ws(subscriber->sink->form)) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
-    form_write_event(&text, exchange_form(exchange), event, data);
-    if (id.len > 0 && exchange_form(exchange) != FORM_POLL) sse_add_id(&text, id);
+    form_write_event(&text, subscriber->sink->form, event, data);
+    if (id.len > 0 && subscriber->sink->form != FORM_POLL) sse_add_id(&text, id);
   }
   if (text.failed) {
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   } else {
-    subscriber_push_text(&exchange->subscriber, buffer_bytes(&text));
+    subscriber_push_text(subscriber, buffer_bytes(&text));
   }
   buffer_deinit(&text);
 }
 
-void reply_event(struct exchange *exchange, struct bytes event, struct bytes data) {
-  push_event(exchange, event, data, bytes_of(NULL, 0));
+void reply_event(struct subscriber *subscriber, struct bytes event, struct bytes data) {
+  push_event(subscriber, event, data, bytes_of(NULL, 0));
 }
 
-void reply_event_rope(struct exchange *exchange, struct bytes channel, struct bytes event, const struct rope *data) {
+void reply_event_rope(struct subscriber *subscriber, struct bytes channel, struct bytes event, const struct rope *data) {
   struct rope text;
   rope_init(&text);
-  form_write_rope(&text, exchange_form(exchange), channel, event, data);
-  push_rope(exchange, &text);
+  form_write_rope(&text, subscriber->sink->form, channel, event, data);
+  push_rope(subscriber, &text);
   rope_deinit(&text);
 }
 
-void reply_channel_event(struct exchange *exchange, struct bytes event, struct bytes channel, struct bytes id) {
+void reply_channel_event(struct subscriber *subscriber, struct bytes event, struct bytes channel, struct bytes id) {
   struct buffer data;
   buffer_init(&data);
   form_write_channel(&data, channel);
   if (data.failed) {
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   } else {
-    push_event(exchange, event, buffer_bytes(&data), id);
+    push_event(subscriber, event, buffer_bytes(&data), id);
   }
   buffer_deinit(&data);
 }
 
-void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const char *code, const char *reason) {
+void reply_unsubscribed(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason) {
   struct buffer data;
   buffer_init(&data);
   buffer_append_string(&data, "{\"channel\":");
@@ -159,9 +159,9 @@ void reply_unsubscribed(struct exchange *exchange, struct bytes channel, const c
   json_write_string(&data, clean(reason ? reason : ""));
   buffer_append_char(&data, '}');
   if (data.failed) {
-    exchange_break(exchange);
+    subscriber_break(subscriber);
   } else {
-    reply_event(exchange, BYTES("moonwire:unsubscribed"), buffer_bytes(&data));
+    reply_event(subscriber, BYTES("moonwire:unsubscribed"), buffer_bytes(&data));
   }
   buffer_deinit(&data);
 }

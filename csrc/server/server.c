@@ -323,6 +323,7 @@ static void stop_conns(struct mw_server *server, bool is_due) {
   for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
     conn_stop(container_of(link, struct conn, link), is_due);
   }
+  transport_stop(&server->workers[0].transport, is_due);
 }
 
 static void on_cut(void *context) {
@@ -416,7 +417,7 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   const struct worker *worker = &server->workers[0];
   *stats = worker->stats;
   stats->connections = worker->http.conn_count;
-  stats->poll_clients = worker->http.poll_client_count;
+  stats->poll_clients = worker->transport.polls.count;
   stats->published = atomic_load(&server->bus.published);
   stats->delivered = worker->hub.delivered;
   stats->channels = server->store.channels.count;

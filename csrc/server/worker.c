@@ -8,6 +8,7 @@
 #include "codec/ws_deflate.h"
 #include "delivery/subscriber.h"
 #include "http/http1/http1.h"
+#include "server/exchange_session.h"
 #include "server/names.h"
 #include "server/server.h"
 #include "server/upkeep.h"
@@ -20,6 +21,7 @@ static void on_second(struct timers *timers) {
   struct worker *worker = container_of(timers, struct worker, http.timers);
   if (worker->hub.rosters_lost > 0) worker->hub.rosters_lost--;
   http_second(&worker->http);
+  transport_second(&worker->transport);
   if (worker->index == 0) upkeep_second(worker->server);
   if (worker->index == 0) script_second(&worker->server->script);
 }
@@ -28,7 +30,6 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   const struct mw_limits *limits = &server->app.config->options.limits;
   *worker = (struct worker){.server = server, .index = index, .loop = loop};
   slots_init(&worker->slots, index, SLOTS_MAX);
-  transport_init(&worker->transport, server->app.config);
   int status = mailbox_init(&worker->fifo, loop, limits->queue);
   if (status < 0) return status;
   hub_init(&worker->hub, &server->store, subscriber_deliver);
@@ -48,7 +49,9 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                .stats = &worker->stats,
                                .router = &transport_router,
                                .protocol = &http1_protocol,
+                               .session = &exchange_session,
                                .transport = &worker->transport};
+  transport_init(&worker->transport, &worker->http);
   status = http_init(&worker->http, on_second);
   if (status < 0) {
     hub_deinit(&worker->hub);
@@ -59,6 +62,8 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
 
 void worker_close(struct worker *worker) {
   http_close(&worker->http);
+  transport_stop(&worker->transport, true);
+  delivery_flush(&worker->delivery);
   mailbox_drop(&worker->fifo);
 }
 

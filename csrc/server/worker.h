@@ -41,6 +41,7 @@ bool worker_busy(struct worker *worker);
 
 /* The worker, by the room of its mail. */
 static inline struct worker *worker_of_room(void *room) { return container_of((struct http *)room, struct worker, http); }
+static inline struct worker *worker_of(const struct subscriber *subscriber) { return worker_of_room(http_of(subscriber)); }
 static inline struct worker *exchange_worker(struct exchange *exchange) {
   return container_of(exchange_http(exchange), struct worker, http);
 }

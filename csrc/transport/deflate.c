@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "delivery/compress.h"
-#include "server/native.h"
+#include "server/exchange_session.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };
@@ -17,19 +17,19 @@ struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate
 bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, size_t min) {
   if (!terms.agreed) return true;
   bool is_plain = !terms.server_takeover && !terms.client_takeover;
-  struct native *native = is_plain ? NULL : native_get(exchange);
-  struct own_deflate *own = native && terms.server_takeover ? memory_calloc(1, sizeof *own) : NULL;
-  if (!is_plain && (!native || (terms.server_takeover && !own))) return false;
+  struct exchange_session *session = is_plain ? NULL : exchange_session_get(exchange);
+  struct own_deflate *own = session && terms.server_takeover ? memory_calloc(1, sizeof *own) : NULL;
+  if (!is_plain && (!session || (terms.server_takeover && !own))) return false;
   if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
-  if (native) native->terms = terms;
-  if (native) native->extra.own = own;
+  if (session) session->terms = terms;
+  if (session) session->session.extra.own = own;
   exchange_set_form(exchange, own ? FORM_WS_OWN : FORM_WS_15 + terms.window);
   return true;
 }
 
 struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
   struct ws_deflate_terms terms = {.agreed = exchange_form(exchange) > FORM_WS};
-  if (terms.agreed && exchange->flags & EXCHANGE_NATIVE) terms.client_takeover = native_of(exchange)->terms.client_takeover;
+  if (terms.agreed && exchange_session_of(exchange)) terms.client_takeover = exchange_session_of(exchange)->terms.client_takeover;
   return terms;
 }
 

@@ -3,13 +3,16 @@
 #include "http/exchange.h"
 
 #include "base/memory.h"
-#include "delivery/subscriber.h"
+#include "delivery/collect.h"
 #include "http/cors.h"
 #include "http/request.h"
 #include "server/names.h"
 #include "transport/connect.h"
+#include "transport/poll_answer.h"
+#include "transport/poll_channels.h"
 #include "transport/poll_client.h"
 #include "transport/roles.h"
+#include "transport/transport.h"
 
 /* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
 
@@ -19,6 +22,7 @@ static struct poll *make(struct exchange *exchange) {
   struct poll *poll = memory_calloc(1, sizeof *poll);
   if (!poll) return NULL;
   poll->exchange = exchange;
+  poll->subscriber.sink = &exchange_http(exchange)->transport->polls.alone.sink;
   list_init(&poll->link);
   rope_init(&poll->joined);
   exchange_request(exchange)->of_role = poll;
@@ -30,37 +34,34 @@ static void on_end(struct exchange *exchange) {
   if (!poll) return;
   exchange_request(exchange)->of_role = NULL;
   if (poll->client) poll_client_detach(poll);
+  poll->subscriber.flags |= SUBSCRIBER_OVER;
+  subscriber_end(&poll->subscriber);
+  delivery_forget(poll->subscriber.sink->delivery, &poll->subscriber);
   poll_items_deinit(&poll->items);
   subscribe_query_deinit(&poll->query);
   rope_deinit(&poll->joined);
   memory_free(poll);
 }
 
-/* `channel`: the one that it is about; ptr NULL: it is about the poll. */
-static void refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
-  subscriber_end(&exchange->subscriber);
-  exchange_refuse_channel(exchange, status, code, reason, channel);
-}
-
-void role_poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
-  refuse_channel(exchange, status, code, reason, bytes_of(NULL, 0));
+void poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
+  exchange_refuse_channel(exchange, status, code, reason, bytes_of(NULL, 0));
 }
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
-  role_poll_refuse(exchange, status, exchange_code(status), reason);
+  poll_refuse(exchange, status, exchange_code(status), reason);
 }
 
 /* ---- Looking, waiting, answering ------------------------------------------------------------------------------------------ */
 
-static struct exchange *source_of(struct poll *poll) { return poll->client ? poll->client->exchange : poll->exchange; }
+static struct subscriber *source_of(struct poll *poll) { return poll->client ? &poll->client->subscriber : &poll->subscriber; }
 
 static int subscribe(struct poll *poll) {
-  poll->exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
+  poll->subscriber.flags |= SUBSCRIBER_COLLECTS;
   for (size_t i = 0; i < poll->query.channel_count; i++) {
     const struct job_channel *channel = &subscribe_query_channels(&poll->query)[i];
-    int status = subscriber_subscribe(&poll->exchange->subscriber, channel->name, &channel->kind->policy);
+    int status = subscriber_subscribe(&poll->subscriber, channel->name, &channel->kind->policy);
     if (status == 0 && channel->is_new)
-      status = names_charge(poll->exchange, NULL, subscriber_find(&poll->exchange->subscriber, channel->name));
+      status = names_charge(&poll->exchange->subscriber, NULL, subscriber_find(&poll->subscriber, channel->name));
     if (status < 0) return status;
   }
   return 0;
@@ -88,24 +89,23 @@ static void judge_since(struct poll *poll) {
 static void end_polling(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   if (poll->is_new) poll_client_end(poll->client);
-  subscriber_end(&exchange->subscriber);
   exchange_answer(exchange, &(struct answer){.status = 204, .fields = &http_fields_no_store});
 }
 
-void role_poll_begin(struct poll *poll) {
+void poll_begin(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct poll_client *client = poll->client;
   struct poll_answer answer;
   judge_since(poll);
   /* One at a time waits for a client. What the older one was about to get and has an id, it gets; the rest is for the newer one. */
-  if (client && client->waiting) role_poll_finish(client->waiting);
+  if (client && client->waiting) poll_finish(client->waiting);
   int status = client ? 0 : subscribe(poll);
   if (status < 0) {
     refuse(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
     return;
   }
   poll_answer_init(&answer);
-  if (client) poll_client_tell_restarts(poll, &answer);
+  if (client) poll_channels_tell_restarts(poll, &answer);
   if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
     refuse(exchange, 503, "no memory");
   } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
@@ -123,14 +123,14 @@ void role_poll_begin(struct poll *poll) {
   poll_answer_deinit(&answer);
 }
 
-void role_poll_finish(struct poll *poll) {
+void poll_finish(struct poll *poll) {
   struct poll_client *client = poll->client;
   struct poll_items *items = client ? &client->items : &poll->items;
   struct poll_answer answer;
   bool is_last = !client || client->polls.prev == &poll->link;
   bool sent = false;
   poll_answer_init(&answer);
-  if (client) poll_client_tell_restarts(poll, &answer);
+  if (client) poll_channels_tell_restarts(poll, &answer);
   if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
     refuse(poll->exchange, 503, "no memory");
   } else {
@@ -147,21 +147,35 @@ static uint64_t left_ms(struct exchange *exchange) {
 
 /* ---- What comes while one that stands for itself waits --------------------------------------------------------------------- */
 
-static void on_deliver(struct exchange *exchange, struct message *message) {
-  struct poll *poll = poll_of(exchange);
-  if (!poll || exchange->state != EXCHANGE_WAITING) return;
+static struct poll *poll_here(struct subscriber *subscriber) { return container_of(subscriber, struct poll, subscriber); }
+
+static void sink_collect(struct subscriber *subscriber, struct message *message) {
+  struct poll *poll = poll_here(subscriber);
+  if (poll->exchange->state != EXCHANGE_WAITING) return;
   /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
   if (message && message_is_own(message)) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
-  poll_items_deliver(&poll->items, exchange, message, false);
-  subscriber_mark(&exchange->subscriber);
+  poll_items_deliver(&poll->items, subscriber, message, false);
+  subscriber_mark(subscriber);
 }
 
-static void on_flush(struct exchange *exchange) {
-  struct poll *poll = poll_of(exchange);
-  if (exchange->state != EXCHANGE_WAITING || (poll->items.count == 0 && !poll->items.lost)) return;
-  role_poll_finish(poll);
+static void sink_flushed(struct subscriber *subscriber) {
+  struct poll *poll = poll_here(subscriber);
+  bool has_news = poll->items.count > 0 || poll->items.lost;
+  if (poll->exchange->state == EXCHANGE_WAITING && has_news) poll_finish(poll);
 }
+
+/* What it named is charged to its peer. */
+static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
+  names_leave(&poll_here(subscriber)->exchange->subscriber, subscription, reason != LEAVE_OVER);
+}
+
+const struct sink_ops poll_sink = {.flushed = sink_flushed,
+                                   .collect = sink_collect,
+                                   .collect_push = collect_no_push,
+                                   .collected = collect_none,
+                                   .left = sink_left,
+                                   SINK_ONLY_COLLECTS};
 
 /* ---- Who asks ------------------------------------------------------------------------------------------------------------- */
 
@@ -173,7 +187,7 @@ static void go_alone(struct poll *poll) {
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
-    role_poll_begin(poll);
+    poll_begin(poll);
     return;
   }
   struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), BYTES("poll"),
@@ -193,7 +207,7 @@ static void make_client(struct poll *poll, struct script_job *job) {
   }
   poll->is_new = true;
   poll_client_attach(client, poll);
-  poll_client_join(poll);
+  poll_channels_join(poll);
 }
 
 static void go_as_new(struct poll *poll) {
@@ -210,7 +224,7 @@ static void go_as_new(struct poll *poll) {
     refuse(exchange, 503, polls_refusal);
     return;
   }
-  bool full = http->poll_client_count >= http->app->config->options.limits.connections;
+  bool full = http->transport->polls.count >= http->app->config->options.limits.connections;
   struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
   if (!job) {
     refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
@@ -226,7 +240,7 @@ static void go_as(struct poll *poll, struct poll_client *client) {
   struct exchange *exchange = poll->exchange;
   poll_client_attach(client, poll);
   if (!exchange_config(exchange)->options.authenticate) {
-    poll_client_join(poll);
+    poll_channels_join(poll);
     return;
   }
   /* Who asks must be the same user. */
@@ -248,10 +262,10 @@ static void go(struct poll *poll) {
   if (app_stopping(http->app)) subscribe_query_refuse(query, 503, "the server is stopping");
   poll->since = since_parse(buffer_bytes(&query->since), http->delivery->epoch);
   if (query->status == 0 && !query->has_client &&
-      !names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count))
+      !names_allow(&exchange->subscriber, NULL, subscribe_query_channels(query), query->channel_count))
     subscribe_query_refuse(query, 503, names_refusal);
   if (query->status != 0) {
-    refuse_channel(exchange, query->status, exchange_code(query->status), query->reason, subscribe_query_refused(query));
+    exchange_refuse_channel(exchange, query->status, exchange_code(query->status), query->reason, subscribe_query_refused(query));
   } else if (!query->has_client) {
     go_alone(poll);
   } else if (client) {
@@ -285,15 +299,15 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct script_job *job) {
   struct poll *poll = poll_of(exchange);
   if (job->status != 200) {
-    refuse_channel(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
-                   job->refused ? job->refused->name : bytes_of(NULL, 0));
+    exchange_refuse_channel(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
+                            job->refused ? job->refused->name : bytes_of(NULL, 0));
   } else if (job->type == JOB_MESSAGE) {
-    role_poll_begin(poll);
+    poll_begin(poll);
   } else if (job->connects) {
     make_client(poll, job);
   } else {
-    if (client_same_user(poll_client_identity(poll->client), job->client)) {
-      poll_client_join(poll);
+    if (client_same_user(poll->client->session.client, job->client)) {
+      poll_channels_join(poll);
     } else {
       refuse(exchange, 403, "the client is another user's");
     }
@@ -302,7 +316,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
 
 static void on_late(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_WAITING) {
-    role_poll_finish(poll_of(exchange));
+    poll_finish(poll_of(exchange));
   } else {
     bool stops = app_stopping(exchange_app(exchange));
     refuse(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
@@ -314,14 +328,14 @@ static void on_reply(struct exchange *exchange, int status, const char *code, co
   struct poll *poll = poll_of(exchange);
   bool is_there = code && strcmp(code, "already_subscribed") == 0;
   if (is_there) {
-    poll_client_joined(poll, NULL);
+    poll_channels_joined(poll, NULL);
     return;
   }
   if (poll->is_new) poll_client_end(poll->client);
   exchange_answer_error(exchange, status, answer->body);
 }
 
-static void on_joined(struct exchange *exchange, const struct rope *told) { poll_client_joined(poll_of(exchange), told); }
+static void on_joined(struct exchange *exchange, const struct rope *told) { poll_channels_joined(poll_of(exchange), told); }
 
 /* All channels that are joined go into one answer. */
 static size_t answer_room(struct exchange *exchange) {
@@ -338,8 +352,6 @@ const struct role poll_role = {.start = start,
                                .needs_peer = true,
                                ROLE_WRITES_AT_ONCE,
                                ROLE_NEVER_STREAMS,
-                               .on_deliver = on_deliver,
                                .on_reply = on_reply,
                                .on_joined = on_joined,
-                               .reply_room = answer_room,
-                               .on_flush = on_flush};
+                               .reply_room = answer_room};

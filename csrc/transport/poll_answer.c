@@ -1,3 +1,5 @@
+#include "transport/poll_answer.h"
+
 #include "base/array.h"
 #include "base/heap.h"
 #include "base/memory.h"
@@ -6,12 +8,7 @@
 #include "delivery/subscriber.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/native.h"
 #include "transport/poll_client.h"
-
-size_t poll_answer_room(const struct mw_limits *limits) {
-  return limits->replay_bytes < BUDGET_ANSWER ? limits->replay_bytes : BUDGET_ANSWER;
-}
 
 void poll_answer_init(struct poll_answer *answer) {
   *answer = (struct poll_answer){.blobs = NULL};
@@ -26,7 +23,7 @@ void poll_answer_deinit(struct poll_answer *answer) {
 
 /* One message goes into an answer whatever its size. */
 static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
-  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > poll_answer_room(limits));
+  return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > poll_items_room(limits));
 }
 
 /* 1: added; 0: there is no room (limits NULL: there is always some); MW_ENOMEM. */
@@ -87,13 +84,13 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
 }
 
 /* Fills `heap` with the channels that have something, in any order; how many. */
-static size_t look(struct poll_answer *answer, struct exchange *exchange, struct since since, const struct poll_client *client,
-                   struct source *heap) {
-  struct hub *hub = exchange_delivery(exchange)->hub;
+static size_t look(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
+                   const struct poll_client *client, struct source *heap) {
+  struct hub *hub = http_of(subscriber)->delivery->hub;
   size_t count = 0;
   struct subscription *subscription = NULL;
   answer->is_over = since.kind == SINCE_POSITION;
-  while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
+  while ((subscription = subscriber_next(subscriber, subscription))) {
     struct channel *channel = subscription->channel;
     look_at(answer, hub, since, heap, &count, (struct source){hub, channel->stored, channel->name, 0, hub_ended(hub, channel)});
   }
@@ -124,17 +121,17 @@ static int add_end(struct poll_answer *answer, const struct source *source) {
 }
 
 /* Adds the source's next message, or its end; true in *done if that was all. As add. */
-static int add_next(struct poll_answer *answer, struct exchange *exchange, struct source *source, bool *done) {
-  const struct app *app = exchange_app(exchange);
+static int add_next(struct poll_answer *answer, struct subscriber *subscriber, struct source *source, bool *done) {
+  const struct http *http = http_of(subscriber);
   struct message *message = next_of(source);
   int status = 1;
   if (!message) {
     *done = true;
     return add_end(answer, source);
   }
-  if (!subscriber_is_excepted(&exchange->subscriber, message)) {
-    struct blob *blob = form_of(FORM_POLL, message, exchange_delivery(exchange)->epoch);
-    status = add(answer, &app->config->options.limits, blob, message->position);
+  if (!subscriber_is_excepted(subscriber, message)) {
+    struct blob *blob = form_of(FORM_POLL, message, http->delivery->epoch);
+    status = add(answer, &http->app->config->options.limits, blob, message->position);
   }
   if (status == 1) source->next++;
   *done = position_of(source) == UINT64_MAX;
@@ -142,16 +139,16 @@ static int add_next(struct poll_answer *answer, struct exchange *exchange, struc
 }
 
 /* Merges; *next_position is that of the first which found no room, or 0. As add. */
-static int merge(struct poll_answer *answer, struct exchange *exchange, struct source *sources, size_t count,
+static int merge(struct poll_answer *answer, struct subscriber *subscriber, struct source *sources, size_t count,
                  const struct poll_items *items, uint64_t *next_position) {
-  const struct mw_limits *limits = &exchange_config(exchange)->options.limits;
+  const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
   struct heap heap = {.items = sources, .size = sizeof *sources, .count = count, .key = key_of};
   heap_build(&heap);
   while (heap.count > 0) {
     bool done = false;
     *next_position = position_of(sources);
     int status = add_items(answer, limits, items, *next_position);
-    if (status == 1) status = add_next(answer, exchange, sources, &done);
+    if (status == 1) status = add_next(answer, subscriber, sources, &done);
     if (status != 1) return status;
     if (done) {
       heap_pop(&heap);
@@ -163,17 +160,17 @@ static int merge(struct poll_answer *answer, struct exchange *exchange, struct s
   return add_items(answer, limits, items, UINT64_MAX);
 }
 
-int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, struct since since,
+int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
                      const struct poll_client *client) {
   static const struct poll_items nothing = {.items = NULL};
-  const struct http *http = exchange_http(exchange);
-  size_t channel_count = exchange->subscriber.subscription_count + (client ? client->left_count : 0);
+  const struct http *http = http_of(subscriber);
+  size_t channel_count = subscriber->subscription_count + (client ? client->left_count : 0);
   struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
   if (!heap) return MW_ENOMEM;
   uint64_t next_position = 0;
-  size_t count = look(answer, exchange, since, client, heap);
+  size_t count = look(answer, subscriber, since, client, heap);
   if (channel_count == 0) answer->is_over = false;
-  int status = merge(answer, exchange, heap, count, client ? &client->items : &nothing, &next_position);
+  int status = merge(answer, subscriber, heap, count, client ? &client->items : &nothing, &next_position);
   memory_free(heap);
   answer->id = http->delivery->hub->position;
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
@@ -186,11 +183,11 @@ int poll_answer_read(struct poll_answer *answer, struct exchange *exchange, stru
 
 /* ---- From what was collected ---------------------------------------------------------------------------------------------- */
 
-int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64_t seen, const struct poll_items *items,
+int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, uint64_t seen, const struct poll_items *items,
                      bool only_kept) {
-  const struct mw_limits *limits = &exchange_config(source)->options.limits;
+  const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
   size_t count = items->full ? items->cut : items->count;
-  answer->id = exchange_delivery(source)->hub->position;
+  answer->id = http_of(subscriber)->delivery->hub->position;
   if (seen > answer->id) answer->id = seen;
   for (size_t i = 0; i < count; i++) {
     const struct poll_item *item = &items->items[i];
@@ -207,7 +204,7 @@ int poll_answer_take(struct poll_answer *answer, struct exchange *source, uint64
     if (!only_kept) answer->taken++;
   }
   if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
-  answer->more = items->full && answer->id < exchange_delivery(source)->hub->position;
+  answer->more = items->full && answer->id < http_of(subscriber)->delivery->hub->position;
   return answer->gaps.failed ? MW_ENOMEM : 0;
 }
 
@@ -224,7 +221,7 @@ static void write_beginning(struct rope *rope, const struct poll_answer *answer,
   replay_write_recovered(out, poll->since, answer->gap_count);
   if (poll->client) {
     buffer_append_string(out, ",\"client\":");
-    json_write_string(out, bytes_of(poll_client_identity(poll->client)->id, CLIENT_ID_LEN));
+    json_write_string(out, bytes_of(poll->client->session.client->id, CLIENT_ID_LEN));
   }
   if (rope_len(&poll->joined) > 0) {
     buffer_append_string(out, ",\"channels\":{");
@@ -261,18 +258,17 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   write_beginning(&beginning, answer, poll);
   bool fine = !fields.text.failed && !beginning.text.failed;
   struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
-  subscriber_end(&exchange->subscriber);
   fine = rest != NULL;
   if (fine) {
     size_t commas = answer->count > 0 ? answer->count - 1 : 0;
     http->stats->polls++;
     http->stats->gaps += answer->gap_count;
-    budget_charge(exchange, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
+    budget_charge(&exchange->subscriber, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
     exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
     if (!(exchange_request(exchange)->is_head)) push_all(exchange, answer, &beginning, rest);
     exchange_complete(exchange);
   } else {
-    role_poll_refuse(exchange, 503, "unavailable", "no memory");
+    poll_refuse(exchange, 503, "unavailable", "no memory");
   }
   blob_unref(rest);
   http_fields_deinit(&fields);

@@ -1,23 +1,24 @@
 #include "transport/poll_client.h"
 
-#include "base/array.h"
+#include <stdio.h>
+
 #include "base/log_limit.h"
 #include "base/memory.h"
-#include "codec/envelope.h"
-#include "codec/json_scan.h"
-#include "delivery/subscriber.h"
+#include "delivery/collect.h"
+#include "http/exchange.h"
+#include "server/names.h"
 #include "server/native.h"
-#include "server/reply.h"
+#include "transport/poll_channels.h"
+#include "transport/transport.h"
 
-static const struct role role_poll_client;
+static const struct sink_ops poll_client_sink;
+static const struct session_ops poll_client_session;
 
-static struct poll_client *client_of(struct exchange *exchange) { return native_of(exchange)->poll; }
-
-struct mw_client *poll_client_identity(const struct poll_client *client) {
-  return native_of(client->exchange)->client;
+static struct poll_client *client_here(const struct subscriber *subscriber) {
+  return container_of(subscriber, struct poll_client, subscriber);
 }
 
-/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits --------------------------------------------------------------------------------------------------------------- */
 
 bool poll_client_allowed(struct http *http, const char *remote, size_t count) {
   size_t max = http->app->config->options.limits.address_polls;
@@ -29,15 +30,15 @@ bool poll_client_allowed(struct http *http, const char *remote, size_t count) {
 }
 
 int poll_client_charge(struct poll_client *client) {
-  struct http *http = exchange_http(client->exchange);
+  struct http *http = http_of(&client->subscriber);
   struct parties *parties = &http->app->parties;
-  size_t held = 1 + client->exchange->subscriber.subscription_count, before = client->charged;
+  size_t held = 1 + client->subscriber.subscription_count, before = client->charged;
   if (held < before) {
     party_give_back(parties, client->party, PARTY_POLLS, before - held);
     client->charged = held;
   }
   if (held <= before) return 0;
-  const char *remote = poll_client_identity(client)->remote;
+  const char *remote = client->session.client->remote;
   struct party_key key = party_key_of_address(remote);
   struct party *party;
   int status = party_take(parties, &key, PARTY_POLLS, held - before, http->app->config->options.limits.address_polls, &party);
@@ -47,255 +48,177 @@ int poll_client_charge(struct poll_client *client) {
   return 0;
 }
 
-int poll_client_new(struct http *http, struct script_job *job, struct poll_client **out) {
-  struct exchange *exchange = exchange_without_peer(http, &role_poll_client);
-  if (!exchange) return MW_ENOMEM;
-  struct native *native = native_get(exchange);
-  struct poll_client *client = native ? memory_calloc(1, sizeof *client) : NULL;
-  exchange_set_form(exchange, FORM_POLL);
-  if (client) {
-    client->exchange = exchange;
-    list_init(&client->polls);
-    native->poll = client;
-    exchange->subscriber.flags |= SUBSCRIBER_COLLECTS;
+/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+
+void poll_clients_init(struct poll_clients *clients, struct http *http) {
+  list_init(&clients->busy);
+  list_init(&clients->idle);
+  clients->count = 0;
+  clients->sink = (struct http_sink){.http = http, .session = &poll_client_session};
+  sink_init(&clients->sink.sink, &poll_client_sink, http->delivery, FORM_POLL, FRAMING_WHOLE);
+  clients->alone = (struct http_sink){.http = http}; /* they have no name, so nobody asks */
+  sink_init(&clients->alone.sink, &poll_sink, http->delivery, FORM_POLL, FRAMING_WHOLE);
+}
+
+static void move(struct poll_client *client, struct list *to) {
+  list_remove(&client->link);
+  list_append(to, &client->link);
+}
+
+/* Why it ends, for the app. */
+static enum departure departure_of(const struct poll_client *client) {
+  if (client->subscriber.flags & SUBSCRIBER_SLOW) return DEPARTURE_SLOW;
+  if (client->is_late) return DEPARTURE_TIMEOUT;
+  return app_stopping(http_of(&client->subscriber)->app) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
+}
+
+/* Those that wait get what there is; those that have not begun come again. */
+static void answer_polls(struct poll_client *client) {
+  while (!list_empty(&client->polls)) {
+    struct poll *poll = container_of(client->polls.next, struct poll, link);
+    if (poll == client->waiting) {
+      poll_finish(poll);
+    } else {
+      session_forget(&poll->exchange->subscriber);
+      poll_refuse(poll->exchange, 503, "unavailable", "the client has gone");
+    }
   }
-  int status = client ? native_identify(exchange, job->client) : MW_ENOMEM;
+}
+
+/* It is over: leaves its channels, tells the script, releases what it holds. Its memory goes when it is flushed. */
+static void close_client(struct poll_client *client) {
+  struct subscriber *subscriber = &client->subscriber;
+  struct http *http = http_of(subscriber);
+  if (client->is_closed) return;
+  client->is_closed = true;
+  if (list_empty(&client->polls)) move(client, &http->transport->polls.busy);
+  answer_polls(client);
+  party_give_back(&http->app->parties, client->party, PARTY_POLLS, client->charged);
+  poll_items_deinit(&client->items);
+  while (client->left_count > 0) memory_free(client->left[--client->left_count]);
+  memory_free(client->left);
+  subscriber_end(subscriber);
+  slots_release(http->slots, &client->slot);
+  session_forget(subscriber);
+  native_dismiss(subscriber);
+  session_deinit(subscriber, departure_of(client));
+  subscriber_mark(subscriber);
+}
+
+static void free_client(struct poll_client *client) {
+  list_remove(&client->link);
+  http_of(&client->subscriber)->transport->polls.count--;
+  memory_free(client);
+}
+
+int poll_client_new(struct http *http, struct script_job *job, struct poll_client **out) {
+  struct poll_client *client = memory_calloc(1, sizeof *client);
+  if (!client) return MW_ENOMEM;
+  struct subscriber *subscriber = &client->subscriber;
+  subscriber->sink = &http->transport->polls.sink.sink;
+  subscriber->flags = SUBSCRIBER_COLLECTS;
+  client->slot = SLOT_NONE;
+  list_init(&client->polls);
+  session_init(&client->session, subscriber);
+  list_init(&client->link);
+  list_append(&http->transport->polls.busy, &client->link);
+  http->transport->polls.count++;
+  int status = session_identify(subscriber, job->client);
   if (status == 0) status = poll_client_charge(client);
   if (status < 0) {
-    exchange_disconnect(exchange);
+    close_client(client);
     return status;
   }
-  native_keep(exchange, job);
+  session_keep(subscriber, job);
   *out = client;
   return 0;
+}
+
+/* Returns the client whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
+static struct poll_client *client_of(struct subscriber *subscriber) {
+  return subscriber && subscriber->sink->ops == &poll_client_sink ? client_here(subscriber) : NULL;
 }
 
 struct poll_client *poll_client_find(struct http *http, struct bytes id) {
   struct mw_client *identity = registry_find(&http->app->registry, id);
   if (!identity) return NULL;
-  struct exchange *exchange = exchange_find(http, identity->session);
+  struct poll_client *client = client_of(slots_find(http->slots, identity->session));
   mw_client_unref(identity);
-  bool lives = exchange && exchange->role == &role_poll_client && exchange->state == EXCHANGE_STREAMING;
-  return lives && !client_of(exchange)->is_over ? client_of(exchange) : NULL;
+  return client && !client->is_over ? client : NULL;
 }
 
 void poll_client_attach(struct poll_client *client, struct poll *poll) {
   poll->client = client;
   list_append(&client->polls, &poll->link);
+  move(client, &http_of(&client->subscriber)->transport->polls.busy);
 }
 
 /* From now on it must poll again in time. */
 void poll_client_detach(struct poll *poll) {
   struct poll_client *client = poll->client;
-  struct exchange *exchange = client->exchange;
+  struct http *http = http_of(&client->subscriber);
   if (client->waiting == poll) client->waiting = NULL;
   list_remove(&poll->link);
   poll->client = NULL;
-  exchange_note_heard(exchange);
-  if (exchange->state == EXCHANGE_STREAMING) exchange_set_deadline(exchange);
+  if (client->is_closed || !list_empty(&client->polls)) return;
+  client->due_ms = http->loop->clock.now_ms + http->app->config->options.limits.poll_client_ms;
+  move(client, &http->transport->polls.idle);
 }
 
 void poll_client_end(struct poll_client *client) {
   client->is_over = true;
-  subscriber_mark(&client->exchange->subscriber);
+  subscriber_mark(&client->subscriber);
 }
 
-/* ---- Channels that have ended --------------------------------------------------------------------------------------------- */
-
-static struct poll_left *find_left(const struct poll_client *client, struct bytes name) {
-  for (size_t i = 0; i < client->left_count; i++) {
-    if (bytes_equal(client->left[i]->name, name)) return client->left[i];
-  }
-  return NULL;
-}
-
-/* True if the channel was left, and nothing has come since. */
-static bool has_left(const struct poll_client *client, struct bytes name) {
-  const struct poll_left *left = find_left(client, name);
-  return left && store_ended(exchange_delivery(client->exchange)->hub->store, name) == left->ended;
-}
-
-/* False without memory or room. */
-static bool note_left(struct poll_client *client, const struct subscription *subscription) {
-  const struct channel *channel = subscription->channel;
-  struct poll_left *left = find_left(client, channel->name);
-  if (!left) {
-    size_t room = exchange_config(client->exchange)->options.limits.client_channels;
-    struct poll_left **grown = array_reserve(client->left, sizeof *grown, &client->left_capacity, client->left_count + 1, room);
-    if (!grown) return false;
-    client->left = grown;
-    left = memory_alloc(sizeof *left + channel->name.len);
-    if (!left) return false;
-    memcpy(left->text, channel->name.ptr, channel->name.len);
-    left->name = bytes_of(left->text, channel->name.len);
-    client->left[client->left_count++] = left;
-  }
-  left->ended = channel->stored->ended;
-  left->asked = subscription->mark & POLL_ASKED;
-  return true;
-}
-
-/* What could not be noted stays subscribed for now, so that its end is read there. */
-static void leave_ended(struct poll_client *client) {
-  struct exchange *exchange = client->exchange;
-  struct subscription *subscription = subscriber_next(&exchange->subscriber, NULL);
-  while (subscription) {
-    struct subscription *next = subscriber_next(&exchange->subscriber, subscription);
-    struct channel *channel = subscription->channel;
-    if (channel->stored->ended > 0 && note_left(client, subscription)) native_unsubscribe(exchange, channel->name, NULL, NULL);
-    subscription = next;
+void poll_clients_expire(struct poll_clients *clients) {
+  struct list *idle = &clients->idle;
+  const struct http *http = clients->sink.http;
+  while (!list_empty(idle)) {
+    struct poll_client *client = container_of(idle->next, struct poll_client, link);
+    if (client->due_ms > http->loop->clock.now_ms) return;
+    client->is_late = true;
+    close_client(client);
   }
 }
 
-static bool is_named(struct subscribe_query *query, struct bytes name) {
-  for (size_t i = 0; i < query->channel_count; i++) {
-    if (bytes_equal(subscribe_query_channels(query)[i].name, name)) return true;
-  }
-  return false;
-}
-
-/* True if a client whose next poll is this one needs to know of it no longer. */
-static bool is_done_with(struct poll *poll, const struct poll_left *left) {
-  struct exchange *exchange = poll->client->exchange;
-  if (subscriber_find(&exchange->subscriber, left->name)) return true; /* it has begun anew */
-  if (left->asked) return poll->query.channel_count > 0 && !is_named(&poll->query, left->name);
-  return poll->since.kind == SINCE_POSITION && poll->since.position >= left->ended;
-}
-
-static void forget_left(struct poll *poll) {
-  struct poll_client *client = poll->client;
-  for (size_t i = client->left_count; i-- > 0;) {
-    if (!is_done_with(poll, client->left[i])) continue;
-    memory_free(client->left[i]);
-    client->left[i] = client->left[--client->left_count];
+static void stop_all(struct list *list, bool is_due) {
+  /* Closing one may move it to the end of the other list. */
+  for (struct list *link = list->next, *next; link != list; link = next) {
+    struct poll_client *client = container_of(link, struct poll_client, link);
+    next = link->next;
+    if (is_due || client->is_closed || !native_finishes(&client->subscriber)) close_client(client);
   }
 }
 
-void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answer) {
-  const struct poll_client *client = poll->client;
-  for (size_t i = 0; poll->names_channels && i < client->left_count; i++) {
-    const struct poll_left *left = client->left[i];
-    if (left->asked && !has_left(client, left->name)) poll_answer_add_gap(answer, left->name);
-  }
+void poll_clients_stop(struct poll_clients *clients, bool is_due) {
+  stop_all(&clients->idle, is_due);
+  stop_all(&clients->busy, is_due);
 }
 
-void poll_client_subscribed(struct poll_client *client, struct bytes channel) {
-  struct exchange *exchange = client->exchange;
-  const struct subscription *subscription = subscriber_find(&exchange->subscriber, channel);
-  if (!subscription || subscription->channel->stored->ended == 0) return;
-  reply_channel_event(exchange, BYTES("moonwire:end"), channel, bytes_of(NULL, 0));
-  native_unsubscribe(exchange, channel, NULL, NULL);
-}
-
-/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
-
-/* Leaves what an earlier query asked for and this one does not; what the app or a verb subscribed it to is theirs. */
-static void leave_others(struct exchange *exchange, struct subscribe_query *query) {
-  struct subscription *subscription = NULL;
-  while (query->channel_count > 0 && (subscription = subscriber_next(&exchange->subscriber, subscription))) {
-    if (!(subscription->mark & POLL_ASKED) || is_named(query, subscription->channel->name)) continue;
-    subscription->mark &= ~(uint32_t)POLL_ASKED;
-    native_unsubscribe(exchange, subscription->channel->name, NULL, NULL);
-    subscription = NULL; /* it may have gone: from the beginning */
-  }
-}
-
-static void begin(struct poll *poll) {
-  struct subscriber *subscriber = &poll->client->exchange->subscriber;
-  /* What a poll had asked for that has gone meanwhile may have been joined only now. */
-  leave_others(poll->client->exchange, &poll->query);
-  for (size_t i = 0; i < poll->query.channel_count; i++) {
-    struct subscription *subscription = subscriber_find(subscriber, subscribe_query_channels(&poll->query)[i].name);
-    struct poll_left *left = find_left(poll->client, subscribe_query_channels(&poll->query)[i].name);
-    if (subscription) subscription->mark |= POLL_ASKED;
-    if (left) left->asked = true;
-  }
-  poll->names_channels = poll->query.channel_count > 0;
-  forget_left(poll);
-  leave_ended(poll->client);
-  role_poll_begin(poll);
-}
-
-/* One of the things that the client does, one after the other. */
-static void subscribe(struct poll *poll, struct bytes channel) {
-  struct exchange *exchange = poll->exchange;
-  char name[CHANNEL_NAME_MAX];
-  /* The poll, and its query, may go before everything is done. */
-  memcpy(name, channel.ptr, channel.len);
-  struct input input = {.bytes = bytes_of(name, channel.len),
-                        .reply_to = {.is_exchange = true, .is_poll = true, .exchange = exchange_address(exchange)}};
-  native_receive(poll->client->exchange, &input);
-}
-
-void poll_client_join(struct poll *poll) {
-  struct exchange *exchange = poll->exchange, *own = poll->client->exchange;
-  struct http *http = exchange_http(exchange);
-  struct job_channel *channels = subscribe_query_channels(&poll->query);
-  size_t count = poll->query.channel_count;
-  leave_others(own, &poll->query);
-  poll_client_charge(poll->client); /* for fewer */
-  for (size_t i = 0; i < count; i++) {
-    channels[i].is_due = !subscriber_find(&own->subscriber, channels[i].name) && !has_left(poll->client, channels[i].name);
-    poll->joining += channels[i].is_due;
-  }
-  if (poll->joining == 0) {
-    begin(poll);
-    return;
-  }
-  if (exchange_take_name(exchange) < 0) {
-    role_poll_refuse(exchange, 503, "unavailable", "no memory");
-    return;
-  }
-  struct address self = exchange_address(exchange);
-  if (exchange->state != EXCHANGE_ASKING) exchange_set_state(exchange, EXCHANGE_ASKING);
-  /* The reply to one may answer the poll, which ends it. */
-  for (size_t i = 0; i < count && slots_find(http->slots, self); i++) {
-    if (channels[i].is_due) subscribe(poll, channels[i].name);
-  }
-}
-
-void poll_client_joined(struct poll *poll, const struct rope *told) {
-  const struct job_channel *channels = subscribe_query_channels(&poll->query);
-  while (!channels[poll->joined_at].is_due) poll->joined_at++;
-  const struct job_channel *channel = &channels[poll->joined_at++];
-  if (told) {
-    if (rope_len(&poll->joined) > 0) buffer_append_char(&poll->joined.text, ',');
-    json_write_string(&poll->joined.text, channel->name);
-    buffer_append_char(&poll->joined.text, ':');
-    rope_append(&poll->joined, told);
-  }
-  if (--poll->joining > 0) return;
-  if (poll->joined.text.failed) {
-    role_poll_refuse(poll->exchange, 503, "unavailable", "no memory");
-  } else {
-    begin(poll);
-  }
-}
-
-/* ---- The role ------------------------------------------------------------------------------------------------------------- */
+/* ---- What is collected ----------------------------------------------------------------------------------------------------- */
 
 /* What is volatile gets a part of the room: more while a poll waits, which takes it at the end of the turn. */
 enum { VOLATILE_PART_WAITING = 2, VOLATILE_PART = 16 };
 
 /* With so many more bytes, more would wait for it than that part of what may. */
 static bool is_over(const struct poll_client *client, size_t len, size_t part) {
-  size_t limit = exchange_config(client->exchange)->options.limits.outbox, waiting = client->items.own_bytes;
+  size_t limit = http_of(&client->subscriber)->app->config->options.limits.outbox, waiting = client->items.own_bytes;
   return waiting > 0 && waiting + poll_items_weight(len) > limit / part;
 }
 
-static void on_deliver(struct exchange *exchange, struct message *message) {
-  struct poll_client *client = client_of(exchange);
-  bool is_excepted = message && subscriber_is_excepted(&exchange->subscriber, message);
+static void sink_collect(struct subscriber *subscriber, struct message *message) {
+  struct poll_client *client = client_here(subscriber);
+  bool is_excepted = message && subscriber_is_excepted(subscriber, message);
   if (!message || message->parts.is_final) {
     client->has_ends = true;
-    subscriber_mark(&exchange->subscriber);
+    subscriber_mark(subscriber);
   }
   if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
     size_t len = message->parts.data.len;
     if (message_is_own(message) && is_over(client, len, 1)) {
       /* Without it the rest would mean nothing: it is to begin anew. */
-      exchange->subscriber.flags |= SUBSCRIBER_SLOW;
+      subscriber->flags |= SUBSCRIBER_SLOW;
       poll_client_end(client);
       return;
     }
@@ -305,86 +228,113 @@ static void on_deliver(struct exchange *exchange, struct message *message) {
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }
-  poll_items_deliver(&client->items, exchange, message, is_excepted);
-  if (client->waiting) subscriber_mark(&exchange->subscriber);
+  poll_items_deliver(&client->items, subscriber, message, is_excepted);
+  if (client->waiting) subscriber_mark(subscriber);
 }
 
-static void on_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
-  struct poll_client *client = client_of(exchange);
-  struct http *http = exchange_http(exchange);
+static void sink_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
+  struct poll_client *client = client_here(subscriber);
+  struct http *http = http_of(subscriber);
   (void)part; /* it is all of the blob */
   bool over = is_over(client, blob->len, 1);
-  if (over) exchange->subscriber.flags |= SUBSCRIBER_SLOW;
+  if (over) subscriber->flags |= SUBSCRIBER_SLOW;
   if (over || !poll_items_add(&client->items, blob, 0, http->delivery->hub->position)) client->is_over = true;
-  subscriber_mark(&exchange->subscriber);
+  subscriber_mark(subscriber);
 }
 
-static void close_slow(struct exchange *exchange) {
-  exchange_http(exchange)->stats->slow_closed++;
+static void note_slow(struct subscriber *subscriber) {
+  http_of(subscriber)->stats->slow_closed++;
   log_limited(MW_LOG_INFO,
               "a client that polls takes too little: %zu bytes wait for it, and more would be over limits.outbox: it is over",
-              client_of(exchange)->items.own_bytes);
+              client_here(subscriber)->items.own_bytes);
 }
 
-static void on_flush(struct exchange *exchange) {
-  struct poll_client *client = client_of(exchange);
-  if (client->is_over) {
-    if (exchange->subscriber.flags & SUBSCRIBER_SLOW) close_slow(exchange);
-    exchange_disconnect(exchange);
-    return;
-  }
-  if (client->waiting && (client->items.count > 0 || client->items.lost)) role_poll_finish(client->waiting);
-  if (client->has_ends) leave_ended(client);
+static size_t sink_collected(const struct subscriber *subscriber) { return client_here(subscriber)->items.own_bytes; }
+
+static void sink_flushed(struct subscriber *subscriber) {
+  struct poll_client *client = client_here(subscriber);
+  bool has_news = client->items.count > 0 || client->items.lost;
+  if (!client->is_over && client->waiting && has_news) poll_finish(client->waiting);
+  if (!client->is_closed && !client->is_over && client->has_ends) poll_channels_leave_ended(client);
   client->has_ends = false;
+  if (!client->is_closed && !client->is_over && !(subscriber->flags & SUBSCRIBER_BROKEN)) return;
+  if (client->is_over && subscriber->flags & SUBSCRIBER_SLOW) note_slow(subscriber);
+  subscriber->flags |= SUBSCRIBER_OVER;
+  close_client(client);
+  free_client(client);
 }
 
-/* Nothing was heard for a while: it has gone, if it does not poll. */
-static void on_silent(struct exchange *exchange) {
-  if (!list_empty(&client_of(exchange)->polls)) return;
-  exchange->flags |= EXCHANGE_PINGED;
-  exchange_disconnect(exchange);
+static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
+  names_leave(subscriber, subscription, reason != LEAVE_OVER);
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) { native_on_answer(exchange, job); }
+static const struct sink_ops poll_client_sink = {.flushed = sink_flushed,
+                                                 .collect = sink_collect,
+                                                 .collect_push = sink_collect_push,
+                                                 .collected = sink_collected,
+                                                 .left = sink_left,
+                                                 SINK_ONLY_COLLECTS};
 
-/* Those that wait get what there is; those that have not begun come again. */
-static void on_end(struct exchange *exchange) {
-  struct poll_client *client = exchange->flags & EXCHANGE_NATIVE ? client_of(exchange) : NULL;
-  if (!client) return; /* it was never complete */
-  while (!list_empty(&client->polls)) {
-    struct poll *poll = container_of(client->polls.next, struct poll, link);
-    if (poll == client->waiting) {
-      role_poll_finish(poll);
-    } else {
-      exchange_forget(poll->exchange);
-      role_poll_refuse(poll->exchange, 503, "unavailable", "the client has gone");
-    }
-  }
-  party_give_back(&exchange_app(exchange)->parties, client->party, PARTY_POLLS, client->charged);
-  poll_items_deinit(&client->items);
-  while (client->left_count > 0) memory_free(client->left[--client->left_count]);
-  memory_free(client->left);
-  memory_free(client);
-  native_of(exchange)->poll = NULL;
+/* ---- What a session asks of it -------------------------------------------------------------------------------------------- */
+
+/* It has one from its beginning to its end. */
+static struct session *on_make(struct subscriber *subscriber) {
+  (void)subscriber;
+  return NULL;
 }
 
-static uint64_t silence_ms(struct exchange *exchange) { return exchange_config(exchange)->options.limits.poll_client_ms; }
+static uint32_t *on_slot(struct subscriber *subscriber) { return &client_here(subscriber)->slot; }
 
-static const struct role role_poll_client = {.start = role_nothing,
-                                             .on_answer = on_answer,
-                                             .on_late = role_nothing,
-                                             .finishes = native_finishes,
-                                             .on_silent = on_silent,
-                                             .on_mail = role_nothing_on_mail,
-                                             .on_flushed = role_nothing,
-                                             .close = role_close_stream,
-                                             .on_end = on_end,
-                                             .silence_ms = silence_ms,
-                                             .outbox_limit = role_outbox_limit,
-                                             ROLE_WRITES_AT_ONCE,
-                                             ROLE_NEVER_WAITS,
-                                             ROLE_HAS_NO_CLIENT,
-                                             ROLE_READS_NOTHING,
-                                             .on_deliver = on_deliver,
-                                             .on_push = on_push,
-                                             .on_flush = on_flush};
+static struct script_job **on_question(struct subscriber *subscriber) { return &client_here(subscriber)->session.question; }
+
+static bool is_open(struct subscriber *subscriber) { return !client_here(subscriber)->is_closed; }
+
+static bool is_connecting(struct subscriber *subscriber) {
+  (void)subscriber;
+  return false;
+}
+
+static void on_connected(struct subscriber *subscriber) { (void)subscriber; }
+
+/* Where its first poll came from. */
+static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
+  snprintf(out, size, "%s", client_here(subscriber)->session.client->remote);
+}
+
+/* What others send on its behalf is not read here. */
+static void on_read(struct subscriber *subscriber, bool on) {
+  (void)subscriber;
+  (void)on;
+}
+
+static void on_close(struct subscriber *subscriber, const struct closing *closing) {
+  (void)closing;
+  close_client(client_here(subscriber));
+}
+
+static bool may_join(struct subscriber *subscriber) {
+  return poll_client_allowed(http_of(subscriber), client_here(subscriber)->session.client->remote, 1);
+}
+
+static int on_charge(struct subscriber *subscriber) { return poll_client_charge(client_here(subscriber)); }
+
+/* Polls read for themselves, and are told by that of what their queries ask for. */
+static void on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
+  (void)replay;
+  poll_channels_subscribed(client_here(subscriber), channel);
+}
+
+static const struct session_ops poll_client_session = {.make = on_make,
+                                                       .slot = on_slot,
+                                                       .question = on_question,
+                                                       .is_open = is_open,
+                                                       .is_connecting = is_connecting,
+                                                       .connected = on_connected,
+                                                       .remote = on_remote,
+                                                       .read = on_read,
+                                                       .resume = native_resume,
+                                                       .on_answer = native_on_answer,
+                                                       .close = on_close,
+                                                       .may_join = may_join,
+                                                       .charge = on_charge,
+                                                       .joined = on_joined};

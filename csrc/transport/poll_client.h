@@ -1,13 +1,21 @@
-/* A client that lasts from poll to poll (GET /poll?client=): a connection without a peer, so that it is subscribed, present, found and sent to as
- * any other. Its messages are read from the histories by each poll's own `since`; what no history has is collected for the next poll. */
+/* A client that lasts from poll to poll (GET /poll?client=): a subscriber with a session, and no connection. It is subscribed, present, found and
+ * sent to as any other. Its messages are read from the histories by each poll's own `since`; what no history has is collected for the next poll. */
 #ifndef MOONWIRE_TRANSPORT_POLL_CLIENT_H
 #define MOONWIRE_TRANSPORT_POLL_CLIENT_H
 
 #include "app/party.h"
-#include "http/exchange.h"
+#include "server/session.h"
 #include "transport/poll.h"
 
 VISIBILITY_PUSH
+
+/* A worker's, and what their subscribers receive by. */
+struct poll_clients {
+  struct list busy, idle; /* with polls under way, or none; of the idle the one that is due first is first */
+  size_t count;
+  struct http_sink sink;
+  struct http_sink alone; /* of polls that stand for themselves */
+};
 
 /* A channel that has ended, and was left for that. Until the client has seen the end, its polls read it. */
 struct poll_left {
@@ -18,7 +26,11 @@ struct poll_left {
 };
 
 struct poll_client {
-  struct exchange *exchange;
+  struct subscriber subscriber;
+  struct session session;
+  uint32_t slot;
+  struct list link;        /* among those of its worker */
+  uint64_t due_ms;         /* when it has gone, if it is idle */
   struct list polls;       /* that are under way for it, the newest last */
   struct poll *waiting;    /* at most one waits: an older one is answered when another comes */
   struct poll_items items; /* what goes out with the next */
@@ -29,10 +41,15 @@ struct poll_client {
   size_t charged;      /* how many that are */
   bool has_ends;       /* a channel has ended: to be left at the end of the turn */
   bool is_over;        /* to be closed at the end of the turn */
+  bool is_late;        /* it has not polled in time */
+  bool is_closed;      /* it has left everything, and is freed at the end of the turn */
 };
 
-/* Marks subscriptions that a query asked for: they end when a later one does not. */
-enum { POLL_ASKED = 1 << 8 };
+void poll_clients_init(struct poll_clients *clients, struct http *http);
+/* Closes those that have not polled in time. Called once a second. */
+void poll_clients_expire(struct poll_clients *clients);
+/* The server stops: closes all of them; unless is_due, those whose messages are being handled are closed when that is done. */
+void poll_clients_stop(struct poll_clients *clients, bool is_due);
 
 /* True if one more from that address, or one of its clients, may be in `count` more channels: limits.address_polls. */
 bool poll_client_allowed(struct http *http, const char *remote, size_t count);
@@ -40,20 +57,11 @@ bool poll_client_allowed(struct http *http, const char *remote, size_t count);
 int poll_client_charge(struct poll_client *client);
 /* Makes one for the client that the job has connected. MW_ELIMIT, MW_ENOMEM. */
 int poll_client_new(struct http *http, struct script_job *job, struct poll_client **client);
-/* The one of that id, or NULL. */
+/* Returns the one of that id, or NULL. */
 struct poll_client *poll_client_find(struct http *http, struct bytes id);
-struct mw_client *poll_client_identity(const struct poll_client *client); /* borrowed */
 /* A poll is for it, or is over. */
 void poll_client_attach(struct poll_client *client, struct poll *poll);
 void poll_client_detach(struct poll *poll);
-/* Joins the channels that the poll asks for, leaves others, and lets the poll begin when that is done. */
-void poll_client_join(struct poll *poll);
-/* A channel was joined, and this is told of it; NULL: it was joined already. */
-void poll_client_joined(struct poll *poll, const struct rope *told);
-/* Channels that the poll asks for, and that have begun anew since they were left, are gaps of its answer. */
-void poll_client_tell_restarts(const struct poll *poll, struct poll_answer *answer);
-/* A verb of the client's, or the app, has subscribed it to a channel: if that has ended the client is told so, and it is over. */
-void poll_client_subscribed(struct poll_client *client, struct bytes channel);
 /* Lets it end, with the turn. */
 void poll_client_end(struct poll_client *client);
 

@@ -1,9 +1,15 @@
+#include "transport/poll_items.h"
+
 #include "base/array.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "delivery/outbox.h"
-#include "http/exchange.h"
-#include "transport/poll.h"
+#include "http/budget.h"
+#include "http/http.h"
+
+size_t poll_items_room(const struct mw_limits *limits) {
+  return limits->replay_bytes < BUDGET_ANSWER ? limits->replay_bytes : BUDGET_ANSWER;
+}
 
 size_t poll_items_weight(size_t len) { return len + OUTBOX_OWN; }
 
@@ -40,8 +46,8 @@ static void deliver_end(struct poll_items *items, const struct message *message)
   blob_unref(end);
 }
 
-void poll_items_deliver(struct poll_items *items, struct exchange *exchange, struct message *message, bool is_excepted) {
-  struct http *http = exchange_http(exchange);
+void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber, struct message *message, bool is_excepted) {
+  struct http *http = http_of(subscriber);
   if (items->full && (!message || message->position > 0)) return;
   if (!is_excepted) {
     struct blob *blob = message ? form_of(FORM_POLL, message, http->delivery->epoch) : NULL;
@@ -49,7 +55,7 @@ void poll_items_deliver(struct poll_items *items, struct exchange *exchange, str
   }
   if (message && message->parts.is_final) deliver_end(items, message);
   const struct mw_limits *limits = &http->app->config->options.limits;
-  if (items->full || (items->count < limits->replay && items->bytes < poll_answer_room(limits))) return;
+  if (items->full || (items->count < limits->replay && items->bytes < poll_items_room(limits))) return;
   items->full = true;
   items->cut = items->count;
 }

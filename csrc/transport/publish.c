@@ -161,7 +161,7 @@ static void publish_all(struct exchange *exchange, struct items items, struct bu
   while (next_item(&items, &item, &fault)) {
     struct result result =
         item.type == JSON_NONE ? publish_line_fault(&fault) : publish(app, exchange_http(exchange)->loop->clock.now_ms, item);
-    budget_charge(exchange, BUDGET_PUBLISH);
+    budget_charge(&exchange->subscriber, BUDGET_PUBLISH);
     buffer_append_char(out, before);
     write_result(out, &result);
     before = ',';

@@ -8,7 +8,7 @@
 #include "codec/ws_handshake.h"
 #include "delivery/compress.h"
 #include "http/request.h"
-#include "server/native.h"
+#include "server/exchange_session.h"
 #include "transport/connect.h"
 #include "transport/deflate.h"
 #include "transport/roles.h"
@@ -43,7 +43,7 @@ static struct script_job *make_job(struct exchange *exchange, struct mw_socket *
   job->input_size = text.len + WS_HEADER_MAX;
   job->socket = socket_ref(socket);
   job->route = socket->route;
-  job->mail.to = exchange_address(exchange);
+  job->mail.to = session_address(&exchange->subscriber);
   return job;
 }
 
@@ -59,7 +59,7 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
   } else if (socket->is_due) {
     if (socket->pending_count == 0) raw_websocket_finish(exchange, socket);
   } else if (exchange->flags & EXCHANGE_STOPPED && !is_full(exchange, socket)) {
-    native_resume_reading(exchange);
+    exchange_session_resume_reading(exchange);
   }
 }
 
@@ -70,7 +70,7 @@ static void take_handled(struct mail *mail, void *room, struct subscriber *subsc
   (void)room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   struct exchange *exchange = exchange_of(subscriber);
-  if (exchange && exchange->role == &raw_websocket_role && native_socket(exchange) == job->socket)
+  if (exchange && exchange->role == &raw_websocket_role && exchange_session_socket(exchange) == job->socket)
     on_handled(exchange, job->socket, job);
   drop_handled(mail);
 }
@@ -79,7 +79,7 @@ static const struct mail_class handled_class = {.take = take_handled, .drop = dr
 
 void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) {
   struct http *http = exchange_http(exchange);
-  struct mw_socket *socket = native_socket(exchange);
+  struct mw_socket *socket = exchange_session_socket(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
   /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
   bool full = atomic_load(&http->app->job_count) >= limits->waiting ||
@@ -94,18 +94,18 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
     exchange_break(exchange);
     return;
   }
-  budget_charge(exchange, BUDGET_ASK);
+  budget_charge(&exchange->subscriber, BUDGET_ASK);
   job->answered = &handled_class;
   socket->pending_count++;
   socket->pending_size += weight(job);
   atomic_fetch_add(&http->app->job_count, 1);
   atomic_fetch_add(&http->app->job_bytes, job_size(job));
   http->app->script->ask(http->app, job);
-  if (is_full(exchange, socket)) native_stop_reading(exchange);
+  if (is_full(exchange, socket)) exchange_session_stop_reading(exchange);
 }
 
 void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
-  struct mw_socket *socket = native_socket(exchange);
+  struct mw_socket *socket = exchange_session_socket(exchange);
   size_t len = info.reason.len < sizeof socket->reason ? info.reason.len : sizeof socket->reason - 1;
   socket->code = info.code;
   if (len > 0) memcpy(socket->reason, info.reason.ptr, len);
@@ -130,13 +130,13 @@ static bool has_room(const struct exchange *exchange, size_t limit, size_t len) 
 
 /* Tells the app's handle what is not written. */
 static void note_unwritten(struct exchange *exchange) {
-  struct mw_socket *socket = native_socket(exchange);
+  struct mw_socket *socket = exchange_session_socket(exchange);
   if (socket) atomic_store(&socket->unwritten, exchange->subscriber.outbox ? exchange->subscriber.outbox->bytes : 0);
 }
 
 /* Pushes one frame that the app sent; takes it. Over its outbox the socket is closed. */
 static void push_frame(struct exchange *exchange, struct blob *frame) {
-  struct mw_socket *socket = native_socket(exchange);
+  struct mw_socket *socket = exchange_session_socket(exchange);
   size_t limit = socket->websocket->outbox;
   frame = compress_frame(&exchange->subscriber, frame, deflate_min(&socket->websocket->deflate));
   if (!frame) {
@@ -213,11 +213,12 @@ static void raw_websocket_start(struct exchange *exchange) {
 /* The app has said yes. */
 static void raw_websocket_enter(struct exchange *exchange, struct script_job *job) {
   if (!websocket_upgrade(exchange, job->protocol)) return;
-  struct native *native = native_get(exchange);
-  if (native) {
-    native->client = mw_client_ref(job->client);
-    native->extra.identity = bytes_of(job->client->id, CLIENT_ID_LEN);
-    native->socket = socket_ref(job->socket);
+  struct exchange_session *session = exchange_session_get(exchange);
+  if (session) {
+    session->session.client = mw_client_ref(job->client);
+    session->session.extra.identity = bytes_of(job->client->id, CLIENT_ID_LEN);
+    session->session.is_raw = true;
+    session->socket = socket_ref(job->socket);
     job->kept = true;
     exchange_set_deadline(exchange);
   } else {
@@ -248,7 +249,7 @@ static void raw_websocket_on_late(struct exchange *exchange) {
 }
 
 static void raw_websocket_on_silent(struct exchange *exchange) {
-  struct mw_socket *socket = native_socket(exchange);
+  struct mw_socket *socket = exchange_session_socket(exchange);
   if (socket->is_due) {
     raw_websocket_finish(exchange, socket);
   } else {
@@ -259,13 +260,13 @@ static void raw_websocket_on_silent(struct exchange *exchange) {
 /* A frame that the app sends. */
 static void raw_websocket_on_mail(struct exchange *exchange, struct mail *mail) {
   struct raw_data *data = container_of(mail, struct raw_data, mail);
-  if (!data->socket || native_socket(exchange) != data->socket) return;
+  if (!data->socket || exchange_session_socket(exchange) != data->socket) return;
   push_frame(exchange, data->blob);
   data->blob = NULL;
 }
 
 static size_t outbox_limit(struct exchange *exchange) {
-  const struct mw_socket *socket = native_socket(exchange);
+  const struct mw_socket *socket = exchange_session_socket(exchange);
   return socket ? socket->websocket->outbox : role_outbox_limit(exchange);
 }
 

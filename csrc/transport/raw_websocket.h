@@ -2,9 +2,9 @@
 #ifndef MOONWIRE_TRANSPORT_RAW_WEBSOCKET_H
 #define MOONWIRE_TRANSPORT_RAW_WEBSOCKET_H
 
+#include "app/socket.h"
 #include "codec/ws_reader.h"
 #include "http/exchange.h"
-#include "app/socket.h"
 
 VISIBILITY_PUSH
 

@@ -2,12 +2,12 @@
  * the sender is a client for just this message. */
 #include <stdio.h>
 
+#include "app/command.h"
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "app/command.h"
 #include "server/names.h"
 #include "server/reply.h"
 #include "transport/connect.h"
@@ -30,13 +30,13 @@ static bool is_json_or_needs_no_proof(const struct http_head *head) {
 static void hand_on(struct exchange *exchange, struct mw_client *client) {
   struct command *command = command_new(COMMAND_RECEIVE, client);
   bool fine = command && (command->text = blob_new(exchange_request(exchange)->body));
-  if (fine) fine = exchange_take_name(exchange) == 0;
+  if (fine) fine = session_take_name(&exchange->subscriber) == 0;
   if (!fine) {
     if (command) command_free(command);
     refuse(exchange, 503, "no memory");
     return;
   }
-  command->reply_to = (struct reply_to){.is_exchange = true, .exchange = exchange_address(exchange)};
+  command->reply_to = (struct reply_to){.is_exchange = true, .exchange = session_address(&exchange->subscriber)};
   int status = command_post(exchange_app(exchange), command);
   if (status == MW_ECLOSED) {
     refuse(exchange, 404, "no such client is connected");
@@ -90,7 +90,7 @@ static void publish_relayed(struct exchange *exchange, const struct script_job *
   if (status < 0) {
     refuse(exchange, 503, order_fault(status));
   } else {
-    names_charge_sender(exchange, job);
+    names_charge_sender(&exchange->subscriber, job);
     if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
     verb_write_ok(&text, blob_bytes(job->fields), bytes_of(value, (size_t)len));
     struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
@@ -111,7 +111,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     refuse(exchange, 413, "the data is larger than limits.message_size");
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
-    if (!names_allow(exchange, NULL, &channel, 1)) {
+    if (!names_allow(&exchange->subscriber, NULL, &channel, 1)) {
       refuse(exchange, 503, names_refusal);
       return;
     }
@@ -171,7 +171,7 @@ static void start(struct exchange *exchange) {
 }
 
 static void on_answer(struct exchange *exchange, struct script_job *job) {
-  if (job->type == JOB_MESSAGE) names_charge_sender(exchange, job);
+  if (job->type == JOB_MESSAGE) names_charge_sender(&exchange->subscriber, job);
   if (job->status != 200) {
     exchange_refuse(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
                     bytes_of(NULL, 0));

@@ -11,6 +11,7 @@
 #include "delivery/subscriber.h"
 #include "http/cors.h"
 #include "http/request.h"
+#include "server/exchange_session.h"
 #include "server/names.h"
 #include "server/native.h"
 #include "server/snapshot.h"
@@ -141,7 +142,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
   for (size_t i = 0; status == 0 && i < job->channel_count; i++) {
     status = subscriber_subscribe(&exchange->subscriber, job->channels[i].name, &job->channels[i].kind->policy);
     if (status < 0 || !job->channels[i].is_new) continue;
-    status = names_charge(exchange, job->client, subscriber_find(&exchange->subscriber, job->channels[i].name));
+    status = names_charge(&exchange->subscriber, job->client, subscriber_find(&exchange->subscriber, job->channels[i].name));
   }
   if (status == 0) status = replay_init(&replay, &exchange->subscriber, job->since, NULL);
   bool is_over = status == 0 && has_seen_all(&replay, job->since);
@@ -158,8 +159,8 @@ static void join(struct exchange *exchange, struct script_job *job) {
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, &beginning);
     /* Without an identity the app would be told that it has left. */
-    if (job->client && native_identify(exchange, job->client) < 0) exchange_break(exchange);
-    if (job->client && native_is_identified(exchange)) native_keep(exchange, job);
+    if (job->client && session_identify(&exchange->subscriber, job->client) < 0) exchange_break(exchange);
+    if (job->client && session_is_identified(&exchange->subscriber)) session_keep(&exchange->subscriber, job);
     replay_start(&replay, &exchange->subscriber);
   } else {
     subscriber_end(&exchange->subscriber);
@@ -222,8 +223,8 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
 }
 
 static void go(struct exchange *exchange, struct subscribe_query *query) {
-  bool may =
-      !app_stopping(exchange_app(exchange)) && names_allow(exchange, NULL, subscribe_query_channels(query), query->channel_count);
+  bool may = !app_stopping(exchange_app(exchange)) &&
+             names_allow(&exchange->subscriber, NULL, subscribe_query_channels(query), query->channel_count);
   struct script_job *job = may ? make_job(exchange, query) : NULL;
   if (!job) {
     sse_retry_later(exchange);
@@ -266,7 +267,7 @@ static void sse_start(struct exchange *exchange) {
 
 static void sse_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
-    native_on_answer(exchange, job);
+    native_on_answer(&exchange->subscriber, job);
   } else if (job->status == 200 && job->type == JOB_MESSAGE) {
     answer_head(exchange, job->channels, job->channel_count, job->since);
   } else if (job->status == 200) {
@@ -296,7 +297,7 @@ static void sse_on_end(struct exchange *exchange) {
 const struct role sse_role = {.start = sse_start,
                               .on_answer = sse_on_answer,
                               .on_late = sse_retry_later,
-                              .finishes = native_finishes,
+                              .finishes = exchange_session_finishes,
                               .on_silent = sse_on_silent,
                               .on_mail = role_nothing_on_mail,
                               .on_flushed = role_nothing,

@@ -8,6 +8,7 @@
 #include "delivery/subscriber.h"
 #include "http/cors.h"
 #include "http/request.h"
+#include "server/exchange_session.h"
 #include "server/native.h"
 #include "transport/connect.h"
 #include "transport/deflate.h"
@@ -57,7 +58,7 @@ void websocket_finish(struct exchange *exchange, unsigned code, const char *reas
 
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  struct mw_socket *socket = native_socket(exchange);
+  struct mw_socket *socket = exchange_session_socket(exchange);
   if (socket && socket->is_due) { /* the peer's close frame has arrived, or will not be read */
     send_close(exchange, code, reason);
     return;
@@ -98,7 +99,7 @@ void websocket_on_close(struct exchange *exchange, const struct closing *closing
 /* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
 static void end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
-  if (native_socket(exchange)) {
+  if (exchange_session_socket(exchange)) {
     raw_websocket_end_reading(exchange, info, is_answer);
     return;
   }
@@ -111,19 +112,19 @@ static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, 
   struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
   switch (event) {
     case WS_MESSAGE:
-      if (native_socket(exchange)) {
+      if (exchange_session_socket(exchange)) {
         raw_websocket_receive(exchange, reader);
       } else {
-        native_receive(exchange, &input);
+        native_receive(&exchange->subscriber, &input);
       }
       break;
     case WS_PING:
-      budget_charge(exchange, BUDGET_MESSAGE);
+      budget_charge(&exchange->subscriber, BUDGET_MESSAGE);
       push_blob(exchange, form_frame(WS_OPCODE_PONG, input.bytes, bytes_of(NULL, 0)));
       break;
     case WS_CLOSE:
     case WS_ERROR: end_reading(exchange, ws_reader_close_info(reader), event == WS_CLOSE); return false;
-    case WS_PONG: budget_charge(exchange, BUDGET_MESSAGE); break;
+    case WS_PONG: budget_charge(&exchange->subscriber, BUDGET_MESSAGE); break;
     case WS_PAUSED:
     case WS_MORE: break;
   }
@@ -132,16 +133,16 @@ static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, 
 
 /* Nothing that it says is heard any more. */
 static bool is_deaf(struct exchange *exchange) {
-  const struct mw_socket *socket = native_socket(exchange);
+  const struct mw_socket *socket = exchange_session_socket(exchange);
   return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
 }
 
 /* The reader's next event; what it inflates is charged, and bounded by what is left of the budget. */
 static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
   size_t used = 0;
-  ws_reader_allow(reader, (budget_left(exchange) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
+  ws_reader_allow(reader, (budget_left(&exchange->subscriber) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
   enum ws_event event = ws_reader_next(reader, *at, *len, &used);
-  budget_charge(exchange, ws_reader_allow(reader, SIZE_MAX) * BUDGET_PER_INFLATED);
+  budget_charge(&exchange->subscriber, ws_reader_allow(reader, SIZE_MAX) * BUDGET_PER_INFLATED);
   *at += used;
   *len -= used;
   return event;
@@ -158,7 +159,7 @@ size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
   bool is_new = false;
   char *at = (char *)(uintptr_t)bytes.ptr;
-  while (bytes.len == 0 || (budget_left(exchange) > 0 && !(exchange->flags & EXCHANGE_STOPPED))) {
+  while (bytes.len == 0 || (budget_left(&exchange->subscriber) > 0 && !(exchange->flags & EXCHANGE_STOPPED))) {
     enum ws_event event = next(exchange, reader, &at, &bytes.len);
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !websocket_take(exchange, reader, event)) break;
@@ -237,15 +238,15 @@ static struct bytes choose_protocol(const struct http_head *head) {
 
 /* Who it is, if that is known by now: `connected` is the job that brought it in, `http` what it will be judged by. Takes http. */
 static bool set_identity(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
-  if (connected && native_identify(exchange, connected->client) < 0) return false;
-  if (connected) native_keep(exchange, connected);
-  struct native *native = http ? native_get(exchange) : NULL;
-  if (native) {
-    native->http = http;
+  if (connected && session_identify(&exchange->subscriber, connected->client) < 0) return false;
+  if (connected) session_keep(&exchange->subscriber, connected);
+  struct exchange_session *session = http ? exchange_session_get(exchange) : NULL;
+  if (session) {
+    session->session.http = http;
   } else {
     memory_free(http);
   }
-  return native || !http;
+  return session || !http;
 }
 
 bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed) {
@@ -344,7 +345,7 @@ static void websocket_start(struct exchange *exchange) {
 
 static void websocket_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
-    native_on_answer(exchange, job);
+    native_on_answer(&exchange->subscriber, job);
   } else if (exchange_is_temporary(job->status)) {
     websocket_put_off_native(exchange, job->reason);
   } else if (job->status != 200) {
@@ -363,7 +364,7 @@ static void websocket_on_late(struct exchange *exchange) {
 uint64_t websocket_silence_ms(struct exchange *exchange) {
   const struct http *http = exchange_http(exchange);
   const struct mw_limits *limits = &http->app->config->options.limits;
-  const struct mw_socket *socket = native_socket(exchange);
+  const struct mw_socket *socket = exchange_session_socket(exchange);
   bool is_pinged = exchange->flags & EXCHANGE_PINGED;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     uint64_t spent_ms = exchange_silent_ms(exchange);
@@ -406,7 +407,7 @@ void websocket_on_end(struct exchange *exchange) {
 const struct role websocket_role = {.start = websocket_start,
                                     .on_answer = websocket_on_answer,
                                     .on_late = websocket_on_late,
-                                    .finishes = native_finishes,
+                                    .finishes = exchange_session_finishes,
                                     .on_read = websocket_read,
                                     .on_silent = websocket_on_silent,
                                     .on_mail = role_nothing_on_mail,

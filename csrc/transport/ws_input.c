@@ -1,20 +1,20 @@
 #include "transport/ws_input.h"
 
-#include "server/native.h"
 #include "app/socket.h"
+#include "server/exchange_session.h"
 #include "transport/deflate.h"
 #include "transport/transport.h"
 
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
-  if (!(exchange->flags & EXCHANGE_NATIVE)) return NULL;
-  struct native *native = native_of(exchange);
-  struct ws_reader *reader = native->reader;
-  native->reader = NULL;
+  if (!(exchange_session_of(exchange))) return NULL;
+  struct exchange_session *session = exchange_session_of(exchange);
+  struct ws_reader *reader = session->reader;
+  session->reader = NULL;
   return reader;
 }
 
 static const struct ws_limits *ws_input_limits(struct exchange *exchange) {
-  const struct mw_socket *socket = native_socket(exchange);
+  const struct mw_socket *socket = exchange_session_socket(exchange);
   return socket ? &socket->websocket->limits : &exchange_http(exchange)->transport->ws_limits;
 }
 
@@ -32,20 +32,20 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
 }
 
 static void release(struct exchange *exchange) {
-  if (exchange->flags & EXCHANGE_NATIVE) unfinished_release(exchange_http(exchange), &native_of(exchange)->holder);
+  if (exchange_session_of(exchange)) unfinished_release(exchange_http(exchange), &exchange_session_of(exchange)->holder);
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
 static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
-  struct native *native = native_get(exchange);
-  if (!native) {
+  struct exchange_session *session = exchange_session_get(exchange);
+  if (!session) {
     ws_reader_free(reader);
     exchange_break(exchange);
     return;
   }
-  native->reader = reader;
+  session->reader = reader;
   if (ws_reader_unfinished(reader)) {
-    unfinished_hold(exchange_http(exchange), &native->holder, ws_reader_held(reader), is_new);
+    unfinished_hold(exchange_http(exchange), &session->holder, ws_reader_held(reader), is_new);
   } else {
     release(exchange);
   }

@@ -19,7 +19,7 @@ static const struct bytes continue_head = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
 static struct http1 *http1_new(struct http1_conn *conn) {
   struct http1 *http = memory_calloc(1, sizeof *http);
   if (!http) return NULL;
-  budget_init(&http->budget, &conn->exchange);
+  budget_init(&http->budget, &conn->exchange.subscriber);
   holder_init(&http->holder, &conn->exchange, false);
   buffer_init(&http->ahead);
   buffer_init(&http->request.path);
@@ -102,7 +102,7 @@ static void feed_role(struct http1_conn *conn, struct bytes bytes) {
   size_t taken = exchange->role->on_read(exchange, bytes);
   if (taken == bytes.len || exchange->state == EXCHANGE_OVER) return;
   keep_ahead(conn, bytes_of(bytes.ptr + taken, bytes.len - taken));
-  if (!(exchange->flags & EXCHANGE_STOPPED)) budget_put_off(exchange);
+  if (!(exchange->flags & EXCHANGE_STOPPED)) budget_put_off(&exchange->subscriber);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------------------------------- */
@@ -157,7 +157,7 @@ void http1_refuse(struct http1_conn *conn, int status, const char *reason) {
 
 /* A request that has begun is finished; whether another one begins is a matter of the budget. */
 static bool may_read(struct http1_conn *conn) {
-  return http1_reads(conn) && (conn->exchange.state == EXCHANGE_READING || budget_left(&conn->exchange) > 0);
+  return http1_reads(conn) && (conn->exchange.state == EXCHANGE_READING || budget_left(&conn->exchange.subscriber) > 0);
 }
 
 /* The answer is complete, if not written, and another request may follow: what was sent ahead is answered at once, so that the answers of a
@@ -229,7 +229,7 @@ static void read_requests(struct http1_conn *conn, struct bytes bytes) {
   count_unfinished(conn, http);
   if (bytes.len > 0 && !(exchange->of_protocol & HTTP1_LINGER)) {
     keep_ahead(conn, bytes);
-    if (http1_reads(conn)) budget_put_off(exchange);
+    if (http1_reads(conn)) budget_put_off(&exchange->subscriber);
   }
 }
 
@@ -240,7 +240,7 @@ void http1_feed(struct http1_conn *conn, struct bytes bytes) {
   if (exchange->state == EXCHANGE_OVER || (!streams && exchange->of_protocol & HTTP1_LINGER)) return;
   if (streams && (!http || http->ahead.len == 0)) {
     feed_role(conn, bytes);
-  } else if (!streams && http1_reads(conn) && !http->feeding && !budget_is_put_off(exchange)) {
+  } else if (!streams && http1_reads(conn) && !http->feeding && !budget_is_put_off(&exchange->subscriber)) {
     read_requests(conn, bytes);
   } else {
     keep_ahead(conn, bytes);
@@ -253,7 +253,7 @@ static void read_ahead(struct http1_conn *conn) {
   /* The reader drops the request that was answered when it is called again. */
   read_requests(conn, buffer_bytes(&ahead));
   buffer_deinit(&ahead);
-  if (!(exchange->of_protocol & HTTP1_ENDED) || budget_is_put_off(exchange)) return;
+  if (!(exchange->of_protocol & HTTP1_ENDED) || budget_is_put_off(&exchange->subscriber)) return;
   /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
   bool awaits = exchange->state == EXCHANGE_STREAMING || exchange->state == EXCHANGE_WAITING || exchange_job(exchange);
   if (awaits || (http1_reads(conn) && !exchange->subscriber.outbox)) conn_close(&conn->conn);
@@ -290,5 +290,5 @@ void http1_read(struct exchange *exchange, bool on) {
   }
   bool has_room = !http || http->ahead.len < AHEAD_MAX;
   if (has_room && !(exchange->of_protocol & HTTP1_ENDED)) stream_read_start(&conn->conn.stream);
-  if (http && http->ahead.len > 0) budget_put_off(exchange);
+  if (http && http->ahead.len > 0) budget_put_off(&exchange->subscriber);
 }

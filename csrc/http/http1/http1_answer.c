@@ -46,7 +46,7 @@ void http1_begin(struct exchange *exchange, const struct answer_head *head) {
   struct rope out;
   rope_init(&out);
   write_head(exchange, &out.text, head);
-  budget_charge(exchange, out.text.len);
+  budget_charge(&exchange->subscriber, out.text.len);
   if (is_body && lasts && head->rope) {
     form_frame_rope(&out, head->rope, exchange->subscriber.sink->framing);
   } else if (is_body && head->rope) {
@@ -83,7 +83,7 @@ bool http1_upgrade(struct exchange *exchange, const struct http_fields *fields) 
   exchange->of_protocol |= HTTP1_LINGER;
   push_text(exchange, &out);
   buffer_deinit(&out);
-  if (http1_of(conn)->ahead.len > 0) budget_put_off(exchange);
+  if (http1_of(conn)->ahead.len > 0) budget_put_off(&exchange->subscriber);
   http1_release(conn);
   return true;
 }
@@ -133,7 +133,7 @@ static void sink_flushed(struct subscriber *subscriber) {
   if (exchange_flushed(exchange)) {
     after_answer(conn);
   } else if (exchange->of_protocol & HTTP1_ENDED && exchange->state < EXCHANGE_ASKING && !subscriber->outbox) {
-    if (!budget_is_put_off(exchange)) conn_close(&conn->conn);
+    if (!budget_is_put_off(&exchange->subscriber)) conn_close(&conn->conn);
   }
 }
 

@@ -72,12 +72,12 @@ static void reset_exchange(struct exchange *exchange, enum reset_reason reason) 
 
 static bool may_read_conn(struct conn *base) {
   struct exchange *exchange = http1_exchange(base);
-  return budget_left(exchange) > 0 && !budget_is_put_off(exchange);
+  return budget_left(&exchange->subscriber) > 0 && !budget_is_put_off(&exchange->subscriber);
 }
 
 static void on_conn_read(struct conn *base, struct bytes bytes) {
   struct http1_conn *conn = http1_conn_of(base);
-  budget_charge(&conn->exchange, bytes.len);
+  budget_charge(&conn->exchange.subscriber, bytes.len);
   http1_feed(conn, bytes);
 }
 
@@ -86,7 +86,7 @@ static void on_conn_read(struct conn *base, struct bytes bytes) {
 static void on_conn_end(struct conn *base, int status) {
   struct exchange *exchange = http1_exchange(base);
   bool asks = exchange->state == EXCHANGE_ASKING && !exchange_job(exchange) && !exchange->role->needs_peer;
-  bool answered = exchange->state < EXCHANGE_ASKING && (exchange->subscriber.outbox || budget_is_put_off(exchange));
+  bool answered = exchange->state < EXCHANGE_ASKING && (exchange->subscriber.outbox || budget_is_put_off(&exchange->subscriber));
   bool answers = exchange->state == EXCHANGE_ANSWERING && !(exchange->of_protocol & HTTP1_LINGERING);
   if ((answers || asks || answered) && status == UV_EOF) {
     exchange->of_protocol |= HTTP1_ENDED;

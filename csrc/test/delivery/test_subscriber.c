@@ -86,6 +86,10 @@ static void on_collect_push(struct subscriber *subscriber, struct blob *blob, st
   assert_true(part.ptr >= blob->data);
   tell(peer_of(subscriber), "push", part);
 }
+static size_t get_collected(const struct subscriber *subscriber) {
+  (void)subscriber;
+  return 17;
+}
 static void on_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
   static const char *const names[] = {"gap", "end", "cursor"};
   tell(peer_of(subscriber), names[type], channel.len > 0 ? channel : id);
@@ -110,6 +114,7 @@ static const struct sink_ops ops = {.write = on_write,
                                     .flushed = on_flushed,
                                     .collect = on_collect,
                                     .collect_push = on_collect_push,
+                                    .collected = get_collected,
                                     .event = on_event,
                                     .slow = on_slow,
                                     .left = on_left,
@@ -448,6 +453,7 @@ static void collects_what_is_pushed(void **state) {
   assert_non_null(strstr(peer->told, "xxx}. "));
   assert_int_equal(subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN), 0);
   assert_null(subscriber->outbox);
+  assert_int_equal(subscriber_own_size(subscriber), 17);
 }
 
 static void frames_what_is_pushed(void **state) {

@@ -4,8 +4,8 @@
 #include "base/memory.h"
 #include "delivery/catchup.h"
 #include "http/http1/http1.h"
-#include "server/native.h"
 #include "server/server.h"
+#include "server/session.h"
 #include "test/support.h"
 #include "test/support/event_stream.h"
 #include "test/support/memory_peer.h"
@@ -377,7 +377,7 @@ static void catches_up_without_a_hole(void **state) {
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 1, 60));
     assert_false(exchange_at(0)->subscriber.flags & SUBSCRIBER_BEHIND);
     assert_null(exchange_at(0)->subscriber.outbox);
-    if (transport != ENVELOPE) assert_false(exchange_at(0)->flags & EXCHANGE_NATIVE); /* it was lent */
+    if (transport != ENVELOPE) assert_null(session_of(&exchange_at(0)->subscriber)); /* it was lent */
     publish_many("keep:a", 61, 61);
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 61, 61));
     assert_int_equal(stats_now().slow_closed, before.slow_closed);

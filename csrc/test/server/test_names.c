@@ -419,7 +419,7 @@ static void clients_that_poll_count(void **state) {
   /* They go when they do not poll any more. */
   mw_server_advance(server, 32000);
   server_settle(server);
-  assert_int_equal(server->workers[0].http.poll_client_count, 0);
+  assert_int_equal(server->workers[0].transport.polls.count, 0);
   assert_int_equal(parties_count(&server->app.parties), 0);
   assert_int_equal(get(open_from(FAR), "/poll?channel=ask:1&channel=ask:2&client=", &answer), 200);
 }

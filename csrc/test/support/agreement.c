@@ -7,9 +7,9 @@
 
 #include "delivery/subscriber.h"
 #include "http/http1/http1.h"
-#include "server/native.h"
 #include "script/open_channel.h"
 #include "server/server.h"
+#include "server/session.h"
 
 static struct agreement_entry *find(struct agreement *agreement, const char *client, const char *channel) {
   for (size_t i = 0; i < agreement->count; i++) {
@@ -78,23 +78,39 @@ static const char *say(const char *what, const char *client, struct bytes channe
   return fault;
 }
 
+/* The subscribers of a server one after the other: connections, then clients that poll. NULL: there are no more. */
+static struct subscriber *nth_subscriber(const struct mw_server *server, size_t n) {
+  const struct worker *worker = &server->workers[0];
+  const struct list *lists[] = {&worker->http.conns, &worker->transport.polls.busy, &worker->transport.polls.idle};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    for (struct list *link = lists[i]->next; link != lists[i]; link = link->next) {
+      if (n-- > 0) continue;
+      if (i == 0) return &http1_exchange(container_of(link, struct conn, link))->subscriber;
+      return &container_of(link, struct poll_client, link)->subscriber;
+    }
+  }
+  return NULL;
+}
+
 /* A session that the app may know of; its client id by *id, empty if nobody asked after it. */
-static bool is_session(struct exchange *exchange, char *id, size_t size) {
+static bool is_session(struct subscriber *subscriber, char *id, size_t size) {
+  const struct session *session = session_of(subscriber);
   id[0] = '\0';
-  if (exchange->state != EXCHANGE_STREAMING || native_socket(exchange)) return false;
-  if (exchange->flags & EXCHANGE_NATIVE) copy_id(id, size, native_of(exchange)->client);
+  if (!session_ops(subscriber)->is_open(subscriber) || (session && session->is_raw)) return false;
+  if (session) copy_id(id, size, session->client);
   return true;
 }
 
-static const char *check_session(struct agreement *agreement, struct exchange *exchange, const struct mw_config *config) {
+static const char *check_session(struct agreement *agreement, struct subscriber *subscriber, const struct mw_config *config) {
   char id[32], name[256];
-  if (!is_session(exchange, id, sizeof id)) return NULL;
+  if (!is_session(subscriber, id, sizeof id)) return NULL;
   const struct agreement_entry *connected = find(agreement, id, "");
-  if (config->options.connects && id[0] && !(exchange->flags & EXCHANGE_CONNECTING) && (!connected || connected->count != 1))
+  if (config->options.connects && id[0] && !session_ops(subscriber)->is_connecting(subscriber) &&
+      (!connected || connected->count != 1))
     return say("there, but not connected for the app", id, bytes_of(NULL, 0));
   uint32_t count = 0;
   struct subscription *subscription = NULL;
-  while ((subscription = subscriber_next(&exchange->subscriber, subscription))) {
+  while ((subscription = subscriber_next(subscriber, subscription))) {
     struct bytes channel = subscription->channel->name;
     count++;
     if (!(config->kinds[subscription->channel->policy->kind].hooks & MW_HOOK_JOIN)) continue;
@@ -102,14 +118,14 @@ static const char *check_session(struct agreement *agreement, struct exchange *e
     const struct agreement_entry *entry = find(agreement, id, name);
     if (!entry || (entry->count != 1 && !entry->by_app)) return say("subscribed, but left for the app", id, channel);
   }
-  return count == exchange->subscriber.subscription_count ? NULL : say("wrong count of subscriptions", id, bytes_of(NULL, 0));
+  return count == subscriber->subscription_count ? NULL : say("wrong count of subscriptions", id, bytes_of(NULL, 0));
 }
 
-static struct exchange *find_session(struct mw_server *server, const char *client) {
+static struct subscriber *find_session(struct mw_server *server, const char *client) {
   char id[32];
-  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    struct exchange *exchange = http1_exchange(container_of(link, struct conn, link));
-    if (is_session(exchange, id, sizeof id) && strcmp(id, client) == 0) return exchange;
+  struct subscriber *subscriber;
+  for (size_t i = 0; (subscriber = nth_subscriber(server, i)); i++) {
+    if (is_session(subscriber, id, sizeof id) && strcmp(id, client) == 0) return subscriber;
   }
   return NULL;
 }
@@ -118,9 +134,9 @@ static struct exchange *find_session(struct mw_server *server, const char *clien
 static size_t count_sessions(struct mw_server *server, struct bytes channel) {
   size_t count = 0;
   char id[32];
-  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    struct exchange *exchange = http1_exchange(container_of(link, struct conn, link));
-    if (is_session(exchange, id, sizeof id) && subscriber_find(&exchange->subscriber, channel)) count++;
+  struct subscriber *subscriber;
+  for (size_t i = 0; (subscriber = nth_subscriber(server, i)); i++) {
+    if (is_session(subscriber, id, sizeof id) && subscriber_find(subscriber, channel)) count++;
   }
   return count;
 }
@@ -141,9 +157,9 @@ static const char *check_entry(struct mw_server *server, const struct agreement_
     bool lingers = open_channel && open_channel->state == OPEN_CHANNEL_LINGERING;
     return lingers || count_sessions(server, channel) > 0 ? NULL : say("open, but nobody is there", "", channel);
   }
-  struct exchange *exchange = find_session(server, entry->client);
-  if (!exchange) return say("there for the app, but gone", entry->client, channel);
-  if (channel.len > 0 && !subscriber_find(&exchange->subscriber, channel))
+  struct subscriber *subscriber = find_session(server, entry->client);
+  if (!subscriber) return say("there for the app, but gone", entry->client, channel);
+  if (channel.len > 0 && !subscriber_find(subscriber, channel))
     return say("joined for the app, but not subscribed", entry->client, channel);
   return NULL;
 }
@@ -167,8 +183,9 @@ static const char *check_channel(struct agreement *agreement, struct mw_server *
 const char *agreement_fault(struct agreement *agreement, struct mw_server *server) {
   struct worker *worker = &server->workers[0];
   const char *found = NULL;
-  for (struct list *link = worker->http.conns.next; !found && link != &worker->http.conns; link = link->next)
-    found = check_session(agreement, http1_exchange(container_of(link, struct conn, link)), server->app.config);
+  struct subscriber *subscriber;
+  for (size_t i = 0; !found && (subscriber = nth_subscriber(server, i)); i++)
+    found = check_session(agreement, subscriber, server->app.config);
   for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
   for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
     found = check_channel(agreement, server, container_of(link, struct channel, link));

@@ -160,7 +160,7 @@ static bool toy_upgrade(struct exchange *exchange, const struct http_fields *fie
   (void)fields;
   put_frame(toy->conn, TOY_HEAD, toy->number, BYTES("101"));
   toy->is_upgraded = !toy->conn->out.failed;
-  if (toy->rest.len > 0) budget_put_off(exchange);
+  if (toy->rest.len > 0) budget_put_off(&exchange->subscriber);
   return toy->is_upgraded;
 }
 
@@ -178,7 +178,7 @@ static void feed_role(struct toy_exchange *toy, struct bytes bytes) {
   if (taken == bytes.len || exchange->state == EXCHANGE_OVER) return;
   buffer_append(&toy->rest, bytes_of(bytes.ptr + taken, bytes.len - taken));
   if (toy->rest.failed) exchange_break(exchange);
-  if (!(exchange->flags & EXCHANGE_STOPPED)) budget_put_off(exchange);
+  if (!(exchange->flags & EXCHANGE_STOPPED)) budget_put_off(&exchange->subscriber);
 }
 
 static void toy_resume(struct exchange *exchange) {
@@ -191,7 +191,7 @@ static void toy_resume(struct exchange *exchange) {
 }
 
 static void toy_read(struct exchange *exchange, bool on) {
-  if (on && toy_of_exchange(exchange)->rest.len > 0) budget_put_off(exchange);
+  if (on && toy_of_exchange(exchange)->rest.len > 0) budget_put_off(&exchange->subscriber);
 }
 
 static void toy_nothing(struct exchange *exchange) { (void)exchange; /* it holds no body, and keeps its head */ }
@@ -249,7 +249,7 @@ static struct toy_exchange *new_exchange(struct toy_conn *conn, uint8_t number, 
   }
   exchange_init(&toy->exchange, conn_class_of(&conn->conn));
   toy->exchange.request = &toy->request;
-  budget_init(&toy->budget, &toy->exchange);
+  budget_init(&toy->budget, &toy->exchange.subscriber);
   toy->request.budget = &toy->budget;
   toy->request.head = http_reader_head(toy->reader);
   list_append(&conn->exchanges, &toy->link);
@@ -296,7 +296,7 @@ static void take_frame(struct toy_conn *conn, enum toy_type type, uint8_t number
   } else if (type == TOY_RESET && toy) {
     end_exchange(toy, TOY_RESET);
   } else if (type == TOY_DATA && toy) {
-    budget_charge(&toy->exchange, payload.len);
+    budget_charge(&toy->exchange.subscriber, payload.len);
     if (toy->is_upgraded && toy->rest.len == 0) {
       feed_role(toy, payload);
     } else {

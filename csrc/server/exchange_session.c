@@ -1,0 +1,142 @@
+#include "server/exchange_session.h"
+
+#include "base/memory.h"
+#include "delivery/replay.h"
+#include "server/native.h"
+#include "transport/ws_input.h"
+
+struct exchange_session *exchange_session_get(struct exchange *exchange) {
+  struct exchange_session *session = exchange_session_of(exchange);
+  if (session) return session;
+  session = memory_calloc(1, sizeof *session);
+  if (!session) return NULL;
+  holder_init(&session->holder, exchange, true);
+  session_init(&session->session, &exchange->subscriber);
+  return session;
+}
+
+struct mw_socket *exchange_session_socket(struct exchange *exchange) {
+  const struct exchange_session *session = exchange->state == EXCHANGE_STREAMING ? exchange_session_of(exchange) : NULL;
+  return session ? session->socket : NULL;
+}
+
+/* Why it ends, for the app. */
+static enum departure departure_of(struct exchange *exchange) {
+  if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return DEPARTURE_SLOW;
+  if (exchange->flags & EXCHANGE_PINGED) return DEPARTURE_TIMEOUT;
+  return app_stopping(exchange_app(exchange)) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
+}
+
+void exchange_session_end(struct exchange *exchange) {
+  struct exchange_session *session = exchange_session_of(exchange);
+  if (!session) return;
+  ws_input_drop(exchange, ws_input_detach(exchange));
+  native_dismiss(&exchange->subscriber);
+  session_deinit(&exchange->subscriber, departure_of(exchange));
+  if (session->socket) exchange_app(exchange)->script->leave_socket(exchange_app(exchange), session->socket);
+  memory_free(session);
+}
+
+bool exchange_session_finishes(struct exchange *exchange) {
+  return exchange->state == EXCHANGE_STREAMING && native_finishes(&exchange->subscriber);
+}
+
+/* ---- Reading -------------------------------------------------------------------------------------------------------------- */
+
+void exchange_session_stop_reading(struct exchange *exchange) {
+  if (!(exchange->flags & EXCHANGE_STOPPED)) exchange_read(exchange, false);
+}
+
+void exchange_session_resume_reading(struct exchange *exchange) {
+  /* It was not heard because nobody listened. */
+  exchange_note_heard(exchange);
+  exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
+  exchange_read(exchange, true);
+}
+
+/* ---- What a session asks of it -------------------------------------------------------------------------------------------- */
+
+static struct exchange *exchange_here(struct subscriber *subscriber) {
+  return container_of(subscriber, struct exchange, subscriber);
+}
+
+static struct session *on_make(struct subscriber *subscriber) {
+  struct exchange_session *session = exchange_session_get(exchange_here(subscriber));
+  return session ? &session->session : NULL;
+}
+
+static uint32_t *on_slot(struct subscriber *subscriber) { return &exchange_here(subscriber)->slot; }
+
+static struct script_job **on_question(struct subscriber *subscriber) { return exchange_question(exchange_here(subscriber)); }
+
+static bool is_open(struct subscriber *subscriber) { return exchange_here(subscriber)->state == EXCHANGE_STREAMING; }
+
+static bool is_connecting(struct subscriber *subscriber) { return exchange_here(subscriber)->flags & EXCHANGE_CONNECTING; }
+
+static void on_connected(struct subscriber *subscriber) {
+  struct exchange *exchange = exchange_here(subscriber);
+  exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
+  exchange_set_deadline(exchange);
+}
+
+static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
+  exchange_remote(exchange_here(subscriber), out, size);
+}
+
+/* What others send on behalf of the client of an event stream is not read here. */
+static void on_read(struct subscriber *subscriber, bool on) {
+  struct exchange *exchange = exchange_here(subscriber);
+  if (!form_is_ws(subscriber->sink->form)) return;
+  if (!on) {
+    exchange_session_stop_reading(exchange);
+  } else if (exchange->flags & EXCHANGE_STOPPED) {
+    exchange_session_resume_reading(exchange);
+  }
+}
+
+/* What is in the stash, then bytes that were not read. */
+static void on_resume(struct subscriber *subscriber) {
+  struct exchange *exchange = exchange_here(subscriber);
+  if (exchange->state == EXCHANGE_STREAMING && session_of(subscriber)) native_resume(subscriber);
+  if (!budget_is_put_off(subscriber)) exchange_resume(exchange);
+}
+
+static void on_answer(struct subscriber *subscriber, struct script_job *job) {
+  struct exchange *exchange = exchange_here(subscriber);
+  if (exchange->role) exchange->role->on_answer(exchange, job);
+}
+
+static void on_close(struct subscriber *subscriber, const struct closing *closing) {
+  struct exchange *exchange = exchange_here(subscriber);
+  if (exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, closing);
+}
+
+static bool may_join(struct subscriber *subscriber) {
+  (void)subscriber;
+  return true;
+}
+
+static int on_charge(struct subscriber *subscriber) {
+  (void)subscriber;
+  return 0;
+}
+
+static void on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
+  (void)channel;
+  replay_start(replay, subscriber);
+}
+
+const struct session_ops exchange_session = {.make = on_make,
+                                             .slot = on_slot,
+                                             .question = on_question,
+                                             .is_open = is_open,
+                                             .is_connecting = is_connecting,
+                                             .connected = on_connected,
+                                             .remote = on_remote,
+                                             .read = on_read,
+                                             .resume = on_resume,
+                                             .on_answer = on_answer,
+                                             .close = on_close,
+                                             .may_join = may_join,
+                                             .charge = on_charge,
+                                             .joined = on_joined};

@@ -1,0 +1,41 @@
+/* The session of a stream: of a WebSocket, or of an event stream that somebody asks after. */
+#ifndef MOONWIRE_SERVER_EXCHANGE_SESSION_H
+#define MOONWIRE_SERVER_EXCHANGE_SESSION_H
+
+#include "codec/ws_reader.h"
+#include "http/exchange.h"
+#include "http/unfinished.h"
+#include "server/session.h"
+
+VISIBILITY_PUSH
+
+struct exchange_session {
+  struct session session;
+  struct holder holder;          /* of an unfinished message, in `reader` */
+  struct mw_socket *socket;      /* of a raw endpoint, a reference; NULL: it speaks the native protocol */
+  struct ws_reader *reader;      /* NULL between messages */
+  struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
+};
+
+extern const struct session_ops exchange_session;
+
+/* Returns what the exchange has, or NULL. */
+static inline struct exchange_session *exchange_session_of(struct exchange *exchange) {
+  struct session *session = session_of(&exchange->subscriber);
+  return session ? container_of(session, struct exchange_session, session) : NULL;
+}
+/* Returns what the exchange has, which is made if necessary. NULL: out of memory. */
+struct exchange_session *exchange_session_get(struct exchange *exchange);
+/* Returns the raw WebSocket that the exchange is. NULL: it is not one, or has ended. */
+struct mw_socket *exchange_session_socket(struct exchange *exchange);
+/* Reads no more of the peer until there is room again. The exchange has a session. */
+void exchange_session_stop_reading(struct exchange *exchange);
+void exchange_session_resume_reading(struct exchange *exchange);
+/* As role->finishes: true if the handler of a message is waited for. */
+bool exchange_session_finishes(struct exchange *exchange);
+/* The exchange ends: ends its session, if it has one. */
+void exchange_session_end(struct exchange *exchange);
+
+VISIBILITY_POP
+
+#endif

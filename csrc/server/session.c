@@ -1,0 +1,221 @@
+#include "server/session.h"
+
+#include "app/socket.h"
+#include "base/log_limit.h"
+#include "base/memory.h"
+#include "codec/envelope.h"
+#include "server/reply.h"
+
+/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+
+struct session *session_get(struct subscriber *subscriber) {
+  struct session *session = session_of(subscriber);
+  return session ? session : session_ops(subscriber)->make(subscriber);
+}
+
+void session_init(struct session *session, struct subscriber *subscriber) {
+  budget_init(&session->budget, subscriber);
+  buffer_init(&session->stash);
+  subscriber_adopt(subscriber, &session->extra);
+  object_count(OBJECT_SESSION, 1);
+}
+
+/* Takes it out, and sends it to the script, to be undone. */
+static void leave(struct app *app, struct membership **at) {
+  struct membership *membership = *at;
+  *at = membership->next;
+  app->script->leave(app, membership);
+}
+
+void session_deinit(struct subscriber *subscriber, enum departure departure) {
+  struct app *app = http_of(subscriber)->app;
+  struct session *session = session_of(subscriber);
+  subscriber_disown(subscriber);
+  budget_deinit(&session->budget);
+  for (struct membership *each = session->memberships; each; each = each->next) each->departure = (uint8_t)departure;
+  while (session->memberships) leave(app, &session->memberships);
+  if (session->client) registry_remove(&app->registry, session->client);
+  mw_client_unref(session->client);
+  memory_free(session->http);
+  blob_unref(session->asked_ref);
+  buffer_deinit(&session->stash);
+  object_count(OBJECT_SESSION, -1);
+}
+
+size_t session_room(const struct subscriber *subscriber) {
+  size_t room = app_answer_room(http_of(subscriber)->app), waiting = subscriber_own_size(subscriber);
+  return waiting < room ? room - waiting : 0;
+}
+
+/* ---- Identity ------------------------------------------------------------------------------------------------------------- */
+
+int session_take_name(struct subscriber *subscriber) {
+  return slots_take(http_of(subscriber)->slots, subscriber, session_ops(subscriber)->slot(subscriber));
+}
+
+struct address session_address(struct subscriber *subscriber) {
+  return slots_address(http_of(subscriber)->slots, *session_ops(subscriber)->slot(subscriber));
+}
+
+int session_identify(struct subscriber *subscriber, struct mw_client *client) {
+  struct session *session = session_get(subscriber);
+  if (!session || session_take_name(subscriber) < 0) return MW_ENOMEM;
+  client->session = session_address(subscriber);
+  /* One that says who it is by a verb is known when that is settled. */
+  bool is_connecting = session_ops(subscriber)->is_connecting(subscriber);
+  int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client);
+  if (status < 0) return status;
+  client->is_adopted = true;
+  session->client = mw_client_ref(client);
+  session->extra.identity = bytes_of(client->id, CLIENT_ID_LEN);
+  return 0;
+}
+
+struct mw_client *session_client(struct subscriber *subscriber) {
+  struct session *session = session_get(subscriber);
+  if (!session || session->client) return session ? session->client : NULL;
+  char remote[REMOTE_MAX];
+  session_ops(subscriber)->remote(subscriber, remote, sizeof remote);
+  struct mw_client *client = client_new(form_is_ws(subscriber->sink->form) ? BYTES("websocket") : BYTES("sse"), remote);
+  if (client) session_identify(subscriber, client);
+  mw_client_unref(client);
+  return session->client;
+}
+
+bool session_is_identified(const struct subscriber *subscriber) {
+  const struct session *session = session_of(subscriber);
+  return session && session->client;
+}
+
+/* ---- Questions to the script ---------------------------------------------------------------------------------------------- */
+
+struct script_job *session_question(struct subscriber *subscriber) {
+  struct script_job **question = session_ops(subscriber)->question(subscriber);
+  return question ? *question : NULL;
+}
+
+void session_release_held(struct http *http, struct script_job *job) {
+  struct mail *mail;
+  /* The client may live at another address by now, or have gone. */
+  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->session));
+}
+
+static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
+
+/* The script has answered. Whoever asked may have gone: then what was joined is left again. */
+static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
+  struct http *http = room;
+  struct script_job *job = container_of(mail, struct script_job, mail);
+  if (subscriber && session_question(subscriber) == job) {
+    bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
+    /* The asker's reference stays with a raw stream, as long as it lasts. */
+    if (!streams) {
+      *session_ops(subscriber)->question(subscriber) = NULL;
+      job_unref(job);
+    }
+    job->kept = streams;
+    session_ops(subscriber)->on_answer(subscriber, job);
+    session_release_held(http, job);
+  }
+  session_return_job(http, job);
+}
+
+static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
+
+void session_return_job(struct http *http, struct script_job *job) {
+  struct app *app = http->app;
+  struct membership *first = job_take_memberships(job);
+  /* It went before the answer came. */
+  if (job->connects && job->client && !job->client->is_adopted) registry_remove(&app->registry, job->client);
+  while (first) leave(app, &first);
+  if (job->type == JOB_SOCKET && job->socket && !job->kept) app->script->leave_socket(app, socket_ref(job->socket));
+  if (job->type == JOB_STREAM && job->stream && !job->kept) {
+    app->script->end_stream(app, job);
+  } else {
+    job_unref(job);
+  }
+}
+
+bool session_ask(struct subscriber *subscriber, struct script_job *job) {
+  struct app *app = http_of(subscriber)->app;
+  struct script_job **question = session_ops(subscriber)->question(subscriber);
+  bool full = atomic_load(&app->job_count) >= app->config->options.limits.waiting;
+  if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
+  size_t size = job_size(job);
+  if (size > 0 && atomic_load(&app->job_bytes) + size > app->config->options.limits.queue) {
+    log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
+    full = true;
+  }
+  if (full || session_take_name(subscriber) < 0) {
+    job_unref(job);
+    return false;
+  }
+  budget_charge(subscriber, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
+  job->mail.to = session_address(subscriber);
+  /* The app may already ask something of a client that is still coming. */
+  if (job->client && !session_is_identified(subscriber)) job->client->session = job->mail.to;
+  *question = job;
+  job->answered = &answer_class;
+  atomic_fetch_add(&app->job_count, 1);
+  atomic_fetch_add(&app->job_bytes, size);
+  app->script->ask(app, job_ref(job));
+  return true;
+}
+
+void session_forget(struct subscriber *subscriber) {
+  struct script_job *job = session_question(subscriber);
+  if (!job) return;
+  *session_ops(subscriber)->question(subscriber) = NULL;
+  atomic_store(&job->cancelled, true);
+  http_of(subscriber)->app->script->cancel(http_of(subscriber)->app, job);
+}
+
+/* ---- Memberships ---------------------------------------------------------------------------------------------------------- */
+
+void session_keep(struct subscriber *subscriber, struct script_job *job) {
+  struct membership *first = job_take_memberships(job), **end = &first;
+  if (!first) return;
+  struct session *session = session_get(subscriber);
+  if (!session) {
+    while (first) leave(http_of(subscriber)->app, &first);
+    subscriber_break(subscriber);
+    return;
+  }
+  while (*end && (*end)->kind) end = &(*end)->next;
+  /* The connecting one is left last. */
+  struct membership *connection = *end;
+  *end = session->memberships;
+  session->memberships = first;
+  for (end = &session->memberships; *end;) end = &(*end)->next;
+  *end = connection;
+}
+
+/* Where the membership of the channel is listed; NULL: the script does not know of it. */
+static struct membership **find_membership(struct subscriber *subscriber, struct bytes channel) {
+  struct session *session = session_of(subscriber);
+  if (!session) return NULL;
+  struct membership **at = &session->memberships;
+  while (*at && !((*at)->kind && bytes_equal(membership_name(*at), channel))) at = &(*at)->next;
+  return *at ? at : NULL;
+}
+
+bool session_is_member(struct subscriber *subscriber, struct bytes channel) {
+  return find_membership(subscriber, channel) != NULL;
+}
+
+void session_leave(struct subscriber *subscriber, struct bytes channel) {
+  struct membership **at = find_membership(subscriber, channel);
+  if (at) leave(http_of(subscriber)->app, at);
+}
+
+void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason) {
+  struct subscription *subscription = subscriber_find(subscriber, channel);
+  if (!subscription) return;
+  /* The name may be the channel's own, which goes with its last subscriber. */
+  char name[CHANNEL_NAME_MAX];
+  memcpy(name, channel.ptr, channel.len);
+  channel = bytes_of(name, channel.len);
+  subscriber_unsubscribe(subscriber, subscription, LEAVE_ASKED);
+  session_leave(subscriber, channel);
+  if (code) reply_unsubscribed(subscriber, channel, code, reason);
+}
