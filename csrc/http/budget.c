@@ -15,7 +15,7 @@ void budget_init(struct budget *budget, struct subscriber *subscriber) {
 
 void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 
-/* A connection without http1 and native uses the shared one while it is served, and has no debts. */
+/* A connection without an http1 and a session uses the shared one while it is served, and has no debts. */
 static struct budget *budget_find(struct subscriber *subscriber) {
   struct session *session = session_of(subscriber);
   if (session) return &session->budget;

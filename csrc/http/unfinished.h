@@ -27,7 +27,7 @@ struct unfinished {
   struct list ages; /* those that have held the longest first */
 };
 
-/* Part of a connection's struct native, or struct http1. */
+/* Part of a connection's struct exchange_session, or struct http1. */
 struct holder {
   struct list size_link, age_link; /* alone: it holds nothing */
   struct exchange *exchange;

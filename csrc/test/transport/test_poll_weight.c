@@ -6,7 +6,7 @@
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
-enum { CLIENTS = 256, BYTES_MAX = 2000 };
+enum { CLIENTS = 256, BYTES_MAX = 830 };
 
 /* ---- Counting ------------------------------------------------------------------------------------------------------------- */
 
