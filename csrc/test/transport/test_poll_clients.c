@@ -316,6 +316,90 @@ static void messages_do_not_make_a_client_slow(void **state) {
   assert_int_equal(clients_now(), 1);
 }
 
+/* ---- How they end ------------------------------------------------------------------------------------------------------------- */
+
+/* Its connection may have been idle for too long. */
+static void reopen(struct memory_peer *peer) {
+  memory_peer_close(peer);
+  memory_peer_open(peer, server);
+}
+
+static void idle_ones_go_in_the_order_of_their_polls(void **state) {
+  (void)state;
+  char first[sizeof client];
+  publish("room:1", "a1");
+  server_settle(server);
+  become("channel=room:1");
+  memcpy(first, client, sizeof first);
+  become("channel=room:1");
+  mw_server_advance(server, 20000);
+  /* The older one polls once more. */
+  char second[sizeof client];
+  memcpy(second, client, sizeof second);
+  memcpy(client, first, sizeof client);
+  reopen(&peers[1]);
+  poll_since(&peers[1], as_client("wait=0"), newest_id());
+  assert_told(&peers[1], "");
+  assert_int_equal(clients_now(), 2);
+  mw_server_advance(server, 12000);
+  assert_int_equal(clients_now(), 1);
+  assert_null(mw_client_find(server, second, strlen(second)));
+  /* While a poll waits for it, it does not go. */
+  reopen(&peers[1]);
+  poll_since(&peers[1], as_client("wait=20"), newest_id());
+  mw_server_advance(server, 19000);
+  assert_int_equal(clients_now(), 1);
+  assert_told(&peers[1], "");
+  mw_server_advance(server, 29000);
+  assert_told(&peers[1], "");
+  assert_int_equal(clients_now(), 1);
+  mw_server_advance(server, 5000);
+  assert_int_equal(clients_now(), 0);
+  assert_int_equal(mw_channel_count(server, "room:1", 6, NULL), 0);
+}
+
+/* What was sent before is in the answer, and what is sent afterwards is for nobody. */
+static void one_that_the_app_closes_is_answered(void **state) {
+  (void)state;
+  publish("room:1", "a1");
+  server_settle(server);
+  become("channel=room:1&channel=hooks:1");
+  poll_since(&peers[0], as_client("channel=room:1&channel=hooks:1"), newest_id());
+  struct mw_client *found = mw_client_find(server, client, strlen(client));
+  struct mw_publish push = {.event = {"hint", 4}, .data = {"\"h2\"", 4}};
+  send_hint("\"h1\"");
+  assert_int_equal(mw_client_close(server, found, 4000, "enough"), 0);
+  assert_int_equal(mw_client_send(server, found, &push, NULL), 0);
+  server_settle(server);
+  assert_told(&peers[0], "h1 ");
+  assert_string_equal(asked(), "leave hooks:1; ");
+  assert_int_equal(clients_now(), 0);
+  assert_int_equal(mw_client_send(server, found, &push, NULL), MW_ECLOSED);
+  mw_client_unref(found);
+  assert_null(mw_client_find(server, client, strlen(client)));
+}
+
+/* One is idle, a poll of one waits, and a poll of one joins a channel. */
+static void all_end_with_the_server(void **state) {
+  (void)state;
+  publish("room:1", "a1");
+  server_settle(server);
+  become("channel=room:1");
+  become("channel=room:1");
+  poll_since(&peers[1], as_client("channel=room:1"), newest_id());
+  become("channel=room:1");
+  keep_join = true;
+  poll_since(&peers[2], as_client("channel=hooks:1"), newest_id());
+  assert_int_equal(clients_now(), 3);
+  mw_server_stop(server, NULL, NULL);
+  server_settle(server);
+  assert_int_equal(clients_now(), 0);
+  assert_told(&peers[1], "");
+  assert_memory_equal(memory_peer_take(&peers[2]), "HTTP/1.1 503 ", 13);
+  answer_kept();
+  server_settle(server);
+}
+
 int main(void) {
   mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
 #define POLLS(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -328,6 +412,9 @@ int main(void) {
       POLLS(the_newer_of_two_polls_gets_what_has_no_id),
       POLLS(what_finds_no_room_comes_with_the_next_poll),
       POLLS(messages_do_not_make_a_client_slow),
+      POLLS(idle_ones_go_in_the_order_of_their_polls),
+      POLLS(one_that_the_app_closes_is_answered),
+      POLLS(all_end_with_the_server),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
