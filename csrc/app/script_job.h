@@ -100,8 +100,8 @@ struct script_job {
   struct membership *connection; /* to be undone by DISCONNECT, as job_channel.membership */
   bool transient;                /* the sender of a message is no subscriber: it is authorized for this one */
   bool relayed;                  /* the message goes to the others without entering the app */
-  bool by_app; /* the app subscribed it: nobody is asked, and nothing waits for the answer; it is only counted as a member */
-  bool kept;   /* its raw stream or raw WebSocket lasts */
+  bool by_app;                   /* the app subscribed it, without asking itself whether it may; nothing waits for the answer */
+  bool kept;                     /* its raw stream or raw WebSocket lasts */
   size_t channel_count;
   struct job_channel *channels; /* behind the struct */
   /* A message; the texts lie in `text`. */

@@ -221,11 +221,7 @@ static void act(unsigned what, unsigned which, unsigned channel) {
   struct mw_publish push = {.data = {"1", 1}};
   if (!client) return;
   switch (what % 4) {
-    case 0:
-      /* Without hooks, which it does not call. */
-      if (channel == 1 || channel == 2) break;
-      if (mw_client_subscribe(world.server, client, name, 1) == 0) agreement_subscribe(&world.app.agreement, client, name);
-      break;
+    case 0: mw_client_subscribe(world.server, client, name, 1); break;
     case 1: mw_client_unsubscribe(world.server, client, name, 1, "kicked", "out"); break;
     case 2: mw_client_send(world.server, client, &push, NULL); break;
     case 3: mw_client_close(world.server, client, 4403, "away"); break;

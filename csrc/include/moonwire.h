@@ -475,9 +475,9 @@ MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, co
 /* Closes the client with a WebSocket close code, after everything that was sent. An event stream
  * ends. MW_ECLOSED, MW_EINVAL. */
 MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
-/* Subscribes the client without MW_REQUEST_AUTHORIZE; or ends a subscription, which the client
- * receives as "moonwire:unsubscribed" with code and reason. MW_ECLOSED, MW_ENOTFOUND, MW_EINVAL,
- * MW_ENOMEM. */
+/* Subscribes the client without MW_REQUEST_AUTHORIZE. The other requests of a subscription follow; if
+ * one of them is refused, the subscription ends. Or ends a subscription, which the client receives as
+ * "moonwire:unsubscribed" with code and reason. MW_ECLOSED, MW_ENOTFOUND, MW_EINVAL, MW_ENOMEM. */
 MW_API int mw_client_subscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len);
 MW_API int mw_client_unsubscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len,
                                  const char *code, const char *reason);

@@ -259,12 +259,11 @@ static const struct script_task_class task_class = {.run = run_task, .drop = dro
 void joining_begin(struct script *script, struct script_job *job) {
   job->task.class = &task_class;
   job->request.on_answer = on_answer;
-  if (job->by_app) {
-    job->step = STEP_PRESENCE;
-    run_join(script, job);
-    return;
-  }
   if (task_must_wait(&job->task)) return;
+  if (job->by_app) {
+    job->step = STEP_OPEN;
+    if (atomic_load(&job->client->gone)) atomic_store(&job->cancelled, true);
+  }
   if (job->type <= JOB_SLOW || job->type == JOB_SOCKET) {
     run_join(script, job);
   } else if (job->type == JOB_SOCKET_MESSAGE) {

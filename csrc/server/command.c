@@ -26,31 +26,44 @@ static void send_message(struct subscriber *subscriber, struct command *command)
 
 static void drop_by_app(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
 
-/* The script has counted in a client that the app subscribed. */
+/* Hooks that are called for each subscriber, also for one that the app subscribes. */
+static bool has_hooks(const struct kind *kind) {
+  return kind->hooks & (MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW_HOOK_CLOSE);
+}
+
+/* The script has let in, or refused, a client that the app subscribed. */
 static void take_by_app(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct script_job *job = container_of(mail, struct script_job, mail);
   struct bytes channel = job->channels[0].name;
   bool is_there = subscriber && is_open(subscriber) && subscriber_find(subscriber, channel);
+  if (is_there && session_is_member(subscriber, channel)) is_there = false; /* it has left, and come back by itself */
   /* What is not kept is left again. */
-  if (is_there && job->status == 200 && !session_is_member(subscriber, channel)) session_keep(subscriber, job);
-  /* Subscribed, but not counted in: cut off, so that it returns. One for which there is no room follows the channel as no member. */
-  if (is_there && job->status == 503) subscriber_break(subscriber);
+  if (is_there && job->status == 200) {
+    session_keep(subscriber, job);
+  } else if (is_there && has_hooks(job->channels[0].kind)) {
+    session_unsubscribe(subscriber, channel, job->status ? job->code : "unavailable", job->reason);
+  } else if (is_there && job->status == 503) {
+    /* Subscribed, but not counted in: disconnected, so that it returns. One for which there is no room follows the channel as no member. */
+    subscriber_break(subscriber);
+  }
   session_return_job(room, job);
 }
 
 static const struct mail_class by_app_class = {.take = take_by_app, .drop = drop_by_app};
 
-/* It is told who is there, which others learn from their acknowledgement, and is counted in: the script answers to by_app_class. */
-static void grant_presence(struct subscriber *subscriber, struct command *command) {
+/* It receives messages from now on. The app is asked as for any other subscriber, except whether it may; the script answers to by_app_class. Who is
+ * there, which others learn from their acknowledgement, it is told at once. */
+static void join_by_app(struct subscriber *subscriber, struct command *command) {
   struct worker *worker = worker_of(subscriber);
   struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
+  bool has_presence = command->kind->presence != MW_PRESENCE_NONE;
   struct rope snapshot;
   rope_init(&snapshot);
   size_t room = session_room(subscriber);
-  snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
+  if (has_presence) snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
   struct script_job *job = job_new(JOB_JOIN, worker->server->app.config, command->client, NULL, &channel, 1);
   if (!snapshot.text.failed && job) {
-    reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
+    if (has_presence) reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
     job->by_app = true;
     job->mail.to = command->client->session;
     job->answered = &by_app_class;
@@ -122,7 +135,8 @@ static void subscribe(struct subscriber *subscriber, struct command *command) {
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
   const struct session *session = session_of(subscriber);
   bool is_client = !session || !session->is_raw;
-  if (is_client && command->kind->presence != MW_PRESENCE_NONE) grant_presence(subscriber, command);
+  bool asks = command->kind->presence != MW_PRESENCE_NONE || has_hooks(command->kind);
+  if (is_client && asks) join_by_app(subscriber, command);
 }
 
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {

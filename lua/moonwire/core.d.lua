@@ -29,7 +29,7 @@ function Client:send(event, data, given) end
 ---@return string|nil code
 function Client:close(code, reason) end
 
---- Subscribes it to a channel without asking authorize.
+--- Subscribes it to a channel without asking authorize. The other hooks are called; a refusal ends the subscription.
 ---@param name string
 ---@return true|nil
 ---@return string|nil message

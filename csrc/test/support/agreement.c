@@ -23,7 +23,7 @@ static struct agreement_entry *find(struct agreement *agreement, const char *cli
 static struct agreement_entry *find_or_make(struct agreement *agreement, const char *client, const char *channel) {
   struct agreement_entry *entry = find(agreement, client, channel);
   for (size_t i = 0; !entry && i < agreement->count; i++) {
-    if (agreement->entries[i].count == 0 && !agreement->entries[i].by_app) entry = &agreement->entries[i];
+    if (agreement->entries[i].count == 0) entry = &agreement->entries[i];
   }
   if (!entry && agreement->count < AGREEMENT_MAX) entry = &agreement->entries[agreement->count++];
   if (!entry) return NULL;
@@ -59,13 +59,6 @@ bool agreement_accept(struct agreement *agreement, const struct mw_request *requ
 void agreement_take_back(struct agreement *agreement, const struct agreement_entry *noted) {
   struct agreement_entry *entry = find(agreement, noted->client, noted->channel);
   if (entry) entry->count -= noted->count;
-}
-
-void agreement_subscribe(struct agreement *agreement, const struct mw_client *client, const char *channel) {
-  char id[32];
-  copy_id(id, sizeof id, client);
-  struct agreement_entry *entry = find_or_make(agreement, id, channel);
-  if (entry) entry->by_app = true;
 }
 
 /* ---- What is subscribed ------------------------------------------------------------------------------------------------------ */
@@ -116,7 +109,7 @@ static const char *check_session(struct agreement *agreement, struct subscriber 
     if (!(config->kinds[subscription->channel->policy->kind].hooks & MW_HOOK_JOIN)) continue;
     snprintf(name, sizeof name, "%.*s", (int)channel.len, channel.ptr);
     const struct agreement_entry *entry = find(agreement, id, name);
-    if (!entry || (entry->count != 1 && !entry->by_app)) return say("subscribed, but left for the app", id, channel);
+    if (!entry || entry->count != 1) return say("subscribed, but left for the app", id, channel);
   }
   return count == subscriber->subscription_count ? NULL : say("wrong count of subscriptions", id, bytes_of(NULL, 0));
 }
@@ -172,10 +165,7 @@ static const char *check_channel(struct agreement *agreement, struct mw_server *
   size_t sessions = count_sessions(server, channel->name);
   if (kind->presence != MW_PRESENCE_NONE && count_present(server, channel->name) != sessions)
     return say("presence counts others than are subscribed", "", channel->name);
-  bool by_app = false;
-  for (size_t i = 0; i < agreement->count; i++)
-    by_app = by_app || (agreement->entries[i].by_app && strcmp(agreement->entries[i].channel, name) == 0);
-  if (kind->hooks & MW_HOOK_OPEN && sessions > 0 && !by_app && (!open || open->count != 1))
+  if (kind->hooks & MW_HOOK_OPEN && sessions > 0 && (!open || open->count != 1))
     return say("subscribed, but closed for the app", "", channel->name);
   return NULL;
 }

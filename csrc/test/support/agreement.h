@@ -10,8 +10,7 @@ enum { AGREEMENT_MAX = 256 };
 /* A client in a channel; a client alone (channel ""); or a channel alone (client ""). */
 struct agreement_entry {
   char client[32], channel[16];
-  int count;   /* joins that were not left, connects that were not disconnected, opens that were not closed */
-  bool by_app; /* the app has subscribed it: no join was asked */
+  int count; /* joins that were not left, connects that were not disconnected, opens that were not closed */
 };
 
 struct agreement {
@@ -22,8 +21,6 @@ struct agreement {
 /* The app is about to accept the request; false if it could not have been asked. If accepting fails it is taken back. */
 bool agreement_accept(struct agreement *agreement, const struct mw_request *request, struct agreement_entry *noted);
 void agreement_take_back(struct agreement *agreement, const struct agreement_entry *noted);
-/* The app subscribes the client. */
-void agreement_subscribe(struct agreement *agreement, const struct mw_client *client, const char *channel);
 /* What does not agree, as text; NULL: everything does. Only while nothing is under way: no request, no queue, no dirty connection. */
 const char *agreement_fault(struct agreement *agreement, struct mw_server *server);
 
