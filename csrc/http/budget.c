@@ -1,7 +1,6 @@
 #include "http/budget.h"
 
 #include "http/exchange.h"
-#include "server/session.h"
 
 void budget_init(struct budget *budget, struct subscriber *subscriber) {
   const struct budget *guest = &http_of(subscriber)->guest;
@@ -17,8 +16,7 @@ void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
 
 /* A connection without an http1 and a session uses the shared one while it is served, and has no debts. */
 static struct budget *budget_find(struct subscriber *subscriber) {
-  struct session *session = session_of(subscriber);
-  if (session) return &session->budget;
+  if (http_has_session(subscriber)) return http_of(subscriber)->sessions->budget(subscriber);
   struct budget *guest = &http_of(subscriber)->guest, *own = exchange_budget(exchange_of(subscriber));
   if (own) return own;
   if (guest->subscriber != subscriber) *guest = (struct budget){.subscriber = subscriber};
@@ -82,7 +80,7 @@ void budget_resume(struct http *http) {
       list_append(&passed, &budget->link);
     } else {
       left -= before;
-      session_ops(budget->subscriber)->resume(budget->subscriber);
+      http->sessions->resume(budget->subscriber);
     }
   }
   /* Those that had nothing come before those that want more again. */

@@ -5,7 +5,6 @@
 #include "app/socket.h"
 #include "base/log_limit.h"
 #include "http/request.h"
-#include "server/exchange_session.h"
 
 void exchange_init(struct exchange *exchange, const struct conn_class *class) {
   const struct sink *sink = &class->sinks[FORM_SSE][false].sink.sink;
@@ -37,8 +36,8 @@ struct budget *exchange_budget(struct exchange *exchange) {
 struct script_job **exchange_question(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (request) return &request->job;
-  struct session *session = session_of(&exchange->subscriber);
-  return session ? &session->question : NULL;
+  struct subscriber *subscriber = &exchange->subscriber;
+  return http_has_session(subscriber) ? http_of(subscriber)->sessions->question(subscriber) : NULL;
 }
 
 struct script_job *exchange_job(struct exchange *exchange) {
@@ -128,7 +127,7 @@ static void take_raw(struct mail *mail, void *room, struct subscriber *subscribe
 const struct mail_class exchange_raw_class = {.take = take_raw, .drop = drop_raw};
 
 bool exchange_ask(struct exchange *exchange, struct script_job *job) {
-  if (!session_ask(&exchange->subscriber, job)) return false;
+  if (!exchange_http(exchange)->sessions->ask(&exchange->subscriber, job)) return false;
   exchange_set_state(exchange, EXCHANGE_ASKING);
   return true;
 }
@@ -154,9 +153,9 @@ void exchange_end(struct exchange *exchange) {
     exchange_app(exchange)->script->end_stream(exchange_app(exchange), exchange_job(exchange));
     exchange_set_job(exchange, NULL);
   } else {
-    session_forget(&exchange->subscriber);
+    exchange_http(exchange)->sessions->forget(&exchange->subscriber);
   }
-  exchange_session_end(exchange);
+  exchange_http(exchange)->sessions->end(exchange);
   /* What is still to be said of it is written however slow it was. */
   exchange->subscriber.flags &= (uint16_t)~SUBSCRIBER_SLOW;
 }
@@ -165,4 +164,18 @@ void exchange_finish(struct exchange *exchange) {
   exchange_end(exchange);
   exchange_set_state(exchange, EXCHANGE_OVER);
   exchange->subscriber.flags |= SUBSCRIBER_OVER;
+}
+
+void exchange_end_stream(struct exchange *exchange) {
+  /* What was published so far still goes out; nothing follows. */
+  subscriber_settle(&exchange->subscriber, 0);
+  exchange_end(exchange);
+  exchange_set_state(exchange, EXCHANGE_ENDING);
+  exchange_protocol(exchange)->end(exchange);
+  subscriber_mark(&exchange->subscriber);
+}
+
+void exchange_close_stream(struct exchange *exchange, const struct closing *closing) {
+  (void)closing;
+  exchange_end_stream(exchange);
 }

@@ -178,6 +178,8 @@ void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields);
 /* Ends the stream as HTTP has it. */
 void exchange_end_stream(struct exchange *exchange);
+/* Ends the stream without a word. */
+void exchange_close_stream(struct exchange *exchange, const struct closing *closing);
 
 /* Asks the script; takes the job. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
  * already, and the job is gone. */

@@ -6,7 +6,6 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/session.h"
 
 /* ---- The beginning -------------------------------------------------------------------------------------------------------- */
 
@@ -142,7 +141,7 @@ void exchange_answer_stream_head(struct exchange *exchange) {
 
 /* A job that lasts as long as the stream: the request in which it was has gone. */
 static void keep_job(struct exchange *exchange, struct script_job *job) {
-  if (session_get(&exchange->subscriber)) {
+  if (exchange_http(exchange)->sessions->make(&exchange->subscriber)) {
     exchange_set_job(exchange, job);
   } else {
     exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);
@@ -171,13 +170,4 @@ bool exchange_upgrade(struct exchange *exchange, const struct http_fields *field
   if (!exchange_protocol(exchange)->upgrade(exchange, fields)) return false;
   exchange_set_state(exchange, EXCHANGE_STREAMING);
   return true;
-}
-
-void exchange_end_stream(struct exchange *exchange) {
-  /* What was published so far still goes out; nothing follows. */
-  subscriber_settle(&exchange->subscriber, 0);
-  exchange_end(exchange);
-  exchange_set_state(exchange, EXCHANGE_ENDING);
-  exchange_protocol(exchange)->end(exchange);
-  subscriber_mark(&exchange->subscriber);
 }

@@ -1,7 +1,6 @@
 /* How long an exchange may be in a state, and what happens when it was in it for that long (http/exchange.h). */
 #include "base/log_limit.h"
 #include "http/exchange.h"
-#include "server/session.h"
 
 /* How long a peer may take to send its close frame after ours. */
 enum { CLOSE_MS = 5000 };
@@ -72,7 +71,7 @@ void exchange_on_due(struct exchange *exchange) {
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_ASKING:
     case EXCHANGE_WAITING:
-      session_forget(&exchange->subscriber);
+      exchange_http(exchange)->sessions->forget(&exchange->subscriber);
       exchange->role->on_late(exchange);
       break;
     case EXCHANGE_STREAMING: check_silence(exchange); break;
@@ -90,7 +89,7 @@ void exchange_stop(struct exchange *exchange, bool is_due) {
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_ASKING:
     case EXCHANGE_WAITING:
-      session_forget(&exchange->subscriber);
+      exchange_http(exchange)->sessions->forget(&exchange->subscriber);
       exchange->role->on_late(exchange);
       break;
     case EXCHANGE_STREAMING: exchange_close(exchange, CLOSE_STOPPING, ""); break;

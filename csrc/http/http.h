@@ -7,6 +7,7 @@
 #include "delivery/subscriber.h"
 #include "http/budget.h"
 #include "http/conn_class.h"
+#include "http/http_session.h"
 #include "http/unfinished.h"
 #include "net/timers.h"
 
@@ -24,8 +25,9 @@ struct http {
   struct loop *loop;
   struct mw_stats *stats;
   const struct router *router;
-  struct transport *transport;       /* what roles have in common */
-  const struct protocol *protocol;   /* that listeners speak */
+  struct transport *transport;     /* what roles have in common */
+  const struct protocol *protocol; /* that listeners speak */
+  const struct http_session *sessions;
   const struct session_ops *session; /* of the streams of exchanges */
   char *read_buffer;                 /* of HTTP_READ_BUFFER bytes: all streams read into it */
   struct conn_class accepted;        /* connections of listeners */

@@ -56,11 +56,6 @@ bool role_never_finishes(struct exchange *exchange) {
   return false;
 }
 
-void role_close_stream(struct exchange *exchange, const struct closing *closing) {
-  (void)closing;
-  exchange_end_stream(exchange);
-}
-
 uint64_t role_heartbeat_ms(struct exchange *exchange) { return exchange_config(exchange)->options.limits.heartbeat_ms; }
 
 size_t role_outbox_limit(struct exchange *exchange) { return exchange_config(exchange)->options.limits.outbox; }

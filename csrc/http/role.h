@@ -89,8 +89,6 @@ void role_nothing_give_up(struct exchange *exchange, const struct closing *closi
 uint64_t role_nothing_left_ms(struct exchange *exchange);
 bool role_always_finishes(struct exchange *exchange);
 bool role_never_finishes(struct exchange *exchange);
-/* Ends the stream without a word. */
-void role_close_stream(struct exchange *exchange, const struct closing *closing);
 /* limits.heartbeat_ms: the stream is kept alive by what is written. */
 uint64_t role_heartbeat_ms(struct exchange *exchange);
 /* limits.outbox. */
@@ -110,7 +108,7 @@ size_t role_outbox_limit(struct exchange *exchange);
 /* Of one that begins a stream in order to refuse it, if at all. */
 #define ROLE_NEVER_STREAMS                                                                                                       \
   ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \
-                      .close = role_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
+                      .close = exchange_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
 /* Of one that answers within `start`. */
 #define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_HAS_NO_CLIENT, ROLE_NEVER_STREAMS
 

@@ -9,6 +9,7 @@
 #include "delivery/subscriber.h"
 #include "http/http1/http1.h"
 #include "server/exchange_session.h"
+#include "server/http_session.h"
 #include "server/names.h"
 #include "server/server.h"
 #include "server/upkeep.h"
@@ -49,6 +50,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                .stats = &worker->stats,
                                .router = &transport_router,
                                .protocol = &http1_protocol,
+                               .sessions = &server_http_session,
                                .session = &exchange_session,
                                .transport = &worker->transport};
   transport_init(&worker->transport, &worker->http);

@@ -43,12 +43,8 @@ static void on_end(struct exchange *exchange) {
   memory_free(poll);
 }
 
-void poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason) {
-  exchange_refuse_channel(exchange, status, code, reason, bytes_of(NULL, 0));
-}
-
 static void refuse(struct exchange *exchange, int status, const char *reason) {
-  poll_refuse(exchange, status, exchange_code(status), reason);
+  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
 /* ---- Looking, waiting, answering ------------------------------------------------------------------------------------------ */

@@ -41,8 +41,6 @@ extern const struct sink_ops poll_sink;
 void poll_begin(struct poll *poll);
 /* Answers one that waits with what was collected, maybe nothing. */
 void poll_finish(struct poll *poll);
-/* Refuses, and the poll is gone; what passes is refused with Retry-After. */
-void poll_refuse(struct exchange *exchange, int status, const char *code, const char *reason);
 
 VISIBILITY_POP
 

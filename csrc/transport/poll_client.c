@@ -80,7 +80,7 @@ static void answer_polls(struct poll_client *client) {
       poll_finish(poll);
     } else {
       session_forget(&poll->exchange->subscriber);
-      poll_refuse(poll->exchange, 503, "unavailable", "the client has gone");
+      exchange_refuse(poll->exchange, 503, "unavailable", "the client has gone", bytes_of(NULL, 0));
     }
   }
 }

@@ -1,0 +1,42 @@
+/* What http asks of the sessions of its subscribers (server/session.h). It is handed in at the start. */
+#ifndef MOONWIRE_HTTP_HTTP_SESSION_H
+#define MOONWIRE_HTTP_HTTP_SESSION_H
+
+#include "delivery/subscriber.h"
+
+VISIBILITY_PUSH
+
+struct budget;
+struct exchange;
+struct script_job;
+
+/* True if the subscriber has a session. */
+static inline bool http_has_session(const struct subscriber *subscriber) {
+  return subscriber->extra && !(subscriber->flags & SUBSCRIBER_BARE);
+}
+
+/* Every function is set. The first two are called only for subscribers that have a session. */
+struct http_session {
+  /* Returns its budget. */
+  struct budget *(*budget)(struct subscriber *subscriber);
+  /* Returns where its question to the script is kept. */
+  struct script_job **(*question)(struct subscriber *subscriber);
+  /* Makes a session, if the subscriber has none. False: out of memory. */
+  bool (*make)(struct subscriber *subscriber);
+  /* Asks the script; takes the job. False: no memory, or too much is waiting, and the job is released. */
+  bool (*ask)(struct subscriber *subscriber, struct script_job *job);
+  /* The answer is not wanted any more. */
+  void (*forget)(struct subscriber *subscriber);
+  /* Continues with the input that was put off (http/budget.h). */
+  void (*resume)(struct subscriber *subscriber);
+  /* As in sink_ops. */
+  void (*event)(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
+  void (*slow)(struct subscriber *subscriber, const struct channel *channel);
+  void (*left)(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
+  /* The exchange ends: ends its session, if it has one. */
+  void (*end)(struct exchange *exchange);
+};
+
+VISIBILITY_POP
+
+#endif

@@ -1,0 +1,68 @@
+#include "server/http_session.h"
+
+#include "codec/sse.h"
+#include "server/exchange_session.h"
+#include "server/names.h"
+#include "server/reply.h"
+
+static struct budget *budget(struct subscriber *subscriber) { return &session_of(subscriber)->budget; }
+
+static struct script_job **question(struct subscriber *subscriber) { return &session_of(subscriber)->question; }
+
+static bool make(struct subscriber *subscriber) { return session_get(subscriber) != NULL; }
+
+static void resume(struct subscriber *subscriber) { session_ops(subscriber)->resume(subscriber); }
+
+/* ---- Events --------------------------------------------------------------------------------------------------------------- */
+
+/* An id that no event brings. */
+static void push_cursor(struct subscriber *subscriber, struct bytes id) {
+  struct buffer block;
+  buffer_init(&block);
+  if (subscriber->sink->form == FORM_ENVELOPE) form_write_event(&block, FORM_ENVELOPE, BYTES("moonwire:ping"), bytes_of(NULL, 0));
+  if (subscriber->sink->form == FORM_SSE) buffer_append_char(&block, '\n');
+  sse_add_id(&block, id);
+  if (block.failed) {
+    subscriber_break(subscriber);
+  } else {
+    subscriber_push_text(subscriber, buffer_bytes(&block));
+  }
+  buffer_deinit(&block);
+}
+
+static void report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
+  switch (type) {
+    case EVENT_GAP: reply_channel_event(subscriber, BYTES("moonwire:gap"), channel, id); break;
+    case EVENT_END: reply_channel_event(subscriber, BYTES("moonwire:end"), channel, id); break;
+    case EVENT_CURSOR: push_cursor(subscriber, id); break;
+  }
+}
+
+/* Nothing depends on it, and it may fail. */
+static void report_slow(struct subscriber *subscriber, const struct channel *channel) {
+  struct app *app = http_of(subscriber)->app;
+  const struct kind *kind = &app->config->kinds[channel->policy->kind];
+  struct job_channel about = {.name = channel->name, .kind = kind};
+  struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? session_client(subscriber) : NULL;
+  struct script_job *job = client ? job_new(JOB_SLOW, app->config, client, NULL, &about, 1) : NULL;
+  if (!job) return;
+  job->mail.to = session_address(subscriber);
+  job->step = STEP_SLOW;
+  app->script->tell(app, job);
+}
+
+static void report_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
+  names_leave(subscriber, subscription, reason != LEAVE_OVER);
+  if (reason == LEAVE_FINAL) session_leave(subscriber, subscription->channel->name);
+}
+
+const struct http_session server_http_session = {.budget = budget,
+                                                 .question = question,
+                                                 .make = make,
+                                                 .ask = session_ask,
+                                                 .forget = session_forget,
+                                                 .resume = resume,
+                                                 .event = report_event,
+                                                 .slow = report_slow,
+                                                 .left = report_left,
+                                                 .end = exchange_session_end};
