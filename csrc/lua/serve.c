@@ -74,8 +74,8 @@ static int run_served(lua_State *L) {
 
 /* With MOONWIRE_LEAK_CHECK=1 objects that were not given back are reported: for tests. */
 static int check_leaks(int exit_code) {
-  static const char *const kinds[] = {"conn",    "session", "client",       "request", "membership", "channel",
-                                      "message", "blob",    "subscription", "memory"};
+  static const char *const kinds[] = {"conn",    "session", "client", "request",      "membership",
+                                      "channel", "message", "blob",   "subscription", "memory"};
   const char *wanted = getenv("MOONWIRE_LEAK_CHECK");
   if (!wanted || strcmp(wanted, "1") != 0) return exit_code;
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

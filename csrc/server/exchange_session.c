@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "delivery/replay.h"
 #include "server/native.h"
-#include "transport/ws_input.h"
+#include "transport/websocket/ws_input.h"
 
 struct exchange_session *exchange_session_get(struct exchange *exchange) {
   struct exchange_session *session = exchange_session_of(exchange);

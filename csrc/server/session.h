@@ -1,6 +1,6 @@
 /* A session: what a subscriber needs that asks for something, or that others ask about. An idle subscriber that only receives has none.
  *
- * A session belongs to the stream of an exchange (server/exchange_session.c), or to a client that polls (transport/poll_client.h), which has no
+ * A session belongs to the stream of an exchange (server/exchange_session.c), or to a client that polls (transport/poll/poll_client.h), which has no
  * connection. What differs between the two is in session_ops, by way of the subscriber's sink. */
 #ifndef MOONWIRE_SERVER_SESSION_H
 #define MOONWIRE_SERVER_SESSION_H

@@ -13,8 +13,8 @@
 #include "server/names.h"
 #include "server/server.h"
 #include "server/upkeep.h"
-#include "transport/deflate.h"
 #include "transport/roles.h"
+#include "transport/websocket/deflate.h"
 
 enum { TURN_BYTES = 8 * 1024 * 1024 };
 

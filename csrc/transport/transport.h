@@ -3,7 +3,7 @@
 #define MOONWIRE_TRANSPORT_TRANSPORT_H
 
 #include "codec/ws_reader.h"
-#include "transport/poll_client.h"
+#include "transport/poll/poll_client.h"
 
 VISIBILITY_PUSH
 

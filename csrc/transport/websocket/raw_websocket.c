@@ -1,4 +1,4 @@
-#include "transport/raw_websocket.h"
+#include "transport/websocket/raw_websocket.h"
 
 #include <stdio.h>
 
@@ -10,9 +10,9 @@
 #include "http/request.h"
 #include "server/exchange_session.h"
 #include "transport/connect.h"
-#include "transport/deflate.h"
 #include "transport/roles.h"
-#include "transport/websocket.h"
+#include "transport/websocket/deflate.h"
+#include "transport/websocket/websocket.h"
 
 /* ---- Messages ------------------------------------------------------------------------------------------------------------- */
 

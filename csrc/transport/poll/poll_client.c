@@ -1,4 +1,4 @@
-#include "transport/poll_client.h"
+#include "transport/poll/poll_client.h"
 
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 #include "http/exchange.h"
 #include "server/names.h"
 #include "server/native.h"
-#include "transport/poll_channels.h"
+#include "transport/poll/poll_channels.h"
 #include "transport/transport.h"
 
 static const struct sink_ops poll_client_sink;

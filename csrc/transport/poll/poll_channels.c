@@ -1,4 +1,4 @@
-#include "transport/poll_channels.h"
+#include "transport/poll/poll_channels.h"
 
 #include "base/array.h"
 #include "base/memory.h"
@@ -7,7 +7,7 @@
 #include "http/exchange.h"
 #include "server/native.h"
 #include "server/reply.h"
-#include "transport/poll_client.h"
+#include "transport/poll/poll_client.h"
 
 /* ---- Channels that have ended --------------------------------------------------------------------------------------------- */
 

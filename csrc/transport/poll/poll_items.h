@@ -1,6 +1,6 @@
 /* What was collected for a poll, or for a client that polls, in order. */
-#ifndef MOONWIRE_TRANSPORT_POLL_ITEMS_H
-#define MOONWIRE_TRANSPORT_POLL_ITEMS_H
+#ifndef MOONWIRE_TRANSPORT_POLL_POLL_ITEMS_H
+#define MOONWIRE_TRANSPORT_POLL_POLL_ITEMS_H
 
 #include "delivery/subscriber.h"
 

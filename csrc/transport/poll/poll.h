@@ -1,16 +1,16 @@
 /* GET /poll: one question for messages, which waits for them if there are none, and is answered once.
  *
  * What a poll asks for is subscribed to while it waits: by the poll itself, or, with client=, by a client that lasts from poll to poll
- * (transport/poll_client.h). Messages with a position are read from the histories of the channels when it comes; from then on what is delivered is
+ * (transport/poll/poll_client.h). Messages with a position are read from the histories of the channels when it comes; from then on what is delivered is
  * collected until the end of the turn, and then it is answered. */
-#ifndef MOONWIRE_TRANSPORT_POLL_H
-#define MOONWIRE_TRANSPORT_POLL_H
+#ifndef MOONWIRE_TRANSPORT_POLL_POLL_H
+#define MOONWIRE_TRANSPORT_POLL_POLL_H
 
 #include "app/subscribe_query.h"
 #include "base/list.h"
 #include "base/rope.h"
 #include "hub/id.h"
-#include "transport/poll_items.h"
+#include "transport/poll/poll_items.h"
 
 VISIBILITY_PUSH
 

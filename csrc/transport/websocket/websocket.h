@@ -1,6 +1,6 @@
 /* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the messages mean is native.h's, or raw_websocket.h's. */
-#ifndef MOONWIRE_TRANSPORT_WEBSOCKET_H
-#define MOONWIRE_TRANSPORT_WEBSOCKET_H
+#ifndef MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
+#define MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 
 #include "codec/ws_frame.h"
 #include "http/exchange.h"

@@ -1,7 +1,7 @@
 /* What a WebSocket reads with: a reader is lent by the worker while there is something to read, and stays with the session only in the middle of
  * something. */
-#ifndef MOONWIRE_TRANSPORT_WS_INPUT_H
-#define MOONWIRE_TRANSPORT_WS_INPUT_H
+#ifndef MOONWIRE_TRANSPORT_WEBSOCKET_WS_INPUT_H
+#define MOONWIRE_TRANSPORT_WEBSOCKET_WS_INPUT_H
 
 #include "base/buffer.h"
 #include "codec/ws_reader.h"

@@ -1,6 +1,6 @@
 /* permessage-deflate of one connection: what its handshake agrees on, and frames that go to it alone (delivery/compress.h has the rest). */
-#ifndef MOONWIRE_TRANSPORT_DEFLATE_H
-#define MOONWIRE_TRANSPORT_DEFLATE_H
+#ifndef MOONWIRE_TRANSPORT_WEBSOCKET_DEFLATE_H
+#define MOONWIRE_TRANSPORT_WEBSOCKET_DEFLATE_H
 
 #include "codec/ws_extension.h"
 #include "codec/ws_reader.h"

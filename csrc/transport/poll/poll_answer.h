@@ -1,8 +1,8 @@
 /* The answer to a poll: what the histories have, and what was collected, in one order. */
-#ifndef MOONWIRE_TRANSPORT_POLL_ANSWER_H
-#define MOONWIRE_TRANSPORT_POLL_ANSWER_H
+#ifndef MOONWIRE_TRANSPORT_POLL_POLL_ANSWER_H
+#define MOONWIRE_TRANSPORT_POLL_POLL_ANSWER_H
 
-#include "transport/poll.h"
+#include "transport/poll/poll.h"
 
 VISIBILITY_PUSH
 

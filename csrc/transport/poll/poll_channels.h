@@ -1,9 +1,9 @@
 /* Which channels a client that polls is in: those that its last query named, those that a verb or the app subscribed it to, and those that have
  * ended and whose end it has not seen. */
-#ifndef MOONWIRE_TRANSPORT_POLL_CHANNELS_H
-#define MOONWIRE_TRANSPORT_POLL_CHANNELS_H
+#ifndef MOONWIRE_TRANSPORT_POLL_POLL_CHANNELS_H
+#define MOONWIRE_TRANSPORT_POLL_POLL_CHANNELS_H
 
-#include "transport/poll_answer.h"
+#include "transport/poll/poll_answer.h"
 
 VISIBILITY_PUSH
 

@@ -1,6 +1,6 @@
 /* Raw WebSocket endpoints: the app is asked for the upgrade and handed each message, in order. */
-#ifndef MOONWIRE_TRANSPORT_RAW_WEBSOCKET_H
-#define MOONWIRE_TRANSPORT_RAW_WEBSOCKET_H
+#ifndef MOONWIRE_TRANSPORT_WEBSOCKET_RAW_WEBSOCKET_H
+#define MOONWIRE_TRANSPORT_WEBSOCKET_RAW_WEBSOCKET_H
 
 #include "app/socket.h"
 #include "codec/ws_reader.h"

@@ -1,9 +1,9 @@
-#include "transport/ws_input.h"
+#include "transport/websocket/ws_input.h"
 
 #include "app/socket.h"
 #include "server/exchange_session.h"
-#include "transport/deflate.h"
 #include "transport/transport.h"
+#include "transport/websocket/deflate.h"
 
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
   if (!(exchange_session_of(exchange))) return NULL;

@@ -1,4 +1,4 @@
-#include "transport/deflate.h"
+#include "transport/websocket/deflate.h"
 
 #include "base/memory.h"
 #include "delivery/compress.h"

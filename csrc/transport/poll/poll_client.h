@@ -1,11 +1,11 @@
 /* A client that lasts from poll to poll (GET /poll?client=): a subscriber with a session, and no connection. It is subscribed, present, found and
  * sent to as any other. Its messages are read from the histories by each poll's own `since`; what no history has is collected for the next poll. */
-#ifndef MOONWIRE_TRANSPORT_POLL_CLIENT_H
-#define MOONWIRE_TRANSPORT_POLL_CLIENT_H
+#ifndef MOONWIRE_TRANSPORT_POLL_POLL_CLIENT_H
+#define MOONWIRE_TRANSPORT_POLL_POLL_CLIENT_H
 
 #include "app/party.h"
 #include "server/session.h"
-#include "transport/poll.h"
+#include "transport/poll/poll.h"
 
 VISIBILITY_PUSH
 

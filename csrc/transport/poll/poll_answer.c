@@ -1,4 +1,4 @@
-#include "transport/poll_answer.h"
+#include "transport/poll/poll_answer.h"
 
 #include "base/array.h"
 #include "base/heap.h"
@@ -8,7 +8,7 @@
 #include "delivery/subscriber.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "transport/poll_client.h"
+#include "transport/poll/poll_client.h"
 
 void poll_answer_init(struct poll_answer *answer) {
   *answer = (struct poll_answer){.blobs = NULL};

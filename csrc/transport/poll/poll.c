@@ -1,5 +1,5 @@
 /* GET /poll: messages of channels as one JSON answer, at once if there are any, else when there are, or when it has waited long enough. */
-#include "transport/poll.h"
+#include "transport/poll/poll.h"
 #include "http/exchange.h"
 
 #include "base/memory.h"
@@ -8,9 +8,9 @@
 #include "http/request.h"
 #include "server/names.h"
 #include "transport/connect.h"
-#include "transport/poll_answer.h"
-#include "transport/poll_channels.h"
-#include "transport/poll_client.h"
+#include "transport/poll/poll_answer.h"
+#include "transport/poll/poll_channels.h"
+#include "transport/poll/poll_client.h"
 #include "transport/roles.h"
 #include "transport/transport.h"
 

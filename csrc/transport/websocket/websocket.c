@@ -1,4 +1,4 @@
-#include "transport/websocket.h"
+#include "transport/websocket/websocket.h"
 
 #include <stdio.h>
 
@@ -11,11 +11,11 @@
 #include "server/exchange_session.h"
 #include "server/native.h"
 #include "transport/connect.h"
-#include "transport/deflate.h"
-#include "transport/raw_websocket.h"
 #include "transport/roles.h"
 #include "transport/transport.h"
-#include "transport/ws_input.h"
+#include "transport/websocket/deflate.h"
+#include "transport/websocket/raw_websocket.h"
+#include "transport/websocket/ws_input.h"
 
 /* How long the app may still work on messages before the peer's close frame, until that is answered. */
 enum { DUE_MS = 5000 };

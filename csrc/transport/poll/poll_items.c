@@ -1,4 +1,4 @@
-#include "transport/poll_items.h"
+#include "transport/poll/poll_items.h"
 
 #include "base/array.h"
 #include "base/memory.h"
