@@ -1,4 +1,5 @@
-/* What every file of the binding starts from: Lua, the library, and what differs between Lua's releases. */
+/* Included by every file of the binding: Lua, the library, and differences between releases of
+ * Lua. */
 #ifndef MOONWIRE_LUA_BINDING_H
 #define MOONWIRE_LUA_BINDING_H
 
@@ -8,7 +9,8 @@
 
 #include "moonwire.h"
 
-/* Only luaopen_moonwire_core leaves the module. A pragma and not a compiler flag, because LuaRocks builds with flags of its own. */
+/* Only luaopen_moonwire_core is exported. A pragma, because LuaRocks builds with its own compiler
+ * flags. */
 #if defined(__GNUC__) || defined(__clang__)
 #define BINDING_BEGIN _Pragma("GCC visibility push(hidden)")
 #define BINDING_END _Pragma("GCC visibility pop")
@@ -17,7 +19,8 @@
 #define BINDING_END
 #endif
 
-/* Ends a coroutine that is not running: its <close> variables run, its stack is emptied, it can be resumed anew. */
+/* Ends a coroutine that is not running: closes its <close> variables and empties its stack. It can
+ * be resumed again. */
 static inline int thread_close(lua_State *thread, lua_State *from) {
 #if LUA_VERSION_RELEASE_NUM >= 50406
   return lua_closethread(thread, from);
@@ -31,8 +34,8 @@ static inline void bytes_push(lua_State *L, struct mw_bytes bytes) {
   lua_pushlstring(L, bytes.len > 0 ? bytes.ptr : "", bytes.len);
 }
 
-/* Calls what stands below its arguments as lua_call does, while nothing is collected: for what the core reads out to Lua piece by piece, which
- * a finalizer that publishes, or lets somebody in, would change meanwhile. */
+/* Calls a function like lua_call, with the garbage collector stopped. For data that the core passes
+ * to Lua in parts: a finalizer that publishes, or subscribes a client, would change it. */
 static inline void call_uncollected(lua_State *L, int argument_count, int result_count) {
   bool collects = lua_gc(L, LUA_GCISRUNNING);
   lua_gc(L, LUA_GCSTOP);
@@ -41,7 +44,8 @@ static inline void call_uncollected(lua_State *L, int argument_count, int result
   if (status != LUA_OK) lua_error(L);
 }
 
-/* Borrows the string at `index`; the value must stay on the stack or in a table. Raises if it is no string. */
+/* Borrows the string at `index`; the value must stay on the stack or in a table. Raises if it is
+ * not a string. */
 static inline struct mw_bytes bytes_check(lua_State *L, int index) {
   struct mw_bytes bytes;
   bytes.ptr = luaL_checklstring(L, index, &bytes.len);

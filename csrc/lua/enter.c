@@ -7,7 +7,7 @@
 #include "lua/fault.h"
 #include "lua/handle.h"
 
-/* Idle coroutines that are kept: a new one costs three times the entry itself. */
+/* Idle coroutines that are kept. A new one costs three times as much as the entry itself. */
 enum { POOL_SIZE = 64 };
 
 struct idle_thread {
@@ -17,8 +17,8 @@ struct idle_thread {
 
 struct door {
   lua_State *main;
-  lua_State *home;      /* who turns the loop; NULL: nobody */
-  struct task *running; /* whose handler runs; NULL: none */
+  lua_State *home;      /* the state of the current turn; NULL: none */
+  struct task *running; /* the task whose handler runs; NULL: none */
   struct idle_thread idle[POOL_SIZE];
   size_t idle_count;
   char own[200]; /* the directory of moonwire's files, after an "@" */
@@ -35,7 +35,7 @@ struct door *door_get(lua_State *L) {
   if (door) return door;
   door = lua_newuserdatauv(L, sizeof *door, 0);
   memset(door, 0, sizeof *door);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD); /* `L` may be a coroutine that dies before us */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD); /* `L` may be a coroutine that does not live as long */
   door->main = lua_tothread(L, -1);
   lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &door_key);
@@ -67,7 +67,8 @@ static int make_thread(lua_State *L) {
   return 0;
 }
 
-/* A debug hook belongs to the handler that set it. A new coroutine has that of the state it is made from. */
+/* A debug hook belongs to the handler that set it. A new coroutine inherits the hook of its parent
+ * state. */
 static void reset_hook(lua_State *thread, lua_State *home) {
   lua_sethook(thread, lua_gethook(home), lua_gethookmask(home), lua_gethookcount(home));
 }
@@ -143,7 +144,8 @@ static void describe_task(void *context, char *text, size_t size) {
   if (task->defined[0] && len < size) snprintf(text + len, size - len, " (%s)", task->defined);
 }
 
-/* What was raised outside of the protected call: while the results of a handler were taken, or at its end. */
+/* Reports an error outside of the protected call: while the results of a handler were read, or at
+ * its end. */
 static void log_late_error(const struct task *task) {
   static const char no_text[] = "an error that is not a string";
   char what[200];
@@ -153,7 +155,7 @@ static void log_late_error(const struct task *task) {
   fault_log_text(task, what, task->defined, text);
 }
 
-/* Ends a task whose coroutine did not come to its end by itself. */
+/* Ends a task whose coroutine did not end by itself. */
 static void abort_task(struct task *task) {
   struct door *door = task->group->door;
   task->class->finish(NULL, task, false);
@@ -168,7 +170,7 @@ static void abort_task(struct task *task) {
     if (waits && !is_closed) log_late_error(task); /* a <close> variable raised it */
     lua_settop(task->thread, 0);
   } else if (task->thread) {
-    luaL_unref(door->main, LUA_REGISTRYINDEX, task->thread_ref); /* the state is being closed: nothing runs any more */
+    luaL_unref(door->main, LUA_REGISTRYINDEX, task->thread_ref); /* the state is being closed: no handler runs */
     task->thread = NULL;
   }
   end_task(task);
@@ -189,7 +191,7 @@ static void on_queue_timer(void *context);
 
 static void arm_queue(struct task_group *group) {
   if (!group->server || group->queue_timer || !group->queue_first || group->closed) return;
-  /* Without memory it is tried again after the next task. */
+  /* If out of memory, retries after the next task. */
   if (mw_timer_new(&group->queue_timer, group->server, 0, 0, on_queue_timer, group) != 0) group->queue_timer = NULL;
 }
 
@@ -266,7 +268,7 @@ static void on_queue_timer(void *context) {
   struct task_group *group = context;
   mw_timer_free(group->queue_timer);
   group->queue_timer = NULL;
-  /* What is queued from here on waits for the next turn, so that tasks which start tasks cannot hold up the loop. */
+  /* Tasks that are queued from here on wait for the next turn, so that tasks that start tasks cannot block the loop. */
   struct task *last = group->queue_last;
   bool more = last != NULL;
   while (more) {
@@ -293,12 +295,12 @@ void group_close(struct task_group *group) {
   group->closed = true;
   mw_timer_free(group->queue_timer);
   group->queue_timer = NULL;
-  while (dequeue_task(group)) continue; /* they are all in the list of tasks as well */
+  while (dequeue_task(group)) continue; /* they are all in the list of tasks, too */
   struct task *task;
   while ((task = group->tasks) != NULL) {
     if (is_open(group->door) && (task->state == TASK_WAITING || task->state == TASK_WOKEN)) {
       if (!task->cancelled) task->cancelled = "closed";
-      resume_task(task, 0); /* ends here, if not earlier then at its next wait */
+      resume_task(task, 0); /* ends here, or at its next wait */
     } else {
       abort_task(task);
     }
@@ -328,7 +330,7 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
 void task_cancel(struct task *task, const char *why) {
   if (task->state == TASK_IDLE || task->cancelled) return;
   task->cancelled = why;
-  /* Queued even if the door is open: whoever cancels need not expect the answer before the call returns. */
+  /* Queued even if the door is open, so that the caller does not receive the answer before this returns. */
   if (task->state == TASK_WAITING) queue_task(task, TASK_WOKEN);
 }
 
@@ -344,7 +346,7 @@ static void on_wake(void *context) {
   }
 }
 
-/* The task that may wait here; raises otherwise. */
+/* Returns the task that may wait here, or raises. */
 static struct task *check_waiting(lua_State *L) {
   struct task *task = door_get(L)->running;
   if (!task) luaL_error(L, "cannot wait outside of a task; use app:spawn");
@@ -377,7 +379,7 @@ int task_sleep(lua_State *L) {
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
   struct task *task = check_waiting(L);
   if (task->told) {
-    /* An error could be caught, and a loop that catches it would never end: the coroutine is closed instead. */
+    /* A loop that catches errors would never end. Therefore, the coroutine is closed. */
     task->state = TASK_ENDING;
     return lua_yield(L, 0);
   }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Frames of a traceback. A stack may have 200,000 of them, and the way to its end takes seconds. */
+/* Frames of a traceback. A stack may have 200,000 of them, and walking it takes seconds. */
 enum { FRAMES_MAX = 20, PREFIX_MAX = 320, KEY_MAX = 180 };
 
 /* ---- Place and traceback -------------------------------------------------------------------------------------------------- */
@@ -23,7 +23,7 @@ void fault_write_definition(lua_State *L, int index, char place[PLACE_MAX]) {
   write_place(place, &info, *info.what == 'm' ? 0 : info.linedefined);
 }
 
-/* The innermost line of the script; a line of moonwire's own if there is no other. */
+/* Finds the innermost line of the script, or a line of moonwire if there is no other. */
 static void find_place(lua_State *L, char place[PLACE_MAX]) {
   lua_Debug info;
   place[0] = '\0';
@@ -57,7 +57,7 @@ static void add_frame(lua_State *L, luaL_Buffer *out, lua_Debug *info) {
   if (info->istailcall) luaL_addstring(out, "\n\t(...tail calls...)");
 }
 
-/* Appends to the string on top. */
+/* Appends to the string at the top. */
 static void add_traceback(lua_State *L) {
   luaL_Buffer out;
   lua_Debug info;
@@ -77,7 +77,7 @@ static void add_traceback(lua_State *L) {
 
 /* ---- Text ------------------------------------------------------------------------------------------------------------------- */
 
-/* A field of the table at `index`, if it is a string or a number; pushes it. */
+/* Pushes a field of the table at `index`, if it is a string or a number. */
 static bool push_field(lua_State *L, int index, const char *name) {
   lua_pushstring(L, name);
   lua_rawget(L, index);
@@ -113,7 +113,8 @@ static bool is_refusal(lua_State *L) {
   return code_type != LUA_TNIL || status_type != LUA_TNIL;
 }
 
-/* What is limited: the kind of handler, which comes before " of ", and the place. What comes behind it a peer may choose. */
+/* The unit of the rate limit: the kind of handler (the text before " of ") and the place. A peer
+ * may choose the rest. */
 static struct mw_bytes write_key(char key[KEY_MAX], const char *what, const char *place) {
   const char *of = strstr(what, " of ");
   int what_len = of ? (int)(of - what) : (int)strlen(what);
@@ -121,7 +122,7 @@ static struct mw_bytes write_key(char key[KEY_MAX], const char *what, const char
   return (struct mw_bytes){key, len < KEY_MAX ? (size_t)len : KEY_MAX - 1};
 }
 
-/* True if the traceback of this error is to be logged: it need not be made in vain. */
+/* Returns whether the traceback of this error will be logged. */
 static bool is_new(const struct task *task, const char *text, size_t len) {
   char what[PREFIX_MAX], key[KEY_MAX];
   if (!task || task->group->on_fault) return true;
@@ -146,7 +147,7 @@ int fault_handle(lua_State *L) {
 
 /* ---- The log ---------------------------------------------------------------------------------------------------------------- */
 
-/* "what (place): ", or without the place if the text begins with it. */
+/* Writes "what (place): ", without the place if the text begins with it. */
 static struct mw_bytes write_prefix(char prefix[PREFIX_MAX], const char *what, const char *place, struct mw_bytes text) {
   size_t place_len = place ? strlen(place) : 0;
   bool is_said = place_len == 0 || (text.len >= place_len && memcmp(text.ptr, place, place_len) == 0);
@@ -154,7 +155,7 @@ static struct mw_bytes write_prefix(char prefix[PREFIX_MAX], const char *what, c
   return (struct mw_bytes){prefix, len < PREFIX_MAX ? (size_t)len : PREFIX_MAX - 1};
 }
 
-/* To the log, or to the test that is told instead. */
+/* Writes to the log, or passes to the test that collects faults. */
 static void report(const struct task *task, const struct mw_log_error *error) {
   if (task->group->on_fault && error->level == MW_LOG_ERROR) {
     task->group->on_fault(task->group, error);

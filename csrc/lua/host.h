@@ -1,4 +1,4 @@
-/* One server of a Lua state: the userdata behind an app that has begun to start. */
+/* One server of a Lua state: the userdata of an app that starts or runs. */
 #ifndef MOONWIRE_LUA_HOST_H
 #define MOONWIRE_LUA_HOST_H
 
@@ -6,7 +6,7 @@
 
 BINDING_BEGIN
 
-/* Something that must be given back before the server is freed. Embedded in a userdata. */
+/* An object that must be released before the server is freed. Embedded in a userdata. */
 struct resource {
   struct resource *prev, *next;
   void (*release)(struct resource *resource); /* must unlink it */
@@ -27,34 +27,36 @@ struct host {
 
 extern const char host_class[];
 
-/* Defines the class. Raises without memory. */
+/* Defines the class. Raises if out of memory. */
 void host_open(lua_State *L);
-/* core.server(settings, handlers): a server that can be defined. The settings were checked in Lua. */
+/* core.server(settings, handlers): creates a server that can be defined. Lua has checked the
+ * settings. */
 int host_new(lua_State *L);
 struct host *host_check(lua_State *L, int index);
-/* As host_check for one that runs; raises otherwise. */
+/* The same, and raises if it does not run. */
 struct host *host_check_running(lua_State *L, int index);
-/* As host_check_running for the one at index 1, whose loop is about to be turned; raises inside a handler. */
+/* The same for index 1, before a turn. Also raises inside a handler. */
 struct host *host_check_turning(lua_State *L);
-/* The loop was turned and the door is open: shuts it, and ends what has stopped. */
+/* After a turn: shuts the door, and ends a server that has stopped. */
 void host_turned(lua_State *L, struct host *host, bool alive);
 /* Pushes handlers[name]. */
 void host_push_handler(lua_State *L, const struct host *host, const char *name);
 
 void resource_link(struct host *host, struct resource *resource, void (*release)(struct resource *resource));
-/* Does nothing if it is not linked. */
+/* Has no effect if it is not linked. */
 void resource_unlink(struct host *host, struct resource *resource);
 
-/* lua_config.c: core.server's options, and the methods that define the app. */
+/* lua_config.c: the options of core.server, and the methods that define the app. */
 struct mw_config *config_read(lua_State *L, int index, struct host *host);
 extern const luaL_Reg config_methods[];
 
-/* lua_request.c: what the core asks. */
+/* lua_request.c: requests of the core. */
 void request_start(void *context, struct mw_request *request);
 void request_cancel(void *context, struct mw_request *request);
-/* One that was held since then, and perhaps cancelled meanwhile: its handler's first wait returns why (NULL: it was not). */
+/* Starts a request that was held since then. `cancelled`: the first wait of its handler returns it;
+ * NULL: none. */
 void request_start_held(struct host *host, struct mw_request *request, uint64_t since_ms, const char *cancelled);
-/* Why the core cancels what it asked then. */
+/* Returns the reason for which the core cancels a request of that time. */
 const char *request_cancel_reason(const struct host *host, uint64_t since_ms);
 
 BINDING_END

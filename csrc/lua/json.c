@@ -9,13 +9,13 @@
 
 #include "lua/handle.h"
 
-/* As deep as the core lets messages be. */
+/* The same depth as in the core. */
 enum { DEPTH_MAX = 64 };
 
 static const char array_class[] = "moonwire.array";
 static const char tree_class[] = "moonwire.json";
 
-/* Owns what jansson allocated while Lua may raise. */
+/* Owns what jansson allocated, while Lua may raise. */
 struct tree {
   json_t *root;
   char *text;
@@ -36,7 +36,8 @@ static void raise_memory(lua_State *L) { luaL_error(L, "not enough memory"); }
 
 /* ---- Encoding ------------------------------------------------------------------------------------------------------------ */
 
-/* A place inside the value: an item or member of `container`, which belongs to the step before; NULL is the root. */
+/* A place inside the value: an item or member of `container`, which belongs to the previous step;
+ * NULL is the root. */
 struct step {
   const struct step *parent;
   json_t *container;
@@ -48,8 +49,8 @@ struct step {
 struct encoder {
   lua_State *L;
   struct tree *tree;
-  const char *root; /* what the root is called in messages */
-  int precision;    /* digits with which every number so far is read back exactly */
+  const char *root; /* the name of the root in messages */
+  int precision;    /* digits that represent every number so far exactly */
 };
 
 static bool encode_value(struct encoder *encoder, int index, const struct step *step, int depth);
@@ -77,7 +78,7 @@ static bool fail(struct encoder *encoder, const struct step *step, const char *f
   return false;
 }
 
-/* Puts a new value where it belongs before it is filled, so that the root owns all of it whenever Lua raises. */
+/* Inserts a new value before it is filled, so that the root owns everything if Lua raises. */
 static bool put(struct encoder *encoder, const struct step *step, json_t *value) {
   if (!value) raise_memory(encoder->L);
   if (!step) {
@@ -101,7 +102,8 @@ static bool encode_number(struct encoder *encoder, int index, const struct step 
   return put(encoder, step, json_real(number));
 }
 
-/* As jansson has it, which does not tell a string that is not UTF-8 from a lack of memory. */
+/* The same check as in jansson, which does not distinguish a string that is not UTF-8 from a failed
+ * allocation. */
 static bool is_utf8(const char *text, size_t len) {
   static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
   for (size_t i = 0; i < len;) {
@@ -124,7 +126,7 @@ static bool encode_string(struct encoder *encoder, int index, const struct step 
   const char *text = lua_tolstring(encoder->L, index, &len);
   json_t *string = json_stringn(text, len);
   if (!string && !is_utf8(text, len)) return fail(encoder, step, "a string that is not valid UTF-8");
-  return put(encoder, step, string); /* raises without memory */
+  return put(encoder, step, string); /* raises if out of memory */
 }
 
 static bool encode_items(struct encoder *encoder, int index, const struct step *step, json_t *array, int depth) {
@@ -144,7 +146,7 @@ static bool encode_members(struct encoder *encoder, int index, const struct step
   lua_pushnil(L);
   while (lua_next(L, index)) {
     size_t len;
-    member.name = lua_tolstring(L, -2, &len); /* a string: the shape was looked at */
+    member.name = lua_tolstring(L, -2, &len); /* a string: the shape was checked */
     if (strlen(member.name) != len) return fail(encoder, step, "a name contains a NUL byte");
     json_t *name = json_stringn(member.name, len);
     if (!name && !is_utf8(member.name, len)) return fail(encoder, step, "a name is not valid UTF-8");
@@ -158,7 +160,7 @@ static bool encode_members(struct encoder *encoder, int index, const struct step
 
 enum shape { SHAPE_OBJECT, SHAPE_ARRAY, SHAPE_MIXED, SHAPE_HOLES, SHAPE_KEYS };
 
-/* What a table is: an array if it is marked as one or has items, an object otherwise. */
+/* Returns the shape of a table: an array if it is marked or has items, else an object. */
 static enum shape look_at_table(lua_State *L, int index) {
   lua_Integer items = 0, highest = 0;
   bool has_names = false, is_array = false;
@@ -273,7 +275,7 @@ static bool push_object(lua_State *L, json_t *object, int depth) {
   return true;
 }
 
-/* False if the value is nested too deep; the stack then holds pieces. */
+/* Returns false if the value is nested too deep. The stack then holds parts of it. */
 static bool push_decoded(lua_State *L, json_t *value, int depth) {
   switch (json_typeof(value)) {
     case JSON_NULL: lua_pushlightuserdata(L, NULL); return true;
@@ -290,10 +292,10 @@ static bool push_decoded(lua_State *L, json_t *value, int depth) {
   return json_is_array(value) ? push_array(L, value, depth + 1) : push_object(L, value, depth + 1);
 }
 
-/* True for digits that no integer of 64 bits holds. */
+/* Returns whether the digits exceed a 64-bit integer. */
 static bool is_large_integer(const char *digits, size_t len) {
   char copy[24];
-  if (len > 20) return true; /* a zero does not lead */
+  if (len > 20) return true; /* no leading zero */
   memcpy(copy, digits, len);
   copy[len] = '\0';
   errno = 0;
@@ -301,8 +303,8 @@ static bool is_large_integer(const char *digits, size_t len) {
   return errno == ERANGE;
 }
 
-/* Writes the text to `out` with "e0" after each integer that is too large for one, which makes a float of it, and returns its length. The
- * text need not be valid. */
+/* Writes the text to `out`, with "e0" after each integer of more than 64 bits, which makes it a
+ * float. Returns the length. The text need not be valid. */
 static size_t mark_large_integers(struct mw_bytes text, char *out) {
   size_t len = 0;
   for (size_t i = 0; i < text.len;) {
@@ -323,7 +325,7 @@ static size_t mark_large_integers(struct mw_bytes text, char *out) {
   return len;
 }
 
-/* jansson refuses a text with an integer over 64 bits, and cannot be told otherwise. */
+/* jansson refuses integers of more than 64 bits, and has no option for it. */
 static json_t *load(lua_State *L, struct mw_bytes text, json_error_t *error) {
   const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
   json_t *root = json_loadb(text.len > 0 ? text.ptr : "", text.len, flags, error);
@@ -360,7 +362,7 @@ bool json_decode(lua_State *L, struct mw_bytes text) {
 
 /* ---- The module ---------------------------------------------------------------------------------------------------------- */
 
-/* json.encode(value): the text; raises with the path of what has no form in JSON. */
+/* json.encode(value): returns the text. Raises with the path of what JSON cannot hold. */
 static int encode(lua_State *L) {
   luaL_checkany(L, 1);
   struct mw_bytes text = json_encode(L, 1, "value");
@@ -369,7 +371,7 @@ static int encode(lua_State *L) {
   return 1;
 }
 
-/* json.decode(text): the value, or nil and a message. */
+/* json.decode(text): returns the value, or nil and a message. */
 static int decode(lua_State *L) {
   if (json_decode(L, bytes_check(L, 1))) return 1;
   lua_pushnil(L);
@@ -377,7 +379,7 @@ static int decode(lua_State *L) {
   return 2;
 }
 
-/* moonwire.array(table): marks it as an array, even an empty one, and returns it. */
+/* moonwire.array(table): marks it as an array, even if empty, and returns it. */
 static int make_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_argcheck(L, !lua_getmetatable(L, 1) || (luaL_getmetatable(L, array_class), lua_rawequal(L, -1, -2)), 1,

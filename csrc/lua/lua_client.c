@@ -10,29 +10,31 @@
 
 static const char client_class[] = "moonwire.client";
 
-/* User values of the object: decoded once, and then the same table. The text tells whether the client has become another user since.
- * The host is kept because the object speaks to it. */
+/* User values of the object: decoded once, then the same table. The text shows whether the user has
+ * changed since. The host is kept because the object calls it. */
 enum { VALUE_USER = 1, VALUE_USER_TEXT, VALUE_DATA, VALUE_HOST, VALUE_COUNT = VALUE_HOST };
 
 struct client_object {
   struct mw_client *client; /* referred to */
   struct host *host;
-  bool data_read; /* by a handler since client_keep: it may have changed what is inside */
+  bool data_read; /* read by a handler since client_keep, which may have changed it */
 };
 
-/* What the script keeps with a client: client.data as JSON, so that it outlives the Lua state that wrote it. Hangs at the client's
- * context. */
+/* client.data as JSON, so that it outlives the Lua state that wrote it. It is the client's context
+ * pointer. */
 struct client_data {
   size_t len;
   char text[];
 };
 
-/* Keys of the registry: a table from clients to their objects, as long as Lua refers to them; and the methods of Lua's half. */
+/* Keys of the registry: a weak table from clients to their objects, and the methods in
+ * client.lua. */
 static const char objects_key, methods_key;
 
 /* ---- What is kept -------------------------------------------------------------------------------------------------------- */
 
-/* Stores the value at `index`, nil to forget. False: it is not plain data, the path to the fault is pushed, and what was stored stays. */
+/* Stores the value at `index`; nil forgets it. Returns false if it is not plain data: pushes a
+ * message with the path, and keeps the earlier value. */
 static bool store_data(lua_State *L, struct client_object *object, int index) {
   struct client_data *data = NULL;
   if (!lua_isnil(L, index)) {
@@ -49,14 +51,16 @@ static bool store_data(lua_State *L, struct client_object *object, int index) {
   return true;
 }
 
-/* Forgets the table that was decoded, with all changes inside it: the next read decodes what is stored. Cannot raise. */
+/* Forgets the decoded table with all changes in it. The next read decodes the stored value. Cannot
+ * raise. */
 static void forget_changes(lua_State *L, int index, struct client_object *object) {
   object->data_read = false;
   lua_pushnil(L);
   lua_setiuservalue(L, index, VALUE_DATA);
 }
 
-/* Stores what was changed inside the table of the object at `index`. False: a message is pushed, and the changes are forgotten. */
+/* Stores changes in the table of the object at `index`. Returns false if that fails: pushes a
+ * message, and forgets the changes. */
 static bool store_changes(lua_State *L, int index, struct client_object *object) {
   bool was_read = object->data_read && lua_getiuservalue(L, index, VALUE_DATA) == LUA_TTABLE;
   if (!was_read || store_data(L, object, lua_gettop(L))) return true;
@@ -94,7 +98,7 @@ struct mw_client *client_at(lua_State *L, int index, struct mw_server **server) 
   return object->client;
 }
 
-/* Pushes the user value, decoding `text` into it the first time; nil if there is no text. */
+/* Pushes the user value. Decodes `text` into it the first time; nil if `text` is empty. */
 static void push_cached(lua_State *L, int value, struct mw_bytes text) {
   if (lua_getiuservalue(L, 1, value) != LUA_TNIL || text.len == 0) return;
   lua_pop(L, 1);
@@ -103,7 +107,7 @@ static void push_cached(lua_State *L, int value, struct mw_bytes text) {
   lua_setiuservalue(L, 1, value);
 }
 
-/* A token may have made another user of the client since it was decoded. */
+/* A token may have changed the user since it was decoded. */
 static void push_user(lua_State *L, const struct client_object *object) {
   struct mw_bytes text = mw_client_user(object->client), known = {NULL, 0};
   lua_getiuservalue(L, 1, VALUE_USER_TEXT);
@@ -119,7 +123,7 @@ static void push_user(lua_State *L, const struct client_object *object) {
   push_cached(L, VALUE_USER, text);
 }
 
-/* user.id, else user.sub, else the client's name. */
+/* Pushes user.id, else user.sub, else the client's random name. */
 static void push_user_id(lua_State *L, const struct client_object *object) {
   static const char *const names[] = {"id", "sub"};
   push_user(L, object);
@@ -138,7 +142,7 @@ static void push_data(lua_State *L, struct client_object *object) {
   object->data_read = true;
 }
 
-/* True if Lua's half has a method of that name, which is pushed then. */
+/* Pushes the method of that name, and returns whether it exists. */
 static bool push_method(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key);
   lua_pushvalue(L, 2);
@@ -189,7 +193,7 @@ int client_keep(lua_State *L) {
   return 2;
 }
 
-/* Pushes the client's object if there is one, else nil. Allocates nothing. */
+/* Pushes the client's object if it exists, else nil. Does not allocate. */
 static struct client_object *push_known(lua_State *L, const struct mw_client *client) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key);
   lua_rawgetp(L, -1, client);
@@ -232,7 +236,7 @@ int client_is(lua_State *L) {
   return 1;
 }
 
-/* core.close(client, code, reason): true, or nil, message, code; likewise the next two. */
+/* core.close(client, code, reason): returns true; or nil, message, code. So do the next two. */
 int client_close(lua_State *L) {
   struct mw_server *server;
   struct mw_client *client = client_at(L, 1, &server);
@@ -244,7 +248,7 @@ int client_close(lua_State *L) {
   return publish_outcome(L, status, &error);
 }
 
-/* Asked for only after a failure: why a channel's name did not do. */
+/* Called only after a failure: finds what is wrong with the name of a channel. */
 static void explain_name(const struct client_object *object, struct mw_bytes name, struct mw_error *error) {
   if (object->host->config) mw_config_match(object->host->config, name.ptr, name.len, error);
 }
@@ -272,11 +276,11 @@ int client_unsubscribe(lua_State *L) {
   return publish_outcome(L, status, &error);
 }
 
-/* server:client(id): the client that is connected under that id, or nil. */
+/* server:client(id): returns the connected client with that id, or nil. */
 int client_find(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   struct mw_bytes id = bytes_check(L, 2);
-  /* An object that nobody sees owns the reference while what follows may raise; likewise below. */
+  /* A temporary object owns the reference, because the following calls may raise. */
   struct client_object *holder = handle_new(L, client_class, sizeof *holder, 0);
   holder->client = mw_client_find(host->server, id.ptr, id.len);
   if (!holder->client) return 0;
@@ -284,7 +288,7 @@ int client_find(lua_State *L) {
   return 1;
 }
 
-/* server:clients(): a list of those that are connected. */
+/* server:clients(): returns a list of the connected clients. */
 int client_list(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   struct client_object *holder = handle_new(L, client_class, sizeof *holder, 0);

@@ -1,4 +1,4 @@
-/* The definition of an app, from the tables that lua/moonwire/app.lua has checked. */
+/* Defines an app from the tables that lua/moonwire/app.lua has checked. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,7 +71,7 @@ static void read_limits(lua_State *L, int index, struct mw_limits *out) {
   }
 }
 
-/* The string in that field, or NULL. It lives as long as the table. */
+/* Returns the string in that field, or NULL. It lives as long as the table. */
 static const char *read_string(lua_State *L, int index, const char *name) {
   lua_getfield(L, index, name);
   const char *string = luaL_optstring(L, -1, NULL);
@@ -79,7 +79,7 @@ static const char *read_string(lua_State *L, int index, const char *name) {
   return string;
 }
 
-/* A NUL would cut the key short, for the core and not for whoever sends it. */
+/* A NUL would end the key for the core, but not for the sender. */
 static const char *read_key(lua_State *L, int index) {
   const char *key = read_string(L, index, "publish_key");
   lua_getfield(L, index, "publish_key");
@@ -102,7 +102,8 @@ static bool read_boolean(lua_State *L, int index, const char *name) {
   return value;
 }
 
-/* The table in field "deflate": { off=, min=, server_takeover=, client_takeover= }, as lua/moonwire/options.lua makes it. */
+/* The table in field "deflate": { off=, min=, server_takeover=, client_takeover= }, as
+ * lua/moonwire/options.lua makes it. */
 static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out) {
   if (lua_getfield(L, index, "deflate") == LUA_TTABLE) {
     int table = lua_gettop(L);
@@ -147,7 +148,7 @@ static struct host *check_defining(lua_State *L) {
   return host;
 }
 
-/* The number the core gave to what was defined; or nil and what was wrong. */
+/* Returns the number that the core assigned; or nil and what is wrong. */
 static int push_defined(lua_State *L, int status, const struct mw_error *error) {
   if (status >= 0) {
     lua_pushinteger(L, status);
@@ -173,8 +174,8 @@ static unsigned read_hooks(lua_State *L, int index) {
   return found;
 }
 
-/* Reads the list of { event =, relay =, keep = } in field "events", and pushes one value that owns the rules. The names live as long as the
- * list. */
+/* Reads the list of { event =, relay =, keep = } in field "events", and pushes one value that owns
+ * the rules. The names live as long as the list. */
 static void read_events(lua_State *L, int index, struct mw_channel_options *out) {
   lua_getfield(L, index, "events");
   size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
@@ -207,8 +208,9 @@ static enum mw_presence read_presence(lua_State *L, int index) {
   return strcmp(mode, "counts") == 0 ? MW_PRESENCE_COUNTS : MW_PRESENCE_FULL;
 }
 
-/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, info=, events=, size=, bytes=, ttl=, replay=,
- * readable=, slow=, outbox=, age=, linger=, presence=, presence_linger=, presence_interval=, members= }) */
+/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, info=, events=,
+ * size=, bytes=, ttl=, replay=, readable=, slow=, outbox=, age=, linger=, presence=,
+ * presence_linger=, presence_interval=, members= }) */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -248,7 +250,8 @@ static int define_stream(lua_State *L) {
   return push_defined(L, mw_config_stream(host->config, luaL_checkstring(L, 2), &error), &error);
 }
 
-/* The list of strings in that field; pushes one value that owns the pointers, and the strings live as long as the list. */
+/* Returns the list of strings in that field. Pushes one value that owns the pointers. The strings
+ * live as long as the list. */
 static size_t read_strings(lua_State *L, int index, const char *name, const char *const **out) {
   lua_getfield(L, index, name);
   int list = lua_gettop(L);
@@ -264,7 +267,8 @@ static size_t read_strings(lua_State *L, int index, const char *name, const char
   return count;
 }
 
-/* server:websocket(pattern, { protocols=, origins=, message_size=, frame_size=, outbox=, ping_seconds=, pong_seconds=, deflate= }) */
+/* server:websocket(pattern, { protocols=, origins=, message_size=, frame_size=, outbox=,
+ * ping_seconds=, pong_seconds=, deflate= }) */
 static int define_websocket(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -297,7 +301,8 @@ static int define_origin(lua_State *L) {
   return push_defined(L, mw_config_origin(host->config, luaL_checkstring(L, 2), &error), &error);
 }
 
-/* server:match(name): the number of the kind and a table of its captures; or nil and why the name is none. */
+/* server:match(name): returns the number of the kind and a table of the captures; or nil and what
+ * is wrong. */
 static int match_name(lua_State *L) {
   struct host *host = host_check(L, 1);
   struct mw_bytes name = bytes_check(L, 2), key, value;

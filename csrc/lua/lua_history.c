@@ -13,7 +13,7 @@ static void set_bytes(lua_State *L, const char *name, struct mw_bytes bytes) {
   lua_setfield(L, -2, name);
 }
 
-/* Puts a message into the list at the top. */
+/* Appends a message to the list at the top. */
 static void put_kept(void *context, const struct mw_kept *kept) {
   struct reading *reading = context;
   lua_State *L = reading->L;

@@ -20,7 +20,8 @@ static void push_lower(lua_State *L, struct mw_bytes name) {
   luaL_pushresultsize(&out, name.len);
 }
 
-/* Of several fields of a name the last; but Cookie fields, of which HTTP/2 makes several, are one list (RFC 9113 section 8.2.3). */
+/* The last field of a name counts, but Cookie fields are joined: HTTP/2 splits them (RFC 9113
+ * section 8.2.3). */
 static void push_headers(lua_State *L, const struct mw_http *http) {
   lua_createtable(L, 0, (int)http->field_count);
   for (size_t i = 0; i < http->field_count; i++) {
@@ -69,7 +70,7 @@ void http_push(lua_State *L, const struct host *host, const struct mw_http *http
   lua_setfield(L, -2, "params");
 }
 
-/* Borrows the strings of the list; returns how many fields there are. */
+/* Borrows the strings of the list. Returns the number of fields. */
 static size_t read_fields(lua_State *L, int index, struct mw_http_field *fields, size_t max) {
   for (size_t i = 0; i < max; i++) {
     lua_rawgeti(L, index, (lua_Integer)(2 * i + 1));

@@ -25,8 +25,8 @@ int publish_outcome(lua_State *L, int status, const struct mw_error *error) {
   return 3;
 }
 
-/* Reads event, data and whether the data are bytes from `index` on, and pushes one value that owns the text. False if the data have no
- * form in JSON: the value is a message then. */
+/* Reads event, data, and whether the data is bytes, from `index` on. Pushes one value that owns the
+ * text. Returns false if JSON cannot hold the data: the value is then a message. */
 static bool read_content(lua_State *L, int index, struct mw_publish *out) {
   if (!lua_isnil(L, index)) out->event = bytes_check(L, index);
   out->is_binary = lua_toboolean(L, index + 2);

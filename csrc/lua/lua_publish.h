@@ -1,4 +1,4 @@
-/* Publishing, and sending to one client. */
+/* Publishes, and sends to one client. */
 #ifndef MOONWIRE_LUA_PUBLISH_H
 #define MOONWIRE_LUA_PUBLISH_H
 
@@ -6,13 +6,14 @@
 
 BINDING_BEGIN
 
-/* Pushes what a call to the core came to: true, or nil, a message and a code: "misuse" if the script is to blame, "closed", "too_large",
- * "unavailable". Returns how many values. */
+/* Pushes the result of a call of the core: true; or nil, a message, and a code: "misuse" (an error
+ * of the script), "closed", "too_large", or "unavailable". Returns the number of values. */
 int publish_outcome(lua_State *L, int status, const struct mw_error *error);
 
-/* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final): the id, true if volatile; or as above. */
+/* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final): returns the
+ * id, true if volatile, or as above. */
 int publish_to_channel(lua_State *L);
-/* core.send(client, channel, event, data, is_binary): as publish_outcome. */
+/* core.send(client, channel, event, data, is_binary): returns as publish_outcome. */
 int publish_to_client(lua_State *L);
 
 BINDING_END

@@ -1,7 +1,9 @@
-/* What the core asks, as tasks that run the functions of the handler table (lua/moonwire/handlers.lua).
+/* Requests of the core, as tasks that run the functions of the handler table
+ * (lua/moonwire/handlers.lua).
  *
- * Each function returns how to answer: "accept"[, data] · "refuse", status, code, reason · "respond", status, body, content type,
- * fields · "stream" (a raw stream or WebSocket begins) · "fault", place or nil, text. */
+ * Each function returns how to answer: "accept"[, data] · "refuse", status, code, reason ·
+ * "respond", status, body, content type, fields · "stream" (a raw stream or WebSocket begins) ·
+ * "fault", place or nil, text. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +22,13 @@ enum { LARGE = 1 << 20, WHAT_MAX = 180 };
 struct asked {
   struct task task;
   struct host *host;
-  struct mw_request *request; /* NULL once it is answered */
+  struct mw_request *request; /* NULL after the answer */
   struct lua_stream *stream;  /* of MW_REQUEST_STREAM; pinned while the handler runs */
-  struct lua_socket *socket;  /* of MW_REQUEST_WEBSOCKET; likewise */
+  struct lua_socket *socket;  /* of MW_REQUEST_WEBSOCKET; pinned in the same way */
   enum mw_request_type type;
   size_t size; /* of MW_REQUEST_SOCKET_MESSAGE, if it is large */
   uint64_t since_ms;
-  const char *cancelled; /* it was while it was held: why; else NULL */
+  const char *cancelled; /* why it was cancelled while it was held; NULL: it was not */
   char what[WHAT_MAX];   /* for the log; does not change */
 };
 
@@ -78,7 +80,7 @@ static void accept_request(struct asked *asked, struct mw_bytes data) {
                  (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
 }
 
-/* Paths come from outside and must not forge lines of the log. */
+/* Paths come from outside, and must not forge log lines. */
 static void make_printable(char *text) {
   for (char *c = text; *c; c++) {
     if ((unsigned char)*c < ' ' || *c == 127) *c = '?';
@@ -87,7 +89,8 @@ static void make_printable(char *text) {
 
 static int cut(struct mw_bytes text, int most) { return text.len < (size_t)most ? (int)text.len : most; }
 
-/* The words for the log. A raw socket's handler is known by its path, which is looked up only when there is something to say. */
+/* Writes the name of the handler for the log. That of a raw socket has its path, which is looked up
+ * only if needed. */
 static const char *what_of(lua_State *L, const struct asked *asked, char text[WHAT_MAX]) {
   snprintf(text, WHAT_MAX, "%s", asked->what);
   if (asked->type != MW_REQUEST_SOCKET_MESSAGE && asked->type != MW_REQUEST_SOCKET_CLOSE) return text;
@@ -100,7 +103,8 @@ static const char *what_of(lua_State *L, const struct asked *asked, char text[WH
   return text;
 }
 
-/* The handler's results are to blame: logs the text at `index` + 1, with the place at `index` if there is one. */
+/* Logs a fault in the handler's results: the text at `index` + 1, with the place at `index` if
+ * there is one. */
 static void log_fault(lua_State *L, int index, const struct asked *asked) {
   char what[WHAT_MAX];
   const char *place = lua_tostring(L, index);
@@ -110,7 +114,7 @@ static void log_fault(lua_State *L, int index, const struct asked *asked) {
   fault_log_text(&asked->task, what, place, text);
 }
 
-/* A refusal by a hook that is told of what has happened already. */
+/* Logs a refusal by a hook that cannot refuse. */
 static void log_vain_refusal(lua_State *L, int first, const struct asked *asked) {
   char what[WHAT_MAX];
   const char *place = asked->task.place[0] ? asked->task.place : asked->task.defined;
@@ -130,7 +134,7 @@ static bool can_refuse(const struct asked *asked) {
   }
 }
 
-/* The results from TASK_RESULT on say how to answer. False if they say that there is none. */
+/* Answers with the results from TASK_RESULT on. Returns false if they have no answer. */
 static bool answer(lua_State *L, struct asked *asked) {
   static const char *const ways[] = {"accept", "refuse", "respond", "stream", "fault", NULL};
   int way = luaL_checkoption(L, TASK_RESULT, NULL, ways), first = TASK_RESULT + 1;
@@ -156,7 +160,8 @@ static bool answer(lua_State *L, struct asked *asked) {
   return way != 4;
 }
 
-/* Asks the handler table whether the error at TASK_RESULT is a refusal, and puts its answer in the error's place. */
+/* Calls the handler table to find whether the error at TASK_RESULT is a refusal, and replaces it by
+ * the answer. */
 static bool turn_to_refusal(lua_State *L, struct asked *asked) {
   if (!lua_istable(L, TASK_RESULT)) return false;
   lua_settop(L, TASK_RESULT);
@@ -167,7 +172,7 @@ static bool turn_to_refusal(lua_State *L, struct asked *asked) {
   return true;
 }
 
-/* The handler raised, which may be a refusal, or was ended: it has not stored what it changed inside client.data. */
+/* The handler raised or was ended, so it has not stored its changes of client.data. */
 static void settle_data(lua_State *L, struct asked *asked) {
   const struct mw_client *client = asked->request ? mw_request_client(asked->request) : NULL;
   if (!client) return;
@@ -202,10 +207,10 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
     asked->socket = NULL;
     socket_handler_done(door_state(asked->host->group.door), socket, ok);
   }
-  /* What Lua has of a large message is garbage now, and the next one should not come beside it: collects in proportion to its size, through
-   * the cycle in which it was still in use to the end of the next. */
+  /* Lua's copy of a large message is now garbage, and should be freed before the next message. Collects in proportion
+   * to its size: to the end of the cycle in which it was in use, and of the next one. */
   for (int i = 0; L && asked->size > 0 && i < 2; i++) lua_gc(L, LUA_GCSTEP, (int)(asked->size / 1024));
-  refuse_internal(asked); /* does nothing if there was an answer */
+  refuse_internal(asked); /* has no effect after an answer */
 }
 
 static void release_asked(lua_State *L, struct task *task) {
@@ -215,14 +220,14 @@ static void release_asked(lua_State *L, struct task *task) {
 
 /* ---- Asking -------------------------------------------------------------------------------------------------------------- */
 
-/* The kind's number, the channel's name, and the client if there is one. */
+/* Pushes the number of the kind, the name of the channel, and the client if there is one. */
 static void push_channel(lua_State *L, const struct asked *asked) {
   lua_pushinteger(L, mw_request_kind(asked->request));
   bytes_push(L, mw_request_channel(asked->request));
   if (mw_request_client(asked->request)) client_push(L, asked->host, mw_request_client(asked->request));
 }
 
-/* The event, the JSON or nil, the bytes or nil. */
+/* Pushes the event, the JSON or nil, and the bytes or nil. */
 static void push_message(lua_State *L, const struct mw_message *message) {
   bytes_push(L, message->event);
   if (message->is_binary) {
@@ -234,7 +239,7 @@ static void push_message(lua_State *L, const struct mw_message *message) {
   }
 }
 
-/* The core's copy goes as soon as Lua has its own: messages may be large. */
+/* Frees the core's copy as soon as Lua has its own: messages may be large. */
 static void push_socket_message(lua_State *L, struct asked *asked) {
   struct mw_request *request = asked->request;
   const struct mw_message *message = mw_request_message(request);
@@ -326,7 +331,7 @@ static void describe(struct asked *asked) {
   make_printable(asked->what);
 }
 
-/* Where the script defines the handler, as far as it said so (host_define_place). */
+/* Returns where the script defines the handler, if it is known (places_define). */
 static void find_definition(struct asked *asked) {
   const struct mw_message *message = mw_request_message(asked->request);
   bool is_global =

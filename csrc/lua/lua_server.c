@@ -1,4 +1,4 @@
-/* core.server: the life of a server. */
+/* core.server: starts, runs, and stops a server. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,7 +63,7 @@ int host_new(lua_State *L) {
   return 1;
 }
 
-/* Ends everything that belongs to the server, in the order in which one needs the other. */
+/* Ends everything that belongs to the server, in the order of dependencies. */
 static void close_host(lua_State *L, struct host *host) {
   if (host->closed) return;
   host->closed = true;
@@ -83,7 +83,7 @@ static int collect_host(lua_State *L) {
   return 0;
 }
 
-/* server:start(): true, or nil and what was wrong. */
+/* server:start(): returns true, or nil and what is wrong. */
 static int start(lua_State *L) {
   struct host *host = host_check(L, 1);
   if (host->server || host->closed) return luaL_error(L, "the app has already been started");
@@ -103,7 +103,7 @@ static int start(lua_State *L) {
   return 1;
 }
 
-/* server:listen(address, is_private, unix_mode): true, or nil and what was wrong. */
+/* server:listen(address, is_private, unix_mode): returns true, or nil and what is wrong. */
 static int listen_at(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   struct mw_listen_options options = {.is_private = lua_toboolean(L, 3), .unix_mode = (unsigned)luaL_optinteger(L, 4, 0)};
@@ -116,7 +116,7 @@ static int listen_at(lua_State *L) {
   return 2;
 }
 
-/* server:address(i): the i-th listener's, from 1; nil past the last. */
+/* server:address(i): returns the address of the i-th listener, from 1, or nil after the last. */
 static int address(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   lua_Integer i = luaL_checkinteger(L, 2);
@@ -135,7 +135,7 @@ void host_turned(lua_State *L, struct host *host, bool alive) {
   door_shut(host->group.door);
 }
 
-/* server:run(): until it was stopped. */
+/* server:run(): runs the server until it has stopped. */
 static int run(lua_State *L) {
   struct host *host = host_check_turning(L);
   door_open(host->group.door, L);
@@ -146,7 +146,7 @@ static int run(lua_State *L) {
   return 0;
 }
 
-/* server:step(): one turn without waiting; false once it has stopped. */
+/* server:step(): runs one turn without waiting. Returns false once it has stopped. */
 static int step(lua_State *L) {
   struct host *host = host_check_turning(L);
   door_open(host->group.door, L);
@@ -167,7 +167,7 @@ static int descriptor(lua_State *L) {
   return 1;
 }
 
-/* server:timeout(): seconds until a step has something to do anyway, or nil. */
+/* server:timeout(): returns the seconds until a step has something to do in any case, or nil. */
 static int timeout(lua_State *L) {
   int timeout_ms = mw_server_timeout(host_check_running(L, 1)->server);
   if (timeout_ms < 0) return 0;
@@ -175,7 +175,7 @@ static int timeout(lua_State *L) {
   return 1;
 }
 
-/* server:stop_on_signals(): true, or nil and what was wrong. */
+/* server:stop_on_signals(): returns true, or nil and what is wrong. */
 static int stop_on_signals(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   if (host->watches_signals) return luaL_error(L, "signals are watched already");
@@ -188,7 +188,7 @@ static int stop_on_signals(lua_State *L) {
   return 2;
 }
 
-/* server:count(channel): its subscriptions, and whether it is there at all. */
+/* server:count(channel): returns its subscriptions, and whether it is live. */
 static int count(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   struct mw_bytes name = bytes_check(L, 2);
@@ -241,20 +241,20 @@ struct taking {
   struct mw_presence_query query;
 };
 
-/* Where members are put, and the last of them. */
+/* The table of members, and the last one. */
 struct putting {
   lua_State *L;
   struct mw_bytes last;
 };
 
-/* Puts a member into the table at the top. */
+/* Adds a member to the table at the top. */
 static void put_member(void *context, const struct mw_member *member) {
   struct putting *putting = context;
   lua_State *L = putting->L;
   putting->last = member->user_id;
   bytes_push(L, member->user_id);
   lua_createtable(L, 0, 2);
-  /* That nothing is told of a user is no field of its own. */
+  /* An info of null is an absent field. */
   if (member->info.len != 4 || memcmp(member->info.ptr, "null", 4) != 0) {
     json_decode(L, member->info);
     lua_setfield(L, -2, "info");
@@ -280,8 +280,8 @@ static int take_members(lua_State *L) {
   return 3;
 }
 
-/* server:presence(channel, after, limit): { [user id] = { info =, connections = } }, how many there are in all, and, if others follow, the id
- * after which they do. */
+/* server:presence(channel, after, limit): returns { [user id] = { info =, connections = } }, the
+ * number of all members, and, if others follow, the id after which they do. */
 static int presence(lua_State *L) {
   struct taking taking = {.host = host_check_running(L, 1), .channel = bytes_check(L, 2)};
   if (!lua_isnoneornil(L, 3)) taking.query.after = bytes_check(L, 3);

@@ -10,18 +10,18 @@ static const char socket_class[] = "moonwire.socket";
 
 enum { VALUE_REQUEST = 1, VALUE_DATA, VALUE_USER, VALUE_COUNT = VALUE_USER };
 
-/* The userdata; pinned from its making until the core has said that it is over. */
+/* The userdata. Pinned from its creation to the last request of the core. */
 struct lua_socket {
   struct resource resource;
   struct host *host;
-  struct mw_request **request; /* the opening handler's, while there is no upgrade; NULL once the handler is over */
-  struct task *opening;        /* likewise */
+  struct mw_request **request; /* of the opening handler, before the upgrade; NULL after that handler */
+  struct task *opening;        /* the same */
   struct mw_request *held;     /* waits for that handler to end */
   uint64_t held_ms;            /* since when */
-  const char *held_why;        /* it was cancelled meanwhile: "closed", "timeout"; else NULL */
+  const char *held_why;        /* why it was cancelled in the meantime: "closed", "timeout"; else NULL */
   struct mw_client *client;    /* referred to */
-  struct mw_socket *socket;    /* NULL: no upgrade yet, or over */
-  bool closed;                 /* for the script: nothing can be sent any more */
+  struct mw_socket *socket;    /* NULL: not upgraded, or ended */
+  bool closed;                 /* for the script: nothing more can be sent */
 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -48,7 +48,7 @@ struct lua_socket *socket_push_new(lua_State *L, struct host *host, struct mw_re
   return self;
 }
 
-/* True if something can be sent. */
+/* Returns whether something can be sent. */
 static bool begin(struct lua_socket *self) {
   if (self->closed) return false;
   if (self->socket) return true;
@@ -158,7 +158,7 @@ static int push_outcome(lua_State *L, int status, const char *misuse) {
   return publish_outcome(L, status, &error);
 }
 
-/* `what` is what the string is: "socket:send: the message". */
+/* `what` names the string: "socket:send: the message". */
 static struct mw_bytes check_text(lua_State *L, int index, const char *what) {
   if (lua_type(L, index) != LUA_TSTRING) luaL_error(L, "%s must be a string, got %s", what, luaL_typename(L, index));
   return bytes_check(L, index);
@@ -171,7 +171,8 @@ static int send(lua_State *L, bool is_binary) {
   return push_outcome(L, status, "socket:send: the text is not valid UTF-8; use socket:send_binary for bytes");
 }
 
-/* socket:send(text), socket:send_binary(bytes): true; or nil, message, code. Likewise all that follow. */
+/* socket:send(text), socket:send_binary(bytes): return true; or nil, message, code. So do the
+ * others below. */
 static int send_text(lua_State *L) { return send(L, false); }
 static int send_binary(lua_State *L) { return send(L, true); }
 
@@ -198,7 +199,7 @@ static int close_socket(lua_State *L) {
   if (text.len > 123 || memchr(text.ptr, 0, text.len)) {
     return luaL_error(L, "socket:close: a reason must be at most 123 bytes of UTF-8 text");
   }
-  const char *reason = text.ptr; /* a string of Lua's ends with a NUL */
+  const char *reason = text.ptr; /* strings of Lua end with a NUL */
   int status = begin(self) ? mw_socket_close(self->socket, (int)code, reason) : MW_ECLOSED;
   if (status == 0) self->closed = true;
   return push_outcome(L, status, NULL);

@@ -9,17 +9,18 @@
 
 static const char stream_class[] = "moonwire.stream";
 
-/* The userdata; pinned from its making until the peer has gone and all handlers are over. User value: the function of on_close. */
+/* The userdata. Pinned from its creation until the peer has disconnected and all handlers have
+ * ended. User value: the function of on_close. */
 struct lua_stream {
   struct task task; /* of on_close; idle before */
   struct resource resource;
   struct host *host;
-  struct mw_request **request; /* the handler's, while the stream has not begun; NULL once the handler is over */
-  struct task *handler;        /* likewise */
-  struct mw_stream *stream;    /* NULL: not begun, or over */
-  bool begun;                  /* the client has the head of a stream */
-  bool closed;                 /* for the script: nothing can be sent any more */
-  bool over;                   /* for us: the core will not call back */
+  struct mw_request **request; /* of the handler, before the stream has started; NULL after the handler */
+  struct task *handler;        /* the same */
+  struct mw_stream *stream;    /* NULL: not started, or ended */
+  bool begun;                  /* the client has received the head of a stream */
+  bool closed;                 /* for the script: nothing more can be sent */
+  bool over;                   /* for this file: the core will not call back */
 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -50,7 +51,7 @@ static void release_on_close(lua_State *L, struct task *task) { unpin_if_over(L,
 
 static const struct task_class on_close_class = {push_on_close, finish_on_close, release_on_close, describe_on_close};
 
-/* Nothing here allocates. */
+/* Does not allocate. */
 static bool has_on_close(lua_State *L, struct lua_stream *self) {
   int top = lua_gettop(L);
   handle_push(L, self);
@@ -59,7 +60,7 @@ static bool has_on_close(lua_State *L, struct lua_stream *self) {
   return found;
 }
 
-/* The core has nothing more to say about it. */
+/* Called when the core will not call back again. */
 static void end_stream(struct lua_stream *self) {
   if (self->over) return;
   lua_State *L = door_state(self->host->group.door);
@@ -76,7 +77,7 @@ static void end_stream(struct lua_stream *self) {
   }
 }
 
-/* Ends it from our side; the core says later that it is over. */
+/* Ends the stream. The core reports its end later. */
 static void shut_stream(struct lua_stream *self) {
   if (self->closed) return;
   self->closed = true;
@@ -102,7 +103,7 @@ struct lua_stream *stream_push(lua_State *L, struct host *host, struct mw_reques
   return self;
 }
 
-/* True if events can be sent. */
+/* Returns whether events can be sent. */
 static bool begin_stream(struct lua_stream *self) {
   if (self->closed) return false;
   if (self->stream) return true;
@@ -139,7 +140,7 @@ static int push_failure(lua_State *L, const char *message, const char *code) {
   return 3;
 }
 
-/* A string as it is, anything else as JSON; the stack keeps the text. */
+/* Returns a string as it is, anything else as JSON. The stack keeps the text. */
 static struct mw_bytes read_data(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) return bytes_check(L, index);
   struct mw_bytes text = json_encode(L, index, "data");
@@ -147,14 +148,14 @@ static struct mw_bytes read_data(lua_State *L, int index) {
   return text;
 }
 
-/* The rules of published events, so that a page meets one kind of names. */
+/* The rules of published events, so that a page has one kind of names. */
 static bool is_event_name(struct mw_bytes name) {
   static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:-";
   if (name.len == 0 || name.len > 64 || strspn(name.ptr, letters) != name.len) return false;
   return strcmp(name.ptr, "open") != 0 && strcmp(name.ptr, "error") != 0 && strncmp(name.ptr, "moonwire:", 9) != 0;
 }
 
-/* As the core has it (mw_stream_send), to say what is wrong with it. */
+/* The same check as in mw_stream_send. Returns what is wrong, or NULL. */
 static const char *id_fault(struct mw_bytes id) {
   if (id.len > MW_STREAM_ID_MAX) return "is longer than 1024 bytes";
   for (size_t i = 0; i < id.len; i++) {
@@ -163,7 +164,7 @@ static const char *id_fault(struct mw_bytes id) {
   return id.len > 0 && (id.ptr[0] == ' ' || id.ptr[id.len - 1] == ' ') ? "begins or ends with a space" : NULL;
 }
 
-/* A string, or an integer, which is written to `number`. */
+/* Returns a string, or an integer, which is written to `number`. */
 static struct mw_bytes read_id(lua_State *L, int options, char number[24]) {
   if (lua_isinteger(L, -1)) {
     int len = snprintf(number, 24, LUA_INTEGER_FMT, lua_tointeger(L, -1));
@@ -200,7 +201,7 @@ static void read_options(lua_State *L, int index, struct mw_stream_event *event,
   }
 }
 
-/* stream:send(event, data, { id =, retry = }): true, or nil, "closed". */
+/* stream:send(event, data, { id =, retry = }): returns true; or nil, message, code. */
 static int send_event(lua_State *L) {
   struct lua_stream *self = check_stream(L);
   struct mw_stream_event event = {.retry_ms = -1};
@@ -224,15 +225,15 @@ static int send_event(lua_State *L) {
   return status == MW_ECLOSED ? push_failure(L, "closed", "closed") : push_failure(L, mw_status_text(status), "unavailable");
 }
 
-/* stream:close(): ends it after what was sent. */
+/* stream:close(): ends it after everything that was sent. */
 static int close_stream(lua_State *L) {
   struct lua_stream *self = check_stream(L);
-  begin_stream(self); /* an empty stream is an answer, too */
+  begin_stream(self); /* an empty stream is also an answer */
   shut_stream(self);
   return 0;
 }
 
-/* stream:on_close(fn): called once when the stream is over, also if it is already. */
+/* stream:on_close(fn): calls fn once when the stream has ended, also if it already has. */
 static int set_on_close(lua_State *L) {
   struct lua_stream *self = check_stream(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -254,7 +255,7 @@ static int get_field(lua_State *L) {
     lua_pushboolean(L, self->closed);
     return 1;
   }
-  if (strcmp(name, "_begun") == 0) { /* handlers.lua's */
+  if (strcmp(name, "_begun") == 0) { /* for handlers.lua */
     lua_pushboolean(L, self->begun);
     return 1;
   }

@@ -81,7 +81,8 @@ static int keep_faults(lua_State *L) {
   return 0;
 }
 
-/* server:take_faults(): a list of texts, and how many others were lost; nil if there are none. Also after the end. */
+/* server:take_faults(): a list of texts, and how many others were lost; nil if there are none. Also
+ * after the end. */
 static int take_faults(lua_State *L) {
   struct host *host = host_check(L, 1);
   struct kept_faults *faults = host->kept_faults;

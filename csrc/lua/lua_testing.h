@@ -1,4 +1,5 @@
-/* What lua/moonwire/testing.lua needs of a server: connections in memory, time by hand, and the errors of handlers. */
+/* What lua/moonwire/testing.lua needs of a server: connections in memory, time by hand, and the
+ * errors of handlers. */
 #ifndef MOONWIRE_LUA_TESTING_H
 #define MOONWIRE_LUA_TESTING_H
 
@@ -6,7 +7,8 @@
 
 BINDING_BEGIN
 
-/* Defines the class of connections, and adds methods to that of servers. After host_open. Raises if out of memory. */
+/* Defines the class of connections, and adds methods to that of servers. After host_open. Raises if
+ * out of memory. */
 void testing_open(lua_State *L);
 /* core.live(kind): objects of the library that are alive in the process. */
 int testing_live(lua_State *L);

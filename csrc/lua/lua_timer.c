@@ -8,15 +8,15 @@
 
 static const char timer_class[] = "moonwire.timer";
 
-/* Tasks of app:spawn that are not over. */
+/* The maximum number of tasks of app:spawn. */
 enum { SPAWNED_MAX = 10000 };
 
-/* The userdata; pinned as long as it ticks or its handler runs. The function is its user value. */
+/* The userdata. Pinned while it is active or its handler runs. The function is its user value. */
 struct lua_timer {
-  struct task task; /* idle between ticks: a tick that finds it busy is skipped, so that a timer never overlaps itself */
+  struct task task; /* idle between ticks; a tick during the handler is skipped */
   struct resource resource;
   struct host *host;
-  struct mw_timer *timer; /* NULL: over */
+  struct mw_timer *timer; /* NULL: ended */
   bool repeats;
 };
 
@@ -88,7 +88,7 @@ int timer_new(lua_State *L) {
   return 1;
 }
 
-/* timer:cancel(): no tick begins any more; one that runs is not disturbed. */
+/* timer:cancel(): no further ticks. A handler that runs continues. */
 static int cancel_timer(lua_State *L) {
   struct lua_timer *self = luaL_checkudata(L, 1, timer_class);
   if (!self->timer) return 0;
@@ -105,7 +105,8 @@ void timer_open(lua_State *L) {
 
 /* ---- Spawned tasks ------------------------------------------------------------------------------------------------------- */
 
-/* A userdata, pinned until it is over. Its user value is the list of the function and its arguments; item 0 says how many. */
+/* A userdata, pinned until it has ended. Its user value is the list of the function and its
+ * arguments; item 0 is their number. */
 struct spawned {
   struct task task;
   struct host *host;
@@ -156,7 +157,8 @@ int timer_spawn(lua_State *L) {
   int count = lua_gettop(L) - 1;
   struct spawned *self = lua_newuserdatauv(L, sizeof *self, 1);
   memset(self, 0, sizeof *self);
-  fault_write_definition(L, lua_isfunction(L, 3) ? 3 : 2, self->task.defined); /* options.call is given what it calls */
+  fault_write_definition(L, lua_isfunction(L, 3) ? 3 : 2,
+                         self->task.defined); /* the first argument of options.call is the function */
   self->host = host;
   lua_insert(L, 2);
   lua_createtable(L, count, 1);

@@ -7,9 +7,11 @@
 BINDING_BEGIN
 
 void timer_open(lua_State *L);
-/* server:timer(delay, repeat, fn): calls fn after `delay` seconds, then every `repeat` (0: once). Returns an object with cancel. */
+/* server:timer(delay, repeat, fn): calls fn after `delay` seconds, then every `repeat` (0: once).
+ * Returns an object with cancel. */
 int timer_new(lua_State *L);
-/* server:spawn(fn, ...): runs fn as a task; true, or nil, message, code if there are too many. */
+/* server:spawn(fn, ...): runs fn as a task. Returns true; or nil, message, code if there are too
+ * many. */
 int timer_spawn(lua_State *L);
 
 BINDING_END

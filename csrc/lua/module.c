@@ -1,4 +1,4 @@
-/* moonwire.core: what the Lua files of moonwire build on. lua/moonwire/core.d.lua describes it. */
+/* moonwire.core: the C half of the Lua module. See lua/moonwire/core.d.lua and server.d.lua. */
 #include <string.h>
 
 #include "lua/host.h"
@@ -29,7 +29,7 @@ static int log_text(lua_State *L) {
   return 0;
 }
 
-/* core.log_error(level, place, text): a line that may come often. */
+/* core.log_error(level, place, text): writes a line that may repeat often. */
 static int log_error(lua_State *L) {
   struct mw_log_error error = {.level = (enum mw_log_level)luaL_checkoption(L, 1, NULL, levels)};
   error.place = bytes_check(L, 2);
@@ -44,13 +44,13 @@ static int set_own_directory(lua_State *L) {
   return 0;
 }
 
-/* core.log_level(level): lines from there on go to standard error. */
+/* core.log_level(level): sets the lowest level that is written to standard error. */
 static int set_log_level(lua_State *L) {
   mw_log_to((enum mw_log_level)luaL_checkoption(L, 1, NULL, levels), NULL, NULL);
   return 0;
 }
 
-/* core.busy(): a handler runs, or the loop is being turned. */
+/* core.busy(): returns whether a handler runs, or a turn. */
 static int is_busy(lua_State *L) {
   lua_pushboolean(L, door_busy(door_get(L)));
   return 1;

@@ -1,4 +1,4 @@
-/* Where a script defines its handlers, for the log: "app.lua:7" by kind, handler and event. */
+/* Where a script defines its handlers, for the log: "app.lua:7" by kind, handler, and event. */
 #ifndef MOONWIRE_LUA_PLACES_H
 #define MOONWIRE_LUA_PLACES_H
 
@@ -14,10 +14,10 @@ struct places {
 };
 
 void places_free(struct places *places);
-/* server:place(kind, handler, event, where), while the app is defined: `kind` is -1 for handlers of the app, `event` "" unless it is
- * the handler of an event. */
+/* server:place(kind, handler, event, where), while the app is defined. `kind` is -1 for handlers of
+ * the app, and `event` "" except for the handler of an event. */
 int places_define(lua_State *L, struct places *places, int index);
-/* NULL if the script did not say. */
+/* Returns NULL if the place is unknown. */
 const char *places_find(const struct places *places, int kind, const char *handler, struct mw_bytes event);
 
 BINDING_END

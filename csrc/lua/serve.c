@@ -10,11 +10,11 @@
 enum { EXIT_LEAK = 3 };
 
 struct serving {
-  lua_State *launcher; /* its stack: the options, package.path, package.cpath */
+  lua_State *launcher; /* with a stack: the options, package.path, package.cpath */
   int exit_code;
 };
 
-/* Copies plain data from one state to the other; raises in `to` only. */
+/* Copies plain data from one state to the other. Raises only in `to`. */
 static void copy_value(lua_State *from, int index, lua_State *to) {
   size_t len;
   const char *text;
@@ -45,7 +45,7 @@ static void copy_value(lua_State *from, int index, lua_State *to) {
   }
 }
 
-/* Modules are found where the launcher finds them. */
+/* Uses the module paths of the launcher. */
 static void set_search_path(lua_State *from, int index, lua_State *to, const char *name) {
   lua_getglobal(to, "package");
   copy_value(from, index, to);
@@ -72,7 +72,7 @@ static int run_served(lua_State *L) {
   return 0;
 }
 
-/* With MOONWIRE_LEAK_CHECK=1 objects that were not given back are reported: for tests. */
+/* With MOONWIRE_LEAK_CHECK=1, reports objects that were not freed. For tests. */
 static int check_leaks(int exit_code) {
   static const char *const kinds[] = {"conn",    "session", "client", "request",      "membership",
                                       "channel", "message", "blob",   "subscription", "memory"};
@@ -90,7 +90,7 @@ static int check_leaks(int exit_code) {
 int serve(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  lua_getglobal(L, "package"); /* here, because run_served may not raise in the launcher's state */
+  lua_getglobal(L, "package"); /* here, because run_served must not raise in the launcher's state */
   lua_getfield(L, 2, "path");
   lua_getfield(L, 2, "cpath");
   lua_remove(L, 2);
@@ -114,7 +114,7 @@ int serve_follow_link(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat file;
   bool is_link = lstat(path, &file) == 0 && S_ISLNK(file.st_mode);
-  char *target = is_link ? realpath(path, NULL) : NULL; /* of one that leads nowhere, opening it says so */
+  char *target = is_link ? realpath(path, NULL) : NULL; /* a dangling link fails when it is opened */
   lua_pushstring(L, target ? target : path);
   free(target);
   return 1;

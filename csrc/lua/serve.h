@@ -6,8 +6,9 @@
 
 BINDING_BEGIN
 
-/* core.serve(options): makes a fresh state, hands the options (strings, numbers, booleans, tables of these) to the function that
- * module "moonwire.serve" returns there, closes the state, and returns the exit code that the function returned. */
+/* core.serve(options): creates a new state, passes the options (strings, numbers, booleans, tables
+ * of these) to the function that module "moonwire.serve" returns there, closes the state, and
+ * returns the result: the exit status. */
 int serve(lua_State *L);
 
 /* core.follow_link(path) */

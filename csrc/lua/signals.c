@@ -10,15 +10,16 @@ enum { STOPPING_COUNT = 2 };
 
 static const int stopping[STOPPING_COUNT] = {SIGINT, SIGTERM};
 
-/* How often one of them came. */
+/* How many have arrived. */
 static volatile sig_atomic_t stop_count;
-/* What the loop installed, which wakes it; the same for all signals. */
+/* The loop's own handler, which wakes it; the same for all signals. */
 static void (*volatile wake_loop)(int signum);
-/* What was there before, while a server watches. */
+/* The earlier handlers, while a server watches. */
 static struct sigaction before[STOPPING_COUNT], before_hangup;
 static unsigned watching;
 
-/* Stands before the loop's own action, because a loop that is stuck in a handler would never look. */
+/* Runs before the loop's own handler, because a loop that is blocked by a handler would not see the
+ * signal. */
 static void on_stop(int signum) {
   if (stop_count++ == 0) {
     wake_loop(signum);
@@ -39,7 +40,7 @@ static void log_signal(const char *text, const char *name) {
 
 static void on_signal(void *context, int signum) {
   log_signal("stopping (%s); a second signal ends the process immediately", signum == SIGINT ? "SIGINT" : "SIGTERM");
-  /* SIGTERM is mostly sent to restart: clients may return immediately. */
+  /* SIGTERM is mostly sent to restart: clients may reconnect immediately. */
   mw_server_close_code(context, signum == SIGTERM ? 1012 : 1001);
   mw_server_stop(context, NULL, NULL);
 }
@@ -50,7 +51,7 @@ static void on_hangup(void *context, int signum) {
   log_signal("%s is ignored", "SIGHUP");
 }
 
-/* Puts on_stop before what the loop has installed. */
+/* Installs on_stop before the loop's own handler. */
 static void precede_loop(int signum) {
   struct sigaction action;
   sigaction(signum, NULL, &action);

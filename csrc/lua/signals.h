@@ -1,4 +1,4 @@
-/* What the process does about signals. */
+/* Handles the signals of the process. */
 #ifndef MOONWIRE_LUA_SIGNALS_H
 #define MOONWIRE_LUA_SIGNALS_H
 
@@ -6,10 +6,11 @@
 
 BINDING_BEGIN
 
-/* The first SIGINT or SIGTERM stops the server, the second ends the process at once, even while a handler never returns. SIGHUP is ignored.
- * Call signals_restore once the server was freed, also after a failure. */
+/* The first SIGINT or SIGTERM stops the server. The second ends the process immediately, even while
+ * a handler never returns. SIGHUP is ignored. Call signals_restore after the server was freed, also
+ * after a failure. */
 int signals_watch(struct mw_server *server);
-/* The process does about these signals what it did before. */
+/* Restores the earlier handlers of these signals. */
 void signals_restore(void);
 
 BINDING_END
