@@ -107,6 +107,7 @@ static void close_client(struct poll_client *client) {
 
 static void free_client(struct poll_client *client) {
   list_remove(&client->link);
+  delivery_forget(client->subscriber.sink->delivery, &client->subscriber);
   http_of(&client->subscriber)->transport->polls.count--;
   memory_free(client);
 }
