@@ -6,9 +6,9 @@
 #   make install PREFIX=/usr/local                         command, Lua files, module
 #   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
 #
-# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR, LIBUV_LIBDIR (likewise CRYPTO_,
-# ZLIB_ and JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR, INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings errors, for who changes moonwire: a newer
-# compiler may know newer warnings. V=1 shows whole command lines.
+# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR, LIBUV_LIBDIR (also CRYPTO_,
+# ZLIB_, and JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR, INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings
+# errors, for contributors: a newer compiler may have new warnings. V=1 shows whole command lines.
 
 FLAVOUR ?= release
 B := build/$(FLAVOUR)
@@ -20,7 +20,7 @@ WERROR ?= 0
 
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-# $(call say,WORD) is one short line for a command that is not shown; with -s not even that
+# $(call say,WORD) prints one short line for a command that is not shown. With -s, it prints nothing.
 ifneq ($(V),1)
 Q := @
 say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n') $(1) $@
@@ -42,8 +42,8 @@ ifeq ($(origin CC),default)
 CC := $(if $(filter fuzz,$(FLAVOUR)),clang,cc)
 endif
 
-# CFLAGS of the caller come last, so that they win; ours stay, because without them it does not build or leaks symbols. No LTO:
-# localising symbols needs real object files.
+# The caller's CFLAGS come last, so that they take precedence. Ours are required to build and to hide symbols. No LTO:
+# localizing symbols needs real object files.
 CFLAGS ?=
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 COMMON_FLAGS = $(FLAGS_$(FLAVOUR)) $(CFLAGS) -std=c11 -fPIC -pthread -fno-lto $(CPPFLAGS)
@@ -54,18 +54,18 @@ else
 LIBFLAG ?= -shared
 endif
 
-# ---- What we stand on -----------------------------------------------------------------------------------------------------
+# ---- Dependencies ---------------------------------------------------------------------------------------------------------
 
-# $(call cflags,VAR,package), $(call libs,VAR,package,library): the folder that was given, else what pkg-config says
+# $(call cflags,VAR,package), $(call libs,VAR,package,library): the given directory, else the result of pkg-config
 cflags = $(if $($(1)_INCDIR),-I$($(1)_INCDIR),$(shell $(PKG_CONFIG) --cflags $(2) 2>/dev/null))
 libs = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR) -l$(3),$(or $(shell $(PKG_CONFIG) --libs $(2) 2>/dev/null),-l$(3)))
-# $(call missing,VAR,package,what to say): empty if it is there
+# $(call missing,VAR,package,message): empty if it exists
 missing = $(if $($(1)_INCDIR),,$(if $(shell $(PKG_CONFIG) --exists $(2) 2>/dev/null && echo yes),,$(3)))
 
 LUA_PC := $(or $(shell for name in lua5.4 lua-5.4 lua54 lua; do \
   $(PKG_CONFIG) --exists "$$name >= 5.4" 2>/dev/null && echo $$name && break; done),lua5.4)
 LUA_CFLAGS := $(call cflags,LUA,$(LUA_PC))
-# only programs need it, modules get Lua from whoever loads them
+# only for programs; a module uses the Lua that loads it
 LUA_LIBS = $(shell $(PKG_CONFIG) --libs $(LUA_PC))
 LIBUV_CFLAGS := $(call cflags,LIBUV,libuv)
 LIBUV_LIBS := $(call libs,LIBUV,libuv,uv)
@@ -76,7 +76,7 @@ ZLIB_LIBS := $(call libs,ZLIB,zlib,z)
 JANSSON_CFLAGS := $(call cflags,JANSSON,jansson)
 JANSSON_LIBS := $(call libs,JANSSON,jansson,jansson)
 
-# llhttp as a library, else Debian's node-llhttp, which is sources (api.c, http.c, llhttp.c) and a header
+# llhttp as a library, else Debian's node-llhttp: sources (api.c, http.c, llhttp.c) and a header
 ifeq ($(LLHTTP_SRC)$(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
 LLHTTP_CFLAGS := $(shell $(PKG_CONFIG) --cflags libllhttp)
 LLHTTP_LIBS := $(shell $(PKG_CONFIG) --libs libllhttp)
@@ -109,7 +109,7 @@ sources = $(sort $(wildcard csrc/$(1)/*.c))
 floor_sources = $(sort $(wildcard csrc/$(1)/*.c csrc/$(1)/*/*.c))
 objects = $(patsubst csrc/%.c,$(B)/obj/%.o,$(1))
 
-# the browser client is part of the library, so that it is found wherever the library is
+# the browser client is part of the library, so that it is always available
 CLIENT_OBJ := $(B)/obj/transport/client_files.o
 LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call floor_sources,$(floor)))) $(CLIENT_OBJ) $(LLHTTP_OBJ)
 LUA_OBJ := $(call objects,$(call floor_sources,lua))
@@ -123,16 +123,16 @@ CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CF
 all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
 lib: $(LIBRARY)
 module: $(MODULE)
-# objects on their own are kept, not removed as intermediate files
+# keeps objects, which make would remove as intermediate files
 .SECONDARY:
 
-# Written anew only when the flags change, and then everything is compiled anew.
+# Rewritten only when the flags change. Then everything is recompiled.
 STAMP := $(B)/obj/flags
 FLAGS_NOW := $(CC) $(filter-out -Werror,$(WARNINGS)) $(COMMON_FLAGS) $(CPPFLAGS_OURS) $(LIBFLAG) $(LDFLAGS) $(CORE_LIBS)
 $(STAMP): FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
-# libuv's header, and what of POSIX we use ourselves, is hidden in strict C11 unless it is asked for
+# strict C11 hides what libuv's header and some files need of POSIX
 $(foreach floor,net delivery app http script transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
 
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
@@ -155,7 +155,7 @@ $(CLIENT_OBJ): $(CLIENT_OBJ:.o=.c) $(STAMP)
 
 # ---- The library ----------------------------------------------------------------------------------------------------------
 
-# One object in which only mw_* is global, so that the library cannot clash with anything inside a host.
+# One object in which only mw_* is global, so that the library cannot conflict with a host program.
 $(LIBRARY): $(LIB_OBJ)
 	$(call say,LIB)
 	@mkdir -p $(@D)
@@ -198,7 +198,7 @@ FLOORS_script := $(WHOLE)
 FLOORS_transport := $(WHOLE)
 FLOORS_server := $(WHOLE)
 FLOORS_lua := lua $(FLOORS_server)
-# parsers and pure state: what needs no loop
+# parsers and pure state, which do not need a loop
 FLOORS_fuzz := auth hub codec base
 FLOORS_fuzz_lag := $(FLOORS_server)
 FLOORS_fuzz_server := $(FLOORS_server)
@@ -212,7 +212,7 @@ $(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call object
   $(if $(filter transport,$(floor)),$(CLIENT_OBJ)))))
 $(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
 
-# what tests share: csrc/test/*.c, csrc/test/support/*.c, and whatever in csrc/fuzz is no target
+# what tests share: csrc/test/*.c, csrc/test/support/*.c, and files in csrc/fuzz that are not targets
 SUPPORT_OBJ := $(call objects,$(call sources,test) $(call sources,test/support))
 FUZZ_SUPPORT_OBJ := $(call objects,$(filter-out csrc/fuzz/fuzz_%,$(call sources,fuzz)))
 $(eval $(call floor_archive,test_support,$(SUPPORT_OBJ)))
@@ -250,7 +250,7 @@ fuzz:
 	$(MAKE) FLAVOUR=fuzz fuzz
 endif
 
-# What is global in the library is public, what the module exports is its door, and it lacks nothing of ours.
+# All global symbols of the library are public, the module exports only its entry, and no symbol of ours is missing.
 symbols: $(LIBRARY) $(MODULE)
 	@! $(NM) -g --defined-only $(LIBRARY) | awk 'NF == 3 && $$3 !~ /^mw_/ { print "not public, but global: " $$3 }' | grep .
 ifneq ($(MODULE),)
@@ -259,7 +259,7 @@ ifneq ($(MODULE),)
 	@! $(NM) -D --undefined-only $(MODULE) | grep -w 'mw_[a-z_]*'
 endif
 
-# What is Lua, whatever its file is called, is listed by scripts/test.
+# scripts/test lists the Lua files, with any extension.
 format:
 	clang-format -i $$(find csrc -name '*.[ch]')
 	node_modules/.bin/stylua $$(./scripts/test --lua-files)
@@ -289,7 +289,7 @@ install-lib: $(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libmoonwire.a
 	install -m 644 csrc/include/moonwire.h $(DESTDIR)$(PREFIX)/include/moonwire.h
-	printf '%s\n' 'Name: moonwire' 'Description: real-time channels over Server-Sent Events' 'Version: $(VERSION)' \
+	printf '%s\n' 'Name: moonwire' 'Description: Real-time message server' 'Version: $(VERSION)' \
 	  'Requires: $(PC_REQUIRES)' 'Libs: -L$(PREFIX)/lib -lmoonwire -pthread' 'Cflags: -I$(PREFIX)/include' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/moonwire.pc
 

@@ -1,15 +1,15 @@
 rockspec_format = "3.0"
 package = "moonwire"
 version = "scm-1"
--- "luarocks make" builds the folder it is called in and fetches nothing
+-- "luarocks make" builds the current directory, and does not fetch anything
 source = {
   url = "git+file://.",
 }
 description = {
-  summary = "Real-time channels over Server-Sent Events from one Lua script",
+  summary = "Real-time message server: WebSocket, Server-Sent Events, and long polling from one Lua script",
   detailed = [[
-A C core on libuv and llhttp owns connections, HTTP, framing, channels, history and fan-out. A Lua script says what the
-channels are, who may do what, and what a message means. The command `moonwire app.lua` serves it.]],
+A C core on libuv and llhttp handles connections, HTTP, history, and fan-out. One Lua script defines the channels, decides
+who may subscribe, and publishes. The command `moonwire app.lua` serves it.]],
   license = "MIT",
   labels = { "sse", "realtime", "http", "pubsub", "server" },
 }
@@ -17,7 +17,7 @@ supported_platforms = { "unix" }
 dependencies = {
   "lua >= 5.4",
 }
--- llhttp is found by the Makefile: as libllhttp by pkg-config, or as the sources in Debian's node-llhttp
+-- The Makefile finds llhttp: libllhttp by pkg-config, or the sources in Debian's node-llhttp
 external_dependencies = {
   LIBUV = { header = "uv.h", library = "uv" },
   CRYPTO = { header = "openssl/crypto.h", library = "crypto" },

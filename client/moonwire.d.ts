@@ -131,7 +131,7 @@ export interface Channel extends AsyncIterable<Message> {
   on<T = any>(event: string, handler: (data: T, message: Message<T>) => void): () => void;
 
   /** Sends an event to the application, or to the other subscribers. `data` is any JSON value, or an ArrayBuffer or a view of one.
-   * The client copies a JSON value at once, so later changes to it are not sent. Resolves to the result of the application's handler.
+   * The client copies a JSON value when you call `send`, so later changes to it are not sent. Resolves to the result of the application's handler.
    * Rejected with a MoonwireError that has the code and the reason of the refusal, or with a TypeError if JSON cannot hold `data`.
    * If the connection ends before the answer, the client repeats the send with the same idempotency key. */
   send(event: string, data?: Data, options?: SendOptions): Promise<any>;

@@ -41,7 +41,7 @@ enum mw_status {
   MW_OK = 0,
   MW_ENOMEM = -5001,       /* out of memory */
   MW_EINVAL = -5002,       /* an argument is malformed; an error text says which */
-  MW_ENOTFOUND = -5003,    /* no pattern matches the channel, or there is no such item */
+  MW_ENOTFOUND = -5003,    /* no pattern matches the channel, or the item does not exist */
   MW_EUNAVAILABLE = -5004, /* a limit is reached, or the server is stopping; retry later */
   MW_ETOOLARGE = -5005,    /* exceeds a limit in bytes */
   MW_ECLOSED = -5006,      /* the client has disconnected, or the stream or server has ended */
