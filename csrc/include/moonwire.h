@@ -35,7 +35,7 @@ extern "C" {
 #define MW_API
 #endif
 
-/* ---- Status ------------------------------------------------------------------------------------------------------------- */
+/* ---- Status ---------------------------------------------------------------------------------- */
 
 enum mw_status {
   MW_OK = 0,
@@ -64,7 +64,7 @@ struct mw_error {
   char text[256];
 };
 
-/* ---- Memory, log -------------------------------------------------------------------------------------------------------- */
+/* ---- Memory, log ----------------------------------------------------------------------------- */
 
 /* Like realloc(ptr, size). Size 0 frees ptr and returns NULL. Any thread. */
 typedef void *(*mw_resize_fn)(void *context, void *ptr, size_t size);
@@ -99,11 +99,11 @@ MW_API void mw_log_error(const struct mw_log_error *error);
 MW_API bool mw_log_error_is_new(const char *place, size_t place_len, const char *text, size_t text_len);
 
 /* Returns the number of live objects of a kind in the process: "conn", "session", "client",
- * "request", "membership", "channel", "message", "blob", "subscription", or "memory" (allocations). 0 when
- * everything was freed, -1 for another kind. Any thread. */
+ * "request", "membership", "channel", "message", "blob", "subscription", or "memory" (allocations).
+ * 0 when everything was freed, -1 for another kind. Any thread. */
 MW_API int64_t mw_live(const char *what);
 
-/* ---- What an app is ----------------------------------------------------------------------------------------------------- */
+/* ---- What an app is -------------------------------------------------------------------------- */
 
 /* The definition of an app: kinds of channels, routes, limits. Built by one thread, immutable once
  * a server has it, shared by reference. */
@@ -114,40 +114,54 @@ struct mw_request;
 /* Each limit: what it bounds; what happens beyond it; its default. docs/reference/options.md
  * explains them. */
 struct mw_limits {
-  size_t target;          /* request target: 414; 8192 */
-  size_t head;            /* request line and fields: 431; 16384 */
-  size_t fields;          /* number of fields: 431; 100 */
-  size_t body;            /* request body: 413; 1 MiB */
-  size_t message_size;    /* JSON data of one message: 413; 64 KiB */
-  size_t outbox;          /* unsent bytes of one subscriber: enum mw_slow applies; of other data: it is closed; 1 MiB */
-  size_t replay;          /* messages of one channel replayed to one subscriber: a gap, and the newest; 10000 */
+  size_t target;       /* request target: 414; 8192 */
+  size_t head;         /* request line and fields: 431; 16384 */
+  size_t fields;       /* number of fields: 431; 100 */
+  size_t body;         /* request body: 413; 1 MiB */
+  size_t message_size; /* JSON data of one message: 413; 64 KiB */
+  /* unsent bytes of one subscriber: enum mw_slow applies; of other data: it is closed; 1 MiB */
+  size_t outbox;
+  /* messages of one channel replayed to one subscriber: a gap, and the newest; 10000 */
+  size_t replay;
   size_t replay_bytes;    /* the same in bytes; 16 MiB */
   size_t history;         /* bytes of all histories: the oldest messages are evicted; 256 MiB */
   size_t ws_message_size; /* bytes of one WebSocket message: closed with 1009; 1 MiB */
-  size_t input_backlog;   /* one client's input that is queued while a handler runs: then reading stops; 64 KiB */
-  size_t queue;           /* data queued for a worker or the script: 503; incomplete messages and bodies: 1013, 503; 64 MiB */
-  size_t connections;     /* open connections: the newest is closed; what ulimit -n allows less a reserve, at most 100000 */
-  size_t channels;        /* live channels: no new ones (503); 1000000 */
-  size_t marks;           /* remembered positions of channels that are not live, 32 bytes each; 1000000 */
+  /* one client's input that is queued while a handler runs: then reading stops; 64 KiB */
+  size_t input_backlog;
+  /* data queued for a worker or the script: 503; incomplete messages and bodies: 1013, 503; 64
+   * MiB */
+  size_t queue;
+  /* open connections: the newest is closed; what ulimit -n allows less a reserve, at most 100000 */
+  size_t connections;
+  size_t channels; /* live channels: no new ones (503); 1000000 */
+  /* remembered positions of channels that are not live, 32 bytes each; 1000000 */
+  size_t marks;
   size_t client_channels; /* channels of one subscriber: 400; 100 */
-  size_t client_names;    /* live channels that one client has created and left: no new ones (503); 0: no limit; 10000 */
-  size_t address_names;   /* live channels that clients of one address have created: no new ones (503); 0: no limit; 100000 */
-  size_t address_polls;   /* clients of GET /poll?client= of one address, and their channels: 503; 0: no limit; 20000 */
-  size_t waiting;         /* requests that wait for a handler: 503; 10000 */
-  uint64_t head_ms;       /* from the first byte of a request to the end of its head: 408; 10 s */
-  uint64_t body_ms;       /* from the head to the end of the body: 408; 30 s */
-  uint64_t message_ms;    /* from the first byte of a WebSocket message to its end: closed with 1008; 30 s */
-  uint64_t idle_ms;       /* a connection between requests: closed; 75 s */
-  uint64_t answer_ms;     /* a request waits for its handler: cancelled, 503; 30 s */
-  uint64_t heartbeat_ms;  /* a stream without data: a comment is sent; 15 s */
-  uint64_t connect_ms;    /* from the upgrade to "connect" of a moonwire.1 client: closed with 4408; 10 s */
-  uint64_t ping_ms;       /* a WebSocket without data from the peer: a ping; 25 s */
-  uint64_t pong_ms;       /* then without an answer: closed; 10 s */
-  uint64_t progress_ms;   /* a peer reads nothing although data is queued: closed; 30 s */
-  uint64_t drain_ms;      /* stopping waits for requests that have begun; then 503; 5 s */
+  /* live channels that one client has created and left: no new ones (503); 0: no limit; 10000 */
+  size_t client_names;
+  /* live channels that clients of one address have created: no new ones (503); 0: no limit;
+   * 100000 */
+  size_t address_names;
+  /* clients of GET /poll?client= of one address, and their channels: 503; 0: no limit; 20000 */
+  size_t address_polls;
+  size_t waiting;   /* requests that wait for a handler: 503; 10000 */
+  uint64_t head_ms; /* from the first byte of a request to the end of its head: 408; 10 s */
+  uint64_t body_ms; /* from the head to the end of the body: 408; 30 s */
+  /* from the first byte of a WebSocket message to its end: closed with 1008; 30 s */
+  uint64_t message_ms;
+  uint64_t idle_ms;      /* a connection between requests: closed; 75 s */
+  uint64_t answer_ms;    /* a request waits for its handler: cancelled, 503; 30 s */
+  uint64_t heartbeat_ms; /* a stream without data: a comment is sent; 15 s */
+  /* from the upgrade to "connect" of a moonwire.1 client: closed with 4408; 10 s */
+  uint64_t connect_ms;
+  uint64_t ping_ms;     /* a WebSocket without data from the peer: a ping; 25 s */
+  uint64_t pong_ms;     /* then without an answer: closed; 10 s */
+  uint64_t progress_ms; /* a peer reads nothing although data is queued: closed; 30 s */
+  uint64_t drain_ms;    /* stopping waits for requests that have begun; then 503; 5 s */
 
-  uint64_t poll_ms;        /* the maximum wait of GET /poll; 30 s */
-  uint64_t poll_client_ms; /* a client of GET /poll?client= does not poll: it is disconnected; 30 s */
+  uint64_t poll_ms; /* the maximum wait of GET /poll; 30 s */
+  /* a client of GET /poll?client= does not poll: it is disconnected; 30 s */
+  uint64_t poll_client_ms;
 };
 MW_API void mw_limits_init(struct mw_limits *limits);
 
@@ -160,28 +174,34 @@ typedef void (*mw_request_fn)(void *context, struct mw_request *request);
  * connection holds no memory for compression. */
 struct mw_deflate_options {
   bool is_off;
-  bool server_takeover; /* messages may refer to earlier ones; each connection compresses for itself, with up to 256 KiB */
+  /* messages may refer to earlier ones; each connection compresses for itself, with up to 256
+   * KiB */
+  bool server_takeover;
   bool client_takeover; /* the same for the client's messages; each connection holds about 40 KiB */
   size_t min;           /* bytes from which a message is compressed, up to 1 MiB; 0: 256 */
 };
 
 struct mw_config_options {
-  struct mw_limits limits;           /* mw_limits_init first */
-  bool authenticate;                 /* MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
+  struct mw_limits limits; /* mw_limits_init first */
+  /* MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
+  bool authenticate;
   bool connects;                     /* MW_REQUEST_CONNECT when a client has connected */
   bool disconnects;                  /* MW_REQUEST_DISCONNECT when it has disconnected */
   struct mw_deflate_options deflate; /* of path_ws */
-  const char *publish_key;           /* the Bearer token for POST /publish; NULL: /publish answers 404 */
-  const char *path_sse;              /* NULL: "/sse"; "" turns the endpoint off; the others are alike */
-  const char *path_ws;               /* NULL: "/ws" */
-  const char *path_send;             /* NULL: "/send" */
-  const char *path_publish;          /* NULL: "/publish" */
-  const char *path_health;           /* NULL: "/health" */
-  const char *path_poll;             /* NULL: "/poll" */
-  const char *path_client;           /* NULL: "/moonwire.js": the browser client, which is part of the library */
-  mw_request_fn on_request;          /* may be NULL if there are no requests */
-  mw_request_fn on_cancel;           /* the client has disconnected, or the answer took too long; may be NULL */
-  void *context;                     /* passed to both */
+  /* the Bearer token for POST /publish; NULL: /publish answers 404 */
+  const char *publish_key;
+  const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; the others are alike */
+  const char *path_ws;      /* NULL: "/ws" */
+  const char *path_send;    /* NULL: "/send" */
+  const char *path_publish; /* NULL: "/publish" */
+  const char *path_health;  /* NULL: "/health" */
+  const char *path_poll;    /* NULL: "/poll" */
+  /* NULL: "/moonwire.js": the browser client, which is part of the library */
+  const char *path_client;
+  mw_request_fn on_request; /* may be NULL if there are no requests */
+  /* the client has disconnected, or the answer took too long; may be NULL */
+  mw_request_fn on_cancel;
+  void *context; /* passed to both */
 };
 /* Zeroes the options, and sets the defaults of the limits. */
 MW_API void mw_config_options_init(struct mw_config_options *options);
@@ -208,9 +228,10 @@ enum mw_hook {
 enum mw_slow {
   MW_SLOW_DEFAULT, /* MW_SLOW_CATCHUP with history, MW_SLOW_CLOSE without */
   MW_SLOW_CLOSE,   /* close it: WebSocket code 1013, or the end of the stream. It may resume */
-  MW_SLOW_CATCHUP, /* drop unsent messages, and read them from the histories later; a gap if they have moved on */
-  MW_SLOW_DROP,    /* drop messages until it reads again; then a gap */
-  MW_SLOW_LATEST   /* keep the newest message of each mw_publish.key */
+  /* drop unsent messages, and read them from the histories later; a gap if they have moved on */
+  MW_SLOW_CATCHUP,
+  MW_SLOW_DROP,  /* drop messages until it reads again; then a gap */
+  MW_SLOW_LATEST /* keep the newest message of each mw_publish.key */
 };
 
 /* An event that clients may send to a channel. */
@@ -228,8 +249,9 @@ enum mw_presence {
 };
 
 struct mw_channel_options {
-  unsigned hooks;                     /* of enum mw_hook */
-  const struct mw_event_rule *events; /* copied; other events of clients are answered with unknown_event */
+  unsigned hooks; /* of enum mw_hook */
+  /* copied; other events of clients are answered with unknown_event */
+  const struct mw_event_rule *events;
   size_t event_count;
   uint32_t history_size;   /* messages kept; 0: no history */
   uint64_t history_bytes;  /* bytes of these with their encoded forms; 0: no limit */
@@ -238,8 +260,9 @@ struct mw_channel_options {
   bool history_readable;   /* subscribers may read it: the verb "history" */
   enum mw_slow slow;       /* MW_SLOW_CATCHUP needs history */
   size_t outbox;           /* unsent bytes of a subscriber; beyond, it is slow; 0: limits.outbox */
-  uint64_t age_ms;         /* age of the oldest unsent message, checked when the next one comes; 0: no limit */
-  uint64_t linger_ms;      /* from the last leave to MW_REQUEST_CLOSE */
+  /* age of the oldest unsent message, checked when the next one comes; 0: no limit */
+  uint64_t age_ms;
+  uint64_t linger_ms; /* from the last leave to MW_REQUEST_CLOSE */
   enum mw_presence presence;
   uint64_t presence_linger_ms;   /* from a user's last disconnect to the leave */
   uint64_t presence_interval_ms; /* between two announcements */
@@ -264,7 +287,8 @@ MW_API int mw_config_route(struct mw_config *config, const char *method, const c
 MW_API int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error);
 /* Options of a raw WebSocket endpoint. Zero: the value of the app. */
 struct mw_websocket_options {
-  const char *const *protocols; /* subprotocols, best first: the first that the client offers is chosen, or none */
+  /* subprotocols, best first: the first that the client offers is chosen, or none */
+  const char *const *protocols;
   size_t protocol_count;
   const char *const *origins; /* replace those of mw_config_origin; none: the app's */
   size_t origin_count;
@@ -295,15 +319,16 @@ MW_API int mw_config_match(const struct mw_config *config, const char *name, siz
 MW_API int mw_config_param(const struct mw_config *config, int kind, const char *name, size_t name_len, size_t i,
                            struct mw_bytes *param_name, struct mw_bytes *param_value);
 
-/* ---- Server ------------------------------------------------------------------------------------------------------------- */
+/* ---- Server ---------------------------------------------------------------------------------- */
 
 struct mw_server;
 
 struct mw_server_options {
   struct mw_config *config; /* kept */
   void *loop;               /* a uv_loop_t of the host, which then runs it; NULL: its own loop */
-  /* Continue the ids of an earlier server, so that clients that missed nothing receive no gap: the epoch (the
-   * first 8 characters of an id) and the number of the newest id. NULL and 0: a new epoch. */
+  /* Continue the ids of an earlier server, so that clients that missed nothing receive no gap: the
+   * epoch (the first 8 characters of an id) and the number of the newest id. NULL and 0: a new
+   * epoch. */
   const char *epoch;
   uint64_t position;
 };
@@ -337,8 +362,9 @@ MW_API int mw_server_fd(const struct mw_server *server);
 MW_API int mw_server_timeout(const struct mw_server *server);
 
 /* Stops: listeners close, and streams end. Requests that have begun are finished, for at most
- * limits.drain_ms; then they are refused, and the handlers of the app are cancelled. Then on_stopped
- * (may be NULL) is called from the loop. A second call is ignored. Safe inside callbacks. */
+ * limits.drain_ms; then they are refused, and the handlers of the app are cancelled. Then
+ * on_stopped (may be NULL) is called from the loop. A second call is ignored. Safe inside
+ * callbacks. */
 MW_API void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context), void *context);
 /* Sets the close code of WebSockets when the server stops. Default: 1001 (going away). 1012 means
  * restart. MW_EINVAL: not allowed in a close frame. */
@@ -362,15 +388,16 @@ MW_API void mw_handler_end(struct mw_server *server);
 MW_API uint64_t mw_server_time(const struct mw_server *server);
 
 struct mw_stats {
-  uint64_t connections;   /* now */
-  uint64_t accepted;      /* since the start, like all others without "now" */
-  uint64_t requests;      /* HTTP requests */
-  uint64_t published;     /* messages */
-  uint64_t delivered;     /* messages handed to subscribers */
-  uint64_t slow;          /* times that a subscriber became slow */
-  uint64_t slow_closed;   /* slow subscribers that were closed */
-  uint64_t slow_dropped;  /* messages dropped, once for each subscriber */
-  uint64_t slow_replaced; /* messages replaced by a newer one of their key, once for each subscriber */
+  uint64_t connections;  /* now */
+  uint64_t accepted;     /* since the start, like all others without "now" */
+  uint64_t requests;     /* HTTP requests */
+  uint64_t published;    /* messages */
+  uint64_t delivered;    /* messages handed to subscribers */
+  uint64_t slow;         /* times that a subscriber became slow */
+  uint64_t slow_closed;  /* slow subscribers that were closed */
+  uint64_t slow_dropped; /* messages dropped, once for each subscriber */
+  /* messages replaced by a newer one of their key, once for each subscriber */
+  uint64_t slow_replaced;
   uint64_t dead_closed;   /* peers that were closed because they stopped reading */
   uint64_t deflated;      /* times a message was compressed */
   uint64_t gaps;          /* moonwire:gap events sent */
@@ -385,16 +412,17 @@ struct mw_stats {
 };
 MW_API void mw_server_stats(const struct mw_server *server, struct mw_stats *stats);
 
-/* ---- Publishing --------------------------------------------------------------------------------------------------------- */
+/* ---- Publishing ------------------------------------------------------------------------------ */
 
 enum { MW_ID_MAX = 32 }; /* bytes of an id with its NUL */
 
 struct mw_publish {
   struct mw_bytes channel;
-  struct mw_bytes event;          /* empty: "message" */
-  struct mw_bytes data;           /* JSON; empty: null. With is_binary: any bytes */
-  bool is_volatile;               /* no id, not kept */
-  bool is_binary;                 /* data is bytes: WebSocket clients receive a binary frame, others "base64" */
+  struct mw_bytes event; /* empty: "message" */
+  struct mw_bytes data;  /* JSON; empty: null. With is_binary: any bytes */
+  bool is_volatile;      /* no id, not kept */
+  /* data is bytes: WebSocket clients receive a binary frame, others "base64" */
+  bool is_binary;
   const struct mw_client *except; /* a client that does not receive it live; NULL: none */
   struct mw_bytes key;            /* for MW_SLOW_LATEST, up to 255 bytes; may be empty */
   bool is_final;                  /* ends the channel; a later publish restarts it */
@@ -418,7 +446,8 @@ struct mw_history_query {
 };
 /* A message of a history. Valid during the call. */
 struct mw_kept {
-  struct mw_bytes id, event, data, from, key; /* data: JSON, or any bytes if is_binary; from: a user's id, or empty */
+  /* data: JSON, or any bytes if is_binary; from: a user's id, or empty */
+  struct mw_bytes id, event, data, from, key;
   bool is_binary;
   uint64_t age_ms; /* since it was published */
 };
@@ -449,7 +478,7 @@ MW_API size_t mw_channel_presence(struct mw_server *server, const char *name, si
                                   const struct mw_presence_query *query,
                                   void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more);
 
-/* ---- Clients ------------------------------------------------------------------------------------------------------------ */
+/* ---- Clients --------------------------------------------------------------------------------- */
 
 /* The identity on a connection. It is immutable, and lives as long as it has a reference. */
 struct mw_client;
@@ -460,9 +489,12 @@ MW_API struct mw_bytes mw_client_id(const struct mw_client *client); /* unguessa
 /* Returns the id that others see ("from", presence): the user's "id", else "sub", else a random
  * name. */
 MW_API struct mw_bytes mw_client_user_id(const struct mw_client *client);
-MW_API struct mw_bytes mw_client_user(const struct mw_client *client);      /* the JSON of the user; empty: anonymous */
-MW_API struct mw_bytes mw_client_transport(const struct mw_client *client); /* "websocket", "sse", "poll" or "http" */
-MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);    /* the peer's address without port; "unix" */
+/* the JSON of the user; empty: anonymous */
+MW_API struct mw_bytes mw_client_user(const struct mw_client *client);
+/* "websocket", "sse", "poll" or "http" */
+MW_API struct mw_bytes mw_client_transport(const struct mw_client *client);
+/* the peer's address without port; "unix" */
+MW_API struct mw_bytes mw_client_remote(const struct mw_client *client);
 /* Returns the connected client with that id, with a reference for the caller, or NULL. */
 MW_API struct mw_client *mw_client_find(struct mw_server *server, const char *id, size_t id_len);
 /* Iterates over the connected clients that have an identity: NULL starts, NULL ends. Releases the
@@ -487,27 +519,35 @@ MW_API void *mw_client_context(const struct mw_client *client);
  * freed or the pointer is replaced. */
 MW_API void mw_client_set_context(struct mw_client *client, void *context, void (*on_free)(void *context));
 
-/* ---- Requests to the app ------------------------------------------------------------------------------------------------- */
+/* ---- Requests to the app --------------------------------------------------------------------- */
 
-/* What the app is asked, how it answers, and what the request has. */
+/* The types of requests: the question, the answers, and what the request has. */
 enum mw_request_type {
-  MW_REQUEST_AUTHENTICATE,   /* identify a client: accept(user as JSON, or nothing) or refuse. http */
-  MW_REQUEST_AUTHORIZE,      /* may the client subscribe? accept() or refuse. client, channel */
-  MW_REQUEST_OPEN,           /* before the first subscription, never beside CLOSE: accept() or refuse. channel */
-  MW_REQUEST_JOIN,           /* a client subscribes: accept(JSON for the acknowledgement) or refuse. client, channel */
-  MW_REQUEST_LEAVE,          /* it has left, after an accepted JOIN: accept(). client, channel */
-  MW_REQUEST_CLOSE,          /* the last has left and linger has passed: accept(). channel */
-  MW_REQUEST_HTTP,           /* a route: respond. http, route */
-  MW_REQUEST_MESSAGE,        /* a client sent an event: accept(JSON, or nothing) or refuse. client, channel, message */
-  MW_REQUEST_CONNECT,        /* a client has connected: accept() or refuse. client */
-  MW_REQUEST_DISCONNECT,     /* it has disconnected, after an accepted CONNECT: accept(). client, reason */
-  MW_REQUEST_STREAM,         /* a raw stream: mw_request_stream or respond. http, route */
-  MW_REQUEST_SLOW,           /* a client is slow because of a message of the channel: accept(). client, channel */
-  MW_REQUEST_PRESENCE,       /* a user becomes a member: accept(info as JSON) or refuse. client, channel */
-  MW_REQUEST_WEBSOCKET,      /* a raw WebSocket: mw_request_websocket, respond, or refuse. client, http, route */
-  MW_REQUEST_SOCKET_MESSAGE, /* its message, one at a time: accept(), or refuse: closes with 1011, or with 1008 and
-                                the reason if the status is below 500. socket, client, route, message */
-  MW_REQUEST_SOCKET_CLOSE    /* its end, once: accept(). socket, client, route, reason, close code */
+  MW_REQUEST_AUTHENTICATE, /* identify a client: accept(user as JSON, or nothing) or refuse. http */
+  MW_REQUEST_AUTHORIZE,    /* may the client subscribe? accept() or refuse. client, channel */
+  /* before the first subscription, never beside CLOSE: accept() or refuse. channel */
+  MW_REQUEST_OPEN,
+  /* a client subscribes: accept(JSON for the acknowledgement) or refuse. client, channel */
+  MW_REQUEST_JOIN,
+  MW_REQUEST_LEAVE, /* it has left, after an accepted JOIN: accept(). client, channel */
+  MW_REQUEST_CLOSE, /* the last has left and linger has passed: accept(). channel */
+  MW_REQUEST_HTTP,  /* a route: respond. http, route */
+  /* a client sent an event: accept(JSON, or nothing) or refuse. client, channel, message */
+  MW_REQUEST_MESSAGE,
+  MW_REQUEST_CONNECT, /* a client has connected: accept() or refuse. client */
+  /* it has disconnected, after an accepted CONNECT: accept(). client, reason */
+  MW_REQUEST_DISCONNECT,
+  MW_REQUEST_STREAM, /* a raw stream: mw_request_stream or respond. http, route */
+  /* a client is slow because of a message of the channel: accept(). client, channel */
+  MW_REQUEST_SLOW,
+  /* a user becomes a member: accept(info as JSON) or refuse. client, channel */
+  MW_REQUEST_PRESENCE,
+  /* a raw WebSocket: mw_request_websocket, respond, or refuse. client, http, route */
+  MW_REQUEST_WEBSOCKET,
+  /* its message, one at a time: accept(), or refuse: closes with 1011, or with 1008 and the reason
+   * if the status is below 500. socket, client, route, message */
+  MW_REQUEST_SOCKET_MESSAGE,
+  MW_REQUEST_SOCKET_CLOSE /* its end, once: accept(). socket, client, route, reason, close code */
 };
 
 struct mw_http_field {
@@ -521,26 +561,33 @@ struct mw_http {
   struct mw_bytes query; /* as sent, without '?' */
   struct mw_bytes body;
   struct mw_bytes remote; /* the peer's address without port; "unix" */
-  struct mw_bytes token;  /* in "connect", else in Authorization: Bearer, else in ?token=; empty: none */
+  /* in "connect", else in Authorization: Bearer, else in ?token=; empty: none */
+  struct mw_bytes token;
   const struct mw_http_field *fields;
   size_t field_count;
 };
 
 MW_API enum mw_request_type mw_request_type(const struct mw_request *request);
-MW_API struct mw_client *mw_request_client(const struct mw_request *request);   /* borrowed; NULL if the type has none */
-MW_API struct mw_bytes mw_request_channel(const struct mw_request *request);    /* empty if the type has none */
-MW_API int mw_request_kind(const struct mw_request *request);                   /* the channel's kind, or the route; -1 if none */
-MW_API const struct mw_http *mw_request_http(const struct mw_request *request); /* NULL if the type has none */
+/* borrowed; NULL if the type has none */
+MW_API struct mw_client *mw_request_client(const struct mw_request *request);
+/* empty if the type has none */
+MW_API struct mw_bytes mw_request_channel(const struct mw_request *request);
+/* the channel's kind, or the route; -1 if none */
+MW_API int mw_request_kind(const struct mw_request *request);
+/* NULL if the type has none */
+MW_API const struct mw_http *mw_request_http(const struct mw_request *request);
 struct mw_message {
   struct mw_bytes event;
   struct mw_bytes data; /* JSON as sent; on a raw WebSocket any text; empty if it is binary */
   struct mw_bytes binary;
   bool is_binary;
 };
-MW_API const struct mw_message *mw_request_message(const struct mw_request *request); /* NULL if the type has none */
+/* NULL if the type has none */
+MW_API const struct mw_message *mw_request_message(const struct mw_request *request);
 /* Frees the message before the answer, when the app has copied what it needs. */
 MW_API void mw_request_drop_message(struct mw_request *request);
-MW_API struct mw_bytes mw_request_reason(const struct mw_request *request); /* empty if the type has none */
+/* empty if the type has none */
+MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);
 MW_API bool mw_request_cancelled(const struct mw_request *request);
 /* Return and set the app's context pointer for the request, NULL at first. */
 MW_API void *mw_request_context(const struct mw_request *request);
@@ -571,7 +618,7 @@ struct mw_response {
  * Connection, Date). The client then receives 500. */
 MW_API int mw_request_respond(struct mw_request *request, const struct mw_response *response, struct mw_error *error);
 
-/* ---- Raw event streams --------------------------------------------------------------------------------------------------- */
+/* ---- Raw event streams ----------------------------------------------------------------------- */
 
 struct mw_stream;
 
@@ -596,7 +643,7 @@ MW_API int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event
 MW_API void mw_stream_close(struct mw_stream *stream);
 MW_API void mw_stream_unref(struct mw_stream *stream); /* also closes it; NULL is allowed */
 
-/* ---- Raw WebSockets ------------------------------------------------------------------------------------------------------ */
+/* ---- Raw WebSockets -------------------------------------------------------------------------- */
 
 /* One WebSocket of a raw endpoint. Its functions return MW_ECLOSED once it has ended. Except for
  * mw_socket_unref, they must not be called after the server was freed. */
@@ -605,7 +652,8 @@ struct mw_socket;
 /* Answers MW_REQUEST_WEBSOCKET: upgrades. The caller owns one reference. MW_ENOMEM; MW_ECLOSED: the
  * peer has disconnected, and there is no socket. */
 MW_API int mw_request_websocket(struct mw_request *request, struct mw_socket **socket);
-MW_API struct mw_socket *mw_request_socket(const struct mw_request *request); /* borrowed; NULL if the type has none */
+/* borrowed; NULL if the type has none */
+MW_API struct mw_socket *mw_request_socket(const struct mw_request *request);
 /* Returns the chosen subprotocol, or empty. */
 MW_API struct mw_bytes mw_request_protocol(const struct mw_request *request);
 /* For MW_REQUEST_SOCKET_CLOSE, returns the code of the first close frame: 1005 if it has no code,
@@ -634,7 +682,7 @@ MW_API void mw_socket_set_context(struct mw_socket *socket, void *context);
 /* Releases the reference. The WebSocket stays open. NULL is allowed. */
 MW_API void mw_socket_unref(struct mw_socket *socket);
 
-/* ---- Timers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
 
 struct mw_timer;
 
@@ -646,7 +694,7 @@ MW_API int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint6
  * allowed. */
 MW_API void mw_timer_free(struct mw_timer *timer);
 
-/* ---- Tests without sockets and without waiting -------------------------------------------------------------------------- */
+/* ---- Tests without sockets and without waiting ----------------------------------------------- */
 
 /* Moves the server's time. Everything that becomes due happens at its moment and in order:
  * deadlines of connections (in whole seconds), the age of history, timers. From the first call on,

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-/* What was left by the tests before, so that a leak is told only of the test that has it. */
+/* The counters before the test, so that a leak is reported only for the test that has it. */
 static int64_t memory_before, objects_before[OBJECT_KIND_COUNT];
 
 int support_setup(void **state) {
@@ -28,7 +28,8 @@ int support_teardown(void **state) {
   return -1;
 }
 
-/* True if one of the next `count` allocations fails: the failure that was ordered has not come yet. */
+/* Returns true if one of the next `count` allocations fails: the failure that was set has not
+ * happened yet. */
 static bool failure_is_pending(size_t count) {
   bool pending = false;
   for (size_t i = 0; i < count && !pending; i++) {

@@ -1,4 +1,4 @@
-/* What every cmocka test starts from. */
+/* Included by every cmocka test. */
 #ifndef MOONWIRE_TEST_SUPPORT_H
 #define MOONWIRE_TEST_SUPPORT_H
 
@@ -12,13 +12,14 @@
 
 #include "base/bytes.h"
 
-/* A test that fails if it leaves an allocation or an object behind. */
+/* A test that fails if it leaves an allocation or an object. */
 #define TEST(name) cmocka_unit_test_setup_teardown(name, support_setup, support_teardown)
 int support_setup(void **state);
 int support_teardown(void **state);
 
-/* Runs `run` again and again, failing its first allocation, then its second, until a run needed no more of them. `run` must
- * stand a failure and give back everything; it returns true if it did what it should, as the last run must. Returns the runs. */
+/* Calls `run` again and again: its first allocation fails, then its second, until a run needs no
+ * more of them. `run` must cope with a failure and free everything; it returns true if it
+ * succeeded, as the last run must. Returns the number of runs. */
 size_t support_fail_each(bool (*run)(void *context), void *context);
 
 void support_assert_bytes(struct bytes actual, struct bytes expected, const char *file, int line);

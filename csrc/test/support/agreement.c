@@ -19,7 +19,7 @@ static struct agreement_entry *find(struct agreement *agreement, const char *cli
   return NULL;
 }
 
-/* NULL if there is no room. Entries that say nothing any more are used again. */
+/* Returns NULL if there is no room. Entries that are no longer used are reused. */
 static struct agreement_entry *find_or_make(struct agreement *agreement, const char *client, const char *channel) {
   struct agreement_entry *entry = find(agreement, client, channel);
   for (size_t i = 0; !entry && i < agreement->count; i++) {
@@ -61,7 +61,7 @@ void agreement_take_back(struct agreement *agreement, const struct agreement_ent
   if (entry) entry->count -= noted->count;
 }
 
-/* ---- What is subscribed ------------------------------------------------------------------------------------------------------ */
+/* ---- What is subscribed ---------------------------------------------------------------------- */
 
 static char fault[200];
 
@@ -71,7 +71,8 @@ static const char *say(const char *what, const char *client, struct bytes channe
   return fault;
 }
 
-/* The subscribers of a server one after the other: connections, then clients that poll. NULL: there are no more. */
+/* Returns the nth subscriber of a server: connections first, then clients that poll; NULL after the
+ * last. */
 static struct subscriber *nth_subscriber(const struct mw_server *server, size_t n) {
   const struct worker *worker = &server->workers[0];
   const struct list *lists[] = {&worker->http.conns, &worker->transport.polls.busy, &worker->transport.polls.idle};
@@ -85,7 +86,8 @@ static struct subscriber *nth_subscriber(const struct mw_server *server, size_t 
   return NULL;
 }
 
-/* A session that the app may know of; its client id by *id, empty if nobody asked after it. */
+/* Returns true for a session that the app may know. *id receives its client id, or is empty if the
+ * app never received the client. */
 static bool is_session(struct subscriber *subscriber, char *id, size_t size) {
   const struct session *session = session_of(subscriber);
   id[0] = '\0';
@@ -123,7 +125,7 @@ static struct subscriber *find_session(struct mw_server *server, const char *cli
   return NULL;
 }
 
-/* How many sessions are subscribed to a channel. */
+/* Returns the number of sessions that are subscribed to a channel. */
 static size_t count_sessions(struct mw_server *server, struct bytes channel) {
   size_t count = 0;
   char id[32];
@@ -148,7 +150,7 @@ static const char *check_entry(struct mw_server *server, const struct agreement_
   if (!entry->client[0]) {
     const struct open_channel *open_channel = table_get(&server->script.open_channels, channel);
     bool lingers = open_channel && open_channel->state == OPEN_CHANNEL_LINGERING;
-    return lingers || count_sessions(server, channel) > 0 ? NULL : say("open, but nobody is there", "", channel);
+    return lingers || count_sessions(server, channel) > 0 ? NULL : say("open, but without clients", "", channel);
   }
   struct subscriber *subscriber = find_session(server, entry->client);
   if (!subscriber) return say("there for the app, but gone", entry->client, channel);
@@ -179,7 +181,7 @@ const char *agreement_fault(struct agreement *agreement, struct mw_server *serve
   for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
   for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
     found = check_channel(agreement, server, container_of(link, struct channel, link));
-  if (!found && atomic_load(&server->app.job_count) > 0) found = "requests are counted that are not under way";
-  if (!found && atomic_load(&server->app.job_bytes) > 0) found = "bytes of requests are counted that are not under way";
+  if (!found && atomic_load(&server->app.job_count) > 0) found = "requests are counted that are not in progress";
+  if (!found && atomic_load(&server->app.job_bytes) > 0) found = "bytes of requests are counted that are not in progress";
   return found;
 }

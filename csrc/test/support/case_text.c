@@ -53,20 +53,20 @@ void case_text_refuse(struct bytes text, struct bytes line) {
   fail_msg("not understood: \"%.*s\" of\n%.*s", (int)line.len, line.ptr, (int)text.len, text.ptr);
 }
 
-/* ---- Values that stand for something -------------------------------------------------------------------------------------- */
+/* ---- Values of "each" ------------------------------------------------------------------------ */
 
 static void replace(struct buffer *out, struct bytes text, struct bytes name, struct bytes value) {
   while (text.len > 0) {
-    size_t at = bytes_find(text, '$'), behind = at + 1 + name.len;
-    bool found = behind <= text.len && bytes_equal(bytes_of(text.ptr + at + 1, name.len), name);
-    size_t taken = found ? behind : at < text.len ? at + 1 : at;
+    size_t at = bytes_find(text, '$'), after = at + 1 + name.len;
+    bool found = after <= text.len && bytes_equal(bytes_of(text.ptr + at + 1, name.len), name);
+    size_t taken = found ? after : at < text.len ? at + 1 : at;
     buffer_append(out, bytes_of(text.ptr, found ? at : taken));
     if (found) buffer_append(out, value);
     text = bytes_of(text.ptr + taken, text.len - taken);
   }
 }
 
-/* The case without its first line of values; false if it has none. */
+/* Splits the first line of values off a case. Returns false if it has none. */
 static bool take_values(struct bytes text, struct bytes *values, struct buffer *others) {
   bool found = false;
   for (struct bytes line; case_text_line(&text, &line);) {
@@ -106,7 +106,7 @@ static size_t expand(struct bytes text, bool unquote, case_run *run, void *conte
   return count;
 }
 
-/* ---- Files ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static void read_file(struct buffer *out, const char *path) {
   FILE *file = fopen(path, "rb");

@@ -18,7 +18,7 @@ static void assign(struct buffer *buffer, struct bytes value) {
 static void dispatch(struct event_stream *stream) {
   assign(&stream->last_id, buffer_bytes(&stream->id));
   if (stream->data.len > 0) {
-    stream->data.len--; /* the last line feed */
+    stream->data.len--; /* the last newline */
     struct bytes type = stream->type.len > 0 ? buffer_bytes(&stream->type) : BYTES("message");
     if (stream->on_event) stream->on_event(stream->context, type, buffer_bytes(&stream->data), buffer_bytes(&stream->last_id));
   }
@@ -62,7 +62,7 @@ void event_stream_feed(struct event_stream *stream, struct bytes input) {
     char c = input.ptr[i];
     bool ends_crlf = c == '\n' && stream->after_cr;
     stream->after_cr = c == '\r';
-    if (ends_crlf) continue; /* the CR ended the line already */
+    if (ends_crlf) continue; /* the CR has already ended the line */
     if (c == '\r' || c == '\n') {
       process_line(stream, buffer_bytes(&stream->line));
       buffer_clear(&stream->line);

@@ -109,10 +109,11 @@ int host_begin(struct host *host, const struct host_options *options) {
 }
 
 void host_end(struct host *host) {
-  /* Before the server, to which they speak. */
+  /* Before the server, which they use. */
   for (size_t i = 0; i < host->stream_count; i++) mw_stream_unref(host->streams[i]);
   host->stream_count = 0;
-  /* A server that has stopped asserts that all it counts is back to zero. What a test keeps waits for an answer for ever. */
+  /* A server that has stopped asserts that all its counters are zero. A request that the test keeps
+   * would wait indefinitely. */
   if (host->server && host->kept_count == 0) {
     host_stop(host);
     host_settle(host);
@@ -157,7 +158,7 @@ void host_wait(struct host *host, uint64_t begun_ms, const char *condition, cons
   mw_server_step(host->server);
   poll(&poll_fd, 1, mw_server_timeout(host->server) == 0 ? 0 : 1);
   if (host_now_ms() < begun_ms + PATIENCE_MS) return;
-  print_error("%s:%d: waited for %s\n  the app was asked: %s\n", file, line, condition, host->trace);
+  print_error("%s:%d: waited for %s\n  requests to the app: %s\n", file, line, condition, host->trace);
   _fail(file, line);
 }
 

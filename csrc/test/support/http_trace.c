@@ -37,7 +37,7 @@ static void check_limits(const struct http_reader *reader, const struct http_lim
   must(http_reader_body(reader).len <= limits->body, "a body over its limit");
 }
 
-/* What is left of a head that was refused must still be slices of what came. */
+/* After a malformed head, the valid parts must still be slices of the input. */
 static void check_salvage(struct http_reader *reader, const struct http_limits *limits) {
   http_reader_salvage(reader);
   const struct http_head *head = http_reader_head(reader);
@@ -49,7 +49,7 @@ static void check_salvage(struct http_reader *reader, const struct http_limits *
   }
 }
 
-/* One piece, until it is used up. False after an error. */
+/* Feeds one piece. Returns false after an error. */
 static bool trace_piece(struct buffer *out, struct http_reader *reader, const struct http_limits *limits, struct bytes piece,
                         size_t offset) {
   for (;;) {
@@ -63,7 +63,7 @@ static bool trace_piece(struct buffer *out, struct http_reader *reader, const st
     if (event == HTTP_ERROR) {
       struct http_error error = http_reader_error(reader);
       buffer_append_format(out, "ERROR %d %s\n", error.status, error.reason);
-      must(http_reader_next(reader, piece, &used) == HTTP_ERROR && used == 0, "goes on after an error");
+      must(http_reader_next(reader, piece, &used) == HTTP_ERROR && used == 0, "continues after an error");
       check_salvage(reader, limits);
       return false;
     }
@@ -87,9 +87,10 @@ bool http_trace(struct buffer *out, const struct http_limits *limits, struct byt
   bool going = true;
   for (size_t at = 0; going && at < input.len; at += size, size = step) {
     if (size > input.len - at) size = input.len - at;
-    /* A copy of its own, which is gone afterwards: a sanitizer sees who reads beyond it, or keeps a pointer into it. */
+    /* A copy that is freed after the call: a sanitizer finds reads beyond its end, and pointers
+     * into it that are used later. */
     char *copy = malloc(size > 0 ? size : 1);
-    must(copy, "no memory for the test");
+    must(copy, "out of memory in the test");
     if (size > 0) memcpy(copy, input.ptr + at, size);
     going = trace_piece(out, reader, limits, bytes_of(copy, size), at);
     free(copy);

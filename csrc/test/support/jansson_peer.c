@@ -8,7 +8,8 @@ static json_t *load(struct bytes text, json_error_t *error) {
 
 enum jansson_opinion jansson_judge(struct bytes text) {
   json_error_t error;
-  if (bytes_find(text, '\0') < text.len) return JANSSON_REFUSES; /* it takes one at the end for the end */
+  /* jansson takes a NUL at the end for the end */
+  if (bytes_find(text, '\0') < text.len) return JANSSON_REFUSES;
   json_t *json = load(text, &error);
   if (!json) return json_error_code(&error) == json_error_numeric_overflow ? JANSSON_OVERFLOWS : JANSSON_REFUSES;
   json_decref(json);

@@ -1,4 +1,5 @@
-/* jansson as a second opinion on JSON. A file of its own, because its names and those of codec/json_scan.h clash. */
+/* jansson, to compare json_scan with. In a file of its own, because its names clash with
+ * codec/json_scan.h. */
 #ifndef MOONWIRE_TEST_SUPPORT_JANSSON_PEER_H
 #define MOONWIRE_TEST_SUPPORT_JANSSON_PEER_H
 
@@ -7,11 +8,11 @@
 enum jansson_opinion {
   JANSSON_REFUSES,
   JANSSON_ACCEPTS,
-  JANSSON_OVERFLOWS, /* a number is more than it can hold, which says nothing of the grammar up to there */
+  JANSSON_OVERFLOWS, /* a number is out of its range, which does not make the text invalid */
 };
 
 enum jansson_opinion jansson_judge(struct bytes text);
-/* True if both are accepted and mean the same. */
+/* Returns true if both are accepted and mean the same. */
 bool jansson_same(struct bytes a, struct bytes b);
 
 #endif

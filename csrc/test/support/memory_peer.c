@@ -5,10 +5,10 @@
 
 #include "test/support.h"
 
-/* Steps that are made in any case, and those after which something must be wrong. */
+/* Steps that are always made; steps after which something must be wrong. */
 enum { SETTLE_STEPS = 6, SETTLE_MAX = 100000 };
 
-static struct buffer taken; /* what the last call gave out */
+static struct buffer taken; /* the result of the last call */
 
 static const char *give(struct bytes bytes) {
   buffer_clear(&taken);
@@ -72,7 +72,7 @@ bool memory_peer_ended(struct memory_peer *peer) {
   return mw_memory_ended(peer->memory);
 }
 
-/* ---- HTTP ----------------------------------------------------------------------------------------------------------------- */
+/* ---- HTTP ------------------------------------------------------------------------------------ */
 
 int memory_peer_post(struct memory_peer *peer, const char *target, const char *fields, struct bytes body, const char **answer) {
   struct buffer out = {0};
@@ -87,7 +87,7 @@ int memory_peer_post(struct memory_peer *peer, const char *target, const char *f
   return atoi(text + strlen("HTTP/1.1 "));
 }
 
-/* ---- WebSocket ------------------------------------------------------------------------------------------------------------ */
+/* ---- WebSocket ------------------------------------------------------------------------------- */
 
 void memory_peer_upgrade(struct memory_peer *peer, const char *protocol) {
   struct buffer out = {0};
@@ -102,7 +102,7 @@ void memory_peer_upgrade(struct memory_peer *peer, const char *protocol) {
   assert_non_null(strstr(answer, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
 }
 
-/* Masked, as a client's frames are. */
+/* Sends a masked frame, as clients do. */
 void memory_peer_frame(struct memory_peer *peer, enum ws_opcode opcode, struct bytes payload) {
   static const unsigned char key[4] = {0x12, 0x9a, 0x00, 0xff};
   char header[WS_HEADER_MAX];

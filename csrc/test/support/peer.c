@@ -25,14 +25,15 @@ void peer_connect(struct peer *peer, struct host *host) {
     remote.sin_port = htons((uint16_t)atoi(strrchr(host->address, ':') + 1));
     remote.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(peer->fd, (struct sockaddr *)&remote, sizeof remote), 0);
-    /* What a test sends comes when it was sent, not gathered with what it sends later. */
+    /* The server must receive each send of the test when it is made, not together with later
+     * ones. */
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   }
 }
 
 void peer_send(struct peer *peer, const char *text) {
   size_t len = strlen(text);
-  /* To a server that has closed already: the test sees it when it reads. */
+  /* If the server has already closed, the test notices when it reads. */
   ssize_t sent = send(peer->fd, text, len, MSG_NOSIGNAL);
   assert_true(sent == (ssize_t)len || (sent < 0 && (errno == EPIPE || errno == ECONNRESET)));
 }
@@ -48,7 +49,7 @@ bool peer_read(struct peer *peer, size_t max) {
     if (peer->capacity - peer->len < 65537) {
       peer->capacity = peer->capacity * 2 + 65537;
       peer->in = realloc(peer->in, peer->capacity);
-      peer->in[peer->len] = '\0'; /* also if nothing comes */
+      peer->in[peer->len] = '\0'; /* even if nothing was received */
     }
     ssize_t len = recv(peer->fd, peer->in + peer->len, max < 65536 ? max : 65536, MSG_DONTWAIT);
     if (len < 0 && errno == EAGAIN) break;
@@ -89,7 +90,7 @@ size_t peer_count(const struct peer *peer, const char *text) {
   return count;
 }
 
-/* Appends the data of all chunks that have come whole. */
+/* Appends the data of all complete chunks. */
 static void take_chunks(const char *at, const char *end, char *out) {
   for (;;) {
     char *rest;
@@ -127,7 +128,7 @@ const char *peer_stream(struct peer *peer) {
 
 static char summary[1 << 20];
 
-/* One line of a block that is complete: an event's data, or a gap, goes to the summary. */
+/* Appends one line of a complete event to the summary: its data, or a gap. */
 static size_t summarize(const char *block, const char *end, size_t at) {
   static const char gap[] = "{\"channel\":\"";
   const char *event = strstr(block, "event: "), *data = strstr(block, "data: ");
@@ -156,7 +157,7 @@ const char *peer_last_id(struct peer *peer) {
   static char id[64];
   const char *at = peer_stream(peer);
   id[0] = '\0';
-  /* A browser takes the id of a block that is complete. */
+  /* A browser takes the id of a complete event. */
   for (const char *end; at && (end = strstr(at, "\n\n")); at = end + 2) {
     const char *line = strstr(at, "id: ");
     if (!line || line > end) continue;

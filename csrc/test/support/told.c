@@ -15,7 +15,7 @@ static void note(struct told *told, const char *word, size_t len) {
   snprintf(told->text + at, sizeof told->text - at, "%.*s ", (int)len, word);
 }
 
-/* The length of a string such as "a1" with its quotes, or 0. */
+/* Returns the length of a string such as "a1" with its quotes, or 0. */
 static size_t message_at(const char *text, size_t len) {
   if (len < 4 || text[0] != '"' || !islower((unsigned char)text[1])) return 0;
   size_t i = 2;

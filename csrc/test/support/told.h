@@ -1,17 +1,20 @@
-/* What a peer of any transport was told, in short. Tests publish strings such as "a1": a letter and a number, which nothing else looks like. */
+/* The messages and events that a peer of any transport has received, in short. Tests publish
+ * strings such as "a1", a letter and a number, and no other text looks like that. */
 #ifndef MOONWIRE_TEST_SUPPORT_TOLD_H
 #define MOONWIRE_TEST_SUPPORT_TOLD_H
 
 #include "test/support/memory_peer.h"
 
 struct told {
-  char text[8192]; /* "a1 a2 gap b3 end ": messages, and the server's own events without "moonwire:" */
-  char id[64];     /* the last id that came; kept from call to call */
+  /* "a1 a2 gap b3 end ": messages, and the server's own events without "moonwire:" */
+  char text[8192];
+  char id[64]; /* the last id; kept from call to call */
 };
 
-/* Fetches everything that has come and appends it; `told->text` begins again if `peer` was looked at before. Returns the text. */
+/* Reads everything that was received and appends it. Clears `told->text` first if `peer` was read
+ * before. Returns the text. */
 const char *told_fetch(struct told *told, struct memory_peer *peer);
-/* Publishes the string `data`, with padding of so many bytes after it in the same message. */
+/* Publishes the string `data`, followed by `padding` bytes in the same message. */
 void told_publish(struct mw_server *server, const char *channel, const char *data, size_t padding, struct mw_publish how);
 
 #endif

@@ -7,7 +7,7 @@
 
 static const unsigned char default_key[4] = {0x37, 0xfa, 0x21, 0x3d};
 
-/* ---- Words ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 static unsigned long number(struct bytes word) {
   char digits[24] = "";
@@ -15,7 +15,7 @@ static unsigned long number(struct bytes word) {
   return strtoul(digits, NULL, 10);
 }
 
-/* Appends what pairs of digits say, and returns how many characters they are. */
+/* Appends the bytes of pairs of hex digits. Returns how many characters they are. */
 static size_t append_hex(struct buffer *out, struct bytes text) {
   size_t len = 0;
   for (char *end; len + 2 <= text.len; len += 2) {
@@ -27,7 +27,8 @@ static size_t append_hex(struct buffer *out, struct bytes text) {
   return len;
 }
 
-/* "abc" or hex:00ff, and *100 behind it. Returns its length, 0 if it is neither. */
+/* Reads "abc" or hex:00ff, with an optional *100 after it. Returns its length, or 0 if it is
+ * neither. */
 static size_t append_piece(struct buffer *out, struct bytes word) {
   struct buffer piece = {0};
   size_t len = 0, digits = 0, times = 1;
@@ -51,13 +52,13 @@ static void append_pieces(struct buffer *out, struct bytes line) {
   for (struct bytes word; (word = case_text_word(&line)).len > 0;) {
     while (word.len > 0) {
       size_t len = append_piece(out, word);
-      if (len == 0 || len > word.len) fail_msg("these are no bytes: %.*s", (int)word.len, word.ptr);
+      if (len == 0 || len > word.len) fail_msg("not bytes: %.*s", (int)word.len, word.ptr);
       word = bytes_of(word.ptr + len, word.len - len);
     }
   }
 }
 
-/* The value of NAME=VALUE at the beginning of the line, which then begins behind it; or `otherwise`. */
+/* Removes NAME=VALUE from the start of the line and returns the value, or `otherwise`. */
 static struct bytes take_attribute(struct bytes *line, const char *name, const char *otherwise) {
   struct bytes rest = *line, word = case_text_word(&rest);
   size_t equals = bytes_find(word, '=');
@@ -66,17 +67,17 @@ static struct bytes take_attribute(struct bytes *line, const char *name, const c
   return bytes_of(word.ptr + equals + 1, word.len - equals - 1);
 }
 
-/* ---- What is sent --------------------------------------------------------------------------------------------------------- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
 struct frame {
   unsigned opcode;
   bool fin, masked;
   unsigned rsv;
   unsigned char key[4];
-  size_t form, length, fragments; /* 0: as it should be */
+  size_t form, length, fragments; /* 0: valid */
 };
 
-/* What "more" goes on with: the mask of the frame before, and the place in its payload. */
+/* The state that "more" continues: the mask of the last frame, and the index in its payload. */
 struct place {
   unsigned char key[4];
   size_t offset;
@@ -131,7 +132,7 @@ static bool read_opcode(struct bytes word, unsigned *opcode) {
   return found;
 }
 
-/* In any order. */
+/* The attributes may have any order. */
 static void read_attributes(struct frame *frame, struct bytes *line) {
   for (size_t before = 0; before != line->len;) {
     before = line->len;
@@ -186,7 +187,7 @@ static void append_sent(struct buffer *out, struct bytes line, struct place *pla
   buffer_deinit(&payload);
 }
 
-/* ---- What comes of it ----------------------------------------------------------------------------------------------------- */
+/* ---- Expected events ------------------------------------------------------------------------- */
 
 static void append_line(struct buffer *out, const char *what, struct bytes payload) {
   static const char digits[] = "0123456789abcdef";
@@ -236,7 +237,7 @@ static void append_expected(struct buffer *out, struct bytes line, bool *is_idle
   buffer_deinit(&payload);
 }
 
-/* ---- The case ------------------------------------------------------------------------------------------------------------- */
+/* ---- The case -------------------------------------------------------------------------------- */
 
 static void read_terms(struct ws_case *test, struct bytes line) {
   test->terms.agreed = true;
@@ -257,7 +258,8 @@ void ws_case_init(struct ws_case *test, struct bytes text) {
   struct bytes whole = text, line;
   struct place place = {{0}, 0};
   struct ws_case_step *step = NULL;
-  bool answered = true, is_idle = true; /* answered: the step has what is expected, and more begins the next one */
+  /* the events of the step were listed; more input begins the next step */
+  bool answered = true, is_idle = true;
   *test = (struct ws_case){.limits = {.frame = SIZE_MAX / 2, .message = SIZE_MAX / 2}};
   case_text_line(&text, &test->title);
   while (case_text_line(&text, &line)) {

@@ -1,4 +1,4 @@
-/* A case of spec/websocket: what a client sends, step by step, and what a reader makes of it. */
+/* A case of spec/websocket: what a client sends, step by step, and the events of a reader. */
 #ifndef MOONWIRE_TEST_SUPPORT_WS_CASE_H
 #define MOONWIRE_TEST_SUPPORT_WS_CASE_H
 
@@ -9,23 +9,24 @@ enum { WS_CASE_STEPS_MAX = 16 };
 
 struct ws_case_step {
   struct buffer sent;
-  struct buffer trace; /* of all that came of it, and of the steps before, in the words of ws_case_event */
+  struct buffer trace; /* all events of this and earlier steps, as text of ws_case_event */
 };
 
 struct ws_case {
-  struct bytes title; /* borrowed from its text */
+  struct bytes title; /* borrowed from the text of the case */
   struct ws_limits limits;
   struct ws_deflate_terms terms;
   struct ws_case_step steps[WS_CASE_STEPS_MAX];
   size_t step_count;
-  bool is_idle; /* whether the reader is in the end */
+  bool is_idle; /* the reader is idle at the end */
 };
 
-/* Reads it from its text; fails the test if it is not understood. */
+/* Reads a case from its text. Fails the test if it is invalid. */
 void ws_case_init(struct ws_case *test, struct bytes text);
 void ws_case_deinit(struct ws_case *test);
 
-/* Appends one line on what a reader returned last: "text HEX", "close 1000 HEX", "error 1002" and so on. */
+/* Appends one line for the last event of a reader: "text HEX", "close 1000 HEX", "error 1002", and
+ * so on. */
 void ws_case_event(struct buffer *out, const struct ws_reader *reader, enum ws_event event);
 
 #endif

@@ -45,10 +45,10 @@ static void trace_close_info(struct buffer *out, const struct ws_reader *reader,
   buffer_append_char(out, '\n');
 }
 
-/* Bytes that are inflated at a time: where it pauses must make no difference. */
+/* Bytes that are inflated at a time. The pauses must not change the events. */
 enum { ALLOWED = 200 };
 
-/* One piece, until it is used up. False after an error. */
+/* Feeds one piece. Returns false after an error. */
 static bool trace_piece(struct buffer *out, struct ws_reader *reader, const struct ws_limits *limits, char *data, size_t len,
                         size_t offset) {
   ws_reader_allow(reader, ALLOWED);
@@ -68,7 +68,7 @@ static bool trace_piece(struct buffer *out, struct ws_reader *reader, const stru
     }
     if (event == WS_ERROR) {
       trace_close_info(out, reader, "ERROR");
-      must(ws_reader_next(reader, data, len, &used) == WS_ERROR && used == 0, "goes on after an error");
+      must(ws_reader_next(reader, data, len, &used) == WS_ERROR && used == 0, "continues after an error");
       must(!ws_reader_idle(reader), "idle after an error");
       return false;
     }
@@ -81,7 +81,7 @@ static bool trace_piece(struct buffer *out, struct ws_reader *reader, const stru
   }
 }
 
-/* One for a connection whose terms these are. */
+/* Lends a reader to a connection with these terms. */
 static struct ws_reader *lend(struct ws_reader *reader, const struct ws_limits *limits, struct ws_deflate_terms terms) {
   if (!reader) reader = ws_reader_new(limits);
   if (reader) ws_reader_set_terms(reader, terms);
@@ -95,9 +95,10 @@ bool ws_trace_terms(struct buffer *out, const struct ws_limits *limits, struct w
   bool going = reader != NULL;
   for (size_t at = 0; going && at < input.len; at += size, size = step) {
     if (size > input.len - at) size = input.len - at;
-    /* A copy of its own, which is gone afterwards: a sanitizer sees who reads beyond it, or keeps a pointer into it. */
+    /* A copy that is freed after the call: a sanitizer finds reads beyond its end, and pointers
+     * into it that are used later. */
     char *copy = malloc(size > 0 ? size : 1);
-    must(copy, "no memory for the test");
+    must(copy, "out of memory in the test");
     if (size > 0) memcpy(copy, input.ptr + at, size);
     going = trace_piece(out, reader, limits, copy, size, at);
     free(copy);
