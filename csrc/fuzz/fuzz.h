@@ -1,4 +1,4 @@
-/* What every fuzz target has. */
+/* Included by every fuzz target. */
 #ifndef MOONWIRE_FUZZ_FUZZ_H
 #define MOONWIRE_FUZZ_FUZZ_H
 
@@ -12,7 +12,7 @@
 /* Called by libFuzzer with each input. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A property that must hold for every input. */
+/* Aborts unless the property holds. It must hold for every input. */
 #define must(condition)                                                                                                          \
   do {                                                                                                                           \
     if (!(condition)) {                                                                                                          \

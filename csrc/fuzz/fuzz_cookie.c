@@ -1,4 +1,4 @@
-/* Pairs lie inside the field, in order, without delimiters, and the walk ends. */
+/* Pairs are slices of the header, in order and without delimiters, and the walk ends. */
 #include "codec/cookie.h"
 #include "fuzz/fuzz.h"
 

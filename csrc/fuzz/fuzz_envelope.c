@@ -1,4 +1,5 @@
-/* JSON is accepted where jansson accepts it; what was accepted can be walked, decoded, and written with the same meaning. */
+/* json_scan accepts what jansson accepts. Accepted text can be walked, decoded, and written with
+ * the same meaning. */
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "fuzz/fuzz.h"
@@ -62,7 +63,8 @@ static void check_publish(struct json_value value) {
     (void)event_name_fault(push.event);
     if (!channel_name_fault(push.channel)) {
       envelope_write_push(&out, &push);
-      must(json_scan(buffer_bytes(&out), &pushed, NULL) || publish.data.raw.ptr); /* with data it can be a level too deep */
+      /* with the envelope, data can be one level too deep */
+      must(json_scan(buffer_bytes(&out), &pushed, NULL) || publish.data.raw.ptr);
     }
   } else {
     must(strlen(fault) > 0 && utf8_valid_prefix(bytes_string(fault)) == strlen(fault));

@@ -1,4 +1,4 @@
-/* However the input is cut, the same events come of it, and the limits hold. */
+/* The events do not depend on how the input is split, and the limits hold. */
 #include "fuzz/fuzz.h"
 #include "test/support/http_trace.h"
 
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct bytes input = fuzz_bytes(data, size);
   struct buffer whole = {0};
   must(http_trace(&whole, &limits, input, size, 1));
-  size_t sum = 0; /* picks the cuts, so that seeds are plain requests */
+  size_t sum = 0; /* selects the splits, so that seeds are ordinary requests */
   for (size_t i = 0; i < size; i++) sum = sum * 31 + data[i];
   compare(input, buffer_bytes(&whole), 1, 1);
   compare(input, buffer_bytes(&whole), sum % (size + 1), size + 1);

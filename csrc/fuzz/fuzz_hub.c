@@ -1,8 +1,12 @@
-/* The hub against a model that forgets nothing: bytes become subscribers that come, go and return with the last position they saw, or with any
- * other one, messages of any size and last ones, messages that were promised a place and come later, ends of turns, sweeps, time and failing
- * allocations, and room for histories that comes and goes. Whoever misses a message, or gets one twice, must have been told: by a gap when it
- * returned, or by being cut off. And whoever missed nothing must not be told of a gap, unless marks were dropped. Of all that is kept the oldest
- * goes first, each byte is counted, and a channel has ended if its newest message was its last. */
+/* Compares the hub with a model that never forgets anything. Bytes become subscribers that come,
+ * leave, and resume from the last position they saw or from any other; messages of any size, and
+ * final ones; messages that were promised a place and come later; ends of turns, sweeps, time,
+ * failing allocations, and a changing limit of all histories.
+ *
+ * A subscriber that misses a message, or receives one twice, must have been notified: by a gap when
+ * it resumed, or by being disconnected. One that missed nothing must not receive a gap, unless
+ * marks were dropped. The oldest messages of all are evicted first, each byte is counted, and a
+ * channel has ended if its newest message was final. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -11,7 +15,8 @@
 
 enum { KINDS = 6, CHANNELS = 12, SUBSCRIBERS = 6, LOG_MAX = 1000, CHANNELS_MAX = 8, SIZE_MAX_OF_DATA = 4000, POSTED_MAX = 8 };
 
-/* The first channel of each kind; the others are of the first kind, which has no history. */
+/* The policy of the first channel of each kind. The other channels are of the first kind, which has
+ * no history. */
 static const struct channel_policy policies[KINDS] = {
     {.kind = 0, .history = {.size = 0}},
     {.kind = 1, .history = {.size = 1}, .replay = 1},
@@ -23,18 +28,20 @@ static const struct channel_policy policies[KINDS] = {
 
 static const struct channel_policy *policy_of(size_t channel) { return &policies[channel < KINDS ? channel : 0]; }
 
-/* All that was published to one channel and has a position. */
+/* All messages with a position that were published to one channel. */
 struct record {
   uint64_t positions[LOG_MAX];
   size_t count;
-  bool has_ended; /* the newest was final */
+  bool has_ended; /* the newest one is final */
 };
 
 struct subscriber {
   struct subscription subscription;
-  size_t channel;      /* the one it listens to, or did */
-  uint64_t seen;       /* everything up to here was received, or its loss was told; 0: it was never there */
-  bool was_there, cut; /* it has a position to return with; it was told that a message is lost */
+  size_t channel; /* its current or last channel */
+  /* it received everything up to here, or was notified of the loss; 0: it never subscribed */
+  uint64_t seen;
+  /* it has a position to resume from; it was notified that a message is lost */
+  bool was_there, cut;
   uint32_t turn_start, in_turn;
 };
 
@@ -45,7 +52,7 @@ struct world {
   uint64_t position;
   struct record records[CHANNELS];
   struct subscriber subscribers[SUBSCRIBERS];
-  struct message *posted[POSTED_MAX]; /* each was promised a place, and is still to come */
+  struct message *posted[POSTED_MAX]; /* each was promised a place, and is not published yet */
   size_t posted_to[POSTED_MAX], posted_count;
   bool memory_failed;
 };
@@ -57,7 +64,7 @@ static struct bytes name_of(size_t channel) {
   return bytes_of(names + channel, 1);
 }
 
-/* The first in the record after `position`; count if there is none. */
+/* Returns the index of the first message of the record after `position`, or count. */
 static size_t find_after(const struct record *record, uint64_t position) {
   size_t i = record->count;
   while (i > 0 && record->positions[i - 1] > position) i--;
@@ -87,20 +94,22 @@ static void leave(struct subscriber *subscriber) {
   subscriber->cut = false;
 }
 
-/* What was announced as lost ends the stream, as a session does. */
+/* A loss that was announced ends the subscription, as a session does. */
 static void cut_off(void) {
   for (size_t i = 0; i < SUBSCRIBERS; i++) {
     if (world.subscribers[i].cut) leave(&world.subscribers[i]);
   }
 }
 
-/* Marks that are not known exactly can be of this kind only if there was no room for them, or no memory. */
+/* A channel without a mark can be of this kind only if there was no room for the mark, or an
+ * allocation failed. */
 static bool forgets(size_t channel) {
   return world.memory_failed || world.store.marks.max < KINDS ||
          (policy_of(channel)->kind == 0 && world.store.marks.max < CHANNELS);
 }
 
-/* Whether a client that returns with `since` is told that it has missed nothing; the truth must be told, as far as it is known. */
+/* Returns true if a client that resumes from `since` is told that it has missed nothing. That must
+ * be correct, as far as it is known. */
 static bool ask(size_t channel, struct stored *live, uint64_t since) {
   const struct record *record = &world.records[channel];
   uint64_t floor = marks_floor(&world.store.marks, policy_of(channel)->kind), floor_gaps = world.store.floor_gaps;
@@ -114,7 +123,7 @@ static bool ask(size_t channel, struct stored *live, uint64_t since) {
   return complete;
 }
 
-/* Somebody asks for a channel with a position that it may have from anywhere. */
+/* Resumes on a channel from an arbitrary position. */
 static void probe(size_t channel, uint64_t since) {
   struct subscription subscription = {.channel = NULL};
   if (hub_subscribe(&world.hub, name_of(channel), policy_of(channel), &subscription) < 0) return;
@@ -122,7 +131,8 @@ static void probe(size_t channel, uint64_t since) {
   hub_unsubscribe(&world.hub, &subscription);
 }
 
-/* What is replayed must be the end of what was published, without a hole; after a complete return also without a beginning missing. */
+/* A replay must be the end of what was published, without a hole. After a complete resume, the
+ * beginning must not be missing either. */
 static void replay(struct subscriber *subscriber, bool returns) {
   struct stored *stored = subscriber->subscription.channel->stored;
   const struct record *record = &world.records[subscriber->channel];
@@ -176,7 +186,7 @@ static void publish(size_t channel, bool is_volatile, bool is_final, size_t size
   cut_off();
 }
 
-/* Promises a place to a message that comes later; or it is refused, and never was. */
+/* Promises a place to a message that comes later, or is refused. */
 static void post(size_t channel, size_t size) {
   if (world.posted_count == POSTED_MAX) return;
   struct message *message = make(channel, false, size);
@@ -189,7 +199,7 @@ static void post(size_t channel, size_t size) {
   world.posted[world.posted_count++] = message;
 }
 
-/* Each is kept, but for what is too much for its history, or for all. */
+/* Each message is kept, except those that exceed the limit of their history, or of all. */
 static void drain(bool breaks) {
   for (size_t i = 0; i < world.posted_count; i++) {
     struct message *message = world.posted[i];
@@ -217,7 +227,8 @@ static void end_turn(void) {
   hub_end_turn(&world.hub);
 }
 
-/* Publishing lets go of as few as it may, and of the oldest first: the model does the same with what was kept before. */
+/* Publishing evicts as few messages as possible, the oldest first. The model does the same with the
+ * messages that were kept before. */
 static void publish_bounded(size_t channel, bool is_volatile, bool is_final, size_t size) {
   uint64_t evicted = world.store.evicted, oldest_kept = UINT64_MAX, newest_lost = 0;
   uint64_t marks[CHANNELS] = {0};
@@ -263,7 +274,7 @@ static void check(void) {
   for (size_t i = 0; i < SUBSCRIBERS; i++) {
     const struct subscriber *subscriber = &world.subscribers[i];
     if (!subscriber->subscription.channel) continue;
-    /* Whoever listens has everything, at any time. */
+    /* A subscriber has everything, at any time. */
     const struct record *record = &world.records[subscriber->channel];
     must(find_after(record, subscriber->seen) == record->count);
     subscriptions--;
@@ -302,7 +313,7 @@ static void operate(uint8_t what, uint8_t which) {
   }
 }
 
-/* Every channel as seen from every position at which something was missed, or not. */
+/* Checks every channel from every position at which something was missed, or not. */
 static void probe_all(void) {
   memory_fail_after(0);
   drain(false);

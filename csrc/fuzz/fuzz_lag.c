@@ -1,9 +1,13 @@
-/* A whole server whose peers take what they want, when they want: bytes become peers that come, return with an id, and read a little or
- * nothing, messages on channels of all policies, time, sweeps and failing allocations. Each peer reads what it got with its own eyes and
- * knows all that was published. Of no channel may there be a hole that it was not told of; nothing comes twice or out of order; on an
- * event stream, whose client returns with one id for all channels, a gap is told before anything of a later position; and whoever was
- * told that it recovered must have. Nobody is told of a gap on a channel on which nothing came after its id, however old that is, and whatever
- * came on other channels, of which there are too many to remember. */
+/* A whole server whose peers read as much as they want, when they want. Bytes become peers that
+ * come, resume with an id, and read a little or nothing; messages on channels of all policies;
+ * time, sweeps, and failing allocations. Each peer parses what it receives by itself, and knows all
+ * that was published.
+ *
+ * No channel may have a hole without a gap. No message comes twice or out of order. On an event
+ * stream, whose client resumes with one id for all channels, a gap comes before any later position.
+ * A client that was told that it recovered must have. No client receives a gap on a channel without
+ * a message after its id, regardless of the age of that id, and of other channels, of which there
+ * are too many to remember. */
 #define _XOPEN_SOURCE 700
 
 #include <string.h>
@@ -39,7 +43,7 @@ static const struct mw_channel_options kinds[CHANNELS] = {
     {.slow = MW_SLOW_LATEST, .history_size = 10, .history_replay = 1},
 };
 
-/* Bytes of a peer, terminated, whose memory does not fail. */
+/* Bytes of a peer, terminated, whose allocations do not fail. */
 struct text {
   char *data;
   size_t len, capacity;
@@ -53,26 +57,28 @@ struct entry {
 
 /* What a peer knows of one channel. */
 struct view {
-  bool subscribed, told; /* told: of a gap, since its last message */
-  bool ended;            /* it was told of the end, and nothing came since; on an event stream it is still subscribed */
-  bool was_told;         /* of any */
-  bool begins;           /* whatever is kept may come first */
-  bool is_foreign;       /* it returned with an id that is none: it must be told of a gap */
-  bool is_blurred;       /* it came or went by the side, so that nobody can say what is missing */
-  uint64_t seen;         /* it has everything up to here */
+  bool subscribed, told; /* `told`: it received a gap since its last message */
+  /* it received the end, and no message since; on an event stream, it is still subscribed */
+  bool ended;
+  bool was_told;   /* a gap on any channel */
+  bool begins;     /* any kept message may come first */
+  bool is_foreign; /* it resumed with an id of another epoch: it must receive a gap */
+  bool is_blurred; /* it subscribed or left in the middle, so that it is unknown what is missing */
+  uint64_t seen;   /* it has everything up to here */
   unsigned last_volatile, newest[4];
-  size_t joined; /* what of the log was there when it came */
+  size_t joined; /* length of the log when it subscribed */
 };
 
 struct peer {
-  struct mw_memory *memory; /* NULL: it is not there */
+  struct mw_memory *memory; /* NULL: it is not connected */
   enum way transport;
   struct text in;
-  size_t body;       /* of the answer, where its head ends; 0: no head yet */
-  struct text block; /* an event stream without its chunks, from the block that is not complete */
-  uint64_t last_id;  /* of the stream */
-  bool has_id, is_over, is_closed;
-  uint64_t resume[CHANNELS]; /* with what to return */
+  size_t body; /* of the answer, after its head; 0: no head yet */
+  /* an event stream without its chunk heads, from the first incomplete event on */
+  struct text block;
+  uint64_t last_id; /* of the stream */
+  bool has_id, has_ended, is_closed;
+  uint64_t resume[CHANNELS]; /* the ids to resume from */
   bool can_resume;
   struct view views[CHANNELS];
   struct {
@@ -118,11 +124,11 @@ static void text_free(struct text *text) {
   *text = (struct text){NULL, 0, 0};
 }
 
-/* ---- The record ----------------------------------------------------------------------------------------------------------- */
+/* ---- The record ------------------------------------------------------------------------------ */
 
 static bool forgives(unsigned channel) { return kinds[channel].slow == MW_SLOW_LATEST; }
 
-/* The first of a channel with a position above `seen` and up to `limit`; 0: there is none. */
+/* Returns the first position of a channel above `seen` and up to `limit`, or 0 if there is none. */
 static uint64_t first_after(unsigned channel, uint64_t seen, uint64_t limit) {
   for (size_t i = world.count; i-- > 0;) {
     uint64_t first = 0;
@@ -140,10 +146,11 @@ static uint64_t first_after(unsigned channel, uint64_t seen, uint64_t limit) {
   return 0;
 }
 
-/* A client that has seen everything up to there is told of a gap: something must have come since. */
+/* A client that has seen everything up to there receives a gap: a message must have been published
+ * since. */
 static void check_gap(unsigned channel, uint64_t seen) { must(world.failing || first_after(channel, seen, UINT64_MAX) > 0); }
 
-/* Whether the newest of a channel up to there was its last. */
+/* Returns true if the newest message of a channel up to there is final. */
 static bool ended_at(unsigned channel, uint64_t seen, uint64_t *at) {
   for (size_t i = world.count; i-- > 0;) {
     const struct entry *entry = &world.log[i];
@@ -154,7 +161,8 @@ static bool ended_at(unsigned channel, uint64_t seen, uint64_t *at) {
   return false;
 }
 
-/* Whether a volatile message comes after everything of its channel that is older, and before everything that is newer. */
+/* Returns true if a volatile message comes after every older message of its channel, and before
+ * every newer one. */
 static bool is_in_place(const struct view *view, size_t number) {
   uint64_t before = 0, after = UINT64_MAX;
   for (size_t i = 0; i < world.count; i++) {
@@ -166,7 +174,7 @@ static bool is_in_place(const struct view *view, size_t number) {
   return view->seen < after && (view->seen >= before || view->told || view->begins);
 }
 
-/* ---- What a peer is told --------------------------------------------------------------------------------------------------- */
+/* ---- What a peer receives -------------------------------------------------------------------- */
 
 static void take_message(struct peer *peer, uint64_t id, const char *data) {
   unsigned channel = (unsigned)(data[0] - 'a'), number = (unsigned)strtoul(data + 1, NULL, 10);
@@ -176,7 +184,7 @@ static void take_message(struct peer *peer, uint64_t id, const char *data) {
   must(entry->channel == channel && entry->position == id);
   if (peer->transport != WEBSOCKET && id > 0) {
     must(peer->has_id && id > peer->last_id);
-    /* Whoever is cut here returns with this id. */
+    /* A peer that is disconnected here resumes with this id. */
     for (unsigned i = 0; i < CHANNELS; i++) {
       struct view *other = &peer->views[i];
       if (i == channel || !other->subscribed || other->begins || other->is_blurred || forgives(i)) continue;
@@ -214,7 +222,7 @@ static uint64_t position_in(const char *id) {
   return strtoull(id + EPOCH_LEN + 1, NULL, 10);
 }
 
-/* An event by its name; false if it is none of the server's own. */
+/* Reads an event by its name. Returns false if it is not one of the server's own. */
 static bool take_own(struct peer *peer, const char *text) {
   const char *at = strstr(text, "moonwire:");
   if (!at) return false;
@@ -234,7 +242,8 @@ static bool take_own(struct peer *peer, const char *text) {
     must(view->subscribed || view->is_blurred);
     bool ended = ended_at(channel_in(text), view->seen, &last);
     must(ended || view->told || view->begins || view->is_blurred || forgives(channel_in(text)));
-    /* An event stream, whose client returns with one id for all channels, goes on in case the channel does. */
+    /* An event stream, whose client resumes with one id for all channels, continues in case the
+     * channel does. */
     must(!view->ended);
     view->ended = true;
     if (peer->transport == WEBSOCKET) view->subscribed = false;
@@ -277,7 +286,7 @@ static void take_answer(struct peer *peer, const char *text) {
   }
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static void read_frames(struct peer *peer) {
   for (;;) {
@@ -311,7 +320,7 @@ static void read_frames(struct peer *peer) {
 
 static bool is_own(const char *text) { return strstr(text, "moonwire:") != NULL; }
 
-/* An id that is not a message's: of the beginning, or of the end of all channels. */
+/* Reads an id without a message: of the beginning, or of the end of all channels. */
 static void take_cursor(struct peer *peer, uint64_t cursor) {
   for (unsigned i = 0; peer->has_id && i < CHANNELS; i++) must(!peer->views[i].subscribed || peer->views[i].ended);
   must(cursor >= peer->last_id);
@@ -325,7 +334,7 @@ static void read_block(struct peer *peer, char *block) {
   char *data = strncmp(block, "data: ", 6) == 0 ? block : strstr(block, "\ndata: ");
   if (data) data += *data == '\n' ? 7 : 6;
   if (!data) {
-    /* With envelopes every block has data. */
+    /* With envelopes, every event has data. */
     must(id && peer->transport != ENVELOPE);
     take_cursor(peer, position_in(id));
   } else if (is_own(peer->transport == ENVELOPE ? data : block)) {
@@ -370,8 +379,8 @@ static void read_stream(struct peer *peer) {
     if (!end) return;
     size_t head = (size_t)(end - at) + 1, len = strtoul(at, NULL, 16);
     if (left < head + len + 2) return;
-    must(!peer->is_over && memcmp(at + head + len, "\r\n", 2) == 0);
-    peer->is_over = len == 0;
+    must(!peer->has_ended && memcmp(at + head + len, "\r\n", 2) == 0);
+    peer->has_ended = len == 0;
     text_append(&peer->block, at + head, len);
     text_consume(&peer->in, peer->body + head + len + 2);
     peer->body = 0;
@@ -379,7 +388,7 @@ static void read_stream(struct peer *peer) {
   }
 }
 
-/* Reads the head of the answer. False if it is not there, or nothing follows. */
+/* Reads the head of the answer. Returns false if it is incomplete, or nothing follows. */
 static bool read_head(struct peer *peer) {
   const char *end = strstr(peer->in.data, "\r\n\r\n");
   if (!end) return false;
@@ -391,13 +400,13 @@ static bool read_head(struct peer *peer) {
       uint64_t last = 0;
       const struct view *view = &peer->views[i];
       if (!view->subscribed) continue;
-      /* It has seen the end of each, and nothing came since. */
+      /* It has seen the end of each channel, and nothing was published since. */
       must(ended_at(i, view->seen, &last) && !view->begins && !view->is_foreign);
     }
   } else {
     must(world.failing && (status == 503 || status == 500));
   }
-  peer->is_over = true;
+  peer->has_ended = true;
   return false;
 }
 
@@ -408,9 +417,9 @@ static void take_out(struct peer *peer, size_t size) {
     if (len == 0) break;
     size -= len;
     text_append(&peer->in, chunk, len);
-    if (peer->is_over && peer->body == 0) continue;
+    if (peer->has_ended && peer->body == 0) continue;
     if (peer->body == 0 && peer->in.len >= 9 && memcmp(peer->in.data, "HTTP/1.1 ", 9) == 0 && !read_head(peer)) continue;
-    if (peer->is_over) continue;
+    if (peer->has_ended) continue;
     if (peer->transport == WEBSOCKET) {
       read_frames(peer);
     } else {
@@ -419,7 +428,7 @@ static void take_out(struct peer *peer, size_t size) {
   }
 }
 
-/* ---- What a peer does ------------------------------------------------------------------------------------------------------ */
+/* ---- What a peer does ------------------------------------------------------------------------ */
 
 static void leave(struct peer *peer) {
   if (!peer->memory) return;
@@ -433,13 +442,15 @@ static void say(struct peer *peer, const char *text, size_t len) {
   if (mw_memory_write(peer->memory, text, len) == MW_ENOMEM) leave(peer);
 }
 
-/* Up to where it has seen everything, if it returns in that way: 1 what it has, 3 a bit older, 6 and 7 from long ago. */
+/* Returns the position from which it resumes: 1 is what it has, 3 a bit older, 6 and 7 much
+ * older. */
 static uint64_t seen_by(unsigned how, uint64_t has) {
   if (how == 3) return has > 3 ? has - 3 : 0;
   return how == 6 ? world.position / 2 : how == 7 ? world.position / 8 : has;
 }
 
-/* An id for a return: 0 none, 2 "0", 4 one of the future, 5 rubbish, others as above. True if it is no id of ours. */
+/* Writes an id to resume from: 0 none, 2 "0", 4 a future one, 5 invalid, others as above. Returns
+ * true if it is not an id of this server. */
 static bool write_since(char *out, size_t size, unsigned how, uint64_t has) {
   unsigned long long position = how == 4 ? world.position + 5 : seen_by(how, has);
   out[0] = '\0';
@@ -459,7 +470,7 @@ static void come(struct peer *peer, enum way transport, unsigned channels, unsig
   bool same = peer->transport != WEBSOCKET && transport != WEBSOCKET && peer->can_resume;
   uint64_t has = peer->last_id;
   if (transport == WEBSOCKET) {
-    /* What it returns with, channel by channel, it keeps from its life before. */
+    /* It keeps the ids of its channels from its last connection. */
     bool was = peer->transport == WEBSOCKET && peer->can_resume;
     uint64_t resume[CHANNELS];
     memcpy(resume, peer->resume, sizeof resume);
@@ -529,7 +540,7 @@ static void ask(struct peer *peer, uint8_t what, unsigned channel, unsigned how)
   say_frame(peer, text);
 }
 
-/* ---- What the app does ----------------------------------------------------------------------------------------------------- */
+/* ---- What the app does ----------------------------------------------------------------------- */
 
 static void publish(unsigned channel, unsigned how) {
   static char data[BIG + 16];
@@ -552,7 +563,7 @@ static void publish(unsigned channel, unsigned how) {
       (struct entry){.position = position, .channel = (uint8_t)channel, .key = (uint8_t)key, .is_final = message.is_final};
 }
 
-/* On one of more channels than there are marks; nobody listens there. */
+/* Publishes to one of more channels than there are marks. They have no subscribers. */
 static void publish_elsewhere(unsigned which) {
   char name[16], id[MW_ID_MAX];
   int len = snprintf(name, sizeof name, "z:%u", which);
@@ -560,7 +571,7 @@ static void publish_elsewhere(unsigned which) {
   if (mw_publish(world.server, &message, id, NULL) == 0) world.position = position_in(id);
 }
 
-/* To one client of those that are known: by itself, or out of a channel, or into one. */
+/* Reaches one of the known clients: sends to it, or takes it out of a channel, or into one. */
 static void reach(unsigned which, unsigned channel, unsigned how) {
   struct mw_client *client = NULL;
   for (unsigned i = 0; i <= which && (i == 0 || client); i++) client = mw_client_next(world.server, client);
@@ -579,7 +590,7 @@ static void reach(unsigned which, unsigned channel, unsigned how) {
   mw_client_unref(client);
 }
 
-/* ---- What must hold -------------------------------------------------------------------------------------------------------- */
+/* ---- What must hold -------------------------------------------------------------------------- */
 
 static void check_bounds(void) {
   struct worker *worker = &world.server->workers[0];
@@ -596,7 +607,7 @@ static void check_bounds(void) {
   must(bytes == store->history_bytes && bytes <= store->history_max);
 }
 
-/* Everything was fetched: whoever is still there has all, or knows that it has not. */
+/* Everything was read: each connected peer has everything, or knows that it has not. */
 static void check_peers(void) {
   memory_fail_after(0);
   for (unsigned round = 0; round < 40; round++) {
@@ -606,13 +617,13 @@ static void check_peers(void) {
   settle();
   for (unsigned i = 0; i < PEERS; i++) {
     const struct peer *peer = &world.peers[i];
-    if (!peer->memory || mw_memory_ended(peer->memory) || peer->is_closed || peer->is_over) continue;
+    if (!peer->memory || mw_memory_ended(peer->memory) || peer->is_closed || peer->has_ended) continue;
     must(peer->answered == peer->asked_count);
     for (unsigned k = 0; k < CHANNELS; k++) {
       const struct view *view = &peer->views[k];
       if (!view->subscribed || view->is_blurred) continue;
       if (forgives(k)) {
-        /* The newest of each key since it came, volatile ones as well. */
+        /* The newest message of each key since it subscribed, volatile ones included. */
         bool done[4] = {false};
         for (size_t n = world.count; n-- > view->joined && !view->was_told;) {
           const struct entry *entry = &world.log[n];

@@ -1,4 +1,5 @@
-/* What a query decodes to is the same after it was encoded again; a path that is accepted is UTF-8 without NUL. */
+/* A decoded query stays the same when it is encoded and decoded again. A path that is accepted is
+ * UTF-8 without NUL. */
 #include "base/utf8.h"
 #include "codec/query.h"
 #include "fuzz/fuzz.h"

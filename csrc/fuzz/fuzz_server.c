@@ -1,7 +1,8 @@
-/* A whole server over connections in memory: bytes become requests and verbs of peers of all kinds, answers of the app (at once, later,
- * refused, failed), what the app itself does, publishes, time, turns, and failing allocations. Whenever nothing is under way, what the app
- * was told, what is subscribed, and what presence says must be the same; each peer checks what it gets (fuzz/server_peer.h); and when the
- * server is freed nothing is left, and no counter counts anything. */
+/* A whole server over connections in memory. Bytes become requests and verbs of peers of all kinds,
+ * answers of the app (immediate, later, refused, failed), actions of the app itself, publishes,
+ * time, turns, and failing allocations. Whenever nothing is in progress, the requests of the app,
+ * the subscriptions, and presence must agree. Each peer checks what it receives
+ * (fuzz/server_peer.h). When the server is freed, nothing is left, and all counters are zero. */
 #define _XOPEN_SOURCE 700
 
 #include <string.h>
@@ -26,9 +27,9 @@ static void settle(void) {
   for (int i = 0; i < 6; i++) mw_server_step(world.server);
 }
 
-/* ---- Peers ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
-/* An id of those that came, "0", or nothing. */
+/* Returns an id that was received, "0", or nothing. */
 static const char *since_of(const struct peer *peer, unsigned how) {
   return how == 0 ? "" : how == 1 ? "0" : how == 2 ? peer->id : "abc";
 }
@@ -57,7 +58,7 @@ static void come(struct peer *peer, enum peer_kind kind, unsigned channels, unsi
     len = snprintf(text, sizeof text, "GET /%s?", kind >= PEER_POLL ? "poll" : "sse");
     for (unsigned i = 0; i < PEER_CHANNELS; i++) {
       if (channels & 1u << i) len += snprintf(text + len, sizeof text - (size_t)len, "channel=%c&", (int)('a' + i));
-      /* What it asks for no longer is another subscription when it does again. */
+      /* A channel that it omits now will be another subscription later. */
       if (!(channels & 1u << i)) peer->views[i] = (struct view){.begins = true};
     }
     len += snprintf(text + len, sizeof text - (size_t)len, "since=%s", since_of(peer, how));
@@ -68,7 +69,7 @@ static void come(struct peer *peer, enum peer_kind kind, unsigned channels, unsi
   peer_say(peer, text, (size_t)len);
 }
 
-/* Which verb, as a text; false if it is none that this peer's oracle understands. */
+/* Writes a verb as text. All of them are verbs that the checks of this peer understand. */
 static void write_verb(char *out, size_t size, unsigned what, unsigned channel, bool has_ref) {
   int name = 'a' + (int)channel;
   char ref[24] = "";
@@ -87,20 +88,20 @@ static void write_verb(char *out, size_t size, unsigned what, unsigned channel, 
 
 static void verb(struct peer *peer, unsigned what, unsigned channel, bool has_ref) {
   char text[120];
-  if (!peer->memory || !peer->has_head || peer->is_over) return;
+  if (!peer->memory || !peer->has_head || peer->has_ended) return;
   if (peer->kind != PEER_WEBSOCKET && peer->kind != PEER_MOONWIRE_1) return;
   write_verb(text, sizeof text, what, channel, has_ref);
   peer_say_frame(peer, text);
 }
 
-/* A reference to one of the clients that are known, or NULL. */
+/* Returns a reference to one of the known clients, or NULL. */
 static struct mw_client *client_at(unsigned which) {
   struct mw_client *client = NULL;
   for (unsigned i = 0; i <= which && (i == 0 || client); i++) client = mw_client_next(world.server, client);
   return client;
 }
 
-/* By a connection of its own, on behalf of a client, or of nobody. */
+/* Sends over a connection of its own, for a client or anonymously. */
 static void post(unsigned what, unsigned channel, unsigned which) {
   char body[120], text[400], field[80] = "";
   struct mw_memory *memory;
@@ -124,7 +125,8 @@ static void post(unsigned what, unsigned channel, unsigned which) {
   mw_memory_close(memory);
 }
 
-/* Something that is no verb, or no frame, from one that has been a good peer so far. */
+/* Sends text that is not a verb, or bytes that are not a frame, from a peer that was valid so
+ * far. */
 static void babble(struct peer *peer, unsigned what) {
   static const char *const texts[] = {"",
                                       "{",
@@ -134,18 +136,18 @@ static void babble(struct peer *peer, unsigned what) {
                                       "{\"subscribe\":\"a\"}x",
                                       "{\"history\":\"b\",\"limit\":-1,\"ref\":1}"};
   static const char frames[][9] = {"\x81\x01x", "\xff\x80....", "\x83\x80....", "\x89\xff....", "\x80\x80....", "\x88\x81....x"};
-  if (!peer->memory || !peer->has_head || peer->is_over) return;
+  if (!peer->memory || !peer->has_head || peer->has_ended) return;
   if (peer->kind != PEER_WEBSOCKET && peer->kind != PEER_MOONWIRE_1) return;
   if (what & 8) {
-    /* It is refused as a connection. */
-    peer->is_over = true;
+    /* The connection is refused. */
+    peer->has_ended = true;
     peer_say(peer, frames[what % (sizeof frames / sizeof *frames)], sizeof frames[0] - 1);
   } else {
     peer_say_frame(peer, texts[what % (sizeof texts / sizeof *texts)]);
   }
 }
 
-/* ---- The app ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The app --------------------------------------------------------------------------------- */
 
 static void publish(unsigned channel, bool is_volatile, bool is_final, bool is_big) {
   static char data[BIG + 16];
@@ -163,7 +165,8 @@ static void publish(unsigned channel, bool is_volatile, bool is_final, bool is_b
   world.record.entries[world.record.count++].is_volatile = is_volatile;
 }
 
-/* Notes what the answer to a request says of the messages that were published by it: "id" for one that is kept, {} for one that is volatile. */
+/* Notes the messages that were published by a request, from its answer: "id" for one that is kept,
+ * {} for a volatile one. */
 static void note_answer(const char *body, unsigned channel, const bool *are_volatile, size_t count) {
   bool is_list = *body == '[';
   const char *at = body + is_list;
@@ -180,7 +183,8 @@ static void note_answer(const char *body, unsigned channel, const bool *are_vola
   must(!is_list || *at == ']');
 }
 
-/* By POST /publish: one, several as an array, or as lines. What was published must be known, so memory does not fail in the meantime. */
+/* Publishes by POST /publish: one message, an array, or lines. It must be known what was published,
+ * so allocations do not fail in the meantime. */
 static void publish_by_http(unsigned channel, unsigned how, bool is_final) {
   char body[1200], text[1500], answer[2000];
   bool are_volatile[8];
@@ -229,7 +233,7 @@ static void act(unsigned what, unsigned which, unsigned channel) {
   mw_client_unref(client);
 }
 
-/* ---- What must hold ----------------------------------------------------------------------------------------------------------- */
+/* ---- What must hold -------------------------------------------------------------------------- */
 
 static bool is_quiet(void) {
   struct worker *worker = &world.server->workers[0];
@@ -239,8 +243,8 @@ static bool is_quiet(void) {
 
 enum { ROUNDS_OF_LEAVING = 300 };
 
-/* What peers were told of members becomes what is so, at the latest when those who linger have left: while somebody leaves in each interval, what
- * was told is one interval old. */
+/* The members that peers know become correct, at the latest after those who linger have left. While
+ * a member leaves in each interval, they are one interval old. */
 static void check_members(void) {
   bool all = false;
   for (unsigned round = 0; !all && round < ROUNDS_OF_LEAVING; round++) {
@@ -264,7 +268,7 @@ static void check(void) {
     while (world.app.kept_count > 0) app_answer_kept(&world.app, 0, APP_ACCEPT);
     settle();
     for (unsigned i = 0; i < PEERS; i++) peer_read(&world.peers[i], SIZE_MAX);
-    mw_server_advance(world.server, 60); /* what lingers is closed */
+    mw_server_advance(world.server, 60); /* lingering connections are closed */
     if (round >= 3 && is_quiet()) break;
   }
   settle();
@@ -325,7 +329,7 @@ static void operate(uint8_t what, uint8_t which) {
   if (!(what % 16 >= 5 && what % 16 <= 7) || high & 8) settle();
 }
 
-/* ---- The server --------------------------------------------------------------------------------------------------------------- */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static int define(struct mw_config *config) {
   static const struct mw_event_rule events[] = {{.event = "say"}, {.event = "typing", .relay = true}};
@@ -366,7 +370,7 @@ static void begin(unsigned flags) {
   mw_server_advance(world.server, 1);
 }
 
-/* It stops as a server does: everybody leaves, and is told to have left. */
+/* Stops the server: every client leaves, and the app is notified of it. */
 static void end(void) {
   memory_fail_after(0);
   for (unsigned i = 0; i < PEERS; i++) peer_leave(&world.peers[i]);

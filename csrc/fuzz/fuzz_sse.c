@@ -1,5 +1,6 @@
-/* A browser reads from the stream what was written to it. An input is events divided by FS (0x1c), each an id, an event and data
- * divided by GS (0x1d); what is missing is not written. */
+/* A browser reads from a stream the events that were written to it. An input is events separated by
+ * FS (0x1c), each an id, an event name, and data separated by GS (0x1d). Parts that are missing are
+ * not written. */
 #include "codec/sse.h"
 #include "fuzz/fuzz.h"
 #include "test/support/event_stream.h"
@@ -29,7 +30,7 @@ static struct bytes cut(struct bytes *rest, char c) {
   return part;
 }
 
-/* Callers of sse_write see to it that ids and events have none of these. */
+/* Callers of sse_write make sure that ids and event names have none of these. */
 static struct bytes clean(struct bytes text, struct buffer *out) {
   buffer_clear(out);
   for (size_t i = 0; i < text.len; i++) {
@@ -38,7 +39,7 @@ static struct bytes clean(struct bytes text, struct buffer *out) {
   return text.ptr ? bytes_of(out->data ? out->data : "", out->len) : text;
 }
 
-/* Every line end becomes a line feed. */
+/* Replaces every CR, LF, and CRLF by a newline. */
 static void normalize(struct bytes data, struct buffer *out) {
   buffer_clear(out);
   for (size_t i = 0; i < data.len; i++) {

@@ -1,5 +1,5 @@
-/* What is read lies within the input or the text, keeps its promises, and is the same when it is written and read anew; answers
- * are JSON. */
+/* A verb that is read consists of slices of the input or the text, is valid, and stays the same
+ * when it is written and read again. Answers are JSON. */
 #include "codec/envelope.h"
 #include "codec/verb.h"
 #include "fuzz/fuzz.h"
@@ -18,7 +18,7 @@ static void check_answer(struct buffer *out) {
   buffer_clear(out);
 }
 
-/* The verb written anew from what was read is read as the same. */
+/* Writes the verb again. It must be read as the same. */
 static void check_again(const struct verb *verb) {
   static const char *const names[VERB_COUNT] = {"subscribe", "unsubscribe", "send", "presence",
                                                 "history",   "token",       "ping", "connect"};

@@ -1,10 +1,12 @@
-/* What was deflated inflates to the same; and whatever is inflated, the same comes of it however input and room are cut. */
+/* Deflated messages inflate to the same messages. Inflating does not depend on how input and output
+ * are split. */
 #include "codec/ws_deflate.h"
 #include "fuzz/fuzz.h"
 
 enum { OUT_MAX = 1 << 16 };
 
-/* One message, in pieces of `in` bytes, into rooms of `room` bytes. No more than OUT_MAX bytes of it. */
+/* Inflates one message, in pieces of `in` bytes, into rooms of `room` bytes, up to OUT_MAX
+ * bytes. */
 static enum ws_inflate inflate(struct ws_inflater *inflater, struct bytes payload, size_t in, size_t room, struct buffer *out) {
   struct bytes piece = {NULL, 0};
   bool finishing = false;
@@ -35,7 +37,7 @@ static void there_and_back(struct bytes input, unsigned flags) {
   struct ws_deflater *deflater = ws_deflater_new((enum ws_window)((flags >> 1) % WS_WINDOW_COUNT), takeover);
   struct ws_inflater *inflater = ws_inflater_new();
   must(deflater && inflater);
-  while (input.len > 0) { /* a message a line, in two parts */
+  while (input.len > 0) { /* each line is a message, in two parts */
     size_t len = bytes_find(input, '\n');
     struct bytes message = bytes_of(input.ptr, len), parts[2] = {{message.ptr, len / 3}, {message.ptr + len / 3, len - len / 3}};
     struct buffer payload = {0}, out = {0};
@@ -65,7 +67,7 @@ static void cuts_do_not_matter(struct bytes input, unsigned flags) {
     ws_inflater_free(inflater);
   }
   must(bytes_equal(buffer_bytes(&out[0]), buffer_bytes(&out[1])));
-  must(status[0] == status[1] || out[0].len == OUT_MAX); /* how it would have gone on is not asked there */
+  must(status[0] == status[1] || out[0].len == OUT_MAX); /* the rest is not compared then */
   buffer_deinit(&out[0]);
   buffer_deinit(&out[1]);
 }

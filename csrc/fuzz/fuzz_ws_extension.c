@@ -1,11 +1,11 @@
-/* The answer is the one that a reader of another kind finds, in the same offers. */
+/* The answer is the one that another implementation finds for the same offers. */
 #include "base/buffer.h"
 #include "codec/ws_extension.h"
 #include "fuzz/fuzz.h"
 
 enum { FIELDS_MAX = 8, PARAMETERS = 4 };
 
-/* A field a line. */
+/* Each line is a field. */
 static size_t read_fields(struct bytes input, struct http_field *fields) {
   size_t count = 0;
   while (input.len > 0 && count < FIELDS_MAX) {
@@ -17,9 +17,9 @@ static size_t read_fields(struct bytes input, struct http_field *fields) {
   return count;
 }
 
-/* ---- The other reader: of fields that are well-formed --------------------------------------------------------------------- */
+/* ---- The other implementation, for well-formed fields ---------------------------------------- */
 
-/* Quotes hold nothing but tokens, so that they and blanks can be left out. */
+/* Quotes contain only tokens, so that quotes and spaces can be removed. */
 static void strip(struct buffer *out, const struct http_field *fields, size_t count) {
   for (size_t i = 0; i < count; i++) {
     for (size_t at = 0; at < fields[i].value.len; at++) {
@@ -37,7 +37,7 @@ static struct bytes cut(struct bytes *rest, char c) {
   return part;
 }
 
-/* -1: not one of ours. */
+/* Returns -1 if it is not a parameter of permessage-deflate. */
 static int find_parameter(struct bytes name) {
   static const char *const names[PARAMETERS] = {"server_no_context_takeover", "client_no_context_takeover",
                                                 "client_max_window_bits", "server_max_window_bits"};
@@ -47,7 +47,8 @@ static int find_parameter(struct bytes name) {
   return -1;
 }
 
-/* The value of each parameter: 0 if it is not there, 1 if it has no value. False if the offer is not acceptable. */
+/* Reads the value of each parameter: 0 if it is missing, 1 if it has no value. Returns false if the
+ * offer is not acceptable. */
 static bool read_offer(struct bytes offer, unsigned values[PARAMETERS]) {
   static const char *const bits[] = {"8", "9", "10", "11", "12", "13", "14", "15"};
   memset(values, 0, PARAMETERS * sizeof *values);
@@ -81,7 +82,7 @@ static void write_answer(struct buffer *out, struct bytes offers, const struct w
   if (values[3] > 0 || best < 15) buffer_append_format(out, "; server_max_window_bits=%u", best);
 }
 
-/* ---- Comparing ------------------------------------------------------------------------------------------------------------ */
+/* ---- Comparing ------------------------------------------------------------------------------- */
 
 static struct bytes agree(const struct http_field *fields, size_t count, const struct ws_deflate_policy *policy,
                           struct ws_deflate_terms *terms, char out[WS_EXTENSION_MAX]) {
@@ -114,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   must(policy.server_takeover || !terms.server_takeover);
   must(policy.client_takeover || !terms.client_takeover);
   must(terms.window >= policy.window && terms.window < WS_WINDOW_COUNT);
-  /* What was answered, offered, is answered the same. */
+  /* The answer, used as an offer, is answered with the same. */
   struct http_field field = {BYTES("sec-websocket-extensions"), answer};
   must(bytes_equal(agree(&field, 1, &policy, &again, out_again), answer));
   must(again.server_takeover == terms.server_takeover && again.client_takeover == terms.client_takeover);

@@ -1,4 +1,5 @@
-/* However the input is cut, the same events come of it, whatever was agreed about compression; the limits hold; texts are UTF-8. */
+/* The events do not depend on how the input is split, with any terms of compression. The limits
+ * hold, and texts are UTF-8. */
 #include "fuzz/fuzz.h"
 #include "test/support/ws_trace.h"
 
@@ -18,7 +19,7 @@ static void compare(struct ws_deflate_terms terms, struct bytes input, struct by
 static void try_cuts(struct ws_deflate_terms terms, struct bytes input) {
   struct buffer whole = {0};
   must(ws_trace_terms(&whole, &limits, terms, input, input.len, 1));
-  size_t sum = 0; /* picks the cuts, so that seeds are plain frames */
+  size_t sum = 0; /* selects the splits, so that seeds are ordinary frames */
   for (size_t i = 0; i < input.len; i++) sum = sum * 31 + (unsigned char)input.ptr[i];
   compare(terms, input, buffer_bytes(&whole), 1, 1);
   compare(terms, input, buffer_bytes(&whole), sum % (input.len + 1), input.len + 1);

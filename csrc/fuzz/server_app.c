@@ -2,7 +2,7 @@
 
 #include "fuzz/fuzz.h"
 
-/* What ends something is always accepted: nobody asks whether it may. */
+/* The end of something is always accepted: it is not a question. */
 static bool is_end(enum mw_request_type type) {
   return type == MW_REQUEST_LEAVE || type == MW_REQUEST_CLOSE || type == MW_REQUEST_DISCONNECT || type == MW_REQUEST_SLOW;
 }
@@ -44,7 +44,7 @@ static struct mw_request *take(struct test_app *app, size_t at) {
 void app_on_cancel(void *context, struct mw_request *request) {
   struct test_app *app = context;
   for (size_t i = 0; i < app->kept_count; i++) {
-    if (app->kept[i] != request || app->later == APP_MALFORMED) continue; /* it is answered in its own time */
+    if (app->kept[i] != request || app->later == APP_MALFORMED) continue; /* it is answered later */
     answer(app, take(app, i), app->later);
     return;
   }

@@ -6,9 +6,9 @@
 
 #include "fuzz/fuzz.h"
 
-/* ---- As much of JSON as is needed --------------------------------------------------------------------------------------------- */
+/* ---- The part of JSON that is needed --------------------------------------------------------- */
 
-/* The end of the string that begins at `at`, or NULL. */
+/* Returns the end of the string at `at`, or NULL. */
 static const char *skip_string(const char *at) {
   for (at++; *at && *at != '"'; at++) {
     if (*at == '\\' && at[1]) at++;
@@ -16,7 +16,7 @@ static const char *skip_string(const char *at) {
   return *at ? at + 1 : NULL;
 }
 
-/* The end of a value, or NULL. */
+/* Returns the end of the value at `at`, or NULL. */
 static const char *skip_value(const char *at) {
   size_t depth = 0;
   while (*at) {
@@ -62,7 +62,7 @@ const char *members_value(const char *text, const char *name) {
   return search.value;
 }
 
-/* ---- Members ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Members --------------------------------------------------------------------------------- */
 
 static size_t find(const struct members *members, const char *name, size_t len) {
   size_t i = 0;
@@ -77,7 +77,7 @@ static void add(void *context, const char *name, const char *value) {
   must(len < MEMBER_NAME_MAX);
   must(find(members, name, len) == members->name_count);
   if (members->name_count == MEMBERS_MAX) {
-    members->has_names = false; /* more than are followed here */
+    members->has_names = false; /* more than are stored here */
     return;
   }
   snprintf(members->names[members->name_count++], MEMBER_NAME_MAX, "%.*s", (int)len, name);
@@ -102,7 +102,7 @@ void members_take(struct members *members, const char *object) {
     *members = (struct members){.is_known = true, .has_names = true};
     members_each(names, add, members);
   } else if (!joined && !left && !members->has_names) {
-    members->is_known = !members_value(object, "more"); /* numbers alone */
+    members->is_known = !members_value(object, "more"); /* only counts */
   }
   if (!members->is_known) return;
   if (members->has_names && left) take_left(members, left);
@@ -111,7 +111,7 @@ void members_take(struct members *members, const char *object) {
   must(!members->has_names || members->name_count == members->count);
 }
 
-/* ---- Agreement ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Agreement ------------------------------------------------------------------------------- */
 
 struct comparison {
   const struct members *members;

@@ -5,13 +5,14 @@
 
 #include "fuzz/fuzz.h"
 
-/* WORD_MAX: no word that is looked for, with what belongs to it, is longer, but lists of members, of which HELD_MAX bytes are waited for. */
+/* WORD_MAX bounds every word that the peer looks for, with its values, except lists of members, of
+ * which up to HELD_MAX bytes are awaited. */
 enum { WORD_MAX = 96, HELD_MAX = 4096, DIGITS = 5 };
 
 static bool is_stream(const struct peer *peer) { return peer->kind <= PEER_ENVELOPE; }
 static bool is_poll(const struct peer *peer) { return peer->kind >= PEER_POLL; }
 
-/* The next of the channel with an id, from `at` on; `count` if there is none. */
+/* Returns the next message of the channel with an id, from `at` on, or `count` if there is none. */
 static size_t next_kept(const struct record *record, unsigned channel, size_t at) {
   while (at < record->count && (record->entries[at].channel != channel || record->entries[at].is_volatile)) at++;
   return at;
@@ -23,15 +24,16 @@ static void take_message(struct peer *peer, unsigned channel, size_t number) {
   if (view->is_blurred) return;
   must(view->begins || number >= view->next);
   bool is_volatile = peer->record->entries[number].is_volatile;
-  /* Nothing with an id before it is missing; of what is volatile anything may be. A volatile one tells nothing to one that has nothing yet. */
+  /* No message with an id may be missing before it; volatile ones may be. A volatile message tells
+   * nothing to a peer that has none yet. */
   if (!view->begins && !view->told) must(next_kept(peer->record, channel, view->next) >= number);
   view->next = number + 1;
   if (is_volatile) return;
   view->begins = view->told = false;
 }
 
-/* What follows is of another subscription. A channel that somebody else subscribes to or leaves on behalf of the peer stays blurred: what it has not
- * read yet may be from before. */
+/* Begins another subscription. If somebody else subscribes or unsubscribes the peer, the channel
+ * stays blurred: messages that it has not read yet may be older. */
 static void begin_view(struct view *view, bool told) {
   *view = (struct view){.begins = true, .told = told, .is_blurred = view->is_blurred};
 }
@@ -57,9 +59,10 @@ static void take_gaps(struct peer *peer, const char *list) {
   }
 }
 
-/* ---- Members ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Members --------------------------------------------------------------------------------- */
 
-/* Takes what is told of the members of a channel; if not all of it came, or it may be of a channel that it has left, nothing is known. */
+/* Reads the members of a channel. If the text is incomplete, or may be of a channel that it has
+ * left, nothing is known. */
 static void take_members(struct view *view, const char *object) {
   if (!view->is_blurred && object && members_object_end(object)) {
     members_take(&view->members, object);
@@ -75,8 +78,8 @@ static void take_opened(void *context, const char *name, const char *value) {
   if (snapshot) take_members(&peer->views[*name - 'a'], snapshot);
 }
 
-/* Snapshots in acknowledgements and in moonwire:open, and changes. A stream without envelopes does not say of which channel they are, and polls
- * have theirs when they ask. */
+/* Reads snapshots in acknowledgements and in moonwire:open, and changes. A stream without envelopes
+ * does not name the channel, and polls read the members when they ask. */
 static void look_for_members(struct peer *peer, const char *at) {
   static const char change[] = "\",\"event\":\"moonwire:presence\",\"data\":", open[] = "{\"event\":\"moonwire:open\",\"data\":";
   if (peer->kind == PEER_SSE || is_poll(peer)) return;
@@ -96,7 +99,7 @@ static void look_for_members(struct peer *peer, const char *at) {
 
 bool peer_knows_members(const struct peer *peer, struct mw_server *server) {
   bool all = true;
-  if (!peer->memory || peer->is_over || is_poll(peer) || mw_memory_ended(peer->memory)) return true;
+  if (!peer->memory || peer->has_ended || is_poll(peer) || mw_memory_ended(peer->memory)) return true;
   for (unsigned i = 0; i < PEER_CHANNELS; i++) {
     char name[2] = {(char)('a' + i), '\0'};
     all = all && (peer->views[i].is_blurred || members_agree(&peer->views[i].members, server, name));
@@ -106,19 +109,19 @@ bool peer_knows_members(const struct peer *peer, struct mw_server *server) {
 
 static void copy_word(char *out, size_t size, const char *text) { snprintf(out, size, "%.*s", (int)strcspn(text, "\"\n"), text); }
 
-/* The payloads of all other frames are JSON, so that no length is taken for the beginning of one. */
+/* The payloads of all other frames are JSON, so that no length can look like the start of one. */
 static bool is_close_frame(const struct peer *peer, const char *at) {
   bool is_websocket = peer->kind == PEER_WEBSOCKET || peer->kind == PEER_MOONWIRE_1;
   return is_websocket && at[0] == '\x88' && at[1] >= 2 && (at[2] == 1000 >> 8 || at[2] == 4000 >> 8 || at[2] == 4403 >> 8);
 }
 
-/* Looks at one place; how many bytes to go on. */
+/* Checks one place. Returns the number of bytes to advance. */
 static size_t look_at(struct peer *peer, const char *at) {
   if (at[0] == '"' && at[1] >= 'a' && at[1] < 'a' + PEER_CHANNELS && isdigit((unsigned char)at[2]) && at[2 + DIGITS] == '"') {
     take_message(peer, (unsigned)(at[1] - 'a'), strtoul(at + 2, NULL, 10));
     return 2 + DIGITS;
   }
-  if (is_close_frame(peer, at)) peer->is_over = true;
+  if (is_close_frame(peer, at)) peer->has_ended = true;
   if (strncmp(at, "moonwire:", 9) == 0) take_own(peer, at + 9);
   if (strncmp(at, "\"gaps\":[", 8) == 0) take_gaps(peer, at + 8);
   if (is_poll(peer) && strncmp(at, "\r\n{\"id\":\"", 9) == 0) copy_word(peer->id, sizeof peer->id, at + 9);
@@ -135,7 +138,7 @@ static void read_head(struct peer *peer) {
   if (!end || peer->has_head) return;
   peer->has_head = true;
   int status = atoi(peer->in + 9);
-  if (status != (peer->kind == PEER_WEBSOCKET || peer->kind == PEER_MOONWIRE_1 ? 101 : 200)) peer->is_over = true;
+  if (status != (peer->kind == PEER_WEBSOCKET || peer->kind == PEER_MOONWIRE_1 ? 101 : 200)) peer->has_ended = true;
 }
 
 static void look(struct peer *peer, bool is_all) {
@@ -170,7 +173,7 @@ void peer_read(struct peer *peer, size_t size) {
 }
 
 void peer_check(struct peer *peer) {
-  if (!peer->memory || peer->is_over || is_poll(peer) || mw_memory_ended(peer->memory)) return;
+  if (!peer->memory || peer->has_ended || is_poll(peer) || mw_memory_ended(peer->memory)) return;
   for (unsigned i = 0; i < PEER_CHANNELS; i++) {
     const struct view *view = &peer->views[i];
     if (view->begins || view->told || view->is_blurred) continue;

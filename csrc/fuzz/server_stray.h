@@ -1,10 +1,12 @@
-/* Strangers to the target `server`: their requests are malformed, cut off, or unusual, and nothing that they do may disturb the others. */
+/* Strangers to the target `server`. Their requests are malformed, incomplete, or unusual, and must
+ * not affect other peers. */
 #ifndef MOONWIRE_FUZZ_SERVER_STRAY_H
 #define MOONWIRE_FUZZ_SERVER_STRAY_H
 
 #include "moonwire.h"
 
-/* Comes with one of some requests, of which one byte is another (`at` is even) or the end is missing, and leaves. */
+/* Connects with one of several requests, with one byte replaced (`at` is even) or without its end,
+ * and disconnects. */
 void stray(struct mw_server *server, unsigned which, unsigned at, unsigned byte);
 
 #endif
