@@ -93,7 +93,7 @@ function proxy.start(program, upstream, block)
   for file, its_text in pairs(files) do
     write(directory .. "/" .. file, its_text)
   end
-  local shell = ("%s >> {dir}/log 2>&1 & echo $!"):format(command):gsub("{dir}", directory)
+  local shell = ("%s >> {dir}/log 2>&1 9>&- & echo $!"):format(command):gsub("{dir}", directory)
   local self = setmetatable({
     host = "127.0.0.1",
     port = port,
@@ -101,6 +101,12 @@ function proxy.start(program, upstream, block)
     directory = directory,
     pid = tonumber(server.run(shell)),
   }, proxy)
+  -- A spec that failed leaves its proxy running.
+  self.guard = setmetatable({}, {
+    __gc = function()
+      os.execute(("kill -KILL %d 2>/dev/null"):format(self.pid))
+    end,
+  })
   local deadline = socket.gettime() + 10
   repeat
     local connection = socket.connect("127.0.0.1", port)
@@ -125,6 +131,7 @@ function proxy:log()
 end
 
 function proxy:stop()
+  setmetatable(self.guard, nil)
   local wait =
     "kill %d 2>/dev/null; for i in $(seq 250); do kill -0 %d 2>/dev/null || break; sleep 0.02; done"
   os.execute(wait:format(self.pid, self.pid))
