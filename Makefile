@@ -1,4 +1,4 @@
-# moonwire: libmoonwire.a, the Lua module moonwire/core.so, C tests and fuzz targets.
+# moonwire: libmoonwire.a, the Lua module moonwire/core.so, C tests, and fuzz targets.
 #
 #   make [FLAVOUR=release|debug|asan|tsan|fuzz|coverage]   the library and the module, in build/<flavour>/
 #   make test-c FLAVOUR=asan                               builds and runs all C tests
@@ -6,9 +6,10 @@
 #   make install PREFIX=/usr/local                         command, Lua files, module
 #   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
 #
-# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR, LIBUV_LIBDIR (also CRYPTO_,
-# ZLIB_, and JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR, INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings
-# errors, for contributors: a newer compiler may have new warnings. V=1 shows whole command lines.
+# LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR,
+# LIBUV_LIBDIR (also CRYPTO_, ZLIB_, and JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR,
+# INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings errors, for contributors: a newer compiler may
+# have new warnings. V=1 shows whole command lines.
 
 FLAVOUR ?= release
 B := build/$(FLAVOUR)
@@ -26,7 +27,7 @@ Q := @
 say = @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n') $(1) $@
 endif
 
-# ---- Flavours -------------------------------------------------------------------------------------------------------------
+# ---- Flavours ------------------------------------------------------------------------------------
 
 FLAGS_release := -O2
 FLAGS_debug := -O0 -g3
@@ -42,8 +43,8 @@ ifeq ($(origin CC),default)
 CC := $(if $(filter fuzz,$(FLAVOUR)),clang,cc)
 endif
 
-# The caller's CFLAGS come last, so that they take precedence. Ours are required to build and to hide symbols. No LTO:
-# localizing symbols needs real object files.
+# The caller's CFLAGS come last, so that they take precedence. Ours are required to build and to hide
+# symbols. No LTO: localizing symbols needs real object files.
 CFLAGS ?=
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 COMMON_FLAGS = $(FLAGS_$(FLAVOUR)) $(CFLAGS) -std=c11 -fPIC -pthread -fno-lto $(CPPFLAGS)
@@ -54,9 +55,10 @@ else
 LIBFLAG ?= -shared
 endif
 
-# ---- Dependencies ---------------------------------------------------------------------------------------------------------
+# ---- Dependencies --------------------------------------------------------------------------------
 
-# $(call cflags,VAR,package), $(call libs,VAR,package,library): the given directory, else the result of pkg-config
+# $(call cflags,VAR,package), $(call libs,VAR,package,library): the given directory, else the result
+# of pkg-config
 cflags = $(if $($(1)_INCDIR),-I$($(1)_INCDIR),$(shell $(PKG_CONFIG) --cflags $(2) 2>/dev/null))
 libs = $(if $($(1)_LIBDIR),-L$($(1)_LIBDIR) -l$(3),$(or $(shell $(PKG_CONFIG) --libs $(2) 2>/dev/null),-l$(3)))
 # $(call missing,VAR,package,message): empty if it exists
@@ -101,7 +103,7 @@ $(error not found (Debian's package in brackets): $(MISSING). "scripts/install-d
 endif
 endif
 
-# ---- Sources --------------------------------------------------------------------------------------------------------------
+# ---- Sources -------------------------------------------------------------------------------------
 
 FLOORS := base codec hub net auth delivery app http script transport server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
@@ -153,7 +155,7 @@ $(CLIENT_OBJ): $(CLIENT_OBJ:.o=.c) $(STAMP)
 	$(call say,CC)
 	$(Q)$(CC) $(COMMON_FLAGS) $(WARNINGS) -Icsrc -c $< -o $@
 
-# ---- The library ----------------------------------------------------------------------------------------------------------
+# ---- The library ---------------------------------------------------------------------------------
 
 # One object in which only mw_* is global, so that the library cannot conflict with a host program.
 $(LIBRARY): $(LIB_OBJ)
@@ -166,7 +168,7 @@ endif
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(B)/obj/moonwire.o
 
-# ---- The Lua module -------------------------------------------------------------------------------------------------------
+# ---- The Lua module ------------------------------------------------------------------------------
 
 ifeq ($(SYSTEM),Darwin)
 EXPORTS := -Wl,-exported_symbol,_luaopen_moonwire_core
@@ -180,11 +182,12 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 	@echo '{ global: luaopen_moonwire_core; local: *; };' > $(B)/obj/core.map
 	$(Q)$(CC) $(LIBFLAG) $(LINK_FLAGS) $(EXPORTS) -o $@ $(LUA_OBJ) $(LIB_OBJ) $(CORE_LIBS) $(JANSSON_LIBS)
 
-# ---- C tests and fuzz targets ---------------------------------------------------------------------------------------------
+# ---- C tests and fuzz targets --------------------------------------------------------------------
 
-# An archive per floor: a test links only the floors that its own floor may include, so the linker checks the table of floors.
+# One archive for each floor: a test links only the floors that its own floor may include, so the
+# linker checks the table of floors.
 floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
-# Tests of what needs a whole server run in one. server and transport still call each other.
+# Tests that need a whole server link all floors. server and transport still call each other.
 WHOLE := server transport server transport script http app delivery auth net hub codec base
 FLOORS_base := base
 FLOORS_codec := codec base
@@ -250,7 +253,8 @@ fuzz:
 	$(MAKE) FLAVOUR=fuzz fuzz
 endif
 
-# All global symbols of the library are public, the module exports only its entry, and no symbol of ours is missing.
+# All global symbols of the library are public, the module exports only its entry, and no symbol of
+# ours is missing.
 symbols: $(LIBRARY) $(MODULE)
 	@! $(NM) -g --defined-only $(LIBRARY) | awk 'NF == 3 && $$3 !~ /^mw_/ { print "not public, but global: " $$3 }' | grep .
 ifneq ($(MODULE),)
@@ -264,7 +268,7 @@ format:
 	clang-format -i $$(find csrc -name '*.[ch]')
 	node_modules/.bin/stylua $$(./scripts/test --lua-files)
 
-# ---- Installation ---------------------------------------------------------------------------------------------------------
+# ---- Installation --------------------------------------------------------------------------------
 
 PREFIX ?= /usr/local
 LUA_VERSION ?= 5.4

@@ -1,4 +1,5 @@
--- What bench/instructions.mjs and bench/memory.mjs drive: a channel of each kind whose cost is recorded.
+-- The app of bench/instructions.mjs and bench/memory.mjs: a channel of each kind whose cost is
+-- recorded.
 
 local moonwire = require "moonwire"
 local app = moonwire.app { publish_key = "bench", limits = { connections = 9000 } }

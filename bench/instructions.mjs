@@ -4,8 +4,8 @@
 //   node bench/instructions.mjs --check    compares them with bench/figures.json; a rise of more than 3 % fails
 //   node bench/instructions.mjs --write    writes them to bench/figures.json
 //
-// Runs bin/moonwire under callgrind, twice for each figure with different amounts of work. The difference between the two runs,
-// divided by the difference in work, leaves out starting and stopping.
+// Runs bin/moonwire under callgrind twice for each figure, with different amounts of work. The
+// difference between the runs, divided by the difference in work, excludes starting and stopping.
 
 import { startUnderCallgrind } from "./support/callgrind.mjs";
 import { check } from "./support/figures.mjs";
@@ -13,7 +13,8 @@ import { Publisher, openStreams, openWebSockets, send } from "./support/clients.
 
 const SUBSCRIBERS = 1000;
 
-// A scenario prepares its clients, then returns a function that does one unit of work, and how many times its cost is divided.
+// A scenario prepares its clients. It returns a function that does one unit of work, and the number
+// by which its cost is divided.
 function fanOut(open, inFlight) {
   return async (app) => {
     const crowd = await open(app, "plain:crowd", SUBSCRIBERS);

@@ -4,7 +4,7 @@
 //   node bench/memory.mjs --check    compares them with bench/figures.json; a rise of more than 3 % fails
 //   node bench/memory.mjs --write    writes them to bench/figures.json
 //
-// Two numbers of subscribers are compared, so that what the server needs in any case does not count.
+// Compares two numbers of subscribers, so that memory that does not depend on them is excluded.
 
 import { readFileSync } from "node:fs";
 import { check } from "./support/figures.mjs";

@@ -1,11 +1,11 @@
-// What readers that have stalled cost the others: the 99th percentile of the others' latency with them, divided by that of a run
-// without them.
+// Measures how stalled readers delay the others: the 99th percentile of the others' latency,
+// divided by that of a run without stalled readers.
 //
 //   node bench/stall.mjs [READERS [STALLED [SECONDS [POLICY …]]]]
 //
-// Starts bin/moonwire itself. Each run publishes 200 messages of 10 KB a second to READERS (20) event streams; STALLED (20) others never
-// read. What the first half of the SECONDS (8) brings is not counted: by then they are over their limits. Of five pairs of runs the
-// middle ratio is printed.
+// Starts bin/moonwire itself. Each run publishes 200 messages of 10 KB a second to READERS (20) event
+// streams; STALLED (20) others never read. The first half of the SECONDS (8) does not count: after
+// it, the stalled readers exceed their limits. Prints the median ratio of five pairs of runs.
 
 import http from "node:http";
 import net from "node:net";
@@ -44,7 +44,7 @@ function publish(app, channel) {
   request.end(body);
 }
 
-// One run; resolves with the latencies of its second half in milliseconds, sorted.
+// Runs once. Resolves with the latencies of the second half in milliseconds, sorted.
 async function run(app, policy, stalledCount) {
   const channel = `${policy}:${Math.random()}`;
   const latencies = [];

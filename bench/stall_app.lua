@@ -1,4 +1,4 @@
--- One channel for each choice of slow.
+-- One channel for each value of `slow`.
 
 local moonwire = require "moonwire"
 local app = moonwire.app { publish_key = "bench", limits = { outbox = 262144 } }
