@@ -1,5 +1,5 @@
-/* A connection: its stream and its deadline. All else is its protocol's, which was chosen when it began, and of whose struct for a connection it
- * is the last member: one allocation. */
+/* A connection: its stream and its deadline. All else is its protocol's, which was chosen when
+ * it began, and of whose struct for a connection it is the last member: one allocation. */
 #ifndef MOONWIRE_HTTP_CONN_H
 #define MOONWIRE_HTTP_CONN_H
 
@@ -15,7 +15,8 @@ struct conn {
   struct stream stream; /* last: its size depends on its kind */
 };
 
-/* Part of what a protocol has of a connection that several exchanges share. Out of the list when the connection is closed. */
+/* Part of what a protocol has of a connection that several exchanges share. Out of the list when
+ * the connection is closed. */
 struct conn_flush {
   struct list link; /* in http->unflushed; else alone */
   struct conn *conn;
@@ -40,14 +41,16 @@ void conn_on_written(struct stream *stream, int status);
 void conn_on_closed(struct stream *stream);
 void conn_on_due(struct timers *timers, struct timer *timer);
 
-/* Finishes its exchanges and closes the stream; its memory goes when that is done. With a reset if the peer is to lose what is under way. */
+/* Finishes its exchanges and closes the stream; its memory goes when that is done. With a reset
+ * if the peer is to lose what is under way. */
 void conn_close(struct conn *conn);
 void conn_abort(struct conn *conn);
-/* The server stops: a request that has begun is finished, streams end, and everything else is closed. is_due: limits.drain_ms is over,
- * and a request that is not answered yet is refused. */
+/* The server stops: a request that has begun is finished, streams end, and everything else is
+ * closed. is_due: limits.drain_ms is over, and a request that is not answered yet is refused. */
 void conn_stop(struct conn *conn, bool is_due);
 
-/* Has protocol->flush called when all subscribers of the turn are flushed, so that what exchanges share leaves in one write. */
+/* Has protocol->flush called when all subscribers of the turn are flushed, so that what
+ * exchanges share leaves in one write. */
 void conn_flush_later(struct conn_flush *flush);
 
 VISIBILITY_POP

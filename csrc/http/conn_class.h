@@ -1,4 +1,5 @@
-/* What all connections of a worker that speak one protocol share: where their events go, and the sinks of their exchanges. */
+/* What all connections of a worker that speak one protocol share: where their events go, and the
+ * sinks of their exchanges. */
 #ifndef MOONWIRE_HTTP_CONN_CLASS_H
 #define MOONWIRE_HTTP_CONN_CLASS_H
 

@@ -52,7 +52,8 @@ struct exchange {
 void exchange_init(struct exchange *exchange, const struct conn_class *class);
 /* Returns the exchange whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
 struct exchange *exchange_of(struct subscriber *subscriber);
-/* The exchange is over, and its memory is about to go: no list has it after this. Its protocol has freed its request. */
+/* The exchange is over, and its memory is about to go: no list has it after this. Its protocol
+ * has freed its request. */
 void exchange_deinit(struct exchange *exchange);
 /* What it shares with all exchanges of its protocol on its worker. */
 static inline struct conn_class *exchange_class(const struct exchange *exchange) {
@@ -72,7 +73,8 @@ static inline enum form exchange_form(const struct exchange *exchange) { return 
 void exchange_set_form(struct exchange *exchange, enum form form);
 /* Its stream has chunks of HTTP/1, or has none: called by its protocol when it begins. */
 void exchange_set_chunked(struct exchange *exchange, bool chunked);
-/* The question that is with the script, or what the app is told of when this ends: a reference. NULL: none. */
+/* The question that is with the script, or what the app is told of when this ends: a reference.
+ * NULL: none. */
 struct script_job *exchange_job(struct exchange *exchange);
 /* Returns where that is kept; NULL: there is no place for it now. */
 struct script_job **exchange_question(struct exchange *exchange);
@@ -81,7 +83,8 @@ void exchange_set_job(struct exchange *exchange, struct script_job *job);
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
 /* The request that it answers; NULL once the answer streams. */
 struct request *exchange_request(struct exchange *exchange);
-/* The request is with somebody who has a copy of what it needs, or waits: gives back all but what the answer depends on (http/request.h). */
+/* The request is with somebody who has a copy of what it needs, or waits: gives back all but
+ * what the answer depends on (http/request.h). */
 void exchange_shed(struct exchange *exchange);
 /* Writes where the peer is, terminated (stream_remote). */
 void exchange_remote(struct exchange *exchange, char *out, size_t size);
@@ -89,7 +92,8 @@ void exchange_remote(struct exchange *exchange, char *out, size_t size);
 void exchange_become(struct exchange *exchange, const struct role *role);
 /* Ends its role, if there is one: on_end is called, and nothing else of that role any more. */
 void exchange_end_role(struct exchange *exchange);
-/* Gives its slot back: whoever still holds that name means a request that is over, and must not find the next one. */
+/* Gives its slot back: whoever still holds that name means a request that is over, and must not
+ * find the next one. */
 void exchange_release_name(struct exchange *exchange);
 /* Closes a stream by its role; does nothing in any other state. */
 void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text);
@@ -113,8 +117,9 @@ void exchange_read(struct exchange *exchange, bool on);
 
 /* ---- What its protocol calls (http/exchange_request.c) ---- */
 
-/* The head of exchange->request has come: finds who answers. False if out of memory: then it is reset, since a client that is disconnected
- * reconnects, while a stream that is refused does not. */
+/* The head of exchange->request has come: finds who answers. False if out of memory: then it is
+ * reset, since a client that is disconnected reconnects, while a stream that is refused does
+ * not. */
 bool exchange_read_head(struct exchange *exchange);
 /* The request is complete: has it answered, or refused. */
 void exchange_start(struct exchange *exchange);
@@ -131,13 +136,15 @@ uint64_t exchange_delay_ms(struct exchange *exchange);
 void exchange_on_due(struct exchange *exchange);
 /* Sets the deadline again, after what it depends on has changed (role->silence_ms). */
 void exchange_set_deadline(struct exchange *exchange);
-/* How long nothing was heard from the peer of a stream, or, where only writing counts, nothing was written. */
+/* How long nothing was heard from the peer of a stream, or, where only writing counts, nothing
+ * was written. */
 uint64_t exchange_silent_ms(struct exchange *exchange);
 /* The peer was heard, or is not to blame for its silence. */
 void exchange_note_heard(struct exchange *exchange);
 /* A peer that only listens is alive as long as something is written to it. Called when that was. */
 void exchange_note_writing(struct exchange *exchange);
-/* The server stops: answers what waits, ends a stream, unless the role finishes it first. is_due: in any case. */
+/* The server stops: answers what waits, ends a stream, unless the role finishes it first.
+ * is_due: in any case. */
 void exchange_stop(struct exchange *exchange, bool is_due);
 
 /* ---- Answers ---- */
@@ -158,9 +165,11 @@ void exchange_refuse_with(struct exchange *exchange, int status, const char *cod
                           const struct http_fields *more_fields);
 /* Answers with text that is such an object. */
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
-/* True if what was refused with that status may be granted when it is tried again (0: there was no answer). */
+/* True if what was refused with that status may be granted when it is tried again (0: there was
+ * no answer). */
 bool exchange_is_temporary(int status);
-/* Refuses one of several channels, so that its client may ask again without it: {"channel":…,"error":…}. */
+/* Refuses one of several channels, so that its client may ask again without it:
+ * {"channel":…,"error":…}. */
 void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel);
 /* The code of the protocol that goes with a status. */
 const char *exchange_code(int status);
@@ -173,28 +182,30 @@ void exchange_answer_stream_head(struct exchange *exchange);
 /* Begins an event stream, with `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes text);
 void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
-/* Upgrades to a WebSocket: what the peer sends, and has sent ahead, is for role->on_read. `fields` are those of the answer besides what every
- * upgrade has. False, and nothing happened, if the library of hashes fails. */
+/* Upgrades to a WebSocket: what the peer sends, and has sent ahead, is for role->on_read.
+ * `fields` are those of the answer besides what every upgrade has. False, and nothing happened,
+ * if the library of hashes fails. */
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields);
 /* Ends the stream as HTTP has it. */
 void exchange_end_stream(struct exchange *exchange);
 /* Ends the stream without a word. */
 void exchange_close_stream(struct exchange *exchange, const struct closing *closing);
 
-/* Asks the script; takes the job. The answer comes by role->on_answer or role->on_late. False: no memory, or too much is waiting
- * already, and the job is gone. */
+/* Asks the script; takes the job. The answer comes by role->on_answer or role->on_late. False:
+ * no memory, or too much is waiting already, and the job is gone. */
 bool exchange_ask(struct exchange *exchange, struct script_job *job);
 /* Hands a struct raw_data to the role (role->on_mail). */
 extern const struct mail_class exchange_raw_class;
 
 /* ---- Writing ---- */
 
-/* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox, not counting the messages of channels, is
- * marked slow, one without memory broken. */
+/* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox,
+ * not counting the messages of channels, is marked slow, one without memory broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
 /* Pushes all of a rope, or, over the limit, nothing of it. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
-/* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the turn, so that the peer returns and is told. */
+/* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the
+ * turn, so that the peer returns and is told. */
 void exchange_break(struct exchange *exchange);
 /* It is over: leaves its channels, tells the script, gives back what it holds. */
 void exchange_end(struct exchange *exchange);

@@ -1,4 +1,5 @@
-/* What an exchange answers (http/exchange.h): all of it at once, a body that comes in parts, a stream, or a refusal. */
+/* What an exchange answers (http/exchange.h): all of it at once, a body that comes in parts, a
+ * stream, or a refusal. */
 #include "base/log_limit.h"
 #include "base/utf8.h"
 #include "codec/json_scan.h"

@@ -1,4 +1,5 @@
-/* How long an exchange may be in a state, and what happens when it was in it for that long (http/exchange.h). */
+/* How long an exchange may be in a state, and what happens when it was in it for that long
+ * (http/exchange.h). */
 #include "base/log_limit.h"
 #include "http/exchange.h"
 

@@ -1,4 +1,5 @@
-/* What all connections of a worker have in common. Of its worker, http/ and the rooms above it see this alone. */
+/* What all connections of a worker have in common. Of its worker, http/ and the rooms above it
+ * see this alone. */
 #ifndef MOONWIRE_HTTP_HTTP_H
 #define MOONWIRE_HTTP_HTTP_H
 
@@ -41,15 +42,16 @@ struct http {
   uint64_t random;
 };
 
-/* What is handed in. The caller has set the members from `app` to `protocol`. A status of libuv, MW_ENOMEM. `on_second` is called once a second;
- * it calls http_second. */
+/* What is handed in. The caller has set the members from `app` to `protocol`. A status of libuv,
+ * MW_ENOMEM. `on_second` is called once a second; it calls http_second. */
 int http_init(struct http *http, void (*on_second)(struct timers *timers));
 /* Aborts all connections and stops the timers; their memory goes in close callbacks. */
 void http_close(struct http *http);
 /* After the loop has closed everything. */
 void http_deinit(struct http *http);
 void http_second(struct http *http);
-/* All subscribers of the turn were flushed: writes the connections that asked for it (conn_flush_later). */
+/* All subscribers of the turn were flushed: writes the connections that asked for it
+ * (conn_flush_later). */
 void http_flush(struct http *http);
 
 /* Returns a number from low to high, which need not be unguessable. */

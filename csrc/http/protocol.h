@@ -1,7 +1,9 @@
-/* A protocol carries exchanges over a connection: HTTP/1 one after the other, others several at a time. An exchange reaches its connection by its
- * protocol alone. What belongs to the connection (whether it is kept alive, what was sent ahead, its deadlines) is the protocol's state.
+/* A protocol carries exchanges over a connection: HTTP/1 one after the other, others several at a
+ * time. An exchange reaches its connection by its protocol alone. What belongs to the connection
+ * (whether it is kept alive, what was sent ahead, its deadlines) is the protocol's state.
  *
- * Functions that get a conn are called by the connection (http/conn.h), the others for one of its exchanges. Every function is set. */
+ * Functions that get a conn are called by the connection (http/conn.h), the others for one of
+ * its exchanges. Every function is set. */
 #ifndef MOONWIRE_HTTP_PROTOCOL_H
 #define MOONWIRE_HTTP_PROTOCOL_H
 
@@ -44,7 +46,8 @@ struct protocol {
 
   /* Initializes what the protocol has of it, which is zeroed. */
   void (*init)(struct conn *conn);
-  /* The stream is connected. Starts reading. is_private: by a private listener. Negative: it is aborted. */
+  /* The stream is connected. Starts reading. is_private: by a private listener. Negative: it is
+   * aborted. */
   int (*open)(struct conn *conn, bool is_private);
   /* False: nothing is read before the next turn. */
   bool (*may_read)(struct conn *conn);
@@ -58,8 +61,8 @@ struct protocol {
   void (*on_due)(struct conn *conn);
   /* All subscribers of the turn were flushed; called after conn_flush_later. */
   void (*flush)(struct conn *conn);
-  /* The server stops: finishes requests that have begun, ends streams, and closes the connection then. is_due: that has taken too long, and
-   * requests that are not answered yet are refused. */
+  /* The server stops: finishes requests that have begun, ends streams, and closes the connection
+   * then. is_due: that has taken too long, and requests that are not answered yet are refused. */
   void (*stop)(struct conn *conn, bool is_due);
   /* The connection is about to be closed: finishes its exchanges (exchange_finish). */
   void (*close)(struct conn *conn);
@@ -68,14 +71,16 @@ struct protocol {
 
   /* ---- An exchange ---- */
 
-  /* write, hold, drained and flushed are the protocol's; the others are EXCHANGE_REPORTS (exchange_sink.h). `flushed` calls exchange_flushed. */
+  /* write, hold, drained and flushed are the protocol's; the others are EXCHANGE_REPORTS
+   * (exchange_sink.h). `flushed` calls exchange_flushed. */
   const struct sink_ops *sink;
   /* Pushes the head and what there is of the body. If out of memory, breaks the exchange. */
   void (*begin)(struct exchange *exchange, const struct answer_head *head);
   /* The body is complete, apart from what waits to be written. */
   void (*end)(struct exchange *exchange);
-  /* Answers with the upgrade to a WebSocket: from now on the peer's bytes go to role->on_read, those that were sent ahead in the next turn at
-   * the latest. False, and nothing happened, if that is impossible. */
+  /* Answers with the upgrade to a WebSocket: from now on the peer's bytes go to role->on_read,
+   * those that were sent ahead in the next turn at the latest. False, and nothing happened, if
+   * that is impossible. */
   bool (*upgrade)(struct exchange *exchange, const struct http_fields *fields);
   /* Gives the exchange up; it is over at once. */
   void (*reset)(struct exchange *exchange, enum reset_reason reason);
@@ -87,14 +92,17 @@ struct protocol {
   void (*give_up)(struct exchange *exchange);
   /* Gives back what of the request nobody needs any more (exchange_shed). */
   void (*shed)(struct exchange *exchange);
-  /* Bytes of what `hold` was offered that the peer has not taken: fewer than before if it has taken some. */
+  /* Bytes of what `hold` was offered that the peer has not taken: fewer than before if it has
+   * taken some. */
   size_t (*unwritten)(const struct exchange *exchange);
   /* Writes where the peer is, terminated. */
   void (*remote)(const struct exchange *exchange, char *out, size_t size);
-  /* Has exchange_on_due called after that time, in place of an earlier call that was asked for. Until a request is complete, and when its answer
-   * is written, the deadline is the protocol's own. */
+  /* Has exchange_on_due called after that time, in place of an earlier call that was asked for.
+   * Until a request is complete, and when its answer is written, the deadline is the protocol's
+   * own. */
   void (*set_deadline)(struct exchange *exchange, uint64_t delay_ms);
-  /* Where the tick is kept at which the peer was heard last, or, of an event stream, at which something was written. */
+  /* Where the tick is kept at which the peer was heard last, or, of an event stream, at which
+   * something was written. */
   uint32_t *(*heard)(struct exchange *exchange);
 };
 

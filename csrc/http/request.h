@@ -1,8 +1,8 @@
-/* A request as roles see it. It belongs to the exchange, whose protocol has the memory, and lasts until its answer is complete or streams
- * (exchange_request).
+/* A request as roles see it. It belongs to the exchange, whose protocol has the memory, and lasts
+ * until its answer is complete or streams (exchange_request).
  *
- * What nobody needs any more can be given back early (exchange_shed): then the body and the path are empty, and of the head only the method
- * and what CORS depends on are left. */
+ * What nobody needs any more can be given back early (exchange_shed): then the body and the path
+ * are empty, and of the head only the method and what CORS depends on are left. */
 #ifndef MOONWIRE_HTTP_REQUEST_H
 #define MOONWIRE_HTTP_REQUEST_H
 

@@ -1,6 +1,8 @@
-/* A role answers one kind of request. What is below calls a role by this struct alone, and never by its name.
+/* A role answers one kind of request. What is below calls a role by this struct alone, and never by
+ * its name.
  *
- * Every member is set. The groups of role_nothing functions below are for what a role never has to do. */
+ * Every member is set. The groups of role_nothing functions below are for what a role never has
+ * to do. */
 #ifndef MOONWIRE_HTTP_ROLE_H
 #define MOONWIRE_HTTP_ROLE_H
 
@@ -41,19 +43,23 @@ struct role {
   void (*on_answer)(struct exchange *exchange, struct script_job *job);
   /* Nothing came in time, or the server stops. Answers the request. */
   void (*on_late)(struct exchange *exchange);
-  /* The server stops. True: what the exchange waits for is finished first, within limits.drain_ms, and the role ends the exchange after
-   * it. False: it ends now. In the states EXCHANGE_ASKING, EXCHANGE_WAITING, and EXCHANGE_STREAMING. */
+  /* The server stops. True: what the exchange waits for is finished first, within
+   * limits.drain_ms, and the role ends the exchange after it. False: it ends now. In the states
+   * EXCHANGE_ASKING, EXCHANGE_WAITING, and EXCHANGE_STREAMING. */
   bool (*finishes)(struct exchange *exchange);
-  /* All that was pushed is written, and the body that exchange_begin announced is not complete. Pushes more. */
+  /* All that was pushed is written, and the body that exchange_begin announced is not complete.
+   * Pushes more. */
   void (*on_written)(struct exchange *exchange);
-  /* Bytes of a peer whose connection was upgraded. Returns how many it took, which it may have overwritten; the rest comes again in the next turn,
-   * or, if the role has stopped reading, when it reads again (exchange_read). */
+  /* Bytes of a peer whose connection was upgraded. Returns how many it took, which it may have
+   * overwritten; the rest comes again in the next turn, or, if the role has stopped reading,
+   * when it reads again (exchange_read). */
   size_t (*on_read)(struct exchange *exchange, struct bytes bytes);
   /* A stream was silent for silence_ms. */
   void (*on_silent)(struct exchange *exchange);
   /* Mail for the exchange that is not the answer to what it asks. The caller frees the mail. */
   void (*on_mail)(struct exchange *exchange, struct mail *mail);
-  /* A verb that a client carried out for this exchange is answered; `code` is NULL if it succeeded. Of the answer, only the body is set. */
+  /* A verb that a client carried out for this exchange is answered; `code` is NULL if it
+   * succeeded. Of the answer, only the body is set. */
   void (*on_reply)(struct exchange *exchange, int status, const char *code, const struct answer *answer);
   /* Such a client has joined a channel: an object with what the client is to know of it. */
   void (*on_joined)(struct exchange *exchange, const struct rope *told);
@@ -63,9 +69,11 @@ struct role {
   void (*on_flushed)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
   void (*close)(struct exchange *exchange, const struct closing *closing);
-  /* Gives up the message that the peer has begun, and closes. Nothing more of the peer is awaited. */
+  /* Gives up the message that the peer has begun, and closes. Nothing more of the peer is
+   * awaited. */
   void (*give_up)(struct exchange *exchange, const struct closing *closing);
-  /* The role's part is over: releases what it holds. Called exactly once, however the exchange ends. */
+  /* The role's part is over: releases what it holds. Called exactly once, however the exchange
+   * ends. */
   void (*on_end)(struct exchange *exchange);
   /* How long a stream may be silent. */
   uint64_t (*silence_ms)(struct exchange *exchange);
@@ -73,7 +81,8 @@ struct role {
   uint64_t (*left_ms)(struct exchange *exchange);
   /* How many bytes, not counting messages of channels, may be queued for a stream. */
   size_t (*outbox_limit)(struct exchange *exchange);
-  /* True: a request that waits is given up when its peer ends its side. False: it is answered all the same. */
+  /* True: a request that waits is given up when its peer ends its side. False: it is answered
+   * all the same. */
   bool needs_peer;
 };
 

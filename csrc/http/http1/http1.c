@@ -160,8 +160,9 @@ static bool may_read(struct http1_conn *conn) {
   return http1_reads(conn) && (conn->exchange.state == EXCHANGE_READING || budget_left(&conn->exchange.subscriber) > 0);
 }
 
-/* The answer is complete, if not written, and another request may follow: what was sent ahead is answered at once, so that the answers of a
- * turn, and what the requests published, leave together. A peer that does not read its answers is not asked for more. */
+/* The answer is complete, if not written, and another request may follow: what was sent ahead is
+ * answered at once, so that the answers of a turn, and what the requests published, leave
+ * together. A peer that does not read its answers is not asked for more. */
 static bool may_go_on(const struct http1_conn *conn) {
   const struct exchange *exchange = &conn->exchange;
   if (exchange->state != EXCHANGE_ANSWERING || exchange->role || !(exchange->of_protocol & HTTP1_KEEP_ALIVE)) return false;
@@ -208,7 +209,8 @@ static enum http_event read_next(struct http1_conn *conn, struct http1 *http, st
   return event;
 }
 
-/* Reads requests as long as one may begin, and keeps the rest, or hands it to the stream that has begun. */
+/* Reads requests as long as one may begin, and keeps the rest, or hands it to the stream that
+ * has begun. */
 static void read_requests(struct http1_conn *conn, struct bytes bytes) {
   struct http1 *http = http1_of(conn);
   struct exchange *exchange = &conn->exchange;

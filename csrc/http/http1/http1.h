@@ -14,7 +14,8 @@
 
 VISIBILITY_PUSH
 
-/* What HTTP/1 has of a connection: one allocation with its stream, its exchange and the subscriber's first subscription. */
+/* What HTTP/1 has of a connection: one allocation with its stream, its exchange and the
+ * subscriber's first subscription. */
 struct http1_conn {
   struct exchange exchange; /* exchange.request is part of a struct http1 */
   struct conn conn;         /* last; the note of its timer is the tick at which the peer was heard, or a stream last wrote */
@@ -62,7 +63,8 @@ static inline struct http1 *http1_of(const struct http1_conn *conn) {
 
 /* Makes what requests are read with. MW_ENOMEM. */
 int http1_begin_reading(struct http1_conn *conn);
-/* The answer streams, or the connection is over: frees what that needs no more, now or when the loop that reads is left. */
+/* The answer streams, or the connection is over: frees what that needs no more, now or when the
+ * loop that reads is left. */
 void http1_release(struct http1_conn *conn);
 /* True if a connection that has served waits for another request to begin. */
 bool http1_waits(const struct http1 *http);
@@ -74,7 +76,8 @@ void http1_feed(struct http1_conn *conn, struct bytes bytes);
 void http1_next(struct http1_conn *conn);
 /* Continues with what is ahead: requests, or bytes for the role. */
 void http1_resume(struct exchange *exchange);
-/* Finds in a head that was refused, or is late, what its answer needs; then the request is refused, and no other follows. */
+/* Finds in a head that was refused, or is late, what its answer needs; then the request is
+ * refused, and no other follows. */
 void http1_refuse(struct http1_conn *conn, int status, const char *reason);
 void http1_give_up(struct exchange *exchange);
 void http1_read(struct exchange *exchange, bool on);

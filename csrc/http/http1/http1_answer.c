@@ -1,4 +1,5 @@
-/* Answers in HTTP/1 (http/http1/http1.h): written to the stream of the connection, which the one exchange has for itself. */
+/* Answers in HTTP/1 (http/http1/http1.h): written to the stream of the connection, which the one
+ * exchange has for itself. */
 #include <assert.h>
 
 #include "codec/http_writer.h"

@@ -81,8 +81,9 @@ static void on_conn_read(struct conn *base, struct bytes bytes) {
   http1_feed(conn, bytes);
 }
 
-/* A peer that has ended its side still gets the answers that need nobody's leave, also those that are waiting while a further request has
- * begun; one that waits for the script, or streams, has gone. */
+/* A peer that has ended its side still gets the answers that need nobody's leave, also those
+ * that are waiting while a further request has begun; one that waits for the script, or streams,
+ * has gone. */
 static void on_conn_end(struct conn *base, int status) {
   struct exchange *exchange = http1_exchange(base);
   bool asks = exchange->state == EXCHANGE_ASKING && !exchange_job(exchange) && !exchange->role->needs_peer;

@@ -1,5 +1,6 @@
-/* A whole server that speaks a protocol with many exchanges per connection (test/support/toy_protocol.h): event streams, a poll, and a WebSocket
- * share one. Nothing of the server knows of it. */
+/* A whole server that speaks a protocol with many exchanges per connection
+ * (test/support/toy_protocol.h): event streams, a poll, and a WebSocket share one. Nothing of
+ * the server knows of it. */
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -52,7 +53,8 @@ static int publish(const char *channel, unsigned number, size_t padding) {
   return mw_publish(server, &message, id, NULL);
 }
 
-/* Every message from `first` to `last` came, once, and in order; how many bytes of the body that took. */
+/* Every message from `first` to `last` came, once, and in order; how many bytes of the body that
+ * took. */
 static size_t expect_run(struct toy_peer *peer, unsigned number, unsigned first, unsigned last, size_t from) {
   const struct toy_text *body = &peer->views[number].body;
   for (unsigned i = first; i <= last; i++) {
@@ -132,7 +134,8 @@ static void a_poll_waits_beside_streams(void **state) {
 
 /* ---- Windows -------------------------------------------------------------------------------------------------------------- */
 
-/* Windows of a byte or a few, for each exchange and for all, that open at random: whatever is taken, nothing is lost, doubled, or moved. */
+/* Windows of a byte or a few, for each exchange and for all, that open at random: whatever is
+ * taken, nothing is lost, doubled, or moved. */
 static void small_windows_lose_nothing(void **state) {
   (void)state;
   enum { MESSAGES = 60 };
@@ -164,7 +167,8 @@ static void small_windows_lose_nothing(void **state) {
   end(&peer);
 }
 
-/* Each slow one meets the policy of its channel; a quick one on the same connection loses nothing and waits for nobody. */
+/* Each slow one meets the policy of its channel; a quick one on the same connection loses
+ * nothing and waits for nobody. */
 static void the_slow_meet_their_policy(void **state) {
   (void)state;
   enum { MESSAGES = 100 };
@@ -233,7 +237,8 @@ static void one_is_reset_while_others_go_on(void **state) {
   end(&peer);
 }
 
-/* Deadlines are of the exchange: one is kept alive, one is given up, one is asked for a sign, on one connection. */
+/* Deadlines are of the exchange: one is kept alive, one is given up, one is asked for a sign, on
+ * one connection. */
 static void each_has_its_deadline(void **state) {
   (void)state;
   struct toy_peer peer;
@@ -280,7 +285,8 @@ static void stopping_ends_all(void **state) {
 
 /* ---- Input ---------------------------------------------------------------------------------------------------------------- */
 
-/* More verbs than one turn handles: the role leaves the rest, which comes again, in order, while others are served. */
+/* More verbs than one turn handles: the role leaves the rest, which comes again, in order, while
+ * others are served. */
 static void what_was_not_taken_comes_again(void **state) {
   (void)state;
   enum { VERBS = 2000 };
@@ -303,7 +309,8 @@ static void what_was_not_taken_comes_again(void **state) {
 
 /* ---- Memory --------------------------------------------------------------------------------------------------------------- */
 
-/* Whatever allocation fails: a stream that is still there has every message from the one that it began with, up to where it is. */
+/* Whatever allocation fails: a stream that is still there has every message from the one that it
+ * began with, up to where it is. */
 static bool run_without_memory(void *context) {
   enum { MESSAGES = 6 };
   struct toy_peer peer;

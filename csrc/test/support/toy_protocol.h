@@ -1,6 +1,8 @@
-/* A protocol of the tests that carries many exchanges over one connection, with windows: what HTTP/2 will be, without its details.
+/* A protocol of the tests that carries many exchanges over one connection, with windows: what
+ * HTTP/2 will be, without its details.
  *
- * Frames both ways: a type, the number of the exchange, the length of the payload (2 bytes, big endian), the payload. */
+ * Frames both ways: a type, the number of the exchange, the length of the payload (2 bytes, big
+ * endian), the payload. */
 #ifndef MOONWIRE_TEST_SUPPORT_TOY_PROTOCOL_H
 #define MOONWIRE_TEST_SUPPORT_TOY_PROTOCOL_H
 
