@@ -105,7 +105,7 @@ endif
 
 # ---- Sources -------------------------------------------------------------------------------------
 
-FLOORS := base codec hub net auth delivery app http script transport server
+FLOORS := base codec hub net auth delivery app dialect http script transport server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
 # with those of its subdirectories
 floor_sources = $(sort $(wildcard csrc/$(1)/*.c csrc/$(1)/*/*.c))
@@ -188,7 +188,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 # linker checks the table of floors.
 floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
 # Tests that need a whole server link all floors. server and transport still call each other.
-WHOLE := server transport server transport script http app delivery auth net hub codec base
+WHOLE := server transport server transport script http dialect app delivery auth net hub codec base
 FLOORS_base := base
 FLOORS_codec := codec base
 FLOORS_hub := hub base
@@ -196,6 +196,7 @@ FLOORS_net := net base
 FLOORS_auth := auth base
 FLOORS_delivery := delivery auth net hub codec base
 FLOORS_app := app auth net hub codec base
+FLOORS_dialect := dialect app delivery auth net hub codec base
 FLOORS_http := $(WHOLE)
 FLOORS_script := $(WHOLE)
 FLOORS_transport := $(WHOLE)

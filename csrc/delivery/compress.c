@@ -11,10 +11,6 @@ enum { MOST = 1 << 20 };
 /* Parts that many messages share change with every user that comes: they may take less. */
 enum { PART_MOST = 256 << 10, STORED_HEAD = 5 };
 
-static_assert((int)FORM_COUNT <= (int)MESSAGE_FORMS, "a message has too little room for its forms");
-static_assert(FORM_WS_12 - FORM_WS_15 == WS_WINDOW_12 && FORM_WS_9 - FORM_WS_15 == WS_WINDOW_9,
-              "the windows are in another order");
-
 void own_deflate_free(struct own_deflate *own) {
   if (!own) return;
   ws_deflater_free(own->deflater);
@@ -57,29 +53,30 @@ static bool is_worth_it(const struct blob *plain, size_t min) {
 }
 
 /* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
-static struct blob *compress_plain(struct delivery *delivery, enum form form, struct blob *plain, size_t min) {
+static struct blob *compress_plain(struct delivery *delivery, const struct form_class *form, struct blob *plain, size_t min) {
   if (!is_worth_it(plain, min)) return blob_ref(plain);
-  enum ws_window window = (enum ws_window)(form - FORM_WS_15);
-  struct blob *blob = compress(delivery, get(&delivery->deflaters[window], window, false), plain);
+  struct blob *blob = compress(delivery, get(&delivery->deflaters[form->window], form->window, false), plain);
   if (blob && blob->len < plain->len) return blob;
   blob_unref(blob);
   return blob_ref(plain);
 }
 
-struct blob *compress_shared(struct delivery *delivery, enum form form, struct message *message) {
-  struct blob *blob = message_form(message, form);
-  if (blob || form <= FORM_WS) return blob ? blob : form_of(form, message, delivery->epoch);
-  struct blob *plain = form_of(FORM_WS, message, delivery->epoch);
+struct blob *compress_shared(struct delivery *delivery, const struct form_class *class, struct message *message) {
+  struct blob *blob = message_form(message, class);
+  if (blob) return blob;
+  if (!class->plain) return form_of(class, message, delivery->epoch);
+  struct blob *plain = form_of(class->plain, message, delivery->epoch);
   if (!plain) return NULL;
-  return message_set_form(message, form, compress_plain(delivery, form, plain, delivery->deflate_min));
+  struct form *form = form_new(class, compress_plain(delivery, class, plain, delivery->deflate_min));
+  return form ? message_add_form(message, form) : NULL;
 }
 
 struct blob *compress_frame(struct subscriber *subscriber, struct blob *frame, size_t min) {
   const struct sink *sink = subscriber->sink;
   bool is_data = frame && opcode_of(frame) < WS_OPCODE_CLOSE;
-  if (sink->form <= FORM_WS || !is_data || !is_worth_it(frame, min)) return frame;
+  if (!sink->form->plain || !is_data || !is_worth_it(frame, min)) return frame;
   struct blob *blob;
-  if (sink->form == FORM_WS_OWN) {
+  if (sink->form->is_own) {
     /* Its client must receive everything that the deflater has seen. */
     struct own_deflate *own = subscriber->extra->own;
     blob = compress(sink->delivery, get(&own->deflater, own->window, true), frame);
@@ -91,10 +88,10 @@ struct blob *compress_frame(struct subscriber *subscriber, struct blob *frame, s
 }
 
 struct blob *compress_message(struct subscriber *subscriber, struct message *message) {
-  bool is_own = subscriber->sink->form == FORM_WS_OWN;
-  struct blob *blob = compress_shared(subscriber->sink->delivery, is_own ? FORM_WS : subscriber->sink->form, message);
+  const struct form_class *form = subscriber->sink->form;
+  struct blob *blob = compress_shared(subscriber->sink->delivery, form->is_own ? form->plain : form, message);
   if (blob) blob_ref(blob);
-  return is_own ? compress_frame(subscriber, blob, subscriber->extra->own->min) : blob;
+  return form->is_own ? compress_frame(subscriber, blob, subscriber->extra->own->min) : blob;
 }
 
 /* The blob deflated as blocks that refer to nothing before them and end with a byte. Borrowed from the delivery; NULL if out of memory. */
@@ -133,13 +130,13 @@ static void append_stored(struct buffer *out, struct bytes bytes) {
 bool compress_rope(struct subscriber *subscriber, const struct rope *text, struct rope *frame, size_t *compressed) {
   const struct sink *sink = subscriber->sink;
   *compressed = 0;
-  if (sink->form <= FORM_WS || sink->form == FORM_WS_OWN || text->joint_count != 1) return false;
+  if (!sink->form->plain || sink->form->is_own || text->joint_count != 1) return false;
   const struct rope_joint *joint = &text->joints[0];
   struct bytes before = bytes_of(text->text.data, joint->at);
   struct bytes after = bytes_of(text->text.data + joint->at, text->text.len - joint->at);
   size_t min = sink->delivery->deflate_min, len = joint->blob->len;
   if (len < min || len > PART_MOST || before.len > UINT16_MAX || after.len > UINT16_MAX) return false;
-  struct blob *part = compress_part(sink->delivery, (enum ws_window)(sink->form - FORM_WS_15), joint->blob, compressed);
+  struct blob *part = compress_part(sink->delivery, sink->form->window, joint->blob, compressed);
   if (!part || part->len + 2 * STORED_HEAD + 1 >= len) return false;
   char header[WS_HEADER_MAX];
   struct rope payload;

@@ -1,5 +1,5 @@
 /* Compressed forms (permessage-deflate). A message is compressed once for each size of window in use, whatever the number of subscribers; only a
- * subscriber whose client may be referred to earlier messages has a deflater of its own (FORM_WS_OWN). */
+ * subscriber whose client may be referred to earlier messages has a deflater of its own (a form that is_own). */
 #ifndef MOONWIRE_DELIVERY_COMPRESS_H
 #define MOONWIRE_DELIVERY_COMPRESS_H
 
@@ -7,7 +7,7 @@
 
 VISIBILITY_PUSH
 
-/* Of a subscriber with FORM_WS_OWN. */
+/* Of a subscriber with a form that is_own. */
 struct own_deflate {
   struct ws_deflater *deflater; /* NULL until its first message */
   enum ws_window window;
@@ -16,8 +16,8 @@ struct own_deflate {
 
 void own_deflate_free(struct own_deflate *own); /* NULL is allowed */
 
-/* Returns the message in that form, made now if nobody did it before. Borrowed from the message; NULL if out of memory. Not for FORM_WS_OWN. */
-struct blob *compress_shared(struct delivery *delivery, enum form form, struct message *message);
+/* Returns the message in that form, made now if nobody did it before. Borrowed from the message; NULL if out of memory. Not for a form that is_own. */
+struct blob *compress_shared(struct delivery *delivery, const struct form_class *class, struct message *message);
 /* Returns the message in the subscriber's form: a reference, or NULL if out of memory. */
 struct blob *compress_message(struct subscriber *subscriber, struct message *message);
 /* Compresses a frame that goes to the subscriber alone, if its form is compressed and its payload has at least `min` bytes. Takes the frame, which

@@ -23,7 +23,7 @@ static void append(struct subscriber *subscriber, struct message *message, size_
   struct blob *blob;
   struct bytes part = encode(subscriber, message, &blob);
   if (!part.ptr) return;
-  bool is_whole = skip == 0 && subscriber->sink->form != FORM_WS_OWN;
+  bool is_whole = skip == 0 && !subscriber->sink->form->is_own;
   subscriber_append(subscriber, blob, bytes_of(part.ptr + skip, part.len - skip), is_whole ? message : NULL);
   if (skip > 0 && subscriber->outbox) subscriber->outbox->is_begun = true;
   blob_unref(blob);
@@ -39,7 +39,7 @@ void subscriber_replay(struct subscriber *subscriber, struct message *message) {
 static bool exceeds_policy(const struct subscriber *subscriber, const struct channel_policy *policy,
                            const struct message *message) {
   const struct outbox *outbox = subscriber->outbox;
-  size_t waiting = subscriber->sink->form == FORM_WS_OWN ? outbox_own_size(outbox) : outbox_messages_size(outbox);
+  size_t waiting = subscriber->sink->form->is_own ? outbox_own_size(outbox) : outbox_messages_size(outbox);
   if (waiting == 0) return false;
   uint64_t now_ms = subscriber->sink->delivery->clock->now_ms;
   return waiting + message_len(message) > policy->outbox ||
@@ -175,7 +175,7 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
     settle_until(subscriber, channel->turn_count - 1, 0);
   }
   if (is_taken(subscriber, subscription, message)) return;
-  if (!subscriber->turn && !subscriber->outbox && subscriber->sink->form != FORM_WS_OWN) {
+  if (!subscriber->turn && !subscriber->outbox && !subscriber->sink->form->is_own) {
     subscriber->turn = subscription;
     subscriber->turn_start = channel->turn_count - 1;
   } else {

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "codec/ws_deflate.h"
-#include "delivery/forms.h"
+#include "delivery/form_users.h"
 #include "hub/hub.h"
 #include "moonwire.h"
 
@@ -19,22 +19,23 @@ enum { SINK_SLICES_MAX = 64 };
 
 /* Part of a channel's turn list in one form and framing, ready to be written to all subscribers that want just this. */
 struct turn_view {
+  const struct sink *sink; /* for which it was prepared */
   struct channel *channel; /* NULL: nothing is prepared */
   uint32_t start, count;
   size_t bytes;
   struct bytes slices[SINK_SLICES_MAX];
 };
 
-/* One for each form and framing that a turn list is written in. */
+/* A turn list is written in several forms and framings; few are in use at a time. */
 enum { TURN_VIEWS = 8 };
 
 struct delivery {
   struct hub *hub;
   const struct clock *clock;
   const struct epoch *epoch;
-  atomic_uint *forms_in_use; /* by form: subscribers that have it, or one that is made of it; of all workers */
-  struct mw_stats *stats;    /* counts deflated, gaps, slow, slow_closed, slow_dropped and slow_replaced */
-  size_t replay;             /* messages of one replay, at most; and bytes */
+  struct form_users *form_users; /* of all workers: forms in use are drafted before the order of messages is decided */
+  struct mw_stats *stats;        /* counts deflated, gaps, slow, slow_closed, slow_dropped and slow_replaced */
+  size_t replay;                 /* messages of one replay, at most; and bytes */
   size_t replay_bytes;
   size_t deflate_min;       /* messages of fewer bytes are not compressed */
   size_t turn_bytes;        /* after so many bytes, what is left is written in the next turn */
@@ -42,14 +43,13 @@ struct delivery {
   struct subscriber *dirty; /* to be flushed at the end of the turn */
   struct subscriber *next;  /* to be flushed at the end of the next turn */
   struct turn_view views[TURN_VIEWS];
+  size_t sink_count;                              /* sinks made so far; each is given a view */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until needed */
   struct deflated_part {
     struct blob *plain, *deflated;
   } parts[WS_WINDOW_COUNT]; /* the last blob that was compressed as part of messages (compress_rope); NULL: none */
 };
 
-/* A subscriber begins, or ceases, to receive in that form: forms in use are drafted before the order of messages is decided. */
-void delivery_use_form(struct delivery *delivery, enum form form, bool on);
 void delivery_deinit(struct delivery *delivery);
 /* Begins a turn of the loop: it may write turn_bytes, and subscribers that were put off are flushed again. */
 void delivery_begin_turn(struct delivery *delivery);

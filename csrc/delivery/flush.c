@@ -7,11 +7,6 @@
 /* How often one subscriber is fed in a turn, at most; and what is never put off, such as the answer to a request. */
 enum { FEED_ROUNDS = 4, SMALL_BYTES = 16 * 1024 };
 
-/* Relaxed: a form that is missed in between is encoded by the first worker that needs it. */
-void delivery_use_form(struct delivery *delivery, enum form form, bool on) {
-  atomic_fetch_add_explicit(&delivery->forms_in_use[form], on ? 1 : -1u, memory_order_relaxed);
-}
-
 void delivery_deinit(struct delivery *delivery) {
   for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
     ws_deflater_free(delivery->deflaters[i]);
@@ -26,8 +21,9 @@ static bool is_lost(const struct subscriber *subscriber) { return subscriber->fl
 /* The turn list of a channel from `start` on, at most SINK_SLICES_MAX messages. NULL if out of memory. */
 static const struct turn_view *prepare_view(const struct sink *sink, struct channel *channel, uint32_t start) {
   struct turn_view *view = &sink->delivery->views[sink->view];
-  if (view->channel == channel && view->start == start) return view;
+  if (view->channel == channel && view->start == start && view->sink == sink) return view;
   view->channel = NULL;
+  view->sink = sink;
   view->start = start;
   view->count = 0;
   view->bytes = 0;

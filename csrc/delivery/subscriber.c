@@ -5,14 +5,13 @@
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 
-void sink_init(struct sink *sink, const struct sink_ops *ops, struct delivery *delivery, enum form form, enum framing framing) {
-  *sink = (struct sink){.ops = ops, .delivery = delivery, .form = (uint8_t)form, .framing = (uint8_t)framing};
-  /* Two framings for each of the event streams; then the forms of WebSockets. The rest has no turn list. */
-  if (form_is_event_stream(form)) {
-    sink->view = (uint8_t)(2 * form + (framing == FRAMING_CHUNK));
-  } else if (form >= FORM_WS && form < FORM_COUNT) {
-    sink->view = (uint8_t)(4 + form - FORM_WS);
-  }
+void sink_init(struct sink *sink, const struct sink_ops *ops, struct delivery *delivery, const struct form_class *form,
+               enum framing framing) {
+  *sink = (struct sink){.ops = ops,
+                        .delivery = delivery,
+                        .form = form,
+                        .framing = (uint8_t)framing,
+                        .view = (uint8_t)(delivery->sink_count++ % TURN_VIEWS)};
 }
 
 /* ---- Channels ------------------------------------------------------------------------------------------------------------- */

@@ -64,12 +64,13 @@ struct sink_ops {
 struct sink {
   const struct sink_ops *ops;
   struct delivery *delivery;
-  uint8_t form;    /* enum form */
+  const struct form_class *form;
   uint8_t framing; /* enum framing */
-  uint8_t view;    /* of the turn views the one with this form and framing */
+  uint8_t view;    /* the turn view that it uses; those of other sinks may use it, too */
 };
 
-void sink_init(struct sink *sink, const struct sink_ops *ops, struct delivery *delivery, enum form form, enum framing framing);
+void sink_init(struct sink *sink, const struct sink_ops *ops, struct delivery *delivery, const struct form_class *form,
+               enum framing framing);
 
 enum subscriber_flag {
   SUBSCRIBER_DIRTY = 1 << 0,    /* in the list of those to flush */
@@ -85,7 +86,7 @@ enum subscriber_flag {
 /* What only some subscribers have. May be the first member of a larger struct of the owner (subscriber_adopt). */
 struct subscriber_extra {
   struct catchup *catchup; /* with SUBSCRIBER_BEHIND */
-  struct own_deflate *own; /* with FORM_WS_OWN */
+  struct own_deflate *own; /* with a form that is_own */
   struct bytes identity;   /* messages with this `except` are not for it; borrowed, empty: none */
 };
 

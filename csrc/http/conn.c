@@ -1,5 +1,7 @@
 #include "http/conn.h"
 
+#include <assert.h>
+
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "net/stream_peer.h"
@@ -21,14 +23,20 @@ void conn_class_init(struct conn_class *class, struct http *http, const struct p
                                            .on_closed = conn_on_closed},
                                .http = http,
                                .protocol = protocol};
-  for (enum form form = 0; form <= FORM_WS_OWN; form++) {
-    for (size_t chunked = 0; chunked < 2; chunked++) {
-      struct exchange_sink *sink = &class->sinks[form][chunked];
-      sink->sink = (struct http_sink){.http = http, .session = http->session};
-      sink_init(&sink->sink.sink, protocol->sink, http->delivery, form, form_framing(form, chunked));
-      sink->class = class;
-    }
+}
+
+const struct sink *conn_class_sink(struct conn_class *class, const struct form_class *form, bool chunked) {
+  enum framing framing = form_framing(form, chunked);
+  for (size_t i = 0; i < class->sink_count; i++) {
+    const struct sink *sink = &class->sinks[i].sink.sink;
+    if (sink->form == form && sink->framing == framing) return sink;
   }
+  assert(class->sink_count < EXCHANGE_SINKS_MAX);
+  struct exchange_sink *made = &class->sinks[class->sink_count++];
+  made->sink = (struct http_sink){.http = class->http, .session = class->http->session};
+  sink_init(&made->sink.sink, class->protocol->sink, class->http->delivery, form, framing);
+  made->class = class;
+  return &made->sink.sink;
 }
 
 /* ---- Beginning ------------------------------------------------------------------------------------------------------------ */

@@ -29,14 +29,20 @@ struct exchange_sink {
   struct conn_class *class;
 };
 
+/* More than there are forms and framings. */
+enum { EXCHANGE_SINKS_MAX = 32 };
+
 struct conn_class {
   struct stream_owner streams;
   struct http *http;
   const struct protocol *protocol;
-  struct exchange_sink sinks[FORM_WS_OWN + 1][2]; /* by form, without chunks and with */
+  struct exchange_sink sinks[EXCHANGE_SINKS_MAX]; /* those in use so far, by form and framing */
+  size_t sink_count;
 };
 
 void conn_class_init(struct conn_class *class, struct http *http, const struct protocol *protocol);
+/* Returns the sink of exchanges with that form, without chunks or with. It lives as long as the class. */
+const struct sink *conn_class_sink(struct conn_class *class, const struct form_class *form, bool chunked);
 
 VISIBILITY_POP
 

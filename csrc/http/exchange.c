@@ -6,8 +6,8 @@
 #include "base/log_limit.h"
 #include "http/request.h"
 
-void exchange_init(struct exchange *exchange, const struct conn_class *class) {
-  const struct sink *sink = &class->sinks[FORM_SSE][false].sink.sink;
+void exchange_init(struct exchange *exchange, struct conn_class *class) {
+  const struct sink *sink = conn_class_sink(class, &form_text, false);
   *exchange = (struct exchange){.subscriber.sink = sink, .slot = SLOT_NONE, .state = EXCHANGE_IDLE};
 }
 
@@ -16,12 +16,12 @@ void exchange_deinit(struct exchange *exchange) {
   outbox_free(exchange->subscriber.outbox);
 }
 
-void exchange_set_form(struct exchange *exchange, enum form form) {
-  exchange->subscriber.sink = &exchange_class(exchange)->sinks[form][false].sink.sink;
+void exchange_set_form(struct exchange *exchange, const struct form_class *form) {
+  exchange->subscriber.sink = conn_class_sink(exchange_class(exchange), form, false);
 }
 
 void exchange_set_chunked(struct exchange *exchange, bool chunked) {
-  exchange->subscriber.sink = &exchange_class(exchange)->sinks[exchange_form(exchange)][chunked].sink.sink;
+  exchange->subscriber.sink = conn_class_sink(exchange_class(exchange), exchange_form(exchange), chunked);
 }
 
 struct request *exchange_request(struct exchange *exchange) {

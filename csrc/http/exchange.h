@@ -49,7 +49,7 @@ struct exchange {
   uint16_t flags;
 };
 
-void exchange_init(struct exchange *exchange, const struct conn_class *class);
+void exchange_init(struct exchange *exchange, struct conn_class *class);
 /* Returns the exchange whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
 struct exchange *exchange_of(struct subscriber *subscriber);
 /* The exchange is over, and its memory is about to go: no list has it after this. Its protocol
@@ -69,8 +69,8 @@ static inline struct delivery *exchange_delivery(const struct exchange *exchange
 /* Returns the exchange whose subscriber has that address; NULL: it has ended. */
 struct exchange *exchange_find(const struct http *http, struct address address);
 /* The form that its stream has. Set before something is pushed. */
-static inline enum form exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
-void exchange_set_form(struct exchange *exchange, enum form form);
+static inline const struct form_class *exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
+void exchange_set_form(struct exchange *exchange, const struct form_class *form);
 /* Its stream has chunks of HTTP/1, or has none: called by its protocol when it begins. */
 void exchange_set_chunked(struct exchange *exchange, bool chunked);
 /* The question that is with the script, or what the app is told of when this ends: a reference.

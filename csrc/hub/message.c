@@ -22,7 +22,7 @@ struct message *message_new_mailed(uint32_t kind, const struct message_parts *pa
   *message = (struct message){.kind = kind, .mail_count = (uint32_t)mail_count};
   atomic_init(&message->refs, 1);
   atomic_init(&message->late, 0);
-  for (unsigned i = 0; i < MESSAGE_FORMS; i++) atomic_init(&message->forms[i], NULL);
+  atomic_init(&message->forms, NULL);
   char *at = (char *)&message->mails[mail_count];
   message->parts = (struct message_parts){.channel = place(&at, parts->channel),
                                           .event = place(&at, parts->event),
@@ -47,7 +47,10 @@ struct message *message_ref(struct message *message) {
 
 void message_unref(struct message *message) {
   if (!message || atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1) return;
-  for (unsigned i = 0; i < MESSAGE_FORMS; i++) blob_unref(message_form(message, i));
+  for (struct form *form = atomic_load(&message->forms), *next; form; form = next) {
+    next = form->next;
+    form_free(form);
+  }
   object_count(OBJECT_MESSAGE, -1);
   memory_free(message);
 }
@@ -56,12 +59,11 @@ size_t message_len(const struct message *message) { return length(&message->part
 
 size_t message_size(const struct message *message) { return size_of(message->mail_count) + length(&message->parts); }
 
+static size_t form_size(const struct form *form) { return sizeof *form + sizeof *form->blob + form->blob->len; }
+
 size_t message_weight(struct message *message) {
   size_t weight = message_size(message);
-  for (unsigned i = 0; i < MESSAGE_FORMS; i++) {
-    const struct blob *blob = message_form(message, i);
-    if (blob) weight += sizeof *blob + blob->len;
-  }
+  for (const struct form *form = atomic_load(&message->forms); form; form = form->next) weight += form_size(form);
   return weight;
 }
 
@@ -72,15 +74,32 @@ void message_account(struct message *message, atomic_size_t *account) {
   message->account = account;
 }
 
-struct blob *message_set_form(struct message *message, unsigned form, struct blob *blob) {
-  struct blob *none = NULL;
-  if (atomic_compare_exchange_strong(&message->forms[form], &none, blob)) {
-    if (message->account) {
-      atomic_fetch_add(&message->late, sizeof *blob + blob->len);
-      atomic_fetch_add(message->account, sizeof *blob + blob->len);
+struct form *form_new(const struct form_class *class, struct blob *blob) {
+  struct form *form = blob ? memory_alloc(sizeof *form) : NULL;
+  if (form) *form = (struct form){.class = class, .blob = blob};
+  if (!form) blob_unref(blob);
+  return form;
+}
+
+void form_free(struct form *form) {
+  if (!form) return;
+  blob_unref(form->blob);
+  memory_free(form);
+}
+
+struct blob *message_add_form(struct message *message, struct form *form) {
+  struct form *first = atomic_load(&message->forms);
+  do {
+    struct blob *blob = message_form(message, form->class);
+    if (blob) {
+      form_free(form);
+      return blob;
     }
-    return blob;
+    form->next = first;
+  } while (!atomic_compare_exchange_weak(&message->forms, &first, form));
+  if (message->account) {
+    atomic_fetch_add(&message->late, form_size(form));
+    atomic_fetch_add(message->account, form_size(form));
   }
-  blob_unref(blob);
-  return none;
+  return form->blob;
 }

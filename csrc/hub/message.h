@@ -11,8 +11,18 @@ VISIBILITY_PUSH
 
 struct stored;
 
-/* Room for encoded forms. The server defines each place (delivery/forms.h). */
-enum { MESSAGE_FORMS = 7 };
+struct form_class;
+
+/* A message as it is written to some streams, in the list of its forms. The class (delivery/form.h) tells them apart. */
+struct form {
+  struct form *next;
+  const struct form_class *class;
+  struct blob *blob; /* a reference */
+};
+
+/* Takes the reference. NULL if out of memory, or if there is no blob. */
+struct form *form_new(const struct form_class *class, struct blob *blob);
+void form_free(struct form *form); /* NULL is allowed */
 
 struct message_parts {
   struct bytes channel; /* empty: for one client only */
@@ -41,7 +51,7 @@ struct message {
   uint64_t before;
   /* the history that has reserved a place (store_promise), or NULL */
   struct stored *promised;
-  _Atomic(struct blob *) forms[MESSAGE_FORMS]; /* NULL before they are encoded */
+  _Atomic(struct form *) forms; /* those that it was encoded in so far: a list that only grows */
   /* where forms are counted that are encoded while a history keeps it, or NULL */
   atomic_size_t *account;
   atomic_size_t late;  /* what was counted there */
@@ -71,16 +81,17 @@ static inline bool message_is_own(const struct message *message) {
   return bytes_starts_with(message->parts.event, BYTES("moonwire:"));
 }
 
-/* Returns the encoded form, borrowed, or NULL. */
-static inline struct blob *message_form(struct message *message, unsigned form) {
-  return atomic_load_explicit(&message->forms[form], memory_order_acquire);
+/* Returns the message in that form, or NULL. Borrowed. */
+static inline struct blob *message_form(struct message *message, const struct form_class *class) {
+  struct form *form = atomic_load_explicit(&message->forms, memory_order_acquire);
+  while (form && form->class != class) form = form->next;
+  return form ? form->blob : NULL;
 }
 /* Starts counting forms that are encoded later, while a history keeps it, or stops (NULL). If
  * several histories keep it, only the first one counts. */
 void message_account(struct message *message, atomic_size_t *account);
-/* Sets an encoded form; takes the reference. If two threads set it at the same time, the first one
- * stays. Returns the one that stays, borrowed. */
-struct blob *message_set_form(struct message *message, unsigned form, struct blob *blob);
+/* Adds a form, which it takes. Of two of a class that come at the same time, the first stays: returns the blob that counts. */
+struct blob *message_add_form(struct message *message, struct form *form);
 
 VISIBILITY_POP
 

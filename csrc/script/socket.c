@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "base/utf8.h"
-#include "delivery/forms.h"
+#include "delivery/form.h"
 #include "script/client_calls.h"
 #include "script/question.h"
 #include "script/script.h"

@@ -1,7 +1,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "codec/sse.h"
-#include "delivery/forms.h"
+#include "delivery/form.h"
 #include "script/question.h"
 #include "script/script.h"
 

@@ -6,7 +6,7 @@ int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position) {
   *bus = (struct bus){.position = position};
   if (epoch) bus->epoch = *epoch;
   if (!epoch) epoch_init(&bus->epoch);
-  for (unsigned i = 0; i < FORM_DRAFTS; i++) atomic_init(&bus->formats[i], 0);
+  form_users_init(&bus->forms);
   atomic_init(&bus->published, 0);
   atomic_init(&bus->thread, NULL);
   return lock_init(&bus->lock);
@@ -65,7 +65,7 @@ static const struct mail_class roster_class = {.take = take_roster, .drop = drop
 
 int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
   struct bus *bus = &server->bus;
-  struct form_draft drafts[FORM_DRAFTS] = {{0}};
+  struct form_draft drafts[FORM_USERS_MAX];
   int status = 0;
   /* The store belongs to that thread: no other can ask it for room. */
   if (keep && is_entered(bus)) status = store_promise(&server->store, message, &server->app.config->kinds[message->kind].policy);
@@ -73,11 +73,8 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
     message_unref(message);
     return status;
   }
-  /* Encoded before the lock is taken; a format that is missed here is encoded by whoever needs it first. */
-  for (enum form form = 0; form < FORM_DRAFTS; form++) {
-    if (atomic_load_explicit(&bus->formats[form], memory_order_relaxed) > 0)
-      drafts[form] = form_draft(form, message, &bus->epoch, keep);
-  }
+  /* Encoded before the lock is taken. */
+  size_t draft_count = form_users_draft(&bus->forms, message, &bus->epoch, keep, drafts);
   uint32_t size = mail_size(message_size(message));
   address_mails(message->mails, message->mail_count, &message_class, size);
   uint64_t wall_ms = server->loop.clock.wall_ms;
@@ -88,17 +85,17 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
     if (keep) bus->position = message->position = position_next(bus->position, wall_ms);
     message->time_ms = position_time_ms(message->position);
     *position = message->position;
-    for (enum form form = 0; form < FORM_DRAFTS; form++) {
-      if (!drafts[form].blob) continue;
-      form_draft_place(&drafts[form], message->position);
-      message_set_form(message, form, drafts[form].blob);
+    for (size_t i = 0; i < draft_count; i++) {
+      if (!drafts[i].form) continue;
+      form_draft_place(&drafts[i], message->position);
+      message_add_form(message, drafts[i].form);
     }
     for (size_t i = 0; i < server->worker_count; i++) message_ref(message);
     bus_post_reserved(server->workers, message->mails, server->worker_count);
   }
   lock_release(&bus->lock);
   if (status < 0) {
-    for (enum form form = 0; form < FORM_DRAFTS; form++) blob_unref(drafts[form].blob);
+    for (size_t i = 0; i < draft_count; i++) form_free(drafts[i].form);
     store_break_promise(&server->store, message);
   } else {
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);

@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_SERVER_BUS_H
 #define MOONWIRE_SERVER_BUS_H
 
-#include "delivery/forms.h"
+#include "delivery/form_users.h"
 #include "hub/roster.h"
 #include "net/thread.h"
 
@@ -15,8 +15,8 @@ struct bus {
   struct lock lock;
   _Atomic(const char *) thread; /* which thread runs the server: an address that each has its own of */
   struct epoch epoch;
-  uint64_t position;                /* of the newest message; written under the lock */
-  atomic_uint formats[FORM_DRAFTS]; /* sessions that use the format, or one that is made of it */
+  uint64_t position; /* of the newest message; written under the lock */
+  struct form_users forms;
   atomic_ullong published;
 };
 

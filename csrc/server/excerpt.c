@@ -1,7 +1,8 @@
 #include "server/excerpt.h"
 
 #include "base/status.h"
-#include "delivery/forms.h"
+#include "delivery/form.h"
+#include "dialect/native_forms.h"
 
 enum { LIMIT = 100 };
 
@@ -31,7 +32,7 @@ int excerpt_fit(struct excerpt *excerpt, const struct epoch *epoch, size_t bytes
   excerpt->bytes = 0;
   while (count < excerpt->count) {
     uint32_t at = excerpt->from_first ? excerpt->first + count : end - count - 1;
-    const struct blob *blob = form_of(FORM_POLL, history_at(excerpt->history, at), epoch);
+    const struct blob *blob = form_of(&native_poll, history_at(excerpt->history, at), epoch);
     if (!blob) return MW_ENOMEM;
     if (count > 0 && excerpt->bytes + blob->len > bytes) break;
     excerpt->bytes += blob->len;
@@ -47,7 +48,7 @@ int excerpt_fit(struct excerpt *excerpt, const struct epoch *epoch, size_t bytes
 void excerpt_write(struct buffer *out, const struct excerpt *excerpt, const struct epoch *epoch) {
   buffer_append_string(out, "{\"messages\":[");
   for (uint32_t i = 0; i < excerpt->count; i++) {
-    const struct blob *blob = form_of(FORM_POLL, history_at(excerpt->history, excerpt->first + i), epoch);
+    const struct blob *blob = form_of(&native_poll, history_at(excerpt->history, excerpt->first + i), epoch);
     if (i > 0) buffer_append_char(out, ',');
     if (blob) buffer_append(out, blob_bytes(blob));
     if (!blob) out->failed = true;

@@ -19,9 +19,7 @@ static void resume(struct subscriber *subscriber) { session_ops(subscriber)->res
 static void push_cursor(struct subscriber *subscriber, struct bytes id) {
   struct buffer block;
   buffer_init(&block);
-  if (subscriber->sink->form == FORM_ENVELOPE) form_write_event(&block, FORM_ENVELOPE, BYTES("moonwire:ping"), bytes_of(NULL, 0));
-  if (subscriber->sink->form == FORM_SSE) buffer_append_char(&block, '\n');
-  sse_add_id(&block, id);
+  subscriber->sink->form->write_cursor(&block, id);
   if (block.failed) {
     subscriber_break(subscriber);
   } else {

@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "codec/verb.h"
+#include "dialect/native_forms.h"
 #include "http/exchange.h"
 
 int reply_status(const char *code) {
@@ -24,7 +25,7 @@ static struct exchange *find_waiting(struct subscriber *subscriber, const struct
 }
 
 void reply_text(struct subscriber *subscriber, const struct reply_to *to, const char *code, struct buffer *text) {
-  bool compresses = !to->is_exchange && subscriber->sink->form > FORM_WS;
+  bool compresses = !to->is_exchange && subscriber->sink->form->plain;
   budget_charge(subscriber, text->len * (compresses ? BUDGET_PER_COMPRESSED : 1));
   if (text->failed) {
     subscriber_break(subscriber);
@@ -113,8 +114,8 @@ static void push_event(struct subscriber *subscriber, struct bytes event, struct
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
-    form_write_event(&text, subscriber->sink->form, event, data);
-    if (id.len > 0 && subscriber->sink->form != FORM_POLL) sse_add_id(&text, id);
+    native_write_event(&text, subscriber->sink->form, event, data);
+    if (id.len > 0 && !form_is_poll(subscriber->sink->form)) sse_add_id(&text, id);
   }
   if (text.failed) {
     subscriber_break(subscriber);
@@ -131,7 +132,7 @@ void reply_event(struct subscriber *subscriber, struct bytes event, struct bytes
 void reply_event_rope(struct subscriber *subscriber, struct bytes channel, struct bytes event, const struct rope *data) {
   struct rope text;
   rope_init(&text);
-  form_write_rope(&text, subscriber->sink->form, channel, event, data);
+  native_write_rope(&text, subscriber->sink->form, channel, event, data);
   push_rope(subscriber, &text);
   rope_deinit(&text);
 }
@@ -139,7 +140,7 @@ void reply_event_rope(struct subscriber *subscriber, struct bytes channel, struc
 void reply_channel_event(struct subscriber *subscriber, struct bytes event, struct bytes channel, struct bytes id) {
   struct buffer data;
   buffer_init(&data);
-  form_write_channel(&data, channel);
+  native_write_channel(&data, channel);
   if (data.failed) {
     subscriber_break(subscriber);
   } else {

@@ -227,8 +227,7 @@ fail_app:
 static void release(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   worker_deinit(&server->workers[0]);
-  for (size_t i = 0; i < FORM_DRAFTS; i++)
-    assert(atomic_load(&server->bus.formats[i]) == 0 && "users of a format were miscounted");
+  assert(form_users_are_none(&server->bus.forms));
   discard(loop);
 }
 

@@ -40,7 +40,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                        .stats = &worker->stats,
                                        .replay = limits->replay,
                                        .replay_bytes = limits->replay_bytes,
-                                       .forms_in_use = server->bus.formats,
+                                       .form_users = &server->bus.forms,
                                        .deflate_min = deflate_min(&server->app.config->options.deflate),
                                        .turn_bytes = TURN_BYTES};
   worker->http = (struct http){.app = &server->app,

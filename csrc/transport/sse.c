@@ -9,6 +9,7 @@
 #include "codec/envelope.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
+#include "dialect/native_forms.h"
 #include "http/cors.h"
 #include "http/request.h"
 #include "server/exchange_session.h"
@@ -59,7 +60,7 @@ static void write_presences(struct rope *out, struct exchange *exchange, const s
     struct rope data;
     rope_init(&data);
     snapshot_share(http->delivery->hub, channel->kind, channel->name, &room, &data);
-    form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
+    native_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
     rope_deinit(&data);
   }
 }
@@ -84,15 +85,15 @@ static void write_open(struct rope *out, struct exchange *exchange, const struct
     write_channel(&rope, http, &job->channels[i], &room);
   }
   buffer_append_string(data, "}}");
-  form_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
+  native_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
   rope_deinit(&rope);
 }
 
 static void write_gap(struct buffer *out, struct exchange *exchange, struct bytes channel) {
   struct buffer data;
   buffer_init(&data);
-  form_write_channel(&data, channel);
-  form_write_event(out, exchange_form(exchange), BYTES("moonwire:gap"), buffer_bytes(&data));
+  native_write_channel(&data, channel);
+  native_write_event(out, exchange_form(exchange), BYTES("moonwire:gap"), buffer_bytes(&data));
   if (data.failed) out->failed = true;
   buffer_deinit(&data);
 }
@@ -108,7 +109,7 @@ static void write_beginning(struct rope *out, struct exchange *exchange, const s
   id_write(id_text, http->delivery->epoch, replay->cursor);
   bool gap = replay->gap_count > 0;
   sse_write_retry(&out->text, http_random(http, 1000, 3000));
-  if (exchange_form(exchange) == FORM_ENVELOPE) {
+  if (exchange_form(exchange) == &native_envelope) {
     write_open(out, exchange, job, replay, id);
     if (!gap) sse_add_id(&out->text, id);
   } else {
@@ -138,7 +139,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
   struct rope beginning;
   rope_init(&beginning);
   int status = 0;
-  exchange_set_form(exchange, job->envelope ? FORM_ENVELOPE : FORM_SSE);
+  exchange_set_form(exchange, job->envelope ? &native_envelope : &native_sse);
   for (size_t i = 0; status == 0 && i < job->channel_count; i++) {
     status = subscriber_subscribe(&exchange->subscriber, job->channels[i].name, &job->channels[i].kind->policy);
     if (status < 0 || !job->channels[i].is_new) continue;
@@ -155,7 +156,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
     subscriber_end(&exchange->subscriber);
     exchange_answer(exchange, &(struct answer){.status = 204});
   } else if (status == 0) {
-    delivery_use_form(exchange_delivery(exchange), exchange_form(exchange), true);
+    form_users_add(exchange_delivery(exchange)->form_users, exchange_form(exchange));
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, &beginning);
     /* Without an identity the app would be told that it has left. */
@@ -281,7 +282,7 @@ static void sse_on_answer(struct exchange *exchange, struct script_job *job) {
 }
 
 static void sse_on_silent(struct exchange *exchange) {
-  if (exchange_form(exchange) == FORM_ENVELOPE) {
+  if (exchange_form(exchange) == &native_envelope) {
     subscriber_push_text(&exchange->subscriber, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
   } else {
     subscriber_push_text(&exchange->subscriber, BYTES(":\n"));
@@ -291,7 +292,7 @@ static void sse_on_silent(struct exchange *exchange) {
 static void sse_on_end(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_COUNTED)) return;
   exchange->flags &= (uint16_t)~EXCHANGE_COUNTED;
-  delivery_use_form(exchange_delivery(exchange), exchange_form(exchange), false);
+  form_users_remove(exchange_delivery(exchange)->form_users, exchange_form(exchange));
 }
 
 const struct role sse_role = {.start = sse_start,

@@ -30,7 +30,7 @@ static struct fixture {
   struct hub hub;
   struct mw_stats stats;
   struct delivery delivery;
-  struct sink sinks[FORM_COUNT];
+  struct sink stream_sink, poll_sink, socket_sink;
   struct peer peers[3];
   uint64_t position;
 } world;
@@ -108,6 +108,30 @@ static size_t get_limit(const struct subscriber *subscriber) {
   return 1000;
 }
 
+/* Forms of a protocol with little but data. */
+static struct blob *encode_stream(const struct message *message, struct bytes id, size_t position_at[2]) {
+  (void)position_at;
+  char text[4096];
+  int len = snprintf(text, sizeof text, "event: e\ndata: %.*s\nid: %.*s\n\n", (int)message->parts.data.len,
+                     message->parts.data.ptr, (int)id.len, id.ptr);
+  return form_chunk(bytes_of(text, (size_t)len));
+}
+static struct blob *encode_item(const struct message *message, struct bytes id, size_t position_at[2]) {
+  (void)id;
+  (void)position_at;
+  return blob_new(message->parts.data);
+}
+static struct blob *encode_frame(const struct message *message, struct bytes id, size_t position_at[2]) {
+  (void)id;
+  (void)position_at;
+  char text[4096];
+  int len = snprintf(text, sizeof text, "{\"data\":%.*s}", (int)message->parts.data.len, message->parts.data.ptr);
+  return form_frame(WS_OPCODE_TEXT, bytes_of(text, (size_t)len), bytes_of(NULL, 0));
+}
+static const struct form_class stream_form = {.carrier = CARRIER_EVENT_STREAM, .encode = encode_stream},
+                               poll_form = {.carrier = CARRIER_POLL, .encode = encode_item},
+                               socket_form = {.carrier = CARRIER_WEBSOCKET, .encode = encode_frame};
+
 static const struct sink_ops ops = {.write = on_write,
                                     .hold = on_hold,
                                     .drained = on_drained,
@@ -150,10 +174,11 @@ static int begin(void **state) {
                                      .replay_bytes = 1 << 20,
                                      .deflate_min = 1 << 20,
                                      .turn_bytes = 1 << 20};
-  for (enum form form = 0; form < FORM_COUNT; form++)
-    sink_init(&world.sinks[form], &ops, &world.delivery, form, form_framing(form, false));
+  sink_init(&world.stream_sink, &ops, &world.delivery, &stream_form, FRAMING_PAYLOAD);
+  sink_init(&world.poll_sink, &ops, &world.delivery, &poll_form, FRAMING_WHOLE);
+  sink_init(&world.socket_sink, &ops, &world.delivery, &socket_form, FRAMING_WHOLE);
   for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
-    world.peers[i].subscriber.sink = &world.sinks[FORM_SSE];
+    world.peers[i].subscriber.sink = &world.stream_sink;
     world.peers[i].room = ANY;
   }
   return 0;
@@ -224,7 +249,7 @@ static void writes_once_a_turn(void **state) {
   (void)state;
   for (size_t i = 0; i < 3; i++) subscribe(i, "a", &kept);
   /* In between, one with another form, for which the turn list looks different. */
-  world.peers[1].subscriber.sink = &world.sinks[FORM_WS];
+  world.peers[1].subscriber.sink = &world.socket_sink;
   publish_numbers("a", 1, 3, &kept);
   assert_int_equal(world.peers[0].write_count, 0);
   assert_false(delivery_flush(&world.delivery));
@@ -442,7 +467,7 @@ static void collects_what_is_pushed(void **state) {
   struct peer *peer = &world.peers[0];
   struct subscriber *subscriber = &peer->subscriber;
   struct rope rope;
-  subscriber->sink = &world.sinks[FORM_POLL];
+  subscriber->sink = &world.poll_sink;
   subscriber->flags |= SUBSCRIBER_COLLECTS;
   subscriber_push_text(subscriber, BYTES("one"));
   assert_string_equal(peer->told, "push one. ");
@@ -461,9 +486,9 @@ static void frames_what_is_pushed(void **state) {
   struct subscriber *stream = &world.peers[0].subscriber, *socket = &world.peers[1].subscriber;
   struct sink chunked;
   struct rope rope;
-  sink_init(&chunked, &ops, &world.delivery, FORM_SSE, FRAMING_CHUNK);
+  sink_init(&chunked, &ops, &world.delivery, &stream_form, FRAMING_CHUNK);
   stream->sink = &chunked;
-  socket->sink = &world.sinks[FORM_WS];
+  socket->sink = &world.socket_sink;
   subscriber_push_text(stream, BYTES("data: 1\n\n"));
   subscriber_push_text(socket, BYTES("one"));
   delivery_flush(&world.delivery);
@@ -486,7 +511,7 @@ static void frames_what_is_pushed(void **state) {
   subscriber_push_text_rope(socket, &rope);
   rope_deinit(&rope);
   assert_true(stream->flags & SUBSCRIBER_BROKEN && socket->flags & SUBSCRIBER_BROKEN);
-  stream->sink = &world.sinks[FORM_SSE];
+  stream->sink = &world.stream_sink;
 }
 
 static void ends_with_its_last_channel(void **state) {
@@ -506,7 +531,7 @@ static void ends_with_its_last_channel(void **state) {
 static void a_websocket_leaves_a_channel_that_ends(void **state) {
   (void)state;
   struct peer *peer = &world.peers[0];
-  peer->subscriber.sink = &world.sinks[FORM_WS];
+  peer->subscriber.sink = &world.socket_sink;
   subscribe(0, "a", &kept);
   subscribe(0, "b", &kept);
   publish_parts((struct message_parts){.channel = BYTES("b"), .event = BYTES("e"), .data = BYTES("1"), .is_final = true}, &kept);

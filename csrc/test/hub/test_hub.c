@@ -459,7 +459,7 @@ static void counts_what_is_encoded_later(void **state) {
     struct stored *stored = store_find(&fixture.store, n % 2 ? BYTES("b") : BYTES("a"));
     struct blob *blob = blob_new(bytes_of(NULL, LEN));
     memset(blob->data, 'x', LEN);
-    message_set_form(history_at(&stored->history, n / 2), 1, blob);
+    add_form(history_at(&stored->history, n / 2), 1, blob);
   }
   uint64_t after = store_history_bytes(&fixture.store);
   assert_true(after >= before + COUNT * LEN);

@@ -1,6 +1,7 @@
 #include "server/excerpt.h"
 
 #include "base/memory.h"
+#include "dialect/native_forms.h"
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/message.h"
@@ -119,7 +120,7 @@ static void walks_all_in_either_direction(void **state) {
 static void is_bounded_in_bytes(void **state) {
   (void)state;
   for (uint64_t n = 1; n <= 10; n++) publish("b", &keeps_ten, 100 + n, 500);
-  size_t one = form_of(FORM_POLL, history_at(&store_find(&store, BYTES("b"))->history, 9), &epoch)->len;
+  size_t one = form_of(&native_poll, history_at(&store_find(&store, BYTES("b"))->history, 9), &epoch)->len;
   for (size_t bytes = 1; bytes < 12 * one; bytes += one / 3) {
     struct excerpt a = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.limit = 100});
     struct excerpt b = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.since = {.kind = SINCE_ALL}});

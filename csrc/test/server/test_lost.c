@@ -6,7 +6,7 @@
 #include "test/support.h"
 #include "test/support/host.h"
 
-enum { AT_ONCE = 12, ROUNDS = 3, FAILURES = 120 };
+enum { AT_ONCE = 12, ROUNDS = 3, FAILURES = 250 };
 
 static struct host host;
 static struct peer peers[3];

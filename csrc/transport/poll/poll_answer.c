@@ -6,6 +6,7 @@
 #include "codec/json_scan.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
+#include "dialect/native_forms.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "transport/poll/poll_client.h"
@@ -130,7 +131,7 @@ static int add_next(struct poll_answer *answer, struct subscriber *subscriber, s
     return add_end(answer, source);
   }
   if (!subscriber_is_excepted(subscriber, message)) {
-    struct blob *blob = form_of(FORM_POLL, message, http->delivery->epoch);
+    struct blob *blob = form_of(&native_poll, message, http->delivery->epoch);
     status = add(answer, &http->app->config->options.limits, blob, message->position);
   }
   if (status == 1) source->next++;

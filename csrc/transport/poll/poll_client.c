@@ -5,6 +5,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "delivery/collect.h"
+#include "dialect/native_forms.h"
 #include "http/exchange.h"
 #include "server/names.h"
 #include "server/native.h"
@@ -55,9 +56,9 @@ void poll_clients_init(struct poll_clients *clients, struct http *http) {
   list_init(&clients->idle);
   clients->count = 0;
   clients->sink = (struct http_sink){.http = http, .session = &poll_client_session};
-  sink_init(&clients->sink.sink, &poll_client_sink, http->delivery, FORM_POLL, FRAMING_WHOLE);
+  sink_init(&clients->sink.sink, &poll_client_sink, http->delivery, &native_poll, FRAMING_WHOLE);
   clients->alone = (struct http_sink){.http = http}; /* they have no name, so nobody asks */
-  sink_init(&clients->alone.sink, &poll_sink, http->delivery, FORM_POLL, FRAMING_WHOLE);
+  sink_init(&clients->alone.sink, &poll_sink, http->delivery, &native_poll, FRAMING_WHOLE);
 }
 
 static void move(struct poll_client *client, struct list *to) {

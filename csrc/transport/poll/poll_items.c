@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "delivery/outbox.h"
+#include "dialect/native_forms.h"
 #include "http/budget.h"
 #include "http/http.h"
 
@@ -31,8 +32,8 @@ struct blob *poll_items_end(struct bytes channel) {
   struct buffer data, text;
   buffer_init(&data);
   buffer_init(&text);
-  form_write_channel(&data, channel);
-  form_write_event(&text, FORM_POLL, BYTES("moonwire:end"), buffer_bytes(&data));
+  native_write_channel(&data, channel);
+  native_write_event(&text, &native_poll, BYTES("moonwire:end"), buffer_bytes(&data));
   struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
   buffer_deinit(&data);
   buffer_deinit(&text);
@@ -50,7 +51,7 @@ void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber,
   struct http *http = http_of(subscriber);
   if (items->full && (!message || message->position > 0)) return;
   if (!is_excepted) {
-    struct blob *blob = message ? form_of(FORM_POLL, message, http->delivery->epoch) : NULL;
+    struct blob *blob = message ? form_of(&native_poll, message, http->delivery->epoch) : NULL;
     if (!poll_items_add(items, blob, message ? message->position : 0, http->delivery->hub->position)) return;
   }
   if (message && message->parts.is_final) deliver_end(items, message);

@@ -7,7 +7,7 @@
 VISIBILITY_PUSH
 
 struct poll_item {
-  struct blob *blob;        /* FORM_POLL; a reference */
+  struct blob *blob;        /* of native_poll; a reference */
   uint64_t position, after; /* position 0: it has none, and comes behind what is up to `after`; else the histories have it, too */
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "delivery/compress.h"
+#include "dialect/native_forms.h"
 #include "server/exchange_session.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
@@ -23,12 +24,12 @@ bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, siz
   if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
   if (session) session->terms = terms;
   if (session) session->session.extra.own = own;
-  exchange_set_form(exchange, own ? FORM_WS_OWN : FORM_WS_15 + terms.window);
+  exchange_set_form(exchange, own ? &native_ws_own : &native_ws_compressed[terms.window]);
   return true;
 }
 
 struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
-  struct ws_deflate_terms terms = {.agreed = exchange_form(exchange) > FORM_WS};
+  struct ws_deflate_terms terms = {.agreed = exchange_form(exchange)->plain != NULL};
   if (terms.agreed && exchange_session_of(exchange)) terms.client_takeover = exchange_session_of(exchange)->terms.client_takeover;
   return terms;
 }

@@ -357,7 +357,7 @@ void websocket_on_silent(struct exchange *exchange) {
 
 void websocket_on_end(struct exchange *exchange) {
   if (exchange->state != EXCHANGE_STREAMING) return;
-  delivery_use_form(exchange_delivery(exchange), FORM_WS, false);
+  form_users_remove(exchange_delivery(exchange)->form_users, exchange_form(exchange));
 }
 
 const struct role websocket_role = {.start = websocket_start,

@@ -1,5 +1,6 @@
 #include "codec/ws_handshake.h"
 #include "delivery/delivery.h"
+#include "dialect/native_forms.h"
 #include "http/request.h"
 #include "transport/websocket/deflate.h"
 #include "transport/websocket/websocket.h"
@@ -36,11 +37,11 @@ bool websocket_upgrade(struct exchange *exchange, struct bytes protocol) {
   if (protocol.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Protocol"), protocol);
   if (extension.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Extensions"), extension);
   bool fine = !fields.text.failed;
-  if (fine) exchange_set_form(exchange, FORM_WS);
+  if (fine) exchange_set_form(exchange, &native_ws);
   fine = fine && exchange_upgrade(exchange, &fields);
   http_fields_deinit(&fields);
   if (fine) {
-    delivery_use_form(exchange_delivery(exchange), FORM_WS, true);
+    form_users_add(exchange_delivery(exchange)->form_users, exchange_form(exchange));
     if (!deflate_begin(exchange, terms, deflate_min(deflate))) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   } else {
     exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));

@@ -1,9 +1,11 @@
 #include "base/memory.h"
-#include "delivery/forms.h"
+#include "dialect/native_forms.h"
 #include "test/support.h"
 #include "test/support/message.h"
 
 static const struct epoch epoch = {.text = {'e', 'p', 'o', 'c', 'h', '0', '0', '1'}};
+
+static const struct form_class *const classes[] = {&native_sse, &native_envelope, &native_poll, &native_ws};
 
 static struct message *make(const char *channel, const char *event, const char *data, uint64_t position) {
   struct message *message = message_of(0, bytes_string(channel), bytes_string(event), bytes_string(data));
@@ -42,9 +44,9 @@ static void encodes_messages(void **state) {
   };
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct message *message = make(cases[i].channel, cases[i].event, cases[i].data, cases[i].position);
-    assert_chunk_of(form_of(FORM_SSE, message, &epoch), cases[i].sse);
-    assert_chunk_of(form_of(FORM_ENVELOPE, message, &epoch), cases[i].envelope);
-    assert_ptr_equal(form_of(FORM_SSE, message, &epoch), message_form(message, FORM_SSE)); /* once */
+    assert_chunk_of(form_of(&native_sse, message, &epoch), cases[i].sse);
+    assert_chunk_of(form_of(&native_envelope, message, &epoch), cases[i].envelope);
+    assert_ptr_equal(form_of(&native_sse, message, &epoch), message_form(message, &native_sse)); /* once */
     message_unref(message);
   }
 }
@@ -60,16 +62,16 @@ static void a_draft_becomes_the_same(void **state) {
       {"\xc3\xa4", "message", "[\n\n1\r]"},
   };
   static const uint64_t positions[] = {1, 42, 9999999999999999};
-  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * FORM_DRAFTS; i++) {
-    size_t c = i / COUNT_OF(positions) / FORM_DRAFTS;
-    uint64_t position = positions[i / FORM_DRAFTS % COUNT_OF(positions)];
-    enum form wire = (enum form)(i % FORM_DRAFTS);
+  for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(positions) * COUNT_OF(classes); i++) {
+    size_t c = i / COUNT_OF(positions) / COUNT_OF(classes);
+    uint64_t position = positions[i / COUNT_OF(classes) % COUNT_OF(positions)];
+    const struct form_class *class = classes[i % COUNT_OF(classes)];
     struct message *drafted = make(cases[c].channel, cases[c].event, cases[c].data, 0);
     struct message *known = make(cases[c].channel, cases[c].event, cases[c].data, position);
-    struct form_draft draft = form_draft(wire, drafted, &epoch, true);
+    struct form_draft draft = form_draft(class, drafted, &epoch, true);
     form_draft_place(&draft, position);
-    assert_bytes(blob_bytes(draft.blob), blob_bytes(form_of(wire, known, &epoch)));
-    blob_unref(draft.blob);
+    assert_bytes(blob_bytes(draft.form->blob), blob_bytes(form_of(class, known, &epoch)));
+    form_free(draft.form);
     message_unref(drafted);
     message_unref(known);
   }
@@ -78,13 +80,13 @@ static void a_draft_becomes_the_same(void **state) {
 static void a_volatile_draft_has_no_place(void **state) {
   (void)state;
   struct message *message = make("a", "message", "1", 0);
-  for (enum form wire = 0; wire < FORM_COUNT; wire++) {
-    struct form_draft draft = form_draft(wire, message, &epoch, false);
-    struct blob *before = blob_new(blob_bytes(draft.blob));
+  for (size_t i = 0; i < COUNT_OF(classes); i++) {
+    struct form_draft draft = form_draft(classes[i], message, &epoch, false);
+    struct blob *before = blob_new(blob_bytes(draft.form->blob));
     form_draft_place(&draft, 7);
-    assert_bytes(blob_bytes(draft.blob), blob_bytes(before));
+    assert_bytes(blob_bytes(draft.form->blob), blob_bytes(before));
     blob_unref(before);
-    blob_unref(draft.blob);
+    form_free(draft.form);
   }
   message_unref(message);
 }
@@ -111,13 +113,13 @@ static void frames_text_of_any_length(void **state) {
 static void writes_events_of_the_servers_own(void **state) {
   (void)state;
   struct buffer out = {0};
-  form_write_channel(&out, BYTES("a\"b"));
+  native_write_channel(&out, BYTES("a\"b"));
   assert_bytes_string(buffer_bytes(&out), "{\"channel\":\"a\\\"b\"}");
   buffer_clear(&out);
-  form_write_event(&out, FORM_SSE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
+  native_write_event(&out, &native_sse, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
   assert_bytes_string(buffer_bytes(&out), "event: moonwire:gap\ndata: {\"channel\":\"a\"}\n\n");
   buffer_clear(&out);
-  form_write_event(&out, FORM_ENVELOPE, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
+  native_write_event(&out, &native_envelope, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
   assert_bytes_string(buffer_bytes(&out), "data: {\"event\":\"moonwire:gap\",\"data\":{\"channel\":\"a\"}}\n\n");
   buffer_deinit(&out);
 }
@@ -126,9 +128,9 @@ static bool encode(void *context) {
   (void)context;
   bool ok = true;
   struct message *message = make("room:1", "said", "{\"a\":1}", 7);
-  for (enum form wire = 0; message && wire < FORM_COUNT; wire++) {
-    struct blob *blob = form_of(wire, message, &epoch);
-    assert_ptr_equal(blob, message_form(message, wire));
+  for (size_t i = 0; message && i < COUNT_OF(classes); i++) {
+    struct blob *blob = form_of(classes[i], message, &epoch);
+    assert_ptr_equal(blob, message_form(message, classes[i]));
     ok = ok && blob;
   }
   ok = ok && message;

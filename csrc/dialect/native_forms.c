@@ -1,0 +1,196 @@
+#include "dialect/native_forms.h"
+
+#include <assert.h>
+
+#include "base/base64.h"
+#include "codec/envelope.h"
+#include "codec/json_scan.h"
+
+/* What is empty is not there. */
+static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
+
+/* The push as a JSON object; bytes that are no JSON come as base64, or behind the object if the format can carry them. */
+static void write_object(struct buffer *out, const struct message_parts *parts, struct bytes id, bool carries_bytes) {
+  struct buffer base64;
+  buffer_init(&base64);
+  struct envelope_push push = {.channel = or_none(parts->channel), .event = parts->event, .id = id, .from = or_none(parts->from)};
+  if (!parts->is_binary) {
+    push.data = parts->data;
+  } else if (!carries_bytes) {
+    base64_write(&base64, parts->data);
+    push.base64 = base64.len > 0 ? buffer_bytes(&base64) : BYTES("");
+  }
+  envelope_write_push(out, &push);
+  if (base64.failed) out->failed = true;
+  buffer_deinit(&base64);
+}
+
+static void write_sse(struct buffer *out, const struct message_parts *parts, struct bytes id) {
+  struct buffer data;
+  buffer_init(&data);
+  struct sse_event event = {.id = id, .event = parts->event, .data = parts->data, .retry_ms = -1};
+  if (parts->is_binary) {
+    buffer_append_string(&data, "{\"base64\":\"");
+    base64_write(&data, parts->data);
+    buffer_append_string(&data, "\"}");
+    event.data = buffer_bytes(&data);
+  }
+  sse_write(out, &event);
+  if (data.failed) out->failed = true;
+  buffer_deinit(&data);
+}
+
+static void write_envelope(struct buffer *out, const struct message_parts *parts, struct bytes id) {
+  struct buffer object;
+  buffer_init(&object);
+  write_object(&object, parts, id, false);
+  struct sse_event event = {.id = id, .data = buffer_bytes(&object), .retry_ms = -1};
+  sse_write(out, &event);
+  if (object.failed) out->failed = true;
+  buffer_deinit(&object);
+}
+
+/* ---- The forms ------------------------------------------------------------------------------------------------------------ */
+
+/* Where an id ends, its position begins so many bytes before. */
+enum { POSITION_LEN = ID_LEN - EPOCH_LEN - 1 };
+
+/* An event ends with the id line, the blank line, and the tail room. */
+static void find_in_event(const struct blob *blob, size_t *at) {
+  *at = blob->len - strlen("\n\n") - FORM_TAIL_ROOM - POSITION_LEN;
+}
+
+/* An object has the id as a member, in front of the data; unescaped quotes are nowhere before it but around names and strings. */
+static void find_in_object(const struct blob *blob, size_t *at) {
+  static const char member[] = ",\"id\":\"";
+  struct bytes all = blob_bytes(blob);
+  size_t i = 0;
+  while (i + strlen(member) <= all.len && memcmp(all.ptr + i, member, strlen(member)) != 0) i++;
+  assert(i + strlen(member) <= all.len);
+  *at = i + strlen(member) + EPOCH_LEN + 1;
+}
+
+static struct blob *encode_sse(const struct message *message, struct bytes id, size_t position_at[2]) {
+  struct buffer text;
+  buffer_init(&text);
+  write_sse(&text, &message->parts, id);
+  struct blob *blob = text.failed ? NULL : form_chunk(buffer_bytes(&text));
+  buffer_deinit(&text);
+  if (blob && id.len > 0) find_in_event(blob, &position_at[0]);
+  return blob;
+}
+
+static struct blob *encode_envelope(const struct message *message, struct bytes id, size_t position_at[2]) {
+  struct buffer text;
+  buffer_init(&text);
+  write_envelope(&text, &message->parts, id);
+  struct blob *blob = text.failed ? NULL : form_chunk(buffer_bytes(&text));
+  buffer_deinit(&text);
+  if (blob && id.len > 0) find_in_event(blob, &position_at[0]);
+  if (blob && id.len > 0) find_in_object(blob, &position_at[1]);
+  return blob;
+}
+
+static struct blob *encode_poll(const struct message *message, struct bytes id, size_t position_at[2]) {
+  struct buffer text;
+  buffer_init(&text);
+  write_object(&text, &message->parts, id, false);
+  struct blob *blob = text.failed ? NULL : blob_new(buffer_bytes(&text));
+  buffer_deinit(&text);
+  if (blob && id.len > 0) find_in_object(blob, &position_at[0]);
+  return blob;
+}
+
+static struct blob *encode_ws(const struct message *message, struct bytes id, size_t position_at[2]) {
+  const struct message_parts *parts = &message->parts;
+  struct buffer text;
+  buffer_init(&text);
+  write_object(&text, parts, id, true);
+  if (parts->is_binary) buffer_append_char(&text, '\n');
+  enum ws_opcode opcode = parts->is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT;
+  struct bytes more = parts->is_binary ? parts->data : bytes_of(NULL, 0);
+  struct blob *blob = text.failed ? NULL : form_frame(opcode, buffer_bytes(&text), more);
+  buffer_deinit(&text);
+  if (blob && id.len > 0) find_in_object(blob, &position_at[0]);
+  return blob;
+}
+
+static void write_sse_cursor(struct buffer *out, struct bytes id) {
+  buffer_append_char(out, '\n');
+  sse_add_id(out, id);
+}
+
+static void write_envelope_cursor(struct buffer *out, struct bytes id) {
+  native_write_event(out, &native_envelope, BYTES("moonwire:ping"), bytes_of(NULL, 0));
+  sse_add_id(out, id);
+}
+
+const struct form_class native_sse = {.carrier = CARRIER_EVENT_STREAM, .encode = encode_sse, .write_cursor = write_sse_cursor};
+const struct form_class native_envelope = {
+    .carrier = CARRIER_EVENT_STREAM, .encode = encode_envelope, .write_cursor = write_envelope_cursor};
+const struct form_class native_poll = {.carrier = CARRIER_POLL, .encode = encode_poll};
+const struct form_class native_ws = {.carrier = CARRIER_WEBSOCKET, .encode = encode_ws};
+const struct form_class native_ws_compressed[WS_WINDOW_COUNT] = {
+    [WS_WINDOW_15] = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .window = WS_WINDOW_15},
+    [WS_WINDOW_12] = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .window = WS_WINDOW_12},
+    [WS_WINDOW_9] = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .window = WS_WINDOW_9},
+};
+const struct form_class native_ws_own = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .is_own = true};
+
+/* ---- Texts ---------------------------------------------------------------------------------------------------------------- */
+
+void native_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
+  char id[ID_LEN];
+  if (message->position > 0) id_write(id, epoch, message->position);
+  write_object(out, &message->parts, message->position > 0 ? bytes_of(id, ID_LEN) : bytes_of(NULL, 0), false);
+}
+
+void native_write_channel(struct buffer *out, struct bytes channel) {
+  buffer_append_string(out, "{\"channel\":");
+  json_write_string(out, channel);
+  buffer_append_char(out, '}');
+}
+
+void native_write_event(struct buffer *out, const struct form_class *form, struct bytes event, struct bytes data) {
+  struct sse_event sse = {.event = event, .data = data, .retry_ms = -1};
+  struct buffer json;
+  if (form_is_poll(form)) {
+    envelope_write_push(out, &(struct envelope_push){.event = event, .data = data});
+    return;
+  }
+  buffer_init(&json);
+  if (form == &native_envelope) {
+    struct envelope_push push = {.event = event, .data = data};
+    envelope_write_push(&json, &push);
+    sse.event = bytes_of(NULL, 0);
+    sse.data = buffer_bytes(&json);
+    if (json.failed) out->failed = true;
+  }
+  sse_write(out, &sse);
+  buffer_deinit(&json);
+}
+
+void native_write_rope(struct rope *out, const struct form_class *form, struct bytes channel, struct bytes event,
+                       const struct rope *data) {
+  static const struct bytes place = {"0", 1};
+  struct message_parts parts = {.channel = channel, .event = event, .data = place};
+  struct buffer frame;
+  size_t tail_len = form == &native_sse ? 2 : form == &native_envelope ? 3 : 1; /* what follows the data: line ends, or a brace */
+  buffer_init(&frame);
+  if (form == &native_sse) {
+    write_sse(&frame, &parts, bytes_of(NULL, 0));
+  } else if (form == &native_envelope) {
+    write_envelope(&frame, &parts, bytes_of(NULL, 0));
+  } else {
+    write_object(&frame, &parts, bytes_of(NULL, 0), false);
+  }
+  if (frame.failed) {
+    out->text.failed = true;
+  } else {
+    size_t head_len = frame.len - tail_len - place.len;
+    buffer_append(&out->text, bytes_of(frame.data, head_len));
+    rope_append(out, data);
+    buffer_append(&out->text, bytes_of(frame.data + head_len + place.len, tail_len));
+  }
+  buffer_deinit(&frame);
+}
