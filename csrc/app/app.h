@@ -31,7 +31,7 @@ struct script_posts {
 struct worker_posts {
   /* Posts to the worker of mail->to. MW_EUNAVAILABLE: the mail is still the caller's. Any thread. */
   int (*post)(struct app *app, struct mail *mail);
-  const struct mail_class *command, *close, *raw; /* of a struct command, of mw_client.close, of a struct raw_data */
+  const struct mail_class *command, *close, *raw; /* of a struct command, of mw_client.mail, of a struct raw_data */
 };
 
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };

@@ -1,13 +1,14 @@
 #include "app/client.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "auth/secret.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 
-struct mw_client *client_new(struct bytes transport, const char *remote) {
-  struct mw_client *client = memory_calloc(1, sizeof *client);
+struct mw_client *client_new(const char *transport, const char *remote) {
+  size_t remote_size = strlen(remote) + 1;
+  struct mw_client *client = memory_calloc(1, offsetof(struct mw_client, remote) + remote_size);
   if (!client) return NULL;
   atomic_init(&client->refs, 1);
   secret_name(client->id, CLIENT_ID_LEN);
@@ -16,7 +17,7 @@ struct mw_client *client_new(struct bytes transport, const char *remote) {
   atomic_init(&client->gone, false);
   atomic_init(&client->closing, false);
   client->transport = transport;
-  snprintf(client->remote, sizeof client->remote, "%s", remote);
+  memcpy(client->remote, remote, remote_size);
   object_count(OBJECT_CLIENT, 1);
   return client;
 }
@@ -97,7 +98,7 @@ struct mw_bytes mw_client_user_id(const struct mw_client *client) {
   return (struct mw_bytes){user_id.ptr, user_id.len};
 }
 struct mw_bytes mw_client_transport(const struct mw_client *client) {
-  return (struct mw_bytes){client->transport.ptr, client->transport.len};
+  return (struct mw_bytes){client->transport, strlen(client->transport)};
 }
 struct mw_bytes mw_client_remote(const struct mw_client *client) {
   return (struct mw_bytes){client->remote, strlen(client->remote)};

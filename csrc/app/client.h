@@ -17,26 +17,28 @@ enum { CLOSE_REASON_MAX = 123 };
 
 struct script_task;
 
+/* Each subscriber that somebody asked after has one, so the order of the members is that in which they need the least room. */
 struct mw_client {
   atomic_uint refs;
+  atomic_bool gone;         /* it is connected no more */
+  atomic_bool closing;      /* `mail` is under way: it is the worker's, with the code and the reason */
+  bool is_adopted;          /* the worker's: a session has taken it, and says when it has gone */
+  uint16_t close_code;      /* with which the app closes it */
   char id[CLIENT_ID_LEN];   /* a secret of the client and the app: POST /send acts as who names it */
   char name[CLIENT_ID_LEN]; /* what others may know it by */
-  struct bytes transport;   /* a constant */
+  const char *transport;    /* a constant */
   struct blob *user;        /* JSON; NULL: anonymous */
   struct blob *user_id;     /* NULL: the client's name serves */
-  char remote[REMOTE_MAX];
-  void *context; /* the app's */
+  void *context;            /* the app's */
   void (*on_free)(void *context);
-  struct list in_registry;   /* under the registry's lock; alone when it is not connected */
-  uint64_t number;           /* likewise: in the order in which they connected */
-  bool is_adopted;           /* the worker's: a session has taken it, and says when it has gone */
-  struct address session;    /* where it is connected */
-  atomic_bool gone;          /* it is connected no more */
-  struct mail close;         /* the app closes it: once, whatever waits in the queue of its worker */
-  atomic_bool closing;       /* `close` is under way: it is the worker's, with what follows */
-  uint16_t close_code;       /* with which */
-  struct blob *close_reason; /* and why; NULL: no word */
+  struct list in_registry;      /* under the registry's lock; alone when it is not connected */
+  struct mw_client *next_by_id; /* likewise: in the same bucket of the registry */
+  uint64_t number;              /* likewise: in the order in which they connected */
+  /* mail.to: where it is connected. Posted when the app closes it: once at a time, whatever waits in the queue of its worker. */
+  struct mail mail;
+  struct blob *close_reason; /* NULL: no word */
   struct script_task *task;  /* the script's: what it does for the client; NULL: nothing */
+  char remote[];             /* where its peer is, terminated */
 };
 
 /* Takes the JSON (NULL: anonymous), and reads the user's id from it: "id", else "sub". False, and nothing is changed, if the client is another
@@ -46,8 +48,8 @@ bool client_set_user(struct mw_client *client, struct blob *user);
 bool client_same_user(const struct mw_client *one, const struct mw_client *other);
 /* The user's id, or, of the anonymous and of users without one, the client's name. */
 struct bytes client_user_id(const struct mw_client *client);
-/* With a new id and no user; NULL without memory. */
-struct mw_client *client_new(struct bytes transport, const char *remote);
+/* With a new id and no user. `transport` is a constant. NULL if out of memory. */
+struct mw_client *client_new(const char *transport, const char *remote);
 
 VISIBILITY_POP
 

@@ -22,7 +22,7 @@ int command_post(struct app *app, struct command *command) {
   int status = MW_ECLOSED;
   if (!atomic_load(&command->client->gone)) {
     size_t size = (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
-    command->mail = (struct mail){.class = app->workers->command, .to = command->client->session, .size = mail_size(size)};
+    command->mail = (struct mail){.class = app->workers->command, .to = command->client->mail.to, .size = mail_size(size)};
     status = app->workers->post(app, &command->mail);
   }
   if (status < 0) command_free(command);

@@ -1,24 +1,78 @@
 #include "app/registry.h"
 
+#include "base/memory.h"
+#include "base/random.h"
+
+enum { BUCKETS_MIN = 64 };
+
 int registry_init(struct registry *registry) {
-  table_init(&registry->by_id);
+  *registry = (struct registry){.count = 0};
+  random_fill(registry->seed, sizeof registry->seed);
   list_init(&registry->all);
   return lock_init(&registry->lock);
 }
 
 void registry_deinit(struct registry *registry) {
   while (!list_empty(&registry->all)) registry_remove(registry, container_of(registry->all.next, struct mw_client, in_registry));
-  table_deinit(&registry->by_id);
+  memory_free(registry->buckets);
   lock_deinit(&registry->lock);
 }
 
-static struct bytes id_of(struct mw_client *client) { return bytes_of(client->id, CLIENT_ID_LEN); }
+/* ---- By id, with the lock held -------------------------------------------------------------------------------------------- */
+
+static struct mw_client **bucket_of(const struct registry *registry, struct bytes id) {
+  return &registry->buckets[hash_bytes(registry->seed, id) & (registry->bucket_count - 1)];
+}
+
+/* Where the client with that id hangs, or NULL hangs in place of one. */
+static struct mw_client **find(const struct registry *registry, struct bytes id) {
+  struct mw_client **at = bucket_of(registry, id);
+  while (*at && !bytes_equal(bytes_of((*at)->id, CLIENT_ID_LEN), id)) at = &(*at)->next_by_id;
+  return at;
+}
+
+/* Makes as many buckets as clients, if there is memory. False: there are none. */
+static bool grow(struct registry *registry) {
+  if (registry->count < registry->bucket_count) return true;
+  struct registry grown = *registry;
+  grown.bucket_count = registry->bucket_count > 0 ? registry->bucket_count * 2 : BUCKETS_MIN;
+  grown.buckets = memory_calloc(grown.bucket_count, sizeof *grown.buckets);
+  if (!grown.buckets) return registry->bucket_count > 0;
+  for (size_t i = 0; i < registry->bucket_count; i++) {
+    while (registry->buckets[i]) {
+      struct mw_client *client = registry->buckets[i], **to = bucket_of(&grown, bytes_of(client->id, CLIENT_ID_LEN));
+      registry->buckets[i] = client->next_by_id;
+      client->next_by_id = *to;
+      *to = client;
+    }
+  }
+  memory_free(registry->buckets);
+  registry->buckets = grown.buckets;
+  registry->bucket_count = grown.bucket_count;
+  return true;
+}
+
+static int insert(struct registry *registry, struct mw_client *client) {
+  if (!grow(registry)) return MW_ENOMEM;
+  struct mw_client **bucket = bucket_of(registry, bytes_of(client->id, CLIENT_ID_LEN));
+  client->next_by_id = *bucket;
+  *bucket = client;
+  registry->count++;
+  return 0;
+}
+
+static void take_out(struct registry *registry, struct mw_client *client) {
+  *find(registry, bytes_of(client->id, CLIENT_ID_LEN)) = client->next_by_id;
+  registry->count--;
+}
+
+/* ---- For all -------------------------------------------------------------------------------------------------------------- */
 
 int registry_add(struct registry *registry, struct mw_client *client) {
   lock_take(&registry->lock);
   bool is_new = list_empty(&client->in_registry);
   int status = atomic_load(&client->gone) ? MW_ECLOSED : 0;
-  if (status == 0 && is_new) status = table_set(&registry->by_id, id_of(client), client);
+  if (status == 0 && is_new) status = insert(registry, client);
   if (status == 0 && is_new) {
     client->number = ++registry->number;
     list_append(&registry->all, &client->in_registry);
@@ -31,7 +85,8 @@ int registry_add(struct registry *registry, struct mw_client *client) {
 void registry_remove(struct registry *registry, struct mw_client *client) {
   lock_take(&registry->lock);
   atomic_store(&client->gone, true);
-  bool was_there = table_remove(&registry->by_id, id_of(client)) != NULL;
+  bool was_there = !list_empty(&client->in_registry);
+  if (was_there) take_out(registry, client);
   list_remove(&client->in_registry);
   lock_release(&registry->lock);
   if (was_there) mw_client_unref(client);
@@ -39,7 +94,7 @@ void registry_remove(struct registry *registry, struct mw_client *client) {
 
 struct mw_client *registry_find(struct registry *registry, struct bytes id) {
   lock_take(&registry->lock);
-  struct mw_client *client = table_get(&registry->by_id, id);
+  struct mw_client *client = registry->count > 0 ? *find(registry, id) : NULL;
   if (client) mw_client_ref(client);
   lock_release(&registry->lock);
   return client;

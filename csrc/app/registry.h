@@ -10,15 +10,18 @@ VISIBILITY_PUSH
 
 struct registry {
   struct lock lock;
-  struct table by_id; /* each a reference */
-  struct list all;    /* in the order of their numbers */
-  uint64_t number;    /* of the newest */
+  struct mw_client **buckets; /* by id, each a reference */
+  size_t bucket_count, count;
+  uint64_t seed[2];
+  struct list all; /* in the order of their numbers */
+  uint64_t number; /* of the newest */
 };
 
 int registry_init(struct registry *registry);
 /* Forgets those that are left: whoever let them in did not hear of it. */
 void registry_deinit(struct registry *registry);
-/* Keeps a reference. Does nothing if it is there already. MW_ENOMEM; MW_ECLOSED: it has gone. Any thread, likewise the others. */
+/* Keeps a reference. Does nothing if it is there already. MW_ENOMEM: the registry is empty and finds no
+ * memory; MW_ECLOSED: it has gone. Any thread, likewise the others. */
 int registry_add(struct registry *registry, struct mw_client *client);
 /* Does nothing if it is not there. */
 void registry_remove(struct registry *registry, struct mw_client *client);

@@ -72,7 +72,12 @@ static bool store_changes(lua_State *L, int index, struct client_object *object)
 
 static struct client_object *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, client_class); }
 
+/* What an object keeps alive outside of Lua, in units of 1024 bytes. Lua does not know of it, and would let thousands of clients wait for its
+ * collector after they have gone. */
+enum { KEPT_ALIVE = 1 };
+
 static void make_object(lua_State *L, struct host *host, struct mw_client *client) {
+  if (lua_gc(L, LUA_GCISRUNNING)) lua_gc(L, LUA_GCSTEP, KEPT_ALIVE);
   struct client_object *object = handle_new(L, client_class, sizeof *object, VALUE_COUNT);
   object->client = mw_client_ref(client);
   object->host = host;

@@ -41,9 +41,9 @@ int client_call_close(struct app *app, struct mw_client *client, int code, const
   client->close_code = (uint16_t)code;
   blob_unref(client->close_reason);
   client->close_reason = kept;
-  client->close = (struct mail){.class = app->workers->close, .to = client->session};
+  client->mail.class = app->workers->close;
   mw_client_ref(client);
-  return app->workers->post(app, &client->close);
+  return app->workers->post(app, &client->mail);
 }
 
 static int post_channel(struct app *app, enum command_type type, struct mw_client *client, struct bytes channel, const char *code,

@@ -10,7 +10,7 @@
 #include "server/snapshot.h"
 
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
-static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, close); }
+static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, mail); }
 static void drop_close(struct mail *mail) { mw_client_unref(client_of(mail)); }
 static bool is_open(struct subscriber *subscriber) { return session_ops(subscriber)->is_open(subscriber); }
 
@@ -65,7 +65,7 @@ static void join_by_app(struct subscriber *subscriber, struct command *command) 
   if (!snapshot.text.failed && job) {
     if (has_presence) reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
     job->by_app = true;
-    job->mail.to = command->client->session;
+    job->mail.to = command->client->mail.to;
     job->answered = &by_app_class;
     atomic_fetch_add(&worker->server->app.job_count, 1);
     worker->server->app.script->ask(&worker->server->app, job);

@@ -60,7 +60,7 @@ struct address session_address(struct subscriber *subscriber) {
 int session_identify(struct subscriber *subscriber, struct mw_client *client) {
   struct session *session = session_get(subscriber);
   if (!session || session_take_name(subscriber) < 0) return MW_ENOMEM;
-  client->session = session_address(subscriber);
+  client->mail.to = session_address(subscriber);
   /* One that says who it is by a verb is known when that is settled. */
   bool is_connecting = session_ops(subscriber)->is_connecting(subscriber);
   int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client);
@@ -76,7 +76,7 @@ struct mw_client *session_client(struct subscriber *subscriber) {
   if (!session || session->client) return session ? session->client : NULL;
   char remote[REMOTE_MAX];
   session_ops(subscriber)->remote(subscriber, remote, sizeof remote);
-  struct mw_client *client = client_new(form_is_ws(subscriber->sink->form) ? BYTES("websocket") : BYTES("sse"), remote);
+  struct mw_client *client = client_new(form_is_ws(subscriber->sink->form) ? "websocket" : "sse", remote);
   if (client) session_identify(subscriber, client);
   mw_client_unref(client);
   return session->client;
@@ -97,7 +97,7 @@ struct script_job *session_question(struct subscriber *subscriber) {
 void session_release_held(struct http *http, struct script_job *job) {
   struct mail *mail;
   /* The client may live at another address by now, or have gone. */
-  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->session));
+  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->mail.to));
 }
 
 static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
@@ -153,7 +153,7 @@ bool session_ask(struct subscriber *subscriber, struct script_job *job) {
   budget_charge(subscriber, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
   job->mail.to = session_address(subscriber);
   /* The app may already ask something of a client that is still coming. */
-  if (job->client && !session_is_identified(subscriber)) job->client->session = job->mail.to;
+  if (job->client && !session_is_identified(subscriber)) job->client->mail.to = job->mail.to;
   *question = job;
   job->answered = &answer_class;
   atomic_fetch_add(&app->job_count, 1);

@@ -9,7 +9,7 @@ struct http_copy *connect_copy_http(struct exchange *exchange, struct request *r
   return http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
 }
 
-struct script_job *connect_job(struct exchange *exchange, struct request *request, struct bytes transport,
+struct script_job *connect_job(struct exchange *exchange, struct request *request, const char *transport,
                                const struct job_channel *channels, size_t channel_count) {
   struct mw_config *config = exchange_config(exchange);
   bool authenticates = config->options.authenticate;
@@ -28,7 +28,7 @@ struct script_job *connect_job(struct exchange *exchange, struct request *reques
   return job;
 }
 
-struct script_job *connect_permit_job(struct exchange *exchange, struct request *request, struct bytes transport,
+struct script_job *connect_permit_job(struct exchange *exchange, struct request *request, const char *transport,
                                       const struct job_channel *channels, size_t channel_count) {
   struct script_job *job = connect_job(exchange, request, transport, channels, channel_count);
   if (!job) return NULL;

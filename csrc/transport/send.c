@@ -61,7 +61,7 @@ static void act_as(struct exchange *exchange) {
   } else if (!app->config->options.authenticate) {
     hand_on(exchange, client);
   } else {
-    struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("http"), NULL, 0);
+    struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", NULL, 0);
     if (job) job->connects = false;
     if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
   }
@@ -115,7 +115,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
       refuse(exchange, 503, names_refusal);
       return;
     }
-    struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("http"), &channel, 1);
+    struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", &channel, 1);
     if (job) {
       /* There is nothing to reach it by but the answer. */
       atomic_store(&job->client->gone, true);

@@ -183,7 +183,7 @@ static struct script_job *make_job(struct exchange *exchange, struct subscribe_q
     /* Nobody asks who it is. */
     job = job_new(JOB_JOIN, app->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
   } else {
-    job = connect_job(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query), query->channel_count);
+    job = connect_job(exchange, exchange_request(exchange), "sse", subscribe_query_channels(query), query->channel_count);
   }
   if (!job) return NULL;
   job->envelope = query->envelope;
@@ -217,7 +217,7 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
     answer_head(exchange, subscribe_query_channels(query), query->channel_count, since);
     return;
   }
-  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), BYTES("sse"), subscribe_query_channels(query),
+  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), "sse", subscribe_query_channels(query),
                                               query->channel_count);
   if (job) job->since = since;
   if (!job || !exchange_ask(exchange, job)) sse_retry_later(exchange);

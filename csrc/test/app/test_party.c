@@ -88,7 +88,7 @@ static void a_long_name_is_cut(void **state) {
   char text[500];
   memset(text, 'a', sizeof text);
   struct blob *id = blob_new(bytes_of(text, sizeof text));
-  struct mw_client *client = client_new(BYTES("sse"), "unix");
+  struct mw_client *client = client_new("sse", "unix");
   client->user_id = id;
   assert_int_equal(party_key_of_client(client).len, PARTY_KEY_MAX);
   mw_client_unref(client);

@@ -27,7 +27,7 @@ static void finish(struct fixture *fixture) {
 
 /* A message with that key, of a user by its JSON (NULL: anonymous). */
 static struct script_job *make(struct fixture *fixture, const char *user, const char *key) {
-  struct mw_client *client = client_new(BYTES("http"), "");
+  struct mw_client *client = client_new("http", "");
   assert_non_null(client);
   if (user) assert_true(client_set_user(client, blob_new(bytes_string(user))));
   struct script_job *job = job_new(JOB_MESSAGE, fixture->config, client, NULL, NULL, 0);
@@ -198,7 +198,7 @@ static void what_timed_out_is_tried_again(void **state) {
 
 static bool run_in_fixture(void *context) {
   struct fixture fixture = {.config = context};
-  struct mw_client *client = client_new(BYTES("http"), "");
+  struct mw_client *client = client_new("http", "");
   struct script_job *job = client ? job_new(JOB_MESSAGE, fixture.config, client, NULL, NULL, 0) : NULL;
   mw_client_unref(client);
   send_keys_init(&fixture.keys);

@@ -186,7 +186,7 @@ static void go_alone(struct poll *poll) {
     poll_begin(poll);
     return;
   }
-  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), BYTES("poll"),
+  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), "poll",
                                               subscribe_query_channels(query), query->channel_count);
   if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
 }
@@ -221,7 +221,7 @@ static void go_as_new(struct poll *poll) {
     return;
   }
   bool full = http->transport->polls.count >= http->app->config->options.limits.connections;
-  struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
+  struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (!job) {
     refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
   } else if (!job_needs_script(job)) {
@@ -240,7 +240,7 @@ static void go_as(struct poll *poll, struct poll_client *client) {
     return;
   }
   /* Who asks must be the same user. */
-  struct script_job *job = connect_job(exchange, exchange_request(exchange), BYTES("poll"), NULL, 0);
+  struct script_job *job = connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (job) {
     atomic_store(&job->client->gone, true);
     job->connects = false;

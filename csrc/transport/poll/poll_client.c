@@ -144,7 +144,7 @@ static struct poll_client *client_of(struct subscriber *subscriber) {
 struct poll_client *poll_client_find(struct http *http, struct bytes id) {
   struct mw_client *identity = registry_find(&http->app->registry, id);
   if (!identity) return NULL;
-  struct poll_client *client = client_of(slots_find(http->slots, identity->session));
+  struct poll_client *client = client_of(slots_find(http->slots, identity->mail.to));
   mw_client_unref(identity);
   return client && !client->is_over ? client : NULL;
 }

@@ -188,7 +188,7 @@ static struct script_job *make_question(struct exchange *exchange, struct reques
   struct mw_config *config = exchange_config(exchange);
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
-  struct mw_client *client = client_new(BYTES("websocket"), remote);
+  struct mw_client *client = client_new("websocket", remote);
   struct http_copy *copy = client ? connect_copy_http(exchange, request) : NULL;
   struct script_job *job = copy ? job_new(JOB_SOCKET, config, client, copy, NULL, 0) : NULL;
   mw_client_unref(client);

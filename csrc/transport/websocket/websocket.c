@@ -292,7 +292,7 @@ static void websocket_start(struct exchange *exchange) {
   } else if (choose_protocol(head).len > 0) {
     start_native(exchange, request);
   } else if (options->authenticate || options->connects || options->disconnects) {
-    struct script_job *job = connect_job(exchange, request, BYTES("websocket"), NULL, 0);
+    struct script_job *job = connect_job(exchange, request, "websocket", NULL, 0);
     if (!job || !exchange_ask(exchange, job)) websocket_put_off_native(exchange, "too many requests are waiting");
   } else {
     websocket_enter(exchange, NULL, NULL);
