@@ -24,11 +24,26 @@ int http_init(struct http *http, void (*on_second)(struct timers *timers)) {
   return 0;
 }
 
-void http_close(struct http *http) {
+void http_accept(struct http *http, struct listener *listener) { conn_accept(&http->accepted, listener); }
+
+int http_accept_memory(struct http *http, struct stream_peer *peer) { return conn_accept_memory(&http->accepted, peer); }
+
+/* Connections that are closing stay in the list until they are closed. */
+void http_stop(struct http *http, bool is_due) {
+  for (struct list *link = http->conns.next; link != &http->conns; link = link->next) {
+    conn_stop(container_of(link, struct conn, link), is_due);
+  }
+}
+
+void http_abort(struct http *http) {
   for (struct list *link = http->conns.next, *next; link != &http->conns; link = next) {
     next = link->next;
     conn_abort(container_of(link, struct conn, link));
   }
+}
+
+void http_close(struct http *http) {
+  http_abort(http);
   timers_close(&http->timers);
 }
 

@@ -14,7 +14,9 @@
 
 VISIBILITY_PUSH
 
+struct listener;
 struct router;
+struct stream_peer;
 struct transport;
 
 enum { HTTP_READ_BUFFER = 64 * 1024 };
@@ -45,6 +47,14 @@ struct http {
 /* What is handed in. The caller has set the members from `app` to `protocol`. A status of libuv,
  * MW_ENOMEM. `on_second` is called once a second; it calls http_second. */
 int http_init(struct http *http, void (*on_second)(struct timers *timers));
+/* Accepts what is waiting at a listener, or drops it over limits.connections. */
+void http_accept(struct http *http, struct listener *listener);
+/* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
+int http_accept_memory(struct http *http, struct stream_peer *peer);
+/* The server stops: conn_stop for all connections. */
+void http_stop(struct http *http, bool is_due);
+/* Aborts all connections. */
+void http_abort(struct http *http);
 /* Aborts all connections and stops the timers; their memory goes in close callbacks. */
 void http_close(struct http *http);
 /* After the loop has closed everything. */

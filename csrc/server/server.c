@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "codec/envelope.h"
 #include "codec/ws_handshake.h"
-#include "http/conn.h"
 #include "net/descriptors.h"
 #include "script/open_channel.h"
 #include "server/posts.h"
@@ -261,7 +260,7 @@ static void on_connection(struct listener *listener, int status) {
                 server->workers[0].http.conn_count);
     if (is_full) listener_shed(listener);
   } else {
-    conn_accept(&server->workers[0].http.accepted, listener);
+    http_accept(&server->workers[0].http, listener);
   }
 }
 
@@ -317,11 +316,8 @@ void mw_handler_begin(struct mw_server *server, void (*describe)(void *context, 
 
 void mw_handler_end(struct mw_server *server) { overrun_end(&server->script.handler); }
 
-/* Those that are closing stay in the list until they are closed. */
 static void stop_conns(struct mw_server *server, bool is_due) {
-  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    conn_stop(container_of(link, struct conn, link), is_due);
-  }
+  http_stop(&server->workers[0].http, is_due);
   transport_stop(&server->workers[0].transport, is_due);
 }
 
@@ -329,9 +325,7 @@ static void on_cut(void *context) {
   struct mw_server *server = context;
   log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: resetting connections (connections=%zu)",
            server->workers[0].http.conn_count);
-  for (struct list *link = server->workers[0].http.conns.next; link != &server->workers[0].http.conns; link = link->next) {
-    conn_abort(container_of(link, struct conn, link));
-  }
+  http_abort(&server->workers[0].http);
   finish_stopping(server);
 }
 

@@ -1,5 +1,4 @@
 /* Tests of an app: a server whose time is moved by hand, and peers without sockets. */
-#include "http/conn.h"
 #include "net/stream_peer.h"
 #include "server/server.h"
 
@@ -48,7 +47,7 @@ int mw_connect_memory(struct mw_server *server, struct mw_memory **memory) {
   if (app_stopping(&server->app)) return MW_ECLOSED;
   struct stream_peer *peer = stream_peer_new();
   if (!peer) return MW_ENOMEM;
-  int status = conn_accept_memory(&server->workers[0].http.accepted, peer);
+  int status = http_accept_memory(&server->workers[0].http, peer);
   if (status < 0) {
     stream_peer_close(peer);
     return status;
