@@ -105,7 +105,7 @@ endif
 
 # ---- Sources -------------------------------------------------------------------------------------
 
-FLOORS := base codec hub net auth delivery app dialect http script transport server
+FLOORS := base codec hub net auth delivery app dialect http script session transport server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
 # with those of its subdirectories
 floor_sources = $(sort $(wildcard csrc/$(1)/*.c csrc/$(1)/*/*.c))
@@ -135,7 +135,7 @@ $(STAMP): FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
 # strict C11 hides what libuv's header and some files need of POSIX
-$(foreach floor,net delivery app http script transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
+$(foreach floor,net delivery app http script session transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
 
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
 	$(call say,CC)
@@ -188,7 +188,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 # linker checks the table of floors.
 floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
 # Tests that need a whole server link all floors. server and transport still call each other.
-WHOLE := server transport server transport script http dialect app delivery auth net hub codec base
+WHOLE := server transport server transport session script http dialect app delivery auth net hub codec base
 FLOORS_base := base
 FLOORS_codec := codec base
 FLOORS_hub := hub base
@@ -199,6 +199,7 @@ FLOORS_app := app auth net hub codec base
 FLOORS_dialect := dialect app delivery auth net hub codec base
 FLOORS_http := $(WHOLE)
 FLOORS_script := $(WHOLE)
+FLOORS_session := $(WHOLE)
 FLOORS_transport := $(WHOLE)
 FLOORS_server := $(WHOLE)
 FLOORS_lua := lua $(FLOORS_server)

@@ -17,7 +17,7 @@
 #include "fuzz/fuzz.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
-#include "server/session.h"
+#include "session/session.h"
 
 enum {
   CHANNELS = 8,

@@ -12,7 +12,7 @@ struct conn_class;
 struct http;
 struct session_ops;
 
-/* The sink of a subscriber of an app, and whom to ask about its session (server/session.h). */
+/* The sink of a subscriber of an app, and whom to ask about its session (session/session.h). */
 struct http_sink {
   struct sink sink;
   struct http *http;

@@ -1,4 +1,4 @@
-/* What http asks of the sessions of its subscribers (server/session.h). It is handed in at the start. */
+/* What http asks of the sessions of its subscribers (session/session.h). It is handed in at the start. */
 #ifndef MOONWIRE_HTTP_HTTP_SESSION_H
 #define MOONWIRE_HTTP_HTTP_SESSION_H
 

@@ -1,8 +1,8 @@
 /* mw_channel_history: what the app reads of a channel's history. */
 #include <stdio.h>
 
-#include "server/excerpt.h"
 #include "server/server.h"
+#include "session/history_page.h"
 
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
@@ -18,16 +18,16 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
                        struct mw_error *error) {
   struct worker *worker = &server->workers[0];
   const struct epoch *epoch = &server->bus.epoch;
-  struct excerpt_wish wish = {.limit = query->limit};
+  struct history_query wish = {.limit = query->limit};
   int status = read_id(query->since, "since", epoch, &wish.since, error);
   if (status == 0) status = read_id(query->before, "before", epoch, &wish.before, error);
   if (status < 0) return status;
   uint64_t now_ms = server->loop.clock.wall_ms;
   worker_drain(worker);
   if (worker->delivery.dirty) loop_wake(&server->loop);
-  struct excerpt excerpt = excerpt_of(&worker->hub, bytes_of(name, name_len), &wish);
-  for (uint32_t i = 0; i < excerpt.count; i++) {
-    const struct message *message = history_at(excerpt.history, excerpt.first + i);
+  struct history_page page = history_page_of(&worker->hub, bytes_of(name, name_len), &wish);
+  for (uint32_t i = 0; i < page.count; i++) {
+    const struct message *message = history_at(page.history, page.first + i);
     char id[ID_LEN];
     id_write(id, epoch, message->position);
     struct mw_kept kept = {.id = {id, ID_LEN},
@@ -39,6 +39,6 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
                            .age_ms = now_ms > message->time_ms ? now_ms - message->time_ms : 0};
     on_message(context, &kept);
   }
-  if (more) *more = excerpt.more;
+  if (more) *more = page.more;
   return 0;
 }

@@ -1,7 +1,7 @@
 #include "server/posts.h"
 
-#include "server/command.h"
 #include "server/server.h"
+#include "session/command.h"
 
 static struct mw_server *server_of(struct app *app) { return container_of(app, struct mw_server, app); }
 static struct script *script_of(struct app *app) { return &server_of(app)->script; }

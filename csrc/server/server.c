@@ -1,5 +1,5 @@
 #include "server/server.h"
-#include "server/names.h"
+#include "session/names.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -165,12 +165,16 @@ static int read_beginning(const struct mw_server_options *options, struct epoch 
   return MW_EINVAL;
 }
 
+static void on_forget(struct store *store, struct stored *stored) {
+  names_forget(&container_of(store, struct mw_server, store)->app, stored);
+}
+
 static void begin_store(struct mw_server *server) {
   const struct mw_limits *limits = &server->app.config->options.limits;
   struct store_bounds bounds = {
       .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
   store_init(&server->store, &server->loop.clock, &bounds);
-  server->store.on_forget = names_forget;
+  server->store.on_forget = on_forget;
 }
 
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {

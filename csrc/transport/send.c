@@ -8,8 +8,8 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
-#include "server/names.h"
-#include "server/reply.h"
+#include "session/names.h"
+#include "session/reply.h"
 #include "transport/connect.h"
 #include "transport/roles.h"
 

@@ -12,11 +12,11 @@
 #include "dialect/native_forms.h"
 #include "http/cors.h"
 #include "http/request.h"
-#include "server/exchange_session.h"
-#include "server/names.h"
-#include "server/native.h"
-#include "server/snapshot.h"
+#include "session/names.h"
+#include "session/native.h"
+#include "session/snapshot.h"
 #include "transport/connect.h"
+#include "transport/exchange_session.h"
 #include "transport/roles.h"
 
 void sse_retry_later(struct exchange *exchange) {

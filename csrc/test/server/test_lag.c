@@ -5,7 +5,7 @@
 #include "delivery/catchup.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
-#include "server/session.h"
+#include "session/session.h"
 #include "test/support.h"
 #include "test/support/event_stream.h"
 #include "test/support/memory_peer.h"

@@ -9,7 +9,7 @@
 #include "http/http1/http1.h"
 #include "script/open_channel.h"
 #include "server/server.h"
-#include "server/session.h"
+#include "session/session.h"
 
 static struct agreement_entry *find(struct agreement *agreement, const char *client, const char *channel) {
   for (size_t i = 0; i < agreement->count; i++) {

@@ -6,7 +6,7 @@
 #include "delivery/collect.h"
 #include "http/cors.h"
 #include "http/request.h"
-#include "server/names.h"
+#include "session/names.h"
 #include "transport/connect.h"
 #include "transport/poll/poll_answer.h"
 #include "transport/poll/poll_channels.h"

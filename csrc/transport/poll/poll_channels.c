@@ -5,8 +5,8 @@
 #include "codec/envelope.h"
 #include "codec/json_scan.h"
 #include "http/exchange.h"
-#include "server/native.h"
-#include "server/reply.h"
+#include "session/native.h"
+#include "session/reply.h"
 #include "transport/poll/poll_client.h"
 
 /* ---- Channels that have ended --------------------------------------------------------------------------------------------- */

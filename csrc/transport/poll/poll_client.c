@@ -7,8 +7,8 @@
 #include "delivery/collect.h"
 #include "dialect/native_forms.h"
 #include "http/exchange.h"
-#include "server/names.h"
-#include "server/native.h"
+#include "session/names.h"
+#include "session/native.h"
 #include "transport/poll/poll_channels.h"
 #include "transport/transport.h"
 

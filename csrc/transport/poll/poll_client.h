@@ -4,7 +4,7 @@
 #define MOONWIRE_TRANSPORT_POLL_POLL_CLIENT_H
 
 #include "app/party.h"
-#include "server/session.h"
+#include "session/session.h"
 #include "transport/poll/poll.h"
 
 VISIBILITY_PUSH

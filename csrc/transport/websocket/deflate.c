@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "delivery/compress.h"
 #include "dialect/native_forms.h"
-#include "server/exchange_session.h"
+#include "transport/exchange_session.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
 enum { MIN_DEFAULT = 256 };

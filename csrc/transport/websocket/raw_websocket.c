@@ -8,7 +8,7 @@
 #include "codec/ws_handshake.h"
 #include "delivery/compress.h"
 #include "http/request.h"
-#include "server/exchange_session.h"
+#include "transport/exchange_session.h"
 #include "transport/connect.h"
 #include "transport/roles.h"
 #include "transport/websocket/deflate.h"

@@ -1,7 +1,7 @@
 #include "transport/websocket/ws_input.h"
 
 #include "app/socket.h"
-#include "server/exchange_session.h"
+#include "transport/exchange_session.h"
 #include "transport/transport.h"
 #include "transport/websocket/deflate.h"
 

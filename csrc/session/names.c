@@ -1,12 +1,11 @@
-#include "server/names.h"
+#include "session/names.h"
 
-#include "server/server.h"
-#include "server/session.h"
+#include "session/session.h"
 
 /* Whom a channel is charged to: stored->charged. */
 enum { TO_ADDRESS, TO_CLIENT };
 
-static const struct mw_limits *limits_of(const struct mw_server *server) { return &server->app.config->options.limits; }
+static const struct mw_limits *limits_of(const struct app *app) { return &app->config->options.limits; }
 
 /* Whatever it holds already, it must hold this, too. */
 static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
@@ -26,62 +25,63 @@ static struct party_key address_of(struct subscriber *subscriber) {
 /* ---- Asking --------------------------------------------------------------------------------------------------------------- */
 
 bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count) {
-  struct worker *worker = worker_of(subscriber);
-  size_t max = limits_of(worker->server)->address_names, new_count = 0;
+  struct app *app = http_of(subscriber)->app;
+  const struct store *store = http_of(subscriber)->delivery->hub->store;
+  size_t max = limits_of(app)->address_names, new_count = 0;
   for (size_t i = 0; i < count; i++) {
-    channels[i].is_new = !store_find(worker->hub.store, channels[i].name);
+    channels[i].is_new = !store_find(store, channels[i].name);
     new_count += channels[i].is_new;
   }
   if (new_count == 0) return true;
   struct party_key address = address_of(subscriber);
-  if (!party_has_room(&worker->server->app.parties, &address, PARTY_NAMES, new_count, max)) {
+  if (!party_has_room(&app->parties, &address, PARTY_NAMES, new_count, max)) {
     name_hold_log_refusal("address_names", max);
     return false;
   }
-  return name_hold_allows(&worker->server->app, client ? client : client_of(subscriber), new_count);
+  return name_hold_allows(app, client ? client : client_of(subscriber), new_count);
 }
 
 /* ---- Charging ------------------------------------------------------------------------------------------------------------- */
 
 /* False: it is charged, or may not be. */
-static int charge(struct mw_server *server, struct stored *stored, int to, const struct party_key *key, size_t max) {
+static int charge(struct app *app, struct stored *stored, int to, const struct party_key *key, size_t max) {
   struct party *party;
   if (stored->charged[to]) return 0;
-  int status = party_take(&server->app.parties, key, PARTY_NAMES, 1, max, &party);
+  int status = party_take(&app->parties, key, PARTY_NAMES, 1, max, &party);
   stored->charged[to] = party;
   return status;
 }
 
 int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription) {
-  struct mw_server *server = worker_of(subscriber)->server;
+  struct app *app = http_of(subscriber)->app;
   struct channel *channel = subscription->channel;
   /* Somebody else has named it meanwhile. */
   if (channel->stored->charged[TO_ADDRESS] || channel->inventor) return 0;
-  if (!name_hold_allows(&server->app, client ? client : client_of(subscriber), 1)) return MW_ELIMIT;
+  if (!name_hold_allows(app, client ? client : client_of(subscriber), 1)) return MW_ELIMIT;
   struct party_key address = address_of(subscriber);
-  int status = charge(server, channel->stored, TO_ADDRESS, &address, limits_of(server)->address_names);
-  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", limits_of(server)->address_names);
+  int status = charge(app, channel->stored, TO_ADDRESS, &address, limits_of(app)->address_names);
+  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", limits_of(app)->address_names);
   if (status == 0) channel->inventor = subscription;
   return status;
 }
 
 /* Without memory nobody is charged: it is over for the message, which was taken. */
-static void charge_client(struct mw_server *server, struct stored *stored, const struct mw_client *client) {
+static void charge_client(struct app *app, struct stored *stored, const struct mw_client *client) {
   struct party_key key = party_key_of_client(client);
-  charge(server, stored, TO_CLIENT, &key, any_number(limits_of(server)->client_names));
+  charge(app, stored, TO_CLIENT, &key, any_number(limits_of(app)->client_names));
 }
 
 void names_charge_sender(struct subscriber *subscriber, const struct script_job *job) {
-  struct mw_server *server = worker_of(subscriber)->server;
-  struct hub *hub = &worker_of(subscriber)->hub;
+  struct app *app = http_of(subscriber)->app;
+  struct hub *hub = http_of(subscriber)->delivery->hub;
   struct bytes name = job->channels[0].name;
   struct stored *stored = store_find(hub->store, name);
   const struct channel *channel = hub_find(hub, name);
   if (!job->channels[0].is_new || !stored || (channel && channel->inventor)) return;
   struct party_key address = address_of(subscriber);
-  charge(server, stored, TO_ADDRESS, &address, any_number(limits_of(server)->address_names));
+  charge(app, stored, TO_ADDRESS, &address, any_number(limits_of(app)->address_names));
   /* An anonymous sender is nobody when its message is sent. */
-  if (job->client->user_id) charge_client(server, stored, job->client);
+  if (job->client->user_id) charge_client(app, stored, job->client);
 }
 
 /* True if it outlives the subscription. */
@@ -97,10 +97,9 @@ void names_leave(struct subscriber *subscriber, struct subscription *subscriptio
   bool has_identity = stays && session_ops(subscriber)->is_open(subscriber);
   struct mw_client *client = has_identity ? session_client(subscriber) : client_of(subscriber);
   /* The anonymous are their connection, and that ends. */
-  if (client && (stays || client->user_id)) charge_client(worker_of(subscriber)->server, channel->stored, client);
+  if (client && (stays || client->user_id)) charge_client(http_of(subscriber)->app, channel->stored, client);
 }
 
-void names_forget(struct store *store, struct stored *stored) {
-  struct mw_server *server = container_of(store, struct mw_server, store);
-  for (size_t i = 0; i < 2; i++) party_give_back(&server->app.parties, stored->charged[i], PARTY_NAMES, 1);
+void names_forget(struct app *app, struct stored *stored) {
+  for (size_t i = 0; i < 2; i++) party_give_back(&app->parties, stored->charged[i], PARTY_NAMES, 1);
 }

@@ -1,4 +1,4 @@
-#include "server/excerpt.h"
+#include "session/history_page.h"
 
 #include "base/memory.h"
 #include "dialect/native_forms.h"
@@ -43,75 +43,75 @@ static int end(void **state) {
 static struct since after(uint64_t position) { return (struct since){.kind = SINCE_POSITION, .position = position}; }
 
 /* "10 12 more". */
-static const char *look(const char *channel, struct excerpt_wish wish) {
+static const char *look(const char *channel, struct history_query wish) {
   static char text[256];
-  struct excerpt excerpt = excerpt_of(&hub, bytes_string(channel), &wish);
+  struct history_page page = history_page_of(&hub, bytes_string(channel), &wish);
   text[0] = '\0';
-  for (uint32_t i = 0; i < excerpt.count; i++) {
+  for (uint32_t i = 0; i < page.count; i++) {
     snprintf(text + strlen(text), sizeof text - strlen(text), "%llu ",
-             (unsigned long long)history_at(excerpt.history, excerpt.first + i)->position);
+             (unsigned long long)history_at(page.history, page.first + i)->position);
   }
-  if (excerpt.more) strcat(text, "more");
+  if (page.more) strcat(text, "more");
   return text;
 }
 
 static void gives_the_newest(void **state) {
   (void)state;
-  assert_string_equal(look("a", (struct excerpt_wish){.limit = 0}), "10 12 14 16 18 20 22 24 26 28 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.limit = 10}), "10 12 14 16 18 20 22 24 26 28 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.limit = 3}), "24 26 28 more");
+  assert_string_equal(look("a", (struct history_query){.limit = 0}), "10 12 14 16 18 20 22 24 26 28 ");
+  assert_string_equal(look("a", (struct history_query){.limit = 10}), "10 12 14 16 18 20 22 24 26 28 ");
+  assert_string_equal(look("a", (struct history_query){.limit = 3}), "24 26 28 more");
 }
 
 static void gives_what_comes_after(void **state) {
   (void)state;
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(22)}), "24 26 28 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(21)}), "22 24 26 28 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(15), .limit = 2}), "16 18 more");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(28)}), "");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(900)}), "");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = {.kind = SINCE_ALL}, .limit = 2}), "10 12 more");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = {.kind = SINCE_FOREIGN}, .limit = 2}), "10 12 more");
+  assert_string_equal(look("a", (struct history_query){.since = after(22)}), "24 26 28 ");
+  assert_string_equal(look("a", (struct history_query){.since = after(21)}), "22 24 26 28 ");
+  assert_string_equal(look("a", (struct history_query){.since = after(15), .limit = 2}), "16 18 more");
+  assert_string_equal(look("a", (struct history_query){.since = after(28)}), "");
+  assert_string_equal(look("a", (struct history_query){.since = after(900)}), "");
+  assert_string_equal(look("a", (struct history_query){.since = {.kind = SINCE_ALL}, .limit = 2}), "10 12 more");
+  assert_string_equal(look("a", (struct history_query){.since = {.kind = SINCE_FOREIGN}, .limit = 2}), "10 12 more");
 }
 
 static void gives_what_lies_before(void **state) {
   (void)state;
-  assert_string_equal(look("a", (struct excerpt_wish){.before = after(14)}), "10 12 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.before = after(15)}), "10 12 14 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.before = after(20), .limit = 2}), "16 18 more");
-  assert_string_equal(look("a", (struct excerpt_wish){.before = after(10)}), "");
-  assert_string_equal(look("a", (struct excerpt_wish){.before = after(900), .limit = 1}), "28 more");
+  assert_string_equal(look("a", (struct history_query){.before = after(14)}), "10 12 ");
+  assert_string_equal(look("a", (struct history_query){.before = after(15)}), "10 12 14 ");
+  assert_string_equal(look("a", (struct history_query){.before = after(20), .limit = 2}), "16 18 more");
+  assert_string_equal(look("a", (struct history_query){.before = after(10)}), "");
+  assert_string_equal(look("a", (struct history_query){.before = after(900), .limit = 1}), "28 more");
   /* What is no position of this history is before everything: nothing lies before that, and a client that goes back comes to an end. */
-  assert_string_equal(look("a", (struct excerpt_wish){.before = after(0)}), "");
-  assert_string_equal(look("a", (struct excerpt_wish){.before = {.kind = SINCE_ALL}}), "");
-  assert_string_equal(look("a", (struct excerpt_wish){.before = {.kind = SINCE_FOREIGN}}), "");
+  assert_string_equal(look("a", (struct history_query){.before = after(0)}), "");
+  assert_string_equal(look("a", (struct history_query){.before = {.kind = SINCE_ALL}}), "");
+  assert_string_equal(look("a", (struct history_query){.before = {.kind = SINCE_FOREIGN}}), "");
 }
 
 static void gives_what_lies_between(void **state) {
   (void)state;
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(12), .before = after(18)}), "14 16 ");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(12), .before = after(28), .limit = 3}), "14 16 18 more");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(18), .before = after(12)}), "");
-  assert_string_equal(look("a", (struct excerpt_wish){.since = after(18), .before = after(18)}), "");
+  assert_string_equal(look("a", (struct history_query){.since = after(12), .before = after(18)}), "14 16 ");
+  assert_string_equal(look("a", (struct history_query){.since = after(12), .before = after(28), .limit = 3}), "14 16 18 more");
+  assert_string_equal(look("a", (struct history_query){.since = after(18), .before = after(12)}), "");
+  assert_string_equal(look("a", (struct history_query){.since = after(18), .before = after(18)}), "");
 }
 
 static void walks_all_in_either_direction(void **state) {
   (void)state;
   for (size_t limit = 1; limit < 12; limit++) {
     struct since from = {.kind = SINCE_ALL}, to = {.kind = SINCE_NONE};
-    struct excerpt excerpt;
+    struct history_page page;
     size_t up = 0, down = 0;
     do {
-      struct excerpt_wish wish = {.since = from, .limit = limit};
-      excerpt = excerpt_of(&hub, BYTES("a"), &wish);
-      up += excerpt.count;
-      from = after(history_at(excerpt.history, excerpt.first + excerpt.count - 1)->position);
-    } while (excerpt.more);
+      struct history_query wish = {.since = from, .limit = limit};
+      page = history_page_of(&hub, BYTES("a"), &wish);
+      up += page.count;
+      from = after(history_at(page.history, page.first + page.count - 1)->position);
+    } while (page.more);
     do {
-      struct excerpt_wish wish = {.before = to, .limit = limit};
-      excerpt = excerpt_of(&hub, BYTES("a"), &wish);
-      down += excerpt.count;
-      to = after(history_at(excerpt.history, excerpt.first)->position);
-    } while (excerpt.more);
+      struct history_query wish = {.before = to, .limit = limit};
+      page = history_page_of(&hub, BYTES("a"), &wish);
+      down += page.count;
+      to = after(history_at(page.history, page.first)->position);
+    } while (page.more);
     assert_int_equal(up, 10);
     assert_int_equal(down, 10);
   }
@@ -122,10 +122,10 @@ static void is_bounded_in_bytes(void **state) {
   for (uint64_t n = 1; n <= 10; n++) publish("b", &keeps_ten, 100 + n, 500);
   size_t one = form_of(&native_poll, history_at(&store_find(&store, BYTES("b"))->history, 9), &epoch)->len;
   for (size_t bytes = 1; bytes < 12 * one; bytes += one / 3) {
-    struct excerpt a = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.limit = 100});
-    struct excerpt b = excerpt_of(&hub, BYTES("b"), &(struct excerpt_wish){.since = {.kind = SINCE_ALL}});
-    assert_int_equal(excerpt_fit(&a, &epoch, bytes), 0);
-    assert_int_equal(excerpt_fit(&b, &epoch, bytes), 0);
+    struct history_page a = history_page_of(&hub, BYTES("b"), &(struct history_query){.limit = 100});
+    struct history_page b = history_page_of(&hub, BYTES("b"), &(struct history_query){.since = {.kind = SINCE_ALL}});
+    assert_int_equal(history_page_fit(&a, &epoch, bytes), 0);
+    assert_int_equal(history_page_fit(&b, &epoch, bytes), 0);
     /* All that fits, from the right end; one in any case. */
     assert_int_equal(a.count, bytes < one ? 1 : bytes < 10 * one ? bytes / one : 10);
     assert_int_equal(a.bytes, a.count * one);
@@ -139,28 +139,28 @@ static void is_bounded_in_bytes(void **state) {
 
 static void of_nothing_there_is_nothing(void **state) {
   (void)state;
-  assert_string_equal(look("nobody", (struct excerpt_wish){.limit = 5}), "");
-  assert_string_equal(look("none", (struct excerpt_wish){.since = {.kind = SINCE_ALL}}), "");
-  assert_null(excerpt_of(&hub, BYTES("nobody"), &(struct excerpt_wish){.limit = 1}).history);
+  assert_string_equal(look("nobody", (struct history_query){.limit = 5}), "");
+  assert_string_equal(look("none", (struct history_query){.since = {.kind = SINCE_ALL}}), "");
+  assert_null(history_page_of(&hub, BYTES("nobody"), &(struct history_query){.limit = 1}).history);
   publish("second", &keeps_a_second, 40, 0);
-  assert_string_equal(look("second", (struct excerpt_wish){.limit = 5}), "40 ");
+  assert_string_equal(look("second", (struct history_query){.limit = 5}), "40 ");
   clock_advance(&now, 1001);
-  assert_string_equal(look("second", (struct excerpt_wish){.limit = 5}), "");
+  assert_string_equal(look("second", (struct history_query){.limit = 5}), "");
 }
 
 static void writes_an_object(void **state) {
   (void)state;
   struct buffer out;
-  struct excerpt_wish wish = {.since = after(24), .limit = 1};
-  struct excerpt excerpt = excerpt_of(&hub, BYTES("a"), &wish);
+  struct history_query wish = {.since = after(24), .limit = 1};
+  struct history_page page = history_page_of(&hub, BYTES("a"), &wish);
   buffer_init(&out);
-  excerpt_write(&out, &excerpt, &epoch);
+  history_page_write(&out, &page, &epoch);
   assert_bytes_string(buffer_bytes(&out),
                       "{\"messages\":[{\"channel\":\"a\",\"event\":\"e\",\"id\":\"abcdefgh-0000000000000026\","
                       "\"data\":1}],\"more\":true}");
   buffer_clear(&out);
-  excerpt = excerpt_of(&hub, BYTES("nobody"), &wish);
-  excerpt_write(&out, &excerpt, &epoch);
+  page = history_page_of(&hub, BYTES("nobody"), &wish);
+  history_page_write(&out, &page, &epoch);
   assert_bytes_string(buffer_bytes(&out), "{\"messages\":[],\"more\":false}");
   buffer_deinit(&out);
 }

@@ -1,10 +1,10 @@
-#include "server/native.h"
+#include "session/native.h"
 
 #include "base/memory.h"
 #include "http/exchange.h"
-#include "server/native_join.h"
-#include "server/native_verbs.h"
-#include "server/reply.h"
+#include "session/native_join.h"
+#include "session/native_verbs.h"
+#include "session/reply.h"
 
 static const char stopping[] = "the server is stopping";
 

@@ -1,9 +1,9 @@
 /* Answers of the native protocol: to the session, or to the HTTP exchange that waits for it. */
-#ifndef MOONWIRE_SERVER_REPLY_H
-#define MOONWIRE_SERVER_REPLY_H
+#ifndef MOONWIRE_SESSION_REPLY_H
+#define MOONWIRE_SESSION_REPLY_H
 
 #include "base/buffer.h"
-#include "server/session.h"
+#include "session/session.h"
 
 VISIBILITY_PUSH
 

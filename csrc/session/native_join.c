@@ -1,16 +1,15 @@
-#include "server/native_join.h"
+#include "session/native_join.h"
 
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
-#include "server/names.h"
-#include "server/reply.h"
-#include "server/server.h"
-#include "server/snapshot.h"
+#include "session/names.h"
+#include "session/reply.h"
+#include "session/snapshot.h"
 
 /* What is told of the channel, as members of an object that has others before them if `out` ends with one. */
-static void write_told(struct rope *out, const struct worker *worker, const struct job_channel *channel, size_t room) {
+static void write_told(struct rope *out, const struct hub *hub, const struct job_channel *channel, size_t room) {
   const char *before = out->text.len > 0 && out->text.data[out->text.len - 1] != '{' ? "," : "";
   if (channel->data) {
     buffer_append_format(&out->text, "%s\"data\":", before);
@@ -19,22 +18,22 @@ static void write_told(struct rope *out, const struct worker *worker, const stru
   }
   if (channel->kind->presence == MW_PRESENCE_NONE) return;
   buffer_append_format(&out->text, "%s\"presence\":", before);
-  snapshot_share(&worker->hub, channel->kind, channel->name, &room, out);
+  snapshot_share(hub, channel->kind, channel->name, &room, out);
 }
 
 /* The object that answers a subscribe. A poll says by itself where to go on, and what is missing. */
 static void write_acknowledgement(struct rope *out, struct subscriber *subscriber, const struct script_job *job,
                                   const struct reply_to *to, const struct replay *replay) {
-  struct worker *worker = worker_of(subscriber);
+  const struct delivery *delivery = subscriber->sink->delivery;
   buffer_append_char(&out->text, '{');
   if (!to->is_poll) {
     char id[ID_LEN];
-    id_write(id, &worker->server->bus.epoch, replay->cursor);
+    id_write(id, delivery->epoch, replay->cursor);
     buffer_append_string(&out->text, "\"id\":");
     json_write_string(&out->text, bytes_of(id, ID_LEN));
     replay_write_recovered(&out->text, job->since, replay->gap_count);
   }
-  write_told(out, worker, &job->channels[0], reply_room(subscriber, to));
+  write_told(out, delivery->hub, &job->channels[0], reply_room(subscriber, to));
   buffer_append_char(&out->text, '}');
 }
 
@@ -55,14 +54,14 @@ static void acknowledge(struct subscriber *subscriber, const struct reply_to *to
 }
 
 void native_join(struct subscriber *subscriber, struct script_job *job, const struct reply_to *to, struct bytes ref) {
-  struct worker *worker = worker_of(subscriber);
+  struct delivery *delivery = subscriber->sink->delivery;
   const struct job_channel *channel = &job->channels[0];
   struct replay replay = {0};
   struct rope value;
   rope_init(&value);
   bool is_new = !subscriber_find(subscriber, channel->name);
   struct since from = job->since;
-  if (!form_is_ws(subscriber->sink->form)) from = (struct since){.kind = SINCE_POSITION, .position = worker->hub.position};
+  if (!form_is_ws(subscriber->sink->form)) from = (struct since){.kind = SINCE_POSITION, .position = delivery->hub->position};
   int status = is_new ? subscriber_subscribe(subscriber, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = subscriber_find(subscriber, channel->name);
   if (status == 0) status = session_ops(subscriber)->charge(subscriber);
@@ -73,7 +72,7 @@ void native_join(struct subscriber *subscriber, struct script_job *job, const st
     session_keep(subscriber, job);
     if (to->is_poll) subscription->mark |= SUBSCRIPTION_QUERIED;
     acknowledge(subscriber, to, ref, &value);
-    worker->stats.gaps += replay.gap_count;
+    delivery->stats->gaps += replay.gap_count;
     if (!to->is_poll) session_ops(subscriber)->joined(subscriber, channel->name, &replay);
   } else {
     if (subscription && is_new) subscriber_unsubscribe(subscriber, subscription, LEAVE_ASKED);

@@ -1,16 +1,15 @@
-#include "server/native_verbs.h"
+#include "session/native_verbs.h"
 
 #include <stdio.h>
 
 #include "base/memory.h"
 #include "codec/verb.h"
 #include "delivery/subscriber.h"
-#include "server/excerpt.h"
-#include "server/names.h"
-#include "server/native_join.h"
-#include "server/reply.h"
-#include "server/server.h"
-#include "server/snapshot.h"
+#include "session/history_page.h"
+#include "session/names.h"
+#include "session/native_join.h"
+#include "session/reply.h"
+#include "session/snapshot.h"
 
 /* What is being handled. */
 struct call {
@@ -43,7 +42,7 @@ static bool ask(const struct call *call, struct script_job *job) {
 
 static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
-  const struct mw_server *server = worker_of(subscriber)->server;
+  const struct app *app = http_of(subscriber)->app;
   if (subscriber_find(subscriber, call->verb->channel)) {
     refuse(call, "already_subscribed", "the channel is subscribed to already");
     return;
@@ -53,7 +52,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }
-  if (subscriber->subscription_count >= server->app.config->options.limits.client_channels) {
+  if (subscriber->subscription_count >= app->config->options.limits.client_channels) {
     refuse(call, "refused", "too many channels");
     return;
   }
@@ -68,8 +67,8 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   struct mw_client *client = asks ? session_client(subscriber) : NULL;
-  struct script_job *job = client || !asks ? job_new(JOB_JOIN, server->app.config, client, NULL, &channel, 1) : NULL;
-  if (job) job->since = since_parse(call->verb->since, &server->bus.epoch);
+  struct script_job *job = client || !asks ? job_new(JOB_JOIN, app->config, client, NULL, &channel, 1) : NULL;
+  if (job) job->since = since_parse(call->verb->since, subscriber->sink->delivery->epoch);
   if (job && !job_needs_script(job)) {
     native_join(subscriber, job, &call->reply_to, call->verb->ref.raw);
     job_unref(job);
@@ -91,13 +90,13 @@ static bool is_unheard(const struct call *call) { return call->verb->ref.raw.len
 
 static void on_history(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
-  struct worker *worker = worker_of(subscriber);
-  const struct mw_limits *limits = &worker->server->app.config->options.limits;
-  const struct epoch *epoch = &worker->server->bus.epoch;
+  struct delivery *delivery = subscriber->sink->delivery;
+  const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
+  const struct epoch *epoch = delivery->epoch;
   const struct verb *verb = call->verb;
-  struct excerpt_wish wish = {.since = since_parse(verb->since, epoch),
-                              .before = since_parse(verb->before, epoch),
-                              .limit = verb->limit < limits->replay ? verb->limit : limits->replay};
+  struct history_query wish = {.since = since_parse(verb->since, epoch),
+                               .before = since_parse(verb->before, epoch),
+                               .limit = verb->limit < limits->replay ? verb->limit : limits->replay};
   size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
   if (!is_id_or_none(verb->since) || !is_id_or_none(verb->before)) {
     refuse(call, "bad_request", "since and before are ids of messages");
@@ -107,11 +106,11 @@ static void on_history(const struct call *call, const struct kind *kind) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
     struct buffer value;
-    struct excerpt excerpt = excerpt_of(&worker->hub, verb->channel, &wish);
+    struct history_page page = history_page_of(delivery->hub, verb->channel, &wish);
     buffer_init(&value);
-    bool fine = excerpt_fit(&excerpt, epoch, bytes) == 0;
-    if (fine) excerpt_write(&value, &excerpt, epoch);
-    budget_charge(subscriber, (size_t)excerpt.count * BUDGET_PART);
+    bool fine = history_page_fit(&page, epoch, bytes) == 0;
+    if (fine) history_page_write(&value, &page, epoch);
+    budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
     if (!fine || value.failed) {
       refuse(call, "unavailable", "no memory");
     } else {
@@ -123,7 +122,7 @@ static void on_history(const struct call *call, const struct kind *kind) {
 
 static void on_presence(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
-  const struct worker *worker = worker_of(call->subscriber);
+  const struct hub *hub = call->subscriber->sink->delivery->hub;
   size_t room = reply_room(call->subscriber, &call->reply_to);
   struct buffer value;
   buffer_init(&value);
@@ -131,7 +130,7 @@ static void on_presence(const struct call *call, const struct kind *kind) {
     refuse(call, "refused", "the channel has no presence");
   } else if (!subscriber_find(call->subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (!is_unheard(call) && !snapshot_write_page(&worker->hub, kind, verb, room, &value)) {
+  } else if (!is_unheard(call) && !snapshot_write_page(hub, kind, verb, room, &value)) {
     refuse(call, "unavailable", "out of memory");
   } else if (!is_unheard(call)) {
     reply_page(call->subscriber, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
@@ -141,7 +140,7 @@ static void on_presence(const struct call *call, const struct kind *kind) {
 
 /* An event that goes to the others without entering the app. */
 static void relay(const struct call *call, const struct kind *kind, const struct event_rule *rule, struct mw_client *client) {
-  struct mw_server *server = worker_of(call->subscriber)->server;
+  struct app *app = http_of(call->subscriber)->app;
   const struct verb *verb = call->verb;
   struct message_parts parts = {.channel = verb->channel,
                                 .event = verb->event,
@@ -151,7 +150,7 @@ static void relay(const struct call *call, const struct kind *kind, const struct
                                 .is_binary = verb->is_binary};
   if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
   char id[MW_ID_MAX];
-  int status = server->app.orderer->publish(server->app.orderer, kind, &parts, !rule->keep, id);
+  int status = app->orderer->publish(app->orderer, kind, &parts, !rule->keep, id);
   if (status < 0) {
     refuse(call, "unavailable", order_fault(status));
   } else if (rule->keep) {
@@ -166,7 +165,7 @@ static void relay(const struct call *call, const struct kind *kind, const struct
 static void on_send(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
   const struct verb *verb = call->verb;
-  const struct mw_server *server = worker_of(subscriber)->server;
+  const struct app *app = http_of(subscriber)->app;
   const struct event_rule *rule = config_event(kind, verb->event);
   size_t size = verb->is_binary ? verb->payload.len : verb->data.raw.len;
   struct mw_client *client = session_client(subscriber);
@@ -174,7 +173,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
     refuse(call, "unknown_event", "clients may not send this event");
-  } else if (size > server->app.config->options.limits.message_size) {
+  } else if (size > app->config->options.limits.message_size) {
     refuse(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
     refuse(call, "unavailable", "no memory");
@@ -182,7 +181,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
     relay(call, kind, rule, client);
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
-    struct script_job *job = job_new(JOB_MESSAGE, server->app.config, client, NULL, &channel, 1);
+    struct script_job *job = job_new(JOB_MESSAGE, app->config, client, NULL, &channel, 1);
     if (job && job_set_message(job, verb) < 0) {
       job_unref(job);
       job = NULL;
@@ -199,10 +198,10 @@ static void close_busy(struct subscriber *subscriber, const char *text) {
 /* Who it is: by the token that comes with the first verb of moonwire.1, or a newer token later. */
 static void on_token(const struct call *call, bool connects) {
   struct subscriber *subscriber = call->subscriber;
-  const struct mw_server *server = worker_of(subscriber)->server;
+  const struct app *app = http_of(subscriber)->app;
   struct session *session = session_get(subscriber);
   struct mw_client *client = session_client(subscriber);
-  bool authenticates = server->app.config->options.authenticate;
+  bool authenticates = app->config->options.authenticate;
   /* Whoever was known by the upgrade has no request left that a token could go into. */
   if (session && authenticates && !session->http) {
     refuse(call, "refused", "a newer token is taken from moonwire.1 only");
@@ -210,7 +209,7 @@ static void on_token(const struct call *call, bool connects) {
   }
   struct http_copy *http = session && authenticates ? http_copy_with_token(session->http, call->verb->token) : NULL;
   struct script_job *job = NULL;
-  if (client && (http || !authenticates)) job = job_new(JOB_JOIN, server->app.config, client, http, NULL, 0);
+  if (client && (http || !authenticates)) job = job_new(JOB_JOIN, app->config, client, http, NULL, 0);
   if (job && connects && !job_connect(job)) {
     job_unref(job);
     job = NULL;
@@ -233,8 +232,7 @@ static void on_token(const struct call *call, bool connects) {
 static void take_verb(const struct call *call) {
   const struct verb *verb = call->verb;
   bool waits = session_ops(call->subscriber)->is_connecting(call->subscriber);
-  const struct kind *kind =
-      verb->channel.len > 0 ? config_kind(worker_of(call->subscriber)->server->app.config, verb->channel) : NULL;
+  const struct kind *kind = verb->channel.len > 0 ? config_kind(http_of(call->subscriber)->app->config, verb->channel) : NULL;
   if (waits != (verb->type == VERB_CONNECT)) {
     refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "it is connected already");
   } else if (verb->channel.len > 0 && !kind) {

@@ -1,11 +1,11 @@
 /* The session of a stream: of a WebSocket, or of an event stream that somebody asks after. */
-#ifndef MOONWIRE_SERVER_EXCHANGE_SESSION_H
-#define MOONWIRE_SERVER_EXCHANGE_SESSION_H
+#ifndef MOONWIRE_TRANSPORT_EXCHANGE_SESSION_H
+#define MOONWIRE_TRANSPORT_EXCHANGE_SESSION_H
 
 #include "codec/ws_reader.h"
 #include "http/exchange.h"
 #include "http/unfinished.h"
-#include "server/session.h"
+#include "session/session.h"
 
 VISIBILITY_PUSH
 

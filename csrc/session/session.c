@@ -1,10 +1,10 @@
-#include "server/session.h"
+#include "session/session.h"
 
 #include "app/socket.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "server/reply.h"
+#include "session/reply.h"
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-#include "server/snapshot.h"
+#include "session/snapshot.h"
 
 #include "codec/json_scan.h"
 

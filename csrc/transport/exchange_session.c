@@ -1,8 +1,8 @@
-#include "server/exchange_session.h"
+#include "transport/exchange_session.h"
 
 #include "base/memory.h"
 #include "delivery/replay.h"
-#include "server/native.h"
+#include "session/native.h"
 #include "transport/websocket/ws_input.h"
 
 struct exchange_session *exchange_session_get(struct exchange *exchange) {

@@ -1,7 +1,7 @@
 /* What a subscriber is told of a channel's members: a snapshot when it comes, and pages when it asks. Read from the worker's replica, so that
  * everything announced from then on continues it. */
-#ifndef MOONWIRE_SERVER_SNAPSHOT_H
-#define MOONWIRE_SERVER_SNAPSHOT_H
+#ifndef MOONWIRE_SESSION_SNAPSHOT_H
+#define MOONWIRE_SESSION_SNAPSHOT_H
 
 #include "app/config.h"
 #include "base/rope.h"

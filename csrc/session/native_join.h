@@ -1,8 +1,8 @@
 /* The moment at which a native client is in: connected, or subscribed, acknowledged and replayed to in one step. */
-#ifndef MOONWIRE_SERVER_NATIVE_JOIN_H
-#define MOONWIRE_SERVER_NATIVE_JOIN_H
+#ifndef MOONWIRE_SESSION_NATIVE_JOIN_H
+#define MOONWIRE_SESSION_NATIVE_JOIN_H
 
-#include "server/native.h"
+#include "session/native.h"
 
 VISIBILITY_PUSH
 

@@ -3,8 +3,8 @@
  * A channel is charged to the address of the client that named it first, for as long as the channel lives: limits.address_names. What a client
  * has left behind (a channel that lives on by its history, its members or other subscribers) is charged to the client as well, that is, to
  * its user or, if it is anonymous, to its connection: limits.client_names. What the app subscribes or publishes by itself is nobody's. */
-#ifndef MOONWIRE_SERVER_NAMES_H
-#define MOONWIRE_SERVER_NAMES_H
+#ifndef MOONWIRE_SESSION_NAMES_H
+#define MOONWIRE_SESSION_NAMES_H
 
 #include "app/name_hold.h"
 #include "app/party.h"
@@ -12,7 +12,7 @@
 
 VISIBILITY_PUSH
 
-struct store;
+struct app;
 struct stored;
 struct subscriber;
 struct subscription;
@@ -25,8 +25,8 @@ int names_charge(struct subscriber *subscriber, const struct mw_client *client, 
 void names_charge_sender(struct subscriber *subscriber, const struct script_job *job);
 /* The subscription is about to end: a channel that lives on is charged to the client. stays: the client remains. */
 void names_leave(struct subscriber *subscriber, struct subscription *subscription, bool stays);
-/* The store's on_forget: gives back what the channel was charged to. */
-void names_forget(struct store *store, struct stored *stored);
+/* Nothing is kept of a channel any more: gives back what it was charged to. */
+void names_forget(struct app *app, struct stored *stored);
 
 VISIBILITY_POP
 

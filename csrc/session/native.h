@@ -2,10 +2,10 @@
  * POST /send on behalf of a client that only receives.
  *
  * While one of its requests is with the script, all that follows waits in a bounded stash. */
-#ifndef MOONWIRE_SERVER_NATIVE_H
-#define MOONWIRE_SERVER_NATIVE_H
+#ifndef MOONWIRE_SESSION_NATIVE_H
+#define MOONWIRE_SESSION_NATIVE_H
 
-#include "server/session.h"
+#include "session/session.h"
 
 VISIBILITY_PUSH
 

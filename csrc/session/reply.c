@@ -1,4 +1,4 @@
-#include "server/reply.h"
+#include "session/reply.h"
 
 #include "base/utf8.h"
 #include "codec/envelope.h"

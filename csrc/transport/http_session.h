@@ -1,6 +1,6 @@
 /* How http reaches sessions (http/http_session.h). */
-#ifndef MOONWIRE_SERVER_HTTP_SESSION_H
-#define MOONWIRE_SERVER_HTTP_SESSION_H
+#ifndef MOONWIRE_TRANSPORT_HTTP_SESSION_H
+#define MOONWIRE_TRANSPORT_HTTP_SESSION_H
 
 #include "http/http_session.h"
 

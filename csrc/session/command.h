@@ -1,6 +1,6 @@
 /* The worker's half of commands (app/command.h): what the app wants with one client is carried out. */
-#ifndef MOONWIRE_SERVER_COMMAND_H
-#define MOONWIRE_SERVER_COMMAND_H
+#ifndef MOONWIRE_SESSION_COMMAND_H
+#define MOONWIRE_SESSION_COMMAND_H
 
 #include "app/command.h"
 

@@ -1,6 +1,6 @@
 /* A part of a channel's history, for whoever asks for it: the app, or a client by the verb "history". */
-#ifndef MOONWIRE_SERVER_EXCERPT_H
-#define MOONWIRE_SERVER_EXCERPT_H
+#ifndef MOONWIRE_SESSION_HISTORY_PAGE_H
+#define MOONWIRE_SESSION_HISTORY_PAGE_H
 
 #include "base/buffer.h"
 #include "hub/hub.h"
@@ -8,27 +8,27 @@
 
 VISIBILITY_PUSH
 
-struct excerpt {
+struct history_page {
   const struct history *history; /* NULL: there is none */
   uint32_t first, count;
   bool more;       /* further ones lie between the ids that were given */
   bool from_first; /* what is dropped of it is dropped from its end */
-  size_t bytes;    /* after excerpt_fit: of the encoded messages */
+  size_t bytes;    /* after history_page_fit: of the encoded messages */
 };
 
-struct excerpt_wish {
+struct history_query {
   struct since since;  /* SINCE_POSITION: what comes after, the oldest first; else the newest */
   struct since before; /* SINCE_POSITION: nothing from there on; SINCE_NONE: open; else nothing at all */
   size_t limit;        /* messages; 0: 100 */
 };
 
 /* Holds until the hub changes. */
-struct excerpt excerpt_of(struct hub *hub, struct bytes channel, const struct excerpt_wish *wish);
+struct history_page history_page_of(struct hub *hub, struct bytes channel, const struct history_query *query);
 /* Encodes its messages, each once for all who ask for it, and drops the farther ones of those that come to more bytes; one stays whatever its size.
  * MW_ENOMEM. */
-int excerpt_fit(struct excerpt *excerpt, const struct epoch *epoch, size_t bytes);
+int history_page_fit(struct history_page *page, const struct epoch *epoch, size_t bytes);
 /* Appends {"messages":[…],"more":…}. */
-void excerpt_write(struct buffer *out, const struct excerpt *excerpt, const struct epoch *epoch);
+void history_page_write(struct buffer *out, const struct history_page *page, const struct epoch *epoch);
 
 VISIBILITY_POP
 

@@ -1,13 +1,12 @@
-#include "server/command.h"
+#include "session/command.h"
 
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 #include "http/exchange.h"
-#include "server/native.h"
-#include "server/reply.h"
-#include "server/server.h"
-#include "server/snapshot.h"
+#include "session/native.h"
+#include "session/reply.h"
+#include "session/snapshot.h"
 
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
 static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, mail); }
@@ -54,21 +53,21 @@ static const struct mail_class by_app_class = {.take = take_by_app, .drop = drop
 /* It receives messages from now on. The app is asked as for any other subscriber, except whether it may; the script answers to by_app_class. Who is
  * there, which others learn from their acknowledgement, it is told at once. */
 static void join_by_app(struct subscriber *subscriber, struct command *command) {
-  struct worker *worker = worker_of(subscriber);
+  struct http *http = http_of(subscriber);
   struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
   bool has_presence = command->kind->presence != MW_PRESENCE_NONE;
   struct rope snapshot;
   rope_init(&snapshot);
   size_t room = session_room(subscriber);
-  if (has_presence) snapshot_share(&worker->hub, command->kind, channel.name, &room, &snapshot);
-  struct script_job *job = job_new(JOB_JOIN, worker->server->app.config, command->client, NULL, &channel, 1);
+  if (has_presence) snapshot_share(http->delivery->hub, command->kind, channel.name, &room, &snapshot);
+  struct script_job *job = job_new(JOB_JOIN, http->app->config, command->client, NULL, &channel, 1);
   if (!snapshot.text.failed && job) {
     if (has_presence) reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
     job->by_app = true;
     job->mail.to = command->client->mail.to;
     job->answered = &by_app_class;
-    atomic_fetch_add(&worker->server->app.job_count, 1);
-    worker->server->app.script->ask(&worker->server->app, job);
+    atomic_fetch_add(&http->app->job_count, 1);
+    http->app->script->ask(http->app, job);
   } else {
     job_unref(job);
     subscriber_break(subscriber);
@@ -77,8 +76,8 @@ static void join_by_app(struct subscriber *subscriber, struct command *command) 
 }
 
 /* The client went while what was sent for it was under way. */
-static void refuse_gone(struct worker *worker, const struct reply_to *to) {
-  struct exchange *waiting = exchange_of(server_find(worker->server, to->exchange));
+static void refuse_gone(struct http *http, const struct reply_to *to) {
+  struct exchange *waiting = exchange_of(slots_find(http->slots, to->exchange));
   if (waiting && waiting->state == EXCHANGE_ASKING) {
     exchange_refuse(waiting, 404, "not_found", "no such client is connected", bytes_of(NULL, 0));
   }
@@ -130,7 +129,7 @@ static void subscribe(struct subscriber *subscriber, struct command *command) {
     return;
   }
   if (subscriber->flags & SUBSCRIBER_BEHIND && !form_is_ws(subscriber->sink->form)) {
-    catchup_join(subscriber, subscriber_find(subscriber, channel), worker_of(subscriber)->hub.position);
+    catchup_join(subscriber, subscriber_find(subscriber, channel), subscriber->sink->delivery->hub->position);
   }
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
   const struct session *session = session_of(subscriber);
@@ -140,14 +139,14 @@ static void subscribe(struct subscriber *subscriber, struct command *command) {
 }
 
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
-  struct worker *worker = worker_of_room(room);
+  struct http *http = room;
   struct command *command = container_of(mail, struct command, mail);
   if (subscriber && must_hold(subscriber, command->client, command)) {
     hold(subscriber, mail);
     return;
   }
   if (!subscriber || !is_open(subscriber)) {
-    if (command->type == COMMAND_RECEIVE) refuse_gone(worker, &command->reply_to);
+    if (command->type == COMMAND_RECEIVE) refuse_gone(http, &command->reply_to);
     command_free(command);
     return;
   }

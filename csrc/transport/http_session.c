@@ -1,9 +1,9 @@
-#include "server/http_session.h"
+#include "transport/http_session.h"
 
 #include "codec/sse.h"
-#include "server/exchange_session.h"
-#include "server/names.h"
-#include "server/reply.h"
+#include "session/names.h"
+#include "session/reply.h"
+#include "transport/exchange_session.h"
 
 static struct budget *budget(struct subscriber *subscriber) { return &session_of(subscriber)->budget; }
 

@@ -1,9 +1,9 @@
 /* A session: what a subscriber needs that asks for something, or that others ask about. An idle subscriber that only receives has none.
  *
- * A session belongs to the stream of an exchange (server/exchange_session.c), or to a client that polls (transport/poll/poll_client.h), which has no
+ * A session belongs to the stream of an exchange (transport/exchange_session.c), or to a client that polls (transport/poll/poll_client.h), which has no
  * connection. What differs between the two is in session_ops, by way of the subscriber's sink. */
-#ifndef MOONWIRE_SERVER_SESSION_H
-#define MOONWIRE_SERVER_SESSION_H
+#ifndef MOONWIRE_SESSION_SESSION_H
+#define MOONWIRE_SESSION_SESSION_H
 
 #include "app/command.h"
 #include "app/script_job.h"
@@ -23,7 +23,7 @@ struct session {
   struct budget budget;
   struct mw_client *client;       /* NULL until somebody must know who it is */
   size_t stash_at;                /* where the first message that is still in it begins */
-  struct buffer stash;            /* input that waits (server/native.c) */
+  struct buffer stash;            /* input that waits (session/native.c) */
   struct reply_to asked_by;       /* of the request that is with the script */
   struct http_copy *http;         /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
   struct blob *asked_ref;         /* its ref, raw JSON; NULL: none */

@@ -1,8 +1,8 @@
 /* What a client of the native protocol asks for, one verb an object: each is refused, done at once, or asked of the app. */
-#ifndef MOONWIRE_SERVER_NATIVE_VERBS_H
-#define MOONWIRE_SERVER_NATIVE_VERBS_H
+#ifndef MOONWIRE_SESSION_NATIVE_VERBS_H
+#define MOONWIRE_SESSION_NATIVE_VERBS_H
 
-#include "server/native.h"
+#include "session/native.h"
 
 VISIBILITY_PUSH
 

@@ -1,0 +1,57 @@
+#include "session/history_page.h"
+
+#include "base/status.h"
+#include "delivery/form.h"
+#include "dialect/native_forms.h"
+
+enum { LIMIT = 100 };
+
+struct history_page history_page_of(struct hub *hub, struct bytes name, const struct history_query *query) {
+  const struct stored *stored = store_look(hub->store, name);
+  if (!stored) return (struct history_page){.history = NULL};
+  const struct history *history = &stored->history;
+  bool from_first = query->since.kind != SINCE_NONE;
+  uint32_t first = query->since.kind == SINCE_POSITION ? history_seek(history, query->since.position) : 0;
+  uint32_t end = history_end(history, hub->position);
+  /* What is no position of ours lies before all that is kept. */
+  uint64_t before = query->before.kind == SINCE_POSITION ? query->before.position : 0;
+  if (query->before.kind != SINCE_NONE) end = before > 0 ? history_seek(history, before - 1) : 0;
+  if (end < first) end = first;
+  size_t limit = query->limit > 0 ? query->limit : LIMIT;
+  struct history_page page = {.history = history, .first = first, .count = end - first, .from_first = from_first};
+  if (page.count > limit) {
+    if (!from_first) page.first = end - (uint32_t)limit;
+    page.count = (uint32_t)limit;
+    page.more = true;
+  }
+  return page;
+}
+
+int history_page_fit(struct history_page *page, const struct epoch *epoch, size_t bytes) {
+  uint32_t end = page->first + page->count, count = 0;
+  page->bytes = 0;
+  while (count < page->count) {
+    uint32_t at = page->from_first ? page->first + count : end - count - 1;
+    const struct blob *blob = form_of(&native_poll, history_at(page->history, at), epoch);
+    if (!blob) return MW_ENOMEM;
+    if (count > 0 && page->bytes + blob->len > bytes) break;
+    page->bytes += blob->len;
+    count++;
+  }
+  if (count == page->count) return 0;
+  if (!page->from_first) page->first = end - count;
+  page->count = count;
+  page->more = true;
+  return 0;
+}
+
+void history_page_write(struct buffer *out, const struct history_page *page, const struct epoch *epoch) {
+  buffer_append_string(out, "{\"messages\":[");
+  for (uint32_t i = 0; i < page->count; i++) {
+    const struct blob *blob = form_of(&native_poll, history_at(page->history, page->first + i), epoch);
+    if (i > 0) buffer_append_char(out, ',');
+    if (blob) buffer_append(out, blob_bytes(blob));
+    if (!blob) out->failed = true;
+  }
+  buffer_append_string(out, page->more ? "],\"more\":true}" : "],\"more\":false}");
+}
