@@ -1,6 +1,7 @@
 #include "app/membership.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app/client.h"
@@ -31,12 +32,22 @@ void membership_free(struct membership *membership) {
   memory_free(membership);
 }
 
-struct bytes membership_reason(const struct membership *membership) {
-  switch ((enum departure)membership->departure) {
-    case DEPARTURE_SLOW: return BYTES("slow");
-    case DEPARTURE_TIMEOUT: return BYTES("timeout");
-    case DEPARTURE_STOPPING: return BYTES("stopping");
-    case DEPARTURE_CLOSED: break;
-  }
-  return BYTES("closed");
+/* Clients do not return after these: the app does not want them, or not as who they are. */
+enum { CODE_UNAUTHORIZED = 4401, CODE_KICKED = 4403 };
+
+bool membership_is_final(const struct membership *membership) {
+  bool is_sent_away = membership->close_code == CODE_UNAUTHORIZED || membership->close_code == CODE_KICKED;
+  return membership->departure == DEPARTURE_KICKED || (membership->departure == DEPARTURE_BY_APP && is_sent_away);
+}
+
+void membership_reason(const struct membership *membership, char reason[MEMBERSHIP_REASON_MAX]) {
+  static const char *const words[] = {
+      [DEPARTURE_NONE] = "closed",       [DEPARTURE_CLOSED] = "closed",   [DEPARTURE_RESET] = "reset",
+      [DEPARTURE_PROTOCOL] = "protocol", [DEPARTURE_TIMEOUT] = "timeout", [DEPARTURE_SLOW] = "slow",
+      [DEPARTURE_STOPPING] = "stopping", [DEPARTURE_BY_APP] = "app",      [DEPARTURE_FAILED] = "failed",
+      [DEPARTURE_KICKED] = "kicked",
+  };
+  bool has_code = membership->close_code != 0;
+  int len = snprintf(reason, MEMBERSHIP_REASON_MAX, "%s", words[membership->departure]);
+  if (has_code) snprintf(reason + len, MEMBERSHIP_REASON_MAX - (size_t)len, " %u", (unsigned)membership->close_code);
 }

@@ -19,8 +19,19 @@ enum membership_undo {
   MEMBERSHIP_CONNECTED = 1 << 2 /* the app wants to know that it disconnects; it is about no channel */
 };
 
-/* Why a client disconnects. */
-enum departure { DEPARTURE_CLOSED, DEPARTURE_SLOW, DEPARTURE_TIMEOUT, DEPARTURE_STOPPING };
+/* Why a client leaves, or disconnects. */
+enum departure {
+  DEPARTURE_NONE,     /* nobody has said it */
+  DEPARTURE_CLOSED,   /* the peer has closed; a WebSocket with a code */
+  DEPARTURE_RESET,    /* the connection broke */
+  DEPARTURE_PROTOCOL, /* the peer sent what its protocol does not allow: closed with a code */
+  DEPARTURE_TIMEOUT,  /* the peer did not answer, read, poll, or complete a message in time */
+  DEPARTURE_SLOW,
+  DEPARTURE_STOPPING,
+  DEPARTURE_BY_APP, /* the app has closed it, with a code */
+  DEPARTURE_FAILED, /* out of memory */
+  DEPARTURE_KICKED  /* the app has ended this subscription */
+};
 
 struct membership {
   struct mail mail;
@@ -32,6 +43,7 @@ struct membership {
   uint8_t undo;        /* enum membership_undo */
   uint8_t departure;   /* enum departure */
   uint8_t name_len;
+  uint16_t close_code; /* of WebSocket, with the departures that have one; 0: none */
   char name[];
 };
 
@@ -45,8 +57,11 @@ static inline bool membership_is_held(const struct membership *membership) {
 static inline struct bytes membership_name(const struct membership *membership) {
   return bytes_of(membership->name, membership->name_len);
 }
-/* Why the client disconnects, for the app. */
-struct bytes membership_reason(const struct membership *membership);
+/* True if the app has sent the client away: it is not expected to return. */
+bool membership_is_final(const struct membership *membership);
+enum { MEMBERSHIP_REASON_MAX = 24 };
+/* Writes why the client disconnects, for the app, terminated: "closed 1001", "reset", "protocol 1002", "timeout", "slow", "stopping", "app 4000". */
+void membership_reason(const struct membership *membership, char reason[MEMBERSHIP_REASON_MAX]);
 
 VISIBILITY_POP
 

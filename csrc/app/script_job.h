@@ -49,11 +49,12 @@ struct script_task {
 struct leaving {
   struct script_task task;
   struct mw_request request;
-  struct membership *memberships; /* the first one is being undone */
-  struct mw_socket *socket;       /* a reference; NULL: none */
-  struct script_job *job;         /* a reference to the one that it is in; NULL: it is on its own */
-  bool asked;                     /* the app was asked about the first membership, or the socket */
-  bool running;                   /* inside the loop that takes its steps */
+  struct membership *memberships;     /* the first one is being undone */
+  struct mw_socket *socket;           /* a reference; NULL: none */
+  struct script_job *job;             /* a reference to the one that it is in; NULL: it is on its own */
+  bool asked;                         /* the app was asked about the first membership, or the socket */
+  bool running;                       /* inside the loop that takes its steps */
+  char reason[MEMBERSHIP_REASON_MAX]; /* of DISCONNECT, terminated */
 };
 
 enum job_type {

@@ -80,7 +80,10 @@ void exchange_end_role(struct exchange *exchange) {
 }
 
 void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text) {
-  if (exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, &(struct closing){.reason = reason, .text = text});
+  struct closing closing = {.reason = reason, .text = text};
+  if (exchange->state != EXCHANGE_STREAMING) return;
+  exchange_http(exchange)->sessions->depart_closing(&exchange->subscriber, &closing);
+  exchange->role->close(exchange, &closing);
 }
 
 struct exchange *exchange_find(const struct http *http, struct address address) {

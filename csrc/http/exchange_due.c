@@ -45,6 +45,7 @@ static void check_progress(struct exchange *exchange) {
     exchange_http(exchange)->stats->dead_closed++;
     log_limited(MW_LOG_INFO, "closed a connection: its peer read nothing for %llu ms (limits.progress_seconds; progress_ms in C)",
                 (unsigned long long)exchange_limits(exchange)->progress_ms);
+    exchange_http(exchange)->sessions->depart(&exchange->subscriber, DEPARTURE_TIMEOUT, 0);
     exchange_reset(exchange);
     return;
   }

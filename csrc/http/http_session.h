@@ -2,11 +2,13 @@
 #ifndef MOONWIRE_HTTP_HTTP_SESSION_H
 #define MOONWIRE_HTTP_HTTP_SESSION_H
 
+#include "app/membership.h"
 #include "delivery/subscriber.h"
 
 VISIBILITY_PUSH
 
 struct budget;
+struct closing;
 struct exchange;
 struct script_job;
 
@@ -27,6 +29,10 @@ struct http_session {
   bool (*ask)(struct subscriber *subscriber, struct script_job *job);
   /* The answer is not wanted any more. */
   void (*forget)(struct subscriber *subscriber);
+  /* Notes why the session is about to end, with the close code if it has one, else 0; the first word counts. */
+  void (*depart)(struct subscriber *subscriber, enum departure why, unsigned code);
+  /* The same by what it is closed with. */
+  void (*depart_closing)(struct subscriber *subscriber, const struct closing *closing);
   /* Continues with the input that was put off (http/budget.h). */
   void (*resume)(struct subscriber *subscriber);
   /* As in sink_ops. */

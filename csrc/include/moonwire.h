@@ -586,7 +586,9 @@ struct mw_message {
 MW_API const struct mw_message *mw_request_message(const struct mw_request *request);
 /* Frees the message before the answer, when the app has copied what it needs. */
 MW_API void mw_request_drop_message(struct mw_request *request);
-/* empty if the type has none */
+/* For MW_REQUEST_DISCONNECT: "closed", "reset", "protocol", "timeout", "slow", "app", "stopping", or
+ * "failed", and after a space the close code, if there is one. For MW_REQUEST_SOCKET_CLOSE: the reason
+ * of the close frame. Otherwise empty. */
 MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);
 MW_API bool mw_request_cancelled(const struct mw_request *request);
 /* Return and set the app's context pointer for the request, NULL at first. */
@@ -657,7 +659,7 @@ MW_API struct mw_socket *mw_request_socket(const struct mw_request *request);
 /* Returns the chosen subprotocol, or empty. */
 MW_API struct mw_bytes mw_request_protocol(const struct mw_request *request);
 /* For MW_REQUEST_SOCKET_CLOSE, returns the code of the first close frame: 1005 if it has no code,
- * 1006 if there was none. Otherwise 0. */
+ * 1006 if there was none. For MW_REQUEST_DISCONNECT likewise, if there is one. Otherwise 0. */
 MW_API int mw_request_close_code(const struct mw_request *request);
 /* Sends one message. Text must be UTF-8 (MW_EINVAL). 0: handed over. Beyond its outbox, the socket
  * is closed with 1013. MW_EUNAVAILABLE: exceeds limits.queue. MW_ETOOLARGE: 4 GiB. MW_ENOMEM. */

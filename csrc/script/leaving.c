@@ -83,6 +83,7 @@ static bool tell(struct script *script, struct leaving *leaving) {
   leaving->asked = true;
   if (leaving->memberships) presence_leave(script, leaving->memberships);
   if (!find_question(leaving, &type)) return false;
+  if (type == MW_REQUEST_DISCONNECT) membership_reason(leaving->memberships, leaving->reason);
   question_ask(script, &leaving->request, type);
   return leaving->request.waiting;
 }

@@ -326,8 +326,10 @@ void presence_leave(struct script *script, struct membership *membership) {
   if (!member || member->connections == 0) return;
   note_change(presence, member);
   if (--member->connections == 0) {
-    member->leave_ms = script->loop->clock.now_ms + presence->kind->presence_linger_ms;
-    list_append(&presence->leaving, &member->in_leaving);
+    bool lingers = !membership_is_final(membership);
+    member->leave_ms = script->loop->clock.now_ms + (lingers ? presence->kind->presence_linger_ms : 0);
+    /* In the order of their times: one that does not linger is the first. */
+    list_append(lingers ? &presence->leaving : presence->leaving.next, &member->in_leaving);
   }
   settle(presence);
 }

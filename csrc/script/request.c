@@ -75,7 +75,7 @@ void mw_request_drop_message(struct mw_request *request) {
 struct mw_bytes mw_request_reason(const struct mw_request *request) {
   const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->leaving->socket : NULL;
   if (socket) return expose(bytes_of(socket->reason, socket->reason_len));
-  return expose(request->type == MW_REQUEST_DISCONNECT ? membership_reason(membership_of(request)) : bytes_of(NULL, 0));
+  return expose(bytes_string(request->type == MW_REQUEST_DISCONNECT ? request->leaving->reason : ""));
 }
 
 static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {

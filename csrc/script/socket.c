@@ -103,5 +103,6 @@ struct mw_bytes mw_request_protocol(const struct mw_request *request) {
 }
 
 int mw_request_close_code(const struct mw_request *request) {
+  if (request->type == MW_REQUEST_DISCONNECT) return request->leaving->memberships->close_code;
   return request->type == MW_REQUEST_SOCKET_CLOSE ? (int)request->leaving->socket->code : 0;
 }

@@ -116,7 +116,10 @@ static void take_close(struct mail *mail, void *room, struct subscriber *subscri
   struct bytes text = blob_bytes(client->close_reason);
   if (text.len > 0) memcpy(reason, text.ptr, text.len);
   struct closing closing = {.reason = CLOSE_BY_APP, .code = client->close_code, .text = reason};
-  if (subscriber && is_open(subscriber)) session_ops(subscriber)->close(subscriber, &closing);
+  if (subscriber && is_open(subscriber)) {
+    session_depart_closing(subscriber, &closing);
+    session_ops(subscriber)->close(subscriber, &closing);
+  }
   atomic_store(&client->closing, false);
   drop_close(mail);
 }

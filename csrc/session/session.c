@@ -27,12 +27,32 @@ static void leave(struct app *app, struct membership **at) {
   app->script->leave(app, membership);
 }
 
-void session_deinit(struct subscriber *subscriber, enum departure departure) {
+void session_depart(struct subscriber *subscriber, enum departure why, unsigned code) {
+  struct session *session = session_of(subscriber);
+  if (!session || session->departure != DEPARTURE_NONE) return;
+  session->departure = (uint8_t)why;
+  session->close_code = (uint16_t)code;
+}
+
+void session_depart_closing(struct subscriber *subscriber, const struct closing *closing) {
+  static const uint8_t departures[] = {
+      [CLOSE_STOPPING] = DEPARTURE_STOPPING,   [CLOSE_SLOW] = DEPARTURE_SLOW,           [CLOSE_BUSY] = DEPARTURE_FAILED,
+      [CLOSE_UNAUTHORIZED] = DEPARTURE_BY_APP, [CLOSE_UNCONNECTED] = DEPARTURE_TIMEOUT, [CLOSE_UNFINISHED] = DEPARTURE_TIMEOUT,
+      [CLOSE_BY_APP] = DEPARTURE_BY_APP};
+  session_depart(subscriber, (enum departure)departures[closing->reason], closing->code);
+}
+
+void session_deinit(struct subscriber *subscriber, enum departure otherwise) {
   struct app *app = http_of(subscriber)->app;
   struct session *session = session_of(subscriber);
+  if (subscriber->flags & SUBSCRIBER_SLOW) session->departure = DEPARTURE_SLOW;
+  session_depart(subscriber, otherwise, 0);
   subscriber_disown(subscriber);
   budget_deinit(&session->budget);
-  for (struct membership *each = session->memberships; each; each = each->next) each->departure = (uint8_t)departure;
+  for (struct membership *each = session->memberships; each; each = each->next) {
+    each->departure = session->departure;
+    each->close_code = session->close_code;
+  }
   while (session->memberships) leave(app, &session->memberships);
   if (session->client) registry_remove(&app->registry, session->client);
   mw_client_unref(session->client);
@@ -208,6 +228,13 @@ void session_leave(struct subscriber *subscriber, struct bytes channel) {
   if (at) leave(http_of(subscriber)->app, at);
 }
 
+/* The same for one whom the app has sent away. */
+static void leave_for_good(struct subscriber *subscriber, struct bytes channel) {
+  struct membership **at = find_membership(subscriber, channel);
+  if (at) (*at)->departure = DEPARTURE_KICKED;
+  session_leave(subscriber, channel);
+}
+
 void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason) {
   struct subscription *subscription = subscriber_find(subscriber, channel);
   if (!subscription) return;
@@ -216,6 +243,10 @@ void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, co
   memcpy(name, channel.ptr, channel.len);
   channel = bytes_of(name, channel.len);
   subscriber_unsubscribe(subscriber, subscription, LEAVE_ASKED);
-  session_leave(subscriber, channel);
-  if (code) reply_unsubscribed(subscriber, channel, code, reason);
+  if (code) {
+    leave_for_good(subscriber, channel);
+    reply_unsubscribed(subscriber, channel, code, reason);
+  } else {
+    session_leave(subscriber, channel);
+  }
 }

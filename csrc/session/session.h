@@ -27,6 +27,8 @@ struct session {
   struct reply_to asked_by;       /* of the request that is with the script */
   struct http_copy *http;         /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
   struct blob *asked_ref;         /* its ref, raw JSON; NULL: none */
+  uint8_t departure;              /* enum departure: why it is about to end */
+  uint16_t close_code;            /* with which; 0: none */
   bool is_raw;                    /* a raw WebSocket: follows channels, and is not a client of them */
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
 };
@@ -81,9 +83,12 @@ static inline struct session *session_of(const struct subscriber *subscriber) {
 struct session *session_get(struct subscriber *subscriber);
 /* For those who make sessions. Session is zeroed. */
 void session_init(struct session *session, struct subscriber *subscriber);
-/* Ends the session, whose memory is its owner's: leaves everything, and releases what it holds. `departure` is for the app: why its client has
- * gone. */
-void session_deinit(struct subscriber *subscriber, enum departure departure);
+/* Notes why the session is about to end, for the app, with a close code or 0. The first word counts. Does nothing without a session. */
+void session_depart(struct subscriber *subscriber, enum departure why, unsigned code);
+/* The same by what it is closed with. */
+void session_depart_closing(struct subscriber *subscriber, const struct closing *closing);
+/* Ends the session, whose memory is its owner's: leaves everything, and releases what it holds. `otherwise` is why, if that was not noted. */
+void session_deinit(struct subscriber *subscriber, enum departure otherwise);
 
 /* ---- Identity ---- */
 

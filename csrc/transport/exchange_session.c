@@ -20,10 +20,9 @@ struct mw_socket *exchange_session_socket(struct exchange *exchange) {
   return session ? session->socket : NULL;
 }
 
-/* Why it ends, for the app. */
+/* Why it ends, if nobody has said it. */
 static enum departure departure_of(struct exchange *exchange) {
-  if (exchange->subscriber.flags & SUBSCRIBER_SLOW) return DEPARTURE_SLOW;
-  if (exchange->flags & EXCHANGE_PINGED) return DEPARTURE_TIMEOUT;
+  if (exchange->subscriber.flags & SUBSCRIBER_BROKEN) return DEPARTURE_FAILED;
   return app_stopping(exchange_app(exchange)) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }
 

@@ -81,6 +81,14 @@ static void on_conn_read(struct conn *base, struct bytes bytes) {
   http1_feed(conn, bytes);
 }
 
+/* A WebSocket that ends without a close frame has a code for that (RFC 6455 section 7.1.5). */
+static void note_departure(struct exchange *exchange, int status) {
+  enum { CODE_ABNORMAL = 1006 };
+  bool is_reset = status < 0 && status != UV_EOF, is_ws = form_is_ws(exchange->subscriber.sink->form);
+  enum departure why = is_reset ? DEPARTURE_RESET : DEPARTURE_CLOSED;
+  exchange_http(exchange)->sessions->depart(&exchange->subscriber, why, !is_reset && is_ws ? CODE_ABNORMAL : 0);
+}
+
 /* A peer that has ended its side still gets the answers that need nobody's leave, also those
  * that are waiting while a further request has begun; one that waits for the script, or streams,
  * has gone. */
@@ -94,6 +102,7 @@ static void on_conn_end(struct conn *base, int status) {
     exchange->of_protocol &= (uint8_t)~HTTP1_LINGER;
     exchange->request->peer_ended = true;
   } else {
+    note_departure(exchange, status);
     conn_close(base);
   }
 }
@@ -102,6 +111,7 @@ static void on_conn_written(struct conn *base, int status) {
   struct exchange *exchange = http1_exchange(base);
   if (exchange->state == EXCHANGE_OVER || status < 0) {
     exchange->subscriber.outbox->writing = 0;
+    note_departure(exchange, status);
     conn_close(base);
     return;
   }

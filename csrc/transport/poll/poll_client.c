@@ -66,9 +66,8 @@ static void move(struct poll_client *client, struct list *to) {
   list_append(to, &client->link);
 }
 
-/* Why it ends, for the app. */
+/* Why it ends, if nobody has said it. */
 static enum departure departure_of(const struct poll_client *client) {
-  if (client->subscriber.flags & SUBSCRIBER_SLOW) return DEPARTURE_SLOW;
   if (client->is_late) return DEPARTURE_TIMEOUT;
   return app_stopping(http_of(&client->subscriber)->app) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }

@@ -103,6 +103,7 @@ static void end_reading(struct exchange *exchange, struct ws_close_info info, bo
     raw_websocket_end_reading(exchange, info, is_answer);
     return;
   }
+  session_depart(&exchange->subscriber, is_answer ? DEPARTURE_CLOSED : DEPARTURE_PROTOCOL, info.code);
   if (!is_answer) memcpy(reason, info.reason.ptr, info.reason.len < sizeof reason ? info.reason.len : sizeof reason - 1);
   websocket_finish(exchange, info.code, reason);
 }
@@ -349,6 +350,7 @@ void websocket_on_silent(struct exchange *exchange) {
   if (exchange->flags & EXCHANGE_CONNECTING) {
     exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");
   } else if (exchange->flags & EXCHANGE_PINGED) {
+    session_depart(&exchange->subscriber, DEPARTURE_TIMEOUT, 0);
     exchange_reset(exchange);
   } else {
     ask_for_a_sign(exchange);
