@@ -152,7 +152,10 @@ describe("http to the letter", function()
 
   it("refuses two fields of which there is one", function()
     local text = "GET /poll?channel=news HTTP/1.1\r\nHost: a\r\n%s: %s\r\nX: y\r\n%s: %s\r\n\r\n"
-    refused(text:format("Origin", "http://a", "Origin", "http://evil"), "more than one Origin header")
+    refused(
+      text:format("Origin", "http://a", "Origin", "http://evil"),
+      "more than one Origin header"
+    )
     refused(text:format("origin", "http://a", "ORIGIN", "http://a"), "more than one Origin header")
     refused(
       text:format("Content-Type", "text/plain", "Content-Type", "application/json"),
@@ -197,7 +200,7 @@ describe("http to the letter", function()
       } do
         refused(
           ("GET %s HTTP/1.1\r\nHost: a\r\n\r\n"):format(target),
-          'invalid byte in the request target; percent-encode bytes outside printable ASCII (a-umlaut is %C3%A4)'
+          "invalid byte in the request target; percent-encode bytes outside printable ASCII (a-umlaut is %C3%A4)"
         )
       end
     end)

@@ -1,5 +1,6 @@
 ---@meta moonwire.testing
---- Tests of apps: docs/how-to/testing.md shows how, docs/reference/lua/testing.md describes each function.
+--- Tests of apps: docs/how-to/testing.md shows how, docs/reference/lua/testing.md describes each
+--- function.
 
 -- luacheck: ignore 2
 ---@class moonwire.testing
@@ -21,7 +22,7 @@ local Server = {}
 
 ---@class moonwire.testing.ConnectOptions
 ---@field transport? "websocket"|"sse"|"poll" nil: "websocket"
----@field channels? string[] subscribed at once; required for "sse" and "poll"
+---@field channels? string[] subscribed when it connects; required for "sse" and "poll"
 ---@field token? string
 ---@field last_id? string continue after this id; "0": everything that is kept
 ---@field headers? table<string, string|string[]>
@@ -253,7 +254,7 @@ function Client:try_renew(token, given) end
 
 --- The members of a channel with presence, as the client knows them.
 ---@param channel string
----@return table<string, any> members what is told of each, by user id
+---@return table<string, any> members the info of each, by user id
 ---@return integer count
 function Client:members(channel) end
 

@@ -1,5 +1,5 @@
---- moonwire.testing: runs an app in a test, with clients in memory and a clock that the test moves. No ports, no sleeps.
---- What a test sees of it is described in testing.d.lua.
+--- moonwire.testing: runs an app in a test, with clients in memory and a clock that the test moves.
+--- No ports, no sleeps. What a test sees of it is described in testing.d.lua.
 local App = require "moonwire.app"
 local Server = require "moonwire.testing.server"
 local options = require "moonwire.options"

@@ -68,7 +68,10 @@ describe("examples/chat under test", function()
     assert.equal("this name is taken", refused("c", "ann"))
     assert.equal("a name has 1 to 24 characters", refused("c", ("x"):rep(25)))
     assert.equal("a name has 1 to 24 characters", refused("c", "  "))
-    assert.equal("a name has 1 to 24 characters", select(2, server:try_connect { token = "zz:Eve" }))
+    assert.equal(
+      "a name has 1 to 24 characters",
+      select(2, server:try_connect { token = "zz:Eve" })
+    )
     ann:disconnect()
     assert.equal("this name is taken", refused("c", "Ann"))
     -- the app knows by os.time how long nobody has used a name

@@ -1,4 +1,4 @@
---- A client of the server under test: subscriptions, what it sends, what it received, and how it comes back.
+--- A client of the server under test: it subscribes, sends, receives, and reconnects.
 local Inbox = require "moonwire.testing.inbox"
 local options = require "moonwire.options"
 local text = require "moonwire.testing.text"
@@ -42,7 +42,8 @@ local function set_members(channel, presence)
   end
 end
 
---- The client is in a channel: what the acknowledgement, moonwire:open or the answer to a poll says of it.
+--- The client is in a channel: what the acknowledgement, moonwire:open or the answer to a poll says
+--- of it.
 function Client:_joined(name, joined)
   local channel = { data = joined.data, recovered = joined.recovered, last_id = joined.id }
   if joined.presence then
@@ -180,7 +181,8 @@ function Client._connect(server, call, given)
   return open(self, wanted, given)
 end
 
---- Ends the connection without a word, as when a network is gone. A client that polls polls no more.
+--- Ends the connection without a close frame, as when a network fails. A polling client stops
+--- polling.
 function Client:disconnect()
   self._wire:drop()
   self.closed = true
@@ -261,7 +263,7 @@ local function send_verb(channel, event, data, given)
   return verb
 end
 
--- Each returns what was asked for, or nil, a reason, a code.
+-- Each returns its result; or nil, a reason, and a code.
 local verbs = {}
 
 function verbs.subscribe(self, call, channel, given)
@@ -335,7 +337,8 @@ for name, verb in pairs(verbs) do
   end
 end
 
---- Sends, and does not wait for the answer, which the result's functions give: send and try_send in two steps.
+--- Sends, and does not wait for the answer, which the result's functions give: send and try_send in
+--- two steps.
 ---@return moonwire.testing.Pending
 function Client:start_send(channel, event, data, given)
   options.argument("client:start_send", 1, channel, "string")
@@ -354,8 +357,8 @@ function Client:start_send(channel, event, data, given)
   }
 end
 
---- Who is in a channel with presence, as the client knows it: { [user id] = info }, and their number. Of a channel that
---- only counts the table is empty.
+--- Who is in a channel with presence, as the client knows it: { [user id] = info }, and their
+--- number. Of a channel that only counts the table is empty.
 ---@param channel string
 ---@return table<string, any> members
 ---@return integer count

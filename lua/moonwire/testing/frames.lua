@@ -1,4 +1,5 @@
---- The client's side of a WebSocket (RFC 6455), without extensions: the upgrade, masked frames, pings and closing.
+--- The client's side of a WebSocket (RFC 6455), without extensions: the upgrade, masked frames,
+--- pings and closing.
 local Connection = require "moonwire.testing.connection"
 local text = require "moonwire.testing.text"
 
@@ -62,7 +63,8 @@ local function write_frame(self, opcode, payload)
   self._connection:write(head .. key .. mask(payload, key))
 end
 
--- The next frame: whether it is the last of its message, its opcode, its payload; nil if it is not complete.
+-- The next frame: whether it is the last of its message, its opcode, its payload; nil if it is not
+-- complete.
 local function read_frame(connection)
   local buffer = connection.buffer
   if #buffer < 2 then

@@ -2,7 +2,8 @@
 local options = require "moonwire.options"
 local text = require "moonwire.testing.text"
 
--- Mixed into the classes of clients. A class has `name`, `_server`, `_inbox` and `_describe(message)`.
+-- Mixed into the classes of clients. A class has `name`, `_server`, `_inbox` and
+-- `_describe(message)`.
 local Inbox = {}
 
 --- Raises an assertion error at the line of the test.
@@ -39,7 +40,8 @@ local function wanted_words(event, channel)
   return channel and ("%s on %s"):format(what, channel) or what
 end
 
---- Takes the first message that was received, or the first one with that event and channel. Others stay.
+--- Takes the first message that was received, or the first one with that event and channel. Others
+--- stay.
 ---@param event string|nil
 ---@param channel string|nil
 function Inbox:take(event, channel)
@@ -102,8 +104,8 @@ function Inbox:expect_closed(code)
   return self.close_reason
 end
 
---- Reads no more, as a client on a bad network: what the server sends fills the connection (64 KiB), and then waits at
---- the server. It does not answer pings either.
+--- Reads no more, as a client on a bad network: what the server sends fills the connection (64
+--- KiB), and then waits at the server. It does not answer pings either.
 function Inbox:stop_reading()
   self.paused = true
 end

@@ -1,4 +1,5 @@
---- A client that polls, and sends by POST /send. As long as it is connected one of its polls waits at the server.
+--- A client that polls, and sends by POST /send. As long as it is connected one of its polls waits
+--- at the server.
 local Exchange = require "moonwire.testing.exchange"
 local json = require("moonwire.core").json
 local options_of = require "moonwire.options"
@@ -111,10 +112,7 @@ local function begin_next(self)
     self._now, self._polls = now, 0
   elseif self._polls > POLLS_MAX then
     options_of.raise(
-      ("%s: %d polls were answered at once, one after the other"):format(
-        self._client.name,
-        POLLS_MAX
-      )
+      ("%s: %d polls in a row were answered immediately"):format(self._client.name, POLLS_MAX)
     )
   end
   poll(self)

@@ -63,7 +63,7 @@ function OverSse:open(wanted, options)
   if self._is_open then
     return true
   elseif self._response.status == 200 and self.closed then
-    return nil, "a temporary refusal: the stream ended at once", "unavailable", 200
+    return nil, "a temporary refusal: the stream ended immediately", "unavailable", 200
   end
   return refusal.of(self._response)
 end

@@ -1,4 +1,5 @@
---- Why the server did not accept something, as the four results of the functions that may fail: nil, reason, code, status.
+--- Why the server did not accept something, as the four results of the functions that may fail:
+--- nil, reason, code, status.
 local json = require("moonwire.core").json
 
 local refusal = {}

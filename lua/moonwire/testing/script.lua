@@ -1,12 +1,12 @@
---- Loads an app's script for a test as the command does: modules beside the script are found. Each load runs them anew, so
---- that nothing of one test is left in the next.
+--- Loads the script of an app for a test, as the command does. Modules beside the script are loaded
+--- again each time, so that no state of one test remains in the next.
 local App = require "moonwire.app"
 local core = require "moonwire.core"
 local options = require "moonwire.options"
 
 local script = {}
 
--- The modules that were loaded meanwhile and lie beside the script.
+-- Unloads the modules beside the script that were loaded in the meantime.
 local function forget(before, pattern)
   for name in pairs(package.loaded) do
     if not before[name] and package.searchpath(name, pattern) then

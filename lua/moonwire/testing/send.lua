@@ -3,7 +3,8 @@ local Exchange = require "moonwire.testing.exchange"
 local json = require("moonwire.core").json
 local text = require "moonwire.testing.text"
 
---- Sends a verb for a client that is connected. The answer is put into what is returned, by the client's _answered.
+--- Sends a verb for a client that is connected. The answer is put into what is returned, by the
+--- client's _answered.
 ---@param client moonwire.testing.Client
 ---@param options table of the connection
 ---@param verb table

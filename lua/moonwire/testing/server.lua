@@ -1,4 +1,5 @@
---- The server under test: an app that runs in this process, without ports, on a clock that the test moves.
+--- The server under test: an app that runs in this process, without ports, on a clock that the test
+--- moves.
 local Client = require "moonwire.testing.client"
 local Connection = require "moonwire.testing.connection"
 local Exchange = require "moonwire.testing.exchange"
@@ -117,7 +118,8 @@ local function pump(self)
   return moved
 end
 
--- Until neither the server nor a client has anything to do at this moment. Returns whether the server is still there.
+-- Until neither the server nor a client has anything to do at this moment. Returns whether the
+-- server is still there.
 local function turn(self)
   if self.stopped then
     return false
@@ -180,7 +182,8 @@ function Server:_await(within, done)
   check_faults(self)
 end
 
---- Moves time on. Everything that falls due happens at its moment and in order, and clients read and answer meanwhile.
+--- Moves time. Everything that becomes due happens at its moment and in order. Clients read and
+--- answer in the meantime.
 ---@param seconds number
 function Server:advance(seconds)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 1e9) then
@@ -195,7 +198,8 @@ function Server:advance(seconds)
   check_faults(self)
 end
 
---- The server's time, in seconds since 1970. It begins with the system's time, and then only server:advance moves it.
+--- The server's time, in seconds since 1970. It begins with the system's time, and then only
+--- server:advance moves it.
 ---@return number
 function Server:time()
   self:_check_running()
@@ -268,7 +272,8 @@ local function finish_request(method, path, exchange)
   }, Response)
 end
 
---- Sends a request and returns the response: { status =, headers =, cookies =, body = }, with a method json().
+--- Sends a request and returns the response: { status =, headers =, cookies =, body = }, with a
+--- method json().
 ---@param method string
 ---@param path string
 ---@param given? table
@@ -280,7 +285,8 @@ function Server:request(method, path, given)
   return finish_request(method, path, exchange)
 end
 
---- Sends a request, and does not wait for the response, which the result's functions give: server:request in two steps.
+--- Sends a request, and does not wait for the response, which the result's functions give:
+--- server:request in two steps.
 ---@return moonwire.testing.Pending
 function Server:start_request(method, path, given)
   local exchange = start_request(self, "server:start_request", method, path, given)
@@ -312,7 +318,8 @@ end
 
 -- ---- Errors of handlers ---------------------------------------------------------------------------------------------------
 
---- Calls fn, in which handlers must fail: at least one, and each with an error that contains the text. Returns the first.
+--- Calls fn, in which handlers must fail: at least one, and each with an error that contains the
+--- text. Returns the first.
 ---@param expected string
 ---@param fn function
 ---@return string
@@ -360,8 +367,8 @@ local function stop(self)
   check_faults(self)
 end
 
---- Stops the app as a signal does, and waits for its end on the clock of the test. Clients see it. Raises if a handler
---- failed. Does nothing the second time.
+--- Stops the app as a signal does, and waits for its end on the clock of the test. Clients see it.
+--- Raises if a handler failed. Does nothing the second time.
 function Server:stop()
   if not running[self] then
     return

@@ -83,7 +83,7 @@ function Stream:pump()
   return moved
 end
 
---- Ends the connection at once, for the server that stops.
+--- Ends the connection immediately, for a server that stops.
 function Stream:drop()
   self.closed = true
   self._connection:close()
@@ -99,7 +99,8 @@ function Stream:disconnect()
   self._server:_settle()
 end
 
---- Connects again, as an EventSource does by itself, with the id of the last event in Last-Event-ID.
+--- Connects again, as an EventSource does by itself, with the id of the last event in
+--- Last-Event-ID.
 function Stream:return_with_last_id()
   if not self.closed then
     self:disconnect()
