@@ -607,7 +607,11 @@ describe("a script whose clients speak", function()
         enter("talk:all", "/ws?user=x1"),
         enter("talk:all", "/ws?user=42"),
         enter("talk:all", "/ws?user=42")
-      assert.same({ "42", "42" }, send(first, "talk:all", "clients", { user_id = 42 }).ok)
+      for _, id in ipairs { 42, 42.0, "42" } do
+        assert.same({ "42", "42" }, send(first, "talk:all", "clients", { user_id = id }).ok)
+      end
+      assert.same({}, send(first, "talk:all", "clients", { user_id = 42.5 }).ok)
+      assert.same({}, send(first, "talk:all", "clients", { user_id = "" }).ok)
       assert.same({ "x1" }, send(first, "talk:all", "clients", { user_id = "x1" }).ok)
       assert.same({}, send(first, "talk:all", "clients", { user_id = "nobody" }).ok)
       second:close()

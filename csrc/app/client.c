@@ -1,5 +1,6 @@
 #include "app/client.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "auth/secret.h"
@@ -22,37 +23,76 @@ struct mw_client *client_new(const char *transport, const char *remote) {
   return client;
 }
 
-/* The text of a string or an integer, or NULL. */
-static struct blob *text_of(struct json_value value) {
-  struct buffer text;
-  buffer_init(&text);
-  if (value.type == JSON_STRING) json_string_decode(value, &text);
-  if (value.type == JSON_NUMBER) buffer_append(&text, value.raw);
-  struct blob *blob = text.len > 0 && !text.failed ? blob_new(buffer_bytes(&text)) : NULL;
-  buffer_deinit(&text);
-  return blob;
+/* ---- What a user's id is --------------------------------------------------------------------------------------------------- */
+
+enum { NUMBER_MAX = 400 };
+
+/* An integer in digits, whichever way JSON writes it: 7, 7.0 and 70e-1 are the same. Others are no ids. */
+static void append_integer(struct buffer *out, struct bytes number) {
+  const double exact_max = 9007199254740992.0; /* 2^53 */
+  bool is_plain =
+      bytes_find(number, '.') == number.len && bytes_find(number, 'e') == number.len && bytes_find(number, 'E') == number.len;
+  char text[NUMBER_MAX];
+  if (number.len >= sizeof text) return;
+  memcpy(text, number.ptr, number.len);
+  text[number.len] = '\0';
+  if (is_plain) {
+    buffer_append_string(out, strcmp(text, "-0") == 0 ? "0" : text);
+    return;
+  }
+  double value = strtod(text, NULL);
+  if (value > -exact_max && value < exact_max && (double)(int64_t)value == value)
+    buffer_append_format(out, "%lld", (long long)value);
 }
 
-/* The user's id in its JSON: "id", else "sub". A reference, or NULL. */
-static struct blob *id_of_user(struct blob *user) {
+static void append_id(struct buffer *out, struct json_value value) {
+  if (value.type == JSON_STRING) json_string_decode(value, out);
+  if (value.type == JSON_NUMBER) append_integer(out, value.raw);
+}
+
+/* The user's id in its JSON: "id", else "sub", if it is a string that is not empty, or an integer. Nothing is appended if there is none. */
+static void append_user_id(struct buffer *out, struct bytes user) {
   struct json_value object, name, value, id = {0}, sub = {0};
-  if (!user || !json_scan(blob_bytes(user), &object, NULL) || object.type != JSON_OBJECT) return NULL;
+  if (!json_scan(user, &object, NULL) || object.type != JSON_OBJECT) return;
   struct bytes rest = object.raw;
   while (json_next_member(&rest, &name, &value)) {
     if (json_string_equal(name, BYTES("id"))) id = value;
     if (json_string_equal(name, BYTES("sub"))) sub = value;
   }
-  struct blob *text = text_of(id);
-  return text ? text : text_of(sub);
+  append_id(out, id);
+  if (out->len == 0 && !out->failed) append_id(out, sub);
 }
 
-bool client_set_user(struct mw_client *client, struct blob *user) {
-  struct blob *user_id = id_of_user(user);
-  bool same = !client->user || bytes_equal(blob_bytes(user_id), blob_bytes(client->user_id));
+size_t mw_user_id(const char *user, size_t user_len, char *id, size_t id_size) {
+  struct buffer text;
+  buffer_init(&text);
+  append_user_id(&text, bytes_of(user, user_len));
+  size_t len = text.failed ? 0 : text.len;
+  if (len > 0) memcpy(id, text.data, len < id_size ? len : id_size);
+  buffer_deinit(&text);
+  return len;
+}
+
+/* False: out of memory. *id is a reference, or NULL. */
+static bool read_user_id(struct blob *user, struct blob **id) {
+  struct buffer text;
+  *id = NULL;
+  buffer_init(&text);
+  append_user_id(&text, blob_bytes(user));
+  if (text.len > 0 && !text.failed) *id = blob_new(buffer_bytes(&text));
+  bool is_read = !text.failed && (text.len == 0 || *id);
+  buffer_deinit(&text);
+  return is_read;
+}
+
+int client_set_user(struct mw_client *client, struct blob *user) {
+  struct blob *user_id;
+  bool is_read = read_user_id(user, &user_id);
+  bool same = is_read && (!client->user || bytes_equal(blob_bytes(user_id), blob_bytes(client->user_id)));
   if (!same) {
     blob_unref(user_id);
     blob_unref(user);
-    return false;
+    return is_read ? MW_EINVAL : MW_ENOMEM;
   }
   blob_unref(client->user);
   client->user = user;
@@ -62,7 +102,7 @@ bool client_set_user(struct mw_client *client, struct blob *user) {
   } else {
     client->user_id = user_id;
   }
-  return true;
+  return 0;
 }
 
 bool client_same_user(const struct mw_client *one, const struct mw_client *other) {

@@ -41,9 +41,9 @@ struct mw_client {
   char remote[];             /* where its peer is, terminated */
 };
 
-/* Takes the JSON (NULL: anonymous), and reads the user's id from it: "id", else "sub". False, and nothing is changed, if the client is another
- * user already: who it is, is settled once. */
-bool client_set_user(struct mw_client *client, struct blob *user);
+/* Takes the JSON (NULL: anonymous), and reads the user's id from it (mw_user_id). MW_EINVAL: the client is another user already, and
+ * who it is, is settled once; MW_ENOMEM. Nothing is changed then. */
+int client_set_user(struct mw_client *client, struct blob *user);
 /* True if the two are the same user: by the ids, or, of users that have none, by all that is known of them; or both are anonymous. */
 bool client_same_user(const struct mw_client *one, const struct mw_client *other);
 /* The user's id, or, of the anonymous and of users without one, the client's name. */

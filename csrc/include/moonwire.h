@@ -486,8 +486,11 @@ struct mw_client;
 MW_API struct mw_client *mw_client_ref(struct mw_client *client);    /* returns its argument */
 MW_API void mw_client_unref(struct mw_client *client);               /* NULL is allowed */
 MW_API struct mw_bytes mw_client_id(const struct mw_client *client); /* unguessable, unique */
-/* Returns the id that others see ("from", presence): the user's "id", else "sub", else a random
- * name. */
+/* Copies the id of a user with that JSON, up to `id_size` bytes, and returns its length; 0: the user
+ * has none. It is the member "id", else "sub", if that is a string that is not empty, or an integer:
+ * 7, 7.0, and "7" are the same id. Any thread. */
+MW_API size_t mw_user_id(const char *user, size_t user_len, char *id, size_t id_size);
+/* Returns the id that others see ("from", presence): mw_user_id, else a random name. */
 MW_API struct mw_bytes mw_client_user_id(const struct mw_client *client);
 /* the JSON of the user; empty: anonymous */
 MW_API struct mw_bytes mw_client_user(const struct mw_client *client);

@@ -10,6 +10,9 @@
 
 static const char client_class[] = "moonwire.client";
 
+/* Longer ids are asked for by nobody. */
+enum { USER_ID_MAX = 4096 };
+
 /* User values of the object: decoded once, then the same table. The text shows whether the user has
  * changed since. The host is kept because the object calls it. */
 enum { VALUE_USER = 1, VALUE_USER_TEXT, VALUE_DATA, VALUE_HOST, VALUE_COUNT = VALUE_HOST };
@@ -128,19 +131,6 @@ static void push_user(lua_State *L, const struct client_object *object) {
   push_cached(L, VALUE_USER, text);
 }
 
-/* Pushes user.id, else user.sub, else the client's random name. */
-static void push_user_id(lua_State *L, const struct client_object *object) {
-  static const char *const names[] = {"id", "sub"};
-  push_user(L, object);
-  for (size_t i = 0; i < 2 && lua_istable(L, -1); i++) {
-    lua_pushstring(L, names[i]);
-    int type = lua_rawget(L, -2);
-    if (type == LUA_TSTRING || type == LUA_TNUMBER) return;
-    lua_pop(L, 1);
-  }
-  bytes_push(L, mw_client_user_id(object->client));
-}
-
 static void push_data(lua_State *L, struct client_object *object) {
   const struct client_data *data = mw_client_context(object->client);
   push_cached(L, VALUE_DATA, data ? (struct mw_bytes){data->text, data->len} : (struct mw_bytes){NULL, 0});
@@ -162,7 +152,7 @@ static int get_field(lua_State *L) {
   } else if (strcmp(name, "user") == 0) {
     push_user(L, object);
   } else if (strcmp(name, "user_id") == 0) {
-    push_user_id(L, object);
+    bytes_push(L, mw_client_user_id(object->client));
   } else if (strcmp(name, "transport") == 0) {
     bytes_push(L, mw_client_transport(object->client));
   } else if (strcmp(name, "remote") == 0) {
@@ -238,6 +228,24 @@ static int collect_client(lua_State *L) {
 /* core.is_client(value) */
 int client_is(lua_State *L) {
   lua_pushboolean(L, luaL_testudata(L, 1, client_class) != NULL);
+  return 1;
+}
+
+/* core.user_id(value): the id of a user whose `id` is the value; false if that is none. */
+int client_id_of_user(lua_State *L) {
+  char id[USER_ID_MAX];
+  luaL_checkany(L, 1);
+  lua_settop(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushvalue(L, 1);
+  lua_setfield(L, 2, "id");
+  struct mw_bytes user = json_encode(L, 2, "user");
+  size_t len = user.ptr ? mw_user_id(user.ptr, user.len, id, sizeof id) : 0;
+  if (len > 0 && len <= sizeof id) {
+    lua_pushlstring(L, id, len);
+  } else {
+    lua_pushboolean(L, false);
+  }
   return 1;
 }
 

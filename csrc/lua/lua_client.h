@@ -24,6 +24,7 @@ bool client_store_changes(lua_State *L, const struct mw_client *client);
 void client_forget_changes(lua_State *L, const struct mw_client *client);
 /* Functions of core and methods of its server. See server.d.lua. */
 int client_is(lua_State *L);
+int client_id_of_user(lua_State *L);
 int client_close(lua_State *L);
 int client_subscribe(lua_State *L);
 int client_unsubscribe(lua_State *L);

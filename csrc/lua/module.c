@@ -61,6 +61,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"sleep", task_sleep},
                                        {"keep", client_keep},
                                        {"is_client", client_is},
+                                       {"user_id", client_id_of_user},
                                        {"send", publish_to_client},
                                        {"close", client_close},
                                        {"subscribe", client_subscribe},

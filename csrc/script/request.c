@@ -156,10 +156,10 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
-    if (!client_set_user(request->job->client, blob)) {
-      refuse(request, 403, "forbidden", "the token is another user's");
-      return 0;
-    }
+    int status = client_set_user(request->job->client, blob);
+    if (status == MW_ENOMEM) refuse(request, 503, "unavailable", "out of memory");
+    if (status == MW_EINVAL) refuse(request, 403, "forbidden", "the token is another user's");
+    if (status < 0) return status == MW_ENOMEM ? status : 0;
   } else if (request->type == MW_REQUEST_JOIN) {
     request->job->channels[request->job->at].data = blob;
   } else if (request->type == MW_REQUEST_MESSAGE) {

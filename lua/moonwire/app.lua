@@ -381,13 +381,13 @@ end
 function App:clients(given)
   local server = self:_running "app:clients"
   local user_id = options.read("app:clients", given, specs.clients).user_id
-  local wanted = user_id ~= nil and tostring(user_id) or nil
+  local wanted = user_id ~= nil and core.user_id(user_id)
   local clients, i = server:clients(), 0
   return function()
     repeat
       i = i + 1
       local client = clients[i]
-    until not client or not wanted or tostring(client.user_id) == wanted
+    until not client or user_id == nil or client.user_id == wanted
     return clients[i]
   end
 end

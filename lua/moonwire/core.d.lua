@@ -4,7 +4,7 @@
 ---@class moonwire.Client
 ---@field id string unguessable and unique
 ---@field user table|nil what authenticate returned; nil: anonymous
----@field user_id string|number user.id, else user.sub, else a random name, which is not the id
+---@field user_id string user.id, else user.sub, if it is a string or an integer, which becomes its digits; else a random name
 ---@field transport string "websocket", "sse", "poll" or "http"
 ---@field remote string the peer's address without port; "unix" on a unix socket
 ---@field data table|nil the script's own plain data, for as long as the client is connected. Changes that a handler makes

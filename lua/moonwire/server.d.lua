@@ -26,6 +26,11 @@ function core.keep(client) end
 ---@return string
 function core.follow_link(path) end
 
+--- The id of a user whose `id` is that value; false if it is none.
+---@param value any
+---@return string|false
+function core.user_id(value) end
+
 ---@param value any
 ---@return boolean
 function core.is_client(value) end

@@ -29,7 +29,7 @@ static void finish(struct fixture *fixture) {
 static struct script_job *make(struct fixture *fixture, const char *user, const char *key) {
   struct mw_client *client = client_new("http", "");
   assert_non_null(client);
-  if (user) assert_true(client_set_user(client, blob_new(bytes_string(user))));
+  if (user) assert_int_equal(client_set_user(client, blob_new(bytes_string(user))), 0);
   struct script_job *job = job_new(JOB_MESSAGE, fixture->config, client, NULL, NULL, 0);
   mw_client_unref(client);
   assert_non_null(job);
