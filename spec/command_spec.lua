@@ -297,9 +297,9 @@ app:static("/files", "files")]]
     local failed = 0
     for limit = 6, 16 do
       for _, command in ipairs { "bin/moonwire", folder .. "/moonwire" } do
-        local line =
-          -- without what this process has open
-          "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; ulimit -n %d; " .. "exec timeout 1 lua5.4 %s %s/app.lua --listen 127.0.0.1:0 --listen unix:%s/socket"
+        -- without what this process has open
+        local close = "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; ulimit -n %d; exec timeout 1 "
+        local line = close .. "lua5.4 %s %s/app.lua --listen 127.0.0.1:0 --listen unix:%s/socket"
         local pipe =
           io.popen(("bash -c '%s' 2>&1"):format(line:format(limit, command, folder, folder)))
         local output = pipe:read "a"
