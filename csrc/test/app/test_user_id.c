@@ -47,7 +47,7 @@ static void is_read_by_one_rule(void **state) {
     size_t len = mw_user_id(cases[i].user, strlen(cases[i].user), id, sizeof id);
     if (len != (cases[i].id ? strlen(cases[i].id) : 0)) fail_msg("%s: %zu bytes", cases[i].user, len);
     if (cases[i].id) assert_memory_equal(id, cases[i].id, len);
-    struct mw_client *client = client_new(BYTES("sse"), "::1");
+    struct mw_client *client = client_new("sse", "::1");
     assert_int_equal(client_set_user(client, blob_new(bytes_string(cases[i].user))), 0);
     struct bytes name = client->user_id ? blob_bytes(client->user_id) : bytes_of(NULL, 0);
     assert_true(bytes_equal(name, bytes_string(cases[i].id ? cases[i].id : "")));
@@ -64,7 +64,7 @@ static void is_cut_to_its_room(void **state) {
 
 static void is_settled_once(void **state) {
   (void)state;
-  struct mw_client *client = client_new(BYTES("sse"), "::1");
+  struct mw_client *client = client_new("sse", "::1");
   assert_int_equal(client_set_user(client, blob_new(BYTES("{\"id\":7}"))), 0);
   assert_int_equal(client_set_user(client, blob_new(BYTES("{\"id\":7.0,\"more\":1}"))), 0);
   assert_int_equal(client_set_user(client, blob_new(BYTES("{\"sub\":\"7\"}"))), 0);
@@ -77,7 +77,7 @@ static void is_settled_once(void **state) {
 /* Nobody becomes another user because memory ran out. */
 static bool sets_user(void *context) {
   (void)context;
-  struct mw_client *client = client_new(BYTES("sse"), "::1");
+  struct mw_client *client = client_new("sse", "::1");
   struct blob *user = client ? blob_new(BYTES("{\"id\":\"a\\u006en\",\"sub\":\"bob\"}")) : NULL;
   int status = user ? client_set_user(client, user) : MW_ENOMEM;
   if (status == 0) assert_bytes_string(client_user_id(client), "ann");
