@@ -40,7 +40,7 @@ extern "C" {
 enum mw_status {
   MW_OK = 0,
   MW_ENOMEM = -5001,       /* out of memory */
-  MW_EINVAL = -5002,       /* an argument is malformed; an error text says which */
+  MW_EINVAL = -5002,       /* an argument is malformed; the error text names it */
   MW_ENOTFOUND = -5003,    /* no pattern matches the channel, or the item does not exist */
   MW_EUNAVAILABLE = -5004, /* a limit is reached, or the server is stopping; retry later */
   MW_ETOOLARGE = -5005,    /* exceeds a limit in bytes */
