@@ -10,7 +10,7 @@
 
 static const char client_class[] = "moonwire.client";
 
-/* Longer ids are asked for by nobody. */
+/* Longer ids do not exist. */
 enum { USER_ID_MAX = 4096 };
 
 /* User values of the object: decoded once, then the same table. The text shows whether the user has
@@ -75,8 +75,8 @@ static bool store_changes(lua_State *L, int index, struct client_object *object)
 
 static struct client_object *check_client(lua_State *L, int index) { return luaL_checkudata(L, index, client_class); }
 
-/* What an object keeps alive outside of Lua, in units of 1024 bytes. Lua does not know of it, and would let thousands of clients wait for its
- * collector after they have gone. */
+/* What an object keeps alive outside of Lua, in units of 1024 bytes. Lua does not know of it.
+ * Without it, thousands of clients that have disconnected would wait for the garbage collector. */
 enum { KEPT_ALIVE = 1 };
 
 static void make_object(lua_State *L, struct host *host, struct mw_client *client) {
@@ -223,7 +223,7 @@ static int collect_client(lua_State *L) {
   return 0;
 }
 
-/* ---- What is asked of it ------------------------------------------------------------------------------------------------- */
+/* ---- Methods ------------------------------------------------------------------------------------------------------------ */
 
 /* core.is_client(value) */
 int client_is(lua_State *L) {

@@ -183,7 +183,7 @@ static int memory_ended(lua_State *L) {
   return 1;
 }
 
-/* memory:close(): the peer has gone. */
+/* memory:close(): ends the connection, as the peer. */
 static int memory_close(lua_State *L) {
   struct lua_memory *self = memory_check(L);
   mw_memory_close(self->memory);
