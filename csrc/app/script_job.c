@@ -52,6 +52,7 @@ struct script_job *job_new(enum job_type type, struct mw_config *config, struct 
   job->client = client ? mw_client_ref(client) : NULL;
   job->http = http;
   job->route = -1;
+  job->code = job->reason = "";
   job->request.job = job;
   job->task = (struct script_task){.request = &job->request, .client = job->client};
   list_init(&job->task.link);
@@ -112,6 +113,7 @@ void job_unref(struct script_job *job) {
   mw_socket_unref(job->socket);
   blob_unref(job->fields);
   blob_unref(job->body);
+  blob_unref(job->refusal);
   memory_free(job->http);
   mw_client_unref(job->client);
   mw_config_unref(job->config);
@@ -181,9 +183,19 @@ struct membership *job_take_memberships(struct script_job *job) {
 }
 
 void job_refuse(struct script_job *job, int status, const char *code, const char *reason) {
-  job->status = status;
-  snprintf(job->code, sizeof job->code, "%s", code);
-  snprintf(job->reason, sizeof job->reason, "%s", reason);
+  enum { CODE_MAX = 64, REASON_MAX = 255 };
+  size_t code_len = strnlen(code, CODE_MAX), reason_len = strnlen(reason, REASON_MAX);
+  struct blob *texts = blob_new(bytes_of(NULL, code_len + reason_len + 2));
+  if (texts) {
+    memcpy(texts->data, code, code_len);
+    memcpy(texts->data + code_len + 1, reason, reason_len);
+    texts->data[code_len] = texts->data[code_len + 1 + reason_len] = '\0';
+  }
+  blob_unref(job->refusal);
+  job->refusal = texts;
+  job->status = texts ? status : 503;
+  job->code = texts ? texts->data : "unavailable";
+  job->reason = texts ? texts->data + code_len + 1 : "out of memory";
 }
 
 enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms) {

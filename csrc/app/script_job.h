@@ -127,8 +127,8 @@ struct script_job {
   size_t held_size;
   /* The answer. status 0 while there is none; 200 is yes. */
   int status;
-  char code[65];
-  char reason[256];
+  const char *code, *reason; /* of a refusal: terminated, texts of `refusal` or of the program; else empty */
+  struct blob *refusal;
   const struct job_channel *refused; /* the channel that the refusal is about; NULL: it is about the client */
   struct blob *fields, *body;        /* of an HTTP response; body: of an acknowledgement, too */
   struct mw_stream *stream;          /* borrowed: the app's handle, which refers to this job; NULL when the app let go */
@@ -166,7 +166,7 @@ int job_set_message(struct script_job *job, const struct verb *verb);
 enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms);
 /* The job is answered: keeps that for its key, unless a repeated send may do better, and lets those that waited go on. */
 void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms, struct list *ready);
-/* Sets a refusal; the texts are cut to their room. */
+/* Sets a refusal. Copies at most 64 bytes of the code and 255 of the reason. If out of memory, the refusal says that. */
 void job_refuse(struct script_job *job, int status, const char *code, const char *reason);
 
 VISIBILITY_POP
