@@ -21,7 +21,9 @@ void command_free(struct command *command) {
 int command_post(struct app *app, struct command *command) {
   int status = MW_ECLOSED;
   if (!atomic_load(&command->client->gone)) {
-    size_t size = (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
+    /* Itself as well: what carries nothing is not free. */
+    size_t size =
+        sizeof *command + (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
     command->mail = (struct mail){.class = app->workers->command, .to = command->client->mail.to, .size = mail_size(size)};
     status = app->workers->post(app, &command->mail);
   }

@@ -96,7 +96,7 @@ static bool must_hold(struct subscriber *subscriber, const struct mw_client *cli
 
 static void hold(struct subscriber *subscriber, struct mail *mail) {
   struct script_job *job = session_question(subscriber);
-  job->held_size += sizeof(struct command) + mail->size;
+  job->held_size += mail->size;
   if (job->held_size > http_of(subscriber)->app->config->options.limits.outbox) {
     subscriber_break(subscriber);
     mail->class->drop(mail);

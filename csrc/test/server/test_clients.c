@@ -4,7 +4,7 @@
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
-enum { CLIENTS = 5 };
+enum { CLIENTS = 5, QUEUE = 20000 };
 
 static struct mw_server *server;
 static struct memory_peer peers[CLIENTS];
@@ -43,6 +43,7 @@ static struct mw_server *make_server(struct mw_server **place) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.context = place;
+  options.limits.queue = QUEUE;
   options.authenticate = options.connects = options.disconnects = true;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   struct mw_channel_options room = {.hooks = MW_HOOK_AUTHORIZE | MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW_HOOK_CLOSE |
@@ -174,6 +175,31 @@ static void numbers_are_of_one_server(void **state) {
   server_finish(second);
 }
 
+/* Subscribing, unsubscribing, and pings carry next to nothing, and use up limits.queue all the same. Closing is free, so that it is always
+ * possible. */
+static void commands_count_themselves(void **state) {
+  (void)state;
+  connect_all();
+  struct mw_client *client = mw_client_next(server, NULL);
+  for (unsigned kind = 0; kind < 2; kind++) {
+    size_t count = 0;
+    int status = 0;
+    while (status == 0 && count < QUEUE) {
+      status = kind == 0 ? mw_client_subscribe(server, client, "room:1", 6)
+                         : mw_client_unsubscribe(server, client, "room:2", 6, "gone", "");
+      if (status == 0) count++;
+    }
+    assert_int_equal(status, MW_EUNAVAILABLE);
+    assert_in_range(count, 1, QUEUE / 64);
+    server_settle(server);
+  }
+  while (mw_client_subscribe(server, client, "room:1", 6) == 0) continue;
+  assert_int_equal(mw_client_close(server, client, 1000, ""), 0);
+  mw_client_unref(client);
+  server_settle(server);
+  assert_int_equal(count_clients(), CLIENTS - 1);
+}
+
 int main(void) {
   mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
 #define CLIENTS_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -182,6 +208,7 @@ int main(void) {
       CLIENTS_TEST(are_not_found_before_and_after),
       CLIENTS_TEST(a_walk_goes_on_when_its_client_has_gone),
       CLIENTS_TEST(numbers_are_of_one_server),
+      CLIENTS_TEST(commands_count_themselves),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
