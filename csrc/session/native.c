@@ -17,7 +17,10 @@ struct input_head {
 
 /* ---- Input ---------------------------------------------------------------------------------------------------------------- */
 
-static size_t stashed(const struct session *session) { return session->stash.len - session->stash_at; }
+static size_t stashed(const struct session *session) {
+  const struct input_backlog *backlog = session->backlog;
+  return backlog ? backlog->bytes.len - backlog->at : 0;
+}
 
 static size_t stash_limit(struct subscriber *subscriber) {
   return http_of(subscriber)->app->config->options.limits.input_backlog;
@@ -32,9 +35,12 @@ static void stash(struct subscriber *subscriber, struct session *session, const 
                 "too much waits for this client");
     return;
   }
-  buffer_append(&session->stash, bytes_of((const char *)&head, sizeof head));
-  buffer_append(&session->stash, input->bytes);
-  if (session->stash.failed) {
+  struct input_backlog *backlog = session_backlog(session);
+  if (backlog) {
+    buffer_append(&backlog->bytes, bytes_of((const char *)&head, sizeof head));
+    buffer_append(&backlog->bytes, input->bytes);
+  }
+  if (!backlog || backlog->bytes.failed) {
     subscriber_break(subscriber);
   } else if (stashed(session) >= stash_limit(subscriber)) {
     session_ops(subscriber)->read(subscriber, false);
@@ -43,17 +49,16 @@ static void stash(struct subscriber *subscriber, struct session *session, const 
 
 /* Takes the first message out; NULL without memory. What was taken is moved away only now and then, not for each. */
 static struct blob *unstash(struct session *session, struct input_head *head) {
-  memcpy(head, session->stash.data + session->stash_at, sizeof *head);
-  struct blob *bytes = blob_new(bytes_of(session->stash.data + session->stash_at + sizeof *head, head->len));
+  struct input_backlog *backlog = session->backlog;
+  memcpy(head, backlog->bytes.data + backlog->at, sizeof *head);
+  struct blob *bytes = blob_new(bytes_of(backlog->bytes.data + backlog->at + sizeof *head, head->len));
   if (!bytes) return NULL;
-  session->stash_at += sizeof *head + head->len;
-  if (session->stash_at == session->stash.len) {
-    buffer_deinit(&session->stash);
-    session->stash_at = 0;
-  } else if (session->stash_at > session->stash.len / 2) {
-    buffer_consume(&session->stash, session->stash_at);
-    session->stash_at = 0;
+  backlog->at += sizeof *head + head->len;
+  if (backlog->at > backlog->bytes.len / 2 && backlog->at < backlog->bytes.len) {
+    buffer_consume(&backlog->bytes, backlog->at);
+    backlog->at = 0;
   }
+  session_release_backlog(session);
   return bytes;
 }
 
@@ -98,10 +103,12 @@ void native_resume(struct subscriber *subscriber) {
 
 void native_on_answer(struct subscriber *subscriber, struct script_job *job) {
   struct session *session = session_of(subscriber);
-  struct blob *ref = session->asked_ref;
-  struct reply_to to = session->asked_by;
-  session->asked_ref = NULL;
-  session->asked_by.is_exchange = false;
+  struct input_backlog *backlog = session->backlog;
+  struct blob *ref = backlog->asked_ref;
+  struct reply_to to = backlog->asked_by;
+  backlog->asked_ref = NULL;
+  backlog->is_asked = false;
+  session_release_backlog(session);
   struct bytes channel = job->channel_count > 0 ? job->channels[0].name : bytes_of(NULL, 0);
   if (job->status != 200) {
     if (to.is_exchange) to.status = job->status;
@@ -127,15 +134,16 @@ void native_on_answer(struct subscriber *subscriber, struct script_job *job) {
 
 /* Whoever waits for an answer on behalf of this session gets none any more. */
 void native_dismiss(struct subscriber *subscriber) {
-  const struct session *session = session_of(subscriber);
+  const struct input_backlog *backlog = session_of(subscriber)->backlog;
+  if (!backlog) return;
   bool stops = app_stopping(http_of(subscriber)->app);
   const char *code = stops ? "unavailable" : "not_found", *reason = stops ? stopping : "the client has gone";
-  if (session->asked_by.is_exchange) {
-    reply_error(subscriber, &session->asked_by, blob_bytes(session->asked_ref), bytes_of(NULL, 0), code, reason);
+  if (backlog->is_asked && backlog->asked_by.is_exchange) {
+    reply_error(subscriber, &backlog->asked_by, blob_bytes(backlog->asked_ref), bytes_of(NULL, 0), code, reason);
   }
-  for (size_t at = session->stash_at; at < session->stash.len;) {
+  for (size_t at = backlog->at; at < backlog->bytes.len;) {
     struct input_head head;
-    memcpy(&head, session->stash.data + at, sizeof head);
+    memcpy(&head, backlog->bytes.data + at, sizeof head);
     if (head.reply_to.is_exchange) reply_error(subscriber, &head.reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), code, reason);
     at += sizeof head + head.len;
   }

@@ -25,16 +25,20 @@ static void refuse(const struct call *call, const char *code, const char *reason
 /* Asks the script; takes the job (NULL: no memory). False: it was refused. */
 static bool ask(const struct call *call, struct script_job *job) {
   struct session *session = session_get(call->subscriber);
+  struct input_backlog *backlog = session ? session_backlog(session) : NULL;
   struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
-  bool fine = job && session && (ref || call->verb->ref.raw.len == 0);
+  bool fine = job && backlog && (ref || call->verb->ref.raw.len == 0);
   if (fine) {
-    session->asked_ref = ref;
-    session->asked_by = call->reply_to;
+    backlog->asked_ref = ref;
+    backlog->asked_by = call->reply_to;
+    backlog->is_asked = true;
     if (session_ask(call->subscriber, job)) return true;
-    session->asked_ref = NULL;
+    backlog->asked_ref = NULL;
+    backlog->is_asked = false;
   } else {
     job_unref(job);
   }
+  if (session) session_release_backlog(session);
   blob_unref(ref);
   refuse(call, "unavailable", "too many requests wait, or there is no memory");
   return false;

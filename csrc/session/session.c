@@ -15,9 +15,27 @@ struct session *session_get(struct subscriber *subscriber) {
 
 void session_init(struct session *session, struct subscriber *subscriber) {
   budget_init(&session->budget, subscriber);
-  buffer_init(&session->stash);
   subscriber_adopt(subscriber, &session->extra);
   object_count(OBJECT_SESSION, 1);
+}
+
+struct input_backlog *session_backlog(struct session *session) {
+  if (!session->backlog) session->backlog = memory_calloc(1, sizeof *session->backlog);
+  return session->backlog;
+}
+
+static void free_backlog(struct session *session) {
+  struct input_backlog *backlog = session->backlog;
+  if (!backlog) return;
+  blob_unref(backlog->asked_ref);
+  buffer_deinit(&backlog->bytes);
+  memory_free(backlog);
+  session->backlog = NULL;
+}
+
+void session_release_backlog(struct session *session) {
+  const struct input_backlog *backlog = session->backlog;
+  if (backlog && !backlog->is_asked && backlog->at == backlog->bytes.len) free_backlog(session);
 }
 
 /* Takes it out, and sends it to the script, to be undone. */
@@ -57,8 +75,7 @@ void session_deinit(struct subscriber *subscriber, enum departure otherwise) {
   if (session->client) registry_remove(&app->registry, session->client);
   mw_client_unref(session->client);
   memory_free(session->http);
-  blob_unref(session->asked_ref);
-  buffer_deinit(&session->stash);
+  free_backlog(session);
   object_count(OBJECT_SESSION, -1);
 }
 

@@ -17,16 +17,22 @@ VISIBILITY_PUSH
 
 struct replay;
 
+/* What a session has only while something waits: the answer of the script, or input. */
+struct input_backlog {
+  struct buffer bytes;      /* input that waits (session/native.c) */
+  size_t at;                /* where the first message that is still in it begins */
+  struct reply_to asked_by; /* of the request that is with the script */
+  struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
+  bool is_asked;            /* there is one */
+};
+
 struct session {
   struct subscriber_extra extra;
   struct script_job *question; /* that is with the script, or what the app is told of at the end: a reference; NULL: none */
   struct budget budget;
   struct mw_client *client;       /* NULL until somebody must know who it is */
-  size_t stash_at;                /* where the first message that is still in it begins */
-  struct buffer stash;            /* input that waits (session/native.c) */
-  struct reply_to asked_by;       /* of the request that is with the script */
+  struct input_backlog *backlog;  /* NULL: nothing waits */
   struct http_copy *http;         /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
-  struct blob *asked_ref;         /* its ref, raw JSON; NULL: none */
   uint8_t departure;              /* enum departure: why it is about to end */
   uint16_t close_code;            /* with which; 0: none */
   bool is_raw;                    /* a raw WebSocket: follows channels, and is not a client of them */
@@ -89,6 +95,11 @@ void session_depart(struct subscriber *subscriber, enum departure why, unsigned 
 void session_depart_closing(struct subscriber *subscriber, const struct closing *closing);
 /* Ends the session, whose memory is its owner's: leaves everything, and releases what it holds. `otherwise` is why, if that was not noted. */
 void session_deinit(struct subscriber *subscriber, enum departure otherwise);
+
+/* Returns the backlog, which is made if necessary. NULL: out of memory. */
+struct input_backlog *session_backlog(struct session *session);
+/* Frees the backlog if nothing waits. */
+void session_release_backlog(struct session *session);
 
 /* ---- Identity ---- */
 

@@ -10,7 +10,6 @@ struct exchange_session *exchange_session_get(struct exchange *exchange) {
   if (session) return session;
   session = memory_calloc(1, sizeof *session);
   if (!session) return NULL;
-  holder_init(&session->holder, exchange, true);
   session_init(&session->session, &exchange->subscriber);
   return session;
 }

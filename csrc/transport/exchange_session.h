@@ -11,7 +11,7 @@ VISIBILITY_PUSH
 
 struct exchange_session {
   struct session session;
-  struct holder holder;          /* of an unfinished message, in `reader` */
+  struct holder *holder;         /* of an unfinished message, in `reader`; NULL: there is none */
   struct mw_socket *socket;      /* of a raw endpoint, a reference; NULL: it speaks the native protocol */
   struct ws_reader *reader;      /* NULL between messages */
   struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */

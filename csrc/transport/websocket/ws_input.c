@@ -1,6 +1,7 @@
 #include "transport/websocket/ws_input.h"
 
 #include "app/socket.h"
+#include "base/memory.h"
 #include "transport/exchange_session.h"
 #include "transport/transport.h"
 #include "transport/websocket/deflate.h"
@@ -32,7 +33,11 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
 }
 
 static void release(struct exchange *exchange) {
-  if (exchange_session_of(exchange)) unfinished_release(exchange_http(exchange), &exchange_session_of(exchange)->holder);
+  struct exchange_session *session = exchange_session_of(exchange);
+  if (!session || !session->holder) return;
+  unfinished_release(exchange_http(exchange), session->holder);
+  memory_free(session->holder);
+  session->holder = NULL;
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
@@ -43,9 +48,17 @@ static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_ne
     exchange_break(exchange);
     return;
   }
+  bool is_unfinished = ws_reader_unfinished(reader);
+  if (is_unfinished && !session->holder && (session->holder = memory_alloc(sizeof *session->holder)))
+    holder_init(session->holder, exchange, true);
+  if (is_unfinished && !session->holder) {
+    ws_reader_free(reader);
+    exchange_break(exchange);
+    return;
+  }
   session->reader = reader;
-  if (ws_reader_unfinished(reader)) {
-    unfinished_hold(exchange_http(exchange), &session->holder, ws_reader_held(reader), is_new);
+  if (is_unfinished) {
+    unfinished_hold(exchange_http(exchange), session->holder, ws_reader_held(reader), is_new);
   } else {
     release(exchange);
   }
