@@ -97,6 +97,11 @@ function blocks.write(path, text)
   file:close()
 end
 
+-- The command from any directory; a flavour with sanitizers would need their runtime.
+function blocks.command()
+  return ("env -u MOONWIRE_FLAVOUR lua5.4 %s/bin/moonwire"):format(server.run "pwd")
+end
+
 -- Where modules of moonwire are, for programs that run in another directory.
 function blocks.lua_environment()
   local root = server.run "pwd"

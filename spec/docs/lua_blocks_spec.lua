@@ -96,8 +96,8 @@ describe("a Lua block of the documents", function()
     elseif blocks.is_script(block) then
       it(place .. " is an app, whose handlers run", function()
         local directory, name = write_page(block)
-        local command = "cd %s && lua5.4 %s/bin/moonwire check %s 2>&1; echo $?"
-        local output = server.run(command:format(directory, server.run "pwd", name))
+        local command = "cd %s && %s check %s 2>&1; echo $?"
+        local output = server.run(command:format(directory, blocks.command(), name))
         assert.matches("\n0$", output)
         exercise(directory, name)
         server.run("rm -r " .. directory)

@@ -87,13 +87,12 @@ describe("the documents", function()
 
   it("have a unit for systemd whose commands are right", function()
     for _, block in ipairs(blocks.all "ini") do
-      local directory, root = server.run "mktemp -d", server.run "pwd"
+      local directory = server.run "mktemp -d"
       blocks.write(directory .. "/app.lua", script)
       local count = 0
       for key, command in block.code:gmatch "\n(Exec%w+)=([^\n]+)" do
-        command = command
-          :gsub("/usr/local/bin/moonwire", ("lua5.4 %s/bin/moonwire"):format(root))
-          :gsub("/run/moonwire", directory)
+        command =
+          command:gsub("/usr/local/bin/moonwire", blocks.command()):gsub("/run/moonwire", directory)
         local line =
           'cd %s && timeout -s TERM 2 %s > out 2>&1; status=$?; cat out; echo "status $status"'
         local output = server.run(line:format(directory, command))

@@ -59,7 +59,7 @@ end
 
 -- A directory with what commands name: the command, app.lua and hello.lua.
 local function prepare(block)
-  local directory, root = server.run "mktemp -d", server.run "pwd"
+  local directory = server.run "mktemp -d"
   for _, name in ipairs { "app.lua", "hello.lua" } do
     blocks.write(directory .. "/" .. name, script_of(block))
   end
@@ -69,7 +69,7 @@ local function prepare(block)
     end
   end
   server.run(("mkdir -p %s/bin %s/page"):format(directory, directory))
-  local wrapper = ('#!/bin/sh\nexec lua5.4 %s/bin/moonwire "$@"\n'):format(root)
+  local wrapper = ('#!/bin/sh\nexec %s "$@"\n'):format(blocks.command())
   blocks.write(directory .. "/bin/moonwire", wrapper)
   local lua = ('#!/bin/sh\nexport %s\nexec lua5.4 %s "$@"\n'):format(
     blocks.lua_environment(),
