@@ -308,16 +308,16 @@ static size_t count_untold(struct subscriber *subscriber, bool *all) {
   return count;
 }
 
-/* The subscribers of a channel that has ended are told. A WebSocket leaves it: its client has a cursor for each channel, and returns to it.
- * An event stream returns with one id for all its channels, which the others move on: so it stays subscribed, in case the channel restarts,
+/* The subscribers of a channel that has ended are told. One whose client has a cursor for each channel leaves it, and the client returns to it.
+ * Any other returns with one id for all its channels, which the others move on: so it stays subscribed, in case the channel restarts,
  * and ends when all of its channels have. The last end has the newest id: where a gap was told there may be no message whose id says that
  * its client has seen the end, and it would reconnect without end. */
 static void tell_ends(struct subscriber *subscriber) {
   const struct sink_ops *ops = subscriber->sink->ops;
   char id_text[ID_LEN];
-  bool all, leaves = form_is_ws(subscriber->sink->form);
+  bool all, leaves = subscriber->sink->form->cursor_per_channel;
   size_t left = count_untold(subscriber, &all);
-  bool is_over = all && !leaves, has_id = is_over && form_is_event_stream(subscriber->sink->form);
+  bool is_over = all && !leaves, has_id = is_over && subscriber->sink->form->write_cursor;
   struct bytes none = bytes_of(NULL, 0), id = bytes_of(id_text, ID_LEN);
   id_write(id_text, subscriber->sink->delivery->epoch, hub_of(subscriber)->position);
   if (has_id && left == 0) ops->event(subscriber, EVENT_CURSOR, none, id);

@@ -2,7 +2,7 @@
 
 #include "codec/http_writer.h"
 
-const struct form_class form_text = {.carrier = CARRIER_EVENT_STREAM};
+const struct form_class form_text = {.carrier = &carrier_event_stream};
 
 /* ---- Messages ------------------------------------------------------------------------------------------------------------- */
 
@@ -45,15 +45,6 @@ struct blob *form_chunk(struct bytes text) {
   return blob;
 }
 
-void form_frame_rope(struct rope *out, const struct rope *text, enum framing framing) {
-  char head[CHUNK_HEAD_MAX];
-  if (text->text.failed) out->text.failed = true;
-  if (text->text.failed) return;
-  if (framing == FRAMING_CHUNK) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
-  rope_append(out, text);
-  if (framing == FRAMING_CHUNK) buffer_append_string(&out->text, "\r\n");
-}
-
 struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more) {
   char header[WS_HEADER_MAX];
   size_t header_len = ws_frame_header(header, opcode, payload.len + more.len);
@@ -64,3 +55,26 @@ struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct byte
   if (more.len > 0) memcpy(blob->data + header_len + payload.len, more.ptr, more.len);
   return blob;
 }
+
+/* ---- Carriers ------------------------------------------------------------------------------------------------------------- */
+
+static void write_text(struct rope *out, const struct rope *text, enum framing framing) {
+  char head[CHUNK_HEAD_MAX];
+  if (framing == FRAMING_CHUNK) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
+  rope_append(out, text);
+  if (framing == FRAMING_CHUNK) buffer_append_string(&out->text, "\r\n");
+}
+
+static struct blob *frame_text(struct bytes text) { return form_frame(WS_OPCODE_TEXT, text, bytes_of(NULL, 0)); }
+
+static void write_frame(struct rope *out, const struct rope *text, enum framing framing) {
+  char header[WS_HEADER_MAX];
+  (void)framing;
+  buffer_append(&out->text, bytes_of(header, ws_frame_header(header, WS_OPCODE_TEXT, rope_len(text))));
+  rope_append(out, text);
+}
+
+const struct carrier carrier_event_stream = {.name = "sse", .has_rooms = true, .frame = form_chunk, .frame_rope = write_text};
+const struct carrier carrier_poll = {.name = "poll", .frame = blob_new, .frame_rope = write_text};
+const struct carrier carrier_websocket = {
+    .name = "websocket", .is_two_way = true, .frame = frame_text, .frame_rope = write_frame};

@@ -15,16 +15,32 @@
 
 VISIBILITY_PUSH
 
-/* What a stream is made of. */
-enum carrier {
-  CARRIER_EVENT_STREAM, /* events of text/event-stream, or any other text: blobs with rooms */
-  CARRIER_POLL,         /* items of an answer that is collected */
-  CARRIER_WEBSOCKET,    /* frames */
+/* Which part of a blob goes on a stream. */
+enum framing {
+  FRAMING_WHOLE,   /* all of it: forms without rooms */
+  FRAMING_PAYLOAD, /* what is between the rooms */
+  FRAMING_CHUNK,   /* the payload as a chunk of HTTP/1 */
 };
+
+/* What a stream is made of, and how text goes on it. */
+struct carrier {
+  const char *name; /* of the transport, as the app knows it */
+  bool has_rooms;   /* blobs are `room | payload | room` */
+  bool is_two_way;  /* the peer sends on it, too, and is alive as long as it is heard */
+  /* Returns text as a blob for the stream; text must not be empty. NULL: out of memory. */
+  struct blob *(*frame)(struct bytes text);
+  /* Appends the same for text that may be shared. */
+  void (*frame_rope)(struct rope *out, const struct rope *text, enum framing framing);
+};
+/* Events of text/event-stream, or any other text; items of an answer that is collected; frames. */
+extern const struct carrier carrier_event_stream, carrier_poll, carrier_websocket;
 
 /* How messages are encoded for some streams. Immutable; found by its address. */
 struct form_class {
-  enum carrier carrier;
+  const struct carrier *carrier;
+  /* Its clients keep a cursor for each channel, so that each channel is replayed, and left, by itself. False: one for all channels of a
+   * connection. */
+  bool cursor_per_channel;
   /* Encodes a message as the carrier has it. `id` has ID_LEN bytes or none; position_at receives where in the blob its position is, up to
    * twice. NULL: out of memory. The function is NULL if streams of this class have no messages, or if `plain` is encoded. */
   struct blob *(*encode)(const struct message *message, struct bytes id, size_t position_at[2]);
@@ -37,10 +53,6 @@ struct form_class {
 
 /* Text that is not made of messages, on an event stream. */
 extern const struct form_class form_text;
-
-static inline bool form_is_ws(const struct form_class *class) { return class->carrier == CARRIER_WEBSOCKET; }
-static inline bool form_is_event_stream(const struct form_class *class) { return class->carrier == CARRIER_EVENT_STREAM; }
-static inline bool form_is_poll(const struct form_class *class) { return class->carrier == CARRIER_POLL; }
 
 /* ---- Messages ---- */
 
@@ -60,25 +72,16 @@ struct blob *form_of(const struct form_class *class, struct message *message, co
 
 /* ---- Framing ---- */
 
-/* Which part of a blob goes on a stream. */
-enum framing {
-  FRAMING_WHOLE,   /* all of it: forms without rooms */
-  FRAMING_PAYLOAD, /* what is between the rooms */
-  FRAMING_CHUNK,   /* the payload as a chunk of HTTP/1 */
-};
-
 /* The bytes before and after the payload in the forms of event streams. */
 enum { FORM_HEAD_ROOM = 12, FORM_TAIL_ROOM = 2 };
 
 /* Returns the framing on a stream that has chunks or has none. */
 static inline enum framing form_framing(const struct form_class *class, bool chunked) {
-  if (!form_is_event_stream(class)) return FRAMING_WHOLE;
+  if (!class->carrier->has_rooms) return FRAMING_WHOLE;
   return chunked ? FRAMING_CHUNK : FRAMING_PAYLOAD;
 }
 /* Returns text of an event stream as a blob with rooms; text must not be empty. NULL if out of memory. */
 struct blob *form_chunk(struct bytes text);
-/* Appends text of an event stream, or of a poll, with that framing. */
-void form_frame_rope(struct rope *out, const struct rope *text, enum framing framing);
 /* Returns a WebSocket frame with two parts of payload. NULL if out of memory. */
 struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more);
 /* Returns the bytes of a blob that go on a stream with that framing. */

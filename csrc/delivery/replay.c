@@ -46,7 +46,7 @@ void replay_start(const struct replay *replay, struct subscriber *subscriber) {
   uint64_t position = hub->position;
   bool together = subscriber->flags & SUBSCRIBER_BEHIND;
   for (size_t i = 0; i < replay->count; i++) together = together || replay->sources[i].after < position;
-  if (form_is_ws(subscriber->sink->form)) together = false; /* its client keeps one cursor a channel */
+  if (subscriber->sink->form->cursor_per_channel) together = false;
   for (size_t i = 0; i < replay->count; i++) {
     const struct replay_source *source = &replay->sources[i];
     if (together) {

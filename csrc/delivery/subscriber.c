@@ -11,6 +11,7 @@ void sink_init(struct sink *sink, const struct sink_ops *ops, struct delivery *d
                         .delivery = delivery,
                         .form = form,
                         .framing = (uint8_t)framing,
+                        .is_two_way = form->carrier->is_two_way,
                         .view = (uint8_t)(delivery->sink_count++ % TURN_VIEWS)};
 }
 

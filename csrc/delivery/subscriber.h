@@ -66,6 +66,7 @@ struct sink {
   struct delivery *delivery;
   const struct form_class *form;
   uint8_t framing; /* enum framing */
+  bool is_two_way; /* as its form's carrier; found here once for each write */
   uint8_t view;    /* the turn view that it uses; those of other sinks may use it, too */
 };
 

@@ -125,17 +125,18 @@ static void write_envelope_cursor(struct buffer *out, struct bytes id) {
   sse_add_id(out, id);
 }
 
-const struct form_class native_sse = {.carrier = CARRIER_EVENT_STREAM, .encode = encode_sse, .write_cursor = write_sse_cursor};
+const struct form_class native_sse = {.carrier = &carrier_event_stream, .encode = encode_sse, .write_cursor = write_sse_cursor};
 const struct form_class native_envelope = {
-    .carrier = CARRIER_EVENT_STREAM, .encode = encode_envelope, .write_cursor = write_envelope_cursor};
-const struct form_class native_poll = {.carrier = CARRIER_POLL, .encode = encode_poll};
-const struct form_class native_ws = {.carrier = CARRIER_WEBSOCKET, .encode = encode_ws};
+    .carrier = &carrier_event_stream, .encode = encode_envelope, .write_cursor = write_envelope_cursor};
+const struct form_class native_poll = {.carrier = &carrier_poll, .encode = encode_poll};
+const struct form_class native_ws = {.carrier = &carrier_websocket, .cursor_per_channel = true, .encode = encode_ws};
 const struct form_class native_ws_compressed[WS_WINDOW_COUNT] = {
-    [WS_WINDOW_15] = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .window = WS_WINDOW_15},
-    [WS_WINDOW_12] = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .window = WS_WINDOW_12},
-    [WS_WINDOW_9] = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .window = WS_WINDOW_9},
+    [WS_WINDOW_15] = {.carrier = &carrier_websocket, .cursor_per_channel = true, .plain = &native_ws, .window = WS_WINDOW_15},
+    [WS_WINDOW_12] = {.carrier = &carrier_websocket, .cursor_per_channel = true, .plain = &native_ws, .window = WS_WINDOW_12},
+    [WS_WINDOW_9] = {.carrier = &carrier_websocket, .cursor_per_channel = true, .plain = &native_ws, .window = WS_WINDOW_9},
 };
-const struct form_class native_ws_own = {.carrier = CARRIER_WEBSOCKET, .plain = &native_ws, .is_own = true};
+const struct form_class native_ws_own = {
+    .carrier = &carrier_websocket, .cursor_per_channel = true, .plain = &native_ws, .is_own = true};
 
 /* ---- Texts ---------------------------------------------------------------------------------------------------------------- */
 
@@ -154,7 +155,7 @@ void native_write_channel(struct buffer *out, struct bytes channel) {
 void native_write_event(struct buffer *out, const struct form_class *form, struct bytes event, struct bytes data) {
   struct sse_event sse = {.event = event, .data = data, .retry_ms = -1};
   struct buffer json;
-  if (form_is_poll(form)) {
+  if (form->carrier == &carrier_poll) {
     envelope_write_push(out, &(struct envelope_push){.event = event, .data = data});
     return;
   }

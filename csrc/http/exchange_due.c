@@ -34,7 +34,7 @@ void exchange_note_heard(struct exchange *exchange) {
 }
 
 void exchange_note_writing(struct exchange *exchange) {
-  if (!form_is_ws(exchange_form(exchange))) exchange_note_heard(exchange);
+  if (!exchange->subscriber.sink->is_two_way) exchange_note_heard(exchange);
 }
 
 /* Something is to be written and the deadline for progress is over. */

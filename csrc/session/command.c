@@ -131,7 +131,7 @@ static void subscribe(struct subscriber *subscriber, struct command *command) {
     subscriber_break(subscriber);
     return;
   }
-  if (subscriber->flags & SUBSCRIBER_BEHIND && !form_is_ws(subscriber->sink->form)) {
+  if (subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->sink->form->cursor_per_channel) {
     catchup_join(subscriber, subscriber_find(subscriber, channel), subscriber->sink->delivery->hub->position);
   }
   /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */

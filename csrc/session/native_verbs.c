@@ -51,8 +51,8 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     refuse(call, "already_subscribed", "the channel is subscribed to already");
     return;
   }
-  /* The ids of an event stream only grow, since its client returns with the newest: what is older cannot be replayed into it. */
-  if (!form_is_ws(subscriber->sink->form) && call->verb->since.len > 0) {
+  /* The ids of a client with one cursor only grow, since it returns with the newest: what is older cannot be replayed to it. */
+  if (!subscriber->sink->form->cursor_per_channel && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
   }

@@ -110,12 +110,12 @@ void reply_error(struct subscriber *subscriber, const struct reply_to *to, struc
 static void push_event(struct subscriber *subscriber, struct bytes event, struct bytes data, struct bytes id) {
   struct buffer text;
   buffer_init(&text);
-  if (form_is_ws(subscriber->sink->form)) {
+  if (subscriber->sink->form->carrier == &carrier_websocket) {
     struct envelope_push push = {.event = event, .data = data};
     envelope_write_push(&text, &push);
   } else {
     native_write_event(&text, subscriber->sink->form, event, data);
-    if (id.len > 0 && !form_is_poll(subscriber->sink->form)) sse_add_id(&text, id);
+    if (id.len > 0 && subscriber->sink->form->write_cursor) sse_add_id(&text, id);
   }
   if (text.failed) {
     subscriber_break(subscriber);

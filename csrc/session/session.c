@@ -113,7 +113,7 @@ struct mw_client *session_client(struct subscriber *subscriber) {
   if (!session || session->client) return session ? session->client : NULL;
   char remote[REMOTE_MAX];
   session_ops(subscriber)->remote(subscriber, remote, sizeof remote);
-  struct mw_client *client = client_new(form_is_ws(subscriber->sink->form) ? "websocket" : "sse", remote);
+  struct mw_client *client = client_new(subscriber->sink->form->carrier->name, remote);
   if (client) session_identify(subscriber, client);
   mw_client_unref(client);
   return session->client;

@@ -84,7 +84,7 @@ static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
 /* What others send on behalf of the client of an event stream is not read here. */
 static void on_read(struct subscriber *subscriber, bool on) {
   struct exchange *exchange = exchange_here(subscriber);
-  if (!form_is_ws(subscriber->sink->form)) return;
+  if (!subscriber->sink->is_two_way) return;
   if (!on) {
     exchange_session_stop_reading(exchange);
   } else if (exchange->flags & EXCHANGE_STOPPED) {

@@ -49,7 +49,7 @@ void http1_begin(struct exchange *exchange, const struct answer_head *head) {
   write_head(exchange, &out.text, head);
   budget_charge(&exchange->subscriber, out.text.len);
   if (is_body && lasts && head->rope) {
-    form_frame_rope(&out, head->rope, exchange->subscriber.sink->framing);
+    carrier_event_stream.frame_rope(&out, head->rope, exchange->subscriber.sink->framing);
   } else if (is_body && head->rope) {
     rope_append(&out, head->rope);
   } else if (is_body) {
@@ -98,7 +98,7 @@ static struct http1_conn *conn_of_subscriber(const struct subscriber *subscriber
 static ptrdiff_t sink_write(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
   struct http1_conn *conn = conn_of_subscriber(subscriber);
   ptrdiff_t written = stream_try_write(&conn->conn.stream, slices, count);
-  if (written >= 0 && !form_is_ws(subscriber->sink->form)) conn->conn.timer.note = conn_http(&conn->conn)->timers.tick;
+  if (written >= 0 && !subscriber->sink->is_two_way) conn->conn.timer.note = conn_http(&conn->conn)->timers.tick;
   return written;
 }
 

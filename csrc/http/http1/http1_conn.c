@@ -84,9 +84,9 @@ static void on_conn_read(struct conn *base, struct bytes bytes) {
 /* A WebSocket that ends without a close frame has a code for that (RFC 6455 section 7.1.5). */
 static void note_departure(struct exchange *exchange, int status) {
   enum { CODE_ABNORMAL = 1006 };
-  bool is_reset = status < 0 && status != UV_EOF, is_ws = form_is_ws(exchange->subscriber.sink->form);
+  bool is_reset = status < 0 && status != UV_EOF, is_two_way = exchange->subscriber.sink->is_two_way;
   enum departure why = is_reset ? DEPARTURE_RESET : DEPARTURE_CLOSED;
-  exchange_http(exchange)->sessions->depart(&exchange->subscriber, why, !is_reset && is_ws ? CODE_ABNORMAL : 0);
+  exchange_http(exchange)->sessions->depart(&exchange->subscriber, why, !is_reset && is_two_way ? CODE_ABNORMAL : 0);
 }
 
 /* A peer that has ended its side still gets the answers that need nobody's leave, also those

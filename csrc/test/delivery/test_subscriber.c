@@ -128,9 +128,9 @@ static struct blob *encode_frame(const struct message *message, struct bytes id,
   int len = snprintf(text, sizeof text, "{\"data\":%.*s}", (int)message->parts.data.len, message->parts.data.ptr);
   return form_frame(WS_OPCODE_TEXT, bytes_of(text, (size_t)len), bytes_of(NULL, 0));
 }
-static const struct form_class stream_form = {.carrier = CARRIER_EVENT_STREAM, .encode = encode_stream},
-                               poll_form = {.carrier = CARRIER_POLL, .encode = encode_item},
-                               socket_form = {.carrier = CARRIER_WEBSOCKET, .encode = encode_frame};
+static const struct form_class stream_form = {.carrier = &carrier_event_stream, .encode = encode_stream},
+                               poll_form = {.carrier = &carrier_poll, .encode = encode_item},
+                               socket_form = {.carrier = &carrier_websocket, .cursor_per_channel = true, .encode = encode_frame};
 
 static const struct sink_ops ops = {.write = on_write,
                                     .hold = on_hold,
