@@ -373,7 +373,7 @@ describe("the start", function()
 
   it("stops at two endpoints with one path, and says where", function()
     local message = failure_of 'moonwire.app { paths = { sse = "/ws" } }:listen "127.0.0.1:0"'
-    assert.matches("^app.lua:3: moonwire.app: .*two endpoints have the same one$", message)
+    assert.matches("^app.lua:3: moonwire.app: .*two endpoints have the same path$", message)
   end)
 
   it("names a directory for a socket that is not there", function()

@@ -1,4 +1,4 @@
-/* What all workers and the script's thread have in common of one app. */
+/* The state of an app that all workers and the script's thread share. */
 #ifndef MOONWIRE_APP_APP_H
 #define MOONWIRE_APP_APP_H
 
@@ -17,44 +17,51 @@ struct membership;
 struct mw_socket;
 struct script_job;
 
-/* How workers reach the script. Each takes what it is given, or a reference to it; any thread of a worker. */
+/* How workers reach the script. Each function takes its argument, or a reference to it. Any thread
+ * of a worker. */
 struct script_posts {
-  void (*ask)(struct app *app, struct script_job *job);            /* the app is to be asked */
-  void (*cancel)(struct app *app, struct script_job *job);         /* the asker has gone, or has answered by itself */
-  void (*leave)(struct app *app, struct membership *membership);   /* it is to be undone */
-  void (*leave_socket)(struct app *app, struct mw_socket *socket); /* a raw WebSocket is over */
-  void (*end_stream)(struct app *app, struct script_job *job);     /* the raw stream that it has begun is over */
-  void (*tell)(struct app *app, struct script_job *job); /* nobody waits for the answer: it is dropped if too much waits */
+  void (*ask)(struct app *app, struct script_job *job); /* asks the app */
+  /* the client has disconnected, or was answered already */
+  void (*cancel)(struct app *app, struct script_job *job);
+  /* the membership must be undone */
+  void (*leave)(struct app *app, struct membership *membership);
+  void (*leave_socket)(struct app *app, struct mw_socket *socket); /* a raw WebSocket has ended */
+  /* the raw stream that the job began has ended */
+  void (*end_stream)(struct app *app, struct script_job *job);
+  /* no client waits for the answer: it is dropped if the queue is full */
+  void (*tell)(struct app *app, struct script_job *job);
 };
 
 /* How the script reaches workers. */
 struct worker_posts {
-  /* Posts to the worker of mail->to. MW_EUNAVAILABLE: the mail is still the caller's. Any thread. */
+  /* Posts to the worker of mail->to. MW_EUNAVAILABLE: the mail stays the caller's. Any thread. */
   int (*post)(struct app *app, struct mail *mail);
-  const struct mail_class *command, *close, *raw; /* of a struct command, of mw_client.mail, of a struct raw_data */
+  /* for struct command, mw_client.mail, and struct raw_data */
+  const struct mail_class *command, *close, *raw;
 };
 
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };
 
 struct app {
-  struct mw_config *config; /* a reference */
+  struct mw_config *config; /* one reference */
   struct registry registry;
   struct parties parties;
   struct idempotency idempotency;
   struct orderer *orderer;
   const struct script_posts *script;
   const struct worker_posts *workers;
-  atomic_size_t job_count;      /* jobs under way, or with the script: bounded by limits.waiting */
-  atomic_size_t job_bytes;      /* what they carry: bounded by limits.queue */
+  /* jobs in progress or with the script; limits.waiting bounds them */
+  atomic_size_t job_count;
+  atomic_size_t job_bytes;      /* the bytes that they carry; limits.queue bounds them */
   atomic_uint close_code;       /* of WebSockets, when the server stops */
-  atomic_bool has_private;      /* there is a private listener, so /publish is only there */
-  _Atomic enum app_state state; /* seen by threads that publish */
+  atomic_bool has_private;      /* there is a private listener, so /publish is only served there */
+  _Atomic enum app_state state; /* read by threads that publish */
 };
 
 /* Takes a reference to the configuration. */
 int app_init(struct app *app, struct mw_config *config);
 void app_deinit(struct app *app);
-/* Returns how many bytes of snapshots an answer may have to which nothing else is added. */
+/* Returns how many bytes of snapshots an answer may have, if nothing else is added to it. */
 static inline size_t app_answer_room(const struct app *app) { return app->config->options.limits.outbox / 2; }
 
 static inline bool app_stopping(const struct app *app) { return app->state != APP_RUNNING; }

@@ -23,11 +23,12 @@ struct mw_client *client_new(const char *transport, const char *remote) {
   return client;
 }
 
-/* ---- What a user's id is --------------------------------------------------------------------------------------------------- */
+/* ---- The id of a user ------------------------------------------------------------------------ */
 
 enum { NUMBER_MAX = 400 };
 
-/* An integer in digits, whichever way JSON writes it: 7, 7.0 and 70e-1 are the same. Others are no ids. */
+/* Appends an integer in digits, however JSON writes it: 7, 7.0, and 70e-1 are the same. Appends
+ * nothing for other numbers. */
 static void append_integer(struct buffer *out, struct bytes number) {
   const double exact_max = 9007199254740992.0; /* 2^53 */
   bool is_plain =
@@ -50,7 +51,8 @@ static void append_id(struct buffer *out, struct json_value value) {
   if (value.type == JSON_NUMBER) append_integer(out, value.raw);
 }
 
-/* The user's id in its JSON: "id", else "sub", if it is a string that is not empty, or an integer. Nothing is appended if there is none. */
+/* Appends the id in a user's JSON: "id", else "sub", if it is a non-empty string or an integer.
+ * Appends nothing if there is none. */
 static void append_user_id(struct buffer *out, struct bytes user) {
   struct json_value object, name, value, id = {0}, sub = {0};
   if (!json_scan(user, &object, NULL) || object.type != JSON_OBJECT) return;
@@ -96,7 +98,7 @@ int client_set_user(struct mw_client *client, struct blob *user) {
   }
   blob_unref(client->user);
   client->user = user;
-  /* The id stays where it is: others may be reading it. */
+  /* The id stays where it is: other threads may be reading it. */
   if (client->user_id) {
     blob_unref(user_id);
   } else {

@@ -9,7 +9,7 @@
 #include "codec/envelope.h"
 #include "net/descriptors.h"
 
-/* Members of a channel, where the options say nothing. */
+/* Members of a channel, by default. */
 enum { MEMBERS_MAX = 100000 };
 
 static int fail(struct mw_error *error, int status, const char *what, const char *why) {
@@ -17,7 +17,7 @@ static int fail(struct mw_error *error, int status, const char *what, const char
   return status;
 }
 
-/* Makes room for one more item at the end of a vector. */
+/* Makes room for another item at the end of a vector. */
 static void *extend(void *items, size_t count, size_t item_size) {
   return (count & (count - 1)) == 0 ? memory_realloc(items, (count > 0 ? count * 2 : 1) * item_size) : items;
 }
@@ -72,7 +72,7 @@ static bool own_string(const char **string, const char *fallback) {
   return *string != NULL;
 }
 
-/* The paths of the endpoints, in the order of enum endpoint, where the options say nothing. */
+/* The default paths of the endpoints, in the order of enum endpoint. */
 static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health", "/poll", "/moonwire.js"};
 
 static const char *path_fault(const struct mw_config_options *options) {
@@ -82,13 +82,14 @@ static const char *path_fault(const struct mw_config_options *options) {
     if (!paths[i]) paths[i] = default_paths[i];
     if (paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
     for (size_t k = 0; k < i; k++) {
-      if (paths[i][0] != '\0' && strcmp(paths[i], paths[k]) == 0) return "two endpoints have the same one";
+      if (paths[i][0] != '\0' && strcmp(paths[i], paths[k]) == 0) return "two endpoints have the same path";
     }
   }
   return NULL;
 }
 
-/* A header field carries no control characters, and loses blanks at its ends: no client could send such a key. */
+/* A header cannot have control characters, and loses spaces at its ends, so no client could send
+ * such a key. */
 static const char *key_fault(const char *key) {
   if (!key) return NULL;
   if (key[0] == '\0') return "is empty";
@@ -101,14 +102,14 @@ static const char *key_fault(const char *key) {
 
 static const char *limit_fault(const struct mw_limits *limits) {
   if (limits->head < 256 || limits->target < 16 || limits->fields < 8)
-    return "target, head or fields are too small for any request";
+    return "target, head, or fields is too small for any request";
   if (limits->message_size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
-    return "message_size, outbox, queue and body must not be 0";
+    return "message_size, outbox, queue, and body must not be 0";
   if (limits->replay == 0 || limits->replay_bytes == 0 || limits->history == 0)
-    return "replay, replay_bytes and history must not be 0";
+    return "replay, replay_bytes, and history must not be 0";
   if (limits->connections == 0 || limits->channels == 0 || limits->marks == 0 || limits->client_channels == 0 ||
       limits->waiting == 0) {
-    return "connections, channels, marks, client_channels and waiting must not be 0";
+    return "connections, channels, marks, client_channels, and waiting must not be 0";
   }
   if (!limits->head_ms || !limits->body_ms || !limits->message_ms || !limits->idle_ms || !limits->answer_ms ||
       !limits->heartbeat_ms || !limits->progress_ms || !limits->poll_ms || !limits->poll_client_ms) {
@@ -122,7 +123,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (limit_fault(&options->limits)) return fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
   if (key_fault(options->publish_key)) return fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
   struct mw_config *config = memory_calloc(1, sizeof *config);
-  if (!config) return fail(error, MW_ENOMEM, "config", "no memory");
+  if (!config) return fail(error, MW_ENOMEM, "config", "out of memory");
   atomic_init(&config->refs, 1);
   config->options = *options;
   struct mw_config_options *own = &config->options;
@@ -136,7 +137,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (!own_string(&own->path_client, default_paths[ENDPOINT_CLIENT])) owned = false;
   if (!owned) {
     mw_config_unref(config);
-    return fail(error, MW_ENOMEM, "config", "no memory");
+    return fail(error, MW_ENOMEM, "config", "out of memory");
   }
   *out = config;
   return 0;
@@ -179,16 +180,17 @@ void mw_config_unref(struct mw_config *config) {
 static int overlap(struct mw_error *error, const struct pattern *pattern, const struct pattern *other) {
   if (error) {
     snprintf(error->text, sizeof error->text,
-             "patterns \"%.80s\" and \"%.80s\" can match the same name, and neither is more special", other->text, pattern->text);
+             "patterns \"%.80s\" and \"%.80s\" can match the same name; make one of them literal wherever they differ",
+             other->text, pattern->text);
   }
   return MW_EOVERLAP;
 }
 
-/* Copies the rules for events; kind_deinit frees them also after a failure. */
+/* Copies the rules for events. kind_deinit frees them, even after a failure. */
 static int copy_events(struct kind *kind, const char *pattern, const struct mw_channel_options *options, struct mw_error *error) {
   if (options->event_count == 0) return 0;
   kind->events = memory_calloc(options->event_count, sizeof *kind->events);
-  if (!kind->events) return fail(error, MW_ENOMEM, pattern, "no memory");
+  if (!kind->events) return fail(error, MW_ENOMEM, pattern, "out of memory");
   for (size_t i = 0; i < options->event_count; i++) {
     struct bytes event = bytes_string(options->events[i].event);
     const char *fault = event_name_fault(event);
@@ -197,7 +199,7 @@ static int copy_events(struct kind *kind, const char *pattern, const struct mw_c
     struct event_rule *rule = &kind->events[i];
     *rule = (struct event_rule){
         .event = memory_copy(event.ptr, event.len), .relay = options->events[i].relay, .keep = options->events[i].keep};
-    if (!rule->event) return fail(error, MW_ENOMEM, pattern, "no memory");
+    if (!rule->event) return fail(error, MW_ENOMEM, pattern, "out of memory");
     kind->event_count++;
   }
   return 0;
@@ -224,17 +226,17 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
                       .presence_interval_ms = options->presence_interval_ms,
                       .members = options->members > 0 ? options->members : MEMBERS_MAX};
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
-    return fail(error, MW_EINVAL, text, "ttl and replay need a history of a size above 0");
+    return fail(error, MW_EINVAL, text, "history.ttl and history.replay need history.size above 0");
   }
   if (options->history_size == 0 && (options->history_bytes > 0 || options->history_readable))
-    return fail(error, MW_EINVAL, text, "bytes and readable need a history of a size above 0");
+    return fail(error, MW_EINVAL, text, "history.bytes and history.readable need history.size above 0");
   if (options->history_size == 0 && options->slow == MW_SLOW_CATCHUP)
-    return fail(error, MW_EINVAL, text, "slow = catchup needs a history of a size above 0");
+    return fail(error, MW_EINVAL, text, "slow = catchup needs history.size above 0");
   bool has_presence = options->presence != MW_PRESENCE_NONE;
   if (!has_presence && (options->hooks & MW_HOOK_PRESENCE || options->presence_linger_ms || options->presence_interval_ms)) {
-    return fail(error, MW_EINVAL, text, "a hook, linger or interval of presence needs presence");
+    return fail(error, MW_EINVAL, text, "a hook, linger, or interval of presence needs presence");
   }
-  if (options->presence > MW_PRESENCE_COUNTS) return fail(error, MW_EINVAL, text, "there is no such mode of presence");
+  if (options->presence > MW_PRESENCE_COUNTS) return fail(error, MW_EINVAL, text, "unknown mode of presence");
   if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
   if (status == 0) status = copy_events(&kind, text, options, error);
@@ -245,7 +247,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   struct kind *kinds = status == 0 ? extend(config->kinds, config->kind_count, sizeof *kinds) : NULL;
   if (!kinds) {
     kind_deinit(&kind);
-    return status < 0 ? status : fail(error, MW_ENOMEM, text, "no memory");
+    return status < 0 ? status : fail(error, MW_ENOMEM, text, "out of memory");
   }
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.kind = (uint32_t)config->kind_count,
@@ -262,7 +264,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error) {
   struct route route = {.type = type, .method = method, .websocket = websocket};
-  int status = text[0] == '/' ? 0 : fail(error, MW_EINVAL, text, "a route begins with \"/\"");
+  int status = text[0] == '/' ? 0 : fail(error, MW_EINVAL, text, "a route must begin with \"/\"");
   if (status == 0) status = pattern_init(&route.pattern, bytes_string(text), "/", error);
   if (status < 0) {
     config_websocket_free(websocket);
@@ -277,7 +279,7 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
   if (!routes) {
     pattern_deinit(&route.pattern);
     config_websocket_free(websocket);
-    return status < 0 ? status : fail(error, MW_ENOMEM, text, "no memory");
+    return status < 0 ? status : fail(error, MW_ENOMEM, text, "out of memory");
   }
   config->routes = routes;
   routes[config->route_count] = route;
@@ -289,7 +291,7 @@ int mw_config_route(struct mw_config *config, const char *method, const char *pa
     if (bytes_equal(route_methods[i], bytes_string(method)))
       return config_add_route(config, ROUTE_HTTP, route_methods[i], pattern, NULL, error);
   }
-  return fail(error, MW_EINVAL, method, "the method of a route is GET, POST, PUT, PATCH, DELETE or OPTIONS");
+  return fail(error, MW_EINVAL, method, "the method of a route must be GET, POST, PUT, PATCH, DELETE, or OPTIONS");
 }
 
 int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error) {
@@ -299,16 +301,15 @@ int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_er
 int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error) {
   struct stat file;
   size_t len = strlen(path);
-  if (path[0] != '/') return fail(error, MW_EINVAL, path, "a path begins with \"/\"");
-  if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) return fail(error, MW_EINVAL, directory, "is no directory");
+  if (path[0] != '/') return fail(error, MW_EINVAL, path, "a path must begin with \"/\"");
+  if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) return fail(error, MW_EINVAL, directory, "not a directory");
   while (len > 0 && path[len - 1] == '/') len--;
   for (size_t i = 0; i < config->mount_count; i++) {
     struct bytes other = bytes_string(config->mounts[i].path);
-    if (bytes_equal(other, bytes_of(path, len)))
-      return fail(error, MW_EOVERLAP, path, "is served from another directory already");
+    if (bytes_equal(other, bytes_of(path, len))) return fail(error, MW_EOVERLAP, path, "already served from another directory");
   }
   struct mount *mounts = extend(config->mounts, config->mount_count, sizeof *mounts);
-  if (!mounts) return fail(error, MW_ENOMEM, path, "no memory");
+  if (!mounts) return fail(error, MW_ENOMEM, path, "out of memory");
   config->mounts = mounts;
   char *resolved = realpath(directory, NULL);
   struct mount mount = {.path = memory_copy(path, len), .directory = resolved ? memory_copy(resolved, strlen(resolved)) : NULL};
@@ -316,7 +317,7 @@ int mw_config_static(struct mw_config *config, const char *path, const char *dir
   if (!mount.path || !mount.directory) {
     memory_free(mount.path);
     memory_free(mount.directory);
-    return fail(error, MW_ENOMEM, path, "no memory");
+    return fail(error, MW_ENOMEM, path, "out of memory");
   }
   mounts[config->mount_count++] = mount;
   return 0;
@@ -328,7 +329,7 @@ int mw_config_origin(struct mw_config *config, const char *origin, struct mw_err
   char **origins = extend(config->origins, config->origin_count, sizeof *origins);
   if (origins) config->origins = origins;
   char *copy = origins ? memory_copy(origin, strlen(origin)) : NULL;
-  if (!copy) return fail(error, MW_ENOMEM, origin, "no memory");
+  if (!copy) return fail(error, MW_ENOMEM, origin, "out of memory");
   origins[config->origin_count++] = copy;
   return 0;
 }

@@ -1,4 +1,5 @@
-/* What an app is, as the server reads it: immutable once a server has it, and shared by reference. */
+/* The definition of an app, as the server reads it: immutable once a server has it, and shared by
+ * reference. */
 #ifndef MOONWIRE_APP_CONFIG_H
 #define MOONWIRE_APP_CONFIG_H
 
@@ -17,7 +18,7 @@ struct event_rule {
 
 struct kind {
   struct pattern pattern;
-  struct event_rule *events; /* what clients may send */
+  struct event_rule *events; /* events that clients may send */
   size_t event_count;
   struct channel_policy policy;
   unsigned hooks;
@@ -25,17 +26,17 @@ struct kind {
   bool history_readable;
   enum mw_presence presence;
   uint64_t presence_linger_ms, presence_interval_ms;
-  size_t members; /* at most */
+  size_t members; /* the most members */
 };
-/* True if the script wants to know of those who join. */
+/* Returns true if the script must be asked about clients that join. */
 static inline bool kind_asks(const struct kind *kind) { return kind->hooks != 0 || kind->presence != MW_PRESENCE_NONE; }
 
-/* Routes are numbered from here, so that their numbers are never those of kinds. */
+/* Numbers of routes start here, so that they differ from those of kinds. */
 enum { FIRST_ROUTE = 1 << 16 };
 
 enum route_type { ROUTE_HTTP, ROUTE_STREAM, ROUTE_WEBSOCKET };
 
-/* What a raw WebSocket endpoint is. */
+/* The options of a raw WebSocket endpoint. */
 struct websocket {
   char **protocols, **origins;
   size_t protocol_count, origin_count;
@@ -45,7 +46,7 @@ struct websocket {
   struct mw_deflate_options deflate;
 };
 
-/* What a route may answer; HEAD is answered by GET's. */
+/* The methods that a route may have. The route for GET also answers HEAD. */
 enum { ROUTE_METHOD_COUNT = 6 };
 extern const struct bytes route_methods[ROUTE_METHOD_COUNT];
 
@@ -53,7 +54,7 @@ struct route {
   struct pattern pattern;
   enum route_type type;
   struct bytes method;         /* one of route_methods */
-  struct websocket *websocket; /* NULL: it is none; owned */
+  struct websocket *websocket; /* owned; NULL if it is not a WebSocket */
 };
 
 struct mount {
@@ -86,26 +87,30 @@ struct mw_config {
 };
 
 struct mw_config *config_ref(struct mw_config *config);
-/* The path of an endpoint; empty if it is turned off. */
+/* Returns the path of an endpoint; empty if it is turned off. */
 struct bytes config_path(const struct mw_config *config, enum endpoint endpoint);
-/* The kind of a channel whose name is well-formed, or NULL. */
+/* Returns the kind of a channel with a valid name, or NULL. */
 const struct kind *config_kind(const struct mw_config *config, struct bytes name);
-/* The rule for an event that a client sends to a channel of that kind, or NULL. */
+/* Returns the rule for an event that a client sends to a channel of that kind, or NULL. */
 const struct event_rule *config_event(const struct kind *kind, struct bytes event);
-/* The most special route for the path among those of the method, or NULL. The number of a route is what mw_config_route returned. */
+/* Returns the most specific route of the method for the path, or NULL. Its number is the one that
+ * mw_config_route returned. */
 const struct route *config_route(const struct mw_config *config, struct bytes method, struct bytes path);
 int config_route_number(const struct mw_config *config, const struct route *route);
 const struct route *config_route_at(const struct mw_config *config, int number);
-/* Adds a route, taking the websocket (NULL: it is none). Its number, or a status. */
+/* Adds a route, and takes `websocket` (NULL: it is not a WebSocket). Returns its number, or a
+ * negative status. */
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error);
 void config_websocket_free(struct websocket *websocket); /* NULL is allowed */
-/* The mount with the longest path that the path lies in, or NULL; *rest is the path below it, without a leading '/'. */
+/* Returns the mount with the longest path that contains the path, or NULL; *rest is the path below
+ * it, without a leading '/'. */
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
-/* ORIGIN_LISTED: by an entry that names it; ORIGIN_ANY: by "*" alone, which says nothing about trust. */
+/* ORIGIN_LISTED: an entry names it. ORIGIN_ANY: only "*" allows it, which does not make it
+ * trusted. */
 enum origin_judgement { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
 enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin);
-/* True if pages of a foreign origin may open a raw WebSocket there. */
+/* Returns true if pages of that origin may open a raw WebSocket there. */
 bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin);
 
 VISIBILITY_POP

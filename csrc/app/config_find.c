@@ -1,4 +1,4 @@
-/* What is looked up in a config (config.h, and moonwire.h's mw_config_match). */
+/* Lookups in a config (config.h, and mw_config_match). */
 #include <stdio.h>
 
 #include "app/config.h"

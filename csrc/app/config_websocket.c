@@ -24,7 +24,7 @@ void config_websocket_free(struct websocket *websocket) {
 }
 
 static const char *protocol_fault(struct bytes protocol) {
-  return http_token_valid(protocol) ? NULL : "a subprotocol is a token: letters, digits and !#$%&'*+-.^_`|~";
+  return http_token_valid(protocol) ? NULL : "a subprotocol must be a token: letters, digits, and !#$%&'*+-.^_`|~";
 }
 
 static bool has(char *const *strings, size_t count, const char *string) {
@@ -34,18 +34,19 @@ static bool has(char *const *strings, size_t count, const char *string) {
   return false;
 }
 
-/* Copies strings that `find_fault` has nothing against. What was copied by then stays in *out and *out_count also after a failure. */
+/* Copies strings that `find_fault` accepts. Strings that were copied before a failure stay in *out
+ * and *out_count. */
 static int copy_strings(const char *const *strings, size_t count, const char *(*find_fault)(struct bytes string), char ***out,
                         size_t *out_count, struct mw_error *error) {
   if (count == 0) return 0;
   *out = memory_calloc(count, sizeof **out);
-  if (!*out) return fail(error, MW_ENOMEM, strings[0], "no memory");
+  if (!*out) return fail(error, MW_ENOMEM, strings[0], "out of memory");
   for (size_t i = 0; i < count; i++) {
     const char *fault = find_fault(bytes_string(strings[i]));
-    if (!fault && has(*out, *out_count, strings[i])) fault = "is named twice";
+    if (!fault && has(*out, *out_count, strings[i])) fault = "listed twice";
     if (fault) return fail(error, MW_EINVAL, strings[i], fault);
     (*out)[i] = memory_copy(strings[i], strlen(strings[i]));
-    if (!(*out)[i]) return fail(error, MW_ENOMEM, strings[i], "no memory");
+    if (!(*out)[i]) return fail(error, MW_ENOMEM, strings[i], "out of memory");
     ++*out_count;
   }
   return 0;
@@ -57,7 +58,7 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
                         struct mw_error *error) {
   const struct mw_limits *limits = &config->options.limits;
   struct websocket *websocket = memory_calloc(1, sizeof *websocket);
-  if (!websocket) return fail(error, MW_ENOMEM, pattern, "no memory");
+  if (!websocket) return fail(error, MW_ENOMEM, pattern, "out of memory");
   websocket->limits.message = options->message_size > 0 ? options->message_size : limits->ws_message_size;
   websocket->limits.frame = options->frame_size > 0 ? options->frame_size : websocket->limits.message;
   websocket->outbox = options->outbox > 0 ? options->outbox : limits->outbox;

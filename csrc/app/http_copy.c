@@ -73,7 +73,7 @@ struct http_copy *http_copy_with_token(const struct http_copy *from, struct byte
   struct http_copy *copy = memory_alloc(size);
   if (!copy) return NULL;
   memcpy(copy, from, from->size);
-  /* What points into the copy's own memory moves with it. */
+  /* Pointers into the copy's own memory move with it. */
   ptrdiff_t shift = (char *)copy - (const char *)from;
   struct mw_bytes *own[] = {&copy->http.method, &copy->http.path, &copy->http.query, &copy->http.body, &copy->http.remote};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) own[i]->ptr += shift;

@@ -1,4 +1,4 @@
-/* A request as the app sees it, apart from its connection. */
+/* A request as the app sees it, independent of its connection. */
 #ifndef MOONWIRE_APP_HTTP_COPY_H
 #define MOONWIRE_APP_HTTP_COPY_H
 
@@ -8,19 +8,19 @@
 
 VISIBILITY_PUSH
 
-/* A copy of an HTTP request that outlives its connection. */
+/* A copy of an HTTP request, which outlives its connection. */
 struct http_copy {
   size_t size; /* of all of it */
   struct mw_http http;
   struct mw_http_field fields[];
 };
-/* NULL if out of memory. */
+/* Returns a copy, or NULL if out of memory. */
 struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body, const char *remote);
 
-/* A copy that has of the fields only those that say for whom the request was meant, Host and Origin, and neither query nor body. NULL
- * without memory. */
+/* Returns a copy with only the headers Host and Origin, and without query and body, or NULL if out
+ * of memory. */
 struct http_copy *http_copy_essence(const struct http_copy *from);
-/* A copy with a token of its own (empty: that of `from`). NULL without memory. */
+/* Returns a copy with a token of its own (empty: the token of `from`), or NULL if out of memory. */
 struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token);
 
 VISIBILITY_POP

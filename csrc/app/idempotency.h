@@ -1,4 +1,4 @@
-/* Publishes that carried an idempotency key, so that one that is sent again is answered as the first was. */
+/* Publishes with an idempotency key, so that a repeated one gets the answer of the first. */
 #ifndef MOONWIRE_APP_IDEMPOTENCY_H
 #define MOONWIRE_APP_IDEMPOTENCY_H
 
@@ -14,8 +14,8 @@ enum { IDEMPOTENCY_KEYS = 10000, IDEMPOTENCY_MS = 5 * 60 * 1000, IDEMPOTENCY_KEY
 struct idempotent {
   struct list link; /* in by_age */
   uint64_t time_ms;
-  bool is_known;      /* it was published: */
-  char id[MW_ID_MAX]; /* what it was answered with; empty if the message is volatile */
+  bool is_known;      /* the first was published */
+  char id[MW_ID_MAX]; /* its id; empty if the message is volatile */
   size_t key_len;
   char key[];
 };
@@ -28,10 +28,11 @@ struct idempotency {
 
 int idempotency_init(struct idempotency *idempotency);
 void idempotency_deinit(struct idempotency *idempotency);
-/* The entry of the key, which is new if it is not known: then the caller publishes. NULL without memory. Otherwise everybody else
- * waits until idempotency_end, so that of two publishes at once one is the first. */
+/* Returns the entry of the key. If it is not known, the caller publishes. All other threads wait
+ * until idempotency_end, so that of two simultaneous publishes one is the first. Returns NULL if
+ * out of memory. */
 struct idempotent *idempotency_begin(struct idempotency *idempotency, struct bytes key, uint64_t now_ms);
-/* Keeps the entry if it is known now. */
+/* Ends it, and keeps the entry if it is known now. */
 void idempotency_end(struct idempotency *idempotency, struct idempotent *entry);
 
 VISIBILITY_POP

@@ -1,4 +1,4 @@
-/* One of the channels that a client joins: what is asked for, and what comes of it. */
+/* One of the channels that a client joins: the request and its result. */
 #ifndef MOONWIRE_APP_JOB_CHANNEL_H
 #define MOONWIRE_APP_JOB_CHANNEL_H
 
@@ -14,12 +14,13 @@ struct membership;
 struct job_channel {
   struct bytes name;
   const struct kind *kind;
-  struct blob *data;             /* what JOIN gave; NULL: nothing */
-  struct blob *info;             /* what the app tells of the member, until it is counted */
-  bool is_new;                   /* it was not live when it was asked for */
-  bool is_due;                   /* a poll's: its client is still to be asked in */
-  bool informed;                 /* the app was asked for `info` */
-  struct membership *membership; /* what is to be undone; NULL: nothing can be, or somebody else has taken it */
+  struct blob *data; /* the answer to JOIN; NULL: none */
+  struct blob *info; /* the app's info on the member, until it is counted */
+  bool is_new;       /* the channel was not live at the time of the request */
+  bool is_due;       /* of a poll: its client must still join */
+  bool informed;     /* the app was asked for `info` */
+  /* the undo record; NULL: there is nothing to undo, or it was moved elsewhere */
+  struct membership *membership;
 };
 
 VISIBILITY_POP

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 
-/* What members are sorted by: what is between the quotes, so that a prefix comes first. */
+/* Returns the sort key: the text between the quotes, so that a prefix comes first. */
 static struct bytes inside(const struct blob *key) { return bytes_of(key->data + 1, key->len - 2); }
 
 static struct member *member_of(struct sorted_node *node) { return node ? container_of(node, struct member, node) : NULL; }

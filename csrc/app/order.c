@@ -42,7 +42,7 @@ int order_read_parts(const struct app *app, const struct mw_publish *publish, st
 
 const char *order_fault(int status) {
   if (status == MW_ENOMEM) return "out of memory";
-  if (status == MW_ELIMIT) return "the history of a further channel cannot be kept: limits.channels is reached";
+  if (status == MW_ELIMIT) return "cannot keep the history of another channel: limits.channels is reached";
   return "the queue is full: limits.queue";
 }
 

@@ -10,7 +10,7 @@ struct party {
   char text[];
 };
 
-/* ---- Keys ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Keys ------------------------------------------------------------------------------------ */
 
 static struct party_key make_key(char kind, const void *bytes, size_t len) {
   struct party_key key = {.len = 1 + len};
@@ -29,7 +29,7 @@ static struct party_key key_of_ipv6(const unsigned char bytes[16]) {
   static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, loopback[16] = {[15] = 1};
   if (memcmp(bytes, mapped, sizeof mapped) == 0) return key_of_ipv4(bytes + sizeof mapped);
   if (memcmp(bytes, loopback, sizeof loopback) == 0) return (struct party_key){.len = 0};
-  /* All hosts of a link have one prefix there. */
+  /* All hosts of a link have the same prefix there. */
   bool is_link_local = bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
   return make_key('6', bytes, is_link_local ? 16 : 8);
 }
@@ -52,7 +52,7 @@ struct party_key party_key_of_client(const struct mw_client *client) {
   return make_key(client->user_id ? 'u' : 'c', name.ptr, name.len);
 }
 
-/* ---- Parties -------------------------------------------------------------------------------------------------------------- */
+/* ---- Parties --------------------------------------------------------------------------------- */
 
 int parties_init(struct parties *parties) {
   table_init(&parties->by_key);
@@ -75,7 +75,7 @@ static struct party *find(struct parties *parties, const struct party_key *key) 
   return table_get(&parties->by_key, bytes_of(key->text, key->len));
 }
 
-/* Holding nothing yet. NULL if out of memory. */
+/* Returns a party that holds nothing yet, or NULL if out of memory. */
 static struct party *make(struct parties *parties, const struct party_key *key) {
   struct party *party = memory_calloc(1, sizeof *party + key->len);
   if (!party) return NULL;

@@ -18,7 +18,7 @@ void registry_deinit(struct registry *registry) {
   lock_deinit(&registry->lock);
 }
 
-/* ---- By id, with the lock held -------------------------------------------------------------------------------------------- */
+/* ---- By id, with the lock held --------------------------------------------------------------- */
 
 static struct mw_client **bucket_of(const struct registry *registry, struct bytes id) {
   return &registry->buckets[hash_bytes(registry->seed, id) & (registry->bucket_count - 1)];
@@ -66,7 +66,7 @@ static void take_out(struct registry *registry, struct mw_client *client) {
   registry->count--;
 }
 
-/* ---- For all -------------------------------------------------------------------------------------------------------------- */
+/* ---- For all --------------------------------------------------------------------------------- */
 
 int registry_add(struct registry *registry, struct mw_client *client) {
   lock_take(&registry->lock);
@@ -104,7 +104,8 @@ struct mw_client *registry_next(struct registry *registry, struct mw_client *pre
   struct mw_client *next = NULL;
   lock_take(&registry->lock);
   bool is_there = previous && !list_empty(&previous->in_registry);
-  /* If the previous one has gone, those before it have mostly gone as well: a walk that closes each of them goes on at the first. */
+  /* If the previous client has disconnected, those before it usually have as well: a walk that
+   * closes each of them continues at the first. */
   for (struct list *link = is_there ? previous->in_registry.next : registry->all.next; !next && link != &registry->all;
        link = link->next) {
     struct mw_client *client = container_of(link, struct mw_client, in_registry);

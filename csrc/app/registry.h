@@ -1,4 +1,5 @@
-/* Which clients are connected, over all workers, by their ids. Only those that have an identity: nobody asked after the others. */
+/* The connected clients of all workers, by their ids. Only those with an identity: the app never
+ * received the others. */
 #ifndef MOONWIRE_APP_REGISTRY_H
 #define MOONWIRE_APP_REGISTRY_H
 
@@ -10,7 +11,7 @@ VISIBILITY_PUSH
 
 struct registry {
   struct lock lock;
-  struct mw_client **buckets; /* by id, each a reference */
+  struct mw_client **buckets; /* by id, one reference each */
   size_t bucket_count, count;
   uint64_t seed[2];
   struct list all; /* in the order of their numbers */
@@ -18,16 +19,18 @@ struct registry {
 };
 
 int registry_init(struct registry *registry);
-/* Forgets those that are left: whoever let them in did not hear of it. */
+/* Releases the clients that are left, which the script was not notified of. */
 void registry_deinit(struct registry *registry);
-/* Keeps a reference. Does nothing if it is there already. MW_ENOMEM: the registry is empty and finds no
- * memory; MW_ECLOSED: it has gone. Any thread, likewise the others. */
+/* Adds a client, with a reference. Does nothing if it was added before. Returns 0, MW_ENOMEM if the
+ * registry is empty and cannot allocate, or MW_ECLOSED if the client has disconnected. Any thread,
+ * as the others. */
 int registry_add(struct registry *registry, struct mw_client *client);
-/* Does nothing if it is not there. */
+/* Removes a client, if it was added. */
 void registry_remove(struct registry *registry, struct mw_client *client);
-/* A reference, or NULL. */
+/* Returns a reference, or NULL. */
 struct mw_client *registry_find(struct registry *registry, struct bytes id);
-/* The one that was added after `previous` (NULL: the first), which may have gone. Takes the reference to `previous`, and returns one, or NULL. */
+/* Returns the client that was added after `previous` (NULL: the first), which may have
+ * disconnected. Takes the reference to `previous`, and returns one, or NULL. */
 struct mw_client *registry_next(struct registry *registry, struct mw_client *previous);
 
 VISIBILITY_POP

@@ -24,7 +24,7 @@ static void copy_channels(struct script_job *job, const struct job_channel *chan
   }
 }
 
-/* True if there may be something to undo when a client leaves a channel of the kind. */
+/* Returns true if there may be something to undo when a client leaves a channel of the kind. */
 static bool may_be_held(const struct kind *kind) {
   return kind->hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE | MW_HOOK_LEAVE) || kind->presence != MW_PRESENCE_NONE;
 }
@@ -63,7 +63,7 @@ struct script_job *job_new(enum job_type type, struct mw_config *config, struct 
   copy_channels(job, channels, channel_count);
   object_count(OBJECT_REQUEST, 1);
   if (type != JOB_JOIN || !client || make_memberships(job)) return job;
-  job->http = NULL; /* the caller's still */
+  job->http = NULL; /* stays the caller's */
   job_unref(job);
   return NULL;
 }
@@ -166,7 +166,7 @@ bool job_connect(struct script_job *job) {
   return job->connection != NULL;
 }
 
-/* Takes one out, to the end of a list. */
+/* Moves one to the end of a list. */
 static void move_membership(struct membership **from, struct membership ***end) {
   if (!membership_is_held(*from)) return;
   **end = *from;
@@ -220,7 +220,8 @@ enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys,
   return turn;
 }
 
-/* What was not done may be done by the next one: no handler was asked, the server had no room, or the app took too long. */
+/* Work that was not done may be done by the next job: no handler was called, the server had no
+ * room, or the app took too long. */
 static bool is_worth_keeping(const struct script_job *job) {
   return job->status == 200 || (job->status != 0 && job->status != 503 && !job->request.cancelled);
 }

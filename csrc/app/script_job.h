@@ -1,8 +1,10 @@
-/* What a worker asks of the script for one client, and what comes back: it travels between the two by reference.
+/* A request of a worker to the script for one client, and its answer. It travels between the two by
+ * reference.
  *
- * To join channels takes several questions to the app (authenticate, authorize, open, join); an HTTP request takes one. A job has one owner at
- * a time: the asker until it is posted, the script until it is answered, and then the asker again. Two threads touch its reference count, and
- * `cancelled`. What is to be undone of it stays with the asker as memberships. */
+ * To join channels, the app answers several questions (authenticate, authorize, open, join); for an
+ * HTTP request, one. A job has one owner at a time: the worker until it is posted, the script until
+ * it is answered, and then the worker again. Two threads use its reference count, and `cancelled`.
+ * What must be undone stays with the worker as memberships. */
 #ifndef MOONWIRE_APP_SCRIPT_JOB_H
 #define MOONWIRE_APP_SCRIPT_JOB_H
 
@@ -22,49 +24,55 @@ VISIBILITY_PUSH
 struct open_channel;
 struct script;
 
-/* A question to the app. One at a time for each job, one for each channel that opens or closes. */
+/* A question to the app. One at a time for each job, and one for each channel that opens or
+ * closes. */
 struct mw_request {
-  struct list link; /* in the server's list of those that wait for an answer, oldest first */
+  struct list link; /* in the server's list of questions without an answer, oldest first */
   enum mw_request_type type;
-  struct script *script;                         /* NULL: the script has gone, and nobody wants the answer */
+  /* NULL: the script has ended, and no answer is needed */
+  struct script *script;
   struct script_job *job;                        /* or */
-  struct leaving *leaving;                       /* for LEAVE, DISCONNECT and SOCKET_CLOSE, or */
+  struct leaving *leaving;                       /* for LEAVE, DISCONNECT, and SOCKET_CLOSE, or */
   struct open_channel *open_channel;             /* for OPEN and CLOSE */
-  void (*on_answer)(struct mw_request *request); /* it is answered. Its owner sets it */
+  void (*on_answer)(struct mw_request *request); /* it was answered. Its owner sets it */
   uint64_t asked_ms;
   bool waiting, cancelled;
-  void *context; /* the app's */
+  void *context; /* of the app */
 };
 
-/* What the script does for a client: one at a time, in the order in which they came. */
+/* A task of the script for a client: one at a time, in the order of arrival. */
 struct script_task {
   const struct script_task_class *class;
-  struct mw_request *request; /* the question to the app that it has, if it has one */
-  struct mw_client *client;   /* whose it is; NULL: nobody's */
-  struct list link;           /* among those that wait for it, for a channel to open, for an answer, or to go on */
-  struct list followers;      /* those that wait until it is done, while it is the client's first */
+  struct mw_request *request; /* its question to the app, if it has one */
+  struct mw_client *client;   /* its client; NULL: none */
+  /* in the list of tasks that wait for it, for a channel to open, for an answer, or to continue */
+  struct list link;
+  struct list followers; /* tasks that wait until it is done, while it is the client's first */
 };
 
-/* Undoes memberships, and tells the app that a raw WebSocket is over. Its owner is the job that it is in, or itself. */
+/* Undoes memberships, and notifies the app that a raw WebSocket has ended. Its owner is the job
+ * that contains it, or itself. */
 struct leaving {
   struct script_task task;
   struct mw_request request;
-  struct membership *memberships;     /* the first one is being undone */
-  struct mw_socket *socket;           /* a reference; NULL: none */
-  struct script_job *job;             /* a reference to the one that it is in; NULL: it is on its own */
-  bool asked;                         /* the app was asked about the first membership, or the socket */
+  struct membership *memberships; /* the first one is being undone */
+  struct mw_socket *socket;       /* one reference; NULL: none */
+  /* one reference to the job that contains it; NULL: it stands alone */
+  struct script_job *job;
+  /* the app received the question on the first membership, or on the socket */
+  bool asked;
   bool running;                       /* inside the loop that takes its steps */
   char reason[MEMBERSHIP_REASON_MAX]; /* of DISCONNECT, terminated */
 };
 
 enum job_type {
-  JOB_JOIN,    /* a client connects, or joins channels, or both */
+  JOB_JOIN,    /* a client connects, joins channels, or both */
   JOB_MESSAGE, /* a client sent an event */
-  JOB_SLOW,    /* a client takes less than there is; nobody waits for the answer */
+  JOB_SLOW,    /* a client is slow; no answer is needed */
   JOB_HTTP,
   JOB_STREAM,
-  JOB_SOCKET,        /* a raw WebSocket is asked for */
-  JOB_SOCKET_MESSAGE /* it sent a message */
+  JOB_SOCKET,        /* a request for a raw WebSocket */
+  JOB_SOCKET_MESSAGE /* a raw WebSocket sent a message */
 };
 
 enum job_step {
@@ -77,55 +85,59 @@ enum job_step {
   STEP_MESSAGE,
   STEP_SLOW,
   STEP_SOCKET,
-  STEP_JOINED, /* all is done that was asked for */
+  STEP_JOINED, /* everything is done */
   STEP_OVER    /* the worker has the answer */
 };
 
 struct script_job {
   atomic_uint refs;
   enum job_type type;
-  /* Under way to the script when it is asked, back with its answer, and to it again when its raw stream is over. mail.to: the asker. */
+  /* Posted to the script with the request, back with its answer, and to the script again when its
+   * raw stream has ended. mail.to: the worker's session. */
   struct mail mail;
-  struct mail cancel;                /* to the script, while `mail` may be under way */
+  struct mail cancel;                /* to the script, even while `mail` is posted */
   struct raw_data end;               /* from the script: the app ends its raw stream */
-  const struct mail_class *answered; /* what becomes of the answer on the asker's worker */
+  const struct mail_class *answered; /* handles the answer on the worker */
   struct mw_config *config;
   struct mw_client *client;
   struct http_copy *http; /* NULL if no question needs it */
   int route;
-  atomic_bool cancelled; /* the asker has gone or answers by itself */
-  /* Joining. */
+  atomic_bool cancelled; /* the client has disconnected, or was answered already */
+  /* For joining. */
   bool envelope; /* as an event stream with one */
   struct since since;
-  bool connects;                 /* the client connects by this job: CONNECT, and DISCONNECT at the end */
-  struct membership *connection; /* to be undone by DISCONNECT, as job_channel.membership */
-  bool transient;                /* the sender of a message is no subscriber: it is authorized for this one */
-  bool relayed;                  /* the message goes to the others without entering the app */
-  bool by_app;                   /* the app subscribed it, without asking itself whether it may; nothing waits for the answer */
-  bool kept;                     /* its raw stream or raw WebSocket lasts */
+  /* the client connects by this job: CONNECT, and DISCONNECT at the end */
+  bool connects;
+  struct membership *connection; /* undone by DISCONNECT, as job_channel.membership */
+  /* the sender of a message is not a subscriber: it is authorized for this message */
+  bool transient;
+  bool relayed; /* the message is relayed without the app */
+  bool by_app;  /* the app subscribed the client, without authorize; no answer is needed */
+  bool kept;    /* its raw stream or raw WebSocket is open */
   size_t channel_count;
-  struct job_channel *channels; /* behind the struct */
-  /* A message; the texts lie in `text`. */
+  struct job_channel *channels; /* after the struct */
+  /* For a message; its texts are in `text`. */
   struct mw_message message;
   struct bytes idempotency_key; /* empty: none */
-  struct send_key *send_key;    /* it is the first with that key, and its answer is awaited */
+  struct send_key *send_key;    /* it is the first with that key, and must be answered */
   struct blob *text;
-  struct buffer input; /* of a raw WebSocket's message, in place of `text` */
-  size_t input_size;   /* what that was at first */
-  /* Of a raw WebSocket. */
-  struct mw_socket *socket; /* a reference; NULL before the app has said yes */
-  struct bytes protocol;    /* a text of the config, or empty */
-  /* The script's. */
+  struct buffer input; /* of a raw WebSocket's message, instead of `text` */
+  size_t input_size;   /* its initial size */
+  /* For a raw WebSocket. */
+  struct mw_socket *socket; /* one reference; NULL before the app has accepted */
+  struct bytes protocol;    /* text of the config, or empty */
+  /* For the script. */
   struct script_task task;
-  struct leaving leaving; /* undoes what was done before it was refused */
+  struct leaving leaving; /* undoes what was done before a refusal */
   struct mw_request request;
   enum job_step step;
   size_t at;    /* the channel of the step */
   bool running; /* inside the loop that takes its steps */
-  /* The worker's: commands for the client that came meanwhile, and are about what it is only with the answer. */
-  struct mail *held, *held_last; /* in the order in which it came */
+  /* For the worker: commands for the client that arrived in the meantime, and must wait for the
+   * answer. */
+  struct mail *held, *held_last; /* in the order of arrival */
   size_t held_size;
-  /* The answer. status 0 while there is none; 200 is yes. */
+  /* The answer. status is 0 before it; 200 means accepted. */
   int status;
   const char *code, *reason; /* of a refusal: terminated, texts of `refusal` or of the program; else empty */
   struct blob *refusal;
@@ -135,36 +147,40 @@ struct script_job {
   void (*on_stream_end)(struct mw_stream *stream);
 };
 
-/* One reference; keeps config and client (NULL allowed), takes http (NULL allowed), copies the channels and their names, and, with JOB_JOIN and a
- * client, makes the memberships of channels that may need one. NULL if out of memory: then nothing was taken. */
+/* Returns a job with one reference, or NULL if out of memory: then nothing was taken. Keeps config
+ * and client (may be NULL), takes http (may be NULL), and copies the channels and their names. With
+ * JOB_JOIN and a client, makes the memberships of channels that may need one. */
 struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                            const struct job_channel *channels, size_t channel_count);
-/* Mail that is about what the client is only with the answer waits for that: takes it. */
+/* Holds mail that must wait for the answer; takes it. */
 void job_hold(struct script_job *job, struct mail *mail);
-/* Takes the first of that mail out, after the answer; NULL: there is none. */
+/* Removes the first of that mail, after the answer, or returns NULL if there is none. */
 struct mail *job_take_held(struct script_job *job);
-/* The raw stream that the app has begun with its answer is over. Called on the thread of the script. */
+/* Notifies the app that the raw stream of the job has ended. Only on the script's thread. */
 void job_end_stream(struct script_job *job);
-/* Nobody will see the answer: releases the job. A raw stream that the app has begun is over. */
+/* Releases a job whose answer is not needed. Ends a raw stream that the app has begun. */
 void job_drop(struct script_job *job);
-/* The job is answered, and nobody does anything about that. */
+/* For a job whose answer is not used. */
 extern const struct mail_class job_unheard;
 struct script_job *job_ref(struct script_job *job);
 void job_unref(struct script_job *job); /* NULL is allowed */
-/* What it carries of the client's, in bytes. */
+/* Returns the bytes that it carries for the client. */
 size_t job_size(const struct script_job *job);
-/* True if the app must be asked before it can join. */
+/* Returns true if the app must answer before it can join. */
 bool job_needs_script(const struct script_job *job);
-/* The client connects by this job. False: out of memory. */
+/* Lets the client connect by this job. Returns false if out of memory. */
 bool job_connect(struct script_job *job);
-/* Takes the memberships that are to be undone out of the job: a list, in the order of the channels, the connection last. */
+/* Takes the memberships that must be undone out of the job: a list, in the order of the channels,
+ * with the connection last. */
 struct membership *job_take_memberships(struct script_job *job);
-/* Copies the message of a verb; 0 or MW_ENOMEM. */
+/* Copies the message of a verb. Returns 0 or MW_ENOMEM. */
 struct verb;
 int job_set_message(struct script_job *job, const struct verb *verb);
-/* A message with an idempotency key: finds out whether it is the first with that key, waits for the answer of the first, or has been given it. */
+/* For a message with an idempotency key: checks whether it is the first with that key, waits for
+ * the answer of the first, or receives it. */
 enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms);
-/* The job is answered: keeps that for its key, unless a repeated send may do better, and lets those that waited go on. */
+/* Keeps the answer for its key, unless a repeated send may succeed where this one did not. Lets the
+ * sends that waited continue. */
 void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms, struct list *ready);
 /* Sets a refusal. Copies at most 64 bytes of the code and 255 of the reason. If out of memory, the refusal says that. */
 void job_refuse(struct script_job *job, int status, const char *code, const char *reason);

@@ -89,7 +89,7 @@ enum send_key_turn send_key_enter(struct send_keys *keys, struct bytes key, stru
   return *entry ? SEND_KEY_FIRST : SEND_KEY_FAILED;
 }
 
-/* False if out of memory: then the answer is not kept. */
+/* Returns false if out of memory: then the answer is not kept. */
 static bool keep(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms) {
   size_t code_len = answer->code ? strlen(answer->code) : 0, reason_len = answer->reason ? strlen(answer->reason) : 0;
   entry->status = answer->status;
@@ -120,6 +120,6 @@ void send_key_settle(struct send_keys *keys, struct send_key *entry, const struc
     list_append(ready, link);
   }
   if (!is_kept) drop(keys, entry);
-  /* The newest one stays: those that waited come for it next. */
+  /* The newest answer stays, because the sends that waited read it next. */
   while (keys->known_count > 1 && (keys->known_count > SEND_KEYS || keys->bytes > SEND_KEYS_BYTES)) drop(keys, oldest(keys));
 }

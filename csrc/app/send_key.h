@@ -1,5 +1,5 @@
-/* The sends that carried an idempotency key, and what they were answered. A repeated one gets the answer of the first, or waits for it. All of it
- * belongs to the script's thread. */
+/* Sends with an idempotency key, and their answers. A repeated send gets the answer of the first,
+ * or waits for it. Only for the script's thread. */
 #ifndef MOONWIRE_APP_SEND_KEY_H
 #define MOONWIRE_APP_SEND_KEY_H
 
@@ -11,21 +11,21 @@
 VISIBILITY_PUSH
 
 enum {
-  SEND_KEYS = 10000,                  /* answers that are known at once */
-  SEND_KEYS_BYTES = 16 * 1024 * 1024, /* with their keys */
+  SEND_KEYS = 10000,                  /* answers that are kept */
+  SEND_KEYS_BYTES = 16 * 1024 * 1024, /* and their bytes, with the keys */
   SEND_KEYS_MS = 5 * 60 * 1000
 };
 
 struct send_answer {
   int status;
-  struct blob *body; /* of 200; NULL: none */
+  struct blob *body; /* of a 200; NULL: none */
   const char *code, *reason;
 };
 
 /* One key of one user, or of all anonymous clients. */
 struct send_key {
   struct list link;    /* in send_keys.known, if the answer is known */
-  struct list waiters; /* links of those that want the answer */
+  struct list waiters; /* links of the sends that wait for the answer */
   uint64_t known_ms;
   bool is_known;
   int status;
@@ -41,27 +41,28 @@ struct send_keys {
 };
 
 enum send_key_turn {
-  SEND_KEY_FIRST,    /* the caller goes on; send_key_settle must follow */
+  SEND_KEY_FIRST,    /* the caller continues; send_key_settle must follow */
   SEND_KEY_WAITS,    /* the waiter is in the entry's list */
   SEND_KEY_ANSWERED, /* send_key_answer has the answer */
   SEND_KEY_FAILED,   /* out of memory */
 };
 
 void send_keys_init(struct send_keys *keys);
-/* There must be no waiters any more. */
+/* Frees everything. There must be no waiters. */
 void send_keys_deinit(struct send_keys *keys);
-/* Appends the key under which a user's send is kept. `kind` tells apart what `user` is; the length keeps "a" + "bc" and "ab" + "c" apart. */
+/* Appends the key under which a user's send is kept. `kind` tells what `user` is; the length keeps
+ * "a" + "bc" and "ab" + "c" apart. */
 void send_key_write(struct buffer *out, char kind, struct bytes user, struct bytes key);
-/* Finds out what is to be done with a send. *entry is set unless it fails. */
+/* Decides what to do with a send. Sets *entry unless it fails. */
 enum send_key_turn send_key_enter(struct send_keys *keys, struct bytes key, struct list *waiter, uint64_t now_ms,
                                   struct send_key **entry);
-/* What the first one was answered; its texts live as long as the entry. */
+/* Returns the answer of the first send. Its texts live as long as the entry. */
 struct send_answer send_key_answer(const struct send_key *entry);
-/* The first one is answered (NULL: the answer is not to be kept, and the next one is tried). Moves those that waited to the end of `ready`; they
- * enter again. */
+/* Sets the answer of the first send (NULL: it is not kept, and the next one is tried). Moves the
+ * sends that waited to the end of `ready`; they enter again. */
 void send_key_settle(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms,
                      struct list *ready);
-/* Takes any waiter out; NULL: there is none. */
+/* Removes any waiter, or returns NULL if there is none. */
 struct list *send_keys_take_waiter(struct send_keys *keys);
 
 VISIBILITY_POP

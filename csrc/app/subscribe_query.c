@@ -9,7 +9,7 @@ void subscribe_query_refuse(struct subscribe_query *query, int status, const cha
   query->reason = reason;
 }
 
-/* The same for one name. Without memory for it the answer does not tell it. */
+/* Does the same for one name. If out of memory, the answer does not have it. */
 static void refuse_name(struct subscribe_query *query, int status, const char *reason, struct bytes name) {
   if (query->status != 0) return;
   subscribe_query_refuse(query, status, reason);
@@ -17,7 +17,8 @@ static void refuse_name(struct subscribe_query *query, int status, const char *r
   query->names_refused = !query->refused.failed;
 }
 
-/* The names lie in one buffer, which may move while it grows: until all are there they are found by their lengths. */
+/* The names are in one buffer, which may move while it grows: until all are read, they are found by
+ * their lengths. */
 static bool is_known(struct subscribe_query *query, struct bytes name) {
   size_t at = 0;
   for (size_t i = 0; i < query->channel_count; i++) {
@@ -43,14 +44,14 @@ static void add_channel(struct subscribe_query *query, const struct mw_config *c
     buffer_append(&query->names, name);
     buffer_append(&query->channels, bytes_of((const char *)&channel, sizeof channel));
     if (query->names.failed || query->channels.failed) {
-      subscribe_query_refuse(query, 503, "no memory");
+      subscribe_query_refuse(query, 503, "out of memory");
     } else {
       query->channel_count++;
     }
   }
 }
 
-/* Whole seconds; more than may be is as much as may be. */
+/* Reads whole seconds, up to the limit. */
 static void read_wait(struct subscribe_query *query, const struct mw_config *config, struct bytes text) {
   uint64_t most_ms = config->options.limits.poll_ms, seconds = 0;
   bool fine = text.len > 0;
@@ -65,7 +66,7 @@ static void read_wait(struct subscribe_query *query, const struct mw_config *con
 static void set_text(struct subscribe_query *query, struct buffer *to, struct bytes text) {
   buffer_clear(to);
   buffer_append(to, text);
-  if (to->failed) subscribe_query_refuse(query, 503, "no memory");
+  if (to->failed) subscribe_query_refuse(query, 503, "out of memory");
 }
 
 void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct bytes encoded) {
@@ -76,7 +77,7 @@ void subscribe_query_init(struct subscribe_query *query, const struct mw_config 
   while (query->status == 0 && query_next(&encoded, &name, &value)) {
     struct bytes key = buffer_bytes(&name), text = buffer_bytes(&value);
     if (name.failed || value.failed) {
-      subscribe_query_refuse(query, 503, "no memory");
+      subscribe_query_refuse(query, 503, "out of memory");
     } else if (bytes_equal(key, BYTES("channel"))) {
       add_channel(query, config, text);
     } else if (bytes_equal(key, BYTES("lastEventId")) && text.len > 0) {

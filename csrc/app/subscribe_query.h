@@ -1,4 +1,4 @@
-/* What the query of an event stream or of a poll asks for: channels, and where to go on. */
+/* The query of an event stream or of a poll: channels, and the id to resume from. */
 #ifndef MOONWIRE_APP_SUBSCRIBE_QUERY_H
 #define MOONWIRE_APP_SUBSCRIBE_QUERY_H
 
@@ -9,26 +9,28 @@
 VISIBILITY_PUSH
 
 struct subscribe_query {
-  struct buffer names;    /* one behind the other */
+  struct buffer names;    /* one after the other */
   struct buffer channels; /* of struct job_channel */
   size_t channel_count;
   struct buffer since, client;
-  bool has_last_id; /* since is what lastEventId said, which wins: a page's URL is repeated on each return */
+  /* since is from lastEventId, which takes precedence: a page repeats its URL on each reconnect */
+  bool has_last_id;
   bool has_client, envelope;
-  bool bad_wait;    /* which only a poll minds */
-  uint64_t wait_ms; /* as long as may be, if nothing was said */
-  int status;       /* a refusal; 0: none */
+  bool bad_wait;    /* an error only for a poll */
+  uint64_t wait_ms; /* the limit by default */
+  int status;       /* of a refusal; 0: none */
   const char *reason;
   struct buffer refused; /* the name that it is about */
-  bool names_refused;    /* it is about one */
+  bool names_refused;    /* it is about a name */
 };
 
-/* Reads the query of a request. Names are checked, and their kinds found; whether there are any is the caller's to judge. */
+/* Reads the query of a request. Checks the names and finds their kinds. The caller checks whether
+ * there are any. */
 void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct bytes encoded);
 void subscribe_query_deinit(struct subscribe_query *query);
-/* Refuses it, unless it is refused already. */
+/* Refuses it, unless it is already refused. */
 void subscribe_query_refuse(struct subscribe_query *query, int status, const char *reason);
-/* The name that the refusal is about; ptr NULL: it is about the whole query. */
+/* Returns the name that the refusal is about; ptr is NULL if it is about the whole query. */
 static inline struct bytes subscribe_query_refused(const struct subscribe_query *query) {
   if (!query->names_refused) return bytes_of(NULL, 0);
   return query->refused.len > 0 ? buffer_bytes(&query->refused) : bytes_of("", 0);

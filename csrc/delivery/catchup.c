@@ -4,14 +4,15 @@
 #include "base/heap.h"
 #include "base/memory.h"
 
-/* Bytes that are pushed at a time: enough for a good write, and little enough to hold for each of those who come back at once. */
+/* Bytes that are pushed at a time: enough for an efficient write, and few enough to hold for each
+ * of many subscribers that reconnect at the same time. */
 enum { FEED_BYTES = 64 * 1024 };
 
 static struct catchup *catchup_of(const struct subscriber *subscriber) { return subscriber->extra->catchup; }
 static struct hub *hub_of(const struct subscriber *subscriber) { return subscriber->sink->delivery->hub; }
 static struct mw_stats *stats_of(const struct subscriber *subscriber) { return subscriber->sink->delivery->stats; }
 
-/* ---- State --------------------------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 static struct catchup *get(struct subscriber *subscriber) {
   if (subscriber->flags & SUBSCRIBER_BEHIND) return catchup_of(subscriber);
@@ -87,17 +88,18 @@ void catchup_leave(struct subscriber *subscriber, struct subscription *subscript
   subscription->mark &= ~(uint32_t)(CATCHUP_MARKS | CATCHUP_ENDED);
 }
 
-/* ---- Letting go ---------------------------------------------------------------------------------------------------------- */
+/* ---- Dropping -------------------------------------------------------------------------------- */
 
 struct dropping {
   struct subscriber *subscriber;
-  struct subscription *subscription; /* of the message before */
+  struct subscription *subscription; /* of the previous message */
 };
 
-/* Where a message stands among those with a position: one without follows all that were published before it. */
+/* Returns the place of a message among those with a position. One without a position follows all
+ * that were published before it. */
 static uint64_t place_of(const struct message *message) { return message->position > 0 ? message->position : message->after; }
 
-/* What no history has. */
+/* Drops a message that no history has. */
 static void drop_unkept(struct subscriber *subscriber, struct subscription *subscription, const struct message *message) {
   stats_of(subscriber)->slow_dropped++;
   if (message->position == 0 || !subscription) return;
@@ -105,8 +107,9 @@ static void drop_unkept(struct subscriber *subscriber, struct subscription *subs
   catchup_of(subscriber)->has_gap = true;
 }
 
-/* Keeps it until it can be pushed. Of a channel that is only held up by a replay, its own or that of others, all are kept, as long as there
- * is room; beyond that, a volatile message that follows the replay of its own channel is dropped, because a replay is no slowness. */
+/* Keeps a message until it can be pushed. If the channel only waits for a replay, its own or of
+ * another channel, all messages are kept while there is room, because a replay is not slowness.
+ * Beyond that, a volatile message that follows the replay of its own channel is dropped. */
 static void hold(struct subscriber *subscriber, struct subscription *subscription, struct message *message) {
   struct catchup *catchup = catchup_of(subscriber);
   const struct channel_policy *policy = subscription->channel->policy;
@@ -114,7 +117,8 @@ static void hold(struct subscriber *subscriber, struct subscription *subscriptio
   bool is_full = catchup->latest.bytes + message_len(message) + LATEST_PLACE > policy->outbox;
   bool follows_replay = subscription->mark & CATCHUP_BEHIND && policy->slow != SLOW_LATEST;
   if (is_full && (follows_replay || policy->slow == SLOW_DROP)) {
-    /* The gap is told before everything that is held: what is older than what is missing goes as well. */
+    /* The gap precedes everything that is held, so kept messages that are older than the missing
+     * ones are dropped as well. */
     if (message->position > 0) stats_of(subscriber)->slow_dropped += latest_forget(&catchup->latest, subscription->channel->name);
     drop_unkept(subscriber, subscription, message);
     return;
@@ -147,7 +151,8 @@ static void drop_message(void *context, struct message *message) {
   }
 }
 
-/* All channels that can be are read from their histories from now on. False if one of the others has to be written as it comes. */
+/* Reads all channels that have one from their histories from now on. Returns false if one of the
+ * others must be written as it comes. */
 static bool follow_all(struct subscriber *subscriber, struct catchup *catchup) {
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) {
@@ -176,8 +181,9 @@ void catchup_stall(struct subscriber *subscriber, struct subscription *subscript
   drop_message(&dropping, message);
 }
 
-/* A message that is not pushed now is read from the history, if its channel is read from there, or can be while its subscriber is slow: also one
- * that was published before that began and comes from a turn list only now. */
+/* A message that is not pushed now is read from the history, if its channel is read from there, or
+ * can be while the subscriber is slow. That includes a message that was published earlier and comes
+ * from a turn list only now. */
 static void read_later(struct subscriber *subscriber, struct subscription *subscription, const struct message *message) {
   struct catchup *catchup = catchup_of(subscriber);
   if (message->position == 0) return;
@@ -206,7 +212,7 @@ bool catchup_take(struct subscriber *subscriber, struct subscription *subscripti
   return true;
 }
 
-/* ---- Feeding ------------------------------------------------------------------------------------------------------------- */
+/* ---- Feeding --------------------------------------------------------------------------------- */
 
 static uint64_t position_of(const struct catchup_source *source) {
   return history_at(&source->subscription->channel->stored->history, source->next)->position;
@@ -214,7 +220,7 @@ static uint64_t position_of(const struct catchup_source *source) {
 
 static uint64_t key_of(const void *source) { return position_of(source); }
 
-/* Up to where the hub has come: what follows is delivered when it is there. */
+/* Up to the position of the hub: later messages are delivered when it receives them. */
 static bool has_more(const struct hub *hub, const struct catchup_source *source) {
   return source->next < history_end(&source->subscription->channel->stored->history, hub->position);
 }
@@ -242,7 +248,8 @@ static struct heap seek(struct subscriber *subscriber, struct catchup *catchup) 
   return heap;
 }
 
-/* Before anything of a later position: whoever is cut behind it, returns with that position. */
+/* Before anything of a later position, because a client that is disconnected after that resumes
+ * from that position. */
 static void tell_gaps(struct subscriber *subscriber, struct catchup *catchup) {
   struct subscription *subscription = NULL;
   while (catchup->has_gap && (subscription = subscriber_next(subscriber, subscription))) {
@@ -254,7 +261,7 @@ static void tell_gaps(struct subscriber *subscriber, struct catchup *catchup) {
   catchup->has_gap = false;
 }
 
-/* So little that none of the subscriber's channels takes what is fed for slowness. */
+/* So few bytes that no channel of the subscriber takes the fed messages for slowness. */
 static size_t feed_bytes(struct subscriber *subscriber) {
   size_t bytes = FEED_BYTES;
   struct subscription *subscription = NULL;
@@ -269,11 +276,11 @@ static bool is_fed(const struct subscriber *subscriber, size_t bytes) {
   return subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN) || (subscriber->outbox && subscriber->outbox->bytes >= bytes);
 }
 
-/* True if nothing is left. */
+/* Returns true if nothing is left. */
 static bool push_next(struct subscriber *subscriber, struct catchup *catchup, struct heap *heap) {
   uint64_t position = 0;
   struct message *message = latest_first(&catchup->latest, &position);
-  /* One without a position stands behind the one whose position it has. */
+  /* A message without a position follows the message whose position it has. */
   if (heap->count > 0 && (!message || position_of(catchup->sources) <= position)) {
     struct catchup_source *source = catchup->sources;
     source->after = position_of(source);
@@ -296,7 +303,7 @@ static bool is_untold(const struct hub *hub, const struct subscription *subscrip
   return hub_ended(hub, subscription->channel) > 0 && !(subscription->mark & CATCHUP_ENDED);
 }
 
-/* How many ends were not told; *all: nothing more can come of any channel. */
+/* Returns how many ends were not announced; *all: nothing more can come of any channel. */
 static size_t count_untold(struct subscriber *subscriber, bool *all) {
   size_t count = 0;
   struct subscription *subscription = NULL;
@@ -332,7 +339,7 @@ static void tell_ends(struct subscriber *subscriber) {
     }
     subscription = next;
   }
-  if (is_over) ops->finish(subscriber);
+  if (has_ended) ops->finish(subscriber);
 }
 
 void catchup_feed(struct subscriber *subscriber) {

@@ -35,7 +35,7 @@ size_t collect_no_limit(const struct subscriber *subscriber) {
   return SIZE_MAX;
 }
 
-/* What is lost is never lost silently. */
+/* A message is never lost silently. */
 void collect_nothing(struct subscriber *subscriber, struct message *message) {
   (void)message;
   subscriber_break(subscriber);

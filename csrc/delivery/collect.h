@@ -1,4 +1,4 @@
-/* Sinks that collect what is delivered, instead of writing it to somebody: what they never have to do. */
+/* Sinks that collect messages instead of writing them: their unused functions. */
 #ifndef MOONWIRE_DELIVERY_COLLECT_H
 #define MOONWIRE_DELIVERY_COLLECT_H
 
@@ -14,7 +14,7 @@ void collect_no_slow(struct subscriber *subscriber, const struct channel *channe
 void collect_no_finish(struct subscriber *subscriber);
 size_t collect_no_limit(const struct subscriber *subscriber);
 
-/* Members of a sink whose subscribers are all SUBSCRIBER_COLLECTS. */
+/* The members of a sink whose subscribers are all SUBSCRIBER_COLLECTS. */
 #define SINK_ONLY_COLLECTS                                                                                                       \
   .write = collect_no_write, .hold = collect_no_hold, .drained = collect_no_drained, .event = collect_no_event,                  \
   .slow = collect_no_slow, .finish = collect_no_finish, .limit = collect_no_limit
@@ -23,7 +23,7 @@ void collect_nothing(struct subscriber *subscriber, struct message *message);
 void collect_no_push(struct subscriber *subscriber, struct blob *blob, struct bytes part);
 size_t collect_none(const struct subscriber *subscriber);
 
-/* Of one none of whose subscribers is. */
+/* The members of a sink without such subscribers. */
 #define SINK_NEVER_COLLECTS .collect = collect_nothing, .collect_push = collect_no_push, .collected = collect_none
 
 VISIBILITY_POP

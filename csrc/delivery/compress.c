@@ -6,9 +6,10 @@
 #include "base/rope.h"
 #include "codec/ws_frame.h"
 
-/* Larger messages travel plain: no other subscriber is served in the meantime, and 1 MiB takes up to 50 ms. */
+/* Larger messages are not compressed: 1 MiB takes up to 50 ms, and no other subscriber is served in
+ * the meantime. */
 enum { MOST = 1 << 20 };
-/* Parts that many messages share change with every user that comes: they may take less. */
+/* Parts that many messages share change with every user that joins, so their limit is lower. */
 enum { PART_MOST = 256 << 10, STORED_HEAD = 5 };
 
 void own_deflate_free(struct own_deflate *own) {
@@ -29,7 +30,8 @@ static struct ws_deflater *get(struct ws_deflater **deflater, enum ws_window win
   return *deflater;
 }
 
-/* A frame with the same message; NULL without memory. Keeps the plain one no longer than it must, if that is taken. */
+/* Returns a frame with the same message, or NULL if out of memory. Frees the plain frame as early
+ * as possible, if that is taken. */
 static struct blob *compress(struct delivery *delivery, struct ws_deflater *deflater, const struct blob *plain) {
   struct bytes payload = payload_of(plain);
   struct buffer out;
@@ -52,7 +54,8 @@ static bool is_worth_it(const struct blob *plain, size_t min) {
   return len >= min && len <= MOST;
 }
 
-/* By a deflater of the worker's, which remembers nothing; what does not become smaller, or finds no memory, may go plain. A reference. */
+/* Compresses with a deflater of the worker, without earlier messages. A frame that does not become
+ * smaller, or if out of memory, stays plain. Returns a reference. */
 static struct blob *compress_plain(struct delivery *delivery, const struct form_class *form, struct blob *plain, size_t min) {
   if (!is_worth_it(plain, min)) return blob_ref(plain);
   struct blob *blob = compress(delivery, get(&delivery->deflaters[form->window], form->window, false), plain);
@@ -94,7 +97,8 @@ struct blob *compress_message(struct subscriber *subscriber, struct message *mes
   return form->is_own ? compress_frame(subscriber, blob, subscriber->extra->own->min) : blob;
 }
 
-/* The blob deflated as blocks that refer to nothing before them and end with a byte. Borrowed from the delivery; NULL if out of memory. */
+/* Deflates the blob as blocks that refer to nothing before them and end at a byte boundary.
+ * Borrowed from the delivery; NULL if out of memory. */
 static struct blob *compress_part(struct delivery *delivery, enum ws_window window, struct blob *plain, size_t *compressed) {
   struct deflated_part *part = &delivery->parts[window];
   if (part->plain == plain) return part->deflated;
@@ -107,7 +111,8 @@ static struct blob *compress_part(struct delivery *delivery, enum ws_window wind
   *compressed = bytes.len;
   if (deflater && ws_deflater_message(deflater, &bytes, 1, &out)) {
     buffer_append(&out,
-                  bytes_of("\0\0\xff\xff", 4)); /* which is left out at the end of a message alone (RFC 7692 section 7.2.1) */
+                  /* which is omitted at the end of a message (RFC 7692 section 7.2.1) */
+                  bytes_of("\0\0\xff\xff", 4));
     if (!out.failed) blob = blob_new(buffer_bytes(&out));
   }
   buffer_deinit(&out);
@@ -118,7 +123,8 @@ static struct blob *compress_part(struct delivery *delivery, enum ws_window wind
   return blob;
 }
 
-/* A block of bytes as they are (RFC 1951 section 3.2.4), where the block before has ended with a byte. */
+/* Appends a stored block (RFC 1951 section 3.2.4), if the block before it has ended at a byte
+ * boundary. */
 static void append_stored(struct buffer *out, struct bytes bytes) {
   if (bytes.len == 0) return;
   unsigned len = (unsigned)bytes.len;
@@ -144,7 +150,7 @@ bool compress_rope(struct subscriber *subscriber, const struct rope *text, struc
   append_stored(&payload.text, before);
   rope_share(&payload, part);
   append_stored(&payload.text, after);
-  /* An empty block, whose last four bytes are left out. */
+  /* An empty block, whose last four bytes are omitted. */
   buffer_append_char(&payload.text, 0);
   buffer_append(&frame->text, bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_TEXT, rope_len(&payload))));
   rope_append(frame, &payload);

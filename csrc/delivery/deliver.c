@@ -1,10 +1,11 @@
-/* From the hub to the subscriber: marks what is delivered, or puts it into the outbox (subscriber.h). */
+/* From the hub to the subscriber: marks messages, or puts them into the outbox (subscriber.h). */
 #include "base/rope.h"
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 
-/* The message in the subscriber's form, part of a blob that the caller owns. If out of memory, ptr is NULL and the subscriber broken. */
+/* Returns the message in the subscriber's form, as part of a blob that the caller owns. If out of
+ * memory, ptr is NULL and the subscriber is broken. */
 static struct bytes encode(struct subscriber *subscriber, struct message *message, struct blob **blob) {
   *blob = compress_message(subscriber, message);
   if (*blob) return form_slice(*blob, subscriber->sink->framing);
@@ -17,8 +18,8 @@ bool subscriber_is_excepted(const struct subscriber *subscriber, const struct me
   return except.len > 0 && subscriber->extra && bytes_equal(except, subscriber->extra->identity);
 }
 
-/* Appends what follows the first `skip` bytes, which are written. Part of a message is never dropped, and neither is one that later ones refer
- * to. */
+/* Appends everything after the first `skip` bytes, which are written. A part of a message is never
+ * dropped, and neither is a message that later ones refer to. */
 static void append(struct subscriber *subscriber, struct message *message, size_t skip) {
   struct blob *blob;
   struct bytes part = encode(subscriber, message, &blob);
@@ -33,9 +34,10 @@ void subscriber_replay(struct subscriber *subscriber, struct message *message) {
   if (!subscriber_is_excepted(subscriber, message)) append(subscriber, message, 0);
 }
 
-/* ---- Limits --------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
-/* True if, with this message, more would wait than may, or the oldest has waited for too long. */
+/* Returns true if this message would exceed the outbox limit, or if the oldest one has waited for
+ * too long. */
 static bool exceeds_policy(const struct subscriber *subscriber, const struct channel_policy *policy,
                            const struct message *message) {
   const struct outbox *outbox = subscriber->outbox;
@@ -46,15 +48,16 @@ static bool exceeds_policy(const struct subscriber *subscriber, const struct cha
          (policy->age_ms > 0 && outbox_age_ms(outbox, now_ms) > policy->age_ms);
 }
 
-/* ---- What is meant for it alone ------------------------------------------------------------------------------------------- */
+/* ---- For this subscriber only ---------------------------------------------------------------- */
 
-/* True if, with `len` more bytes, more would wait besides the messages of channels than may. */
+/* Returns true if `len` more bytes would exceed the limit on everything but the messages of
+ * channels. */
 static bool exceeds_limit(const struct subscriber *subscriber, size_t len) {
   size_t waiting = outbox_own_size(subscriber->outbox);
   return waiting > 0 && waiting + len > subscriber->sink->ops->limit(subscriber);
 }
 
-/* Nobody is slow before it was offered something. False: it is slow now. */
+/* Writes before it checks the limit. Returns false if the subscriber is slow now. */
 static bool make_room(struct subscriber *subscriber, size_t len) {
   subscriber_settle(subscriber, 0);
   if (exceeds_limit(subscriber, len)) subscriber_offer(subscriber);
@@ -96,7 +99,7 @@ void subscriber_push_rope(struct subscriber *subscriber, const struct rope *rope
   blob_unref(own);
 }
 
-/* ---- Delivering ----------------------------------------------------------------------------------------------------------- */
+/* ---- Delivering ------------------------------------------------------------------------------ */
 
 static void push_own(struct subscriber *subscriber, struct message *message) {
   struct blob *blob;
@@ -124,7 +127,7 @@ static bool is_taken(struct subscriber *subscriber, struct subscription *subscri
   return subscriber->flags & SUBSCRIBER_BEHIND && catchup_take(subscriber, subscription, message);
 }
 
-/* Up to the turn list's message `end`. */
+/* Settles the turn list up to its message `end`. */
 static void settle_until(struct subscriber *subscriber, uint32_t end, size_t skip) {
   struct subscription *subscription = subscriber->turn;
   const struct channel *channel = subscription->channel;
@@ -152,7 +155,7 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
   /* The channel has restarted. */
   if (subscription->mark & CATCHUP_ENDED && message && message->position > 0) subscription->mark &= (uint32_t)~CATCHUP_ENDED;
   bool is_plain = message && message->parts.except.len == 0 && !message->parts.is_final;
-  /* The turn list that is owed already has it. */
+  /* The turn list that is not written yet has it. */
   if (is_plain && subscriber->turn == subscription && !(subscriber->flags & (SUBSCRIBER_COLLECTS | SUBSCRIBER_BEHIND))) return;
   if (subscriber->flags & SUBSCRIBER_COLLECTS) {
     subscriber->sink->ops->collect(subscriber, message);
@@ -163,7 +166,8 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
     return;
   }
   if (!is_plain && subscriber_is_excepted(subscriber, message)) {
-    /* The turn list continues without it: the messages before it are taken out of the list. */
+    /* The turn list continues without this message: the messages before it are moved out of the
+     * list. */
     if (subscriber->turn == subscription) settle_until(subscriber, channel->turn_count - 1, 0);
     if (message->parts.is_final) catchup_note_end(subscriber);
     return;
@@ -171,7 +175,7 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
   if (!is_plain && message->parts.is_final) catchup_note_end(subscriber);
   if (subscriber->turn == subscription) {
     if (!(subscriber->flags & SUBSCRIBER_BEHIND)) return;
-    /* This message may be one to be read later, which the list must not bring. */
+    /* This message may have to be read later, so the list must not bring it. */
     settle_until(subscriber, channel->turn_count - 1, 0);
   }
   if (is_taken(subscriber, subscription, message)) return;
@@ -179,7 +183,8 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
     subscriber->turn = subscription;
     subscriber->turn_start = channel->turn_count - 1;
   } else {
-    /* A turn list that is still owed is of another channel here. Settling it may have made the subscriber fall behind. */
+    /* A turn list that is not written yet belongs to another channel here. Settling it may have
+     * made the subscriber slow. */
     subscriber_settle(subscriber, 0);
     if (!is_taken(subscriber, subscription, message)) push_message(subscriber, subscription, message, 0);
   }

@@ -1,4 +1,5 @@
-/* Delivery: one per worker. From the hub to the sinks of its subscribers (delivery/subscriber.h). */
+/* Delivery: one per worker. From the hub to the sinks of its subscribers
+ * (delivery/subscriber.h). */
 #ifndef MOONWIRE_DELIVERY_DELIVERY_H
 #define MOONWIRE_DELIVERY_DELIVERY_H
 
@@ -14,13 +15,14 @@ VISIBILITY_PUSH
 
 struct subscriber;
 
-/* Slices of one write, at most. */
+/* The most slices of one write. */
 enum { SINK_SLICES_MAX = 64 };
 
-/* Part of a channel's turn list in one form and framing, ready to be written to all subscribers that want just this. */
+/* A part of a channel's turn list in one form and framing, ready to be written to all subscribers
+ * that need exactly this. */
 struct turn_view {
   const struct sink *sink; /* for which it was prepared */
-  struct channel *channel; /* NULL: nothing is prepared */
+  struct channel *channel; /* NULL if nothing is prepared */
   uint32_t start, count;
   size_t bytes;
   struct bytes slices[SINK_SLICES_MAX];
@@ -33,30 +35,34 @@ struct delivery {
   struct hub *hub;
   const struct clock *clock;
   const struct epoch *epoch;
-  struct form_users *form_users; /* of all workers: forms in use are drafted before the order of messages is decided */
-  struct mw_stats *stats;        /* counts deflated, gaps, slow, slow_closed, slow_dropped and slow_replaced */
-  size_t replay;                 /* messages of one replay, at most; and bytes */
+  /* of all workers: forms in use are drafted before the order of messages is decided */
+  struct form_users *form_users;
+  /* counts deflated, gaps, slow, slow_closed, slow_dropped, and slow_replaced */
+  struct mw_stats *stats;
+  size_t replay; /* the most messages of one replay, and bytes */
   size_t replay_bytes;
   size_t deflate_min;       /* messages of fewer bytes are not compressed */
-  size_t turn_bytes;        /* after so many bytes, what is left is written in the next turn */
+  size_t turn_bytes;        /* after that many bytes, the rest is written in the next turn */
   size_t written;           /* bytes that were written in this turn */
-  struct subscriber *dirty; /* to be flushed at the end of the turn */
-  struct subscriber *next;  /* to be flushed at the end of the next turn */
+  struct subscriber *dirty; /* for the flush at the end of the turn */
+  struct subscriber *next;  /* for the flush at the end of the next turn */
   struct turn_view views[TURN_VIEWS];
   size_t sink_count;                              /* sinks made so far; each is given a view */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until needed */
   struct deflated_part {
     struct blob *plain, *deflated;
-  } parts[WS_WINDOW_COUNT]; /* the last blob that was compressed as part of messages (compress_rope); NULL: none */
+    /* the last blob that was compressed as part of messages (compress_rope), or NULL */
+  } parts[WS_WINDOW_COUNT];
 };
 
 void delivery_deinit(struct delivery *delivery);
-/* Begins a turn of the loop: it may write turn_bytes, and subscribers that were put off are flushed again. */
+/* Begins a turn of the loop: it may write turn_bytes, and subscribers that were deferred are
+ * flushed again. */
 void delivery_begin_turn(struct delivery *delivery);
-/* Flushes the marked subscribers and ends the hub's turn. Can be called several times in a turn. True if some continue in the next
- * turn, which should come immediately. */
+/* Flushes the marked subscribers and ends the hub's turn. May be called several times in a turn.
+ * Returns true if some continue in the next turn, which should follow immediately. */
 bool delivery_flush(struct delivery *delivery);
-/* The subscriber, which is over, is about to be freed: after this no list has it. */
+/* Removes the subscriber, which has ended, from all lists, before it is freed. */
 void delivery_forget(struct delivery *delivery, struct subscriber *subscriber);
 
 VISIBILITY_POP

@@ -1,10 +1,11 @@
-/* The end of a turn: writes what it brought (delivery.h). */
+/* The end of a turn: writes its messages (delivery.h). */
 #include "base/log_limit.h"
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 
-/* How often one subscriber is fed in a turn, at most; and what is never put off, such as the answer to a request. */
+/* How often one subscriber is fed in a turn; the size of writes that are never deferred, such as
+ * the answer to a request. */
 enum { FEED_ROUNDS = 4, SMALL_BYTES = 16 * 1024 };
 
 void delivery_deinit(struct delivery *delivery) {
@@ -15,10 +16,11 @@ void delivery_deinit(struct delivery *delivery) {
   }
 }
 
-/* True if nothing of what waits is written any more. */
+/* Returns true if no unsent data will be written. */
 static bool is_lost(const struct subscriber *subscriber) { return subscriber->flags & (SUBSCRIBER_BROKEN | SUBSCRIBER_SLOW); }
 
-/* The turn list of a channel from `start` on, at most SINK_SLICES_MAX messages. NULL if out of memory. */
+/* Returns the turn list of a channel from `start` on, at most SINK_SLICES_MAX messages, or NULL if
+ * out of memory. */
 static const struct turn_view *prepare_view(const struct sink *sink, struct channel *channel, uint32_t start) {
   struct turn_view *view = &sink->delivery->views[sink->view];
   if (view->channel == channel && view->start == start && view->sink == sink) return view;
@@ -37,7 +39,7 @@ static const struct turn_view *prepare_view(const struct sink *sink, struct chan
   return view;
 }
 
-/* Writes the shared list of the one channel that brought something in this turn. */
+/* Writes the shared list of the only channel with messages in this turn. */
 static void write_turn(struct subscriber *subscriber) {
   const struct sink *sink = subscriber->sink;
   while (subscriber->turn) {
@@ -66,7 +68,8 @@ static void mark_next(struct subscriber *subscriber) {
   delivery->next = subscriber;
 }
 
-/* Pushes and writes what the subscriber lacks, as long as all of it is taken and the others do not wait for too long. */
+/* Pushes and writes messages that the subscriber lacks, while all of them are accepted and the
+ * others do not wait for too long. */
 static void feed(struct subscriber *subscriber) {
   for (int round = 0; subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->outbox && !is_lost(subscriber); round++) {
     if (round == FEED_ROUNDS) {
@@ -78,7 +81,7 @@ static void feed(struct subscriber *subscriber) {
   }
 }
 
-/* What a slow subscriber has not begun to take is dropped, so that its end can be told. */
+/* Drops what a slow subscriber has not started to receive, so that its end can be written. */
 static void drop_unwritten(struct subscriber *subscriber) {
   struct mw_stats *stats = subscriber->sink->delivery->stats;
   stats->slow_closed++;
@@ -89,14 +92,14 @@ static void drop_unwritten(struct subscriber *subscriber) {
   if (subscriber->outbox) outbox_drop_all(subscriber->outbox);
 }
 
-/* One large message to thousands of subscribers would otherwise hold up everybody else for as long as the kernel copies it. What the turn list
- * has is kept in the outbox, as pointers. */
+/* Otherwise, one large message to thousands of subscribers would block all others while the kernel
+ * copies it. The turn list is kept in the outbox, as pointers. */
 static void put_off(struct subscriber *subscriber) {
   mark_next(subscriber); /* first, or settling marks it for this turn */
   subscriber_settle(subscriber, 0);
 }
 
-/* True if the turn has written enough, and there may be much to write. */
+/* Returns true if the turn has written enough, and there may be much to write. */
 static bool can_wait(const struct subscriber *subscriber) {
   const struct delivery *delivery = subscriber->sink->delivery;
   if (delivery->written < delivery->turn_bytes || is_lost(subscriber) || subscriber_waits(subscriber)) return false;

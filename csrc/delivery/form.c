@@ -4,7 +4,7 @@
 
 const struct form_class form_text = {.carrier = &carrier_event_stream};
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
 struct form_draft form_draft(const struct form_class *class, const struct message *message, const struct epoch *epoch,
                              bool with_id) {
@@ -28,7 +28,7 @@ struct blob *form_of(const struct form_class *class, struct message *message, co
   return draft.form ? message_add_form(message, draft.form) : NULL;
 }
 
-/* ---- Framing -------------------------------------------------------------------------------------------------------------- */
+/* ---- Framing --------------------------------------------------------------------------------- */
 
 struct blob *form_chunk(struct bytes text) {
   char head[CHUNK_HEAD_MAX];

@@ -1,9 +1,11 @@
-/* Forms: a message as it is written to a stream. It is encoded once for each class of forms in use, whatever the number of subscribers.
- * Dialects define the classes; delivery itself knows only what carries them.
+/* Forms: a message as it is written to a stream. It is encoded once for each class of forms in use,
+ * regardless of the number of subscribers. Dialects define the classes; delivery only knows their
+ * carriers.
  *
- * The blob of an event stream's form is `room | payload | room`. HTTP/1 frames it as one chunk: the head of the chunk is at the end of the
- * first room and its CRLF in the second, written when the form is drafted. form_slice is the only accessor: it returns the whole chunk, or the
- * payload alone for a stream without chunks. */
+ * The blob of an event stream's form is `room | payload | room`. HTTP/1 frames it as one chunk: the
+ * head of the chunk is at the end of the first room, and its CRLF in the second; both are written
+ * when the form is drafted. form_slice is the only accessor. It returns the whole chunk, or only
+ * the payload for a stream without chunks. */
 #ifndef MOONWIRE_DELIVERY_FORM_H
 #define MOONWIRE_DELIVERY_FORM_H
 
@@ -44,11 +46,13 @@ struct form_class {
   /* Encodes a message as the carrier has it. `id` has ID_LEN bytes or none; position_at receives where in the blob its position is, up to
    * twice. NULL: out of memory. The function is NULL if streams of this class have no messages, or if `plain` is encoded. */
   struct blob *(*encode)(const struct message *message, struct bytes id, size_t position_at[2]);
-  /* Writes an id that no event brings, as text of an event stream. NULL for the other carriers. */
+  /* Writes an id without an event, as text of an event stream. NULL for the other carriers. */
   void (*write_cursor)(struct buffer *out, struct bytes id);
-  const struct form_class *plain; /* this class is that one, compressed; NULL: it is not compressed */
-  enum ws_window window;          /* with `plain` */
-  bool is_own;                    /* each subscriber compresses for itself, so that no message has this form */
+  /* this class is that one, compressed; NULL: it is not compressed */
+  const struct form_class *plain;
+  enum ws_window window; /* with `plain` */
+  /* each subscriber compresses for itself, so that no message has this form */
+  bool is_own;
 };
 
 /* Text that is not made of messages, on an event stream. */
@@ -58,16 +62,18 @@ extern const struct form_class form_text;
 
 /* A message whose position is not known yet. */
 struct form_draft {
-  struct form *form;     /* NULL: not drafted */
-  size_t position_at[2]; /* where the position is to be written; 0: nowhere */
+  struct form *form;     /* NULL if it is not drafted */
+  size_t position_at[2]; /* where the position must be written; 0: nowhere */
 };
 
-/* Encodes a message in a class that has `encode`; with_id leaves room for the position. `form` is NULL if out of memory. */
+/* Encodes a message in a class that has `encode`; with_id leaves room for the position. `form` is
+ * NULL if out of memory. */
 struct form_draft form_draft(const struct form_class *class, const struct message *message, const struct epoch *epoch,
                              bool with_id);
-/* Writes the position into a draft that left room for it; before anybody else sees the blob. */
+/* Writes the position into a draft that left room for it, before the blob is shared. */
 void form_draft_place(struct form_draft *draft, uint64_t position);
-/* Returns the message in a class that has `encode`, encoded now if nobody did it before. Borrowed from the message; NULL if out of memory. */
+/* Returns the message in a class that has `encode`, encoded now if necessary. Borrowed from the
+ * message; NULL if out of memory. */
 struct blob *form_of(const struct form_class *class, struct message *message, const struct epoch *epoch);
 
 /* ---- Framing ---- */
@@ -75,19 +81,20 @@ struct blob *form_of(const struct form_class *class, struct message *message, co
 /* The bytes before and after the payload in the forms of event streams. */
 enum { FORM_HEAD_ROOM = 12, FORM_TAIL_ROOM = 2 };
 
-/* Returns the framing on a stream that has chunks or has none. */
+/* Returns the framing on a stream with or without chunks. */
 static inline enum framing form_framing(const struct form_class *class, bool chunked) {
   if (!class->carrier->has_rooms) return FRAMING_WHOLE;
   return chunked ? FRAMING_CHUNK : FRAMING_PAYLOAD;
 }
-/* Returns text of an event stream as a blob with rooms; text must not be empty. NULL if out of memory. */
+/* Returns text of an event stream as a blob with rooms, or NULL if out of memory. The text must not
+ * be empty. */
 struct blob *form_chunk(struct bytes text);
 /* Returns a WebSocket frame with two parts of payload. NULL if out of memory. */
 struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more);
-/* Returns the bytes of a blob that go on a stream with that framing. */
+/* Returns the bytes of a blob that are written to a stream with that framing. */
 static inline struct bytes form_slice(const struct blob *blob, enum framing framing) {
   if (framing == FRAMING_WHOLE) return bytes_of(blob->data, blob->len);
-  /* The first byte of a room says where the chunk begins. */
+  /* The first byte of a room is the index where the chunk begins. */
   if (framing == FRAMING_CHUNK) return bytes_of(blob->data + blob->data[0], blob->len - (size_t)blob->data[0]);
   return bytes_of(blob->data + FORM_HEAD_ROOM, blob->len - FORM_HEAD_ROOM - FORM_TAIL_ROOM);
 }

@@ -9,7 +9,7 @@ void form_users_init(struct form_users *users) {
   }
 }
 
-/* The place of the class, which it takes if it has none; NULL: all are taken. */
+/* Returns the place of the class, and takes one if it has none; NULL if all are taken. */
 static struct form_use *find_use(struct form_users *users, const struct form_class *class) {
   if (class->plain) class = class->plain;
   for (size_t i = 0; i < FORM_USERS_MAX; i++) {
@@ -19,7 +19,7 @@ static struct form_use *find_use(struct form_users *users, const struct form_cla
   return NULL;
 }
 
-/* Relaxed, because a form that is missed, or encoded in vain, costs only time. */
+/* Relaxed, because a form that is missed, or encoded unnecessarily, costs only time. */
 void form_users_add(struct form_users *users, const struct form_class *class) {
   struct form_use *use = find_use(users, class);
   if (use) atomic_fetch_add_explicit(&use->count, 1, memory_order_relaxed);

@@ -7,7 +7,8 @@ struct item {
   struct list link;
   struct message *message; /* a reference */
   uint64_t position;
-  struct bytes key; /* the channel, a line feed, which no name has, and the key; ptr NULL: it was appended */
+  /* the channel, a line feed, which no name has, and the key; ptr NULL: it was appended */
+  struct bytes key;
   char text[];
 };
 

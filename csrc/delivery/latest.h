@@ -1,5 +1,5 @@
-/* Messages that a subscriber has not taken yet and that no history keeps, in the order in which they came. Of messages that are put by their key,
- * only the newest of each key is kept. */
+/* Messages that a subscriber has not taken yet and that no history keeps, in the order in which
+ * they came. Of messages that are put by their key, only the newest of each key is kept. */
 #ifndef MOONWIRE_DELIVERY_LATEST_H
 #define MOONWIRE_DELIVERY_LATEST_H
 
@@ -19,12 +19,13 @@ enum { LATEST_PLACE = 64 };
 
 void latest_init(struct latest *latest);
 void latest_deinit(struct latest *latest);
-/* Keeps a message, a reference, in the place of an older one of the same channel and key; `position` is where it stands among those with a
- * position. True in *replaced if there was one. MW_ENOMEM. */
+/* Keeps a message, a reference, in the place of an older one of the same channel and key;
+ * `position` is where it stands among those with a position. True in *replaced if there was one.
+ * MW_ENOMEM. */
 int latest_put(struct latest *latest, struct message *message, uint64_t position, bool *replaced);
-/* Keeps a message, a reference, whatever its key. MW_ENOMEM. */
+/* Keeps a reference to a message, regardless of its key. Returns 0 or MW_ENOMEM. */
 int latest_append(struct latest *latest, struct message *message, uint64_t position);
-/* The oldest (borrowed) and where it stands; NULL if there is none. */
+/* Returns the oldest message, borrowed, and its place; NULL if there is none. */
 struct message *latest_first(const struct latest *latest, uint64_t *position);
 void latest_drop_first(struct latest *latest);
 /* Drops all of one channel; how many there were. */

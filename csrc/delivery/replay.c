@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "delivery/catchup.h"
 
-/* Where a replay of that channel begins, for whoever has seen what is in `since`. */
+/* Finds where a replay of that channel begins for a client with the cursor `since`. */
 static void look_into(struct replay_source *source, const struct delivery *delivery, struct since since) {
   struct hub *hub = delivery->hub;
   struct stored *stored = source->subscription->channel->stored;
@@ -26,7 +26,7 @@ int replay_init(struct replay *replay, struct subscriber *subscriber, struct sin
   *replay = (struct replay){.cursor = delivery->hub->position};
   replay->sources = memory_calloc(subscriber->subscription_count, sizeof *replay->sources);
   if (!replay->sources) return MW_ENOMEM;
-  /* A position that was never given out is of no history of ours. */
+  /* A position that was never assigned does not belong to our history. */
   if (since.kind == SINCE_POSITION && since.position > delivery->hub->position) since.kind = SINCE_FOREIGN;
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) {

@@ -15,7 +15,7 @@ void sink_init(struct sink *sink, const struct sink_ops *ops, struct delivery *d
                         .view = (uint8_t)(delivery->sink_count++ % TURN_VIEWS)};
 }
 
-/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
+/* ---- Channels -------------------------------------------------------------------------------- */
 
 int subscriber_subscribe(struct subscriber *subscriber, struct bytes name, const struct channel_policy *policy) {
   struct subscription *subscription = &subscriber->first;
@@ -86,7 +86,7 @@ void subscriber_end(struct subscriber *subscriber) {
   }
 }
 
-/* ---- What only some have -------------------------------------------------------------------------------------------------- */
+/* ---- Extras ---------------------------------------------------------------------------------- */
 
 struct subscriber_extra *subscriber_extra(struct subscriber *subscriber) {
   if (subscriber->extra) return subscriber->extra;

@@ -3,7 +3,7 @@
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 
-/* The text as the subscriber's form has it, in a blob of its own. NULL if out of memory. */
+/* Returns the text in the subscriber's form, in a blob of its own, or NULL if out of memory. */
 static struct blob *frame_text(struct subscriber *subscriber, struct bytes text) {
   const struct sink *sink = subscriber->sink;
   return compress_frame(subscriber, sink->form->carrier->frame(text), sink->delivery->deflate_min);

@@ -10,7 +10,7 @@ void subscriber_append(struct subscriber *subscriber, struct blob *blob, struct 
   if (!fine) subscriber->flags |= SUBSCRIBER_BROKEN;
 }
 
-/* The sink took less than it was offered: it is to hold the rest, or to say when it takes more. */
+/* The sink took only a part: it must hold the rest, or call subscriber_ready later. */
 static void hold_rest(struct subscriber *subscriber) {
   struct outbox *outbox = subscriber->outbox;
   struct bytes slices[SINK_SLICES_MAX];

@@ -6,10 +6,11 @@
 #include "codec/envelope.h"
 #include "codec/json_scan.h"
 
-/* What is empty is not there. */
+/* Empty bytes mean an absent member. */
 static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
 
-/* The push as a JSON object; bytes that are no JSON come as base64, or behind the object if the format can carry them. */
+/* Writes the push as a JSON object. Bytes that are not JSON become base64, or follow the object if
+ * the format can carry them. */
 static void write_object(struct buffer *out, const struct message_parts *parts, struct bytes id, bool carries_bytes) {
   struct buffer base64;
   buffer_init(&base64);
@@ -50,17 +51,18 @@ static void write_envelope(struct buffer *out, const struct message_parts *parts
   buffer_deinit(&object);
 }
 
-/* ---- The forms ------------------------------------------------------------------------------------------------------------ */
+/* ---- The forms ------------------------------------------------------------------------------- */
 
-/* Where an id ends, its position begins so many bytes before. */
+/* The position begins this many bytes before the end of an id. */
 enum { POSITION_LEN = ID_LEN - EPOCH_LEN - 1 };
 
-/* An event ends with the id line, the blank line, and the tail room. */
+/* An event ends with the id line, the empty line, and the tail room. */
 static void find_in_event(const struct blob *blob, size_t *at) {
   *at = blob->len - strlen("\n\n") - FORM_TAIL_ROOM - POSITION_LEN;
 }
 
-/* An object has the id as a member, in front of the data; unescaped quotes are nowhere before it but around names and strings. */
+/* An object has the id as a member before the data; before it, unescaped quotes only surround names
+ * and strings. */
 static void find_in_object(const struct blob *blob, size_t *at) {
   static const char member[] = ",\"id\":\"";
   struct bytes all = blob_bytes(blob);
@@ -138,7 +140,7 @@ const struct form_class native_ws_compressed[WS_WINDOW_COUNT] = {
 const struct form_class native_ws_own = {
     .carrier = &carrier_websocket, .cursor_per_channel = true, .plain = &native_ws, .is_own = true};
 
-/* ---- Texts ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Texts ----------------------------------------------------------------------------------- */
 
 void native_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
   char id[ID_LEN];
@@ -176,7 +178,8 @@ void native_write_rope(struct rope *out, const struct form_class *form, struct b
   static const struct bytes place = {"0", 1};
   struct message_parts parts = {.channel = channel, .event = event, .data = place};
   struct buffer frame;
-  size_t tail_len = form == &native_sse ? 2 : form == &native_envelope ? 3 : 1; /* what follows the data: line ends, or a brace */
+  /* what follows the data: newlines, or a brace */
+  size_t tail_len = form == &native_sse ? 2 : form == &native_envelope ? 3 : 1;
   buffer_init(&frame);
   if (form == &native_sse) {
     write_sse(&frame, &parts, bytes_of(NULL, 0));

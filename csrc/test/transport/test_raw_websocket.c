@@ -870,11 +870,11 @@ static void checks_definitions(void **state) {
     int status;
     const char *text;
   } cases[] = {
-      {"echo", {0}, MW_EINVAL, "echo: a route begins with \"/\""},
+      {"echo", {0}, MW_EINVAL, "echo: a route must begin with \"/\""},
       {"/a{", {0}, MW_EINVAL, NULL},
       {"/get", {0}, MW_EOVERLAP, NULL},
       {"/a", {.protocols = spaced, .protocol_count = 1}, MW_EINVAL, NULL},
-      {"/a", {.protocols = twice, .protocol_count = 2}, MW_EINVAL, "a: is named twice"},
+      {"/a", {.protocols = twice, .protocol_count = 2}, MW_EINVAL, "a: listed twice"},
       {"/a", {.origins = nowhere, .origin_count = 1}, MW_EINVAL, NULL},
   };
   struct mw_config_options options;
