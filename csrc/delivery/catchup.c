@@ -324,7 +324,7 @@ static void tell_ends(struct subscriber *subscriber) {
   char id_text[ID_LEN];
   bool all, leaves = subscriber->sink->form->cursor_per_channel;
   size_t left = count_untold(subscriber, &all);
-  bool is_over = all && !leaves, has_id = is_over && subscriber->sink->form->write_cursor;
+  bool has_ended = all && !leaves, has_id = has_ended && subscriber->sink->form->write_cursor;
   struct bytes none = bytes_of(NULL, 0), id = bytes_of(id_text, ID_LEN);
   id_write(id_text, subscriber->sink->delivery->epoch, hub_of(subscriber)->position);
   if (has_id && left == 0) ops->event(subscriber, EVENT_CURSOR, none, id);
