@@ -46,12 +46,12 @@ struct mw_client {
   char remote[];             /* address of the peer, terminated */
 };
 
-/* Takes the JSON (NULL: anonymous), and reads the user's id from it (mw_user_id). MW_EINVAL: the
- * client is another user already, and who it is, is settled once; MW_ENOMEM. Nothing is changed
- * then. */
+/* Takes the JSON (NULL: anonymous), and reads the user's id from it (mw_user_id). Returns 0,
+ * MW_ENOMEM, or MW_EINVAL if the client is already another user, because that cannot change. After
+ * a failure, nothing has changed. */
 int client_set_user(struct mw_client *client, struct blob *user);
-/* True if the two are the same user: by the ids, or, of users that have none, by all that is known
- * of them; or both are anonymous. */
+/* Returns true if both are the same user: by id, or by the whole JSON of users without one; or if
+ * both are anonymous. */
 bool client_same_user(const struct mw_client *one, const struct mw_client *other);
 /* Returns the user's id or, for anonymous users and users without one, the client's name. */
 struct bytes client_user_id(const struct mw_client *client);

@@ -139,11 +139,13 @@ struct script_job {
   size_t held_size;
   /* The answer. status is 0 before it; 200 means accepted. */
   int status;
-  const char *code, *reason; /* of a refusal: terminated, texts of `refusal` or of the program; else empty */
+  /* of a refusal: terminated, texts of `refusal` or of the program; else empty */
+  const char *code, *reason;
   struct blob *refusal;
-  const struct job_channel *refused; /* the channel that the refusal is about; NULL: it is about the client */
-  struct blob *fields, *body;        /* of an HTTP response; body: of an acknowledgement, too */
-  struct mw_stream *stream;          /* borrowed: the app's handle, which refers to this job; NULL when the app let go */
+  const struct job_channel *refused; /* the channel that is refused; NULL: the client */
+  struct blob *fields, *body;        /* of an HTTP response; body: also of an acknowledgement */
+  /* borrowed: the app's handle, which refers to this job; NULL after the app has released it */
+  struct mw_stream *stream;
   void (*on_stream_end)(struct mw_stream *stream);
 };
 
@@ -182,7 +184,8 @@ enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys,
 /* Keeps the answer for its key, unless a repeated send may succeed where this one did not. Lets the
  * sends that waited continue. */
 void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms, struct list *ready);
-/* Sets a refusal. Copies at most 64 bytes of the code and 255 of the reason. If out of memory, the refusal says that. */
+/* Sets a refusal. Copies at most 64 bytes of the code and 255 of the reason. If out of memory, the
+ * refusal says that. */
 void job_refuse(struct script_job *job, int status, const char *code, const char *reason);
 
 VISIBILITY_POP

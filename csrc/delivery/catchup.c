@@ -315,10 +315,12 @@ static size_t count_untold(struct subscriber *subscriber, bool *all) {
   return count;
 }
 
-/* The subscribers of a channel that has ended are told. One whose client has a cursor for each channel leaves it, and the client returns to it.
- * Any other returns with one id for all its channels, which the others move on: so it stays subscribed, in case the channel restarts,
- * and ends when all of its channels have. The last end has the newest id: where a gap was told there may be no message whose id says that
- * its client has seen the end, and it would reconnect without end. */
+/* The subscribers of a channel that has ended are told. One whose client has a cursor for each
+ * channel leaves it, and the client returns to it. Any other returns with one id for all its
+ * channels, which the others move on: so it stays subscribed, in case the channel restarts, and
+ * ends when all of its channels have. The last end has the newest id: where a gap was told there
+ * may be no message whose id says that its client has seen the end, and it would reconnect without
+ * end. */
 static void tell_ends(struct subscriber *subscriber) {
   const struct sink_ops *ops = subscriber->sink->ops;
   char id_text[ID_LEN];

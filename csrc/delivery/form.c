@@ -56,7 +56,7 @@ struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct byte
   return blob;
 }
 
-/* ---- Carriers ------------------------------------------------------------------------------------------------------------- */
+/* ---- Carriers -------------------------------------------------------------------------------- */
 
 static void write_text(struct rope *out, const struct rope *text, enum framing framing) {
   char head[CHUNK_HEAD_MAX];

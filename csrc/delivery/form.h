@@ -17,10 +17,10 @@
 
 VISIBILITY_PUSH
 
-/* Which part of a blob goes on a stream. */
+/* Which part of a blob is written to a stream. */
 enum framing {
   FRAMING_WHOLE,   /* all of it: forms without rooms */
-  FRAMING_PAYLOAD, /* what is between the rooms */
+  FRAMING_PAYLOAD, /* the part between the rooms */
   FRAMING_CHUNK,   /* the payload as a chunk of HTTP/1 */
 };
 
@@ -37,14 +37,16 @@ struct carrier {
 /* Events of text/event-stream, or any other text; items of an answer that is collected; frames. */
 extern const struct carrier carrier_event_stream, carrier_poll, carrier_websocket;
 
-/* How messages are encoded for some streams. Immutable; found by its address. */
+/* How messages are encoded for some streams. Immutable; identified by its address. */
 struct form_class {
   const struct carrier *carrier;
-  /* Its clients keep a cursor for each channel, so that each channel is replayed, and left, by itself. False: one for all channels of a
-   * connection. */
+  /* Its clients keep a cursor for each channel, so that each channel is replayed, and left, by
+   * itself. False: one for all channels of a connection. */
   bool cursor_per_channel;
-  /* Encodes a message as the carrier has it. `id` has ID_LEN bytes or none; position_at receives where in the blob its position is, up to
-   * twice. NULL: out of memory. The function is NULL if streams of this class have no messages, or if `plain` is encoded. */
+  /* Encodes a message for the carrier, and returns a blob with one reference, or NULL if out of
+   * memory. `id` has ID_LEN bytes or none; position_at receives the indexes of its position in the
+   * blob, at most two. The function is NULL if streams of this class have no messages, or if
+   * `plain` is encoded. */
   struct blob *(*encode)(const struct message *message, struct bytes id, size_t position_at[2]);
   /* Writes an id without an event, as text of an event stream. NULL for the other carriers. */
   void (*write_cursor)(struct buffer *out, struct bytes id);
@@ -89,7 +91,7 @@ static inline enum framing form_framing(const struct form_class *class, bool chu
 /* Returns text of an event stream as a blob with rooms, or NULL if out of memory. The text must not
  * be empty. */
 struct blob *form_chunk(struct bytes text);
-/* Returns a WebSocket frame with two parts of payload. NULL if out of memory. */
+/* Returns a WebSocket frame with two parts of payload, or NULL if out of memory. */
 struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct bytes more);
 /* Returns the bytes of a blob that are written to a stream with that framing. */
 static inline struct bytes form_slice(const struct blob *blob, enum framing framing) {
