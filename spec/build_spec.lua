@@ -41,3 +41,16 @@ describe("make", function()
     file:close()
   end)
 end)
+
+describe("the README", function()
+  it("says that the demo and the first app use one port", function()
+    local function read(path)
+      local file = assert(io.open(path))
+      local text = file:read "a"
+      file:close()
+      return text
+    end
+    assert.matches("MOONWIRE_LISTEN:%-127%.0%.0%.1:8080", read "scripts/demo")
+    assert.matches("Stop the demo with Ctrl%-C: the next app uses the same port", read "README.md")
+  end)
+end)
