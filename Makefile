@@ -225,15 +225,16 @@ $(eval $(call floor_archive,fuzz_support,$(FUZZ_SUPPORT_OBJ)))
 SUPPORT := $(if $(SUPPORT_OBJ),$(B)/obj/test_support.a)
 FUZZ_SUPPORT := $(if $(FUZZ_SUPPORT_OBJ),$(B)/obj/fuzz_support.a)
 
+# $(call test_program,FLOOR,NAME,OBJECT)
 define test_program
 TESTS += $(B)/test/$(1)_$(2)
-$(B)/test/$(1)_$(2): $(B)/obj/test/$(1)/test_$(2).o $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
+$(B)/test/$(1)_$(2): $(3) $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $$(JANSSON_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS))
 endef
-$(foreach floor,$(FLOORS) lua,$(foreach file,$(call sources,test/$(floor)),\
-  $(eval $(call test_program,$(floor),$(patsubst test_%.c,%,$(notdir $(file)))))))
+$(foreach floor,$(FLOORS) lua,$(foreach file,$(call floor_sources,test/$(floor)),\
+  $(eval $(call test_program,$(floor),$(patsubst test_%.c,%,$(notdir $(file))),$(call objects,$(file))))))
 
 define fuzz_program
 FUZZERS += $(B)/fuzz/$(1)
@@ -302,4 +303,4 @@ install-lib: $(LIBRARY)
 clean:
 	rm -rf build
 
--include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d $(B)/obj/*/*/*/*.d)

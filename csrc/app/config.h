@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/pattern.h"
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 #include "hub/policy.h"
 
 VISIBILITY_PUSH

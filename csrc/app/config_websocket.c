@@ -4,7 +4,7 @@
 #include "app/config.h"
 #include "auth/origin.h"
 #include "base/memory.h"
-#include "codec/http_head.h"
+#include "codec/http/http_head.h"
 
 static int fail(struct mw_error *error, int status, const char *what, const char *why) {
   if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);

@@ -5,7 +5,7 @@
 #include "app/client.h"
 #include "base/buffer.h"
 #include "base/memory.h"
-#include "codec/query.h"
+#include "codec/http/query.h"
 
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};

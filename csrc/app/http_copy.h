@@ -3,7 +3,7 @@
 #define MOONWIRE_APP_HTTP_COPY_H
 
 #include "base/bytes.h"
-#include "codec/http_head.h"
+#include "codec/http/http_head.h"
 #include "moonwire.h"
 
 VISIBILITY_PUSH

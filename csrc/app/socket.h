@@ -5,7 +5,7 @@
 #include "app/client.h"
 #include "app/config.h"
 #include "base/blob.h"
-#include "codec/ws_frame.h"
+#include "codec/ws/ws_frame.h"
 
 VISIBILITY_PUSH
 

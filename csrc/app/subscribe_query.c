@@ -1,7 +1,7 @@
 #include "app/subscribe_query.h"
 
 #include "codec/envelope.h"
-#include "codec/query.h"
+#include "codec/http/query.h"
 
 void subscribe_query_refuse(struct subscribe_query *query, int status, const char *reason) {
   if (query->status != 0) return;

@@ -4,7 +4,7 @@
 
 #include "base/memory.h"
 #include "base/rope.h"
-#include "codec/ws_frame.h"
+#include "codec/ws/ws_frame.h"
 
 /* Larger messages are not compressed: 1 MiB takes up to 50 ms, and no other subscriber is served in
  * the meantime. */

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "codec/ws_deflate.h"
+#include "codec/ws/ws_deflate.h"
 #include "delivery/form_users.h"
 #include "hub/hub.h"
 #include "moonwire.h"

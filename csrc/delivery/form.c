@@ -1,6 +1,6 @@
 #include "delivery/form.h"
 
-#include "codec/http_writer.h"
+#include "codec/http/http_writer.h"
 
 const struct form_class form_text = {.carrier = &carrier_event_stream};
 

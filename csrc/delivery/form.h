@@ -10,8 +10,8 @@
 #define MOONWIRE_DELIVERY_FORM_H
 
 #include "base/rope.h"
-#include "codec/ws_deflate.h"
-#include "codec/ws_frame.h"
+#include "codec/ws/ws_deflate.h"
+#include "codec/ws/ws_frame.h"
 #include "hub/id.h"
 #include "hub/message.h"
 

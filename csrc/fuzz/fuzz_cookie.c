@@ -1,5 +1,5 @@
 /* Pairs are slices of the header, in order and without delimiters, and the walk ends. */
-#include "codec/cookie.h"
+#include "codec/http/cookie.h"
 #include "fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

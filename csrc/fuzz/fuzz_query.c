@@ -1,7 +1,7 @@
 /* A decoded query stays the same when it is encoded and decoded again. A path that is accepted is
  * UTF-8 without NUL. */
 #include "base/utf8.h"
-#include "codec/query.h"
+#include "codec/http/query.h"
 #include "fuzz/fuzz.h"
 
 static void encode(struct buffer *out, struct bytes text) {

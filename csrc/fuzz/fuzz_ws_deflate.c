@@ -1,6 +1,6 @@
 /* Deflated messages inflate to the same messages. Inflating does not depend on how input and output
  * are split. */
-#include "codec/ws_deflate.h"
+#include "codec/ws/ws_deflate.h"
 #include "fuzz/fuzz.h"
 
 enum { OUT_MAX = 1 << 16 };

@@ -1,6 +1,6 @@
 /* The answer is the one that another implementation finds for the same offers. */
 #include "base/buffer.h"
-#include "codec/ws_extension.h"
+#include "codec/ws/ws_extension.h"
 #include "fuzz/fuzz.h"
 
 enum { FIELDS_MAX = 8, PARAMETERS = 4 };

@@ -5,7 +5,7 @@
 #ifndef MOONWIRE_HTTP_CORS_H
 #define MOONWIRE_HTTP_CORS_H
 
-#include "codec/http_fields.h"
+#include "codec/http/http_fields.h"
 
 VISIBILITY_PUSH
 

@@ -3,7 +3,7 @@
 #define MOONWIRE_HTTP_EXCHANGE_H
 
 #include "app/script_job.h"
-#include "codec/http_fields.h"
+#include "codec/http/http_fields.h"
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
 #include "http/http.h"

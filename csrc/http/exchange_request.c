@@ -1,6 +1,6 @@
 /* How a protocol has a request answered (http/exchange.h). */
 #include "base/log_limit.h"
-#include "codec/query.h"
+#include "codec/http/query.h"
 #include "http/budget.h"
 #include "http/exchange.h"
 #include "http/request.h"

@@ -3,7 +3,7 @@
 /* Static files: read by the thread pool, a chunk at a time, and only as fast as the peer takes them. */
 #include <stdio.h>
 
-#include "codec/http_writer.h"
+#include "codec/http/http_writer.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "net/file.h"

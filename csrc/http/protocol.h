@@ -7,7 +7,7 @@
 #ifndef MOONWIRE_HTTP_PROTOCOL_H
 #define MOONWIRE_HTTP_PROTOCOL_H
 
-#include "codec/http_fields.h"
+#include "codec/http/http_fields.h"
 #include "delivery/subscriber.h"
 
 VISIBILITY_PUSH

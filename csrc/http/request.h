@@ -7,7 +7,7 @@
 #define MOONWIRE_HTTP_REQUEST_H
 
 #include "base/buffer.h"
-#include "codec/http_reader.h"
+#include "codec/http/http_reader.h"
 
 VISIBILITY_PUSH
 

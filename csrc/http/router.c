@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "codec/query.h"
+#include "codec/http/query.h"
 #include "http/exchange.h"
 #include "http/request.h"
 

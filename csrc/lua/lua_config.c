@@ -1,8 +1,10 @@
 /* Defines an app from the tables that lua/moonwire/app.lua has checked. */
+#include "lua/lua_config.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "lua/host.h"
+#include "lua/request/lua_request.h"
 
 struct limit {
   const char *name;

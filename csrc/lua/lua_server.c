@@ -1,58 +1,21 @@
 /* core.server: starts, runs, and stops a server. */
+#include "lua/lua_server.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "lua/handle.h"
-#include "lua/host.h"
-#include "lua/json.h"
-#include "lua/lua_client.h"
-#include "lua/lua_history.h"
-#include "lua/lua_publish.h"
-#include "lua/lua_timer.h"
+#include "lua/base/handle.h"
+#include "lua/base/json.h"
+#include "lua/lua_config.h"
+#include "lua/objects/lua_client.h"
+#include "lua/objects/lua_history.h"
+#include "lua/objects/lua_publish.h"
+#include "lua/objects/lua_timer.h"
 #include "lua/signals.h"
-
-const char host_class[] = "moonwire.server";
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
 
-void resource_link(struct host *host, struct resource *resource, void (*release)(struct resource *resource)) {
-  resource->release = release;
-  resource->prev = NULL;
-  resource->next = host->resources;
-  if (host->resources) host->resources->prev = resource;
-  host->resources = resource;
-}
-
-void resource_unlink(struct host *host, struct resource *resource) {
-  if (!resource->release) return;
-  resource->release = NULL;
-  if (resource->prev) {
-    resource->prev->next = resource->next;
-  } else {
-    host->resources = resource->next;
-  }
-  if (resource->next) resource->next->prev = resource->prev;
-}
-
-struct host *host_check(lua_State *L, int index) {
-  return luaL_checkudata(L, index, host_class);
-}
-
-struct host *host_check_running(lua_State *L, int index) {
-  struct host *host = host_check(L, index);
-  if (!host->server) luaL_error(L, host->closed ? "the app has stopped" : "the app is not running");
-  return host;
-}
-
-void host_push_handler(lua_State *L, const struct host *host, const char *name) {
-  handle_push(L, host);
-  lua_getiuservalue(L, -1, 1);
-  lua_getfield(L, -1, name);
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-}
-
-int host_new(lua_State *L) {
+int server_new(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   luaL_checktype(L, 2, LUA_TTABLE);
   struct host *host = handle_new(L, host_class, sizeof *host, 2);
@@ -124,20 +87,20 @@ static int address(lua_State *L) {
   return 1;
 }
 
-struct host *host_check_turning(lua_State *L) {
+struct host *server_check_turning(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   if (door_busy(host->group.door)) luaL_error(L, "cannot be called from a handler");
   return host;
 }
 
-void host_turned(lua_State *L, struct host *host, bool alive) {
+void server_turned(lua_State *L, struct host *host, bool alive) {
   if (!alive) close_host(L, host);
   door_shut(host->group.door);
 }
 
 /* server:run(): runs the server until it has stopped. */
 static int run(lua_State *L) {
-  struct host *host = host_check_turning(L);
+  struct host *host = server_check_turning(L);
   door_open(host->group.door, L);
   int status = mw_server_run(host->server);
   close_host(L, host);
@@ -148,10 +111,10 @@ static int run(lua_State *L) {
 
 /* server:step(): runs one turn without waiting. Returns false once it has stopped. */
 static int step(lua_State *L) {
-  struct host *host = host_check_turning(L);
+  struct host *host = server_check_turning(L);
   door_open(host->group.door, L);
   bool alive = mw_server_step(host->server);
-  host_turned(L, host, alive);
+  server_turned(L, host, alive);
   lua_pushboolean(L, alive);
   return 1;
 }
@@ -292,7 +255,7 @@ static int presence(lua_State *L) {
   return 3;
 }
 
-void host_open(lua_State *L) {
+void server_open(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__gc", collect_host}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"start", start},

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lua/handle.h"
+#include "lua/base/handle.h"
+#include "lua/lua_server.h"
 
 /* Beyond it errors are only counted. */
 enum { FAULTS_MAX = 100 };
@@ -103,18 +104,18 @@ static int take_faults(lua_State *L) {
 /* server:settle(): "idle", "busy" (it does not come to rest) or "stopped". */
 static int settle(lua_State *L) {
   static const char *const words[] = {"idle", "busy", "stopped"};
-  struct host *host = host_check_turning(L);
+  struct host *host = server_check_turning(L);
   door_open(host->group.door, L);
   bool idle = mw_server_settle(host->server);
   bool alive = mw_server_step(host->server);
-  host_turned(L, host, alive);
+  server_turned(L, host, alive);
   lua_pushstring(L, words[!alive ? 2 : idle ? 0 : 1]);
   return 1;
 }
 
 /* server:advance(seconds): without the steps that follow. */
 static int advance(lua_State *L) {
-  struct host *host = host_check_turning(L);
+  struct host *host = server_check_turning(L);
   lua_Number seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "must be from 0 to 1e9 seconds");
   door_open(host->group.door, L);

@@ -3,11 +3,11 @@
 #ifndef MOONWIRE_LUA_TESTING_H
 #define MOONWIRE_LUA_TESTING_H
 
-#include "lua/host.h"
+#include "lua/base/host.h"
 
 BINDING_BEGIN
 
-/* Defines the class of connections, and adds methods to that of servers. After host_open. Raises if
+/* Defines the class of connections, and adds methods to that of servers. After server_open. Raises if
  * out of memory. */
 void testing_open(lua_State *L);
 /* core.live(kind): objects of the library that are alive in the process. */

@@ -1,14 +1,14 @@
 /* moonwire.core: the C half of the Lua module. See lua/moonwire/core.d.lua and server.d.lua. */
 #include <string.h>
 
-#include "lua/host.h"
-#include "lua/json.h"
-#include "lua/lua_client.h"
-#include "lua/lua_publish.h"
-#include "lua/lua_socket.h"
-#include "lua/lua_stream.h"
+#include "lua/base/json.h"
+#include "lua/lua_server.h"
 #include "lua/lua_testing.h"
-#include "lua/lua_timer.h"
+#include "lua/objects/lua_client.h"
+#include "lua/objects/lua_publish.h"
+#include "lua/objects/lua_timer.h"
+#include "lua/request/lua_socket.h"
+#include "lua/request/lua_stream.h"
 #include "lua/serve.h"
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -57,7 +57,7 @@ static int is_busy(lua_State *L) {
 }
 
 int luaopen_moonwire_core(lua_State *L) {
-  static const luaL_Reg functions[] = {{"server", host_new},
+  static const luaL_Reg functions[] = {{"server", server_new},
                                        {"sleep", task_sleep},
                                        {"keep", client_keep},
                                        {"is_client", client_is},
@@ -76,7 +76,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"live", testing_live},
                                        {NULL, NULL}};
   door_get(L);
-  host_open(L);
+  server_open(L);
   client_open(L);
   stream_open(L);
   socket_open(L);

@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_LUA_SERVE_H
 #define MOONWIRE_LUA_SERVE_H
 
-#include "lua/binding.h"
+#include "lua/base/binding.h"
 
 BINDING_BEGIN
 

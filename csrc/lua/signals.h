@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_LUA_SIGNALS_H
 #define MOONWIRE_LUA_SIGNALS_H
 
-#include "lua/binding.h"
+#include "lua/base/binding.h"
 
 BINDING_BEGIN
 

@@ -4,7 +4,7 @@
 
 #include "app/command.h"
 #include "codec/envelope.h"
-#include "codec/ws_frame.h"
+#include "codec/ws/ws_frame.h"
 
 static int fail(struct mw_error *error, int status, const char *text) {
   if (error) snprintf(error->text, sizeof error->text, "%s", text);

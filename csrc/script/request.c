@@ -3,7 +3,7 @@
 
 #include "app/socket.h"
 #include "base/log.h"
-#include "codec/http_fields.h"
+#include "codec/http/http_fields.h"
 #include "codec/json_scan.h"
 #include "script/open_channel.h"
 #include "script/question.h"

@@ -7,7 +7,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "codec/ws_handshake.h"
+#include "codec/ws/ws_handshake.h"
 #include "net/descriptors.h"
 #include "script/open_channel.h"
 #include "server/posts.h"

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "codec/ws_deflate.h"
+#include "codec/ws/ws_deflate.h"
 #include "delivery/subscriber.h"
 #include "http/http1/http1.h"
 #include "server/server.h"

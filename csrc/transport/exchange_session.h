@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_TRANSPORT_EXCHANGE_SESSION_H
 #define MOONWIRE_TRANSPORT_EXCHANGE_SESSION_H
 
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 #include "http/exchange.h"
 #include "http/unfinished.h"
 #include "session/session.h"

@@ -5,7 +5,7 @@
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "codec/envelope.h"
-#include "codec/http_writer.h"
+#include "codec/http/http_writer.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "transport/roles.h"

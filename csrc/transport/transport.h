@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_TRANSPORT_TRANSPORT_H
 #define MOONWIRE_TRANSPORT_TRANSPORT_H
 
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 #include "transport/poll/poll_client.h"
 
 VISIBILITY_PUSH

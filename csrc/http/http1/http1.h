@@ -5,7 +5,7 @@
 #include <assert.h>
 
 #include "app/config.h"
-#include "codec/http_reader.h"
+#include "codec/http/http_reader.h"
 #include "http/budget.h"
 #include "http/conn.h"
 #include "http/exchange.h"

@@ -2,8 +2,8 @@
  * exchange has for itself. */
 #include <assert.h>
 
-#include "codec/http_writer.h"
-#include "codec/ws_handshake.h"
+#include "codec/http/http_writer.h"
+#include "codec/ws/ws_handshake.h"
 #include "http/exchange_sink.h"
 #include "http/http1/http1.h"
 #include "http/http1/http1_head.h"

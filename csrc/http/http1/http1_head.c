@@ -1,7 +1,7 @@
 #include "http/http1/http1_head.h"
 
-#include "codec/http_writer.h"
-#include "codec/ws_handshake.h"
+#include "codec/http/http_writer.h"
+#include "codec/ws/ws_handshake.h"
 
 static void write_fields(struct buffer *out, const struct http_fields *fields) {
   struct http_field field;

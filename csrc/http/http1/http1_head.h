@@ -3,7 +3,7 @@
 #ifndef MOONWIRE_HTTP_HTTP1_HEAD_H
 #define MOONWIRE_HTTP_HTTP1_HEAD_H
 
-#include "codec/http_fields.h"
+#include "codec/http/http_fields.h"
 
 VISIBILITY_PUSH
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "codec/ws_deflate.h"
+#include "codec/ws/ws_deflate.h"
 #include "net/stream_peer.h"
 #include "server/server.h"
 #include "test/support.h"

@@ -1,7 +1,7 @@
 /* Heads of HTTP/1, byte for byte. */
 #include "http/http1/http1_head.h"
 
-#include "codec/http_writer.h"
+#include "codec/http/http_writer.h"
 #include "test/support.h"
 
 #define DATE "Date: Sat, 29 Feb 2020 12:00:00 GMT\r\n"

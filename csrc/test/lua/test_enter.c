@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lua/binding.h"
+#include "lua/base/binding.h"
 
 int luaopen_moonwire_core(lua_State *L);
 

@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "lua/binding.h"
+#include "lua/base/binding.h"
 #include "test/support.h"
 
 int luaopen_moonwire_core(lua_State *L);

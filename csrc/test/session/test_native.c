@@ -2,7 +2,7 @@
  * and nobody else notices. */
 #include <string.h>
 
-#include "test/server/malformed.h"
+#include "test/server/life/malformed.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "codec/ws_deflate.h"
+#include "codec/ws/ws_deflate.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
 #include "test/support.h"

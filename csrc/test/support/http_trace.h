@@ -4,7 +4,7 @@
 #define MOONWIRE_TEST_SUPPORT_HTTP_TRACE_H
 
 #include "base/buffer.h"
-#include "codec/http_reader.h"
+#include "codec/http/http_reader.h"
 
 /* Feeds `first` bytes, then pieces of `step` bytes. Writes one line for each event:
  *

@@ -3,7 +3,7 @@
 #define MOONWIRE_TEST_SUPPORT_MEMORY_PEER_H
 
 #include "base/buffer.h"
-#include "codec/ws_frame.h"
+#include "codec/ws/ws_frame.h"
 #include "moonwire.h"
 
 struct memory_peer {

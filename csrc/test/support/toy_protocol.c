@@ -3,7 +3,7 @@
 #include "test/support/toy_protocol.h"
 
 #include "base/memory.h"
-#include "codec/http_reader.h"
+#include "codec/http/http_reader.h"
 #include "http/budget.h"
 #include "http/exchange.h"
 #include "http/exchange_sink.h"

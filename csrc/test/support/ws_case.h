@@ -3,7 +3,7 @@
 #define MOONWIRE_TEST_SUPPORT_WS_CASE_H
 
 #include "base/buffer.h"
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 
 enum { WS_CASE_STEPS_MAX = 16 };
 

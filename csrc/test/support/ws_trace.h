@@ -4,7 +4,7 @@
 #define MOONWIRE_TEST_SUPPORT_WS_TRACE_H
 
 #include "base/buffer.h"
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 
 /* Appends a masked frame. `first` is FIN, the reserved bits, and the opcode. */
 void ws_client_frame(struct buffer *out, unsigned first, struct bytes key, struct bytes payload);

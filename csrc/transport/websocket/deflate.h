@@ -2,8 +2,8 @@
 #ifndef MOONWIRE_TRANSPORT_WEBSOCKET_DEFLATE_H
 #define MOONWIRE_TRANSPORT_WEBSOCKET_DEFLATE_H
 
-#include "codec/ws_extension.h"
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_extension.h"
+#include "codec/ws/ws_reader.h"
 #include "http/exchange.h"
 
 VISIBILITY_PUSH

@@ -3,7 +3,7 @@
 #define MOONWIRE_TRANSPORT_WEBSOCKET_RAW_WEBSOCKET_H
 
 #include "app/socket.h"
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 #include "http/exchange.h"
 
 VISIBILITY_PUSH

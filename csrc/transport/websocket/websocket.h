@@ -2,7 +2,7 @@
 #ifndef MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 #define MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 
-#include "codec/ws_frame.h"
+#include "codec/ws/ws_frame.h"
 #include "http/exchange.h"
 
 VISIBILITY_PUSH

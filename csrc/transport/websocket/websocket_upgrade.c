@@ -1,4 +1,4 @@
-#include "codec/ws_handshake.h"
+#include "codec/ws/ws_handshake.h"
 #include "delivery/delivery.h"
 #include "dialect/native_forms.h"
 #include "http/request.h"

@@ -4,7 +4,7 @@
 #define MOONWIRE_TRANSPORT_WEBSOCKET_WS_INPUT_H
 
 #include "base/buffer.h"
-#include "codec/ws_reader.h"
+#include "codec/ws/ws_reader.h"
 #include "http/exchange.h"
 
 VISIBILITY_PUSH

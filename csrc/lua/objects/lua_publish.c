@@ -1,0 +1,74 @@
+#include "lua/objects/lua_publish.h"
+
+#include "lua/base/json.h"
+#include "lua/objects/lua_client.h"
+
+static const char *failure_code(int status) {
+  switch (status) {
+    case MW_EINVAL:
+    case MW_ENOTFOUND: return "misuse";
+    case MW_ETOOLARGE: return "too_large";
+    case MW_ECLOSED: return "closed";
+    default: return "unavailable";
+  }
+}
+
+int publish_outcome(lua_State *L, int status, const struct mw_error *error) {
+  if (status == 0) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  bool says_more = status != MW_ECLOSED && error->text[0] != '\0';
+  lua_pushnil(L);
+  lua_pushstring(L, status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status));
+  lua_pushstring(L, failure_code(status));
+  return 3;
+}
+
+/* Reads event, data, and whether the data is bytes, from `index` on. Pushes one value that owns the
+ * text. Returns false if JSON cannot hold the data: the value is then a message. */
+static bool read_content(lua_State *L, int index, struct mw_publish *out) {
+  if (!lua_isnil(L, index)) out->event = bytes_check(L, index);
+  out->is_binary = lua_toboolean(L, index + 2);
+  if (out->is_binary) {
+    out->data = bytes_check(L, index + 1);
+    lua_pushvalue(L, index + 1);
+    return true;
+  }
+  out->data = json_encode(L, index + 1, "data");
+  return out->data.ptr != NULL;
+}
+
+static int push_misuse(lua_State *L) {
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  lua_pushstring(L, failure_code(MW_EINVAL));
+  return 3;
+}
+
+int publish_to_channel(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  lua_settop(L, 9);
+  struct mw_publish publish = {.channel = bytes_check(L, 2), .is_volatile = lua_toboolean(L, 6), .is_final = lua_toboolean(L, 9)};
+  if (!lua_isnil(L, 7)) publish.except = client_at(L, 7, NULL);
+  if (!lua_isnil(L, 8)) publish.key = bytes_check(L, 8);
+  if (!read_content(L, 3, &publish)) return push_misuse(L);
+  char id[MW_ID_MAX] = "";
+  struct mw_error error = {""};
+  int status = mw_publish(host->server, &publish, id, &error);
+  if (status != 0 || publish.is_volatile) return publish_outcome(L, status, &error);
+  lua_pushstring(L, id);
+  return 1;
+}
+
+int publish_to_client(lua_State *L) {
+  struct mw_server *server;
+  struct mw_publish publish = {.is_volatile = true};
+  lua_settop(L, 5);
+  struct mw_client *client = client_at(L, 1, &server);
+  if (!lua_isnil(L, 2)) publish.channel = bytes_check(L, 2);
+  if (!read_content(L, 3, &publish)) return push_misuse(L);
+  struct mw_error error = {""};
+  int status = server ? mw_client_send(server, client, &publish, &error) : MW_ECLOSED;
+  return publish_outcome(L, status, &error);
+}

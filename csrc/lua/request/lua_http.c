@@ -1,0 +1,105 @@
+#include "lua/request/lua_http.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lua/base/fault.h"
+
+static void set_bytes(lua_State *L, const char *name, struct mw_bytes value) {
+  bytes_push(L, value);
+  lua_setfield(L, -2, name);
+}
+
+static void push_lower(lua_State *L, struct mw_bytes name) {
+  luaL_Buffer out;
+  char *text = luaL_buffinitsize(L, &out, name.len);
+  for (size_t i = 0; i < name.len; i++) {
+    char c = name.ptr[i];
+    text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+  }
+  luaL_pushresultsize(&out, name.len);
+}
+
+/* The last field of a name counts, but Cookie fields are joined: HTTP/2 splits them (RFC 9113
+ * section 8.2.3). */
+static void push_headers(lua_State *L, const struct mw_http *http) {
+  lua_createtable(L, 0, (int)http->field_count);
+  for (size_t i = 0; i < http->field_count; i++) {
+    int pieces = 1;
+    push_lower(L, http->fields[i].name);
+    if (strcmp(lua_tostring(L, -1), "cookie") == 0) {
+      if (lua_getfield(L, -2, "cookie") == LUA_TSTRING) {
+        lua_pushliteral(L, "; ");
+        pieces = 3;
+      } else {
+        lua_pop(L, 1);
+      }
+    }
+    bytes_push(L, http->fields[i].value);
+    lua_concat(L, pieces);
+    lua_rawset(L, -3);
+  }
+}
+
+static void push_params(lua_State *L, const struct host *host, const struct mw_http *http, int route) {
+  struct mw_bytes name, value;
+  lua_newtable(L);
+  for (size_t i = 0; mw_config_param(host->config, route, http->path.ptr, http->path.len, i, &name, &value) == 0; i++) {
+    bytes_push(L, name);
+    bytes_push(L, value);
+    lua_rawset(L, -3);
+  }
+}
+
+void http_push(lua_State *L, const struct host *host, const struct mw_http *http, int route) {
+  luaL_checkstack(L, 6, "no room for a request");
+  lua_createtable(L, 0, 8);
+  set_bytes(L, "method", http->method);
+  set_bytes(L, "path", http->path);
+  set_bytes(L, "query_string", http->query);
+  set_bytes(L, "body", http->body);
+  set_bytes(L, "remote", http->remote);
+  if (http->token.len > 0) set_bytes(L, "token", http->token);
+  push_headers(L, http);
+  lua_setfield(L, -2, "headers");
+  if (route >= 0) {
+    push_params(L, host, http, route);
+  } else {
+    lua_newtable(L);
+  }
+  lua_setfield(L, -2, "params");
+}
+
+/* Borrows the strings of the list. Returns the number of fields. */
+static size_t read_fields(lua_State *L, int index, struct mw_http_field *fields, size_t max) {
+  for (size_t i = 0; i < max; i++) {
+    lua_rawgeti(L, index, (lua_Integer)(2 * i + 1));
+    lua_rawgeti(L, index, (lua_Integer)(2 * i + 2));
+    fields[i].name = bytes_check(L, -2);
+    fields[i].value = bytes_check(L, -1);
+    lua_pop(L, 2);
+  }
+  return max;
+}
+
+void http_respond(lua_State *L, int index, struct mw_request **request, const struct task *task, const char *what) {
+  struct mw_response response = {.status = (int)luaL_checkinteger(L, index)};
+  lua_settop(L, index + 3);
+  if (!lua_isnil(L, index + 1)) response.body = bytes_check(L, index + 1);
+  if (!lua_isnil(L, index + 2)) response.content_type = bytes_check(L, index + 2);
+  if (!lua_isnil(L, index + 3)) {
+    size_t count = lua_rawlen(L, index + 3) / 2;
+    struct mw_http_field *fields = lua_newuserdatauv(L, (count + 1) * sizeof *fields, 0);
+    response.field_count = read_fields(L, index + 3, fields, count);
+    response.fields = fields;
+  }
+  struct mw_error error = {""};
+  struct mw_request *answered = *request;
+  *request = NULL;
+  int status = mw_request_respond(answered, &response, &error);
+  if (status == 0 || status == MW_ECLOSED) return;
+  char text[sizeof error.text + 40];
+  const char *why = error.text[0] ? error.text : mw_status_text(status);
+  int len = snprintf(text, sizeof text, "the response was not sent: %s", why);
+  fault_log_text(task, what, task->defined, (struct mw_bytes){text, len < (int)sizeof text ? (size_t)len : sizeof text - 1});
+}
