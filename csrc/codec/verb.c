@@ -218,6 +218,15 @@ static void salvage_ref(struct bytes json, struct buffer *text, struct verb *ver
   if (json_salvage(json, BYTES("ref"), &ref)) (void)read_ref(&decoder, ref, verb);
 }
 
+struct bytes verb_find_ref(struct bytes json) {
+  struct verb verb = {0};
+  struct buffer text;
+  buffer_init(&text);
+  salvage_ref(json, &text, &verb);
+  buffer_deinit(&text);
+  return verb.ref.raw;
+}
+
 struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb *verb) {
   struct json_value object;
   struct json_fault json_fault;

@@ -57,6 +57,10 @@ struct verb_fault {
  * which is cleared first and belongs to the caller. */
 struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb *verb);
 
+/* Returns the ref of an object that is refused without being read, as raw JSON within `json`; empty
+ * if there is none. */
+struct bytes verb_find_ref(struct bytes json);
+
 /* Splits a binary frame: the object without data, a newline, and the bytes. Returns false if there
  * is no newline. */
 bool verb_split_binary(struct bytes frame, struct bytes *json, struct bytes *payload);

@@ -1,6 +1,7 @@
 #include "session/native.h"
 
 #include "base/memory.h"
+#include "codec/verb.h"
 #include "http/exchange.h"
 #include "session/native_join.h"
 #include "session/native_verbs.h"
@@ -31,7 +32,7 @@ static void stash(struct subscriber *subscriber, struct session *session, const 
   struct input_head head = {.len = input->bytes.len, .is_binary = input->is_binary, .reply_to = input->reply_to};
   bool full = stashed(session) >= stash_limit(subscriber);
   if (input->reply_to.is_exchange && full) {
-    reply_error(subscriber, &input->reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), "unavailable",
+    reply_error(subscriber, &input->reply_to, verb_find_ref(input->bytes), bytes_of(NULL, 0), "unavailable",
                 "too much waits for this client");
     return;
   }
@@ -144,8 +145,10 @@ void native_dismiss(struct subscriber *subscriber) {
   for (size_t at = backlog->at; at < backlog->bytes.len;) {
     struct input_head head;
     memcpy(&head, backlog->bytes.data + at, sizeof head);
-    if (head.reply_to.is_exchange) reply_error(subscriber, &head.reply_to, bytes_of(NULL, 0), bytes_of(NULL, 0), code, reason);
-    at += sizeof head + head.len;
+    at += sizeof head;
+    struct bytes ref = verb_find_ref(bytes_of(backlog->bytes.data + at, head.len));
+    if (head.reply_to.is_exchange) reply_error(subscriber, &head.reply_to, ref, bytes_of(NULL, 0), code, reason);
+    at += head.len;
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "app/command.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "codec/verb.h"
 #include "http/cors.h"
 #include "http/exchange.h"
@@ -13,8 +14,26 @@
 #include "transport/connect.h"
 #include "transport/roles.h"
 
+/* A reason may come from a script, cut at any byte. */
+static struct bytes clean(const char *reason) {
+  struct bytes text = bytes_string(reason);
+  return bytes_of(text.ptr, utf8_valid_prefix(text));
+}
+
+/* Every answer carries the ref of its message, as far as it can be read. */
+static void refuse_with(struct exchange *exchange, int status, const char *code, const char *reason) {
+  struct bytes none = bytes_of(NULL, 0);
+  struct buffer text;
+  buffer_init(&text);
+  verb_write_error(&text, verb_find_ref(exchange_request(exchange)->body), none, bytes_string(code), clean(reason));
+  buffer_append_char(&text, '\n');
+  if (text.failed) subscriber_break(&exchange->subscriber);
+  exchange_answer_error(exchange, status, buffer_bytes(&text));
+  buffer_deinit(&text);
+}
+
 static void refuse(struct exchange *exchange, int status, const char *reason) {
-  exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
+  refuse_with(exchange, status, exchange_code(status), reason);
 }
 
 /* A page of another site can post a form with the user's cookies, but not JSON (Fetch standard, CORS-safelisted request-header). */
@@ -106,7 +125,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
   if (!kind) {
     refuse(exchange, 404, "there is no such channel");
   } else if (!rule) {
-    exchange_refuse(exchange, 400, "unknown_event", "clients may not send this event", bytes_of(NULL, 0));
+    refuse_with(exchange, 400, "unknown_event", "clients may not send this event");
   } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
     refuse(exchange, 413, "the data is larger than limits.message_size");
   } else {
@@ -173,8 +192,7 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct script_job *job) {
   if (job->type == JOB_MESSAGE) names_charge_sender(&exchange->subscriber, job);
   if (job->status != 200) {
-    exchange_refuse(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
-                    bytes_of(NULL, 0));
+    refuse_with(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason);
   } else if (job->type == JOB_JOIN) {
     /* The sender is who it says it is: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);

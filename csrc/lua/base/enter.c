@@ -78,7 +78,7 @@ static bool take_thread(struct door *door, struct task *task) {
     struct idle_thread *idle = &door->idle[--door->idle_count];
     task->thread = idle->thread;
     task->thread_ref = idle->ref;
-    reset_hook(task->thread, door->home);
+    if (lua_gethook(task->thread) != lua_gethook(door->home)) reset_hook(task->thread, door->home);
     return true;
   }
   lua_pushcfunction(door->home, make_thread);
