@@ -187,8 +187,8 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 # One archive for each floor: a test links only the floors that its own floor may include, so the
 # linker checks the table of floors.
 floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
-# Tests that need a whole server link all floors. server and transport still call each other.
-WHOLE := server transport server transport session script http dialect app delivery auth net hub codec base
+# Tests that need a whole server link all floors.
+WHOLE := server transport session script http dialect app delivery auth net hub codec base
 FLOORS_base := base
 FLOORS_codec := codec base
 FLOORS_hub := hub base

@@ -13,7 +13,7 @@
 #include "server/posts.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
-enum { ROUNDS_MAX = 16, SIGNALS_MAX = 8 };
+enum { ROUNDS_MAX = 16 };
 
 /* How long refusals may take to be written, when stopping has taken too long. */
 enum { HURRY_MS = 1000 };
@@ -363,64 +363,4 @@ void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context),
   open_channel_stop_all(&server->script);
   server->drain = alarm_new(&server->loop, server->app.config->options.limits.drain_ms, 0, on_drained, server);
   loop_wake(&server->loop);
-}
-
-/* ---- Signals, timers ------------------------------------------------------------------------------------------------------ */
-
-int mw_server_on_signal(struct mw_server *server, int signum, void (*on_signal)(void *context, int signum), void *context) {
-  size_t count = 0;
-  for (struct list *link = server->signals.next, *next; link != &server->signals; link = next) {
-    struct signal_watch *watch = container_of(link, struct signal_watch, link);
-    next = link->next;
-    if (watch->uv.signum == signum) {
-      signal_watch_free(watch);
-    } else {
-      count++;
-    }
-  }
-  if (count >= SIGNALS_MAX) return MW_ELIMIT;
-  struct signal_watch *watch;
-  int status = signal_watch_new(&watch, &server->loop, signum, on_signal, context);
-  if (status == 0) list_append(&server->signals, &watch->link);
-  return status;
-}
-
-int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t delay_ms, uint64_t repeat_ms,
-                 void (*on_timer)(void *context), void *context) {
-  if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
-  struct alarm *alarm = alarm_new(&server->loop, delay_ms, repeat_ms, on_timer, context);
-  if (!alarm) return MW_ENOMEM;
-  list_append(&server->alarms, &alarm->link);
-  *timer = (struct mw_timer *)(void *)alarm;
-  return 0;
-}
-
-void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)timer); }
-
-/* ---- Numbers --------------------------------------------------------------------------------------------------------------- */
-
-size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {
-  struct worker *worker = &server->workers[0];
-  worker_drain(worker);
-  if (worker->delivery.dirty) loop_wake(&server->loop);
-  const struct channel *channel = hub_find(&worker->hub, bytes_of(name, name_len));
-  const struct stored *stored = store_find(&server->store, bytes_of(name, name_len));
-  size_t count = channel ? channel->subscription_count : 0;
-  if (exists) *exists = count > 0 || (stored && stored->history.count > 0);
-  return count;
-}
-
-void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
-  const struct worker *worker = &server->workers[0];
-  *stats = worker->stats;
-  stats->connections = worker->http.conn_count;
-  stats->poll_clients = worker->transport.polls.count;
-  stats->published = atomic_load(&server->bus.published);
-  stats->delivered = worker->hub.delivered;
-  stats->channels = server->store.channels.count;
-  stats->history_bytes = store_history_bytes(&server->store);
-  stats->evicted = server->store.evicted;
-  stats->marks = server->store.marks.count;
-  stats->floor_gaps = server->store.floor_gaps;
-  stats->subscriptions = worker->hub.subscription_count;
 }

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "codec/http/http_head.h"
+#include "codec/http/http_line.h"
 
 /* llhttp receives whole lines and bytes of the body, never a part of a line. So its results do not
  * depend on how the input is split, and it never has to pause: the end of its input is the end of a
@@ -162,21 +163,6 @@ static void begin_request(struct http_reader *reader) {
 
 /* ---- Head ------------------------------------------------------------------------------------ */
 
-/* Moves bytes to the buffer, up to and including the next newline and at most `max` in all. Returns
- * true if the line is complete. */
-static bool take_line(struct buffer *buffer, size_t max, struct bytes *rest) {
-  size_t room = max > buffer->len ? max - buffer->len : 0;
-  struct bytes part = bytes_of(rest->ptr, rest->len < room ? rest->len : room);
-  size_t feed = bytes_find(part, '\n');
-  if (feed < part.len) part.len = feed + 1;
-  buffer_append(buffer, part);
-  if (part.len == 0) return false;
-  *rest = bytes_of(rest->ptr + part.len, rest->len - part.len);
-  return !buffer->failed && part.ptr[part.len - 1] == '\n';
-}
-
-static bool ends_in_crlf(struct bytes line) { return line.len >= 2 && line.ptr[line.len - 2] == '\r'; }
-
 /* Allocates exactly what is needed: the number of fields is known and within its limit. */
 static bool reserve_fields(struct http_reader *reader) {
   if (reader->head.field_count <= reader->field_capacity) return true;
@@ -222,7 +208,7 @@ static enum http_event finish_head(struct http_reader *reader) {
 }
 
 static enum http_event read_head_line(struct http_reader *reader, struct bytes line) {
-  if (!ends_in_crlf(line)) return fail(reader, 400, "a line of the request head must end in CRLF");
+  if (!http_line_ends_in_crlf(line)) return fail(reader, 400, "a line of the request head must end in CRLF");
   line.len -= 2;
   bool is_first = reader->line_start == 0;
   if (is_first && line.len == 0) {
@@ -252,7 +238,7 @@ static enum http_event read_head(struct http_reader *reader, struct bytes *rest)
   if (is_first && rest->ptr[0] != '\r' && !http_token_valid(bytes_of(rest->ptr, 1))) {
     return fail(reader, 400, "the request line must begin with a method, such as GET");
   }
-  bool has_line = take_line(&reader->text, reader->limits->head, rest);
+  bool has_line = http_line_take(&reader->text, reader->limits->head, rest);
   if (reader->text.failed) return fail_memory(reader);
   size_t start = reader->line_start;
   enum http_event event = HTTP_MORE;
@@ -330,11 +316,11 @@ static enum http_event read_body_line(struct http_reader *reader, struct bytes *
   size_t max = CHUNK_LINE_MAX;
   if (reader->state == READ_CHUNK_END) max = 2;
   if (reader->state == READ_TRAILER) max = reader->limits->head - reader->trailer_len;
-  bool has_line = take_line(&reader->line, max, rest);
+  bool has_line = http_line_take(&reader->line, max, rest);
   if (reader->line.failed) return fail_memory(reader);
   struct bytes line = buffer_bytes(&reader->line);
   if (!has_line) return line.len < max ? HTTP_MORE : refuse_body_line(reader);
-  if (!ends_in_crlf(line)) return fail(reader, 400, "a line of a chunked body must end in CRLF");
+  if (!http_line_ends_in_crlf(line)) return fail(reader, 400, "a line of a chunked body must end in CRLF");
   buffer_clear(&reader->line);
   if (reader->state == READ_CHUNK_SIZE) return read_chunk_size(reader, line);
   return reader->state == READ_CHUNK_END ? read_chunk_end(reader, line) : read_trailer_line(reader, line);

@@ -1,364 +1,31 @@
 #include "lua/base/json.h"
 
-#include <errno.h>
-#include <jansson.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lua/base/handle.h"
+#include "lua/base/json_tree.h"
 
-/* The same depth as in the core. */
-enum { DEPTH_MAX = 64 };
+static const char json_tree_class[] = "moonwire.json";
+const char json_array_class[] = "moonwire.array";
 
-static const char array_class[] = "moonwire.array";
-static const char tree_class[] = "moonwire.json";
+/* ---- The tree ------------------------------------------------------------------------------------------------------------- */
 
-/* Owns what jansson allocated, while Lua may raise. */
-struct tree {
-  json_t *root;
-  char *text;
-};
+struct json_tree *json_tree_new(lua_State *L) {
+  return handle_new(L, json_tree_class, sizeof(struct json_tree), 0);
+}
 
-static void clear_tree(struct tree *tree) {
+void json_tree_clear(struct json_tree *tree) {
   json_decref(tree->root);
   free(tree->text);
-  *tree = (struct tree){NULL, NULL};
+  *tree = (struct json_tree){NULL, NULL};
 }
 
 static int collect_tree(lua_State *L) {
-  clear_tree(lua_touserdata(L, 1));
+  json_tree_clear(lua_touserdata(L, 1));
   return 0;
 }
 
-static void raise_memory(lua_State *L) { luaL_error(L, "not enough memory"); }
-
-/* ---- Encoding ------------------------------------------------------------------------------------------------------------ */
-
-/* A place inside the value: an item or member of `container`, which belongs to the previous step;
- * NULL is the root. */
-struct step {
-  const struct step *parent;
-  json_t *container;
-  const void *table; /* the container's Lua table, to find cycles */
-  const char *name;  /* of the member; NULL: item `index` */
-  lua_Integer index;
-};
-
-struct encoder {
-  lua_State *L;
-  struct tree *tree;
-  const char *root; /* the name of the root in messages */
-  int precision;    /* digits that represent every number so far exactly */
-};
-
-static bool encode_value(struct encoder *encoder, int index, const struct step *step, int depth);
-
-static void write_path(luaL_Buffer *out, const struct step *step, const char *root) {
-  if (!step) {
-    luaL_addstring(out, root);
-    return;
-  }
-  write_path(out, step->parent, root);
-  char item[32];
-  snprintf(item, sizeof item, step->name ? "." : "[%lld]", (long long)step->index);
-  luaL_addstring(out, item);
-  if (step->name) luaL_addstring(out, step->name);
-}
-
-/* Pushes the message and returns false. */
-static bool fail(struct encoder *encoder, const struct step *step, const char *fault) {
-  luaL_Buffer out;
-  luaL_buffinit(encoder->L, &out);
-  write_path(&out, step, encoder->root);
-  luaL_addstring(&out, ": ");
-  luaL_addstring(&out, fault);
-  luaL_pushresult(&out);
-  return false;
-}
-
-/* Inserts a new value before it is filled, so that the root owns everything if Lua raises. */
-static bool put(struct encoder *encoder, const struct step *step, json_t *value) {
-  if (!value) raise_memory(encoder->L);
-  if (!step) {
-    encoder->tree->root = value;
-  } else if (step->name) {
-    if (json_object_set_new(step->container, step->name, value) != 0) raise_memory(encoder->L);
-  } else {
-    if (json_array_append_new(step->container, value) != 0) raise_memory(encoder->L);
-  }
-  return true;
-}
-
-static bool encode_number(struct encoder *encoder, int index, const struct step *step) {
-  if (lua_isinteger(encoder->L, index)) return put(encoder, step, json_integer(lua_tointeger(encoder->L, index)));
-  double number = lua_tonumber(encoder->L, index);
-  if (!isfinite(number)) return fail(encoder, step, "JSON cannot hold NaN or infinity");
-  for (char text[40]; encoder->precision < 17; encoder->precision++) {
-    snprintf(text, sizeof text, "%.*g", encoder->precision, number);
-    if (strtod(text, NULL) == number) break;
-  }
-  return put(encoder, step, json_real(number));
-}
-
-/* The same check as in jansson, which does not distinguish a string that is not UTF-8 from a failed
- * allocation. */
-static bool is_utf8(const char *text, size_t len) {
-  static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-  for (size_t i = 0; i < len;) {
-    unsigned char first = (unsigned char)text[i++];
-    size_t more = first < 0x80 ? 0 : first < 0xc0 ? 4 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : first < 0xf8 ? 3 : 4;
-    if (more > 3 || more > len - i) return false;
-    uint32_t c = more == 0 ? first : first & (0x3fu >> more);
-    for (size_t k = 0; k < more; k++) {
-      unsigned char next = (unsigned char)text[i++];
-      if ((next & 0xc0) != 0x80) return false;
-      c = c << 6 | (next & 0x3fu);
-    }
-    if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) return false;
-  }
-  return true;
-}
-
-static bool encode_string(struct encoder *encoder, int index, const struct step *step) {
-  size_t len;
-  const char *text = lua_tolstring(encoder->L, index, &len);
-  json_t *string = json_stringn(text, len);
-  if (!string && !is_utf8(text, len)) return fail(encoder, step, "a string that is not valid UTF-8");
-  return put(encoder, step, string); /* raises if out of memory */
-}
-
-static bool encode_items(struct encoder *encoder, int index, const struct step *step, json_t *array, int depth) {
-  lua_State *L = encoder->L;
-  struct step item = {step, array, lua_topointer(L, index), NULL, 1};
-  for (lua_Integer count = (lua_Integer)lua_rawlen(L, index); item.index <= count; item.index++) {
-    lua_rawgeti(L, index, item.index);
-    if (!encode_value(encoder, lua_gettop(L), &item, depth)) return false;
-    lua_pop(L, 1);
-  }
-  return true;
-}
-
-static bool encode_members(struct encoder *encoder, int index, const struct step *step, json_t *object, int depth) {
-  lua_State *L = encoder->L;
-  struct step member = {step, object, lua_topointer(L, index), NULL, 0};
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    size_t len;
-    member.name = lua_tolstring(L, -2, &len); /* a string: the shape was checked */
-    if (strlen(member.name) != len) return fail(encoder, step, "a name contains a NUL byte");
-    json_t *name = json_stringn(member.name, len);
-    if (!name && !is_utf8(member.name, len)) return fail(encoder, step, "a name is not valid UTF-8");
-    if (!name) raise_memory(L);
-    json_decref(name);
-    if (!encode_value(encoder, lua_gettop(L), &member, depth)) return false;
-    lua_pop(L, 1);
-  }
-  return true;
-}
-
-enum shape { SHAPE_OBJECT, SHAPE_ARRAY, SHAPE_MIXED, SHAPE_HOLES, SHAPE_KEYS };
-
-/* Returns the shape of a table: an array if it is marked or has items, else an object. */
-static enum shape look_at_table(lua_State *L, int index) {
-  lua_Integer items = 0, highest = 0;
-  bool has_names = false, is_array = false;
-  if (lua_getmetatable(L, index)) {
-    is_array = luaL_getmetatable(L, array_class) != LUA_TNIL && lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-  }
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING) {
-      has_names = true;
-    } else if (lua_isinteger(L, -1) && lua_tointeger(L, -1) >= 1) {
-      items++;
-      if (lua_tointeger(L, -1) > highest) highest = lua_tointeger(L, -1);
-    } else {
-      lua_pop(L, 1);
-      return SHAPE_KEYS;
-    }
-  }
-  if (has_names && (items > 0 || is_array)) return SHAPE_MIXED;
-  if (highest != items) return SHAPE_HOLES;
-  return items > 0 || is_array ? SHAPE_ARRAY : SHAPE_OBJECT;
-}
-
-static bool encode_table(struct encoder *encoder, int index, const struct step *step, int depth) {
-  lua_State *L = encoder->L;
-  if (depth >= DEPTH_MAX) return fail(encoder, step, "nested deeper than 64 levels");
-  for (const struct step *outer = step; outer; outer = outer->parent) {
-    if (outer->table == lua_topointer(L, index)) return fail(encoder, step, "the table contains itself");
-  }
-  luaL_checkstack(L, 10, "too many levels of JSON");
-  switch (look_at_table(L, index)) {
-    case SHAPE_KEYS: return fail(encoder, step, "the table has a key that is neither a string nor a positive integer");
-    case SHAPE_MIXED: return fail(encoder, step, "the table has both items and names");
-    case SHAPE_HOLES: return fail(encoder, step, "the array has holes");
-    case SHAPE_ARRAY: {
-      json_t *array = json_array();
-      return put(encoder, step, array) && encode_items(encoder, index, step, array, depth + 1);
-    }
-    case SHAPE_OBJECT: break;
-  }
-  json_t *object = json_object();
-  return put(encoder, step, object) && encode_members(encoder, index, step, object, depth + 1);
-}
-
-static bool encode_value(struct encoder *encoder, int index, const struct step *step, int depth) {
-  lua_State *L = encoder->L;
-  switch (lua_type(L, index)) {
-    case LUA_TNONE:
-    case LUA_TNIL: return put(encoder, step, json_null());
-    case LUA_TBOOLEAN: return put(encoder, step, json_boolean(lua_toboolean(L, index)));
-    case LUA_TNUMBER: return encode_number(encoder, index, step);
-    case LUA_TSTRING: return encode_string(encoder, index, step);
-    case LUA_TTABLE: return encode_table(encoder, index, step, depth);
-    case LUA_TLIGHTUSERDATA:
-      if (!lua_touserdata(L, index)) return put(encoder, step, json_null());
-      break;
-    default: break;
-  }
-  char fault[64];
-  snprintf(fault, sizeof fault, "JSON cannot hold a %s", luaL_typename(L, index));
-  return fail(encoder, step, fault);
-}
-
-struct mw_bytes json_encode(lua_State *L, int index, const char *root) {
-  struct mw_bytes none = {NULL, 0}, text;
-  index = lua_type(L, index) == LUA_TNONE ? index : lua_absindex(L, index);
-  int top = lua_gettop(L);
-  luaL_checkstack(L, 10, "too many levels of JSON");
-  struct tree *tree = handle_new(L, tree_class, sizeof *tree, 0);
-  struct encoder encoder = {L, tree, root, 15};
-  if (!encode_value(&encoder, index, NULL, 0)) {
-    clear_tree(tree);
-    lua_replace(L, top + 1);
-    lua_settop(L, top + 1);
-    return none;
-  }
-  size_t digits = (size_t)encoder.precision;
-  tree->text = json_dumps(tree->root, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS | JSON_REAL_PRECISION(digits));
-  if (!tree->text) raise_memory(L);
-  json_decref(tree->root);
-  tree->root = NULL;
-  text = (struct mw_bytes){tree->text, strlen(tree->text)};
-  return text;
-}
-
-/* ---- Decoding ------------------------------------------------------------------------------------------------------------ */
-
-static bool push_decoded(lua_State *L, json_t *value, int depth);
-
-static bool push_array(lua_State *L, json_t *array, int depth) {
-  size_t count = json_array_size(array);
-  lua_createtable(L, count < INT32_MAX ? (int)count : 0, 0);
-  luaL_setmetatable(L, array_class);
-  for (size_t i = 0; i < count; i++) {
-    if (!push_decoded(L, json_array_get(array, i), depth)) return false;
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  return true;
-}
-
-static bool push_object(lua_State *L, json_t *object, int depth) {
-  const char *name;
-  json_t *value;
-  lua_newtable(L);
-  json_object_foreach(object, name, value) {
-    lua_pushstring(L, name);
-    if (!push_decoded(L, value, depth)) return false;
-    lua_rawset(L, -3);
-  }
-  return true;
-}
-
-/* Returns false if the value is nested too deep. The stack then holds parts of it. */
-static bool push_decoded(lua_State *L, json_t *value, int depth) {
-  switch (json_typeof(value)) {
-    case JSON_NULL: lua_pushlightuserdata(L, NULL); return true;
-    case JSON_TRUE:
-    case JSON_FALSE: lua_pushboolean(L, json_is_true(value)); return true;
-    case JSON_INTEGER: lua_pushinteger(L, json_integer_value(value)); return true;
-    case JSON_REAL: lua_pushnumber(L, json_real_value(value)); return true;
-    case JSON_STRING: lua_pushlstring(L, json_string_value(value), json_string_length(value)); return true;
-    case JSON_ARRAY:
-    case JSON_OBJECT: break;
-  }
-  if (depth >= DEPTH_MAX) return false;
-  luaL_checkstack(L, 6, "too many levels of JSON");
-  return json_is_array(value) ? push_array(L, value, depth + 1) : push_object(L, value, depth + 1);
-}
-
-/* Returns whether the digits exceed a 64-bit integer. */
-static bool is_large_integer(const char *digits, size_t len) {
-  char copy[24];
-  if (len > 20) return true; /* no leading zero */
-  memcpy(copy, digits, len);
-  copy[len] = '\0';
-  errno = 0;
-  strtoll(copy, NULL, 10);
-  return errno == ERANGE;
-}
-
-/* Writes the text to `out`, with "e0" after each integer of more than 64 bits, which makes it a
- * float. Returns the length. The text need not be valid. */
-static size_t mark_large_integers(struct mw_bytes text, char *out) {
-  size_t len = 0;
-  for (size_t i = 0; i < text.len;) {
-    size_t start = i, end = text.len;
-    if (text.ptr[i] == '"') {
-      for (i++; i < end && text.ptr[i] != '"'; i++) i += text.ptr[i] == '\\' && i + 1 < end;
-      if (i < end) i++;
-    } else {
-      if (text.ptr[i] == '-') i++;
-      while (i < end && text.ptr[i] >= '0' && text.ptr[i] <= '9') i++;
-    }
-    bool is_integer = i - start > 18 && text.ptr[start] != '"' && (i == end || !memchr(".eE", text.ptr[i], 3));
-    if (i == start) i++;
-    memcpy(out + len, text.ptr + start, i - start);
-    len += i - start;
-    if (is_integer && is_large_integer(text.ptr + start, i - start)) out[len++] = 'e', out[len++] = '0';
-  }
-  return len;
-}
-
-/* jansson refuses integers of more than 64 bits, and has no option for it. */
-static json_t *load(lua_State *L, struct mw_bytes text, json_error_t *error) {
-  const size_t flags = JSON_DECODE_ANY | JSON_ALLOW_NUL;
-  json_t *root = json_loadb(text.len > 0 ? text.ptr : "", text.len, flags, error);
-  if (root || json_error_code(error) != json_error_numeric_overflow) return root;
-  char *marked = malloc(text.len + text.len / 9 + 2); /* two for each 19 at least */
-  if (!marked) raise_memory(L);
-  root = json_loadb(marked, mark_large_integers(text, marked), flags, error);
-  free(marked);
-  return root;
-}
-
-static const char *explain(const json_error_t *error) {
-  if (json_error_code(error) == json_error_numeric_overflow) return "a number is beyond the range of a float";
-  return error->text;
-}
-
-bool json_decode(lua_State *L, struct mw_bytes text) {
-  int top = lua_gettop(L);
-  struct tree *tree = handle_new(L, tree_class, sizeof *tree, 0);
-  json_error_t error;
-  tree->root = load(L, text, &error);
-  bool ok = tree->root && push_decoded(L, tree->root, 0);
-  if (!tree->root && (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory)) raise_memory(L);
-  if (!tree->root) {
-    lua_pushfstring(L, "not valid JSON: %s (line %d, column %d)", explain(&error), error.line, error.column);
-  } else if (!ok) {
-    lua_pushliteral(L, "not valid JSON: nested deeper than 64 levels");
-  }
-  clear_tree(tree);
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
-  return ok;
-}
+void json_raise_memory(lua_State *L) { luaL_error(L, "not enough memory"); }
 
 /* ---- The module ---------------------------------------------------------------------------------------------------------- */
 
@@ -382,18 +49,18 @@ static int decode(lua_State *L) {
 /* moonwire.array(table): marks it as an array, even if empty, and returns it. */
 static int make_array(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  luaL_argcheck(L, !lua_getmetatable(L, 1) || (luaL_getmetatable(L, array_class), lua_rawequal(L, -1, -2)), 1,
+  luaL_argcheck(L, !lua_getmetatable(L, 1) || (luaL_getmetatable(L, json_array_class), lua_rawequal(L, -1, -2)), 1,
                 "a table with its own metatable cannot be an array");
   lua_settop(L, 1);
-  luaL_setmetatable(L, array_class);
+  luaL_setmetatable(L, json_array_class);
   return 1;
 }
 
 void json_push_module(lua_State *L) {
   static const luaL_Reg tree_metamethods[] = {{"__gc", collect_tree}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"encode", encode}, {"decode", decode}, {"array", make_array}, {NULL, NULL}};
-  handle_class(L, tree_class, tree_metamethods, NULL);
-  luaL_newmetatable(L, array_class);
+  handle_class(L, json_tree_class, tree_metamethods, NULL);
+  luaL_newmetatable(L, json_array_class);
   lua_pop(L, 1);
   luaL_newlib(L, functions);
   lua_pushlightuserdata(L, NULL);

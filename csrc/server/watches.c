@@ -1,0 +1,34 @@
+/* What the host and the script watch: signals and timers of the public interface. */
+#include "server/server.h"
+
+enum { SIGNALS_MAX = 8 };
+
+int mw_server_on_signal(struct mw_server *server, int signum, void (*on_signal)(void *context, int signum), void *context) {
+  size_t count = 0;
+  for (struct list *link = server->signals.next, *next; link != &server->signals; link = next) {
+    struct signal_watch *watch = container_of(link, struct signal_watch, link);
+    next = link->next;
+    if (watch->uv.signum == signum) {
+      signal_watch_free(watch);
+    } else {
+      count++;
+    }
+  }
+  if (count >= SIGNALS_MAX) return MW_ELIMIT;
+  struct signal_watch *watch;
+  int status = signal_watch_new(&watch, &server->loop, signum, on_signal, context);
+  if (status == 0) list_append(&server->signals, &watch->link);
+  return status;
+}
+
+int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t delay_ms, uint64_t repeat_ms,
+                 void (*on_timer)(void *context), void *context) {
+  if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
+  struct alarm *alarm = alarm_new(&server->loop, delay_ms, repeat_ms, on_timer, context);
+  if (!alarm) return MW_ENOMEM;
+  list_append(&server->alarms, &alarm->link);
+  *timer = (struct mw_timer *)(void *)alarm;
+  return 0;
+}
+
+void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)timer); }
