@@ -3,8 +3,12 @@
 local dkjson = require "dkjson"
 
 -- Debian has lua-http's Lua files for releases of Lua before this one, which is all the same to them.
+-- Each spec file loads this file again, in the same state.
+local own_path = package.path
 for _, release in ipairs { "5.3", "5.2" } do
-  package.path = package.path .. ";" .. package.path:gsub("/lua/5%.4/", "/lua/" .. release .. "/")
+  if not own_path:find("/lua/" .. release .. "/", 1, true) then
+    package.path = package.path .. ";" .. own_path:gsub("/lua/5%.4/", "/lua/" .. release .. "/")
+  end
 end
 local websocket = require "http.websocket"
 
