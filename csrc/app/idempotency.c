@@ -25,37 +25,65 @@ void idempotency_deinit(struct idempotency *idempotency) {
   lock_deinit(&idempotency->lock);
 }
 
-static struct idempotent *add(struct idempotency *idempotency, struct bytes key, uint64_t now_ms) {
+static struct idempotent *add(struct idempotency *idempotency, struct bytes key) {
   struct idempotent *entry = memory_calloc(1, sizeof *entry + key.len);
   if (!entry) return NULL;
-  entry->time_ms = now_ms;
+  list_init(&entry->link);
   entry->key_len = key.len;
   memcpy(entry->key, key.ptr, key.len);
-  if (table_set(&idempotency->by_key, bytes_of(entry->key, key.len), entry) < 0) {
-    memory_free(entry);
-    return NULL;
-  }
-  list_append(&idempotency->by_age, &entry->link);
-  return entry;
+  if (table_set(&idempotency->by_key, bytes_of(entry->key, key.len), entry) == 0) return entry;
+  memory_free(entry);
+  return NULL;
 }
 
-struct idempotent *idempotency_begin(struct idempotency *idempotency, struct bytes key, uint64_t now_ms) {
+static enum idempotent_turn enter(struct idempotency *idempotency, struct bytes key, struct mail *waiter,
+                                  struct idempotent **entry, char id[MW_ID_MAX]) {
+  struct idempotent *known = table_get(&idempotency->by_key, key);
+  if (!known) {
+    *entry = add(idempotency, key);
+    return *entry ? IDEMPOTENT_FIRST : IDEMPOTENT_FAILED;
+  }
+  if (known->is_known) {
+    memcpy(id, known->id, sizeof known->id);
+    return IDEMPOTENT_KNOWN;
+  }
+  if (waiter) {
+    waiter->next = known->waiters;
+    known->waiters = waiter;
+  }
+  return IDEMPOTENT_WAITS;
+}
+
+enum idempotent_turn idempotency_enter(struct idempotency *idempotency, struct bytes key, uint64_t now_ms, struct mail *waiter,
+                                       struct idempotent **entry, char id[MW_ID_MAX]) {
   lock_take(&idempotency->lock);
-  for (struct idempotent *entry = oldest(idempotency); entry; entry = oldest(idempotency)) {
-    if (now_ms < entry->time_ms + IDEMPOTENCY_MS) break;
-    drop(idempotency, entry);
+  for (struct idempotent *each = oldest(idempotency); each; each = oldest(idempotency)) {
+    if (now_ms < each->time_ms + IDEMPOTENCY_MS) break;
+    drop(idempotency, each);
   }
-  struct idempotent *entry = table_get(&idempotency->by_key, key);
-  if (!entry) entry = add(idempotency, key, now_ms);
-  if (!entry) lock_release(&idempotency->lock);
-  return entry;
+  enum idempotent_turn turn = enter(idempotency, key, waiter, entry, id);
+  lock_release(&idempotency->lock);
+  return turn;
 }
 
-void idempotency_end(struct idempotency *idempotency, struct idempotent *entry) {
-  if (!entry->is_known) {
+struct mail *idempotency_settle(struct idempotency *idempotency, struct idempotent *entry, int status, const char *id,
+                                uint64_t now_ms) {
+  lock_take(&idempotency->lock);
+  struct mail *waiters = NULL, *each;
+  while ((each = entry->waiters)) { /* the oldest is the first to try again */
+    entry->waiters = each->next;
+    each->next = waiters;
+    waiters = each;
+  }
+  if (status < 0) {
     drop(idempotency, entry);
-  } else if (idempotency->by_key.count > IDEMPOTENCY_KEYS) {
-    drop(idempotency, oldest(idempotency));
+  } else {
+    entry->is_known = true;
+    entry->time_ms = now_ms;
+    memcpy(entry->id, id, sizeof entry->id);
+    list_append(&idempotency->by_age, &entry->link);
+    if (idempotency->by_key.count > IDEMPOTENCY_KEYS) drop(idempotency, oldest(idempotency));
   }
   lock_release(&idempotency->lock);
+  return waiters;
 }

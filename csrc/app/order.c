@@ -43,10 +43,19 @@ int order_read_parts(const struct app *app, const struct mw_publish *publish, st
 const char *order_fault(int status) {
   if (status == MW_ENOMEM) return "out of memory";
   if (status == MW_ELIMIT) return "cannot keep the history of another channel: limits.channels is reached";
+  if (status == MW_ECLOSED) return "the server is stopping";
   return "the queue is full: limits.queue";
 }
 
-int order_publish(struct app *app, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+bool order_begin_waiting(struct app *app) {
+  if (atomic_fetch_add(&app->job_count, 1) < app->config->options.limits.waiting) return true;
+  order_end_waiting(app);
+  return false;
+}
+
+void order_end_waiting(struct app *app) { atomic_fetch_sub(&app->job_count, 1); }
+
+int order_publish(struct app *app, const struct mw_publish *publish, struct completion *completion, struct mw_error *error) {
   struct message_parts parts;
   int status = order_read_parts(app, publish, &parts, error);
   if (status < 0) return status;
@@ -58,7 +67,7 @@ int order_publish(struct app *app, const struct mw_publish *publish, char id[MW_
                parts.channel.ptr);
     return MW_ENOTFOUND;
   }
-  status = app->orderer->publish(app->orderer, kind, &parts, publish->is_volatile, id);
+  status = app->orderer->publish(app->orderer, kind, &parts, publish->is_volatile, completion);
   if (status < 0) return refuse(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, order_fault(status));
-  return 0;
+  return status;
 }

@@ -11,12 +11,27 @@ VISIBILITY_PUSH
 
 struct app;
 
+/* What becomes of a publish. It is on the caller's stack, and only an orderer that cannot answer
+ * immediately has it moved. */
+struct completion {
+  char id[MW_ID_MAX]; /* of a message that was published; empty if it is volatile */
+  /* Returns the completion in memory that lasts until on_done: then publish returns MW_PENDING. Or
+   * NULL: it cannot wait, and publish fails. Called at most once, within publish. */
+  struct completion *(*keep)(struct completion *completion);
+  /* A kept completion: 0, or why it went nowhere. Called exactly once, on the server's thread, in a
+   * turn, never within publish. Frees it. */
+  void (*on_done)(struct completion *completion, int status);
+};
+
 struct orderer {
-  /* Publishes a message whose parts were checked. `id` (may be NULL) receives the id, which is
-   * empty if the message is volatile. MW_EUNAVAILABLE, MW_ENOMEM, MW_ELIMIT: it was not published.
-   * Any thread. */
+  /* Publishes a message whose parts were checked, and are borrowed. 0: it is published, and
+   * completion->id has its id. MW_PENDING: the kept completion tells later. MW_EUNAVAILABLE,
+   * MW_ENOMEM, MW_ELIMIT: it went nowhere. Any thread. */
   int (*publish)(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
-                 char id[MW_ID_MAX]);
+                 struct completion *completion);
+  /* Ends everything that is pending with MW_ECLOSED: the server stops. Nothing is pending from then
+   * on. The server's thread. */
+  void (*end_pending)(struct orderer *orderer);
   /* Sends changes of a channel's members to all workers, in order with the messages. The caller
    * keeps its reference. The batch has a mail for each worker (roster_batch_new). MW_EUNAVAILABLE:
    * it was not sent. */
@@ -26,11 +41,17 @@ struct orderer {
   uint64_t (*position)(struct orderer *orderer);
 };
 
-/* Checks a publish, finds its kind, and publishes it: mw_publish. */
-int order_publish(struct app *app, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
+/* Checks a publish, finds its kind, and publishes it, as orderer->publish does. Sets *error if it
+ * fails. */
+int order_publish(struct app *app, const struct mw_publish *publish, struct completion *completion, struct mw_error *error);
 /* Checks a publish or a send, except the channel. `parts` borrows from `publish`. */
 int order_read_parts(const struct app *app, const struct mw_publish *publish, struct message_parts *parts,
                      struct mw_error *error);
+/* A publish is going to be pending: counts it among those that wait (limits.waiting). False: too
+ * many wait. */
+bool order_begin_waiting(struct app *app);
+/* It is not pending any more. */
+void order_end_waiting(struct app *app);
 /* Returns the reason of a status of orderer->publish, for clients. */
 const char *order_fault(int status);
 

@@ -426,9 +426,19 @@ struct mw_publish {
   const struct mw_client *except; /* a client that does not receive it live; NULL: none */
   struct mw_bytes key;            /* for MW_SLOW_LATEST, up to 255 bytes; may be empty */
   bool is_final;                  /* ends the channel; a later publish restarts it */
+  /* What became of a publish that was pending: 0 and its id, or a negative status. Called once, on
+   * the server's thread, after mw_publish has returned MW_PENDING; NULL: not reported */
+  void (*on_done)(void *context, int status, const char *id);
+  void *context;
 };
 
+enum { MW_PENDING = 1 };
+
 /* Publishes a message. `id` (may be NULL) receives its id, empty if it is volatile. Any thread.
+ *
+ * MW_PENDING: messages are ordered elsewhere, and the outcome is not yet known; `id` is empty. While
+ * a server orders messages itself, the outcome is always known. When the server ends, on_done of a
+ * publish that is still pending receives MW_ECLOSED: the message may have been published.
  *
  * If it fails, the message was not published. MW_EINVAL: malformed name, event, key, or JSON, or a
  * final message that is volatile. MW_ENOTFOUND: no pattern matches. MW_ETOOLARGE: exceeds

@@ -38,6 +38,8 @@ static void close_host(lua_State *L, struct host *host) {
   mw_config_unref(host->config);
   host->config = NULL;
   places_free(&host->places);
+  free(host->spare_published);
+  host->spare_published = NULL;
   handle_unpin(L, host);
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lua/base/json.h"
+#include "lua/base/wait.h"
 #include "lua/lua_server.h"
 #include "lua/lua_testing.h"
 #include "lua/objects/lua_client.h"

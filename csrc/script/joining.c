@@ -35,7 +35,45 @@ static void send_answer(struct script *script, struct script_job *job) {
 /* ---- Messages ------------------------------------------------------------------------------------------------------------- */
 
 /* A relayed event that carries a key: its answer must be known here. */
-static void publish_relayed(struct script *script, struct script_job *job) {
+struct relayed {
+  struct completion completion;
+  struct script *script;
+  struct script_job *job; /* which waits in its step as for the app's answer */
+  bool keeps;
+};
+
+static void note_published(const struct relayed *relayed, int status) {
+  char value[64];
+  if (status < 0) {
+    job_refuse(relayed->job, 503, "unavailable", order_fault(status));
+  } else if (relayed->keeps) {
+    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", relayed->completion.id);
+    relayed->job->body = blob_new(bytes_of(value, (size_t)len));
+  }
+}
+
+static void on_published(struct completion *completion, int status) {
+  struct relayed *relayed = container_of(completion, struct relayed, completion);
+  struct script_job *job = relayed->job;
+  note_published(relayed, status);
+  if (relayed->script->app->state < APP_FREED) {
+    joining_resume(relayed->script, job);
+  } else {
+    task_drop_followers(job->client);
+    job_unref(job);
+  }
+  memory_free(relayed);
+}
+
+static struct completion *keep_relayed(struct completion *completion) {
+  struct relayed *kept = memory_alloc(sizeof *kept);
+  if (!kept) return NULL;
+  *kept = *container_of(completion, struct relayed, completion);
+  return &kept->completion;
+}
+
+/* True if its outcome is still to come. */
+static bool publish_relayed(struct script *script, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
   const struct mw_message *message = &job->message;
   const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
@@ -46,24 +84,22 @@ static void publish_relayed(struct script *script, struct script_job *job) {
                                 .from = client_user_id(job->client),
                                 .is_binary = message->is_binary};
   if (!job->transient) parts.except = bytes_of(job->client->id, CLIENT_ID_LEN);
-  bool keeps = config_event(channel->kind, event)->keep;
-  char id[MW_ID_MAX], value[64];
-  int status = script->app->orderer->publish(script->app->orderer, channel->kind, &parts, !keeps, id);
-  if (status < 0) {
-    job_refuse(job, 503, "unavailable", order_fault(status));
-  } else if (keeps) {
-    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
-    job->body = blob_new(bytes_of(value, (size_t)len));
-  }
+  struct relayed relayed = {.completion = {.keep = keep_relayed, .on_done = on_published},
+                            .script = script,
+                            .job = job,
+                            .keeps = config_event(channel->kind, event)->keep};
+  struct orderer *orderer = script->app->orderer;
+  int status = orderer->publish(orderer, channel->kind, &parts, !relayed.keeps, &relayed.completion);
+  if (status != MW_PENDING) note_published(&relayed, status);
+  return status == MW_PENDING;
 }
 
 /* A message with a key: the first is for the app, or relayed; others get its answer. */
 static enum send_key_turn enter_key(struct script *script, struct script_job *job) {
   enum send_key_turn turn = job_enter_key(job, &script->send_keys, script->loop->clock.now_ms);
   if (turn == SEND_KEY_WAITS || !job->relayed) return turn;
-  if (turn == SEND_KEY_FIRST) publish_relayed(script, job);
   job->relayed = false; /* nothing is left for the worker to do */
-  return SEND_KEY_ANSWERED;
+  return turn == SEND_KEY_FIRST && publish_relayed(script, job) ? SEND_KEY_WAITS : SEND_KEY_ANSWERED;
 }
 
 /* ---- Steps ---------------------------------------------------------------------------------------------------------------- */

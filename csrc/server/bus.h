@@ -9,7 +9,11 @@
 VISIBILITY_PUSH
 
 struct mw_server;
+struct orderer;
 struct worker;
+
+/* The bus as the orderer of a server. */
+extern const struct orderer bus_orderer;
 
 struct bus {
   struct lock lock;

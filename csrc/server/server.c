@@ -30,7 +30,10 @@ static void assert_idle(const struct mw_server *server) {
   assert(atomic_load(&server->app.job_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
 }
 
+static void end_pending(struct mw_server *server) { server->app.orderer->end_pending(server->app.orderer); }
+
 static void finish_stopping(struct mw_server *server) {
+  end_pending(server);
   server->app.state = APP_STOPPED;
   alarm_free(server->drain);
   server->drain = NULL;
@@ -55,55 +58,11 @@ static void on_turn(struct loop *loop) {
   }
   if (has_work(server)) {
     loop_wake(loop);
-  } else if (server->app.state == APP_STOPPING && worker->http.conn_count == 0 && script_idle(&server->script)) {
+  } else if (server->app.state == APP_STOPPING && worker->http.conn_count == 0 && script_idle(&server->script) &&
+             atomic_load(&server->app.job_count) == 0) {
     assert_idle(server);
     finish_stopping(server);
   }
-}
-
-/* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
-
-static int server_publish(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
-                          char id[MW_ID_MAX]) {
-  struct mw_server *server = container_of(orderer, struct mw_server, orderer);
-  struct message *message = message_new_mailed(kind->policy.kind, parts, server->worker_count);
-  if (!message) return MW_ENOMEM;
-  uint64_t position;
-  int status = bus_publish(server, message, !is_volatile, &position);
-  if (status < 0) return status;
-  log_limited(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
-              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
-  if (id) id[0] = '\0';
-  if (id && !is_volatile) {
-    id_write(id, &server->bus.epoch, position);
-    id[ID_LEN] = '\0';
-  }
-  return 0;
-}
-
-static uint64_t server_position(struct orderer *orderer) {
-  struct mw_server *server = container_of(orderer, struct mw_server, orderer);
-  lock_take(&server->bus.lock);
-  uint64_t position = server->bus.position;
-  lock_release(&server->bus.lock);
-  return position;
-}
-
-static int server_update_roster(struct orderer *orderer, struct roster_batch *batch) {
-  return bus_update_roster(container_of(orderer, struct mw_server, orderer), batch);
-}
-
-static size_t server_worker_count(struct orderer *orderer) {
-  return container_of(orderer, struct mw_server, orderer)->worker_count;
-}
-
-static const struct orderer server_orderer = {.publish = server_publish,
-                                              .update_roster = server_update_roster,
-                                              .worker_count = server_worker_count,
-                                              .position = server_position};
-
-int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
-  return order_publish(&server->app, publish, id, error);
 }
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
@@ -191,7 +150,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   status = app_init(&server->app, options->config);
   if (status < 0) goto fail_app;
   const struct mw_limits *limits = &server->app.config->options.limits;
-  server->orderer = server_orderer;
+  server->orderer = bus_orderer;
   server->app.orderer = &server->orderer;
   server->app.script = &server_script_posts;
   server->app.workers = &server_worker_posts;
@@ -237,6 +196,7 @@ static void release(struct loop *loop) {
 void mw_server_free(struct mw_server *server) {
   if (!server) return;
   server->app.state = APP_FREED;
+  end_pending(server);
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   worker_close(&server->workers[0]);
   script_deinit(&server->script);
@@ -338,6 +298,7 @@ static void on_drained(void *context) {
   alarm_free(server->drain);
   log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: refusing requests and cancelling handlers (connections=%zu)",
            server->workers[0].http.conn_count);
+  end_pending(server);
   stop_conns(server, true);
   script_cancel_all(&server->script);
   server->drain = alarm_new(&server->loop, HURRY_MS, 0, on_cut, server);

@@ -8,6 +8,7 @@
 #include "session/history_page.h"
 #include "session/names.h"
 #include "session/native_join.h"
+#include "session/relay.h"
 #include "session/reply.h"
 #include "session/snapshot.h"
 
@@ -142,30 +143,6 @@ static void on_presence(const struct call *call, const struct kind *kind) {
   buffer_deinit(&value);
 }
 
-/* An event that goes to the others without entering the app. */
-static void relay(const struct call *call, const struct kind *kind, const struct event_rule *rule, struct mw_client *client) {
-  struct app *app = http_of(call->subscriber)->app;
-  const struct verb *verb = call->verb;
-  struct message_parts parts = {.channel = verb->channel,
-                                .event = verb->event,
-                                .data = verb->is_binary ? verb->payload : verb->data.raw,
-                                .from = client_user_id(client),
-                                .except = bytes_of(client->id, CLIENT_ID_LEN),
-                                .is_binary = verb->is_binary};
-  if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
-  char id[MW_ID_MAX];
-  int status = app->orderer->publish(app->orderer, kind, &parts, !rule->keep, id);
-  if (status < 0) {
-    refuse(call, "unavailable", order_fault(status));
-  } else if (rule->keep) {
-    char value[64];
-    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
-    reply_ok(call->subscriber, &call->reply_to, verb->ref.raw, bytes_of(value, (size_t)len));
-  } else {
-    reply_ok(call->subscriber, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0));
-  }
-}
-
 static void on_send(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
   const struct verb *verb = call->verb;
@@ -182,7 +159,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
   } else if (!client) {
     refuse(call, "unavailable", "no memory");
   } else if (rule->relay && verb->idempotency_key.len == 0) {
-    relay(call, kind, rule, client);
+    relay_event(subscriber, &(struct relay_call){verb, &call->reply_to, kind, rule, client});
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
     struct script_job *job = job_new(JOB_MESSAGE, app->config, client, NULL, &channel, 1);

@@ -2,22 +2,15 @@
 #include <stdio.h>
 
 #include "auth/secret.h"
-#include "base/base64.h"
 #include "base/utf8.h"
 #include "codec/envelope.h"
 #include "codec/http/http_writer.h"
 #include "http/exchange.h"
 #include "http/request.h"
+#include "transport/publish_item.h"
 #include "transport/roles.h"
 
 enum { ITEMS_MAX = 1000 };
-
-/* What came of one publish. */
-struct result {
-  int status; /* of HTTP */
-  char id[MW_ID_MAX];
-  char reason[sizeof(struct mw_error)];
-};
 
 static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
@@ -27,81 +20,9 @@ static bool has_key(const struct http_head *head, const char *key) {
   return secret_equal(http_head_bearer(head), bytes_string(key));
 }
 
-/* ---- One publish ---------------------------------------------------------------------------------------------------------- */
+/* ---- Outcomes -------------------------------------------------------------------------------------------------------------- */
 
-static struct result fail(int status, const char *reason) {
-  struct result result = {.status = status};
-  snprintf(result.reason, sizeof result.reason, "%s", reason);
-  return result;
-}
-
-static struct result publish_decoded(struct app *app, const struct mw_publish *publish) {
-  struct result result = {.status = 200};
-  struct mw_error error = {""};
-  int status = order_publish(app, publish, result.id, &error);
-  if (status == 0) return result;
-  int http_status = status == MW_EINVAL ? 400 : status == MW_ENOTFOUND ? 404 : status == MW_ETOOLARGE ? 413 : 503;
-  return fail(http_status, error.text[0] ? error.text : mw_status_text(status));
-}
-
-/* The same, unless it was done before under that key. What was refused is tried anew. */
-static struct result publish_once(struct app *app, uint64_t now_ms, const struct mw_publish *publish, struct bytes key) {
-  if (key.len == 0 || key.len > IDEMPOTENCY_KEY_MAX) return fail(400, "idempotency_key must be 1 to 128 bytes long");
-  struct idempotent *entry = idempotency_begin(&app->idempotency, key, now_ms);
-  if (!entry) return fail(503, "no memory");
-  struct result result = {.status = 200};
-  if (!entry->is_known) result = publish_decoded(app, publish);
-  if (!entry->is_known) memcpy(entry->id, result.id, sizeof entry->id);
-  memcpy(result.id, entry->id, sizeof result.id);
-  entry->is_known = result.status == 200;
-  idempotency_end(&app->idempotency, entry);
-  return result;
-}
-
-static void decode(struct json_value value, struct buffer *out) {
-  if (value.type == JSON_STRING) json_string_decode(value, out);
-}
-
-static struct result publish(struct app *app, uint64_t now_ms, struct json_value object) {
-  struct envelope_publish envelope;
-  char fault[ENVELOPE_FAULT_MAX];
-  if (!envelope_read_publish(object, &envelope, fault)) return fail(400, fault);
-  struct buffer channel = {0}, event = {0}, key = {0}, once = {0}, base64 = {0}, binary = {0};
-  decode(envelope.channel, &channel);
-  decode(envelope.event, &event);
-  decode(envelope.key, &key);
-  decode(envelope.idempotency_key, &once);
-  decode(envelope.base64, &base64);
-  bool is_binary = envelope.base64.type == JSON_STRING;
-  bool readable = !is_binary || base64_read(&binary, buffer_bytes(&base64));
-  struct bytes data = is_binary ? buffer_bytes(&binary) : envelope.data.raw;
-  struct mw_publish message = {.channel = {channel.data, channel.len},
-                               .event = {event.data, event.len},
-                               .data = {data.ptr, data.len},
-                               .key = {key.data, key.len},
-                               .is_volatile = envelope.is_volatile.type == JSON_TRUE,
-                               .is_final = envelope.is_final.type == JSON_TRUE,
-                               .is_binary = is_binary};
-  struct result result;
-  if (channel.failed || event.failed || key.failed || once.failed || base64.failed || binary.failed) {
-    result = fail(503, "no memory");
-  } else if (!readable) {
-    result = fail(400, "invalid base64; padding is required");
-  } else if (envelope.idempotency_key.type == JSON_STRING) {
-    result = publish_once(app, now_ms, &message, buffer_bytes(&once));
-  } else {
-    result = publish_decoded(app, &message);
-  }
-  buffer_deinit(&channel);
-  buffer_deinit(&event);
-  buffer_deinit(&key);
-  buffer_deinit(&once);
-  buffer_deinit(&base64);
-  buffer_deinit(&binary);
-  return result;
-}
-
-static void write_result(struct buffer *out, const struct result *result) {
+static void write_result(struct buffer *out, const struct publish_result *result) {
   if (result->status != 200) {
     buffer_append_format(out, "{\"error\":{\"code\":\"%s\",\"reason\":", exchange_code(result->status));
     /* It may quote a name that was cut at any byte. */
@@ -147,26 +68,35 @@ static bool too_many(struct items items) {
   return count > ITEMS_MAX;
 }
 
-static struct result publish_line_fault(const struct json_fault *fault) {
+static struct publish_result publish_line_fault(const struct json_fault *fault) {
   char reason[128];
   snprintf(reason, sizeof reason, "invalid JSON in the line at byte %zu: %s", fault->offset, fault->reason);
-  return fail(400, reason);
+  return publish_failed(400, reason);
 }
 
-static void publish_all(struct exchange *exchange, struct items items, struct buffer *out) {
-  struct app *app = exchange_app(exchange);
+/* Appends the outcomes to `out`, until one is not known immediately; the others come after it in the batch of the call. */
+static void publish_all(struct publish_call *call, struct items items, struct buffer *out) {
   struct json_value item;
   struct json_fault fault;
   char before = '[';
   while (next_item(&items, &item, &fault)) {
-    struct result result =
-        item.type == JSON_NONE ? publish_line_fault(&fault) : publish(app, exchange_http(exchange)->loop->clock.now_ms, item);
-    budget_charge(&exchange->subscriber, BUDGET_PUBLISH);
-    buffer_append_char(out, before);
-    write_result(out, &result);
-    before = ',';
+    struct publish_result result;
+    bool is_known = true;
+    if (item.type == JSON_NONE) {
+      result = publish_line_fault(&fault);
+    } else {
+      is_known = publish_item(call, item, &result);
+    }
+    budget_charge(&call->exchange->subscriber, BUDGET_PUBLISH);
+    if (!call->batch) {
+      buffer_append_char(out, before);
+      write_result(out, &result);
+      before = ',';
+    } else if (is_known && !publish_append(call, &result)) {
+      out->failed = true;
+    }
   }
-  buffer_append_string(out, before == '[' ? "[]" : "]");
+  if (!call->batch) buffer_append_string(out, before == '[' ? "[]" : "]");
 }
 
 /* ---- The request ---------------------------------------------------------------------------------------------------------- */
@@ -196,27 +126,61 @@ static void answer(struct exchange *exchange, struct buffer *body) {
   exchange_answer(exchange, &answer);
 }
 
+/* Writes the outcomes that were not known immediately, after the others. */
+static void finish_many(struct publish_batch *batch, struct exchange *exchange) {
+  struct buffer *out = &batch->text;
+  for (struct publish_item *item = NULL; (item = publish_next(batch, item)) != NULL;) {
+    buffer_append_char(out, out->len == 0 ? '[' : ',');
+    write_result(out, publish_result_of(item));
+  }
+  buffer_append_char(out, ']');
+  answer(exchange, out);
+}
+
 static void start_many(struct exchange *exchange, struct items items) {
   if (too_many(items)) {
     refuse(exchange, 413, "at most 1000 messages can be published at once");
     return;
   }
+  struct publish_call call = {.exchange = exchange, .on_done = finish_many};
   struct buffer body = {0};
-  publish_all(exchange, items, &body);
+  publish_all(&call, items, &body);
+  if (call.batch) {
+    publish_wait(&call, &body);
+  } else {
+    answer(exchange, &body);
+  }
+  buffer_deinit(&body);
+}
+
+static void answer_one(struct exchange *exchange, const struct publish_result *result) {
+  if (result->status != 200) {
+    refuse(exchange, result->status, result->reason);
+    return;
+  }
+  struct buffer body = {0};
+  write_result(&body, result);
   answer(exchange, &body);
   buffer_deinit(&body);
 }
 
+static void finish_one(struct publish_batch *batch, struct exchange *exchange) {
+  struct publish_item *item = publish_next(batch, NULL);
+  if (item) answer_one(exchange, publish_result_of(item));
+  if (!item) refuse(exchange, 503, "out of memory");
+}
+
 static void start_one(struct exchange *exchange, struct json_value object) {
-  struct result result = publish(exchange_app(exchange), exchange_http(exchange)->loop->clock.now_ms, object);
-  if (result.status != 200) {
-    refuse(exchange, result.status, result.reason);
+  struct publish_call call = {.exchange = exchange, .on_done = finish_one};
+  struct publish_result result;
+  bool is_known = publish_item(&call, object, &result);
+  if (!call.batch) {
+    answer_one(exchange, &result);
     return;
   }
-  struct buffer body = {0};
-  write_result(&body, &result);
-  answer(exchange, &body);
-  buffer_deinit(&body);
+  struct buffer none = {0};
+  if (is_known) publish_append(&call, &result);
+  publish_wait(&call, &none);
 }
 
 static void start(struct exchange *exchange) {
@@ -244,4 +208,17 @@ static void start(struct exchange *exchange) {
   }
 }
 
-const struct role publish_role = {.start = start, .on_end = role_nothing, ROLE_ANSWERS_AT_ONCE};
+static void on_late(struct exchange *exchange) {
+  bool stops = app_stopping(exchange_app(exchange));
+  refuse(exchange, 503, stops ? "the server is stopping" : "the messages were not ordered in time");
+}
+
+const struct role publish_role = {.start = start,
+                                  .on_answer = role_nothing_on_answer,
+                                  .on_late = on_late,
+                                  .finishes = role_always_finishes,
+                                  .on_end = role_nothing,
+                                  ROLE_WRITES_AT_ONCE,
+                                  ROLE_NEVER_WAITS,
+                                  ROLE_HAS_NO_CLIENT,
+                                  ROLE_NEVER_STREAMS};

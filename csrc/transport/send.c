@@ -89,8 +89,57 @@ static void act_as(struct exchange *exchange) {
 
 /* ---- As a client for one message -------------------------------------------------------------------------------------------- */
 
-static void publish_relayed(struct exchange *exchange, const struct script_job *job) {
-  struct app *app = exchange_app(exchange);
+/* A relayed event on its way. The exchange waits in the state EXCHANGE_ASKING. */
+struct send_relay {
+  struct completion completion;
+  struct http *http;
+  struct exchange *exchange; /* while it is published; a kept one finds it by `asker` */
+  struct address asker;
+  struct script_job *job; /* a reference, if kept */
+  bool keeps;
+};
+
+static void answer_relayed(struct exchange *exchange, const struct send_relay *relay, int status) {
+  if (status < 0) {
+    refuse(exchange, 503, order_fault(status));
+    return;
+  }
+  struct buffer text;
+  char value[64];
+  int len = 0;
+  buffer_init(&text);
+  names_charge_sender(&exchange->subscriber, relay->job);
+  if (relay->keeps) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", relay->completion.id);
+  verb_write_ok(&text, blob_bytes(relay->job->fields), bytes_of(value, (size_t)len));
+  struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
+  exchange_answer(exchange, &answer);
+  buffer_deinit(&text);
+}
+
+static void on_relayed(struct completion *completion, int status) {
+  struct send_relay *relay = container_of(completion, struct send_relay, completion);
+  struct exchange *exchange = exchange_find(relay->http, relay->asker);
+  order_end_waiting(relay->http->app);
+  if (exchange && exchange->role == &send_role && exchange->state == EXCHANGE_ASKING) answer_relayed(exchange, relay, status);
+  job_unref(relay->job);
+  memory_free(relay);
+}
+
+static struct completion *keep_relay(struct completion *completion) {
+  struct send_relay *relay = container_of(completion, struct send_relay, completion);
+  struct send_relay *kept = session_take_name(&relay->exchange->subscriber) == 0 ? memory_alloc(sizeof *kept) : NULL;
+  if (!kept || !order_begin_waiting(relay->http->app)) {
+    memory_free(kept);
+    return NULL;
+  }
+  *kept = *relay;
+  kept->asker = session_address(&relay->exchange->subscriber);
+  kept->exchange = NULL;
+  job_ref(kept->job);
+  return &kept->completion;
+}
+
+static void publish_relayed(struct exchange *exchange, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
   const struct mw_message *message = &job->message;
   const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
@@ -100,22 +149,14 @@ static void publish_relayed(struct exchange *exchange, const struct script_job *
                                 .data = bytes_of(data->ptr, data->len),
                                 .from = client_user_id(job->client),
                                 .is_binary = message->is_binary};
-  struct buffer text;
-  buffer_init(&text);
-  bool keep = config_event(channel->kind, event)->keep;
-  char id[MW_ID_MAX], value[64];
-  int len = 0;
-  int status = app->orderer->publish(app->orderer, channel->kind, &parts, !keep, id);
-  if (status < 0) {
-    refuse(exchange, 503, order_fault(status));
-  } else {
-    names_charge_sender(&exchange->subscriber, job);
-    if (keep) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", id);
-    verb_write_ok(&text, blob_bytes(job->fields), bytes_of(value, (size_t)len));
-    struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
-    exchange_answer(exchange, &answer);
-  }
-  buffer_deinit(&text);
+  struct send_relay relay = {.completion = {.keep = keep_relay, .on_done = on_relayed},
+                             .http = exchange_http(exchange),
+                             .exchange = exchange,
+                             .job = job,
+                             .keeps = config_event(channel->kind, event)->keep};
+  struct orderer *orderer = exchange_app(exchange)->orderer;
+  int status = orderer->publish(orderer, channel->kind, &parts, !relay.keeps, &relay.completion);
+  if (status != MW_PENDING) answer_relayed(exchange, &relay, status);
 }
 
 static void send_once(struct exchange *exchange, const struct verb *verb) {

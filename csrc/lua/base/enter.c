@@ -131,6 +131,8 @@ static void end_task(struct task *task) {
   struct door *door = task->group->door;
   mw_timer_free(task->timer);
   task->timer = NULL;
+  if (task->wait) task->wait->abandon(task->wait);
+  task->wait = NULL;
   give_thread(door, task);
   unlink_task(task);
   task->state = TASK_IDLE;
@@ -314,6 +316,7 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
   task->told = false;
   task->place[0] = '\0';
   task->text_len = 0;
+  task->wait = NULL;
   task->prev = NULL;
   task->next = group->tasks;
   if (group->tasks) group->tasks->prev = task;
@@ -336,59 +339,11 @@ void task_cancel(struct task *task, const char *why) {
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------------------- */
 
-static void on_wake(void *context) {
-  struct task *task = context;
+void task_wake(struct task *task) {
   if (task->state != TASK_WAITING) return; /* was cancelled in this turn, and is queued */
   if (is_open(task->group->door)) {
     resume_task(task, 0);
   } else {
     queue_task(task, TASK_WOKEN);
   }
-}
-
-/* Returns the task that may wait here, or raises. */
-static struct task *check_waiting(lua_State *L) {
-  struct task *task = door_get(L)->running;
-  if (!task) luaL_error(L, "cannot wait outside of a task; use app:spawn");
-  if (task->thread != L) {
-    luaL_error(L, "cannot wait inside your own coroutine; call the waiting function from the handler itself, "
-                  "or start a task with app:spawn");
-  }
-  if (task->state != TASK_RUNNING || !lua_isyieldable(L)) luaL_error(L, "cannot wait here");
-  return task;
-}
-
-static int push_wait_result(lua_State *L, struct task *task) {
-  if (!task->cancelled) {
-    lua_pushboolean(L, true);
-    return 1;
-  }
-  task->told = true;
-  lua_pushnil(L);
-  lua_pushstring(L, task->cancelled);
-  return 2;
-}
-
-static int finish_sleep(lua_State *L, int status, lua_KContext context) {
-  (void)status;
-  return push_wait_result(L, (struct task *)context);
-}
-
-int task_sleep(lua_State *L) {
-  lua_Number seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
-  struct task *task = check_waiting(L);
-  if (task->told) {
-    /* A loop that catches errors would never end. Therefore, the coroutine is closed. */
-    task->state = TASK_ENDING;
-    return lua_yield(L, 0);
-  }
-  if (task->cancelled) return push_wait_result(L, task);
-  int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_wake, task);
-  if (status != 0) {
-    task->timer = NULL;
-    return luaL_error(L, "cannot wait: %s", mw_status_text(status));
-  }
-  task->state = TASK_WAITING;
-  return lua_yieldk(L, 0, (lua_KContext)task, finish_sleep);
 }

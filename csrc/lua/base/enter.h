@@ -39,6 +39,13 @@ enum { TASK_RESULT = 2 };
 /* TASK_ENDING: it was cancelled, and has waited again. */
 enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_WAITING, TASK_WOKEN, TASK_ENDING };
 
+/* What a task waits for, other than time. */
+struct task_wait {
+  struct task *task; /* NULL: no task waits for it */
+  /* Called when the task ends before its wait does. */
+  void (*abandon)(struct task_wait *wait);
+};
+
 /* The first member of the struct that starts it. Zeroed by the caller. */
 struct task {
   const struct task_class *class;
@@ -49,6 +56,7 @@ struct task {
   lua_State *thread; /* NULL before it starts */
   int thread_ref;
   struct mw_timer *timer;  /* wakes it */
+  struct task_wait *wait;  /* what it waits for; NULL: a timer, or nothing */
   const char *cancelled;   /* why its waits end: "closed", "timeout"; a constant */
   bool told;               /* a wait has returned it: the next one ends the handler */
   char defined[PLACE_MAX]; /* where its handler is; the starter's */
@@ -96,9 +104,8 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
  * the coroutine is closed, which closes its <close> variables. Has no effect on a task that has
  * ended. */
 void task_cancel(struct task *task, const char *why);
-
-/* moonwire.sleep(seconds) */
-int task_sleep(lua_State *L);
+/* Resumes a task that waits (lua/wait.h). Has no effect on others. */
+void task_wake(struct task *task);
 
 BINDING_END
 

@@ -1,6 +1,11 @@
 #include "lua/objects/lua_publish.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "lua/base/json.h"
+#include "lua/base/wait.h"
 #include "lua/objects/lua_client.h"
 
 static const char *failure_code(int status) {
@@ -46,6 +51,67 @@ static int push_misuse(lua_State *L) {
   return 3;
 }
 
+/* ---- Publishes whose outcome comes later ---------------------------------------------------------------------------------- */
+
+/* Freed by the task that waits for it or, if that has ended, when the outcome is known. */
+struct published {
+  struct task_wait wait;
+  bool is_known;
+  int status;
+  char id[MW_ID_MAX];
+};
+
+static void abandon(struct task_wait *wait) {
+  struct published *published = (struct published *)wait;
+  wait->task = NULL;
+  if (published->is_known) free(published);
+}
+
+static void on_published(void *context, int status, const char *id) {
+  struct published *published = context;
+  published->is_known = true;
+  published->status = status;
+  snprintf(published->id, sizeof published->id, "%s", id);
+  if (published->wait.task) {
+    task_wake(published->wait.task);
+  } else {
+    free(published);
+  }
+}
+
+static int push_published(lua_State *L, int status, const char *id, const struct mw_error *error) {
+  if (status != 0 || !id[0]) return publish_outcome(L, status, error);
+  lua_pushstring(L, id);
+  return 1;
+}
+
+static int finish_published(lua_State *L, int lua_status, lua_KContext context) {
+  (void)lua_status;
+  struct published *published = (struct published *)context;
+  struct mw_error error = {""};
+  const char *cancelled = task_end_wait(&published->wait, published->is_known);
+  if (published->is_known) {
+    struct published known = *published;
+    free(published);
+    return push_published(L, known.status, known.id, &error);
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, cancelled);
+  lua_pushstring(L, failure_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
+  return 3;
+}
+
+/* Notes where the outcome goes if it comes later; NULL: nowhere, because nothing can wait here. */
+static struct published *prepare_published(lua_State *L, struct host *host, struct mw_publish *publish) {
+  if (!task_can_wait(L)) return NULL;
+  if (!host->spare_published) host->spare_published = calloc(1, sizeof *host->spare_published);
+  if (!host->spare_published) return NULL;
+  host->spare_published->wait.abandon = abandon;
+  publish->on_done = on_published;
+  publish->context = host->spare_published;
+  return host->spare_published;
+}
+
 int publish_to_channel(lua_State *L) {
   struct host *host = host_check_running(L, 1);
   lua_settop(L, 9);
@@ -55,10 +121,15 @@ int publish_to_channel(lua_State *L) {
   if (!read_content(L, 3, &publish)) return push_misuse(L);
   char id[MW_ID_MAX] = "";
   struct mw_error error = {""};
+  struct published *published = prepare_published(L, host, &publish);
   int status = mw_publish(host->server, &publish, id, &error);
-  if (status != 0 || publish.is_volatile) return publish_outcome(L, status, &error);
-  lua_pushstring(L, id);
-  return 1;
+  if (status != MW_PENDING) return push_published(L, status, id, &error);
+  if (!published) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  host->spare_published = NULL; /* on_published has it now */
+  return task_wait(L, &published->wait, finish_published);
 }
 
 int publish_to_client(lua_State *L) {

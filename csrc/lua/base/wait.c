@@ -1,0 +1,72 @@
+#include "lua/base/wait.h"
+
+static void on_timer(void *context) { task_wake(context); }
+
+/* Returns the task that may wait here, or raises. */
+static struct task *check_waiting(lua_State *L) {
+  struct task *task = door_running(door_get(L));
+  if (!task) luaL_error(L, "cannot wait outside of a task; use app:spawn");
+  if (task->thread != L) {
+    luaL_error(L, "cannot wait inside your own coroutine; call the waiting function from the handler itself, "
+                  "or start a task with app:spawn");
+  }
+  if (task->state != TASK_RUNNING || !lua_isyieldable(L)) luaL_error(L, "cannot wait here");
+  return task;
+}
+
+static int push_wait_result(lua_State *L, struct task *task) {
+  if (!task->cancelled) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  task->told = true;
+  lua_pushnil(L);
+  lua_pushstring(L, task->cancelled);
+  return 2;
+}
+
+static int finish_sleep(lua_State *L, int status, lua_KContext context) {
+  (void)status;
+  return push_wait_result(L, (struct task *)context);
+}
+
+int task_sleep(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
+  struct task *task = check_waiting(L);
+  if (task->told) {
+    /* A loop that catches errors would never end. Therefore, the coroutine is closed. */
+    task->state = TASK_ENDING;
+    return lua_yield(L, 0);
+  }
+  if (task->cancelled) return push_wait_result(L, task);
+  int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_timer, task);
+  if (status != 0) {
+    task->timer = NULL;
+    return luaL_error(L, "cannot wait: %s", mw_status_text(status));
+  }
+  task->state = TASK_WAITING;
+  return lua_yieldk(L, 0, (lua_KContext)task, finish_sleep);
+}
+
+bool task_can_wait(lua_State *L) {
+  struct task *task = door_running(door_get(L));
+  return task && task->thread == L && task->state == TASK_RUNNING && lua_isyieldable(L) && !task->cancelled;
+}
+
+int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish) {
+  struct task *task = check_waiting(L);
+  wait->task = task;
+  task->wait = wait;
+  task->state = TASK_WAITING;
+  return lua_yieldk(L, 0, (lua_KContext)wait, finish);
+}
+
+const char *task_end_wait(struct task_wait *wait, bool is_answered) {
+  struct task *task = wait->task;
+  task->wait = NULL;
+  wait->task = NULL;
+  if (is_answered) return NULL;
+  task->told = true;
+  return task->cancelled;
+}

@@ -1,0 +1,23 @@
+/* How handlers and other tasks wait. */
+#ifndef MOONWIRE_LUA_WAIT_H
+#define MOONWIRE_LUA_WAIT_H
+
+#include "lua/base/enter.h"
+
+BINDING_BEGIN
+
+/* moonwire.sleep(seconds) */
+int task_sleep(lua_State *L);
+
+/* Returns whether task_wait may be called here: in a task that is not cancelled. */
+bool task_can_wait(lua_State *L);
+/* Waits until task_wake is called with wait->task, or the task is cancelled; then `finish` is
+ * called with `wait` as its context. Returns what the C function returns to Lua. */
+int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish);
+/* For `finish`: the wait is over. Unless what it waited for has come, returns why the task was
+ * cancelled, which `finish` returns to Lua. */
+const char *task_end_wait(struct task_wait *wait, bool is_answered);
+
+BINDING_END
+
+#endif

@@ -1,0 +1,83 @@
+/* The bus as the orderer of a server (app/order.h): it answers immediately. */
+#include "base/log_limit.h"
+#include "base/memory.h"
+#include "server/server.h"
+
+static struct mw_server *server_of(struct orderer *orderer) { return container_of(orderer, struct mw_server, orderer); }
+
+static int publish(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
+                   struct completion *completion) {
+  struct mw_server *server = server_of(orderer);
+  struct message *message = message_new_mailed(kind->policy.kind, parts, server->worker_count);
+  if (!message) return MW_ENOMEM;
+  uint64_t position;
+  int status = bus_publish(server, message, !is_volatile, &position);
+  if (status < 0) return status;
+  log_limited(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
+              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
+  completion->id[0] = '\0';
+  if (!is_volatile) {
+    id_write(completion->id, &server->bus.epoch, position);
+    completion->id[ID_LEN] = '\0';
+  }
+  return 0;
+}
+
+static void end_pending(struct orderer *orderer) { (void)orderer; }
+
+static uint64_t position(struct orderer *orderer) {
+  struct mw_server *server = server_of(orderer);
+  lock_take(&server->bus.lock);
+  uint64_t position = server->bus.position;
+  lock_release(&server->bus.lock);
+  return position;
+}
+
+static int update_roster(struct orderer *orderer, struct roster_batch *batch) {
+  return bus_update_roster(server_of(orderer), batch);
+}
+
+static size_t worker_count(struct orderer *orderer) { return server_of(orderer)->worker_count; }
+
+const struct orderer bus_orderer = {.publish = publish,
+                                    .end_pending = end_pending,
+                                    .update_roster = update_roster,
+                                    .worker_count = worker_count,
+                                    .position = position};
+
+/* ---- What a host publishes ------------------------------------------------------------------------------------------------ */
+
+struct host_publish {
+  struct completion completion;
+  struct app *app;
+  void (*on_done)(void *context, int status, const char *id);
+  void *context;
+};
+
+static void on_done(struct completion *completion, int status) {
+  struct host_publish *call = container_of(completion, struct host_publish, completion);
+  order_end_waiting(call->app);
+  if (call->on_done) call->on_done(call->context, status, status == 0 ? completion->id : "");
+  memory_free(call);
+}
+
+static struct completion *keep(struct completion *completion) {
+  struct host_publish *call = container_of(completion, struct host_publish, completion);
+  struct host_publish *kept = memory_alloc(sizeof *kept);
+  if (kept && order_begin_waiting(call->app)) {
+    *kept = *call;
+    return &kept->completion;
+  }
+  memory_free(kept);
+  return NULL;
+}
+
+int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+  struct host_publish call = {.completion = {.keep = keep, .on_done = on_done},
+                              .app = &server->app,
+                              .on_done = publish->on_done,
+                              .context = publish->context};
+  int status = order_publish(&server->app, publish, &call.completion, error);
+  if (id) memcpy(id, status == 0 ? call.completion.id : "", status == 0 ? sizeof call.completion.id : 1);
+  return status;
+}

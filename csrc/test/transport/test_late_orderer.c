@@ -1,0 +1,307 @@
+/* Everybody who publishes, with an orderer that answers later, out of turn, and sometimes refuses. */
+#include <string.h>
+
+#include "server/server.h"
+#include "test/support.h"
+#include "test/support/late_orderer.h"
+#include "test/support/memory_peer.h"
+
+#define KEY "Authorization: Bearer secret\r\n"
+#define FULL "\"code\":\"unavailable\",\"reason\":\"the queue is full: limits.queue\""
+#define CLOSED "\"code\":\"unavailable\",\"reason\":\"the server is stopping\""
+
+struct fixture {
+  struct mw_server *server;
+  struct late_orderer late;
+  struct memory_peer back_end, sender, listener;
+  struct mw_request *asked;
+};
+
+static void on_request(void *context, struct mw_request *request) {
+  (void)context;
+  mw_request_accept(request, NULL, 0);
+}
+
+static void start(struct fixture *fixture) {
+  struct mw_config_options options;
+  struct mw_config *config;
+  static const struct mw_event_rule events[] = {{"kept", true, true}, {"fleeting", true, false}};
+  struct mw_channel_options channel = {.events = events, .event_count = 2, .history_size = 10, .hooks = MW_HOOK_AUTHORIZE};
+  mw_config_options_init(&options);
+  options.publish_key = "secret";
+  options.on_request = on_request;
+  options.limits.waiting = 8;
+  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "room:{id}", &channel, NULL), 0);
+  assert_int_equal(mw_server_new(&fixture->server, &(struct mw_server_options){.config = config}, NULL), 0);
+  mw_config_unref(config);
+  mw_server_advance(fixture->server, 1);
+  late_orderer_begin(&fixture->late, fixture->server);
+  memory_peer_open(&fixture->back_end, fixture->server);
+  memory_peer_open(&fixture->sender, fixture->server);
+  memory_peer_upgrade(&fixture->sender, NULL);
+  memory_peer_frame(&fixture->sender, WS_OPCODE_TEXT, BYTES("{\"subscribe\":\"room:1\"}"));
+}
+
+static void finish(struct fixture *fixture) {
+  memory_peer_close(&fixture->back_end);
+  memory_peer_close(&fixture->sender);
+  server_finish(fixture->server);
+}
+
+static void post(struct memory_peer *peer, const char *target, const char *fields, const char *body) {
+  char head[512];
+  snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n",
+           target, fields, strlen(body));
+  memory_peer_send_text(peer, head);
+  memory_peer_send_text(peer, body);
+}
+
+/* Replaces the digits of every id by "#": the last three characters tell them apart. */
+static const char *body_of(struct fixture *fixture, struct memory_peer *peer) {
+  static char text[8192];
+  server_settle(fixture->server);
+  const char *received = memory_peer_take(peer), *body = strstr(received, "\r\n\r\n");
+  snprintf(text, sizeof text, "%s", body ? body + 4 : received);
+  return text;
+}
+
+static void publish_next(struct fixture *fixture, size_t i) {
+  late_orderer_publish(&fixture->late, i);
+  server_settle(fixture->server);
+}
+
+static void answers_one_later(void **state) {
+  (void)state;
+  struct fixture fixture;
+  start(&fixture);
+  post(&fixture.back_end, "/publish", KEY, "{\"channel\":\"room:1\",\"data\":1}");
+  assert_string_equal(body_of(&fixture, &fixture.back_end), "");
+  assert_int_equal(fixture.late.count, 1);
+  publish_next(&fixture, 0);
+  assert_non_null(strstr(body_of(&fixture, &fixture.back_end), "{\"id\":\""));
+  post(&fixture.back_end, "/publish", KEY, "{\"channel\":\"room:1\",\"data\":1}");
+  late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+  assert_string_equal(body_of(&fixture, &fixture.back_end), "{\"error\":{" FULL "}}\n");
+  finish(&fixture);
+}
+
+/* Answers are in the order of the items, whichever way they came; each bad item is refused by itself. */
+static void answers_in_input_order(void **state) {
+  (void)state;
+  struct fixture fixture;
+  start(&fixture);
+  post(&fixture.back_end, "/publish", KEY,
+       "[1,{\"channel\":\"room:1\",\"volatile\":true},{\"channel\":\"hall\"},{\"channel\":\"room:2\"},{\"channel\":\"room:3\"}]");
+  assert_int_equal(fixture.late.count, 3);
+  publish_next(&fixture, 2);
+  late_orderer_refuse(&fixture.late, 1, MW_EUNAVAILABLE);
+  assert_string_equal(body_of(&fixture, &fixture.back_end), "");
+  publish_next(&fixture, 0);
+  const char *body = body_of(&fixture, &fixture.back_end);
+  const char *before = "[{\"error\":{\"code\":\"bad_request\",\"reason\":\"a publish must be a JSON object\"}},{},"
+                       "{\"error\":{\"code\":\"not_found\",\"reason\":\"no pattern matches the channel \\\"hall\\\"\"}},"
+                       "{\"error\":{" FULL "}},{\"id\":\"";
+  assert_int_equal(strncmp(body, before, strlen(before)), 0);
+  assert_string_equal(body + strlen(body) - 4, "\"}]\n");
+  finish(&fixture);
+}
+
+/* Lines, of which the first is known and the others wait; the request is over before its publishes are. */
+static void outlives_its_requester(void **state) {
+  (void)state;
+  struct fixture fixture;
+  start(&fixture);
+  post(&fixture.back_end, "/publish", KEY, "{}\n{\"channel\":\"room:1\"}\n{\"channel\":\"room:1\",\"idempotency_key\":\"a\"}\n");
+  assert_int_equal(fixture.late.count, 2);
+  memory_peer_close(&fixture.back_end);
+  server_settle(fixture.server);
+  publish_next(&fixture, 0);
+  publish_next(&fixture, 0);
+  memory_peer_open(&fixture.back_end, fixture.server);
+  post(&fixture.back_end, "/publish", KEY, "{\"channel\":\"room:1\",\"idempotency_key\":\"a\"}");
+  assert_int_equal(fixture.late.count, 0);
+  assert_non_null(strstr(body_of(&fixture, &fixture.back_end), "{\"id\":\""));
+  finish(&fixture);
+}
+
+/* Of those with one key the first is published; when it is refused, the next one is tried. */
+static void waits_for_the_first_with_its_key(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct memory_peer others[2];
+  static const char body[] = "{\"channel\":\"room:1\",\"idempotency_key\":\"k\"}";
+  start(&fixture);
+  post(&fixture.back_end, "/publish", KEY, body);
+  for (int i = 0; i < 2; i++) {
+    memory_peer_open(&others[i], fixture.server);
+    post(&others[i], "/publish", KEY, body);
+  }
+  assert_int_equal(fixture.late.count, 1);
+  late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+  assert_string_equal(body_of(&fixture, &fixture.back_end), "{\"error\":{" FULL "}}\n");
+  assert_int_equal(fixture.late.count, 1);
+  publish_next(&fixture, 0);
+  char first[128];
+  snprintf(first, sizeof first, "%s", body_of(&fixture, &others[0]));
+  assert_non_null(strstr(first, "{\"id\":\""));
+  assert_string_equal(body_of(&fixture, &others[1]), first);
+  for (int i = 0; i < 2; i++) memory_peer_close(&others[i]);
+  finish(&fixture);
+}
+
+/* An event that is relayed: its acknowledgement comes with its id. Others are carried out in the meantime. */
+static void acknowledges_relayed_events_later(void **state) {
+  (void)state;
+  struct fixture fixture;
+  enum ws_opcode opcode;
+  struct bytes text;
+  start(&fixture);
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":1}"));
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"fleeting\",\"ref\":2}"));
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":3}"));
+  memory_peer_ask(&fixture.sender, "{\"ping\":true,\"ref\":4}", "{\"ref\":4,\"ok\":true}");
+  assert_int_equal(fixture.late.count, 3);
+  late_orderer_refuse(&fixture.late, 2, MW_EUNAVAILABLE);
+  server_settle(fixture.server);
+  memory_peer_expect(&fixture.sender, "{\"ref\":3,\"error\":{" FULL "}}");
+  publish_next(&fixture, 1);
+  memory_peer_expect(&fixture.sender, "{\"ref\":2,\"ok\":true}");
+  publish_next(&fixture, 0);
+  assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &text));
+  assert_non_null(strstr(text.ptr, "{\"ref\":1,\"ok\":{\"id\":\""));
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":5}"));
+  memory_peer_close(&fixture.sender);
+  server_settle(fixture.server);
+  publish_next(&fixture, 0);
+  memory_peer_open(&fixture.sender, fixture.server);
+  finish(&fixture);
+}
+
+/* POST /send: the sender has no client, and is authorized for this one; with a key, the script's thread publishes. */
+static void answers_sends_later(void **state) {
+  (void)state;
+  struct fixture fixture;
+  static const char *const bodies[] = {
+      "{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":1}",
+      "{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":1,\"idempotency_key\":\"x\"}",
+  };
+  start(&fixture);
+  for (int i = 0; i < 2; i++) {
+    post(&fixture.back_end, "/send", "", bodies[i]);
+    assert_string_equal(body_of(&fixture, &fixture.back_end), "");
+    assert_int_equal(fixture.late.count, 1);
+    late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+    assert_non_null(strstr(body_of(&fixture, &fixture.back_end), FULL));
+    post(&fixture.back_end, "/send", "", bodies[i]);
+    publish_next(&fixture, 0);
+    assert_non_null(strstr(body_of(&fixture, &fixture.back_end), "{\"ref\":1,\"ok\":{\"id\":\""));
+  }
+  finish(&fixture);
+}
+
+struct outcome {
+  int count, status;
+  char id[MW_ID_MAX];
+};
+
+static void on_done(void *context, int status, const char *id) {
+  struct outcome *outcome = context;
+  outcome->count++;
+  outcome->status = status;
+  snprintf(outcome->id, sizeof outcome->id, "%s", id);
+}
+
+static void reports_to_the_host(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct outcome outcome = {0};
+  char id[MW_ID_MAX] = "?";
+  struct mw_publish publish = {.channel = {"room:1", 6}, .on_done = on_done, .context = &outcome};
+  start(&fixture);
+  assert_int_equal(mw_publish(fixture.server, &publish, id, NULL), MW_PENDING);
+  assert_string_equal(id, "");
+  publish_next(&fixture, 0);
+  assert_int_equal(outcome.count, 1);
+  assert_int_equal(outcome.status, 0);
+  assert_int_equal(strlen(outcome.id), ID_LEN);
+  assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+  late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+  assert_int_equal(outcome.count, 2);
+  assert_int_equal(outcome.status, MW_EUNAVAILABLE);
+  assert_string_equal(outcome.id, "");
+  publish.on_done = NULL;
+  assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+  publish_next(&fixture, 0);
+  finish(&fixture);
+}
+
+/* More publishes than limits.waiting are not pending; what is not ordered in time is answered, and may be published later. */
+static void bounds_what_is_pending(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct mw_publish publish = {.channel = {"room:1", 6}};
+  start(&fixture);
+  post(&fixture.back_end, "/publish", KEY, "{\"channel\":\"room:1\",\"data\":1}");
+  for (int i = 0; i < 7; i++) assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+  assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_EUNAVAILABLE);
+  for (int i = 0; i < 40; i++) {
+    mw_server_advance(fixture.server, 1000);
+    server_settle(fixture.server);
+  }
+  assert_non_null(strstr(body_of(&fixture, &fixture.back_end), "the messages were not ordered in time"));
+  while (fixture.late.count > 0) publish_next(&fixture, 0);
+  finish(&fixture);
+}
+
+/* Whatever is pending when the server stops, or is freed, ends as closed. */
+static void ends_what_is_pending(void **state) {
+  (void)state;
+  for (int stops = 0; stops < 2; stops++) {
+    struct fixture fixture;
+    struct memory_peer second, third;
+    struct outcome outcome = {0};
+    struct mw_publish publish = {.channel = {"room:1", 6}, .on_done = on_done, .context = &outcome};
+    start(&fixture);
+    memory_peer_open(&second, fixture.server);
+    memory_peer_open(&third, fixture.server);
+    post(&fixture.back_end, "/publish", KEY, "[{\"channel\":\"room:1\"},{\"channel\":\"room:1\",\"idempotency_key\":\"k\"}]");
+    post(&second, "/publish", KEY, "{\"channel\":\"room:1\",\"idempotency_key\":\"k\"}");
+    post(&third, "/send", "", "{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":1,\"idempotency_key\":\"x\"}");
+    memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":1}"));
+    assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+    assert_int_equal(fixture.late.count, 5);
+    if (stops) {
+      mw_server_stop(fixture.server, NULL, NULL);
+      server_settle(fixture.server);
+      assert_int_equal(outcome.count, 0);
+      mw_server_advance(fixture.server, 3600 * 1000);
+      server_settle(fixture.server);
+      assert_int_equal(outcome.count, 1);
+      assert_int_equal(outcome.status, MW_ECLOSED);
+      assert_string_equal(body_of(&fixture, &fixture.back_end), "[{\"error\":{" CLOSED "}},{\"error\":{" CLOSED "}}]\n");
+      assert_string_equal(body_of(&fixture, &second), "{\"error\":{" CLOSED "}}\n");
+      assert_non_null(strstr(body_of(&fixture, &third), CLOSED));
+    }
+    memory_peer_close(&fixture.back_end);
+    memory_peer_close(&fixture.sender);
+    memory_peer_close(&second);
+    memory_peer_close(&third);
+    mw_server_free(fixture.server);
+    assert_int_equal(outcome.count, 1);
+    assert_int_equal(outcome.status, MW_ECLOSED);
+  }
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {TEST(answers_one_later),
+                                     TEST(answers_in_input_order),
+                                     TEST(outlives_its_requester),
+                                     TEST(waits_for_the_first_with_its_key),
+                                     TEST(acknowledges_relayed_events_later),
+                                     TEST(answers_sends_later),
+                                     TEST(reports_to_the_host),
+                                     TEST(bounds_what_is_pending),
+                                     TEST(ends_what_is_pending)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
