@@ -104,7 +104,7 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
  * the coroutine is closed, which closes its <close> variables. Has no effect on a task that has
  * ended. */
 void task_cancel(struct task *task, const char *why);
-/* Resumes a task that waits (lua/wait.h). Has no effect on others. */
+/* Resumes a task that waits (lua/base/wait.h). Has no effect on others. */
 void task_wake(struct task *task);
 
 BINDING_END
