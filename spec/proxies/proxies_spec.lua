@@ -87,16 +87,15 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
       local stream = sse.open(front, "/sse?channel=room:1")
       assert.equal(200, stream.status)
       stream:cursor()
-      local slowest = {}
+      local fastest = math.huge
       for i = 1, 10 do
         local began = socket.gettime()
         publish(front, i)
         assert.equal(tostring(i), stream:event().data)
-        slowest[i] = socket.gettime() - began
+        fastest = math.min(fastest, socket.gettime() - began)
       end
-      table.sort(slowest)
-      -- the middle one, because the machine may be busy; what is held back takes 40 ms or 200 ms each time
-      assert.is_true(slowest[5] < 0.03, ("%.0f ms"):format(slowest[5] * 1000))
+      -- the machine may be busy; but what a proxy holds back takes 40 ms or 200 ms each time
+      assert.is_true(fastest < 0.03, ("%.0f ms"):format(fastest * 1000))
       stream:close()
     end)
   end)
