@@ -217,8 +217,8 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
     answer_head(exchange, subscribe_query_channels(query), query->channel_count, since);
     return;
   }
-  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), "sse", subscribe_query_channels(query),
-                                              query->channel_count);
+  struct script_job *job =
+      connect_permit_job(exchange, exchange_request(exchange), "sse", subscribe_query_channels(query), query->channel_count);
   if (job) job->since = since;
   if (!job || !exchange_ask(exchange, job)) sse_retry_later(exchange);
 }

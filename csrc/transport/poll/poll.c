@@ -186,8 +186,8 @@ static void go_alone(struct poll *poll) {
     poll_begin(poll);
     return;
   }
-  struct script_job *job = connect_permit_job(exchange, exchange_request(exchange), "poll",
-                                              subscribe_query_channels(query), query->channel_count);
+  struct script_job *job =
+      connect_permit_job(exchange, exchange_request(exchange), "poll", subscribe_query_channels(query), query->channel_count);
   if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
 }
 
