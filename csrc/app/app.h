@@ -43,7 +43,10 @@ struct worker_posts {
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };
 
 struct app {
-  struct mw_config *config; /* one reference */
+  /* a reference. The server's thread replaces it (app_set_config), and reads it as it is; any other
+   * thread takes a reference (app_hold_config) */
+  struct mw_config *config;
+  struct lock config_lock;
   struct registry registry;
   struct parties parties;
   struct idempotency idempotency;
@@ -61,6 +64,11 @@ struct app {
 /* Takes a reference to the configuration. */
 int app_init(struct app *app, struct mw_config *config);
 void app_deinit(struct app *app);
+/* Returns the configuration, with a reference for the caller. Any thread. */
+struct mw_config *app_hold_config(struct app *app);
+/* Replaces the configuration: takes a reference. What refers to the earlier one goes on with it. The
+ * server's thread. */
+void app_set_config(struct app *app, struct mw_config *config);
 /* Returns how many bytes of snapshots an answer may have, if nothing else is added to it. */
 static inline size_t app_answer_room(const struct app *app) { return app->config->options.limits.outbox / 2; }
 

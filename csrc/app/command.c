@@ -15,6 +15,7 @@ void command_free(struct command *command) {
   mw_client_unref(command->client);
   message_unref(command->message);
   blob_unref(command->text);
+  mw_config_unref(command->config);
   memory_free(command);
 }
 

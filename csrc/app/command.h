@@ -31,7 +31,8 @@ struct command {
   enum command_type type;
   struct mw_client *client; /* one reference */
   struct message *message;  /* one reference, or NULL */
-  const struct kind *kind;
+  struct mw_config *config; /* a reference; NULL: it is about no channel */
+  const struct kind *kind;  /* of config */
   char code[65], reason[124];
   struct blob *text; /* the channel, or the text of the verb; NULL: none */
   struct reply_to reply_to;

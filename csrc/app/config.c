@@ -118,13 +118,18 @@ static const char *limit_fault(const struct mw_limits *limits) {
   return NULL;
 }
 
+static void config_free(struct policy_owner *owner);
+
 int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
   if (path_fault(options)) return fail(error, MW_EINVAL, "paths", path_fault(options));
   if (limit_fault(&options->limits)) return fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
   if (key_fault(options->publish_key)) return fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
   struct mw_config *config = memory_calloc(1, sizeof *config);
   if (!config) return fail(error, MW_ENOMEM, "config", "out of memory");
-  atomic_init(&config->refs, 1);
+  static atomic_ullong number;
+  atomic_init(&config->owner.refs, 1);
+  config->owner.number = atomic_fetch_add(&number, 1) + 1;
+  config->owner.free = config_free;
   config->options = *options;
   struct mw_config_options *own = &config->options;
   bool owned = own_string(&own->publish_key, NULL);
@@ -144,7 +149,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
 }
 
 struct mw_config *config_ref(struct mw_config *config) {
-  atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&config->owner.refs, 1, memory_order_relaxed);
   return config;
 }
 
@@ -155,7 +160,11 @@ static void kind_deinit(struct kind *kind) {
 }
 
 void mw_config_unref(struct mw_config *config) {
-  if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) != 1) return;
+  if (config && atomic_fetch_sub_explicit(&config->owner.refs, 1, memory_order_acq_rel) == 1) config_free(&config->owner);
+}
+
+static void config_free(struct policy_owner *owner) {
+  struct mw_config *config = container_of(owner, struct mw_config, owner);
   const char *strings[] = {config->options.publish_key, config->options.path_sse,     config->options.path_ws,
                            config->options.path_send,   config->options.path_publish, config->options.path_health,
                            config->options.path_poll,   config->options.path_client};
@@ -250,7 +259,8 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
     return status < 0 ? status : fail(error, MW_ENOMEM, text, "out of memory");
   }
   config->kinds = kinds;
-  kind.policy = (struct channel_policy){.kind = (uint32_t)config->kind_count,
+  kind.policy = (struct channel_policy){.owner = &config->owner,
+                                        .kind = (uint32_t)config->kind_count,
                                         .history = {.size = options->history_size, .bytes = options->history_bytes},
                                         .history_ttl_ms = options->history_ttl_ms,
                                         .replay = options->history_replay,

@@ -74,7 +74,7 @@ enum endpoint {
 };
 
 struct mw_config {
-  atomic_uint refs;
+  struct policy_owner owner;        /* of the policies of its kinds, and of itself */
   struct mw_config_options options; /* its strings are owned; paths are never NULL */
   struct kind *kinds;
   size_t kind_count;
@@ -87,6 +87,13 @@ struct mw_config {
 };
 
 struct mw_config *config_ref(struct mw_config *config);
+/* Returns the kind that a policy belongs to, and its configuration. */
+static inline const struct kind *config_kind_of(const struct channel_policy *policy) {
+  return container_of(policy, const struct kind, policy);
+}
+static inline struct mw_config *config_of(const struct channel_policy *policy) {
+  return container_of(policy->owner, struct mw_config, owner);
+}
 /* Returns the path of an endpoint; empty if it is turned off. */
 struct bytes config_path(const struct mw_config *config, enum endpoint endpoint);
 /* Returns the kind of a channel with a valid name, or NULL. */

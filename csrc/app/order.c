@@ -14,8 +14,8 @@ static int refuse(struct mw_error *error, int status, const char *text) {
   return status;
 }
 
-int order_read_parts(const struct app *app, const struct mw_publish *publish, struct message_parts *parts,
-                     struct mw_error *error) {
+int order_read_parts(const struct app *app, const struct mw_config *config, const struct mw_publish *publish,
+                     struct message_parts *parts, struct mw_error *error) {
   struct json_value value;
   struct json_fault fault;
   *parts = (struct message_parts){.channel = bytes_of(publish->channel.ptr, publish->channel.len),
@@ -31,7 +31,7 @@ int order_read_parts(const struct app *app, const struct mw_publish *publish, st
   if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
   if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
   if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
-  if (parts->data.len > app->config->options.limits.message_size)
+  if (parts->data.len > config->options.limits.message_size)
     return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
   if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
     if (error) snprintf(error->text, sizeof error->text, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
@@ -48,19 +48,22 @@ const char *order_fault(int status) {
 }
 
 bool order_begin_waiting(struct app *app) {
-  if (atomic_fetch_add(&app->job_count, 1) < app->config->options.limits.waiting) return true;
-  order_end_waiting(app);
-  return false;
+  struct mw_config *config = app_hold_config(app);
+  bool fits = atomic_fetch_add(&app->job_count, 1) < config->options.limits.waiting;
+  mw_config_unref(config);
+  if (!fits) order_end_waiting(app);
+  return fits;
 }
 
 void order_end_waiting(struct app *app) { atomic_fetch_sub(&app->job_count, 1); }
 
-int order_publish(struct app *app, const struct mw_publish *publish, struct completion *completion, struct mw_error *error) {
+static int publish_by(struct app *app, struct mw_config *config, const struct mw_publish *publish, struct completion *completion,
+                      struct mw_error *error) {
   struct message_parts parts;
-  int status = order_read_parts(app, publish, &parts, error);
+  int status = order_read_parts(app, config, publish, &parts, error);
   if (status < 0) return status;
   if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, channel_name_fault(parts.channel));
-  const struct kind *kind = config_kind(app->config, parts.channel);
+  const struct kind *kind = config_kind(config, parts.channel);
   if (!kind) {
     if (error)
       snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len,
@@ -69,5 +72,12 @@ int order_publish(struct app *app, const struct mw_publish *publish, struct comp
   }
   status = app->orderer->publish(app->orderer, kind, &parts, publish->is_volatile, completion);
   if (status < 0) return refuse(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, order_fault(status));
+  return status;
+}
+
+int order_publish(struct app *app, const struct mw_publish *publish, struct completion *completion, struct mw_error *error) {
+  struct mw_config *config = app_hold_config(app);
+  int status = publish_by(app, config, publish, completion, error);
+  mw_config_unref(config);
   return status;
 }

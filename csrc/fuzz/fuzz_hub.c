@@ -164,7 +164,7 @@ static struct message *make(size_t channel, bool is_final, size_t size) {
   static const char text[SIZE_MAX_OF_DATA] = "";
   struct message_parts parts = {
       .channel = name_of(channel), .event = BYTES("e"), .data = bytes_of(text, size), .is_final = is_final};
-  return message_new(policy_of(channel)->kind, &parts);
+  return message_new(policy_of(channel), &parts);
 }
 
 static void come_in(struct message *message, size_t channel, bool is_volatile) {

@@ -13,6 +13,7 @@ VISIBILITY_PUSH
 
 struct budget;
 struct mount;
+struct mw_config;
 struct role;
 struct route;
 struct script_job;
@@ -26,8 +27,9 @@ struct request {
   bool is_head;                 /* HEAD: the answer has no body */
   bool is_private;              /* came by a private listener */
   bool peer_ended;              /* the peer sends nothing more: nobody would see it go */
-  /* Who answers (http/router.h). */
-  const struct role *role; /* NULL: the request is refused */
+  /* Who answers (http/router.h), by the configuration that was there when the head came. */
+  struct mw_config *config; /* a reference */
+  const struct role *role;  /* NULL: the request is refused */
   int refused_status;
   const char *refused_reason;
   char allow[64];            /* the methods of its path, for 405 and OPTIONS */

@@ -115,6 +115,8 @@ bool router_shares(const struct router *router, const struct mw_config *config, 
 void router_find(struct exchange *exchange, struct request *request) {
   const struct http_head *head = request->head;
   const struct router *router = exchange_http(exchange)->router;
+  mw_config_unref(request->config);
+  request->config = config_ref(exchange_config(exchange));
   request->role = NULL;
   request->route = NULL;
   request->mount = NULL;

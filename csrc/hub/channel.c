@@ -12,7 +12,7 @@ enum { TURN_KEPT = 64 };
 struct channel *channel_new(struct stored *stored) {
   struct channel *channel = memory_alloc(sizeof *channel);
   if (!channel) return NULL;
-  *channel = (struct channel){.stored = stored, .policy = stored->policy, .name = stored->name};
+  *channel = (struct channel){.stored = stored, .policy = policy_ref(stored->policy), .name = stored->name};
   list_init(&channel->link);
   return channel;
 }
@@ -21,6 +21,7 @@ void channel_free(struct channel *channel) {
   assert(channel->subscription_count == 0 && channel->turn_count == 0);
   list_remove(&channel->link);
   roster_free(channel->roster);
+  policy_unref(channel->policy);
   memory_free(channel->subscriptions);
   memory_free(channel->turn);
   memory_free(channel);

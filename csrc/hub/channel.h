@@ -21,7 +21,7 @@ struct channel {
   struct list link; /* in the list of all channels of the hub */
   /* what the store keeps of it; the channel is one of its users */
   struct stored *stored;
-  const struct channel_policy *policy; /* stored->policy */
+  const struct channel_policy *policy; /* likewise */
   struct bytes name;                   /* stored->name */
   struct roster *roster;               /* its members; NULL if there are none */
   /* it is incomplete, because of a failed allocation, until a whole batch arrives */

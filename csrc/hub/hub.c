@@ -35,6 +35,7 @@ struct channel *hub_find(const struct hub *hub, struct bytes name) {
 static int hub_find_or_make(struct hub *hub, struct bytes name, const struct channel_policy *policy, struct channel **found) {
   struct stored *stored;
   *found = hub_find(hub, name);
+  if (*found) policy_renew(&(*found)->policy, policy);
   if (*found) return 0;
   int status = store_acquire(hub->store, name, policy, &stored);
   if (status < 0) return status;
@@ -88,6 +89,7 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
     hub->position = message->position;
   }
   if (!channel || channel->subscription_count == 0) return;
+  policy_renew(&channel->policy, policy);
   if (append_to_turn(hub, channel, message) < 0) {
     hub->lost++;
     message = NULL;

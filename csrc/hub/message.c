@@ -1,6 +1,7 @@
 #include "hub/message.h"
 
 #include "base/memory.h"
+#include "hub/policy.h"
 
 static struct bytes place(char **at, struct bytes from) {
   if (from.len > 0) memcpy(*at, from.ptr, from.len);
@@ -16,10 +17,10 @@ static size_t length(const struct message_parts *parts) {
 /* Returns the size without the texts. */
 static size_t size_of(size_t mail_count) { return offsetof(struct message, mails) + mail_count * sizeof(struct mail); }
 
-struct message *message_new_mailed(uint32_t kind, const struct message_parts *parts, size_t mail_count) {
+struct message *message_new_mailed(const struct channel_policy *policy, const struct message_parts *parts, size_t mail_count) {
   struct message *message = memory_alloc(size_of(mail_count) + length(parts));
   if (!message) return NULL;
-  *message = (struct message){.kind = kind, .mail_count = (uint32_t)mail_count};
+  *message = (struct message){.policy = policy_ref(policy), .mail_count = (uint32_t)mail_count};
   atomic_init(&message->refs, 1);
   atomic_init(&message->late, 0);
   atomic_init(&message->forms, NULL);
@@ -36,8 +37,8 @@ struct message *message_new_mailed(uint32_t kind, const struct message_parts *pa
   return message;
 }
 
-struct message *message_new(uint32_t kind, const struct message_parts *parts) {
-  return message_new_mailed(kind, parts, 0);
+struct message *message_new(const struct channel_policy *policy, const struct message_parts *parts) {
+  return message_new_mailed(policy, parts, 0);
 }
 
 struct message *message_ref(struct message *message) {
@@ -52,6 +53,7 @@ void message_unref(struct message *message) {
     form_free(form);
   }
   object_count(OBJECT_MESSAGE, -1);
+  policy_unref(message->policy);
   memory_free(message);
 }
 

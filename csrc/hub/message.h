@@ -9,6 +9,7 @@
 
 VISIBILITY_PUSH
 
+struct channel_policy;
 struct stored;
 
 struct form_class;
@@ -38,7 +39,7 @@ struct message_parts {
 
 struct message {
   atomic_uint refs;
-  uint32_t kind;
+  const struct channel_policy *policy; /* of its channel, with a reference to its owner; or NULL */
   uint32_t mail_count;
   uint64_t position; /* 0: volatile, without an id */
   uint64_t after;    /* of a volatile one: messages up to this position were published before it */
@@ -59,10 +60,10 @@ struct message {
 };
 
 /* Returns a message with one reference, which the caller owns, or NULL if out of memory. Copies the
- * texts. */
-struct message *message_new(uint32_t kind, const struct message_parts *parts);
+ * texts. `policy` is NULL if it is for no channel. */
+struct message *message_new(const struct channel_policy *policy, const struct message_parts *parts);
 /* Does the same for `mail_count` workers. The caller fills in their mails. */
-struct message *message_new_mailed(uint32_t kind, const struct message_parts *parts, size_t mail_count);
+struct message *message_new_mailed(const struct channel_policy *policy, const struct message_parts *parts, size_t mail_count);
 /* Returns the message that contains the mail. */
 static inline struct message *message_of_mail(struct mail *mail) {
   return container_of(mail - mail->to.worker, struct message, mails[0]);

@@ -3,6 +3,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/status.h"
+#include "hub/policy.h"
 
 /* ---- Batches --------------------------------------------------------------------------------- */
 
@@ -40,6 +41,7 @@ void roster_batch_unref(struct roster_batch *batch) {
     blob_unref(batch->changes[i].info);
   }
   message_unref(batch->message);
+  policy_unref(batch->policy);
   memory_free(batch);
 }
 

@@ -25,10 +25,10 @@ struct roster_change {
  * all workers. */
 struct roster_batch {
   atomic_uint refs;
-  uint32_t kind;
-  bool is_whole;           /* it lists all members; forget those known before */
-  size_t count;            /* members after it */
-  struct message *message; /* the announcement; NULL if there is none */
+  const struct channel_policy *policy; /* with a reference to its owner; set by who makes it */
+  bool is_whole;                       /* it lists all members; forget those known before */
+  size_t count;                        /* members after it */
+  struct message *message;             /* the announcement; NULL if there is none */
   struct bytes channel;
   size_t change_count, mail_count;
   struct roster_change *changes;

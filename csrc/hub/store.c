@@ -22,7 +22,7 @@ static struct stored *stored_new(struct store *store, struct bytes name, const s
   struct stored *stored = memory_alloc(sizeof *stored + name.len + 1);
   if (!stored) return NULL;
   struct mark mark = marks_get(&store->marks, name, policy->kind);
-  *stored = (struct stored){.policy = policy,
+  *stored = (struct stored){.policy = policy_ref(policy),
                             .ended = mark.is_final ? mark.position : 0,
                             .floor = mark.is_floor ? mark.position : 0,
                             .name = bytes_of(stored->text, name.len)};
@@ -37,6 +37,7 @@ static struct stored *stored_new(struct store *store, struct bytes name, const s
 static void stored_free(struct stored *stored) {
   list_remove(&stored->link);
   history_deinit(&stored->history);
+  policy_unref(stored->policy);
   object_count(OBJECT_CHANNEL, -1);
   memory_free(stored);
 }
@@ -79,6 +80,7 @@ struct stored *store_find(const struct store *store, struct bytes name) {
 static int store_find_or_make(struct store *store, struct bytes name, const struct channel_policy *policy,
                               struct stored **found) {
   *found = store_find(store, name);
+  if (*found) policy_renew(&(*found)->policy, policy);
   if (*found) return 0;
   if (store->channels.count >= store->channels_max) return MW_ELIMIT;
   struct stored *stored = stored_new(store, name, policy);
@@ -219,6 +221,7 @@ void store_put(struct store *store, struct stored *stored, struct message *messa
     store_mark(store, message, policy);
     return;
   }
+  policy_renew(&stored->policy, policy);
   message->before = history_newest(&stored->history);
   store_keep(store, stored, message, promised != NULL);
   store_expire(store, stored);

@@ -19,7 +19,8 @@ VISIBILITY_PUSH
 struct stored {
   /* in the list of all of the store, in the order of the sweep */
   struct list link;
-  const struct channel_policy *policy; /* borrowed */
+  /* with a reference; a newer one replaces it when the store sees that */
+  const struct channel_policy *policy;
   struct history history;
   uint64_t ended; /* the position of its last message if that was final; 0: more may follow */
   /* if its mark was dropped, the floor that replaces it (hub/marks.h); 0: the mark is known */

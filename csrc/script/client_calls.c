@@ -13,13 +13,15 @@ static int fail(struct mw_error *error, int status, const char *text) {
 
 int client_call_send(struct app *app, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
   struct message_parts parts;
-  int status = order_read_parts(app, push, &parts, error);
+  struct mw_config *config = app_hold_config(app);
+  int status = order_read_parts(app, config, push, &parts, error);
+  mw_config_unref(config);
   if (status < 0) return status;
   if (parts.channel.len > 0 && channel_name_fault(parts.channel))
     return fail(error, MW_EINVAL, channel_name_fault(parts.channel));
   struct command *command = command_new(COMMAND_SEND, client);
   if (!command) return fail(error, MW_ENOMEM, "no memory");
-  command->message = message_new(0, &parts);
+  command->message = message_new(NULL, &parts);
   if (!command->message) {
     command_free(command);
     return fail(error, MW_ENOMEM, "no memory");
@@ -49,10 +51,14 @@ int client_call_close(struct app *app, struct mw_client *client, int code, const
 static int post_channel(struct app *app, enum command_type type, struct mw_client *client, struct bytes channel, const char *code,
                         const char *reason) {
   if (channel_name_fault(channel)) return MW_EINVAL;
-  const struct kind *kind = config_kind(app->config, channel);
-  if (!kind) return MW_ENOTFOUND;
-  struct command *command = command_new(type, client);
-  if (!command) return MW_ENOMEM;
+  struct mw_config *config = app_hold_config(app);
+  const struct kind *kind = config_kind(config, channel);
+  struct command *command = kind ? command_new(type, client) : NULL;
+  if (!command) {
+    mw_config_unref(config);
+    return kind ? MW_ENOMEM : MW_ENOTFOUND;
+  }
+  command->config = config;
   command->kind = kind;
   command->text = blob_new(channel);
   snprintf(command->code, sizeof command->code, "%s", code);

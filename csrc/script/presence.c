@@ -80,7 +80,7 @@ static bool write_message(const struct presence *presence, struct announcement *
   buffer_append_u64(&data, announcement->count);
   buffer_append_char(&data, '}');
   struct message_parts parts = {.channel = presence->name, .event = BYTES("moonwire:presence"), .data = buffer_bytes(&data)};
-  if (!data.failed) *message = message_new(presence->kind->policy.kind, &parts);
+  if (!data.failed) *message = message_new(&presence->kind->policy, &parts);
   buffer_deinit(&data);
   return *message != NULL;
 }
@@ -122,7 +122,7 @@ static bool send_batch(struct presence *presence, struct announcement *announcem
     message_unref(message);
     return false;
   }
-  batch->kind = presence->kind->policy.kind;
+  batch->policy = policy_ref(&presence->kind->policy);
   batch->count = announcement->count;
   batch->message = message;
   struct orderer *orderer = presence->script->app->orderer;

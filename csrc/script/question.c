@@ -1,7 +1,18 @@
 #include "script/question.h"
 
+#include "app/socket.h"
+#include "script/open_channel.h"
+
+/* The configuration with whose handlers a request begins, and ends. */
+static const struct mw_config_options *options_of(const struct mw_request *request) {
+  if (request->open_channel) return &request->open_channel->config->options;
+  if (request->job) return &request->job->config->options;
+  const struct membership *membership = request->leaving->memberships;
+  return membership ? &membership->config->options : &request->leaving->socket->config->options;
+}
+
 void question_ask(struct script *script, struct mw_request *request, enum mw_request_type type) {
-  const struct mw_config_options *options = &script->app->config->options;
+  const struct mw_config_options *options = options_of(request);
   request->type = type;
   request->script = script;
   request->asked_ms = script->loop->clock.now_ms;
@@ -19,7 +30,7 @@ void question_ask(struct script *script, struct mw_request *request, enum mw_req
 void question_cancel(struct mw_request *request) {
   if (!request->waiting || request->cancelled) return;
   request->cancelled = true;
-  const struct mw_config_options *options = &request->script->app->config->options;
+  const struct mw_config_options *options = options_of(request);
   if (options->on_cancel) options->on_cancel(options->context, request);
 }
 

@@ -1,5 +1,6 @@
 #include "server/bus.h"
 
+#include "base/memory.h"
 #include "server/server.h"
 
 int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position) {
@@ -43,7 +44,7 @@ static void take_message(struct mail *mail, void *room, struct subscriber *subsc
   (void)subscriber;
   struct worker *worker = worker_of_room(room);
   struct message *message = message_of_mail(mail);
-  hub_publish(&worker->hub, message, &worker->server->app.config->kinds[message->kind].policy);
+  hub_publish(&worker->hub, message, message->policy);
   message_unref(message);
 }
 
@@ -56,7 +57,7 @@ static void take_roster(struct mail *mail, void *room, struct subscriber *subscr
   struct worker *worker = worker_of_room(room);
   struct mw_server *server = worker->server;
   struct roster_batch *batch = roster_batch_of_mail(mail);
-  bool is_kept = hub_update_roster(&worker->hub, batch, &server->app.config->kinds[batch->kind].policy);
+  bool is_kept = hub_update_roster(&worker->hub, batch, batch->policy);
   if (!is_kept) atomic_fetch_add(&server->script.rosters_lost, 1);
   roster_batch_unref(batch);
 }
@@ -68,7 +69,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
   struct form_draft drafts[FORM_USERS_MAX];
   int status = 0;
   /* The store belongs to that thread: no other can ask it for room. */
-  if (keep && is_entered(bus)) status = store_promise(&server->store, message, &server->app.config->kinds[message->kind].policy);
+  if (keep && is_entered(bus)) status = store_promise(&server->store, message, message->policy);
   if (status < 0) {
     message_unref(message);
     return status;
@@ -114,5 +115,56 @@ int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
     bus_post_reserved(server->workers, batch->mails, server->worker_count);
   }
   lock_release(&server->bus.lock);
+  return status;
+}
+
+/* ---- Configurations ------------------------------------------------------------------------------------------------------- */
+
+struct config_entry {
+  struct mw_config *config; /* a reference */
+  atomic_size_t refs;       /* workers that have not taken it */
+  struct mail mails[];      /* one for each worker, in their order (mail.to) */
+};
+
+static struct config_entry *config_entry_of(struct mail *mail) {
+  return container_of(mail - mail->to.worker, struct config_entry, mails[0]);
+}
+
+/* Returns whether that was the last worker. */
+static bool config_entry_leave(struct config_entry *entry) { return atomic_fetch_sub(&entry->refs, 1) == 1; }
+
+static void config_entry_free(struct config_entry *entry) {
+  mw_config_unref(entry->config);
+  memory_free(entry);
+}
+
+static void drop_config(struct mail *mail) {
+  struct config_entry *entry = config_entry_of(mail);
+  if (config_entry_leave(entry)) config_entry_free(entry);
+}
+
+static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  struct config_entry *entry = config_entry_of(mail);
+  if (!config_entry_leave(entry)) return;
+  app_set_config(&worker_of_room(room)->server->app, entry->config);
+  config_entry_free(entry);
+}
+
+static const struct mail_class config_class = {.take = take_config, .drop = drop_config};
+
+int bus_set_config(struct mw_server *server, struct mw_config *config) {
+  size_t count = server->worker_count;
+  struct config_entry *entry = memory_calloc(1, sizeof *entry + count * sizeof(struct mail));
+  if (!entry) return MW_ENOMEM;
+  uint32_t size = mail_size(sizeof *entry);
+  entry->config = config_ref(config);
+  atomic_init(&entry->refs, count);
+  address_mails(entry->mails, count, &config_class, size);
+  lock_take(&server->bus.lock);
+  int status = bus_reserve(server->workers, count, size);
+  if (status == 0) bus_post_reserved(server->workers, entry->mails, count);
+  lock_release(&server->bus.lock);
+  if (status < 0) config_entry_free(entry);
   return status;
 }

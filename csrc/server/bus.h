@@ -8,6 +8,7 @@
 
 VISIBILITY_PUSH
 
+struct mw_config;
 struct mw_server;
 struct orderer;
 struct worker;
@@ -36,6 +37,12 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
 /* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE:
  * then it went nowhere. */
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch);
+
+/* Replaces the configuration, in order with the messages: what is published or asked before that
+ * goes on with the earlier one, channels have the new policies when they are next published or
+ * subscribed to. What the workers have read of the limits when they began stays. MW_ENOMEM,
+ * MW_EUNAVAILABLE: nothing has changed. Any thread. */
+int bus_set_config(struct mw_server *server, struct mw_config *config);
 
 /* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE. Then posts to each its mail. The bus's own, and for tests of several
  * workers. */

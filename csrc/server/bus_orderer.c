@@ -8,7 +8,7 @@ static struct mw_server *server_of(struct orderer *orderer) { return container_o
 static int publish(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                    struct completion *completion) {
   struct mw_server *server = server_of(orderer);
-  struct message *message = message_new_mailed(kind->policy.kind, parts, server->worker_count);
+  struct message *message = message_new_mailed(&kind->policy, parts, server->worker_count);
   if (!message) return MW_ENOMEM;
   uint64_t position;
   int status = bus_publish(server, message, !is_volatile, &position);

@@ -60,7 +60,7 @@ static void join_by_app(struct subscriber *subscriber, struct command *command) 
   rope_init(&snapshot);
   size_t room = session_room(subscriber);
   if (has_presence) snapshot_share(http->delivery->hub, command->kind, channel.name, &room, &snapshot);
-  struct script_job *job = job_new(JOB_JOIN, http->app->config, command->client, NULL, &channel, 1);
+  struct script_job *job = job_new(JOB_JOIN, command->config, command->client, NULL, &channel, 1);
   if (!snapshot.text.failed && job) {
     if (has_presence) reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
     job->by_app = true;

@@ -39,10 +39,10 @@ static void report_event(struct subscriber *subscriber, enum event_type type, st
 /* Nothing depends on it, and it may fail. */
 static void report_slow(struct subscriber *subscriber, const struct channel *channel) {
   struct app *app = http_of(subscriber)->app;
-  const struct kind *kind = &app->config->kinds[channel->policy->kind];
+  const struct kind *kind = config_kind_of(channel->policy);
   struct job_channel about = {.name = channel->name, .kind = kind};
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? session_client(subscriber) : NULL;
-  struct script_job *job = client ? job_new(JOB_SLOW, app->config, client, NULL, &about, 1) : NULL;
+  struct script_job *job = client ? job_new(JOB_SLOW, config_of(channel->policy), client, NULL, &about, 1) : NULL;
   if (!job) return;
   job->mail.to = session_address(subscriber);
   job->step = STEP_SLOW;

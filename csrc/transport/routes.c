@@ -15,19 +15,18 @@ static void refuse_for_now(struct exchange *exchange, const char *reason) {
 }
 
 static void routes_start(struct exchange *exchange) {
-  struct app *app = exchange_app(exchange);
   struct request *request = exchange_request(exchange);
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
   enum job_type type = request->route->type == ROUTE_STREAM ? JOB_STREAM : JOB_HTTP;
-  struct script_job *job = copy ? job_new(type, app->config, NULL, copy, NULL, 0) : NULL;
+  struct script_job *job = copy ? job_new(type, request->config, NULL, copy, NULL, 0) : NULL;
   if (!job) {
     memory_free(copy);
     refuse_for_now(exchange, "no memory");
     return;
   }
-  job->route = config_route_number(app->config, request->route);
+  job->route = config_route_number(request->config, request->route);
   if (exchange_ask(exchange, job)) {
     exchange_shed(exchange);
   } else {

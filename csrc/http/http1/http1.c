@@ -45,6 +45,8 @@ void http1_release(struct http1_conn *conn) {
   if (!http || http->feeding) return;
   unfinished_release(conn_http(&conn->conn), &http->holder);
   buffer_deinit(&http->request.path);
+  mw_config_unref(http->request.config);
+  http->request.config = NULL;
   http_reader_free(http->reader);
   http->reader = NULL;
   if (http->ahead.len > 0 && conn->exchange.state != EXCHANGE_OVER) return;

@@ -7,7 +7,7 @@
 static struct message *make(const char *channel, const char *key, unsigned number) {
   struct message_parts parts = {
       .channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .key = bytes_string(key)};
-  struct message *message = message_new(number, &parts);
+  struct message *message = message_new(NULL, &parts);
   if (message) message->position = number;
   return message;
 }

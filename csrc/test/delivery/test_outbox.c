@@ -77,7 +77,7 @@ static void goes_round_and_grows(void **state) {
 /* A message that is written as `text`. */
 static struct message *push_message(struct outbox *outbox, const char *text, uint64_t now_ms) {
   struct message_parts parts = {.channel = BYTES("a"), .event = BYTES("e"), .data = bytes_string(text)};
-  struct message *message = message_new(0, &parts);
+  struct message *message = message_new(NULL, &parts);
   struct blob *blob = blob_new(bytes_string(text));
   assert_int_equal(outbox_push(outbox, blob, blob_bytes(blob), message, now_ms), 0);
   blob_unref(blob);
@@ -236,7 +236,7 @@ static void weighs_places(void **state) {
   (void)state;
   struct outbox *outbox = outbox_new();
   struct blob *blob = blob_new(BYTES("xy"));
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
   assert_int_equal(outbox_own_size(NULL) + outbox_messages_size(NULL), 0);
   for (int i = 0; i < 10; i++) outbox_push(outbox, blob, blob_bytes(blob), i % 2 ? message : NULL, 0);
   assert_int_equal(outbox_own_size(outbox), 5 * (2 + OUTBOX_OWN));

@@ -210,7 +210,7 @@ static void subscribe(size_t peer, const char *channel, const struct channel_pol
 }
 
 static void publish_parts(struct message_parts parts, const struct channel_policy *policy) {
-  struct message *message = message_new(0, &parts);
+  struct message *message = message_new(NULL, &parts);
   message->position = ++world.position;
   message->time_ms = world.clock.wall_ms;
   hub_publish(&world.hub, message, policy);

@@ -8,7 +8,7 @@ static const struct epoch epoch = {.text = {'e', 'p', 'o', 'c', 'h', '0', '0', '
 static const struct form_class *const classes[] = {&native_sse, &native_envelope, &native_poll, &native_ws};
 
 static struct message *make(const char *channel, const char *event, const char *data, uint64_t position) {
-  struct message *message = message_of(0, bytes_string(channel), bytes_string(event), bytes_string(data));
+  struct message *message = message_of(NULL, bytes_string(channel), bytes_string(event), bytes_string(data));
   if (message) message->position = position;
   return message;
 }

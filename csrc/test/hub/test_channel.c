@@ -56,7 +56,7 @@ static void the_turn_list_keeps_its_messages(void **state) {
   channel_add(channel, &subscription);
   for (uint32_t round = 1; round <= 3; round++) {
     for (uint32_t i = 0; i < 100 * round; i++) {
-      struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+      struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
       message->position = i;
       assert_int_equal(channel_turn_append(channel, message), 0);
       message_unref(message);
@@ -82,7 +82,7 @@ static bool use_channel(void *context) {
     assert_true(status == 0 ? subscriptions[i].channel == channel : status == MW_ENOMEM && !subscriptions[i].channel);
     ok = ok && status == 0;
   }
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
   for (size_t i = 0; message && i < 20; i++) {
     uint32_t count = channel->turn_count;
     int status = channel_turn_append(channel, message);

@@ -40,16 +40,16 @@ static void end(void) {
   store_deinit(&store);
 }
 
-static struct message *make(const char *channel, int kind, size_t size, bool is_final) {
+static struct message *make(const char *channel, size_t size, bool is_final) {
   static char text[4000];
   struct message_parts parts = {
       .channel = bytes_string(channel), .event = BYTES("e"), .data = bytes_of(text, size), .is_final = is_final};
-  return message_new((uint32_t)kind, &parts);
+  return message_new(NULL, &parts);
 }
 
 /* Returns the position. */
 static uint64_t publish_sized(const char *channel, int kind, size_t size, bool is_final) {
-  struct message *message = make(channel, kind, size, is_final);
+  struct message *message = make(channel, size, is_final);
   assert_non_null(message);
   message->position = ++position;
   message->time_ms = now.wall_ms;
@@ -306,7 +306,7 @@ static void volatile_messages_do_not_count(void **state) {
   (void)state;
   struct subscription listener = {.channel = NULL};
   handed = 0;
-  struct message *message = make("a", NONE, 1, false);
+  struct message *message = make("a", 1, false);
   begin(10, 10);
   uint64_t since = publish("elsewhere", NONE);
   assert_int_equal(hub_subscribe(&hub, BYTES("a"), &policies[NONE], &listener), 0);
@@ -355,7 +355,7 @@ static bool promise(void *context) {
   for (unsigned n = 0; n < COUNT; n++) {
     char name[8];
     snprintf(name, sizeof name, "c%u", n % 20);
-    messages[count] = make(name, THREE, 1, false);
+    messages[count] = make(name, 1, false);
     if (!messages[count]) continue;
     if (store_promise(&store, messages[count], &policies[THREE]) == 0) {
       count++;
@@ -391,7 +391,7 @@ static void what_is_promised_is_kept(void **state) {
 static void what_cannot_be_kept_is_not_promised(void **state) {
   (void)state;
   begin(1, 100);
-  struct message *first = make("a", THREE, 1, false), *second = make("b", THREE, 1, false), *third = make("b", NONE, 1, false);
+  struct message *first = make("a", 1, false), *second = make("b", 1, false), *third = make("b", 1, false);
   assert_int_equal(store_promise(&store, first, &policies[THREE]), 0);
   assert_int_equal(store_promise(&store, second, &policies[THREE]), MW_ELIMIT);
   assert_null(second->promised);
@@ -417,7 +417,7 @@ static void others_leave_promised_places_free(void **state) {
   struct message *promised[2];
   begin(100, 100);
   for (size_t i = 0; i < 2; i++) {
-    promised[i] = make(names[i], SECOND, 1, false);
+    promised[i] = make(names[i], 1, false);
     assert_int_equal(store_promise(&store, promised[i], &policies[SECOND]), 0);
   }
   for (int i = 0; i < 8; i++) publish("a", SECOND);                         /* the ring of "a" is full */

@@ -5,7 +5,7 @@
 #include "test/support/message.h"
 
 static void push(struct history *history, uint64_t position, uint32_t size) {
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
   assert_non_null(message);
   message->position = position;
   message->time_ms = position * 10;
@@ -100,7 +100,7 @@ static void lets_the_old_go(void **state) {
 
 static void push_sized(struct history *history, uint64_t position, size_t len, const struct history_bounds *bounds) {
   static const char text[2000] = "";
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), bytes_of(text, len));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), bytes_of(text, len));
   assert_non_null(message);
   message->position = position;
   history_push(history, message, bounds);
@@ -109,7 +109,7 @@ static void push_sized(struct history *history, uint64_t position, size_t len, c
 
 static size_t weight_of(size_t len) {
   struct message_parts parts = {.channel = BYTES("a"), .event = BYTES("e"), .data = {"", 0}};
-  struct message *message = message_new(0, &parts);
+  struct message *message = message_new(NULL, &parts);
   size_t weight = message_weight(message) + len + sizeof(struct history_entry);
   message_unref(message);
   return weight;
@@ -163,7 +163,7 @@ static void weighs_any_part(void **state) {
 static void an_encoded_form_weighs_as_well(void **state) {
   (void)state;
   struct history history;
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
   message->position = 1;
   size_t before = message_weight(message);
   struct blob *blob = blob_new(BYTES("encoded"));
@@ -209,7 +209,7 @@ static bool fill(void *context) {
   struct history history;
   history_init(&history, 0, NULL);
   for (uint64_t n = 1; n <= 20; n++) {
-    struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+    struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
     if (!message) continue; /* never published: its position is nobody's */
     message->position = n;
     history_push(&history, message, &(struct history_bounds){.size = 100});
@@ -236,7 +236,7 @@ static void of_two_histories_the_first_accounts(void **state) {
   (void)state;
   atomic_size_t account = 0, other_account = 0;
   struct history history, other;
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
   struct blob *blob = blob_new(BYTES("encoded")), *later = blob_new(BYTES("encoded as well"));
   size_t size = sizeof(struct form) + sizeof *blob + blob->len, later_size = sizeof(struct form) + sizeof *later + later->len;
   message->position = 1;

@@ -50,7 +50,7 @@ static void end(struct fixture *fixture) {
 }
 
 static bool publish(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
-  struct message *message = message_of(0, bytes_string(channel), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, bytes_string(channel), BYTES("e"), BYTES("1"));
   if (!message) return false;
   message->position = position;
   message->time_ms = fixture->clock.wall_ms;
@@ -266,7 +266,7 @@ static void what_is_lost_is_told_and_counted(void **state) {
   begin(&fixture, 10);
   assert_int_equal(subscribe(&fixture, &listener, "a", &keeps_none), 0);
   assert_int_equal(subscribe(&fixture, &other, "a", &keeps_none), 0);
-  struct message *message = message_of(0, BYTES("a"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
   message->position = 7;
   memory_fail_after(1);
   hub_publish(&fixture.hub, message, &keeps_none);
@@ -356,7 +356,7 @@ static void what_goes_otherwise_is_counted_as_well(void **state) {
 
 static void publish_final(struct fixture *fixture, const char *channel, const struct channel_policy *policy, uint64_t position) {
   struct message_parts parts = {.channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .is_final = true};
-  struct message *message = message_new(0, &parts);
+  struct message *message = message_new(NULL, &parts);
   message->position = position;
   hub_publish(&fixture->hub, message, policy);
   message_unref(message);

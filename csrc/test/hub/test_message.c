@@ -2,17 +2,22 @@
 
 #include "base/memory.h"
 #include "hub/message.h"
+#include "hub/policy.h"
 #include "test/support.h"
 #include "test/support/message.h"
 
 static void copies_its_texts(void **state) {
   (void)state;
   char channel[] = "room:1", event[] = "said", data[] = "{\"a\":\"\\u0000\"}";
-  struct message *message = message_of(3, bytes_string(channel), bytes_string(event), bytes_string(data));
+  static struct policy_owner owner;
+  struct channel_policy policy = {.owner = &owner};
+  atomic_init(&owner.refs, 1);
+  struct message *message = message_of(&policy, bytes_string(channel), bytes_string(event), bytes_string(data));
   memset(channel, 'x', sizeof channel);
   memset(event, 'x', sizeof event);
   memset(data, 'x', sizeof data);
-  assert_int_equal(message->kind, 3);
+  assert_ptr_equal(message->policy, &policy);
+  assert_int_equal(atomic_load(&owner.refs), 2);
   assert_int_equal(message->position, 0);
   assert_bytes_string(message->parts.channel, "room:1");
   assert_bytes_string(message->parts.event, "said");
@@ -25,7 +30,7 @@ static void copies_its_texts(void **state) {
 
 static void frees_its_wires_with_the_last_reference(void **state) {
   (void)state;
-  struct message *message = message_of(0, BYTES("a"), BYTES("b"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("b"), BYTES("1"));
   struct blob *blob = blob_new(BYTES("encoded"));
   assert_ptr_equal(add_form(message, 1, blob), blob);
   assert_ptr_equal(message_form(message, class_of(1)), blob);
@@ -38,7 +43,7 @@ static void frees_its_wires_with_the_last_reference(void **state) {
 
 static void of_two_wires_the_first_stays(void **state) {
   (void)state;
-  struct message *message = message_of(0, BYTES("a"), BYTES("b"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("b"), BYTES("1"));
   struct blob *first = blob_new(BYTES("first")), *second = blob_new(BYTES("second"));
   add_form(message, 0, first);
   assert_ptr_equal(add_form(message, 0, second), first);
@@ -59,7 +64,7 @@ static void *encode(void *context) {
 static void threads_may_encode_at_once(void **state) {
   (void)state;
   for (int round = 0; round < 200; round++) {
-    struct message *message = message_of(0, BYTES("a"), BYTES("b"), BYTES("1"));
+    struct message *message = message_of(NULL, BYTES("a"), BYTES("b"), BYTES("1"));
     pthread_t thread;
     message_ref(message);
     assert_int_equal(pthread_create(&thread, NULL, encode, message_ref(message)), 0);
@@ -71,7 +76,7 @@ static void threads_may_encode_at_once(void **state) {
 
 static bool make_message(void *context) {
   (void)context;
-  struct message *message = message_of(0, BYTES("a"), BYTES("b"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("a"), BYTES("b"), BYTES("1"));
   message_unref(message);
   return message != NULL;
 }

@@ -56,7 +56,7 @@ static void end(struct fixture *fixture) {
 }
 
 static int keep(struct fixture *fixture, size_t i) {
-  struct message *message = message_of(0, BYTES("c"), BYTES("e"), BYTES("1"));
+  struct message *message = message_of(NULL, BYTES("c"), BYTES("e"), BYTES("1"));
   if (!message) return MW_ENOMEM;
   message->position = ++fixture->position;
   int status = oldest_add(&fixture->oldest, fixture->channels[i], message->position);

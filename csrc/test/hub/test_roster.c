@@ -120,7 +120,7 @@ static void hands_announcements_to_subscribers(void **state) {
   begin(10);
   assert_int_equal(hub_subscribe(&hub, BYTES("a"), &policy, &subscription), 0);
   struct roster_batch *batch = batch_of("a", 1, (struct entry[]){{"\"x\"", NULL, 1, false}}, 1);
-  batch->message = message_of(0, BYTES("a"), BYTES("moonwire:presence"), BYTES("{}"));
+  batch->message = message_of(NULL, BYTES("a"), BYTES("moonwire:presence"), BYTES("{}"));
   assert_true(hub_update_roster(&hub, batch, &policy));
   assert_int_equal(handed, 1);
   assert_int_equal(hub.position, 0);

@@ -40,7 +40,7 @@ static void end(void) {
 /* The message, with a reference. */
 static struct message *put(const char *channel, const struct channel_policy *policy, uint64_t position, bool is_final) {
   struct message_parts parts = {.channel = bytes_string(channel), .event = BYTES("e"), .data = BYTES("1"), .is_final = is_final};
-  struct message *message = message_new(policy->kind, &parts);
+  struct message *message = message_new(policy, &parts);
   message->position = position;
   message->time_ms = clock_now.wall_ms;
   store_put(&store, NULL, message, policy);
@@ -164,6 +164,33 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(acquire, NULL) > 4);
 }
 
+static void renews_policies_and_keeps_their_owner(void **state) {
+  (void)state;
+  static struct policy_owner old = {.number = 1}, new = {.number = 2};
+  const struct channel_policy before = {.owner = &old, .history = {.size = 3}}, after = {.owner = &new, .history = {.size = 1}};
+  struct subscription subscription = {0};
+  atomic_init(&old.refs, 1);
+  atomic_init(&new.refs, 1);
+  begin(&roomy);
+  for (uint64_t position = 1; position <= 3; position++) message_unref(put("a", &before, position, false));
+  assert_int_equal(hub_subscribe(&ahead, BYTES("a"), &before, &subscription), 0);
+  assert_ptr_equal(subscription.channel->policy, &before);
+  struct message *message = put("a", &after, 4, false);
+  assert_int_equal(store_find(&store, BYTES("a"))->history.count, 1);
+  ahead.position = 3;
+  hub_publish(&ahead, message, message->policy);
+  message_unref(message);
+  hub_end_turn(&ahead);
+  assert_ptr_equal(subscription.channel->policy, &after);
+  assert_int_equal(atomic_load(&old.refs), 1);
+  message_unref(put("a", &before, 5, false)); /* late: of the earlier configuration */
+  assert_ptr_equal(store_find(&store, BYTES("a"))->policy, &after);
+  hub_unsubscribe(&ahead, &subscription);
+  end();
+  assert_int_equal(atomic_load(&old.refs), 1);
+  assert_int_equal(atomic_load(&new.refs), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(hubs_share_what_is_kept),
@@ -172,6 +199,7 @@ int main(void) {
       TEST(where_the_mark_was_dropped_the_floor_stands_before),
       TEST(what_was_before_the_beginning_is_not_kept),
       TEST(messages_do_not_get_younger_when_the_clock_is_set_back),
+      TEST(renews_policies_and_keeps_their_owner),
       TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@ static const struct channel_policy keeps_ten = {.history = {.size = 10}}, keeps_
 
 static void publish(const char *channel, const struct channel_policy *policy, uint64_t position, size_t len) {
   static const char text[1000] = "";
-  struct message *message = message_of(0, bytes_string(channel), BYTES("e"), len > 0 ? bytes_of(text, len) : BYTES("1"));
+  struct message *message = message_of(NULL, bytes_string(channel), BYTES("e"), len > 0 ? bytes_of(text, len) : BYTES("1"));
   message->position = position;
   message->time_ms = now.wall_ms;
   hub_publish(&hub, message, policy);

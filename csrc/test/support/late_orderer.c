@@ -13,7 +13,7 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   if (late->count == LATE_MAX) return MW_EUNAVAILABLE;
   struct late_publish *pending = &late->pending[late->count];
   *pending = (struct late_publish){.kind = kind, .is_volatile = is_volatile};
-  pending->copy = message_new(0, parts);
+  pending->copy = message_new(&kind->policy, parts) /* keeps the kind */;
   if (!pending->copy) return MW_ENOMEM;
   pending->completion = completion->keep(completion);
   if (!pending->completion) {

@@ -4,9 +4,10 @@
 
 #include "hub/message.h"
 
-static inline struct message *message_of(uint32_t kind, struct bytes channel, struct bytes event, struct bytes data) {
+static inline struct message *message_of(const struct channel_policy *policy, struct bytes channel, struct bytes event,
+                                         struct bytes data) {
   struct message_parts parts = {.channel = channel, .event = event, .data = data};
-  return message_new(kind, &parts);
+  return message_new(policy, &parts);
 }
 
 /* Classes of forms for what looks at their addresses only. */

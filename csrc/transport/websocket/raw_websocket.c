@@ -185,7 +185,7 @@ static void raw_websocket_put_off(struct exchange *exchange, const char *reason)
 }
 
 static struct script_job *make_question(struct exchange *exchange, struct request *request) {
-  struct mw_config *config = exchange_config(exchange);
+  struct mw_config *config = request->config;
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct mw_client *client = client_new("websocket", remote);
