@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 #include "app/config.h"
-#include "app/idempotency.h"
+#include "app/keys/idempotency.h"
 #include "app/order.h"
 #include "app/party.h"
 #include "app/registry.h"

@@ -14,7 +14,7 @@
 #include "app/job_channel.h"
 #include "app/membership.h"
 #include "app/raw_data.h"
-#include "app/send_key.h"
+#include "app/keys/send_key.h"
 #include "base/buffer.h"
 #include "base/list.h"
 #include "hub/id.h"

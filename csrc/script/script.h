@@ -4,7 +4,7 @@
 
 #include "app/app.h"
 #include "app/script_job.h"
-#include "app/send_key.h"
+#include "app/keys/send_key.h"
 #include "base/overrun.h"
 #include "base/table.h"
 #include "net/mailbox.h"

@@ -1,4 +1,4 @@
-#include "app/send_key.h"
+#include "app/keys/send_key.h"
 
 #include "app/config.h"
 #include "app/script_job.h"

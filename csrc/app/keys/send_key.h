@@ -1,7 +1,7 @@
 /* Sends with an idempotency key, and their answers. A repeated send gets the answer of the first,
  * or waits for it. Only for the script's thread. */
-#ifndef MOONWIRE_APP_SEND_KEY_H
-#define MOONWIRE_APP_SEND_KEY_H
+#ifndef MOONWIRE_APP_KEYS_SEND_KEY_H
+#define MOONWIRE_APP_KEYS_SEND_KEY_H
 
 #include "base/blob.h"
 #include "base/buffer.h"

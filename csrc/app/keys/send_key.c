@@ -1,4 +1,4 @@
-#include "app/send_key.h"
+#include "app/keys/send_key.h"
 
 #include <string.h>
 

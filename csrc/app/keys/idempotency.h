@@ -1,6 +1,6 @@
 /* Publishes with an idempotency key, so that a repeated one gets the answer of the first. */
-#ifndef MOONWIRE_APP_IDEMPOTENCY_H
-#define MOONWIRE_APP_IDEMPOTENCY_H
+#ifndef MOONWIRE_APP_KEYS_IDEMPOTENCY_H
+#define MOONWIRE_APP_KEYS_IDEMPOTENCY_H
 
 #include "base/list.h"
 #include "base/mail.h"

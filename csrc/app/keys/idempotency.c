@@ -1,4 +1,4 @@
-#include "app/idempotency.h"
+#include "app/keys/idempotency.h"
 
 #include "base/memory.h"
 
