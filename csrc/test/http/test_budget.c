@@ -13,7 +13,7 @@
 #include "test/support/host.h"
 #include "test/support/memory_peer.h"
 
-enum { TURNS_MAX = 20000, KEPT = 6000 };
+enum { TURNS_MAX = 20000, KEPT = 6000, PAGE = 20000 };
 
 struct fixture {
   struct mw_server *server;
@@ -23,12 +23,20 @@ struct fixture {
 
 static struct fixture fixture;
 
+static void respond(struct mw_request *request) {
+  static char page[PAGE];
+  struct mw_bytes path = mw_request_http(request)->path;
+  struct mw_response response = {.status = 200, .body = {"y", 1}};
+  if (path.len == 7 && memcmp(path.ptr, "/x/page", 7) == 0) response.body = (struct mw_bytes){page, sizeof page};
+  mw_request_respond(request, &response, NULL);
+}
+
 static void on_request(void *context, struct mw_request *request) {
   (void)context;
   struct mw_socket *socket;
   fixture.asked[mw_request_type(request)]++;
   switch (mw_request_type(request)) {
-    case MW_REQUEST_HTTP: mw_request_respond(request, &(struct mw_response){.status = 200, .body = {"y", 1}}, NULL); break;
+    case MW_REQUEST_HTTP: respond(request); break;
     case MW_REQUEST_WEBSOCKET:
       mw_request_websocket(request, &socket);
       mw_socket_unref(socket);
@@ -228,6 +236,7 @@ static const struct flood floods[] = {
     {.name = "polls of nothing", .item = "GET /poll?channel=room:9&since=0&wait=0", .count = 500, .most = 64},
     {.name = "polls that ask", .item = "GET /poll?channel=asks:1&since=0&wait=0", .count = 200, .most = 4},
     {.name = "routes", .item = "GET /x/1", .count = 300, .most = 4},
+    {.name = "large answers", .item = "GET /x/page", .count = 60, .measure = ASKED, .asked = MW_REQUEST_HTTP, .most = 3},
     {.name = "messages by POST /send",
      .item = "POST /send",
      .body = "{\"send\":\"room:1\",\"event\":\"say\"}",
@@ -316,7 +325,10 @@ static size_t look(const struct flood *flood, size_t *before) {
   switch (flood->measure) {
     case ANSWERS: return take_answers(&fixture.flooder);
     case FRAMES: return take_frames(&fixture.flooder);
-    case ASKED: now = fixture.asked[flood->asked]; break;
+    case ASKED:
+      take(&fixture.flooder);
+      now = fixture.asked[flood->asked];
+      break;
     default:
       take(&fixture.flooder);
       now = SIZE_MAX - unread();

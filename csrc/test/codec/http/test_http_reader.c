@@ -99,6 +99,7 @@ static const struct http_case accepted[] = {
     READ("the longest body in chunks", CHUNKED "10\r\n" T16 "\r\n4\r\nghij\r\n0\r\n\r\n", CHUNKED_HEAD "DONE " T16 "ghij @92\n"),
     READ("a trailer", CHUNKED "1\r\nx\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\nGET / HTTP/1.0\r\n\r\n",
          CHUNKED_HEAD "DONE x @83\nHEAD 1.0 GET / @101\nDONE  @101\n"),
+    READ("as many trailer fields as there may be", CHUNKED "0\r\n1:\r\n2:\r\n3:\r\n4:\r\n5:\r\n\r\n", CHUNKED_HEAD "DONE  @81\n"),
     READ("chunks do not end", CHUNKED "1\r\nx\r\n", CHUNKED_HEAD),
 
     READ("an upgrade", "GET /ws HTTP/1.1\r\n" H "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x00GET /",

@@ -10,6 +10,7 @@ static struct mw_server *server;
 static struct memory_peer peers[CLIENTS];
 /* For each type of request: how often it came, and how often its client was among those that are connected. */
 static unsigned asked[32], known[32];
+static char reason[64];  /* of the newest MW_REQUEST_DISCONNECT */
 static unsigned refused; /* the type of request that is refused */
 
 static void on_request(void *context, struct mw_request *request) {
@@ -26,6 +27,10 @@ static void on_request(void *context, struct mw_request *request) {
     asked[type]++;
     known[type] += found == client;
     mw_client_unref(found);
+  }
+  if (type == MW_REQUEST_DISCONNECT) {
+    struct mw_bytes why = mw_request_reason(request);
+    snprintf(reason, sizeof reason, "%.*s", (int)why.len, why.ptr);
   }
   if (type == refused) {
     mw_request_refuse(request, 403, "forbidden", "no");
@@ -143,6 +148,23 @@ static void are_not_found_before_and_after(void **state) {
   for (size_t i = 0; i < CLIENTS; i++) memory_peer_open(&peers[i], server);
 }
 
+/* The app learns why a client has gone: for a WebSocket with the code of its close frame, or the one that stands for none. */
+static void go_with_a_reason(void **state) {
+  (void)state;
+  memory_peer_upgrade(&peers[0], NULL);
+  memory_peer_frame(&peers[0], WS_OPCODE_CLOSE, bytes_of("\x0f\xa0", 2));
+  assert_string_equal(reason, "closed 4000");
+  memory_peer_upgrade(&peers[1], NULL);
+  memory_peer_close(&peers[1]);
+  server_settle(server);
+  assert_string_equal(reason, "closed 1006");
+  get(2, "/sse?channel=room:1");
+  memory_peer_close(&peers[2]);
+  server_settle(server);
+  assert_string_equal(reason, "closed");
+  for (size_t i = 1; i <= 2; i++) memory_peer_open(&peers[i], server);
+}
+
 /* What is done with each may end it, and those before it. */
 static void a_walk_goes_on_when_its_client_has_gone(void **state) {
   (void)state;
@@ -206,6 +228,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CLIENTS_TEST(are_found_in_every_hook_of_every_transport),
       CLIENTS_TEST(are_not_found_before_and_after),
+      CLIENTS_TEST(go_with_a_reason),
       CLIENTS_TEST(a_walk_goes_on_when_its_client_has_gone),
       CLIENTS_TEST(numbers_are_of_one_server),
       CLIENTS_TEST(commands_count_themselves),

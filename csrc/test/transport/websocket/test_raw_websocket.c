@@ -352,6 +352,41 @@ static void bounds_what_waits(void **state) {
   finish(&app);
 }
 
+/* Large ones fill limits.input_backlog with their bytes, and not earlier. */
+static void bounds_what_waits_by_its_bytes(void **state) {
+  (void)state;
+  enum { SIZE = 10000, FRAMES = 20 };
+  struct fixture app;
+  struct buffer out = {0};
+  char header[WS_HEADER_MAX];
+  start(&app);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  for (int i = 0; i < FRAMES; i++) {
+    size_t len = ws_frame_header(header, WS_OPCODE_TEXT, SIZE);
+    header[1] = (char)(header[1] | 0x80);
+    buffer_append(&out, bytes_of(header, len));
+    buffer_append(&out, bytes_of("\0\0\0", 4));
+    memset(buffer_reserve(&out, SIZE), 'a' + i, SIZE);
+    out.len += SIZE;
+  }
+  int64_t before = mw_live("request");
+  memory_peer_send(&app.peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  assert_int_equal(mw_live("request") - before, (64 << 10) / SIZE + 1);
+  app.keeps = false;
+  answer_kept(&app);
+  for (int i = 0; i < FRAMES; i++) {
+    enum ws_opcode opcode;
+    struct bytes payload;
+    assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+    assert_int_equal(payload.len, SIZE);
+    assert_int_equal(payload.ptr[SIZE - 1], 'a' + i);
+  }
+  memory_peer_expect(&app.peer, NULL);
+  finish(&app);
+}
+
 static void set_large_stash(struct mw_config_options *options) {
   options->limits.input_backlog = 64 << 20;
   options->limits.waiting = 100000;
@@ -941,6 +976,7 @@ int main(void) {
       TEST(loses_nothing_at_the_upgrade),
       TEST(keeps_the_order),
       TEST(bounds_what_waits),
+      TEST(bounds_what_waits_by_its_bytes),
       TEST(goes_on_with_many),
       TEST(takes_large_messages),
       TEST(bounds_messages),
