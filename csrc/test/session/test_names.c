@@ -47,6 +47,7 @@ static int define(struct mw_config *config) {
       {"room:{x}", {.presence = MW_PRESENCE_FULL, .presence_linger_ms = 5000}},
       {"again:{x}", {.presence = MW_PRESENCE_FULL, .presence_interval_ms = 60000}},
       {"hook:{x}", {.hooks = MW_HOOK_OPEN | MW_HOOK_CLOSE, .linger_ms = 20000}},
+      {"moment:{x}", {.hooks = MW_HOOK_OPEN | MW_HOOK_CLOSE, .linger_ms = 1}},
       {"ask:{x}", {.hooks = MW_HOOK_AUTHORIZE | MW_HOOK_JOIN | MW_HOOK_LEAVE}},
   };
   for (size_t i = 0; i < COUNT_OF(kinds); i++) {
@@ -257,6 +258,11 @@ static void what_the_script_remembers_counts(void **state) {
   mw_server_advance(server, 21000);
   assert_int_equal(churn(peer, "hook", false, 50, 100), CLIENT_NAMES);
   mw_server_advance(server, 21000);
+  /* However short the linger is. */
+  assert_int_equal(churn(peer, "moment", false, 0, 100), CLIENT_NAMES);
+  mw_server_advance(server, 2);
+  assert_int_equal(churn(peer, "moment", false, 50, 100), CLIENT_NAMES);
+  mw_server_advance(server, 2);
   assert_int_equal(churn(far, "again", false, 0, 100), CLIENT_NAMES);
   assert_int_equal(server->script.presences.count, CLIENT_NAMES);
   assert_int_equal(churn(connect_from(FAR), "again", false, 50, 100), ADDRESS_NAMES - CLIENT_NAMES);

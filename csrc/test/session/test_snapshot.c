@@ -17,6 +17,7 @@ static struct mw_server *server;
 static char info[LARGE_INFO + 3];
 static struct memory_peer peers[40];
 static size_t peer_count;
+static bool takes_over; /* mw_deflate_options.server_takeover */
 
 /* The user is named by the query: /ws?token=ann. */
 static void on_request(void *context, struct mw_request *request) {
@@ -56,6 +57,7 @@ static int make_server(size_t outbox) {
   mw_config_options_init(&options);
   options.authenticate = true;
   options.on_request = on_request;
+  options.deflate.server_takeover = takes_over;
   options.limits.outbox = outbox;
   options.limits.ping_ms = UINT32_MAX;
   int status = mw_config_new(&config, &options, NULL);
@@ -360,6 +362,22 @@ static void a_snapshot_is_deflated_once(void **state) {
     assert_string_equal(strstr(text, ",\"presence\":"), expected);
   }
   blob_unref(snapshot);
+}
+
+/* A client whose inflater remembers earlier messages gets its snapshot plain: the deflater of its connection has not seen the shared bytes. */
+static void a_snapshot_is_plain_for_who_remembers(void **state) {
+  (void)state;
+  server_finish(server);
+  takes_over = true;
+  begin_with(1 << 20);
+  takes_over = false;
+  fill("slow:1", 20);
+  pass_time();
+  struct memory_peer *peer = open_peer();
+  upgrade(peer, "z", "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+  say(peer, "{\"subscribe\":\"slow:1\",\"ref\":1}");
+  assert_int_equal((unsigned char)memory_peer_fetch(peer).ptr[0], 0x81);
+  expect_in(hear(peer), "\"members\":{\"u0\":{\"info\":\"iiii");
 }
 
 /* Whom the app subscribes hears of the others by an event, which is shared as well. */
@@ -689,6 +707,7 @@ int main(void) {
       CASE(many_who_do_not_read_hold_one),
       CASE(a_stream_has_room_for_all_its_channels_together),
       CASE(a_snapshot_is_deflated_once),
+      CASE(a_snapshot_is_plain_for_who_remembers),
       CASE(what_the_app_subscribes_to_is_shared),
       CASE(the_app_reads_pages),
       CASE(stands_a_lack_of_memory),

@@ -52,6 +52,7 @@ static int define(struct mw_config *config) {
     struct mw_channel_options options;
   } kinds[] = {
       {"room:{x}", {.presence = MW_PRESENCE_FULL, .presence_linger_ms = 5000, .presence_interval_ms = 1000}},
+      {"brief:{x}", {.presence = MW_PRESENCE_FULL, .presence_linger_ms = 100, .presence_interval_ms = 1000}},
       {"quick:{x}", {.presence = MW_PRESENCE_FULL}},
       {"info:{x}", {.presence = MW_PRESENCE_FULL, .hooks = MW_HOOK_PRESENCE, .presence_interval_ms = 1000}},
       {"count:{x}", {.presence = MW_PRESENCE_COUNTS, .presence_linger_ms = 2000, .presence_interval_ms = 1000}},
@@ -214,6 +215,20 @@ static void a_quick_return_is_no_event(void **state) {
   mw_server_advance(server, 2);
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":1}}");
   assert_int_equal(members("room:1"), 1);
+}
+
+/* The app sees who has left when the linger is over, though others are told with the next announcement. */
+static void the_app_sees_a_leave_before_others_are_told(void **state) {
+  (void)state;
+  struct memory_peer *ann = join_as("ann", "brief:1");
+  next(ann);
+  leave(join_as("bob", "brief:1"));
+  mw_server_advance(server, 99);
+  assert_int_equal(members("brief:1"), 2);
+  mw_server_advance(server, 1);
+  assert_int_equal(members("brief:1"), 1);
+  mw_server_advance(server, 20000);
+  expect_next(ann, "");
 }
 
 /* A hub that had no room for the channel of a member does not know that member. The next that comes is told of both all the same. */
@@ -684,6 +699,7 @@ int main(void) {
       CASE(the_joiner_finds_itself_in_its_snapshot),
       CASE(others_are_told_once_the_interval_is_over),
       CASE(a_quick_return_is_no_event),
+      CASE(the_app_sees_a_leave_before_others_are_told),
       CASE(a_roster_that_was_lost_is_made_whole),
       CASE(a_quiet_channel_has_no_alarm),
       CASE(a_user_is_a_member_once),

@@ -181,6 +181,31 @@ static void what_waits_for_a_client_is_refused_when_it_goes(void **state) {
   mw_client_unref(client);
 }
 
+/* What the app does with a client while that joins takes effect with the answer, before what the client has sent after it. */
+static void the_app_comes_before_what_was_sent_later(void **state) {
+  (void)state;
+  memory_peer_upgrade(&peer, NULL);
+  keep = 1u << MW_REQUEST_OPEN;
+  say("{\"subscribe\":\"room:1\",\"ref\":1}");
+  say("{\"ping\":true,\"ref\":2}");
+  say("{\"subscribe\":\"room:1\",\"ref\":3}");
+  assert_int_equal(kept_count, 1);
+  struct mw_client *client = mw_client_next(server, NULL);
+  assert_int_equal(mw_client_unsubscribe(server, client, "room:1", 6, NULL, NULL), 0);
+  server_settle(server);
+  assert_string_equal(memory_peer_take(&peer), "");
+  keep = 0;
+  mw_request_accept(kept[--kept_count], NULL, 0);
+  server_settle(server);
+  const char *text = memory_peer_take(&peer);
+  const char *joined = strstr(text, "{\"ref\":1,\"ok\":"), *left = strstr(text, "moonwire:unsubscribed");
+  const char *sent = strstr(text, "{\"ref\":2,"), *again = strstr(text, "{\"ref\":3,\"ok\":");
+  assert_true(joined && left && sent && again);
+  assert_true(joined < left && left < sent && sent < again);
+  assert_int_equal(mw_channel_count(server, "room:1", 6, NULL), 1);
+  mw_client_unref(client);
+}
+
 /* Frees the server, answers what it asked, and begins with another. */
 static void replace_server(void **state) {
   memory_peer_close(&peer);
@@ -405,6 +430,7 @@ int main(void) {
       ENDS(unread_input_is_handled_in_order),
       ENDS(a_client_that_was_not_read_is_not_silent),
       ENDS(what_waits_for_a_client_is_refused_when_it_goes),
+      ENDS(the_app_comes_before_what_was_sent_later),
       ENDS(a_server_is_freed_with_handlers_that_run),
       ENDS(a_stop_lets_handlers_finish),
       ENDS(a_stop_ends_handlers_in_the_end),

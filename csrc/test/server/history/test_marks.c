@@ -292,6 +292,14 @@ static void volatile_and_private_messages_do_not_count(void **state) {
   finish();
 }
 
+static char logged[1000];
+
+static void keep_log(void *context, enum mw_log_level level, const char *text, size_t text_len) {
+  (void)context, (void)level;
+  size_t len = strlen(logged);
+  snprintf(logged + len, sizeof logged - len, "%.*s\n", (int)text_len, text);
+}
+
 /* Of those that were dropped not everything is known: that is told, counted, and holds for their kind alone. */
 static void what_is_not_known_stays_a_gap(void **state) {
   (void)state;
@@ -311,6 +319,11 @@ static void what_is_not_known_stays_a_gap(void **state) {
   assert_int_equal(stats().floor_gaps, 0);
   expect_gaps("bare:1 bare:never other:never", since, "bare:1 bare:never");
   assert_int_equal(stats().floor_gaps, 2 * TRANSPORTS);
+  logged[0] = '\0';
+  mw_log_to(MW_LOG_WARNING, keep_log, NULL);
+  pass(1);
+  mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
+  assert_non_null(strstr(logged, "limits.marks"));
   const char *now = publish("inbox:a");
   expect_gaps("bare:1 bare:99 bare:never", now, "");
   expect_gaps("bare:99", since, "bare:99"); /* this one is known */
