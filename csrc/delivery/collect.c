@@ -30,6 +30,11 @@ void collect_no_slow(struct subscriber *subscriber, const struct channel *channe
 
 void collect_no_finish(struct subscriber *subscriber) { (void)subscriber; }
 
+struct bytes collect_no_identity(const struct subscriber *subscriber) {
+  (void)subscriber;
+  return bytes_of(NULL, 0);
+}
+
 size_t collect_no_limit(const struct subscriber *subscriber) {
   (void)subscriber;
   return SIZE_MAX;

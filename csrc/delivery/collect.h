@@ -12,6 +12,7 @@ void collect_no_drained(struct subscriber *subscriber);
 void collect_no_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
 void collect_no_slow(struct subscriber *subscriber, const struct channel *channel);
 void collect_no_finish(struct subscriber *subscriber);
+struct bytes collect_no_identity(const struct subscriber *subscriber);
 size_t collect_no_limit(const struct subscriber *subscriber);
 
 /* The members of a sink whose subscribers are all SUBSCRIBER_COLLECTS. */

@@ -15,7 +15,7 @@ static struct bytes encode(struct subscriber *subscriber, struct message *messag
 
 bool subscriber_is_excepted(const struct subscriber *subscriber, const struct message *message) {
   struct bytes except = message->parts.except;
-  return except.len > 0 && subscriber->extra && bytes_equal(except, subscriber->extra->identity);
+  return except.len > 0 && bytes_equal(except, subscriber->sink->ops->identity(subscriber));
 }
 
 /* Appends everything after the first `skip` bytes, which are written. A part of a message is never

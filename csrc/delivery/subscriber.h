@@ -62,6 +62,9 @@ struct sink_ops {
   void (*left)(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
   /* Called when every channel of an event stream has ended and the client knows that. */
   void (*finish)(struct subscriber *subscriber);
+  /* Returns whose subscriber it is: messages with this `except` are not for it. Borrowed; empty:
+   * nobody's. */
+  struct bytes (*identity)(const struct subscriber *subscriber);
   /* Returns the limit on unsent bytes other than the messages of channels; SIZE_MAX: no limit. */
   size_t (*limit)(const struct subscriber *subscriber);
 };
@@ -99,7 +102,6 @@ enum subscriber_flag {
 struct subscriber_extra {
   struct catchup *catchup; /* with SUBSCRIBER_BEHIND */
   struct own_deflate *own; /* with a form that is_own */
-  struct bytes identity;   /* messages with this `except` are not for it; borrowed; empty: none */
 };
 
 struct subscriber {

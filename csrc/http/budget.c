@@ -1,26 +1,30 @@
 #include "http/budget.h"
 
+#include "base/array.h"
 #include "http/exchange.h"
 
 void budget_init(struct budget *budget, struct subscriber *subscriber) {
-  const struct budget *guest = &http_of(subscriber)->guest;
-  *budget = (struct budget){.subscriber = subscriber};
-  if (guest->subscriber == subscriber) {
-    budget->turn = guest->turn;
-    budget->left = guest->left;
-  }
-  list_init(&budget->link);
+  const struct http *http = http_of(subscriber);
+  *budget = http->guest_of == subscriber ? http->guest : (struct budget){0};
 }
 
-void budget_deinit(struct budget *budget) { list_remove(&budget->link); }
+/* It is not put off any more. */
+static void take_out(struct http *http, struct budget *budget) {
+  if (budget->place > 0) http->put_off.items[budget->place - 1].budget = NULL;
+  budget->place = 0;
+}
+
+void budget_deinit(struct http *http, struct budget *budget) { take_out(http, budget); }
 
 /* A connection without an http1 and a session uses the shared one while it is served, and has no debts. */
 static struct budget *budget_find(struct subscriber *subscriber) {
   if (http_has_session(subscriber)) return http_of(subscriber)->sessions->budget(subscriber);
-  struct budget *guest = &http_of(subscriber)->guest, *own = exchange_budget(exchange_of(subscriber));
+  struct http *http = http_of(subscriber);
+  struct budget *own = exchange_budget(exchange_of(subscriber));
   if (own) return own;
-  if (guest->subscriber != subscriber) *guest = (struct budget){.subscriber = subscriber};
-  return guest;
+  if (http->guest_of != subscriber) http->guest = (struct budget){0};
+  http->guest_of = subscriber;
+  return &http->guest;
 }
 
 /* The same with what this turn adds. */
@@ -44,46 +48,49 @@ size_t budget_left(struct subscriber *subscriber) {
   return budget->left > 0 ? (size_t)budget->left : 0;
 }
 
-bool budget_is_put_off(struct subscriber *subscriber) {
-  const struct budget *budget = budget_find(subscriber);
-  return budget->link.next && !list_empty(&budget->link);
-}
+bool budget_is_put_off(struct subscriber *subscriber) { return budget_find(subscriber)->place > 0; }
 
 void budget_put_off(struct subscriber *subscriber) {
   struct http *http = http_of(subscriber);
   struct budget *budget = budget_find(subscriber);
-  if (budget == &http->guest || !list_empty(&budget->link)) return;
-  list_append(&http->put_off, &budget->link);
+  struct put_off_list *list = &http->put_off;
+  if (budget == &http->guest || budget->place > 0) return;
+  struct put_off *items = array_reserve(list->items, sizeof *items, &list->capacity, (size_t)list->count + 1, UINT32_MAX);
+  if (!items) {
+    subscriber_break(subscriber);
+    return;
+  }
+  list->items = items;
+  items[list->count++] = (struct put_off){budget, subscriber};
+  budget->place = list->count;
   loop_wake(http->loop);
 }
 
-/* Moves all of `from` behind `to`, which is a link or a head. */
-static void move_all(struct list *from, struct list *to) {
-  while (!list_empty(from)) {
-    struct list *link = from->prev;
-    list_remove(link);
-    list_append(to->next, link);
+/* Closes the gaps. */
+static void close_up(struct put_off_list *list) {
+  uint32_t count = list->count;
+  list->count = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    struct put_off item = list->items[i];
+    if (!item.budget) continue;
+    list->items[list->count++] = item;
+    item.budget->place = list->count;
   }
 }
 
 void budget_resume(struct http *http) {
-  struct list waiting, passed;
+  struct put_off_list *list = &http->put_off;
+  /* Those that want more again are listed after them. Those that get nothing now stay in front. */
+  uint32_t count = list->count;
   int64_t left = BUDGET_LEFTOVERS;
-  list_init(&waiting);
-  list_init(&passed);
-  move_all(&http->put_off, &waiting);
-  while (!list_empty(&waiting)) {
-    struct budget *budget = container_of(waiting.next, struct budget, link);
-    int64_t before = (int64_t)budget_left(budget->subscriber);
-    list_remove(&budget->link);
-    if (left <= 0 || before == 0) {
-      list_append(&passed, &budget->link);
-    } else {
-      left -= before;
-      http->sessions->resume(budget->subscriber);
-    }
+  for (uint32_t i = 0; i < count && left > 0; i++) {
+    struct put_off item = list->items[i];
+    int64_t its = item.budget ? (int64_t)budget_left(item.subscriber) : 0;
+    if (its == 0) continue;
+    left -= its;
+    take_out(http, item.budget);
+    http->sessions->resume(item.subscriber);
   }
-  /* Those that had nothing come before those that want more again. */
-  move_all(&passed, &http->put_off);
-  if (!list_empty(&http->put_off)) loop_wake(http->loop);
+  close_up(list);
+  if (list->count > 0) loop_wake(http->loop);
 }

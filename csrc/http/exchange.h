@@ -30,6 +30,7 @@ enum exchange_state {
 };
 
 enum exchange_flag {
+  EXCHANGE_TAKES_OVER = 1 << 0, /* its peer deflates a message with what came before it */
   EXCHANGE_MOONWIRE_1 = 1 << 1, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 2, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 3,    /* among the users of its wire format */

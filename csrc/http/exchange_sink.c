@@ -56,4 +56,8 @@ void exchange_report_left(struct subscriber *subscriber, struct subscription *su
   http_of(subscriber)->sessions->left(subscriber, subscription, reason);
 }
 
+struct bytes exchange_identity(const struct subscriber *subscriber) {
+  return http_of(subscriber)->sessions->identity(subscriber);
+}
+
 void exchange_report_finish(struct subscriber *subscriber) { exchange_end_stream(exchange_here(subscriber)); }

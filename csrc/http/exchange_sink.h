@@ -17,12 +17,13 @@ void exchange_report_event(struct subscriber *subscriber, enum event_type type, 
 void exchange_report_slow(struct subscriber *subscriber, const struct channel *channel);
 void exchange_report_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
 void exchange_report_finish(struct subscriber *subscriber);
+struct bytes exchange_identity(const struct subscriber *subscriber);
 size_t exchange_limit(const struct subscriber *subscriber);
 
 /* Members of a protocol's sink_ops that are the same for all. */
 #define EXCHANGE_REPORTS                                                                                                         \
   SINK_NEVER_COLLECTS, .event = exchange_report_event, .slow = exchange_report_slow, .left = exchange_report_left,               \
-                       .finish = exchange_report_finish, .limit = exchange_limit
+                       .finish = exchange_report_finish, .identity = exchange_identity, .limit = exchange_limit
 
 VISIBILITY_POP
 

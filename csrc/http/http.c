@@ -9,7 +9,6 @@
 int http_init(struct http *http, void (*on_second)(struct timers *timers)) {
   list_init(&http->conns);
   list_init(&http->unflushed);
-  list_init(&http->put_off);
   unfinished_init(&http->unfinished);
   random_fill(&http->random, sizeof http->random);
   http->random |= 1;
@@ -50,6 +49,7 @@ void http_close(struct http *http) {
 void http_deinit(struct http *http) {
   assert(http->conn_count == 0 && "connections were miscounted");
   assert(http->unfinished.bytes == 0 && http->unfinished.count == 0 && "bytes of unfinished messages were miscounted");
+  memory_free(http->put_off.items);
   memory_free(http->read_buffer);
 }
 

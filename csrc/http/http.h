@@ -38,9 +38,10 @@ struct http {
   struct list conns;
   struct list unflushed; /* connections that their exchanges share, to be written when all subscribers of the turn were */
   size_t conn_count;
-  struct list put_off;          /* budgets of connections to resume in the next turn */
-  struct budget guest;          /* of the connection being served that has none */
-  struct unfinished unfinished; /* messages and bodies whose end has not come */
+  struct put_off_list put_off;       /* whose input is put off until the next turn */
+  struct budget guest;               /* of the connection being served that has none */
+  const struct subscriber *guest_of; /* whose that is; only compared */
+  struct unfinished unfinished;      /* messages and bodies whose end has not come */
   uint64_t random;
 };
 

@@ -39,6 +39,7 @@ struct http_session {
   void (*event)(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);
   void (*slow)(struct subscriber *subscriber, const struct channel *channel);
   void (*left)(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
+  struct bytes (*identity)(const struct subscriber *subscriber);
   /* The exchange ends: ends its session, if it has one. */
   void (*end)(struct exchange *exchange);
 };

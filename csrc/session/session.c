@@ -66,7 +66,7 @@ void session_deinit(struct subscriber *subscriber, enum departure otherwise) {
   if (subscriber->flags & SUBSCRIBER_SLOW) session->departure = DEPARTURE_SLOW;
   session_depart(subscriber, otherwise, 0);
   subscriber_disown(subscriber);
-  budget_deinit(&session->budget);
+  budget_deinit(http_of(subscriber), &session->budget);
   for (struct membership *each = session->memberships; each; each = each->next) {
     each->departure = session->departure;
     each->close_code = session->close_code;
@@ -104,7 +104,6 @@ int session_identify(struct subscriber *subscriber, struct mw_client *client) {
   if (status < 0) return status;
   client->is_adopted = true;
   session->client = mw_client_ref(client);
-  session->extra.identity = bytes_of(client->id, CLIENT_ID_LEN);
   return 0;
 }
 
@@ -117,6 +116,11 @@ struct mw_client *session_client(struct subscriber *subscriber) {
   if (client) session_identify(subscriber, client);
   mw_client_unref(client);
   return session->client;
+}
+
+struct bytes session_identity(const struct subscriber *subscriber) {
+  const struct session *session = session_of(subscriber);
+  return session && session->client ? bytes_of(session->client->id, CLIENT_ID_LEN) : bytes_of(NULL, 0);
 }
 
 bool session_is_identified(const struct subscriber *subscriber) {

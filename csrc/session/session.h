@@ -28,15 +28,15 @@ struct input_backlog {
 
 struct session {
   struct subscriber_extra extra;
-  struct script_job *question; /* that is with the script, or what the app is told of at the end: a reference; NULL: none */
-  struct budget budget;
+  struct script_job *question;    /* that is with the script, or what the app is told of at the end: a reference; NULL: none */
   struct mw_client *client;       /* NULL until somebody must know who it is */
   struct input_backlog *backlog;  /* NULL: nothing waits */
   struct http_copy *http;         /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
-  uint8_t departure;              /* enum departure: why it is about to end */
-  uint16_t close_code;            /* with which; 0: none */
-  bool is_raw;                    /* a raw WebSocket: follows channels, and is not a client of them */
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
+  struct budget budget;
+  uint16_t close_code; /* with which it is about to end; 0: none */
+  uint8_t departure;   /* enum departure: why it is about to end */
+  bool is_raw;         /* a raw WebSocket: follows channels, and is not a client of them */
 };
 
 /* A bit of subscription->mark: the query of a poll asked for it, and it ends when a later one does not. */
@@ -111,6 +111,8 @@ struct address session_address(struct subscriber *subscriber);
 struct mw_client *session_client(struct subscriber *subscriber);
 /* Gives the session a client that was made before it. MW_ENOMEM. */
 int session_identify(struct subscriber *subscriber, struct mw_client *client);
+/* Returns the id of the client, borrowed; empty: there is none. */
+struct bytes session_identity(const struct subscriber *subscriber);
 bool session_is_identified(const struct subscriber *subscriber);
 
 /* ---- Questions to the script ---- */

@@ -9,12 +9,16 @@
 
 VISIBILITY_PUSH
 
+/* What a WebSocket is in the middle of (transport/websocket/ws_input.h). */
+struct kept_input {
+  struct ws_reader *reader; /* NULL while it is used */
+  struct holder holder;     /* of the unfinished message in it */
+};
+
 struct exchange_session {
   struct session session;
-  struct holder *holder;         /* of an unfinished message, in `reader`; NULL: there is none */
-  struct mw_socket *socket;      /* of a raw endpoint, a reference; NULL: it speaks the native protocol */
-  struct ws_reader *reader;      /* NULL between messages */
-  struct ws_deflate_terms terms; /* if anything is taken over; else zeroed */
+  struct mw_socket *socket; /* of a raw endpoint, a reference; NULL: it speaks the native protocol */
+  struct kept_input *input; /* NULL between messages */
 };
 
 extern const struct session_ops exchange_session;

@@ -65,4 +65,5 @@ const struct http_session server_http_session = {.budget = budget,
                                                  .event = report_event,
                                                  .slow = report_slow,
                                                  .left = report_left,
+                                                 .identity = session_identity,
                                                  .end = exchange_session_end};

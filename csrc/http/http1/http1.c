@@ -50,7 +50,7 @@ void http1_release(struct http1_conn *conn) {
   http_reader_free(http->reader);
   http->reader = NULL;
   if (http->ahead.len > 0 && conn->exchange.state != EXCHANGE_OVER) return;
-  budget_deinit(&http->budget);
+  budget_deinit(conn_http(&conn->conn), &http->budget);
   buffer_deinit(&http->ahead);
   conn->exchange.request = NULL;
   memory_free(http);

@@ -226,7 +226,7 @@ static void toy_set_deadline(struct exchange *exchange, uint64_t delay_ms) {
 static void free_exchange(struct toy_exchange *toy) {
   exchange_deinit(&toy->exchange);
   list_remove(&toy->link);
-  budget_deinit(&toy->budget);
+  budget_deinit(conn_http(&toy->conn->conn), &toy->budget);
   buffer_deinit(&toy->request.path);
   buffer_deinit(&toy->rest);
   http_reader_free(toy->reader);

@@ -171,6 +171,7 @@ const struct sink_ops poll_sink = {.flushed = sink_flushed,
                                    .collect_push = collect_no_push,
                                    .collected = collect_none,
                                    .left = sink_left,
+                                   .identity = collect_no_identity,
                                    SINK_ONLY_COLLECTS};
 
 /* ---- Who asks ------------------------------------------------------------------------------------------------------------- */

@@ -274,6 +274,7 @@ static const struct sink_ops poll_client_sink = {.flushed = sink_flushed,
                                                  .collect_push = sink_collect_push,
                                                  .collected = sink_collected,
                                                  .left = sink_left,
+                                                 .identity = session_identity,
                                                  SINK_ONLY_COLLECTS};
 
 /* ---- What a session asks of it -------------------------------------------------------------------------------------------- */

@@ -17,21 +17,19 @@ struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate
 
 bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, size_t min) {
   if (!terms.agreed) return true;
-  bool is_plain = !terms.server_takeover && !terms.client_takeover;
-  struct exchange_session *session = is_plain ? NULL : exchange_session_get(exchange);
-  struct own_deflate *own = session && terms.server_takeover ? memory_calloc(1, sizeof *own) : NULL;
-  if (!is_plain && (!session || (terms.server_takeover && !own))) return false;
+  struct exchange_session *session = terms.server_takeover ? exchange_session_get(exchange) : NULL;
+  struct own_deflate *own = session ? memory_calloc(1, sizeof *own) : NULL;
+  if (terms.server_takeover && !own) return false;
   if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
-  if (session) session->terms = terms;
-  if (session) session->session.extra.own = own;
+  if (own) session->session.extra.own = own;
+  if (terms.client_takeover) exchange->flags |= EXCHANGE_TAKES_OVER;
   exchange_set_form(exchange, own ? &native_ws_own : &native_ws_compressed[terms.window]);
   return true;
 }
 
 struct ws_deflate_terms deflate_terms(struct exchange *exchange) {
-  struct ws_deflate_terms terms = {.agreed = exchange_form(exchange)->plain != NULL};
-  if (terms.agreed && exchange_session_of(exchange)) terms.client_takeover = exchange_session_of(exchange)->terms.client_takeover;
-  return terms;
+  return (struct ws_deflate_terms){.agreed = exchange_form(exchange)->plain != NULL,
+                                   .client_takeover = exchange->flags & EXCHANGE_TAKES_OVER};
 }
 
 size_t deflate_min(const struct mw_deflate_options *options) { return options->min > 0 ? options->min : MIN_DEFAULT; }

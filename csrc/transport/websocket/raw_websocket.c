@@ -216,7 +216,6 @@ static void raw_websocket_enter(struct exchange *exchange, struct script_job *jo
   struct exchange_session *session = exchange_session_get(exchange);
   if (session) {
     session->session.client = mw_client_ref(job->client);
-    session->session.extra.identity = bytes_of(job->client->id, CLIENT_ID_LEN);
     session->session.is_raw = true;
     session->socket = socket_ref(job->socket);
     job->kept = true;

@@ -7,10 +7,10 @@
 #include "transport/websocket/deflate.h"
 
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
-  if (!(exchange_session_of(exchange))) return NULL;
   struct exchange_session *session = exchange_session_of(exchange);
-  struct ws_reader *reader = session->reader;
-  session->reader = NULL;
+  if (!session || !session->input) return NULL;
+  struct ws_reader *reader = session->input->reader;
+  session->input->reader = NULL;
   return reader;
 }
 
@@ -34,33 +34,27 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
 
 static void release(struct exchange *exchange) {
   struct exchange_session *session = exchange_session_of(exchange);
-  if (!session || !session->holder) return;
-  unfinished_release(exchange_http(exchange), session->holder);
-  memory_free(session->holder);
-  session->holder = NULL;
+  if (!session || !session->input) return;
+  unfinished_release(exchange_http(exchange), &session->input->holder);
+  memory_free(session->input);
+  session->input = NULL;
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
 static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
   struct exchange_session *session = exchange_session_get(exchange);
-  if (!session) {
+  if (session && !session->input && (session->input = memory_calloc(1, sizeof *session->input)))
+    holder_init(&session->input->holder, exchange, true);
+  if (!session || !session->input) {
     ws_reader_free(reader);
     exchange_break(exchange);
     return;
   }
-  bool is_unfinished = ws_reader_unfinished(reader);
-  if (is_unfinished && !session->holder && (session->holder = memory_alloc(sizeof *session->holder)))
-    holder_init(session->holder, exchange, true);
-  if (is_unfinished && !session->holder) {
-    ws_reader_free(reader);
-    exchange_break(exchange);
-    return;
-  }
-  session->reader = reader;
-  if (is_unfinished) {
-    unfinished_hold(exchange_http(exchange), session->holder, ws_reader_held(reader), is_new);
+  session->input->reader = reader;
+  if (ws_reader_unfinished(reader)) {
+    unfinished_hold(exchange_http(exchange), &session->input->holder, ws_reader_held(reader), is_new);
   } else {
-    release(exchange);
+    unfinished_release(exchange_http(exchange), &session->input->holder);
   }
 }
 
