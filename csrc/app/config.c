@@ -12,7 +12,7 @@
 /* Members of a channel, by default. */
 enum { MEMBERS_MAX = 100000 };
 
-static int fail(struct mw_error *error, int status, const char *what, const char *why) {
+static int config_fail(struct mw_error *error, int status, const char *what, const char *why) {
   if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
   return status;
 }
@@ -121,11 +121,11 @@ static const char *limit_fault(const struct mw_limits *limits) {
 static void config_free(struct policy_owner *owner);
 
 int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
-  if (path_fault(options)) return fail(error, MW_EINVAL, "paths", path_fault(options));
-  if (limit_fault(&options->limits)) return fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
-  if (key_fault(options->publish_key)) return fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
+  if (path_fault(options)) return config_fail(error, MW_EINVAL, "paths", path_fault(options));
+  if (limit_fault(&options->limits)) return config_fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
+  if (key_fault(options->publish_key)) return config_fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
   struct mw_config *config = memory_calloc(1, sizeof *config);
-  if (!config) return fail(error, MW_ENOMEM, "config", "out of memory");
+  if (!config) return config_fail(error, MW_ENOMEM, "config", "out of memory");
   static atomic_ullong number;
   atomic_init(&config->owner.refs, 1);
   config->owner.number = atomic_fetch_add(&number, 1) + 1;
@@ -142,7 +142,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (!own_string(&own->path_client, default_paths[ENDPOINT_CLIENT])) owned = false;
   if (!owned) {
     mw_config_unref(config);
-    return fail(error, MW_ENOMEM, "config", "out of memory");
+    return config_fail(error, MW_ENOMEM, "config", "out of memory");
   }
   *out = config;
   return 0;
@@ -199,16 +199,16 @@ static int overlap(struct mw_error *error, const struct pattern *pattern, const 
 static int copy_events(struct kind *kind, const char *pattern, const struct mw_channel_options *options, struct mw_error *error) {
   if (options->event_count == 0) return 0;
   kind->events = memory_calloc(options->event_count, sizeof *kind->events);
-  if (!kind->events) return fail(error, MW_ENOMEM, pattern, "out of memory");
+  if (!kind->events) return config_fail(error, MW_ENOMEM, pattern, "out of memory");
   for (size_t i = 0; i < options->event_count; i++) {
     struct bytes event = bytes_string(options->events[i].event);
     const char *fault = event_name_fault(event);
     if (!fault && config_event(kind, event)) fault = "the event has two rules";
-    if (fault) return fail(error, MW_EINVAL, options->events[i].event, fault);
+    if (fault) return config_fail(error, MW_EINVAL, options->events[i].event, fault);
     struct event_rule *rule = &kind->events[i];
     *rule = (struct event_rule){
         .event = memory_copy(event.ptr, event.len), .relay = options->events[i].relay, .keep = options->events[i].keep};
-    if (!rule->event) return fail(error, MW_ENOMEM, pattern, "out of memory");
+    if (!rule->event) return config_fail(error, MW_ENOMEM, pattern, "out of memory");
     kind->event_count++;
   }
   return 0;
@@ -235,18 +235,18 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
                       .presence_interval_ms = options->presence_interval_ms,
                       .members = options->members > 0 ? options->members : MEMBERS_MAX};
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
-    return fail(error, MW_EINVAL, text, "history.ttl and history.replay need history.size above 0");
+    return config_fail(error, MW_EINVAL, text, "history.ttl and history.replay need history.size above 0");
   }
   if (options->history_size == 0 && (options->history_bytes > 0 || options->history_readable))
-    return fail(error, MW_EINVAL, text, "history.bytes and history.readable need history.size above 0");
+    return config_fail(error, MW_EINVAL, text, "history.bytes and history.readable need history.size above 0");
   if (options->history_size == 0 && options->slow == MW_SLOW_CATCHUP)
-    return fail(error, MW_EINVAL, text, "slow = catchup needs history.size above 0");
+    return config_fail(error, MW_EINVAL, text, "slow = catchup needs history.size above 0");
   bool has_presence = options->presence != MW_PRESENCE_NONE;
   if (!has_presence && (options->hooks & MW_HOOK_PRESENCE || options->presence_linger_ms || options->presence_interval_ms)) {
-    return fail(error, MW_EINVAL, text, "a hook, linger, or interval of presence needs presence");
+    return config_fail(error, MW_EINVAL, text, "a hook, linger, or interval of presence needs presence");
   }
-  if (options->presence > MW_PRESENCE_COUNTS) return fail(error, MW_EINVAL, text, "unknown mode of presence");
-  if (config->kind_count >= FIRST_ROUTE) return fail(error, MW_ELIMIT, text, "too many kinds of channels");
+  if (options->presence > MW_PRESENCE_COUNTS) return config_fail(error, MW_EINVAL, text, "unknown mode of presence");
+  if (config->kind_count >= FIRST_ROUTE) return config_fail(error, MW_ELIMIT, text, "too many kinds of channels");
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
   if (status == 0) status = copy_events(&kind, text, options, error);
   for (size_t i = 0; status == 0 && i < config->kind_count; i++) {
@@ -256,7 +256,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   struct kind *kinds = status == 0 ? extend(config->kinds, config->kind_count, sizeof *kinds) : NULL;
   if (!kinds) {
     kind_deinit(&kind);
-    return status < 0 ? status : fail(error, MW_ENOMEM, text, "out of memory");
+    return status < 0 ? status : config_fail(error, MW_ENOMEM, text, "out of memory");
   }
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.owner = &config->owner,
@@ -274,7 +274,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error) {
   struct route route = {.type = type, .method = method, .websocket = websocket};
-  int status = text[0] == '/' ? 0 : fail(error, MW_EINVAL, text, "a route must begin with \"/\"");
+  int status = text[0] == '/' ? 0 : config_fail(error, MW_EINVAL, text, "a route must begin with \"/\"");
   if (status == 0) status = pattern_init(&route.pattern, bytes_string(text), "/", error);
   if (status < 0) {
     config_websocket_free(websocket);
@@ -289,7 +289,7 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
   if (!routes) {
     pattern_deinit(&route.pattern);
     config_websocket_free(websocket);
-    return status < 0 ? status : fail(error, MW_ENOMEM, text, "out of memory");
+    return status < 0 ? status : config_fail(error, MW_ENOMEM, text, "out of memory");
   }
   config->routes = routes;
   routes[config->route_count] = route;
@@ -301,7 +301,7 @@ int mw_config_route(struct mw_config *config, const char *method, const char *pa
     if (bytes_equal(route_methods[i], bytes_string(method)))
       return config_add_route(config, ROUTE_HTTP, route_methods[i], pattern, NULL, error);
   }
-  return fail(error, MW_EINVAL, method, "the method of a route must be GET, POST, PUT, PATCH, DELETE, or OPTIONS");
+  return config_fail(error, MW_EINVAL, method, "the method of a route must be GET, POST, PUT, PATCH, DELETE, or OPTIONS");
 }
 
 int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error) {
@@ -311,15 +311,16 @@ int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_er
 int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error) {
   struct stat file;
   size_t len = strlen(path);
-  if (path[0] != '/') return fail(error, MW_EINVAL, path, "a path must begin with \"/\"");
-  if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) return fail(error, MW_EINVAL, directory, "not a directory");
+  if (path[0] != '/') return config_fail(error, MW_EINVAL, path, "a path must begin with \"/\"");
+  if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) return config_fail(error, MW_EINVAL, directory, "not a directory");
   while (len > 0 && path[len - 1] == '/') len--;
   for (size_t i = 0; i < config->mount_count; i++) {
     struct bytes other = bytes_string(config->mounts[i].path);
-    if (bytes_equal(other, bytes_of(path, len))) return fail(error, MW_EOVERLAP, path, "already served from another directory");
+    if (bytes_equal(other, bytes_of(path, len)))
+      return config_fail(error, MW_EOVERLAP, path, "already served from another directory");
   }
   struct mount *mounts = extend(config->mounts, config->mount_count, sizeof *mounts);
-  if (!mounts) return fail(error, MW_ENOMEM, path, "out of memory");
+  if (!mounts) return config_fail(error, MW_ENOMEM, path, "out of memory");
   config->mounts = mounts;
   char *resolved = realpath(directory, NULL);
   struct mount mount = {.path = memory_copy(path, len), .directory = resolved ? memory_copy(resolved, strlen(resolved)) : NULL};
@@ -327,7 +328,7 @@ int mw_config_static(struct mw_config *config, const char *path, const char *dir
   if (!mount.path || !mount.directory) {
     memory_free(mount.path);
     memory_free(mount.directory);
-    return fail(error, MW_ENOMEM, path, "out of memory");
+    return config_fail(error, MW_ENOMEM, path, "out of memory");
   }
   mounts[config->mount_count++] = mount;
   return 0;
@@ -335,11 +336,11 @@ int mw_config_static(struct mw_config *config, const char *path, const char *dir
 
 int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error) {
   const char *fault = origin_fault(bytes_string(origin));
-  if (fault) return fail(error, MW_EINVAL, origin, fault);
+  if (fault) return config_fail(error, MW_EINVAL, origin, fault);
   char **origins = extend(config->origins, config->origin_count, sizeof *origins);
   if (origins) config->origins = origins;
   char *copy = origins ? memory_copy(origin, strlen(origin)) : NULL;
-  if (!copy) return fail(error, MW_ENOMEM, origin, "out of memory");
+  if (!copy) return config_fail(error, MW_ENOMEM, origin, "out of memory");
   origins[config->origin_count++] = copy;
   return 0;
 }

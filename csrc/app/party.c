@@ -71,12 +71,12 @@ size_t parties_count(struct parties *parties) {
   return count;
 }
 
-static struct party *find(struct parties *parties, const struct party_key *key) {
+static struct party *party_find(struct parties *parties, const struct party_key *key) {
   return table_get(&parties->by_key, bytes_of(key->text, key->len));
 }
 
 /* Returns a party that holds nothing yet, or NULL if out of memory. */
-static struct party *make(struct parties *parties, const struct party_key *key) {
+static struct party *party_make(struct parties *parties, const struct party_key *key) {
   struct party *party = memory_calloc(1, sizeof *party + key->len);
   if (!party) return NULL;
   memcpy(party->text, key->text, key->len);
@@ -94,11 +94,11 @@ int party_take(struct parties *parties, const struct party_key *key, enum party_
   *party = NULL;
   if (key->len == 0 || max == 0 || amount == 0) return 0;
   lock_take(&parties->lock);
-  struct party *found = find(parties, key);
+  struct party *found = party_find(parties, key);
   if (!is_within(found ? found->held[good] : 0, amount, max)) {
     status = MW_ELIMIT;
   } else {
-    if (!found) found = make(parties, key);
+    if (!found) found = party_make(parties, key);
     if (found) found->held[good] += amount;
     if (!found) status = MW_ENOMEM;
     *party = found;
@@ -121,7 +121,7 @@ void party_give_back(struct parties *parties, struct party *party, enum party_go
 bool party_has_room(struct parties *parties, const struct party_key *key, enum party_good good, size_t amount, size_t max) {
   if (key->len == 0 || max == 0) return true;
   lock_take(&parties->lock);
-  const struct party *party = find(parties, key);
+  const struct party *party = party_find(parties, key);
   bool has_room = is_within(party ? party->held[good] : 0, amount, max);
   lock_release(&parties->lock);
   return has_room;

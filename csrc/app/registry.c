@@ -32,7 +32,7 @@ static struct mw_client **find(const struct registry *registry, struct bytes id)
 }
 
 /* Makes as many buckets as clients, if there is memory. False: there are none. */
-static bool grow(struct registry *registry) {
+static bool registry_grow(struct registry *registry) {
   if (registry->count < registry->bucket_count) return true;
   struct registry grown = *registry;
   grown.bucket_count = registry->bucket_count > 0 ? registry->bucket_count * 2 : BUCKETS_MIN;
@@ -53,7 +53,7 @@ static bool grow(struct registry *registry) {
 }
 
 static int insert(struct registry *registry, struct mw_client *client) {
-  if (!grow(registry)) return MW_ENOMEM;
+  if (!registry_grow(registry)) return MW_ENOMEM;
   struct mw_client **bucket = bucket_of(registry, bytes_of(client->id, CLIENT_ID_LEN));
   client->next_by_id = *bucket;
   *bucket = client;
@@ -61,7 +61,7 @@ static int insert(struct registry *registry, struct mw_client *client) {
   return 0;
 }
 
-static void take_out(struct registry *registry, struct mw_client *client) {
+static void registry_take_out(struct registry *registry, struct mw_client *client) {
   *find(registry, bytes_of(client->id, CLIENT_ID_LEN)) = client->next_by_id;
   registry->count--;
 }
@@ -86,7 +86,7 @@ void registry_remove(struct registry *registry, struct mw_client *client) {
   lock_take(&registry->lock);
   atomic_store(&client->gone, true);
   bool was_there = !list_empty(&client->in_registry);
-  if (was_there) take_out(registry, client);
+  if (was_there) registry_take_out(registry, client);
   list_remove(&client->in_registry);
   lock_release(&registry->lock);
   if (was_there) mw_client_unref(client);

@@ -25,7 +25,7 @@ static bool split_host(struct bytes text, struct bytes scheme, struct origin *or
   return true;
 }
 
-static bool split(struct bytes text, struct origin *origin) {
+static bool origin_split(struct bytes text, struct origin *origin) {
   size_t len = bytes_find(text, ':');
   if (len == 0 || text.len < len + 4 || memcmp(text.ptr + len, "://", 3) != 0) return false;
   return split_host(bytes_of(text.ptr + len + 3, text.len - len - 3), bytes_of(text.ptr, len), origin);
@@ -34,7 +34,7 @@ static bool split(struct bytes text, struct origin *origin) {
 const char *origin_fault(struct bytes entry) {
   if (bytes_equal(entry, BYTES("*"))) return NULL;
   struct origin origin;
-  if (!split(entry, &origin)) return "an origin is \"https://host\" with a port if need be, and no path";
+  if (!origin_split(entry, &origin)) return "an origin is \"https://host\" with a port if need be, and no path";
   struct bytes host = origin.host;
   if (bytes_starts_with(host, BYTES("*."))) host = bytes_of(host.ptr + 2, host.len - 2);
   if (host.len == 0 || bytes_find(host, '*') < host.len)
@@ -52,11 +52,12 @@ static bool host_matches(struct bytes pattern, struct bytes host) {
 bool origin_matches(struct bytes entry, struct bytes origin) {
   if (bytes_equal(entry, BYTES("*"))) return true;
   struct origin a, b;
-  return split(entry, &a) && split(origin, &b) && bytes_equal_nocase(a.scheme, b.scheme) && bytes_equal(a.port, b.port) &&
-         host_matches(a.host, b.host);
+  return origin_split(entry, &a) && origin_split(origin, &b) && bytes_equal_nocase(a.scheme, b.scheme) &&
+         bytes_equal(a.port, b.port) && host_matches(a.host, b.host);
 }
 
 bool origin_is_same(struct bytes origin, struct bytes host) {
   struct origin a, b;
-  return split(origin, &a) && split_host(host, a.scheme, &b) && bytes_equal_nocase(a.host, b.host) && bytes_equal(a.port, b.port);
+  return origin_split(origin, &a) && split_host(host, a.scheme, &b) && bytes_equal_nocase(a.host, b.host) &&
+         bytes_equal(a.port, b.port);
 }

@@ -17,7 +17,7 @@ void buffer_deinit(struct buffer *buffer) {
 
 /* At least doubles the capacity, within `most`, so that appending costs constant time for each
  * byte. */
-static bool grow(struct buffer *buffer, size_t len, size_t most) {
+static bool buffer_grow(struct buffer *buffer, size_t len, size_t most) {
   size_t needed = buffer->len + len;
   size_t capacity = buffer->capacity > SIZE_MAX / 2 ? SIZE_MAX : buffer->capacity * 2;
   if (capacity < needed) capacity = needed;
@@ -33,7 +33,7 @@ static bool grow(struct buffer *buffer, size_t len, size_t most) {
 char *buffer_reserve_within(struct buffer *buffer, size_t len, size_t most) {
   assert(buffer->len <= most && len <= most - buffer->len);
   if (buffer->failed) return NULL;
-  if ((!buffer->data || len > buffer->capacity - buffer->len) && !grow(buffer, len, most)) {
+  if ((!buffer->data || len > buffer->capacity - buffer->len) && !buffer_grow(buffer, len, most)) {
     buffer->failed = true;
     return NULL;
   }

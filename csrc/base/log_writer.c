@@ -56,7 +56,7 @@ static void wait_for(pthread_cond_t *cond, uint64_t ms) {
 
 /* ---- The buffer, under the mutex ------------------------------------------------------------- */
 
-static void append(struct bytes text) {
+static void log_writer_append(struct bytes text) {
   size_t tail = (writer.head + writer.used) % LOG_BUFFER_SIZE;
   size_t first = LOG_BUFFER_SIZE - tail < text.len ? LOG_BUFFER_SIZE - tail : text.len;
   memcpy(ring + tail, text.ptr, first);
@@ -69,7 +69,7 @@ static void append_notice(void) {
   char notice[NOTICE_MAX];
   int len = snprintf(notice, sizeof notice, "(dropped %llu lines of the log: standard error is too slow)\n",
                      (unsigned long long)writer.dropped);
-  append(bytes_of(notice, (size_t)len));
+  log_writer_append(bytes_of(notice, (size_t)len));
   writer.dropped = 0;
 }
 
@@ -80,7 +80,7 @@ static void append_line(struct bytes line, bool is_urgent) {
     return;
   }
   if (writer.dropped > 0) append_notice();
-  append(line);
+  log_writer_append(line);
 }
 
 /* Copies whole lines, or a part of a line that is longer than a piece. */

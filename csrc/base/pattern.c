@@ -5,7 +5,7 @@
 #include "base/memory.h"
 
 /* A long pattern is truncated, so that there is room for the reason. */
-static int fail(struct mw_error *error, int status, struct bytes pattern, const char *what) {
+static int pattern_fail(struct mw_error *error, int status, struct bytes pattern, const char *what) {
   int shown = pattern.len < 100 ? (int)pattern.len : 100;
   if (error) snprintf(error->text, sizeof error->text, "pattern \"%.*s\": %s", shown, pattern.ptr, what);
   return status;
@@ -54,10 +54,10 @@ static const char *read_segment(struct pattern *pattern, struct bytes text) {
 
 int pattern_init(struct pattern *pattern, struct bytes text, const char *dividers, struct mw_error *error) {
   *pattern = (struct pattern){.dividers = dividers};
-  if (text.len == 0) return fail(error, MW_EINVAL, text, "is empty");
-  if (text.len > 255) return fail(error, MW_EINVAL, text, "is longer than 255 bytes");
+  if (text.len == 0) return pattern_fail(error, MW_EINVAL, text, "is empty");
+  if (text.len > 255) return pattern_fail(error, MW_EINVAL, text, "is longer than 255 bytes");
   pattern->text = memory_copy(text.ptr, text.len);
-  if (!pattern->text) return fail(error, MW_ENOMEM, text, "out of memory");
+  if (!pattern->text) return pattern_fail(error, MW_ENOMEM, text, "out of memory");
   struct bytes rest = bytes_of(pattern->text, text.len);
   for (char before = 0;;) {
     const char *fault = "has more than 16 segments";
@@ -65,12 +65,12 @@ int pattern_init(struct pattern *pattern, struct bytes text, const char *divider
     if (pattern->segment_count < PATTERN_SEGMENTS_MAX) fault = read_segment(pattern, bytes_of(rest.ptr, len));
     if (fault) {
       pattern_deinit(pattern);
-      return fail(error, MW_EINVAL, text, fault);
+      return pattern_fail(error, MW_EINVAL, text, fault);
     }
     bool is_last = len == rest.len;
     if (!is_last && pattern->segments[pattern->segment_count].is_rest) {
       pattern_deinit(pattern);
-      return fail(error, MW_EINVAL, text, "a catch-all such as {path...} must be the last segment");
+      return pattern_fail(error, MW_EINVAL, text, "a catch-all such as {path...} must be the last segment");
     }
     pattern->segments[pattern->segment_count++].before = before;
     if (is_last) return 0;

@@ -65,7 +65,7 @@ bool rope_next(const struct rope *rope, struct blob *own, struct rope_walk *walk
   }
 }
 
-static char *put(char *to, const char *from, size_t len) {
+static char *rope_put(char *to, const char *from, size_t len) {
   if (len > 0) memcpy(to, from, len);
   return to + len;
 }
@@ -77,10 +77,10 @@ struct blob *rope_flatten(const struct rope *rope) {
   size_t from = 0;
   for (size_t i = 0; i < rope->joint_count; i++) {
     const struct rope_joint *joint = &rope->joints[i];
-    to = put(to, rope->text.data + from, joint->at - from);
-    to = put(to, joint->blob->data, joint->blob->len);
+    to = rope_put(to, rope->text.data + from, joint->at - from);
+    to = rope_put(to, joint->blob->data, joint->blob->len);
     from = joint->at;
   }
-  put(to, rope->text.data + from, rope->text.len - from);
+  rope_put(to, rope->text.data + from, rope->text.len - from);
   return flat;
 }

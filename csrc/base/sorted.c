@@ -35,7 +35,7 @@ static uint64_t draw(struct sorted *sorted) {
 }
 
 /* Splits a tree into the nodes before the key and those after it. */
-static void split(struct sorted_node *tree, struct bytes key, struct sorted_node **before, struct sorted_node **after) {
+static void sorted_split(struct sorted_node *tree, struct bytes key, struct sorted_node **before, struct sorted_node **after) {
   while (tree) {
     if (sorted_compare(tree->key, key) < 0) {
       *before = tree;
@@ -58,7 +58,7 @@ void sorted_add(struct sorted *sorted, struct sorted_node *node, struct bytes ke
     assert(order != 0);
     at = order < 0 ? &(*at)->left : &(*at)->right;
   }
-  split(*at, key, &node->left, &node->right);
+  sorted_split(*at, key, &node->left, &node->right);
   *at = node;
   sorted->count++;
 }

@@ -78,7 +78,7 @@ bool envelope_read_publish(struct json_value object, struct envelope_publish *pu
 
 /* ---- Push ------------------------------------------------------------------------------------ */
 
-static void write_member(struct buffer *out, char *before, const char *name, struct bytes text) {
+static void envelope_write_member(struct buffer *out, char *before, const char *name, struct bytes text) {
   if (!text.ptr) return;
   buffer_append_char(out, *before);
   buffer_append_string(out, name);
@@ -88,11 +88,11 @@ static void write_member(struct buffer *out, char *before, const char *name, str
 
 void envelope_write_push(struct buffer *out, const struct envelope_push *push) {
   char before = '{';
-  write_member(out, &before, "\"channel\":", push->channel);
-  write_member(out, &before, "\"event\":", push->event);
-  write_member(out, &before, "\"id\":", push->id);
-  write_member(out, &before, "\"from\":", push->from);
-  write_member(out, &before, "\"base64\":", push->base64);
+  envelope_write_member(out, &before, "\"channel\":", push->channel);
+  envelope_write_member(out, &before, "\"event\":", push->event);
+  envelope_write_member(out, &before, "\"id\":", push->id);
+  envelope_write_member(out, &before, "\"from\":", push->from);
+  envelope_write_member(out, &before, "\"base64\":", push->base64);
   if (push->data.ptr) {
     buffer_append_char(out, before);
     buffer_append(out, BYTES("\"data\":"));

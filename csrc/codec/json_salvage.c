@@ -12,10 +12,8 @@ struct walk {
   uint64_t is_object[LEVELS_MAX / WORD_BITS];
 };
 
-static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
 static void skip_spaces(struct walk *walk) {
-  while (walk->at < walk->text.len && is_space(walk->text.ptr[walk->at])) walk->at++;
+  while (walk->at < walk->text.len && json_is_space(walk->text.ptr[walk->at])) walk->at++;
 }
 
 static bool next_is(const struct walk *walk, char c) { return walk->at < walk->text.len && walk->text.ptr[walk->at] == c; }
@@ -64,7 +62,8 @@ static struct bytes take_string(struct walk *walk) {
 /* Returns a number, a word, or any other text up to the next token. */
 static struct bytes take_word(struct walk *walk) {
   size_t start = walk->at;
-  while (walk->at < walk->text.len && !is_space(walk->text.ptr[walk->at]) && !memchr(",:{}[]\"", walk->text.ptr[walk->at], 7))
+  while (walk->at < walk->text.len && !json_is_space(walk->text.ptr[walk->at]) &&
+         !memchr(",:{}[]\"", walk->text.ptr[walk->at], 7))
     walk->at++;
   return bytes_of(walk->text.ptr + start, walk->at - start);
 }

@@ -12,15 +12,13 @@ struct scanner {
 
 static bool scan_value(struct scanner *scanner);
 
-static bool fail(struct scanner *scanner, const char *reason) {
+static bool json_fail(struct scanner *scanner, const char *reason) {
   scanner->reason = scanner->at == scanner->end ? "unexpected end" : reason;
   return false;
 }
 
-static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
 static void skip_spaces(struct scanner *scanner) {
-  while (scanner->at < scanner->end && is_space(*scanner->at)) scanner->at++;
+  while (scanner->at < scanner->end && json_is_space(*scanner->at)) scanner->at++;
 }
 
 static bool next_is(const struct scanner *scanner, char c) { return scanner->at < scanner->end && *scanner->at == c; }
@@ -77,12 +75,12 @@ static bool scan_escape(struct scanner *scanner, bool is_name) {
   if (kind == 'u') {
     uint32_t code_point;
     size_t len = read_escape(scanner->at, scanner->end, &code_point);
-    if (len == 0) return fail(scanner, "invalid \\u escape");
-    if (is_name && code_point == 0) return fail(scanner, "NUL in a member name");
+    if (len == 0) return json_fail(scanner, "invalid \\u escape");
+    if (is_name && code_point == 0) return json_fail(scanner, "NUL in a member name");
     scanner->at += len;
     return true;
   }
-  if (kind == '\0' || !strchr("\"\\/bfnrt", kind)) return fail(scanner, "invalid escape");
+  if (kind == '\0' || !strchr("\"\\/bfnrt", kind)) return json_fail(scanner, "invalid escape");
   scanner->at += 2;
   return true;
 }
@@ -103,13 +101,13 @@ static bool scan_string(struct scanner *scanner, bool is_name) {
       if (!scan_escape(scanner, is_name)) return false;
       continue;
     }
-    if (c < 0x20) return fail(scanner, "control character in a string");
+    if (c < 0x20) return json_fail(scanner, "control character in a string");
     uint32_t code_point;
     size_t len = utf8_decode(bytes_of(scanner->at, (size_t)(scanner->end - scanner->at)), &code_point);
-    if (len == 0) return fail(scanner, "invalid UTF-8");
+    if (len == 0) return json_fail(scanner, "invalid UTF-8");
     scanner->at += len;
   }
-  return fail(scanner, NULL);
+  return json_fail(scanner, NULL);
 }
 
 /* ---- Numbers, words -------------------------------------------------------------------------- */
@@ -117,7 +115,7 @@ static bool scan_string(struct scanner *scanner, bool is_name) {
 static bool scan_digits(struct scanner *scanner) {
   const char *start = scanner->at;
   while (scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9') scanner->at++;
-  return scanner->at > start || fail(scanner, "expected a digit");
+  return scanner->at > start || json_fail(scanner, "expected a digit");
 }
 
 static bool scan_number(struct scanner *scanner) {
@@ -141,7 +139,7 @@ static bool scan_number(struct scanner *scanner) {
 
 static bool scan_word(struct scanner *scanner, struct bytes word) {
   for (size_t i = 0; i < word.len; i++, scanner->at++) {
-    if (!next_is(scanner, word.ptr[i])) return fail(scanner, "expected a value");
+    if (!next_is(scanner, word.ptr[i])) return json_fail(scanner, "expected a value");
   }
   return true;
 }
@@ -149,10 +147,10 @@ static bool scan_word(struct scanner *scanner, struct bytes word) {
 /* ---- Arrays, objects ------------------------------------------------------------------------- */
 
 static bool scan_member(struct scanner *scanner) {
-  if (!next_is(scanner, '"')) return fail(scanner, "expected a member name");
+  if (!next_is(scanner, '"')) return json_fail(scanner, "expected a member name");
   if (!scan_string(scanner, true)) return false;
   skip_spaces(scanner);
-  if (!next_is(scanner, ':')) return fail(scanner, "expected a colon");
+  if (!next_is(scanner, ':')) return json_fail(scanner, "expected a colon");
   scanner->at++;
   return scan_value(scanner);
 }
@@ -172,13 +170,13 @@ static bool scan_contents(struct scanner *scanner, char close) {
       scanner->at++;
       return true;
     }
-    if (!next_is(scanner, ',')) return fail(scanner, close == '}' ? "expected a comma or }" : "expected a comma or ]");
+    if (!next_is(scanner, ',')) return json_fail(scanner, close == '}' ? "expected a comma or }" : "expected a comma or ]");
     scanner->at++;
   }
 }
 
 static bool scan_container(struct scanner *scanner, char close) {
-  if (scanner->depth == JSON_DEPTH_MAX) return fail(scanner, "nested too deeply; at most 64 levels");
+  if (scanner->depth == JSON_DEPTH_MAX) return json_fail(scanner, "nested too deeply; at most 64 levels");
   scanner->at++;
   scanner->depth++;
   bool ok = scan_contents(scanner, close);
@@ -188,7 +186,7 @@ static bool scan_container(struct scanner *scanner, char close) {
 
 static bool scan_value(struct scanner *scanner) {
   skip_spaces(scanner);
-  if (scanner->at == scanner->end) return fail(scanner, NULL);
+  if (scanner->at == scanner->end) return json_fail(scanner, NULL);
   switch (*scanner->at) {
     case '{': return scan_container(scanner, '}');
     case '[': return scan_container(scanner, ']');
@@ -198,7 +196,7 @@ static bool scan_value(struct scanner *scanner) {
     case 'n': return scan_word(scanner, BYTES("null"));
     default: break;
   }
-  if (*scanner->at != '-' && (*scanner->at < '0' || *scanner->at > '9')) return fail(scanner, "expected a value");
+  if (*scanner->at != '-' && (*scanner->at < '0' || *scanner->at > '9')) return json_fail(scanner, "expected a value");
   return scan_number(scanner);
 }
 
@@ -223,7 +221,7 @@ bool json_scan(struct bytes text, struct json_value *value, struct json_fault *f
   const char *last = scanner.at;
   if (ok) {
     skip_spaces(&scanner);
-    ok = scanner.at == scanner.end || fail(&scanner, "unexpected text after the value");
+    ok = scanner.at == scanner.end || json_fail(&scanner, "unexpected text after the value");
   }
   if (ok) {
     *value = (struct json_value){type_of(*first), bytes_of(first, (size_t)(last - first))};
@@ -235,10 +233,10 @@ bool json_scan(struct bytes text, struct json_value *value, struct json_fault *f
 
 /* ---- Walking what was accepted --------------------------------------------------------------- */
 
-static void drop(struct bytes *text, size_t len) { *text = bytes_of(text->ptr + len, text->len - len); }
+static void json_drop(struct bytes *text, size_t len) { *text = bytes_of(text->ptr + len, text->len - len); }
 
 static void drop_spaces(struct bytes *text) {
-  while (text->len > 0 && is_space(text->ptr[0])) drop(text, 1);
+  while (text->len > 0 && json_is_space(text->ptr[0])) json_drop(text, 1);
 }
 
 /* Returns the length of the string at the start of `text`. */
@@ -255,7 +253,7 @@ static size_t value_len(struct bytes text) {
   bool is_container = type == JSON_OBJECT || type == JSON_ARRAY;
   while (i < text.len) {
     char c = text.ptr[i];
-    if (!is_container && (c == ',' || c == ']' || c == '}' || is_space(c))) break;
+    if (!is_container && (c == ',' || c == ']' || c == '}' || json_is_space(c))) break;
     if (c == '"') {
       i += string_len(bytes_of(text.ptr + i, text.len - i));
       continue;
@@ -270,7 +268,7 @@ static size_t value_len(struct bytes text) {
 static struct json_value take_value(struct bytes *rest) {
   size_t len = value_len(*rest);
   struct json_value value = {type_of(rest->ptr[0]), bytes_of(rest->ptr, len)};
-  drop(rest, len);
+  json_drop(rest, len);
   return value;
 }
 
@@ -278,7 +276,7 @@ static struct json_value take_value(struct bytes *rest) {
 static bool enter_next(struct bytes *rest, char open) {
   drop_spaces(rest);
   if (rest->len == 0 || (rest->ptr[0] != open && rest->ptr[0] != ',')) return false;
-  drop(rest, 1);
+  json_drop(rest, 1);
   drop_spaces(rest);
   return rest->len > 0 && rest->ptr[0] != '}' && rest->ptr[0] != ']';
 }
@@ -287,7 +285,7 @@ bool json_next_member(struct bytes *rest, struct json_value *name, struct json_v
   if (!enter_next(rest, '{')) return false;
   *name = take_value(rest);
   drop_spaces(rest);
-  drop(rest, 1); /* the colon */
+  json_drop(rest, 1); /* the colon */
   drop_spaces(rest);
   *value = take_value(rest);
   return true;
@@ -317,17 +315,17 @@ static char simple_escape(char kind) {
 static struct bytes take_piece(struct bytes *rest, char scratch[4]) {
   if (rest->ptr[0] != '\\') {
     struct bytes run = bytes_of(rest->ptr, bytes_find(*rest, '\\'));
-    drop(rest, run.len);
+    json_drop(rest, run.len);
     return run;
   }
   uint32_t code_point;
   size_t len = read_escape(rest->ptr, rest->ptr + rest->len, &code_point);
   if (len > 0) {
-    drop(rest, len);
+    json_drop(rest, len);
     return bytes_of(scratch, utf8_encode(code_point, scratch));
   }
   scratch[0] = simple_escape(rest->ptr[1]);
-  drop(rest, 2);
+  json_drop(rest, 2);
   return bytes_of(scratch, 1);
 }
 
@@ -345,7 +343,7 @@ bool json_string_equal(struct json_value string, struct bytes text) {
   while (rest.len > 0) {
     struct bytes piece = take_piece(&rest, scratch);
     if (!bytes_starts_with(text, piece)) return false;
-    drop(&text, piece.len);
+    json_drop(&text, piece.len);
   }
   return text.len == 0;
 }

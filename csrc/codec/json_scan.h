@@ -25,6 +25,9 @@ struct json_fault {
   const char *reason; /* a constant */
 };
 
+/* White space of JSON. */
+static inline bool json_is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
+
 /* Validates all of `text` as one value. Returns true, or false and sets *fault (may be NULL). */
 bool json_scan(struct bytes text, struct json_value *value, struct json_fault *fault);
 

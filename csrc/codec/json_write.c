@@ -42,8 +42,6 @@ void json_write_string(struct buffer *out, struct bytes text) {
   buffer_append_char(out, '"');
 }
 
-static bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-
 void json_write_compact(struct buffer *out, struct bytes text) {
   size_t run = 0;
   bool in_string = false;
@@ -53,7 +51,7 @@ void json_write_compact(struct buffer *out, struct bytes text) {
       i++;
     } else if (c == '"') {
       in_string = !in_string;
-    } else if (!in_string && is_space(c)) {
+    } else if (!in_string && json_is_space(c)) {
       buffer_append(out, bytes_of(text.ptr + run, i - run));
       run = i + 1;
     }

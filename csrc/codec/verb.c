@@ -206,7 +206,7 @@ static const char *read_details(struct decoder *decoder, const struct members *m
   return fault;
 }
 
-static struct verb_fault refuse(const char *reason, int64_t offset) {
+static struct verb_fault verb_refuse(const char *reason, int64_t offset) {
   if (!reason) return (struct verb_fault){NULL, NULL, -1};
   return (struct verb_fault){reason == out_of_memory ? "unavailable" : "bad_request", reason, offset};
 }
@@ -235,9 +235,9 @@ struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb 
   buffer_clear(text);
   if (!json_scan(json, &object, &json_fault)) {
     salvage_ref(json, text, verb);
-    return refuse(json_fault.reason, (int64_t)json_fault.offset);
+    return verb_refuse(json_fault.reason, (int64_t)json_fault.offset);
   }
-  if (object.type != JSON_OBJECT) return refuse("a message must be a JSON object", -1);
+  if (object.type != JSON_OBJECT) return verb_refuse("a message must be a JSON object", -1);
   note_members(&members, object);
 
   /* A fault of ref is reported after the channel is read: the answer cannot have the ref, so it has
@@ -249,7 +249,7 @@ struct verb_fault verb_read(struct bytes json, struct buffer *text, struct verb 
   if (!fault) fault = read_object_of_verb(&decoder, members.verbs[verb->type], verb);
   if (!fault) fault = ref_fault;
   if (!fault) fault = read_details(&decoder, &members, verb);
-  return refuse(fault, -1);
+  return verb_refuse(fault, -1);
 }
 
 bool verb_split_binary(struct bytes frame, struct bytes *json, struct bytes *payload) {
@@ -266,13 +266,13 @@ struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, stru
   if (!verb_split_binary(frame, &json, &payload)) {
     buffer_clear(text);
     salvage_ref(frame, text, verb);
-    return refuse("a binary message must have a newline after its JSON", -1);
+    return verb_refuse("a binary message must have a newline after its JSON", -1);
   }
   struct verb_fault fault = verb_read(json, text, verb);
   if (fault.code) return fault;
-  if (verb->type != VERB_SEND) return refuse("a binary message must be a send", -1);
+  if (verb->type != VERB_SEND) return verb_refuse("a binary message must be a send", -1);
   if (verb->data.type != JSON_NONE || verb->is_binary)
-    return refuse("the data of a binary message must follow the newline, not be in its JSON", -1);
+    return verb_refuse("the data of a binary message must follow the newline, not be in its JSON", -1);
   verb->is_binary = true;
   verb->payload = payload;
   return fault;

@@ -214,11 +214,11 @@ bool catchup_take(struct subscriber *subscriber, struct subscription *subscripti
 
 /* ---- Feeding --------------------------------------------------------------------------------- */
 
-static uint64_t position_of(const struct catchup_source *source) {
+static uint64_t catchup_position_of(const struct catchup_source *source) {
   return history_at(&source->subscription->channel->stored->history, source->next)->position;
 }
 
-static uint64_t key_of(const void *source) { return position_of(source); }
+static uint64_t key_of(const void *source) { return catchup_position_of(source); }
 
 /* Up to the position of the hub: later messages are delivered when it receives them. */
 static bool has_more(const struct hub *hub, const struct catchup_source *source) {
@@ -281,9 +281,9 @@ static bool push_next(struct subscriber *subscriber, struct catchup *catchup, st
   uint64_t position = 0;
   struct message *message = latest_first(&catchup->latest, &position);
   /* A message without a position follows the message whose position it has. */
-  if (heap->count > 0 && (!message || position_of(catchup->sources) <= position)) {
+  if (heap->count > 0 && (!message || catchup_position_of(catchup->sources) <= position)) {
     struct catchup_source *source = catchup->sources;
-    source->after = position_of(source);
+    source->after = catchup_position_of(source);
     subscriber_replay(subscriber, history_at(&source->subscription->channel->stored->history, source->next++));
     if (has_more(hub_of(subscriber), source)) {
       heap_settle(heap);

@@ -20,7 +20,7 @@ bool subscriber_is_excepted(const struct subscriber *subscriber, const struct me
 
 /* Appends everything after the first `skip` bytes, which are written. A part of a message is never
  * dropped, and neither is a message that later ones refer to. */
-static void append(struct subscriber *subscriber, struct message *message, size_t skip) {
+static void deliver_append(struct subscriber *subscriber, struct message *message, size_t skip) {
   struct blob *blob;
   struct bytes part = encode(subscriber, message, &blob);
   if (!part.ptr) return;
@@ -31,7 +31,7 @@ static void append(struct subscriber *subscriber, struct message *message, size_
 }
 
 void subscriber_replay(struct subscriber *subscriber, struct message *message) {
-  if (!subscriber_is_excepted(subscriber, message)) append(subscriber, message, 0);
+  if (!subscriber_is_excepted(subscriber, message)) deliver_append(subscriber, message, 0);
 }
 
 /* ---- Limits ---------------------------------------------------------------------------------- */
@@ -119,7 +119,7 @@ static void push_message(struct subscriber *subscriber, struct subscription *sub
   if (skip == 0 && exceeds_policy(subscriber, policy, message)) {
     catchup_stall(subscriber, subscription, message);
   } else {
-    append(subscriber, message, skip);
+    deliver_append(subscriber, message, skip);
   }
 }
 

@@ -18,7 +18,7 @@ void latest_init(struct latest *latest) {
   list_init(&latest->all);
 }
 
-static void drop(struct latest *latest, struct item *item) {
+static void latest_drop(struct latest *latest, struct item *item) {
   latest->bytes -= message_len(item->message) + LATEST_PLACE;
   if (item->key.ptr) table_remove(&latest->by_key, item->key);
   list_remove(&item->link);
@@ -31,7 +31,7 @@ void latest_deinit(struct latest *latest) {
   table_deinit(&latest->by_key);
 }
 
-static struct item *make(const struct message *message) {
+static struct item *latest_make(const struct message *message) {
   struct bytes channel = message->parts.channel, key = message->parts.key;
   struct item *item = memory_alloc(sizeof *item + channel.len + 1 + key.len);
   if (!item) return NULL;
@@ -43,7 +43,7 @@ static struct item *make(const struct message *message) {
   return item;
 }
 
-static void add(struct latest *latest, struct item *item, struct message *message, uint64_t position) {
+static void latest_add(struct latest *latest, struct item *item, struct message *message, uint64_t position) {
   item->message = message_ref(message);
   item->position = position;
   list_append(&latest->all, &item->link);
@@ -51,16 +51,16 @@ static void add(struct latest *latest, struct item *item, struct message *messag
 }
 
 int latest_put(struct latest *latest, struct message *message, uint64_t position, bool *replaced) {
-  struct item *item = make(message);
+  struct item *item = latest_make(message);
   if (!item) return MW_ENOMEM;
   struct item *older = table_get(&latest->by_key, item->key);
   *replaced = older != NULL;
-  if (older) drop(latest, older);
+  if (older) latest_drop(latest, older);
   if (table_set(&latest->by_key, item->key, item) < 0) {
     memory_free(item);
     return MW_ENOMEM;
   }
-  add(latest, item, message, position);
+  latest_add(latest, item, message, position);
   return 0;
 }
 
@@ -68,7 +68,7 @@ int latest_append(struct latest *latest, struct message *message, uint64_t posit
   struct item *item = memory_alloc(sizeof *item);
   if (!item) return MW_ENOMEM;
   item->key = bytes_of(NULL, 0);
-  add(latest, item, message, position);
+  latest_add(latest, item, message, position);
   return 0;
 }
 
@@ -79,7 +79,7 @@ struct message *latest_first(const struct latest *latest, uint64_t *position) {
   return item->message;
 }
 
-void latest_drop_first(struct latest *latest) { drop(latest, container_of(latest->all.next, struct item, link)); }
+void latest_drop_first(struct latest *latest) { latest_drop(latest, container_of(latest->all.next, struct item, link)); }
 
 size_t latest_forget(struct latest *latest, struct bytes channel) {
   size_t count = 0;
@@ -87,7 +87,7 @@ size_t latest_forget(struct latest *latest, struct bytes channel) {
     struct item *item = container_of(link, struct item, link);
     next = link->next;
     if (!bytes_equal(item->message->parts.channel, channel)) continue;
-    drop(latest, item);
+    latest_drop(latest, item);
     count++;
   }
   return count;

@@ -14,19 +14,19 @@ static struct outbox_slice *slice_at(const struct outbox *outbox, uint32_t index
   return &outbox->slices[(outbox->first + index) & (outbox->capacity - 1)];
 }
 
-static void release(struct outbox_slice *slice) {
+static void outbox_release(struct outbox_slice *slice) {
   blob_unref(slice->blob);
   message_unref(slice->message);
 }
 
 void outbox_free(struct outbox *outbox) {
   if (!outbox) return;
-  for (uint32_t i = 0; i < outbox->count; i++) release(slice_at(outbox, i));
+  for (uint32_t i = 0; i < outbox->count; i++) outbox_release(slice_at(outbox, i));
   memory_free(outbox->slices);
   memory_free(outbox);
 }
 
-static bool grow(struct outbox *outbox) {
+static bool outbox_grow(struct outbox *outbox) {
   uint32_t capacity = outbox->capacity > 0 ? outbox->capacity * 2 : 4;
   struct outbox_slice *slices =
       array_unroll(outbox->slices, sizeof *slices, outbox->capacity, outbox->first, outbox->count, capacity);
@@ -40,7 +40,7 @@ static bool grow(struct outbox *outbox) {
 int outbox_push(struct outbox *outbox, struct blob *blob, struct bytes part, struct message *message, uint64_t now_ms) {
   assert(part.ptr >= blob->data && part.ptr + part.len <= blob->data + blob->len);
   if (part.len == 0) return 0;
-  if (outbox->count == outbox->capacity && !grow(outbox)) return MW_ENOMEM;
+  if (outbox->count == outbox->capacity && !outbox_grow(outbox)) return MW_ENOMEM;
   *slice_at(outbox, outbox->count++) = (struct outbox_slice){.blob = blob_ref(blob),
                                                              .message = message ? message_ref(message) : NULL,
                                                              .at = (uint32_t)(part.ptr - blob->data),
@@ -81,7 +81,7 @@ void outbox_consume(struct outbox *outbox, size_t len) {
     len -= taken;
     if (slice->message) outbox->message_count--;
     outbox->is_begun = slice->continues;
-    release(slice);
+    outbox_release(slice);
     outbox->first = (outbox->first + 1) & (outbox->capacity - 1);
     outbox->count--;
   }
@@ -105,7 +105,8 @@ uint64_t outbox_age_ms(const struct outbox *outbox, uint64_t now_ms) {
 }
 
 /* Drops what the sink does not hold and has not begun: all of it, or the messages alone. */
-static void take_out(struct outbox *outbox, bool all, void (*on_drop)(void *context, struct message *message), void *context) {
+static void outbox_take_out(struct outbox *outbox, bool all, void (*on_drop)(void *context, struct message *message),
+                            void *context) {
   uint32_t kept = 0;
   size_t passed = 0;
   bool is_begun = outbox->is_begun;
@@ -122,13 +123,13 @@ static void take_out(struct outbox *outbox, bool all, void (*on_drop)(void *cont
     if (slice.message) outbox->message_bytes -= slice.len;
     if (slice.message) outbox->message_count--;
     if (on_drop) on_drop(context, slice.message);
-    release(&slice);
+    outbox_release(&slice);
   }
   outbox->count = kept;
 }
 
 void outbox_drop_messages(struct outbox *outbox, void (*on_drop)(void *context, struct message *message), void *context) {
-  take_out(outbox, false, on_drop, context);
+  outbox_take_out(outbox, false, on_drop, context);
 }
 
-void outbox_drop_all(struct outbox *outbox) { take_out(outbox, true, NULL, NULL); }
+void outbox_drop_all(struct outbox *outbox) { outbox_take_out(outbox, true, NULL, NULL); }

@@ -43,7 +43,7 @@ void history_pass(struct history *history, uint64_t position) {
 }
 
 /* Grows the ring and moves the oldest message to its start. */
-static bool grow(struct history *history, uint32_t capacity) {
+static bool history_grow(struct history *history, uint32_t capacity) {
   struct history_entry *ring =
       array_unroll(history->ring, sizeof *ring, history->capacity, history->first, history->count, capacity);
   if (!ring) return false;
@@ -58,7 +58,7 @@ int history_reserve(struct history *history, uint32_t count, const struct histor
   if (needed > bounds->size) needed = bounds->size;
   if (capacity == 0 && needed > 0) capacity = FIRST_CAPACITY;
   while (capacity < needed) capacity *= 2;
-  return capacity == history->capacity || grow(history, (uint32_t)capacity) ? 0 : MW_ENOMEM;
+  return capacity == history->capacity || history_grow(history, (uint32_t)capacity) ? 0 : MW_ENOMEM;
 }
 
 void history_push(struct history *history, struct message *message, const struct history_bounds *bounds) {

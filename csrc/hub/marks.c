@@ -46,7 +46,7 @@ static uint32_t kind_index(uint32_t kind) { return kind < MARKS_KINDS ? kind : M
 static struct marks_kind *kind_of(struct marks *marks, const struct entry *entry) {
   return &marks->kinds[entry->facts >> 1 & (MARKS_KINDS - 1)];
 }
-static uint64_t position_of(const struct entry *entry) { return entry->facts >> (KIND_BITS + 1); }
+static uint64_t marks_position_of(const struct entry *entry) { return entry->facts >> (KIND_BITS + 1); }
 
 static void raise_floor(struct marks_kind *kind, uint64_t position) {
   if (position > kind->floor) kind->floor = position;
@@ -73,14 +73,14 @@ static void unlink_entry(struct marks *marks, uint32_t index) {
   *at = entry->next;
 }
 
-static uint32_t find(const struct marks *marks, uint64_t hash) {
+static uint32_t marks_find(const struct marks *marks, uint64_t hash) {
   uint32_t index = marks->count > 0 ? entry_at(marks, bucket_of(marks, hash))->head : NONE;
   while (index != NONE && entry_at(marks, index)->hash != hash) index = entry_at(marks, index)->next;
   return index;
 }
 
 /* Adds a bucket, and moves its entries from the bucket that had them. */
-static void split(struct marks *marks) {
+static void marks_split(struct marks *marks) {
   uint32_t added = marks->count++;
   entry_at(marks, added)->head = NONE;
   if (added == 0) marks->power = 1;
@@ -98,7 +98,7 @@ static void split(struct marks *marks) {
 
 /* ---- Order ----------------------------------------------------------------------------------- */
 
-static void take_out(struct marks *marks, uint32_t index) {
+static void marks_take_out(struct marks *marks, uint32_t index) {
   struct entry *entry = entry_at(marks, index);
   struct marks_kind *kind = kind_of(marks, entry);
   *(entry->older == NONE ? &kind->oldest : &entry_at(marks, entry->older)->newer) = entry->newer;
@@ -125,8 +125,8 @@ static uint32_t drop_oldest(struct marks *marks, uint32_t kind) {
     if (marks->kinds[i].count > most->count) most = &marks->kinds[i];
   }
   uint32_t index = most->oldest;
-  raise_floor(most, position_of(entry_at(marks, index)));
-  take_out(marks, index);
+  raise_floor(most, marks_position_of(entry_at(marks, index)));
+  marks_take_out(marks, index);
   unlink_entry(marks, index);
   marks->dropped++;
   return index;
@@ -149,7 +149,7 @@ static bool make_room(struct marks *marks) {
 /* Returns an entry that is in no bucket and no list, or NONE if out of memory. */
 static uint32_t take_entry(struct marks *marks, uint32_t kind) {
   if (marks->count < marks->max && make_room(marks)) {
-    split(marks);
+    marks_split(marks);
     return marks->count - 1;
   }
   return marks->count > 0 ? drop_oldest(marks, kind) : NONE;
@@ -158,11 +158,11 @@ static uint32_t take_entry(struct marks *marks, uint32_t kind) {
 void marks_put(struct marks *marks, struct bytes name, uint32_t kind, uint64_t position, bool is_final) {
   assert(position > 0 && position < UINT64_C(1) << (63 - KIND_BITS));
   uint64_t hash = hash_bytes(marks->seed, name);
-  uint32_t index = find(marks, hash);
+  uint32_t index = marks_find(marks, hash);
   kind = kind_index(kind);
   if (index != NONE) {
-    if (position_of(entry_at(marks, index)) >= position) return;
-    take_out(marks, index);
+    if (marks_position_of(entry_at(marks, index)) >= position) return;
+    marks_take_out(marks, index);
   } else {
     index = take_entry(marks, kind);
     if (index == NONE) {
@@ -178,10 +178,10 @@ void marks_put(struct marks *marks, struct bytes name, uint32_t kind, uint64_t p
 }
 
 struct mark marks_get(const struct marks *marks, struct bytes name, uint32_t kind) {
-  uint32_t index = find(marks, hash_bytes(marks->seed, name));
+  uint32_t index = marks_find(marks, hash_bytes(marks->seed, name));
   if (index == NONE) return (struct mark){.position = marks_floor(marks, kind), .is_floor = true};
   const struct entry *entry = entry_at(marks, index);
-  return (struct mark){.position = position_of(entry), .is_final = entry->facts & 1};
+  return (struct mark){.position = marks_position_of(entry), .is_final = entry->facts & 1};
 }
 
 uint64_t marks_floor(const struct marks *marks, uint32_t kind) { return marks->kinds[kind_index(kind)].floor; }

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "hub/policy.h"
 
-static struct bytes place(char **at, struct bytes from) {
+static struct bytes message_place(char **at, struct bytes from) {
   if (from.len > 0) memcpy(*at, from.ptr, from.len);
   struct bytes copy = bytes_of(*at, from.len);
   *at += from.len;
@@ -25,12 +25,12 @@ struct message *message_new_mailed(const struct channel_policy *policy, const st
   atomic_init(&message->late, 0);
   atomic_init(&message->forms, NULL);
   char *at = (char *)&message->mails[mail_count];
-  message->parts = (struct message_parts){.channel = place(&at, parts->channel),
-                                          .event = place(&at, parts->event),
-                                          .data = place(&at, parts->data),
-                                          .from = place(&at, parts->from),
-                                          .except = place(&at, parts->except),
-                                          .key = place(&at, parts->key),
+  message->parts = (struct message_parts){.channel = message_place(&at, parts->channel),
+                                          .event = message_place(&at, parts->event),
+                                          .data = message_place(&at, parts->data),
+                                          .from = message_place(&at, parts->from),
+                                          .except = message_place(&at, parts->except),
+                                          .key = message_place(&at, parts->key),
                                           .is_binary = parts->is_binary,
                                           .is_final = parts->is_final};
   object_count(OBJECT_MESSAGE, 1);

@@ -15,7 +15,7 @@ void oldest_deinit(struct oldest *oldest) {
 }
 
 /* The index 0 means that a channel is not in the heap. */
-static void put(struct oldest *oldest, uint32_t at, struct stored *stored) {
+static void oldest_put(struct oldest *oldest, uint32_t at, struct stored *stored) {
   oldest->heap[at] = stored;
   stored->oldest_place = at + 1;
 }
@@ -23,10 +23,10 @@ static void put(struct oldest *oldest, uint32_t at, struct stored *stored) {
 static void sift_up(struct oldest *oldest, uint32_t at) {
   struct stored *stored = oldest->heap[at];
   while (at > 0 && stored->oldest_position < oldest->heap[(at - 1) / 2]->oldest_position) {
-    put(oldest, at, oldest->heap[(at - 1) / 2]);
+    oldest_put(oldest, at, oldest->heap[(at - 1) / 2]);
     at = (at - 1) / 2;
   }
-  put(oldest, at, stored);
+  oldest_put(oldest, at, stored);
 }
 
 static void sift_down(struct oldest *oldest, uint32_t at) {
@@ -37,10 +37,10 @@ static void sift_down(struct oldest *oldest, uint32_t at) {
     bool right = child + 1 < oldest->count && oldest->heap[child + 1]->oldest_position < oldest->heap[child]->oldest_position;
     if (right) child++;
     if (stored->oldest_position <= oldest->heap[child]->oldest_position) break;
-    put(oldest, at, oldest->heap[child]);
+    oldest_put(oldest, at, oldest->heap[child]);
     at = child;
   }
-  put(oldest, at, stored);
+  oldest_put(oldest, at, stored);
 }
 
 int oldest_reserve(struct oldest *oldest, uint32_t count) {
@@ -55,7 +55,7 @@ int oldest_add(struct oldest *oldest, struct stored *stored, uint64_t position) 
   if (stored->oldest_place > 0) return 0;
   if (oldest_reserve(oldest, 1) < 0) return MW_ENOMEM;
   stored->oldest_position = position;
-  put(oldest, oldest->count, stored);
+  oldest_put(oldest, oldest->count, stored);
   sift_up(oldest, oldest->count++);
   return 0;
 }
@@ -66,7 +66,7 @@ void oldest_remove(struct oldest *oldest, struct stored *stored) {
   struct stored *last = oldest->heap[--oldest->count];
   stored->oldest_place = 0;
   if (last == stored) return;
-  put(oldest, at, last);
+  oldest_put(oldest, at, last);
   sift_up(oldest, at);
   sift_down(oldest, last->oldest_place - 1);
 }

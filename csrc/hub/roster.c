@@ -69,7 +69,7 @@ struct roster *roster_new(void) {
   return roster;
 }
 
-static void write_member(struct buffer *out, const struct member *member) {
+static void roster_write_member(struct buffer *out, const struct member *member) {
   buffer_append(out, blob_bytes(member->key));
   buffer_append_string(out, ":{\"info\":");
   buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
@@ -91,14 +91,14 @@ static void free_member(struct member *member) {
   memory_free(member);
 }
 
-static void drop(struct roster *roster, struct member *member) {
+static void roster_drop(struct roster *roster, struct member *member) {
   roster->members_len -= member_len(member);
   sorted_remove(&roster->members, &member->node);
   free_member(member);
 }
 
 static void clear(struct roster *roster) {
-  while (roster->members.root) drop(roster, member_of(roster->members.root));
+  while (roster->members.root) roster_drop(roster, member_of(roster->members.root));
 }
 
 void roster_free(struct roster *roster) {
@@ -108,7 +108,7 @@ void roster_free(struct roster *roster) {
   memory_free(roster);
 }
 
-static int put(struct roster *roster, const struct roster_change *change) {
+static int roster_put(struct roster *roster, const struct roster_change *change) {
   struct member *member = member_of(sorted_find(&roster->members, inside(change->key)));
   if (member) {
     roster->members_len -= member_len(member);
@@ -136,8 +136,8 @@ int roster_apply(struct roster *roster, const struct roster_batch *batch) {
     const struct roster_change *change = &batch->changes[i];
     if (change->left) {
       struct member *member = member_of(sorted_find(&roster->members, inside(change->key)));
-      if (member) drop(roster, member);
-    } else if (put(roster, change) < 0) {
+      if (member) roster_drop(roster, member);
+    } else if (roster_put(roster, change) < 0) {
       status = MW_ENOMEM;
     }
   }
@@ -165,7 +165,7 @@ static const struct member *write_members(struct buffer *out, const struct roste
     bool is_full = query->limit > 0 && count >= query->limit;
     if (count > 0 && (is_full || out->len - start + member_len(member) > query->bytes)) break;
     if (count++ > 0) buffer_append_char(out, ',');
-    write_member(out, member);
+    roster_write_member(out, member);
     last = member;
   }
   buffer_append_char(out, '}');

@@ -2,12 +2,12 @@
 
 #include "base/memory.h"
 
-static void on_timer(uv_timer_t *timer) {
+static void alarm_on_timer(uv_timer_t *timer) {
   struct alarm *alarm = container_of(timer, struct alarm, uv);
   alarm->on_alarm(alarm->context);
 }
 
-static void start(struct alarm *alarm, uint64_t delay_ms) {
+static void alarm_start(struct alarm *alarm, uint64_t delay_ms) {
   struct loop *loop = alarm->loop;
   if (loop->clock.manual) {
     alarm->due_ms = loop->clock.now_ms + delay_ms;
@@ -15,7 +15,7 @@ static void start(struct alarm *alarm, uint64_t delay_ms) {
   } else {
     /* Counted from now, not from when the loop last read the time. */
     uv_update_time(loop->uv);
-    uv_timer_start(&alarm->uv, on_timer, delay_ms, alarm->repeat_ms);
+    uv_timer_start(&alarm->uv, alarm_on_timer, delay_ms, alarm->repeat_ms);
   }
 }
 
@@ -32,16 +32,16 @@ struct alarm *alarm_new(struct loop *loop, uint64_t delay_ms, uint64_t repeat_ms
   alarm->context = context;
   uv_timer_init(loop->uv, &alarm->uv);
   loop_opened(loop);
-  start(alarm, delay_ms);
+  alarm_start(alarm, delay_ms);
   return alarm;
 }
 
 void alarm_set(struct alarm *alarm, uint64_t delay_ms) {
   alarm->repeat_ms = 0;
-  start(alarm, delay_ms);
+  alarm_start(alarm, delay_ms);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void alarm_on_closed(uv_handle_t *handle) {
   struct alarm *alarm = container_of((uv_timer_t *)handle, struct alarm, uv);
   loop_handle_closed(alarm->loop);
   memory_free(alarm);
@@ -51,7 +51,7 @@ void alarm_free(struct alarm *alarm) {
   if (!alarm) return;
   list_remove(&alarm->link);
   list_remove(&alarm->in_loop);
-  uv_close((uv_handle_t *)&alarm->uv, on_closed);
+  uv_close((uv_handle_t *)&alarm->uv, alarm_on_closed);
 }
 
 /* ---- With a manual clock --------------------------------------------------------------------- */

@@ -70,7 +70,7 @@ static void on_read_work(uv_work_t *work) {
   file->chunk_len = len < 0 ? 0 : (size_t)len;
 }
 
-static void destroy(struct file *file) {
+static void file_destroy(struct file *file) {
   if (file->fd >= 0) close(file->fd);
   memory_free(file->chunk);
   memory_free(file);
@@ -82,7 +82,7 @@ static void on_work_done(uv_work_t *work, int status) {
   if (status < 0) file->status = status;
   file->busy = false;
   if (file->closed) {
-    destroy(file);
+    file_destroy(file);
   } else {
     bool opened = !file->is_open;
     file->is_open = true;
@@ -113,7 +113,7 @@ struct file *file_open(struct loop *loop, const char *root, const char *path, fi
   file->path[root_len] = '/';
   memcpy(file->path + root_len + 1, path, path_len);
   if (queue_work(file, on_open_work) == 0) return file;
-  destroy(file);
+  file_destroy(file);
   return NULL;
 }
 
@@ -138,5 +138,5 @@ uint64_t file_changed_ns(const struct file *file) {
 void file_close(struct file *file) {
   if (!file) return;
   file->closed = true;
-  if (!file->busy) destroy(file);
+  if (!file->busy) file_destroy(file);
 }

@@ -19,14 +19,14 @@ enum { BACKLOG = 4096, DEFAULT_UNIX_MODE = 0660, ACCEPTS_MAX = 64, SHED_MAX = 40
 
 static const char unix_prefix[] = "unix:";
 
-static int fail(struct mw_error *error, int status, const char *address, const char *what) {
+static int listener_fail(struct mw_error *error, int status, const char *address, const char *what) {
   const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
   if (error) snprintf(error->text, sizeof error->text, "cannot listen on \"%.100s\": %s%s", address, what, hint);
   return status;
 }
 
 /* Splits "HOST:PORT". Removes the brackets around an IPv6 address. */
-static bool split(const char *address, char host[128], char port[8]) {
+static bool listener_split(const char *address, char host[128], char port[8]) {
   const char *colon = strrchr(address, ':');
   if (!colon || colon == address || strlen(colon + 1) == 0 || strlen(colon + 1) > 5) return false;
   size_t len = (size_t)(colon - address);
@@ -63,19 +63,19 @@ static int open_socket(int family) {
 
 static int bind_tcp(struct listener *listener, const char *address, struct mw_error *error) {
   char host[128], port[8];
-  if (!split(address, host, port))
-    return fail(error, MW_EINVAL, address, "an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH");
+  if (!listener_split(address, host, port))
+    return listener_fail(error, MW_EINVAL, address, "an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH");
   uv_getaddrinfo_t lookup;
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
   int status = uv_getaddrinfo(listener->loop->uv, &lookup, NULL, host, port, &hints), on = 1;
-  if (status < 0) return fail(error, status, address, uv_strerror(status));
+  if (status < 0) return listener_fail(error, status, address, uv_strerror(status));
   const struct addrinfo *found = lookup.addrinfo;
   listener->fd = open_socket(found->ai_family);
   bool bound = listener->fd >= 0 && setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
                bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 && listen(listener->fd, BACKLOG) == 0;
   status = bound ? 0 : last_status();
   uv_freeaddrinfo(lookup.addrinfo);
-  if (status < 0) return fail(error, status, address, uv_strerror(status));
+  if (status < 0) return listener_fail(error, status, address, uv_strerror(status));
   format_address(listener, host);
   return 0;
 }
@@ -110,16 +110,16 @@ static void remove_own(const struct listener *listener) {
 static int bind_unix(struct listener *listener, const char *address, unsigned mode, struct mw_error *error) {
   const char *path = address + sizeof unix_prefix - 1;
   struct sockaddr_un limit;
-  if (*path == '\0') return fail(error, MW_EINVAL, address, "missing path");
-  if (strlen(path) >= sizeof limit.sun_path) return fail(error, MW_EINVAL, address, "path too long for a unix socket");
+  if (*path == '\0') return listener_fail(error, MW_EINVAL, address, "missing path");
+  if (strlen(path) >= sizeof limit.sun_path) return listener_fail(error, MW_EINVAL, address, "path too long for a unix socket");
   const char *fault = remove_stale(path);
-  if (fault) return fail(error, MW_EINVAL, address, fault);
+  if (fault) return listener_fail(error, MW_EINVAL, address, fault);
   struct sockaddr_un bound = {.sun_family = AF_UNIX};
   snprintf(bound.sun_path, sizeof bound.sun_path, "%s", path);
   listener->fd = open_socket(AF_UNIX);
   if (listener->fd < 0 || bind(listener->fd, (struct sockaddr *)&bound, sizeof bound) < 0) {
     int status = last_status();
-    return fail(error, status, address, uv_strerror(status));
+    return listener_fail(error, status, address, uv_strerror(status));
   }
   snprintf(listener->address, sizeof listener->address, "%s", address);
   struct stat file;
@@ -132,7 +132,7 @@ static int bind_unix(struct listener *listener, const char *address, unsigned mo
   if (is_set && listen(listener->fd, BACKLOG) == 0) return 0;
   int status = is_set ? last_status() : MW_EINVAL;
   remove_own(listener);
-  return fail(error, status, address, is_set ? uv_strerror(status) : "cannot set its permissions");
+  return listener_fail(error, status, address, is_set ? uv_strerror(status) : "cannot set its permissions");
 }
 
 /* ---- Accepting ------------------------------------------------------------------------------- */
@@ -204,7 +204,7 @@ void listener_shed(struct listener *listener) {
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static void release(struct listener *listener) {
+static void listener_release(struct listener *listener) {
   struct loop *loop = listener->loop;
   if (--listener->handles_open == 0) {
     if (listener->reserve >= 0) close(listener->reserve);
@@ -213,8 +213,8 @@ static void release(struct listener *listener) {
   loop_handle_closed(loop);
 }
 
-static void on_poll_closed(uv_handle_t *handle) { release(container_of((uv_poll_t *)handle, struct listener, poll)); }
-static void on_pause_closed(uv_handle_t *handle) { release(container_of((uv_timer_t *)handle, struct listener, pause)); }
+static void on_poll_closed(uv_handle_t *handle) { listener_release(container_of((uv_poll_t *)handle, struct listener, poll)); }
+static void on_pause_closed(uv_handle_t *handle) { listener_release(container_of((uv_timer_t *)handle, struct listener, pause)); }
 
 /* Watches the socket. The listener has handles from here on. */
 static int watch(struct listener *listener) {
@@ -231,7 +231,7 @@ static int watch(struct listener *listener) {
 int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
   struct listener *listener = memory_calloc(1, sizeof *listener);
-  if (!listener) return fail(error, MW_ENOMEM, address, "out of memory");
+  if (!listener) return listener_fail(error, MW_ENOMEM, address, "out of memory");
   bool is_unix = strncmp(address, unix_prefix, sizeof unix_prefix - 1) == 0;
   list_init(&listener->link);
   listener->loop = loop;
@@ -243,7 +243,7 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
   if (status == 0) {
     status = watch(listener);
     if (status < 0) remove_own(listener);
-    if (status < 0) fail(error, status, address, uv_strerror(status));
+    if (status < 0) listener_fail(error, status, address, uv_strerror(status));
   }
   if (status < 0) {
     if (listener->fd >= 0) close(listener->fd);

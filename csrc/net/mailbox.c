@@ -20,7 +20,7 @@ static bool has_room(const struct mailbox *mailbox, size_t size) { return size =
 
 /* Call with the lock held. Returns true if the queue was empty: then the taking thread must be
  * woken. */
-static bool append(struct mailbox *mailbox, struct mail *mail) {
+static bool mailbox_append(struct mailbox *mailbox, struct mail *mail) {
   bool first = !mailbox->first;
   mail->next = NULL;
   if (first) {
@@ -38,7 +38,7 @@ int mailbox_post(struct mailbox *mailbox, struct mail *mail) {
   bool fits = has_room(mailbox, mail->size);
   if (fits) {
     mailbox->bytes += mail->size;
-    first = append(mailbox, mail);
+    first = mailbox_append(mailbox, mail);
   }
   uv_mutex_unlock(&mailbox->lock);
   if (first) loop_wake(mailbox->loop);
@@ -59,7 +59,7 @@ int mailbox_reserve(struct mailbox *mailbox, size_t size) {
 void mailbox_post_reserved(struct mailbox *mailbox, struct mail *mail) {
   uv_mutex_lock(&mailbox->lock);
   mailbox->reserved -= mail->size;
-  bool first = append(mailbox, mail);
+  bool first = mailbox_append(mailbox, mail);
   uv_mutex_unlock(&mailbox->lock);
   if (first) loop_wake(mailbox->loop);
 }

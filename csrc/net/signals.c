@@ -8,7 +8,7 @@ static void on_signal(uv_signal_t *handle, int signum) {
   watch->on_signal(watch->context, signum);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void signals_on_closed(uv_handle_t *handle) {
   struct signal_watch *watch = container_of((uv_signal_t *)handle, struct signal_watch, uv);
   loop_handle_closed(watch->loop);
   memory_free(watch);
@@ -30,7 +30,7 @@ int signal_watch_new(struct signal_watch **out, struct loop *loop, int signum, v
   loop_opened(loop);
   status = uv_signal_start(&watch->uv, on_signal, signum);
   if (status < 0) {
-    uv_close((uv_handle_t *)&watch->uv, on_closed);
+    uv_close((uv_handle_t *)&watch->uv, signals_on_closed);
     return status;
   }
   *out = watch;
@@ -39,5 +39,5 @@ int signal_watch_new(struct signal_watch **out, struct loop *loop, int signum, v
 
 void signal_watch_free(struct signal_watch *watch) {
   list_remove(&watch->link);
-  uv_close((uv_handle_t *)&watch->uv, on_closed);
+  uv_close((uv_handle_t *)&watch->uv, signals_on_closed);
 }

@@ -78,7 +78,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
   *buffer = uv_buf_init(owner->read_buffer, may_read ? (unsigned)owner->read_buffer_size : 0);
 }
 
-static void on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
+static void stream_on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buffer) {
   struct stream *stream = stream_of(handle);
   /* The poll may have lasted a second since the turn before it, and deadlines are counted from
    * here. */
@@ -96,7 +96,7 @@ int stream_read_start(struct stream *stream) {
     ops_of(stream)->read(stream, true);
     return 0;
   }
-  int status = uv_read_start(&stream->uv.stream, on_alloc, on_read);
+  int status = uv_read_start(&stream->uv.stream, on_alloc, stream_on_read);
   return status == UV_EALREADY ? 0 : status;
 }
 
@@ -161,7 +161,7 @@ void stream_end(struct stream *stream) {
   if (uv_fileno(handle_of(stream), &fd) == 0) shutdown(fd, SHUT_WR);
 }
 
-static void on_closed(uv_handle_t *handle) {
+static void stream_on_closed(uv_handle_t *handle) {
   struct stream *stream = stream_of(handle);
   struct loop *loop = stream->owner->loop;
   if (ops_of(stream)) ops_of(stream)->closed(stream);
@@ -172,13 +172,13 @@ static void on_closed(uv_handle_t *handle) {
 void stream_close(struct stream *stream) {
   if (uv_is_closing(handle_of(stream))) return;
   if (ops_of(stream)) ops_of(stream)->closing(stream, false);
-  uv_close(handle_of(stream), on_closed);
+  uv_close(handle_of(stream), stream_on_closed);
 }
 
 void stream_abort(struct stream *stream) {
   if (uv_is_closing(handle_of(stream))) return;
   if (ops_of(stream)) ops_of(stream)->closing(stream, true);
-  if (stream->uv.stream.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, on_closed) == 0) return;
+  if (stream->uv.stream.type == UV_TCP && uv_tcp_close_reset(&stream->uv.tcp, stream_on_closed) == 0) return;
   stream_close(stream);
 }
 

@@ -12,9 +12,11 @@ int timers_init(struct timers *timers, struct loop *loop, void (*on_due)(struct 
   return uv_timer_start(&timers->uv, on_tick, 1000, 1000);
 }
 
-static void on_closed(uv_handle_t *handle) { loop_handle_closed(container_of((uv_timer_t *)handle, struct timers, uv)->loop); }
+static void timers_on_closed(uv_handle_t *handle) {
+  loop_handle_closed(container_of((uv_timer_t *)handle, struct timers, uv)->loop);
+}
 
-void timers_close(struct timers *timers) { uv_close((uv_handle_t *)&timers->uv, on_closed); }
+void timers_close(struct timers *timers) { uv_close((uv_handle_t *)&timers->uv, timers_on_closed); }
 
 void timer_start(struct timers *timers, struct timer *timer, uint64_t delay_ms) {
   uint64_t due = (timers->loop->clock.now_ms - timers->start_ms + delay_ms + 999) / 1000;

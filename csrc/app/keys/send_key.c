@@ -10,7 +10,7 @@ void send_keys_init(struct send_keys *keys) {
   list_init(&keys->known);
 }
 
-static void drop(struct send_keys *keys, struct send_key *entry) {
+static void send_key_drop(struct send_keys *keys, struct send_key *entry) {
   if (entry->is_known) {
     keys->known_count--;
     keys->bytes -= entry->size;
@@ -30,7 +30,7 @@ void send_keys_deinit(struct send_keys *keys) {
   size_t cursor = 0;
   struct send_key *entry;
   while ((entry = table_next(&keys->by_key, &cursor))) {
-    drop(keys, entry);
+    send_key_drop(keys, entry);
     cursor = 0;
   }
   table_deinit(&keys->by_key);
@@ -54,7 +54,7 @@ void send_key_write(struct buffer *out, char kind, struct bytes user, struct byt
   buffer_append(out, key);
 }
 
-static struct send_key *add(struct send_keys *keys, struct bytes key) {
+static struct send_key *send_key_add(struct send_keys *keys, struct bytes key) {
   struct send_key *entry = memory_calloc(1, sizeof *entry + key.len);
   if (!entry) return NULL;
   list_init(&entry->link);
@@ -78,19 +78,19 @@ struct send_answer send_key_answer(const struct send_key *entry) {
 
 enum send_key_turn send_key_enter(struct send_keys *keys, struct bytes key, struct list *waiter, uint64_t now_ms,
                                   struct send_key **entry) {
-  while (oldest(keys) && now_ms >= oldest(keys)->known_ms + SEND_KEYS_MS) drop(keys, oldest(keys));
+  while (oldest(keys) && now_ms >= oldest(keys)->known_ms + SEND_KEYS_MS) send_key_drop(keys, oldest(keys));
   *entry = table_get(&keys->by_key, key);
   if (*entry && (*entry)->is_known) return SEND_KEY_ANSWERED;
   if (*entry) {
     list_append(&(*entry)->waiters, waiter);
     return SEND_KEY_WAITS;
   }
-  *entry = add(keys, key);
+  *entry = send_key_add(keys, key);
   return *entry ? SEND_KEY_FIRST : SEND_KEY_FAILED;
 }
 
 /* Returns false if out of memory: then the answer is not kept. */
-static bool keep(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms) {
+static bool send_key_keep(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms) {
   size_t code_len = answer->code ? strlen(answer->code) : 0, reason_len = answer->reason ? strlen(answer->reason) : 0;
   entry->status = answer->status;
   if (answer->status == 200) {
@@ -113,13 +113,14 @@ static bool keep(struct send_keys *keys, struct send_key *entry, const struct se
 
 void send_key_settle(struct send_keys *keys, struct send_key *entry, const struct send_answer *answer, uint64_t now_ms,
                      struct list *ready) {
-  bool is_kept = answer && keep(keys, entry, answer, now_ms);
+  bool is_kept = answer && send_key_keep(keys, entry, answer, now_ms);
   while (!list_empty(&entry->waiters)) {
     struct list *link = entry->waiters.next;
     list_remove(link);
     list_append(ready, link);
   }
-  if (!is_kept) drop(keys, entry);
+  if (!is_kept) send_key_drop(keys, entry);
   /* The newest answer stays, because the sends that waited read it next. */
-  while (keys->known_count > 1 && (keys->known_count > SEND_KEYS || keys->bytes > SEND_KEYS_BYTES)) drop(keys, oldest(keys));
+  while (keys->known_count > 1 && (keys->known_count > SEND_KEYS || keys->bytes > SEND_KEYS_BYTES))
+    send_key_drop(keys, oldest(keys));
 }

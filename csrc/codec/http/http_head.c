@@ -2,7 +2,7 @@
 
 static const struct http_error no_error = {0, NULL};
 
-static struct http_error refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
+static struct http_error http_head_refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
 
 static bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
@@ -39,20 +39,21 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static struct http_error read_version(struct http_head *head, struct bytes version) {
   if (version.len != 8 || !bytes_starts_with(version, BYTES("HTTP/")) || !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
       !is_digit(version.ptr[7])) {
-    return refuse(400, "the request line must end in a version, such as HTTP/1.1");
+    return http_head_refuse(400, "the request line must end in a version, such as HTTP/1.1");
   }
-  if (version.ptr[5] != '1') return refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
+  if (version.ptr[5] != '1') return http_head_refuse(505, "only HTTP/1.0 and HTTP/1.1 are supported");
   /* A higher minor version is served as the highest supported one (RFC 9110 section 2.5). */
   head->minor = version.ptr[7] > '0';
   return no_error;
 }
 
 static struct http_error check_characters(struct bytes target) {
-  if (target.len == 0) return refuse(400, "empty request target");
+  if (target.len == 0) return http_head_refuse(400, "empty request target");
   for (size_t i = 0; i < target.len; i++) {
     unsigned char c = (unsigned char)target.ptr[i];
     if (c < 0x21 || c >= 0x7f)
-      return refuse(400, "invalid byte in the request target; percent-encode bytes outside printable ASCII (a-umlaut is %C3%A4)");
+      return http_head_refuse(
+          400, "invalid byte in the request target; percent-encode bytes outside printable ASCII (a-umlaut is %C3%A4)");
   }
   return no_error;
 }
@@ -60,18 +61,19 @@ static struct http_error check_characters(struct bytes target) {
 struct http_error http_head_read_line(struct http_head *head, struct bytes line, size_t target_max) {
   struct bytes rest = line;
   head->method = cut(&rest, ' ');
-  if (!http_token_valid(head->method)) return refuse(400, "the request line must begin with a method, such as GET");
+  if (!http_token_valid(head->method)) return http_head_refuse(400, "the request line must begin with a method, such as GET");
   head->target = cut(&rest, ' ');
   struct http_error error = check_characters(head->target);
   if (error.status) return error;
   bool has_version = head->method.len + 1 + head->target.len < line.len;
-  if (!has_version) return refuse(505, "HTTP/0.9 is not supported");
+  if (!has_version) return http_head_refuse(505, "HTTP/0.9 is not supported");
   error = read_version(head, rest);
   if (error.status) return error;
-  if (head->target.len > target_max) return refuse(414, "the request target is longer than limits.target");
-  if (bytes_equal(head->method, BYTES("CONNECT"))) return refuse(501, "CONNECT is not supported: this server is not a proxy");
+  if (head->target.len > target_max) return http_head_refuse(414, "the request target is longer than limits.target");
+  if (bytes_equal(head->method, BYTES("CONNECT")))
+    return http_head_refuse(501, "CONNECT is not supported: this server is not a proxy");
   /* of HTTP/2; llhttp accepts it */
-  if (bytes_equal(head->method, BYTES("PRI"))) return refuse(501, "unknown method");
+  if (bytes_equal(head->method, BYTES("PRI"))) return http_head_refuse(501, "unknown method");
   return no_error;
 }
 
@@ -82,9 +84,9 @@ struct http_error http_head_read_fields(struct http_head *head, struct bytes tex
     struct bytes value = cut(&text, '\n');
     value.len--; /* the CR */
     struct bytes name = cut(&value, ':');
-    if (!http_token_valid(name) || name.ptr + name.len == value.ptr) return refuse(400, "malformed header name");
+    if (!http_token_valid(name) || name.ptr + name.len == value.ptr) return http_head_refuse(400, "malformed header name");
     value = bytes_trim(value);
-    if (!http_value_valid(value)) return refuse(400, "control character in a header value");
+    if (!http_value_valid(value)) return http_head_refuse(400, "control character in a header value");
     fields[i] = (struct http_field){name, value};
   }
   head->fields = fields;
@@ -139,16 +141,17 @@ struct http_error http_head_frame(struct http_head *head, struct http_framing *f
   struct bytes coding = http_head_field(head, BYTES("transfer-encoding"));
   *framing = (struct http_framing){0};
   head->has_length = length.ptr || coding.ptr;
-  if (length.ptr && coding.ptr) return refuse(400, "Content-Length and Transfer-Encoding cannot be combined");
+  if (length.ptr && coding.ptr) return http_head_refuse(400, "Content-Length and Transfer-Encoding cannot be combined");
   if (coding.ptr) {
-    if (head->minor == 0) return refuse(400, "Transfer-Encoding is not allowed with HTTP/1.0");
-    if (http_head_count(head, BYTES("transfer-encoding")) > 1) return refuse(400, "more than one Transfer-Encoding header");
-    if (!bytes_equal_nocase(coding, BYTES("chunked"))) return refuse(501, "unsupported transfer coding; use chunked");
+    if (head->minor == 0) return http_head_refuse(400, "Transfer-Encoding is not allowed with HTTP/1.0");
+    if (http_head_count(head, BYTES("transfer-encoding")) > 1)
+      return http_head_refuse(400, "more than one Transfer-Encoding header");
+    if (!bytes_equal_nocase(coding, BYTES("chunked"))) return http_head_refuse(501, "unsupported transfer coding; use chunked");
     framing->chunked = true;
   }
   if (length.ptr) {
-    if (http_head_count(head, BYTES("content-length")) > 1) return refuse(400, "more than one Content-Length header");
-    if (!bytes_to_u64(length, &framing->length)) return refuse(400, "Content-Length is not a number");
+    if (http_head_count(head, BYTES("content-length")) > 1) return http_head_refuse(400, "more than one Content-Length header");
+    if (!bytes_to_u64(length, &framing->length)) return http_head_refuse(400, "Content-Length is not a number");
   }
   return no_error;
 }
@@ -164,10 +167,10 @@ static bool is_authority(struct bytes text) {
 
 static struct http_error check_host(struct http_head *head) {
   size_t count = http_head_count(head, BYTES("host"));
-  if (count == 0 && head->minor == 1) return refuse(400, "missing Host header");
-  if (count > 1) return refuse(400, "more than one Host header");
+  if (count == 0 && head->minor == 1) return http_head_refuse(400, "missing Host header");
+  if (count > 1) return http_head_refuse(400, "more than one Host header");
   head->host = http_head_field(head, BYTES("host"));
-  if (!is_authority(head->host)) return refuse(400, "malformed Host header");
+  if (!is_authority(head->host)) return http_head_refuse(400, "malformed Host header");
   return no_error;
 }
 
@@ -181,7 +184,7 @@ static struct http_error check_single(const struct http_head *head) {
                 {{"content-type", 12}, "more than one Content-Type header"},
                 {{"authorization", 13}, "more than one Authorization header"}};
   for (size_t i = 0; i < sizeof single / sizeof *single; i++) {
-    if (http_head_count(head, single[i].name) > 1) return refuse(400, single[i].reason);
+    if (http_head_count(head, single[i].name) > 1) return http_head_refuse(400, single[i].reason);
   }
   return no_error;
 }
@@ -201,10 +204,11 @@ static struct http_error reduce_target(struct http_head *head, struct http_field
   size_t skip = 0;
   if (text.len > scheme.len && bytes_equal_nocase(bytes_of(text.ptr, scheme.len), scheme)) skip = scheme.len;
   if (text.len > secure.len && bytes_equal_nocase(bytes_of(text.ptr, secure.len), secure)) skip = secure.len;
-  if (skip == 0) return refuse(400, "the request target must be a path or a URL");
+  if (skip == 0) return http_head_refuse(400, "the request target must be a path or a URL");
   size_t end = skip;
   while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?') end++;
-  if (end == skip || !is_authority(bytes_of(text.ptr + skip, end - skip))) return refuse(400, "no host in the request target");
+  if (end == skip || !is_authority(bytes_of(text.ptr + skip, end - skip)))
+    return http_head_refuse(400, "no host in the request target");
   size_t host_len = end - skip;
   if (end == text.len || text.ptr[end] == '?') {
     /* Without a path, the host moves over the last byte of "//", to make room for the slash. */
@@ -220,9 +224,10 @@ static struct http_error reduce_target(struct http_head *head, struct http_field
 static struct http_error check_target(struct http_head *head, struct http_field *fields, char *target) {
   struct http_error error = no_error;
   bool is_asterisk = bytes_equal(head->target, BYTES("*"));
-  if (bytes_find(head->target, '#') < head->target.len) return refuse(400, "the request target must not have a fragment");
+  if (bytes_find(head->target, '#') < head->target.len)
+    return http_head_refuse(400, "the request target must not have a fragment");
   if (is_asterisk && !bytes_equal(head->method, BYTES("OPTIONS")))
-    return refuse(400, "the request target * is allowed only with OPTIONS");
+    return http_head_refuse(400, "the request target * is allowed only with OPTIONS");
   if (!is_asterisk && head->target.ptr[0] != '/') error = reduce_target(head, fields, target);
   struct bytes rest = head->target;
   head->path = cut(&rest, '?');
@@ -235,7 +240,7 @@ static struct http_error check_expect(struct http_head *head, bool has_body) {
   for (size_t i = 0; i < head->field_count; i++) {
     if (!bytes_equal_nocase(head->fields[i].name, BYTES("expect"))) continue;
     if (!bytes_equal_nocase(head->fields[i].value, BYTES("100-continue")))
-      return refuse(417, "unsupported Expect header; use 100-continue");
+      return http_head_refuse(417, "unsupported Expect header; use 100-continue");
     head->expect_continue = head->minor == 1 && has_body;
   }
   return no_error;
@@ -256,7 +261,7 @@ struct http_error http_head_check(struct http_head *head, struct http_field *fie
   bool offers = head->minor == 1 && bytes_equal(head->method, BYTES("GET")) &&
                 http_head_lists(head, connection, BYTES("upgrade")) &&
                 http_head_lists(head, BYTES("upgrade"), BYTES("websocket"));
-  if (offers && head->has_body) return refuse(400, "a request with Upgrade must not have a body");
+  if (offers && head->has_body) return http_head_refuse(400, "a request with Upgrade must not have a body");
   head->upgrade = offers;
   bool wanted = head->minor == 1 || http_head_lists(head, connection, BYTES("keep-alive"));
   head->keep_alive = wanted && !head->upgrade && !http_head_lists(head, connection, BYTES("close"));

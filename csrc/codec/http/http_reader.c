@@ -73,13 +73,13 @@ static void become(struct http_reader *reader, enum read_state state) {
   reader->state = state;
 }
 
-static enum http_event fail(struct http_reader *reader, int status, const char *reason) {
+static enum http_event http_reader_fail(struct http_reader *reader, int status, const char *reason) {
   become(reader, READ_FAILED);
   reader->error = (struct http_error){status, reason};
   return HTTP_ERROR;
 }
 
-static enum http_event fail_memory(struct http_reader *reader) { return fail(reader, 503, "out of memory"); }
+static enum http_event fail_memory(struct http_reader *reader) { return http_reader_fail(reader, 503, "out of memory"); }
 
 /* ---- llhttp ---------------------------------------------------------------------------------- */
 
@@ -177,9 +177,10 @@ static enum http_event refuse_parsed(struct http_reader *reader, size_t line_len
   const char *at = llhttp_get_error_pos(&reader->parser);
   bool in_line = at && at < reader->text.data + line_len;
   /* The form of the request line was already checked: llhttp refuses the target or the method. */
-  if (in_line && llhttp_get_errno(&reader->parser) == HPE_INVALID_URL) return fail(reader, 400, "malformed request target");
-  if (in_line) return fail(reader, 501, "unknown method");
-  return fail(reader, 400, "malformed request head");
+  if (in_line && llhttp_get_errno(&reader->parser) == HPE_INVALID_URL)
+    return http_reader_fail(reader, 400, "malformed request target");
+  if (in_line) return http_reader_fail(reader, 501, "unknown method");
+  return http_reader_fail(reader, 400, "malformed request head");
 }
 
 static enum http_event finish_head(struct http_reader *reader) {
@@ -192,41 +193,41 @@ static enum http_event finish_head(struct http_reader *reader) {
   struct http_error error = http_head_read_line(head, bytes_of(text.ptr, line_len - 2), reader->limits->target);
   if (!error.status) error = http_head_read_fields(head, bytes_of(text.ptr + line_len, text.len - line_len), reader->fields);
   if (!error.status) error = http_head_frame(head, &framing);
-  if (error.status) return fail(reader, error.status, error.reason);
+  if (error.status) return http_reader_fail(reader, error.status, error.reason);
   /* "HTTP/1.7": llhttp does not accept a minor version above 1. */
   if (head->minor == 1) reader->text.data[line_len - 3] = '1';
   if (!run_parser(reader, text)) return refuse_parsed(reader, line_len);
   error = http_head_check(head, reader->fields, &framing, reader->text.data + (head->target.ptr - text.ptr));
-  if (error.status) return fail(reader, error.status, error.reason);
-  if (framing.length > reader->limits->body) return fail(reader, 413, "the request body is larger than limits.body");
+  if (error.status) return http_reader_fail(reader, error.status, error.reason);
+  if (framing.length > reader->limits->body) return http_reader_fail(reader, 413, "the request body is larger than limits.body");
 
   bool has_body = framing.chunked || framing.length > 0;
-  if (!reader->head_complete || reader->complete == has_body) return fail(reader, 400, "ambiguous body length");
+  if (!reader->head_complete || reader->complete == has_body) return http_reader_fail(reader, 400, "ambiguous body length");
   reader->remaining = framing.length;
   become(reader, framing.chunked ? READ_CHUNK_SIZE : has_body ? READ_LENGTH : READ_NO_BODY);
   return HTTP_HEAD;
 }
 
 static enum http_event read_head_line(struct http_reader *reader, struct bytes line) {
-  if (!http_line_ends_in_crlf(line)) return fail(reader, 400, "a line of the request head must end in CRLF");
+  if (!http_line_ends_in_crlf(line)) return http_reader_fail(reader, 400, "a line of the request head must end in CRLF");
   line.len -= 2;
   bool is_first = reader->line_start == 0;
   if (is_first && line.len == 0) {
     /* Some clients send an extra CRLF after a body; one is ignored (RFC 9112 section 2.2). */
-    if (reader->skipped_line) return fail(reader, 400, "more than one empty line before the request");
+    if (reader->skipped_line) return http_reader_fail(reader, 400, "more than one empty line before the request");
     reader->skipped_line = true;
     buffer_clear(&reader->text);
     return HTTP_MORE;
   }
   if (is_first) {
     struct http_error error = http_head_read_line(&reader->head, line, reader->limits->target);
-    if (error.status) return fail(reader, error.status, error.reason);
+    if (error.status) return http_reader_fail(reader, error.status, error.reason);
   } else if (line.len == 0) {
     return finish_head(reader);
   } else if (line.ptr[0] == ' ' || line.ptr[0] == '\t') {
-    return fail(reader, 400, "a header must not continue on the next line");
+    return http_reader_fail(reader, 400, "a header must not continue on the next line");
   } else if (++reader->head.field_count > reader->limits->fields) {
-    return fail(reader, 431, "more headers than limits.fields");
+    return http_reader_fail(reader, 431, "more headers than limits.fields");
   }
   reader->line_start = reader->text.len;
   return HTTP_MORE;
@@ -236,7 +237,7 @@ static enum http_event read_head(struct http_reader *reader, struct bytes *rest)
   /* A client of another protocol, usually TLS, sends no newline and would wait for an answer. */
   bool is_first = reader->text.len == 0 && rest->len > 0;
   if (is_first && rest->ptr[0] != '\r' && !http_token_valid(bytes_of(rest->ptr, 1))) {
-    return fail(reader, 400, "the request line must begin with a method, such as GET");
+    return http_reader_fail(reader, 400, "the request line must begin with a method, such as GET");
   }
   bool has_line = http_line_take(&reader->text, reader->limits->head, rest);
   if (reader->text.failed) return fail_memory(reader);
@@ -244,25 +245,25 @@ static enum http_event read_head(struct http_reader *reader, struct bytes *rest)
   enum http_event event = HTTP_MORE;
   if (has_line) event = read_head_line(reader, bytes_of(reader->text.data + start, reader->text.len - start));
   if (event != HTTP_MORE || reader->text.len < reader->limits->head) return event;
-  if (reader->line_start == 0) return fail(reader, 414, "the request line is longer than limits.head");
-  return fail(reader, 431, "the request head is larger than limits.head");
+  if (reader->line_start == 0) return http_reader_fail(reader, 414, "the request line is longer than limits.head");
+  return http_reader_fail(reader, 431, "the request head is larger than limits.head");
 }
 
 /* ---- Body ------------------------------------------------------------------------------------ */
 
 static enum http_event finish(struct http_reader *reader) {
-  if (reader->state != READ_NO_BODY && !reader->complete) return fail(reader, 400, "ambiguous end of the body");
+  if (reader->state != READ_NO_BODY && !reader->complete) return http_reader_fail(reader, 400, "ambiguous end of the body");
   become(reader, reader->head.keep_alive ? READ_DONE : READ_ENDED);
   return HTTP_DONE;
 }
 
 /* Reads bytes of a known number, from a body with Content-Length or from a chunk. */
-static enum http_event read_data(struct http_reader *reader, struct bytes *rest) {
+static enum http_event http_reader_read_data(struct http_reader *reader, struct bytes *rest) {
   struct bytes part = bytes_of(rest->ptr, rest->len < reader->remaining ? rest->len : (size_t)reader->remaining);
   if (part.len == 0) return HTTP_MORE;
   reader->remaining -= part.len;
   *rest = bytes_of(rest->ptr + part.len, rest->len - part.len);
-  if (!run_parser(reader, part)) return fail(reader, 400, "malformed body");
+  if (!run_parser(reader, part)) return http_reader_fail(reader, 400, "malformed body");
   if (reader->body.failed) return fail_memory(reader);
   if (reader->remaining > 0) return HTTP_MORE;
   if (reader->state == READ_LENGTH) return finish(reader);
@@ -278,18 +279,18 @@ static enum http_event read_chunk_size(struct http_reader *reader, struct bytes 
   if (size.len == line.len) {
     size.len -= 2;
   } else if (!http_value_valid(bytes_of(extension.ptr, extension.len - 2))) {
-    return fail(reader, 400, "malformed chunk extension");
+    return http_reader_fail(reader, 400, "malformed chunk extension");
   }
   reader->chunk_begun = false;
   bool ok = size.len > 0 && run_parser(reader, size) && run_parser(reader, BYTES("\r\n"));
-  if (!ok || !reader->chunk_begun) return fail(reader, 400, "malformed chunk size");
-  if (reader->remaining > room) return fail(reader, 413, "the request body is larger than limits.body");
+  if (!ok || !reader->chunk_begun) return http_reader_fail(reader, 400, "malformed chunk size");
+  if (reader->remaining > room) return http_reader_fail(reader, 413, "the request body is larger than limits.body");
   become(reader, reader->remaining > 0 ? READ_CHUNK_DATA : READ_TRAILER);
   return HTTP_MORE;
 }
 
 static enum http_event read_chunk_end(struct http_reader *reader, struct bytes line) {
-  if (!run_parser(reader, line)) return fail(reader, 400, "a chunk is longer than its size");
+  if (!run_parser(reader, line)) return http_reader_fail(reader, 400, "a chunk is longer than its size");
   become(reader, READ_CHUNK_SIZE);
   return HTTP_MORE;
 }
@@ -297,19 +298,20 @@ static enum http_event read_chunk_end(struct http_reader *reader, struct bytes l
 /* Trailer fields are checked and dropped. */
 static enum http_event read_trailer_line(struct http_reader *reader, struct bytes line) {
   bool is_empty = line.len == 2;
-  if (line.ptr[0] == ' ' || line.ptr[0] == '\t') return fail(reader, 400, "a header must not continue on the next line");
+  if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
+    return http_reader_fail(reader, 400, "a header must not continue on the next line");
   if (!is_empty && ++reader->trailer_count > reader->limits->fields)
-    return fail(reader, 431, "more trailer fields than limits.fields");
+    return http_reader_fail(reader, 431, "more trailer fields than limits.fields");
   reader->trailer_len += line.len;
-  if (!run_parser(reader, line)) return fail(reader, 400, "malformed trailer");
+  if (!run_parser(reader, line)) return http_reader_fail(reader, 400, "malformed trailer");
   return is_empty ? finish(reader) : HTTP_MORE;
 }
 
 /* Refuses a line that is longer than its limit. */
 static enum http_event refuse_body_line(struct http_reader *reader) {
-  if (reader->state == READ_TRAILER) return fail(reader, 431, "the trailer is larger than limits.head");
-  if (reader->state == READ_CHUNK_END) return fail(reader, 400, "a chunk is longer than its size");
-  return fail(reader, 400, "the size line of a chunk is too long");
+  if (reader->state == READ_TRAILER) return http_reader_fail(reader, 431, "the trailer is larger than limits.head");
+  if (reader->state == READ_CHUNK_END) return http_reader_fail(reader, 400, "a chunk is longer than its size");
+  return http_reader_fail(reader, 400, "the size line of a chunk is too long");
 }
 
 static enum http_event read_body_line(struct http_reader *reader, struct bytes *rest) {
@@ -320,7 +322,7 @@ static enum http_event read_body_line(struct http_reader *reader, struct bytes *
   if (reader->line.failed) return fail_memory(reader);
   struct bytes line = buffer_bytes(&reader->line);
   if (!has_line) return line.len < max ? HTTP_MORE : refuse_body_line(reader);
-  if (!http_line_ends_in_crlf(line)) return fail(reader, 400, "a line of a chunked body must end in CRLF");
+  if (!http_line_ends_in_crlf(line)) return http_reader_fail(reader, 400, "a line of a chunked body must end in CRLF");
   buffer_clear(&reader->line);
   if (reader->state == READ_CHUNK_SIZE) return read_chunk_size(reader, line);
   return reader->state == READ_CHUNK_END ? read_chunk_end(reader, line) : read_trailer_line(reader, line);
@@ -333,7 +335,7 @@ static enum http_event read_some(struct http_reader *reader, struct bytes *rest)
     case READ_HEAD: return read_head(reader, rest);
     case READ_NO_BODY: return finish(reader);
     case READ_LENGTH:
-    case READ_CHUNK_DATA: return read_data(reader, rest);
+    case READ_CHUNK_DATA: return http_reader_read_data(reader, rest);
     case READ_CHUNK_SIZE:
     case READ_CHUNK_END:
     case READ_TRAILER: return read_body_line(reader, rest);

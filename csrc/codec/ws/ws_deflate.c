@@ -16,7 +16,7 @@ static void *allocate(void *opaque, uInt count, uInt size) {
   return size > 0 && count > SIZE_MAX / size ? NULL : memory_alloc((size_t)count * size);
 }
 
-static void release(void *opaque, void *ptr) {
+static void ws_deflate_release(void *opaque, void *ptr) {
   (void)opaque;
   memory_free(ptr);
 }
@@ -46,7 +46,7 @@ struct ws_deflater *ws_deflater_new(enum ws_window window, bool takeover) {
   struct ws_deflater *deflater = memory_calloc(1, sizeof(*deflater));
   if (!deflater) return NULL;
   deflater->zlib.zalloc = allocate;
-  deflater->zlib.zfree = release;
+  deflater->zlib.zfree = ws_deflate_release;
   deflater->takeover = takeover;
   int bits = -(int)ws_window_bits(window); /* negative: no header */
   if (deflateInit2(&deflater->zlib, LEVEL, Z_DEFLATED, bits, memory_levels[window], Z_DEFAULT_STRATEGY) != Z_OK) {
@@ -125,7 +125,7 @@ struct ws_inflater *ws_inflater_new(void) {
   struct ws_inflater *inflater = memory_calloc(1, sizeof(*inflater));
   if (!inflater) return NULL;
   inflater->zlib.zalloc = allocate;
-  inflater->zlib.zfree = release;
+  inflater->zlib.zfree = ws_deflate_release;
   inflater->is_between = true;
   if (inflateInit2(&inflater->zlib, -MAX_WBITS) != Z_OK) {
     memory_free(inflater);

@@ -11,7 +11,7 @@ enum {
   SHA1_LEN = 20,
 };
 
-static struct http_error refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
+static struct http_error ws_handshake_refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
@@ -43,25 +43,26 @@ struct http_error ws_handshake_check(const struct http_head *head, struct bytes 
   *key = bytes_of(NULL, 0);
   /* answered as a GET that offers nothing */
   bool is_head = bytes_equal(head->method, BYTES("HEAD"));
-  if (!is_head && !bytes_equal(head->method, BYTES("GET"))) return refuse(405, "a WebSocket must be opened with GET");
-  if (head->minor == 0) return refuse(426, "a WebSocket needs HTTP/1.1 (a proxy must not forward it as HTTP/1.0)");
+  if (!is_head && !bytes_equal(head->method, BYTES("GET")))
+    return ws_handshake_refuse(405, "a WebSocket must be opened with GET");
+  if (head->minor == 0) return ws_handshake_refuse(426, "a WebSocket needs HTTP/1.1 (a proxy must not forward it as HTTP/1.0)");
   if (is_head || !http_head_lists(head, BYTES("upgrade"), BYTES("websocket")))
-    return refuse(
+    return ws_handshake_refuse(
         426,
         "this endpoint accepts only WebSocket: \"Upgrade: websocket\" is missing (a proxy must forward Upgrade and Connection)");
   if (!http_head_lists(head, BYTES("connection"), BYTES("upgrade")))
-    return refuse(400, "\"Connection: Upgrade\" is missing (a proxy must forward Upgrade and Connection)");
-  if (!head->upgrade) return refuse(400, "a WebSocket request must not have a body");
-  if (http_head_count(head, version_name) > 1) return refuse(400, "more than one Sec-WebSocket-Version header");
+    return ws_handshake_refuse(400, "\"Connection: Upgrade\" is missing (a proxy must forward Upgrade and Connection)");
+  if (!head->upgrade) return ws_handshake_refuse(400, "a WebSocket request must not have a body");
+  if (http_head_count(head, version_name) > 1) return ws_handshake_refuse(400, "more than one Sec-WebSocket-Version header");
   if (!bytes_equal(http_head_field(head, version_name), BYTES("13")))
-    return refuse(426, "unsupported Sec-WebSocket-Version; use 13");
-  if (http_head_count(head, key_name) == 0) return refuse(400, "missing Sec-WebSocket-Key header");
-  if (http_head_count(head, key_name) > 1) return refuse(400, "more than one Sec-WebSocket-Key header");
-  if (!is_key(http_head_field(head, key_name))) return refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64");
-  if (!offers_are_tokens(head)) return refuse(400, "malformed Sec-WebSocket-Protocol header");
-  if (!ws_extension_valid(head)) return refuse(400, "malformed Sec-WebSocket-Extensions header");
+    return ws_handshake_refuse(426, "unsupported Sec-WebSocket-Version; use 13");
+  if (http_head_count(head, key_name) == 0) return ws_handshake_refuse(400, "missing Sec-WebSocket-Key header");
+  if (http_head_count(head, key_name) > 1) return ws_handshake_refuse(400, "more than one Sec-WebSocket-Key header");
+  if (!is_key(http_head_field(head, key_name))) return ws_handshake_refuse(400, "Sec-WebSocket-Key must be 16 bytes in base64");
+  if (!offers_are_tokens(head)) return ws_handshake_refuse(400, "malformed Sec-WebSocket-Protocol header");
+  if (!ws_extension_valid(head)) return ws_handshake_refuse(400, "malformed Sec-WebSocket-Extensions header");
   *key = http_head_field(head, key_name);
-  return refuse(0, NULL);
+  return ws_handshake_refuse(0, NULL);
 }
 
 size_t ws_handshake_fields(int status, const struct http_field **fields) {

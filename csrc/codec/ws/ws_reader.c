@@ -67,7 +67,7 @@ static enum ws_event end(struct ws_reader *reader, enum read_state state, struct
   return state == READ_FAILED ? WS_ERROR : WS_CLOSE;
 }
 
-static enum ws_event fail(struct ws_reader *reader, enum ws_close_code code, const char *reason) {
+static enum ws_event ws_reader_fail(struct ws_reader *reader, enum ws_close_code code, const char *reason) {
   return end(reader, READ_FAILED, (struct ws_close_info){code, bytes_string(reason)});
 }
 
@@ -158,10 +158,10 @@ static enum ws_event begin_frame(struct ws_reader *reader) {
   if (size > 0) len = 0;
   for (size_t i = 0; i < size; i++) len = len << 8 | reader->header[2 + i];
   const char *fault = length_fault(reader, len);
-  if (fault) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
+  if (fault) return ws_reader_fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
   if (!is_control(reader)) {
     struct ws_fault found = begin_data(reader, len);
-    if (found.reason) return fail(reader, found.code, found.reason);
+    if (found.reason) return ws_reader_fail(reader, found.code, found.reason);
   }
   reader->frame_len = reader->remaining = (size_t)len;
   become(reader, is_control(reader) ? READ_CONTROL : READ_DATA);
@@ -176,7 +176,7 @@ static enum ws_event read_header(struct ws_reader *reader, struct input *rest) {
     const char *fault = NULL;
     if (reader->header_len == 1) fault = first_byte_fault(reader);
     if (reader->header_len == 2) fault = second_byte_fault(reader);
-    if (fault) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
+    if (fault) return ws_reader_fail(reader, WS_CLOSE_PROTOCOL_ERROR, fault);
     if (reader->header_len >= 2 && reader->header_len == 2 + long_len_size(reader) + KEY_LEN) return begin_frame(reader);
   }
   return WS_MORE;
@@ -201,30 +201,30 @@ static void finish_frame(struct ws_reader *reader) {
   reader->header_len = 0;
 }
 
-static enum ws_event read_data(struct ws_reader *reader, struct input *rest) {
+static enum ws_event ws_reader_read_data(struct ws_reader *reader, struct input *rest) {
   struct ws_message *message = &reader->message;
   size_t limit = reader->limits->message;
   struct bytes part = take_payload(reader, rest, message->is_compressed ? INFLATE_STEP : SIZE_MAX);
   bool is_all = is_final(reader) && part.len == reader->frame_len && message->body.len == 0;
   struct ws_fault found = ws_message_add(message, part, limit, is_all);
-  if (found.reason) return fail(reader, found.code, found.reason);
+  if (found.reason) return ws_reader_fail(reader, found.code, found.reason);
   if (reader->remaining > 0) return WS_MORE;
 
   finish_frame(reader);
   if (!is_final(reader)) return WS_MORE;
   found = ws_message_end(message, limit, &reader->payload);
-  return found.reason ? fail(reader, found.code, found.reason) : WS_MESSAGE;
+  return found.reason ? ws_reader_fail(reader, found.code, found.reason) : WS_MESSAGE;
 }
 
 static enum ws_event read_close(struct ws_reader *reader) {
   struct ws_close_info info = {WS_CLOSE_ABSENT, {NULL, 0}};
   const unsigned char *bytes = (const unsigned char *)reader->control;
-  if (reader->frame_len == 1) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "incomplete code in a close frame");
+  if (reader->frame_len == 1) return ws_reader_fail(reader, WS_CLOSE_PROTOCOL_ERROR, "incomplete code in a close frame");
   if (reader->frame_len >= 2) {
     info.code = (unsigned)bytes[0] << 8 | bytes[1];
     info.reason = bytes_of(reader->control + 2, reader->frame_len - 2);
-    if (!ws_close_code_valid(info.code)) return fail(reader, WS_CLOSE_PROTOCOL_ERROR, "invalid close code");
-    if (!utf8_valid(info.reason)) return fail(reader, WS_CLOSE_BAD_DATA, "invalid UTF-8 in the close reason");
+    if (!ws_close_code_valid(info.code)) return ws_reader_fail(reader, WS_CLOSE_PROTOCOL_ERROR, "invalid close code");
+    if (!utf8_valid(info.reason)) return ws_reader_fail(reader, WS_CLOSE_BAD_DATA, "invalid UTF-8 in the close reason");
   }
   return end(reader, READ_CLOSED, info);
 }
@@ -250,7 +250,7 @@ static enum ws_event read_some(struct ws_reader *reader, struct input *rest) {
   if (event != WS_MORE) return event;
   switch (reader->state) {
     case READ_HEADER: return WS_MORE;
-    case READ_DATA: return read_data(reader, rest);
+    case READ_DATA: return ws_reader_read_data(reader, rest);
     case READ_CONTROL: return read_control(reader, rest);
     case READ_CLOSED: *rest = (struct input){rest->ptr, 0}; return WS_MORE;
     case READ_FAILED: break;

@@ -42,7 +42,7 @@ static bool push_decoded(lua_State *L, json_t *value, int depth) {
     case JSON_ARRAY:
     case JSON_OBJECT: break;
   }
-  if (depth >= JSON_DEPTH_MAX) return false;
+  if (depth >= JSON_TREE_DEPTH_MAX) return false;
   luaL_checkstack(L, 6, "too many levels of JSON");
   return json_is_array(value) ? push_array(L, value, depth + 1) : push_object(L, value, depth + 1);
 }

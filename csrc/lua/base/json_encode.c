@@ -38,7 +38,7 @@ static void write_path(luaL_Buffer *out, const struct step *step, const char *ro
 }
 
 /* Pushes the message and returns false. */
-static bool fail(struct encoder *encoder, const struct step *step, const char *fault) {
+static bool json_encode_fail(struct encoder *encoder, const struct step *step, const char *fault) {
   luaL_Buffer out;
   luaL_buffinit(encoder->L, &out);
   write_path(&out, step, encoder->root);
@@ -49,7 +49,7 @@ static bool fail(struct encoder *encoder, const struct step *step, const char *f
 }
 
 /* Inserts a new value before it is filled, so that the root owns everything if Lua raises. */
-static bool put(struct encoder *encoder, const struct step *step, json_t *value) {
+static bool json_encode_put(struct encoder *encoder, const struct step *step, json_t *value) {
   if (!value) json_raise_memory(encoder->L);
   if (!step) {
     encoder->tree->root = value;
@@ -62,14 +62,14 @@ static bool put(struct encoder *encoder, const struct step *step, json_t *value)
 }
 
 static bool encode_number(struct encoder *encoder, int index, const struct step *step) {
-  if (lua_isinteger(encoder->L, index)) return put(encoder, step, json_integer(lua_tointeger(encoder->L, index)));
+  if (lua_isinteger(encoder->L, index)) return json_encode_put(encoder, step, json_integer(lua_tointeger(encoder->L, index)));
   double number = lua_tonumber(encoder->L, index);
-  if (!isfinite(number)) return fail(encoder, step, "JSON cannot hold NaN or infinity");
+  if (!isfinite(number)) return json_encode_fail(encoder, step, "JSON cannot hold NaN or infinity");
   for (char text[40]; encoder->precision < 17; encoder->precision++) {
     snprintf(text, sizeof text, "%.*g", encoder->precision, number);
     if (strtod(text, NULL) == number) break;
   }
-  return put(encoder, step, json_real(number));
+  return json_encode_put(encoder, step, json_real(number));
 }
 
 /* The same check as in jansson, which does not distinguish a string that is not UTF-8 from a failed
@@ -95,8 +95,8 @@ static bool encode_string(struct encoder *encoder, int index, const struct step 
   size_t len;
   const char *text = lua_tolstring(encoder->L, index, &len);
   json_t *string = json_stringn(text, len);
-  if (!string && !is_utf8(text, len)) return fail(encoder, step, "a string that is not valid UTF-8");
-  return put(encoder, step, string); /* raises if out of memory */
+  if (!string && !is_utf8(text, len)) return json_encode_fail(encoder, step, "a string that is not valid UTF-8");
+  return json_encode_put(encoder, step, string); /* raises if out of memory */
 }
 
 static bool encode_items(struct encoder *encoder, int index, const struct step *step, json_t *array, int depth) {
@@ -117,9 +117,9 @@ static bool encode_members(struct encoder *encoder, int index, const struct step
   while (lua_next(L, index)) {
     size_t len;
     member.name = lua_tolstring(L, -2, &len); /* a string: the shape was checked */
-    if (strlen(member.name) != len) return fail(encoder, step, "a name contains a NUL byte");
+    if (strlen(member.name) != len) return json_encode_fail(encoder, step, "a name contains a NUL byte");
     json_t *name = json_stringn(member.name, len);
-    if (!name && !is_utf8(member.name, len)) return fail(encoder, step, "a name is not valid UTF-8");
+    if (!name && !is_utf8(member.name, len)) return json_encode_fail(encoder, step, "a name is not valid UTF-8");
     if (!name) json_raise_memory(L);
     json_decref(name);
     if (!encode_value(encoder, lua_gettop(L), &member, depth)) return false;
@@ -158,42 +158,43 @@ static enum shape look_at_table(lua_State *L, int index) {
 
 static bool encode_table(struct encoder *encoder, int index, const struct step *step, int depth) {
   lua_State *L = encoder->L;
-  if (depth >= JSON_DEPTH_MAX) return fail(encoder, step, "nested deeper than 64 levels");
+  if (depth >= JSON_TREE_DEPTH_MAX) return json_encode_fail(encoder, step, "nested deeper than 64 levels");
   for (const struct step *outer = step; outer; outer = outer->parent) {
-    if (outer->table == lua_topointer(L, index)) return fail(encoder, step, "the table contains itself");
+    if (outer->table == lua_topointer(L, index)) return json_encode_fail(encoder, step, "the table contains itself");
   }
   luaL_checkstack(L, 10, "too many levels of JSON");
   switch (look_at_table(L, index)) {
-    case SHAPE_KEYS: return fail(encoder, step, "the table has a key that is neither a string nor a positive integer");
-    case SHAPE_MIXED: return fail(encoder, step, "the table has both items and names");
-    case SHAPE_HOLES: return fail(encoder, step, "the array has holes");
+    case SHAPE_KEYS:
+      return json_encode_fail(encoder, step, "the table has a key that is neither a string nor a positive integer");
+    case SHAPE_MIXED: return json_encode_fail(encoder, step, "the table has both items and names");
+    case SHAPE_HOLES: return json_encode_fail(encoder, step, "the array has holes");
     case SHAPE_ARRAY: {
       json_t *array = json_array();
-      return put(encoder, step, array) && encode_items(encoder, index, step, array, depth + 1);
+      return json_encode_put(encoder, step, array) && encode_items(encoder, index, step, array, depth + 1);
     }
     case SHAPE_OBJECT: break;
   }
   json_t *object = json_object();
-  return put(encoder, step, object) && encode_members(encoder, index, step, object, depth + 1);
+  return json_encode_put(encoder, step, object) && encode_members(encoder, index, step, object, depth + 1);
 }
 
 static bool encode_value(struct encoder *encoder, int index, const struct step *step, int depth) {
   lua_State *L = encoder->L;
   switch (lua_type(L, index)) {
     case LUA_TNONE:
-    case LUA_TNIL: return put(encoder, step, json_null());
-    case LUA_TBOOLEAN: return put(encoder, step, json_boolean(lua_toboolean(L, index)));
+    case LUA_TNIL: return json_encode_put(encoder, step, json_null());
+    case LUA_TBOOLEAN: return json_encode_put(encoder, step, json_boolean(lua_toboolean(L, index)));
     case LUA_TNUMBER: return encode_number(encoder, index, step);
     case LUA_TSTRING: return encode_string(encoder, index, step);
     case LUA_TTABLE: return encode_table(encoder, index, step, depth);
     case LUA_TLIGHTUSERDATA:
-      if (!lua_touserdata(L, index)) return put(encoder, step, json_null());
+      if (!lua_touserdata(L, index)) return json_encode_put(encoder, step, json_null());
       break;
     default: break;
   }
   char fault[64];
   snprintf(fault, sizeof fault, "JSON cannot hold a %s", luaL_typename(L, index));
-  return fail(encoder, step, fault);
+  return json_encode_fail(encoder, step, fault);
 }
 
 struct mw_bytes json_encode(lua_State *L, int index, const char *root) {

@@ -9,7 +9,7 @@
 BINDING_BEGIN
 
 /* The same depth as in the core. */
-enum { JSON_DEPTH_MAX = 64 };
+enum { JSON_TREE_DEPTH_MAX = 64 };
 
 /* The metatable of tables that moonwire.array has marked. */
 extern const char json_array_class[];

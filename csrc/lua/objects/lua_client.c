@@ -144,7 +144,7 @@ static bool push_method(lua_State *L) {
   return lua_rawget(L, -2) != LUA_TNIL;
 }
 
-static int get_field(lua_State *L) {
+static int client_get_field(lua_State *L) {
   struct client_object *object = check_client(L, 1);
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "id") == 0) {
@@ -317,8 +317,11 @@ int client_list(lua_State *L) {
 void client_push_methods(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &methods_key); }
 
 void client_open(lua_State *L) {
-  static const luaL_Reg metamethods[] = {
-      {"__index", get_field}, {"__newindex", set_field}, {"__tostring", describe_client}, {"__gc", collect_client}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__index", client_get_field},
+                                         {"__newindex", set_field},
+                                         {"__tostring", describe_client},
+                                         {"__gc", collect_client},
+                                         {NULL, NULL}};
   handle_class(L, client_class, metamethods, NULL);
   lua_newtable(L);
   lua_createtable(L, 0, 1);

@@ -28,7 +28,7 @@ static void stop_timer(struct lua_timer *self) {
   resource_unlink(self->host, &self->resource);
 }
 
-static void release_resource(struct resource *resource) {
+static void timer_release_resource(struct resource *resource) {
   struct lua_timer *self = (struct lua_timer *)((char *)resource - offsetof(struct lua_timer, resource));
   stop_timer(self);
   if (self->task.state == TASK_IDLE) handle_unpin(door_state(self->host->group.door), self);
@@ -84,7 +84,7 @@ int timer_new(lua_State *L) {
     handle_unpin(L, self);
     return luaL_error(L, "cannot start a timer: %s", mw_status_text(status));
   }
-  resource_link(host, &self->resource, release_resource);
+  resource_link(host, &self->resource, timer_release_resource);
   return 1;
 }
 

@@ -35,7 +35,7 @@ static void let_go(struct lua_socket *self) {
   self->socket = NULL;
 }
 
-static void release_resource(struct resource *resource) { let_go((struct lua_socket *)resource); }
+static void socket_release_resource(struct resource *resource) { let_go((struct lua_socket *)resource); }
 
 struct lua_socket *socket_push_new(lua_State *L, struct host *host, struct mw_request **request, struct task *task) {
   struct lua_socket *self = handle_new(L, socket_class, sizeof *self, VALUE_COUNT);
@@ -60,7 +60,7 @@ static bool begin(struct lua_socket *self) {
   mw_request_set_context(request, NULL);
   if (mw_request_websocket(request, &self->socket) == 0) {
     mw_socket_set_context(self->socket, self);
-    resource_link(self->host, &self->resource, release_resource);
+    resource_link(self->host, &self->resource, socket_release_resource);
   } else {
     self->socket = NULL;
     self->closed = true;
@@ -247,7 +247,7 @@ static void push_protocol(lua_State *L) {
   lua_getfield(L, -1, "protocol");
 }
 
-static int get_field(lua_State *L) {
+static int socket_get_field(lua_State *L) {
   struct lua_socket *self = check_socket(L);
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "id") == 0) {
@@ -296,7 +296,7 @@ void socket_open(lua_State *L) {
   handle_class(L, socket_class, metamethods, NULL);
   luaL_getmetatable(L, socket_class);
   luaL_newlib(L, methods);
-  lua_pushcclosure(L, get_field, 1);
+  lua_pushcclosure(L, socket_get_field, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }

@@ -90,7 +90,7 @@ static void shut_stream(struct lua_stream *self) {
 
 static void on_stream_close(void *context) { end_stream(context); }
 
-static void release_resource(struct resource *resource) {
+static void stream_release_resource(struct resource *resource) {
   end_stream((struct lua_stream *)((char *)resource - offsetof(struct lua_stream, resource)));
 }
 
@@ -114,7 +114,7 @@ static bool begin_stream(struct lua_stream *self) {
   int status = mw_request_stream(request, &self->stream, on_stream_close, self);
   if (status == 0) {
     self->begun = true;
-    resource_link(self->host, &self->resource, release_resource);
+    resource_link(self->host, &self->resource, stream_release_resource);
     return true;
   }
   self->stream = NULL;
@@ -248,7 +248,7 @@ static int set_on_close(lua_State *L) {
   return 0;
 }
 
-static int get_field(lua_State *L) {
+static int stream_get_field(lua_State *L) {
   struct lua_stream *self = check_stream(L);
   const char *name = luaL_checkstring(L, 2);
   if (strcmp(name, "closed") == 0) {
@@ -271,7 +271,7 @@ void stream_open(lua_State *L) {
   handle_class(L, stream_class, metamethods, NULL);
   luaL_getmetatable(L, stream_class);
   luaL_newlib(L, methods);
-  lua_pushcclosure(L, get_field, 1);
+  lua_pushcclosure(L, stream_get_field, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }
