@@ -25,7 +25,7 @@ static struct mw_client **bucket_of(const struct registry *registry, struct byte
 }
 
 /* Where the client with that id hangs, or NULL hangs in place of one. */
-static struct mw_client **find(const struct registry *registry, struct bytes id) {
+static struct mw_client **registry_place(const struct registry *registry, struct bytes id) {
   struct mw_client **at = bucket_of(registry, id);
   while (*at && !bytes_equal(bytes_of((*at)->id, CLIENT_ID_LEN), id)) at = &(*at)->next_by_id;
   return at;
@@ -62,7 +62,7 @@ static int insert(struct registry *registry, struct mw_client *client) {
 }
 
 static void registry_take_out(struct registry *registry, struct mw_client *client) {
-  *find(registry, bytes_of(client->id, CLIENT_ID_LEN)) = client->next_by_id;
+  *registry_place(registry, bytes_of(client->id, CLIENT_ID_LEN)) = client->next_by_id;
   registry->count--;
 }
 
@@ -94,7 +94,7 @@ void registry_remove(struct registry *registry, struct mw_client *client) {
 
 struct mw_client *registry_find(struct registry *registry, struct bytes id) {
   lock_take(&registry->lock);
-  struct mw_client *client = registry->count > 0 ? *find(registry, id) : NULL;
+  struct mw_client *client = registry->count > 0 ? *registry_place(registry, id) : NULL;
   if (client) mw_client_ref(client);
   lock_release(&registry->lock);
   return client;

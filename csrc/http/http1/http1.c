@@ -131,7 +131,7 @@ static void on_head(struct http1_conn *conn, struct http1 *http) {
   }
 }
 
-static void on_done(struct http1_conn *conn, struct http1 *http) {
+static void http1_on_done(struct http1_conn *conn, struct http1 *http) {
   http->request.body = http_reader_body(http->reader);
   /* A client of WebSocket does not speak HTTP after its request, whatever the answer is. */
   if (http_reader_head(http->reader)->upgrade) conn->exchange.of_protocol &= (uint8_t)~HTTP1_KEEP_ALIVE;
@@ -202,7 +202,7 @@ static enum http_event read_next(struct http1_conn *conn, struct http1 *http, st
       if (was_waiting && !http_reader_idle(http->reader)) exchange_set_deadline(&conn->exchange);
       break;
     case HTTP_HEAD: on_head(conn, http); break;
-    case HTTP_DONE: on_done(conn, http); break;
+    case HTTP_DONE: http1_on_done(conn, http); break;
     case HTTP_ERROR:
       on_error(conn, http);
       bytes->len = 0;

@@ -95,14 +95,14 @@ static struct http1_conn *conn_of_subscriber(const struct subscriber *subscriber
   return container_of(subscriber, struct http1_conn, exchange.subscriber);
 }
 
-static ptrdiff_t sink_write(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
+static ptrdiff_t http1_sink_write(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
   struct http1_conn *conn = conn_of_subscriber(subscriber);
   ptrdiff_t written = stream_try_write(&conn->conn.stream, slices, count);
   if (written >= 0 && !subscriber->sink->is_two_way) conn->conn.timer.note = conn_http(&conn->conn)->timers.tick;
   return written;
 }
 
-static int sink_hold(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
+static int http1_sink_hold(struct subscriber *subscriber, const struct bytes *slices, size_t count) {
   struct http1_conn *conn = conn_of_subscriber(subscriber);
   int status = stream_write(&conn->conn.stream, slices, count);
   if (status < 0) return status;
@@ -111,7 +111,9 @@ static int sink_hold(struct subscriber *subscriber, const struct bytes *slices, 
   return 0;
 }
 
-static void sink_drained(struct subscriber *subscriber) { exchange_set_deadline(&conn_of_subscriber(subscriber)->exchange); }
+static void http1_sink_drained(struct subscriber *subscriber) {
+  exchange_set_deadline(&conn_of_subscriber(subscriber)->exchange);
+}
 
 /* All of the answer is written: what follows. */
 static void after_answer(struct http1_conn *conn) {
@@ -128,7 +130,7 @@ static void after_answer(struct http1_conn *conn) {
   }
 }
 
-static void sink_flushed(struct subscriber *subscriber) {
+static void http1_sink_flushed(struct subscriber *subscriber) {
   struct http1_conn *conn = conn_of_subscriber(subscriber);
   struct exchange *exchange = &conn->exchange;
   if (exchange_flushed(exchange)) {
@@ -138,5 +140,8 @@ static void sink_flushed(struct subscriber *subscriber) {
   }
 }
 
-const struct sink_ops http1_sink = {
-    .write = sink_write, .hold = sink_hold, .drained = sink_drained, .flushed = sink_flushed, EXCHANGE_REPORTS};
+const struct sink_ops http1_sink = {.write = http1_sink_write,
+                                    .hold = http1_sink_hold,
+                                    .drained = http1_sink_drained,
+                                    .flushed = http1_sink_flushed,
+                                    EXCHANGE_REPORTS};

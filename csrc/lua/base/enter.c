@@ -55,7 +55,7 @@ bool door_is_own(const struct door *door, const char *source) {
   return door->own[0] && strncmp(source, door->own, strlen(door->own)) == 0;
 }
 
-static bool is_open(const struct door *door) { return door->home && !door->running; }
+static bool door_is_open(const struct door *door) { return door->home && !door->running; }
 
 /* ---- Coroutines ---------------------------------------------------------------------------------------------------------- */
 
@@ -161,7 +161,7 @@ static void log_late_error(const struct task *task) {
 static void abort_task(struct task *task) {
   struct door *door = task->group->door;
   task->class->finish(NULL, task, false);
-  if (task->thread && is_open(door)) {
+  if (task->thread && door_is_open(door)) {
     task->state = TASK_IDLE; /* a <close> variable cannot wait here */
     door->running = task;
     mw_handler_begin(task->group->server, describe_task, task);
@@ -300,7 +300,7 @@ void group_close(struct task_group *group) {
   while (dequeue_task(group)) continue; /* they are all in the list of tasks, too */
   struct task *task;
   while ((task = group->tasks) != NULL) {
-    if (is_open(group->door) && (task->state == TASK_WAITING || task->state == TASK_WOKEN)) {
+    if (door_is_open(group->door) && (task->state == TASK_WAITING || task->state == TASK_WOKEN)) {
       if (!task->cancelled) task->cancelled = "closed";
       resume_task(task, 0); /* ends here, or at its next wait */
     } else {
@@ -323,7 +323,7 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
   group->tasks = task;
   if (group->closed) {
     abort_task(task);
-  } else if (is_open(group->door) && group->server) {
+  } else if (door_is_open(group->door) && group->server) {
     begin_task(task);
   } else {
     queue_task(task, TASK_QUEUED);
@@ -341,7 +341,7 @@ void task_cancel(struct task *task, const char *why) {
 
 void task_wake(struct task *task) {
   if (task->state != TASK_WAITING) return; /* was cancelled in this turn, and is queued */
-  if (is_open(task->group->door)) {
+  if (door_is_open(task->group->door)) {
     resume_task(task, 0);
   } else {
     queue_task(task, TASK_WOKEN);

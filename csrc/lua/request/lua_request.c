@@ -136,7 +136,7 @@ static bool can_refuse(const struct asked *asked) {
 }
 
 /* Answers with the results from TASK_RESULT on. Returns false if they have no answer. */
-static bool answer(lua_State *L, struct asked *asked) {
+static bool request_answer(lua_State *L, struct asked *asked) {
   static const char *const ways[] = {"accept", "refuse", "respond", "stream", "fault", NULL};
   int way = luaL_checkoption(L, TASK_RESULT, NULL, ways), first = TASK_RESULT + 1;
   if (way == 0) {
@@ -193,7 +193,7 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
     socket_end(door_state(asked->host->group.door), mw_request_socket(asked->request));
   }
   if (L && (ok || turn_to_refusal(L, asked))) {
-    ok = answer(L, asked);
+    ok = request_answer(L, asked);
   } else if (L) {
     char what[WHAT_MAX];
     fault_log(L, task, what_of(L, asked, what));

@@ -50,7 +50,7 @@ struct lua_socket *socket_push_new(lua_State *L, struct host *host, struct mw_re
 }
 
 /* Returns whether something can be sent. */
-static bool begin(struct lua_socket *self) {
+static bool socket_begin(struct lua_socket *self) {
   if (self->closed) return false;
   if (self->socket) return true;
   if (!self->request || !*self->request) return false;
@@ -76,7 +76,7 @@ static void shut(struct lua_socket *self, int code, const char *reason) {
 void socket_refuse(struct lua_socket *self, const char *reason) { shut(self, 1008, reason); }
 
 void socket_handler_done(lua_State *L, struct lua_socket *self, bool open) {
-  if (!open || !begin(self)) shut(self, 1011, "");
+  if (!open || !socket_begin(self)) shut(self, 1011, "");
   struct mw_request *held = self->held;
   self->held = NULL;
   self->opening = NULL;
@@ -168,7 +168,7 @@ static struct mw_bytes check_text(lua_State *L, int index, const char *what) {
 static int send(lua_State *L, bool is_binary) {
   struct lua_socket *self = check_socket(L);
   struct mw_bytes data = check_text(L, 2, is_binary ? "socket:send_binary: the message" : "socket:send: the message");
-  int status = begin(self) ? mw_socket_send(self->socket, data.ptr, data.len, is_binary) : MW_ECLOSED;
+  int status = socket_begin(self) ? mw_socket_send(self->socket, data.ptr, data.len, is_binary) : MW_ECLOSED;
   return push_outcome(L, status, "socket:send: the text is not valid UTF-8; use socket:send_binary for bytes");
 }
 
@@ -183,7 +183,7 @@ static int ping(lua_State *L) {
   struct mw_bytes data = {NULL, 0};
   if (!lua_isnoneornil(L, 2)) data = check_text(L, 2, "socket:ping: the argument");
   if (data.len > 125) return luaL_error(L, "socket:ping: a ping has at most 125 bytes, got %d", (int)data.len);
-  return push_outcome(L, begin(self) ? mw_socket_ping(self->socket, data.ptr, data.len) : MW_ECLOSED, NULL);
+  return push_outcome(L, socket_begin(self) ? mw_socket_ping(self->socket, data.ptr, data.len) : MW_ECLOSED, NULL);
 }
 
 /* socket:close([code[, reason]]) */
@@ -201,7 +201,7 @@ static int close_socket(lua_State *L) {
     return luaL_error(L, "socket:close: a reason must be at most 123 bytes of UTF-8 text");
   }
   const char *reason = text.ptr; /* strings of Lua end with a NUL */
-  int status = begin(self) ? mw_socket_close(self->socket, (int)code, reason) : MW_ECLOSED;
+  int status = socket_begin(self) ? mw_socket_close(self->socket, (int)code, reason) : MW_ECLOSED;
   if (status == 0) self->closed = true;
   return push_outcome(L, status, NULL);
 }
@@ -219,7 +219,7 @@ static int with_channel(lua_State *L, channel_fn call, const char *what) {
   struct lua_socket *self = check_socket(L);
   struct mw_bytes name = check_text(L, 2, what);
   struct mw_error error = {""};
-  int status = begin(self) ? call(self->socket, name.ptr, name.len) : MW_ECLOSED;
+  int status = socket_begin(self) ? call(self->socket, name.ptr, name.len) : MW_ECLOSED;
   if (status == MW_EINVAL || status == MW_ENOTFOUND) {
     mw_config_match(self->host->config, name.ptr, name.len, &error);
     return luaL_error(L, "%s", error.text[0] ? error.text : mw_status_text(status));
@@ -228,7 +228,7 @@ static int with_channel(lua_State *L, channel_fn call, const char *what) {
 }
 
 /* socket:subscribe(channel), socket:unsubscribe(channel) */
-static int subscribe(lua_State *L) { return with_channel(L, mw_socket_subscribe, "socket:subscribe: the channel"); }
+static int socket_subscribe(lua_State *L) { return with_channel(L, mw_socket_subscribe, "socket:subscribe: the channel"); }
 static int unsubscribe(lua_State *L) { return with_channel(L, mw_socket_unsubscribe, "socket:unsubscribe: the channel"); }
 
 /* ---- Fields -------------------------------------------------------------------------------------------------------------- */
@@ -290,9 +290,14 @@ static int describe(lua_State *L) {
 
 void socket_open(lua_State *L) {
   static const luaL_Reg metamethods[] = {{"__newindex", set_field}, {"__tostring", describe}, {"__gc", collect}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {
-      {"send", send_text},      {"send_binary", send_binary}, {"ping", ping}, {"close", close_socket}, {"buffered", buffered},
-      {"subscribe", subscribe}, {"unsubscribe", unsubscribe}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"send", send_text},
+                                     {"send_binary", send_binary},
+                                     {"ping", ping},
+                                     {"close", close_socket},
+                                     {"buffered", buffered},
+                                     {"subscribe", socket_subscribe},
+                                     {"unsubscribe", unsubscribe},
+                                     {NULL, NULL}};
   handle_class(L, socket_class, metamethods, NULL);
   luaL_getmetatable(L, socket_class);
   luaL_newlib(L, methods);
