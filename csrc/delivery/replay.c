@@ -26,8 +26,7 @@ int replay_init(struct replay *replay, struct subscriber *subscriber, struct sin
   *replay = (struct replay){.cursor = delivery->hub->position};
   replay->sources = memory_calloc(subscriber->subscription_count, sizeof *replay->sources);
   if (!replay->sources) return MW_ENOMEM;
-  /* A position that was never assigned does not belong to our history. */
-  if (since.kind == SINCE_POSITION && since.position > delivery->hub->position) since.kind = SINCE_FOREIGN;
+  since_judge(&since, delivery->epoch, delivery->hub->position);
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) {
     if (only && subscription != only) continue;

@@ -702,7 +702,7 @@ static void begin(void) {
   must(mw_server_new(&world.server, &(struct mw_server_options){.config = config}, NULL) == 0);
   mw_config_unref(config);
   mw_server_advance(world.server, 1);
-  memcpy(world.epoch, world.server->bus.epoch.text, EPOCH_LEN);
+  memcpy(world.epoch, bus_epoch(&world.server->bus).text, EPOCH_LEN);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

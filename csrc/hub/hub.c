@@ -147,6 +147,16 @@ bool hub_write_page(const struct hub *hub, struct bytes name, const struct roste
   return true;
 }
 
+/* ---- A new epoch ----------------------------------------------------------------------------- */
+
+void hub_restart(struct hub *hub, uint64_t position) {
+  hub->position = position;
+  for (struct list *link = hub->all.next; link != &hub->all; link = link->next) {
+    struct channel *channel = container_of(link, struct channel, link);
+    for (uint32_t i = 0; i < channel->subscription_count; i++) hub->deliver(channel->subscriptions[i], NULL);
+  }
+}
+
 /* ---- Turns ----------------------------------------------------------------------------------- */
 
 void hub_end_turn(struct hub *hub) {

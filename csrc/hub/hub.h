@@ -54,6 +54,9 @@ bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const 
 struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most);
 /* Appends a page of them, as roster_write_page does. Returns false if the members are unknown. */
 bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out);
+/* A new epoch begins after its `position`: every subscriber is disconnected, as if a message had been
+ * lost. The store has begun it (store_restart). */
+void hub_restart(struct hub *hub, uint64_t position);
 /* Ends the turn, after the subscribers have read its messages: frees the turn lists, and evicts
  * what exceeds the limit of all histories. */
 void hub_end_turn(struct hub *hub);

@@ -40,5 +40,15 @@ struct since since_parse(struct bytes text, const struct epoch *epoch) {
   if (bytes_equal(text, BYTES("0"))) return (struct since){.kind = SINCE_ALL};
   if (text.len != ID_LEN || memcmp(text.ptr, epoch->text, EPOCH_LEN) != 0 || text.ptr[EPOCH_LEN] != '-') return since;
   if (bytes_to_u64(bytes_of(text.ptr + EPOCH_LEN + 1, POSITION_DIGITS), &since.position)) since.kind = SINCE_POSITION;
+  since.epoch = *epoch;
   return since;
+}
+
+struct since since_at(const struct epoch *epoch, uint64_t position) {
+  return (struct since){.kind = SINCE_POSITION, .epoch = *epoch, .position = position};
+}
+
+void since_judge(struct since *since, const struct epoch *epoch, uint64_t newest) {
+  if (since->kind != SINCE_POSITION) return;
+  if (memcmp(since->epoch.text, epoch->text, EPOCH_LEN) != 0 || since->position > newest) since->kind = SINCE_FOREIGN;
 }

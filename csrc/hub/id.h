@@ -53,12 +53,17 @@ enum since_kind {
 
 struct since {
   enum since_kind kind;
+  struct epoch epoch; /* of the position */
   uint64_t position;
 };
 
-/* Reads an id of a client; an empty one is SINCE_NONE. The caller checks whether the position is in
- * the future. */
+/* Reads an id of a client; an empty one is SINCE_NONE. The position is judged when it is used. */
 struct since since_parse(struct bytes text, const struct epoch *epoch);
+/* Returns the cursor of a position. */
+struct since since_at(const struct epoch *epoch, uint64_t position);
+/* A position of another epoch, which may have begun in the meantime, or above the newest one becomes
+ * SINCE_FOREIGN: it was never assigned here. */
+void since_judge(struct since *since, const struct epoch *epoch, uint64_t newest);
 
 VISIBILITY_POP
 

@@ -253,3 +253,22 @@ uint64_t store_ended(const struct store *store, struct bytes name) {
   struct mark mark = marks_get(&store->marks, name, 0);
   return mark.is_final ? mark.position : 0;
 }
+
+/* ---- A new epoch ----------------------------------------------------------------------------- */
+
+void store_restart(struct store *store, uint64_t position) {
+  size_t marks_max = store->marks.max;
+  marks_deinit(&store->marks);
+  marks_init(&store->marks, marks_max, position);
+  store->position = position;
+  for (struct list *link = store->all.next, *next; link != &store->all; link = next) {
+    struct stored *stored = container_of(link, struct stored, link);
+    next = link->next;
+    store->history_bytes -= history_weight(&stored->history, 0);
+    oldest_remove(&store->oldest, stored);
+    history_pass(&stored->history, position);
+    store->history_bytes += history_weight(&stored->history, 0);
+    stored->ended = stored->floor = 0;
+    store_forget_unused(store, stored);
+  }
+}

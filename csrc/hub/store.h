@@ -98,6 +98,10 @@ uint32_t store_replay_from(struct store *store, struct stored *stored, bool has_
  * has not ended. */
 uint64_t store_ended(const struct store *store, struct bytes name);
 
+/* A new epoch begins after its `position`, which may be lower than those before: nothing is kept of
+ * what was published, so clients that resume receive a gap. */
+void store_restart(struct store *store, uint64_t position);
+
 /* Returns the weight of all histories. */
 uint64_t store_history_bytes(const struct store *store);
 /* Evicts the oldest messages of all while the histories exceed their limit, because forms may have

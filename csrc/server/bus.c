@@ -3,10 +3,26 @@
 #include "base/memory.h"
 #include "server/server.h"
 
+/* Relaxed, because whoever encodes a message by it checks it again under the lock. */
+struct epoch bus_epoch(struct bus *bus) {
+  struct epoch epoch;
+  uint_least64_t text = atomic_load_explicit(&bus->epoch, memory_order_relaxed);
+  memcpy(epoch.text, &text, EPOCH_LEN);
+  return epoch;
+}
+
+static void set_epoch(struct bus *bus, const struct epoch *epoch) {
+  uint_least64_t text;
+  memcpy(&text, epoch->text, EPOCH_LEN);
+  atomic_store_explicit(&bus->epoch, text, memory_order_relaxed);
+}
+
 int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position) {
+  struct epoch first;
   *bus = (struct bus){.position = position};
-  if (epoch) bus->epoch = *epoch;
-  if (!epoch) epoch_init(&bus->epoch);
+  if (epoch) first = *epoch;
+  if (!epoch) epoch_init(&first);
+  set_epoch(bus, &first);
   form_users_init(&bus->forms);
   atomic_init(&bus->published, 0);
   atomic_init(&bus->thread, NULL);
@@ -64,7 +80,7 @@ static void take_roster(struct mail *mail, void *room, struct subscriber *subscr
 
 static const struct mail_class roster_class = {.take = take_roster, .drop = drop_roster};
 
-int bus_publish(struct mw_server *server, struct message *message, bool keep, uint64_t *position) {
+int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed) {
   struct bus *bus = &server->bus;
   struct form_draft drafts[FORM_USERS_MAX];
   int status = 0;
@@ -75,17 +91,22 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, ui
     return status;
   }
   /* Encoded before the lock is taken. */
-  size_t draft_count = form_users_draft(&bus->forms, message, &bus->epoch, keep, drafts);
+  struct epoch epoch = bus_epoch(bus), now;
+  size_t draft_count = form_users_draft(&bus->forms, message, &epoch, keep, drafts);
   uint32_t size = mail_size(message_size(message));
   address_mails(message->mails, message->mail_count, &message_class, size);
   uint64_t wall_ms = server->loop.clock.wall_ms;
   lock_take(&bus->lock);
   status = bus_reserve(server->workers, server->worker_count, size);
+  now = bus_epoch(bus);
+  if (memcmp(&epoch, &now, sizeof epoch) != 0) { /* encoded in vain */
+    while (draft_count > 0) form_free(drafts[--draft_count].form);
+  }
   if (status == 0) {
     message->after = bus->position;
     if (keep) bus->position = message->position = position_next(bus->position, wall_ms);
     message->time_ms = position_time_ms(message->position);
-    *position = message->position;
+    *placed = since_at(&now, message->position);
     for (size_t i = 0; i < draft_count; i++) {
       if (!drafts[i].form) continue;
       form_draft_place(&drafts[i], message->position);
@@ -166,5 +187,52 @@ int bus_set_config(struct mw_server *server, struct mw_config *config) {
   if (status == 0) bus_post_reserved(server->workers, entry->mails, count);
   lock_release(&server->bus.lock);
   if (status < 0) config_entry_free(entry);
+  return status;
+}
+
+/* ---- Epochs --------------------------------------------------------------------------------------------------------------- */
+
+struct epoch_entry {
+  struct epoch epoch;
+  uint64_t position;
+  atomic_size_t refs;  /* workers that have not taken it */
+  atomic_bool is_kept; /* one has restarted the store, which there is once */
+  struct mail mails[]; /* one for each worker, in their order (mail.to) */
+};
+
+static void drop_epoch(struct mail *mail) {
+  struct epoch_entry *entry = container_of(mail - mail->to.worker, struct epoch_entry, mails[0]);
+  if (atomic_fetch_sub(&entry->refs, 1) == 1) memory_free(entry);
+}
+
+static void take_epoch(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  struct worker *worker = worker_of_room(room);
+  struct epoch_entry *entry = container_of(mail - mail->to.worker, struct epoch_entry, mails[0]);
+  if (!atomic_exchange(&entry->is_kept, true)) store_restart(worker->hub.store, entry->position);
+  worker->epoch = entry->epoch;
+  hub_restart(&worker->hub, entry->position);
+  drop_epoch(mail);
+}
+
+static const struct mail_class epoch_class = {.take = take_epoch, .drop = drop_epoch};
+
+int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_t position) {
+  size_t count = server->worker_count;
+  struct epoch_entry *entry = memory_calloc(1, sizeof *entry + count * sizeof(struct mail));
+  if (!entry) return MW_ENOMEM;
+  entry->epoch = *epoch;
+  entry->position = position;
+  atomic_init(&entry->refs, count);
+  address_mails(entry->mails, count, &epoch_class, mail_size(sizeof *entry));
+  lock_take(&server->bus.lock);
+  int status = bus_reserve(server->workers, count, mail_size(sizeof *entry));
+  if (status == 0) {
+    set_epoch(&server->bus, epoch);
+    server->bus.position = position;
+    bus_post_reserved(server->workers, entry->mails, count);
+  }
+  lock_release(&server->bus.lock);
+  if (status < 0) memory_free(entry);
   return status;
 }

@@ -10,14 +10,14 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   struct mw_server *server = server_of(orderer);
   struct message *message = message_new_mailed(&kind->policy, parts, server->worker_count);
   if (!message) return MW_ENOMEM;
-  uint64_t position;
-  int status = bus_publish(server, message, !is_volatile, &position);
+  struct since placed;
+  int status = bus_publish(server, message, !is_volatile, &placed);
   if (status < 0) return status;
   log_limited(MW_LOG_DEBUG, "publish %.*s %.*s %zu bytes, position %llu", (int)parts->channel.len, parts->channel.ptr,
-              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)position);
+              (int)parts->event.len, parts->event.ptr, parts->data.len, (unsigned long long)placed.position);
   completion->id[0] = '\0';
   if (!is_volatile) {
-    id_write(completion->id, &server->bus.epoch, position);
+    id_write(completion->id, &placed.epoch, placed.position);
     completion->id[ID_LEN] = '\0';
   }
   return 0;

@@ -17,7 +17,7 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
                        void (*on_message)(void *context, const struct mw_kept *message), void *context, bool *more,
                        struct mw_error *error) {
   struct worker *worker = &server->workers[0];
-  const struct epoch *epoch = &server->bus.epoch;
+  const struct epoch *epoch = &server->workers[0].epoch;
   struct history_query wish = {.limit = query->limit};
   int status = read_id(query->since, "since", epoch, &wish.since, error);
   if (status == 0) status = read_id(query->before, "before", epoch, &wish.before, error);

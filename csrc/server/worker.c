@@ -29,14 +29,14 @@ static void on_second(struct timers *timers) {
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->app.config->options.limits;
-  *worker = (struct worker){.server = server, .index = index, .loop = loop};
+  *worker = (struct worker){.server = server, .index = index, .loop = loop, .epoch = bus_epoch(&server->bus)};
   slots_init(&worker->slots, index, SLOTS_MAX);
   int status = mailbox_init(&worker->fifo, loop, limits->queue);
   if (status < 0) return status;
   hub_init(&worker->hub, &server->store, subscriber_deliver);
   worker->delivery = (struct delivery){.hub = &worker->hub,
                                        .clock = &loop->clock,
-                                       .epoch = &server->bus.epoch,
+                                       .epoch = &worker->epoch,
                                        .stats = &worker->stats,
                                        .replay = limits->replay,
                                        .replay_bytes = limits->replay_bytes,

@@ -17,6 +17,7 @@ struct worker {
   struct mw_server *server;
   uint32_t index;
   struct loop *loop;
+  struct epoch epoch; /* of what it has received */
   struct hub hub;
   struct mailbox fifo; /* messages and all other mail, in one order; its room is `http` */
   struct delivery delivery;

@@ -62,7 +62,7 @@ void native_join(struct subscriber *subscriber, struct script_job *job, const st
   bool is_new = !subscriber_find(subscriber, channel->name);
   struct since from = job->since;
   if (!subscriber->sink->form->cursor_per_channel)
-    from = (struct since){.kind = SINCE_POSITION, .position = delivery->hub->position};
+    from = since_at(delivery->epoch, delivery->hub->position);
   int status = is_new ? subscriber_subscribe(subscriber, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = subscriber_find(subscriber, channel->name);
   if (status == 0) status = session_ops(subscriber)->charge(subscriber);

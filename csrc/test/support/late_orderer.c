@@ -56,6 +56,12 @@ void late_orderer_refuse(struct late_orderer *late, size_t i, int status) {
   complete(&pending, status);
 }
 
+void late_orderer_begin_epoch(struct late_orderer *late, const char *epoch, uint64_t position) {
+  struct epoch begun;
+  assert_true(epoch_read(&begun, bytes_string(epoch)));
+  assert_int_equal(bus_begin_epoch(late->server, &begun, position), 0);
+}
+
 static void end_pending(struct orderer *orderer) {
   struct late_orderer *late = late_of(orderer);
   late->is_over = true;
@@ -69,7 +75,7 @@ static size_t worker_count(struct orderer *orderer) { return late_of(orderer)->b
 static uint64_t position(struct orderer *orderer) { return late_of(orderer)->bus->position(late_of(orderer)->bus); }
 
 void late_orderer_begin(struct late_orderer *late, struct mw_server *server) {
-  *late = (struct late_orderer){.bus = server->app.orderer};
+  *late = (struct late_orderer){.bus = server->app.orderer, .server = server};
   late->orderer = (struct orderer){.publish = publish,
                                    .end_pending = end_pending,
                                    .update_roster = update_roster,

@@ -17,6 +17,7 @@ struct late_publish {
 struct late_orderer {
   struct orderer orderer;
   struct orderer *bus;
+  struct mw_server *server;
   bool is_over;
   size_t count; /* pending, oldest first */
   struct late_publish pending[LATE_MAX];
@@ -28,5 +29,8 @@ void late_orderer_begin(struct late_orderer *late, struct mw_server *server);
 void late_orderer_publish(struct late_orderer *late, size_t i);
 /* Completes it with a status; it goes nowhere. */
 void late_orderer_refuse(struct late_orderer *late, size_t i, int status);
+
+/* Begins a new epoch after that position: what is published from then on belongs to it. */
+void late_orderer_begin_epoch(struct late_orderer *late, const char *epoch, uint64_t position);
 
 #endif

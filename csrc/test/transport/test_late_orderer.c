@@ -293,6 +293,53 @@ static void ends_what_is_pending(void **state) {
   }
 }
 
+/* The orderer comes back with a new epoch, whose positions are lower: nobody loses anything without notice. */
+static void begins_a_new_epoch(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct memory_peer poll;
+  struct outcome outcome = {0};
+  struct mw_publish publish = {.channel = {"room:1", 6}, .on_done = on_done, .context = &outcome};
+  char old[MW_ID_MAX], text[256];
+  enum ws_opcode opcode;
+  struct bytes frame;
+  start(&fixture);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+    publish_next(&fixture, 0);
+  }
+  memcpy(old, outcome.id, sizeof old);
+  memory_peer_open(&poll, fixture.server);
+  snprintf(text, sizeof text, "GET /poll?channel=room:1&since=%s&wait=30 HTTP/1.1\r\nHost: a\r\n\r\n", old);
+  memory_peer_send_text(&poll, text);
+  server_settle(fixture.server);
+  assert_string_equal(memory_peer_take(&poll), "");
+  assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+  late_orderer_begin_epoch(&fixture.late, "otherone", 5000);
+  publish_next(&fixture, 0);
+  assert_memory_equal(outcome.id, "otherone-", 9);
+  assert_true(memory_peer_ended(&fixture.sender));
+  assert_non_null(strstr(memory_peer_take(&poll), "HTTP/1.1 503")); /* it polls again, with its old id */
+  memory_peer_close(&poll);
+  memory_peer_close(&fixture.sender);
+  assert_int_equal(store_find(&fixture.server->store, BYTES("room:1"))->history.count, 1);
+  memory_peer_open(&fixture.sender, fixture.server);
+  memory_peer_upgrade(&fixture.sender, NULL);
+  snprintf(text, sizeof text, "{\"subscribe\":\"room:1\",\"since\":\"%s\",\"ref\":1}", old);
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, bytes_string(text));
+  assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+  assert_non_null(strstr(frame.ptr, "\"recovered\":false"));
+  /* One of the new epoch is complete. */
+  memory_peer_close(&fixture.sender);
+  memory_peer_open(&fixture.sender, fixture.server);
+  memory_peer_upgrade(&fixture.sender, NULL);
+  snprintf(text, sizeof text, "{\"subscribe\":\"room:1\",\"since\":\"%s\",\"ref\":1}", outcome.id);
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, bytes_string(text));
+  assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+  assert_non_null(strstr(frame.ptr, "\"recovered\":true"));
+  finish(&fixture);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(answers_one_later),
                                      TEST(answers_in_input_order),
@@ -302,6 +349,7 @@ int main(void) {
                                      TEST(answers_sends_later),
                                      TEST(reports_to_the_host),
                                      TEST(bounds_what_is_pending),
+                                     TEST(begins_a_new_epoch),
                                      TEST(ends_what_is_pending)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,7 +78,7 @@ static void wait_for_more(struct poll *poll) {
 /* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
 static void judge_since(struct poll *poll) {
   struct orderer *orderer = exchange_app(poll->exchange)->orderer;
-  if (poll->since.kind == SINCE_POSITION && poll->since.position > orderer->position(orderer)) poll->since.kind = SINCE_FOREIGN;
+  since_judge(&poll->since, exchange_delivery(poll->exchange)->epoch, orderer->position(orderer));
 }
 
 /* Nothing can come any more. */
