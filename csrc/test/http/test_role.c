@@ -1,4 +1,6 @@
 /* A role is complete, and is told exactly once that its part is over, however the exchange ends. */
+#include <string.h>
+
 #include "http/files.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
@@ -21,9 +23,20 @@ static void all_roles_are_complete(void **state) {
                                              &send_role,   &publish_role,   &health_role,        &client_script_role,
                                              &routes_role, &files_role,     &options_role};
   for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) assert_true(role_is_complete(roles[i]));
-  struct role role = toy;
-  role.outbox_limit = NULL;
-  assert_false(role_is_complete(&role));
+}
+
+static void a_role_lacks_nothing(void **state) {
+  (void)state;
+#define AT(member) offsetof(struct role, member)
+  static const size_t members[] = {AT(start),     AT(on_answer), AT(on_late),  AT(finishes),   AT(on_written), AT(on_read),
+                                   AT(on_silent), AT(on_mail),   AT(on_reply), AT(on_joined),  AT(reply_room), AT(on_flushed),
+                                   AT(close),     AT(give_up),   AT(on_end),   AT(silence_ms), AT(left_ms),    AT(outbox_limit)};
+  assert_true(role_is_complete(&toy));
+  for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+    struct role role = toy;
+    memset((char *)&role + members[i], 0, sizeof role.start);
+    assert_false(role_is_complete(&role));
+  }
 }
 
 /* ---- The ways in which an exchange ends ------------------------------------------------------------------------------------ */
@@ -95,6 +108,7 @@ static void on_end_is_called_once(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(all_roles_are_complete),
+      TEST(a_role_lacks_nothing),
       TEST(on_end_is_called_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,27 @@ static bool nothing_behind_a_hole(void *context) {
   return true;
 }
 
+/* One that is told of a gap, or of the end of its subscription, learns of which channel. */
+static bool an_event_names_its_channel(void *context) {
+  (void)context;
+  if (!begin_scenario(0)) return false;
+  publish("plain:1", "1", false);
+  struct mw_memory *peer =
+      open_peer("GET /sse?channel=plain:1&envelope=1&since=another1-0000000000000001 HTTP/1.1\r\nHost: t\r\n\r\n");
+  check();
+  const char *gap = strstr(take(peer), "\"moonwire:gap\"");
+  if (gap) assert_non_null(strstr(gap, "\"data\":{\"channel\":\"plain:1\"}}"));
+  struct mw_client *client = mw_client_next(server, NULL);
+  if (client) mw_client_unsubscribe(server, client, "plain:1", 7, "kicked", "");
+  mw_client_unref(client);
+  check();
+  const char *left = strstr(take(peer), "\"moonwire:unsubscribed\"");
+  if (left) assert_non_null(strstr(left, "\"data\":{\"channel\":\"plain:1\",\"code\":\"kicked\",\"reason\":\"\"}}"));
+  close_all(&peer, 1);
+  end_scenario();
+  return gap && left;
+}
+
 /* The last number of members that the peer was told of. */
 static long told_count(struct mw_memory *memory) {
   long count = -1;
@@ -401,6 +422,11 @@ static void of_members(void **state) {
   for (size_t i = 0; i < COUNT_OF(verbs); i++) assert_true(support_fail_each(one_member, verbs[i]) > 50);
 }
 
+static void of_events(void **state) {
+  (void)state;
+  assert_true(support_fail_each(an_event_names_its_channel, NULL) > 50);
+}
+
 static void of_what_is_written(void **state) {
   (void)state;
   run(nothing_behind_a_hole, 0);
@@ -412,6 +438,7 @@ int main(void) {
                                      TEST(of_sockets),
                                      TEST(of_polls),
                                      TEST(of_members),
+                                     TEST(of_events),
                                      TEST(of_what_is_written),
                                      TEST(of_answers_without_room),
                                      TEST(of_answers_that_are_under_way_at_the_end)};

@@ -12,7 +12,7 @@ static struct mw_server *server;
 static struct memory_peer peers[8];
 static size_t peer_count;
 static struct mw_request *kept;
-static bool keep_presence, refuse_presence;
+static bool keep_presence, refuse_presence, starve_presence;
 static const char *info;
 static size_t channels_max; /* limits.channels; 0: the default */
 static unsigned asked;      /* how often MW_REQUEST_PRESENCE came */
@@ -29,6 +29,10 @@ static void on_request(void *context, struct mw_request *request) {
     asked++;
     if (keep_presence) {
       kept = request;
+    } else if (starve_presence) {
+      memory_fail_after(1);
+      assert_int_equal(mw_request_accept(request, info, strlen(info)), MW_ENOMEM);
+      memory_fail_after(0);
     } else if (refuse_presence) {
       mw_request_refuse(request, 403, "refused", "not you");
     } else {
@@ -90,7 +94,7 @@ static int begin(void **state) {
   int status = support_setup(state);
   peer_count = 0;
   asked = 0;
-  keep_presence = refuse_presence = false;
+  keep_presence = refuse_presence = starve_presence = false;
   kept = NULL;
   info = "{ \"n\" : 1 }";
   assert_int_equal(make_server(), 0);
@@ -587,6 +591,21 @@ static void without_memory_nobody_is_wrong(void **state) {
   assert_int_equal(make_server(), 0);
 }
 
+/* An event stream for whose member there is no memory is put off, as one that may return, and not refused. */
+static void without_memory_for_its_info_a_stream_returns(void **state) {
+  (void)state;
+  mw_log_to(MW_LOG_ERROR, ignore_log, NULL);
+  struct memory_peer *peer = &peers[peer_count++];
+  starve_presence = true;
+  memory_peer_open(peer, server);
+  memory_peer_send_text(peer, "GET /sse?channel=info:1&token=ann HTTP/1.1\r\nHost: t\r\n\r\n");
+  const char *answer = memory_peer_take(peer);
+  assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+  assert_non_null(strstr(answer, "retry: "));
+  assert_true(memory_peer_ended(peer));
+  mw_log_to(MW_LOG_INFO, NULL, NULL);
+}
+
 /* ---- At random ------------------------------------------------------------------------------------------------------------- */
 
 enum { USERS = 6, SEATS = 8, ROUNDS = 4000 };
@@ -717,6 +736,7 @@ int main(void) {
       CASE(hooks_run_around_it),
       CASE(whom_the_app_subscribes_is_counted),
       CASE(without_memory_nobody_is_wrong),
+      CASE(without_memory_for_its_info_a_stream_returns),
       CASE(an_app_cannot_announce_by_itself),
       CASE(a_config_must_make_sense),
       CASE(every_subscriber_knows_who_is_there),

@@ -259,6 +259,35 @@ static void each_history_is_read_to_its_end(void **state) {
   }
 }
 
+/* Of three channels, only one has more than an outbox holds, and the others get something only while it is read: nothing comes twice. */
+static void of_three_histories_each_may_be_the_long_one(void **state) {
+  (void)state;
+  static const char *const channels[] = {"keep:a", "keep:b", "keep:c"};
+  for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
+    for (size_t busy = 0; busy < COUNT_OF(channels); busy++) {
+      char expected[2000];
+      if (transport == SOCKET) {
+        enter(&peers[0], transport, channels[0], channels[1]);
+        join(&peers[0], channels[2]);
+      } else {
+        enter(&peers[0], transport, channels[0], "keep:b&channel=keep:c");
+      }
+      publish_many(channels[busy], 'b', 1, 60);
+      server_settle(server);
+      for (size_t quiet = 0; quiet < COUNT_OF(channels); quiet++) {
+        if (quiet == busy) continue;
+        fetch_some(&peers[0], 100000);
+        publish(channels[quiet], quiet == (busy + 1) % 3 ? "c1" : "d1", 0);
+        server_settle(server);
+      }
+      snprintf(expected, sizeof expected, "%s%s", range('b', 1, 60), (busy + 1) % 3 < (busy + 2) % 3 ? "c1 d1 " : "d1 c1 ");
+      assert_told(&peers[0], expected);
+      assert_int_equal(stats_now().gaps, 0);
+      start_again();
+    }
+  }
+}
+
 /* More channels than a heap of two levels holds, each with messages between those of the others. */
 static void many_histories_are_in_one_order(void **state) {
   (void)state;
@@ -395,6 +424,7 @@ int main(void) {
       TURNS(the_last_message_of_a_turn_comes_once),
       TURNS(a_long_list_keeps_its_order),
       TURNS(each_history_is_read_to_its_end),
+      TURNS(of_three_histories_each_may_be_the_long_one),
       TURNS(many_histories_are_in_one_order),
       TURNS(a_channel_of_the_app_waits_for_a_replay),
       TURNS(what_a_replay_holds_up_is_dropped_with_a_gap),

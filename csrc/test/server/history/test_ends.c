@@ -377,6 +377,18 @@ static void a_stop_reads_what_has_begun(void **state) {
   }
 }
 
+/* Whoever balances the load sees by the status that there will be no more answers. */
+static void health_tells_of_a_stop(void **state) {
+  (void)state;
+  memory_peer_send_text(&other, "GET /hea");
+  mw_server_stop(server, on_stopped, NULL);
+  server_settle(server);
+  memory_peer_send_text(&other, "lth HTTP/1.1\r\nHost: t\r\n\r\n");
+  assert_memory_equal(memory_peer_take(&other), "HTTP/1.1 503 ", 13);
+  assert_true(memory_peer_ended(&other));
+  see_the_end();
+}
+
 /* ---- Many at once --------------------------------------------------------------------------------------------------------------- */
 
 static struct memory_peer crowd[CLIENTS];
@@ -436,6 +448,7 @@ int main(void) {
       ENDS(a_stop_ends_handlers_in_the_end),
       ENDS(a_stop_cancels_joins),
       ENDS(a_stop_reads_what_has_begun),
+      ENDS(health_tells_of_a_stop),
       ENDS(many_clients_have_each_a_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -178,6 +178,20 @@ static void a_foreign_loop_sees_the_stop_at_once(void **state) {
   assert_true(host_now_ms() - begun_ms < 40); /* before drain_ms, and before the second is over */
 }
 
+/* Nor if the last connection closes in the course of the stop. */
+static void a_foreign_loop_sees_the_last_connection_go(void **state) {
+  (void)state;
+  struct pollfd poll_fd = {.fd = mw_server_fd(host.server), .events = POLLIN};
+  peer_connect(&peers[0], &host);
+  peer_get(&peers[0], "/health", "");
+  host_until(&host, peer_has(&peers[0], "HTTP/1.1 200 OK\r\n"));
+  host_settle(&host);
+  host_stop(&host);
+  while (!host.stops && (mw_server_timeout(host.server) == 0 || poll(&poll_fd, 1, 0) > 0)) mw_server_step(host.server);
+  assert_int_equal(host.stops, 1);
+  peer_close(&peers[0]);
+}
+
 static void lives_on_the_loop_of_a_host(void **state) {
   (void)state;
   uv_loop_t loop;
@@ -329,6 +343,7 @@ int main(void) {
       LIFE_TEST(may_be_freed_with_everything_in_flight),
       LIFE_TEST(may_be_stopped_in_a_callback),
       LIFE_TEST(a_foreign_loop_sees_the_stop_at_once),
+      LIFE_TEST(a_foreign_loop_sees_the_last_connection_go),
       LIFE_TEST(lives_on_the_loop_of_a_host),
       LIFE_TEST(a_start_that_fails_leaves_nothing_on_it),
       LIFE_TEST(a_start_that_fails_leaves_nothing),
