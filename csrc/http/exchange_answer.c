@@ -11,13 +11,14 @@
 /* ---- The beginning -------------------------------------------------------------------------------------------------------- */
 
 /* Begins the answer with what pages of other origins need; `state` is the one that follows. */
-static void begin_answer(struct exchange *exchange, struct answer_head *head, enum exchange_state state) {
+static void begin_answer(struct exchange *exchange, const struct answer_head *head, enum exchange_state state) {
   struct http_fields cors;
+  struct answer_head whole = *head;
   http_fields_init(&cors);
   if (exchange_request(exchange)->is_shared) cors_add(exchange, head->fields, &cors);
-  head->more = &cors;
+  whole.more = &cors;
   exchange_set_state(exchange, state);
-  exchange_protocol(exchange)->begin(exchange, head);
+  exchange_protocol(exchange)->begin(exchange, &whole);
   http_fields_deinit(&cors);
 }
 

@@ -3,8 +3,8 @@
 #define MOONWIRE_SCRIPT_SCRIPT_H
 
 #include "app/app.h"
-#include "app/script_job.h"
 #include "app/keys/send_key.h"
+#include "app/script_job.h"
 #include "base/overrun.h"
 #include "base/table.h"
 #include "net/mailbox.h"
