@@ -11,7 +11,8 @@ BINDING_BEGIN
 int publish_outcome(lua_State *L, int status, const struct mw_error *error);
 
 /* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final): returns the
- * id, true if volatile, or as above. */
+ * id, true if volatile, or as above. While the outcome is pending, a handler waits; where it cannot
+ * wait, returns true. */
 int publish_to_channel(lua_State *L);
 /* core.send(client, channel, event, data, is_binary): returns as publish_outcome. */
 int publish_to_client(lua_State *L);
