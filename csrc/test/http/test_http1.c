@@ -130,11 +130,38 @@ static void a_half_closed_peer_gets_its_file(void **state) {
   assert_int_equal(write(fd, content, LEN), LEN);
   close(fd);
   free(content);
-  peer_get(&peer, "/files/big", "");
-  peer_end_writing(&peer);
-  host_until(&host, peer_ended(&peer));
-  assert_true(peer.len > LEN && peer.len < LEN + 1000);
-  assert_false(peer.reset);
+  /* Alone, and after an answer that is written while the file is being opened. */
+  for (unsigned ahead = 0; ahead < 2; ahead++) {
+    char text[200];
+    snprintf(text, sizeof text, "%sGET /files/big HTTP/1.1\r\nHost: t\r\n\r\n",
+             ahead ? "GET /health HTTP/1.1\r\nHost: t\r\n\r\n" : "");
+    peer_send(&peer, text);
+    peer_end_writing(&peer);
+    host_until(&host, peer_ended(&peer));
+    assert_int_equal(peer_count(&peer, "HTTP/1.1 200 OK\r\n"), 1 + ahead);
+    assert_true(peer.len > LEN && peer.len < LEN + 1000);
+    assert_false(peer.reset);
+    peer_close(&peer);
+    peer_connect(&peer, &host);
+  }
+}
+
+static void a_file_has_the_type_of_its_name(void **state) {
+  (void)state;
+  static const struct {
+    const char *name, *type;
+  } cases[] = {{"page.html", "text/html; charset=utf-8"}, {"a.b.PDF", "application/pdf"}, {"html", "application/octet-stream"}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char path[100], target[100], field[100];
+    snprintf(path, sizeof path, "%s/%s", folder, cases[i].name);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    snprintf(target, sizeof target, "/files/%s", cases[i].name);
+    snprintf(field, sizeof field, "\r\nContent-Type: %s\r\n", cases[i].type);
+    peer_get(&peer, target, "");
+    host_until(&host, peer_has(&peer, "HTTP") && peer_count(&peer, "\r\n\r\n") == i + 1);
+    assert_int_equal(peer_count(&peer, field), 1);
+    unlink(path);
+  }
 }
 
 /* Asks, and does not read, until the system takes no more answers: some wait while the next request has begun. Returns how many were
@@ -335,6 +362,7 @@ int main(void) {
       HTTP_TEST(the_answers_of_a_turn_leave_together),
       HTTP_TEST(a_half_closed_peer_gets_its_answers),
       HTTP_TEST(a_half_closed_peer_gets_its_file),
+      HTTP_TEST(a_file_has_the_type_of_its_name),
       HTTP_TEST(a_half_closed_peer_gets_what_is_waiting),
       HTTP_TEST(a_stop_lets_answers_out),
       HTTP_TEST(a_slow_reader_is_no_idle_one),

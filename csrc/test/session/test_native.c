@@ -2,6 +2,7 @@
  * and nobody else notices. */
 #include <string.h>
 
+#include "session/reply.h"
 #include "test/server/life/malformed.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -204,10 +205,23 @@ static void bounds_the_channels(void **state) {
   finish(&fixture);
 }
 
+/* What is refused to a client that posts its verb has a status, too (docs/reference/errors.md). */
+static void each_code_has_a_status(void **state) {
+  (void)state;
+  static const struct {
+    const char *code;
+    int status;
+  } cases[] = {{"unauthorized", 401},   {"token_expired", 401}, {"forbidden", 403},    {"not_found", 404},
+               {"not_subscribed", 403}, {"too_large", 413},     {"rate_limited", 429}, {"internal", 500},
+               {"unavailable", 503},    {"bad_request", 400},   {"unknown_event", 400}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) assert_int_equal(reply_status(cases[i].code), cases[i].status);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(answers_what_is_malformed), TEST(answers_it_in_any_order), TEST(closes_for_text_that_is_none),
-      TEST(takes_what_is_right),       TEST(wants_a_connect_first),   TEST(bounds_the_channels),
+      TEST(each_code_has_a_status),       TEST(answers_what_is_malformed), TEST(answers_it_in_any_order),
+      TEST(closes_for_text_that_is_none), TEST(takes_what_is_right),       TEST(wants_a_connect_first),
+      TEST(bounds_the_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

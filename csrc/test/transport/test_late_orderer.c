@@ -86,6 +86,25 @@ static void answers_one_later(void **state) {
   finish(&fixture);
 }
 
+/* A peer that has ended its side waits for the answer of its publish, also after an earlier answer was written. */
+static void answers_one_that_has_ended_its_side(void **state) {
+  (void)state;
+  static const char requests[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /publish HTTP/1.1\r\nHost: a\r\n" KEY
+                                 "Content-Length: 20\r\n\r\n{\"channel\":\"room:1\"}";
+  struct fixture fixture;
+  start(&fixture);
+  assert_int_equal(mw_memory_write(fixture.back_end.memory, requests, sizeof requests - 1), 0);
+  mw_memory_finish(fixture.back_end.memory);
+  server_settle(fixture.server);
+  assert_int_equal(fixture.late.count, 1);
+  assert_non_null(strstr(memory_peer_take(&fixture.back_end), "{\"status\":\"ok\"}"));
+  assert_false(memory_peer_ended(&fixture.back_end));
+  publish_next(&fixture, 0);
+  assert_non_null(strstr(body_of(&fixture, &fixture.back_end), "{\"id\":\""));
+  assert_true(memory_peer_ended(&fixture.back_end));
+  finish(&fixture);
+}
+
 /* Answers are in the order of the items, whichever way they came; each bad item is refused by itself. */
 static void answers_in_input_order(void **state) {
   (void)state;
@@ -342,6 +361,7 @@ static void begins_a_new_epoch(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(answers_one_later),
+                                     TEST(answers_one_that_has_ended_its_side),
                                      TEST(answers_in_input_order),
                                      TEST(outlives_its_requester),
                                      TEST(waits_for_the_first_with_its_key),

@@ -122,6 +122,25 @@ static void each_answer_has_its_body(void **state) {
   assert_string_equal(body_of(answer), "");
 }
 
+/* The client for browsers is fetched once, and after that only asked whether it has changed. */
+static void the_client_script_has_a_tag(void **state) {
+  (void)state;
+  static const char *const lines[] = {"GET /moonwire.js", "GET /moonwire.js?classic"};
+  for (size_t i = 0; i < COUNT_OF(lines); i++) {
+    char text[400], tag[100];
+    const char *answer = ask(lines[i]), *at = strstr(answer, "\r\nETag: ");
+    assert_memory_equal(answer, "HTTP/1.1 200 ", 13);
+    assert_non_null(at);
+    snprintf(tag, sizeof tag, "%.*s", (int)strcspn(at + 8, "\r"), at + 8);
+    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: t\r\nIf-None-Match: %s\r\n\r\n", lines[i], tag);
+    memory_peer_send_text(&peer, text);
+    answer = memory_peer_take(&peer);
+    assert_memory_equal(answer, "HTTP/1.1 304 ", 13);
+    assert_true(has(answer, "ETag", tag));
+    assert_string_equal(body_of(answer), "");
+  }
+}
+
 static void a_poll_says_what_it_is(void **state) {
   (void)state;
   publish("1");
@@ -375,6 +394,7 @@ int main(void) {
 #define ANSWERS(name) cmocka_unit_test_setup_teardown(name, begin, end)
   const struct CMUnitTest tests[] = {
       ANSWERS(each_answer_has_its_body),
+      ANSWERS(the_client_script_has_a_tag),
       ANSWERS(a_poll_says_what_it_is),
       ANSWERS(the_own_origin_needs_no_leave),
       ANSWERS(a_further_head_has_a_deadline_of_its_own),

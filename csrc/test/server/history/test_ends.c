@@ -202,6 +202,7 @@ static void the_app_comes_before_what_was_sent_later(void **state) {
   const char *sent = strstr(text, "{\"ref\":2,"), *again = strstr(text, "{\"ref\":3,\"ok\":");
   assert_true(joined && left && sent && again);
   assert_true(joined < left && left < sent && sent < again);
+  assert_non_null(strstr(left, "\"code\":\"unsubscribed\",\"reason\":\"\"")); /* the app gave none */
   assert_int_equal(mw_channel_count(server, "room:1", 6, NULL), 1);
   mw_client_unref(client);
 }

@@ -14,6 +14,7 @@ struct fixture {
   struct memory_peer peer;
   struct mw_socket *socket; /* the newest */
   bool keeps;               /* messages are left for the test to answer */
+  bool keeps_upgrades;
   bool echoes;
   bool forgives; /* without memory nothing is as it should be */
   int status;    /* of answers to messages; 0: accepted */
@@ -53,6 +54,10 @@ static void on_upgrade(struct fixture *app, struct mw_request *request) {
   struct mw_bytes path = mw_request_http(request)->path;
   char way = path.ptr[1]; /* the path goes with the answer */
   note(app, "open", mw_request_protocol(request));
+  if (app->keeps_upgrades) {
+    app->kept[app->kept_count++] = request;
+    return;
+  }
   if (way == 'n') {
     mw_request_refuse(request, 403, "forbidden", "not you");
   } else if (way == 'p') {
@@ -673,6 +678,33 @@ static void waits_for_the_app_so_long(void **state) {
   finish(&app);
 }
 
+static char logged[500];
+
+static void keep_log(void *context, enum mw_log_level level, const char *text, size_t text_len) {
+  (void)context, (void)level;
+  snprintf(logged, sizeof logged, "%.*s", (int)text_len, text);
+}
+
+/* An upgrade that the app does not answer is put off, and the app's author finds the route in the log. */
+static void an_upgrade_is_answered_in_time(void **state) {
+  (void)state;
+  struct fixture app;
+  start(&app);
+  logged[0] = '\0';
+  mw_log_to(MW_LOG_WARNING, keep_log, NULL);
+  app.keeps_upgrades = true;
+  memory_peer_open(&app.peer, app.server);
+  memory_peer_send_text(&app.peer, "GET /room/1 HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  assert_int_equal(app.kept_count, 1);
+  mw_server_advance(app.server, 60000);
+  assert_non_null(strstr(memory_peer_take(&app.peer), "the app did not answer in time"));
+  assert_string_equal(logged, "/room/{id}: its handler did not answer within limits.answer_ms");
+  mw_log_to(MW_LOG_INFO, NULL, NULL);
+  mw_request_refuse(app.kept[--app.kept_count], 403, "forbidden", "late");
+  finish(&app);
+}
+
 /* Nor longer if it goes on talking. */
 static void is_not_held_up_by_talk(void **state) {
   (void)state;
@@ -988,6 +1020,7 @@ int main(void) {
       TEST(answers_before_it_closes),
       TEST(waits_for_the_app_so_long),
       TEST(is_not_held_up_by_talk),
+      TEST(an_upgrade_is_answered_in_time),
       TEST(ends_at_once_if_both_have_closed),
       TEST(tells_the_whole_reason),
       TEST(closes_by_the_app),
