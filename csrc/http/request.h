@@ -28,7 +28,7 @@ struct request {
   bool is_private;              /* came by a private listener */
   bool peer_ended;              /* the peer sends nothing more: nobody would see it go */
   /* Who answers (http/router.h), by the configuration that was there when the head came. */
-  struct mw_config *config; /* a reference */
+  struct mw_config *config; /* a reference, which its protocol releases with it */
   const struct role *role;  /* NULL: the request is refused */
   int refused_status;
   const char *refused_reason;

@@ -228,6 +228,7 @@ static void free_exchange(struct toy_exchange *toy) {
   list_remove(&toy->link);
   budget_deinit(conn_http(&toy->conn->conn), &toy->budget);
   buffer_deinit(&toy->request.path);
+  mw_config_unref(toy->request.config);
   buffer_deinit(&toy->rest);
   http_reader_free(toy->reader);
   memory_free(toy);
