@@ -11,12 +11,12 @@ VISIBILITY_PUSH
 struct app;
 struct kind;
 
-/* The receiver of an answer: the session itself, or an exchange that waits for it (POST /send). */
-struct reply_to {
-  bool is_exchange;
-  bool is_poll; /* a poll of the session, which subscribes to the channels of its query */
-  int status;   /* of a refusal; 0: the status for its code */
-  struct address exchange;
+struct reply_class;
+
+/* The receiver of the answer to a verb: the client itself, or a request that waits for it. */
+struct reply {
+  const struct reply_class *class; /* session/reply.h; not NULL */
+  struct address waiting;          /* the request; all zero: none */
 };
 
 enum command_type {
@@ -34,8 +34,8 @@ struct command {
   struct mw_config *config; /* a reference; NULL: it is about no channel */
   const struct kind *kind;  /* of config */
   char code[65], reason[124];
-  struct blob *text; /* the channel, or the text of the verb; NULL: none */
-  struct reply_to reply_to;
+  struct blob *text;  /* the channel, or the text of the verb; NULL: none */
+  struct reply reply; /* COMMAND_RECEIVE */
   bool is_binary;
 };
 

@@ -314,12 +314,16 @@ void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel
   buffer_append(out, BYTES("}}"));
 }
 
+void verb_fault_text(const struct verb_fault *fault, char *out, size_t size) {
+  if (fault->offset < 0) {
+    (void)snprintf(out, size, "%s", fault->reason);
+  } else {
+    (void)snprintf(out, size, "invalid JSON at byte %lld: %s", (long long)fault->offset, fault->reason);
+  }
+}
+
 void verb_write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault) {
   char reason[128];
-  if (fault->offset < 0) {
-    (void)snprintf(reason, sizeof(reason), "%s", fault->reason);
-  } else {
-    (void)snprintf(reason, sizeof(reason), "invalid JSON at byte %lld: %s", (long long)fault->offset, fault->reason);
-  }
+  verb_fault_text(fault, reason, sizeof reason);
   verb_write_error(out, verb->ref.raw, verb->channel, bytes_string(fault->code), bytes_string(reason));
 }

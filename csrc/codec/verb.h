@@ -77,6 +77,8 @@ void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value);
 /* Appends {"ref":…,"error":{"code":…,"reason":…}}. Without a ref, it has "channel":… instead, if
  * there is one. All texts must be UTF-8. */
 void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason);
+/* Writes the reason of a fault, terminated. */
+void verb_fault_text(const struct verb_fault *fault, char *out, size_t size);
 /* Appends the error that answers a fault of verb_read. */
 void verb_write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault);
 

@@ -197,7 +197,7 @@ static void read_later(struct subscriber *subscriber, struct subscription *subsc
 
 bool catchup_take(struct subscriber *subscriber, struct subscription *subscription, struct message *message) {
   const struct catchup *catchup = catchup_of(subscriber);
-  if (message_is_own(message)) return false;
+  if (message->parts.type == MESSAGE_PRESENCE) return false;
   read_later(subscriber, subscription, message);
   if (subscription->mark & CATCHUP_BEHIND && message->position > 0) return true;
   bool is_held = subscription->mark & CATCHUP_HELD || (subscription->mark & CATCHUP_BEHIND && !catchup->stalled);
@@ -326,7 +326,7 @@ static void tell_ends(struct subscriber *subscriber) {
   char id_text[ID_LEN];
   bool all, leaves = subscriber->sink->form->cursor_per_channel;
   size_t left = count_untold(subscriber, &all);
-  bool has_ended = all && !leaves, has_id = has_ended && subscriber->sink->form->write_cursor;
+  bool has_ended = all && !leaves, has_id = has_ended && subscriber->sink->form->carries_cursor;
   struct bytes none = bytes_of(NULL, 0), id = bytes_of(id_text, ID_LEN);
   id_write(id_text, subscriber->sink->delivery->epoch, hub_of(subscriber)->position);
   if (has_id && left == 0) ops->event(subscriber, EVENT_CURSOR, none, id);

@@ -111,7 +111,7 @@ static void push_own(struct subscriber *subscriber, struct message *message) {
 
 static void push_message(struct subscriber *subscriber, struct subscription *subscription, struct message *message, size_t skip) {
   const struct channel_policy *policy = subscription->channel->policy;
-  if (message_is_own(message) && skip == 0) {
+  if (message->parts.type == MESSAGE_PRESENCE && skip == 0) {
     push_own(subscriber, message);
     return;
   }

@@ -60,6 +60,8 @@ struct blob *form_frame(enum ws_opcode opcode, struct bytes payload, struct byte
 
 static void write_text(struct rope *out, const struct rope *text, enum framing framing) {
   char head[CHUNK_HEAD_MAX];
+  if (text->text.failed) out->text.failed = true;
+  if (text->text.failed) return;
   if (framing == FRAMING_CHUNK) buffer_append(&out->text, bytes_of(head, http_chunk_head(head, rope_len(text))));
   rope_append(out, text);
   if (framing == FRAMING_CHUNK) buffer_append_string(&out->text, "\r\n");

@@ -48,8 +48,7 @@ struct form_class {
    * blob, at most two. The function is NULL if streams of this class have no messages, or if
    * `plain` is encoded. */
   struct blob *(*encode)(const struct message *message, struct bytes id, size_t position_at[2]);
-  /* Writes an id without an event, as text of an event stream. NULL for the other carriers. */
-  void (*write_cursor)(struct buffer *out, struct bytes id);
+  bool carries_cursor; /* an event can bring the id with which its client returns */
   /* this class is that one, compressed; NULL: it is not compressed */
   const struct form_class *plain;
   enum ws_window window; /* with `plain` */

@@ -58,7 +58,3 @@ void replay_start(const struct replay *replay, struct subscriber *subscriber) {
 }
 
 void replay_deinit(struct replay *replay) { memory_free(replay->sources); }
-
-void replay_write_recovered(struct buffer *out, struct since since, size_t gap_count) {
-  if (since.kind != SINCE_NONE) buffer_append_string(out, gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
-}

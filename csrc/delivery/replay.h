@@ -28,9 +28,6 @@ int replay_init(struct replay *replay, struct subscriber *subscriber, struct sin
 /* Starts the replay, which is fed to the subscriber as it reads. If out of memory, marks the
  * subscriber broken. */
 void replay_start(const struct replay *replay, struct subscriber *subscriber);
-/* Appends the member "recovered" of an acknowledgement, after others, if the client sent a
- * cursor. */
-void replay_write_recovered(struct buffer *out, struct since since, size_t gap_count);
 void replay_deinit(struct replay *replay);
 
 VISIBILITY_POP

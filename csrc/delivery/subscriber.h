@@ -18,9 +18,12 @@ struct subscriber;
 
 /* Events that a sink writes in its own form. */
 enum event_type {
-  EVENT_GAP,   /* messages of the channel are no longer available */
-  EVENT_END,   /* the channel has ended; with an id if that is the new cursor */
-  EVENT_CURSOR /* the id is the new cursor; there is no channel */
+  EVENT_GAP,    /* messages of the channel are no longer available */
+  EVENT_END,    /* the channel has ended; with an id if that is the new cursor */
+  EVENT_CURSOR, /* the id is the new cursor; there is no channel */
+  /* Those of sessions; never from here. */
+  EVENT_PRESENCE,    /* who is in the channel */
+  EVENT_UNSUBSCRIBED /* the app has ended the subscription */
 };
 
 enum leave_reason {
@@ -187,6 +190,8 @@ void subscriber_push_text(struct subscriber *subscriber, struct bytes text);
 /* Does the same for a text that may be shared. Returns how many bytes had to be compressed for
  * that. */
 size_t subscriber_push_text_rope(struct subscriber *subscriber, const struct rope *text);
+/* The same, never compressed. */
+void subscriber_push_text_plain(struct subscriber *subscriber, const struct rope *text);
 
 /* ---- Writing (delivery/write.c) ---- */
 

@@ -37,3 +37,12 @@ size_t subscriber_push_text_rope(struct subscriber *subscriber, const struct rop
   rope_deinit(&framed);
   return compressed;
 }
+
+void subscriber_push_text_plain(struct subscriber *subscriber, const struct rope *text) {
+  const struct sink *sink = subscriber->sink;
+  struct rope framed;
+  rope_init(&framed);
+  sink->form->carrier->frame_rope(&framed, text, sink->framing);
+  subscriber_push_rope(subscriber, &framed);
+  rope_deinit(&framed);
+}

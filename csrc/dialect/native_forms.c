@@ -9,12 +9,17 @@
 /* Empty bytes mean an absent member. */
 static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
 
+static struct bytes event_of(const struct message_parts *parts) {
+  return parts->type == MESSAGE_PRESENCE ? BYTES("moonwire:presence") : parts->event;
+}
+
 /* Writes the push as a JSON object. Bytes that are not JSON become base64, or follow the object if
  * the format can carry them. */
 static void write_object(struct buffer *out, const struct message_parts *parts, struct bytes id, bool carries_bytes) {
   struct buffer base64;
   buffer_init(&base64);
-  struct envelope_push push = {.channel = or_none(parts->channel), .event = parts->event, .id = id, .from = or_none(parts->from)};
+  struct envelope_push push = {
+      .channel = or_none(parts->channel), .event = event_of(parts), .id = id, .from = or_none(parts->from)};
   if (!parts->is_binary) {
     push.data = parts->data;
   } else if (!carries_bytes) {
@@ -29,7 +34,7 @@ static void write_object(struct buffer *out, const struct message_parts *parts, 
 static void write_sse(struct buffer *out, const struct message_parts *parts, struct bytes id) {
   struct buffer data;
   buffer_init(&data);
-  struct sse_event event = {.id = id, .event = parts->event, .data = parts->data, .retry_ms = -1};
+  struct sse_event event = {.id = id, .event = event_of(parts), .data = parts->data, .retry_ms = -1};
   if (parts->is_binary) {
     buffer_append_string(&data, "{\"base64\":\"");
     base64_write(&data, parts->data);
@@ -117,19 +122,8 @@ static struct blob *encode_ws(const struct message *message, struct bytes id, si
   return blob;
 }
 
-static void write_sse_cursor(struct buffer *out, struct bytes id) {
-  buffer_append_char(out, '\n');
-  sse_add_id(out, id);
-}
-
-static void write_envelope_cursor(struct buffer *out, struct bytes id) {
-  native_write_event(out, &native_envelope, BYTES("moonwire:ping"), bytes_of(NULL, 0));
-  sse_add_id(out, id);
-}
-
-const struct form_class native_sse = {.carrier = &carrier_event_stream, .encode = encode_sse, .write_cursor = write_sse_cursor};
-const struct form_class native_envelope = {
-    .carrier = &carrier_event_stream, .encode = encode_envelope, .write_cursor = write_envelope_cursor};
+const struct form_class native_sse = {.carrier = &carrier_event_stream, .encode = encode_sse, .carries_cursor = true};
+const struct form_class native_envelope = {.carrier = &carrier_event_stream, .encode = encode_envelope, .carries_cursor = true};
 const struct form_class native_poll = {.carrier = &carrier_poll, .encode = encode_poll};
 const struct form_class native_ws = {.carrier = &carrier_websocket, .cursor_per_channel = true, .encode = encode_ws};
 const struct form_class native_ws_compressed[WS_WINDOW_COUNT] = {
@@ -141,37 +135,6 @@ const struct form_class native_ws_own = {
     .carrier = &carrier_websocket, .cursor_per_channel = true, .plain = &native_ws, .is_own = true};
 
 /* ---- Texts ----------------------------------------------------------------------------------- */
-
-void native_write_push(struct buffer *out, const struct message *message, const struct epoch *epoch) {
-  char id[ID_LEN];
-  if (message->position > 0) id_write(id, epoch, message->position);
-  write_object(out, &message->parts, message->position > 0 ? bytes_of(id, ID_LEN) : bytes_of(NULL, 0), false);
-}
-
-void native_write_channel(struct buffer *out, struct bytes channel) {
-  buffer_append_string(out, "{\"channel\":");
-  json_write_string(out, channel);
-  buffer_append_char(out, '}');
-}
-
-void native_write_event(struct buffer *out, const struct form_class *form, struct bytes event, struct bytes data) {
-  struct sse_event sse = {.event = event, .data = data, .retry_ms = -1};
-  struct buffer json;
-  if (form->carrier == &carrier_poll) {
-    envelope_write_push(out, &(struct envelope_push){.event = event, .data = data});
-    return;
-  }
-  buffer_init(&json);
-  if (form == &native_envelope) {
-    struct envelope_push push = {.event = event, .data = data};
-    envelope_write_push(&json, &push);
-    sse.event = bytes_of(NULL, 0);
-    sse.data = buffer_bytes(&json);
-    if (json.failed) out->failed = true;
-  }
-  sse_write(out, &sse);
-  buffer_deinit(&json);
-}
 
 void native_write_rope(struct rope *out, const struct form_class *form, struct bytes channel, struct bytes event,
                        const struct rope *data) {

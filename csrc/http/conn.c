@@ -25,15 +25,16 @@ void conn_class_init(struct conn_class *class, struct http *http, const struct p
                                .protocol = protocol};
 }
 
-const struct sink *conn_class_sink(struct conn_class *class, const struct form_class *form, bool chunked) {
+const struct sink *conn_class_sink(struct conn_class *class, const struct dialect *dialect, const struct form_class *form,
+                                   bool chunked) {
   enum framing framing = form_framing(form, chunked);
   for (size_t i = 0; i < class->sink_count; i++) {
-    const struct sink *sink = &class->sinks[i].sink.sink;
-    if (sink->form == form && sink->framing == framing) return sink;
+    const struct http_sink *sink = &class->sinks[i].sink;
+    if (sink->dialect == dialect && sink->sink.form == form && sink->sink.framing == framing) return &sink->sink;
   }
   assert(class->sink_count < EXCHANGE_SINKS_MAX);
   struct exchange_sink *made = &class->sinks[class->sink_count++];
-  made->sink = (struct http_sink){.http = class->http, .session = class->http->session};
+  made->sink = (struct http_sink){.http = class->http, .session = class->http->session, .dialect = dialect};
   sink_init(&made->sink.sink, class->protocol->sink, class->http->delivery, form, framing);
   made->class = class;
   return &made->sink.sink;

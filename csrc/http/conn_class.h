@@ -9,6 +9,7 @@
 VISIBILITY_PUSH
 
 struct conn_class;
+struct dialect;
 struct http;
 struct session_ops;
 
@@ -17,6 +18,7 @@ struct http_sink {
   struct sink sink;
   struct http *http;
   const struct session_ops *session;
+  const struct dialect *dialect; /* how its client speaks; NULL: there is nothing to say */
 };
 
 static inline struct http *http_of(const struct subscriber *subscriber) {
@@ -29,20 +31,21 @@ struct exchange_sink {
   struct conn_class *class;
 };
 
-/* More than there are forms and framings. */
-enum { EXCHANGE_SINKS_MAX = 32 };
+/* More than there are dialects, forms and framings. */
+enum { EXCHANGE_SINKS_MAX = 48 };
 
 struct conn_class {
   struct stream_owner streams;
   struct http *http;
   const struct protocol *protocol;
-  struct exchange_sink sinks[EXCHANGE_SINKS_MAX]; /* those in use so far, by form and framing */
+  struct exchange_sink sinks[EXCHANGE_SINKS_MAX]; /* those in use so far, by dialect, form and framing */
   size_t sink_count;
 };
 
 void conn_class_init(struct conn_class *class, struct http *http, const struct protocol *protocol);
-/* Returns the sink of exchanges with that form, without chunks or with. It lives as long as the class. */
-const struct sink *conn_class_sink(struct conn_class *class, const struct form_class *form, bool chunked);
+/* Returns the sink of exchanges with that dialect and form, without chunks or with. It lives as long as the class. */
+const struct sink *conn_class_sink(struct conn_class *class, const struct dialect *dialect, const struct form_class *form,
+                                   bool chunked);
 
 VISIBILITY_POP
 

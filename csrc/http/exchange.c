@@ -7,7 +7,7 @@
 #include "http/request.h"
 
 void exchange_init(struct exchange *exchange, struct conn_class *class) {
-  const struct sink *sink = conn_class_sink(class, &form_text, false);
+  const struct sink *sink = conn_class_sink(class, NULL, &form_text, false);
   *exchange = (struct exchange){.subscriber.sink = sink, .slot = SLOT_NONE, .state = EXCHANGE_IDLE};
 }
 
@@ -16,12 +16,13 @@ void exchange_deinit(struct exchange *exchange) {
   outbox_free(exchange->subscriber.outbox);
 }
 
-void exchange_set_form(struct exchange *exchange, const struct form_class *form) {
-  exchange->subscriber.sink = conn_class_sink(exchange_class(exchange), form, false);
+void exchange_set_dialect(struct exchange *exchange, const struct dialect *dialect, const struct form_class *form) {
+  exchange->subscriber.sink = conn_class_sink(exchange_class(exchange), dialect, form, false);
 }
 
 void exchange_set_chunked(struct exchange *exchange, bool chunked) {
-  exchange->subscriber.sink = conn_class_sink(exchange_class(exchange), exchange_form(exchange), chunked);
+  exchange->subscriber.sink =
+      conn_class_sink(exchange_class(exchange), exchange_dialect(exchange), exchange_form(exchange), chunked);
 }
 
 struct request *exchange_request(struct exchange *exchange) {

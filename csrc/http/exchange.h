@@ -31,7 +31,6 @@ enum exchange_state {
 
 enum exchange_flag {
   EXCHANGE_TAKES_OVER = 1 << 0, /* its peer deflates a message with what came before it */
-  EXCHANGE_MOONWIRE_1 = 1 << 1, /* speaks the subprotocol moonwire.1 */
   EXCHANGE_CONNECTING = 1 << 2, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 3,    /* among the users of its wire format */
   EXCHANGE_PINGED = 1 << 4,     /* was asked for a sign of life */
@@ -69,9 +68,12 @@ static inline struct mw_config *exchange_config(const struct exchange *exchange)
 static inline struct delivery *exchange_delivery(const struct exchange *exchange) { return exchange->subscriber.sink->delivery; }
 /* Returns the exchange whose subscriber has that address; NULL: it has ended. */
 struct exchange *exchange_find(const struct http *http, struct address address);
-/* The form that its stream has. Set before something is pushed. */
+/* How its client speaks, and the form that its stream has. Set before something is pushed. */
+static inline const struct dialect *exchange_dialect(const struct exchange *exchange) {
+  return container_of(exchange->subscriber.sink, struct http_sink, sink)->dialect;
+}
 static inline const struct form_class *exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
-void exchange_set_form(struct exchange *exchange, const struct form_class *form);
+void exchange_set_dialect(struct exchange *exchange, const struct dialect *dialect, const struct form_class *form);
 /* Its stream has chunks of HTTP/1, or has none: called by its protocol when it begins. */
 void exchange_set_chunked(struct exchange *exchange, bool chunked);
 /* The question that is with the script, or what the app is told of when this ends: a reference.

@@ -191,5 +191,4 @@ const struct role files_role = {.start = files_start,
                                 .on_written = on_written,
                                 .on_end = files_on_end,
                                 ROLE_NEVER_WAITS,
-                                ROLE_HAS_NO_CLIENT,
                                 ROLE_NEVER_STREAMS};

@@ -19,23 +19,6 @@ void role_nothing_on_mail(struct exchange *exchange, struct mail *mail) {
   (void)mail;
 }
 
-void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
-  (void)exchange;
-  (void)status;
-  (void)code;
-  (void)answer;
-}
-
-void role_nothing_on_joined(struct exchange *exchange, const struct rope *told) {
-  (void)exchange;
-  (void)told;
-}
-
-size_t role_nothing_reply_room(struct exchange *exchange) {
-  (void)exchange;
-  return 0;
-}
-
 void role_nothing_give_up(struct exchange *exchange, const struct closing *closing) {
   (void)exchange;
   (void)closing;
@@ -63,7 +46,6 @@ size_t role_outbox_limit(struct exchange *exchange) { return exchange_config(exc
 bool role_is_complete(const struct role *role) {
   bool takes =
       role->start && role->on_answer && role->on_late && role->finishes && role->on_written && role->on_read && role->on_silent;
-  bool is_told = role->on_mail && role->on_reply && role->on_joined && role->reply_room && role->on_flushed && role->close &&
-                 role->give_up && role->on_end;
+  bool is_told = role->on_mail && role->on_flushed && role->close && role->give_up && role->on_end;
   return takes && is_told && role->silence_ms && role->left_ms && role->outbox_limit;
 }

@@ -9,32 +9,15 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "delivery/closing.h"
 
 VISIBILITY_PUSH
 
-struct answer;
 struct blob;
 struct script_job;
 struct exchange;
 struct mail;
 struct message;
-struct rope;
-
-/* Why a stream is closed from this side. Each role says it in the words of its protocol. */
-enum close_reason {
-  CLOSE_STOPPING,     /* the server stops */
-  CLOSE_SLOW,         /* more would be queued for the peer than its limit */
-  CLOSE_BUSY,         /* the server cannot do it at the moment; the peer may try again */
-  CLOSE_UNAUTHORIZED, /* the app does not accept who the peer says it is */
-  CLOSE_UNCONNECTED,  /* the peer did not say who it is in time */
-  CLOSE_UNFINISHED,   /* a message that the peer has begun did not come in time */
-  CLOSE_BY_APP        /* the app closes it, with a code of its own */
-};
-struct closing {
-  enum close_reason reason;
-  unsigned code;    /* with CLOSE_BY_APP: a close code of WebSocket; else 0 */
-  const char *text; /* for the peer; terminated, not NULL */
-};
 
 struct role {
   /* The request is complete. Answers it, or asks the script, or begins a stream. */
@@ -58,13 +41,6 @@ struct role {
   void (*on_silent)(struct exchange *exchange);
   /* Mail for the exchange that is not the answer to what it asks. The caller frees the mail. */
   void (*on_mail)(struct exchange *exchange, struct mail *mail);
-  /* A verb that a client carried out for this exchange is answered; `code` is NULL if it
-   * succeeded. Of the answer, only the body is set. */
-  void (*on_reply)(struct exchange *exchange, int status, const char *code, const struct answer *answer);
-  /* Such a client has joined a channel: an object with what the client is to know of it. */
-  void (*on_joined)(struct exchange *exchange, const struct rope *told);
-  /* Returns how many bytes of snapshots the answers to such verbs may still have. */
-  size_t (*reply_room)(struct exchange *exchange);
   /* The exchange was flushed. Called only if the exchange has a session. */
   void (*on_flushed)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
@@ -91,9 +67,6 @@ void role_nothing_on_answer(struct exchange *exchange, struct script_job *job);
 /* Takes all of it. */
 size_t role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
 void role_nothing_on_mail(struct exchange *exchange, struct mail *mail);
-void role_nothing_on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer);
-void role_nothing_on_joined(struct exchange *exchange, const struct rope *told);
-size_t role_nothing_reply_room(struct exchange *exchange);
 void role_nothing_give_up(struct exchange *exchange, const struct closing *closing);
 uint64_t role_nothing_left_ms(struct exchange *exchange);
 bool role_always_finishes(struct exchange *exchange);
@@ -109,9 +82,6 @@ size_t role_outbox_limit(struct exchange *exchange);
 #define ROLE_WRITES_AT_ONCE .on_written = role_nothing
 /* Of one that does not wait for messages. */
 #define ROLE_NEVER_WAITS .left_ms = role_nothing_left_ms
-/* Of one for which no client carries out verbs. */
-#define ROLE_HAS_NO_CLIENT                                                                                                       \
-  .on_reply = role_nothing_on_reply, .on_joined = role_nothing_on_joined, .reply_room = role_nothing_reply_room
 /* Of one that does not upgrade. */
 #define ROLE_READS_NOTHING .on_read = role_nothing_on_read, .give_up = role_nothing_give_up
 /* Of one that begins a stream in order to refuse it, if at all. */
@@ -119,7 +89,7 @@ size_t role_outbox_limit(struct exchange *exchange);
   ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \
                       .close = exchange_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
 /* Of one that answers within `start`. */
-#define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_HAS_NO_CLIENT, ROLE_NEVER_STREAMS
+#define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_NEVER_STREAMS
 
 /* True if every member is set. */
 bool role_is_complete(const struct role *role);

@@ -134,17 +134,10 @@ static bool is_roster_lost(const struct hub *hub, const struct channel *channel)
   return (channel && channel->roster_lost) || (!has_roster && hub->rosters_lost);
 }
 
-struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most) {
+bool hub_roster(const struct hub *hub, struct bytes name, struct roster **roster) {
   struct channel *channel = hub_find(hub, name);
-  if (is_roster_lost(hub, channel)) return NULL;
-  return roster_snapshot(channel ? channel->roster : NULL, counts_only, most);
-}
-
-bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out) {
-  const struct channel *channel = hub_find(hub, name);
-  if (is_roster_lost(hub, channel)) return false;
-  roster_write_page(channel ? channel->roster : NULL, query, out);
-  return true;
+  *roster = channel ? channel->roster : NULL;
+  return !is_roster_lost(hub, channel);
 }
 
 /* ---- A new epoch ----------------------------------------------------------------------------- */

@@ -49,11 +49,9 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
  * Returns false if there is no memory or no room to keep them: the members of the channel are then
  * unknown until a whole batch arrives. */
 bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy);
-/* Returns the members of a channel that its subscribers know, as a reference from roster_snapshot.
- * Returns NULL if out of memory, or if the members are unknown. */
-struct blob *hub_snapshot(const struct hub *hub, struct bytes name, bool counts_only, size_t most);
-/* Appends a page of them, as roster_write_page does. Returns false if the members are unknown. */
-bool hub_write_page(const struct hub *hub, struct bytes name, const struct roster_query *query, struct buffer *out);
+/* Finds the members of a channel that its subscribers know; NULL: it has none. Returns false if they
+ * are unknown. */
+bool hub_roster(const struct hub *hub, struct bytes name, struct roster **roster);
 /* A new epoch begins after its `position`: every subscriber is disconnected, as if a message had been
  * lost. The store has begun it (store_restart). */
 void hub_restart(struct hub *hub, uint64_t position);

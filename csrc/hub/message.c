@@ -31,6 +31,7 @@ struct message *message_new_mailed(const struct channel_policy *policy, const st
                                           .from = message_place(&at, parts->from),
                                           .except = message_place(&at, parts->except),
                                           .key = message_place(&at, parts->key),
+                                          .type = parts->type,
                                           .is_binary = parts->is_binary,
                                           .is_final = parts->is_final};
   object_count(OBJECT_MESSAGE, 1);

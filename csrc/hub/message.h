@@ -25,14 +25,20 @@ struct form {
 struct form *form_new(const struct form_class *class, struct blob *blob);
 void form_free(struct form *form); /* NULL is allowed */
 
+enum message_type {
+  MESSAGE_EVENT,   /* published by the app or a client */
+  MESSAGE_PRESENCE /* the server's own: what has changed of the channel's members, {"joined":{…},"left":[…],"count":n} */
+};
+
 struct message_parts {
   struct bytes channel; /* empty: for one client only */
-  struct bytes event;
-  struct bytes data;   /* JSON, or any bytes if is_binary */
-  struct bytes from;   /* the user id of the client that sent it; empty: the app */
-  struct bytes except; /* the id of a client that does not receive it live; empty: none */
+  struct bytes event;   /* MESSAGE_EVENT */
+  struct bytes data;    /* JSON, or any bytes if is_binary */
+  struct bytes from;    /* the user id of the client that sent it; empty: the app */
+  struct bytes except;  /* the id of a client that does not receive it live; empty: none */
   /* for slow subscribers, which receive only the newest message for each key; may be empty */
   struct bytes key;
+  uint8_t type; /* enum message_type */
   bool is_binary;
   bool is_final; /* the last message of its channel */
 };
@@ -76,11 +82,6 @@ size_t message_len(const struct message *message);
 size_t message_size(const struct message *message);
 /* Returns its approximate weight with its encoded forms. */
 size_t message_weight(struct message *message);
-
-/* Returns true for an event of the server itself ("moonwire:presence"). */
-static inline bool message_is_own(const struct message *message) {
-  return bytes_starts_with(message->parts.event, BYTES("moonwire:"));
-}
 
 /* Returns the message in that form, or NULL. Borrowed. */
 static inline struct blob *message_form(struct message *message, const struct form_class *class) {

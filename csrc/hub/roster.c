@@ -69,20 +69,13 @@ struct roster *roster_new(void) {
   return roster;
 }
 
-static void roster_write_member(struct buffer *out, const struct member *member) {
-  buffer_append(out, blob_bytes(member->key));
-  buffer_append_string(out, ":{\"info\":");
-  buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
-  buffer_append_string(out, ",\"connections\":");
-  buffer_append_u64(out, member->connections);
-  buffer_append_char(out, '}');
-}
+static struct bytes info_of(const struct member *member) { return member->info ? blob_bytes(member->info) : BYTES("null"); }
 
-/* Returns how many bytes a member takes, with the comma before it. */
-static size_t member_len(const struct member *member) {
+/* Returns how many bytes its texts and its number take. */
+static size_t texts_len(const struct member *member) {
   size_t digits = 1;
   for (uint32_t rest = member->connections; rest >= 10; rest /= 10) digits++;
-  return member->key->len + (member->info ? member->info->len : 4) + digits + strlen(",:{\"info\":,\"connections\":}");
+  return member->key->len + info_of(member).len + digits;
 }
 
 static void free_member(struct member *member) {
@@ -92,7 +85,7 @@ static void free_member(struct member *member) {
 }
 
 static void roster_drop(struct roster *roster, struct member *member) {
-  roster->members_len -= member_len(member);
+  roster->texts_len -= texts_len(member);
   sorted_remove(&roster->members, &member->node);
   free_member(member);
 }
@@ -104,14 +97,14 @@ static void clear(struct roster *roster) {
 void roster_free(struct roster *roster) {
   if (!roster) return;
   clear(roster);
-  blob_unref(roster->snapshot);
+  blob_unref(roster->text);
   memory_free(roster);
 }
 
 static int roster_put(struct roster *roster, const struct roster_change *change) {
   struct member *member = member_of(sorted_find(&roster->members, inside(change->key)));
   if (member) {
-    roster->members_len -= member_len(member);
+    roster->texts_len -= texts_len(member);
   } else {
     member = memory_calloc(1, sizeof *member);
     if (!member) return MW_ENOMEM;
@@ -121,15 +114,14 @@ static int roster_put(struct roster *roster, const struct roster_change *change)
   struct blob *before = member->info;
   member->info = blob_ref(change->info);
   member->connections = change->connections;
-  roster->members_len += member_len(member);
+  roster->texts_len += texts_len(member);
   blob_unref(before);
   return 0;
 }
 
 int roster_apply(struct roster *roster, const struct roster_batch *batch) {
   int status = 0;
-  blob_unref(roster->snapshot);
-  roster->snapshot = NULL;
+  roster_keep_text(roster, NULL, NULL);
   if (batch->is_whole) clear(roster);
   roster->count = batch->count;
   for (size_t i = 0; i < batch->change_count; i++) {
@@ -144,70 +136,25 @@ int roster_apply(struct roster *roster, const struct roster_batch *batch) {
   return status;
 }
 
-/* ---- Snapshots and pages --------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
-static void write_count(struct buffer *out, const struct roster *roster) {
-  buffer_append_string(out, "{\"count\":");
-  buffer_append_u64(out, roster ? roster->count : 0);
+bool roster_next(const struct roster *roster, const struct bytes *after, struct roster_member *out) {
+  const struct sorted_node *node = NULL;
+  if (roster) node = after ? sorted_after(&roster->members, *after) : sorted_first(&roster->members);
+  if (!node) return false;
+  const struct member *member = container_of(node, struct member, node);
+  *out = (struct roster_member){
+      .id = node->key, .key = blob_bytes(member->key), .info = info_of(member), .connections = member->connections};
+  return true;
 }
 
-/* Writes the members after `after` that fit into the query. Returns the last one, or NULL if there
- * are none. *more: others follow. */
-static const struct member *write_members(struct buffer *out, const struct roster *roster, const struct roster_query *query,
-                                          bool *more) {
-  const struct member *last = NULL;
-  struct sorted_node *node = NULL;
-  if (roster) node = query->after.len > 0 ? sorted_after(&roster->members, query->after) : sorted_first(&roster->members);
-  size_t start = out->len, count = 0;
-  buffer_append_string(out, ",\"members\":{");
-  for (; node && !out->failed; node = sorted_after(&roster->members, node->key)) {
-    const struct member *member = member_of(node);
-    bool is_full = query->limit > 0 && count >= query->limit;
-    if (count > 0 && (is_full || out->len - start + member_len(member) > query->bytes)) break;
-    if (count++ > 0) buffer_append_char(out, ',');
-    roster_write_member(out, member);
-    last = member;
-  }
-  buffer_append_char(out, '}');
-  *more = node != NULL;
-  return last;
+struct blob *roster_text(const struct roster *roster, const void *writer) {
+  return roster && roster->writer == writer ? roster->text : NULL;
 }
 
-static struct blob *take(struct buffer *out) {
-  struct blob *blob = out->failed ? NULL : blob_new(buffer_bytes(out));
-  buffer_deinit(out);
-  return blob;
-}
-
-/* {"count":,"members":{}} with the digits of any count. */
-enum { SNAPSHOT_FRAME = 44 };
-
-struct blob *roster_snapshot(struct roster *roster, bool counts_only, size_t most) {
-  static const struct roster_query all = {.bytes = SIZE_MAX};
-  if (roster && roster->snapshot && roster->snapshot->len <= most) return blob_ref(roster->snapshot);
-  struct buffer out;
-  bool more = !counts_only && roster && roster->members_len + SNAPSHOT_FRAME > most;
-  buffer_init(&out);
-  write_count(&out, roster);
-  if (more) {
-    buffer_append_string(&out, ",\"more\":true}");
-    return take(&out);
-  }
-  if (!counts_only) write_members(&out, roster, &all, &more);
-  buffer_append_char(&out, '}');
-  struct blob *blob = take(&out);
-  if (roster && !roster->snapshot) roster->snapshot = blob_ref(blob);
-  return blob;
-}
-
-void roster_write_page(const struct roster *roster, const struct roster_query *query, struct buffer *out) {
-  bool more;
-  write_count(out, roster);
-  const struct member *last = write_members(out, roster, query, &more);
-  buffer_append_string(out, more ? ",\"more\":true" : ",\"more\":false");
-  if (more && last) {
-    buffer_append_string(out, ",\"after\":");
-    buffer_append(out, blob_bytes(last->key));
-  }
-  buffer_append_char(out, '}');
+void roster_keep_text(struct roster *roster, const void *writer, struct blob *text) {
+  if (!roster) return;
+  blob_unref(roster->text);
+  roster->text = blob_ref(text);
+  roster->writer = writer;
 }

@@ -56,8 +56,17 @@ size_t roster_batch_size(const struct roster_batch *batch);
 struct roster {
   struct sorted members;
   size_t count;
-  size_t members_len;    /* bytes of the members in a snapshot */
-  struct blob *snapshot; /* shared until something changes; NULL: not made yet */
+  size_t texts_len;   /* bytes of the members' keys, infos, and numbers in decimal */
+  struct blob *text;  /* what `writer` wrote of it, until something changes; NULL: nothing */
+  const void *writer; /* who; compared only */
+};
+
+/* A member, for those who write it. Valid until something changes. */
+struct roster_member {
+  struct bytes id;   /* the user id as in JSON, without quotes */
+  struct bytes key;  /* the same with quotes */
+  struct bytes info; /* JSON */
+  uint32_t connections;
 };
 
 /* A part of the members. */
@@ -73,14 +82,14 @@ struct roster *roster_new(void);
 void roster_free(struct roster *roster); /* NULL is allowed */
 /* Applies a batch. Returns 0, or MW_ENOMEM: then the roster is incomplete. */
 int roster_apply(struct roster *roster, const struct roster_batch *batch);
-/* Returns a reference to {"count":n,"members":{"<id>":{"info":…,"connections":1}}}, which all
- * callers share until something changes. With counts_only, it is {"count":n}. If the members would
- * take more than `most` bytes, it is {"count":n,"more":true}. A roster of NULL is empty. Returns
- * NULL if out of memory. */
-struct blob *roster_snapshot(struct roster *roster, bool counts_only, size_t most);
-/* Appends a page: {"count":n,"members":{…},"more":false}, or "more":true,"after":"<id of the last
- * member>". */
-void roster_write_page(const struct roster *roster, const struct roster_query *query, struct buffer *out);
+/* Finds the first member after that id (NULL: of all). False if there is none. A roster of NULL is
+ * empty. */
+bool roster_next(const struct roster *roster, const struct bytes *after, struct roster_member *out);
+/* Returns what was kept for that writer, borrowed, or NULL if something has changed since. */
+struct blob *roster_text(const struct roster *roster, const void *writer);
+/* Keeps a text, with a reference of its own, so that all who need the same share it. One text at a
+ * time is kept. */
+void roster_keep_text(struct roster *roster, const void *writer, struct blob *text);
 
 VISIBILITY_POP
 

@@ -79,7 +79,7 @@ static bool write_message(const struct presence *presence, struct announcement *
   buffer_append_string(&data, "\"count\":");
   buffer_append_u64(&data, announcement->count);
   buffer_append_char(&data, '}');
-  struct message_parts parts = {.channel = presence->name, .event = BYTES("moonwire:presence"), .data = buffer_bytes(&data)};
+  struct message_parts parts = {.channel = presence->name, .data = buffer_bytes(&data), .type = MESSAGE_PRESENCE};
   if (!data.failed) *message = message_new(&presence->kind->policy, &parts);
   buffer_deinit(&data);
   return *message != NULL;

@@ -1,8 +1,8 @@
 /* mw_channel_history: what the app reads of a channel's history. */
 #include <stdio.h>
 
+#include "delivery/history_page.h"
 #include "server/server.h"
-#include "session/history_page.h"
 
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 

@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "codec/ws/ws_deflate.h"
 #include "delivery/subscriber.h"
+#include "dialect/native.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
 #include "server/upkeep.h"
@@ -53,7 +54,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                .sessions = &server_http_session,
                                .session = &exchange_session,
                                .transport = &worker->transport};
-  transport_init(&worker->transport, &worker->http);
+  transport_init(&worker->transport, &worker->http, &native_dialects);
   status = http_init(&worker->http, on_second);
   if (status < 0) {
     hub_deinit(&worker->hub);

@@ -4,9 +4,8 @@
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 #include "http/exchange.h"
-#include "session/native.h"
+#include "session/input.h"
 #include "session/reply.h"
-#include "session/snapshot.h"
 
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
 static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, mail); }
@@ -56,28 +55,25 @@ static void join_by_app(struct subscriber *subscriber, struct command *command) 
   struct http *http = http_of(subscriber);
   struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
   bool has_presence = command->kind->presence != MW_PRESENCE_NONE;
-  struct rope snapshot;
-  rope_init(&snapshot);
   size_t room = session_room(subscriber);
-  if (has_presence) snapshot_share(http->delivery->hub, command->kind, channel.name, &room, &snapshot);
+  struct told told = {.hub = http->delivery->hub, .channel = &channel, .room = &room};
   struct script_job *job = job_new(JOB_JOIN, command->config, command->client, NULL, &channel, 1);
-  if (!snapshot.text.failed && job) {
-    if (has_presence) reply_event_rope(subscriber, channel.name, BYTES("moonwire:presence"), &snapshot);
+  if (job && has_presence && !session_tell(subscriber, &(struct event){EVENT_PRESENCE, .channel = channel.name, .told = told})) {
+    job_unref(job);
+  } else if (job) {
     job->by_app = true;
     job->mail.to = command->client->mail.to;
     job->answered = &by_app_class;
     atomic_fetch_add(&http->app->job_count, 1);
     http->app->script->ask(http->app, job);
   } else {
-    job_unref(job);
     subscriber_break(subscriber);
   }
-  rope_deinit(&snapshot);
 }
 
 /* The client went while what was sent for it was under way. */
-static void refuse_gone(struct http *http, const struct reply_to *to) {
-  struct exchange *waiting = exchange_of(slots_find(http->slots, to->exchange));
+static void refuse_gone(struct http *http, const struct reply *reply) {
+  struct exchange *waiting = exchange_of(slots_find(http->slots, reply->waiting));
   if (waiting && waiting->state == EXCHANGE_ASKING) {
     exchange_refuse(waiting, 404, "not_found", "no such client is connected", bytes_of(NULL, 0));
   }
@@ -149,7 +145,7 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
     return;
   }
   if (!subscriber || !is_open(subscriber)) {
-    if (command->type == COMMAND_RECEIVE) refuse_gone(http, &command->reply_to);
+    if (command->type == COMMAND_RECEIVE) refuse_gone(http, &command->reply);
     command_free(command);
     return;
   }
@@ -160,8 +156,8 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
       session_unsubscribe(subscriber, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
       break;
     case COMMAND_RECEIVE: {
-      struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply_to = command->reply_to};
-      native_receive(subscriber, &input);
+      struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply = command->reply};
+      session_receive(subscriber, &input);
       break;
     }
   }

@@ -1,9 +1,6 @@
 #include "session/relay.h"
 
-#include <stdio.h>
-
 #include "base/memory.h"
-#include "codec/verb.h"
 #include "http/exchange.h"
 #include "session/reply.h"
 
@@ -15,27 +12,27 @@ struct relay {
   struct blob *ref, *channel;
   struct http *http;
   struct address sender;
-  struct reply_to reply_to;
+  struct reply reply;
   bool keeps;
 };
 
 static void answer(struct subscriber *subscriber, const struct relay *relay, struct bytes ref, struct bytes channel, int status) {
-  char value[64];
-  int len = 0;
+  struct refusal refusal = {.channel = channel, .code = "unavailable", .reason = status < 0 ? order_fault(status) : ""};
+  struct outcome outcome = {.type = OUTCOME_DONE};
+  if (relay->keeps) outcome = (struct outcome){.type = OUTCOME_KEPT, .id = bytes_string(relay->completion.id)};
   if (status < 0) {
-    reply_error(subscriber, &relay->reply_to, ref, channel, "unavailable", order_fault(status));
-    return;
+    reply_error(subscriber, &relay->reply, ref, &refusal);
+  } else {
+    reply_ok(subscriber, &relay->reply, ref, &outcome);
   }
-  if (relay->keeps) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", relay->completion.id);
-  reply_ok(subscriber, &relay->reply_to, ref, bytes_of(value, (size_t)len));
 }
 
 /* Returns whom to answer, or NULL: nobody waits. A request that was sent on behalf of a client is
  * answered even if that client has disconnected. */
 static struct subscriber *find_sender(const struct relay *relay) {
   struct subscriber *subscriber = slots_find(relay->http->slots, relay->sender);
-  if (!relay->reply_to.is_exchange) return subscriber && session_ops(subscriber)->is_open(subscriber) ? subscriber : NULL;
-  struct exchange *waiting = subscriber ? NULL : exchange_find(relay->http, relay->reply_to.exchange);
+  if (!relay->reply.class->is_awaited) return subscriber && session_ops(subscriber)->is_open(subscriber) ? subscriber : NULL;
+  struct exchange *waiting = subscriber ? NULL : exchange_find(relay->http, relay->reply.waiting);
   return waiting ? &waiting->subscriber : subscriber;
 }
 
@@ -81,7 +78,7 @@ void relay_event(struct subscriber *subscriber, const struct relay_call *call) {
                         .subscriber = subscriber,
                         .verb = verb,
                         .http = http_of(subscriber),
-                        .reply_to = *call->reply_to,
+                        .reply = *call->reply,
                         .keeps = call->rule->keep};
   struct orderer *orderer = relay.http->app->orderer;
   int status = orderer->publish(orderer, call->kind, &parts, !relay.keeps, &relay.completion);

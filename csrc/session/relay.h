@@ -13,7 +13,7 @@ struct verb;
 
 struct relay_call {
   const struct verb *verb;
-  const struct reply_to *reply_to;
+  const struct reply *reply;
   const struct kind *kind; /* of the channel */
   const struct event_rule *rule;
   struct mw_client *client; /* the sender */

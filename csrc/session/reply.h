@@ -1,37 +1,52 @@
-/* Answers of the native protocol: to the session, or to the HTTP exchange that waits for it. */
+/* Answers to verbs, and events: written by a dialect, and handed to whom they are for. */
 #ifndef MOONWIRE_SESSION_REPLY_H
 #define MOONWIRE_SESSION_REPLY_H
 
-#include "base/buffer.h"
+#include "dialect/dialect.h"
 #include "session/session.h"
 
 VISIBILITY_PUSH
 
-/* {"ref":…,"ok":…}; `value` is JSON, or empty. */
-void reply_ok(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct bytes value);
-/* The same for what may be large: it is not compressed, which would take longer than anything else that a client can ask for. */
-void reply_page(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct bytes value);
-/* {"ref":…,"error":…}; the code decides the status of an HTTP answer. */
-void reply_error(struct subscriber *subscriber, const struct reply_to *to, struct bytes ref, struct bytes channel,
-                 const char *code, const char *reason);
-/* A good answer that is written already, and may be shared in part. */
-void reply_rope(struct subscriber *subscriber, const struct reply_to *to, const struct rope *text);
-/* To a poll: its client has joined a channel; an object says what is told of it. */
-void reply_joined(struct subscriber *subscriber, const struct reply_to *to, const struct rope *told);
-/* An answer that is written already; `code` NULL: a good one. */
-void reply_text(struct subscriber *subscriber, const struct reply_to *to, const char *code, struct buffer *text);
-/* Returns how many bytes of snapshots the answer may have. */
-size_t reply_room(struct subscriber *subscriber, const struct reply_to *to);
-/* One event of the server's own, in the session's format; `data` is JSON. */
-void reply_event(struct subscriber *subscriber, struct bytes event, struct bytes data);
-/* The same with data that may be shared, of a channel. */
-void reply_event_rope(struct subscriber *subscriber, struct bytes channel, struct bytes event, const struct rope *data);
-/* The same with {"channel":…}; on an event stream with that id, if it is not empty. */
-void reply_channel_event(struct subscriber *subscriber, struct bytes event, struct bytes channel, struct bytes id);
-void reply_unsubscribed(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason);
+/* Where answers go. Every function is set. */
+struct reply_class {
+  const struct dialect *dialect; /* in whose words they are; NULL: in the client's */
+  bool is_awaited;               /* a request waits, whatever was asked; else only what has a ref is answered if it succeeds */
+  bool is_query;                 /* a poll waits: what is joined for it is of its query, and it reads for itself */
+  /* Return how many bytes of members the answer may have. */
+  size_t (*room)(struct subscriber *subscriber, const struct reply *reply);
+  /* It has succeeded. */
+  void (*ok)(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
+  /* The same for what may be large: it is not compressed, which would take longer than anything else that a client can ask for. */
+  void (*page)(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
+  void (*error)(struct subscriber *subscriber, const struct reply *reply, const struct refusal *refusal, struct bytes text);
+};
 
-/* The HTTP status that goes with a code of the protocol. */
-int reply_status(const char *code);
+/* To the client itself. */
+extern const struct reply_class reply_to_client;
+
+static inline const struct dialect *reply_dialect(const struct subscriber *subscriber, const struct reply *reply) {
+  return reply->class->dialect ? reply->class->dialect : session_dialect(subscriber);
+}
+/* False: nobody waits for the answer, if it is a good one. */
+static inline bool reply_is_wanted(const struct reply *reply, struct bytes ref) {
+  return ref.len > 0 || reply->class->is_awaited;
+}
+static inline size_t reply_room(struct subscriber *subscriber, const struct reply *reply) {
+  return reply->class->room(subscriber, reply);
+}
+/* Answers with what has come of it, unless nobody waits for that. If out of memory, the subscriber is broken. */
+void reply_ok(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome);
+/* The same for a page. False if out of memory, or if its members are unknown: nothing was answered. */
+bool reply_page(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome);
+/* A good answer that the dialect has written. */
+void reply_text(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
+void reply_error(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct refusal *refusal);
+
+/* Tells the client of an event. If out of memory, or if the members are unknown, the subscriber is broken, and false is returned. */
+bool session_tell(struct subscriber *subscriber, const struct event *event);
+
+/* The HTTP status that goes with a refusal. */
+int reply_status(const struct refusal *refusal);
 
 VISIBILITY_POP
 

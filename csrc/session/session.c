@@ -28,6 +28,7 @@ static void free_backlog(struct session *session) {
   struct input_backlog *backlog = session->backlog;
   if (!backlog) return;
   blob_unref(backlog->asked_ref);
+  blob_unref(backlog->unfinished);
   buffer_deinit(&backlog->bytes);
   memory_free(backlog);
   session->backlog = NULL;
@@ -35,7 +36,7 @@ static void free_backlog(struct session *session) {
 
 void session_release_backlog(struct session *session) {
   const struct input_backlog *backlog = session->backlog;
-  if (backlog && !backlog->is_asked && backlog->at == backlog->bytes.len) free_backlog(session);
+  if (backlog && !backlog->is_asked && !backlog->unfinished && backlog->at == backlog->bytes.len) free_backlog(session);
 }
 
 /* Takes it out, and sends it to the script, to be undone. */
@@ -266,7 +267,8 @@ void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, co
   subscriber_unsubscribe(subscriber, subscription, LEAVE_ASKED);
   if (code) {
     leave_for_good(subscriber, channel);
-    reply_unsubscribed(subscriber, channel, code, reason);
+    struct event event = {.type = EVENT_UNSUBSCRIBED, .channel = channel, .code = code, .reason = reason};
+    session_tell(subscriber, &event);
   } else {
     session_leave(subscriber, channel);
   }

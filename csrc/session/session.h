@@ -19,11 +19,12 @@ struct replay;
 
 /* What a session has only while something waits: the answer of the script, or input. */
 struct input_backlog {
-  struct buffer bytes;      /* input that waits (session/native.c) */
-  size_t at;                /* where the first message that is still in it begins */
-  struct reply_to asked_by; /* of the request that is with the script */
-  struct blob *asked_ref;   /* its ref, raw JSON; NULL: none */
-  bool is_asked;            /* there is one */
+  struct buffer bytes;     /* input that waits (session/input.c) */
+  size_t at;               /* where the first message that is still in it begins */
+  struct reply asked_by;   /* of the verb that is with the script */
+  struct blob *asked_ref;  /* its ref; NULL: none */
+  bool is_asked;           /* there is one */
+  struct blob *unfinished; /* the beginning of a verb, which a later frame continues (struct dialect_reader); NULL: none */
 };
 
 struct session {
@@ -73,6 +74,11 @@ struct session_ops {
   /* That is acknowledged: sends what follows. `replay` is freed by the caller. */
   void (*joined)(struct subscriber *subscriber, struct bytes channel, struct replay *replay);
 };
+
+/* Returns how its client speaks. */
+static inline const struct dialect *session_dialect(const struct subscriber *subscriber) {
+  return container_of(subscriber->sink, const struct http_sink, sink)->dialect;
+}
 
 static inline const struct session_ops *session_ops(const struct subscriber *subscriber) {
   return container_of(subscriber->sink, const struct http_sink, sink)->session;
@@ -136,7 +142,7 @@ void session_keep(struct subscriber *subscriber, struct script_job *job);
 bool session_is_member(struct subscriber *subscriber, struct bytes channel);
 /* Sends the membership of one channel back to the script, if there is one. */
 void session_leave(struct subscriber *subscriber, struct bytes channel);
-/* Ends a subscription; with a code the client is told "moonwire:unsubscribed". */
+/* Ends a subscription; with a code the client is told why. */
 void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason);
 
 /* Returns how many bytes, besides messages of channels, may be pushed before half of limits.outbox waits. */

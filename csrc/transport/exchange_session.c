@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "delivery/replay.h"
-#include "session/native.h"
+#include "session/input.h"
 #include "transport/websocket/ws_input.h"
 
 struct exchange_session *exchange_session_get(struct exchange *exchange) {
@@ -29,14 +29,14 @@ void exchange_session_end(struct exchange *exchange) {
   struct exchange_session *session = exchange_session_of(exchange);
   if (!session) return;
   ws_input_drop(exchange, ws_input_detach(exchange));
-  native_dismiss(&exchange->subscriber);
+  session_dismiss(&exchange->subscriber);
   session_deinit(&exchange->subscriber, departure_of(exchange));
   if (session->socket) exchange_app(exchange)->script->leave_socket(exchange_app(exchange), session->socket);
   memory_free(session);
 }
 
 bool exchange_session_finishes(struct exchange *exchange) {
-  return exchange->state == EXCHANGE_STREAMING && native_finishes(&exchange->subscriber);
+  return exchange->state == EXCHANGE_STREAMING && session_finishes(&exchange->subscriber);
 }
 
 /* ---- Reading -------------------------------------------------------------------------------------------------------------- */
@@ -95,7 +95,7 @@ static void on_read(struct subscriber *subscriber, bool on) {
 /* What is in the stash, then bytes that were not read. */
 static void on_resume(struct subscriber *subscriber) {
   struct exchange *exchange = exchange_here(subscriber);
-  if (exchange->state == EXCHANGE_STREAMING && session_of(subscriber)) native_resume(subscriber);
+  if (exchange->state == EXCHANGE_STREAMING && session_of(subscriber)) session_resume(subscriber);
   if (!budget_is_put_off(subscriber)) exchange_resume(exchange);
 }
 

@@ -1,6 +1,5 @@
 #include "transport/http_session.h"
 
-#include "codec/sse.h"
 #include "session/names.h"
 #include "session/reply.h"
 #include "transport/exchange_session.h"
@@ -15,25 +14,8 @@ static void resume(struct subscriber *subscriber) { session_ops(subscriber)->res
 
 /* ---- Events --------------------------------------------------------------------------------------------------------------- */
 
-/* An id that no event brings. */
-static void push_cursor(struct subscriber *subscriber, struct bytes id) {
-  struct buffer block;
-  buffer_init(&block);
-  subscriber->sink->form->write_cursor(&block, id);
-  if (block.failed) {
-    subscriber_break(subscriber);
-  } else {
-    subscriber_push_text(subscriber, buffer_bytes(&block));
-  }
-  buffer_deinit(&block);
-}
-
 static void report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
-  switch (type) {
-    case EVENT_GAP: reply_channel_event(subscriber, BYTES("moonwire:gap"), channel, id); break;
-    case EVENT_END: reply_channel_event(subscriber, BYTES("moonwire:end"), channel, id); break;
-    case EVENT_CURSOR: push_cursor(subscriber, id); break;
-  }
+  session_tell(subscriber, &(struct event){.type = type, .channel = channel, .id = id});
 }
 
 /* Nothing depends on it, and it may fail. */

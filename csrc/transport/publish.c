@@ -220,5 +220,4 @@ const struct role publish_role = {.start = start,
                                   .on_end = role_nothing,
                                   ROLE_WRITES_AT_ONCE,
                                   ROLE_NEVER_WAITS,
-                                  ROLE_HAS_NO_CLIENT,
                                   ROLE_NEVER_STREAMS};

@@ -97,5 +97,4 @@ const struct role routes_role = {.start = routes_start,
                                  .outbox_limit = role_outbox_limit,
                                  ROLE_WRITES_AT_ONCE,
                                  ROLE_NEVER_WAITS,
-                                 ROLE_HAS_NO_CLIENT,
                                  ROLE_READS_NOTHING};

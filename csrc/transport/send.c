@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "codec/verb.h"
+#include "dialect/native.h"
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
@@ -46,6 +47,41 @@ static bool is_json_or_needs_no_proof(const struct http_head *head) {
 
 /* ---- As a client that is connected ------------------------------------------------------------------------------------------ */
 
+/* The request that waits for the client's answer, or NULL. */
+static struct exchange *find_waiting(struct subscriber *subscriber, const struct reply *reply) {
+  struct exchange *waiting = exchange_find(http_of(subscriber), reply->waiting);
+  return waiting && waiting->state == EXCHANGE_ASKING && waiting->role ? waiting : NULL;
+}
+
+static size_t room_of_request(struct subscriber *subscriber, const struct reply *reply) {
+  return find_waiting(subscriber, reply) ? app_answer_room(http_of(subscriber)->app) : 0;
+}
+
+static void ok_to_request(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {
+  struct exchange *waiting = find_waiting(subscriber, reply);
+  budget_charge(subscriber, rope_len(text));
+  if (!waiting) return;
+  exchange_answer(waiting, &(struct answer){.status = 200,
+                                            .fields = &http_fields_no_store,
+                                            .content_type = BYTES("application/json"),
+                                            .body = buffer_bytes(&text->text),
+                                            .rope = text->joint_count > 0 ? text : NULL});
+}
+
+static void error_to_request(struct subscriber *subscriber, const struct reply *reply, const struct refusal *refusal,
+                             struct bytes text) {
+  struct exchange *waiting = find_waiting(subscriber, reply);
+  budget_charge(subscriber, text.len);
+  if (waiting) exchange_answer_error(waiting, reply_status(refusal), text);
+}
+
+static const struct reply_class reply_to_request = {.dialect = &native_polls,
+                                                    .is_awaited = true,
+                                                    .room = room_of_request,
+                                                    .ok = ok_to_request,
+                                                    .page = ok_to_request,
+                                                    .error = error_to_request};
+
 static void hand_on(struct exchange *exchange, struct mw_client *client) {
   struct command *command = command_new(COMMAND_RECEIVE, client);
   bool fine = command && (command->text = blob_new(exchange_request(exchange)->body));
@@ -55,7 +91,7 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
     refuse(exchange, 503, "no memory");
     return;
   }
-  command->reply_to = (struct reply_to){.is_exchange = true, .exchange = session_address(&exchange->subscriber)};
+  command->reply = (struct reply){.class = &reply_to_request, .waiting = session_address(&exchange->subscriber)};
   int status = command_post(exchange_app(exchange), command);
   if (status == MW_ECLOSED) {
     refuse(exchange, 404, "no such client is connected");
@@ -201,7 +237,7 @@ static void answer_fault(struct exchange *exchange, const struct verb *verb, con
   buffer_init(&text);
   verb_write_fault(&text, verb, fault);
   if (text.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
-  exchange_answer_error(exchange, reply_status(fault->code), buffer_bytes(&text));
+  exchange_answer_error(exchange, reply_status(&(struct refusal){.code = fault->code}), buffer_bytes(&text));
   buffer_deinit(&text);
 }
 
@@ -260,29 +296,10 @@ static void on_late(struct exchange *exchange) {
   refuse(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
 }
 
-/* The client that the message was handed to has answered. */
-static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
-  if (code) {
-    exchange_answer_error(exchange, status, answer->body);
-    return;
-  }
-  struct answer whole = {.status = status,
-                         .fields = &http_fields_no_store,
-                         .content_type = BYTES("application/json"),
-                         .body = answer->body,
-                         .rope = answer->rope};
-  exchange_answer(exchange, &whole);
-}
-
-static size_t answer_room(struct exchange *exchange) { return app_answer_room(exchange_app(exchange)); }
-
 const struct role send_role = {.start = start,
                                .on_answer = on_answer,
                                .on_late = on_late,
                                .finishes = role_always_finishes,
-                               .on_reply = on_reply,
-                               .on_joined = role_nothing_on_joined,
-                               .reply_room = answer_room,
                                .on_end = role_nothing,
                                ROLE_WRITES_AT_ONCE,
                                ROLE_NEVER_WAITS,

@@ -6,18 +6,16 @@
 
 #include "app/subscribe_query.h"
 #include "base/memory.h"
-#include "codec/envelope.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
-#include "dialect/native_forms.h"
 #include "http/cors.h"
 #include "http/request.h"
+#include "session/input.h"
 #include "session/names.h"
-#include "session/native.h"
-#include "session/snapshot.h"
 #include "transport/connect.h"
 #include "transport/exchange_session.h"
 #include "transport/roles.h"
+#include "transport/transport.h"
 
 void sse_retry_later(struct exchange *exchange) {
   if (exchange_request(exchange)->is_head) {
@@ -36,90 +34,18 @@ static void sse_refuse(struct exchange *exchange, int status, const char *reason
 
 /* ---- Joining ------------------------------------------------------------------------------------------------------------- */
 
-/* What is told of a channel when the stream opens: the result of JOIN, and who is there. */
-static void write_channel(struct rope *out, const struct http *http, const struct job_channel *channel, size_t *room) {
-  buffer_append_char(&out->text, '{');
-  if (channel->data) {
-    buffer_append_string(&out->text, "\"data\":");
-    json_write_compact(&out->text, blob_bytes(channel->data));
-  }
-  if (channel->kind->presence != MW_PRESENCE_NONE) {
-    buffer_append_string(&out->text, channel->data ? ",\"presence\":" : "\"presence\":");
-    snapshot_share(http->delivery->hub, channel->kind, channel->name, room, out);
-  }
-  buffer_append_char(&out->text, '}');
-}
-
-/* The same for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
-static void write_presences(struct rope *out, struct exchange *exchange, const struct script_job *job) {
-  const struct http *http = exchange_http(exchange);
-  size_t room = app_answer_room(http->app);
-  for (size_t i = 0; i < job->channel_count; i++) {
-    const struct job_channel *channel = &job->channels[i];
-    if (channel->kind->presence == MW_PRESENCE_NONE) continue;
-    struct rope data;
-    rope_init(&data);
-    snapshot_share(http->delivery->hub, channel->kind, channel->name, &room, &data);
-    native_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:presence"), &data);
-    rope_deinit(&data);
-  }
-}
-
-static void write_open(struct rope *out, struct exchange *exchange, const struct script_job *job, const struct replay *replay,
-                       struct bytes id) {
-  const struct http *http = exchange_http(exchange);
-  size_t room = app_answer_room(http->app);
-  struct rope rope;
-  rope_init(&rope);
-  struct buffer *data = &rope.text;
-  buffer_append_string(data, "{\"client\":");
-  json_write_string(data, bytes_of(job->client->id, CLIENT_ID_LEN));
-  buffer_append_string(data, ",\"id\":");
-  json_write_string(data, id);
-  replay_write_recovered(data, job->since, replay->gap_count);
-  buffer_append_string(data, ",\"channels\":{");
-  for (size_t i = 0; i < job->channel_count; i++) {
-    if (i > 0) buffer_append_char(data, ',');
-    json_write_string(data, job->channels[i].name);
-    buffer_append_char(data, ':');
-    write_channel(&rope, http, &job->channels[i], &room);
-  }
-  buffer_append_string(data, "}}");
-  native_write_rope(out, exchange_form(exchange), bytes_of(NULL, 0), BYTES("moonwire:open"), &rope);
-  rope_deinit(&rope);
-}
-
-static void write_gap(struct buffer *out, struct exchange *exchange, struct bytes channel) {
-  struct buffer data;
-  buffer_init(&data);
-  native_write_channel(&data, channel);
-  native_write_event(out, exchange_form(exchange), BYTES("moonwire:gap"), buffer_bytes(&data));
-  if (data.failed) out->failed = true;
-  buffer_deinit(&data);
-}
-
-/* When to reconnect, and the cursor, without which a client that is cut off before its first event would come back as a new one; then what is
- * no longer available. With envelopes both are in the block of moonwire:open, since blocks without data reach the application in some libraries.
- * The cursor is told with the last gap, if there is one: a client that is cut off before it returns with the old id, and is told again. */
 static void write_beginning(struct rope *out, struct exchange *exchange, const struct script_job *job,
                             const struct replay *replay) {
   struct http *http = exchange_http(exchange);
-  char id_text[ID_LEN];
-  struct bytes id = bytes_of(id_text, ID_LEN);
-  id_write(id_text, http->delivery->epoch, replay->cursor);
-  bool gap = replay->gap_count > 0;
-  sse_write_retry(&out->text, http_random(http, 1000, 3000));
-  if (exchange_form(exchange) == &native_envelope) {
-    write_open(out, exchange, job, replay, id);
-    if (!gap) sse_add_id(&out->text, id);
-  } else {
-    if (!gap) sse_write(&out->text, &(struct sse_event){.id = id, .retry_ms = -1});
-    write_presences(out, exchange, job);
-  }
-  for (size_t i = 0; i < replay->count; i++) {
-    if (replay->sources[i].gap) write_gap(&out->text, exchange, replay->sources[i].subscription->channel->name);
-  }
-  if (gap) sse_add_id(&out->text, id);
+  char id[ID_LEN];
+  struct opening opening = {.job = job,
+                            .hub = http->delivery->hub,
+                            .replay = replay,
+                            .id = bytes_of(id, ID_LEN),
+                            .retry_ms = http_random(http, 1000, 3000),
+                            .room = app_answer_room(http->app)};
+  id_write(id, http->delivery->epoch, replay->cursor);
+  exchange_dialect(exchange)->open(exchange_dialect(exchange), out, &opening);
   http->stats->gaps += replay->gap_count;
 }
 
@@ -139,7 +65,9 @@ static void join(struct exchange *exchange, struct script_job *job) {
   struct rope beginning;
   rope_init(&beginning);
   int status = 0;
-  exchange_set_form(exchange, job->envelope ? &native_envelope : &native_sse);
+  const struct dialect_table *dialects = exchange_http(exchange)->transport->dialects;
+  const struct dialect *dialect = job->envelope ? dialects->envelope : dialects->stream;
+  exchange_set_dialect(exchange, dialect, dialect->form);
   for (size_t i = 0; status == 0 && i < job->channel_count; i++) {
     status = subscriber_subscribe(&exchange->subscriber, job->channels[i].name, &job->channels[i].kind->policy);
     if (status < 0 || !job->channels[i].is_new) continue;
@@ -268,7 +196,7 @@ static void sse_start(struct exchange *exchange) {
 
 static void sse_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
-    native_on_answer(&exchange->subscriber, job);
+    session_on_answer(&exchange->subscriber, job);
   } else if (job->status == 200 && job->type == JOB_MESSAGE) {
     answer_head(exchange, job->channels, job->channel_count, job->since);
   } else if (job->status == 200) {
@@ -282,11 +210,7 @@ static void sse_on_answer(struct exchange *exchange, struct script_job *job) {
 }
 
 static void sse_on_silent(struct exchange *exchange) {
-  if (exchange_form(exchange) == &native_envelope) {
-    subscriber_push_text(&exchange->subscriber, BYTES("data: {\"event\":\"moonwire:ping\"}\n\n"));
-  } else {
-    subscriber_push_text(&exchange->subscriber, BYTES(":\n"));
-  }
+  subscriber_push_text(&exchange->subscriber, exchange_dialect(exchange)->ping);
 }
 
 static void sse_on_end(struct exchange *exchange) {
@@ -308,5 +232,4 @@ const struct role sse_role = {.start = sse_start,
                               .outbox_limit = role_outbox_limit,
                               ROLE_WRITES_AT_ONCE,
                               ROLE_NEVER_WAITS,
-                              ROLE_HAS_NO_CLIENT,
                               ROLE_READS_NOTHING};

@@ -3,18 +3,23 @@
 #define MOONWIRE_TRANSPORT_TRANSPORT_H
 
 #include "codec/ws/ws_reader.h"
+#include "dialect/dialect.h"
 #include "transport/poll/poll_client.h"
 
 VISIBILITY_PUSH
 
 struct transport {
-  struct ws_limits ws_limits; /* of WebSockets that speak the native protocol */
-  struct blob *pings[2];      /* the frames that ask a silent peer, as websocket.c has them; NULL until they are needed */
-  struct ws_reader *spare;    /* idle; lent to a WebSocket that has something to read */
+  const struct dialect_table *dialects;
+  struct ws_limits ws_limits;    /* of WebSockets that speak a dialect */
+  struct blob *ping;             /* the frame that asks a silent peer, shared by all; NULL until it is needed */
+  struct blob *asking;           /* the same in the words of one dialect */
+  const struct dialect *asks_in; /* which */
+  struct ws_reader *spare;       /* idle; lent to a WebSocket that has something to read */
   struct poll_clients polls;
 };
 
-void transport_init(struct transport *transport, struct http *http);
+/* The table is static. */
+void transport_init(struct transport *transport, struct http *http, const struct dialect_table *dialects);
 /* The server stops: closes the clients that have no connection, which the next flush frees. is_due: also those whose messages are being handled. */
 void transport_stop(struct transport *transport, bool is_due);
 /* Called once a second. */

@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "dialect/native.h"
 #include "dialect/native_forms.h"
 #include "test/support.h"
 #include "test/support/message.h"
@@ -110,18 +111,29 @@ static void frames_text_of_any_length(void **state) {
   }
 }
 
+static void expect_event(const struct dialect *dialect, const struct event *event, const char *expected) {
+  struct rope out;
+  rope_init(&out);
+  dialect->event(dialect, &out, event);
+  assert_int_equal(out.joint_count, 0);
+  assert_bytes_string(buffer_bytes(&out.text), expected);
+  rope_deinit(&out);
+}
+
 static void writes_events_of_the_servers_own(void **state) {
   (void)state;
-  struct buffer out = {0};
-  native_write_channel(&out, BYTES("a\"b"));
-  assert_bytes_string(buffer_bytes(&out), "{\"channel\":\"a\\\"b\"}");
-  buffer_clear(&out);
-  native_write_event(&out, &native_sse, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
-  assert_bytes_string(buffer_bytes(&out), "event: moonwire:gap\ndata: {\"channel\":\"a\"}\n\n");
-  buffer_clear(&out);
-  native_write_event(&out, &native_envelope, BYTES("moonwire:gap"), BYTES("{\"channel\":\"a\"}"));
-  assert_bytes_string(buffer_bytes(&out), "data: {\"event\":\"moonwire:gap\",\"data\":{\"channel\":\"a\"}}\n\n");
-  buffer_deinit(&out);
+  struct event gap = {.type = EVENT_GAP, .channel = BYTES("a\"b")}, cursor = {.type = EVENT_CURSOR, .id = BYTES("the-id")};
+  struct event end = {.type = EVENT_END, .channel = BYTES("a"), .id = BYTES("the-id")};
+  struct event kicked = {.type = EVENT_UNSUBSCRIBED, .channel = BYTES("a"), .code = "kicked", .reason = "cut \xc3"};
+  expect_event(&native_stream, &gap, "event: moonwire:gap\ndata: {\"channel\":\"a\\\"b\"}\n\n");
+  expect_event(&native_enveloped, &gap, "data: {\"event\":\"moonwire:gap\",\"data\":{\"channel\":\"a\\\"b\"}}\n\n");
+  expect_event(&native_websocket, &gap, "{\"event\":\"moonwire:gap\",\"data\":{\"channel\":\"a\\\"b\"}}");
+  expect_event(&native_stream, &end, "event: moonwire:end\ndata: {\"channel\":\"a\"}\nid: the-id\n\n");
+  expect_event(&native_polls, &end, "{\"event\":\"moonwire:end\",\"data\":{\"channel\":\"a\"}}");
+  expect_event(&native_stream, &cursor, "id: the-id\n\n");
+  expect_event(&native_enveloped, &cursor, "data: {\"event\":\"moonwire:ping\"}\nid: the-id\n\n");
+  expect_event(&native_moonwire_1, &kicked,
+               "{\"event\":\"moonwire:unsubscribed\",\"data\":{\"channel\":\"a\",\"code\":\"kicked\",\"reason\":\"cut \"}}");
 }
 
 static bool encode(void *context) {

@@ -1,6 +1,7 @@
-#include "session/history_page.h"
+#include "delivery/history_page.h"
 
 #include "base/memory.h"
+#include "dialect/native.h"
 #include "dialect/native_forms.h"
 #include "server/server.h"
 #include "test/support.h"
@@ -124,8 +125,8 @@ static void is_bounded_in_bytes(void **state) {
   for (size_t bytes = 1; bytes < 12 * one; bytes += one / 3) {
     struct history_page a = history_page_of(&hub, BYTES("b"), &(struct history_query){.limit = 100});
     struct history_page b = history_page_of(&hub, BYTES("b"), &(struct history_query){.since = {.kind = SINCE_ALL}});
-    assert_int_equal(history_page_fit(&a, &epoch, bytes), 0);
-    assert_int_equal(history_page_fit(&b, &epoch, bytes), 0);
+    assert_int_equal(history_page_fit(&a, &native_poll, &epoch, bytes), 0);
+    assert_int_equal(history_page_fit(&b, &native_poll, &epoch, bytes), 0);
     /* All that fits, from the right end; one in any case. */
     assert_int_equal(a.count, bytes < one ? 1 : bytes < 10 * one ? bytes / one : 10);
     assert_int_equal(a.bytes, a.count * one);
@@ -150,19 +151,20 @@ static void of_nothing_there_is_nothing(void **state) {
 
 static void writes_an_object(void **state) {
   (void)state;
-  struct buffer out;
+  struct rope out;
   struct history_query wish = {.since = after(24), .limit = 1};
   struct history_page page = history_page_of(&hub, BYTES("a"), &wish);
-  buffer_init(&out);
-  history_page_write(&out, &page, &epoch);
-  assert_bytes_string(buffer_bytes(&out),
-                      "{\"messages\":[{\"channel\":\"a\",\"event\":\"e\",\"id\":\"abcdefgh-0000000000000026\","
-                      "\"data\":1}],\"more\":true}");
-  buffer_clear(&out);
+  struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = &epoch};
+  rope_init(&out);
+  native_ok(&out, BYTES("1"), &outcome);
+  assert_bytes_string(buffer_bytes(&out.text),
+                      "{\"ref\":1,\"ok\":{\"messages\":[{\"channel\":\"a\",\"event\":\"e\",\"id\":\"abcdefgh-0000000000000026\","
+                      "\"data\":1}],\"more\":true}}");
+  buffer_clear(&out.text);
   page = history_page_of(&hub, BYTES("nobody"), &wish);
-  history_page_write(&out, &page, &epoch);
-  assert_bytes_string(buffer_bytes(&out), "{\"messages\":[],\"more\":false}");
-  buffer_deinit(&out);
+  native_ok(&out, BYTES("1"), &outcome);
+  assert_bytes_string(buffer_bytes(&out.text), "{\"ref\":1,\"ok\":{\"messages\":[],\"more\":false}}");
+  rope_deinit(&out);
 }
 
 /* ---- The app's call -------------------------------------------------------------------------------------------------------- */

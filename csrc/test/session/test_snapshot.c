@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "codec/ws/ws_deflate.h"
+#include "dialect/native_members.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
 #include "test/support.h"
@@ -264,7 +265,7 @@ static void begin_large(void) {
   pass_time();
 }
 
-static struct blob *current(void) { return hub_snapshot(&server->workers[0].hub, BYTES("slow:1"), false, SIZE_MAX); }
+static struct blob *current(void) { return native_members_snapshot(&server->workers[0].hub, BYTES("slow:1"), false, SIZE_MAX); }
 
 /* Those who come in the same state hold one blob, however slowly they read, on each transport. */
 static void many_who_do_not_read_hold_one(void **state) {

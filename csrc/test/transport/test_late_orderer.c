@@ -219,13 +219,13 @@ static void answers_sends_later(void **state) {
   finish(&fixture);
 }
 
-struct outcome {
+struct published {
   int count, status;
   char id[MW_ID_MAX];
 };
 
 static void on_done(void *context, int status, const char *id) {
-  struct outcome *outcome = context;
+  struct published *outcome = context;
   outcome->count++;
   outcome->status = status;
   snprintf(outcome->id, sizeof outcome->id, "%s", id);
@@ -234,7 +234,7 @@ static void on_done(void *context, int status, const char *id) {
 static void reports_to_the_host(void **state) {
   (void)state;
   struct fixture fixture;
-  struct outcome outcome = {0};
+  struct published outcome = {0};
   char id[MW_ID_MAX] = "?";
   struct mw_publish publish = {.channel = {"room:1", 6}, .on_done = on_done, .context = &outcome};
   start(&fixture);
@@ -279,7 +279,7 @@ static void ends_what_is_pending(void **state) {
   for (int stops = 0; stops < 2; stops++) {
     struct fixture fixture;
     struct memory_peer second, third;
-    struct outcome outcome = {0};
+    struct published outcome = {0};
     struct mw_publish publish = {.channel = {"room:1", 6}, .on_done = on_done, .context = &outcome};
     start(&fixture);
     memory_peer_open(&second, fixture.server);

@@ -4,9 +4,11 @@
 
 #include "base/memory.h"
 #include "delivery/collect.h"
+#include "dialect/native.h"
 #include "http/cors.h"
 #include "http/request.h"
 #include "session/names.h"
+#include "session/reply.h"
 #include "transport/connect.h"
 #include "transport/poll/poll_answer.h"
 #include "transport/poll/poll_channels.h"
@@ -149,7 +151,7 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
   struct poll *poll = poll_here(subscriber);
   if (poll->exchange->state != EXCHANGE_WAITING) return;
   /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
-  if (message && message_is_own(message)) return;
+  if (message && message->parts.type == MESSAGE_PRESENCE) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
   poll_items_deliver(&poll->items, subscriber, message, false);
   subscriber_mark(subscriber);
@@ -320,25 +322,48 @@ static void on_late(struct exchange *exchange) {
   }
 }
 
-/* A channel was asked for on its behalf. */
-static void on_reply(struct exchange *exchange, int status, const char *code, const struct answer *answer) {
-  struct poll *poll = poll_of(exchange);
-  bool is_there = code && strcmp(code, "already_subscribed") == 0;
-  if (is_there) {
+/* ---- A channel that is joined on its behalf ------------------------------------------------------------------------------- */
+
+/* The poll that waits for it, or NULL. */
+static struct poll *find_waiting(struct subscriber *subscriber, const struct reply *reply) {
+  struct exchange *waiting = exchange_find(http_of(subscriber), reply->waiting);
+  return waiting && waiting->state == EXCHANGE_ASKING && waiting->role == &poll_role ? poll_of(waiting) : NULL;
+}
+
+/* All channels that are joined go into one answer. */
+static size_t room_of_poll(struct subscriber *subscriber, const struct reply *reply) {
+  const struct poll *poll = find_waiting(subscriber, reply);
+  size_t room = app_answer_room(http_of(subscriber)->app), taken = poll ? rope_len(&poll->joined) : room;
+  return taken < room ? room - taken : 0;
+}
+
+static void ok_to_poll(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {
+  struct poll *poll = find_waiting(subscriber, reply);
+  if (poll) poll_channels_joined(poll, text);
+}
+
+static void error_to_poll(struct subscriber *subscriber, const struct reply *reply, const struct refusal *refusal,
+                          struct bytes text) {
+  struct poll *poll = find_waiting(subscriber, reply);
+  budget_charge(subscriber, text.len);
+  if (!poll) return;
+  if (strcmp(refusal->code, "already_subscribed") == 0) {
     poll_channels_joined(poll, NULL);
     return;
   }
   if (poll->is_new) poll_client_end(poll->client);
-  exchange_answer_error(exchange, status, answer->body);
+  exchange_answer_error(poll->exchange, reply_status(refusal), text);
 }
 
-static void on_joined(struct exchange *exchange, const struct rope *told) { poll_channels_joined(poll_of(exchange), told); }
+const struct reply_class poll_reply = {.dialect = &native_query,
+                                       .is_awaited = true,
+                                       .is_query = true,
+                                       .room = room_of_poll,
+                                       .ok = ok_to_poll,
+                                       .page = ok_to_poll,
+                                       .error = error_to_poll};
 
-/* All channels that are joined go into one answer. */
-static size_t answer_room(struct exchange *exchange) {
-  size_t room = app_answer_room(exchange_app(exchange)), taken = rope_len(&poll_of(exchange)->joined);
-  return taken < room ? room - taken : 0;
-}
+/* ---- The role ------------------------------------------------------------------------------------------------------------- */
 
 const struct role poll_role = {.start = start,
                                .on_answer = on_answer,
@@ -348,7 +373,4 @@ const struct role poll_role = {.start = start,
                                .left_ms = left_ms,
                                .needs_peer = true,
                                ROLE_WRITES_AT_ONCE,
-                               ROLE_NEVER_STREAMS,
-                               .on_reply = on_reply,
-                               .on_joined = on_joined,
-                               .reply_room = answer_room};
+                               ROLE_NEVER_STREAMS};

@@ -16,6 +16,7 @@ VISIBILITY_PUSH
 
 struct exchange;
 struct poll_client;
+struct reply_class;
 
 struct poll {
   struct subscriber subscriber; /* of one that stands for itself; else in no channel */
@@ -36,6 +37,8 @@ struct poll {
 
 /* The sink of a poll that stands for itself. */
 extern const struct sink_ops poll_sink;
+/* The answers to what is joined for its query. */
+extern const struct reply_class poll_reply;
 
 /* Looks whether there is something; answers, or waits. */
 void poll_begin(struct poll *poll);

@@ -6,7 +6,7 @@
 #include "codec/json_scan.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
-#include "dialect/native_forms.h"
+#include "dialect/native.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "transport/poll/poll_client.h"
@@ -114,8 +114,8 @@ static int add_items(struct poll_answer *answer, const struct mw_limits *limits,
   return status;
 }
 
-static int add_end(struct poll_answer *answer, const struct source *source) {
-  struct blob *end = poll_items_end(source->name);
+static int add_end(struct poll_answer *answer, const struct subscriber *subscriber, const struct source *source) {
+  struct blob *end = poll_items_end(subscriber, source->name);
   int status = add(answer, NULL, end, source->ends);
   blob_unref(end);
   return status;
@@ -128,10 +128,10 @@ static int add_next(struct poll_answer *answer, struct subscriber *subscriber, s
   int status = 1;
   if (!message) {
     *done = true;
-    return add_end(answer, source);
+    return add_end(answer, subscriber, source);
   }
   if (!subscriber_is_excepted(subscriber, message)) {
-    struct blob *blob = form_of(&native_poll, message, http->delivery->epoch);
+    struct blob *blob = form_of(subscriber->sink->form, message, http->delivery->epoch);
     status = add(answer, &http->app->config->options.limits, blob, message->position);
   }
   if (status == 1) source->next++;
@@ -219,7 +219,7 @@ static void write_beginning(struct rope *rope, const struct poll_answer *answer,
   buffer_append_string(out, "{\"id\":");
   json_write_string(out, bytes_of(id, ID_LEN));
   if (answer->more) buffer_append_string(out, ",\"more\":true");
-  replay_write_recovered(out, poll->since, answer->gap_count);
+  native_write_recovered(out, poll->since, answer->gap_count);
   if (poll->client) {
     buffer_append_string(out, ",\"client\":");
     json_write_string(out, bytes_of(poll->client->session.client->id, CLIENT_ID_LEN));

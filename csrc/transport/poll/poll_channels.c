@@ -5,8 +5,7 @@
 #include "codec/envelope.h"
 #include "codec/json_scan.h"
 #include "http/exchange.h"
-#include "session/native.h"
-#include "session/reply.h"
+#include "session/input.h"
 #include "transport/poll/poll_client.h"
 
 /* ---- Channels that have ended --------------------------------------------------------------------------------------------- */
@@ -91,7 +90,7 @@ void poll_channels_subscribed(struct poll_client *client, struct bytes channel) 
   struct subscriber *subscriber = &client->subscriber;
   const struct subscription *subscription = subscriber_find(subscriber, channel);
   if (!subscription || subscription->channel->stored->ended == 0) return;
-  reply_channel_event(subscriber, BYTES("moonwire:end"), channel, bytes_of(NULL, 0));
+  session_tell(subscriber, &(struct event){.type = EVENT_END, .channel = channel});
   session_unsubscribe(subscriber, channel, NULL, NULL);
 }
 
@@ -129,10 +128,9 @@ static void subscribe(struct poll *poll, struct bytes channel) {
   char name[CHANNEL_NAME_MAX];
   /* The poll, and its query, may go before everything is done. */
   memcpy(name, channel.ptr, channel.len);
-  struct input input = {
-      .bytes = bytes_of(name, channel.len),
-      .reply_to = {.is_exchange = true, .is_poll = true, .exchange = session_address(&poll->exchange->subscriber)}};
-  native_receive(&poll->client->subscriber, &input);
+  struct input input = {.bytes = bytes_of(name, channel.len),
+                        .reply = {.class = &poll_reply, .waiting = session_address(&poll->exchange->subscriber)}};
+  session_receive(&poll->client->subscriber, &input);
 }
 
 void poll_channels_join(struct poll *poll) {

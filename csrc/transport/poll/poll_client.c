@@ -5,10 +5,9 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "delivery/collect.h"
-#include "dialect/native_forms.h"
 #include "http/exchange.h"
+#include "session/input.h"
 #include "session/names.h"
-#include "session/native.h"
 #include "transport/poll/poll_channels.h"
 #include "transport/transport.h"
 
@@ -51,14 +50,14 @@ int poll_client_charge(struct poll_client *client) {
 
 /* ---- Life ----------------------------------------------------------------------------------------------------------------- */
 
-void poll_clients_init(struct poll_clients *clients, struct http *http) {
+void poll_clients_init(struct poll_clients *clients, struct http *http, const struct dialect *dialect) {
   list_init(&clients->busy);
   list_init(&clients->idle);
   clients->count = 0;
-  clients->sink = (struct http_sink){.http = http, .session = &poll_client_session};
-  sink_init(&clients->sink.sink, &poll_client_sink, http->delivery, &native_poll, FRAMING_WHOLE);
-  clients->alone = (struct http_sink){.http = http}; /* they have no name, so nobody asks */
-  sink_init(&clients->alone.sink, &poll_sink, http->delivery, &native_poll, FRAMING_WHOLE);
+  clients->sink = (struct http_sink){.http = http, .session = &poll_client_session, .dialect = dialect};
+  sink_init(&clients->sink.sink, &poll_client_sink, http->delivery, dialect->form, FRAMING_WHOLE);
+  clients->alone = (struct http_sink){.http = http, .dialect = dialect}; /* they have no name, so nobody asks */
+  sink_init(&clients->alone.sink, &poll_sink, http->delivery, dialect->form, FRAMING_WHOLE);
 }
 
 static void move(struct poll_client *client, struct list *to) {
@@ -100,7 +99,7 @@ static void close_client(struct poll_client *client) {
   subscriber_end(subscriber);
   slots_release(http->slots, &client->slot);
   session_forget(subscriber);
-  native_dismiss(subscriber);
+  session_dismiss(subscriber);
   session_deinit(subscriber, departure_of(client));
   subscriber_mark(subscriber);
 }
@@ -187,7 +186,7 @@ static void stop_all(struct list *list, bool is_due) {
   for (struct list *link = list->next, *next; link != list; link = next) {
     struct poll_client *client = container_of(link, struct poll_client, link);
     next = link->next;
-    if (is_due || client->is_closed || !native_finishes(&client->subscriber)) close_client(client);
+    if (is_due || client->is_closed || !session_finishes(&client->subscriber)) close_client(client);
   }
 }
 
@@ -217,7 +216,7 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
   if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
     size_t len = message->parts.data.len;
-    if (message_is_own(message) && is_over(client, len, 1)) {
+    if (message->parts.type == MESSAGE_PRESENCE && is_over(client, len, 1)) {
       /* Without it the rest would mean nothing: it is to begin anew. */
       subscriber->flags |= SUBSCRIBER_SLOW;
       poll_client_end(client);
@@ -225,7 +224,7 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
     }
     /* What is volatile leaves room for that, and for what is meant for this client alone. */
     size_t part = client->waiting ? VOLATILE_PART_WAITING : VOLATILE_PART;
-    if (!message_is_own(message) && is_over(client, len, part)) return;
+    if (message->parts.type != MESSAGE_PRESENCE && is_over(client, len, part)) return;
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }
@@ -334,8 +333,8 @@ static const struct session_ops poll_client_session = {.make = on_make,
                                                        .connected = on_connected,
                                                        .remote = on_remote,
                                                        .read = on_read,
-                                                       .resume = native_resume,
-                                                       .on_answer = native_on_answer,
+                                                       .resume = session_resume,
+                                                       .on_answer = session_on_answer,
                                                        .close = on_close,
                                                        .may_join = may_join,
                                                        .charge = on_charge,

@@ -45,7 +45,8 @@ struct poll_client {
   bool is_closed;      /* it has left everything, and is freed at the end of the turn */
 };
 
-void poll_clients_init(struct poll_clients *clients, struct http *http);
+/* `dialect` is how they speak. */
+void poll_clients_init(struct poll_clients *clients, struct http *http, const struct dialect *dialect);
 /* Closes those that have not polled in time. Called once a second. */
 void poll_clients_expire(struct poll_clients *clients);
 /* The server stops: closes all of them; unless is_due, those whose messages are being handled are closed when that is done. */

@@ -2,11 +2,11 @@
 
 #include "base/array.h"
 #include "base/memory.h"
-#include "codec/json_scan.h"
 #include "delivery/outbox.h"
-#include "dialect/native_forms.h"
+#include "dialect/dialect.h"
 #include "http/budget.h"
 #include "http/http.h"
+#include "session/session.h"
 
 size_t poll_items_room(const struct mw_limits *limits) {
   return limits->replay_bytes < BUDGET_ANSWER ? limits->replay_bytes : BUDGET_ANSWER;
@@ -28,21 +28,19 @@ bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t positi
   return true;
 }
 
-struct blob *poll_items_end(struct bytes channel) {
-  struct buffer data, text;
-  buffer_init(&data);
-  buffer_init(&text);
-  native_write_channel(&data, channel);
-  native_write_event(&text, &native_poll, BYTES("moonwire:end"), buffer_bytes(&data));
-  struct blob *blob = data.failed || text.failed ? NULL : blob_new(buffer_bytes(&text));
-  buffer_deinit(&data);
-  buffer_deinit(&text);
+struct blob *poll_items_end(const struct subscriber *subscriber, struct bytes channel) {
+  const struct dialect *dialect = session_dialect(subscriber);
+  struct rope text;
+  rope_init(&text);
+  dialect->event(dialect, &text, &(struct event){.type = EVENT_END, .channel = channel});
+  struct blob *blob = rope_flatten(&text);
+  rope_deinit(&text);
   return blob;
 }
 
 /* Behind the last message of a channel. */
-static void deliver_end(struct poll_items *items, const struct message *message) {
-  struct blob *end = poll_items_end(message->parts.channel);
+static void deliver_end(struct poll_items *items, const struct subscriber *subscriber, const struct message *message) {
+  struct blob *end = poll_items_end(subscriber, message->parts.channel);
   poll_items_add(items, end, message->position, message->position);
   blob_unref(end);
 }
@@ -51,10 +49,10 @@ void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber,
   struct http *http = http_of(subscriber);
   if (items->full && (!message || message->position > 0)) return;
   if (!is_excepted) {
-    struct blob *blob = message ? form_of(&native_poll, message, http->delivery->epoch) : NULL;
+    struct blob *blob = message ? form_of(subscriber->sink->form, message, http->delivery->epoch) : NULL;
     if (!poll_items_add(items, blob, message ? message->position : 0, http->delivery->hub->position)) return;
   }
-  if (message && message->parts.is_final) deliver_end(items, message);
+  if (message && message->parts.is_final) deliver_end(items, subscriber, message);
   const struct mw_limits *limits = &http->app->config->options.limits;
   if (items->full || (items->count < limits->replay && items->bytes < poll_items_room(limits))) return;
   items->full = true;

@@ -7,7 +7,7 @@
 VISIBILITY_PUSH
 
 struct poll_item {
-  struct blob *blob;        /* of native_poll; a reference */
+  struct blob *blob;        /* in the form of polls; a reference */
   uint64_t position, after; /* position 0: it has none, and comes behind what is up to `after`; else the histories have it, too */
 };
 
@@ -33,7 +33,7 @@ void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber,
 void poll_items_consume(struct poll_items *items, size_t count);
 void poll_items_deinit(struct poll_items *items);
 /* The push that says that the channel has ended. NULL without memory. */
-struct blob *poll_items_end(struct bytes channel);
+struct blob *poll_items_end(const struct subscriber *subscriber, struct bytes channel);
 
 VISIBILITY_POP
 

@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "delivery/compress.h"
-#include "dialect/native_forms.h"
+#include "dialect/dialect.h"
 #include "transport/exchange_session.h"
 
 /* Messages of fewer bytes travel plain: there is little to gain. */
@@ -23,7 +23,8 @@ bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, siz
   if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
   if (own) session->session.extra.own = own;
   if (terms.client_takeover) exchange->flags |= EXCHANGE_TAKES_OVER;
-  exchange_set_form(exchange, own ? &native_ws_own : &native_ws_compressed[terms.window]);
+  const struct dialect *dialect = exchange_dialect(exchange);
+  exchange_set_dialect(exchange, dialect, own ? dialect->own : &dialect->compressed[terms.window]);
   return true;
 }
 

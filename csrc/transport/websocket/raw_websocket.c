@@ -11,6 +11,7 @@
 #include "transport/connect.h"
 #include "transport/exchange_session.h"
 #include "transport/roles.h"
+#include "transport/transport.h"
 #include "transport/websocket/deflate.h"
 #include "transport/websocket/websocket.h"
 
@@ -179,9 +180,14 @@ static struct bytes choose_protocol(const struct websocket *websocket, const str
   return bytes_of(NULL, 0);
 }
 
+/* In which it receives the messages of channels. */
+static const struct dialect *raw_dialect(struct exchange *exchange) {
+  return exchange_http(exchange)->transport->dialects->websockets[0];
+}
+
 static void raw_websocket_put_off(struct exchange *exchange, const char *reason) {
   struct bytes protocol = choose_protocol(websocket_of(exchange), exchange_request(exchange)->head);
-  websocket_put_off(exchange, protocol, reason);
+  websocket_put_off(exchange, raw_dialect(exchange), protocol, reason);
 }
 
 static struct script_job *make_question(struct exchange *exchange, struct request *request) {
@@ -212,7 +218,7 @@ static void raw_websocket_start(struct exchange *exchange) {
 
 /* The app has said yes. */
 static void raw_websocket_enter(struct exchange *exchange, struct script_job *job) {
-  if (!websocket_upgrade(exchange, job->protocol)) return;
+  if (!websocket_upgrade(exchange, raw_dialect(exchange), job->protocol)) return;
   struct exchange_session *session = exchange_session_get(exchange);
   if (session) {
     session->session.client = mw_client_ref(job->client);
@@ -283,5 +289,4 @@ const struct role raw_websocket_role = {.start = raw_websocket_start,
                                         .silence_ms = websocket_silence_ms,
                                         .outbox_limit = outbox_limit,
                                         ROLE_WRITES_AT_ONCE,
-                                        ROLE_NEVER_WAITS,
-                                        ROLE_HAS_NO_CLIENT};
+                                        ROLE_NEVER_WAITS};

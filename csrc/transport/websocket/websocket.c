@@ -8,7 +8,7 @@
 #include "delivery/subscriber.h"
 #include "http/cors.h"
 #include "http/request.h"
-#include "session/native.h"
+#include "session/input.h"
 #include "transport/connect.h"
 #include "transport/exchange_session.h"
 #include "transport/roles.h"
@@ -19,11 +19,6 @@
 
 /* How long the app may still work on messages before the peer's close frame, until that is answered. */
 enum { DUE_MS = 5000 };
-
-/* Close codes of the native protocol (docs/reference/protocol.md). */
-enum { UNAUTHORIZED = 4401, UNCONNECTED = 4408 };
-
-static const struct bytes native_protocol = {"moonwire.1", 10};
 
 /* ---- Frames --------------------------------------------------------------------------------------------------------------- */
 
@@ -80,16 +75,9 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
 }
 
 static unsigned code_of(struct exchange *exchange, const struct closing *closing) {
-  switch (closing->reason) {
-    case CLOSE_STOPPING: return exchange_app(exchange)->close_code;
-    case CLOSE_SLOW:
-    case CLOSE_BUSY: return WS_CLOSE_TRY_LATER;
-    case CLOSE_UNAUTHORIZED: return UNAUTHORIZED;
-    case CLOSE_UNCONNECTED: return UNCONNECTED;
-    case CLOSE_UNFINISHED: return WS_CLOSE_POLICY;
-    case CLOSE_BY_APP: break;
-  }
-  return closing->code;
+  struct closing whole = *closing;
+  if (whole.reason == CLOSE_STOPPING) whole.code = exchange_app(exchange)->close_code;
+  return exchange_dialect(exchange)->close_code(&whole);
 }
 
 void websocket_on_close(struct exchange *exchange, const struct closing *closing) {
@@ -110,13 +98,14 @@ static void end_reading(struct exchange *exchange, struct ws_close_info info, bo
 
 /* One event of the reader. False: nothing more is to be read. */
 static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
-  struct input input = {.bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader)};
+  struct input input = {
+      .bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader), .reply = {.class = &reply_to_client}};
   switch (event) {
     case WS_MESSAGE:
       if (exchange_session_socket(exchange)) {
         raw_websocket_receive(exchange, reader);
       } else {
-        native_receive(&exchange->subscriber, &input);
+        session_receive(&exchange->subscriber, &input);
       }
       break;
     case WS_PING:
@@ -223,18 +212,31 @@ static const struct role role_closing = {.start = role_nothing,
                                          .outbox_limit = role_outbox_limit,
                                          ROLE_ASKS_NOTHING,
                                          ROLE_WRITES_AT_ONCE,
-                                         ROLE_NEVER_WAITS,
-                                         ROLE_HAS_NO_CLIENT};
+                                         ROLE_NEVER_WAITS};
 
 /* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
 
-static struct bytes choose_protocol(const struct http_head *head) {
-  struct ws_offers offers = {0};
-  struct bytes protocol;
-  while (ws_handshake_offer(head, &offers, &protocol)) {
-    if (bytes_equal(protocol, native_protocol)) return native_protocol;
+static const struct dialect *find_dialect(const struct dialect_table *dialects, struct bytes subprotocol) {
+  for (const struct dialect *const *at = dialects->websockets; *at; at++) {
+    if ((*at)->subprotocol && bytes_equal(subprotocol, bytes_string((*at)->subprotocol))) return *at;
   }
-  return bytes_of(NULL, 0);
+  return NULL;
+}
+
+/* The first that is offered and known; else the one that is spoken without a subprotocol. */
+static const struct dialect *choose_dialect(struct exchange *exchange) {
+  const struct dialect_table *dialects = exchange_http(exchange)->transport->dialects;
+  struct ws_offers offers = {0};
+  struct bytes subprotocol;
+  while (ws_handshake_offer(exchange_request(exchange)->head, &offers, &subprotocol)) {
+    const struct dialect *dialect = find_dialect(dialects, subprotocol);
+    if (dialect) return dialect;
+  }
+  return dialects->websockets[0];
+}
+
+static bool upgrade_to(struct exchange *exchange, const struct dialect *dialect) {
+  return websocket_upgrade(exchange, dialect, dialect->subprotocol ? bytes_string(dialect->subprotocol) : bytes_of(NULL, 0));
 }
 
 /* Who it is, if that is known by now: `connected` is the job that brought it in, `http` what it will be judged by. Takes http. */
@@ -250,29 +252,31 @@ static bool set_identity(struct exchange *exchange, struct script_job *connected
   return session || !http;
 }
 
-void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason) {
-  struct app *app = exchange_app(exchange);
-  if (!websocket_upgrade(exchange, protocol)) return;
-  websocket_close(exchange, app_stopping(app) ? app->close_code : WS_CLOSE_TRY_LATER, reason);
+static void put_off(struct exchange *exchange, const char *reason) {
+  bool stops = app_stopping(exchange_app(exchange));
+  websocket_on_close(exchange, &(struct closing){.reason = stops ? CLOSE_STOPPING : CLOSE_BUSY, .text = reason});
 }
 
-static void websocket_put_off_native(struct exchange *exchange, const char *reason) {
-  websocket_put_off(exchange, choose_protocol(exchange_request(exchange)->head), reason);
+void websocket_put_off(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol, const char *reason) {
+  if (websocket_upgrade(exchange, dialect, protocol)) put_off(exchange, reason);
+}
+
+static void put_off_request(struct exchange *exchange, const char *reason) {
+  if (upgrade_to(exchange, choose_dialect(exchange))) put_off(exchange, reason);
 }
 
 /* Both arguments may be NULL; takes http. */
 static void websocket_enter(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
-  const struct http_head *head = exchange_request(exchange)->head;
-  struct bytes protocol = choose_protocol(head);
-  if (protocol.len > 0) exchange->flags |= EXCHANGE_CONNECTING | EXCHANGE_MOONWIRE_1;
-  if (!websocket_upgrade(exchange, protocol)) {
+  const struct dialect *dialect = choose_dialect(exchange);
+  if (dialect->connects_first) exchange->flags |= EXCHANGE_CONNECTING;
+  if (!upgrade_to(exchange, dialect)) {
     memory_free(http);
   } else if (!set_identity(exchange, connected, http)) {
     exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   }
 }
 
-static void start_native(struct exchange *exchange, struct request *request) {
+static void start_unknown(struct exchange *exchange, struct request *request) {
   bool authenticates = exchange_config(exchange)->options.authenticate;
   /* It says who it is when it is connected; what the upgrade says of it is kept till then. */
   struct http_copy *copy = authenticates ? connect_copy_http(exchange, request) : NULL;
@@ -286,15 +290,14 @@ static void start_native(struct exchange *exchange, struct request *request) {
 static void websocket_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct mw_config_options *options = &exchange_config(exchange)->options;
-  const struct http_head *head = request->head;
-  if (websocket_refuse(exchange, head, cors_allows(exchange))) return;
+  if (websocket_refuse(exchange, request->head, cors_allows(exchange))) return;
   if (app_stopping(exchange_app(exchange))) {
-    websocket_put_off_native(exchange, "");
-  } else if (choose_protocol(head).len > 0) {
-    start_native(exchange, request);
+    put_off_request(exchange, "");
+  } else if (choose_dialect(exchange)->connects_first) {
+    start_unknown(exchange, request);
   } else if (options->authenticate || options->connects || options->disconnects) {
     struct script_job *job = connect_job(exchange, request, "websocket", NULL, 0);
-    if (!job || !exchange_ask(exchange, job)) websocket_put_off_native(exchange, "too many requests are waiting");
+    if (!job || !exchange_ask(exchange, job)) put_off_request(exchange, "too many requests are waiting");
   } else {
     websocket_enter(exchange, NULL, NULL);
   }
@@ -302,9 +305,9 @@ static void websocket_start(struct exchange *exchange) {
 
 static void websocket_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
-    native_on_answer(&exchange->subscriber, job);
+    session_on_answer(&exchange->subscriber, job);
   } else if (exchange_is_temporary(job->status)) {
-    websocket_put_off_native(exchange, job->reason);
+    put_off_request(exchange, job->reason);
   } else if (job->status != 200) {
     exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   } else {
@@ -313,7 +316,7 @@ static void websocket_on_answer(struct exchange *exchange, struct script_job *jo
 }
 
 static void websocket_on_late(struct exchange *exchange) {
-  websocket_put_off_native(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
+  put_off_request(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
 }
 
 /* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
@@ -332,15 +335,23 @@ uint64_t websocket_silence_ms(struct exchange *exchange) {
   return is_pinged ? socket->websocket->pong_ms : socket->websocket->ping_ms;
 }
 
-/* One that speaks moonwire.1 is asked in its own words, since a page cannot see ping frames. The frame is the same for all. */
+/* The frame that asks for a sign of life in the words of that dialect. */
+static struct blob *make_asking(struct transport *transport, const struct dialect *dialect) {
+  if (transport->asks_in == dialect) return transport->asking;
+  blob_unref(transport->asking);
+  transport->asking = form_frame(WS_OPCODE_TEXT, dialect->ping, bytes_of(NULL, 0));
+  transport->asks_in = transport->asking ? dialect : NULL;
+  return transport->asking;
+}
+
+/* Some dialects ask in their own words, since a page cannot see ping frames. The frame is the same for all. */
 static void ask_for_a_sign(struct exchange *exchange) {
-  bool in_words = exchange->flags & EXCHANGE_MOONWIRE_1;
-  struct blob **frame = &exchange_http(exchange)->transport->pings[in_words];
+  struct transport *transport = exchange_http(exchange)->transport;
+  const struct dialect *dialect = exchange_dialect(exchange);
   struct bytes none = bytes_of(NULL, 0);
-  if (!*frame)
-    *frame = in_words ? form_frame(WS_OPCODE_TEXT, BYTES("{\"ping\":true}"), none) : form_frame(WS_OPCODE_PING, none, none);
+  if (!transport->ping) transport->ping = form_frame(WS_OPCODE_PING, none, none);
   exchange->flags |= EXCHANGE_PINGED;
-  push_blob(exchange, blob_ref(*frame));
+  push_blob(exchange, blob_ref(dialect->ping.len > 0 ? make_asking(transport, dialect) : transport->ping));
 }
 
 void websocket_on_silent(struct exchange *exchange) {
@@ -376,5 +387,4 @@ const struct role websocket_role = {.start = websocket_start,
                                     .silence_ms = websocket_silence_ms,
                                     .outbox_limit = role_outbox_limit,
                                     ROLE_WRITES_AT_ONCE,
-                                    ROLE_NEVER_WAITS,
-                                    ROLE_HAS_NO_CLIENT};
+                                    ROLE_NEVER_WAITS};

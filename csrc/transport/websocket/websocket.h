@@ -1,4 +1,5 @@
-/* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the messages mean is native.h's, or raw_websocket.h's. */
+/* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the messages mean is the
+ * session's (session/input.h), or raw_websocket.h's. */
 #ifndef MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 #define MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 
@@ -6,6 +7,8 @@
 #include "http/exchange.h"
 
 VISIBILITY_PUSH
+
+struct dialect;
 
 /* Sends a close frame, ends the session, and waits a while for the peer's close frame. */
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason);
@@ -16,9 +19,9 @@ void websocket_finish(struct exchange *exchange, unsigned code, const char *reas
 bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
 /* Refuses for now: upgrades, and closes with 1013, or with what the server's stop closes with. A page learns nothing of a status before the
  * upgrade. `protocol` may be empty. */
-void websocket_put_off(struct exchange *exchange, struct bytes protocol, const char *reason);
+void websocket_put_off(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol, const char *reason);
 /* Answers with the upgrade. False: it was refused for lack of memory. */
-bool websocket_upgrade(struct exchange *exchange, struct bytes protocol);
+bool websocket_upgrade(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol);
 
 /* What the roles of WebSockets have in common; on_silent if nothing but a ping is due. */
 size_t websocket_read(struct exchange *exchange, struct bytes bytes);

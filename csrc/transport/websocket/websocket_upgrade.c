@@ -1,6 +1,6 @@
 #include "codec/ws/ws_handshake.h"
 #include "delivery/delivery.h"
-#include "dialect/native_forms.h"
+#include "dialect/dialect.h"
 #include "http/request.h"
 #include "transport/websocket/deflate.h"
 #include "transport/websocket/websocket.h"
@@ -24,20 +24,22 @@ bool websocket_refuse(struct exchange *exchange, const struct http_head *head, b
   return true;
 }
 
-bool websocket_upgrade(struct exchange *exchange, struct bytes protocol) {
+bool websocket_upgrade(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol) {
   struct app *app = exchange_app(exchange);
   const struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
+  static const struct mw_deflate_options off = {.is_off = true};
   char text[WS_EXTENSION_MAX];
   struct ws_deflate_terms terms;
   const struct mw_deflate_options *deflate = request->route ? &request->route->websocket->deflate : &app->config->options.deflate;
+  if (!dialect->compressed) deflate = &off;
   struct bytes extension = deflate_agree(head, deflate, &terms, text);
   struct http_fields fields;
   http_fields_init(&fields);
   if (protocol.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Protocol"), protocol);
   if (extension.len > 0) http_fields_add(&fields, BYTES("Sec-WebSocket-Extensions"), extension);
   bool fine = !fields.text.failed;
-  if (fine) exchange_set_form(exchange, &native_ws);
+  if (fine) exchange_set_dialect(exchange, dialect, dialect->form);
   fine = fine && exchange_upgrade(exchange, &fields);
   http_fields_deinit(&fields);
   if (fine) {

@@ -1,27 +1,28 @@
-#include "session/native_verbs.h"
-
-#include <stdio.h>
+#include "session/verbs.h"
 
 #include "base/memory.h"
-#include "codec/verb.h"
-#include "delivery/subscriber.h"
-#include "session/history_page.h"
+#include "codec/json_scan.h"
+#include "session/join.h"
 #include "session/names.h"
-#include "session/native_join.h"
 #include "session/relay.h"
-#include "session/reply.h"
-#include "session/snapshot.h"
 
 /* What is being handled. */
 struct call {
   struct subscriber *subscriber;
   const struct verb *verb;
-  struct reply_to reply_to;
+  struct reply reply;
 };
 
 static void refuse(const struct call *call, const char *code, const char *reason) {
-  reply_error(call->subscriber, &call->reply_to, call->verb->ref.raw, call->verb->channel, code, reason);
+  reply_error(call->subscriber, &call->reply, call->verb->ref.raw,
+              &(struct refusal){.channel = call->verb->channel, .code = code, .reason = reason});
 }
+
+static void succeed(const struct call *call, const struct outcome *outcome) {
+  reply_ok(call->subscriber, &call->reply, call->verb->ref.raw, outcome);
+}
+
+static const struct outcome done = {.type = OUTCOME_DONE};
 
 /* Asks the script; takes the job (NULL: no memory). False: it was refused. */
 static bool ask(const struct call *call, struct script_job *job) {
@@ -31,7 +32,7 @@ static bool ask(const struct call *call, struct script_job *job) {
   bool fine = job && backlog && (ref || call->verb->ref.raw.len == 0);
   if (fine) {
     backlog->asked_ref = ref;
-    backlog->asked_by = call->reply_to;
+    backlog->asked_by = call->reply;
     backlog->is_asked = true;
     if (session_ask(call->subscriber, job)) return true;
     backlog->asked_ref = NULL;
@@ -75,7 +76,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct script_job *job = client || !asks ? job_new(JOB_JOIN, app->config, client, NULL, &channel, 1) : NULL;
   if (job) job->since = since_parse(call->verb->since, subscriber->sink->delivery->epoch);
   if (job && !job_needs_script(job)) {
-    native_join(subscriber, job, &call->reply_to, call->verb->ref.raw);
+    session_join(subscriber, job, &call->reply, call->verb->ref.raw);
     job_unref(job);
   } else {
     ask(call, job);
@@ -84,14 +85,14 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
 
 static void on_unsubscribe(const struct call *call) {
   session_unsubscribe(call->subscriber, call->verb->channel, NULL, NULL);
-  reply_ok(call->subscriber, &call->reply_to, call->verb->ref.raw, bytes_of(NULL, 0));
+  succeed(call, &done);
 }
 
 /* An id, also one of another life of the server, or "0"; rubbish would look like an empty history. */
 static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == ID_LEN || bytes_equal(text, BYTES("0")); }
 
 /* True if nobody is told what comes of it, so that it need not be found out. */
-static bool is_unheard(const struct call *call) { return call->verb->ref.raw.len == 0 && !call->reply_to.is_exchange; }
+static bool is_unheard(const struct call *call) { return !reply_is_wanted(&call->reply, call->verb->ref.raw); }
 
 static void on_history(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
@@ -110,37 +111,44 @@ static void on_history(const struct call *call, const struct kind *kind) {
   } else if (!subscriber_find(subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
-    struct buffer value;
+    const struct form_class *item = reply_dialect(subscriber, &call->reply)->item;
     struct history_page page = history_page_of(delivery->hub, verb->channel, &wish);
-    buffer_init(&value);
-    bool fine = history_page_fit(&page, epoch, bytes) == 0;
-    if (fine) history_page_write(&value, &page, epoch);
+    struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = epoch};
+    bool fine = history_page_fit(&page, item, epoch, bytes) == 0;
     budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
-    if (!fine || value.failed) {
-      refuse(call, "unavailable", "no memory");
-    } else {
-      reply_page(subscriber, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
-    }
-    buffer_deinit(&value);
+    if (!fine || !reply_page(subscriber, &call->reply, verb->ref.raw, &outcome)) refuse(call, "unavailable", "no memory");
   }
 }
 
-static void on_presence(const struct call *call, const struct kind *kind) {
+/* The id of a user as members are compared: as in JSON, without quotes. */
+static bool read_after(struct buffer *json, struct bytes id, struct roster_query *query) {
+  if (id.len > 0) json_write_string(json, id);
+  if (json->len > 0) query->after = bytes_of(json->data + 1, json->len - 2);
+  return !json->failed;
+}
+
+static void tell_members(const struct call *call, const struct kind *kind) {
   const struct verb *verb = call->verb;
-  const struct hub *hub = call->subscriber->sink->delivery->hub;
-  size_t room = reply_room(call->subscriber, &call->reply_to);
-  struct buffer value;
-  buffer_init(&value);
+  size_t room = reply_room(call->subscriber, &call->reply);
+  struct job_channel channel = {.name = verb->channel, .kind = kind};
+  struct outcome outcome = {.type = OUTCOME_MEMBERS,
+                            .told = {.hub = call->subscriber->sink->delivery->hub, .channel = &channel, .room = &room},
+                            .query = {.limit = verb->limit}};
+  struct buffer after;
+  buffer_init(&after);
+  bool fine = read_after(&after, verb->after, &outcome.query);
+  if (!fine || !reply_page(call->subscriber, &call->reply, verb->ref.raw, &outcome)) refuse(call, "unavailable", "out of memory");
+  buffer_deinit(&after);
+}
+
+static void on_presence(const struct call *call, const struct kind *kind) {
   if (kind->presence == MW_PRESENCE_NONE) {
     refuse(call, "refused", "the channel has no presence");
-  } else if (!subscriber_find(call->subscriber, verb->channel)) {
+  } else if (!subscriber_find(call->subscriber, call->verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
-  } else if (!is_unheard(call) && !snapshot_write_page(hub, kind, verb, room, &value)) {
-    refuse(call, "unavailable", "out of memory");
   } else if (!is_unheard(call)) {
-    reply_page(call->subscriber, &call->reply_to, verb->ref.raw, buffer_bytes(&value));
+    tell_members(call, kind);
   }
-  buffer_deinit(&value);
 }
 
 static void on_send(const struct call *call, const struct kind *kind) {
@@ -159,7 +167,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
   } else if (!client) {
     refuse(call, "unavailable", "no memory");
   } else if (rule->relay && verb->idempotency_key.len == 0) {
-    relay_event(subscriber, &(struct relay_call){verb, &call->reply_to, kind, rule, client});
+    relay_event(subscriber, &(struct relay_call){verb, &call->reply, kind, rule, client});
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
     struct script_job *job = job_new(JOB_MESSAGE, app->config, client, NULL, &channel, 1);
@@ -176,7 +184,7 @@ static void close_busy(struct subscriber *subscriber, const char *text) {
   session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_BUSY, .text = text});
 }
 
-/* Who it is: by the token that comes with the first verb of moonwire.1, or a newer token later. */
+/* Who it is: by the token that comes with its first verb, or a newer token later. */
 static void on_token(const struct call *call, bool connects) {
   struct subscriber *subscriber = call->subscriber;
   const struct app *app = http_of(subscriber)->app;
@@ -205,7 +213,7 @@ static void on_token(const struct call *call, bool connects) {
   if (job_needs_script(job)) {
     if (!ask(call, job) && connects) close_busy(subscriber, "too many requests are waiting");
   } else {
-    native_connected(subscriber, job, &call->reply_to, call->verb->ref.raw);
+    session_connected(subscriber, job, &call->reply, call->verb->ref.raw);
     job_unref(job);
   }
 }
@@ -227,30 +235,71 @@ static void take_verb(const struct call *call) {
       case VERB_HISTORY: on_history(call, kind); break;
       case VERB_TOKEN: on_token(call, false); break;
       case VERB_CONNECT: on_token(call, true); break;
-      case VERB_PING: reply_ok(call->subscriber, &call->reply_to, verb->ref.raw, bytes_of(NULL, 0)); break;
+      case VERB_PING: succeed(call, &done); break;
       case VERB_COUNT: break;
     }
   }
 }
 
-void native_handle(struct subscriber *subscriber, const struct input *input) {
-  budget_charge(subscriber, BUDGET_MESSAGE);
-  struct buffer text, answer;
-  struct verb verb = {.type = VERB_SUBSCRIBE, .channel = input->bytes};
-  if (input->reply_to.is_poll) {
-    take_verb(&(struct call){.subscriber = subscriber, .verb = &verb, .reply_to = input->reply_to});
+/* ---- Input ---------------------------------------------------------------------------------------------------------------- */
+
+/* What an earlier frame has left unfinished is the client's own. */
+static void begin_reading(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
+  struct session *session = input->reply.class->is_awaited ? NULL : session_of(subscriber);
+  dialect_reader_init(reader);
+  if (!session || !session->backlog || !session->backlog->unfinished) return;
+  buffer_append(&reader->kept, blob_bytes(session->backlog->unfinished));
+  blob_unref(session->backlog->unfinished);
+  session->backlog->unfinished = NULL;
+  session_release_backlog(session);
+  budget_charge(subscriber, reader->kept.len);
+}
+
+static void keep_unfinished(struct subscriber *subscriber, const struct dialect_reader *reader) {
+  const struct session_ops *ops = session_ops(subscriber);
+  if (reader->kept.len > http_of(subscriber)->app->config->options.limits.ws_message_size) {
+    ops->close(subscriber, &(struct closing){.reason = CLOSE_UNFINISHED, .text = "a message is too large"});
     return;
   }
-  buffer_init(&text);
-  buffer_init(&answer);
-  struct verb_fault fault =
-      input->is_binary ? verb_read_binary(input->bytes, &text, &verb) : verb_read(input->bytes, &text, &verb);
-  if (fault.code) {
-    verb_write_fault(&answer, &verb, &fault);
-    reply_text(subscriber, &input->reply_to, fault.code, &answer);
-  } else {
-    take_verb(&(struct call){.subscriber = subscriber, .verb = &verb, .reply_to = input->reply_to});
-  }
-  buffer_deinit(&answer);
-  buffer_deinit(&text);
+  struct session *session = session_get(subscriber);
+  struct input_backlog *backlog = session ? session_backlog(session) : NULL;
+  if (backlog) backlog->unfinished = blob_new(buffer_bytes(&reader->kept));
+  if (!backlog || !backlog->unfinished) subscriber_break(subscriber);
+  if (session) session_release_backlog(session);
+}
+
+static void end_reading(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
+  bool is_open = session_ops(subscriber)->is_open(subscriber);
+  if (reader->kept.failed || reader->text.failed) subscriber_break(subscriber);
+  if (is_open && reader->kept.len > 0 && !reader->kept.failed && !input->reply.class->is_awaited)
+    keep_unfinished(subscriber, reader);
+  dialect_reader_deinit(reader);
+}
+
+/* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
+static bool is_wanted(struct subscriber *subscriber) {
+  return session_ops(subscriber)->is_open(subscriber) && !(subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN));
+}
+
+/* False: what follows in the same frame must wait, or is not wanted any more. */
+static bool goes_on(struct subscriber *subscriber) {
+  return is_wanted(subscriber) && !session_question(subscriber) && budget_left(subscriber) > 0;
+}
+
+struct bytes verbs_handle(struct subscriber *subscriber, const struct input *input) {
+  const struct dialect *dialect = reply_dialect(subscriber, &input->reply);
+  struct bytes rest = input->bytes.ptr ? input->bytes : BYTES("");
+  struct dialect_reader reader;
+  struct verb verb;
+  struct refusal refusal;
+  enum read_result result;
+  begin_reading(subscriber, input, &reader);
+  do {
+    budget_charge(subscriber, BUDGET_MESSAGE);
+    result = dialect->next(&reader, &rest, input->is_binary, &verb, &refusal);
+    if (result == READ_FAULT) reply_error(subscriber, &input->reply, verb.ref.raw, &refusal);
+    if (result == READ_VERB) take_verb(&(struct call){.subscriber = subscriber, .verb = &verb, .reply = input->reply});
+  } while (result != READ_NOTHING && rest.len > 0 && goes_on(subscriber));
+  end_reading(subscriber, input, &reader);
+  return is_wanted(subscriber) ? rest : bytes_of(NULL, 0);
 }

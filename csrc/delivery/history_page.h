@@ -1,10 +1,9 @@
 /* A part of a channel's history, for whoever asks for it: the app, or a client by the verb "history". */
-#ifndef MOONWIRE_SESSION_HISTORY_PAGE_H
-#define MOONWIRE_SESSION_HISTORY_PAGE_H
+#ifndef MOONWIRE_DELIVERY_HISTORY_PAGE_H
+#define MOONWIRE_DELIVERY_HISTORY_PAGE_H
 
-#include "base/buffer.h"
+#include "delivery/form.h"
 #include "hub/hub.h"
-#include "hub/id.h"
 
 VISIBILITY_PUSH
 
@@ -24,11 +23,9 @@ struct history_query {
 
 /* Holds until the hub changes. */
 struct history_page history_page_of(struct hub *hub, struct bytes channel, const struct history_query *query);
-/* Encodes its messages, each once for all who ask for it, and drops the farther ones of those that come to more bytes; one stays whatever its size.
+/* Encodes its messages in that form, each once for all who ask for it, and drops the farther ones of those that come to more bytes; one stays whatever its size.
  * MW_ENOMEM. */
-int history_page_fit(struct history_page *page, const struct epoch *epoch, size_t bytes);
-/* Appends {"messages":[…],"more":…}. */
-void history_page_write(struct buffer *out, const struct history_page *page, const struct epoch *epoch);
+int history_page_fit(struct history_page *page, const struct form_class *form, const struct epoch *epoch, size_t bytes);
 
 VISIBILITY_POP
 

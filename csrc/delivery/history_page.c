@@ -1,8 +1,6 @@
-#include "session/history_page.h"
+#include "delivery/history_page.h"
 
 #include "base/status.h"
-#include "delivery/form.h"
-#include "dialect/native_forms.h"
 
 enum { LIMIT = 100 };
 
@@ -27,12 +25,12 @@ struct history_page history_page_of(struct hub *hub, struct bytes name, const st
   return page;
 }
 
-int history_page_fit(struct history_page *page, const struct epoch *epoch, size_t bytes) {
+int history_page_fit(struct history_page *page, const struct form_class *form, const struct epoch *epoch, size_t bytes) {
   uint32_t end = page->first + page->count, count = 0;
   page->bytes = 0;
   while (count < page->count) {
     uint32_t at = page->from_first ? page->first + count : end - count - 1;
-    const struct blob *blob = form_of(&native_poll, history_at(page->history, at), epoch);
+    const struct blob *blob = form_of(form, history_at(page->history, at), epoch);
     if (!blob) return MW_ENOMEM;
     if (count > 0 && page->bytes + blob->len > bytes) break;
     page->bytes += blob->len;
@@ -43,15 +41,4 @@ int history_page_fit(struct history_page *page, const struct epoch *epoch, size_
   page->count = count;
   page->more = true;
   return 0;
-}
-
-void history_page_write(struct buffer *out, const struct history_page *page, const struct epoch *epoch) {
-  buffer_append_string(out, "{\"messages\":[");
-  for (uint32_t i = 0; i < page->count; i++) {
-    const struct blob *blob = form_of(&native_poll, history_at(page->history, page->first + i), epoch);
-    if (i > 0) buffer_append_char(out, ',');
-    if (blob) buffer_append(out, blob_bytes(blob));
-    if (!blob) out->failed = true;
-  }
-  buffer_append_string(out, page->more ? "],\"more\":true}" : "],\"more\":false}");
 }

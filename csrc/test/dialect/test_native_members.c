@@ -1,4 +1,4 @@
-#include "hub/hub.h"
+#include "dialect/native_members.h"
 
 #include <stdlib.h>
 
@@ -67,14 +67,14 @@ static void expect_blob(struct blob *blob, const char *expected) {
 }
 
 static void expect_roster(const char *channel, bool counts_only, const char *expected) {
-  expect_blob(hub_snapshot(&hub, bytes_string(channel), counts_only, 1000), expected);
+  expect_blob(native_members_snapshot(&hub, bytes_string(channel), counts_only, 1000), expected);
 }
 
 static void expect_page(const char *after, size_t limit, size_t bytes, const char *expected) {
   struct buffer out;
   buffer_init(&out);
   struct roster_query query = {.after = bytes_string(after), .limit = limit, .bytes = bytes};
-  assert_int_equal(hub_write_page(&hub, BYTES("a"), &query, &out), expected != NULL);
+  assert_int_equal(native_members_page(&hub, BYTES("a"), &query, &out), expected != NULL);
   if (expected) assert_bytes_string(buffer_bytes(&out), expected);
   buffer_deinit(&out);
 }
@@ -171,10 +171,11 @@ static void a_snapshot_is_shared(void **state) {
   (void)state;
   begin(10);
   assert_true(update("a", 1, (struct entry[]){{"\"x\"", NULL, 1, false}}, 1));
-  struct blob *one = hub_snapshot(&hub, BYTES("a"), false, 1000), *two = hub_snapshot(&hub, BYTES("a"), false, 1000);
+  struct blob *one = native_members_snapshot(&hub, BYTES("a"), false, 1000),
+              *two = native_members_snapshot(&hub, BYTES("a"), false, 1000);
   assert_ptr_equal(one, two);
   assert_true(update("a", 2, (struct entry[]){{"\"y\"", NULL, 1, false}}, 1));
-  struct blob *three = hub_snapshot(&hub, BYTES("a"), false, 1000);
+  struct blob *three = native_members_snapshot(&hub, BYTES("a"), false, 1000);
   assert_ptr_not_equal(one, three);
   assert_bytes_string(blob_bytes(one), "{\"count\":1,\"members\":{\"x\"" ONE "}}");
   blob_unref(one);
@@ -190,14 +191,14 @@ static void a_large_snapshot_is_only_a_number(void **state) {
   begin(10);
   assert_true(update("a", 2, (struct entry[]){{"\"x\"", "1", 10, false}, {"\"y\"", NULL, 1, false}}, 2));
   size_t len = strlen("{\"count\":2,\"members\":{\"x\":{\"info\":1,\"connections\":10},\"y\"" ONE "}}");
-  expect_blob(hub_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
-  expect_blob(hub_snapshot(&hub, BYTES("a"), false, 0), "{\"count\":2,\"more\":true}");
-  expect_blob(hub_snapshot(&hub, BYTES("a"), true, 0), "{\"count\":2}");
+  expect_blob(native_members_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
+  expect_blob(native_members_snapshot(&hub, BYTES("a"), false, 0), "{\"count\":2,\"more\":true}");
+  expect_blob(native_members_snapshot(&hub, BYTES("a"), true, 0), "{\"count\":2}");
   assert_true(update("a", 2, (struct entry[]){{"\"y\"", NULL, 1, false}}, 1));
-  struct blob *whole = hub_snapshot(&hub, BYTES("a"), false, len + 100);
+  struct blob *whole = native_members_snapshot(&hub, BYTES("a"), false, len + 100);
   assert_int_equal(whole->len, len);
   blob_unref(whole);
-  expect_blob(hub_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
+  expect_blob(native_members_snapshot(&hub, BYTES("a"), false, len - 1), "{\"count\":2,\"more\":true}");
   hub_deinit(&hub);
   store_deinit(&store);
 }
@@ -214,9 +215,9 @@ static void it_knows_its_size(void **state) {
     struct entry entry = {id, infos[rand() % 4], (uint32_t)(rand() % 3 ? rand() % 30 : rand()), rand() % 3 == 0};
     assert_true(update("a", 1, &entry, 1));
     const struct roster *roster = hub_find(&hub, BYTES("a"))->roster;
-    struct blob *snapshot = hub_snapshot(&hub, BYTES("a"), false, SIZE_MAX);
+    struct blob *snapshot = native_members_snapshot(&hub, BYTES("a"), false, SIZE_MAX);
     size_t commas = roster->members.count > 0 ? 1 : 0; /* the first has none before it */
-    assert_int_equal(snapshot->len, strlen("{\"count\":1,\"members\":{}}") + roster->members_len - commas);
+    assert_int_equal(snapshot->len, strlen("{\"count\":1,\"members\":{}}") + native_members_len(roster) - commas);
     blob_unref(snapshot);
   }
   hub_deinit(&hub);
@@ -247,7 +248,7 @@ static bool apply_and_write(void *context) {
   begin(10);
   struct roster_batch *batch = batch_of("a", 2, (struct entry[]){{"\"x\"", "1", 1, false}, {"\"y\"", NULL, 1, false}}, 2);
   bool fine = batch && hub_update_roster(&hub, batch, &policy);
-  struct blob *snapshot = hub_snapshot(&hub, BYTES("a"), false, 1000);
+  struct blob *snapshot = native_members_snapshot(&hub, BYTES("a"), false, 1000);
   fine = snapshot && fine;
   fine = fine &&
          snapshot->len ==

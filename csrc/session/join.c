@@ -1,0 +1,70 @@
+#include "session/join.h"
+
+#include "base/memory.h"
+#include "session/names.h"
+
+/* The answer to a subscribe; a query of a poll says by itself where to go on, and what is missing. */
+static void write_acknowledgement(struct rope *out, struct subscriber *subscriber, const struct script_job *job,
+                                  const struct reply *reply, struct bytes ref, const struct replay *replay) {
+  const struct delivery *delivery = subscriber->sink->delivery;
+  size_t room = reply_room(subscriber, reply);
+  char id[ID_LEN];
+  id_write(id, delivery->epoch, replay->cursor);
+  struct outcome outcome = {.type = OUTCOME_JOINED,
+                            .id = bytes_of(id, ID_LEN),
+                            .since = job->since,
+                            .gap_count = replay->gap_count,
+                            .told = {.hub = delivery->hub, .channel = &job->channels[0], .room = &room}};
+  reply_dialect(subscriber, reply)->ok(out, ref, &outcome);
+}
+
+void session_join(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref) {
+  struct delivery *delivery = subscriber->sink->delivery;
+  const struct job_channel *channel = &job->channels[0];
+  struct replay replay = {0};
+  struct rope text;
+  rope_init(&text);
+  bool is_new = !subscriber_find(subscriber, channel->name);
+  struct since from = job->since;
+  if (!subscriber->sink->form->cursor_per_channel)
+    from = since_at(delivery->epoch, delivery->hub->position);
+  int status = is_new ? subscriber_subscribe(subscriber, channel->name, &channel->kind->policy) : 0;
+  struct subscription *subscription = subscriber_find(subscriber, channel->name);
+  if (status == 0) status = session_ops(subscriber)->charge(subscriber);
+  if (status == 0 && is_new && channel->is_new) status = names_charge(subscriber, job->client, subscription);
+  if (status == 0) status = replay_init(&replay, subscriber, from, subscription);
+  if (status == 0) write_acknowledgement(&text, subscriber, job, reply, ref, &replay);
+  if (status == 0 && !text.text.failed) {
+    session_keep(subscriber, job);
+    if (reply->class->is_query) subscription->mark |= SUBSCRIPTION_QUERIED;
+    if (reply_is_wanted(reply, ref)) reply_text(subscriber, reply, &text);
+    delivery->stats->gaps += replay.gap_count;
+    if (!reply->class->is_query) session_ops(subscriber)->joined(subscriber, channel->name, &replay);
+  } else {
+    if (subscription && is_new) subscriber_unsubscribe(subscriber, subscription, LEAVE_ASKED);
+    reply_error(subscriber, reply, ref,
+                &(struct refusal){.channel = channel->name,
+                                  .code = "unavailable",
+                                  .reason = status == MW_ELIMIT ? names_refusal : "out of memory"});
+  }
+  replay_deinit(&replay);
+  rope_deinit(&text);
+}
+
+void session_connected(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref) {
+  const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
+  struct session *session = session_get(subscriber);
+  struct outcome outcome = {
+      .type = OUTCOME_CONNECTED, .client = bytes_of(job->client->id, CLIENT_ID_LEN), .ping_ms = limits->ping_ms};
+  session_ops(subscriber)->connected(subscriber);
+  if (registry_add(&http_of(subscriber)->app->registry, job->client) < 0) subscriber_break(subscriber);
+  session_keep(subscriber, job);
+  /* A newer token is judged by what is left of the upgrade. */
+  struct http_copy *essence = session && session->http && job->connects ? http_copy_essence(session->http) : NULL;
+  if (essence) {
+    memory_free(session->http);
+    session->http = essence;
+  }
+  if (session) reply_ok(subscriber, reply, ref, &outcome);
+  if (!session) subscriber_break(subscriber);
+}
