@@ -26,8 +26,7 @@ void session_join(struct subscriber *subscriber, struct script_job *job, const s
   rope_init(&text);
   bool is_new = !subscriber_find(subscriber, channel->name);
   struct since from = job->since;
-  if (!subscriber->sink->form->cursor_per_channel)
-    from = since_at(delivery->epoch, delivery->hub->position);
+  if (!subscriber->sink->form->cursor_per_channel) from = since_at(delivery->epoch, delivery->hub->position);
   int status = is_new ? subscriber_subscribe(subscriber, channel->name, &channel->kind->policy) : 0;
   struct subscription *subscription = subscriber_find(subscriber, channel->name);
   if (status == 0) status = session_ops(subscriber)->charge(subscriber);
