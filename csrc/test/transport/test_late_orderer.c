@@ -317,7 +317,7 @@ static void begins_a_new_epoch(void **state) {
   (void)state;
   struct fixture fixture;
   struct memory_peer poll;
-  struct outcome outcome = {0};
+  struct published outcome = {0};
   struct mw_publish publish = {.channel = {"room:1", 6}, .on_done = on_done, .context = &outcome};
   char old[MW_ID_MAX], text[256];
   enum ws_opcode opcode;
