@@ -2,9 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "delivery/outbox.h"
+#include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 #include "test/support/told.h"
+#include "transport/poll/poll_client.h"
 
 enum { PEERS = 3, OUTBOX = 12000, REPLAY = 4 };
 
@@ -400,6 +403,27 @@ static void all_end_with_the_server(void **state) {
   server_settle(server);
 }
 
+/* What is volatile may fill its part of limits.outbox to the last byte, and no byte more. */
+static void volatile_messages_have_a_part_of_the_outbox(void **state) {
+  (void)state;
+  enum { PART = OUTBOX / 16, AROUND = sizeof "[\"a2\",\"\"]" - 1 };
+  for (size_t more = 0; more < 2; more++) {
+    publish("room:1", "a0");
+    server_settle(server);
+    become("channel=room:1");
+    publish_volatile("room:1", "a1");
+    server_settle(server);
+    const struct list *idle = &server->workers[0].transport.polls.idle;
+    size_t waiting = container_of(idle->next, struct poll_client, link)->items.own_bytes;
+    publish_as("room:1", "a2", PART - waiting - OUTBOX_OWN - AROUND + more, (struct mw_publish){.is_volatile = true});
+    server_settle(server);
+    poll_since(&peers[0], as_client("channel=room:1&wait=0"), newest_id());
+    assert_told(&peers[0], more ? "a1 " : "a1 a2 ");
+    end(state);
+    begin(state);
+  }
+}
+
 int main(void) {
   mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
 #define POLLS(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -412,6 +436,7 @@ int main(void) {
       POLLS(the_newer_of_two_polls_gets_what_has_no_id),
       POLLS(what_finds_no_room_comes_with_the_next_poll),
       POLLS(messages_do_not_make_a_client_slow),
+      POLLS(volatile_messages_have_a_part_of_the_outbox),
       POLLS(idle_ones_go_in_the_order_of_their_polls),
       POLLS(one_that_the_app_closes_is_answered),
       POLLS(all_end_with_the_server),

@@ -678,6 +678,30 @@ static void waits_for_the_app_so_long(void **state) {
   finish(&app);
 }
 
+/* An app that has copied a message gives its memory back before it answers. */
+static void a_message_may_be_dropped_before_the_answer(void **state) {
+  (void)state;
+  enum { SIZE = 100000 };
+  struct fixture app;
+  char *data = calloc(1, SIZE);
+  start_with(&app, &(struct mw_websocket_options){.message_size = SIZE}, NULL);
+  open_socket(&app, "/echo");
+  app.keeps = true;
+  app.echoes = false;
+  memory_peer_frame(&app.peer, WS_OPCODE_BINARY, bytes_of(data, SIZE));
+  free(data);
+  assert_int_equal(app.kept_count, 1);
+  const struct mw_message *message = mw_request_message(app.kept[0]);
+  assert_int_equal(message->binary.len, SIZE);
+  mw_request_drop_message(app.kept[0]);
+  assert_true(message->is_binary);
+  assert_int_equal(message->binary.len, 0);
+  assert_null(message->binary.ptr);
+  answer_kept(&app);
+  memory_peer_expect(&app.peer, NULL);
+  finish(&app);
+}
+
 static char logged[500];
 
 static void keep_log(void *context, enum mw_log_level level, const char *text, size_t text_len) {
@@ -1020,6 +1044,7 @@ int main(void) {
       TEST(answers_before_it_closes),
       TEST(waits_for_the_app_so_long),
       TEST(is_not_held_up_by_talk),
+      TEST(a_message_may_be_dropped_before_the_answer),
       TEST(an_upgrade_is_answered_in_time),
       TEST(ends_at_once_if_both_have_closed),
       TEST(tells_the_whole_reason),
