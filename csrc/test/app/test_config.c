@@ -301,10 +301,53 @@ static void stands_failing_memory(void **state) {
 
 #define CONFIG_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* As docs/reference/c_api.md and options.md say. */
+static void limits_have_defaults(void **state) {
+  (void)state;
+  struct mw_limits limits;
+  mw_limits_init(&limits);
+  assert_in_range(limits.connections, 1, 100000); /* what ulimit -n allows */
+  limits.connections = 0;
+  struct mw_limits expected = {.target = 8192,
+                               .head = 16384,
+                               .fields = 100,
+                               .body = 1048576,
+                               .message_size = 65536,
+                               .outbox = 1048576,
+                               .replay = 10000,
+                               .replay_bytes = 16777216,
+                               .history = 268435456,
+                               .ws_message_size = 1048576,
+                               .input_backlog = 65536,
+                               .queue = 67108864,
+                               .channels = 1000000,
+                               .marks = 1000000,
+                               .client_channels = 100,
+                               .client_names = 10000,
+                               .address_names = 100000,
+                               .address_polls = 20000,
+                               .waiting = 10000,
+                               .head_ms = 10000,
+                               .body_ms = 30000,
+                               .message_ms = 30000,
+                               .idle_ms = 75000,
+                               .answer_ms = 30000,
+                               .heartbeat_ms = 15000,
+                               .connect_ms = 10000,
+                               .ping_ms = 25000,
+                               .pong_ms = 10000,
+                               .progress_ms = 30000,
+                               .drain_ms = 5000,
+                               .poll_ms = 30000,
+                               .poll_client_ms = 30000};
+  assert_memory_equal(&limits, &expected, sizeof limits);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       CONFIG_TEST(the_most_special_pattern_wins),
       CONFIG_TEST(overlaps_stop_the_start),
+      CONFIG_TEST(limits_have_defaults),
       CONFIG_TEST(each_limit_has_its_least_value),
       CONFIG_TEST(says_which_option_is_wrong),
       CONFIG_TEST(routes_are_found_by_method_and_path),

@@ -573,6 +573,27 @@ static void closes_for_a_full_outbox(void **state) {
   finish(&app);
 }
 
+/* More than an outbox in one turn is not too much for a peer that takes it. */
+static void a_peer_that_reads_is_not_slow(void **state) {
+  (void)state;
+  enum { COUNT = 10, SIZE = 600 };
+  struct fixture app;
+  enum ws_opcode opcode;
+  struct bytes payload;
+  char data[SIZE];
+  memset(data, 'x', SIZE);
+  start_with(&app, &(struct mw_websocket_options){.outbox = 1000}, NULL);
+  open_socket(&app, "/echo");
+  for (int i = 0; i < COUNT; i++) assert_int_equal(mw_socket_send(app.socket, data, SIZE, true), 0);
+  server_settle(app.server);
+  for (int i = 0; i < COUNT; i++) {
+    assert_true(memory_peer_next_frame(&app.peer, &opcode, &payload));
+    assert_int_equal(payload.len, SIZE);
+  }
+  assert_false(memory_peer_ended(&app.peer));
+  finish(&app);
+}
+
 static void follows_channels(void **state) {
   (void)state;
   struct fixture app;
@@ -1039,6 +1060,7 @@ int main(void) {
       TEST(bounds_what_is_unfinished),
       TEST(lets_in_what_can_be_echoed),
       TEST(closes_for_a_full_outbox),
+      TEST(a_peer_that_reads_is_not_slow),
       TEST(follows_channels),
       TEST(is_no_member),
       TEST(answers_before_it_closes),
