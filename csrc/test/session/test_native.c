@@ -214,7 +214,8 @@ static void each_code_has_a_status(void **state) {
   } cases[] = {{"unauthorized", 401},   {"token_expired", 401}, {"forbidden", 403},    {"not_found", 404},
                {"not_subscribed", 403}, {"too_large", 413},     {"rate_limited", 429}, {"internal", 500},
                {"unavailable", 503},    {"bad_request", 400},   {"unknown_event", 400}};
-  for (size_t i = 0; i < COUNT_OF(cases); i++) assert_int_equal(reply_status(cases[i].code), cases[i].status);
+  for (size_t i = 0; i < COUNT_OF(cases); i++)
+    assert_int_equal(reply_status(&(struct refusal){.code = cases[i].code}), cases[i].status);
 }
 
 int main(void) {
