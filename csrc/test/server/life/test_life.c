@@ -163,6 +163,29 @@ static void may_be_stopped_in_a_callback(void **state) {
   peer_close(&peer);
 }
 
+static void set_connections(struct mw_config_options *options) { options->limits.connections = 2; }
+
+/* As many as the limit says are served; one more is closed, and makes room for none until another goes. */
+static void has_so_many_connections(void **state) {
+  (void)state;
+  host_end(&host);
+  assert_int_equal(host_begin(&host, &(struct host_options){.set = set_connections}), 0);
+  for (size_t i = 0; i < 3; i++) {
+    peer_connect(&peers[i], &host);
+    if (i < 2) peer_get(&peers[i], "/health", "");
+    host_until(&host, i < 2 ? peer_has(&peers[i], "HTTP/1.1 200 OK\r\n") : peer_ended(&peers[i]));
+  }
+  peer_close(&peers[2]);
+  peer_close(&peers[0]);
+  host_settle(&host);
+  peer_connect(&peers[0], &host);
+  peer_get(&peers[0], "/health", "");
+  host_until(&host, peer_has(&peers[0], "HTTP/1.1 200 OK\r\n"));
+  peer_get(&peers[1], "/health", "");
+  host_until(&host, peer_has(&peers[1], "HTTP") && peer_count(&peers[1], "HTTP/1.1 200 OK\r\n") == 2);
+  for (size_t i = 0; i < 2; i++) peer_close(&peers[i]);
+}
+
 /* Whoever waits on the descriptor and the time-out need not wait for the next tick. */
 static void a_foreign_loop_sees_the_stop_at_once(void **state) {
   (void)state;
@@ -342,6 +365,7 @@ int main(void) {
       LIFE_TEST(waits_for_no_app_longer_than_it_said),
       LIFE_TEST(may_be_freed_with_everything_in_flight),
       LIFE_TEST(may_be_stopped_in_a_callback),
+      LIFE_TEST(has_so_many_connections),
       LIFE_TEST(a_foreign_loop_sees_the_stop_at_once),
       LIFE_TEST(a_foreign_loop_sees_the_last_connection_go),
       LIFE_TEST(lives_on_the_loop_of_a_host),
