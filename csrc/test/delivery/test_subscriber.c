@@ -291,6 +291,23 @@ static void writes_so_much_in_a_turn(void **state) {
   assert_false(delivery_flush(&world.delivery));
 }
 
+/* What fills a turn exactly is enough for it. */
+static void a_turn_that_is_full_is_over(void **state) {
+  (void)state;
+  for (size_t i = 0; i < 3; i++) subscribe(i, "a", &kept);
+  publish_numbers("a", 1, 1, &kept);
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
+  world.delivery.turn_bytes = world.peers[0].text_len;
+  delivery_begin_turn(&world.delivery);
+  publish_numbers("a", 2, 2, &kept);
+  assert_true(delivery_flush(&world.delivery));
+  size_t written = 0;
+  for (size_t i = 0; i < 3; i++) written += world.peers[i].write_count;
+  assert_int_equal(written, 3 + 1);
+  while (delivery_flush(&world.delivery)) delivery_begin_turn(&world.delivery);
+  for (size_t i = 0; i < 3; i++) assert_numbers(&world.peers[i], 1, 2);
+}
+
 /* One that was put off can go. */
 static void forgets_who_was_put_off(void **state) {
   (void)state;
@@ -567,6 +584,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       DELIVERS(writes_once_a_turn),
       DELIVERS(writes_so_much_in_a_turn),
+      DELIVERS(a_turn_that_is_full_is_over),
       DELIVERS(forgets_who_was_put_off),
       DELIVERS(holds_the_rest),
       DELIVERS(waits_until_its_sink_is_ready),
