@@ -237,6 +237,9 @@ static void pages_follow_the_order_of_ids(void **state) {
   expect_page("aa", 1, 1000, "{\"count\":4,\"members\":{\"ab\"" ONE "},\"more\":true,\"after\":\"ab\"}");
   expect_page("b", 0, 1000, "{\"count\":4,\"members\":{},\"more\":false}");
   /* One is there in any case. */
+  size_t two = sizeof ",\"members\":{\"a\"" ONE ",\"a!\"" ONE - 1;
+  expect_page("", 0, two, "{\"count\":4,\"members\":{\"a\"" ONE ",\"a!\"" ONE "},\"more\":true,\"after\":\"a!\"}");
+  expect_page("", 0, two - 1, "{\"count\":4,\"members\":{\"a\"" ONE "},\"more\":true,\"after\":\"a\"}");
   expect_page("", 0, 1, "{\"count\":4,\"members\":{\"a\"" ONE "},\"more\":true,\"after\":\"a\"}");
   expect_page("", 0, 1000, "{\"count\":4,\"members\":{\"a\"" ONE ",\"a!\"" ONE ",\"ab\"" ONE ",\"b\"" ONE "},\"more\":false}");
   hub_deinit(&hub);
