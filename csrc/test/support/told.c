@@ -9,7 +9,7 @@
 
 enum { DIGITS = ID_LEN - EPOCH_LEN - 1 };
 
-static void note(struct told *told, const char *word, size_t len) {
+static void note(struct told_peer *told, const char *word, size_t len) {
   size_t at = strlen(told->text);
   assert_true(at + len + 2 < sizeof told->text);
   snprintf(told->text + at, sizeof told->text - at, "%.*s ", (int)len, word);
@@ -32,7 +32,7 @@ static bool id_at(const char *text, size_t len) {
   return true;
 }
 
-const char *told_fetch(struct told *told, struct memory_peer *peer) {
+const char *told_fetch(struct told_peer *told, struct memory_peer *peer) {
   static const char own[] = "moonwire:";
   struct bytes in = memory_peer_fetch(peer);
   told->text[0] = '\0';

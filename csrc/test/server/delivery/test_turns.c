@@ -11,7 +11,7 @@ enum { BIG = 10000, OUTBOX = 50000, PEERS = 3 };
 
 static struct mw_server *server;
 static struct memory_peer peers[PEERS];
-static struct told told;
+static struct told_peer told;
 
 /* ---- The server ----------------------------------------------------------------------------------------------------------- */
 
@@ -53,7 +53,7 @@ static int make_server(void) {
 
 static int begin(void **state) {
   int status = support_setup(state);
-  told = (struct told){.id = ""};
+  told = (struct told_peer){.id = ""};
   assert_int_equal(make_server(), 0);
   for (size_t i = 0; i < PEERS; i++) memory_peer_open(&peers[i], server);
   return status;

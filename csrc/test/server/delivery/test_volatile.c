@@ -10,7 +10,7 @@ enum { BIG = 20000, OUTBOX = 50000 };
 
 static struct mw_server *server;
 static struct memory_peer peer;
-static struct told told;
+static struct told_peer told;
 
 static int define(struct mw_config *config) {
   static const struct mw_event_rule events[] = {{.event = "typing", .relay = true}};
@@ -35,7 +35,7 @@ static int begin(void **state) {
   int status = support_setup(state);
   struct mw_config_options options;
   struct mw_config *config;
-  told = (struct told){.id = ""};
+  told = (struct told_peer){.id = ""};
   mw_config_options_init(&options);
   options.limits.outbox = OUTBOX;
   options.limits.ping_ms = options.limits.progress_ms = options.limits.heartbeat_ms = UINT32_MAX;

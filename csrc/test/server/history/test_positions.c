@@ -8,7 +8,7 @@
 
 static struct mw_server *server;
 static struct memory_peer peer;
-static struct told told;
+static struct told_peer told;
 
 static int start(const char *epoch, uint64_t position, struct mw_error *error) {
   struct mw_config_options options;
@@ -34,7 +34,7 @@ static uint64_t publish(const char *channel, char id[MW_ID_MAX]) {
 static void listen_since(const char *id) {
   char request[200];
   snprintf(request, sizeof request, "GET /sse?channel=kept:1&since=%s HTTP/1.1\r\nHost: t\r\n\r\n", id);
-  told = (struct told){.id = ""};
+  told = (struct told_peer){.id = ""};
   memory_peer_open(&peer, server);
   memory_peer_send_text(&peer, request);
 }

@@ -11,7 +11,7 @@ enum { BIG = 20000, ALL_HOOKS = MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW
 static struct mw_server *server;
 static char asked[512]; /* "open job:1; join job:1; " */
 static struct memory_peer peer;
-static struct told told;
+static struct told_peer told;
 
 static void on_request(void *context, struct mw_request *request) {
   static const char *const words[] = {
@@ -40,7 +40,7 @@ static int begin(void **state) {
   struct mw_config_options options;
   struct mw_config *config;
   asked[0] = '\0';
-  told = (struct told){.id = ""};
+  told = (struct told_peer){.id = ""};
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.limits.outbox = 50000;
@@ -370,7 +370,7 @@ static void a_poll_that_waits_gets_the_restart(void **state) {
 static void all_kinds_at_once(void **state) {
   (void)state;
   struct memory_peer plain, envelope, socket;
-  struct told tolds[3] = {{.id = ""}};
+  struct told_peer tolds[3] = {{.id = ""}};
   open_target(&plain, streams[0]);
   open_target(&envelope, streams[1]);
   memory_peer_open(&socket, server);

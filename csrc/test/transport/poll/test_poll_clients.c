@@ -13,7 +13,7 @@ enum { PEERS = 3, OUTBOX = 12000, REPLAY = 4 };
 
 static struct mw_server *server;
 static struct memory_peer peers[PEERS];
-static struct told told;
+static struct told_peer told;
 static char trace[2000];
 static char client[64]; /* its id */
 static char ids[32][MW_ID_MAX];
@@ -42,7 +42,7 @@ static int begin(void **state) {
   id_count = 0;
   keep_join = false;
   kept = NULL;
-  told = (struct told){.id = ""};
+  told = (struct told_peer){.id = ""};
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.publish_key = "key";
