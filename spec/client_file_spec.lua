@@ -83,7 +83,7 @@ describe("the refusal of one of several channels", function()
       )
       assert.same({
         404,
-        '{"channel":"nowhere","error":{"code":"not_found","reason":"there is no such channel"}}',
+        '{"channel":"nowhere","error":{"code":"not_found","reason":"no channel pattern matches this name"}}',
       }, refusal(open .. "channel=nowhere"))
       assert.same({
         400,

@@ -169,12 +169,12 @@ describe("channel:history", function()
     client:close()
   end)
 
-  it("raises for what is no id and no option", function()
+  it("raises for a bad id and an unknown option", function()
     local name = fresh "kept"
     publish(app, name, 1, 1)
     local cases = {
-      { { since = "rubbish" }, "channel:history: since is no id: rubbish" },
-      { { before = "x" }, "channel:history: before is no id: x" },
+      { { since = "rubbish" }, 'channel:history: since is not a message id: "rubbish"' },
+      { { before = "x" }, 'channel:history: before is not a message id: "x"' },
       { { limit = 0 }, "channel:history: option 'limit' must be a positive integer, got 0" },
       { { last = 1 }, "channel:history: unknown option 'last'" },
     }
@@ -406,7 +406,7 @@ describe("limits.history", function()
     local stats = dkjson.decode(http.get(app, "/stats").body)
     assert.is_true(stats.history_bytes <= 220000 and stats.history_bytes > 200000)
     assert.equal(50 - left, stats.evicted)
-    assert.is_string(app:await_log "limits.history is reached")
+    assert.is_string(app:await_log "evicted the oldest messages of all histories: limits.history reached")
     local stream = sse.open(app, "/sse?channel=kept:a&since=" .. first[1])
     assert.equal("moonwire:gap", stream:event().event)
     stream:close()

@@ -230,7 +230,7 @@ describe("http to the letter", function()
     it("takes no body with it", function()
       for _, target in ipairs { "/sse?channel=news", "/poll?channel=news", "/ws" } do
         local text = "GET %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n"
-        refused(text:format(target), "a GET of this path has no body")
+        refused(text:format(target), "a GET of this path must not have a body")
       end
     end)
 

@@ -319,7 +319,7 @@ describe("descriptors", function()
   it("allow as many connections as ulimit says, less a reserve", function()
     local app = server.start { script = script, setup = "ulimit -n 60;" }
     local list = connect_many(app, 100)
-    assert.is_string(app:await_log "refused a connection: limits.connections %(36%) is reached")
+    assert.is_string(app:await_log "refused a connection: limits.connections %(36%) reached")
     close_all(list)
     await_health(app)
     assert.is_nil(app:log():find "cannot be accepted")
@@ -332,7 +332,7 @@ describe("descriptors", function()
       setup = "ulimit -n 60;",
     }
     assert.is_string(
-      app:await_log "warning limits.connections %(1000%) is over what ulimit %-n %(60%) allows"
+      app:await_log "warning limits.connections %(1000%) exceeds what ulimit %-n %(60%) allows"
     )
     local list = connect_many(app, 100)
     assert.is_string(

@@ -5,7 +5,7 @@
 const char names_refusal[] = "too many channels: try again later";
 
 void name_hold_log_refusal(const char *limit, size_t max) {
-  log_limited(MW_LOG_WARNING, "refused new channels: limits.%s (%zu) is reached", limit, max);
+  log_limited(MW_LOG_WARNING, "refused new channels: limits.%s (%zu) reached", limit, max);
 }
 
 bool name_hold_allows(struct app *app, const struct mw_client *client, size_t count) {

@@ -4,6 +4,8 @@
 
 #include "base/memory.h"
 
+const char polls_refusal[] = "too many poll clients of this address, or channels of theirs: limits.address_polls";
+
 struct party {
   size_t held[PARTY_GOODS];
   struct bytes key;

@@ -21,6 +21,9 @@ enum party_good {
   PARTY_GOODS
 };
 
+/* The text of a refusal over limits.address_polls. */
+extern const char polls_refusal[];
+
 struct parties {
   struct lock lock;
   struct table by_key;

@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "codec/verb.h"
 
+const char waiting_refusal[] = "the queue is full: limits.waiting or limits.queue";
+
 static struct mw_bytes place(char **at, struct bytes from) {
   struct mw_bytes copy = {*at, from.len};
   if (from.len > 0) memcpy(*at, from.ptr, from.len);

@@ -149,6 +149,9 @@ struct script_job {
   void (*on_stream_end)(struct mw_stream *stream);
 };
 
+/* The text of a refusal if the script cannot be asked: most often, a queue is full. */
+extern const char waiting_refusal[];
+
 /* Returns a job with one reference, or NULL if out of memory: then nothing was taken. Keeps config
  * and client (may be NULL), takes http (may be NULL), and copies the channels and their names. With
  * JOB_JOIN and a client, makes the memberships of channels that may need one. */

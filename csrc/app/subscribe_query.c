@@ -37,9 +37,9 @@ static void add_channel(struct subscribe_query *query, const struct mw_config *c
   if (is_known(query, name)) return;
   struct job_channel channel = {.name = {NULL, name.len}, .kind = config_kind(config, name)};
   if (!channel.kind) {
-    refuse_name(query, 404, "there is no such channel", name);
+    refuse_name(query, 404, "no channel pattern matches this name", name);
   } else if (query->channel_count >= config->options.limits.client_channels) {
-    subscribe_query_refuse(query, 400, "too many channels");
+    subscribe_query_refuse(query, 400, "too many channels: limits.client_channels");
   } else {
     buffer_append(&query->names, name);
     buffer_append(&query->channels, bytes_of((const char *)&channel, sizeof channel));

@@ -49,7 +49,7 @@ struct conn *conn_new(struct conn_class *class, enum stream_kind kind) {
   struct conn *conn = memory ? (struct conn *)(void *)(memory + conn_at) : NULL;
   if (!conn || stream_init(&conn->stream, &class->streams, kind) < 0) {
     memory_free(memory);
-    log_limited(MW_LOG_ERROR, "no memory for a connection");
+    log_limited(MW_LOG_ERROR, "refused a connection: out of memory");
     return NULL;
   }
   object_count(OBJECT_CONN, 1);
@@ -70,7 +70,7 @@ static void conn_begin(struct conn *conn, const char *address, bool is_private) 
     log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, http->conn_count);
   }
   if (http->conn_count > conn_limits(conn)->connections) {
-    log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) is reached", conn_limits(conn)->connections);
+    log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) reached", conn_limits(conn)->connections);
     conn_close(conn); /* not by a reset, which many clients take for an error of their connect */
     return;
   }

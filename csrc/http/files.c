@@ -132,8 +132,7 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
     } else if (file_is_directory(file)) {
       redirect(exchange);
     } else {
-      files_refuse(exchange, status == MW_ENOTFOUND ? 404 : 503,
-                   status == MW_ENOTFOUND ? "nothing is here" : mw_status_text(status));
+      files_refuse(exchange, status == MW_ENOTFOUND ? 404 : 503, status == MW_ENOTFOUND ? "not found" : mw_status_text(status));
     }
     return;
   }
@@ -155,7 +154,7 @@ static void files_start(struct exchange *exchange) {
   /* rest lies at the end of path, which may be lengthened. */
   size_t at = request->path.len - request->rest.len;
   if (!is_clean(request->rest)) {
-    exchange_refuse(exchange, 404, "not_found", "nothing is here", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 404, "not_found", "not found", bytes_of(NULL, 0));
     return;
   }
   if (request->path.len == 0 || request->path.data[request->path.len - 1] == '/') {
@@ -169,7 +168,7 @@ static void files_start(struct exchange *exchange) {
   if (request->of_role) {
     exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */
   } else {
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   }
 }
 
@@ -182,7 +181,7 @@ static void files_on_end(struct exchange *exchange) {
   request->of_role = NULL;
 }
 
-static void files_on_late(struct exchange *exchange) { files_refuse(exchange, 503, "the file could not be opened in time"); }
+static void files_on_late(struct exchange *exchange) { files_refuse(exchange, 503, "the file did not open in time; retry"); }
 
 const struct role files_role = {.start = files_start,
                                 .on_answer = role_nothing_on_answer,

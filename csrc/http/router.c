@@ -7,7 +7,7 @@
 #include "http/request.h"
 
 /* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
-static const char no_body[] = "a GET of this path has no body";
+static const char no_body[] = "a GET of this path must not have a body";
 
 static void router_refuse(struct request *request, int status, const char *reason) {
   request->role = NULL;
@@ -32,7 +32,7 @@ static void choose(const struct router *router, struct request *request, struct 
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
     request->role = router->options;
   } else {
-    router_refuse(request, 405, "the path has no such method");
+    router_refuse(request, 405, "method not allowed for this path; the Allow header lists the methods");
   }
 }
 
@@ -55,7 +55,8 @@ static bool find_endpoint(struct exchange *exchange, struct request *request, st
   request->is_shared = request->is_guarded = found->is_shared;
   choose(router, request, method, found->role, found->method, found->other);
   if (request->role != found->role) return true;
-  if (found->needs_length && !request->head->has_length) router_refuse(request, 411, "a length is required");
+  if (found->needs_length && !request->head->has_length)
+    router_refuse(request, 411, "the request needs a length: send Content-Length or Transfer-Encoding: chunked");
   if (found->takes_no_body && request->head->has_body) router_refuse(request, 400, no_body);
   return true;
 }
@@ -80,7 +81,7 @@ static bool find_route(struct exchange *exchange, struct request *request, struc
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
     request->role = router->options;
   } else {
-    router_refuse(request, 405, "the path has no such method");
+    router_refuse(request, 405, "method not allowed for this path; the Allow header lists the methods");
   }
   return true;
 }
@@ -129,12 +130,12 @@ void router_find(struct exchange *exchange, struct request *request) {
     return;
   }
   if (!path_decode(head->path, &request->path)) {
-    router_refuse(request, 400, "the path is malformed");
+    router_refuse(request, 400, "invalid path; check its percent-encoding and that it begins with a slash");
     return;
   }
   struct bytes path = buffer_bytes(&request->path);
   if (request->path.failed) {
-    router_refuse(request, 503, "no memory");
+    router_refuse(request, 503, "out of memory");
     return;
   }
   if (find_endpoint(exchange, request, head->method, path) || find_route(exchange, request, head->method, path)) return;
@@ -142,6 +143,6 @@ void router_find(struct exchange *exchange, struct request *request) {
   if (request->mount) {
     choose(router, request, head->method, router->file, "GET", "HEAD");
   } else {
-    router_refuse(request, 404, "nothing is here");
+    router_refuse(request, 404, "not found");
   }
 }

@@ -3,6 +3,8 @@
 #include "base/log_limit.h"
 #include "http/exchange.h"
 
+const char unfinished_refusal[] = "the queue is full: limits.queue";
+
 static const struct mw_limits *unfinished_limits(const struct http *http) { return &http->app->config->options.limits; }
 
 void unfinished_init(struct unfinished *unfinished) {
@@ -82,7 +84,7 @@ void unfinished_settle(struct http *http) {
                 "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
                 "bytes, count=%zu)",
                 largest->size, unfinished->bytes, unfinished->count);
-    unfinished_give_up(http, largest, CLOSE_BUSY, "too much is waiting");
+    unfinished_give_up(http, largest, CLOSE_BUSY, unfinished_refusal);
   }
 }
 
@@ -101,6 +103,6 @@ void unfinished_expire(struct http *http) {
         MW_LOG_INFO,
         "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",
         (unsigned long long)most_ms, oldest->size);
-    unfinished_give_up(http, oldest, CLOSE_UNFINISHED, "the message did not come in time");
+    unfinished_give_up(http, oldest, CLOSE_UNFINISHED, "the message did not arrive in time: limits.message_seconds");
   }
 }

@@ -17,6 +17,9 @@ VISIBILITY_PUSH
 struct exchange;
 struct http;
 
+/* The text of a refusal over limits.queue. */
+extern const char unfinished_refusal[];
+
 /* Lists of holders whose sizes have the same number of bits. */
 enum { UNFINISHED_SIZES = 64 };
 

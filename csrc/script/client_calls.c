@@ -20,11 +20,11 @@ int client_call_send(struct app *app, struct mw_client *client, const struct mw_
   if (parts.channel.len > 0 && channel_name_fault(parts.channel))
     return fail(error, MW_EINVAL, channel_name_fault(parts.channel));
   struct command *command = command_new(COMMAND_SEND, client);
-  if (!command) return fail(error, MW_ENOMEM, "no memory");
+  if (!command) return fail(error, MW_ENOMEM, "out of memory");
   command->message = message_new(NULL, &parts);
   if (!command->message) {
     command_free(command);
-    return fail(error, MW_ENOMEM, "no memory");
+    return fail(error, MW_ENOMEM, "out of memory");
   }
   status = command_post(app, command);
   return status < 0 ? fail(error, status, mw_status_text(status)) : 0;

@@ -291,7 +291,7 @@ static void count_in(struct presence *presence, struct script_job *job, struct j
     member = member_new(&presence->members, client_user_id(job->client), key, channel->info);
   }
   if (!member) {
-    job_refuse(job, 503, "unavailable", "no memory");
+    job_refuse(job, 503, "unavailable", "out of memory");
     return;
   }
   list_remove(&member->in_leaving);

@@ -122,7 +122,7 @@ static int take_info(struct mw_request *request, struct bytes json) {
   bool no_memory = text.failed || (text.len > 0 && fits && !info);
   buffer_deinit(&text);
   if (no_memory) {
-    refuse(request, 503, "unavailable", "no memory");
+    refuse(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   if (!fits) {
@@ -152,13 +152,13 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
   }
   if (request->type == MW_REQUEST_PRESENCE) return take_info(request, json);
   if (data_len > 0 && keeps_data && !(blob = blob_new(json))) {
-    refuse(request, 503, "unavailable", "no memory");
+    refuse(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
     int status = client_set_user(request->job->client, blob);
     if (status == MW_ENOMEM) refuse(request, 503, "unavailable", "out of memory");
-    if (status == MW_EINVAL) refuse(request, 403, "forbidden", "the token is another user's");
+    if (status == MW_EINVAL) refuse(request, 403, "forbidden", "the token belongs to another user");
     if (status < 0) return status == MW_ENOMEM ? status : 0;
   } else if (request->type == MW_REQUEST_JOIN) {
     request->job->channels[request->job->at].data = blob;
@@ -188,7 +188,7 @@ static bool is_reserved(struct bytes name) {
 static bool add_fields(struct http_fields *out, const struct mw_response *response, struct mw_error *error) {
   bool fine = response->content_type.len == 0 ||
               http_fields_add(out, BYTES("Content-Type"), bytes_of(response->content_type.ptr, response->content_type.len));
-  if (!fine && error) snprintf(error->text, sizeof error->text, "the content type is malformed");
+  if (!fine && error) snprintf(error->text, sizeof error->text, "invalid content type");
   for (size_t i = 0; fine && i < response->field_count; i++) {
     struct bytes name = bytes_of(response->fields[i].name.ptr, response->fields[i].name.len);
     struct bytes value = bytes_of(response->fields[i].value.ptr, response->fields[i].value.len);
@@ -196,7 +196,7 @@ static bool add_fields(struct http_fields *out, const struct mw_response *respon
     fine = !reserved && http_fields_add(out, name, value);
     if (!fine && error) {
       snprintf(error->text, sizeof error->text, "the header \"%.*s\" %s", (int)(name.len < 64 ? name.len : 64), name.ptr,
-               reserved ? "is written by the server itself" : "is malformed");
+               reserved ? "is set by the server itself" : "is malformed");
     }
   }
   return fine;
@@ -209,14 +209,15 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
   bool responds = is_http(request);
   if (!responds || response->status < 200 || response->status > 599) {
     if (error)
-      snprintf(error->text, sizeof error->text, responds ? "the status must be from 200 to 599" : "only a route is responded to");
+      snprintf(error->text, sizeof error->text,
+               responds ? "the status must be from 200 to 599" : "only the request of a route takes a response");
   } else if (add_fields(&fields, response, error)) {
     struct script_job *job = request->job;
     job->fields = http_fields_keep(&fields);
     job->body = job->fields ? blob_new(bytes_of(response->body.ptr ? response->body.ptr : "", response->body.len)) : NULL;
     job->status = response->status;
     status = job->body ? 0 : MW_ENOMEM;
-    if (status < 0 && error) snprintf(error->text, sizeof error->text, "no memory");
+    if (status < 0 && error) snprintf(error->text, sizeof error->text, "out of memory");
   }
   http_fields_deinit(&fields);
   if (status < 0) {
@@ -224,7 +225,7 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
     if (request->job) request->job->fields = NULL;
     bool no_memory = status == MW_ENOMEM;
     if (no_memory) {
-      refuse(request, 503, "unavailable", "no memory");
+      refuse(request, 503, "unavailable", "out of memory");
     } else {
       mw_request_fail(request);
     }

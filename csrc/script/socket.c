@@ -12,12 +12,12 @@
 int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   struct script_job *job = request->job;
   if (!request->script || request->cancelled || atomic_load(&job->cancelled)) {
-    mw_request_refuse(request, 503, "unavailable", "the client has gone");
+    mw_request_refuse(request, 503, "unavailable", "the client has disconnected");
     return MW_ECLOSED;
   }
   struct mw_socket *socket = memory_calloc(1, sizeof *socket);
   if (!socket) {
-    mw_request_refuse(request, 503, "unavailable", "no memory");
+    mw_request_refuse(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   atomic_init(&socket->refs, 2);

@@ -23,12 +23,12 @@ static void on_end(struct mw_stream *stream) {
 int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (*on_close)(void *context), void *context) {
   struct script_job *job = request->job;
   if (!request->script || request->cancelled || atomic_load(&job->cancelled)) {
-    mw_request_refuse(request, 503, "unavailable", "the client has gone");
+    mw_request_refuse(request, 503, "unavailable", "the client has disconnected");
     return MW_ECLOSED;
   }
   struct mw_stream *stream = memory_alloc(sizeof *stream);
   if (!stream) {
-    mw_request_refuse(request, 503, "unavailable", "no memory");
+    mw_request_refuse(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   *stream = (struct mw_stream){.app = request->script->app, .job = job_ref(job), .on_close = on_close, .context = context};

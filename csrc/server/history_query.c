@@ -9,7 +9,7 @@ static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){byt
 static int read_id(const char *text, const char *name, const struct epoch *epoch, struct since *since, struct mw_error *error) {
   *since = since_parse(bytes_string(text), epoch);
   if (!text || since->kind == SINCE_ALL || since->kind == SINCE_POSITION || strlen(text) == ID_LEN) return 0;
-  if (error) snprintf(error->text, sizeof error->text, "%s is no id: %.40s", name, text);
+  if (error) snprintf(error->text, sizeof error->text, "%s is not a message id: \"%.40s\"", name, text);
   return MW_EINVAL;
 }
 

@@ -77,9 +77,8 @@ static int fail(struct mw_error *error, int status) {
 static void check_connections(size_t wanted) {
   size_t allowed = descriptors_for_connections(SIZE_MAX);
   if (wanted <= allowed) return;
-  log_line(MW_LOG_WARNING,
-           "limits.connections (%zu) is over what ulimit -n (%zu) allows: after about %zu connections others are closed", wanted,
-           descriptors_limit(), allowed);
+  log_line(MW_LOG_WARNING, "limits.connections (%zu) exceeds what ulimit -n (%zu) allows: about %zu connections; raise ulimit -n",
+           wanted, descriptors_limit(), allowed);
 }
 
 static void discard(struct loop *loop) {

@@ -21,10 +21,10 @@ void upkeep_second(struct mw_server *server) {
   store_sweep(store, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
   uint64_t count = upkeep_news(&upkeep->evicted, store->evicted, now_ms);
   if (count > 0)
-    log_line(MW_LOG_WARNING, "limits.history is reached: the %llu oldest messages of all histories were let go",
+    log_line(MW_LOG_WARNING, "evicted the oldest messages of all histories: limits.history reached (evicted=%llu)",
              (unsigned long long)count);
   count = upkeep_news(&upkeep->floor_gaps, store->floor_gaps, now_ms);
   if (count > 0)
-    log_line(MW_LOG_WARNING, "told %llu clients of a gap that may be none: marks of idle channels were dropped over limits.marks",
+    log_line(MW_LOG_WARNING, "sent gaps that may be false: limits.marks reached, marks of idle channels evicted (clients=%llu)",
              (unsigned long long)count);
 }

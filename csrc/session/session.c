@@ -182,10 +182,10 @@ bool session_ask(struct subscriber *subscriber, struct script_job *job) {
   struct app *app = http_of(subscriber)->app;
   struct script_job **question = session_ops(subscriber)->question(subscriber);
   bool full = atomic_load(&app->job_count) >= app->config->options.limits.waiting;
-  if (full) log_limited(MW_LOG_WARNING, "limits.waiting is reached: a request is refused");
+  if (full) log_limited(MW_LOG_WARNING, "refused a request: limits.waiting reached");
   size_t size = job_size(job);
   if (size > 0 && atomic_load(&app->job_bytes) + size > app->config->options.limits.queue) {
-    log_limited(MW_LOG_WARNING, "limits.queue is reached by requests that wait: one is refused");
+    log_limited(MW_LOG_WARNING, "refused a request: limits.queue reached by queued requests");
     full = true;
   }
   if (full || session_take_name(subscriber) < 0) {

@@ -42,7 +42,7 @@ static bool ask(const struct call *call, struct script_job *job) {
   }
   if (session) session_release_backlog(session);
   blob_unref(ref);
-  refuse(call, "unavailable", "too many requests wait, or there is no memory");
+  refuse(call, "unavailable", waiting_refusal);
   return false;
 }
 
@@ -50,7 +50,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
   const struct app *app = http_of(subscriber)->app;
   if (subscriber_find(subscriber, call->verb->channel)) {
-    refuse(call, "already_subscribed", "the channel is subscribed to already");
+    refuse(call, "already_subscribed", "already subscribed to this channel");
     return;
   }
   /* The ids of a client with one cursor only grow, since it returns with the newest: what is older cannot be replayed to it. */
@@ -59,13 +59,13 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   if (subscriber->subscription_count >= app->config->options.limits.client_channels) {
-    refuse(call, "refused", "too many channels");
+    refuse(call, "refused", "too many channels: limits.client_channels");
     return;
   }
   struct job_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
   if (!session_ops(subscriber)->may_join(subscriber)) {
-    refuse(call, "unavailable", "the clients of this address that poll are in too many channels: try again later");
+    refuse(call, "unavailable", polls_refusal);
     return;
   }
   if (!names_allow(subscriber, NULL, &channel, 1)) {
@@ -105,9 +105,9 @@ static void on_history(const struct call *call, const struct kind *kind) {
                                .limit = verb->limit < limits->replay ? verb->limit : limits->replay};
   size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
   if (!is_id_or_none(verb->since) || !is_id_or_none(verb->before)) {
-    refuse(call, "bad_request", "since and before are ids of messages");
+    refuse(call, "bad_request", "since and before must be message ids");
   } else if (!kind->history_readable) {
-    refuse(call, "refused", "the channel offers no history");
+    refuse(call, "refused", "clients cannot read the history of this channel");
   } else if (!subscriber_find(subscriber, verb->channel)) {
     refuse(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
@@ -165,7 +165,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
   } else if (size > app->config->options.limits.message_size) {
     refuse(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
-    refuse(call, "unavailable", "no memory");
+    refuse(call, "unavailable", "out of memory");
   } else if (rule->relay && verb->idempotency_key.len == 0) {
     relay_event(subscriber, &(struct relay_call){verb, &call->reply, kind, rule, client});
   } else {
@@ -193,7 +193,7 @@ static void on_token(const struct call *call, bool connects) {
   bool authenticates = app->config->options.authenticate;
   /* Whoever was known by the upgrade has no request left that a token could go into. */
   if (session && authenticates && !session->http) {
-    refuse(call, "refused", "a newer token is taken from moonwire.1 only");
+    refuse(call, "refused", "only a moonwire.1 WebSocket can send a new token");
     return;
   }
   struct http_copy *http = session && authenticates ? http_copy_with_token(session->http, call->verb->token) : NULL;
@@ -206,12 +206,12 @@ static void on_token(const struct call *call, bool connects) {
   }
   if (!job) {
     memory_free(http);
-    refuse(call, "unavailable", "no memory");
-    if (connects) close_busy(subscriber, "no memory");
+    refuse(call, "unavailable", "out of memory");
+    if (connects) close_busy(subscriber, "out of memory");
     return;
   }
   if (job_needs_script(job)) {
-    if (!ask(call, job) && connects) close_busy(subscriber, "too many requests are waiting");
+    if (!ask(call, job) && connects) close_busy(subscriber, waiting_refusal);
   } else {
     session_connected(subscriber, job, &call->reply, call->verb->ref.raw);
     job_unref(job);
@@ -223,9 +223,9 @@ static void take_verb(const struct call *call) {
   bool waits = session_ops(call->subscriber)->is_connecting(call->subscriber);
   const struct kind *kind = verb->channel.len > 0 ? config_kind(http_of(call->subscriber)->app->config, verb->channel) : NULL;
   if (waits != (verb->type == VERB_CONNECT)) {
-    refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "it is connected already");
+    refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "already connected");
   } else if (verb->channel.len > 0 && !kind) {
-    refuse(call, "not_found", "there is no such channel");
+    refuse(call, "not_found", "no channel pattern matches this name");
   } else {
     switch (verb->type) {
       case VERB_SUBSCRIBE: on_subscribe(call, kind); break;

@@ -118,7 +118,7 @@ static bool looks_like_lines(struct bytes body) {
 static void answer(struct exchange *exchange, struct buffer *body) {
   buffer_append_char(body, '\n');
   if (body->failed) {
-    refuse(exchange, 503, "no memory for the answer");
+    refuse(exchange, 503, "out of memory");
     return;
   }
   struct answer answer = {
@@ -139,7 +139,7 @@ static void finish_many(struct publish_batch *batch, struct exchange *exchange) 
 
 static void start_many(struct exchange *exchange, struct items items) {
   if (too_many(items)) {
-    refuse(exchange, 413, "at most 1000 messages can be published at once");
+    refuse(exchange, 413, "at most 1000 messages in one request");
     return;
   }
   struct publish_call call = {.exchange = exchange, .on_done = finish_many};

@@ -230,7 +230,7 @@ static void publish_object(struct publish_item *item, struct json_value object) 
                                .is_final = envelope.is_final.type == JSON_TRUE,
                                .is_binary = is_binary};
   if (channel.failed || event.failed || key.failed || once.failed || base64.failed || binary.failed) {
-    item->result = publish_failed(503, "no memory");
+    item->result = publish_failed(503, "out of memory");
   } else if (!readable) {
     item->result = publish_failed(400, "invalid base64; padding is required");
   } else if (envelope.idempotency_key.type == JSON_STRING) {

@@ -23,7 +23,7 @@ static void routes_start(struct exchange *exchange) {
   struct script_job *job = copy ? job_new(type, request->config, NULL, copy, NULL, 0) : NULL;
   if (!job) {
     memory_free(copy);
-    refuse_for_now(exchange, "no memory");
+    refuse_for_now(exchange, "out of memory");
     return;
   }
   job->route = config_route_number(request->config, request->route);
@@ -66,7 +66,8 @@ static void routes_on_late(struct exchange *exchange) {
   bool stopping = app_stopping(exchange_app(exchange));
   if (!stopping) {
     const struct request *request = exchange_request(exchange);
-    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms", request->route->pattern.text);
+    log_limited(MW_LOG_WARNING, "the handler of %s did not answer within limits.answer_seconds (answer_ms in C)",
+                request->route->pattern.text);
   }
   refuse_for_now(exchange, stopping ? "the server is stopping" : "the app did not answer in time");
 }

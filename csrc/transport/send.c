@@ -88,7 +88,7 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
   if (fine) fine = session_take_name(&exchange->subscriber) == 0;
   if (!fine) {
     if (command) command_free(command);
-    refuse(exchange, 503, "no memory");
+    refuse(exchange, 503, "out of memory");
     return;
   }
   command->reply = (struct reply){.class = &reply_to_request, .waiting = session_address(&exchange->subscriber)};
@@ -96,7 +96,7 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
   if (status == MW_ECLOSED) {
     refuse(exchange, 404, "no such client is connected");
   } else if (status < 0) {
-    refuse(exchange, 503, "the server is busy");
+    refuse(exchange, 503, "temporarily unavailable; retry");
   } else if (exchange->state != EXCHANGE_ASKING) {
     exchange_set_state(exchange, EXCHANGE_ASKING);
   }
@@ -118,7 +118,7 @@ static void act_as(struct exchange *exchange) {
   } else {
     struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", NULL, 0);
     if (job) job->connects = false;
-    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
+    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
   }
   mw_client_unref(client);
 }
@@ -200,7 +200,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
   const struct kind *kind = config_kind(config, verb->channel);
   const struct event_rule *rule = kind ? config_event(kind, verb->event) : NULL;
   if (!kind) {
-    refuse(exchange, 404, "there is no such channel");
+    refuse(exchange, 404, "no channel pattern matches this name");
   } else if (!rule) {
     refuse_with(exchange, 400, "unknown_event", "clients may not send this event");
   } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
@@ -226,7 +226,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
       job_unref(job);
       job = NULL;
     }
-    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
+    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
   }
 }
 
@@ -258,7 +258,7 @@ static void start(struct exchange *exchange) {
     if (fault.code) {
       answer_fault(exchange, &verb, &fault);
     } else if (verb.type != VERB_SEND) {
-      refuse(exchange, 400, "without X-Moonwire-Client only \"send\" is answered");
+      refuse(exchange, 400, "without the header X-Moonwire-Client, only \"send\" is possible");
     } else {
       send_once(exchange, &verb);
     }
@@ -276,7 +276,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
     if (client && client_same_user(client, job->client)) {
       hand_on(exchange, client);
     } else {
-      refuse(exchange, client ? 403 : 404, client ? "the client is another user's" : "no such client is connected");
+      refuse(exchange, client ? 403 : 404, client ? "the client belongs to another user" : "no such client is connected");
     }
     mw_client_unref(client);
   } else if (job->relayed) {

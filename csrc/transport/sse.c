@@ -179,7 +179,7 @@ static void sse_start(struct exchange *exchange) {
   if (last.len > 0) {
     buffer_clear(&query.since);
     buffer_append(&query.since, last);
-    if (query.since.failed) subscribe_query_refuse(&query, 503, "no memory");
+    if (query.since.failed) subscribe_query_refuse(&query, 503, "out of memory");
   }
   if (query.status != 0 && exchange_is_temporary(query.status)) {
     sse_retry_later(exchange);

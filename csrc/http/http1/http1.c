@@ -188,7 +188,7 @@ void http1_give_up(struct exchange *exchange) {
   struct http1 *http = http1_of(conn);
   unfinished_release(conn_http(&conn->conn), &http->holder);
   http_reader_drop_body(http->reader);
-  if (http1_reads(conn)) http1_refuse(conn, 503, "too much is waiting"); /* else it is refused already, or closing */
+  if (http1_reads(conn)) http1_refuse(conn, 503, unfinished_refusal); /* else it is refused already, or closing */
 }
 
 /* One event of the reader; what is left of the bytes. */

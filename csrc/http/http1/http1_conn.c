@@ -155,9 +155,9 @@ static void on_conn_due(struct conn *base) {
   } else if (!begins) {
     exchange_on_due(&conn->exchange);
   } else if (conn->exchange.state == EXCHANGE_READING) {
-    refuse_unread(conn, 408, "the body of the request did not come in time");
+    refuse_unread(conn, 408, "the body of the request did not arrive in time");
   } else if (http && !http_reader_idle(http->reader)) {
-    refuse_unread(conn, 408, "the head of the request did not come in time");
+    refuse_unread(conn, 408, "the head of the request did not arrive in time");
   } else {
     conn_close(base);
   }

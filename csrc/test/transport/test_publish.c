@@ -224,7 +224,7 @@ static void bounds_the_number(void **state) {
       buffer_append_string(&body, are_lines ? "" : "]");
       int status = memory_peer_post(&fixture.back_end, "/publish", KEY, buffer_bytes(&body), &text);
       assert_int_equal(status, count > 1000 ? 413 : 200);
-      if (count > 1000) assert_non_null(strstr(text, "at most 1000 messages can be published at once"));
+      if (count > 1000) assert_non_null(strstr(text, "at most 1000 messages in one request"));
       buffer_deinit(&body);
     }
   }

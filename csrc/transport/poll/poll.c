@@ -105,7 +105,7 @@ void poll_begin(struct poll *poll) {
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
   if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
-    refuse(exchange, 503, "no memory");
+    refuse(exchange, 503, "out of memory");
   } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
   } else {
@@ -130,7 +130,7 @@ void poll_finish(struct poll *poll) {
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
   if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
-    refuse(poll->exchange, 503, "no memory");
+    refuse(poll->exchange, 503, "out of memory");
   } else {
     sent = poll_answer_send(&answer, poll);
   }
@@ -191,10 +191,8 @@ static void go_alone(struct poll *poll) {
   }
   struct script_job *job =
       connect_permit_job(exchange, exchange_request(exchange), "poll", subscribe_query_channels(query), query->channel_count);
-  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
+  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
 }
-
-static const char polls_refusal[] = "too many clients of this address poll, or are in too many channels: try again later";
 
 /* A new client has been let in; the job may become its membership. */
 static void make_client(struct poll *poll, struct script_job *job) {
@@ -226,12 +224,12 @@ static void go_as_new(struct poll *poll) {
   bool full = http->transport->polls.count >= http->app->config->options.limits.connections;
   struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (!job) {
-    refuse(exchange, 503, full ? "too many clients are connected" : "no memory");
+    refuse(exchange, 503, full ? "too many clients: limits.connections" : "out of memory");
   } else if (!job_needs_script(job)) {
     make_client(poll, job);
     job_unref(job);
   } else if (!exchange_ask(exchange, job)) {
-    refuse(exchange, 503, "too much is waiting");
+    refuse(exchange, 503, waiting_refusal);
   }
 }
 
@@ -248,7 +246,7 @@ static void go_as(struct poll *poll, struct poll_client *client) {
     atomic_store(&job->client->gone, true);
     job->connects = false;
   }
-  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, "too much is waiting");
+  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
 }
 
 static void go(struct poll *poll) {
@@ -282,7 +280,7 @@ static void start(struct exchange *exchange) {
   }
   struct poll *poll = make(exchange);
   if (!poll) {
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
     return;
   }
   subscribe_query_init(&poll->query, exchange_config(exchange), request->head->query);
@@ -308,7 +306,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
     if (client_same_user(poll->client->session.client, job->client)) {
       poll_channels_join(poll);
     } else {
-      refuse(exchange, 403, "the client is another user's");
+      refuse(exchange, 403, "the client belongs to another user");
     }
   }
 }

@@ -269,7 +269,7 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
     if (!(exchange_request(exchange)->is_head)) push_all(exchange, answer, &beginning, rest);
     exchange_complete(exchange);
   } else {
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   }
   blob_unref(rest);
   http_fields_deinit(&fields);

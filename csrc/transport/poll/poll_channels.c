@@ -150,7 +150,7 @@ void poll_channels_join(struct poll *poll) {
     return;
   }
   if (session_take_name(&exchange->subscriber) < 0) {
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
     return;
   }
   struct address self = session_address(&poll->exchange->subscriber);
@@ -173,7 +173,7 @@ void poll_channels_joined(struct poll *poll, const struct rope *told) {
   }
   if (--poll->joining > 0) return;
   if (poll->joined.text.failed) {
-    exchange_refuse(poll->exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(poll->exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   } else {
     begin(poll);
   }

@@ -24,8 +24,8 @@ bool poll_client_allowed(struct http *http, const char *remote, size_t count) {
   size_t max = http->app->config->options.limits.address_polls;
   struct party_key key = party_key_of_address(remote);
   if (party_has_room(&http->app->parties, &key, PARTY_POLLS, count, max)) return true;
-  log_limited(MW_LOG_WARNING, "refused a client that polls, or a channel of one: limits.address_polls (%zu) is reached by %s",
-              max, remote);
+  log_limited(MW_LOG_WARNING, "refused a poll client, or a channel of one: limits.address_polls (%zu) reached by %s", max,
+              remote);
   return false;
 }
 
@@ -79,7 +79,7 @@ static void answer_polls(struct poll_client *client) {
       poll_finish(poll);
     } else {
       session_forget(&poll->exchange->subscriber);
-      exchange_refuse(poll->exchange, 503, "unavailable", "the client has gone", bytes_of(NULL, 0));
+      exchange_refuse(poll->exchange, 503, "unavailable", "the client has disconnected", bytes_of(NULL, 0));
     }
   }
 }
@@ -244,8 +244,7 @@ static void sink_collect_push(struct subscriber *subscriber, struct blob *blob, 
 
 static void note_slow(struct subscriber *subscriber) {
   http_of(subscriber)->stats->slow_closed++;
-  log_limited(MW_LOG_INFO,
-              "a client that polls takes too little: %zu bytes wait for it, and more would be over limits.outbox: it is over",
+  log_limited(MW_LOG_INFO, "closed slow poll client: queue over limits.outbox (queued=%zu bytes)",
               client_here(subscriber)->items.own_bytes);
 }
 

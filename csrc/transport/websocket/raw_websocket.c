@@ -86,8 +86,8 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
   bool full = atomic_load(&http->app->job_count) >= limits->waiting ||
               atomic_load(&http->app->job_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
-    log_limited(MW_LOG_WARNING, "limits.waiting or limits.queue is reached by messages that wait: a WebSocket is closed");
-    websocket_close(exchange, WS_CLOSE_TRY_LATER, "too much is waiting");
+    log_limited(MW_LOG_WARNING, "closed a WebSocket: limits.waiting or limits.queue reached by messages that wait for handlers");
+    websocket_close(exchange, WS_CLOSE_TRY_LATER, waiting_refusal);
     return;
   }
   struct script_job *job = make_job(exchange, socket, reader);
@@ -153,7 +153,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
   }
   blob_unref(frame);
   exchange_http(exchange)->stats->slow_closed++;
-  log_limited(MW_LOG_INFO, "%s: a WebSocket takes what it is sent too slowly, and its outbox (%zu) is full: it is closed",
+  log_limited(MW_LOG_INFO, "closed slow WebSocket of %s: more unsent bytes than its outbox (outbox=%zu bytes)",
               config_route_at(socket->config, socket->route)->pattern.text, limit);
   websocket_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
 }
@@ -213,7 +213,7 @@ static void raw_websocket_start(struct exchange *exchange) {
   if (websocket_refuse(exchange, head, judge_origin(exchange, head))) return;
   bool stopping = app_stopping(exchange_app(exchange));
   struct script_job *job = stopping ? NULL : make_question(exchange, request);
-  if (!job || !exchange_ask(exchange, job)) raw_websocket_put_off(exchange, stopping ? "" : "too many requests are waiting");
+  if (!job || !exchange_ask(exchange, job)) raw_websocket_put_off(exchange, stopping ? "" : waiting_refusal);
 }
 
 /* The app has said yes. */
@@ -247,7 +247,7 @@ static void raw_websocket_on_answer(struct exchange *exchange, struct script_job
 
 static void raw_websocket_on_late(struct exchange *exchange) {
   if (!app_stopping(exchange_app(exchange))) {
-    log_limited(MW_LOG_WARNING, "%s: its handler did not answer within limits.answer_ms",
+    log_limited(MW_LOG_WARNING, "the handler of %s did not answer within limits.answer_seconds (answer_ms in C)",
                 exchange_request(exchange)->route->pattern.text);
   }
   raw_websocket_put_off(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");

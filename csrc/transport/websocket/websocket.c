@@ -281,7 +281,7 @@ static void start_unknown(struct exchange *exchange, struct request *request) {
   /* It says who it is when it is connected; what the upgrade says of it is kept till then. */
   struct http_copy *copy = authenticates ? connect_copy_http(exchange, request) : NULL;
   if (authenticates && !copy) {
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   } else {
     websocket_enter(exchange, NULL, copy);
   }
@@ -359,7 +359,7 @@ void websocket_on_silent(struct exchange *exchange) {
   bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_job(exchange);
   if (exchange->flags & EXCHANGE_STOPPED || judged) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
-    exchange_close(exchange, CLOSE_UNCONNECTED, "no connect came");
+    exchange_close(exchange, CLOSE_UNCONNECTED, "connect did not arrive in time");
   } else if (exchange->flags & EXCHANGE_PINGED) {
     session_depart(&exchange->subscriber, DEPARTURE_TIMEOUT, 0);
     exchange_reset(exchange);

@@ -46,7 +46,7 @@ bool websocket_upgrade(struct exchange *exchange, const struct dialect *dialect,
     form_users_add(exchange_delivery(exchange)->form_users, exchange_form(exchange));
     if (!deflate_begin(exchange, terms, deflate_min(deflate))) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
   } else {
-    exchange_refuse(exchange, 503, "unavailable", "no memory", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   }
   return fine;
 }

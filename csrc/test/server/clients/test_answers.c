@@ -92,7 +92,7 @@ static void each_answer_has_its_body(void **state) {
   } cases[] = {
       {"GET /health", 200, "application/json", "{\"status\":\"ok\"}\n"},
       {"GET /hello", 200, "text/plain", "hello"},
-      {"GET /nothing", 404, "application/json", FAULT("not_found", "nothing is here")},
+      {"GET /nothing", 404, "application/json", FAULT("not_found", "not found")},
       {"GET /sse", 400, "application/json", FAULT("bad_request", "a channel is required: ?channel=NAME")},
       {"GET /sse?channel=ask:a", 401, "application/json",
        "{\"channel\":\"ask:a\",\"error\":{\"code\":\"unauthorized\",\"reason\":\"a token is required\"}}\n"},
