@@ -196,7 +196,7 @@ static void bounds_the_channels(void **state) {
     memory_peer_ask(&fixture.peer, text, NULL);
   }
   memory_peer_ask(&fixture.peer, "{\"subscribe\":\"room:101\",\"ref\":1}",
-                  "{\"ref\":1,\"error\":{\"code\":\"refused\",\"reason\":\"too many channels\"}}");
+                  "{\"ref\":1,\"error\":{\"code\":\"refused\",\"reason\":\"too many channels: limits.client_channels\"}}");
   memory_peer_ask(&fixture.peer, "{\"unsubscribe\":\"room:100\"}", NULL);
   memory_peer_ask(&fixture.peer, "{\"subscribe\":\"room:101\"}", NULL);
   assert_int_equal(mw_channel_count(fixture.server, "room:101", 8, NULL), 1);
