@@ -16,7 +16,8 @@ static void take_out(struct http *http, struct budget *budget) {
 
 void budget_deinit(struct http *http, struct budget *budget) { take_out(http, budget); }
 
-/* A connection without an http1 and a session uses the shared one while it is served, and has no debts. */
+/* Returns the budget of the subscriber's http1 or session. A connection without one uses the shared
+ * budget while it is served, and has no debts. */
 static struct budget *budget_find(struct subscriber *subscriber) {
   if (http_has_session(subscriber)) return http_of(subscriber)->sessions->budget(subscriber);
   struct http *http = http_of(subscriber);
@@ -27,7 +28,7 @@ static struct budget *budget_find(struct subscriber *subscriber) {
   return &http->guest;
 }
 
-/* The same with what this turn adds. */
+/* As budget_find, with what this turn adds. */
 static struct budget *refresh(struct subscriber *subscriber) {
   struct budget *budget = budget_find(subscriber);
   uint32_t turn = http_of(subscriber)->loop->turn;

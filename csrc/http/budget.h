@@ -1,8 +1,11 @@
-/* What one connection may take of a turn. Everything that its peer causes is charged to it: bytes read and inflated, messages and requests
- * handled, questions to the script, bytes built for answers. When the budget is spent, the rest of the input is put off until the next turn, after
- * the input of all other connections. What an item costs beyond the budget is a debt, which the following turns pay.
+/* Bounds what one connection may take of a turn. Everything that its peer causes is charged to it:
+ * bytes read and inflated, messages and requests handled, questions to the script, bytes built for
+ * answers. When the budget is spent, the rest of the input is put off until the next turn, after
+ * the input of all other connections. A cost beyond the budget is a debt, which the following turns
+ * pay.
  *
- * The unit is roughly the time in which one byte is read: two or three nanoseconds. */
+ * The unit is roughly the time in which one byte is read: two or three nanoseconds. Only the
+ * worker's thread calls these functions. */
 #ifndef MOONWIRE_HTTP_BUDGET_H
 #define MOONWIRE_HTTP_BUDGET_H
 
@@ -26,8 +29,9 @@ enum {
   BUDGET_PART = 64,           /* a message in an answer, besides its bytes */
   BUDGET_PER_INFLATED = 2,    /* each byte: it is inflated, and then read */
   BUDGET_PER_COMPRESSED = 16, /* each byte that is compressed for an answer */
-  BUDGET_ANSWER =
-      256 * 1024, /* bytes of messages in one answer of the verb history, or of a poll, if it is more than one message */
+  /* bytes of messages in one answer of the verb history, or of a poll, if it is more than one
+   * message */
+  BUDGET_ANSWER = 256 * 1024,
   BUDGET_LEFTOVERS = 512 * 1024 /* of all connections together that are resumed in one turn */
 };
 
@@ -55,7 +59,7 @@ void budget_deinit(struct http *http, struct budget *budget);
 
 /* Charges what was done for the peer of the exchange. */
 void budget_charge(struct subscriber *subscriber, size_t cost);
-/* Returns what is left in this turn; 0: it is spent, or there is a debt. */
+/* Returns what is left in this turn: 0 if it is spent, or if there is a debt. */
 size_t budget_left(struct subscriber *subscriber);
 /* Puts off the input that the connection keeps: its session, or http1, continues in the next turn, and its stream is not read until then. It must
  * have one of them. Without memory the subscriber is broken. */

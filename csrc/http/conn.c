@@ -40,7 +40,7 @@ const struct sink *conn_class_sink(struct conn_class *class, const struct dialec
   return &made->sink.sink;
 }
 
-/* ---- Beginning ------------------------------------------------------------------------------------------------------------ */
+/* ---- Beginning ------------------------------------------------------------------------------- */
 
 struct conn *conn_new(struct conn_class *class, enum stream_kind kind) {
   struct http *http = class->http;
@@ -60,7 +60,7 @@ struct conn *conn_new(struct conn_class *class, enum stream_kind kind) {
   return conn;
 }
 
-/* Its stream is connected: the protocol begins. */
+/* Called when the stream is connected: begins the protocol. */
 static void conn_begin(struct conn *conn, const char *address, bool is_private) {
   struct http *http = conn_http(conn);
   http->stats->accepted++;
@@ -99,7 +99,7 @@ int conn_accept_memory(struct conn_class *class, struct stream_peer *peer) {
   return 0;
 }
 
-/* ---- Ending --------------------------------------------------------------------------------------------------------------- */
+/* ---- Ending ---------------------------------------------------------------------------------- */
 
 void conn_close(struct conn *conn) {
   if (stream_is_closing(&conn->stream)) return;
@@ -122,14 +122,14 @@ void conn_on_closed(struct stream *stream) {
   protocol_of(conn)->deinit(conn);
   list_remove(&conn->link);
   http->conn_count--;
-  /* Stopping waits for the last one, and the turn that sees it may be far away. */
+  /* Stopping waits for the last connection, and the turn that sees it may be far away. */
   if (http->conn_count == 0 && http->app->state == APP_STOPPING) loop_wake(http->loop);
   log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", http->conn_count);
   object_count(OBJECT_CONN, -1);
   memory_free((char *)conn - conn_at);
 }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 bool conn_may_read(struct stream *stream) {
   struct conn *conn = conn_of_stream(stream);
@@ -159,7 +159,7 @@ void conn_on_due(struct timers *timers, struct timer *timer) {
 
 void conn_stop(struct conn *conn, bool is_due) { protocol_of(conn)->stop(conn, is_due); }
 
-/* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */
+/* ---- The end of a turn ----------------------------------------------------------------------- */
 
 void conn_flush_later(struct conn_flush *flush) {
   if (list_empty(&flush->link)) list_append(&conn_http(flush->conn)->unflushed, &flush->link);

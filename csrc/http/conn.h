@@ -1,5 +1,6 @@
-/* A connection: its stream and its deadline. All else is its protocol's, which was chosen when
- * it began, and of whose struct for a connection it is the last member: one allocation. */
+/* A connection: its stream and its deadline. Everything else belongs to its protocol, which was
+ * chosen when the connection began. The conn is the last member of the protocol's struct for a
+ * connection: one allocation. Only the worker's thread uses it. */
 #ifndef MOONWIRE_HTTP_CONN_H
 #define MOONWIRE_HTTP_CONN_H
 
@@ -11,12 +12,12 @@ VISIBILITY_PUSH
 
 struct conn {
   struct list link;     /* in http->conns */
-  struct timer timer;   /* its deadline; the note is the protocol's */
+  struct timer timer;   /* its deadline; the note belongs to the protocol */
   struct stream stream; /* last: its size depends on its kind */
 };
 
-/* Part of what a protocol has of a connection that several exchanges share. Out of the list when
- * the connection is closed. */
+/* Part of a protocol's struct for a connection that several exchanges share. Unlinked when the
+ * connection is closed. */
 struct conn_flush {
   struct list link; /* in http->unflushed; else alone */
   struct conn *conn;
@@ -27,13 +28,14 @@ static inline struct conn_class *conn_class_of(const struct conn *conn) {
 }
 static inline struct http *conn_http(const struct conn *conn) { return conn_class_of(conn)->http; }
 
-/* A connection whose stream is initialized and not connected. NULL if out of memory. */
+/* Returns a connection whose stream is initialized and not connected, or NULL if out of memory. */
 struct conn *conn_new(struct conn_class *class, enum stream_kind kind);
-/* Accepts what is waiting at a listener, or drops it over limits.connections. */
+/* Accepts a connection that is queued at a listener, or drops it over limits.connections. */
 void conn_accept(struct conn_class *class, struct listener *listener);
-/* The same for a peer within the process, whose stream_peer is not joined yet. MW_ENOMEM. */
+/* Accepts a peer within the process, whose stream_peer is not joined yet. Returns 0 or
+ * MW_ENOMEM. */
 int conn_accept_memory(struct conn_class *class, struct stream_peer *peer);
-/* Events of the stream, and of the timer. */
+/* Handle events of the stream and of the timer. */
 bool conn_may_read(struct stream *stream);
 void conn_on_read(struct stream *stream, struct bytes bytes);
 void conn_on_end(struct stream *stream, int status);
@@ -41,15 +43,16 @@ void conn_on_written(struct stream *stream, int status);
 void conn_on_closed(struct stream *stream);
 void conn_on_due(struct timers *timers, struct timer *timer);
 
-/* Finishes its exchanges and closes the stream; its memory goes when that is done. With a reset
- * if the peer is to lose what is under way. */
+/* Finishes the connection's exchanges and closes its stream. Its memory is freed when that is done.
+ * conn_abort sends a reset, and discards data that is not sent yet. */
 void conn_close(struct conn *conn);
 void conn_abort(struct conn *conn);
-/* The server stops: a request that has begun is finished, streams end, and everything else is
- * closed. is_due: limits.drain_ms is over, and a request that is not answered yet is refused. */
+/* Called when the server stops. A request that has begun is finished, streams end, and everything
+ * else is closed. is_due: limits.drain_ms has passed, and a request without an answer is
+ * refused. */
 void conn_stop(struct conn *conn, bool is_due);
 
-/* Has protocol->flush called when all subscribers of the turn are flushed, so that what
+/* Requests one call of protocol->flush after all subscribers of the turn are flushed, so that what
  * exchanges share leaves in one write. */
 void conn_flush_later(struct conn_flush *flush);
 

@@ -1,4 +1,4 @@
-/* What all connections of a worker that speak one protocol share: where their events go, and the
+/* What all connections of a worker that use one protocol share: where their events go, and the
  * sinks of their exchanges. */
 #ifndef MOONWIRE_HTTP_CONN_CLASS_H
 #define MOONWIRE_HTTP_CONN_CLASS_H
@@ -13,7 +13,7 @@ struct dialect;
 struct http;
 struct session_ops;
 
-/* The sink of a subscriber of an app, and whom to ask about its session (session/session.h). */
+/* The sink of a subscriber of an app, and the functions of its session (session/session.h). */
 struct http_sink {
   struct sink sink;
   struct http *http;

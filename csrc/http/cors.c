@@ -6,7 +6,7 @@
 
 static const struct http_head *head_of(struct exchange *exchange) { return exchange_request(exchange)->head; }
 
-/* The request's Origin; empty if there is none, or more than one. */
+/* Returns the request's Origin, or nothing if there is none, or more than one. */
 static struct bytes origin_of(const struct http_head *head) {
   if (http_head_count(head, BYTES("origin")) != 1) return bytes_of(NULL, 0);
   return http_head_field(head, BYTES("origin"));
@@ -34,7 +34,7 @@ void cors_add(struct exchange *exchange, const struct http_fields *fields, struc
   if (is_same_origin(head, origin)) return;
   enum origin_judgement judgement = judge(exchange, origin);
   if (judgement == ORIGIN_REFUSED) return;
-  /* "*" lets anybody read what is public, but not what a user's cookie opens. */
+  /* "*" lets every page read what is public, but not what a user's cookie opens. */
   http_fields_add(out, BYTES("Access-Control-Allow-Origin"), judgement == ORIGIN_LISTED ? origin : BYTES("*"));
   if (judgement == ORIGIN_LISTED) http_fields_add(out, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
   http_fields_add(out, BYTES("Access-Control-Expose-Headers"), BYTES("Retry-After"));

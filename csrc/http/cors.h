@@ -1,7 +1,8 @@
-/* CORS (Fetch standard, "HTTP extensions"): which pages may ask, and the fields by which they may read the answer.
+/* CORS (Fetch standard, "HTTP extensions"): which pages may send a request, and the fields by which
+ * they may read the answer.
  *
- * The head of every answer to a request with request->is_shared has these fields (exchange.c), refusals included: a page that cannot read
- * an answer believes that its request failed. */
+ * The head of every answer to a request with request->is_shared has these fields (exchange.c),
+ * refusals included: a page that cannot read an answer believes that its request failed. */
 #ifndef MOONWIRE_HTTP_CORS_H
 #define MOONWIRE_HTTP_CORS_H
 
@@ -11,13 +12,15 @@ VISIBILITY_PUSH
 
 struct exchange;
 
-/* True if the request has no Origin, or one that is the server's own or listed. */
+/* Returns true if the request has no Origin, the server's own, or a listed one. */
 bool cors_allows(struct exchange *exchange);
-/* Appends Vary, and what lets a page of a listed origin read the answer. Appends nothing if `fields`, the answer's other fields, already
- * have an Access-Control-Allow-Origin: then the app decides. */
+/* Appends Vary, and the fields by which a page of a listed origin may read the answer. Appends
+ * nothing if `fields`, the answer's other fields, already have an Access-Control-Allow-Origin: then
+ * the app decides. */
 void cors_add(struct exchange *exchange, const struct http_fields *fields, struct http_fields *out);
-/* Appends what the answer to a preflight says besides: `methods` ("GET, HEAD") and the headers that the page asks for may be sent.
- * Appends nothing if the request is not a preflight of an allowed origin. */
+/* Appends the further fields of an answer to a preflight: the page may use `methods` ("GET, HEAD")
+ * and the headers that it lists. Appends nothing if the request is not a preflight of an allowed
+ * origin. */
 void cors_add_preflight(struct exchange *exchange, struct bytes methods, struct http_fields *out);
 
 VISIBILITY_POP

@@ -33,7 +33,8 @@ struct budget *exchange_budget(struct exchange *exchange) {
   return exchange->request ? exchange->request->budget : NULL;
 }
 
-/* In what the exchange has only as long as it needs it. */
+/* The request, or the session, keeps it: memory that an exchange has only as long as it needs
+ * it. */
 struct script_job **exchange_question(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (request) return &request->job;
@@ -93,7 +94,7 @@ struct exchange *exchange_find(const struct http *http, struct address address) 
 
 void exchange_release_name(struct exchange *exchange) { slots_release(exchange_http(exchange)->slots, &exchange->slot); }
 
-/* ---- Its protocol --------------------------------------------------------------------------------------------------------- */
+/* ---- Its protocol ---------------------------------------------------------------------------- */
 
 void exchange_disconnect(struct exchange *exchange) { exchange_protocol(exchange)->reset(exchange, RESET_CLOSED); }
 
@@ -115,7 +116,7 @@ void exchange_remote(struct exchange *exchange, char *out, size_t size) {
 
 void exchange_resume(struct exchange *exchange) { exchange_protocol(exchange)->resume(exchange); }
 
-/* ---- Asking the script --------------------------------------------------------------------------------------------------- */
+/* ---- Asking the script ----------------------------------------------------------------------- */
 
 static void drop_raw(struct mail *mail) { raw_data_free(container_of(mail, struct raw_data, mail)); }
 
@@ -136,7 +137,7 @@ bool exchange_ask(struct exchange *exchange, struct script_job *job) {
   return true;
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part) {
   subscriber_push(&exchange->subscriber, blob, part);
@@ -144,7 +145,7 @@ void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes pa
 
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope) { subscriber_push_rope(&exchange->subscriber, rope); }
 
-/* ---- The end -------------------------------------------------------------------------------------------------------------- */
+/* ---- The end --------------------------------------------------------------------------------- */
 
 void exchange_break(struct exchange *exchange) { subscriber_break(&exchange->subscriber); }
 
@@ -152,7 +153,7 @@ void exchange_end(struct exchange *exchange) {
   exchange_end_role(exchange);
   subscriber_end(&exchange->subscriber);
   exchange_release_name(exchange);
-  /* A raw stream's job goes back as it is; any other that is still here has not been answered. */
+  /* A raw stream's job is returned as it is; any other that is still here has no answer. */
   if (exchange_job(exchange) && exchange_job(exchange)->type == JOB_STREAM && exchange->state == EXCHANGE_STREAMING) {
     exchange_app(exchange)->script->end_stream(exchange_app(exchange), exchange_job(exchange));
     exchange_set_job(exchange, NULL);
@@ -160,7 +161,7 @@ void exchange_end(struct exchange *exchange) {
     exchange_http(exchange)->sessions->forget(&exchange->subscriber);
   }
   exchange_http(exchange)->sessions->end(exchange);
-  /* What is still to be said of it is written however slow it was. */
+  /* The end is written even to a slow peer. */
   exchange->subscriber.flags &= (uint16_t)~SUBSCRIBER_SLOW;
 }
 

@@ -1,4 +1,5 @@
-/* One request of a connection and its answer, which may be a stream that lasts for days. */
+/* One request of a connection and its answer, which may be a stream that lasts for days. Only the
+ * worker's thread uses it. */
 #ifndef MOONWIRE_HTTP_EXCHANGE_H
 #define MOONWIRE_HTTP_EXCHANGE_H
 
@@ -20,11 +21,11 @@ struct rope;
 
 enum exchange_state {
   EXCHANGE_IDLE,      /* between requests */
-  EXCHANGE_READING,   /* a head has come, its body is coming */
-  EXCHANGE_ASKING,    /* the script is asked, or a file is opened */
+  EXCHANGE_READING,   /* a head has arrived; its body is arriving */
+  EXCHANGE_ASKING,    /* the script's answer, or a file, is awaited */
   EXCHANGE_WAITING,   /* for messages: a poll */
   EXCHANGE_ANSWERING, /* the answer is being written */
-  EXCHANGE_STREAMING, /* the answer goes on: an event stream */
+  EXCHANGE_STREAMING, /* the answer is an event stream, or the connection is upgraded */
   EXCHANGE_ENDING,    /* the last bytes of a stream are being written */
   EXCHANGE_OVER       /* nothing follows */
 };
@@ -33,16 +34,17 @@ enum exchange_flag {
   EXCHANGE_TAKES_OVER = 1 << 0, /* its peer deflates a message with what came before it */
   EXCHANGE_CONNECTING = 1 << 2, /* has not said who it is */
   EXCHANGE_COUNTED = 1 << 3,    /* among the users of its wire format */
-  EXCHANGE_PINGED = 1 << 4,     /* was asked for a sign of life */
-  EXCHANGE_STOPPED = 1 << 5,    /* nothing is read from the peer, because what it sent is queued */
-  EXCHANGE_DUE = 1 << 6         /* closes at its deadline, whatever the peer still sends */
+  EXCHANGE_PINGED = 1 << 4,     /* has a ping to answer */
+  EXCHANGE_STOPPED = 1 << 5,    /* the peer is not read, because what it sent is queued */
+  EXCHANGE_DUE = 1 << 6         /* closes at its deadline, regardless of what the peer sends */
 };
 
 struct exchange {
-  struct subscriber subscriber; /* its sink is one of its protocol's (exchange_class) */
-  const struct role *role;      /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
-  struct request
-      *request; /* part of what its protocol has of it beyond the least, or NULL; asked for by exchange_request alone */
+  struct subscriber subscriber; /* its sink belongs to its protocol (exchange_class) */
+  /* set by exchange_become alone; NULL: the answer is complete, or there is no request */
+  const struct role *role;
+  /* NULL, or part of what its protocol keeps beyond the least; use exchange_request */
+  struct request *request;
   uint32_t slot;
   uint8_t state;       /* enum exchange_state; changed by exchange_set_state alone */
   uint8_t of_protocol; /* flags of its protocol */
@@ -50,12 +52,12 @@ struct exchange {
 };
 
 void exchange_init(struct exchange *exchange, struct conn_class *class);
-/* Returns the exchange whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
+/* Returns the exchange of a subscriber, or NULL if the subscriber is NULL or not an exchange's. */
 struct exchange *exchange_of(struct subscriber *subscriber);
-/* The exchange is over, and its memory is about to go: no list has it after this. Its protocol
- * has freed its request. */
+/* Called when the exchange has ended, before its memory is freed. Removes it from every list. Its
+ * protocol has freed its request. */
 void exchange_deinit(struct exchange *exchange);
-/* What it shares with all exchanges of its protocol on its worker. */
+/* Returns what it shares with all exchanges of its protocol on its worker. */
 static inline struct conn_class *exchange_class(const struct exchange *exchange) {
   return container_of(exchange->subscriber.sink, struct exchange_sink, sink)->class;
 }
@@ -66,7 +68,7 @@ static inline struct http *exchange_http(const struct exchange *exchange) { retu
 static inline struct app *exchange_app(const struct exchange *exchange) { return exchange_http(exchange)->app; }
 static inline struct mw_config *exchange_config(const struct exchange *exchange) { return exchange_app(exchange)->config; }
 static inline struct delivery *exchange_delivery(const struct exchange *exchange) { return exchange->subscriber.sink->delivery; }
-/* Returns the exchange whose subscriber has that address; NULL: it has ended. */
+/* Returns the exchange whose subscriber has that address, or NULL if it has ended. */
 struct exchange *exchange_find(const struct http *http, struct address address);
 /* How its client speaks, and the form that its stream has. Set before something is pushed. */
 static inline const struct dialect *exchange_dialect(const struct exchange *exchange) {
@@ -76,78 +78,78 @@ static inline const struct form_class *exchange_form(const struct exchange *exch
 void exchange_set_dialect(struct exchange *exchange, const struct dialect *dialect, const struct form_class *form);
 /* Its stream has chunks of HTTP/1, or has none: called by its protocol when it begins. */
 void exchange_set_chunked(struct exchange *exchange, bool chunked);
-/* The question that is with the script, or what the app is told of when this ends: a reference.
- * NULL: none. */
+/* Returns the job that is with the script, or, of a stream, the one that is returned to the app at
+ * its end, or NULL. The exchange keeps its reference. */
 struct script_job *exchange_job(struct exchange *exchange);
-/* Returns where that is kept; NULL: there is no place for it now. */
+/* Returns where that job is kept, or NULL if there is no place for it now. */
 struct script_job **exchange_question(struct exchange *exchange);
 void exchange_set_job(struct exchange *exchange, struct script_job *job);
-/* The only way from state to state; asserts that the step is allowed. */
+/* Changes the state. The only way to do so; asserts that the step is allowed. */
 void exchange_set_state(struct exchange *exchange, enum exchange_state state);
-/* The request that it answers; NULL once the answer streams. */
+/* Returns the request that it answers, or NULL after the answer has become a stream. */
 struct request *exchange_request(struct exchange *exchange);
-/* The request is with somebody who has a copy of what it needs, or waits: gives back all but
- * what the answer depends on (http/request.h). */
+/* Frees everything that the answer does not depend on (http/request.h). Called when the request
+ * waits, or the script has a copy of what it needs. */
 void exchange_shed(struct exchange *exchange);
-/* Writes where the peer is, terminated (stream_remote). */
+/* Writes the peer's address, terminated (stream_remote). */
 void exchange_remote(struct exchange *exchange, char *out, size_t size);
-/* Gives the exchange a role. The role before must have ended. */
+/* Gives the exchange a role. The previous role must have ended. */
 void exchange_become(struct exchange *exchange, const struct role *role);
-/* Ends its role, if there is one: on_end is called, and nothing else of that role any more. */
+/* Ends its role, if there is one: calls on_end, and no function of that role after it. */
 void exchange_end_role(struct exchange *exchange);
-/* Gives its slot back: whoever still holds that name means a request that is over, and must not
- * find the next one. */
+/* Releases its slot. A reference that is still kept by that name means a request that has ended,
+ * and must not find the next one. */
 void exchange_release_name(struct exchange *exchange);
-/* Closes a stream by its role; does nothing in any other state. */
+/* Closes a stream by its role. Does nothing in any other state. */
 void exchange_close(struct exchange *exchange, enum close_reason reason, const char *text);
 
-/* It is over, however that came: ends, and nothing follows. */
+/* Ends the exchange, for any reason. Nothing follows. */
 void exchange_finish(struct exchange *exchange);
 
 /* ---- Its protocol ---- */
 
-/* Gives the exchange up. With a reset, what is queued for the peer is lost. */
+/* Gives up the exchange. exchange_abort resets it: data that is queued for the peer is lost. */
 void exchange_disconnect(struct exchange *exchange);
 void exchange_reset(struct exchange *exchange);
 /* Continues with the input that was put off (http/budget.h). */
 void exchange_resume(struct exchange *exchange);
-/* The budget of the request that is read or answered; NULL: there is none. */
+/* Returns the budget of the request that is read or answered, or NULL. */
 struct budget *exchange_budget(struct exchange *exchange);
-/* Gives the unfinished body up, with a refusal. */
+/* Drops the incomplete body, and refuses the request. */
 void exchange_give_up(struct exchange *exchange);
 /* Stops reading from the peer (EXCHANGE_STOPPED), or starts again. */
 void exchange_read(struct exchange *exchange, bool on);
 
 /* ---- What its protocol calls (http/exchange_request.c) ---- */
 
-/* The head of exchange->request has come: finds who answers. False if out of memory: then it is
- * reset, since a client that is disconnected reconnects, while a stream that is refused does
- * not. */
+/* Finds the role for exchange->request, whose head has arrived. Returns false if out of memory:
+ * then the caller resets the exchange, since a client that is disconnected reconnects, and one
+ * whose stream is refused does not. */
 bool exchange_read_head(struct exchange *exchange);
-/* The request is complete: has it answered, or refused. */
+/* Called when the request is complete: has its role answer it, or refuses it. */
 void exchange_start(struct exchange *exchange);
-/* Refuses it as exchange_read_head has found. */
+/* Refuses the request with the reason that exchange_read_head found. */
 void exchange_refuse_request(struct exchange *exchange);
-/* Finds, in a head that was not read to its end, what the refusal needs. */
+/* Finds what the refusal needs in a head that was not read to its end. */
 void exchange_salvage(struct exchange *exchange);
 
 /* ---- Time (http/exchange_due.c) ---- */
 
-/* How long its state may last. */
+/* Returns how long its state may last. */
 uint64_t exchange_delay_ms(struct exchange *exchange);
-/* It has lasted as long. */
+/* Called when the state has lasted as long. */
 void exchange_on_due(struct exchange *exchange);
-/* Sets the deadline again, after what it depends on has changed (role->silence_ms). */
+/* Sets the deadline again after a change of what it depends on (role->silence_ms). */
 void exchange_set_deadline(struct exchange *exchange);
-/* How long nothing was heard from the peer of a stream, or, where only writing counts, nothing
- * was written. */
+/* Returns the time since the peer of a stream last sent something, or, if only writing counts,
+ * since the last write. */
 uint64_t exchange_silent_ms(struct exchange *exchange);
-/* The peer was heard, or is not to blame for its silence. */
+/* Notes that the peer has sent something, or could not. */
 void exchange_note_heard(struct exchange *exchange);
-/* A peer that only listens is alive as long as something is written to it. Called when that was. */
+/* Notes a write: a peer that only receives is alive as long as writes succeed. */
 void exchange_note_writing(struct exchange *exchange);
-/* The server stops: answers what waits, ends a stream, unless the role finishes it first.
- * is_due: in any case. */
+/* Called when the server stops. Answers a request that waits, and ends a stream, unless the role
+ * finishes it first. is_due: always. */
 void exchange_stop(struct exchange *exchange, bool is_due);
 
 /* ---- Answers ---- */
@@ -159,58 +161,59 @@ struct answer {
   struct bytes body;
   const struct rope *rope; /* in place of the body; NULL: the body */
 };
-/* Answers with all of it at once. */
+/* Answers with the complete body. */
 void exchange_answer(struct exchange *exchange, const struct answer *answer);
-/* Answers with {"error":{"code":…,"reason":…}}; `allow`, if not empty, becomes the Allow field. */
+/* Answers with {"error":{"code":…,"reason":…}}. An `allow` that is not empty becomes the Allow
+ * field. */
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow);
-/* The same with fields of its own; NULL: none. */
+/* As exchange_refuse, with further fields (NULL: none). */
 void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
                           const struct http_fields *more_fields);
-/* Answers with text that is such an object. */
+/* Answers with `text`, which is such an object. */
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
-/* True if what was refused with that status may be granted when it is tried again (0: there was
- * no answer). */
+/* Returns true if a request that was refused with that status may succeed later (0: there was no
+ * answer). */
 bool exchange_is_temporary(int status);
-/* Refuses one of several channels, so that its client may ask again without it:
+/* Refuses one of several channels, so that the client can retry without it:
  * {"channel":…,"error":…}. */
 void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel);
-/* The code of the protocol that goes with a status. */
+/* Returns the error code of the protocol for a status. */
 const char *exchange_code(int status);
-/* Begins an answer whose body of `length` bytes the role pushes by and by. */
+/* Begins an answer whose body of `length` bytes the role pushes in parts. */
 void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length);
-/* The body that exchange_begin announced is complete. */
+/* Ends the body that exchange_begin announced. */
 void exchange_complete(struct exchange *exchange);
-/* Answers HEAD of an event stream: with its head, as all of it. */
+/* Answers HEAD of an event stream, with its head alone. */
 void exchange_answer_stream_head(struct exchange *exchange);
 /* Begins an event stream, with `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes text);
 void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
-/* Upgrades to a WebSocket: what the peer sends, and has sent ahead, is for role->on_read.
- * `fields` are those of the answer besides what every upgrade has. False, and nothing happened,
- * if the library of hashes fails. */
+/* Upgrades to a WebSocket: bytes of the peer, also those that are here already, go to
+ * role->on_read. `fields` come in addition to those of every upgrade. Returns false, and does
+ * nothing, if the hash library fails. */
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields);
-/* Ends the stream as HTTP has it. */
+/* Ends the stream as HTTP requires. */
 void exchange_end_stream(struct exchange *exchange);
-/* Ends the stream without a word. */
+/* Ends the stream without a last event. */
 void exchange_close_stream(struct exchange *exchange, const struct closing *closing);
 
-/* Asks the script; takes the job. The answer comes by role->on_answer or role->on_late. False:
- * no memory, or too much is waiting already, and the job is gone. */
+/* Asks the script; takes the job. The answer arrives by role->on_answer or role->on_late. Returns
+ * false, and frees the job, if out of memory, or if limits.waiting or limits.queue is reached. */
 bool exchange_ask(struct exchange *exchange, struct script_job *job);
-/* Hands a struct raw_data to the role (role->on_mail). */
+/* Class of mail that brings a struct raw_data to the role (role->on_mail). */
 extern const struct mail_class exchange_raw_class;
 
 /* ---- Writing ---- */
 
-/* Appends a part of a blob to what is written, keeping a reference. A stream over limits.outbox,
- * not counting the messages of channels, is marked slow, one without memory broken. */
+/* Appends part of a blob to the unsent data; keeps a reference. Marks a stream over limits.outbox,
+ * not counting messages of channels, slow, and one for which memory is missing broken. */
 void exchange_push(struct exchange *exchange, struct blob *blob, struct bytes part);
-/* Pushes all of a rope, or, over the limit, nothing of it. */
+/* Pushes the complete rope, or, over the limit, nothing of it. */
 void exchange_push_rope(struct exchange *exchange, const struct rope *rope);
-/* Something was lost on the way, for lack of memory mostly: it is cut off at the end of the
- * turn, so that the peer returns and is told. */
+/* Marks the exchange broken: something was lost, mostly because out of memory. It is disconnected
+ * at the end of the turn, so that the peer reconnects and receives what it missed. */
 void exchange_break(struct exchange *exchange);
-/* It is over: leaves its channels, tells the script, gives back what it holds. */
+/* Ends the exchange: leaves its channels, notifies the script, and releases what it holds. */
 void exchange_end(struct exchange *exchange);
 
 VISIBILITY_POP

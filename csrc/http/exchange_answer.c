@@ -1,5 +1,5 @@
-/* What an exchange answers (http/exchange.h): all of it at once, a body that comes in parts, a
- * stream, or a refusal. */
+/* What an exchange answers (http/exchange.h): a complete body, a body in parts, a stream, or a
+ * refusal. */
 #include "base/log_limit.h"
 #include "base/utf8.h"
 #include "codec/json_scan.h"
@@ -8,7 +8,7 @@
 #include "http/exchange.h"
 #include "http/request.h"
 
-/* ---- The beginning -------------------------------------------------------------------------------------------------------- */
+/* ---- The beginning --------------------------------------------------------------------------- */
 
 /* Begins the answer with what pages of other origins need; `state` is the one that follows. */
 static void begin_answer(struct exchange *exchange, const struct answer_head *head, enum exchange_state state) {
@@ -53,7 +53,7 @@ void exchange_complete(struct exchange *exchange) {
   subscriber_mark(&exchange->subscriber);
 }
 
-/* ---- Refusals ------------------------------------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 const char *exchange_code(int status) {
   switch (status) {
@@ -106,7 +106,7 @@ static void refuse_request(struct exchange *exchange, int status, const char *co
   buffer_append_string(&body, "\"error\":{\"code\":");
   json_write_string(&body, bytes_string(code));
   buffer_append_string(&body, ",\"reason\":");
-  /* A reason may come from a script, cut at any byte. */
+  /* A reason may come from a script, and end at any byte. */
   struct bytes text = bytes_string(reason);
   json_write_string(&body, bytes_of(text.ptr, utf8_valid_prefix(text)));
   buffer_append_string(&body, "}}\n");
@@ -133,7 +133,7 @@ void exchange_refuse(struct exchange *exchange, int status, const char *code, co
   http_fields_deinit(&fields);
 }
 
-/* ---- Streams -------------------------------------------------------------------------------------------------------------- */
+/* ---- Streams --------------------------------------------------------------------------------- */
 
 void exchange_answer_stream_head(struct exchange *exchange) {
   struct answer_head head = {.status = 200, .fields = &http_fields_event_stream, .length = LENGTH_STREAM};
@@ -141,7 +141,7 @@ void exchange_answer_stream_head(struct exchange *exchange) {
   end_answer(exchange);
 }
 
-/* A job that lasts as long as the stream: the request in which it was has gone. */
+/* Keeps a job that lasts as long as the stream: the request that held it is freed. */
 static void keep_job(struct exchange *exchange, struct script_job *job) {
   if (exchange_http(exchange)->sessions->make(&exchange->subscriber)) {
     exchange_set_job(exchange, job);

@@ -1,5 +1,4 @@
-/* How long an exchange may be in a state, and what happens when it was in it for that long
- * (http/exchange.h). */
+/* How long an exchange may be in a state, and what happens after that time (http/exchange.h). */
 #include "base/log_limit.h"
 #include "http/exchange.h"
 
@@ -37,10 +36,11 @@ void exchange_note_writing(struct exchange *exchange) {
   if (!exchange->subscriber.sink->is_two_way) exchange_note_heard(exchange);
 }
 
-/* Something is to be written and the deadline for progress is over. */
+/* Called if something is unsent when the deadline for progress has passed. */
 static void check_progress(struct exchange *exchange) {
   struct outbox *outbox = exchange->subscriber.outbox;
-  size_t unwritten = exchange_protocol(exchange)->unwritten(exchange); /* without what was pushed behind it meanwhile */
+  /* without what was pushed after it in the meantime */
+  size_t unwritten = exchange_protocol(exchange)->unwritten(exchange);
   if (subscriber_waits(&exchange->subscriber) && unwritten >= outbox->seen_bytes) {
     exchange_http(exchange)->stats->dead_closed++;
     log_limited(MW_LOG_INFO, "closed a connection: its peer read nothing for %llu ms (limits.progress_seconds; progress_ms in C)",
@@ -54,7 +54,7 @@ static void check_progress(struct exchange *exchange) {
 }
 
 static void check_silence(struct exchange *exchange) {
-  /* A peer that was asked something has until its deadline, whatever else it sends. */
+  /* A peer that was sent a question has until its deadline, regardless of what else it sends. */
   bool fixed = exchange->flags & (EXCHANGE_CONNECTING | EXCHANGE_PINGED | EXCHANGE_DUE);
   uint64_t silent_ms = exchange_silent_ms(exchange), silence_ms = exchange->role->silence_ms(exchange);
   if (!fixed && silent_ms < silence_ms) {

@@ -2,7 +2,7 @@
 
 #include "http/exchange.h"
 
-/* Of a subscriber with such a sink. */
+/* Returns the exchange of a subscriber that has such a sink. */
 static struct exchange *exchange_here(struct subscriber *subscriber) {
   return container_of(subscriber, struct exchange, subscriber);
 }
@@ -17,9 +17,9 @@ size_t exchange_limit(const struct subscriber *subscriber) {
   return exchange->role->outbox_limit(exchange);
 }
 
-/* ---- The end of a flush --------------------------------------------------------------------------------------------------- */
+/* ---- The end of a flush ---------------------------------------------------------------------- */
 
-/* Everything is written. True: so is all of the answer. */
+/* Called when everything is written. Returns true if the complete answer is. */
 static bool after_writing(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_ANSWERING && exchange->role) {
     exchange->role->on_written(exchange);
@@ -42,7 +42,7 @@ bool exchange_flushed(struct exchange *exchange) {
   return is_done;
 }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 void exchange_report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
   http_of(subscriber)->sessions->event(subscriber, type, channel, id);

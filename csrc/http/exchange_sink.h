@@ -1,5 +1,5 @@
 /* The sink of an exchange (delivery/subscriber.h): its subscriber receives by its protocol, and
- * reports what roles and the app are told. */
+ * reports to roles and the app. */
 #ifndef MOONWIRE_HTTP_EXCHANGE_SINK_H
 #define MOONWIRE_HTTP_EXCHANGE_SINK_H
 
@@ -9,8 +9,8 @@ VISIBILITY_PUSH
 
 struct exchange;
 
-/* What a protocol's sink_ops.flushed begins with: tells the role, and closes what is broken or
- * slow. True: the answer is complete and written. */
+/* The first step of a protocol's sink_ops.flushed: notifies the role, and closes an exchange that
+ * is broken or slow. Returns true if the answer is complete and written. */
 bool exchange_flushed(struct exchange *exchange);
 
 void exchange_report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id);

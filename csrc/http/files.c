@@ -1,6 +1,7 @@
 #include "http/files.h"
 
-/* Static files: read by the thread pool, a chunk at a time, and only as fast as the peer takes them. */
+/* Static files: read by the thread pool, a chunk at a time, and only as fast as the peer takes
+ * them. */
 #include <stdio.h>
 
 #include "codec/http/http_writer.h"
@@ -56,7 +57,8 @@ static struct bytes type_of(struct bytes path) {
   return BYTES("application/octet-stream");
 }
 
-/* No empty segments, none that begin with a dot (which takes in ".." and hidden files), no backslash. */
+/* True if no segment is empty or begins with a dot (which includes ".." and hidden files), and
+ * there is no backslash. */
 static bool is_clean(struct bytes path) {
   bool begins = true;
   for (size_t i = 0; i < path.len; i++) {
@@ -71,7 +73,8 @@ static void files_refuse(struct exchange *exchange, int status, const char *reas
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
-/* A directory is asked for without its last slash: relative links in its index would lead elsewhere. */
+/* Redirects a directory without its last slash: relative links in its index would lead
+ * elsewhere. */
 static void redirect(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
@@ -136,10 +139,11 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
     }
     return;
   }
-  if (bytes.len > request->left) bytes.len = (size_t)request->left; /* it has grown since its length was told */
+  /* it has grown since its length was sent */
+  if (bytes.len > request->left) bytes.len = (size_t)request->left;
   struct blob *blob = bytes.len > 0 ? blob_new(bytes) : NULL;
   if (status < 0 || !blob) {
-    /* It has shrunk, or cannot be read: what was promised cannot be kept. */
+    /* It has shrunk, or cannot be read: the announced length is wrong. */
     exchange_break(exchange);
   } else {
     request->left -= bytes.len;
@@ -151,7 +155,7 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
 
 static void files_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
-  /* rest lies at the end of path, which may be lengthened. */
+  /* `rest` lies at the end of `path`, which may be extended. */
   size_t at = request->path.len - request->rest.len;
   if (!is_clean(request->rest)) {
     exchange_refuse(exchange, 404, "not_found", "not found", bytes_of(NULL, 0));
@@ -166,7 +170,7 @@ static void files_start(struct exchange *exchange) {
     request->of_role = file_open(exchange_http(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
   }
   if (request->of_role) {
-    exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits meanwhile */
+    exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits in the meantime */
   } else {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   }

@@ -1,5 +1,5 @@
-/* What all connections of a worker have in common. Of its worker, http/ and the rooms above it
- * see this alone. */
+/* What all connections of a worker share. http/ and the rooms above it see nothing else of their
+ * worker. Only the worker's thread uses it. */
 #ifndef MOONWIRE_HTTP_HTTP_H
 #define MOONWIRE_HTTP_HTTP_H
 
@@ -28,15 +28,16 @@ struct http {
   struct loop *loop;
   struct mw_stats *stats;
   const struct router *router;
-  struct transport *transport;     /* what roles have in common */
-  const struct protocol *protocol; /* that listeners speak */
+  struct transport *transport;     /* what roles share */
+  const struct protocol *protocol; /* of the connections of listeners */
   const struct http_session *sessions;
   const struct session_ops *session; /* of the streams of exchanges */
   char *read_buffer;                 /* of HTTP_READ_BUFFER bytes: all streams read into it */
   struct conn_class accepted;        /* connections of listeners */
   struct timers timers;              /* of connections */
   struct list conns;
-  struct list unflushed; /* connections that their exchanges share, to be written when all subscribers of the turn were */
+  /* connections that their exchanges share, to be written after all subscribers of the turn */
+  struct list unflushed;
   size_t conn_count;
   struct put_off_list put_off;       /* whose input is put off until the next turn */
   struct budget guest;               /* of the connection being served that has none */
@@ -45,27 +46,27 @@ struct http {
   uint64_t random;
 };
 
-/* What is handed in. The caller has set the members from `app` to `protocol`. A status of libuv,
- * MW_ENOMEM. `on_second` is called once a second; it calls http_second. */
+/* Initializes the rest; the caller has set the members from `app` to `protocol`. `on_second` is
+ * called once a second and calls http_second. Returns 0, a status of libuv, or MW_ENOMEM. */
 int http_init(struct http *http, void (*on_second)(struct timers *timers));
-/* Accepts what is waiting at a listener, or drops it over limits.connections. */
+/* Accepts a connection that is queued at a listener, or drops it over limits.connections. */
 void http_accept(struct http *http, struct listener *listener);
-/* The same for a peer within the process, whose far end is not joined yet. MW_ENOMEM. */
+/* Accepts a peer within the process, whose other end is not joined yet. Returns 0 or MW_ENOMEM. */
 int http_accept_memory(struct http *http, struct stream_peer *peer);
-/* The server stops: conn_stop for all connections. */
+/* Called when the server stops: conn_stop for all connections. */
 void http_stop(struct http *http, bool is_due);
 /* Aborts all connections. */
 void http_abort(struct http *http);
-/* Aborts all connections and stops the timers; their memory goes in close callbacks. */
+/* Aborts all connections and stops the timers. Their memory is freed in close callbacks. */
 void http_close(struct http *http);
-/* After the loop has closed everything. */
+/* Called after the loop has closed everything. */
 void http_deinit(struct http *http);
 void http_second(struct http *http);
-/* All subscribers of the turn were flushed: writes the connections that asked for it
+/* Called after all subscribers of the turn are flushed: writes the connections that requested it
  * (conn_flush_later). */
 void http_flush(struct http *http);
 
-/* Returns a number from low to high, which need not be unguessable. */
+/* Returns a number from low to high. It is not secret. */
 uint32_t http_random(struct http *http, uint32_t low, uint32_t high);
 
 VISIBILITY_POP

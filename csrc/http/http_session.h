@@ -1,4 +1,5 @@
-/* What http asks of the sessions of its subscribers (session/session.h). It is handed in at the start. */
+/* What http needs of the sessions of its subscribers (session/session.h). It is handed in at the
+ * start. */
 #ifndef MOONWIRE_HTTP_HTTP_SESSION_H
 #define MOONWIRE_HTTP_HTTP_SESSION_H
 
@@ -12,7 +13,7 @@ struct closing;
 struct exchange;
 struct script_job;
 
-/* True if the subscriber has a session. */
+/* Returns true if the subscriber has a session. */
 static inline bool http_has_session(const struct subscriber *subscriber) {
   return subscriber->extra && !(subscriber->flags & SUBSCRIBER_BARE);
 }
@@ -23,15 +24,16 @@ struct http_session {
   struct budget *(*budget)(struct subscriber *subscriber);
   /* Returns where its question to the script is kept. */
   struct script_job **(*question)(struct subscriber *subscriber);
-  /* Makes a session, if the subscriber has none. False: out of memory. */
+  /* Makes a session if the subscriber has none. Returns false if out of memory. */
   bool (*make)(struct subscriber *subscriber);
-  /* Asks the script; takes the job. False: no memory, or too much is waiting, and the job is released. */
+  /* Asks the script; takes the job. Returns false, and releases the job, if out of memory, or if
+   * limits.waiting or limits.queue is reached. */
   bool (*ask)(struct subscriber *subscriber, struct script_job *job);
-  /* The answer is not wanted any more. */
+  /* Drops the question: its answer is ignored. */
   void (*forget)(struct subscriber *subscriber);
-  /* Notes why the session is about to end, with the close code if it has one, else 0; the first word counts. */
+  /* Notes why the session is about to end, with its close code, or 0. The first call counts. */
   void (*depart)(struct subscriber *subscriber, enum departure why, unsigned code);
-  /* The same by what it is closed with. */
+  /* As depart, for what the session is closed with. */
   void (*depart_closing)(struct subscriber *subscriber, const struct closing *closing);
   /* Continues with the input that was put off (http/budget.h). */
   void (*resume)(struct subscriber *subscriber);

@@ -1,9 +1,9 @@
 /* A protocol carries exchanges over a connection: HTTP/1 one after the other, others several at a
- * time. An exchange reaches its connection by its protocol alone. What belongs to the connection
- * (whether it is kept alive, what was sent ahead, its deadlines) is the protocol's state.
+ * time. An exchange reaches its connection by its protocol alone. The state of the connection
+ * (keep-alive, bytes sent ahead, deadlines) belongs to the protocol.
  *
- * Functions that get a conn are called by the connection (http/conn.h), the others for one of
- * its exchanges. Every function is set. */
+ * Functions that take a conn are called by the connection (http/conn.h), the others for one of its
+ * exchanges. Every function is set. All run on the worker's thread. */
 #ifndef MOONWIRE_HTTP_PROTOCOL_H
 #define MOONWIRE_HTTP_PROTOCOL_H
 
@@ -16,93 +16,93 @@ struct conn;
 struct exchange;
 struct rope;
 
-/* In place of a length. */
+/* Values in place of a length. */
 enum {
   LENGTH_NONE = -1,  /* the answer never has a body: 204, 304 */
-  LENGTH_STREAM = -2 /* an event stream, which ends when it ends */
+  LENGTH_STREAM = -2 /* an event stream, which ends by its own framing */
 };
 
-/* How an answer begins. */
+/* The beginning of an answer. */
 struct answer_head {
   int status;
   const struct http_fields *fields, *more; /* NULL: none */
   struct bytes content_type;               /* empty: none */
   int64_t length;                          /* of the body */
-  /* The first part of the body, or all of it, which is not written in the answer to HEAD. */
+  /* The first part of the body, or all of it. It is not written in the answer to HEAD. */
   struct bytes body;
-  const struct rope *rope; /* in place of `body`; NULL: `body` */
+  const struct rope *rope; /* NULL, or used in place of `body` */
 };
 
 enum reset_reason {
-  RESET_CLOSED, /* what was handed to the system still reaches the peer */
+  RESET_CLOSED, /* data that the system has accepted still reaches the peer */
   RESET_ABORTED /* it does not: the peer is too slow, or something is missing */
 };
 
 struct protocol {
   const char *name;
-  size_t conn_at; /* where the struct conn lies in the struct that the protocol has for each connection; it is the last member */
+  /* offset of the struct conn in the protocol's struct for a connection; it is the last member */
+  size_t conn_at;
 
   /* ---- A connection ---- */
 
-  /* Initializes what the protocol has of it, which is zeroed. */
+  /* Initializes the protocol's struct for a connection, which is zeroed. */
   void (*init)(struct conn *conn);
-  /* The stream is connected. Starts reading. is_private: by a private listener. Negative: it is
-   * aborted. */
+  /* Called when the stream is connected; starts reading. is_private: by a private listener. Returns
+   * a negative status to abort it. */
   int (*open)(struct conn *conn, bool is_private);
-  /* False: nothing is read before the next turn. */
+  /* Returns false to read nothing before the next turn. */
   bool (*may_read)(struct conn *conn);
-  /* Bytes have come; they may be overwritten. */
+  /* Takes bytes of the peer, which it may overwrite. */
   void (*on_read)(struct conn *conn, struct bytes bytes);
-  /* The peer has ended its side (UV_EOF), or the connection broke. */
+  /* Called when the peer has ended its side (UV_EOF), or the connection broke. */
   void (*on_end)(struct conn *conn, int status);
-  /* A stream_write is over. */
+  /* Called when a stream_write has ended. */
   void (*on_written)(struct conn *conn, int status);
-  /* conn->timer is due. */
+  /* Called when conn->timer is due. */
   void (*on_due)(struct conn *conn);
-  /* All subscribers of the turn were flushed; called after conn_flush_later. */
+  /* Called after conn_flush_later, when all subscribers of the turn are flushed. */
   void (*flush)(struct conn *conn);
-  /* The server stops: finishes requests that have begun, ends streams, and closes the connection
-   * then. is_due: that has taken too long, and requests that are not answered yet are refused. */
+  /* Called when the server stops. Finishes requests that have begun, ends streams, and then closes
+   * the connection. is_due: the time for that has passed; refuses requests without an answer. */
   void (*stop)(struct conn *conn, bool is_due);
-  /* The connection is about to be closed: finishes its exchanges (exchange_finish). */
+  /* Called before the connection is closed: finishes its exchanges (exchange_finish). */
   void (*close)(struct conn *conn);
-  /* It is closed: frees what the protocol has of it, but not the conn. */
+  /* Called after it is closed: frees the protocol's memory, but not the conn. */
   void (*deinit)(struct conn *conn);
 
   /* ---- An exchange ---- */
 
-  /* write, hold, drained and flushed are the protocol's; the others are EXCHANGE_REPORTS
+  /* write, hold, drained, and flushed belong to the protocol; the others are EXCHANGE_REPORTS
    * (exchange_sink.h). `flushed` calls exchange_flushed. */
   const struct sink_ops *sink;
-  /* Pushes the head and what there is of the body. If out of memory, breaks the exchange. */
+  /* Pushes the head and the first part of the body. If out of memory, breaks the exchange. */
   void (*begin)(struct exchange *exchange, const struct answer_head *head);
-  /* The body is complete, apart from what waits to be written. */
+  /* Called when the body is complete, apart from unsent data. */
   void (*end)(struct exchange *exchange);
-  /* Answers with the upgrade to a WebSocket: from now on the peer's bytes go to role->on_read,
-   * those that were sent ahead in the next turn at the latest. False, and nothing happened, if
+  /* Answers with the upgrade to a WebSocket. From then on, the peer's bytes go to role->on_read;
+   * those that were sent ahead, in the next turn at the latest. Returns false, and does nothing, if
    * that is impossible. */
   bool (*upgrade)(struct exchange *exchange, const struct http_fields *fields);
-  /* Gives the exchange up; it is over at once. */
+  /* Gives up the exchange, which ends immediately. */
   void (*reset)(struct exchange *exchange, enum reset_reason reason);
-  /* Stops offering the peer's bytes to role->on_read, or goes on with it in the next turn. */
+  /* Stops offering the peer's bytes to role->on_read, or continues in the next turn. */
   void (*read)(struct exchange *exchange, bool on);
-  /* Offers again what was put off (budget.h). */
+  /* Offers again the input that was put off (budget.h). */
   void (*resume)(struct exchange *exchange);
-  /* Drops an unfinished body, for which there is no room, and refuses the request. */
+  /* Drops an incomplete body, for which there is no room, and refuses the request. */
   void (*give_up)(struct exchange *exchange);
-  /* Gives back what of the request nobody needs any more (exchange_shed). */
+  /* Frees the parts of the request that are not needed any more (exchange_shed). */
   void (*shed)(struct exchange *exchange);
-  /* Bytes of what `hold` was offered that the peer has not taken: fewer than before if it has
+  /* Returns how many bytes that `hold` was offered are unsent: fewer than before if the peer has
    * taken some. */
   size_t (*unwritten)(const struct exchange *exchange);
-  /* Writes where the peer is, terminated. */
+  /* Writes the peer's address, terminated. */
   void (*remote)(const struct exchange *exchange, char *out, size_t size);
-  /* Has exchange_on_due called after that time, in place of an earlier call that was asked for.
-   * Until a request is complete, and when its answer is written, the deadline is the protocol's
-   * own. */
+  /* Requests a call of exchange_on_due after that time, in place of an earlier request. Until a
+   * request is complete, and after its answer is written, the protocol sets its own deadline. */
   void (*set_deadline)(struct exchange *exchange, uint64_t delay_ms);
-  /* Where the tick is kept at which the peer was heard last, or, of an event stream, at which
-   * something was written. */
+  /* Returns where the tick is kept at which the peer last sent something, or, of an event stream,
+   * at which something was written. */
   uint32_t *(*heard)(struct exchange *exchange);
 };
 

@@ -1,8 +1,8 @@
 /* A request as roles see it. It belongs to the exchange, whose protocol has the memory, and lasts
- * until its answer is complete or streams (exchange_request).
+ * until its answer is complete or becomes a stream (exchange_request).
  *
- * What nobody needs any more can be given back early (exchange_shed): then the body and the path
- * are empty, and of the head only the method and what CORS depends on are left. */
+ * Parts that are not needed any more can be freed early (exchange_shed). Then the body and the path
+ * are empty, and of the head only the method and the fields for CORS are left. */
 #ifndef MOONWIRE_HTTP_REQUEST_H
 #define MOONWIRE_HTTP_REQUEST_H
 
@@ -21,8 +21,8 @@ struct script_job;
 struct request {
   const struct http_head *head; /* the same struct for every request of a connection */
   struct buffer path;           /* decoded */
-  struct bytes body;            /* once it is complete */
-  struct budget *budget;        /* what its peer may take of a turn */
+  struct bytes body;            /* empty until it is complete */
+  struct budget *budget;        /* of its connection */
   struct script_job *job;       /* as exchange_job; a reference */
   bool is_head;                 /* HEAD: the answer has no body */
   bool is_private;              /* came by a private listener */
@@ -36,11 +36,12 @@ struct request {
   const struct route *route; /* if its role has one */
   const struct mount *mount;
   struct bytes rest; /* of the path below the mount */
-  bool is_shared;    /* pages of other origins may ask for its path: the answer has CORS fields (cors.h) */
-  bool is_guarded;   /* pages of listed origins alone may ask for it */
+  /* pages of other origins may request its path: the answer has CORS fields (cors.h) */
+  bool is_shared;
+  bool is_guarded; /* only pages of listed origins may request it */
   /* State of its role, which frees it when it ends (role->on_end). */
   void *of_role;
-  uint64_t left; /* of a body that was announced: how much is not pushed yet */
+  uint64_t left; /* unsent bytes of an announced body */
 };
 
 VISIBILITY_POP

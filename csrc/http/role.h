@@ -1,8 +1,8 @@
-/* A role answers one kind of request. What is below calls a role by this struct alone, and never by
+/* A role answers one kind of request. Lower rooms call a role by this struct alone, and never by
  * its name.
  *
- * Every member is set. The groups of role_nothing functions below are for what a role never has
- * to do. */
+ * Every member is set. The groups of role_nothing functions below are for what a role never has to
+ * do. All functions run on the worker's thread. */
 #ifndef MOONWIRE_HTTP_ROLE_H
 #define MOONWIRE_HTTP_ROLE_H
 
@@ -20,78 +20,77 @@ struct mail;
 struct message;
 
 struct role {
-  /* The request is complete. Answers it, or asks the script, or begins a stream. */
+  /* Called when the request is complete. Answers it, asks the script, or begins a stream. */
   void (*start)(struct exchange *exchange);
-  /* The script has answered what was asked (exchange_ask, session_ask). */
+  /* Called with the script's answer (exchange_ask, session_ask). */
   void (*on_answer)(struct exchange *exchange, struct script_job *job);
-  /* Nothing came in time, or the server stops. Answers the request. */
+  /* Called if the answer did not arrive in time, or if the server stops. Answers the request. */
   void (*on_late)(struct exchange *exchange);
-  /* The server stops. True: what the exchange waits for is finished first, within
-   * limits.drain_ms, and the role ends the exchange after it. False: it ends now. In the states
-   * EXCHANGE_ASKING, EXCHANGE_WAITING, and EXCHANGE_STREAMING. */
+  /* Called when the server stops, in the states EXCHANGE_ASKING, EXCHANGE_WAITING, and
+   * EXCHANGE_STREAMING. Returns true if the exchange first finishes what it waits for, within
+   * limits.drain_ms; then the role ends the exchange. Returns false to end it now. */
   bool (*finishes)(struct exchange *exchange);
-  /* All that was pushed is written, and the body that exchange_begin announced is not complete.
-   * Pushes more. */
+  /* Called when all pushed data is written, and the body that exchange_begin announced is
+   * incomplete. Pushes more. */
   void (*on_written)(struct exchange *exchange);
-  /* Bytes of a peer whose connection was upgraded. Returns how many it took, which it may have
-   * overwritten; the rest comes again in the next turn, or, if the role has stopped reading,
-   * when it reads again (exchange_read). */
+  /* Takes bytes of a peer whose connection was upgraded, and may overwrite them. Returns how many
+   * it took. The rest is offered again in the next turn, or, if the role has stopped reading, when
+   * it reads again (exchange_read). */
   size_t (*on_read)(struct exchange *exchange, struct bytes bytes);
-  /* A stream was silent for silence_ms. */
+  /* Called after a stream was silent for silence_ms. */
   void (*on_silent)(struct exchange *exchange);
-  /* Mail for the exchange that is not the answer to what it asks. The caller frees the mail. */
+  /* Takes mail for the exchange that is not the answer to its question. The caller frees the
+   * mail. */
   void (*on_mail)(struct exchange *exchange, struct mail *mail);
   /* The exchange was flushed. Called only if the exchange has a session. */
   void (*on_flushed)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
   void (*close)(struct exchange *exchange, const struct closing *closing);
-  /* Gives up the message that the peer has begun, and closes. Nothing more of the peer is
-   * awaited. */
+  /* Drops the incomplete message of the peer, and closes. Nothing more of the peer is awaited. */
   void (*give_up)(struct exchange *exchange, const struct closing *closing);
-  /* The role's part is over: releases what it holds. Called exactly once, however the exchange
-   * ends. */
+  /* Called exactly once, when the exchange or the role's part of it ends. Releases what the role
+   * holds. */
   void (*on_end)(struct exchange *exchange);
-  /* How long a stream may be silent. */
+  /* Returns how long a stream may be silent. */
   uint64_t (*silence_ms)(struct exchange *exchange);
-  /* How long the exchange stays in EXCHANGE_WAITING. */
+  /* Returns how long the exchange stays in EXCHANGE_WAITING. */
   uint64_t (*left_ms)(struct exchange *exchange);
-  /* How many bytes, not counting messages of channels, may be queued for a stream. */
+  /* Returns how many bytes, not counting messages of channels, may be unsent. */
   size_t (*outbox_limit)(struct exchange *exchange);
-  /* True: a request that waits is given up when its peer ends its side. False: it is answered
-   * all the same. */
+  /* True: a request that waits is given up when its peer ends its side. False: it is answered. */
   bool needs_peer;
 };
 
 void role_nothing(struct exchange *exchange);
 void role_nothing_on_answer(struct exchange *exchange, struct script_job *job);
-/* Takes all of it. */
+/* Takes all bytes. */
 size_t role_nothing_on_read(struct exchange *exchange, struct bytes bytes);
 void role_nothing_on_mail(struct exchange *exchange, struct mail *mail);
 void role_nothing_give_up(struct exchange *exchange, const struct closing *closing);
 uint64_t role_nothing_left_ms(struct exchange *exchange);
 bool role_always_finishes(struct exchange *exchange);
 bool role_never_finishes(struct exchange *exchange);
-/* limits.heartbeat_ms: the stream is kept alive by what is written. */
+/* Returns limits.heartbeat_ms: writing keeps the stream alive. */
 uint64_t role_heartbeat_ms(struct exchange *exchange);
-/* limits.outbox. */
+/* Returns limits.outbox. */
 size_t role_outbox_limit(struct exchange *exchange);
 
-/* Members of a role that asks nobody. */
+/* Members of a role that does not ask the script. */
 #define ROLE_ASKS_NOTHING .on_answer = role_nothing_on_answer, .on_late = role_nothing, .finishes = role_never_finishes
-/* Of one whose answers are complete when they begin. */
+/* Members of a role whose answers are complete when they begin. */
 #define ROLE_WRITES_AT_ONCE .on_written = role_nothing
-/* Of one that does not wait for messages. */
+/* Members of a role that does not wait for messages. */
 #define ROLE_NEVER_WAITS .left_ms = role_nothing_left_ms
 /* Of one that does not upgrade. */
 #define ROLE_READS_NOTHING .on_read = role_nothing_on_read, .give_up = role_nothing_give_up
-/* Of one that begins a stream in order to refuse it, if at all. */
+/* Members of a role whose only streams are refusals. */
 #define ROLE_NEVER_STREAMS                                                                                                       \
   ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \
                       .close = exchange_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
 /* Of one that answers within `start`. */
 #define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_NEVER_STREAMS
 
-/* True if every member is set. */
+/* Returns true if every member is set. */
 bool role_is_complete(const struct role *role);
 
 VISIBILITY_POP

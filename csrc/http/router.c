@@ -6,7 +6,8 @@
 #include "http/exchange.h"
 #include "http/request.h"
 
-/* What lasts, and what waits, is asked for by a target and fields: a body would be held for nothing (RFC 9110 section 9.3.1). */
+/* A request that lasts or waits is described by its target and fields alone: moonwire would hold
+ * its body for nothing (RFC 9110 section 9.3.1). */
 static const char no_body[] = "a GET of this path must not have a body";
 
 static void router_refuse(struct request *request, int status, const char *reason) {
@@ -21,7 +22,8 @@ static bool add_method(struct request *request, const char *method) {
   return true;
 }
 
-/* The role of an endpoint for one of its methods; otherwise says which it has. */
+/* Sets the role of an endpoint for one of its methods, or refuses the method and lists the allowed
+ * ones. */
 static void choose(const struct router *router, struct request *request, struct bytes method, const struct role *role,
                    const char *own, const char *other) {
   add_method(request, own);
@@ -36,7 +38,8 @@ static void choose(const struct router *router, struct request *request, struct 
   }
 }
 
-/* The endpoint that has the path, or ENDPOINT_COUNT: without a key, and on a public listener if there is a private one, /publish is not there. */
+/* Returns the endpoint that has the path, or ENDPOINT_COUNT. /publish does not exist without a key,
+ * nor on a public listener if there is a private one. */
 static enum endpoint endpoint_at(struct exchange *exchange, const struct request *request, struct bytes path) {
   const struct app *app = exchange_app(exchange);
   bool hides = !app->config->options.publish_key || (app->has_private && !request->is_private);
@@ -65,7 +68,7 @@ static bool find_route(struct exchange *exchange, struct request *request, struc
   const struct mw_config *config = exchange_config(exchange);
   const struct router *router = exchange_http(exchange)->router;
   request->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
-  /* A route for OPTIONS alone takes no path away from files. */
+  /* A path that has a route for OPTIONS alone can still be a file. */
   for (size_t i = 0; !request->route && i < ROUTE_METHOD_COUNT; i++) {
     bool is_options = bytes_equal(route_methods[i], BYTES("OPTIONS"));
     if (is_options || !config_route(config, route_methods[i], path)) continue;
@@ -86,7 +89,7 @@ static bool find_route(struct exchange *exchange, struct request *request, struc
   return true;
 }
 
-/* An endpoint that pages of other origins use: `path` is decoded. */
+/* True if pages of other origins use the endpoint at `path`, which is decoded. */
 static bool is_shared(const struct router *router, const struct mw_config *config, struct bytes path) {
   bool found = false;
   for (enum endpoint endpoint = 0; path.len > 0 && endpoint < ENDPOINT_COUNT; endpoint++) {
@@ -95,7 +98,7 @@ static bool is_shared(const struct router *router, const struct mw_config *confi
   return found;
 }
 
-/* One of the app's own paths, which answer pages of all origins if some are listed. */
+/* True for one of the app's own paths. If origins are listed, these answer pages of all origins. */
 static bool is_route(const struct mw_config *config, struct bytes path) {
   bool found = false;
   for (size_t i = 0; !found && config->origin_count > 0 && i < ROUTE_METHOD_COUNT; i++) {

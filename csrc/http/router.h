@@ -1,4 +1,5 @@
-/* Finds who answers a request: an endpoint, a route of the app, or a directory of files. It knows no role: the table is handed in. */
+/* Finds the role that answers a request: an endpoint, a route of the app, or a directory of files.
+ * It does not know the roles: the table is handed in. */
 #ifndef MOONWIRE_HTTP_ROUTER_H
 #define MOONWIRE_HTTP_ROUTER_H
 
@@ -23,10 +24,11 @@ struct router {
   const struct role *route, *websocket, *file, *options;
 };
 
-/* Finds the role that answers the request whose head is there, and sets what it needs in the request: role, or refused_status and
- * refused_reason. */
+/* Finds the role for a request whose head has arrived, and sets its members for the role: `role`,
+ * or refused_status and refused_reason. */
 void router_find(struct exchange *exchange, struct request *request);
-/* True if pages of other origins may ask for the path, which is as it was sent: then its answers have CORS fields. */
+/* Returns true if pages of other origins may request `path`, which is as it was sent. Then its
+ * answers have CORS fields. */
 bool router_shares(const struct router *router, const struct mw_config *config, struct bytes path);
 
 VISIBILITY_POP

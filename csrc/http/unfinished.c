@@ -52,7 +52,7 @@ void unfinished_release(struct http *http, struct holder *holder) {
   list_remove(&holder->age_link);
 }
 
-/* Of equal ones the one that grew last. */
+/* Returns the largest holder, and of equal ones the one that grew last. */
 static struct holder *find_largest(struct unfinished *unfinished) {
   struct holder *largest = NULL;
   size_t bits = UNFINISHED_SIZES - 1;

@@ -1,7 +1,9 @@
-/* Messages of WebSockets and bodies of requests whose end has not come: who holds how much of it in memory, and since when.
+/* Accounts for incomplete messages of WebSockets and incomplete bodies of requests: who holds how
+ * much of them in memory, and since when.
  *
- * All connections together may hold limits.queue. Beyond that the largest holder is closed. So one that holds no more than its share, which is
- * limits.queue divided by the number of holders, is never closed because of others. */
+ * All connections together may hold limits.queue. Beyond that, the largest holder is closed. So a
+ * connection that holds at most its share, limits.queue divided by the number of holders, is never
+ * closed because of others. */
 #ifndef MOONWIRE_HTTP_UNFINISHED_H
 #define MOONWIRE_HTTP_UNFINISHED_H
 
@@ -27,12 +29,12 @@ enum { UNFINISHED_SIZES = 64 };
 struct unfinished {
   size_t bytes, count;
   struct list sizes[UNFINISHED_SIZES];
-  struct list ages; /* those that have held the longest first */
+  struct list ages; /* longest first */
 };
 
 /* Part of a connection's struct exchange_session, or struct http1. */
 struct holder {
-  struct list size_link, age_link; /* alone: it holds nothing */
+  struct list size_link, age_link; /* unlinked while it holds nothing */
   struct exchange *exchange;
   size_t size;
   uint64_t since_ms;
@@ -40,14 +42,16 @@ struct holder {
 };
 
 void unfinished_init(struct unfinished *unfinished);
-/* has_deadline: as opposed to a request, which has its own. */
+/* Initializes a holder. has_deadline: limits.message_ms applies; a request has its own deadline. */
 void holder_init(struct holder *holder, struct exchange *exchange, bool has_deadline);
-/* The connection is in the middle of a message, or a body, and holds so many bytes of it. is_new: it is another message than before. */
+/* Sets how many bytes of an incomplete message or body the connection holds. is_new: of another
+ * message than before. */
 void unfinished_hold(struct http *http, struct holder *holder, size_t size, bool is_new);
 void unfinished_release(struct http *http, struct holder *holder);
-/* Closes the largest holders until the others are within limits.queue. One that is alone may hold any size. */
+/* Closes the largest holders until the others are within limits.queue. A single holder may have any
+ * size. */
 void unfinished_settle(struct http *http);
-/* Closes those that have been in the middle of one message for limits.message_ms. Called once a second. */
+/* Closes holders whose message has been incomplete for limits.message_ms. Called once a second. */
 void unfinished_expire(struct http *http);
 
 VISIBILITY_POP

@@ -2,20 +2,20 @@
 
 #include "base/memory.h"
 
-/* What a peer may send ahead: one read's worth, then reading stops. */
+/* How much a peer may send ahead: one read's worth. Then reading stops. */
 enum { AHEAD_MAX = 64 * 1024 };
 
-/* What a connection between requests may keep of the last path, for the next one. */
+/* How much memory a connection between requests may keep of the last path, for the next one. */
 enum { IDLE_PATH_MAX = 256 };
 
-/* What is of the connection, not of the request. */
+/* Flags of the connection, not of the request. */
 enum { KEPT_FLAGS = HTTP1_PRIVATE | HTTP1_ENDED };
 
 static const struct bytes continue_head = {"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
-/* ---- State ---------------------------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
-/* Without a reader. NULL if out of memory. */
+/* Makes one without a reader. NULL if out of memory. */
 static struct http1 *http1_new(struct http1_conn *conn) {
   struct http1 *http = memory_calloc(1, sizeof *http);
   if (!http) return NULL;
@@ -70,9 +70,9 @@ bool http1_reads(const struct http1_conn *conn) {
   return conn->exchange.state == EXCHANGE_IDLE || conn->exchange.state == EXCHANGE_READING;
 }
 
-/* ---- What is ahead -------------------------------------------------------------------------------------------------------- */
+/* ---- What is ahead --------------------------------------------------------------------------- */
 
-/* Keeps what was not taken. */
+/* Keeps the bytes that were not taken. */
 static void keep_ahead(struct http1_conn *conn, struct bytes bytes) {
   if (bytes.len == 0) return;
   struct http1 *http = http1_of(conn);
@@ -98,8 +98,9 @@ static struct buffer take_ahead(struct http1_conn *conn) {
 /* Hands bytes to the role of a stream. */
 static void feed_role(struct http1_conn *conn, struct bytes bytes) {
   struct exchange *exchange = &conn->exchange;
-  if (exchange->state > EXCHANGE_ENDING || !exchange->role) return; /* what comes after the last answer is nobody's */
-  /* Who has not said who it is, is given so long from the upgrade, whatever else it says. */
+  /* bytes after the last answer are ignored */
+  if (exchange->state > EXCHANGE_ENDING || !exchange->role) return;
+  /* Before connect, the time is limited from the upgrade on, regardless of what the peer sends. */
   if (!(exchange->flags & EXCHANGE_CONNECTING)) exchange_note_heard(exchange);
   size_t taken = exchange->role->on_read(exchange, bytes);
   if (taken == bytes.len || exchange->state == EXCHANGE_OVER) return;
@@ -107,7 +108,7 @@ static void feed_role(struct http1_conn *conn, struct bytes bytes) {
   if (!(exchange->flags & EXCHANGE_STOPPED)) budget_put_off(&exchange->subscriber);
 }
 
-/* ---- Requests ------------------------------------------------------------------------------------------------------------- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 static void on_head(struct http1_conn *conn, struct http1 *http) {
   struct exchange *exchange = &conn->exchange;
@@ -133,7 +134,7 @@ static void on_head(struct http1_conn *conn, struct http1 *http) {
 
 static void http1_on_done(struct http1_conn *conn, struct http1 *http) {
   http->request.body = http_reader_body(http->reader);
-  /* A client of WebSocket does not speak HTTP after its request, whatever the answer is. */
+  /* A WebSocket client does not speak HTTP after its request, regardless of the answer. */
   if (http_reader_head(http->reader)->upgrade) conn->exchange.of_protocol &= (uint8_t)~HTTP1_KEEP_ALIVE;
   exchange_start(&conn->exchange);
 }
@@ -141,7 +142,7 @@ static void http1_on_done(struct http1_conn *conn, struct http1 *http) {
 static void on_error(struct http1_conn *conn, struct http1 *http) {
   struct http_error error = http_reader_error(http->reader);
   if (error.status == 503) {
-    conn_abort(&conn->conn); /* out of memory: whoever is cut off comes back */
+    conn_abort(&conn->conn); /* out of memory: a client that is disconnected reconnects */
     return;
   }
   conn->exchange.flags = 0;
@@ -157,14 +158,14 @@ void http1_refuse(struct http1_conn *conn, int status, const char *reason) {
   exchange_refuse(&conn->exchange, status, code, reason, bytes_of(NULL, 0));
 }
 
-/* A request that has begun is finished; whether another one begins is a matter of the budget. */
+/* A request that has begun is finished. Whether another one begins depends on the budget. */
 static bool may_read(struct http1_conn *conn) {
   return http1_reads(conn) && (conn->exchange.state == EXCHANGE_READING || budget_left(&conn->exchange.subscriber) > 0);
 }
 
-/* The answer is complete, if not written, and another request may follow: what was sent ahead is
- * answered at once, so that the answers of a turn, and what the requests published, leave
- * together. A peer that does not read its answers is not asked for more. */
+/* True if the answer is complete, if not written, and another request may follow. What was sent
+ * ahead is answered immediately, so that the answers of a turn, and what the requests published,
+ * leave together. If a peer does not read its answers, its further requests wait. */
 static bool may_go_on(const struct http1_conn *conn) {
   const struct exchange *exchange = &conn->exchange;
   if (exchange->state != EXCHANGE_ANSWERING || exchange->role || !(exchange->of_protocol & HTTP1_KEEP_ALIVE)) return false;
@@ -172,7 +173,7 @@ static bool may_go_on(const struct http1_conn *conn) {
   return exchange->subscriber.outbox && exchange->subscriber.outbox->bytes < AHEAD_MAX;
 }
 
-/* What the connection holds of a body whose end has not come. */
+/* Accounts for the incomplete body that the connection holds. */
 static void count_unfinished(struct http1_conn *conn, struct http1 *http) {
   struct http *all = conn_http(&conn->conn);
   if (conn->exchange.state == EXCHANGE_READING) {
@@ -188,10 +189,11 @@ void http1_give_up(struct exchange *exchange) {
   struct http1 *http = http1_of(conn);
   unfinished_release(conn_http(&conn->conn), &http->holder);
   http_reader_drop_body(http->reader);
-  if (http1_reads(conn)) http1_refuse(conn, 503, unfinished_refusal); /* else it is refused already, or closing */
+  /* else it is refused already, or closing */
+  if (http1_reads(conn)) http1_refuse(conn, 503, unfinished_refusal);
 }
 
-/* One event of the reader; what is left of the bytes. */
+/* Reads one event; `bytes` keeps the rest. */
 static enum http_event read_next(struct http1_conn *conn, struct http1 *http, struct bytes *bytes) {
   size_t used = 0;
   bool was_waiting = http_reader_idle(http->reader);
@@ -211,8 +213,8 @@ static enum http_event read_next(struct http1_conn *conn, struct http1 *http, st
   return event;
 }
 
-/* Reads requests as long as one may begin, and keeps the rest, or hands it to the stream that
- * has begun. */
+/* Reads requests as long as one may begin, and keeps the rest, or hands it to the stream that has
+ * begun. */
 static void read_requests(struct http1_conn *conn, struct bytes bytes) {
   struct http1 *http = http1_of(conn);
   struct exchange *exchange = &conn->exchange;
@@ -258,7 +260,7 @@ static void read_ahead(struct http1_conn *conn) {
   read_requests(conn, buffer_bytes(&ahead));
   buffer_deinit(&ahead);
   if (!(exchange->of_protocol & HTTP1_ENDED) || budget_is_put_off(&exchange->subscriber)) return;
-  /* It sends nothing more: a stream, or an answer of the script, is for nobody. */
+  /* The peer sends nothing more: a stream, or an answer of the script, would reach no one. */
   bool awaits = exchange->state == EXCHANGE_STREAMING || exchange->state == EXCHANGE_WAITING || exchange_job(exchange);
   if (awaits || (http1_reads(conn) && !exchange->subscriber.outbox)) conn_close(&conn->conn);
 }

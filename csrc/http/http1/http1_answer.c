@@ -1,5 +1,5 @@
-/* Answers in HTTP/1 (http/http1/http1.h): written to the stream of the connection, which the one
- * exchange has for itself. */
+/* Answers in HTTP/1 (http/http1/http1.h), written to the stream of the connection, which its one
+ * exchange does not share. */
 #include <assert.h>
 
 #include "codec/http/http_writer.h"
@@ -10,7 +10,7 @@
 
 static_assert((int)SINK_SLICES_MAX <= (int)STREAM_SLICES_MAX, "a stream takes fewer slices than a sink is offered");
 
-/* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static void push_text(struct exchange *exchange, const struct buffer *text) {
   struct blob *blob = text->failed ? NULL : blob_new(buffer_bytes(text));
@@ -32,7 +32,7 @@ static void write_head(struct exchange *exchange, struct buffer *out, const stru
                             .keep_alive = exchange->of_protocol & HTTP1_KEEP_ALIVE};
   http1_write_head(out, &text);
   if (head->content_type.len > 0) http_write_field(out, BYTES("Content-Type"), head->content_type);
-  /* A head without a body does not say how the body is framed. */
+  /* A head without a body does not state how the body is framed. */
   if (streams) http1_write_stream(out, exchange->of_protocol & HTTP1_CHUNKED && !exchange->request->is_head);
   if (head->length >= 0) http1_write_length(out, (uint64_t)head->length);
   if (!streams) http_write_end(out);
@@ -89,7 +89,7 @@ bool http1_upgrade(struct exchange *exchange, const struct http_fields *fields) 
   return true;
 }
 
-/* ---- The sink ------------------------------------------------------------------------------------------------------------- */
+/* ---- The sink -------------------------------------------------------------------------------- */
 
 static struct http1_conn *conn_of_subscriber(const struct subscriber *subscriber) {
   return container_of(subscriber, struct http1_conn, exchange.subscriber);
@@ -115,7 +115,7 @@ static void http1_sink_drained(struct subscriber *subscriber) {
   exchange_set_deadline(&conn_of_subscriber(subscriber)->exchange);
 }
 
-/* All of the answer is written: what follows. */
+/* Called when the complete answer is written. */
 static void after_answer(struct http1_conn *conn) {
   struct exchange *exchange = &conn->exchange;
   if (exchange->of_protocol & HTTP1_LINGERING) return;

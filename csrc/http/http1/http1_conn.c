@@ -8,7 +8,7 @@ static const struct mw_limits *http1_limits(const struct http1_conn *conn) {
   return &conn_http(&conn->conn)->app->config->options.limits;
 }
 
-/* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static void init_conn(struct conn *base) { exchange_init(http1_exchange(base), conn_class_of(base)); }
 
@@ -28,7 +28,7 @@ static void deinit_conn(struct conn *base) {
   http1_release(conn);
 }
 
-/* An EventSource does not reconnect after a 408, but after a connection that was lost. */
+/* An EventSource does not reconnect after a 408, but does after a lost connection. */
 static bool asks_for_stream(const struct http1_conn *conn) {
   struct bytes path = conn->exchange.request->head->path;
   return path.len > 0 && bytes_equal(path, config_path(conn_http(&conn->conn)->app->config, ENDPOINT_SSE));
@@ -51,7 +51,8 @@ static void stop_conn(struct conn *base, bool is_due) {
   if (exchange->state >= EXCHANGE_ASKING) {
     exchange_stop(exchange, is_due);
   } else if (http && !http_reader_idle(http->reader)) {
-    if (is_due) refuse_unread(conn, 503, "the server is stopping"); /* until then the rest of the request may come */
+    /* until then the rest of the request may come */
+    if (is_due) refuse_unread(conn, 503, "the server is stopping");
   } else if (exchange->subscriber.outbox) {
     exchange->of_protocol |= HTTP1_ENDED; /* closed when the answers that wait are written */
   } else {
@@ -68,7 +69,7 @@ static void reset_exchange(struct exchange *exchange, enum reset_reason reason) 
   }
 }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static bool may_read_conn(struct conn *base) {
   struct exchange *exchange = http1_exchange(base);
@@ -81,7 +82,7 @@ static void on_conn_read(struct conn *base, struct bytes bytes) {
   http1_feed(conn, bytes);
 }
 
-/* A WebSocket that ends without a close frame has a code for that (RFC 6455 section 7.1.5). */
+/* A WebSocket that ends without a close frame has its own code (RFC 6455 section 7.1.5). */
 static void note_departure(struct exchange *exchange, int status) {
   enum { CODE_ABNORMAL = 1006 };
   bool is_reset = status < 0 && status != UV_EOF, is_two_way = exchange->subscriber.sink->is_two_way;
@@ -89,9 +90,9 @@ static void note_departure(struct exchange *exchange, int status) {
   exchange_http(exchange)->sessions->depart(&exchange->subscriber, why, !is_reset && is_two_way ? CODE_ABNORMAL : 0);
 }
 
-/* A peer that has ended its side still gets the answers that need nobody's leave, also those
- * that are waiting while a further request has begun; one that waits for the script, or streams,
- * has gone. */
+/* A peer that has ended its side still receives answers that do not need the script, including
+ * those that wait while a further request has begun. A peer that waits for the script, or has a
+ * stream, has disconnected. */
 static void on_conn_end(struct conn *base, int status) {
   struct exchange *exchange = http1_exchange(base);
   bool asks = exchange->state == EXCHANGE_ASKING && !exchange_job(exchange) && !exchange->role->needs_peer;
@@ -127,7 +128,7 @@ static void write_remote(const struct exchange *exchange, char *out, size_t size
   stream_remote(&http1_of_exchange(exchange)->conn.stream, out, size);
 }
 
-/* ---- Deadlines ------------------------------------------------------------------------------------------------------------ */
+/* ---- Deadlines ------------------------------------------------------------------------------- */
 
 static uint32_t *heard_by(struct exchange *exchange) { return &http1_of_exchange(exchange)->conn.timer.note; }
 

@@ -1,5 +1,4 @@
-/* Writes the heads of HTTP/1 answers (RFC 9112) from what other protocols would write in their
- * own way. */
+/* Writes the heads of HTTP/1 answers (RFC 9112). */
 #ifndef MOONWIRE_HTTP_HTTP1_HEAD_H
 #define MOONWIRE_HTTP_HTTP1_HEAD_H
 
@@ -14,15 +13,16 @@ struct http1_head {
   bool keep_alive;                         /* another request may follow */
 };
 
-/* Appends all but what delimits the body and the empty line (http1_write_length,
- * http_write_end). If fields are missing for lack of memory, `out` has failed. */
+/* Appends the head without the fields that delimit the body and without the empty line
+ * (http1_write_length, http_write_end). If fields are missing because out of memory, `out` has
+ * failed. */
 void http1_write_head(struct buffer *out, const struct http1_head *head);
 /* Appends the length of the body. */
 void http1_write_length(struct buffer *out, uint64_t length);
 /* Appends how the body of a stream is delimited, and ends the head. */
 void http1_write_stream(struct buffer *out, bool is_chunked);
-/* Appends the whole answer that upgrades to a WebSocket, for a key as ws_handshake_check returns
- * it. False, and nothing is appended, if the library of hashes fails. */
+/* Appends the complete answer that upgrades to a WebSocket, for a key as ws_handshake_check returns
+ * it. Returns false, and appends nothing, if the hash library fails. */
 bool http1_write_upgrade(struct buffer *out, struct bytes key, const struct http_fields *fields);
 
 VISIBILITY_POP
