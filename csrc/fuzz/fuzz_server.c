@@ -238,7 +238,7 @@ static void act(unsigned what, unsigned which, unsigned channel) {
 static bool is_quiet(void) {
   struct worker *worker = &world.server->workers[0];
   return world.app.kept_count == 0 && list_empty(&world.server->script.asked) && mailbox_empty(&world.server->script.queue) &&
-         mailbox_empty(&worker->fifo) && !worker->delivery.dirty && !worker->delivery.next;
+         mailbox_empty(&worker->mailbox) && !worker->delivery.dirty && !worker->delivery.next;
 }
 
 enum { ROUNDS_OF_LEAVING = 300 };

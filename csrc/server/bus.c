@@ -38,16 +38,16 @@ static bool is_entered(struct bus *bus) { return atomic_load_explicit(&bus->thre
 
 int bus_reserve(struct worker *workers, size_t worker_count, size_t size) {
   for (size_t i = 0; i < worker_count; i++) {
-    int status = mailbox_reserve(&workers[i].fifo, size);
+    int status = mailbox_reserve(&workers[i].mailbox, size);
     if (status == 0) continue;
-    while (i-- > 0) mailbox_unreserve(&workers[i].fifo, size);
+    while (i-- > 0) mailbox_unreserve(&workers[i].mailbox, size);
     return status;
   }
   return 0;
 }
 
 void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count) {
-  for (size_t i = 0; i < worker_count; i++) mailbox_post_reserved(&workers[i].fifo, &mails[i]);
+  for (size_t i = 0; i < worker_count; i++) mailbox_post_reserved(&workers[i].mailbox, &mails[i]);
 }
 
 static void address_mails(struct mail *mails, size_t count, const struct mail_class *class, uint32_t size) {

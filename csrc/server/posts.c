@@ -21,7 +21,7 @@ const struct script_posts server_script_posts = {.ask = post_ask,
                                                  .tell = post_tell};
 
 static int post_worker(struct app *app, struct mail *mail) {
-  return mailbox_post(&server_of(app)->workers[mail->to.worker].fifo, mail);
+  return mailbox_post(&server_of(app)->workers[mail->to.worker].mailbox, mail);
 }
 
 const struct worker_posts server_worker_posts = {

@@ -32,7 +32,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   const struct mw_limits *limits = &server->app.config->options.limits;
   *worker = (struct worker){.server = server, .index = index, .loop = loop, .epoch = bus_epoch(&server->bus)};
   slots_init(&worker->slots, index, SLOTS_MAX);
-  int status = mailbox_init(&worker->fifo, loop, limits->queue);
+  int status = mailbox_init(&worker->mailbox, loop, limits->queue);
   if (status < 0) return status;
   hub_init(&worker->hub, &server->store, subscriber_deliver);
   worker->delivery = (struct delivery){.hub = &worker->hub,
@@ -58,7 +58,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
   status = http_init(&worker->http, on_second);
   if (status < 0) {
     hub_deinit(&worker->hub);
-    mailbox_deinit(&worker->fifo);
+    mailbox_deinit(&worker->mailbox);
   }
   return status;
 }
@@ -67,22 +67,22 @@ void worker_close(struct worker *worker) {
   http_close(&worker->http);
   transport_stop(&worker->transport, true);
   delivery_flush(&worker->delivery);
-  mailbox_drop(&worker->fifo);
+  mailbox_drop(&worker->mailbox);
 }
 
 void worker_deinit(struct worker *worker) {
-  mailbox_drop(&worker->fifo); /* what the app's last callbacks said */
+  mailbox_drop(&worker->mailbox); /* mail of the app's last callbacks */
   http_deinit(&worker->http);
   transport_deinit(&worker->transport);
   delivery_deinit(&worker->delivery);
   hub_deinit(&worker->hub);
-  mailbox_deinit(&worker->fifo);
+  mailbox_deinit(&worker->mailbox);
   slots_deinit(&worker->slots);
 }
 
 void worker_drain(struct worker *worker) {
   struct mail *mail;
-  while ((mail = mailbox_take(&worker->fifo)) != NULL)
+  while ((mail = mailbox_take(&worker->mailbox)) != NULL)
     mail->class->take(mail, &worker->http, slots_find(&worker->slots, mail->to));
 }
 
@@ -95,5 +95,5 @@ void worker_flush(struct worker *worker) {
 }
 
 bool worker_busy(struct worker *worker) {
-  return worker->delivery.dirty || !list_empty(&worker->http.unflushed) || !mailbox_empty(&worker->fifo);
+  return worker->delivery.dirty || !list_empty(&worker->http.unflushed) || !mailbox_empty(&worker->mailbox);
 }

@@ -19,7 +19,7 @@ struct worker {
   struct loop *loop;
   struct epoch epoch; /* of what it has received */
   struct hub hub;
-  struct mailbox fifo; /* messages and all other mail, in one order; its room is `http` */
+  struct mailbox mailbox; /* messages and all other mail, in order; its room is `http` */
   struct delivery delivery;
   struct http http;
   struct transport transport;

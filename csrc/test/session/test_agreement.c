@@ -334,15 +334,15 @@ static bool one_member(void *context) {
 
 /* Answers what is kept while nothing that is counted fits into the queue of the worker and the nth allocation fails. */
 static void answer_without_room(size_t nth) {
-  struct mailbox *fifo = &server->workers[0].fifo;
-  size_t limit = fifo->limit;
+  struct mailbox *mailbox = &server->workers[0].mailbox;
+  size_t limit = mailbox->limit;
   assert_int_equal(kept_count, 1);
   kept_count = 0;
-  fifo->limit = 0;
+  mailbox->limit = 0;
   memory_fail_after(nth);
   answer(kept[0]);
   memory_fail_after(0);
-  fifo->limit = limit;
+  mailbox->limit = limit;
 }
 
 static struct mw_memory *ask_to_join(void) {
@@ -382,7 +382,7 @@ static void of_answers_that_are_under_way_at_the_end(void **state) {
   for (size_t i = 2; i < 60; i++) {
     struct mw_memory *peer = ask_to_join();
     answer_without_room(i / 2);
-    assert_false(mailbox_empty(&server->workers[0].fifo));
+    assert_false(mailbox_empty(&server->workers[0].mailbox));
     mw_memory_close(peer);
     if (i % 2 == 0) {
       keep = 0;

@@ -375,18 +375,18 @@ static void who_is_asked_too_long_is_told_to_return(void **state) {
 /* The queue to the worker is full, and there is no memory: an answer needs neither. */
 static void an_answer_finds_its_way(void **state) {
   (void)state;
-  struct mailbox *fifo = &host.server->workers[0].fifo;
-  size_t limit = fifo->limit;
+  struct mailbox *mailbox = &host.server->workers[0].mailbox;
+  size_t limit = mailbox->limit;
   host_pass(&host, 1);
   host.keep = JOIN;
   peer_get(&peer, "/sse?channel=a", "");
   host_until(&host, host.kept_count == 1);
-  fifo->limit = 0;
+  mailbox->limit = 0;
   assert_int_equal(host_publish(&host, "a", "1"), MW_EUNAVAILABLE);
   memory_fail_after(2); /* the first is what JOIN says */
   host_answer(&host);
   assert_null(memory_alloc(1)); /* it needed no other */
-  fifo->limit = limit;
+  mailbox->limit = limit;
   host_until(&host, peer_has(&peer, "HTTP/1.1 200 OK\r\n"));
   peer_close(&peer);
   until_asked("authorize a; open a; join a; leave a; close a; ");
@@ -410,18 +410,18 @@ static void a_leave_finds_its_way(void **state) {
 /* The app closes a client while the queue to its worker is full. */
 static void a_close_finds_its_way(void **state) {
   (void)state;
-  struct mailbox *fifo = &host.server->workers[0].fifo;
-  size_t limit = fifo->limit;
+  struct mailbox *mailbox = &host.server->workers[0].mailbox;
+  size_t limit = mailbox->limit;
   peer_get(&peer, "/sse?channel=a", "");
   host_until(&host, peer_has(&peer, "HTTP/1.1 200 OK\r\n"));
   struct mw_client *client = mw_client_next(host.server, NULL);
-  fifo->limit = 0;
+  mailbox->limit = 0;
   assert_int_equal(mw_client_unsubscribe(host.server, client, "a", 1, NULL, NULL), MW_EUNAVAILABLE);
   memory_fail_after(1);
   assert_int_equal(mw_client_close(host.server, client, 4000, NULL), 0);
   assert_int_equal(mw_client_close(host.server, client, 4001, NULL), 0); /* once is enough */
   assert_null(memory_alloc(1));
-  fifo->limit = limit;
+  mailbox->limit = limit;
   mw_client_unref(client);
   until_asked("authorize a; open a; join a; leave a; close a; ");
   host_until(&host, peer_ended(&peer));

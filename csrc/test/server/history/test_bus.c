@@ -13,14 +13,14 @@ static void on_turn(struct loop *turning) { (void)turning; }
 
 static int begin(void **state) {
   assert_int_equal(loop_init(&loop, NULL, on_turn), 0);
-  for (size_t i = 0; i < WORKERS; i++) assert_int_equal(mailbox_init(&workers[i].fifo, &loop, i == 1 ? LIMIT / 2 : LIMIT), 0);
+  for (size_t i = 0; i < WORKERS; i++) assert_int_equal(mailbox_init(&workers[i].mailbox, &loop, i == 1 ? LIMIT / 2 : LIMIT), 0);
   return support_setup(state);
 }
 
 static int end(void **state) {
   for (size_t i = 0; i < WORKERS; i++) {
-    while (mailbox_take(&workers[i].fifo)) continue;
-    mailbox_deinit(&workers[i].fifo);
+    while (mailbox_take(&workers[i].mailbox)) continue;
+    mailbox_deinit(&workers[i].mailbox);
   }
   loop_close(&loop, NULL);
   while (loop.open_count > 0) loop_run_once(&loop);
@@ -29,7 +29,7 @@ static int end(void **state) {
 }
 
 static void assert_reserved(size_t bytes) {
-  for (size_t i = 0; i < WORKERS; i++) assert_int_equal(workers[i].fifo.reserved, bytes);
+  for (size_t i = 0; i < WORKERS; i++) assert_int_equal(workers[i].mailbox.reserved, bytes);
 }
 
 static void every_worker_has_a_place_or_none(void **state) {
@@ -45,10 +45,10 @@ static void every_worker_has_a_place_or_none(void **state) {
   assert_int_equal(bus_reserve(workers, WORKERS, 30), MW_EUNAVAILABLE);
   assert_reserved(0);
   /* Nor has the last. */
-  assert_int_equal(mailbox_post(&workers[2].fifo, &other), 0);
+  assert_int_equal(mailbox_post(&workers[2].mailbox, &other), 0);
   assert_int_equal(bus_reserve(workers, WORKERS, 10), MW_EUNAVAILABLE);
   assert_reserved(0);
-  assert_ptr_equal(mailbox_take(&workers[2].fifo), &large[2]);
+  assert_ptr_equal(mailbox_take(&workers[2].mailbox), &large[2]);
   assert_int_equal(bus_reserve(workers, WORKERS, 10), 0);
   assert_reserved(10);
   bus_post_reserved(workers, small, WORKERS);
