@@ -49,7 +49,7 @@ size_t mw_socket_buffered(const struct mw_socket *socket) {
 
 /* ---- What it sends -------------------------------------------------------------------------------------------------------- */
 
-static bool is_over(const struct mw_socket *socket) { return socket->closing || atomic_load(&socket->client->gone); }
+static bool has_ended(const struct mw_socket *socket) { return socket->closing || atomic_load(&socket->client->gone); }
 
 static int post_frame(struct mw_socket *socket, enum ws_opcode opcode, struct bytes payload) {
   struct blob *blob = form_frame(opcode, payload, bytes_of(NULL, 0));
@@ -58,21 +58,21 @@ static int post_frame(struct mw_socket *socket, enum ws_opcode opcode, struct by
 
 int mw_socket_send(struct mw_socket *socket, const char *data, size_t data_len, bool is_binary) {
   struct bytes payload = bytes_of(data, data_len);
-  if (is_over(socket)) return MW_ECLOSED;
+  if (has_ended(socket)) return MW_ECLOSED;
   if (data_len > UINT32_MAX - WS_HEADER_MAX - 1) return MW_ETOOLARGE;
   if (!is_binary && !utf8_valid(payload)) return MW_EINVAL;
   return post_frame(socket, is_binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, payload);
 }
 
 int mw_socket_ping(struct mw_socket *socket, const char *data, size_t data_len) {
-  if (is_over(socket)) return MW_ECLOSED;
+  if (has_ended(socket)) return MW_ECLOSED;
   if (data_len > WS_CONTROL_MAX) return MW_EINVAL;
   return post_frame(socket, WS_OPCODE_PING, bytes_of(data, data_len));
 }
 
 int mw_socket_close(struct mw_socket *socket, int code, const char *reason) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
-  if (is_over(socket)) return MW_ECLOSED;
+  if (has_ended(socket)) return MW_ECLOSED;
   int status = client_call_close(socket->app, socket->client, code, reason);
   socket->closing = status == 0;
   return status;

@@ -74,12 +74,12 @@ static void join(struct exchange *exchange, struct script_job *job) {
     status = names_charge(&exchange->subscriber, job->client, subscriber_find(&exchange->subscriber, job->channels[i].name));
   }
   if (status == 0) status = replay_init(&replay, &exchange->subscriber, job->since, NULL);
-  bool is_over = status == 0 && has_seen_all(&replay, job->since);
+  bool has_ended = status == 0 && has_seen_all(&replay, job->since);
   if (status == 0) {
-    if (!is_over) write_beginning(&beginning, exchange, job, &replay);
+    if (!has_ended) write_beginning(&beginning, exchange, job, &replay);
     if (beginning.text.failed) status = MW_ENOMEM;
   }
-  if (status == 0 && is_over) {
+  if (status == 0 && has_ended) {
     /* The one answer behind which an EventSource does not return. */
     subscriber_end(&exchange->subscriber);
     exchange_answer(exchange, &(struct answer){.status = 204});
@@ -122,12 +122,12 @@ static struct script_job *make_job(struct exchange *exchange, struct subscribe_q
 /* Answers HEAD as GET would be: with 204 if nothing can come any more. */
 static void answer_head(struct exchange *exchange, const struct job_channel *channels, size_t count, struct since since) {
   const struct hub *hub = exchange_delivery(exchange)->hub;
-  bool is_over = since.kind == SINCE_POSITION;
-  for (size_t i = 0; is_over && i < count; i++) {
+  bool has_ended = since.kind == SINCE_POSITION;
+  for (size_t i = 0; has_ended && i < count; i++) {
     uint64_t ended = store_ended(hub->store, channels[i].name);
-    is_over = ended > 0 && since.position >= ended;
+    has_ended = ended > 0 && since.position >= ended;
   }
-  if (is_over) {
+  if (has_ended) {
     exchange_answer(exchange, &(struct answer){.status = 204});
   } else {
     exchange_answer_stream_head(exchange);

@@ -106,7 +106,7 @@ void poll_begin(struct poll *poll) {
   if (client) poll_channels_tell_restarts(poll, &answer);
   if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
     refuse(exchange, 503, "out of memory");
-  } else if (answer.is_over && answer.count == 0 && answer.gap_count == 0) {
+  } else if (answer.has_ended && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
   } else {
     bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || rope_len(&poll->joined) > 0;

@@ -76,7 +76,7 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
                     struct source source) {
   uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
   if (source.ends > 0 && since.kind == SINCE_POSITION && after >= source.ends) return;
-  answer->is_over = false;
+  answer->has_ended = false;
   bool gap = since.kind == SINCE_FOREIGN;
   if (since.kind == SINCE_POSITION) gap = !source.stored || !store_complete(hub->store, source.stored, after);
   if (gap) poll_answer_add_gap(answer, source.name);
@@ -90,7 +90,7 @@ static size_t look(struct poll_answer *answer, struct subscriber *subscriber, st
   struct hub *hub = http_of(subscriber)->delivery->hub;
   size_t count = 0;
   struct subscription *subscription = NULL;
-  answer->is_over = since.kind == SINCE_POSITION;
+  answer->has_ended = since.kind == SINCE_POSITION;
   while ((subscription = subscriber_next(subscriber, subscription))) {
     struct channel *channel = subscription->channel;
     look_at(answer, hub, since, heap, &count, (struct source){hub, channel->stored, channel->name, 0, hub_ended(hub, channel)});
@@ -170,7 +170,7 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   if (!heap) return MW_ENOMEM;
   uint64_t next_position = 0;
   size_t count = look(answer, subscriber, since, client, heap);
-  if (channel_count == 0) answer->is_over = false;
+  if (channel_count == 0) answer->has_ended = false;
   int status = merge(answer, subscriber, heap, count, client ? &client->items : &nothing, &next_position);
   memory_free(heap);
   answer->id = http->delivery->hub->position;

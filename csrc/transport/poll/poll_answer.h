@@ -16,8 +16,8 @@ struct poll_answer {
   uint64_t id;        /* the position after which to go on */
   struct buffer gaps; /* JSON strings */
   size_t gap_count;
-  bool more;    /* cut short: the next poll finds something at once */
-  bool is_over; /* nothing can come any more: each of the channels has ended, and was seen to its end */
+  bool more;      /* cut short: the next poll finds something at once */
+  bool has_ended; /* nothing can come any more: each of the channels has ended, and was seen to its end */
 };
 
 void poll_answer_init(struct poll_answer *answer);

@@ -144,7 +144,7 @@ struct poll_client *poll_client_find(struct http *http, struct bytes id) {
   if (!identity) return NULL;
   struct poll_client *client = client_of(slots_find(http->slots, identity->mail.to));
   mw_client_unref(identity);
-  return client && !client->is_over ? client : NULL;
+  return client && !client->is_closing ? client : NULL;
 }
 
 void poll_client_attach(struct poll_client *client, struct poll *poll) {
@@ -166,7 +166,7 @@ void poll_client_detach(struct poll *poll) {
 }
 
 void poll_client_end(struct poll_client *client) {
-  client->is_over = true;
+  client->is_closing = true;
   subscriber_mark(&client->subscriber);
 }
 
@@ -201,7 +201,7 @@ void poll_clients_stop(struct poll_clients *clients, bool is_due) {
 enum { VOLATILE_PART_WAITING = 2, VOLATILE_PART = 16 };
 
 /* With so many more bytes, more would wait for it than that part of what may. */
-static bool is_over(const struct poll_client *client, size_t len, size_t part) {
+static bool exceeds_outbox(const struct poll_client *client, size_t len, size_t part) {
   size_t limit = http_of(&client->subscriber)->app->config->options.limits.outbox, waiting = client->items.own_bytes;
   return waiting > 0 && waiting + poll_items_weight(len) > limit / part;
 }
@@ -236,9 +236,9 @@ static void sink_collect_push(struct subscriber *subscriber, struct blob *blob, 
   struct poll_client *client = client_here(subscriber);
   struct http *http = http_of(subscriber);
   (void)part; /* it is all of the blob */
-  bool over = is_over(client, blob->len, 1);
+  bool over = exceeds_outbox(client, blob->len, 1);
   if (over) subscriber->flags |= SUBSCRIBER_SLOW;
-  if (over || !poll_items_add(&client->items, blob, 0, http->delivery->hub->position)) client->is_over = true;
+  if (over || !poll_items_add(&client->items, blob, 0, http->delivery->hub->position)) client->is_closing = true;
   subscriber_mark(subscriber);
 }
 
@@ -253,11 +253,11 @@ static size_t sink_collected(const struct subscriber *subscriber) { return clien
 static void sink_flushed(struct subscriber *subscriber) {
   struct poll_client *client = client_here(subscriber);
   bool has_news = client->items.count > 0 || client->items.lost;
-  if (!client->is_over && client->waiting && has_news) poll_finish(client->waiting);
-  if (!client->is_closed && !client->is_over && client->has_ends) poll_channels_leave_ended(client);
+  if (!client->is_closing && client->waiting && has_news) poll_finish(client->waiting);
+  if (!client->is_closed && !client->is_closing && client->has_ends) poll_channels_leave_ended(client);
   client->has_ends = false;
-  if (!client->is_closed && !client->is_over && !(subscriber->flags & SUBSCRIBER_BROKEN)) return;
-  if (client->is_over && subscriber->flags & SUBSCRIBER_SLOW) note_slow(subscriber);
+  if (!client->is_closed && !client->is_closing && !(subscriber->flags & SUBSCRIBER_BROKEN)) return;
+  if (client->is_closing && subscriber->flags & SUBSCRIBER_SLOW) note_slow(subscriber);
   subscriber->flags |= SUBSCRIBER_OVER;
   close_client(client);
   free_client(client);

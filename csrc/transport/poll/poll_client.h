@@ -40,7 +40,7 @@ struct poll_client {
   struct party *party; /* whom it and its channels are charged to (PARTY_POLLS); NULL: nobody */
   size_t charged;      /* how many that are */
   bool has_ends;       /* a channel has ended: to be left at the end of the turn */
-  bool is_over;        /* to be closed at the end of the turn */
+  bool is_closing;     /* to be closed at the end of the turn */
   bool is_late;        /* it has not polled in time */
   bool is_closed;      /* it has left everything, and is freed at the end of the turn */
 };

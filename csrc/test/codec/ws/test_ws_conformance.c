@@ -18,7 +18,7 @@ struct player {
   const struct ws_case *test;
   struct ws_reader *reader;
   struct buffer trace;
-  bool is_over; /* after an error nothing is read */
+  bool has_ended; /* after an error nothing is read */
 };
 
 static void renew(struct player *player) {
@@ -29,7 +29,7 @@ static void renew(struct player *player) {
 
 /* One piece, in memory of its own which is gone afterwards. A reader that is idle is replaced by a new one, as servers do. */
 static void feed(struct player *player, struct bytes piece) {
-  if (player->is_over) return;
+  if (player->has_ended) return;
   char *copy = malloc(piece.len > 0 ? piece.len : 1), *at = copy;
   memcpy(copy, piece.ptr, piece.len);
   for (enum ws_event event = WS_PING; event != WS_MORE && event != WS_ERROR;) {
@@ -40,7 +40,7 @@ static void feed(struct player *player, struct bytes piece) {
     piece.len -= used;
     ws_case_event(&player->trace, player->reader, event);
     if (event == WS_MORE) assert_int_equal(piece.len, 0);
-    player->is_over = event == WS_ERROR;
+    player->has_ended = event == WS_ERROR;
   }
   free(copy);
   if (ws_reader_idle(player->reader)) renew(player);

@@ -141,7 +141,7 @@ struct reader {
   char last_id[64]; /* of a stream, or of the newest message */
   uint64_t newest;  /* position */
   unsigned close_code;
-  bool is_over; /* the stream has ended as HTTP has it */
+  bool has_ended; /* the stream has ended as HTTP has it */
 };
 
 static void note(struct reader *reader, const char *text) {
@@ -227,7 +227,7 @@ static void read_stream(struct reader *reader) {
     if (!end) return;
     size_t head = (size_t)(end - in->data) + 1, len = strtoul(in->data, NULL, 16);
     if (in->len < head + len + 2) return;
-    reader->is_over = len == 0;
+    reader->has_ended = len == 0;
     event_stream_feed(&reader->stream, bytes_of(in->data + head, len));
     buffer_consume(in, head + len + 2);
   }
@@ -439,7 +439,7 @@ static void closes_who_is_to_be_closed(void **state) {
     assert_in_range(last, 6, 12);
     assert_string_equal(log, range(format, 1, last));
     if (transport == WEBSOCKET) assert_int_equal(reader.close_code, 1013);
-    if (transport == SSE || transport == ENVELOPE) assert_true(reader.is_over);
+    if (transport == SSE || transport == ENVELOPE) assert_true(reader.has_ended);
     /* A WebSocket's peer still has to send its close frame. */
     if (transport != WEBSOCKET) assert_true(memory_peer_ended(&reader.peer));
     close_reader(&reader);
@@ -453,7 +453,7 @@ static void who_was_closed_returns_without_loss(void **state) {
   open_reader(&reader, SSE, "kept-close:a");
   publish_many("kept-close:a", 1, 60);
   unsigned last = assert_prefix(taken(&reader), "%u ", 1);
-  assert_true(reader.is_over);
+  assert_true(reader.has_ended);
   snprintf(query, sizeof query, "channel=kept-close:a&since=%s", reader.last_id);
   close_reader(&reader);
   open_stream(&reader, SSE, query);
@@ -798,7 +798,7 @@ static void the_end_is_told_behind_the_last_message(void **state) {
       assert_int_equal(begin_server(), 0);
       continue;
     }
-    if (transport != SSE_PLAIN) assert_true(reader.is_over);
+    if (transport != SSE_PLAIN) assert_true(reader.has_ended);
     assert_true(memory_peer_ended(&reader.peer));
     snprintf(query, sizeof query, "GET /sse?channel=keep:a&since=%s HTTP/1.1\r\nHost: t\r\n\r\n", reader.last_id);
     close_reader(&reader);
