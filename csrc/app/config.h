@@ -115,8 +115,8 @@ void config_websocket_free(struct websocket *websocket); /* NULL is allowed */
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
 /* ORIGIN_LISTED: an entry names it. ORIGIN_ANY: only "*" allows it, which does not make it
  * trusted. */
-enum origin_judgement { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
-enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin);
+enum origin_match { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
+enum origin_match config_check_origin(const struct mw_config *config, struct bytes origin);
 /* Returns true if pages of that origin may open a raw WebSocket there. */
 bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin);
 

@@ -68,8 +68,8 @@ const struct mount *config_mount(const struct mw_config *config, struct bytes pa
   return best;
 }
 
-enum origin_judgement config_judge_origin(const struct mw_config *config, struct bytes origin) {
-  enum origin_judgement best = ORIGIN_REFUSED;
+enum origin_match config_check_origin(const struct mw_config *config, struct bytes origin) {
+  enum origin_match best = ORIGIN_REFUSED;
   for (size_t i = 0; i < config->origin_count; i++) {
     struct bytes entry = bytes_string(config->origins[i]);
     if (!origin_matches(entry, origin)) continue;

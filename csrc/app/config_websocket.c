@@ -79,7 +79,7 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
 }
 
 bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin) {
-  if (websocket->origin_count == 0) return config_judge_origin(config, origin) != ORIGIN_REFUSED;
+  if (websocket->origin_count == 0) return config_check_origin(config, origin) != ORIGIN_REFUSED;
   for (size_t i = 0; i < websocket->origin_count; i++) {
     if (origin_matches(bytes_string(websocket->origins[i]), origin)) return true;
   }

@@ -78,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct bytes text = fuzz_bytes(data, size);
   struct json_value value;
   struct json_fault fault;
-  enum jansson_opinion opinion = jansson_judge(text);
+  enum jansson_opinion opinion = jansson_check(text);
   if (!json_scan(text, &value, &fault)) {
     must(fault.offset <= size && fault.reason);
     must(opinion != JANSSON_ACCEPTS || bytes_equal(bytes_string(fault.reason), BYTES("too many levels")));

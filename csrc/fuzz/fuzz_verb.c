@@ -14,7 +14,7 @@ static void check_inside(struct bytes part, struct bytes input, struct buffer *t
 static void check_answer(struct buffer *out) {
   struct json_value value;
   must(json_scan(buffer_bytes(out), &value, NULL) && value.type == JSON_OBJECT);
-  must(jansson_judge(buffer_bytes(out)) != JANSSON_REFUSES);
+  must(jansson_check(buffer_bytes(out)) != JANSSON_REFUSES);
   buffer_clear(out);
 }
 

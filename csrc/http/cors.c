@@ -14,16 +14,16 @@ static struct bytes origin_of(const struct http_head *head) {
 
 static bool is_same_origin(const struct http_head *head, struct bytes origin) { return origin_is_same(origin, head->host); }
 
-static enum origin_judgement judge(struct exchange *exchange, struct bytes origin) {
+static enum origin_match check_origin(struct exchange *exchange, struct bytes origin) {
   if (origin.len == 0) return ORIGIN_REFUSED;
-  return config_judge_origin(exchange_config(exchange), origin);
+  return config_check_origin(exchange_config(exchange), origin);
 }
 
 bool cors_allows(struct exchange *exchange) {
   const struct http_head *head = head_of(exchange);
   if (http_head_count(head, BYTES("origin")) == 0) return true;
   struct bytes origin = origin_of(head);
-  return is_same_origin(head, origin) || judge(exchange, origin) != ORIGIN_REFUSED;
+  return is_same_origin(head, origin) || check_origin(exchange, origin) != ORIGIN_REFUSED;
 }
 
 void cors_add(struct exchange *exchange, const struct http_fields *fields, struct http_fields *out) {
@@ -32,11 +32,11 @@ void cors_add(struct exchange *exchange, const struct http_fields *fields, struc
   struct bytes origin = origin_of(head);
   http_fields_add(out, BYTES("Vary"), BYTES("Origin"));
   if (is_same_origin(head, origin)) return;
-  enum origin_judgement judgement = judge(exchange, origin);
-  if (judgement == ORIGIN_REFUSED) return;
+  enum origin_match match = check_origin(exchange, origin);
+  if (match == ORIGIN_REFUSED) return;
   /* "*" lets every page read what is public, but not what a user's cookie opens. */
-  http_fields_add(out, BYTES("Access-Control-Allow-Origin"), judgement == ORIGIN_LISTED ? origin : BYTES("*"));
-  if (judgement == ORIGIN_LISTED) http_fields_add(out, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
+  http_fields_add(out, BYTES("Access-Control-Allow-Origin"), match == ORIGIN_LISTED ? origin : BYTES("*"));
+  if (match == ORIGIN_LISTED) http_fields_add(out, BYTES("Access-Control-Allow-Credentials"), BYTES("true"));
   http_fields_add(out, BYTES("Access-Control-Expose-Headers"), BYTES("Retry-After"));
 }
 

@@ -174,21 +174,21 @@ static void says_what_is_wrong_with_a_mount(void **state) {
   assert_int_equal(mw_config_static(config, "//", "/tmp", &error), MW_EOVERLAP);
 }
 
-static void origins_are_judged(void **state) {
+static void origins_are_checked(void **state) {
   (void)state;
   struct mw_error error = {""};
-  assert_int_equal(config_judge_origin(config, BYTES("https://a.example")), ORIGIN_REFUSED);
+  assert_int_equal(config_check_origin(config, BYTES("https://a.example")), ORIGIN_REFUSED);
   assert_int_equal(mw_config_origin(config, "a.example", &error), MW_EINVAL);
   assert_non_null(strstr(error.text, "a.example"));
   assert_int_equal(mw_config_origin(config, "https://a.example", NULL), 0);
-  assert_int_equal(config_judge_origin(config, BYTES("https://a.example")), ORIGIN_LISTED);
-  assert_int_equal(config_judge_origin(config, BYTES("https://b.example")), ORIGIN_REFUSED);
+  assert_int_equal(config_check_origin(config, BYTES("https://a.example")), ORIGIN_LISTED);
+  assert_int_equal(config_check_origin(config, BYTES("https://b.example")), ORIGIN_REFUSED);
   assert_int_equal(mw_config_origin(config, "*", NULL), 0);
-  assert_int_equal(config_judge_origin(config, BYTES("https://a.example")), ORIGIN_LISTED);
-  assert_int_equal(config_judge_origin(config, BYTES("https://b.example")), ORIGIN_ANY);
+  assert_int_equal(config_check_origin(config, BYTES("https://a.example")), ORIGIN_LISTED);
+  assert_int_equal(config_check_origin(config, BYTES("https://b.example")), ORIGIN_ANY);
 }
 
-static void options_are_copied_and_judged(void **state) {
+static void options_are_copied_and_checked(void **state) {
   (void)state;
   struct mw_config_options good, options;
   struct mw_config *made;
@@ -354,8 +354,8 @@ int main(void) {
       CONFIG_TEST(a_catch_all_takes_the_rest),
       CONFIG_TEST(the_longest_mount_wins),
       CONFIG_TEST(says_what_is_wrong_with_a_mount),
-      CONFIG_TEST(origins_are_judged),
-      CONFIG_TEST(options_are_copied_and_judged),
+      CONFIG_TEST(origins_are_checked),
+      CONFIG_TEST(options_are_copied_and_checked),
       CONFIG_TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

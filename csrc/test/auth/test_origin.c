@@ -1,7 +1,7 @@
 #include "auth/origin.h"
 #include "test/support.h"
 
-static void entries_are_judged(void **state) {
+static void entries_are_checked(void **state) {
   (void)state;
   static const struct {
     const char *entry;
@@ -122,6 +122,6 @@ static void the_same_origin_is_known(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(entries_are_judged), TEST(entries_allow_origins), TEST(the_same_origin_is_known)};
+  const struct CMUnitTest tests[] = {TEST(entries_are_checked), TEST(entries_allow_origins), TEST(the_same_origin_is_known)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,7 +110,7 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(decode_and_write, NULL) > 3);
 }
 
-static void judges_channel_names(void **state) {
+static void checks_channel_names(void **state) {
   (void)state;
   char name[256];
   memset(name, 'a', sizeof(name));
@@ -126,7 +126,7 @@ static void judges_channel_names(void **state) {
   }
 }
 
-static void judges_event_names(void **state) {
+static void checks_event_names(void **state) {
   (void)state;
   char name[65];
   memset(name, 'a', sizeof(name));
@@ -143,7 +143,7 @@ static void judges_event_names(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_a_publish),       TEST(says_what_is_wrong),   TEST(writes_pushes),
-      TEST(stands_failing_memory), TEST(judges_channel_names), TEST(judges_event_names),
+      TEST(stands_failing_memory), TEST(checks_channel_names), TEST(checks_event_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -139,7 +139,7 @@ static void accepts_what_jansson_accepts(void **state) {
   for (size_t i = 0; i < COUNT_OF(accepted); i++) {
     struct json_fault fault = {0};
     if (!scan_copy(bytes_string(accepted[i]), &fault)) fail_msg("%s: %s at byte %zu", accepted[i], fault.reason, fault.offset);
-    assert_int_equal(jansson_judge(bytes_string(accepted[i])), JANSSON_ACCEPTS);
+    assert_int_equal(jansson_check(bytes_string(accepted[i])), JANSSON_ACCEPTS);
   }
 }
 
@@ -151,7 +151,7 @@ static void refuses_what_jansson_refuses_and_says_where(void **state) {
     if (fault.offset != refused[i].offset) print_error("%s\n", refused[i].text.ptr);
     assert_string_equal(fault.reason, refused[i].reason);
     assert_int_equal(fault.offset, refused[i].offset);
-    assert_int_equal(jansson_judge(refused[i].text), JANSSON_REFUSES);
+    assert_int_equal(jansson_check(refused[i].text), JANSSON_REFUSES);
     assert_false(scan_copy(refused[i].text, NULL));
   }
 }

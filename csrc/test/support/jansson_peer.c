@@ -6,7 +6,7 @@ static json_t *load(struct bytes text, json_error_t *error) {
   return json_loadb(text.len > 0 ? text.ptr : "", text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, error);
 }
 
-enum jansson_opinion jansson_judge(struct bytes text) {
+enum jansson_opinion jansson_check(struct bytes text) {
   json_error_t error;
   /* jansson takes a NUL at the end for the end */
   if (bytes_find(text, '\0') < text.len) return JANSSON_REFUSES;

@@ -11,7 +11,7 @@ enum jansson_opinion {
   JANSSON_OVERFLOWS, /* a number is out of its range, which does not make the text invalid */
 };
 
-enum jansson_opinion jansson_judge(struct bytes text);
+enum jansson_opinion jansson_check(struct bytes text);
 /* Returns true if both are accepted and mean the same. */
 bool jansson_same(struct bytes a, struct bytes b);
 

@@ -78,7 +78,7 @@ static void wait_for_more(struct poll *poll) {
 }
 
 /* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
-static void judge_since(struct poll *poll) {
+static void check_since(struct poll *poll) {
   struct orderer *orderer = exchange_app(poll->exchange)->orderer;
   since_judge(&poll->since, exchange_delivery(poll->exchange)->epoch, orderer->position(orderer));
 }
@@ -94,7 +94,7 @@ void poll_begin(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct poll_client *client = poll->client;
   struct poll_answer answer;
-  judge_since(poll);
+  check_since(poll);
   /* One at a time waits for a client. What the older one was about to get and has an id, it gets; the rest is for the newer one. */
   if (client && client->waiting) poll_finish(client->waiting);
   int status = client ? 0 : subscribe(poll);

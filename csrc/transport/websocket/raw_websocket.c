@@ -162,7 +162,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
 
 static const struct websocket *websocket_of(struct exchange *exchange) { return exchange_request(exchange)->route->websocket; }
 
-static bool judge_origin(struct exchange *exchange, const struct http_head *head) {
+static bool check_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
   if (!origin.ptr || origin_is_same(origin, head->host)) return true;
   return config_websocket_allows(websocket_of(exchange), exchange_config(exchange), origin);
@@ -210,7 +210,7 @@ static struct script_job *make_question(struct exchange *exchange, struct reques
 static void raw_websocket_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
-  if (websocket_refuse(exchange, head, judge_origin(exchange, head))) return;
+  if (websocket_refuse(exchange, head, check_origin(exchange, head))) return;
   bool stopping = app_stopping(exchange_app(exchange));
   struct script_job *job = stopping ? NULL : make_question(exchange, request);
   if (!job || !exchange_ask(exchange, job)) raw_websocket_put_off(exchange, stopping ? "" : waiting_refusal);

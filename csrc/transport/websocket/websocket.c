@@ -355,9 +355,9 @@ static void ask_for_a_sign(struct exchange *exchange) {
 }
 
 void websocket_on_silent(struct exchange *exchange) {
-  /* What it says is not read at the moment, or is being judged. */
-  bool judged = exchange->flags & EXCHANGE_CONNECTING && exchange_job(exchange);
-  if (exchange->flags & EXCHANGE_STOPPED || judged) return;
+  /* What it says is not read at the moment, or is being checked. */
+  bool is_checked = exchange->flags & EXCHANGE_CONNECTING && exchange_job(exchange);
+  if (exchange->flags & EXCHANGE_STOPPED || is_checked) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     exchange_close(exchange, CLOSE_UNCONNECTED, "connect did not arrive in time");
   } else if (exchange->flags & EXCHANGE_PINGED) {

@@ -197,7 +197,7 @@ struct answer {
   char extension[WS_EXTENSION_MAX];
 };
 
-static void judge(struct answer *answer, struct bytes request, const struct ws_deflate_policy *policy) {
+static void check(struct answer *answer, struct bytes request, const struct ws_deflate_policy *policy) {
   static const struct http_limits http_limits = {.target = 1000, .head = 4000, .fields = 30, .body = 100};
   struct http_reader *reader = http_reader_new(&http_limits);
   size_t used;
@@ -290,7 +290,7 @@ static void play_handshake(struct bytes text, void *context) {
     if (case_text_take(&line, "policy")) policy = (struct ws_deflate_policy){.server_takeover = true, .client_takeover = true};
   }
   write_request(&request, text);
-  judge(&answer, buffer_bytes(&request), &policy);
+  check(&answer, buffer_bytes(&request), &policy);
   for (rest = text; case_text_line(&rest, &line);) {
     if (case_text_take(&line, "<")) check_answer(&answer, text, line);
   }

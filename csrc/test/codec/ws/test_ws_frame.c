@@ -34,7 +34,7 @@ static void marks_what_is_compressed(void **state) {
   assert_bytes(bytes_of(header, ws_frame_header_compressed(header, WS_OPCODE_BINARY, 126)), bytes_of("\xc2\x7e\x00\x7e", 4));
 }
 
-static void judges_close_codes(void **state) {
+static void checks_close_codes(void **state) {
   (void)state;
   static const struct {
     unsigned first, last;
@@ -112,7 +112,7 @@ static void unmasks_as_the_plain_loop_does(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(writes_the_shortest_header), TEST(marks_what_is_compressed),         TEST(judges_close_codes),
+      TEST(writes_the_shortest_header), TEST(marks_what_is_compressed),         TEST(checks_close_codes),
       TEST(writes_close_payloads),      TEST(cuts_reasons_between_code_points), TEST(unmasks_as_the_plain_loop_does),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -258,7 +258,7 @@ static void talk_is_no_connect(void **state) {
   finish();
 }
 
-/* A client that says nothing else is judged by the token of its upgrade. */
+/* A client that says nothing else is checked by the token of its upgrade. */
 static void a_connect_without_a_token_has_that_of_the_upgrade(void **state) {
   (void)state;
   start(true);
