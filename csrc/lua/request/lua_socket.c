@@ -27,7 +27,7 @@ struct lua_socket {
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
 
-static void let_go(struct lua_socket *self) {
+static void close_handle(struct lua_socket *self) {
   self->closed = true;
   resource_unlink(self->host, &self->resource);
   if (self->socket) mw_socket_set_context(self->socket, NULL);
@@ -134,7 +134,7 @@ bool socket_push_path(lua_State *L, struct mw_request *request) {
 void socket_end(lua_State *L, struct mw_socket *socket) {
   struct lua_socket *self = mw_socket_context(socket);
   if (!self) return;
-  let_go(self);
+  close_handle(self);
   handle_unpin(L, self);
 }
 

@@ -91,11 +91,11 @@ static void push_text(struct outbox *outbox, const char *text) {
   blob_unref(blob);
 }
 
-static char let_go[256];
+static char handed_over[256];
 
 static void on_drop(void *context, struct message *message) {
-  assert_ptr_equal(context, let_go);
-  snprintf(let_go + strlen(let_go), sizeof let_go - strlen(let_go), "%.*s ", (int)message->parts.data.len,
+  assert_ptr_equal(context, handed_over);
+  snprintf(handed_over + strlen(handed_over), sizeof handed_over - strlen(handed_over), "%.*s ", (int)message->parts.data.len,
            message->parts.data.ptr);
 }
 
@@ -113,15 +113,15 @@ static struct outbox *begin_mixed(void) {
   push_message(outbox, "four", 0);
   assert_holds(outbox, "one(ack)twothree(ping)four");
   assert_int_equal(outbox->message_bytes, 3 + 3 + 5 + 4);
-  let_go[0] = '\0';
+  handed_over[0] = '\0';
   return outbox;
 }
 
 static void lets_messages_go_and_nothing_else(void **state) {
   (void)state;
   struct outbox *outbox = begin_mixed();
-  outbox_drop_messages(outbox, on_drop, let_go);
-  assert_string_equal(let_go, "one two three four ");
+  outbox_drop_messages(outbox, on_drop, handed_over);
+  assert_string_equal(handed_over, "one two three four ");
   assert_holds(outbox, "(ack)(ping)");
   assert_int_equal(outbox->message_bytes, 0);
   assert_int_equal(object_live(OBJECT_MESSAGE), 0);
@@ -129,7 +129,7 @@ static void lets_messages_go_and_nothing_else(void **state) {
   assert_holds(outbox, "(ack)(ping)five");
   outbox_consume(outbox, 11);
   assert_int_equal(outbox->message_bytes, 4);
-  outbox_drop_messages(outbox, on_drop, let_go);
+  outbox_drop_messages(outbox, on_drop, handed_over);
   assert_holds(outbox, "");
   outbox_free(outbox);
 }
@@ -139,7 +139,7 @@ static void what_is_being_written_stays(void **state) {
   (void)state;
   static const struct {
     size_t writing;
-    const char *let_go, *kept, *dropped;
+    const char *handed_over, *kept, *dropped;
   } rows[] = {{0, "one two three four ", "(ack)(ping)", ""},
               {1, "two three four ", "one(ack)(ping)", "one"},
               {3, "two three four ", "one(ack)(ping)", "one"},
@@ -152,8 +152,8 @@ static void what_is_being_written_stays(void **state) {
   for (size_t i = 0; i < COUNT_OF(rows); i++) {
     struct outbox *outbox = begin_mixed();
     outbox->writing = rows[i].writing;
-    outbox_drop_messages(outbox, on_drop, let_go);
-    assert_string_equal(let_go, rows[i].let_go);
+    outbox_drop_messages(outbox, on_drop, handed_over);
+    assert_string_equal(handed_over, rows[i].handed_over);
     assert_holds(outbox, rows[i].kept);
     outbox->writing = 0;
     outbox_free(outbox);
@@ -177,8 +177,8 @@ static void counts_what_is_left_of_a_message(void **state) {
   assert_holds(outbox, "othree(ping)four");
   assert_int_equal(outbox->message_bytes, 10);
   outbox->writing = 2;
-  outbox_drop_messages(outbox, on_drop, let_go);
-  assert_string_equal(let_go, "four ");
+  outbox_drop_messages(outbox, on_drop, handed_over);
+  assert_string_equal(handed_over, "four ");
   assert_int_equal(outbox->message_bytes, 6);
   outbox_consume(outbox, 1);
   outbox->writing = 0;
@@ -203,7 +203,7 @@ static void knows_how_long_the_oldest_message_waits(void **state) {
   assert_int_equal(outbox_age_ms(outbox, begin + 1000), 1000); /* a part of it */
   outbox_consume(outbox, 1);
   assert_int_equal(outbox_age_ms(outbox, begin + 1000), 300);
-  outbox_drop_messages(outbox, on_drop, let_go);
+  outbox_drop_messages(outbox, on_drop, handed_over);
   assert_int_equal(outbox_age_ms(outbox, begin + 1000), 0);
   outbox_free(outbox);
 }
@@ -258,12 +258,12 @@ static void weighs_places(void **state) {
 static void what_was_begun_stays(void **state) {
   (void)state;
   struct outbox *outbox = outbox_new();
-  let_go[0] = '\0';
+  handed_over[0] = '\0';
   push_message(outbox, "first", 0);
   push_message(outbox, "second", 0);
   outbox_consume(outbox, 2);
-  outbox_drop_messages(outbox, on_drop, let_go);
-  assert_string_equal(let_go, "second ");
+  outbox_drop_messages(outbox, on_drop, handed_over);
+  assert_string_equal(handed_over, "second ");
   assert_holds(outbox, "rst");
   outbox_consume(outbox, 3);
   push_text(outbox, "head ");

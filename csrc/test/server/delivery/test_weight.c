@@ -149,7 +149,7 @@ static bool came(struct memory_peer *peer, const char *text) {
   return in.len > 0 && memmem(in.ptr, in.len, text, strlen(text));
 }
 
-static void let_go(struct memory_peer *peer) {
+static void leave(struct memory_peer *peer) {
   mw_stream_unref(stream);
   mw_socket_unref(raw);
   stream = NULL;
@@ -170,7 +170,7 @@ static size_t weigh(struct mw_server *server, const struct way *way, const char 
     fail_msg("%s: %.*s", way->name, (int)peer.in.len, peer.in.data);
   buffer_deinit(&peer.in);
   size_t weight = held - before;
-  let_go(&peer);
+  leave(&peer);
   return weight;
 }
 
@@ -222,7 +222,7 @@ static void a_long_target_costs_nothing_afterwards(void **state) {
     buffer_deinit(&peer.in);
     memory_peer_take(&peer);
     weights[i % 2] = held - before;
-    let_go(&peer);
+    leave(&peer);
   }
   assert_in_range(weights[1], 1, weights[0] + 64); /* a small path is kept for the next request */
   end(server);
@@ -252,7 +252,7 @@ static size_t weigh_poll(struct mw_server *server, const char *query, const char
   }
   size_t weight = held - before;
   memory_peer_close(&waiting);
-  let_go(&peer);
+  leave(&peer);
   return weight;
 }
 
