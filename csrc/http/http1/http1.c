@@ -3,7 +3,7 @@
 #include "base/memory.h"
 
 /* How much a peer may send ahead: one read's worth. Then reading stops. */
-enum { AHEAD_MAX = 64 * 1024 };
+enum { PIPELINED_MAX = 64 * 1024 };
 
 /* How much memory a connection between requests may keep of the last path, for the next one. */
 enum { IDLE_PATH_MAX = 256 };
@@ -21,7 +21,7 @@ static struct http1 *http1_new(struct http1_conn *conn) {
   if (!http) return NULL;
   budget_init(&http->budget, &conn->exchange.subscriber);
   holder_init(&http->holder, &conn->exchange, false);
-  buffer_init(&http->ahead);
+  buffer_init(&http->pipelined);
   buffer_init(&http->request.path);
   http->request.budget = &http->budget;
   conn->exchange.request = &http->request;
@@ -73,26 +73,26 @@ bool http1_reads(const struct http1_conn *conn) {
 /* ---- What is ahead --------------------------------------------------------------------------- */
 
 /* Keeps the bytes that were not taken. */
-static void keep_ahead(struct http1_conn *conn, struct bytes bytes) {
+static void keep_pipelined(struct http1_conn *conn, struct bytes bytes) {
   if (bytes.len == 0) return;
   struct http1 *http = http1_of(conn);
   if (!http) http = http1_new(conn);
-  if (http) buffer_append(&http->ahead, bytes);
-  if (!http || http->ahead.failed) {
+  if (http) buffer_append(&http->pipelined, bytes);
+  if (!http || http->pipelined.failed) {
     conn_abort(&conn->conn);
-  } else if (http->ahead.len >= AHEAD_MAX) {
+  } else if (http->pipelined.len >= PIPELINED_MAX) {
     stream_read_stop(&conn->conn.stream);
   }
 }
 
 /* Takes what is ahead; the caller owns the buffer. */
-static struct buffer take_ahead(struct http1_conn *conn) {
+static struct buffer take_pipelined(struct http1_conn *conn) {
   struct http1 *http = http1_of(conn);
-  struct buffer ahead = http->ahead;
-  buffer_init(&http->ahead);
+  struct buffer pipelined = http->pipelined;
+  buffer_init(&http->pipelined);
   bool reads_on = !(conn->exchange.of_protocol & HTTP1_ENDED || conn->exchange.flags & EXCHANGE_STOPPED);
-  if (reads_on && ahead.len >= AHEAD_MAX) stream_read_start(&conn->conn.stream);
-  return ahead;
+  if (reads_on && pipelined.len >= PIPELINED_MAX) stream_read_start(&conn->conn.stream);
+  return pipelined;
 }
 
 /* Hands bytes to the role of a stream. */
@@ -104,7 +104,7 @@ static void feed_role(struct http1_conn *conn, struct bytes bytes) {
   if (!(exchange->flags & EXCHANGE_CONNECTING)) exchange_note_heard(exchange);
   size_t taken = exchange->role->on_read(exchange, bytes);
   if (taken == bytes.len || exchange->state == EXCHANGE_OVER) return;
-  keep_ahead(conn, bytes_of(bytes.ptr + taken, bytes.len - taken));
+  keep_pipelined(conn, bytes_of(bytes.ptr + taken, bytes.len - taken));
   if (!(exchange->flags & EXCHANGE_STOPPED)) budget_put_off(&exchange->subscriber);
 }
 
@@ -170,7 +170,7 @@ static bool may_go_on(const struct http1_conn *conn) {
   const struct exchange *exchange = &conn->exchange;
   if (exchange->state != EXCHANGE_ANSWERING || exchange->role || !(exchange->of_protocol & HTTP1_KEEP_ALIVE)) return false;
   if (exchange->of_protocol & HTTP1_LINGER || exchange->subscriber.flags & SUBSCRIBER_BROKEN) return false;
-  return exchange->subscriber.outbox && exchange->subscriber.outbox->bytes < AHEAD_MAX;
+  return exchange->subscriber.outbox && exchange->subscriber.outbox->bytes < PIPELINED_MAX;
 }
 
 /* Accounts for the incomplete body that the connection holds. */
@@ -234,7 +234,7 @@ static void read_requests(struct http1_conn *conn, struct bytes bytes) {
   }
   count_unfinished(conn, http);
   if (bytes.len > 0 && !(exchange->of_protocol & HTTP1_LINGER)) {
-    keep_ahead(conn, bytes);
+    keep_pipelined(conn, bytes);
     if (http1_reads(conn)) budget_put_off(&exchange->subscriber);
   }
 }
@@ -244,21 +244,21 @@ void http1_feed(struct http1_conn *conn, struct bytes bytes) {
   struct http1 *http = http1_of(conn);
   bool streams = exchange->state >= EXCHANGE_STREAMING;
   if (exchange->state == EXCHANGE_OVER || (!streams && exchange->of_protocol & HTTP1_LINGER)) return;
-  if (streams && (!http || http->ahead.len == 0)) {
+  if (streams && (!http || http->pipelined.len == 0)) {
     feed_role(conn, bytes);
   } else if (!streams && http1_reads(conn) && !http->feeding && !budget_is_put_off(&exchange->subscriber)) {
     read_requests(conn, bytes);
   } else {
-    keep_ahead(conn, bytes);
+    keep_pipelined(conn, bytes);
   }
 }
 
 static void read_ahead(struct http1_conn *conn) {
   struct exchange *exchange = &conn->exchange;
-  struct buffer ahead = take_ahead(conn);
+  struct buffer pipelined = take_pipelined(conn);
   /* The reader drops the request that was answered when it is called again. */
-  read_requests(conn, buffer_bytes(&ahead));
-  buffer_deinit(&ahead);
+  read_requests(conn, buffer_bytes(&pipelined));
+  buffer_deinit(&pipelined);
   if (!(exchange->of_protocol & HTTP1_ENDED) || budget_is_put_off(&exchange->subscriber)) return;
   /* The peer sends nothing more: a stream, or an answer of the script, would reach no one. */
   bool awaits = exchange->state == EXCHANGE_STREAMING || exchange->state == EXCHANGE_WAITING || exchange_job(exchange);
@@ -280,9 +280,9 @@ void http1_resume(struct exchange *exchange) {
   if (http1_reads(conn)) {
     read_ahead(conn);
   } else if (exchange->state >= EXCHANGE_STREAMING && !(exchange->flags & EXCHANGE_STOPPED)) {
-    struct buffer ahead = take_ahead(conn);
-    feed_role(conn, buffer_bytes(&ahead));
-    buffer_deinit(&ahead);
+    struct buffer pipelined = take_pipelined(conn);
+    feed_role(conn, buffer_bytes(&pipelined));
+    buffer_deinit(&pipelined);
     http1_release(conn);
   }
 }
@@ -294,7 +294,7 @@ void http1_read(struct exchange *exchange, bool on) {
     stream_read_stop(&conn->conn.stream);
     return;
   }
-  bool has_room = !http || http->ahead.len < AHEAD_MAX;
+  bool has_room = !http || http->pipelined.len < PIPELINED_MAX;
   if (has_room && !(exchange->of_protocol & HTTP1_ENDED)) stream_read_start(&conn->conn.stream);
-  if (http && http->ahead.len > 0) budget_put_off(&exchange->subscriber);
+  if (http && http->pipelined.len > 0) budget_put_off(&exchange->subscriber);
 }

@@ -48,7 +48,7 @@ struct http1 {
   struct http_limits limits;
   struct http_reader *reader; /* NULL once it streams */
   /* bytes that the reader or the role has not taken; bounded: then reading stops */
-  struct buffer ahead;
+  struct buffer pipelined;
   bool served;  /* this connection has answered a request */
   bool feeding; /* inside the loop that reads requests */
 };

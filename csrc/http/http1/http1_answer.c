@@ -84,7 +84,7 @@ bool http1_upgrade(struct exchange *exchange, const struct http_fields *fields) 
   exchange->of_protocol |= HTTP1_LINGER;
   push_text(exchange, &out);
   buffer_deinit(&out);
-  if (http1_of(conn)->ahead.len > 0) budget_put_off(&exchange->subscriber);
+  if (http1_of(conn)->pipelined.len > 0) budget_put_off(&exchange->subscriber);
   http1_release(conn);
   return true;
 }
