@@ -63,7 +63,7 @@ describe("the file of the browser client", function()
     ]]
     )
     assert.is_false(ok)
-    assert.matches("move it by moonwire.app { paths = { client = … } }", message, 1, true)
+    assert.matches("move it with moonwire.app { paths = { client = … } }", message, 1, true)
   end)
 end)
 

@@ -30,7 +30,7 @@ int client_call_send(struct app *app, struct mw_client *client, const struct mw_
   return status < 0 ? fail(error, status, mw_status_text(status)) : 0;
 }
 
-/* Never waits for room: of each client there is one such mail. */
+/* Never waits for room: each client has one such mail. */
 int client_call_close(struct app *app, struct mw_client *client, int code, const char *reason) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
   if (atomic_load(&client->gone)) return MW_ECLOSED;

@@ -1,4 +1,5 @@
-/* What the app wants with one client: its calls become commands for the client's worker. On the script's thread. */
+/* Turns the app's calls for one client into commands for the client's worker. On the script's
+ * thread. */
 #ifndef MOONWIRE_SCRIPT_CLIENT_CALLS_H
 #define MOONWIRE_SCRIPT_CLIENT_CALLS_H
 
@@ -10,7 +11,7 @@ VISIBILITY_PUSH
 int client_call_send(struct app *app, struct mw_client *client, const struct mw_publish *push, struct mw_error *error);
 int client_call_close(struct app *app, struct mw_client *client, int code, const char *reason);
 int client_call_subscribe(struct app *app, struct mw_client *client, struct bytes channel);
-/* An empty `code`: the client is not told. */
+/* An empty `code`: the client is not notified. */
 int client_call_unsubscribe(struct app *app, struct mw_client *client, struct bytes channel, const char *code,
                             const char *reason);
 

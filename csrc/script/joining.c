@@ -12,9 +12,9 @@
 #include "script/script.h"
 #include "script/task.h"
 
-/* ---- Answers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
-/* The request has been read by whoever had to: nothing of it stays with the client that it brought. */
+/* Frees the request, which every reader has read: nothing of it stays with its client. */
 static void release_http(struct script *script, struct script_job *job) {
   if (!job->http) return;
   atomic_fetch_sub(&script->app->job_bytes, job->http->size);
@@ -22,7 +22,7 @@ static void release_http(struct script *script, struct script_job *job) {
   job->http = NULL;
 }
 
-/* Sends the answer to the worker; the reference goes with it. */
+/* Sends the answer to the worker, with the reference. */
 static void send_answer(struct script *script, struct script_job *job) {
   job_settle_key(job, &script->send_keys, script->loop->clock.now_ms, &script->ready);
   release_http(script, job);
@@ -32,9 +32,9 @@ static void send_answer(struct script *script, struct script_job *job) {
   script->app->workers->post(script->app, &job->mail);
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
-/* A relayed event that carries a key: its answer must be known here. */
+/* A relayed event with a key: the answer must be known here. */
 struct relayed {
   struct completion completion;
   struct script *script;
@@ -94,15 +94,16 @@ static bool publish_relayed(struct script *script, struct script_job *job) {
   return status == MW_PENDING;
 }
 
-/* A message with a key: the first is for the app, or relayed; others get its answer. */
+/* Of messages with the same key, the first goes to the app, or is relayed; the others get its
+ * answer. */
 static enum send_key_turn enter_key(struct script *script, struct script_job *job) {
   enum send_key_turn turn = job_enter_key(job, &script->send_keys, script->loop->clock.now_ms);
   if (turn == SEND_KEY_WAITS || !job->relayed) return turn;
-  job->relayed = false; /* nothing is left for the worker to do */
+  job->relayed = false; /* the worker has nothing more to do */
   return turn == SEND_KEY_FIRST && publish_relayed(script, job) ? SEND_KEY_WAITS : SEND_KEY_ANSWERED;
 }
 
-/* ---- Steps ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Steps ----------------------------------------------------------------------------------- */
 
 /* Puts the question of the job's step, if there is one. True if its answer is still to come. */
 static bool put_question(struct script *script, struct script_job *job) {
@@ -120,7 +121,7 @@ static bool put_question(struct script *script, struct script_job *job) {
       type = MW_REQUEST_CONNECT;
       break;
     case STEP_AUTHORIZE:
-      /* Who sends is subscribed, and was authorized then, unless it comes just for this message. */
+      /* A sender is subscribed, and was authorized then, unless it joins just for this message. */
       if (!(hooks & MW_HOOK_AUTHORIZE) || (job->type == JOB_MESSAGE && !job->transient)) return false;
       type = MW_REQUEST_AUTHORIZE;
       break;
@@ -144,7 +145,7 @@ static bool put_question(struct script *script, struct script_job *job) {
         enum send_key_turn turn = enter_key(script, job);
         if (turn != SEND_KEY_FIRST) return turn == SEND_KEY_WAITS;
       } else if (job->relayed) {
-        return false; /* it has passed: the worker publishes it */
+        return false; /* allowed: the worker publishes it */
       }
       type = MW_REQUEST_MESSAGE;
       break;
@@ -155,7 +156,7 @@ static bool put_question(struct script *script, struct script_job *job) {
   return job->request.waiting;
 }
 
-/* The step's question is settled: on to the next. */
+/* The step's question is answered: takes the next step. */
 static void take_step(struct script *script, struct script_job *job) {
   struct job_channel *channel = job->at < job->channel_count ? &job->channels[job->at] : NULL;
   bool last = job->at + 1 >= job->channel_count;
@@ -184,7 +185,7 @@ static void take_step(struct script *script, struct script_job *job) {
       job->step = last ? STEP_PRESENCE : STEP_OPEN;
       return;
     case STEP_PRESENCE:
-      /* Members are counted in all at once, behind everything that could refuse. */
+      /* Members are added together, after everything that could refuse. */
       if (presence_unknown(script, job) < job->channel_count) return;
       presence_enter(script, job);
       job->at = 0;
@@ -198,7 +199,7 @@ static void take_step(struct script *script, struct script_job *job) {
   }
 }
 
-/* Undoes what was joined so far; a refusal is told first. Takes the job. */
+/* Undoes what was joined so far. A refusal is sent first. Takes the job. */
 static void turn_back(struct script *script, struct script_job *job) {
   bool of_channel = job->step >= STEP_AUTHORIZE && job->step <= STEP_PRESENCE && job->at < job->channel_count;
   job->refused = of_channel ? &job->channels[job->at] : NULL;
@@ -251,29 +252,30 @@ static void take_answer(struct script *script, struct script_job *job) {
     task_done(script, &job->task);
     job_unref(job);
   } else if (job->step == STEP_SOCKET && job->socket) {
-    /* Told before anything that the app sends to it. */
+    /* Sent before anything that the app sends to it. */
     job->status = 200;
     send_answer(script, job_ref(job));
     job->step = STEP_OVER;
     if (!job->running) run_join(script, job);
   } else if (!job->running) {
-    /* Answered later than asked. */
+    /* The answer came later than the question. */
     if (job->status == 0) take_step(script, job);
     run_join(script, job);
   }
 }
 
-/* ---- Beginning and cancelling --------------------------------------------------------------------------------------------- */
+/* ---- Beginning and cancelling ---------------------------------------------------------------- */
 
 static void ask_message(struct script *script, struct script_job *job) {
-  /* The app has closed it, or failed at what came before. */
+  /* The app has closed it, or failed at an earlier message. */
   if (job->socket->closing) {
     take_answer(script, job);
     return;
   }
   job_ref(job);
   question_ask(script, &job->request, MW_REQUEST_SOCKET_MESSAGE);
-  /* What a peer said before it went is still heard, but nobody waits for the handler. */
+  /* Messages that a peer sent before it disconnected are still handled, but nothing waits for the
+   * handler. */
   if (job->request.waiting && atomic_load(&job->client->gone)) question_cancel(&job->request);
   job_unref(job);
 }
@@ -312,9 +314,11 @@ void joining_begin(struct script *script, struct script_job *job) {
 }
 
 void joining_cancel(struct script *script, struct script_job *job) {
-  /* The handler of a send with a key goes on: its client will ask what came of it, from another connection. */
+  /* The handler of a send with a key continues: its client will ask for the result, from another
+   * connection. */
   if (!job->send_key) question_cancel(&job->request);
-  /* One that waits for a channel to open goes back now; one that waits for its turn sees it when that comes. */
+  /* A job that waits for a channel to open continues now; one that waits for its turn sees it when
+   * that comes. */
   if (!list_empty(&job->task.link) && job->step == STEP_OPEN) {
     list_remove(&job->task.link);
     open_channel_abandon(script, job->channels[job->at].name);

@@ -1,4 +1,5 @@
-/* The steps of a job: the questions that it puts to the app, one after the other, and its answer. */
+/* The steps of a job: the questions that it puts to the app, one after the other, and its answer.
+ * On the script's thread. */
 #ifndef MOONWIRE_SCRIPT_JOINING_H
 #define MOONWIRE_SCRIPT_JOINING_H
 
@@ -8,11 +9,11 @@ VISIBILITY_PUSH
 
 struct script;
 
-/* Begins, or waits for its client's turn; takes the reference. */
+/* Begins a job, or has it wait for its client's turn. Takes the reference. */
 void joining_begin(struct script *script, struct script_job *job);
-/* The asker has gone, or answered by itself; takes a reference. */
+/* Cancels a job whose exchange has ended, or has answered by itself. Takes a reference. */
 void joining_cancel(struct script *script, struct script_job *job);
-/* Goes on with one that waited for a channel to open. */
+/* Continues with a job that waited for a channel to open. */
 void joining_resume(struct script *script, struct script_job *job);
 
 VISIBILITY_POP

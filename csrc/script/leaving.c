@@ -65,7 +65,7 @@ static struct leaving *take_spare(struct script *script) {
   return leaving;
 }
 
-/* What the app is to be told of the first membership; false: nothing. */
+/* Finds the question about the first membership. Returns false if the app needs none. */
 static bool find_question(const struct leaving *leaving, enum mw_request_type *type) {
   const struct membership *membership = leaving->memberships;
   if (!membership) {
@@ -77,7 +77,7 @@ static bool find_question(const struct leaving *leaving, enum mw_request_type *t
          (membership->undo & MEMBERSHIP_CONNECTED && membership->config->options.disconnects);
 }
 
-/* True if the app's answer is still to come. It goes on whatever that is. */
+/* True if the app's answer is still to come. Any answer lets it continue. */
 static bool tell(struct script *script, struct leaving *leaving) {
   enum mw_request_type type;
   leaving->asked = true;
@@ -88,7 +88,7 @@ static bool tell(struct script *script, struct leaving *leaving) {
   return leaving->request.waiting;
 }
 
-/* The app was told of the first membership, or of the socket: on to the next. */
+/* The app has answered for the first membership, or for the socket: takes the next. */
 static void step(struct script *script, struct leaving *leaving) {
   struct membership *membership = leaving->memberships;
   leaving->asked = false;
@@ -131,7 +131,7 @@ static void run(struct script *script, struct leaving *leaving) {
   finish(script, leaving);
 }
 
-/* The client stays until it is over: its task may be this one. */
+/* The client stays until it has ended: its task may be this one. */
 static void begin(struct script *script, struct leaving *leaving, struct mw_client *client) {
   leaving->task.client = mw_client_ref(client);
   if (!task_must_wait(&leaving->task)) run(script, leaving);

@@ -9,17 +9,17 @@
 
 static struct open_channel *find(struct script *script, struct bytes name) { return table_get(&script->open_channels, name); }
 
-static void give_back(struct open_channel *open_channel) {
+static void release_count(struct open_channel *open_channel) {
   name_hold_release(open_channel->script->app, &open_channel->hold, PARTY_OPEN);
 }
 
 static void take_answer(struct open_channel *open_channel);
 static void on_answer(struct mw_request *request) { take_answer(request->open_channel); }
 
-/* NULL: the job is refused. */
+/* Returns NULL after it has refused the job. */
 static struct open_channel *make(struct script *script, struct script_job *job, struct job_channel *channel) {
   struct name_hold hold = {NULL, NULL};
-  /* One that lingers is there for longer than the channel. */
+  /* A channel that lingers exists for longer than its subscribers. */
   bool is_held = channel->kind->linger_ms > 0 && !job->by_app;
   int status = is_held ? name_hold_take(script->app, &hold, PARTY_OPEN, job->client) : 0;
   struct open_channel *open_channel = status == 0 ? memory_calloc(1, sizeof *open_channel + channel->name.len) : NULL;
@@ -38,7 +38,7 @@ static struct open_channel *make(struct script *script, struct script_job *job, 
   list_init(&open_channel->waiters);
   list_init(&open_channel->request.link);
   if (table_set(&script->open_channels, open_channel->name, open_channel) < 0) {
-    give_back(open_channel);
+    release_count(open_channel);
     memory_free(open_channel);
     job_refuse(job, 503, "unavailable", "out of memory");
     return NULL;
@@ -48,14 +48,15 @@ static struct open_channel *make(struct script *script, struct script_job *job, 
 }
 
 static void destroy(struct open_channel *open_channel) {
-  if (open_channel->script) give_back(open_channel);
+  if (open_channel->script) release_count(open_channel);
   if (open_channel->script) table_remove(&open_channel->script->open_channels, open_channel->name);
   alarm_free(open_channel->linger);
   mw_config_unref(open_channel->config);
   memory_free(open_channel);
 }
 
-/* Puts OPEN or CLOSE to the app, or settles it at once if the kind has no such hook. */
+/* Puts OPEN or CLOSE to the app, or takes the next state immediately if the kind has no such
+ * hook. */
 static void ask(struct open_channel *open_channel, enum open_channel_state state) {
   bool opening = state == OPEN_CHANNEL_OPENING;
   open_channel->state = state;
@@ -98,7 +99,8 @@ bool open_channel_enter(struct script *script, struct script_job *job) {
   }
   list_append(&open_channel->waiters, &job->task.link);
   if (is_new) {
-    /* The job may be let in, or refused, before this returns: then it is no longer among the waiters, and must not run on twice. */
+    /* The job may be admitted, or refused, before this returns. Then it is no longer among the
+     * waiters, and must not run twice. */
     ask(open_channel, OPEN_CHANNEL_OPENING);
   }
   return !list_empty(&job->task.link);
@@ -116,7 +118,7 @@ void open_channel_abandon(struct script *script, struct bytes name) {
     question_cancel(&open_channel->request);
 }
 
-/* Lets in, or turns away, all that waited. Each may leave again, or come back, while this goes on. */
+/* Admits, or refuses, all that waited. While it does so, each may leave, or join again. */
 static void settle(struct open_channel *open_channel, bool let_in) {
   struct script *script = open_channel->script;
   struct list waiters;
@@ -139,13 +141,14 @@ static void settle(struct open_channel *open_channel, bool let_in) {
     struct script_job *job = container_of(waiters.next, struct script_job, task.link);
     list_remove(&job->task.link);
     if (!let_in) job_refuse(job, status, code, reason);
-    /* One that is inside the loop of its steps sees for itself that it waits no longer. */
+    /* A job inside the loop of its steps sees for itself that it no longer waits. */
     if (!job->running) joining_resume(script, job);
   }
 }
 
 static void take_answer(struct open_channel *open_channel) {
-  /* An opening that was cancelled, and given up therefore, says nothing about those who came after. */
+  /* An opening that was cancelled, and given up therefore, says nothing about jobs that came
+   * later. */
   bool given_up = open_channel->refused && open_channel->request.cancelled && !list_empty(&open_channel->waiters);
   if (!open_channel->script) {
     destroy(open_channel);
@@ -183,7 +186,7 @@ void open_channel_free_all(struct script *script) {
     alarm_free(open_channel->linger);
     open_channel->linger = NULL;
     table_remove(&script->open_channels, open_channel->name);
-    give_back(open_channel);
+    release_count(open_channel);
     open_channel->script = NULL;
     if (!open_channel->request.waiting) destroy(open_channel);
     cursor = 0;

@@ -6,12 +6,13 @@
 #include "codec/json_scan.h"
 #include "script/script.h"
 
-/* What one announcement holds at most, beyond its first change; and how long is waited if the queues were full. */
+/* The size of one announcement, beyond its first change, and the delay after the queues were
+ * full. */
 enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
 
 static struct presence *find(struct script *script, struct bytes name) { return table_get(&script->presences, name); }
 
-/* ---- Members -------------------------------------------------------------------------------------------------------------- */
+/* ---- Members --------------------------------------------------------------------------------- */
 
 static void remove_member(struct presence *presence, struct member *member) {
   if (member->gone && member->told) presence->gone_count--;
@@ -22,12 +23,12 @@ static void note_change(struct presence *presence, struct member *member) {
   if (list_empty(&member->in_changed)) list_append(&presence->changed, &member->in_changed);
 }
 
-/* ---- Announcing ----------------------------------------------------------------------------------------------------------- */
+/* ---- Announcing ------------------------------------------------------------------------------ */
 
 struct announcement {
   struct buffer joined, left; /* members of an object, items of an array */
   size_t taken;               /* changes that go with it */
-  size_t count;               /* members that are told of afterwards */
+  size_t count;               /* members that are announced afterwards */
 };
 
 static void write_member(struct announcement *announcement, const struct member *member) {
@@ -39,8 +40,8 @@ static void write_member(struct announcement *announcement, const struct member 
   buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
 }
 
-/* Takes changes, oldest first, as many as one announcement may hold. A change in the number of connections alone is told to nobody but the
- * replicas. */
+/* Takes changes, oldest first, as many as one announcement may hold. A change that is only in the
+ * number of connections goes to the replicas alone. */
 static void take_changes(struct presence *presence, struct announcement *announcement) {
   size_t outbox = presence->config->options.limits.outbox / 2, limit = outbox < BATCH_BYTES ? outbox : BATCH_BYTES;
   bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
@@ -60,7 +61,7 @@ static void take_changes(struct presence *presence, struct announcement *announc
   }
 }
 
-/* False without memory. *message stays NULL if there is nothing that subscribers must hear. */
+/* Returns false if out of memory. *message stays NULL if subscribers need none. */
 static bool write_message(const struct presence *presence, struct announcement *announcement, struct message **message) {
   bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
   bool is_news = announcement->joined.len > 0 || announcement->left.len > 0;
@@ -92,7 +93,7 @@ static void add_change(struct roster_batch *batch, const struct member *member) 
                                                   .left = member->gone && member->taken});
 }
 
-/* All that will be members, or what becomes of those that were taken. NULL without memory. */
+/* Makes a batch of all future members, or of the changes that were taken. NULL if out of memory. */
 static struct roster_batch *make_batch(const struct presence *presence, size_t taken, bool is_whole) {
   bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
   size_t room = counts_only ? 0 : is_whole ? presence->members.count : taken;
@@ -132,7 +133,7 @@ static bool send_batch(struct presence *presence, struct announcement *announcem
   return status == 0;
 }
 
-/* What was taken is done with: it was sent, or waits for another attempt. */
+/* Settles what was taken: it was sent, or waits for another attempt. */
 static void settle_taken(struct presence *presence, size_t taken, bool sent) {
   struct list *link = presence->changed.next;
   while (taken-- > 0) {
@@ -164,11 +165,11 @@ static void announce(struct presence *presence, uint64_t now_ms) {
   buffer_deinit(&announcement.left);
 }
 
-/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
+/* ---- Channels -------------------------------------------------------------------------------- */
 
 static void on_alarm(void *context);
 
-/* NULL: the job is refused. */
+/* Returns NULL after it has refused the job. */
 static struct presence *make(struct script *script, struct script_job *job, const struct job_channel *channel) {
   struct name_hold hold = {NULL, NULL};
   int status = job->by_app ? 0 : name_hold_take(script->app, &hold, PARTY_PRESENCE, job->client);
@@ -209,7 +210,7 @@ static void destroy(struct presence *presence) {
   memory_free(presence);
 }
 
-/* Whose linger is over has left; nobody hears of one that was not announced. */
+/* Removes members whose linger has ended. One that was never announced leaves silently. */
 static void expire(struct presence *presence, uint64_t now_ms) {
   while (!list_empty(&presence->leaving)) {
     struct member *member = container_of(presence->leaving.next, struct member, in_leaving);
@@ -227,7 +228,8 @@ static void expire(struct presence *presence, uint64_t now_ms) {
 
 static void arm(struct presence *presence, uint64_t now_ms) {
   uint64_t due_ms = UINT64_MAX;
-  /* An empty channel is remembered until it may speak again, so that it does not speak more often by being forgotten. */
+  /* An empty channel is kept until its next announcement is due, so that it does not announce more
+   * often by being forgotten. */
   if (!list_empty(&presence->changed) || presence->members.count == 0) due_ms = presence->ready_ms;
   if (!list_empty(&presence->leaving)) {
     uint64_t leave_ms = container_of(presence->leaving.next, struct member, in_leaving)->leave_ms;
@@ -238,7 +240,7 @@ static void arm(struct presence *presence, uint64_t now_ms) {
   alarm_set(presence->alarm, due_ms > now_ms ? due_ms - now_ms : 0);
 }
 
-/* Does what is due by now. The presence may be gone afterwards. */
+/* Does what is due by now. May free the presence. */
 static void settle(struct presence *presence) {
   uint64_t now_ms = presence->script->loop->clock.now_ms;
   expire(presence, now_ms);
@@ -257,9 +259,10 @@ static void on_alarm(void *context) {
   settle(presence);
 }
 
-/* ---- Coming and going ------------------------------------------------------------------------------------------------------ */
+/* ---- Coming and going ------------------------------------------------------------------------ */
 
-/* A key must be made to look for it: that is bounded by the channels of a job. NULL without memory. */
+/* Finding one needs a key, whose number is bounded by the channels of a job. NULL if out of
+ * memory. */
 static struct member *find_member(struct script *script, const struct script_job *job, struct bytes name) {
   struct presence *presence = find(script, name);
   struct blob *key = presence ? member_key(client_user_id(job->client)) : NULL;
@@ -343,7 +346,7 @@ void presence_free_all(struct script *script) {
   }
 }
 
-/* ---- For the app ------------------------------------------------------------------------------------------- */
+/* ---- For the app ----------------------------------------------------------------------------- */
 
 /* The first member after that user id; if out of memory, none. */
 static const struct member *begin_at(const struct presence *presence, struct mw_bytes after) {

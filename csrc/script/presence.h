@@ -1,5 +1,6 @@
-/* Who is in which channel, over all workers: users with the number of their connections. Kept once for the server, on the script's side;
- * what is announced of it goes to the workers' replicas (hub/roster.h) and subscribers in batches. */
+/* Who is in which channel, over all workers: users with the number of their connections. Kept once
+ * for the server, on the script's thread. Changes are announced to the workers' replicas
+ * (hub/roster.h) and to subscribers in batches. */
 #ifndef MOONWIRE_SCRIPT_PRESENCE_H
 #define MOONWIRE_SCRIPT_PRESENCE_H
 
@@ -14,25 +15,27 @@ struct presence {
   struct script *script;
   struct mw_config *config;
   const struct kind *kind;
-  struct sorted members; /* by the inside of their keys: the user's ids as they stand in JSON */
-  size_t gone_count;     /* those of them that are gone and were not announced as left yet */
-  struct list leaving;   /* members whose last connection has gone, by the end of their linger */
-  struct list changed;   /* members of whom the workers do not know all, oldest change first */
-  size_t told_count;     /* members that were announced */
-  uint64_t ready_ms;     /* from when on the next batch may go */
-  unsigned lost_seen;    /* script->rosters_lost at the last batch */
+  struct sorted members; /* by their keys without quotes: the user's ids as they stand in JSON */
+  size_t gone_count;     /* those that have left and were not announced as left yet */
+  struct list leaving;   /* members without a connection, by the end of their linger */
+  /* members of which the workers do not know the last state, oldest change first */
+  struct list changed;
+  size_t told_count;  /* members that were announced */
+  uint64_t ready_ms;  /* when the next batch may go */
+  unsigned lost_seen; /* script->rosters_lost at the last batch */
   struct name_hold hold;
   struct alarm *alarm;
-  uint64_t armed_ms; /* when it rings; UINT64_MAX: it does not */
+  uint64_t armed_ms; /* when the alarm rings; UINT64_MAX: never */
   struct bytes name;
   char text[];
 };
 
-/* The job's first channel whose members' info the app must be asked for; channel_count: none. */
+/* Returns the job's first channel for whose members the app must give an info, or channel_count if
+ * there is none. */
 size_t presence_unknown(struct script *script, const struct script_job *job);
-/* Counts the job's client in wherever members are kept; or refuses (job->status). */
+/* Adds the job's client to all of its channels with members, or refuses (job->status). */
 void presence_enter(struct script *script, struct script_job *job);
-/* The opposite, for one membership; does nothing if it was not counted in. */
+/* Undoes that for one membership. Does nothing if it was not added. */
 void presence_leave(struct script *script, struct membership *membership);
 /* As mw_channel_presence. */
 size_t presence_list(struct script *script, struct bytes name, const struct mw_presence_query *query,

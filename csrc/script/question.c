@@ -39,6 +39,6 @@ void question_answered(struct mw_request *request) {
   list_remove(&request->link);
   request->waiting = false;
   request->on_answer(request);
-  /* Stopping may have waited for just this answer, which may come outside any turn. */
+  /* Stopping may have waited for just this answer, which may come outside of any turn. */
   if (script && app_stopping(script->app)) loop_wake(script->loop);
 }

@@ -11,20 +11,21 @@
 
 static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
-/* The channel of its job that a request is about; NULL for those that are about none, or about an open_channel. */
+/* Returns the channel of its job that a request is about, or NULL if it is about none, or about an
+ * open_channel. */
 static const struct job_channel *channel_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_AUTHORIZE || request->type == MW_REQUEST_JOIN || request->type == MW_REQUEST_MESSAGE ||
              request->type == MW_REQUEST_SLOW || request->type == MW_REQUEST_PRESENCE;
   return has ? &request->job->channels[request->job->at] : NULL;
 }
 
-/* The membership that it is about; NULL for those that are about none. */
+/* Returns the membership that it is about, or NULL. */
 static const struct membership *membership_of(const struct mw_request *request) {
   bool has = request->type == MW_REQUEST_LEAVE || request->type == MW_REQUEST_DISCONNECT;
   return has ? request->leaving->memberships : NULL;
 }
 
-/* True for those that an HTTP response may answer. */
+/* True for requests that take an HTTP response. */
 static bool is_http(const struct mw_request *request) {
   return request->type == MW_REQUEST_HTTP || request->type == MW_REQUEST_STREAM || request->type == MW_REQUEST_WEBSOCKET;
 }
@@ -91,7 +92,8 @@ static void refuse(struct mw_request *request, int status, const char *code, con
   question_answered(request);
 }
 
-/* Without an answer nobody enters, and the client may try again; what was done of a message or by a route is not known. */
+/* Without an answer the client is refused, and may retry. The outcome of a message, or of a route,
+ * is unknown. */
 static int fault_status(const struct mw_request *request) {
   switch (request->type) {
     case MW_REQUEST_HTTP:
@@ -111,7 +113,8 @@ void mw_request_refuse(struct mw_request *request, int status, const char *code,
   }
 }
 
-/* What the app tells of a member: it is kept and sent as long as the member is there, so it is compact, and bounded. */
+/* The app's info of a member is kept and sent as long as the member is present, so it is compact,
+ * and bounded. */
 static int take_info(struct mw_request *request, struct bytes json) {
   struct job_channel *channel = &request->job->channels[request->job->at];
   struct buffer text;
@@ -169,7 +172,7 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
   return 0;
 }
 
-/* Fields that frame the message, or that the core answers for. */
+/* Fields that frame the message, or that the core is responsible for. */
 static bool is_reserved(struct bytes name) {
   static const struct bytes reserved[] = {{"content-length", 14},
                                           {"transfer-encoding", 17},

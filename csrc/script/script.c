@@ -22,7 +22,7 @@ int script_init(struct script *script, struct app *app, struct loop *loop) {
   return status;
 }
 
-/* ---- The queue ------------------------------------------------------------------------------------------------------------ */
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 static struct script_job *job_of(struct mail *mail) { return container_of(mail, struct script_job, mail); }
 static struct script_job *cancelled_of(struct mail *mail) { return container_of(mail, struct script_job, cancel); }
@@ -67,7 +67,8 @@ static const struct mail_class stream_end_class = {.take = take_stream_end, .dro
 static const struct mail_class socket_leave_class = {.take = take_socket_leave, .drop = drop_socket_leave};
 static const struct mail_class leave_class = {.take = take_leave, .drop = drop_leave};
 
-/* What counts nothing always finds room: what is under way is bounded by limits.waiting and limits.queue before it is posted. */
+/* Mail of size 0 always finds room: the work in progress is bounded by limits.waiting and
+ * limits.queue before it is posted. */
 static void post(struct script *script, struct mail *mail, const struct mail_class *class) {
   mail->class = class;
   mailbox_post(&script->queue, mail);
@@ -96,11 +97,11 @@ void script_drain(struct script *script) {
   while (leaving_prepare(script) && (mail = mailbox_take(&script->queue)) != NULL) mail->class->take(mail, script, NULL);
 }
 
-/* ---- Waiting too long, and the end ---------------------------------------------------------------------------------------- */
+/* ---- Waiting too long, and the end ----------------------------------------------------------- */
 
 void script_second(struct script *script) {
   uint64_t now = script->loop->clock.now_ms;
-  /* Cancelling may answer, which takes requests off the list: begin anew after each. */
+  /* Cancelling may answer, which takes requests off the list: start again after each. */
   for (struct list *link = script->asked.next; link != &script->asked;) {
     struct mw_request *request = container_of(link, struct mw_request, link);
     if (now < request->asked_ms + script->app->config->options.limits.answer_ms) return;

@@ -1,4 +1,5 @@
-/* The script's side: takes jobs from the workers, puts their questions to the app one after the other, and sends answers back. */
+/* The script's side: takes jobs from the workers, puts their questions to the app one after the
+ * other, and sends answers back. On the script's thread, except the script_post functions. */
 #ifndef MOONWIRE_SCRIPT_SCRIPT_H
 #define MOONWIRE_SCRIPT_SCRIPT_H
 
@@ -15,39 +16,42 @@ struct script {
   struct app *app;
   struct loop *loop;
   struct mailbox queue; /* of jobs; its room is the script */
-  struct list asked;    /* requests that wait for the app, oldest first */
-  struct list ready;    /* tasks whose turn has come; only while they are run (task.c) */
+  struct list asked;    /* requests without an answer, oldest first */
+  struct list ready;    /* tasks whose turn has come; not empty only while they run (task.c) */
   bool runs_ready;
   struct leaving *spare; /* for the next client that leaves; NULL: not made yet */
   struct send_keys send_keys;
   struct table open_channels; /* by channel */
-  struct table presences;     /* likewise, those with members */
-  atomic_uint rosters_lost;   /* how often a worker had no memory for what changed among members */
-  struct overrun handler;     /* of the app, which runs now */
+  struct table presences;     /* by channel, those with members */
+  atomic_uint rosters_lost;   /* how often a worker was out of memory for changes of members */
+  struct overrun handler;     /* watches the app's handler that runs now */
 };
 
-/* The queue is bounded by limits.queue. A status of libuv. */
+/* Initializes the script. Its queue is bounded by limits.queue. Returns 0 or a status of libuv. */
 int script_init(struct script *script, struct app *app, struct loop *loop);
-/* Drops what still waits. Requests that the app has not answered are orphaned: their answers will be ignored. */
+/* Drops what is still queued. Requests that the app has not answered are orphaned: their answers
+ * will be ignored. */
 void script_deinit(struct script *script);
-/* Each takes a reference to the job. Any thread of a worker. */
-void script_post_begin(struct script *script, struct script_job *job);  /* the app is to be asked */
-void script_post_cancel(struct script *script, struct script_job *job); /* the asker has gone, or answered by itself */
-/* The raw stream that it has begun is over. */
+/* Post a job; each takes a reference. On a worker's thread. */
+void script_post_begin(struct script *script, struct script_job *job); /* the app is asked */
+/* its exchange has ended, or has answered by itself */
+void script_post_cancel(struct script *script, struct script_job *job);
+/* Posts that a raw stream that the job has begun has ended. */
 void script_post_stream_end(struct script *script, struct script_job *job);
 /* Takes it, to be undone. */
 void script_post_leave(struct script *script, struct membership *membership);
-/* Takes a reference to a raw WebSocket that is over. */
+/* Takes a reference to a raw WebSocket that has ended. */
 void script_post_socket_leave(struct script *script, struct mw_socket *socket);
-/* Has the app told something that nobody waits for: takes the job, or drops it if too much waits already. Any thread of a worker. */
+/* Posts a job whose answer nothing waits for. Takes the job, or drops it if the queue is full. On a
+ * worker's thread. */
 void script_post(struct script *script, struct script_job *job);
 /* Takes everything out of the queue; enters the app. */
 void script_drain(struct script *script);
-/* Once a second: cancels what waits too long. */
+/* Called once a second: cancels requests that wait too long. */
 void script_second(struct script *script);
-/* Cancels all that waits for the app. */
+/* Cancels all requests. */
 void script_cancel_all(struct script *script);
-/* Nothing waits and no channel is open. */
+/* Returns true if no request waits and no channel is open. */
 bool script_idle(struct script *script);
 
 VISIBILITY_POP

@@ -7,7 +7,7 @@
 #include "script/question.h"
 #include "script/script.h"
 
-/* ---- Life ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 int mw_request_websocket(struct mw_request *request, struct mw_socket **out) {
   struct script_job *job = request->job;
@@ -47,7 +47,7 @@ size_t mw_socket_buffered(const struct mw_socket *socket) {
   return is_gone ? 0 : atomic_load(&socket->under_way) + atomic_load(&socket->unwritten);
 }
 
-/* ---- What it sends -------------------------------------------------------------------------------------------------------- */
+/* ---- What it sends --------------------------------------------------------------------------- */
 
 static bool has_ended(const struct mw_socket *socket) { return socket->closing || atomic_load(&socket->client->gone); }
 
@@ -88,7 +88,7 @@ int mw_socket_unsubscribe(struct mw_socket *socket, const char *channel, size_t 
   return client_call_unsubscribe(socket->app, socket->client, bytes_of(channel, channel_len), "", "");
 }
 
-/* ---- What requests say of it --------------------------------------------------------------------------------------------- */
+/* ---- What requests say of it ----------------------------------------------------------------- */
 
 struct mw_socket *mw_request_socket(const struct mw_request *request) {
   if (request->leaving) return request->leaving->socket;

@@ -8,7 +8,7 @@
 struct mw_stream {
   struct app *app;
   struct script_job *job; /* a reference */
-  bool closed;            /* it is over, and on_close was told */
+  bool closed;            /* it has ended, and on_close was called */
   bool ended;             /* the app has ended it */
   void (*on_close)(void *context);
   void *context;
@@ -40,14 +40,14 @@ int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (
   return 0;
 }
 
-/* ---- What it sends -------------------------------------------------------------------------------------------------------- */
+/* ---- What it sends --------------------------------------------------------------------------- */
 
 static bool breaks_line(struct bytes text) {
   return bytes_find(text, '\r') < text.len || bytes_find(text, '\n') < text.len || bytes_find(text, '\0') < text.len;
 }
 
-/* What a client can give back as Last-Event-ID: fields have no control characters, lose the white space around them, and of what is beyond
- * ASCII each kind of client makes something else. */
+/* True for an id that a client can return as Last-Event-ID: fields have no control characters, lose
+ * the white space around them, and each kind of client encodes bytes beyond ASCII differently. */
 static bool can_return(struct bytes id, size_t head_max) {
   if (id.len > MW_STREAM_ID_MAX || id.len > head_max / 4) return false;
   for (size_t i = 0; i < id.len; i++) {

@@ -30,7 +30,8 @@ void task_replace(struct script_task *task, struct script_task *by) {
   client->task = by;
 }
 
-/* One after the other, not one inside the other: there may be thousands, each answered at once. */
+/* One after the other, not one inside the other: there may be thousands, each answered
+ * immediately. */
 static void run_ready(struct script *script) {
   if (script->runs_ready) return;
   script->runs_ready = true;

@@ -3,7 +3,8 @@
 #include "transport/client_files.h"
 #include "transport/roles.h"
 
-/* The browser client as a module, or, as /moonwire.js?classic, for a script element without a type. */
+/* The browser client as a module, or, as /moonwire.js?classic, for a script element without a
+ * type. */
 static void client_script_start(struct exchange *exchange) {
   const struct http_head *head = exchange_request(exchange)->head;
   const struct client_file *file = bytes_equal(head->query, BYTES("classic")) ? &client_classic : &client_module;
@@ -12,7 +13,7 @@ static void client_script_start(struct exchange *exchange) {
   http_fields_add(&fields, BYTES("ETag"), bytes_string(file->tag));
   http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  /* The file is the same for everybody, and pages of other origins import it. */
+  /* The file is the same for all users, and pages of other origins import it. */
   http_fields_add(&fields, BYTES("Access-Control-Allow-Origin"), BYTES("*"));
   http_fields_add(&fields, BYTES("Cross-Origin-Resource-Policy"), BYTES("cross-origin"));
   struct answer answer = {.status = 304, .fields = &fields};

@@ -32,7 +32,8 @@ struct script_job *connect_permit_job(struct exchange *exchange, struct request 
                                       const struct job_channel *channels, size_t channel_count) {
   struct script_job *job = connect_job(exchange, request, transport, channels, channel_count);
   if (!job) return NULL;
-  /* As the sender of one message is authorized, who is a client for just that; but there is no message. */
+  /* Authorized as the sender of one message, which is a client for just that; but there is no
+   * message. */
   atomic_store(&job->client->gone, true);
   job->type = JOB_MESSAGE;
   job->connects = false;

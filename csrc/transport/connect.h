@@ -1,4 +1,4 @@
-/* What a new client asks of the app, whatever transport it comes by. */
+/* What a new client requests from the app, on every transport. On the worker's thread. */
 #ifndef MOONWIRE_TRANSPORT_CONNECT_H
 #define MOONWIRE_TRANSPORT_CONNECT_H
 
@@ -8,13 +8,14 @@ VISIBILITY_PUSH
 
 struct request;
 
-/* The request as the app sees it; NULL without memory. */
+/* Returns the request as the app sees it, or NULL if out of memory. */
 struct http_copy *connect_copy_http(struct exchange *exchange, struct request *request);
-/* A job by which a new client connects and joins channels: with an identity, and with the request if it is to be authenticated. NULL
- * without memory. */
+/* Returns a job that connects a new client and joins channels: with an identity, and with the
+ * request if the app authenticates. NULL if out of memory. */
 struct script_job *connect_job(struct exchange *exchange, struct request *request, const char *transport,
                                const struct job_channel *channels, size_t channel_count);
-/* A job by which the app is asked whether such a client may read these channels, and nothing else. NULL without memory. */
+/* Returns a job that only asks the app whether such a client may read these channels. NULL if out
+ * of memory. */
 struct script_job *connect_permit_job(struct exchange *exchange, struct request *request, const char *transport,
                                       const struct job_channel *channels, size_t channel_count);
 

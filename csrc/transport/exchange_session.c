@@ -19,7 +19,7 @@ struct mw_socket *exchange_session_socket(struct exchange *exchange) {
   return session ? session->socket : NULL;
 }
 
-/* Why it ends, if nobody has said it. */
+/* Why it ends, if no one has said so. */
 static enum departure departure_of(struct exchange *exchange) {
   if (exchange->subscriber.flags & SUBSCRIBER_BROKEN) return DEPARTURE_FAILED;
   return app_stopping(exchange_app(exchange)) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
@@ -39,20 +39,20 @@ bool exchange_session_finishes(struct exchange *exchange) {
   return exchange->state == EXCHANGE_STREAMING && session_finishes(&exchange->subscriber);
 }
 
-/* ---- Reading -------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 void exchange_session_stop_reading(struct exchange *exchange) {
   if (!(exchange->flags & EXCHANGE_STOPPED)) exchange_read(exchange, false);
 }
 
 void exchange_session_resume_reading(struct exchange *exchange) {
-  /* It was not heard because nobody listened. */
+  /* Nothing was heard because nothing was read. */
   exchange_note_heard(exchange);
   exchange->flags &= (uint16_t)~EXCHANGE_PINGED;
   exchange_read(exchange, true);
 }
 
-/* ---- What a session asks of it -------------------------------------------------------------------------------------------- */
+/* ---- What a session asks of it --------------------------------------------------------------- */
 
 static struct exchange *exchange_here(struct subscriber *subscriber) {
   return container_of(subscriber, struct exchange, subscriber);
@@ -81,7 +81,7 @@ static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
   exchange_remote(exchange_here(subscriber), out, size);
 }
 
-/* What others send on behalf of the client of an event stream is not read here. */
+/* Input that others send on behalf of the client of an event stream is not read here. */
 static void on_read(struct subscriber *subscriber, bool on) {
   struct exchange *exchange = exchange_here(subscriber);
   if (!subscriber->sink->is_two_way) return;
@@ -92,7 +92,7 @@ static void on_read(struct subscriber *subscriber, bool on) {
   }
 }
 
-/* What is in the stash, then bytes that were not read. */
+/* Continues with the input backlog, then with bytes that were not read. */
 static void on_resume(struct subscriber *subscriber) {
   struct exchange *exchange = exchange_here(subscriber);
   if (exchange->state == EXCHANGE_STREAMING && session_of(subscriber)) session_resume(subscriber);

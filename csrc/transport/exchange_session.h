@@ -1,4 +1,5 @@
-/* The session of a stream: of a WebSocket, or of an event stream that somebody asks after. */
+/* The session of a stream: of a WebSocket, or of an event stream with a client. On the worker's
+ * thread. */
 #ifndef MOONWIRE_TRANSPORT_EXCHANGE_SESSION_H
 #define MOONWIRE_TRANSPORT_EXCHANGE_SESSION_H
 
@@ -23,21 +24,21 @@ struct exchange_session {
 
 extern const struct session_ops exchange_session;
 
-/* Returns what the exchange has, or NULL. */
+/* Returns the session of the exchange, or NULL. */
 static inline struct exchange_session *exchange_session_of(struct exchange *exchange) {
   struct session *session = session_of(&exchange->subscriber);
   return session ? container_of(session, struct exchange_session, session) : NULL;
 }
-/* Returns what the exchange has, which is made if necessary. NULL: out of memory. */
+/* Returns the session of the exchange, and makes it if necessary. NULL if out of memory. */
 struct exchange_session *exchange_session_get(struct exchange *exchange);
-/* Returns the raw WebSocket that the exchange is. NULL: it is not one, or has ended. */
+/* Returns the raw WebSocket of the exchange, or NULL if it has none, or has ended. */
 struct mw_socket *exchange_session_socket(struct exchange *exchange);
-/* Reads no more of the peer until there is room again. The exchange has a session. */
+/* Stops reading from the peer until there is room again. The exchange has a session. */
 void exchange_session_stop_reading(struct exchange *exchange);
 void exchange_session_resume_reading(struct exchange *exchange);
-/* As role->finishes: true if the handler of a message is waited for. */
+/* As role->finishes: returns true if the handler of a message is waited for. */
 bool exchange_session_finishes(struct exchange *exchange);
-/* The exchange ends: ends its session, if it has one. */
+/* Called when the exchange ends: ends its session, if it has one. */
 void exchange_session_end(struct exchange *exchange);
 
 VISIBILITY_POP

@@ -12,7 +12,7 @@ static bool make(struct subscriber *subscriber) { return session_get(subscriber)
 
 static void resume(struct subscriber *subscriber) { session_ops(subscriber)->resume(subscriber); }
 
-/* ---- Events --------------------------------------------------------------------------------------------------------------- */
+/* ---- Events ---------------------------------------------------------------------------------- */
 
 static void report_event(struct subscriber *subscriber, enum event_type type, struct bytes channel, struct bytes id) {
   session_tell(subscriber, &(struct event){.type = type, .channel = channel, .id = id});

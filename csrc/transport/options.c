@@ -3,7 +3,7 @@
 #include "http/request.h"
 #include "transport/roles.h"
 
-/* What may be asked of a path; on one that pages of other origins use, a preflight is refused or answered. */
+/* Answers OPTIONS: the methods of a path, and, for pages of other origins, the preflight. */
 static void options_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (request->is_guarded && !cors_allows(exchange)) {

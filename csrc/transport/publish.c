@@ -1,4 +1,5 @@
-/* POST /publish: back ends publish one message, or many, with the publish key as a Bearer token (RFC 6750 section 2.1). */
+/* POST /publish: back ends publish one message, or many, with the publish key as a Bearer token
+ * (RFC 6750 section 2.1). */
 #include <stdio.h>
 
 #include "auth/secret.h"
@@ -20,12 +21,12 @@ static bool has_key(const struct http_head *head, const char *key) {
   return secret_equal(http_head_bearer(head), bytes_string(key));
 }
 
-/* ---- Outcomes -------------------------------------------------------------------------------------------------------------- */
+/* ---- Outcomes -------------------------------------------------------------------------------- */
 
 static void write_result(struct buffer *out, const struct publish_result *result) {
   if (result->status != 200) {
     buffer_append_format(out, "{\"error\":{\"code\":\"%s\",\"reason\":", exchange_code(result->status));
-    /* It may quote a name that was cut at any byte. */
+    /* It may quote a name that ends at any byte. */
     struct bytes reason = bytes_string(result->reason);
     json_write_string(out, bytes_of(reason.ptr, utf8_valid_prefix(reason)));
     buffer_append_string(out, "}}");
@@ -36,7 +37,7 @@ static void write_result(struct buffer *out, const struct publish_result *result
   }
 }
 
-/* ---- Many ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Many ------------------------------------------------------------------------------------ */
 
 /* The items of an array, or lines with a JSON text each. */
 struct items {
@@ -44,7 +45,7 @@ struct items {
   bool are_lines;
 };
 
-/* The next one. It has no type if it is a line that is no JSON: *fault says why. */
+/* Reads the next item. A line that is not valid JSON has no type, and sets *fault. */
 static bool next_item(struct items *items, struct json_value *item, struct json_fault *fault) {
   if (!items->are_lines) return json_next_item(&items->rest, item);
   while (items->rest.len > 0) {
@@ -74,7 +75,8 @@ static struct publish_result publish_line_fault(const struct json_fault *fault) 
   return publish_failed(400, reason);
 }
 
-/* Appends the outcomes to `out`, until one is not known immediately; the others come after it in the batch of the call. */
+/* Appends the outcomes to `out`, until one is not known immediately; the others come after it in
+ * the batch of the call. */
 static void publish_all(struct publish_call *call, struct items items, struct buffer *out) {
   struct json_value item;
   struct json_fault fault;
@@ -99,7 +101,7 @@ static void publish_all(struct publish_call *call, struct items items, struct bu
   if (!call->batch) buffer_append_string(out, before == '[' ? "[]" : "]");
 }
 
-/* ---- The request ---------------------------------------------------------------------------------------------------------- */
+/* ---- The request ----------------------------------------------------------------------------- */
 
 static bool says_lines(const struct http_head *head) {
   struct bytes type = http_head_field(head, BYTES("content-type"));
@@ -108,7 +110,8 @@ static bool says_lines(const struct http_head *head) {
   return bytes_equal_nocase(type, BYTES("application/x-ndjson")) || bytes_equal_nocase(type, BYTES("application/jsonl"));
 }
 
-/* Without a Content-Type that says so, lines are known by a first one that is an object of its own. */
+/* Without a Content-Type that says so, lines are known by a first one that is an object of its
+ * own. */
 static bool looks_like_lines(struct bytes body) {
   struct json_value first;
   size_t len = bytes_find(body, '\n');

@@ -16,7 +16,7 @@ struct publish_item {
   struct json_value object;  /* while it is on the stack */
   struct blob *text;         /* a copy of it, while it waits for another one */
   struct idempotent *entry;  /* it is the first with its key; NULL: it has none */
-  struct publish_item *kept; /* where it has gone */
+  struct publish_item *kept; /* the copy that lasts */
   struct publish_result result;
 };
 
@@ -26,7 +26,7 @@ struct publish_result publish_failed(int status, const char *reason) {
   return result;
 }
 
-/* ---- Batches -------------------------------------------------------------------------------------------------------------- */
+/* ---- Batches --------------------------------------------------------------------------------- */
 
 static void batch_free(struct publish_batch *batch) {
   for (struct publish_item *item = batch->first, *next; item; item = next) {
@@ -39,7 +39,8 @@ static void batch_free(struct publish_batch *batch) {
   memory_free(batch);
 }
 
-/* Makes the batch of the call, if it has none. It waits as one request, however many outcomes are to come. */
+/* Makes the batch of the call, if it has none. It waits as one request, however many outcomes are
+ * to come. */
 static bool need_batch(struct publish_call *call) {
   if (call->batch) return true;
   struct subscriber *subscriber = &call->exchange->subscriber;
@@ -94,7 +95,7 @@ struct publish_item *publish_next(const struct publish_batch *batch, struct publ
 
 const struct publish_result *publish_result_of(const struct publish_item *item) { return &item->result; }
 
-/* ---- Waiting -------------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 /* Returns the item in the batch of its call, or NULL if it cannot wait. */
 static struct publish_item *item_keep(struct publish_item *item) {
@@ -150,7 +151,7 @@ static void on_done(struct completion *completion, int status) {
   batch_settle(item->batch);
 }
 
-/* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
+/* ---- Publishing ------------------------------------------------------------------------------ */
 
 static void publish_decoded(struct publish_item *item, const struct mw_publish *publish) {
   struct mw_error error = {""};
@@ -170,7 +171,8 @@ static void give_up(struct mail *mail) {
 
 static const struct mail_class retry_class = {.take = retry, .drop = give_up};
 
-/* Waits for the first with that key. True: the first was refused in the meantime, and this one is now the first, or its id is known. */
+/* Waits for the first with that key. True: the first was refused in the meantime, and this one is
+ * now the first, or its id is known. */
 static enum idempotent_turn wait_for_first(struct publish_item *item, struct bytes key) {
   struct http *http = http_of_item(item);
   struct publish_item *kept = item_keep(item);
@@ -181,7 +183,8 @@ static enum idempotent_turn wait_for_first(struct publish_item *item, struct byt
                            kept->completion.id);
 }
 
-/* The same, unless it was done before with that key, or is being done. What was refused is tried again. */
+/* The same, unless it was done before with that key, or is being done. What was refused is tried
+ * again. */
 static void publish_once(struct publish_item *item, const struct mw_publish *publish, struct bytes key) {
   if (key.len == 0 || key.len > IDEMPOTENCY_KEY_MAX) {
     item->result = publish_failed(400, "idempotency_key must be 1 to 128 bytes long");

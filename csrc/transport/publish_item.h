@@ -1,4 +1,5 @@
-/* The publishes of one POST /publish, each with its outcome, which may come later and out of turn. */
+/* The publishes of one POST /publish, each with its outcome, which may come later and out of
+ * turn. */
 #ifndef MOONWIRE_TRANSPORT_PUBLISH_ITEM_H
 #define MOONWIRE_TRANSPORT_PUBLISH_ITEM_H
 
@@ -7,7 +8,7 @@
 
 VISIBILITY_PUSH
 
-/* What came of one publish. */
+/* The result of one publish. */
 struct publish_result {
   int status; /* of HTTP */
   char id[MW_ID_MAX];
@@ -31,7 +32,8 @@ struct publish_batch {
 struct publish_call {
   struct exchange *exchange;
   void (*on_done)(struct publish_batch *batch, struct exchange *exchange); /* of its batch */
-  struct publish_batch *batch;                                             /* NULL: every outcome so far was known immediately */
+  /* NULL: every outcome so far was known immediately */
+  struct publish_batch *batch;
 };
 
 struct publish_result publish_failed(int status, const char *reason);
@@ -40,10 +42,11 @@ struct publish_result publish_failed(int status, const char *reason);
 bool publish_item(struct publish_call *call, struct json_value object, struct publish_result *result);
 /* Appends an outcome that is known to call->batch. False: out of memory. */
 bool publish_append(struct publish_call *call, const struct publish_result *result);
-/* The request was read: the batch is done when its last outcome comes. `text` is taken: what precedes
- * the outcomes of the batch. */
+/* The request was read: the batch is done when its last outcome comes. `text` is taken: what
+ * precedes the outcomes of the batch. */
 void publish_wait(struct publish_call *call, struct buffer *text);
-/* Returns the outcomes of a batch that is done, one after the other: begins with NULL, ends with it. */
+/* Returns the outcomes of a batch that is done, one after the other: begins with NULL, ends with
+ * it. */
 struct publish_item *publish_next(const struct publish_batch *batch, struct publish_item *item);
 const struct publish_result *publish_result_of(const struct publish_item *item);
 

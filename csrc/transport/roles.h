@@ -16,7 +16,8 @@ extern const struct role publish_role;       /* POST /publish */
 extern const struct role health_role;        /* GET /health */
 extern const struct role client_script_role; /* GET /moonwire.js: the browser client */
 extern const struct role routes_role;        /* routes and raw streams of the app */
-extern const struct role options_role;       /* what may be asked of a path: CORS preflights, too */
+/* OPTIONS: the methods of a path; CORS preflights, too */
+extern const struct role options_role;
 
 extern const struct router transport_router;
 

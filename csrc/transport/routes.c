@@ -34,7 +34,7 @@ static void routes_start(struct exchange *exchange) {
   }
 }
 
-/* HEAD: the app has begun a stream, which is over with its head. */
+/* HEAD: the app has begun a stream, which ends with its head. */
 static void answer_head(struct exchange *exchange) {
   struct script_job *job = exchange_job(exchange);
   exchange_set_job(exchange, NULL);
@@ -74,7 +74,7 @@ static void routes_on_late(struct exchange *exchange) {
 
 static void routes_on_silent(struct exchange *exchange) { subscriber_push_text(&exchange->subscriber, BYTES(":\n")); }
 
-/* What the app sends on a raw stream, or its end. */
+/* Data of a raw stream, or its end. */
 static void routes_on_mail(struct exchange *exchange, struct mail *mail) {
   const struct raw_data *data = container_of(mail, struct raw_data, mail);
   if (exchange->state != EXCHANGE_STREAMING || !data->job || exchange_job(exchange) != data->job) return;

@@ -1,5 +1,5 @@
-/* POST /send: what a WebSocket client sends, for clients that only receive. With X-Moonwire-Client the request acts as that client; without,
- * the sender is a client for just this message. */
+/* POST /send: what a WebSocket client sends, for clients that only receive. With X-Moonwire-Client
+ * the request acts as that client; without, the sender is a client for just this message. */
 #include <stdio.h>
 
 #include "app/command.h"
@@ -15,7 +15,7 @@
 #include "transport/connect.h"
 #include "transport/roles.h"
 
-/* A reason may come from a script, cut at any byte. */
+/* A reason may come from a script, and end at any byte. */
 static struct bytes clean(const char *reason) {
   struct bytes text = bytes_string(reason);
   return bytes_of(text.ptr, utf8_valid_prefix(text));
@@ -37,7 +37,8 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
   refuse_with(exchange, status, exchange_code(status), reason);
 }
 
-/* A page of another site can post a form with the user's cookies, but not JSON (Fetch standard, CORS-safelisted request-header). */
+/* A page of another site can post a form with the user's cookies, but not JSON (Fetch standard,
+ * CORS-safelisted request-header). */
 static bool is_json_or_needs_no_proof(const struct http_head *head) {
   struct bytes type = http_head_field(head, BYTES("content-type"));
   size_t len = bytes_find(type, ';');
@@ -45,7 +46,7 @@ static bool is_json_or_needs_no_proof(const struct http_head *head) {
   return bytes_equal_nocase(bytes_trim(bytes_of(type.ptr, len)), BYTES("application/json"));
 }
 
-/* ---- As a client that is connected ------------------------------------------------------------------------------------------ */
+/* ---- As a client that is connected ----------------------------------------------------------- */
 
 /* The request that waits for the client's answer, or NULL. */
 static struct exchange *find_waiting(struct subscriber *subscriber, const struct reply *reply) {
@@ -123,7 +124,7 @@ static void act_as(struct exchange *exchange) {
   mw_client_unref(client);
 }
 
-/* ---- As a client for one message -------------------------------------------------------------------------------------------- */
+/* ---- As a client for one message ------------------------------------------------------------- */
 
 /* A relayed event on its way. The exchange waits in the state EXCHANGE_ASKING. */
 struct send_relay {
@@ -213,7 +214,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     }
     struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", &channel, 1);
     if (job) {
-      /* There is nothing to reach it by but the answer. */
+      /* Only the answer reaches it. */
       atomic_store(&job->client->gone, true);
       job->type = JOB_MESSAGE;
       job->connects = false;
@@ -230,7 +231,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
   }
 }
 
-/* ---- The role --------------------------------------------------------------------------------------------------------------- */
+/* ---- The role -------------------------------------------------------------------------------- */
 
 static void answer_fault(struct exchange *exchange, const struct verb *verb, const struct verb_fault *fault) {
   struct buffer text;
@@ -271,7 +272,7 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
   if (job->status != 200) {
     refuse_with(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason);
   } else if (job->type == JOB_JOIN) {
-    /* The sender is who it says it is: the client that it names must be the same user. */
+    /* The sender is authenticated: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);
     if (client && client_same_user(client, job->client)) {
       hand_on(exchange, client);

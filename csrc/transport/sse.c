@@ -1,7 +1,7 @@
 #include "transport/sse.h"
 #include "http/exchange.h"
 
-/* GET /sse: channels as an event stream. Everything that can be refused is refused before the first byte. */
+/* GET /sse: channels as an event stream. Every refusal comes before the first byte. */
 #include <stdio.h>
 
 #include "app/subscribe_query.h"
@@ -32,7 +32,7 @@ static void sse_refuse(struct exchange *exchange, int status, const char *reason
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
-/* ---- Joining ------------------------------------------------------------------------------------------------------------- */
+/* ---- Joining --------------------------------------------------------------------------------- */
 
 static void write_beginning(struct rope *out, struct exchange *exchange, const struct script_job *job,
                             const struct replay *replay) {
@@ -59,7 +59,7 @@ static bool has_seen_all(const struct replay *replay, struct since since) {
   return all;
 }
 
-/* All is allowed: subscribes, acknowledges and replays in one step. */
+/* Allowed: subscribes, acknowledges, and replays in one step. */
 static void join(struct exchange *exchange, struct script_job *job) {
   struct replay replay = {0};
   struct rope beginning;
@@ -80,14 +80,14 @@ static void join(struct exchange *exchange, struct script_job *job) {
     if (beginning.text.failed) status = MW_ENOMEM;
   }
   if (status == 0 && has_ended) {
-    /* The one answer behind which an EventSource does not return. */
+    /* The only answer after which an EventSource does not reconnect. */
     subscriber_end(&exchange->subscriber);
     exchange_answer(exchange, &(struct answer){.status = 204});
   } else if (status == 0) {
     form_users_add(exchange_delivery(exchange)->form_users, exchange_form(exchange));
     exchange->flags |= EXCHANGE_COUNTED;
     exchange_stream_rope(exchange, &beginning);
-    /* Without an identity the app would be told that it has left. */
+    /* Without an identity, the app would be notified that it has left. */
     if (job->client && session_identify(&exchange->subscriber, job->client) < 0) exchange_break(exchange);
     if (job->client && session_is_identified(&exchange->subscriber)) session_keep(&exchange->subscriber, job);
     replay_start(&replay, &exchange->subscriber);
@@ -99,7 +99,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
   rope_deinit(&beginning);
 }
 
-/* ---- The role ------------------------------------------------------------------------------------------------------------ */
+/* ---- The role -------------------------------------------------------------------------------- */
 
 static struct script_job *make_job(struct exchange *exchange, struct subscribe_query *query) {
   struct app *app = exchange_app(exchange);
@@ -108,7 +108,7 @@ static struct script_job *make_job(struct exchange *exchange, struct subscribe_q
   for (size_t i = 0; i < query->channel_count; i++) is_plain = is_plain && !kind_asks(subscribe_query_channels(query)[i].kind);
   struct script_job *job;
   if (is_plain) {
-    /* Nobody asks who it is. */
+    /* Anonymous. */
     job = job_new(JOB_JOIN, app->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
   } else {
     job = connect_job(exchange, exchange_request(exchange), "sse", subscribe_query_channels(query), query->channel_count);
@@ -119,7 +119,7 @@ static struct script_job *make_job(struct exchange *exchange, struct subscribe_q
   return job;
 }
 
-/* Answers HEAD as GET would be: with 204 if nothing can come any more. */
+/* Answers HEAD as GET would be answered: with 204 if nothing can come any more. */
 static void answer_head(struct exchange *exchange, const struct job_channel *channels, size_t count, struct since since) {
   const struct hub *hub = exchange_delivery(exchange)->hub;
   bool has_ended = since.kind == SINCE_POSITION;
@@ -134,7 +134,7 @@ static void answer_head(struct exchange *exchange, const struct job_channel *cha
   }
 }
 
-/* HEAD: the app is asked whether these channels may be read, and nothing is joined. */
+/* HEAD: asks the app whether these channels may be read, and joins nothing. */
 static void go_for_head(struct exchange *exchange, struct subscribe_query *query) {
   const struct app *app = exchange_app(exchange);
   struct since since = since_parse(buffer_bytes(&query->since), exchange_delivery(exchange)->epoch);

@@ -8,8 +8,9 @@ VISIBILITY_PUSH
 
 struct exchange;
 
-/* Refuses an event stream for now. An EventSource does not reconnect after any status but 200, so a temporary refusal is a stream that ends
- * after a retry field. No empty line follows, so that no library hands an empty event to the application. */
+/* Refuses an event stream temporarily. An EventSource does not reconnect after any status but 200,
+ * so a temporary refusal is a stream that ends after a retry field. No empty line follows, so that
+ * no library hands an empty event to the application. */
 void sse_retry_later(struct exchange *exchange);
 
 VISIBILITY_POP

@@ -1,4 +1,4 @@
-/* What the roles of a worker have in common. */
+/* What the roles of a worker share. On the worker's thread. */
 #ifndef MOONWIRE_TRANSPORT_TRANSPORT_H
 #define MOONWIRE_TRANSPORT_TRANSPORT_H
 
@@ -24,7 +24,7 @@ void transport_init(struct transport *transport, struct http *http, const struct
 void transport_stop(struct transport *transport, bool is_due);
 /* Called once a second. */
 void transport_second(struct transport *transport);
-/* The clients have gone. */
+/* Called when there are no clients any more. */
 void transport_deinit(struct transport *transport);
 
 VISIBILITY_POP

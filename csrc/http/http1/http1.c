@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 
-/* How much a peer may send ahead: one read's worth. Then reading stops. */
+/* The bound of pipelined input: one read's worth. Then reading stops. */
 enum { PIPELINED_MAX = 64 * 1024 };
 
 /* How much memory a connection between requests may keep of the last path, for the next one. */
@@ -70,7 +70,7 @@ bool http1_reads(const struct http1_conn *conn) {
   return conn->exchange.state == EXCHANGE_IDLE || conn->exchange.state == EXCHANGE_READING;
 }
 
-/* ---- What is ahead --------------------------------------------------------------------------- */
+/* ---- Pipelined input ------ */
 
 /* Keeps the bytes that were not taken. */
 static void keep_pipelined(struct http1_conn *conn, struct bytes bytes) {
@@ -85,7 +85,7 @@ static void keep_pipelined(struct http1_conn *conn, struct bytes bytes) {
   }
 }
 
-/* Takes what is ahead; the caller owns the buffer. */
+/* Takes the pipelined input; the caller owns the buffer. */
 static struct buffer take_pipelined(struct http1_conn *conn) {
   struct http1 *http = http1_of(conn);
   struct buffer pipelined = http->pipelined;
@@ -253,7 +253,7 @@ void http1_feed(struct http1_conn *conn, struct bytes bytes) {
   }
 }
 
-static void read_ahead(struct http1_conn *conn) {
+static void read_pipelined(struct http1_conn *conn) {
   struct exchange *exchange = &conn->exchange;
   struct buffer pipelined = take_pipelined(conn);
   /* The reader drops the request that was answered when it is called again. */
@@ -271,14 +271,14 @@ void http1_next(struct http1_conn *conn) {
   if (path->capacity > IDLE_PATH_MAX) buffer_deinit(path);
   http->served = true;
   exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
-  read_ahead(conn);
+  read_pipelined(conn);
 }
 
 void http1_resume(struct exchange *exchange) {
   struct http1_conn *conn = http1_of_exchange(exchange);
   if (!http1_of(conn)) return;
   if (http1_reads(conn)) {
-    read_ahead(conn);
+    read_pipelined(conn);
   } else if (exchange->state >= EXCHANGE_STREAMING && !(exchange->flags & EXCHANGE_STOPPED)) {
     struct buffer pipelined = take_pipelined(conn);
     feed_role(conn, buffer_bytes(&pipelined));

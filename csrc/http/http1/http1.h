@@ -80,7 +80,7 @@ bool http1_reads(const struct http1_conn *conn);
 void http1_feed(struct http1_conn *conn, struct bytes bytes);
 /* Called when the exchange has ended: continues with what was sent ahead. */
 void http1_next(struct http1_conn *conn);
-/* Continues with what is ahead: requests, or bytes for the role. */
+/* Continues with pipelined input: requests, or bytes for the role. */
 void http1_resume(struct exchange *exchange);
 /* Refuses the request. No other follows. Finds in an incomplete or invalid head what the answer
  * needs. */

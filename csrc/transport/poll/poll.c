@@ -1,4 +1,5 @@
-/* GET /poll: messages of channels as one JSON answer, at once if there are any, else when there are, or when it has waited long enough. */
+/* GET /poll: messages of channels as one JSON answer, immediately if there are any, else when there
+ * are, or after the wait. */
 #include "transport/poll/poll.h"
 #include "http/exchange.h"
 
@@ -16,7 +17,7 @@
 #include "transport/roles.h"
 #include "transport/transport.h"
 
-/* ---- Beginning and end ---------------------------------------------------------------------------------------------------- */
+/* ---- Beginning and end ----------------------------------------------------------------------- */
 
 static struct poll *poll_of(struct exchange *exchange) { return exchange_request(exchange)->of_role; }
 
@@ -49,7 +50,7 @@ static void refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
-/* ---- Looking, waiting, answering ------------------------------------------------------------------------------------------ */
+/* ---- Looking, waiting, answering ------------------------------------------------------------- */
 
 static struct subscriber *source_of(struct poll *poll) { return poll->client ? &poll->client->subscriber : &poll->subscriber; }
 
@@ -77,7 +78,8 @@ static void wait_for_more(struct poll *poll) {
   exchange_shed(exchange);
 }
 
-/* A position that was never given out is of no history of ours. One that this worker has not seen yet is on its way. */
+/* A position that was never given out belongs to no history. One that this worker has not seen yet
+ * is on its way. */
 static void check_since(struct poll *poll) {
   struct orderer *orderer = exchange_app(poll->exchange)->orderer;
   since_judge(&poll->since, exchange_delivery(poll->exchange)->epoch, orderer->position(orderer));
@@ -95,7 +97,8 @@ void poll_begin(struct poll *poll) {
   struct poll_client *client = poll->client;
   struct poll_answer answer;
   check_since(poll);
-  /* One at a time waits for a client. What the older one was about to get and has an id, it gets; the rest is for the newer one. */
+  /* One poll at a time waits for a client. The older one gets the messages with an id; the rest is
+   * for the newer one. */
   if (client && client->waiting) poll_finish(client->waiting);
   int status = client ? 0 : subscribe(poll);
   if (status < 0) {
@@ -110,7 +113,8 @@ void poll_begin(struct poll *poll) {
     end_polling(poll);
   } else {
     bool has_news = answer.count > 0 || answer.gap_count > 0 || poll->is_new || rope_len(&poll->joined) > 0;
-    if (exchange_request(exchange)->peer_ended) has_news = true; /* nobody would see it go */
+    /* its disconnect would not be seen */
+    if (exchange_request(exchange)->peer_ended) has_news = true;
     if (has_news || poll->since.kind == SINCE_NONE || poll->query.wait_ms == 0) {
       bool sent = poll_answer_send(&answer, poll);
       if (client) poll_items_consume(&client->items, sent ? answer.taken : 0);
@@ -143,7 +147,7 @@ static uint64_t left_ms(struct exchange *exchange) {
   return due_ms > now_ms ? due_ms - now_ms : 0;
 }
 
-/* ---- What comes while one that stands for itself waits --------------------------------------------------------------------- */
+/* ---- What comes while one that stands for itself waits --------------------------------------- */
 
 static struct poll *poll_here(struct subscriber *subscriber) { return container_of(subscriber, struct poll, subscriber); }
 
@@ -163,7 +167,7 @@ static void sink_flushed(struct subscriber *subscriber) {
   if (poll->exchange->state == EXCHANGE_WAITING && has_news) poll_finish(poll);
 }
 
-/* What it named is charged to its peer. */
+/* The channel that it named is charged to its peer. */
 static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
   names_leave(&poll_here(subscriber)->exchange->subscriber, subscription, reason != LEAVE_OVER);
 }
@@ -176,9 +180,9 @@ const struct sink_ops poll_sink = {.flushed = sink_flushed,
                                    .identity = collect_no_identity,
                                    SINK_ONLY_COLLECTS};
 
-/* ---- Who asks ------------------------------------------------------------------------------------------------------------- */
+/* ---- The identity -------------------------------------------------------------------------- */
 
-/* Without client= the app is asked whether these channels may be read, and nothing else. */
+/* Without client=, the app is asked only whether these channels may be read. */
 static void go_alone(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
@@ -194,7 +198,7 @@ static void go_alone(struct poll *poll) {
   if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
 }
 
-/* A new client has been let in; the job may become its membership. */
+/* A new client is admitted; the job may become its membership. */
 static void make_client(struct poll *poll, struct script_job *job) {
   struct poll_client *client;
   int status = poll_client_new(exchange_http(poll->exchange), job, &client);
@@ -240,7 +244,7 @@ static void go_as(struct poll *poll, struct poll_client *client) {
     poll_channels_join(poll);
     return;
   }
-  /* Who asks must be the same user. */
+  /* The poll must come from the same user. */
   struct script_job *job = connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (job) {
     atomic_store(&job->client->gone, true);
@@ -284,7 +288,7 @@ static void start(struct exchange *exchange) {
     return;
   }
   subscribe_query_init(&poll->query, exchange_config(exchange), request->head->query);
-  /* Who only wants the head takes nothing from anybody. */
+  /* A request for the head takes no messages from others. */
   if (request->is_head) {
     poll->query.has_client = false;
     poll->query.wait_ms = 0;

@@ -22,12 +22,12 @@ void poll_answer_deinit(struct poll_answer *answer) {
   buffer_deinit(&answer->gaps);
 }
 
-/* One message goes into an answer whatever its size. */
+/* A single message goes into an answer regardless of its size. */
 static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
   return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > poll_items_room(limits));
 }
 
-/* 1: added; 0: there is no room (limits NULL: there is always some); MW_ENOMEM. */
+/* Returns 1 if added, 0 if there is no room (never with limits NULL), or MW_ENOMEM. */
 static int add(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
   if (!blob) return MW_ENOMEM;
   if (limits && is_full(answer, limits, blob)) return 0;
@@ -40,24 +40,25 @@ static int add(struct poll_answer *answer, const struct mw_limits *limits, struc
   return 1;
 }
 
-/* ---- From the histories --------------------------------------------------------------------------------------------------- */
+/* ---- From the histories ---------------------------------------------------------------------- */
 
 struct source {
   const struct hub *hub;
-  struct stored *stored; /* NULL: nothing is kept of it */
+  struct stored *stored; /* NULL: it keeps nothing */
   struct bytes name;
   uint32_t next; /* in its history */
-  uint64_t ends; /* the position of its end, which is still to be told; 0: more may come */
+  uint64_t ends; /* the position of its end, which is still to be sent; 0: more may come */
 };
 
-/* The next message, or NULL: what follows the end is none of its. */
+/* The next message, or NULL: messages after the end belong to the next life of the channel. */
 static struct message *next_of(const struct source *source) {
   if (!source->stored || source->next >= history_end(&source->stored->history, source->hub->position)) return NULL;
   struct message *message = history_at(&source->stored->history, source->next);
   return source->ends == 0 || message->position <= source->ends ? message : NULL;
 }
 
-/* Of the next message, or of the end behind all of them; UINT64_MAX: there is nothing more. */
+/* The position of the next message, or of the end after all of them; UINT64_MAX: nothing is
+ * left. */
 static uint64_t position_of(const struct source *source) {
   const struct message *message = next_of(source);
   if (message) return message->position;
@@ -71,7 +72,8 @@ void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel) {
   json_write_string(&answer->gaps, channel);
 }
 
-/* Adds a channel that ended at that position (0: it has not), if it has something, to the heap in the making. */
+/* Adds a channel that ended at that position (0: it has not), if it has something, to the heap that
+ * is being built. */
 static void look_at(struct poll_answer *answer, struct hub *hub, struct since since, struct source *heap, size_t *count,
                     struct source source) {
   uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
@@ -84,7 +86,7 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
 }
 
-/* Fills `heap` with the channels that have something, in any order; how many. */
+/* Fills `heap` with the channels that have something, in any order. Returns how many. */
 static size_t look(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
                    const struct poll_client *client, struct source *heap) {
   struct hub *hub = http_of(subscriber)->delivery->hub;
@@ -103,7 +105,7 @@ static size_t look(struct poll_answer *answer, struct subscriber *subscriber, st
   return count;
 }
 
-/* Adds the items that come before that position. As add. */
+/* Adds the items that come before that position. Returns as add. */
 static int add_items(struct poll_answer *answer, const struct mw_limits *limits, const struct poll_items *items,
                      uint64_t before) {
   int status = 1;
@@ -121,7 +123,7 @@ static int add_end(struct poll_answer *answer, const struct subscriber *subscrib
   return status;
 }
 
-/* Adds the source's next message, or its end; true in *done if that was all. As add. */
+/* Adds the source's next message, or its end. Sets *done if that was the last. Returns as add. */
 static int add_next(struct poll_answer *answer, struct subscriber *subscriber, struct source *source, bool *done) {
   const struct http *http = http_of(subscriber);
   struct message *message = next_of(source);
@@ -139,7 +141,8 @@ static int add_next(struct poll_answer *answer, struct subscriber *subscriber, s
   return status;
 }
 
-/* Merges; *next_position is that of the first which found no room, or 0. As add. */
+/* Merges the sources. *next_position is the position of the first message without room, or 0.
+ * Returns as add. */
 static int merge(struct poll_answer *answer, struct subscriber *subscriber, struct source *sources, size_t count,
                  const struct poll_items *items, uint64_t *next_position) {
   const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
@@ -175,14 +178,14 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   memory_free(heap);
   answer->id = http->delivery->hub->position;
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
-  /* Cut short: on from the last one that is in it. */
+  /* Not complete: continues from the last one that is in it. */
   if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
   answer->more = next_position > 0;
   if (answer->gaps.failed) return MW_ENOMEM;
   return status < 0 ? status : 0;
 }
 
-/* ---- From what was collected ---------------------------------------------------------------------------------------------- */
+/* ---- From what was collected ----------------------------------------------------------------- */
 
 int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, uint64_t seen, const struct poll_items *items,
                      bool only_kept) {
@@ -193,7 +196,7 @@ int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, 
   for (size_t i = 0; i < count; i++) {
     const struct poll_item *item = &items->items[i];
     if (only_kept && item->position == 0) continue;
-    /* The end is not told apart from the last message, with whose position one goes on. */
+    /* The end shares the position of the last message, from which the client continues. */
     bool is_end = item->position > 0 && item->position == answer->last;
     int status = add(answer, is_end ? NULL : limits, item->blob, item->position);
     if (status < 0) return status;
@@ -209,9 +212,9 @@ int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, 
   return answer->gaps.failed ? MW_ENOMEM : 0;
 }
 
-/* ---- Sending -------------------------------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------- */
 
-/* Everything up to the messages. */
+/* Everything before the messages. */
 static void write_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
   struct buffer *out = &rope->text;
   char id[ID_LEN];

@@ -1,4 +1,5 @@
-/* The answer to a poll: what the histories have, and what was collected, in one order. */
+/* The answer to a poll: messages from the histories, and those that were collected, in order. On
+ * the worker's thread. */
 #ifndef MOONWIRE_TRANSPORT_POLL_POLL_ANSWER_H
 #define MOONWIRE_TRANSPORT_POLL_POLL_ANSWER_H
 
@@ -6,31 +7,34 @@
 
 VISIBILITY_PUSH
 
-/* An answer in the making. */
+/* An answer that is being built. */
 struct poll_answer {
   struct blob **blobs; /* references */
   size_t count, bytes;
   uint32_t capacity;
-  size_t taken;       /* items that are in it */
-  uint64_t last;      /* the position of the last that has one */
-  uint64_t id;        /* the position after which to go on */
+  size_t taken;       /* how many items are in it */
+  uint64_t last;      /* the highest position in it */
+  uint64_t id;        /* the position after which the client continues */
   struct buffer gaps; /* JSON strings */
   size_t gap_count;
-  bool more;      /* cut short: the next poll finds something at once */
-  bool has_ended; /* nothing can come any more: each of the channels has ended, and was seen to its end */
+  bool more; /* not complete: the next poll finds something immediately */
+  /* nothing can come any more: each of the channels has ended, and was seen to its end */
+  bool has_ended;
 };
 
 void poll_answer_init(struct poll_answer *answer);
 void poll_answer_deinit(struct poll_answer *answer);
 void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel);
-/* What the histories have after `since` of the channels that are subscribed to, or, with a client, were; merged by
- * position, and, in their places, what was collected for the client that has no position. MW_ENOMEM. */
+/* Adds what the histories have after `since` of the subscribed channels, and, with a client, of
+ * those that it has left because they ended. Merges by position, and adds collected messages
+ * without a position in their places. Returns 0 or MW_ENOMEM. */
 int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
                      const struct poll_client *client);
-/* What was collected for one that has seen everything up to `seen`; only_kept: no more than what has a position. MW_ENOMEM. */
+/* Adds what was collected for a client that has seen everything up to `seen`. only_kept: only
+ * messages with a position. Returns 0 or MW_ENOMEM. */
 int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, uint64_t seen, const struct poll_items *items,
                      bool only_kept);
-/* Answers the poll, which is gone then. False: without memory for that it was refused. */
+/* Answers the poll, and frees it. Returns false if it was refused because out of memory. */
 bool poll_answer_send(struct poll_answer *answer, struct poll *poll);
 
 VISIBILITY_POP

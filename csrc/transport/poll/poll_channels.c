@@ -8,7 +8,7 @@
 #include "session/input.h"
 #include "transport/poll/poll_client.h"
 
-/* ---- Channels that have ended --------------------------------------------------------------------------------------------- */
+/* ---- Channels that have ended ---------------------------------------------------------------- */
 
 static struct poll_left *find_left(const struct poll_client *client, struct bytes name) {
   for (size_t i = 0; i < client->left_count; i++) {
@@ -17,13 +17,13 @@ static struct poll_left *find_left(const struct poll_client *client, struct byte
   return NULL;
 }
 
-/* True if the channel was left, and nothing has come since. */
+/* True if the channel was left, and has no message since. */
 static bool has_left(const struct poll_client *client, struct bytes name) {
   const struct poll_left *left = find_left(client, name);
   return left && store_ended(http_of(&client->subscriber)->delivery->hub->store, name) == left->ended;
 }
 
-/* False without memory or room. */
+/* Returns false if out of memory or room. */
 static bool note_left(struct poll_client *client, const struct subscription *subscription) {
   const struct channel *channel = subscription->channel;
   struct poll_left *left = find_left(client, channel->name);
@@ -43,7 +43,7 @@ static bool note_left(struct poll_client *client, const struct subscription *sub
   return true;
 }
 
-/* What could not be noted stays subscribed for now, so that its end is read there. */
+/* A channel that could not be noted stays subscribed for now, so that its end is read there. */
 void poll_channels_leave_ended(struct poll_client *client) {
   struct subscriber *subscriber = &client->subscriber;
   struct subscription *subscription = subscriber_next(subscriber, NULL);
@@ -62,9 +62,9 @@ static bool is_named(struct subscribe_query *query, struct bytes name) {
   return false;
 }
 
-/* True if a client whose next poll is this one needs to know of it no longer. */
+/* True if a client whose next poll is this one does not need it any more. */
 static bool is_done_with(struct poll *poll, const struct poll_left *left) {
-  if (subscriber_find(&poll->client->subscriber, left->name)) return true; /* it has begun anew */
+  if (subscriber_find(&poll->client->subscriber, left->name)) return true; /* it has restarted */
   if (left->asked) return poll->query.channel_count > 0 && !is_named(&poll->query, left->name);
   return poll->since.kind == SINCE_POSITION && poll->since.position >= left->ended;
 }
@@ -94,22 +94,23 @@ void poll_channels_subscribed(struct poll_client *client, struct bytes channel) 
   session_unsubscribe(subscriber, channel, NULL, NULL);
 }
 
-/* ---- Channels ------------------------------------------------------------------------------------------------------------- */
+/* ---- Channels -------------------------------------------------------------------------------- */
 
-/* Leaves what an earlier query asked for and this one does not; what the app or a verb subscribed it to is theirs. */
+/* Leaves the channels of an earlier query that this one does not name. Those that the app or a verb
+ * subscribed it to stay. */
 static void leave_others(struct subscriber *subscriber, struct subscribe_query *query) {
   struct subscription *subscription = NULL;
   while (query->channel_count > 0 && (subscription = subscriber_next(subscriber, subscription))) {
     if (!(subscription->mark & SUBSCRIPTION_QUERIED) || is_named(query, subscription->channel->name)) continue;
     subscription->mark &= ~(uint32_t)SUBSCRIPTION_QUERIED;
     session_unsubscribe(subscriber, subscription->channel->name, NULL, NULL);
-    subscription = NULL; /* it may have gone: from the beginning */
+    subscription = NULL; /* it may have been freed: from the beginning */
   }
 }
 
 static void begin(struct poll *poll) {
   struct subscriber *subscriber = &poll->client->subscriber;
-  /* What a poll had asked for that has gone meanwhile may have been joined only now. */
+  /* A channel of a poll that has ended in the meantime may have been joined only now. */
   leave_others(subscriber, &poll->query);
   for (size_t i = 0; i < poll->query.channel_count; i++) {
     struct subscription *subscription = subscriber_find(subscriber, subscribe_query_channels(&poll->query)[i].name);
@@ -123,10 +124,10 @@ static void begin(struct poll *poll) {
   poll_begin(poll);
 }
 
-/* One of the things that the client does, one after the other. */
+/* Subscribes as a request of the client, one after the other. */
 static void subscribe(struct poll *poll, struct bytes channel) {
   char name[CHANNEL_NAME_MAX];
-  /* The poll, and its query, may go before everything is done. */
+  /* The poll, and its query, may end before everything is done. */
   memcpy(name, channel.ptr, channel.len);
   struct input input = {.bytes = bytes_of(name, channel.len),
                         .reply = {.class = &poll_reply, .waiting = session_address(&poll->exchange->subscriber)}};

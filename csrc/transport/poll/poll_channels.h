@@ -1,5 +1,6 @@
-/* Which channels a client that polls is in: those that its last query named, those that a verb or the app subscribed it to, and those that have
- * ended and whose end it has not seen. */
+/* The channels of a client that polls: those that its last query named, those that a verb or the
+ * app subscribed it to, and those that have ended and whose end it has not seen. On the worker's
+ * thread. */
 #ifndef MOONWIRE_TRANSPORT_POLL_POLL_CHANNELS_H
 #define MOONWIRE_TRANSPORT_POLL_POLL_CHANNELS_H
 
@@ -7,13 +8,15 @@
 
 VISIBILITY_PUSH
 
-/* Joins the channels that the poll asks for, leaves others, and lets the poll begin when that is done. */
+/* Joins the channels that the poll names, leaves others, and begins the poll when that is done. */
 void poll_channels_join(struct poll *poll);
-/* A channel was joined, and this is told of it; NULL: it was joined already. */
+/* Called when a channel was joined, with the object for the client; NULL: it was joined already. */
 void poll_channels_joined(struct poll *poll, const struct rope *told);
-/* Channels that the poll asks for, and that have begun anew since they were left, are gaps of its answer. */
+/* Adds gaps to the poll's answer: for the channels that it names and that have restarted since they
+ * were left. */
 void poll_channels_tell_restarts(const struct poll *poll, struct poll_answer *answer);
-/* A verb of the client's, or the app, has subscribed it to a channel: if that has ended the client is told so, and it is over. */
+/* Called when a verb of the client, or the app, has subscribed it to a channel. If that has ended,
+ * the client is notified, and leaves it. */
 void poll_channels_subscribed(struct poll_client *client, struct bytes channel);
 /* Leaves the channels that have ended, and notes them. */
 void poll_channels_leave_ended(struct poll_client *client);

@@ -18,7 +18,7 @@ static struct poll_client *client_here(const struct subscriber *subscriber) {
   return container_of(subscriber, struct poll_client, subscriber);
 }
 
-/* ---- Limits --------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 bool poll_client_allowed(struct http *http, const char *remote, size_t count) {
   size_t max = http->app->config->options.limits.address_polls;
@@ -48,7 +48,7 @@ int poll_client_charge(struct poll_client *client) {
   return 0;
 }
 
-/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 void poll_clients_init(struct poll_clients *clients, struct http *http, const struct dialect *dialect) {
   list_init(&clients->busy);
@@ -65,13 +65,13 @@ static void move(struct poll_client *client, struct list *to) {
   list_append(to, &client->link);
 }
 
-/* Why it ends, if nobody has said it. */
+/* Why it ends, if no one has said so. */
 static enum departure departure_of(const struct poll_client *client) {
   if (client->is_late) return DEPARTURE_TIMEOUT;
   return app_stopping(http_of(&client->subscriber)->app) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }
 
-/* Those that wait get what there is; those that have not begun come again. */
+/* Answers the polls that wait. Those that have not begun are refused, and retried by the client. */
 static void answer_polls(struct poll_client *client) {
   while (!list_empty(&client->polls)) {
     struct poll *poll = container_of(client->polls.next, struct poll, link);
@@ -84,7 +84,8 @@ static void answer_polls(struct poll_client *client) {
   }
 }
 
-/* It is over: leaves its channels, tells the script, releases what it holds. Its memory goes when it is flushed. */
+/* Ends the client: leaves its channels, notifies the script, releases what it holds. Its memory is
+ * freed when it is flushed. */
 static void close_client(struct poll_client *client) {
   struct subscriber *subscriber = &client->subscriber;
   struct http *http = http_of(subscriber);
@@ -134,7 +135,7 @@ int poll_client_new(struct http *http, struct script_job *job, struct poll_clien
   return 0;
 }
 
-/* Returns the client whose subscriber that is. NULL: it is another's, or `subscriber` is NULL. */
+/* Returns the client of a subscriber, or NULL if the subscriber is NULL or not a poll client's. */
 static struct poll_client *client_of(struct subscriber *subscriber) {
   return subscriber && subscriber->sink->ops == &poll_client_sink ? client_here(subscriber) : NULL;
 }
@@ -195,12 +196,13 @@ void poll_clients_stop(struct poll_clients *clients, bool is_due) {
   stop_all(&clients->busy, is_due);
 }
 
-/* ---- What is collected ----------------------------------------------------------------------------------------------------- */
+/* ---- What is collected ----------------------------------------------------------------------- */
 
-/* What is volatile gets a part of the room: more while a poll waits, which takes it at the end of the turn. */
+/* Volatile messages get a part of the room: more while a poll waits, which takes them at the end of
+ * the turn. */
 enum { VOLATILE_PART_WAITING = 2, VOLATILE_PART = 16 };
 
-/* With so many more bytes, more would wait for it than that part of what may. */
+/* True if `len` more bytes would exceed that part of limits.outbox. */
 static bool exceeds_outbox(const struct poll_client *client, size_t len, size_t part) {
   size_t limit = http_of(&client->subscriber)->app->config->options.limits.outbox, waiting = client->items.own_bytes;
   return waiting > 0 && waiting + poll_items_weight(len) > limit / part;
@@ -222,7 +224,7 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
       poll_client_end(client);
       return;
     }
-    /* What is volatile leaves room for that, and for what is meant for this client alone. */
+    /* Volatile messages leave room for that, and for messages to this client alone. */
     size_t part = client->waiting ? VOLATILE_PART_WAITING : VOLATILE_PART;
     if (message->parts.type != MESSAGE_PRESENCE && is_over(client, len, part)) return;
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
@@ -275,9 +277,9 @@ static const struct sink_ops poll_client_sink = {.flushed = sink_flushed,
                                                  .identity = session_identity,
                                                  SINK_ONLY_COLLECTS};
 
-/* ---- What a session asks of it -------------------------------------------------------------------------------------------- */
+/* ---- What a session asks of it --------------------------------------------------------------- */
 
-/* It has one from its beginning to its end. */
+/* It has a session from its beginning to its end. */
 static struct session *on_make(struct subscriber *subscriber) {
   (void)subscriber;
   return NULL;
@@ -301,7 +303,7 @@ static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
   snprintf(out, size, "%s", client_here(subscriber)->session.client->remote);
 }
 
-/* What others send on its behalf is not read here. */
+/* Input that others send on its behalf is not read here. */
 static void on_read(struct subscriber *subscriber, bool on) {
   (void)subscriber;
   (void)on;
@@ -318,7 +320,7 @@ static bool may_join(struct subscriber *subscriber) {
 
 static int on_charge(struct subscriber *subscriber) { return poll_client_charge(client_here(subscriber)); }
 
-/* Polls read for themselves, and are told by that of what their queries ask for. */
+/* Polls read for themselves, and receive the results of their own queries. */
 static void on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
   (void)replay;
   poll_channels_subscribed(client_here(subscriber), channel);

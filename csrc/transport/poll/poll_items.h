@@ -1,4 +1,4 @@
-/* What was collected for a poll, or for a client that polls, in order. */
+/* What was collected for a poll, or for a client that polls, in order. On the worker's thread. */
 #ifndef MOONWIRE_TRANSPORT_POLL_POLL_ITEMS_H
 #define MOONWIRE_TRANSPORT_POLL_POLL_ITEMS_H
 
@@ -15,21 +15,25 @@ struct poll_items {
   struct poll_item *items;
   size_t count, bytes;
   uint32_t capacity;
-  size_t own_bytes; /* what those without a position weigh */
-  bool full;        /* as much as one answer may have: further ones are left to the histories */
-  size_t cut;       /* if full: only so many belong to this answer */
-  bool lost;        /* something is missing, for lack of memory */
+  size_t own_bytes; /* weight of those without a position */
+  /* as much as one answer may have: further messages are read from the histories */
+  bool full;
+  size_t cut; /* if full: the number that belongs to this answer */
+  bool lost;  /* something is missing because out of memory */
 };
 
-/* The bytes of messages in one answer, unless it is a single one. */
+/* Returns how many bytes of messages one answer may have, unless it is a single one. */
 size_t poll_items_room(const struct mw_limits *limits);
-/* What one of so many bytes weighs with its place. */
+/* Returns the weight of an item of `len` bytes with its place. */
 size_t poll_items_weight(size_t len);
-/* Keeps a reference; position as in struct poll_item. False without memory: then it is marked as lost. */
+/* Adds an item; keeps a reference. `position` is as in struct poll_item. Returns false if out of
+ * memory: then the items are marked as lost. */
 bool poll_items_add(struct poll_items *items, struct blob *blob, uint64_t position, uint64_t after);
-/* What was delivered to the subscriber while a poll of it waits; NULL: it was lost. Of one that is not for it only the end that it brings. */
+/* Adds a message that was delivered to the subscriber while its poll waits; NULL: it was lost.
+ * is_excepted: only the end that it brings. */
 void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber, struct message *message, bool is_excepted);
-/* Drops the first `count`, and of the others those that have a position, which the histories have. */
+/* Drops the first `count`, and those of the others that have a position, which the histories
+ * have. */
 void poll_items_consume(struct poll_items *items, size_t count);
 void poll_items_deinit(struct poll_items *items);
 /* The push that says that the channel has ended. NULL without memory. */

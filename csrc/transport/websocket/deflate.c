@@ -5,7 +5,7 @@
 #include "dialect/dialect.h"
 #include "transport/exchange_session.h"
 
-/* Messages of fewer bytes travel plain: there is little to gain. */
+/* Smaller messages are sent uncompressed: there is little to gain. */
 enum { MIN_DEFAULT = 256 };
 
 struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate_options *options, struct ws_deflate_terms *terms,

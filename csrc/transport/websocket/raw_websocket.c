@@ -15,14 +15,15 @@
 #include "transport/websocket/deflate.h"
 #include "transport/websocket/websocket.h"
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
-/* Closes it as was said when nothing more could be read. */
+/* Closes it for the reason that was noted when reading ended. */
 static void raw_websocket_finish(struct exchange *exchange, const struct mw_socket *socket) {
   websocket_finish(exchange, socket->code, socket->is_answer ? "" : socket->reason);
 }
 
-/* What the app has not handled is bounded: for each socket, and, beyond the one that everybody has a right to, for all of them. */
+/* Messages that the app has not handled are bounded: for each socket, and, beyond the one that
+ * every socket may have, for all of them. */
 static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
   struct app *app = exchange_app(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
@@ -48,7 +49,7 @@ static struct script_job *make_job(struct exchange *exchange, struct mw_socket *
   return job;
 }
 
-/* What a message weighs while the app has it: small ones are many. */
+/* The weight of a message while the app has it: small ones are many. */
 static size_t weight(const struct script_job *job) { return sizeof *job + job->input_size; }
 
 static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct script_job *job) {
@@ -82,7 +83,8 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
   struct http *http = exchange_http(exchange);
   struct mw_socket *socket = exchange_session_socket(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
-  /* With the header of a frame: what is let in can be sent back, which counts so (socket.c, post). */
+  /* With the header of a frame: a message that is accepted can be sent back, at this weight
+   * (socket.c, post). */
   bool full = atomic_load(&http->app->job_count) >= limits->waiting ||
               atomic_load(&http->app->job_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
@@ -122,20 +124,20 @@ void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info i
   }
 }
 
-/* ---- What the app sends --------------------------------------------------------------------------------------------------- */
+/* ---- What the app sends ---------------------------------------------------------------------- */
 
 static bool has_room(const struct exchange *exchange, size_t limit, size_t len) {
   const struct outbox *outbox = exchange->subscriber.outbox;
   return !outbox || outbox->bytes == 0 || outbox_messages_size(outbox) + outbox_own_size(outbox) + len <= limit;
 }
 
-/* Tells the app's handle what is not written. */
+/* Updates the number of unsent bytes in the app's handle. */
 static void note_unwritten(struct exchange *exchange) {
   struct mw_socket *socket = exchange_session_socket(exchange);
   if (socket) atomic_store(&socket->unwritten, exchange->subscriber.outbox ? exchange->subscriber.outbox->bytes : 0);
 }
 
-/* Pushes one frame that the app sent; takes it. Over its outbox the socket is closed. */
+/* Pushes one frame that the app sent; takes it. Closes the socket if its outbox is full. */
 static void push_frame(struct exchange *exchange, struct blob *frame) {
   struct mw_socket *socket = exchange_session_socket(exchange);
   size_t limit = socket->websocket->outbox;
@@ -158,7 +160,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
   websocket_close(exchange, WS_CLOSE_TRY_LATER, "too slow");
 }
 
-/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+/* ---- The upgrade ----------------------------------------------------------------------------- */
 
 static const struct websocket *websocket_of(struct exchange *exchange) { return exchange_request(exchange)->route->websocket; }
 
@@ -168,7 +170,7 @@ static bool check_origin(struct exchange *exchange, const struct http_head *head
   return config_websocket_allows(websocket_of(exchange), exchange_config(exchange), origin);
 }
 
-/* The first of the endpoint's own list that the client offers, too. */
+/* The first of the endpoint's own list that the client also offers. */
 static struct bytes choose_protocol(const struct websocket *websocket, const struct http_head *head) {
   for (size_t i = 0; i < websocket->protocol_count; i++) {
     struct bytes own = bytes_string(websocket->protocols[i]), offered;
@@ -216,7 +218,7 @@ static void raw_websocket_start(struct exchange *exchange) {
   if (!job || !exchange_ask(exchange, job)) raw_websocket_put_off(exchange, stopping ? "" : waiting_refusal);
 }
 
-/* The app has said yes. */
+/* The app has allowed it. */
 static void raw_websocket_enter(struct exchange *exchange, struct script_job *job) {
   if (!websocket_upgrade(exchange, raw_dialect(exchange), job->protocol)) return;
   struct exchange_session *session = exchange_session_get(exchange);

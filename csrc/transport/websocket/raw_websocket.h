@@ -1,4 +1,5 @@
-/* Raw WebSocket endpoints: the app is asked for the upgrade and handed each message, in order. */
+/* Raw WebSocket endpoints: the app allows the upgrade, and then receives each message, in order. On
+ * the worker's thread. */
 #ifndef MOONWIRE_TRANSPORT_WEBSOCKET_RAW_WEBSOCKET_H
 #define MOONWIRE_TRANSPORT_WEBSOCKET_RAW_WEBSOCKET_H
 
@@ -8,9 +9,10 @@
 
 VISIBILITY_PUSH
 
-/* The reader has a message. */
+/* Called when the reader has a message. */
 void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader);
-/* Nothing more is read: the peer has closed it (is_answer), or what it sent was wrong. What came before is handled first. */
+/* Ends reading: the peer has closed it (is_answer), or has sent something invalid. Earlier messages
+ * are handled first. */
 void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer);
 VISIBILITY_POP
 

@@ -17,7 +17,8 @@
 #include "transport/websocket/raw_websocket.h"
 #include "transport/websocket/ws_input.h"
 
-/* How long the app may still work on messages before the peer's close frame, until that is answered. */
+/* How long the app may still work on messages before the peer's close frame, until that is
+ * answered. */
 enum { DUE_MS = 5000 };
 
 /* ---- Frames --------------------------------------------------------------------------------------------------------------- */
@@ -84,7 +85,8 @@ void websocket_on_close(struct exchange *exchange, const struct closing *closing
   websocket_close(exchange, code_of(exchange, closing), closing->text);
 }
 
-/* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer has closed it. */
+/* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer
+ * has closed it. */
 static void end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
   if (exchange_session_socket(exchange)) {
@@ -127,7 +129,8 @@ static bool is_deaf(struct exchange *exchange) {
   return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
 }
 
-/* The reader's next event; what it inflates is charged, and bounded by what is left of the budget. */
+/* The reader's next event; what it inflates is charged, and bounded by what is left of the
+ * budget. */
 static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
   size_t used = 0;
   ws_reader_allow(reader, (budget_left(&exchange->subscriber) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
@@ -154,7 +157,8 @@ size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !websocket_take(exchange, reader, event)) break;
   }
-  if (exchange->role == &role_closing) { /* we have closed meanwhile, and what is left may be the peer's close frame */
+  /* we have closed meanwhile, and what is left may be the peer's close frame */
+  if (exchange->role == &role_closing) {
     ws_input_return(exchange, reader, true);
   } else if (is_deaf(exchange)) {
     ws_input_drop(exchange, reader);
@@ -166,7 +170,7 @@ size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
   return len - bytes.len;
 }
 
-/* ---- The peer's close frame ---------------------------------------------------------------------------------------------------- */
+/* ---- The peer's close frame ------------------------------------------------------------------ */
 
 /* Ours was sent: of the input that follows, only the peer's close frame counts. */
 static size_t read_until_close(struct exchange *exchange, struct bytes bytes) {
@@ -214,7 +218,7 @@ static const struct role role_closing = {.start = role_nothing,
                                          ROLE_WRITES_AT_ONCE,
                                          ROLE_NEVER_WAITS};
 
-/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+/* ---- The upgrade ----------------------------------------------------------------------------- */
 
 static const struct dialect *find_dialect(const struct dialect_table *dialects, struct bytes subprotocol) {
   for (const struct dialect *const *at = dialects->websockets; *at; at++) {
@@ -239,7 +243,8 @@ static bool upgrade_to(struct exchange *exchange, const struct dialect *dialect)
   return websocket_upgrade(exchange, dialect, dialect->subprotocol ? bytes_string(dialect->subprotocol) : bytes_of(NULL, 0));
 }
 
-/* Who it is, if that is known by now: `connected` is the job that brought it in, `http` what it will be judged by. Takes http. */
+/* Who it is, if that is known by now: `connected` is the job that brought it in, `http` what it
+ * will be judged by. Takes http. */
 static bool set_identity(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   if (connected && session_identify(&exchange->subscriber, connected->client) < 0) return false;
   if (connected) session_keep(&exchange->subscriber, connected);
@@ -319,7 +324,7 @@ static void websocket_on_late(struct exchange *exchange) {
   put_off_request(exchange, app_stopping(exchange_app(exchange)) ? "" : "the app did not answer in time");
 }
 
-/* ---- Liveness ------------------------------------------------------------------------------------------------------------- */
+/* ---- Liveness -------------------------------------------------------------------------------- */
 
 uint64_t websocket_silence_ms(struct exchange *exchange) {
   const struct http *http = exchange_http(exchange);

@@ -12,10 +12,11 @@ struct dialect;
 
 /* Sends a close frame, ends the session, and waits a while for the peer's close frame. */
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason);
-/* Sends a close frame that answers one, or follows a protocol error, and does not wait for the peer's. */
+/* Sends a close frame that answers one, or follows a protocol error, and does not wait for the
+ * peer's. */
 void websocket_finish(struct exchange *exchange, unsigned code, const char *reason);
 
-/* Refuses what cannot be upgraded, and answers true. */
+/* Refuses a request that cannot be upgraded. Returns true if it has. */
 bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
 /* Refuses for now: upgrades, and closes with 1013, or with what the server's stop closes with. A page learns nothing of a status before the
  * upgrade. `protocol` may be empty. */
@@ -23,13 +24,13 @@ void websocket_put_off(struct exchange *exchange, const struct dialect *dialect,
 /* Answers with the upgrade. False: it was refused for lack of memory. */
 bool websocket_upgrade(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol);
 
-/* What the roles of WebSockets have in common; on_silent if nothing but a ping is due. */
+/* The role->on_read of WebSockets, and their on_silent if only a ping is due. */
 size_t websocket_read(struct exchange *exchange, struct bytes bytes);
 void websocket_on_silent(struct exchange *exchange);
 void websocket_on_end(struct exchange *exchange);
 void websocket_on_close(struct exchange *exchange, const struct closing *closing);
 void websocket_give_up(struct exchange *exchange, const struct closing *closing);
-/* How long it may be silent. */
+/* Returns how long it may be silent. */
 uint64_t websocket_silence_ms(struct exchange *exchange);
 
 VISIBILITY_POP
