@@ -11,7 +11,7 @@ struct history_page history_page_of(struct hub *hub, struct bytes name, const st
   bool from_first = query->since.kind != SINCE_NONE;
   uint32_t first = query->since.kind == SINCE_POSITION ? history_seek(history, query->since.position) : 0;
   uint32_t end = history_end(history, hub->position);
-  /* What is no position of ours lies before all that is kept. */
+  /* Any other position lies before everything that is kept. */
   uint64_t before = query->before.kind == SINCE_POSITION ? query->before.position : 0;
   if (query->before.kind != SINCE_NONE) end = before > 0 ? history_seek(history, before - 1) : 0;
   if (end < first) end = first;

@@ -8,20 +8,21 @@
 VISIBILITY_PUSH
 
 struct history_page {
-  const struct history *history; /* NULL: there is none */
+  const struct history *history; /* NULL: the channel keeps none */
   uint32_t first, count;
-  bool more;       /* further ones lie between the ids that were given */
-  bool from_first; /* what is dropped of it is dropped from its end */
+  bool more;       /* further messages lie between the given ids */
+  bool from_first; /* messages are dropped from its end */
   size_t bytes;    /* after history_page_fit: of the encoded messages */
 };
 
 struct history_query {
-  struct since since;  /* SINCE_POSITION: what comes after, the oldest first; else the newest */
-  struct since before; /* SINCE_POSITION: nothing from there on; SINCE_NONE: open; else nothing at all */
-  size_t limit;        /* messages; 0: 100 */
+  struct since since; /* SINCE_POSITION: messages after it, the oldest first; else the newest */
+  /* SINCE_POSITION: messages before it; SINCE_NONE: no bound; else no messages */
+  struct since before;
+  size_t limit; /* how many messages; 0: 100 */
 };
 
-/* Holds until the hub changes. */
+/* Returns the page that the query names. It is valid until the hub changes. */
 struct history_page history_page_of(struct hub *hub, struct bytes channel, const struct history_query *query);
 /* Encodes its messages in that form, each once for all who ask for it, and drops the farther ones of those that come to more bytes; one stays whatever its size.
  * MW_ENOMEM. */

@@ -139,7 +139,7 @@ int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
   return status;
 }
 
-/* ---- Configurations ------------------------------------------------------------------------------------------------------- */
+/* ---- Configurations -------------------------------------------------------------------------- */
 
 struct config_entry {
   struct mw_config *config; /* a reference */

@@ -1,4 +1,5 @@
-/* The one point of order: every message passes here, gets its position, and goes to every worker in the same order. */
+/* The one point of order: every message passes here, gets its position, and goes to every worker in
+ * the same order. */
 #ifndef MOONWIRE_SERVER_BUS_H
 #define MOONWIRE_SERVER_BUS_H
 
@@ -26,7 +27,8 @@ struct bus {
   atomic_ullong published;
 };
 
-/* Continues the epoch after its `position`; an epoch of NULL: draws a new one. MW_ENOMEM or a status of libuv. */
+/* Continues the epoch after its `position`; an epoch of NULL: draws a new one. MW_ENOMEM or a
+ * status of libuv. */
 int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position);
 void bus_deinit(struct bus *bus);
 /* The calling thread runs the server from now on. */
@@ -35,8 +37,8 @@ void bus_enter(struct bus *bus);
  * thread that runs the server, where the history of the channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed);
 
-/* Sends what became of a channel's members to every worker, in one order with the messages. The caller keeps its reference. MW_EUNAVAILABLE:
- * then it went nowhere. */
+/* Sends changes of a channel's members to every worker, in order with the messages. The caller
+ * keeps its reference. Returns 0 or MW_EUNAVAILABLE: then it went nowhere. */
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch);
 
 /* Returns the epoch of what is published from now on. Any thread. */
@@ -53,8 +55,8 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
  * MW_EUNAVAILABLE: nothing has changed. Any thread. */
 int bus_set_config(struct mw_server *server, struct mw_config *config);
 
-/* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE. Then posts to each its mail. The bus's own, and for tests of several
- * workers. */
+/* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE. Then posts to each its
+ * mail. The bus's own, and for tests of several workers. */
 int bus_reserve(struct worker *workers, size_t worker_count, size_t size);
 void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count);
 

@@ -45,7 +45,7 @@ const struct orderer bus_orderer = {.publish = publish,
                                     .worker_count = worker_count,
                                     .position = position};
 
-/* ---- What a host publishes ------------------------------------------------------------------------------------------------ */
+/* ---- What a host publishes ------------------------------------------------------------------- */
 
 struct host_publish {
   struct completion completion;

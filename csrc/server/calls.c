@@ -1,4 +1,4 @@
-/* The app's calls that are about a server: each goes on to the room that it belongs to. */
+/* The app's calls that are about a server, each handed to the room that it belongs to. */
 #include "script/client_calls.h"
 #include "script/presence.h"
 #include "server/server.h"

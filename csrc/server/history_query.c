@@ -1,4 +1,4 @@
-/* mw_channel_history: what the app reads of a channel's history. */
+/* mw_channel_history: reads a channel's history for the app. */
 #include <stdio.h>
 
 #include "delivery/history_page.h"

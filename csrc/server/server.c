@@ -18,13 +18,14 @@ enum { ROUNDS_MAX = 16 };
 /* How long refusals may take to be written, when stopping has taken too long. */
 enum { HURRY_MS = 1000 };
 
-/* ---- Turns ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Turns ----------------------------------------------------------------------------------- */
 
 static bool has_work(struct mw_server *server) {
   return worker_busy(&server->workers[0]) || !mailbox_empty(&server->script.queue);
 }
 
-/* Counts that are kept apart from what they count. A request that is never taken off would in the end refuse all others. */
+/* Counts that are kept apart from what they count. A request that is never taken off would in the
+ * end refuse all others. */
 static void assert_idle(const struct mw_server *server) {
   assert(atomic_load(&server->app.job_count) == 0 && "a job was counted twice, or its end was not");
   assert(atomic_load(&server->app.job_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
@@ -65,7 +66,7 @@ static void on_turn(struct loop *loop) {
   }
 }
 
-/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static int fail(struct mw_error *error, int status) {
   const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
@@ -91,7 +92,8 @@ static void discard(struct loop *loop) {
   log_stop();
 }
 
-/* Closes the loop after a failed start. That needs turns of it: one of our own is turned here, a host's goes on by itself. */
+/* Closes the loop after a failed start. That needs turns of it: one of our own is turned here, a
+ * host's goes on by itself. */
 static void abandon(struct mw_server *server) {
   bool is_own = server->loop.is_own;
   loop_close(&server->loop, is_own ? NULL : discard);
@@ -100,7 +102,8 @@ static void abandon(struct mw_server *server) {
   discard(&server->loop);
 }
 
-/* The library of hashes takes some time, and memory of its own, when it is first used: not when the first client comes. */
+/* The library of hashes takes some time, and memory of its own, when it is first used: not when the
+ * first client comes. */
 static void prepare_handshakes(void) {
   char scratch[WS_ACCEPT_LEN + 1];
   ws_handshake_accept(scratch, BYTES("AAAAAAAAAAAAAAAAAAAAAA=="));
@@ -212,7 +215,7 @@ void mw_server_free(struct mw_server *server) {
   release(&server->loop);
 }
 
-/* ---- Listening ------------------------------------------------------------------------------------------------------------ */
+/* ---- Listening ------------------------------------------------------------------------------- */
 
 static void on_connection(struct listener *listener, int status) {
   struct mw_server *server = listener->owner;
@@ -247,7 +250,7 @@ const char *mw_server_address(const struct mw_server *server, size_t i) {
   return NULL;
 }
 
-/* ---- Running -------------------------------------------------------------------------------------------------------------- */
+/* ---- Running --------------------------------------------------------------------------------- */
 
 int mw_server_run(struct mw_server *server) {
   while (server->app.state < APP_STOPPED) loop_run_once(&server->loop);

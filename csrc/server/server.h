@@ -26,16 +26,18 @@ struct mw_server {
   size_t worker_count;
   struct script script;
   struct list listeners, alarms, signals;
-  struct alarm *drain; /* stopping waits no longer than this */
+  struct alarm *drain; /* the bound of stopping */
   void (*on_stopped)(void *context);
   void *on_stopped_context;
 };
 
-/* Returns the subscriber of any worker, or NULL if it has gone. Until there are several workers. */
+/* Returns the subscriber of any worker, or NULL if it has ended. Until there are several
+ * workers. */
 static inline struct subscriber *server_find(const struct mw_server *server, struct address address) {
   return address.worker < server->worker_count ? slots_find(&server->workers[address.worker].slots, address) : NULL;
 }
-/* Returns how far time must be moved until something falls due: an alarm, or a tick of the coarse timers. 0: something is due. */
+/* Returns how far time must be moved until something is due: an alarm, or a tick of the coarse
+ * timers. 0: something is due. */
 uint64_t server_next_ms(const struct mw_server *server);
 
 VISIBILITY_POP

@@ -2,10 +2,11 @@
 #include "net/stream_peer.h"
 #include "server/server.h"
 
-/* Turns after which a server that still has work never comes to rest: each handler starts another one. */
+/* Turns after which a server that still has work never comes to rest: each handler starts another
+ * one. */
 enum { SETTLE_TURNS_MAX = 20000 };
 
-/* ---- Time ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 /* At least a millisecond, so that an alarm that sets another one for now cannot hold time back. */
 static uint64_t step_ms(const struct mw_server *server, uint64_t most_ms) {
@@ -39,7 +40,7 @@ bool mw_server_settle(struct mw_server *server) {
   return false;
 }
 
-/* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 static struct stream_peer *peer_of(const struct mw_memory *memory) { return (struct stream_peer *)(uintptr_t)memory; }
 

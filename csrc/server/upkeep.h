@@ -1,4 +1,4 @@
-/* What is done once a second for the store: channels are swept, and what was lost to limits is logged. */
+/* Work for the store once a second: sweeps channels, and logs losses to limits. */
 #ifndef MOONWIRE_SERVER_UPKEEP_H
 #define MOONWIRE_SERVER_UPKEEP_H
 

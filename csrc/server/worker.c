@@ -86,7 +86,7 @@ void worker_drain(struct worker *worker) {
     mail->class->take(mail, &worker->http, slots_find(&worker->slots, mail->to));
 }
 
-/* ---- The end of a turn ---------------------------------------------------------------------------------------------------- */
+/* ---- The end of a turn ----------------------------------------------------------------------- */
 
 void worker_flush(struct worker *worker) {
   bool goes_on = delivery_flush(&worker->delivery);

@@ -1,4 +1,4 @@
-/* A worker: a loop, a hub, and the connections that live on it. Never enters Lua. */
+/* A worker: a loop, a hub, and their connections. Never enters Lua. */
 #ifndef MOONWIRE_SERVER_WORKER_H
 #define MOONWIRE_SERVER_WORKER_H
 
@@ -28,19 +28,20 @@ struct worker {
 };
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop);
-/* Aborts all connections and stops the timers; their memory goes in close callbacks. */
+/* Aborts all connections and stops the timers. Their memory is freed in close callbacks. */
 void worker_close(struct worker *worker);
-/* After the loop has closed everything. */
+/* Called after the loop has closed everything. */
 void worker_deinit(struct worker *worker);
 
-/* Takes everything out of the queue, in order. Never enters Lua; its thread may call it anywhere but inside itself. */
+/* Takes everything out of the mailbox, in order. Never enters Lua. Its thread may call it anywhere
+ * except inside itself. */
 void worker_drain(struct worker *worker);
-/* Writes what this turn brought. */
+/* Writes the data of this turn. */
 void worker_flush(struct worker *worker);
-/* True if a turn has something to do. */
+/* Returns true if a turn has something to do. */
 bool worker_busy(struct worker *worker);
 
-/* The worker, by the room of its mail. */
+/* Returns the worker of a mail's room. */
 static inline struct worker *worker_of_room(void *room) { return container_of((struct http *)room, struct worker, http); }
 static inline struct worker *worker_of(const struct subscriber *subscriber) { return worker_of_room(http_of(subscriber)); }
 static inline struct worker *exchange_worker(struct exchange *exchange) {

@@ -24,24 +24,26 @@ static void send_message(struct subscriber *subscriber, struct command *command)
 
 static void drop_by_app(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
 
-/* Hooks that are called for each subscriber, also for one that the app subscribes. */
+/* Hooks that are called for each subscriber, including one that the app subscribes. */
 static bool has_hooks(const struct kind *kind) {
   return kind->hooks & (MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW_HOOK_CLOSE);
 }
 
-/* The script has let in, or refused, a client that the app subscribed. */
+/* The script has admitted, or refused, a client that the app subscribed. */
 static void take_by_app(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct script_job *job = container_of(mail, struct script_job, mail);
   struct bytes channel = job->channels[0].name;
   bool is_there = subscriber && is_open(subscriber) && subscriber_find(subscriber, channel);
-  if (is_there && session_is_member(subscriber, channel)) is_there = false; /* it has left, and come back by itself */
-  /* What is not kept is left again. */
+  /* it has left, and joined again by itself */
+  if (is_there && session_is_member(subscriber, channel)) is_there = false;
+  /* A membership that is not kept is undone. */
   if (is_there && job->status == 200) {
     session_keep(subscriber, job);
   } else if (is_there && has_hooks(job->channels[0].kind)) {
     session_unsubscribe(subscriber, channel, job->status ? job->code : "unavailable", job->reason);
   } else if (is_there && job->status == 503) {
-    /* Subscribed, but not counted in: disconnected, so that it returns. One for which there is no room follows the channel as no member. */
+    /* Subscribed, but not added: disconnected, so that it reconnects. If there is no room, it
+     * follows the channel without being a member. */
     subscriber_break(subscriber);
   }
   session_return_job(room, job);
@@ -49,8 +51,9 @@ static void take_by_app(struct mail *mail, void *room, struct subscriber *subscr
 
 static const struct mail_class by_app_class = {.take = take_by_app, .drop = drop_by_app};
 
-/* It receives messages from now on. The app is asked as for any other subscriber, except whether it may; the script answers to by_app_class. Who is
- * there, which others learn from their acknowledgement, it is told at once. */
+/* It receives messages from now on. The app's hooks are called as for any other subscriber, except
+ * authorize; the script answers to by_app_class. The snapshot, which others receive with their
+ * acknowledgement, is sent immediately. */
 static void join_by_app(struct subscriber *subscriber, struct command *command) {
   struct http *http = http_of(subscriber);
   struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
@@ -79,8 +82,8 @@ static void refuse_gone(struct http *http, const struct reply *reply) {
   }
 }
 
-/* While the app is asked about the client, it is not yet what the mail is about: connected, or in the channel. `command` is NULL if it is to be
- * closed. */
+/* While the app has not answered for the client, it is not yet in the state that the mail is about:
+ * connected, or in the channel. `command` is NULL if it is to be closed. */
 static bool must_hold(struct subscriber *subscriber, const struct mw_client *client, const struct command *command) {
   const struct script_job *job = session_question(subscriber);
   if (!job || job->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
@@ -130,7 +133,7 @@ static void subscribe(struct subscriber *subscriber, struct command *command) {
   if (subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->sink->form->cursor_per_channel) {
     catchup_join(subscriber, subscriber_find(subscriber, channel), subscriber->sink->delivery->hub->position);
   }
-  /* A raw socket follows the channel and is no client of it: nobody is asked whether it may, nor told that it is there. */
+  /* A raw socket follows the channel, and is not a client of it: no hook is called for it. */
   const struct session *session = session_of(subscriber);
   bool is_client = !session || !session->is_raw;
   bool asks = command->kind->presence != MW_PRESENCE_NONE || has_hooks(command->kind);

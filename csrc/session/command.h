@@ -1,4 +1,5 @@
-/* The worker's half of commands (app/command.h): what the app wants with one client is carried out. */
+/* The worker's half of commands (app/command.h): carries out the app's calls for one client. On the
+ * worker's thread. */
 #ifndef MOONWIRE_SESSION_COMMAND_H
 #define MOONWIRE_SESSION_COMMAND_H
 

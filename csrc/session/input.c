@@ -7,14 +7,14 @@
 
 static const char stopping[] = "the server is stopping";
 
-/* What stands in the stash before the bytes of one message. */
+/* Stands in the backlog before the bytes of one message. */
 struct input_head {
   size_t len;
   bool is_binary;
   struct reply reply;
 };
 
-/* ---- Input ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Input ----------------------------------------------------------------------------------- */
 
 static size_t stashed(const struct session *session) {
   const struct input_backlog *backlog = session->backlog;
@@ -25,7 +25,8 @@ static size_t stash_limit(struct subscriber *subscriber) {
   return http_of(subscriber)->app->config->options.limits.input_backlog;
 }
 
-/* What a peer sends is bounded by not reading on; what others send for it is refused. */
+/* Keeps a message in the backlog. The peer's input is bounded because reading stops; input that
+ * others send for it is refused. */
 static void stash(struct subscriber *subscriber, struct session *session, const struct input *input) {
   struct input_head head = {.len = input->bytes.len, .is_binary = input->is_binary, .reply = input->reply};
   bool full = stashed(session) >= stash_limit(subscriber);
@@ -46,7 +47,8 @@ static void stash(struct subscriber *subscriber, struct session *session, const 
   }
 }
 
-/* Takes the first message out; NULL without memory. What was taken is moved away only now and then, not for each. */
+/* Takes the first message out. NULL if out of memory. The bytes before it are removed only now and
+ * then, not for each. */
 static struct blob *unstash(struct session *session, struct input_head *head) {
   struct input_backlog *backlog = session->backlog;
   memcpy(head, backlog->bytes.data + backlog->at, sizeof *head);

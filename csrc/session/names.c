@@ -2,15 +2,15 @@
 
 #include "session/session.h"
 
-/* Whom a channel is charged to: stored->charged. */
+/* Indexes of stored->charged. */
 enum { TO_ADDRESS, TO_CLIENT };
 
 static const struct mw_limits *limits_of(const struct app *app) { return &app->config->options.limits; }
 
-/* Whatever it holds already, it must hold this, too. */
+/* The bound if the channel is held in any case. */
 static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
 
-/* The client that it is, if somebody has asked for it. */
+/* The client of the subscriber, if it has been made. */
 static struct mw_client *client_of(const struct subscriber *subscriber) {
   const struct session *session = session_of(subscriber);
   return session ? session->client : NULL;
@@ -22,7 +22,7 @@ static struct party_key address_of(struct subscriber *subscriber) {
   return party_key_of_address(remote);
 }
 
-/* ---- Asking --------------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count) {
   struct app *app = http_of(subscriber)->app;
@@ -41,9 +41,9 @@ bool names_allow(struct subscriber *subscriber, const struct mw_client *client, 
   return name_hold_allows(app, client ? client : client_of(subscriber), new_count);
 }
 
-/* ---- Charging ------------------------------------------------------------------------------------------------------------- */
+/* ---- Charging -------------------------------------------------------------------------------- */
 
-/* False: it is charged, or may not be. */
+/* Returns a negative status if it is not charged, or may not be. */
 static int charge(struct app *app, struct stored *stored, int to, const struct party_key *key, size_t max) {
   struct party *party;
   if (stored->charged[to]) return 0;
@@ -55,7 +55,7 @@ static int charge(struct app *app, struct stored *stored, int to, const struct p
 int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription) {
   struct app *app = http_of(subscriber)->app;
   struct channel *channel = subscription->channel;
-  /* Somebody else has named it meanwhile. */
+  /* Another client has named it in the meantime. */
   if (channel->stored->charged[TO_ADDRESS] || channel->inventor) return 0;
   if (!name_hold_allows(app, client ? client : client_of(subscriber), 1)) return MW_ELIMIT;
   struct party_key address = address_of(subscriber);
@@ -65,7 +65,7 @@ int names_charge(struct subscriber *subscriber, const struct mw_client *client, 
   return status;
 }
 
-/* Without memory nobody is charged: it is over for the message, which was taken. */
+/* If out of memory, no one is charged: the message was taken, and cannot be refused any more. */
 static void charge_client(struct app *app, struct stored *stored, const struct mw_client *client) {
   struct party_key key = party_key_of_client(client);
   charge(app, stored, TO_CLIENT, &key, any_number(limits_of(app)->client_names));
@@ -80,7 +80,7 @@ void names_charge_sender(struct subscriber *subscriber, const struct script_job 
   if (!job->channels[0].is_new || !stored || (channel && channel->inventor)) return;
   struct party_key address = address_of(subscriber);
   charge(app, stored, TO_ADDRESS, &address, any_number(limits_of(app)->address_names));
-  /* An anonymous sender is nobody when its message is sent. */
+  /* An anonymous sender no longer exists when its message is sent. */
   if (job->client->user_id) charge_client(app, stored, job->client);
 }
 
@@ -96,7 +96,7 @@ void names_leave(struct subscriber *subscriber, struct subscription *subscriptio
   if (!lives_on(channel)) return;
   bool has_identity = stays && session_ops(subscriber)->is_open(subscriber);
   struct mw_client *client = has_identity ? session_client(subscriber) : client_of(subscriber);
-  /* The anonymous are their connection, and that ends. */
+  /* Anonymous clients are charged by connection, which ends. */
   if (client && (stays || client->user_id)) charge_client(http_of(subscriber)->app, channel->stored, client);
 }
 

@@ -1,8 +1,10 @@
 /* Channels that clients bring into being, by naming them.
  *
- * A channel is charged to the address of the client that named it first, for as long as the channel lives: limits.address_names. What a client
- * has left behind (a channel that lives on by its history, its members or other subscribers) is charged to the client as well, that is, to
- * its user or, if it is anonymous, to its connection: limits.client_names. What the app subscribes or publishes by itself is nobody's. */
+ * A channel is charged to the address of the client that named it first, for as long as the channel
+ * lives: limits.address_names. What a client has left behind (a channel that lives on by its
+ * history, its members or other subscribers) is charged to the client as well, that is, to its user
+ * or, if it is anonymous, to its connection: limits.client_names. What the app subscribes or
+ * publishes by itself is nobody's. */
 #ifndef MOONWIRE_SESSION_NAMES_H
 #define MOONWIRE_SESSION_NAMES_H
 
@@ -17,15 +19,18 @@ struct stored;
 struct subscriber;
 struct subscription;
 
-/* Notes which of the channels are not live now (is_new). False if the peer or the client (NULL: not known yet) may not bring them into being. */
+/* Notes which of the channels are not live now (is_new). Returns false if the peer or the client
+ * (NULL: not known yet) may not create them. */
 bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count);
-/* Charges the subscription's channel, which was new when it was asked for, to the peer's address. MW_ELIMIT, MW_ENOMEM. */
+/* Charges the subscription's channel, which was new when it was requested, to the peer's address.
+ * Returns 0, MW_ELIMIT, or MW_ENOMEM. */
 int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription);
-/* Charges what has come of a message whose sender is no subscriber, to both. */
+/* Charges the channel of a message whose sender is not a subscriber, to both. */
 void names_charge_sender(struct subscriber *subscriber, const struct script_job *job);
-/* The subscription is about to end: a channel that lives on is charged to the client. stays: the client remains. */
+/* Called before the subscription ends: charges a channel that lives on to the client. stays: the
+ * client remains. */
 void names_leave(struct subscriber *subscriber, struct subscription *subscription, bool stays);
-/* Nothing is kept of a channel any more: gives back what it was charged to. */
+/* Releases the charges of a channel of which nothing is kept any more. */
 void names_forget(struct app *app, struct stored *stored);
 
 VISIBILITY_POP

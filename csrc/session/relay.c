@@ -8,7 +8,7 @@
 struct relay {
   struct completion completion;
   struct subscriber *subscriber; /* while it is published; a kept one finds it by `sender` */
-  const struct verb *verb;       /* likewise; a kept one has copies: */
+  const struct verb *verb;       /* as `subscriber`; a kept one has copies: */
   struct blob *ref, *channel;
   struct http *http;
   struct address sender;

@@ -6,7 +6,7 @@
 #include "codec/envelope.h"
 #include "session/reply.h"
 
-/* ---- Life ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 struct session *session_get(struct subscriber *subscriber) {
   struct session *session = session_of(subscriber);
@@ -85,7 +85,7 @@ size_t session_room(const struct subscriber *subscriber) {
   return waiting < room ? room - waiting : 0;
 }
 
-/* ---- Identity ------------------------------------------------------------------------------------------------------------- */
+/* ---- Identity -------------------------------------------------------------------------------- */
 
 int session_take_name(struct subscriber *subscriber) {
   return slots_take(http_of(subscriber)->slots, subscriber, session_ops(subscriber)->slot(subscriber));
@@ -99,7 +99,7 @@ int session_identify(struct subscriber *subscriber, struct mw_client *client) {
   struct session *session = session_get(subscriber);
   if (!session || session_take_name(subscriber) < 0) return MW_ENOMEM;
   client->mail.to = session_address(subscriber);
-  /* One that says who it is by a verb is known when that is settled. */
+  /* A client that connects by a verb is known after the app has answered. */
   bool is_connecting = session_ops(subscriber)->is_connecting(subscriber);
   int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client);
   if (status < 0) return status;
@@ -129,7 +129,7 @@ bool session_is_identified(const struct subscriber *subscriber) {
   return session && session->client;
 }
 
-/* ---- Questions to the script ---------------------------------------------------------------------------------------------- */
+/* ---- Questions to the script ----------------------------------------------------------------- */
 
 struct script_job *session_question(struct subscriber *subscriber) {
   struct script_job **question = session_ops(subscriber)->question(subscriber);
@@ -138,19 +138,19 @@ struct script_job *session_question(struct subscriber *subscriber) {
 
 void session_release_held(struct http *http, struct script_job *job) {
   struct mail *mail;
-  /* The client may live at another address by now, or have gone. */
+  /* The client may have another address by now, or have disconnected. */
   while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->mail.to));
 }
 
 static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
-/* The script has answered. Whoever asked may have gone: then what was joined is left again. */
+/* The script has answered. If the exchange has ended, the job's channels are left again. */
 static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   if (subscriber && session_question(subscriber) == job) {
     bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
-    /* The asker's reference stays with a raw stream, as long as it lasts. */
+    /* A raw stream keeps the reference as long as it lasts. */
     if (!streams) {
       *session_ops(subscriber)->question(subscriber) = NULL;
       job_unref(job);
@@ -167,7 +167,7 @@ static const struct mail_class answer_class = {.take = take_answer, .drop = drop
 void session_return_job(struct http *http, struct script_job *job) {
   struct app *app = http->app;
   struct membership *first = job_take_memberships(job);
-  /* It went before the answer came. */
+  /* It disconnected before the answer came. */
   if (job->connects && job->client && !job->client->is_adopted) registry_remove(&app->registry, job->client);
   while (first) leave(app, &first);
   if (job->type == JOB_SOCKET && job->socket && !job->kept) app->script->leave_socket(app, socket_ref(job->socket));
@@ -194,7 +194,7 @@ bool session_ask(struct subscriber *subscriber, struct script_job *job) {
   }
   budget_charge(subscriber, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
   job->mail.to = session_address(subscriber);
-  /* The app may already ask something of a client that is still coming. */
+  /* The app may already send a command to a client that is still connecting. */
   if (job->client && !session_is_identified(subscriber)) job->client->mail.to = job->mail.to;
   *question = job;
   job->answered = &answer_class;
@@ -212,7 +212,7 @@ void session_forget(struct subscriber *subscriber) {
   http_of(subscriber)->app->script->cancel(http_of(subscriber)->app, job);
 }
 
-/* ---- Memberships ---------------------------------------------------------------------------------------------------------- */
+/* ---- Memberships ----------------------------------------------------------------------------- */
 
 void session_keep(struct subscriber *subscriber, struct script_job *job) {
   struct membership *first = job_take_memberships(job), **end = &first;
@@ -224,7 +224,7 @@ void session_keep(struct subscriber *subscriber, struct script_job *job) {
     return;
   }
   while (*end && (*end)->kind) end = &(*end)->next;
-  /* The connecting one is left last. */
+  /* The membership of the connection is left last. */
   struct membership *connection = *end;
   *end = session->memberships;
   session->memberships = first;
@@ -232,7 +232,8 @@ void session_keep(struct subscriber *subscriber, struct script_job *job) {
   *end = connection;
 }
 
-/* Where the membership of the channel is listed; NULL: the script does not know of it. */
+/* Returns where the membership of the channel is listed, or NULL if the script does not know of
+ * it. */
 static struct membership **find_membership(struct subscriber *subscriber, struct bytes channel) {
   struct session *session = session_of(subscriber);
   if (!session) return NULL;
@@ -250,7 +251,7 @@ void session_leave(struct subscriber *subscriber, struct bytes channel) {
   if (at) leave(http_of(subscriber)->app, at);
 }
 
-/* The same for one whom the app has sent away. */
+/* As session_leave, for a client that the app has unsubscribed. */
 static void leave_for_good(struct subscriber *subscriber, struct bytes channel) {
   struct membership **at = find_membership(subscriber, channel);
   if (at) (*at)->departure = DEPARTURE_KICKED;
@@ -260,7 +261,7 @@ static void leave_for_good(struct subscriber *subscriber, struct bytes channel) 
 void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason) {
   struct subscription *subscription = subscriber_find(subscriber, channel);
   if (!subscription) return;
-  /* The name may be the channel's own, which goes with its last subscriber. */
+  /* The name may be the channel's own, which is freed with its last subscriber. */
   char name[CHANNEL_NAME_MAX];
   memcpy(name, channel.ptr, channel.len);
   channel = bytes_of(name, channel.len);

@@ -1,7 +1,9 @@
-/* A session: what a subscriber needs that asks for something, or that others ask about. An idle subscriber that only receives has none.
+/* A session: what a subscriber needs that sends requests, or that others address. An idle
+ * subscriber that only receives has none.
  *
- * A session belongs to the stream of an exchange (transport/exchange_session.c), or to a client that polls (transport/poll/poll_client.h), which has no
- * connection. What differs between the two is in session_ops, by way of the subscriber's sink. */
+ * A session belongs to the stream of an exchange (transport/exchange_session.c), or to a client
+ * that polls (transport/poll/poll_client.h), which has no connection. session_ops, which the
+ * subscriber's sink leads to, holds the differences. On the worker's thread. */
 #ifndef MOONWIRE_SESSION_SESSION_H
 #define MOONWIRE_SESSION_SESSION_H
 
@@ -17,7 +19,7 @@ VISIBILITY_PUSH
 
 struct replay;
 
-/* What a session has only while something waits: the answer of the script, or input. */
+/* Memory of a session only while something waits: the answer of the script, or input. */
 struct input_backlog {
   struct buffer bytes;     /* input that waits (session/input.c) */
   size_t at;               /* where the first message that is still in it begins */
@@ -40,38 +42,40 @@ struct session {
   bool is_raw;         /* a raw WebSocket: follows channels, and is not a client of them */
 };
 
-/* A bit of subscription->mark: the query of a poll asked for it, and it ends when a later one does not. */
+/* A bit of subscription->mark: the query of a poll asked for it, and it ends when a later one does
+ * not. */
 enum { SUBSCRIPTION_QUERIED = 1 << 8 };
 
-/* What differs by whom the session belongs to. Every function is set. */
+/* The functions that depend on the owner of the session. Every function is set. */
 struct session_ops {
-  /* Makes the session of a subscriber that has none. NULL: out of memory. */
+  /* Makes the session of a subscriber that has none. Returns NULL if out of memory. */
   struct session *(*make)(struct subscriber *subscriber);
   /* Returns where its name is kept (delivery/slots.h). */
   uint32_t *(*slot)(struct subscriber *subscriber);
-  /* Returns where its question to the script is kept; NULL: it has none. */
+  /* Returns where its question to the script is kept, or NULL if there is no place. */
   struct script_job **(*question)(struct subscriber *subscriber);
-  /* True while it can be sent to, and takes input. */
+  /* Returns true while it can be sent to, and takes input. */
   bool (*is_open)(struct subscriber *subscriber);
-  /* True if it must say who it is before anything else. */
+  /* Returns true if it must connect before anything else. */
   bool (*is_connecting)(struct subscriber *subscriber);
-  /* It has said who it is. */
+  /* Called when it has connected. */
   void (*connected)(struct subscriber *subscriber);
-  /* Writes where its client is, terminated (stream_remote). */
+  /* Writes the client's address, terminated (stream_remote). */
   void (*remote)(struct subscriber *subscriber, char *out, size_t size);
-  /* False: nothing more fits into the stash, so nothing is to be read. True: there is room again. */
+  /* Stops reading while the input backlog is full (false), or starts again (true). */
   void (*read)(struct subscriber *subscriber, bool on);
   /* Continues with the input that was put off (http/budget.h). */
   void (*resume)(struct subscriber *subscriber);
-  /* The script has answered its question. */
+  /* Called with the script's answer to its question. */
   void (*on_answer)(struct subscriber *subscriber, struct script_job *job);
   /* Closes it; called only while it is open. */
   void (*close)(struct subscriber *subscriber, const struct closing *closing);
-  /* False: for the time being it may be in no further channel. */
+  /* Returns false if it may not be in a further channel for now. */
   bool (*may_join)(struct subscriber *subscriber);
-  /* It has just been subscribed to a channel. MW_ELIMIT, MW_ENOMEM: it may not. */
+  /* Called when it has just been subscribed to a channel. Returns MW_ELIMIT or MW_ENOMEM to
+   * refuse. */
   int (*charge)(struct subscriber *subscriber);
-  /* That is acknowledged: sends what follows. `replay` is freed by the caller. */
+  /* Called after the acknowledgement: sends what follows. The caller frees `replay`. */
   void (*joined)(struct subscriber *subscriber, struct bytes channel, struct replay *replay);
 };
 
@@ -91,31 +95,35 @@ static inline struct session *session_of(const struct subscriber *subscriber) {
   if (!subscriber->extra || subscriber->flags & SUBSCRIBER_BARE) return NULL;
   return container_of(subscriber->extra, struct session, extra);
 }
-/* Returns the session, which is made if necessary. NULL: out of memory. */
+/* Returns the session, and makes it if necessary. NULL if out of memory. */
 struct session *session_get(struct subscriber *subscriber);
-/* For those who make sessions. Session is zeroed. */
+/* Initializes a session, which is zeroed, for its owner. */
 void session_init(struct session *session, struct subscriber *subscriber);
-/* Notes why the session is about to end, for the app, with a close code or 0. The first word counts. Does nothing without a session. */
+/* Notes why the session is about to end, for the app, with a close code or 0. The first call
+ * counts. Does nothing without a session. */
 void session_depart(struct subscriber *subscriber, enum departure why, unsigned code);
-/* The same by what it is closed with. */
+/* As session_depart, for what the session is closed with. */
 void session_depart_closing(struct subscriber *subscriber, const struct closing *closing);
-/* Ends the session, whose memory is its owner's: leaves everything, and releases what it holds. `otherwise` is why, if that was not noted. */
+/* Ends the session, whose memory belongs to its owner: leaves everything, and releases what it
+ * holds. `otherwise` is the reason if none was noted. */
 void session_deinit(struct subscriber *subscriber, enum departure otherwise);
 
-/* Returns the backlog, which is made if necessary. NULL: out of memory. */
+/* Returns the backlog, and makes it if necessary. NULL if out of memory. */
 struct input_backlog *session_backlog(struct session *session);
 /* Frees the backlog if nothing waits. */
 void session_release_backlog(struct session *session);
 
 /* ---- Identity ---- */
 
-/* Gives the subscriber a name that others can hold, until its owner releases it. MW_ENOMEM. */
+/* Gives the subscriber a name that others can keep, until its owner releases it. Returns 0 or
+ * MW_ENOMEM. */
 int session_take_name(struct subscriber *subscriber);
 /* Returns the address of a subscriber that has a name. */
 struct address session_address(struct subscriber *subscriber);
-/* Returns the client, which is made if necessary, and which others can find from then on. NULL: out of memory. */
+/* Returns the client, and makes it if necessary; others can find it from then on. NULL if out of
+ * memory. */
 struct mw_client *session_client(struct subscriber *subscriber);
-/* Gives the session a client that was made before it. MW_ENOMEM. */
+/* Gives the session a client that was made before it. Returns 0 or MW_ENOMEM. */
 int session_identify(struct subscriber *subscriber, struct mw_client *client);
 /* Returns the id of the client, borrowed; empty: there is none. */
 struct bytes session_identity(const struct subscriber *subscriber);
@@ -125,27 +133,30 @@ bool session_is_identified(const struct subscriber *subscriber);
 
 /* Returns the question that is with the script, or NULL. */
 struct script_job *session_question(struct subscriber *subscriber);
-/* Asks the script; takes the job. The answer comes by `on_answer`. False: no memory, or too much is waiting, and the job is released. */
+/* Asks the script; takes the job. The answer comes by `on_answer`. Returns false, and releases the
+ * job, if out of memory, or if limits.waiting or limits.queue is reached. */
 bool session_ask(struct subscriber *subscriber, struct script_job *job);
-/* The answer is not wanted any more. */
+/* Drops the question: its answer is ignored. */
 void session_forget(struct subscriber *subscriber);
-/* The job was answered: carries out the mail that had to wait for that. */
+/* Carries out the mail that had to wait for the job's answer. */
 void session_release_held(struct http *http, struct script_job *job);
-/* A job was answered, and everything was done about that: takes it. What was joined by it and is not kept is left again. */
+/* Takes a job that was answered and handled. Memberships that it made and that are not kept are
+ * undone. */
 void session_return_job(struct http *http, struct script_job *job);
 
 /* ---- Memberships ---- */
 
-/* Takes what is to be undone out of the job, and keeps it until the session ends. */
+/* Moves the job's memberships to the session, which keeps them until it ends. */
 void session_keep(struct subscriber *subscriber, struct script_job *job);
-/* True if a membership of this channel is kept. */
+/* Returns true if it keeps a membership of this channel. */
 bool session_is_member(struct subscriber *subscriber, struct bytes channel);
-/* Sends the membership of one channel back to the script, if there is one. */
+/* Sends the membership of one channel to the script, to be undone, if there is one. */
 void session_leave(struct subscriber *subscriber, struct bytes channel);
 /* Ends a subscription; with a code the client is told why. */
 void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason);
 
-/* Returns how many bytes, besides messages of channels, may be pushed before half of limits.outbox waits. */
+/* Returns how many bytes, besides messages of channels, may be pushed before half of limits.outbox
+ * waits. */
 size_t session_room(const struct subscriber *subscriber);
 
 VISIBILITY_POP

@@ -6,7 +6,7 @@
 #include "session/names.h"
 #include "session/relay.h"
 
-/* What is being handled. */
+/* The call that is being handled. */
 struct call {
   struct subscriber *subscriber;
   const struct verb *verb;
@@ -53,7 +53,8 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     refuse(call, "already_subscribed", "already subscribed to this channel");
     return;
   }
-  /* The ids of a client with one cursor only grow, since it returns with the newest: what is older cannot be replayed to it. */
+  /* The ids of a client with one cursor only grow, since it reconnects with the newest: older
+   * messages cannot be replayed to it. */
   if (!subscriber->sink->form->cursor_per_channel && call->verb->since.len > 0) {
     refuse(call, "refused", "an event stream resumes by its own id");
     return;
@@ -88,7 +89,8 @@ static void on_unsubscribe(const struct call *call) {
   succeed(call, &done);
 }
 
-/* An id, also one of another life of the server, or "0"; rubbish would look like an empty history. */
+/* An id, also one of another life of the server, or "0"; any other text would look like an empty
+ * history. */
 static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == ID_LEN || bytes_equal(text, BYTES("0")); }
 
 /* True if nobody is told what comes of it, so that it need not be found out. */
@@ -191,7 +193,7 @@ static void on_token(const struct call *call, bool connects) {
   struct session *session = session_get(subscriber);
   struct mw_client *client = session_client(subscriber);
   bool authenticates = app->config->options.authenticate;
-  /* Whoever was known by the upgrade has no request left that a token could go into. */
+  /* A client that was identified by the upgrade has no request left for a token. */
   if (session && authenticates && !session->http) {
     refuse(call, "refused", "only a moonwire.1 WebSocket can send a new token");
     return;

@@ -17,8 +17,8 @@
 #include "transport/websocket/raw_websocket.h"
 #include "transport/websocket/ws_input.h"
 
-/* How long the app may still work on messages before the peer's close frame, until that is
- * answered. */
+/* How long the app may still work on messages that came before the peer's close frame, until that
+ * is answered. */
 enum { DUE_MS = 5000 };
 
 /* ---- Frames --------------------------------------------------------------------------------------------------------------- */
@@ -34,12 +34,12 @@ static void push_blob(struct exchange *exchange, struct blob *blob) {
 
 static const struct role role_closing;
 
-/* Ends the session behind a close frame. */
+/* Ends the session after a close frame. */
 static void send_close(struct exchange *exchange, unsigned code, const char *reason) {
   char payload[WS_CONTROL_MAX];
   size_t len = ws_frame_close(payload, code, bytes_string(reason));
   log_limited(MW_LOG_DEBUG, "websocket close %u %s", code, reason);
-  /* Whatever else waits: a limit is what it may be about. */
+  /* Regardless of what else waits: the reason may be a limit on it. */
   subscriber_settle(&exchange->subscriber, 0);
   struct blob *frame = form_frame(WS_OPCODE_CLOSE, bytes_of(payload, len), bytes_of(NULL, 0));
   if (frame) subscriber_append(&exchange->subscriber, frame, blob_bytes(frame), NULL);
@@ -72,7 +72,7 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
   }
   exchange_become(exchange, &role_closing);
   if (reader) ws_input_return(exchange, reader, true);
-  exchange_read(exchange, true); /* also what the session had left for later */
+  exchange_read(exchange, true); /* also input that the session had put off */
 }
 
 static unsigned code_of(struct exchange *exchange, const struct closing *closing) {
@@ -85,8 +85,8 @@ void websocket_on_close(struct exchange *exchange, const struct closing *closing
   websocket_close(exchange, code_of(exchange, closing), closing->text);
 }
 
-/* Nothing more is read; a raw socket's messages before that are still handled. is_answer: the peer
- * has closed it. */
+/* Reads nothing more; earlier messages of a raw socket are still handled. is_answer: the peer has
+ * closed it. */
 static void end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
   if (exchange_session_socket(exchange)) {
@@ -98,7 +98,7 @@ static void end_reading(struct exchange *exchange, struct ws_close_info info, bo
   websocket_finish(exchange, info.code, reason);
 }
 
-/* One event of the reader. False: nothing more is to be read. */
+/* Handles one event of the reader. Returns false if nothing more is to be read. */
 static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, enum ws_event event) {
   struct input input = {
       .bytes = ws_reader_payload(reader), .is_binary = ws_reader_is_binary(reader), .reply = {.class = &reply_to_client}};
@@ -123,14 +123,13 @@ static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, 
   return exchange->state == EXCHANGE_STREAMING;
 }
 
-/* Nothing that it says is heard any more. */
+/* Its messages are ignored from now on. */
 static bool is_deaf(struct exchange *exchange) {
   const struct mw_socket *socket = exchange_session_socket(exchange);
   return exchange->state != EXCHANGE_STREAMING || (socket && socket->is_due);
 }
 
-/* The reader's next event; what it inflates is charged, and bounded by what is left of the
- * budget. */
+/* Reads the next event. Inflated bytes are charged, and bounded by what is left of the budget. */
 static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
   size_t used = 0;
   ws_reader_allow(reader, (budget_left(&exchange->subscriber) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
@@ -157,7 +156,7 @@ size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !websocket_take(exchange, reader, event)) break;
   }
-  /* we have closed meanwhile, and what is left may be the peer's close frame */
+  /* we have closed in the meantime, and what is left may be the peer's close frame */
   if (exchange->role == &role_closing) {
     ws_input_return(exchange, reader, true);
   } else if (is_deaf(exchange)) {
@@ -196,7 +195,7 @@ void websocket_give_up(struct exchange *exchange, const struct closing *closing)
   end_reading(exchange, (struct ws_close_info){code_of(exchange, closing), bytes_string(closing->text)}, false);
 }
 
-/* The peer's close frame is awaited no longer. */
+/* Stops waiting for the peer's close frame. */
 static void stop_waiting(struct exchange *exchange, const struct closing *closing) {
   (void)closing;
   ws_input_drop(exchange, ws_input_detach(exchange));
@@ -243,8 +242,8 @@ static bool upgrade_to(struct exchange *exchange, const struct dialect *dialect)
   return websocket_upgrade(exchange, dialect, dialect->subprotocol ? bytes_string(dialect->subprotocol) : bytes_of(NULL, 0));
 }
 
-/* Who it is, if that is known by now: `connected` is the job that brought it in, `http` what it
- * will be judged by. Takes http. */
+/* Sets its identity, if it is known by now: `connected` is the job that admitted it, `http` serves
+ * to check later tokens. Takes http. */
 static bool set_identity(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   if (connected && session_identify(&exchange->subscriber, connected->client) < 0) return false;
   if (connected) session_keep(&exchange->subscriber, connected);
@@ -283,7 +282,7 @@ static void websocket_enter(struct exchange *exchange, struct script_job *connec
 
 static void start_unknown(struct exchange *exchange, struct request *request) {
   bool authenticates = exchange_config(exchange)->options.authenticate;
-  /* It says who it is when it is connected; what the upgrade says of it is kept till then. */
+  /* It authenticates when it connects; until then, the upgrade request is kept. */
   struct http_copy *copy = authenticates ? connect_copy_http(exchange, request) : NULL;
   if (authenticates && !copy) {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
@@ -360,7 +359,7 @@ static void ask_for_a_sign(struct exchange *exchange) {
 }
 
 void websocket_on_silent(struct exchange *exchange) {
-  /* What it says is not read at the moment, or is being checked. */
+  /* Its messages are not read at the moment, or its token is being checked. */
   bool is_checked = exchange->flags & EXCHANGE_CONNECTING && exchange_job(exchange);
   if (exchange->flags & EXCHANGE_STOPPED || is_checked) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
