@@ -16,12 +16,12 @@ struct input_head {
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
-static size_t stashed(const struct session *session) {
+static size_t backlog_size(const struct session *session) {
   const struct input_backlog *backlog = session->backlog;
   return backlog ? backlog->bytes.len - backlog->at : 0;
 }
 
-static size_t stash_limit(struct subscriber *subscriber) {
+static size_t backlog_limit(struct subscriber *subscriber) {
   return http_of(subscriber)->app->config->options.limits.input_backlog;
 }
 
@@ -42,14 +42,14 @@ static void stash(struct subscriber *subscriber, struct session *session, const 
   }
   if (!backlog || backlog->bytes.failed) {
     subscriber_break(subscriber);
-  } else if (stashed(session) >= stash_limit(subscriber)) {
+  } else if (backlog_size(session) >= backlog_limit(subscriber)) {
     session_ops(subscriber)->read(subscriber, false);
   }
 }
 
 /* Takes the first message out. NULL if out of memory. The bytes before it are removed only now and
  * then, not for each. */
-static struct blob *unstash(struct session *session, struct input_head *head) {
+static struct blob *backlog_take(struct session *session, struct input_head *head) {
   struct input_backlog *backlog = session->backlog;
   memcpy(head, backlog->bytes.data + backlog->at, sizeof *head);
   struct blob *bytes = blob_new(bytes_of(backlog->bytes.data + backlog->at + sizeof *head, head->len));
@@ -100,7 +100,7 @@ void session_receive(struct subscriber *subscriber, const struct input *input) {
   /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
   if (!input->reply.class->is_awaited && subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN)) return;
   struct session *session = session_of(subscriber);
-  bool waits = session && (session_question(subscriber) || stashed(session) > 0);
+  bool waits = session && (session_question(subscriber) || backlog_size(session) > 0);
   if (waits) {
     stash(subscriber, session, input);
   } else if (session && input->reply.class->is_awaited && budget_left(subscriber) == 0) {
@@ -117,13 +117,13 @@ void session_resume(struct subscriber *subscriber) {
   struct session *session;
   while ((session = session_of(subscriber)) && ops->is_open(subscriber) && !session_question(subscriber)) {
     struct input_head head;
-    if (stashed(session) == 0) break;
+    if (backlog_size(session) == 0) break;
     if (budget_left(subscriber) == 0) {
       budget_put_off(subscriber);
       return;
     }
     /* Taken out first: handling may put something in, or end the session. */
-    struct blob *bytes = unstash(session, &head);
+    struct blob *bytes = backlog_take(session, &head);
     if (!bytes) {
       subscriber_break(subscriber);
       return;
@@ -131,7 +131,7 @@ void session_resume(struct subscriber *subscriber) {
     handle(subscriber, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply = head.reply});
     blob_unref(bytes);
   }
-  if (session && stashed(session) < stash_limit(subscriber)) ops->read(subscriber, true);
+  if (session && backlog_size(session) < backlog_limit(subscriber)) ops->read(subscriber, true);
 }
 
 void session_on_answer(struct subscriber *subscriber, struct script_job *job) {
