@@ -29,7 +29,7 @@ int name_hold_take(struct app *app, struct name_hold *hold, enum party_good good
 }
 
 void name_hold_release(struct app *app, struct name_hold *hold, enum party_good good) {
-  party_give_back(&app->parties, hold->address, good, 1);
-  party_give_back(&app->parties, hold->client, good, 1);
+  party_release(&app->parties, hold->address, good, 1);
+  party_release(&app->parties, hold->client, good, 1);
   *hold = (struct name_hold){NULL, NULL};
 }

@@ -109,7 +109,7 @@ int party_take(struct parties *parties, const struct party_key *key, enum party_
   return status;
 }
 
-void party_give_back(struct parties *parties, struct party *party, enum party_good good, size_t amount) {
+void party_release(struct parties *parties, struct party *party, enum party_good good, size_t amount) {
   if (!party) return;
   size_t left = 0;
   lock_take(&parties->lock);

@@ -54,7 +54,7 @@ size_t parties_count(struct parties *parties);
 int party_take(struct parties *parties, const struct party_key *key, enum party_good good, size_t amount, size_t max,
                struct party **party);
 /* Releases what party_take took. NULL is allowed. The party may be freed. */
-void party_give_back(struct parties *parties, struct party *party, enum party_good good, size_t amount);
+void party_release(struct parties *parties, struct party *party, enum party_good good, size_t amount);
 /* Returns true if party_take would succeed within the limit. */
 bool party_has_room(struct parties *parties, const struct party_key *key, enum party_good good, size_t amount, size_t max);
 

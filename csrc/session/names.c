@@ -101,5 +101,5 @@ void names_leave(struct subscriber *subscriber, struct subscription *subscriptio
 }
 
 void names_forget(struct app *app, struct stored *stored) {
-  for (size_t i = 0; i < 2; i++) party_give_back(&app->parties, stored->charged[i], PARTY_NAMES, 1);
+  for (size_t i = 0; i < 2; i++) party_release(&app->parties, stored->charged[i], PARTY_NAMES, 1);
 }

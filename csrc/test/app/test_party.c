@@ -59,13 +59,13 @@ static void a_party_holds_as_much_as_it_may(void **state) {
   assert_ptr_equal(other, party);
   assert_int_equal(party_take(&parties, &bob, PARTY_NAMES, 5, 5, &other), 0);
   assert_ptr_not_equal(other, party);
-  party_give_back(&parties, other, PARTY_NAMES, 5);
-  party_give_back(&parties, party, PARTY_NAMES, 1);
+  party_release(&parties, other, PARTY_NAMES, 5);
+  party_release(&parties, party, PARTY_NAMES, 1);
   assert_int_equal(party_take(&parties, &ann, PARTY_NAMES, 3, 5, &party), 0);
   assert_int_equal(parties_count(&parties), 1);
-  party_give_back(&parties, party, PARTY_NAMES, 5);
+  party_release(&parties, party, PARTY_NAMES, 5);
   assert_int_equal(parties_count(&parties), 1);
-  party_give_back(&parties, party, PARTY_POLLS, 5);
+  party_release(&parties, party, PARTY_POLLS, 5);
   /* Nothing is known of one that holds nothing. */
   assert_int_equal(parties_count(&parties), 0);
 }
@@ -76,7 +76,7 @@ static void nobody_and_no_limit_are_not_counted(void **state) {
   struct party *party;
   assert_int_equal(party_take(&parties, &nobody, PARTY_NAMES, 10, 5, &party), 0);
   assert_null(party);
-  party_give_back(&parties, party, PARTY_NAMES, 10);
+  party_release(&parties, party, PARTY_NAMES, 10);
   assert_true(party_has_room(&parties, &nobody, PARTY_NAMES, 10, 5));
   assert_int_equal(party_take(&parties, &ann, PARTY_NAMES, 10, 0, &party), 0);
   assert_null(party);
@@ -101,7 +101,7 @@ static bool take(void *context) {
   int status = party_take(&parties, &ann, PARTY_NAMES, 1, 5, &party);
   assert_true(status == 0 || status == MW_ENOMEM);
   assert_int_equal(parties_count(&parties), status == 0);
-  party_give_back(&parties, party, PARTY_NAMES, 1);
+  party_release(&parties, party, PARTY_NAMES, 1);
   table_deinit(&parties.by_key);
   table_init(&parties.by_key);
   return status == 0;

@@ -34,7 +34,7 @@ int poll_client_charge(struct poll_client *client) {
   struct parties *parties = &http->app->parties;
   size_t held = 1 + client->subscriber.subscription_count, before = client->charged;
   if (held < before) {
-    party_give_back(parties, client->party, PARTY_POLLS, before - held);
+    party_release(parties, client->party, PARTY_POLLS, before - held);
     client->charged = held;
   }
   if (held <= before) return 0;
@@ -93,7 +93,7 @@ static void close_client(struct poll_client *client) {
   client->is_closed = true;
   if (list_empty(&client->polls)) move(client, &http->transport->polls.busy);
   answer_polls(client);
-  party_give_back(&http->app->parties, client->party, PARTY_POLLS, client->charged);
+  party_release(&http->app->parties, client->party, PARTY_POLLS, client->charged);
   poll_items_deinit(&client->items);
   while (client->left_count > 0) memory_free(client->left[--client->left_count]);
   memory_free(client->left);
