@@ -10,7 +10,7 @@
 
 /* Writes the result of joining, as members of an object that has others before them if `out` ends
  * with one. */
-static void write_told(struct rope *out, const struct hub *hub, const struct job_channel *channel, size_t room) {
+static void write_joined(struct rope *out, const struct hub *hub, const struct job_channel *channel, size_t room) {
   const char *before = out->text.len > 0 && out->text.data[out->text.len - 1] != '{' ? "," : "";
   if (channel->data) {
     buffer_append_format(&out->text, "%s\"data\":", before);
@@ -34,7 +34,7 @@ static void write_acknowledgement(struct rope *out, struct subscriber *subscribe
     json_write_string(&out->text, bytes_of(id, ID_LEN));
     replay_write_recovered(&out->text, job->since, replay->gap_count);
   }
-  write_told(out, delivery->hub, &job->channels[0], reply_room(subscriber, to));
+  write_joined(out, delivery->hub, &job->channels[0], reply_room(subscriber, to));
   buffer_append_char(&out->text, '}');
 }
 
