@@ -28,7 +28,7 @@ void native_on_answer(struct subscriber *subscriber, struct script_job *job);
  * gets the answer. */
 bool native_finishes(struct subscriber *subscriber);
 /* Called before the session ends: answers the requests that wait for the client's answers. */
-void native_dismiss(struct subscriber *subscriber);
+void native_fail_pending(struct subscriber *subscriber);
 
 VISIBILITY_POP
 
