@@ -92,8 +92,8 @@ static void discard(struct loop *loop) {
   log_stop();
 }
 
-/* Closes the loop after a failed start. That needs turns of it: one of our own is turned here, a
- * host's goes on by itself. */
+/* Closes the loop after a failed start. That takes turns of it: the server's own loop is turned
+ * here, a host's continues by itself. */
 static void abandon(struct mw_server *server) {
   bool is_own = server->loop.is_own;
   loop_close(&server->loop, is_own ? NULL : discard);
@@ -112,7 +112,7 @@ static void prepare_handshakes(void) {
 /* So many messages at least can follow the position that a server continues. */
 #define POSITIONS_LEFT (UINT64_C(1) << 40)
 
-/* What a server may be told to continue. */
+/* Reads the epoch and the position that a server may continue. */
 static int read_beginning(const struct mw_server_options *options, struct epoch *epoch, struct mw_error *error) {
   if (options->epoch ? !epoch_read(epoch, bytes_string(options->epoch)) : options->position > 0) {
     if (error)

@@ -1,4 +1,4 @@
-/* What the host and the script watch: signals and timers of the public interface. */
+/* Signals and timers of the public interface, for the host and the script. */
 #include "server/server.h"
 
 enum { SIGNALS_MAX = 8 };

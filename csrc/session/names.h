@@ -1,10 +1,10 @@
-/* Channels that clients bring into being, by naming them.
+/* Charges channels that clients create, by naming them. On the worker's thread.
  *
  * A channel is charged to the address of the client that named it first, for as long as the channel
- * lives: limits.address_names. What a client has left behind (a channel that lives on by its
- * history, its members or other subscribers) is charged to the client as well, that is, to its user
- * or, if it is anonymous, to its connection: limits.client_names. What the app subscribes or
- * publishes by itself is nobody's. */
+ * lives: limits.address_names. A channel that outlives its client's subscription (one that lives on
+ * by its history, its members or other subscribers) is charged to the client as well, that is, to
+ * its user or, if it is anonymous, to its connection: limits.client_names. What the app subscribes
+ * or publishes by itself is not charged. */
 #ifndef MOONWIRE_SESSION_NAMES_H
 #define MOONWIRE_SESSION_NAMES_H
 

@@ -27,8 +27,8 @@ static void answer(struct subscriber *subscriber, const struct relay *relay, str
   }
 }
 
-/* Returns whom to answer, or NULL: nobody waits. A request that was sent on behalf of a client is
- * answered even if that client has disconnected. */
+/* Returns the subscriber to answer, or NULL if none waits. A request that was sent on behalf of a
+ * client is answered even if that client has disconnected. */
 static struct subscriber *find_sender(const struct relay *relay) {
   struct subscriber *subscriber = slots_find(relay->http->slots, relay->sender);
   if (!relay->reply.class->is_awaited) return subscriber && session_ops(subscriber)->is_open(subscriber) ? subscriber : NULL;

@@ -24,7 +24,7 @@ void transport_init(struct transport *transport, struct http *http, const struct
 void transport_stop(struct transport *transport, bool is_due);
 /* Called once a second. */
 void transport_second(struct transport *transport);
-/* Called when there are no clients any more. */
+/* Called after all clients have ended. */
 void transport_deinit(struct transport *transport);
 
 VISIBILITY_POP

@@ -1,5 +1,6 @@
-/* One peer that sends more than its share: of what it sends no more than its budget is done in a turn, whatever it is, a quiet peer is
- * answered in the same turn, and in the end everything is done. */
+/* One peer that sends more than its share: of what it sends no more than its budget is done in a
+ * turn, whatever it is, a quiet peer is answered in the same turn, and in the end everything is
+ * done. */
 #include "http/budget.h"
 
 #include <stdlib.h>
@@ -82,7 +83,7 @@ static void finish(void) {
   server_finish(fixture.server);
 }
 
-/* ---- What is sent --------------------------------------------------------------------------------------------------------- */
+/* ---- What is sent ---------------------------------------------------------------------------- */
 
 static void append_frame(struct buffer *out, unsigned first_byte, struct bytes payload) {
   char header[WS_HEADER_MAX];
@@ -127,7 +128,7 @@ static void append_array(struct buffer *out) {
   buffer_deinit(&body);
 }
 
-/* ---- What is done --------------------------------------------------------------------------------------------------------- */
+/* ---- What is done ---------------------------------------------------------------------------- */
 
 /* Takes what came, without a turn. */
 static void take(struct memory_peer *peer) {
@@ -182,7 +183,8 @@ struct flood {
   const char *name;
   const char *endpoint; /* NULL: HTTP; else the path of a WebSocket */
   const char *first;    /* what it sends before, or NULL */
-  const char *item;     /* a request line, or the payload of a text frame; NULL: what `append` appends */
+  /* a request line, or the payload of a text frame; NULL: what `append` appends */
+  const char *item;
   const char *body;
   void (*append)(struct buffer *out);
   size_t count; /* of items */
@@ -438,7 +440,8 @@ static void is_shared_by_many(void **state) {
   finish();
 }
 
-/* Verbs that come by POST /send for a client with an event stream are charged to that client, and wait in its stash. */
+/* Verbs that come by POST /send for a client with an event stream are charged to that client, and
+ * wait in its backlog. */
 static void holds_for_those_who_send_for_a_stream(void **state) {
   (void)state;
   enum { SENDERS = 30 };

@@ -70,7 +70,8 @@ static struct memory_peer *open_at(const char *endpoint, const char *fields) {
   return peer;
 }
 
-/* Sends one frame without a mask that changes anything; `first_byte` has its opcode, and whether it is the last of its message. */
+/* Sends one frame without a mask that changes anything; `first_byte` has its opcode, and whether it
+ * is the last of its message. */
 static void send_frame(struct memory_peer *peer, unsigned first_byte, struct bytes payload) {
   char header[WS_HEADER_MAX];
   struct buffer out = {0};
@@ -109,7 +110,7 @@ static bool is_counted(size_t bytes, size_t count) {
 
 static const char *const endpoints[] = {"/ws", "/raw"};
 
-/* ---- Shares --------------------------------------------------------------------------------------------------------------- */
+/* ---- Shares ---------------------------------------------------------------------------------- */
 
 /* A client that comes later and holds little does not pay for those that hold much. */
 static void closes_the_largest(void **state) {
@@ -150,7 +151,8 @@ static void lets_a_single_one_be_of_any_size(void **state) {
   finish();
 }
 
-/* As many as there is room for, each with its share, and more than that: the message of somebody else that comes in two parts gets through. */
+/* As many as there is room for, each with its share, and more than that: the message of somebody
+ * else that comes in two parts gets through. */
 static void leaves_everybody_a_share(void **state) {
   (void)state;
   enum { LIMIT = 100000 };
@@ -202,7 +204,7 @@ static void counts_bodies(void **state) {
   finish();
 }
 
-/* ---- The deadline --------------------------------------------------------------------------------------------------------- */
+/* ---- The deadline ---------------------------------------------------------------------------- */
 
 /* Time passes, and the client sends pongs. */
 static void pass(struct memory_peer *peer, uint64_t ms) {
@@ -270,7 +272,8 @@ static void begins_anew_with_each_message(void **state) {
   finish();
 }
 
-/* One whose window is taken over keeps a reader between its messages: it is in the middle of nothing. */
+/* One whose window is taken over keeps a reader between its messages: it is in the middle of
+ * nothing. */
 static void spares_a_window(void **state) {
   (void)state;
   start(1000);
@@ -282,7 +285,8 @@ static void spares_a_window(void **state) {
   finish();
 }
 
-/* It is not the client's fault if nothing is read, because one of its requests is with the app and its stash is full. */
+/* It is not the client's fault if nothing is read, because one of its requests is with the app and
+ * its backlog is full. */
 static void waits_for_a_handler(void **state) {
   (void)state;
   enum { SENDERS = 4 };

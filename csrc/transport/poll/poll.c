@@ -182,7 +182,7 @@ const struct sink_ops poll_sink = {.flushed = sink_flushed,
 
 /* ---- The identity -------------------------------------------------------------------------- */
 
-/* Without client=, the app is asked only whether these channels may be read. */
+/* Without client=, asks the app only whether these channels may be read. */
 static void go_alone(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;

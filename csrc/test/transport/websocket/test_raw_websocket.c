@@ -1,4 +1,5 @@
-/* Raw WebSocket endpoints: the upgrade is the app's to allow, messages come to it in order, and both sides may close. */
+/* Raw WebSocket endpoints: the upgrade is the app's to allow, messages come to it in order, and
+ * both sides may close. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,7 +200,7 @@ static uint64_t connections(struct fixture *app) {
   return stats.connections;
 }
 
-/* ---- The upgrade ---------------------------------------------------------------------------------------------------------- */
+/* ---- The upgrade ----------------------------------------------------------------------------- */
 
 static void echoes(void **state) {
   (void)state;
@@ -300,7 +301,7 @@ static void loses_nothing_at_the_upgrade(void **state) {
   finish(&app);
 }
 
-/* ---- Messages ------------------------------------------------------------------------------------------------------------- */
+/* ---- Messages -------------------------------------------------------------------------------- */
 
 /* One after the other, though they came together. */
 static void keeps_the_order(void **state) {
@@ -403,7 +404,7 @@ static void goes_on_with_many(void **state) {
   enum { FRAMES = 20000 };
   struct fixture app;
   struct buffer out = {0};
-  start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20}, set_large_stash);
+  start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20}, set_large_backlog);
   open_socket(&app, "/echo");
   app.keeps = true;
   int64_t before = mw_live("request");
@@ -531,7 +532,8 @@ static void lets_in_what_can_be_echoed(void **state) {
   buffer_deinit(&out);
   memory_peer_expect_close(&peers[PEERS - 1], WS_CLOSE_TRY_LATER);
   assert_int_equal(app.kept_count, PEERS - 1);
-  for (size_t i = 0; i < app.kept_count; i++) answer_message(&app, app.kept[i]); /* all in one turn */
+  /* all in one turn */
+  for (size_t i = 0; i < app.kept_count; i++) answer_message(&app, app.kept[i]);
   server_settle(app.server);
   for (int i = 0; i < PEERS; i++) {
     if (i < PEERS - 1) {
@@ -643,7 +645,7 @@ static void is_no_member(void **state) {
   finish(&app);
 }
 
-/* ---- Closing -------------------------------------------------------------------------------------------------------------- */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
 /* What came before the peer's close frame is answered before it. */
 static void answers_before_it_closes(void **state) {
@@ -973,7 +975,7 @@ static void tells_when_the_server_stops(void **state) {
   mw_socket_unref(app.socket);
 }
 
-/* ---- Definitions, memory -------------------------------------------------------------------------------------------------- */
+/* ---- Definitions, memory --------------------------------------------------------------------- */
 
 static void checks_definitions(void **state) {
   (void)state;
