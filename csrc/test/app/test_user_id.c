@@ -74,7 +74,7 @@ static void is_settled_once(void **state) {
   mw_client_unref(client);
 }
 
-/* Nobody becomes another user because memory ran out. */
+/* No one becomes another user because memory ran out. */
 static bool sets_user(void *context) {
   (void)context;
   struct mw_client *client = client_new("sse", "::1");

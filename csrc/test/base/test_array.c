@@ -1,4 +1,4 @@
-/* Arrays that grow: by doubling, up to a limit, and unchanged where there is no memory. */
+/* Arrays that grow: by doubling, up to a limit, and unchanged where memory is out. */
 #include "base/array.h"
 
 #include "base/memory.h"

@@ -16,7 +16,7 @@
 #include "test/support.h"
 
 /* Standard error is a pipe while a test runs. What a test finds out it asserts when that is over: words about a failure must not go
- * into a pipe that nobody reads. */
+ * into a pipe that no one reads. */
 static int saved, read_end;
 static char heard[(2 << 20) + 1];
 static size_t heard_len;
@@ -251,7 +251,7 @@ static void a_reader_that_has_gone_ends_nothing(void **state) {
   log_writer_release();
   uint64_t took_ms = clock_system_ms() - begin_ms;
   restore();
-  assert_in_range(took_ms, 0, 900); /* it is known that nobody will take it */
+  assert_in_range(took_ms, 0, 900); /* it is known that no one will take it */
 }
 
 static void what_a_full_disk_refuses_is_written_later(void **state) {

@@ -129,7 +129,7 @@ static void note_event(void *context, struct bytes type, struct bytes data, stru
 }
 
 /* Wherever a stream is cut, the id is that of the newest event that came; also for a client that takes ids as they come, but for the one
- * place between the two line ends behind an id. */
+ * place between the two newlines behind an id. */
 static void an_id_does_not_come_before_its_event(void **state) {
   (void)state;
   struct buffer out = {0};

@@ -73,7 +73,7 @@ static const struct verb_case accepted[] = {
      "send channel=a event=b payload=hi ref=1 binary"},
     {"{\"subscribe\":\"a\",\"base64\":5}", "subscribe channel=a"},
 
-    /* what the verb does not know, what nobody knows, what is given twice */
+    /* what the verb does not know, what no one knows, what is given twice */
     {"{\"subscribe\":\"a\",\"event\":5,\"limit\":{},\"before\":1,\"data\":2}", "subscribe channel=a"},
     {"{\"ping\":true,\"since\":1,\"event\":\"moonwire:x\"}", "ping"},
     {"{\"subscribe\":\"a\",\"\":1,\"Subscribe\":2,\"subscribe \":3,\"x\":{\"send\":\"b\"}}", "subscribe channel=a"},
@@ -215,7 +215,7 @@ static void refuses_what_is_wrong(void **state) {
   buffer_deinit(&text);
 }
 
-/* Of a good object, whatever its end cuts off: bad JSON, and no memory touched behind it. */
+/* Of a good object, whatever its end removes: bad JSON, and no memory touched behind it. */
 static void refuses_what_is_cut(void **state) {
   (void)state;
   struct buffer text = {0};
@@ -354,7 +354,7 @@ static void writes_answers(void **state) {
   buffer_deinit(&out);
 }
 
-/* Without memory the fault says so, and never is a name cut short. */
+/* If out of memory the fault says so, and never is a name cut short. */
 static bool read_and_answer(void *context) {
   (void)context;
   struct buffer text = {0}, out = {0};

@@ -74,7 +74,7 @@ static void generations_wrap(void **state) {
   assert_null(slots_find(&slots, last));
   assert_int_equal(slots_take(&slots, &subscribers[2], &names[2]), 0);
   struct address first = slots_address(&slots, names[2]);
-  assert_int_equal(first.generation, 1); /* 0 is nobody's */
+  assert_int_equal(first.generation, 1); /* 0 is no one's */
   assert_null(slots_find(&slots, last));
   assert_null(slots_find(&slots, (struct address){.worker = 3}));
   assert_ptr_equal(slots_find(&slots, first), &subscribers[2]);

@@ -95,7 +95,7 @@ static void a_volatile_draft_has_no_place(void **state) {
 static void frames_text_of_any_length(void **state) {
   (void)state;
   static char text[70000];
-  memset(text, '\n', sizeof text); /* as the line end of the chunk's head */
+  memset(text, '\n', sizeof text); /* as the newline of the chunk's head */
   for (size_t len = 1; len < sizeof text; len = len * 3 + 1) {
     struct blob *blob = form_chunk(bytes_of(text, len));
     assert_bytes(form_slice(blob, FRAMING_PAYLOAD), bytes_of(text, len));

@@ -31,7 +31,7 @@ struct entry {
   bool left;
 };
 
-/* NULL without memory. */
+/* NULL if out of memory. */
 static struct roster_batch *batch_of(const char *channel, size_t count, const struct entry *entries, size_t entry_count) {
   struct roster_batch *batch = roster_batch_new(bytes_string(channel), entry_count, 0);
   for (size_t i = 0; batch && i < entry_count; i++) {
@@ -131,7 +131,7 @@ static void hands_announcements_to_subscribers(void **state) {
   store_deinit(&store);
 }
 
-/* What could not be kept is not made up for by what follows, but by a whole batch, or when nobody is left. */
+/* What could not be kept is not made up for by what follows, but by a whole batch, or when no one is left. */
 static void an_incomplete_roster_is_not_shown(void **state) {
   (void)state;
   begin(10);
@@ -203,7 +203,7 @@ static void a_large_snapshot_is_only_a_number(void **state) {
   store_deinit(&store);
 }
 
-/* What is counted of the members' size is what they take, whatever becomes of them. */
+/* What is counted of the members' size is what they take, regardless of what becomes of them. */
 static void it_knows_its_size(void **state) {
   (void)state;
   static const char *const infos[] = {NULL, "1", "\"some text\"", "{}"};

@@ -1,5 +1,5 @@
 /* One peer that sends more than its share: of what it sends no more than its budget is done in a
- * turn, whatever it is, a quiet peer is answered in the same turn, and in the end everything is
+ * turn, of any kind, a quiet peer is answered in the same turn, and in the end everything is
  * done. */
 #include "http/budget.h"
 
@@ -417,7 +417,7 @@ static void is_shared_by_many(void **state) {
   for (int i = 0; i < ITEMS; i++) append_request(&out, "GET /health", NULL);
   for (size_t i = 0; i < FLOODERS; i++) memory_peer_open(&flooders[i], fixture.server);
   for (size_t i = 0; i < FLOODERS; i++) mw_memory_write(flooders[i].memory, out.data, out.len);
-  mw_server_step(fixture.server); /* everybody's first share */
+  mw_server_step(fixture.server); /* everyone's first share */
   size_t done[FLOODERS] = {0}, all = 0;
   for (size_t i = 0; i < FLOODERS; i++) all += done[i] = take_answers(&flooders[i]);
   for (int turn = 0; all < FLOODERS * ITEMS && turn < TURNS_MAX; turn++) {
@@ -431,7 +431,7 @@ static void is_shared_by_many(void **state) {
     }
     assert_true(some <= MOST);
     all += some;
-    /* Nobody is left behind. */
+    /* No one is left behind. */
     for (size_t i = 1; turn < 20 && i < FLOODERS; i++) assert_true(done[i] + 2 * 64 > done[0] && done[i] < done[0] + 2 * 64);
   }
   assert_int_equal(all, FLOODERS * ITEMS);

@@ -1,4 +1,4 @@
-/* Whatever is answered to a page of a listed origin, the page may read it; nobody else may. */
+/* Whatever is answered to a page of a listed origin, the page may read it; no one else may. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -103,7 +103,7 @@ static void the_answers_of_a_turn_leave_together(void **state) {
 
 static void a_half_closed_peer_gets_its_answers(void **state) {
   (void)state;
-  /* Whole requests; an empty line, which may stand behind them; the beginning of one more; a body that is not all there. */
+  /* Whole requests; an empty line, which may follow them; the beginning of one more; a body that is not all there. */
   static const char *const tails[] = {"", "\r\n", "GET /he", "POST /publish HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{"};
   for (size_t i = 0; i < COUNT_OF(tails); i++) {
     char text[512];
@@ -326,7 +326,7 @@ static void slow_heads_and_bodies_are_refused(void **state) {
   }
 }
 
-/* The statuses that came must be the first of those that belong to what was asked, whatever went wrong behind them. */
+/* The statuses that came must be the first of those that belong to what was asked, regardless of what went wrong behind them. */
 static bool ask_ahead(void *context) {
   static const char asked[] = "GET /health HTTP/1.1\r\nHost: t\r\n\r\nGET /missing HTTP/1.1\r\nHost: t\r\n\r\n"
                               "OPTIONS /sse HTTP/1.1\r\nHost: t\r\n\r\nDELETE /app/1 HTTP/1.1\r\nHost: t\r\n\r\n"

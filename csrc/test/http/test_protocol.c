@@ -168,7 +168,7 @@ static void small_windows_lose_nothing(void **state) {
 }
 
 /* Each slow one meets the policy of its channel; a quick one on the same connection loses
- * nothing and waits for nobody. */
+ * nothing and waits for no one. */
 static void the_slow_meet_their_policy(void **state) {
   (void)state;
   enum { MESSAGES = 100 };
@@ -237,7 +237,7 @@ static void one_is_reset_while_others_go_on(void **state) {
   end(&peer);
 }
 
-/* Deadlines are of the exchange: one is kept alive, one is given up, one is asked for a sign, on
+/* Deadlines are of the exchange: one is kept alive, one is given up, one is sent a ping, on
  * one connection. */
 static void each_has_its_deadline(void **state) {
   (void)state;

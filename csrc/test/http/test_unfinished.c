@@ -151,7 +151,7 @@ static void lets_a_single_one_be_of_any_size(void **state) {
   finish();
 }
 
-/* As many as there is room for, each with its share, and more than that: the message of somebody
+/* As many as there is room for, each with its share, and more than that: the message of someone
  * else that comes in two parts gets through. */
 static void leaves_everybody_a_share(void **state) {
   (void)state;

@@ -344,7 +344,7 @@ static void members_keep_a_channel(void **state) {
 
 /* ---- Promises -------------------------------------------------------------------------------------------------------------- */
 
-/* What was promised is kept, whatever else is published, expires and lacks memory in between. */
+/* What was promised is kept, regardless of what else is published, expires and lacks memory in between. */
 static bool promise(void *context) {
   (void)context;
   enum { COUNT = 40 };

@@ -181,7 +181,7 @@ static void an_encoded_form_weighs_as_well(void **state) {
   history_deinit(&history);
 }
 
-/* The newest that fit into a count and so many bytes; the newest one whatever it weighs. */
+/* The newest that fit into a count and so many bytes; the newest one of any size. */
 static void finds_the_tail(void **state) {
   (void)state;
   struct history history;
@@ -210,7 +210,7 @@ static bool fill(void *context) {
   history_init(&history, 0, NULL);
   for (uint64_t n = 1; n <= 20; n++) {
     struct message *message = message_of(NULL, BYTES("a"), BYTES("e"), BYTES("1"));
-    if (!message) continue; /* never published: its position is nobody's */
+    if (!message) continue; /* never published: its position is no one's */
     message->position = n;
     history_push(&history, message, &(struct history_bounds){.size = 100});
     message_unref(message);

@@ -258,7 +258,7 @@ static uint64_t count_bytes(struct fixture *fixture, const char *const *names, s
   return bytes;
 }
 
-/* A message for which there is no memory: each subscriber is told that something was lost, and it is counted. */
+/* A message for which memory is out: each subscriber is told that something was lost, and it is counted. */
 static void what_is_lost_is_told_and_counted(void **state) {
   (void)state;
   struct fixture fixture;
@@ -301,7 +301,7 @@ static void the_oldest_of_all_goes_first(void **state) {
         assert_true(history_at(&stored->history, k)->position > (n < 6 ? 0 : n - 6));
     }
   }
-  /* What was let go is a gap for whoever returns. */
+  /* What was evicted is a gap for a client that reconnects. */
   struct listener listener;
   subscribe(&fixture, &listener, "a", &keeps_all);
   const struct history *history = &listener.subscription.channel->stored->history;
@@ -406,7 +406,7 @@ static void an_end_outlives_its_history(void **state) {
   end(&fixture);
 }
 
-/* Three channels, two subscribers, twenty messages. Whoever misses one must have been told: "lost" while it listened, a gap when it
+/* Three channels, two subscribers, twenty messages. A subscriber that misses one must have been told: "lost" while it listened, a gap when it
  * comes back. */
 static bool live(void *context) {
   (void)context;
@@ -447,7 +447,7 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(live, NULL) > 30);
 }
 
-/* Whoever reads a history has it encoded, in a form that was not there when it was weighed. */
+/* A client that reads a history has it encoded, in a form that was not there when it was weighed. */
 static void counts_what_is_encoded_later(void **state) {
   (void)state;
   enum { COUNT = 10, LEN = 1000 };
@@ -465,7 +465,7 @@ static void counts_what_is_encoded_later(void **state) {
   assert_true(after >= before + COUNT * LEN);
   hub_end_turn(&fixture.hub);
   assert_int_equal(fixture.store.evicted, 0);
-  /* Half of it is too much: the oldest go when the turn is over, with their forms. */
+  /* Half of it is too much: the oldest go when the turn has ended, with their forms. */
   fixture.store.history_max = after / 2;
   hub_end_turn(&fixture.hub);
   assert_int_equal(fixture.store.evicted, COUNT / 2);

@@ -141,7 +141,7 @@ static void never_knows_less_than_there_was(void **state) {
   }
 }
 
-/* Without memory the floor rises: nothing is taken for complete that may not be. */
+/* If out of memory the floor rises: nothing is taken for complete that may not be. */
 static bool grow(void *context) {
   (void)context;
   enum { NAMES = 5000 };

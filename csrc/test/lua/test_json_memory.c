@@ -14,7 +14,7 @@ static void *allocate(size_t size) {
   return malloc(size);
 }
 
-/* Runs the chunk, failing each allocation of the JSON library in turn until it needs no more. */
+/* Runs the chunk, failing each allocation of the JSON library in turn until it needs none. */
 static void run_failing(lua_State *L, const char *chunk) {
   size_t failures = 0;
   for (long n = 0;; n++) {

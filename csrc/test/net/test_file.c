@@ -30,7 +30,7 @@ static void write_file(const char *path, const char *content, size_t len) {
   close(fd);
 }
 
-static const char *in_folder(const char *name) {
+static const char *in_directory(const char *name) {
   static char path[128];
   snprintf(path, sizeof path, "%s/%s", folder, name);
   return path;
@@ -43,17 +43,17 @@ static int begin(void **state) {
   assert_non_null(mkdtemp(folder));
   snprintf(root, sizeof root, "%s/root", folder);
   assert_int_equal(mkdir(root, 0700), 0);
-  assert_int_equal(mkdir(in_folder("root/sub"), 0700), 0);
-  assert_int_equal(mkdir(in_folder("root2"), 0700), 0);
-  write_file(in_folder("secret"), "secret", 6);
-  write_file(in_folder("root2/secret"), "secret", 6);
-  write_file(in_folder("root/a.txt"), "hello", 5);
-  write_file(in_folder("root/empty"), "", 0);
-  write_file(in_folder("root/sub/b.txt"), "below", 5);
+  assert_int_equal(mkdir(in_directory("root/sub"), 0700), 0);
+  assert_int_equal(mkdir(in_directory("root2"), 0700), 0);
+  write_file(in_directory("secret"), "secret", 6);
+  write_file(in_directory("root2/secret"), "secret", 6);
+  write_file(in_directory("root/a.txt"), "hello", 5);
+  write_file(in_directory("root/empty"), "", 0);
+  write_file(in_directory("root/sub/b.txt"), "below", 5);
   return status;
 }
 
-/* Removes a folder and all in it. */
+/* Removes a directory and all in it. */
 static void remove_all(const char *path) {
   DIR *entries = opendir(path);
   for (struct dirent *entry; entries && (entry = readdir(entries));) {
@@ -107,7 +107,7 @@ static void reads_what_lies_below(void **state) {
   check(root, "sub/b.txt", "below");
   check(root, "sub/../a.txt", "hello");
   check("/", root + 1, NULL); /* a directory */
-  check("/", in_folder("root/a.txt") + 1, "hello");
+  check("/", in_directory("root/a.txt") + 1, "hello");
 }
 
 static void finds_nothing_outside(void **state) {
@@ -118,29 +118,29 @@ static void finds_nothing_outside(void **state) {
   check(root, "sub/../../secret", NULL);
   check(root, "../root2/secret", NULL);
   check(root, "../root/../secret", NULL);
-  check(in_folder("no-such-root"), "a.txt", NULL);
+  check(in_directory("no-such-root"), "a.txt", NULL);
 }
 
 static void follows_links_only_inside(void **state) {
   (void)state;
-  assert_int_equal(symlink("a.txt", in_folder("root/inside")), 0);
-  assert_int_equal(symlink("../secret", in_folder("root/outside")), 0);
-  assert_int_equal(symlink("../root2", in_folder("root/neighbour")), 0);
-  assert_int_equal(symlink("/etc/passwd", in_folder("root/absolute")), 0);
-  assert_int_equal(symlink("loop", in_folder("root/loop")), 0);
-  assert_int_equal(symlink("root", in_folder("linked-root")), 0);
+  assert_int_equal(symlink("a.txt", in_directory("root/inside")), 0);
+  assert_int_equal(symlink("../secret", in_directory("root/outside")), 0);
+  assert_int_equal(symlink("../root2", in_directory("root/neighbour")), 0);
+  assert_int_equal(symlink("/etc/passwd", in_directory("root/absolute")), 0);
+  assert_int_equal(symlink("loop", in_directory("root/loop")), 0);
+  assert_int_equal(symlink("root", in_directory("linked-root")), 0);
   check(root, "inside", "hello");
   check(root, "outside", NULL);
   check(root, "neighbour/secret", NULL); /* its name begins as the root's does */
   check(root, "absolute", NULL);
   check(root, "loop", NULL);
-  check(in_folder("linked-root"), "a.txt", "hello");
+  check(in_directory("linked-root"), "a.txt", "hello");
 }
 
 static void opens_only_regular_files(void **state) {
   (void)state;
   struct reading reading = {.over = false};
-  assert_int_equal(mkfifo(in_folder("root/fifo"), 0600), 0);
+  assert_int_equal(mkfifo(in_directory("root/fifo"), 0600), 0);
   check(root, "fifo", NULL); /* must not wait for a writer */
   check("/", "dev/null", NULL);
   assert_non_null(file_open(&loop, root, "sub", on_file, &reading));
@@ -155,7 +155,7 @@ static void reads_big_files_in_chunks(void **state) {
   char *content = malloc(LEN + 1);
   for (size_t i = 0; i < LEN; i++) content[i] = (char)('a' + i * 7 % 26);
   content[LEN] = '\0';
-  write_file(in_folder("root/big"), content, LEN);
+  write_file(in_directory("root/big"), content, LEN);
   check(root, "big", content);
   free(content);
 }

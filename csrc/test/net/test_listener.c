@@ -51,7 +51,7 @@ static int listen_at(const char *address, unsigned mode, struct listener **liste
   return status;
 }
 
-/* "unix:" and a path in the folder. */
+/* "unix:" and a path in the directory. */
 static const char *unix_address(const char *name) {
   static char address[108];
   snprintf(address, sizeof address, "unix:%s/%s", folder, name);
@@ -69,7 +69,7 @@ static int connect_unix(const char *path) {
   return -1;
 }
 
-/* A listening socket of somebody else; one that does not listen is what a crashed process leaves. */
+/* A listening socket of someone else; one that does not listen is what a crashed process leaves. */
 static int bind_unix(const char *path, bool listens) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
@@ -87,7 +87,7 @@ static void picks_a_port(void **state) {
   assert_int_equal(listen_at("localhost:0", 0, NULL, NULL), 0);
   assert_true(bytes_starts_with(bytes_string(first->address), BYTES("127.0.0.1:")));
   assert_string_not_equal(first->address, "127.0.0.1:0");
-  /* An address is what can be listened on again: here by nobody else meanwhile. */
+  /* An address is what can be listened on again: here by no one else in the meantime. */
   assert_int_equal(listen_at(first->address, 0, &second, &error), UV_EADDRINUSE);
   assert_non_null(strstr(error.text, first->address));
 }
@@ -225,7 +225,7 @@ static void leaves_the_socket_of_a_successor_alone(void **state) {
   assert_int_equal(unlink(path_of(address)), 0);
 }
 
-/* Peers who are refused, also several at once, hold up nobody who comes after them. */
+/* Peers who are refused, also several at once, hold up no one who comes after them. */
 static void refuses_as_many_as_come(void **state) {
   (void)state;
   enum { COUNT = 50 };

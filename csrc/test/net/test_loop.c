@@ -46,7 +46,7 @@ static void is_woken_by_any_thread(void **state) {
   loop_step(&loop);
   assert_int_equal(loop_timeout(&loop), -1);
   assert_int_equal(pthread_create(&thread, NULL, wake, &loop), 0);
-  loop_run_once(&loop); /* blocks for ever if it is not */
+  loop_run_once(&loop); /* blocks indefinitely if it is not */
   pthread_join(thread, NULL);
 }
 
@@ -113,7 +113,7 @@ static void on_host_closed(struct loop *closed) {
   host_is_over = true;
 }
 
-/* On a loop of somebody else everything ends in its turns, and nothing of ours is left in it. */
+/* On a loop of someone else everything ends in its turns, and nothing of ours is left in it. */
 static void lives_on_the_loop_of_a_host(void **state) {
   (void)state;
   uv_loop_t host;

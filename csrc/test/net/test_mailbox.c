@@ -117,7 +117,7 @@ static void wakes_its_loop(void **state) {
   for (size_t n = 0; n < 3; n++) {
     size_t before = turns;
     assert_int_equal(post(n, 0), 0);
-    while (turns < before + 2) loop_run_once(&loop); /* blocks for ever if it was not woken */
+    while (turns < before + 2) loop_run_once(&loop); /* blocks indefinitely if it was not woken */
     assert_takes(n);
   }
   assert_int_equal(mailbox_reserve(&mailbox, 0), 0);
@@ -187,7 +187,7 @@ static void threads_may_post(void **state) {
   loop.on_turn = drain;
   taken = next_of[0] = next_of[1] = 0;
   for (size_t i = 0; i < PRODUCERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, produce, &numbers[i]), 0);
-  while (taken < (size_t)PRODUCERS * EACH) loop_run_once(&loop); /* a wake that is lost blocks for ever */
+  while (taken < (size_t)PRODUCERS * EACH) loop_run_once(&loop); /* a wake that is lost blocks indefinitely */
   for (size_t i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
   assert_true(mailbox_empty(&mailbox));
   loop.on_turn = on_turn;

@@ -181,7 +181,7 @@ static void writes_in_parts(void **state) {
   free(got);
 }
 
-/* Fills what the system takes and leaves a write under way. */
+/* Fills what the system takes and leaves a write in progress. */
 static void write_too_much(const char *content, size_t len) {
   struct bytes slice = bytes_of(content, len);
   ptrdiff_t written;
@@ -237,7 +237,7 @@ static void notices_that_the_peer_has_gone(void **state) {
 static void *write_later(void *context) {
   struct timespec pause = {.tv_nsec = 300 * 1000000};
   (void)context;
-  nanosleep(&pause, NULL); /* the poll lasts meanwhile: that is what is tried */
+  nanosleep(&pause, NULL); /* the poll lasts in the meantime: that is what is tried */
   assert_int_equal(write(peer, "x", 1), 1);
   return NULL;
 }

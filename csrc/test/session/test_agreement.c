@@ -56,7 +56,7 @@ static int begin_server(void) {
   mw_config_options_init(&options);
   options.on_request = on_request;
   options.authenticate = options.connects = options.disconnects = true;
-  options.limits.answer_ms = 2000; /* an answer that found no memory is given up soon */
+  options.limits.answer_ms = 2000; /* an answer that is lost to memory is given up soon */
   options.limits.ping_ms = options.limits.heartbeat_ms = UINT32_MAX;
   int status = mw_config_new(&config, &options, NULL);
   if (status == 0) status = define(config);
@@ -66,7 +66,7 @@ static int begin_server(void) {
   return status < 0 ? status : 0;
 }
 
-/* Lets everything that is under way come to its end, then looks. */
+/* Lets everything that is in progress come to its end, then looks. */
 static void check_step(int line) {
   for (int round = 0; round < 40 && (round < 3 || kept_count > 0); round++) {
     for (size_t n = kept_count; n > 0; n--) {
@@ -85,7 +85,7 @@ static void check_step(int line) {
 
 /* ---- Peers -------------------------------------------------------------------------------------------------------------------- */
 
-/* False if there was no memory. */
+/* False if it was out of memory. */
 static bool try_send(struct mw_memory *memory, const char *text, size_t len) {
   bool fine = memory && mw_memory_write(memory, text, len) == 0;
   server_settle(server);
@@ -243,7 +243,7 @@ static bool polls(void *context) {
   return true;
 }
 
-/* Publishes in two turns so many messages that the lists of a turn and of what waits grow in the middle. Where that finds no memory, nobody may
+/* Publishes in two turns so many messages that the lists of a turn and of what waits grow in the middle. Where that is out of memory, no one may
  * get a later message without the one that was lost. By real sockets: what a broken connection has written before its end is read there. */
 static bool nothing_behind_a_hole(void *context) {
   (void)context;
@@ -363,7 +363,7 @@ static void join_without_room(bool by_app, size_t nth) {
   }
   answer_without_room(nth);
   check();
-  /* One that was subscribed, but could not be counted in, is cut off. */
+  /* One that was subscribed, but could not be added, is disconnected. */
   if (!by_app) assert_non_null(strstr(take(peer), "HTTP/1.1 200 OK\r\n"));
   close_all(&peer, 1);
   end_scenario();

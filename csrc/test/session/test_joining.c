@@ -226,7 +226,7 @@ static void waiters_for_one_open_are_refused_together(void **state) {
   peer_close(&other);
 }
 
-/* Everybody left while OPEN waited, it was cancelled, and then somebody came: an app that gave up must be asked again. */
+/* Everyone left while OPEN waited, it was cancelled, and then someone came: an app that gave up must be asked again. */
 static void who_comes_after_a_cancel_is_not_refused(void **state) {
   (void)state;
   struct peer other;
@@ -361,7 +361,7 @@ static void who_is_asked_too_long_is_told_to_return(void **state) {
   peer_get(&peer, "/sse?channel=a", "");
   host_until(&host, host.kept_count == 1);
   host_pass(&host, 33000);
-  /* Any other status ends an EventSource for good. */
+  /* Any other status ends an EventSource permanently. */
   host_until(&host, peer_ended(&peer));
   assert_memory_equal(peer.in, "HTTP/1.1 200 OK\r\n", 17);
   unsigned retry;
@@ -372,7 +372,7 @@ static void who_is_asked_too_long_is_told_to_return(void **state) {
   assert_nothing_is_left();
 }
 
-/* The queue to the worker is full, and there is no memory: an answer needs neither. */
+/* The queue to the worker is full, and memory is out: an answer needs neither. */
 static void an_answer_finds_its_way(void **state) {
   (void)state;
   struct mailbox *mailbox = &host.server->workers[0].mailbox;

@@ -1,4 +1,4 @@
-/* How many channels, and clients that poll, one client and one address may bring into being: what they hold is bounded, and whoever else comes finds
+/* How many channels, and clients that poll, one client and one address may bring into being: what they hold is bounded, and any further client finds
  * room. */
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +90,7 @@ static int begin_as(void **state, bool with_users) {
 static int begin(void **state) { return begin_as(state, false); }
 static int begin_with_users(void **state) { return begin_as(state, true); }
 
-/* Whatever was held is given back when all is over. */
+/* Whatever was held is released when everything has ended. */
 static int end(void **state) {
   while (peer_count > 0) memory_peer_close(&peers[--peer_count]);
   mw_server_stop(server, NULL, NULL);
@@ -130,7 +130,7 @@ static struct memory_peer *connect_as(const char *remote, const char *token) {
 
 static struct memory_peer *connect_from(const char *remote) { return connect_as(remote, ""); }
 
-/* True if the verb for that channel is answered well; pushes that come meanwhile are passed over. */
+/* True if the verb for that channel is answered well; pushes that come in the meantime are ignored. */
 static bool ask(struct memory_peer *peer, const char *verb, const char *kind, int i) {
   char text[200];
   snprintf(text, sizeof text, "{%s:\"%s:%d\",\"ref\":1}", verb, kind, i);
@@ -184,7 +184,7 @@ static int send_once(struct memory_peer *peer, const char *event, const char *ki
 
 /* ---- WebSocket ------------------------------------------------------------------------------------------------------------- */
 
-/* Nothing is left of a channel without history when it is left: whoever comes and goes may do so as often as it likes. */
+/* Nothing is left of a channel without history when it is left: a client that comes and goes may do so as often as it likes. */
 static void what_leaves_nothing_behind_is_not_limited(void **state) {
   (void)state;
   assert_int_equal(churn(connect_from(FAR), "plain", false, 0, 100), 100);
@@ -284,7 +284,7 @@ static void a_user_leaves_so_much_behind(void **state) {
   assert_int_equal(churn(connect_as("unix", "bob"), "kept", true, 50, 3), 3);
 }
 
-/* Where the script is asked, many may be under way at once. */
+/* Where the script is asked, many may be in progress at once. */
 static void those_under_way_count_when_they_arrive(void **state) {
   (void)state;
   struct memory_peer *peer = connect_from(FAR);
@@ -303,7 +303,7 @@ static void those_under_way_count_when_they_arrive(void **state) {
   assert_int_equal(live(), ADDRESS_NAMES);
 }
 
-/* What the app subscribes a client to is the app's affair. */
+/* What the app subscribes a client to is up to the app. */
 static void what_the_app_does_is_nobodys(void **state) {
   (void)state;
   struct memory_peer *peer = connect_from(FAR);
@@ -377,7 +377,7 @@ static void polls_count_while_they_wait(void **state) {
   assert_int_equal(get(open_from(FAR), "/poll?channel=plain:99", &answer), 200);
 }
 
-/* What is said by requests alone is kept in channels nobody was ever in. */
+/* What is said by requests alone is kept in channels no one was ever in. */
 static void senders_count(void **state) {
   (void)state;
   struct memory_peer *far = open_from(FAR);

@@ -434,7 +434,7 @@ static void the_app_reads_pages(void **state) {
   assert_int_equal(mw_channel_presence(server, "plain:2", 7, &query, note_name, names, &more), 0);
 }
 
-/* ---- Without memory -------------------------------------------------------------------------------------------------------- */
+/* ---- If out of memory -------------------------------------------------------------------------------------------------------- */
 
 /* One by each transport comes to a channel whose snapshot is shared; what is said is right, and nothing is left over. */
 static bool come_by_all_ways(void *context) {
@@ -495,8 +495,8 @@ struct seat {
   bool open;
   char user[4], client[32], after[4];
   unsigned known;
-  bool is_paging, asked; /* asked: a page is under way */
-  unsigned touched;      /* whom changes have named since it was asked for */
+  bool is_paging, asked; /* asked: a page is in progress */
+  unsigned touched;      /* whom changes have named since it was requested */
 };
 
 static struct seat seats[SEATS];
@@ -547,7 +547,7 @@ static void take_page(struct seat *seat, const char *text) {
   const char *members = strstr(text, "\"members\":{"), *more = strstr(text, "},\"more\":");
   assert_true(members && more && seat->asked);
   unsigned listed = read_names(members, more);
-  /* What has changed since the page was asked for is newer than the page. */
+  /* What has changed since the page was requested is newer than the page. */
   seat->known |= listed & ~seat->touched;
   seat->asked = false;
   const char *after = strstr(more, "\"after\":\"");
@@ -645,7 +645,7 @@ static void note_member(void *context, const struct mw_member *member) {
   if (member->connections > 0) *(unsigned *)context |= 1u << (member->user_id.ptr[1] - '0');
 }
 
-/* Everybody reads to the last page: all know who is there. */
+/* Everyone reads to the last page: all know who is there. */
 static void expect_agreement(void) {
   unsigned there = 0;
   for (size_t i = 0; i < SEATS; i++) {

@@ -24,7 +24,7 @@ struct toy_peer {
   struct conn_class class;
   struct stream_peer *stream;
   struct toy_text in;
-  struct toy_view views[TOY_EXCHANGES]; /* by the number of the exchange; 0 is nobody's */
+  struct toy_view views[TOY_EXCHANGES]; /* by the number of the exchange; 0 is no one's */
 };
 
 /* Connects. False if out of memory. */

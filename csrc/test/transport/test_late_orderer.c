@@ -1,4 +1,4 @@
-/* Everybody who publishes, with an orderer that answers later, out of turn, and sometimes refuses. */
+/* Everyone who publishes, with an orderer that answers later, out of turn, and sometimes refuses. */
 #include <string.h>
 
 #include "server/server.h"

@@ -318,7 +318,7 @@ static void forgets_the_oldest_of_many(void **state) {
   finish(&fixture);
 }
 
-/* ---- Without memory -------------------------------------------------------------------------------------------------------- */
+/* ---- If out of memory -------------------------------------------------------------------------------------------------------- */
 
 /* A server, a peer and a publish from beginning to end; true if the answer was the right one. */
 static bool publish_with_what_there_is(void *context) {

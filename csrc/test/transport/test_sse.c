@@ -159,7 +159,7 @@ static void what_is_not_kept_is_a_gap(void **state) {
   subscribe(&peer, "channel=three:a&since=0", NULL); /* all that is kept, and no gap */
   host_until(&host, strcmp(peer_events(&peer), "2 3 4 ") == 0);
   peer_close(&peer);
-  subscribe(&peer, "channel=three:a", NULL); /* a newcomer: the newest two */
+  subscribe(&peer, "channel=three:a", NULL); /* a new subscriber: the newest two */
   host_until(&host, strcmp(peer_events(&peer), "3 4 ") == 0);
   peer_close(&peer);
 }

@@ -293,7 +293,7 @@ static void one_that_begins_late_ends_with_the_server(void **state) {
   assert_memory_equal(peer.in, "HTTP/1.1 200 OK\r\n", 17);
 }
 
-/* Any status but 200 ends an EventSource for good, so what will pass is told as a stream that ends. */
+/* Any status but 200 ends an EventSource permanently, so what will pass is told as a stream that ends. */
 static void what_will_pass_is_put_off(void **state) {
   (void)state;
   unsigned retry;

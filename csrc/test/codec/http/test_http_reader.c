@@ -299,7 +299,7 @@ static void refuses_what_is_wrong(void **state) {
   for (size_t i = 0; i < COUNT_OF(refused); i++) check_case(&refused[i], refused[i].input);
 }
 
-/* Without memory the answer is 503, and never a request that lacks something. */
+/* If out of memory the answer is 503, and never a request that lacks something. */
 static bool trace_whole(void *context) {
   const struct http_case *test = context;
   struct buffer trace = {0};

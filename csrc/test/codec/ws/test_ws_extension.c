@@ -33,7 +33,7 @@ static const struct {
   bool server_takeover, client_takeover;
   enum ws_window window;
 } answers[] = {
-    /* by default nothing is taken over, whatever the client would like */
+    /* by default nothing is taken over, regardless of what the client would like */
     {FIELD PMD "\r\n", &by_default, PMD S_NO C_NO, 0, 0, WS_WINDOW_15},
     {FIELD PMD S_NO "\r\n", &by_default, PMD S_NO C_NO, 0, 0, WS_WINDOW_15},
     {FIELD PMD C_NO "\r\n", &by_default, PMD S_NO C_NO, 0, 0, WS_WINDOW_15},

@@ -116,7 +116,7 @@ static const struct message_case refused[] = {
     {BROKEN, &alone, {FRAME(TEXT, "\x07")}},                      /* no kind of block */
     {BROKEN, &alone, {FRAME(TEXT, "\x00\x05\x00\x00\x00Hello")}}, /* length and complement */
     {BROKEN, &alone, {FRAME(TEXT, HELLO_AGAIN)}},                 /* refers to nothing */
-    {BROKEN, &takeover, {FRAME(TEXT, HELLO_AGAIN)}},              /* likewise */
+    {BROKEN, &takeover, {FRAME(TEXT, HELLO_AGAIN)}},              /* the same */
     {"TEXT Hello @13\n" BROKEN, &alone, {FRAME(TEXT, HELLO), FRAME(TEXT, HELLO_AGAIN)}},
     {"TEXT Hello @14\n" BROKEN, &alone, {FRAME(TEXT, HELLO_FINAL "\x00"), FRAME(TEXT, HELLO_AGAIN)}},
     {BROKEN, &alone, {FRAME(TEXT, "\xf2\x48\xcd")}}, /* cut */
@@ -319,7 +319,7 @@ static void an_idle_reader_is_lent_anew(void **state) {
   ws_reader_free(reader);
 }
 
-/* Without memory there is no reader, or the error says so, and never a message that lacks something. */
+/* If out of memory there is no reader, or the error says so, and never a message that lacks something. */
 static bool trace_bytewise(void *context) {
   const struct message_case *test = context;
   struct buffer input = {0}, trace = {0};

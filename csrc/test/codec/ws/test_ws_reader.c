@@ -70,7 +70,7 @@ static const struct ws_case accepted[] = {
     {"BINARY " T100 T10 T10 "012345 @134\nIDLE\n", {BINARY(T100 T10 T10 "012345")}},                         /* the next form */
     {"TEXT " T100 T10 T10 T10 " @138\nIDLE\n", {TEXT(T100 T10 T10 T10)}},                                    /* longest frame */
     {"TEXT " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_TEXT(T100 T10 T10), GO_ON(T10), FINISH(T10)}},     /* message */
-    {"BINARY " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_BINARY(T10), GO_ON(T100 T10 T10), FINISH(T10)}}, /* likewise */
+    {"BINARY " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_BINARY(T10), GO_ON(T100 T10 T10), FINISH(T10)}}, /* the same */
     {"TEXT abc @27\nIDLE\n", {BEGIN_TEXT("a"), GO_ON("b"), GO_ON(""), FINISH("c")}},
     {"TEXT  @18\nIDLE\n", {BEGIN_TEXT(""), GO_ON(""), FINISH("")}},
     {"TEXT a @13\nIDLE\n", {BEGIN_TEXT(""), FINISH("a")}},
@@ -344,7 +344,7 @@ static void memory_grows_with_what_came(void **state) {
   memory_set_allocator(NULL, NULL);
 }
 
-/* Without memory there is no reader, or the error says so, and never a message that lacks something. */
+/* If out of memory there is no reader, or the error says so, and never a message that lacks something. */
 static bool trace_bytewise(void *context) {
   struct buffer input = {0}, trace = {0};
   const struct ws_case *test = context;
@@ -378,7 +378,7 @@ static void without_memory_the_error_is_1011(void **state) {
   ws_reader_free(reader);
 }
 
-/* What lies in the reader's own memory goes to whoever wants it, and limits may change between messages. */
+/* What lies in the reader's own memory goes to the caller that wants it, and limits may change between messages. */
 static void gives_memory_away(void **state) {
   (void)state;
   static const struct ws_limits wide = {.frame = 1000, .message = 1000};

@@ -173,7 +173,7 @@ static void a_walk_goes_on_when_its_client_has_gone(void **state) {
   for (struct mw_client *client = mw_client_next(server, NULL); client; client = mw_client_next(server, client)) {
     seen++;
     assert_int_equal(mw_client_close(server, client, 1000, "bye"), 0);
-    mw_channel_count(server, "room:1", 6, NULL); /* carries out what was asked for */
+    mw_channel_count(server, "room:1", 6, NULL); /* carries out what was requested */
   }
   assert_int_equal(seen, CLIENTS);
   server_settle(server);

@@ -80,7 +80,7 @@ static int make_server(void) {
   options.on_cancel = on_cancel;
   options.limits.message_size = 100;
   if (channels_max > 0) options.limits.channels = channels_max;
-  options.limits.ping_ms = UINT32_MAX; /* nobody here answers pings */
+  options.limits.ping_ms = UINT32_MAX; /* no one here answers pings */
   int status = mw_config_new(&config, &options, NULL);
   if (status < 0) return status;
   status = define(config);
@@ -247,7 +247,7 @@ static void a_roster_that_was_lost_is_made_whole(void **state) {
   struct memory_peer *ann = connect_as("ann"), *bob = connect_as("bob");
   subscribe(ann, "room:1");
   assert_non_null(strstr(next(ann), "\"error\":"));
-  assert_int_equal(members("room:1"), 1); /* until its linger is over */
+  assert_int_equal(members("room:1"), 1); /* until its linger has ended */
   mw_server_advance(server, 2500);        /* what became of it later is lost as well */
   send_text(eve, "{\"unsubscribe\":\"plain:1\"}");
   subscribe(bob, "room:1");
@@ -264,7 +264,7 @@ static void a_roster_that_was_lost_is_made_whole(void **state) {
   assert_non_null(strstr(next(ann), "\"count\":2"));
 }
 
-/* A channel whose members stay the same wakes nobody up. */
+/* A channel whose members stay the same wakes no one up. */
 static void a_quiet_channel_has_no_alarm(void **state) {
   (void)state;
   join_as("ann", "room:1");
@@ -295,7 +295,7 @@ static void joining_and_leaving_within_a_batch_cancel_out(void **state) {
   leave(bob);
   mw_server_advance(server, 3000);
   expect_next(ann, "");
-  /* And the other way round. It is no member anew, so nobody asks what it is. */
+  /* And the other way round. It is no member anew, so no one asks what it is. */
   struct memory_peer *eve = join_as("eve", "info:1");
   expect_next(ann, "{\"joined\":{\"eve\":{\"n\":1}},\"left\":[],\"count\":2}}");
   assert_int_equal(asked, 3);
@@ -437,7 +437,7 @@ static void event_streams_begin_with_a_snapshot(void **state) {
       strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
 }
 
-/* One that lasts is a member like others, and hears of changes with its next poll; without a client there is no presence. */
+/* One that lasts is a member like others, and is notified of changes with its next poll; without a client there is no presence. */
 static void polls_have_presence_by_their_clients(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1"), *bob = &peers[peer_count++], *eve = &peers[peer_count++];
@@ -466,7 +466,7 @@ static void polls_have_presence_by_their_clients(void **state) {
   assert_int_equal(members("room:1"), 2);
 }
 
-/* A channel with members stays, also when nobody listens at the moment; without any it goes. */
+/* A channel with members stays, also when no one listens at the moment; without any it goes. */
 static void channels_with_members_are_not_swept(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1");
@@ -493,7 +493,7 @@ static void hooks_run_around_it(void **state) {
   assert_int_equal(server->script.open_channels.count, 0);
 }
 
-/* The app subscribes without asking itself: such a client is told what others learn from their acknowledgement, and counted in. */
+/* The app subscribes without asking itself: such a client is told what others learn from their acknowledgement, and added. */
 static void whom_the_app_subscribes_is_counted(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "quick:1"), *bob = join_as("bob", "plain:1");
@@ -540,9 +540,9 @@ static void a_config_must_make_sense(void **state) {
   mw_config_unref(config);
 }
 
-/* ---- Without memory -------------------------------------------------------------------------------------------------------- */
+/* ---- If out of memory -------------------------------------------------------------------------------------------------------- */
 
-/* Two users come and go while the nth allocation fails. Whoever holds out knows who is there; nobody is left over. */
+/* Two users come and go while the nth allocation fails. A client that stays connected knows who is there; no one is left over. */
 static bool come_and_go(void *context) {
   (void)context;
   static struct memory_peer pair[2];
@@ -673,7 +673,7 @@ static void expect_agreement(struct seat *seats, const char *channel) {
   }
 }
 
-/* Whoever listens knows at any time just who was announced, and, once it is quiet, who is there. */
+/* A subscriber knows at any time just who was announced, and, once it is quiet, who is there. */
 static void every_subscriber_knows_who_is_there(void **state) {
   (void)state;
   static const char *const channels[] = {"room:1", "quick:1", "info:1"};

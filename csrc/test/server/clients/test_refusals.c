@@ -244,7 +244,7 @@ static void an_event_without_data_has_null(void **state) {
   finish();
 }
 
-/* limits.connect_ms is from the upgrade on, whatever else the client says meanwhile. */
+/* limits.connect_ms is from the upgrade on, regardless of what else the client says in the meantime. */
 static void talk_is_no_connect(void **state) {
   (void)state;
   start(true);

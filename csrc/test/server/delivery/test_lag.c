@@ -405,7 +405,7 @@ static void is_told_when_the_history_has_moved_on(void **state) {
   assert_int_equal(stats_now().gaps, TRANSPORTS);
 }
 
-/* What a lag needs is given back, whatever it was for. */
+/* What a lag needs is released, regardless of what it was for. */
 static void leaves_nothing_behind(void **state) {
   (void)state;
   struct reader reader;
@@ -527,7 +527,7 @@ static void too_many_keys_are_too_slow(void **state) {
 
 /* ---- Several channels ----------------------------------------------------------------------------------------------------- */
 
-/* All of one session leaves in one order, whatever its channels are. */
+/* All of one session leaves in order, regardless of its channels. */
 static void merges_channels_by_position(void **state) {
   (void)state;
   for (enum way transport = 0; transport < TRANSPORTS; transport++) {
@@ -789,7 +789,7 @@ static void the_end_is_told_behind_the_last_message(void **state) {
     assert_string_equal(taken(&reader), expected);
     if (transport == WEBSOCKET) {
       say(&reader, "{\"ping\":true,\"ref\":1}");
-      publish_many("keep:a", 1, 1); /* begins anew, for others */
+      publish_many("keep:a", 1, 1); /* restarts, for others */
       assert_string_equal(taken(&reader), "ok1 ");
       close_reader(&reader);
       publish_as("keep:a", 2, (struct what){.is_final = true});

@@ -277,7 +277,7 @@ static void a_gap_stands_before_nothing_older(void **state) {
   memory_peer_close(&peer);
 }
 
-/* Of one that takes too little what is volatile is not kept, and nothing that is older comes behind what is newer. */
+/* Of one that is too slow what is volatile is not kept, and nothing that is older comes behind what is newer. */
 static void of_a_slow_one_it_is_dropped(void **state) {
   (void)state;
   replay(SOCKET, "kept:1", NULL);
@@ -304,7 +304,7 @@ static void another_channel_of_a_websocket_goes_on(void **state) {
   memory_peer_close(&peer);
 }
 
-/* Changes continue the snapshot, which came before the replay, and must come before the next snapshot that is asked for. */
+/* Changes continue the snapshot, which came before the replay, and must come before the next snapshot that is requested. */
 static void changes_of_presence_continue_the_snapshot(void **state) {
   (void)state;
   struct memory_peer other;

@@ -1,4 +1,4 @@
-/* What a client holds of the server's memory once it has joined, in bytes: nothing of its request, whatever the transport. */
+/* What a client holds of the server's memory once it has joined, in bytes: nothing of its request, on every transport. */
 #define _GNU_SOURCE /* memmem */
 
 #include <stdio.h>
@@ -290,7 +290,7 @@ static void streams_take_no_body(void **state) {
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", targets[i]);
     refused(server, request, " 400 Bad Request");
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", targets[i]);
-    refused(server, request, "has no body");
+    refused(server, request, "must not have a body");
   }
   refused(server, "GET /sse?channel=plain HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "text/event-stream");
   refused(server, "GET /poll?channel=plain HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", " 200 OK");

@@ -1,5 +1,5 @@
-/* Connections and servers that end while something of theirs still waits: unread input, handlers, what stands behind a handler, and
- * many clients at once. Nothing is left behind, nobody gets what was meant for another, and a stop waits for handlers, but not for long. */
+/* Connections and servers that end while something of theirs still waits: unread input, handlers, what follows a handler, and
+ * many clients at once. Nothing is left behind, no one gets what was meant for another, and a stop waits for handlers, but not for long. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -225,7 +225,7 @@ static void a_server_is_freed_with_handlers_that_run(void **state) {
   send_many(60, true);
   assert_int_equal(kept_count, 1);
   replace_server(state);
-  /* The leave of a client that has gone waits behind its handler. */
+  /* The leave of a client that has gone is queued while its handler runs. */
   enter();
   keep = 1u << MW_REQUEST_MESSAGE;
   send_many(3, true);
@@ -279,7 +279,7 @@ static void see_the_end(void) {
   assert_int_equal(stops, 1);
 }
 
-/* Each kind of handler may finish, and whoever waits for it gets its answer. The stop waits for that alone. */
+/* Each kind of handler may finish, and the client that waits for it gets its answer. The stop waits for that alone. */
 static void a_stop_lets_handlers_finish(void **state) {
   for (size_t i = 0; i < COUNT_OF(running); i++) {
     run_handler(&running[i]);
@@ -310,7 +310,7 @@ static void a_stop_lets_handlers_finish(void **state) {
   }
 }
 
-/* When limits.drain_ms is over, they are cancelled, and whoever waits is told that the server stops. */
+/* When limits.drain_ms has passed, they are cancelled, and a client that waits is told that the server stops. */
 static void a_stop_ends_handlers_in_the_end(void **state) {
   for (size_t i = 0; i < COUNT_OF(running); i++) {
     run_handler(&running[i]);

@@ -200,7 +200,7 @@ static const char *gaps_of(enum transport transport, const char *channels, const
   return told;
 }
 
-/* The same on all of them, whatever the order in which a transport tells it. */
+/* The same on all of them, regardless of the order in which a transport tells it. */
 static void expect_gaps_at(const char *channels, const char *since, const char *expected, int line) {
   char kept[MW_ID_MAX];
   snprintf(kept, sizeof kept, "%s", since);
@@ -460,7 +460,7 @@ static void what_cannot_be_kept_gets_no_id(void **state) {
   assert_int_equal(memory_peer_post(&peer, "/send", JSON, BYTES("{\"send\":\"said:a\",\"event\":\"say\"}"), &answer), 503);
   assert_non_null(strstr(answer, "\"code\":\"unavailable\""));
   assert_int_equal(stats().published, published + 2);
-  /* Refused, so nobody missed it; and it can be tried again when there is room. */
+  /* Refused, so no one missed it; and it can be tried again when there is room. */
   memory_peer_frame(&listener, WS_OPCODE_TEXT, BYTES("{\"unsubscribe\":\"bare:1\"}"));
   expect_gaps("inbox:a", since, "");
   expect_gaps("said:a", since, "");

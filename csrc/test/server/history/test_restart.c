@@ -1,4 +1,4 @@
-/* Channels that restart after their last message, while somebody who saw the end still listens to other channels. Whoever returns with the
+/* Channels that restart after their last message, while someone who saw the end still listens to other channels. A client that reconnects with the
  * newest id of a stream must have lost nothing that came before it. */
 #include <string.h>
 

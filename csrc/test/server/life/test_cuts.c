@@ -1,4 +1,4 @@
-/* An event stream may be cut at any byte: whoever reconnects gets each message once, and hears of each gap. */
+/* An event stream may be disconnected at any byte: a client that reconnects gets each message once, and is notified of each gap. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +158,7 @@ static char *record(const char *query, unsigned *last) {
   return body;
 }
 
-/* True if the cut is between the two line ends behind an id, where a hasty client has the id and not the event. */
+/* True if the cut is between the two newlines behind an id, where a hasty client has the id and not the event. */
 static bool is_between(const char *body, size_t cut) {
   if (cut == 0 || body[cut - 1] != '\n' || body[cut] != '\n') return false;
   size_t start = cut - 1;

@@ -46,7 +46,7 @@ static const char *const targets[] = {"/sse?channel=hooked:a",
 enum { PEERS = COUNT_OF(targets) + 2 };
 static struct peer peers[PEERS];
 
-/* One peer for each kind of thing that can be under way; the last two have sent nothing, and half a request. */
+/* One peer for each kind of thing that can be in progress; the last two have sent nothing, and half a request. */
 static void bring_everything(void) {
   for (size_t i = 0; i < PEERS; i++) {
     peer_connect(&peers[i], &host);
@@ -97,7 +97,7 @@ static void cancels_what_waits(void **state) {
   assert_all_ended();
   assert_int_equal(host.kept_count, 0);
   assert_int_equal(mw_live("request"), 0);
-  /* An EventSource may come back, to whoever takes our place. */
+  /* An EventSource may come back, to the next server. */
   assert_memory_equal(peers[0].in, "HTTP/1.1 200 OK\r\n", 17);
   assert_memory_equal(peers[3].in, "HTTP/1.1 503 ", 13);
   take_everything_away();
@@ -198,7 +198,7 @@ static void a_foreign_loop_sees_the_stop_at_once(void **state) {
     poll(&poll_fd, 1, mw_server_timeout(host.server));
     mw_server_step(host.server);
   }
-  assert_true(host_now_ms() - begun_ms < 40); /* before drain_ms, and before the second is over */
+  assert_true(host_now_ms() - begun_ms < 40); /* before drain_ms, and before the second has passed */
 }
 
 /* Nor if the last connection closes in the course of the stop. */
@@ -266,7 +266,7 @@ static void a_start_that_fails_leaves_nothing(void **state) {
   assert_true(support_fail_each(start_and_stop, NULL) > 10);
 }
 
-/* One peer finds no memory. That is its bad luck, and nobody else's. */
+/* One peer is out of memory. That is its bad luck, and no one else's. */
 static void who_finds_no_memory_holds_up_nobody(void **state) {
   (void)state;
   for (uint64_t n = 1; n <= 3; n++) {

@@ -26,11 +26,11 @@ static int define(struct mw_config *config) {
 
 static void set(struct mw_config_options *options) {
   options->authenticate = true;
-  options->limits.answer_ms = 1000; /* an answer that found no memory is given up soon */
+  options->limits.answer_ms = 1000; /* an answer that is lost to memory is given up soon */
   options->limits.drain_ms = 600000;
 }
 
-/* An EventSource: returns with the last id that it saw, and is lost for good if it gets anything but a stream. */
+/* An EventSource: returns with the last id that it saw, and is lost permanently if it gets anything but a stream. */
 struct reader {
   struct peer peer;
   const char *target;
@@ -161,7 +161,7 @@ static void step_publisher(struct scenario *scenario) {
     unsigned n = scenario->published[i];
     char number[16];
     snprintf(number, sizeof number, "%u", n + 1);
-    /* From when somebody listens, and at most a few ahead of it. */
+    /* From when someone listens, and at most a few ahead of it. */
     if (!is_reading(reader) || n == MESSAGES || n > reader->last + 3) continue;
     int status = host_publish(&scenario->host, channels[i][n % 2], number);
     assert_true(status == 0 || status == MW_ENOMEM);

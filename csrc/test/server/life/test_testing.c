@@ -192,7 +192,7 @@ static void pings(void **state) {
   assert_true(memory_peer_next_frame(&plain, &opcode, &payload));
   assert_int_equal(opcode, WS_OPCODE_PING);
   memory_peer_expect(&native, "{\"ping\":true}");
-  /* A sign of life is enough, whatever it is. */
+  /* A sign of life is enough, of any kind. */
   memory_peer_frame(&plain, WS_OPCODE_PONG, BYTES(""));
   memory_peer_ask(&native, "{\"ping\":true,\"ref\":1}", "{\"ref\":1,\"ok\":true}");
   mw_server_advance(app.server, 20000);

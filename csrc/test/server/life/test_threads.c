@@ -106,7 +106,7 @@ static void *publish_until_stopped(void *context) {
   return NULL;
 }
 
-/* Threads that publish to the last see that it is over. */
+/* Threads that publish to the last see that it has ended. */
 static void a_stop_is_seen_by_all(void **state) {
   (void)state;
   pthread_t threads[THREADS];

@@ -1,4 +1,4 @@
-/* A whole server behind a stream that changes lengths, as encryption does: on the way each byte is there twice. Whoever takes the bytes that
+/* A whole server behind a stream that changes lengths, as encryption does: on the way each byte is there twice. Code that takes the bytes that
  * were offered for those that were handed on loses or repeats some here. */
 #include <string.h>
 

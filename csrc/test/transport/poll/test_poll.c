@@ -284,7 +284,7 @@ static void ends_waiting_in_time(void **state) {
   const char *body = body_of(peer, 200);
   assert_string_equal(member(body, "id"), id_of(1)); /* nothing was missed up to there */
   assert_non_null(strstr(body, "\"recovered\":true,\"gaps\":[],\"messages\":[]}"));
-  /* Not longer than limits.poll_ms, whatever is asked for; and the same connection goes on. */
+  /* Not longer than limits.poll_ms, whatever is requested; and the same connection goes on. */
   get_since(peer, "channel=room:1&wait=99999999999999999999999", id_of(0));
   mw_server_advance(fixture.server, 29000);
   assert_string_equal(summary(peer), "nothing");
@@ -336,7 +336,7 @@ static void tells_each_end(void **state) {
   publish_last("bare:1", "1");
   publish("room:2", "2");
   publish_last("room:1", "3");
-  get(peer, "channel=bare:1&channel=room:2&channel=room:1"); /* newcomers get no messages here */
+  get(peer, "channel=bare:1&channel=room:2&channel=room:1"); /* new subscribers get no messages here */
   assert_string_equal(summary(peer), END("bare:1") END("room:1"));
   get(peer, "channel=bare:1&channel=room:2&channel=room:1&since=0");
   assert_string_equal(summary(peer), "recovered 0 " END("bare:1") "2 3 " END("room:1"));
@@ -416,7 +416,7 @@ static void says_when_it_is_over(void **state) {
   assert_string_equal(body_of(peer, 204), "");
   get_since(peer, "channel=room:1&channel=room:2", id);
   assert_string_equal(summary(peer), "nothing");
-  /* It begins anew. */
+  /* It restarts. */
   publish("room:1", "3");
   assert_string_equal(summary(peer), "recovered 3 ");
   finish();
@@ -651,7 +651,7 @@ static void lasts_from_poll_to_poll(void **state) {
   server_settle(fixture.server);
   mw_server_stats(fixture.server, &stats);
   assert_int_equal(stats.poll_clients, 0);
-  /* Who comes too late is somebody new, and has missed nothing all the same. */
+  /* Who comes too late is someone new, and has missed nothing all the same. */
   publish("room:1", "4");
   get_since(peer, query_as(client, "channel=hooks:1&channel=room:1"), id_of(2));
   body = body_of(peer, 200);
@@ -799,7 +799,7 @@ static void leaves_what_has_ended(void **state) {
   (void)state;
   start_with(set_hooks);
   struct memory_peer *peer = &fixture.peers[0], *sender = &fixture.peers[1];
-  static const char *const channels[] = {"hooks:1", "hooks:2"}; /* ends while nobody polls; ends while one waits */
+  static const char *const channels[] = {"hooks:1", "hooks:2"}; /* ends while no one polls; ends while one waits */
   for (size_t i = 0; i < COUNT_OF(channels); i++) {
     const char *channel = channels[i], *got;
     char query[64], client[64], fields[128], verb[128], expected[128];
@@ -858,7 +858,7 @@ static void tells_ends_to_clients_by_every_way(void **state) {
   publish_last("hooks:1", "1");
   char client[64], fields[128];
   const char *got;
-  /* A newcomer. */
+  /* A new subscriber. */
   get(peer, "channel=hooks:1&channel=room:1&client=");
   const char *body = body_of(peer, 200);
   SET(client, member(body, "client"));
@@ -928,7 +928,7 @@ static void is_of_one_user(void **state) {
   body_of(peer, 401);
   get_since(peer, query_as(client, "token=ann"), "0");
   assert_string_equal(summary(peer), "recovered 1 ");
-  /* Nobody else's id helps: neither of one that has gone, nor of a WebSocket. */
+  /* No one else's id helps: neither of one that has gone, nor of a WebSocket. */
   get_since(peer, query_as("nobody", "channel=room:1&token=bob"), "0");
   assert_string_not_equal(member(body_of(peer, 200), "client"), client);
   finish();
@@ -1027,7 +1027,7 @@ static void holds_what_comes_early(void **state) {
   finish();
 }
 
-/* The server ends with everything under way. */
+/* The server ends with everything in progress. */
 static void leaves_nothing_behind(void **state) {
   (void)state;
   start_with(set_hooks);

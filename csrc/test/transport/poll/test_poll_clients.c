@@ -359,7 +359,7 @@ static void idle_ones_go_in_the_order_of_their_polls(void **state) {
   assert_int_equal(mw_channel_count(server, "room:1", 6, NULL), 0);
 }
 
-/* What was sent before is in the answer, and what is sent afterwards is for nobody. */
+/* What was sent before is in the answer, and what is sent afterwards is for no one. */
 static void one_that_the_app_closes_is_answered(void **state) {
   (void)state;
   publish("room:1", "a1");

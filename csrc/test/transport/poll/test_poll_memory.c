@@ -19,7 +19,7 @@ static int define(struct mw_config *config) {
 
 static void set(struct mw_config_options *options) {
   options->authenticate = options->connects = options->disconnects = true;
-  options->limits.answer_ms = 1000; /* an answer that found no memory is given up soon */
+  options->limits.answer_ms = 1000; /* an answer that was out of memory is given up soon */
 }
 
 struct poller {

@@ -15,7 +15,7 @@ struct poller {
   struct memory_peer peer;
   size_t client; /* of clients[]; 0: it polls for itself */
   bool is_open, has_asked;
-  bool is_vague;            /* its client was put out of a channel meanwhile */
+  bool is_vague;            /* its client was put out of a channel in the meantime */
   unsigned channels, asked; /* bits; what it asks for now */
   uint64_t since;
 };
@@ -32,7 +32,7 @@ struct client {
 static struct {
   struct mw_server *server;
   struct poller pollers[POLLERS];
-  struct client clients[3];               /* the first is nobody */
+  struct client clients[3];               /* the first is no one */
   unsigned char published[PUBLISHED_MAX]; /* the channel, by position */
   uint64_t position;
   char epoch[16];
@@ -164,7 +164,7 @@ static void check_messages(struct poller *poller, const char *body, unsigned gap
     if (id && (!next || id < next)) {
       uint64_t position = position_behind(at, "\"id\":\"");
       assert_true(position > last && position <= end);
-      /* What lies between was for nobody here, or is gone. */
+      /* What lies between was for no one here, or is gone. */
       for (uint64_t passed = last + 1; passed < position; passed++) {
         unsigned bit = 1u << run.published[passed];
         assert_true(poller->is_vague || !(poller->asked & bit) || gaps & bit);

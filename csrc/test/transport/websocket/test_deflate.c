@@ -164,7 +164,7 @@ static uint64_t deflated(struct app *app) {
   return stats.deflated;
 }
 
-/* ---- Once for everybody --------------------------------------------------------------------------------------------------- */
+/* ---- Once for everyone --------------------------------------------------------------------------------------------------- */
 
 static void deflates_once_for_each_window(void **state) {
   (void)state;

@@ -620,7 +620,7 @@ static void follows_channels(void **state) {
   finish(&app);
 }
 
-/* It follows a channel with members, and is none: nobody would have been asked whether it may. */
+/* It follows a channel with members, and is none: no one would have been asked whether it may. */
 static void is_no_member(void **state) {
   (void)state;
   struct fixture app;
@@ -677,7 +677,7 @@ static void answers_before_it_closes(void **state) {
   }
 }
 
-/* But not for ever. */
+/* But not indefinitely. */
 static void waits_for_the_app_so_long(void **state) {
   (void)state;
   struct fixture app;
