@@ -35,9 +35,10 @@ enum {
   BUDGET_LEFTOVERS = 512 * 1024 /* of all connections together that are resumed in one turn */
 };
 
-/* Part of what a connection has beyond the least (struct http1, struct session). Most connections are idle, so it is small. */
+/* Part of what a connection has beyond the least (struct http1, struct session). Most connections
+ * are idle, so it is small. */
 struct budget {
-  uint32_t turn;  /* of which `left` is left */
+  uint32_t turn;  /* the turn that `left` is for */
   int32_t left;   /* negative: a debt */
   uint32_t place; /* in http->put_off, counted from 1; 0: no input is put off */
 };
@@ -54,15 +55,16 @@ struct put_off_list {
 };
 
 void budget_init(struct budget *budget, struct subscriber *subscriber);
-/* Called when the struct that holds the budget is freed; the connection may last. */
+/* Called when the struct that holds the budget is freed. The connection may last. */
 void budget_deinit(struct http *http, struct budget *budget);
 
 /* Charges what was done for the peer of the exchange. */
 void budget_charge(struct subscriber *subscriber, size_t cost);
 /* Returns what is left in this turn: 0 if it is spent, or if there is a debt. */
 size_t budget_left(struct subscriber *subscriber);
-/* Puts off the input that the connection keeps: its session, or http1, continues in the next turn, and its stream is not read until then. It must
- * have one of them. Without memory the subscriber is broken. */
+/* Puts off the input that the connection keeps: its session, or http1, continues in the next turn,
+ * and its stream is not read until then. It must have one of them. Without memory the subscriber is
+ * broken. */
 void budget_put_off(struct subscriber *subscriber);
 bool budget_is_put_off(struct subscriber *subscriber);
 /* Resumes the connections that were put off in earlier turns, in that order. Called once a turn. */

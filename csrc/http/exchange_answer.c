@@ -10,7 +10,8 @@
 
 /* ---- The beginning --------------------------------------------------------------------------- */
 
-/* Begins the answer with what pages of other origins need; `state` is the one that follows. */
+/* Begins the answer with the fields for pages of other origins. `state` is the state that
+ * follows. */
 static void begin_answer(struct exchange *exchange, const struct answer_head *head, enum exchange_state state) {
   struct http_fields cors;
   struct answer_head whole = *head;

@@ -40,9 +40,9 @@ struct http {
   struct list unflushed;
   size_t conn_count;
   struct put_off_list put_off;       /* whose input is put off until the next turn */
-  struct budget guest;               /* of the connection being served that has none */
+  struct budget guest;               /* of the served connection, if it has none of its own */
   const struct subscriber *guest_of; /* whose that is; only compared */
-  struct unfinished unfinished;      /* messages and bodies whose end has not come */
+  struct unfinished unfinished;      /* incomplete messages and bodies */
   uint64_t random;
 };
 

@@ -42,7 +42,7 @@ struct http_session {
   void (*slow)(struct subscriber *subscriber, const struct channel *channel);
   void (*left)(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
   struct bytes (*identity)(const struct subscriber *subscriber);
-  /* The exchange ends: ends its session, if it has one. */
+  /* Called when the exchange ends: ends its session, if it has one. */
   void (*end)(struct exchange *exchange);
 };
 

@@ -190,7 +190,7 @@ int bus_set_config(struct mw_server *server, struct mw_config *config) {
   return status;
 }
 
-/* ---- Epochs --------------------------------------------------------------------------------------------------------------- */
+/* ---- Epochs ---------------------------------------------------------------------------------- */
 
 struct epoch_entry {
   struct epoch epoch;

@@ -20,9 +20,10 @@ extern const struct orderer bus_orderer;
 
 struct bus {
   struct lock lock;
-  _Atomic(const char *) thread; /* which thread runs the server: an address that each has its own of */
-  atomic_uint_least64_t epoch;  /* the text of a struct epoch; written under the lock */
-  uint64_t position;            /* of the newest message; written under the lock */
+  /* which thread runs the server: an address that each has its own of */
+  _Atomic(const char *) thread;
+  atomic_uint_least64_t epoch; /* the text of a struct epoch; written under the lock */
+  uint64_t position;           /* of the newest message; written under the lock */
   struct form_users forms;
   atomic_ullong published;
 };
@@ -33,8 +34,9 @@ int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position);
 void bus_deinit(struct bus *bus);
 /* The calling thread runs the server from now on. */
 void bus_enter(struct bus *bus);
-/* Takes the message, which nobody else has seen yet. With keep it gets a position, without it is volatile. MW_EUNAVAILABLE, and on the
- * thread that runs the server, where the history of the channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
+/* Takes the message, which nobody else has seen yet. With keep it gets a position, without it is
+ * volatile. MW_EUNAVAILABLE, and on the thread that runs the server, where the history of the
+ * channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed);
 
 /* Sends changes of a channel's members to every worker, in order with the messages. The caller
@@ -43,8 +45,8 @@ int bus_update_roster(struct mw_server *server, struct roster_batch *batch);
 
 /* Returns the epoch of what is published from now on. Any thread. */
 struct epoch bus_epoch(struct bus *bus);
-/* What orders messages has begun a new epoch, after its `position`: what is published from now on is
- * of that epoch. In order with the messages, the histories are dropped, and every subscriber is
+/* What orders messages has begun a new epoch, after its `position`: what is published from now on
+ * is of that epoch. In order with the messages, the histories are dropped, and every subscriber is
  * disconnected, so that it resumes and receives a gap. MW_ENOMEM, MW_EUNAVAILABLE: nothing has
  * changed. The server's thread. */
 int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_t position);

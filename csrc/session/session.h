@@ -31,10 +31,12 @@ struct input_backlog {
 
 struct session {
   struct subscriber_extra extra;
-  struct script_job *question;    /* that is with the script, or what the app is told of at the end: a reference; NULL: none */
-  struct mw_client *client;       /* NULL until somebody must know who it is */
-  struct input_backlog *backlog;  /* NULL: nothing waits */
-  struct http_copy *http;         /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
+  /* that is with the script, or what the app is told of at the end: a reference; NULL: none */
+  struct script_job *question;
+  struct mw_client *client;      /* NULL until somebody must know who it is */
+  struct input_backlog *backlog; /* NULL: nothing waits */
+  /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
+  struct http_copy *http;
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;
   uint16_t close_code; /* with which it is about to end; 0: none */

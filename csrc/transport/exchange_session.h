@@ -18,7 +18,7 @@ struct kept_input {
 
 struct exchange_session {
   struct session session;
-  struct mw_socket *socket; /* of a raw endpoint, a reference; NULL: it speaks the native protocol */
+  struct mw_socket *socket; /* of a raw endpoint, a reference; NULL: it uses the native protocol */
   struct kept_input *input; /* NULL between messages */
 };
 

@@ -49,9 +49,9 @@ void http1_release(struct http1_conn *conn) {
   http->request.config = NULL;
   http_reader_free(http->reader);
   http->reader = NULL;
-  if (http->ahead.len > 0 && conn->exchange.state != EXCHANGE_OVER) return;
+  if (http->pipelined.len > 0 && conn->exchange.state != EXCHANGE_OVER) return;
   budget_deinit(conn_http(&conn->conn), &http->budget);
-  buffer_deinit(&http->ahead);
+  buffer_deinit(&http->pipelined);
   conn->exchange.request = NULL;
   memory_free(http);
 }

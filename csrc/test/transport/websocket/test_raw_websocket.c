@@ -393,7 +393,7 @@ static void bounds_what_waits_by_its_bytes(void **state) {
   finish(&app);
 }
 
-static void set_large_stash(struct mw_config_options *options) {
+static void set_large_backlog(struct mw_config_options *options) {
   options->limits.input_backlog = 64 << 20;
   options->limits.waiting = 100000;
 }
