@@ -35,7 +35,7 @@ static void close_handle(struct lua_socket *self) {
   self->socket = NULL;
 }
 
-static void socket_release_resource(struct resource *resource) { let_go((struct lua_socket *)resource); }
+static void socket_release_resource(struct resource *resource) { close_handle((struct lua_socket *)resource); }
 
 struct lua_socket *socket_push_new(lua_State *L, struct host *host, struct mw_request **request, struct task *task) {
   struct lua_socket *self = handle_new(L, socket_class, sizeof *self, VALUE_COUNT);
