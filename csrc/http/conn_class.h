@@ -38,12 +38,14 @@ struct conn_class {
   struct stream_owner streams;
   struct http *http;
   const struct protocol *protocol;
-  struct exchange_sink sinks[EXCHANGE_SINKS_MAX]; /* those in use so far, by dialect, form and framing */
+  /* those in use so far, by dialect, form and framing */
+  struct exchange_sink sinks[EXCHANGE_SINKS_MAX];
   size_t sink_count;
 };
 
 void conn_class_init(struct conn_class *class, struct http *http, const struct protocol *protocol);
-/* Returns the sink of exchanges with that dialect and form, without chunks or with. It lives as long as the class. */
+/* Returns the sink of exchanges with that dialect and form, without chunks or with. It lives as
+ * long as the class. */
 const struct sink *conn_class_sink(struct conn_class *class, const struct dialect *dialect, const struct form_class *form,
                                    bool chunked);
 

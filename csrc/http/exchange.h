@@ -32,7 +32,7 @@ enum exchange_state {
 
 enum exchange_flag {
   EXCHANGE_TAKES_OVER = 1 << 0, /* its peer deflates a message with what came before it */
-  EXCHANGE_CONNECTING = 1 << 2, /* has not said who it is */
+  EXCHANGE_CONNECTING = 1 << 2, /* no identity yet: connect has not been answered */
   EXCHANGE_COUNTED = 1 << 3,    /* among the users of its wire format */
   EXCHANGE_PINGED = 1 << 4,     /* has a ping to answer */
   EXCHANGE_STOPPED = 1 << 5,    /* the peer is not read, because what it sent is queued */
@@ -76,7 +76,7 @@ static inline const struct dialect *exchange_dialect(const struct exchange *exch
 }
 static inline const struct form_class *exchange_form(const struct exchange *exchange) { return exchange->subscriber.sink->form; }
 void exchange_set_dialect(struct exchange *exchange, const struct dialect *dialect, const struct form_class *form);
-/* Its stream has chunks of HTTP/1, or has none: called by its protocol when it begins. */
+/* Sets whether its stream has HTTP/1 chunks. Called by its protocol when the stream begins. */
 void exchange_set_chunked(struct exchange *exchange, bool chunked);
 /* Returns the job that is with the script, or, of a stream, the one that is returned to the app at
  * its end, or NULL. The exchange keeps its reference. */

@@ -25,8 +25,8 @@ struct request {
   struct budget *budget;        /* of its connection */
   struct script_job *job;       /* as exchange_job; a reference */
   bool is_head;                 /* HEAD: the answer has no body */
-  bool is_private;              /* came by a private listener */
-  bool peer_ended;              /* the peer sends nothing more: nobody would see it go */
+  bool is_private;              /* received on a private listener */
+  bool peer_ended;              /* the peer has ended its side: it cannot be seen to disconnect */
   /* Who answers (http/router.h), by the configuration that was there when the head came. */
   struct mw_config *config; /* a reference, which its protocol releases with it */
   const struct role *role;  /* NULL: the request is refused */

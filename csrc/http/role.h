@@ -42,7 +42,7 @@ struct role {
   /* Takes mail for the exchange that is not the answer to its question. The caller frees the
    * mail. */
   void (*on_mail)(struct exchange *exchange, struct mail *mail);
-  /* The exchange was flushed. Called only if the exchange has a session. */
+  /* Called after each flush, if the exchange has a session. */
   void (*on_flushed)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
   void (*close)(struct exchange *exchange, const struct closing *closing);
@@ -81,13 +81,13 @@ size_t role_outbox_limit(struct exchange *exchange);
 #define ROLE_WRITES_AT_ONCE .on_written = role_nothing
 /* Members of a role that does not wait for messages. */
 #define ROLE_NEVER_WAITS .left_ms = role_nothing_left_ms
-/* Of one that does not upgrade. */
+/* Members of a role that does not upgrade. */
 #define ROLE_READS_NOTHING .on_read = role_nothing_on_read, .give_up = role_nothing_give_up
 /* Members of a role whose only streams are refusals. */
 #define ROLE_NEVER_STREAMS                                                                                                       \
   ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \
                       .close = exchange_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
-/* Of one that answers within `start`. */
+/* Members of a role that answers within `start`. */
 #define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_NEVER_STREAMS
 
 /* Returns true if every member is set. */

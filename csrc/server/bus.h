@@ -34,9 +34,9 @@ int bus_init(struct bus *bus, const struct epoch *epoch, uint64_t position);
 void bus_deinit(struct bus *bus);
 /* The calling thread runs the server from now on. */
 void bus_enter(struct bus *bus);
-/* Takes the message, which nobody else has seen yet. With keep it gets a position, without it is
- * volatile. MW_EUNAVAILABLE, and on the thread that runs the server, where the history of the
- * channel could not keep it, MW_ELIMIT: then it went nowhere. Any thread. */
+/* Takes a new message. With keep it gets a position; without, it is volatile. Returns 0 or
+ * MW_EUNAVAILABLE, and, on the thread that runs the server, MW_ELIMIT if the history of the channel
+ * could not keep it. After a failure it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed);
 
 /* Sends changes of a channel's members to every worker, in order with the messages. The caller

@@ -74,7 +74,7 @@ static void join_by_app(struct subscriber *subscriber, struct command *command) 
   }
 }
 
-/* The client went while what was sent for it was under way. */
+/* The client disconnected while mail for it was on its way. */
 static void refuse_gone(struct http *http, const struct reply *reply) {
   struct exchange *waiting = exchange_of(slots_find(http->slots, reply->waiting));
   if (waiting && waiting->state == EXCHANGE_ASKING) {

@@ -27,12 +27,12 @@ static size_t backlog_limit(struct subscriber *subscriber) {
 
 /* Keeps a message in the backlog. The peer's input is bounded because reading stops; input that
  * others send for it is refused. */
-static void stash(struct subscriber *subscriber, struct session *session, const struct input *input) {
+static void backlog_add(struct subscriber *subscriber, struct session *session, const struct input *input) {
   struct input_head head = {.len = input->bytes.len, .is_binary = input->is_binary, .reply = input->reply};
-  bool full = stashed(session) >= stash_limit(subscriber);
+  bool full = backlog_size(session) >= backlog_limit(subscriber);
   if (input->reply.class->is_awaited && full) {
     reply_error(subscriber, &input->reply, reply_dialect(subscriber, &input->reply)->find_ref(input->bytes),
-                &(struct refusal){.code = "unavailable", .reason = "too much waits for this client"});
+                &(struct refusal){.code = "unavailable", .reason = "the queue is full: limits.input_backlog"});
     return;
   }
   struct input_backlog *backlog = session_backlog(session);
@@ -92,7 +92,7 @@ static void handle(struct subscriber *subscriber, const struct input *input) {
     subscriber_break(subscriber);
     return;
   }
-  if (stashed(session) >= stash_limit(subscriber)) session_ops(subscriber)->read(subscriber, false);
+  if (backlog_size(session) >= backlog_limit(subscriber)) session_ops(subscriber)->read(subscriber, false);
   if (!session_question(subscriber)) budget_put_off(subscriber);
 }
 
@@ -102,9 +102,9 @@ void session_receive(struct subscriber *subscriber, const struct input *input) {
   struct session *session = session_of(subscriber);
   bool waits = session && (session_question(subscriber) || backlog_size(session) > 0);
   if (waits) {
-    stash(subscriber, session, input);
+    backlog_add(subscriber, session, input);
   } else if (session && input->reply.class->is_awaited && budget_left(subscriber) == 0) {
-    stash(subscriber, session, input);
+    backlog_add(subscriber, session, input);
     budget_put_off(subscriber);
   } else {
     handle(subscriber, input);
@@ -172,7 +172,7 @@ void session_dismiss(struct subscriber *subscriber) {
   const struct input_backlog *backlog = session_of(subscriber)->backlog;
   if (!backlog) return;
   bool stops = app_stopping(http_of(subscriber)->app);
-  struct refusal gone = {.code = stops ? "unavailable" : "not_found", .reason = stops ? stopping : "the client has gone"};
+  struct refusal gone = {.code = stops ? "unavailable" : "not_found", .reason = stops ? stopping : "the client has disconnected"};
   if (backlog->is_asked && backlog->asked_by.class->is_awaited) {
     reply_error(subscriber, &backlog->asked_by, blob_bytes(backlog->asked_ref), &gone);
   }

@@ -1,7 +1,7 @@
 /* What a client sends is taken one verb after the other. The same for WebSocket frames and for what comes by POST /send on behalf of a client
  * that only receives.
  *
- * While one of its verbs is with the script, all that follows waits in a bounded stash. */
+ * While one of its verbs is with the script, all that follows waits in the input backlog, which is bounded. */
 #ifndef MOONWIRE_SESSION_INPUT_H
 #define MOONWIRE_SESSION_INPUT_H
 
@@ -17,7 +17,7 @@ struct input {
 
 /* Takes what the client has sent: handles it, or lets it wait. */
 void session_receive(struct subscriber *subscriber, const struct input *input);
-/* Handles what is in the stash, as far as that goes. */
+/* Handles the input backlog, as far as possible. */
 void session_resume(struct subscriber *subscriber);
 /* The script has answered what was asked. */
 void session_on_answer(struct subscriber *subscriber, struct script_job *job);

@@ -13,7 +13,7 @@ int reply_status(const struct refusal *refusal) {
   return 400;
 }
 
-/* ---- To the client itself ------------------------------------------------------------------------------------------------- */
+/* ---- To the client itself -------------------------------------------------------------------- */
 
 static size_t room_of_client(struct subscriber *subscriber, const struct reply *reply) {
   (void)reply;
@@ -54,7 +54,7 @@ static void error_to_client(struct subscriber *subscriber, const struct reply *r
 const struct reply_class reply_to_client = {
     .room = room_of_client, .ok = ok_to_client, .page = page_to_client, .error = error_to_client};
 
-/* ---- Answers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 void reply_text(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {
   if (text->text.failed) {

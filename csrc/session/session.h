@@ -21,21 +21,22 @@ struct replay;
 
 /* Memory of a session only while something waits: the answer of the script, or input. */
 struct input_backlog {
-  struct buffer bytes;     /* input that waits (session/input.c) */
-  size_t at;               /* where the first message that is still in it begins */
-  struct reply asked_by;   /* of the verb that is with the script */
-  struct blob *asked_ref;  /* its ref; NULL: none */
-  bool is_asked;           /* there is one */
-  struct blob *unfinished; /* the beginning of a verb, which a later frame continues (struct dialect_reader); NULL: none */
+  struct buffer bytes;    /* input that waits (session/input.c) */
+  size_t at;              /* where the first message that is still in it begins */
+  struct reply asked_by;  /* of the verb that is with the script */
+  struct blob *asked_ref; /* its ref; NULL: none */
+  bool is_asked;          /* a request is with the script */
+  /* the beginning of a verb, which a later frame continues (struct dialect_reader); NULL: none */
+  struct blob *unfinished;
 };
 
 struct session {
   struct subscriber_extra extra;
-  /* that is with the script, or what the app is told of at the end: a reference; NULL: none */
+  /* a reference; with the script, or returned to the app at the end; NULL: none */
   struct script_job *question;
-  struct mw_client *client;      /* NULL until somebody must know who it is */
+  struct mw_client *client;      /* NULL until it is needed */
   struct input_backlog *backlog; /* NULL: nothing waits */
-  /* what it is judged by if it has a token, or a newer one; NULL: it cannot have one */
+  /* for checking a token, or a newer one; NULL: it cannot have one */
   struct http_copy *http;
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;

@@ -118,7 +118,7 @@ static void on_history(const struct call *call, const struct kind *kind) {
     struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = epoch};
     bool fine = history_page_fit(&page, item, epoch, bytes) == 0;
     budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
-    if (!fine || !reply_page(subscriber, &call->reply, verb->ref.raw, &outcome)) refuse(call, "unavailable", "no memory");
+    if (!fine || !reply_page(subscriber, &call->reply, verb->ref.raw, &outcome)) refuse(call, "unavailable", "out of memory");
   }
 }
 

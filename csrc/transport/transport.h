@@ -10,8 +10,9 @@ VISIBILITY_PUSH
 
 struct transport {
   const struct dialect_table *dialects;
-  struct ws_limits ws_limits;    /* of WebSockets that speak a dialect */
-  struct blob *ping;             /* the frame that asks a silent peer, shared by all; NULL until it is needed */
+  struct ws_limits ws_limits; /* of WebSockets that speak a dialect */
+  /* the frame that asks a silent peer, shared by all; NULL until it is needed */
+  struct blob *ping;
   struct blob *asking;           /* the same in the words of one dialect */
   const struct dialect *asks_in; /* which */
   struct ws_reader *spare;       /* idle; lent to a WebSocket that has something to read */
@@ -20,7 +21,8 @@ struct transport {
 
 /* The table is static. */
 void transport_init(struct transport *transport, struct http *http, const struct dialect_table *dialects);
-/* The server stops: closes the clients that have no connection, which the next flush frees. is_due: also those whose messages are being handled. */
+/* Called when the server stops: closes the clients without a connection, which the next flush
+ * frees. is_due: also those whose messages are being handled. */
 void transport_stop(struct transport *transport, bool is_due);
 /* Called once a second. */
 void transport_second(struct transport *transport);

@@ -154,7 +154,7 @@ static struct poll *poll_here(struct subscriber *subscriber) { return container_
 static void sink_collect(struct subscriber *subscriber, struct message *message) {
   struct poll *poll = poll_here(subscriber);
   if (poll->exchange->state != EXCHANGE_WAITING) return;
-  /* Whoever asks without a client was not told who is there, and can do nothing with what changes. */
+  /* A poll without a client got no snapshot, and can do nothing with changes of presence. */
   if (message && message->parts.type == MESSAGE_PRESENCE) return;
   if (message && message->position > 0 && message->position <= poll->seen) return;
   poll_items_deliver(&poll->items, subscriber, message, false);
@@ -324,7 +324,7 @@ static void on_late(struct exchange *exchange) {
   }
 }
 
-/* ---- A channel that is joined on its behalf ------------------------------------------------------------------------------- */
+/* ---- A channel that is joined on its behalf -------------------------------------------------- */
 
 /* The poll that waits for it, or NULL. */
 static struct poll *find_waiting(struct subscriber *subscriber, const struct reply *reply) {
@@ -365,7 +365,7 @@ const struct reply_class poll_reply = {.dialect = &native_query,
                                        .page = ok_to_poll,
                                        .error = error_to_poll};
 
-/* ---- The role ------------------------------------------------------------------------------------------------------------- */
+/* ---- The role -------------------------------------------------------------------------------- */
 
 const struct role poll_role = {.start = start,
                                .on_answer = on_answer,

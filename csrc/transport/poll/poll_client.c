@@ -56,7 +56,8 @@ void poll_clients_init(struct poll_clients *clients, struct http *http, const st
   clients->count = 0;
   clients->sink = (struct http_sink){.http = http, .session = &poll_client_session, .dialect = dialect};
   sink_init(&clients->sink.sink, &poll_client_sink, http->delivery, dialect->form, FRAMING_WHOLE);
-  clients->alone = (struct http_sink){.http = http, .dialect = dialect}; /* they have no name, so nobody asks */
+  /* they have no name, so no one asks */
+  clients->alone = (struct http_sink){.http = http, .dialect = dialect};
   sink_init(&clients->alone.sink, &poll_sink, http->delivery, dialect->form, FRAMING_WHOLE);
 }
 
@@ -218,15 +219,15 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
   if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
     size_t len = message->parts.data.len;
-    if (message->parts.type == MESSAGE_PRESENCE && is_over(client, len, 1)) {
-      /* Without it the rest would mean nothing: it is to begin anew. */
+    if (message->parts.type == MESSAGE_PRESENCE && exceeds_outbox(client, len, 1)) {
+      /* Without it the rest would mean nothing: the client must start again. */
       subscriber->flags |= SUBSCRIBER_SLOW;
       poll_client_end(client);
       return;
     }
     /* Volatile messages leave room for that, and for messages to this client alone. */
     size_t part = client->waiting ? VOLATILE_PART_WAITING : VOLATILE_PART;
-    if (message->parts.type != MESSAGE_PRESENCE && is_over(client, len, part)) return;
+    if (message->parts.type != MESSAGE_PRESENCE && exceeds_outbox(client, len, part)) return;
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }

@@ -51,7 +51,7 @@ struct poll_client {
 
 /* `dialect` is how they speak. */
 void poll_clients_init(struct poll_clients *clients, struct http *http, const struct dialect *dialect);
-/* Closes those that have not polled in time. Called once a second. */
+/* Closes clients that have not polled in time. Called once a second. */
 void poll_clients_expire(struct poll_clients *clients);
 /* Called when the server stops: closes all of them. Unless is_due, clients whose messages are being
  * handled are closed when that is done. */

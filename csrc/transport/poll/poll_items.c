@@ -38,7 +38,7 @@ struct blob *poll_items_end(const struct subscriber *subscriber, struct bytes ch
   return blob;
 }
 
-/* Behind the last message of a channel. */
+/* After the last message of a channel. */
 static void deliver_end(struct poll_items *items, const struct subscriber *subscriber, const struct message *message) {
   struct blob *end = poll_items_end(subscriber, message->parts.channel);
   poll_items_add(items, end, message->position, message->position);

@@ -7,8 +7,9 @@
 VISIBILITY_PUSH
 
 struct poll_item {
-  struct blob *blob;        /* in the form of polls; a reference */
-  uint64_t position, after; /* position 0: it has none, and comes behind what is up to `after`; else the histories have it, too */
+  struct blob *blob; /* in the form of polls; a reference */
+  /* position 0: none, and it follows messages up to `after`; else the histories have it, too */
+  uint64_t position, after;
 };
 
 struct poll_items {
@@ -36,7 +37,7 @@ void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber,
  * have. */
 void poll_items_consume(struct poll_items *items, size_t count);
 void poll_items_deinit(struct poll_items *items);
-/* The push that says that the channel has ended. NULL without memory. */
+/* Makes the push for the end of a channel. NULL if out of memory. */
 struct blob *poll_items_end(const struct subscriber *subscriber, struct bytes channel);
 
 VISIBILITY_POP

@@ -21,7 +21,7 @@
  * is answered. */
 enum { DUE_MS = 5000 };
 
-/* ---- Frames --------------------------------------------------------------------------------------------------------------- */
+/* ---- Frames ---------------------------------------------------------------------------------- */
 
 static void push_blob(struct exchange *exchange, struct blob *blob) {
   if (blob) {
@@ -301,7 +301,7 @@ static void websocket_start(struct exchange *exchange) {
     start_unknown(exchange, request);
   } else if (options->authenticate || options->connects || options->disconnects) {
     struct script_job *job = connect_job(exchange, request, "websocket", NULL, 0);
-    if (!job || !exchange_ask(exchange, job)) put_off_request(exchange, "too many requests are waiting");
+    if (!job || !exchange_ask(exchange, job)) put_off_request(exchange, waiting_refusal);
   } else {
     websocket_enter(exchange, NULL, NULL);
   }
@@ -348,7 +348,8 @@ static struct blob *make_asking(struct transport *transport, const struct dialec
   return transport->asking;
 }
 
-/* Some dialects ask in their own words, since a page cannot see ping frames. The frame is the same for all. */
+/* Some dialects ask in their own words, since a page cannot see ping frames. The frame is the same
+ * for all. */
 static void ask_for_a_sign(struct exchange *exchange) {
   struct transport *transport = exchange_http(exchange)->transport;
   const struct dialect *dialect = exchange_dialect(exchange);

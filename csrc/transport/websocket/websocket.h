@@ -1,5 +1,5 @@
-/* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the messages mean is the
- * session's (session/input.h), or raw_websocket.h's. */
+/* WebSocket (RFC 6455): the upgrade, frames in both directions, liveness, closing. What the
+ * messages mean is the session's (session/input.h), or raw_websocket.h's. */
 #ifndef MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 #define MOONWIRE_TRANSPORT_WEBSOCKET_WEBSOCKET_H
 
@@ -10,7 +10,7 @@ VISIBILITY_PUSH
 
 struct dialect;
 
-/* Sends a close frame, ends the session, and waits a while for the peer's close frame. */
+/* Sends a close frame, ends the session, and waits for the peer's close frame. */
 void websocket_close(struct exchange *exchange, unsigned code, const char *reason);
 /* Sends a close frame that answers one, or follows a protocol error, and does not wait for the
  * peer's. */
@@ -18,10 +18,10 @@ void websocket_finish(struct exchange *exchange, unsigned code, const char *reas
 
 /* Refuses a request that cannot be upgraded. Returns true if it has. */
 bool websocket_refuse(struct exchange *exchange, const struct http_head *head, bool origin_allowed);
-/* Refuses for now: upgrades, and closes with 1013, or with what the server's stop closes with. A page learns nothing of a status before the
- * upgrade. `protocol` may be empty. */
+/* Refuses temporarily: upgrades, and closes with 1013, or with the code of the server's stop. A
+ * page cannot read a status before the upgrade. `protocol` may be empty. */
 void websocket_put_off(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol, const char *reason);
-/* Answers with the upgrade. False: it was refused for lack of memory. */
+/* Answers with the upgrade. Returns false if it was refused because out of memory. */
 bool websocket_upgrade(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol);
 
 /* The role->on_read of WebSockets, and their on_silent if only a ping is due. */
