@@ -748,7 +748,7 @@ static void an_upgrade_is_answered_in_time(void **state) {
   assert_int_equal(app.kept_count, 1);
   mw_server_advance(app.server, 60000);
   assert_non_null(strstr(memory_peer_take(&app.peer), "the app did not answer in time"));
-  assert_string_equal(logged, "/room/{id}: its handler did not answer within limits.answer_ms");
+  assert_string_equal(logged, "the handler of /room/{id} did not answer within limits.answer_seconds (answer_ms in C)");
   mw_log_to(MW_LOG_INFO, NULL, NULL);
   mw_request_refuse(app.kept[--app.kept_count], 403, "forbidden", "late");
   finish(&app);
