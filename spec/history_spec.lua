@@ -406,7 +406,9 @@ describe("limits.history", function()
     local stats = dkjson.decode(http.get(app, "/stats").body)
     assert.is_true(stats.history_bytes <= 220000 and stats.history_bytes > 200000)
     assert.equal(50 - left, stats.evicted)
-    assert.is_string(app:await_log "evicted the oldest messages of all histories: limits.history reached")
+    assert.is_string(
+      app:await_log "evicted the oldest messages of all histories: limits.history reached"
+    )
     local stream = sse.open(app, "/sse?channel=kept:a&since=" .. first[1])
     assert.equal("moonwire:gap", stream:event().event)
     stream:close()
