@@ -34,9 +34,10 @@ static void assert_reserved(size_t bytes) {
 
 static void every_worker_has_a_place_or_none(void **state) {
   (void)state;
-  struct mail large[WORKERS] = {{.size = 30}, {.size = 30}, {.size = 30}},
-              small[WORKERS] = {{.size = 10}, {.size = 10}, {.size = 10}};
-  struct mail other = {.size = 70};
+  /* What is posted is still in the queues when the test has ended. */
+  static struct mail large[WORKERS] = {{.size = 30}, {.size = 30}, {.size = 30}},
+                     small[WORKERS] = {{.size = 10}, {.size = 10}, {.size = 10}};
+  static struct mail other = {.size = 70};
   assert_int_equal(bus_reserve(workers, WORKERS, 30), 0);
   assert_reserved(30);
   bus_post_reserved(workers, large, WORKERS);
