@@ -279,6 +279,14 @@ describe("a server under test", function()
     assert.matches("call it with a colon", failure(server:connect().take, "x"))
   end)
 
+  it("says which Lua it requires, before the C module fails to load", function()
+    for _, name in ipairs { "init", "testing" } do
+      local environment = setmetatable({ _VERSION = "Lua 5.1" }, { __index = _G })
+      local module = assert(loadfile("lua/moonwire/" .. name .. ".lua", "t", environment))
+      assert.matches("^moonwire requires Lua 5.4, got Lua 5.1; with busted", failure(module))
+    end
+  end)
+
   it("leaves nothing behind", function()
     testing.stop_all()
     collectgarbage()

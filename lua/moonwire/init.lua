@@ -1,4 +1,9 @@
 --- moonwire: real-time channels from one Lua script.
+-- Otherwise the C module would fail to load, with an error that does not name the cause.
+if _VERSION < "Lua 5.4" then
+  error(("moonwire requires Lua 5.4, got %s; with busted, use --lua=lua5.4"):format(_VERSION), 0)
+end
+
 local App = require "moonwire.app"
 local core = require "moonwire.core"
 

@@ -1,5 +1,10 @@
 --- moonwire.testing: runs an app in a test, with clients in memory and a clock that the test moves.
 --- No ports, no sleeps. What a test sees of it is described in testing.d.lua.
+-- Otherwise the C module would fail to load, with an error that does not name the cause.
+if _VERSION < "Lua 5.4" then
+  error(("moonwire requires Lua 5.4, got %s; with busted, use --lua=lua5.4"):format(_VERSION), 0)
+end
+
 local App = require "moonwire.app"
 local Server = require "moonwire.testing.server"
 local options = require "moonwire.options"
