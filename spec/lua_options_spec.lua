@@ -53,7 +53,7 @@ describe("an option of the wrong type", function()
     local cases = {
       {
         "{ history = { size = 'x' } }",
-        "option 'history.size' must be a non-negative integer, got string",
+        'option \'history.size\' must be a non-negative integer, got the string "x"',
       },
       {
         "{ history = { size = -1 } }",
@@ -117,7 +117,7 @@ describe("an option of the wrong type", function()
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
       {
         "{ linger = '5' }",
-        "option 'linger' must be a non-negative number of seconds, got string",
+        'option \'linger\' must be a non-negative number of seconds, got the string "5"',
       },
       { "5", "options must be a table, got number" },
     }
@@ -205,15 +205,18 @@ describe("an option of the wrong type", function()
         "{ limits = { history = 0 } }",
         "option 'limits.history' must be a positive integer, got 0",
       },
-      { "{ origins = 'x' }", "option 'origins' must be a list of strings, got string" },
+      {
+        "{ origins = 'x' }",
+        'option \'origins\' must be a list of strings, got the string "x"',
+      },
       { "{ origins = { 'x', 1 } }", "option 'origins' must be a list of strings, got table" },
       {
         "{ publish_key = '' }",
-        "option 'publish_key' must be a non-empty string, got string",
+        'option \'publish_key\' must be a non-empty string, got the string ""',
       },
       {
         "{ paths = { sse = 'x' } }",
-        "option 'paths.sse' must be a path that begins with '/', or false, got string",
+        'option \'paths.sse\' must be a path that begins with \'/\', or false, got the string "x"',
       },
     }
     for _, case in ipairs(cases) do
@@ -378,7 +381,7 @@ describe("the start", function()
 
   it("names a directory for a socket that is not there", function()
     local message = failure_of 'assert(app:listen "unix:/nowhere/at/all.sock")'
-    assert.matches("no such directory: /nowhere/at$", message)
+    assert.matches('"unix:/nowhere/at/all.sock": no such directory: /nowhere/at$', message)
   end)
 
   it("stops at a directory that is not there, and at an origin that is none", function()

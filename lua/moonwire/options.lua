@@ -326,9 +326,14 @@ local function keys_of(spec)
   return keys
 end
 
+-- A value of the right type, or a text in place of a number, is shown itself: its type would not
+-- tell what is wrong with it.
 local function got(value, expected)
   local wants_number = expected:find "number" or expected:find "integer"
-  return wants_number and type(value) == "number" and tostring(value) or type(value)
+  local wants_text = expected:find "string" or expected:find "path"
+  local is_text = type(value) == "string"
+  local is_shown = wants_number and (is_text or type(value) == "number") or wants_text and is_text
+  return is_shown and options.show(value) or type(value)
 end
 
 local function read(call, given, spec, prefix, where)

@@ -247,7 +247,8 @@ local function explain_directory(address, message)
   if found then
     found:close()
   elseif code == NO_ENTRY then
-    return ("%s: no such directory: %s"):format(message, directory)
+    local subject = message:gsub(": no such file or directory$", "")
+    return ("%s: no such directory: %s"):format(subject, directory)
   end
   return message
 end
