@@ -57,6 +57,7 @@ describe("the command's arguments", function()
       { "--lisen x app.lua", "unknown option --lisen (did you mean --listen?)" },
       { "--versoin", "unknown option --versoin (did you mean --version?)" },
       { "-x app.lua", "unknown option -x" },
+      { "--port 80 app.lua", "unknown option --port (use --listen HOST:PORT)" },
       { "app.lua --listen", "--listen requires a value" },
       {
         "app.lua --log-level loud",

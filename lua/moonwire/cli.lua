@@ -57,7 +57,13 @@ local words = {
   ["-v"] = "version",
 }
 
+-- What other servers call --listen.
+local foreign = { ["--port"] = true, ["-p"] = true, ["--host"] = true, ["--bind"] = true }
+
 local function unknown(flag)
+  if foreign[flag] then
+    return ("unknown option %s (use --listen HOST:PORT)"):format(flag)
+  end
   local known = { "--help", "--version" }
   for name in pairs(flags) do
     table.insert(known, name)

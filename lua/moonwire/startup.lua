@@ -65,8 +65,10 @@ end
 
 local function describe_publish(app, has_private)
   local settings = app._settings
-  if not settings.publish_key or settings.paths and settings.paths.publish == false then
+  if settings.paths and settings.paths.publish == false then
     return "publishing over HTTP is off"
+  elseif not settings.publish_key then
+    return "publishing over HTTP is off: publish_key is not set"
   end
   local path = settings.paths and settings.paths.publish or "/publish"
   local text = "publishing over HTTP: POST %s with publish_key%s"
