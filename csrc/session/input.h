@@ -1,7 +1,8 @@
-/* What a client sends is taken one verb after the other. The same for WebSocket frames and for what comes by POST /send on behalf of a client
- * that only receives.
+/* Handles the input of a client, one verb at a time: WebSocket frames, and requests of POST /send
+ * that act as the client.
  *
- * While one of its verbs is with the script, all that follows waits in the input backlog, which is bounded. */
+ * While one of its verbs is with the script, further input is queued in the input backlog, which is
+ * bounded. */
 #ifndef MOONWIRE_SESSION_INPUT_H
 #define MOONWIRE_SESSION_INPUT_H
 
@@ -10,20 +11,23 @@
 VISIBILITY_PUSH
 
 struct input {
-  struct bytes bytes; /* a frame, or the body of a request, in the words of the dialect that answers it (reply_dialect) */
+  /* a frame, or the body of a request, in the dialect that answers it (reply_dialect) */
+  struct bytes bytes;
   bool is_binary;
   struct reply reply;
 };
 
-/* Takes what the client has sent: handles it, or lets it wait. */
+/* Handles the input, or copies it to the input backlog. If out of memory, breaks the subscriber. */
 void session_receive(struct subscriber *subscriber, const struct input *input);
-/* Handles the input backlog, as far as possible. */
+/* Handles the input backlog, until a verb is with the script or the budget is spent. */
 void session_resume(struct subscriber *subscriber);
-/* The script has answered what was asked. */
+/* Called when the script has answered the job of a verb. */
 void session_on_answer(struct subscriber *subscriber, struct script_job *job);
-/* True if the handler of a message is waited for when the server stops, so that whoever sent it gets the answer. */
+/* Returns true if the stop of the server must wait for the handler of a message, so that its sender
+ * receives the answer. */
 bool session_finishes(struct subscriber *subscriber);
-/* The session is about to end: answers for the client what waits for its answers. */
+/* Called before the session ends: refuses the requests of POST /send and polls that still wait for
+ * an answer. */
 void session_dismiss(struct subscriber *subscriber);
 
 VISIBILITY_POP

@@ -1,4 +1,5 @@
-/* The moment at which a client is in: connected, or subscribed, acknowledged and replayed to in one step. */
+/* Completes what the app has allowed: a client connects, or it is subscribed, acknowledged, and
+ * replayed to in one step. */
 #ifndef MOONWIRE_SESSION_JOIN_H
 #define MOONWIRE_SESSION_JOIN_H
 
@@ -6,9 +7,10 @@
 
 VISIBILITY_PUSH
 
-/* All is allowed: subscribes to the job's one channel. */
+/* Subscribes to the job's only channel, and answers the verb. */
 void session_join(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref);
-/* Who it is, is settled: by its first verb, or by a newer token. */
+/* Called when the app has accepted the client, by its first verb or a newer token. Answers the
+ * verb. */
 void session_connected(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref);
 
 VISIBILITY_POP

@@ -1,10 +1,10 @@
 /* Charges channels that clients create, by naming them. On the worker's thread.
  *
  * A channel is charged to the address of the client that named it first, for as long as the channel
- * lives: limits.address_names. A channel that outlives its client's subscription (one that lives on
- * by its history, its members or other subscribers) is charged to the client as well, that is, to
- * its user or, if it is anonymous, to its connection: limits.client_names. What the app subscribes
- * or publishes by itself is not charged. */
+ * lives: limits.address_names. A channel may outlive its client's subscription, because of its
+ * history, its members, or other subscribers. It is then also charged to the client, that is, to
+ * its user or, if it is anonymous, to its connection: limits.client_names. Channels to which the
+ * app itself subscribes clients or publishes are not charged. */
 #ifndef MOONWIRE_SESSION_NAMES_H
 #define MOONWIRE_SESSION_NAMES_H
 
@@ -30,7 +30,7 @@ void names_charge_sender(struct subscriber *subscriber, const struct script_job 
 /* Called before the subscription ends: charges a channel that lives on to the client. stays: the
  * client remains. */
 void names_leave(struct subscriber *subscriber, struct subscription *subscription, bool stays);
-/* Releases the charges of a channel of which nothing is kept any more. */
+/* Releases the charges of a channel of which nothing is kept anymore. */
 void names_forget(struct app *app, struct stored *stored);
 
 VISIBILITY_POP

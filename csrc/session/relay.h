@@ -19,8 +19,8 @@ struct relay_call {
   struct mw_client *client; /* the sender */
 };
 
-/* Publishes the event of a verb, which was checked, and answers the verb when the event has its id:
- * perhaps later. */
+/* Publishes the event of a verb, which was checked. Answers the verb when the event has its id,
+ * which may be after the call has returned. */
 void relay_event(struct subscriber *subscriber, const struct relay_call *call);
 
 VISIBILITY_POP

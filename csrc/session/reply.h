@@ -1,4 +1,5 @@
-/* Answers to verbs, and events: written by a dialect, and handed to whom they are for. */
+/* Answers to verbs, and events: a dialect writes them, and a reply class sends them. On the
+ * worker's thread. */
 #ifndef MOONWIRE_SESSION_REPLY_H
 #define MOONWIRE_SESSION_REPLY_H
 
@@ -9,48 +10,51 @@ VISIBILITY_PUSH
 
 /* Where answers go. Every function is set. */
 struct reply_class {
-  const struct dialect *dialect; /* in whose words they are; NULL: in the client's */
-  /* a request waits, whatever was asked; else only what has a ref is answered if it succeeds */
+  const struct dialect *dialect; /* that writes them; NULL: the client's */
+  /* a request waits for every answer; otherwise, a success is answered only if the verb has a
+   * ref */
   bool is_awaited;
-  bool is_query; /* a poll waits: what is joined for it is of its query, and it reads for itself */
+  /* a poll waits: the channels that it joins belong to its query, and it reads their histories
+   * itself */
+  bool is_query;
   /* Return how many bytes of members the answer may have. */
   size_t (*room)(struct subscriber *subscriber, const struct reply *reply);
-  /* It has succeeded. */
+  /* Sends the answer to a verb that has succeeded. */
   void (*ok)(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
-  /* As reply_ok, for values that may be large: they are not compressed, which would take longer
+  /* The same for values that may be large: they are not compressed, because that would take longer
    * than any other request of a client. */
   void (*page)(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
   void (*error)(struct subscriber *subscriber, const struct reply *reply, const struct refusal *refusal, struct bytes text);
 };
 
-/* To the client itself. */
+/* Sends answers to the client itself. */
 extern const struct reply_class reply_to_client;
 
 static inline const struct dialect *reply_dialect(const struct subscriber *subscriber, const struct reply *reply) {
   return reply->class->dialect ? reply->class->dialect : session_dialect(subscriber);
 }
-/* False: nobody waits for the answer, if it is a good one. */
+/* Returns false if a success is not answered. */
 static inline bool reply_is_wanted(const struct reply *reply, struct bytes ref) {
   return ref.len > 0 || reply->class->is_awaited;
 }
 static inline size_t reply_room(struct subscriber *subscriber, const struct reply *reply) {
   return reply->class->room(subscriber, reply);
 }
-/* Answers with what has come of it, unless nobody waits for that. If out of memory, the subscriber
- * is broken. */
+/* Answers with the outcome, if the answer is wanted. If out of memory, breaks the subscriber. */
 void reply_ok(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome);
-/* The same for a page. False if out of memory, or if its members are unknown: nothing was
- * answered. */
+/* The same for a page. Returns false, without an answer, if out of memory or if the members are
+ * unknown. */
 bool reply_page(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome);
-/* A good answer that the dialect has written. */
+/* Sends a successful answer that the dialect has written. */
 void reply_text(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
+/* Answers with a refusal. */
 void reply_error(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct refusal *refusal);
 
-/* Tells the client of an event. If out of memory, or if the members are unknown, the subscriber is
- * broken, and false is returned. */
+/* Sends an event to the client. If out of memory, or if the members are unknown, breaks the
+ * subscriber, and returns false. */
 bool session_tell(struct subscriber *subscriber, const struct event *event);
 
-/* The HTTP status that goes with a refusal. */
+/* Returns the HTTP status of a refusal. */
 int reply_status(const struct refusal *refusal);
 
 VISIBILITY_POP

@@ -1,9 +1,9 @@
-/* A session: what a subscriber needs that sends requests, or that others address. An idle
+/* A session: the state of a subscriber that sends requests, or that others address. An idle
  * subscriber that only receives has none.
  *
  * A session belongs to the stream of an exchange (transport/exchange_session.c), or to a client
- * that polls (transport/poll/poll_client.h), which has no connection. session_ops, which the
- * subscriber's sink leads to, holds the differences. On the worker's thread. */
+ * that polls (transport/poll/poll_client.h), which has no connection. struct session_ops, which the
+ * subscriber's sink points to, holds the differences. On the worker's thread. */
 #ifndef MOONWIRE_SESSION_SESSION_H
 #define MOONWIRE_SESSION_SESSION_H
 
@@ -19,10 +19,10 @@ VISIBILITY_PUSH
 
 struct replay;
 
-/* Memory of a session only while something waits: the answer of the script, or input. */
+/* Memory that a session needs only while it waits for the script, or has queued input. */
 struct input_backlog {
-  struct buffer bytes;    /* input that waits (session/input.c) */
-  size_t at;              /* where the first message that is still in it begins */
+  struct buffer bytes;    /* queued input (session/input.c) */
+  size_t at;              /* where its first message begins */
   struct reply asked_by;  /* of the verb that is with the script */
   struct blob *asked_ref; /* its ref; NULL: none */
   bool is_asked;          /* a request is with the script */
@@ -35,18 +35,18 @@ struct session {
   /* a reference; with the script, or returned to the app at the end; NULL: none */
   struct script_job *question;
   struct mw_client *client;      /* NULL until it is needed */
-  struct input_backlog *backlog; /* NULL: nothing waits */
-  /* for checking a token, or a newer one; NULL: it cannot have one */
+  struct input_backlog *backlog; /* NULL: nothing is queued */
+  /* for checking its token, or a newer one; NULL: it cannot have one */
   struct http_copy *http;
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;
-  uint16_t close_code; /* with which it is about to end; 0: none */
+  uint16_t close_code; /* of its end; 0: none */
   uint8_t departure;   /* enum departure: why it is about to end */
   bool is_raw;         /* a raw WebSocket: follows channels, and is not a client of them */
 };
 
-/* A bit of subscription->mark: the query of a poll asked for it, and it ends when a later one does
- * not. */
+/* A bit of subscription->mark: the query of a poll named the channel. The subscription ends when a
+ * later query does not name it. */
 enum { SUBSCRIPTION_QUERIED = 1 << 8 };
 
 /* The functions that depend on the owner of the session. Every function is set. */
@@ -63,7 +63,7 @@ struct session_ops {
   bool (*is_connecting)(struct subscriber *subscriber);
   /* Called when it has connected. */
   void (*connected)(struct subscriber *subscriber);
-  /* Writes the client's address, terminated (stream_remote). */
+  /* Writes the client's address, NUL-terminated (stream_remote). */
   void (*remote)(struct subscriber *subscriber, char *out, size_t size);
   /* Stops reading while the input backlog is full (false), or starts again (true). */
   void (*read)(struct subscriber *subscriber, bool on);
@@ -73,7 +73,7 @@ struct session_ops {
   void (*on_answer)(struct subscriber *subscriber, struct script_job *job);
   /* Closes it; called only while it is open. */
   void (*close)(struct subscriber *subscriber, const struct closing *closing);
-  /* Returns false if it may not be in a further channel for now. */
+  /* Returns false if it may not join another channel now. */
   bool (*may_join)(struct subscriber *subscriber);
   /* Called when it has just been subscribed to a channel. Returns MW_ELIMIT or MW_ENOMEM to
    * refuse. */
@@ -82,7 +82,7 @@ struct session_ops {
   void (*joined)(struct subscriber *subscriber, struct bytes channel, struct replay *replay);
 };
 
-/* Returns how its client speaks. */
+/* Returns the dialect of its client. */
 static inline const struct dialect *session_dialect(const struct subscriber *subscriber) {
   return container_of(subscriber->sink, const struct http_sink, sink)->dialect;
 }
@@ -105,7 +105,7 @@ void session_init(struct session *session, struct subscriber *subscriber);
 /* Notes why the session is about to end, for the app, with a close code or 0. The first call
  * counts. Does nothing without a session. */
 void session_depart(struct subscriber *subscriber, enum departure why, unsigned code);
-/* As session_depart, for what the session is closed with. */
+/* As session_depart, with the reason and the code of a closing. */
 void session_depart_closing(struct subscriber *subscriber, const struct closing *closing);
 /* Ends the session, whose memory belongs to its owner: leaves everything, and releases what it
  * holds. `otherwise` is the reason if none was noted. */
@@ -113,7 +113,7 @@ void session_deinit(struct subscriber *subscriber, enum departure otherwise);
 
 /* Returns the backlog, and makes it if necessary. NULL if out of memory. */
 struct input_backlog *session_backlog(struct session *session);
-/* Frees the backlog if nothing waits. */
+/* Frees the backlog if nothing is queued. */
 void session_release_backlog(struct session *session);
 
 /* ---- Identity ---- */
@@ -141,10 +141,10 @@ struct script_job *session_question(struct subscriber *subscriber);
 bool session_ask(struct subscriber *subscriber, struct script_job *job);
 /* Drops the question: its answer is ignored. */
 void session_forget(struct subscriber *subscriber);
-/* Carries out the mail that had to wait for the job's answer. */
+/* Carries out the mail that was held until the job was answered. */
 void session_release_held(struct http *http, struct script_job *job);
-/* Takes a job that was answered and handled. Memberships that it made and that are not kept are
- * undone. */
+/* Takes a job that was answered and handled. Undoes the memberships that it made and the session
+ * did not keep. */
 void session_return_job(struct http *http, struct script_job *job);
 
 /* ---- Memberships ---- */
@@ -155,11 +155,11 @@ void session_keep(struct subscriber *subscriber, struct script_job *job);
 bool session_is_member(struct subscriber *subscriber, struct bytes channel);
 /* Sends the membership of one channel to the script, to be undone, if there is one. */
 void session_leave(struct subscriber *subscriber, struct bytes channel);
-/* Ends a subscription; with a code the client is told why. */
+/* Ends a subscription. With a code, the client receives the code and the reason. */
 void session_unsubscribe(struct subscriber *subscriber, struct bytes channel, const char *code, const char *reason);
 
 /* Returns how many bytes, besides messages of channels, may be pushed before half of limits.outbox
- * waits. */
+ * is unsent. */
 size_t session_room(const struct subscriber *subscriber);
 
 VISIBILITY_POP
