@@ -426,7 +426,7 @@ struct mw_publish {
   const struct mw_client *except; /* a client that does not receive it live; NULL: none */
   struct mw_bytes key;            /* for MW_SLOW_LATEST, up to 255 bytes; may be empty */
   bool is_final;                  /* ends the channel; a later publish restarts it */
-  /* What became of a publish that was pending: 0 and its id, or a negative status. Called once, on
+  /* receives the outcome of a pending publish: 0 and its id, or a negative status. Called once, on
    * the server's thread, after mw_publish has returned MW_PENDING; NULL: not reported */
   void (*on_done)(void *context, int status, const char *id);
   void *context;
@@ -436,9 +436,9 @@ enum { MW_PENDING = 1 };
 
 /* Publishes a message. `id` (may be NULL) receives its id, empty if it is volatile. Any thread.
  *
- * MW_PENDING: messages are ordered elsewhere, and the outcome is not yet known; `id` is empty. While
- * a server orders messages itself, the outcome is always known. When the server ends, on_done of a
- * publish that is still pending receives MW_ECLOSED: the message may have been published.
+ * MW_PENDING: messages are ordered elsewhere, and the outcome is not yet known; `id` is empty. If
+ * the server orders messages itself, the outcome is always known. When the server ends, on_done of
+ * a publish that is still pending receives MW_ECLOSED: the message may have been published.
  *
  * If it fails, the message was not published. MW_EINVAL: malformed name, event, key, or JSON, or a
  * final message that is volatile. MW_ENOTFOUND: no pattern matches. MW_ETOOLARGE: exceeds
@@ -496,9 +496,9 @@ struct mw_client;
 MW_API struct mw_client *mw_client_ref(struct mw_client *client);    /* returns its argument */
 MW_API void mw_client_unref(struct mw_client *client);               /* NULL is allowed */
 MW_API struct mw_bytes mw_client_id(const struct mw_client *client); /* unguessable, unique */
-/* Copies the id of a user with that JSON, up to `id_size` bytes, and returns its length; 0: the user
- * has none. It is the member "id", else "sub", if that is a string that is not empty, or an integer:
- * 7, 7.0, and "7" are the same id. Any thread. */
+/* Copies the id of the user with that JSON, up to `id_size` bytes, and returns its length; 0: the
+ * user has none. The id is the member "id", else "sub", if that is a non-empty string or an
+ * integer: 7, 7.0, and "7" are the same id. Any thread. */
 MW_API size_t mw_user_id(const char *user, size_t user_len, char *id, size_t id_size);
 /* Returns the id that others see ("from", presence): mw_user_id, else a random name. */
 MW_API struct mw_bytes mw_client_user_id(const struct mw_client *client);
@@ -520,9 +520,10 @@ MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, co
 /* Closes the client with a WebSocket close code, after everything that was sent. An event stream
  * ends. MW_ECLOSED, MW_EINVAL. */
 MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
-/* Subscribes the client without MW_REQUEST_AUTHORIZE. The other requests of a subscription follow; if
- * one of them is refused, the subscription ends. Or ends a subscription, which the client receives as
- * "moonwire:unsubscribed" with code and reason. MW_ECLOSED, MW_ENOTFOUND, MW_EINVAL, MW_ENOMEM. */
+/* mw_client_subscribe subscribes the client without MW_REQUEST_AUTHORIZE. The other requests of a
+ * subscription follow; if one of them is refused, the subscription ends. mw_client_unsubscribe ends
+ * a subscription; the client receives "moonwire:unsubscribed" with the code and the reason.
+ * MW_ECLOSED, MW_ENOTFOUND, MW_EINVAL, MW_ENOMEM. */
 MW_API int mw_client_subscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len);
 MW_API int mw_client_unsubscribe(struct mw_server *server, struct mw_client *client, const char *channel, size_t channel_len,
                                  const char *code, const char *reason);
@@ -599,9 +600,9 @@ struct mw_message {
 MW_API const struct mw_message *mw_request_message(const struct mw_request *request);
 /* Frees the message before the answer, when the app has copied what it needs. */
 MW_API void mw_request_drop_message(struct mw_request *request);
-/* For MW_REQUEST_DISCONNECT: "closed", "reset", "protocol", "timeout", "slow", "app", "stopping", or
- * "failed", and after a space the close code, if there is one. For MW_REQUEST_SOCKET_CLOSE: the reason
- * of the close frame. Otherwise empty. */
+/* For MW_REQUEST_DISCONNECT: "closed", "reset", "protocol", "timeout", "slow", "app", "stopping",
+ * or "failed", and after a space the close code, if there is one. For MW_REQUEST_SOCKET_CLOSE: the
+ * reason of the close frame. Otherwise empty. */
 MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);
 MW_API bool mw_request_cancelled(const struct mw_request *request);
 /* Return and set the app's context pointer for the request, NULL at first. */
@@ -672,7 +673,8 @@ MW_API struct mw_socket *mw_request_socket(const struct mw_request *request);
 /* Returns the chosen subprotocol, or empty. */
 MW_API struct mw_bytes mw_request_protocol(const struct mw_request *request);
 /* For MW_REQUEST_SOCKET_CLOSE, returns the code of the first close frame: 1005 if it has no code,
- * 1006 if there was none. For MW_REQUEST_DISCONNECT likewise, if there is one. Otherwise 0. */
+ * 1006 if there was none. For MW_REQUEST_DISCONNECT, returns the close code, or 0 if there is none.
+ * Otherwise 0. */
 MW_API int mw_request_close_code(const struct mw_request *request);
 /* Sends one message. Text must be UTF-8 (MW_EINVAL). 0: handed over. Beyond its outbox, the socket
  * is closed with 1013. MW_EUNAVAILABLE: exceeds limits.queue. MW_ETOOLARGE: 4 GiB. MW_ENOMEM. */
@@ -682,7 +684,7 @@ MW_API int mw_socket_ping(struct mw_socket *socket, const char *data, size_t dat
 /* Closes it after everything that was sent. MW_EINVAL: a code that is not allowed in a close
  * frame. */
 MW_API int mw_socket_close(struct mw_socket *socket, int code, const char *reason);
-/* Returns the bytes that were sent and are not written yet. */
+/* Returns the number of bytes that were sent but are not written yet. */
 MW_API size_t mw_socket_buffered(const struct mw_socket *socket);
 /* Subscribes the socket to a channel, or unsubscribes it. Messages arrive as text frames in the
  * form of the native protocol. The app receives no requests for this. MW_ENOTFOUND, MW_EINVAL,
