@@ -8,7 +8,7 @@ void native_write_recovered(struct buffer *out, struct since since, size_t gap_c
   if (since.kind != SINCE_NONE) buffer_append_string(out, gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
 }
 
-/* As members of an object that has others before them if `out` ends with one. */
+/* Writes them as members of an object, which may already have others. */
 static void write_told_members(struct rope *out, const struct told *told) {
   const char *before = out->text.data[out->text.len - 1] != '{' ? "," : "";
   if (told->channel->data) {
@@ -27,7 +27,7 @@ void native_write_told(struct rope *out, const struct told *told) {
   buffer_append_char(&out->text, '}');
 }
 
-/* A poll says by itself where to go on, and what is missing. */
+/* Writes the answer to a subscribe. The query of a poll uses native_write_told instead. */
 static void write_joined(struct rope *out, const struct outcome *outcome) {
   buffer_append_string(&out->text, "{\"id\":");
   json_write_string(&out->text, outcome->id);

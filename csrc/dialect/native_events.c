@@ -1,4 +1,5 @@
-/* The server's own events in the native protocol ("moonwire:gap"), and the beginnings of event streams. */
+/* The server's own events in the native protocol ("moonwire:gap"), and the beginnings of event
+ * streams. */
 #include "base/utf8.h"
 #include "codec/sse.h"
 #include "dialect/native.h"
@@ -23,7 +24,7 @@ static void write_channel(struct buffer *out, const struct event *event) {
   buffer_append_char(out, '}');
 }
 
-/* An id that no event brings. */
+/* Writes an id without a message. */
 static void write_cursor(const struct dialect *dialect, struct rope *out, struct bytes id) {
   buffer_append(&out->text, dialect->form == &native_envelope ? dialect->ping : BYTES("\n"));
   if (!out->text.failed) sse_add_id(&out->text, id);
@@ -35,7 +36,7 @@ void native_event(const struct dialect *dialect, struct rope *out, const struct 
                                       [EVENT_PRESENCE] = "moonwire:presence",
                                       [EVENT_UNSUBSCRIBED] = "moonwire:unsubscribed"};
   struct rope data;
-  struct bytes channel = bytes_of(NULL, 0); /* within the data, but for who is there */
+  struct bytes channel = bytes_of(NULL, 0); /* part of the data, except with presence */
   if (event->type == EVENT_CURSOR) {
     write_cursor(dialect, out, event->id);
     return;
@@ -58,7 +59,7 @@ void native_event(const struct dialect *dialect, struct rope *out, const struct 
 
 /* ---- Event streams -------------------------------------------------------------------------------------------------------- */
 
-/* Who is there, for a stream without envelopes, which has no words for the rest: as the event that announces what changes of it. */
+/* Writes the snapshots of a stream without envelopes, as moonwire:presence events. */
 static void write_presences(const struct dialect *dialect, struct rope *out, struct opening *opening) {
   for (size_t i = 0; i < opening->job->channel_count; i++) {
     const struct job_channel *channel = &opening->job->channels[i];
@@ -94,9 +95,11 @@ static void write_open(struct rope *out, struct opening *opening) {
   rope_deinit(&rope);
 }
 
-/* When to reconnect, and the cursor, without which a client that is cut off before its first event would come back as a new one; then what is
- * no longer available. With envelopes both are in the block of moonwire:open, since blocks without data reach the application in some libraries.
- * The cursor is told with the last gap, if there is one: a client that is cut off before it returns with the old id, and is told again. */
+/* Writes when to reconnect, the cursor, and the gaps. Without the cursor, a client that is
+ * disconnected before its first event would reconnect as a new one. With envelopes, both are in the
+ * event moonwire:open, because some libraries pass events without data to the application. If there
+ * are gaps, the last one has the cursor: a client that is disconnected before it reconnects with
+ * the old id, and receives the gaps again. */
 void native_open(const struct dialect *dialect, struct rope *out, struct opening *opening) {
   const struct replay *replay = opening->replay;
   bool gap = replay->gap_count > 0;

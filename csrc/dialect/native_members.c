@@ -1,6 +1,6 @@
 #include "dialect/native_members.h"
 
-/* Bytes of a page, at most; and {"count":,"members":{}} with the digits of any count. */
+/* The maximum bytes of a page, and of {"count":,"members":{}} with the digits of any count. */
 enum { PAGE_BYTES = 256 * 1024, SNAPSHOT_FRAME = 44 };
 
 static const char member_frame[] = ",:{\"info\":,\"connections\":}";
@@ -19,7 +19,8 @@ static void write_count(struct buffer *out, const struct roster *roster) {
   buffer_append_u64(out, roster ? roster->count : 0);
 }
 
-/* Writes the members after `after` that fit into the query. *last is the last one, its key empty if there are none. True if others follow. */
+/* Writes the members after `after` that fit into the query. *last is the last one; its key is empty
+ * if there are none. Returns true if others follow. */
 static bool write_members(struct buffer *out, const struct roster *roster, const struct roster_query *query,
                           struct roster_member *last) {
   struct roster_member member;

@@ -34,7 +34,7 @@ static void take_by_app(struct mail *mail, void *room, struct subscriber *subscr
   struct script_job *job = container_of(mail, struct script_job, mail);
   struct bytes channel = job->channels[0].name;
   bool is_there = subscriber && is_open(subscriber) && subscriber_find(subscriber, channel);
-  /* it has left, and joined again by itself */
+  /* it has left, and has joined again with a verb */
   if (is_there && session_is_member(subscriber, channel)) is_there = false;
   /* A membership that is not kept is undone. */
   if (is_there && job->status == 200) {

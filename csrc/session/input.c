@@ -7,7 +7,7 @@
 
 static const char stopping[] = "the server is stopping";
 
-/* Stands in the backlog before the bytes of one message. */
+/* Precedes the bytes of each message in the backlog. */
 struct input_head {
   size_t len;
   bool is_binary;
@@ -47,8 +47,8 @@ static void backlog_add(struct subscriber *subscriber, struct session *session, 
   }
 }
 
-/* Takes the first message out. NULL if out of memory. The bytes before it are removed only now and
- * then, not for each. */
+/* Takes the first message out. NULL if out of memory. The bytes before it are not removed for each
+ * message, but when they are more than half of the backlog. */
 static struct blob *backlog_take(struct session *session, struct input_head *head) {
   struct input_backlog *backlog = session->backlog;
   memcpy(head, backlog->bytes.data + backlog->at, sizeof *head);
@@ -63,7 +63,7 @@ static struct blob *backlog_take(struct session *session, struct input_head *hea
   return bytes;
 }
 
-/* Puts the rest of a frame before all that waits. */
+/* Puts the rest of a frame before everything that is queued. Returns false if out of memory. */
 static bool put_back(struct session *session, const struct input *input, struct bytes rest) {
   struct input_head head = {.len = rest.len, .is_binary = input->is_binary, .reply = input->reply};
   struct input_backlog *backlog = session_backlog(session);
@@ -97,7 +97,7 @@ static void handle(struct subscriber *subscriber, const struct input *input) {
 }
 
 void session_receive(struct subscriber *subscriber, const struct input *input) {
-  /* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
+  /* Input of a client that is closed at the end of the turn is ignored. */
   if (!input->reply.class->is_awaited && subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN)) return;
   struct session *session = session_of(subscriber);
   bool waits = session && (session_question(subscriber) || backlog_size(session) > 0);
@@ -111,7 +111,6 @@ void session_receive(struct subscriber *subscriber, const struct input *input) {
   }
 }
 
-/* Handles what waited, until something is with the script again. */
 void session_resume(struct subscriber *subscriber) {
   const struct session_ops *ops = session_ops(subscriber);
   struct session *session;
@@ -122,7 +121,7 @@ void session_resume(struct subscriber *subscriber) {
       budget_put_off(subscriber);
       return;
     }
-    /* Taken out first: handling may put something in, or end the session. */
+    /* Taken out first: handling it may add to the backlog, or end the session. */
     struct blob *bytes = backlog_take(session, &head);
     if (!bytes) {
       subscriber_break(subscriber);
@@ -167,7 +166,6 @@ void session_on_answer(struct subscriber *subscriber, struct script_job *job) {
   }
 }
 
-/* Whoever waits for an answer on behalf of this session gets none any more. */
 void session_dismiss(struct subscriber *subscriber) {
   const struct input_backlog *backlog = session_of(subscriber)->backlog;
   if (!backlog) return;

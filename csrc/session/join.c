@@ -3,7 +3,8 @@
 #include "base/memory.h"
 #include "session/names.h"
 
-/* The answer to a subscribe; a query of a poll says by itself where to go on, and what is missing. */
+/* Writes the answer to a subscribe, or, for the query of a poll, what the client receives about the
+ * channel. */
 static void write_acknowledgement(struct rope *out, struct subscriber *subscriber, const struct script_job *job,
                                   const struct reply *reply, struct bytes ref, const struct replay *replay) {
   const struct delivery *delivery = subscriber->sink->delivery;
@@ -58,7 +59,7 @@ void session_connected(struct subscriber *subscriber, struct script_job *job, co
   session_ops(subscriber)->connected(subscriber);
   if (registry_add(&http_of(subscriber)->app->registry, job->client) < 0) subscriber_break(subscriber);
   session_keep(subscriber, job);
-  /* A newer token is judged by what is left of the upgrade. */
+  /* A newer token is checked with the parts of the upgrade request that are kept. */
   struct http_copy *essence = session && session->http && job->connects ? http_copy_essence(session->http) : NULL;
   if (essence) {
     memory_free(session->http);

@@ -65,7 +65,7 @@ int names_charge(struct subscriber *subscriber, const struct mw_client *client, 
   return status;
 }
 
-/* If out of memory, no one is charged: the message was taken, and cannot be refused any more. */
+/* If out of memory, nothing is charged: the message was accepted, and can no longer be refused. */
 static void charge_client(struct app *app, struct stored *stored, const struct mw_client *client) {
   struct party_key key = party_key_of_client(client);
   charge(app, stored, TO_CLIENT, &key, any_number(limits_of(app)->client_names));

@@ -24,7 +24,7 @@ static void succeed(const struct call *call, const struct outcome *outcome) {
 
 static const struct outcome done = {.type = OUTCOME_DONE};
 
-/* Asks the script; takes the job (NULL: no memory). False: it was refused. */
+/* Asks the script; takes the job (NULL: out of memory). Returns false if the call was refused. */
 static bool ask(const struct call *call, struct script_job *job) {
   struct session *session = session_get(call->subscriber);
   struct input_backlog *backlog = session ? session_backlog(session) : NULL;
@@ -89,11 +89,10 @@ static void on_unsubscribe(const struct call *call) {
   succeed(call, &done);
 }
 
-/* An id, also one of another life of the server, or "0"; any other text would look like an empty
- * history. */
+/* An id, even of another epoch, or "0". With any other text, the history would seem to be empty. */
 static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == ID_LEN || bytes_equal(text, BYTES("0")); }
 
-/* True if nobody is told what comes of it, so that it need not be found out. */
+/* True if a success is not answered, so that the result is not needed. */
 static bool is_unheard(const struct call *call) { return !reply_is_wanted(&call->reply, call->verb->ref.raw); }
 
 static void on_history(const struct call *call, const struct kind *kind) {
@@ -186,7 +185,7 @@ static void close_busy(struct subscriber *subscriber, const char *text) {
   session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_BUSY, .text = text});
 }
 
-/* Who it is: by the token that comes with its first verb, or a newer token later. */
+/* Identifies the client by the token in its first verb, or checks a newer token. */
 static void on_token(const struct call *call, bool connects) {
   struct subscriber *subscriber = call->subscriber;
   const struct app *app = http_of(subscriber)->app;
@@ -245,7 +244,7 @@ static void take_verb(const struct call *call) {
 
 /* ---- Input ---------------------------------------------------------------------------------------------------------------- */
 
-/* What an earlier frame has left unfinished is the client's own. */
+/* The unfinished verb of an earlier frame is continued only by the client's own frames. */
 static void begin_reading(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
   struct session *session = input->reply.class->is_awaited ? NULL : session_of(subscriber);
   dialect_reader_init(reader);
@@ -278,12 +277,12 @@ static void end_reading(struct subscriber *subscriber, const struct input *input
   dialect_reader_deinit(reader);
 }
 
-/* One that is to be closed, or cut, at the end of the turn asks for nothing any more. */
+/* The verbs of a client that is closed at the end of the turn are ignored. */
 static bool is_wanted(struct subscriber *subscriber) {
   return session_ops(subscriber)->is_open(subscriber) && !(subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN));
 }
 
-/* False: what follows in the same frame must wait, or is not wanted any more. */
+/* Returns false if the rest of the frame must wait, or is ignored. */
 static bool goes_on(struct subscriber *subscriber) {
   return is_wanted(subscriber) && !session_question(subscriber) && budget_left(subscriber) > 0;
 }
