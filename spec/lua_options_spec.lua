@@ -238,7 +238,10 @@ describe("a wrong argument", function()
         "app:every('1', print)",
         'app:every: argument 1 must be a number of seconds, at least 0.001, got the string "1"',
       },
-      { "app:after(-1, print)", "app:after: argument 1 must be a number of seconds, got -1" },
+      {
+        "app:after(-1, print)",
+        "app:after: argument 1 must be a non-negative number of seconds, got -1",
+      },
       { "app:after(1)", "app:after: argument 2 must be a function, got nil" },
       { "app:spawn(5)", "app:spawn: argument 1 must be a function, got number" },
       { "app:authenticate()", "app:authenticate: argument 1 must be a function, got nil" },

@@ -272,7 +272,7 @@ describe("a server under test", function()
       failure(server.connect, server, { transport = "sse" })
     )
     assert.matches(
-      "server:advance: argument 1 must be a number of seconds, got the string",
+      "server:advance: argument 1 must be a non%-negative number of seconds, got the string",
       failure(server.advance, server, "x")
     )
     assert.matches("call it with a colon", failure(server.advance, 1))

@@ -402,7 +402,7 @@ end
 
 function App:_timer(call, delay, again, fn)
   if type(delay) ~= "number" or not (delay >= 0 and delay <= 1e9) or (again and delay < 0.001) then
-    local most = again and "number of seconds, at least 0.001" or "number of seconds"
+    local most = again and "number of seconds, at least 0.001" or "non-negative number of seconds"
     options.raise(("%s: argument 1 must be a %s, got %s"):format(call, most, options.show(delay)))
   end
   options.argument(call, 2, fn, "function")

@@ -188,7 +188,7 @@ end
 function Server:advance(seconds)
   if type(seconds) ~= "number" or not (seconds >= 0 and seconds <= 1e9) then
     options.raise(
-      ("server:advance: argument 1 must be a number of seconds, got %s"):format(
+      ("server:advance: argument 1 must be a non-negative number of seconds, got %s"):format(
         options.show(seconds)
       )
     )
