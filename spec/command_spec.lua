@@ -290,6 +290,10 @@ app:static("/files", "files")]]
   end)
 
   it("says in one sentence that there are too few descriptors", function()
+    -- the sanitizers need some themselves
+    if os.getenv "MOONWIRE_PRELOAD" then
+      return
+    end
     local folder = server.run "mktemp -d"
     server.run(("ln -s $PWD/bin/moonwire %s/moonwire"):format(folder))
     local file = assert(io.open(folder .. "/app.lua", "wb"))

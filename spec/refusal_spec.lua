@@ -438,7 +438,7 @@ it("a server that stops refuses for now what waits", function()
       raw_handshake = "close " .. code,
       connect = "close " .. code,
     })
-    app:stop()
+    assert.equal(0, (app:finish "0")) -- without a second signal
   end
 end)
 

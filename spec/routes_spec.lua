@@ -270,7 +270,7 @@ describe("routes", function()
       { [[app:get("/a/{b...}", print) app:stream("/a/{c...}", print)]], "already defined at" },
       { [[app:get("/a/{b...}", print) app:get("/{a}/b", print)]], "can match the same name" },
       { [[app:get("/a/*", print)]], "{name...} at the end the rest of the path" },
-      { [[app:patch("a", print)]], 'begins with "/"' },
+      { [[app:patch("a", print)]], 'must begin with "/"' },
       { [[app:options("/x")]], "argument 2 must be a function" },
     }
     for _, case in ipairs(cases) do
