@@ -53,7 +53,7 @@ describe("an option of the wrong type", function()
     local cases = {
       {
         "{ history = { size = 'x' } }",
-        'option \'history.size\' must be a non-negative integer, got the string "x"',
+        "option 'history.size' must be a non-negative integer, got the string \"x\"",
       },
       {
         "{ history = { size = -1 } }",
@@ -117,7 +117,7 @@ describe("an option of the wrong type", function()
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
       {
         "{ linger = '5' }",
-        'option \'linger\' must be a non-negative number of seconds, got the string "5"',
+        "option 'linger' must be a non-negative number of seconds, got the string \"5\"",
       },
       { "5", "options must be a table, got number" },
     }
@@ -207,16 +207,16 @@ describe("an option of the wrong type", function()
       },
       {
         "{ origins = 'x' }",
-        'option \'origins\' must be a list of strings, got the string "x"',
+        "option 'origins' must be a list of strings, got the string \"x\"",
       },
       { "{ origins = { 'x', 1 } }", "option 'origins' must be a list of strings, got table" },
       {
         "{ publish_key = '' }",
-        'option \'publish_key\' must be a non-empty string, got the string ""',
+        "option 'publish_key' must be a non-empty string, got the string \"\"",
       },
       {
         "{ paths = { sse = 'x' } }",
-        'option \'paths.sse\' must be a path that begins with \'/\', or false, got the string "x"',
+        "option 'paths.sse' must be a path that begins with '/', or false, got the string \"x\"",
       },
     }
     for _, case in ipairs(cases) do
