@@ -66,8 +66,8 @@ int app_init(struct app *app, struct mw_config *config);
 void app_deinit(struct app *app);
 /* Returns the configuration, with a reference for the caller. Any thread. */
 struct mw_config *app_hold_config(struct app *app);
-/* Replaces the configuration: takes a reference. What refers to the earlier one goes on with it. The
- * server's thread. */
+/* Replaces the configuration: takes a reference. What refers to the earlier one goes on with it.
+ * The server's thread. */
 void app_set_config(struct app *app, struct mw_config *config);
 /* Returns how many bytes of snapshots an answer may have, if nothing else is added to it. */
 static inline size_t app_answer_room(const struct app *app) { return app->config->options.limits.outbox / 2; }

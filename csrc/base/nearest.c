@@ -6,7 +6,8 @@ static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
-/* How many letters must be changed, put in, left out or swapped to make one word of the other; row by row. */
+/* How many letters must be changed, put in, left out or swapped to make one word of the other; row
+ * by row. */
 static size_t distance(struct bytes a, struct bytes b) {
   size_t rows[3][WORD_MAX + 1] = {{0}};
   for (size_t j = 0; j <= b.len; j++) rows[0][j] = j;

@@ -6,8 +6,9 @@
 
 VISIBILITY_PUSH
 
-/* Returns the one of `count` words (of at most 40 bytes each) that is nearest to `word`, or NULL if none is near: letters changed, put in,
- * left out, or swapped with their neighbor, without regard to case. As options.nearest of the Lua half. */
+/* Returns the one of `count` words (of at most 40 bytes each) that is nearest to `word`, or NULL if
+ * none is near: letters changed, put in, left out, or swapped with their neighbor, without regard
+ * to case. As options.nearest of the Lua half. */
 const char *nearest_word(struct bytes word, const char *const *words, size_t count);
 
 VISIBILITY_POP

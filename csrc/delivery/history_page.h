@@ -1,4 +1,5 @@
-/* A part of a channel's history, for whoever asks for it: the app, or a client by the verb "history". */
+/* A part of a channel's history, for whoever asks for it: the app, or a client by the verb
+ * "history". */
 #ifndef MOONWIRE_DELIVERY_HISTORY_PAGE_H
 #define MOONWIRE_DELIVERY_HISTORY_PAGE_H
 
@@ -24,8 +25,8 @@ struct history_query {
 
 /* Returns the page that the query names. It is valid until the hub changes. */
 struct history_page history_page_of(struct hub *hub, struct bytes channel, const struct history_query *query);
-/* Encodes its messages in that form, each once for all who ask for it, and drops the farther ones of those that come to more bytes; one stays whatever its size.
- * MW_ENOMEM. */
+/* Encodes its messages in that form, each once for all who ask for it, and drops the farther ones
+ * of those that come to more bytes; one stays whatever its size. MW_ENOMEM. */
 int history_page_fit(struct history_page *page, const struct form_class *form, const struct epoch *epoch, size_t bytes);
 
 VISIBILITY_POP

@@ -49,11 +49,11 @@ void hub_publish(struct hub *hub, struct message *message, const struct channel_
  * Returns false if there is no memory or no room to keep them: the members of the channel are then
  * unknown until a whole batch arrives. */
 bool hub_update_roster(struct hub *hub, const struct roster_batch *batch, const struct channel_policy *policy);
-/* Finds the members of a channel that its subscribers know; NULL: it has none. Returns false if they
- * are unknown. */
+/* Finds the members of a channel that its subscribers know; NULL: it has none. Returns false if
+ * they are unknown. */
 bool hub_roster(const struct hub *hub, struct bytes name, struct roster **roster);
-/* A new epoch begins after its `position`: every subscriber is disconnected, as if a message had been
- * lost. The store has begun it (store_restart). */
+/* A new epoch begins after its `position`: every subscriber is disconnected, as if a message had
+ * been lost. The store has begun it (store_restart). */
 void hub_restart(struct hub *hub, uint64_t position);
 /* Ends the turn, after the subscribers have read its messages: frees the turn lists, and evicts
  * what exceeds the limit of all histories. */

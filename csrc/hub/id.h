@@ -61,8 +61,8 @@ struct since {
 struct since since_parse(struct bytes text, const struct epoch *epoch);
 /* Returns the cursor of a position. */
 struct since since_at(const struct epoch *epoch, uint64_t position);
-/* A position of another epoch, which may have begun in the meantime, or above the newest one becomes
- * SINCE_FOREIGN: it was never assigned here. */
+/* A position of another epoch, which may have begun in the meantime, or above the newest one
+ * becomes SINCE_FOREIGN: it was never assigned here. */
 void since_judge(struct since *since, const struct epoch *epoch, uint64_t newest);
 
 VISIBILITY_POP

@@ -14,7 +14,8 @@ struct stored;
 
 struct form_class;
 
-/* A message as it is written to some streams, in the list of its forms. The class (delivery/form.h) tells them apart. */
+/* A message as it is written to some streams, in the list of its forms. The class (delivery/form.h)
+ * tells them apart. */
 struct form {
   struct form *next;
   const struct form_class *class;
@@ -26,8 +27,10 @@ struct form *form_new(const struct form_class *class, struct blob *blob);
 void form_free(struct form *form); /* NULL is allowed */
 
 enum message_type {
-  MESSAGE_EVENT,   /* published by the app or a client */
-  MESSAGE_PRESENCE /* the server's own: what has changed of the channel's members, {"joined":{…},"left":[…],"count":n} */
+  MESSAGE_EVENT, /* published by the app or a client */
+  /* the server's own: what has changed of the channel's members,
+   * {"joined":{…},"left":[…],"count":n} */
+  MESSAGE_PRESENCE
 };
 
 struct message_parts {
@@ -92,7 +95,8 @@ static inline struct blob *message_form(struct message *message, const struct fo
 /* Starts counting forms that are encoded later, while a history keeps it, or stops (NULL). If
  * several histories keep it, only the first one counts. */
 void message_account(struct message *message, atomic_size_t *account);
-/* Adds a form, which it takes. Of two of a class that come at the same time, the first stays: returns the blob that counts. */
+/* Adds a form, which it takes. Of two of a class that come at the same time, the first stays:
+ * returns the blob that counts. */
 struct blob *message_add_form(struct message *message, struct form *form);
 
 VISIBILITY_POP

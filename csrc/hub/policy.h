@@ -46,8 +46,8 @@ static inline void policy_unref(const struct channel_policy *policy) {
   struct policy_owner *owner = policy ? policy->owner : NULL;
   if (owner && atomic_fetch_sub_explicit(&owner->refs, 1, memory_order_acq_rel) == 1) owner->free(owner);
 }
-/* Replaces *policy if the other one is of a newer configuration. Moves the reference. Returns whether
- * it did. */
+/* Replaces *policy if the other one is of a newer configuration. Moves the reference. Returns
+ * whether it did. */
 static inline bool policy_renew(const struct channel_policy **policy, const struct channel_policy *by) {
   if (*policy == by || !by->owner || !(*policy)->owner || by->owner->number <= (*policy)->owner->number) return false;
   const struct channel_policy *before = *policy;

@@ -7,8 +7,8 @@
 
 BINDING_BEGIN
 
-/* Defines the class of connections, and adds methods to that of servers. After server_open. Raises if
- * out of memory. */
+/* Defines the class of connections, and adds methods to that of servers. After server_open. Raises
+ * if out of memory. */
 void testing_open(lua_State *L);
 /* core.live(kind): objects of the library that are alive in the process. */
 int testing_live(lua_State *L);

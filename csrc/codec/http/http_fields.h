@@ -1,5 +1,5 @@
-/* Header fields of an answer, as names and values. What they look like on the wire is up to the protocol: HTTP/1 prints them, HTTP/2 would
- * compress them. */
+/* Header fields of an answer, as names and values. What they look like on the wire is up to the
+ * protocol: HTTP/1 prints them, HTTP/2 would compress them. */
 #ifndef MOONWIRE_CODEC_HTTP_FIELDS_H
 #define MOONWIRE_CODEC_HTTP_FIELDS_H
 
@@ -16,8 +16,8 @@ struct http_fields {
 void http_fields_init(struct http_fields *fields);
 void http_fields_deinit(struct http_fields *fields);
 
-/* Appends a field. False, and nothing appended, if the name is not a token or the value has a control character other than tab. If out of
- * memory, fields->text has failed. */
+/* Appends a field. False, and nothing appended, if the name is not a token or the value has a
+ * control character other than tab. If out of memory, fields->text has failed. */
 bool http_fields_add(struct http_fields *fields, struct bytes name, struct bytes value);
 /* Appends all of `more`; NULL: none. */
 void http_fields_add_all(struct http_fields *fields, const struct http_fields *more);

@@ -26,7 +26,7 @@ struct door {
 
 static const char door_key;
 
-/* ---- Door ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Door ------------------------------------------------------------------------------------ */
 
 struct door *door_get(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &door_key);
@@ -35,7 +35,8 @@ struct door *door_get(lua_State *L) {
   if (door) return door;
   door = lua_newuserdatauv(L, sizeof *door, 0);
   memset(door, 0, sizeof *door);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD); /* `L` may be a coroutine that does not live as long */
+  /* `L` may be a coroutine that does not live as long */
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   door->main = lua_tothread(L, -1);
   lua_pop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &door_key);
@@ -57,7 +58,7 @@ bool door_is_own(const struct door *door, const char *source) {
 
 static bool door_is_open(const struct door *door) { return door->home && !door->running; }
 
-/* ---- Coroutines ---------------------------------------------------------------------------------------------------------- */
+/* ---- Coroutines ------------------------------------------------------------------------------ */
 
 static int make_thread(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
@@ -98,7 +99,7 @@ static void give_thread(struct door *door, struct task *task) {
   task->thread = NULL;
 }
 
-/* ---- Entering ------------------------------------------------------------------------------------------------------------ */
+/* ---- Entering -------------------------------------------------------------------------------- */
 
 static int finish_handler(lua_State *L, int status, lua_KContext context) {
   struct task *task = (struct task *)context;
@@ -172,7 +173,8 @@ static void abort_task(struct task *task) {
     if (waits && !is_closed) log_late_error(task); /* a <close> variable raised it */
     lua_settop(task->thread, 0);
   } else if (task->thread) {
-    luaL_unref(door->main, LUA_REGISTRYINDEX, task->thread_ref); /* the state is being closed: no handler runs */
+    /* the state is being closed: no handler runs */
+    luaL_unref(door->main, LUA_REGISTRYINDEX, task->thread_ref);
     task->thread = NULL;
   }
   end_task(task);
@@ -230,12 +232,13 @@ static void begin_task(struct task *task) {
     abort_task(task);
     return;
   }
-  lua_pushcfunction(task->thread, run_handler); /* these two cannot fail; all other pushes are inside the protected call */
+  /* these two cannot fail; all other pushes are inside the protected call */
+  lua_pushcfunction(task->thread, run_handler);
   lua_pushlightuserdata(task->thread, task);
   resume_task(task, 1);
 }
 
-/* ---- The queue ----------------------------------------------------------------------------------------------------------- */
+/* ---- The queue ------------------------------------------------------------------------------- */
 
 static void queue_task(struct task *task, enum task_state state) {
   struct task_group *group = task->group;
@@ -270,7 +273,8 @@ static void on_queue_timer(void *context) {
   struct task_group *group = context;
   mw_timer_free(group->queue_timer);
   group->queue_timer = NULL;
-  /* Tasks that are queued from here on wait for the next turn, so that tasks that start tasks cannot block the loop. */
+  /* Tasks that are queued from here on wait for the next turn, so that tasks that start tasks
+   * cannot block the loop. */
   struct task *last = group->queue_last;
   bool more = last != NULL;
   while (more) {
@@ -281,7 +285,7 @@ static void on_queue_timer(void *context) {
   arm_queue(group);
 }
 
-/* ---- Groups and tasks ---------------------------------------------------------------------------------------------------- */
+/* ---- Groups and tasks ------------------------------------------------------------------------ */
 
 void group_init(struct task_group *group, struct door *door) {
   memset(group, 0, sizeof *group);
@@ -333,11 +337,12 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
 void task_cancel(struct task *task, const char *why) {
   if (task->state == TASK_IDLE || task->cancelled) return;
   task->cancelled = why;
-  /* Queued even if the door is open, so that the caller does not receive the answer before this returns. */
+  /* Queued even if the door is open, so that the caller does not receive the answer before this
+   * returns. */
   if (task->state == TASK_WAITING) queue_task(task, TASK_WOKEN);
 }
 
-/* ---- Waiting ------------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------- */
 
 void task_wake(struct task *task) {
   if (task->state != TASK_WAITING) return; /* was cancelled in this turn, and is queued */

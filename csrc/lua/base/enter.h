@@ -20,17 +20,18 @@ struct task;
 enum { PLACE_MAX = 80 };
 
 struct task_class {
-  /* Pushes the handler and its arguments, and returns the number of arguments. Runs inside the protected call, so it
-   * may raise. */
+  /* Pushes the handler and its arguments, and returns the number of arguments. Runs inside the
+   * protected call, so it may raise. */
   int (*push)(lua_State *L, struct task *task);
-  /* Called when the handler has ended. If ok, its results are on the stack from TASK_RESULT on. Otherwise the error
-   * is there: text with a traceback, or a table with a code, which is a refusal. May raise; is then called again
-   * without L, as it is if the handler could not start. Must not wait. */
+  /* Called when the handler has ended. If ok, its results are on the stack from TASK_RESULT on.
+   * Otherwise the error is there: text with a traceback, or a table with a code, which is a
+   * refusal. May raise; is then called again without L, as it is if the handler could not start.
+   * Must not wait. */
   void (*finish)(lua_State *L, struct task *task, bool ok);
   /* Called when the task has ended. Frees what the caller allocated. `L` is for unpinning only. */
   void (*release)(lua_State *L, struct task *task);
-  /* Writes the name of the handler, terminated, for the log. The log's thread may call it while the handler runs,
-   * so it may read only data that does not change. */
+  /* Writes the name of the handler, terminated, for the log. The log's thread may call it while the
+   * handler runs, so it may read only data that does not change. */
   void (*describe)(const struct task *task, char *text, size_t size);
 };
 
@@ -71,7 +72,8 @@ struct task_group {
   struct task *tasks;
   struct task *queue_first, *queue_last;
   struct mw_timer *queue_timer;
-  /* Receives the errors of handlers in place of the log, always with a traceback; NULL: the log does. For tests. */
+  /* Receives the errors of handlers in place of the log, always with a traceback; NULL: the log
+   * does. For tests. */
   void (*on_fault)(struct task_group *group, const struct mw_log_error *error);
   bool closed;
 };

@@ -55,7 +55,7 @@ static const struct {
     [MW_REQUEST_SOCKET_CLOSE] = {"socket_close", "on_close"},
 };
 
-/* ---- Answering ----------------------------------------------------------------------------------------------------------- */
+/* ---- Answering ------------------------------------------------------------------------------- */
 
 static struct mw_request *take_request(struct asked *asked) {
   struct mw_request *request = asked->request;
@@ -208,8 +208,9 @@ static void finish_asked(lua_State *L, struct task *task, bool ok) {
     asked->socket = NULL;
     socket_handler_done(door_state(asked->host->group.door), socket, ok);
   }
-  /* Lua's copy of a large message is now garbage, and should be freed before the next message. Collects in proportion
-   * to its size: to the end of the cycle in which it was in use, and of the next one. */
+  /* Lua's copy of a large message is now garbage, and should be freed before the next message.
+   * Collects in proportion to its size: to the end of the cycle in which it was in use, and of the
+   * next one. */
   for (int i = 0; L && asked->size > 0 && i < 2; i++) lua_gc(L, LUA_GCSTEP, (int)(asked->size / 1024));
   refuse_internal(asked); /* has no effect after an answer */
 }
@@ -219,7 +220,7 @@ static void release_asked(lua_State *L, struct task *task) {
   free(task);
 }
 
-/* ---- Asking -------------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 /* Pushes the number of the kind, the name of the channel, and the client if there is one. */
 static void push_channel(lua_State *L, const struct asked *asked) {

@@ -8,7 +8,8 @@
 
 #include "test/support.h"
 
-/* The clock of the limits is the system's: tests are quicker than the second of a place, or wait for its end. */
+/* The clock of the limits is the system's: tests are quicker than the second of a place, or wait
+ * for its end. */
 static struct {
   int count;
   char text[20000]; /* of the last line */

@@ -15,8 +15,8 @@
 #include "base/log.h"
 #include "test/support.h"
 
-/* Standard error is a pipe while a test runs. What a test finds out it asserts when that is over: words about a failure must not go
- * into a pipe that no one reads. */
+/* Standard error is a pipe while a test runs. What a test finds out it asserts when that is over:
+ * words about a failure must not go into a pipe that no one reads. */
 static int saved, read_end;
 static char heard[(2 << 20) + 1];
 static size_t heard_len;
@@ -67,7 +67,8 @@ static void write_line(const char *format, int number, bool is_urgent) {
   log_writer_write(bytes_of(line, (size_t)len), is_urgent);
 }
 
-/* The numbers of lines "n …" in what was heard, each above the one before; -1 if they are not. *dropped is what notices say. */
+/* The numbers of lines "n …" in what was heard, each above the one before; -1 if they are not.
+ * *dropped is what notices say. */
 static int read_numbers(unsigned long long *dropped) {
   int count = 0, last = -1;
   *dropped = 0;
@@ -159,7 +160,8 @@ static void warnings_have_a_part_of_the_buffer_for_themselves(void **state) {
   (void)state;
   redirect();
   log_writer_acquire();
-  /* While the pipe takes lines the thread makes room, and what was dropped is told and counted from 0. */
+  /* While the pipe takes lines the thread makes room, and what was dropped is told and counted from
+   * 0. */
   uint64_t before = 0;
   for (int round = 0; before == 0 && round < 50; round++) {
     for (int i = 0; i < MANY; i++) write_line(numbered, i, false);
@@ -309,7 +311,8 @@ static void servers_share_the_thread(void **state) {
   log_writer_acquire();
   log_writer_acquire();
   log_writer_release();
-  for (int i = 0; i < MANY; i++) write_line(numbered, i, false); /* would block if the caller wrote */
+  /* would block if the caller wrote */
+  for (int i = 0; i < MANY; i++) write_line(numbered, i, false);
   bool has_dropped = log_writer_dropped() > 0;
   hear_for(200);
   log_writer_release();
@@ -328,7 +331,8 @@ static void a_child_writes_its_own_lines_only(void **state) {
   (void)state;
   redirect();
   log_start();
-  for (int i = 0; i < 2000; i++) write_line(numbered, i, false); /* more than the pipe takes: buffered */
+  /* more than the pipe takes: buffered */
+  for (int i = 0; i < 2000; i++) write_line(numbered, i, false);
   pid_t child = fork();
   if (child == 0) {
     mw_log_to(MW_LOG_INFO, NULL, NULL);

@@ -226,7 +226,8 @@ static void a_catch_all_is_the_least_special(void **state) {
   for (size_t i = 0; i < COUNT_OF(cases); i++) check_order(cases[i].first, cases[i].second, routes, cases[i].order);
 }
 
-/* Disjoint is a promise: of all short names none may match both. The more special one matches nothing that the other does not. */
+/* Disjoint is a promise: of all short names none may match both. The more special one matches
+ * nothing that the other does not. */
 static void check_all_names(const char *one, const char *other, const char *dividers) {
   static const char letters[] = "ab:/";
   struct pattern first, second;

@@ -139,7 +139,8 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(fill, NULL) > 5);
 }
 
-/* What CPython 3.11 answers for hash(b"…") with PYTHONHASHSEED=0, which is SipHash-1-3 with a key of zeros. */
+/* What CPython 3.11 answers for hash(b"…") with PYTHONHASHSEED=0, which is SipHash-1-3 with a key
+ * of zeros. */
 static void hashes_as_siphash_1_3(void **state) {
   (void)state;
   static const struct {

@@ -24,7 +24,8 @@ static void takes_every_code_point(void **state) {
   }
 }
 
-/* All beginnings of three bytes that can be part of something longer; the fourth byte decides nothing that they do not. */
+/* All beginnings of three bytes that can be part of something longer; the fourth byte decides
+ * nothing that they do not. */
 static void agrees_with_the_whole(void **state) {
   (void)state;
   for (uint32_t n = 0xc00000; n <= 0xffffff; n++) {

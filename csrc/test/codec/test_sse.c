@@ -108,7 +108,8 @@ static void a_browser_reads_what_was_written(void **state) {
   sse_write_comment(&stream, BYTES(""));
   sse_write(&stream, &(struct sse_event){none, BYTES("tick"), BYTES("a\r\nb\rc\n"), -1});
   sse_write(&stream, &(struct sse_event){BYTES("1-1"), none, BYTES(" :x"), -1});
-  sse_write(&stream, &(struct sse_event){none, BYTES("lost"), none, -1}); /* without data nothing is dispatched */
+  /* without data nothing is dispatched */
+  sse_write(&stream, &(struct sse_event){none, BYTES("lost"), none, -1});
   sse_write(&stream, &(struct sse_event){none, none, BYTES("data: y"), -1});
   for (size_t step = 0; step < 3; step++) {
     check_stream(buffer_bytes(&stream), step, "tick|a\nb\nc\n|0-9;message| :x|1-1;message|data: y|1-1;");
@@ -128,8 +129,8 @@ static void note_event(void *context, struct bytes type, struct bytes data, stru
   snprintf(cut->newest, sizeof cut->newest, "%.*s", (int)bytes_find(data, '\n'), data.ptr);
 }
 
-/* Wherever a stream is cut, the id is that of the newest event that came; also for a client that takes ids as they come, but for the one
- * place between the two newlines behind an id. */
+/* Wherever a stream is cut, the id is that of the newest event that came; also for a client that
+ * takes ids as they come, but for the one place between the two newlines behind an id. */
 static void an_id_does_not_come_before_its_event(void **state) {
   (void)state;
   struct buffer out = {0};

@@ -254,7 +254,8 @@ static void weighs_places(void **state) {
   blob_unref(blob);
 }
 
-/* What the peer has part of stays, with what continues it, regardless of what is dropped; and nothing else does. */
+/* What the peer has part of stays, with what continues it, regardless of what is dropped; and
+ * nothing else does. */
 static void what_was_begun_stays(void **state) {
   (void)state;
   struct outbox *outbox = outbox_new();

@@ -131,7 +131,8 @@ static void hands_announcements_to_subscribers(void **state) {
   store_deinit(&store);
 }
 
-/* What could not be kept is not made up for by what follows, but by a whole batch, or when no one is left. */
+/* What could not be kept is not made up for by what follows, but by a whole batch, or when no one
+ * is left. */
 static void an_incomplete_roster_is_not_shown(void **state) {
   (void)state;
   begin(10);

@@ -46,7 +46,8 @@ static int end(void **state) {
 
 static const char publish_head[] = "POST /publish HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer key\r\n";
 
-/* The bodies of the answers so far, which are paths or JSON, must come in the order of `first` and `second`. */
+/* The bodies of the answers so far, which are paths or JSON, must come in the order of `first` and
+ * `second`. */
 static void assert_before(const char *first, const char *second) {
   const char *a = strstr(peer.in, first), *b = strstr(peer.in, second);
   assert_non_null(a);
@@ -103,7 +104,8 @@ static void the_answers_of_a_turn_leave_together(void **state) {
 
 static void a_half_closed_peer_gets_its_answers(void **state) {
   (void)state;
-  /* Whole requests; an empty line, which may follow them; the beginning of one more; a body that is not all there. */
+  /* Whole requests; an empty line, which may follow them; the beginning of one more; a body that is
+   * not all there. */
   static const char *const tails[] = {"", "\r\n", "GET /he", "POST /publish HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\n{"};
   for (size_t i = 0; i < COUNT_OF(tails); i++) {
     char text[512];
@@ -164,8 +166,8 @@ static void a_file_has_the_type_of_its_name(void **state) {
   }
 }
 
-/* Asks, and does not read, until the system takes no more answers: some wait while the next request has begun. Returns how many were
- * asked for. */
+/* Asks, and does not read, until the system takes no more answers: some wait while the next request
+ * has begun. Returns how many were asked for. */
 static size_t fill_with_answers(void) {
   size_t asked = 0;
   peer_send(&peer, "GET /he");
@@ -326,7 +328,8 @@ static void slow_heads_and_bodies_are_refused(void **state) {
   }
 }
 
-/* The statuses that came must be the first of those that belong to what was asked, regardless of what went wrong behind them. */
+/* The statuses that came must be the first of those that belong to what was asked, regardless of
+ * what went wrong behind them. */
 static bool ask_ahead(void *context) {
   static const char asked[] = "GET /health HTTP/1.1\r\nHost: t\r\n\r\nGET /missing HTTP/1.1\r\nHost: t\r\n\r\n"
                               "OPTIONS /sse HTTP/1.1\r\nHost: t\r\n\r\nDELETE /app/1 HTTP/1.1\r\nHost: t\r\n\r\n"

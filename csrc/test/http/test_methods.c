@@ -1,4 +1,5 @@
-/* HEAD, OPTIONS and PATCH at every path: the same head as for GET and never content, what a path allows, and preflights of routes. */
+/* HEAD, OPTIONS and PATCH at every path: the same head as for GET and never content, what a path
+ * allows, and preflights of routes. */
 #define _GNU_SOURCE /* memmem */
 
 #include <sched.h>
@@ -343,7 +344,8 @@ static void pages_of_listed_origins_read_routes(void **state) {
       {"OPTIONS /options/x", LISTED PREFLIGHT "\r\n", 200, "https://a.example", ""}, /* the app's */
       {"OPTIONS *", LISTED PREFLIGHT "\r\n", 204, "", ""},
       {"GET /none", LISTED "\r\n", 404, "", ""},
-      {"GET /options/malformed.h", LISTED "\r\n", 200, "", ""}, /* files are not the app's answers */
+      /* files are not the app's answers */
+      {"GET /options/malformed.h", LISTED "\r\n", 200, "", ""},
   };
   begin(true);
   for (size_t i = 0; i < COUNT_OF(cases); i++) {

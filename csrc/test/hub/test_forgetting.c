@@ -1,4 +1,5 @@
-/* A hub that forgets channels must not forget what their clients missed, and must not make up anything they did not. */
+/* A hub that forgets channels must not forget what their clients missed, and must not make up
+ * anything they did not. */
 #include "base/memory.h"
 #include "base/status.h"
 #include "hub/hub.h"
@@ -60,7 +61,8 @@ static uint64_t publish_sized(const char *channel, int kind, size_t size, bool i
 
 static uint64_t publish(const char *channel, int kind) { return publish_sized(channel, kind, 1, false); }
 
-/* Whether a client that returns with `since` has missed nothing, or gets it from the history: what a transport would tell it. */
+/* Whether a client that returns with `since` has missed nothing, or gets it from the history: what
+ * a transport would tell it. */
 static bool is_complete(const char *channel, int kind, uint64_t since) {
   struct subscription subscription = {.channel = NULL};
   handed = 0;
@@ -262,7 +264,8 @@ static void kinds_do_not_make_each_other_forget(void **state) {
   end();
 }
 
-/* A floor is no mark: a channel that was made above it and forgotten again is as unknown as before, and no more. */
+/* A floor is no mark: a channel that was made above it and forgotten again is as unknown as before,
+ * and no more. */
 static void a_floor_does_not_become_a_mark(void **state) {
   (void)state;
   begin(10, 1);
@@ -342,9 +345,10 @@ static void members_keep_a_channel(void **state) {
   end();
 }
 
-/* ---- Promises -------------------------------------------------------------------------------------------------------------- */
+/* ---- Promises -------------------------------------------------------------------------------- */
 
-/* What was promised is kept, regardless of what else is published, expires and lacks memory in between. */
+/* What was promised is kept, regardless of what else is published, expires and lacks memory in
+ * between. */
 static bool promise(void *context) {
   (void)context;
   enum { COUNT = 40 };
@@ -410,7 +414,8 @@ static void what_cannot_be_kept_is_not_promised(void **state) {
   end();
 }
 
-/* Messages of other threads are promised nothing: they must not take the places that were promised. */
+/* Messages of other threads are promised nothing: they must not take the places that were
+ * promised. */
 static void others_leave_promised_places_free(void **state) {
   (void)state;
   static const char *const names[] = {"a", "z"};
@@ -420,7 +425,8 @@ static void others_leave_promised_places_free(void **state) {
     promised[i] = make(names[i], 1, false);
     assert_int_equal(store_promise(&store, promised[i], &policies[SECOND]), 0);
   }
-  for (int i = 0; i < 8; i++) publish("a", SECOND);                         /* the ring of "a" is full */
+  /* the ring of "a" is full */
+  for (int i = 0; i < 8; i++) publish("a", SECOND);
   for (char name[] = "b"; name[0] <= 'p'; name[0]++) publish(name, SECOND); /* and so is the heap */
   for (size_t i = 0; i < 2; i++) {
     memory_fail_after(1);

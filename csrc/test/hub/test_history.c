@@ -203,7 +203,8 @@ static void finds_the_tail(void **state) {
   history_deinit(&history);
 }
 
-/* One ring of 20 messages. What memory did not allow to keep must be below the mark, and all above it must be there. */
+/* One ring of 20 messages. What memory did not allow to keep must be below the mark, and all above
+ * it must be there. */
 static bool fill(void *context) {
   (void)context;
   struct history history;
@@ -231,7 +232,8 @@ static void what_finds_no_memory_counts_as_evicted(void **state) {
   assert_true(support_fail_each(fill, NULL) > 20);
 }
 
-/* A message may be in the histories of two hubs. What is encoded of it later counts for the first that keeps it, as long as that does. */
+/* A message may be in the histories of two hubs. What is encoded of it later counts for the first
+ * that keeps it, as long as that does. */
 static void of_two_histories_the_first_accounts(void **state) {
   (void)state;
   atomic_size_t account = 0, other_account = 0;

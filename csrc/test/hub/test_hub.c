@@ -117,12 +117,14 @@ static void tells_complete_from_gap(void **state) {
   struct channel *channel = listener.subscription.channel;
   assert_false(is_complete(&fixture, &listener, 0));
   assert_false(is_complete(&fixture, &listener, 19));
-  assert_true(is_complete(&fixture, &listener, 20)); /* saw the last that was evicted: 30, 40 and 50 are there */
+  /* saw the last that was evicted: 30, 40 and 50 are there */
+  assert_true(is_complete(&fixture, &listener, 20));
   assert_true(is_complete(&fixture, &listener, 50));
   assert_int_equal(store_replay_from(&fixture.store, channel->stored, true, 20), 0);
   assert_int_equal(store_replay_from(&fixture.store, channel->stored, true, 39), 1);
   assert_int_equal(store_replay_from(&fixture.store, channel->stored, true, 50), 3);
-  assert_int_equal(store_replay_from(&fixture.store, channel->stored, false, 0), 1); /* the newest two */
+  /* the newest two */
+  assert_int_equal(store_replay_from(&fixture.store, channel->stored, false, 0), 1);
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   end(&fixture);
 }
@@ -179,7 +181,8 @@ static void a_swept_channel_leaves_its_mark(void **state) {
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   subscribe(&fixture, &listener, "a", &keeps_none);
   assert_false(is_complete(&fixture, &listener, 4));
-  assert_true(is_complete(&fixture, &listener, 5)); /* what went to another channel was not missed here */
+  /* what went to another channel was not missed here */
+  assert_true(is_complete(&fixture, &listener, 5));
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   end(&fixture);
 }
@@ -198,7 +201,8 @@ static void the_sweep_keeps_what_is_used(void **state) {
   assert_non_null(hub_find(&fixture.hub, BYTES("listened to")));
   hub_unsubscribe(&fixture.hub, &listener.subscription);
   store_sweep(&fixture.store, 100);
-  assert_non_null(hub_find(&fixture.hub, BYTES("listened to"))); /* its turn list is still to be written */
+  /* its turn list is still to be written */
+  assert_non_null(hub_find(&fixture.hub, BYTES("listened to")));
   hub_end_turn(&fixture.hub);
   assert_null(hub_find(&fixture.hub, BYTES("listened to")));
   end(&fixture);
@@ -258,7 +262,8 @@ static uint64_t count_bytes(struct fixture *fixture, const char *const *names, s
   return bytes;
 }
 
-/* A message for which memory is out: each subscriber is told that something was lost, and it is counted. */
+/* A message for which memory is out: each subscriber is told that something was lost, and it is
+ * counted. */
 static void what_is_lost_is_told_and_counted(void **state) {
   (void)state;
   struct fixture fixture;
@@ -372,7 +377,8 @@ static void an_end_is_remembered_until_something_follows(void **state) {
   publish_final(&fixture, "a", &keeps_three, 2);
   publish_final(&fixture, "b", &keeps_none, 3);
   assert_int_equal(store_ended(&fixture.store, BYTES("a")), 2);
-  assert_int_equal(store_find(&fixture.store, BYTES("a"))->history.count, 2); /* the last message is one like others */
+  /* the last message is one like others */
+  assert_int_equal(store_find(&fixture.store, BYTES("a"))->history.count, 2);
   assert_null(hub_find(&fixture.hub, BYTES("b")));
   assert_int_equal(store_ended(&fixture.store, BYTES("b")), 3);
   publish(&fixture, "a", &keeps_three, 0); /* volatile: nothing begins by that */
@@ -406,8 +412,8 @@ static void an_end_outlives_its_history(void **state) {
   end(&fixture);
 }
 
-/* Three channels, two subscribers, twenty messages. A subscriber that misses one must have been told: "lost" while it listened, a gap when it
- * comes back. */
+/* Three channels, two subscribers, twenty messages. A subscriber that misses one must have been
+ * told: "lost" while it listened, a gap when it comes back. */
 static bool live(void *context) {
   (void)context;
   static const char *const names[] = {"a", "b", "c"};
@@ -447,7 +453,8 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(live, NULL) > 30);
 }
 
-/* A client that reads a history has it encoded, in a form that was not there when it was weighed. */
+/* A client that reads a history has it encoded, in a form that was not there when it was
+ * weighed. */
 static void counts_what_is_encoded_later(void **state) {
   (void)state;
   enum { COUNT = 10, LEN = 1000 };

@@ -107,7 +107,8 @@ static uint32_t next_random(uint32_t *random, uint32_t count) {
   return (*random >> 8) % count;
 }
 
-/* Against a list of all that was set: what is known is right, and what is not is covered by the floor of its kind. */
+/* Against a list of all that was set: what is known is right, and what is not is covered by the
+ * floor of its kind. */
 static void never_knows_less_than_there_was(void **state) {
   (void)state;
   enum { NAMES = 3000, STEPS = 20000 };

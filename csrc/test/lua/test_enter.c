@@ -1,5 +1,5 @@
-/* The door into Lua when memory runs out, and when peers go at any time: nothing is raised into the core, every request is
- * answered, nothing leaks. */
+/* The door into Lua when memory runs out, and when peers go at any time: nothing is raised into the
+ * core, every request is answered, nothing leaks. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "test/support.h"
@@ -63,7 +63,8 @@ static const char script[] =
     "assert(app:listen '127.0.0.1:0')\n"
     "return app, tonumber(app:address():match(':(%d+)$'))\n";
 
-/* Requests, with frames behind the one that becomes a WebSocket: each is masked with zeros, and so is as it is read. */
+/* Requests, with frames behind the one that becomes a WebSocket: each is masked with zeros, and so
+ * is as it is read. */
 #define FRAME(len, text) "\x81" len "\0\0\0\0" text
 #define REQUEST(text)                                                                                                            \
   { text, sizeof text - 1 }
@@ -83,7 +84,8 @@ static const struct {
                     FRAME("\xa2", "{\"send\":\"room:1\",\"event\":\"typing\"}") FRAME("\x98", "{\"unsubscribe\":\"room:1\"}")),
 };
 
-/* What fails: two allocations of Lua in a row (one is followed by a collection and tried again), or one of the core. */
+/* What fails: two allocations of Lua in a row (one is followed by a collection and tried again), or
+ * one of the core. */
 static long lua_countdown = -1, core_countdown = -1;
 
 static void *resize(void *context, void *ptr, size_t old_size, size_t size) {

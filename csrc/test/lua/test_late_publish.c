@@ -1,4 +1,5 @@
-/* app:publish with an orderer that answers later: a handler waits, and what cannot wait does not. */
+/* app:publish with an orderer that answers later: a handler waits, and what cannot wait does
+ * not. */
 #include <stdlib.h>
 #include <string.h>
 

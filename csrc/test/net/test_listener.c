@@ -173,7 +173,8 @@ static void leaves_a_live_socket_alone(void **state) {
   int other = bind_unix(path_of(address), true);
   assert_int_equal(listen_at(address, 0, NULL, &error), MW_EINVAL);
   assert_non_null(strstr(error.text, "another process is listening there"));
-  /* Nor when its queue is full, as it is with the attempt above, which must not hold us up either. */
+  /* Nor when its queue is full, as it is with the attempt above, which must not hold us up
+   * either. */
   error.text[0] = '\0';
   assert_int_equal(listen_at(address, 0, NULL, &error), MW_EINVAL);
   assert_non_null(strstr(error.text, "another process is listening there"));
@@ -193,7 +194,8 @@ static void leaves_files_alone(void **state) {
   assert_non_null(strstr(error.text, "no/such/folder"));
 }
 
-/* A server that is started in our place removes our file, or renames its own over it. We may stop after that. */
+/* A server that is started in our place removes our file, or renames its own over it. We may stop
+ * after that. */
 static void leaves_the_socket_of_a_successor_alone(void **state) {
   (void)state;
   const char *address = unix_address("taken");
@@ -305,7 +307,8 @@ static void a_lack_of_descriptors_is_told_and_ends(void **state) {
   assert_int_equal(connections, 0);
   for (size_t i = 0; i < COUNT; i++) {
     char byte;
-    assert_int_equal(recv(fds[i], &byte, 1, MSG_DONTWAIT), 0); /* they do not wait for an answer that does not come */
+    /* they do not wait for an answer that does not come */
+    assert_int_equal(recv(fds[i], &byte, 1, MSG_DONTWAIT), 0);
     close(fds[i]);
   }
   int again = connect_unix(path_of(address));

@@ -179,7 +179,8 @@ static void *produce(void *context) {
   return NULL;
 }
 
-/* The limit of 100 bytes stops them again and again; nothing is lost, and each one's mails stay in order. */
+/* The limit of 100 bytes stops them again and again; nothing is lost, and each one's mails stay in
+ * order. */
 static void threads_may_post(void **state) {
   (void)state;
   pthread_t threads[PRODUCERS];
@@ -187,7 +188,8 @@ static void threads_may_post(void **state) {
   loop.on_turn = drain;
   taken = next_of[0] = next_of[1] = 0;
   for (size_t i = 0; i < PRODUCERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, produce, &numbers[i]), 0);
-  while (taken < (size_t)PRODUCERS * EACH) loop_run_once(&loop); /* a wake that is lost blocks indefinitely */
+  /* a wake that is lost blocks indefinitely */
+  while (taken < (size_t)PRODUCERS * EACH) loop_run_once(&loop);
   for (size_t i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
   assert_true(mailbox_empty(&mailbox));
   loop.on_turn = on_turn;

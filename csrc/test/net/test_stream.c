@@ -175,7 +175,8 @@ static void writes_in_parts(void **state) {
   }
   while (writes_over == 0) loop_run_once(&loop);
   assert_int_equal(written_status, 0);
-  while (stream_unwritten(stream) > 0) loop_step(&loop); /* the system may hold some of it for a moment */
+  /* the system may hold some of it for a moment */
+  while (stream_unwritten(stream) > 0) loop_step(&loop);
   assert_memory_equal(got, content, TOTAL);
   free(content);
   free(got);
@@ -242,7 +243,8 @@ static void *write_later(void *context) {
   return NULL;
 }
 
-/* Deadlines are counted from when something is read, so the time must be right then, however long nothing happened before. */
+/* Deadlines are counted from when something is read, so the time must be right then, however long
+ * nothing happened before. */
 static void knows_the_time_when_it_reads(void **state) {
   (void)state;
   pthread_t thread;

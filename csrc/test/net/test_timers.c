@@ -113,7 +113,8 @@ static void may_be_started_inside_its_callback(void **state) {
   start(&probes[0], 0);
   start(&probes[1], 0);
   pass(1000);
-  /* One of no delay comes with the next second, not at once and indefinitely; one of a whole round lands in its own slot. */
+  /* One of no delay comes with the next second, not at once and indefinitely; one of a whole round
+   * lands in its own slot. */
   assert_int_equal(probes[0].fired, 1);
   assert_int_equal(probes[1].fired, 1);
   pass(1000);

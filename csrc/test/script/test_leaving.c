@@ -43,7 +43,8 @@ static size_t count_of(const char *text, const char *word) {
   return count;
 }
 
-/* Several leave in one turn, and the app takes its time with each. Whichever allocation fails, it is told of all of them. */
+/* Several leave in one turn, and the app takes its time with each. Whichever allocation fails, it
+ * is told of all of them. */
 static void each_is_told_of(void **state) {
   (void)state;
   for (size_t nth = 1; nth < 12; nth++) {
@@ -94,7 +95,8 @@ static void the_server_may_end_first(void **state) {
   assert_int_equal(mw_live("membership"), 2);
 }
 
-/* A client goes while it joins its second channel: the first one is undone, and the second as soon as the app has let it in. */
+/* A client goes while it joins its second channel: the first one is undone, and the second as soon
+ * as the app has let it in. */
 static void what_was_joined_meanwhile_is_undone(void **state) {
   (void)state;
   host.keep = JOIN;

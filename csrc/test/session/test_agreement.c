@@ -1,6 +1,7 @@
-/* Clients of every kind come, join, leave, and are kicked, each time failing one allocation more than the time before. After each step the
- * app must have been told what is so: who is subscribed, who is present, which channels are open. What was lost cuts a client off, and
- * nothing is written to it behind the hole. */
+/* Clients of every kind come, join, leave, and are kicked, each time failing one allocation more
+ * than the time before. After each step the app must have been told what is so: who is subscribed,
+ * who is present, which channels are open. What was lost cuts a client off, and nothing is written
+ * to it behind the hole. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,7 +84,7 @@ static void check_step(int line) {
 }
 #define check() check_step(__LINE__)
 
-/* ---- Peers -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 /* False if it was out of memory. */
 static bool try_send(struct mw_memory *memory, const char *text, size_t len) {
@@ -132,7 +133,7 @@ static void close_all(struct mw_memory **peers, size_t count) {
   server_settle(server);
 }
 
-/* ---- The scenarios -------------------------------------------------------------------------------------------------------------- */
+/* ---- The scenarios --------------------------------------------------------------------------- */
 
 static bool begin_scenario(unsigned keeps) {
   agreement = (struct agreement){.count = 0};
@@ -243,8 +244,9 @@ static bool polls(void *context) {
   return true;
 }
 
-/* Publishes in two turns so many messages that the lists of a turn and of what waits grow in the middle. Where that is out of memory, no one may
- * get a later message without the one that was lost. By real sockets: what a broken connection has written before its end is read there. */
+/* Publishes in two turns so many messages that the lists of a turn and of what waits grow in the
+ * middle. Where that is out of memory, no one may get a later message without the one that was
+ * lost. By real sockets: what a broken connection has written before its end is read there. */
 static bool nothing_behind_a_hole(void *context) {
   (void)context;
   static const char *const targets[] = {"/sse?channel=plain:1", "/sse?channel=plain:1&channel=plain:2&envelope=1",
@@ -332,7 +334,8 @@ static bool one_member(void *context) {
   return is_there;
 }
 
-/* Answers what is kept while nothing that is counted fits into the queue of the worker and the nth allocation fails. */
+/* Answers what is kept while nothing that is counted fits into the queue of the worker and the nth
+ * allocation fails. */
 static void answer_without_room(size_t nth) {
   struct mailbox *mailbox = &server->workers[0].mailbox;
   size_t limit = mailbox->limit;
@@ -350,7 +353,8 @@ static struct mw_memory *ask_to_join(void) {
   return open_peer("GET /sse?channel=hooked:1 HTTP/1.1\r\nHost: t\r\n\r\n");
 }
 
-/* What the app is asked when a client joins, or when it has subscribed it, is answered: an answer needs neither room nor memory on its way. */
+/* What the app is asked when a client joins, or when it has subscribed it, is answered: an answer
+ * needs neither room nor memory on its way. */
 static void join_without_room(bool by_app, size_t nth) {
   struct mw_memory *peer = ask_to_join();
   if (by_app) {
@@ -394,7 +398,7 @@ static void of_answers_that_are_under_way_at_the_end(void **state) {
   }
 }
 
-/* ---- The tests ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The tests ------------------------------------------------------------------------------- */
 
 static void run(bool (*scenario)(void *context), unsigned keeps) { assert_true(support_fail_each(scenario, &keeps) > 100); }
 

@@ -1,5 +1,5 @@
-/* Answers of the verb history and of polls: at most 256 KiB of messages each, from forms that are encoded once for all who ask, and not
- * compressed. */
+/* Answers of the verb history and of polls: at most 256 KiB of messages each, from forms that are
+ * encoded once for all who ask, and not compressed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -81,7 +81,8 @@ static void gives_what_lies_before(void **state) {
   assert_string_equal(look("a", (struct history_query){.before = after(20), .limit = 2}), "16 18 more");
   assert_string_equal(look("a", (struct history_query){.before = after(10)}), "");
   assert_string_equal(look("a", (struct history_query){.before = after(900), .limit = 1}), "28 more");
-  /* What is no position of this history is before everything: nothing lies before that, and a client that goes back comes to an end. */
+  /* What is no position of this history is before everything: nothing lies before that, and a
+   * client that goes back comes to an end. */
   assert_string_equal(look("a", (struct history_query){.before = after(0)}), "");
   assert_string_equal(look("a", (struct history_query){.before = {.kind = SINCE_ALL}}), "");
   assert_string_equal(look("a", (struct history_query){.before = {.kind = SINCE_FOREIGN}}), "");
@@ -167,7 +168,7 @@ static void writes_an_object(void **state) {
   rope_deinit(&out);
 }
 
-/* ---- The app's call -------------------------------------------------------------------------------------------------------- */
+/* ---- The app's call -------------------------------------------------------------------------- */
 
 static char seen[256];
 

@@ -103,7 +103,8 @@ static void authenticates_first(void **state) {
   assert_nothing_is_left();
 }
 
-/* Whatever refuses, what was done before is undone, in balance, and the client is told before its first byte of a stream. */
+/* Whatever refuses, what was done before is undone, in balance, and the client is told before its
+ * first byte of a stream. */
 static void a_refusal_undoes_what_was_done(void **state) {
   (void)state;
   static const struct {
@@ -143,7 +144,8 @@ static void a_refusal_at_the_second_channel_undoes_the_first(void **state) {
   assert_nothing_is_left();
 }
 
-/* The client leaves while that question waits. The app is told to be quick, and what its late answer allows is undone. */
+/* The client leaves while that question waits. The app is told to be quick, and what its late
+ * answer allows is undone. */
 static void who_leaves_while_it_waits_joins_nothing(void **state) {
   (void)state;
   static const struct {
@@ -226,7 +228,8 @@ static void waiters_for_one_open_are_refused_together(void **state) {
   peer_close(&other);
 }
 
-/* Everyone left while OPEN waited, it was cancelled, and then someone came: an app that gave up must be asked again. */
+/* Everyone left while OPEN waited, it was cancelled, and then someone came: an app that gave up
+ * must be asked again. */
 static void who_comes_after_a_cancel_is_not_refused(void **state) {
   (void)state;
   struct peer other;

@@ -1,5 +1,5 @@
-/* How many channels, and clients that poll, one client and one address may bring into being: what they hold is bounded, and any further client finds
- * room. */
+/* How many channels, and clients that poll, one client and one address may bring into being: what
+ * they hold is bounded, and any further client finds room. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,7 +100,7 @@ static int end(void **state) {
   return support_teardown(state);
 }
 
-/* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 static struct memory_peer *open_from(const char *remote) {
   assert_true(peer_count < COUNT_OF(peers));
@@ -130,7 +130,8 @@ static struct memory_peer *connect_as(const char *remote, const char *token) {
 
 static struct memory_peer *connect_from(const char *remote) { return connect_as(remote, ""); }
 
-/* True if the verb for that channel is answered well; pushes that come in the meantime are ignored. */
+/* True if the verb for that channel is answered well; pushes that come in the meantime are
+ * ignored. */
 static bool ask(struct memory_peer *peer, const char *verb, const char *kind, int i) {
   char text[200];
   snprintf(text, sizeof text, "{%s:\"%s:%d\",\"ref\":1}", verb, kind, i);
@@ -182,9 +183,10 @@ static int send_once(struct memory_peer *peer, const char *event, const char *ki
   return memory_peer_post(peer, target, "", bytes_string(body), &answer);
 }
 
-/* ---- WebSocket ------------------------------------------------------------------------------------------------------------- */
+/* ---- WebSocket ------------------------------------------------------------------------------- */
 
-/* Nothing is left of a channel without history when it is left: a client that comes and goes may do so as often as it likes. */
+/* Nothing is left of a channel without history when it is left: a client that comes and goes may do
+ * so as often as it likes. */
 static void what_leaves_nothing_behind_is_not_limited(void **state) {
   (void)state;
   assert_int_equal(churn(connect_from(FAR), "plain", false, 0, 100), 100);
@@ -335,7 +337,7 @@ static void no_limit_is_none(void **state) {
   assert_int_equal(parties_count(&server->app.parties), 0);
 }
 
-/* ---- Other ways ------------------------------------------------------------------------------------------------------------ */
+/* ---- Other ways ------------------------------------------------------------------------------ */
 
 /* An EventSource that is refused for now must come back: 200, and the end. */
 static void event_streams_count(void **state) {
@@ -401,7 +403,7 @@ static void senders_count_by_user(void **state) {
   assert_int_equal(send_once(near, "tell", "kept", 99, "bob"), 200);
 }
 
-/* ---- Clients that poll ------------------------------------------------------------------------------------------------------ */
+/* ---- Clients that poll ----------------------------------------------------------------------- */
 
 /* Each counts for itself and its channels: three with two of them make nine of ten. */
 static void clients_that_poll_count(void **state) {
@@ -489,7 +491,8 @@ static void invented_ids_count(void **state) {
   assert_int_equal(count, ADDRESS_POLLS / 2);
 }
 
-/* Those that give up, while the script is asked or while they wait, leave nothing charged when they have gone. */
+/* Those that give up, while the script is asked or while they wait, leave nothing charged when they
+ * have gone. */
 static void who_goes_gives_back(void **state) {
   (void)state;
   char id[32], text[200];
@@ -562,7 +565,7 @@ static void ends_make_room(void **state) {
   assert_int_equal(try_poll(FAR, "&channel=ask:11&channel=ask:12"), 200);
 }
 
-/* ---- At random ------------------------------------------------------------------------------------------------------------- */
+/* ---- At random ------------------------------------------------------------------------------- */
 
 /* Whatever comes and goes, what is charged is what lives, and nothing is left. */
 static void counts_are_exact_at_random(void **state) {

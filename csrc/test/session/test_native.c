@@ -1,5 +1,5 @@
-/* What a client of the native protocol may do wrong. Each of it gets its answer, the connection lives on, the app is not asked,
- * and no one else notices. */
+/* What a client of the native protocol may do wrong. Each of it gets its answer, the connection
+ * lives on, the app is not asked, and no one else notices. */
 #include <string.h>
 
 #include "session/reply.h"
@@ -92,7 +92,8 @@ static void answers_what_is_malformed(void **state) {
   finish(&fixture);
 }
 
-/* The same in another order and in one piece, so that nothing depends on what came before, or on when it came. */
+/* The same in another order and in one piece, so that nothing depends on what came before, or on
+ * when it came. */
 static void answers_it_in_any_order(void **state) {
   (void)state;
   struct fixture fixture;
@@ -109,7 +110,8 @@ static void answers_it_in_any_order(void **state) {
   finish(&fixture);
 }
 
-/* RFC 6455 section 8.1: a text message that is no UTF-8 is no message, and ends the connection of its sender. */
+/* RFC 6455 section 8.1: a text message that is no UTF-8 is no message, and ends the connection of
+ * its sender. */
 static void closes_for_text_that_is_none(void **state) {
   (void)state;
   static const char *const texts[] = {"\xff", "{\"ping\":true,\"ref\":\"\xc3\"}", "{\"subscribe\":\"room:\xed\xa0\x80\"}",

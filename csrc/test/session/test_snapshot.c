@@ -1,5 +1,5 @@
-/* Snapshots of presence: shared by all who come in the same state, bounded, and read in pages, on every transport; the pages and the changes
- * that come in between make up who is there. */
+/* Snapshots of presence: shared by all who come in the same state, bounded, and read in pages, on
+ * every transport; the pages and the changes that come in between make up who is there. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +94,7 @@ static int end(void **state) {
   return support_teardown(state);
 }
 
-/* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 static struct memory_peer *open_peer(void) {
   assert_true(peer_count < COUNT_OF(peers));
@@ -152,7 +152,7 @@ static void fill(const char *channel, int count) {
 #define expect_in(text, part) assert_non_null(strstr((text), (part)))
 #define expect_not_in(text, part) assert_null(strstr((text), (part)))
 
-/* ---- Bounds --------------------------------------------------------------------------------------------------------------- */
+/* ---- Bounds ---------------------------------------------------------------------------------- */
 
 static void a_large_one_is_read_in_pages(void **state) {
   (void)state;
@@ -223,7 +223,8 @@ static void stop_reading(struct memory_peer *peer) {
   while (!http1_exchange(conn)->subscriber.outbox) say(peer, "{\"ping\":true,\"ref\":1}");
 }
 
-/* Several at once are given until half of the outbox is full, so that none of them closes the client. */
+/* Several at once are given until half of the outbox is full, so that none of them closes the
+ * client. */
 static void what_waits_counts(void **state) {
   (void)state;
   fill("room:1", 2);
@@ -245,7 +246,7 @@ static void what_waits_counts(void **state) {
   assert_false(memory_peer_ended(eve));
 }
 
-/* ---- Sharing -------------------------------------------------------------------------------------------------------------- */
+/* ---- Sharing --------------------------------------------------------------------------------- */
 
 /* Until all that has changed is announced, and heard by those who are there. */
 static void pass_time(void) {
@@ -255,7 +256,8 @@ static void pass_time(void) {
   }
 }
 
-/* Begins again with outboxes as they are by default, and with 20 members of 20 KB in a channel whose changes are announced once a minute. */
+/* Begins again with outboxes as they are by default, and with 20 members of 20 KB in a channel
+ * whose changes are announced once a minute. */
 static void begin_large(void) {
   while (peer_count > 0) memory_peer_close(&peers[--peer_count]);
   server_finish(server);
@@ -365,7 +367,8 @@ static void a_snapshot_is_deflated_once(void **state) {
   blob_unref(snapshot);
 }
 
-/* A client whose inflater remembers earlier messages gets its snapshot plain: the deflater of its connection has not seen the shared bytes. */
+/* A client whose inflater remembers earlier messages gets its snapshot plain: the deflater of its
+ * connection has not seen the shared bytes. */
 static void a_snapshot_is_plain_for_who_remembers(void **state) {
   (void)state;
   server_finish(server);
@@ -407,7 +410,7 @@ static void what_the_app_subscribes_to_is_shared(void **state) {
   blob_unref(snapshot);
 }
 
-/* ---- The app's own view ---------------------------------------------------------------------------------------------------- */
+/* ---- The app's own view ---------------------------------------------------------------------- */
 
 static void note_name(void *context, const struct mw_member *member) {
   char *names = context;
@@ -434,9 +437,10 @@ static void the_app_reads_pages(void **state) {
   assert_int_equal(mw_channel_presence(server, "plain:2", 7, &query, note_name, names, &more), 0);
 }
 
-/* ---- If out of memory -------------------------------------------------------------------------------------------------------- */
+/* ---- If out of memory ------------------------------------------------------------------------ */
 
-/* One by each transport comes to a channel whose snapshot is shared; what is said is right, and nothing is left over. */
+/* One by each transport comes to a channel whose snapshot is shared; what is said is right, and
+ * nothing is left over. */
 static bool come_by_all_ways(void *context) {
   (void)context;
   static const char *const requests[] = {"GET /sse?channel=room:1&envelope=1&token=u2 HTTP/1.1\r\nHost: t\r\n\r\n",
@@ -482,13 +486,14 @@ static void stands_a_lack_of_memory(void **state) {
   begin_with(OUTBOX);
 }
 
-/* ---- At random ------------------------------------------------------------------------------------------------------------- */
+/* ---- At random ------------------------------------------------------------------------------- */
 
 enum { USERS = 9, SEATS = 12, ROUNDS = 6000 };
 
 enum way { WAY_WS, WAY_SSE, WAY_POLL, WAY_COUNT };
 
-/* A subscriber and whom it takes for present, by bits. It reads pages until it has seen the last one. */
+/* A subscriber and whom it takes for present, by bits. It reads pages until it has seen the last
+ * one. */
 struct seat {
   struct memory_peer peer, post; /* post: by which an event stream or a poll asks for pages */
   enum way way;

@@ -1,4 +1,5 @@
-/* A dialect for tests: lines of text over WebSocket, with the subprotocol "toy". A frame may have several lines, and a line several frames.
+/* A dialect for tests: lines of text over WebSocket, with the subprotocol "toy". A frame may have
+ * several lines, and a line several frames.
  *
  *   JOIN channel [since]   SAY channel data   LEAVE channel   WHO channel   PAST channel   PING */
 #ifndef MOONWIRE_TEST_SUPPORT_TOY_DIALECT_H

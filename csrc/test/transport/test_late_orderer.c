@@ -1,4 +1,5 @@
-/* Everyone who publishes, with an orderer that answers later, out of turn, and sometimes refuses. */
+/* Everyone who publishes, with an orderer that answers later, out of turn, and sometimes
+ * refuses. */
 #include <string.h>
 
 #include "server/server.h"
@@ -86,7 +87,8 @@ static void answers_one_later(void **state) {
   finish(&fixture);
 }
 
-/* A peer that has ended its side waits for the answer of its publish, also after an earlier answer was written. */
+/* A peer that has ended its side waits for the answer of its publish, also after an earlier answer
+ * was written. */
 static void answers_one_that_has_ended_its_side(void **state) {
   (void)state;
   static const char requests[] = "GET /health HTTP/1.1\r\nHost: a\r\n\r\nPOST /publish HTTP/1.1\r\nHost: a\r\n" KEY
@@ -105,7 +107,8 @@ static void answers_one_that_has_ended_its_side(void **state) {
   finish(&fixture);
 }
 
-/* Answers are in the order of the items, whichever way they came; each bad item is refused by itself. */
+/* Answers are in the order of the items, whichever way they came; each bad item is refused by
+ * itself. */
 static void answers_in_input_order(void **state) {
   (void)state;
   struct fixture fixture;
@@ -126,7 +129,8 @@ static void answers_in_input_order(void **state) {
   finish(&fixture);
 }
 
-/* Lines, of which the first is known and the others wait; the request is over before its publishes are. */
+/* Lines, of which the first is known and the others wait; the request is over before its publishes
+ * are. */
 static void outlives_its_requester(void **state) {
   (void)state;
   struct fixture fixture;
@@ -169,7 +173,8 @@ static void waits_for_the_first_with_its_key(void **state) {
   finish(&fixture);
 }
 
-/* An event that is relayed: its acknowledgement comes with its id. Others are carried out in the meantime. */
+/* An event that is relayed: its acknowledgement comes with its id. Others are carried out in the
+ * meantime. */
 static void acknowledges_relayed_events_later(void **state) {
   (void)state;
   struct fixture fixture;
@@ -197,7 +202,8 @@ static void acknowledges_relayed_events_later(void **state) {
   finish(&fixture);
 }
 
-/* POST /send: the sender has no client, and is authorized for this one; with a key, the script's thread publishes. */
+/* POST /send: the sender has no client, and is authorized for this one; with a key, the script's
+ * thread publishes. */
 static void answers_sends_later(void **state) {
   (void)state;
   struct fixture fixture;
@@ -255,7 +261,8 @@ static void reports_to_the_host(void **state) {
   finish(&fixture);
 }
 
-/* More publishes than limits.waiting are not pending; what is not ordered in time is answered, and may be published later. */
+/* More publishes than limits.waiting are not pending; what is not ordered in time is answered, and
+ * may be published later. */
 static void bounds_what_is_pending(void **state) {
   (void)state;
   struct fixture fixture;
@@ -312,7 +319,8 @@ static void ends_what_is_pending(void **state) {
   }
 }
 
-/* The orderer comes back with a new epoch, whose positions are lower: nobody loses anything without notice. */
+/* The orderer comes back with a new epoch, whose positions are lower: nobody loses anything without
+ * notice. */
 static void begins_a_new_epoch(void **state) {
   (void)state;
   struct fixture fixture;
@@ -338,7 +346,8 @@ static void begins_a_new_epoch(void **state) {
   publish_next(&fixture, 0);
   assert_memory_equal(outcome.id, "otherone-", 9);
   assert_true(memory_peer_ended(&fixture.sender));
-  assert_non_null(strstr(memory_peer_take(&poll), "HTTP/1.1 503")); /* it polls again, with its old id */
+  /* it polls again, with its old id */
+  assert_non_null(strstr(memory_peer_take(&poll), "HTTP/1.1 503"));
   memory_peer_close(&poll);
   memory_peer_close(&fixture.sender);
   assert_int_equal(store_find(&fixture.server->store, BYTES("room:1"))->history.count, 1);

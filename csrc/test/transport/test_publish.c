@@ -1,4 +1,5 @@
-/* POST /publish: one message, arrays, JSON lines, what is refused, and keys that make a retry harmless. */
+/* POST /publish: one message, arrays, JSON lines, what is refused, and keys that make a retry
+ * harmless. */
 #include <string.h>
 
 #include "test/support.h"
@@ -166,7 +167,7 @@ static void never_answers_cors(void **state) {
   finish(&fixture);
 }
 
-/* ---- Many ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Many ------------------------------------------------------------------------------------ */
 
 static void publishes_arrays(void **state) {
   (void)state;
@@ -232,7 +233,7 @@ static void bounds_the_number(void **state) {
   finish(&fixture);
 }
 
-/* ---- Keys ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Keys ------------------------------------------------------------------------------------ */
 
 static void publish_keyed(struct fixture *fixture, const char *key, char answer[64]) {
   char body[256];
@@ -318,7 +319,7 @@ static void forgets_the_oldest_of_many(void **state) {
   finish(&fixture);
 }
 
-/* ---- If out of memory -------------------------------------------------------------------------------------------------------- */
+/* ---- If out of memory ------------------------------------------------------------------------ */
 
 /* A server, a peer and a publish from beginning to end; true if the answer was the right one. */
 static bool publish_with_what_there_is(void *context) {

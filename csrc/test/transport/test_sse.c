@@ -164,7 +164,8 @@ static void what_is_not_kept_is_a_gap(void **state) {
   peer_close(&peer);
 }
 
-/* The first block is a cursor from which all that follows it comes again: a stream may be cut right behind it. */
+/* The first block is a cursor from which all that follows it comes again: a stream may be cut right
+ * behind it. */
 static void the_first_cursor_is_before_the_replay(void **state) {
   (void)state;
   static const struct {
@@ -185,7 +186,8 @@ static void the_first_cursor_is_before_the_replay(void **state) {
     subscribe(&peer, cases[i].query, cases[i].last_id);
     host_until(&host, peer_stream(&peer) && strstr(peer_stream(&peer), "\nid: "));
     const char *stream = peer_stream(&peer);
-    /* Behind a gap the cursor comes last: who is cut in between returns with the old id, and is told again. */
+    /* Behind a gap the cursor comes last: who is cut in between returns with the old id, and is
+     * told again. */
     const char *gap = strstr(stream, "event: moonwire:gap\n"), *cursor = strstr(stream, "\nid: ");
     assert_int_equal(gap != NULL, cases[i].last_id != NULL);
     assert_true(cursor && (!gap || gap < cursor));

@@ -219,7 +219,8 @@ static void a_silent_stream_shows_that_it_lives(void **state) {
   assert_int_equal(send_event(NULL, NULL, "x"), 0);
   host_settle(&host);
   host_pass(&host, 10000);
-  assert_string_equal(peer_stream(&peer) + len, ":\ndata: x\n\n"); /* what is said puts the next one off */
+  /* what is said puts the next one off */
+  assert_string_equal(peer_stream(&peer) + len, ":\ndata: x\n\n");
 }
 
 static void a_freed_server_ends_its_streams(void **state) {
@@ -276,7 +277,8 @@ static void the_end_of_one_may_end_another(void **state) {
   peer_close(&other);
 }
 
-/* A handler that has not begun its stream when the server stops may do so, and the stream ends with that. */
+/* A handler that has not begun its stream when the server stops may do so, and the stream ends with
+ * that. */
 static void one_that_begins_late_ends_with_the_server(void **state) {
   (void)state;
   host.keep = STREAM;
@@ -293,7 +295,8 @@ static void one_that_begins_late_ends_with_the_server(void **state) {
   assert_memory_equal(peer.in, "HTTP/1.1 200 OK\r\n", 17);
 }
 
-/* Any status but 200 ends an EventSource permanently, so what will pass is told as a stream that ends. */
+/* Any status but 200 ends an EventSource permanently, so what will pass is told as a stream that
+ * ends. */
 static void what_will_pass_is_put_off(void **state) {
   (void)state;
   unsigned retry;

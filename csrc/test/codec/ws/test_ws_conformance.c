@@ -1,4 +1,5 @@
-/* The cases of spec/websocket against the parsers: each input whole, in its steps, cut in two, and byte by byte. */
+/* The cases of spec/websocket against the parsers: each input whole, in its steps, cut in two, and
+ * byte by byte. */
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -12,7 +13,7 @@
 
 #define FOLDER "spec/websocket/"
 
-/* ---- Frames --------------------------------------------------------------------------------------------------------------- */
+/* ---- Frames ---------------------------------------------------------------------------------- */
 
 struct player {
   const struct ws_case *test;
@@ -27,7 +28,8 @@ static void renew(struct player *player) {
   ws_reader_set_terms(player->reader, player->test->terms);
 }
 
-/* One piece, in memory of its own which is gone afterwards. A reader that is idle is replaced by a new one, as servers do. */
+/* One piece, in memory of its own which is gone afterwards. A reader that is idle is replaced by a
+ * new one, as servers do. */
 static void feed(struct player *player, struct bytes piece) {
   if (player->has_ended) return;
   char *copy = malloc(piece.len > 0 ? piece.len : 1), *at = copy;
@@ -155,7 +157,7 @@ static void deflate(void **state) {
   check_frames(FOLDER "deflate.txt");
 }
 
-/* ---- Handshakes ----------------------------------------------------------------------------------------------------------- */
+/* ---- Handshakes ------------------------------------------------------------------------------ */
 
 static const char *const good_request = "GET /echo HTTP/1.1";
 static const char *const good_fields[] = {"Host: localhost", "Upgrade: websocket", "Connection: Upgrade",
@@ -286,7 +288,8 @@ static void play_handshake(struct bytes text, void *context) {
   struct answer answer;
   struct bytes rest = text, line;
   while (case_text_line(&rest, &line)) {
-    if (case_text_take(&line, "server")) return; /* how a server is set up, nothing of the parsers */
+    /* how a server is set up, nothing of the parsers */
+    if (case_text_take(&line, "server")) return;
     if (case_text_take(&line, "policy")) policy = (struct ws_deflate_policy){.server_takeover = true, .client_takeover = true};
   }
   write_request(&request, text);

@@ -6,9 +6,10 @@
 #include "base/memory.h"
 #include "test/support.h"
 
-/* ---- An inflater that is not ours ----------------------------------------------------------------------------------------- */
+/* ---- An inflater that is not ours ------------------------------------------------------------ */
 
-/* With a window of so many bits, and with output byte by byte, so that all that is referred to must lie in the window. */
+/* With a window of so many bits, and with output byte by byte, so that all that is referred to must
+ * lie in the window. */
 static void plain_inflate_init(z_stream *zlib, int bits) {
   *zlib = (z_stream){0};
   assert_int_equal(inflateInit2(zlib, -bits), Z_OK);
@@ -36,7 +37,7 @@ static void plain_inflate(z_stream *zlib, struct bytes payload, struct bytes exp
   buffer_deinit(&input);
 }
 
-/* ---- Inputs --------------------------------------------------------------------------------------------------------------- */
+/* ---- Inputs ---------------------------------------------------------------------------------- */
 
 /* What makes matches of all lengths at all distances, and what makes none: the kind picks. */
 static void generate(struct buffer *out, size_t len, size_t kind) {
@@ -68,7 +69,7 @@ static void generate(struct buffer *out, size_t len, size_t kind) {
 static const size_t lengths[] = {1, 2, 3, 100, 255, 256, 257, 511, 600, 5000, 70000, 200000};
 enum { KINDS = 5 };
 
-/* ---- Deflating ------------------------------------------------------------------------------------------------------------ */
+/* ---- Deflating ------------------------------------------------------------------------------- */
 
 static void writes_what_the_standard_shows(void **state) {
   (void)state;
@@ -76,7 +77,8 @@ static void writes_what_the_standard_shows(void **state) {
   struct buffer out = {0};
   struct bytes hello = BYTES("Hello"), parts[] = {BYTES("H"), {NULL, 0}, BYTES("el"), BYTES("lo")};
   assert_true(ws_deflater_message(deflater, &hello, 1, &out));
-  assert_bytes(buffer_bytes(&out), BYTES("\xf2\x48\xcd\xc9\xc9\x07\x00")); /* RFC 7692 section 7.2.3.1 */
+  /* RFC 7692 section 7.2.3.1 */
+  assert_bytes(buffer_bytes(&out), BYTES("\xf2\x48\xcd\xc9\xc9\x07\x00"));
   buffer_clear(&out);
   assert_true(ws_deflater_message(deflater, parts, COUNT_OF(parts), &out));
   assert_bytes(buffer_bytes(&out), BYTES("\xf2\x00\x11\x00\x00")); /* section 7.2.3.2 */
@@ -95,7 +97,8 @@ static void writes_what_the_standard_shows(void **state) {
   buffer_deinit(&out);
 }
 
-/* Also by a client whose window has 8 bits, if ours has 9: zlib does not refer further back than 250 bytes then. */
+/* Also by a client whose window has 8 bits, if ours has 9: zlib does not refer further back than
+ * 250 bytes then. */
 static void others_can_inflate_it(void **state) {
   (void)state;
   static const struct {
@@ -182,7 +185,7 @@ static void memory_is_what_is_documented(void **state) {
   memory_set_allocator(NULL, NULL);
 }
 
-/* ---- There and back ------------------------------------------------------------------------------------------------------- */
+/* ---- There and back -------------------------------------------------------------------------- */
 
 /* Input in pieces of `in` bytes, output in pieces of `room`. */
 static enum ws_inflate inflate_message(struct ws_inflater *inflater, struct bytes payload, size_t in, size_t room,
@@ -274,7 +277,8 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(go_there_and_back, NULL) >= 9);
 }
 
-/* One that ran out of memory in the middle of a message forgets that message, if it takes nothing over. */
+/* One that ran out of memory in the middle of a message forgets that message, if it takes nothing
+ * over. */
 static void goes_on_after_failing_memory(void **state) {
   (void)state;
   struct ws_deflater *deflater = ws_deflater_new(WS_WINDOW_15, false);

@@ -64,7 +64,8 @@ static void writes_close_payloads(void **state) {
                      "a"));
 }
 
-/* Whatever code point lies across the end of the room, what is sent is UTF-8 and as long as it can be. */
+/* Whatever code point lies across the end of the room, what is sent is UTF-8 and as long as it can
+ * be. */
 static void cuts_reasons_between_code_points(void **state) {
   (void)state;
   static const struct bytes code_points[] = {{"x", 1}, {"\xc3\xa9", 2}, {"\xe2\x82\xac", 3}, {"\xf0\x9f\x8c\x99", 4}};

@@ -69,7 +69,8 @@ static const struct message_case accepted[] = {
     /* blocks */
     {"TEXT HelloHello @20\nIDLE\n", &alone, {FRAME(TEXT, HELLO_FINAL HELLO)}},
     {"TEXT HelloHello @18\nIDLE\n", &alone, {FRAME(TEXT, HELLO_FINAL HELLO_AGAIN)}},
-    {"TEXT Hello @13\nIDLE\n", &alone, {FRAME(TEXT, HELLO_FINAL)}},              /* without the empty block behind it */
+    /* without the empty block behind it */
+    {"TEXT Hello @13\nIDLE\n", &alone, {FRAME(TEXT, HELLO_FINAL)}},
     {"TEXT Hello @17\nIDLE\n", &alone, {FRAME(TEXT, HELLO "\x00\x00\xff\xff")}}, /* with its tail */
     {"TEXT  @8\nIDLE\n", &alone, {FRAME(TEXT, "\x03\x00")}},
     {"TEXT  @13\nIDLE\n", &alone, {FRAME(TEXT, "\x03\x00\x03\x00\x03\x00\x00")}},
@@ -128,7 +129,8 @@ static const struct message_case refused[] = {
     {BROKEN, &alone, {FRAME(BINARY, "Hello")}},
     {BROKEN, &alone, {FRAME(BINARY, "\xfa\xff\xff\xff\x7f\x00")}}, /* a block, and two bits */
     {NOT_UTF8, &alone, {FRAME(TEXT, STORED("\x01", "\xfe", "\xff") "\x00")}},
-    {NOT_UTF8, &alone, {FRAME(TEXT, STORED("\x02", "\xfd", "a\xff") "\x07")}}, /* before what is broken */
+    /* before what is broken */
+    {NOT_UTF8, &alone, {FRAME(TEXT, STORED("\x02", "\xfd", "a\xff") "\x07")}},
     {NOT_UTF8, &alone, {FRAME(BEGIN_TEXT, STORED("\x01", "\xfe", "\xed")), FRAME(GO_ON, STORED("\x01", "\xfe", "\xa0"))}},
     {BROKEN, &alone, {FRAME(TEXT, STORED("\x01", "\xfe", "a") "\x07")}},
     {CUT, &alone, {FRAME(TEXT, STORED("\x02", "\xfd", "\xe2\x82") "\x00")}},
@@ -184,7 +186,7 @@ static void refuses_what_is_wrong(void **state) {
   for (size_t i = 0; i < COUNT_OF(refused); i++) check_case(&refused[i]);
 }
 
-/* ---- At once -------------------------------------------------------------------------------------------------------------- */
+/* ---- At once --------------------------------------------------------------------------------- */
 
 static struct ws_reader *new_reader(const struct ws_limits *of, struct ws_deflate_terms terms) {
   struct ws_reader *reader = ws_reader_new(of);
@@ -222,7 +224,7 @@ static void fails_at_the_first_wrong_byte(void **state) {
   ws_reader_free(reader);
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static size_t largest;
 static void *count_resize(void *context, void *ptr, size_t size) {
@@ -292,7 +294,8 @@ static void memory_comes_with_the_first_compressed_frame(void **state) {
   ws_reader_free(reader);
 }
 
-/* One reader serves clients of all terms, one after the other; no one's window is seen by the next. */
+/* One reader serves clients of all terms, one after the other; no one's window is seen by the
+ * next. */
 static void an_idle_reader_is_lent_anew(void **state) {
   (void)state;
   struct ws_reader *reader = new_reader(&limits, alone);
@@ -319,7 +322,8 @@ static void an_idle_reader_is_lent_anew(void **state) {
   ws_reader_free(reader);
 }
 
-/* If out of memory there is no reader, or the error says so, and never a message that lacks something. */
+/* If out of memory there is no reader, or the error says so, and never a message that lacks
+ * something. */
 static bool trace_bytewise(void *context) {
   const struct message_case *test = context;
   struct buffer input = {0}, trace = {0};
@@ -344,12 +348,13 @@ static void stands_failing_memory(void **state) {
   }
 }
 
-/* ---- A message as a million fragments ------------------------------------------------------------------------------------- */
+/* ---- A message as a million fragments -------------------------------------------------------- */
 
 enum { MILLION = 1000000 };
 static const struct ws_limits large = {.frame = 1000, .message = MILLION};
 
-/* Bytes of the payload one by one, then the end. Counts what is asked of the allocator, so that growth is seen to be linear. */
+/* Bytes of the payload one by one, then the end. Counts what is asked of the allocator, so that
+ * growth is seen to be linear. */
 static struct bytes feed_fragments(struct ws_reader *reader, unsigned first, struct bytes payload) {
   enum ws_event event = WS_MORE;
   for (size_t i = 0; i < payload.len; i++) {
@@ -426,7 +431,7 @@ static void endless_nothing_costs_nothing(void **state) {
   memory_set_allocator(NULL, NULL);
 }
 
-/* ---- Whatever zlib may write ---------------------------------------------------------------------------------------------- */
+/* ---- Whatever zlib may write ----------------------------------------------------------------- */
 
 /* Any level, strategy and way of flushing, in any fragments: the message comes back. */
 static void any_deflater_is_understood(void **state) {

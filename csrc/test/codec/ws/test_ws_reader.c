@@ -66,11 +66,15 @@ static const struct ws_case accepted[] = {
     {"TEXT hello @11\nIDLE\n", {TEXT("hello")}},
     {"TEXT  @6\nIDLE\n", {TEXT("")}},
     {"TEXT hello @11\nTEXT h" EURO " @21\nBINARY \xff @28\nIDLE\n", {TEXT("hello"), TEXT("h" EURO), BINARY("\xff")}},
-    {"BINARY " T100 T10 T10 "01234 @131\nIDLE\n", {BINARY(T100 T10 T10 "01234")}},                           /* short length */
-    {"BINARY " T100 T10 T10 "012345 @134\nIDLE\n", {BINARY(T100 T10 T10 "012345")}},                         /* the next form */
-    {"TEXT " T100 T10 T10 T10 " @138\nIDLE\n", {TEXT(T100 T10 T10 T10)}},                                    /* longest frame */
-    {"TEXT " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_TEXT(T100 T10 T10), GO_ON(T10), FINISH(T10)}},     /* message */
-    {"BINARY " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_BINARY(T10), GO_ON(T100 T10 T10), FINISH(T10)}}, /* the same */
+    /* short length */
+    {"BINARY " T100 T10 T10 "01234 @131\nIDLE\n", {BINARY(T100 T10 T10 "01234")}},
+    /* the next form */
+    {"BINARY " T100 T10 T10 "012345 @134\nIDLE\n", {BINARY(T100 T10 T10 "012345")}},
+    {"TEXT " T100 T10 T10 T10 " @138\nIDLE\n", {TEXT(T100 T10 T10 T10)}}, /* longest frame */
+    /* message */
+    {"TEXT " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_TEXT(T100 T10 T10), GO_ON(T10), FINISH(T10)}},
+    /* the same */
+    {"BINARY " T100 T10 T10 T10 T10 " @158\nIDLE\n", {BEGIN_BINARY(T10), GO_ON(T100 T10 T10), FINISH(T10)}},
     {"TEXT abc @27\nIDLE\n", {BEGIN_TEXT("a"), GO_ON("b"), GO_ON(""), FINISH("c")}},
     {"TEXT  @18\nIDLE\n", {BEGIN_TEXT(""), GO_ON(""), FINISH("")}},
     {"TEXT a @13\nIDLE\n", {BEGIN_TEXT(""), FINISH("a")}},
@@ -219,7 +223,7 @@ static void refuses_headers_at_once(void **state) {
   }
 }
 
-/* ---- Memory -------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static struct bytes next_payload(struct ws_reader *reader, struct buffer *input, enum ws_event expected) {
   size_t used;
@@ -279,7 +283,8 @@ static void it_is_idle_only_between_messages(void **state) {
 
 static void an_end_gives_memory_back(void **state) {
   (void)state;
-  static const unsigned last[] = {FIN | WS_OPCODE_CLOSE, FIN | WS_OPCODE_TEXT}; /* as it should be, and an error */
+  /* as it should be, and an error */
+  static const unsigned last[] = {FIN | WS_OPCODE_CLOSE, FIN | WS_OPCODE_TEXT};
   for (size_t i = 0; i < COUNT_OF(last); i++) {
     struct buffer input = {0};
     struct ws_reader *reader = ws_reader_new(&limits);
@@ -325,7 +330,8 @@ static void memory_grows_with_what_came(void **state) {
   memory_set_allocator(count_resize, NULL);
   struct ws_reader *reader = ws_reader_new(&wide);
   allocated = 0;
-  assert_int_equal(feed(reader, BYTES("\x82\xff\0\0\0\0\x40\0\0\0" ZERO), 1), WS_MORE); /* a gigabyte is announced */
+  /* a gigabyte is announced */
+  assert_int_equal(feed(reader, BYTES("\x82\xff\0\0\0\0\x40\0\0\0" ZERO), 1), WS_MORE);
   assert_int_equal(feed(reader, BYTES(T10), 100), WS_MORE);
   assert_in_range(allocated, 1000, 2000);
   ws_reader_free(reader);
@@ -344,7 +350,8 @@ static void memory_grows_with_what_came(void **state) {
   memory_set_allocator(NULL, NULL);
 }
 
-/* If out of memory there is no reader, or the error says so, and never a message that lacks something. */
+/* If out of memory there is no reader, or the error says so, and never a message that lacks
+ * something. */
 static bool trace_bytewise(void *context) {
   struct buffer input = {0}, trace = {0};
   const struct ws_case *test = context;
@@ -378,7 +385,8 @@ static void without_memory_the_error_is_1011(void **state) {
   ws_reader_free(reader);
 }
 
-/* What lies in the reader's own memory goes to the caller that wants it, and limits may change between messages. */
+/* What lies in the reader's own memory goes to the caller that wants it, and limits may change
+ * between messages. */
 static void gives_memory_away(void **state) {
   (void)state;
   static const struct ws_limits wide = {.frame = 1000, .message = 1000};

@@ -1,4 +1,5 @@
-/* Answers byte for byte: header fields, bodies and framing, and the times between what a stream sends by itself. */
+/* Answers byte for byte: header fields, bodies and framing, and the times between what a stream
+ * sends by itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,7 +157,8 @@ static void a_poll_says_what_it_is(void **state) {
   assert_string_equal(body_of(answer), "");
 }
 
-/* A head that ends in the middle: whether its answer has a body is up to its method, if that is there to its end. */
+/* A head that ends in the middle: whether its answer has a body is up to its method, if that is
+ * there to its end. */
 static void a_late_head_is_answered_by_its_method(void **state) {
   static const struct {
     const char *head;
@@ -320,7 +322,8 @@ static void http_1_1_gets_chunks(void **state) {
   assert_true(memory_peer_ended(&peer));
 }
 
-/* A stream that says something needs no heartbeat until it has been silent for limits.heartbeat_ms. */
+/* A stream that says something needs no heartbeat until it has been silent for
+ * limits.heartbeat_ms. */
 static void heartbeats_follow_silence(void **state) {
   (void)state;
   ask("GET /sse?channel=keep:a");
@@ -367,7 +370,8 @@ static void gaps_are_counted(void **state) {
   memory_peer_close(&other);
 }
 
-/* The times after which clients reconnect differ, also from server to server: not all of them come back in one moment. */
+/* The times after which clients reconnect differ, also from server to server: not all of them come
+ * back in one moment. */
 static void clients_return_at_different_times(void **state) {
   enum { SERVERS = 8, STREAMS = 3 };
   unsigned retries[SERVERS][STREAMS], different = 0;

@@ -1,4 +1,5 @@
-/* Which clients the app can find, and what it counts: from on_connect to the end, and of this server alone. */
+/* Which clients the app can find, and what it counts: from on_connect to the end, and of this
+ * server alone. */
 #include <string.h>
 
 #include "test/support.h"
@@ -8,7 +9,8 @@ enum { CLIENTS = 5, QUEUE = 20000 };
 
 static struct mw_server *server;
 static struct memory_peer peers[CLIENTS];
-/* For each type of request: how often it came, and how often its client was among those that are connected. */
+/* For each type of request: how often it came, and how often its client was among those that are
+ * connected. */
 static unsigned asked[32], known[32];
 static char reason[64];  /* of the newest MW_REQUEST_DISCONNECT */
 static unsigned refused; /* the type of request that is refused */
@@ -148,7 +150,8 @@ static void are_not_found_before_and_after(void **state) {
   for (size_t i = 0; i < CLIENTS; i++) memory_peer_open(&peers[i], server);
 }
 
-/* The app learns why a client has gone: for a WebSocket with the code of its close frame, or the one that stands for none. */
+/* The app learns why a client has gone: for a WebSocket with the code of its close frame, or the
+ * one that stands for none. */
 static void go_with_a_reason(void **state) {
   (void)state;
   memory_peer_upgrade(&peers[0], NULL);
@@ -197,8 +200,8 @@ static void numbers_are_of_one_server(void **state) {
   server_finish(second);
 }
 
-/* Subscribing, unsubscribing, and pings carry next to nothing, and use up limits.queue all the same. Closing is free, so that it is always
- * possible. */
+/* Subscribing, unsubscribing, and pings carry next to nothing, and use up limits.queue all the
+ * same. Closing is free, so that it is always possible. */
 static void commands_count_themselves(void **state) {
   (void)state;
   connect_all();

@@ -1,4 +1,5 @@
-/* Members of channels: who is announced, when, and to whom; by WebSockets and event streams in memory, with a clock moved by hand. */
+/* Members of channels: who is announced, when, and to whom; by WebSockets and event streams in
+ * memory, with a clock moved by hand. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,7 +108,7 @@ static int end(void **state) {
   return support_teardown(state);
 }
 
-/* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 static void upgrade(struct memory_peer *peer, const char *token) {
   char text[400];
@@ -135,7 +136,8 @@ static void leave(struct memory_peer *peer) {
 
 static void send_text(struct memory_peer *peer, const char *text) { memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text)); }
 
-/* What the peer was told about members, in short: the next frames, of which each must be a push or an acknowledgement. */
+/* What the peer was told about members, in short: the next frames, of which each must be a push or
+ * an acknowledgement. */
 static const char *next(struct memory_peer *peer) {
   static char text[4096];
   enum ws_opcode opcode;
@@ -168,7 +170,7 @@ static size_t members(const char *channel) {
   return mw_channel_presence(server, channel, strlen(channel), NULL, NULL, NULL, NULL);
 }
 
-/* ---- Tests ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Tests ----------------------------------------------------------------------------------- */
 
 static void the_joiner_finds_itself_in_its_snapshot(void **state) {
   (void)state;
@@ -221,7 +223,8 @@ static void a_quick_return_is_no_event(void **state) {
   assert_int_equal(members("room:1"), 1);
 }
 
-/* The app sees who has left when the linger is over, though others are told with the next announcement. */
+/* The app sees who has left when the linger is over, though others are told with the next
+ * announcement. */
 static void the_app_sees_a_leave_before_others_are_told(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "brief:1");
@@ -235,7 +238,8 @@ static void the_app_sees_a_leave_before_others_are_told(void **state) {
   expect_next(ann, "");
 }
 
-/* A hub that had no room for the channel of a member does not know that member. The next that comes is told of both all the same. */
+/* A hub that had no room for the channel of a member does not know that member. The next that comes
+ * is told of both all the same. */
 static void a_roster_that_was_lost_is_made_whole(void **state) {
   (void)state;
   server_finish(server);
@@ -437,7 +441,8 @@ static void event_streams_begin_with_a_snapshot(void **state) {
       strstr(memory_peer_take(&peers[1]), "event: moonwire:presence\ndata: {\"joined\":{},\"left\":[\"ann\"],\"count\":1}\n"));
 }
 
-/* One that lasts is a member like others, and is notified of changes with its next poll; without a client there is no presence. */
+/* One that lasts is a member like others, and is notified of changes with its next poll; without a
+ * client there is no presence. */
 static void polls_have_presence_by_their_clients(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "room:1"), *bob = &peers[peer_count++], *eve = &peers[peer_count++];
@@ -493,7 +498,8 @@ static void hooks_run_around_it(void **state) {
   assert_int_equal(server->script.open_channels.count, 0);
 }
 
-/* The app subscribes without asking itself: such a client is told what others learn from their acknowledgement, and added. */
+/* The app subscribes without asking itself: such a client is told what others learn from their
+ * acknowledgement, and added. */
 static void whom_the_app_subscribes_is_counted(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "quick:1"), *bob = join_as("bob", "plain:1");
@@ -540,9 +546,10 @@ static void a_config_must_make_sense(void **state) {
   mw_config_unref(config);
 }
 
-/* ---- If out of memory -------------------------------------------------------------------------------------------------------- */
+/* ---- If out of memory ------------------------------------------------------------------------ */
 
-/* Two users come and go while the nth allocation fails. A client that stays connected knows who is there; no one is left over. */
+/* Two users come and go while the nth allocation fails. A client that stays connected knows who is
+ * there; no one is left over. */
 static bool come_and_go(void *context) {
   (void)context;
   static struct memory_peer pair[2];
@@ -591,7 +598,8 @@ static void without_memory_nobody_is_wrong(void **state) {
   assert_int_equal(make_server(), 0);
 }
 
-/* An event stream for whose member there is no memory is put off, as one that may return, and not refused. */
+/* An event stream for whose member there is no memory is put off, as one that may return, and not
+ * refused. */
 static void without_memory_for_its_info_a_stream_returns(void **state) {
   (void)state;
   mw_log_to(MW_LOG_ERROR, ignore_log, NULL);
@@ -606,7 +614,7 @@ static void without_memory_for_its_info_a_stream_returns(void **state) {
   mw_log_to(MW_LOG_INFO, NULL, NULL);
 }
 
-/* ---- At random ------------------------------------------------------------------------------------------------------------- */
+/* ---- At random ------------------------------------------------------------------------------- */
 
 enum { USERS = 6, SEATS = 8, ROUNDS = 4000 };
 

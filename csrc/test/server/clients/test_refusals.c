@@ -1,4 +1,5 @@
-/* What is refused, and how: names that an app gives, verbs that ask for what there is not, and clients that the app keeps waiting. */
+/* What is refused, and how: names that an app gives, verbs that ask for what there is not, and
+ * clients that the app keeps waiting. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,7 +245,8 @@ static void an_event_without_data_has_null(void **state) {
   finish();
 }
 
-/* limits.connect_ms is from the upgrade on, regardless of what else the client says in the meantime. */
+/* limits.connect_ms is from the upgrade on, regardless of what else the client says in the
+ * meantime. */
 static void talk_is_no_connect(void **state) {
   (void)state;
   start(true);
@@ -275,7 +277,8 @@ static void a_connect_without_a_token_has_that_of_the_upgrade(void **state) {
   finish();
 }
 
-/* A page cannot see the status of a refused upgrade: it gets its WebSocket, and the reason in a close frame. */
+/* A page cannot see the status of a refused upgrade: it gets its WebSocket, and the reason in a
+ * close frame. */
 static void an_app_that_does_not_answer_holds_no_websocket(void **state) {
   (void)state;
   start(true);
@@ -296,7 +299,8 @@ static void an_app_that_does_not_answer_holds_no_websocket(void **state) {
   finish();
 }
 
-/* Also a client that was let in: the server's close frame is followed by the end, whether the peer answers it or not. */
+/* Also a client that was let in: the server's close frame is followed by the end, whether the peer
+ * answers it or not. */
 static void a_closed_websocket_ends_in_time(void **state) {
   (void)state;
   start(false);

@@ -1,4 +1,5 @@
-/* Peers within the test that take less than there is: one that does not fetch is stalled once its stream_peer holds 64 KiB. */
+/* Peers within the test that take less than there is: one that does not fetch is stalled once its
+ * stream_peer holds 64 KiB. */
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -22,7 +23,7 @@ struct fixture {
 
 static struct fixture fixture;
 
-/* ---- The server ----------------------------------------------------------------------------------------------------------- */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static void on_request(void *context, struct mw_request *request) {
   (void)context;
@@ -87,7 +88,7 @@ static struct mw_stats stats_now(void) {
   return stats;
 }
 
-/* ---- Publishing ----------------------------------------------------------------------------------------------------------- */
+/* ---- Publishing ------------------------------------------------------------------------------ */
 
 struct what {
   const char *key;
@@ -127,11 +128,12 @@ static void publish_many(const char *channel, unsigned first, unsigned last) {
   server_settle(fixture.server);
 }
 
-/* ---- Peers ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------- */
 
 enum way { WEBSOCKET, SSE, SSE_PLAIN, ENVELOPE, TRANSPORTS };
 
-/* What it was told, in short: "a1 a2 gap(few:a) b3 " for channel and number of messages, "ok3 " for acknowledgements by their ref. */
+/* What it was told, in short: "a1 a2 gap(few:a) b3 " for channel and number of messages, "ok3 " for
+ * acknowledgements by their ref. */
 struct reader {
   struct memory_peer peer;
   enum way transport;
@@ -353,7 +355,8 @@ static const char *format_of(enum way transport, char letter) {
   return format;
 }
 
-/* The log begins with first…k, of which the stream_peer and one write had room, then says `then`, as a format, and the rest. Returns k. */
+/* The log begins with first…k, of which the stream_peer and one write had room, then says `then`,
+ * as a format, and the rest. Returns k. */
 static unsigned assert_prefix(const char *log, const char *format, unsigned first) {
   char part[16];
   for (unsigned n = first;; n++) {
@@ -363,7 +366,7 @@ static unsigned assert_prefix(const char *log, const char *format, unsigned firs
   }
 }
 
-/* ---- Each policy ---------------------------------------------------------------------------------------------------------- */
+/* ---- Each policy ----------------------------------------------------------------------------- */
 
 static void catches_up_without_a_hole(void **state) {
   (void)state;
@@ -377,7 +380,8 @@ static void catches_up_without_a_hole(void **state) {
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 1, 60));
     assert_false(exchange_at(0)->subscriber.flags & SUBSCRIBER_BEHIND);
     assert_null(exchange_at(0)->subscriber.outbox);
-    if (transport != ENVELOPE) assert_null(session_of(&exchange_at(0)->subscriber)); /* it was lent */
+    /* it was lent */
+    if (transport != ENVELOPE) assert_null(session_of(&exchange_at(0)->subscriber));
     publish_many("keep:a", 61, 61);
     assert_string_equal(taken(&reader), range(format_of(transport, 'k'), 61, 61));
     assert_int_equal(stats_now().slow_closed, before.slow_closed);
@@ -525,7 +529,7 @@ static void too_many_keys_are_too_slow(void **state) {
   close_reader(&reader);
 }
 
-/* ---- Several channels ----------------------------------------------------------------------------------------------------- */
+/* ---- Several channels ------------------------------------------------------------------------ */
 
 /* All of one session leaves in order, regardless of its channels. */
 static void merges_channels_by_position(void **state) {
@@ -557,7 +561,8 @@ static void each_channel_by_its_policy(void **state) {
   (void)state;
   static const char *const channels[] = {"drop:d", "keep:k", "latest:l"};
   for (enum way transport = 0; transport < TRANSPORTS; transport++) {
-    if (transport == SSE || transport == SSE_PLAIN) continue; /* they do not say which channel it is */
+    /* they do not say which channel it is */
+    if (transport == SSE || transport == SSE_PLAIN) continue;
     struct reader reader;
     open_reader(&reader, transport, "drop:d keep:k latest:l");
     for (unsigned n = 1; n <= 60; n++) publish_many(channels[n % 3], n, n);
@@ -594,9 +599,10 @@ static void one_channel_that_closes_closes_all(void **state) {
   close_reader(&quick);
 }
 
-/* ---- What comes in one turn ------------------------------------------------------------------------------------------------ */
+/* ---- What comes in one turn ------------------------------------------------------------------ */
 
-/* The message with which it becomes slow has no position, and what follows it on the shared list of the turn was published before. */
+/* The message with which it becomes slow has no position, and what follows it on the shared list of
+ * the turn was published before. */
 static void nothing_is_lost_behind_a_volatile_message(void **state) {
   (void)state;
   for (unsigned kept = 4; kept < 8; kept++) {
@@ -640,7 +646,7 @@ static void nothing_overtakes_what_made_it_slow(void **state) {
   }
 }
 
-/* ---- Replays -------------------------------------------------------------------------------------------------------------- */
+/* ---- Replays --------------------------------------------------------------------------------- */
 
 static void a_replay_is_fed_as_it_is_read(void **state) {
   (void)state;
@@ -688,7 +694,8 @@ static void a_replay_is_no_slowness(void **state) {
   close_reader(&reader);
 }
 
-/* An event stream returns with one id: what is published to another of its channels must not come before what is replayed. */
+/* An event stream returns with one id: what is published to another of its channels must not come
+ * before what is replayed. */
 static void a_stream_keeps_its_order_in_a_replay(void **state) {
   (void)state;
   static const char *const others[] = {"keep:b", "few:b", "close:b", "drop:b", "latest:b", "kept-close:b"};
@@ -709,7 +716,7 @@ static void a_stream_keeps_its_order_in_a_replay(void **state) {
   }
 }
 
-/* ---- Coming and going while behind ----------------------------------------------------------------------------------------- */
+/* ---- Coming and going while behind ----------------------------------------------------------- */
 
 static void a_channel_that_is_joined_meanwhile_is_read_as_well(void **state) {
   (void)state;
@@ -774,7 +781,7 @@ static void one_that_is_kicked_gets_the_rest_of_the_others(void **state) {
   close_reader(&reader);
 }
 
-/* ---- The end of a channel --------------------------------------------------------------------------------------------------- */
+/* ---- The end of a channel -------------------------------------------------------------------- */
 
 static void the_end_is_told_behind_the_last_message(void **state) {
   (void)state;
@@ -827,7 +834,7 @@ static void the_end_is_told_to_whom_it_is_excepted_from(void **state) {
   close_reader(&reader);
 }
 
-/* ---- What is for one alone -------------------------------------------------------------------------------------------------- */
+/* ---- What is for one alone ------------------------------------------------------------------- */
 
 static void acknowledgements_are_not_let_go(void **state) {
   (void)state;
@@ -877,7 +884,7 @@ static void private_sends_have_a_limit_of_their_own(void **state) {
   }
 }
 
-/* ---- Slowness ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Slowness -------------------------------------------------------------------------------- */
 
 static void what_waits_for_too_long_is_too_slow(void **state) {
   (void)state;
@@ -930,7 +937,7 @@ static void others_are_not_held_up(void **state) {
   close_reader(&slow[1]);
 }
 
-/* ---- The end of the server ------------------------------------------------------------------------------------------------- */
+/* ---- The end of the server ------------------------------------------------------------------- */
 
 static void the_server_stops_while_some_are_behind(void **state) {
   (void)state;
@@ -954,7 +961,7 @@ static void the_server_stops_while_some_are_behind(void **state) {
   assert_int_equal(mw_live("subscription"), 0);
 }
 
-/* ---- Failing memory ---------------------------------------------------------------------------------------------------------- */
+/* ---- Failing memory -------------------------------------------------------------------------- */
 
 /* What one raw peer got; a peer whose memory is not the library's. */
 struct raw {
@@ -973,8 +980,8 @@ static void fetch_raw(struct raw *raw, size_t max) {
   }
 }
 
-/* Every message of the channel from `first` on, or a gap before the one that follows; and all of it, if it is still there. Numbers are
- * shared by all channels, which take turns. */
+/* Every message of the channel from `first` on, or a gap before the one that follows; and all of
+ * it, if it is still there. Numbers are shared by all channels, which take turns. */
 static bool has_all(const struct raw *raw, char letter, unsigned count, const unsigned *published, bool may_skip) {
   static const char gap[] = "moonwire:gap\ndata: {\"channel\":\"";
   unsigned next = 0;

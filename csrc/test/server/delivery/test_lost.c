@@ -1,5 +1,6 @@
-/* A subscriber of which something was lost because memory was short: it is closed, and got nothing of what follows, since its client returns
- * with the last id that it saw. The peers have Unix sockets, on which everything that was written before the end can be read. */
+/* A subscriber of which something was lost because memory was short: it is closed, and got nothing
+ * of what follows, since its client returns with the last id that it saw. The peers have Unix
+ * sockets, on which everything that was written before the end can be read. */
 #include <string.h>
 
 #include "base/memory.h"
@@ -32,7 +33,8 @@ static void end(void) {
   host_end(&host);
 }
 
-/* Publishes some in one turn: first to the channel that all have, then to both. Adds what could be published. */
+/* Publishes some in one turn: first to the channel that all have, then to both. Adds what could be
+ * published. */
 static void publish_round(unsigned round, char *of_a, char *of_both, size_t size) {
   for (unsigned i = 0; i < AT_ONCE; i++) {
     char data[16];

@@ -105,7 +105,8 @@ static void who_never_reads_is_cut_off_and_nobody_else(void **state) {
   assert_int_equal(object_live(OBJECT_MESSAGE), 0);
 }
 
-/* However it comes to be over the limit: by the shared list of one channel, or by pointers for several. */
+/* However it comes to be over the limit: by the shared list of one channel, or by pointers for
+ * several. */
 static void also_with_several_channels(void **state) {
   (void)state;
   subscribe(&slow, "channel=none:a&channel=none:b");

@@ -1,5 +1,6 @@
-/* What a turn brings to one session, and what happens to it there: messages that wait in the list of their channel while the session begins
- * to lag, leaves the channel, or is excepted from one of them. Each gets what it is due, once and in order. */
+/* What a turn brings to one session, and what happens to it there: messages that wait in the list
+ * of their channel while the session begins to lag, leaves the channel, or is excepted from one of
+ * them. Each gets what it is due, once and in order. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ static struct mw_server *server;
 static struct memory_peer peers[PEERS];
 static struct told_peer told;
 
-/* ---- The server ----------------------------------------------------------------------------------------------------------- */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static void on_request(void *context, struct mw_request *request) {
   (void)context;
@@ -80,7 +81,8 @@ static void publish(const char *channel, const char *data, size_t size) {
   publish_as(channel, data, size, (struct mw_publish){.key = {0}});
 }
 
-/* `letter` with numbers from first to last, in one turn. Each third is small: it finds room where the one before did not. */
+/* `letter` with numbers from first to last, in one turn. Each third is small: it finds room where
+ * the one before did not. */
 static void publish_many(const char *channel, char letter, unsigned first, unsigned last) {
   for (unsigned n = first; n <= last; n++) {
     char data[16];
@@ -158,7 +160,7 @@ static void start_again(void) {
   begin(&state);
 }
 
-/* ---- The list of one turn --------------------------------------------------------------------------------------------------- */
+/* ---- The list of one turn -------------------------------------------------------------------- */
 
 static void one_that_is_excepted_gets_the_rest_of_the_list(void **state) {
   (void)state;
@@ -208,9 +210,10 @@ static void the_last_message_of_a_turn_comes_once(void **state) {
   }
 }
 
-/* ---- One that begins to lag in the middle ------------------------------------------------------------------------------------ */
+/* ---- One that begins to lag in the middle ---------------------------------------------------- */
 
-/* The list is longer than a peer takes and an outbox holds: the rest of it is read from the history, and nothing overtakes it. */
+/* The list is longer than a peer takes and an outbox holds: the rest of it is read from the
+ * history, and nothing overtakes it. */
 static void a_long_list_keeps_its_order(void **state) {
   (void)state;
   for (enum transport transport = 0; transport < TRANSPORTS; transport++) {
@@ -259,7 +262,8 @@ static void each_history_is_read_to_its_end(void **state) {
   }
 }
 
-/* Of three channels, only one has more than an outbox holds, and the others get something only while it is read: nothing comes twice. */
+/* Of three channels, only one has more than an outbox holds, and the others get something only
+ * while it is read: nothing comes twice. */
 static void of_three_histories_each_may_be_the_long_one(void **state) {
   (void)state;
   static const char *const channels[] = {"keep:a", "keep:b", "keep:c"};
@@ -309,7 +313,8 @@ static void many_histories_are_in_one_order(void **state) {
   }
 }
 
-/* The ids of an event stream only grow: what the app subscribes it to comes after what is replayed. */
+/* The ids of an event stream only grow: what the app subscribes it to comes after what is
+ * replayed. */
 static void a_channel_of_the_app_waits_for_a_replay(void **state) {
   (void)state;
   static const char *const channels[] = {"keep:b", "drop:b"};
@@ -330,7 +335,8 @@ static void a_channel_of_the_app_waits_for_a_replay(void **state) {
   }
 }
 
-/* A replay is not slowness: of a channel that is held up by that of another, more than there is room for is dropped, and that is told. */
+/* A replay is not slowness: of a channel that is held up by that of another, more than there is
+ * room for is dropped, and that is told. */
 static void what_a_replay_holds_up_is_dropped_with_a_gap(void **state) {
   (void)state;
   publish_many("keep:a", 'a', 1, 30);
@@ -350,7 +356,8 @@ static void what_a_replay_holds_up_is_dropped_with_a_gap(void **state) {
   assert_told(&peers[0], "d13 ");
 }
 
-/* A channel that drops nothing is subscribed to by one that is slow already: it gets all, or is closed. */
+/* A channel that drops nothing is subscribed to by one that is slow already: it gets all, or is
+ * closed. */
 static void a_channel_that_closes_drops_nothing(void **state) {
   (void)state;
   enter(&peers[0], SOCKET, "keep:a", NULL);
@@ -392,7 +399,7 @@ static void what_a_peer_takes_is_not_too_much(void **state) {
   mw_client_unref(client);
 }
 
-/* ---- Presence, which is never dropped ---------------------------------------------------------------------------------------- */
+/* ---- Presence, which is never dropped -------------------------------------------------------- */
 
 static void changes_of_presence_follow_what_waits(void **state) {
   (void)state;

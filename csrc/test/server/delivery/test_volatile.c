@@ -1,4 +1,5 @@
-/* Volatile messages of a channel that is still being replayed: in their place, or dropped, but never before what is older. */
+/* Volatile messages of a channel that is still being replayed: in their place, or dropped, but
+ * never before what is older. */
 #define _GNU_SOURCE
 #include <string.h>
 
@@ -99,7 +100,7 @@ static struct mw_stats stats_now(void) {
   return stats;
 }
 
-/* ---- In its place ------------------------------------------------------------------------------------------------------------ */
+/* ---- In its place ---------------------------------------------------------------------------- */
 
 static void waits_for_the_replay_of_its_channel(void **state) {
   (void)state;
@@ -135,7 +136,8 @@ static void stands_between_what_was_published_before_and_after(void **state) {
   }
 }
 
-/* In the turn in which the replay begins the list of that turn has it, and what is published before and after it. */
+/* In the turn in which the replay begins the list of that turn has it, and what is published before
+ * and after it. */
 static void keeps_its_place_in_one_turn(void **state) {
   (void)state;
   fill("kept:1");
@@ -239,7 +241,7 @@ static void a_client_that_polls_has_it_in_its_place(void **state) {
   memory_peer_close(&peer);
 }
 
-/* ---- Or dropped -------------------------------------------------------------------------------------------------------------- */
+/* ---- Or dropped ------------------------------------------------------------------------------ */
 
 static void what_has_no_room_is_dropped_and_closes_nobody(void **state) {
   (void)state;
@@ -260,8 +262,8 @@ static void what_has_no_room_is_dropped_and_closes_nobody(void **state) {
   }
 }
 
-/* A channel without history waits for the replay of others on an event stream. Beyond its limit it drops what waits, and the gap stands
- * before nothing that is older. */
+/* A channel without history waits for the replay of others on an event stream. Beyond its limit it
+ * drops what waits, and the gap stands before nothing that is older. */
 static void a_gap_stands_before_nothing_older(void **state) {
   (void)state;
   fill("kept:1");
@@ -277,7 +279,8 @@ static void a_gap_stands_before_nothing_older(void **state) {
   memory_peer_close(&peer);
 }
 
-/* Of one that is too slow what is volatile is not kept, and nothing that is older comes behind what is newer. */
+/* Of one that is too slow what is volatile is not kept, and nothing that is older comes behind what
+ * is newer. */
 static void of_a_slow_one_it_is_dropped(void **state) {
   (void)state;
   replay(SOCKET, "kept:1", NULL);
@@ -291,7 +294,7 @@ static void of_a_slow_one_it_is_dropped(void **state) {
   memory_peer_close(&peer);
 }
 
-/* ---- What is not held back ---------------------------------------------------------------------------------------------------- */
+/* ---- What is not held back ------------------------------------------------------------------- */
 
 static void another_channel_of_a_websocket_goes_on(void **state) {
   (void)state;
@@ -304,7 +307,8 @@ static void another_channel_of_a_websocket_goes_on(void **state) {
   memory_peer_close(&peer);
 }
 
-/* Changes continue the snapshot, which came before the replay, and must come before the next snapshot that is requested. */
+/* Changes continue the snapshot, which came before the replay, and must come before the next
+ * snapshot that is requested. */
 static void changes_of_presence_continue_the_snapshot(void **state) {
   (void)state;
   struct memory_peer other;

@@ -1,4 +1,5 @@
-/* What a client holds of the server's memory once it has joined, in bytes: nothing of its request, on every transport. */
+/* What a client holds of the server's memory once it has joined, in bytes: nothing of its request,
+ * on every transport. */
 #define _GNU_SOURCE /* memmem */
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 
 enum { COOKIE_LEN = 4096, JOINED_LEN = 10000, BODY_LEN = 60000 };
 
-/* ---- Bytes --------------------------------------------------------------------------------------------------------------- */
+/* ---- Bytes ----------------------------------------------------------------------------------- */
 
 union prefix {
   size_t size;
@@ -35,7 +36,7 @@ static void *resize(void *context, void *ptr, size_t size) {
   return grown + 1;
 }
 
-/* ---- The app ------------------------------------------------------------------------------------------------------------- */
+/* ---- The app --------------------------------------------------------------------------------- */
 
 static char joined[JOINED_LEN];
 static struct mw_stream *stream;
@@ -87,7 +88,7 @@ static struct mw_server *start(void) {
   return server;
 }
 
-/* ---- Clients ------------------------------------------------------------------------------------------------------------- */
+/* ---- Clients --------------------------------------------------------------------------------- */
 
 struct way {
   const char *name, *method, *target;
@@ -194,7 +195,8 @@ static void cookies_and_bodies_cost_nothing_afterwards(void **state) {
   begin();
   struct mw_server *server = start();
   for (size_t i = 0; i < COUNT_OF(ways); i++) {
-    for (int k = 0; k < 3; k++) weigh(server, &ways[i], cookie, ways[i].body_len); /* what is made once is there now */
+    /* what is made once is there now */
+    for (int k = 0; k < 3; k++) weigh(server, &ways[i], cookie, ways[i].body_len);
     size_t light = weigh(server, &ways[i], "", 0);
     cookie_seen = 0;
     size_t heavy = weigh(server, &ways[i], cookie, ways[i].body_len);

@@ -1,5 +1,6 @@
-/* Connections and servers that end while something of theirs still waits: unread input, handlers, what follows a handler, and
- * many clients at once. Nothing is left behind, no one gets what was meant for another, and a stop waits for handlers, but not for long. */
+/* Connections and servers that end while something of theirs still waits: unread input, handlers,
+ * what follows a handler, and many clients at once. Nothing is left behind, no one gets what was
+ * meant for another, and a stop waits for handlers, but not for long. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,8 @@ static void enter(void) {
   assert_non_null(strstr(memory_peer_take(&peer), "{\"ref\":0,\"ok\":"));
 }
 
-/* `count` sends, with refs from 1 if they are to be answered, in one write, so that the server has read them all when it stops reading. */
+/* `count` sends, with refs from 1 if they are to be answered, in one write, so that the server has
+ * read them all when it stops reading. */
 static void send_many(unsigned count, bool is_answered) {
   struct buffer out = {0};
   for (unsigned n = 1; n <= count; n++) {
@@ -116,7 +118,7 @@ static unsigned count_of(const char *text, const char *part) {
   return count;
 }
 
-/* ---- Input that waits ------------------------------------------------------------------------------------------------- */
+/* ---- Input that waits ------------------------------------------------------------------------ */
 
 static void unread_input_is_handled_in_order(void **state) {
   (void)state;
@@ -137,7 +139,8 @@ static void unread_input_is_handled_in_order(void **state) {
   assert_int_equal(count_of(trace, "message; "), 60);
 }
 
-/* Reading stops while a handler runs. A client that was not heard in that time is not silent: it is pinged as long after as ever. */
+/* Reading stops while a handler runs. A client that was not heard in that time is not silent: it is
+ * pinged as long after as ever. */
 static void a_client_that_was_not_read_is_not_silent(void **state) {
   (void)state;
   enter();
@@ -158,7 +161,7 @@ static void a_client_that_was_not_read_is_not_silent(void **state) {
   assert_int_equal(opcode, WS_OPCODE_PING);
 }
 
-/* ---- Handlers ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Handlers -------------------------------------------------------------------------------- */
 
 /* Sends of others for it wait as well, up to limits.input_backlog. */
 static void what_waits_for_a_client_is_refused_when_it_goes(void **state) {
@@ -181,7 +184,8 @@ static void what_waits_for_a_client_is_refused_when_it_goes(void **state) {
   mw_client_unref(client);
 }
 
-/* What the app does with a client while that joins takes effect with the answer, before what the client has sent after it. */
+/* What the app does with a client while that joins takes effect with the answer, before what the
+ * client has sent after it. */
 static void the_app_comes_before_what_was_sent_later(void **state) {
   (void)state;
   memory_peer_upgrade(&peer, NULL);
@@ -202,7 +206,8 @@ static void the_app_comes_before_what_was_sent_later(void **state) {
   const char *sent = strstr(text, "{\"ref\":2,"), *again = strstr(text, "{\"ref\":3,\"ok\":");
   assert_true(joined && left && sent && again);
   assert_true(joined < left && left < sent && sent < again);
-  assert_non_null(strstr(left, "\"code\":\"unsubscribed\",\"reason\":\"\"")); /* the app gave none */
+  /* the app gave none */
+  assert_non_null(strstr(left, "\"code\":\"unsubscribed\",\"reason\":\"\""));
   assert_int_equal(mw_channel_count(server, "room:1", 6, NULL), 1);
   mw_client_unref(client);
 }
@@ -279,7 +284,8 @@ static void see_the_end(void) {
   assert_int_equal(stops, 1);
 }
 
-/* Each kind of handler may finish, and the client that waits for it gets its answer. The stop waits for that alone. */
+/* Each kind of handler may finish, and the client that waits for it gets its answer. The stop waits
+ * for that alone. */
 static void a_stop_lets_handlers_finish(void **state) {
   for (size_t i = 0; i < COUNT_OF(running); i++) {
     run_handler(&running[i]);
@@ -301,7 +307,8 @@ static void a_stop_lets_handlers_finish(void **state) {
     if (running[i].type == MW_REQUEST_MESSAGE) {
       const char *told = memory_peer_take(&peer);
       assert_non_null(strstr(told, "{\"ref\":1,\"ok\":\"done\"}"));
-      assert_non_null(strstr(told, "\x88\x02\x03\xe9")); /* then 1001; the message after it was not begun */
+      /* then 1001; the message after it was not begun */
+      assert_non_null(strstr(told, "\x88\x02\x03\xe9"));
       assert_null(strstr(told, "\"ref\":2"));
     }
     see_the_end();
@@ -310,7 +317,8 @@ static void a_stop_lets_handlers_finish(void **state) {
   }
 }
 
-/* When limits.drain_ms has passed, they are cancelled, and a client that waits is told that the server stops. */
+/* When limits.drain_ms has passed, they are cancelled, and a client that waits is told that the
+ * server stops. */
 static void a_stop_ends_handlers_in_the_end(void **state) {
   for (size_t i = 0; i < COUNT_OF(running); i++) {
     run_handler(&running[i]);
@@ -346,7 +354,8 @@ static void a_stop_cancels_joins(void **state) {
   see_the_end();
 }
 
-/* A request that has begun to arrive is answered like any other; one that does not go on is refused in the end. */
+/* A request that has begun to arrive is answered like any other; one that does not go on is refused
+ * in the end. */
 static void a_stop_reads_what_has_begun(void **state) {
   static const char head[] = "POST /send HTTP/1.1\r\nHost: t\r\nContent-Length: 31\r\n\r\n";
   static const char body[] = "{\"send\":\"room:1\",\"event\":\"say\"}";
@@ -390,7 +399,7 @@ static void health_tells_of_a_stop(void **state) {
   see_the_end();
 }
 
-/* ---- Many at once --------------------------------------------------------------------------------------------------------------- */
+/* ---- Many at once ---------------------------------------------------------------------------- */
 
 static struct memory_peer crowd[CLIENTS];
 

@@ -1,5 +1,6 @@
-/* What a client is told when it returns after a while, on every transport: of a gap where it missed something that is gone, and of none where
- * it did not. And what a server answers that cannot keep a message. */
+/* What a client is told when it returns after a while, on every transport: of a gap where it missed
+ * something that is gone, and of none where it did not. And what a server answers that cannot keep
+ * a message. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +92,7 @@ static void publish_final(const char *channel) {
   server_settle(server);
 }
 
-/* ---- Returning ------------------------------------------------------------------------------------------------------------- */
+/* ---- Returning ------------------------------------------------------------------------------- */
 
 static char query[512], told[512];
 
@@ -266,7 +267,8 @@ static void ids_that_say_nothing_are_gaps(void **state) {
   start();
   publish("inbox:a");
   pass(60);
-  expect_gaps("inbox:a bare:never", "zzzzzzzz-0000000000000001", "inbox:a bare:never"); /* of another life of the server */
+  /* of another life of the server */
+  expect_gaps("inbox:a bare:never", "zzzzzzzz-0000000000000001", "inbox:a bare:never");
   expect_gaps("bare:never", "rubbish", "bare:never");
   char future[MW_ID_MAX];
   snprintf(future, sizeof future, "%s", publish("inbox:a"));
@@ -300,7 +302,8 @@ static void keep_log(void *context, enum mw_log_level level, const char *text, s
   snprintf(logged + len, sizeof logged - len, "%.*s\n", (int)text_len, text);
 }
 
-/* Of those that were dropped not everything is known: that is told, counted, and holds for their kind alone. */
+/* Of those that were dropped not everything is known: that is told, counted, and holds for their
+ * kind alone. */
 static void what_is_not_known_stays_a_gap(void **state) {
   (void)state;
   limits.marks = 20;
@@ -360,7 +363,8 @@ static void an_end_is_known_as_long_as_its_mark(void **state) {
   finish();
 }
 
-/* A stream that joins a channel later has its own id, which is newer than all that it might have missed. */
+/* A stream that joins a channel later has its own id, which is newer than all that it might have
+ * missed. */
 static void joining_by_send_is_no_return(void **state) {
   (void)state;
   struct memory_peer other;
@@ -382,7 +386,7 @@ static void joining_by_send_is_no_return(void **state) {
   finish();
 }
 
-/* ---- Vanishing ------------------------------------------------------------------------------------------------------------- */
+/* ---- Vanishing ------------------------------------------------------------------------------- */
 
 static void churn_does_not_use_up_the_channels(void **state) {
   (void)state;
@@ -421,7 +425,7 @@ static void polls_leave_nothing_behind(void **state) {
   finish();
 }
 
-/* ---- What cannot be kept --------------------------------------------------------------------------------------------------- */
+/* ---- What cannot be kept --------------------------------------------------------------------- */
 
 static int post_publish(const char *body, const char **answer) {
   return memory_peer_post(&peer, "/publish", KEY JSON, bytes_string(body), answer);

@@ -1,5 +1,6 @@
-/* Channels that restart after their last message, while someone who saw the end still listens to other channels. A client that reconnects with the
- * newest id of a stream must have lost nothing that came before it. */
+/* Channels that restart after their last message, while someone who saw the end still listens to
+ * other channels. A client that reconnects with the newest id of a stream must have lost nothing
+ * that came before it. */
 #include <string.h>
 
 #include "test/support.h"
@@ -89,7 +90,7 @@ static void assert_told_after_opening(size_t i, const char *text) {
   assert_told(expected);
 }
 
-/* ---- Streams of several channels -------------------------------------------------------------------------------------------- */
+/* ---- Streams of several channels ------------------------------------------------------------- */
 
 static void comes_over_the_stream_that_saw_the_end(void **state) {
   (void)state;
@@ -192,7 +193,7 @@ static void restarts_on_a_channel_without_history(void **state) {
   memory_peer_close(&peer);
 }
 
-/* ---- While it is behind ------------------------------------------------------------------------------------------------------ */
+/* ---- While it is behind ---------------------------------------------------------------------- */
 
 static void publish_big(const char *channel, char letter, unsigned first, unsigned last) {
   for (unsigned n = first; n <= last; n++) {
@@ -242,7 +243,7 @@ static void a_last_message_that_was_dropped_leaves_the_end_and_the_restart(void 
   memory_peer_close(&peer);
 }
 
-/* ---- What the app is told ---------------------------------------------------------------------------------------------------- */
+/* ---- What the app is told -------------------------------------------------------------------- */
 
 static size_t count_of(const char *channel) {
   bool exists;
@@ -306,7 +307,7 @@ static void a_channel_that_was_asked_for_by_send_restarts_too(void **state) {
   memory_peer_close(&peer);
 }
 
-/* ---- Others ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Others ---------------------------------------------------------------------------------- */
 
 static void say(struct memory_peer *one, const char *text) { memory_peer_frame(one, WS_OPCODE_TEXT, bytes_string(text)); }
 

@@ -1,5 +1,5 @@
-/* Messages that are wrong somehow, and the exact answer that each of them gets. The sender is subscribed to room:1, and may
- * send say and typing; limits.message_size is 200. */
+/* Messages that are wrong somehow, and the exact answer that each of them gets. The sender is
+ * subscribed to room:1, and may send say and typing; limits.message_size is 200. */
 #ifndef MOONWIRE_TEST_SERVER_MALFORMED_H
 #define MOONWIRE_TEST_SERVER_MALFORMED_H
 

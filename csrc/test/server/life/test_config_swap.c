@@ -1,4 +1,5 @@
-/* A configuration is replaced in the middle of jobs: who was asked answers, and everything else goes by the new one. */
+/* A configuration is replaced in the middle of jobs: who was asked answers, and everything else
+ * goes by the new one. */
 #include <string.h>
 
 #include "server/server.h"

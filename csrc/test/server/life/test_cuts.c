@@ -1,4 +1,5 @@
-/* An event stream may be disconnected at any byte: a client that reconnects gets each message once, and is notified of each gap. */
+/* An event stream may be disconnected at any byte: a client that reconnects gets each message once,
+ * and is notified of each gap. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void begin(void) {
   mw_server_advance(server, 0);
 }
 
-/* ---- What a client has ------------------------------------------------------------------------------------------------------- */
+/* ---- What a client has ----------------------------------------------------------------------- */
 
 struct view {
   struct event_stream stream;
@@ -74,7 +75,7 @@ static void view_init(struct view *view, bool is_hasty) {
   view->stream.is_hasty = is_hasty;
 }
 
-/* ---- Over HTTP --------------------------------------------------------------------------------------------------------------- */
+/* ---- Over HTTP ------------------------------------------------------------------------------- */
 
 /* Takes the chunks off; the body is terminated. */
 static char *body_of(const char *answer) {
@@ -132,9 +133,10 @@ static const struct view *come_back(const char *query, const char *id) {
   return &comeback->view;
 }
 
-/* ---- Cutting ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cutting --------------------------------------------------------------------------------- */
 
-/* A stream with a replay, what is live on both channels, volatile messages, heartbeats, and its end. */
+/* A stream with a replay, what is live on both channels, volatile messages, heartbeats, and its
+ * end. */
 static char *record(const char *query, unsigned *last) {
   struct memory_peer peer;
   unsigned n = 0;
@@ -158,7 +160,8 @@ static char *record(const char *query, unsigned *last) {
   return body;
 }
 
-/* True if the cut is between the two newlines behind an id, where a hasty client has the id and not the event. */
+/* True if the cut is between the two newlines behind an id, where a hasty client has the id and not
+ * the event. */
 static bool is_between(const char *body, size_t cut) {
   if (cut == 0 || body[cut - 1] != '\n' || body[cut] != '\n') return false;
   size_t start = cut - 1;
@@ -221,7 +224,7 @@ static void with_envelopes_as_well(void **state) {
   cut_everywhere("&since=rubbish&envelope=1");
 }
 
-/* ---- Blocks without data ----------------------------------------------------------------------------------------------------- */
+/* ---- Blocks without data --------------------------------------------------------------------- */
 
 static size_t count_empty(const char *body) {
   size_t count = 0;

@@ -46,7 +46,8 @@ static const char *const targets[] = {"/sse?channel=hooked:a",
 enum { PEERS = COUNT_OF(targets) + 2 };
 static struct peer peers[PEERS];
 
-/* One peer for each kind of thing that can be in progress; the last two have sent nothing, and half a request. */
+/* One peer for each kind of thing that can be in progress; the last two have sent nothing, and half
+ * a request. */
 static void bring_everything(void) {
   for (size_t i = 0; i < PEERS; i++) {
     peer_connect(&peers[i], &host);
@@ -74,7 +75,8 @@ static void stops_when_all_is_said(void **state) {
   host_stop(&host);
   host_until(&host, host.stops);
   assert_all_ended();
-  assert_non_null(strstr(peers[2].in, "data: 1\nid: ")); /* what was published before still went out */
+  /* what was published before still went out */
+  assert_non_null(strstr(peers[2].in, "data: 1\nid: "));
   assert_memory_equal(peers[2].in + peers[2].len - 5, "0\r\n\r\n", 5);
   for (unsigned n = 0; n < 5; n++) assert_false(mw_server_step(host.server));
   assert_int_equal(host.stops, 1);
@@ -165,7 +167,8 @@ static void may_be_stopped_in_a_callback(void **state) {
 
 static void set_connections(struct mw_config_options *options) { options->limits.connections = 2; }
 
-/* As many as the limit says are served; one more is closed, and makes room for none until another goes. */
+/* As many as the limit says are served; one more is closed, and makes room for none until another
+ * goes. */
 static void has_so_many_connections(void **state) {
   (void)state;
   host_end(&host);
@@ -198,7 +201,8 @@ static void a_foreign_loop_sees_the_stop_at_once(void **state) {
     poll(&poll_fd, 1, mw_server_timeout(host.server));
     mw_server_step(host.server);
   }
-  assert_true(host_now_ms() - begun_ms < 40); /* before drain_ms, and before the second has passed */
+  /* before drain_ms, and before the second has passed */
+  assert_true(host_now_ms() - begun_ms < 40);
 }
 
 /* Nor if the last connection closes in the course of the stop. */

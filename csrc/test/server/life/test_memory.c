@@ -1,5 +1,6 @@
-/* Everything at once, again and again, each time failing one allocation more than the time before. Clients return as browsers do; in
- * the end all of them must have everything, or know that they have not, and nothing may be left behind. */
+/* Everything at once, again and again, each time failing one allocation more than the time before.
+ * Clients return as browsers do; in the end all of them must have everything, or know that they
+ * have not, and nothing may be left behind. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -30,7 +31,8 @@ static void set(struct mw_config_options *options) {
   options->limits.drain_ms = 600000;
 }
 
-/* An EventSource: returns with the last id that it saw, and is lost permanently if it gets anything but a stream. */
+/* An EventSource: returns with the last id that it saw, and is lost permanently if it gets anything
+ * but a stream. */
 struct reader {
   struct peer peer;
   const char *target;
@@ -52,7 +54,7 @@ struct scenario {
   bool raw_is_over;
 };
 
-/* ---- Readers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Readers --------------------------------------------------------------------------------- */
 
 static void read_block(struct reader *reader, const char *block, size_t len, unsigned published) {
   char text[512];
@@ -97,7 +99,7 @@ static void step_reader(struct scenario *scenario, struct reader *reader) {
   if (leaves || peer_ended(&reader->peer)) hang_up(reader);
 }
 
-/* ---- The asker ------------------------------------------------------------------------------------------------------------ */
+/* ---- The asker ------------------------------------------------------------------------------- */
 
 static const struct {
   const char *request, *answer;
@@ -129,7 +131,7 @@ static void step_asker(struct scenario *scenario) {
   }
 }
 
-/* ---- The raw stream ------------------------------------------------------------------------------------------------------- */
+/* ---- The raw stream -------------------------------------------------------------------------- */
 
 static void step_raw(struct scenario *scenario) {
   struct host *host = &scenario->host;
@@ -150,7 +152,7 @@ static void step_raw(struct scenario *scenario) {
   peer_close(&scenario->raw);
 }
 
-/* ---- The scenario --------------------------------------------------------------------------------------------------------- */
+/* ---- The scenario ---------------------------------------------------------------------------- */
 
 static bool is_reading(const struct reader *reader) { return reader->last_id[0] != '\0'; }
 
@@ -235,7 +237,7 @@ static bool live(void *context) {
   return true;
 }
 
-/* ---- The tests ------------------------------------------------------------------------------------------------------------ */
+/* ---- The tests ------------------------------------------------------------------------------- */
 
 static int begin(void **state) {
   int status = support_setup(state);

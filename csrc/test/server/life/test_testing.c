@@ -1,4 +1,5 @@
-/* Memory connections and the clock that is moved by hand; and, with them, everything that takes time. */
+/* Memory connections and the clock that is moved by hand; and, with them, everything that takes
+ * time. */
 #include <string.h>
 
 #include "test/support.h"
@@ -46,7 +47,7 @@ static uint64_t connections(struct app *app) {
   return stats.connections;
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void answers_requests(void **state) {
   (void)state;
@@ -128,7 +129,7 @@ static void waits_for_a_slow_peer(void **state) {
   server_finish(app.server);
 }
 
-/* ---- Time ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static void closes_a_peer_that_takes_nothing(void **state) {
   (void)state;
@@ -278,7 +279,7 @@ static void lingers(void **state) {
   server_finish(app.server);
 }
 
-/* ---- Timers --------------------------------------------------------------------------------------------------------------- */
+/* ---- Timers ---------------------------------------------------------------------------------- */
 
 struct ticking {
   struct mw_server *server;
@@ -343,7 +344,8 @@ static void comes_to_rest(void **state) {
   assert_int_equal(mw_server_timeout(app.server), 0);
   assert_true(mw_server_settle(app.server));
   assert_int_equal(chain.count, 100);
-  int tick_ms = mw_server_timeout(app.server); /* of the coarse timers: some of it passed before time stood still */
+  /* of the coarse timers: some of it passed before time stood still */
+  int tick_ms = mw_server_timeout(app.server);
   assert_true(tick_ms > 100 && tick_ms <= 1000);
   struct mw_timer *later;
   assert_int_equal(mw_timer_new(&later, app.server, 70, 0, on_tick, &chain), 0);

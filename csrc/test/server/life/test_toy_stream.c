@@ -1,5 +1,6 @@
-/* A whole server behind a stream that changes lengths, as encryption does: on the way each byte is there twice. Code that takes the bytes that
- * were offered for those that were handed on loses or repeats some here. */
+/* A whole server behind a stream that changes lengths, as encryption does: on the way each byte is
+ * there twice. Code that takes the bytes that were offered for those that were handed on loses or
+ * repeats some here. */
 #include <string.h>
 
 #include "http/conn.h"
@@ -8,7 +9,7 @@
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
-/* ---- The toy ---------------------------------------------------------------------------------------------------------------- */
+/* ---- The toy --------------------------------------------------------------------------------- */
 
 static struct mw_server *server;
 static bool owes;  /* the second half of a byte that was taken has not been handed on */
@@ -105,7 +106,7 @@ static void begin(struct mw_memory **memory) {
   container_of(worker->http.conns.next, struct conn, link)->stream.uv.own.ops = &toy_ops;
 }
 
-/* ---- Its peer --------------------------------------------------------------------------------------------------------------- */
+/* ---- Its peer -------------------------------------------------------------------------------- */
 
 static void send_doubled(struct mw_memory *memory, const char *text) {
   struct bytes bytes = bytes_string(text);
@@ -158,7 +159,8 @@ static void answers_are_whole(void **state) {
   server_finish(server);
 }
 
-/* More is published than the wire takes: writes are taken in part, in odd parts, and by the write that waits. */
+/* More is published than the wire takes: writes are taken in part, in odd parts, and by the write
+ * that waits. */
 static void a_stream_loses_and_repeats_nothing(void **state) {
   (void)state;
   enum { MESSAGES = 200, SIZE = 3001 };

@@ -1,4 +1,5 @@
-/* GET /poll: what is there at once, what comes while it waits, where the next goes on, and clients that last from poll to poll. */
+/* GET /poll: what is there at once, what comes while it waits, where the next goes on, and clients
+ * that last from poll to poll. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +162,8 @@ static const char *body_of(struct memory_peer *peer, int status) {
   return strstr(text, "\r\n\r\n") + 4;
 }
 
-/* The answer, in short: what is in "messages" as the data of each with its channel, behind the other members but the id. */
+/* The answer, in short: what is in "messages" as the data of each with its channel, behind the
+ * other members but the id. */
 static const char *summary(struct memory_peer *peer) {
   static char out[2048];
   const char *body = body_of(peer, 200);
@@ -209,7 +211,7 @@ static const char *query_as(const char *client, const char *more) {
   return query;
 }
 
-/* ---- Without client= ------------------------------------------------------------------------------------------------------ */
+/* ---- Without client= ------------------------------------------------------------------------- */
 
 static void answers_newcomers_at_once(void **state) {
   (void)state;
@@ -336,7 +338,8 @@ static void tells_each_end(void **state) {
   publish_last("bare:1", "1");
   publish("room:2", "2");
   publish_last("room:1", "3");
-  get(peer, "channel=bare:1&channel=room:2&channel=room:1"); /* new subscribers get no messages here */
+  /* new subscribers get no messages here */
+  get(peer, "channel=bare:1&channel=room:2&channel=room:1");
   assert_string_equal(summary(peer), END("bare:1") END("room:1"));
   get(peer, "channel=bare:1&channel=room:2&channel=room:1&since=0");
   assert_string_equal(summary(peer), "recovered 0 " END("bare:1") "2 3 " END("room:1"));
@@ -422,7 +425,8 @@ static void says_when_it_is_over(void **state) {
   finish();
 }
 
-/* A since of the future is of another life; one that was handed out a moment ago is not, even if the hub has not seen it. */
+/* A since of the future is of another life; one that was handed out a moment ago is not, even if
+ * the hub has not seen it. */
 static void knows_the_future(void **state) {
   (void)state;
   start();
@@ -605,7 +609,7 @@ static void asks_who_and_what(void **state) {
   finish();
 }
 
-/* ---- With client= --------------------------------------------------------------------------------------------------------- */
+/* ---- With client= ---------------------------------------------------------------------------- */
 
 static void lasts_from_poll_to_poll(void **state) {
   (void)state;
@@ -794,12 +798,14 @@ static void bounds_what_waits_for_it(void **state) {
   finish();
 }
 
-/* For a client, too, the subscription is over with its channel; what it has not seen, it still gets. */
+/* For a client, too, the subscription is over with its channel; what it has not seen, it still
+ * gets. */
 static void leaves_what_has_ended(void **state) {
   (void)state;
   start_with(set_hooks);
   struct memory_peer *peer = &fixture.peers[0], *sender = &fixture.peers[1];
-  static const char *const channels[] = {"hooks:1", "hooks:2"}; /* ends while no one polls; ends while one waits */
+  /* ends while no one polls; ends while one waits */
+  static const char *const channels[] = {"hooks:1", "hooks:2"};
   for (size_t i = 0; i < COUNT_OF(channels); i++) {
     const char *channel = channels[i], *got;
     char query[64], client[64], fields[128], verb[128], expected[128];

@@ -1,4 +1,5 @@
-/* Clients of GET /poll?client=: which channels are theirs, what of one turn goes into which answer, and when they are gone. */
+/* Clients of GET /poll?client=: which channels are theirs, what of one turn goes into which answer,
+ * and when they are gone. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,7 +151,7 @@ static uint64_t clients_now(void) {
   return stats.poll_clients;
 }
 
-/* ---- Channels ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Channels -------------------------------------------------------------------------------- */
 
 /* What the app subscribed a client to becomes the query's once a query asks for it. */
 static void a_channel_that_a_query_asked_for_is_left_by_the_next(void **state) {
@@ -172,7 +173,8 @@ static void a_channel_that_a_query_asked_for_is_left_by_the_next(void **state) {
   mw_client_unref(found);
 }
 
-/* A poll asks for a channel, and is closed before the app has let the client in. The next one does not ask for it. */
+/* A poll asks for a channel, and is closed before the app has let the client in. The next one does
+ * not ask for it. */
 static void a_channel_of_a_poll_that_has_gone_is_left(void **state) {
   (void)state;
   publish("room:1", "a1");
@@ -213,7 +215,7 @@ static void the_first_message_may_be_the_last(void **state) {
   assert_told(&peers[0], "a1 end ");
 }
 
-/* ---- What is in an answer ------------------------------------------------------------------------------------------------------- */
+/* ---- What is in an answer -------------------------------------------------------------------- */
 
 /* The id after the newest one: of what is published next. */
 static const char *next_id(void) {
@@ -223,7 +225,8 @@ static const char *next_id(void) {
   return id;
 }
 
-/* Sent before the polls of the same turn: it is published when they come, and has not reached the worker's histories. */
+/* Sent before the polls of the same turn: it is published when they come, and has not reached the
+ * worker's histories. */
 static void write_publish(void) {
   static const char text[] = "POST /publish HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer key\r\nContent-Length: 32\r\n\r\n"
                              "{\"channel\":\"room:1\",\"data\":\"p1\"}";
@@ -278,7 +281,8 @@ static void the_newer_of_two_polls_gets_what_has_no_id(void **state) {
   assert_told(&peers[1], "h1 v1 a2 ");
 }
 
-/* Messages of a turn beyond limits.replay come with the next poll, and so does what has no id and came after them. */
+/* Messages of a turn beyond limits.replay come with the next poll, and so does what has no id and
+ * came after them. */
 static void what_finds_no_room_comes_with_the_next_poll(void **state) {
   (void)state;
   publish("room:1", "a1");
@@ -317,7 +321,7 @@ static void messages_do_not_make_a_client_slow(void **state) {
   assert_int_equal(clients_now(), 1);
 }
 
-/* ---- How they end ------------------------------------------------------------------------------------------------------------- */
+/* ---- How they end ---------------------------------------------------------------------------- */
 
 /* Its connection may have been idle for too long. */
 static void reopen(struct memory_peer *peer) {

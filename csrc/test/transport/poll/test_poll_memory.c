@@ -1,5 +1,5 @@
-/* Polls, each time failing one allocation more than the time before: whoever asks again with the last id has everything in the end, or knows
- * that it has not, and nothing is left behind. */
+/* Polls, each time failing one allocation more than the time before: whoever asks again with the
+ * last id has everything in the end, or knows that it has not, and nothing is left behind. */
 #include <stdlib.h>
 
 #include "base/memory.h"

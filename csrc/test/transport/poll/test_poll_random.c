@@ -1,5 +1,6 @@
-/* Polls, publishing, cuts, kicks and time in random order, against a simple model: an answer has exactly what was published to its channels
- * between the id that was asked with and the id that it gives, but for the gaps that it names; and those are due. */
+/* Polls, publishing, cuts, kicks and time in random order, against a simple model: an answer has
+ * exactly what was published to its channels between the id that was asked with and the id that it
+ * gives, but for the gaps that it names; and those are due. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@ struct poller {
   uint64_t since;
 };
 
-/* The server continues after an id that is ahead of the clock, so that positions count up by one from there. */
+/* The server continues after an id that is ahead of the clock, so that positions count up by one
+ * from there. */
 static const uint64_t base = UINT64_C(9000000000000000);
 
 struct client {
@@ -86,7 +88,7 @@ static void publish(void) {
   assert_int_equal(strtoull(strchr(id, '-') + 1, NULL, 10), base + run.position);
 }
 
-/* ---- Asking --------------------------------------------------------------------------------------------------------------- */
+/* ---- Asking ---------------------------------------------------------------------------------- */
 
 static void ask(struct poller *poller) {
   struct buffer text = {0};
@@ -116,7 +118,7 @@ static void cut(struct poller *poller) {
   if (poller->client > 0) run.clients[poller->client].got = run.clients[poller->client].sent;
 }
 
-/* ---- Answers -------------------------------------------------------------------------------------------------------------- */
+/* ---- Answers --------------------------------------------------------------------------------- */
 
 static uint64_t position_behind(const char *text, const char *key) {
   const char *at = strstr(text, key);
@@ -206,7 +208,7 @@ static void look(struct poller *poller) {
   poller->has_asked = false;
 }
 
-/* ---- The app -------------------------------------------------------------------------------------------------------------- */
+/* ---- The app --------------------------------------------------------------------------------- */
 
 static void reach(unsigned what) {
   struct client *client = &run.clients[1 + dice(2)];

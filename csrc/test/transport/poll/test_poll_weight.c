@@ -1,4 +1,5 @@
-/* What a client costs that polls now and then and waits for nothing: a subscriber with a session, and no connection. */
+/* What a client costs that polls now and then and waits for nothing: a subscriber with a session,
+ * and no connection. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 
 enum { CLIENTS = 256, BYTES_MAX = 830 };
 
-/* ---- Counting ------------------------------------------------------------------------------------------------------------- */
+/* ---- Counting -------------------------------------------------------------------------------- */
 
 /* Each allocation has its size before it. */
 enum { HEAD = 16 };
@@ -34,7 +35,7 @@ static void *count_resize(void *context, void *ptr, size_t size) {
   return block + HEAD;
 }
 
-/* ---- The server ----------------------------------------------------------------------------------------------------------- */
+/* ---- The server ------------------------------------------------------------------------------ */
 
 static struct mw_server *start(void) {
   struct mw_config_options options;

@@ -1,4 +1,5 @@
-/* Compressed WebSockets: what is published is deflated once for each size of window, and an idle connection holds nothing for it. */
+/* Compressed WebSockets: what is published is deflated once for each size of window, and an idle
+ * connection holds nothing for it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,7 +165,7 @@ static uint64_t deflated(struct app *app) {
   return stats.deflated;
 }
 
-/* ---- Once for everyone --------------------------------------------------------------------------------------------------- */
+/* ---- Once for everyone ----------------------------------------------------------------------- */
 
 static void deflates_once_for_each_window(void **state) {
   (void)state;
@@ -296,9 +297,10 @@ static void is_off_if_the_app_says_so(void **state) {
   finish(&app);
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
-/* Allocations that are held for subscribers which have sent and got compressed messages, and are idle now. */
+/* Allocations that are held for subscribers which have sent and got compressed messages, and are
+ * idle now. */
 static int64_t held_by_idle(const char *extensions, const char *agreed) {
   enum { PEERS = 30 };
   struct app app;
@@ -336,7 +338,7 @@ static void holds_nothing_for_the_idle(void **state) {
   assert_int_equal(held_by_idle(offer, "permessage-deflate; server_no_context_takeover; client_no_context_takeover"), plain);
 }
 
-/* ---- Takeover ------------------------------------------------------------------------------------------------------------- */
+/* ---- Takeover -------------------------------------------------------------------------------- */
 
 static void takes_the_servers_context_over(void **state) {
   (void)state;
@@ -394,7 +396,7 @@ static void takes_the_clients_context_over(void **state) {
   finish(&app);
 }
 
-/* ---- Memory that is not there --------------------------------------------------------------------------------------------- */
+/* ---- Memory that is not there ---------------------------------------------------------------- */
 
 static bool visit(void *context) {
   const struct mw_deflate_options *deflate = context;

@@ -734,7 +734,8 @@ static void keep_log(void *context, enum mw_log_level level, const char *text, s
   snprintf(logged, sizeof logged, "%.*s", (int)text_len, text);
 }
 
-/* An upgrade that the app does not answer is put off, and the app's author finds the route in the log. */
+/* An upgrade that the app does not answer is put off, and the app's author finds the route in the
+ * log. */
 static void an_upgrade_is_answered_in_time(void **state) {
   (void)state;
   struct fixture app;

@@ -1,5 +1,5 @@
-/* A whole server that speaks one dialect more (test/support/toy_dialect.h), beside native clients on the same channels. Nothing of the server
- * knows of it. */
+/* A whole server that speaks one dialect more (test/support/toy_dialect.h), beside native clients
+ * on the same channels. Nothing of the server knows of it. */
 #include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
@@ -78,7 +78,8 @@ static void join(void) {
   expect_start(&toy, "OK JOIN ");
 }
 
-/* It receives what native clients send, and they what it sends, each in its own words, with the same id. */
+/* It receives what native clients send, and they what it sends, each in its own words, with the
+ * same id. */
 static void talks_with_native_clients(void **state) {
   (void)state;
   char expected[200], id[MW_ID_MAX];
