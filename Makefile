@@ -117,7 +117,7 @@ LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call floor_sources,$(floor
 LUA_OBJ := $(call objects,$(call floor_sources,lua))
 LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
-CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(ZLIB_LIBS)
+CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS) $(ZLIB_LIBS)
 
 CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(LUA_CFLAGS)
 
@@ -180,7 +180,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 	$(call say,LINK)
 	@mkdir -p $(@D)
 	@echo '{ global: luaopen_moonwire_core; local: *; };' > $(B)/obj/core.map
-	$(Q)$(CC) $(LIBFLAG) $(LINK_FLAGS) $(EXPORTS) -o $@ $(LUA_OBJ) $(LIB_OBJ) $(CORE_LIBS) $(JANSSON_LIBS)
+	$(Q)$(CC) $(LIBFLAG) $(LINK_FLAGS) $(EXPORTS) -o $@ $(LUA_OBJ) $(LIB_OBJ) $(CORE_LIBS)
 
 # ---- C tests and fuzz targets --------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ TESTS += $(B)/test/$(1)_$(2)
 $(B)/test/$(1)_$(2): $(3) $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $$(JANSSON_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS))
+	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS))
 endef
 $(foreach floor,$(FLOORS) lua,$(foreach file,$(call floor_sources,test/$(floor)),\
   $(eval $(call test_program,$(floor),$(patsubst test_%.c,%,$(notdir $(file))),$(call objects,$(file))))))
@@ -241,7 +241,7 @@ FUZZERS += $(B)/fuzz/$(1)
 $(B)/fuzz/$(1): $(B)/obj/fuzz/fuzz_$(1).o $(FUZZ_SUPPORT) $(SUPPORT) $(call floor_archives,$(or $(FLOORS_fuzz_$(1)),$(FLOORS_fuzz)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LINK_FLAGS) -fsanitize=fuzzer -o $$@ $$+ $$(CORE_LIBS) $$(JANSSON_LIBS)
+	$$(Q)$$(CC) $$(LINK_FLAGS) -fsanitize=fuzzer -o $$@ $$+ $$(CORE_LIBS)
 endef
 $(foreach file,$(filter csrc/fuzz/fuzz_%,$(call sources,fuzz)),$(eval $(call fuzz_program,$(patsubst fuzz_%.c,%,$(notdir $(file))))))
 
@@ -291,7 +291,7 @@ install: $(MODULE)
 	chmod 755 $(DESTDIR)$(INST_BINDIR)/moonwire
 
 VERSION = $(shell sed -n 's/^\#define MW_VERSION "\(.*\)"/\1/p' csrc/include/moonwire.h)
-PC_REQUIRES := libuv libcrypto zlib $(if $(LLHTTP_OBJ),,libllhttp)
+PC_REQUIRES := libuv libcrypto jansson zlib $(if $(LLHTTP_OBJ),,libllhttp)
 install-lib: $(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libmoonwire.a
