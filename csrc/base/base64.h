@@ -1,4 +1,5 @@
-/* Base64 with padding (RFC 4648 section 4). */
+/* Base64 with padding (RFC 4648 section 4), and base64url without (section 5, as RFC 7515 uses
+ * it). */
 #ifndef MOONWIRE_BASE_BASE64_H
 #define MOONWIRE_BASE_BASE64_H
 
@@ -12,6 +13,11 @@ void base64_write(struct buffer *out, struct bytes bytes);
  * padding is required, and white space is not allowed. If out of memory, returns true with
  * out->failed set. */
 bool base64_read(struct buffer *out, struct bytes text);
+
+/* The same in base64url, whose digits may stand in URLs, cookies, and tokens. Padding is not
+ * written, and not allowed. */
+void base64url_write(struct buffer *out, struct bytes bytes);
+bool base64url_read(struct buffer *out, struct bytes text);
 
 VISIBILITY_POP
 

@@ -60,6 +60,33 @@ static void refuses_what_is_none(void **state) {
   buffer_deinit(&out);
 }
 
+/* RFC 4648 section 5, without padding. */
+static void writes_and_reads_url(void **state) {
+  (void)state;
+  static const struct {
+    struct bytes plain, text;
+  } url_pairs[] = {
+      {{"", 0}, {"", 0}},        {{"f", 1}, {"Zg", 2}},        {{"fo", 2}, {"Zm8", 3}},
+      {{"foo", 3}, {"Zm9v", 4}}, {{"foob", 4}, {"Zm9vYg", 6}}, {{"\xfb\xff\xbf", 3}, {"-_-_", 4}},
+  };
+  struct buffer out = {0};
+  for (size_t i = 0; i < COUNT_OF(url_pairs); i++) {
+    buffer_clear(&out);
+    base64url_write(&out, url_pairs[i].plain);
+    assert_bytes(buffer_bytes(&out), url_pairs[i].text);
+    buffer_clear(&out);
+    assert_true(base64url_read(&out, url_pairs[i].text));
+    assert_bytes(buffer_bytes(&out), url_pairs[i].plain);
+  }
+  static const char *const wrong[] = {"A", "AAAAA", "Zg==", "Zm8=", "+/+/", "AB", "AAB", "AA A", "AAA ", "AA\n", "\xc3\xa4"};
+  buffer_clear(&out);
+  for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+    if (base64url_read(&out, bytes_string(wrong[i]))) fail_msg("%s was read", wrong[i]);
+    assert_int_equal(out.len, 0);
+  }
+  buffer_deinit(&out);
+}
+
 static bool read_one(void *context) {
   (void)context;
   struct buffer out = {0};
@@ -76,10 +103,8 @@ static void stands_failing_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(writes_and_reads),
-      TEST(reads_every_byte),
-      TEST(refuses_what_is_none),
-      TEST(stands_failing_memory),
+      TEST(writes_and_reads),     TEST(reads_every_byte),      TEST(refuses_what_is_none),
+      TEST(writes_and_reads_url), TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
