@@ -74,4 +74,18 @@ function Events:feed(bytes)
   return list
 end
 
+--- Reads what has come on a connection, and returns the events of its response; none unless that has
+--- the status 200.
+---@param connection moonwire.testing.Connection
+---@param response moonwire.testing.Reader
+---@return { event: string, data: string, id: string|nil }[]
+---@return boolean moved whether anything has come
+---@return boolean ended nothing more will come
+function Events:pull(connection, response)
+  local moved = connection:read()
+  response:feed(connection)
+  local list = response.status == 200 and self:feed(response:take_body()) or {}
+  return list, moved, response.complete or (not moved and connection:ended())
+end
+
 return Events

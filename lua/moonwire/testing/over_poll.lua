@@ -61,20 +61,13 @@ local function poll(self)
   for name in pairs(self._named) do
     table.insert(query.channel, name)
   end
-  local headers = {}
-  for name, value in pairs(options.headers or {}) do
-    headers[name:lower()] = value
-  end
-  if options.token then
-    headers.authorization = "Bearer " .. options.token
-  end
   self._polls = self._polls + 1
   local server = client._server
   self._exchange = Exchange.start(
     server,
     "GET",
     text.target(server:_path "poll", query),
-    headers,
+    text.headers({}, options.headers, options.token),
     nil,
     function()
       on_answer(self)

@@ -44,10 +44,7 @@ end
 function OverSse:open(wanted, options)
   local client = self._client
   local server = client._server
-  local headers = { accept = "text/event-stream" }
-  for name, value in pairs(options.headers or {}) do
-    headers[name:lower()] = value
-  end
+  local headers = text.headers({ accept = "text/event-stream" }, options.headers)
   -- As an EventSource that reconnects by itself.
   if options.returns and client.last_id then
     headers["last-event-id"] = client.last_id
@@ -72,14 +69,11 @@ function OverSse:pump()
   if self.closed or self._client.paused then
     return false
   end
-  local moved = self._connection:read()
-  self._response:feed(self._connection)
-  if self._response.status == 200 then
-    for _, event in ipairs(self._events:feed(self._response:take_body())) do
-      on_event(self, event)
-    end
+  local events, moved, ended = self._events:pull(self._connection, self._response)
+  for _, event in ipairs(events) do
+    on_event(self, event)
   end
-  if self._response.complete or (not moved and self._connection:ended()) then
+  if ended then
     self:drop()
     self._client:_closed(self)
     return true

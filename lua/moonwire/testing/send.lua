@@ -12,13 +12,8 @@ local text = require "moonwire.testing.text"
 return function(client, options, verb, bytes)
   local pending = { verb = verb }
   verb.ref, verb.base64 = 1, bytes and text.base64(bytes)
-  local headers = { ["content-type"] = "application/json", ["x-moonwire-client"] = client.id }
-  for name, value in pairs(options.headers or {}) do
-    headers[name:lower()] = value
-  end
-  if options.token then
-    headers.authorization = "Bearer " .. options.token
-  end
+  local own = { ["content-type"] = "application/json", ["x-moonwire-client"] = client.id }
+  local headers = text.headers(own, options.headers, options.token)
   local server, exchange = client._server, nil
   local target = text.target(server:_path "send", options.query)
   exchange = Exchange.start(server, "POST", target, headers, json.encode(verb), function()

@@ -233,14 +233,11 @@ local function start_request(self, call, method, path, given)
   options.argument(call, 1, method, "string")
   options.argument(call, 2, path, "string")
   given = options.read(call, given, request_spec)
-  local headers, body = {}, given.body
+  local own, body = {}, given.body
   if type(body) == "table" then
-    headers["content-type"], body = "application/json", json.encode(body)
+    own["content-type"], body = "application/json", json.encode(body)
   end
-  headers.authorization = given.token and "Bearer " .. given.token or nil
-  for name, value in pairs(given.headers or {}) do
-    headers[name:lower()] = value
-  end
+  local headers = text.headers(own, given.headers, given.token)
   local target = text.target(path, given.query)
   return Exchange.start(self, method:upper(), target, headers, body), given.within
 end

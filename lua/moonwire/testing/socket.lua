@@ -33,15 +33,11 @@ function Socket._open(server, call, path, given)
     _server = server,
     _inbox = {},
   }, Socket)
-  local headers = { authorization = given.token and "Bearer " .. given.token or nil }
-  for name, value in pairs(given.headers or {}) do
-    headers[name:lower()] = value
-  end
   local target = text.target(path, given.query)
   self._frames = Frames.open(
     server:_connect(),
     target,
-    headers,
+    text.headers({}, given.headers, given.token),
     given.protocols,
     function(payload, is_binary)
       table.insert(self._inbox, { payload = payload, is_binary = is_binary })

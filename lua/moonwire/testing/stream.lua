@@ -22,12 +22,8 @@ Inbox.mix(Stream)
 
 local function open(self)
   local given, server = self._given, self._server
-  local headers = { accept = "text/event-stream" }
-  for name, value in pairs(given.headers or {}) do
-    headers[name:lower()] = value
-  end
+  local headers = text.headers({ accept = "text/event-stream" }, given.headers, given.token)
   headers["last-event-id"] = self.last_id ~= "" and self.last_id or nil
-  headers.authorization = given.token and "Bearer " .. given.token or headers.authorization
   self.closed = false
   self._connection, self._response = server:_connect(), Connection.reader "GET"
   self._events = Events.new(self.last_id)
@@ -68,15 +64,10 @@ function Stream:pump()
   if self.closed or self.paused then
     return false
   end
-  local moved = self._connection:read()
-  self._response:feed(self._connection)
-  if self._response.status == 200 then
-    for _, event in ipairs(self._events:feed(self._response:take_body())) do
-      table.insert(self._inbox, event)
-    end
-  end
+  local events, moved, ended = self._events:pull(self._connection, self._response)
+  table.move(events, 1, #events, #self._inbox + 1, self._inbox)
   self.last_id, self.retry = self._events.last_id, self._events.retry
-  if self._response.complete or (not moved and self._connection:ended()) then
+  if ended then
     self:drop()
     return true
   end

@@ -35,6 +35,23 @@ function text.target(path, query)
   return path .. (path:find("?", 1, true) and "&" or "?") .. table.concat(parts, "&")
 end
 
+--- The headers of a request, by their names in lower case: the client's own, those that the test has
+--- given, and the token as a Bearer token. Later ones replace earlier ones of the same name.
+---@param own table<string, any>
+---@param given table<string, any>|nil
+---@param token string|nil
+---@return table<string, any>
+function text.headers(own, given, token)
+  local headers = {}
+  for _, list in ipairs { own, given or {} } do
+    for name, value in pairs(list) do
+      headers[name:lower()] = value
+    end
+  end
+  headers.authorization = token and "Bearer " .. token or headers.authorization
+  return headers
+end
+
 --- The bytes of a request. Headers of the caller replace those of the same name in `own`.
 ---@param method string
 ---@param target string
@@ -43,12 +60,8 @@ end
 ---@param body string|nil
 ---@return string
 function text.request(method, target, own, given, body)
-  local headers = { host = "localhost", ["content-length"] = body and #body or nil }
-  for _, list in ipairs { own, given or {} } do
-    for name, value in pairs(list) do
-      headers[name:lower()] = value
-    end
-  end
+  local frame = { host = "localhost", ["content-length"] = body and #body or nil }
+  local headers = text.headers(text.headers(frame, own), given)
   local lines = { ("%s %s HTTP/1.1"):format(method, target) }
   for name, value in pairs(headers) do
     for _, item in ipairs(type(value) == "table" and value or { value }) do
