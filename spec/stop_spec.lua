@@ -15,7 +15,7 @@ local function work(seconds)
   local ok, why = moonwire.sleep(seconds)
   app.log.info("done %%s %%s", ok, why)
 end
-app:get("/work/{seconds}", function(request) work(tonumber(request.params.seconds)) return "done" end)
+app:get("/wait/{seconds}", function(request) work(tonumber(request.params.seconds)) return "done" end)
 app:post("/upload", function(request) return { length = #request.body } end)
 app:get("/stop", function() app:stop() return "stopping" end)
 app:get("/stop/later", function() app:stop() moonwire.sleep(0.2) return "stopping" end)
@@ -48,7 +48,7 @@ describe("when the server stops", function()
   it("a route that is being handled is answered", function()
     for _, signal in ipairs { "TERM", "INT" } do
       local app = start()
-      local connection = ask(app, "GET", "/work/0.5")
+      local connection = ask(app, "GET", "/wait/0.5")
       local stream = sse.open(app, "/sse?channel=room")
       stream:cursor()
       assert.is_string(app:await_log "begun")
@@ -130,7 +130,7 @@ describe("when the server stops", function()
 
   it("what is not finished within drain_seconds is refused, and says why", function()
     local app = start(0.5)
-    local connection, upload = ask(app, "GET", "/work/60"), http.connect(app)
+    local connection, upload = ask(app, "GET", "/wait/60"), http.connect(app)
     upload:send "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345"
     local client = websocket.open(app)
     client:subscribe "room"
