@@ -139,100 +139,98 @@ int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
   return status;
 }
 
-/* ---- Configurations -------------------------------------------------------------------------- */
+/* ---- What every worker takes once ------------------------------------------------------------ */
 
-struct config_entry {
-  struct mw_config *config; /* a reference */
-  atomic_size_t refs;       /* workers that have not taken it */
-  struct mail mails[];      /* one for each worker, in their order (mail.to) */
+/* A configuration or an epoch, in order with the messages. */
+struct bus_entry {
+  struct mw_config *config; /* a reference; NULL: it is an epoch */
+  struct epoch epoch;
+  uint64_t position; /* after which the epoch begins */
+  size_t worker_count;
+  atomic_size_t left;  /* workers that have not taken it */
+  struct mail mails[]; /* one for each worker, in their order (mail.to) */
 };
 
-static struct config_entry *config_entry_of(struct mail *mail) {
-  return container_of(mail - mail->to.worker, struct config_entry, mails[0]);
+static struct bus_entry *entry_new(size_t worker_count, const struct mail_class *class) {
+  struct bus_entry *entry = memory_calloc(1, sizeof *entry + worker_count * sizeof(struct mail));
+  if (!entry) return NULL;
+  entry->worker_count = worker_count;
+  atomic_init(&entry->left, worker_count);
+  address_mails(entry->mails, worker_count, class, mail_size(sizeof *entry));
+  return entry;
 }
 
-/* Returns whether that was the last worker. */
-static bool config_entry_leave(struct config_entry *entry) { return atomic_fetch_sub(&entry->refs, 1) == 1; }
-
-static void config_entry_free(struct config_entry *entry) {
+static void entry_free(struct bus_entry *entry) {
   mw_config_unref(entry->config);
   memory_free(entry);
 }
 
-static void drop_config(struct mail *mail) {
-  struct config_entry *entry = config_entry_of(mail);
-  if (config_entry_leave(entry)) config_entry_free(entry);
+static struct bus_entry *entry_of(struct mail *mail) { return container_of(mail - mail->to.worker, struct bus_entry, mails[0]); }
+
+/* A worker has taken it, or never will. Returns how many had not before: with 1, the caller frees
+ * it; otherwise it may be gone. */
+static size_t entry_leave(struct bus_entry *entry) { return atomic_fetch_sub(&entry->left, 1); }
+
+static void drop_entry(struct mail *mail) {
+  if (entry_leave(entry_of(mail)) == 1) entry_free(entry_of(mail));
 }
 
-static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
-  (void)subscriber;
-  struct config_entry *entry = config_entry_of(mail);
-  if (!config_entry_leave(entry)) return;
-  app_set_config(&worker_of_room(room)->server->app, entry->config);
-  config_entry_free(entry);
-}
-
-static const struct mail_class config_class = {.take = take_config, .drop = drop_config};
-
-int bus_set_config(struct mw_server *server, struct mw_config *config) {
-  size_t count = server->worker_count;
-  struct config_entry *entry = memory_calloc(1, sizeof *entry + count * sizeof(struct mail));
-  if (!entry) return MW_ENOMEM;
-  uint32_t size = mail_size(sizeof *entry);
-  entry->config = config_ref(config);
-  atomic_init(&entry->refs, count);
-  address_mails(entry->mails, count, &config_class, size);
-  lock_take(&server->bus.lock);
-  int status = bus_reserve(server->workers, count, size);
-  if (status == 0) bus_post_reserved(server->workers, entry->mails, count);
-  lock_release(&server->bus.lock);
-  if (status < 0) config_entry_free(entry);
+/* Posts it to every worker, or to none. Called with the lock. */
+static int post_entry(struct mw_server *server, struct bus_entry *entry) {
+  int status = bus_reserve(server->workers, server->worker_count, entry->mails[0].size);
+  if (status == 0) bus_post_reserved(server->workers, entry->mails, server->worker_count);
   return status;
 }
 
-/* ---- Epochs ---------------------------------------------------------------------------------- */
-
-struct epoch_entry {
-  struct epoch epoch;
-  uint64_t position;
-  atomic_size_t refs;  /* workers that have not taken it */
-  atomic_bool is_kept; /* one has restarted the store, which there is once */
-  struct mail mails[]; /* one for each worker, in their order (mail.to) */
-};
-
-static void drop_epoch(struct mail *mail) {
-  struct epoch_entry *entry = container_of(mail - mail->to.worker, struct epoch_entry, mails[0]);
-  if (atomic_fetch_sub(&entry->refs, 1) == 1) memory_free(entry);
+/* The last worker puts it in place. */
+static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  struct bus_entry *entry = entry_of(mail);
+  if (entry_leave(entry) > 1) return;
+  app_set_config(&worker_of_room(room)->server->app, entry->config);
+  entry_free(entry);
 }
 
+static const struct mail_class config_class = {.take = take_config, .drop = drop_entry};
+
+int bus_set_config(struct mw_server *server, struct mw_config *config) {
+  struct bus_entry *entry = entry_new(server->worker_count, &config_class);
+  if (!entry) return MW_ENOMEM;
+  entry->config = config_ref(config);
+  lock_take(&server->bus.lock);
+  int status = post_entry(server, entry);
+  lock_release(&server->bus.lock);
+  if (status < 0) entry_free(entry);
+  return status;
+}
+
+/* The first worker restarts the store, which there is once. */
 static void take_epoch(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
   struct worker *worker = worker_of_room(room);
-  struct epoch_entry *entry = container_of(mail - mail->to.worker, struct epoch_entry, mails[0]);
-  if (!atomic_exchange(&entry->is_kept, true)) store_restart(worker->hub.store, entry->position);
+  struct bus_entry *entry = entry_of(mail);
   worker->epoch = entry->epoch;
-  hub_restart(&worker->hub, entry->position);
-  drop_epoch(mail);
+  uint64_t position = entry->position;
+  size_t worker_count = entry->worker_count, left = entry_leave(entry);
+  if (left == worker_count) store_restart(worker->hub.store, position);
+  if (left == 1) entry_free(entry);
+  hub_restart(&worker->hub, position);
 }
 
-static const struct mail_class epoch_class = {.take = take_epoch, .drop = drop_epoch};
+static const struct mail_class epoch_class = {.take = take_epoch, .drop = drop_entry};
 
 int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_t position) {
-  size_t count = server->worker_count;
-  struct epoch_entry *entry = memory_calloc(1, sizeof *entry + count * sizeof(struct mail));
+  struct bus_entry *entry = entry_new(server->worker_count, &epoch_class);
   if (!entry) return MW_ENOMEM;
   entry->epoch = *epoch;
   entry->position = position;
-  atomic_init(&entry->refs, count);
-  address_mails(entry->mails, count, &epoch_class, mail_size(sizeof *entry));
   lock_take(&server->bus.lock);
-  int status = bus_reserve(server->workers, count, mail_size(sizeof *entry));
+  int status = post_entry(server, entry);
   if (status == 0) {
     set_epoch(&server->bus, epoch);
     server->bus.position = position;
-    bus_post_reserved(server->workers, entry->mails, count);
   }
   lock_release(&server->bus.lock);
-  if (status < 0) memory_free(entry);
+  if (status < 0) entry_free(entry);
   return status;
 }

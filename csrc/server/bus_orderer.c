@@ -1,6 +1,5 @@
 /* The bus as the orderer of a server (app/order.h): it answers immediately. */
 #include "base/log_limit.h"
-#include "base/memory.h"
 #include "server/server.h"
 
 static struct mw_server *server_of(struct orderer *orderer) { return container_of(orderer, struct mw_server, orderer); }
@@ -44,40 +43,3 @@ const struct orderer bus_orderer = {.publish = publish,
                                     .update_roster = update_roster,
                                     .worker_count = worker_count,
                                     .position = position};
-
-/* ---- What a host publishes ------------------------------------------------------------------- */
-
-struct host_publish {
-  struct completion completion;
-  struct app *app;
-  void (*on_done)(void *context, int status, const char *id);
-  void *context;
-};
-
-static void on_done(struct completion *completion, int status) {
-  struct host_publish *call = container_of(completion, struct host_publish, completion);
-  order_end_waiting(call->app);
-  if (call->on_done) call->on_done(call->context, status, status == 0 ? completion->id : "");
-  memory_free(call);
-}
-
-static struct completion *keep(struct completion *completion) {
-  struct host_publish *call = container_of(completion, struct host_publish, completion);
-  struct host_publish *kept = memory_alloc(sizeof *kept);
-  if (kept && order_begin_waiting(call->app)) {
-    *kept = *call;
-    return &kept->completion;
-  }
-  memory_free(kept);
-  return NULL;
-}
-
-int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
-  struct host_publish call = {.completion = {.keep = keep, .on_done = on_done},
-                              .app = &server->app,
-                              .on_done = publish->on_done,
-                              .context = publish->context};
-  int status = order_publish(&server->app, publish, &call.completion, error);
-  if (id) memcpy(id, status == 0 ? call.completion.id : "", status == 0 ? sizeof call.completion.id : 1);
-  return status;
-}

@@ -1,7 +1,47 @@
 /* The app's calls that are about a server, each handed to the room that it belongs to. */
+#include "base/memory.h"
 #include "script/client_calls.h"
 #include "script/presence.h"
 #include "server/server.h"
+
+/* ---- Publishing ------------------------------------------------------------------------------ */
+
+struct host_publish {
+  struct completion completion;
+  struct app *app;
+  void (*on_done)(void *context, int status, const char *id);
+  void *context;
+};
+
+static void on_published(struct completion *completion, int status) {
+  struct host_publish *call = container_of(completion, struct host_publish, completion);
+  order_end_waiting(call->app);
+  if (call->on_done) call->on_done(call->context, status, status == 0 ? completion->id : "");
+  memory_free(call);
+}
+
+static struct completion *keep_publish(struct completion *completion) {
+  struct host_publish *call = container_of(completion, struct host_publish, completion);
+  struct host_publish *kept = memory_alloc(sizeof *kept);
+  if (kept && order_begin_waiting(call->app)) {
+    *kept = *call;
+    return &kept->completion;
+  }
+  memory_free(kept);
+  return NULL;
+}
+
+int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error) {
+  struct host_publish call = {.completion = {.keep = keep_publish, .on_done = on_published},
+                              .app = &server->app,
+                              .on_done = publish->on_done,
+                              .context = publish->context};
+  int status = order_publish(&server->app, publish, &call.completion, error);
+  if (id) memcpy(id, status == 0 ? call.completion.id : "", status == 0 ? sizeof call.completion.id : 1);
+  return status;
+}
+
+/* ---- Members and clients --------------------------------------------------------------------- */
 
 size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len, const struct mw_presence_query *query,
                            void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more) {

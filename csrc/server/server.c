@@ -1,5 +1,4 @@
 #include "server/server.h"
-#include "session/names.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include "net/descriptors.h"
 #include "script/open_channel.h"
 #include "server/posts.h"
+#include "session/names.h"
 
 /* How often a turn goes round before it lets the loop look at its descriptors again. */
 enum { ROUNDS_MAX = 16 };
