@@ -41,6 +41,17 @@ static bool make_memberships(struct script_job *job) {
   return true;
 }
 
+static void drop_unheard(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
+
+static void take_unheard(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)subscriber;
+  (void)room;
+  drop_unheard(mail);
+}
+
+/* Handles the answer to a job that no session has asked: it is not used. */
+static const struct mail_class job_unheard = {.take = take_unheard, .drop = drop_unheard};
+
 struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                            const struct job_channel *channels, size_t channel_count) {
   size_t size = sizeof(struct script_job) + channel_count * sizeof *channels;
@@ -85,6 +96,18 @@ int job_set_message(struct script_job *job, const struct verb *verb) {
   return 0;
 }
 
+struct message_parts job_message_parts(const struct script_job *job) {
+  const struct mw_message *message = &job->message;
+  const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
+  struct message_parts parts = {.channel = job->channels[0].name,
+                                .event = bytes_of(message->event.ptr, message->event.len),
+                                .data = bytes_of(data->ptr, data->len),
+                                .from = client_user_id(job->client),
+                                .is_binary = message->is_binary};
+  if (!job->transient) parts.except = bytes_of(job->client->id, CLIENT_ID_LEN);
+  return parts;
+}
+
 struct script_job *job_ref(struct script_job *job) {
   atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
   return job;
@@ -123,12 +146,8 @@ void job_unref(struct script_job *job) {
   memory_free(job);
 }
 
-void job_end_stream(struct script_job *job) {
-  if (job->stream) job->on_stream_end(job->stream);
-}
-
 void job_drop(struct script_job *job) {
-  job_end_stream(job);
+  if (job->stream) job->on_stream_end(job->stream);
   job_unref(job);
 }
 
@@ -137,16 +156,6 @@ void job_hold(struct script_job *job, struct mail *mail) {
   *(job->held ? &job->held_last->next : &job->held) = mail;
   job->held_last = mail;
 }
-
-static void drop_job(struct mail *mail) { job_unref(container_of(mail, struct script_job, mail)); }
-
-static void take_unheard(struct mail *mail, void *room, struct subscriber *subscriber) {
-  (void)subscriber;
-  (void)room;
-  drop_job(mail);
-}
-
-const struct mail_class job_unheard = {.take = take_unheard, .drop = drop_job};
 
 size_t job_size(const struct script_job *job) {
   return (job->http ? job->http->size : 0) + (job->text ? job->text->len : 0) + job->input_size;

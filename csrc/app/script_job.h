@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/list.h"
 #include "hub/id.h"
+#include "hub/message.h"
 
 VISIBILITY_PUSH
 
@@ -161,12 +162,9 @@ struct script_job *job_new(enum job_type type, struct mw_config *config, struct 
 void job_hold(struct script_job *job, struct mail *mail);
 /* Removes the first of that mail, after the answer, or returns NULL if there is none. */
 struct mail *job_take_held(struct script_job *job);
-/* Notifies the app that the raw stream of the job has ended. Only on the script's thread. */
-void job_end_stream(struct script_job *job);
-/* Releases a job whose answer is not needed. Ends a raw stream that the app has begun. */
+/* Releases a job whose answer is not needed. Notifies the app that the raw stream of the job has
+ * ended, if it has begun one: then only on the script's thread. */
 void job_drop(struct script_job *job);
-/* For a job whose answer is not used. */
-extern const struct mail_class job_unheard;
 struct script_job *job_ref(struct script_job *job);
 void job_unref(struct script_job *job); /* NULL is allowed */
 /* Returns the bytes that it carries for the client. */
@@ -181,6 +179,8 @@ struct membership *job_take_memberships(struct script_job *job);
 /* Copies the message of a verb. Returns 0 or MW_ENOMEM. */
 struct verb;
 int job_set_message(struct script_job *job, const struct verb *verb);
+/* Returns the message as the relayed event that others receive, borrowed from the job. */
+struct message_parts job_message_parts(const struct script_job *job);
 /* For a message with an idempotency key: checks whether it is the first with that key, waits for
  * the answer of the first, or receives it. */
 enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms);

@@ -75,19 +75,11 @@ static struct completion *keep_relayed(struct completion *completion) {
 /* True if its outcome is still to come. */
 static bool publish_relayed(struct script *script, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
-  const struct mw_message *message = &job->message;
-  const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
-  struct bytes event = bytes_of(message->event.ptr, message->event.len);
-  struct message_parts parts = {.channel = channel->name,
-                                .event = event,
-                                .data = bytes_of(data->ptr, data->len),
-                                .from = client_user_id(job->client),
-                                .is_binary = message->is_binary};
-  if (!job->transient) parts.except = bytes_of(job->client->id, CLIENT_ID_LEN);
+  struct message_parts parts = job_message_parts(job);
   struct relayed relayed = {.completion = {.keep = keep_relayed, .on_done = on_published},
                             .script = script,
                             .job = job,
-                            .keeps = config_event(channel->kind, event)->keep};
+                            .keeps = config_event(channel->kind, parts.event)->keep};
   struct orderer *orderer = script->app->orderer;
   int status = orderer->publish(orderer, channel->kind, &parts, !relayed.keeps, &relayed.completion);
   if (status != MW_PENDING) note_published(&relayed, status);

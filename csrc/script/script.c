@@ -1,5 +1,4 @@
 #include "script/script.h"
-#include "script/question.h"
 
 #include "app/socket.h"
 #include "base/memory.h"
@@ -7,7 +6,7 @@
 #include "script/leaving.h"
 #include "script/open_channel.h"
 #include "script/presence.h"
-#include "script/script.h"
+#include "script/question.h"
 #include "script/task.h"
 
 int script_init(struct script *script, struct app *app, struct loop *loop) {

@@ -178,19 +178,12 @@ static struct completion *keep_relay(struct completion *completion) {
 
 static void publish_relayed(struct exchange *exchange, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
-  const struct mw_message *message = &job->message;
-  const struct mw_bytes *data = message->is_binary ? &message->binary : &message->data;
-  struct bytes event = bytes_of(message->event.ptr, message->event.len);
-  struct message_parts parts = {.channel = channel->name,
-                                .event = event,
-                                .data = bytes_of(data->ptr, data->len),
-                                .from = client_user_id(job->client),
-                                .is_binary = message->is_binary};
+  struct message_parts parts = job_message_parts(job);
   struct send_relay relay = {.completion = {.keep = keep_relay, .on_done = on_relayed},
                              .http = exchange_http(exchange),
                              .exchange = exchange,
                              .job = job,
-                             .keeps = config_event(channel->kind, event)->keep};
+                             .keeps = config_event(channel->kind, parts.event)->keep};
   struct orderer *orderer = exchange_app(exchange)->orderer;
   int status = orderer->publish(orderer, channel->kind, &parts, !relay.keeps, &relay.completion);
   if (status != MW_PENDING) answer_relayed(exchange, &relay, status);
@@ -270,7 +263,7 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct script_job *job) {
   if (job->type == JOB_MESSAGE) names_charge_sender(&exchange->subscriber, job);
   if (job->status != 200) {
-    refuse_with(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason);
+    refuse_with(exchange, job->status, job->code, job->reason);
   } else if (job->type == JOB_JOIN) {
     /* The sender is authenticated: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);
