@@ -135,9 +135,7 @@ void exchange_salvage(struct exchange *exchange);
 
 /* ---- Time (http/exchange_due.c) ---- */
 
-/* Returns how long its state may last. */
-uint64_t exchange_delay_ms(struct exchange *exchange);
-/* Called when the state has lasted as long. */
+/* Called when its state has lasted as long as it may. */
 void exchange_on_due(struct exchange *exchange);
 /* Sets the deadline again after a change of what it depends on (role->silence_ms). */
 void exchange_set_deadline(struct exchange *exchange);
@@ -171,8 +169,7 @@ void exchange_refuse_with(struct exchange *exchange, int status, const char *cod
                           const struct http_fields *more_fields);
 /* Answers with `text`, which is such an object. */
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
-/* Returns true if a request that was refused with that status may succeed later (0: there was no
- * answer). */
+/* Returns true if a request that was refused with that status may succeed later. */
 bool exchange_is_temporary(int status);
 /* Refuses one of several channels, so that the client can retry without it:
  * {"channel":…,"error":…}. */

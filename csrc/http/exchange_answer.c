@@ -72,7 +72,7 @@ const char *exchange_code(int status) {
   }
 }
 
-bool exchange_is_temporary(int status) { return status == 0 || status == 429 || status == 503; }
+bool exchange_is_temporary(int status) { return status == 429 || status == 503; }
 
 static void answer_error(struct exchange *exchange, int status, const struct http_fields *more_fields, struct bytes text) {
   struct http_fields fields;

@@ -7,7 +7,7 @@ enum { CLOSE_MS = 5000 };
 
 static const struct mw_limits *exchange_limits(struct exchange *exchange) { return &exchange_config(exchange)->options.limits; }
 
-uint64_t exchange_delay_ms(struct exchange *exchange) {
+static uint64_t exchange_delay_ms(struct exchange *exchange) {
   const struct mw_limits *limits = exchange_limits(exchange);
   bool writes = exchange->subscriber.outbox != NULL;
   switch ((enum exchange_state)exchange->state) {
@@ -65,6 +65,12 @@ static void check_silence(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_STREAMING) exchange_set_deadline(exchange);
 }
 
+/* No answer has come, and none is awaited any longer. */
+static void answer_late(struct exchange *exchange) {
+  exchange_http(exchange)->sessions->forget(&exchange->subscriber);
+  exchange->role->on_late(exchange);
+}
+
 void exchange_on_due(struct exchange *exchange) {
   if (exchange->subscriber.outbox && exchange->state != EXCHANGE_ASKING && exchange->state != EXCHANGE_WAITING) {
     check_progress(exchange);
@@ -72,10 +78,7 @@ void exchange_on_due(struct exchange *exchange) {
   }
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_ASKING:
-    case EXCHANGE_WAITING:
-      exchange_http(exchange)->sessions->forget(&exchange->subscriber);
-      exchange->role->on_late(exchange);
-      break;
+    case EXCHANGE_WAITING: answer_late(exchange); break;
     case EXCHANGE_STREAMING: check_silence(exchange); break;
     case EXCHANGE_ANSWERING: exchange_reset(exchange); break;
     case EXCHANGE_ENDING: exchange_disconnect(exchange); break;
@@ -90,10 +93,7 @@ void exchange_stop(struct exchange *exchange, bool is_due) {
   if (waits && !is_due && exchange->role->finishes(exchange)) return;
   switch ((enum exchange_state)exchange->state) {
     case EXCHANGE_ASKING:
-    case EXCHANGE_WAITING:
-      exchange_http(exchange)->sessions->forget(&exchange->subscriber);
-      exchange->role->on_late(exchange);
-      break;
+    case EXCHANGE_WAITING: answer_late(exchange); break;
     case EXCHANGE_STREAMING: exchange_close(exchange, CLOSE_STOPPING, ""); break;
     case EXCHANGE_ENDING:
       /* The peer's close frame is no longer awaited. */

@@ -143,10 +143,8 @@ void session_on_answer(struct subscriber *subscriber, struct script_job *job) {
   session_release_backlog(session);
   struct bytes channel = job->channel_count > 0 ? job->channels[0].name : bytes_of(NULL, 0);
   if (job->status != 200) {
-    reply_error(
-        subscriber, &reply, blob_bytes(ref),
-        &(struct refusal){
-            .channel = channel, .code = job->status ? job->code : "unavailable", .reason = job->reason, .status = job->status});
+    reply_error(subscriber, &reply, blob_bytes(ref),
+                &(struct refusal){.channel = channel, .code = job->code, .reason = job->reason, .status = job->status});
     enum close_reason why = exchange_is_temporary(job->status) ? CLOSE_BUSY : CLOSE_UNAUTHORIZED;
     if (session_ops(subscriber)->is_connecting(subscriber))
       session_ops(subscriber)->close(subscriber, &(struct closing){.reason = why, .text = job->reason});

@@ -1,5 +1,7 @@
 #include "session/session.h"
 
+#include <assert.h>
+
 #include "app/socket.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
@@ -149,6 +151,7 @@ static void take_answer(struct mail *mail, void *room, struct subscriber *subscr
   struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   if (subscriber && session_question(subscriber) == job) {
+    assert(job->status != 0 && "only a job whose answer is not awaited is cancelled");
     bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
     /* A raw stream keeps the reference as long as it lasts. */
     if (!streams) {

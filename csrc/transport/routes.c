@@ -55,8 +55,6 @@ static void routes_on_answer(struct exchange *exchange, struct script_job *job) 
     exchange_answer(exchange, &answer);
   } else if (job->type == JOB_STREAM && exchange_is_temporary(job->status)) {
     sse_retry_later(exchange);
-  } else if (job->status == 0) {
-    refuse_for_now(exchange, job->reason);
   } else {
     exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));
   }

@@ -1,7 +1,6 @@
-#include "transport/sse.h"
-#include "http/exchange.h"
-
 /* GET /sse: channels as an event stream. Every refusal comes before the first byte. */
+#include "transport/sse.h"
+
 #include <stdio.h>
 
 #include "app/subscribe_query.h"
@@ -9,6 +8,7 @@
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
 #include "http/cors.h"
+#include "http/exchange.h"
 #include "http/request.h"
 #include "session/input.h"
 #include "session/names.h"

@@ -1,12 +1,12 @@
 /* GET /poll: messages of channels as one JSON answer, immediately if there are any, else when there
  * are, or after the wait. */
 #include "transport/poll/poll.h"
-#include "http/exchange.h"
 
 #include "base/memory.h"
 #include "delivery/collect.h"
 #include "dialect/native.h"
 #include "http/cors.h"
+#include "http/exchange.h"
 #include "http/request.h"
 #include "session/names.h"
 #include "session/reply.h"
@@ -300,8 +300,7 @@ static void start(struct exchange *exchange) {
 static void on_answer(struct exchange *exchange, struct script_job *job) {
   struct poll *poll = poll_of(exchange);
   if (job->status != 200) {
-    exchange_refuse_channel(exchange, job->status ? job->status : 503, job->status ? job->code : "unavailable", job->reason,
-                            job->refused ? job->refused->name : bytes_of(NULL, 0));
+    exchange_refuse_channel(exchange, job->status, job->code, job->reason, job->refused ? job->refused->name : bytes_of(NULL, 0));
   } else if (job->type == JOB_MESSAGE) {
     poll_begin(poll);
   } else if (job->connects) {
