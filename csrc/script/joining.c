@@ -52,7 +52,7 @@ static void note_published(const struct relayed *relayed, int status) {
   }
 }
 
-static void on_published(struct completion *completion, int status) {
+static void on_relayed(struct completion *completion, int status) {
   struct relayed *relayed = container_of(completion, struct relayed, completion);
   struct script_job *job = relayed->job;
   note_published(relayed, status);
@@ -73,10 +73,10 @@ static struct completion *keep_relayed(struct completion *completion) {
 }
 
 /* True if its outcome is still to come. */
-static bool publish_relayed(struct script *script, struct script_job *job) {
+static bool publish_relayed_job(struct script *script, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
   struct message_parts parts = job_message_parts(job);
-  struct relayed relayed = {.completion = {.keep = keep_relayed, .on_done = on_published},
+  struct relayed relayed = {.completion = {.keep = keep_relayed, .on_done = on_relayed},
                             .script = script,
                             .job = job,
                             .keeps = config_event(channel->kind, parts.event)->keep};
@@ -92,7 +92,7 @@ static enum send_key_turn enter_key(struct script *script, struct script_job *jo
   enum send_key_turn turn = job_enter_key(job, &script->send_keys, script->loop->clock.now_ms);
   if (turn == SEND_KEY_WAITS || !job->relayed) return turn;
   job->relayed = false; /* the worker has nothing more to do */
-  return turn == SEND_KEY_FIRST && publish_relayed(script, job) ? SEND_KEY_WAITS : SEND_KEY_ANSWERED;
+  return turn == SEND_KEY_FIRST && publish_relayed_job(script, job) ? SEND_KEY_WAITS : SEND_KEY_ANSWERED;
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static bool put_question(struct script *script, struct script_job *job) {
 }
 
 /* The step's question is answered: takes the next step. */
-static void take_step(struct script *script, struct script_job *job) {
+static void take_joining_step(struct script *script, struct script_job *job) {
   struct job_channel *channel = job->at < job->channel_count ? &job->channels[job->at] : NULL;
   bool last = job->at + 1 >= job->channel_count;
   switch (job->step) {
@@ -185,7 +185,7 @@ static void take_step(struct script *script, struct script_job *job) {
       return;
     case STEP_SLOW:
     case STEP_MESSAGE: job->step = STEP_JOINED; return;
-    case STEP_SOCKET: /* take_answer's */
+    case STEP_SOCKET: /* take_joining_answer's */
     case STEP_JOINED:
     case STEP_OVER: return;
   }
@@ -222,7 +222,7 @@ static void run_join(struct script *script, struct script_job *job) {
       job->running = false;
       return;
     }
-    if (job->status == 0) take_step(script, job);
+    if (job->status == 0) take_joining_step(script, job);
   }
   job->running = false;
   task_done(script, &job->task);
@@ -230,11 +230,11 @@ static void run_join(struct script *script, struct script_job *job) {
 }
 
 void joining_resume(struct script *script, struct script_job *job) {
-  if (job->status == 0) take_step(script, job);
+  if (job->status == 0) take_joining_step(script, job);
   run_join(script, job);
 }
 
-static void take_answer(struct script *script, struct script_job *job) {
+static void take_joining_answer(struct script *script, struct script_job *job) {
   if (job->type == JOB_SOCKET_MESSAGE) {
     if (job->status == 0) job->status = 200;
     if (job->status != 200) job->socket->closing = true;
@@ -251,7 +251,7 @@ static void take_answer(struct script *script, struct script_job *job) {
     if (!job->running) run_join(script, job);
   } else if (!job->running) {
     /* The answer came later than the question. */
-    if (job->status == 0) take_step(script, job);
+    if (job->status == 0) take_joining_step(script, job);
     run_join(script, job);
   }
 }
@@ -261,7 +261,7 @@ static void take_answer(struct script *script, struct script_job *job) {
 static void ask_message(struct script *script, struct script_job *job) {
   /* The app has closed it, or failed at an earlier message. */
   if (job->socket->closing) {
-    take_answer(script, job);
+    take_joining_answer(script, job);
     return;
   }
   job_ref(job);
@@ -272,23 +272,23 @@ static void ask_message(struct script *script, struct script_job *job) {
   job_unref(job);
 }
 
-static struct script_job *job_of(struct script_task *task) { return container_of(task, struct script_job, task); }
+static struct script_job *job_of_task(struct script_task *task) { return container_of(task, struct script_job, task); }
 
-static void on_answer(struct mw_request *request) {
+static void on_joining_answer(struct mw_request *request) {
   if (request->script) {
-    take_answer(request->script, request->job);
+    take_joining_answer(request->script, request->job);
   } else {
     job_unref(request->job);
   }
 }
 
-static void run_task(struct script *script, struct script_task *task) { joining_begin(script, job_of(task)); }
-static void drop_task(struct script_task *task) { job_unref(job_of(task)); }
-static const struct script_task_class task_class = {.run = run_task, .drop = drop_task};
+static void run_joining(struct script *script, struct script_task *task) { joining_begin(script, job_of_task(task)); }
+static void drop_joining(struct script_task *task) { job_unref(job_of_task(task)); }
+static const struct script_task_class task_class = {.run = run_joining, .drop = drop_joining};
 
 void joining_begin(struct script *script, struct script_job *job) {
   job->task.class = &task_class;
-  job->request.on_answer = on_answer;
+  job->request.on_answer = on_joining_answer;
   if (task_must_wait(&job->task)) return;
   if (job->by_app) {
     job->step = STEP_OPEN;
@@ -299,7 +299,7 @@ void joining_begin(struct script *script, struct script_job *job) {
   } else if (job->type == JOB_SOCKET_MESSAGE) {
     ask_message(script, job);
   } else if (atomic_load(&job->cancelled)) {
-    take_answer(script, job);
+    take_joining_answer(script, job);
   } else {
     question_ask(script, &job->request, job->type == JOB_HTTP ? MW_REQUEST_HTTP : MW_REQUEST_STREAM);
   }

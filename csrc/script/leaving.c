@@ -10,29 +10,29 @@
 
 static struct leaving *leaving_of(struct script_task *task) { return container_of(task, struct leaving, task); }
 
-static void run(struct script *script, struct leaving *leaving);
-static void run_task(struct script *script, struct script_task *task) { run(script, leaving_of(task)); }
-static void drop_task(struct script_task *task) { leaving_free(leaving_of(task)); }
-static void on_answer(struct mw_request *request) {
+static void run_leaving(struct script *script, struct leaving *leaving);
+static void run_leaving_task(struct script *script, struct script_task *task) { run_leaving(script, leaving_of(task)); }
+static void drop_leaving(struct script_task *task) { leaving_free(leaving_of(task)); }
+static void on_leaving_answer(struct mw_request *request) {
   struct leaving *leaving = request->leaving;
   if (!request->script) {
     leaving_free(leaving);
   } else if (!leaving->running) {
-    run(request->script, leaving);
+    run_leaving(request->script, leaving);
   }
 }
 
-static const struct script_task_class task_class = {.run = run_task, .drop = drop_task};
+static const struct script_task_class task_class = {.run = run_leaving_task, .drop = drop_leaving};
 
-static void init(struct leaving *leaving) {
-  *leaving = (struct leaving){.request = {.leaving = leaving, .on_answer = on_answer}};
+static void init_leaving(struct leaving *leaving) {
+  *leaving = (struct leaving){.request = {.leaving = leaving, .on_answer = on_leaving_answer}};
   leaving->task = (struct script_task){.class = &task_class, .request = &leaving->request};
   list_init(&leaving->task.link);
   list_init(&leaving->task.followers);
   list_init(&leaving->request.link);
 }
 
-static void release(struct leaving *leaving) {
+static void release_leaving(struct leaving *leaving) {
   while (leaving->memberships) {
     struct membership *membership = leaving->memberships;
     leaving->memberships = membership->next;
@@ -44,7 +44,7 @@ static void release(struct leaving *leaving) {
 
 void leaving_free(struct leaving *leaving) {
   if (!leaving) return;
-  release(leaving);
+  release_leaving(leaving);
   mw_client_unref(leaving->task.client);
   if (leaving->job) {
     job_unref(leaving->job);
@@ -61,7 +61,7 @@ bool leaving_prepare(struct script *script) {
 static struct leaving *take_spare(struct script *script) {
   struct leaving *leaving = script->spare;
   script->spare = NULL;
-  init(leaving);
+  init_leaving(leaving);
   return leaving;
 }
 
@@ -78,7 +78,7 @@ static bool find_question(const struct leaving *leaving, enum mw_request_type *t
 }
 
 /* True if the app's answer is still to come. Any answer lets it continue. */
-static bool tell(struct script *script, struct leaving *leaving) {
+static bool tell_leaving(struct script *script, struct leaving *leaving) {
   enum mw_request_type type;
   leaving->asked = true;
   if (leaving->memberships) presence_leave(script, leaving->memberships);
@@ -89,7 +89,7 @@ static bool tell(struct script *script, struct leaving *leaving) {
 }
 
 /* The app has answered for the first membership, or for the socket: takes the next. */
-static void step(struct script *script, struct leaving *leaving) {
+static void step_leaving(struct script *script, struct leaving *leaving) {
   struct membership *membership = leaving->memberships;
   leaving->asked = false;
   if (!membership) {
@@ -102,7 +102,7 @@ static void step(struct script *script, struct leaving *leaving) {
   membership_free(membership);
 }
 
-static void finish(struct script *script, struct leaving *leaving) {
+static void finish_leaving(struct script *script, struct leaving *leaving) {
   struct mw_client *client = leaving->task.client;
   struct script_job *job = leaving->job;
   leaving->running = false;
@@ -119,29 +119,29 @@ static void finish(struct script *script, struct leaving *leaving) {
   }
 }
 
-static void run(struct script *script, struct leaving *leaving) {
+static void run_leaving(struct script *script, struct leaving *leaving) {
   leaving->running = true;
   while (leaving->memberships || leaving->socket) {
-    if (!leaving->asked && tell(script, leaving)) {
+    if (!leaving->asked && tell_leaving(script, leaving)) {
       leaving->running = false;
       return;
     }
-    step(script, leaving);
+    step_leaving(script, leaving);
   }
-  finish(script, leaving);
+  finish_leaving(script, leaving);
 }
 
 /* The client stays until it has ended: its task may be this one. */
-static void begin(struct script *script, struct leaving *leaving, struct mw_client *client) {
+static void begin_leaving(struct script *script, struct leaving *leaving, struct mw_client *client) {
   leaving->task.client = mw_client_ref(client);
-  if (!task_must_wait(&leaving->task)) run(script, leaving);
+  if (!task_must_wait(&leaving->task)) run_leaving(script, leaving);
 }
 
 void leaving_take_membership(struct script *script, struct membership *membership) {
   struct leaving *leaving = take_spare(script);
   membership->next = NULL;
   leaving->memberships = membership;
-  begin(script, leaving, membership->client);
+  begin_leaving(script, leaving, membership->client);
 }
 
 void leaving_take_socket(struct script *script, struct mw_socket *socket) {
@@ -150,15 +150,15 @@ void leaving_take_socket(struct script *script, struct mw_socket *socket) {
   atomic_store(&socket->client->gone, true);
   if (task && task->request) question_cancel(task->request);
   leaving->socket = socket;
-  begin(script, leaving, socket->client);
+  begin_leaving(script, leaving, socket->client);
 }
 
 void leaving_take_job(struct script *script, struct script_job *job, struct membership *memberships) {
   struct leaving *leaving = &job->leaving;
-  init(leaving);
+  init_leaving(leaving);
   leaving->memberships = memberships;
   leaving->job = job;
   leaving->task.client = job->client ? mw_client_ref(job->client) : NULL;
   task_replace(&job->task, &leaving->task);
-  run(script, leaving);
+  run_leaving(script, leaving);
 }

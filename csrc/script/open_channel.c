@@ -7,17 +7,19 @@
 #include "script/question.h"
 #include "script/script.h"
 
-static struct open_channel *find(struct script *script, struct bytes name) { return table_get(&script->open_channels, name); }
+static struct open_channel *find_open_channel(struct script *script, struct bytes name) {
+  return table_get(&script->open_channels, name);
+}
 
 static void release_count(struct open_channel *open_channel) {
   name_hold_release(open_channel->script->app, &open_channel->hold, PARTY_OPEN);
 }
 
-static void take_answer(struct open_channel *open_channel);
-static void on_answer(struct mw_request *request) { take_answer(request->open_channel); }
+static void take_open_channel_answer(struct open_channel *open_channel);
+static void on_open_channel_answer(struct mw_request *request) { take_open_channel_answer(request->open_channel); }
 
 /* Returns NULL after it has refused the job. */
-static struct open_channel *make(struct script *script, struct script_job *job, struct job_channel *channel) {
+static struct open_channel *make_open_channel(struct script *script, struct script_job *job, struct job_channel *channel) {
   struct name_hold hold = {NULL, NULL};
   /* A channel that lingers exists for longer than its subscribers. */
   bool is_held = channel->kind->linger_ms > 0 && !job->by_app;
@@ -34,7 +36,7 @@ static struct open_channel *make(struct script *script, struct script_job *job, 
   open_channel->script = script;
   open_channel->kind = channel->kind;
   open_channel->request.open_channel = open_channel;
-  open_channel->request.on_answer = on_answer;
+  open_channel->request.on_answer = on_open_channel_answer;
   list_init(&open_channel->waiters);
   list_init(&open_channel->request.link);
   if (table_set(&script->open_channels, open_channel->name, open_channel) < 0) {
@@ -47,7 +49,7 @@ static struct open_channel *make(struct script *script, struct script_job *job, 
   return open_channel;
 }
 
-static void destroy(struct open_channel *open_channel) {
+static void destroy_open_channel(struct open_channel *open_channel) {
   if (open_channel->script) release_count(open_channel);
   if (open_channel->script) table_remove(&open_channel->script->open_channels, open_channel->name);
   alarm_free(open_channel->linger);
@@ -57,14 +59,14 @@ static void destroy(struct open_channel *open_channel) {
 
 /* Puts OPEN or CLOSE to the app, or takes the next state immediately if the kind has no such
  * hook. */
-static void ask(struct open_channel *open_channel, enum open_channel_state state) {
+static void ask_open_channel(struct open_channel *open_channel, enum open_channel_state state) {
   bool opening = state == OPEN_CHANNEL_OPENING;
   open_channel->state = state;
   open_channel->refused = false;
   if (open_channel->kind->hooks & (opening ? MW_HOOK_OPEN : MW_HOOK_CLOSE)) {
     question_ask(open_channel->script, &open_channel->request, opening ? MW_REQUEST_OPEN : MW_REQUEST_CLOSE);
   } else {
-    take_answer(open_channel);
+    take_open_channel_answer(open_channel);
   }
 }
 
@@ -72,7 +74,7 @@ static void on_linger(void *context) {
   struct open_channel *open_channel = context;
   alarm_free(open_channel->linger);
   open_channel->linger = NULL;
-  ask(open_channel, OPEN_CHANNEL_CLOSING);
+  ask_open_channel(open_channel, OPEN_CHANNEL_CLOSING);
 }
 
 static void close_soon(struct open_channel *open_channel) {
@@ -84,9 +86,9 @@ static void close_soon(struct open_channel *open_channel) {
 
 bool open_channel_enter(struct script *script, struct script_job *job) {
   struct job_channel *channel = &job->channels[job->at];
-  struct open_channel *open_channel = find(script, channel->name);
+  struct open_channel *open_channel = find_open_channel(script, channel->name);
   bool is_new = !open_channel;
-  if (is_new) open_channel = make(script, job, channel);
+  if (is_new) open_channel = make_open_channel(script, job, channel);
   if (!open_channel) return false;
   if (open_channel->state == OPEN_CHANNEL_LINGERING) {
     alarm_free(open_channel->linger);
@@ -101,25 +103,25 @@ bool open_channel_enter(struct script *script, struct script_job *job) {
   if (is_new) {
     /* The job may be admitted, or refused, before this returns. Then it is no longer among the
      * waiters, and must not run twice. */
-    ask(open_channel, OPEN_CHANNEL_OPENING);
+    ask_open_channel(open_channel, OPEN_CHANNEL_OPENING);
   }
   return !list_empty(&job->task.link);
 }
 
 void open_channel_leave(struct script *script, struct bytes name) {
-  struct open_channel *open_channel = find(script, name);
+  struct open_channel *open_channel = find_open_channel(script, name);
   if (!open_channel || open_channel->count == 0) return;
   if (--open_channel->count == 0 && open_channel->state == OPEN_CHANNEL_OPEN) close_soon(open_channel);
 }
 
 void open_channel_abandon(struct script *script, struct bytes name) {
-  struct open_channel *open_channel = find(script, name);
+  struct open_channel *open_channel = find_open_channel(script, name);
   if (open_channel && open_channel->state == OPEN_CHANNEL_OPENING && list_empty(&open_channel->waiters))
     question_cancel(&open_channel->request);
 }
 
 /* Admits, or refuses, all that waited. While it does so, each may leave, or join again. */
-static void settle(struct open_channel *open_channel, bool let_in) {
+static void settle_open_channel(struct open_channel *open_channel, bool let_in) {
   struct script *script = open_channel->script;
   struct list waiters;
   list_init(&waiters);
@@ -134,7 +136,7 @@ static void settle(struct open_channel *open_channel, bool let_in) {
   memcpy(code, open_channel->code, sizeof code);
   memcpy(reason, open_channel->reason, sizeof reason);
   if (!let_in)
-    destroy(open_channel);
+    destroy_open_channel(open_channel);
   else if (open_channel->count == 0)
     close_soon(open_channel);
   while (!list_empty(&waiters)) {
@@ -146,21 +148,21 @@ static void settle(struct open_channel *open_channel, bool let_in) {
   }
 }
 
-static void take_answer(struct open_channel *open_channel) {
+static void take_open_channel_answer(struct open_channel *open_channel) {
   /* An opening that was cancelled, and given up therefore, says nothing about jobs that came
    * later. */
   bool given_up = open_channel->refused && open_channel->request.cancelled && !list_empty(&open_channel->waiters);
   if (!open_channel->script) {
-    destroy(open_channel);
+    destroy_open_channel(open_channel);
   } else if (open_channel->state == OPEN_CHANNEL_OPENING && given_up && !app_stopping(open_channel->script->app)) {
-    ask(open_channel, OPEN_CHANNEL_OPENING);
+    ask_open_channel(open_channel, OPEN_CHANNEL_OPENING);
   } else if (open_channel->state == OPEN_CHANNEL_OPENING) {
     if (!open_channel->refused) open_channel->state = OPEN_CHANNEL_OPEN;
-    settle(open_channel, !open_channel->refused);
+    settle_open_channel(open_channel, !open_channel->refused);
   } else if (list_empty(&open_channel->waiters)) {
-    destroy(open_channel);
+    destroy_open_channel(open_channel);
   } else {
-    ask(open_channel, OPEN_CHANNEL_OPENING);
+    ask_open_channel(open_channel, OPEN_CHANNEL_OPENING);
   }
 }
 
@@ -188,7 +190,7 @@ void open_channel_free_all(struct script *script) {
     table_remove(&script->open_channels, open_channel->name);
     release_count(open_channel);
     open_channel->script = NULL;
-    if (!open_channel->request.waiting) destroy(open_channel);
+    if (!open_channel->request.waiting) destroy_open_channel(open_channel);
     cursor = 0;
   }
 }

@@ -10,7 +10,7 @@
  * full. */
 enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
 
-static struct presence *find(struct script *script, struct bytes name) { return table_get(&script->presences, name); }
+static struct presence *find_presence(struct script *script, struct bytes name) { return table_get(&script->presences, name); }
 
 /* ---- Members --------------------------------------------------------------------------------- */
 
@@ -31,7 +31,7 @@ struct announcement {
   size_t count;               /* members that are announced afterwards */
 };
 
-static void write_member(struct announcement *announcement, const struct member *member) {
+static void write_change(struct announcement *announcement, const struct member *member) {
   struct buffer *out = member->gone ? &announcement->left : &announcement->joined;
   if (out->len > 0) buffer_append_char(out, ',');
   buffer_append(out, blob_bytes(member->key));
@@ -57,7 +57,7 @@ static void take_changes(struct presence *presence, struct announcement *announc
     } else if (!member->told) {
       announcement->count++;
     }
-    if (is_news && !counts_only) write_member(announcement, member);
+    if (is_news && !counts_only) write_change(announcement, member);
   }
 }
 
@@ -147,7 +147,7 @@ static void settle_taken(struct presence *presence, size_t taken, bool sent) {
   }
 }
 
-static void announce(struct presence *presence, uint64_t now_ms) {
+static void announce_presence(struct presence *presence, uint64_t now_ms) {
   uint64_t interval_ms = presence->kind->presence_interval_ms;
   struct announcement announcement = {.count = presence->told_count};
   buffer_init(&announcement.joined);
@@ -170,7 +170,7 @@ static void announce(struct presence *presence, uint64_t now_ms) {
 static void on_alarm(void *context);
 
 /* Returns NULL after it has refused the job. */
-static struct presence *make(struct script *script, struct script_job *job, const struct job_channel *channel) {
+static struct presence *make_presence(struct script *script, struct script_job *job, const struct job_channel *channel) {
   struct name_hold hold = {NULL, NULL};
   int status = job->by_app ? 0 : name_hold_take(script->app, &hold, PARTY_PRESENCE, job->client);
   struct presence *presence = status == 0 ? memory_calloc(1, sizeof *presence + channel->name.len) : NULL;
@@ -201,7 +201,7 @@ static struct presence *make(struct script *script, struct script_job *job, cons
   return presence;
 }
 
-static void destroy(struct presence *presence) {
+static void destroy_presence(struct presence *presence) {
   for (struct member *member; (member = member_first(&presence->members));) remove_member(presence, member);
   name_hold_release(presence->script->app, &presence->hold, PARTY_PRESENCE);
   table_remove(&presence->script->presences, presence->name);
@@ -211,7 +211,7 @@ static void destroy(struct presence *presence) {
 }
 
 /* Removes members whose linger has ended. One that was never announced leaves silently. */
-static void expire(struct presence *presence, uint64_t now_ms) {
+static void expire_members(struct presence *presence, uint64_t now_ms) {
   while (!list_empty(&presence->leaving)) {
     struct member *member = container_of(presence->leaving.next, struct member, in_leaving);
     if (member->leave_ms > now_ms) return;
@@ -226,7 +226,7 @@ static void expire(struct presence *presence, uint64_t now_ms) {
   }
 }
 
-static void arm(struct presence *presence, uint64_t now_ms) {
+static void arm_presence(struct presence *presence, uint64_t now_ms) {
   uint64_t due_ms = UINT64_MAX;
   /* An empty channel is kept until its next announcement is due, so that it does not announce more
    * often by being forgotten. */
@@ -241,14 +241,14 @@ static void arm(struct presence *presence, uint64_t now_ms) {
 }
 
 /* Does what is due by now. May free the presence. */
-static void settle(struct presence *presence) {
+static void settle_presence(struct presence *presence) {
   uint64_t now_ms = presence->script->loop->clock.now_ms;
-  expire(presence, now_ms);
-  while (!list_empty(&presence->changed) && now_ms >= presence->ready_ms) announce(presence, now_ms);
+  expire_members(presence, now_ms);
+  while (!list_empty(&presence->changed) && now_ms >= presence->ready_ms) announce_presence(presence, now_ms);
   if (presence->members.count == 0 && now_ms >= presence->ready_ms) {
-    destroy(presence);
+    destroy_presence(presence);
   } else {
-    arm(presence, now_ms);
+    arm_presence(presence, now_ms);
   }
 }
 
@@ -256,7 +256,7 @@ static void on_alarm(void *context) {
   struct presence *presence = context;
   clock_update(&presence->script->loop->clock);
   presence->armed_ms = UINT64_MAX;
-  settle(presence);
+  settle_presence(presence);
 }
 
 /* ---- Coming and going ------------------------------------------------------------------------ */
@@ -264,7 +264,7 @@ static void on_alarm(void *context) {
 /* Finding one needs a key, whose number is bounded by the channels of a job. NULL if out of
  * memory. */
 static struct member *find_member(struct script *script, const struct script_job *job, struct bytes name) {
-  struct presence *presence = find(script, name);
+  struct presence *presence = find_presence(script, name);
   struct blob *key = presence ? member_key(client_user_id(job->client)) : NULL;
   struct member *member = key ? member_at(&presence->members, key) : NULL;
   blob_unref(key);
@@ -310,11 +310,11 @@ void presence_enter(struct script *script, struct script_job *job) {
   for (size_t i = 0; i < job->channel_count && job->status == 0; i++) {
     struct job_channel *channel = &job->channels[i];
     if (channel->kind->presence == MW_PRESENCE_NONE || channel->membership->member) continue;
-    struct presence *presence = find(script, channel->name);
-    if (!presence) presence = make(script, job, channel);
+    struct presence *presence = find_presence(script, channel->name);
+    if (!presence) presence = make_presence(script, job, channel);
     if (presence) {
       count_in(presence, job, channel);
-      settle(presence);
+      settle_presence(presence);
     }
     blob_unref(channel->info);
     channel->info = NULL;
@@ -322,7 +322,7 @@ void presence_enter(struct script *script, struct script_job *job) {
 }
 
 void presence_leave(struct script *script, struct membership *membership) {
-  struct presence *presence = membership->member ? find(script, membership_name(membership)) : NULL;
+  struct presence *presence = membership->member ? find_presence(script, membership_name(membership)) : NULL;
   struct member *member = presence ? member_at(&presence->members, membership->member) : NULL;
   blob_unref(membership->member);
   membership->member = NULL;
@@ -334,14 +334,14 @@ void presence_leave(struct script *script, struct membership *membership) {
     /* In the order of their times: one that does not linger is the first. */
     list_append(lingers ? &presence->leaving : presence->leaving.next, &member->in_leaving);
   }
-  settle(presence);
+  settle_presence(presence);
 }
 
 void presence_free_all(struct script *script) {
   size_t cursor = 0;
   struct presence *presence;
   while ((presence = table_next(&script->presences, &cursor))) {
-    destroy(presence);
+    destroy_presence(presence);
     cursor = 0;
   }
 }
@@ -359,7 +359,7 @@ static const struct member *begin_at(const struct presence *presence, struct mw_
 
 size_t presence_list(struct script *script, struct bytes name, const struct mw_presence_query *query,
                      void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more) {
-  const struct presence *presence = find(script, name);
+  const struct presence *presence = find_presence(script, name);
   struct mw_presence_query all = {.limit = 0};
   if (!query) query = &all;
   if (more) *more = false;

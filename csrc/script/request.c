@@ -9,7 +9,7 @@
 #include "script/question.h"
 #include "script/script.h"
 
-static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
+static struct mw_bytes expose_request_bytes(struct bytes bytes) { return (struct mw_bytes){bytes.ptr, bytes.len}; }
 
 /* Returns the channel of its job that a request is about, or NULL if it is about none, or about an
  * open_channel. */
@@ -42,10 +42,10 @@ struct mw_client *mw_request_client(const struct mw_request *request) {
 }
 
 struct mw_bytes mw_request_channel(const struct mw_request *request) {
-  if (request->open_channel) return expose(request->open_channel->name);
-  if (membership_of(request)) return expose(membership_name(membership_of(request)));
+  if (request->open_channel) return expose_request_bytes(request->open_channel->name);
+  if (membership_of(request)) return expose_request_bytes(membership_name(membership_of(request)));
   const struct job_channel *channel = channel_of(request);
-  return channel ? expose(channel->name) : expose(bytes_of(NULL, 0));
+  return channel ? expose_request_bytes(channel->name) : expose_request_bytes(bytes_of(NULL, 0));
 }
 
 int mw_request_kind(const struct mw_request *request) {
@@ -75,11 +75,11 @@ void mw_request_drop_message(struct mw_request *request) {
 
 struct mw_bytes mw_request_reason(const struct mw_request *request) {
   const struct mw_socket *socket = request->type == MW_REQUEST_SOCKET_CLOSE ? request->leaving->socket : NULL;
-  if (socket) return expose(bytes_of(socket->reason, socket->reason_len));
-  return expose(bytes_string(request->type == MW_REQUEST_DISCONNECT ? request->leaving->reason : ""));
+  if (socket) return expose_request_bytes(bytes_of(socket->reason, socket->reason_len));
+  return expose_request_bytes(bytes_string(request->type == MW_REQUEST_DISCONNECT ? request->leaving->reason : ""));
 }
 
-static void refuse(struct mw_request *request, int status, const char *code, const char *reason) {
+static void refuse_question(struct mw_request *request, int status, const char *code, const char *reason) {
   if (request->open_channel) {
     struct open_channel *open_channel = request->open_channel;
     open_channel->refused = true;
@@ -103,13 +103,15 @@ static int fault_status(const struct mw_request *request) {
   }
 }
 
-void mw_request_fail(struct mw_request *request) { refuse(request, fault_status(request), "internal", "internal error"); }
+void mw_request_fail(struct mw_request *request) {
+  refuse_question(request, fault_status(request), "internal", "internal error");
+}
 
 void mw_request_refuse(struct mw_request *request, int status, const char *code, const char *reason) {
   if (status < 400 || status > 599) {
     mw_request_fail(request);
   } else {
-    refuse(request, status, code ? code : "internal", reason ? reason : "");
+    refuse_question(request, status, code ? code : "internal", reason ? reason : "");
   }
 }
 
@@ -125,7 +127,7 @@ static int take_info(struct mw_request *request, struct bytes json) {
   bool no_memory = text.failed || (text.len > 0 && fits && !info);
   buffer_deinit(&text);
   if (no_memory) {
-    refuse(request, 503, "unavailable", "out of memory");
+    refuse_question(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   if (!fits) {
@@ -155,13 +157,13 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
   }
   if (request->type == MW_REQUEST_PRESENCE) return take_info(request, json);
   if (data_len > 0 && keeps_data && !(blob = blob_new(json))) {
-    refuse(request, 503, "unavailable", "out of memory");
+    refuse_question(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
     int status = client_set_user(request->job->client, blob);
-    if (status == MW_ENOMEM) refuse(request, 503, "unavailable", "out of memory");
-    if (status == MW_EINVAL) refuse(request, 403, "forbidden", "the token belongs to another user");
+    if (status == MW_ENOMEM) refuse_question(request, 503, "unavailable", "out of memory");
+    if (status == MW_EINVAL) refuse_question(request, 403, "forbidden", "the token belongs to another user");
     if (status < 0) return status == MW_ENOMEM ? status : 0;
   } else if (request->type == MW_REQUEST_JOIN) {
     request->job->channels[request->job->at].data = blob;
@@ -228,7 +230,7 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
     if (request->job) request->job->fields = NULL;
     bool no_memory = status == MW_ENOMEM;
     if (no_memory) {
-      refuse(request, 503, "unavailable", "out of memory");
+      refuse_question(request, 503, "unavailable", "out of memory");
     } else {
       mw_request_fail(request);
     }

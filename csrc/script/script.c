@@ -23,14 +23,14 @@ int script_init(struct script *script, struct app *app, struct loop *loop) {
 
 /* ---- The queue ------------------------------------------------------------------------------- */
 
-static struct script_job *job_of(struct mail *mail) { return container_of(mail, struct script_job, mail); }
+static struct script_job *job_of_mail(struct mail *mail) { return container_of(mail, struct script_job, mail); }
 static struct script_job *cancelled_of(struct mail *mail) { return container_of(mail, struct script_job, cancel); }
 static struct mw_socket *socket_of(struct mail *mail) { return container_of(mail, struct mw_socket, left); }
 static struct membership *membership_of(struct mail *mail) { return container_of(mail, struct membership, mail); }
 
 static void take_begin(struct mail *mail, void *room, struct subscriber *none) {
   (void)none;
-  joining_begin(room, job_of(mail));
+  joining_begin(room, job_of_mail(mail));
 }
 
 static void take_cancel(struct mail *mail, void *room, struct subscriber *none) {
@@ -41,7 +41,7 @@ static void take_cancel(struct mail *mail, void *room, struct subscriber *none) 
 static void take_stream_end(struct mail *mail, void *room, struct subscriber *none) {
   (void)room;
   (void)none;
-  job_drop(job_of(mail));
+  job_drop(job_of_mail(mail));
 }
 
 static void take_socket_leave(struct mail *mail, void *room, struct subscriber *none) {
@@ -54,9 +54,9 @@ static void take_leave(struct mail *mail, void *room, struct subscriber *none) {
   leaving_take_membership(room, membership_of(mail));
 }
 
-static void drop_begin(struct mail *mail) { job_unref(job_of(mail)); }
+static void drop_begin(struct mail *mail) { job_unref(job_of_mail(mail)); }
 static void drop_cancel(struct mail *mail) { job_unref(cancelled_of(mail)); }
-static void drop_stream_end(struct mail *mail) { job_drop(job_of(mail)); }
+static void drop_stream_end(struct mail *mail) { job_drop(job_of_mail(mail)); }
 static void drop_socket_leave(struct mail *mail) { mw_socket_unref(socket_of(mail)); }
 static void drop_leave(struct mail *mail) { membership_free(membership_of(mail)); }
 
@@ -68,18 +68,22 @@ static const struct mail_class leave_class = {.take = take_leave, .drop = drop_l
 
 /* Mail of size 0 always finds room: the work in progress is bounded by limits.waiting and
  * limits.queue before it is posted. */
-static void post(struct script *script, struct mail *mail, const struct mail_class *class) {
+static void post_to_script(struct script *script, struct mail *mail, const struct mail_class *class) {
   mail->class = class;
   mailbox_post(&script->queue, mail);
 }
 
-void script_post_begin(struct script *script, struct script_job *job) { post(script, &job->mail, &begin_class); }
-void script_post_cancel(struct script *script, struct script_job *job) { post(script, &job->cancel, &cancel_class); }
-void script_post_stream_end(struct script *script, struct script_job *job) { post(script, &job->mail, &stream_end_class); }
-void script_post_socket_leave(struct script *script, struct mw_socket *socket) {
-  post(script, &socket->left, &socket_leave_class);
+void script_post_begin(struct script *script, struct script_job *job) { post_to_script(script, &job->mail, &begin_class); }
+void script_post_cancel(struct script *script, struct script_job *job) { post_to_script(script, &job->cancel, &cancel_class); }
+void script_post_stream_end(struct script *script, struct script_job *job) {
+  post_to_script(script, &job->mail, &stream_end_class);
 }
-void script_post_leave(struct script *script, struct membership *membership) { post(script, &membership->mail, &leave_class); }
+void script_post_socket_leave(struct script *script, struct mw_socket *socket) {
+  post_to_script(script, &socket->left, &socket_leave_class);
+}
+void script_post_leave(struct script *script, struct membership *membership) {
+  post_to_script(script, &membership->mail, &leave_class);
+}
 
 void script_post(struct script *script, struct script_job *job) {
   if (atomic_load(&script->app->job_count) >= script->app->config->options.limits.waiting) {

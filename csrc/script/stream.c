@@ -14,7 +14,7 @@ struct mw_stream {
   void *context;
 };
 
-static void on_end(struct mw_stream *stream) {
+static void on_raw_stream_end(struct mw_stream *stream) {
   if (stream->closed) return;
   stream->closed = true;
   if (stream->on_close) stream->on_close(stream->context);
@@ -33,7 +33,7 @@ int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (
   }
   *stream = (struct mw_stream){.app = request->script->app, .job = job_ref(job), .on_close = on_close, .context = context};
   job->stream = stream;
-  job->on_stream_end = on_end;
+  job->on_stream_end = on_raw_stream_end;
   job->status = 200;
   *out = stream;
   question_answered(request);

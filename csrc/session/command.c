@@ -8,9 +8,9 @@
 #include "session/reply.h"
 
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
-static struct mw_client *client_of(struct mail *mail) { return container_of(mail, struct mw_client, mail); }
-static void drop_close(struct mail *mail) { mw_client_unref(client_of(mail)); }
-static bool is_open(struct subscriber *subscriber) { return session_ops(subscriber)->is_open(subscriber); }
+static struct mw_client *client_of_close(struct mail *mail) { return container_of(mail, struct mw_client, mail); }
+static void drop_close(struct mail *mail) { mw_client_unref(client_of_close(mail)); }
+static bool session_is_open(struct subscriber *subscriber) { return session_ops(subscriber)->is_open(subscriber); }
 
 static void send_message(struct subscriber *subscriber, struct command *command) {
   struct blob *blob = compress_message(subscriber, command->message);
@@ -33,7 +33,7 @@ static bool has_hooks(const struct kind *kind) {
 static void take_by_app(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct script_job *job = container_of(mail, struct script_job, mail);
   struct bytes channel = job->channels[0].name;
-  bool is_there = subscriber && is_open(subscriber) && subscriber_find(subscriber, channel);
+  bool is_there = subscriber && session_is_open(subscriber) && subscriber_find(subscriber, channel);
   /* it has left, and has joined again with a verb */
   if (is_there && session_is_member(subscriber, channel)) is_there = false;
   /* A membership that is not kept is undone. */
@@ -84,16 +84,16 @@ static void refuse_gone(struct http *http, const struct reply *reply) {
 
 /* While the app has not answered for the client, it is not yet in the state that the mail is about:
  * connected, or in the channel. `command` is NULL if it is to be closed. */
-static bool must_hold(struct subscriber *subscriber, const struct mw_client *client, const struct command *command) {
+static bool must_hold_command(struct subscriber *subscriber, const struct mw_client *client, const struct command *command) {
   const struct script_job *job = session_question(subscriber);
   if (!job || job->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
-  if (!is_open(subscriber)) return true;
+  if (!session_is_open(subscriber)) return true;
   bool joins = job->type == JOB_JOIN && job->channel_count == 1;
   bool about = command && (command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE);
   return joins && about && bytes_equal(job->channels[0].name, blob_bytes(command->text));
 }
 
-static void hold(struct subscriber *subscriber, struct mail *mail) {
+static void hold_command(struct subscriber *subscriber, struct mail *mail) {
   struct script_job *job = session_question(subscriber);
   job->held_size += mail->size;
   if (job->held_size > http_of(subscriber)->app->config->options.limits.outbox) {
@@ -106,16 +106,16 @@ static void hold(struct subscriber *subscriber, struct mail *mail) {
 
 static void take_close(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)room;
-  struct mw_client *client = client_of(mail);
-  if (subscriber && must_hold(subscriber, client, NULL)) {
-    hold(subscriber, mail);
+  struct mw_client *client = client_of_close(mail);
+  if (subscriber && must_hold_command(subscriber, client, NULL)) {
+    hold_command(subscriber, mail);
     return;
   }
   char reason[CLOSE_REASON_MAX + 1] = "";
   struct bytes text = blob_bytes(client->close_reason);
   if (text.len > 0) memcpy(reason, text.ptr, text.len);
   struct closing closing = {.reason = CLOSE_BY_APP, .code = client->close_code, .text = reason};
-  if (subscriber && is_open(subscriber)) {
+  if (subscriber && session_is_open(subscriber)) {
     session_depart_closing(subscriber, &closing);
     session_ops(subscriber)->close(subscriber, &closing);
   }
@@ -123,7 +123,7 @@ static void take_close(struct mail *mail, void *room, struct subscriber *subscri
   drop_close(mail);
 }
 
-static void subscribe(struct subscriber *subscriber, struct command *command) {
+static void subscribe_by_app(struct subscriber *subscriber, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
   if (subscriber_find(subscriber, channel)) return;
   if (subscriber_subscribe(subscriber, channel, &command->kind->policy) < 0) {
@@ -143,18 +143,18 @@ static void subscribe(struct subscriber *subscriber, struct command *command) {
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct command *command = container_of(mail, struct command, mail);
-  if (subscriber && must_hold(subscriber, command->client, command)) {
-    hold(subscriber, mail);
+  if (subscriber && must_hold_command(subscriber, command->client, command)) {
+    hold_command(subscriber, mail);
     return;
   }
-  if (!subscriber || !is_open(subscriber)) {
+  if (!subscriber || !session_is_open(subscriber)) {
     if (command->type == COMMAND_RECEIVE) refuse_gone(http, &command->reply);
     command_free(command);
     return;
   }
   switch (command->type) {
     case COMMAND_SEND: send_message(subscriber, command); break;
-    case COMMAND_SUBSCRIBE: subscribe(subscriber, command); break;
+    case COMMAND_SUBSCRIBE: subscribe_by_app(subscriber, command); break;
     case COMMAND_UNSUBSCRIBE:
       session_unsubscribe(subscriber, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
       break;

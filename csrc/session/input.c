@@ -64,7 +64,7 @@ static struct blob *backlog_take(struct session *session, struct input_head *hea
 }
 
 /* Puts the rest of a frame before everything that is queued. Returns false if out of memory. */
-static bool put_back(struct session *session, const struct input *input, struct bytes rest) {
+static bool put_input_back(struct session *session, const struct input *input, struct bytes rest) {
   struct input_head head = {.len = rest.len, .is_binary = input->is_binary, .reply = input->reply};
   struct input_backlog *backlog = session_backlog(session);
   struct buffer all;
@@ -84,11 +84,11 @@ static bool put_back(struct session *session, const struct input *input, struct 
   return fine;
 }
 
-static void handle(struct subscriber *subscriber, const struct input *input) {
+static void handle_input(struct subscriber *subscriber, const struct input *input) {
   struct bytes rest = verbs_handle(subscriber, input);
   if (rest.len == 0) return;
   struct session *session = session_get(subscriber);
-  if (!session || !put_back(session, input, rest)) {
+  if (!session || !put_input_back(session, input, rest)) {
     subscriber_break(subscriber);
     return;
   }
@@ -107,7 +107,7 @@ void session_receive(struct subscriber *subscriber, const struct input *input) {
     backlog_add(subscriber, session, input);
     budget_put_off(subscriber);
   } else {
-    handle(subscriber, input);
+    handle_input(subscriber, input);
   }
 }
 
@@ -127,7 +127,7 @@ void session_resume(struct subscriber *subscriber) {
       subscriber_break(subscriber);
       return;
     }
-    handle(subscriber, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply = head.reply});
+    handle_input(subscriber, &(struct input){.bytes = blob_bytes(bytes), .is_binary = head.is_binary, .reply = head.reply});
     blob_unref(bytes);
   }
   if (session && backlog_size(session) < backlog_limit(subscriber)) ops->read(subscriber, true);

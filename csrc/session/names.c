@@ -5,13 +5,13 @@
 /* Indexes of stored->charged. */
 enum { TO_ADDRESS, TO_CLIENT };
 
-static const struct mw_limits *limits_of(const struct app *app) { return &app->config->options.limits; }
+static const struct mw_limits *names_limits(const struct app *app) { return &app->config->options.limits; }
 
 /* The bound if the channel is held in any case. */
 static size_t any_number(size_t limit) { return limit > 0 ? SIZE_MAX : 0; }
 
 /* The client of the subscriber, if it has been made. */
-static struct mw_client *client_of(const struct subscriber *subscriber) {
+static struct mw_client *names_client(const struct subscriber *subscriber) {
   const struct session *session = session_of(subscriber);
   return session ? session->client : NULL;
 }
@@ -27,7 +27,7 @@ static struct party_key address_of(struct subscriber *subscriber) {
 bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count) {
   struct app *app = http_of(subscriber)->app;
   const struct store *store = http_of(subscriber)->delivery->hub->store;
-  size_t max = limits_of(app)->address_names, new_count = 0;
+  size_t max = names_limits(app)->address_names, new_count = 0;
   for (size_t i = 0; i < count; i++) {
     channels[i].is_new = !store_find(store, channels[i].name);
     new_count += channels[i].is_new;
@@ -38,13 +38,13 @@ bool names_allow(struct subscriber *subscriber, const struct mw_client *client, 
     name_hold_log_refusal("address_names", max);
     return false;
   }
-  return name_hold_allows(app, client ? client : client_of(subscriber), new_count);
+  return name_hold_allows(app, client ? client : names_client(subscriber), new_count);
 }
 
 /* ---- Charging -------------------------------------------------------------------------------- */
 
 /* Returns a negative status if it is not charged, or may not be. */
-static int charge(struct app *app, struct stored *stored, int to, const struct party_key *key, size_t max) {
+static int charge_name(struct app *app, struct stored *stored, int to, const struct party_key *key, size_t max) {
   struct party *party;
   if (stored->charged[to]) return 0;
   int status = party_take(&app->parties, key, PARTY_NAMES, 1, max, &party);
@@ -57,10 +57,10 @@ int names_charge(struct subscriber *subscriber, const struct mw_client *client, 
   struct channel *channel = subscription->channel;
   /* Another client has named it in the meantime. */
   if (channel->stored->charged[TO_ADDRESS] || channel->inventor) return 0;
-  if (!name_hold_allows(app, client ? client : client_of(subscriber), 1)) return MW_ELIMIT;
+  if (!name_hold_allows(app, client ? client : names_client(subscriber), 1)) return MW_ELIMIT;
   struct party_key address = address_of(subscriber);
-  int status = charge(app, channel->stored, TO_ADDRESS, &address, limits_of(app)->address_names);
-  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", limits_of(app)->address_names);
+  int status = charge_name(app, channel->stored, TO_ADDRESS, &address, names_limits(app)->address_names);
+  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", names_limits(app)->address_names);
   if (status == 0) channel->inventor = subscription;
   return status;
 }
@@ -68,7 +68,7 @@ int names_charge(struct subscriber *subscriber, const struct mw_client *client, 
 /* If out of memory, nothing is charged: the message was accepted, and can no longer be refused. */
 static void charge_client(struct app *app, struct stored *stored, const struct mw_client *client) {
   struct party_key key = party_key_of_client(client);
-  charge(app, stored, TO_CLIENT, &key, any_number(limits_of(app)->client_names));
+  charge_name(app, stored, TO_CLIENT, &key, any_number(names_limits(app)->client_names));
 }
 
 void names_charge_sender(struct subscriber *subscriber, const struct script_job *job) {
@@ -79,7 +79,7 @@ void names_charge_sender(struct subscriber *subscriber, const struct script_job 
   const struct channel *channel = hub_find(hub, name);
   if (!job->channels[0].is_new || !stored || (channel && channel->inventor)) return;
   struct party_key address = address_of(subscriber);
-  charge(app, stored, TO_ADDRESS, &address, any_number(limits_of(app)->address_names));
+  charge_name(app, stored, TO_ADDRESS, &address, any_number(names_limits(app)->address_names));
   /* An anonymous sender no longer exists when its message is sent. */
   if (job->client->user_id) charge_client(app, stored, job->client);
 }
@@ -95,7 +95,7 @@ void names_leave(struct subscriber *subscriber, struct subscription *subscriptio
   channel->inventor = NULL;
   if (!lives_on(channel)) return;
   bool has_identity = stays && session_ops(subscriber)->is_open(subscriber);
-  struct mw_client *client = has_identity ? session_client(subscriber) : client_of(subscriber);
+  struct mw_client *client = has_identity ? session_client(subscriber) : names_client(subscriber);
   /* Anonymous clients are charged by connection, which ends. */
   if (client && (stays || client->user_id)) charge_client(http_of(subscriber)->app, channel->stored, client);
 }

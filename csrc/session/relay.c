@@ -16,7 +16,8 @@ struct relay {
   bool keeps;
 };
 
-static void answer(struct subscriber *subscriber, const struct relay *relay, struct bytes ref, struct bytes channel, int status) {
+static void answer_relay(struct subscriber *subscriber, const struct relay *relay, struct bytes ref, struct bytes channel,
+                         int status) {
   struct refusal refusal = {.channel = channel, .code = "unavailable", .reason = status < 0 ? order_fault(status) : ""};
   struct outcome outcome = {.type = OUTCOME_DONE};
   if (relay->keeps) outcome = (struct outcome){.type = OUTCOME_KEPT, .id = bytes_string(relay->completion.id)};
@@ -42,15 +43,15 @@ static void relay_free(struct relay *relay) {
   memory_free(relay);
 }
 
-static void on_done(struct completion *completion, int status) {
+static void on_relay_done(struct completion *completion, int status) {
   struct relay *relay = container_of(completion, struct relay, completion);
   struct subscriber *subscriber = find_sender(relay);
   order_end_waiting(relay->http->app);
-  if (subscriber) answer(subscriber, relay, blob_bytes(relay->ref), blob_bytes(relay->channel), status);
+  if (subscriber) answer_relay(subscriber, relay, blob_bytes(relay->ref), blob_bytes(relay->channel), status);
   relay_free(relay);
 }
 
-static struct completion *keep(struct completion *completion) {
+static struct completion *keep_relay_call(struct completion *completion) {
   struct relay *relay = container_of(completion, struct relay, completion);
   struct relay *kept = session_take_name(relay->subscriber) == 0 ? memory_alloc(sizeof *kept) : NULL;
   if (!kept) return NULL;
@@ -74,7 +75,7 @@ void relay_event(struct subscriber *subscriber, const struct relay_call *call) {
                                 .except = bytes_of(call->client->id, CLIENT_ID_LEN),
                                 .is_binary = verb->is_binary};
   if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
-  struct relay relay = {.completion = {.keep = keep, .on_done = on_done},
+  struct relay relay = {.completion = {.keep = keep_relay_call, .on_done = on_relay_done},
                         .subscriber = subscriber,
                         .verb = verb,
                         .http = http_of(subscriber),
@@ -82,5 +83,5 @@ void relay_event(struct subscriber *subscriber, const struct relay_call *call) {
                         .keeps = call->rule->keep};
   struct orderer *orderer = relay.http->app->orderer;
   int status = orderer->publish(orderer, call->kind, &parts, !relay.keeps, &relay.completion);
-  if (status != MW_PENDING) answer(subscriber, &relay, verb->ref.raw, verb->channel, status);
+  if (status != MW_PENDING) answer_relay(subscriber, &relay, verb->ref.raw, verb->channel, status);
 }

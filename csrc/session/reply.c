@@ -26,7 +26,7 @@ static void push_rope(struct subscriber *subscriber, const struct rope *text) {
 }
 
 /* Small texts are compressed whole. */
-static void push_text(struct subscriber *subscriber, const struct rope *text) {
+static void push_reply_text(struct subscriber *subscriber, const struct rope *text) {
   bool is_compressed = subscriber->sink->form->plain && text->joint_count == 0;
   budget_charge(subscriber, rope_len(text) * (is_compressed ? BUDGET_PER_COMPRESSED : 1));
   push_rope(subscriber, text);
@@ -34,7 +34,7 @@ static void push_text(struct subscriber *subscriber, const struct rope *text) {
 
 static void ok_to_client(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {
   (void)reply;
-  push_text(subscriber, text);
+  push_reply_text(subscriber, text);
 }
 
 static void page_to_client(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {

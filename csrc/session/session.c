@@ -42,7 +42,7 @@ void session_release_backlog(struct session *session) {
 }
 
 /* Takes it out, and sends it to the script, to be undone. */
-static void leave(struct app *app, struct membership **at) {
+static void leave_membership(struct app *app, struct membership **at) {
   struct membership *membership = *at;
   *at = membership->next;
   app->script->leave(app, membership);
@@ -74,7 +74,7 @@ void session_deinit(struct subscriber *subscriber, enum departure otherwise) {
     each->departure = session->departure;
     each->close_code = session->close_code;
   }
-  while (session->memberships) leave(app, &session->memberships);
+  while (session->memberships) leave_membership(app, &session->memberships);
   if (session->client) registry_remove(&app->registry, session->client);
   mw_client_unref(session->client);
   memory_free(session->http);
@@ -144,10 +144,10 @@ void session_release_held(struct http *http, struct script_job *job) {
   while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->mail.to));
 }
 
-static void drop_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
+static void drop_session_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
 /* The script has answered. If the exchange has ended, the job's channels are left again. */
-static void take_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
+static void take_session_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   if (subscriber && session_question(subscriber) == job) {
@@ -165,14 +165,14 @@ static void take_answer(struct mail *mail, void *room, struct subscriber *subscr
   session_return_job(http, job);
 }
 
-static const struct mail_class answer_class = {.take = take_answer, .drop = drop_answer};
+static const struct mail_class answer_class = {.take = take_session_answer, .drop = drop_session_answer};
 
 void session_return_job(struct http *http, struct script_job *job) {
   struct app *app = http->app;
   struct membership *first = job_take_memberships(job);
   /* It disconnected before the answer came. */
   if (job->connects && job->client && !job->client->is_adopted) registry_remove(&app->registry, job->client);
-  while (first) leave(app, &first);
+  while (first) leave_membership(app, &first);
   if (job->type == JOB_SOCKET && job->socket && !job->kept) app->script->leave_socket(app, socket_ref(job->socket));
   if (job->type == JOB_STREAM && job->stream && !job->kept) {
     app->script->end_stream(app, job);
@@ -222,7 +222,7 @@ void session_keep(struct subscriber *subscriber, struct script_job *job) {
   if (!first) return;
   struct session *session = session_get(subscriber);
   if (!session) {
-    while (first) leave(http_of(subscriber)->app, &first);
+    while (first) leave_membership(http_of(subscriber)->app, &first);
     subscriber_break(subscriber);
     return;
   }
@@ -251,7 +251,7 @@ bool session_is_member(struct subscriber *subscriber, struct bytes channel) {
 
 void session_leave(struct subscriber *subscriber, struct bytes channel) {
   struct membership **at = find_membership(subscriber, channel);
-  if (at) leave(http_of(subscriber)->app, at);
+  if (at) leave_membership(http_of(subscriber)->app, at);
 }
 
 /* As session_leave, for a client that the app has unsubscribed. */

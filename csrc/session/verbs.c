@@ -13,19 +13,19 @@ struct call {
   struct reply reply;
 };
 
-static void refuse(const struct call *call, const char *code, const char *reason) {
+static void refuse_call(const struct call *call, const char *code, const char *reason) {
   reply_error(call->subscriber, &call->reply, call->verb->ref.raw,
               &(struct refusal){.channel = call->verb->channel, .code = code, .reason = reason});
 }
 
-static void succeed(const struct call *call, const struct outcome *outcome) {
+static void succeed_call(const struct call *call, const struct outcome *outcome) {
   reply_ok(call->subscriber, &call->reply, call->verb->ref.raw, outcome);
 }
 
 static const struct outcome done = {.type = OUTCOME_DONE};
 
 /* Asks the script; takes the job (NULL: out of memory). Returns false if the call was refused. */
-static bool ask(const struct call *call, struct script_job *job) {
+static bool ask_call(const struct call *call, struct script_job *job) {
   struct session *session = session_get(call->subscriber);
   struct input_backlog *backlog = session ? session_backlog(session) : NULL;
   struct blob *ref = call->verb->ref.raw.len > 0 ? blob_new(call->verb->ref.raw) : NULL;
@@ -42,7 +42,7 @@ static bool ask(const struct call *call, struct script_job *job) {
   }
   if (session) session_release_backlog(session);
   blob_unref(ref);
-  refuse(call, "unavailable", waiting_refusal);
+  refuse_call(call, "unavailable", waiting_refusal);
   return false;
 }
 
@@ -50,27 +50,27 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
   const struct app *app = http_of(subscriber)->app;
   if (subscriber_find(subscriber, call->verb->channel)) {
-    refuse(call, "already_subscribed", "already subscribed to this channel");
+    refuse_call(call, "already_subscribed", "already subscribed to this channel");
     return;
   }
   /* The ids of a client with one cursor only grow, since it reconnects with the newest: older
    * messages cannot be replayed to it. */
   if (!subscriber->sink->form->cursor_per_channel && call->verb->since.len > 0) {
-    refuse(call, "refused", "an event stream resumes by its own id");
+    refuse_call(call, "refused", "an event stream resumes by its own id");
     return;
   }
   if (subscriber->subscription_count >= app->config->options.limits.client_channels) {
-    refuse(call, "refused", "too many channels: limits.client_channels");
+    refuse_call(call, "refused", "too many channels: limits.client_channels");
     return;
   }
   struct job_channel channel = {.name = call->verb->channel, .kind = kind};
   bool asks = kind_asks(kind);
   if (!session_ops(subscriber)->may_join(subscriber)) {
-    refuse(call, "unavailable", polls_refusal);
+    refuse_call(call, "unavailable", polls_refusal);
     return;
   }
   if (!names_allow(subscriber, NULL, &channel, 1)) {
-    refuse(call, "unavailable", names_refusal);
+    refuse_call(call, "unavailable", names_refusal);
     return;
   }
   struct mw_client *client = asks ? session_client(subscriber) : NULL;
@@ -80,13 +80,13 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     session_join(subscriber, job, &call->reply, call->verb->ref.raw);
     job_unref(job);
   } else {
-    ask(call, job);
+    ask_call(call, job);
   }
 }
 
 static void on_unsubscribe(const struct call *call) {
   session_unsubscribe(call->subscriber, call->verb->channel, NULL, NULL);
-  succeed(call, &done);
+  succeed_call(call, &done);
 }
 
 /* An id, even of another epoch, or "0". With any other text, the history would seem to be empty. */
@@ -106,18 +106,19 @@ static void on_history(const struct call *call, const struct kind *kind) {
                                .limit = verb->limit < limits->replay ? verb->limit : limits->replay};
   size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
   if (!is_id_or_none(verb->since) || !is_id_or_none(verb->before)) {
-    refuse(call, "bad_request", "since and before must be message ids");
+    refuse_call(call, "bad_request", "since and before must be message ids");
   } else if (!kind->history_readable) {
-    refuse(call, "refused", "clients cannot read the history of this channel");
+    refuse_call(call, "refused", "clients cannot read the history of this channel");
   } else if (!subscriber_find(subscriber, verb->channel)) {
-    refuse(call, "not_subscribed", "subscribe to the channel first");
+    refuse_call(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
     const struct form_class *item = reply_dialect(subscriber, &call->reply)->item;
     struct history_page page = history_page_of(delivery->hub, verb->channel, &wish);
     struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = epoch};
     bool fine = history_page_fit(&page, item, epoch, bytes) == 0;
     budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
-    if (!fine || !reply_page(subscriber, &call->reply, verb->ref.raw, &outcome)) refuse(call, "unavailable", "out of memory");
+    if (!fine || !reply_page(subscriber, &call->reply, verb->ref.raw, &outcome))
+      refuse_call(call, "unavailable", "out of memory");
   }
 }
 
@@ -138,15 +139,16 @@ static void tell_members(const struct call *call, const struct kind *kind) {
   struct buffer after;
   buffer_init(&after);
   bool fine = read_after(&after, verb->after, &outcome.query);
-  if (!fine || !reply_page(call->subscriber, &call->reply, verb->ref.raw, &outcome)) refuse(call, "unavailable", "out of memory");
+  if (!fine || !reply_page(call->subscriber, &call->reply, verb->ref.raw, &outcome))
+    refuse_call(call, "unavailable", "out of memory");
   buffer_deinit(&after);
 }
 
 static void on_presence(const struct call *call, const struct kind *kind) {
   if (kind->presence == MW_PRESENCE_NONE) {
-    refuse(call, "refused", "the channel has no presence");
+    refuse_call(call, "refused", "the channel has no presence");
   } else if (!subscriber_find(call->subscriber, call->verb->channel)) {
-    refuse(call, "not_subscribed", "subscribe to the channel first");
+    refuse_call(call, "not_subscribed", "subscribe to the channel first");
   } else if (!is_unheard(call)) {
     tell_members(call, kind);
   }
@@ -160,13 +162,13 @@ static void on_send(const struct call *call, const struct kind *kind) {
   size_t size = verb->is_binary ? verb->payload.len : verb->data.raw.len;
   struct mw_client *client = session_client(subscriber);
   if (!subscriber_find(subscriber, verb->channel)) {
-    refuse(call, "not_subscribed", "subscribe to the channel first");
+    refuse_call(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
-    refuse(call, "unknown_event", "clients may not send this event");
+    refuse_call(call, "unknown_event", "clients may not send this event");
   } else if (size > app->config->options.limits.message_size) {
-    refuse(call, "too_large", "the data is larger than limits.message_size");
+    refuse_call(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
-    refuse(call, "unavailable", "out of memory");
+    refuse_call(call, "unavailable", "out of memory");
   } else if (rule->relay && verb->idempotency_key.len == 0) {
     relay_event(subscriber, &(struct relay_call){verb, &call->reply, kind, rule, client});
   } else {
@@ -177,7 +179,7 @@ static void on_send(const struct call *call, const struct kind *kind) {
       job = NULL;
     }
     if (job) job->relayed = rule->relay;
-    ask(call, job);
+    ask_call(call, job);
   }
 }
 
@@ -194,7 +196,7 @@ static void on_token(const struct call *call, bool connects) {
   bool authenticates = app->config->options.authenticate;
   /* A client that was identified by the upgrade has no request left for a token. */
   if (session && authenticates && !session->http) {
-    refuse(call, "refused", "only a moonwire.1 WebSocket can send a new token");
+    refuse_call(call, "refused", "only a moonwire.1 WebSocket can send a new token");
     return;
   }
   struct http_copy *http = session && authenticates ? http_copy_with_token(session->http, call->verb->token) : NULL;
@@ -207,12 +209,12 @@ static void on_token(const struct call *call, bool connects) {
   }
   if (!job) {
     memory_free(http);
-    refuse(call, "unavailable", "out of memory");
+    refuse_call(call, "unavailable", "out of memory");
     if (connects) close_busy(subscriber, "out of memory");
     return;
   }
   if (job_needs_script(job)) {
-    if (!ask(call, job) && connects) close_busy(subscriber, waiting_refusal);
+    if (!ask_call(call, job) && connects) close_busy(subscriber, waiting_refusal);
   } else {
     session_connected(subscriber, job, &call->reply, call->verb->ref.raw);
     job_unref(job);
@@ -224,9 +226,9 @@ static void take_verb(const struct call *call) {
   bool waits = session_ops(call->subscriber)->is_connecting(call->subscriber);
   const struct kind *kind = verb->channel.len > 0 ? config_kind(http_of(call->subscriber)->app->config, verb->channel) : NULL;
   if (waits != (verb->type == VERB_CONNECT)) {
-    refuse(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "already connected");
+    refuse_call(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "already connected");
   } else if (verb->channel.len > 0 && !kind) {
-    refuse(call, "not_found", "no channel pattern matches this name");
+    refuse_call(call, "not_found", "no channel pattern matches this name");
   } else {
     switch (verb->type) {
       case VERB_SUBSCRIBE: on_subscribe(call, kind); break;
@@ -236,7 +238,7 @@ static void take_verb(const struct call *call) {
       case VERB_HISTORY: on_history(call, kind); break;
       case VERB_TOKEN: on_token(call, false); break;
       case VERB_CONNECT: on_token(call, true); break;
-      case VERB_PING: succeed(call, &done); break;
+      case VERB_PING: succeed_call(call, &done); break;
       case VERB_COUNT: break;
     }
   }
@@ -245,7 +247,7 @@ static void take_verb(const struct call *call) {
 /* ---- Input ---------------------------------------------------------------------------------------------------------------- */
 
 /* The unfinished verb of an earlier frame is continued only by the client's own frames. */
-static void begin_reading(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
+static void begin_reading_verbs(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
   struct session *session = input->reply.class->is_awaited ? NULL : session_of(subscriber);
   dialect_reader_init(reader);
   if (!session || !session->backlog || !session->backlog->unfinished) return;
@@ -269,7 +271,7 @@ static void keep_unfinished(struct subscriber *subscriber, const struct dialect_
   if (session) session_release_backlog(session);
 }
 
-static void end_reading(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
+static void end_reading_verbs(struct subscriber *subscriber, const struct input *input, struct dialect_reader *reader) {
   bool is_open = session_ops(subscriber)->is_open(subscriber);
   if (reader->kept.failed || reader->text.failed) subscriber_break(subscriber);
   if (is_open && reader->kept.len > 0 && !reader->kept.failed && !input->reply.class->is_awaited)
@@ -278,13 +280,13 @@ static void end_reading(struct subscriber *subscriber, const struct input *input
 }
 
 /* The verbs of a client that is closed at the end of the turn are ignored. */
-static bool is_wanted(struct subscriber *subscriber) {
+static bool verbs_are_wanted(struct subscriber *subscriber) {
   return session_ops(subscriber)->is_open(subscriber) && !(subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN));
 }
 
 /* Returns false if the rest of the frame must wait, or is ignored. */
-static bool goes_on(struct subscriber *subscriber) {
-  return is_wanted(subscriber) && !session_question(subscriber) && budget_left(subscriber) > 0;
+static bool verbs_go_on(struct subscriber *subscriber) {
+  return verbs_are_wanted(subscriber) && !session_question(subscriber) && budget_left(subscriber) > 0;
 }
 
 struct bytes verbs_handle(struct subscriber *subscriber, const struct input *input) {
@@ -294,13 +296,13 @@ struct bytes verbs_handle(struct subscriber *subscriber, const struct input *inp
   struct verb verb;
   struct refusal refusal;
   enum read_result result;
-  begin_reading(subscriber, input, &reader);
+  begin_reading_verbs(subscriber, input, &reader);
   do {
     budget_charge(subscriber, BUDGET_MESSAGE);
     result = dialect->next(&reader, &rest, input->is_binary, &verb, &refusal);
     if (result == READ_FAULT) reply_error(subscriber, &input->reply, verb.ref.raw, &refusal);
     if (result == READ_VERB) take_verb(&(struct call){.subscriber = subscriber, .verb = &verb, .reply = input->reply});
-  } while (result != READ_NOTHING && rest.len > 0 && goes_on(subscriber));
-  end_reading(subscriber, input, &reader);
-  return is_wanted(subscriber) ? rest : bytes_of(NULL, 0);
+  } while (result != READ_NOTHING && rest.len > 0 && verbs_go_on(subscriber));
+  end_reading_verbs(subscriber, input, &reader);
+  return verbs_are_wanted(subscriber) ? rest : bytes_of(NULL, 0);
 }

@@ -20,7 +20,7 @@ struct mw_socket *exchange_session_socket(struct exchange *exchange) {
 }
 
 /* Why it ends, if no one has said so. */
-static enum departure departure_of(struct exchange *exchange) {
+static enum departure exchange_session_departure(struct exchange *exchange) {
   if (exchange->subscriber.flags & SUBSCRIBER_BROKEN) return DEPARTURE_FAILED;
   return app_stopping(exchange_app(exchange)) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }
@@ -30,7 +30,7 @@ void exchange_session_end(struct exchange *exchange) {
   if (!session) return;
   ws_input_drop(exchange, ws_input_detach(exchange));
   session_dismiss(&exchange->subscriber);
-  session_deinit(&exchange->subscriber, departure_of(exchange));
+  session_deinit(&exchange->subscriber, exchange_session_departure(exchange));
   if (session->socket) exchange_app(exchange)->script->leave_socket(exchange_app(exchange), session->socket);
   memory_free(session);
 }
@@ -54,36 +54,42 @@ void exchange_session_resume_reading(struct exchange *exchange) {
 
 /* ---- What a session asks of it --------------------------------------------------------------- */
 
-static struct exchange *exchange_here(struct subscriber *subscriber) {
+static struct exchange *exchange_session_here(struct subscriber *subscriber) {
   return container_of(subscriber, struct exchange, subscriber);
 }
 
-static struct session *on_make(struct subscriber *subscriber) {
-  struct exchange_session *session = exchange_session_get(exchange_here(subscriber));
+static struct session *exchange_session_on_make(struct subscriber *subscriber) {
+  struct exchange_session *session = exchange_session_get(exchange_session_here(subscriber));
   return session ? &session->session : NULL;
 }
 
-static uint32_t *on_slot(struct subscriber *subscriber) { return &exchange_here(subscriber)->slot; }
+static uint32_t *exchange_session_on_slot(struct subscriber *subscriber) { return &exchange_session_here(subscriber)->slot; }
 
-static struct script_job **on_question(struct subscriber *subscriber) { return exchange_question(exchange_here(subscriber)); }
+static struct script_job **exchange_session_on_question(struct subscriber *subscriber) {
+  return exchange_question(exchange_session_here(subscriber));
+}
 
-static bool is_open(struct subscriber *subscriber) { return exchange_here(subscriber)->state == EXCHANGE_STREAMING; }
+static bool exchange_session_is_open(struct subscriber *subscriber) {
+  return exchange_session_here(subscriber)->state == EXCHANGE_STREAMING;
+}
 
-static bool is_connecting(struct subscriber *subscriber) { return exchange_here(subscriber)->flags & EXCHANGE_CONNECTING; }
+static bool exchange_session_is_connecting(struct subscriber *subscriber) {
+  return exchange_session_here(subscriber)->flags & EXCHANGE_CONNECTING;
+}
 
-static void on_connected(struct subscriber *subscriber) {
-  struct exchange *exchange = exchange_here(subscriber);
+static void exchange_session_on_connected(struct subscriber *subscriber) {
+  struct exchange *exchange = exchange_session_here(subscriber);
   exchange->flags &= (uint16_t)~EXCHANGE_CONNECTING;
   exchange_set_deadline(exchange);
 }
 
-static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
-  exchange_remote(exchange_here(subscriber), out, size);
+static void exchange_session_on_remote(struct subscriber *subscriber, char *out, size_t size) {
+  exchange_remote(exchange_session_here(subscriber), out, size);
 }
 
 /* Input that others send on behalf of the client of an event stream is not read here. */
-static void on_read(struct subscriber *subscriber, bool on) {
-  struct exchange *exchange = exchange_here(subscriber);
+static void exchange_session_on_read(struct subscriber *subscriber, bool on) {
+  struct exchange *exchange = exchange_session_here(subscriber);
   if (!subscriber->sink->is_two_way) return;
   if (!on) {
     exchange_session_stop_reading(exchange);
@@ -93,48 +99,48 @@ static void on_read(struct subscriber *subscriber, bool on) {
 }
 
 /* Continues with the input backlog, then with bytes that were not read. */
-static void on_resume(struct subscriber *subscriber) {
-  struct exchange *exchange = exchange_here(subscriber);
+static void exchange_session_on_resume(struct subscriber *subscriber) {
+  struct exchange *exchange = exchange_session_here(subscriber);
   if (exchange->state == EXCHANGE_STREAMING && session_of(subscriber)) session_resume(subscriber);
   if (!budget_is_put_off(subscriber)) exchange_resume(exchange);
 }
 
-static void on_answer(struct subscriber *subscriber, struct script_job *job) {
-  struct exchange *exchange = exchange_here(subscriber);
+static void exchange_session_on_answer(struct subscriber *subscriber, struct script_job *job) {
+  struct exchange *exchange = exchange_session_here(subscriber);
   if (exchange->role) exchange->role->on_answer(exchange, job);
 }
 
-static void on_close(struct subscriber *subscriber, const struct closing *closing) {
-  struct exchange *exchange = exchange_here(subscriber);
+static void exchange_session_on_close(struct subscriber *subscriber, const struct closing *closing) {
+  struct exchange *exchange = exchange_session_here(subscriber);
   if (exchange->state == EXCHANGE_STREAMING) exchange->role->close(exchange, closing);
 }
 
-static bool may_join(struct subscriber *subscriber) {
+static bool exchange_session_may_join(struct subscriber *subscriber) {
   (void)subscriber;
   return true;
 }
 
-static int on_charge(struct subscriber *subscriber) {
+static int exchange_session_on_charge(struct subscriber *subscriber) {
   (void)subscriber;
   return 0;
 }
 
-static void on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
+static void exchange_session_on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
   (void)channel;
   replay_start(replay, subscriber);
 }
 
-const struct session_ops exchange_session = {.make = on_make,
-                                             .slot = on_slot,
-                                             .question = on_question,
-                                             .is_open = is_open,
-                                             .is_connecting = is_connecting,
-                                             .connected = on_connected,
-                                             .remote = on_remote,
-                                             .read = on_read,
-                                             .resume = on_resume,
-                                             .on_answer = on_answer,
-                                             .close = on_close,
-                                             .may_join = may_join,
-                                             .charge = on_charge,
-                                             .joined = on_joined};
+const struct session_ops exchange_session = {.make = exchange_session_on_make,
+                                             .slot = exchange_session_on_slot,
+                                             .question = exchange_session_on_question,
+                                             .is_open = exchange_session_is_open,
+                                             .is_connecting = exchange_session_is_connecting,
+                                             .connected = exchange_session_on_connected,
+                                             .remote = exchange_session_on_remote,
+                                             .read = exchange_session_on_read,
+                                             .resume = exchange_session_on_resume,
+                                             .on_answer = exchange_session_on_answer,
+                                             .close = exchange_session_on_close,
+                                             .may_join = exchange_session_may_join,
+                                             .charge = exchange_session_on_charge,
+                                             .joined = exchange_session_on_joined};

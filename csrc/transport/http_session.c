@@ -4,13 +4,13 @@
 #include "session/reply.h"
 #include "transport/exchange_session.h"
 
-static struct budget *budget(struct subscriber *subscriber) { return &session_of(subscriber)->budget; }
+static struct budget *http_session_budget(struct subscriber *subscriber) { return &session_of(subscriber)->budget; }
 
-static struct script_job **question(struct subscriber *subscriber) { return &session_of(subscriber)->question; }
+static struct script_job **http_session_question(struct subscriber *subscriber) { return &session_of(subscriber)->question; }
 
-static bool make(struct subscriber *subscriber) { return session_get(subscriber) != NULL; }
+static bool http_session_make(struct subscriber *subscriber) { return session_get(subscriber) != NULL; }
 
-static void resume(struct subscriber *subscriber) { session_ops(subscriber)->resume(subscriber); }
+static void http_session_resume(struct subscriber *subscriber) { session_ops(subscriber)->resume(subscriber); }
 
 /* ---- Events ---------------------------------------------------------------------------------- */
 
@@ -36,14 +36,14 @@ static void report_left(struct subscriber *subscriber, struct subscription *subs
   if (reason == LEAVE_FINAL) session_leave(subscriber, subscription->channel->name);
 }
 
-const struct http_session server_http_session = {.budget = budget,
-                                                 .question = question,
-                                                 .make = make,
+const struct http_session server_http_session = {.budget = http_session_budget,
+                                                 .question = http_session_question,
+                                                 .make = http_session_make,
                                                  .ask = session_ask,
                                                  .forget = session_forget,
                                                  .depart = session_depart,
                                                  .depart_closing = session_depart_closing,
-                                                 .resume = resume,
+                                                 .resume = http_session_resume,
                                                  .event = report_event,
                                                  .slow = report_slow,
                                                  .left = report_left,

@@ -13,7 +13,7 @@
 
 enum { ITEMS_MAX = 1000 };
 
-static void refuse(struct exchange *exchange, int status, const char *reason) {
+static void refuse_publish(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
@@ -46,7 +46,7 @@ struct items {
 };
 
 /* Reads the next item. A line that is not valid JSON has no type, and sets *fault. */
-static bool next_item(struct items *items, struct json_value *item, struct json_fault *fault) {
+static bool next_publish_item(struct items *items, struct json_value *item, struct json_fault *fault) {
   if (!items->are_lines) return json_next_item(&items->rest, item);
   while (items->rest.len > 0) {
     size_t len = bytes_find(items->rest, '\n');
@@ -65,7 +65,7 @@ static bool too_many(struct items items) {
   struct json_value item;
   struct json_fault fault;
   size_t count = 0;
-  while (count <= ITEMS_MAX && next_item(&items, &item, &fault)) count++;
+  while (count <= ITEMS_MAX && next_publish_item(&items, &item, &fault)) count++;
   return count > ITEMS_MAX;
 }
 
@@ -81,7 +81,7 @@ static void publish_all(struct publish_call *call, struct items items, struct bu
   struct json_value item;
   struct json_fault fault;
   char before = '[';
-  while (next_item(&items, &item, &fault)) {
+  while (next_publish_item(&items, &item, &fault)) {
     struct publish_result result;
     bool is_known = true;
     if (item.type == JSON_NONE) {
@@ -118,10 +118,10 @@ static bool looks_like_lines(struct bytes body) {
   return len < body.len && json_scan(bytes_of(body.ptr, len), &first, NULL) && first.type == JSON_OBJECT;
 }
 
-static void answer(struct exchange *exchange, struct buffer *body) {
+static void answer_publish(struct exchange *exchange, struct buffer *body) {
   buffer_append_char(body, '\n');
   if (body->failed) {
-    refuse(exchange, 503, "out of memory");
+    refuse_publish(exchange, 503, "out of memory");
     return;
   }
   struct answer answer = {
@@ -137,12 +137,12 @@ static void finish_many(struct publish_batch *batch, struct exchange *exchange) 
     write_result(out, publish_result_of(item));
   }
   buffer_append_char(out, ']');
-  answer(exchange, out);
+  answer_publish(exchange, out);
 }
 
 static void start_many(struct exchange *exchange, struct items items) {
   if (too_many(items)) {
-    refuse(exchange, 413, "at most 1000 messages in one request");
+    refuse_publish(exchange, 413, "at most 1000 messages in one request");
     return;
   }
   struct publish_call call = {.exchange = exchange, .on_done = finish_many};
@@ -151,26 +151,26 @@ static void start_many(struct exchange *exchange, struct items items) {
   if (call.batch) {
     publish_wait(&call, &body);
   } else {
-    answer(exchange, &body);
+    answer_publish(exchange, &body);
   }
   buffer_deinit(&body);
 }
 
 static void answer_one(struct exchange *exchange, const struct publish_result *result) {
   if (result->status != 200) {
-    refuse(exchange, result->status, result->reason);
+    refuse_publish(exchange, result->status, result->reason);
     return;
   }
   struct buffer body = {0};
   write_result(&body, result);
-  answer(exchange, &body);
+  answer_publish(exchange, &body);
   buffer_deinit(&body);
 }
 
 static void finish_one(struct publish_batch *batch, struct exchange *exchange) {
   struct publish_item *item = publish_next(batch, NULL);
   if (item) answer_one(exchange, publish_result_of(item));
-  if (!item) refuse(exchange, 503, "out of memory");
+  if (!item) refuse_publish(exchange, 503, "out of memory");
 }
 
 static void start_one(struct exchange *exchange, struct json_value object) {
@@ -186,14 +186,14 @@ static void start_one(struct exchange *exchange, struct json_value object) {
   publish_wait(&call, &none);
 }
 
-static void start(struct exchange *exchange) {
+static void publish_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
   struct bytes body = request->body;
   struct json_value value;
   struct json_fault fault;
   if (!has_key(head, exchange_config(exchange)->options.publish_key)) {
-    refuse(exchange, 401, "the publish key is missing or wrong");
+    refuse_publish(exchange, 401, "the publish key is missing or wrong");
   } else if (says_lines(head)) {
     start_many(exchange, (struct items){.rest = body, .are_lines = true});
   } else if (json_scan(body, &value, &fault)) {
@@ -207,18 +207,18 @@ static void start(struct exchange *exchange) {
   } else {
     char reason[128];
     snprintf(reason, sizeof reason, "invalid JSON in the body at byte %zu: %s", fault.offset, fault.reason);
-    refuse(exchange, 400, reason);
+    refuse_publish(exchange, 400, reason);
   }
 }
 
-static void on_late(struct exchange *exchange) {
+static void publish_on_late(struct exchange *exchange) {
   bool stops = app_stopping(exchange_app(exchange));
-  refuse(exchange, 503, stops ? "the server is stopping" : "the messages were not ordered in time");
+  refuse_publish(exchange, 503, stops ? "the server is stopping" : "the messages were not ordered in time");
 }
 
-const struct role publish_role = {.start = start,
+const struct role publish_role = {.start = publish_start,
                                   .on_answer = role_nothing_on_answer,
-                                  .on_late = on_late,
+                                  .on_late = publish_on_late,
                                   .finishes = role_always_finishes,
                                   .on_end = role_nothing,
                                   ROLE_WRITES_AT_ONCE,

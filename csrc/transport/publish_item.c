@@ -112,7 +112,7 @@ static struct publish_item *item_keep(struct publish_item *item) {
   return kept;
 }
 
-static struct completion *keep(struct completion *completion) {
+static struct completion *keep_item(struct completion *completion) {
   struct publish_item *kept = item_keep(container_of(completion, struct publish_item, completion));
   return kept ? &kept->completion : NULL;
 }
@@ -145,7 +145,7 @@ static void note_outcome(struct publish_item *item, int status, const char *reas
   settle_key(item, status);
 }
 
-static void on_done(struct completion *completion, int status) {
+static void on_item_done(struct completion *completion, int status) {
   struct publish_item *item = container_of(completion, struct publish_item, completion);
   note_outcome(item, status, status < 0 ? order_fault(status) : "");
   batch_settle(item->batch);
@@ -155,21 +155,21 @@ static void on_done(struct completion *completion, int status) {
 
 static void publish_decoded(struct publish_item *item, const struct mw_publish *publish) {
   struct mw_error error = {""};
-  item->completion.keep = keep;
-  item->completion.on_done = on_done;
+  item->completion.keep = keep_item;
+  item->completion.on_done = on_item_done;
   int status = order_publish(http_of_item(item)->app, publish, &item->completion, &error);
   if (status != MW_PENDING) note_outcome(item, status, error.text);
 }
 
-static void retry(struct mail *mail, void *room, struct subscriber *subscriber);
+static void retry_item(struct mail *mail, void *room, struct subscriber *subscriber);
 
-static void give_up(struct mail *mail) {
+static void give_up_item(struct mail *mail) {
   struct publish_item *item = container_of(mail, struct publish_item, mail);
   item->result = publish_failed(503, "the server is stopping");
   batch_settle(item->batch);
 }
 
-static const struct mail_class retry_class = {.take = retry, .drop = give_up};
+static const struct mail_class retry_class = {.take = retry_item, .drop = give_up_item};
 
 /* Waits for the first with that key. True: the first was refused in the meantime, and this one is
  * now the first, or its id is known. */
@@ -205,7 +205,7 @@ static void publish_once(struct publish_item *item, const struct mw_publish *pub
   }
 }
 
-static void decode(struct json_value value, struct buffer *out) {
+static void decode_item(struct json_value value, struct buffer *out) {
   if (value.type == JSON_STRING) json_string_decode(value, out);
 }
 
@@ -217,11 +217,11 @@ static void publish_object(struct publish_item *item, struct json_value object) 
     return;
   }
   struct buffer channel = {0}, event = {0}, key = {0}, once = {0}, base64 = {0}, binary = {0};
-  decode(envelope.channel, &channel);
-  decode(envelope.event, &event);
-  decode(envelope.key, &key);
-  decode(envelope.idempotency_key, &once);
-  decode(envelope.base64, &base64);
+  decode_item(envelope.channel, &channel);
+  decode_item(envelope.event, &event);
+  decode_item(envelope.key, &key);
+  decode_item(envelope.idempotency_key, &once);
+  decode_item(envelope.base64, &base64);
   bool is_binary = envelope.base64.type == JSON_STRING;
   bool readable = !is_binary || base64_read(&binary, buffer_bytes(&base64));
   struct bytes data = is_binary ? buffer_bytes(&binary) : envelope.data.raw;
@@ -250,7 +250,7 @@ static void publish_object(struct publish_item *item, struct json_value object) 
 }
 
 /* The outcome of the first with its key is known: it is its turn, or it has the same outcome. */
-static void retry(struct mail *mail, void *room, struct subscriber *subscriber) {
+static void retry_item(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)room;
   (void)subscriber;
   struct publish_item *item = container_of(mail, struct publish_item, mail);

@@ -6,7 +6,7 @@
 #include "transport/roles.h"
 #include "transport/sse.h"
 
-static void refuse_for_now(struct exchange *exchange, const char *reason) {
+static void put_off_route(struct exchange *exchange, const char *reason) {
   if (exchange_request(exchange)->route->type == ROUTE_STREAM) {
     sse_retry_later(exchange);
   } else {
@@ -23,19 +23,19 @@ static void routes_start(struct exchange *exchange) {
   struct script_job *job = copy ? job_new(type, request->config, NULL, copy, NULL, 0) : NULL;
   if (!job) {
     memory_free(copy);
-    refuse_for_now(exchange, "out of memory");
+    put_off_route(exchange, "out of memory");
     return;
   }
   job->route = config_route_number(request->config, request->route);
   if (exchange_ask(exchange, job)) {
     exchange_shed(exchange);
   } else {
-    refuse_for_now(exchange, "too many requests wait");
+    put_off_route(exchange, "too many requests wait");
   }
 }
 
 /* HEAD: the app has begun a stream, which ends with its head. */
-static void answer_head(struct exchange *exchange) {
+static void answer_route_head(struct exchange *exchange) {
   struct script_job *job = exchange_job(exchange);
   exchange_set_job(exchange, NULL);
   exchange_answer_stream_head(exchange);
@@ -45,7 +45,7 @@ static void answer_head(struct exchange *exchange) {
 static void routes_on_answer(struct exchange *exchange, struct script_job *job) {
   bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
   if (streams && exchange_request(exchange)->is_head) {
-    answer_head(exchange);
+    answer_route_head(exchange);
   } else if (streams) {
     exchange_stream(exchange, BYTES(":\n"));
     if (app_stopping(exchange_app(exchange))) exchange_close(exchange, CLOSE_STOPPING, "");
@@ -67,7 +67,7 @@ static void routes_on_late(struct exchange *exchange) {
     log_limited(MW_LOG_WARNING, "the handler of %s did not answer within limits.answer_seconds (answer_ms in C)",
                 request->route->pattern.text);
   }
-  refuse_for_now(exchange, stopping ? "the server is stopping" : "the app did not answer in time");
+  put_off_route(exchange, stopping ? "the server is stopping" : "the app did not answer in time");
 }
 
 static void routes_on_silent(struct exchange *exchange) { subscriber_push_text(&exchange->subscriber, BYTES(":\n")); }

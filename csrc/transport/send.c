@@ -16,25 +16,25 @@
 #include "transport/roles.h"
 
 /* A reason may come from a script, and end at any byte. */
-static struct bytes clean(const char *reason) {
+static struct bytes clean_reason(const char *reason) {
   struct bytes text = bytes_string(reason);
   return bytes_of(text.ptr, utf8_valid_prefix(text));
 }
 
 /* Every answer carries the ref of its message, as far as it can be read. */
-static void refuse_with(struct exchange *exchange, int status, const char *code, const char *reason) {
+static void refuse_send_with(struct exchange *exchange, int status, const char *code, const char *reason) {
   struct bytes none = bytes_of(NULL, 0);
   struct buffer text;
   buffer_init(&text);
-  verb_write_error(&text, verb_find_ref(exchange_request(exchange)->body), none, bytes_string(code), clean(reason));
+  verb_write_error(&text, verb_find_ref(exchange_request(exchange)->body), none, bytes_string(code), clean_reason(reason));
   buffer_append_char(&text, '\n');
   if (text.failed) subscriber_break(&exchange->subscriber);
   exchange_answer_error(exchange, status, buffer_bytes(&text));
   buffer_deinit(&text);
 }
 
-static void refuse(struct exchange *exchange, int status, const char *reason) {
-  refuse_with(exchange, status, exchange_code(status), reason);
+static void refuse_send(struct exchange *exchange, int status, const char *reason) {
+  refuse_send_with(exchange, status, exchange_code(status), reason);
 }
 
 /* A page of another site can post a form with the user's cookies, but not JSON (Fetch standard,
@@ -49,17 +49,17 @@ static bool is_json_or_needs_no_proof(const struct http_head *head) {
 /* ---- As a client that is connected ----------------------------------------------------------- */
 
 /* The request that waits for the client's answer, or NULL. */
-static struct exchange *find_waiting(struct subscriber *subscriber, const struct reply *reply) {
+static struct exchange *find_waiting_request(struct subscriber *subscriber, const struct reply *reply) {
   struct exchange *waiting = exchange_find(http_of(subscriber), reply->waiting);
   return waiting && waiting->state == EXCHANGE_ASKING && waiting->role ? waiting : NULL;
 }
 
 static size_t room_of_request(struct subscriber *subscriber, const struct reply *reply) {
-  return find_waiting(subscriber, reply) ? app_answer_room(http_of(subscriber)->app) : 0;
+  return find_waiting_request(subscriber, reply) ? app_answer_room(http_of(subscriber)->app) : 0;
 }
 
 static void ok_to_request(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {
-  struct exchange *waiting = find_waiting(subscriber, reply);
+  struct exchange *waiting = find_waiting_request(subscriber, reply);
   budget_charge(subscriber, rope_len(text));
   if (!waiting) return;
   exchange_answer(waiting, &(struct answer){.status = 200,
@@ -71,7 +71,7 @@ static void ok_to_request(struct subscriber *subscriber, const struct reply *rep
 
 static void error_to_request(struct subscriber *subscriber, const struct reply *reply, const struct refusal *refusal,
                              struct bytes text) {
-  struct exchange *waiting = find_waiting(subscriber, reply);
+  struct exchange *waiting = find_waiting_request(subscriber, reply);
   budget_charge(subscriber, text.len);
   if (waiting) exchange_answer_error(waiting, reply_status(refusal), text);
 }
@@ -89,15 +89,15 @@ static void hand_on(struct exchange *exchange, struct mw_client *client) {
   if (fine) fine = session_take_name(&exchange->subscriber) == 0;
   if (!fine) {
     if (command) command_free(command);
-    refuse(exchange, 503, "out of memory");
+    refuse_send(exchange, 503, "out of memory");
     return;
   }
   command->reply = (struct reply){.class = &reply_to_request, .waiting = session_address(&exchange->subscriber)};
   int status = command_post(exchange_app(exchange), command);
   if (status == MW_ECLOSED) {
-    refuse(exchange, 404, "no such client is connected");
+    refuse_send(exchange, 404, "no such client is connected");
   } else if (status < 0) {
-    refuse(exchange, 503, "temporarily unavailable; retry");
+    refuse_send(exchange, 503, "temporarily unavailable; retry");
   } else if (exchange->state != EXCHANGE_ASKING) {
     exchange_set_state(exchange, EXCHANGE_ASKING);
   }
@@ -113,13 +113,13 @@ static void act_as(struct exchange *exchange) {
   struct mw_client *client = find_named(exchange);
   struct app *app = exchange_app(exchange);
   if (!client) {
-    refuse(exchange, 404, "no such client is connected");
+    refuse_send(exchange, 404, "no such client is connected");
   } else if (!app->config->options.authenticate) {
     hand_on(exchange, client);
   } else {
     struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", NULL, 0);
     if (job) job->connects = false;
-    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
+    if (!job || !exchange_ask(exchange, job)) refuse_send(exchange, 503, waiting_refusal);
   }
   mw_client_unref(client);
 }
@@ -136,9 +136,9 @@ struct send_relay {
   bool keeps;
 };
 
-static void answer_relayed(struct exchange *exchange, const struct send_relay *relay, int status) {
+static void answer_send(struct exchange *exchange, const struct send_relay *relay, int status) {
   if (status < 0) {
-    refuse(exchange, 503, order_fault(status));
+    refuse_send(exchange, 503, order_fault(status));
     return;
   }
   struct buffer text;
@@ -153,16 +153,16 @@ static void answer_relayed(struct exchange *exchange, const struct send_relay *r
   buffer_deinit(&text);
 }
 
-static void on_relayed(struct completion *completion, int status) {
+static void on_send_published(struct completion *completion, int status) {
   struct send_relay *relay = container_of(completion, struct send_relay, completion);
   struct exchange *exchange = exchange_find(relay->http, relay->asker);
   order_end_waiting(relay->http->app);
-  if (exchange && exchange->role == &send_role && exchange->state == EXCHANGE_ASKING) answer_relayed(exchange, relay, status);
+  if (exchange && exchange->role == &send_role && exchange->state == EXCHANGE_ASKING) answer_send(exchange, relay, status);
   job_unref(relay->job);
   memory_free(relay);
 }
 
-static struct completion *keep_relay(struct completion *completion) {
+static struct completion *keep_send(struct completion *completion) {
   struct send_relay *relay = container_of(completion, struct send_relay, completion);
   struct send_relay *kept = session_take_name(&relay->exchange->subscriber) == 0 ? memory_alloc(sizeof *kept) : NULL;
   if (!kept || !order_begin_waiting(relay->http->app)) {
@@ -176,17 +176,17 @@ static struct completion *keep_relay(struct completion *completion) {
   return &kept->completion;
 }
 
-static void publish_relayed(struct exchange *exchange, struct script_job *job) {
+static void publish_send(struct exchange *exchange, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
   struct message_parts parts = job_message_parts(job);
-  struct send_relay relay = {.completion = {.keep = keep_relay, .on_done = on_relayed},
+  struct send_relay relay = {.completion = {.keep = keep_send, .on_done = on_send_published},
                              .http = exchange_http(exchange),
                              .exchange = exchange,
                              .job = job,
                              .keeps = config_event(channel->kind, parts.event)->keep};
   struct orderer *orderer = exchange_app(exchange)->orderer;
   int status = orderer->publish(orderer, channel->kind, &parts, !relay.keeps, &relay.completion);
-  if (status != MW_PENDING) answer_relayed(exchange, &relay, status);
+  if (status != MW_PENDING) answer_send(exchange, &relay, status);
 }
 
 static void send_once(struct exchange *exchange, const struct verb *verb) {
@@ -194,15 +194,15 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
   const struct kind *kind = config_kind(config, verb->channel);
   const struct event_rule *rule = kind ? config_event(kind, verb->event) : NULL;
   if (!kind) {
-    refuse(exchange, 404, "no channel pattern matches this name");
+    refuse_send(exchange, 404, "no channel pattern matches this name");
   } else if (!rule) {
-    refuse_with(exchange, 400, "unknown_event", "clients may not send this event");
+    refuse_send_with(exchange, 400, "unknown_event", "clients may not send this event");
   } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
-    refuse(exchange, 413, "the data is larger than limits.message_size");
+    refuse_send(exchange, 413, "the data is larger than limits.message_size");
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
     if (!names_allow(&exchange->subscriber, NULL, &channel, 1)) {
-      refuse(exchange, 503, names_refusal);
+      refuse_send(exchange, 503, names_refusal);
       return;
     }
     struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", &channel, 1);
@@ -220,7 +220,7 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
       job_unref(job);
       job = NULL;
     }
-    if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
+    if (!job || !exchange_ask(exchange, job)) refuse_send(exchange, 503, waiting_refusal);
   }
 }
 
@@ -235,16 +235,16 @@ static void answer_fault(struct exchange *exchange, const struct verb *verb, con
   buffer_deinit(&text);
 }
 
-static void start(struct exchange *exchange) {
+static void send_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
   struct buffer text;
   struct verb verb;
   buffer_init(&text);
   if (!cors_allows(exchange)) {
-    refuse(exchange, 403, "the origin is not allowed");
+    refuse_send(exchange, 403, "the origin is not allowed");
   } else if (!is_json_or_needs_no_proof(head)) {
-    refuse(exchange, 400, "with a cookie, the content type must be application/json");
+    refuse_send(exchange, 400, "with a cookie, the content type must be application/json");
   } else if (http_head_field(head, BYTES("x-moonwire-client")).ptr) {
     act_as(exchange);
   } else {
@@ -252,7 +252,7 @@ static void start(struct exchange *exchange) {
     if (fault.code) {
       answer_fault(exchange, &verb, &fault);
     } else if (verb.type != VERB_SEND) {
-      refuse(exchange, 400, "without the header X-Moonwire-Client, only \"send\" is possible");
+      refuse_send(exchange, 400, "without the header X-Moonwire-Client, only \"send\" is possible");
     } else {
       send_once(exchange, &verb);
     }
@@ -260,21 +260,21 @@ static void start(struct exchange *exchange) {
   buffer_deinit(&text);
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) {
+static void send_on_answer(struct exchange *exchange, struct script_job *job) {
   if (job->type == JOB_MESSAGE) names_charge_sender(&exchange->subscriber, job);
   if (job->status != 200) {
-    refuse_with(exchange, job->status, job->code, job->reason);
+    refuse_send_with(exchange, job->status, job->code, job->reason);
   } else if (job->type == JOB_JOIN) {
     /* The sender is authenticated: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);
     if (client && client_same_user(client, job->client)) {
       hand_on(exchange, client);
     } else {
-      refuse(exchange, client ? 403 : 404, client ? "the client belongs to another user" : "no such client is connected");
+      refuse_send(exchange, client ? 403 : 404, client ? "the client belongs to another user" : "no such client is connected");
     }
     mw_client_unref(client);
   } else if (job->relayed) {
-    publish_relayed(exchange, job);
+    publish_send(exchange, job);
   } else {
     struct buffer text;
     buffer_init(&text);
@@ -285,14 +285,14 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-static void on_late(struct exchange *exchange) {
+static void send_on_late(struct exchange *exchange) {
   bool stops = app_stopping(exchange_app(exchange));
-  refuse(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
+  refuse_send(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
 }
 
-const struct role send_role = {.start = start,
-                               .on_answer = on_answer,
-                               .on_late = on_late,
+const struct role send_role = {.start = send_start,
+                               .on_answer = send_on_answer,
+                               .on_late = send_on_late,
                                .finishes = role_always_finishes,
                                .on_end = role_nothing,
                                ROLE_WRITES_AT_ONCE,

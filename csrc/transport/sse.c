@@ -34,8 +34,8 @@ static void sse_refuse(struct exchange *exchange, int status, const char *reason
 
 /* ---- Joining --------------------------------------------------------------------------------- */
 
-static void write_beginning(struct rope *out, struct exchange *exchange, const struct script_job *job,
-                            const struct replay *replay) {
+static void write_stream_beginning(struct rope *out, struct exchange *exchange, const struct script_job *job,
+                                   const struct replay *replay) {
   struct http *http = exchange_http(exchange);
   char id[ID_LEN];
   struct opening opening = {.job = job,
@@ -60,7 +60,7 @@ static bool has_seen_all(const struct replay *replay, struct since since) {
 }
 
 /* Allowed: subscribes, acknowledges, and replays in one step. */
-static void join(struct exchange *exchange, struct script_job *job) {
+static void join_stream(struct exchange *exchange, struct script_job *job) {
   struct replay replay = {0};
   struct rope beginning;
   rope_init(&beginning);
@@ -76,7 +76,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
   if (status == 0) status = replay_init(&replay, &exchange->subscriber, job->since, NULL);
   bool has_ended = status == 0 && has_seen_all(&replay, job->since);
   if (status == 0) {
-    if (!has_ended) write_beginning(&beginning, exchange, job, &replay);
+    if (!has_ended) write_stream_beginning(&beginning, exchange, job, &replay);
     if (beginning.text.failed) status = MW_ENOMEM;
   }
   if (status == 0 && has_ended) {
@@ -101,7 +101,7 @@ static void join(struct exchange *exchange, struct script_job *job) {
 
 /* ---- The role -------------------------------------------------------------------------------- */
 
-static struct script_job *make_job(struct exchange *exchange, struct subscribe_query *query) {
+static struct script_job *make_stream_job(struct exchange *exchange, struct subscribe_query *query) {
   struct app *app = exchange_app(exchange);
   const struct mw_config_options *options = &app->config->options;
   bool is_plain = !query->envelope && !options->authenticate && !options->connects && !options->disconnects;
@@ -120,7 +120,7 @@ static struct script_job *make_job(struct exchange *exchange, struct subscribe_q
 }
 
 /* Answers HEAD as GET would be answered: with 204 if nothing can come any more. */
-static void answer_head(struct exchange *exchange, const struct job_channel *channels, size_t count, struct since since) {
+static void answer_stream_head(struct exchange *exchange, const struct job_channel *channels, size_t count, struct since since) {
   const struct hub *hub = exchange_delivery(exchange)->hub;
   bool has_ended = since.kind == SINCE_POSITION;
   for (size_t i = 0; has_ended && i < count; i++) {
@@ -142,7 +142,7 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
-    answer_head(exchange, subscribe_query_channels(query), query->channel_count, since);
+    answer_stream_head(exchange, subscribe_query_channels(query), query->channel_count, since);
     return;
   }
   struct script_job *job =
@@ -151,14 +151,14 @@ static void go_for_head(struct exchange *exchange, struct subscribe_query *query
   if (!job || !exchange_ask(exchange, job)) sse_retry_later(exchange);
 }
 
-static void go(struct exchange *exchange, struct subscribe_query *query) {
+static void go_stream(struct exchange *exchange, struct subscribe_query *query) {
   bool may = !app_stopping(exchange_app(exchange)) &&
              names_allow(&exchange->subscriber, NULL, subscribe_query_channels(query), query->channel_count);
-  struct script_job *job = may ? make_job(exchange, query) : NULL;
+  struct script_job *job = may ? make_stream_job(exchange, query) : NULL;
   if (!job) {
     sse_retry_later(exchange);
   } else if (!job_needs_script(job)) {
-    join(exchange, job);
+    join_stream(exchange, job);
     job_unref(job);
   } else if (!exchange_ask(exchange, job)) {
     sse_retry_later(exchange);
@@ -188,7 +188,7 @@ static void sse_start(struct exchange *exchange) {
   } else if (request->is_head) {
     go_for_head(exchange, &query);
   } else {
-    go(exchange, &query);
+    go_stream(exchange, &query);
   }
   subscribe_query_deinit(&query);
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
@@ -198,9 +198,9 @@ static void sse_on_answer(struct exchange *exchange, struct script_job *job) {
   if (exchange->state == EXCHANGE_STREAMING) {
     session_on_answer(&exchange->subscriber, job);
   } else if (job->status == 200 && job->type == JOB_MESSAGE) {
-    answer_head(exchange, job->channels, job->channel_count, job->since);
+    answer_stream_head(exchange, job->channels, job->channel_count, job->since);
   } else if (job->status == 200) {
-    join(exchange, job);
+    join_stream(exchange, job);
   } else if (exchange_is_temporary(job->status)) {
     sse_retry_later(exchange);
   } else {

@@ -21,7 +21,7 @@
 
 static struct poll *poll_of(struct exchange *exchange) { return exchange_request(exchange)->of_role; }
 
-static struct poll *make(struct exchange *exchange) {
+static struct poll *make_poll(struct exchange *exchange) {
   struct poll *poll = memory_calloc(1, sizeof *poll);
   if (!poll) return NULL;
   poll->exchange = exchange;
@@ -32,7 +32,7 @@ static struct poll *make(struct exchange *exchange) {
   return poll;
 }
 
-static void on_end(struct exchange *exchange) {
+static void poll_on_end(struct exchange *exchange) {
   struct poll *poll = poll_of(exchange);
   if (!poll) return;
   exchange_request(exchange)->of_role = NULL;
@@ -46,15 +46,15 @@ static void on_end(struct exchange *exchange) {
   memory_free(poll);
 }
 
-static void refuse(struct exchange *exchange, int status, const char *reason) {
+static void refuse_poll(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
 /* ---- Looking, waiting, answering ------------------------------------------------------------- */
 
-static struct subscriber *source_of(struct poll *poll) { return poll->client ? &poll->client->subscriber : &poll->subscriber; }
+static struct subscriber *poll_source(struct poll *poll) { return poll->client ? &poll->client->subscriber : &poll->subscriber; }
 
-static int subscribe(struct poll *poll) {
+static int subscribe_poll(struct poll *poll) {
   poll->subscriber.flags |= SUBSCRIBER_COLLECTS;
   for (size_t i = 0; i < poll->query.channel_count; i++) {
     const struct job_channel *channel = &subscribe_query_channels(&poll->query)[i];
@@ -100,15 +100,15 @@ void poll_begin(struct poll *poll) {
   /* One poll at a time waits for a client. The older one gets the messages with an id; the rest is
    * for the newer one. */
   if (client && client->waiting) poll_finish(client->waiting);
-  int status = client ? 0 : subscribe(poll);
+  int status = client ? 0 : subscribe_poll(poll);
   if (status < 0) {
-    refuse(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
+    refuse_poll(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
     return;
   }
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
-  if (poll_answer_read(&answer, source_of(poll), poll->since, client) < 0) {
-    refuse(exchange, 503, "out of memory");
+  if (poll_answer_read(&answer, poll_source(poll), poll->since, client) < 0) {
+    refuse_poll(exchange, 503, "out of memory");
   } else if (answer.has_ended && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
   } else {
@@ -133,8 +133,8 @@ void poll_finish(struct poll *poll) {
   bool sent = false;
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
-  if (items->lost || poll_answer_take(&answer, source_of(poll), poll->seen, items, !is_last) < 0) {
-    refuse(poll->exchange, 503, "out of memory");
+  if (items->lost || poll_answer_take(&answer, poll_source(poll), poll->seen, items, !is_last) < 0) {
+    refuse_poll(poll->exchange, 503, "out of memory");
   } else {
     sent = poll_answer_send(&answer, poll);
   }
@@ -142,7 +142,7 @@ void poll_finish(struct poll *poll) {
   poll_answer_deinit(&answer);
 }
 
-static uint64_t left_ms(struct exchange *exchange) {
+static uint64_t poll_left_ms(struct exchange *exchange) {
   uint64_t now_ms = exchange_http(exchange)->loop->clock.now_ms, due_ms = poll_of(exchange)->due_ms;
   return due_ms > now_ms ? due_ms - now_ms : 0;
 }
@@ -151,7 +151,7 @@ static uint64_t left_ms(struct exchange *exchange) {
 
 static struct poll *poll_here(struct subscriber *subscriber) { return container_of(subscriber, struct poll, subscriber); }
 
-static void sink_collect(struct subscriber *subscriber, struct message *message) {
+static void poll_sink_collect(struct subscriber *subscriber, struct message *message) {
   struct poll *poll = poll_here(subscriber);
   if (poll->exchange->state != EXCHANGE_WAITING) return;
   /* A poll without a client got no snapshot, and can do nothing with changes of presence. */
@@ -161,22 +161,22 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
   subscriber_mark(subscriber);
 }
 
-static void sink_flushed(struct subscriber *subscriber) {
+static void poll_sink_flushed(struct subscriber *subscriber) {
   struct poll *poll = poll_here(subscriber);
   bool has_news = poll->items.count > 0 || poll->items.lost;
   if (poll->exchange->state == EXCHANGE_WAITING && has_news) poll_finish(poll);
 }
 
 /* The channel that it named is charged to its peer. */
-static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
+static void poll_sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
   names_leave(&poll_here(subscriber)->exchange->subscriber, subscription, reason != LEAVE_OVER);
 }
 
-const struct sink_ops poll_sink = {.flushed = sink_flushed,
-                                   .collect = sink_collect,
+const struct sink_ops poll_sink = {.flushed = poll_sink_flushed,
+                                   .collect = poll_sink_collect,
                                    .collect_push = collect_no_push,
                                    .collected = collect_none,
-                                   .left = sink_left,
+                                   .left = poll_sink_left,
                                    .identity = collect_no_identity,
                                    SINK_ONLY_COLLECTS};
 
@@ -195,7 +195,7 @@ static void go_alone(struct poll *poll) {
   }
   struct script_job *job =
       connect_permit_job(exchange, exchange_request(exchange), "poll", subscribe_query_channels(query), query->channel_count);
-  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
+  if (!job || !exchange_ask(exchange, job)) refuse_poll(exchange, 503, waiting_refusal);
 }
 
 /* A new client is admitted; the job may become its membership. */
@@ -203,7 +203,7 @@ static void make_client(struct poll *poll, struct script_job *job) {
   struct poll_client *client;
   int status = poll_client_new(exchange_http(poll->exchange), job, &client);
   if (status < 0) {
-    refuse(poll->exchange, 503, status == MW_ELIMIT ? polls_refusal : "out of memory");
+    refuse_poll(poll->exchange, 503, status == MW_ELIMIT ? polls_refusal : "out of memory");
     return;
   }
   poll->is_new = true;
@@ -216,24 +216,24 @@ static void go_as_new(struct poll *poll) {
   const struct subscribe_query *query = &poll->query;
   struct http *http = exchange_http(exchange);
   if (poll->query.channel_count == 0) {
-    refuse(exchange, 400, "a channel is required: ?channel=NAME");
+    refuse_poll(exchange, 400, "a channel is required: ?channel=NAME");
     return;
   }
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   if (!poll_client_allowed(http, remote, 1 + query->channel_count)) {
-    refuse(exchange, 503, polls_refusal);
+    refuse_poll(exchange, 503, polls_refusal);
     return;
   }
   bool full = http->transport->polls.count >= http->app->config->options.limits.connections;
   struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (!job) {
-    refuse(exchange, 503, full ? "too many clients: limits.connections" : "out of memory");
+    refuse_poll(exchange, 503, full ? "too many clients: limits.connections" : "out of memory");
   } else if (!job_needs_script(job)) {
     make_client(poll, job);
     job_unref(job);
   } else if (!exchange_ask(exchange, job)) {
-    refuse(exchange, 503, waiting_refusal);
+    refuse_poll(exchange, 503, waiting_refusal);
   }
 }
 
@@ -250,10 +250,10 @@ static void go_as(struct poll *poll, struct poll_client *client) {
     atomic_store(&job->client->gone, true);
     job->connects = false;
   }
-  if (!job || !exchange_ask(exchange, job)) refuse(exchange, 503, waiting_refusal);
+  if (!job || !exchange_ask(exchange, job)) refuse_poll(exchange, 503, waiting_refusal);
 }
 
-static void go(struct poll *poll) {
+static void go_poll(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
   struct http *http = exchange_http(exchange);
@@ -276,13 +276,13 @@ static void go(struct poll *poll) {
   }
 }
 
-static void start(struct exchange *exchange) {
+static void poll_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (!cors_allows(exchange)) {
     exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
     return;
   }
-  struct poll *poll = make(exchange);
+  struct poll *poll = make_poll(exchange);
   if (!poll) {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
     return;
@@ -293,11 +293,11 @@ static void start(struct exchange *exchange) {
     poll->query.has_client = false;
     poll->query.wait_ms = 0;
   }
-  go(poll);
+  go_poll(poll);
   if (exchange->state == EXCHANGE_ASKING) exchange_shed(exchange);
 }
 
-static void on_answer(struct exchange *exchange, struct script_job *job) {
+static void poll_on_answer(struct exchange *exchange, struct script_job *job) {
   struct poll *poll = poll_of(exchange);
   if (job->status != 200) {
     exchange_refuse_channel(exchange, job->status, job->code, job->reason, job->refused ? job->refused->name : bytes_of(NULL, 0));
@@ -309,43 +309,43 @@ static void on_answer(struct exchange *exchange, struct script_job *job) {
     if (client_same_user(poll->client->session.client, job->client)) {
       poll_channels_join(poll);
     } else {
-      refuse(exchange, 403, "the client belongs to another user");
+      refuse_poll(exchange, 403, "the client belongs to another user");
     }
   }
 }
 
-static void on_late(struct exchange *exchange) {
+static void poll_on_late(struct exchange *exchange) {
   if (exchange->state == EXCHANGE_WAITING) {
     poll_finish(poll_of(exchange));
   } else {
     bool stops = app_stopping(exchange_app(exchange));
-    refuse(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
+    refuse_poll(exchange, 503, stops ? "the server is stopping" : "the app did not answer in time");
   }
 }
 
 /* ---- A channel that is joined on its behalf -------------------------------------------------- */
 
 /* The poll that waits for it, or NULL. */
-static struct poll *find_waiting(struct subscriber *subscriber, const struct reply *reply) {
+static struct poll *find_waiting_poll(struct subscriber *subscriber, const struct reply *reply) {
   struct exchange *waiting = exchange_find(http_of(subscriber), reply->waiting);
   return waiting && waiting->state == EXCHANGE_ASKING && waiting->role == &poll_role ? poll_of(waiting) : NULL;
 }
 
 /* All channels that are joined go into one answer. */
 static size_t room_of_poll(struct subscriber *subscriber, const struct reply *reply) {
-  const struct poll *poll = find_waiting(subscriber, reply);
+  const struct poll *poll = find_waiting_poll(subscriber, reply);
   size_t room = app_answer_room(http_of(subscriber)->app), taken = poll ? rope_len(&poll->joined) : room;
   return taken < room ? room - taken : 0;
 }
 
 static void ok_to_poll(struct subscriber *subscriber, const struct reply *reply, const struct rope *text) {
-  struct poll *poll = find_waiting(subscriber, reply);
+  struct poll *poll = find_waiting_poll(subscriber, reply);
   if (poll) poll_channels_joined(poll, text);
 }
 
 static void error_to_poll(struct subscriber *subscriber, const struct reply *reply, const struct refusal *refusal,
                           struct bytes text) {
-  struct poll *poll = find_waiting(subscriber, reply);
+  struct poll *poll = find_waiting_poll(subscriber, reply);
   budget_charge(subscriber, text.len);
   if (!poll) return;
   if (strcmp(refusal->code, "already_subscribed") == 0) {
@@ -366,12 +366,12 @@ const struct reply_class poll_reply = {.dialect = &native_query,
 
 /* ---- The role -------------------------------------------------------------------------------- */
 
-const struct role poll_role = {.start = start,
-                               .on_answer = on_answer,
-                               .on_late = on_late,
+const struct role poll_role = {.start = poll_start,
+                               .on_answer = poll_on_answer,
+                               .on_late = poll_on_late,
                                .finishes = role_never_finishes,
-                               .on_end = on_end,
-                               .left_ms = left_ms,
+                               .on_end = poll_on_end,
+                               .left_ms = poll_left_ms,
                                .needs_peer = true,
                                ROLE_WRITES_AT_ONCE,
                                ROLE_NEVER_STREAMS};

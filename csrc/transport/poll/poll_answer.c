@@ -23,14 +23,14 @@ void poll_answer_deinit(struct poll_answer *answer) {
 }
 
 /* A single message goes into an answer regardless of its size. */
-static bool is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
+static bool answer_is_full(const struct poll_answer *answer, const struct mw_limits *limits, const struct blob *next) {
   return answer->count > 0 && (answer->count >= limits->replay || answer->bytes + next->len > poll_items_room(limits));
 }
 
 /* Returns 1 if added, 0 if there is no room (never with limits NULL), or MW_ENOMEM. */
-static int add(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
+static int add_blob(struct poll_answer *answer, const struct mw_limits *limits, struct blob *blob, uint64_t position) {
   if (!blob) return MW_ENOMEM;
-  if (limits && is_full(answer, limits, blob)) return 0;
+  if (limits && answer_is_full(answer, limits, blob)) return 0;
   struct blob **grown = array_reserve(answer->blobs, sizeof *grown, &answer->capacity, answer->count + 1, UINT32_MAX);
   if (!grown) return MW_ENOMEM;
   answer->blobs = grown;
@@ -51,7 +51,7 @@ struct source {
 };
 
 /* The next message, or NULL: messages after the end belong to the next life of the channel. */
-static struct message *next_of(const struct source *source) {
+static struct message *source_next(const struct source *source) {
   if (!source->stored || source->next >= history_end(&source->stored->history, source->hub->position)) return NULL;
   struct message *message = history_at(&source->stored->history, source->next);
   return source->ends == 0 || message->position <= source->ends ? message : NULL;
@@ -59,13 +59,13 @@ static struct message *next_of(const struct source *source) {
 
 /* The position of the next message, or of the end after all of them; UINT64_MAX: nothing is
  * left. */
-static uint64_t position_of(const struct source *source) {
-  const struct message *message = next_of(source);
+static uint64_t source_position(const struct source *source) {
+  const struct message *message = source_next(source);
   if (message) return message->position;
   return source->ends > 0 ? source->ends : UINT64_MAX;
 }
 
-static uint64_t key_of(const void *source) { return position_of(source); }
+static uint64_t source_key(const void *source) { return source_position(source); }
 
 void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel) {
   if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
@@ -83,12 +83,12 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   if (since.kind == SINCE_POSITION) gap = !source.stored || !store_complete(hub->store, source.stored, after);
   if (gap) poll_answer_add_gap(answer, source.name);
   if (source.stored) source.next = store_replay_from(hub->store, source.stored, since.kind != SINCE_NONE, after);
-  if (position_of(&source) != UINT64_MAX) heap[(*count)++] = source;
+  if (source_position(&source) != UINT64_MAX) heap[(*count)++] = source;
 }
 
 /* Fills `heap` with the channels that have something, in any order. Returns how many. */
-static size_t look(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
-                   const struct poll_client *client, struct source *heap) {
+static size_t look_at_all(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
+                          const struct poll_client *client, struct source *heap) {
   struct hub *hub = http_of(subscriber)->delivery->hub;
   size_t count = 0;
   struct subscription *subscription = NULL;
@@ -110,7 +110,7 @@ static int add_items(struct poll_answer *answer, const struct mw_limits *limits,
                      uint64_t before) {
   int status = 1;
   while (status == 1 && answer->taken < items->count && items->items[answer->taken].after < before) {
-    status = add(answer, limits, items->items[answer->taken].blob, 0);
+    status = add_blob(answer, limits, items->items[answer->taken].blob, 0);
     if (status == 1) answer->taken++;
   }
   return status;
@@ -118,7 +118,7 @@ static int add_items(struct poll_answer *answer, const struct mw_limits *limits,
 
 static int add_end(struct poll_answer *answer, const struct subscriber *subscriber, const struct source *source) {
   struct blob *end = poll_items_end(subscriber, source->name);
-  int status = add(answer, NULL, end, source->ends);
+  int status = add_blob(answer, NULL, end, source->ends);
   blob_unref(end);
   return status;
 }
@@ -126,7 +126,7 @@ static int add_end(struct poll_answer *answer, const struct subscriber *subscrib
 /* Adds the source's next message, or its end. Sets *done if that was the last. Returns as add. */
 static int add_next(struct poll_answer *answer, struct subscriber *subscriber, struct source *source, bool *done) {
   const struct http *http = http_of(subscriber);
-  struct message *message = next_of(source);
+  struct message *message = source_next(source);
   int status = 1;
   if (!message) {
     *done = true;
@@ -134,23 +134,23 @@ static int add_next(struct poll_answer *answer, struct subscriber *subscriber, s
   }
   if (!subscriber_is_excepted(subscriber, message)) {
     struct blob *blob = form_of(subscriber->sink->form, message, http->delivery->epoch);
-    status = add(answer, &http->app->config->options.limits, blob, message->position);
+    status = add_blob(answer, &http->app->config->options.limits, blob, message->position);
   }
   if (status == 1) source->next++;
-  *done = position_of(source) == UINT64_MAX;
+  *done = source_position(source) == UINT64_MAX;
   return status;
 }
 
 /* Merges the sources. *next_position is the position of the first message without room, or 0.
  * Returns as add. */
-static int merge(struct poll_answer *answer, struct subscriber *subscriber, struct source *sources, size_t count,
-                 const struct poll_items *items, uint64_t *next_position) {
+static int merge_sources(struct poll_answer *answer, struct subscriber *subscriber, struct source *sources, size_t count,
+                         const struct poll_items *items, uint64_t *next_position) {
   const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
-  struct heap heap = {.items = sources, .size = sizeof *sources, .count = count, .key = key_of};
+  struct heap heap = {.items = sources, .size = sizeof *sources, .count = count, .key = source_key};
   heap_build(&heap);
   while (heap.count > 0) {
     bool done = false;
-    *next_position = position_of(sources);
+    *next_position = source_position(sources);
     int status = add_items(answer, limits, items, *next_position);
     if (status == 1) status = add_next(answer, subscriber, sources, &done);
     if (status != 1) return status;
@@ -172,9 +172,9 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
   if (!heap) return MW_ENOMEM;
   uint64_t next_position = 0;
-  size_t count = look(answer, subscriber, since, client, heap);
+  size_t count = look_at_all(answer, subscriber, since, client, heap);
   if (channel_count == 0) answer->has_ended = false;
-  int status = merge(answer, subscriber, heap, count, client ? &client->items : &nothing, &next_position);
+  int status = merge_sources(answer, subscriber, heap, count, client ? &client->items : &nothing, &next_position);
   memory_free(heap);
   answer->id = http->delivery->hub->position;
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;
@@ -198,7 +198,7 @@ int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, 
     if (only_kept && item->position == 0) continue;
     /* The end shares the position of the last message, from which the client continues. */
     bool is_end = item->position > 0 && item->position == answer->last;
-    int status = add(answer, is_end ? NULL : limits, item->blob, item->position);
+    int status = add_blob(answer, is_end ? NULL : limits, item->blob, item->position);
     if (status < 0) return status;
     if (status == 0) {
       answer->more = true;
@@ -215,7 +215,7 @@ int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 /* Everything before the messages. */
-static void write_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
+static void write_answer_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
   struct buffer *out = &rope->text;
   char id[ID_LEN];
   id_write(id, exchange_delivery(poll->exchange)->epoch, answer->id);
@@ -259,7 +259,7 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_fields_add(&fields, BYTES("Content-Type"), BYTES("application/json"));
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
-  write_beginning(&beginning, answer, poll);
+  write_answer_beginning(&beginning, answer, poll);
   bool fine = !fields.text.failed && !beginning.text.failed;
   struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
   fine = rest != NULL;

@@ -108,7 +108,7 @@ static void leave_others(struct subscriber *subscriber, struct subscribe_query *
   }
 }
 
-static void begin(struct poll *poll) {
+static void begin_poll(struct poll *poll) {
   struct subscriber *subscriber = &poll->client->subscriber;
   /* A channel of a poll that has ended in the meantime may have been joined only now. */
   leave_others(subscriber, &poll->query);
@@ -125,7 +125,7 @@ static void begin(struct poll *poll) {
 }
 
 /* Subscribes as a request of the client, one after the other. */
-static void subscribe(struct poll *poll, struct bytes channel) {
+static void subscribe_channel(struct poll *poll, struct bytes channel) {
   char name[CHANNEL_NAME_MAX];
   /* The poll, and its query, may end before everything is done. */
   memcpy(name, channel.ptr, channel.len);
@@ -147,7 +147,7 @@ void poll_channels_join(struct poll *poll) {
     poll->joining += channels[i].is_due;
   }
   if (poll->joining == 0) {
-    begin(poll);
+    begin_poll(poll);
     return;
   }
   if (session_take_name(&exchange->subscriber) < 0) {
@@ -158,7 +158,7 @@ void poll_channels_join(struct poll *poll) {
   if (exchange->state != EXCHANGE_ASKING) exchange_set_state(exchange, EXCHANGE_ASKING);
   /* The reply to one may answer the poll, which ends it. */
   for (size_t i = 0; i < count && slots_find(http->slots, self); i++) {
-    if (channels[i].is_due) subscribe(poll, channels[i].name);
+    if (channels[i].is_due) subscribe_channel(poll, channels[i].name);
   }
 }
 
@@ -176,6 +176,6 @@ void poll_channels_joined(struct poll *poll, const struct rope *told) {
   if (poll->joined.text.failed) {
     exchange_refuse(poll->exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
   } else {
-    begin(poll);
+    begin_poll(poll);
   }
 }

@@ -14,7 +14,7 @@
 static const struct sink_ops poll_client_sink;
 static const struct session_ops poll_client_session;
 
-static struct poll_client *client_here(const struct subscriber *subscriber) {
+static struct poll_client *poll_client_here(const struct subscriber *subscriber) {
   return container_of(subscriber, struct poll_client, subscriber);
 }
 
@@ -61,13 +61,13 @@ void poll_clients_init(struct poll_clients *clients, struct http *http, const st
   sink_init(&clients->alone.sink, &poll_sink, http->delivery, dialect->form, FRAMING_WHOLE);
 }
 
-static void move(struct poll_client *client, struct list *to) {
+static void move_client(struct poll_client *client, struct list *to) {
   list_remove(&client->link);
   list_append(to, &client->link);
 }
 
 /* Why it ends, if no one has said so. */
-static enum departure departure_of(const struct poll_client *client) {
+static enum departure poll_client_departure(const struct poll_client *client) {
   if (client->is_late) return DEPARTURE_TIMEOUT;
   return app_stopping(http_of(&client->subscriber)->app) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }
@@ -92,7 +92,7 @@ static void close_client(struct poll_client *client) {
   struct http *http = http_of(subscriber);
   if (client->is_closed) return;
   client->is_closed = true;
-  if (list_empty(&client->polls)) move(client, &http->transport->polls.busy);
+  if (list_empty(&client->polls)) move_client(client, &http->transport->polls.busy);
   answer_polls(client);
   party_release(&http->app->parties, client->party, PARTY_POLLS, client->charged);
   poll_items_deinit(&client->items);
@@ -102,7 +102,7 @@ static void close_client(struct poll_client *client) {
   slots_release(http->slots, &client->slot);
   session_forget(subscriber);
   session_dismiss(subscriber);
-  session_deinit(subscriber, departure_of(client));
+  session_deinit(subscriber, poll_client_departure(client));
   subscriber_mark(subscriber);
 }
 
@@ -137,14 +137,14 @@ int poll_client_new(struct http *http, struct script_job *job, struct poll_clien
 }
 
 /* Returns the client of a subscriber, or NULL if the subscriber is NULL or not a poll client's. */
-static struct poll_client *client_of(struct subscriber *subscriber) {
-  return subscriber && subscriber->sink->ops == &poll_client_sink ? client_here(subscriber) : NULL;
+static struct poll_client *poll_client_of(struct subscriber *subscriber) {
+  return subscriber && subscriber->sink->ops == &poll_client_sink ? poll_client_here(subscriber) : NULL;
 }
 
 struct poll_client *poll_client_find(struct http *http, struct bytes id) {
   struct mw_client *identity = registry_find(&http->app->registry, id);
   if (!identity) return NULL;
-  struct poll_client *client = client_of(slots_find(http->slots, identity->mail.to));
+  struct poll_client *client = poll_client_of(slots_find(http->slots, identity->mail.to));
   mw_client_unref(identity);
   return client && !client->is_closing ? client : NULL;
 }
@@ -152,7 +152,7 @@ struct poll_client *poll_client_find(struct http *http, struct bytes id) {
 void poll_client_attach(struct poll_client *client, struct poll *poll) {
   poll->client = client;
   list_append(&client->polls, &poll->link);
-  move(client, &http_of(&client->subscriber)->transport->polls.busy);
+  move_client(client, &http_of(&client->subscriber)->transport->polls.busy);
 }
 
 /* From now on it must poll again in time. */
@@ -164,7 +164,7 @@ void poll_client_detach(struct poll *poll) {
   poll->client = NULL;
   if (client->is_closed || !list_empty(&client->polls)) return;
   client->due_ms = http->loop->clock.now_ms + http->app->config->options.limits.poll_client_ms;
-  move(client, &http->transport->polls.idle);
+  move_client(client, &http->transport->polls.idle);
 }
 
 void poll_client_end(struct poll_client *client) {
@@ -209,8 +209,8 @@ static bool exceeds_outbox(const struct poll_client *client, size_t len, size_t 
   return waiting > 0 && waiting + poll_items_weight(len) > limit / part;
 }
 
-static void sink_collect(struct subscriber *subscriber, struct message *message) {
-  struct poll_client *client = client_here(subscriber);
+static void poll_client_sink_collect(struct subscriber *subscriber, struct message *message) {
+  struct poll_client *client = poll_client_here(subscriber);
   bool is_excepted = message && subscriber_is_excepted(subscriber, message);
   if (!message || message->parts.is_final) {
     client->has_ends = true;
@@ -236,7 +236,7 @@ static void sink_collect(struct subscriber *subscriber, struct message *message)
 }
 
 static void sink_collect_push(struct subscriber *subscriber, struct blob *blob, struct bytes part) {
-  struct poll_client *client = client_here(subscriber);
+  struct poll_client *client = poll_client_here(subscriber);
   struct http *http = http_of(subscriber);
   (void)part; /* it is all of the blob */
   bool over = exceeds_outbox(client, blob->len, 1);
@@ -248,13 +248,13 @@ static void sink_collect_push(struct subscriber *subscriber, struct blob *blob, 
 static void note_slow(struct subscriber *subscriber) {
   http_of(subscriber)->stats->slow_closed++;
   log_limited(MW_LOG_INFO, "closed slow poll client: queue over limits.outbox (queued=%zu bytes)",
-              client_here(subscriber)->items.own_bytes);
+              poll_client_here(subscriber)->items.own_bytes);
 }
 
-static size_t sink_collected(const struct subscriber *subscriber) { return client_here(subscriber)->items.own_bytes; }
+static size_t sink_collected(const struct subscriber *subscriber) { return poll_client_here(subscriber)->items.own_bytes; }
 
-static void sink_flushed(struct subscriber *subscriber) {
-  struct poll_client *client = client_here(subscriber);
+static void poll_client_sink_flushed(struct subscriber *subscriber) {
+  struct poll_client *client = poll_client_here(subscriber);
   bool has_news = client->items.count > 0 || client->items.lost;
   if (!client->is_closing && client->waiting && has_news) poll_finish(client->waiting);
   if (!client->is_closed && !client->is_closing && client->has_ends) poll_channels_leave_ended(client);
@@ -266,78 +266,80 @@ static void sink_flushed(struct subscriber *subscriber) {
   free_client(client);
 }
 
-static void sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
+static void poll_client_sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
   names_leave(subscriber, subscription, reason != LEAVE_OVER);
 }
 
-static const struct sink_ops poll_client_sink = {.flushed = sink_flushed,
-                                                 .collect = sink_collect,
+static const struct sink_ops poll_client_sink = {.flushed = poll_client_sink_flushed,
+                                                 .collect = poll_client_sink_collect,
                                                  .collect_push = sink_collect_push,
                                                  .collected = sink_collected,
-                                                 .left = sink_left,
+                                                 .left = poll_client_sink_left,
                                                  .identity = session_identity,
                                                  SINK_ONLY_COLLECTS};
 
 /* ---- What a session asks of it --------------------------------------------------------------- */
 
 /* It has a session from its beginning to its end. */
-static struct session *on_make(struct subscriber *subscriber) {
+static struct session *poll_client_on_make(struct subscriber *subscriber) {
   (void)subscriber;
   return NULL;
 }
 
-static uint32_t *on_slot(struct subscriber *subscriber) { return &client_here(subscriber)->slot; }
+static uint32_t *poll_client_on_slot(struct subscriber *subscriber) { return &poll_client_here(subscriber)->slot; }
 
-static struct script_job **on_question(struct subscriber *subscriber) { return &client_here(subscriber)->session.question; }
+static struct script_job **poll_client_on_question(struct subscriber *subscriber) {
+  return &poll_client_here(subscriber)->session.question;
+}
 
-static bool is_open(struct subscriber *subscriber) { return !client_here(subscriber)->is_closed; }
+static bool poll_client_is_open(struct subscriber *subscriber) { return !poll_client_here(subscriber)->is_closed; }
 
-static bool is_connecting(struct subscriber *subscriber) {
+static bool poll_client_is_connecting(struct subscriber *subscriber) {
   (void)subscriber;
   return false;
 }
 
-static void on_connected(struct subscriber *subscriber) { (void)subscriber; }
+static void poll_client_on_connected(struct subscriber *subscriber) { (void)subscriber; }
 
 /* Where its first poll came from. */
-static void on_remote(struct subscriber *subscriber, char *out, size_t size) {
-  snprintf(out, size, "%s", client_here(subscriber)->session.client->remote);
+static void poll_client_on_remote(struct subscriber *subscriber, char *out, size_t size) {
+  snprintf(out, size, "%s", poll_client_here(subscriber)->session.client->remote);
 }
 
 /* Input that others send on its behalf is not read here. */
-static void on_read(struct subscriber *subscriber, bool on) {
+static void poll_client_on_read(struct subscriber *subscriber, bool on) {
   (void)subscriber;
   (void)on;
 }
 
-static void on_close(struct subscriber *subscriber, const struct closing *closing) {
+static void poll_client_on_close(struct subscriber *subscriber, const struct closing *closing) {
   (void)closing;
-  close_client(client_here(subscriber));
+  close_client(poll_client_here(subscriber));
 }
 
-static bool may_join(struct subscriber *subscriber) {
-  return poll_client_allowed(http_of(subscriber), client_here(subscriber)->session.client->remote, 1);
+static bool poll_client_may_join(struct subscriber *subscriber) {
+  return poll_client_allowed(http_of(subscriber), poll_client_here(subscriber)->session.client->remote, 1);
 }
 
-static int on_charge(struct subscriber *subscriber) { return poll_client_charge(client_here(subscriber)); }
+static int poll_client_on_charge(struct subscriber *subscriber) { return poll_client_charge(poll_client_here(subscriber)); }
 
 /* Polls read for themselves, and receive the results of their own queries. */
-static void on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
+static void poll_client_on_joined(struct subscriber *subscriber, struct bytes channel, struct replay *replay) {
   (void)replay;
-  poll_channels_subscribed(client_here(subscriber), channel);
+  poll_channels_subscribed(poll_client_here(subscriber), channel);
 }
 
-static const struct session_ops poll_client_session = {.make = on_make,
-                                                       .slot = on_slot,
-                                                       .question = on_question,
-                                                       .is_open = is_open,
-                                                       .is_connecting = is_connecting,
-                                                       .connected = on_connected,
-                                                       .remote = on_remote,
-                                                       .read = on_read,
+static const struct session_ops poll_client_session = {.make = poll_client_on_make,
+                                                       .slot = poll_client_on_slot,
+                                                       .question = poll_client_on_question,
+                                                       .is_open = poll_client_is_open,
+                                                       .is_connecting = poll_client_is_connecting,
+                                                       .connected = poll_client_on_connected,
+                                                       .remote = poll_client_on_remote,
+                                                       .read = poll_client_on_read,
                                                        .resume = session_resume,
                                                        .on_answer = session_on_answer,
-                                                       .close = on_close,
-                                                       .may_join = may_join,
-                                                       .charge = on_charge,
-                                                       .joined = on_joined};
+                                                       .close = poll_client_on_close,
+                                                       .may_join = poll_client_may_join,
+                                                       .charge = poll_client_on_charge,
+                                                       .joined = poll_client_on_joined};

@@ -24,14 +24,14 @@ static void raw_websocket_finish(struct exchange *exchange, const struct mw_sock
 
 /* Messages that the app has not handled are bounded: for each socket, and, beyond the one that
  * every socket may have, for all of them. */
-static bool is_full(struct exchange *exchange, const struct mw_socket *socket) {
+static bool socket_is_full(struct exchange *exchange, const struct mw_socket *socket) {
   struct app *app = exchange_app(exchange);
   const struct mw_limits *limits = &socket->config->options.limits;
   bool crowded = atomic_load(&app->job_count) >= limits->waiting / 2 || atomic_load(&app->job_bytes) >= limits->queue / 2;
   return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->input_backlog);
 }
 
-static struct script_job *make_job(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
+static struct script_job *make_message_job(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
   struct script_job *job = job_new(JOB_SOCKET_MESSAGE, socket->config, socket->client, NULL, NULL, 0);
   if (!job) return NULL;
   if (!ws_reader_take(reader, &job->input)) buffer_append(&job->input, ws_reader_payload(reader));
@@ -50,17 +50,17 @@ static struct script_job *make_job(struct exchange *exchange, struct mw_socket *
 }
 
 /* The weight of a message while the app has it: small ones are many. */
-static size_t weight(const struct script_job *job) { return sizeof *job + job->input_size; }
+static size_t message_weight_of(const struct script_job *job) { return sizeof *job + job->input_size; }
 
 static void on_handled(struct exchange *exchange, struct mw_socket *socket, const struct script_job *job) {
   socket->pending_count--;
-  socket->pending_size -= weight(job);
+  socket->pending_size -= message_weight_of(job);
   if (job->status != 200) {
     bool is_fault = job->status >= 500;
     websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : job->reason);
   } else if (socket->is_due) {
     if (socket->pending_count == 0) raw_websocket_finish(exchange, socket);
-  } else if (exchange->flags & EXCHANGE_STOPPED && !is_full(exchange, socket)) {
+  } else if (exchange->flags & EXCHANGE_STOPPED && !socket_is_full(exchange, socket)) {
     exchange_session_resume_reading(exchange);
   }
 }
@@ -92,7 +92,7 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
     websocket_close(exchange, WS_CLOSE_TRY_LATER, waiting_refusal);
     return;
   }
-  struct script_job *job = make_job(exchange, socket, reader);
+  struct script_job *job = make_message_job(exchange, socket, reader);
   if (!job) {
     exchange_break(exchange);
     return;
@@ -100,11 +100,11 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
   budget_charge(&exchange->subscriber, BUDGET_ASK);
   job->answered = &handled_class;
   socket->pending_count++;
-  socket->pending_size += weight(job);
+  socket->pending_size += message_weight_of(job);
   atomic_fetch_add(&http->app->job_count, 1);
   atomic_fetch_add(&http->app->job_bytes, job_size(job));
   http->app->script->ask(http->app, job);
-  if (is_full(exchange, socket)) exchange_session_stop_reading(exchange);
+  if (socket_is_full(exchange, socket)) exchange_session_stop_reading(exchange);
 }
 
 void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
@@ -126,7 +126,7 @@ void raw_websocket_end_reading(struct exchange *exchange, struct ws_close_info i
 
 /* ---- What the app sends ---------------------------------------------------------------------- */
 
-static bool has_room(const struct exchange *exchange, size_t limit, size_t len) {
+static bool socket_has_room(const struct exchange *exchange, size_t limit, size_t len) {
   const struct outbox *outbox = exchange->subscriber.outbox;
   return !outbox || outbox->bytes == 0 || outbox_messages_size(outbox) + outbox_own_size(outbox) + len <= limit;
 }
@@ -146,8 +146,8 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
     exchange_break(exchange);
     return;
   }
-  if (!has_room(exchange, limit, frame->len) && exchange->subscriber.outbox) subscriber_offer(&exchange->subscriber);
-  if (has_room(exchange, limit, frame->len)) {
+  if (!socket_has_room(exchange, limit, frame->len) && exchange->subscriber.outbox) subscriber_offer(&exchange->subscriber);
+  if (socket_has_room(exchange, limit, frame->len)) {
     exchange_push(exchange, frame, blob_bytes(frame));
     note_unwritten(exchange);
     blob_unref(frame);
@@ -164,7 +164,7 @@ static void push_frame(struct exchange *exchange, struct blob *frame) {
 
 static const struct websocket *websocket_of(struct exchange *exchange) { return exchange_request(exchange)->route->websocket; }
 
-static bool check_origin(struct exchange *exchange, const struct http_head *head) {
+static bool check_socket_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
   if (!origin.ptr || origin_is_same(origin, head->host)) return true;
   return config_websocket_allows(websocket_of(exchange), exchange_config(exchange), origin);
@@ -212,7 +212,7 @@ static struct script_job *make_question(struct exchange *exchange, struct reques
 static void raw_websocket_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct http_head *head = request->head;
-  if (websocket_refuse(exchange, head, check_origin(exchange, head))) return;
+  if (websocket_refuse(exchange, head, check_socket_origin(exchange, head))) return;
   bool stopping = app_stopping(exchange_app(exchange));
   struct script_job *job = stopping ? NULL : make_question(exchange, request);
   if (!job || !exchange_ask(exchange, job)) raw_websocket_put_off(exchange, stopping ? "" : waiting_refusal);

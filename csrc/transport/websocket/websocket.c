@@ -75,19 +75,19 @@ void websocket_close(struct exchange *exchange, unsigned code, const char *reaso
   exchange_read(exchange, true); /* also input that the session had put off */
 }
 
-static unsigned code_of(struct exchange *exchange, const struct closing *closing) {
+static unsigned websocket_code(struct exchange *exchange, const struct closing *closing) {
   struct closing whole = *closing;
   if (whole.reason == CLOSE_STOPPING) whole.code = exchange_app(exchange)->close_code;
   return exchange_dialect(exchange)->close_code(&whole);
 }
 
 void websocket_on_close(struct exchange *exchange, const struct closing *closing) {
-  websocket_close(exchange, code_of(exchange, closing), closing->text);
+  websocket_close(exchange, websocket_code(exchange, closing), closing->text);
 }
 
 /* Reads nothing more; earlier messages of a raw socket are still handled. is_answer: the peer has
  * closed it. */
-static void end_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
+static void end_websocket_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
   if (exchange_session_socket(exchange)) {
     raw_websocket_end_reading(exchange, info, is_answer);
@@ -115,7 +115,7 @@ static bool websocket_take(struct exchange *exchange, struct ws_reader *reader, 
       push_blob(exchange, form_frame(WS_OPCODE_PONG, input.bytes, bytes_of(NULL, 0)));
       break;
     case WS_CLOSE:
-    case WS_ERROR: end_reading(exchange, ws_reader_close_info(reader), event == WS_CLOSE); return false;
+    case WS_ERROR: end_websocket_reading(exchange, ws_reader_close_info(reader), event == WS_CLOSE); return false;
     case WS_PONG: budget_charge(&exchange->subscriber, BUDGET_MESSAGE); break;
     case WS_PAUSED:
     case WS_MORE: break;
@@ -130,7 +130,7 @@ static bool is_deaf(struct exchange *exchange) {
 }
 
 /* Reads the next event. Inflated bytes are charged, and bounded by what is left of the budget. */
-static enum ws_event next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
+static enum ws_event websocket_next(struct exchange *exchange, struct ws_reader *reader, char **at, size_t *len) {
   size_t used = 0;
   ws_reader_allow(reader, (budget_left(&exchange->subscriber) + BUDGET_PER_INFLATED - 1) / BUDGET_PER_INFLATED);
   enum ws_event event = ws_reader_next(reader, *at, *len, &used);
@@ -152,7 +152,7 @@ size_t websocket_read(struct exchange *exchange, struct bytes bytes) {
   bool is_new = false;
   char *at = (char *)(uintptr_t)bytes.ptr;
   while (bytes.len == 0 || (budget_left(&exchange->subscriber) > 0 && !(exchange->flags & EXCHANGE_STOPPED))) {
-    enum ws_event event = next(exchange, reader, &at, &bytes.len);
+    enum ws_event event = websocket_next(exchange, reader, &at, &bytes.len);
     is_new = is_new || event == WS_MESSAGE || (event != WS_MORE && !ws_reader_in_message(reader));
     if (event == WS_MORE || !websocket_take(exchange, reader, event)) break;
   }
@@ -178,7 +178,7 @@ static size_t read_until_close(struct exchange *exchange, struct bytes bytes) {
   size_t len = bytes.len;
   char *at = (char *)(uintptr_t)bytes.ptr;
   while (event != WS_MORE && event != WS_PAUSED && event != WS_CLOSE && event != WS_ERROR)
-    event = next(exchange, reader, &at, &bytes.len);
+    event = websocket_next(exchange, reader, &at, &bytes.len);
   if (event == WS_MORE || event == WS_PAUSED) {
     ws_input_return(exchange, reader, false);
     unfinished_settle(exchange_http(exchange));
@@ -192,7 +192,7 @@ static size_t read_until_close(struct exchange *exchange, struct bytes bytes) {
 
 void websocket_give_up(struct exchange *exchange, const struct closing *closing) {
   ws_input_drop(exchange, ws_input_detach(exchange));
-  end_reading(exchange, (struct ws_close_info){code_of(exchange, closing), bytes_string(closing->text)}, false);
+  end_websocket_reading(exchange, (struct ws_close_info){websocket_code(exchange, closing), bytes_string(closing->text)}, false);
 }
 
 /* Stops waiting for the peer's close frame. */
@@ -256,17 +256,17 @@ static bool set_identity(struct exchange *exchange, struct script_job *connected
   return session || !http;
 }
 
-static void put_off(struct exchange *exchange, const char *reason) {
+static void put_off_websocket(struct exchange *exchange, const char *reason) {
   bool stops = app_stopping(exchange_app(exchange));
   websocket_on_close(exchange, &(struct closing){.reason = stops ? CLOSE_STOPPING : CLOSE_BUSY, .text = reason});
 }
 
 void websocket_put_off(struct exchange *exchange, const struct dialect *dialect, struct bytes protocol, const char *reason) {
-  if (websocket_upgrade(exchange, dialect, protocol)) put_off(exchange, reason);
+  if (websocket_upgrade(exchange, dialect, protocol)) put_off_websocket(exchange, reason);
 }
 
 static void put_off_request(struct exchange *exchange, const char *reason) {
-  if (upgrade_to(exchange, choose_dialect(exchange))) put_off(exchange, reason);
+  if (upgrade_to(exchange, choose_dialect(exchange))) put_off_websocket(exchange, reason);
 }
 
 /* Both arguments may be NULL; takes http. */

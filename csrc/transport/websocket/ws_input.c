@@ -32,7 +32,7 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
   return reader;
 }
 
-static void release(struct exchange *exchange) {
+static void release_reader(struct exchange *exchange) {
   struct exchange_session *session = exchange_session_of(exchange);
   if (!session || !session->input) return;
   unfinished_release(exchange_http(exchange), &session->input->holder);
@@ -41,7 +41,7 @@ static void release(struct exchange *exchange) {
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
-static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
+static void keep_reader(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
   struct exchange_session *session = exchange_session_get(exchange);
   if (session && !session->input && (session->input = memory_calloc(1, sizeof *session->input)))
     holder_init(&session->input->holder, exchange, true);
@@ -61,10 +61,10 @@ static void keep(struct exchange *exchange, struct ws_reader *reader, bool is_ne
 void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
   struct http *http = exchange_http(exchange);
   if (!ws_reader_idle(reader)) {
-    keep(exchange, reader, is_new);
+    keep_reader(exchange, reader, is_new);
     return;
   }
-  release(exchange);
+  release_reader(exchange);
   if (!http->transport->spare) {
     http->transport->spare = reader;
   } else {
@@ -73,6 +73,6 @@ void ws_input_return(struct exchange *exchange, struct ws_reader *reader, bool i
 }
 
 void ws_input_drop(struct exchange *exchange, struct ws_reader *reader) {
-  release(exchange);
+  release_reader(exchange);
   ws_reader_free(reader);
 }
