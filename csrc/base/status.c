@@ -21,6 +21,8 @@ const char *mw_status_text(int status) {
     case MW_ECLOSED: return "closed";
     case MW_EOVERLAP: return "two patterns can match the same name";
     case MW_ELIMIT: return "too many: over a limit in number";
+    case MW_EFORGED: return "not made with this key for this purpose, or altered";
+    case MW_EEXPIRED: return "expired";
     case UV_END_OF_FILE: return "end of file";
     default: break;
   }

@@ -46,7 +46,9 @@ enum mw_status {
   MW_ETOOLARGE = -5005,    /* exceeds a limit in bytes */
   MW_ECLOSED = -5006,      /* the client has disconnected, or the stream or server has ended */
   MW_EOVERLAP = -5007,     /* two patterns can match the same name, and neither is more specific */
-  MW_ELIMIT = -5008        /* exceeds a limit in number */
+  MW_ELIMIT = -5008,       /* exceeds a limit in number */
+  MW_EFORGED = -5009,      /* was not made with this key for this purpose, or was altered */
+  MW_EEXPIRED = -5010      /* is valid no longer */
 };
 
 /* Returns a constant text for a status, of this library or of libuv. Any thread. */
@@ -711,6 +713,72 @@ MW_API int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint6
  * allowed. */
 MW_API void mw_timer_free(struct mw_timer *timer);
 
+/* ---- Work on other threads --------------------------------------------------------------------- */
+
+struct mw_work;
+
+enum { MW_WORK_WAITING_MAX = 100 };
+/* Calls `run` on a thread of libuv's pool, then `on_done` on the server's thread, exactly once: with
+ * 0, or with MW_ECLOSED if it was cancelled, or the server ended, before it began. `run` must not
+ * call functions of the server. Two run at the same time, so that files can still be read, and
+ * MW_WORK_WAITING_MAX wait: beyond, MW_EUNAVAILABLE. MW_ENOMEM, MW_ECLOSED. on_done frees the work,
+ * and is not called if this fails. */
+MW_API int mw_work_start(struct mw_work **work, struct mw_server *server, void (*run)(void *context),
+                         void (*on_done)(void *context, int status), void *context);
+/* Calls on_done with MW_ECLOSED if the work has not begun. Otherwise has no effect. */
+MW_API void mw_work_cancel(struct mw_work *work);
+
+/* ---- Secrets --------------------------------------------------------------------------------- */
+
+/* These functions need no server. Any thread. */
+
+/* Fills `out` with random bytes of the system. Aborts the process if it has none. */
+MW_API void mw_crypto_random(void *out, size_t len);
+
+enum { MW_SHA256_SIZE = 32 };
+/* SHA-256 (FIPS 180-4). MW_ENOMEM. */
+MW_API int mw_crypto_sha256(const void *data, size_t data_len, unsigned char out[MW_SHA256_SIZE]);
+/* HMAC-SHA256 (RFC 2104), with a key of any length. MW_ENOMEM, MW_ETOOLARGE. */
+MW_API int mw_crypto_hmac(const void *key, size_t key_len, const void *data, size_t data_len, unsigned char out[MW_SHA256_SIZE]);
+/* Returns whether both are the same, in a time that depends only on the lengths. */
+MW_API bool mw_crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len);
+
+enum { MW_PASSWORD_MAX = 1024, MW_PASSWORD_HASH_SIZE = 128 };
+/* Hashes a password with scrypt (RFC 7914) and a random salt. Writes text, terminated, in the form
+ * "$scrypt$ln=15,r=8,p=3$<salt>$<hash>". `cost` is 10 to 18, or 0 for 15: the computation needs
+ * 2^cost KiB of memory, and about 0.2 seconds with 15. MW_EINVAL: the password is empty or longer
+ * than MW_PASSWORD_MAX bytes, or the cost. MW_ENOMEM. Blocks: see mw_work_start. */
+MW_API int mw_crypto_password_hash(const char *password, size_t password_len, int cost, char out[MW_PASSWORD_HASH_SIZE]);
+/* Returns 1 if the hash is that of the password, otherwise 0. `hash` NULL: there is no such user.
+ * Then the answer is 0 after as much time as with a hash of the default cost, so that it does not
+ * tell which users exist. MW_EINVAL: not a hash of this form, or one that needs more than 256 MiB.
+ * MW_ENOMEM. Blocks: see mw_work_start. */
+MW_API int mw_crypto_password_verify(const char *password, size_t password_len, const char *hash, size_t hash_len);
+
+enum { MW_CRYPTO_KEY_MIN = 32 };
+/* How text is sealed or signed. */
+struct mw_seal {
+  struct mw_bytes key;     /* a secret of at least MW_CRYPTO_KEY_MIN bytes */
+  struct mw_bytes purpose; /* what it is for: opening requires the same; may be empty */
+  uint64_t expires_s;      /* sealing: seconds since 1970 from which it is not valid; 0: no end */
+  uint64_t now_s;          /* opening: the time, for the comparison with that */
+};
+/* Returns the most bytes that mw_crypto_seal and mw_crypto_sign write for a text. */
+MW_API size_t mw_crypto_sealed_size(size_t text_len);
+/* Return the number of bytes written to `out`, or a negative status. What they write consists of
+ * characters for URLs and cookies: A-Z a-z 0-9 - _ and, if signed, one '.'.
+ *
+ * mw_crypto_seal encrypts (AES-256-GCM). mw_crypto_sign adds an HMAC: anyone can read the text,
+ * which stands in base64url before the '.'. MW_EINVAL: the key is too short. MW_ETOOLARGE: `out` is
+ * too small. MW_ENOMEM. */
+MW_API int64_t mw_crypto_seal(const struct mw_seal *seal, const char *text, size_t text_len, char *out, size_t out_size);
+MW_API int64_t mw_crypto_sign(const struct mw_seal *seal, const char *text, size_t text_len, char *out, size_t out_size);
+/* mw_crypto_open reads what mw_crypto_seal wrote, and mw_crypto_verify what mw_crypto_sign wrote.
+ * `out` needs as many bytes as were given, at most. MW_EFORGED: not made with this key for this
+ * purpose, or altered. MW_EEXPIRED. MW_EINVAL, MW_ETOOLARGE, MW_ENOMEM: as above. */
+MW_API int64_t mw_crypto_open(const struct mw_seal *seal, const char *sealed, size_t sealed_len, char *out, size_t out_size);
+MW_API int64_t mw_crypto_verify(const struct mw_seal *seal, const char *given, size_t given_len, char *out, size_t out_size);
+
 /* ---- Tests without sockets and without waiting ----------------------------------------------- */
 
 /* Moves the server's time. Everything that becomes due happens at its moment and in order:
@@ -718,7 +786,7 @@ MW_API void mw_timer_free(struct mw_timer *timer);
  * time moves only by this function. mw_server_step then reads and closes what follows from it. Not
  * inside a callback. */
 MW_API void mw_server_advance(struct mw_server *server, uint64_t ms);
-/* Steps the server until another step would do nothing. Reads of files are included. Returns false
+/* Steps the server until another step would do nothing. Reads of files and work are included. Returns false
  * if that does not happen within 20,000 steps, because each handler starts another one. Not with a
  * host's loop, nor inside a callback. */
 MW_API bool mw_server_settle(struct mw_server *server);

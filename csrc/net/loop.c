@@ -8,7 +8,7 @@
 
 #include "base/list.h"
 
-enum { FILE_WAIT_MS = 1000 };
+enum { POOL_WAIT_MS = 10000 };
 
 static void run_turn(struct loop *loop) {
   clock_update(&loop->clock);
@@ -83,7 +83,7 @@ int loop_timeout(const struct loop *loop) {
 bool loop_has_work(const struct loop *loop) {
   if (loop_timeout(loop) == 0) return true;
   struct pollfd descriptor = {.fd = loop_fd(loop), .events = POLLIN};
-  return poll(&descriptor, 1, loop->uv->active_reqs.count > 0 ? FILE_WAIT_MS : 0) > 0;
+  return poll(&descriptor, 1, loop->uv->active_reqs.count > 0 ? POOL_WAIT_MS : 0) > 0;
 }
 
 void loop_opened(struct loop *loop) { loop->open_count++; }

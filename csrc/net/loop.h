@@ -37,8 +37,9 @@ void loop_run_once(struct loop *loop);
 void loop_step(struct loop *loop);
 int loop_fd(const struct loop *loop);
 int loop_timeout(const struct loop *loop);
-/* Returns true if a further step of the loop's own uv loop finds something to do now. Waits up to a
- * second for files that are being read. For tests: nothing else may use the loop. */
+/* Returns true if a further step of the loop's own uv loop finds something to do now. Waits up to
+ * ten seconds for files that are being read, and for work. For tests: nothing else may use the
+ * loop. */
 bool loop_has_work(const struct loop *loop);
 /* Ends the turns. Calls `on_closed` after every handle of loop_opened is closed; then call
  * loop_deinit and free the loop. */

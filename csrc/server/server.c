@@ -162,6 +162,7 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   if (status < 0) goto fail_bus;
   status = loop_init(&server->loop, options->loop, on_turn);
   if (status < 0) goto fail_loop;
+  works_init(&server->works, &server->loop);
   begin_store(server);
   status = script_init(&server->script, &server->app, &server->loop);
   if (status < 0) goto fail_script;
@@ -202,6 +203,7 @@ void mw_server_free(struct mw_server *server) {
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   worker_close(&server->workers[0]);
   script_deinit(&server->script);
+  works_close(&server->works);
   while (!list_empty(&server->alarms)) alarm_free(container_of(server->alarms.next, struct alarm, link));
   while (!list_empty(&server->signals)) signal_watch_free(container_of(server->signals.next, struct signal_watch, link));
   alarm_free(server->drain);

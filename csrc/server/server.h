@@ -6,6 +6,7 @@
 #include "net/alarm.h"
 #include "net/listener.h"
 #include "net/signals.h"
+#include "net/work.h"
 #include "script/script.h"
 #include "server/bus.h"
 #include "server/upkeep.h"
@@ -26,6 +27,7 @@ struct mw_server {
   size_t worker_count;
   struct script script;
   struct list listeners, alarms, signals;
+  struct works works;  /* of the app */
   struct alarm *drain; /* the bound of stopping */
   void (*on_stopped)(void *context);
   void *on_stopped_context;

@@ -1,4 +1,4 @@
-/* Signals and timers of the public interface, for the host and the script. */
+/* Signals, timers, and work of the public interface, for the host and the script. */
 #include "server/server.h"
 
 enum { SIGNALS_MAX = 8 };
@@ -32,3 +32,14 @@ int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t del
 }
 
 void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)timer); }
+
+int mw_work_start(struct mw_work **work, struct mw_server *server, void (*run)(void *context),
+                  void (*on_done)(void *context, int status), void *context) {
+  if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
+  struct work *started;
+  int status = work_start(&started, &server->works, run, on_done, context);
+  if (status == 0) *work = (struct mw_work *)(void *)started;
+  return status;
+}
+
+void mw_work_cancel(struct mw_work *work) { work_cancel((struct work *)(void *)work); }

@@ -1,0 +1,35 @@
+/* Random bytes, hashes, and comparisons for the app, on OpenSSL. */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "auth/crypto_key.h"
+#include "auth/secret.h"
+#include "base/random.h"
+
+void mw_crypto_random(void *out, size_t len) { random_fill(out, len); }
+
+int mw_crypto_sha256(const void *data, size_t data_len, unsigned char out[MW_SHA256_SIZE]) {
+  return EVP_Digest(data, data_len, out, NULL, EVP_sha256(), NULL) == 1 ? 0 : MW_ENOMEM;
+}
+
+int mw_crypto_hmac(const void *key, size_t key_len, const void *data, size_t data_len, unsigned char out[MW_SHA256_SIZE]) {
+  if (key_len > INT32_MAX) return MW_ETOOLARGE;
+  /* Without a pointer, HMAC would continue with an earlier key. */
+  const void *given = key_len > 0 ? key : "";
+  return HMAC(EVP_sha256(), given, (int)key_len, data, data_len, out, NULL) ? 0 : MW_ENOMEM;
+}
+
+bool mw_crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len) {
+  return secret_equal(bytes_of(a, a_len), bytes_of(b, b_len));
+}
+
+int crypto_key_derive(struct mw_bytes key, struct bytes use, struct bytes salt, unsigned char out[MW_SHA256_SIZE]) {
+  char text[64];
+  size_t len = 0;
+  if (key.len < MW_CRYPTO_KEY_MIN || use.len + salt.len > sizeof text) return MW_EINVAL;
+  memcpy(text, use.ptr, use.len);
+  len += use.len;
+  if (salt.len > 0) memcpy(text + len, salt.ptr, salt.len);
+  len += salt.len;
+  return mw_crypto_hmac(key.ptr, key.len, text, len, out);
+}
