@@ -51,8 +51,25 @@ describe("the command's arguments", function()
     end
   end)
 
+  it("hash-password prints the hash of a line", function()
+    local crypto = require("moonwire").crypto
+    local code, output =
+      moonwire("hash-password < {folder}/in", { ["in"] = "a secret with spaces \nmore\n" })
+    assert.equal(0, code)
+    assert.is_true(crypto.password_verify("a secret with spaces ", output:match "^(%S+)\n$"))
+    local errors
+    code, output, errors = moonwire "hash-password < /dev/null"
+    assert.equal(1, code)
+    assert.equal("", output)
+    assert.equal("moonwire: a password must have 1 to 1024 bytes, got 0\n", errors)
+  end)
+
   it("are refused with the likely one, exit code 2", function()
     local cases = {
+      {
+        "hash-password secret",
+        "hash-password takes no argument; it reads the password from standard input",
+      },
       { "", "no script given" },
       { "--lisen x app.lua", "unknown option --lisen (did you mean --listen?)" },
       { "--versoin", "unknown option --versoin (did you mean --version?)" },

@@ -6,6 +6,7 @@
 #include "lua/lua_server.h"
 #include "lua/lua_testing.h"
 #include "lua/objects/lua_client.h"
+#include "lua/objects/lua_crypto.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_timer.h"
 #include "lua/request/lua_socket.h"
@@ -88,6 +89,8 @@ int luaopen_moonwire_core(lua_State *L) {
   lua_setfield(L, -2, "client_methods");
   json_push_module(L);
   lua_setfield(L, -2, "json");
+  crypto_push(L);
+  lua_setfield(L, -2, "crypto");
   lua_pushstring(L, mw_version());
   lua_setfield(L, -2, "version");
   return 1;

@@ -1,5 +1,6 @@
 --- The moonwire command: reads its arguments and hands over to a state of its own for the script.
 local core = require "moonwire.core"
+local crypto = require "moonwire.crypto"
 local options = require "moonwire.options"
 
 local cli = {}
@@ -7,6 +8,7 @@ local cli = {}
 local usage = [[
 Usage: moonwire [options] app.lua       serve the app that the script returns
        moonwire check [options] app.lua  run the script and print what it defines, without serving
+       moonwire hash-password            read a password from standard input and print its hash
 
 Options:
   --listen ADDRESS      HOST:PORT, [::1]:PORT, or unix:PATH (default 127.0.0.1:8080); repeatable
@@ -72,7 +74,11 @@ local function unknown(flag)
 end
 
 local function add_operand(settings, operand)
-  if operand == "check" and not settings.script and not settings.check then
+  if settings.command == "hash-password" then
+    return "hash-password takes no argument; it reads the password from standard input"
+  elseif operand == "hash-password" and not settings.script and not settings.check then
+    settings.command = settings.command or "hash-password"
+  elseif operand == "check" and not settings.script and not settings.check then
     settings.check = true
   elseif operand == "help" and not settings.script and not settings.check then
     settings.command = settings.command or "help"
@@ -117,6 +123,26 @@ local function read(args)
   return settings, fault
 end
 
+-- Reads a line, which a terminal does not show, and prints the hash for a file of users.
+local function hash_password()
+  local is_terminal = os.execute "test -t 0"
+  if is_terminal then
+    io.stderr:write "Password: "
+    os.execute "stty -echo"
+  end
+  local password = io.read "l" or ""
+  if is_terminal then
+    os.execute "stty echo"
+    io.stderr:write "\n"
+  end
+  if #password == 0 or #password > 1024 then
+    io.stderr:write(("moonwire: a password must have 1 to 1024 bytes, got %d\n"):format(#password))
+    return 1
+  end
+  io.stdout:write(assert(crypto.password_hash(password)), "\n")
+  return 0
+end
+
 --- The command.
 ---@param args string[]
 ---@return integer exit_code 0, 1 (the app cannot run) or 2 (the arguments)
@@ -131,6 +157,8 @@ function cli.main(args)
   elseif settings.command == "version" then
     io.stdout:write("moonwire ", core.version, "\n")
     return 0
+  elseif settings.command == "hash-password" then
+    return hash_password()
   end
   return core.serve(settings)
 end

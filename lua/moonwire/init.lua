@@ -6,12 +6,14 @@ end
 
 local App = require "moonwire.app"
 local core = require "moonwire.core"
+local crypto = require "moonwire.crypto"
 
 ---@class moonwire
 ---@field version string
 ---@field json moonwire.Json
 ---@field null lightuserdata JSON's null
 ---@field array fun(items: table): table marks a table as a JSON array, even an empty one, and returns it
+---@field crypto moonwire.crypto
 ---@field sleep fun(seconds: number): true|nil, string|nil see core.d.lua
 local moonwire = {
   version = core.version,
@@ -19,6 +21,7 @@ local moonwire = {
   null = core.json.null,
   array = core.json.array,
   sleep = core.sleep,
+  crypto = crypto,
 }
 
 --- Defines an app.

@@ -5,6 +5,7 @@
 ---@class moonwire.core
 ---@field json moonwire.Json
 ---@field version string
+---@field crypto table the functions of moonwire.crypto, without checks of their arguments
 ---@field client_methods table the methods of clients, which client.lua puts into it
 local core = {}
 

@@ -30,16 +30,25 @@ static int finish_sleep(lua_State *L, int status, lua_KContext context) {
   return push_wait_result(L, (struct task *)context);
 }
 
-int task_sleep(lua_State *L) {
-  lua_Number seconds = luaL_checknumber(L, 1);
-  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
+bool task_may_wait(lua_State *L, int *result) {
   struct task *task = check_waiting(L);
   if (task->told) {
     /* A loop that catches errors would never end. Therefore, the coroutine is closed. */
     task->state = TASK_ENDING;
-    return lua_yield(L, 0);
+    *result = lua_yield(L, 0);
+    return false;
   }
-  if (task->cancelled) return push_wait_result(L, task);
+  if (!task->cancelled) return true;
+  *result = push_wait_result(L, task);
+  return false;
+}
+
+int task_sleep(lua_State *L) {
+  lua_Number seconds = luaL_checknumber(L, 1);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
+  int result;
+  if (!task_may_wait(L, &result)) return result;
+  struct task *task = door_running(door_get(L));
   int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_timer, task);
   if (status != 0) {
     task->timer = NULL;

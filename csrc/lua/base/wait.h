@@ -9,6 +9,9 @@ BINDING_BEGIN
 /* moonwire.sleep(seconds) */
 int task_sleep(lua_State *L);
 
+/* For a function that must wait, such as moonwire.sleep. Returns true if it may; raises if it cannot
+ * wait here. Returns false if the task is cancelled: then the function returns *result to Lua. */
+bool task_may_wait(lua_State *L, int *result);
 /* Returns whether task_wait may be called here: in a task that is not cancelled. */
 bool task_can_wait(lua_State *L);
 /* Waits until task_wake is called with wait->task, or the task is cancelled; then `finish` is
