@@ -135,7 +135,7 @@ $(STAMP): FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
 # strict C11 hides what libuv's header and some files need of POSIX
-$(foreach floor,net delivery app http script session transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
+$(foreach floor,net auth delivery app http script session transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
 
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
 	$(call say,CC)

@@ -105,6 +105,55 @@ MW_API bool mw_log_error_is_new(const char *place, size_t place_len, const char 
  * 0 when everything was freed, -1 for another kind. Any thread. */
 MW_API int64_t mw_live(const char *what);
 
+/* ---- Tokens ---------------------------------------------------------------------------------- */
+
+enum { MW_TOKEN_MAX = 8192 }; /* bytes of a token, and of its claims */
+
+/* A verifier of JSON Web Tokens (RFC 7519): keys, and rules for the claims. Immutable, except that
+ * the keys of a file are read again when it changes. Any thread. */
+struct mw_token;
+
+/* Exactly one of key, public_key, and jwks_file is required. */
+struct mw_token_options {
+  struct mw_bytes key;    /* a secret of at least 32 bytes, for HS256, HS384 (48), and HS512 (64) */
+  const char *public_key; /* in PEM: RSA of at least 2048 bits, P-256, or Ed25519 */
+  /* the path of a JWK set: a token names its key by "kid". The file is read again when it changes;
+   * a version that cannot be read is logged, and the earlier keys stay */
+  const char *jwks_file;
+  /* allowed algorithms: HS256, HS384, HS512, RS256, PS256, ES256, EdDSA. None: the "alg" of a JWK,
+   * else HS256 for a secret, RS256 for RSA, ES256 for P-256, and EdDSA for Ed25519 */
+  const char *const *algorithms;
+  size_t algorithm_count;
+  const char *issuer;   /* the value that "iss" must have; NULL: any */
+  const char *audience; /* a value that "aud" must have; NULL: tokens with "aud" are refused */
+  const char *cookie;   /* the cookie that may carry the token; NULL: none */
+  uint64_t leeway_ms;   /* by which the clocks may differ, for "exp" and "nbf"; at most 300 s */
+  bool exp_optional;    /* accepts tokens without "exp", which never expire */
+};
+/* Copies the options. The caller owns one reference. MW_EINVAL, MW_ENOMEM, or a negative errno for
+ * the file. */
+MW_API int mw_token_new(struct mw_token **token, const struct mw_token_options *options, struct mw_error *error);
+MW_API struct mw_token *mw_token_ref(struct mw_token *token); /* returns its argument */
+MW_API void mw_token_unref(struct mw_token *token);           /* NULL is allowed */
+/* Verifies a token at a time in milliseconds since 1970 (0: the time of the system). Returns the
+ * number of bytes of its claims, a JSON object, which `claims` receives. *expires_ms (may be NULL)
+ * receives when it expires, with the leeway; 0: never. MW_EEXPIRED; MW_EINVAL: it is not valid;
+ * `error` states why. MW_ENOMEM. */
+MW_API int mw_token_verify(struct mw_token *token, const char *text, size_t text_len, uint64_t now_ms, char claims[MW_TOKEN_MAX],
+                           uint64_t *expires_ms, struct mw_error *error);
+
+/* A key to sign with. Exactly one of key and private_key is required. */
+struct mw_token_signer {
+  struct mw_bytes key;     /* a secret */
+  const char *private_key; /* in PEM, without a password */
+  const char *algorithm;   /* NULL: as in mw_token_options */
+  const char *kid;         /* the id of the key, for the header of the token; NULL: none */
+};
+/* Signs claims, a JSON object. Returns the number of bytes of the token, which `text` receives,
+ * not terminated. MW_EINVAL, MW_ETOOLARGE, MW_ENOMEM. Any thread. */
+MW_API int mw_token_sign(const struct mw_token_signer *signer, const char *claims, size_t claims_len, char text[MW_TOKEN_MAX],
+                         struct mw_error *error);
+
 /* ---- What an app is -------------------------------------------------------------------------- */
 
 /* The definition of an app: kinds of channels, routes, limits. Built by one thread, immutable once
