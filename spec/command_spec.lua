@@ -81,6 +81,15 @@ describe("the command's arguments", function()
         "--log-level must be debug, info, warning, or error, got loud",
       },
       { "app.lua --unix-mode rw", "--unix-mode must be octal digits like 0660, got rw" },
+      {
+        "--listen 127.0.0.1:70000 app.lua",
+        '--listen: cannot listen on "127.0.0.1:70000": the port must be a number from 0 to 65535',
+      },
+      {
+        "check --listen BAD app.lua",
+        '--listen: cannot listen on "BAD": an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH',
+      },
+      { "check --private=unix: app.lua", '--private: cannot listen on "unix:": missing path' },
       { "a.lua b.lua", "expected one script, got a.lua and b.lua" },
     }
     for _, case in ipairs(cases) do

@@ -388,6 +388,10 @@ struct mw_server_options {
  * MW_EINVAL (epoch, position), or a status of libuv. */
 MW_API int mw_server_new(struct mw_server **server, const struct mw_server_options *options, struct mw_error *error);
 
+/* Returns 0 if mw_server_listen would read the address, or MW_EINVAL. Sets *error (may be NULL) to
+ * what is wrong with it. Does not check whether it can be bound. Any thread. */
+MW_API int mw_address_check(const char *address, struct mw_error *error);
+
 struct mw_listen_options {
   bool is_private;    /* for operators: /publish is then served only there */
   unsigned unix_mode; /* permissions of a unix socket; 0: 0660 */

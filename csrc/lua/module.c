@@ -75,6 +75,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"busy", is_busy},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
+                                       {"check_address", serve_check_address},
                                        {"live", testing_live},
                                        {NULL, NULL}};
   door_get(L);

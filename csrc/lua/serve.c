@@ -119,3 +119,10 @@ int serve_follow_link(lua_State *L) {
   free(target);
   return 1;
 }
+
+int serve_check_address(lua_State *L) {
+  struct mw_error error = {""};
+  if (mw_address_check(luaL_checkstring(L, 1), &error) == 0) return 0;
+  lua_pushstring(L, error.text);
+  return 1;
+}

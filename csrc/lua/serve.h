@@ -11,6 +11,8 @@ BINDING_BEGIN
  * returns the result: the exit status. */
 int serve(lua_State *L);
 
+/* core.check_address(address) */
+int serve_check_address(lua_State *L);
 /* core.follow_link(path) */
 int serve_follow_link(lua_State *L);
 

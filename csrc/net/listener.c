@@ -25,20 +25,39 @@ static int listener_fail(struct mw_error *error, int status, const char *address
   return status;
 }
 
-/* Splits "HOST:PORT". Removes the brackets around an IPv6 address. */
-static bool listener_split(const char *address, char host[128], char port[8]) {
+/* Splits "HOST:PORT", and removes the brackets around an IPv6 address. Returns NULL, or what is
+ * wrong. */
+static const char *listener_split(const char *address, char host[128], char port[8]) {
+  static const char bad_form[] = "an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH";
   const char *colon = strrchr(address, ':');
-  if (!colon || colon == address || strlen(colon + 1) == 0 || strlen(colon + 1) > 5) return false;
+  if (!colon || colon == address) return bad_form;
   size_t len = (size_t)(colon - address);
   bool bracketed = address[0] == '[' && address[len - 1] == ']';
   if (bracketed) address++, len -= 2;
-  if (len == 0 || len >= 128 || (!bracketed && memchr(address, ':', len))) return false;
-  uint64_t number;
-  if (!bytes_to_u64(bytes_string(colon + 1), &number) || number > 65535) return false;
+  if (len == 0 || len >= 128 || (!bracketed && memchr(address, ':', len))) return bad_form;
+  uint64_t number = 0;
+  bool is_port = strlen(colon + 1) <= 5 && bytes_to_u64(bytes_string(colon + 1), &number) && number <= 65535;
+  if (!is_port) return "the port must be a number from 0 to 65535";
   memcpy(host, address, len);
   host[len] = '\0';
-  snprintf(port, 8, "%s", colon + 1);
-  return true;
+  snprintf(port, 8, "%u", (unsigned)number);
+  return NULL;
+}
+
+static bool is_unix(const char *address) { return strncmp(address, unix_prefix, sizeof unix_prefix - 1) == 0; }
+
+int mw_address_check(const char *address, struct mw_error *error) {
+  char host[128], port[8];
+  const char *path = address + sizeof unix_prefix - 1, *fault = NULL;
+  struct sockaddr_un limit;
+  if (!is_unix(address)) {
+    fault = listener_split(address, host, port);
+  } else if (*path == '\0') {
+    fault = "missing path";
+  } else if (strlen(path) >= sizeof limit.sun_path) {
+    fault = "path too long for a unix socket";
+  }
+  return fault ? listener_fail(error, MW_EINVAL, address, fault) : 0;
 }
 
 static void format_address(struct listener *listener, const char *host) {
@@ -63,8 +82,7 @@ static int open_socket(int family) {
 
 static int bind_tcp(struct listener *listener, const char *address, struct mw_error *error) {
   char host[128], port[8];
-  if (!listener_split(address, host, port))
-    return listener_fail(error, MW_EINVAL, address, "an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH");
+  listener_split(address, host, port);
   uv_getaddrinfo_t lookup;
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
   int status = uv_getaddrinfo(listener->loop->uv, &lookup, NULL, host, port, &hints), on = 1;
@@ -109,9 +127,6 @@ static void remove_own(const struct listener *listener) {
 
 static int bind_unix(struct listener *listener, const char *address, unsigned mode, struct mw_error *error) {
   const char *path = address + sizeof unix_prefix - 1;
-  struct sockaddr_un limit;
-  if (*path == '\0') return listener_fail(error, MW_EINVAL, address, "missing path");
-  if (strlen(path) >= sizeof limit.sun_path) return listener_fail(error, MW_EINVAL, address, "path too long for a unix socket");
   const char *fault = remove_stale(path);
   if (fault) return listener_fail(error, MW_EINVAL, address, fault);
   struct sockaddr_un bound = {.sun_family = AF_UNIX};
@@ -230,16 +245,17 @@ static int watch(struct listener *listener) {
 
 int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
+  int status = mw_address_check(address, error);
+  if (status < 0) return status;
   struct listener *listener = memory_calloc(1, sizeof *listener);
   if (!listener) return listener_fail(error, MW_ENOMEM, address, "out of memory");
-  bool is_unix = strncmp(address, unix_prefix, sizeof unix_prefix - 1) == 0;
   list_init(&listener->link);
   listener->loop = loop;
-  listener->kind = is_unix ? STREAM_UNIX : STREAM_TCP;
+  listener->kind = is_unix(address) ? STREAM_UNIX : STREAM_TCP;
   listener->on_connection = callback;
   listener->owner = owner;
   listener->fd = listener->accepted = -1;
-  int status = is_unix ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
+  status = is_unix(address) ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
   if (status == 0) {
     status = watch(listener);
     if (status < 0) remove_own(listener);

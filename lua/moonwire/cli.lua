@@ -30,13 +30,20 @@ local levels = {
   error = "error",
 }
 
+-- Adds an address. Returns what is wrong with it.
+local function add_address(list, name, value)
+  table.insert(list, value)
+  local fault = core.check_address(value)
+  return fault and ("%s: %s"):format(name, fault)
+end
+
 -- Flags by name: what reads the value into the settings. A wrong value is returned as a message.
 local flags = {
   ["--listen"] = function(settings, value)
-    table.insert(settings.listen, value)
+    return add_address(settings.listen, "--listen", value)
   end,
   ["--private"] = function(settings, value)
-    table.insert(settings.private, value)
+    return add_address(settings.private, "--private", value)
   end,
   ["--unix-mode"] = function(settings, value)
     settings.unix_mode = value

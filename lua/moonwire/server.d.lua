@@ -27,6 +27,11 @@ function core.keep(client) end
 ---@return string
 function core.follow_link(path) end
 
+--- Returns what is wrong with an address to listen on, or nil.
+---@param address string
+---@return string|nil message
+function core.check_address(address) end
+
 --- The id of a user whose `id` is that value; false if it is none.
 ---@param value any
 ---@return string|false

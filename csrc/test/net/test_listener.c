@@ -101,6 +101,20 @@ static void writes_ipv6_in_brackets(void **state) {
   assert_true(bytes_starts_with(bytes_string(listener->address), BYTES("[::1]:")));
 }
 
+static void says_which_ports_there_are(void **state) {
+  (void)state;
+  static const char *const addresses[] = {"127.0.0.1:",      "127.0.0.1:x", "127.0.0.1:-1",
+                                          "127.0.0.1:65536", "[::1]:70000", "a:99999999"};
+  struct mw_error error;
+  for (size_t i = 0; i < COUNT_OF(addresses); i++) {
+    assert_int_equal(mw_address_check(addresses[i], &error), MW_EINVAL);
+    assert_non_null(strstr(error.text, "the port must be a number from 0 to 65535"));
+  }
+  assert_int_equal(mw_address_check("127.0.0.1:65535", &error), 0);
+  assert_int_equal(mw_address_check("[::1]:0", NULL), 0);
+  assert_int_equal(mw_address_check("nowhere", NULL), MW_EINVAL);
+}
+
 static void says_which_address_is_malformed(void **state) {
   (void)state;
   static const char *const addresses[] = {
@@ -362,6 +376,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       LISTENER_TEST(picks_a_port),
       LISTENER_TEST(writes_ipv6_in_brackets),
+      LISTENER_TEST(says_which_ports_there_are),
       LISTENER_TEST(says_which_address_is_malformed),
       LISTENER_TEST(accepts_on_a_unix_socket),
       LISTENER_TEST(takes_the_place_of_a_stale_socket),
