@@ -311,6 +311,9 @@ describe("a script whose clients speak", function()
       )
       assert.is_truthy(app:await_log "stack traceback")
       assert.same(internal, answer("nonsense").error)
+      assert.is_truthy(
+        app:await_log 'on.nonsense of "talk:answers" %([^()]*app.lua:%d+%): result: JSON cannot hold a function\n'
+      )
       assert.same(internal, answer("deep", "text").error)
       assert.same(internal, answer("refuse", { reason = 5 }).error)
       assert.same(internal, answer("refuse", { reason = "x", code = "bad code" }).error)

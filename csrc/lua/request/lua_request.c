@@ -143,7 +143,7 @@ static bool request_answer(lua_State *L, struct asked *asked) {
     struct mw_bytes data = {NULL, 0};
     if (!lua_isnoneornil(L, first)) {
       data = json_encode(L, first, asked->type == MW_REQUEST_AUTHENTICATE ? "user" : "result");
-      if (!data.ptr) luaL_error(L, "%s: %s", asked->what, lua_tostring(L, -1));
+      if (!data.ptr) lua_error(L); /* the log line names the handler */
     }
     accept_request(asked, data);
   } else if (way == 1) {
