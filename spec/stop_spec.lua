@@ -151,7 +151,7 @@ describe("when the server stops", function()
     local exit, _, log = app:finish "0"
     assert.equal(0, exit)
     assert.matches("done nil closed.*done nil closed", log)
-    assert.matches("stopping exceeds limits%.drain_ms", log)
+    assert.matches("stopping exceeds limits%.drain_seconds %(drain_ms in C%)", log)
   end)
 
   it("by a route of its own, that route is answered as well", function()

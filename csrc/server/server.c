@@ -291,7 +291,7 @@ static void stop_conns(struct mw_server *server, bool is_due) {
 
 static void on_cut(void *context) {
   struct mw_server *server = context;
-  log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: resetting connections (connections=%zu)",
+  log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_seconds (drain_ms in C): resetting connections (connections=%zu)",
            server->workers[0].http.conn_count);
   http_abort(&server->workers[0].http);
   finish_stopping(server);
@@ -300,7 +300,8 @@ static void on_cut(void *context) {
 static void on_drained(void *context) {
   struct mw_server *server = context;
   alarm_free(server->drain);
-  log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_ms: refusing requests and cancelling handlers (connections=%zu)",
+  log_line(MW_LOG_WARNING,
+           "stopping exceeds limits.drain_seconds (drain_ms in C): refusing requests and cancelling handlers (connections=%zu)",
            server->workers[0].http.conn_count);
   end_pending(server);
   stop_conns(server, true);
