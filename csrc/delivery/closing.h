@@ -12,7 +12,8 @@ enum close_reason {
   CLOSE_BUSY,         /* the server cannot do it at the moment; the peer may try again */
   CLOSE_UNAUTHORIZED, /* the app does not accept who the peer says it is */
   CLOSE_UNCONNECTED,  /* the peer did not say who it is in time */
-  CLOSE_UNFINISHED,   /* a message that the peer has begun did not come in time, or is too large */
+  CLOSE_UNFINISHED,   /* a message that the peer has begun did not come in time */
+  CLOSE_TOO_LARGE,    /* a message that the peer has begun is too large */
   CLOSE_BY_APP        /* the app closes it, with a code of its own */
 };
 

@@ -24,6 +24,7 @@ unsigned native_close_code(const struct closing *closing) {
     case CLOSE_UNAUTHORIZED: return UNAUTHORIZED;
     case CLOSE_UNCONNECTED: return UNCONNECTED;
     case CLOSE_UNFINISHED: return WS_CLOSE_POLICY;
+    case CLOSE_TOO_LARGE: return WS_CLOSE_TOO_BIG;
     case CLOSE_STOPPING:
     case CLOSE_BY_APP: break;
   }

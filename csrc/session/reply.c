@@ -1,5 +1,7 @@
 #include "session/reply.h"
 
+#include <stdio.h>
+
 int reply_status(const struct refusal *refusal) {
   static const struct {
     const char *code;
@@ -11,6 +13,10 @@ int reply_status(const struct refusal *refusal) {
     if (strcmp(refusal->code, statuses[i].code) == 0) return statuses[i].status;
   }
   return 400;
+}
+
+void reply_write_unknown_event(char reason[UNKNOWN_EVENT_MAX], struct bytes event) {
+  snprintf(reason, UNKNOWN_EVENT_MAX, "clients may not send the event \"%.*s\"", (int)event.len, event.ptr);
 }
 
 /* ---- To the client itself -------------------------------------------------------------------- */

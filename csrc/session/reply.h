@@ -47,6 +47,10 @@ void reply_ok(struct subscriber *subscriber, const struct reply *reply, struct b
 bool reply_page(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome);
 /* Sends a successful answer that the dialect has written. */
 void reply_text(struct subscriber *subscriber, const struct reply *reply, const struct rope *text);
+enum { UNKNOWN_EVENT_MAX = 128 };
+/* Writes the reason of the code "unknown_event": a client sent that event, for which the channel has
+ * no rule. */
+void reply_write_unknown_event(char reason[UNKNOWN_EVENT_MAX], struct bytes event);
 /* Answers with a refusal. */
 void reply_error(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct refusal *refusal);
 

@@ -164,7 +164,9 @@ static void on_send(const struct call *call, const struct kind *kind) {
   if (!subscriber_find(subscriber, verb->channel)) {
     refuse_call(call, "not_subscribed", "subscribe to the channel first");
   } else if (!rule) {
-    refuse_call(call, "unknown_event", "clients may not send this event");
+    char reason[UNKNOWN_EVENT_MAX];
+    reply_write_unknown_event(reason, verb->event);
+    refuse_call(call, "unknown_event", reason);
   } else if (size > app->config->options.limits.message_size) {
     refuse_call(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
@@ -261,7 +263,8 @@ static void begin_reading_verbs(struct subscriber *subscriber, const struct inpu
 static void keep_unfinished(struct subscriber *subscriber, const struct dialect_reader *reader) {
   const struct session_ops *ops = session_ops(subscriber);
   if (reader->kept.len > http_of(subscriber)->app->config->options.limits.ws_message_size) {
-    ops->close(subscriber, &(struct closing){.reason = CLOSE_UNFINISHED, .text = "a message is too large"});
+    ops->close(subscriber,
+               &(struct closing){.reason = CLOSE_TOO_LARGE, .text = "the message is larger than limits.ws_message_size"});
     return;
   }
   struct session *session = session_get(subscriber);

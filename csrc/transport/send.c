@@ -196,7 +196,9 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
   if (!kind) {
     refuse_send(exchange, 404, "no channel pattern matches this name");
   } else if (!rule) {
-    refuse_send_with(exchange, 400, "unknown_event", "clients may not send this event");
+    char reason[UNKNOWN_EVENT_MAX];
+    reply_write_unknown_event(reason, verb->event);
+    refuse_send_with(exchange, 400, "unknown_event", reason);
   } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
     refuse_send(exchange, 413, "the data is larger than limits.message_size");
   } else {

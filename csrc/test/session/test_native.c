@@ -2,6 +2,7 @@
  * lives on, the app is not asked, and no one else notices. */
 #include <string.h>
 
+#include "dialect/native.h"
 #include "session/reply.h"
 #include "test/server/life/malformed.h"
 #include "test/support.h"
@@ -220,11 +221,21 @@ static void each_code_has_a_status(void **state) {
     assert_int_equal(reply_status(&(struct refusal){.code = cases[i].code}), cases[i].status);
 }
 
+/* What is closed from this side with which code (docs/reference/codes.md). */
+static void each_closing_has_a_code(void **state) {
+  (void)state;
+  static const unsigned codes[] = {
+      [CLOSE_SLOW] = 1013,       [CLOSE_BUSY] = 1013,      [CLOSE_UNAUTHORIZED] = 4401, [CLOSE_UNCONNECTED] = 4408,
+      [CLOSE_UNFINISHED] = 1008, [CLOSE_TOO_LARGE] = 1009, [CLOSE_BY_APP] = 4000};
+  for (enum close_reason reason = CLOSE_SLOW; reason <= CLOSE_BY_APP; reason++)
+    assert_int_equal(native_close_code(&(struct closing){.reason = reason, .code = 4000}), codes[reason]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(each_code_has_a_status),       TEST(answers_what_is_malformed), TEST(answers_it_in_any_order),
-      TEST(closes_for_text_that_is_none), TEST(takes_what_is_right),       TEST(wants_a_connect_first),
-      TEST(bounds_the_channels),
+      TEST(each_code_has_a_status),  TEST(each_closing_has_a_code),      TEST(answers_what_is_malformed),
+      TEST(answers_it_in_any_order), TEST(closes_for_text_that_is_none), TEST(takes_what_is_right),
+      TEST(wants_a_connect_first),   TEST(bounds_the_channels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,7 @@ struct malformed {
 #define NO_JSON_REF(literal, reason, at) TEXT(literal, REF("1"), "bad_request", "invalid JSON at byte " at ": " reason)
 #define BINARY_NO_JSON(literal, reason, at) BINARY(literal, , "bad_request", "invalid JSON at byte " at ": " reason)
 
+#define NO_EVENT(name) "clients may not send the event \\\"" name "\\\""
 #define NO_VERB "the object has no verb: subscribe, unsubscribe, send, presence, history, token, ping, or connect"
 
 static const struct malformed malformed[] = {
@@ -299,17 +300,16 @@ static const struct malformed malformed[] = {
     TEXT("{\"send\":\"room:1\",\"event\":{},\"ref\":1}", REF("1"), "bad_request", "event must be a string"),
     TEXT("{\"send\":\"room:1\",\"event\":\"" X64("e") "e\",\"ref\":1}", REF("1"), "bad_request",
          "the event name is longer than 64 bytes"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"nope\",\"ref\":1}", REF("1"), "unknown_event", "clients may not send this event"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"Say\",\"ref\":1}", REF("1"), "unknown_event", "clients may not send this event"),
+    TEXT("{\"send\":\"room:1\",\"event\":\"nope\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("nope")),
+    TEXT("{\"send\":\"room:1\",\"event\":\"Say\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("Say")),
     TEXT("{\"send\":\"room:1\",\"event\":\"say \",\"ref\":1}", REF("1"), "bad_request",
          "the event name has a character other than A-Z a-z 0-9 _ . : -"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"message\",\"ref\":1}", REF("1"), "unknown_event", "clients may not send this event"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"said\",\"ref\":1}", REF("1"), "unknown_event", "clients may not send this event"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"sayy\",\"ref\":1}", REF("1"), "unknown_event", "clients may not send this event"),
-    TEXT("{\"send\":\"room:1\",\"ref\":1}", REF("1"), "unknown_event", "clients may not send this event"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"nope\"}", CHANNEL("room:1"), "unknown_event", "clients may not send this event"),
-    TEXT("{\"send\":\"room:1\",\"event\":\"say\",\"event\":\"nope\",\"ref\":1}", REF("1"), "unknown_event",
-         "clients may not send this event"),
+    TEXT("{\"send\":\"room:1\",\"event\":\"message\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("message")),
+    TEXT("{\"send\":\"room:1\",\"event\":\"said\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("said")),
+    TEXT("{\"send\":\"room:1\",\"event\":\"sayy\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("sayy")),
+    TEXT("{\"send\":\"room:1\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("message")),
+    TEXT("{\"send\":\"room:1\",\"event\":\"nope\"}", CHANNEL("room:1"), "unknown_event", NO_EVENT("nope")),
+    TEXT("{\"send\":\"room:1\",\"event\":\"say\",\"event\":\"nope\",\"ref\":1}", REF("1"), "unknown_event", NO_EVENT("nope")),
 
     /* Details of the wrong type */
     TEXT("{\"subscribe\":\"room:2\",\"since\":null,\"ref\":1}", REF("1"), "bad_request", "since must be a string"),
@@ -383,8 +383,7 @@ static const struct malformed malformed[] = {
     BINARY("{\"send\":\"room:1\",\"event\":\"say\",\"data\":null}\nx", CHANNEL("room:1"), "bad_request",
            "the data of a binary message must follow the newline, not be in its JSON"),
     BINARY_NO_JSON("{\"send\":\"room:1\",\n\"event\":\"say\"}\nx", "unexpected end", "17"),
-    BINARY("{\"send\":\"room:1\",\"event\":\"nope\",\"ref\":1}\n\x00", REF("1"), "unknown_event",
-           "clients may not send this event"),
+    BINARY("{\"send\":\"room:1\",\"event\":\"nope\",\"ref\":1}\n\x00", REF("1"), "unknown_event", NO_EVENT("nope")),
     BINARY("{\"send\":\"room:2\",\"event\":\"say\",\"ref\":1}\n", REF("1"), "not_subscribed", "subscribe to the channel first"),
     BINARY("{\"send\":\"hall\",\"event\":\"say\",\"ref\":1}\n", REF("1"), "not_found", "no channel pattern matches this name"),
     BINARY("{\"send\":\"room:1\",\"event\":\"a b\",\"ref\":1}\n", REF("1"), "bad_request",

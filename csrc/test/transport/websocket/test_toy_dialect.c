@@ -137,7 +137,7 @@ static void a_verb_has_an_end(void **state) {
   size_t limit = server->app.config->options.limits.ws_message_size;
   memset(text, 'x', sizeof text);
   for (size_t sent = 0; sent <= limit; sent += sizeof text) memory_peer_frame(&toy, WS_OPCODE_TEXT, bytes_of(text, sizeof text));
-  memory_peer_expect_close(&toy, 4200 + CLOSE_UNFINISHED);
+  memory_peer_expect_close(&toy, 4200 + CLOSE_TOO_LARGE);
   end();
 }
 
