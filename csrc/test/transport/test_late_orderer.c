@@ -347,7 +347,9 @@ static void begins_a_new_epoch(void **state) {
   assert_memory_equal(outcome.id, "otherone-", 9);
   assert_true(memory_peer_ended(&fixture.sender));
   /* it polls again, with its old id */
-  assert_non_null(strstr(memory_peer_take(&poll), "HTTP/1.1 503"));
+  const char *refusal = memory_peer_take(&poll);
+  assert_non_null(strstr(refusal, "HTTP/1.1 503"));
+  assert_non_null(strstr(refusal, "the histories have restarted; poll again"));
   memory_peer_close(&poll);
   memory_peer_close(&fixture.sender);
   assert_int_equal(store_find(&fixture.server->store, BYTES("room:1"))->history.count, 1);

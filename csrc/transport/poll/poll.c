@@ -70,6 +70,7 @@ static void wait_for_more(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct http *http = exchange_http(exchange);
   poll->seen = http->delivery->hub->position;
+  poll->epoch = *http->delivery->epoch;
   if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
   poll->due_ms = http->loop->clock.now_ms + poll->query.wait_ms;
   subscribe_query_deinit(&poll->query);
@@ -134,7 +135,8 @@ void poll_finish(struct poll *poll) {
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
   if (items->lost || poll_answer_take(&answer, poll_source(poll), poll->seen, items, !is_last) < 0) {
-    refuse_poll(poll->exchange, 503, "out of memory");
+    bool is_restart = memcmp(&poll->epoch, exchange_delivery(poll->exchange)->epoch, sizeof poll->epoch) != 0;
+    refuse_poll(poll->exchange, 503, is_restart ? "the histories have restarted; poll again" : "out of memory");
   } else {
     sent = poll_answer_send(&answer, poll);
   }

@@ -30,6 +30,7 @@ struct poll {
   struct since since;
   /* while it waits, the highest position that it has seen; the query is not needed any more */
   uint64_t seen;
+  struct epoch epoch;  /* while it waits, of that position */
   uint64_t due_ms;     /* when the wait ends */
   struct rope joined;  /* members of "channels": the results of joining */
   size_t joining;      /* channels of the query that are marked as joined, and still to be joined */
