@@ -53,9 +53,3 @@ void sse_add_id(struct buffer *out, struct bytes id) {
   write_id(out, id);
   buffer_append_char(out, '\n');
 }
-
-void sse_write_comment(struct buffer *out, struct bytes text) {
-  assert(!has(text, '\r') && !has(text, '\n'));
-  buffer_append(out, text.len > 0 ? BYTES(": ") : BYTES(":"));
-  write_line(out, text, bytes_of(NULL, 0));
-}

@@ -24,9 +24,6 @@ void sse_write(struct buffer *out, const struct sse_event *event);
 void sse_write_retry(struct buffer *out, uint64_t ms);
 /* Adds an id to the event at the end of `out`, which has none. */
 void sse_add_id(struct buffer *out, struct bytes id);
-/* Appends ": <text>\n"; `text` is one line. Empty text makes ":\n". Appends no empty line: some
- * clients take one between events for an event without data. */
-void sse_write_comment(struct buffer *out, struct bytes text);
 
 VISIBILITY_POP
 
