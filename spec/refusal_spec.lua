@@ -423,7 +423,8 @@ end)
 
 it("a server that stops refuses for now what waits", function()
   for signal, code in pairs { TERM = 1012, INT = 1001 } do
-    local app = server.start((script:gsub("answer_seconds = 1", "answer_seconds = 20")))
+    local app =
+      server.start((script:gsub("answer_seconds = 1", "answer_seconds = 20, drain_seconds = 1")))
     local list = begin_all(app, "authenticate.long")
     assert.equal(200, http.get(app, "/health").status) -- what was sent before has been read
     socket.sleep(0.05)

@@ -414,7 +414,7 @@ MW_API bool mw_server_step(struct mw_server *server);
  * which it has in any case (-1: never). After mw_server_advance, these are the milliseconds by
  * which time must be moved. */
 MW_API int mw_server_fd(const struct mw_server *server);
-MW_API int mw_server_timeout(const struct mw_server *server);
+MW_API int mw_server_timeout(struct mw_server *server);
 
 /* Stops: listeners close, and streams end. Requests that have begun are finished, for at most
  * limits.drain_ms; then they are refused, and the handlers of the app are cancelled. Then

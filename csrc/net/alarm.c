@@ -12,10 +12,29 @@ static void alarm_start(struct alarm *alarm, uint64_t delay_ms) {
   if (loop->clock.manual) {
     alarm->due_ms = loop->clock.now_ms + delay_ms;
     if (delay_ms == 0) loop_wake(loop);
+  } else if (loop->rings) {
+    /* libuv calls timers until none is due: one that a callback sets for now would be among them,
+     * and nothing else would ever run. */
+    uv_timer_stop(&alarm->uv);
+    alarm->due_ms = clock_system_ms() + delay_ms;
+    list_remove(&alarm->in_loop);
+    list_append(&loop->late_alarms, &alarm->in_loop);
   } else {
     /* Counted from now, not from when the loop last read the time. */
     uv_update_time(loop->uv);
     uv_timer_start(&alarm->uv, alarm_on_timer, delay_ms, alarm->repeat_ms);
+  }
+}
+
+void alarms_start_late(struct loop *loop) {
+  if (list_empty(&loop->late_alarms)) return;
+  uint64_t now_ms = clock_system_ms();
+  uv_update_time(loop->uv);
+  while (!list_empty(&loop->late_alarms)) {
+    struct alarm *alarm = container_of(loop->late_alarms.next, struct alarm, in_loop);
+    list_remove(&alarm->in_loop);
+    list_append(&loop->alarms, &alarm->in_loop);
+    uv_timer_start(&alarm->uv, alarm_on_timer, alarm->due_ms > now_ms ? alarm->due_ms - now_ms : 0, alarm->repeat_ms);
   }
 }
 
@@ -57,6 +76,7 @@ void alarm_free(struct alarm *alarm) {
 /* ---- With a manual clock --------------------------------------------------------------------- */
 
 void alarms_take_over(struct loop *loop) {
+  alarms_start_late(loop);
   uv_update_time(loop->uv);
   for (struct list *link = loop->alarms.next; link != &loop->alarms; link = link->next) {
     struct alarm *alarm = container_of(link, struct alarm, in_loop);

@@ -10,10 +10,11 @@ VISIBILITY_PUSH
 
 struct alarm {
   struct list link;    /* for the owner */
-  struct list in_loop; /* in loop->alarms */
+  struct list in_loop; /* in loop->alarms or loop->late_alarms */
   struct loop *loop;
   uv_timer_t uv;
-  uint64_t due_ms, repeat_ms; /* by the manual clock; due_ms is UINT64_MAX after the last call */
+  uint64_t repeat_ms;
+  uint64_t due_ms; /* by the manual clock, UINT64_MAX after the last call; in late_alarms, by clock_system_ms */
   void (*on_alarm)(void *context);
   void *context;
 };
@@ -27,6 +28,8 @@ void alarm_set(struct alarm *alarm, uint64_t delay_ms);
 /* Stops the alarm now and frees it soon. Safe in its own callback. NULL is allowed. */
 void alarm_free(struct alarm *alarm);
 
+/* Starts those that were set while alarms rang. The loop calls it before each poll. */
+void alarms_start_late(struct loop *loop);
 /* Moves all alarms from the system's time to the clock of the loop, which becomes manual. */
 void alarms_take_over(struct loop *loop);
 /* With a manual clock: returns the milliseconds until the next alarm is due, or UINT64_MAX if none

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "net/alarm.h"
 
 enum { POOL_WAIT_MS = 10000 };
 
@@ -19,12 +20,15 @@ static void on_prepare(uv_prepare_t *prepare) {
   struct loop *loop = container_of(prepare, struct loop, prepare);
   loop->turn++;
   loop->has_polled = false;
+  loop->rings = false;
+  alarms_start_late(loop);
   run_turn(loop);
 }
 static void on_check(uv_check_t *check) {
   struct loop *loop = container_of(check, struct loop, check);
   loop->has_polled = true;
   run_turn(loop);
+  loop->rings = true; /* libuv's timers come next */
 }
 static void on_wake(uv_async_t *wake) { (void)wake; /* the turn follows, in the check callback */ }
 
@@ -48,8 +52,9 @@ static int check_descriptors(void) {
 }
 
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop)) {
-  *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL, .turn = 1};
+  *loop = (struct loop){.on_turn = on_turn, .is_own = host == NULL, .turn = 1, .rings = true};
   list_init(&loop->alarms);
+  list_init(&loop->late_alarms);
   clock_init(&loop->clock);
   ignore_sigpipe();
   int status = host ? 0 : check_descriptors();
@@ -75,12 +80,13 @@ void loop_run_once(struct loop *loop) { uv_run(loop->uv, UV_RUN_ONCE); }
 void loop_step(struct loop *loop) { uv_run(loop->uv, UV_RUN_NOWAIT); }
 int loop_fd(const struct loop *loop) { return uv_backend_fd(loop->uv); }
 
-int loop_timeout(const struct loop *loop) {
+int loop_timeout(struct loop *loop) {
+  alarms_start_late(loop);
   uv_update_time(loop->uv);
   return uv_backend_timeout(loop->uv);
 }
 
-bool loop_has_work(const struct loop *loop) {
+bool loop_has_work(struct loop *loop) {
   if (loop_timeout(loop) == 0) return true;
   struct pollfd descriptor = {.fd = loop_fd(loop), .events = POLLIN};
   return poll(&descriptor, 1, loop->uv->active_reqs.count > 0 ? POOL_WAIT_MS : 0) > 0;

@@ -18,7 +18,8 @@ struct loop {
   uv_check_t check;
   uv_async_t wake;
   struct clock clock;
-  struct list alarms; /* net/alarm.h */
+  struct list alarms, late_alarms; /* net/alarm.h */
+  bool rings;                      /* alarms may be ringing: one that is set now starts before the next poll */
   void (*on_turn)(struct loop *loop);
   void (*on_closed)(struct loop *loop);
   uint32_t turn;     /* number of polls; the work before and after one of them is one turn */
@@ -36,11 +37,11 @@ void loop_wake(struct loop *loop);
 void loop_run_once(struct loop *loop);
 void loop_step(struct loop *loop);
 int loop_fd(const struct loop *loop);
-int loop_timeout(const struct loop *loop);
+int loop_timeout(struct loop *loop);
 /* Returns true if a further step of the loop's own uv loop finds something to do now. Waits up to
  * ten seconds for files that are being read, and for work. For tests: nothing else may use the
  * loop. */
-bool loop_has_work(const struct loop *loop);
+bool loop_has_work(struct loop *loop);
 /* Ends the turns. Calls `on_closed` after every handle of loop_opened is closed; then call
  * loop_deinit and free the loop. */
 void loop_close(struct loop *loop, void (*on_closed)(struct loop *loop));

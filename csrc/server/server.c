@@ -273,7 +273,7 @@ uint64_t server_next_ms(const struct mw_server *server) {
   return alarm_ms < next_ms ? alarm_ms : next_ms;
 }
 
-int mw_server_timeout(const struct mw_server *server) {
+int mw_server_timeout(struct mw_server *server) {
   return server->loop.clock.manual ? (int)server_next_ms(server) : loop_timeout(&server->loop);
 }
 uint64_t mw_server_time(const struct mw_server *server) { return server->loop.clock.wall_ms; }

@@ -50,6 +50,13 @@ int task_sleep(lua_State *L) {
   if (!task_may_wait(L, &result)) return result;
   struct task *task = door_running(door_get(L));
   int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_timer, task);
+  if (status == MW_ECLOSED) {
+    /* The server has stopped in this turn, and has not yet ended this task. Were this an error, a
+     * loop that catches errors would never end. */
+    task->timer = NULL;
+    task->cancelled = "closed";
+    return push_wait_result(L, task);
+  }
   if (status != 0) {
     task->timer = NULL;
     return luaL_error(L, "cannot wait: %s", mw_status_text(status));

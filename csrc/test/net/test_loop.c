@@ -87,6 +87,31 @@ static void an_alarm_rings_after_its_delay(void **state) {
   alarm_free(NULL);
 }
 
+static void set_again(void *context) {
+  struct ringing *ringing = context;
+  alarm_free(ringing->alarm);
+  ringing->alarm = ++ringing->rung < 1000 ? alarm_new(&loop, 0, 0, set_again, ringing) : NULL;
+}
+
+/* Whatever else the loop has to do comes between. */
+static void an_alarm_that_is_set_while_it_rings_waits_for_the_next_turn(void **state) {
+  (void)state;
+  struct ringing ringing = {.until = 0}, moved = {.until = 0};
+  ringing.alarm = alarm_new(&loop, 0, 0, set_again, &ringing);
+  for (unsigned turn = 1; turn <= 5; turn++) {
+    loop_step(&loop);
+    assert_in_range(ringing.rung, turn - 1, turn);
+    assert_int_equal(loop_timeout(&loop), 0);
+  }
+  alarm_free(ringing.alarm);
+  moved.alarm = alarm_new(&loop, 1000000, 0, on_alarm, &moved);
+  alarm_set(moved.alarm, 0); /* between two turns */
+  alarm_free(alarm_new(&loop, 0, 0, on_alarm, &moved));
+  while (moved.rung == 0) loop_run_once(&loop);
+  assert_int_equal(moved.rung, 1);
+  alarm_free(moved.alarm);
+}
+
 static void a_freed_alarm_does_not_ring(void **state) {
   (void)state;
   struct ringing ringing = {.until = 0};
@@ -136,8 +161,10 @@ static void lives_on_the_loop_of_a_host(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      LOOP_TEST(turns_before_and_after_each_poll), LOOP_TEST(is_woken_by_any_thread), LOOP_TEST(an_alarm_rings_after_its_delay),
-      LOOP_TEST(a_freed_alarm_does_not_ring),      LOOP_TEST(stands_failing_memory),  LOOP_TEST(lives_on_the_loop_of_a_host),
+      LOOP_TEST(turns_before_and_after_each_poll), LOOP_TEST(is_woken_by_any_thread),
+      LOOP_TEST(an_alarm_rings_after_its_delay),   LOOP_TEST(an_alarm_that_is_set_while_it_rings_waits_for_the_next_turn),
+      LOOP_TEST(a_freed_alarm_does_not_ring),      LOOP_TEST(stands_failing_memory),
+      LOOP_TEST(lives_on_the_loop_of_a_host),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
