@@ -227,7 +227,7 @@ describe("presence", function()
     assert.equal(2, snapshot.count)
     local joined = change(one).joined
     local id, info = next(joined)
-    assert.equal(26, #id)
+    assert.equal(12, #id)
     assert.same({ room = "1" }, info)
     -- It is no client's id: nobody can act as that client by it.
     for name in pairs(snapshot.members) do

@@ -36,8 +36,7 @@ struct script_posts {
 struct worker_posts {
   /* Posts to the worker of mail->to. MW_EUNAVAILABLE: the mail stays the caller's. Any thread. */
   int (*post)(struct app *app, struct mail *mail);
-  /* for struct command, mw_client.mail, and struct raw_data */
-  const struct mail_class *command, *close, *raw;
+  const struct mail_class *command, *raw; /* for struct command, and struct raw_data */
 };
 
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };

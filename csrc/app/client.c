@@ -1,5 +1,6 @@
 #include "app/client.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,17 +8,26 @@
 #include "base/memory.h"
 #include "codec/json_scan.h"
 
+static const char *const transports[] = {"websocket", "sse", "poll", "http"};
+enum { TRANSPORT_COUNT = sizeof transports / sizeof *transports };
+
+static uint8_t transport_of(const char *name) {
+  uint8_t index = 0;
+  while (index < TRANSPORT_COUNT && strcmp(transports[index], name) != 0) index++;
+  assert(index < TRANSPORT_COUNT);
+  return index;
+}
+
 struct mw_client *client_new(const char *transport, const char *remote) {
   size_t remote_size = strlen(remote) + 1;
   struct mw_client *client = memory_calloc(1, offsetof(struct mw_client, remote) + remote_size);
   if (!client) return NULL;
   atomic_init(&client->refs, 1);
   secret_name(client->id, CLIENT_ID_LEN);
-  secret_name(client->name, CLIENT_ID_LEN);
   list_init(&client->in_registry);
   atomic_init(&client->gone, false);
   atomic_init(&client->closing, false);
-  client->transport = transport;
+  client->transport = transport_of(transport);
   memcpy(client->remote, remote, remote_size);
   object_count(OBJECT_CLIENT, 1);
   return client;
@@ -114,7 +124,7 @@ bool client_same_user(const struct mw_client *one, const struct mw_client *other
 }
 
 struct bytes client_user_id(const struct mw_client *client) {
-  return client->user_id ? blob_bytes(client->user_id) : bytes_of(client->name, CLIENT_ID_LEN);
+  return client->user_id ? blob_bytes(client->user_id) : bytes_of(client->id, CLIENT_NAME_LEN);
 }
 
 struct mw_client *mw_client_ref(struct mw_client *client) {
@@ -127,7 +137,6 @@ void mw_client_unref(struct mw_client *client) {
   if (client->on_free) client->on_free(client->context);
   blob_unref(client->user);
   blob_unref(client->user_id);
-  blob_unref(client->close_reason);
   object_count(OBJECT_CLIENT, -1);
   memory_free(client);
 }
@@ -140,7 +149,8 @@ struct mw_bytes mw_client_user_id(const struct mw_client *client) {
   return (struct mw_bytes){user_id.ptr, user_id.len};
 }
 struct mw_bytes mw_client_transport(const struct mw_client *client) {
-  return (struct mw_bytes){client->transport, strlen(client->transport)};
+  const char *name = transports[client->transport];
+  return (struct mw_bytes){name, strlen(name)};
 }
 struct mw_bytes mw_client_remote(const struct mw_client *client) {
   return (struct mw_bytes){client->remote, strlen(client->remote)};

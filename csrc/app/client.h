@@ -5,12 +5,11 @@
 #include "base/address.h"
 #include "base/blob.h"
 #include "base/list.h"
-#include "base/mail.h"
 #include "base/status.h"
 
 VISIBILITY_PUSH
 
-enum { CLIENT_ID_LEN = 26, REMOTE_MAX = 48 };
+enum { CLIENT_ID_LEN = 28, CLIENT_NAME_LEN = 12, REMOTE_MAX = 48 };
 
 /* The most bytes of the reason in a close frame. */
 enum { CLOSE_REASON_MAX = 123 };
@@ -22,28 +21,25 @@ struct script_task;
 struct mw_client {
   atomic_uint refs;
   atomic_bool gone; /* it has disconnected */
-  /* `mail` was posted: it belongs to the worker, with the code and the reason */
+  /* COMMAND_CLOSE was posted: at most one at a time, because the limit of the queue does not bound
+   * such commands */
   atomic_bool closing;
   /* for the worker: a session has adopted it, and reports when it disconnects */
   bool is_adopted;
-  uint16_t close_code; /* of the app, to close with */
-  /* a secret of the client and the app: POST /send with this id acts as the client */
+  uint8_t transport; /* the index of its name (client.c) */
+  /* a secret of the client and the app: POST /send with this id acts as the client. The first
+   * CLIENT_NAME_LEN characters are the name, which others may see. */
   char id[CLIENT_ID_LEN];
-  char name[CLIENT_ID_LEN]; /* the random name that others may see */
-  const char *transport;    /* a constant */
-  struct blob *user;        /* JSON; NULL: anonymous */
-  struct blob *user_id;     /* NULL: the name is used */
-  void *context;            /* of the app */
+  struct address address; /* of its session */
+  struct blob *user;      /* JSON; NULL: anonymous */
+  struct blob *user_id;   /* NULL: the name is used */
+  void *context;          /* of the app */
   void (*on_free)(void *context);
   struct list in_registry;      /* under the registry's lock; alone when it is not connected */
   struct mw_client *next_by_id; /* also under the lock: in the same bucket of the registry */
   uint64_t number;              /* also under the lock: the order of connecting */
-  /* mail.to: where it is connected. Posted when the app closes it, once at a time, even if the
-   * queue of its worker is full. */
-  struct mail mail;
-  struct blob *close_reason; /* NULL: none */
-  struct script_task *task;  /* for the script: what it does for the client; NULL: nothing */
-  char remote[];             /* address of the peer, terminated */
+  struct script_task *task;     /* for the script: what it does for the client; NULL: nothing */
+  char remote[];                /* address of the peer, terminated */
 };
 
 /* Takes the JSON (NULL: anonymous), and reads the user's id from it (mw_user_id). Returns 0,
@@ -55,8 +51,8 @@ int client_set_user(struct mw_client *client, struct blob *user);
 bool client_same_user(const struct mw_client *one, const struct mw_client *other);
 /* Returns the user's id or, for anonymous users and users without one, the client's name. */
 struct bytes client_user_id(const struct mw_client *client);
-/* Returns a client with a new id and no user, or NULL if out of memory. `transport` is a
- * constant. */
+/* Returns a client with a new id and no user, or NULL if out of memory. `transport` is "websocket",
+ * "sse", "poll", or "http". */
 struct mw_client *client_new(const char *transport, const char *remote);
 
 VISIBILITY_POP

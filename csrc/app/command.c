@@ -12,6 +12,7 @@ struct command *command_new(enum command_type type, struct mw_client *client) {
 }
 
 void command_free(struct command *command) {
+  if (command->type == COMMAND_CLOSE) atomic_store(&command->client->closing, false);
   mw_client_unref(command->client);
   message_unref(command->message);
   blob_unref(command->text);
@@ -25,7 +26,8 @@ int command_post(struct app *app, struct command *command) {
     /* Itself as well: what carries nothing is not free. */
     size_t size =
         sizeof *command + (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
-    command->mail = (struct mail){.class = app->workers->command, .to = command->client->mail.to, .size = mail_size(size)};
+    command->mail = (struct mail){.class = app->workers->command, .to = command->client->address};
+    if (command->type != COMMAND_CLOSE) command->mail.size = mail_size(size);
     status = app->workers->post(app, &command->mail);
   }
   if (status < 0) command_free(command);

@@ -1,5 +1,5 @@
 /* A command of the app for one client. It travels through the queue of the client's worker, in
- * order with the messages. Closing is a mail of the client itself. */
+ * order with the messages. */
 #ifndef MOONWIRE_APP_COMMAND_H
 #define MOONWIRE_APP_COMMAND_H
 
@@ -23,6 +23,7 @@ enum command_type {
   COMMAND_SEND,        /* a message for this client only */
   COMMAND_SUBSCRIBE,   /* to a channel, without asking the app */
   COMMAND_UNSUBSCRIBE, /* from a channel, with a reason */
+  COMMAND_CLOSE,       /* the client, with a code and a reason. Posted even if the queue is full */
   COMMAND_RECEIVE      /* a verb that arrived by POST /send */
 };
 
@@ -33,9 +34,10 @@ struct command {
   struct message *message;  /* one reference, or NULL */
   struct mw_config *config; /* a reference; NULL: it is about no channel */
   const struct kind *kind;  /* of config */
-  char code[65], reason[124];
-  struct blob *text;  /* the channel, or the text of the verb; NULL: none */
-  struct reply reply; /* COMMAND_RECEIVE */
+  char code[65], reason[CLOSE_REASON_MAX + 1];
+  uint16_t close_code; /* COMMAND_CLOSE */
+  struct blob *text;   /* the channel, or the text of the verb; NULL: none */
+  struct reply reply;  /* COMMAND_RECEIVE */
   bool is_binary;
 };
 

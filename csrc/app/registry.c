@@ -1,5 +1,6 @@
 #include "app/registry.h"
 
+#include "auth/secret.h"
 #include "base/memory.h"
 #include "base/random.h"
 
@@ -27,7 +28,7 @@ static struct mw_client **bucket_of(const struct registry *registry, struct byte
 /* Where the client with that id hangs, or NULL hangs in place of one. */
 static struct mw_client **registry_place(const struct registry *registry, struct bytes id) {
   struct mw_client **at = bucket_of(registry, id);
-  while (*at && !bytes_equal(bytes_of((*at)->id, CLIENT_ID_LEN), id)) at = &(*at)->next_by_id;
+  while (*at && !secret_equal(bytes_of((*at)->id, CLIENT_ID_LEN), id)) at = &(*at)->next_by_id;
   return at;
 }
 

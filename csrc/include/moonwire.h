@@ -555,7 +555,8 @@ MW_API struct mw_bytes mw_client_id(const struct mw_client *client); /* unguessa
  * user has none. The id is the member "id", else "sub", if that is a non-empty string or an
  * integer: 7, 7.0, and "7" are the same id. Any thread. */
 MW_API size_t mw_user_id(const char *user, size_t user_len, char *id, size_t id_size);
-/* Returns the id that others see ("from", presence): mw_user_id, else a random name. */
+/* Returns the id that others see ("from", presence): mw_user_id, else a random name, which is the
+ * beginning of mw_client_id. */
 MW_API struct mw_bytes mw_client_user_id(const struct mw_client *client);
 /* the JSON of the user; empty: anonymous */
 MW_API struct mw_bytes mw_client_user(const struct mw_client *client);
@@ -573,7 +574,7 @@ MW_API struct mw_client *mw_client_next(struct mw_server *server, struct mw_clie
 MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, const struct mw_publish *push,
                           struct mw_error *error);
 /* Closes the client with a WebSocket close code, after everything that was sent. An event stream
- * ends. MW_ECLOSED, MW_EINVAL. */
+ * ends. MW_ECLOSED, MW_EINVAL, MW_ENOMEM. */
 MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
 /* mw_client_subscribe subscribes the client without MW_REQUEST_AUTHORIZE. The other requests of a
  * subscription follow; if one of them is refused, the subscription ends. mw_client_unsubscribe ends

@@ -30,22 +30,16 @@ int client_call_send(struct app *app, struct mw_client *client, const struct mw_
   return status < 0 ? fail_call(error, status, mw_status_text(status)) : 0;
 }
 
-/* Never waits for room: each client has one such mail. */
 int client_call_close(struct app *app, struct mw_client *client, int code, const char *reason) {
   if (!ws_close_code_valid((unsigned)code)) return MW_EINVAL;
   if (atomic_load(&client->gone)) return MW_ECLOSED;
   if (atomic_load(&client->closing)) return 0;
-  struct bytes text = bytes_string(reason ? reason : "");
-  if (text.len > CLOSE_REASON_MAX) text.len = CLOSE_REASON_MAX;
-  struct blob *kept = text.len > 0 ? blob_new(text) : NULL;
-  if (text.len > 0 && !kept) return MW_ENOMEM;
+  struct command *command = command_new(COMMAND_CLOSE, client);
+  if (!command) return MW_ENOMEM;
+  command->close_code = (uint16_t)code;
+  snprintf(command->reason, sizeof command->reason, "%s", reason ? reason : "");
   atomic_store(&client->closing, true);
-  client->close_code = (uint16_t)code;
-  blob_unref(client->close_reason);
-  client->close_reason = kept;
-  client->mail.class = app->workers->close;
-  mw_client_ref(client);
-  return app->workers->post(app, &client->mail);
+  return command_post(app, command);
 }
 
 static int post_channel(struct app *app, enum command_type type, struct mw_client *client, struct bytes channel, const char *code,

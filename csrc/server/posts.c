@@ -25,4 +25,4 @@ static int post_worker(struct app *app, struct mail *mail) {
 }
 
 const struct worker_posts server_worker_posts = {
-    .post = post_worker, .command = &session_command_class, .close = &session_close_class, .raw = &exchange_raw_class};
+    .post = post_worker, .command = &session_command_class, .raw = &exchange_raw_class};

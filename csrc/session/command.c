@@ -8,8 +8,6 @@
 #include "session/reply.h"
 
 static void drop_command(struct mail *mail) { command_free(container_of(mail, struct command, mail)); }
-static struct mw_client *client_of_close(struct mail *mail) { return container_of(mail, struct mw_client, mail); }
-static void drop_close(struct mail *mail) { mw_client_unref(client_of_close(mail)); }
 static bool session_is_open(struct subscriber *subscriber) { return session_ops(subscriber)->is_open(subscriber); }
 
 static void send_message(struct subscriber *subscriber, struct command *command) {
@@ -65,7 +63,7 @@ static void join_by_app(struct subscriber *subscriber, struct command *command) 
     job_unref(job);
   } else if (job) {
     job->by_app = true;
-    job->mail.to = command->client->mail.to;
+    job->mail.to = command->client->address;
     job->answered = &by_app_class;
     atomic_fetch_add(&http->app->job_count, 1);
     http->app->script->ask(http->app, job);
@@ -83,13 +81,13 @@ static void refuse_gone(struct http *http, const struct reply *reply) {
 }
 
 /* While the app has not answered for the client, it is not yet in the state that the mail is about:
- * connected, or in the channel. `command` is NULL if it is to be closed. */
-static bool must_hold_command(struct subscriber *subscriber, const struct mw_client *client, const struct command *command) {
+ * connected, or in the channel. */
+static bool must_hold_command(struct subscriber *subscriber, const struct command *command) {
   const struct script_job *job = session_question(subscriber);
-  if (!job || job->client != client || (command && command->type == COMMAND_RECEIVE)) return false;
+  if (!job || job->client != command->client || command->type == COMMAND_RECEIVE) return false;
   if (!session_is_open(subscriber)) return true;
   bool joins = job->type == JOB_JOIN && job->channel_count == 1;
-  bool about = command && (command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE);
+  bool about = command->type == COMMAND_UNSUBSCRIBE || command->type == COMMAND_SUBSCRIBE;
   return joins && about && bytes_equal(job->channels[0].name, blob_bytes(command->text));
 }
 
@@ -104,23 +102,10 @@ static void hold_command(struct subscriber *subscriber, struct mail *mail) {
   job_hold(job, mail);
 }
 
-static void take_close(struct mail *mail, void *room, struct subscriber *subscriber) {
-  (void)room;
-  struct mw_client *client = client_of_close(mail);
-  if (subscriber && must_hold_command(subscriber, client, NULL)) {
-    hold_command(subscriber, mail);
-    return;
-  }
-  char reason[CLOSE_REASON_MAX + 1] = "";
-  struct bytes text = blob_bytes(client->close_reason);
-  if (text.len > 0) memcpy(reason, text.ptr, text.len);
-  struct closing closing = {.reason = CLOSE_BY_APP, .code = client->close_code, .text = reason};
-  if (subscriber && session_is_open(subscriber)) {
-    session_depart_closing(subscriber, &closing);
-    session_ops(subscriber)->close(subscriber, &closing);
-  }
-  atomic_store(&client->closing, false);
-  drop_close(mail);
+static void close_by_app(struct subscriber *subscriber, const struct command *command) {
+  struct closing closing = {.reason = CLOSE_BY_APP, .code = command->close_code, .text = command->reason};
+  session_depart_closing(subscriber, &closing);
+  session_ops(subscriber)->close(subscriber, &closing);
 }
 
 static void subscribe_by_app(struct subscriber *subscriber, struct command *command) {
@@ -143,7 +128,7 @@ static void subscribe_by_app(struct subscriber *subscriber, struct command *comm
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct command *command = container_of(mail, struct command, mail);
-  if (subscriber && must_hold_command(subscriber, command->client, command)) {
+  if (subscriber && must_hold_command(subscriber, command)) {
     hold_command(subscriber, mail);
     return;
   }
@@ -158,6 +143,7 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
     case COMMAND_UNSUBSCRIBE:
       session_unsubscribe(subscriber, blob_bytes(command->text), command->code[0] ? command->code : NULL, command->reason);
       break;
+    case COMMAND_CLOSE: close_by_app(subscriber, command); break;
     case COMMAND_RECEIVE: {
       struct input input = {.bytes = blob_bytes(command->text), .is_binary = command->is_binary, .reply = command->reply};
       session_receive(subscriber, &input);
@@ -168,4 +154,3 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
 }
 
 const struct mail_class session_command_class = {.take = take_command, .drop = drop_command};
-const struct mail_class session_close_class = {.take = take_close, .drop = drop_close};

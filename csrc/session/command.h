@@ -7,7 +7,7 @@
 
 VISIBILITY_PUSH
 
-extern const struct mail_class session_command_class, session_close_class;
+extern const struct mail_class session_command_class;
 
 VISIBILITY_POP
 

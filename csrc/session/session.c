@@ -100,7 +100,7 @@ struct address session_address(struct subscriber *subscriber) {
 int session_identify(struct subscriber *subscriber, struct mw_client *client) {
   struct session *session = session_get(subscriber);
   if (!session || session_take_name(subscriber) < 0) return MW_ENOMEM;
-  client->mail.to = session_address(subscriber);
+  client->address = session_address(subscriber);
   /* A client that connects by a verb is known after the app has answered. */
   bool is_connecting = session_ops(subscriber)->is_connecting(subscriber);
   int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client);
@@ -141,7 +141,7 @@ struct script_job *session_question(struct subscriber *subscriber) {
 void session_release_held(struct http *http, struct script_job *job) {
   struct mail *mail;
   /* The client may have another address by now, or have disconnected. */
-  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->mail.to));
+  while ((mail = job_take_held(job)) != NULL) mail->class->take(mail, http, slots_find(http->slots, job->client->address));
 }
 
 static void drop_session_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
@@ -198,7 +198,7 @@ bool session_ask(struct subscriber *subscriber, struct script_job *job) {
   budget_charge(subscriber, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
   job->mail.to = session_address(subscriber);
   /* The app may already send a command to a client that is still connecting. */
-  if (job->client && !session_is_identified(subscriber)) job->client->mail.to = job->mail.to;
+  if (job->client && !session_is_identified(subscriber)) job->client->address = job->mail.to;
   *question = job;
   job->answered = &answer_class;
   atomic_fetch_add(&app->job_count, 1);

@@ -91,12 +91,26 @@ static void stands_failing_memory(void **state) {
   assert_true(support_fail_each(sets_user, NULL) > 3);
 }
 
+/* Others see a part of the id, and cannot act as the client with that. */
+static void is_a_part_of_the_clients_id_without_a_user(void **state) {
+  (void)state;
+  struct mw_client *client = client_new("poll", "::1"), *other = client_new("poll", "::1");
+  struct mw_bytes id = mw_client_id(client), name = mw_client_user_id(client);
+  assert_int_equal(name.len, CLIENT_NAME_LEN);
+  assert_true(id.len >= name.len + 16);
+  assert_memory_equal(name.ptr, id.ptr, name.len);
+  assert_memory_not_equal(name.ptr, mw_client_user_id(other).ptr, name.len);
+  mw_client_unref(client);
+  mw_client_unref(other);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(is_read_by_one_rule),
       TEST(is_cut_to_its_room),
       TEST(is_settled_once),
       TEST(stands_failing_memory),
+      TEST(is_a_part_of_the_clients_id_without_a_user),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

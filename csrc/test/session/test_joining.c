@@ -421,7 +421,9 @@ static void a_close_finds_its_way(void **state) {
   mailbox->limit = 0;
   assert_int_equal(mw_client_unsubscribe(host.server, client, "a", 1, NULL, NULL), MW_EUNAVAILABLE);
   memory_fail_after(1);
+  assert_int_equal(mw_client_close(host.server, client, 4000, NULL), MW_ENOMEM);
   assert_int_equal(mw_client_close(host.server, client, 4000, NULL), 0);
+  memory_fail_after(1);
   assert_int_equal(mw_client_close(host.server, client, 4001, NULL), 0); /* once is enough */
   assert_null(memory_alloc(1));
   mailbox->limit = limit;

@@ -411,7 +411,7 @@ static void clients_that_poll_count(void **state) {
   const char *answer;
   char id[32], target[200];
   for (int i = 0; i < 3; i++) assert_int_equal(get(open_from(FAR), "/poll?channel=ask:1&channel=ask:2&client=", &answer), 200);
-  snprintf(id, sizeof id, "%.26s", strstr(answer, "\"client\":\"") + 10);
+  snprintf(id, sizeof id, "%.28s", strstr(answer, "\"client\":\"") + 10);
   assert_int_equal(get(open_from(FAR), "/poll?channel=ask:1&client=", &answer), 503);
   assert_non_null(strstr(answer, "Retry-After: "));
   assert_non_null(strstr(answer, "\"unavailable\""));
@@ -437,7 +437,7 @@ static void what_they_subscribe_to_by_verbs_counts(void **state) {
   const char *answer;
   char fields[80], body[80];
   assert_int_equal(get(open_from(FAR), "/poll?channel=ask:0&client=", &answer), 200);
-  snprintf(fields, sizeof fields, "X-Moonwire-Client: %.26s\r\n", strstr(answer, "\"client\":\"") + 10);
+  snprintf(fields, sizeof fields, "X-Moonwire-Client: %.28s\r\n", strstr(answer, "\"client\":\"") + 10);
   struct memory_peer *peer = open_from(FAR);
   for (int i = 1; i < 12; i++) {
     snprintf(body, sizeof body, "{\"subscribe\":\"ask:%d\",\"ref\":1}", i);
@@ -452,7 +452,7 @@ static const char *poll_as_new(const char *remote, const char *query, char id[32
   char target[200];
   snprintf(target, sizeof target, "/poll?client=%s", query);
   assert_int_equal(get(open_from(remote), target, &answer), 200);
-  snprintf(id, 32, "%.26s", strstr(answer, "\"client\":\"") + 10);
+  snprintf(id, 32, "%.28s", strstr(answer, "\"client\":\"") + 10);
   return id;
 }
 

@@ -593,7 +593,7 @@ static void poll(struct seat *seat) {
 static void note_client(struct seat *seat, const char *text) {
   const char *at = strstr(text, "\"client\":\"");
   assert_non_null(at);
-  snprintf(seat->client, sizeof seat->client, "%.26s", at + 10);
+  snprintf(seat->client, sizeof seat->client, "%.28s", at + 10);
 }
 
 static void sit_down(struct seat *seat) {

@@ -144,7 +144,7 @@ static struct poll_client *poll_client_of(struct subscriber *subscriber) {
 struct poll_client *poll_client_find(struct http *http, struct bytes id) {
   struct mw_client *identity = registry_find(&http->app->registry, id);
   if (!identity) return NULL;
-  struct poll_client *client = poll_client_of(slots_find(http->slots, identity->mail.to));
+  struct poll_client *client = poll_client_of(slots_find(http->slots, identity->address));
   mw_client_unref(identity);
   return client && !client->is_closing ? client : NULL;
 }

@@ -455,7 +455,7 @@ static void polls_have_presence_by_their_clients(void **state) {
   assert_non_null(strstr(answer, "\"channels\":{\"room:1\":{\"presence\":{\"count\":2,\"members\":{"));
   assert_non_null(at);
   char request[300];
-  snprintf(request, sizeof request, "GET /poll?channel=room:1&client=%.26s&since=0&wait=20&token=bob HTTP/1.1\r\nHost: t\r\n\r\n",
+  snprintf(request, sizeof request, "GET /poll?channel=room:1&client=%.28s&since=0&wait=20&token=bob HTTP/1.1\r\nHost: t\r\n\r\n",
            at + strlen("\"client\":\""));
   memory_peer_send_text(eve, "GET /poll?channel=room:1&since=0&wait=20&token=eve HTTP/1.1\r\nHost: t\r\n\r\n");
   expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");

@@ -201,7 +201,7 @@ static void look(struct poller *poller) {
   unsigned gaps = check_gaps(poller, body);
   check_messages(poller, body, gaps, end);
   assert_int_equal(name != NULL, poller->client > 0);
-  if (name) snprintf(run.clients[poller->client].id, sizeof run.clients[0].id, "%.26s", name + 10);
+  if (name) snprintf(run.clients[poller->client].id, sizeof run.clients[0].id, "%.28s", name + 10);
   run.joined += strstr(body, "\"channels\":{") != NULL;
   run.answers++;
   poller->since = end;
