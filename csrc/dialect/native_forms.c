@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "codec/envelope.h"
 #include "codec/json_scan.h"
+#include "hub/news.h"
 
 /* Empty bytes mean an absent member. */
 static struct bytes or_none(struct bytes bytes) { return bytes.len > 0 ? bytes : bytes_of(NULL, 0); }
@@ -13,29 +14,68 @@ static struct bytes event_of(const struct message_parts *parts) {
   return parts->type == MESSAGE_PRESENCE ? BYTES("moonwire:presence") : parts->event;
 }
 
+/* Writes {"joined":{…},"left":[…],"count":n}, or {"count":n}. */
+static void write_news(struct buffer *out, const struct news *news) {
+  const char *before = "";
+  buffer_append_string(out, news->counts_only ? "{" : "{\"joined\":{");
+  for (size_t i = 0; i < news->change_count; i++) {
+    const struct news_change *change = &news->changes[i];
+    if (change->left) continue;
+    buffer_append_string(out, before);
+    buffer_append(out, blob_bytes(change->key));
+    buffer_append_char(out, ':');
+    buffer_append(out, change->info ? blob_bytes(change->info) : BYTES("null"));
+    before = ",";
+  }
+  if (!news->counts_only) buffer_append_string(out, "},\"left\":[");
+  before = "";
+  for (size_t i = 0; i < news->change_count; i++) {
+    if (!news->changes[i].left) continue;
+    buffer_append_string(out, before);
+    buffer_append(out, blob_bytes(news->changes[i].key));
+    before = ",";
+  }
+  buffer_append_string(out, news->counts_only ? "\"count\":" : "],\"count\":");
+  buffer_append_u64(out, news->count);
+  buffer_append_char(out, '}');
+}
+
+/* Returns the data of a message as JSON, if need be written to `text`. */
+static struct bytes data_of(const struct message_parts *parts, struct buffer *text) {
+  if (parts->type == MESSAGE_EVENT) return parts->data;
+  write_news(text, parts->news);
+  return buffer_bytes(text);
+}
+
+static struct bytes from_of(const struct message_parts *parts) {
+  return parts->type == MESSAGE_EVENT ? parts->from : bytes_of(NULL, 0);
+}
+
 /* Writes the push as a JSON object. Bytes that are not JSON become base64, or follow the object if
  * the format can carry them. */
 static void write_object(struct buffer *out, const struct message_parts *parts, struct bytes id, bool carries_bytes) {
-  struct buffer base64;
-  buffer_init(&base64);
+  struct buffer text;
+  buffer_init(&text);
   struct envelope_push push = {
-      .channel = or_none(parts->channel), .event = event_of(parts), .id = id, .from = or_none(parts->from)};
+      .channel = or_none(parts->channel), .event = event_of(parts), .id = id, .from = or_none(from_of(parts))};
   if (!parts->is_binary) {
-    push.data = parts->data;
+    push.data = data_of(parts, &text);
   } else if (!carries_bytes) {
-    base64_write(&base64, parts->data);
-    push.base64 = base64.len > 0 ? buffer_bytes(&base64) : BYTES("");
+    base64_write(&text, parts->data);
+    push.base64 = text.len > 0 ? buffer_bytes(&text) : BYTES("");
   }
   envelope_write_push(out, &push);
-  if (base64.failed) out->failed = true;
-  buffer_deinit(&base64);
+  if (text.failed) out->failed = true;
+  buffer_deinit(&text);
 }
 
 static void write_sse(struct buffer *out, const struct message_parts *parts, struct bytes id) {
   struct buffer data;
   buffer_init(&data);
-  struct sse_event event = {.id = id, .event = event_of(parts), .data = parts->data, .retry_ms = -1};
-  if (parts->is_binary) {
+  struct sse_event event = {.id = id, .event = event_of(parts), .retry_ms = -1};
+  if (!parts->is_binary) {
+    event.data = data_of(parts, &data);
+  } else {
     buffer_append_string(&data, "{\"base64\":\"");
     base64_write(&data, parts->data);
     buffer_append_string(&data, "\"}");
@@ -58,12 +98,9 @@ static void write_envelope(struct buffer *out, const struct message_parts *parts
 
 /* ---- The forms ------------------------------------------------------------------------------- */
 
-/* The position begins this many bytes before the end of an id. */
-enum { POSITION_LEN = ID_LEN - EPOCH_LEN - 1 };
-
 /* An event ends with the id line, the empty line, and the tail room. */
 static void find_in_event(const struct blob *blob, size_t *at) {
-  *at = blob->len - strlen("\n\n") - FORM_TAIL_ROOM - POSITION_LEN;
+  *at = blob->len - strlen("\n\n") - FORM_TAIL_ROOM - POSITION_DIGITS;
 }
 
 /* An object has the id as a member before the data; before it, unescaped quotes only surround names

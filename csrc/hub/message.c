@@ -1,6 +1,7 @@
 #include "hub/message.h"
 
 #include "base/memory.h"
+#include "hub/news.h"
 #include "hub/policy.h"
 
 static struct bytes message_place(char **at, struct bytes from) {
@@ -10,8 +11,10 @@ static struct bytes message_place(char **at, struct bytes from) {
   return copy;
 }
 
+/* Returns how many bytes are stored with the message. */
 static size_t length(const struct message_parts *parts) {
-  return parts->channel.len + parts->event.len + parts->data.len + parts->from.len + parts->except.len + parts->key.len;
+  return parts->channel.len + parts->event.len + parts->data.len + parts->except.len + parts->key.len +
+         (parts->type == MESSAGE_EVENT ? parts->from.len : 0);
 }
 
 /* Returns the size without the texts. */
@@ -28,12 +31,16 @@ struct message *message_new_mailed(const struct channel_policy *policy, const st
   message->parts = (struct message_parts){.channel = message_place(&at, parts->channel),
                                           .event = message_place(&at, parts->event),
                                           .data = message_place(&at, parts->data),
-                                          .from = message_place(&at, parts->from),
                                           .except = message_place(&at, parts->except),
                                           .key = message_place(&at, parts->key),
                                           .type = parts->type,
                                           .is_binary = parts->is_binary,
                                           .is_final = parts->is_final};
+  if (parts->type == MESSAGE_PRESENCE) {
+    message->parts.news = news_ref(parts->news);
+  } else {
+    message->parts.from = message_place(&at, parts->from);
+  }
   object_count(OBJECT_MESSAGE, 1);
   return message;
 }
@@ -54,13 +61,16 @@ void message_unref(struct message *message) {
     form_free(form);
   }
   object_count(OBJECT_MESSAGE, -1);
+  if (message->parts.type == MESSAGE_PRESENCE) news_unref(message->parts.news);
   policy_unref(message->policy);
   memory_free(message);
 }
 
-size_t message_len(const struct message *message) { return length(&message->parts); }
+size_t message_len(const struct message *message) {
+  return length(&message->parts) + (message->parts.type == MESSAGE_PRESENCE ? message->parts.news->texts_len : 0);
+}
 
-size_t message_size(const struct message *message) { return size_of(message->mail_count) + length(&message->parts); }
+size_t message_size(const struct message *message) { return size_of(message->mail_count) + message_len(message); }
 
 static size_t form_size(const struct form *form) { return sizeof *form + sizeof *form->blob + form->blob->len; }
 

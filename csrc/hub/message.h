@@ -13,6 +13,7 @@ struct channel_policy;
 struct stored;
 
 struct form_class;
+struct news;
 
 /* A message as it is written to some streams, in the list of its forms. The class (delivery/form.h)
  * tells them apart. */
@@ -27,18 +28,19 @@ struct form *form_new(const struct form_class *class, struct blob *blob);
 void form_free(struct form *form); /* NULL is allowed */
 
 enum message_type {
-  MESSAGE_EVENT, /* published by the app or a client */
-  /* the server's own: what has changed of the channel's members,
-   * {"joined":{…},"left":[…],"count":n} */
-  MESSAGE_PRESENCE
+  MESSAGE_EVENT,   /* published by the app or a client */
+  MESSAGE_PRESENCE /* the server's own: what has changed of the channel's members */
 };
 
 struct message_parts {
   struct bytes channel; /* empty: for one client only */
   struct bytes event;   /* MESSAGE_EVENT */
-  struct bytes data;    /* JSON, or any bytes if is_binary */
-  struct bytes from;    /* the user id of the client that sent it; empty: the app */
-  struct bytes except;  /* the id of a client that does not receive it live; empty: none */
+  struct bytes data;    /* MESSAGE_EVENT: JSON, or any bytes if is_binary */
+  union {
+    struct bytes from; /* MESSAGE_EVENT: the user id of the client that sent it; empty: the app */
+    struct news *news; /* MESSAGE_PRESENCE (hub/news.h); a message has a reference */
+  };
+  struct bytes except; /* the id of a client that does not receive it live; empty: none */
   /* for slow subscribers, which receive only the newest message for each key; may be empty */
   struct bytes key;
   uint8_t type; /* enum message_type */
@@ -79,7 +81,7 @@ static inline struct message *message_of_mail(struct mail *mail) {
 }
 struct message *message_ref(struct message *message);
 void message_unref(struct message *message); /* NULL is allowed */
-/* Returns the number of bytes of its texts. */
+/* Returns the number of bytes of its texts, those of its news included. */
 size_t message_len(const struct message *message);
 /* Returns its approximate weight in a queue. */
 size_t message_size(const struct message *message);

@@ -3,12 +3,13 @@
 #include "app/member.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "codec/json_scan.h"
+#include "hub/news.h"
 #include "script/script.h"
 
-/* The size of one announcement, beyond its first change, and the delay after the queues were
- * full. */
-enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100 };
+/* The size of one announcement, beyond its first change; the delay after the queues were full; and
+ * the most members of a channel whose snapshots count a connection immediately: each change of a
+ * number makes the next snapshot a text of its own. */
+enum { BATCH_BYTES = 256 * 1024, RETRY_MS = 100, COUNTED_NOW_MAX = 64 };
 
 static struct presence *find_presence(struct script *script, struct bytes name) { return table_get(&script->presences, name); }
 
@@ -26,30 +27,24 @@ static void note_change(struct presence *presence, struct member *member) {
 /* ---- Announcing ------------------------------------------------------------------------------ */
 
 struct announcement {
-  struct buffer joined, left; /* members of an object, items of an array */
-  size_t taken;               /* changes that go with it */
-  size_t count;               /* members that are announced afterwards */
+  size_t taken;      /* changes that go with it */
+  size_t news_count; /* those of them that subscribers are told */
+  size_t bytes;      /* of their texts, about */
+  size_t count;      /* members that are announced afterwards */
 };
 
-static void write_change(struct announcement *announcement, const struct member *member) {
-  struct buffer *out = member->gone ? &announcement->left : &announcement->joined;
-  if (out->len > 0) buffer_append_char(out, ',');
-  buffer_append(out, blob_bytes(member->key));
-  if (member->gone) return;
-  buffer_append_char(out, ':');
-  buffer_append(out, member->info ? blob_bytes(member->info) : BYTES("null"));
-}
+/* A change that is only in the number of connections goes to the replicas alone. */
+static bool is_news(const struct member *member) { return member->gone || !member->told; }
 
-/* Takes changes, oldest first, as many as one announcement may hold. A change that is only in the
- * number of connections goes to the replicas alone. */
+/* Takes changes, oldest first, as many as one announcement may hold. */
 static void take_changes(struct presence *presence, struct announcement *announcement) {
   size_t outbox = presence->config->options.limits.outbox / 2, limit = outbox < BATCH_BYTES ? outbox : BATCH_BYTES;
   bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
   for (struct list *link = presence->changed.next; link != &presence->changed; link = link->next) {
     struct member *member = container_of(link, struct member, in_changed);
-    bool is_news = member->gone || !member->told;
-    size_t size = announcement->joined.len + announcement->left.len + member->key->len + blob_bytes(member->info).len;
-    if (announcement->taken > 0 && is_news && !counts_only && size > limit) return;
+    bool is_told = is_news(member) && !counts_only;
+    size_t bytes = announcement->bytes + member->key->len + (member->gone ? 1 : blob_bytes(member->info).len + strlen(":null,"));
+    if (announcement->taken > 0 && is_told && bytes > limit) return;
     member->taken = true;
     announcement->taken++;
     if (member->gone) {
@@ -57,32 +52,37 @@ static void take_changes(struct presence *presence, struct announcement *announc
     } else if (!member->told) {
       announcement->count++;
     }
-    if (is_news && !counts_only) write_change(announcement, member);
+    if (!is_told) continue;
+    announcement->news_count++;
+    announcement->bytes = bytes;
   }
 }
 
-/* Returns false if out of memory. *message stays NULL if subscribers need none. */
-static bool write_message(const struct presence *presence, struct announcement *announcement, struct message **message) {
-  bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
-  bool is_news = announcement->joined.len > 0 || announcement->left.len > 0;
-  if (announcement->joined.failed || announcement->left.failed) return false;
-  if (counts_only ? announcement->count == presence->told_count : !is_news) return true;
-  struct buffer data;
-  buffer_init(&data);
-  buffer_append_char(&data, '{');
-  if (!counts_only) {
-    buffer_append_string(&data, "\"joined\":{");
-    buffer_append(&data, buffer_bytes(&announcement->joined));
-    buffer_append_string(&data, "},\"left\":[");
-    buffer_append(&data, buffer_bytes(&announcement->left));
-    buffer_append_string(&data, "],");
+/* Returns the facts for subscribers, or NULL if out of memory. */
+static struct news *make_news(const struct presence *presence, const struct announcement *announcement) {
+  struct news *news = news_new(announcement->news_count);
+  if (!news) return NULL;
+  news->counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
+  news->count = announcement->count;
+  const struct list *link = presence->changed.next;
+  for (size_t left = announcement->news_count; left > 0; link = link->next) {
+    const struct member *member = container_of(link, struct member, in_changed);
+    if (!is_news(member)) continue;
+    news_add(news, member->key, member->gone ? NULL : member->info, member->gone);
+    left--;
   }
-  buffer_append_string(&data, "\"count\":");
-  buffer_append_u64(&data, announcement->count);
-  buffer_append_char(&data, '}');
-  struct message_parts parts = {.channel = presence->name, .data = buffer_bytes(&data), .type = MESSAGE_PRESENCE};
-  if (!data.failed) *message = message_new(&presence->kind->policy, &parts);
-  buffer_deinit(&data);
+  return news;
+}
+
+/* Returns false if out of memory. *message stays NULL if subscribers need none. */
+static bool make_message(const struct presence *presence, const struct announcement *announcement, struct message **message) {
+  bool counts_only = presence->kind->presence == MW_PRESENCE_COUNTS;
+  if (counts_only ? announcement->count == presence->told_count : announcement->news_count == 0) return true;
+  struct news *news = make_news(presence, announcement);
+  if (!news) return false;
+  struct message_parts parts = {.channel = presence->name, .type = MESSAGE_PRESENCE, .news = news};
+  *message = message_new(&presence->kind->policy, &parts);
+  news_unref(news);
   return *message != NULL;
 }
 
@@ -91,6 +91,28 @@ static void add_change(struct roster_batch *batch, const struct member *member) 
                                                   .info = member->info,
                                                   .connections = member->connections,
                                                   .left = member->gone && member->taken});
+}
+
+/* Sends a batch to the replicas; takes it. */
+static bool post_batch(const struct presence *presence, struct roster_batch *batch, size_t count) {
+  struct orderer *orderer = presence->script->app->orderer;
+  batch->policy = policy_ref(&presence->kind->policy);
+  batch->count = count;
+  int status = orderer->update_roster(orderer, batch);
+  roster_batch_unref(batch);
+  return status == 0;
+}
+
+/* The member was announced before, and has one connection more, whose snapshot should count it. */
+static void tell_number(struct presence *presence, struct member *member) {
+  bool is_known = member->told && !list_empty(&member->in_changed) && presence->kind->presence == MW_PRESENCE_FULL;
+  if (!is_known || presence->members.count > COUNTED_NOW_MAX) return;
+  if (atomic_load(&presence->script->rosters_lost) != presence->lost_seen) return;
+  struct orderer *orderer = presence->script->app->orderer;
+  struct roster_batch *batch = roster_batch_new(presence->name, 1, orderer->worker_count(orderer));
+  if (!batch) return;
+  add_change(batch, member);
+  if (post_batch(presence, batch, presence->told_count)) list_remove(&member->in_changed);
 }
 
 /* Makes a batch of all future members, or of the changes that were taken. NULL if out of memory. */
@@ -114,7 +136,7 @@ static struct roster_batch *make_batch(const struct presence *presence, size_t t
 
 static bool send_batch(struct presence *presence, struct announcement *announcement) {
   struct message *message = NULL;
-  if (!write_message(presence, announcement, &message)) return false;
+  if (!make_message(presence, announcement, &message)) return false;
   unsigned lost = atomic_load(&presence->script->rosters_lost);
   bool is_whole = lost != presence->lost_seen;
   if (!message && !is_whole && presence->kind->presence == MW_PRESENCE_COUNTS) return true;
@@ -123,14 +145,10 @@ static bool send_batch(struct presence *presence, struct announcement *announcem
     message_unref(message);
     return false;
   }
-  batch->policy = policy_ref(&presence->kind->policy);
-  batch->count = announcement->count;
   batch->message = message;
-  struct orderer *orderer = presence->script->app->orderer;
-  int status = orderer->update_roster(orderer, batch);
-  if (status == 0) presence->lost_seen = lost;
-  roster_batch_unref(batch);
-  return status == 0;
+  bool sent = post_batch(presence, batch, announcement->count);
+  if (sent) presence->lost_seen = lost;
+  return sent;
 }
 
 /* Settles what was taken: it was sent, or waits for another attempt. */
@@ -150,8 +168,6 @@ static void settle_taken(struct presence *presence, size_t taken, bool sent) {
 static void announce_presence(struct presence *presence, uint64_t now_ms) {
   uint64_t interval_ms = presence->kind->presence_interval_ms;
   struct announcement announcement = {.count = presence->told_count};
-  buffer_init(&announcement.joined);
-  buffer_init(&announcement.left);
   take_changes(presence, &announcement);
   bool sent = send_batch(presence, &announcement);
   settle_taken(presence, announcement.taken, sent);
@@ -161,8 +177,6 @@ static void announce_presence(struct presence *presence, uint64_t now_ms) {
     interval_ms = RETRY_MS;
   }
   presence->ready_ms = now_ms + interval_ms;
-  buffer_deinit(&announcement.joined);
-  buffer_deinit(&announcement.left);
 }
 
 /* ---- Channels -------------------------------------------------------------------------------- */
@@ -281,7 +295,8 @@ size_t presence_unknown(struct script *script, const struct script_job *job) {
   return job->channel_count;
 }
 
-static void count_in(struct presence *presence, struct script_job *job, struct job_channel *channel) {
+/* Returns the member, or NULL after it has refused the job. */
+static struct member *count_in(struct presence *presence, struct script_job *job, struct job_channel *channel) {
   struct blob *key = member_key(client_user_id(job->client));
   struct member *member = member_at(&presence->members, key);
   if (member) {
@@ -289,13 +304,13 @@ static void count_in(struct presence *presence, struct script_job *job, struct j
   } else if (presence->members.count >= presence->kind->members) {
     blob_unref(key);
     job_refuse(job, 403, "refused", "the channel is full");
-    return;
+    return NULL;
   } else {
     member = member_new(&presence->members, client_user_id(job->client), key, channel->info);
   }
   if (!member) {
     job_refuse(job, 503, "unavailable", "out of memory");
-    return;
+    return NULL;
   }
   list_remove(&member->in_leaving);
   if (member->gone) presence->gone_count--;
@@ -303,6 +318,7 @@ static void count_in(struct presence *presence, struct script_job *job, struct j
   member->connections++;
   channel->membership->member = blob_ref(member->key);
   note_change(presence, member);
+  return member;
 }
 
 void presence_enter(struct script *script, struct script_job *job) {
@@ -313,8 +329,9 @@ void presence_enter(struct script *script, struct script_job *job) {
     struct presence *presence = find_presence(script, channel->name);
     if (!presence) presence = make_presence(script, job, channel);
     if (presence) {
-      count_in(presence, job, channel);
+      struct member *member = count_in(presence, job, channel);
       settle_presence(presence);
+      if (member && !job->by_app) tell_number(presence, member);
     }
     blob_unref(channel->info);
     channel->info = NULL;

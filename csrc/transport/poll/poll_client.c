@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "delivery/collect.h"
 #include "http/exchange.h"
+#include "hub/news.h"
 #include "session/input.h"
 #include "session/names.h"
 #include "transport/poll/poll_channels.h"
@@ -218,8 +219,9 @@ static void poll_client_sink_collect(struct subscriber *subscriber, struct messa
   }
   if (is_excepted && !message->parts.is_final) return;
   if (message && message->position == 0) {
-    size_t len = message->parts.data.len;
-    if (message->parts.type == MESSAGE_PRESENCE && exceeds_outbox(client, len, 1)) {
+    bool is_news = message->parts.type == MESSAGE_PRESENCE;
+    size_t len = is_news ? message->parts.news->texts_len : message->parts.data.len;
+    if (is_news && exceeds_outbox(client, len, 1)) {
       /* Without it the rest would mean nothing: the client must start again. */
       subscriber->flags |= SUBSCRIBER_SLOW;
       poll_client_end(client);
@@ -227,7 +229,7 @@ static void poll_client_sink_collect(struct subscriber *subscriber, struct messa
     }
     /* Volatile messages leave room for that, and for messages to this client alone. */
     size_t part = client->waiting ? VOLATILE_PART_WAITING : VOLATILE_PART;
-    if (message->parts.type != MESSAGE_PRESENCE && exceeds_outbox(client, len, part)) return;
+    if (!is_news && exceeds_outbox(client, len, part)) return;
   } else if (!client->waiting || (message && message->position <= client->waiting->seen)) {
     return;
   }

@@ -291,6 +291,24 @@ static void a_user_is_a_member_once(void **state) {
   expect_next(ann, "{\"joined\":{},\"left\":[\"bob\"],\"count\":1}}");
 }
 
+/* Within the interval of the last announcement, too. */
+static void a_snapshot_counts_the_connection_that_receives_it(void **state) {
+  (void)state;
+  struct memory_peer *ann = join_as("ann", "room:1"), *bob = join_as("bob", "room:1");
+  next(ann);
+  mw_server_advance(server, 1000);
+  expect_next(ann, "{\"joined\":{\"bob\":null},\"left\":[],\"count\":2}}");
+  struct memory_peer *tab = join_as("ann", "room:1");
+  assert_non_null(strstr(next(tab), "\"ann\":{\"info\":null,\"connections\":2}"));
+  leave(bob);
+  bob = join_as("bob", "room:1");
+  assert_non_null(strstr(next(bob), "\"bob\":{\"info\":null,\"connections\":1}"));
+  mw_server_advance(server, 1000);
+  expect_next(ann, "");
+  send_text(ann, "{\"presence\":\"room:1\",\"ref\":4}");
+  assert_non_null(strstr(next(ann), "\"ann\":{\"info\":null,\"connections\":2},\"bob\":{\"info\":null,\"connections\":1}"));
+}
+
 static void joining_and_leaving_within_a_batch_cancel_out(void **state) {
   (void)state;
   struct memory_peer *ann = join_as("ann", "info:1");
@@ -730,6 +748,7 @@ int main(void) {
       CASE(a_roster_that_was_lost_is_made_whole),
       CASE(a_quiet_channel_has_no_alarm),
       CASE(a_user_is_a_member_once),
+      CASE(a_snapshot_counts_the_connection_that_receives_it),
       CASE(joining_and_leaving_within_a_batch_cancel_out),
       CASE(unsubscribing_is_leaving),
       CASE(the_anonymous_go_by_their_connections),
