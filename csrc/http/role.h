@@ -59,6 +59,8 @@ struct role {
   size_t (*outbox_limit)(struct exchange *exchange);
   /* True: a request that waits is given up when its peer ends its side. False: it is answered. */
   bool needs_peer;
+  /* True: its streams are raw WebSockets, which follow channels and are not clients of them. */
+  bool is_raw;
 };
 
 void role_nothing(struct exchange *exchange);

@@ -32,7 +32,7 @@ struct unfinished {
   struct list ages; /* longest first */
 };
 
-/* Part of a connection's struct exchange_session, or struct http1. */
+/* Part of what a connection has for input that is not complete: struct kept_input, or struct http1. */
 struct holder {
   struct list size_link, age_link; /* unlinked while it holds nothing */
   struct exchange *exchange;

@@ -38,7 +38,8 @@ static void free_backlog(struct session *session) {
 
 void session_release_backlog(struct session *session) {
   const struct input_backlog *backlog = session->backlog;
-  if (backlog && !backlog->is_asked && !backlog->unfinished && backlog->at == backlog->bytes.len) free_backlog(session);
+  if (!backlog || backlog->is_asked || backlog->unfinished || backlog->arriving) return;
+  if (backlog->at == backlog->bytes.len) free_backlog(session);
 }
 
 /* Takes it out, and sends it to the script, to be undone. */

@@ -17,9 +17,11 @@
 
 VISIBILITY_PUSH
 
+struct kept_input;
 struct replay;
 
-/* Memory that a session needs only while it waits for the script, or has queued input. */
+/* Memory that a session needs only while it waits for the script, or has input that is queued or
+ * incomplete. */
 struct input_backlog {
   struct buffer bytes;    /* queued input (session/input.c) */
   size_t at;              /* where its first message begins */
@@ -28,6 +30,9 @@ struct input_backlog {
   bool is_asked;          /* a request is with the script */
   /* the beginning of a verb, which a later frame continues (struct dialect_reader); NULL: none */
   struct blob *unfinished;
+  /* a WebSocket message that has not arrived completely (transport/websocket/ws_input.c); NULL:
+   * none */
+  struct kept_input *arriving;
 };
 
 struct session {
@@ -35,14 +40,14 @@ struct session {
   /* a reference; with the script, or returned to the app at the end; NULL: none */
   struct script_job *question;
   struct mw_client *client;      /* NULL until it is needed */
-  struct input_backlog *backlog; /* NULL: nothing is queued */
+  struct input_backlog *backlog; /* NULL while it is not needed */
   /* for checking its token, or a newer one; NULL: it cannot have one */
   struct http_copy *http;
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;
   uint16_t close_code; /* of its end; 0: none */
   uint8_t departure;   /* enum departure: why it is about to end */
-  bool is_raw;         /* a raw WebSocket: follows channels, and is not a client of them */
+  bool is_raw;         /* role->is_raw of its stream */
 };
 
 /* A bit of subscription->mark: the query of a poll named the channel. The subscription ends when a

@@ -1,22 +1,26 @@
 #include "transport/exchange_session.h"
 
+#include "app/socket.h"
 #include "base/memory.h"
 #include "delivery/replay.h"
 #include "session/input.h"
 #include "transport/websocket/ws_input.h"
 
-struct exchange_session *exchange_session_get(struct exchange *exchange) {
-  struct exchange_session *session = exchange_session_of(exchange);
-  if (session) return session;
-  session = memory_calloc(1, sizeof *session);
-  if (!session) return NULL;
-  session_init(&session->session, &exchange->subscriber);
-  return session;
+/* Returns the raw session, or NULL if the exchange has no session, or another one. */
+static struct raw_session *raw_session_of(struct exchange *exchange) {
+  struct session *session = session_of(&exchange->subscriber);
+  return session && session->is_raw ? container_of(session, struct raw_session, session) : NULL;
+}
+
+bool exchange_session_set_socket(struct exchange *exchange, struct mw_socket *socket) {
+  struct raw_session *raw = session_get(&exchange->subscriber) ? raw_session_of(exchange) : NULL;
+  if (raw) raw->socket = socket_ref(socket);
+  return raw != NULL;
 }
 
 struct mw_socket *exchange_session_socket(struct exchange *exchange) {
-  const struct exchange_session *session = exchange->state == EXCHANGE_STREAMING ? exchange_session_of(exchange) : NULL;
-  return session ? session->socket : NULL;
+  const struct raw_session *raw = exchange->state == EXCHANGE_STREAMING ? raw_session_of(exchange) : NULL;
+  return raw ? raw->socket : NULL;
 }
 
 /* Why it ends, if no one has said so. */
@@ -26,12 +30,13 @@ static enum departure exchange_session_departure(struct exchange *exchange) {
 }
 
 void exchange_session_end(struct exchange *exchange) {
-  struct exchange_session *session = exchange_session_of(exchange);
+  struct session *session = session_of(&exchange->subscriber);
+  const struct raw_session *raw = raw_session_of(exchange);
   if (!session) return;
   ws_input_drop(exchange, ws_input_detach(exchange));
   session_dismiss(&exchange->subscriber);
   session_deinit(&exchange->subscriber, exchange_session_departure(exchange));
-  if (session->socket) exchange_app(exchange)->script->leave_socket(exchange_app(exchange), session->socket);
+  if (raw && raw->socket) exchange_app(exchange)->script->leave_socket(exchange_app(exchange), raw->socket);
   memory_free(session);
 }
 
@@ -59,8 +64,13 @@ static struct exchange *exchange_session_here(struct subscriber *subscriber) {
 }
 
 static struct session *exchange_session_on_make(struct subscriber *subscriber) {
-  struct exchange_session *session = exchange_session_get(exchange_session_here(subscriber));
-  return session ? &session->session : NULL;
+  const struct role *role = exchange_session_here(subscriber)->role;
+  bool is_raw = role && role->is_raw;
+  struct session *session = memory_calloc(1, is_raw ? sizeof(struct raw_session) : sizeof(struct session));
+  if (!session) return NULL;
+  session->is_raw = is_raw;
+  session_init(session, subscriber);
+  return session;
 }
 
 static uint32_t *exchange_session_on_slot(struct subscriber *subscriber) { return &exchange_session_here(subscriber)->slot; }

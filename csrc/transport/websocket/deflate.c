@@ -17,11 +17,11 @@ struct bytes deflate_agree(const struct http_head *head, const struct mw_deflate
 
 bool deflate_begin(struct exchange *exchange, struct ws_deflate_terms terms, size_t min) {
   if (!terms.agreed) return true;
-  struct exchange_session *session = terms.server_takeover ? exchange_session_get(exchange) : NULL;
+  struct session *session = terms.server_takeover ? session_get(&exchange->subscriber) : NULL;
   struct own_deflate *own = session ? memory_calloc(1, sizeof *own) : NULL;
   if (terms.server_takeover && !own) return false;
   if (own) *own = (struct own_deflate){.window = (enum ws_window)terms.window, .min = min};
-  if (own) session->session.extra.own = own;
+  if (own) session->extra.own = own;
   if (terms.client_takeover) exchange->flags |= EXCHANGE_TAKES_OVER;
   const struct dialect *dialect = exchange_dialect(exchange);
   exchange_set_dialect(exchange, dialect, own ? dialect->own : &dialect->compressed[terms.window]);

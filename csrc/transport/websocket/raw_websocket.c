@@ -221,11 +221,8 @@ static void raw_websocket_start(struct exchange *exchange) {
 /* The app has allowed it. */
 static void raw_websocket_enter(struct exchange *exchange, struct script_job *job) {
   if (!websocket_upgrade(exchange, raw_dialect(exchange), job->protocol)) return;
-  struct exchange_session *session = exchange_session_get(exchange);
-  if (session) {
-    session->session.client = mw_client_ref(job->client);
-    session->session.is_raw = true;
-    session->socket = socket_ref(job->socket);
+  if (exchange_session_set_socket(exchange, job->socket)) {
+    session_of(&exchange->subscriber)->client = mw_client_ref(job->client);
     job->kept = true;
     exchange_set_deadline(exchange);
   } else {
@@ -289,6 +286,7 @@ const struct role raw_websocket_role = {.start = raw_websocket_start,
                                         .give_up = websocket_give_up,
                                         .on_end = websocket_on_end,
                                         .silence_ms = websocket_silence_ms,
+                                        .is_raw = true,
                                         .outbox_limit = outbox_limit,
                                         ROLE_WRITES_AT_ONCE,
                                         ROLE_NEVER_WAITS};

@@ -247,9 +247,9 @@ static bool upgrade_to(struct exchange *exchange, const struct dialect *dialect)
 static bool set_identity(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   if (connected && session_identify(&exchange->subscriber, connected->client) < 0) return false;
   if (connected) session_keep(&exchange->subscriber, connected);
-  struct exchange_session *session = http ? exchange_session_get(exchange) : NULL;
+  struct session *session = http ? session_get(&exchange->subscriber) : NULL;
   if (session) {
-    session->session.http = http;
+    session->http = http;
   } else {
     memory_free(http);
   }

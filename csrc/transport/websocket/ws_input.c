@@ -2,15 +2,28 @@
 
 #include "app/socket.h"
 #include "base/memory.h"
+#include "http/unfinished.h"
 #include "transport/exchange_session.h"
 #include "transport/transport.h"
 #include "transport/websocket/deflate.h"
 
+/* What a WebSocket has in the middle of a message. */
+struct kept_input {
+  struct ws_reader *reader; /* NULL while it is used */
+  struct holder holder;     /* of the unfinished message in it */
+};
+
+/* Returns NULL between messages. */
+static struct kept_input *kept_input_of(struct exchange *exchange) {
+  const struct session *session = session_of(&exchange->subscriber);
+  return session && session->backlog ? session->backlog->arriving : NULL;
+}
+
 struct ws_reader *ws_input_detach(struct exchange *exchange) {
-  struct exchange_session *session = exchange_session_of(exchange);
-  if (!session || !session->input) return NULL;
-  struct ws_reader *reader = session->input->reader;
-  session->input->reader = NULL;
+  struct kept_input *input = kept_input_of(exchange);
+  if (!input) return NULL;
+  struct ws_reader *reader = input->reader;
+  input->reader = NULL;
   return reader;
 }
 
@@ -33,28 +46,41 @@ struct ws_reader *ws_input_borrow(struct exchange *exchange) {
 }
 
 static void release_reader(struct exchange *exchange) {
-  struct exchange_session *session = exchange_session_of(exchange);
-  if (!session || !session->input) return;
-  unfinished_release(exchange_http(exchange), &session->input->holder);
-  memory_free(session->input);
-  session->input = NULL;
+  struct session *session = session_of(&exchange->subscriber);
+  struct kept_input *input = kept_input_of(exchange);
+  if (!input) return;
+  unfinished_release(exchange_http(exchange), &input->holder);
+  memory_free(input);
+  session->backlog->arriving = NULL;
+  session_release_backlog(session);
+}
+
+/* Returns NULL if out of memory. */
+static struct kept_input *kept_input_get(struct exchange *exchange) {
+  struct kept_input *input = kept_input_of(exchange);
+  if (input) return input;
+  struct session *session = session_get(&exchange->subscriber);
+  struct input_backlog *backlog = session ? session_backlog(session) : NULL;
+  if (!backlog) return NULL;
+  input = backlog->arriving = memory_calloc(1, sizeof *input);
+  if (input) holder_init(&input->holder, exchange, true);
+  session_release_backlog(session);
+  return input;
 }
 
 /* Keeps a reader that is not idle, for this session alone. */
 static void keep_reader(struct exchange *exchange, struct ws_reader *reader, bool is_new) {
-  struct exchange_session *session = exchange_session_get(exchange);
-  if (session && !session->input && (session->input = memory_calloc(1, sizeof *session->input)))
-    holder_init(&session->input->holder, exchange, true);
-  if (!session || !session->input) {
+  struct kept_input *input = kept_input_get(exchange);
+  if (!input) {
     ws_reader_free(reader);
     exchange_break(exchange);
     return;
   }
-  session->input->reader = reader;
+  input->reader = reader;
   if (ws_reader_unfinished(reader)) {
-    unfinished_hold(exchange_http(exchange), &session->input->holder, ws_reader_held(reader), is_new);
+    unfinished_hold(exchange_http(exchange), &input->holder, ws_reader_held(reader), is_new);
   } else {
-    unfinished_release(exchange_http(exchange), &session->input->holder);
+    unfinished_release(exchange_http(exchange), &input->holder);
   }
 }
 
