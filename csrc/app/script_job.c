@@ -226,6 +226,7 @@ enum send_key_turn job_enter_key(struct script_job *job, struct send_keys *keys,
   } else if (turn == SEND_KEY_ANSWERED) {
     struct send_answer answer = send_key_answer(entry);
     if (answer.body) job->body = blob_ref(answer.body);
+    job->body_is_id = answer.is_id;
     if (answer.status != 200) job_refuse(job, answer.status, answer.code, answer.reason);
   }
   return turn;
@@ -240,7 +241,8 @@ static bool is_worth_keeping(const struct script_job *job) {
 void job_settle_key(struct script_job *job, struct send_keys *keys, uint64_t now_ms, struct list *ready) {
   struct send_key *entry = job->send_key;
   if (!entry) return;
-  struct send_answer answer = {.status = job->status, .body = job->body, .code = job->code, .reason = job->reason};
+  struct send_answer answer = {
+      .status = job->status, .body = job->body, .is_id = job->body_is_id, .code = job->code, .reason = job->reason};
   job->send_key = NULL;
   send_key_settle(keys, entry, is_worth_keeping(job) ? &answer : NULL, now_ms, ready);
 }

@@ -145,6 +145,8 @@ struct script_job {
   struct blob *refusal;
   const struct job_channel *refused; /* the channel that is refused; NULL: the client */
   struct blob *fields, *body;        /* of an HTTP response; body: also of an acknowledgement */
+  /* the body is the id of the event that was relayed, and not JSON */
+  bool body_is_id;
   /* borrowed: the app's handle, which refers to this job; NULL after the app has released it */
   struct mw_stream *stream;
   void (*on_stream_end)(struct mw_stream *stream);

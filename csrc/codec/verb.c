@@ -294,12 +294,6 @@ void verb_write_ok_start(struct buffer *out, struct bytes ref) {
   buffer_append(out, BYTES("\"ok\":"));
 }
 
-void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value) {
-  verb_write_ok_start(out, ref);
-  buffer_append(out, value.len > 0 ? value : BYTES("true"));
-  buffer_append_char(out, '}');
-}
-
 void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason) {
   write_start(out, ref);
   if (ref.len == 0 && channel.len > 0) {
@@ -320,10 +314,4 @@ void verb_fault_text(const struct verb_fault *fault, char *out, size_t size) {
   } else {
     (void)snprintf(out, size, "invalid JSON at byte %lld: %s", (long long)fault->offset, fault->reason);
   }
-}
-
-void verb_write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault) {
-  char reason[128];
-  verb_fault_text(fault, reason, sizeof reason);
-  verb_write_error(out, verb->ref.raw, verb->channel, bytes_string(fault->code), bytes_string(reason));
 }

@@ -67,20 +67,15 @@ bool verb_split_binary(struct bytes frame, struct bytes *json, struct bytes *pay
 /* Reads a binary frame as verb_read does. It must be a send. */
 struct verb_fault verb_read_binary(struct bytes frame, struct buffer *text, struct verb *verb);
 
-/* The functions below append one object. `ref` is raw JSON (verb.ref.raw), and `value` is JSON;
- * empty: none. */
+/* The functions below append one object. `ref` is raw JSON (verb.ref.raw); empty: none. */
 
 /* Appends {"ref":…,"ok": only. The caller appends a value and the closing brace. */
 void verb_write_ok_start(struct buffer *out, struct bytes ref);
-/* Appends {"ref":…,"ok":…}. The value is true by default. */
-void verb_write_ok(struct buffer *out, struct bytes ref, struct bytes value);
 /* Appends {"ref":…,"error":{"code":…,"reason":…}}. Without a ref, it has "channel":… instead, if
  * there is one. All texts must be UTF-8. */
 void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason);
 /* Writes the reason of a fault, terminated. */
 void verb_fault_text(const struct verb_fault *fault, char *out, size_t size);
-/* Appends the error that answers a fault of verb_read. */
-void verb_write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault);
 
 VISIBILITY_POP
 

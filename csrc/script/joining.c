@@ -1,7 +1,5 @@
 #include "script/joining.h"
 
-#include <stdio.h>
-
 #include "app/name_hold.h"
 #include "app/socket.h"
 #include "base/memory.h"
@@ -43,12 +41,11 @@ struct relayed {
 };
 
 static void note_published(const struct relayed *relayed, int status) {
-  char value[64];
   if (status < 0) {
     job_refuse(relayed->job, 503, "unavailable", order_fault(status));
   } else if (relayed->keeps) {
-    int len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", relayed->completion.id);
-    relayed->job->body = blob_new(bytes_of(value, (size_t)len));
+    relayed->job->body = blob_new(bytes_string(relayed->completion.id));
+    relayed->job->body_is_id = relayed->job->body != NULL;
   }
 }
 

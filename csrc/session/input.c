@@ -149,7 +149,8 @@ void session_on_answer(struct subscriber *subscriber, struct script_job *job) {
     if (session_ops(subscriber)->is_connecting(subscriber))
       session_ops(subscriber)->close(subscriber, &(struct closing){.reason = why, .text = job->reason});
   } else if (job->type == JOB_MESSAGE) {
-    reply_ok(subscriber, &reply, blob_bytes(ref), &(struct outcome){.type = OUTCOME_VALUE, .value = blob_bytes(job->body)});
+    struct outcome outcome = reply_outcome(job);
+    reply_ok(subscriber, &reply, blob_bytes(ref), &outcome);
   } else if (job->channel_count > 0) {
     session_join(subscriber, job, &reply, blob_bytes(ref));
   } else {

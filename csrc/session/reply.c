@@ -70,6 +70,12 @@ void reply_text(struct subscriber *subscriber, const struct reply *reply, const 
   }
 }
 
+struct outcome reply_outcome(const struct script_job *job) {
+  struct bytes body = blob_bytes(job->body);
+  if (job->body_is_id) return (struct outcome){.type = OUTCOME_KEPT, .id = body};
+  return (struct outcome){.type = OUTCOME_VALUE, .value = body};
+}
+
 void reply_ok(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome) {
   if (!reply_is_wanted(reply, ref)) return;
   struct rope text;

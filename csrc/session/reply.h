@@ -40,6 +40,8 @@ static inline bool reply_is_wanted(const struct reply *reply, struct bytes ref) 
 static inline size_t reply_room(struct subscriber *subscriber, const struct reply *reply) {
   return reply->class->room(subscriber, reply);
 }
+/* Returns the outcome of a message that the app has accepted, borrowed from the job. */
+struct outcome reply_outcome(const struct script_job *job);
 /* Answers with the outcome, if the answer is wanted. If out of memory, breaks the subscriber. */
 void reply_ok(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, const struct outcome *outcome);
 /* The same for a page. Returns false, without an answer, if out of memory or if the members are

@@ -1,11 +1,7 @@
 /* POST /send: what a WebSocket client sends, for clients that only receive. With X-Moonwire-Client
  * the request acts as that client; without, the sender is a client for just this message. */
-#include <stdio.h>
-
 #include "app/command.h"
 #include "base/memory.h"
-#include "base/utf8.h"
-#include "codec/verb.h"
 #include "dialect/native.h"
 #include "http/cors.h"
 #include "http/exchange.h"
@@ -15,22 +11,41 @@
 #include "transport/connect.h"
 #include "transport/roles.h"
 
-/* A reason may come from a script, and end at any byte. */
-static struct bytes clean_reason(const char *reason) {
-  struct bytes text = bytes_string(reason);
-  return bytes_of(text.ptr, utf8_valid_prefix(text));
+/* How verbs come, and answers go. */
+static const struct dialect *const send_dialect = &native_polls;
+
+static void answer_text(struct exchange *exchange, struct rope *text, int status) {
+  if (text->text.failed) subscriber_break(&exchange->subscriber);
+  if (status == 200) {
+    exchange_answer(exchange, &(struct answer){.status = 200,
+                                               .fields = &http_fields_no_store,
+                                               .content_type = BYTES("application/json"),
+                                               .body = buffer_bytes(&text->text)});
+  } else {
+    buffer_append_char(&text->text, '\n');
+    exchange_answer_error(exchange, status, buffer_bytes(&text->text));
+  }
+  rope_deinit(text);
+}
+
+static void answer_outcome(struct exchange *exchange, struct bytes ref, const struct outcome *outcome) {
+  struct rope text;
+  rope_init(&text);
+  send_dialect->ok(&text, ref, outcome);
+  answer_text(exchange, &text, 200);
+}
+
+static void answer_refusal(struct exchange *exchange, struct bytes ref, const struct refusal *refusal) {
+  struct rope text;
+  rope_init(&text);
+  send_dialect->error(&text, ref, refusal);
+  answer_text(exchange, &text, reply_status(refusal));
 }
 
 /* Every answer carries the ref of its message, as far as it can be read. */
 static void refuse_send_with(struct exchange *exchange, int status, const char *code, const char *reason) {
-  struct bytes none = bytes_of(NULL, 0);
-  struct buffer text;
-  buffer_init(&text);
-  verb_write_error(&text, verb_find_ref(exchange_request(exchange)->body), none, bytes_string(code), clean_reason(reason));
-  buffer_append_char(&text, '\n');
-  if (text.failed) subscriber_break(&exchange->subscriber);
-  exchange_answer_error(exchange, status, buffer_bytes(&text));
-  buffer_deinit(&text);
+  struct bytes ref = send_dialect->find_ref(exchange_request(exchange)->body);
+  answer_refusal(exchange, ref, &(struct refusal){.code = code, .reason = reason, .status = status});
 }
 
 static void refuse_send(struct exchange *exchange, int status, const char *reason) {
@@ -141,16 +156,10 @@ static void answer_send(struct exchange *exchange, const struct send_relay *rela
     refuse_send(exchange, 503, order_fault(status));
     return;
   }
-  struct buffer text;
-  char value[64];
-  int len = 0;
-  buffer_init(&text);
   names_charge_sender(&exchange->subscriber, relay->job);
-  if (relay->keeps) len = snprintf(value, sizeof value, "{\"id\":\"%s\"}", relay->completion.id);
-  verb_write_ok(&text, blob_bytes(relay->job->fields), bytes_of(value, (size_t)len));
-  struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
-  exchange_answer(exchange, &answer);
-  buffer_deinit(&text);
+  struct outcome outcome = {.type = OUTCOME_DONE};
+  if (relay->keeps) outcome = (struct outcome){.type = OUTCOME_KEPT, .id = bytes_string(relay->completion.id)};
+  answer_outcome(exchange, blob_bytes(relay->job->fields), &outcome);
 }
 
 static void on_send_published(struct completion *completion, int status) {
@@ -228,21 +237,25 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
 
 /* ---- The role -------------------------------------------------------------------------------- */
 
-static void answer_fault(struct exchange *exchange, const struct verb *verb, const struct verb_fault *fault) {
-  struct buffer text;
-  buffer_init(&text);
-  verb_write_fault(&text, verb, fault);
-  if (text.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
-  exchange_answer_error(exchange, reply_status(&(struct refusal){.code = fault->code}), buffer_bytes(&text));
-  buffer_deinit(&text);
+static void send_read(struct exchange *exchange) {
+  struct bytes body = exchange_request(exchange)->body;
+  struct dialect_reader reader;
+  struct verb verb;
+  struct refusal refusal;
+  if (!body.ptr) body = BYTES("");
+  dialect_reader_init(&reader);
+  if (send_dialect->next(&reader, &body, false, &verb, &refusal) != READ_VERB) {
+    answer_refusal(exchange, verb.ref.raw, &refusal);
+  } else if (verb.type != VERB_SEND) {
+    refuse_send(exchange, 400, "without the header X-Moonwire-Client, only \"send\" is possible");
+  } else {
+    send_once(exchange, &verb);
+  }
+  dialect_reader_deinit(&reader);
 }
 
 static void send_start(struct exchange *exchange) {
-  struct request *request = exchange_request(exchange);
-  const struct http_head *head = request->head;
-  struct buffer text;
-  struct verb verb;
-  buffer_init(&text);
+  const struct http_head *head = exchange_request(exchange)->head;
   if (!cors_allows(exchange)) {
     refuse_send(exchange, 403, "the origin is not allowed");
   } else if (!is_json_or_needs_no_proof(head)) {
@@ -250,16 +263,8 @@ static void send_start(struct exchange *exchange) {
   } else if (http_head_field(head, BYTES("x-moonwire-client")).ptr) {
     act_as(exchange);
   } else {
-    struct verb_fault fault = verb_read(request->body, &text, &verb);
-    if (fault.code) {
-      answer_fault(exchange, &verb, &fault);
-    } else if (verb.type != VERB_SEND) {
-      refuse_send(exchange, 400, "without the header X-Moonwire-Client, only \"send\" is possible");
-    } else {
-      send_once(exchange, &verb);
-    }
+    send_read(exchange);
   }
-  buffer_deinit(&text);
 }
 
 static void send_on_answer(struct exchange *exchange, struct script_job *job) {
@@ -278,12 +283,8 @@ static void send_on_answer(struct exchange *exchange, struct script_job *job) {
   } else if (job->relayed) {
     publish_send(exchange, job);
   } else {
-    struct buffer text;
-    buffer_init(&text);
-    verb_write_ok(&text, blob_bytes(job->fields), blob_bytes(job->body));
-    struct answer answer = {.status = 200, .content_type = BYTES("application/json"), .body = buffer_bytes(&text)};
-    exchange_answer(exchange, &answer);
-    buffer_deinit(&text);
+    struct outcome outcome = reply_outcome(job);
+    answer_outcome(exchange, blob_bytes(job->fields), &outcome);
   }
 }
 

@@ -67,7 +67,7 @@ static struct send_key *send_key_add(struct send_keys *keys, struct bytes key) {
 }
 
 struct send_answer send_key_answer(const struct send_key *entry) {
-  struct send_answer answer = {.status = entry->status, .body = entry->body};
+  struct send_answer answer = {.status = entry->status, .body = entry->body, .is_id = entry->is_id};
   if (entry->refusal) {
     /* "code\0reason\0" */
     answer.code = entry->refusal->data;
@@ -95,6 +95,7 @@ static bool send_key_keep(struct send_keys *keys, struct send_key *entry, const 
   entry->status = answer->status;
   if (answer->status == 200) {
     entry->body = answer->body ? blob_ref(answer->body) : NULL;
+    entry->is_id = answer->is_id;
   } else {
     entry->refusal = blob_new(bytes_of(NULL, code_len + reason_len + 2));
     if (!entry->refusal) return false;

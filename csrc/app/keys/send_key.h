@@ -19,6 +19,7 @@ enum {
 struct send_answer {
   int status;
   struct blob *body; /* of a 200; NULL: none */
+  bool is_id;        /* the body is the id of the message that was published, and not JSON */
   const char *code, *reason;
 };
 
@@ -27,7 +28,7 @@ struct send_key {
   struct list link;    /* in send_keys.known, if the answer is known */
   struct list waiters; /* links of the sends that wait for the answer */
   uint64_t known_ms;
-  bool is_known;
+  bool is_known, is_id;
   int status;
   struct blob *body, *refusal;
   size_t size, key_len;
