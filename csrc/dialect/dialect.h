@@ -93,8 +93,19 @@ struct opening {
   size_t room;       /* as told.room, for all channels together */
 };
 
-/* Every function is set, except `open` of a dialect that event streams do not use. If a writer runs
- * out of memory, or the members are unknown, its rope has failed. If the dialect does not have such
+/* The answer to a poll, without its messages. */
+struct polled {
+  struct bytes id;          /* the cursor with which the client continues */
+  struct bytes client;      /* its id; empty: none */
+  bool more;                /* not complete: the next poll finds something immediately */
+  struct since since;       /* the cursor with which it came */
+  const struct bytes *gaps; /* channels of which messages are missing */
+  size_t gap_count;
+  const struct rope *joined; /* the channels that it has joined, as poll_joined has written them */
+};
+
+/* Every function is set, except `open` of a dialect that event streams do not use, and those of
+ * polls. If a writer runs out of memory, or the members are unknown, its rope has failed. If the dialect does not have such
  * an answer or event, the writer appends nothing, and nothing is sent. */
 struct dialect {
   const char *subprotocol; /* of WebSocket; NULL: used without one, or over another carrier */
@@ -121,6 +132,11 @@ struct dialect {
   void (*event)(const struct dialect *dialect, struct rope *out, const struct event *event);
   /* Appends the beginning of an event stream, with the gaps of its replay. */
   void (*open)(const struct dialect *dialect, struct rope *out, struct opening *opening);
+  /* Appends everything that precedes the messages of a poll; they are in the form `form`. */
+  void (*poll)(struct rope *out, const struct polled *polled);
+  struct bytes poll_between, poll_end; /* what is between two messages, and after all of them */
+  /* Appends a channel to those that a poll has joined, with `ok` of its query. */
+  void (*poll_joined)(struct rope *joined, struct bytes channel, const struct rope *ok);
   /* Returns the close code for the reason of a closing. */
   unsigned (*close_code)(const struct closing *closing);
 };

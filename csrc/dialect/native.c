@@ -63,7 +63,13 @@ const struct dialect native_moonwire_1 = {.subprotocol = "moonwire.1",
 const struct dialect native_stream = {.form = &native_sse, .ping = {":\n", 2}, NATIVE_VERBS, NATIVE_WORDS};
 const struct dialect native_enveloped = {
     .form = &native_envelope, .ping = {"data: {\"event\":\"moonwire:ping\"}\n\n", 33}, NATIVE_VERBS, NATIVE_WORDS};
-const struct dialect native_polls = {.form = &native_poll, NATIVE_VERBS, NATIVE_WORDS};
+const struct dialect native_polls = {.form = &native_poll,
+                                     .poll = native_write_poll,
+                                     .poll_between = {",", 1},
+                                     .poll_end = {"]}\n", 3},
+                                     .poll_joined = native_write_poll_joined,
+                                     NATIVE_VERBS,
+                                     NATIVE_WORDS};
 const struct dialect native_query = {.form = &native_poll, .next = next_of_query, .ok = ok_of_query, NATIVE_WORDS};
 
 static const struct dialect *const websockets[] = {&native_websocket, &native_moonwire_1, NULL};

@@ -28,6 +28,10 @@ void native_error(struct rope *out, struct bytes ref, const struct refusal *refu
 void native_write_told(struct rope *out, const struct told *told);
 /* Appends the member "recovered", after other members, if the client has sent a cursor. */
 void native_write_recovered(struct buffer *out, struct since since, size_t gap_count);
+/* Appends the answer to a poll, up to its messages. */
+void native_write_poll(struct rope *out, const struct polled *polled);
+/* Appends a member of "channels" in that answer. */
+void native_write_poll_joined(struct rope *joined, struct bytes channel, const struct rope *ok);
 void native_event(const struct dialect *dialect, struct rope *out, const struct event *event);
 void native_open(const struct dialect *dialect, struct rope *out, struct opening *opening);
 unsigned native_close_code(const struct closing *closing);

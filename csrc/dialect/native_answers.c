@@ -74,6 +74,36 @@ void native_ok(struct rope *out, struct bytes ref, const struct outcome *outcome
   buffer_append_char(&out->text, '}');
 }
 
+void native_write_poll_joined(struct rope *joined, struct bytes channel, const struct rope *ok) {
+  if (rope_len(joined) > 0) buffer_append_char(&joined->text, ',');
+  json_write_string(&joined->text, channel);
+  buffer_append_char(&joined->text, ':');
+  rope_append(joined, ok);
+}
+
+void native_write_poll(struct rope *out, const struct polled *polled) {
+  struct buffer *text = &out->text;
+  buffer_append_string(text, "{\"id\":");
+  json_write_string(text, polled->id);
+  if (polled->more) buffer_append_string(text, ",\"more\":true");
+  native_write_recovered(text, polled->since, polled->gap_count);
+  if (polled->client.len > 0) {
+    buffer_append_string(text, ",\"client\":");
+    json_write_string(text, polled->client);
+  }
+  if (rope_len(polled->joined) > 0) {
+    buffer_append_string(text, ",\"channels\":{");
+    rope_append(out, polled->joined);
+    buffer_append_char(text, '}');
+  }
+  buffer_append_string(text, ",\"gaps\":[");
+  for (size_t i = 0; i < polled->gap_count; i++) {
+    if (i > 0) buffer_append_char(text, ',');
+    json_write_string(text, polled->gaps[i]);
+  }
+  buffer_append_string(text, "],\"messages\":[");
+}
+
 /* A reason may come from a script, and be cut at any byte. */
 static struct bytes clean(const char *text) {
   struct bytes bytes = bytes_string(text);

@@ -32,7 +32,7 @@ struct poll {
   uint64_t seen;
   struct epoch epoch;  /* while it waits, of that position */
   uint64_t due_ms;     /* when the wait ends */
-  struct rope joined;  /* members of "channels": the results of joining */
+  struct rope joined;  /* the channels that it has joined (dialect->poll_joined) */
   size_t joining;      /* channels of the query that are marked as joined, and still to be joined */
   size_t joined_at;    /* index in the query of the next of them */
   bool is_new;         /* the client was made for this poll */

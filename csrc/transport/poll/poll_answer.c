@@ -3,23 +3,19 @@
 #include "base/array.h"
 #include "base/heap.h"
 #include "base/memory.h"
-#include "codec/json_scan.h"
 #include "delivery/replay.h"
 #include "delivery/subscriber.h"
-#include "dialect/native.h"
+#include "dialect/dialect.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "transport/poll/poll_client.h"
 
-void poll_answer_init(struct poll_answer *answer) {
-  *answer = (struct poll_answer){.blobs = NULL};
-  buffer_init(&answer->gaps);
-}
+void poll_answer_init(struct poll_answer *answer) { *answer = (struct poll_answer){.blobs = NULL}; }
 
 void poll_answer_deinit(struct poll_answer *answer) {
   for (size_t i = 0; i < answer->count; i++) blob_unref(answer->blobs[i]);
   memory_free(answer->blobs);
-  buffer_deinit(&answer->gaps);
+  memory_free(answer->gaps);
 }
 
 /* A single message goes into an answer regardless of its size. */
@@ -68,8 +64,13 @@ static uint64_t source_position(const struct source *source) {
 static uint64_t source_key(const void *source) { return source_position(source); }
 
 void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel) {
-  if (answer->gap_count++ > 0) buffer_append_char(&answer->gaps, ',');
-  json_write_string(&answer->gaps, channel);
+  struct bytes *grown = array_reserve(answer->gaps, sizeof *grown, &answer->gap_capacity, answer->gap_count + 1, UINT32_MAX);
+  if (!grown) {
+    answer->has_failed = true;
+    return;
+  }
+  answer->gaps = grown;
+  grown[answer->gap_count++] = channel;
 }
 
 /* Adds a channel that ended at that position (0: it has not), if it has something, to the heap that
@@ -181,7 +182,7 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   /* Not complete: continues from the last one that is in it. */
   if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
   answer->more = next_position > 0;
-  if (answer->gaps.failed) return MW_ENOMEM;
+  if (answer->has_failed) return MW_ENOMEM;
   return status < 0 ? status : 0;
 }
 
@@ -209,49 +210,49 @@ int poll_answer_take(struct poll_answer *answer, struct subscriber *subscriber, 
   }
   if (items->full) answer->id = answer->last > 0 ? answer->last : seen;
   answer->more = items->full && answer->id < http_of(subscriber)->delivery->hub->position;
-  return answer->gaps.failed ? MW_ENOMEM : 0;
+  return answer->has_failed ? MW_ENOMEM : 0;
 }
 
 /* ---- Sending --------------------------------------------------------------------------------- */
 
 /* Everything before the messages. */
-static void write_answer_beginning(struct rope *rope, const struct poll_answer *answer, const struct poll *poll) {
-  struct buffer *out = &rope->text;
+static void write_answer_beginning(struct rope *out, const struct poll_answer *answer, const struct poll *poll) {
   char id[ID_LEN];
   id_write(id, exchange_delivery(poll->exchange)->epoch, answer->id);
-  buffer_append_string(out, "{\"id\":");
-  json_write_string(out, bytes_of(id, ID_LEN));
-  if (answer->more) buffer_append_string(out, ",\"more\":true");
-  native_write_recovered(out, poll->since, answer->gap_count);
-  if (poll->client) {
-    buffer_append_string(out, ",\"client\":");
-    json_write_string(out, bytes_of(poll->client->session.client->id, CLIENT_ID_LEN));
-  }
-  if (rope_len(&poll->joined) > 0) {
-    buffer_append_string(out, ",\"channels\":{");
-    rope_append(rope, &poll->joined);
-    buffer_append_char(out, '}');
-  }
-  buffer_append_string(out, ",\"gaps\":[");
-  buffer_append(out, buffer_bytes(&answer->gaps));
-  buffer_append_string(out, "],\"messages\":[");
+  struct polled polled = {.id = bytes_of(id, ID_LEN),
+                          .more = answer->more,
+                          .since = poll->since,
+                          .gaps = answer->gaps,
+                          .gap_count = answer->gap_count,
+                          .joined = &poll->joined};
+  if (poll->client) polled.client = bytes_of(poll->client->session.client->id, CLIENT_ID_LEN);
+  session_dialect(&poll->subscriber)->poll(out, &polled);
 }
 
-static void push_all(struct exchange *exchange, const struct poll_answer *answer, const struct rope *beginning,
-                     struct blob *rest) {
-  /* "," and "]}" are parts of one small blob. */
-  struct bytes comma = bytes_of(rest->data, 1), end = bytes_of(rest->data + 1, rest->len - 1);
+/* What the dialect has between the messages, and after them: parts of one small blob. */
+static struct blob *make_rest(const struct dialect *dialect) {
+  struct bytes between = dialect->poll_between, end = dialect->poll_end;
+  struct blob *rest = blob_new(bytes_of(NULL, between.len + end.len));
+  if (!rest) return NULL;
+  memcpy(rest->data, between.ptr, between.len);
+  memcpy(rest->data + between.len, end.ptr, end.len);
+  return rest;
+}
+
+static void push_all(struct exchange *exchange, const struct poll_answer *answer, const struct rope *beginning, struct blob *rest,
+                     size_t between_len) {
   exchange_push_rope(exchange, beginning);
   for (size_t i = 0; i < answer->count; i++) {
-    if (i > 0) exchange_push(exchange, rest, comma);
+    if (i > 0) exchange_push(exchange, rest, bytes_of(rest->data, between_len));
     exchange_push(exchange, answer->blobs[i], blob_bytes(answer->blobs[i]));
   }
-  exchange_push(exchange, rest, end);
+  exchange_push(exchange, rest, bytes_of(rest->data + between_len, rest->len - between_len));
 }
 
 bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct http *http = exchange_http(exchange);
+  const struct dialect *dialect = session_dialect(&poll->subscriber);
   struct http_fields fields;
   struct rope beginning;
   http_fields_init(&fields);
@@ -261,15 +262,15 @@ bool poll_answer_send(struct poll_answer *answer, struct poll *poll) {
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   write_answer_beginning(&beginning, answer, poll);
   bool fine = !fields.text.failed && !beginning.text.failed;
-  struct blob *rest = fine ? blob_new(BYTES(",]}\n")) : NULL;
+  struct blob *rest = fine ? make_rest(dialect) : NULL;
   fine = rest != NULL;
   if (fine) {
-    size_t commas = answer->count > 0 ? answer->count - 1 : 0;
+    size_t between_len = dialect->poll_between.len, betweens = answer->count > 0 ? answer->count - 1 : 0;
     http->stats->polls++;
     http->stats->gaps += answer->gap_count;
     budget_charge(&exchange->subscriber, rope_len(&beginning) + answer->bytes + answer->count * BUDGET_PART);
-    exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + commas + rest->len - 1);
-    if (!(exchange_request(exchange)->is_head)) push_all(exchange, answer, &beginning, rest);
+    exchange_begin(exchange, 200, &fields, rope_len(&beginning) + answer->bytes + betweens * between_len + dialect->poll_end.len);
+    if (!(exchange_request(exchange)->is_head)) push_all(exchange, answer, &beginning, rest, between_len);
     exchange_complete(exchange);
   } else {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));

@@ -15,9 +15,11 @@ struct poll_answer {
   size_t taken;       /* how many items are in it */
   uint64_t last;      /* the highest position in it */
   uint64_t id;        /* the position after which the client continues */
-  struct buffer gaps; /* JSON strings */
+  struct bytes *gaps; /* names of channels, borrowed from the client and the hub */
   size_t gap_count;
-  bool more; /* not complete: the next poll finds something immediately */
+  uint32_t gap_capacity;
+  bool has_failed; /* a gap is missing, because out of memory */
+  bool more;       /* not complete: the next poll finds something immediately */
   /* nothing can come any more: each of the channels has ended, and was seen to its end */
   bool has_ended;
 };

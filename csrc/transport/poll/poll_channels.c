@@ -3,7 +3,7 @@
 #include "base/array.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "codec/json_scan.h"
+#include "dialect/dialect.h"
 #include "http/exchange.h"
 #include "session/input.h"
 #include "transport/poll/poll_client.h"
@@ -167,10 +167,7 @@ void poll_channels_joined(struct poll *poll, const struct rope *told) {
   while (!channels[poll->joined_at].is_due) poll->joined_at++;
   const struct job_channel *channel = &channels[poll->joined_at++];
   if (told) {
-    if (rope_len(&poll->joined) > 0) buffer_append_char(&poll->joined.text, ',');
-    json_write_string(&poll->joined.text, channel->name);
-    buffer_append_char(&poll->joined.text, ':');
-    rope_append(&poll->joined, told);
+    session_dialect(&poll->subscriber)->poll_joined(&poll->joined, channel->name, told);
   }
   if (--poll->joining > 0) return;
   if (poll->joined.text.failed) {
