@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "codec/ws/ws_deflate.h"
 #include "delivery/form_users.h"
@@ -15,17 +16,22 @@ VISIBILITY_PUSH
 
 struct subscriber;
 
-/* The most slices of one write. */
-enum { SINK_SLICES_MAX = 64 };
+/* The most slices of one write. The most bytes that are joined, and after how many writes of the same
+ * messages: for fewer subscribers, copying costs more than it spares. */
+enum { SINK_SLICES_MAX = 64, TURN_JOIN_MAX = 64 * 1024, TURN_JOIN_USES = 3 };
 
 /* A part of a channel's turn list in one form and framing, ready to be written to all subscribers
- * that need exactly this. */
+ * that need exactly this: as slices of its messages, or, once several have needed it, joined, which
+ * the kernel takes in less time. */
 struct turn_view {
   const struct sink *sink; /* for which it was prepared */
   struct channel *channel; /* NULL if nothing is prepared */
-  uint32_t start, count;
+  uint32_t start, count;   /* of messages */
+  uint32_t uses;
+  uint32_t slice_count;
   size_t bytes;
   struct bytes slices[SINK_SLICES_MAX];
+  struct buffer joined; /* keeps its memory, at most TURN_JOIN_MAX */
 };
 
 /* A turn list is written in several forms and framings; few are in use at a time. */

@@ -14,20 +14,34 @@ void delivery_deinit(struct delivery *delivery) {
     blob_unref(delivery->parts[i].plain);
     blob_unref(delivery->parts[i].deflated);
   }
+  for (size_t i = 0; i < TURN_VIEWS; i++) buffer_deinit(&delivery->views[i].joined);
 }
 
 /* Returns true if no unsent data will be written. */
 static bool is_lost(const struct subscriber *subscriber) { return subscriber->flags & (SUBSCRIBER_BROKEN | SUBSCRIBER_SLOW); }
 
+/* Copies the messages of a view one behind the other. Out of memory, they stay as they are. */
+static void join_view(struct turn_view *view) {
+  buffer_clear(&view->joined);
+  if (!buffer_reserve_within(&view->joined, view->bytes, TURN_JOIN_MAX)) return;
+  for (size_t i = 0; i < view->slice_count; i++) buffer_append(&view->joined, view->slices[i]);
+  view->slices[0] = buffer_bytes(&view->joined);
+  view->slice_count = 1;
+}
+
 /* Returns the turn list of a channel from `start` on, at most SINK_SLICES_MAX messages, or NULL if
  * out of memory. */
 static const struct turn_view *prepare_view(const struct sink *sink, struct channel *channel, uint32_t start) {
   struct turn_view *view = &sink->delivery->views[sink->view];
-  if (view->channel == channel && view->start == start && view->sink == sink) return view;
+  if (view->channel == channel && view->start == start && view->sink == sink) {
+    if (++view->uses == TURN_JOIN_USES && view->slice_count > 1 && view->bytes <= TURN_JOIN_MAX) join_view(view);
+    return view;
+  }
   view->channel = NULL;
   view->sink = sink;
   view->start = start;
   view->count = 0;
+  view->uses = 1;
   view->bytes = 0;
   for (uint32_t i = start; i < channel->turn_count && view->count < SINK_SLICES_MAX; i++) {
     struct blob *blob = compress_shared(sink->delivery, sink->form, channel->turn[i]);
@@ -35,6 +49,7 @@ static const struct turn_view *prepare_view(const struct sink *sink, struct chan
     view->slices[view->count] = form_slice(blob, sink->framing);
     view->bytes += view->slices[view->count++].len;
   }
+  view->slice_count = view->count;
   view->channel = channel;
   return view;
 }
@@ -45,7 +60,7 @@ static void write_turn(struct subscriber *subscriber) {
   while (subscriber->turn) {
     struct channel *channel = subscriber->turn->channel;
     const struct turn_view *view = prepare_view(sink, channel, subscriber->turn_start);
-    ptrdiff_t written = view ? sink->ops->write(subscriber, view->slices, view->count) : MW_ENOMEM;
+    ptrdiff_t written = view ? sink->ops->write(subscriber, view->slices, view->slice_count) : MW_ENOMEM;
     if (written < 0) {
       subscriber->flags |= SUBSCRIBER_BROKEN;
       return;

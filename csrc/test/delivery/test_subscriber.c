@@ -1,8 +1,10 @@
 /* A subscriber whose sink is this test: what it is offered, what it holds, and what it is told. */
 #include "delivery/subscriber.h"
 
+#include "base/memory.h"
 #include "base/rope.h"
 #include "delivery/catchup.h"
+#include "delivery/compress.h"
 #include "test/support.h"
 #include "test/support/message.h"
 
@@ -18,6 +20,7 @@ struct peer {
   struct bytes held[SINK_SLICES_MAX];
   size_t held_count;
   size_t write_count, flushed_count, drained_count;
+  size_t slice_count;    /* of the last write */
   uint16_t flags;        /* at the last flush */
   struct bytes identity; /* empty: nobody's */
   char text[65536];      /* everything that was written */
@@ -32,7 +35,7 @@ static struct fixture {
   struct mw_stats stats;
   struct delivery delivery;
   struct sink stream_sink, poll_sink, socket_sink;
-  struct peer peers[3];
+  struct peer peers[5];
   uint64_t position;
 } world;
 
@@ -52,6 +55,7 @@ static ptrdiff_t on_write(struct subscriber *subscriber, const struct bytes *sli
   size_t written = 0;
   assert_int_equal(peer->held_count, 0);
   peer->write_count++;
+  peer->slice_count = count;
   if (peer->gone) return -1;
   for (size_t i = 0; i < count && peer->room > 0; i++) {
     size_t len = slices[i].len < peer->room ? slices[i].len : peer->room;
@@ -268,6 +272,49 @@ static void writes_once_a_turn(void **state) {
   assert_non_null(strstr(world.peers[1].text, "\"data\":3}"));
   assert_false(delivery_flush(&world.delivery));
   assert_int_equal(world.peers[0].flushed_count, 1);
+}
+
+/* What several subscribers receive in a turn is written as one piece, and what a peer does not take of
+ * that follows as if it had not been. */
+static void joins_what_many_receive(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) subscribe(i, "a", &kept);
+  publish_numbers("a", 1, 3, &kept);
+  size_t len = 0;
+  for (size_t room = 0; room == 0 || room <= len; room++) {
+    for (size_t i = 0; i < COUNT_OF(world.peers); i++) world.peers[i].text_len = 0;
+    if (room > 0) publish_numbers("a", 1, 3, &kept);
+    struct peer *cut = &world.peers[0]; /* the last to be flushed */
+    if (room > 0) cut->room = room;
+    delivery_flush(&world.delivery);
+    if (room == 0) {
+      len = world.peers[1].text_len;
+      assert_in_range(len, 1, 300);
+      for (size_t i = 0; i < COUNT_OF(world.peers); i++) assert_int_equal(world.peers[i].slice_count, i < 3 ? 1 : 3);
+    }
+    cut->room = ANY;
+    if (cut->held_count > 0) finish_held(cut);
+    for (size_t i = 0; i < COUNT_OF(world.peers); i++) assert_numbers(&world.peers[i], 1, 3);
+  }
+  publish_numbers("a", 1, 1, &kept);
+  delivery_flush(&world.delivery);
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) assert_int_equal(world.peers[i].slice_count, 1);
+}
+
+static void writes_the_pieces_if_memory_fails(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) subscribe(i, "a", &closes);
+  publish_numbers("a", 1, 3, &closes);
+  /* their forms are there already, so that this is the first that the flush allocates */
+  struct subscriber *subscriber = &world.peers[0].subscriber;
+  for (size_t i = 0; i < 3; i++) blob_unref(compress_message(subscriber, subscriber->turn->channel->turn[i]));
+  memory_fail_after(1);
+  delivery_flush(&world.delivery);
+  memory_fail_after(0);
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    assert_int_equal(world.peers[i].slice_count, 3);
+    assert_numbers(&world.peers[i], 1, 3);
+  }
 }
 
 /* A turn that has written enough leaves the rest, and what comes for it, to the next ones. */
@@ -583,6 +630,8 @@ static void is_slow_over_the_limit_of_its_sink(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       DELIVERS(writes_once_a_turn),
+      DELIVERS(joins_what_many_receive),
+      DELIVERS(writes_the_pieces_if_memory_fails),
       DELIVERS(writes_so_much_in_a_turn),
       DELIVERS(a_turn_that_is_full_is_over),
       DELIVERS(forgets_who_was_put_off),
