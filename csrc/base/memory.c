@@ -19,9 +19,30 @@ static void *resize_default(void *context, void *ptr, size_t size) {
 static mw_resize_fn resize_with = resize_default;
 static void *resize_context;
 
-static atomic_int_fast64_t live;
+/* Two threads that count in the same cache line take turns at it: an allocation would cost several
+ * times as much. So each thread has a lane of its own (beyond LANES threads, some share one). Only the
+ * sum over the lanes means something: what one thread allocates, another may free. All operations on
+ * them are relaxed: nothing else is published by a count. */
+enum { LANES = 64, LANE_BYTES = 128 };
+static struct lane {
+  _Alignas(LANE_BYTES) atomic_int_fast64_t live;
+  atomic_int_fast64_t objects[OBJECT_KIND_COUNT];
+} lanes[LANES];
+static atomic_uint lane_count; /* that were given out */
+static _Thread_local struct lane *own_lane;
+
 static atomic_uint_fast64_t fail_countdown;
-static atomic_int_fast64_t objects[OBJECT_KIND_COUNT];
+
+static struct lane *take_lane(void) {
+  own_lane = &lanes[atomic_fetch_add_explicit(&lane_count, 1, memory_order_relaxed) % LANES];
+  return own_lane;
+}
+
+static inline void lane_add(atomic_int_fast64_t *count, int change) {
+  atomic_fetch_add_explicit(count, change, memory_order_relaxed);
+}
+
+static inline struct lane *lane_get(void) { return own_lane ? own_lane : take_lane(); }
 
 /* Counts down. Returns true for the allocation that brings the count to 0. */
 static bool must_fail(void) {
@@ -35,7 +56,7 @@ static bool must_fail(void) {
 void *memory_realloc(void *ptr, size_t size) {
   if (must_fail()) return NULL;
   void *moved = resize_with(resize_context, ptr, size > 0 ? size : 1);
-  if (moved && !ptr) atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+  if (moved && !ptr) lane_add(&lane_get()->live, 1);
   return moved;
 }
 
@@ -50,7 +71,7 @@ void *memory_calloc(size_t count, size_t size) {
 
 void memory_free(void *ptr) {
   if (!ptr) return;
-  atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+  lane_add(&lane_get()->live, -1);
   resize_with(resize_context, ptr, 0);
 }
 
@@ -70,11 +91,19 @@ void memory_set_allocator(void *(*resize)(void *context, void *ptr, size_t size)
 
 void memory_fail_after(uint64_t countdown) { atomic_store(&fail_countdown, countdown); }
 
-int64_t memory_live(void) { return atomic_load(&live); }
+int64_t memory_live(void) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < LANES; i++) sum += atomic_load_explicit(&lanes[i].live, memory_order_relaxed);
+  return sum;
+}
 
-void object_count(enum object_kind kind, int change) { atomic_fetch_add_explicit(&objects[kind], change, memory_order_relaxed); }
+void object_count(enum object_kind kind, int change) { lane_add(&lane_get()->objects[kind], change); }
 
-int64_t object_live(enum object_kind kind) { return atomic_load(&objects[kind]); }
+int64_t object_live(enum object_kind kind) {
+  int64_t sum = 0;
+  for (size_t i = 0; i < LANES; i++) sum += atomic_load_explicit(&lanes[i].objects[kind], memory_order_relaxed);
+  return sum;
+}
 
 const char *object_name(enum object_kind kind) {
   switch (kind) {

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -83,10 +84,39 @@ static void objects_are_counted_by_name(void **state) {
   assert_int_equal(mw_live("teapot"), -1);
 }
 
+/* More than have a count of their own. */
+enum { THREADS = 80 };
+
+static void *allocate_for_another(void *context) {
+  *(void **)context = memory_alloc(8);
+  object_count(OBJECT_BLOB, 1);
+  return NULL;
+}
+
+static void threads_count_together(void **state) {
+  (void)state;
+  int64_t before = memory_live();
+  pthread_t threads[THREADS];
+  void *given[THREADS];
+  for (size_t i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_create(&threads[i], NULL, allocate_for_another, &given[i]), 0);
+  }
+  for (size_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+  assert_int_equal(memory_live(), before + THREADS);
+  assert_int_equal(object_live(OBJECT_BLOB), THREADS);
+  for (size_t i = 0; i < THREADS; i++) {
+    memory_free(given[i]);
+    object_count(OBJECT_BLOB, -1);
+  }
+  assert_int_equal(memory_live(), before);
+  assert_int_equal(object_live(OBJECT_BLOB), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(counts_what_is_alive), TEST(an_overflow_is_no_memory),      TEST(copies_are_terminated),
-      TEST(fails_the_nth_once),   TEST(the_allocator_can_be_replaced), TEST(objects_are_counted_by_name),
+      TEST(counts_what_is_alive),   TEST(an_overflow_is_no_memory),      TEST(copies_are_terminated),
+      TEST(fails_the_nth_once),     TEST(the_allocator_can_be_replaced), TEST(objects_are_counted_by_name),
+      TEST(threads_count_together),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
