@@ -204,7 +204,11 @@ describe("a script", function()
   describe("answers requests", function()
     it("and sees all of them", function()
       local response = http.request(app, "POST", "/echo/%C3%A9/b?x=1&x=2&y=a+b%2B%zz&z&=e", {
-        headers = { ["X-Name"] = "v", Cookie = 'a=1; b="two"; c' },
+        headers = {
+          ["X-Name"] = "v",
+          Cookie = 'a=1; b="two"; c',
+          ["Content-Type"] = "application/json",
+        },
         body = "body\0",
       })
       local seen = json.decode(response.body)

@@ -1,8 +1,6 @@
 #include "app/config.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 
 #include "auth/origin.h"
 #include "base/memory.h"
@@ -175,8 +173,7 @@ static void config_free(struct policy_owner *owner) {
     config_websocket_free(config->routes[i].websocket);
   }
   for (size_t i = 0; i < config->mount_count; i++) {
-    memory_free(config->mounts[i].path);
-    memory_free(config->mounts[i].directory);
+    config_mount_deinit(&config->mounts[i]);
   }
   for (size_t i = 0; i < config->origin_count; i++) memory_free(config->origins[i]);
   memory_free(config->kinds);
@@ -308,30 +305,18 @@ int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_er
   return config_add_route(config, ROUTE_STREAM, BYTES("GET"), pattern, NULL, error);
 }
 
-int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error) {
-  struct stat file;
-  size_t len = strlen(path);
-  if (path[0] != '/') return config_fail(error, MW_EINVAL, path, "a path must begin with \"/\"");
-  if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) return config_fail(error, MW_EINVAL, directory, "not a directory");
-  while (len > 0 && path[len - 1] == '/') len--;
-  for (size_t i = 0; i < config->mount_count; i++) {
-    struct bytes other = bytes_string(config->mounts[i].path);
-    if (bytes_equal(other, bytes_of(path, len)))
-      return config_fail(error, MW_EOVERLAP, path, "already served from another directory");
-  }
-  struct mount *mounts = extend(config->mounts, config->mount_count, sizeof *mounts);
-  if (!mounts) return config_fail(error, MW_ENOMEM, path, "out of memory");
-  config->mounts = mounts;
-  char *resolved = realpath(directory, NULL);
-  struct mount mount = {.path = memory_copy(path, len), .directory = resolved ? memory_copy(resolved, strlen(resolved)) : NULL};
-  free(resolved);
-  if (!mount.path || !mount.directory) {
-    memory_free(mount.path);
-    memory_free(mount.directory);
-    return config_fail(error, MW_ENOMEM, path, "out of memory");
-  }
-  mounts[config->mount_count++] = mount;
+int mw_config_cross_site(struct mw_config *config, int route) {
+  if (route < FIRST_ROUTE || (size_t)(route - FIRST_ROUTE) >= config->route_count) return MW_ENOTFOUND;
+  config->routes[route - FIRST_ROUTE].is_cross_site = true;
   return 0;
+}
+
+int mw_config_not_found(struct mw_config *config, struct mw_error *error) {
+  if (config->not_found) return config_fail(error, MW_EOVERLAP, "not found", "there is such a route already");
+  /* No request has an empty method, so it is found only by its number. */
+  int number = config_add_route(config, ROUTE_HTTP, BYTES(""), "/{path...}", NULL, error);
+  if (number > 0) config->not_found = number;
+  return number;
 }
 
 int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error) {

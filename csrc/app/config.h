@@ -55,11 +55,14 @@ struct route {
   enum route_type type;
   struct bytes method;         /* one of route_methods */
   struct websocket *websocket; /* owned; NULL if it is not a WebSocket */
+  bool is_cross_site;          /* pages of other sites may request it with the user's cookies */
 };
 
 struct mount {
   char *path; /* without a '/' at the end: "" is the root */
   char *directory;
+  char *fallback; /* a file of the directory; NULL: none */
+  char *cache;    /* Cache-Control of files other than pages; NULL: "no-cache" */
 };
 
 enum endpoint {
@@ -80,6 +83,7 @@ struct mw_config {
   size_t kind_count;
   struct route *routes;
   size_t route_count;
+  int not_found; /* number of the route for requests that nothing else answers; 0: none */
   struct mount *mounts;
   size_t mount_count;
   char **origins;
@@ -109,6 +113,8 @@ const struct route *config_route_at(const struct mw_config *config, int number);
  * negative status. */
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error);
+/* Frees what a mount owns. */
+void config_mount_deinit(struct mount *mount);
 void config_websocket_free(struct websocket *websocket); /* NULL is allowed */
 /* Returns the mount with the longest path that contains the path, or NULL; *rest is the path below
  * it, without a leading '/'. */
@@ -117,8 +123,9 @@ const struct mount *config_mount(const struct mw_config *config, struct bytes pa
  * trusted. */
 enum origin_match { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };
 enum origin_match config_check_origin(const struct mw_config *config, struct bytes origin);
-/* Returns true if pages of that origin may open a raw WebSocket there. */
-bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin);
+/* The same for a raw WebSocket. */
+enum origin_match config_websocket_check_origin(const struct websocket *websocket, const struct mw_config *config,
+                                                struct bytes origin);
 
 VISIBILITY_POP
 

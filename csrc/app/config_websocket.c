@@ -78,10 +78,15 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
   return config_add_route(config, ROUTE_WEBSOCKET, BYTES("GET"), pattern, websocket, error);
 }
 
-bool config_websocket_allows(const struct websocket *websocket, const struct mw_config *config, struct bytes origin) {
-  if (websocket->origin_count == 0) return config_check_origin(config, origin) != ORIGIN_REFUSED;
+enum origin_match config_websocket_check_origin(const struct websocket *websocket, const struct mw_config *config,
+                                                struct bytes origin) {
+  if (websocket->origin_count == 0) return config_check_origin(config, origin);
+  enum origin_match best = ORIGIN_REFUSED;
   for (size_t i = 0; i < websocket->origin_count; i++) {
-    if (origin_matches(bytes_string(websocket->origins[i]), origin)) return true;
+    struct bytes entry = bytes_string(websocket->origins[i]);
+    if (!origin_matches(entry, origin)) continue;
+    if (!bytes_equal(entry, BYTES("*"))) return ORIGIN_LISTED;
+    best = ORIGIN_ANY;
   }
-  return false;
+  return best;
 }

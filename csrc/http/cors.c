@@ -19,11 +19,45 @@ static enum origin_match check_origin(struct exchange *exchange, struct bytes or
   return config_check_origin(exchange_config(exchange), origin);
 }
 
+/* Which site the page is of, as the browser states it; pages cannot set the field. */
+enum site { SITE_UNKNOWN, SITE_SAME_ORIGIN, SITE_NONE, SITE_OTHER };
+
+static enum site site_of(const struct http_head *head) {
+  struct bytes site = http_head_field(head, BYTES("sec-fetch-site"));
+  if (!site.ptr) return SITE_UNKNOWN;
+  if (bytes_equal(site, BYTES("same-origin"))) return SITE_SAME_ORIGIN;
+  return bytes_equal(site, BYTES("none")) ? SITE_NONE : SITE_OTHER; /* "none": the user has typed the address */
+}
+
 bool cors_allows(struct exchange *exchange) {
   const struct http_head *head = head_of(exchange);
-  if (http_head_count(head, BYTES("origin")) == 0) return true;
+  if (http_head_count(head, BYTES("origin")) == 0) {
+    return site_of(head) != SITE_OTHER || config_check_origin(exchange_config(exchange), BYTES("null")) != ORIGIN_REFUSED;
+  }
   struct bytes origin = origin_of(head);
   return is_same_origin(head, origin) || check_origin(exchange, origin) != ORIGIN_REFUSED;
+}
+
+/* The origins of a raw WebSocket may be its own. */
+static bool is_listed(struct exchange *exchange, struct bytes origin) {
+  const struct mw_config *config = exchange_config(exchange);
+  const struct route *route = exchange_request(exchange)->route;
+  if (origin.len == 0) return false;
+  if (!route || !route->websocket) return config_check_origin(config, origin) == ORIGIN_LISTED;
+  return config_websocket_check_origin(route->websocket, config, origin) == ORIGIN_LISTED;
+}
+
+bool cors_proves_trust(struct exchange *exchange) {
+  const struct http_head *head = head_of(exchange);
+  struct bytes origin = origin_of(head);
+  /* A page without referrers has the Origin "null" where it posts to its own origin. */
+  return site_of(head) == SITE_SAME_ORIGIN || is_same_origin(head, origin) || is_listed(exchange, origin);
+}
+
+bool cors_trusts(struct exchange *exchange) {
+  const struct http_head *head = head_of(exchange);
+  bool is_no_page = http_head_count(head, BYTES("origin")) == 0 && site_of(head) != SITE_OTHER;
+  return is_no_page || cors_proves_trust(exchange);
 }
 
 void cors_add(struct exchange *exchange, const struct http_fields *fields, struct http_fields *out) {

@@ -12,8 +12,15 @@ VISIBILITY_PUSH
 
 struct exchange;
 
-/* Returns true if the request has no Origin, the server's own, or a listed one. */
+/* Returns true if the request has the server's own Origin, or a listed one. Without Origin, only a
+ * page of another site is refused, which Sec-Fetch-Site reveals (Fetch Metadata): browsers send no
+ * Origin when a page opens another, or loads an image. */
 bool cors_allows(struct exchange *exchange);
+/* Returns true if the cookies of the request count: it does not come from a page, or from one of
+ * the same origin, or of an origin that is listed by name. "*" does not make a page trusted. */
+bool cors_trusts(struct exchange *exchange);
+/* Returns true if the request names such a page. Requests of other clients do not. */
+bool cors_proves_trust(struct exchange *exchange);
 /* Appends Vary, and the fields by which a page of a listed origin may read the answer. Appends
  * nothing if `fields`, the answer's other fields, already have an Access-Control-Allow-Origin: then
  * the app decides. */

@@ -133,7 +133,11 @@ const struct mail_class exchange_raw_class = {.take = take_raw, .drop = drop_raw
 
 bool exchange_ask(struct exchange *exchange, struct script_job *job) {
   if (!exchange_http(exchange)->sessions->ask(&exchange->subscriber, job)) return false;
-  exchange_set_state(exchange, EXCHANGE_ASKING);
+  if (exchange->state == EXCHANGE_ASKING) {
+    exchange_set_deadline(exchange); /* a file was looked for before */
+  } else {
+    exchange_set_state(exchange, EXCHANGE_ASKING);
+  }
   return true;
 }
 

@@ -5,8 +5,10 @@
 #include <stdio.h>
 
 #include "codec/http/http_writer.h"
+#include "codec/http/query.h"
 #include "http/exchange.h"
 #include "http/request.h"
+#include "http/router.h"
 #include "net/file.h"
 
 static const struct {
@@ -73,6 +75,25 @@ static void files_refuse(struct exchange *exchange, int status, const char *reas
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
 }
 
+/* The app may have its own answer. The path, to which an index was appended, is that of the request
+ * again. */
+static void files_not_found(struct exchange *exchange) {
+  struct request *request = exchange_request(exchange);
+  if (!router_find_other(exchange, request)) {
+    files_refuse(exchange, 404, "not found");
+    return;
+  }
+  buffer_clear(&request->path);
+  path_decode(request->head->path, &request->path);
+  if (request->path.failed) {
+    files_refuse(exchange, 503, "out of memory");
+    return;
+  }
+  exchange_end_role(exchange);
+  exchange_become(exchange, request->role);
+  request->role->start(exchange);
+}
+
 /* Redirects a directory without its last slash: relative links in its index would lead
  * elsewhere. */
 static void redirect(struct exchange *exchange) {
@@ -102,6 +123,30 @@ static void read_on(struct exchange *exchange) {
   exchange_break(exchange);
 }
 
+/* A page names the other files, so it is always asked for: otherwise a new version would not be
+ * noticed. */
+static struct bytes cache_of(const struct request *request) {
+  bool is_page = bytes_starts_with(type_of(request->rest), BYTES("text/html"));
+  return request->mount->cache && !is_page ? bytes_string(request->mount->cache) : BYTES("no-cache");
+}
+
+static bool open_file(struct exchange *exchange, const char *path, file_fn callback) {
+  struct request *request = exchange_request(exchange);
+  request->rest = bytes_string(path);
+  request->of_role = file_open(exchange_http(exchange)->loop, request->mount->directory, path, callback, exchange);
+  return request->of_role != NULL;
+}
+
+/* Returns true if the fallback may stand for the path: the name does not look like that of a file,
+ * and the fallback was not tried. */
+static bool may_fall_back(const struct request *request) {
+  struct bytes path = request->head->path;
+  size_t at = path.len;
+  while (at > 0 && path.ptr[at - 1] != '/') at--;
+  bool has_dot = bytes_find(bytes_of(path.ptr + at, path.len - at), '.') < path.len - at;
+  return request->mount->fallback && request->rest.ptr != request->mount->fallback && !has_dot;
+}
+
 static void on_open(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   const struct file *file = file_of(exchange);
@@ -112,7 +157,7 @@ static void on_open(struct exchange *exchange) {
   http_fields_init(&fields);
   http_fields_add(&fields, BYTES("ETag"), bytes_string(tag));
   http_fields_add(&fields, BYTES("Last-Modified"), bytes_string(changed));
-  http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-cache"));
+  http_fields_add(&fields, BYTES("Cache-Control"), cache_of(request));
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (http_head_has_tag(request->head, bytes_string(tag))) {
     struct answer answer = {.status = 304, .fields = &fields};
@@ -134,8 +179,13 @@ static void on_file(struct file *file, int status, struct bytes bytes) {
       on_open(exchange);
     } else if (file_is_directory(file)) {
       redirect(exchange);
+    } else if (status != MW_ENOTFOUND) {
+      files_refuse(exchange, 503, mw_status_text(status));
+    } else if (may_fall_back(request)) {
+      file_close(file);
+      if (!open_file(exchange, request->mount->fallback, on_file)) files_refuse(exchange, 503, "out of memory");
     } else {
-      files_refuse(exchange, status == MW_ENOTFOUND ? 404 : 503, status == MW_ENOTFOUND ? "not found" : mw_status_text(status));
+      files_not_found(exchange);
     }
     return;
   }
@@ -158,18 +208,14 @@ static void files_start(struct exchange *exchange) {
   /* `rest` lies at the end of `path`, which may be extended. */
   size_t at = request->path.len - request->rest.len;
   if (!is_clean(request->rest)) {
-    exchange_refuse(exchange, 404, "not_found", "not found", bytes_of(NULL, 0));
+    files_not_found(exchange);
     return;
   }
   if (request->path.len == 0 || request->path.data[request->path.len - 1] == '/') {
     buffer_append_string(&request->path, "index.html");
   }
   buffer_append_char(&request->path, '\0');
-  if (!request->path.failed) {
-    request->rest = bytes_of(request->path.data + at, request->path.len - 1 - at);
-    request->of_role = file_open(exchange_http(exchange)->loop, request->mount->directory, request->rest.ptr, on_file, exchange);
-  }
-  if (request->of_role) {
+  if (!request->path.failed && open_file(exchange, request->path.data + at, on_file)) {
     exchange_set_state(exchange, EXCHANGE_ASKING); /* what was sent ahead waits in the meantime */
   } else {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));

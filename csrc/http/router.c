@@ -116,6 +116,15 @@ bool router_shares(const struct router *router, const struct mw_config *config, 
   return shared;
 }
 
+bool router_find_other(struct exchange *exchange, struct request *request) {
+  const struct mw_config *config = exchange_config(exchange);
+  if (!config->not_found) return false;
+  request->route = config_route_at(config, config->not_found);
+  request->is_shared = config->origin_count > 0;
+  request->role = exchange_http(exchange)->router->route;
+  return true;
+}
+
 void router_find(struct exchange *exchange, struct request *request) {
   const struct http_head *head = request->head;
   const struct router *router = exchange_http(exchange)->router;
@@ -145,7 +154,7 @@ void router_find(struct exchange *exchange, struct request *request) {
   request->mount = config_mount(exchange_config(exchange), path, &request->rest);
   if (request->mount) {
     choose(router, request, head->method, router->file, "GET", "HEAD");
-  } else {
+  } else if (!router_find_other(exchange, request)) {
     router_refuse(request, 404, "not found");
   }
 }

@@ -27,6 +27,8 @@ struct router {
 /* Finds the role for a request whose head has arrived, and sets its members for the role: `role`,
  * or refused_status and refused_reason. */
 void router_find(struct exchange *exchange, struct request *request);
+/* Sets the members for the app's own answer to what is not found. Returns false if it has none. */
+bool router_find_other(struct exchange *exchange, struct request *request);
 /* Returns true if pages of other origins may request `path`, which is as it was sent. Then its
  * answers have CORS fields. */
 bool router_shares(const struct router *router, const struct mw_config *config, struct bytes path);

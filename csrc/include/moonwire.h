@@ -355,9 +355,28 @@ MW_API void mw_websocket_options_init(struct mw_websocket_options *options);
  * Copies the options. MW_EINVAL, MW_EOVERLAP, MW_ENOMEM. */
 MW_API int mw_config_websocket(struct mw_config *config, const char *pattern, const struct mw_websocket_options *options,
                                struct mw_error *error);
+/* Lets pages of other sites send requests to a route with the user's cookies. Otherwise a POST, or
+ * the request for a raw stream, is answered with 403 if it has a cookie and may come from another
+ * site: see docs/concepts/security.md. MW_ENOTFOUND: not the number of a route. */
+MW_API int mw_config_cross_site(struct mw_config *config, int route);
+/* Adds the route for requests that nothing else answers, of any method (MW_REQUEST_HTTP), and
+ * returns its number. MW_EOVERLAP: there is one. MW_ENOMEM. */
+MW_API int mw_config_not_found(struct mw_config *config, struct mw_error *error);
+struct mw_static_options {
+  /* a file of the directory, sent where no file is found, unless the name that was asked for has a
+   * dot: for apps that route in the browser; NULL: none */
+  const char *fallback;
+  /* seconds for which browsers keep files other than HTML without asking again; 0: they always
+   * ask */
+  uint64_t cache_s;
+  /* the files never change: those with a hash in their name; browsers keep them for a year */
+  bool is_immutable;
+};
 /* Serves the files of a directory under a path ("/" or "/assets"). Endpoints and routes take
- * precedence. MW_EINVAL: not a directory. */
-MW_API int mw_config_static(struct mw_config *config, const char *path, const char *directory, struct mw_error *error);
+ * precedence. `options` may be NULL. MW_EINVAL: not a directory, or the fallback is not the path of
+ * a file in it. */
+MW_API int mw_config_static(struct mw_config *config, const char *path, const char *directory,
+                            const struct mw_static_options *options, struct mw_error *error);
 /* Allows another origin: "https://a.example", one or more labels below a domain ("https://"
  * "*.b.example"), or "*" for all. The same origin is always allowed. MW_EINVAL. */
 MW_API int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error);

@@ -289,11 +289,29 @@ static int define_websocket(lua_State *L) {
   return push_defined(L, mw_config_websocket(host->config, pattern, &options, &error), &error);
 }
 
-/* server:static(path, directory) */
+/* server:static(path, directory, { fallback=, cache=, immutable= }) */
 static int define_static(lua_State *L) {
   struct host *host = check_defining(L);
+  const char *path = luaL_checkstring(L, 2), *directory = luaL_checkstring(L, 3);
+  luaL_checktype(L, 4, LUA_TTABLE);
+  struct mw_static_options options = {.fallback = read_string(L, 4, "fallback"),
+                                      .cache_s = (uint64_t)read_number(L, 4, "cache"),
+                                      .is_immutable = read_boolean(L, 4, "immutable")};
   struct mw_error error = {""};
-  return push_defined(L, mw_config_static(host->config, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &error), &error);
+  return push_defined(L, mw_config_static(host->config, path, directory, &options, &error), &error);
+}
+
+/* server:not_found() */
+static int define_not_found(lua_State *L) {
+  struct host *host = check_defining(L);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_not_found(host->config, &error), &error);
+}
+
+/* server:cross_site(route) */
+static int define_cross_site(lua_State *L) {
+  struct host *host = check_defining(L);
+  return push_defined(L, mw_config_cross_site(host->config, (int)luaL_checkinteger(L, 2)), &(struct mw_error){""});
 }
 
 /* server:origin(origin) */
@@ -325,7 +343,15 @@ static int match_name(lua_State *L) {
 static int define_place(lua_State *L) { return places_define(L, &check_defining(L)->places, 2); }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},     {"route", define_route},   {"event_stream", define_stream},
-    {"websocket", define_websocket}, {"static", define_static}, {"origin", define_origin},
-    {"match", match_name},           {"place", define_place},   {NULL, NULL},
+    {"channel", define_channel},
+    {"route", define_route},
+    {"event_stream", define_stream},
+    {"websocket", define_websocket},
+    {"static", define_static},
+    {"origin", define_origin},
+    {"match", match_name},
+    {"place", define_place},
+    {"not_found", define_not_found},
+    {"cross_site", define_cross_site},
+    {NULL, NULL},
 };

@@ -1,11 +1,32 @@
 #include "transport/connect.h"
 
 #include "base/memory.h"
+#include "http/cors.h"
 #include "http/request.h"
+
+/* Copies the request without the user's cookies, with which a page that only "*" allows is not
+ * trusted. */
+static struct http_copy *copy_without_cookies(struct request *request, const char *remote) {
+  struct http_head head = *request->head;
+  struct http_field *fields = memory_alloc((head.field_count + 1) * sizeof *fields);
+  size_t count = 0;
+  if (!fields) return NULL;
+  for (size_t i = 0; i < head.field_count; i++) {
+    if (!bytes_equal_nocase(head.fields[i].name, BYTES("cookie"))) fields[count++] = head.fields[i];
+  }
+  head.fields = fields;
+  head.field_count = count;
+  struct http_copy *copy = http_copy_new(&head, buffer_bytes(&request->path), request->body, remote);
+  memory_free(fields);
+  return copy;
+}
 
 struct http_copy *connect_copy_http(struct exchange *exchange, struct request *request) {
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
+  if (http_head_field(request->head, BYTES("cookie")).ptr && !cors_trusts(exchange)) {
+    return copy_without_cookies(request, remote);
+  }
   return http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
 }
 

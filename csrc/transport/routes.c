@@ -1,6 +1,8 @@
 /* Routes of the app: the script answers, or begins a raw stream. */
 #include "base/log_limit.h"
 #include "base/memory.h"
+#include "http/cors.h"
+#include "http/csrf.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "transport/roles.h"
@@ -14,8 +16,21 @@ static void put_off_route(struct exchange *exchange, const char *reason) {
   }
 }
 
+/* A page of another site may neither post with the user's cookies, nor open a stream with them. */
+static bool may_be_forged(struct exchange *exchange, const struct request *request) {
+  if (request->route->is_cross_site) return false;
+  if (request->route->type == ROUTE_STREAM) {
+    return http_head_field(request->head, BYTES("cookie")).ptr && !cors_trusts(exchange);
+  }
+  return bytes_equal(request->head->method, BYTES("POST")) && csrf_suspects(exchange);
+}
+
 static void routes_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
+  if (may_be_forged(exchange, request)) {
+    exchange_refuse(exchange, 403, "forbidden", csrf_refusal, bytes_of(NULL, 0));
+    return;
+  }
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);
   struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);

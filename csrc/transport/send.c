@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "dialect/native.h"
 #include "http/cors.h"
+#include "http/csrf.h"
 #include "http/exchange.h"
 #include "http/request.h"
 #include "session/names.h"
@@ -50,15 +51,6 @@ static void refuse_send_with(struct exchange *exchange, int status, const char *
 
 static void refuse_send(struct exchange *exchange, int status, const char *reason) {
   refuse_send_with(exchange, status, exchange_code(status), reason);
-}
-
-/* A page of another site can post a form with the user's cookies, but not JSON (Fetch standard,
- * CORS-safelisted request-header). */
-static bool is_json_or_needs_no_proof(const struct http_head *head) {
-  struct bytes type = http_head_field(head, BYTES("content-type"));
-  size_t len = bytes_find(type, ';');
-  if (!http_head_field(head, BYTES("cookie")).ptr) return true;
-  return bytes_equal_nocase(bytes_trim(bytes_of(type.ptr, len)), BYTES("application/json"));
 }
 
 /* ---- As a client that is connected ----------------------------------------------------------- */
@@ -258,8 +250,8 @@ static void send_start(struct exchange *exchange) {
   const struct http_head *head = exchange_request(exchange)->head;
   if (!cors_allows(exchange)) {
     refuse_send(exchange, 403, "the origin is not allowed");
-  } else if (!is_json_or_needs_no_proof(head)) {
-    refuse_send(exchange, 400, "with a cookie, the content type must be application/json");
+  } else if (csrf_suspects(exchange)) {
+    refuse_send(exchange, 403, csrf_refusal);
   } else if (http_head_field(head, BYTES("x-moonwire-client")).ptr) {
     act_as(exchange);
   } else {

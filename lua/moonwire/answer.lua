@@ -1,6 +1,7 @@
 --- Turns what handlers return into the answers that core takes: "accept"[, data] · "refuse",
 --- status, code, reason · "respond", status, body, content type, fields · "fault", place, text,
 --- which is for the log.
+local cookies = require "moonwire.cookies"
 local json = require("moonwire.core").json
 local options = require "moonwire.options"
 
@@ -132,13 +133,36 @@ local function add_field(handler, fields, name, value)
   fields[#fields + 1] = tostring(value)
 end
 
+-- The key "cookies" of the headers: a table of cookies by name, of which each becomes a field.
+local function add_cookies(handler, request, fields, given)
+  if type(given) ~= "table" then
+    answer.misused(handler, "cookies as a %s; they must be a table", type(given))
+  end
+  local names, where = {}, options.definition(handler)
+  for name in pairs(given) do
+    names[#names + 1] = name
+  end
+  table.sort(names, function(a, b)
+    return tostring(a) < tostring(b)
+  end)
+  for _, name in ipairs(names) do
+    local ok, value = pcall(cookies.write, name, given[name], request, where)
+    if not ok then
+      raise(handler, "%s", (value:gsub("^" .. where:gsub("%p", "%%%0") .. ": ", "")))
+    end
+    add_field(handler, fields, "Set-Cookie", value)
+  end
+end
+
 -- Returns a list of name, value, name, value, and the content type. A header that is a list becomes
 -- several fields.
-local function read_headers(handler, headers)
+local function read_headers(handler, request, headers)
   local fields, content_type, has_options = {}, nil, false
   for name, value in pairs(headers or {}) do
     if type(name) ~= "string" then
       answer.misused(handler, "a header name that is not a string")
+    elseif name == "cookies" then
+      add_cookies(handler, request, fields, value)
     elseif name:lower() == "content-type" then
       content_type = value
     elseif type(value) == "table" then
@@ -185,14 +209,15 @@ end
 
 --- Returns the response to an HTTP request. The handler returned [status,] body [, headers].
 ---@param handler function
-function answer.respond(handler, ...)
+---@param request moonwire.Request
+function answer.respond(handler, request, ...)
   local status, body, headers = ...
   if type(status) ~= "number" then
     status, body, headers = nil, ...
   end
   check_response(handler, status, body, headers)
   status = status or (body == nil and 204 or 200)
-  local fields, content_type, has_options = read_headers(handler, headers)
+  local fields, content_type, has_options = read_headers(handler, request, headers)
   if type(body) == "table" then
     body, content_type = encode(handler, body), content_type or "application/json"
   elseif body and not content_type then
@@ -202,6 +227,16 @@ function answer.respond(handler, ...)
     end
   end
   return "respond", status, body, content_type, fields
+end
+
+--- Returns the response of the app's own handler for what is not found: 404 by default.
+---@param handler function
+---@param request moonwire.Request
+function answer.not_found(handler, request, ...)
+  if type((...)) == "number" then
+    return answer.respond(handler, request, ...)
+  end
+  return answer.respond(handler, request, 404, ...)
 end
 
 return answer

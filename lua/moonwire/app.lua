@@ -68,6 +68,7 @@ local Timer = require "moonwire.timer"
 ---@field package _authenticate function|nil
 ---@field package _on_connect function|nil
 ---@field package _on_disconnect function|nil
+---@field package _not_found function|nil
 local App = require "moonwire.running"
 
 local no_options = {}
@@ -84,6 +85,7 @@ function App._new(settings)
     _channels = {}, -- definitions, in order; so are the routes and mounts
     _routes = {},
     _mounts = {},
+    _before = {}, -- handlers of app:before, in order
     _timers = {}, -- timers and tasks that were created before the start
     _spawned = {},
     _listeners = {}, -- what it listens on, in order
@@ -192,61 +194,107 @@ function App:channel(pattern, given)
   return self
 end
 
-function App:_route(call, method, pattern, handler)
+function App:_route(call, method, pattern, handler, given)
   options.argument(call, 1, pattern, "string")
   options.argument(call, 2, handler, "function")
   call = ("%s %q"):format(call, pattern)
+  given = options.read(call, given, specs.route)
   self:_check_defining(call)
   self:_check_pattern(call, method or "GET", pattern)
   local definition =
     { method = method, pattern = pattern, handler = handler, call = call, where = options.caller() }
+  definition.cross_site = given.cross_site
   table.insert(self._routes, definition)
   return self
 end
+
+--- Calls fn(request) before every route, raw stream, and raw WebSocket at or below a path. If it
+--- returns an answer, as a route does, the route is not called.
+---@param path string "/admin"; may be left out: all
+---@param fn fun(request: moonwire.Request): ...
+---@return moonwire.App
+---@overload fun(self: moonwire.App, fn: fun(request: moonwire.Request): ...): moonwire.App
+function App:before(path, fn)
+  local call = "app:before"
+  if type(path) == "function" and fn == nil then
+    path, fn = "/", path
+  end
+  options.argument(call, 1, path, "string")
+  options.argument(call, 2, fn, "function")
+  call = ("%s %q"):format(call, path)
+  self:_check_defining(call)
+  if path:sub(1, 1) ~= "/" then
+    options.raise(("%s: a path must begin with '/'"):format(call))
+  elseif path:find "[{}*?%s]" then
+    local text = "%s: the path must be literal; it covers everything below it"
+    options.raise(text:format(call))
+  end
+  local definition = { path = path:gsub("/+$", ""), handler = fn, call = call }
+  definition.where = options.caller()
+  table.insert(self._before, definition)
+  return self
+end
+
+--- Answers requests that nothing else answers: fn(request) returns what a route returns, with status
+--- 404 unless it returns another one.
+---@param fn fun(request: moonwire.Request): ...
+---@return moonwire.App
+function App:not_found(fn)
+  return self:_set("app:not_found", "_not_found", fn)
+end
+
+---@class moonwire.RouteOptions
+---@field cross_site? boolean pages of other sites may send it with the user's cookies
 
 --- Answers HTTP requests: fn(request) returns [status,] body [, headers]; a table is JSON, a string
 --- plain text. The same for post, put, patch, delete and options.
 ---@param pattern string "/orders/{id}", or "/files/{path...}", which matches the rest of the path
 ---@param fn fun(request: moonwire.Request): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:get(pattern, fn)
-  return self:_route("app:get", "GET", pattern, fn)
+function App:get(pattern, fn, given)
+  return self:_route("app:get", "GET", pattern, fn, given)
 end
 
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:post(pattern, fn)
-  return self:_route("app:post", "POST", pattern, fn)
+function App:post(pattern, fn, given)
+  return self:_route("app:post", "POST", pattern, fn, given)
 end
 
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:put(pattern, fn)
-  return self:_route("app:put", "PUT", pattern, fn)
+function App:put(pattern, fn, given)
+  return self:_route("app:put", "PUT", pattern, fn, given)
 end
 
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:delete(pattern, fn)
-  return self:_route("app:delete", "DELETE", pattern, fn)
+function App:delete(pattern, fn, given)
+  return self:_route("app:delete", "DELETE", pattern, fn, given)
 end
 
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:patch(pattern, fn)
-  return self:_route("app:patch", "PATCH", pattern, fn)
+function App:patch(pattern, fn, given)
+  return self:_route("app:patch", "PATCH", pattern, fn, given)
 end
 
 --- Answers OPTIONS requests to a path, including preflights. Without it, the server answers them.
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:options(pattern, fn)
-  return self:_route("app:options", "OPTIONS", pattern, fn)
+function App:options(pattern, fn, given)
+  return self:_route("app:options", "OPTIONS", pattern, fn, given)
 end
 
 --- Serves a raw event stream. fn(request, stream) may wait. When it returns, the stream stays open
@@ -254,9 +302,10 @@ end
 --- does.
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request, stream: moonwire.Stream): ...
+---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:stream(pattern, fn)
-  return self:_route("app:stream", nil, pattern, fn)
+function App:stream(pattern, fn, given)
+  return self:_route("app:stream", nil, pattern, fn, given)
 end
 
 --- Serves raw WebSockets. on_open(socket, request) is called before the upgrade, and may return
@@ -281,21 +330,30 @@ function App:websocket(pattern, given)
   return self
 end
 
+---@class moonwire.StaticOptions
+---@field fallback? string a file of the directory, sent where none is found, unless the name has a dot
+---@field cache? integer|"immutable" seconds for which browsers keep files other than HTML; nil: 0
+
 --- Serves the files of a directory, which is relative to the directory of the calling script.
 ---@param path string "/" or "/assets"
 ---@param directory string
+---@param given? moonwire.StaticOptions
 ---@return moonwire.App
-function App:static(path, directory)
+function App:static(path, directory, given)
   options.argument("app:static", 1, path, "string")
   options.argument("app:static", 2, directory, "string")
   local call = ("app:static %q"):format(path)
+  given = options.read(call, given, specs.static)
   self:_check_defining(call)
   local where, file = options.caller()
   local base = file and file:match "^(.*/)[^/]*$" or ""
   if directory:sub(1, 1) ~= "/" then
     directory = base .. directory
   end
-  table.insert(self._mounts, { path = path, directory = directory, call = call, where = where })
+  local definition = { path = path, directory = directory, call = call, where = where }
+  definition.fallback, definition.immutable = given.fallback, given.cache == "immutable"
+  definition.cache = given.cache ~= "immutable" and given.cache or nil
+  table.insert(self._mounts, definition)
   return self
 end
 

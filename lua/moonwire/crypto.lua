@@ -143,18 +143,18 @@ end
 
 -- Returns the keys as a list. Of several, the first one seals, and each one opens: so keys can be
 -- replaced.
-local function read_keys(call, key)
+local function read_keys(call, key, where)
   local keys = type(key) == "table" and key or { key }
   if #keys == 0 then
-    options.raise(("%s: the key is missing, got %s"):format(call, options.show(key)))
+    options.raise(("%s: the key is missing, got %s"):format(call, options.show(key)), where)
   end
   for _, item in ipairs(keys) do
     if type(item) ~= "string" then
-      options.raise(("%s: a key must be a string, got %s"):format(call, type(item)))
+      options.raise(("%s: a key must be a string, got %s"):format(call, type(item)), where)
     elseif #item < KEY_MIN then
       local text = "%s: a key must have at least %d bytes, got %d; "
         .. "create one with: openssl rand -hex 32"
-      options.raise(text:format(call, KEY_MIN, #item))
+      options.raise(text:format(call, KEY_MIN, #item), where)
     end
   end
   return keys
@@ -232,8 +232,8 @@ end
 
 --- Checks a key, or a list of keys, and returns the list. For cookies.
 ---@package
-function crypto._keys(call, key)
-  return read_keys(call, key)
+function crypto._keys(call, key, where)
+  return read_keys(call, key, where)
 end
 
 return crypto

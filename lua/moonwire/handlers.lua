@@ -73,13 +73,39 @@ local function keep(handler, client, ...)
   return ...
 end
 
-local function respond_or_stream(handler, stream, ...)
+-- Returns the answer of a handler of app:before, if it returned one.
+local function answer_if_any(handler, request, ...)
+  for i = 1, select("#", ...) do
+    if select(i, ...) ~= nil then
+      return answer.respond(handler, request, ...)
+    end
+  end
+end
+
+-- Runs the handlers of app:before for the path. Returns the answer of the first one that has one, or
+-- nothing.
+local function run_before(app, request)
+  for _, before in ipairs(app._before) do
+    local path = request.path
+    local is_below = path == before.path or path:sub(1, #before.path + 1) == before.path .. "/"
+    if is_below then
+      local handler = before.handler
+      local way, status, body, content_type, fields =
+        answer_if_any(handler, request, options.call(handler, request))
+      if way then
+        return way, status, body, content_type, fields
+      end
+    end
+  end
+end
+
+local function respond_or_stream(handler, request, stream, ...)
   for i = 1, select("#", ...) do
     if select(i, ...) ~= nil then
       if stream._begun then
         answer.misused(handler, "an answer after the stream had started; use stream:close()")
       end
-      return answer.respond(handler, ...)
+      return answer.respond(handler, request, ...)
     end
   end
   return "stream"
@@ -172,23 +198,36 @@ return function(app)
     return settle(app._on_disconnect, options.call(app._on_disconnect, client, reason))
   end
 
-  function handlers.http(number, request)
-    local handler = app._by_number[number].handler
-    return answer.respond(handler, options.call(handler, new_request(request)))
+  function handlers.http(number, raw)
+    local definition, request = app._by_number[number], new_request(raw)
+    local way, status, body, content_type, fields = run_before(app, request)
+    if way then
+      return way, status, body, content_type, fields
+    end
+    local handler = definition.handler
+    local respond = definition.is_not_found and answer.not_found or answer.respond
+    return respond(handler, request, options.call(handler, request))
   end
 
-  function handlers.stream(number, request, stream)
-    local handler = app._by_number[number].handler
-    return respond_or_stream(handler, stream, options.call(handler, new_request(request), stream))
+  function handlers.stream(number, raw, stream)
+    local handler, request = app._by_number[number].handler, new_request(raw)
+    local way, status, body, content_type, fields = run_before(app, request)
+    if way then
+      return way, status, body, content_type, fields
+    end
+    return respond_or_stream(handler, request, stream, options.call(handler, request, stream))
   end
 
   -- Told before the upgrade: on_open may still refuse.
   function handlers.websocket(number, raw, socket)
     local on_open, request = app._by_number[number].on_open, new_request(raw)
-    if not on_open then
+    local way, status, code, reason, fields = run_before(app, request)
+    if way then
+      return way, status, code, reason, fields
+    elseif not on_open then
       return "stream"
     end
-    local way, status, code, reason = check_connect(on_open, options.call(on_open, socket, request))
+    way, status, code, reason = check_connect(on_open, options.call(on_open, socket, request))
     if way ~= "accept" then
       return way, status, code, reason
     end

@@ -7,6 +7,7 @@ end
 local App = require "moonwire.app"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
+local options = require "moonwire.options"
 
 ---@class moonwire
 ---@field version string
@@ -29,6 +30,37 @@ local moonwire = {
 ---@return moonwire.App
 function moonwire.app(settings)
   return App._new(settings)
+end
+
+-- Browsers read a backslash as a slash, and ignore tabs and newlines, so a path that a visitor
+-- supplied must not lead to another site.
+local function leads_away(location)
+  return location:find "^[/\\][/\\]" or not location:find "^[/?#]" and location:find "^[^/?#]*:"
+end
+
+local redirect_spec = { status = "count", external = "boolean", cookies = "table" }
+local redirects = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+--- Returns the answer that leads a browser to another address: return moonwire.redirect("/login").
+---@param location string a path, or with `external` an absolute URL
+---@param given? { status: integer?, external: boolean?, cookies: table<string, string|table|false>? }
+---@return integer status 303 by default
+---@return nil body
+---@return table headers
+function moonwire.redirect(location, given)
+  local call = "moonwire.redirect"
+  options.argument(call, 1, location, "string")
+  given = options.read(call, given, redirect_spec)
+  local status = given.status or 303
+  if not redirects[status] then
+    options.raise(("%s: option 'status' must be 301, 302, 303, 307, or 308"):format(call))
+  elseif location == "" or location:find "[%c\127 ]" then
+    options.raise(("%s: the location must not be empty, or have white space"):format(call))
+  elseif not given.external and leads_away(location) then
+    local text = "%s: %s leads to another site; allow it by the option external = true"
+    options.raise(text:format(call, options.show(location)))
+  end
+  return status, nil, { Location = location, cookies = given.cookies }
 end
 
 return moonwire

@@ -249,6 +249,18 @@ local types = {
       return type(value) == "string" or type(value) == "number"
     end,
   },
+  ["string or table"] = {
+    "a string or a table",
+    function(value)
+      return type(value) == "string" or type(value) == "table"
+    end,
+  },
+  cache = {
+    'a non-negative number of seconds, or "immutable"',
+    function(value)
+      return value == "immutable" or math.type(value) == "integer" and is_seconds(value)
+    end,
+  },
   addresses = {
     "an address or a list of addresses",
     function(value)

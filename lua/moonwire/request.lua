@@ -1,5 +1,8 @@
 --- An HTTP request. Fields that take work are read on first use.
+local cookies = require "moonwire.cookies"
+local crypto = require "moonwire.crypto"
 local json = require("moonwire.core").json
+local options = require "moonwire.options"
 
 ---@class moonwire.Request
 ---@field method string
@@ -36,26 +39,33 @@ local function read_query(query)
   return last, all
 end
 
--- Takes linear time. A pattern such as "^%s*(.-)%s*$" tries every way to divide a run of spaces.
-local function trim(text)
-  return text:find "%S" and text:match "^%s*(.*%S)" or ""
-end
-
-local function read_cookies(header)
-  local cookies = {}
-  for pair in (header or ""):gmatch "[^;]+" do
-    local name, value = pair:match "^([^=]*)=(.*)$"
-    name = name and trim(name)
-    -- Browsers send the cookie of the longest path first (RFC 6265 section 5.4).
-    if name and name ~= "" and cookies[name] == nil then
-      value = trim(value)
-      cookies[name] = value:match '^"(.*)"$' or value
-    end
-  end
-  return cookies
-end
-
 local methods = {}
+local cookie_spec = { signed = "string or table", sealed = "string or table" }
+
+--- Returns the value of a cookie; of a signed or sealed one only if it was made with the key and has
+--- not expired.
+---@param name string
+---@param given? { signed: string|string[]?, sealed: string|string[]? }
+---@return string|nil
+---@return string|nil message
+---@return string|nil code "missing", "invalid", or "expired"
+function methods:cookie(name, given)
+  local call = "request:cookie"
+  options.argument(call, 1, name, "string")
+  given = options.read(call, given, cookie_spec)
+  if given.signed and given.sealed then
+    options.raise(call .. ": options 'signed' and 'sealed' exclude each other")
+  elseif given.signed or given.sealed then
+    local open = given.signed and crypto.verify or crypto.open
+    crypto._keys(call, given.signed or given.sealed)
+    return cookies.open(self.headers.cookie, name, open, given.signed or given.sealed)
+  end
+  local value = self.cookies[name]
+  if value == nil then
+    return nil, "there is no such cookie", "missing"
+  end
+  return value
+end
 
 --- Returns the decoded body, or nil and what is wrong with it.
 ---@return any
@@ -69,7 +79,7 @@ function Request.__index(self, name)
     self.query, self.query_all = read_query(self.query_string)
     return rawget(self, name)
   elseif name == "cookies" then
-    self.cookies = read_cookies(self.headers.cookie)
+    self.cookies = cookies.read(self.headers.cookie)
     return self.cookies
   end
   return methods[name]

@@ -141,7 +141,23 @@ function App:_define_route(server, definition)
     number, message = server:event_stream(definition.pattern)
   end
   self._by_number[check(definition, number, message)] = definition
+  if definition.cross_site then
+    server:cross_site(number)
+  end
   place_route(server, number, definition)
+end
+
+-- Files are served without the script. A directory that only app:before seems to guard would be open.
+function App:_check_mount(mount)
+  local path = mount.path:gsub("/+$", "")
+  for _, before in ipairs(self._before) do
+    local is_guarded = before.path ~= ""
+      and (path == before.path or path:sub(1, #before.path + 1) == before.path .. "/")
+    if is_guarded then
+      local text = "%s: %s (%s) does not guard files; serve them from a path outside of it"
+      options.raise(text:format(mount.call, before.call, before.where), mount.where)
+    end
+  end
 end
 
 -- Returns a server with everything that the script defined, not started. Raises if a definition is
@@ -180,7 +196,13 @@ function App:_define()
     self:_define_route(server, definition)
   end
   for _, mount in ipairs(self._mounts) do
-    check(mount, server:static(mount.path, mount.directory))
+    self:_check_mount(mount)
+    check(mount, server:static(mount.path, mount.directory, mount))
+  end
+  if self._not_found then
+    local number = server:not_found()
+    self._by_number[number] = { handler = self._not_found, is_not_found = true }
+    place(server, number, "http", "", self._not_found)
   end
   return server
 end

@@ -138,9 +138,19 @@ function Server:websocket(pattern, given) end
 
 ---@param path string
 ---@param directory string
+---@param given { fallback: string?, cache: integer?, immutable: boolean? }
 ---@return integer|nil
 ---@return string|nil message
-function Server:static(path, directory) end
+function Server:static(path, directory, given) end
+
+--- The route for requests that nothing else answers.
+---@return integer|nil
+---@return string|nil message
+function Server:not_found() end
+
+--- Lets pages of other sites send requests to a route with the user's cookies.
+---@param route integer
+function Server:cross_site(route) end
 
 --- Where the script defines a handler, for the log.
 ---@param kind integer the assigned number; -1 for handlers of the app

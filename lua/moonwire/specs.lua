@@ -107,6 +107,10 @@ specs.websocket = {
   on_close = "function",
 }
 
+specs.static = { fallback = "text", cache = "cache" }
+
+specs.route = { cross_site = "boolean" }
+
 specs.publish = {
   volatile = "boolean",
   key = "string",

@@ -26,6 +26,7 @@ local Server = {}
 ---@field token? string
 ---@field last_id? string continue after this id; "0": everything that is kept
 ---@field headers? table<string, string|string[]>
+---@field cookies? table<string, string> those that a browser would send
 ---@field query? table<string, any>
 ---@field within? number seconds by which time may move until it is answered
 ---@field name? string for error messages
@@ -44,9 +45,11 @@ function Server:try_connect(given) end
 
 ---@class moonwire.testing.RequestOptions
 ---@field headers? table<string, string|string[]>
+---@field cookies? table<string, string> those that a browser would send
 ---@field query? table<string, any>
 ---@field token? string sent as Authorization: Bearer
 ---@field body? string|table a table is sent as JSON
+---@field form? table<string, any> sent as a page posts a form
 ---@field within? number
 
 ---@class moonwire.testing.Response
@@ -75,6 +78,7 @@ function Server:start_request(method, path, given) end
 
 ---@class moonwire.testing.StreamOptions
 ---@field headers? table<string, string|string[]>
+---@field cookies? table<string, string> those that a browser would send
 ---@field query? table<string, any>
 ---@field token? string sent as Authorization: Bearer
 ---@field last_id? string sent as Last-Event-ID
@@ -98,6 +102,7 @@ function Server:try_stream(path, given) end
 ---@class moonwire.testing.SocketOptions
 ---@field protocols? string[]
 ---@field headers? table<string, string|string[]>
+---@field cookies? table<string, string> those that a browser would send
 ---@field query? table<string, any>
 ---@field token? string sent as Authorization: Bearer
 ---@field within? number

@@ -150,9 +150,9 @@ static void the_longest_mount_wins(void **state) {
       {"/assetsx", "", "assetsx"},
       {"/assets/deep/x", "/assets/deep", "x"},
   };
-  assert_int_equal(mw_config_static(config, "/", "/tmp", NULL), 0);
-  assert_int_equal(mw_config_static(config, "/assets", "/usr", NULL), 0);
-  assert_int_equal(mw_config_static(config, "/assets/deep/", "/etc", NULL), 0);
+  assert_int_equal(mw_config_static(config, "/", "/tmp", NULL, NULL), 0);
+  assert_int_equal(mw_config_static(config, "/assets", "/usr", NULL, NULL), 0);
+  assert_int_equal(mw_config_static(config, "/assets/deep/", "/etc", NULL, NULL), 0);
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
     struct bytes rest;
     const struct mount *mount = config_mount(config, bytes_string(cases[i].path), &rest);
@@ -166,12 +166,12 @@ static void says_what_is_wrong_with_a_mount(void **state) {
   struct mw_error error = {""};
   struct bytes rest;
   assert_null(config_mount(config, BYTES("/"), &rest));
-  assert_int_equal(mw_config_static(config, "assets", "/tmp", &error), MW_EINVAL);
-  assert_int_equal(mw_config_static(config, "/", "/no/such/directory", &error), MW_EINVAL);
+  assert_int_equal(mw_config_static(config, "assets", "/tmp", NULL, &error), MW_EINVAL);
+  assert_int_equal(mw_config_static(config, "/", "/no/such/directory", NULL, &error), MW_EINVAL);
   assert_non_null(strstr(error.text, "/no/such/directory"));
-  assert_int_equal(mw_config_static(config, "/", "/etc/passwd", &error), MW_EINVAL);
-  assert_int_equal(mw_config_static(config, "/", "/tmp", NULL), 0);
-  assert_int_equal(mw_config_static(config, "//", "/tmp", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_static(config, "/", "/etc/passwd", NULL, &error), MW_EINVAL);
+  assert_int_equal(mw_config_static(config, "/", "/tmp", NULL, NULL), 0);
+  assert_int_equal(mw_config_static(config, "//", "/tmp", NULL, &error), MW_EOVERLAP);
 }
 
 static void origins_are_checked(void **state) {
@@ -284,7 +284,7 @@ static bool define(void *context) {
     struct mw_error error = {""};
     snprintf(text, sizeof text, "/%u/{x}", n);
     int statuses[] = {mw_config_channel(made, text, &plain, &error), mw_config_route(made, "GET", text, &error),
-                      mw_config_static(made, text, "/tmp", &error), mw_config_origin(made, "https://a.example", &error)};
+                      mw_config_static(made, text, "/tmp", NULL, &error), mw_config_origin(made, "https://a.example", &error)};
     for (size_t i = 0; i < COUNT_OF(statuses); i++) {
       assert_true(statuses[i] >= 0 || (statuses[i] == MW_ENOMEM && error.text[0]));
       ok = ok && statuses[i] >= 0;

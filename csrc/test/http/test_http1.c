@@ -16,7 +16,7 @@ static int define(struct mw_config *config) {
   int status = mw_config_route(config, "GET", "/app/{x}", NULL);
   if (status >= 0) status = mw_config_route(config, "POST", "/app/{x}", NULL);
   if (status >= 0) status = mw_config_channel(config, "c:{x}", &(struct mw_channel_options){.history_size = 9}, NULL);
-  return status < 0 ? status : mw_config_static(config, "/files", folder, NULL);
+  return status < 0 ? status : mw_config_static(config, "/files", folder, NULL, NULL);
 }
 
 static void set(struct mw_config_options *options) {

@@ -98,7 +98,7 @@ static void begin(bool has_origins) {
   for (size_t i = 0; i < COUNT_OF(routes); i++) assert_true(mw_config_route(config, routes[i][0], routes[i][1], NULL) > 0);
   assert_true(mw_config_stream(config, "/stream/{x}", NULL) > 0);
   assert_true(mw_config_websocket(config, "/socket", &websocket, NULL) > 0);
-  assert_int_equal(mw_config_static(config, "/options", "csrc/test/server/life", NULL), 0);
+  assert_int_equal(mw_config_static(config, "/options", "csrc/test/server/life", NULL, NULL), 0);
   assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
   mw_config_unref(config);
   mw_server_advance(server, 0);

@@ -167,7 +167,7 @@ static const struct websocket *websocket_of(struct exchange *exchange) { return 
 static bool check_socket_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
   if (!origin.ptr || origin_is_same(origin, head->host)) return true;
-  return config_websocket_allows(websocket_of(exchange), exchange_config(exchange), origin);
+  return config_websocket_check_origin(websocket_of(exchange), exchange_config(exchange), origin) != ORIGIN_REFUSED;
 }
 
 /* The first of the endpoint's own list that the client also offers. */

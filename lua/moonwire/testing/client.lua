@@ -15,6 +15,7 @@ local connect_spec = {
   token = "string",
   last_id = "string",
   headers = "table",
+  cookies = "table",
   query = "table",
   within = "seconds",
   name = "text",
@@ -161,7 +162,7 @@ end
 ---@param call string
 ---@param given table|nil
 function Client._connect(server, call, given)
-  given = options.read(call, given, connect_spec)
+  given = text.add_cookies(options.read(call, given, connect_spec))
   local transport = given.transport or "websocket"
   local wanted = {}
   for i, name in ipairs(given.channels or {}) do

@@ -17,6 +17,8 @@ local STOP_MAX = 3600
 
 local request_spec = {
   headers = "table",
+  cookies = "table",
+  form = "table",
   query = "table",
   token = "string",
   body = "body",
@@ -232,9 +234,13 @@ define("websocket", "the WebSocket", Socket._open)
 local function start_request(self, call, method, path, given)
   options.argument(call, 1, method, "string")
   options.argument(call, 2, path, "string")
-  given = options.read(call, given, request_spec)
+  given = text.add_cookies(options.read(call, given, request_spec))
   local own, body = {}, given.body
-  if type(body) == "table" then
+  if given.form and body then
+    options.raise(("%s: options 'body' and 'form' exclude each other"):format(call))
+  elseif given.form then
+    own["content-type"], body = "application/x-www-form-urlencoded", text.form(given.form)
+  elseif type(body) == "table" then
     own["content-type"], body = "application/json", json.encode(body)
   end
   local headers = text.headers(own, given.headers, given.token)

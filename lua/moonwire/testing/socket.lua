@@ -8,6 +8,7 @@ local text = require "moonwire.testing.text"
 local spec = {
   protocols = "strings",
   headers = "table",
+  cookies = "table",
   query = "table",
   token = "string",
   within = "seconds",
@@ -26,7 +27,7 @@ Socket.take_all = nil
 ---@param given table|nil
 function Socket._open(server, call, path, given)
   options.argument(call, 1, path, "string")
-  given = options.read(call, given, spec)
+  given = text.add_cookies(options.read(call, given, spec))
   local self = setmetatable({
     name = given.name or server:_next_name "socket",
     closed = false,

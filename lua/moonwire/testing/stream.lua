@@ -8,6 +8,7 @@ local text = require "moonwire.testing.text"
 
 local spec = {
   headers = "table",
+  cookies = "table",
   query = "table",
   token = "string",
   last_id = "string",
@@ -49,7 +50,7 @@ end
 ---@param given table|nil
 function Stream._open(server, call, path, given)
   options.argument(call, 1, path, "string")
-  given = options.read(call, given, spec)
+  given = text.add_cookies(options.read(call, given, spec))
   return open(setmetatable({
     name = given.name or server:_next_name "stream",
     last_id = given.last_id or "",

@@ -35,6 +35,35 @@ function text.target(path, query)
   return path .. (path:find("?", 1, true) and "&" or "?") .. table.concat(parts, "&")
 end
 
+--- The bytes of a form that a page posts (application/x-www-form-urlencoded). Names are in order.
+---@param form table<string, any>
+---@return string
+function text.form(form)
+  return text.target("", form):sub(2)
+end
+
+--- Adds the option `cookies` to the options' headers: those that a browser would send.
+---@param given table the options of a request
+---@return table given
+function text.add_cookies(given)
+  local names, pairs_of = {}, {}
+  for name in pairs(given.cookies or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for i, name in ipairs(names) do
+    pairs_of[i] = name .. "=" .. tostring(given.cookies[name])
+  end
+  if #names > 0 then
+    local headers = text.headers({}, given.headers)
+    local own = type(headers.cookie) == "table" and table.concat(headers.cookie, "; ")
+      or headers.cookie
+    headers.cookie = (own and own .. "; " or "") .. table.concat(pairs_of, "; ")
+    given.headers = headers
+  end
+  return given
+end
+
 --- The headers of a request, by their names in lower case: the client's own, those that the test has
 --- given, and the token as a Bearer token. Later ones replace earlier ones of the same name.
 ---@param own table<string, any>

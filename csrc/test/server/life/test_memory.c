@@ -20,7 +20,7 @@ static int define(struct mw_config *config) {
   if (status >= 0) status = mw_config_channel(config, "{x}", &plain, NULL);
   if (status >= 0) status = mw_config_route(config, "GET", "/app/{x}", NULL);
   if (status >= 0) status = mw_config_stream(config, "/raw", NULL);
-  if (status >= 0) status = mw_config_static(config, "/files", folder, NULL);
+  if (status >= 0) status = mw_config_static(config, "/files", folder, NULL, NULL);
   if (status >= 0) status = mw_config_origin(config, "https://a.example", NULL);
   return status < 0 ? status : 0;
 }
