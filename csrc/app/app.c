@@ -8,8 +8,12 @@ int app_init(struct app *app, struct mw_config *config) {
   if (status < 0) goto fail_registry;
   status = parties_init(&app->parties);
   if (status < 0) goto fail_parties;
+  status = rates_init(&app->rates);
+  if (status < 0) goto fail_rates;
   status = idempotency_init(&app->idempotency);
   if (status == 0) return 0;
+  rates_deinit(&app->rates);
+fail_rates:
   parties_deinit(&app->parties);
 fail_parties:
   registry_deinit(&app->registry);
@@ -22,6 +26,7 @@ fail_lock:
 
 void app_deinit(struct app *app) {
   idempotency_deinit(&app->idempotency);
+  rates_deinit(&app->rates);
   parties_deinit(&app->parties);
   registry_deinit(&app->registry);
   lock_deinit(&app->config_lock);

@@ -6,6 +6,8 @@
 
 #include "app/config.h"
 #include "app/keys/idempotency.h"
+#include "app/limits/limits.h"
+#include "app/limits/rates.h"
 #include "app/order.h"
 #include "app/party.h"
 #include "app/registry.h"
@@ -48,6 +50,8 @@ struct app {
   struct lock config_lock;
   struct registry registry;
   struct parties parties;
+  struct rates rates;
+  struct limit_counts limits;
   struct idempotency idempotency;
   struct orderer *orderer;
   const struct script_posts *script;

@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 
+#include "app/limits/limits.h"
 #include "auth/origin.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
-#include "net/descriptors.h"
 
 /* Members of a channel, by default. */
 enum { MEMBERS_MAX = 100000 };
@@ -18,44 +18,6 @@ static int config_fail(struct mw_error *error, int status, const char *what, con
 /* Makes room for another item at the end of a vector. */
 static void *extend(void *items, size_t count, size_t item_size) {
   return (count & (count - 1)) == 0 ? memory_realloc(items, (count > 0 ? count * 2 : 1) * item_size) : items;
-}
-
-void mw_limits_init(struct mw_limits *limits) {
-  *limits = (struct mw_limits){
-      .target = 8192,
-      .head = 16384,
-      .fields = 100,
-      .body = 1 << 20,
-      .message_size = 64 << 10,
-      .outbox = 1 << 20,
-      .replay = 10000,
-      .replay_bytes = 16 << 20,
-      .history = 256 << 20,
-      .ws_message_size = 1 << 20,
-      .input_backlog = 64 << 10,
-      .queue = 64 << 20,
-      .connections = descriptors_for_connections(CONNECTIONS_MAX),
-      .channels = 1000000,
-      .marks = 1000000,
-      .client_channels = 100,
-      .client_names = 10000,
-      .address_names = 100000,
-      .address_polls = 20000,
-      .waiting = 10000,
-      .head_ms = 10000,
-      .body_ms = 30000,
-      .message_ms = 30000,
-      .idle_ms = 75000,
-      .answer_ms = 30000,
-      .heartbeat_ms = 15000,
-      .connect_ms = 10000,
-      .ping_ms = 25000,
-      .pong_ms = 10000,
-      .progress_ms = 30000,
-      .drain_ms = 5000,
-      .poll_ms = 30000,
-      .poll_client_ms = 30000,
-  };
 }
 
 void mw_config_options_init(struct mw_config_options *options) {
@@ -98,29 +60,11 @@ static const char *key_fault(const char *key) {
   return is_blank ? "begins or ends with a space, which no client can send" : NULL;
 }
 
-static const char *limit_fault(const struct mw_limits *limits) {
-  if (limits->head < 256 || limits->target < 16 || limits->fields < 8)
-    return "target, head, or fields is too small for any request";
-  if (limits->message_size == 0 || limits->outbox == 0 || limits->queue == 0 || limits->body == 0)
-    return "message_size, outbox, queue, and body must not be 0";
-  if (limits->replay == 0 || limits->replay_bytes == 0 || limits->history == 0)
-    return "replay, replay_bytes, and history must not be 0";
-  if (limits->connections == 0 || limits->channels == 0 || limits->marks == 0 || limits->client_channels == 0 ||
-      limits->waiting == 0) {
-    return "connections, channels, marks, client_channels, and waiting must not be 0";
-  }
-  if (!limits->head_ms || !limits->body_ms || !limits->message_ms || !limits->idle_ms || !limits->answer_ms ||
-      !limits->heartbeat_ms || !limits->progress_ms || !limits->poll_ms || !limits->poll_client_ms) {
-    return "times must not be 0";
-  }
-  return NULL;
-}
-
 static void config_free(struct policy_owner *owner);
 
 int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
   if (path_fault(options)) return config_fail(error, MW_EINVAL, "paths", path_fault(options));
-  if (limit_fault(&options->limits)) return config_fail(error, MW_EINVAL, "limits", limit_fault(&options->limits));
+  if (limits_fault(&options->limits)) return config_fail(error, MW_EINVAL, "limits", limits_fault(&options->limits));
   if (key_fault(options->publish_key)) return config_fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
   struct mw_config *config = memory_calloc(1, sizeof *config);
   if (!config) return config_fail(error, MW_ENOMEM, "config", "out of memory");
@@ -129,6 +73,8 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   config->owner.number = atomic_fetch_add(&number, 1) + 1;
   config->owner.free = config_free;
   config->options = *options;
+  config->rate = limits_rate(options->limits.rate);
+  config->handshake_rate = limits_rate(options->limits.address_handshakes);
   struct mw_config_options *own = &config->options;
   bool owned = own_string(&own->publish_key, NULL);
   if (!own_string(&own->path_sse, default_paths[ENDPOINT_SSE])) owned = false;
@@ -201,10 +147,13 @@ static int copy_events(struct kind *kind, const char *pattern, const struct mw_c
     struct bytes event = bytes_string(options->events[i].event);
     const char *fault = event_name_fault(event);
     if (!fault && config_event(kind, event)) fault = "the event has two rules";
+    if (!fault) fault = limits_rate_fault(options->events[i].rate);
     if (fault) return config_fail(error, MW_EINVAL, options->events[i].event, fault);
     struct event_rule *rule = &kind->events[i];
-    *rule = (struct event_rule){
-        .event = memory_copy(event.ptr, event.len), .relay = options->events[i].relay, .keep = options->events[i].keep};
+    *rule = (struct event_rule){.event = memory_copy(event.ptr, event.len),
+                                .relay = options->events[i].relay,
+                                .keep = options->events[i].keep,
+                                .rate = limits_rate(options->events[i].rate)};
     if (!rule->event) return config_fail(error, MW_ENOMEM, pattern, "out of memory");
     kind->event_count++;
   }
@@ -230,7 +179,15 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
                       .presence = options->presence,
                       .presence_linger_ms = options->presence_linger_ms,
                       .presence_interval_ms = options->presence_interval_ms,
-                      .members = options->members > 0 ? options->members : MEMBERS_MAX};
+                      .members = options->members > 0 ? options->members : MEMBERS_MAX,
+                      .rate = limits_rate(options->rate),
+                      .total_rate = limits_rate(options->total_rate),
+                      .rate_closes = options->rate_closes,
+                      .message_size = config->options.limits.message_size};
+  if (options->message_size > 0 && options->message_size < kind.message_size) kind.message_size = options->message_size;
+  const char *rate_fault = limits_rate_fault(options->rate);
+  if (!rate_fault) rate_fault = limits_rate_fault(options->total_rate);
+  if (rate_fault) return config_fail(error, MW_EINVAL, text, rate_fault);
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
     return config_fail(error, MW_EINVAL, text, "history.ttl and history.replay need history.size above 0");
   }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/pattern.h"
+#include "base/rate.h"
 #include "codec/ws/ws_reader.h"
 #include "hub/policy.h"
 
@@ -14,6 +15,7 @@ VISIBILITY_PUSH
 struct event_rule {
   char *event; /* owned */
   bool relay, keep;
+  struct rate rate; /* of one client in one channel; without a limit: that of the kind */
 };
 
 struct kind {
@@ -26,7 +28,11 @@ struct kind {
   bool history_readable;
   enum mw_presence presence;
   uint64_t presence_linger_ms, presence_interval_ms;
-  size_t members; /* the most members */
+  size_t members;         /* the most members */
+  struct rate rate;       /* of one client's messages in one channel */
+  struct rate total_rate; /* of all clients' messages in one channel */
+  bool rate_closes;       /* a client over its rate is closed */
+  size_t message_size;    /* bytes of the data of a client's message */
 };
 /* Returns true if the script must be asked about clients that join. */
 static inline bool kind_asks(const struct kind *kind) { return kind->hooks != 0 || kind->presence != MW_PRESENCE_NONE; }
@@ -79,6 +85,8 @@ enum endpoint {
 struct mw_config {
   struct policy_owner owner;        /* of the policies of its kinds, and of itself */
   struct mw_config_options options; /* its strings are owned; paths are never NULL */
+  struct rate rate;                 /* of one client's messages */
+  struct rate handshake_rate;       /* of one address */
   struct kind *kinds;
   size_t kind_count;
   struct route *routes;

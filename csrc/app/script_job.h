@@ -143,6 +143,7 @@ struct script_job {
   /* of a refusal: terminated, texts of `refusal` or of the program; else empty */
   const char *code, *reason;
   struct blob *refusal;
+  uint32_t retry_ms;                 /* of a refusal: after which the same may succeed; 0: unknown */
   const struct job_channel *refused; /* the channel that is refused; NULL: the client */
   struct blob *fields, *body;        /* of an HTTP response; body: also of an acknowledgement */
   /* the body is the id of the event that was relayed, and not JSON */

@@ -294,7 +294,21 @@ void verb_write_ok_start(struct buffer *out, struct bytes ref) {
   buffer_append(out, BYTES("\"ok\":"));
 }
 
+/* Appends milliseconds as a number of seconds, such as 0.05 and 2. */
+static void write_seconds(struct buffer *out, uint32_t ms) {
+  char text[16];
+  int len = snprintf(text, sizeof text, "%u.%03u", (unsigned)(ms / 1000), (unsigned)(ms % 1000));
+  while (text[len - 1] == '0') len--;
+  if (text[len - 1] == '.') len--;
+  buffer_append(out, bytes_of(text, (size_t)len));
+}
+
 void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason) {
+  verb_write_error_later(out, ref, channel, code, reason, 0);
+}
+
+void verb_write_error_later(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason,
+                            uint32_t retry_ms) {
   write_start(out, ref);
   if (ref.len == 0 && channel.len > 0) {
     buffer_append(out, BYTES("\"channel\":"));
@@ -305,6 +319,10 @@ void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel
   json_write_string(out, code);
   buffer_append(out, BYTES(",\"reason\":"));
   json_write_string(out, reason);
+  if (retry_ms > 0) {
+    buffer_append_string(out, ",\"retry_after\":");
+    write_seconds(out, retry_ms);
+  }
   buffer_append(out, BYTES("}}"));
 }
 

@@ -74,6 +74,9 @@ void verb_write_ok_start(struct buffer *out, struct bytes ref);
 /* Appends {"ref":…,"error":{"code":…,"reason":…}}. Without a ref, it has "channel":… instead, if
  * there is one. All texts must be UTF-8. */
 void verb_write_error(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason);
+/* The same, with "retry_after":… in seconds (0: without it). */
+void verb_write_error_later(struct buffer *out, struct bytes ref, struct bytes channel, struct bytes code, struct bytes reason,
+                            uint32_t retry_ms);
 /* Writes the reason of a fault, terminated. */
 void verb_fault_text(const struct verb_fault *fault, char *out, size_t size);
 

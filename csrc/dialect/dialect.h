@@ -36,7 +36,8 @@ enum read_result {
 struct refusal {
   struct bytes channel; /* empty: none */
   const char *code, *reason;
-  int status; /* of an HTTP answer; 0: the status of the code */
+  int status;        /* of an HTTP answer; 0: the status of the code */
+  uint32_t retry_ms; /* after which the same verb may succeed; 0: unknown */
 };
 
 /* ---- Answers ---- */

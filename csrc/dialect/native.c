@@ -23,7 +23,8 @@ unsigned native_close_code(const struct closing *closing) {
     case CLOSE_BUSY: return WS_CLOSE_TRY_LATER;
     case CLOSE_UNAUTHORIZED: return UNAUTHORIZED;
     case CLOSE_UNCONNECTED: return UNCONNECTED;
-    case CLOSE_UNFINISHED: return WS_CLOSE_POLICY;
+    case CLOSE_UNFINISHED:
+    case CLOSE_RATE: return WS_CLOSE_POLICY;
     case CLOSE_TOO_LARGE: return WS_CLOSE_TOO_BIG;
     case CLOSE_STOPPING:
     case CLOSE_BY_APP: break;

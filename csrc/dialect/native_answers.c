@@ -111,5 +111,6 @@ static struct bytes clean(const char *text) {
 }
 
 void native_error(struct rope *out, struct bytes ref, const struct refusal *refusal) {
-  verb_write_error(&out->text, ref, refusal->channel, clean(refusal->code), clean(refusal->reason));
+  struct bytes code = clean(refusal->code), reason = clean(refusal->reason);
+  verb_write_error_later(&out->text, ref, refusal->channel, code, reason, refusal->retry_ms);
 }

@@ -167,8 +167,9 @@ void exchange_refuse(struct exchange *exchange, int status, const char *code, co
 /* As exchange_refuse, with further fields (NULL: none). */
 void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
                           const struct http_fields *more_fields);
-/* Answers with `text`, which is such an object. */
-void exchange_answer_error(struct exchange *exchange, int status, struct bytes text);
+/* Answers with `text`, which is such an object. retry_ms: after which the same request may succeed,
+ * for Retry-After; 0: unknown. */
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text, uint32_t retry_ms);
 /* Returns true if a request that was refused with that status may succeed later. */
 bool exchange_is_temporary(int status);
 /* Refuses one of several channels, so that the client can retry without it:

@@ -1,5 +1,7 @@
 /* What an exchange answers (http/exchange.h): a complete body, a body in parts, a stream, or a
  * refusal. */
+#include <stdio.h>
+
 #include "base/log_limit.h"
 #include "base/utf8.h"
 #include "codec/json_scan.h"
@@ -74,24 +76,30 @@ const char *exchange_code(int status) {
 
 bool exchange_is_temporary(int status) { return status == 429 || status == 503; }
 
-static void answer_error(struct exchange *exchange, int status, const struct http_fields *more_fields, struct bytes text) {
+/* Adds Retry-After, with a random time if it is not known: then clients do not come all at once. */
+static void add_retry(struct exchange *exchange, struct http_fields *fields, uint32_t retry_ms) {
+  char text[16];
+  unsigned seconds = retry_ms > 0 ? (retry_ms - 1) / 1000 + 1 : http_random(exchange_http(exchange), 1, 4);
+  int len = snprintf(text, sizeof text, "%u", seconds);
+  http_fields_add(fields, BYTES("Retry-After"), bytes_of(text, (size_t)len));
+}
+
+static void answer_error(struct exchange *exchange, int status, const struct http_fields *more_fields, struct bytes text,
+                         uint32_t retry_ms) {
   struct http_fields fields;
   http_fields_init(&fields);
   http_fields_add(&fields, BYTES("Cache-Control"), BYTES("no-store"));
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
   if (status == 401) http_fields_add(&fields, BYTES("WWW-Authenticate"), BYTES("Bearer"));
-  if (exchange_is_temporary(status)) {
-    char seconds = (char)('0' + http_random(exchange_http(exchange), 1, 4));
-    http_fields_add(&fields, BYTES("Retry-After"), bytes_of(&seconds, 1));
-  }
+  if (exchange_is_temporary(status)) add_retry(exchange, &fields, retry_ms);
   http_fields_add_all(&fields, more_fields);
   struct answer answer = {.status = status, .fields = &fields, .content_type = BYTES("application/json"), .body = text};
   exchange_answer(exchange, &answer);
   http_fields_deinit(&fields);
 }
 
-void exchange_answer_error(struct exchange *exchange, int status, struct bytes text) {
-  answer_error(exchange, status, NULL, text);
+void exchange_answer_error(struct exchange *exchange, int status, struct bytes text, uint32_t retry_ms) {
+  answer_error(exchange, status, NULL, text, retry_ms);
 }
 
 static void refuse_request(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel,
@@ -113,7 +121,7 @@ static void refuse_request(struct exchange *exchange, int status, const char *co
   buffer_append_string(&body, "}}\n");
   log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
   if (body.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
-  answer_error(exchange, status, more_fields, buffer_bytes(&body));
+  answer_error(exchange, status, more_fields, buffer_bytes(&body), 0);
   buffer_deinit(&body);
 }
 

@@ -162,6 +162,12 @@ struct mw_config;
 
 struct mw_request;
 
+/* How often something may happen: a token bucket. */
+struct mw_rate {
+  double per_second; /* from 0.001 to 1000000; 0: no limit */
+  size_t burst;      /* at once, up to 1000000; 0: as many as in two seconds, at least 1 */
+};
+
 /* Each limit: what it bounds; what happens beyond it; its default. docs/reference/options.md
  * explains them. */
 struct mw_limits {
@@ -195,6 +201,14 @@ struct mw_limits {
   size_t address_names;
   /* clients of GET /poll?client= of one address, and their channels: 503; 0: no limit; 20000 */
   size_t address_polls;
+  /* open connections of one address; behind a trusted proxy, its requests and streams: the newest is
+   * closed, or 429; 0: no limit; 10000 */
+  size_t address_connections;
+  size_t user_connections; /* connected clients of one user: 429; 0: no limit; 1000 */
+  /* new event streams and WebSockets of one address: 429; 200 a second, 2000 at once */
+  struct mw_rate address_handshakes;
+  /* messages of one client: 429; 100 a second, 200 at once */
+  struct mw_rate rate;
   size_t waiting;   /* requests that wait for a handler: 503; 10000 */
   uint64_t head_ms; /* from the first byte of a request to the end of its head: 408; 10 s */
   uint64_t body_ms; /* from the head to the end of the body: 408; 30 s */
@@ -238,6 +252,7 @@ struct mw_config_options {
   bool authenticate;
   bool connects;                     /* MW_REQUEST_CONNECT when a client has connected */
   bool disconnects;                  /* MW_REQUEST_DISCONNECT when it has disconnected */
+  bool rate_closes;                  /* a client over limits.rate is closed as well, with 1008 */
   struct mw_deflate_options deflate; /* of path_ws */
   /* the Bearer token for POST /publish; NULL: /publish answers 404 */
   const char *publish_key;
@@ -290,6 +305,8 @@ struct mw_event_rule {
   const char *event;
   bool relay; /* passed to all other subscribers; otherwise MW_REQUEST_MESSAGE */
   bool keep;  /* relayed with id and history; otherwise volatile */
+  /* of one client in one channel: 429; zero: it counts for mw_channel_options.rate */
+  struct mw_rate rate;
 };
 
 /* What subscribers receive about the members of a channel ("moonwire:presence"). */
@@ -318,6 +335,10 @@ struct mw_channel_options {
   uint64_t presence_linger_ms;   /* from a user's last disconnect to the leave */
   uint64_t presence_interval_ms; /* between two announcements */
   size_t members;                /* users at the same time; beyond: refused; 0: 100000 */
+  struct mw_rate rate;           /* messages of one client in one channel: 429; zero: no limit */
+  struct mw_rate total_rate;     /* messages of all clients in one channel: 429; zero: no limit */
+  bool rate_closes;              /* a client over its own rate is closed as well, with 1008 */
+  size_t message_size;           /* data of a client's message: 413; 0, or above it: limits.message_size */
 };
 
 /* Adds a kind of channel, and returns its index (0, 1, …). A pattern has segments, separated by ':'
@@ -461,6 +482,39 @@ MW_API void mw_handler_end(struct mw_server *server);
 /* Returns the milliseconds since 1970 on the clock of the server. */
 MW_API uint64_t mw_server_time(const struct mw_server *server);
 
+/* Limits whose refusals are counted. The name of one (mw_limit_name) is the option's, or, of an
+ * option of channels, "channel_" and the option's. */
+enum mw_limit {
+  MW_LIMIT_CONNECTIONS,
+  MW_LIMIT_ADDRESS_CONNECTIONS,
+  MW_LIMIT_USER_CONNECTIONS,
+  MW_LIMIT_ADDRESS_HANDSHAKES,
+  MW_LIMIT_RATE,
+  MW_LIMIT_CHANNEL_RATE,
+  MW_LIMIT_CHANNEL_EVENT_RATE,
+  MW_LIMIT_CHANNEL_TOTAL_RATE,
+  MW_LIMIT_CHANNELS,
+  MW_LIMIT_CLIENT_CHANNELS,
+  MW_LIMIT_CLIENT_NAMES,
+  MW_LIMIT_ADDRESS_NAMES,
+  MW_LIMIT_ADDRESS_POLLS,
+  MW_LIMIT_CHANNEL_MEMBERS,
+  MW_LIMIT_WAITING,
+  MW_LIMIT_QUEUE,
+  MW_LIMIT_MESSAGE_SIZE,
+  MW_LIMIT_HEAD_SECONDS,
+  MW_LIMIT_BODY_SECONDS,
+  MW_LIMIT_MESSAGE_SECONDS,
+  MW_LIMIT_CONNECT_SECONDS,
+  MW_LIMIT_PONG_SECONDS,
+  MW_LIMIT_PROGRESS_SECONDS,
+  MW_LIMIT_ANSWER_SECONDS,
+  MW_LIMIT_COUNT
+};
+
+/* Returns the name of a limit: a constant. Any thread. */
+MW_API const char *mw_limit_name(enum mw_limit limit);
+
 struct mw_stats {
   uint64_t connections;  /* now */
   uint64_t accepted;     /* since the start, like all others without "now" */
@@ -472,17 +526,18 @@ struct mw_stats {
   uint64_t slow_dropped; /* messages dropped, once for each subscriber */
   /* messages replaced by a newer one of their key, once for each subscriber */
   uint64_t slow_replaced;
-  uint64_t dead_closed;   /* peers that were closed because they stopped reading */
-  uint64_t deflated;      /* times a message was compressed */
-  uint64_t gaps;          /* moonwire:gap events sent */
-  uint64_t subscriptions; /* now */
-  uint64_t channels;      /* now */
-  uint64_t history_bytes; /* now: bytes of all histories */
-  uint64_t evicted;       /* messages evicted because of limits.history */
-  uint64_t marks;         /* now: remembered positions of channels that are not live */
-  uint64_t floor_gaps;    /* gaps that may be unnecessary, because of limits.marks */
-  uint64_t polls;         /* GET /poll answered with 200 */
-  uint64_t poll_clients;  /* now: clients of GET /poll?client= */
+  uint64_t dead_closed;            /* peers that were closed because they stopped reading */
+  uint64_t deflated;               /* times a message was compressed */
+  uint64_t gaps;                   /* moonwire:gap events sent */
+  uint64_t subscriptions;          /* now */
+  uint64_t channels;               /* now */
+  uint64_t history_bytes;          /* now: bytes of all histories */
+  uint64_t evicted;                /* messages evicted because of limits.history */
+  uint64_t marks;                  /* now: remembered positions of channels that are not live */
+  uint64_t floor_gaps;             /* gaps that may be unnecessary, because of limits.marks */
+  uint64_t polls;                  /* GET /poll answered with 200 */
+  uint64_t poll_clients;           /* now: clients of GET /poll?client= */
+  uint64_t limits[MW_LIMIT_COUNT]; /* refusals, and clients that were closed, by limit */
 };
 MW_API void mw_server_stats(const struct mw_server *server, struct mw_stats *stats);
 

@@ -6,16 +6,26 @@
 
 #include "lua/request/lua_request.h"
 
+enum limit_type {
+  LIMIT_SIZE,
+  LIMIT_TIME, /* seconds in Lua, milliseconds in C */
+  LIMIT_RATE
+};
+
 struct limit {
   const char *name;
   size_t offset;
-  bool is_time; /* seconds in Lua, milliseconds in C */
+  enum limit_type type;
 };
 
 #define BYTES_LIMIT(field)                                                                                                       \
-  { #field, offsetof(struct mw_limits, field), false }
+  { #field, offsetof(struct mw_limits, field), LIMIT_SIZE }
 #define TIME_LIMIT(field)                                                                                                        \
-  { #field "_seconds", offsetof(struct mw_limits, field##_ms), true }
+  { #field "_seconds", offsetof(struct mw_limits, field##_ms), LIMIT_TIME }
+#define RATE_LIMIT(field, burst_name)                                                                                            \
+  {#field, offsetof(struct mw_limits, field.per_second), LIMIT_RATE}, {                                                          \
+    burst_name, offsetof(struct mw_limits, field.burst), LIMIT_SIZE                                                              \
+  }
 
 static const struct limit limits[] = {
     BYTES_LIMIT(target),
@@ -36,6 +46,10 @@ static const struct limit limits[] = {
     BYTES_LIMIT(client_names),
     BYTES_LIMIT(address_names),
     BYTES_LIMIT(address_polls),
+    BYTES_LIMIT(address_connections),
+    BYTES_LIMIT(user_connections),
+    RATE_LIMIT(address_handshakes, "address_handshakes_burst"),
+    RATE_LIMIT(rate, "burst"),
     BYTES_LIMIT(marks),
     BYTES_LIMIT(waiting),
     TIME_LIMIT(head),
@@ -55,14 +69,25 @@ static const struct limit limits[] = {
 
 static uint64_t to_ms(lua_Number seconds) { return (uint64_t)(seconds * 1000 + 0.5); }
 
+/* A burst that is not set belongs to the default rate; with another rate, it follows from that. */
+static void forget_burst(lua_State *L, int index, const char *name, struct mw_rate *rate) {
+  if (lua_getfield(L, index, name) != LUA_TNIL) rate->burst = 0;
+  lua_pop(L, 1);
+}
+
 static void read_limits(lua_State *L, int index, struct mw_limits *out) {
+  forget_burst(L, index, "rate", &out->rate);
+  forget_burst(L, index, "address_handshakes", &out->address_handshakes);
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
     char *field = (char *)out + limits[i].offset;
     if (lua_getfield(L, index, limits[i].name) == LUA_TNIL) {
       lua_pop(L, 1);
       continue;
     }
-    if (limits[i].is_time) {
+    if (limits[i].type == LIMIT_RATE) {
+      double rate = luaL_checknumber(L, -1);
+      memcpy(field, &rate, sizeof rate);
+    } else if (limits[i].type == LIMIT_TIME) {
       uint64_t ms = to_ms(luaL_checknumber(L, -1));
       memcpy(field, &ms, sizeof ms);
     } else {
@@ -120,7 +145,11 @@ static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out
 struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config_options options;
   mw_config_options_init(&options);
-  if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
+  if (lua_getfield(L, index, "limits") == LUA_TTABLE) {
+    read_limits(L, lua_gettop(L), &options.limits);
+    const char *over = read_string(L, lua_gettop(L), "over_rate");
+    options.rate_closes = over && strcmp(over, "close") == 0;
+  }
   lua_pop(L, 1);
   read_deflate(L, index, &options.deflate);
   options.authenticate = read_boolean(L, index, "authenticate");
@@ -176,7 +205,11 @@ static unsigned read_hooks(lua_State *L, int index) {
   return found;
 }
 
-/* Reads the list of { event =, relay =, keep = } in field "events", and pushes one value that owns
+static struct mw_rate read_rate(lua_State *L, int index, const char *rate, const char *burst) {
+  return (struct mw_rate){.per_second = read_number(L, index, rate), .burst = (size_t)read_number(L, index, burst)};
+}
+
+/* Reads the list of { event =, relay =, keep =, rate =, burst = } in field "events", and pushes one value that owns
  * the rules. The names live as long as the list. */
 static void read_events(lua_State *L, int index, struct mw_channel_options *out) {
   lua_getfield(L, index, "events");
@@ -186,8 +219,10 @@ static void read_events(lua_State *L, int index, struct mw_channel_options *out)
   for (size_t i = 0; i < count; i++) {
     lua_rawgeti(L, list, (lua_Integer)i + 1);
     int rule = lua_gettop(L);
-    rules[i] = (struct mw_event_rule){
-        .event = read_string(L, rule, "event"), .relay = read_boolean(L, rule, "relay"), .keep = read_boolean(L, rule, "keep")};
+    rules[i] = (struct mw_event_rule){.event = read_string(L, rule, "event"),
+                                      .relay = read_boolean(L, rule, "relay"),
+                                      .keep = read_boolean(L, rule, "keep"),
+                                      .rate = read_rate(L, rule, "rate", "burst")};
     lua_pop(L, 1);
   }
   lua_remove(L, list);
@@ -212,7 +247,8 @@ static enum mw_presence read_presence(lua_State *L, int index) {
 
 /* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, info=, events=,
  * size=, bytes=, ttl=, replay=, readable=, slow=, outbox=, age=, linger=, presence=,
- * presence_linger=, presence_interval=, members= }) */
+ * presence_linger=, presence_interval=, members=, rate=, burst=,
+ * total_rate=, total_burst=, rate_closes=, message_size= }) */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -232,6 +268,10 @@ static int define_channel(lua_State *L) {
       .presence_linger_ms = to_ms(read_number(L, 3, "presence_linger")),
       .presence_interval_ms = to_ms(read_number(L, 3, "presence_interval")),
       .members = (size_t)read_number(L, 3, "members"),
+      .rate = read_rate(L, 3, "rate", "burst"),
+      .total_rate = read_rate(L, 3, "total_rate", "total_burst"),
+      .rate_closes = read_boolean(L, 3, "rate_closes"),
+      .message_size = (size_t)read_number(L, 3, "message_size"),
   };
   read_events(L, 3, &options);
   struct mw_error error = {""};

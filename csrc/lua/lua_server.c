@@ -197,6 +197,12 @@ static int stats(lua_State *L) {
     lua_pushinteger(L, (lua_Integer)fields[i].value);
     lua_setfield(L, -2, fields[i].name);
   }
+  lua_createtable(L, 0, MW_LIMIT_COUNT);
+  for (int i = 0; i < MW_LIMIT_COUNT; i++) {
+    lua_pushinteger(L, (lua_Integer)stats.limits[i]);
+    lua_setfield(L, -2, mw_limit_name((enum mw_limit)i));
+  }
+  lua_setfield(L, -2, "limits");
   return 1;
 }
 

@@ -1,5 +1,6 @@
 #include "script/joining.h"
 
+#include "app/limits/send_rate.h"
 #include "app/name_hold.h"
 #include "app/socket.h"
 #include "base/memory.h"
@@ -94,6 +95,25 @@ static enum send_key_turn enter_key(struct script *script, struct script_job *jo
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
 
+/* Returns true if a client for one message, which is identified now, may send it; else the job is
+ * refused. */
+static bool may_send_once(const struct script *script, struct script_job *job) {
+  const struct job_channel *channel = &job->channels[0];
+  const struct event_rule *rule = config_event(channel->kind, bytes_of(job->message.event.ptr, job->message.event.len));
+  struct send_rate_refusal over;
+  struct send_rate send = {.app = script->app,
+                           .client = job->client,
+                           .is_transient = true,
+                           .channel = channel->name,
+                           .kind = channel->kind,
+                           .rule = rule,
+                           .now_ms = script->loop->clock.now_ms};
+  if (!rule || send_rate_allows(&send, &over)) return true;
+  job_refuse(job, 429, "rate_limited", over.reason);
+  job->retry_ms = over.wait_ms;
+  return false;
+}
+
 /* Puts the question of the job's step, if there is one. True if its answer is still to come. */
 static bool put_question(struct script *script, struct script_job *job) {
   struct job_channel *channel = job->at < job->channel_count ? &job->channels[job->at] : NULL;
@@ -130,6 +150,7 @@ static bool put_question(struct script *script, struct script_job *job) {
         job_refuse(job, 503, "unavailable", names_refusal);
         return false;
       }
+      if (job->transient && !may_send_once(script, job)) return false;
       if (job->idempotency_key.len > 0) {
         enum send_key_turn turn = enter_key(script, job);
         if (turn != SEND_KEY_FIRST) return turn == SEND_KEY_WAITS;

@@ -25,4 +25,6 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   stats->marks = server->store.marks.count;
   stats->floor_gaps = server->store.floor_gaps;
   stats->subscriptions = worker->hub.subscription_count;
+  for (size_t i = 0; i < MW_LIMIT_COUNT; i++)
+    stats->limits[i] = atomic_load_explicit(&server->app.limits.counts[i], memory_order_relaxed);
 }

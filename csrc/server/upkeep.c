@@ -19,6 +19,7 @@ void upkeep_second(struct mw_server *server) {
   uint64_t now_ms = server->loop.clock.now_ms;
   size_t share = store->channels.count / 16;
   store_sweep(store, share > SWEEP_BUDGET ? share : SWEEP_BUDGET);
+  rates_second(&server->app.rates, now_ms * 1000000);
   uint64_t count = upkeep_news(&upkeep->evicted, store->evicted, now_ms);
   if (count > 0)
     log_line(MW_LOG_WARNING, "evicted the oldest messages of all histories: limits.history reached (evicted=%llu)",

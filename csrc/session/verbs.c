@@ -1,5 +1,6 @@
 #include "session/verbs.h"
 
+#include "app/limits/send_rate.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "session/join.h"
@@ -154,6 +155,27 @@ static void on_presence(const struct call *call, const struct kind *kind) {
   }
 }
 
+/* Returns true if the client may send the message now; else the call is refused. */
+static bool may_send_now(const struct call *call, const struct kind *kind, const struct event_rule *rule,
+                         const struct mw_client *client) {
+  struct subscriber *subscriber = call->subscriber;
+  struct http *http = http_of(subscriber);
+  struct send_rate_refusal over;
+  struct send_rate send = {.app = http->app,
+                           .client = client,
+                           .channel = call->verb->channel,
+                           .kind = kind,
+                           .rule = rule,
+                           .now_ms = http->loop->clock.now_ms};
+  if (send_rate_allows(&send, &over)) return true;
+  reply_error(
+      subscriber, &call->reply, call->verb->ref.raw,
+      &(struct refusal){.channel = call->verb->channel, .code = "rate_limited", .reason = over.reason, .retry_ms = over.wait_ms});
+  if (over.closes && session_ops(subscriber)->is_open(subscriber))
+    session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_RATE, .text = "rate_limited"});
+  return false;
+}
+
 static void on_send(const struct call *call, const struct kind *kind) {
   struct subscriber *subscriber = call->subscriber;
   const struct verb *verb = call->verb;
@@ -167,10 +189,13 @@ static void on_send(const struct call *call, const struct kind *kind) {
     char reason[UNKNOWN_EVENT_MAX];
     reply_write_unknown_event(reason, verb->event);
     refuse_call(call, "unknown_event", reason);
-  } else if (size > app->config->options.limits.message_size) {
+  } else if (size > kind->message_size) {
+    limit_count(&http_of(subscriber)->app->limits, MW_LIMIT_MESSAGE_SIZE);
     refuse_call(call, "too_large", "the data is larger than limits.message_size");
   } else if (!client) {
     refuse_call(call, "unavailable", "out of memory");
+  } else if (!may_send_now(call, kind, rule, client)) {
+    return;
   } else if (rule->relay && verb->idempotency_key.len == 0) {
     relay_event(subscriber, &(struct relay_call){verb, &call->reply, kind, rule, client});
   } else {

@@ -15,7 +15,7 @@
 /* How verbs come, and answers go. */
 static const struct dialect *const send_dialect = &native_polls;
 
-static void answer_text(struct exchange *exchange, struct rope *text, int status) {
+static void answer_text(struct exchange *exchange, struct rope *text, int status, uint32_t retry_ms) {
   if (text->text.failed) subscriber_break(&exchange->subscriber);
   if (status == 200) {
     exchange_answer(exchange, &(struct answer){.status = 200,
@@ -24,7 +24,7 @@ static void answer_text(struct exchange *exchange, struct rope *text, int status
                                                .body = buffer_bytes(&text->text)});
   } else {
     buffer_append_char(&text->text, '\n');
-    exchange_answer_error(exchange, status, buffer_bytes(&text->text));
+    exchange_answer_error(exchange, status, buffer_bytes(&text->text), retry_ms);
   }
   rope_deinit(text);
 }
@@ -33,20 +33,24 @@ static void answer_outcome(struct exchange *exchange, struct bytes ref, const st
   struct rope text;
   rope_init(&text);
   send_dialect->ok(&text, ref, outcome);
-  answer_text(exchange, &text, 200);
+  answer_text(exchange, &text, 200, 0);
 }
 
 static void answer_refusal(struct exchange *exchange, struct bytes ref, const struct refusal *refusal) {
   struct rope text;
   rope_init(&text);
   send_dialect->error(&text, ref, refusal);
-  answer_text(exchange, &text, reply_status(refusal));
+  answer_text(exchange, &text, reply_status(refusal), refusal->retry_ms);
 }
 
 /* Every answer carries the ref of its message, as far as it can be read. */
-static void refuse_send_with(struct exchange *exchange, int status, const char *code, const char *reason) {
+static void refuse_send_later(struct exchange *exchange, int status, const char *code, const char *reason, uint32_t retry_ms) {
   struct bytes ref = send_dialect->find_ref(exchange_request(exchange)->body);
-  answer_refusal(exchange, ref, &(struct refusal){.code = code, .reason = reason, .status = status});
+  answer_refusal(exchange, ref, &(struct refusal){.code = code, .reason = reason, .status = status, .retry_ms = retry_ms});
+}
+
+static void refuse_send_with(struct exchange *exchange, int status, const char *code, const char *reason) {
+  refuse_send_later(exchange, status, code, reason, 0);
 }
 
 static void refuse_send(struct exchange *exchange, int status, const char *reason) {
@@ -80,7 +84,7 @@ static void error_to_request(struct subscriber *subscriber, const struct reply *
                              struct bytes text) {
   struct exchange *waiting = find_waiting_request(subscriber, reply);
   budget_charge(subscriber, text.len);
-  if (waiting) exchange_answer_error(waiting, reply_status(refusal), text);
+  if (waiting) exchange_answer_error(waiting, reply_status(refusal), text, refusal->retry_ms);
 }
 
 static const struct reply_class reply_to_request = {.dialect = &native_polls,
@@ -191,8 +195,7 @@ static void publish_send(struct exchange *exchange, struct script_job *job) {
 }
 
 static void send_once(struct exchange *exchange, const struct verb *verb) {
-  struct mw_config *config = exchange_config(exchange);
-  const struct kind *kind = config_kind(config, verb->channel);
+  const struct kind *kind = config_kind(exchange_config(exchange), verb->channel);
   const struct event_rule *rule = kind ? config_event(kind, verb->event) : NULL;
   if (!kind) {
     refuse_send(exchange, 404, "no channel pattern matches this name");
@@ -200,7 +203,8 @@ static void send_once(struct exchange *exchange, const struct verb *verb) {
     char reason[UNKNOWN_EVENT_MAX];
     reply_write_unknown_event(reason, verb->event);
     refuse_send_with(exchange, 400, "unknown_event", reason);
-  } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > config->options.limits.message_size) {
+  } else if ((verb->is_binary ? verb->payload.len : verb->data.raw.len) > kind->message_size) {
+    limit_count(&exchange_app(exchange)->limits, MW_LIMIT_MESSAGE_SIZE);
     refuse_send(exchange, 413, "the data is larger than limits.message_size");
   } else {
     struct job_channel channel = {.name = verb->channel, .kind = kind};
@@ -262,7 +266,7 @@ static void send_start(struct exchange *exchange) {
 static void send_on_answer(struct exchange *exchange, struct script_job *job) {
   if (job->type == JOB_MESSAGE) names_charge_sender(&exchange->subscriber, job);
   if (job->status != 200) {
-    refuse_send_with(exchange, job->status, job->code, job->reason);
+    refuse_send_later(exchange, job->status, job->code, job->reason, job->retry_ms);
   } else if (job->type == JOB_JOIN) {
     /* The sender is authenticated: the client that it names must be the same user. */
     struct mw_client *client = find_named(exchange);

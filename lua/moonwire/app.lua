@@ -7,12 +7,13 @@ local log = require "moonwire.log"
 local options = require "moonwire.options"
 local specs = require "moonwire.specs"
 local presence = require "moonwire.presence"
+local rates = require "moonwire.rates"
 local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
 ---@field publish_key? string the key for POST /publish
 ---@field origins? string[] other origins whose pages may connect
----@field limits? table<string, number> seconds and bytes
+---@field limits? table<string, number|string> seconds, bytes, and numbers
 ---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
 ---@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health"|"client", string|false>
 
@@ -27,13 +28,25 @@ local Timer = require "moonwire.timer"
 ---@field linger? number seconds in which a user may reconnect without leaving; nil: 5
 ---@field interval? number seconds between announcements; nil: 1
 
+---@class moonwire.ChannelLimits
+---@field outbox? integer unsent bytes of one subscriber; beyond them, it is slow
+---@field age? number seconds of the oldest unsent message; beyond them, a subscriber is slow
+---@field members? integer users in presence
+---@field message_size? integer bytes of the data of a client's message
+---@field rate? number messages of one client a second
+---@field burst? integer messages of one client at once; nil: those of two seconds
+---@field events? table<string, { rate: number, burst: integer? }> rates of their own, by event
+---@field total_rate? number messages of all clients a second
+---@field total_burst? integer messages of all clients at once; nil: those of two seconds
+---@field over_rate? "refuse"|"close" what happens to a client over its rate; nil: "refuse"
+
 ---@class moonwire.ChannelOptions
 ---@field authorize? boolean|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 ---@field history? { size: integer, ttl: number?, bytes: integer?, replay: integer?, readable: boolean? }
 ---@field slow? "catchup"|"close"|"drop"|"latest" what happens to a subscriber that reads too slowly
 ---@field on_slow? fun(client: moonwire.Client, channel: moonwire.Channel)
 ---@field presence? boolean|moonwire.PresenceInfo|moonwire.PresenceOptions whether subscribers receive who is present
----@field limits? { outbox: integer?, age: number?, members: integer? } a subscriber over outbox bytes or age seconds is slow
+---@field limits? moonwire.ChannelLimits
 ---@field on? table<string, moonwire.EventHandler> what clients may send, by event; the result is the acknowledgement
 ---@field relay? table names of events that go from client to client: { "typing", update = { keep = true } }
 ---@field on_open? fun(channel: moonwire.Channel): any, string?, string? returns channel.state
@@ -78,6 +91,7 @@ local no_options = {}
 function App._new(settings)
   settings = options.read("moonwire.app", settings, specs.settings)
   options.deflate("moonwire.app", settings.deflate)
+  rates.check("moonwire.app", settings.limits)
   return setmetatable({
     log = log,
     _settings = settings,
@@ -188,6 +202,7 @@ function App:channel(pattern, given)
     options.raise(("%s: option 'slow': \"catchup\" requires a history"):format(call))
   end
   definition.events = events.read(call, definition)
+  rates.read(call, definition.limits, definition.events)
   definition.presence = presence.read(call, definition)
   definition.pattern, definition.call, definition.where = pattern, call, options.caller()
   table.insert(self._channels, definition)

@@ -210,6 +210,12 @@ local types = {
       return is_seconds(value) and value >= 0.001
     end,
   },
+  rate = {
+    "0 or a number from 0.001 to 1,000,000",
+    function(value)
+      return type(value) == "number" and (value == 0 or value >= 0.001 and value <= 1e6)
+    end,
+  },
   text = {
     "a non-empty string",
     function(value)

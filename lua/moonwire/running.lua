@@ -102,6 +102,12 @@ function App:_define_channel(server, definition)
       presence_linger = presence.linger,
       presence_interval = presence.interval,
       members = limits.members,
+      message_size = limits.message_size,
+      rate = limits.rate,
+      burst = limits.burst,
+      total_rate = limits.total_rate,
+      total_burst = limits.total_burst,
+      rate_closes = limits.over_rate == "close",
     })
   )
   self._by_number[number] = definition

@@ -27,6 +27,13 @@ specs.settings = {
     client_names = "count",
     address_names = "count",
     address_polls = "count",
+    address_connections = "count",
+    user_connections = "count",
+    address_handshakes = "rate",
+    address_handshakes_burst = "amount",
+    rate = "rate",
+    burst = "amount",
+    over_rate = options.one_of { "refuse", "close" },
     waiting = "amount",
     size = options.former "message_size",
     message = options.former "ws_message_size",
@@ -86,7 +93,18 @@ specs.channel = {
   on_slow = "function",
   linger = "seconds",
   presence = "presence",
-  limits = { outbox = "amount", age = "duration", members = "amount" },
+  limits = {
+    outbox = "amount",
+    age = "duration",
+    members = "amount",
+    message_size = "amount",
+    rate = "rate",
+    burst = "amount",
+    events = "table",
+    total_rate = "rate",
+    total_burst = "amount",
+    over_rate = options.one_of { "refuse", "close" },
+  },
 }
 
 specs.websocket = {

@@ -61,6 +61,7 @@ static void start(void) {
   options.on_request = on_request;
   options.publish_key = "key";
   options.limits.input_backlog = 1 << 20;
+  options.limits.rate = (struct mw_rate){0, 0};
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   struct mw_channel_options room = {
       .events = events, .event_count = 2, .history_size = 10000, .history_readable = true, .presence = MW_PRESENCE_FULL};

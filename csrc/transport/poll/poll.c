@@ -355,7 +355,7 @@ static void error_to_poll(struct subscriber *subscriber, const struct reply *rep
     return;
   }
   if (poll->is_new) poll_client_end(poll->client);
-  exchange_answer_error(poll->exchange, reply_status(refusal), text);
+  exchange_answer_error(poll->exchange, reply_status(refusal), text, refusal->retry_ms);
 }
 
 const struct reply_class poll_reply = {.dialect = &native_query,

@@ -1,0 +1,37 @@
+/* How often clients may send. A message counts for its client (limits.rate of the app), for its
+ * client in its channel (limits.rate of the channel, or the event's own rate), and for its channel
+ * (limits.total_rate).
+ *
+ * A user is one client over all connections. An anonymous client is one connection, or, if it is a
+ * client for one message only, its address. */
+#ifndef MOONWIRE_APP_LIMITS_SEND_RATE_H
+#define MOONWIRE_APP_LIMITS_SEND_RATE_H
+
+#include "app/app.h"
+
+VISIBILITY_PUSH
+
+/* A message of a client. */
+struct send_rate {
+  struct app *app;
+  const struct mw_client *client;
+  bool is_transient; /* a client for this message only */
+  struct bytes channel;
+  const struct kind *kind;
+  const struct event_rule *rule;
+  uint64_t now_ms;
+};
+
+struct send_rate_refusal {
+  const char *reason;
+  uint32_t wait_ms; /* after which it may succeed; at least 1 */
+  bool closes;      /* the client is to be closed */
+};
+
+/* Counts the message. Returns false, and counts the refusal instead, if it is one too many. Any
+ * thread. */
+bool send_rate_allows(const struct send_rate *send, struct send_rate_refusal *refusal);
+
+VISIBILITY_POP
+
+#endif
