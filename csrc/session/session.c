@@ -60,8 +60,7 @@ void session_depart_closing(struct subscriber *subscriber, const struct closing 
   static const uint8_t departures[] = {
       [CLOSE_STOPPING] = DEPARTURE_STOPPING,   [CLOSE_SLOW] = DEPARTURE_SLOW,           [CLOSE_BUSY] = DEPARTURE_FAILED,
       [CLOSE_UNAUTHORIZED] = DEPARTURE_BY_APP, [CLOSE_UNCONNECTED] = DEPARTURE_TIMEOUT, [CLOSE_UNFINISHED] = DEPARTURE_TIMEOUT,
-      [CLOSE_TOO_LARGE] = DEPARTURE_PROTOCOL,  [CLOSE_RATE] = DEPARTURE_PROTOCOL,
-      [CLOSE_BY_APP] = DEPARTURE_BY_APP};
+      [CLOSE_TOO_LARGE] = DEPARTURE_PROTOCOL,  [CLOSE_RATE] = DEPARTURE_PROTOCOL,       [CLOSE_BY_APP] = DEPARTURE_BY_APP};
   session_depart(subscriber, (enum departure)departures[closing->reason], closing->code);
 }
 

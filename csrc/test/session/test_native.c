@@ -226,7 +226,7 @@ static void each_closing_has_a_code(void **state) {
   (void)state;
   static const unsigned codes[] = {
       [CLOSE_SLOW] = 1013,       [CLOSE_BUSY] = 1013,      [CLOSE_UNAUTHORIZED] = 4401, [CLOSE_UNCONNECTED] = 4408,
-      [CLOSE_UNFINISHED] = 1008, [CLOSE_TOO_LARGE] = 1009, [CLOSE_BY_APP] = 4000};
+      [CLOSE_UNFINISHED] = 1008, [CLOSE_TOO_LARGE] = 1009, [CLOSE_RATE] = 1008,         [CLOSE_BY_APP] = 4000};
   for (enum close_reason reason = CLOSE_SLOW; reason <= CLOSE_BY_APP; reason++)
     assert_int_equal(native_close_code(&(struct closing){.reason = reason, .code = 4000}), codes[reason]);
 }
