@@ -3,6 +3,7 @@
 #   make [FLAVOUR=release|debug|asan|tsan|fuzz|coverage]   the library and the module, in build/<flavour>/
 #   make test-c FLAVOUR=asan                               builds and runs all C tests
 #   make fuzz                                              builds the fuzz targets (always FLAVOUR=fuzz)
+#   make bench                                             builds the programs of bench/ (Linux)
 #   make install PREFIX=/usr/local                         command, Lua files, module
 #   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
 #
@@ -121,7 +122,7 @@ CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS) $(ZLIB_
 
 CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(LUA_CFLAGS)
 
-.PHONY: all lib module tests test-c fuzz symbols format install install-lib clean FORCE
+.PHONY: all lib module tests test-c fuzz bench symbols format install install-lib clean FORCE
 all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
 lib: $(LIBRARY)
 module: $(MODULE)
@@ -256,6 +257,29 @@ fuzz:
 	$(MAKE) FLAVOUR=fuzz fuzz
 endif
 
+# ---- Benchmarks: bench/run uses them. They are not installed. -------------------------------------
+
+$(B)/obj/bench/%.o: bench/%.c $(STAMP)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(COMMON_FLAGS) -D_GNU_SOURCE $(WARNINGS) -Ibench $(CPPFLAGS_OURS) -MMD -MP -c $< -o $@
+
+bench_objects = $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard bench/$(1)/*.c bench/net/*.c)))
+define bench_program
+BENCH += $(B)/bench/$(1)
+$(B)/bench/$(1): $(call bench_objects,$(1)) $(call floor_archives,codec base)
+	$$(call say,LINK)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ $$(LLHTTP_LIBS) $$(CRYPTO_LIBS) $$(ZLIB_LIBS)
+endef
+$(foreach program,load floor,$(eval $(call bench_program,$(program))))
+ifeq ($(SYSTEM),Linux)
+bench: $(BENCH)
+else
+bench:
+	@echo 'make: the programs of bench/ need epoll and /proc, which only Linux has' >&2; false
+endif
+
 # All global symbols of the library are public, the module exports only its entry, and no symbol of
 # ours is missing.
 symbols: $(LIBRARY) $(MODULE)
@@ -268,7 +292,7 @@ endif
 
 # scripts/test lists the Lua files, with any extension.
 format:
-	clang-format -i $$(find csrc -name '*.[ch]')
+	clang-format -i $$(find csrc bench -name '*.[ch]')
 	node_modules/.bin/stylua $$(./scripts/test --lua-files)
 
 # ---- Installation --------------------------------------------------------------------------------
