@@ -25,8 +25,11 @@ struct marks_chunk {
 static_assert(sizeof(struct entry) == 32, "the size of a mark, as hub/marks.h and the documents give it");
 static_assert(MARKS_KINDS == 1 << KIND_BITS, "kinds fill their bits");
 
+void marks_set_max(struct marks *marks, size_t max) { marks->max = max < NONE ? (uint32_t)max : NONE - 1; }
+
 void marks_init(struct marks *marks, size_t max, uint64_t floor) {
-  *marks = (struct marks){.max = max < NONE ? (uint32_t)max : NONE - 1};
+  *marks = (struct marks){.max = 0};
+  marks_set_max(marks, max);
   for (size_t i = 0; i < MARKS_KINDS; i++) marks->kinds[i] = (struct marks_kind){.floor = floor, .oldest = NONE, .newest = NONE};
   random_fill(marks->seed, sizeof marks->seed);
 }

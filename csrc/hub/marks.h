@@ -51,6 +51,8 @@ struct mark {
 /* Initializes marks. At most `max` are kept, of 32 bytes each. `floor` is the initial floor of
  * every kind. */
 void marks_init(struct marks *marks, size_t max, uint64_t floor);
+/* Replaces the maximum. Marks beyond it stay; no more are added. */
+void marks_set_max(struct marks *marks, size_t max);
 void marks_deinit(struct marks *marks);
 /* Sets the mark of a channel, unless it has a higher one. If out of memory, raises the floor of the
  * kind. */

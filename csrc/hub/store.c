@@ -16,6 +16,12 @@ void store_init(struct store *store, const struct clock *clock, const struct sto
   list_init(&store->all);
 }
 
+void store_set_bounds(struct store *store, const struct store_bounds *bounds) {
+  store->channels_max = bounds->channels;
+  store->history_max = bounds->history;
+  marks_set_max(&store->marks, bounds->marks);
+}
+
 /* ---- The part of a channel ------------------------------------------------------------------- */
 
 static struct stored *stored_new(struct store *store, struct bytes name, const struct channel_policy *policy) {

@@ -63,6 +63,9 @@ struct store {
 };
 
 void store_init(struct store *store, const struct clock *clock, const struct store_bounds *bounds);
+/* Replaces the bounds, except the position. What is kept beyond them is evicted at the end of a turn;
+ * of channels and marks, no more are added. */
+void store_set_bounds(struct store *store, const struct store_bounds *bounds);
 /* Frees everything. No hub may have a channel. */
 void store_deinit(struct store *store);
 

@@ -19,6 +19,8 @@ struct mailbox {
 };
 
 int mailbox_init(struct mailbox *mailbox, struct loop *loop, size_t limit);
+/* Replaces the limit. What is queued beyond it stays. Any thread. */
+void mailbox_set_limit(struct mailbox *mailbox, size_t limit);
 /* Frees the mailbox. All mail must have been taken. */
 void mailbox_deinit(struct mailbox *mailbox);
 

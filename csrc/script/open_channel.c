@@ -57,10 +57,23 @@ static void destroy_open_channel(struct open_channel *open_channel) {
   memory_free(open_channel);
 }
 
+/* Takes over what a newer configuration says of the channel, which a job shows by joining. A
+ * question is answered by the handlers that were asked. */
+static void renew_open_channel(struct open_channel *open_channel, const struct script_job *job) {
+  struct mw_config *config = job->config;
+  if (open_channel->request.waiting || config->owner.number <= open_channel->config->owner.number) return;
+  mw_config_unref(open_channel->config);
+  open_channel->config = config_ref(config);
+  open_channel->kind = job->channels[job->at].kind;
+}
+
 /* Puts OPEN or CLOSE to the app, or takes the next state immediately if the kind has no such
  * hook. */
 static void ask_open_channel(struct open_channel *open_channel, enum open_channel_state state) {
   bool opening = state == OPEN_CHANNEL_OPENING;
+  /* those that have come while it closed, or was about to open */
+  for (struct list *link = open_channel->waiters.next; opening && link != &open_channel->waiters; link = link->next)
+    renew_open_channel(open_channel, container_of(link, struct script_job, task.link));
   open_channel->state = state;
   open_channel->refused = false;
   if (open_channel->kind->hooks & (opening ? MW_HOOK_OPEN : MW_HOOK_CLOSE)) {
@@ -90,6 +103,7 @@ bool open_channel_enter(struct script *script, struct script_job *job) {
   bool is_new = !open_channel;
   if (is_new) open_channel = make_open_channel(script, job, channel);
   if (!open_channel) return false;
+  renew_open_channel(open_channel, job);
   if (open_channel->state == OPEN_CHANNEL_LINGERING) {
     alarm_free(open_channel->linger);
     open_channel->linger = NULL;

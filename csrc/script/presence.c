@@ -321,6 +321,16 @@ static struct member *count_in(struct presence *presence, struct script_job *job
   return member;
 }
 
+/* Takes over what a newer configuration says of the channel, which its members show by joining. */
+static void renew_presence(struct presence *presence, struct mw_config *config, const struct kind *kind) {
+  if (config->owner.number <= presence->config->owner.number) return;
+  /* The replicas list members only in one of the modes. */
+  if (kind->presence != presence->kind->presence) presence->lost_seen = atomic_load(&presence->script->rosters_lost) - 1;
+  mw_config_unref(presence->config);
+  presence->config = config_ref(config);
+  presence->kind = kind;
+}
+
 void presence_enter(struct script *script, struct script_job *job) {
   if (atomic_load(&job->cancelled)) return;
   for (size_t i = 0; i < job->channel_count && job->status == 0; i++) {
@@ -329,6 +339,7 @@ void presence_enter(struct script *script, struct script_job *job) {
     struct presence *presence = find_presence(script, channel->name);
     if (!presence) presence = make_presence(script, job, channel);
     if (presence) {
+      renew_presence(presence, job->config, channel->kind);
       struct member *member = count_in(presence, job, channel);
       settle_presence(presence);
       if (member && !job->by_app) tell_number(presence, member);
@@ -361,36 +372,4 @@ void presence_free_all(struct script *script) {
     destroy_presence(presence);
     cursor = 0;
   }
-}
-
-/* ---- For the app ----------------------------------------------------------------------------- */
-
-/* The first member after that user id; if out of memory, none. */
-static const struct member *begin_at(const struct presence *presence, struct mw_bytes after) {
-  if (after.len == 0) return member_first(&presence->members);
-  struct blob *key = member_key(bytes_of(after.ptr, after.len));
-  const struct member *member = key ? member_after(&presence->members, key) : NULL;
-  blob_unref(key);
-  return member;
-}
-
-size_t presence_list(struct script *script, struct bytes name, const struct mw_presence_query *query,
-                     void (*on_member)(void *context, const struct mw_member *member), void *context, bool *more) {
-  const struct presence *presence = find_presence(script, name);
-  struct mw_presence_query all = {.limit = 0};
-  if (!query) query = &all;
-  if (more) *more = false;
-  if (!presence) return 0;
-  const struct member *member = begin_at(presence, query->after);
-  for (size_t shown_count = 0; member; member = member_next(&presence->members, member)) {
-    if (member->gone) continue;
-    if (query->limit > 0 && shown_count == query->limit) break;
-    shown_count++;
-    struct bytes info = member->info ? blob_bytes(member->info) : BYTES("null");
-    struct mw_member shown = {
-        .user_id = {member->user_id.ptr, member->user_id.len}, .info = {info.ptr, info.len}, .connections = member->connections};
-    if (on_member) on_member(context, &shown);
-  }
-  if (more) *more = member != NULL;
-  return presence->members.count - presence->gone_count;
 }

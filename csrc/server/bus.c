@@ -182,12 +182,15 @@ static int post_entry(struct mw_server *server, struct bus_entry *entry) {
   return status;
 }
 
-/* The last worker puts it in place. */
+/* Each worker takes over the limits that it keeps itself. The last one puts the configuration in
+ * place. */
 static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
+  struct worker *worker = worker_of_room(room);
   struct bus_entry *entry = entry_of(mail);
+  worker_use_config(worker, entry->config);
   if (entry_leave(entry) > 1) return;
-  app_set_config(&worker_of_room(room)->server->app, entry->config);
+  server_use_config(worker->server, entry->config);
   entry_free(entry);
 }
 

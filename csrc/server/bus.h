@@ -53,8 +53,10 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
 
 /* Replaces the configuration, in order with the messages: what is published or asked before that
  * goes on with the earlier one, channels have the new policies when they are next published or
- * subscribed to. What the workers have read of the limits when they began stays. MW_ENOMEM,
- * MW_EUNAVAILABLE: nothing has changed. Any thread. */
+ * subscribed to. The limits apply to what begins from then on: a connection that is accepted keeps
+ * its place beyond a lower limits.connections, and what is queued or reserved stays. A request that
+ * was read, a raw WebSocket, and a channel that opens or closes go on with the configuration that
+ * they began with. MW_ENOMEM, MW_EUNAVAILABLE: nothing has changed. Any thread. */
 int bus_set_config(struct mw_server *server, struct mw_config *config);
 
 /* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE. Then posts to each its

@@ -130,10 +130,21 @@ static void on_forget(struct store *store, struct stored *stored) {
   names_forget(&container_of(store, struct mw_server, store)->app, stored);
 }
 
-static void begin_store(struct mw_server *server) {
+static struct store_bounds bounds_of(const struct mw_server *server) {
   const struct mw_limits *limits = &server->app.config->options.limits;
-  struct store_bounds bounds = {
+  return (struct store_bounds){
       .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
+}
+
+void server_use_config(struct mw_server *server, struct mw_config *config) {
+  app_set_config(&server->app, config);
+  struct store_bounds bounds = bounds_of(server);
+  store_set_bounds(&server->store, &bounds);
+  mailbox_set_limit(&server->script.queue, config->options.limits.queue);
+}
+
+static void begin_store(struct mw_server *server) {
+  struct store_bounds bounds = bounds_of(server);
   store_init(&server->store, &server->loop.clock, &bounds);
   server->store.on_forget = on_forget;
 }

@@ -28,6 +28,15 @@ static void on_second(struct timers *timers) {
   if (worker->index == 0) script_second(&worker->server->script);
 }
 
+void worker_use_config(struct worker *worker, const struct mw_config *config) {
+  const struct mw_limits *limits = &config->options.limits;
+  worker->delivery.replay = limits->replay;
+  worker->delivery.replay_bytes = limits->replay_bytes;
+  worker->delivery.deflate_min = deflate_min(&config->options.deflate);
+  mailbox_set_limit(&worker->mailbox, limits->queue);
+  transport_set_limits(&worker->transport, limits);
+}
+
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->app.config->options.limits;
   *worker = (struct worker){.server = server, .index = index, .loop = loop, .epoch = bus_epoch(&server->bus)};

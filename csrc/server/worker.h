@@ -28,6 +28,8 @@ struct worker {
 };
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop);
+/* Uses the limits of a configuration from now on, as far as the worker keeps them itself. */
+void worker_use_config(struct worker *worker, const struct mw_config *config);
 /* Aborts all connections and stops the timers. Their memory is freed in close callbacks. */
 void worker_close(struct worker *worker);
 /* Called after the loop has closed everything. */

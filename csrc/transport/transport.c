@@ -5,9 +5,13 @@
 #include "base/blob.h"
 
 void transport_init(struct transport *transport, struct http *http, const struct dialect_table *dialects) {
-  size_t size = http->app->config->options.limits.ws_message_size;
-  *transport = (struct transport){.dialects = dialects, .ws_limits = {.frame = size, .message = size}};
+  *transport = (struct transport){.dialects = dialects};
+  transport_set_limits(transport, &http->app->config->options.limits);
   poll_clients_init(&transport->polls, http, dialects->poll);
+}
+
+void transport_set_limits(struct transport *transport, const struct mw_limits *limits) {
+  transport->ws_limits = (struct ws_limits){.frame = limits->ws_message_size, .message = limits->ws_message_size};
 }
 
 void transport_stop(struct transport *transport, bool is_due) { poll_clients_stop(&transport->polls, is_due); }

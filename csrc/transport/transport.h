@@ -21,6 +21,9 @@ struct transport {
 
 /* The table is static. */
 void transport_init(struct transport *transport, struct http *http, const struct dialect_table *dialects);
+/* Uses the limits of a configuration from now on. A message that a WebSocket has begun keeps the
+ * earlier ones. */
+void transport_set_limits(struct transport *transport, const struct mw_limits *limits);
 /* Called when the server stops: closes the clients without a connection, which the next flush
  * frees. is_due: also those whose messages are being handled. */
 void transport_stop(struct transport *transport, bool is_due);
