@@ -63,6 +63,8 @@ static const char *key_fault(const char *key) {
 static void config_free(struct policy_owner *owner);
 
 int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
+  if (options->token && options->authenticate)
+    return config_fail(error, MW_EINVAL, "token", "the app cannot authenticate clients in two ways");
   if (path_fault(options)) return config_fail(error, MW_EINVAL, "paths", path_fault(options));
   if (limits_fault(&options->limits)) return config_fail(error, MW_EINVAL, "limits", limits_fault(&options->limits));
   if (key_fault(options->publish_key)) return config_fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
@@ -76,6 +78,8 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   config->rate = limits_rate(options->limits.rate);
   config->handshake_rate = limits_rate(options->limits.address_handshakes);
   struct mw_config_options *own = &config->options;
+  if (own->token) own->token = mw_token_ref(own->token);
+  if (own->token) own->authenticate = true;
   bool owned = own_string(&own->publish_key, NULL);
   if (!own_string(&own->path_sse, default_paths[ENDPOINT_SSE])) owned = false;
   if (!own_string(&own->path_ws, default_paths[ENDPOINT_WS])) owned = false;
@@ -122,6 +126,7 @@ static void config_free(struct policy_owner *owner) {
     config_mount_deinit(&config->mounts[i]);
   }
   for (size_t i = 0; i < config->origin_count; i++) memory_free(config->origins[i]);
+  mw_token_unref(config->options.token);
   memory_free(config->kinds);
   memory_free(config->routes);
   memory_free(config->mounts);
@@ -176,6 +181,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   struct kind kind = {.hooks = options->hooks,
                       .linger_ms = options->linger_ms,
                       .history_readable = options->history_readable,
+                      .by_token = options->token_channels,
                       .presence = options->presence,
                       .presence_linger_ms = options->presence_linger_ms,
                       .presence_interval_ms = options->presence_interval_ms,
@@ -188,6 +194,9 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   const char *rate_fault = limits_rate_fault(options->rate);
   if (!rate_fault) rate_fault = limits_rate_fault(options->total_rate);
   if (rate_fault) return config_fail(error, MW_EINVAL, text, rate_fault);
+  if (kind.by_token && !config->options.token)
+    return config_fail(error, MW_EINVAL, text, "the channels of a token require an app that verifies tokens");
+  if (kind.by_token) kind.hooks |= MW_HOOK_AUTHORIZE;
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
     return config_fail(error, MW_EINVAL, text, "history.ttl and history.replay need history.size above 0");
   }

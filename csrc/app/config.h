@@ -26,6 +26,7 @@ struct kind {
   unsigned hooks;
   uint64_t linger_ms;
   bool history_readable;
+  bool by_token; /* the claim "channels" of a token decides who may subscribe */
   enum mw_presence presence;
   uint64_t presence_linger_ms, presence_interval_ms;
   size_t members;         /* the most members */

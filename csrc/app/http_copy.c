@@ -24,11 +24,13 @@ static bool find_query(struct bytes query, struct bytes key, struct buffer *valu
 }
 
 struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body, const char *remote) {
-  struct bytes token = http_head_bearer(head);
-  struct buffer query_token;
+  struct bytes token = http_head_bearer(head), ticket = bytes_of(NULL, 0);
+  struct buffer query_token, query_ticket;
   buffer_init(&query_token);
+  buffer_init(&query_ticket);
   if (token.len == 0 && find_query(head->query, BYTES("token"), &query_token)) token = buffer_bytes(&query_token);
-  size_t size = token.len + head->method.len + path.len + head->query.len + body.len + strlen(remote);
+  if (find_query(head->query, BYTES("ticket"), &query_ticket)) ticket = buffer_bytes(&query_ticket);
+  size_t size = token.len + ticket.len + head->method.len + path.len + head->query.len + body.len + strlen(remote);
   for (size_t i = 0; i < head->field_count; i++) size += head->fields[i].name.len + head->fields[i].value.len;
   size += sizeof(struct http_copy) + head->field_count * sizeof(struct mw_http_field);
   struct http_copy *copy = memory_alloc(size);
@@ -47,8 +49,10 @@ struct http_copy *http_copy_new(const struct http_head *head, struct bytes path,
     copy->fields[i].value = place(&at, head->fields[i].value);
   }
   copy->http.token = place(&at, token);
+  copy->http.ticket = place(&at, ticket);
 done:
   buffer_deinit(&query_token);
+  buffer_deinit(&query_ticket);
   return copy;
 }
 
@@ -75,7 +79,8 @@ struct http_copy *http_copy_with_token(const struct http_copy *from, struct byte
   memcpy(copy, from, from->size);
   /* Pointers into the copy's own memory move with it. */
   ptrdiff_t shift = (char *)copy - (const char *)from;
-  struct mw_bytes *own[] = {&copy->http.method, &copy->http.path, &copy->http.query, &copy->http.body, &copy->http.remote};
+  struct mw_bytes *own[] = {&copy->http.method, &copy->http.path,   &copy->http.query,
+                            &copy->http.body,   &copy->http.remote, &copy->http.ticket};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++) own[i]->ptr += shift;
   for (size_t i = 0; i < copy->http.field_count; i++) {
     copy->fields[i].name.ptr += shift;
@@ -85,5 +90,15 @@ struct http_copy *http_copy_with_token(const struct http_copy *from, struct byte
   char *at = (char *)copy + from->size;
   copy->http.token = place(&at, token);
   copy->size = size;
+  return copy;
+}
+
+struct http_copy *http_copy_of_token(struct bytes token) {
+  struct http_copy *copy = memory_calloc(1, sizeof *copy + token.len);
+  if (!copy) return NULL;
+  char *at = (char *)copy->fields;
+  copy->size = sizeof *copy + token.len;
+  copy->http.token = place(&at, token);
+  copy->http.fields = copy->fields;
   return copy;
 }

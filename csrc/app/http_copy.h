@@ -22,6 +22,8 @@ struct http_copy *http_copy_new(const struct http_head *head, struct bytes path,
 struct http_copy *http_copy_essence(const struct http_copy *from);
 /* Returns a copy with a token of its own (empty: the token of `from`), or NULL if out of memory. */
 struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token);
+/* Returns a request that has only a token, or NULL if out of memory. */
+struct http_copy *http_copy_of_token(struct bytes token);
 
 VISIBILITY_POP
 

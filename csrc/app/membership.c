@@ -45,7 +45,7 @@ void membership_reason(const struct membership *membership, char reason[MEMBERSH
       [DEPARTURE_NONE] = "closed",       [DEPARTURE_CLOSED] = "closed",   [DEPARTURE_RESET] = "reset",
       [DEPARTURE_PROTOCOL] = "protocol", [DEPARTURE_TIMEOUT] = "timeout", [DEPARTURE_SLOW] = "slow",
       [DEPARTURE_STOPPING] = "stopping", [DEPARTURE_BY_APP] = "app",      [DEPARTURE_FAILED] = "failed",
-      [DEPARTURE_KICKED] = "kicked",
+      [DEPARTURE_EXPIRED] = "expired",   [DEPARTURE_KICKED] = "kicked",
   };
   bool has_code = membership->close_code != 0;
   int len = snprintf(reason, MEMBERSHIP_REASON_MAX, "%s", words[membership->departure]);

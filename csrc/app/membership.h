@@ -29,9 +29,10 @@ enum departure {
   DEPARTURE_TIMEOUT,  /* the peer did not answer, read, poll, or complete a message in time */
   DEPARTURE_SLOW,
   DEPARTURE_STOPPING,
-  DEPARTURE_BY_APP, /* the app has closed it, with a code */
-  DEPARTURE_FAILED, /* out of memory */
-  DEPARTURE_KICKED  /* the app has ended this subscription */
+  DEPARTURE_BY_APP,  /* the app has closed it, with a code */
+  DEPARTURE_FAILED,  /* out of memory */
+  DEPARTURE_EXPIRED, /* its token has expired */
+  DEPARTURE_KICKED   /* the app has ended this subscription */
 };
 
 struct membership {

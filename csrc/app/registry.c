@@ -6,15 +6,20 @@
 
 enum { BUCKETS_MIN = 64 };
 
+/* A bit of the numbers of raw ones. */
+#define NUMBER_RAW (UINT64_C(1) << 63)
+
 int registry_init(struct registry *registry) {
   *registry = (struct registry){.count = 0};
   random_fill(registry->seed, sizeof registry->seed);
   list_init(&registry->all);
+  list_init(&registry->raw);
   return lock_init(&registry->lock);
 }
 
 void registry_deinit(struct registry *registry) {
   while (!list_empty(&registry->all)) registry_remove(registry, container_of(registry->all.next, struct mw_client, in_registry));
+  while (!list_empty(&registry->raw)) registry_remove(registry, container_of(registry->raw.next, struct mw_client, in_registry));
   memory_free(registry->buckets);
   lock_deinit(&registry->lock);
 }
@@ -83,11 +88,21 @@ int registry_add(struct registry *registry, struct mw_client *client) {
   return status;
 }
 
+void registry_add_raw(struct registry *registry, struct mw_client *client) {
+  lock_take(&registry->lock);
+  if (!atomic_load(&client->gone) && list_empty(&client->in_registry)) {
+    client->number = NUMBER_RAW | ++registry->number;
+    list_append(&registry->raw, &client->in_registry);
+    mw_client_ref(client);
+  }
+  lock_release(&registry->lock);
+}
+
 void registry_remove(struct registry *registry, struct mw_client *client) {
   lock_take(&registry->lock);
   atomic_store(&client->gone, true);
   bool was_there = !list_empty(&client->in_registry);
-  if (was_there) registry_take_out(registry, client);
+  if (was_there && !(client->number & NUMBER_RAW)) registry_take_out(registry, client);
   list_remove(&client->in_registry);
   lock_release(&registry->lock);
   if (was_there) mw_client_unref(client);
@@ -101,18 +116,25 @@ struct mw_client *registry_find(struct registry *registry, struct bytes id) {
   return client;
 }
 
-struct mw_client *registry_next(struct registry *registry, struct mw_client *previous) {
+static struct mw_client *next_in(struct registry *registry, struct list *list, struct mw_client *previous) {
   struct mw_client *next = NULL;
   lock_take(&registry->lock);
   bool is_there = previous && !list_empty(&previous->in_registry);
   /* If the previous client has disconnected, those before it usually have as well: a walk that
    * closes each of them continues at the first. */
-  for (struct list *link = is_there ? previous->in_registry.next : registry->all.next; !next && link != &registry->all;
-       link = link->next) {
+  for (struct list *link = is_there ? previous->in_registry.next : list->next; !next && link != list; link = link->next) {
     struct mw_client *client = container_of(link, struct mw_client, in_registry);
     if (!previous || client->number > previous->number) next = mw_client_ref(client);
   }
   lock_release(&registry->lock);
   mw_client_unref(previous);
   return next;
+}
+
+struct mw_client *registry_next(struct registry *registry, struct mw_client *previous) {
+  return next_in(registry, &registry->all, previous);
+}
+
+struct mw_client *registry_next_raw(struct registry *registry, struct mw_client *previous) {
+  return next_in(registry, &registry->raw, previous);
 }

@@ -15,6 +15,7 @@ struct registry {
   size_t bucket_count, count;
   uint64_t seed[2];
   struct list all; /* in the order of their numbers */
+  struct list raw; /* raw WebSockets and polls that wait; not by id; in the order of their numbers */
   uint64_t number; /* of the newest */
 };
 
@@ -25,6 +26,9 @@ void registry_deinit(struct registry *registry);
  * registry is empty and cannot allocate, or MW_ECLOSED if the client has disconnected. Any thread,
  * as the others. */
 int registry_add(struct registry *registry, struct mw_client *client);
+/* Adds a raw WebSocket, or a poll that waits without a client: registry_next_raw returns it, and
+ * nothing else does. Does nothing if it has disconnected. */
+void registry_add_raw(struct registry *registry, struct mw_client *client);
 /* Removes a client, if it was added. */
 void registry_remove(struct registry *registry, struct mw_client *client);
 /* Returns a reference, or NULL. */
@@ -32,6 +36,8 @@ struct mw_client *registry_find(struct registry *registry, struct bytes id);
 /* Returns the client that was added after `previous` (NULL: the first), which may have
  * disconnected. Takes the reference to `previous`, and returns one, or NULL. */
 struct mw_client *registry_next(struct registry *registry, struct mw_client *previous);
+/* The same for those that registry_add_raw has added. */
+struct mw_client *registry_next_raw(struct registry *registry, struct mw_client *previous);
 
 VISIBILITY_POP
 

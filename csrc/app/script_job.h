@@ -104,6 +104,10 @@ struct script_job {
   struct http_copy *http; /* NULL if no question needs it */
   int route;
   atomic_bool cancelled; /* the client has disconnected, or was answered already */
+  /* The client was identified here, by a token or a ticket: until when, in milliseconds since 1970;
+   * 0: without end. */
+  bool is_identified;
+  uint64_t expires_ms;
   /* For joining. */
   bool envelope; /* as an event stream with one */
   struct since since;

@@ -99,3 +99,12 @@ int token_claims_check(struct bytes json, const struct token_rules *rules, uint6
   json_decref(claims);
   return status;
 }
+
+uint64_t token_claims_expiry(struct bytes json) {
+  json_t *claims = json_loadb(json.ptr ? json.ptr : "", json.len, 0, NULL);
+  const json_t *exp = json_object_get(claims, "exp");
+  uint64_t ms = 0;
+  if (!exp || !read_time(exp, &ms)) ms = 0;
+  json_decref(claims);
+  return ms;
+}

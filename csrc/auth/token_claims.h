@@ -19,6 +19,9 @@ struct token_rules {
 int token_claims_check(struct bytes json, const struct token_rules *rules, uint64_t now_ms, uint64_t *expires_ms,
                        const char **fault);
 
+/* Returns the "exp" of claims in JSON in milliseconds since 1970; 0: none. */
+uint64_t token_claims_expiry(struct bytes json);
+
 VISIBILITY_POP
 
 #endif

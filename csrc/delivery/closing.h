@@ -15,7 +15,8 @@ enum close_reason {
   CLOSE_UNFINISHED,   /* a message that the peer has begun did not come in time */
   CLOSE_TOO_LARGE,    /* a message that the peer has begun is too large */
   CLOSE_RATE,         /* the peer sends too often */
-  CLOSE_BY_APP        /* the app closes it, with a code of its own */
+  CLOSE_BY_APP,       /* the app closes it, with a code of its own */
+  CLOSE_EXPIRED       /* the token of the peer has expired */
 };
 
 struct closing {

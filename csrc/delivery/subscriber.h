@@ -22,6 +22,7 @@ enum event_type {
   EVENT_END,    /* the channel has ended; with an id if that is the new cursor */
   EVENT_CURSOR, /* the id is the new cursor; there is no channel */
   /* Those of sessions; never from here. */
+  EVENT_EXPIRING,    /* the token of the client is about to expire */
   EVENT_PRESENCE,    /* who is in the channel */
   EVENT_UNSUBSCRIBED /* the app has ended the subscription */
 };

@@ -54,7 +54,7 @@ enum outcome_type {
   OUTCOME_DONE,      /* no more details */
   OUTCOME_VALUE,     /* value */
   OUTCOME_KEPT,      /* id of the message that was sent */
-  OUTCOME_CONNECTED, /* client, ping_ms */
+  OUTCOME_CONNECTED, /* client, ping_ms, expires_s */
   OUTCOME_JOINED,    /* told, since, gap_count; id: the cursor */
   OUTCOME_MEMBERS,   /* told, query */
   OUTCOME_HISTORY    /* page */
@@ -65,7 +65,8 @@ struct outcome {
   enum outcome_type type;
   struct bytes value; /* JSON of the app; empty: none */
   struct bytes id, client;
-  uint64_t ping_ms; /* of silence, after which the server pings the client */
+  uint64_t ping_ms;   /* of silence, after which the server pings the client */
+  uint64_t expires_s; /* until its token expires; 0: without end */
   struct since since;
   size_t gap_count; /* more than 0: messages after `since` are missing */
   struct told told;
@@ -82,6 +83,7 @@ struct event {
   struct bytes id;           /* the new cursor; empty: none */
   const char *code, *reason; /* EVENT_UNSUBSCRIBED */
   struct told told;          /* EVENT_PRESENCE */
+  uint64_t expires_s;        /* EVENT_EXPIRING: until the token expires */
 };
 
 /* The beginning of an event stream. */
@@ -89,9 +91,10 @@ struct opening {
   const struct script_job *job; /* its channels, its cursor, and its client if there is one */
   const struct hub *hub;
   const struct replay *replay;
-  struct bytes id;   /* the cursor */
-  uint32_t retry_ms; /* when to reconnect */
-  size_t room;       /* as told.room, for all channels together */
+  struct bytes id;    /* the cursor */
+  uint32_t retry_ms;  /* when to reconnect */
+  uint64_t expires_s; /* as in struct outcome */
+  size_t room;        /* as told.room, for all channels together */
 };
 
 /* The answer to a poll, without its messages. */

@@ -21,6 +21,7 @@ unsigned native_close_code(const struct closing *closing) {
   switch (closing->reason) {
     case CLOSE_SLOW:
     case CLOSE_BUSY: return WS_CLOSE_TRY_LATER;
+    case CLOSE_EXPIRED:
     case CLOSE_UNAUTHORIZED: return UNAUTHORIZED;
     case CLOSE_UNCONNECTED: return UNCONNECTED;
     case CLOSE_UNFINISHED:

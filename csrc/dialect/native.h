@@ -27,6 +27,8 @@ void native_error(struct rope *out, struct bytes ref, const struct refusal *refu
 /* Appends an object with what a client receives about a channel when it joins. */
 void native_write_told(struct rope *out, const struct told *told);
 /* Appends the member "recovered", after other members, if the client has sent a cursor. */
+/* Appends ,"expires":<seconds>, unless they are 0. */
+void native_write_expires(struct buffer *out, uint64_t expires_s);
 void native_write_recovered(struct buffer *out, struct since since, size_t gap_count);
 /* Appends the answer to a poll, up to its messages. */
 void native_write_poll(struct rope *out, const struct polled *polled);

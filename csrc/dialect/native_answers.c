@@ -8,6 +8,10 @@ void native_write_recovered(struct buffer *out, struct since since, size_t gap_c
   if (since.kind != SINCE_NONE) buffer_append_string(out, gap_count > 0 ? ",\"recovered\":false" : ",\"recovered\":true");
 }
 
+void native_write_expires(struct buffer *out, uint64_t expires_s) {
+  if (expires_s > 0) buffer_append_format(out, ",\"expires\":%llu", (unsigned long long)expires_s);
+}
+
 /* Writes them as members of an object, which may already have others. */
 static void write_told_members(struct rope *out, const struct told *told) {
   const char *before = out->text.data[out->text.len - 1] != '{' ? "," : "";
@@ -60,7 +64,9 @@ static void write_value(struct rope *out, const struct outcome *outcome) {
     case OUTCOME_CONNECTED:
       buffer_append_string(text, "{\"client\":");
       json_write_string(text, outcome->client);
-      buffer_append_format(text, ",\"ping\":%llu}", (unsigned long long)(outcome->ping_ms / 1000));
+      buffer_append_format(text, ",\"ping\":%llu", (unsigned long long)(outcome->ping_ms / 1000));
+      native_write_expires(text, outcome->expires_s);
+      buffer_append_char(text, '}');
       break;
     case OUTCOME_JOINED: write_joined(out, outcome); break;
     case OUTCOME_MEMBERS: native_members_write_page(out, &outcome->told, &outcome->query); break;

@@ -33,6 +33,7 @@ static void write_cursor(const struct dialect *dialect, struct rope *out, struct
 void native_event(const struct dialect *dialect, struct rope *out, const struct event *event) {
   static const char *const names[] = {[EVENT_GAP] = "moonwire:gap",
                                       [EVENT_END] = "moonwire:end",
+                                      [EVENT_EXPIRING] = "moonwire:expiring",
                                       [EVENT_PRESENCE] = "moonwire:presence",
                                       [EVENT_UNSUBSCRIBED] = "moonwire:unsubscribed"};
   struct rope data;
@@ -45,6 +46,8 @@ void native_event(const struct dialect *dialect, struct rope *out, const struct 
   if (event->type == EVENT_PRESENCE) {
     channel = event->channel;
     native_members_share(&data, &event->told);
+  } else if (event->type == EVENT_EXPIRING) {
+    buffer_append_format(&data.text, "{\"expires\":%llu}", (unsigned long long)event->expires_s);
   } else {
     write_channel(&data.text, event);
   }
@@ -79,6 +82,7 @@ static void write_open(struct rope *out, struct opening *opening) {
   buffer_append_string(data, ",\"id\":");
   json_write_string(data, opening->id);
   native_write_recovered(data, job->since, opening->replay->gap_count);
+  native_write_expires(data, opening->expires_s);
   buffer_append_string(data, ",\"channels\":{");
   for (size_t i = 0; i < job->channel_count; i++) {
     if (i > 0) buffer_append_char(data, ',');

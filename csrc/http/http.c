@@ -6,6 +6,10 @@
 #include "base/random.h"
 #include "http/conn.h"
 
+static void on_expiry(struct timers *timers, struct timer *timer) {
+  container_of(timers, struct http, expiries)->sessions->expire(timer);
+}
+
 int http_init(struct http *http, void (*on_second)(struct timers *timers)) {
   list_init(&http->conns);
   list_init(&http->unflushed);
@@ -19,6 +23,7 @@ int http_init(struct http *http, void (*on_second)(struct timers *timers)) {
     memory_free(http->read_buffer);
     return status;
   }
+  timers_init_driven(&http->expiries, http->loop, on_expiry);
   conn_class_init(&http->accepted, http, http->protocol);
   return 0;
 }
@@ -53,7 +58,10 @@ void http_deinit(struct http *http) {
   memory_free(http->read_buffer);
 }
 
-void http_second(struct http *http) { unfinished_expire(http); }
+void http_second(struct http *http) {
+  unfinished_expire(http);
+  timers_run(&http->expiries);
+}
 
 void http_flush(struct http *http) {
   while (!list_empty(&http->unflushed)) {

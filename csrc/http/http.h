@@ -35,6 +35,7 @@ struct http {
   char *read_buffer;                 /* of HTTP_READ_BUFFER bytes: all streams read into it */
   struct conn_class accepted;        /* connections of listeners */
   struct timers timers;              /* of connections */
+  struct timers expiries;            /* of the tokens of sessions; driven by `timers` */
   struct list conns;
   /* connections that their exchanges share, to be written after all subscribers of the turn */
   struct list unflushed;

@@ -11,6 +11,7 @@ VISIBILITY_PUSH
 struct budget;
 struct closing;
 struct exchange;
+struct timer;
 struct script_job;
 
 /* Returns true if the subscriber has a session. */
@@ -42,6 +43,8 @@ struct http_session {
   void (*slow)(struct subscriber *subscriber, const struct channel *channel);
   void (*left)(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason);
   struct bytes (*identity)(const struct subscriber *subscriber);
+  /* Called when the token of a session is about to expire, or has expired. */
+  void (*expire)(struct timer *timer);
   /* Called when the exchange ends: ends its session, if it has one. */
   void (*end)(struct exchange *exchange);
 };

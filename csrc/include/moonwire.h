@@ -250,6 +250,9 @@ struct mw_config_options {
   struct mw_limits limits; /* mw_limits_init first */
   /* MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
   bool authenticate;
+  /* identifies every new client by a token, without a request to the app; kept. The claims are its
+   * user. A client is closed when its token expires. NULL: none. Excludes `authenticate` */
+  struct mw_token *token;
   bool connects;                     /* MW_REQUEST_CONNECT when a client has connected */
   bool disconnects;                  /* MW_REQUEST_DISCONNECT when it has disconnected */
   bool rate_closes;                  /* a client over limits.rate is closed as well, with 1008 */
@@ -326,8 +329,11 @@ struct mw_channel_options {
   uint64_t history_ttl_ms; /* how long they are kept; 0: no limit */
   uint32_t history_replay; /* messages that a subscriber without a cursor receives */
   bool history_readable;   /* subscribers may read it: the verb "history" */
-  enum mw_slow slow;       /* MW_SLOW_CATCHUP needs history */
-  size_t outbox;           /* unsent bytes of a subscriber; beyond, it is slow; 0: limits.outbox */
+  /* instead of MW_HOOK_AUTHORIZE: a client may subscribe if the claim "channels" of its token, a
+   * list of patterns, grants the channel; requires mw_config_options.token */
+  bool token_channels;
+  enum mw_slow slow; /* MW_SLOW_CATCHUP needs history */
+  size_t outbox;     /* unsent bytes of a subscriber; beyond, it is slow; 0: limits.outbox */
   /* age of the oldest unsent message, checked when the next one comes; 0: no limit */
   uint64_t age_ms;
   uint64_t linger_ms; /* from the last leave to MW_REQUEST_CLOSE */
@@ -650,6 +656,20 @@ MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, co
 /* Closes the client with a WebSocket close code, after everything that was sent. An event stream
  * ends. MW_ECLOSED, MW_EINVAL, MW_ENOMEM. */
 MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
+/* Closes all clients and raw WebSockets of a user with code 4403, as mw_client_close does: event
+ * streams end, polls are answered with 403, and the user leaves presence without linger. Drops the
+ * user's tickets. Returns how many are closed. The user may connect again unless the app refuses
+ * that. */
+MW_API size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *reason);
+enum { MW_TICKET_LEN = 32 };
+/* Makes a text that identifies a user once, as ?ticket= in the URL of a stream, a poll, or a
+ * WebSocket. `user` is a JSON object. It is valid for `valid_ms` (at most an hour). If the app
+ * verifies tokens and the user has the member "exp", the client is closed at that time. `ticket`
+ * receives the text, which is not terminated. MW_EINVAL: malformed user or time, or the app does not
+ * authenticate. MW_ETOOLARGE: the user exceeds limits.message_size. MW_EUNAVAILABLE: there are
+ * 100,000 tickets. MW_ENOMEM. */
+MW_API int mw_server_ticket(struct mw_server *server, const char *user, size_t user_len, uint64_t valid_ms,
+                            char ticket[MW_TICKET_LEN], struct mw_error *error);
 /* mw_client_subscribe subscribes the client without MW_REQUEST_AUTHORIZE. The other requests of a
  * subscription follow; if one of them is refused, the subscription ends. mw_client_unsubscribe ends
  * a subscription; the client receives "moonwire:unsubscribed" with the code and the reason.
@@ -707,6 +727,7 @@ struct mw_http {
   struct mw_bytes remote; /* the peer's address without port; "unix" */
   /* in "connect", else in Authorization: Bearer, else in ?token=; empty: none */
   struct mw_bytes token;
+  struct mw_bytes ticket; /* in ?ticket= (mw_server_ticket); empty: none */
   const struct mw_http_field *fields;
   size_t field_count;
 };
@@ -730,8 +751,8 @@ struct mw_message {
 MW_API const struct mw_message *mw_request_message(const struct mw_request *request);
 /* Frees the message before the answer, when the app has copied what it needs. */
 MW_API void mw_request_drop_message(struct mw_request *request);
-/* For MW_REQUEST_DISCONNECT: "closed", "reset", "protocol", "timeout", "slow", "app", "stopping",
- * or "failed", and after a space the close code, if there is one. For MW_REQUEST_SOCKET_CLOSE: the
+/* For MW_REQUEST_DISCONNECT: "closed", "reset", "protocol", "timeout", "slow", "app", "expired",
+ * "stopping", or "failed", and after a space the close code, if there is one. For MW_REQUEST_SOCKET_CLOSE: the
  * reason of the close frame. Otherwise empty. */
 MW_API struct mw_bytes mw_request_reason(const struct mw_request *request);
 MW_API bool mw_request_cancelled(const struct mw_request *request);

@@ -2,10 +2,15 @@
 
 static void on_tick(uv_timer_t *timer) { timers_run(container_of(timer, struct timers, uv)); }
 
+void timers_init_driven(struct timers *timers, struct loop *loop, void (*on_due)(struct timers *timers, struct timer *timer)) {
+  *timers = (struct timers){.loop = loop, .on_due = on_due, .start_ms = loop->clock.now_ms};
+  for (size_t i = 0; i < TIMER_SLOTS; i++) list_init(&timers->slots[i]);
+}
+
 int timers_init(struct timers *timers, struct loop *loop, void (*on_due)(struct timers *timers, struct timer *timer),
                 void (*on_second)(struct timers *timers)) {
-  *timers = (struct timers){.loop = loop, .on_due = on_due, .on_second = on_second, .start_ms = loop->clock.now_ms};
-  for (size_t i = 0; i < TIMER_SLOTS; i++) list_init(&timers->slots[i]);
+  timers_init_driven(timers, loop, on_due);
+  timers->on_second = on_second;
   int status = uv_timer_init(loop->uv, &timers->uv);
   if (status < 0) return status;
   loop_opened(loop);
@@ -42,7 +47,7 @@ static void run_tick(struct timers *timers) {
     timer_stop(timer);
     timers->on_due(timers, timer);
   }
-  timers->on_second(timers);
+  if (timers->on_second) timers->on_second(timers);
 }
 
 void timers_run(struct timers *timers) {

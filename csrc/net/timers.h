@@ -24,12 +24,14 @@ struct timers {
   uint32_t tick; /* the last tick that was run */
   /* the timer is already stopped; it may be started again or freed */
   void (*on_due)(struct timers *timers, struct timer *timer);
-  void (*on_second)(struct timers *timers); /* after the timers of each tick */
+  void (*on_second)(struct timers *timers); /* after the timers of each tick; NULL: none */
 };
 
 /* Starts the wheel. Returns a status of libuv. */
 int timers_init(struct timers *timers, struct loop *loop, void (*on_due)(struct timers *timers, struct timer *timer),
                 void (*on_second)(struct timers *timers));
+/* Starts a wheel that only turns when its owner calls timers_run. It need not be closed. */
+void timers_init_driven(struct timers *timers, struct loop *loop, void (*on_due)(struct timers *timers, struct timer *timer));
 /* Stops the wheel. All timers must be stopped. */
 void timers_close(struct timers *timers);
 /* Runs the timers that are due by the clock of the loop. Each tick does that; a test may, after it

@@ -42,6 +42,21 @@ int client_call_close(struct app *app, struct mw_client *client, int code, const
   return command_post(app, command);
 }
 
+enum { CODE_REVOKED = 4403 };
+
+static size_t close_if_of(struct app *app, struct mw_client *client, struct bytes user_id, const char *reason) {
+  if (atomic_load(&client->closing) || !bytes_equal(client_user_id(client), user_id)) return 0;
+  return client_call_close(app, client, CODE_REVOKED, reason) == 0;
+}
+
+size_t client_call_close_user(struct app *app, struct bytes user_id, const char *reason) {
+  size_t count = 0;
+  struct mw_client *client = NULL;
+  while ((client = registry_next(&app->registry, client)) != NULL) count += close_if_of(app, client, user_id, reason);
+  while ((client = registry_next_raw(&app->registry, client)) != NULL) count += close_if_of(app, client, user_id, reason);
+  return count;
+}
+
 static int post_channel(struct app *app, enum command_type type, struct mw_client *client, struct bytes channel, const char *code,
                         const char *reason) {
   if (channel_name_fault(channel)) return MW_EINVAL;

@@ -15,6 +15,9 @@ int client_call_subscribe(struct app *app, struct mw_client *client, struct byte
 int client_call_unsubscribe(struct app *app, struct mw_client *client, struct bytes channel, const char *code,
                             const char *reason);
 
+/* As mw_server_close_user, without the tickets. */
+size_t client_call_close_user(struct app *app, struct bytes user_id, const char *reason);
+
 VISIBILITY_POP
 
 #endif

@@ -1,9 +1,11 @@
 #include "script/joining.h"
 
+#include "app/grants.h"
 #include "app/limits/send_rate.h"
 #include "app/name_hold.h"
 #include "app/socket.h"
 #include "base/memory.h"
+#include "script/identify.h"
 #include "script/leaving.h"
 #include "script/open_channel.h"
 #include "script/presence.h"
@@ -122,7 +124,7 @@ static bool put_question(struct script *script, struct script_job *job) {
   enum mw_request_type type;
   switch (job->step) {
     case STEP_AUTHENTICATE:
-      if (!job->http || !options->authenticate) return false;
+      if (!job->http || !options->authenticate || identify_client(script, job)) return false;
       type = MW_REQUEST_AUTHENTICATE;
       break;
     case STEP_CONNECT:
@@ -132,6 +134,10 @@ static bool put_question(struct script *script, struct script_job *job) {
     case STEP_AUTHORIZE:
       /* A sender is subscribed, and was authorized then, unless it joins just for this message. */
       if (!(hooks & MW_HOOK_AUTHORIZE) || (job->type == JOB_MESSAGE && !job->transient)) return false;
+      if (channel->kind->by_token) {
+        if (!grants_channel(blob_bytes(job->client->user), channel->name)) job_refuse(job, 403, "forbidden", grants_refusal);
+        return false;
+      }
       type = MW_REQUEST_AUTHORIZE;
       break;
     case STEP_OPEN: return (hooks & (MW_HOOK_OPEN | MW_HOOK_CLOSE)) && open_channel_enter(script, job);
@@ -175,6 +181,7 @@ static void take_joining_step(struct script *script, struct script_job *job) {
       if (job->type != JOB_SOCKET) release_http(script, job);
       if (job->connects && registry_add(&script->app->registry, job->client) == MW_ENOMEM)
         job_refuse(job, 503, "unavailable", "out of memory");
+      if (job->type == JOB_SOCKET) registry_add_raw(&script->app->registry, job->client);
       job->step = job->type == JOB_SOCKET ? STEP_SOCKET : STEP_CONNECT;
       return;
     case STEP_CONNECT:
@@ -215,7 +222,7 @@ static void turn_back(struct script *script, struct script_job *job) {
   job->refused = of_channel ? &job->channels[job->at] : NULL;
   job->step = STEP_OVER;
   job->running = false;
-  if (job->connects) registry_remove(&script->app->registry, job->client);
+  if (job->connects || job->type == JOB_SOCKET) registry_remove(&script->app->registry, job->client);
   struct membership *memberships = job_take_memberships(job);
   send_answer(script, job_ref(job));
   leaving_take_job(script, job, memberships);

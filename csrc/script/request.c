@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "codec/http/http_fields.h"
 #include "codec/json_scan.h"
+#include "script/identify.h"
 #include "script/open_channel.h"
 #include "script/question.h"
 #include "script/script.h"
@@ -161,9 +162,8 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
     return MW_ENOMEM;
   }
   if (request->type == MW_REQUEST_AUTHENTICATE) {
-    int status = client_set_user(request->job->client, blob);
-    if (status == MW_ENOMEM) refuse_question(request, 503, "unavailable", "out of memory");
-    if (status == MW_EINVAL) refuse_question(request, 403, "forbidden", "the token belongs to another user");
+    int status = identify_as(request->job, blob);
+    if (status < 0) question_answered(request);
     if (status < 0) return status == MW_ENOMEM ? status : 0;
   } else if (request->type == MW_REQUEST_JOIN) {
     request->job->channels[request->job->at].data = blob;

@@ -16,6 +16,7 @@ int script_init(struct script *script, struct app *app, struct loop *loop) {
   table_init(&script->open_channels);
   table_init(&script->presences);
   send_keys_init(&script->send_keys);
+  tickets_init(&script->tickets);
   int status = mailbox_init(&script->queue, loop, app->config->options.limits.queue);
   if (status == 0) overrun_init(&script->handler);
   return status;
@@ -104,6 +105,7 @@ void script_drain(struct script *script) {
 
 void script_second(struct script *script) {
   uint64_t now = script->loop->clock.now_ms;
+  tickets_expire(&script->tickets, now);
   /* Cancelling may answer, which takes requests off the list: start again after each. */
   for (struct list *link = script->asked.next; link != &script->asked;) {
     struct mw_request *request = container_of(link, struct mw_request, link);
@@ -154,6 +156,7 @@ void script_deinit(struct script *script) {
   }
   memory_free(script->spare);
   send_keys_deinit(&script->send_keys);
+  tickets_deinit(&script->tickets);
   table_deinit(&script->open_channels);
   table_deinit(&script->presences);
   mailbox_deinit(&script->queue);

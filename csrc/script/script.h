@@ -9,6 +9,7 @@
 #include "base/overrun.h"
 #include "base/table.h"
 #include "net/mailbox.h"
+#include "script/tickets.h"
 
 VISIBILITY_PUSH
 
@@ -21,6 +22,7 @@ struct script {
   bool runs_ready;
   struct leaving *spare; /* for the next client that leaves; NULL: not made yet */
   struct send_keys send_keys;
+  struct tickets tickets;
   struct table open_channels; /* by channel */
   struct table presences;     /* by channel, those with members */
   atomic_uint rosters_lost;   /* how often a worker was out of memory for changes of members */

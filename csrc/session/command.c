@@ -115,6 +115,7 @@ static void subscribe_by_app(struct subscriber *subscriber, struct command *comm
     subscriber_break(subscriber);
     return;
   }
+  subscriber_find(subscriber, channel)->mark |= SUBSCRIPTION_BY_APP;
   if (subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->sink->form->cursor_per_channel) {
     catchup_join(subscriber, subscriber_find(subscriber, channel), subscriber->sink->delivery->hub->position);
   }
@@ -133,7 +134,10 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
     return;
   }
   if (!subscriber || !session_is_open(subscriber)) {
+    struct exchange *waiting = exchange_of(subscriber);
     if (command->type == COMMAND_RECEIVE) refuse_gone(http, &command->reply);
+    /* A poll that waits is no session, and may have been found by its user. */
+    if (command->type == COMMAND_CLOSE && waiting && waiting->state == EXCHANGE_WAITING) waiting->role->on_mail(waiting, mail);
     command_free(command);
     return;
   }

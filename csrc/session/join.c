@@ -1,6 +1,8 @@
 #include "session/join.h"
 
+#include "app/grants.h"
 #include "base/memory.h"
+#include "session/expiry.h"
 #include "session/names.h"
 
 /* Writes the answer to a subscribe, or, for the query of a poll, what the client receives about the
@@ -51,20 +53,43 @@ void session_join(struct subscriber *subscriber, struct script_job *job, const s
   rope_deinit(&text);
 }
 
-void session_connected(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref) {
-  const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
-  struct session *session = session_get(subscriber);
-  struct outcome outcome = {
-      .type = OUTCOME_CONNECTED, .client = bytes_of(job->client->id, CLIENT_ID_LEN), .ping_ms = limits->ping_ms};
-  session_ops(subscriber)->connected(subscriber);
-  if (registry_add(&http_of(subscriber)->app->registry, job->client) < 0) subscriber_break(subscriber);
-  session_keep(subscriber, job);
-  /* A newer token is checked with the parts of the upgrade request that are kept. */
-  struct http_copy *essence = session && session->http && job->connects ? http_copy_essence(session->http) : NULL;
-  if (essence) {
-    memory_free(session->http);
-    session->http = essence;
+/* A newer token may grant fewer channels. */
+static void leave_what_is_lost(struct subscriber *subscriber, const struct script_job *job) {
+  struct subscription *subscription = NULL;
+  if (!job->is_identified || job->connects) return;
+  while ((subscription = subscriber_next(subscriber, subscription)) != NULL) {
+    struct bytes name = subscription->channel->name;
+    if (!config_kind_of(subscription->channel->policy)->by_token || subscription->mark & SUBSCRIPTION_BY_APP) continue;
+    if (grants_channel(blob_bytes(job->client->user), name)) continue;
+    session_unsubscribe(subscriber, name, "forbidden", grants_refusal);
+    subscription = NULL; /* it was freed: from the beginning */
   }
+}
+
+/* A newer token is checked with the parts of the upgrade request that are kept; by a verifier,
+ * without them. If out of memory, all of the request stays. */
+static void keep_essence(struct session *session, const struct script_job *job) {
+  if (!session->http || !job->connects) return;
+  bool needs_none = job->config->options.token != NULL;
+  struct http_copy *essence = needs_none ? NULL : http_copy_essence(session->http);
+  if (!essence && !needs_none) return;
+  memory_free(session->http);
+  session->http = essence;
+}
+
+void session_connected(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref) {
+  struct http *http = http_of(subscriber);
+  struct session *session = session_get(subscriber);
+  struct outcome outcome = {.type = OUTCOME_CONNECTED,
+                            .client = bytes_of(job->client->id, CLIENT_ID_LEN),
+                            .ping_ms = http->app->config->options.limits.ping_ms,
+                            .expires_s = expiry_seconds(http, job)};
+  session_ops(subscriber)->connected(subscriber);
+  if (registry_add(&http->app->registry, job->client) < 0) subscriber_break(subscriber);
+  session_keep(subscriber, job);
+  expiry_set(subscriber, job);
+  if (session) keep_essence(session, job);
+  leave_what_is_lost(subscriber, job);
   if (session) reply_ok(subscriber, reply, ref, &outcome);
   if (!session) subscriber_break(subscriber);
 }

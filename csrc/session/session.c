@@ -6,6 +6,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "session/expiry.h"
 #include "session/reply.h"
 
 /* ---- Life ------------------------------------------------------------------------------------ */
@@ -60,7 +61,8 @@ void session_depart_closing(struct subscriber *subscriber, const struct closing 
   static const uint8_t departures[] = {
       [CLOSE_STOPPING] = DEPARTURE_STOPPING,   [CLOSE_SLOW] = DEPARTURE_SLOW,           [CLOSE_BUSY] = DEPARTURE_FAILED,
       [CLOSE_UNAUTHORIZED] = DEPARTURE_BY_APP, [CLOSE_UNCONNECTED] = DEPARTURE_TIMEOUT, [CLOSE_UNFINISHED] = DEPARTURE_TIMEOUT,
-      [CLOSE_TOO_LARGE] = DEPARTURE_PROTOCOL,  [CLOSE_RATE] = DEPARTURE_PROTOCOL,       [CLOSE_BY_APP] = DEPARTURE_BY_APP};
+      [CLOSE_TOO_LARGE] = DEPARTURE_PROTOCOL,  [CLOSE_RATE] = DEPARTURE_PROTOCOL,       [CLOSE_BY_APP] = DEPARTURE_BY_APP,
+      [CLOSE_EXPIRED] = DEPARTURE_EXPIRED};
   session_depart(subscriber, (enum departure)departures[closing->reason], closing->code);
 }
 
@@ -70,6 +72,7 @@ void session_deinit(struct subscriber *subscriber, enum departure otherwise) {
   if (subscriber->flags & SUBSCRIBER_SLOW) session->departure = DEPARTURE_SLOW;
   session_depart(subscriber, otherwise, 0);
   subscriber_disown(subscriber);
+  expiry_clear(session);
   budget_deinit(http_of(subscriber), &session->budget);
   for (struct membership *each = session->memberships; each; each = each->next) {
     each->departure = session->departure;
@@ -172,7 +175,8 @@ void session_return_job(struct http *http, struct script_job *job) {
   struct app *app = http->app;
   struct membership *first = job_take_memberships(job);
   /* It disconnected before the answer came. */
-  if (job->connects && job->client && !job->client->is_adopted) registry_remove(&app->registry, job->client);
+  if ((job->connects || job->type == JOB_SOCKET) && job->client && !job->client->is_adopted)
+    registry_remove(&app->registry, job->client);
   while (first) leave_membership(app, &first);
   if (job->type == JOB_SOCKET && job->socket && !job->kept) app->script->leave_socket(app, socket_ref(job->socket));
   if (job->type == JOB_STREAM && job->stream && !job->kept) {

@@ -17,6 +17,7 @@
 
 VISIBILITY_PUSH
 
+struct expiry;
 struct kept_input;
 struct replay;
 
@@ -43,6 +44,7 @@ struct session {
   struct input_backlog *backlog; /* NULL while it is not needed */
   /* for checking its token, or a newer one; NULL: it cannot have one */
   struct http_copy *http;
+  struct expiry *expiry;          /* of its token (session/expiry.h); NULL: none */
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;
   uint16_t close_code; /* of its end; 0: none */
@@ -53,6 +55,8 @@ struct session {
 /* A bit of subscription->mark: the query of a poll named the channel. The subscription ends when a
  * later query does not name it. */
 enum { SUBSCRIPTION_QUERIED = 1 << 8 };
+/* Another: the app has subscribed it, so no token need grant the channel. */
+enum { SUBSCRIPTION_BY_APP = 1 << 9 };
 
 /* The functions that depend on the owner of the session. Every function is set. */
 struct session_ops {

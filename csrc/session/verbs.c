@@ -214,6 +214,11 @@ static void close_busy(struct subscriber *subscriber, const char *text) {
   session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_BUSY, .text = text});
 }
 
+/* Returns the request that asks who has this token: as much of the upgrade as is kept. */
+static struct http_copy *copy_request(const struct session *session, struct bytes token) {
+  return session->http ? http_copy_with_token(session->http, token) : http_copy_of_token(token);
+}
+
 /* Identifies the client by the token in its first verb, or checks a newer token. */
 static void on_token(const struct call *call, bool connects) {
   struct subscriber *subscriber = call->subscriber;
@@ -222,11 +227,11 @@ static void on_token(const struct call *call, bool connects) {
   struct mw_client *client = session_client(subscriber);
   bool authenticates = app->config->options.authenticate;
   /* A client that was identified by the upgrade has no request left for a token. */
-  if (session && authenticates && !session->http) {
+  if (session && authenticates && !session->http && !app->config->options.token) {
     refuse_call(call, "refused", "only a moonwire.1 WebSocket can send a new token");
     return;
   }
-  struct http_copy *http = session && authenticates ? http_copy_with_token(session->http, call->verb->token) : NULL;
+  struct http_copy *http = session && authenticates ? copy_request(session, call->verb->token) : NULL;
   struct script_job *job = NULL;
   if (client && (http || !authenticates)) job = job_new(JOB_JOIN, app->config, client, http, NULL, 0);
   if (job && connects && !job_connect(job)) {

@@ -1,5 +1,6 @@
 #include "transport/http_session.h"
 
+#include "session/expiry.h"
 #include "session/names.h"
 #include "session/reply.h"
 #include "transport/exchange_session.h"
@@ -48,4 +49,5 @@ const struct http_session server_http_session = {.budget = http_session_budget,
                                                  .slow = report_slow,
                                                  .left = report_left,
                                                  .identity = session_identity,
+                                                 .expire = expiry_due,
                                                  .end = exchange_session_end};

@@ -10,6 +10,7 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
+#include "session/expiry.h"
 #include "session/input.h"
 #include "session/names.h"
 #include "transport/connect.h"
@@ -43,6 +44,7 @@ static void write_stream_beginning(struct rope *out, struct exchange *exchange, 
                             .replay = replay,
                             .id = bytes_of(id, ID_LEN),
                             .retry_ms = http_random(http, 1000, 3000),
+                            .expires_s = expiry_seconds(http, job),
                             .room = app_answer_room(http->app)};
   id_write(id, http->delivery->epoch, replay->cursor);
   exchange_dialect(exchange)->open(exchange_dialect(exchange), out, &opening);
@@ -90,6 +92,7 @@ static void join_stream(struct exchange *exchange, struct script_job *job) {
     /* Without an identity, the app would be notified that it has left. */
     if (job->client && session_identify(&exchange->subscriber, job->client) < 0) exchange_break(exchange);
     if (job->client && session_is_identified(&exchange->subscriber)) session_keep(&exchange->subscriber, job);
+    if (job->client) expiry_set(&exchange->subscriber, job);
     replay_start(&replay, &exchange->subscriber);
   } else {
     subscriber_end(&exchange->subscriber);

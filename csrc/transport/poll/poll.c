@@ -14,6 +14,7 @@
 #include "transport/poll/poll_answer.h"
 #include "transport/poll/poll_channels.h"
 #include "transport/poll/poll_client.h"
+#include "transport/poll/poll_user.h"
 #include "transport/roles.h"
 #include "transport/transport.h"
 
@@ -37,6 +38,7 @@ static void poll_on_end(struct exchange *exchange) {
   if (!poll) return;
   exchange_request(exchange)->of_role = NULL;
   if (poll->client) poll_client_detach(poll);
+  poll_user_deinit(poll);
   poll->subscriber.flags |= SUBSCRIBER_OVER;
   subscriber_end(&poll->subscriber);
   delivery_forget(poll->subscriber.sink->delivery, &poll->subscriber);
@@ -73,6 +75,7 @@ static void wait_for_more(struct poll *poll) {
   poll->epoch = *http->delivery->epoch;
   if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
   poll->due_ms = http->loop->clock.now_ms + poll->query.wait_ms;
+  if (!poll->client) poll_user_wait(poll);
   subscribe_query_deinit(&poll->query);
   if (poll->client) poll->client->waiting = poll;
   exchange_set_state(exchange, EXCHANGE_WAITING);
@@ -301,9 +304,11 @@ static void poll_start(struct exchange *exchange) {
 
 static void poll_on_answer(struct exchange *exchange, struct script_job *job) {
   struct poll *poll = poll_of(exchange);
+  poll->expires_ms = job->expires_ms;
   if (job->status != 200) {
     exchange_refuse_channel(exchange, job->status, job->code, job->reason, job->refused ? job->refused->name : bytes_of(NULL, 0));
   } else if (job->type == JOB_MESSAGE) {
+    if (job->client->user) poll->user = mw_client_ref(job->client);
     poll_begin(poll);
   } else if (job->connects) {
     make_client(poll, job);
@@ -375,5 +380,11 @@ const struct role poll_role = {.start = poll_start,
                                .on_end = poll_on_end,
                                .left_ms = poll_left_ms,
                                .needs_peer = true,
+                               .on_mail = poll_user_on_mail,
+                               .on_silent = role_nothing,
+                               .on_flushed = role_nothing,
+                               .close = exchange_close_stream,
+                               .silence_ms = role_heartbeat_ms,
+                               .outbox_limit = role_outbox_limit,
                                ROLE_WRITES_AT_ONCE,
-                               ROLE_NEVER_STREAMS};
+                               ROLE_READS_NOTHING};

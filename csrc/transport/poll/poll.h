@@ -30,13 +30,16 @@ struct poll {
   struct since since;
   /* while it waits, the highest position that it has seen; the query is not needed any more */
   uint64_t seen;
-  struct epoch epoch;  /* while it waits, of that position */
-  uint64_t due_ms;     /* when the wait ends */
-  struct rope joined;  /* the channels that it has joined (dialect->poll_joined) */
-  size_t joining;      /* channels of the query that are marked as joined, and still to be joined */
-  size_t joined_at;    /* index in the query of the next of them */
-  bool is_new;         /* the client was made for this poll */
-  bool names_channels; /* its query names channels */
+  struct epoch epoch; /* while it waits, of that position */
+  uint64_t due_ms;    /* when the wait ends */
+  /* until when its own token is valid, since 1970; 0: without end, or there is none */
+  uint64_t expires_ms;
+  struct mw_client *user; /* of a poll without a client, if the app authenticates; a reference */
+  struct rope joined;     /* the channels that it has joined (dialect->poll_joined) */
+  size_t joining;         /* channels of the query that are marked as joined, and still to be joined */
+  size_t joined_at;       /* index in the query of the next of them */
+  bool is_new;            /* the client was made for this poll */
+  bool names_channels;    /* its query names channels */
 };
 
 /* The sink of a poll without a client. */

@@ -7,6 +7,7 @@
 #include "delivery/collect.h"
 #include "http/exchange.h"
 #include "hub/news.h"
+#include "session/expiry.h"
 #include "session/input.h"
 #include "session/names.h"
 #include "transport/poll/poll_channels.h"
@@ -73,28 +74,50 @@ static enum departure poll_client_departure(const struct poll_client *client) {
   return app_stopping(http_of(&client->subscriber)->app) ? DEPARTURE_STOPPING : DEPARTURE_CLOSED;
 }
 
-/* Answers the polls that wait. Those that have not begun are refused, and retried by the client. */
-static void answer_polls(struct poll_client *client) {
+/* What its polls are refused with. Status 0: those that wait get what there is, and the client
+ * retries the others. */
+struct poll_refusal {
+  int status;
+  const char *code, *reason;
+};
+
+static struct poll_refusal refusal_of(const struct closing *closing) {
+  enum { UNAUTHORIZED = 4401, REVOKED = 4403 };
+  if (closing->reason == CLOSE_EXPIRED) return (struct poll_refusal){401, "token_expired", closing->text};
+  const char *reason = *closing->text ? closing->text : "closed by the app";
+  if (closing->code == REVOKED) return (struct poll_refusal){403, "forbidden", reason};
+  if (closing->code == UNAUTHORIZED) return (struct poll_refusal){401, "unauthorized", reason};
+  return (struct poll_refusal){0, "", ""};
+}
+
+/* True if the poll brought a token of its own that is valid longer than its client's. */
+static bool has_newer_token(const struct poll *poll) {
+  return poll->expires_ms > exchange_http(poll->exchange)->loop->clock.wall_ms;
+}
+
+static void answer_polls(struct poll_client *client, const struct poll_refusal *refusal) {
   while (!list_empty(&client->polls)) {
     struct poll *poll = container_of(client->polls.next, struct poll, link);
-    if (poll == client->waiting) {
+    bool is_refused = refusal->status == 403 || (refusal->status == 401 && !has_newer_token(poll));
+    if (poll == client->waiting && !is_refused) {
       poll_finish(poll);
-    } else {
-      session_forget(&poll->exchange->subscriber);
-      exchange_refuse(poll->exchange, 503, "unavailable", "the client has disconnected", bytes_of(NULL, 0));
+      continue;
     }
+    session_forget(&poll->exchange->subscriber);
+    exchange_refuse(poll->exchange, is_refused ? refusal->status : 503, is_refused ? refusal->code : "unavailable",
+                    is_refused ? refusal->reason : "the client has disconnected", bytes_of(NULL, 0));
   }
 }
 
 /* Ends the client: leaves its channels, notifies the script, releases what it holds. Its memory is
  * freed when it is flushed. */
-static void close_client(struct poll_client *client) {
+static void close_with(struct poll_client *client, const struct poll_refusal *refusal) {
   struct subscriber *subscriber = &client->subscriber;
   struct http *http = http_of(subscriber);
   if (client->is_closed) return;
   client->is_closed = true;
   if (list_empty(&client->polls)) move_client(client, &http->transport->polls.busy);
-  answer_polls(client);
+  answer_polls(client, refusal);
   party_release(&http->app->parties, client->party, PARTY_POLLS, client->charged);
   poll_items_deinit(&client->items);
   while (client->left_count > 0) memory_free(client->left[--client->left_count]);
@@ -106,6 +129,8 @@ static void close_client(struct poll_client *client) {
   session_deinit(subscriber, poll_client_departure(client));
   subscriber_mark(subscriber);
 }
+
+static void close_client(struct poll_client *client) { close_with(client, &(struct poll_refusal){0, "", ""}); }
 
 static void free_client(struct poll_client *client) {
   list_remove(&client->link);
@@ -133,6 +158,7 @@ int poll_client_new(struct http *http, struct script_job *job, struct poll_clien
     return status;
   }
   session_keep(subscriber, job);
+  expiry_set(subscriber, job);
   *out = client;
   return 0;
 }
@@ -315,8 +341,8 @@ static void poll_client_on_read(struct subscriber *subscriber, bool on) {
 }
 
 static void poll_client_on_close(struct subscriber *subscriber, const struct closing *closing) {
-  (void)closing;
-  close_client(poll_client_here(subscriber));
+  struct poll_refusal refusal = refusal_of(closing);
+  close_with(poll_client_here(subscriber), &refusal);
 }
 
 static bool poll_client_may_join(struct subscriber *subscriber) {

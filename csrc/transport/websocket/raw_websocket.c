@@ -8,6 +8,7 @@
 #include "codec/ws/ws_handshake.h"
 #include "delivery/compress.h"
 #include "http/request.h"
+#include "session/expiry.h"
 #include "transport/connect.h"
 #include "transport/exchange_session.h"
 #include "transport/roles.h"
@@ -223,7 +224,9 @@ static void raw_websocket_enter(struct exchange *exchange, struct script_job *jo
   if (!websocket_upgrade(exchange, raw_dialect(exchange), job->protocol)) return;
   if (exchange_session_set_socket(exchange, job->socket)) {
     session_of(&exchange->subscriber)->client = mw_client_ref(job->client);
+    job->client->is_adopted = true;
     job->kept = true;
+    expiry_set(&exchange->subscriber, job);
     exchange_set_deadline(exchange);
   } else {
     exchange->subscriber.flags |= SUBSCRIBER_BROKEN;

@@ -8,6 +8,7 @@
 #include "delivery/subscriber.h"
 #include "http/cors.h"
 #include "http/request.h"
+#include "session/expiry.h"
 #include "session/input.h"
 #include "transport/connect.h"
 #include "transport/exchange_session.h"
@@ -247,6 +248,7 @@ static bool upgrade_to(struct exchange *exchange, const struct dialect *dialect)
 static bool set_identity(struct exchange *exchange, struct script_job *connected, struct http_copy *http) {
   if (connected && session_identify(&exchange->subscriber, connected->client) < 0) return false;
   if (connected) session_keep(&exchange->subscriber, connected);
+  if (connected) expiry_set(&exchange->subscriber, connected);
   struct session *session = http ? session_get(&exchange->subscriber) : NULL;
   if (session) {
     session->http = http;
