@@ -218,8 +218,8 @@ $(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call object
   $(if $(filter transport,$(floor)),$(CLIENT_OBJ)))))
 $(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
 
-# what tests share: csrc/test/*.c, csrc/test/support/*.c, and files in csrc/fuzz that are not targets
-SUPPORT_OBJ := $(call objects,$(call sources,test) $(call sources,test/support))
+# what tests share: csrc/test/*.c, csrc/test/support with its subdirectories, and files in csrc/fuzz that are not targets
+SUPPORT_OBJ := $(call objects,$(call sources,test) $(call floor_sources,test/support))
 FUZZ_SUPPORT_OBJ := $(call objects,$(filter-out csrc/fuzz/fuzz_%,$(call sources,fuzz)))
 $(eval $(call floor_archive,test_support,$(SUPPORT_OBJ)))
 $(eval $(call floor_archive,fuzz_support,$(FUZZ_SUPPORT_OBJ)))

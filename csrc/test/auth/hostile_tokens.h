@@ -3,7 +3,7 @@
 #ifndef MOONWIRE_TEST_AUTH_HOSTILE_TOKENS_H
 #define MOONWIRE_TEST_AUTH_HOSTILE_TOKENS_H
 
-#include "test/support/token_keys.h"
+#include "test/support/token/token_keys.h"
 
 #define PARTS "malformed token: three parts in base64url, separated by dots, are required"
 #define HEADER "malformed header of the token"

@@ -8,7 +8,7 @@
 #include "base/base64.h"
 #include "base/memory.h"
 #include "test/support.h"
-#include "test/support/token_keys.h"
+#include "test/support/token/token_keys.h"
 
 /* The claims of RFC 7515 A.1 to A.3, and of RFC 7519 section 3.1. */
 static const char joe[] = "{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}";

@@ -99,7 +99,8 @@ static void answer_polls(struct poll_client *client, const struct poll_refusal *
   while (!list_empty(&client->polls)) {
     struct poll *poll = container_of(client->polls.next, struct poll, link);
     bool is_refused = refusal->status == 403 || (refusal->status == 401 && !has_newer_token(poll));
-    if (poll == client->waiting && !is_refused) {
+    /* What was sent before is not lost. */
+    if (poll == client->waiting && (!is_refused || client->items.count > 0)) {
       poll_finish(poll);
       continue;
     }

@@ -222,7 +222,7 @@ static void reach(unsigned what) {
     const char *name = names[dice(CHANNELS)];
     /* Where it is not in the channel this does nothing; and whoever asks next joins again. */
     if (what < 9) mw_client_unsubscribe(run.server, found, name, strlen(name), "kicked", "");
-    if (what == 9) mw_client_close(run.server, found, 4403, "");
+    if (what == 9) mw_client_close(run.server, found, 4000, "");
     for (size_t i = 0; i < POLLERS; i++) run.pollers[i].is_vague |= &run.clients[run.pollers[i].client] == client;
   }
   mw_client_unref(found);

@@ -1,4 +1,4 @@
-#include "test/support/token_keys.h"
+#include "test/support/token/token_keys.h"
 
 #include <stdio.h>
 

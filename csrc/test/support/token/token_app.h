@@ -1,9 +1,9 @@
 /* A server that verifies tokens, with a clock that the test moves. */
-#ifndef MOONWIRE_TEST_SUPPORT_TOKEN_APP_H
-#define MOONWIRE_TEST_SUPPORT_TOKEN_APP_H
+#ifndef MOONWIRE_TEST_SUPPORT_TOKEN_TOKEN_APP_H
+#define MOONWIRE_TEST_SUPPORT_TOKEN_TOKEN_APP_H
 
 #include "test/support/memory_peer.h"
-#include "test/support/token_keys.h"
+#include "test/support/token/token_keys.h"
 
 /* Kinds: "room:{id}" by the claim "channels", with history; "open:{id}" for all, with history;
  * "hall:{id}" with presence. A raw WebSocket at "/raw". */

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "test/support.h"
-#include "test/support/token_app.h"
+#include "test/support/token/token_app.h"
 
 enum { LIVES = 100, NOTICE = 20 }; /* seconds of a token; a fifth of them */
 

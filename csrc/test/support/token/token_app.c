@@ -1,4 +1,4 @@
-#include "test/support/token_app.h"
+#include "test/support/token/token_app.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* The keys of the RFCs' examples, for tests of tokens: RFC 7515 A.1 (secret), A.2 (RSA), A.3
  * (P-256), and RFC 8037 A (Ed25519). */
-#ifndef MOONWIRE_TEST_SUPPORT_TOKEN_KEYS_H
-#define MOONWIRE_TEST_SUPPORT_TOKEN_KEYS_H
+#ifndef MOONWIRE_TEST_SUPPORT_TOKEN_TOKEN_KEYS_H
+#define MOONWIRE_TEST_SUPPORT_TOKEN_TOKEN_KEYS_H
 
 #include "moonwire.h"
 

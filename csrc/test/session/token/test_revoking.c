@@ -2,7 +2,7 @@
  * others. Tickets: they identify a user once. Grants: the claim "channels". */
 #include "script/tickets.h"
 #include "test/support.h"
-#include "test/support/token_app.h"
+#include "test/support/token/token_app.h"
 
 /* One of each kind of connection, of one user. */
 struct fleet {
