@@ -785,6 +785,28 @@ struct mw_response {
  * Connection, Date). The client then receives 500. */
 MW_API int mw_request_respond(struct mw_request *request, const struct mw_response *response, struct mw_error *error);
 
+/* ---- Forms ----------------------------------------------------------------------------------- */
+
+/* The fields of a form that a page has posted. */
+struct mw_form;
+struct mw_form_field {
+  struct mw_bytes name;  /* may be other than UTF-8, like the others */
+  struct mw_bytes value; /* of a file, its content */
+  bool is_file;
+  struct mw_bytes filename;     /* of a file, as the page states it: not a safe path; may be empty */
+  struct mw_bytes content_type; /* of a file, as the page states it; may be empty */
+};
+enum { MW_FORM_FIELDS_MAX = 1000 };
+/* Reads the body of a request as its Content-Type states: application/x-www-form-urlencoded, or
+ * multipart/form-data (RFC 7578). The caller owns the form, which borrows the body. MW_EINVAL:
+ * another type, or malformed. MW_ELIMIT: more than MW_FORM_FIELDS_MAX fields. MW_ENOMEM. Any
+ * thread. */
+MW_API int mw_form_read(struct mw_form **form, const struct mw_http *http, struct mw_error *error);
+/* Returns the i-th field, in the order of the page, or NULL after the last. A name may occur more
+ * than once. */
+MW_API const struct mw_form_field *mw_form_field(const struct mw_form *form, size_t i);
+MW_API void mw_form_free(struct mw_form *form); /* NULL is allowed */
+
 /* ---- Raw event streams ----------------------------------------------------------------------- */
 
 struct mw_stream;

@@ -9,6 +9,7 @@
 #include "lua/objects/lua_crypto.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_timer.h"
+#include "lua/request/lua_http.h"
 #include "lua/request/lua_socket.h"
 #include "lua/request/lua_stream.h"
 #include "lua/serve.h"
@@ -73,6 +74,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"log_error", log_error},
                                        {"own_directory", set_own_directory},
                                        {"busy", is_busy},
+                                       {"form", http_read_form},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
                                        {"check_address", serve_check_address},

@@ -1,7 +1,7 @@
 --- An HTTP request. Fields that take work are read on first use.
 local cookies = require "moonwire.cookies"
 local crypto = require "moonwire.crypto"
-local json = require("moonwire.core").json
+local core = require "moonwire.core"
 local options = require "moonwire.options"
 
 ---@class moonwire.Request
@@ -67,11 +67,37 @@ function methods:cookie(name, given)
   return value
 end
 
+---@class moonwire.File
+---@field filename string as the page states it: not a safe path
+---@field type string|nil as the page states it
+---@field content string
+
+--- Returns the fields and the files of a form that a page has posted, by name, and the list of all.
+--- If a name occurs more than once, the last one counts.
+---@return table<string, string>|nil fields
+---@return table<string, moonwire.File>|string files; or what is wrong with the body
+---@return { name: string, value: string, filename: string?, type: string? }[]|nil list
+function methods:form()
+  local list, message = core.form(self.headers["content-type"] or "", self.body)
+  if not list then
+    return nil, message
+  end
+  local fields, files = {}, {}
+  for _, field in ipairs(list) do
+    if not field.filename then
+      fields[field.name] = field.value
+    elseif field.filename ~= "" or field.value ~= "" then -- otherwise, no file was chosen
+      files[field.name] = { filename = field.filename, type = field.type, content = field.value }
+    end
+  end
+  return fields, files, list
+end
+
 --- Returns the decoded body, or nil and what is wrong with it.
 ---@return any
 ---@return string|nil message
 function methods:json()
-  return json.decode(self.body)
+  return core.json.decode(self.body)
 end
 
 function Request.__index(self, name)

@@ -98,6 +98,14 @@ function core.busy() end
 ---@return integer
 function core.live(kind) end
 
+--- Returns the fields of a form, { name =, value =, filename =, type = } each, or nil and what is
+--- wrong. Only files have a filename.
+---@param content_type string
+---@param body string
+---@return table[]|nil
+---@return string|nil message
+function core.form(content_type, body) end
+
 --- Calls the function of moonwire.serve in a new Lua state, and returns its exit status.
 ---@param given table plain data
 ---@return integer

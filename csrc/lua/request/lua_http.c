@@ -70,6 +70,44 @@ void http_push(lua_State *L, const struct host *host, const struct mw_http *http
   lua_setfield(L, -2, "params");
 }
 
+/* ---- Forms ----------------------------------------------------------------------------------- */
+
+/* Pushes the list of { name=, value=, filename=, type= }. */
+static int push_form(lua_State *L) {
+  const struct mw_form *form = lua_touserdata(L, 1);
+  const struct mw_form_field *field;
+  lua_newtable(L);
+  for (size_t i = 0; (field = mw_form_field(form, i)) != NULL; i++) {
+    lua_createtable(L, 0, 4);
+    set_bytes(L, "name", field->name);
+    set_bytes(L, "value", field->value);
+    if (field->is_file) set_bytes(L, "filename", field->filename);
+    if (field->content_type.len > 0) set_bytes(L, "type", field->content_type);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+int http_read_form(lua_State *L) {
+  struct mw_bytes type = bytes_check(L, 1), body = bytes_check(L, 2);
+  struct mw_http_field field = {.name = {"content-type", 12}, .value = type};
+  struct mw_http http = {.body = body, .fields = &field, .field_count = 1};
+  struct mw_form *form = NULL;
+  struct mw_error error = {""};
+  if (mw_form_read(&form, &http, &error) < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, error.text);
+    return 2;
+  }
+  lua_pushcfunction(L, push_form);
+  lua_pushlightuserdata(L, form);
+  int status = lua_pcall(L, 1, 1, 0);
+  mw_form_free(form);
+  return status == LUA_OK ? 1 : lua_error(L);
+}
+
+/* ---- Answers --------------------------------------------------------------------------------- */
+
 /* Borrows the strings of the list. Returns the number of fields. */
 static size_t read_fields(lua_State *L, int index, struct mw_http_field *fields, size_t max) {
   for (size_t i = 0; i < max; i++) {

@@ -11,6 +11,10 @@ BINDING_BEGIN
  * captures in params; -1: none. */
 void http_push(lua_State *L, const struct host *host, const struct mw_http *http, int route);
 
+/* form(content_type, body): returns the list of the fields, { name=, value=, filename=, type= };
+ * filename only of a file. Or nil and what is wrong. */
+int http_read_form(lua_State *L);
+
 /* Responds with the values from `index` on: status, body or nil, content type or nil, and a list {
  * name, value, name, … } or nil. *request becomes NULL as soon as nothing can raise. If the core
  * refuses the response, logs this as a fault of `task`, with the name `what`. */
