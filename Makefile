@@ -292,7 +292,7 @@ endif
 
 # scripts/test lists the Lua files, with any extension.
 format:
-	clang-format -i $$(find csrc bench -name '*.[ch]')
+	clang-format -i $$(find csrc bench -name node_modules -prune -o -name '*.[ch]' -print)
 	node_modules/.bin/stylua $$(./scripts/test --lua-files)
 
 # ---- Installation --------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ struct floor {
   struct buffer turn[MEMBER_KINDS];  /* what subscribers of a kind are to receive */
 };
 
-static const struct http_limits http_limits = {.target = 8192, .head = 32768, .fields = 100, .body = 4 << 20};
+static const struct http_limits http_limits = {.target = 1024, .head = 4096, .fields = 32, .body = 4 << 20};
 static const struct ws_limits ws_limits = {.frame = 4 << 20, .message = 4 << 20};
 
 /* ---- Members --------------------------------------------------------------------------------- */
