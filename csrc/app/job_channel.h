@@ -18,6 +18,7 @@ struct job_channel {
   struct blob *info; /* the app's info on the member, until it is counted */
   bool is_new;       /* the channel was not live at the time of the request */
   bool is_due;       /* of a poll: its client must still join */
+  bool is_followed;  /* there is an interest in it (app/order.h), which no subscription has yet */
   bool informed;     /* the app was asked for `info` */
   /* the undo record; NULL: there is nothing to undo, or it was moved elsewhere */
   struct membership *membership;

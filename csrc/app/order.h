@@ -4,6 +4,7 @@
 #define MOONWIRE_APP_ORDER_H
 
 #include "app/config.h"
+#include "app/job_channel.h"
 #include "hub/message.h"
 #include "hub/roster.h"
 
@@ -11,15 +12,15 @@ VISIBILITY_PUSH
 
 struct app;
 
-/* What becomes of a publish. It is on the caller's stack, and only an orderer that cannot answer
+/* What becomes of a publish, of an interest, or of a fetch. It is on the caller's stack, and only an orderer that cannot answer
  * immediately has it moved. */
 struct completion {
   char id[MW_ID_MAX]; /* of a message that was published; empty if it is volatile */
-  /* Returns the completion in memory that lasts until on_done: then publish returns MW_PENDING. Or
-   * NULL: it cannot wait, and publish fails. Called at most once, within publish. */
+  /* Returns the completion in memory that lasts until on_done: then the call returns MW_PENDING. Or
+   * NULL: it cannot wait, and the call fails. Called at most once, within the call. */
   struct completion *(*keep)(struct completion *completion);
   /* A kept completion: 0, or why it went nowhere. Called exactly once, on the server's thread, in a
-   * turn, never within publish. Frees it. */
+   * turn, never within the call. Frees it. */
   void (*on_done)(struct completion *completion, int status);
 };
 
@@ -29,6 +30,19 @@ struct orderer {
    * MW_ENOMEM, MW_ELIMIT: it went nowhere. Any thread. */
   int (*publish)(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                  struct completion *completion);
+  /* Declares that a client is about to join the channels: this server must receive their messages
+   * from now on. Once for each subscription, however many a channel has. 0: it does. MW_PENDING: the
+   * kept completion tells when it does. MW_EUNAVAILABLE, MW_ENOMEM: nothing was declared. Without a
+   * completion (NULL), the caller does not wait: never MW_PENDING. A worker's thread. */
+  int (*interest)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
+  /* Ends one interest in the channel. A worker's thread. */
+  void (*end_interest)(struct orderer *orderer, struct bytes channel);
+  /* Has the store know the histories of the channels, in which there is an interest (store_restore).
+   * Returns as interest does. A worker's thread. */
+  int (*fetch)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
+  /* interest and fetch may be pending: so every client that joins, and every history that is read,
+   * goes through the script's queue, and waits there. */
+  bool may_wait;
   /* Ends everything that is pending with MW_ECLOSED: the server stops. Nothing is pending from then
    * on. The server's thread. */
   void (*end_pending)(struct orderer *orderer);

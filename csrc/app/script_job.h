@@ -69,11 +69,19 @@ struct leaving {
 enum job_type {
   JOB_JOIN,    /* a client connects, joins channels, or both */
   JOB_MESSAGE, /* a client sent an event */
+  JOB_HISTORY, /* a client reads a history, which must be fetched; the app is not asked */
   JOB_SLOW,    /* a client is slow; no answer is needed */
   JOB_HTTP,
   JOB_STREAM,
   JOB_SOCKET,        /* a request for a raw WebSocket */
   JOB_SOCKET_MESSAGE /* a raw WebSocket sent a message */
+};
+
+/* How far a job has come that leads to subscriptions (session/admission.h). */
+enum admission_step {
+  ADMISSION_NONE,
+  ADMISSION_FOLLOWED, /* there is an interest in its channels */
+  ADMISSION_DONE      /* and their histories are known */
 };
 
 enum job_step {
@@ -109,14 +117,17 @@ struct script_job {
   bool is_identified;
   uint64_t expires_ms;
   /* For joining. */
-  bool envelope; /* as an event stream with one */
-  struct since since;
+  bool envelope;              /* as an event stream with one */
+  struct since since, before; /* before, limit: of JOB_HISTORY */
+  size_t limit;
+  uint8_t admission; /* enum admission_step */
   /* the client connects by this job: CONNECT, and DISCONNECT at the end */
   bool connects;
   struct membership *connection; /* undone by DISCONNECT, as job_channel.membership */
   /* the sender of a message is not a subscriber: it is authorized for this message */
   bool transient;
   bool relayed; /* the message is relayed without the app */
+  bool permits; /* there is no message: it asks whether the channels may be read */
   bool by_app;  /* the app subscribed the client, without authorize; no answer is needed */
   bool kept;    /* its raw stream or raw WebSocket is open */
   size_t channel_count;

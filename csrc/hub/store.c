@@ -235,6 +235,26 @@ void store_put(struct store *store, struct stored *stored, struct message *messa
   store_forget_unused(store, stored);
 }
 
+int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
+                  size_t count, uint64_t after) {
+  struct stored *stored;
+  int status = store_find_or_make(store, name, policy, &stored);
+  if (status < 0) return status;
+  store->history_bytes -= history_weight(&stored->history, 0);
+  oldest_remove(&store->oldest, stored);
+  history_pass(&stored->history, after);
+  store->history_bytes += history_weight(&stored->history, 0);
+  stored->floor = stored->ended = 0;
+  for (size_t i = 0; i < count; i++) {
+    assert(messages[i]->position > history_newest(&stored->history) && messages[i]->position <= store->position);
+    messages[i]->before = history_newest(&stored->history);
+    store_keep(store, stored, messages[i], false);
+    stored->ended = messages[i]->parts.is_final ? messages[i]->position : 0;
+  }
+  store_forget_unused(store, stored);
+  return 0;
+}
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 bool store_complete(struct store *store, struct stored *stored, uint64_t since) {

@@ -90,6 +90,12 @@ void store_break_promise(struct store *store, struct message *message);
  * a gap. `stored` is the part of the channel, if the caller has it. */
 void store_put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy);
 
+/* Replaces what is kept of a channel's history by what orders messages has of it: its messages after
+ * the position `after`, oldest first, up to the newest that the store has received. Keeps references.
+ * Returns 0, MW_ENOMEM, or MW_ELIMIT (bounds.channels). */
+int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
+                  size_t count, uint64_t after);
+
 /* Returns true if the history has everything that a client with the position `since` has missed.
  * Expires old messages. Call it once for each possible gap, because it counts those that were
  * perhaps unnecessary. */

@@ -22,6 +22,20 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   return 0;
 }
 
+/* The bus hands all messages to every worker, and the store has every history. */
+static int interest(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion) {
+  (void)orderer;
+  (void)channels;
+  (void)count;
+  (void)completion;
+  return 0;
+}
+
+static void end_interest(struct orderer *orderer, struct bytes channel) {
+  (void)orderer;
+  (void)channel;
+}
+
 static void end_pending(struct orderer *orderer) { (void)orderer; }
 
 static uint64_t position(struct orderer *orderer) {
@@ -39,6 +53,9 @@ static int update_roster(struct orderer *orderer, struct roster_batch *batch) {
 static size_t worker_count(struct orderer *orderer) { return server_of(orderer)->worker_count; }
 
 const struct orderer bus_orderer = {.publish = publish,
+                                    .interest = interest,
+                                    .end_interest = end_interest,
+                                    .fetch = interest,
                                     .end_pending = end_pending,
                                     .update_roster = update_roster,
                                     .worker_count = worker_count,

@@ -4,6 +4,7 @@
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 #include "http/exchange.h"
+#include "session/admission.h"
 #include "session/input.h"
 #include "session/reply.h"
 
@@ -110,8 +111,12 @@ static void close_by_app(struct subscriber *subscriber, const struct command *co
 
 static void subscribe_by_app(struct subscriber *subscriber, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
+  struct job_channel followed = {.name = channel, .kind = command->kind};
   if (subscriber_find(subscriber, channel)) return;
-  if (subscriber_subscribe(subscriber, channel, &command->kind->policy) < 0) {
+  int status = admission_follow(http_of(subscriber), &followed);
+  if (status == 0) status = subscriber_subscribe(subscriber, channel, &command->kind->policy);
+  if (status < 0) {
+    admission_return(http_of(subscriber), &followed, 1);
     subscriber_break(subscriber);
     return;
   }

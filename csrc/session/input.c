@@ -151,6 +151,8 @@ void session_on_answer(struct subscriber *subscriber, struct script_job *job) {
   } else if (job->type == JOB_MESSAGE) {
     struct outcome outcome = reply_outcome(job);
     reply_ok(subscriber, &reply, blob_bytes(ref), &outcome);
+  } else if (job->type == JOB_HISTORY) {
+    verbs_answer_history(subscriber, job, &reply, blob_bytes(ref));
   } else if (job->channel_count > 0) {
     session_join(subscriber, job, &reply, blob_bytes(ref));
   } else {

@@ -2,6 +2,7 @@
 
 #include "app/grants.h"
 #include "base/memory.h"
+#include "session/admission.h"
 #include "session/expiry.h"
 #include "session/names.h"
 
@@ -23,14 +24,16 @@ static void write_acknowledgement(struct rope *out, struct subscriber *subscribe
 
 void session_join(struct subscriber *subscriber, struct script_job *job, const struct reply *reply, struct bytes ref) {
   struct delivery *delivery = subscriber->sink->delivery;
-  const struct job_channel *channel = &job->channels[0];
+  struct job_channel *channel = &job->channels[0];
   struct replay replay = {0};
   struct rope text;
   rope_init(&text);
   bool is_new = !subscriber_find(subscriber, channel->name);
   struct since from = job->since;
   if (!subscriber->sink->form->cursor_per_channel) from = since_at(delivery->epoch, delivery->hub->position);
-  int status = is_new ? subscriber_subscribe(subscriber, channel->name, &channel->kind->policy) : 0;
+  int status = is_new ? admission_follow(http_of(subscriber), channel) : 0;
+  if (status == 0 && is_new) status = subscriber_subscribe(subscriber, channel->name, &channel->kind->policy);
+  if (status == 0 && is_new) admission_move(channel);
   struct subscription *subscription = subscriber_find(subscriber, channel->name);
   if (status == 0) status = session_ops(subscriber)->charge(subscriber);
   if (status == 0 && is_new && channel->is_new) status = names_charge(subscriber, job->client, subscription);

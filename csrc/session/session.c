@@ -6,6 +6,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
+#include "session/admission.h"
 #include "session/expiry.h"
 #include "session/reply.h"
 
@@ -154,7 +155,10 @@ static void drop_session_answer(struct mail *mail) { job_drop(container_of(mail,
 static void take_session_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
-  if (subscriber && session_question(subscriber) == job) {
+  bool is_awaited = subscriber && session_question(subscriber) == job;
+  /* Taken again when the channels may be joined. */
+  if (is_awaited && admission_enter(http, job) == MW_PENDING) return;
+  if (is_awaited) {
     assert(job->status != 0 && "only a job whose answer is not awaited is cancelled");
     bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
     /* A raw stream keeps the reference as long as it lasts. */
@@ -174,6 +178,7 @@ static const struct mail_class answer_class = {.take = take_session_answer, .dro
 void session_return_job(struct http *http, struct script_job *job) {
   struct app *app = http->app;
   struct membership *first = job_take_memberships(job);
+  admission_return(http, job->channels, job->channel_count);
   /* It disconnected before the answer came. */
   if ((job->connects || job->type == JOB_SOCKET) && job->client && !job->client->is_adopted)
     registry_remove(&app->registry, job->client);

@@ -3,6 +3,7 @@
 #include "app/limits/send_rate.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
+#include "session/admission.h"
 #include "session/join.h"
 #include "session/names.h"
 #include "session/relay.h"
@@ -77,8 +78,9 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct mw_client *client = asks ? session_client(subscriber) : NULL;
   struct script_job *job = client || !asks ? job_new(JOB_JOIN, app->config, client, NULL, &channel, 1) : NULL;
   if (job) job->since = since_parse(call->verb->since, subscriber->sink->delivery->epoch);
-  if (job && !job_needs_script(job)) {
+  if (job && !admission_must_ask(http_of(subscriber), job)) {
     session_join(subscriber, job, &call->reply, call->verb->ref.raw);
+    admission_return(http_of(subscriber), job->channels, job->channel_count);
     job_unref(job);
   } else {
     ask_call(call, job);
@@ -96,30 +98,60 @@ static bool is_id_or_none(struct bytes text) { return !text.ptr || text.len == I
 /* True if a success is not answered, so that the result is not needed. */
 static bool is_unheard(const struct call *call) { return !reply_is_wanted(&call->reply, call->verb->ref.raw); }
 
-static void on_history(const struct call *call, const struct kind *kind) {
-  struct subscriber *subscriber = call->subscriber;
+/* Returns false if out of memory. */
+static bool answer_page(struct subscriber *subscriber, const struct reply *reply, struct bytes ref, struct bytes channel,
+                        const struct history_query *wish) {
   struct delivery *delivery = subscriber->sink->delivery;
   const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
-  const struct epoch *epoch = delivery->epoch;
+  const struct form_class *item = reply_dialect(subscriber, reply)->item;
+  size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
+  struct history_page page = history_page_of(delivery->hub, channel, wish);
+  struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = delivery->epoch};
+  bool fine = history_page_fit(&page, item, delivery->epoch, bytes) == 0;
+  budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
+  return fine && reply_page(subscriber, reply, ref, &outcome);
+}
+
+/* The history must be fetched: it is read when the job is answered. */
+static void ask_history(const struct call *call, const struct kind *kind, const struct history_query *wish) {
+  struct job_channel channel = {.name = call->verb->channel, .kind = kind};
+  struct script_job *job = job_new(JOB_HISTORY, http_of(call->subscriber)->app->config, NULL, NULL, &channel, 1);
+  if (job) {
+    job->since = wish->since;
+    job->before = wish->before;
+    job->limit = wish->limit;
+    job->step = STEP_JOINED;
+  }
+  ask_call(call, job);
+}
+
+void verbs_answer_history(struct subscriber *subscriber, const struct script_job *job, const struct reply *reply,
+                          struct bytes ref) {
+  struct history_query wish = {.since = job->since, .before = job->before, .limit = job->limit};
+  struct bytes channel = job->channels[0].name;
+  if (!answer_page(subscriber, reply, ref, channel, &wish))
+    reply_error(subscriber, reply, ref, &(struct refusal){.channel = channel, .code = "unavailable", .reason = "out of memory"});
+}
+
+static void on_history(const struct call *call, const struct kind *kind) {
+  struct subscriber *subscriber = call->subscriber;
+  const struct app *app = http_of(subscriber)->app;
+  const struct epoch *epoch = subscriber->sink->delivery->epoch;
   const struct verb *verb = call->verb;
+  size_t most = app->config->options.limits.replay;
   struct history_query wish = {.since = since_parse(verb->since, epoch),
                                .before = since_parse(verb->before, epoch),
-                               .limit = verb->limit < limits->replay ? verb->limit : limits->replay};
-  size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
+                               .limit = verb->limit < most ? verb->limit : most};
   if (!is_id_or_none(verb->since) || !is_id_or_none(verb->before)) {
     refuse_call(call, "bad_request", "since and before must be message ids");
   } else if (!kind->history_readable) {
     refuse_call(call, "refused", "clients cannot read the history of this channel");
   } else if (!subscriber_find(subscriber, verb->channel)) {
     refuse_call(call, "not_subscribed", "subscribe to the channel first");
-  } else if (!is_unheard(call)) {
-    const struct form_class *item = reply_dialect(subscriber, &call->reply)->item;
-    struct history_page page = history_page_of(delivery->hub, verb->channel, &wish);
-    struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = epoch};
-    bool fine = history_page_fit(&page, item, epoch, bytes) == 0;
-    budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
-    if (!fine || !reply_page(subscriber, &call->reply, verb->ref.raw, &outcome))
-      refuse_call(call, "unavailable", "out of memory");
+  } else if (!is_unheard(call) && app->orderer->may_wait) {
+    ask_history(call, kind, &wish);
+  } else if (!is_unheard(call) && !answer_page(subscriber, &call->reply, verb->ref.raw, verb->channel, &wish)) {
+    refuse_call(call, "unavailable", "out of memory");
   }
 }
 

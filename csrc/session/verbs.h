@@ -11,6 +11,10 @@ VISIBILITY_PUSH
  * the caller keeps for later: a verb is with the script, or the budget is spent. */
 struct bytes verbs_handle(struct subscriber *subscriber, const struct input *input);
 
+/* Answers a verb that reads a history, which was fetched for the job. */
+void verbs_answer_history(struct subscriber *subscriber, const struct script_job *job, const struct reply *reply,
+                          struct bytes ref);
+
 VISIBILITY_POP
 
 #endif

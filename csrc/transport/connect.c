@@ -60,5 +60,6 @@ struct script_job *connect_permit_job(struct exchange *exchange, struct request 
   job->connects = false;
   job->transient = true;
   job->relayed = true;
+  job->permits = true;
   return job;
 }

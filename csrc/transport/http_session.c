@@ -1,5 +1,6 @@
 #include "transport/http_session.h"
 
+#include "session/admission.h"
 #include "session/expiry.h"
 #include "session/names.h"
 #include "session/reply.h"
@@ -34,6 +35,7 @@ static void report_slow(struct subscriber *subscriber, const struct channel *cha
 
 static void report_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
   names_leave(subscriber, subscription, reason != LEAVE_OVER);
+  admission_leave(http_of(subscriber), subscription);
   if (reason == LEAVE_FINAL) session_leave(subscriber, subscription->channel->name);
 }
 

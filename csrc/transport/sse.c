@@ -10,6 +10,7 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
+#include "session/admission.h"
 #include "session/expiry.h"
 #include "session/input.h"
 #include "session/names.h"
@@ -71,8 +72,11 @@ static void join_stream(struct exchange *exchange, struct script_job *job) {
   const struct dialect *dialect = job->envelope ? dialects->envelope : dialects->stream;
   exchange_set_dialect(exchange, dialect, dialect->form);
   for (size_t i = 0; status == 0 && i < job->channel_count; i++) {
-    status = subscriber_subscribe(&exchange->subscriber, job->channels[i].name, &job->channels[i].kind->policy);
-    if (status < 0 || !job->channels[i].is_new) continue;
+    status = admission_follow(exchange_http(exchange), &job->channels[i]);
+    if (status == 0) status = subscriber_subscribe(&exchange->subscriber, job->channels[i].name, &job->channels[i].kind->policy);
+    if (status < 0) continue;
+    admission_move(&job->channels[i]);
+    if (!job->channels[i].is_new) continue;
     status = names_charge(&exchange->subscriber, job->client, subscriber_find(&exchange->subscriber, job->channels[i].name));
   }
   if (status == 0) status = replay_init(&replay, &exchange->subscriber, job->since, NULL);
@@ -160,8 +164,10 @@ static void go_stream(struct exchange *exchange, struct subscribe_query *query) 
   struct script_job *job = may ? make_stream_job(exchange, query) : NULL;
   if (!job) {
     sse_retry_later(exchange);
-  } else if (!job_needs_script(job)) {
+  } else if (!admission_must_ask(exchange_http(exchange), job)) {
+    struct http *http = exchange_http(exchange);
     join_stream(exchange, job);
+    admission_return(http, job->channels, job->channel_count);
     job_unref(job);
   } else if (!exchange_ask(exchange, job)) {
     sse_retry_later(exchange);

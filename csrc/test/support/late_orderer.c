@@ -56,6 +56,65 @@ void late_orderer_refuse(struct late_orderer *late, size_t i, int status) {
   complete(&pending, status);
 }
 
+/* ---- Interests and histories ----------------------------------------------------------------- */
+
+static int wait_for(struct late_orderer *late, bool is_fetch, const struct job_channel *channels, size_t count,
+                    struct completion *completion) {
+  if (late->is_over) return MW_ECLOSED;
+  struct late_wait wait = {.count = count, .is_fetch = is_fetch, .kind = channels[0].kind};
+  bool waits = completion && late->orderer.may_wait;
+  if (waits && !(wait.completion = completion->keep(completion))) return MW_EUNAVAILABLE;
+  if (!is_fetch && !waits) late->interest_count += count;
+  if (!waits) return 0;
+  assert_true(late->wait_count < LATE_MAX);
+  snprintf(wait.channel, sizeof wait.channel, "%.*s", (int)channels[0].name.len, channels[0].name.ptr);
+  late->waits[late->wait_count++] = wait;
+  return MW_PENDING;
+}
+
+static int interest(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion) {
+  return wait_for(late_of(orderer), false, channels, count, completion);
+}
+
+static void end_interest(struct orderer *orderer, struct bytes channel) {
+  (void)channel;
+  assert_true(late_of(orderer)->interest_count > 0);
+  late_of(orderer)->interest_count--;
+}
+
+static int fetch(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion) {
+  return wait_for(late_of(orderer), true, channels, count, completion);
+}
+
+void late_orderer_wait(struct late_orderer *late) { late->orderer.may_wait = true; }
+
+void late_orderer_confirm(struct late_orderer *late, int status) {
+  assert_true(late->wait_count > 0);
+  struct late_wait wait = late->waits[0];
+  memmove(&late->waits[0], &late->waits[1], --late->wait_count * sizeof wait);
+  if (status == 0 && !wait.is_fetch) late->interest_count += wait.count;
+  wait.completion->on_done(wait.completion, status);
+}
+
+void late_orderer_hand_page(struct late_orderer *late, const uint64_t *positions, size_t count, uint64_t after) {
+  struct message *messages[8];
+  const struct late_wait *wait = &late->waits[0];
+  assert_true(late->wait_count > 0 && wait->is_fetch && count <= 8);
+  for (size_t i = 0; i < count; i++) {
+    char data[24];
+    snprintf(data, sizeof data, "%llu", (unsigned long long)positions[i]);
+    struct message_parts parts = {.channel = bytes_string(wait->channel), .event = BYTES("message"), .data = bytes_string(data)};
+    messages[i] = message_new(&wait->kind->policy, &parts);
+    assert_non_null(messages[i]);
+    messages[i]->position = positions[i];
+    messages[i]->time_ms = position_time_ms(positions[i]);
+  }
+  assert_int_equal(store_restore(&late->server->store, bytes_string(wait->channel), &wait->kind->policy, messages, count, after),
+                   0);
+  for (size_t i = 0; i < count; i++) message_unref(messages[i]);
+  late_orderer_confirm(late, 0);
+}
+
 void late_orderer_begin_epoch(struct late_orderer *late, const char *epoch, uint64_t position) {
   struct epoch begun;
   assert_true(epoch_read(&begun, bytes_string(epoch)));
@@ -66,6 +125,7 @@ static void end_pending(struct orderer *orderer) {
   struct late_orderer *late = late_of(orderer);
   late->is_over = true;
   while (late->count > 0) late_orderer_refuse(late, 0, MW_ECLOSED);
+  while (late->wait_count > 0) late_orderer_confirm(late, MW_ECLOSED);
 }
 
 static int update_roster(struct orderer *orderer, struct roster_batch *batch) {
@@ -77,6 +137,9 @@ static uint64_t position(struct orderer *orderer) { return late_of(orderer)->bus
 void late_orderer_begin(struct late_orderer *late, struct mw_server *server) {
   *late = (struct late_orderer){.bus = server->app.orderer, .server = server};
   late->orderer = (struct orderer){.publish = publish,
+                                   .interest = interest,
+                                   .end_interest = end_interest,
+                                   .fetch = fetch,
                                    .end_pending = end_pending,
                                    .update_roster = update_roster,
                                    .worker_count = worker_count,

@@ -1,5 +1,5 @@
-/* Everyone who publishes, with an orderer that answers later, out of turn, and sometimes
- * refuses. */
+/* Everyone who publishes, joins, or reads a history, with an orderer that answers later, out of turn,
+ * and sometimes refuses. */
 #include <string.h>
 
 #include "server/server.h"
@@ -26,14 +26,18 @@ static void on_request(void *context, struct mw_request *request) {
 static void start(struct fixture *fixture) {
   struct mw_config_options options;
   struct mw_config *config;
-  static const struct mw_event_rule events[] = {{"kept", true, true}, {"fleeting", true, false}};
-  struct mw_channel_options channel = {.events = events, .event_count = 2, .history_size = 10, .hooks = MW_HOOK_AUTHORIZE};
+  static const struct mw_event_rule events[] = {{.event = "kept", .relay = true, .keep = true},
+                                                {.event = "fleeting", .relay = true}};
+  struct mw_channel_options channel = {
+      .events = events, .event_count = 2, .history_size = 10, .history_readable = true, .hooks = MW_HOOK_AUTHORIZE};
+  struct mw_channel_options free_channel = {.history_size = 10, .history_readable = true};
   mw_config_options_init(&options);
   options.publish_key = "secret";
   options.on_request = on_request;
   options.limits.waiting = 8;
   assert_int_equal(mw_config_new(&config, &options, NULL), 0);
   assert_int_equal(mw_config_channel(config, "room:{id}", &channel, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "free:{id}", &free_channel, NULL), 1);
   assert_int_equal(mw_server_new(&fixture->server, &(struct mw_server_options){.config = config}, NULL), 0);
   mw_config_unref(config);
   mw_server_advance(fixture->server, 1);
@@ -48,6 +52,7 @@ static void finish(struct fixture *fixture) {
   memory_peer_close(&fixture->back_end);
   memory_peer_close(&fixture->sender);
   server_finish(fixture->server);
+  assert_int_equal(fixture->late.interest_count, 0);
 }
 
 static void post(struct memory_peer *peer, const char *target, const char *fields, const char *body) {
@@ -370,6 +375,163 @@ static void begins_a_new_epoch(void **state) {
   finish(&fixture);
 }
 
+/* ---- Joining --------------------------------------------------------------------------------- */
+
+/* The orderer knows of two messages of a channel that the store has not seen. */
+static const uint64_t positions[] = {200, 300};
+
+static void write_text(const struct fixture *fixture, char text[256], const char *format) {
+  struct epoch epoch = bus_epoch(&fixture->server->bus);
+  char id[MW_ID_MAX] = "";
+  id_write(id, &epoch, 100);
+  id[ID_LEN] = '\0';
+  snprintf(text, 256, format, id);
+}
+
+static void start_waiting(struct fixture *fixture) {
+  struct mw_publish publish = {.channel = {"room:9", 6}};
+  start(fixture);
+  assert_int_equal(mw_publish(fixture->server, &publish, NULL, NULL), MW_PENDING);
+  publish_next(fixture, 0); /* the newest position is not 0 */
+  memory_peer_fetch(&fixture->sender);
+  buffer_clear(&fixture->sender.in);
+  late_orderer_wait(&fixture->late);
+}
+
+static void confirm(struct fixture *fixture, int status) {
+  late_orderer_confirm(&fixture->late, status);
+  server_settle(fixture->server);
+}
+
+static void hand_page(struct fixture *fixture) {
+  late_orderer_hand_page(&fixture->late, positions, 2, 100);
+  server_settle(fixture->server);
+}
+
+static bool waits_for(const struct fixture *fixture, bool is_fetch) {
+  return fixture->late.wait_count == 1 && fixture->late.waits[0].is_fetch == is_fetch;
+}
+
+/* With and without hooks: a client is in the channel when its messages come, and its history is
+ * there. What it sends in the meantime waits. */
+static void joins_wait_for_interest_and_history(void **state) {
+  (void)state;
+  static const char *const requests[] = {"{\"subscribe\":\"room:2\",\"since\":\"%s\",\"ref\":1}",
+                                         "{\"subscribe\":\"free:2\",\"since\":\"%s\",\"ref\":1}"};
+  for (int i = 0; i < 2; i++) {
+    struct fixture fixture;
+    struct bytes frame;
+    enum ws_opcode opcode;
+    char text[256];
+    start_waiting(&fixture);
+    write_text(&fixture, text, requests[i]);
+    memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, bytes_string(text));
+    memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"ping\":true,\"ref\":2}"));
+    memory_peer_expect(&fixture.sender, NULL);
+    assert_true(waits_for(&fixture, false));
+    confirm(&fixture, 0);
+    memory_peer_expect(&fixture.sender, NULL);
+    assert_true(waits_for(&fixture, true));
+    hand_page(&fixture);
+    assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+    assert_non_null(strstr(frame.ptr, "\"recovered\":true"));
+    memory_peer_expect(&fixture.sender, "{\"ref\":2,\"ok\":true}");
+    for (int k = 0; k < 2; k++) {
+      snprintf(text, sizeof text, "\"data\":%llu}", (unsigned long long)positions[k]);
+      assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+      assert_non_null(strstr(frame.ptr, text));
+    }
+    assert_int_equal(fixture.late.interest_count, 2);
+    memory_peer_ask(&fixture.sender, i == 0 ? "{\"unsubscribe\":\"room:2\",\"ref\":3}" : "{\"unsubscribe\":\"free:2\",\"ref\":3}",
+                    "{\"ref\":3,\"ok\":true}");
+    assert_int_equal(fixture.late.interest_count, 1);
+    finish(&fixture);
+  }
+}
+
+/* The orderer refuses, or the client is gone when it answers: nothing is left. */
+static void gives_up_joining(void **state) {
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    struct fixture fixture;
+    start_waiting(&fixture);
+    memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"subscribe\":\"free:2\",\"ref\":1}"));
+    if (way % 2 == 1) confirm(&fixture, 0);
+    if (way < 2) {
+      confirm(&fixture, MW_EUNAVAILABLE);
+      memory_peer_expect(&fixture.sender, "{\"ref\":1,\"error\":{" FULL "}}");
+    } else {
+      memory_peer_close(&fixture.sender);
+      server_settle(fixture.server);
+      while (fixture.late.wait_count > 0) confirm(&fixture, 0);
+      memory_peer_open(&fixture.sender, fixture.server);
+    }
+    assert_int_equal(fixture.late.interest_count, way < 2 ? 1 : 0);
+    finish(&fixture);
+  }
+}
+
+/* All channels of a stream together; a poll without a client; the app's own call does not wait. */
+static void waits_on_every_transport(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct memory_peer poll;
+  char text[256];
+  start_waiting(&fixture);
+  memory_peer_open(&poll, fixture.server);
+  write_text(&fixture, text, "GET /sse?channel=free:2&channel=room:3&since=%s HTTP/1.1\r\nHost: a\r\n\r\n");
+  memory_peer_send_text(&fixture.back_end, text);
+  assert_string_equal(memory_peer_take(&fixture.back_end), "");
+  assert_int_equal(fixture.late.waits[0].count, 2);
+  confirm(&fixture, 0);
+  hand_page(&fixture);
+  const char *stream = memory_peer_take(&fixture.back_end);
+  assert_non_null(strstr(stream, "data: 200\n"));
+  assert_non_null(strstr(stream, "data: 300\n"));
+  assert_int_equal(fixture.late.interest_count, 3);
+  write_text(&fixture, text, "GET /poll?channel=free:4&since=%s HTTP/1.1\r\nHost: a\r\n\r\n");
+  memory_peer_send_text(&poll, text);
+  assert_string_equal(memory_peer_take(&poll), "");
+  confirm(&fixture, 0);
+  hand_page(&fixture);
+  assert_non_null(strstr(memory_peer_take(&poll), "\"data\":300}"));
+  assert_int_equal(fixture.late.interest_count, 3);
+  struct mw_client *client = mw_client_next(fixture.server, NULL);
+  assert_int_equal(mw_client_subscribe(fixture.server, client, "free:5", 6), 0);
+  server_settle(fixture.server);
+  assert_int_equal(fixture.late.wait_count, 0);
+  assert_int_equal(fixture.late.interest_count, 4);
+  mw_client_unref(client);
+  memory_peer_close(&poll);
+  finish(&fixture);
+}
+
+static void histories_are_fetched(void **state) {
+  (void)state;
+  struct fixture fixture;
+  struct bytes frame;
+  enum ws_opcode opcode;
+  start_waiting(&fixture);
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"history\":\"room:1\",\"ref\":1}"));
+  memory_peer_expect(&fixture.sender, NULL);
+  assert_true(waits_for(&fixture, true));
+  hand_page(&fixture);
+  assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+  assert_non_null(strstr(frame.ptr, "\"data\":200}"));
+  assert_non_null(strstr(frame.ptr, "\"data\":300}"));
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"history\":\"room:1\",\"ref\":2}"));
+  confirm(&fixture, MW_EUNAVAILABLE);
+  assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+  assert_non_null(strstr(frame.ptr, FULL));
+  /* The server ends before the answer comes. */
+  memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"subscribe\":\"room:3\",\"ref\":3}"));
+  assert_int_equal(fixture.late.wait_count, 1);
+  memory_peer_close(&fixture.back_end);
+  memory_peer_close(&fixture.sender);
+  mw_server_free(fixture.server);
+  assert_int_equal(fixture.late.wait_count, 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {TEST(answers_one_later),
                                      TEST(answers_one_that_has_ended_its_side),
@@ -381,6 +543,10 @@ int main(void) {
                                      TEST(reports_to_the_host),
                                      TEST(bounds_what_is_pending),
                                      TEST(begins_a_new_epoch),
+                                     TEST(joins_wait_for_interest_and_history),
+                                     TEST(gives_up_joining),
+                                     TEST(waits_on_every_transport),
+                                     TEST(histories_are_fetched),
                                      TEST(ends_what_is_pending)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

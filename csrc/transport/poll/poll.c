@@ -8,6 +8,7 @@
 #include "http/cors.h"
 #include "http/exchange.h"
 #include "http/request.h"
+#include "session/admission.h"
 #include "session/names.h"
 #include "session/reply.h"
 #include "transport/connect.h"
@@ -59,8 +60,12 @@ static struct subscriber *poll_source(struct poll *poll) { return poll->client ?
 static int subscribe_poll(struct poll *poll) {
   poll->subscriber.flags |= SUBSCRIBER_COLLECTS;
   for (size_t i = 0; i < poll->query.channel_count; i++) {
-    const struct job_channel *channel = &subscribe_query_channels(&poll->query)[i];
-    int status = subscriber_subscribe(&poll->subscriber, channel->name, &channel->kind->policy);
+    struct job_channel *channel = &subscribe_query_channels(&poll->query)[i];
+    struct http *http = exchange_http(poll->exchange);
+    int status = admission_follow(http, channel);
+    if (status == 0) status = subscriber_subscribe(&poll->subscriber, channel->name, &channel->kind->policy);
+    if (status < 0) admission_return(http, channel, 1);
+    admission_move(channel);
     if (status == 0 && channel->is_new)
       status = names_charge(&poll->exchange->subscriber, NULL, subscriber_find(&poll->subscriber, channel->name));
     if (status < 0) return status;
@@ -175,6 +180,7 @@ static void poll_sink_flushed(struct subscriber *subscriber) {
 /* The channel that it named is charged to its peer. */
 static void poll_sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
   names_leave(&poll_here(subscriber)->exchange->subscriber, subscription, reason != LEAVE_OVER);
+  admission_leave(http_of(subscriber), subscription);
 }
 
 const struct sink_ops poll_sink = {.flushed = poll_sink_flushed,
@@ -191,7 +197,7 @@ const struct sink_ops poll_sink = {.flushed = poll_sink_flushed,
 static void go_alone(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
-  bool asks = exchange_config(exchange)->options.authenticate;
+  bool asks = exchange_config(exchange)->options.authenticate || exchange_app(exchange)->orderer->may_wait;
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {

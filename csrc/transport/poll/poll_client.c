@@ -7,6 +7,7 @@
 #include "delivery/collect.h"
 #include "http/exchange.h"
 #include "hub/news.h"
+#include "session/admission.h"
 #include "session/expiry.h"
 #include "session/input.h"
 #include "session/names.h"
@@ -297,6 +298,7 @@ static void poll_client_sink_flushed(struct subscriber *subscriber) {
 
 static void poll_client_sink_left(struct subscriber *subscriber, struct subscription *subscription, enum leave_reason reason) {
   names_leave(subscriber, subscription, reason != LEAVE_OVER);
+  admission_leave(http_of(subscriber), subscription);
 }
 
 static const struct sink_ops poll_client_sink = {.flushed = poll_client_sink_flushed,
