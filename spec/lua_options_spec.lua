@@ -113,7 +113,10 @@ describe("an option of the wrong type", function()
       { "{ readable = true }", "unknown option 'readable' (it is an option of 'history')" },
       { "{ finale = true }", "unknown option 'finale'" },
       { "{ on_slow = 1 }", "option 'on_slow' must be a function, got number" },
-      { "{ authorize = 'x' }", "option 'authorize' must be a function or a boolean, got string" },
+      {
+        "{ authorize = 'x' }",
+        "option 'authorize' must be a function, a boolean, or \"token\", got string",
+      },
       { "{ on_join = true }", "option 'on_join' must be a function, got boolean" },
       {
         "{ linger = '5' }",

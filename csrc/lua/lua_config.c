@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua/objects/lua_token.h"
 #include "lua/request/lua_request.h"
 
 enum limit_type {
@@ -153,6 +154,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   lua_pop(L, 1);
   read_deflate(L, index, &options.deflate);
   options.authenticate = read_boolean(L, index, "authenticate");
+  options.token = token_field(L, index, "token");
   options.connects = read_boolean(L, index, "connects");
   options.disconnects = read_boolean(L, index, "disconnects");
   options.publish_key = read_key(L, index);
@@ -260,6 +262,7 @@ static int define_channel(lua_State *L) {
       .history_bytes = (uint64_t)read_number(L, 3, "bytes"),
       .history_replay = (uint32_t)read_number(L, 3, "replay"),
       .history_readable = read_boolean(L, 3, "readable"),
+      .token_channels = read_boolean(L, 3, "token_channels"),
       .slow = read_slow(L, 3),
       .outbox = (size_t)read_number(L, 3, "outbox"),
       .age_ms = to_ms(read_number(L, 3, "age")),

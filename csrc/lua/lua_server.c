@@ -11,6 +11,7 @@
 #include "lua/objects/lua_history.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_timer.h"
+#include "lua/objects/lua_token.h"
 #include "lua/signals.h"
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -290,5 +291,6 @@ void server_open(lua_State *L) {
   luaL_getmetatable(L, host_class);
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, config_methods, 0);
+  luaL_setfuncs(L, token_methods, 0);
   lua_pop(L, 2);
 }

@@ -9,6 +9,7 @@
 #include "lua/objects/lua_crypto.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_timer.h"
+#include "lua/objects/lua_token.h"
 #include "lua/request/lua_http.h"
 #include "lua/request/lua_socket.h"
 #include "lua/request/lua_stream.h"
@@ -86,6 +87,7 @@ int luaopen_moonwire_core(lua_State *L) {
   stream_open(L);
   socket_open(L);
   timer_open(L);
+  token_open(L);
   testing_open(L);
   luaL_newlib(L, functions);
   client_push_methods(L);
@@ -94,6 +96,8 @@ int luaopen_moonwire_core(lua_State *L) {
   lua_setfield(L, -2, "json");
   crypto_push(L);
   lua_setfield(L, -2, "crypto");
+  token_push(L);
+  lua_setfield(L, -2, "token");
   lua_pushstring(L, mw_version());
   lua_setfield(L, -2, "version");
   return 1;

@@ -53,7 +53,9 @@ void expiry_set(struct subscriber *subscriber, const struct script_job *job) {
   if (notice > EXPIRY_NOTICE_MAX_MS) notice = EXPIRY_NOTICE_MAX_MS;
   session->expiry->at_ms = job->expires_ms;
   session->expiry->is_told = false;
-  timer_start(&http->expiries, &session->expiry->timer, left - notice);
+  /* The timer may fire a second late. */
+  uint64_t until = left - notice;
+  timer_start(&http->expiries, &session->expiry->timer, until > 1000 ? until - 1000 : 0);
 }
 
 /* A raw WebSocket has no words for it. */

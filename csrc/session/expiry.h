@@ -8,7 +8,7 @@
 
 VISIBILITY_PUSH
 
-/* The notice comes when a fifth of the time is left, and at most a minute. */
+/* The notice comes when a fifth of the time is left, and at most a minute, or a second earlier. */
 enum { EXPIRY_NOTICE_PART = 5, EXPIRY_NOTICE_MAX_MS = 60 * 1000 };
 
 /* Called when a job has identified the client: the session ends when the job says. Nothing changes

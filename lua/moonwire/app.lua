@@ -11,6 +11,7 @@ local rates = require "moonwire.rates"
 local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
+---@field auth? moonwire.Verifier identifies clients by tokens: moonwire.token { … }
 ---@field publish_key? string the key for POST /publish
 ---@field origins? string[] other origins whose pages may connect
 ---@field limits? table<string, number|string> seconds, bytes, and numbers
@@ -41,7 +42,7 @@ local Timer = require "moonwire.timer"
 ---@field over_rate? "refuse"|"close" what happens to a client over its rate; nil: "refuse"
 
 ---@class moonwire.ChannelOptions
----@field authorize? boolean|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
+---@field authorize? boolean|"token"|fun(client: moonwire.Client, channel: moonwire.Channel): any, string?, string?
 ---@field history? { size: integer, ttl: number?, bytes: integer?, replay: integer?, readable: boolean? }
 ---@field slow? "catchup"|"close"|"drop"|"latest" what happens to a subscriber that reads too slowly
 ---@field on_slow? fun(client: moonwire.Client, channel: moonwire.Channel)
@@ -161,6 +162,9 @@ end
 ---@param fn fun(request: moonwire.Request): table|boolean|nil, string?, integer?
 ---@return moonwire.App
 function App:authenticate(fn)
+  if self._settings.auth then
+    options.raise "app:authenticate: the app already identifies clients, by option 'auth'"
+  end
   return self:_set("app:authenticate", "_authenticate", fn)
 end
 
@@ -463,6 +467,45 @@ function App:clients(given)
     until not client or user_id == nil or client.user_id == wanted
     return clients[i]
   end
+end
+
+--- Closes all clients and raw WebSockets of a user, with code 4403. Event streams end, and polls are
+--- answered with 403. The user may connect again unless the app refuses that.
+---@param user_id string|number
+---@param reason? string for the clients
+---@return integer count how many are closed
+function App:close_user(user_id, reason)
+  local server = self:_running "app:close_user"
+  local wanted = core.user_id(user_id)
+  if not wanted then
+    local text = "app:close_user: argument 1 must be the id of a user, got %s"
+    options.raise(text:format(options.show(user_id)))
+  elseif reason ~= nil then
+    options.argument("app:close_user", 2, reason, "string")
+  end
+  return server:close_user(wanted, reason)
+end
+
+--- Makes a text that identifies a user once, as ?ticket= in the URL of an EventSource or a
+--- WebSocket.
+---@param user table as authenticate returns it
+---@param seconds? number how long it is valid, at most 3600; nil: 30
+---@return string|nil ticket
+---@return string|nil message
+---@return string|nil code "unavailable" (100,000 tickets are unused) or "too_large"
+function App:ticket(user, seconds)
+  local server = self:_running "app:ticket"
+  options.argument("app:ticket", 1, user, "table")
+  seconds = seconds == nil and 30 or seconds
+  if type(seconds) ~= "number" or not (seconds >= 0.001 and seconds <= 3600) then
+    local text = "app:ticket: argument 2 must be a number of seconds, at most 3600, got %s"
+    options.raise(text:format(options.show(seconds)))
+  end
+  local ticket, message, code = server:ticket(core.json.encode(user), seconds)
+  if code == "misuse" then
+    options.raise(("app:ticket: %s"):format(message))
+  end
+  return ticket, message, code
 end
 
 --- Returns statistics of the server (docs/operations/stats.md).

@@ -8,6 +8,7 @@ local App = require "moonwire.app"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
 local options = require "moonwire.options"
+local token = require "moonwire.token"
 
 ---@class moonwire
 ---@field version string
@@ -15,6 +16,7 @@ local options = require "moonwire.options"
 ---@field null lightuserdata JSON's null
 ---@field array fun(items: table): table marks a table as a JSON array, even an empty one, and returns it
 ---@field crypto moonwire.crypto
+---@field token moonwire.token|fun(given: moonwire.TokenOptions): moonwire.Verifier
 ---@field sleep fun(seconds: number): true|nil, string|nil see core.d.lua
 local moonwire = {
   version = core.version,
@@ -23,6 +25,7 @@ local moonwire = {
   array = core.json.array,
   sleep = core.sleep,
   crypto = crypto,
+  token = token,
 }
 
 --- Defines an app.

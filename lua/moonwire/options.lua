@@ -223,10 +223,17 @@ local types = {
     end,
   },
   strings = { "a list of strings", is_strings },
-  ["function or boolean"] = {
-    "a function or a boolean",
+  authorize = {
+    'a function, a boolean, or "token"',
     function(value)
-      return type(value) == "function" or type(value) == "boolean"
+      return type(value) == "function" or type(value) == "boolean" or value == "token"
+    end,
+  },
+  auth = {
+    "what moonwire.token { … } returns",
+    function(value)
+      local class = getmetatable(value)
+      return type(value) == "table" and type(class) == "table" and class._is_auth == true
     end,
   },
   ["boolean or table"] = {

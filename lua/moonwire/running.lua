@@ -63,9 +63,15 @@ local function place_route(server, number, definition)
 end
 
 function App:_define_channel(server, definition)
-  if self._authenticate and definition.authorize == nil then
-    local message = "%s: option 'authorize' is required with app:authenticate; "
+  local auth = self._settings.auth
+  if (self._authenticate or auth) and definition.authorize == nil then
+    local message = "%s: option 'authorize' is required with %s; "
       .. "set it to a function, or to true to admit every user"
+    local cause = auth and "option 'auth' of the app" or "app:authenticate"
+    options.raise(message:format(definition.call, cause), definition.where)
+  elseif definition.authorize == "token" and not (auth and auth._core) then
+    local message =
+      "%s: option 'authorize' = \"token\" requires moonwire.app { auth = moonwire.token { … } }"
     options.raise(message:format(definition.call), definition.where)
   end
   local history, limits = definition.history or {}, definition.limits or {}
@@ -81,7 +87,8 @@ function App:_define_channel(server, definition)
   local number = check(
     definition,
     server:channel(definition.pattern, {
-      authorize = definition.authorize ~= nil and definition.authorize ~= true,
+      authorize = definition.authorize == false or type(definition.authorize) == "function",
+      token_channels = definition.authorize == "token",
       open = has_hooks ~= nil,
       join = definition.on_join ~= nil,
       leave = definition.on_leave ~= nil,
@@ -173,6 +180,7 @@ function App:_define()
   local paths = settings.paths or {}
   local ok, server = pcall(core.server, {
     authenticate = self._authenticate ~= nil,
+    token = settings.auth and settings.auth._core,
     connects = self._on_connect ~= nil,
     disconnects = self._on_disconnect ~= nil,
     publish_key = settings.publish_key,

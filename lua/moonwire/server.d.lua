@@ -5,6 +5,7 @@
 ---@class moonwire.core
 ---@field json moonwire.Json
 ---@field version string
+---@field token table the functions of moonwire.token and its verifiers: new, verify, sign, now
 ---@field crypto table the functions of moonwire.crypto, without checks of their arguments
 ---@field client_methods table the methods of clients, which client.lua puts into it
 local core = {}
@@ -283,6 +284,18 @@ function Server:history(name, since, before, limit) end
 
 ---@return table<string, integer>
 function Server:stats() end
+
+---@param user string JSON
+---@param seconds number
+---@return string|nil ticket
+---@return string|nil message
+---@return string|nil code "misuse", "too_large", or "unavailable"
+function Server:ticket(user, seconds) end
+
+---@param user_id string
+---@param reason string|nil
+---@return integer
+function Server:close_user(user_id, reason) end
 
 ---@param name string
 ---@return integer

@@ -4,6 +4,7 @@ local options = require "moonwire.options"
 local specs = {}
 
 specs.settings = {
+  auth = "auth",
   publish_key = "text",
   origins = "strings",
   deflate = "boolean or table",
@@ -75,7 +76,7 @@ specs.channel = {
   volatile = of_publishing,
   key = of_publishing,
   final = of_publishing,
-  authorize = "function or boolean",
+  authorize = "authorize",
   on = "table",
   relay = "table",
   history = {

@@ -54,8 +54,11 @@ local function describe_access(app, definition)
     return "authorize decides who may subscribe"
   elseif definition.authorize == false then
     return "closed to all clients"
+  elseif definition.authorize == "token" then
+    return "the claim channels of a token decides who may subscribe"
   end
-  return app._authenticate and "open to all authenticated clients" or "open to everyone"
+  return (app._authenticate or app._settings.auth) and "open to all authenticated clients"
+    or "open to everyone"
 end
 
 local function describe_listener(address, is_private)

@@ -138,6 +138,13 @@ function Server:advance(seconds) end
 ---@return number
 function Server:time() end
 
+--- Signs claims as the app's `auth` accepts them, at the server's time, and returns the token. It
+--- expires in an hour unless the claims or the options state something else.
+---@param claims table
+---@param given? moonwire.SignOptions a public key of the app requires private_key
+---@return string
+function Server:token(claims, given) end
+
 --- Calls fn, in which a handler must fail with an error that contains the text.
 ---@param expected string
 ---@param fn fun()

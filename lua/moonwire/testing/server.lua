@@ -9,6 +9,7 @@ local Stream = require "moonwire.testing.stream"
 local json = require("moonwire.core").json
 local options = require "moonwire.options"
 local text = require "moonwire.testing.text"
+local token = require "moonwire.token"
 
 -- Between the server and its clients, while time stands still.
 local ROUNDS_MAX = 10000
@@ -206,6 +207,21 @@ end
 function Server:time()
   self:_check_running()
   return self._core:time()
+end
+
+--- Signs claims as the app's `auth` accepts them, at the server's time, and returns the token. It
+--- expires in an hour unless the claims or the options state something else.
+---@param claims table
+---@param given? moonwire.SignOptions
+---@return string
+function Server:token(claims, given)
+  self:_check_running()
+  local auth = self.app._settings.auth
+  options.argument("server:token", 1, claims, "table")
+  if not (auth and auth._core) then
+    options.raise "server:token: the app has no auth = moonwire.token { … }"
+  end
+  return token._sign_for("server:token", auth, claims, given, math.floor(self._core:time()))
 end
 
 -- ---- Clients --------------------------------------------------------------------------------------------------------------

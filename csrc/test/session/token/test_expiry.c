@@ -15,10 +15,10 @@ static void ends_a_websocket(void **state) {
   token_app_start(&app);
   const char *answer = token_connect(&app, &peer, token_of(&app, "ann", LIVES, ""));
   assert_non_null(strstr(answer, ",\"expires\":100}}"));
-  token_app_pass(&app, LIVES - NOTICE - 1);
+  token_app_pass(&app, LIVES - NOTICE - 2);
   memory_peer_expect(&peer, NULL);
-  token_app_pass(&app, 2);
-  memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":20}}");
+  token_app_pass(&app, 3);
+  memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":21}}");
   token_app_pass(&app, NOTICE - 2);
   memory_peer_expect(&peer, NULL);
   token_app_pass(&app, 2);
@@ -50,7 +50,7 @@ static void renews_a_websocket(void **state) {
     if (i == 2) assert_int_equal(token_upgrade(&app, &peer, text, NULL, ""), 101);
     if (i == 3) assert_int_equal(token_upgrade(&app, &peer, "/ws", NULL, text), 101);
     token_app_pass(&app, LIVES - 10);
-    memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":20}}");
+    memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":21}}");
     const char *answer = token_ask(&peer, verb_of(token_of(&app, "ann", 2 * LIVES, ",\"level\":2")));
     assert_non_null(strstr(answer, ",\"expires\":200}}"));
     struct mw_client *client = mw_client_next(app.server, NULL);
@@ -59,7 +59,7 @@ static void renews_a_websocket(void **state) {
     token_app_pass(&app, LIVES);
     memory_peer_expect(&peer, NULL);
     token_app_pass(&app, 80);
-    memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":40}}");
+    memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":41}}");
     token_app_pass(&app, 30);
     memory_peer_expect_close(&peer, 4401);
     memory_peer_close(&peer);
@@ -92,7 +92,7 @@ static void refuses_renewals(void **state) {
                       "{\"ref\":1,\"error\":{\"code\":\"token_expired\",\"reason\":\"the token has expired\"}}");
   assert_string_equal(token_ask(&peer, "{\"ping\":true,\"ref\":2}"), "{\"ref\":2,\"ok\":true}");
   token_app_pass(&app, LIVES + 1);
-  memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":20}}");
+  memory_peer_expect(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":21}}");
   memory_peer_expect_close(&peer, 4401);
   memory_peer_expect(&quiet, NULL);
   memory_peer_close(&peer);
@@ -125,7 +125,7 @@ static void ends_an_event_stream(void **state) {
   token_app_start(&app);
   assert_int_equal(token_get(&app, &peer, "/sse?channel=open:a", token_of(&app, "ann", LIVES, ""), ""), 200);
   token_app_pass(&app, LIVES - NOTICE + 1);
-  assert_true(token_got(&peer, "event: moonwire:expiring\ndata: {\"expires\":20}\n"));
+  assert_true(token_got(&peer, "event: moonwire:expiring\ndata: {\"expires\":21}\n"));
   assert_false(memory_peer_ended(&peer) || token_got(&peer, "\r\n0\r\n\r\n"));
   token_app_pass(&app, NOTICE);
   assert_true(token_got(&peer, "\r\n0\r\n\r\n"));
@@ -147,7 +147,7 @@ static void renews_an_event_stream(void **state) {
   assert_true(token_got(&peer, ",\"expires\":100,"));
   token_find(peer.in.data, "\"client\":\"", client);
   token_app_pass(&app, LIVES - 5);
-  assert_true(token_got(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":20}}"));
+  assert_true(token_got(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":21}}"));
   snprintf(token, sizeof token, "%s", token_of(&app, "bea", LIVES, ""));
   assert_int_equal(token_send(&app, client, token, verb_of(token), answer), 403);
   snprintf(token, sizeof token, "%s", token_of(&app, "ann", LIVES, ""));
@@ -180,7 +180,7 @@ static void ends_a_polling_client(void **state) {
   snprintf(target, sizeof target, "/poll?channel=open:a&client=%s&since=%s&wait=500", client, since);
   assert_int_equal(token_get(&app, &peer, target, token, ""), 0);
   token_app_pass(&app, LIVES - NOTICE + 1);
-  assert_true(token_got(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":20}}"));
+  assert_true(token_got(&peer, "{\"event\":\"moonwire:expiring\",\"data\":{\"expires\":21}}"));
   memory_peer_close(&peer);
   assert_int_equal(token_get(&app, &peer, target, token, ""), 0);
   token_app_pass(&app, NOTICE);
