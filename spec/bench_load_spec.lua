@@ -22,7 +22,11 @@ local function measure(fault, options)
     until port=$(sed -n 's/^listening on //p' "$node") && [ -n "$port" ]; do
       kill -0 $server || exit 1; sleep 0.02
     done
-    %s --port $port --strict --subscribers 5 --settle 0 %s 2>&1]]):format(fault, load, options)
+    %s --port $port --pid $server --strict --subscribers 5 --settle 0 %s 2>&1]]):format(
+    fault,
+    load,
+    options
+  )
   local status, output = run("sh -c '" .. command:gsub("'", [['\'']]) .. "'")
   local report = json.decode(output:match "(%b{})%s*$" or "")
   return status, report, output
@@ -59,6 +63,10 @@ describe("bench/load", function()
     ["event streams"] = sse .. window,
     ["event streams at a fixed rate"] = sse .. rate .. ",depth=1",
     ["polls"] = poll .. window,
+    ["WebSockets, event streams, and polls of one channel"] = "--sse /sse "
+      .. poll
+      .. "--ws /ws "
+      .. window,
     ["two phases"] = ws .. window .. " " .. rate,
   } do
     it("finds no fault where there is none: " .. name, function()
@@ -70,9 +78,19 @@ describe("bench/load", function()
         assert.equal(phase.messages * 5, phase.deliveries)
         assert.is_true(phase.latency_us.p50 > 0 and phase.latency_us.p50 <= phase.latency_us.p99)
         assert.is_true(phase.latency_us.p99 <= phase.latency_us.max)
+        assert.is_true(phase.server_user_us + phase.server_system_us > 0, output)
       end
     end)
   end
+
+  it("measures latency, from when a message was due, and memory", function()
+    local status, report, output = measure("slow", ws .. "--phase rate=50,seconds=0.4")
+    assert.equal(0, status, output)
+    local latency = report.phases[1].latency_us
+    assert.is_true(latency.p50 >= 50000 * 0.98 and latency.max < 5e6, output)
+    local memory = report.memory[1]
+    assert.is_true(memory.resident >= 2 ^ 24 and memory.unshared <= memory.resident, output)
+  end)
 
   for transport, options in pairs { WebSockets = ws, ["event streams"] = sse } do
     it("puts together what comes in pieces: " .. transport, function()

@@ -12,7 +12,8 @@ struct load {
   struct options options;
   struct poller poller;
   struct deliveries deliveries;
-  struct crowd crowd;
+  struct crowd crowds[TRANSPORT_COUNT]; /* one for each transport that is used */
+  uint32_t crowd_count;
   struct publisher publisher;
   struct subscriber *subscribers;
   struct connect_result connected;
@@ -27,21 +28,33 @@ static void wait_until(struct load *load, uint64_t end_ns) {
 
 /* ---- Connecting ------------------------------------------------------------------------------ */
 
+static uint32_t count_open(const struct load *load) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < load->crowd_count; i++) count += load->crowds[i].open;
+  return count;
+}
+
+static uint32_t count_failed(const struct load *load) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < load->crowd_count; i++) count += load->crowds[i].failed;
+  return count;
+}
+
 static void check_progress(const struct load *load, uint64_t end_ns, const char *what, uint64_t count) {
   const char *first = load->deliveries.faults.first;
-  if (load->crowd.failed > 0 || now_ns() > end_ns)
+  if (count_failed(load) > 0 || now_ns() > end_ns)
     die("%" PRIu64 " of %" PRIu32 " subscribers %s%s%s", count, load->options.subscribers, what, first[0] ? "; " : "", first);
 }
 
 static void open_subscribers(struct load *load) {
-  struct crowd *crowd = &load->crowd;
-  uint32_t begun = 0, count = load->options.subscribers;
-  uint64_t end_ns = after_ms((uint64_t)(load->options.connect_timeout * 1e3));
-  while (crowd->open < count) {
-    for (; begun < count && begun - crowd->open < CONNECTING_MAX; begun++)
-      subscriber_open(&load->subscribers[begun], crowd, begun, begun % load->options.channels);
+  const struct options *options = &load->options;
+  uint32_t begun = 0, channels = options->channels;
+  uint64_t end_ns = after_ms((uint64_t)(options->connect_timeout * 1e3));
+  while (count_open(load) < options->subscribers) {
+    for (; begun < options->subscribers && begun - count_open(load) < CONNECTING_MAX; begun++)
+      subscriber_open(&load->subscribers[begun], &load->crowds[begun / channels % load->crowd_count], begun, begun % channels);
     poller_turn(&load->poller, TURN_MS);
-    check_progress(load, end_ns, "are subscribed", crowd->open);
+    check_progress(load, end_ns, "are subscribed", count_open(load));
   }
 }
 
@@ -107,6 +120,18 @@ static void check_ledgers(struct load *load) {
   }
 }
 
+static void add_crowd(struct load *load, enum transport transport) {
+  const struct options *options = &load->options;
+  struct crowd *crowd = &load->crowds[load->crowd_count++];
+  *crowd = (struct crowd){.poller = &load->poller,
+                          .deliveries = &load->deliveries,
+                          .transport = transport,
+                          .target = options->subscribe,
+                          .greetings = options->subscribe_greetings,
+                          .cursor = options->cursor};
+  crowd->target.path = options->paths[transport];
+}
+
 static void load_init(struct load *load) {
   const struct options *options = &load->options;
   uint64_t descriptors = raise_descriptor_limit();
@@ -116,12 +141,8 @@ static void load_init(struct load *load) {
   mark_init((uint32_t)getpid());
   poller_init(&load->poller);
   deliveries_init(&load->deliveries, options->subscribers, options->channels);
-  load->crowd = (struct crowd){.poller = &load->poller,
-                               .deliveries = &load->deliveries,
-                               .transport = options->transport,
-                               .target = options->subscribe,
-                               .greetings = options->subscribe_greetings,
-                               .cursor = options->cursor};
+  for (int i = 0; i < TRANSPORT_COUNT; i++)
+    if (options->paths[i]) add_crowd(load, (enum transport)i);
   load->publisher = (struct publisher){.deliveries = &load->deliveries,
                                        .is_post = options->is_post,
                                        .target = options->publish,

@@ -18,6 +18,7 @@ static const char help[] =
     "  --ws PATH                 subscribers are WebSockets\n"
     "  --sse PATH                subscribers are event streams\n"
     "  --poll PATH               subscribers poll, and begin with an empty cursor\n"
+    "                            with several of these, each channel has subscribers of each kind in turn\n"
     "  --cursor NAME             the member of a poll's answer that is the next cursor; default \"id\"\n"
     "  --subscribers COUNT       default 100\n"
     "  --channels COUNT          subscriber i is in channel i % COUNT; default 1\n"
@@ -183,11 +184,6 @@ static void set_address(struct options *options, const char *text) {
   options->subscribe.address = address.s_addr;
 }
 
-static void set_subscribe(struct options *options, enum transport transport, const char *path) {
-  options->transport = transport;
-  options->subscribe.path = path;
-}
-
 static void set_publish(struct options *options, bool is_post, const char *path) {
   options->is_post = is_post;
   options->publish.path = path;
@@ -197,9 +193,9 @@ static void read_option(struct options *options, int option, char *value) {
   switch (option) {
     case OPTION_HOST: set_address(options, value); break;
     case OPTION_PORT: options->subscribe.port = (uint16_t)read_count(value, 1, 65535, "--port"); break;
-    case OPTION_WS: set_subscribe(options, TRANSPORT_WS, value); break;
-    case OPTION_SSE: set_subscribe(options, TRANSPORT_SSE, value); break;
-    case OPTION_POLL: set_subscribe(options, TRANSPORT_POLL, value); break;
+    case OPTION_WS: options->paths[TRANSPORT_WS] = value; break;
+    case OPTION_SSE: options->paths[TRANSPORT_SSE] = value; break;
+    case OPTION_POLL: options->paths[TRANSPORT_POLL] = value; break;
     case OPTION_CURSOR: options->cursor = value; break;
     case OPTION_SUBSCRIBERS: options->subscribers = read_count(value, 1, 1e6, "--subscribers"); break;
     case OPTION_CHANNELS: options->channels = read_count(value, 1, 1e6, "--channels"); break;
@@ -225,7 +221,8 @@ static void read_option(struct options *options, int option, char *value) {
 
 static void options_check(const struct options *options) {
   if (!options->subscribe.port) usage("missing", "--port");
-  if (!options->subscribe.path) usage("missing", "--ws, --sse, or --poll");
+  if (!options->paths[TRANSPORT_WS] && !options->paths[TRANSPORT_SSE] && !options->paths[TRANSPORT_POLL])
+    usage("missing", "--ws, --sse, or --poll");
   if (!options->publish.path) usage("missing", "--publish-ws or --publish-post");
   if (options->phase_count == 0) usage("missing", "--phase");
   if (options->channels > options->subscribers) usage("more channels than subscribers:", "--channels");

@@ -9,8 +9,8 @@ enum { PHASES_MAX = 16 };
 
 struct options {
   uint32_t subscribers, channels;
-  enum transport transport;
-  struct target subscribe, publish; /* the fields belong to this struct */
+  const char *paths[TRANSPORT_COUNT]; /* of the transports that subscribers use; the others are NULL */
+  struct target subscribe, publish;   /* the fields belong to this struct */
   struct greetings subscribe_greetings, publish_greetings;
   bool is_post;
   const char *message, *cursor;

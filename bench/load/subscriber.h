@@ -5,9 +5,9 @@
 #include "load/deliveries.h"
 #include "load/ws_client.h"
 
-enum transport { TRANSPORT_WS, TRANSPORT_SSE, TRANSPORT_POLL };
+enum transport { TRANSPORT_WS, TRANSPORT_SSE, TRANSPORT_POLL, TRANSPORT_COUNT };
 
-/* What all subscribers share. */
+/* What all subscribers of one transport share. */
 struct crowd {
   struct poller *poller;
   struct deliveries *deliveries;

@@ -46,6 +46,8 @@ export function makePlan(size, available, hasWorkers) {
   for (const server of SSE_SERVERS) {
     add("sse", server, { transport: "sse", phases: phases(size, [...loop, { rate: size.rate, seconds: 2 * size.seconds }]) });
   }
+  add("mixed", "moonwire", { publisher: "post", phases: phases(size, loop) });
+  add("mixed", "moonwire", { transport: "mixed", phases: phases(size, loop) });
   add("poll", "moonwire", { transport: "poll", phases: phases(size, loop) });
   for (const server of ["moonwire", "write loop", "joined write"]) {
     const parts = size.sizes.flatMap((bytes) => loop.map((phase) => ({ ...phase, size: bytes })));

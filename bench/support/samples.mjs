@@ -44,14 +44,26 @@ export class Samples {
     this.failures.push({ server: scenario.server, id: scenario.id, subscribers: scenario.subscribers, message: message.trim().split("\n")[0] });
   }
 
-  // The median, the least, and the greatest of a figure, or null. `wanted` has members of a scenario
-  // and of a phase.
-  get(figure, wanted) {
+  // The figures of all rounds. `wanted` has members of a scenario and of a phase.
+  #values(figure, wanted) {
     const fits = ({ about }) => Object.entries(wanted).every(([name, value]) => about[name] === value);
     const entry = [...this.#entries.values()].find(fits);
-    if (!entry) return null;
-    const values = entry.samples.map((sample) => sample[figure]);
+    return entry ? entry.samples.map((sample) => sample[figure]) : [];
+  }
+
+  // The median, the least, and the greatest of a figure, or null.
+  get(figure, wanted) {
+    const values = this.#values(figure, wanted);
+    if (values.length === 0) return null;
     return { median: median(values), least: Math.min(...values), greatest: Math.max(...values) };
+  }
+
+  // The same for the ratio to another figure of the same round.
+  getRatio(figure, wanted, base) {
+    const [values, bases] = [this.#values(figure, wanted), this.#values(figure, base)];
+    if (values.length === 0 || values.length !== bases.length) return null;
+    const ratios = values.map((value, i) => value / bases[i]);
+    return { median: median(ratios), least: Math.min(...ratios), greatest: Math.max(...ratios) };
   }
 
   toJSON() {

@@ -73,16 +73,18 @@ const floor = (mode) => ({
 });
 
 const KEY = ["--publish-header", "Authorization: Bearer bench", "--publish-header", "Content-Type: application/json"];
+const SUBSCRIBE = ["--send", '{"subscribe":"live:{c}","ref":1}', "--expect", '"ref":1'];
 const moonwirePost = (kind) => ["--publish-post", "/publish", ...KEY, "--message", `{"channel":"${kind}:{c}","event":"m","data":"{p}"}`];
 
-// For each transport, the words for subscribers and for the publisher. `post` is another publisher.
+// For each transport, the words for subscribers and for the publisher. `post` is another publisher. A
+// channel of the transport "mixed" has WebSockets and event streams.
 export const servers = {
   moonwire: {
     version: () => answers("git", "describe", "--always", "--dirty")?.trim() ?? "of this tree",
     needs: () => null,
     command: moonwireCommand,
     ws: {
-      subscribe: ["--ws", "/ws", "--send", '{"subscribe":"live:{c}","ref":1}', "--expect", '"ref":1'],
+      subscribe: ["--ws", "/ws", ...SUBSCRIBE],
       publish: [
         ...["--publish-ws", "/ws", "--publish-send", '{"subscribe":"live:0","ref":1}', "--publish-expect", '"ref":1'],
         ...["--message", '{"send":"live:{c}","event":"m","data":"{p}"}'],
@@ -90,6 +92,10 @@ export const servers = {
       post: moonwirePost("live"),
     },
     sse: { subscribe: ["--sse", "/sse?channel=live:{c}", ...EVENT_STREAM], publish: moonwirePost("live") },
+    mixed: {
+      subscribe: ["--ws", "/ws", ...SUBSCRIBE, "--sse", "/sse?channel=live:{c}", ...EVENT_STREAM],
+      publish: moonwirePost("live"),
+    },
     poll: { subscribe: ["--poll", "/poll?channel=poll:{c}&since={cursor}"], publish: moonwirePost("poll") },
   },
   "write loop": floor("write"),

@@ -26,6 +26,11 @@ function subscribersSection(samples, size, servers) {
   const names = present(samples, servers, { id: "ws" });
   const heads = columns.map(({ subscribers, window }) => `${subscribers.toLocaleString("en")}, ${window} in flight`);
   const rows = names.map((server) => [titleOf(server), ...columns.map((column) => range(samples.get("cpu", { id: "ws", server, ...column })))]);
+  const limit = { 1: "write loop", 16: "joined write" };
+  const ratios = names.map((server) => [
+    titleOf(server),
+    ...columns.map((column) => cell(samples.getRatio("cpu", { id: "ws", server, ...column }, { id: "ws", ...column, server: limit[column.window] }))),
+  ]);
   const plot = (window) =>
     linePlot({
       title: `Cost against subscribers, ${window} in flight`,
@@ -38,7 +43,7 @@ function subscribersSection(samples, size, servers) {
       })),
       isLog: window > 1,
     });
-  const body = `${CPU}: the median, the least, and the greatest of the rounds. "In flight" is how many messages are published before the first has reached everyone.\n\n${table(["WebSockets", ...heads], rows)}`;
+  const body = `${CPU}: the median, the least, and the greatest of the rounds. "In flight" is how many messages are published before the first has reached everyone.\n\n${table(["WebSockets", ...heads], rows)}\n\nThe same, divided by the bare limit in the same round: with 1 in flight by the write loop, with 16 by the joined write.\n\n${table(["WebSockets", ...heads], ratios)}`;
   return { title: "Cost against subscribers", body, plots: { "cpu-1": plot(1), "cpu-16": plot(16) } };
 }
 
@@ -49,9 +54,10 @@ function splitSection(samples, size, servers) {
     titleOf(server),
     ...[1, 16].flatMap((window) => ["user", "system"].map((figure) => cell(samples.get(figure, { ...wanted, server, window })))),
     ...[1, 16].map((window) => cell(samples.get("rate", { ...wanted, server, window }), 1000)),
+    ...[1, 16].map((window) => cell(samples.get("busy", { ...wanted, server, window }), 0.01)),
   ]);
-  const head = ["WebSockets", "user, 1 in flight", "system", "user, 16 in flight", "system", "thousand deliveries/s, 1", "16"];
-  return { title: "User and system time", body: `${CPU}, with ${size.counts[1].toLocaleString("en")} subscribers.\n\n${table(head, rows)}`, plots: {} };
+  const head = ["WebSockets", "user, 1 in flight", "system", "user, 16 in flight", "system", "thousand deliveries/s, 1", "16", "generator busy %, 1", "16"];
+  return { title: "User and system time", body: `${CPU}, with ${size.counts[1].toLocaleString("en")} subscribers. Where the generator is busy nearly all the time, it limits the deliveries per second, but not the cost.\n\n${table(head, rows)}`, plots: {} };
 }
 
 const PERCENTILES = [
@@ -96,11 +102,17 @@ function memorySection(samples, size, servers) {
 
 function streamsSection(samples, size, servers) {
   const names = present(samples, servers, { id: "sse" });
-  const row = (id, server, name) => [name, ...[1, 16].map((window) => range(samples.get("cpu", { id, server, window })))];
-  const rows = names.map((server) => row("sse", server, titleOf(server)));
+  const row = (wanted, name) => [name, ...[1, 16].map((window) => range(samples.get("cpu", { ...wanted, window })))];
+  const rows = names.map((server) => row({ id: "sse", server }, titleOf(server)));
   const body = `${CPU}, with ${size.counts[1].toLocaleString("en")} subscribers. Messages are published by POST, up to 64 pipelined.\n\n${table(["Event streams", "1 in flight", "16 in flight"], rows)}`;
-  const polls = `\n\nA poll is a request and an answer for each delivery, or for several:\n\n${table(["Long polling", "1 in flight", "16 in flight"], [row("poll", "moonwire", "moonwire")])}`;
-  return { title: "Event streams and polls", body: body + polls, plots: {} };
+  const polls = `\n\nA poll is a request and an answer for each delivery, or for several:\n\n${table(["Long polling", "1 in flight", "16 in flight"], [row({ id: "poll" }, "moonwire")])}`;
+  const kinds = [
+    row({ id: "mixed", transport: "ws" }, "WebSockets"),
+    row({ id: "sse", server: "moonwire" }, "event streams"),
+    row({ id: "mixed", transport: "mixed" }, "half of each"),
+  ];
+  const mixed = `\n\nA channel of moonwire with subscribers of both kinds, published by POST:\n\n${table(["Subscribers", "1 in flight", "16 in flight"], kinds)}`;
+  return { title: "Event streams and polls", body: body + mixed + polls, plots: {} };
 }
 
 function sizeSection(samples, size, servers) {

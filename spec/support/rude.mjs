@@ -7,7 +7,8 @@
 //
 // Faults: none, hole, double, swap, alter, last (the last messages of a run are never sent), close,
 // refuse (a POST), split (a WebSocket message in three frames, an event in single bytes: not a fault),
-// mask (a masked frame), accept (a wrong Sec-WebSocket-Accept), silent (nothing after the tenth message)
+// mask (a masked frame), accept (a wrong Sec-WebSocket-Accept), silent (nothing after the tenth message),
+// slow (every message is 50 ms late: not a fault)
 
 import http from "node:http";
 import { createHash } from "node:crypto";
@@ -46,7 +47,7 @@ function spoil(subscriber, text) {
 
 function deliver(subscriber, text, number) {
   if (fault === "silent" && number >= 10) return;
-  if (!subscriber.first || fault === "none" || fault === "split") return subscriber.write(text);
+  if (!subscriber.first || ["none", "split", "slow"].includes(fault)) return subscriber.write(text);
   if (fault === "last" && number >= 20) return;
   if (fault === "close" && number === 15) return subscriber.end();
   if (fault === "mask" && number === 15) return subscriber.raw(Buffer.from([0x81, 0x80, 1, 2, 3, 4]));
@@ -59,7 +60,9 @@ function deliver(subscriber, text, number) {
 function publish(text) {
   const number = count++;
   kept.push(text);
-  for (const subscriber of subscribers) deliver(subscriber, text, number);
+  const deliverAll = () => subscribers.forEach((subscriber) => deliver(subscriber, text, number));
+  if (fault === "slow") setTimeout(deliverAll, 50);
+  else deliverAll();
   for (const answer of waiting.splice(0)) answer();
 }
 
