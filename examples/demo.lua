@@ -6,7 +6,7 @@ local app = moonwire.app {}
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 
 -- Each example is a script that creates an app, or adds itself to the app that it receives.
-for _, name in ipairs { "ticker", "chat" } do
+for _, name in ipairs { "ticker", "chat", "login" } do
   assert(loadfile(here .. name .. "/app.lua"))(app, "/" .. name .. "/")
 end
 

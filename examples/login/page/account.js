@@ -1,0 +1,46 @@
+// Shows the user's sessions, which arrive as events.
+
+const list = document.querySelector("#sessions");
+
+// "Mozilla/5.0 (X11; Linux x86_64) … Firefox/132.0" is "Firefox on Linux".
+const browserNames = ["Edg", "OPR", "Firefox", "Chrome", "Safari", "curl"];
+const systemNames = ["Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux"];
+
+function describe(agent) {
+  const browser = browserNames.find((name) => agent.includes(`${name}/`)) ?? "Browser";
+  const system = systemNames.find((name) => agent.includes(name));
+  const shown = { Edg: "Edge", OPR: "Opera" }[browser] ?? browser;
+  return system ? `${shown} on ${system}` : shown;
+}
+
+function item({ browser, since, current }) {
+  const row = document.createElement("li");
+  const what = document.createElement("strong");
+  const when = document.createElement("time");
+  const date = new Date(since * 1000);
+  what.textContent = describe(browser);
+  when.dateTime = date.toISOString();
+  when.textContent = `since ${date.toLocaleTimeString()}`;
+  row.append(what, when);
+  if (current) {
+    row.classList.add("current");
+    const here = document.createElement("span");
+    here.textContent = "this browser";
+    row.append(here);
+  }
+  return row;
+}
+
+function leave() {
+  events.close();
+  location.assign("enter");
+}
+
+// Relative to the page, which is at …/account.
+const events = new EventSource("account/events");
+events.addEventListener("sessions", (event) => list.replaceChildren(...JSON.parse(event.data).map(item)));
+events.addEventListener("ended", leave);
+events.addEventListener("error", () => {
+  // Closed: the server has answered 401.
+  if (events.readyState === EventSource.CLOSED) leave();
+});
