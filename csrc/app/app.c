@@ -40,10 +40,10 @@ struct mw_config *app_hold_config(struct app *app) {
   return config;
 }
 
-void app_set_config(struct app *app, struct mw_config *config) {
+struct mw_config *app_set_config(struct app *app, struct mw_config *config) {
   lock_take(&app->config_lock);
   struct mw_config *before = app->config;
   app->config = config_ref(config);
   lock_release(&app->config_lock);
-  mw_config_unref(before);
+  return before;
 }

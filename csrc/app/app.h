@@ -44,9 +44,10 @@ struct worker_posts {
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };
 
 struct app {
-  /* a reference. The server's thread replaces it (app_set_config), and reads it as it is; any other
-   * thread takes a reference (app_hold_config) */
-  struct mw_config *config;
+  /* a reference. Threads of workers may read it as it is, and use what they have read until they
+   * take mail: an earlier one lives until every worker has taken the mail that retires it
+   * (bus_set_config). Any other thread takes a reference (app_hold_config) */
+  _Atomic(struct mw_config *) config;
   struct lock config_lock;
   struct registry registry;
   struct parties parties;
@@ -69,9 +70,9 @@ int app_init(struct app *app, struct mw_config *config);
 void app_deinit(struct app *app);
 /* Returns the configuration, with a reference for the caller. Any thread. */
 struct mw_config *app_hold_config(struct app *app);
-/* Replaces the configuration: takes a reference. What refers to the earlier one goes on with it.
- * The server's thread. */
-void app_set_config(struct app *app, struct mw_config *config);
+/* Replaces the configuration: keeps a reference. Returns the earlier one with its reference, which
+ * the caller releases when no worker uses it any more. */
+struct mw_config *app_set_config(struct app *app, struct mw_config *config);
 /* Returns how many bytes of snapshots an answer may have, if nothing else is added to it. */
 static inline size_t app_answer_room(const struct app *app) { return app->config->options.limits.outbox / 2; }
 

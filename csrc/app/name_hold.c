@@ -9,7 +9,9 @@ void name_hold_log_refusal(const char *limit, size_t max) {
 }
 
 bool name_hold_allows(struct app *app, const struct mw_client *client, size_t count) {
-  size_t max = app->config->options.limits.client_names;
+  struct mw_config *config = app_hold_config(app);
+  size_t max = config->options.limits.client_names;
+  mw_config_unref(config);
   struct party_key key = party_key_of_client(client);
   if (party_has_room(&app->parties, &key, PARTY_NAMES, count, max)) return true;
   name_hold_log_refusal("client_names", max);
@@ -17,13 +19,15 @@ bool name_hold_allows(struct app *app, const struct mw_client *client, size_t co
 }
 
 int name_hold_take(struct app *app, struct name_hold *hold, enum party_good good, const struct mw_client *client) {
-  const struct mw_limits *limits = &app->config->options.limits;
+  struct mw_config *config = app_hold_config(app);
+  size_t address_max = config->options.limits.address_names, client_max = config->options.limits.client_names;
+  mw_config_unref(config);
   struct party_key address = party_key_of_address(client->remote), key = party_key_of_client(client);
-  int status = party_take(&app->parties, &address, good, 1, limits->address_names, &hold->address);
-  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", limits->address_names);
+  int status = party_take(&app->parties, &address, good, 1, address_max, &hold->address);
+  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", address_max);
   if (status < 0) return status;
-  status = party_take(&app->parties, &key, good, 1, limits->client_names, &hold->client);
-  if (status == MW_ELIMIT) name_hold_log_refusal("client_names", limits->client_names);
+  status = party_take(&app->parties, &key, good, 1, client_max, &hold->client);
+  if (status == MW_ELIMIT) name_hold_log_refusal("client_names", client_max);
   if (status < 0) name_hold_release(app, hold, good);
   return status;
 }

@@ -87,6 +87,7 @@ void script_post_leave(struct script *script, struct membership *membership) {
 }
 
 void script_post(struct script *script, struct script_job *job) {
+  /* called on a worker's thread */
   if (atomic_load(&script->app->job_count) >= script->app->config->options.limits.waiting) {
     job_unref(job);
     return;
@@ -105,11 +106,14 @@ void script_drain(struct script *script) {
 
 void script_second(struct script *script) {
   uint64_t now = script->loop->clock.now_ms;
+  struct mw_config *config = app_hold_config(script->app);
+  uint64_t answer_ms = config->options.limits.answer_ms;
+  mw_config_unref(config);
   tickets_expire(&script->tickets, now);
   /* Cancelling may answer, which takes requests off the list: start again after each. */
   for (struct list *link = script->asked.next; link != &script->asked;) {
     struct mw_request *request = container_of(link, struct mw_request, link);
-    if (now < request->asked_ms + script->app->config->options.limits.answer_ms) return;
+    if (now < request->asked_ms + answer_ms) return;
     link = link->next;
     if (request->cancelled) continue;
     question_cancel(request);

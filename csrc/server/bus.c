@@ -182,6 +182,26 @@ static int post_entry(struct mw_server *server, struct bus_entry *entry) {
   return status;
 }
 
+static void take_retired(struct mail *mail, void *room, struct subscriber *subscriber) {
+  (void)room;
+  (void)subscriber;
+  drop_entry(mail);
+}
+
+static const struct mail_class retired_class = {.take = take_retired, .drop = drop_entry};
+
+/* Releases a configuration when every worker has taken this entry once more: until then, one may
+ * still use what it has read of it. */
+static void retire_config(struct mw_server *server, struct bus_entry *entry, struct mw_config *config) {
+  size_t count = entry->worker_count;
+  struct mail *mails = entry->mails;
+  mw_config_unref(entry->config);
+  entry->config = config;
+  address_mails(mails, count, &retired_class, 0);
+  atomic_store(&entry->left, count);
+  for (size_t i = 0; i < count; i++) mailbox_post(&server->workers[i].mailbox, &mails[i]);
+}
+
 /* Each worker takes over the limits that it keeps itself. The last one puts the configuration in
  * place. */
 static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
@@ -190,8 +210,7 @@ static void take_config(struct mail *mail, void *room, struct subscriber *subscr
   struct bus_entry *entry = entry_of(mail);
   worker_use_config(worker, entry->config);
   if (entry_leave(entry) > 1) return;
-  server_use_config(worker->server, entry->config);
-  entry_free(entry);
+  retire_config(worker->server, entry, server_use_config(worker->server, entry->config));
 }
 
 static const struct mail_class config_class = {.take = take_config, .drop = drop_entry};

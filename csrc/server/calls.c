@@ -88,15 +88,14 @@ static int ticket_fail(struct mw_error *error, int status, const char *text) {
   return status;
 }
 
-int mw_server_ticket(struct mw_server *server, const char *user, size_t user_len, uint64_t valid_ms, char text[MW_TICKET_LEN],
-                     struct mw_error *error) {
-  const struct mw_config_options *options = &server->app.config->options;
+static int make_ticket(struct mw_server *server, const struct mw_config_options *options, struct bytes user, uint64_t valid_ms,
+                       char text[MW_TICKET_LEN], struct mw_error *error) {
   struct json_value value;
   if (!options->authenticate) return ticket_fail(error, MW_EINVAL, "a ticket requires an app that authenticates");
   if (valid_ms == 0 || valid_ms > TICKET_MS_MAX) return ticket_fail(error, MW_EINVAL, "a ticket is valid for at most an hour");
-  if (!json_scan(bytes_of(user, user_len), &value, NULL) || value.type != JSON_OBJECT)
+  if (!json_scan(user, &value, NULL) || value.type != JSON_OBJECT)
     return ticket_fail(error, MW_EINVAL, "the user of a ticket must be a JSON object");
-  if (user_len > options->limits.message_size)
+  if (user.len > options->limits.message_size)
     return ticket_fail(error, MW_ETOOLARGE, "the user of a ticket is larger than limits.message_size");
   struct ticket ticket = {.user = blob_new(value.raw)};
   if (options->token) ticket.expires_ms = token_claims_expiry(value.raw);
@@ -105,4 +104,12 @@ int mw_server_ticket(struct mw_server *server, const char *user, size_t user_len
   blob_unref(ticket.user);
   if (status == MW_EUNAVAILABLE) return ticket_fail(error, status, "there are too many unused tickets (100000)");
   return status < 0 ? ticket_fail(error, status, mw_status_text(status)) : 0;
+}
+
+int mw_server_ticket(struct mw_server *server, const char *user, size_t user_len, uint64_t valid_ms, char text[MW_TICKET_LEN],
+                     struct mw_error *error) {
+  struct mw_config *config = app_hold_config(&server->app);
+  int status = make_ticket(server, &config->options, bytes_of(user, user_len), valid_ms, text, error);
+  mw_config_unref(config);
+  return status;
 }

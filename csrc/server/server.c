@@ -136,11 +136,12 @@ static struct store_bounds bounds_of(const struct mw_server *server) {
       .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
 }
 
-void server_use_config(struct mw_server *server, struct mw_config *config) {
-  app_set_config(&server->app, config);
+struct mw_config *server_use_config(struct mw_server *server, struct mw_config *config) {
+  struct mw_config *before = app_set_config(&server->app, config);
   struct store_bounds bounds = bounds_of(server);
   store_set_bounds(&server->store, &bounds);
   mailbox_set_limit(&server->script.queue, config->options.limits.queue);
+  return before;
 }
 
 static void begin_store(struct mw_server *server) {
@@ -338,6 +339,8 @@ void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context),
   while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
   stop_conns(server, false);
   open_channel_stop_all(&server->script);
-  server->drain = alarm_new(&server->loop, server->app.config->options.limits.drain_ms, 0, on_drained, server);
+  struct mw_config *config = app_hold_config(&server->app);
+  server->drain = alarm_new(&server->loop, config->options.limits.drain_ms, 0, on_drained, server);
+  mw_config_unref(config);
   loop_wake(&server->loop);
 }

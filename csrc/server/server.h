@@ -38,8 +38,8 @@ struct mw_server {
 static inline struct subscriber *server_find(const struct mw_server *server, struct address address) {
   return address.worker < server->worker_count ? slots_find(&server->workers[address.worker].slots, address) : NULL;
 }
-/* Puts a configuration in place. The server's thread. */
-void server_use_config(struct mw_server *server, struct mw_config *config);
+/* Puts a configuration in place. Returns the earlier one, as app_set_config does. */
+struct mw_config *server_use_config(struct mw_server *server, struct mw_config *config);
 /* Returns how far time must be moved until something is due: an alarm, or a tick of the coarse
  * timers. 0: something is due. */
 uint64_t server_next_ms(const struct mw_server *server);

@@ -60,7 +60,7 @@ static struct mw_config *make_config(struct app_side *side, bool has_routes, uin
   mw_websocket_options_init(&websocket);
   assert_true(mw_config_websocket(config, "/raw", &websocket, NULL) > 0);
   assert_true(mw_config_stream(config, "/stream", NULL) > 0);
-  assert_int_equal(mw_config_static(config, "/files", folder, NULL), 0);
+  assert_int_equal(mw_config_static(config, "/files", folder, NULL, NULL), 0);
   return config;
 }
 
