@@ -13,7 +13,7 @@ int identify_as(struct script_job *job, struct blob *user) {
   return status;
 }
 
-static void refuse(struct script_job *job, const char *code, const char *reason) {
+static void refuse_identity(struct script_job *job, const char *code, const char *reason) {
   log_limited(MW_LOG_DEBUG, "refused a client of %s: %s", job->client->remote, reason);
   job_refuse(job, 401, code, reason);
 }
@@ -37,7 +37,7 @@ static void identify_by_claims(struct script_job *job, const struct token_facts 
   struct json_value value;
   /* What others embed in JSON must be what json_scan accepts, which limits the depth. */
   if (!json_scan(buffer_bytes(&facts->claims), &value, NULL)) {
-    refuse(job, "unauthorized", "the claims of the token are nested too deeply");
+    refuse_identity(job, "unauthorized", "the claims of the token are nested too deeply");
     return;
   }
   struct blob *user = blob_new(value.raw);
@@ -59,7 +59,7 @@ static void identify_by_token(struct script *script, struct script_job *job, str
   if (status == MW_ENOMEM) {
     job_refuse(job, 503, "unavailable", fault);
   } else if (status < 0) {
-    refuse(job, status == MW_EEXPIRED ? "token_expired" : "unauthorized", fault);
+    refuse_identity(job, status == MW_EEXPIRED ? "token_expired" : "unauthorized", fault);
   } else {
     identify_by_claims(job, &facts);
     buffer_deinit(&facts.claims);
@@ -71,10 +71,10 @@ static void identify_by_token(struct script *script, struct script_job *job, str
 static void identify_by_ticket(struct script *script, struct script_job *job, struct bytes text) {
   struct ticket ticket;
   if (!tickets_redeem(&script->tickets, text, script->loop->clock.now_ms, &ticket)) {
-    refuse(job, "unauthorized", "the ticket is unknown, was used, or has expired");
+    refuse_identity(job, "unauthorized", "the ticket is unknown, was used, or has expired");
   } else if (ticket.expires_ms > 0 && ticket.expires_ms <= script->loop->clock.wall_ms) {
     blob_unref(ticket.user);
-    refuse(job, "token_expired", "the token of the ticket's user has expired");
+    refuse_identity(job, "token_expired", "the token of the ticket's user has expired");
   } else if (identify_as(job, ticket.user) == 0) {
     job->is_identified = true;
     job->expires_ms = ticket.expires_ms;

@@ -17,7 +17,7 @@ void tickets_init(struct tickets *tickets) {
   list_init(&tickets->all);
 }
 
-static void drop(struct tickets *tickets, struct item *item) {
+static void drop_ticket(struct tickets *tickets, struct item *item) {
   table_remove(&tickets->by_text, bytes_of(item->text, TICKET_LEN));
   list_remove(&item->link);
   blob_unref(item->ticket.user);
@@ -25,7 +25,7 @@ static void drop(struct tickets *tickets, struct item *item) {
 }
 
 void tickets_deinit(struct tickets *tickets) {
-  while (!list_empty(&tickets->all)) drop(tickets, container_of(tickets->all.next, struct item, link));
+  while (!list_empty(&tickets->all)) drop_ticket(tickets, container_of(tickets->all.next, struct item, link));
   table_deinit(&tickets->by_text);
 }
 
@@ -56,7 +56,7 @@ bool tickets_redeem(struct tickets *tickets, struct bytes text, uint64_t now_ms,
   bool is_due = item->due_ms <= now_ms;
   *ticket = item->ticket;
   if (!is_due) blob_ref(ticket->user);
-  drop(tickets, item);
+  drop_ticket(tickets, item);
   return !is_due;
 }
 
@@ -64,7 +64,7 @@ void tickets_drop_user(struct tickets *tickets, struct bytes user_id) {
   for (struct list *link = tickets->all.next, *next; link != &tickets->all; link = next) {
     struct item *item = container_of(link, struct item, link);
     next = link->next;
-    if (bytes_equal(bytes_of(item->user_id, item->user_id_len), user_id)) drop(tickets, item);
+    if (bytes_equal(bytes_of(item->user_id, item->user_id_len), user_id)) drop_ticket(tickets, item);
   }
 }
 
@@ -72,6 +72,6 @@ void tickets_expire(struct tickets *tickets, uint64_t now_ms) {
   for (struct list *link = tickets->all.next, *next; link != &tickets->all; link = next) {
     struct item *item = container_of(link, struct item, link);
     next = link->next;
-    if (item->due_ms <= now_ms) drop(tickets, item);
+    if (item->due_ms <= now_ms) drop_ticket(tickets, item);
   }
 }

@@ -28,7 +28,7 @@ void expiry_clear(struct session *session) {
   session->expiry = NULL;
 }
 
-static struct expiry *make(struct subscriber *subscriber) {
+static struct expiry *make_expiry(struct subscriber *subscriber) {
   struct expiry *expiry = memory_calloc(1, sizeof *expiry);
   if (!expiry) return NULL;
   timer_init(&expiry->timer);
@@ -44,7 +44,7 @@ void expiry_set(struct subscriber *subscriber, const struct script_job *job) {
     expiry_clear(session);
     return;
   }
-  if (session && !session->expiry) session->expiry = make(subscriber);
+  if (session && !session->expiry) session->expiry = make_expiry(subscriber);
   if (!session || !session->expiry) {
     subscriber_break(subscriber);
     return;
@@ -59,13 +59,13 @@ void expiry_set(struct subscriber *subscriber, const struct script_job *job) {
 }
 
 /* A raw WebSocket has no words for it. */
-static void tell(struct subscriber *subscriber, uint64_t left) {
+static void tell_expiring(struct subscriber *subscriber, uint64_t left) {
   if (session_of(subscriber)->is_raw) return;
   session_tell(subscriber, &(struct event){.type = EVENT_EXPIRING, .expires_s = (left + 999) / 1000});
 }
 
 /* Every message of a poll, and every frame, that the client got was sent before. */
-static void end(struct subscriber *subscriber) {
+static void end_expired(struct subscriber *subscriber) {
   struct closing closing = {.reason = CLOSE_EXPIRED, .text = "the token has expired"};
   session_depart_closing(subscriber, &closing);
   session_ops(subscriber)->close(subscriber, &closing);
@@ -78,10 +78,10 @@ void expiry_due(struct timer *timer) {
   if (!session_ops(subscriber)->is_open(subscriber)) return;
   uint64_t left = left_ms(http, expiry->at_ms);
   if (left > 0) {
-    if (!expiry->is_told) tell(subscriber, left);
+    if (!expiry->is_told) tell_expiring(subscriber, left);
     expiry->is_told = true;
     timer_start(&http->expiries, &expiry->timer, left);
   } else {
-    end(subscriber);
+    end_expired(subscriber);
   }
 }
