@@ -11,9 +11,21 @@
 
 enum { POOL_WAIT_MS = 10000 };
 
+static _Thread_local const struct loop *entered;
+
+const struct loop *loop_enter(const struct loop *loop) {
+  const struct loop *before = entered;
+  entered = loop;
+  return before;
+}
+void loop_leave(const struct loop *before) { entered = before; }
+bool loop_is_entered(const struct loop *loop) { return entered == loop; }
+
 static void run_turn(struct loop *loop) {
+  const struct loop *before = loop_enter(loop);
   clock_update(&loop->clock);
   loop->on_turn(loop);
+  loop_leave(before);
 }
 
 static void on_prepare(uv_prepare_t *prepare) {

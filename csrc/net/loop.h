@@ -18,9 +18,9 @@ struct loop {
   uv_check_t check;
   uv_async_t wake;
   struct clock clock;
-  struct list alarms, late_alarms; /* net/alarm.h */
-  bool rings;                      /* alarms may be ringing: one that is set now starts before the next poll */
-  void (*on_turn)(struct loop *loop);
+  struct list alarms, late_alarms;    /* net/alarm.h */
+  bool rings;                         /* alarms may be ringing: one that is set now starts before the next poll */
+  void (*on_turn)(struct loop *loop); /* see loop_enter */
   void (*on_closed)(struct loop *loop);
   uint32_t turn;     /* number of polls; the work before and after one of them is one turn */
   bool has_polled;   /* in that turn */
@@ -32,6 +32,13 @@ struct loop {
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop));
 /* Requests a turn soon. Any thread. */
 void loop_wake(struct loop *loop);
+/* Between them, everything that the calling thread does is followed by the end of a turn of `loop`,
+ * which must leave no mail in the loop's mailboxes, or call loop_wake. So posting does not have to
+ * wake the loop (net/mailbox.h). loop_enter returns what loop_leave takes. */
+const struct loop *loop_enter(const struct loop *loop);
+void loop_leave(const struct loop *before);
+/* Returns true if the calling thread is between loop_enter and loop_leave of that loop. */
+bool loop_is_entered(const struct loop *loop);
 /* Drive the loop's own uv loop from outside: wait for events and handle them; handle what is ready;
  * return the time to wait in milliseconds (-1: indefinitely). */
 void loop_run_once(struct loop *loop);

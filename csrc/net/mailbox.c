@@ -38,6 +38,10 @@ static bool mailbox_append(struct mailbox *mailbox, struct mail *mail) {
   return first;
 }
 
+static void mailbox_wake(const struct mailbox *mailbox) {
+  if (!loop_is_entered(mailbox->loop)) loop_wake(mailbox->loop);
+}
+
 int mailbox_post(struct mailbox *mailbox, struct mail *mail) {
   bool first = false;
   uv_mutex_lock(&mailbox->lock);
@@ -47,7 +51,7 @@ int mailbox_post(struct mailbox *mailbox, struct mail *mail) {
     first = mailbox_append(mailbox, mail);
   }
   uv_mutex_unlock(&mailbox->lock);
-  if (first) loop_wake(mailbox->loop);
+  if (first) mailbox_wake(mailbox);
   return fits ? 0 : MW_EUNAVAILABLE;
 }
 
@@ -67,7 +71,7 @@ void mailbox_post_reserved(struct mailbox *mailbox, struct mail *mail) {
   mailbox->reserved -= mail->size;
   bool first = mailbox_append(mailbox, mail);
   uv_mutex_unlock(&mailbox->lock);
-  if (first) loop_wake(mailbox->loop);
+  if (first) mailbox_wake(mailbox);
 }
 
 void mailbox_unreserve(struct mailbox *mailbox, size_t size) {

@@ -24,7 +24,7 @@ void mailbox_set_limit(struct mailbox *mailbox, size_t limit);
 /* Frees the mailbox. All mail must have been taken. */
 void mailbox_deinit(struct mailbox *mailbox);
 
-/* Appends a mail, which must not be in a queue, and wakes the loop. Returns 0, or MW_EUNAVAILABLE
+/* Appends a mail, which must not be in a queue, and wakes the loop if necessary. Returns 0, or MW_EUNAVAILABLE
  * over the limit in bytes, which is never the case for a size of 0: the mail then stays the
  * caller's. Any thread. */
 int mailbox_post(struct mailbox *mailbox, struct mail *mail);

@@ -83,12 +83,14 @@ static void stream_on_read(uv_stream_t *handle, ssize_t len, const uv_buf_t *buf
   /* The poll may have lasted a second since the turn before it, and deadlines are counted from
    * here. */
   clock_update(&stream->owner->loop->clock);
+  const struct loop *before = loop_enter(stream->owner->loop);
   if (len > 0) {
     stream->owner->on_read(stream, bytes_of(buffer->base, (size_t)len));
   } else if (len < 0 && len != UV_ENOBUFS) {
     uv_read_stop(handle);
     stream->owner->on_end(stream, (int)len);
   }
+  loop_leave(before);
 }
 
 int stream_read_start(struct stream *stream) {

@@ -127,6 +127,24 @@ static void wakes_its_loop(void **state) {
   assert_takes(9);
 }
 
+/* Posting within a turn does not have to wake the loop, because the end of the turn takes the
+ * mail. */
+static void does_not_wake_a_turn(void **state) {
+  (void)state;
+  loop_step(&loop);
+  const struct loop *before = loop_enter(&loop);
+  assert_true(loop_is_entered(&loop));
+  assert_int_equal(post(0, 0), 0);
+  loop_leave(before);
+  assert_false(loop_is_entered(&loop));
+  assert_false(loop_has_work(&loop));
+  assert_takes(0);
+  assert_int_equal(post(1, 0), 0);
+  assert_true(loop_has_work(&loop));
+  loop_step(&loop);
+  assert_takes(1);
+}
+
 static void take(struct mail *mail, void *room, struct subscriber *subscriber) {
   assert_null(subscriber);
   struct numbered *numbered = numbered_of(mail);
@@ -201,8 +219,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       MAILBOX_TEST(is_first_in_first_out),    MAILBOX_TEST(is_limited_in_bytes),
       MAILBOX_TEST(a_reserved_place_is_kept), MAILBOX_TEST(a_reserved_place_outlives_a_drain),
-      MAILBOX_TEST(wakes_its_loop),           MAILBOX_TEST(carries_out_or_drops),
-      MAILBOX_TEST(threads_may_post),
+      MAILBOX_TEST(wakes_its_loop),           MAILBOX_TEST(does_not_wake_a_turn),
+      MAILBOX_TEST(carries_out_or_drops),     MAILBOX_TEST(threads_may_post),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
