@@ -35,7 +35,7 @@ const scenarios = {
   "event acknowledged by a Lua handler": async (app) => {
     const one = await openWebSockets(app, "events:one", 1);
     const socket = one.sockets[0];
-    return { units: 1, counts: [50, 1050], work: () => one.expect(1, () => send(socket, '{"send":"events:one","event":"say","data":1,"ref":"~"}')) };
+    return { units: 1, counts: [500, 2500], work: () => one.expect(1, () => send(socket, '{"send":"events:one","event":"say","data":1,"ref":"~"}')) };
   },
   "publish over HTTP": async (app) => {
     const publisher = new Publisher(app);

@@ -4,10 +4,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
-// `launcher` is put before the command, for example [ "valgrind", "lua5.4" ].
-export async function start(script, launcher = []) {
+// `launcher` is put before the command, for example [ "valgrind", "lua5.4" ]. `variables` are added
+// to the environment.
+export async function start(script, launcher = [], variables = {}) {
   const words = [...launcher, "bin/moonwire", script, "--listen", "127.0.0.1:0"];
-  const server = spawn(words[0], words.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+  const server = spawn(words[0], words.slice(1), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...variables } });
   let log = "";
   server.stderr.setEncoding("utf8").on("data", (text) => (log += text));
   let address;
