@@ -88,6 +88,30 @@ describe("bench/run", function()
     end
   end)
 
+  it("puts the plot of a whole run into the README, in place of an earlier one", function()
+    local marks = { "<!-- plot: written by bench/run -->", "<!-- end of plot -->" }
+    local readme = read "README.md"
+    for _, mark in ipairs(marks) do
+      assert.matches(mark, readme, 1, true)
+    end
+    local path, plot = directory .. "/README.md", directory .. "/b-cpu-16.svg"
+    for name, text in pairs { [path] = readme, [plot] = "<svg/>" } do
+      local file = assert(io.open(name, "wb"))
+      file:write(text)
+      file:close()
+    end
+    local code =
+      'import { updateReadme } from "%s/bench/support/results.mjs"; updateReadme("%s", "%s/b.md");'
+    local tree = select(2, run "pwd"):match "[^\n]+"
+    local update = "node --input-type=module -e '" .. code:format(tree, path, directory) .. "'"
+    assert.equal(0, (run(update)))
+    local once = read(path)
+    assert.matches(marks[1] .. "\n\n![", once, 1, true)
+    assert.matches("](" .. plot .. ")", once, 1, true)
+    assert.equal(0, (run(update)))
+    assert.equal(once, read(path))
+  end)
+
   it("says what a server lacks", function()
     local status, output = run(
       ("LUA_PATH='/none/?.lua' bench/run --quick --only 'joined write,lua-http' --out %s/a.md"):format(

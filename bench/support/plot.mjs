@@ -3,7 +3,17 @@
 const WIDTH = 760;
 const HEIGHT = 420;
 const BOX = { left: 80, right: 590, top: 50, bottom: 360 };
-const COLORS = ["#1f6feb", "#57606a", "#8c959f", "#cf222e", "#9a6700", "#8250df", "#1a7f37", "#bf3989"];
+const OTHER = "#bf3989";
+const COLORS = {
+  moonwire: "#1f6feb",
+  "write loop": "#57606a",
+  "joined write": "#8c959f",
+  "npm ws": "#cf222e",
+  "npm socket.io": "#9a6700",
+  "npm better-sse": "#cf222e",
+  nchan: "#8250df",
+  "lua-http": "#1a7f37",
+};
 
 const escape = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 const round = (value) => Number(value.toFixed(1));
@@ -73,7 +83,7 @@ export function linePlot({ title, unit, xLabel, categories, series, isLog }) {
   parts.push(text((BOX.left + BOX.right) / 2, BOX.bottom + 42, xLabel, 'text-anchor="middle" fill="#57606a"'));
   const labels = [];
   drawn.forEach(({ name, values }, index) => {
-    const color = COLORS[index % COLORS.length];
+    const color = COLORS[name] ?? OTHER;
     const points = values.flatMap((value, i) => (value > 0 ? [[round(xOf(i)), round(yOf(scale.at(value)))]] : []));
     const width = index === 0 ? 3 : 1.5;
     parts.push(`<polyline points="${points.map((point) => point.join(",")).join(" ")}" fill="none" stroke="${color}" stroke-width="${width}"/>`);
@@ -95,7 +105,7 @@ export function barPlot({ title, unit, bars, isLog }) {
     const x = BOX.left + i * step;
     const y = yOf(Math.max(scale.at(value), 0));
     const bar = { width: round(Math.min(step * 0.7, 90)), height: round(Math.max(BOX.bottom - y, 1)) };
-    parts.push(`<rect x="${round(x + step / 2 - bar.width / 2)}" y="${round(y)}" width="${bar.width}" height="${bar.height}" fill="${COLORS[i === 0 ? 0 : 2]}"/>`);
+    parts.push(`<rect x="${round(x + step / 2 - bar.width / 2)}" y="${round(y)}" width="${bar.width}" height="${bar.height}" fill="${i === 0 ? COLORS.moonwire : COLORS["joined write"]}"/>`);
     parts.push(text(x + step / 2, y - 5, number(value), 'text-anchor="middle"'));
     parts.push(text(x + step / 2, BOX.bottom + 20, name, 'text-anchor="middle"'));
   });

@@ -1,6 +1,6 @@
 // Writes a results file, its plots, and the figures it was made from.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { makeSections } from "./tables.mjs";
 
@@ -48,4 +48,16 @@ export function writeResults(file, context) {
   }
   writeFileSync(file, lines.join("\n"));
   writeFileSync(`${stem}.json`, JSON.stringify({ machine, servers, cores, size, ...samples.toJSON() }) + "\n");
+}
+
+const README_MARKS = ["<!-- plot: written by bench/run -->", "<!-- end of plot -->"];
+
+// Puts the plot of a full run between the marks of the README, if it has them.
+export function updateReadme(readme, file) {
+  const plot = file.replace(/\.md$/, "-cpu-16.svg");
+  const text = readFileSync(readme, "utf8");
+  const [begin, end] = README_MARKS.map((mark) => text.indexOf(mark));
+  if (begin < 0 || end < begin || !existsSync(plot)) return;
+  const image = `\n\n![CPU time per delivery against subscribers, by server](${plot})\n\n[All figures, and the machine](${file})\n\n`;
+  writeFileSync(readme, text.slice(0, begin + README_MARKS[0].length) + image + text.slice(end));
 }

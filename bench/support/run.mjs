@@ -1,13 +1,12 @@
 // bench/run: builds, measures round by round, and writes the results.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import { parseArgs } from "node:util";
 import { describeMachine, machineWarnings } from "./machine.mjs";
 import { measure } from "./measure.mjs";
 import { full, makePlan, quick } from "./plan.mjs";
-import { writeResults } from "./results.mjs";
+import { updateReadme, writeResults } from "./results.mjs";
 import { Samples } from "./samples.mjs";
 import { moonwireHasWorkers, servers } from "./servers.mjs";
 
@@ -18,12 +17,10 @@ It takes 15 to 20 minutes, and needs a machine that does nothing else. See bench
 
   --install     install the other servers first, with apt-get and npm
   --quick       a smoke run of seconds, whose figures mean nothing; writes build/bench/quick.md
-  --rounds N    default 6
+  --rounds N    exactly so many; by default 6, or as many as fit into 19 minutes
   --only NAMES  these servers only, such as "moonwire,joined write"
   --out FILE    write this file, with its plots beside it
 `;
-
-const README_MARKS = ["<!-- plot: written by bench/run -->", "<!-- end of plot -->"];
 
 function fail(message) {
   console.error(`bench/run: ${message}`);
@@ -85,10 +82,15 @@ function makeProgress(total) {
 }
 
 // Each round measures everything once. The order of the servers changes from round to round.
-async function measureAll(plan, rounds, cores) {
+// `minutes` limits the time, if it is given. Returns the samples, and how many rounds were measured.
+async function measureAll(plan, rounds, minutes, cores) {
   const samples = new Samples();
   const progress = makeProgress(plan.length * rounds);
-  for (let round = 0; round < rounds; round++) {
+  const begin = performance.now();
+  let round = 0;
+  for (; round < rounds; round++) {
+    const nextEnd = ((performance.now() - begin) / 60000) * (1 + 1 / Math.max(round, 1));
+    if (round > 0 && nextEnd > minutes) break;
     const list = round % 2 ? [...plan].reverse() : plan;
     for (const scenario of list) {
       progress(`round ${round + 1}: ${scenario.server}, ${scenario.id}, ${scenario.subscribers} subscribers`);
@@ -100,17 +102,7 @@ async function measureAll(plan, rounds, cores) {
     }
   }
   if (process.stderr.isTTY) process.stderr.write("\n");
-  return samples;
-}
-
-// Puts the plot of a full run between the marks of README.md, if it has them.
-function updateReadme(file) {
-  const plot = file.replace(/\.md$/, "-cpu-16.svg");
-  const readme = readFileSync("README.md", "utf8");
-  const [begin, end] = README_MARKS.map((mark) => readme.indexOf(mark));
-  if (begin < 0 || end < begin || !existsSync(plot)) return;
-  const image = `\n\n![CPU time per delivery against subscribers, by server](${plot})\n\n[All figures, and the machine](${file})\n\n`;
-  writeFileSync("README.md", readme.slice(0, begin + README_MARKS[0].length) + image + readme.slice(end));
+  return { samples, rounds: round };
 }
 
 async function main() {
@@ -137,11 +129,12 @@ async function main() {
   const date = new Date().toISOString().slice(0, 10);
   const file = options.out ?? (options.quick ? "build/bench/quick.md" : `bench/results/${date}.md`);
   const begin = performance.now();
-  const samples = await measureAll(plan, size.rounds, cores);
+  const { samples, rounds } = await measureAll(plan, size.rounds, options.rounds ? undefined : size.minutes, cores);
+  size.rounds = rounds;
   const minutes = ((performance.now() - begin) / 60000).toFixed(1);
   writeResults(file, { samples, size, servers: found, skipped, hasWorkers, isQuick: options.quick, machine, warnings, cores, date, minutes });
   const isWhole = !options.quick && !options.out && !options.only;
-  if (isWhole) updateReadme(file);
+  if (isWhole) updateReadme("README.md", file);
   console.log(file);
   for (const failure of samples.failures) console.error(`not measured: ${failure.message}`);
   for (const { server, id, faults } of samples.faults) console.error(`faults: ${server}, ${id}: ${faults.first}`);
