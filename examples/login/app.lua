@@ -19,8 +19,8 @@ local app, path = ...
 app, path = app or moonwire.app {}, path or "/"
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 
-local SESSION_SECONDS = 12 * 3600
-local SESSIONS_OF_USER = 10 -- the oldest ends
+local SESSION_SECONDS = 2 * 3600
+local SESSIONS_OF_USER = 5 -- the oldest ends
 local STREAMS_OF_SESSION = 10
 -- Guesses of passwords: from one address, and for one name. A name has more, so that others cannot
 -- easily lock its user out.

@@ -174,6 +174,58 @@ static void says_what_is_wrong_with_a_mount(void **state) {
   assert_int_equal(mw_config_static(config, "//", "/tmp", NULL, &error), MW_EOVERLAP);
 }
 
+static void a_mount_has_options(void **state) {
+  (void)state;
+  static const struct {
+    struct mw_static_options options;
+    const char *fallback, *cache, *fault; /* fault: NULL, it is fine */
+  } cases[] = {
+      {{.fallback = NULL}, NULL, NULL, NULL},
+      {{.fallback = "passwd"}, "passwd", NULL, NULL},
+      {{.cache_s = 60}, NULL, "max-age=60", NULL},
+      {{.is_immutable = true}, NULL, "max-age=31536000, immutable", NULL},
+      {{.fallback = "no such file"}, NULL, NULL, "the fallback is not a file of the directory"},
+      {{.fallback = "ssl"}, NULL, NULL, "the fallback is not a file of the directory"},
+      {{.fallback = ""}, NULL, NULL, "the fallback is not a file of the directory"},
+      {{.fallback = "/etc/passwd"}, NULL, NULL, "the fallback must be the path of a file in the directory"},
+      {{.fallback = "../etc/passwd"}, NULL, NULL, "the fallback must be the path of a file in the directory"},
+      {{.fallback = "ssl/../passwd"}, NULL, NULL, "the fallback must be the path of a file in the directory"},
+      {{.fallback = ".hidden"}, NULL, NULL, "the fallback must be the path of a file in the directory"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char path[16];
+    struct mw_error error = {""};
+    struct bytes rest;
+    snprintf(path, sizeof path, "/m%zu", i);
+    int status = mw_config_static(config, path, "/etc", &cases[i].options, &error);
+    if (cases[i].fault) {
+      assert_int_equal(status, MW_EINVAL);
+      assert_non_null(strstr(error.text, cases[i].fault));
+      continue;
+    }
+    assert_int_equal(status, 0);
+    const struct mount *mount = config_mount(config, bytes_string(path), &rest);
+    assert_bytes_string(bytes_string(mount->fallback), cases[i].fallback);
+    assert_bytes_string(bytes_string(mount->cache), cases[i].cache);
+  }
+}
+
+static void routes_have_options(void **state) {
+  (void)state;
+  int route = mw_config_route(config, "POST", "/callback", NULL);
+  assert_int_equal(mw_config_cross_site(config, route), 0);
+  assert_true(config_route_at(config, route)->is_cross_site);
+  assert_int_equal(mw_config_cross_site(config, route + 1), MW_ENOTFOUND);
+  assert_int_equal(mw_config_cross_site(config, 0), MW_ENOTFOUND);
+  assert_int_equal(mw_config_cross_site(config, -1), MW_ENOTFOUND);
+  int other = mw_config_not_found(config, NULL);
+  assert_int_equal(other, route + 1);
+  assert_null(config_route(config, BYTES("GET"), BYTES("/nothing")));
+  struct mw_error error = {""};
+  assert_int_equal(mw_config_not_found(config, &error), MW_EOVERLAP);
+  assert_non_null(strstr(error.text, "there is such a route already"));
+}
+
 static void origins_are_checked(void **state) {
   (void)state;
   struct mw_error error = {""};
@@ -283,8 +335,9 @@ static bool define(void *context) {
     char text[32];
     struct mw_error error = {""};
     snprintf(text, sizeof text, "/%u/{x}", n);
+    struct mw_static_options files = {.fallback = "passwd", .cache_s = 1};
     int statuses[] = {mw_config_channel(made, text, &plain, &error), mw_config_route(made, "GET", text, &error),
-                      mw_config_static(made, text, "/tmp", NULL, &error), mw_config_origin(made, "https://a.example", &error)};
+                      mw_config_static(made, text, "/etc", &files, &error), mw_config_origin(made, "https://a.example", &error)};
     for (size_t i = 0; i < COUNT_OF(statuses); i++) {
       assert_true(statuses[i] >= 0 || (statuses[i] == MW_ENOMEM && error.text[0]));
       ok = ok && statuses[i] >= 0;
@@ -358,6 +411,8 @@ int main(void) {
       CONFIG_TEST(a_catch_all_takes_the_rest),
       CONFIG_TEST(the_longest_mount_wins),
       CONFIG_TEST(says_what_is_wrong_with_a_mount),
+      CONFIG_TEST(a_mount_has_options),
+      CONFIG_TEST(routes_have_options),
       CONFIG_TEST(origins_are_checked),
       CONFIG_TEST(options_are_copied_and_checked),
       CONFIG_TEST(stands_failing_memory),
