@@ -127,26 +127,65 @@ static bool is_taken(struct subscriber *subscriber, struct subscription *subscri
   return subscriber->flags & SUBSCRIBER_BEHIND && catchup_take(subscriber, subscription, message);
 }
 
-/* Settles the turn list up to its message `end`. */
-static void settle_until(struct subscriber *subscriber, uint32_t end, size_t skip) {
-  struct subscription *subscription = subscriber->turn;
+/* Settles messages of a turn list. The first *skip bytes are written, and are counted down. */
+static void settle_range(struct subscriber *subscriber, struct subscription *subscription, uint32_t start, uint32_t end,
+                         size_t *skip) {
   const struct channel *channel = subscription->channel;
-  subscriber->turn = NULL;
-  for (uint32_t i = subscriber->turn_start; i < end; i++) {
+  for (uint32_t i = start; i < end; i++) {
     struct blob *blob = message_form(channel->turn[i], subscriber->sink->form);
     size_t len = blob ? form_slice(blob, subscriber->sink->framing).len : 0;
-    if (blob && skip >= len) {
-      skip -= len;
+    if (blob && *skip >= len) {
+      *skip -= len;
       continue;
     }
-    if (skip > 0 || !is_taken(subscriber, subscription, channel->turn[i]))
-      push_message(subscriber, subscription, channel->turn[i], skip);
-    skip = 0;
+    if (*skip > 0 || !is_taken(subscriber, subscription, channel->turn[i]))
+      push_message(subscriber, subscription, channel->turn[i], *skip);
+    *skip = 0;
   }
+}
+
+/* Settles a part and all that precede it. Whoever leaves a channel has settled before. */
+static void settle_parts(struct subscriber *subscriber, uint16_t last, size_t *skip) {
+  if (last == 0) return;
+  struct turn_part part = subscriber->sink->delivery->views.parts[last - 1];
+  struct subscription *subscription = &subscriber->first;
+  while (subscription->channel != part.channel) subscription = subscription->next;
+  settle_parts(subscriber, part.before, skip);
+  settle_range(subscriber, subscription, part.start, part.end, skip);
+}
+
+/* Settles everything up to the message `end` of the turn list. */
+static void settle_until(struct subscriber *subscriber, uint32_t end, size_t skip) {
+  struct subscription *subscription = subscriber->turn;
+  uint16_t before = subscriber->turn_before;
+  uint32_t start = subscriber->turn_start;
+  subscriber_forget_turn(subscriber);
+  settle_parts(subscriber, before, &skip);
+  settle_range(subscriber, subscription, start, end, &skip);
 }
 
 void subscriber_settle(struct subscriber *subscriber, size_t skip) {
   if (subscriber->turn) settle_until(subscriber, subscriber->turn->channel->turn_count, skip);
+}
+
+/* Starts with the last message of a channel's turn list. Returns false if that is too long. */
+static bool begin_turn(struct subscriber *subscriber, struct subscription *subscription, uint16_t before) {
+  uint32_t start = subscription->channel->turn_count - 1;
+  if (start > UINT16_MAX) return false;
+  subscriber->turn = subscription;
+  subscriber->turn_start = (uint16_t)start;
+  subscriber->turn_before = before;
+  return true;
+}
+
+/* Goes on with the turn list of another channel. Returns false if the messages so far must be
+ * settled. */
+static bool continue_turn(struct subscriber *subscriber, struct subscription *subscription) {
+  if (!subscriber->turn || subscriber->flags & SUBSCRIBER_BEHIND) return false;
+  struct channel *channel = subscriber->turn->channel;
+  uint16_t part = turn_part_get(&subscriber->sink->delivery->views, subscriber->turn_before, channel, subscriber->turn_start,
+                                channel->turn_count);
+  return part > 0 && begin_turn(subscriber, subscription, part);
 }
 
 void subscriber_deliver(struct subscription *subscription, struct message *message) {
@@ -179,12 +218,10 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
     settle_until(subscriber, channel->turn_count - 1, 0);
   }
   if (is_taken(subscriber, subscription, message)) return;
-  if (!subscriber->turn && !subscriber->outbox && !subscriber->sink->form->is_own) {
-    subscriber->turn = subscription;
-    subscriber->turn_start = channel->turn_count - 1;
-  } else {
-    /* A turn list that is not written yet belongs to another channel here. Settling it may have
-     * made the subscriber slow. */
+  bool is_first = !subscriber->turn && !subscriber->outbox && !subscriber->sink->form->is_own;
+  bool is_listed = is_first ? begin_turn(subscriber, subscription, 0) : is_plain && continue_turn(subscriber, subscription);
+  if (!is_listed) {
+    /* Settling may make the subscriber slow. */
     subscriber_settle(subscriber, 0);
     if (!is_taken(subscriber, subscription, message)) push_message(subscriber, subscription, message, 0);
   }

@@ -5,37 +5,16 @@
 
 #include <stdatomic.h>
 
-#include "base/buffer.h"
 #include "base/clock.h"
 #include "codec/ws/ws_deflate.h"
 #include "delivery/form_users.h"
+#include "delivery/turn_view.h"
 #include "hub/hub.h"
 #include "moonwire.h"
 
 VISIBILITY_PUSH
 
 struct subscriber;
-
-/* The most slices of one write. The most bytes that are joined, and after how many writes of the same
- * messages: for fewer subscribers, copying costs more than it spares. */
-enum { SINK_SLICES_MAX = 64, TURN_JOIN_MAX = 64 * 1024, TURN_JOIN_USES = 3 };
-
-/* A part of a channel's turn list in one form and framing, ready to be written to all subscribers
- * that need exactly this: as slices of its messages, or, once several have needed it, joined, which
- * the kernel takes in less time. */
-struct turn_view {
-  const struct sink *sink; /* for which it was prepared */
-  struct channel *channel; /* NULL if nothing is prepared */
-  uint32_t start, count;   /* of messages */
-  uint32_t uses;
-  uint32_t slice_count;
-  size_t bytes;
-  struct bytes slices[SINK_SLICES_MAX];
-  struct buffer joined; /* keeps its memory, at most TURN_JOIN_MAX */
-};
-
-/* A turn list is written in several forms and framings; few are in use at a time. */
-enum { TURN_VIEWS = 8 };
 
 struct delivery {
   struct hub *hub;
@@ -52,7 +31,7 @@ struct delivery {
   size_t written;           /* bytes that were written in this turn */
   struct subscriber *dirty; /* for the flush at the end of the turn */
   struct subscriber *next;  /* for the flush at the end of the next turn */
-  struct turn_view views[TURN_VIEWS];
+  struct turn_views views;
   size_t sink_count;                              /* sinks made so far; each is given a view */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until needed */
   struct deflated_part {

@@ -14,64 +14,46 @@ void delivery_deinit(struct delivery *delivery) {
     blob_unref(delivery->parts[i].plain);
     blob_unref(delivery->parts[i].deflated);
   }
-  for (size_t i = 0; i < TURN_VIEWS; i++) buffer_deinit(&delivery->views[i].joined);
+  turn_views_deinit(&delivery->views);
 }
 
 /* Returns true if no unsent data will be written. */
 static bool is_lost(const struct subscriber *subscriber) { return subscriber->flags & (SUBSCRIBER_BROKEN | SUBSCRIBER_SLOW); }
 
-/* Copies the messages of a view one behind the other. Out of memory, they stay as they are. */
-static void join_view(struct turn_view *view) {
-  buffer_clear(&view->joined);
-  if (!buffer_reserve_within(&view->joined, view->bytes, TURN_JOIN_MAX)) return;
-  for (size_t i = 0; i < view->slice_count; i++) buffer_append(&view->joined, view->slices[i]);
-  view->slices[0] = buffer_bytes(&view->joined);
-  view->slice_count = 1;
-}
-
-/* Returns the turn list of a channel from `start` on, at most SINK_SLICES_MAX messages, or NULL if
- * out of memory. */
-static const struct turn_view *prepare_view(const struct sink *sink, struct channel *channel, uint32_t start) {
-  struct turn_view *view = &sink->delivery->views[sink->view];
-  if (view->channel == channel && view->start == start && view->sink == sink) {
-    if (++view->uses == TURN_JOIN_USES && view->slice_count > 1 && view->bytes <= TURN_JOIN_MAX) join_view(view);
-    return view;
-  }
-  view->channel = NULL;
-  view->sink = sink;
-  view->start = start;
-  view->count = 0;
-  view->uses = 1;
-  view->bytes = 0;
-  for (uint32_t i = start; i < channel->turn_count && view->count < SINK_SLICES_MAX; i++) {
-    struct blob *blob = compress_shared(sink->delivery, sink->form, channel->turn[i]);
-    if (!blob) return NULL;
-    view->slices[view->count] = form_slice(blob, sink->framing);
-    view->bytes += view->slices[view->count++].len;
-  }
-  view->slice_count = view->count;
-  view->channel = channel;
+/* Returns the view of what the subscriber lacks, which is mostly there already. NULL: out of memory. */
+static const struct turn_view *find_view(const struct subscriber *subscriber) {
+  const struct sink *sink = subscriber->sink;
+  struct turn_view *view = &sink->delivery->views.items[sink->view];
+  if (view->channel != subscriber->turn->channel || view->start != subscriber->turn_start ||
+      view->before != subscriber->turn_before || view->sink != sink)
+    return turn_view_prepare(view, subscriber);
+  if (++view->uses == TURN_JOIN_USES) turn_view_join(view);
   return view;
 }
 
-/* Writes the shared list of the only channel with messages in this turn. */
+/* Writes what many have to be written in this turn. */
 static void write_turn(struct subscriber *subscriber) {
   const struct sink *sink = subscriber->sink;
   while (subscriber->turn) {
-    struct channel *channel = subscriber->turn->channel;
-    const struct turn_view *view = prepare_view(sink, channel, subscriber->turn_start);
+    const struct turn_view *view = find_view(subscriber);
     ptrdiff_t written = view ? sink->ops->write(subscriber, view->slices, view->slice_count) : MW_ENOMEM;
     if (written < 0) {
       subscriber->flags |= SUBSCRIBER_BROKEN;
       return;
     }
     sink->delivery->written += (size_t)written;
-    if ((size_t)written < view->bytes) {
+    uint32_t start = subscriber->turn_start + view->count;
+    bool is_written = (size_t)written == view->bytes;
+    if (is_written && start == subscriber->turn->channel->turn_count) {
+      subscriber_forget_turn(subscriber);
+      return;
+    }
+    if (!is_written || start > UINT16_MAX) {
       subscriber_settle(subscriber, (size_t)written);
       return;
     }
-    subscriber->turn_start += view->count;
-    if (subscriber->turn_start == channel->turn_count) subscriber->turn = NULL;
+    subscriber->turn_before = 0;
+    subscriber->turn_start = (uint16_t)start;
   }
 }
 
@@ -131,6 +113,7 @@ static void flush(struct subscriber *subscriber) {
   }
   bool is_slow = (subscriber->flags & (SUBSCRIBER_SLOW | SUBSCRIBER_BROKEN | SUBSCRIBER_COLLECTS)) == SUBSCRIBER_SLOW;
   if (is_slow) drop_unwritten(subscriber);
+  if (subscriber->turn) subscriber_forget_turn(subscriber); /* one that is lost; the lists end with the turn */
   subscriber->sink->ops->flushed(subscriber);
 }
 
@@ -170,7 +153,7 @@ bool delivery_flush(struct delivery *delivery) {
       flush(subscriber);
     }
   }
-  for (size_t i = 0; i < TURN_VIEWS; i++) delivery->views[i].channel = NULL;
+  turn_views_end(&delivery->views);
   hub_end_turn(delivery->hub);
   return delivery->next;
 }

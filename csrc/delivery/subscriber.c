@@ -73,7 +73,7 @@ void subscriber_unsubscribe(struct subscriber *subscriber, struct subscription *
 }
 
 void subscriber_end(struct subscriber *subscriber) {
-  subscriber->turn = NULL;
+  subscriber_forget_turn(subscriber);
   subscriber->flags &= (uint16_t)~SUBSCRIBER_COLLECTS;
   if (subscriber->subscription_count > 0)
     log_limited(MW_LOG_DEBUG, "unsubscribe from %u channels", (unsigned)subscriber->subscription_count);

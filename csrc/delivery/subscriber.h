@@ -113,9 +113,10 @@ struct subscriber {
   struct subscriber *next_dirty;
   struct outbox *outbox;          /* NULL if nothing is queued */
   struct subscriber_extra *extra; /* NULL for most */
-  /* its channel's turn list must still be written, from turn_start on; NULL: none */
+  /* what must still be written: the part turn_before of other channels' turn lists, if it is not 0,
+   * and then this channel's list from turn_start on (turn_view.h); NULL: nothing */
   struct subscription *turn;
-  uint32_t turn_start;
+  uint16_t turn_start, turn_before;
   uint16_t subscription_count;
   uint16_t flags;
   struct subscription first; /* the others have their own memory, and are listed after it */
@@ -167,6 +168,11 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
 /* Moves the messages of a turn list that is not written yet to the outbox, so that other data can
  * follow them. The first `skip` bytes are written. */
 void subscriber_settle(struct subscriber *subscriber, size_t skip);
+/* Drops them: they are written, or will not be. */
+static inline void subscriber_forget_turn(struct subscriber *subscriber) {
+  subscriber->turn = NULL;
+  subscriber->turn_before = 0;
+}
 /* Appends a message from a history, even over a limit, unless the subscriber is its `except`. */
 void subscriber_replay(struct subscriber *subscriber, struct message *message);
 /* Appends part of a blob after everything that was delivered, with a reference. Over the sink's

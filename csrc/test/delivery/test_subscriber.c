@@ -165,6 +165,8 @@ static void finish_held(struct peer *peer) {
 
 static const struct channel_policy kept = {
     .history = {.size = 100, .bytes = 1 << 20}, .slow = SLOW_CATCHUP, .outbox = 500, .replay = 100};
+static const struct channel_policy roomy = {
+    .history = {.size = 1000, .bytes = 1 << 20}, .slow = SLOW_CATCHUP, .outbox = 1 << 20, .replay = 1000};
 static const struct channel_policy closes = {.slow = SLOW_CLOSE, .outbox = 500};
 
 static int begin(void **state) {
@@ -244,6 +246,19 @@ static void assert_numbers(const struct peer *peer, unsigned from, unsigned to) 
   assert_null(strstr(at, "data: "));
 }
 
+/* Returns the numbers of all "data: N" or "data":N of a peer's text. */
+static const char *numbers_of(const struct peer *peer) {
+  static char numbers[2000];
+  size_t len = 0;
+  numbers[0] = '\0';
+  for (const char *at = peer->text; (at = strstr(at, "data")); at++) {
+    unsigned n;
+    if (sscanf(at, "data: %u", &n) == 1 || sscanf(at, "data\":%u", &n) == 1)
+      len += (size_t)snprintf(numbers + len, sizeof numbers - len, "%u ", n);
+  }
+  return numbers;
+}
+
 static void publish_numbers(const char *channel, unsigned from, unsigned to, const struct channel_policy *policy) {
   for (unsigned n = from; n <= to; n++) {
     char text[12];
@@ -274,6 +289,10 @@ static void writes_once_a_turn(void **state) {
   assert_int_equal(world.peers[0].flushed_count, 1);
 }
 
+static void clear_text(void) {
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) world.peers[i].text_len = 0;
+}
+
 /* What several subscribers receive in a turn is written as one piece, and what a peer does not take of
  * that follows as if it had not been. */
 static void joins_what_many_receive(void **state) {
@@ -282,7 +301,7 @@ static void joins_what_many_receive(void **state) {
   publish_numbers("a", 1, 3, &kept);
   size_t len = 0;
   for (size_t room = 0; room == 0 || room <= len; room++) {
-    for (size_t i = 0; i < COUNT_OF(world.peers); i++) world.peers[i].text_len = 0;
+    clear_text();
     if (room > 0) publish_numbers("a", 1, 3, &kept);
     struct peer *cut = &world.peers[0]; /* the last to be flushed */
     if (room > 0) cut->room = room;
@@ -299,6 +318,82 @@ static void joins_what_many_receive(void **state) {
   publish_numbers("a", 1, 1, &kept);
   delivery_flush(&world.delivery);
   for (size_t i = 0; i < COUNT_OF(world.peers); i++) assert_int_equal(world.peers[i].slice_count, 1);
+}
+
+/* Publishes 1 to 7, now here and now there. */
+static void publish_around(void) {
+  static const char *const channels[] = {"a", "b", "b", "a", "b", "a", "a"};
+  for (unsigned n = 0; n < COUNT_OF(channels); n++) publish_numbers(channels[n], n + 1, n + 1, &roomy);
+}
+
+static void joins_what_comes_by_several_channels(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    subscribe(i, i % 2 == 0 ? "a" : "b", &roomy);
+    subscribe(i, i % 2 == 0 ? "b" : "a", &roomy);
+  }
+  publish_around();
+  delivery_flush(&world.delivery);
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    assert_int_equal(world.peers[i].slice_count, i < 3 ? 1 : 7);
+    assert_numbers(&world.peers[i], 1, 7);
+  }
+  size_t len = world.peers[0].text_len;
+  struct peer *cut = &world.peers[0];
+  for (size_t room = 1; room <= len; room++) {
+    clear_text();
+    cut->room = room;
+    publish_around();
+    delivery_flush(&world.delivery);
+    cut->room = ANY;
+    if (cut->held_count > 0) finish_held(cut);
+    for (size_t i = 0; i < COUNT_OF(world.peers); i++) assert_numbers(&world.peers[i], 1, 7);
+  }
+}
+
+static void whoever_differs_gets_what_is_its_own(void **state) {
+  (void)state;
+  struct peer *leaver = &world.peers[0], *author = &world.peers[1], *stranger = &world.peers[2];
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    subscribe(i, "a", &kept);
+    if (i != 2) subscribe(i, "b", &kept);
+  }
+  subscribe(2, "c", &kept);
+  author->identity = BYTES("author");
+  publish_numbers("a", 1, 1, &kept);
+  publish_numbers("b", 2, 2, &kept);
+  struct subscription *left = subscriber_find(&leaver->subscriber, BYTES("b"));
+  subscriber_unsubscribe(&leaver->subscriber, left, LEAVE_ASKED);
+  publish_numbers("a", 3, 3, &kept);
+  publish_numbers("c", 4, 4, &kept);
+  publish_parts((struct message_parts){.channel = BYTES("b"), .event = BYTES("e"), .data = BYTES("5"), .except = BYTES("author")},
+                &kept);
+  publish_numbers("a", 6, 6, &kept);
+  delivery_flush(&world.delivery);
+  assert_string_equal(numbers_of(leaver), "1 2 3 6 ");
+  assert_string_equal(numbers_of(author), "1 2 3 6 ");
+  assert_string_equal(numbers_of(stranger), "1 3 4 6 ");
+  for (size_t i = 3; i < COUNT_OF(world.peers); i++) assert_string_equal(numbers_of(&world.peers[i]), "1 2 3 5 6 ");
+}
+
+/* More parts, and more messages, than fit into a view. */
+static void a_long_mixture_is_complete(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    world.peers[i].subscriber.sink = &world.socket_sink;
+    subscribe(i, "a", &kept);
+    subscribe(i, "b", &kept);
+  }
+  for (unsigned round = 0; round < 5; round++) {
+    clear_text();
+    char expected[2000] = "";
+    for (unsigned n = 1; n <= 60 + 20 * round; n++) {
+      publish_numbers(n % (2 + round) == 0 ? "b" : "a", n, n, &roomy);
+      snprintf(expected + strlen(expected), 8, "%u ", n);
+    }
+    delivery_flush(&world.delivery);
+    for (size_t i = 0; i < COUNT_OF(world.peers); i++) assert_string_equal(numbers_of(&world.peers[i]), expected);
+  }
 }
 
 static void writes_the_pieces_if_memory_fails(void **state) {
@@ -631,6 +726,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       DELIVERS(writes_once_a_turn),
       DELIVERS(joins_what_many_receive),
+      DELIVERS(joins_what_comes_by_several_channels),
+      DELIVERS(whoever_differs_gets_what_is_its_own),
+      DELIVERS(a_long_mixture_is_complete),
       DELIVERS(writes_the_pieces_if_memory_fails),
       DELIVERS(writes_so_much_in_a_turn),
       DELIVERS(a_turn_that_is_full_is_over),
