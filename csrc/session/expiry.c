@@ -22,18 +22,24 @@ uint64_t expiry_seconds(const struct http *http, const struct script_job *job) {
 }
 
 void expiry_clear(struct session *session) {
-  if (!session->expiry) return;
+  if (!session->expires) return;
   timer_stop(&session->expiry->timer);
   memory_free(session->expiry);
-  session->expiry = NULL;
+  session->expires = false;
+  session->http = NULL;
 }
 
-static struct expiry *make_expiry(struct subscriber *subscriber) {
+/* A verifier needs no request to check a newer token. */
+static bool begin_expiry(struct session *session, struct subscriber *subscriber) {
+  if (session->expires) return true;
   struct expiry *expiry = memory_calloc(1, sizeof *expiry);
-  if (!expiry) return NULL;
+  if (!expiry) return false;
   timer_init(&expiry->timer);
   expiry->subscriber = subscriber;
-  return expiry;
+  memory_free(session->http);
+  session->expiry = expiry;
+  session->expires = true;
+  return true;
 }
 
 void expiry_set(struct subscriber *subscriber, const struct script_job *job) {
@@ -44,8 +50,7 @@ void expiry_set(struct subscriber *subscriber, const struct script_job *job) {
     expiry_clear(session);
     return;
   }
-  if (session && !session->expiry) session->expiry = make_expiry(subscriber);
-  if (!session || !session->expiry) {
+  if (!session || !begin_expiry(session, subscriber)) {
     subscriber_break(subscriber);
     return;
   }

@@ -72,7 +72,7 @@ static void leave_what_is_lost(struct subscriber *subscriber, const struct scrip
 /* A newer token is checked with the parts of the upgrade request that are kept; by a verifier,
  * without them. If out of memory, all of the request stays. */
 static void keep_essence(struct session *session, const struct script_job *job) {
-  if (!session->http || !job->connects) return;
+  if (!session_http(session) || !job->connects) return;
   bool needs_none = job->config->options.token != NULL;
   struct http_copy *essence = needs_none ? NULL : http_copy_essence(session->http);
   if (!essence && !needs_none) return;

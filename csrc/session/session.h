@@ -42,14 +42,17 @@ struct session {
   struct script_job *question;
   struct mw_client *client;      /* NULL until it is needed */
   struct input_backlog *backlog; /* NULL while it is not needed */
-  /* for checking its token, or a newer one; NULL: it cannot have one */
-  struct http_copy *http;
-  struct expiry *expiry;          /* of its token (session/expiry.h); NULL: none */
+  union {
+    /* with which the app checks its token, or a newer one (session_http); NULL: it cannot have one */
+    struct http_copy *http;
+    struct expiry *expiry; /* with `expires`: of its token (session/expiry.h) */
+  };
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;
   uint16_t close_code; /* of its end; 0: none */
   uint8_t departure;   /* enum departure: why it is about to end */
-  bool is_raw;         /* role->is_raw of its stream */
+  bool is_raw : 1;     /* role->is_raw of its stream */
+  bool expires : 1;    /* it has `expiry` in place of `http` */
 };
 
 /* A bit of subscription->mark: the query of a poll named the channel. The subscription ends when a
@@ -107,6 +110,8 @@ static inline struct session *session_of(const struct subscriber *subscriber) {
   if (!subscriber->extra || subscriber->flags & SUBSCRIBER_BARE) return NULL;
   return container_of(subscriber->extra, struct session, extra);
 }
+/* Returns the request with which the app checks a newer token, or NULL. */
+static inline struct http_copy *session_http(const struct session *session) { return session->expires ? NULL : session->http; }
 /* Returns the session, and makes it if necessary. NULL if out of memory. */
 struct session *session_get(struct subscriber *subscriber);
 /* Initializes a session, which is zeroed, for its owner. */

@@ -248,7 +248,7 @@ static void close_busy(struct subscriber *subscriber, const char *text) {
 
 /* Returns the request that asks who has this token: as much of the upgrade as is kept. */
 static struct http_copy *copy_request(const struct session *session, struct bytes token) {
-  return session->http ? http_copy_with_token(session->http, token) : http_copy_of_token(token);
+  return session_http(session) ? http_copy_with_token(session->http, token) : http_copy_of_token(token);
 }
 
 /* Identifies the client by the token in its first verb, or checks a newer token. */
@@ -259,7 +259,7 @@ static void on_token(const struct call *call, bool connects) {
   struct mw_client *client = session_client(subscriber);
   bool authenticates = app->config->options.authenticate;
   /* A client that was identified by the upgrade has no request left for a token. */
-  if (session && authenticates && !session->http && !app->config->options.token) {
+  if (session && authenticates && !session_http(session) && !app->config->options.token) {
     refuse_call(call, "refused", "only a moonwire.1 WebSocket can send a new token");
     return;
   }
