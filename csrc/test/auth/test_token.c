@@ -1,5 +1,6 @@
 /* Tokens: the examples of RFC 7515, 7517, 7519, and 8037, every algorithm, the rules for claims,
  * and keys in files. What is refused is in test_token_hostile.c. */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "auth/jwk_set.h"
@@ -339,6 +340,46 @@ static void chooses_keys(void **state) {
   unlink(path);
 }
 
+/* ---- Threads --------------------------------------------------------------------------------- */
+
+enum { THREADS = 4, ROUNDS = 200 };
+
+struct verifying {
+  struct mw_token *token;
+  char text[MW_TOKEN_MAX];
+  int failures;
+};
+
+static void *verify_often(void *context) {
+  struct verifying *own = context;
+  for (uint64_t i = 0; i < ROUNDS; i++) own->failures += verify(own->token, own->text, 1000 + i, NULL, NULL) != 12;
+  return NULL;
+}
+
+/* Some verify while the file of keys is replaced; a key that stays in it is always found. */
+static void verifies_on_many_threads(void **state) {
+  (void)state;
+  char path[] = "/tmp/moonwire-keys-XXXXXX";
+  static struct verifying all[THREADS];
+  pthread_t threads[THREADS];
+  assert_true(close(mkstemp(path)) == 0);
+  write_set(path, ed_jwk, NULL);
+  struct mw_token *token = make(&(struct mw_token_options){.jwks_file = path});
+  for (int i = 0; i < THREADS; i++) {
+    all[i] = (struct verifying){.token = mw_token_ref(token)};
+    snprintf(all[i].text, sizeof all[i].text, "%s", sign_private(ed_private, "{\"exp\":9000}"));
+    assert_int_equal(pthread_create(&threads[i], NULL, verify_often, &all[i]), 0);
+  }
+  for (int i = 0; i < 20; i++) write_set(path, ed_jwk, i % 2 == 0 ? ec_jwk : NULL);
+  for (int i = 0; i < THREADS; i++) {
+    pthread_join(threads[i], NULL);
+    assert_int_equal(all[i].failures, 0);
+    mw_token_unref(all[i].token);
+  }
+  mw_token_unref(token);
+  unlink(path);
+}
+
 /* ---- Out of memory --------------------------------------------------------------------------- */
 
 static bool run(void *context) {
@@ -371,6 +412,7 @@ int main(void) {
                                      TEST(refuses_options),
                                      TEST(rotates_keys),
                                      TEST(chooses_keys),
+                                     TEST(verifies_on_many_threads),
                                      TEST(copes_with_too_little_memory)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
