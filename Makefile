@@ -208,6 +208,7 @@ FLOORS_lua := lua $(FLOORS_server)
 FLOORS_fuzz := auth hub codec base
 FLOORS_fuzz_lag := $(FLOORS_server)
 FLOORS_fuzz_server := $(FLOORS_server)
+FLOORS_fuzz_workers := $(FLOORS_server)
 
 define floor_archive
 $(B)/obj/$(1).a: $(2)
@@ -229,7 +230,7 @@ FUZZ_SUPPORT := $(if $(FUZZ_SUPPORT_OBJ),$(B)/obj/fuzz_support.a)
 # $(call test_program,FLOOR,NAME,OBJECT)
 define test_program
 TESTS += $(B)/test/$(1)_$(2)
-$(B)/test/$(1)_$(2): $(3) $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
+$(B)/test/$(1)_$(2): $(3) $(if $(filter server_workers,$(1)_$(2)),$(FUZZ_SUPPORT)) $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS))

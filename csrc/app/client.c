@@ -1,6 +1,7 @@
 #include "app/client.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,9 @@ static bool read_user_id(struct blob *user, struct blob **id) {
   return is_read;
 }
 
+/* Guards the replacement of a user against those who compare users. */
+static pthread_mutex_t users = PTHREAD_MUTEX_INITIALIZER;
+
 int client_set_user(struct mw_client *client, struct blob *user) {
   struct blob *user_id;
   bool is_read = read_user_id(user, &user_id);
@@ -106,8 +110,11 @@ int client_set_user(struct mw_client *client, struct blob *user) {
     blob_unref(user);
     return is_read ? MW_EINVAL : MW_ENOMEM;
   }
-  blob_unref(client->user);
+  pthread_mutex_lock(&users);
+  struct blob *before = client->user;
   client->user = user;
+  pthread_mutex_unlock(&users);
+  blob_unref(before);
   /* The id stays where it is: other threads may be reading it. */
   if (client->user_id) {
     blob_unref(user_id);
@@ -117,10 +124,17 @@ int client_set_user(struct mw_client *client, struct blob *user) {
   return 0;
 }
 
-bool client_same_user(const struct mw_client *one, const struct mw_client *other) {
+static bool is_same_user(const struct mw_client *one, const struct mw_client *other) {
   if (!one->user || !other->user) return !one->user && !other->user;
   if (!one->user_id && !other->user_id) return bytes_equal(blob_bytes(one->user), blob_bytes(other->user));
   return one->user_id && other->user_id && bytes_equal(blob_bytes(one->user_id), blob_bytes(other->user_id));
+}
+
+bool client_same_user(const struct mw_client *one, const struct mw_client *other) {
+  pthread_mutex_lock(&users);
+  bool is_same = is_same_user(one, other);
+  pthread_mutex_unlock(&users);
+  return is_same;
 }
 
 struct bytes client_user_id(const struct mw_client *client) {

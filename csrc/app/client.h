@@ -30,10 +30,14 @@ struct mw_client {
   /* a secret of the client and the app: POST /send with this id acts as the client. The first
    * CLIENT_NAME_LEN characters are the name, which others may see. */
   char id[CLIENT_ID_LEN];
-  struct address address; /* of its session */
-  struct blob *user;      /* JSON; NULL: anonymous */
-  struct blob *user_id;   /* NULL: the name is used */
-  void *context;          /* of the app */
+  /* Of its session. The worker is set before others know the client, and never changes; the rest is
+   * for that worker. */
+  struct address address;
+  /* JSON; NULL: anonymous. The script's thread replaces it, and may read it; others call
+   * client_same_user */
+  struct blob *user;
+  _Atomic(struct blob *) user_id; /* set once; NULL: the name is used */
+  void *context;                  /* of the app */
   void (*on_free)(void *context);
   struct list in_registry;      /* under the registry's lock; alone when it is not connected */
   struct mw_client *next_by_id; /* also under the lock: in the same bucket of the registry */

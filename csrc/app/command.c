@@ -26,7 +26,7 @@ int command_post(struct app *app, struct command *command) {
     /* Itself as well: what carries nothing is not free. */
     size_t size =
         sizeof *command + (command->message ? message_size(command->message) : 0) + (command->text ? command->text->len : 0);
-    command->mail = (struct mail){.class = app->workers->command, .to = command->client->address};
+    command->mail = (struct mail){.class = app->workers->command, .to = {.worker = command->client->address.worker}};
     if (command->type != COMMAND_CLOSE) command->mail.size = mail_size(size);
     status = app->workers->post(app, &command->mail);
   }

@@ -20,7 +20,7 @@ int raw_data_post(struct app *app, struct script_job *job, struct mw_socket *soc
     blob_unref(blob);
     return MW_ENOMEM;
   }
-  struct address to = job ? job->mail.to : socket->client->address;
+  struct address to = job ? job->mail.to : (struct address){.worker = socket->client->address.worker};
   *data = (struct raw_data){.mail = {.class = app->workers->raw, .to = to, .size = mail_size(sizeof *data + blob->len)},
                             .job = job ? job_ref(job) : NULL,
                             .socket = socket ? socket_ref(socket) : NULL,

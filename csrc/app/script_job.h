@@ -164,7 +164,7 @@ struct script_job {
   /* the body is the id of the event that was relayed, and not JSON */
   bool body_is_id;
   /* borrowed: the app's handle, which refers to this job; NULL after the app has released it */
-  struct mw_stream *stream;
+  _Atomic(struct mw_stream *) stream;
   void (*on_stream_end)(struct mw_stream *stream);
 };
 

@@ -346,11 +346,14 @@ static void tell_ends(struct subscriber *subscriber) {
 
 void catchup_feed(struct subscriber *subscriber) {
   struct catchup *catchup = catchup_of(subscriber);
-  struct heap heap = seek(subscriber, catchup);
-  tell_gaps(subscriber, catchup);
+  struct store *store = hub_of(subscriber)->store;
   bool over = false;
   size_t bytes = feed_bytes(subscriber);
+  store_lock(store); /* as long as places in the histories are used */
+  struct heap heap = seek(subscriber, catchup);
+  tell_gaps(subscriber, catchup);
   while (!over && !is_fed(subscriber, bytes)) over = push_next(subscriber, catchup, &heap);
+  store_unlock(store);
   if (!over) return;
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) subscription->mark &= ~(uint32_t)CATCHUP_MARKS;

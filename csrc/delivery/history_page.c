@@ -4,13 +4,14 @@
 
 enum { LIMIT = 100 };
 
-struct history_page history_page_of(struct hub *hub, struct bytes name, const struct history_query *query) {
-  const struct stored *stored = store_look(hub->store, name);
+struct history_page history_page_until(struct store *store, uint64_t position, struct bytes name,
+                                       const struct history_query *query) {
+  const struct stored *stored = store_look(store, name);
   if (!stored) return (struct history_page){.history = NULL};
   const struct history *history = &stored->history;
   bool from_first = query->since.kind != SINCE_NONE;
   uint32_t first = query->since.kind == SINCE_POSITION ? history_seek(history, query->since.position) : 0;
-  uint32_t end = history_end(history, hub->position);
+  uint32_t end = history_end(history, position);
   /* Any other position lies before everything that is kept. */
   uint64_t before = query->before.kind == SINCE_POSITION ? query->before.position : 0;
   if (query->before.kind != SINCE_NONE) end = before > 0 ? history_seek(history, before - 1) : 0;

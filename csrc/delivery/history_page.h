@@ -23,8 +23,14 @@ struct history_query {
   size_t limit; /* how many messages; 0: 100 */
 };
 
-/* Returns the page that the query names. It is valid until the hub changes. */
-struct history_page history_page_of(struct hub *hub, struct bytes channel, const struct history_query *query);
+/* Returns the page that the query names, of messages up to `position`. It is valid as long as the
+ * caller holds the lock of the store (store_lock), and changes nothing of the store. */
+struct history_page history_page_until(struct store *store, uint64_t position, struct bytes channel,
+                                       const struct history_query *query);
+/* The same, of messages that the hub has received. */
+static inline struct history_page history_page_of(struct hub *hub, struct bytes channel, const struct history_query *query) {
+  return history_page_until(hub->store, hub->position, channel, query);
+}
 /* Encodes its messages in that form, each once for all who ask for it, and drops the farther ones
  * of those that come to more bytes; one stays whatever its size. MW_ENOMEM. */
 int history_page_fit(struct history_page *page, const struct form_class *form, const struct epoch *epoch, size_t bytes);

@@ -10,6 +10,7 @@ static void look_into(struct replay_source *source, const struct delivery *deliv
   const struct history *history = &stored->history;
   bool has_since = since.kind != SINCE_NONE;
   uint64_t position = since.kind == SINCE_POSITION ? since.position : 0;
+  store_lock(hub->store);
   source->gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !store_complete(hub->store, stored, position));
   uint32_t next = store_replay_from(hub->store, stored, has_since, position);
   uint32_t tail =
@@ -19,6 +20,7 @@ static void look_into(struct replay_source *source, const struct delivery *deliv
     if (since.kind == SINCE_POSITION) source->gap = true;
   }
   source->after = next < history_end(history, hub->position) ? history_at(history, next)->position - 1 : hub->position;
+  store_unlock(hub->store);
 }
 
 int replay_init(struct replay *replay, struct subscriber *subscriber, struct since since, struct subscription *only) {

@@ -1,6 +1,7 @@
 #include "http/conn.h"
 
 #include <assert.h>
+#include <unistd.h>
 
 #include "base/log_limit.h"
 #include "base/memory.h"
@@ -55,6 +56,7 @@ struct conn *conn_new(struct conn_class *class, enum stream_kind kind) {
   object_count(OBJECT_CONN, 1);
   list_append(&http->conns, &conn->link);
   http->conn_count++;
+  atomic_fetch_add(&http->app->conn_count, 1);
   timer_init(&conn->timer);
   class->protocol->init(conn);
   return conn;
@@ -67,9 +69,9 @@ static void conn_begin(struct conn *conn, const char *address, bool is_private) 
   if (log_enabled(MW_LOG_DEBUG)) {
     char remote[REMOTE_MAX];
     stream_remote(&conn->stream, remote, sizeof remote);
-    log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, http->conn_count);
+    log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, atomic_load(&http->app->conn_count));
   }
-  if (http->conn_count > conn_limits(conn)->connections) {
+  if (atomic_load(&http->app->conn_count) > conn_limits(conn)->connections) {
     log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) reached", conn_limits(conn)->connections);
     conn_close(conn); /* not by a reset, which many clients take for an error of their connect */
     return;
@@ -89,6 +91,16 @@ void conn_accept(struct conn_class *class, struct listener *listener) {
   } else {
     conn_begin(conn, listener->address, listener->is_private);
   }
+}
+
+void conn_accept_descriptor(struct conn_class *class, enum stream_kind kind, int fd, const char *address, bool is_private) {
+  struct conn *conn = conn_new(class, kind);
+  if (!conn || stream_adopt(&conn->stream, kind, fd) < 0) {
+    close(fd);
+    if (conn) conn_close(conn);
+    return;
+  }
+  conn_begin(conn, address, is_private);
 }
 
 int conn_accept_memory(struct conn_class *class, struct stream_peer *peer) {
@@ -122,9 +134,10 @@ void conn_on_closed(struct stream *stream) {
   protocol_of(conn)->deinit(conn);
   list_remove(&conn->link);
   http->conn_count--;
+  size_t conn_count = atomic_fetch_sub(&http->app->conn_count, 1) - 1;
   /* Stopping waits for the last connection, and the turn that sees it may be far away. */
   if (http->conn_count == 0 && http->app->state == APP_STOPPING) loop_wake(http->loop);
-  log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", http->conn_count);
+  log_limited(MW_LOG_DEBUG, "disconnect (connections=%zu)", conn_count);
   object_count(OBJECT_CONN, -1);
   memory_free((char *)conn - conn_at);
 }

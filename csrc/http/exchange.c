@@ -121,8 +121,10 @@ void exchange_resume(struct exchange *exchange) { exchange_protocol(exchange)->r
 static void drop_raw(struct mail *mail) { raw_data_free(container_of(mail, struct raw_data, mail)); }
 
 static void take_raw(struct mail *mail, void *room, struct subscriber *subscriber) {
-  (void)room;
+  const struct http *http = room;
   struct raw_data *data = container_of(mail, struct raw_data, mail);
+  /* Mail for a raw WebSocket names only its worker, which knows the rest. */
+  if (data->socket) subscriber = slots_find(http->slots, data->socket->client->address);
   struct exchange *exchange = exchange_of(subscriber);
   if (data->socket) atomic_fetch_sub(&data->socket->under_way, data->size);
   if (exchange && exchange->role) exchange->role->on_mail(exchange, mail);

@@ -25,10 +25,15 @@ int http_init(struct http *http, void (*on_second)(struct timers *timers)) {
   }
   timers_init_driven(&http->expiries, http->loop, on_expiry);
   conn_class_init(&http->accepted, http, http->protocol);
+  conn_class_init(&http->forwarded, http, http->forwarded_protocol);
   return 0;
 }
 
 void http_accept(struct http *http, struct listener *listener) { conn_accept(&http->accepted, listener); }
+
+void http_accept_descriptor(struct http *http, enum stream_kind kind, int fd, const char *address, bool is_private) {
+  conn_accept_descriptor(&http->accepted, kind, fd, address, is_private);
+}
 
 int http_accept_memory(struct http *http, struct stream_peer *peer) { return conn_accept_memory(&http->accepted, peer); }
 

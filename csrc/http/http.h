@@ -28,18 +28,20 @@ struct http {
   struct loop *loop;
   struct mw_stats *stats;
   const struct router *router;
-  struct transport *transport;     /* what roles share */
-  const struct protocol *protocol; /* of the connections of listeners */
+  struct transport *transport;               /* what roles share */
+  const struct protocol *protocol;           /* of the connections of listeners */
+  const struct protocol *forwarded_protocol; /* of requests of other workers */
   const struct http_session *sessions;
   const struct session_ops *session; /* of the streams of exchanges */
   char *read_buffer;                 /* of HTTP_READ_BUFFER bytes: all streams read into it */
   struct conn_class accepted;        /* connections of listeners */
+  struct conn_class forwarded;       /* requests of other workers (http/forward/forward.h) */
   struct timers timers;              /* of connections */
   struct timers expiries;            /* of the tokens of sessions; driven by `timers` */
   struct list conns;
   /* connections that their exchanges share, to be written after all subscribers of the turn */
   struct list unflushed;
-  size_t conn_count;
+  atomic_size_t conn_count;          /* other threads read it */
   struct put_off_list put_off;       /* whose input is put off until the next turn */
   struct budget guest;               /* of the served connection, if it has none of its own */
   const struct subscriber *guest_of; /* whose that is; only compared */
@@ -52,6 +54,9 @@ struct http {
 int http_init(struct http *http, void (*on_second)(struct timers *timers));
 /* Accepts a connection that is queued at a listener, or drops it over limits.connections. */
 void http_accept(struct http *http, struct listener *listener);
+/* The same for the descriptor of a peer that another worker has accepted; takes it. `address` is that
+ * of the listener. */
+void http_accept_descriptor(struct http *http, enum stream_kind kind, int fd, const char *address, bool is_private);
 /* Accepts a peer within the process, whose other end is not joined yet. Returns 0 or MW_ENOMEM. */
 int http_accept_memory(struct http *http, struct stream_peer *peer);
 /* Called when the server stops: conn_stop for all connections. */

@@ -37,9 +37,11 @@ static int hub_find_or_make(struct hub *hub, struct bytes name, const struct cha
   *found = hub_find(hub, name);
   if (*found) policy_renew(&(*found)->policy, policy);
   if (*found) return 0;
+  store_lock(hub->store); /* until the channel has read the policy */
   int status = store_acquire(hub->store, name, policy, &stored);
+  struct channel *channel = status == 0 ? channel_new(stored) : NULL;
+  store_unlock(hub->store);
   if (status < 0) return status;
-  struct channel *channel = channel_new(stored);
   if (!channel || table_set(&hub->channels, channel->name, channel) < 0) {
     if (channel) channel_free(channel);
     store_release(hub->store, stored);
@@ -59,6 +61,7 @@ int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_polic
     hub_forget_unused(hub, channel);
   } else {
     hub->subscription_count++;
+    atomic_fetch_add_explicit(&channel->stored->subscriber_count, 1, memory_order_relaxed);
   }
   return status;
 }
@@ -68,6 +71,7 @@ void hub_unsubscribe(struct hub *hub, struct subscription *subscription) {
   if (!channel) return;
   channel_remove(channel, subscription);
   hub->subscription_count--;
+  atomic_fetch_sub_explicit(&channel->stored->subscriber_count, 1, memory_order_relaxed);
   hub_forget_unused(hub, channel);
 }
 
@@ -85,7 +89,9 @@ static int append_to_turn(struct hub *hub, struct channel *channel, struct messa
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy) {
   struct channel *channel = hub_find(hub, message->parts.channel);
   if (message->position > 0) {
-    if (message->position > hub->store->position) store_put(hub->store, channel ? channel->stored : NULL, message, policy);
+    /* A store that is shared has it: it is put there before it is sent to the hubs. */
+    bool is_put = hub->store->lock.is_shared || message->position <= hub->store->position;
+    if (!is_put) store_put(hub->store, channel ? channel->stored : NULL, message, policy);
     hub->position = message->position;
   }
   if (!channel || channel->subscription_count == 0) return;
@@ -159,5 +165,5 @@ void hub_end_turn(struct hub *hub) {
     channel_turn_clear(channel);
     hub_forget_unused(hub, channel);
   }
-  store_bound(hub->store);
+  if (!hub->store->lock.is_shared) store_bound(hub->store);
 }

@@ -42,8 +42,8 @@ int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_polic
 /* Removes a subscriber, if it is subscribed. Frees the channel, and its name, if nothing of it is
  * left. */
 void hub_unsubscribe(struct hub *hub, struct subscription *subscription);
-/* Puts a message with a position into the store, unless another hub has done so, and gives it to
- * each subscriber. */
+/* Puts a message with a position into the store, unless it is there, and gives it to each
+ * subscriber. */
 void hub_publish(struct hub *hub, struct message *message, const struct channel_policy *policy);
 /* Applies changes to the members of a channel, and gives the announcement to each subscriber.
  * Returns false if there is no memory or no room to keep them: the members of the channel are then
@@ -61,7 +61,8 @@ void hub_end_turn(struct hub *hub);
 
 /* Returns the position of the final message of the channel, if the hub has received it, or 0. */
 static inline uint64_t hub_ended(const struct hub *hub, const struct channel *channel) {
-  return channel->stored->ended <= hub->position ? channel->stored->ended : 0;
+  uint64_t ended = channel->stored->ended;
+  return ended <= hub->position ? ended : 0;
 }
 
 VISIBILITY_POP

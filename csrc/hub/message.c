@@ -82,9 +82,8 @@ size_t message_weight(struct message *message) {
 
 void message_account(struct message *message, atomic_size_t *account) {
   if (account && message->account) return;
-  if (message->account) atomic_fetch_sub(message->account, atomic_load(&message->late));
-  atomic_store(&message->late, 0);
-  message->account = account;
+  atomic_size_t *before = atomic_exchange(&message->account, account);
+  if (before) atomic_fetch_sub(before, atomic_exchange(&message->late, 0));
 }
 
 struct form *form_new(const struct form_class *class, struct blob *blob) {
@@ -110,9 +109,12 @@ struct blob *message_add_form(struct message *message, struct form *form) {
     }
     form->next = first;
   } while (!atomic_compare_exchange_weak(&message->forms, &first, form));
-  if (message->account) {
-    atomic_fetch_add(&message->late, form_size(form));
-    atomic_fetch_add(message->account, form_size(form));
-  }
+  atomic_size_t *account = atomic_load(&message->account);
+  if (!account) return form->blob;
+  atomic_fetch_add(account, form_size(form));
+  atomic_fetch_add(&message->late, form_size(form));
+  /* If the history has dropped it in the meantime, it may have read `late` too early. Of two that
+   * take what was counted, one gets it. */
+  if (!atomic_load(&message->account)) atomic_fetch_sub(account, atomic_exchange(&message->late, 0));
   return form->blob;
 }

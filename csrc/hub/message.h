@@ -65,7 +65,7 @@ struct message {
   struct stored *promised;
   _Atomic(struct form *) forms; /* those that it was encoded in so far: a list that only grows */
   /* where forms are counted that are encoded while a history keeps it, or NULL */
-  atomic_size_t *account;
+  _Atomic(atomic_size_t *) account;
   atomic_size_t late;  /* what was counted there */
   struct mail mails[]; /* one for each worker, in their order (mail.to); after them, the texts */
 };

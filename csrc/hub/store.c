@@ -9,6 +9,7 @@
 void store_init(struct store *store, const struct clock *clock, const struct store_bounds *bounds) {
   *store = (struct store){
       .clock = clock, .position = bounds->position, .channels_max = bounds->channels, .history_max = bounds->history};
+  optional_lock_init(&store->lock, bounds->is_shared);
   oldest_init(&store->oldest);
   marks_init(&store->marks, bounds->marks, bounds->position);
   atomic_init(&store->late_bytes, 0);
@@ -17,9 +18,11 @@ void store_init(struct store *store, const struct clock *clock, const struct sto
 }
 
 void store_set_bounds(struct store *store, const struct store_bounds *bounds) {
+  store_lock(store);
   store->channels_max = bounds->channels;
   store->history_max = bounds->history;
   marks_set_max(&store->marks, bounds->marks);
+  store_unlock(store);
 }
 
 /* ---- The part of a channel ------------------------------------------------------------------- */
@@ -77,6 +80,7 @@ void store_deinit(struct store *store) {
   table_deinit(&store->channels);
   oldest_deinit(&store->oldest);
   marks_deinit(&store->marks);
+  optional_lock_deinit(&store->lock);
 }
 
 struct stored *store_find(const struct store *store, struct bytes name) {
@@ -101,15 +105,19 @@ static int store_find_or_make(struct store *store, struct bytes name, const stru
 }
 
 int store_acquire(struct store *store, struct bytes name, const struct channel_policy *policy, struct stored **stored) {
+  store_lock(store);
   int status = store_find_or_make(store, name, policy, stored);
   if (status == 0) (*stored)->users++;
+  store_unlock(store);
   return status;
 }
 
 void store_release(struct store *store, struct stored *stored) {
+  store_lock(store);
   assert(stored->users > 0);
   stored->users--;
   store_forget_unused(store, stored);
+  store_unlock(store);
 }
 
 /* ---- Age and bounds -------------------------------------------------------------------------- */
@@ -138,16 +146,19 @@ uint64_t store_history_bytes(const struct store *store) {
 }
 
 void store_bound(struct store *store) {
+  store_lock(store);
   while (store_history_bytes(store) > store->history_max) {
     struct stored *stored = oldest_top(&store->oldest);
-    if (!stored) return;
+    if (!stored) break;
     store->history_bytes -= history_weight(&stored->history, 0) - history_weight(&stored->history, 1);
     history_evict(&stored->history);
     store->evicted++;
   }
+  store_unlock(store);
 }
 
 void store_sweep(struct store *store, size_t budget) {
+  store_lock(store);
   if (budget > store->channels.count) budget = store->channels.count;
   for (; budget > 0; budget--) {
     struct stored *stored = container_of(store->all.next, struct stored, link);
@@ -156,6 +167,7 @@ void store_sweep(struct store *store, size_t budget) {
     store_expire(store, stored);
     store_forget_unused(store, stored);
   }
+  store_unlock(store);
 }
 
 /* ---- Keeping messages ------------------------------------------------------------------------ */
@@ -166,9 +178,8 @@ static int store_make_room(struct store *store, struct stored *stored) {
   return history_reserve(&stored->history, stored->promised + 1, &stored->policy->history);
 }
 
-int store_promise(struct store *store, struct message *message, const struct channel_policy *policy) {
+static int promise(struct store *store, struct message *message, const struct channel_policy *policy) {
   struct stored *stored;
-  if (policy->history.size == 0) return 0;
   int status = store_find_or_make(store, message->parts.channel, policy, &stored);
   if (status < 0) return status;
   if (store_make_room(store, stored) < 0) {
@@ -180,6 +191,14 @@ int store_promise(struct store *store, struct message *message, const struct cha
   return 0;
 }
 
+int store_promise(struct store *store, struct message *message, const struct channel_policy *policy) {
+  if (policy->history.size == 0) return 0;
+  store_lock(store);
+  int status = promise(store, message, policy);
+  store_unlock(store);
+  return status;
+}
+
 /* Returns the one that had reserved room for the message, or NULL, and ends the reservation. */
 static struct stored *store_take_promise(struct store *store, struct message *message) {
   struct stored *stored = message->promised;
@@ -189,8 +208,10 @@ static struct stored *store_take_promise(struct store *store, struct message *me
 }
 
 void store_break_promise(struct store *store, struct message *message) {
-  struct stored *stored = store_take_promise(store, message);
-  if (stored) store_forget_unused(store, stored);
+  if (!message->promised) return;
+  store_lock(store);
+  store_forget_unused(store, store_take_promise(store, message));
+  store_unlock(store);
 }
 
 static void store_keep(struct store *store, struct stored *stored, struct message *message, bool was_promised) {
@@ -215,7 +236,7 @@ static void store_mark(struct store *store, struct message *message, const struc
   marks_put(&store->marks, message->parts.channel, policy->kind, message->position, message->parts.is_final);
 }
 
-void store_put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy) {
+static void put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy) {
   assert(message->position > store->position);
   store->position = message->position;
   struct stored *promised = store_take_promise(store, message);
@@ -235,8 +256,14 @@ void store_put(struct store *store, struct stored *stored, struct message *messa
   store_forget_unused(store, stored);
 }
 
-int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
-                  size_t count, uint64_t after) {
+void store_put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy) {
+  store_lock(store);
+  put(store, stored, message, policy);
+  store_unlock(store);
+}
+
+static int restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
+                   size_t count, uint64_t after) {
   struct stored *stored;
   int status = store_find_or_make(store, name, policy, &stored);
   if (status < 0) return status;
@@ -253,6 +280,14 @@ int store_restore(struct store *store, struct bytes name, const struct channel_p
   }
   store_forget_unused(store, stored);
   return 0;
+}
+
+int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
+                  size_t count, uint64_t after) {
+  store_lock(store);
+  int status = restore(store, name, policy, messages, count, after);
+  store_unlock(store);
+  return status;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -273,16 +308,24 @@ uint32_t store_replay_from(struct store *store, struct stored *stored, bool has_
   return history->count > replay ? history->count - replay : 0;
 }
 
-uint64_t store_ended(const struct store *store, struct bytes name) {
+uint64_t store_ended(struct store *store, struct bytes name) {
+  store_lock(store);
   const struct stored *stored = store_find(store, name);
-  if (stored) return stored->ended;
-  struct mark mark = marks_get(&store->marks, name, 0);
-  return mark.is_final ? mark.position : 0;
+  uint64_t ended = 0;
+  if (stored) {
+    ended = stored->ended;
+  } else {
+    struct mark mark = marks_get(&store->marks, name, 0);
+    if (mark.is_final) ended = mark.position;
+  }
+  store_unlock(store);
+  return ended;
 }
 
 /* ---- A new epoch ----------------------------------------------------------------------------- */
 
 void store_restart(struct store *store, uint64_t position) {
+  store_lock(store);
   size_t marks_max = store->marks.max;
   marks_deinit(&store->marks);
   marks_init(&store->marks, marks_max, position);
@@ -297,4 +340,5 @@ void store_restart(struct store *store, uint64_t position) {
     stored->ended = stored->floor = 0;
     store_forget_unused(store, stored);
   }
+  store_unlock(store);
 }

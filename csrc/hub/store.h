@@ -1,11 +1,14 @@
 /* The histories of all channels, once for all hubs: messages, ends, and the marks of channels of
- * which nothing else is left, within the limits. The store does not know subscribers. One thread at
- * a time. */
+ * which nothing else is left, within the limits. The store does not know subscribers.
+ *
+ * With several workers, it has a lock. Functions take it for themselves. A caller that uses what it
+ * borrowed from the store (a struct stored, its history) holds it for as long: store_lock. */
 #ifndef MOONWIRE_HUB_STORE_H
 #define MOONWIRE_HUB_STORE_H
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/optional_lock.h"
 #include "base/table.h"
 #include "hub/history.h"
 #include "hub/marks.h"
@@ -22,13 +25,17 @@ struct stored {
   /* with a reference; a newer one replaces it when the store sees that */
   const struct channel_policy *policy;
   struct history history;
-  uint64_t ended; /* the position of its last message if that was final; 0: more may follow */
+  /* the position of its last message if that was final; 0: more may follow. Written under the lock,
+   * and read without */
+  _Atomic uint64_t ended;
   /* if its mark was dropped, the floor that replaces it (hub/marks.h); 0: the mark is known */
   uint64_t floor;
   uint64_t oldest_position; /* used by hub/oldest.h */
   uint32_t oldest_place;
   uint32_t promised; /* messages that have a reserved place in the history */
   uint32_t users;    /* channels of hubs */
+  /* subscriptions in all hubs. Relaxed, because nothing but a count is read from it */
+  atomic_uint subscriber_count;
   /* the client and the address that are charged for its name; see store.on_forget */
   void *charged[2];
   struct bytes name;
@@ -41,9 +48,11 @@ struct store_bounds {
   size_t marks;     /* marks of channels of which nothing else is kept */
   /* of the last message before the store was made, none of which is kept; 0: there was none */
   uint64_t position;
+  bool is_shared; /* several hubs use it, each on a thread of its own */
 };
 
 struct store {
+  struct optional_lock lock;
   struct table channels; /* struct stored by name */
   struct list all;
   const struct clock *clock;                          /* borrowed */
@@ -69,7 +78,11 @@ void store_set_bounds(struct store *store, const struct store_bounds *bounds);
 /* Frees everything. No hub may have a channel. */
 void store_deinit(struct store *store);
 
-/* Returns the part of a channel, borrowed, or NULL if at most a mark is kept. */
+static inline void store_lock(struct store *store) { optional_lock_take(&store->lock); }
+static inline void store_unlock(struct store *store) { optional_lock_release(&store->lock); }
+
+/* Returns the part of a channel, borrowed, or NULL if at most a mark is kept. Under the lock, as
+ * store_look, store_complete, and store_replay_from. */
 struct stored *store_find(const struct store *store, struct bytes name);
 /* Does the same after expiring old messages. */
 struct stored *store_look(struct store *store, struct bytes name);
@@ -105,7 +118,7 @@ bool store_complete(struct store *store, struct stored *stored, uint64_t since);
 uint32_t store_replay_from(struct store *store, struct stored *stored, bool has_since, uint64_t since);
 /* Returns the position of the final message of a channel, even if only its mark is left, or 0 if it
  * has not ended. */
-uint64_t store_ended(const struct store *store, struct bytes name);
+uint64_t store_ended(struct store *store, struct bytes name);
 
 /* A new epoch begins after its `position`, which may be lower than those before: nothing is kept of
  * what was published, so clients that resume receive a gap. */

@@ -428,7 +428,15 @@ struct mw_server_options {
    * epoch. */
   const char *epoch;
   uint64_t position;
+  /* Workers, each with a thread, an event loop, and its part of the connections. Above 1, the thread
+   * that runs the server runs the app's handlers alone, and connections in memory are impossible. 0:
+   * one, on the thread that runs the server. At most MW_WORKERS_MAX. */
+  unsigned workers;
 };
+
+enum { MW_WORKERS_MAX = 64 };
+/* Returns how many threads can run at the same time: a good number of workers. */
+MW_API unsigned mw_cores(void);
 
 /* Creates a server. Ignores SIGPIPE if the process has not set a handler for it. MW_ENOMEM,
  * MW_EINVAL (epoch, position), or a status of libuv. */
@@ -679,7 +687,7 @@ MW_API int mw_client_unsubscribe(struct mw_server *server, struct mw_client *cli
                                  const char *code, const char *reason);
 /* Returns the app's context pointer for the client, NULL at first. */
 MW_API void *mw_client_context(const struct mw_client *client);
-/* Sets it. `on_free` (may be NULL) is called with it, on the script thread, when the client is
+/* Sets it. `on_free` (may be NULL) is called with it, on any thread of the server, when the client is
  * freed or the pointer is replaced. */
 MW_API void mw_client_set_context(struct mw_client *client, void *context, void (*on_free)(void *context));
 

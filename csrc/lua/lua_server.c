@@ -49,11 +49,11 @@ static int collect_host(lua_State *L) {
   return 0;
 }
 
-/* server:start(): returns true, or nil and what is wrong. */
+/* server:start([workers]): returns true, or nil and what is wrong. */
 static int start(lua_State *L) {
   struct host *host = host_check(L, 1);
   if (host->server || host->closed) return luaL_error(L, "the app has already been started");
-  struct mw_server_options options = {.config = host->config};
+  struct mw_server_options options = {.config = host->config, .workers = (unsigned)luaL_optinteger(L, 2, 0)};
   struct mw_error error = {""};
   handle_pin(L, 1, host);
   int status = mw_server_new(&host->server, &options, &error);

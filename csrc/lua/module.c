@@ -60,6 +60,12 @@ static int is_busy(lua_State *L) {
   return 1;
 }
 
+/* core.cores(): returns how many threads can run at the same time. */
+static int count_cores(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)mw_cores());
+  return 1;
+}
+
 int luaopen_moonwire_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"server", server_new},
                                        {"sleep", task_sleep},
@@ -76,6 +82,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"own_directory", set_own_directory},
                                        {"busy", is_busy},
                                        {"form", http_read_form},
+                                       {"cores", count_cores},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
                                        {"check_address", serve_check_address},

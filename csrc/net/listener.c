@@ -199,10 +199,15 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
 }
 
 int listener_accept(struct listener *listener, struct stream *stream) {
-  int status = listener->kind == STREAM_UNIX ? uv_pipe_open((uv_pipe_t *)&stream->uv.stream, listener->accepted)
-                                             : uv_tcp_open(&stream->uv.tcp, listener->accepted);
+  int status = stream_adopt(stream, listener->kind, listener->accepted);
   if (status == 0) listener->accepted = -1;
   return status;
+}
+
+int listener_take(struct listener *listener) {
+  int fd = listener->accepted;
+  listener->accepted = -1;
+  return fd;
 }
 
 void listener_refuse(struct listener *listener) {
@@ -231,8 +236,9 @@ static void listener_release(struct listener *listener) {
 static void on_poll_closed(uv_handle_t *handle) { listener_release(container_of((uv_poll_t *)handle, struct listener, poll)); }
 static void on_pause_closed(uv_handle_t *handle) { listener_release(container_of((uv_timer_t *)handle, struct listener, pause)); }
 
-/* Watches the socket. The listener has handles from here on. */
-static int watch(struct listener *listener) {
+/* The listener has handles from here on. */
+int listener_watch(struct listener *listener, struct loop *loop) {
+  listener->loop = loop;
   int status = uv_poll_init(listener->loop->uv, &listener->poll, listener->fd);
   if (status < 0) return status;
   uv_timer_init(listener->loop->uv, &listener->pause);
@@ -243,8 +249,8 @@ static int watch(struct listener *listener) {
   return 0;
 }
 
-int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
-                 void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
+int listener_bind(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
+                  void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
   int status = mw_address_check(address, error);
   if (status < 0) return status;
   struct listener *listener = memory_calloc(1, sizeof *listener);
@@ -256,17 +262,34 @@ int listener_new(struct listener **out, struct loop *loop, const char *address, 
   listener->owner = owner;
   listener->fd = listener->accepted = -1;
   status = is_unix(address) ? bind_unix(listener, address, unix_mode, error) : bind_tcp(listener, address, error);
-  if (status == 0) {
-    status = watch(listener);
-    if (status < 0) remove_own(listener);
-    if (status < 0) listener_fail(error, status, address, uv_strerror(status));
-  }
   if (status < 0) {
     if (listener->fd >= 0) close(listener->fd);
     memory_free(listener);
     return status;
   }
   listener->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  *out = listener;
+  return 0;
+}
+
+void listener_discard(struct listener *listener) {
+  remove_own(listener);
+  close(listener->fd);
+  if (listener->reserve >= 0) close(listener->reserve);
+  memory_free(listener);
+}
+
+int listener_new(struct listener **out, struct loop *loop, const char *address, unsigned unix_mode,
+                 void (*callback)(struct listener *listener, int status), void *owner, struct mw_error *error) {
+  struct listener *listener;
+  int status = listener_bind(&listener, loop, address, unix_mode, callback, owner, error);
+  if (status < 0) return status;
+  status = listener_watch(listener, loop);
+  if (status < 0) {
+    listener_fail(error, status, address, uv_strerror(status));
+    listener_discard(listener);
+    return status;
+  }
   *out = listener;
   return 0;
 }

@@ -38,9 +38,18 @@ struct listener {
  * is nothing to close. */
 int listener_new(struct listener **listener, struct loop *loop, const char *address, unsigned unix_mode,
                  void (*on_connection)(struct listener *listener, int status), void *owner, struct mw_error *error);
+/* The two steps of listener_new, for a listener whose loop belongs to another thread:
+ * listener_bind looks the address up with `loop`, and listener_watch, on that thread, begins to
+ * accept with the other one. Until then, listener_discard frees it. */
+int listener_bind(struct listener **listener, struct loop *loop, const char *address, unsigned unix_mode,
+                  void (*on_connection)(struct listener *listener, int status), void *owner, struct mw_error *error);
+int listener_watch(struct listener *listener, struct loop *loop);
+void listener_discard(struct listener *listener);
 /* Accepts the peer into a stream that was initialized with listener->kind. Returns a status of
  * libuv. */
 int listener_accept(struct listener *listener, struct stream *stream);
+/* Returns the descriptor of the peer, which the caller takes. */
+int listener_take(struct listener *listener);
 /* Closes the waiting peer, without allocating. A peer that was not accepted when on_connection
  * returns is closed as well. */
 void listener_refuse(struct listener *listener);

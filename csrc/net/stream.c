@@ -42,6 +42,10 @@ int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_k
   return status;
 }
 
+int stream_adopt(struct stream *stream, enum stream_kind kind, int fd) {
+  return kind == STREAM_UNIX ? uv_pipe_open((uv_pipe_t *)&stream->uv.stream, fd) : uv_tcp_open(&stream->uv.tcp, fd);
+}
+
 void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
   if (stream->uv.stream.type != UV_TCP) return;
   /* A failure only makes writing or detection slower; the first read reports a peer that has

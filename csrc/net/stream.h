@@ -68,6 +68,8 @@ size_t stream_size(enum stream_kind kind);
 /* Initializes the handle; after that, it must be closed. Returns a status of libuv; after a
  * failure, there is nothing to close. */
 int stream_init(struct stream *stream, struct stream_owner *owner, enum stream_kind kind);
+/* Connects it with the descriptor of an accepted peer, which it takes. Returns a status of libuv. */
+int stream_adopt(struct stream *stream, enum stream_kind kind, int fd);
 /* Turns TCP_NODELAY and keep-alive on. The system closes the connection if the peer acknowledges
  * nothing for that long. */
 void stream_set_options(struct stream *stream, uint64_t user_timeout_ms);

@@ -1,5 +1,6 @@
 #include "server/bus.h"
 
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "server/server.h"
 
@@ -40,6 +41,7 @@ int bus_reserve(struct worker *workers, size_t worker_count, size_t size) {
   for (size_t i = 0; i < worker_count; i++) {
     int status = mailbox_reserve(&workers[i].mailbox, size);
     if (status == 0) continue;
+    log_limited(MW_LOG_WARNING, "refused a publish: limits.queue reached (worker=%zu)", i);
     while (i-- > 0) mailbox_unreserve(&workers[i].mailbox, size);
     return status;
   }
@@ -84,8 +86,9 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   struct bus *bus = &server->bus;
   struct form_draft drafts[FORM_USERS_MAX];
   int status = 0;
-  /* The store belongs to that thread: no other can ask it for room. */
-  if (keep && is_entered(bus)) status = store_promise(&server->store, message, message->policy);
+  /* A store that is not shared belongs to that thread: no other can ask it for room. */
+  bool is_shared = server->store.lock.is_shared;
+  if (keep && (is_shared || is_entered(bus))) status = store_promise(&server->store, message, message->policy);
   if (status < 0) {
     message_unref(message);
     return status;
@@ -95,7 +98,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   size_t draft_count = form_users_draft(&bus->forms, message, &epoch, keep, drafts);
   uint32_t size = mail_size(message_size(message));
   address_mails(message->mails, message->mail_count, &message_class, size);
-  uint64_t wall_ms = server->loop.clock.wall_ms;
+  uint64_t wall_ms = server->store.clock->wall_ms;
   lock_take(&bus->lock);
   status = bus_reserve(server->workers, server->worker_count, size);
   now = bus_epoch(bus);
@@ -112,6 +115,9 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
       form_draft_place(&drafts[i], message->position);
       message_add_form(message, drafts[i].form);
     }
+    /* Before any worker has it: then all read the same, and the script reads what it has
+     * published. */
+    if (keep && is_shared) store_put(&server->store, NULL, message, message->policy);
     for (size_t i = 0; i < server->worker_count; i++) message_ref(message);
     bus_post_reserved(server->workers, message->mails, server->worker_count);
   }
@@ -202,6 +208,15 @@ static void retire_config(struct mw_server *server, struct bus_entry *entry, str
   for (size_t i = 0; i < count; i++) mailbox_post(&server->workers[i].mailbox, &mails[i]);
 }
 
+/* Puts a configuration in place. Returns the earlier one, as app_set_config does. */
+static struct mw_config *use_config(struct mw_server *server, struct mw_config *config) {
+  struct mw_config *before = app_set_config(&server->app, config);
+  struct store_bounds bounds = server_bounds(server);
+  store_set_bounds(&server->store, &bounds);
+  mailbox_set_limit(&server->script.queue, config->options.limits.queue);
+  return before;
+}
+
 /* Each worker takes over the limits that it keeps itself. The last one puts the configuration in
  * place. */
 static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
@@ -210,7 +225,7 @@ static void take_config(struct mail *mail, void *room, struct subscriber *subscr
   struct bus_entry *entry = entry_of(mail);
   worker_use_config(worker, entry->config);
   if (entry_leave(entry) > 1) return;
-  retire_config(worker->server, entry, server_use_config(worker->server, entry->config));
+  retire_config(worker->server, entry, use_config(worker->server, entry->config));
 }
 
 static const struct mail_class config_class = {.take = take_config, .drop = drop_entry};
@@ -234,7 +249,7 @@ static void take_epoch(struct mail *mail, void *room, struct subscriber *subscri
   worker->epoch = entry->epoch;
   uint64_t position = entry->position;
   size_t worker_count = entry->worker_count, left = entry_leave(entry);
-  if (left == worker_count) store_restart(worker->hub.store, position);
+  if (left == worker_count && !worker->hub.store->lock.is_shared) store_restart(worker->hub.store, position);
   if (left == 1) entry_free(entry);
   hub_restart(&worker->hub, position);
 }
@@ -251,6 +266,7 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
   if (status == 0) {
     set_epoch(&server->bus, epoch);
     server->bus.position = position;
+    if (server->store.lock.is_shared) store_restart(&server->store, position);
   }
   lock_release(&server->bus.lock);
   if (status < 0) entry_free(entry);

@@ -9,31 +9,31 @@
 #include "codec/ws/ws_handshake.h"
 #include "net/descriptors.h"
 #include "script/open_channel.h"
+#include "server/accept.h"
 #include "server/posts.h"
+#include "server/turns.h"
+#include "server/worker_thread.h"
 #include "session/names.h"
-
-/* How often a turn goes round before it lets the loop look at its descriptors again. */
-enum { ROUNDS_MAX = 16 };
 
 /* How long refusals may take to be written, when stopping has taken too long. */
 enum { HURRY_MS = 1000 };
 
-/* ---- Turns ----------------------------------------------------------------------------------- */
-
-static bool has_work(struct mw_server *server) {
-  return worker_busy(&server->workers[0]) || !mailbox_empty(&server->script.queue);
-}
-
-/* Counts that are kept apart from what they count. A request that is never taken off would in the
- * end refuse all others. */
-static void assert_idle(const struct mw_server *server) {
-  assert(atomic_load(&server->app.job_count) == 0 && "a job was counted twice, or its end was not");
-  assert(atomic_load(&server->app.job_bytes) == 0 && "the bytes of a job were counted twice, or its end was not");
-}
-
 static void end_pending(struct mw_server *server) { server->app.orderer->end_pending(server->app.orderer); }
 
-static void finish_stopping(struct mw_server *server) {
+void server_end_reading(struct history_reading *reading) {
+  for (size_t i = 0; i < reading->count; i++) message_unref(reading->messages[i]);
+  memory_free(reading->messages);
+  *reading = (struct history_reading){0};
+}
+
+void server_catch_up(struct mw_server *server) {
+  if (server->store.lock.is_shared) return; /* it is there before the publish returns */
+  struct worker *worker = &server->workers[0];
+  worker_drain(worker);
+  if (worker->delivery.dirty) loop_wake(&server->loop);
+}
+
+void server_finish_stopping(struct mw_server *server) {
   end_pending(server);
   server->app.state = APP_STOPPED;
   alarm_free(server->drain);
@@ -42,37 +42,7 @@ static void finish_stopping(struct mw_server *server) {
   if (server->on_stopped) server->on_stopped(server->on_stopped_context);
 }
 
-static void on_turn(struct loop *loop) {
-  struct mw_server *server = container_of(loop, struct mw_server, loop);
-  struct worker *worker = &server->workers[0];
-  if (server->app.state == APP_FREED) return;
-  bus_enter(&server->bus);
-  delivery_begin_turn(&worker->delivery);
-  alarms_run(loop);
-  for (int round = 0; round == 0 || (round < ROUNDS_MAX && has_work(server)); round++) {
-    worker_drain(worker);
-    worker_flush(worker);
-    script_drain(&server->script);
-    if (server->app.state == APP_FREED) return;
-    /* The input of all others was handled. */
-    if (round == 0 && loop->has_polled) budget_resume(&worker->http);
-  }
-  if (has_work(server)) {
-    loop_wake(loop);
-  } else if (server->app.state == APP_STOPPING && worker->http.conn_count == 0 && script_idle(&server->script) &&
-             atomic_load(&server->app.job_count) == 0) {
-    assert_idle(server);
-    finish_stopping(server);
-  }
-}
-
 /* ---- Life ------------------------------------------------------------------------------------ */
-
-static int fail(struct mw_error *error, int status) {
-  const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
-  if (error) snprintf(error->text, sizeof error->text, "%s%s", mw_status_text(status), hint);
-  return status;
-}
 
 /* The default is always below what is allowed. */
 static void check_connections(size_t wanted) {
@@ -84,10 +54,17 @@ static void check_connections(size_t wanted) {
 
 static void discard(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
+  server_end_reading(&server->reading);
+  for (size_t i = 0; i < server->worker_count; i++) {
+    worker_deinit(&server->workers[i]);
+    if (server->is_threaded) loop_deinit(&server->workers[i].own);
+  }
+  assert(form_users_are_none(&server->bus.forms));
   store_deinit(&server->store);
   loop_deinit(&server->loop);
   bus_deinit(&server->bus);
   app_deinit(&server->app);
+  memory_free(server->workers);
   memory_free(server);
   log_stop();
 }
@@ -130,32 +107,72 @@ static void on_forget(struct store *store, struct stored *stored) {
   names_forget(&container_of(store, struct mw_server, store)->app, stored);
 }
 
-static struct store_bounds bounds_of(const struct mw_server *server) {
-  const struct mw_limits *limits = &server->app.config->options.limits;
-  return (struct store_bounds){
-      .channels = limits->channels, .history = limits->history, .marks = limits->marks, .position = server->bus.position};
-}
-
-struct mw_config *server_use_config(struct mw_server *server, struct mw_config *config) {
-  struct mw_config *before = app_set_config(&server->app, config);
-  struct store_bounds bounds = bounds_of(server);
-  store_set_bounds(&server->store, &bounds);
-  mailbox_set_limit(&server->script.queue, config->options.limits.queue);
-  return before;
-}
-
 static void begin_store(struct mw_server *server) {
-  struct store_bounds bounds = bounds_of(server);
-  store_init(&server->store, &server->loop.clock, &bounds);
+  struct store_bounds bounds = server_bounds(server);
+  clock_init(&server->clock);
+  store_init(&server->store, server->is_threaded ? &server->clock : &server->loop.clock, &bounds);
   server->store.on_forget = on_forget;
 }
 
+/* The script has no worker whose timers tell it the time. */
+static void on_second(void *context) {
+  struct mw_server *server = context;
+  script_second(&server->script);
+}
+
+/* Closes all workers. Before `end_workers`, they still take mail, to drop it. */
+static void close_workers(struct mw_server *server) {
+  for (size_t i = 0; i < server->worker_count; i++) {
+    if (server->is_threaded) worker_thread_close(&server->workers[i]);
+    if (!server->is_threaded) worker_close(&server->workers[i]);
+  }
+}
+
+static void end_workers(struct mw_server *server) {
+  for (size_t i = 0; server->is_threaded && i < server->worker_count; i++) worker_thread_end(&server->workers[i]);
+}
+
+/* Begins all workers. The status of the first that fails; those before it are closed by the
+ * caller, as worker_count says. */
+static int begin_workers(struct mw_server *server) {
+  int status = 0;
+  size_t total = server->worker_total;
+  for (size_t i = 0; status == 0 && i < total; i++) {
+    struct worker *worker = &server->workers[i];
+    status = server->is_threaded ? worker_thread_start(worker, server, (uint32_t)i)
+                                 : worker_init(worker, server, (uint32_t)i, &server->loop);
+    if (status == 0) server->worker_count++;
+  }
+  if (status == 0 && total > 1) {
+    server->seconds = alarm_new(&server->loop, 1000, 1000, on_second, server);
+    if (!server->seconds) status = MW_ENOMEM;
+  }
+  return status;
+}
+
 int mw_server_new(struct mw_server **out, const struct mw_server_options *options, struct mw_error *error) {
+  return server_begin(out, options, NULL, error);
+}
+
+int server_begin(struct mw_server **out, const struct mw_server_options *options, const struct schedule *schedule,
+                 struct mw_error *error) {
   struct epoch epoch;
   int status = read_beginning(options, &epoch, error);
   if (status < 0) return status;
+  if (options->workers > MW_WORKERS_MAX) {
+    if (error) snprintf(error->text, sizeof error->text, "workers: at most %d", MW_WORKERS_MAX);
+    return MW_EINVAL;
+  }
   struct mw_server *server = memory_calloc(1, sizeof *server);
-  if (!server) return fail(error, MW_ENOMEM);
+  if (!server) return server_fail(error, MW_ENOMEM);
+  server->worker_total = schedule ? schedule->workers : options->workers > 1 ? options->workers : 1;
+  server->is_threaded = server->worker_total > 1 && !schedule;
+  server->schedule = schedule;
+  server->workers = memory_calloc(server->worker_total, sizeof *server->workers);
+  if (!server->workers) {
+    memory_free(server);
+    return server_fail(error, MW_ENOMEM);
+  }
   log_start();
   list_init(&server->listeners);
   list_init(&server->alarms);
@@ -172,96 +189,59 @@ int mw_server_new(struct mw_server **out, const struct mw_server_options *option
   server->app.state = APP_FREED; /* until it runs */
   status = bus_init(&server->bus, options->epoch ? &epoch : NULL, options->position);
   if (status < 0) goto fail_bus;
-  status = loop_init(&server->loop, options->loop, on_turn);
+  status = loop_init(&server->loop, options->loop, turns_run);
   if (status < 0) goto fail_loop;
   works_init(&server->works, &server->loop);
   begin_store(server);
   status = script_init(&server->script, &server->app, &server->loop);
   if (status < 0) goto fail_script;
-  status = worker_init(&server->workers[0], server, 0, &server->loop);
+  status = begin_workers(server);
   if (status < 0) goto fail_worker;
-  server->worker_count = 1;
   server->app.state = APP_RUNNING;
   check_connections(limits->connections);
   *out = server;
   return 0;
 
 fail_worker:
+  close_workers(server);
+  alarm_free(server->seconds);
   script_deinit(&server->script);
+  end_workers(server);
 fail_script:
   abandon(server);
-  return fail(error, status);
+  return server_fail(error, status);
 fail_loop:
   bus_deinit(&server->bus);
 fail_bus:
   app_deinit(&server->app);
 fail_app:
+  memory_free(server->workers);
   memory_free(server);
   log_stop();
-  return fail(error, status);
-}
-
-static void release(struct loop *loop) {
-  struct mw_server *server = container_of(loop, struct mw_server, loop);
-  worker_deinit(&server->workers[0]);
-  assert(form_users_are_none(&server->bus.forms));
-  discard(loop);
+  return server_fail(error, status);
 }
 
 void mw_server_free(struct mw_server *server) {
   if (!server) return;
   server->app.state = APP_FREED;
   end_pending(server);
-  while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
-  worker_close(&server->workers[0]);
+  accept_stop(server);
+  close_workers(server);
   script_deinit(&server->script);
+  end_workers(server);
   works_close(&server->works);
   while (!list_empty(&server->alarms)) alarm_free(container_of(server->alarms.next, struct alarm, link));
   while (!list_empty(&server->signals)) signal_watch_free(container_of(server->signals.next, struct signal_watch, link));
   alarm_free(server->drain);
+  alarm_free(server->seconds);
   bool is_own = server->loop.is_own;
   if (!is_own) {
-    loop_close(&server->loop, release);
+    loop_close(&server->loop, discard);
     return;
   }
   loop_close(&server->loop, NULL);
   while (server->loop.open_count > 0) loop_run_once(&server->loop);
-  release(&server->loop);
-}
-
-/* ---- Listening ------------------------------------------------------------------------------- */
-
-static void on_connection(struct listener *listener, int status) {
-  struct mw_server *server = listener->owner;
-  if (status < 0) {
-    bool is_full = status == UV_EMFILE || status == UV_ENFILE;
-    log_limited(MW_LOG_ERROR, "%s: connections cannot be accepted: %s%s (connections=%zu)", listener->address,
-                mw_status_text(status), is_full ? "; raise ulimit -n, or lower limits.connections" : "",
-                server->workers[0].http.conn_count);
-    if (is_full) listener_shed(listener);
-  } else {
-    http_accept(&server->workers[0].http, listener);
-  }
-}
-
-int mw_server_listen(struct mw_server *server, const char *address, const struct mw_listen_options *options,
-                     struct mw_error *error) {
-  struct listener *listener;
-  if (app_stopping(&server->app)) return fail(error, MW_ECLOSED);
-  unsigned mode = options ? options->unix_mode : 0;
-  int status = listener_new(&listener, &server->loop, address, mode, on_connection, server, error);
-  if (status < 0) return status;
-  listener->is_private = options && options->is_private;
-  if (listener->is_private) server->app.has_private = true;
-  list_append(&server->listeners, &listener->link);
-  return 0;
-}
-
-const char *mw_server_address(const struct mw_server *server, size_t i) {
-  for (struct list *link = server->listeners.next; link != &server->listeners; link = link->next) {
-    if (i-- == 0) return container_of(link, struct listener, link)->address;
-  }
-  return NULL;
+  discard(&server->loop);
 }
 
 /* ---- Running --------------------------------------------------------------------------------- */
@@ -278,7 +258,7 @@ bool mw_server_step(struct mw_server *server) {
 
 int mw_server_fd(const struct mw_server *server) { return loop_fd(&server->loop); }
 uint64_t server_next_ms(const struct mw_server *server) {
-  const struct timers *timers = &server->workers[0].http.timers;
+  const struct timers *timers = &server->workers[0].http.timers; /* all tick at the same time */
   uint64_t tick_ms = timers->start_ms + ((uint64_t)timers->tick + 1) * 1000;
   uint64_t now_ms = server->loop.clock.now_ms, alarm_ms = alarms_next_ms(&server->loop);
   uint64_t next_ms = tick_ms > now_ms ? tick_ms - now_ms : 0;
@@ -296,17 +276,23 @@ void mw_handler_begin(struct mw_server *server, void (*describe)(void *context, 
 
 void mw_handler_end(struct mw_server *server) { overrun_end(&server->script.handler); }
 
-static void stop_conns(struct mw_server *server, bool is_due) {
-  http_stop(&server->workers[0].http, is_due);
-  transport_stop(&server->workers[0].transport, is_due);
+static void stop_worker(struct worker *worker, void *context) { worker_stop(worker, *(const bool *)context); }
+
+static void stop_workers(struct mw_server *server, bool is_due) {
+  for (size_t i = 0; i < server->worker_count; i++) worker_call(&server->workers[i], stop_worker, &is_due);
+}
+
+static void abort_worker(struct worker *worker, void *context) {
+  (void)context;
+  http_abort(&worker->http);
 }
 
 static void on_cut(void *context) {
   struct mw_server *server = context;
   log_line(MW_LOG_WARNING, "stopping exceeds limits.drain_seconds (drain_ms in C): resetting connections (connections=%zu)",
-           server->workers[0].http.conn_count);
-  http_abort(&server->workers[0].http);
-  finish_stopping(server);
+           atomic_load(&server->app.conn_count));
+  for (size_t i = 0; i < server->worker_count; i++) worker_call(&server->workers[i], abort_worker, NULL);
+  server_finish_stopping(server);
 }
 
 static void on_drained(void *context) {
@@ -314,9 +300,9 @@ static void on_drained(void *context) {
   alarm_free(server->drain);
   log_line(MW_LOG_WARNING,
            "stopping exceeds limits.drain_seconds (drain_ms in C): refusing requests and cancelling handlers (connections=%zu)",
-           server->workers[0].http.conn_count);
+           atomic_load(&server->app.conn_count));
   end_pending(server);
-  stop_conns(server, true);
+  stop_workers(server, true);
   script_cancel_all(&server->script);
   server->drain = alarm_new(&server->loop, HURRY_MS, 0, on_cut, server);
   loop_wake(&server->loop);
@@ -335,12 +321,18 @@ void mw_server_stop(struct mw_server *server, void (*on_stopped)(void *context),
   server->on_stopped = on_stopped;
   server->on_stopped_context = context;
   log_line(MW_LOG_DEBUG, "stopping");
-  worker_drain(&server->workers[0]); /* what was published before still goes out */
-  while (!list_empty(&server->listeners)) listener_close(container_of(server->listeners.next, struct listener, link));
-  stop_conns(server, false);
+  /* What was published before still goes out. A worker with a thread takes it before it stops. */
+  for (size_t i = 0; !server->is_threaded && i < server->worker_count; i++) worker_drain(&server->workers[i]);
+  accept_stop(server);
+  stop_workers(server, false);
   open_channel_stop_all(&server->script);
   struct mw_config *config = app_hold_config(&server->app);
   server->drain = alarm_new(&server->loop, config->options.limits.drain_ms, 0, on_drained, server);
   mw_config_unref(config);
   loop_wake(&server->loop);
+}
+
+unsigned mw_cores(void) {
+  unsigned cores = thread_cores();
+  return cores < MW_WORKERS_MAX ? cores : MW_WORKERS_MAX;
 }

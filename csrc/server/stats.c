@@ -1,30 +1,47 @@
 /* Counts of the public interface: of one channel, and of the whole server. */
 #include "server/server.h"
+#include "server/worker_thread.h"
 
 size_t mw_channel_count(struct mw_server *server, const char *name, size_t name_len, bool *exists) {
-  struct worker *worker = &server->workers[0];
-  worker_drain(worker);
-  if (worker->delivery.dirty) loop_wake(&server->loop);
-  const struct channel *channel = hub_find(&worker->hub, bytes_of(name, name_len));
+  server_catch_up(server);
+  store_lock(&server->store);
   const struct stored *stored = store_find(&server->store, bytes_of(name, name_len));
-  size_t count = channel ? channel->subscription_count : 0;
+  size_t count = stored ? atomic_load(&stored->subscriber_count) : 0;
   if (exists) *exists = count > 0 || (stored && stored->history.count > 0);
+  store_unlock(&server->store);
   return count;
 }
 
+/* Adds what one worker has counted. */
+static void add_worker(struct worker *worker, void *context) {
+  struct mw_stats *stats = context;
+  stats->accepted += worker->stats.accepted;
+  stats->requests += worker->stats.requests;
+  stats->delivered += worker->hub.delivered;
+  stats->slow += worker->stats.slow;
+  stats->slow_closed += worker->stats.slow_closed;
+  stats->slow_dropped += worker->stats.slow_dropped;
+  stats->slow_replaced += worker->stats.slow_replaced;
+  stats->dead_closed += worker->stats.dead_closed;
+  stats->deflated += worker->stats.deflated;
+  stats->gaps += worker->stats.gaps;
+  stats->polls += worker->stats.polls;
+  stats->subscriptions += worker->hub.subscription_count;
+}
+
 void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
-  const struct worker *worker = &server->workers[0];
-  *stats = worker->stats;
-  stats->connections = worker->http.conn_count;
-  stats->poll_clients = worker->transport.polls.count;
-  stats->published = atomic_load(&server->bus.published);
-  stats->delivered = worker->hub.delivered;
-  stats->channels = server->store.channels.count;
-  stats->history_bytes = store_history_bytes(&server->store);
-  stats->evicted = server->store.evicted;
-  stats->marks = server->store.marks.count;
-  stats->floor_gaps = server->store.floor_gaps;
-  stats->subscriptions = worker->hub.subscription_count;
+  struct store *store = (struct store *)(uintptr_t)&server->store;
+  *stats = (struct mw_stats){.connections = atomic_load(&server->app.conn_count),
+                             .poll_clients = atomic_load(&server->app.poll_count),
+                             .published = atomic_load(&server->bus.published)};
+  for (size_t i = 0; i < server->worker_count; i++) worker_call(&server->workers[i], add_worker, stats);
+  store_lock(store);
+  stats->channels = store->channels.count;
+  stats->history_bytes = store_history_bytes(store);
+  stats->evicted = store->evicted;
+  stats->marks = store->marks.count;
+  stats->floor_gaps = store->floor_gaps;
+  store_unlock(store);
   for (size_t i = 0; i < MW_LIMIT_COUNT; i++)
     stats->limits[i] = atomic_load_explicit(&server->app.limits.counts[i], memory_order_relaxed);
 }

@@ -1,6 +1,7 @@
 /* Tests of an app: a server whose time is moved by hand, and peers without sockets. */
 #include "net/stream_peer.h"
 #include "server/server.h"
+#include "server/turns.h"
 
 /* Turns after which a server that still has work never comes to rest: each handler starts another
  * one. */
@@ -26,7 +27,7 @@ void mw_server_advance(struct mw_server *server, uint64_t ms) {
     uint64_t step = step_ms(server, ms);
     clock_advance(&loop->clock, step);
     ms -= step;
-    timers_run(&server->workers[0].http.timers);
+    turns_run_timers(server);
     loop->turn++;
     loop->has_polled = true;
     loop->on_turn(loop);
@@ -46,9 +47,12 @@ static struct stream_peer *peer_of(const struct mw_memory *memory) { return (str
 
 int mw_connect_memory(struct mw_server *server, struct mw_memory **memory) {
   if (app_stopping(&server->app)) return MW_ECLOSED;
+  if (server->is_threaded) return MW_EINVAL;
   struct stream_peer *peer = stream_peer_new();
   if (!peer) return MW_ENOMEM;
-  int status = http_accept_memory(&server->workers[0].http, peer);
+  const struct schedule *schedule = server->schedule;
+  size_t index = schedule ? schedule->accepts(schedule->context, server->worker_count) : 0;
+  int status = http_accept_memory(&server->workers[index].http, peer);
   if (status < 0) {
     stream_peer_close(peer);
     return status;

@@ -19,6 +19,7 @@ struct upkeep {
   struct upkeep_news evicted, floor_gaps; /* of the store's counts */
 };
 
+/* On the thread of the first worker. */
 void upkeep_second(struct mw_server *server);
 
 VISIBILITY_POP

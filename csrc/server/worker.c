@@ -8,6 +8,7 @@
 #include "codec/ws/ws_deflate.h"
 #include "delivery/subscriber.h"
 #include "dialect/native.h"
+#include "http/forward/forward.h"
 #include "http/http1/http1.h"
 #include "server/server.h"
 #include "server/upkeep.h"
@@ -25,7 +26,7 @@ static void on_second(struct timers *timers) {
   http_second(&worker->http);
   transport_second(&worker->transport);
   if (worker->index == 0) upkeep_second(worker->server);
-  if (worker->index == 0) script_second(&worker->server->script);
+  if (worker->server->worker_count == 1) script_second(&worker->server->script);
 }
 
 void worker_use_config(struct worker *worker, const struct mw_config *config) {
@@ -39,7 +40,10 @@ void worker_use_config(struct worker *worker, const struct mw_config *config) {
 
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->app.config->options.limits;
-  *worker = (struct worker){.server = server, .index = index, .loop = loop, .epoch = bus_epoch(&server->bus)};
+  worker->server = server;
+  worker->index = index;
+  worker->loop = loop;
+  worker->epoch = bus_epoch(&server->bus);
   slots_init(&worker->slots, index, SLOTS_MAX);
   int status = mailbox_init(&worker->mailbox, loop, limits->queue);
   if (status < 0) return status;
@@ -60,6 +64,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                .stats = &worker->stats,
                                .router = &transport_router,
                                .protocol = &http1_protocol,
+                               .forwarded_protocol = &forwarded_protocol,
                                .sessions = &server_http_session,
                                .session = &exchange_session,
                                .transport = &worker->transport};
@@ -101,6 +106,20 @@ void worker_flush(struct worker *worker) {
   bool goes_on = delivery_flush(&worker->delivery);
   http_flush(&worker->http);
   if (goes_on) loop_wake(worker->loop);
+}
+
+void worker_turn(struct worker *worker) {
+  delivery_begin_turn(&worker->delivery);
+  worker_drain(worker);
+  worker_flush(worker);
+  if (!worker->loop->has_polled) return;
+  budget_resume(&worker->http);
+  worker_flush(worker);
+}
+
+void worker_stop(struct worker *worker, bool is_due) {
+  http_stop(&worker->http, is_due);
+  transport_stop(&worker->transport, is_due);
 }
 
 bool worker_busy(struct worker *worker) {

@@ -25,8 +25,18 @@ struct worker {
   struct transport transport;
   struct slots slots; /* names of its subscribers */
   struct mw_stats stats;
+  atomic_size_t handed; /* connections on their way to it */
+  /* With a thread of its own (server/worker_thread.h). */
+  struct loop own;
+  struct thread thread;
+  bool has_thread, was_closed; /* for the server's thread */
+  bool is_closed, is_ending;   /* for its thread */
+  bool has_ended;              /* likewise: it stops, and its last client has left */
+  atomic_bool must_end;
+  struct mail last; /* to the script: it has ended */
 };
 
+/* The worker is zeroed. Returns 0, or a status of libuv or MW_ENOMEM. */
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop);
 /* Uses the limits of a configuration from now on, as far as the worker keeps them itself. */
 void worker_use_config(struct worker *worker, const struct mw_config *config);
@@ -40,6 +50,10 @@ void worker_deinit(struct worker *worker);
 void worker_drain(struct worker *worker);
 /* Writes the data of this turn. */
 void worker_flush(struct worker *worker);
+/* A turn of a worker among several: takes its mail, writes, and continues with what was put off. */
+void worker_turn(struct worker *worker);
+/* Called when the server stops. is_due: requests without an answer are refused. */
+void worker_stop(struct worker *worker, bool is_due);
 /* Returns true if a turn has something to do. */
 bool worker_busy(struct worker *worker);
 

@@ -109,6 +109,12 @@ static void close_by_app(struct subscriber *subscriber, const struct command *co
   session_ops(subscriber)->close(subscriber, &closing);
 }
 
+/* Where the client is connected now, which its worker alone knows: mail for it names only the
+ * worker. NULL: it has disconnected. */
+static struct subscriber *find_client(const struct http *http, const struct mw_client *client) {
+  return slots_find(http->slots, client->address);
+}
+
 static void subscribe_by_app(struct subscriber *subscriber, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
   struct job_channel followed = {.name = channel, .kind = command->kind};
@@ -134,6 +140,7 @@ static void subscribe_by_app(struct subscriber *subscriber, struct command *comm
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct command *command = container_of(mail, struct command, mail);
+  subscriber = find_client(http, command->client);
   if (subscriber && must_hold_command(subscriber, command)) {
     hold_command(subscriber, mail);
     return;

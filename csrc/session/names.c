@@ -26,12 +26,14 @@ static struct party_key address_of(struct subscriber *subscriber) {
 
 bool names_allow(struct subscriber *subscriber, const struct mw_client *client, struct job_channel *channels, size_t count) {
   struct app *app = http_of(subscriber)->app;
-  const struct store *store = http_of(subscriber)->delivery->hub->store;
+  struct store *store = http_of(subscriber)->delivery->hub->store;
   size_t max = names_limits(app)->address_names, new_count = 0;
+  store_lock(store);
   for (size_t i = 0; i < count; i++) {
     channels[i].is_new = !store_find(store, channels[i].name);
     new_count += channels[i].is_new;
   }
+  store_unlock(store);
   if (new_count == 0) return true;
   struct party_key address = address_of(subscriber);
   if (!party_has_room(&app->parties, &address, PARTY_NAMES, new_count, max)) {
@@ -43,7 +45,8 @@ bool names_allow(struct subscriber *subscriber, const struct mw_client *client, 
 
 /* ---- Charging -------------------------------------------------------------------------------- */
 
-/* Returns a negative status if it is not charged, or may not be. */
+/* Returns a negative status if it is not charged, or may not be. Called with the lock of the
+ * store. */
 static int charge_name(struct app *app, struct stored *stored, int to, const struct party_key *key, size_t max) {
   struct party *party;
   if (stored->charged[to]) return 0;
@@ -52,7 +55,7 @@ static int charge_name(struct app *app, struct stored *stored, int to, const str
   return status;
 }
 
-int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription) {
+static int charge_address(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription) {
   struct app *app = http_of(subscriber)->app;
   struct channel *channel = subscription->channel;
   /* Another client has named it in the meantime. */
@@ -65,13 +68,21 @@ int names_charge(struct subscriber *subscriber, const struct mw_client *client, 
   return status;
 }
 
+int names_charge(struct subscriber *subscriber, const struct mw_client *client, struct subscription *subscription) {
+  struct store *store = http_of(subscriber)->delivery->hub->store;
+  store_lock(store);
+  int status = charge_address(subscriber, client, subscription);
+  store_unlock(store);
+  return status;
+}
+
 /* If out of memory, nothing is charged: the message was accepted, and can no longer be refused. */
 static void charge_client(struct app *app, struct stored *stored, const struct mw_client *client) {
   struct party_key key = party_key_of_client(client);
   charge_name(app, stored, TO_CLIENT, &key, any_number(names_limits(app)->client_names));
 }
 
-void names_charge_sender(struct subscriber *subscriber, const struct script_job *job) {
+static void charge_sender(struct subscriber *subscriber, const struct script_job *job) {
   struct app *app = http_of(subscriber)->app;
   struct hub *hub = http_of(subscriber)->delivery->hub;
   struct bytes name = job->channels[0].name;
@@ -84,20 +95,35 @@ void names_charge_sender(struct subscriber *subscriber, const struct script_job 
   if (job->client->user_id) charge_client(app, stored, job->client);
 }
 
-/* True if it outlives the subscription. */
+void names_charge_sender(struct subscriber *subscriber, const struct script_job *job) {
+  struct store *store = http_of(subscriber)->delivery->hub->store;
+  store_lock(store);
+  charge_sender(subscriber, job);
+  store_unlock(store);
+}
+
+/* True if it outlives the subscription: here, in the store, or on another worker. */
 static bool lives_on(const struct channel *channel) {
-  return channel->subscription_count > 1 || channel->stored->history.count > 0 || channel->roster;
+  const struct stored *stored = channel->stored;
+  return channel->subscription_count > 1 || channel->roster || stored->history.count > 0 || stored->users > 1;
 }
 
 void names_leave(struct subscriber *subscriber, struct subscription *subscription, bool stays) {
   struct channel *channel = subscription->channel;
   if (!channel || channel->inventor != subscription) return;
+  struct store *store = http_of(subscriber)->delivery->hub->store;
   channel->inventor = NULL;
-  if (!lives_on(channel)) return;
+  store_lock(store);
+  bool stays_charged = lives_on(channel);
+  store_unlock(store);
+  if (!stays_charged) return;
   bool has_identity = stays && session_ops(subscriber)->is_open(subscriber);
   struct mw_client *client = has_identity ? session_client(subscriber) : names_client(subscriber);
   /* Anonymous clients are charged by connection, which ends. */
-  if (client && (stays || client->user_id)) charge_client(http_of(subscriber)->app, channel->stored, client);
+  if (!client || (!stays && !client->user_id)) return;
+  store_lock(store);
+  charge_client(http_of(subscriber)->app, channel->stored, client);
+  store_unlock(store);
 }
 
 void names_forget(struct app *app, struct stored *stored) {

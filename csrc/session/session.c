@@ -102,10 +102,17 @@ struct address session_address(struct subscriber *subscriber) {
   return slots_address(http_of(subscriber)->slots, *session_ops(subscriber)->slot(subscriber));
 }
 
+/* Other threads read the worker, which never changes, and nothing else of it. */
+static void set_address(struct mw_client *client, struct address address) {
+  if (client->address.worker != address.worker) client->address.worker = address.worker;
+  client->address.slot = address.slot;
+  client->address.generation = address.generation;
+}
+
 int session_identify(struct subscriber *subscriber, struct mw_client *client) {
   struct session *session = session_get(subscriber);
   if (!session || session_take_name(subscriber) < 0) return MW_ENOMEM;
-  client->address = session_address(subscriber);
+  set_address(client, session_address(subscriber));
   /* A client that connects by a verb is known after the app has answered. */
   bool is_connecting = session_ops(subscriber)->is_connecting(subscriber);
   int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client);
@@ -151,11 +158,32 @@ void session_release_held(struct http *http, struct script_job *job) {
 
 static void drop_session_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
+/* True if the client has seen messages on another worker that this one has not received yet. They
+ * are in its queue. */
+static bool is_ahead(const struct http *http, const struct since *since) {
+  const struct delivery *delivery = http->delivery;
+  if (since->kind != SINCE_POSITION || since->position <= delivery->hub->position) return false;
+  if (memcmp(since->epoch.text, delivery->epoch->text, EPOCH_LEN) != 0) return false;
+  return since->position <= http->app->orderer->position(http->app->orderer);
+}
+
+bool session_must_ask(struct subscriber *subscriber, const struct script_job *job) {
+  const struct http *http = http_of(subscriber);
+  return admission_must_ask(http, job) || is_ahead(http, &job->since);
+}
+
+/* Posts the job to this worker, after all that is queued for it. */
+static void post_last(struct http *http, struct script_job *job) { http->app->workers->post(http->app, &job->mail); }
+
 /* The script has answered. If the exchange has ended, the job's channels are left again. */
 static void take_session_answer(struct mail *mail, void *room, struct subscriber *subscriber) {
   struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   bool is_awaited = subscriber && session_question(subscriber) == job;
+  if (is_awaited && is_ahead(http, &job->since)) {
+    post_last(http, job);
+    return;
+  }
   /* Taken again when the channels may be joined. */
   if (is_awaited && admission_enter(http, job) == MW_PENDING) return;
   if (is_awaited) {
@@ -208,9 +236,15 @@ bool session_ask(struct subscriber *subscriber, struct script_job *job) {
   budget_charge(subscriber, BUDGET_ASK * (job->channel_count > 0 ? job->channel_count : 1));
   job->mail.to = session_address(subscriber);
   /* The app may already send a command to a client that is still connecting. */
-  if (job->client && !session_is_identified(subscriber)) job->client->address = job->mail.to;
+  if (job->client && !session_is_identified(subscriber)) set_address(job->client, job->mail.to);
   *question = job;
   job->answered = &answer_class;
+  if (!admission_must_ask(http_of(subscriber), job)) {
+    job->status = 200;
+    job->mail.class = job->answered;
+    post_last(http_of(subscriber), job_ref(job));
+    return true;
+  }
   atomic_fetch_add(&app->job_count, 1);
   atomic_fetch_add(&app->job_bytes, size);
   app->script->ask(app, job_ref(job));

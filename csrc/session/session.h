@@ -150,7 +150,10 @@ bool session_is_identified(const struct subscriber *subscriber);
 
 /* Returns the question that is with the script, or NULL. */
 struct script_job *session_question(struct subscriber *subscriber);
-/* Asks the script; takes the job. The answer comes by `on_answer`. Returns false, and releases the
+/* Returns true if the job cannot be carried out now: the script must be asked, or the worker must
+ * first receive what the client has seen on another one. */
+bool session_must_ask(struct subscriber *subscriber, const struct script_job *job);
+/* Asks the script, if it must be asked; takes the job. The answer comes by `on_answer`. Returns false, and releases the
  * job, if out of memory, or if limits.waiting or limits.queue is reached. */
 bool session_ask(struct subscriber *subscriber, struct script_job *job);
 /* Drops the question: its answer is ignored. */

@@ -78,7 +78,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
   struct mw_client *client = asks ? session_client(subscriber) : NULL;
   struct script_job *job = client || !asks ? job_new(JOB_JOIN, app->config, client, NULL, &channel, 1) : NULL;
   if (job) job->since = since_parse(call->verb->since, subscriber->sink->delivery->epoch);
-  if (job && !admission_must_ask(http_of(subscriber), job)) {
+  if (job && !session_must_ask(subscriber, job)) {
     session_join(subscriber, job, &call->reply, call->verb->ref.raw);
     admission_return(http_of(subscriber), job->channels, job->channel_count);
     job_unref(job);
@@ -105,11 +105,14 @@ static bool answer_page(struct subscriber *subscriber, const struct reply *reply
   const struct mw_limits *limits = &http_of(subscriber)->app->config->options.limits;
   const struct form_class *item = reply_dialect(subscriber, reply)->item;
   size_t bytes = limits->outbox / 2 < BUDGET_ANSWER ? limits->outbox / 2 : BUDGET_ANSWER;
+  store_lock(delivery->hub->store);
   struct history_page page = history_page_of(delivery->hub, channel, wish);
   struct outcome outcome = {.type = OUTCOME_HISTORY, .page = &page, .epoch = delivery->epoch};
   bool fine = history_page_fit(&page, item, delivery->epoch, bytes) == 0;
   budget_charge(subscriber, (size_t)page.count * BUDGET_PART);
-  return fine && reply_page(subscriber, reply, ref, &outcome);
+  fine = fine && reply_page(subscriber, reply, ref, &outcome);
+  store_unlock(delivery->hub->store);
+  return fine;
 }
 
 /* The history must be fetched: it is read when the job is answered. */

@@ -6,6 +6,7 @@
 #include "http/cors.h"
 #include "http/csrf.h"
 #include "http/exchange.h"
+#include "http/forward/forward.h"
 #include "http/request.h"
 #include "session/names.h"
 #include "session/reply.h"
@@ -125,6 +126,8 @@ static void act_as(struct exchange *exchange) {
   struct app *app = exchange_app(exchange);
   if (!client) {
     refuse_send(exchange, 404, "no such client is connected");
+  } else if (client->address.worker != exchange_http(exchange)->slots->worker) {
+    exchange_forward(exchange, client->address.worker, FORWARD_UNTIL_ANSWERED);
   } else if (!app->config->options.authenticate) {
     hand_on(exchange, client);
   } else {

@@ -164,7 +164,7 @@ static void go_stream(struct exchange *exchange, struct subscribe_query *query) 
   struct script_job *job = may ? make_stream_job(exchange, query) : NULL;
   if (!job) {
     sse_retry_later(exchange);
-  } else if (!admission_must_ask(exchange_http(exchange), job)) {
+  } else if (!session_must_ask(&exchange->subscriber, job)) {
     struct http *http = exchange_http(exchange);
     join_stream(exchange, job);
     admission_return(http, job->channels, job->channel_count);

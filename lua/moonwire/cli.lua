@@ -14,6 +14,7 @@ Options:
   --listen ADDRESS      HOST:PORT, [::1]:PORT, or unix:PATH (default 127.0.0.1:8080); repeatable
   --private ADDRESS     an address for operators; /publish is then served only there; repeatable
   --unix-mode MODE      permissions of unix sockets (default 0660)
+  --workers N           event loops, each on a core of its own: 1 to 64, or auto (default 1)
   --log-level LEVEL     debug, info (default), warning, or error
   -h, --help            print this text
   -v, --version         print the version
@@ -50,6 +51,12 @@ local flags = {
     return not value:find "^0?[0-7][0-7][0-7]$"
         and "--unix-mode must be octal digits like 0660, got " .. value
       or nil
+  end,
+  ["--workers"] = function(settings, value)
+    local number = value:find "^%d+$" and math.tointeger(tonumber(value))
+    settings.workers = value == "auto" and value or number
+    local is_fine = value == "auto" or number and number >= 1 and number <= 64
+    return not is_fine and "--workers must be a number from 1 to 64, or auto, got " .. value or nil
   end,
   ["--log-level"] = function(settings, value)
     settings.log_level = levels[value]

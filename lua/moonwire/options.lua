@@ -292,6 +292,12 @@ local types = {
       return type(value) == "string" and value:find "^0?[0-7][0-7][0-7]$" ~= nil
     end,
   },
+  workers = {
+    "a number from 1 to 64, or 'auto'",
+    function(value)
+      return value == "auto" or math.type(value) == "integer" and value >= 1 and value <= 64
+    end,
+  },
   ["path or false"] = {
     "a path that begins with '/', or false",
     function(value)

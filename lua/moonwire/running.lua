@@ -12,7 +12,12 @@ App.__name = "moonwire.app"
 
 local listen_spec = { private = "boolean", unix_mode = "mode" }
 
-local run_spec = { listen = "addresses", private = "addresses", unix_mode = "mode" }
+local run_spec = {
+  listen = "addresses",
+  private = "addresses",
+  unix_mode = "mode",
+  workers = "workers",
+}
 
 local function check(definition, number, message)
   if not number then
@@ -230,7 +235,7 @@ function App:_start(prepare)
     options.raise "the app has stopped; an app runs once"
   end
   local server = self:_define()
-  local ok, message = server:start()
+  local ok, message = server:start(self._workers)
   if not ok then
     options.raise(("the app cannot start: %s"):format(message), self._where)
   end
@@ -377,6 +382,8 @@ end
 
 -- Serves until the app is stopped, by a signal for example; or returns nil and why it cannot.
 function App:_serve(given)
+  local workers = given.workers
+  self._workers = workers == "auto" and core.cores() or workers
   local ok, message = self:_listen_all(given)
   if ok then
     ok, message = self._server:stop_on_signals()
@@ -392,7 +399,7 @@ end
 
 --- Runs the app in this process until it is stopped, by SIGINT or SIGTERM for example, and prints
 --- what the command prints.
----@param given? { listen: string|string[]?, private: string|string[]?, unix_mode: string? }
+---@param given? { listen: string|string[]?, private: string|string[]?, unix_mode: string?, workers: integer|"auto"? }
 function App:run(given)
   check_own_life "app:run"
   given = options.read("app:run", given, run_spec)

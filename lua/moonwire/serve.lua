@@ -84,7 +84,7 @@ local function serve(given, script)
 end
 
 --- Returns the exit code.
----@param given { script: string, check: boolean, listen: string[], private: string[], log_level: string, unix_mode: string? }
+---@param given { script: string, check: boolean, listen: string[], private: string[], log_level: string, [string]: any }
 return function(given)
   -- Modules and files are beside the script itself, not beside a symbolic link to it.
   local script = core.follow_link(given.script)

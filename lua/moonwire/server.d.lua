@@ -94,6 +94,10 @@ function core.log_level(level) end
 ---@return boolean
 function core.busy() end
 
+--- Returns how many threads can run at the same time: a good number of workers, at most 64.
+---@return integer
+function core.cores() end
+
 --- Objects of the library that are alive in the process; see mw_live.
 ---@param kind string
 ---@return integer
@@ -179,9 +183,10 @@ function Server:origin(origin) end
 ---@return table<string, string>|string
 function Server:match(name) end
 
+---@param workers integer|nil nil: one
 ---@return true|nil
 ---@return string|nil message
-function Server:start() end
+function Server:start(workers) end
 
 ---@param address string
 ---@param is_private boolean

@@ -76,6 +76,7 @@ local plain_lua = ("LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(
 --   args     further arguments, one string; default "--listen 127.0.0.1:0"
 --   env      variables for it, one string of assignments
 --   setup    commands of the shell before it starts, such as "ulimit -n 60;"
+--   workers  how many; default: MOONWIRE_SPEC_WORKERS, or one. A spec that needs a number says why
 --   plain    true: a program of plain Lua, which runs the app itself
 --   stderr   "closed", "full" (a full disk), or "pipe": one that nobody reads, {folder}/pipe; otherwise it is a file
 -- The server has: folder, address (the first http address), host, port, listeners, startup (its lines), pid.
@@ -90,6 +91,10 @@ function server.start(what)
   end
   local self = setmetatable({ folder = folder, startup = {}, listeners = {} }, meta)
   local args = (options.args or "--listen 127.0.0.1:0"):gsub("{folder}", folder)
+  local workers = options.workers or os.getenv "MOONWIRE_SPEC_WORKERS"
+  if workers and not args:find "%-%-workers" then
+    args = args .. " --workers " .. workers
+  end
   local preload = os.getenv "MOONWIRE_PRELOAD"
   local before, redirection = table.unpack(stderrs[options.stderr or "file"])
   local words = {

@@ -7,7 +7,7 @@
 #include "test/support/message.h"
 
 static const struct channel_policy policy = {.kind = 0};
-static struct clock clock;
+static struct clock clock_now;
 static struct store store;
 static struct hub hub;
 static unsigned handed; /* announcements */
@@ -19,9 +19,9 @@ static void on_deliver(struct subscription *subscription, struct message *messag
 }
 
 static void begin(size_t channels_max) {
-  clock_init(&clock);
-  clock_advance(&clock, 1000000);
-  store_init(&store, &clock, &(struct store_bounds){.channels = channels_max, .history = 1 << 20, .marks = 10});
+  clock_init(&clock_now);
+  clock_advance(&clock_now, 1000000);
+  store_init(&store, &clock_now, &(struct store_bounds){.channels = channels_max, .history = 1 << 20, .marks = 10});
   hub_init(&hub, &store, on_deliver);
 }
 
@@ -102,11 +102,11 @@ static void keeps_channels_that_have_members(void **state) {
   (void)state;
   begin(10);
   assert_true(update("a", 1, (struct entry[]){{"\"x\"", NULL, 1, false}}, 1));
-  clock_advance(&clock, 3600 * 1000);
+  clock_advance(&clock_now, 3600 * 1000);
   store_sweep(&store, 10);
   assert_non_null(hub_find(&hub, BYTES("a")));
   assert_true(update("a", 0, (struct entry[]){{"\"x\"", NULL, 0, true}}, 1));
-  clock_advance(&clock, 3600 * 1000);
+  clock_advance(&clock_now, 3600 * 1000);
   store_sweep(&store, 10);
   assert_null(hub_find(&hub, BYTES("a")));
   hub_deinit(&hub);

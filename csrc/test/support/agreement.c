@@ -71,19 +71,27 @@ static const char *say(const char *what, const char *client, struct bytes channe
   return fault;
 }
 
-/* Returns the nth subscriber of a server: connections first, then clients that poll; NULL after the
- * last. */
-static struct subscriber *nth_subscriber(const struct mw_server *server, size_t n) {
-  const struct worker *worker = &server->workers[0];
+/* Returns the nth subscriber of a worker: connections first, then clients that poll. After the last:
+ * NULL, and *n is less by their number. */
+static struct subscriber *nth_of_worker(const struct worker *worker, size_t *n) {
   const struct list *lists[] = {&worker->http.conns, &worker->transport.polls.busy, &worker->transport.polls.idle};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     for (struct list *link = lists[i]->next; link != lists[i]; link = link->next) {
-      if (n-- > 0) continue;
-      if (i == 0) return &http1_exchange(container_of(link, struct conn, link))->subscriber;
-      return &container_of(link, struct poll_client, link)->subscriber;
+      struct conn *conn = i == 0 ? container_of(link, struct conn, link) : NULL;
+      /* a request of another worker is no subscriber */
+      if (conn && conn_class_of(conn)->protocol != &http1_protocol) continue;
+      if ((*n)-- > 0) continue;
+      return conn ? &http1_exchange(conn)->subscriber : &container_of(link, struct poll_client, link)->subscriber;
     }
   }
   return NULL;
+}
+
+/* Returns the nth subscriber of a server, or NULL after the last. */
+static struct subscriber *nth_subscriber(const struct mw_server *server, size_t n) {
+  struct subscriber *found = NULL;
+  for (size_t i = 0; !found && i < server->worker_count; i++) found = nth_of_worker(&server->workers[i], &n);
+  return found;
 }
 
 /* Returns true for a session that the app may know. *id receives its client id, or is empty if the
@@ -173,14 +181,16 @@ static const char *check_channel(struct agreement *agreement, struct mw_server *
 }
 
 const char *agreement_fault(struct agreement *agreement, struct mw_server *server) {
-  struct worker *worker = &server->workers[0];
   const char *found = NULL;
   struct subscriber *subscriber;
   for (size_t i = 0; !found && (subscriber = nth_subscriber(server, i)); i++)
     found = check_session(agreement, subscriber, server->app.config);
   for (size_t i = 0; !found && i < agreement->count; i++) found = check_entry(server, &agreement->entries[i]);
-  for (struct list *link = worker->hub.all.next; !found && link != &worker->hub.all; link = link->next)
-    found = check_channel(agreement, server, container_of(link, struct channel, link));
+  for (size_t i = 0; i < server->worker_count; i++) {
+    const struct hub *hub = &server->workers[i].hub;
+    for (struct list *link = hub->all.next; !found && link != &hub->all; link = link->next)
+      found = check_channel(agreement, server, container_of(link, struct channel, link));
+  }
   if (!found && atomic_load(&server->app.job_count) > 0) found = "requests are counted that are not in progress";
   if (!found && atomic_load(&server->app.job_bytes) > 0) found = "bytes of requests are counted that are not in progress";
   return found;

@@ -85,7 +85,8 @@ static int make_server(struct host *host, const struct host_options *options, st
   int status = mw_config_new(&config, &config_options, error);
   if (status == 0 && options->define) status = options->define(config);
   if (status >= 0)
-    status = mw_server_new(&host->server, &(struct mw_server_options){.config = config, .loop = options->loop}, error);
+    status = mw_server_new(
+        &host->server, &(struct mw_server_options){.config = config, .loop = options->loop, .workers = options->workers}, error);
   mw_config_unref(config);
   return status;
 }

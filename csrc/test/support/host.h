@@ -32,6 +32,7 @@ struct host_options {
   int (*define)(struct mw_config *config); /* adds kinds and routes; returns a status */
   void *loop;                              /* a uv_loop_t */
   bool is_unix;
+  unsigned workers; /* as mw_server_options.workers */
 };
 
 /* Returns 0, or the status of what failed; then there is nothing to free. */

@@ -109,6 +109,7 @@ void poll_begin(struct poll *poll) {
   /* One poll at a time waits for a client. The older one gets the messages with an id; the rest is
    * for the newer one. */
   if (client && client->waiting) poll_finish(client->waiting);
+  if (client) poll_items_drop_kept(&client->items);
   int status = client ? 0 : subscribe_poll(poll);
   if (status < 0) {
     refuse_poll(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
@@ -236,7 +237,7 @@ static void go_as_new(struct poll *poll) {
     refuse_poll(exchange, 503, polls_refusal);
     return;
   }
-  bool full = http->transport->polls.count >= http->app->config->options.limits.connections;
+  bool full = atomic_load(&http->app->poll_count) >= http->app->config->options.limits.connections;
   struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (!job) {
     refuse_poll(exchange, 503, full ? "too many clients: limits.connections" : "out of memory");
@@ -268,6 +269,7 @@ static void go_poll(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
   struct http *http = exchange_http(exchange);
+  if (query->has_client && poll_client_forward(exchange, buffer_bytes(&query->client))) return;
   struct poll_client *client = query->has_client ? poll_client_find(http, buffer_bytes(&query->client)) : NULL;
   if (query->channel_count == 0 && !query->has_client) subscribe_query_refuse(query, 400, "a channel is required: ?channel=NAME");
   if (query->bad_wait) subscribe_query_refuse(query, 400, "wait must be a number of whole seconds");

@@ -173,9 +173,11 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   struct source *heap = memory_calloc(channel_count > 0 ? channel_count : 1, sizeof *heap);
   if (!heap) return MW_ENOMEM;
   uint64_t next_position = 0;
+  store_lock(http->delivery->hub->store); /* as long as places in the histories are used */
   size_t count = look_at_all(answer, subscriber, since, client, heap);
   if (channel_count == 0) answer->has_ended = false;
   int status = merge_sources(answer, subscriber, heap, count, client ? &client->items : &nothing, &next_position);
+  store_unlock(http->delivery->hub->store);
   memory_free(heap);
   answer->id = http->delivery->hub->position;
   if (since.kind == SINCE_POSITION && since.position > answer->id) answer->id = since.position;

@@ -38,7 +38,7 @@ static bool note_left(struct poll_client *client, const struct subscription *sub
     left->name = bytes_of(left->text, channel->name.len);
     client->left[client->left_count++] = left;
   }
-  left->ended = channel->stored->ended;
+  left->ended = hub_ended(http_of(&client->subscriber)->delivery->hub, channel);
   left->asked = subscription->mark & SUBSCRIPTION_QUERIED;
   return true;
 }
@@ -50,7 +50,8 @@ void poll_channels_leave_ended(struct poll_client *client) {
   while (subscription) {
     struct subscription *next = subscriber_next(subscriber, subscription);
     struct channel *channel = subscription->channel;
-    if (channel->stored->ended > 0 && note_left(client, subscription)) session_unsubscribe(subscriber, channel->name, NULL, NULL);
+    if (hub_ended(http_of(subscriber)->delivery->hub, channel) > 0 && note_left(client, subscription))
+      session_unsubscribe(subscriber, channel->name, NULL, NULL);
     subscription = next;
   }
 }
@@ -89,7 +90,7 @@ void poll_channels_tell_restarts(const struct poll *poll, struct poll_answer *an
 void poll_channels_subscribed(struct poll_client *client, struct bytes channel) {
   struct subscriber *subscriber = &client->subscriber;
   const struct subscription *subscription = subscriber_find(subscriber, channel);
-  if (!subscription || subscription->channel->stored->ended == 0) return;
+  if (!subscription || hub_ended(http_of(subscriber)->delivery->hub, subscription->channel) == 0) return;
   session_tell(subscriber, &(struct event){.type = EVENT_END, .channel = channel});
   session_unsubscribe(subscriber, channel, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "delivery/collect.h"
 #include "http/exchange.h"
+#include "http/forward/forward.h"
 #include "hub/news.h"
 #include "session/admission.h"
 #include "session/expiry.h"
@@ -138,6 +139,7 @@ static void free_client(struct poll_client *client) {
   list_remove(&client->link);
   delivery_forget(client->subscriber.sink->delivery, &client->subscriber);
   http_of(&client->subscriber)->transport->polls.count--;
+  atomic_fetch_sub(&http_of(&client->subscriber)->app->poll_count, 1);
   memory_free(client);
 }
 
@@ -153,6 +155,7 @@ int poll_client_new(struct http *http, struct script_job *job, struct poll_clien
   list_init(&client->link);
   list_append(&http->transport->polls.busy, &client->link);
   http->transport->polls.count++;
+  atomic_fetch_add(&http->app->poll_count, 1);
   int status = session_identify(subscriber, job->client);
   if (status == 0) status = poll_client_charge(client);
   if (status < 0) {
@@ -170,10 +173,20 @@ static struct poll_client *poll_client_of(struct subscriber *subscriber) {
   return subscriber && subscriber->sink->ops == &poll_client_sink ? poll_client_here(subscriber) : NULL;
 }
 
+bool poll_client_forward(struct exchange *exchange, struct bytes id) {
+  const struct http *http = exchange_http(exchange);
+  struct mw_client *identity = registry_find(&http->app->registry, id);
+  bool is_elsewhere = identity && identity->address.worker != http->slots->worker;
+  if (is_elsewhere) exchange_forward(exchange, identity->address.worker, FORWARD_POLL);
+  mw_client_unref(identity);
+  return is_elsewhere;
+}
+
 struct poll_client *poll_client_find(struct http *http, struct bytes id) {
   struct mw_client *identity = registry_find(&http->app->registry, id);
   if (!identity) return NULL;
-  struct poll_client *client = poll_client_of(slots_find(http->slots, identity->address));
+  bool is_here = identity->address.worker == http->slots->worker;
+  struct poll_client *client = is_here ? poll_client_of(slots_find(http->slots, identity->address)) : NULL;
   mw_client_unref(identity);
   return client && !client->is_closing ? client : NULL;
 }

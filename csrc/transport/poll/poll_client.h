@@ -65,7 +65,10 @@ bool poll_client_allowed(struct http *http, const char *remote, size_t count);
 int poll_client_charge(struct poll_client *client);
 /* Makes the client that the job has connected. Returns 0, MW_ELIMIT, or MW_ENOMEM. */
 int poll_client_new(struct http *http, struct script_job *job, struct poll_client **client);
-/* Returns the client of that id, or NULL. */
+/* Sends the poll to the worker of that client, if it is another one (http/forward/forward.h). Returns
+ * whether it did. */
+bool poll_client_forward(struct exchange *exchange, struct bytes id);
+/* Returns the client of that id on this worker, or NULL. */
 struct poll_client *poll_client_find(struct http *http, struct bytes id);
 /* Called when a poll is for it, or has ended. */
 void poll_client_attach(struct poll_client *client, struct poll *poll);

@@ -79,4 +79,10 @@ void poll_items_consume(struct poll_items *items, size_t count) {
   *items = kept;
 }
 
+void poll_items_drop_kept(struct poll_items *items) {
+  bool lost = items->lost;
+  poll_items_consume(items, 0);
+  items->lost = lost;
+}
+
 void poll_items_deinit(struct poll_items *items) { poll_items_consume(items, items->count); }

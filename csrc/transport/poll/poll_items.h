@@ -36,6 +36,9 @@ void poll_items_deliver(struct poll_items *items, struct subscriber *subscriber,
 /* Drops the first `count`, and those of the others that have a position, which the histories
  * have. */
 void poll_items_consume(struct poll_items *items, size_t count);
+/* Drops those that have a position. They were collected for a poll that ended before it was
+ * answered. */
+void poll_items_drop_kept(struct poll_items *items);
 void poll_items_deinit(struct poll_items *items);
 /* Makes the push for the end of a channel. NULL if out of memory. */
 struct blob *poll_items_end(const struct subscriber *subscriber, struct bytes channel);
