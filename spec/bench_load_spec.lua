@@ -150,6 +150,16 @@ describe("bench/load", function()
     assert.matches("nothing arrived for 0.3 s", report.faults.first)
   end)
 
+  it("reports that publishes are not answered", function()
+    local status, report, output = measure("mute", sse .. window .. ",depth=2 --stall 0.3")
+    assert.equal(3, status, output)
+    assert.equal(1, report.faults.stalled)
+    assert.matches(
+      "with 0 messages in flight and 2 requests without an answer",
+      report.faults.first
+    )
+  end)
+
   it("reports a refused publish", function()
     local status, report, output = measure("refuse", sse .. window .. " --stall 0.3")
     assert.equal(3, status, output)

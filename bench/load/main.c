@@ -107,6 +107,7 @@ static void get_ready(struct load *load) {
   do {
     seen = load->deliveries.count;
     wait_until(load, after_ms(QUIET_MS));
+    if (now_ns() > end_ns) die("the server does not come to rest, or does not answer a publish, within %d s", READY_SECONDS);
   } while (load->deliveries.count > seen || load->publisher.unanswered > 0);
 }
 

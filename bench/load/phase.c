@@ -59,14 +59,15 @@ static int publish_rate(const struct phase_context *context, struct schedule *sc
 static bool is_stalled(const struct phase_context *context, uint64_t begin_ns) {
   const struct deliveries *deliveries = context->deliveries;
   uint64_t last = deliveries->last_ns > begin_ns ? deliveries->last_ns : begin_ns;
-  return deliveries->in_flight > 0 && now_ns() > last + nanoseconds(context->stall_seconds);
+  bool is_waiting = deliveries->in_flight > 0 || context->publisher->unanswered > 0;
+  return is_waiting && now_ns() > last + nanoseconds(context->stall_seconds);
 }
 
 static void give_up(const struct phase_context *context) {
   struct deliveries *deliveries = context->deliveries;
   deliveries->faults.stalled++;
-  faults_state(&deliveries->faults, "nothing arrived for %.1f s, with %llu messages in flight", context->stall_seconds,
-               (unsigned long long)deliveries->in_flight);
+  faults_state(&deliveries->faults, "nothing arrived for %.1f s, with %llu messages in flight and %zu requests without an answer",
+               context->stall_seconds, (unsigned long long)deliveries->in_flight, context->publisher->unanswered);
   deliveries_give_up(deliveries);
 }
 

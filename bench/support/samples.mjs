@@ -58,7 +58,13 @@ export class Samples {
     return { median: median(values), least: Math.min(...values), greatest: Math.max(...values) };
   }
 
-  // The same for the ratio to another figure of the same round.
+  // The mean, or null: for what the kernel counts in ticks, which may be few in one round.
+  mean(figure, wanted) {
+    const values = this.#values(figure, wanted);
+    return values.length > 0 ? values.reduce((sum, value) => sum + value) / values.length : null;
+  }
+
+  // The median, the least, and the greatest of the ratio to another figure of the same round.
   getRatio(figure, wanted, base) {
     const [values, bases] = [this.#values(figure, wanted), this.#values(figure, base)];
     if (values.length === 0 || values.length !== bases.length) return null;

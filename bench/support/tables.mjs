@@ -7,6 +7,7 @@ const titleOf = (server) => titles[server] ?? server;
 
 const digits = (value) => (value >= 100 ? Math.round(value).toLocaleString("en") : value >= 10 ? value.toFixed(1) : value.toFixed(2));
 const cell = (figure, scale = 1) => (figure ? digits(figure.median / scale) : "–");
+const plain = (value) => (value === null ? "–" : digits(value));
 const range = (figure) => (figure ? `${digits(figure.median)} (${digits(figure.least)}–${digits(figure.greatest)})` : "–");
 
 function table(head, rows) {
@@ -52,12 +53,12 @@ function splitSection(samples, size, servers) {
   const names = present(samples, servers, wanted);
   const rows = names.map((server) => [
     titleOf(server),
-    ...[1, 16].flatMap((window) => ["user", "system"].map((figure) => cell(samples.get(figure, { ...wanted, server, window })))),
+    ...[1, 16].flatMap((window) => ["user", "system"].map((figure) => plain(samples.mean(figure, { ...wanted, server, window })))),
     ...[1, 16].map((window) => cell(samples.get("rate", { ...wanted, server, window }), 1000)),
     ...[1, 16].map((window) => cell(samples.get("busy", { ...wanted, server, window }), 0.01)),
   ]);
   const head = ["WebSockets", "user, 1 in flight", "system", "user, 16 in flight", "system", "thousand deliveries/s, 1", "16", "generator busy %, 1", "16"];
-  return { title: "User and system time", body: `${CPU}, with ${size.counts[1].toLocaleString("en")} subscribers. Where the generator is busy nearly all the time, it limits the deliveries per second, but not the cost.\n\n${table(head, rows)}`, plots: {} };
+  return { title: "User and system time", body: `${CPU}, with ${size.counts[1].toLocaleString("en")} subscribers. User and system time are means of the rounds, because the kernel counts them in ticks of 10 ms. Where the generator is busy nearly all the time, it limits the deliveries per second, but not the cost.\n\n${table(head, rows)}`, plots: {} };
 }
 
 const PERCENTILES = [
@@ -165,7 +166,8 @@ function workersSection(samples, size, servers, hasWorkers) {
   const title = "Workers";
   if (!hasWorkers) return { title, body: "Not measured: this build of moonwire has no option `--workers`.", plots: {} };
   const value = (figure, workers) => samples.get(figure, { id: "workers", workers });
-  const rows = [1, 2].map((workers) => [workers, range(value("cpu", workers)), cell(value("user", workers)), cell(value("system", workers)), cell(value("p50", workers), 1000), cell(value("p99", workers), 1000)]);
+  const mean = (figure, workers) => samples.mean(figure, { id: "workers", workers });
+  const rows = [1, 2].map((workers) => [workers, range(value("cpu", workers)), plain(mean("user", workers)), plain(mean("system", workers)), cell(value("p50", workers), 1000), cell(value("p99", workers), 1000)]);
   const bars = [1, 2].map((workers) => ({ name: `${workers} worker${workers > 1 ? "s" : ""}`, value: value("cpu", workers)?.median ?? 0 }));
   const plot = barPlot({ title: `Workers, at ${2 * size.rate} messages a second`, unit: CPU, bars, isLog: false });
   const body = `CPU time of all threads, at ${2 * size.rate} messages a second to ${size.counts[1].toLocaleString("en")} WebSocket subscribers. Two workers have two cores; if the machine has no third, the load generator shares the second.\n\n${table(["Workers", "µs per delivery", "user", "system", "p50 ms", "p99 ms"], rows)}`;

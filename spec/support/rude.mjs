@@ -5,10 +5,10 @@
 // GET /ws, /sse, and /poll subscribe; POST /publish and the WebSocket /publish publish. Every tenth
 // message has the fault, and only for the first subscriber. Prints "listening on <port>".
 //
-// Faults: none, hole, double, swap, alter, last (the last messages of a run are never sent), close,
-// refuse (a POST), split (a WebSocket message in three frames, an event in single bytes: not a fault),
-// mask (a masked frame), accept (a wrong Sec-WebSocket-Accept), silent (nothing after the tenth message),
-// slow (every message is 50 ms late: not a fault)
+// Faults: none, hole, double, swap, alter, close; last (nothing after the 20th message); silent
+// (nothing to anyone after the 10th); refuse, mute (a POST after the 10th, which is not answered);
+// mask (a masked frame); accept (a wrong Sec-WebSocket-Accept). Not faults: split (a WebSocket message
+// in three frames, an event in single bytes), slow (every message is 50 ms late).
 
 import http from "node:http";
 import { createHash } from "node:crypto";
@@ -95,6 +95,7 @@ const server = http.createServer((request, response) => {
   request.on("end", () => {
     const refused = fault === "refuse" && count >= 10;
     if (!refused) publish(body);
+    if (fault === "mute" && count > 10) return;
     response.writeHead(refused ? 503 : 200).end(refused ? "no more" : "");
   });
 });
