@@ -261,7 +261,7 @@ static void what_is_posted_is_answered_with_its_fault(void **state) {
       {"/send", "X-Moonwire-Client: nobody\r\n", "{\"ping\":true}", 404, "not_found", "client"},
       {"/send", "X-Moonwire-Client: nobody\r\n", "{\"ping\":true,\"ref\":1}", 404, "not_found", "client"},
       {"/send", "X-Moonwire-Client: nobody\r\n", "{\"ping\":tru,\"ref\":1}", 404, "not_found", "client"},
-      {"/send", "Cookie: a=b\r\n", "{\"send\":\"keep:a\",\"ref\":1}", 400, "bad_request", "content type"},
+      {"/send", "Cookie: a=b\r\n", "{\"send\":\"keep:a\",\"ref\":1}", 403, "forbidden", "Content-Type"},
       {"/publish", "", "{}", 401, "unauthorized", "key"},
       {"/publish", "Authorization: Bearer key\r\n", "{}", 400, "bad_request", "channel"},
       {"/publish", "Authorization: Bearer key\r\n", "{\"channel\":\"none\"}", 404, "not_found", "none"},

@@ -123,7 +123,12 @@ static const struct way ways[] = {
     {.name = "a raw WebSocket", .target = "/raw", .fields = UPGRADE, .sign = "101 Switching"},
     {.name = "a raw stream", .target = "/stream", .sign = "text/event-stream"},
     {.name = "a poll that waits", .target = "/poll?channel=plain&since=0"},
-    {.name = "a connection that is kept", .method = "POST", .target = "/route", .body_len = BODY_LEN, .sign = "200 OK"},
+    {.name = "a connection that is kept",
+     .method = "POST",
+     .target = "/route",
+     .fields = "Content-Type: application/json\r\n",
+     .body_len = BODY_LEN,
+     .sign = "200 OK"},
 };
 
 static char cookie[COOKIE_LEN + 16], big_body[BODY_LEN + 1];
