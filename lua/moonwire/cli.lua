@@ -137,17 +137,21 @@ local function read(args)
   return settings, fault
 end
 
+-- The shell shows what is typed again, also if it is interrupted.
+local read_hidden = "trap 'stty echo' EXIT INT TERM; stty -echo; IFS= read -r line; "
+  .. "printf '%s' \"$line\""
+
 -- Reads a line, which a terminal does not show, and prints the hash for a file of users.
 local function hash_password()
-  local is_terminal = os.execute "test -t 0"
-  if is_terminal then
+  local password
+  if os.execute "test -t 0" then
     io.stderr:write "Password: "
-    os.execute "stty -echo"
-  end
-  local password = io.read "l" or ""
-  if is_terminal then
-    os.execute "stty echo"
+    local pipe = assert(io.popen(read_hidden))
+    password = pipe:read "a"
+    pipe:close()
     io.stderr:write "\n"
+  else
+    password = io.read "l" or ""
   end
   if #password == 0 or #password > 1024 then
     io.stderr:write(("moonwire: a password must have 1 to 1024 bytes, got %d\n"):format(#password))
