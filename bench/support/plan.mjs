@@ -1,6 +1,7 @@
 // What bench/run measures: a list of scenarios, each with a start of one server.
 
 const WS_SERVERS = ["moonwire", "write loop", "joined write", "ws", "socket.io", "nchan", "lua-http"];
+export const MANY_WORKERS = [1, 2, 8];
 const SSE_SERVERS = ["moonwire", "write loop", "joined write", "better-sse", "nchan"];
 
 export const full = {
@@ -63,6 +64,10 @@ export function makePlan(size, available, hasWorkers) {
   add("publish", "moonwire", { publisher: "publish", phases: phases(size, [{ window: 16 }]) });
   for (const workers of hasWorkers ? [1, 2] : []) {
     add("workers", "moonwire", { workers, phases: phases(size, [{ rate: 2 * size.rate, seconds: 2 * size.seconds }]) });
+  }
+  // a subscriber for each channel, so that the cost of a publish is that of passing it to the workers
+  for (const workers of hasWorkers ? MANY_WORKERS : []) {
+    add("alone", "moonwire", { workers, channels: usual, publisher: "post", phases: phases(size, [{ window: 16, batch: 16 }]) });
   }
   return list;
 }

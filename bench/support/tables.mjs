@@ -1,5 +1,6 @@
 // The tables of a results file, and its plots.
 
+import { MANY_WORKERS } from "./plan.mjs";
 import { barPlot, linePlot } from "./plot.mjs";
 
 export const titles = { ws: "npm ws", "socket.io": "npm socket.io", "better-sse": "npm better-sse" };
@@ -171,7 +172,10 @@ function workersSection(samples, size, servers, hasWorkers) {
   const bars = [1, 2].map((workers) => ({ name: `${workers} worker${workers > 1 ? "s" : ""}`, value: value("cpu", workers)?.median ?? 0 }));
   const plot = barPlot({ title: `Workers, at ${2 * size.rate} messages a second`, unit: CPU, bars, isLog: false });
   const body = `CPU time of all threads, at ${2 * size.rate} messages a second to ${size.counts[1].toLocaleString("en")} WebSocket subscribers. Two workers have two cores; if the machine has no third, the load generator shares the second.\n\n${table(["Workers", "µs per delivery", "user", "system", "p50 ms", "p99 ms"], rows)}`;
-  return { title, body, plots: { workers: plot } };
+  const one = (workers) => ({ id: "alone", workers });
+  const alone = MANY_WORKERS.map((workers) => [workers, range(samples.get("cpu", one(workers))), cell(samples.getRatio("cpu", one(workers), one(1)))]);
+  const more = `\n\nThe CPU time of a publish to a channel with one subscriber, by POST with an array of 16, and its ratio to that of one worker:\n\n${table(["Workers", "µs per publish", "ratio"], alone)}`;
+  return { title, body: body + more, plots: { workers: plot } };
 }
 
 // All sections: a title, a body in Markdown, and plots by name, some of which may be null.
