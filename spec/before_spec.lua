@@ -167,6 +167,23 @@ describe("app:before", function()
   end)
 end)
 
+describe("the options of a route", function()
+  for _, case in ipairs {
+    { { cross_site = "yes" }, "option 'cross_site' must be a boolean, got string" },
+    { { crosssite = true }, "unknown option 'crosssite' %(did you mean 'cross_site'%?%)" },
+    { true, "options must be a table, got boolean" },
+  } do
+    it("raise: " .. case[2], function()
+      for _, method in ipairs { "get", "post", "put", "patch", "delete", "options", "stream" } do
+        local app = moonwire.app {}
+        local message = failure(app[method], app, "/x", print, case[1])
+        assert.matches("^spec/before_spec.lua:%d+: app:" .. method .. ' "/x": ', message)
+        assert.matches(case[2], message)
+      end
+    end)
+  end
+end)
+
 describe("app:not_found", function()
   after_each(testing.stop_all)
 
