@@ -98,7 +98,7 @@ describe("moonwire.token", function()
     )
     raises("argument 1 must be a table, got string", moonwire.token.sign, "x", { key = KEY })
     raises(
-      "option 'auth' must be what moonwire.token { … } returns, got table",
+      "option 'auth' must be what moonwire.token or moonwire.trusted_header returns, got table",
       moonwire.app,
       { auth = {} }
     )

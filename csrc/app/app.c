@@ -10,8 +10,12 @@ int app_init(struct app *app, struct mw_config *config) {
   if (status < 0) goto fail_parties;
   status = rates_init(&app->rates);
   if (status < 0) goto fail_rates;
+  status = tally_init(&app->tally);
+  if (status < 0) goto fail_tally;
   status = idempotency_init(&app->idempotency);
   if (status == 0) return 0;
+  tally_deinit(&app->tally);
+fail_tally:
   rates_deinit(&app->rates);
 fail_rates:
   parties_deinit(&app->parties);
@@ -26,6 +30,7 @@ fail_lock:
 
 void app_deinit(struct app *app) {
   idempotency_deinit(&app->idempotency);
+  tally_deinit(&app->tally);
   rates_deinit(&app->rates);
   parties_deinit(&app->parties);
   registry_deinit(&app->registry);

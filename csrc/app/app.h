@@ -8,6 +8,7 @@
 #include "app/keys/idempotency.h"
 #include "app/limits/limits.h"
 #include "app/limits/rates.h"
+#include "app/limits/tally.h"
 #include "app/order.h"
 #include "app/party.h"
 #include "app/registry.h"
@@ -52,6 +53,7 @@ struct app {
   struct registry registry;
   struct parties parties;
   struct rates rates;
+  struct tally tally; /* connections, by address */
   struct limit_counts limits;
   struct idempotency idempotency;
   struct orderer *orderer;

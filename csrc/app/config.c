@@ -131,6 +131,7 @@ static void config_free(struct policy_owner *owner) {
   memory_free(config->routes);
   memory_free(config->mounts);
   memory_free(config->origins);
+  memory_free(config->trusted);
   memory_free(config);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/pattern.h"
 #include "base/rate.h"
+#include "codec/proxy/forwarded.h"
 #include "codec/ws/ws_reader.h"
 #include "hub/policy.h"
 
@@ -97,6 +98,9 @@ struct mw_config {
   size_t mount_count;
   char **origins;
   size_t origin_count;
+  struct ip_network *trusted; /* networks of proxies */
+  size_t trusted_count;
+  bool trusts_unix; /* peers of unix sockets */
 };
 
 struct mw_config *config_ref(struct mw_config *config);
@@ -128,6 +132,11 @@ void config_websocket_free(struct websocket *websocket); /* NULL is allowed */
 /* Returns the mount with the longest path that contains the path, or NULL; *rest is the path below
  * it, without a leading '/'. */
 const struct mount *config_mount(const struct mw_config *config, struct bytes path, struct bytes *rest);
+/* Returns true if there is a trusted proxy. */
+static inline bool config_trusts_any(const struct mw_config *config) { return config->trusted_count > 0 || config->trusts_unix; }
+/* Returns true if a peer with that address, as stream_remote writes it, is one. */
+bool config_trusts(const struct mw_config *config, struct bytes remote);
+enum forwarded_headers config_forwarded_headers(const struct mw_config *config);
 /* ORIGIN_LISTED: an entry names it. ORIGIN_ANY: only "*" allows it, which does not make it
  * trusted. */
 enum origin_match { ORIGIN_REFUSED, ORIGIN_ANY, ORIGIN_LISTED };

@@ -23,25 +23,29 @@ static bool find_query(struct bytes query, struct bytes key, struct buffer *valu
   return found;
 }
 
-struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body, const char *remote) {
+struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body,
+                                const struct http_source *source) {
   struct bytes token = http_head_bearer(head), ticket = bytes_of(NULL, 0);
   struct buffer query_token, query_ticket;
   buffer_init(&query_token);
   buffer_init(&query_ticket);
   if (token.len == 0 && find_query(head->query, BYTES("token"), &query_token)) token = buffer_bytes(&query_token);
   if (find_query(head->query, BYTES("ticket"), &query_ticket)) ticket = buffer_bytes(&query_ticket);
-  size_t size = token.len + ticket.len + head->method.len + path.len + head->query.len + body.len + strlen(remote);
+  size_t size = token.len + ticket.len + head->method.len + path.len + head->query.len + body.len + strlen(source->remote);
   for (size_t i = 0; i < head->field_count; i++) size += head->fields[i].name.len + head->fields[i].value.len;
   size += sizeof(struct http_copy) + head->field_count * sizeof(struct mw_http_field);
   struct http_copy *copy = memory_alloc(size);
   if (!copy) goto done;
   copy->size = size;
+  struct bytes scheme = source->scheme.len > 0 ? source->scheme : BYTES("http");
   char *at = (char *)&copy->fields[head->field_count];
   copy->http = (struct mw_http){.method = place(&at, head->method),
                                 .path = place(&at, path),
                                 .query = place(&at, head->query),
                                 .body = place(&at, body),
-                                .remote = place(&at, bytes_string(remote)),
+                                .remote = place(&at, bytes_string(source->remote)),
+                                .scheme = {scheme.ptr, scheme.len},
+                                .is_by_proxy = source->is_by_proxy,
                                 .fields = copy->fields,
                                 .field_count = head->field_count};
   for (size_t i = 0; i < head->field_count; i++) {
@@ -68,7 +72,8 @@ struct http_copy *http_copy_essence(const struct http_copy *from) {
   }
   char remote[REMOTE_MAX];
   snprintf(remote, sizeof remote, "%.*s", (int)http->remote.len, http->remote.ptr);
-  return http_copy_new(&head, bytes_of(http->path.ptr, http->path.len), bytes_of(NULL, 0), remote);
+  return http_copy_new(&head, bytes_of(http->path.ptr, http->path.len), bytes_of(NULL, 0),
+                       &(struct http_source){remote, bytes_of(http->scheme.ptr, http->scheme.len), http->is_by_proxy});
 }
 
 struct http_copy *http_copy_with_token(const struct http_copy *from, struct bytes token) {

@@ -14,8 +14,15 @@ struct http_copy {
   struct mw_http http;
   struct mw_http_field fields[];
 };
+/* Where a request comes from. */
+struct http_source {
+  const char *remote;  /* terminated */
+  struct bytes scheme; /* a constant; empty: "http" */
+  bool is_by_proxy;
+};
 /* Returns a copy, or NULL if out of memory. */
-struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body, const char *remote);
+struct http_copy *http_copy_new(const struct http_head *head, struct bytes path, struct bytes body,
+                                const struct http_source *source);
 
 /* Returns a copy with only the headers Host and Origin, and without query and body, or NULL if out
  * of memory. */

@@ -8,19 +8,27 @@ enum { BUCKETS_MIN = 64 };
 
 /* A bit of the numbers of raw ones. */
 #define NUMBER_RAW (UINT64_C(1) << 63)
+/* A bit of those that are counted for their users. Numbers grow by more than it. */
+#define NUMBER_COUNTED UINT64_C(1)
+#define NUMBER_STEP UINT64_C(2)
 
 int registry_init(struct registry *registry) {
   *registry = (struct registry){.count = 0};
   random_fill(registry->seed, sizeof registry->seed);
   list_init(&registry->all);
   list_init(&registry->raw);
-  return lock_init(&registry->lock);
+  int status = tally_init(&registry->users);
+  if (status < 0) return status;
+  status = lock_init(&registry->lock);
+  if (status < 0) tally_deinit(&registry->users);
+  return status;
 }
 
 void registry_deinit(struct registry *registry) {
   while (!list_empty(&registry->all)) registry_remove(registry, container_of(registry->all.next, struct mw_client, in_registry));
   while (!list_empty(&registry->raw)) registry_remove(registry, container_of(registry->raw.next, struct mw_client, in_registry));
   memory_free(registry->buckets);
+  tally_deinit(&registry->users);
   lock_deinit(&registry->lock);
 }
 
@@ -74,13 +82,22 @@ static void registry_take_out(struct registry *registry, struct mw_client *clien
 
 /* ---- For all --------------------------------------------------------------------------------- */
 
-int registry_add(struct registry *registry, struct mw_client *client) {
+/* Returns the key of the client's user in registry->users. */
+static uint64_t registry_user(const struct registry *registry, const struct mw_client *client) {
+  return tally_key(&registry->users, client_user_id(client));
+}
+
+int registry_add(struct registry *registry, struct mw_client *client, size_t user_max) {
   lock_take(&registry->lock);
-  bool is_new = list_empty(&client->in_registry);
+  bool is_new = list_empty(&client->in_registry), is_counted = is_new && client->user_id && user_max > 0;
   int status = atomic_load(&client->gone) ? MW_ECLOSED : 0;
+  if (status == 0 && is_counted) status = tally_take(&registry->users, registry_user(registry, client), user_max);
+  is_counted = is_counted && status == 0;
   if (status == 0 && is_new) status = insert(registry, client);
+  if (status < 0 && is_counted) tally_release(&registry->users, registry_user(registry, client));
   if (status == 0 && is_new) {
-    client->number = ++registry->number;
+    registry->number += NUMBER_STEP;
+    client->number = registry->number | (is_counted ? NUMBER_COUNTED : 0);
     list_append(&registry->all, &client->in_registry);
     mw_client_ref(client);
   }
@@ -91,7 +108,8 @@ int registry_add(struct registry *registry, struct mw_client *client) {
 void registry_add_raw(struct registry *registry, struct mw_client *client) {
   lock_take(&registry->lock);
   if (!atomic_load(&client->gone) && list_empty(&client->in_registry)) {
-    client->number = NUMBER_RAW | ++registry->number;
+    registry->number += NUMBER_STEP;
+    client->number = NUMBER_RAW | registry->number;
     list_append(&registry->raw, &client->in_registry);
     mw_client_ref(client);
   }
@@ -103,6 +121,7 @@ void registry_remove(struct registry *registry, struct mw_client *client) {
   atomic_store(&client->gone, true);
   bool was_there = !list_empty(&client->in_registry);
   if (was_there && !(client->number & NUMBER_RAW)) registry_take_out(registry, client);
+  if (was_there && client->number & NUMBER_COUNTED) tally_release(&registry->users, registry_user(registry, client));
   list_remove(&client->in_registry);
   lock_release(&registry->lock);
   if (was_there) mw_client_unref(client);

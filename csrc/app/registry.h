@@ -4,6 +4,7 @@
 #define MOONWIRE_APP_REGISTRY_H
 
 #include "app/client.h"
+#include "app/limits/tally.h"
 #include "base/table.h"
 #include "net/thread.h"
 
@@ -14,18 +15,20 @@ struct registry {
   struct mw_client **buckets; /* by id, one reference each */
   size_t bucket_count, count;
   uint64_t seed[2];
-  struct list all; /* in the order of their numbers */
-  struct list raw; /* raw WebSockets and polls that wait; not by id; in the order of their numbers */
-  uint64_t number; /* of the newest */
+  struct list all;    /* in the order of their numbers */
+  struct list raw;    /* raw WebSockets and polls that wait; not by id; in the order of their numbers */
+  uint64_t number;    /* of the newest */
+  struct tally users; /* clients of each user */
 };
 
 int registry_init(struct registry *registry);
 /* Releases the clients that are left, which the script was not notified of. */
 void registry_deinit(struct registry *registry);
 /* Adds a client, with a reference. Does nothing if it was added before. Returns 0, MW_ENOMEM if the
- * registry is empty and cannot allocate, or MW_ECLOSED if the client has disconnected. Any thread,
+ * registry is empty and cannot allocate, MW_ECLOSED if the client has disconnected, or MW_ELIMIT if its user has user_max clients (0: no
+ * limit). Any thread,
  * as the others. */
-int registry_add(struct registry *registry, struct mw_client *client);
+int registry_add(struct registry *registry, struct mw_client *client, size_t user_max);
 /* Adds a raw WebSocket, or a poll that waits without a client: registry_next_raw returns it, and
  * nothing else does. Does nothing if it has disconnected. */
 void registry_add_raw(struct registry *registry, struct mw_client *client);

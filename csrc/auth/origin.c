@@ -56,8 +56,8 @@ bool origin_matches(struct bytes entry, struct bytes origin) {
          bytes_equal(a.port, b.port) && host_matches(a.host, b.host);
 }
 
-bool origin_is_same(struct bytes origin, struct bytes host) {
+bool origin_is_same(struct bytes origin, struct bytes host, struct bytes scheme) {
   struct origin a, b;
-  return origin_split(origin, &a) && split_host(host, a.scheme, &b) && bytes_equal_nocase(a.host, b.host) &&
-         bytes_equal(a.port, b.port);
+  if (!origin_split(origin, &a) || (scheme.len > 0 && !bytes_equal_nocase(a.scheme, scheme))) return false;
+  return split_host(host, a.scheme, &b) && bytes_equal_nocase(a.host, b.host) && bytes_equal(a.port, b.port);
 }

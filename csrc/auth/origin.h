@@ -12,9 +12,9 @@ VISIBILITY_PUSH
 const char *origin_fault(struct bytes entry);
 /* Returns true if the entry allows the origin. Names are compared regardless of case. */
 bool origin_matches(struct bytes entry, struct bytes origin);
-/* Returns true if the host and port of the origin are those of the Host header. The scheme does not
- * count, because a proxy may have ended TLS. */
-bool origin_is_same(struct bytes origin, struct bytes host);
+/* Returns true if the host and port of the origin are those of the Host header, and its scheme is
+ * `scheme`. Empty: the scheme does not count, because a proxy may have ended TLS. */
+bool origin_is_same(struct bytes origin, struct bytes host, struct bytes scheme);
 
 VISIBILITY_POP
 

@@ -5,6 +5,7 @@
 
 #include "base/log_limit.h"
 #include "base/memory.h"
+#include "http/admission/remote.h"
 #include "net/stream_peer.h"
 
 static const struct mw_limits *conn_limits(struct conn *conn) { return &conn_http(conn)->app->config->options.limits; }
@@ -63,7 +64,7 @@ struct conn *conn_new(struct conn_class *class, enum stream_kind kind) {
 }
 
 /* Called when the stream is connected: begins the protocol. */
-static void conn_begin(struct conn *conn, const char *address, bool is_private) {
+static void conn_begin(struct conn *conn, const char *address, bool is_private, bool has_header) {
   struct http *http = conn_http(conn);
   http->stats->accepted++;
   if (log_enabled(MW_LOG_DEBUG)) {
@@ -72,8 +73,13 @@ static void conn_begin(struct conn *conn, const char *address, bool is_private) 
     log_limited(MW_LOG_DEBUG, "connect from %s to %s (connections=%zu)", remote, address, atomic_load(&http->app->conn_count));
   }
   if (atomic_load(&http->app->conn_count) > conn_limits(conn)->connections) {
+    limit_count(&http->app->limits, MW_LIMIT_CONNECTIONS);
     log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) reached", conn_limits(conn)->connections);
     conn_close(conn); /* not by a reset, which many clients take for an error of their connect */
+    return;
+  }
+  if (remote_begin(conn, has_header) < 0) {
+    conn_close(conn);
     return;
   }
   stream_set_options(&conn->stream, conn_limits(conn)->progress_ms);
@@ -89,25 +95,26 @@ void conn_accept(struct conn_class *class, struct listener *listener) {
   if (listener_accept(listener, &conn->stream) < 0) {
     conn_close(conn);
   } else {
-    conn_begin(conn, listener->address, listener->is_private);
+    conn_begin(conn, listener->address, listener->is_private, listener->has_header);
   }
 }
 
-void conn_accept_descriptor(struct conn_class *class, enum stream_kind kind, int fd, const char *address, bool is_private) {
+void conn_accept_descriptor(struct conn_class *class, enum stream_kind kind, int fd, const char *address, bool is_private,
+                            bool has_header) {
   struct conn *conn = conn_new(class, kind);
   if (!conn || stream_adopt(&conn->stream, kind, fd) < 0) {
     close(fd);
     if (conn) conn_close(conn);
     return;
   }
-  conn_begin(conn, address, is_private);
+  conn_begin(conn, address, is_private, has_header);
 }
 
 int conn_accept_memory(struct conn_class *class, struct stream_peer *peer) {
   struct conn *conn = conn_new(class, STREAM_MEMORY);
   if (!conn) return MW_ENOMEM;
   stream_peer_join(peer, &conn->stream);
-  conn_begin(conn, "memory", false);
+  conn_begin(conn, "memory", false, false);
   return 0;
 }
 
@@ -132,6 +139,7 @@ void conn_on_closed(struct stream *stream) {
   struct http *http = conn_http(conn);
   size_t conn_at = protocol_of(conn)->conn_at;
   protocol_of(conn)->deinit(conn);
+  remote_end(conn);
   list_remove(&conn->link);
   http->conn_count--;
   size_t conn_count = atomic_fetch_sub(&http->app->conn_count, 1) - 1;
@@ -149,8 +157,23 @@ bool conn_may_read(struct stream *stream) {
   return protocol_of(conn)->may_read(conn);
 }
 
+/* Returns false if there is nothing more to read. */
+static bool conn_read_header(struct conn *conn, struct bytes *bytes) {
+  const char *fault;
+  int status = remote_read_header(conn, bytes, &fault);
+  if (status == 0) return bytes->len > 0;
+  if (fault) {
+    char remote[REMOTE_MAX];
+    stream_remote(&conn->stream, remote, sizeof remote);
+    log_limited(MW_LOG_WARNING, "closed a connection of a trusted proxy: %s (proxy=%s)", fault, remote);
+  }
+  conn_abort(conn);
+  return false;
+}
+
 void conn_on_read(struct stream *stream, struct bytes bytes) {
   struct conn *conn = conn_of_stream(stream);
+  if (remote_awaits_header(conn) && !conn_read_header(conn, &bytes)) return;
   protocol_of(conn)->on_read(conn, bytes);
 }
 

@@ -33,7 +33,8 @@ struct conn *conn_new(struct conn_class *class, enum stream_kind kind);
 /* Accepts a connection that is queued at a listener, or drops it over limits.connections. */
 void conn_accept(struct conn_class *class, struct listener *listener);
 /* The same for the descriptor of a peer, which it takes. */
-void conn_accept_descriptor(struct conn_class *class, enum stream_kind kind, int fd, const char *address, bool is_private);
+void conn_accept_descriptor(struct conn_class *class, enum stream_kind kind, int fd, const char *address, bool is_private,
+                            bool has_header);
 /* Accepts a peer within the process, whose stream_peer is not joined yet. Returns 0 or
  * MW_ENOMEM. */
 int conn_accept_memory(struct conn_class *class, struct stream_peer *peer);

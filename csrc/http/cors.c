@@ -12,7 +12,9 @@ static struct bytes origin_of(const struct http_head *head) {
   return http_head_field(head, BYTES("origin"));
 }
 
-static bool is_same_origin(const struct http_head *head, struct bytes origin) { return origin_is_same(origin, head->host); }
+static bool is_same_origin(struct exchange *exchange, struct bytes origin) {
+  return origin_is_same(origin, head_of(exchange)->host, exchange_scheme_text(exchange));
+}
 
 static enum origin_match check_origin(struct exchange *exchange, struct bytes origin) {
   if (origin.len == 0) return ORIGIN_REFUSED;
@@ -35,7 +37,7 @@ bool cors_allows(struct exchange *exchange) {
     return site_of(head) != SITE_OTHER || config_check_origin(exchange_config(exchange), BYTES("null")) != ORIGIN_REFUSED;
   }
   struct bytes origin = origin_of(head);
-  return is_same_origin(head, origin) || check_origin(exchange, origin) != ORIGIN_REFUSED;
+  return is_same_origin(exchange, origin) || check_origin(exchange, origin) != ORIGIN_REFUSED;
 }
 
 /* The origins of a raw WebSocket may be its own. */
@@ -51,7 +53,7 @@ bool cors_proves_trust(struct exchange *exchange) {
   const struct http_head *head = head_of(exchange);
   struct bytes origin = origin_of(head);
   /* A page without referrers has the Origin "null" where it posts to its own origin. */
-  return site_of(head) == SITE_SAME_ORIGIN || is_same_origin(head, origin) || is_listed(exchange, origin);
+  return site_of(head) == SITE_SAME_ORIGIN || is_same_origin(exchange, origin) || is_listed(exchange, origin);
 }
 
 bool cors_trusts(struct exchange *exchange) {
@@ -65,7 +67,7 @@ void cors_add(struct exchange *exchange, const struct http_fields *fields, struc
   const struct http_head *head = head_of(exchange);
   struct bytes origin = origin_of(head);
   http_fields_add(out, BYTES("Vary"), BYTES("Origin"));
-  if (is_same_origin(head, origin)) return;
+  if (is_same_origin(exchange, origin)) return;
   enum origin_match match = check_origin(exchange, origin);
   if (match == ORIGIN_REFUSED) return;
   /* "*" lets every page read what is public, but not what a user's cookie opens. */

@@ -4,6 +4,7 @@
 
 #include "app/socket.h"
 #include "base/log_limit.h"
+#include "http/admission/remote.h"
 #include "http/request.h"
 
 void exchange_init(struct exchange *exchange, struct conn_class *class) {
@@ -111,8 +112,17 @@ void exchange_give_up(struct exchange *exchange) { exchange_protocol(exchange)->
 void exchange_shed(struct exchange *exchange) { exchange_protocol(exchange)->shed(exchange); }
 
 void exchange_remote(struct exchange *exchange, char *out, size_t size) {
-  exchange_protocol(exchange)->remote(exchange, out, size);
+  remote_write(exchange_protocol(exchange)->conn(exchange), out, size);
 }
+
+enum scheme exchange_scheme(struct exchange *exchange) { return remote_scheme(exchange_protocol(exchange)->conn(exchange)); }
+
+struct bytes exchange_scheme_text(struct exchange *exchange) {
+  static const struct bytes texts[] = {[SCHEME_UNKNOWN] = {NULL, 0}, [SCHEME_HTTP] = {"http", 4}, [SCHEME_HTTPS] = {"https", 5}};
+  return texts[exchange_scheme(exchange)];
+}
+
+bool exchange_is_trusted(struct exchange *exchange) { return remote_is_trusted(exchange_protocol(exchange)->conn(exchange)); }
 
 void exchange_resume(struct exchange *exchange) { exchange_protocol(exchange)->resume(exchange); }
 

@@ -5,6 +5,7 @@
 
 #include "app/script_job.h"
 #include "codec/http/http_fields.h"
+#include "codec/proxy/forwarded.h"
 #include "delivery/slots.h"
 #include "delivery/subscriber.h"
 #include "http/http.h"
@@ -91,8 +92,13 @@ struct request *exchange_request(struct exchange *exchange);
 /* Frees everything that the answer does not depend on (http/request.h). Called when the request
  * waits, or the script has a copy of what it needs. */
 void exchange_shed(struct exchange *exchange);
-/* Writes the peer's address, terminated (stream_remote). */
+/* Writes the client's address, terminated (remote_write). */
 void exchange_remote(struct exchange *exchange, char *out, size_t size);
+/* Return what a trusted proxy says of the scheme, and whether the peer is one (http/admission/remote.h). */
+enum scheme exchange_scheme(struct exchange *exchange);
+bool exchange_is_trusted(struct exchange *exchange);
+/* Returns "http", "https", or nothing if it is unknown: a constant. */
+struct bytes exchange_scheme_text(struct exchange *exchange);
 /* Gives the exchange a role. The previous role must have ended. */
 void exchange_become(struct exchange *exchange, const struct role *role);
 /* Ends its role, if there is one: calls on_end, and no function of that role after it. */
@@ -167,6 +173,8 @@ void exchange_refuse(struct exchange *exchange, int status, const char *code, co
 /* As exchange_refuse, with further fields (NULL: none). */
 void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
                           const struct http_fields *more_fields);
+/* As exchange_refuse, with the time after which the same request may succeed (0: unknown). */
+void exchange_refuse_later(struct exchange *exchange, int status, const char *code, const char *reason, uint32_t retry_ms);
 /* Answers with `text`, which is such an object. retry_ms: after which the same request may succeed,
  * for Retry-After; 0: unknown. */
 void exchange_answer_error(struct exchange *exchange, int status, struct bytes text, uint32_t retry_ms);
@@ -186,6 +194,9 @@ void exchange_answer_stream_head(struct exchange *exchange);
 /* Begins an event stream, with `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes text);
 void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
+/* Answers with an event stream that ends immediately: a temporary refusal, after which an
+ * EventSource reconnects. Not before retry_ms. */
+void exchange_retry_later(struct exchange *exchange, uint32_t retry_ms);
 /* Upgrades to a WebSocket: bytes of the peer, also those that are here already, go to
  * role->on_read. `fields` come in addition to those of every upgrade. Returns false, and does
  * nothing, if the hash library fails. */

@@ -103,7 +103,7 @@ void exchange_answer_error(struct exchange *exchange, int status, struct bytes t
 }
 
 static void refuse_request(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel,
-                           const struct http_fields *more_fields) {
+                           const struct http_fields *more_fields, uint32_t retry_ms) {
   struct buffer body;
   buffer_init(&body);
   buffer_append_char(&body, '{');
@@ -121,17 +121,21 @@ static void refuse_request(struct exchange *exchange, int status, const char *co
   buffer_append_string(&body, "}}\n");
   log_limited(MW_LOG_DEBUG, "answer %d %s: %s", status, code, reason);
   if (body.failed) exchange->subscriber.flags |= SUBSCRIBER_BROKEN;
-  answer_error(exchange, status, more_fields, buffer_bytes(&body), 0);
+  answer_error(exchange, status, more_fields, buffer_bytes(&body), retry_ms);
   buffer_deinit(&body);
 }
 
 void exchange_refuse_with(struct exchange *exchange, int status, const char *code, const char *reason,
                           const struct http_fields *more_fields) {
-  refuse_request(exchange, status, code, reason, bytes_of(NULL, 0), more_fields);
+  refuse_request(exchange, status, code, reason, bytes_of(NULL, 0), more_fields, 0);
+}
+
+void exchange_refuse_later(struct exchange *exchange, int status, const char *code, const char *reason, uint32_t retry_ms) {
+  refuse_request(exchange, status, code, reason, bytes_of(NULL, 0), NULL, retry_ms);
 }
 
 void exchange_refuse_channel(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes channel) {
-  refuse_request(exchange, status, code, reason, channel, NULL);
+  refuse_request(exchange, status, code, reason, channel, NULL, 0);
 }
 
 void exchange_refuse(struct exchange *exchange, int status, const char *code, const char *reason, struct bytes allow) {
@@ -174,6 +178,17 @@ void exchange_stream(struct exchange *exchange, struct bytes text) {
   buffer_append(&rope.text, text);
   exchange_stream_rope(exchange, &rope);
   rope_deinit(&rope);
+}
+
+void exchange_retry_later(struct exchange *exchange, uint32_t retry_ms) {
+  if (exchange_request(exchange)->is_head) {
+    exchange_answer_stream_head(exchange);
+    return;
+  }
+  char text[48];
+  int len = snprintf(text, sizeof text, "retry: %u\n", (unsigned)(retry_ms + http_random(exchange_http(exchange), 2000, 8000)));
+  exchange_stream(exchange, bytes_of(text, (size_t)len));
+  exchange_end_stream(exchange);
 }
 
 bool exchange_upgrade(struct exchange *exchange, const struct http_fields *fields) {

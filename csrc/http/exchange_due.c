@@ -43,6 +43,7 @@ static void check_progress(struct exchange *exchange) {
   size_t unwritten = exchange_protocol(exchange)->unwritten(exchange);
   if (subscriber_waits(&exchange->subscriber) && unwritten >= outbox->seen_bytes) {
     exchange_http(exchange)->stats->dead_closed++;
+    limit_count(&exchange_app(exchange)->limits, MW_LIMIT_PROGRESS_SECONDS);
     log_limited(MW_LOG_INFO, "closed a connection: its peer read nothing for %llu ms (limits.progress_seconds; progress_ms in C)",
                 (unsigned long long)exchange_limits(exchange)->progress_ms);
     exchange_http(exchange)->sessions->depart(&exchange->subscriber, DEPARTURE_TIMEOUT, 0);

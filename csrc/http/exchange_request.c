@@ -1,6 +1,8 @@
 /* How a protocol has a request answered (http/exchange.h). */
 #include "base/log_limit.h"
 #include "codec/http/query.h"
+#include "http/admission/admit.h"
+#include "http/admission/remote.h"
 #include "http/budget.h"
 #include "http/exchange.h"
 #include "http/request.h"
@@ -19,6 +21,9 @@ bool exchange_read_head(struct exchange *exchange) {
   request->body = bytes_of(NULL, 0);
   exchange_http(exchange)->stats->requests++;
   exchange_set_state(exchange, EXCHANGE_READING);
+  int status = remote_begin_request(exchange_protocol(exchange)->conn(exchange), request->head);
+  if (status == MW_ENOMEM) return false;
+  request->is_over = status < 0;
   router_find(exchange, request);
   if (!request->role && request->refused_status == 503) return false;
   if (log_enabled(MW_LOG_DEBUG)) log_request(exchange, request->head);
@@ -34,6 +39,7 @@ void exchange_refuse_request(struct exchange *exchange) {
 void exchange_start(struct exchange *exchange) {
   const struct role *role = exchange->request->role;
   budget_charge(&exchange->subscriber, BUDGET_REQUEST);
+  if (role && !admit_request(exchange, role)) return;
   if (role) {
     exchange_become(exchange, role);
     role->start(exchange);

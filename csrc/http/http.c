@@ -31,8 +31,9 @@ int http_init(struct http *http, void (*on_second)(struct timers *timers)) {
 
 void http_accept(struct http *http, struct listener *listener) { conn_accept(&http->accepted, listener); }
 
-void http_accept_descriptor(struct http *http, enum stream_kind kind, int fd, const char *address, bool is_private) {
-  conn_accept_descriptor(&http->accepted, kind, fd, address, is_private);
+void http_accept_descriptor(struct http *http, enum stream_kind kind, int fd, const char *address, bool is_private,
+                            bool has_header) {
+  conn_accept_descriptor(&http->accepted, kind, fd, address, is_private, has_header);
 }
 
 int http_accept_memory(struct http *http, struct stream_peer *peer) { return conn_accept_memory(&http->accepted, peer); }

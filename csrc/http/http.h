@@ -56,7 +56,8 @@ int http_init(struct http *http, void (*on_second)(struct timers *timers));
 void http_accept(struct http *http, struct listener *listener);
 /* The same for the descriptor of a peer that another worker has accepted; takes it. `address` is that
  * of the listener. */
-void http_accept_descriptor(struct http *http, enum stream_kind kind, int fd, const char *address, bool is_private);
+void http_accept_descriptor(struct http *http, enum stream_kind kind, int fd, const char *address, bool is_private,
+                            bool has_header);
 /* Accepts a peer within the process, whose other end is not joined yet. Returns 0 or MW_ENOMEM. */
 int http_accept_memory(struct http *http, struct stream_peer *peer);
 /* Called when the server stops: conn_stop for all connections. */

@@ -96,8 +96,8 @@ struct protocol {
   /* Returns how many bytes that `hold` was offered are unsent: fewer than before if the peer has
    * taken some. */
   size_t (*unwritten)(const struct exchange *exchange);
-  /* Writes the peer's address, terminated. */
-  void (*remote)(const struct exchange *exchange, char *out, size_t size);
+  /* Returns its connection, for what is known about the peer (admission/remote.h). */
+  struct conn *(*conn)(struct exchange *exchange);
   /* Requests a call of exchange_on_due after that time, in place of an earlier request. Until a
    * request is complete, and after its answer is written, the protocol sets its own deadline. */
   void (*set_deadline)(struct exchange *exchange, uint64_t delay_ms);

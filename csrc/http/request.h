@@ -38,6 +38,7 @@ struct request {
   struct bytes rest; /* of the path below the mount */
   /* pages of other origins may request its path: the answer has CORS fields (cors.h) */
   bool is_shared;
+  bool is_over;    /* its address has too many connections */
   bool is_guarded; /* only pages of listed origins may request it */
   /* State of its role, which frees it when it ends (role->on_end). */
   void *of_role;

@@ -19,6 +19,8 @@ struct exchange;
 struct mail;
 struct message;
 
+enum role_opens { ROLE_OPENS_NOTHING, ROLE_OPENS_STREAM, ROLE_OPENS_SOCKET };
+
 struct role {
   /* Called when the request is complete. Answers it, asks the script, or begins a stream. */
   void (*start)(struct exchange *exchange);
@@ -61,6 +63,9 @@ struct role {
   bool needs_peer;
   /* True: its streams are raw WebSockets, which follow channels and are not clients of them. */
   bool is_raw;
+  /* what its answer lasts as, if it does: limits.address_handshakes applies. The type of a route has
+   * precedence */
+  enum role_opens opens;
 };
 
 void role_nothing(struct exchange *exchange);

@@ -80,6 +80,7 @@ void unfinished_settle(struct http *http) {
   struct unfinished *unfinished = &http->unfinished;
   while (unfinished->count > 1 && unfinished->bytes > unfinished_limits(http)->queue) {
     struct holder *largest = find_largest(unfinished);
+    limit_count(&http->app->limits, MW_LIMIT_QUEUE);
     log_limited(MW_LOG_WARNING,
                 "closed the connection with the largest incomplete message or body: limits.queue reached (size=%zu all=%zu "
                 "bytes, count=%zu)",
@@ -99,6 +100,7 @@ void unfinished_expire(struct http *http) {
       restart(http, oldest); /* it is not read: the peer may have sent the rest */
       continue;
     }
+    limit_count(&http->app->limits, MW_LIMIT_MESSAGE_SECONDS);
     log_limited(
         MW_LOG_INFO,
         "closed a WebSocket: its message was incomplete for %llu ms, at %zu bytes (limits.message_seconds; message_ms in C)",

@@ -92,7 +92,10 @@ static int store_find_or_make(struct store *store, struct bytes name, const stru
   *found = store_find(store, name);
   if (*found) policy_renew(&(*found)->policy, policy);
   if (*found) return 0;
-  if (store->channels.count >= store->channels_max) return MW_ELIMIT;
+  if (store->channels.count >= store->channels_max) {
+    store->refused++;
+    return MW_ELIMIT;
+  }
   struct stored *stored = stored_new(store, name, policy);
   if (!stored) return MW_ENOMEM;
   if (table_set(&store->channels, stored->name, stored) < 0) {

@@ -65,6 +65,7 @@ struct store {
   atomic_size_t late_bytes;            /* weight of the forms that were encoded later */
   /* total: messages that were not kept, because there was no memory or no room for their channel */
   uint64_t lost;
+  uint64_t refused; /* channels, because of channels_max */
   uint64_t evicted; /* total: messages evicted because of the limit of all histories */
   /* total: gaps that were perhaps unnecessary, because the mark of the channel was dropped */
   uint64_t floor_gaps;

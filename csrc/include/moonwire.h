@@ -246,6 +246,14 @@ struct mw_deflate_options {
   size_t min;           /* bytes from which a message is compressed, up to 1 MiB; 0: 256 */
 };
 
+/* The headers that state the client of a trusted proxy. A proxy must set or remove all headers that
+ * count: others reach the server as the client has sent them. */
+enum mw_proxy_headers {
+  MW_PROXY_HEADERS_ANY,         /* as X_FORWARDED if there is such a header, else as FORWARDED */
+  MW_PROXY_HEADERS_X_FORWARDED, /* X-Forwarded-For, X-Forwarded-Proto */
+  MW_PROXY_HEADERS_FORWARDED    /* Forwarded (RFC 7239) */
+};
+
 struct mw_config_options {
   struct mw_limits limits; /* mw_limits_init first */
   /* MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
@@ -253,10 +261,11 @@ struct mw_config_options {
   /* identifies every new client by a token, without a request to the app; kept. The claims are its
    * user. A client is closed when its token expires. NULL: none. Excludes `authenticate` */
   struct mw_token *token;
-  bool connects;                     /* MW_REQUEST_CONNECT when a client has connected */
-  bool disconnects;                  /* MW_REQUEST_DISCONNECT when it has disconnected */
-  bool rate_closes;                  /* a client over limits.rate is closed as well, with 1008 */
-  struct mw_deflate_options deflate; /* of path_ws */
+  bool connects;                       /* MW_REQUEST_CONNECT when a client has connected */
+  bool disconnects;                    /* MW_REQUEST_DISCONNECT when it has disconnected */
+  bool rate_closes;                    /* a client over limits.rate is closed as well, with 1008 */
+  struct mw_deflate_options deflate;   /* of path_ws */
+  enum mw_proxy_headers proxy_headers; /* of trusted proxies (mw_config_trust) */
   /* the Bearer token for POST /publish; NULL: /publish answers 404 */
   const char *publish_key;
   const char *path_sse;     /* NULL: "/sse"; "" turns the endpoint off; the others are alike */
@@ -407,6 +416,10 @@ MW_API int mw_config_static(struct mw_config *config, const char *path, const ch
 /* Allows another origin: "https://a.example", one or more labels below a domain ("https://"
  * "*.b.example"), or "*" for all. The same origin is always allowed. MW_EINVAL. */
 MW_API int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error);
+/* Trusts a proxy: a network ("10.0.0.0/8", "2001:db8::/32"), an address, or "unix" for all peers of
+ * unix sockets. Its headers, or its PROXY header, then state the address of its client, and the
+ * scheme. From all others they are ignored. MW_EINVAL, MW_ENOMEM. */
+MW_API int mw_config_trust(struct mw_config *config, const char *proxy, struct mw_error *error);
 
 /* Returns the kind whose pattern matches the name, MW_ENOTFOUND, or MW_EINVAL if it is not a
  * channel name. */
@@ -449,6 +462,9 @@ MW_API int mw_address_check(const char *address, struct mw_error *error);
 struct mw_listen_options {
   bool is_private;    /* for operators: /publish is then served only there */
   unsigned unix_mode; /* permissions of a unix socket; 0: 0660 */
+  /* connections of trusted proxies begin with a header of the PROXY protocol, version 1 or 2;
+   * without, they are closed. MW_EINVAL if no proxy is trusted */
+  bool proxy_protocol;
 };
 
 /* Listens on "HOST:PORT" ("[::1]:8080"; port 0 picks one) or "unix:PATH". A stale socket is
@@ -732,7 +748,10 @@ struct mw_http {
   struct mw_bytes path;  /* percent-decoded UTF-8 */
   struct mw_bytes query; /* as sent, without '?' */
   struct mw_bytes body;
-  struct mw_bytes remote; /* the peer's address without port; "unix" */
+  struct mw_bytes remote; /* the client's address without port; "unix" */
+  struct mw_bytes scheme; /* "http" or "https", by which the client has connected */
+  /* the peer is a trusted proxy: headers that it sets can be trusted */
+  bool is_by_proxy;
   /* in "connect", else in Authorization: Bearer, else in ?token=; empty: none */
   struct mw_bytes token;
   struct mw_bytes ticket; /* in ?ticket= (mw_server_ticket); empty: none */

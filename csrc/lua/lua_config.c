@@ -146,13 +146,11 @@ static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out
 struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config_options options;
   mw_config_options_init(&options);
-  if (lua_getfield(L, index, "limits") == LUA_TTABLE) {
-    read_limits(L, lua_gettop(L), &options.limits);
-    const char *over = read_string(L, lua_gettop(L), "over_rate");
-    options.rate_closes = over && strcmp(over, "close") == 0;
-  }
+  if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
   lua_pop(L, 1);
   read_deflate(L, index, &options.deflate);
+  options.proxy_headers = (enum mw_proxy_headers)read_number(L, index, "proxy_headers");
+  options.rate_closes = read_boolean(L, index, "rate_closes");
   options.authenticate = read_boolean(L, index, "authenticate");
   options.token = token_field(L, index, "token");
   options.connects = read_boolean(L, index, "connects");
@@ -364,6 +362,13 @@ static int define_origin(lua_State *L) {
   return push_defined(L, mw_config_origin(host->config, luaL_checkstring(L, 2), &error), &error);
 }
 
+/* server:trust(proxy) */
+static int define_trust(lua_State *L) {
+  struct host *host = check_defining(L);
+  struct mw_error error = {""};
+  return push_defined(L, mw_config_trust(host->config, luaL_checkstring(L, 2), &error), &error);
+}
+
 /* server:match(name): returns the number of the kind and a table of the captures; or nil and what
  * is wrong. */
 static int match_name(lua_State *L) {
@@ -386,15 +391,10 @@ static int match_name(lua_State *L) {
 static int define_place(lua_State *L) { return places_define(L, &check_defining(L)->places, 2); }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},
-    {"route", define_route},
-    {"event_stream", define_stream},
-    {"websocket", define_websocket},
-    {"static", define_static},
-    {"origin", define_origin},
-    {"match", match_name},
-    {"place", define_place},
-    {"not_found", define_not_found},
-    {"cross_site", define_cross_site},
-    {NULL, NULL},
+    {"channel", define_channel},       {"route", define_route},
+    {"event_stream", define_stream},   {"websocket", define_websocket},
+    {"static", define_static},         {"origin", define_origin},
+    {"trust", define_trust},           {"match", match_name},
+    {"place", define_place},           {"not_found", define_not_found},
+    {"cross_site", define_cross_site}, {NULL, NULL},
 };

@@ -69,10 +69,11 @@ static int start(lua_State *L) {
   return 1;
 }
 
-/* server:listen(address, is_private, unix_mode): returns true, or nil and what is wrong. */
+/* server:listen(address, is_private, unix_mode, proxy_protocol): returns true, or nil and what is wrong. */
 static int listen_at(lua_State *L) {
   struct host *host = host_check_running(L, 1);
-  struct mw_listen_options options = {.is_private = lua_toboolean(L, 3), .unix_mode = (unsigned)luaL_optinteger(L, 4, 0)};
+  struct mw_listen_options options = {
+      .is_private = lua_toboolean(L, 3), .unix_mode = (unsigned)luaL_optinteger(L, 4, 0), .proxy_protocol = lua_toboolean(L, 5)};
   struct mw_error error = {""};
   int status = mw_server_listen(host->server, luaL_checkstring(L, 2), &options, &error);
   lua_pushboolean(L, true);

@@ -17,6 +17,7 @@ struct listener {
   struct loop *loop;
   enum stream_kind kind;
   bool is_private; /* for the owner */
+  bool has_header; /* for the owner: trusted proxies send a PROXY header */
   /* notifies of waiting peers; libuv's own accept does not report that descriptors have run out */
   uv_poll_t poll;
   uv_timer_t pause;

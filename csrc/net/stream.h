@@ -76,6 +76,10 @@ void stream_set_options(struct stream *stream, uint64_t user_timeout_ms);
 /* Writes the peer's address without port, or "unix", or "memory". */
 void stream_remote(const struct stream *stream, char *out, size_t out_size);
 
+/* Sets and returns a pointer of the owner, NULL at first: the place that libuv has for one. */
+static inline void stream_set_note(struct stream *stream, void *note) { stream->uv.stream.data = note; }
+static inline void *stream_note(const struct stream *stream) { return stream->uv.stream.data; }
+
 int stream_read_start(struct stream *stream);
 void stream_read_stop(struct stream *stream);
 

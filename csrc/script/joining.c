@@ -1,9 +1,10 @@
 #include "script/joining.h"
 
 #include "app/grants.h"
+#include "app/limits/name_hold.h"
 #include "app/limits/send_rate.h"
-#include "app/name_hold.h"
 #include "app/socket.h"
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "script/identify.h"
 #include "script/leaving.h"
@@ -104,6 +105,7 @@ static bool may_send_once(const struct script *script, struct script_job *job) {
   const struct event_rule *rule = config_event(channel->kind, bytes_of(job->message.event.ptr, job->message.event.len));
   struct send_rate_refusal over;
   struct send_rate send = {.app = script->app,
+                           .config = job->config,
                            .client = job->client,
                            .is_transient = true,
                            .channel = channel->name,
@@ -172,6 +174,18 @@ static bool put_question(struct script *script, struct script_job *job) {
   return job->request.waiting;
 }
 
+/* From then on, the app can find the client. */
+static void connect_client(const struct script *script, struct script_job *job) {
+  struct app *app = script->app;
+  size_t max = job->config->options.limits.user_connections;
+  int status = registry_add(&app->registry, job->client, max);
+  if (status == MW_ENOMEM) job_refuse(job, 503, "unavailable", "out of memory");
+  if (status != MW_ELIMIT) return;
+  limit_count(&app->limits, MW_LIMIT_USER_CONNECTIONS);
+  log_limited(MW_LOG_WARNING, "refused a client: limits.user_connections (%zu) reached (address=%s)", max, job->client->remote);
+  job_refuse(job, 429, "rate_limited", "too many connections of this user: limits.user_connections");
+}
+
 /* The step's question is answered: takes the next step. */
 static void take_joining_step(struct script *script, struct script_job *job) {
   struct job_channel *channel = job->at < job->channel_count ? &job->channels[job->at] : NULL;
@@ -179,8 +193,7 @@ static void take_joining_step(struct script *script, struct script_job *job) {
   switch (job->step) {
     case STEP_AUTHENTICATE:
       if (job->type != JOB_SOCKET) release_http(script, job);
-      if (job->connects && registry_add(&script->app->registry, job->client) == MW_ENOMEM)
-        job_refuse(job, 503, "unavailable", "out of memory");
+      if (job->connects) connect_client(script, job);
       if (job->type == JOB_SOCKET) registry_add_raw(&script->app->registry, job->client);
       job->step = job->type == JOB_SOCKET ? STEP_SOCKET : STEP_CONNECT;
       return;

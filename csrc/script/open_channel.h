@@ -3,7 +3,7 @@
 #ifndef MOONWIRE_SCRIPT_OPEN_CHANNEL_H
 #define MOONWIRE_SCRIPT_OPEN_CHANNEL_H
 
-#include "app/name_hold.h"
+#include "app/limits/name_hold.h"
 #include "app/script_job.h"
 #include "net/alarm.h"
 

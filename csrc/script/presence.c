@@ -303,6 +303,7 @@ static struct member *count_in(struct presence *presence, struct script_job *job
     blob_unref(key);
   } else if (presence->members.count >= presence->kind->members) {
     blob_unref(key);
+    limit_count(&presence->script->app->limits, MW_LIMIT_CHANNEL_MEMBERS);
     job_refuse(job, 403, "refused", "the channel is full");
     return NULL;
   } else {

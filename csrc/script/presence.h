@@ -4,7 +4,7 @@
 #ifndef MOONWIRE_SCRIPT_PRESENCE_H
 #define MOONWIRE_SCRIPT_PRESENCE_H
 
-#include "app/name_hold.h"
+#include "app/limits/name_hold.h"
 #include "base/sorted.h"
 #include "net/alarm.h"
 #include "script/script.h"

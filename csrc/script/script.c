@@ -116,6 +116,7 @@ void script_second(struct script *script) {
     if (now < request->asked_ms + answer_ms) return;
     link = link->next;
     if (request->cancelled) continue;
+    limit_count(&script->app->limits, MW_LIMIT_ANSWER_SECONDS);
     question_cancel(request);
     link = script->asked.next;
   }

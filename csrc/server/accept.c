@@ -1,5 +1,6 @@
 #include "server/accept.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@ struct handover {
   struct mail mail;
   enum stream_kind kind;
   int fd;
-  bool is_private;
+  bool is_private, has_header;
   char address[LISTENER_ADDRESS_MAX];
 };
 
@@ -32,7 +33,8 @@ static void take_handover(struct mail *mail, void *room, struct subscriber *none
     drop_handover(mail);
     return;
   }
-  http_accept_descriptor(&worker->http, handover->kind, handover->fd, handover->address, handover->is_private);
+  http_accept_descriptor(&worker->http, handover->kind, handover->fd, handover->address, handover->is_private,
+                         handover->has_header);
   memory_free(handover);
 }
 
@@ -60,7 +62,8 @@ static void hand_over(struct worker *worker, struct listener *listener) {
       (struct handover){.mail = {.class = &handover_class, .to = {.worker = worker->index}, .size = mail_size(sizeof *handover)},
                         .kind = listener->kind,
                         .fd = listener_take(listener),
-                        .is_private = listener->is_private};
+                        .is_private = listener->is_private,
+                        .has_header = listener->has_header};
   memcpy(handover->address, listener->address, sizeof handover->address);
   atomic_fetch_add(&worker->handed, 1);
   if (mailbox_post(&worker->mailbox, &handover->mail) == 0) return;
@@ -111,10 +114,15 @@ int mw_server_listen(struct mw_server *server, const char *address, const struct
                      struct mw_error *error) {
   struct listener *listener;
   if (app_stopping(&server->app)) return server_fail(error, MW_ECLOSED);
+  if (options && options->proxy_protocol && !config_trusts_any(server->app.config)) {
+    if (error) snprintf(error->text, sizeof error->text, "%.120s: proxy_protocol needs trusted_proxies", address);
+    return MW_EINVAL;
+  }
   unsigned mode = options ? options->unix_mode : 0;
   int status = listener_bind(&listener, &server->loop, address, mode, accept_connection, server, error);
   if (status < 0) return status;
   listener->is_private = options && options->is_private;
+  listener->has_header = options && options->proxy_protocol;
   if (listener->is_private) server->app.has_private = true;
   struct watching watching = {.listener = listener};
   worker_call(&server->workers[0], watch_listener, &watching);

@@ -44,4 +44,5 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   store_unlock(store);
   for (size_t i = 0; i < MW_LIMIT_COUNT; i++)
     stats->limits[i] = atomic_load_explicit(&server->app.limits.counts[i], memory_order_relaxed);
+  stats->limits[MW_LIMIT_CHANNELS] += server->store.refused;
 }

@@ -88,7 +88,7 @@ void session_connected(struct subscriber *subscriber, struct script_job *job, co
                             .ping_ms = http->app->config->options.limits.ping_ms,
                             .expires_s = expiry_seconds(http, job)};
   session_ops(subscriber)->connected(subscriber);
-  if (registry_add(&http->app->registry, job->client) < 0) subscriber_break(subscriber);
+  if (registry_add(&http->app->registry, job->client, 0) < 0) subscriber_break(subscriber);
   session_keep(subscriber, job);
   expiry_set(subscriber, job);
   if (session) keep_essence(session, job);

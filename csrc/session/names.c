@@ -37,7 +37,7 @@ bool names_allow(struct subscriber *subscriber, const struct mw_client *client, 
   if (new_count == 0) return true;
   struct party_key address = address_of(subscriber);
   if (!party_has_room(&app->parties, &address, PARTY_NAMES, new_count, max)) {
-    name_hold_log_refusal("address_names", max);
+    name_hold_note_refusal(app, MW_LIMIT_ADDRESS_NAMES, max);
     return false;
   }
   return name_hold_allows(app, client ? client : names_client(subscriber), new_count);
@@ -63,7 +63,7 @@ static int charge_address(struct subscriber *subscriber, const struct mw_client 
   if (!name_hold_allows(app, client ? client : names_client(subscriber), 1)) return MW_ELIMIT;
   struct party_key address = address_of(subscriber);
   int status = charge_name(app, channel->stored, TO_ADDRESS, &address, names_limits(app)->address_names);
-  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", names_limits(app)->address_names);
+  if (status == MW_ELIMIT) name_hold_note_refusal(app, MW_LIMIT_ADDRESS_NAMES, names_limits(app)->address_names);
   if (status == 0) channel->inventor = subscription;
   return status;
 }

@@ -8,7 +8,7 @@
 #ifndef MOONWIRE_SESSION_NAMES_H
 #define MOONWIRE_SESSION_NAMES_H
 
-#include "app/name_hold.h"
+#include "app/limits/name_hold.h"
 #include "app/party.h"
 #include "app/script_job.h"
 

@@ -115,7 +115,7 @@ int session_identify(struct subscriber *subscriber, struct mw_client *client) {
   set_address(client, session_address(subscriber));
   /* A client that connects by a verb is known after the app has answered. */
   bool is_connecting = session_ops(subscriber)->is_connecting(subscriber);
-  int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client);
+  int status = is_connecting ? 0 : registry_add(&http_of(subscriber)->app->registry, client, 0);
   if (status < 0) return status;
   client->is_adopted = true;
   session->client = mw_client_ref(client);
@@ -223,9 +223,13 @@ bool session_ask(struct subscriber *subscriber, struct script_job *job) {
   struct app *app = http_of(subscriber)->app;
   struct script_job **question = session_ops(subscriber)->question(subscriber);
   bool full = atomic_load(&app->job_count) >= app->config->options.limits.waiting;
-  if (full) log_limited(MW_LOG_WARNING, "refused a request: limits.waiting reached");
+  if (full) {
+    limit_count(&app->limits, MW_LIMIT_WAITING);
+    log_limited(MW_LOG_WARNING, "refused a request: limits.waiting reached");
+  }
   size_t size = job_size(job);
   if (size > 0 && atomic_load(&app->job_bytes) + size > app->config->options.limits.queue) {
+    limit_count(&app->limits, MW_LIMIT_QUEUE);
     log_limited(MW_LOG_WARNING, "refused a request: limits.queue reached by queued requests");
     full = true;
   }

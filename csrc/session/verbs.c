@@ -62,6 +62,7 @@ static void on_subscribe(const struct call *call, const struct kind *kind) {
     return;
   }
   if (subscriber->subscription_count >= app->config->options.limits.client_channels) {
+    limit_count(&http_of(subscriber)->app->limits, MW_LIMIT_CLIENT_CHANNELS);
     refuse_call(call, "refused", "too many channels: limits.client_channels");
     return;
   }
@@ -197,6 +198,7 @@ static bool may_send_now(const struct call *call, const struct kind *kind, const
   struct http *http = http_of(subscriber);
   struct send_rate_refusal over;
   struct send_rate send = {.app = http->app,
+                           .config = http->app->config,
                            .client = client,
                            .channel = call->verb->channel,
                            .kind = kind,

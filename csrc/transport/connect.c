@@ -6,7 +6,7 @@
 
 /* Copies the request without the user's cookies, with which a page that only "*" allows is not
  * trusted. */
-static struct http_copy *copy_without_cookies(struct request *request, const char *remote) {
+static struct http_copy *copy_without_cookies(struct request *request, const struct http_source *source) {
   struct http_head head = *request->head;
   struct http_field *fields = memory_alloc((head.field_count + 1) * sizeof *fields);
   size_t count = 0;
@@ -16,18 +16,25 @@ static struct http_copy *copy_without_cookies(struct request *request, const cha
   }
   head.fields = fields;
   head.field_count = count;
-  struct http_copy *copy = http_copy_new(&head, buffer_bytes(&request->path), request->body, remote);
+  struct http_copy *copy = http_copy_new(&head, buffer_bytes(&request->path), request->body, source);
   memory_free(fields);
   return copy;
 }
 
+void connect_source(struct exchange *exchange, char remote[REMOTE_MAX], struct http_source *source) {
+  exchange_remote(exchange, remote, REMOTE_MAX);
+  *source = (struct http_source){
+      .remote = remote, .scheme = exchange_scheme_text(exchange), .is_by_proxy = exchange_is_trusted(exchange)};
+}
+
 struct http_copy *connect_copy_http(struct exchange *exchange, struct request *request) {
+  struct http_source source;
   char remote[REMOTE_MAX];
-  exchange_remote(exchange, remote, sizeof remote);
+  connect_source(exchange, remote, &source);
   if (http_head_field(request->head, BYTES("cookie")).ptr && !cors_trusts(exchange)) {
-    return copy_without_cookies(request, remote);
+    return copy_without_cookies(request, &source);
   }
-  return http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
+  return http_copy_new(request->head, buffer_bytes(&request->path), request->body, &source);
 }
 
 struct script_job *connect_job(struct exchange *exchange, struct request *request, const char *transport,

@@ -8,6 +8,8 @@ VISIBILITY_PUSH
 
 struct request;
 
+/* Writes where the request comes from; `remote` is the memory of its address. */
+void connect_source(struct exchange *exchange, char remote[REMOTE_MAX], struct http_source *source);
 /* Returns the request as the app sees it, or NULL if out of memory. */
 struct http_copy *connect_copy_http(struct exchange *exchange, struct request *request);
 /* Returns a job that connects a new client and joins channels: with an identity, and with the

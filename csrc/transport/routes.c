@@ -5,6 +5,7 @@
 #include "http/csrf.h"
 #include "http/exchange.h"
 #include "http/request.h"
+#include "transport/connect.h"
 #include "transport/roles.h"
 #include "transport/sse.h"
 
@@ -31,9 +32,10 @@ static void routes_start(struct exchange *exchange) {
     exchange_refuse(exchange, 403, "forbidden", csrf_refusal, bytes_of(NULL, 0));
     return;
   }
+  struct http_source source;
   char remote[REMOTE_MAX];
-  exchange_remote(exchange, remote, sizeof remote);
-  struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, remote);
+  connect_source(exchange, remote, &source);
+  struct http_copy *copy = http_copy_new(request->head, buffer_bytes(&request->path), request->body, &source);
   enum job_type type = request->route->type == ROUTE_STREAM ? JOB_STREAM : JOB_HTTP;
   struct script_job *job = copy ? job_new(type, request->config, NULL, copy, NULL, 0) : NULL;
   if (!job) {

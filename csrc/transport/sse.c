@@ -19,16 +19,7 @@
 #include "transport/roles.h"
 #include "transport/transport.h"
 
-void sse_retry_later(struct exchange *exchange) {
-  if (exchange_request(exchange)->is_head) {
-    exchange_answer_stream_head(exchange);
-    return;
-  }
-  char text[48];
-  int len = snprintf(text, sizeof text, "retry: %u\n", http_random(exchange_http(exchange), 2000, 8000));
-  exchange_stream(exchange, bytes_of(text, (size_t)len));
-  exchange_end_stream(exchange);
-}
+void sse_retry_later(struct exchange *exchange) { exchange_retry_later(exchange, 0); }
 
 static void sse_refuse(struct exchange *exchange, int status, const char *reason) {
   exchange_refuse(exchange, status, exchange_code(status), reason, bytes_of(NULL, 0));
@@ -239,6 +230,7 @@ const struct role sse_role = {.start = sse_start,
                               .on_end = sse_on_end,
                               .silence_ms = role_heartbeat_ms,
                               .outbox_limit = role_outbox_limit,
+                              .opens = ROLE_OPENS_STREAM,
                               ROLE_WRITES_AT_ONCE,
                               ROLE_NEVER_WAITS,
                               ROLE_READS_NOTHING};

@@ -11,9 +11,12 @@ local rates = require "moonwire.rates"
 local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
----@field auth? moonwire.Verifier identifies clients by tokens: moonwire.token { … }
+---@field auth? moonwire.Verifier|moonwire.TrustedHeader identifies clients: by tokens, or by a header of a proxy
 ---@field publish_key? string the key for POST /publish
 ---@field origins? string[] other origins whose pages may connect
+---@field trusted_proxies? string[] proxies whose headers state the client: "10.0.0.0/8", "192.0.2.1", "unix"
+---@field proxy_headers? "x-forwarded"|"forwarded" the headers that they set; nil: either
+---@field proxy_protocol? boolean connections of trusted proxies begin with a PROXY header; nil: false
 ---@field limits? table<string, number|string> seconds, bytes, and numbers
 ---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
 ---@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health"|"client", string|false>
@@ -93,9 +96,17 @@ function App._new(settings)
   settings = options.read("moonwire.app", settings, specs.settings)
   options.deflate("moonwire.app", settings.deflate)
   rates.check("moonwire.app", settings.limits)
+  if settings.proxy_protocol and #(settings.trusted_proxies or {}) == 0 then
+    options.raise "moonwire.app: option 'proxy_protocol' needs 'trusted_proxies'"
+  end
+  local identify = settings.auth and settings.auth._identify
+  if identify and #(settings.trusted_proxies or {}) == 0 then
+    options.raise "moonwire.app: option 'auth': moonwire.trusted_header needs 'trusted_proxies'"
+  end
   return setmetatable({
     log = log,
     _settings = settings,
+    _authenticate = identify,
     _where = options.caller(),
     _channels = {}, -- definitions, in order; so are the routes and mounts
     _routes = {},
@@ -159,11 +170,13 @@ end
 
 --- Identifies clients: fn(request) returns the user (a table), true for an anonymous client, or
 --- false, reason, status.
----@param fn fun(request: moonwire.Request): table|boolean|nil, string?, integer?
+---@param fn moonwire.TrustedHeader|fun(request: moonwire.Request): table|boolean|nil, string?, integer?
 ---@return moonwire.App
 function App:authenticate(fn)
   if self._settings.auth then
     options.raise "app:authenticate: the app already identifies clients, by option 'auth'"
+  elseif type(fn) == "table" and fn._identify then
+    fn = fn._identify
   end
   return self:_set("app:authenticate", "_authenticate", fn)
 end
@@ -509,7 +522,7 @@ function App:ticket(user, seconds)
 end
 
 --- Returns statistics of the server (docs/operations/stats.md).
----@return table<string, integer>
+---@return table<string, integer|table<string, integer>>
 function App:stats()
   return self:_running("app:stats"):stats()
 end

@@ -6,7 +6,7 @@
 ---@field user table|nil what authenticate returned; nil: anonymous
 ---@field user_id string user.id, else user.sub, if it is a string or an integer, which becomes its digits; else a random name
 ---@field transport string "websocket", "sse", "poll" or "http"
----@field remote string the peer's address without port; "unix" on a unix socket
+---@field remote string the client's address without port; "unix" on a unix socket
 ---@field data table|nil the script's own plain data, for as long as the client is connected. Changes that a handler makes
 --- inside the table of its own client are stored when it ends; for another client, assign the whole
 --- field
@@ -68,7 +68,7 @@ function Stream:on_close(fn) end
 ---@class moonwire.Socket
 ---@field id string unguessable and unique
 ---@field user table|nil what authenticate returned
----@field remote string the peer's address without port
+---@field remote string the client's address without port
 ---@field protocol string|nil the chosen subprotocol
 ---@field request moonwire.Request that on_open got
 ---@field closed boolean nothing more can be sent

@@ -9,6 +9,7 @@ local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
 local options = require "moonwire.options"
 local token = require "moonwire.token"
+local trusted_header = require "moonwire.trusted_header"
 
 ---@class moonwire
 ---@field version string
@@ -17,6 +18,7 @@ local token = require "moonwire.token"
 ---@field array fun(items: table): table marks a table as a JSON array, even an empty one, and returns it
 ---@field crypto moonwire.crypto
 ---@field token moonwire.token|fun(given: moonwire.TokenOptions): moonwire.Verifier
+---@field trusted_header fun(name: string): moonwire.TrustedHeader identifies clients by a header of a trusted proxy
 ---@field sleep fun(seconds: number): true|nil, string|nil see core.d.lua
 local moonwire = {
   version = core.version,
@@ -26,6 +28,7 @@ local moonwire = {
   sleep = core.sleep,
   crypto = crypto,
   token = token,
+  trusted_header = trusted_header,
 }
 
 --- Defines an app.

@@ -230,7 +230,7 @@ local types = {
     end,
   },
   auth = {
-    "what moonwire.token { … } returns",
+    "what moonwire.token or moonwire.trusted_header returns",
     function(value)
       local class = getmetatable(value)
       return type(value) == "table" and type(class) == "table" and class._is_auth == true

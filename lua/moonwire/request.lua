@@ -13,7 +13,9 @@ local options = require "moonwire.options"
 ---@field cookies table<string, string> the first value of each name
 ---@field params table<string, string> the captures of the route
 ---@field body string
----@field remote string the peer's address, "unix" on a unix socket
+---@field remote string the client's address, "unix" on a unix socket
+---@field scheme string "http" or "https", by which the client has connected, as far as a trusted proxy says it
+---@field by_proxy boolean the request comes from a trusted proxy
 ---@field token string|nil the token in "connect", else in the header Authorization: Bearer, else in the query
 ---@field query_string string as sent
 local Request = {}

@@ -10,7 +10,7 @@ local App = { by_command = false }
 App.__index = App
 App.__name = "moonwire.app"
 
-local listen_spec = { private = "boolean", unix_mode = "mode" }
+local listen_spec = { private = "boolean", unix_mode = "mode", proxy_protocol = "boolean" }
 
 local run_spec = {
   listen = "addresses",
@@ -18,6 +18,9 @@ local run_spec = {
   unix_mode = "mode",
   workers = "workers",
 }
+
+-- The numbers of core (enum mw_proxy_headers).
+local proxy_headers = { ["x-forwarded"] = 1, forwarded = 2 }
 
 local function check(definition, number, message)
   if not number then
@@ -190,6 +193,8 @@ function App:_define()
     disconnects = self._on_disconnect ~= nil,
     publish_key = settings.publish_key,
     limits = settings.limits,
+    rate_closes = (settings.limits or {}).over_rate == "close",
+    proxy_headers = proxy_headers[settings.proxy_headers],
     deflate = options.deflate("moonwire.app", settings.deflate, self._where),
     sse = paths.sse == false and "" or paths.sse,
     ws = paths.ws == false and "" or paths.ws,
@@ -207,6 +212,9 @@ function App:_define()
   place(server, -1, "disconnect", "", self._on_disconnect)
   for _, origin in ipairs(settings.origins or {}) do
     check({ call = "moonwire.app", where = self._where }, server:origin(origin))
+  end
+  for _, proxy in ipairs(settings.trusted_proxies or {}) do
+    check({ call = "moonwire.app", where = self._where }, server:trust(proxy))
   end
   for _, definition in ipairs(self._channels) do
     self:_define_channel(server, definition)
@@ -294,9 +302,12 @@ local function explain_directory(address, message)
   return message
 end
 
-function App:_listen(address, is_private, unix_mode)
-  local ok, message =
-    self:_start():listen(address, is_private, unix_mode and tonumber(unix_mode, 8))
+function App:_listen(address, is_private, unix_mode, proxy_protocol)
+  if proxy_protocol == nil then
+    proxy_protocol = not is_private and self._settings.proxy_protocol
+  end
+  local mode = unix_mode and tonumber(unix_mode, 8)
+  local ok, message = self:_start():listen(address, is_private, mode, proxy_protocol)
   if not ok then
     return nil, explain_directory(address, message)
   end
@@ -306,16 +317,21 @@ function App:_listen(address, is_private, unix_mode)
   return true
 end
 
+---@class moonwire.ListenOptions
+---@field private? boolean for operators
+---@field unix_mode? string permissions of a unix socket; nil: "0660"
+---@field proxy_protocol? boolean trusted proxies send a PROXY header; nil: as the app's option
+
 --- Listens on an address. The first call starts the app. Then call app:step.
 ---@param address string "127.0.0.1:8080", "[::1]:0", "unix:/run/app.sock"
----@param given? { private: boolean?, unix_mode: string? } private: for operators; "0660" is the mode of a unix socket
+---@param given? moonwire.ListenOptions
 ---@return true|nil
 ---@return string|nil message
 function App:listen(address, given)
   check_own_life "app:listen"
   options.argument("app:listen", 1, address, "string")
   given = options.read("app:listen", given, listen_spec)
-  return self:_listen(address, given.private, given.unix_mode)
+  return self:_listen(address, given.private, given.unix_mode, given.proxy_protocol)
 end
 
 --- Returns the address of the i-th listener, with the port that was picked.

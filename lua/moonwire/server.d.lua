@@ -172,6 +172,11 @@ function Server:cross_site(route) end
 ---@param where string "app.lua:7"
 function Server:place(kind, handler, event, where) end
 
+---@param proxy string "10.0.0.0/8", "192.0.2.1", or "unix"
+---@return integer|nil
+---@return string|nil message
+function Server:trust(proxy) end
+
 ---@param origin string
 ---@return integer|nil
 ---@return string|nil message
@@ -191,9 +196,10 @@ function Server:start(workers) end
 ---@param address string
 ---@param is_private boolean
 ---@param unix_mode integer|nil
+---@param proxy_protocol boolean|nil
 ---@return true|nil
 ---@return string|nil message
-function Server:listen(address, is_private, unix_mode) end
+function Server:listen(address, is_private, unix_mode, proxy_protocol) end
 
 ---@param i integer
 ---@return string|nil
@@ -287,7 +293,7 @@ function Server:publish(name, event, data, binary, volatile, except, key, final)
 ---@return boolean|string
 function Server:history(name, since, before, limit) end
 
----@return table<string, integer>
+---@return table<string, integer|table<string, integer>>
 function Server:stats() end
 
 ---@param user string JSON

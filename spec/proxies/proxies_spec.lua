@@ -9,9 +9,10 @@ local socket = require "socket"
 local sse = require "spec.support.sse"
 
 local script = [[
-local app = require("moonwire").app { publish_key = "k" }
+local app = require("moonwire").app { publish_key = "k", trusted_proxies = { "unix", "127.0.0.1" } }
 app:channel("room:{room}", { history = { size = 50 } })
 app:get("/hello", function(request) return request.headers.host end)
+app:get("/who", function(request) return { remote = request.remote, scheme = request.scheme } end)
 app:post("/size", function(request) return { size = #request.body } end)
 return app
 ]]
@@ -40,6 +41,26 @@ local function publish(to, data)
   assert.equal(200, response.status, response.body)
 end
 
+-- What a client with the address 127.0.0.2 gets, which says that it is another one.
+local function ask_who(front)
+  local connection = assert(socket.tcp())
+  connection:settimeout(5)
+  assert(connection:bind("127.0.0.2", 0))
+  assert(connection:connect("127.0.0.1", front.port))
+  local lines = {
+    "GET /who HTTP/1.1",
+    "Host: 127.0.0.1:" .. front.port,
+    "X-Forwarded-For: 203.0.113.7",
+    "X-Forwarded-Proto: https",
+    "Forwarded: for=203.0.113.7;proto=https",
+    "Connection: close",
+  }
+  assert(connection:send(table.concat(lines, "\r\n") .. "\r\n\r\n"))
+  local text = assert(connection:receive "*a")
+  connection:close()
+  return dkjson.decode(text:match "{.*}"), text
+end
+
 for _, program in ipairs { "nginx", "haproxy", "caddy" } do
   describe("behind " .. program .. ", as the page says,", function()
     local app, front
@@ -62,6 +83,10 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
       local body = ("x"):rep(1000000)
       response = http.request(front, "POST", "/size", { body = body, host = host })
       assert.equal('{"size":1000000}\n', response.body)
+    end)
+
+    it("the app sees the client, and not what it says it is", function()
+      assert.same({ remote = "127.0.0.2", scheme = "http" }, (ask_who(front)))
     end)
 
     it("a page of the same origin is let in, and no other one", function()
@@ -268,4 +293,39 @@ describe("what the page says of mistakes:", function()
     front:stop()
     app:stop()
   end)
+end)
+
+describe("behind a proxy that sends a PROXY header,", function()
+  local passes = [[
+defaults
+  mode tcp
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+
+frontend web
+  bind :80
+  default_backend moonwire
+
+backend moonwire
+  server app 127.0.0.1:8080 VERSION
+]]
+
+  for _, version in ipairs { "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl" } do
+    it("the app sees the client: " .. version, function()
+      local app = server.start {
+        script = script:gsub("publish_key", "proxy_protocol = true, publish_key"),
+        args = "--listen 127.0.0.1:0",
+      }
+      local front = proxy.start("haproxy", app.listeners[1], (passes:gsub("VERSION", version)))
+      local who, text = ask_who(front)
+      assert.same({ remote = "127.0.0.2", scheme = "http" }, who, text)
+      local client = native.open(front, { protocol = "moonwire.1" })
+      assert.is_truthy(client:ask({ connect = setmetatable({}, { __jsontype = "object" }) }).ok)
+      client:subscribe "room:1"
+      assert.equal(1000, client:close())
+      front:stop()
+      app:stop()
+    end)
+  end
 end)

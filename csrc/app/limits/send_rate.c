@@ -41,7 +41,7 @@ static void send_rate_refuse(const struct send_rate *send, enum counted counted,
   enum mw_limit limit = is_event ? MW_LIMIT_CHANNEL_EVENT_RATE : limits[counted];
   refusal->reason = is_event ? "too many of these events to this channel: limits.events of the channel" : reasons[counted];
   /* What others send is not this client's fault. */
-  refusal->closes = counted == BY_CLIENT              ? send->app->config->options.rate_closes
+  refusal->closes = counted == BY_CLIENT              ? send->config->options.rate_closes
                     : counted == BY_CLIENT_IN_CHANNEL ? send->kind->rate_closes
                                                       : false;
   limit_count(&send->app->limits, limit);
@@ -51,7 +51,7 @@ static void send_rate_refuse(const struct send_rate *send, enum counted counted,
 bool send_rate_allows(const struct send_rate *send, struct send_rate_refusal *refusal) {
   struct rates *rates = &send->app->rates;
   struct rates_token tokens[COUNTED] = {
-      [BY_CLIENT] = {.rate = send->app->config->rate},
+      [BY_CLIENT] = {.rate = send->config->rate},
       [BY_CLIENT_IN_CHANNEL] = {.rate = rate_is_limited(send->rule->rate) ? send->rule->rate : send->kind->rate},
       [BY_CHANNEL] = {.rate = send->kind->total_rate}};
   uint64_t number = BY_CLIENT_IN_CHANNEL;

@@ -14,6 +14,7 @@ VISIBILITY_PUSH
 /* A message of a client. */
 struct send_rate {
   struct app *app;
+  const struct mw_config *config;
   const struct mw_client *client;
   bool is_transient; /* a client for this message only */
   struct bytes channel;

@@ -49,8 +49,8 @@ static enum scheme forwarded_scheme(struct bytes text) {
 
 /* ---- X-Forwarded-For ------------------------------------------------------------------------- */
 
-static struct forwarded forwarded_read_x(const struct http_head *head, const struct ip_network *trusted, size_t count) {
-  struct forwarded found = {0};
+static struct forwarded_client forwarded_read_x(const struct http_head *head, const struct ip_network *trusted, size_t count) {
+  struct forwarded_client found = {0};
   struct forwarded_walk addresses = {.head = head, .name = BYTES("x-forwarded-for"), .field = head->field_count};
   struct forwarded_walk schemes = {.head = head, .name = BYTES("x-forwarded-proto"), .field = head->field_count};
   struct bytes item;
@@ -110,8 +110,8 @@ static bool forwarded_read_element(struct bytes text, struct forwarded_element *
   return true;
 }
 
-static struct forwarded forwarded_read_rfc(const struct http_head *head, const struct ip_network *trusted, size_t count) {
-  struct forwarded found = {0};
+static struct forwarded_client forwarded_read_rfc(const struct http_head *head, const struct ip_network *trusted, size_t count) {
+  struct forwarded_client found = {0};
   struct forwarded_walk walk = {.head = head, .name = BYTES("forwarded"), .field = head->field_count};
   struct forwarded_element element;
   struct bytes item;
@@ -129,8 +129,8 @@ static struct forwarded forwarded_read_rfc(const struct http_head *head, const s
   return found;
 }
 
-struct forwarded forwarded_read(const struct http_head *head, enum forwarded_headers headers, const struct ip_network *trusted,
-                                size_t trusted_count) {
+struct forwarded_client forwarded_read(const struct http_head *head, enum forwarded_headers headers,
+                                       const struct ip_network *trusted, size_t trusted_count) {
   bool has_x = http_head_field(head, BYTES("x-forwarded-for")).ptr || http_head_field(head, BYTES("x-forwarded-proto")).ptr;
   bool is_x = headers == FORWARDED_X || (headers == FORWARDED_ANY && has_x);
   return is_x ? forwarded_read_x(head, trusted, trusted_count) : forwarded_read_rfc(head, trusted, trusted_count);

@@ -23,15 +23,15 @@ enum forwarded_headers {
 
 enum scheme { SCHEME_UNKNOWN, SCHEME_HTTP, SCHEME_HTTPS };
 
-struct forwarded {
+struct forwarded_client {
   bool has_address; /* false: it is unknown, or the proxy itself is the client */
   struct ip_address address;
   enum scheme scheme; /* by which the client has connected */
 };
 
 /* Reads them from the head of a request of a trusted proxy. What is malformed ends the reading. */
-struct forwarded forwarded_read(const struct http_head *head, enum forwarded_headers headers, const struct ip_network *trusted,
-                                size_t trusted_count);
+struct forwarded_client forwarded_read(const struct http_head *head, enum forwarded_headers headers,
+                                       const struct ip_network *trusted, size_t trusted_count);
 
 VISIBILITY_POP
 

@@ -82,6 +82,8 @@ void exchange_forward(struct exchange *exchange, uint32_t worker, enum forward_w
   forward->is_private = request->is_private;
   forward->due_ms = http->loop->clock.now_ms + http->app->config->options.limits.poll_ms + GRACE_MS;
   exchange_remote(exchange, forward->remote, sizeof forward->remote);
+  forward->scheme = exchange_scheme(exchange);
+  forward->is_trusted = exchange_is_trusted(exchange);
   forward->answer = (struct mail){.class = &forward_answer, .to = slots_address(http->slots, exchange->slot)};
   forward->cancel = (struct mail){.class = &forwarded_cancel, .to = {.worker = worker}};
   forward->begin = (struct mail){.class = &forwarded_begin, .to = {.worker = worker}, .size = size};

@@ -21,6 +21,8 @@ struct forward {
   struct bytes body;
   bool is_private;
   char remote[REMOTE_MAX];
+  enum scheme scheme; /* with is_trusted, as http/admission/remote.h has them */
+  bool is_trusted;
   uint64_t due_ms;   /* for the worker that waits: when it stops waiting */
   struct conn *conn; /* for the worker that answers; NULL: it has not begun, or has ended */
   /* The answer, once it is posted; status 0: there is none. */

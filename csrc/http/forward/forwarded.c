@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "http/admission/remote.h"
 #include "http/budget.h"
 #include "http/conn.h"
 #include "http/exchange_sink.h"
@@ -105,9 +106,7 @@ static size_t unwritten(const struct exchange *exchange) {
   return 0;
 }
 
-static void write_remote(const struct exchange *exchange, char *out, size_t size) {
-  snprintf(out, size, "%s", forwarded_of_exchange(exchange)->forward->remote);
-}
+static struct conn *conn_of(struct exchange *exchange) { return &forwarded_of_exchange(exchange)->conn; }
 
 static void set_deadline(struct exchange *exchange, uint64_t delay_ms) {
   struct conn *conn = &forwarded_of_exchange(exchange)->conn;
@@ -210,7 +209,7 @@ const struct protocol forwarded_protocol = {.name = "forwarded",
                                             .give_up = do_nothing,
                                             .shed = do_nothing,
                                             .unwritten = unwritten,
-                                            .remote = write_remote,
+                                            .conn = conn_of,
                                             .set_deadline = set_deadline,
                                             .heard = heard};
 
@@ -223,7 +222,9 @@ static void start(struct forwarded *forwarded) {
   request->head = &forwarded->forward->head;
   request->is_private = forwarded->forward->is_private;
   exchange_http(exchange)->stats->requests--; /* it was counted where it came from */
-  if (!exchange_read_head(exchange)) {
+  const struct forward *forward = forwarded->forward;
+  bool is_adopted = remote_adopt(&forwarded->conn, forward->remote, forward->scheme, forward->is_trusted) == 0;
+  if (!is_adopted || !exchange_read_head(exchange)) {
     conn_close(&forwarded->conn);
     return;
   }

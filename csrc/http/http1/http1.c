@@ -1,6 +1,7 @@
 #include "http/http1/http1.h"
 
 #include "base/memory.h"
+#include "http/admission/remote.h"
 
 /* The bound of pipelined input: one read's worth. Then reading stops. */
 enum { PIPELINED_MAX = 64 * 1024 };
@@ -270,6 +271,7 @@ void http1_next(struct http1_conn *conn) {
   struct buffer *path = &http->request.path;
   if (path->capacity > IDLE_PATH_MAX) buffer_deinit(path);
   http->served = true;
+  remote_end_request(&conn->conn);
   exchange_set_state(&conn->exchange, EXCHANGE_IDLE);
   read_pipelined(conn);
 }

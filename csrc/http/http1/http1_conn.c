@@ -124,9 +124,7 @@ static size_t unwritten_of(const struct exchange *exchange) {
   return stream_unwritten(&http1_of_exchange(exchange)->conn.stream);
 }
 
-static void write_remote(const struct exchange *exchange, char *out, size_t size) {
-  stream_remote(&http1_of_exchange(exchange)->conn.stream, out, size);
-}
+static struct conn *http1_conn_at(struct exchange *exchange) { return &http1_of_exchange(exchange)->conn; }
 
 /* ---- Deadlines ------------------------------------------------------------------------------- */
 
@@ -156,8 +154,10 @@ static void on_conn_due(struct conn *base) {
   } else if (!begins) {
     exchange_on_due(&conn->exchange);
   } else if (conn->exchange.state == EXCHANGE_READING) {
+    limit_count(&conn_http(base)->app->limits, MW_LIMIT_BODY_SECONDS);
     refuse_unread(conn, 408, "the body of the request did not arrive in time");
   } else if (http && !http_reader_idle(http->reader)) {
+    limit_count(&conn_http(base)->app->limits, MW_LIMIT_HEAD_SECONDS);
     refuse_unread(conn, 408, "the head of the request did not arrive in time");
   } else {
     conn_close(base);
@@ -189,6 +189,6 @@ const struct protocol http1_protocol = {.name = "http/1.1",
                                         .give_up = http1_give_up,
                                         .shed = http1_shed,
                                         .unwritten = unwritten_of,
-                                        .remote = write_remote,
+                                        .conn = http1_conn_at,
                                         .set_deadline = set_deadline,
                                         .heard = heard_by};

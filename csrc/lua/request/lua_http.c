@@ -53,12 +53,15 @@ static void push_params(lua_State *L, const struct host *host, const struct mw_h
 
 void http_push(lua_State *L, const struct host *host, const struct mw_http *http, int route) {
   luaL_checkstack(L, 6, "no room for a request");
-  lua_createtable(L, 0, 8);
+  lua_createtable(L, 0, 10);
   set_bytes(L, "method", http->method);
   set_bytes(L, "path", http->path);
   set_bytes(L, "query_string", http->query);
   set_bytes(L, "body", http->body);
   set_bytes(L, "remote", http->remote);
+  set_bytes(L, "scheme", http->scheme);
+  lua_pushboolean(L, http->is_by_proxy);
+  lua_setfield(L, -2, "by_proxy");
   if (http->token.len > 0) set_bytes(L, "token", http->token);
   push_headers(L, http);
   lua_setfield(L, -2, "headers");

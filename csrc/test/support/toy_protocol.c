@@ -198,9 +198,7 @@ static void toy_nothing(struct exchange *exchange) { (void)exchange; /* it holds
 
 static size_t toy_unwritten(const struct exchange *exchange) { return toy_of_exchange(exchange)->wanted; }
 
-static void toy_remote(const struct exchange *exchange, char *out, size_t size) {
-  stream_remote(&toy_of_exchange(exchange)->conn->conn.stream, out, size);
-}
+static struct conn *toy_conn(struct exchange *exchange) { return &toy_of_exchange(exchange)->conn->conn; }
 
 static uint32_t *toy_heard(struct exchange *exchange) { return &toy_of_exchange(exchange)->heard; }
 
@@ -433,6 +431,6 @@ const struct protocol toy_protocol = {.name = "toy",
                                       .give_up = toy_nothing,
                                       .shed = toy_nothing,
                                       .unwritten = toy_unwritten,
-                                      .remote = toy_remote,
+                                      .conn = toy_conn,
                                       .set_deadline = toy_set_deadline,
                                       .heard = toy_heard};

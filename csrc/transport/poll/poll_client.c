@@ -28,6 +28,7 @@ bool poll_client_allowed(struct http *http, const char *remote, size_t count) {
   size_t max = http->app->config->options.limits.address_polls;
   struct party_key key = party_key_of_address(remote);
   if (party_has_room(&http->app->parties, &key, PARTY_POLLS, count, max)) return true;
+  limit_count(&http->app->limits, MW_LIMIT_ADDRESS_POLLS);
   log_limited(MW_LOG_WARNING, "refused a poll client, or a channel of one: limits.address_polls (%zu) reached by %s", max,
               remote);
   return false;

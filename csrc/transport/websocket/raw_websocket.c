@@ -167,7 +167,7 @@ static const struct websocket *websocket_of(struct exchange *exchange) { return 
 
 static bool check_socket_origin(struct exchange *exchange, const struct http_head *head) {
   struct bytes origin = http_head_field(head, BYTES("origin"));
-  if (!origin.ptr || origin_is_same(origin, head->host)) return true;
+  if (!origin.ptr || origin_is_same(origin, head->host, exchange_scheme_text(exchange))) return true;
   return config_websocket_check_origin(websocket_of(exchange), exchange_config(exchange), origin) != ORIGIN_REFUSED;
 }
 
@@ -291,5 +291,6 @@ const struct role raw_websocket_role = {.start = raw_websocket_start,
                                         .silence_ms = websocket_silence_ms,
                                         .is_raw = true,
                                         .outbox_limit = outbox_limit,
+                                        .opens = ROLE_OPENS_SOCKET,
                                         ROLE_WRITES_AT_ONCE,
                                         ROLE_NEVER_WAITS};

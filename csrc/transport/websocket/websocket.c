@@ -214,6 +214,7 @@ static const struct role role_closing = {.start = role_nothing,
                                          .on_end = role_nothing,
                                          .silence_ms = role_heartbeat_ms,
                                          .outbox_limit = role_outbox_limit,
+                                         .opens = ROLE_OPENS_SOCKET,
                                          ROLE_ASKS_NOTHING,
                                          ROLE_WRITES_AT_ONCE,
                                          ROLE_NEVER_WAITS};
@@ -366,8 +367,10 @@ void websocket_on_silent(struct exchange *exchange) {
   bool is_checked = exchange->flags & EXCHANGE_CONNECTING && exchange_job(exchange);
   if (exchange->flags & EXCHANGE_STOPPED || is_checked) return;
   if (exchange->flags & EXCHANGE_CONNECTING) {
+    limit_count(&exchange_app(exchange)->limits, MW_LIMIT_CONNECT_SECONDS);
     exchange_close(exchange, CLOSE_UNCONNECTED, "connect did not arrive in time");
   } else if (exchange->flags & EXCHANGE_PINGED) {
+    limit_count(&exchange_app(exchange)->limits, MW_LIMIT_PONG_SECONDS);
     session_depart(&exchange->subscriber, DEPARTURE_TIMEOUT, 0);
     exchange_reset(exchange);
   } else {

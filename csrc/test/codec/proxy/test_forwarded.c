@@ -115,7 +115,7 @@ static struct http_head head_of(const char *text, struct http_field *fields) {
   return head;
 }
 
-static struct forwarded read_case(const char *text, enum forwarded_headers headers) {
+static struct forwarded_client read_case(const char *text, enum forwarded_headers headers) {
   struct http_field fields[FIELDS_MAX];
   struct ip_network trusted[2];
   assert_null(ip_network_read(BYTES("10.0.0.0/8"), &trusted[0]));
@@ -128,7 +128,7 @@ static void each_head_has_its_client(void **state) {
   (void)state;
   size_t wrong = 0;
   for (size_t i = 0; i < COUNT_OF(cases); i++) {
-    struct forwarded found = read_case(cases[i].head, cases[i].headers);
+    struct forwarded_client found = read_case(cases[i].head, cases[i].headers);
     char text[IP_TEXT_MAX] = "";
     if (found.has_address) ip_write(&found.address, text);
     bool is_right = found.scheme == cases[i].scheme && strcmp(text, cases[i].address ? cases[i].address : "") == 0;
@@ -162,7 +162,7 @@ static void hops_are_bounded(void **state) {
   size_t len = strlen(text);
   for (int i = 0; i < FORWARDED_HOPS_MAX; i++) len += (size_t)snprintf(text + len, sizeof text - len, ", 10.0.0.%d", i);
   snprintf(text + len, sizeof text - len, "\n");
-  struct forwarded found = read_case(text, FORWARDED_ANY);
+  struct forwarded_client found = read_case(text, FORWARDED_ANY);
   char address[IP_TEXT_MAX];
   ip_write(&found.address, address);
   assert_string_equal(address, "10.0.0.0");

@@ -1,11 +1,12 @@
-#include "app/name_hold.h"
+#include "app/limits/name_hold.h"
 
 #include "base/log_limit.h"
 
 const char names_refusal[] = "too many channels: try again later";
 
-void name_hold_log_refusal(const char *limit, size_t max) {
-  log_limited(MW_LOG_WARNING, "refused new channels: limits.%s (%zu) reached", limit, max);
+void name_hold_note_refusal(struct app *app, enum mw_limit limit, size_t max) {
+  limit_count(&app->limits, limit);
+  log_limited(MW_LOG_WARNING, "refused new channels: limits.%s (%zu) reached", mw_limit_name(limit), max);
 }
 
 bool name_hold_allows(struct app *app, const struct mw_client *client, size_t count) {
@@ -14,7 +15,7 @@ bool name_hold_allows(struct app *app, const struct mw_client *client, size_t co
   mw_config_unref(config);
   struct party_key key = party_key_of_client(client);
   if (party_has_room(&app->parties, &key, PARTY_NAMES, count, max)) return true;
-  name_hold_log_refusal("client_names", max);
+  name_hold_note_refusal(app, MW_LIMIT_CLIENT_NAMES, max);
   return false;
 }
 
@@ -24,10 +25,10 @@ int name_hold_take(struct app *app, struct name_hold *hold, enum party_good good
   mw_config_unref(config);
   struct party_key address = party_key_of_address(client->remote), key = party_key_of_client(client);
   int status = party_take(&app->parties, &address, good, 1, address_max, &hold->address);
-  if (status == MW_ELIMIT) name_hold_log_refusal("address_names", address_max);
+  if (status == MW_ELIMIT) name_hold_note_refusal(app, MW_LIMIT_ADDRESS_NAMES, address_max);
   if (status < 0) return status;
   status = party_take(&app->parties, &key, good, 1, client_max, &hold->client);
-  if (status == MW_ELIMIT) name_hold_log_refusal("client_names", client_max);
+  if (status == MW_ELIMIT) name_hold_note_refusal(app, MW_LIMIT_CLIENT_NAMES, client_max);
   if (status < 0) name_hold_release(app, hold, good);
   return status;
 }
