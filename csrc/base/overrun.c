@@ -35,10 +35,11 @@ static void check_all(uint64_t now_ms, bool is_last) {
   pthread_mutex_lock(&mutex);
   for (struct list *link = overruns.next; link != &overruns; link = link->next) {
     char text[TEXT_MAX];
-    uint64_t elapsed_ms = inspect(container_of(link, struct overrun, link), now_ms, text);
+    struct overrun *overrun = container_of(link, struct overrun, link);
+    uint64_t elapsed_ms = inspect(overrun, now_ms, text);
     if (elapsed_ms == 0) continue;
-    log_line(MW_LOG_WARNING, "blocking code: %s has been running for %.1f s; everything else waits", text,
-             (double)elapsed_ms / 1000);
+    log_line(MW_LOG_WARNING, "blocking code: %s has been running for %.1f s; %s", text, (double)elapsed_ms / 1000,
+             overrun->has_own_thread ? "other handlers wait" : "everything else waits");
   }
   pthread_mutex_unlock(&mutex);
 }
@@ -80,5 +81,6 @@ void overrun_end(struct overrun *overrun) {
   if (elapsed_ms < OVERRUN_MS) return;
   char text[TEXT_MAX];
   overrun->describe(overrun->context, text, sizeof text);
-  log_line(MW_LOG_WARNING, "blocking code: %s ran for %.1f s; everything else waited", text, (double)elapsed_ms / 1000);
+  log_line(MW_LOG_WARNING, "blocking code: %s ran for %.1f s; %s", text, (double)elapsed_ms / 1000,
+           overrun->has_own_thread ? "other handlers waited" : "everything else waited");
 }

@@ -3,6 +3,7 @@
 #define MOONWIRE_BASE_OVERRUN_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -25,6 +26,7 @@ struct overrun {
    * only what does not change while the code runs. */
   void (*describe)(void *context, char *text, size_t size);
   void *context;
+  bool has_own_thread; /* only code of the same kind waits for it; set after overrun_init */
 };
 
 #define OVERRUN_CLAIMED UINT64_MAX

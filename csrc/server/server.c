@@ -195,6 +195,7 @@ int server_begin(struct mw_server **out, const struct mw_server_options *options
   begin_store(server);
   status = script_init(&server->script, &server->app, &server->loop);
   if (status < 0) goto fail_script;
+  server->script.handler.has_own_thread = server->is_threaded;
   status = begin_workers(server);
   if (status < 0) goto fail_worker;
   server->app.state = APP_RUNNING;
