@@ -274,7 +274,8 @@ static int restore(struct store *store, struct bytes name, const struct channel_
   oldest_remove(&store->oldest, stored);
   history_pass(&stored->history, after);
   store->history_bytes += history_weight(&stored->history, 0);
-  stored->floor = stored->ended = 0;
+  stored->floor = 0;
+  stored->ended = 0;
   for (size_t i = 0; i < count; i++) {
     assert(messages[i]->position > history_newest(&stored->history) && messages[i]->position <= store->position);
     messages[i]->before = history_newest(&stored->history);
@@ -340,7 +341,8 @@ void store_restart(struct store *store, uint64_t position) {
     oldest_remove(&store->oldest, stored);
     history_pass(&stored->history, position);
     store->history_bytes += history_weight(&stored->history, 0);
-    stored->ended = stored->floor = 0;
+    stored->floor = 0;
+    stored->ended = 0;
     store_forget_unused(store, stored);
   }
   store_unlock(store);
