@@ -68,7 +68,7 @@ static void error(struct rope *out, struct bytes ref, const struct refusal *refu
 }
 
 static void event(const struct dialect *dialect, struct rope *out, const struct event *event) {
-  static const char *const words[] = {"GAP", "END", "AT", "HERE", "GONE"}; /* as enum event_type */
+  static const char *const words[] = {"GAP", "END", "AT", "SOON", "HERE", "GONE"}; /* as enum event_type */
   (void)dialect;
   write_line(&out->text, words[event->type], event->channel, bytes_string(event->code ? event->code : ""));
 }

@@ -361,7 +361,7 @@ static void bounds_what_waits(void **state) {
 /* Large ones fill limits.input_backlog with their bytes, and not earlier. */
 static void bounds_what_waits_by_its_bytes(void **state) {
   (void)state;
-  enum { SIZE = 10000, FRAMES = 20 };
+  enum { SIZE = 12000, FRAMES = 20 };
   struct fixture app;
   struct buffer out = {0};
   char header[WS_HEADER_MAX];
