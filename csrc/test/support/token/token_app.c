@@ -42,7 +42,7 @@ static void define(struct mw_config *config) {
 void token_app_start(struct token_app *app) {
   struct mw_config_options options;
   struct mw_config *config;
-  *app = (struct token_app){NULL};
+  *app = (struct token_app){.server = NULL};
   mw_config_options_init(&options);
   struct mw_token_options rules = {.key = secret_key, .cookie = "session"};
   assert_int_equal(mw_token_new(&options.token, &rules, NULL), 0);
