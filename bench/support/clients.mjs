@@ -11,6 +11,7 @@ class Crowd {
   arrived = 0;
   #goal = Infinity;
   #reached = () => {};
+  #lost = () => {};
 
   add(socket) {
     this.sockets.push(socket);
@@ -18,12 +19,16 @@ class Crowd {
       for (let at = bytes.indexOf(MARK); at >= 0; at = bytes.indexOf(MARK, at + 1)) this.arrived++;
       if (this.arrived >= this.#goal) this.#reached();
     });
+    socket.once("close", () => this.#lost(new Error("the server closed the connection of a subscriber")));
   }
 
   // Resolves when `count` more marks have arrived after `begin` was called and what it returned was fulfilled.
   async expect(count, begin) {
     this.#goal = this.arrived + count;
-    const reached = new Promise((resolve) => (this.#reached = resolve));
+    const reached = new Promise((resolve, reject) => {
+      this.#reached = resolve;
+      this.#lost = reject;
+    });
     await Promise.all([reached, begin()]);
   }
 }
