@@ -145,7 +145,7 @@ export async function a_proxy_that_swallows_upgrades(stage) {
   const gate = await stage.gate(server.base);
   gate.upgrades = "swallow";
   const place = await stage.place(gate.base);
-  await follow(place, { openTimeout: 400 });
+  await follow(place, { openTimeout: 1500 });
   assert.equal(await transport(place), "sse");
   await publish(server);
   await sees_all(place);
