@@ -1,8 +1,7 @@
 #include "app/party.h"
 
-#include <arpa/inet.h>
-
 #include "base/memory.h"
+#include "codec/proxy/address.h"
 
 const char polls_refusal[] = "too many poll clients of this address, or channels of theirs: limits.address_polls";
 
@@ -22,30 +21,19 @@ static struct party_key make_key(char kind, const void *bytes, size_t len) {
   return key;
 }
 
-static struct party_key key_of_ipv4(const unsigned char bytes[4]) {
-  struct party_key nobody = {.len = 0};
-  return bytes[0] == 127 ? nobody : make_key('4', bytes, 4);
-}
-
-static struct party_key key_of_ipv6(const unsigned char bytes[16]) {
+static struct party_key key_of_ip(const unsigned char bytes[16]) {
   static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, loopback[16] = {[15] = 1};
-  if (memcmp(bytes, mapped, sizeof mapped) == 0) return key_of_ipv4(bytes + sizeof mapped);
-  if (memcmp(bytes, loopback, sizeof loopback) == 0) return (struct party_key){.len = 0};
+  struct party_key nobody = {.len = 0};
+  if (memcmp(bytes, loopback, sizeof loopback) == 0) return nobody;
+  if (memcmp(bytes, mapped, sizeof mapped) == 0) return bytes[12] == 127 ? nobody : make_key('4', bytes + 12, 4);
   /* All hosts of a link have the same prefix there. */
   bool is_link_local = bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
   return make_key('6', bytes, is_link_local ? 16 : 8);
 }
 
 struct party_key party_key_of_address(const char *remote) {
-  unsigned char bytes[16];
-  char text[REMOTE_MAX];
-  size_t len = strcspn(remote, "%"); /* without the zone of a link-local address */
-  if (len >= sizeof text) len = sizeof text - 1;
-  memcpy(text, remote, len);
-  text[len] = '\0';
-  if (inet_pton(AF_INET, text, bytes) == 1) return key_of_ipv4(bytes);
-  if (inet_pton(AF_INET6, text, bytes) == 1) return key_of_ipv6(bytes);
-  return (struct party_key){.len = 0};
+  struct ip_address address;
+  return ip_read(bytes_string(remote), &address) ? key_of_ip(address.bytes) : (struct party_key){.len = 0};
 }
 
 struct party_key party_key_of_client(const struct mw_client *client) {
