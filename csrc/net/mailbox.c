@@ -15,13 +15,13 @@ void mailbox_deinit(struct mailbox *mailbox) {
   uv_mutex_destroy(&mailbox->lock);
 }
 
-/* Call with the lock held. */
 void mailbox_set_limit(struct mailbox *mailbox, size_t limit) {
   uv_mutex_lock(&mailbox->lock);
   mailbox->limit = limit;
   uv_mutex_unlock(&mailbox->lock);
 }
 
+/* Call with the lock held. */
 static bool has_room(const struct mailbox *mailbox, size_t size) { return size == 0 || mailbox->bytes + size <= mailbox->limit; }
 
 /* Call with the lock held. Returns true if the queue was empty: then the taking thread must be
