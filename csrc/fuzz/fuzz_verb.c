@@ -4,18 +4,7 @@
 #include "codec/verb.h"
 #include "fuzz/fuzz.h"
 #include "test/support/jansson_peer.h"
-
-static void write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault) {
-  char reason[128];
-  verb_fault_text(fault, reason, sizeof reason);
-  verb_write_error(out, verb->ref.raw, verb->channel, bytes_string(fault->code), bytes_string(reason));
-}
-
-static void write_ok(struct buffer *out, struct bytes ref, struct bytes value) {
-  verb_write_ok_start(out, ref);
-  buffer_append(out, value.len > 0 ? value : BYTES("true"));
-  buffer_append_char(out, '}');
-}
+#include "test/support/verb_answer.h"
 
 static void check_inside(struct bytes part, struct bytes input, struct buffer *text) {
   if (!part.ptr || bytes_equal(part, BYTES("message"))) return;

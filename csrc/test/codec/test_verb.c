@@ -2,21 +2,10 @@
 
 #include "base/memory.h"
 #include "test/support.h"
+#include "test/support/verb_answer.h"
 
 #define C64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define C250 C64 C64 C64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789"
-
-static void write_fault(struct buffer *out, const struct verb *verb, const struct verb_fault *fault) {
-  char reason[128];
-  verb_fault_text(fault, reason, sizeof reason);
-  verb_write_error(out, verb->ref.raw, verb->channel, bytes_string(fault->code), bytes_string(reason));
-}
-
-static void write_ok(struct buffer *out, struct bytes ref, struct bytes value) {
-  verb_write_ok_start(out, ref);
-  buffer_append(out, value.len > 0 ? value : BYTES("true"));
-  buffer_append_char(out, '}');
-}
 
 /* What was read, on one line: the type and whatever is there. */
 static void describe(struct buffer *out, const struct verb *verb) {
