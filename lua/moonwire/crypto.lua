@@ -230,6 +230,12 @@ function crypto.verify(key, signed, given)
   return read("moonwire.crypto.verify", core.verify, key, signed, given)
 end
 
+--- Encodes bytes. For the test clients.
+---@package
+function crypto._encode(bytes, encoding)
+  return encoders[encoding](bytes)
+end
+
 --- Checks a key, or a list of keys, and returns the list. For cookies.
 ---@package
 function crypto._keys(call, key, where)

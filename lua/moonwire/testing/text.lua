@@ -1,4 +1,5 @@
 --- Text that the test clients write and show: targets, requests, and values in error messages.
+local crypto = require "moonwire.crypto"
 local json = require("moonwire.core").json
 
 local text = {}
@@ -131,17 +132,7 @@ local alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 ---@param bytes string
 ---@return string
 function text.base64(bytes)
-  local parts = {}
-  for at = 1, #bytes, 3 do
-    local a, b, c = bytes:byte(at, at + 2)
-    local word = a << 16 | (b or 0) << 8 | (c or 0)
-    for i = 0, 3 do
-      local index = (word >> (18 - 6 * i) & 63) + 1
-      local is_padding = (i == 2 and not b) or (i == 3 and not c)
-      parts[#parts + 1] = is_padding and "=" or alphabet:sub(index, index)
-    end
-  end
-  return table.concat(parts)
+  return crypto._encode(bytes, "base64")
 end
 
 ---@param encoded string
