@@ -8,7 +8,11 @@ local socket = require "socket"
 
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { publish_key = "key", limits = { ping_seconds = 4, pong_seconds = 3 } }
+local app = moonwire.app {
+  publish_key = "key",
+  -- A crowd comes from one address.
+  limits = { ping_seconds = 4, pong_seconds = 3, address_handshakes = 0 },
+}
 local calls = 0
 app:authenticate(function(request)
   local user = request.query.user
