@@ -1,6 +1,7 @@
 /* moonwire.core: the C half of the Lua module. See lua/moonwire/core.d.lua and server.d.lua. */
 #include <string.h>
 
+#include "lua/base/coroutine.h"
 #include "lua/base/json.h"
 #include "lua/base/wait.h"
 #include "lua/lua_server.h"
@@ -89,6 +90,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"live", testing_live},
                                        {NULL, NULL}};
   door_get(L);
+  coroutine_open(L);
   server_open(L);
   client_open(L);
   stream_open(L);

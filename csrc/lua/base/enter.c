@@ -4,65 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua/base/coroutine.h"
 #include "lua/base/fault.h"
 #include "lua/base/handle.h"
-
-/* Idle coroutines that are kept. A new one costs three times as much as the entry itself. */
-enum { POOL_SIZE = 64 };
-
-struct idle_thread {
-  lua_State *thread;
-  int ref;
-};
-
-struct door {
-  lua_State *main;
-  lua_State *home;      /* the state of the current turn; NULL: none */
-  struct task *running; /* the task whose handler runs; NULL: none */
-  struct idle_thread idle[POOL_SIZE];
-  size_t idle_count;
-  char own[200]; /* the directory of moonwire's files, after an "@" */
-};
-
-static const char door_key;
-
-/* ---- Door ------------------------------------------------------------------------------------ */
-
-struct door *door_get(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &door_key);
-  struct door *door = lua_touserdata(L, -1);
-  lua_pop(L, 1);
-  if (door) return door;
-  door = lua_newuserdatauv(L, sizeof *door, 0);
-  memset(door, 0, sizeof *door);
-  /* `L` may be a coroutine that does not live as long */
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  door->main = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &door_key);
-  return door;
-}
-
-void door_open(struct door *door, lua_State *L) { door->home = L; }
-void door_shut(struct door *door) { door->home = NULL; }
-bool door_busy(const struct door *door) { return door->home || door->running; }
-lua_State *door_state(const struct door *door) { return door->home ? door->home : door->main; }
-
-struct task *door_running(const struct door *door) {
-  return door->running;
-}
-void door_set_own(struct door *door, const char *directory) { snprintf(door->own, sizeof door->own, "%s", directory); }
-bool door_is_own(const struct door *door, const char *source) {
-  return door->own[0] && strncmp(source, door->own, strlen(door->own)) == 0;
-}
-
-static bool door_is_open(const struct door *door) { return door->home && !door->running; }
 
 /* ---- Coroutines ------------------------------------------------------------------------------ */
 
 static int make_thread(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   lua_State *thread = lua_newthread(L);
+  coroutine_reserve(L);
   task->thread_ref = luaL_ref(L, LUA_REGISTRYINDEX);
   task->thread = thread;
   return 0;
@@ -91,7 +42,7 @@ static bool take_thread(struct door *door, struct task *task) {
 
 static void give_thread(struct door *door, struct task *task) {
   if (!task->thread) return;
-  if (door->idle_count < POOL_SIZE) {
+  if (door->idle_count < IDLE_THREADS_MAX) {
     door->idle[door->idle_count++] = (struct idle_thread){task->thread, task->thread_ref};
   } else {
     luaL_unref(door_state(door), LUA_REGISTRYINDEX, task->thread_ref);
@@ -149,13 +100,36 @@ static void describe_task(void *context, char *text, size_t size) {
 
 /* Reports an error outside of the protected call: while the results of a handler were read, or at
  * its end. */
-static void log_late_error(const struct task *task) {
+static void log_late_error(void *context, lua_State *thread) {
   static const char no_text[] = "an error that is not a string";
+  const struct task *task = context;
   char what[200];
   struct mw_bytes text = {no_text, sizeof no_text - 1};
-  if (lua_type(task->thread, -1) == LUA_TSTRING) text.ptr = lua_tolstring(task->thread, -1, &text.len);
+  if (lua_type(thread, -1) == LUA_TSTRING) text.ptr = lua_tolstring(thread, -1, &text.len);
   task->class->describe(task, what, sizeof what);
   fault_log_text(task, what, task->defined, text);
+}
+
+/* Closes the script's coroutines inside of which the task waits. */
+static int close_inner(lua_State *L) {
+  struct task *task = lua_touserdata(L, 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, task->thread_ref);
+  lua_pushvalue(L, -1);
+  inner_close_waiting(L, log_late_error, task);
+  coroutine_reserve(L);
+  return 0;
+}
+
+/* Closes the <close> variables of a task that waits or could not begin: the innermost first. */
+static void close_thread(struct task *task, lua_State *home) {
+  bool waits = lua_status(task->thread) == LUA_YIELD;
+  if (waits) {
+    lua_pushcfunction(home, close_inner);
+    lua_pushlightuserdata(home, task);
+    if (lua_pcall(home, 1, 0, 0) != LUA_OK) lua_pop(home, 1);
+  }
+  bool is_closed = thread_close(task->thread, home) == LUA_OK;
+  if (waits && !is_closed) log_late_error(task, task->thread); /* a <close> variable raised it */
 }
 
 /* Ends a task whose coroutine did not end by itself. */
@@ -166,11 +140,12 @@ static void abort_task(struct task *task) {
     task->state = TASK_IDLE; /* a <close> variable cannot wait here */
     door->running = task;
     mw_handler_begin(task->group->server, describe_task, task);
-    bool waits = lua_status(task->thread) == LUA_YIELD;
-    bool is_closed = thread_close(task->thread, door->home) == LUA_OK;
+    struct inner *outside = door->inner;
+    door->inner = NULL;
+    close_thread(task, door->home);
+    door->inner = outside;
     mw_handler_end(task->group->server);
     door->running = NULL;
-    if (waits && !is_closed) log_late_error(task); /* a <close> variable raised it */
     lua_settop(task->thread, 0);
   } else if (task->thread) {
     /* the state is being closed: no handler runs */
@@ -206,16 +181,19 @@ static void resume_task(struct task *task, int arg_count) {
   task->timer = NULL;
   task->state = TASK_RUNNING;
   door->running = task;
+  struct inner *outside = door->inner; /* the host may run the server in a coroutine */
+  door->inner = NULL;
   int result_count;
   mw_handler_begin(group->server, describe_task, task);
   int status = lua_resume(task->thread, door->home, arg_count, &result_count);
   mw_handler_end(group->server);
+  door->inner = outside;
   door->running = NULL;
   if (status == LUA_OK) {
     lua_settop(task->thread, 0);
     end_task(task);
   } else if (status != LUA_YIELD) {
-    log_late_error(task);
+    log_late_error(task, task->thread);
     abort_task(task);
   } else if (task->state == TASK_ENDING) {
     abort_task(task);

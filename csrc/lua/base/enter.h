@@ -10,11 +10,9 @@
 #ifndef MOONWIRE_LUA_ENTER_H
 #define MOONWIRE_LUA_ENTER_H
 
-#include "lua/base/binding.h"
+#include "lua/base/door.h"
 
 BINDING_BEGIN
-
-struct task;
 
 /* "app.lua:7": Lua cuts a script's name at 60 bytes. */
 enum { PLACE_MAX = 80 };
@@ -77,22 +75,6 @@ struct task_group {
   void (*on_fault)(struct task_group *group, const struct mw_log_error *error);
   bool closed;
 };
-
-/* Returns the door of a Lua state, and creates it at the first call. Raises if out of memory. */
-struct door *door_get(lua_State *L);
-/* Begins a turn on `L`: callbacks may enter. Not within a handler or another turn (door_busy). */
-void door_open(struct door *door, lua_State *L);
-void door_shut(struct door *door);
-/* Returns whether a handler runs, or a turn. */
-bool door_busy(const struct door *door);
-/* Returns the task whose handler runs, or NULL. */
-struct task *door_running(const struct door *door);
-/* The directory of moonwire's Lua files, whose lines are not the script's. `source` is that of
- * lua_getinfo. */
-void door_set_own(struct door *door, const char *directory);
-bool door_is_own(const struct door *door, const char *source);
-/* Returns the state for unpinning. */
-lua_State *door_state(const struct door *door);
 
 void group_init(struct task_group *group, struct door *door);
 /* The server accepts timers from now on. */

@@ -1,16 +1,14 @@
 #include "lua/base/wait.h"
 
+#include "lua/base/coroutine.h"
+
 static void on_timer(void *context) { task_wake(context); }
 
 /* Returns the task that may wait here, or raises. */
 static struct task *check_waiting(lua_State *L) {
   struct task *task = door_running(door_get(L));
   if (!task) luaL_error(L, "cannot wait outside of a task; use app:spawn");
-  if (task->thread != L) {
-    luaL_error(L, "cannot wait inside your own coroutine; call the waiting function from the handler itself, "
-                  "or start a task with app:spawn");
-  }
-  if (task->state != TASK_RUNNING || !lua_isyieldable(L)) luaL_error(L, "cannot wait here");
+  inner_check_wait(L, task);
   return task;
 }
 
@@ -67,7 +65,7 @@ int task_sleep(lua_State *L) {
 
 bool task_can_wait(lua_State *L) {
   struct task *task = door_running(door_get(L));
-  return task && task->thread == L && task->state == TASK_RUNNING && lua_isyieldable(L) && !task->cancelled;
+  return task && !task->cancelled && inner_can_wait(L, task);
 }
 
 int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish) {
