@@ -29,8 +29,10 @@ struct delivery {
   size_t deflate_min;       /* messages of fewer bytes are not compressed */
   size_t turn_bytes;        /* after that many bytes, the rest is written in the next turn */
   size_t written;           /* bytes that were written in this turn */
+  struct subscriber *late;  /* put off by the turn before: flushed first */
   struct subscriber *dirty; /* for the flush at the end of the turn */
   struct subscriber *next;  /* for the flush at the end of the next turn */
+  bool keeps_lists;         /* one of `next` will read the turn lists then */
   struct turn_views views;
   size_t sink_count;                              /* sinks made so far; each is given a view */
   struct ws_deflater *deflaters[WS_WINDOW_COUNT]; /* NULL until needed */
@@ -41,11 +43,12 @@ struct delivery {
 };
 
 void delivery_deinit(struct delivery *delivery);
-/* Begins a turn of the loop: it may write turn_bytes, and subscribers that were deferred are
+/* Begins a turn of the loop: it may write turn_bytes, and subscribers that were put off are
  * flushed again. */
 void delivery_begin_turn(struct delivery *delivery);
-/* Flushes the marked subscribers and ends the hub's turn. May be called several times in a turn.
- * Returns true if some continue in the next turn, which should follow immediately. */
+/* Flushes the marked subscribers. Ends the hub's turn, unless some that were put off still need its
+ * lists. May be called several times in a turn. Returns true if some continue in the next turn, which
+ * should follow immediately. */
 bool delivery_flush(struct delivery *delivery);
 /* Removes the subscriber, which has ended, from all lists, before it is freed. */
 void delivery_forget(struct delivery *delivery, struct subscriber *subscriber);

@@ -1,12 +1,14 @@
 /* The end of a turn: writes its messages (delivery.h). */
+#include <assert.h>
+
 #include "base/log_limit.h"
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
 
-/* How often one subscriber is fed in a turn; the size of writes that are never deferred, such as
- * the answer to a request. */
-enum { FEED_ROUNDS = 4, SMALL_BYTES = 16 * 1024 };
+/* How often one subscriber is fed in a turn; the size of writes that are never put off, such as the
+ * answer to a request; and how much is kept in turn lists for subscribers that were put off. */
+enum { FEED_ROUNDS = 4, SMALL_BYTES = 16 * 1024, LISTS_BYTES = 1024 * 1024 };
 
 void delivery_deinit(struct delivery *delivery) {
   for (size_t i = 0; i < WS_WINDOW_COUNT; i++) {
@@ -90,10 +92,18 @@ static void drop_unwritten(struct subscriber *subscriber) {
 }
 
 /* Otherwise, one large message to thousands of subscribers would block all others while the kernel
- * copies it. The turn list is kept in the outbox, as pointers. */
+ * copies it. The next turn continues the lists of this one, so that many are still written the same.
+ * Beyond LISTS_BYTES, what the subscriber lacks goes to its outbox, where limits count. */
 static void put_off(struct subscriber *subscriber) {
+  struct delivery *delivery = subscriber->sink->delivery;
   mark_next(subscriber); /* first, or settling marks it for this turn */
-  subscriber_settle(subscriber, 0);
+  if (!subscriber->turn) return;
+  bool keeps = !subscriber->outbox && !(subscriber->flags & SUBSCRIBER_BEHIND) && delivery->hub->turn_bytes <= LISTS_BYTES;
+  if (keeps) {
+    delivery->keeps_lists = true;
+  } else {
+    subscriber_settle(subscriber, 0);
+  }
 }
 
 /* Returns true if the turn has written enough, and there may be much to write. */
@@ -118,15 +128,11 @@ static void flush(struct subscriber *subscriber) {
 }
 
 void delivery_begin_turn(struct delivery *delivery) {
-  struct subscriber *next = delivery->next;
+  assert(!delivery->late);
   delivery->written = 0;
+  delivery->late = delivery->next;
   delivery->next = NULL;
-  while (next) {
-    struct subscriber *subscriber = next;
-    next = subscriber->next_dirty;
-    subscriber->next_dirty = delivery->dirty;
-    delivery->dirty = subscriber;
-  }
+  delivery->keeps_lists = false;
 }
 
 static void unlink_dirty(struct subscriber **at, const struct subscriber *subscriber) {
@@ -136,15 +142,16 @@ static void unlink_dirty(struct subscriber **at, const struct subscriber *subscr
 
 void delivery_forget(struct delivery *delivery, struct subscriber *subscriber) {
   if (!(subscriber->flags & SUBSCRIBER_DIRTY)) return;
+  unlink_dirty(&delivery->late, subscriber);
   unlink_dirty(&delivery->dirty, subscriber);
   unlink_dirty(&delivery->next, subscriber);
   subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
 }
 
-bool delivery_flush(struct delivery *delivery) {
-  while (delivery->dirty) {
-    struct subscriber *subscriber = delivery->dirty;
-    delivery->dirty = subscriber->next_dirty;
+static void flush_list(struct subscriber **list) {
+  while (*list) {
+    struct subscriber *subscriber = *list;
+    *list = subscriber->next_dirty;
     subscriber->flags &= (uint16_t)~SUBSCRIBER_DIRTY;
     if (subscriber->flags & SUBSCRIBER_OVER) continue;
     if (can_wait(subscriber)) {
@@ -153,7 +160,16 @@ bool delivery_flush(struct delivery *delivery) {
       flush(subscriber);
     }
   }
-  turn_views_end(&delivery->views);
-  hub_end_turn(delivery->hub);
+}
+
+bool delivery_flush(struct delivery *delivery) {
+  flush_list(&delivery->late);
+  flush_list(&delivery->dirty);
+  if (delivery->keeps_lists) {
+    turn_views_forget(&delivery->views);
+  } else {
+    turn_views_end(&delivery->views);
+    hub_end_turn(delivery->hub);
+  }
   return delivery->next;
 }

@@ -86,8 +86,12 @@ const struct turn_view *turn_view_prepare(struct turn_view *view, const struct s
   return view;
 }
 
-void turn_views_end(struct turn_views *views) {
+void turn_views_forget(struct turn_views *views) {
   for (size_t i = 0; i < TURN_VIEWS; i++) views->items[i].channel = NULL;
+}
+
+void turn_views_end(struct turn_views *views) {
+  turn_views_forget(views);
   views->part_count = 0;
   if (views->part_capacity <= PARTS_KEPT) return;
   memory_free(views->parts);

@@ -63,6 +63,8 @@ const struct turn_view *turn_view_prepare(struct turn_view *view, const struct s
 /* Copies the messages of a view one behind the other. If they are many bytes, or if out of memory,
  * they stay as they are. */
 void turn_view_join(struct turn_view *view);
+/* Forgets all views: the lists may grow. */
+void turn_views_forget(struct turn_views *views);
 /* Forgets all views and parts: their turn is over. */
 void turn_views_end(struct turn_views *views);
 void turn_views_deinit(struct turn_views *views);

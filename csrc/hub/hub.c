@@ -83,6 +83,7 @@ static int append_to_turn(struct hub *hub, struct channel *channel, struct messa
     channel->next_in_turn = hub->in_turn;
     hub->in_turn = channel;
   }
+  if (status == 0) hub->turn_bytes += message_size(message);
   return status;
 }
 
@@ -165,5 +166,6 @@ void hub_end_turn(struct hub *hub) {
     channel_turn_clear(channel);
     hub_forget_unused(hub, channel);
   }
+  hub->turn_bytes = 0;
   if (!hub->store->lock.is_shared) store_bound(hub->store);
 }

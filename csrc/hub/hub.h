@@ -19,6 +19,7 @@ struct hub {
   struct table channels; /* struct channel by name: those with subscribers or members */
   struct list all;       /* the same channels */
   struct channel *in_turn;
+  size_t turn_bytes;   /* the weight of the messages in turn lists */
   struct store *store; /* borrowed */
   hub_deliver_fn deliver;
   uint64_t position; /* of the newest message received */

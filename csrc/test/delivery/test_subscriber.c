@@ -450,6 +450,53 @@ static void a_turn_that_is_full_is_over(void **state) {
   for (size_t i = 0; i < 3; i++) assert_numbers(&world.peers[i], 1, 2);
 }
 
+static size_t count_outboxes(void) {
+  size_t count = 0;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) count += world.peers[i].subscriber.outbox != NULL;
+  return count;
+}
+
+/* Those that were put off are written the same, with what has come since, before those that were not. */
+static void puts_off_without_an_outbox(void **state) {
+  (void)state;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    subscribe(i, i % 2 == 0 ? "a" : "b", &roomy);
+    subscribe(i, i % 2 == 0 ? "b" : "a", &roomy);
+  }
+  publish_around();
+  world.delivery.turn_bytes = 1;
+  assert_true(delivery_flush(&world.delivery));
+  assert_int_equal(count_outboxes(), 0);
+  delivery_begin_turn(&world.delivery);
+  publish_numbers("a", 8, 8, &roomy);
+  world.delivery.turn_bytes = 1 << 20;
+  assert_false(delivery_flush(&world.delivery));
+  size_t joined = 0;
+  for (size_t i = 0; i < COUNT_OF(world.peers); i++) {
+    assert_numbers(&world.peers[i], 1, 8);
+    joined += world.peers[i].slice_count == 1;
+  }
+  assert_true(joined > 1);
+  assert_null(world.hub.in_turn);
+}
+
+/* What turn lists keep is bounded: then outboxes have it, and their limits. */
+static void puts_off_at_most_so_much(void **state) {
+  (void)state;
+  static const struct channel_policy wide = {.slow = SLOW_CLOSE, .outbox = 4 << 20};
+  static const char key[100000];
+  struct message_parts parts = {.channel = BYTES("a"), .event = BYTES("e"), .data = BYTES("1"), .key = bytes_of(key, sizeof key)};
+  world.delivery.turn_bytes = 0;
+  for (size_t i = 0; i < 3; i++) subscribe(i, "a", &wide);
+  for (size_t i = 1; i <= 11; i++) {
+    publish_parts(parts, &wide);
+    assert_true(delivery_flush(&world.delivery));
+    assert_int_equal(count_outboxes(), i < 11 ? 0 : 3);
+    assert_true((world.hub.in_turn != NULL) == (i < 11));
+    delivery_begin_turn(&world.delivery);
+  }
+}
+
 /* One that was put off can go. */
 static void forgets_who_was_put_off(void **state) {
   (void)state;
@@ -732,6 +779,8 @@ int main(void) {
       DELIVERS(writes_the_pieces_if_memory_fails),
       DELIVERS(writes_so_much_in_a_turn),
       DELIVERS(a_turn_that_is_full_is_over),
+      DELIVERS(puts_off_without_an_outbox),
+      DELIVERS(puts_off_at_most_so_much),
       DELIVERS(forgets_who_was_put_off),
       DELIVERS(holds_the_rest),
       DELIVERS(waits_until_its_sink_is_ready),
