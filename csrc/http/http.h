@@ -21,6 +21,12 @@ struct transport;
 
 enum { HTTP_READ_BUFFER = 64 * 1024 };
 
+/* The address of a peer, which a connection that begins needs several times. */
+struct peer_memo {
+  const struct conn *conn; /* whose it is; only compared; NULL: nobody's */
+  char text[REMOTE_MAX];
+};
+
 struct http {
   struct app *app;
   struct delivery *delivery;
@@ -38,6 +44,7 @@ struct http {
   struct conn_class forwarded;       /* requests of other workers (http/forward/forward.h) */
   struct timers timers;              /* of connections */
   struct timers expiries;            /* of the tokens of sessions; driven by `timers` */
+  struct peer_memo peer;             /* read last (http/admission/remote.c) */
   struct list conns;
   /* connections that their exchanges share, to be written after all subscribers of the turn */
   struct list unflushed;

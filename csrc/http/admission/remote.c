@@ -24,6 +24,14 @@ struct remote {
 
 static struct remote *remote_of(const struct conn *conn) { return stream_note(&conn->stream); }
 
+/* Returns the address of the peer, borrowed until that of another one is asked for. */
+static const char *remote_peer(const struct conn *conn) {
+  struct peer_memo *memo = &conn_http(conn)->peer;
+  if (memo->conn != conn) stream_remote(&conn->stream, memo->text, sizeof memo->text);
+  memo->conn = conn;
+  return memo->text;
+}
+
 static struct app *remote_app(const struct conn *conn) { return conn_http(conn)->app; }
 
 /* ---- Counting -------------------------------------------------------------------------------- */
@@ -62,11 +70,7 @@ static int remote_count(struct conn *conn) {
 int remote_begin(struct conn *conn, bool has_header) {
   const struct mw_config *config = remote_app(conn)->config;
   bool is_trusted = false;
-  if (config_trusts_any(config)) {
-    char text[REMOTE_MAX];
-    stream_remote(&conn->stream, text, sizeof text);
-    is_trusted = config_trusts(config, bytes_string(text));
-  }
+  if (config_trusts_any(config)) is_trusted = config_trusts(config, bytes_string(remote_peer(conn)));
   if (!is_trusted) return remote_count(conn);
   struct remote *remote = memory_calloc(1, sizeof *remote);
   if (!remote) return MW_ENOMEM;
@@ -95,6 +99,7 @@ static void remote_free_header(struct remote *remote) {
 
 void remote_end(struct conn *conn) {
   struct remote *remote = remote_of(conn);
+  if (conn_http(conn)->peer.conn == conn) conn_http(conn)->peer.conn = NULL;
   if (!remote) return;
   remote_uncount(conn, remote);
   remote_free_header(remote);
@@ -177,7 +182,7 @@ void remote_write(const struct conn *conn, char *out, size_t size) {
     return;
   }
   if (!remote || !remote->of_request.has_address) {
-    stream_remote(&conn->stream, out, size);
+    snprintf(out, size, "%s", remote_peer(conn));
     return;
   }
   ip_write(&remote->of_request.address, text);
