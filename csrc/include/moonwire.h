@@ -911,6 +911,21 @@ MW_API int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint6
  * allowed. */
 MW_API void mw_timer_free(struct mw_timer *timer);
 
+/* ---- Descriptors ----------------------------------------------------------------------------- */
+
+struct mw_watch;
+
+enum mw_readiness { MW_READABLE, MW_WRITABLE };
+/* Calls `on_ready` in each event loop iteration in which a descriptor can be read, or written, or
+ * has failed or ended. Makes the descriptor non-blocking. It must stay open until mw_watch_free.
+ * The caller owns the watch. MW_ENOMEM; MW_ECLOSED: the server has stopped; -EEXIST: the server
+ * watches it already; -EPERM: a file, which is always ready; -EBADF. */
+MW_API int mw_watch_new(struct mw_watch **watch, struct mw_server *server, int fd, enum mw_readiness readiness,
+                        void (*on_ready)(void *context), void *context);
+/* Stops and frees the watch. Safe inside on_ready. Not after the server was freed. NULL is
+ * allowed. */
+MW_API void mw_watch_free(struct mw_watch *watch);
+
 /* ---- Work on other threads --------------------------------------------------------------------- */
 
 struct mw_work;

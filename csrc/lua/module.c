@@ -11,6 +11,7 @@
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_timer.h"
 #include "lua/objects/lua_token.h"
+#include "lua/objects/lua_wait.h"
 #include "lua/request/lua_http.h"
 #include "lua/request/lua_socket.h"
 #include "lua/request/lua_stream.h"
@@ -70,6 +71,8 @@ static int count_cores(lua_State *L) {
 int luaopen_moonwire_core(lua_State *L) {
   static const luaL_Reg functions[] = {{"server", server_new},
                                        {"sleep", task_sleep},
+                                       {"wait", wait_for_descriptor},
+                                       {"signal", wait_new_signal},
                                        {"keep", client_keep},
                                        {"is_client", client_is},
                                        {"user_id", client_id_of_user},
@@ -96,6 +99,7 @@ int luaopen_moonwire_core(lua_State *L) {
   stream_open(L);
   socket_open(L);
   timer_open(L);
+  wait_open(L);
   token_open(L);
   testing_open(L);
   luaL_newlib(L, functions);

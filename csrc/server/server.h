@@ -8,6 +8,7 @@
 #include "net/alarm.h"
 #include "net/listener.h"
 #include "net/signals.h"
+#include "net/watch.h"
 #include "net/work.h"
 #include "script/script.h"
 #include "server/bus.h"
@@ -51,7 +52,7 @@ struct mw_server {
   size_t ended_count; /* then: workers that stop, and whose clients have all left */
   struct script script;
   const struct schedule *schedule; /* NULL: the workers take their turns as they come */
-  struct list listeners, alarms, signals;
+  struct list listeners, alarms, signals, watches;
   struct works works;    /* of the app */
   struct alarm *drain;   /* the bound of stopping */
   struct alarm *seconds; /* of the script, if it shares no loop with a worker */

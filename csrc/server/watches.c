@@ -1,4 +1,4 @@
-/* Signals, timers, and work of the public interface, for the host and the script. */
+/* Signals, timers, descriptors, and work of the public interface, for the host and the script. */
 #include "server/server.h"
 
 enum { SIGNALS_MAX = 8 };
@@ -32,6 +32,19 @@ int mw_timer_new(struct mw_timer **timer, struct mw_server *server, uint64_t del
 }
 
 void mw_timer_free(struct mw_timer *timer) { alarm_free((struct alarm *)(void *)timer); }
+
+int mw_watch_new(struct mw_watch **watch, struct mw_server *server, int fd, enum mw_readiness readiness,
+                 void (*on_ready)(void *context), void *context) {
+  if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
+  struct watch *started;
+  int status = watch_new(&started, &server->loop, fd, readiness == MW_WRITABLE, on_ready, context);
+  if (status != 0) return status;
+  list_append(&server->watches, &started->link);
+  *watch = (struct mw_watch *)(void *)started;
+  return 0;
+}
+
+void mw_watch_free(struct mw_watch *watch) { watch_free((struct watch *)(void *)watch); }
 
 int mw_work_start(struct mw_work **work, struct mw_server *server, void (*run)(void *context),
                   void (*on_done)(void *context, int status), void *context) {

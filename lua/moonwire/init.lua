@@ -10,6 +10,7 @@ local crypto = require "moonwire.crypto"
 local options = require "moonwire.options"
 local token = require "moonwire.token"
 local trusted_header = require "moonwire.trusted_header"
+local waits = require "moonwire.waits"
 
 ---@class moonwire
 ---@field version string
@@ -19,13 +20,17 @@ local trusted_header = require "moonwire.trusted_header"
 ---@field crypto moonwire.crypto
 ---@field token moonwire.token|fun(given: moonwire.TokenOptions): moonwire.Verifier
 ---@field trusted_header fun(name: string): moonwire.TrustedHeader identifies clients by a header of a trusted proxy
----@field sleep fun(seconds: number): true|nil, string|nil see core.d.lua
+---@field sleep fun(seconds: number): true|nil, string|nil waits that long; nil and "closed" or "timeout"
+---@field wait fun(descriptor: integer|table|userdata, way: "r"|"w", seconds: number?): true|nil, string|nil see server.d.lua
+---@field await fun(start: fun(resume: fun(...): boolean), seconds: number?): ... see waits.lua
 local moonwire = {
   version = core.version,
   json = core.json,
   null = core.json.null,
   array = core.json.array,
   sleep = core.sleep,
+  wait = core.wait,
+  await = waits.await,
   crypto = crypto,
   token = token,
   trusted_header = trusted_header,

@@ -16,6 +16,29 @@ local core = {}
 ---@return string|nil why "closed" or "timeout": no client waits for this handler any more
 function core.sleep(seconds) end
 
+--- moonwire.wait: waits until a descriptor can be read or written, or has failed or ended.
+---@param descriptor integer|table|userdata a number, or an object with the method getfd
+---@param way "r"|"w"
+---@param seconds? number
+---@return true|nil
+---@return string|nil why "timeout" or "closed"
+function core.wait(descriptor, way, seconds) end
+
+---@class moonwire.Signal
+local Signal = {}
+
+--- An object that one task waits for, and that anything fires, once.
+---@return moonwire.Signal
+function core.signal() end
+
+---@param seconds? number
+---@return true|nil
+---@return string|nil why "timeout" or "closed"
+function Signal:wait(seconds) end
+
+---@return boolean is_first false: it was fired before
+function Signal:fire() end
+
 --- Stores what a handler changed inside client.data. What is not plain data is forgotten, with all
 --- other changes, and nil and a message are returned.
 ---@param client moonwire.Client

@@ -41,24 +41,25 @@ bool task_may_wait(lua_State *L, int *result) {
   return false;
 }
 
+/* Wakes the task later. If the server has stopped in this turn, cancels the task, which has not
+ * ended yet, and returns MW_ECLOSED: were this an error, a loop that catches errors would never
+ * end. */
+static int start_timer(struct task *task, lua_Number seconds) {
+  int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_timer, task);
+  if (status != 0) task->timer = NULL;
+  if (status == MW_ECLOSED) task->cancelled = "closed";
+  return status;
+}
+
 int task_sleep(lua_State *L) {
   lua_Number seconds = luaL_checknumber(L, 1);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 1, "must be from 0 to 1e9 seconds");
   int result;
   if (!task_may_wait(L, &result)) return result;
   struct task *task = door_running(door_get(L));
-  int status = mw_timer_new(&task->timer, task->group->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_timer, task);
-  if (status == MW_ECLOSED) {
-    /* The server has stopped in this turn, and has not yet ended this task. Were this an error, a
-     * loop that catches errors would never end. */
-    task->timer = NULL;
-    task->cancelled = "closed";
-    return push_wait_result(L, task);
-  }
-  if (status != 0) {
-    task->timer = NULL;
-    return luaL_error(L, "cannot wait: %s", mw_status_text(status));
-  }
+  int status = start_timer(task, seconds);
+  if (status == MW_ECLOSED) return push_wait_result(L, task);
+  if (status != 0) return luaL_error(L, "cannot wait: %s", mw_status_text(status));
   task->state = TASK_WAITING;
   return lua_yieldk(L, 0, (lua_KContext)task, finish_sleep);
 }
@@ -81,6 +82,27 @@ const char *task_end_wait(struct task_wait *wait, bool is_answered) {
   task->wait = NULL;
   wait->task = NULL;
   if (is_answered) return NULL;
-  task->told = true;
+  if (task->cancelled) task->told = true;
   return task->cancelled;
+}
+
+lua_Number task_check_seconds(lua_State *L, int index) {
+  if (lua_isnoneornil(L, index)) return -1;
+  lua_Number seconds = luaL_checknumber(L, index);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "must be from 0 to 1e9 seconds");
+  return seconds;
+}
+
+int task_wait_for(lua_State *L, struct task_wait *wait, lua_Number seconds, lua_KFunction finish) {
+  if (seconds < 0) return task_wait(L, wait, finish);
+  struct task *task = check_waiting(L);
+  int status = start_timer(task, seconds);
+  if (status == 0) return task_wait(L, wait, finish);
+  if (status != MW_ECLOSED) {
+    wait->abandon(wait);
+    return luaL_error(L, "cannot wait: %s", mw_status_text(status));
+  }
+  wait->task = task;
+  task->wait = wait;
+  return finish(L, LUA_YIELD, (lua_KContext)wait);
 }

@@ -17,6 +17,11 @@ bool task_can_wait(lua_State *L);
 /* Waits until task_wake is called with wait->task, or the task is cancelled; then `finish` is
  * called with `wait` as its context. Returns what the C function returns to Lua. */
 int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish);
+/* The same, for at most that many seconds (negative: no limit): then task_end_wait returns NULL
+ * although nothing has come. Raises if out of memory, after it has called wait->abandon. */
+int task_wait_for(lua_State *L, struct task_wait *wait, lua_Number seconds, lua_KFunction finish);
+/* Returns the optional seconds at `index`, negative if there are none, or raises. */
+lua_Number task_check_seconds(lua_State *L, int index);
 /* For `finish`: the wait is over. Unless what it waited for has come, returns why the task was
  * cancelled, which `finish` returns to Lua. */
 const char *task_end_wait(struct task_wait *wait, bool is_answered);

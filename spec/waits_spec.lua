@@ -1,0 +1,222 @@
+-- What handlers wait for besides time: descriptors, calls, other functions, values of other tasks.
+
+local moonwire = require "moonwire"
+local socket = require "socket"
+local testing = require "moonwire.testing"
+
+-- Runs fn as a task, moves the clock, and returns what it returned.
+local function run(fn, seconds)
+  local app = moonwire.app {}
+  local results
+  app:spawn(function()
+    results = table.pack(fn(app))
+  end)
+  local server = testing.start(app)
+  server:advance(seconds or 1)
+  assert(results, "the task has not ended")
+  server:stop()
+  return table.unpack(results, 1, results.n)
+end
+
+local function raises(pattern, fn, ...)
+  local ok, message = pcall(fn, ...)
+  assert.is_false(ok)
+  assert.matches(pattern, message)
+end
+
+-- Two connected sockets.
+local function connect()
+  local listener = assert(socket.bind("127.0.0.1", 0))
+  local _, port = listener:getsockname()
+  local client = assert(socket.connect("127.0.0.1", port))
+  local peer = assert(listener:accept())
+  listener:close()
+  client:settimeout(0)
+  return client, peer
+end
+
+describe("moonwire.wait", function()
+  after_each(testing.stop_all)
+
+  it("returns when a descriptor is ready", function()
+    local client, peer = connect()
+    local order = {}
+    run(function(app)
+      assert.is_true(moonwire.wait(client, "w"))
+      app:spawn(function()
+        order[#order + 1] = "other"
+        peer:send "hello\n"
+      end)
+      assert.is_true(moonwire.wait(client:getfd(), "r", 5))
+      order[#order + 1] = client:receive()
+      app:spawn(function()
+        peer:close()
+      end)
+      assert.is_true(coroutine.wrap(moonwire.wait)(client, "r"))
+      order[#order + 1] = select(2, client:receive())
+    end)
+    assert.same({ "other", "hello", "closed" }, order)
+    client:close()
+  end)
+
+  it("ends after its time", function()
+    local client, peer = connect()
+    run(function()
+      for _ = 1, 3 do
+        assert.same({ nil, "timeout" }, { moonwire.wait(client, "r", 0.1) })
+      end
+      assert.same({ nil, "timeout" }, { moonwire.wait(client, "r", 0) })
+      peer:send "x"
+      assert.is_true(moonwire.wait(client, "r", 1))
+    end)
+    client:close()
+    peer:close()
+  end)
+
+  it("raises on misuse", function()
+    local client, peer = connect()
+    run(function(app)
+      app:spawn(function()
+        moonwire.wait(client, "r")
+      end)
+      moonwire.sleep(0)
+      raises("descriptor %d+: another task waits for it", moonwire.wait, client, "r")
+      raises("descriptor %d+: another task waits for it", moonwire.wait, client, "w")
+      peer:send "x"
+      raises("expected a descriptor, got nil", moonwire.wait, nil, "r")
+      raises("the method getfd", moonwire.wait, {}, "r")
+      raises("not valid", moonwire.wait, -1, "r")
+      raises("not valid", moonwire.wait, 1.5, "r")
+      raises("descriptor 99999 is not open", moonwire.wait, 99999, "r")
+      raises("invalid option 'x'", moonwire.wait, client, "x")
+      raises("from 0 to 1e9", moonwire.wait, client, "r", -1)
+    end)
+    raises("outside of a task", moonwire.wait, client, "r")
+    client:close()
+    peer:close()
+  end)
+
+  it("is cancelled with its handler, and leaves the descriptor to others", function()
+    local client, peer = connect()
+    local app = moonwire.app { limits = { answer_seconds = 1 } }
+    local results = {}
+    app:get("/", function()
+      local _ <close> = setmetatable({}, {
+        __close = function()
+          results[#results + 1] = "closed"
+        end,
+      })
+      for _ = 1, 3 do
+        results[#results + 1] = select(
+          2,
+          pcall(function()
+            return select(2, moonwire.wait(client, "r"))
+          end)
+        )
+      end
+    end)
+    local server = testing.start(app)
+    local request = server:start_request("GET", "/")
+    server:advance(2)
+    assert.equal(503, request.result().status)
+    assert.same({ "timeout", "closed" }, results)
+    app:spawn(function()
+      results[3] = moonwire.wait(client, "r", 5)
+      results[4] = select(2, moonwire.wait(peer, "r"))
+    end)
+    server:advance(0)
+    peer:send "x"
+    server:advance(0)
+    assert.is_true(results[3])
+    server:stop()
+    assert.equal("closed", results[4])
+    client:close()
+    peer:close()
+  end)
+end)
+
+describe("moonwire.await", function()
+  after_each(testing.stop_all)
+
+  it("returns what resume is called with", function()
+    run(function(app)
+      local resume
+      app:after(0.1, function()
+        assert.is_true(resume("a", nil, "c", nil))
+        assert.is_false(resume "again")
+      end)
+      local results = table.pack(moonwire.await(function(fn)
+        resume = fn
+      end))
+      assert.same({ "a", nil, "c", nil, n = 4 }, results)
+      assert.equal(
+        1,
+        moonwire.await(function(fn)
+          fn(1) -- before the wait
+          fn(2)
+        end, 0)
+      )
+      assert.equal(
+        "in a coroutine",
+        coroutine.wrap(function()
+          return moonwire.await(function(fn)
+            app:after(0.1, function()
+              fn "in a coroutine"
+            end)
+          end)
+        end)()
+      )
+    end)
+  end)
+
+  it("ends after its time, or with an error", function()
+    run(function()
+      local resume
+      assert.same(
+        { nil, "timeout" },
+        { moonwire.await(function(fn)
+          resume = fn
+        end, 0.1) }
+      )
+      assert.is_false(resume "too late")
+      raises("wanted", moonwire.await, function()
+        error "wanted"
+      end)
+      raises("argument 1 must be a function", moonwire.await, 1)
+      raises("argument 2 must be a number", moonwire.await, print, "x")
+    end)
+  end)
+
+  it("is cancelled with its handler", function()
+    local app = moonwire.app { limits = { answer_seconds = 1 } }
+    local resume, why
+    app:get("/", function()
+      why = select(
+        2,
+        moonwire.await(function(fn)
+          resume = fn
+        end)
+      )
+    end)
+    local server = testing.start(app)
+    server:start_request("GET", "/")
+    server:advance(2)
+    assert.equal("timeout", why)
+    assert.is_false(resume(1))
+    -- a call in the same moment counts
+    local results
+    app:spawn(function()
+      results = { moonwire.await(function(fn)
+        resume = fn
+      end) }
+    end)
+    server:advance(0)
+    app:spawn(function()
+      resume "resumed"
+      app:stop()
+    end)
+    server:advance(0)
+    assert.same({ "resumed" }, results)
+    server:stop()
+  end)
+end)
