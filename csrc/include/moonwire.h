@@ -481,7 +481,8 @@ MW_API int mw_server_run(struct mw_server *server);
  * with a host's loop, nor inside a callback. */
 MW_API bool mw_server_step(struct mw_server *server);
 /* Return a descriptor that is readable when a step has something to do, and the milliseconds after
- * which it has in any case (-1: never). After mw_server_advance, these are the milliseconds by
+ * which it has in any case (-1: never). Ask for the time after each step; if it changes before the
+ * next one, the descriptor becomes readable. After mw_server_advance, these are the milliseconds by
  * which time must be moved. */
 MW_API int mw_server_fd(const struct mw_server *server);
 MW_API int mw_server_timeout(struct mw_server *server);

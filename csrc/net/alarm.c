@@ -19,6 +19,7 @@ static void alarm_start(struct alarm *alarm, uint64_t delay_ms) {
     alarm->due_ms = clock_system_ms() + delay_ms;
     list_remove(&alarm->in_loop);
     list_append(&loop->late_alarms, &alarm->in_loop);
+    loop_changed(loop);
   } else {
     /* Counted from now, not from when the loop last read the time. */
     uv_update_time(loop->uv);

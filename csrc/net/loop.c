@@ -88,8 +88,19 @@ int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *l
 
 void loop_wake(struct loop *loop) { uv_async_send(&loop->wake); }
 
-void loop_run_once(struct loop *loop) { uv_run(loop->uv, UV_RUN_ONCE); }
-void loop_step(struct loop *loop) { uv_run(loop->uv, UV_RUN_NOWAIT); }
+void loop_changed(struct loop *loop) {
+  if (loop->is_own && !loop->runs) loop_wake(loop);
+}
+
+static void run(struct loop *loop, uv_run_mode mode) {
+  bool before = loop->runs;
+  loop->runs = true;
+  uv_run(loop->uv, mode);
+  loop->runs = before;
+}
+
+void loop_run_once(struct loop *loop) { run(loop, UV_RUN_ONCE); }
+void loop_step(struct loop *loop) { run(loop, UV_RUN_NOWAIT); }
 int loop_fd(const struct loop *loop) { return uv_backend_fd(loop->uv); }
 
 int loop_timeout(struct loop *loop) {

@@ -24,6 +24,7 @@ struct loop {
   void (*on_closed)(struct loop *loop);
   uint32_t turn;     /* number of polls; the work before and after one of them is one turn */
   bool has_polled;   /* in that turn */
+  bool runs;         /* inside loop_run_once or loop_step */
   size_t open_count; /* our handles and requests that are not closed yet */
 };
 
@@ -32,6 +33,9 @@ struct loop {
 int loop_init(struct loop *loop, uv_loop_t *host, void (*on_turn)(struct loop *loop));
 /* Requests a turn soon. Any thread. */
 void loop_wake(struct loop *loop);
+/* Call it after a change of the time at which the loop must run next. If a host drives the loop, it may
+ * wait for a time that it asked for before; this makes loop_fd readable. On the loop's thread. */
+void loop_changed(struct loop *loop);
 /* Between them, everything that the calling thread does is followed by the end of a turn of `loop`,
  * which must leave no mail in the loop's mailboxes, or call loop_wake. So posting does not have to
  * wake the loop (net/mailbox.h). loop_enter returns what loop_leave takes. */

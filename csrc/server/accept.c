@@ -131,6 +131,7 @@ int mw_server_listen(struct mw_server *server, const char *address, const struct
     return server_fail(error, watching.status);
   }
   list_append(&server->listeners, &listener->link);
+  loop_changed(&server->loop);
   return 0;
 }
 

@@ -219,6 +219,24 @@ static void a_foreign_loop_sees_the_last_connection_go(void **state) {
   peer_close(&peers[0]);
 }
 
+static void on_nothing(void *context) { (void)context; }
+
+/* A loop that asks for the time after each step alone learns of what is set between two steps. */
+static void a_foreign_loop_sees_what_it_sets_itself(void **state) {
+  (void)state;
+  struct pollfd poll_fd = {.fd = mw_server_fd(host.server), .events = POLLIN};
+  for (int i = 0; i < 3; i++) {
+    while (mw_server_timeout(host.server) == 0 || poll(&poll_fd, 1, 0) > 0) mw_server_step(host.server);
+    struct mw_timer *timer = NULL;
+    if (i == 0) assert_int_equal(mw_timer_new(&timer, host.server, 1, 0, on_nothing, NULL), 0);
+    if (i == 1) assert_int_equal(mw_server_listen(host.server, "127.0.0.1:0", NULL, NULL), 0);
+    if (i == 2) mw_server_stop(host.server, NULL, NULL);
+    assert_int_equal(poll(&poll_fd, 1, 0), 1);
+    mw_server_step(host.server);
+    mw_timer_free(timer);
+  }
+}
+
 static void lives_on_the_loop_of_a_host(void **state) {
   (void)state;
   uv_loop_t loop;
@@ -372,6 +390,7 @@ int main(void) {
       LIFE_TEST(has_so_many_connections),
       LIFE_TEST(a_foreign_loop_sees_the_stop_at_once),
       LIFE_TEST(a_foreign_loop_sees_the_last_connection_go),
+      LIFE_TEST(a_foreign_loop_sees_what_it_sets_itself),
       LIFE_TEST(lives_on_the_loop_of_a_host),
       LIFE_TEST(a_start_that_fails_leaves_nothing_on_it),
       LIFE_TEST(a_start_that_fails_leaves_nothing),
