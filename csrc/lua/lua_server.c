@@ -113,14 +113,24 @@ static int run(lua_State *L) {
   return 0;
 }
 
-/* server:step(): runs one turn without waiting. Returns false once it has stopped. */
+/* server:step(): runs one turn without waiting. Returns false once it has stopped: call finish. */
 static int step(lua_State *L) {
   struct host *host = server_check_turning(L);
   door_open(host->group.door, L);
   bool alive = mw_server_step(host->server);
-  server_turned(L, host, alive);
+  server_turned(L, host, true);
   lua_pushboolean(L, alive);
   return 1;
+}
+
+/* server:finish(): frees a server that has stopped. The handlers that wait end. */
+static int finish(lua_State *L) {
+  struct host *host = host_check(L, 1);
+  if (host->closed) return 0;
+  server_check_turning(L);
+  door_open(host->group.door, L);
+  server_turned(L, host, false);
+  return 0;
 }
 
 static int stop(lua_State *L) {
@@ -273,6 +283,7 @@ void server_open(lua_State *L) {
       {"address", address},
       {"run", run},
       {"step", step},
+      {"finish", finish},
       {"stop", stop},
       {"fd", descriptor},
       {"timeout", timeout},

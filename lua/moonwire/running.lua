@@ -10,7 +10,8 @@ local App = { by_command = false }
 App.__index = App
 App.__name = "moonwire.app"
 
-local listen_spec = { private = "boolean", unix_mode = "mode", proxy_protocol = "boolean" }
+local listen_spec =
+  { private = "boolean", unix_mode = "mode", proxy_protocol = "boolean", workers = "workers" }
 
 local run_spec = {
   listen = "addresses",
@@ -271,8 +272,33 @@ local function check_own_life(call)
   end
 end
 
+-- A loop that steps the app must forget the descriptor before it is closed.
 function App:_end()
+  self:_detach()
+  self._server:finish()
   self._server, self._stopped = nil, true
+end
+
+-- For the modules of moonwire.attach. `attach(fd)` has the host's loop step the app from now on, and
+-- returns a function that undoes it.
+function App:_attach(call, attach)
+  if App.by_command then
+    local message = "%s: the moonwire command runs this script, with an event loop of its own"
+    options.raise(message:format(call))
+  end
+  local server = self:_running(call, "; call app:listen first")
+  if self._undo_attach then
+    options.raise(("%s: the app is attached already"):format(call))
+  end
+  self._undo_attach = attach(server:fd())
+end
+
+function App:_detach()
+  local undo = self._undo_attach
+  if undo then
+    self._undo_attach = nil
+    undo()
+  end
 end
 
 -- Returns the server. Raises if the app does not run; `hint` is what to do before it does.
@@ -321,6 +347,7 @@ end
 ---@field private? boolean for operators
 ---@field unix_mode? string permissions of a unix socket; nil: "0660"
 ---@field proxy_protocol? boolean trusted proxies send a PROXY header; nil: as the app's option
+---@field workers? integer|"auto" of the first call, which starts the app; nil: 1
 
 --- Listens on an address. The first call starts the app. Then call app:step.
 ---@param address string "127.0.0.1:8080", "[::1]:0", "unix:/run/app.sock"
@@ -331,6 +358,11 @@ function App:listen(address, given)
   check_own_life "app:listen"
   options.argument("app:listen", 1, address, "string")
   given = options.read("app:listen", given, listen_spec)
+  if given.workers and self._server then
+    options.raise "app:listen: option 'workers': the app is running; the first call decides"
+  elseif given.workers then
+    self:_set_workers(given.workers)
+  end
   return self:_listen(address, given.private, given.unix_mode, given.proxy_protocol)
 end
 
@@ -361,7 +393,8 @@ function App:fd()
   return self:_running("app:fd"):fd()
 end
 
---- Returns the seconds after which app:step has something to do in any case, or nil.
+--- Returns the seconds after which app:step has something to do in any case, or nil. Call it after
+--- each step; when that time changes in between, the descriptor becomes readable.
 ---@return number|nil
 function App:timeout()
   return self:_running("app:timeout"):timeout()
@@ -396,10 +429,13 @@ function App:_listen_all(given)
   return true
 end
 
+function App:_set_workers(workers)
+  self._workers = workers == "auto" and core.cores() or workers
+end
+
 -- Serves until the app is stopped, by a signal for example; or returns nil and why it cannot.
 function App:_serve(given)
-  local workers = given.workers
-  self._workers = workers == "auto" and core.cores() or workers
+  self:_set_workers(given.workers)
   local ok, message = self:_listen_all(given)
   if ok then
     ok, message = self._server:stop_on_signals()
@@ -418,6 +454,9 @@ end
 ---@param given? { listen: string|string[]?, private: string|string[]?, unix_mode: string?, workers: integer|"auto"? }
 function App:run(given)
   check_own_life "app:run"
+  if self._undo_attach then
+    options.raise "app:run: the app is attached to an event loop, which runs it"
+  end
   given = options.read("app:run", given, run_spec)
   local ok, message = self:_serve(given)
   if not ok then

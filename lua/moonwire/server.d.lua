@@ -231,8 +231,11 @@ function Server:address(i) end
 --- Until it was stopped.
 function Server:run() end
 
----@return boolean alive
+---@return boolean alive false: call finish
 function Server:step() end
+
+--- Frees it after it has stopped. Handlers that wait end. Has no effect after run.
+function Server:finish() end
 
 ---@return integer
 function Server:fd() end

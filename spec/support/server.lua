@@ -64,9 +64,11 @@ local stderrs = {
   file = { "", "2>{folder}/log" },
 }
 
+-- With the module of the flavour, which may not be that of busted.
+local flavour = os.getenv "MOONWIRE_FLAVOUR"
 local plain_lua = ("LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(
   quote(package.path),
-  quote(package.cpath)
+  quote((package.cpath:gsub("%./build/%w+/", flavour and "./build/" .. flavour .. "/" or "%0")))
 )
 
 -- Starts a server and returns it when it is ready. `what` is a script's text, or a table:
@@ -77,7 +79,8 @@ local plain_lua = ("LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(
 --   env      variables for it, one string of assignments
 --   setup    commands of the shell before it starts, such as "ulimit -n 60;"
 --   workers  how many; default: MOONWIRE_SPEC_WORKERS, or one. A spec that needs a number says why
---   plain    true: a program of plain Lua, which runs the app itself
+--   plain    true: a program of plain Lua, which runs the app itself; `args` has no default
+--   command  the same, run by this program instead of Lua
 --   stderr   "closed", "full" (a full disk), or "pipe": one that nobody reads, {folder}/pipe; otherwise it is a file
 -- The server has: folder, address (the first http address), host, port, listeners, startup (its lines), pid.
 function server.start(what)
@@ -104,9 +107,11 @@ function server.start(what)
     "MOONWIRE_LEAK_CHECK=1",
     options.env or "",
     preload and "LD_PRELOAD=" .. quote(preload) or "",
-    options.plain and plain_lua or "lua5.4 bin/moonwire",
+    options.command and plain_lua:gsub("lua5%.4$", options.command)
+      or options.plain and plain_lua
+      or "lua5.4 bin/moonwire",
     quote(options.path or folder .. "/app.lua"),
-    options.plain and "" or args,
+    (options.plain or options.command) and (options.args or "") or args,
     (redirection:gsub("{folder}", folder)),
     -- The shell stays, so that the server is reaped as soon as it ends, and tells how it ended.
     '& p=$!; echo $p; wait $p; echo "exit $?"',
