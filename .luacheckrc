@@ -8,6 +8,7 @@ files["lua/moonwire/core.d.lua"] = { ignore = { "2" } }
 -- these run in OpenResty, too
 files["lua/moonwire/token.lua"] = { std = "luajit", read_globals = { "ngx" } }
 files["lua/moonwire/publisher.lua"] = { std = "luajit", read_globals = { "ngx" } }
+files["examples/openresty/lua"] = { std = "ngx_lua" }
 files["spec"] = { std = "+busted" }
 files[".busted"] = { std = "lua54" }
 files["*.rockspec"] = { std = "rockspec" }

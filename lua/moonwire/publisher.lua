@@ -664,6 +664,9 @@ local function start_draining(self)
   if self.is_draining then
     return true
   end
+  if ngx.get_phase() == "init" then
+    return nil, "init_by_lua has no timers: publish in init_worker_by_lua", "unavailable"
+  end
   local called, ok, why = pcall(ngx.timer.at, 0, drain, self)
   if not called or not ok then
     local text = "cannot publish in this phase (%s): %s"

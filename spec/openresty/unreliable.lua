@@ -78,12 +78,23 @@ local function cut(connection, request, upstream, count)
   return false, #answer
 end
 
-local function serve(self, connection)
+-- A client may keep a connection when it has finished.
+local function await_request(connection, is_done)
+  while connection.buffer == "" do
+    local ok, why = connection:fill(connection:deadline(0.02))
+    if not ok and (why == "closed" or is_done()) then
+      return false
+    end
+  end
+  return true
+end
+
+local function serve(self, connection, is_done)
   repeat
-    local ok, request = pcall(read_request, connection)
-    if not ok then
+    if not await_request(connection, is_done) then
       break
     end
+    local request = read_request(connection)
     self.count = self.count + 1
     local answer = self.list(self.count)
     local lasts, length
@@ -112,20 +123,24 @@ end
 
 -- Serves one connection after the other until the client's output is complete; returns it.
 function unreliable:serve_until_done(output)
+  local function is_done()
+    local text = output()
+    return text:find "done\n$" or text:find "traceback"
+  end
   self.listener:settimeout(0.02)
   local deadline = socket.gettime() + 60
   repeat
     local accepted = self.listener:accept()
     if accepted then
       accepted:settimeout(0)
+      accepted:setoption("tcp-nodelay", true)
       local connection = { socket = accepted, buffer = "", timeout = 5 }
-      serve(self, setmetatable(connection, getmetatable(self.upstream)))
+      serve(self, setmetatable(connection, getmetatable(self.upstream)), is_done)
     end
-    local text = output()
-    if text:find "done\n$" or text:find "traceback" then
+    if is_done() then
       self.listener:close()
       self.upstream:close()
-      return text
+      return output()
     end
   until socket.gettime() > deadline
   error("the client does not end; so far: " .. output())

@@ -130,11 +130,13 @@ function proxy:log()
   return text
 end
 
+-- A process that has ended stays in the table until its parent asks, which may take seconds.
+local wait_for_end = "kill %d 2>/dev/null; for i in $(seq 250); do "
+  .. "case $(ps -o stat= -p %d) in Z* | '') break ;; esac; sleep 0.02; done"
+
 function proxy:stop()
   setmetatable(self.guard, nil)
-  local wait =
-    "kill %d 2>/dev/null; for i in $(seq 250); do kill -0 %d 2>/dev/null || break; sleep 0.02; done"
-  os.execute(wait:format(self.pid, self.pid))
+  os.execute(wait_for_end:format(self.pid, self.pid))
   os.execute(("kill -KILL %d 2>/dev/null; rm -rf '%s'"):format(self.pid, self.directory))
 end
 

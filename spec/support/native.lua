@@ -26,6 +26,7 @@ local function open(to, options)
     ["Sec-WebSocket-Version"] = "13",
     ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==",
     ["Sec-WebSocket-Protocol"] = options.protocol,
+    Cookie = options.cookie,
   }
   assert(connection:send(http.format("GET", options.target or "/ws", { headers = headers })))
   local response = connection:read_head()
