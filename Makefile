@@ -73,7 +73,8 @@ LUA_LIBS = $(shell $(PKG_CONFIG) --libs $(LUA_PC))
 LIBUV_CFLAGS := $(call cflags,LIBUV,libuv)
 LIBUV_LIBS := $(call libs,LIBUV,libuv,uv)
 CRYPTO_CFLAGS := $(call cflags,CRYPTO,libcrypto)
-CRYPTO_LIBS := $(call libs,CRYPTO,libcrypto,crypto)
+# libssl first: it uses libcrypto
+CRYPTO_LIBS := $(if $(CRYPTO_LIBDIR),-L$(CRYPTO_LIBDIR) -lssl -lcrypto,$(or $(shell $(PKG_CONFIG) --libs libssl libcrypto 2>/dev/null),-lssl -lcrypto))
 ZLIB_CFLAGS := $(call cflags,ZLIB,zlib)
 ZLIB_LIBS := $(call libs,ZLIB,zlib,z)
 JANSSON_CFLAGS := $(call cflags,JANSSON,jansson)
@@ -316,7 +317,7 @@ install: $(MODULE)
 	chmod 755 $(DESTDIR)$(INST_BINDIR)/moonwire
 
 VERSION = $(shell sed -n 's/^\#define MW_VERSION "\(.*\)"/\1/p' csrc/include/moonwire.h)
-PC_REQUIRES := libuv libcrypto jansson zlib $(if $(LLHTTP_OBJ),,libllhttp)
+PC_REQUIRES := libuv libssl libcrypto jansson zlib $(if $(LLHTTP_OBJ),,libllhttp)
 install-lib: $(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libmoonwire.a

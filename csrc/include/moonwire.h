@@ -942,6 +942,69 @@ MW_API int mw_work_start(struct mw_work **work, struct mw_server *server, void (
 /* Calls on_done with MW_ECLOSED if the work has not begun. Otherwise has no effect. */
 MW_API void mw_work_cancel(struct mw_work *work);
 
+/* ---- Connections to other servers -------------------------------------------------------------- */
+
+/* A connection that the app opens: TCP or a unix socket, which TLS may encrypt later. Nothing here
+ * blocks. on_change reports that something has changed: the connection is open or has failed, bytes
+ * were received, everything was sent, or the peer has ended. */
+struct mw_connection;
+
+enum {
+  MW_CONNECTIONS_MAX = 10000,                 /* of one server */
+  MW_CONNECTION_UNSENT_MAX = 64 * 1024 * 1024 /* bytes */
+};
+
+struct mw_connect_options {
+  struct mw_bytes host; /* a name or an address; or the path of a unix socket */
+  uint16_t port;        /* 0: `host` is a path */
+  /* Called on the server's thread, and never within a function below. It may close the
+   * connection. */
+  void (*on_change)(void *context);
+  void *context;
+};
+
+/* Begins to connect. Names are looked up on a thread of libuv's pool, and answers are used for ten
+ * seconds; all addresses of a name are tried. There is no time limit: close it when it takes too
+ * long. The caller closes it, before the server is freed. MW_ELIMIT: MW_CONNECTIONS_MAX.
+ * MW_EINVAL: malformed name or path. MW_EUNAVAILABLE: too many names are looked up. MW_ENOMEM,
+ * MW_ECLOSED, or a status of libuv. */
+MW_API int mw_connect(struct mw_connection **connection, struct mw_server *server, const struct mw_connect_options *options);
+/* Returns 0 if it is open, MW_PENDING while it connects or a TLS handshake is in progress, or why
+ * it has failed. */
+MW_API int mw_connection_status(const struct mw_connection *connection);
+/* Returns why it has failed, cannot send, or has ended, as text. */
+MW_API const char *mw_connection_problem(const struct mw_connection *connection);
+
+struct mw_tls_options {
+  struct mw_bytes name; /* a host name or an address, which the certificate must have */
+  const char *ca_file;  /* trusted certificates (PEM), which are read once; NULL: those of the system */
+  bool is_unverified;   /* any certificate is accepted, and the name may be empty */
+};
+
+/* Begins a TLS handshake (1.2 or newer): the status becomes MW_PENDING, then 0, or MW_EFORGED if it
+ * has failed. MW_EINVAL: it is not open, or encrypted already, or data is on its way, or the options
+ * are wrong. MW_ENOMEM. */
+MW_API int mw_connection_encrypt(struct mw_connection *connection, const struct mw_tls_options *options);
+/* Returns what was received and not consumed yet. Valid until the next call. About 128 KiB are
+ * kept; then nothing is read until some of it is consumed. */
+MW_API struct mw_bytes mw_connection_received(const struct mw_connection *connection);
+/* Removes the first bytes of what was received. */
+MW_API void mw_connection_consume(struct mw_connection *connection, size_t len);
+/* Returns 0 while more may be received. Otherwise the reason: UV_EOF, if the peer has ended its
+ * side; MW_EFORGED, if TLS was cut or altered; or another status. Nothing is received after what
+ * mw_connection_received returns. */
+MW_API int mw_connection_ended(const struct mw_connection *connection);
+/* Sends a copy of the bytes, in order. MW_ETOOLARGE: exceeds MW_CONNECTION_UNSENT_MAX, and nothing
+ * was sent. MW_EINVAL: it is not open yet. MW_ENOMEM, MW_EFORGED, or a status of libuv: then nothing
+ * more can be sent. */
+MW_API int mw_connection_send(struct mw_connection *connection, const char *bytes, size_t len);
+/* Returns the number of bytes that the system has not accepted yet. */
+MW_API size_t mw_connection_unsent(const struct mw_connection *connection);
+/* Replaces on_change, which may be NULL. */
+MW_API void mw_connection_watch(struct mw_connection *connection, void (*on_change)(void *context), void *context);
+/* Closes and frees it. What is unsent is lost. NULL is allowed. */
+MW_API void mw_connection_close(struct mw_connection *connection);
+
 /* ---- Secrets --------------------------------------------------------------------------------- */
 
 /* These functions need no server. Any thread. */

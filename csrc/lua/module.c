@@ -7,6 +7,7 @@
 #include "lua/lua_server.h"
 #include "lua/lua_testing.h"
 #include "lua/objects/lua_client.h"
+#include "lua/objects/lua_connection.h"
 #include "lua/objects/lua_crypto.h"
 #include "lua/objects/lua_publish.h"
 #include "lua/objects/lua_timer.h"
@@ -73,6 +74,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"sleep", task_sleep},
                                        {"wait", wait_for_descriptor},
                                        {"signal", wait_new_signal},
+                                       {"connect", connection_connect},
                                        {"keep", client_keep},
                                        {"is_client", client_is},
                                        {"user_id", client_id_of_user},
@@ -100,6 +102,7 @@ int luaopen_moonwire_core(lua_State *L) {
   socket_open(L);
   timer_open(L);
   wait_open(L);
+  connection_class_open(L);
   token_open(L);
   testing_open(L);
   luaL_newlib(L, functions);

@@ -61,6 +61,7 @@ static void discard(struct loop *loop) {
   }
   assert(form_users_are_none(&server->bus.forms));
   store_deinit(&server->store);
+  connections_deinit(&server->connections);
   loop_deinit(&server->loop);
   bus_deinit(&server->bus);
   app_deinit(&server->app);
@@ -193,6 +194,7 @@ int server_begin(struct mw_server **out, const struct mw_server_options *options
   status = loop_init(&server->loop, options->loop, turns_run);
   if (status < 0) goto fail_loop;
   works_init(&server->works, &server->loop);
+  connections_init(&server->connections, &server->loop);
   begin_store(server);
   status = script_init(&server->script, &server->app, &server->loop);
   if (status < 0) goto fail_script;
@@ -231,6 +233,7 @@ void mw_server_free(struct mw_server *server) {
   close_workers(server);
   script_deinit(&server->script);
   end_workers(server);
+  connections_close(&server->connections);
   works_close(&server->works);
   while (!list_empty(&server->alarms)) alarm_free(container_of(server->alarms.next, struct alarm, link));
   while (!list_empty(&server->signals)) signal_watch_free(container_of(server->signals.next, struct signal_watch, link));

@@ -6,6 +6,7 @@
 
 #include "app/app.h"
 #include "net/alarm.h"
+#include "net/connection/connection.h"
 #include "net/listener.h"
 #include "net/signals.h"
 #include "net/watch.h"
@@ -53,9 +54,10 @@ struct mw_server {
   struct script script;
   const struct schedule *schedule; /* NULL: the workers take their turns as they come */
   struct list listeners, alarms, signals, watches;
-  struct works works;    /* of the app */
-  struct alarm *drain;   /* the bound of stopping */
-  struct alarm *seconds; /* of the script, if it shares no loop with a worker */
+  struct works works;             /* of the app */
+  struct connections connections; /* likewise: to other servers */
+  struct alarm *drain;            /* the bound of stopping */
+  struct alarm *seconds;          /* of the script, if it shares no loop with a worker */
   void (*on_stopped)(void *context);
   void *on_stopped_context;
 };

@@ -39,6 +39,15 @@ function Signal:wait(seconds) end
 ---@return boolean is_first false: it was fired before
 function Signal:fire() end
 
+--- A connection to another server, for moonwire.socket. Belongs to the task that opened it. Its
+--- methods are described in csrc/lua/objects/lua_connection.c.
+---@param host string
+---@param port integer|nil nil: host is the path of a unix socket
+---@param seconds number|nil nil: without limit
+---@return userdata|nil
+---@return string|nil message
+function core.connect(host, port, seconds) end
+
 --- Stores what a handler changed inside client.data. What is not plain data is forgotten, with all
 --- other changes, and nil and a message are returned.
 ---@param client moonwire.Client

@@ -79,12 +79,40 @@ static void unlink_task(struct task *task) {
   task->prev = task->next = NULL;
 }
 
+void task_own(struct task *task, struct task_owned *owned) {
+  owned->task = task;
+  owned->prev = NULL;
+  owned->next = task->owned;
+  if (task->owned) task->owned->prev = owned;
+  task->owned = owned;
+}
+
+void task_disown(struct task_owned *owned) {
+  if (!owned->task) return;
+  if (owned->prev) {
+    owned->prev->next = owned->next;
+  } else {
+    owned->task->owned = owned->next;
+  }
+  if (owned->next) owned->next->prev = owned->prev;
+  owned->task = NULL;
+}
+
+static void release_owned(struct task *task) {
+  struct task_owned *owned;
+  while ((owned = task->owned) != NULL) {
+    task_disown(owned);
+    owned->release(owned);
+  }
+}
+
 static void end_task(struct task *task) {
   struct door *door = task->group->door;
   mw_timer_free(task->timer);
   task->timer = NULL;
   if (task->wait) task->wait->abandon(task->wait);
   task->wait = NULL;
+  release_owned(task);
   give_thread(door, task);
   unlink_task(task);
   task->state = TASK_IDLE;

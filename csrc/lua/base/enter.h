@@ -45,6 +45,14 @@ struct task_wait {
   void (*abandon)(struct task_wait *wait);
 };
 
+/* What a task has opened, such as a connection: released when the task ends, however it ends.
+ * Embedded, and zeroed at first. */
+struct task_owned {
+  struct task *task; /* the owner; NULL: none */
+  struct task_owned *prev, *next;
+  void (*release)(struct task_owned *owned); /* is not owned any more */
+};
+
 /* The first member of the struct that starts it. Zeroed by the caller. */
 struct task {
   const struct task_class *class;
@@ -54,13 +62,14 @@ struct task {
   enum task_state state;
   lua_State *thread; /* NULL before it starts */
   int thread_ref;
-  struct mw_timer *timer;  /* wakes it */
-  struct task_wait *wait;  /* what it waits for; NULL: a timer, or nothing */
-  const char *cancelled;   /* why its waits end: "closed", "timeout"; a constant */
-  bool told;               /* a wait has returned it: the next one ends the handler */
-  char defined[PLACE_MAX]; /* where its handler is; the starter's */
-  char place[PLACE_MAX];   /* where it raised an error */
-  size_t text_len;         /* of that error's text, without the traceback */
+  struct mw_timer *timer;   /* wakes it */
+  struct task_wait *wait;   /* what it waits for; NULL: a timer, or nothing */
+  struct task_owned *owned; /* what it has opened */
+  const char *cancelled;    /* why its waits end: "closed", "timeout"; a constant */
+  bool told;                /* a wait has returned it: the next one ends the handler */
+  char defined[PLACE_MAX];  /* where its handler is; the starter's */
+  char place[PLACE_MAX];    /* where it raised an error */
+  size_t text_len;          /* of that error's text, without the traceback */
 };
 
 /* The tasks of one server. */
@@ -88,6 +97,9 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
  * the coroutine is closed, which closes its <close> variables. Has no effect on a task that has
  * ended. */
 void task_cancel(struct task *task, const char *why);
+/* Gives a thing to a task, and takes it away again (no effect if no task owns it). */
+void task_own(struct task *task, struct task_owned *owned);
+void task_disown(struct task_owned *owned);
 /* Resumes a task that waits (lua/base/wait.h). Has no effect on others. */
 void task_wake(struct task *task);
 
