@@ -176,5 +176,10 @@ describe("examples/openresty", function()
       assert.equal(n, await(stream, "note").n)
     end
     stream:close()
+    local client =
+      native.open(front, { target = "/my/socket", protocol = "moonwire.1", cookie = cookie })
+    assert.is_truthy(client:ask({ connect = setmetatable({}, { __jsontype = "object" }) }).ok)
+    client:subscribe "user:ann"
+    assert.equal(1000, client:close())
   end)
 end)

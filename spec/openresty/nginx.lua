@@ -55,6 +55,18 @@ local function load_modules()
   return table.concat(lines, "\n")
 end
 
+-- Replaces what the main part says of events.
+function nginx:set_main(text)
+  local path = self.directory .. "/main.conf"
+  local file = assert(io.open(path))
+  local whole = file:read "a"
+  file:close()
+  whole = whole
+    :gsub("worker_shutdown_timeout[^\n]*\n", "")
+    :gsub("events {[^\n]*\n", (text:gsub("%%", "%%%%")))
+  write(path, whole)
+end
+
 -- A process that has ended stays in the table until its parent asks, which may take seconds.
 local function has_ended(pid)
   local file = io.open(("/proc/%s/stat"):format(pid))

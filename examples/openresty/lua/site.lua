@@ -162,8 +162,11 @@ function site.choose_stream()
   local user = user_of_request()
   if not user then
     return ngx.exit(401)
+  elseif ngx.var.uri == "/my/socket" then
+    ngx.header["X-Accel-Redirect"] = "/internal/ws"
+  else
+    ngx.header["X-Accel-Redirect"] = "/internal/sse?channel=" .. ngx.escape_uri("user:" .. user)
   end
-  ngx.header["X-Accel-Redirect"] = "/internal/sse?channel=" .. ngx.escape_uri("user:" .. user)
 end
 
 -- moonwire cannot be reached. A browser ends an EventSource permanently on any status but 200.
