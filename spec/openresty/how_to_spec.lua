@@ -94,7 +94,8 @@ describe("docs/how-to/openresty.md", function()
   end)
 
   it("says what nginx answers while moonwire is down", function()
-    local dir, down = front.directory, nil
+    local dir = front.directory
+    local down
     server.run(("mv %s/app.sock %s/away.sock"):format(dir, dir))
     local deadline = socket.gettime() + 5
     repeat -- idle connections are used first
