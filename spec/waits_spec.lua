@@ -220,3 +220,190 @@ describe("moonwire.await", function()
     server:stop()
   end)
 end)
+
+describe("moonwire.timeout", function()
+  after_each(testing.stop_all)
+
+  it("returns what its function returns", function()
+    run(function()
+      local list = table.pack(moonwire.timeout(1, function(...)
+        moonwire.sleep(0.1)
+        return select("#", ...), nil, ...
+      end, "a", nil))
+      assert.same({ 2, nil, "a", nil, n = 4 }, list)
+      assert.equal("quick", moonwire.timeout(1, tostring, "quick"))
+      raises("wanted", moonwire.timeout, 1, function()
+        moonwire.sleep(0.1)
+        error "wanted"
+      end)
+      local reason = {}
+      assert.equal(reason, select(2, pcall(moonwire.timeout, 1, error, reason)))
+      raises("number expected, got nil", moonwire.timeout, nil, print)
+      raises("function expected", moonwire.timeout, 1)
+    end)
+    raises("outside of a task", moonwire.timeout, 1, print)
+  end)
+
+  it("ends the wait of its function, and then the function", function()
+    run(function()
+      local closed = {}
+      local function guard(name)
+        return setmetatable({}, {
+          __close = function()
+            closed[#closed + 1] = name
+          end,
+        })
+      end
+      local list = table.pack(moonwire.timeout(0.1, function()
+        local ok, why = moonwire.sleep(10)
+        return "told", ok, why
+      end))
+      assert.same({ "told", nil, "timeout", n = 3 }, list)
+      list = table.pack(moonwire.timeout(0.1, function()
+        local _ <close> = guard "function"
+        coroutine.wrap(function()
+          local _ <close> = guard "coroutine"
+          while true do
+            pcall(moonwire.sleep, 10)
+          end
+        end)()
+      end))
+      assert.same({ nil, "timeout", n = 2 }, list)
+      assert.same({ "coroutine", "function" }, closed)
+      -- the task itself may wait
+      assert.is_true(moonwire.sleep(0.1))
+      assert.is_nil((moonwire.timeout(0.1, moonwire.await, function() end)))
+      assert.is_true(moonwire.sleep(0.1))
+    end, 2)
+  end)
+
+  it("may be nested", function()
+    run(function()
+      local function spin()
+        while true do
+          pcall(moonwire.sleep, 10)
+        end
+      end
+      local list = table.pack(moonwire.timeout(1, function()
+        local ok, why = moonwire.timeout(0.1, spin)
+        assert.same({ nil, "timeout" }, { ok, why })
+        assert.is_true(moonwire.sleep(0.1))
+        return "outer goes on"
+      end))
+      assert.equal("outer goes on", list[1])
+      local reached
+      list = table.pack(moonwire.timeout(0.1, function()
+        moonwire.timeout(1, spin)
+        reached = true
+      end))
+      assert.same({ nil, "timeout", n = 2 }, list)
+      assert.is_nil(reached)
+    end, 3)
+  end)
+
+  it("lets yields of a coroutine pass", function()
+    run(function()
+      local seen = {}
+      for i in
+        coroutine.wrap(function()
+          local last = moonwire.timeout(1, function()
+            for i = 1, 3 do
+              moonwire.sleep(0.1)
+              coroutine.yield(i)
+            end
+            return "last"
+          end)
+          coroutine.yield(last)
+        end)
+      do
+        moonwire.sleep(0.1)
+        seen[#seen + 1] = i
+      end
+      assert.same({ 1, 2, 3, "last" }, seen)
+      local echo = coroutine.wrap(function()
+        return moonwire.timeout(1, function(...)
+          return coroutine.yield(coroutine.yield(...))
+        end, "a")
+      end)
+      assert.same({ "a", "b", "c" }, { echo(), echo "b", echo "c" })
+      -- it becomes due while it is suspended, and ends at its wait
+      local late = coroutine.wrap(function()
+        return moonwire.timeout(0.1, function()
+          coroutine.yield()
+          return moonwire.sleep(0.1)
+        end)
+      end)
+      late()
+      moonwire.sleep(0.2)
+      assert.same({ nil, "timeout" }, { late() })
+      coroutine.wrap(function()
+        moonwire.timeout(0.1, coroutine.yield)
+      end)()
+      collectgarbage()
+      assert.is_true(moonwire.sleep(0.2))
+    end, 3)
+  end)
+
+  it("is cancelled with its handler", function()
+    local app = moonwire.app { limits = { answer_seconds = 1 } }
+    local list = {}
+    app:get("/{way}", function(request)
+      local _ <close> = setmetatable({}, {
+        __close = function()
+          list[#list + 1] = "handler"
+        end,
+      })
+      local result = moonwire.timeout(10, function()
+        local _ <close> = setmetatable({}, {
+          __close = function()
+            list[#list + 1] = "function"
+          end,
+        })
+        local _, why = moonwire.sleep(100)
+        list[#list + 1] = why
+        if request.params.way == "again" then
+          moonwire.sleep(100)
+        end
+        return "returned"
+      end)
+      list[#list + 1] = result
+    end)
+    local server = testing.start(app)
+    server:start_request("GET", "/again")
+    server:advance(20)
+    assert.same({ "timeout", "function", "handler" }, list)
+    list = {}
+    server:start_request("GET", "/once")
+    server:advance(20)
+    assert.same({ "timeout", "function", "returned", "handler" }, list)
+    app:spawn(function()
+      moonwire.timeout(10, function()
+        moonwire.sleep(100)
+        moonwire.sleep(100)
+      end)
+    end)
+    server:advance(0)
+    server:stop()
+  end)
+
+  it("logs what is raised while its function is closed", function()
+    local app = moonwire.app {}
+    local result
+    app:spawn(function()
+      result = table.pack(moonwire.timeout(0.1, function()
+        local _ <close> = setmetatable({}, {
+          __close = function()
+            error "while closing"
+          end,
+        })
+        while true do
+          pcall(moonwire.sleep, 1)
+        end
+      end))
+    end)
+    local server = testing.start(app)
+    raises("while closing", server.advance, server, 1)
+    assert.same({ nil, "timeout", n = 2 }, result)
+    server:stop()
+  end)
+end)

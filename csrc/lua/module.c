@@ -3,6 +3,7 @@
 
 #include "lua/base/coroutine.h"
 #include "lua/base/json.h"
+#include "lua/base/scope.h"
 #include "lua/base/wait.h"
 #include "lua/lua_server.h"
 #include "lua/lua_testing.h"
@@ -75,6 +76,8 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"wait", wait_for_descriptor},
                                        {"signal", wait_new_signal},
                                        {"connect", connection_connect},
+                                       {"timeout", scope_timeout},
+                                       {"child", timer_spawn_child},
                                        {"keep", client_keep},
                                        {"is_client", client_is},
                                        {"user_id", client_id_of_user},
@@ -103,6 +106,7 @@ int luaopen_moonwire_core(lua_State *L) {
   timer_open(L);
   wait_open(L);
   connection_class_open(L);
+  scope_open(L);
   token_open(L);
   testing_open(L);
   luaL_newlib(L, functions);

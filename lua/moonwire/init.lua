@@ -5,6 +5,8 @@ if _VERSION < "Lua 5.4" then
 end
 
 local App = require "moonwire.app"
+local Cache = require "moonwire.cache"
+local Queue = require "moonwire.queue"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
 local options = require "moonwire.options"
@@ -22,6 +24,10 @@ local waits = require "moonwire.waits"
 ---@field trusted_header fun(name: string): moonwire.TrustedHeader identifies clients by a header of a trusted proxy
 ---@field sleep fun(seconds: number): true|nil, string|nil waits that long; nil and "closed" or "timeout"
 ---@field wait fun(descriptor: integer|table|userdata, way: "r"|"w", seconds: number?): true|nil, string|nil see server.d.lua
+---@field all fun(fns: (fun(): any)[]): ... see waits.lua
+---@field cache fun(given: moonwire.CacheOptions?): moonwire.Cache
+---@field queue fun(size: integer): moonwire.Queue
+---@field timeout fun(seconds: number, fn: (fun(...): ...), ...): ... see server.d.lua
 ---@field await fun(start: fun(resume: fun(...): boolean), seconds: number?): ... see waits.lua
 local moonwire = {
   version = core.version,
@@ -31,6 +37,10 @@ local moonwire = {
   sleep = core.sleep,
   wait = core.wait,
   await = waits.await,
+  timeout = core.timeout,
+  all = waits.all,
+  cache = Cache._new,
+  queue = Queue._new,
   crypto = crypto,
   token = token,
   trusted_header = trusted_header,

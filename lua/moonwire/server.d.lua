@@ -48,6 +48,27 @@ function Signal:fire() end
 ---@return string|nil message
 function core.connect(host, port, seconds) end
 
+--- moonwire.timeout: calls fn, and returns what it returns. When the time is up, its wait returns nil
+--- and "timeout". If it waits again, it is ended, and nil and "timeout" are returned.
+---@param seconds number
+---@param fn fun(...): ...
+---@return any ...
+function core.timeout(seconds, fn, ...) end
+
+---@class moonwire.Task
+local Task = {}
+
+--- Runs fn as a task of the app whose task runs.
+---@param fn fun(...)
+---@return moonwire.Task|nil
+---@return string|nil message
+---@return string|nil code
+function core.child(fn, ...) end
+
+--- Its wait, or the next one, returns nil and the reason. The one after that ends it.
+---@param why "closed"|"timeout"
+function Task:cancel(why) end
+
 --- Stores what a handler changed inside client.data. What is not plain data is forgotten, with all
 --- other changes, and nil and a message are returned.
 ---@param client moonwire.Client

@@ -94,10 +94,10 @@ static bool task_waits(const struct task *task) {
   return task && (task->state == TASK_WAITING || task->state == TASK_WOKEN || task->state == TASK_ENDING);
 }
 
-static int enter_coroutine(lua_State *L, int index, int arg_count) {
+static int enter_coroutine(lua_State *L, int index, struct scope *scope, int arg_count) {
   lua_State *thread = lua_tothread(L, index);
   struct door *door = door_get(L);
-  struct inner inner = {thread, L, door->inner, false};
+  struct inner inner = {thread, L, door->inner, scope, false};
   int count;
   door->inner = &inner;
   int status = lua_resume(thread, L, arg_count, &count);
@@ -119,7 +119,7 @@ static int enter_coroutine(lua_State *L, int index, int arg_count) {
   return count;
 }
 
-int inner_resume(lua_State *L, int index, int arg_count) {
+int inner_resume(lua_State *L, int index, struct scope *scope, int arg_count) {
   lua_State *thread = lua_tothread(L, index);
   bool resumed;
   if (lua_status(thread) == LUA_YIELD && is_waiting(L, index, &resumed)) {
@@ -131,17 +131,17 @@ int inner_resume(lua_State *L, int index, int arg_count) {
     return INNER_FAILED;
   }
   lua_xmove(L, thread, arg_count);
-  return enter_coroutine(L, index, arg_count);
+  return enter_coroutine(L, index, scope, arg_count);
 }
 
-int inner_continue(lua_State *L, int index) {
+int inner_continue(lua_State *L, int index, struct scope *scope) {
   unmark_waiting(L, index, door_running(door_get(L)));
-  return enter_coroutine(L, index, 0);
+  return enter_coroutine(L, index, scope, 0);
 }
 
 int inner_close(lua_State *L, lua_State *thread) {
   struct door *door = door_get(L);
-  struct inner inner = {thread, L, door->inner, true};
+  struct inner inner = {thread, L, door->inner, NULL, true};
   door->inner = &inner;
   int status = thread_close(thread, L);
   door->inner = inner.outer;
@@ -240,12 +240,29 @@ void inner_close_waiting(lua_State *L, void (*on_error)(void *context, lua_State
   lua_settop(L, first - 1);
 }
 
+void inner_end(lua_State *L, int index, void (*on_error)(void *context, lua_State *thread), void *context) {
+  lua_State *thread = lua_tothread(L, index);
+  lua_pushvalue(L, index);
+  inner_close_waiting(L, on_error, context);
+  unmark_waiting(L, index, door_running(door_get(L)));
+  if (inner_close(L, thread) != LUA_OK) on_error(context, thread);
+  lua_settop(thread, 0);
+}
+
+struct scope *inner_due_scope(const struct door *door) {
+  struct scope *due = NULL;
+  for (const struct inner *inner = door->inner; inner; inner = inner->outer) {
+    if (inner->scope && inner->scope->is_due) due = inner->scope;
+  }
+  return due;
+}
+
 /* ---- coroutine.* ------------------------------------------------------------------------------------------------------------ */
 
 static int finish_resume(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  int count = inner_continue(L, 1);
+  int count = inner_continue(L, 1, NULL);
   if (count == INNER_WAITS) return lua_yieldk(L, 0, 0, finish_resume);
   lua_pushboolean(L, count >= 0);
   int results = count >= 0 ? count : 1;
@@ -255,7 +272,7 @@ static int finish_resume(lua_State *L, int status, lua_KContext context) {
 
 static int resume(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTHREAD);
-  int count = inner_resume(L, 1, lua_gettop(L) - 1);
+  int count = inner_resume(L, 1, NULL, lua_gettop(L) - 1);
   if (count == INNER_WAITS) return lua_yieldk(L, 0, 0, finish_resume);
   lua_pushboolean(L, count >= 0);
   int results = count >= 0 ? count : 1;
@@ -289,11 +306,11 @@ static int answer_wrapped(lua_State *L, int count, lua_KFunction finish) {
 static int finish_wrapped(lua_State *L, int status, lua_KContext context) {
   (void)status;
   (void)context;
-  return answer_wrapped(L, inner_continue(L, lua_upvalueindex(1)), finish_wrapped);
+  return answer_wrapped(L, inner_continue(L, lua_upvalueindex(1), NULL), finish_wrapped);
 }
 
 static int call_wrapped(lua_State *L) {
-  return answer_wrapped(L, inner_resume(L, lua_upvalueindex(1), lua_gettop(L)), finish_wrapped);
+  return answer_wrapped(L, inner_resume(L, lua_upvalueindex(1), NULL, lua_gettop(L)), finish_wrapped);
 }
 
 static int wrap(lua_State *L) {

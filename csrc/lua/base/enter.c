@@ -128,7 +128,7 @@ static void describe_task(void *context, char *text, size_t size) {
 
 /* Reports an error outside of the protected call: while the results of a handler were read, or at
  * its end. */
-static void log_late_error(void *context, lua_State *thread) {
+void task_log_late_error(void *context, lua_State *thread) {
   static const char no_text[] = "an error that is not a string";
   const struct task *task = context;
   char what[200];
@@ -143,7 +143,7 @@ static int close_inner(lua_State *L) {
   struct task *task = lua_touserdata(L, 1);
   lua_rawgeti(L, LUA_REGISTRYINDEX, task->thread_ref);
   lua_pushvalue(L, -1);
-  inner_close_waiting(L, log_late_error, task);
+  inner_close_waiting(L, task_log_late_error, task);
   coroutine_reserve(L);
   return 0;
 }
@@ -157,7 +157,7 @@ static void close_thread(struct task *task, lua_State *home) {
     if (lua_pcall(home, 1, 0, 0) != LUA_OK) lua_pop(home, 1);
   }
   bool is_closed = thread_close(task->thread, home) == LUA_OK;
-  if (waits && !is_closed) log_late_error(task, task->thread); /* a <close> variable raised it */
+  if (waits && !is_closed) task_log_late_error(task, task->thread); /* a <close> variable raised it */
 }
 
 /* Ends a task whose coroutine did not end by itself. */
@@ -221,7 +221,7 @@ static void resume_task(struct task *task, int arg_count) {
     lua_settop(task->thread, 0);
     end_task(task);
   } else if (status != LUA_YIELD) {
-    log_late_error(task, task->thread);
+    task_log_late_error(task, task->thread);
     abort_task(task);
   } else if (task->state == TASK_ENDING) {
     abort_task(task);
@@ -323,6 +323,7 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
   task->class = class;
   task->group = group;
   task->cancelled = NULL;
+  task->ending = NULL;
   task->told = false;
   task->place[0] = '\0';
   task->text_len = 0;

@@ -35,7 +35,7 @@ struct task_class {
 
 enum { TASK_RESULT = 2 };
 
-/* TASK_ENDING: it was cancelled, and has waited again. */
+/* TASK_ENDING: it, or a scope of it, was cancelled, and has waited again. */
 enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_WAITING, TASK_WOKEN, TASK_ENDING };
 
 /* What a task waits for, other than time. */
@@ -66,6 +66,7 @@ struct task {
   struct task_wait *wait;   /* what it waits for; NULL: a timer, or nothing */
   struct task_owned *owned; /* what it has opened */
   const char *cancelled;    /* why its waits end: "closed", "timeout"; a constant */
+  struct scope *ending;     /* in TASK_ENDING: the scope that ends; NULL: the task */
   bool told;                /* a wait has returned it: the next one ends the handler */
   char defined[PLACE_MAX];  /* where its handler is; the starter's */
   char place[PLACE_MAX];    /* where it raised an error */
@@ -100,6 +101,9 @@ void task_cancel(struct task *task, const char *why);
 /* Gives a thing to a task, and takes it away again (no effect if no task owns it). */
 void task_own(struct task *task, struct task_owned *owned);
 void task_disown(struct task_owned *owned);
+/* Logs the error at the top of `thread`, which was raised while the task was being closed.
+ * `context` is the task. */
+void task_log_late_error(void *context, lua_State *thread);
 /* Resumes a task that waits (lua/base/wait.h). Has no effect on others. */
 void task_wake(struct task *task);
 

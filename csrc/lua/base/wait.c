@@ -12,14 +12,27 @@ static struct task *check_waiting(lua_State *L) {
   return task;
 }
 
+/* Returns why a wait ends before what it waits for has come, and notes that the script is told;
+ * NULL: no reason. */
+static const char *take_reason(struct task *task) {
+  if (task->cancelled) {
+    task->told = true;
+    return task->cancelled;
+  }
+  struct scope *scope = inner_due_scope(task->group->door);
+  if (!scope) return NULL;
+  scope->told = true;
+  return "timeout";
+}
+
 static int push_wait_result(lua_State *L, struct task *task) {
-  if (!task->cancelled) {
+  const char *reason = take_reason(task);
+  if (!reason) {
     lua_pushboolean(L, true);
     return 1;
   }
-  task->told = true;
   lua_pushnil(L);
-  lua_pushstring(L, task->cancelled);
+  lua_pushstring(L, reason);
   return 2;
 }
 
@@ -30,13 +43,15 @@ static int finish_sleep(lua_State *L, int status, lua_KContext context) {
 
 bool task_may_wait(lua_State *L, int *result) {
   struct task *task = check_waiting(L);
-  if (task->told) {
+  struct scope *scope = task->cancelled ? NULL : inner_due_scope(task->group->door);
+  if (scope ? scope->told : task->told) {
     /* A loop that catches errors would never end. Therefore, the coroutine is closed. */
     task->state = TASK_ENDING;
+    task->ending = scope;
     *result = lua_yield(L, 0);
     return false;
   }
-  if (!task->cancelled) return true;
+  if (!scope && !task->cancelled) return true;
   *result = push_wait_result(L, task);
   return false;
 }
@@ -66,7 +81,7 @@ int task_sleep(lua_State *L) {
 
 bool task_can_wait(lua_State *L) {
   struct task *task = door_running(door_get(L));
-  return task && !task->cancelled && inner_can_wait(L, task);
+  return task && !task->cancelled && !inner_due_scope(task->group->door) && inner_can_wait(L, task);
 }
 
 int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish) {
@@ -81,9 +96,7 @@ const char *task_end_wait(struct task_wait *wait, bool is_answered) {
   struct task *task = wait->task;
   task->wait = NULL;
   wait->task = NULL;
-  if (is_answered) return NULL;
-  if (task->cancelled) task->told = true;
-  return task->cancelled;
+  return is_answered ? NULL : take_reason(task);
 }
 
 lua_Number task_check_seconds(lua_State *L, int index) {

@@ -7,6 +7,7 @@
 #include "lua/base/handle.h"
 
 static const char timer_class[] = "moonwire.timer";
+static const char spawned_class[] = "moonwire.task";
 
 /* The maximum number of tasks of app:spawn. */
 enum { SPAWNED_MAX = 10000 };
@@ -97,12 +98,6 @@ static int cancel_timer(lua_State *L) {
   return 0;
 }
 
-void timer_open(lua_State *L) {
-  static const luaL_Reg metamethods[] = {{NULL, NULL}};
-  static const luaL_Reg methods[] = {{"cancel", cancel_timer}, {NULL, NULL}};
-  handle_class(L, timer_class, metamethods, methods);
-}
-
 /* ---- Spawned tasks ------------------------------------------------------------------------------------------------------- */
 
 /* A userdata, pinned until it has ended. Its user value is the list of the function and its
@@ -143,10 +138,11 @@ static void release_spawned(lua_State *L, struct task *task) {
   handle_unpin(L, self);
 }
 
-static const struct task_class spawned_class = {push_spawned, finish_spawned, release_spawned, describe_spawned};
+static const struct task_class spawned_task = {push_spawned, finish_spawned, release_spawned, describe_spawned};
 
-int timer_spawn(lua_State *L) {
-  struct host *host = host_check_running(L, 1);
+/* Runs the function at index 2, with the arguments after it, as a task. Leaves the task at index 2,
+ * or returns 3: nil, message, and code. */
+static int spawn(lua_State *L, struct host *host) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (host->spawned_count >= SPAWNED_MAX) {
     lua_pushnil(L);
@@ -155,8 +151,7 @@ int timer_spawn(lua_State *L) {
     return 3;
   }
   int count = lua_gettop(L) - 1;
-  struct spawned *self = lua_newuserdatauv(L, sizeof *self, 1);
-  memset(self, 0, sizeof *self);
+  struct spawned *self = handle_new(L, spawned_class, sizeof *self, 1);
   fault_write_definition(L, lua_isfunction(L, 3) ? 3 : 2,
                          self->task.defined); /* the first argument of options.call is the function */
   self->host = host;
@@ -169,7 +164,41 @@ int timer_spawn(lua_State *L) {
   lua_setiuservalue(L, 2, 1);
   handle_pin(L, 2, self);
   host->spawned_count++;
-  task_start(&self->task, &spawned_class, &host->group);
+  task_start(&self->task, &spawned_task, &host->group);
+  return 0;
+}
+
+int timer_spawn(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  int failure = spawn(L, host);
+  if (failure > 0) return failure;
   lua_pushboolean(L, true);
   return 1;
+}
+
+int timer_spawn_child(lua_State *L) {
+  struct task *parent = door_running(door_get(L));
+  if (!parent) return luaL_error(L, "cannot wait outside of a task; use app:spawn");
+  lua_pushnil(L);
+  lua_insert(L, 1);
+  int failure = spawn(L, (struct host *)parent->group);
+  if (failure > 0) return failure;
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+/* task:cancel(why): "closed" or "timeout". Has no effect if it has ended. */
+static int cancel_spawned(lua_State *L) {
+  static const char *const reasons[] = {"closed", "timeout", NULL};
+  struct spawned *self = luaL_checkudata(L, 1, spawned_class);
+  task_cancel(&self->task, reasons[luaL_checkoption(L, 2, NULL, reasons)]);
+  return 0;
+}
+
+void timer_open(lua_State *L) {
+  static const luaL_Reg metamethods[] = {{NULL, NULL}};
+  static const luaL_Reg timer_methods[] = {{"cancel", cancel_timer}, {NULL, NULL}};
+  static const luaL_Reg spawned_methods[] = {{"cancel", cancel_spawned}, {NULL, NULL}};
+  handle_class(L, timer_class, metamethods, timer_methods);
+  handle_class(L, spawned_class, metamethods, spawned_methods);
 }

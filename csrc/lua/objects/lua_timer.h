@@ -13,6 +13,9 @@ int timer_new(lua_State *L);
 /* server:spawn(fn, ...): runs fn as a task. Returns true; or nil, message, code if there are too
  * many. */
 int timer_spawn(lua_State *L);
+/* core.child(fn, ...): the same, for the app of the running task. Returns an object with the method
+ * cancel("closed" | "timeout"). */
+int timer_spawn_child(lua_State *L);
 
 BINDING_END
 
