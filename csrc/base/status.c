@@ -23,6 +23,7 @@ const char *mw_status_text(int status) {
     case MW_ELIMIT: return "too many: over a limit in number";
     case MW_EFORGED: return "not made with this key for this purpose, or altered";
     case MW_EEXPIRED: return "expired";
+    case MW_ETIMEDOUT: return "timed out";
     case UV_END_OF_FILE: return "end of file";
     default: break;
   }

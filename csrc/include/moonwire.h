@@ -48,7 +48,8 @@ enum mw_status {
   MW_EOVERLAP = -5007,     /* two patterns can match the same name, and neither is more specific */
   MW_ELIMIT = -5008,       /* exceeds a limit in number */
   MW_EFORGED = -5009,      /* was not made with this key for this purpose, or was altered */
-  MW_EEXPIRED = -5010      /* is valid no longer */
+  MW_EEXPIRED = -5010,     /* is valid no longer */
+  MW_ETIMEDOUT = -5011     /* took too long */
 };
 
 /* Returns a constant text for a status, of this library or of libuv. Any thread. */
@@ -1004,6 +1005,58 @@ MW_API size_t mw_connection_unsent(const struct mw_connection *connection);
 MW_API void mw_connection_watch(struct mw_connection *connection, void (*on_change)(void *context), void *context);
 /* Closes and frees it. What is unsent is lost. NULL is allowed. */
 MW_API void mw_connection_close(struct mw_connection *connection);
+
+/* ---- Threads of a pool's own ------------------------------------------------------------------- */
+
+struct mw_pool;
+
+enum { MW_POOL_THREADS_MAX = 64 };
+
+struct mw_pool_options {
+  const char *name; /* for the log; must stay until `release` */
+  size_t threads;   /* 1 to MW_POOL_THREADS_MAX; each starts when it is needed */
+  size_t queue;     /* jobs that may wait for a thread */
+  /* Called on each thread when it starts and when it ends. What `open` returns is the `state` of
+   * its jobs. Both may be NULL. */
+  void *(*open)(void *context);
+  void (*close)(void *state);
+  /* Called when the last thread has ended, which may be after the end of the server. Any thread.
+   * May be NULL. */
+  void (*release)(void *context);
+  void *context;
+};
+
+struct mw_job {
+  const char *name;    /* for the log; must stay until `release` */
+  uint64_t timeout_ms; /* time to wait for a thread and to run; 0: no limit */
+  /* Called on a thread of the pool. Must not call functions of the server. */
+  void (*run)(void *context, void *state);
+  /* Called on the server's thread, exactly once: with 0; MW_ETIMEDOUT; or MW_ECLOSED, if it was
+   * cancelled, or the pool has ended. `run` may still be running then, unless the status is 0. */
+  void (*on_done)(void *context, int status);
+  /* Called when neither is needed any more. Any thread. May be NULL. */
+  void (*release)(void *context);
+  void *context;
+};
+
+/* Creates a pool of threads, for code that may block for long. The server frees it when it is freed.
+ * MW_EINVAL: the number of threads. MW_ENOMEM, MW_ECLOSED, or a status of libuv; `release` is not
+ * called then. */
+MW_API int mw_pool_new(struct mw_pool **pool, struct mw_server *server, const struct mw_pool_options *options);
+/* Runs a job on a thread of the pool, in the order of the calls. A thread that does not return in
+ * time is replaced, and ends when it does return. MW_EUNAVAILABLE: the queue is full, or twice as
+ * many threads as the pool has do not return. MW_ENOMEM, or a status of libuv. No function of the
+ * job is called if this fails. */
+MW_API int mw_pool_run(struct mw_pool *pool, const struct mw_job *job);
+/* Calls on_done of the job with that context with MW_ECLOSED if it has not begun. Otherwise has no
+ * effect. */
+MW_API void mw_pool_cancel(struct mw_pool *pool, const void *context);
+/* Ends all jobs with MW_ECLOSED, and the pool. Waits for `limits.drain_ms` at most for threads to
+ * return from their jobs. Not within on_done. NULL is allowed. */
+MW_API void mw_pool_free(struct mw_pool *pool);
+/* Returns whether threads of pools that have ended still run. Then the process should end by _exit:
+ * exit would free what they use. Any thread. */
+MW_API bool mw_pool_threads_left(void);
 
 /* ---- Secrets --------------------------------------------------------------------------------- */
 

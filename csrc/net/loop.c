@@ -112,7 +112,8 @@ int loop_timeout(struct loop *loop) {
 bool loop_has_work(struct loop *loop) {
   if (loop_timeout(loop) == 0) return true;
   struct pollfd descriptor = {.fd = loop_fd(loop), .events = POLLIN};
-  return poll(&descriptor, 1, loop->uv->active_reqs.count > 0 ? POOL_WAIT_MS : 0) > 0;
+  bool is_busy = loop->uv->active_reqs.count > 0 || loop->busy_count > 0;
+  return poll(&descriptor, 1, is_busy ? POOL_WAIT_MS : 0) > 0;
 }
 
 void loop_opened(struct loop *loop) { loop->open_count++; }

@@ -26,6 +26,7 @@ struct loop {
   bool has_polled;   /* in that turn */
   bool runs;         /* inside loop_run_once or loop_step */
   size_t open_count; /* our handles and requests that are not closed yet */
+  size_t busy_count; /* jobs of pools that have not ended */
 };
 
 /* Starts turns on the host's loop, or on a loop of its own if `host` is NULL. Returns a status of
@@ -50,7 +51,7 @@ void loop_step(struct loop *loop);
 int loop_fd(const struct loop *loop);
 int loop_timeout(struct loop *loop);
 /* Returns true if a further step of the loop's own uv loop finds something to do now. Waits up to
- * ten seconds for files that are being read, and for work. For tests: nothing else may use the
+ * ten seconds for files that are being read, and for work and jobs. For tests: nothing else may use the
  * loop. */
 bool loop_has_work(struct loop *loop);
 /* Ends the turns. Calls `on_closed` after every handle of loop_opened is closed; then call

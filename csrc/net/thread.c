@@ -2,6 +2,7 @@
 
 #include "net/thread.h"
 
+#include <pthread.h>
 #include <signal.h>
 
 int thread_start(struct thread *thread, void (*run)(void *context), void *context) {
@@ -15,6 +16,8 @@ int thread_start(struct thread *thread, void (*run)(void *context), void *contex
 }
 
 void thread_join(struct thread *thread) { uv_thread_join(&thread->handle); }
+
+void thread_detach(struct thread *thread) { pthread_detach(thread->handle); }
 
 unsigned thread_cores(void) {
   uv_cpu_info_t *cores = NULL;

@@ -26,6 +26,8 @@ struct thread {
 int thread_start(struct thread *thread, void (*run)(void *context), void *context);
 /* Waits until the thread has ended. */
 void thread_join(struct thread *thread);
+/* Nobody will wait for it. */
+void thread_detach(struct thread *thread);
 
 /* What another thread has done, once. */
 struct done {

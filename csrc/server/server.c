@@ -179,6 +179,7 @@ int server_begin(struct mw_server **out, const struct mw_server_options *options
   list_init(&server->alarms);
   list_init(&server->signals);
   list_init(&server->watches);
+  list_init(&server->pools);
   prepare_handshakes();
   status = app_init(&server->app, options->config);
   if (status < 0) goto fail_app;
@@ -235,6 +236,7 @@ void mw_server_free(struct mw_server *server) {
   end_workers(server);
   connections_close(&server->connections);
   works_close(&server->works);
+  while (!list_empty(&server->pools)) pool_free(container_of(server->pools.next, struct pool, link));
   while (!list_empty(&server->alarms)) alarm_free(container_of(server->alarms.next, struct alarm, link));
   while (!list_empty(&server->signals)) signal_watch_free(container_of(server->signals.next, struct signal_watch, link));
   while (!list_empty(&server->watches)) watch_free(container_of(server->watches.next, struct watch, link));

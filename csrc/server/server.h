@@ -8,6 +8,7 @@
 #include "net/alarm.h"
 #include "net/connection/connection.h"
 #include "net/listener.h"
+#include "net/pool.h"
 #include "net/signals.h"
 #include "net/watch.h"
 #include "net/work.h"
@@ -53,7 +54,7 @@ struct mw_server {
   size_t ended_count; /* then: workers that stop, and whose clients have all left */
   struct script script;
   const struct schedule *schedule; /* NULL: the workers take their turns as they come */
-  struct list listeners, alarms, signals, watches;
+  struct list listeners, alarms, signals, watches, pools;
   struct works works;             /* of the app */
   struct connections connections; /* likewise: to other servers */
   struct alarm *drain;            /* the bound of stopping */

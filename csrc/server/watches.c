@@ -1,4 +1,5 @@
-/* Signals, timers, descriptors, and work of the public interface, for the host and the script. */
+/* Signals, timers, descriptors, work, and pools of the public interface, for the host and the
+ * script. */
 #include "server/server.h"
 
 enum { SIGNALS_MAX = 8 };
@@ -56,3 +57,18 @@ int mw_work_start(struct mw_work **work, struct mw_server *server, void (*run)(v
 }
 
 void mw_work_cancel(struct mw_work *work) { work_cancel((struct work *)(void *)work); }
+
+int mw_pool_new(struct mw_pool **out, struct mw_server *server, const struct mw_pool_options *options) {
+  if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
+  struct pool *pool;
+  int status = pool_new(&pool, &server->loop, options, server->app.config->options.limits.drain_ms);
+  if (status < 0) return status;
+  list_append(&server->pools, &pool->link);
+  *out = (struct mw_pool *)(void *)pool;
+  return 0;
+}
+
+int mw_pool_run(struct mw_pool *pool, const struct mw_job *job) { return pool_run((struct pool *)(void *)pool, job); }
+void mw_pool_cancel(struct mw_pool *pool, const void *context) { pool_cancel((struct pool *)(void *)pool, context); }
+void mw_pool_free(struct mw_pool *pool) { pool_free((struct pool *)(void *)pool); }
+bool mw_pool_threads_left(void) { return pool_threads_left(); }
