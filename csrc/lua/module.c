@@ -18,6 +18,7 @@
 #include "lua/request/lua_socket.h"
 #include "lua/request/lua_stream.h"
 #include "lua/serve.h"
+#include "lua/work/lua_pool.h"
 
 #if defined(__GNUC__) || defined(__clang__)
 #define MODULE_EXPORT __attribute__((visibility("default")))
@@ -92,6 +93,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"busy", is_busy},
                                        {"form", http_read_form},
                                        {"cores", count_cores},
+                                       {"pool", pool_define},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
                                        {"check_address", serve_check_address},
@@ -107,6 +109,7 @@ int luaopen_moonwire_core(lua_State *L) {
   wait_open(L);
   connection_class_open(L);
   scope_open(L);
+  pool_open(L);
   token_open(L);
   testing_open(L);
   luaL_newlib(L, functions);

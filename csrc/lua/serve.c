@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { EXIT_LEAK = 3 };
 
@@ -106,6 +107,10 @@ int serve(lua_State *L) {
     serving.exit_code = EXIT_FAILURE;
   }
   lua_close(fresh);
+  if (mw_pool_threads_left()) {
+    fflush(NULL);
+    _exit(serving.exit_code);
+  }
   lua_pushinteger(L, check_leaks(serving.exit_code));
   return 1;
 }

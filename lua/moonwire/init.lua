@@ -12,6 +12,7 @@ local crypto = require "moonwire.crypto"
 local options = require "moonwire.options"
 local token = require "moonwire.token"
 local trusted_header = require "moonwire.trusted_header"
+local work = require "moonwire.work"
 local waits = require "moonwire.waits"
 
 ---@class moonwire
@@ -22,6 +23,7 @@ local waits = require "moonwire.waits"
 ---@field crypto moonwire.crypto
 ---@field token moonwire.token|fun(given: moonwire.TokenOptions): moonwire.Verifier
 ---@field trusted_header fun(name: string): moonwire.TrustedHeader identifies clients by a header of a trusted proxy
+---@field work moonwire.work threads for code that blocks
 ---@field sleep fun(seconds: number): true|nil, string|nil waits that long; nil and "closed" or "timeout"
 ---@field wait fun(descriptor: integer|table|userdata, way: "r"|"w", seconds: number?): true|nil, string|nil see server.d.lua
 ---@field all fun(fns: (fun(): any)[]): ... see waits.lua
@@ -44,6 +46,7 @@ local moonwire = {
   crypto = crypto,
   token = token,
   trusted_header = trusted_header,
+  work = work,
 }
 
 --- Defines an app.

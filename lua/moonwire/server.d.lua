@@ -151,6 +151,26 @@ function core.busy() end
 ---@return integer
 function core.cores() end
 
+--- A pool of threads, with Lua states of their own, for moonwire.work.
+---@param name string
+---@param threads integer 1 to 64
+---@param queue integer
+---@param seconds number for each call, waiting for a thread included
+---@return moonwire.CorePool
+function core.pool(name, threads, queue, seconds) end
+
+---@class moonwire.CorePool
+local CorePool = {}
+
+--- Calls a function on a thread, and waits. Raises what it raises.
+---@param name string for the log
+---@param is_code boolean
+---@param target string a module's name; or code of string.dump
+---@param name_or_source string the function in the module; or the name of the chunk
+---@param ... any plain data
+---@return any ... results; or nil, message, code
+function CorePool:run(name, is_code, target, name_or_source, ...) end
+
 --- Objects of the library that are alive in the process; see mw_live.
 ---@param kind string
 ---@return integer
