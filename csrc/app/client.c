@@ -7,6 +7,7 @@
 
 #include "auth/secret.h"
 #include "base/memory.h"
+#include "base/refs.h"
 #include "codec/json_scan.h"
 
 static const char *const transports[] = {"websocket", "sse", "poll", "http"};
@@ -142,12 +143,12 @@ struct bytes client_user_id(const struct mw_client *client) {
 }
 
 struct mw_client *mw_client_ref(struct mw_client *client) {
-  atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+  refs_add(&client->refs);
   return client;
 }
 
 void mw_client_unref(struct mw_client *client) {
-  if (!client || atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!client || !refs_remove(&client->refs)) return;
   if (client->on_free) client->on_free(client->context);
   blob_unref(client->user);
   blob_unref(client->user_id);

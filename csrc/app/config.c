@@ -5,6 +5,7 @@
 #include "app/limits/limits.h"
 #include "auth/origin.h"
 #include "base/memory.h"
+#include "base/refs.h"
 #include "codec/envelope.h"
 
 /* Members of a channel, by default. */
@@ -97,7 +98,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
 }
 
 struct mw_config *config_ref(struct mw_config *config) {
-  atomic_fetch_add_explicit(&config->owner.refs, 1, memory_order_relaxed);
+  refs_add(&config->owner.refs);
   return config;
 }
 
@@ -108,7 +109,7 @@ static void kind_deinit(struct kind *kind) {
 }
 
 void mw_config_unref(struct mw_config *config) {
-  if (config && atomic_fetch_sub_explicit(&config->owner.refs, 1, memory_order_acq_rel) == 1) config_free(&config->owner);
+  if (config && refs_remove(&config->owner.refs)) config_free(&config->owner);
 }
 
 static void config_free(struct policy_owner *owner) {

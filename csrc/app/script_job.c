@@ -4,6 +4,7 @@
 
 #include "app/socket.h"
 #include "base/memory.h"
+#include "base/refs.h"
 #include "codec/verb.h"
 
 const char waiting_refusal[] = "the queue is full: limits.waiting or limits.queue";
@@ -109,7 +110,7 @@ struct message_parts job_message_parts(const struct script_job *job) {
 }
 
 struct script_job *job_ref(struct script_job *job) {
-  atomic_fetch_add_explicit(&job->refs, 1, memory_order_relaxed);
+  refs_add(&job->refs);
   return job;
 }
 
@@ -125,7 +126,7 @@ static void drop_held(struct script_job *job) {
 }
 
 void job_unref(struct script_job *job) {
-  if (!job || atomic_fetch_sub_explicit(&job->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!job || !refs_remove(&job->refs)) return;
   for (size_t i = 0; i < job->channel_count; i++) {
     blob_unref(job->channels[i].data);
     blob_unref(job->channels[i].info);

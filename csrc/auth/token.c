@@ -12,6 +12,7 @@
 #include "auth/token_head.h"
 #include "base/base64.h"
 #include "base/memory.h"
+#include "base/refs.h"
 
 enum { LEEWAY_MAX_MS = 300 * 1000 };
 
@@ -120,12 +121,12 @@ int mw_token_new(struct mw_token **out, const struct mw_token_options *options, 
 }
 
 struct mw_token *mw_token_ref(struct mw_token *token) {
-  atomic_fetch_add_explicit(&token->refs, 1, memory_order_relaxed);
+  refs_add(&token->refs);
   return token;
 }
 
 void mw_token_unref(struct mw_token *token) {
-  if (!token || atomic_fetch_sub_explicit(&token->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!token || !refs_remove(&token->refs)) return;
   jwk_set_deinit(&token->set);
   jwk_file_deinit(&token->file);
   memory_free(token->issuer);

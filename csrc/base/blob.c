@@ -1,6 +1,7 @@
 #include "base/blob.h"
 
 #include "base/memory.h"
+#include "base/refs.h"
 
 struct blob *blob_new(struct bytes bytes) {
   if (bytes.len > UINT32_MAX - 1) return NULL;
@@ -15,14 +16,12 @@ struct blob *blob_new(struct bytes bytes) {
 }
 
 struct blob *blob_ref(struct blob *blob) {
-  if (blob) atomic_fetch_add_explicit(&blob->refs, 1, memory_order_relaxed);
+  if (blob) refs_add(&blob->refs);
   return blob;
 }
 
 void blob_unref(struct blob *blob) {
-  /* Release and acquire: everything that other threads did with the blob happens before it is
-   * freed. */
-  if (!blob || atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel) > 1) return;
+  if (!blob || !refs_remove(&blob->refs)) return;
   object_count(OBJECT_BLOB, -1);
   memory_free(blob);
 }

@@ -92,6 +92,7 @@ void mw_log_to(enum mw_log_level level, mw_log_fn sink, void *context) {
 bool log_to_stderr(void) { return atomic_load(&is_stderr); }
 unsigned log_generation(void) { return atomic_load(&generation); }
 
+/* Relaxed, because a line that is still written, or omitted, by the earlier level is harmless. */
 bool log_enabled(enum mw_log_level level) { return (int)level >= atomic_load_explicit(&level_min, memory_order_relaxed); }
 
 static void hand_over(enum mw_log_level level, struct bytes text) {

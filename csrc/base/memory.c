@@ -31,8 +31,9 @@ static struct lane {
 static atomic_uint lane_count; /* that were given out */
 static _Thread_local struct lane *own_lane;
 
-static atomic_uint_fast64_t fail_countdown;
+static atomic_uint_fast64_t fail_countdown; /* of tests; 0: no allocation fails */
 
+/* Relaxed: each thread receives a number of its own, and no more is needed. */
 static struct lane *take_lane(void) {
   own_lane = &lanes[atomic_fetch_add_explicit(&lane_count, 1, memory_order_relaxed) % LANES];
   return own_lane;
@@ -44,7 +45,8 @@ static inline void lane_add(atomic_int_fast64_t *count, int change) {
 
 static inline struct lane *lane_get(void) { return own_lane ? own_lane : take_lane(); }
 
-/* Counts down. Returns true for the allocation that brings the count to 0. */
+/* Counts down. Returns true for the allocation that brings the count to 0. The load is relaxed,
+ * because the exchange corrects what was read, and because every allocation does this. */
 static bool must_fail(void) {
   uint_fast64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
   while (left > 0) {

@@ -38,6 +38,7 @@ size_t form_users_draft(struct form_users *users, const struct message *message,
   for (size_t i = 0; i < FORM_USERS_MAX; i++) {
     const struct form_class *class = atomic_load_explicit(&users->uses[i].class, memory_order_acquire);
     if (!class) break;
+    /* relaxed, as above */
     if (atomic_load_explicit(&users->uses[i].count, memory_order_relaxed) > 0)
       drafts[count++] = form_draft(class, message, epoch, with_id);
   }

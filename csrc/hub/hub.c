@@ -61,6 +61,7 @@ int hub_subscribe(struct hub *hub, struct bytes name, const struct channel_polic
     hub_forget_unused(hub, channel);
   } else {
     hub->subscription_count++;
+    /* Relaxed, here and below: see struct stored. */
     atomic_fetch_add_explicit(&channel->stored->subscriber_count, 1, memory_order_relaxed);
   }
   return status;

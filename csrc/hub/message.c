@@ -1,6 +1,7 @@
 #include "hub/message.h"
 
 #include "base/memory.h"
+#include "base/refs.h"
 #include "hub/news.h"
 #include "hub/policy.h"
 
@@ -50,12 +51,12 @@ struct message *message_new(const struct channel_policy *policy, const struct me
 }
 
 struct message *message_ref(struct message *message) {
-  atomic_fetch_add_explicit(&message->refs, 1, memory_order_relaxed);
+  refs_add(&message->refs);
   return message;
 }
 
 void message_unref(struct message *message) {
-  if (!message || atomic_fetch_sub_explicit(&message->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!message || !refs_remove(&message->refs)) return;
   for (struct form *form = atomic_load(&message->forms), *next; form; form = next) {
     next = form->next;
     form_free(form);

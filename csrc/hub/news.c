@@ -1,6 +1,7 @@
 #include "hub/news.h"
 
 #include "base/memory.h"
+#include "base/refs.h"
 
 struct news *news_new(size_t room) {
   struct news *news = memory_calloc(1, sizeof *news + room * sizeof news->changes[0]);
@@ -16,12 +17,12 @@ void news_add(struct news *news, struct blob *key, struct blob *info, bool left)
 }
 
 struct news *news_ref(struct news *news) {
-  atomic_fetch_add_explicit(&news->refs, 1, memory_order_relaxed);
+  refs_add(&news->refs);
   return news;
 }
 
 void news_unref(struct news *news) {
-  if (!news || atomic_fetch_sub_explicit(&news->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!news || !refs_remove(&news->refs)) return;
   for (size_t i = 0; i < news->change_count; i++) {
     blob_unref(news->changes[i].key);
     blob_unref(news->changes[i].info);

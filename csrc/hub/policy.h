@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/refs.h"
 #include "hub/history.h"
 
 VISIBILITY_PUSH
@@ -38,13 +39,13 @@ struct channel_policy {
 
 /* Returns the policy, with a reference to its owner. NULL is allowed. */
 static inline const struct channel_policy *policy_ref(const struct channel_policy *policy) {
-  if (policy && policy->owner) atomic_fetch_add_explicit(&policy->owner->refs, 1, memory_order_relaxed);
+  if (policy && policy->owner) refs_add(&policy->owner->refs);
   return policy;
 }
 /* Releases it; NULL is allowed. */
 static inline void policy_unref(const struct channel_policy *policy) {
   struct policy_owner *owner = policy ? policy->owner : NULL;
-  if (owner && atomic_fetch_sub_explicit(&owner->refs, 1, memory_order_acq_rel) == 1) owner->free(owner);
+  if (owner && refs_remove(&owner->refs)) owner->free(owner);
 }
 /* Replaces *policy if the other one is of a newer configuration. Moves the reference. Returns
  * whether it did. */

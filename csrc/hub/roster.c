@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/memory.h"
+#include "base/refs.h"
 #include "base/status.h"
 #include "hub/policy.h"
 
@@ -30,12 +31,12 @@ void roster_batch_add(struct roster_batch *batch, const struct roster_change *ch
 }
 
 struct roster_batch *roster_batch_ref(struct roster_batch *batch) {
-  atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
+  refs_add(&batch->refs);
   return batch;
 }
 
 void roster_batch_unref(struct roster_batch *batch) {
-  if (!batch || atomic_fetch_sub_explicit(&batch->refs, 1, memory_order_acq_rel) != 1) return;
+  if (!batch || !refs_remove(&batch->refs)) return;
   for (size_t i = 0; i < batch->change_count; i++) {
     blob_unref(batch->changes[i].key);
     blob_unref(batch->changes[i].info);

@@ -144,6 +144,7 @@ struct stored *store_look(struct store *store, struct bytes name) {
   return stored;
 }
 
+/* Relaxed, because it is compared with a limit repeatedly: what is missed now is seen next time. */
 uint64_t store_history_bytes(const struct store *store) {
   return store->history_bytes + atomic_load_explicit(&store->late_bytes, memory_order_relaxed);
 }

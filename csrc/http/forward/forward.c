@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/refs.h"
 #include "http/request.h"
 
 /* How much longer than a poll may wait: for the other worker's queue, and for the script. */
@@ -49,13 +50,12 @@ static struct forward *forward_new(const struct http_head *head, struct bytes bo
 }
 
 struct forward *forward_ref(struct forward *forward) {
-  /* Relaxed, because the caller has a reference, so that nothing depends on this one yet. */
-  atomic_fetch_add_explicit(&forward->refs, 1, memory_order_relaxed);
+  refs_add(&forward->refs);
   return forward;
 }
 
 void forward_unref(struct forward *forward) {
-  if (atomic_fetch_sub(&forward->refs, 1) != 1) return;
+  if (!refs_remove(&forward->refs)) return;
   blob_unref(forward->fields);
   blob_unref(forward->text);
   memory_free(forward);
