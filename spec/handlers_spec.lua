@@ -51,6 +51,7 @@ app:get("/deep", function()
 end)
 app:get("/forever", function(request)
   local guard <close> = setmetatable({}, { __close = function() app.log.info("closed %s", request.query.tag) end })
+  app.log.info("begun %s", request.query.tag)
   local ok, reason = moonwire.sleep(1e6)
   app.log.info("woken %s: %s %s", request.query.tag, ok, reason)
   moonwire.sleep(1e6)
@@ -85,6 +86,7 @@ app:channel("join:{how}", {
     if channel.params.how == "nonsense" then return print end
     if channel.params.how == "refuse" then return false, "full", "full" end
     if channel.params.how == "wait" then moonwire.sleep(1e6) end
+    if channel.params.how == "stay" then app.log.info "begun stay" moonwire.sleep(1e6) end
   end,
   on_leave = function(_, channel) app.log.info("left %s", channel.name) end,
 })
@@ -311,6 +313,7 @@ describe("handlers", function()
     it("are woken at once", function()
       local client = http.connect(app)
       client:send(http.format("GET", "/forever?tag=gone"))
+      assert.is_string(app:await_log "begun gone")
       client:close()
       assert.is_string(app:await_log "woken gone: nil closed")
       assert.is_string(app:await_log "closed gone")
@@ -318,7 +321,8 @@ describe("handlers", function()
 
     it("leave no one behind in the channel", function()
       local client = http.connect(app)
-      client:send(http.format("GET", "/sse?channel=join:before&channel=join:wait"))
+      client:send(http.format("GET", "/sse?channel=join:before&channel=join:stay"))
+      assert.is_string(app:await_log "begun stay")
       client:close()
       assert.is_string(app:await_log "left join:before")
     end)

@@ -317,10 +317,15 @@ describe("descriptors", function()
   end
 
   it("allow as many connections as ulimit says, less a reserve", function()
-    local app = server.start { script = script, setup = "ulimit -n 60;" }
+    -- The default is for one worker a core.
+    local app = server.start { script = script, setup = "ulimit -n 60;", workers = "auto" }
     local list = connect_many(app, 100)
-    assert.is_string(app:await_log "refused a connection: limits.connections %(36%) reached")
+    local line = app:await_log "refused a connection: limits.connections %(%d+%) reached"
     close_all(list)
+    assert.is_string(line)
+    -- Fewer on a machine with many cores, which may have many workers.
+    local count = tonumber(line:match "connections %((%d+)%)")
+    assert.is_true(count >= 30 and count <= 36, line)
     await_health(app)
     assert.is_nil(app:log():find "cannot be accepted")
     app:stop()

@@ -39,6 +39,7 @@ app:stream("/late", function(request, stream)
   return 500, { error = "the job failed" }
 end)
 app:stream("/gone", function(request, stream)
+  app.log("begun")
   moonwire.sleep(0.2)
   stream:send("first", 1)
   app.log("nobody is there")
@@ -67,15 +68,7 @@ describe("routes", function()
   end
 
   local function wait_for_log(text)
-    local found
-    for _ = 1, 100 do
-      found = app:log():find(text, 1, true)
-      if found then
-        return
-      end
-      ask("GET", "/files/x")
-    end
-    error(("%q is not in the log: %s"):format(text, app:log()))
+    assert.is_string(app:await_log((text:gsub("%p", "%%%0"))))
   end
 
   it("match the rest of a path", function()
@@ -257,6 +250,7 @@ describe("routes", function()
     it("do not blame a handler whose client has gone", function()
       local client = http.connect(app)
       client:send(http.format("GET", "/gone"))
+      wait_for_log "begun"
       client:close()
       wait_for_log "nobody is there"
       assert.is_nil(app:log():find("GET /gone", 1, true))

@@ -130,6 +130,7 @@ struct script_job {
   bool permits; /* there is no message: it asks whether the channels may be read */
   bool by_app;  /* the app subscribed the client, without authorize; no answer is needed */
   bool kept;    /* its raw stream or raw WebSocket is open */
+  bool awaited; /* by a request, which is refused after limits.answer_seconds */
   size_t channel_count;
   struct job_channel *channels; /* after the struct */
   /* For a message; its texts are in `text`. */
@@ -149,6 +150,7 @@ struct script_job {
   enum job_step step;
   size_t at;    /* the channel of the step */
   bool running; /* inside the loop that takes its steps */
+  bool late;    /* it is awaited, and has taken too long */
   /* For the worker: commands for the client that arrived in the meantime, and must wait for the
    * answer. */
   struct mail *held, *held_last; /* in the order of arrival */

@@ -144,6 +144,7 @@ static void take_raw(struct mail *mail, void *room, struct subscriber *subscribe
 const struct mail_class exchange_raw_class = {.take = take_raw, .drop = drop_raw};
 
 bool exchange_ask(struct exchange *exchange, struct script_job *job) {
+  job->awaited = true;
   if (!exchange_http(exchange)->sessions->ask(&exchange->subscriber, job)) return false;
   if (exchange->state == EXCHANGE_ASKING) {
     exchange_set_deadline(exchange); /* a file was looked for before */

@@ -24,9 +24,27 @@ static void release_http(struct script *script, struct script_job *job) {
   job->http = NULL;
 }
 
+void joining_note_late(struct script_job *job) {
+  if (!job || !job->awaited) return;
+  job->late = true;
+  atomic_store(&job->cancelled, true);
+}
+
+/* The client is refused, whatever the app says now, as it is by its worker if that is first. */
+static void refuse_late(struct script_job *job) {
+  if (job->type == JOB_HTTP || job->type == JOB_STREAM || job->type == JOB_SOCKET)
+    log_limited(MW_LOG_WARNING, "the handler of %s did not answer within limits.answer_seconds (answer_ms in C)",
+                config_route_at(job->config, job->route)->pattern.text);
+  blob_unref(job->fields);
+  blob_unref(job->body);
+  job->fields = job->body = NULL;
+  job_refuse(job, 503, "unavailable", "the app did not answer in time");
+}
+
 /* Sends the answer to the worker, with the reference. */
 static void send_answer(struct script *script, struct script_job *job) {
   job_settle_key(job, &script->send_keys, script->loop->clock.now_ms, &script->ready);
+  if (job->late) refuse_late(job);
   release_http(script, job);
   atomic_fetch_sub(&script->app->job_count, 1);
   atomic_fetch_sub(&script->app->job_bytes, job_size(job));

@@ -13,6 +13,9 @@ struct script;
 void joining_begin(struct script *script, struct script_job *job);
 /* Cancels a job whose exchange has ended, or has answered by itself. Takes a reference. */
 void joining_cancel(struct script *script, struct script_job *job);
+/* The app has not answered the job's question in time. If a request waits for the job, it is refused,
+ * and what was joined is undone, whatever the answer will be. NULL is allowed. */
+void joining_note_late(struct script_job *job);
 /* Continues with a job that waited for a channel to open. */
 void joining_resume(struct script *script, struct script_job *job);
 

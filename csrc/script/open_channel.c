@@ -134,6 +134,12 @@ void open_channel_abandon(struct script *script, struct bytes name) {
     question_cancel(&open_channel->request);
 }
 
+void open_channel_note_late(struct open_channel *open_channel) {
+  if (!open_channel) return;
+  for (struct list *link = open_channel->waiters.next; link != &open_channel->waiters; link = link->next)
+    joining_note_late(container_of(link, struct script_job, task.link));
+}
+
 /* Admits, or refuses, all that waited. While it does so, each may leave, or join again. */
 static void settle_open_channel(struct open_channel *open_channel, bool let_in) {
   struct script *script = open_channel->script;

@@ -35,6 +35,8 @@ bool open_channel_enter(struct script *script, struct script_job *job);
 void open_channel_leave(struct script *script, struct bytes name);
 /* Called when a job that waited has ended. Cancels the opening if no other job waits. */
 void open_channel_abandon(struct script *script, struct bytes name);
+/* The app has not answered the opening in time, see joining_note_late. NULL is allowed. */
+void open_channel_note_late(struct open_channel *open_channel);
 /* Ends lingering immediately, as the server stops. */
 void open_channel_stop_all(struct script *script);
 /* Frees all. Channels that wait for an answer last until it comes. */

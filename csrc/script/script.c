@@ -117,6 +117,8 @@ void script_second(struct script *script) {
     link = link->next;
     if (request->cancelled) continue;
     limit_count(&script->app->limits, MW_LIMIT_ANSWER_SECONDS);
+    joining_note_late(request->job);
+    open_channel_note_late(request->open_channel);
     question_cancel(request);
     link = script->asked.next;
   }

@@ -72,6 +72,17 @@ static void hand_over(struct worker *worker, struct listener *listener) {
   drop_handover(&handover->mail);
 }
 
+/* Connections on their way count, too: many that are handed over at the same time, and only then
+ * refused, would use up the descriptors. */
+static bool may_hand_over(struct mw_server *server) {
+  size_t max = server->app.config->options.limits.connections, count = atomic_load(&server->app.conn_count);
+  for (size_t i = 0; i < server->worker_count; i++) count += atomic_load(&server->workers[i].handed);
+  if (count < max) return true;
+  limit_count(&server->app.limits, MW_LIMIT_CONNECTIONS);
+  log_limited(MW_LOG_WARNING, "refused a connection: limits.connections (%zu) reached", max);
+  return false;
+}
+
 void accept_connection(struct listener *listener, int status) {
   struct mw_server *server = listener->owner;
   if (status < 0) {
@@ -85,8 +96,10 @@ void accept_connection(struct listener *listener, int status) {
   struct worker *worker = least_loaded(server);
   if (worker->index == 0) {
     http_accept(&worker->http, listener);
-  } else {
+  } else if (may_hand_over(server)) {
     hand_over(worker, listener);
+  } else {
+    listener_refuse(listener);
   }
 }
 
@@ -110,11 +123,18 @@ static void watch_listener(struct worker *worker, void *context) {
 
 void accept_stop(struct mw_server *server) { worker_call(&server->workers[0], close_listeners, server); }
 
+static bool trusts_any(struct mw_server *server) {
+  struct mw_config *config = app_hold_config(&server->app);
+  bool trusts = config_trusts_any(config);
+  mw_config_unref(config);
+  return trusts;
+}
+
 int mw_server_listen(struct mw_server *server, const char *address, const struct mw_listen_options *options,
                      struct mw_error *error) {
   struct listener *listener;
   if (app_stopping(&server->app)) return server_fail(error, MW_ECLOSED);
-  if (options && options->proxy_protocol && !config_trusts_any(server->app.config)) {
+  if (options && options->proxy_protocol && !trusts_any(server)) {
     if (error) snprintf(error->text, sizeof error->text, "%.120s: proxy_protocol needs trusted_proxies", address);
     return MW_EINVAL;
   }

@@ -110,6 +110,7 @@ static void on_forget(struct store *store, struct stored *stored) {
 
 static void begin_store(struct mw_server *server) {
   struct store_bounds bounds = server_bounds(server);
+  bounds.position = server->bus.position;
   clock_init(&server->clock);
   store_init(&server->store, server->is_threaded ? &server->clock : &server->loop.clock, &bounds);
   server->store.on_forget = on_forget;

@@ -86,14 +86,11 @@ static inline void server_share_time(struct mw_server *server, const struct loop
 }
 /* What was published is in the store from here on. On the script's thread. */
 void server_catch_up(struct mw_server *server);
-/* Returns what bounds the store, by the configuration. */
+/* Returns what bounds the store, by the configuration; without a position. */
 static inline struct store_bounds server_bounds(const struct mw_server *server) {
   const struct mw_limits *limits = &server->app.config->options.limits;
-  return (struct store_bounds){.channels = limits->channels,
-                               .history = limits->history,
-                               .marks = limits->marks,
-                               .position = server->bus.position,
-                               .is_shared = server->worker_total > 1};
+  return (struct store_bounds){
+      .channels = limits->channels, .history = limits->history, .marks = limits->marks, .is_shared = server->worker_total > 1};
 }
 /* Returns how far time must be moved until something is due: an alarm, or a tick of the coarse
  * timers. 0: something is due. */

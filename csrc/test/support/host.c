@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "server/server.h"
+#include "server/worker_thread.h"
 #include "test/support.h"
 
 enum { PATIENCE_MS = 30000 };
@@ -73,20 +74,37 @@ static void on_cancel(void *context, struct mw_request *request) {
   mw_request_refuse(request, 500, "internal", "cancelled");
 }
 
-static int make_server(struct host *host, const struct host_options *options, struct mw_error *error) {
+static int make_config(struct mw_config **config, struct host *host, const struct host_options *options, struct mw_error *error) {
   struct mw_config_options config_options;
-  struct mw_config *config = NULL;
   mw_config_options_init(&config_options);
   config_options.publish_key = "key";
   config_options.on_request = on_request;
   config_options.on_cancel = on_cancel;
   config_options.context = host;
   if (options->set) options->set(&config_options);
-  int status = mw_config_new(&config, &config_options, error);
-  if (status == 0 && options->define) status = options->define(config);
-  if (status >= 0)
-    status = mw_server_new(
-        &host->server, &(struct mw_server_options){.config = config, .loop = options->loop, .workers = options->workers}, error);
+  int status = mw_config_new(config, &config_options, error);
+  if (status == 0 && options->define) status = options->define(*config);
+  return status;
+}
+
+static unsigned worker_count(const struct host_options *options) {
+  const char *text = getenv("MOONWIRE_TEST_WORKERS");
+  return options->workers > 0 || !text ? options->workers : (unsigned)atoi(text);
+}
+
+static int make_server(struct host *host, const struct host_options *options, struct mw_error *error) {
+  struct mw_config *config = NULL;
+  int status = make_config(&config, host, options, error);
+  struct mw_server_options server_options = {.config = config, .loop = options->loop, .workers = worker_count(options)};
+  if (status >= 0) status = mw_server_new(&host->server, &server_options, error);
+  mw_config_unref(config);
+  return status;
+}
+
+int host_set_config(struct host *host, const struct host_options *options) {
+  struct mw_config *config = NULL;
+  int status = make_config(&config, host, options, NULL);
+  if (status >= 0) status = bus_set_config(host->server, config);
   mw_config_unref(config);
   return status;
 }
@@ -142,9 +160,22 @@ static void on_stopped(void *context) { ((struct host *)context)->stops++; }
 
 void host_stop(struct host *host) { mw_server_stop(host->server, on_stopped, host); }
 
+static void pass(struct worker *worker, void *context) {
+  clock_advance(&worker->loop->clock, *(const uint64_t *)context);
+  timers_run(&worker->http.timers);
+}
+
+static void call_workers(struct mw_server *server, void (*run)(struct worker *worker, void *context), void *context) {
+  for (size_t i = 0; i < server->worker_count; i++) worker_call(&server->workers[i], run, context);
+}
+
 void host_pass(struct host *host, uint64_t ms) {
-  clock_advance(&host->server->loop.clock, ms);
-  timers_run(&host->server->workers[0].http.timers);
+  struct mw_server *server = host->server;
+  call_workers(server, pass, &ms);
+  if (server->is_threaded) {
+    clock_advance(&server->loop.clock, ms);
+    script_second(&server->script);
+  }
   host_settle(host);
 }
 
@@ -163,6 +194,14 @@ void host_wait(struct host *host, uint64_t begun_ms, const char *condition, cons
   _fail(file, line);
 }
 
+static void do_nothing(struct worker *worker, void *context) {
+  (void)worker;
+  (void)context;
+}
+
 void host_settle(struct host *host) {
-  for (unsigned n = 0; n < 10; n++) mw_server_step(host->server);
+  for (unsigned n = 0; n < 10; n++) {
+    mw_server_step(host->server);
+    call_workers(host->server, do_nothing, NULL); /* a turn of each that has a thread */
+  }
 }

@@ -32,7 +32,9 @@ struct host_options {
   int (*define)(struct mw_config *config); /* adds kinds and routes; returns a status */
   void *loop;                              /* a uv_loop_t */
   bool is_unix;
-  unsigned workers; /* as mw_server_options.workers */
+  /* As mw_server_options.workers; 0: MOONWIRE_TEST_WORKERS of the environment, or one. A test that
+   * looks into the first worker asks for one. */
+  unsigned workers;
 };
 
 /* Returns 0, or the status of what failed; then there is nothing to free. */
@@ -44,6 +46,8 @@ void host_answer(struct host *host);
 void host_refuse(struct host *host);
 /* Publishes `data`. Returns the status. */
 int host_publish(struct host *host, const char *channel, const char *data);
+/* Replaces the configuration by what `set` and `define` of the options make. Returns a status. */
+int host_set_config(struct host *host, const struct host_options *options);
 /* Calls mw_server_stop, which counts in host->stops. */
 void host_stop(struct host *host);
 /* Advances the server's clock and runs what is due. */

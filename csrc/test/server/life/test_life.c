@@ -49,13 +49,13 @@ static struct peer peers[PEERS];
 /* One peer for each kind of thing that can be in progress; the last two have sent nothing, and half
  * a request. */
 static void bring_everything(void) {
+  struct mw_stats stats;
   for (size_t i = 0; i < PEERS; i++) {
     peer_connect(&peers[i], &host);
     if (i < COUNT_OF(targets)) peer_get(&peers[i], targets[i], "");
   }
   peer_send(&peers[PEERS - 1], "GET /he");
-  host_until(&host,
-             host.server->workers[0].stats.accepted == PEERS && host.server->workers[0].stats.requests == COUNT_OF(targets));
+  host_until(&host, (mw_server_stats(host.server, &stats), stats.accepted == PEERS && stats.requests == COUNT_OF(targets)));
   host_settle(&host);
   assert_int_equal(host_publish(&host, "plain:a", "1"), 0); /* still on its way */
 }
