@@ -390,7 +390,7 @@ local function attempt(self, body, content_type, ends)
   })
   local response, fault
   -- A server may refuse a request before it has read all of it.
-  if sent or why == "closed" then
+  if sent or why ~= "timeout" then
     response, fault = read_response(connection)
     why = response and why or fault
   end
@@ -653,15 +653,21 @@ end
 
 -- Publishes what is queued, a batch at a time. More is queued while it waits.
 local function drain(_, self)
+  if self.draining == "running" then
+    return
+  end
+  self.draining = "running"
   while #self.queue > 0 do
     drain_once(self)
   end
-  self.is_draining = false
+  self.draining = nil
 end
 
 -- Starts the timer that drains the queue. Returns true; or nil, why not, and a code.
 local function start_draining(self)
-  if self.is_draining then
+  -- nginx drops a timer if too many are running (lua_max_running_timers). Then another is needed.
+  local is_due = self.draining == "due" and ngx.now() - self.due_since < 1
+  if is_due or self.draining == "running" then
     return true
   end
   if ngx.get_phase() == "init" then
@@ -672,7 +678,7 @@ local function start_draining(self)
     local text = "cannot publish in this phase (%s): %s"
     return nil, text:format(ngx.get_phase(), tostring(called and why or ok)), "unavailable"
   end
-  self.is_draining = true
+  self.draining, self.due_since = "due", ngx.now()
   return true
 end
 
@@ -886,7 +892,8 @@ function publisher.new(given)
     idle = {},
     queue = {},
     queue_bytes = 0,
-    is_draining = false,
+    draining = nil, -- "due", "running"
+    due_since = 0,
   }
   self.head = concat {
     "POST ",

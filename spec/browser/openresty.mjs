@@ -22,18 +22,24 @@ seen.refused = await wrong.textContent("[role=alert]");
 const bob = await logIn("bob", "sonata");
 await bob.waitForURL(`${base}/`);
 
-for (const transport of ["websocket", "sse", "poll"]) {
-  const ann = await logIn("ann", "moonlight");
-  const complaints = watch(ann);
-  await ann.goto(`${base}/?transport=${transport}`);
-  await ann.waitForFunction(() => document.getElementById("state").textContent === "open");
-  const text = `hello by ${transport}`;
-  await bob.fill("#text", text);
-  await bob.click("button");
-  await ann.waitForFunction((wanted) => document.querySelector("#news li")?.textContent === wanted, `bob: ${text}`);
-  await ann.waitForFunction(() => document.querySelectorAll("#requests li").length > 0 && document.getElementById("clock").textContent);
-  seen.transports[transport] = complaints;
-  if (transport === "websocket") await ann.screenshot({ path: `${screenshot}.png` });
+const ann = await logIn("ann", "moonlight");
+await ann.waitForURL(`${base}/`);
+const transports = ["websocket", "sse", "poll"];
+const pages = await Promise.all(
+  transports.map(async (transport) => {
+    const page = await ann.context().newPage();
+    seen.transports[transport] = watch(page);
+    await page.goto(`${base}/?transport=${transport}`);
+    await page.waitForFunction(() => document.getElementById("state").textContent === "open");
+    return page;
+  }),
+);
+await bob.fill("#text", "hello");
+await bob.click("button");
+for (const page of pages) {
+  await page.waitForFunction(() => document.querySelector("#news li")?.textContent === "bob: hello");
+  await page.waitForFunction(() => document.querySelectorAll("#requests li").length > 0 && document.getElementById("clock").textContent);
 }
+await pages[0].screenshot({ path: `${screenshot}.png` });
 await browser.close();
 console.log(JSON.stringify(seen));

@@ -80,6 +80,11 @@ server {
       ngx.say(table.concat(lines, "\n"))
     }
   }
+  # 900 messages, queued.
+  location = /queue {
+    content_by_lua_block { ngx.say "ok" }
+    log_by_lua_block { for n = 1, 900 do require("phases").publish(n) end }
+  }
   # Every phase that has no sockets.
   location = /phases {
     set_by_lua_block $published { return tostring(require("phases").publish "set") }
@@ -334,7 +339,8 @@ describe("when moonwire is replaced behind nginx", function()
     socket.sleep(0.1) -- for other workers to hear of it
     local before = count(read_numbers(last))
     watch:close()
-    app:stop()
+    -- a second SIGTERM would end it immediately: this signal only waits
+    assert.equal(0, (app:finish "0"))
     app = start_app(front)
     local expected = 0
     for i, flood in ipairs(floods) do
@@ -390,6 +396,21 @@ describe("moonwire.publisher in nginx", function()
       stream:close()
     end
   )
+
+  it("publishes what is queued when nginx is reloaded", function()
+    local stream = sse.open(front, "/sse?channel=room:2&since=0")
+    assert.equal("ok\n", http.get(front, "/queue").body)
+    front:reload()
+    local seen, count = {}, 0
+    while count < 900 do
+      local n = tonumber((dkjson.decode(stream:event().data)))
+      if n then
+        assert.is_nil(seen[n])
+        seen[n], count = true, count + 1
+      end
+    end
+    stream:close()
+  end)
 
   it("loses nothing and repeats nothing when answers are cut, late, or refusals", function()
     local list = { "pass", "close", "refuse", "refuse", "hang", "drip", "chunks", "old", 0, 0, 30 }
