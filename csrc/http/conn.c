@@ -6,6 +6,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "http/admission/remote.h"
+#include "net/mailbox.h"
 #include "net/stream_peer.h"
 
 static const struct mw_limits *conn_limits(struct conn *conn) { return &conn_http(conn)->app->config->options.limits; }
@@ -174,7 +175,10 @@ static bool conn_read_header(struct conn *conn, struct bytes *bytes) {
 void conn_on_read(struct stream *stream, struct bytes bytes) {
   struct conn *conn = conn_of_stream(stream);
   if (remote_awaits_header(conn) && !conn_read_header(conn, &bytes)) return;
+  /* what the bytes publish reaches each worker together */
+  mailbox_hold_wakes();
   protocol_of(conn)->on_read(conn, bytes);
+  mailbox_release_wakes();
 }
 
 void conn_on_end(struct stream *stream, int status) {

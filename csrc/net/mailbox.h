@@ -12,6 +12,7 @@ struct mailbox {
   uv_mutex_t lock;
   struct loop *loop;         /* the loop whose turn takes the mail */
   struct mail *first, *last; /* queued mail; `last` is valid only if there is some */
+  bool is_woken;             /* the loop was woken for it */
   size_t bytes;              /* of queued and of reserved mail */
   size_t reserved;           /* the reserved part */
   size_t limit;
@@ -33,6 +34,11 @@ int mailbox_post(struct mailbox *mailbox, struct mail *mail);
 int mailbox_reserve(struct mailbox *mailbox, size_t size);
 void mailbox_post_reserved(struct mailbox *mailbox, struct mail *mail);
 void mailbox_unreserve(struct mailbox *mailbox, size_t size);
+/* Between these calls, mailbox_post_reserved on this thread wakes no loop; mailbox_release_wakes does,
+ * each once. So several messages of one request take one waking of each worker. Not nested; what
+ * happens in between must not wait for another thread. */
+void mailbox_hold_wakes(void);
+void mailbox_release_wakes(void);
 /* Takes the oldest mail, or returns NULL if there is none. Fetches all queued mail whenever what it
  * fetched before is used up. The taking thread. */
 struct mail *mailbox_take(struct mailbox *mailbox);

@@ -127,6 +127,35 @@ static void wakes_its_loop(void **state) {
   assert_takes(9);
 }
 
+/* What is held back wakes the loop once, later; anything else does so immediately, and nothing does if
+ * the mail was taken. */
+static void wakes_when_it_is_released(void **state) {
+  (void)state;
+  enum { BEFORE, AFTER, TAKEN, HELD_CASES };
+  for (int n = 0; n < HELD_CASES; n++) {
+    while (loop_has_work(&loop)) loop_step(&loop);
+    for (int i = 0; i < 2; i++) assert_int_equal(mailbox_reserve(&mailbox, 0), 0);
+    mailbox_hold_wakes();
+    for (size_t i = 0; i < 2; i++) mailbox_post_reserved(&mailbox, make(i, 0));
+    assert_false(loop_has_work(&loop));
+    if (n == BEFORE) assert_int_equal(post(2, 0), 0);
+    assert_int_equal(loop_has_work(&loop), n == BEFORE);
+    if (n == TAKEN) {
+      for (size_t i = 0; i < 2; i++) assert_takes(i);
+    }
+    mailbox_release_wakes();
+    assert_int_equal(loop_has_work(&loop), n != TAKEN);
+    if (n == AFTER) assert_int_equal(post(2, 0), 0);
+    if (n == TAKEN) continue;
+    for (size_t i = 0; i < 3; i++) assert_takes(i);
+  }
+  /* The next one wakes it again. */
+  assert_int_equal(mailbox_reserve(&mailbox, 0), 0);
+  mailbox_post_reserved(&mailbox, make(0, 0));
+  assert_true(loop_has_work(&loop));
+  assert_takes(0);
+}
+
 /* Posting within a turn does not have to wake the loop, because the end of the turn takes the
  * mail. */
 static void does_not_wake_a_turn(void **state) {
@@ -217,10 +246,15 @@ static void threads_may_post(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      MAILBOX_TEST(is_first_in_first_out),    MAILBOX_TEST(is_limited_in_bytes),
-      MAILBOX_TEST(a_reserved_place_is_kept), MAILBOX_TEST(a_reserved_place_outlives_a_drain),
-      MAILBOX_TEST(wakes_its_loop),           MAILBOX_TEST(does_not_wake_a_turn),
-      MAILBOX_TEST(carries_out_or_drops),     MAILBOX_TEST(threads_may_post),
+      MAILBOX_TEST(is_first_in_first_out),
+      MAILBOX_TEST(is_limited_in_bytes),
+      MAILBOX_TEST(a_reserved_place_is_kept),
+      MAILBOX_TEST(a_reserved_place_outlives_a_drain),
+      MAILBOX_TEST(wakes_its_loop),
+      MAILBOX_TEST(does_not_wake_a_turn),
+      MAILBOX_TEST(wakes_when_it_is_released),
+      MAILBOX_TEST(carries_out_or_drops),
+      MAILBOX_TEST(threads_may_post),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
