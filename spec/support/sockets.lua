@@ -4,6 +4,7 @@ local http = require "spec.support.http"
 local server = require "spec.support.server"
 
 local sockets = {}
+local guards = {}
 
 local SCRIPT = [[
 local moonwire = require "moonwire"
