@@ -103,6 +103,7 @@ local malformed = {
   SIGNATURE .. "\x21\x11\xff\xff",
   SIGNATURE .. "\x21\x11\0\x04abcd",
   SIGNATURE .. "\x21\x11\0\x0e" .. ("a"):rep(12) .. "\4\0",
+  SIGNATURE .. "\x21\x11\0\x13" .. ("a"):rep(12) .. "\3\0\4abcd", -- a wrong checksum
   "GET /who HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
   "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
   ("\0"):rep(100),

@@ -21,8 +21,12 @@ describe("hostile tokens and tickets", function()
     assert.same({}, seen.wrong)
     assert.is_true(seen.sent >= 200, seen.sent)
     assert.is_true(seen.quiet.count >= 20)
-    -- About 1 ms alone; the machine may be busy.
-    assert.is_true(seen.quiet.p99 < 250, ("p99: %g ms"):format(seen.quiet.p99))
+    -- About 1 ms alone; but where many tests run, the machine is busy.
+    print(("hostile tokens: %d sent, quiet client p99 %.1f ms"):format(seen.sent, seen.quiet.p99))
+    assert.is_true(
+      seen.quiet.p99 < (os.getenv "SOAK" and 20 or 250),
+      ("p99: %g ms"):format(seen.quiet.p99)
+    )
     -- Every token with a header and every ticket that was sent is as good as its parts.
     local log = app:log()
     assert.is_truthy(log:find("refused a client", 1, true))

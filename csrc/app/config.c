@@ -77,6 +77,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   config->owner.free = config_free;
   config->options = *options;
   config->rate = limits_rate(options->limits.rate);
+  config->verb_rate = limits_verb_rate(&options->limits);
   config->handshake_rate = limits_rate(options->limits.address_handshakes);
   struct mw_config_options *own = &config->options;
   if (own->token) own->token = mw_token_ref(own->token);
@@ -226,6 +227,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.owner = &config->owner,
                                         .kind = (uint32_t)config->kind_count,
+                                        .channels = options->channels,
                                         .history = {.size = options->history_size, .bytes = options->history_bytes},
                                         .history_ttl_ms = options->history_ttl_ms,
                                         .replay = options->history_replay,

@@ -51,6 +51,8 @@ struct websocket {
   struct ws_limits limits;
   size_t outbox;
   uint64_t ping_ms, pong_ms;
+  bool has_rate; /* of its own; otherwise that of the configuration */
+  struct rate rate;
   struct mw_deflate_options deflate;
 };
 
@@ -88,6 +90,7 @@ struct mw_config {
   struct policy_owner owner;        /* of the policies of its kinds, and of itself */
   struct mw_config_options options; /* its strings are owned; paths are never NULL */
   struct rate rate;                 /* of one client's messages */
+  struct rate verb_rate;            /* of one connection's verbs */
   struct rate handshake_rate;       /* of one address */
   struct kind *kinds;
   size_t kind_count;

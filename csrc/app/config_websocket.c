@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/config.h"
+#include "app/limits/limits.h"
 #include "auth/origin.h"
 #include "base/memory.h"
 #include "codec/http/http_head.h"
@@ -57,6 +58,8 @@ void mw_websocket_options_init(struct mw_websocket_options *options) { *options 
 int mw_config_websocket(struct mw_config *config, const char *pattern, const struct mw_websocket_options *options,
                         struct mw_error *error) {
   const struct mw_limits *limits = &config->options.limits;
+  const char *fault = limits_rate_fault(options->rate);
+  if (fault) return config_websocket_fail(error, MW_EINVAL, pattern, fault);
   struct websocket *websocket = memory_calloc(1, sizeof *websocket);
   if (!websocket) return config_websocket_fail(error, MW_ENOMEM, pattern, "out of memory");
   websocket->limits.message = options->message_size > 0 ? options->message_size : limits->ws_message_size;
@@ -65,6 +68,8 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
   websocket->ping_ms = options->ping_ms > 0 ? options->ping_ms : limits->ping_ms;
   websocket->pong_ms = options->pong_ms > 0 ? options->pong_ms : limits->pong_ms;
   websocket->deflate = options->deflate;
+  websocket->has_rate = options->rate.per_second > 0 || options->has_no_rate;
+  if (websocket->has_rate && !options->has_no_rate) websocket->rate = limits_rate(options->rate);
   int status = copy_strings(options->protocols, options->protocol_count, protocol_fault, &websocket->protocols,
                             &websocket->protocol_count, error);
   if (status == 0) {

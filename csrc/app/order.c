@@ -14,7 +14,7 @@ static int refuse(struct mw_error *error, int status, const char *text) {
   return status;
 }
 
-int order_read_parts(const struct app *app, const struct mw_config *config, const struct mw_publish *publish,
+int order_read_parts(struct app *app, const struct mw_config *config, const struct mw_publish *publish,
                      struct message_parts *parts, struct mw_error *error) {
   struct json_value value;
   struct json_fault fault;
@@ -31,8 +31,10 @@ int order_read_parts(const struct app *app, const struct mw_config *config, cons
   if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
   if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
   if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
-  if (parts->data.len > config->options.limits.message_size)
+  if (parts->data.len > config->options.limits.message_size) {
+    limit_count(&app->limits, MW_LIMIT_MESSAGE_SIZE);
     return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
+  }
   if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
     if (error) snprintf(error->text, sizeof error->text, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
     return MW_EINVAL;
@@ -42,7 +44,8 @@ int order_read_parts(const struct app *app, const struct mw_config *config, cons
 
 const char *order_fault(int status) {
   if (status == MW_ENOMEM) return "out of memory";
-  if (status == MW_ELIMIT) return "cannot keep the history of another channel: limits.channels is reached";
+  if (status == MW_ELIMIT)
+    return "cannot keep the history of another channel: limits.channels of the app, or of the pattern, is reached";
   if (status == MW_ECLOSED) return "the server is stopping";
   return "the queue is full: limits.queue";
 }
@@ -51,6 +54,7 @@ bool order_begin_waiting(struct app *app) {
   struct mw_config *config = app_hold_config(app);
   bool fits = atomic_fetch_add(&app->job_count, 1) < config->options.limits.waiting;
   mw_config_unref(config);
+  if (!fits) limit_count(&app->limits, MW_LIMIT_WAITING);
   if (!fits) order_end_waiting(app);
   return fits;
 }

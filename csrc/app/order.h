@@ -59,7 +59,7 @@ struct orderer {
  * fails. */
 int order_publish(struct app *app, const struct mw_publish *publish, struct completion *completion, struct mw_error *error);
 /* Checks a publish or a send, except the channel. `parts` borrows from `publish`. */
-int order_read_parts(const struct app *app, const struct mw_config *config, const struct mw_publish *publish,
+int order_read_parts(struct app *app, const struct mw_config *config, const struct mw_publish *publish,
                      struct message_parts *parts, struct mw_error *error);
 /* A publish is going to be pending: counts it among those that wait (limits.waiting). False: too
  * many wait. */

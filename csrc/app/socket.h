@@ -27,6 +27,7 @@ struct mw_socket {
   bool closing; /* the app has closed it */
   /* For the worker; after the end, the script reads how it ended. */
   size_t pending_count, pending_size; /* messages that are with the script */
+  uint64_t paused_until_ms;           /* its next message is not read before this time */
   /* it must be closed, as below, as soon as no message is pending */
   bool is_due;
   bool is_answer; /* the peer has closed it */

@@ -39,6 +39,7 @@ static void add_channel(struct subscribe_query *query, const struct mw_config *c
   if (!channel.kind) {
     refuse_name(query, 404, "no channel pattern matches this name", name);
   } else if (query->channel_count >= config->options.limits.client_channels) {
+    query->exceeds_channels = true;
     subscribe_query_refuse(query, 400, "too many channels: limits.client_channels");
   } else {
     buffer_append(&query->names, name);
@@ -69,7 +70,8 @@ static void set_text(struct subscribe_query *query, struct buffer *to, struct by
   if (to->failed) subscribe_query_refuse(query, 503, "out of memory");
 }
 
-void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct bytes encoded) {
+void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct limit_counts *counts,
+                          struct bytes encoded) {
   *query = (struct subscribe_query){.wait_ms = config->options.limits.poll_ms};
   struct buffer name, value;
   buffer_init(&name);
@@ -94,6 +96,7 @@ void subscribe_query_init(struct subscribe_query *query, const struct mw_config 
       query->envelope = bytes_equal(text, BYTES("1"));
     }
   }
+  if (query->exceeds_channels) limit_count(counts, MW_LIMIT_CLIENT_CHANNELS);
   buffer_deinit(&name);
   buffer_deinit(&value);
   for (size_t i = 0, at = 0; i < query->channel_count; i++) {

@@ -4,6 +4,7 @@
 
 #include "app/config.h"
 #include "app/job_channel.h"
+#include "app/limits/limits.h"
 #include "base/buffer.h"
 
 VISIBILITY_PUSH
@@ -16,17 +17,19 @@ struct subscribe_query {
   /* since is from lastEventId, which takes precedence: a page repeats its URL on each reconnect */
   bool has_last_id;
   bool has_client, envelope;
-  bool bad_wait;    /* an error only for a poll */
-  uint64_t wait_ms; /* the limit by default */
-  int status;       /* of a refusal; 0: none */
+  bool exceeds_channels; /* limits.client_channels */
+  bool bad_wait;         /* an error only for a poll */
+  uint64_t wait_ms;      /* the limit by default */
+  int status;            /* of a refusal; 0: none */
   const char *reason;
   struct buffer refused; /* the name that it is about */
   bool names_refused;    /* it is about a name */
 };
 
 /* Reads the query of a request. Checks the names and finds their kinds. The caller checks whether
- * there are any. */
-void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct bytes encoded);
+ * there are any. `counts` receives a refusal because of a limit. */
+void subscribe_query_init(struct subscribe_query *query, const struct mw_config *config, struct limit_counts *counts,
+                          struct bytes encoded);
 void subscribe_query_deinit(struct subscribe_query *query);
 /* Refuses it, unless it is already refused. */
 void subscribe_query_refuse(struct subscribe_query *query, int status, const char *reason);

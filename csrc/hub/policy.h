@@ -29,6 +29,7 @@ struct policy_owner {
 struct channel_policy {
   struct policy_owner *owner; /* NULL: it lives longer than all that refer to it */
   uint32_t kind;
+  size_t channels; /* the most live channels of this kind; 0: no limit */
   struct history_bounds history;
   uint64_t history_ttl_ms; /* 0: no limit */
   uint32_t replay;         /* messages for subscribers without a cursor */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/log_limit.h"
 #include "base/memory.h"
 #include "base/status.h"
 #include "hub/id.h"
@@ -23,6 +24,44 @@ void store_set_bounds(struct store *store, const struct store_bounds *bounds) {
   store->history_max = bounds->history;
   marks_set_max(&store->marks, bounds->marks);
   store_unlock(store);
+}
+
+/* ---- The channels of each kind --------------------------------------------------------------- */
+
+/* Returns false if out of memory. */
+static bool store_reserve_kind(struct store *store, uint32_t kind) {
+  if (kind < store->kind_capacity) return true;
+  uint32_t *counts = memory_realloc(store->kind_counts, (kind + 1) * sizeof *counts);
+  if (!counts) return false;
+  memset(counts + store->kind_capacity, 0, (kind + 1 - store->kind_capacity) * sizeof *counts);
+  store->kind_counts = counts;
+  store->kind_capacity = kind + 1;
+  return true;
+}
+
+/* Takes over a newer policy. If out of memory, the channel keeps the one that it has. */
+static void store_renew(struct store *store, struct stored *stored, const struct channel_policy *policy) {
+  uint32_t before = stored->policy->kind;
+  if (stored->policy == policy || !store_reserve_kind(store, policy->kind)) return;
+  if (!policy_renew(&stored->policy, policy)) return;
+  store->kind_counts[before]--;
+  store->kind_counts[policy->kind]++;
+}
+
+static bool store_has_room(struct store *store, struct bytes name, const struct channel_policy *policy) {
+  if (store->channels.count >= store->channels_max) {
+    store->refused++;
+    log_limited(MW_LOG_WARNING, "refused a new channel: limits.channels (%zu) reached (channel=%.*s)", store->channels_max,
+                (int)name.len, name.ptr);
+    return false;
+  }
+  if (policy->channels > 0 && store->kind_counts[policy->kind] >= policy->channels) {
+    store->refused_of_kind++;
+    log_limited(MW_LOG_WARNING, "refused a new channel: limits.channels (%zu) of its pattern reached (channel=%.*s)",
+                policy->channels, (int)name.len, name.ptr);
+    return false;
+  }
+  return true;
 }
 
 /* ---- The part of a channel ------------------------------------------------------------------- */
@@ -56,6 +95,7 @@ static void store_forget(struct store *store, struct stored *stored) {
   store->history_bytes -= history_weight(&stored->history, 0);
   oldest_remove(&store->oldest, stored);
   table_remove(&store->channels, stored->name);
+  store->kind_counts[stored->policy->kind]--;
   stored_free(stored);
 }
 
@@ -78,6 +118,7 @@ void store_deinit(struct store *store) {
     store_forget(store, stored);
   }
   table_deinit(&store->channels);
+  memory_free(store->kind_counts);
   oldest_deinit(&store->oldest);
   marks_deinit(&store->marks);
   optional_lock_deinit(&store->lock);
@@ -90,12 +131,10 @@ struct stored *store_find(const struct store *store, struct bytes name) {
 static int store_find_or_make(struct store *store, struct bytes name, const struct channel_policy *policy,
                               struct stored **found) {
   *found = store_find(store, name);
-  if (*found) policy_renew(&(*found)->policy, policy);
+  if (*found) store_renew(store, *found, policy);
   if (*found) return 0;
-  if (store->channels.count >= store->channels_max) {
-    store->refused++;
-    return MW_ELIMIT;
-  }
+  if (!store_reserve_kind(store, policy->kind)) return MW_ENOMEM;
+  if (!store_has_room(store, name, policy)) return MW_ELIMIT;
   struct stored *stored = stored_new(store, name, policy);
   if (!stored) return MW_ENOMEM;
   if (table_set(&store->channels, stored->name, stored) < 0) {
@@ -103,6 +142,7 @@ static int store_find_or_make(struct store *store, struct bytes name, const stru
     return MW_ENOMEM;
   }
   list_append(&store->all, &stored->link);
+  store->kind_counts[policy->kind]++;
   *found = stored;
   return 0;
 }
@@ -252,7 +292,7 @@ static void put(struct store *store, struct stored *stored, struct message *mess
     store_mark(store, message, policy);
     return;
   }
-  policy_renew(&stored->policy, policy);
+  store_renew(store, stored, policy);
   message->before = history_newest(&stored->history);
   store_keep(store, stored, message, promised != NULL);
   store_expire(store, stored);

@@ -59,14 +59,17 @@ struct store {
   void (*on_forget)(struct store *, struct stored *); /* called before one is freed; may be NULL */
   uint64_t position;                                  /* of the newest message that was put */
   size_t channels_max;
+  uint32_t *kind_counts; /* of `channels`, by kind */
+  uint32_t kind_capacity;
   uint32_t promised_count; /* how many of `all` have promised > 0 */
   struct oldest oldest;
   uint64_t history_bytes, history_max; /* the weight of all histories, and its limit */
   atomic_size_t late_bytes;            /* weight of the forms that were encoded later */
   /* total: messages that were not kept, because there was no memory or no room for their channel */
   uint64_t lost;
-  uint64_t refused; /* channels, because of channels_max */
-  uint64_t evicted; /* total: messages evicted because of the limit of all histories */
+  uint64_t refused;         /* channels, because of channels_max */
+  uint64_t refused_of_kind; /* channels, because of the limit of their kind */
+  uint64_t evicted;         /* total: messages evicted because of the limit of all histories */
   /* total: gaps that were perhaps unnecessary, because the mark of the channel was dropped */
   uint64_t floor_gaps;
   struct marks marks;
@@ -88,13 +91,13 @@ struct stored *store_find(const struct store *store, struct bytes name);
 /* Does the same after expiring old messages. */
 struct stored *store_look(struct store *store, struct bytes name);
 /* Adds a use by a hub, and makes the part if necessary. Returns 0, MW_ENOMEM, or MW_ELIMIT
- * (bounds.channels). */
+ * (bounds.channels, or those of the policy). */
 int store_acquire(struct store *store, struct bytes name, const struct channel_policy *policy, struct stored **stored);
 /* Ends a use. */
 void store_release(struct store *store, struct stored *stored);
 
 /* Reserves all that store_put needs to keep the message, regardless of what happens before that.
- * Sets message->promised. Returns 0, MW_ENOMEM, or MW_ELIMIT (bounds.channels). */
+ * Sets message->promised. Returns 0, MW_ENOMEM, or MW_ELIMIT, as store_acquire. */
 int store_promise(struct store *store, struct message *message, const struct channel_policy *policy);
 /* Releases what store_promise reserved: the message will not be published. */
 void store_break_promise(struct store *store, struct message *message);
@@ -106,7 +109,7 @@ void store_put(struct store *store, struct stored *stored, struct message *messa
 
 /* Replaces what is kept of a channel's history by what orders messages has of it: its messages after
  * the position `after`, oldest first, up to the newest that the store has received. Keeps references.
- * Returns 0, MW_ENOMEM, or MW_ELIMIT (bounds.channels). */
+ * Returns 0, MW_ENOMEM, or MW_ELIMIT, as store_acquire. */
 int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
                   size_t count, uint64_t after);
 

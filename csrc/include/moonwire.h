@@ -210,6 +210,9 @@ struct mw_limits {
   struct mw_rate address_handshakes;
   /* messages of one client: 429; 100 a second, 200 at once */
   struct mw_rate rate;
+  /* subscribe, unsubscribe, presence, history, token of one connection: 429; 100 a second, as many
+   * at once as four times client_channels, at least 1000 */
+  struct mw_rate verb_rate;
   size_t waiting;   /* requests that wait for a handler: 503; 10000 */
   uint64_t head_ms; /* from the first byte of a request to the end of its head: 408; 10 s */
   uint64_t body_ms; /* from the head to the end of the body: 408; 30 s */
@@ -354,6 +357,7 @@ struct mw_channel_options {
   struct mw_rate rate;           /* messages of one client in one channel: 429; zero: no limit */
   struct mw_rate total_rate;     /* messages of all clients in one channel: 429; zero: no limit */
   bool rate_closes;              /* a client over its own rate is closed as well, with 1008 */
+  size_t channels;               /* live channels of this kind; beyond: 503; 0: no limit */
   size_t message_size;           /* data of a client's message: 413; 0, or above it: limits.message_size */
 };
 
@@ -385,6 +389,10 @@ struct mw_websocket_options {
   size_t outbox;       /* unsent bytes: closed with 1013; 0: limits.outbox */
   uint64_t ping_ms;    /* without data from the peer: a ping; 0: limits.ping_ms */
   uint64_t pong_ms;    /* then without an answer: closed; 0: limits.pong_ms */
+  /* messages of one client: they wait, or, with rate_closes, it is closed; zero: they count for
+   * limits.rate */
+  struct mw_rate rate;
+  bool has_no_rate; /* messages are not limited */
   struct mw_deflate_options deflate;
 };
 MW_API void mw_websocket_options_init(struct mw_websocket_options *options);
@@ -522,6 +530,8 @@ enum mw_limit {
   MW_LIMIT_USER_CONNECTIONS,
   MW_LIMIT_ADDRESS_HANDSHAKES,
   MW_LIMIT_RATE,
+  MW_LIMIT_VERB_RATE,
+  MW_LIMIT_WEBSOCKET_RATE, /* of raw WebSockets */
   MW_LIMIT_CHANNEL_RATE,
   MW_LIMIT_CHANNEL_EVENT_RATE,
   MW_LIMIT_CHANNEL_TOTAL_RATE,
@@ -531,16 +541,26 @@ enum mw_limit {
   MW_LIMIT_ADDRESS_NAMES,
   MW_LIMIT_ADDRESS_POLLS,
   MW_LIMIT_CHANNEL_MEMBERS,
+  MW_LIMIT_CHANNEL_CHANNELS,
   MW_LIMIT_WAITING,
   MW_LIMIT_QUEUE,
+  MW_LIMIT_TARGET,
+  MW_LIMIT_HEAD,
+  MW_LIMIT_FIELDS,
+  MW_LIMIT_BODY,
   MW_LIMIT_MESSAGE_SIZE,
+  MW_LIMIT_WS_MESSAGE_SIZE,
+  MW_LIMIT_OUTBOX, /* and limits.age of channels */
+  MW_LIMIT_INPUT_BACKLOG,
   MW_LIMIT_HEAD_SECONDS,
   MW_LIMIT_BODY_SECONDS,
+  MW_LIMIT_IDLE_SECONDS,
   MW_LIMIT_MESSAGE_SECONDS,
   MW_LIMIT_CONNECT_SECONDS,
   MW_LIMIT_PONG_SECONDS,
   MW_LIMIT_PROGRESS_SECONDS,
   MW_LIMIT_ANSWER_SECONDS,
+  MW_LIMIT_POLL_CLIENT_SECONDS,
   MW_LIMIT_COUNT
 };
 

@@ -51,6 +51,7 @@ static const struct limit limits[] = {
     BYTES_LIMIT(user_connections),
     RATE_LIMIT(address_handshakes, "address_handshakes_burst"),
     RATE_LIMIT(rate, "burst"),
+    RATE_LIMIT(verb_rate, "verb_burst"),
     BYTES_LIMIT(marks),
     BYTES_LIMIT(waiting),
     TIME_LIMIT(head),
@@ -78,6 +79,7 @@ static void forget_burst(lua_State *L, int index, const char *name, struct mw_ra
 
 static void read_limits(lua_State *L, int index, struct mw_limits *out) {
   forget_burst(L, index, "rate", &out->rate);
+  forget_burst(L, index, "verb_rate", &out->verb_rate);
   forget_burst(L, index, "address_handshakes", &out->address_handshakes);
   for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
     char *field = (char *)out + limits[i].offset;
@@ -245,10 +247,7 @@ static enum mw_presence read_presence(lua_State *L, int index) {
   return strcmp(mode, "counts") == 0 ? MW_PRESENCE_COUNTS : MW_PRESENCE_FULL;
 }
 
-/* server:channel(pattern, { authorize=, open=, join=, leave=, close=, on_slow=, info=, events=,
- * size=, bytes=, ttl=, replay=, readable=, slow=, outbox=, age=, linger=, presence=,
- * presence_linger=, presence_interval=, members=, rate=, burst=,
- * total_rate=, total_burst=, rate_closes=, message_size= }) */
+/* server:channel(pattern, options), as server:websocket, with the options that are read below */
 static int define_channel(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -269,6 +268,7 @@ static int define_channel(lua_State *L) {
       .presence_linger_ms = to_ms(read_number(L, 3, "presence_linger")),
       .presence_interval_ms = to_ms(read_number(L, 3, "presence_interval")),
       .members = (size_t)read_number(L, 3, "members"),
+      .channels = (size_t)read_number(L, 3, "channels"),
       .rate = read_rate(L, 3, "rate", "burst"),
       .total_rate = read_rate(L, 3, "total_rate", "total_burst"),
       .rate_closes = read_boolean(L, 3, "rate_closes"),
@@ -310,8 +310,6 @@ static size_t read_strings(lua_State *L, int index, const char *name, const char
   return count;
 }
 
-/* server:websocket(pattern, { protocols=, origins=, message_size=, frame_size=, outbox=,
- * ping_seconds=, pong_seconds=, deflate= }) */
 static int define_websocket(lua_State *L) {
   struct host *host = check_defining(L);
   const char *pattern = luaL_checkstring(L, 2);
@@ -323,6 +321,8 @@ static int define_websocket(lua_State *L) {
   options.outbox = (size_t)read_number(L, 3, "outbox");
   options.ping_ms = to_ms(read_number(L, 3, "ping_seconds"));
   options.pong_ms = to_ms(read_number(L, 3, "pong_seconds"));
+  options.rate = read_rate(L, 3, "rate", "burst");
+  options.has_no_rate = read_boolean(L, 3, "has_no_rate");
   read_deflate(L, 3, &options.deflate);
   options.protocol_count = read_strings(L, 3, "protocols", &options.protocols);
   options.origin_count = read_strings(L, 3, "origins", &options.origins);

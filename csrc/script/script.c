@@ -89,6 +89,7 @@ void script_post_leave(struct script *script, struct membership *membership) {
 void script_post(struct script *script, struct script_job *job) {
   /* called on a worker's thread */
   if (atomic_load(&script->app->job_count) >= script->app->config->options.limits.waiting) {
+    limit_count(&script->app->limits, MW_LIMIT_WAITING);
     job_unref(job);
     return;
   }

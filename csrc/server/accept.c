@@ -68,6 +68,7 @@ static void hand_over(struct worker *worker, struct listener *listener) {
   atomic_fetch_add(&worker->handed, 1);
   if (mailbox_post(&worker->mailbox, &handover->mail) == 0) return;
   atomic_fetch_sub(&worker->handed, 1);
+  limit_count(&worker->http.app->limits, MW_LIMIT_QUEUE);
   log_limited(MW_LOG_ERROR, "refused a connection: limits.queue reached (worker=%u)", (unsigned)worker->index);
   drop_handover(&handover->mail);
 }

@@ -48,6 +48,12 @@ int bus_reserve(struct worker *workers, size_t worker_count, size_t size) {
   return 0;
 }
 
+static int reserve(struct mw_server *server, size_t size) {
+  int status = bus_reserve(server->workers, server->worker_count, size);
+  if (status == MW_EUNAVAILABLE) limit_count(&server->app.limits, MW_LIMIT_QUEUE);
+  return status;
+}
+
 void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count) {
   for (size_t i = 0; i < worker_count; i++) mailbox_post_reserved(&workers[i].mailbox, &mails[i]);
 }
@@ -100,7 +106,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   address_mails(message->mails, message->mail_count, &message_class, size);
   uint64_t wall_ms = server->store.clock->wall_ms;
   lock_take(&bus->lock);
-  status = bus_reserve(server->workers, server->worker_count, size);
+  status = reserve(server, size);
   now = bus_epoch(bus);
   if (memcmp(&epoch, &now, sizeof epoch) != 0) { /* encoded in vain */
     while (draft_count > 0) form_free(drafts[--draft_count].form);
@@ -137,7 +143,7 @@ int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
   uint32_t size = mail_size(roster_batch_size(batch));
   address_mails(batch->mails, batch->mail_count, &roster_class, size);
   lock_take(&server->bus.lock);
-  int status = bus_reserve(server->workers, server->worker_count, size);
+  int status = reserve(server, size);
   if (status == 0) {
     for (size_t i = 0; i < server->worker_count; i++) roster_batch_ref(batch);
     bus_post_reserved(server->workers, batch->mails, server->worker_count);
@@ -184,7 +190,7 @@ static void drop_entry(struct mail *mail) {
 
 /* Posts it to every worker, or to none. Called with the lock. */
 static int post_entry(struct mw_server *server, struct bus_entry *entry) {
-  int status = bus_reserve(server->workers, server->worker_count, entry->mails[0].size);
+  int status = reserve(server, entry->mails[0].size);
   if (status == 0) bus_post_reserved(server->workers, entry->mails, server->worker_count);
   return status;
 }

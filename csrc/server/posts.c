@@ -21,7 +21,9 @@ const struct script_posts server_script_posts = {.ask = post_ask,
                                                  .tell = post_tell};
 
 static int post_worker(struct app *app, struct mail *mail) {
-  return mailbox_post(&server_of(app)->workers[mail->to.worker].mailbox, mail);
+  int status = mailbox_post(&server_of(app)->workers[mail->to.worker].mailbox, mail);
+  if (status == MW_EUNAVAILABLE) limit_count(&app->limits, MW_LIMIT_QUEUE);
+  return status;
 }
 
 const struct worker_posts server_worker_posts = {

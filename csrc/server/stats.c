@@ -41,10 +41,12 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
   stats->evicted = store->evicted;
   stats->marks = store->marks.count;
   stats->floor_gaps = store->floor_gaps;
-  uint64_t refused = store->refused;
+  uint64_t refused = store->refused, refused_of_kind = store->refused_of_kind;
   store_unlock(store);
   /* Relaxed, because nothing depends on how new they are. */
   for (size_t i = 0; i < MW_LIMIT_COUNT; i++)
     stats->limits[i] = atomic_load_explicit(&server->app.limits.counts[i], memory_order_relaxed);
+  stats->limits[MW_LIMIT_OUTBOX] += stats->slow_closed;
   stats->limits[MW_LIMIT_CHANNELS] += refused;
+  stats->limits[MW_LIMIT_CHANNEL_CHANNELS] += refused_of_kind;
 }

@@ -31,6 +31,7 @@ static void backlog_add(struct subscriber *subscriber, struct session *session, 
   struct input_head head = {.len = input->bytes.len, .is_binary = input->is_binary, .reply = input->reply};
   bool full = backlog_size(session) >= backlog_limit(subscriber);
   if (input->reply.class->is_awaited && full) {
+    limit_count(&http_of(subscriber)->app->limits, MW_LIMIT_INPUT_BACKLOG);
     reply_error(subscriber, &input->reply, reply_dialect(subscriber, &input->reply)->find_ref(input->bytes),
                 &(struct refusal){.code = "unavailable", .reason = "the queue is full: limits.input_backlog"});
     return;

@@ -7,6 +7,7 @@
 #include "session/join.h"
 #include "session/names.h"
 #include "session/relay.h"
+#include "session/verb_rate.h"
 
 /* The call that is being handled. */
 struct call {
@@ -191,6 +192,15 @@ static void on_presence(const struct call *call, const struct kind *kind) {
   }
 }
 
+static void refuse_too_many(const struct call *call, const struct send_rate_refusal *over) {
+  struct subscriber *subscriber = call->subscriber;
+  reply_error(subscriber, &call->reply, call->verb->ref.raw,
+              &(struct refusal){
+                  .channel = call->verb->channel, .code = "rate_limited", .reason = over->reason, .retry_ms = over->wait_ms});
+  if (over->closes && session_ops(subscriber)->is_open(subscriber))
+    session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_RATE, .text = "rate_limited"});
+}
+
 /* Returns true if the client may send the message now; else the call is refused. */
 static bool may_send_now(const struct call *call, const struct kind *kind, const struct event_rule *rule,
                          const struct mw_client *client) {
@@ -205,11 +215,7 @@ static bool may_send_now(const struct call *call, const struct kind *kind, const
                            .rule = rule,
                            .now_ms = http->loop->clock.now_ms};
   if (send_rate_allows(&send, &over)) return true;
-  reply_error(
-      subscriber, &call->reply, call->verb->ref.raw,
-      &(struct refusal){.channel = call->verb->channel, .code = "rate_limited", .reason = over.reason, .retry_ms = over.wait_ms});
-  if (over.closes && session_ops(subscriber)->is_open(subscriber))
-    session_ops(subscriber)->close(subscriber, &(struct closing){.reason = CLOSE_RATE, .text = "rate_limited"});
+  refuse_too_many(call, &over);
   return false;
 }
 
@@ -293,11 +299,14 @@ static void on_token(const struct call *call, bool connects) {
 static void take_verb(const struct call *call) {
   const struct verb *verb = call->verb;
   bool waits = session_ops(call->subscriber)->is_connecting(call->subscriber);
+  struct send_rate_refusal over;
   const struct kind *kind = verb->channel.len > 0 ? config_kind(http_of(call->subscriber)->app->config, verb->channel) : NULL;
   if (waits != (verb->type == VERB_CONNECT)) {
     refuse_call(call, waits ? "unauthorized" : "bad_request", waits ? "connect first" : "already connected");
   } else if (verb->channel.len > 0 && !kind) {
     refuse_call(call, "not_found", "no channel pattern matches this name");
+  } else if (!verb_rate_allows(call->subscriber, verb->type, &over)) {
+    refuse_too_many(call, &over);
   } else {
     switch (verb->type) {
       case VERB_SUBSCRIBE: on_subscribe(call, kind); break;
@@ -330,6 +339,7 @@ static void begin_reading_verbs(struct subscriber *subscriber, const struct inpu
 static void keep_unfinished(struct subscriber *subscriber, const struct dialect_reader *reader) {
   const struct session_ops *ops = session_ops(subscriber);
   if (reader->kept.len > http_of(subscriber)->app->config->options.limits.ws_message_size) {
+    limit_count(&http_of(subscriber)->app->limits, MW_LIMIT_WS_MESSAGE_SIZE);
     ops->close(subscriber,
                &(struct closing){.reason = CLOSE_TOO_LARGE, .text = "the message is larger than limits.ws_message_size"});
     return;

@@ -174,7 +174,7 @@ static void sse_start(struct exchange *exchange) {
   const struct http_head *head = request->head;
   struct bytes last = http_head_field(head, BYTES("last-event-id"));
   struct subscribe_query query;
-  subscribe_query_init(&query, exchange_config(exchange), head->query);
+  subscribe_query_init(&query, exchange_config(exchange), &exchange_app(exchange)->limits, head->query);
   if (query.channel_count == 0) subscribe_query_refuse(&query, 400, "a channel is required: ?channel=NAME");
   if (last.len > 0) {
     buffer_clear(&query.since);

@@ -10,7 +10,8 @@ local MIB = 1024 * 1024
 local app = moonwire.app { limits = { queue = 512 * MIB } }
 
 app:websocket("/echo", {
-  limits = { message_size = 64 * MIB, outbox = 256 * MIB },
+  -- rate = 0: the tests send as fast as they can.
+  limits = { message_size = 64 * MIB, outbox = 256 * MIB, rate = 0 },
   deflate = true, -- the default
   on_message = function(socket, message, is_binary)
     local sent

@@ -36,6 +36,7 @@ local Timer = require "moonwire.timer"
 ---@field outbox? integer unsent bytes of one subscriber; beyond them, it is slow
 ---@field age? number seconds of the oldest unsent message; beyond them, a subscriber is slow
 ---@field members? integer users in presence
+---@field channels? integer live channels of this pattern
 ---@field message_size? integer bytes of the data of a client's message
 ---@field rate? number messages of one client a second
 ---@field burst? integer messages of one client at once; nil: those of two seconds
@@ -64,11 +65,20 @@ local Timer = require "moonwire.timer"
 ---@field server_context_takeover? boolean
 ---@field client_context_takeover? boolean
 
+---@class moonwire.WebsocketLimits
+---@field message_size? integer bytes of one message
+---@field frame_size? integer bytes of one frame
+---@field outbox? integer unsent bytes
+---@field rate? number messages of one client a second; 0: no limit
+---@field burst? integer messages of one client at once; nil: those of two seconds
+---@field ping_seconds? number
+---@field pong_seconds? number
+
 ---@class moonwire.WebsocketOptions
 ---@field deflate? boolean|moonwire.DeflateOptions nil: as the app's
 ---@field protocols? string[] subprotocols, the best first
 ---@field origins? string[] whose pages may connect; nil: as the app's
----@field limits? { message_size: integer?, frame_size: integer?, outbox: integer?, ping_seconds: number?, pong_seconds: number? }
+---@field limits? moonwire.WebsocketLimits
 ---@field on_open? fun(socket: moonwire.Socket, request: moonwire.Request): any, string?, integer?
 ---@field on_message? fun(socket: moonwire.Socket, message: string, is_binary: boolean): any, string?, string?
 ---@field on_close? fun(socket: moonwire.Socket, code: integer, reason: string)
@@ -353,10 +363,12 @@ function App:websocket(pattern, given)
   self:_check_pattern(call, "GET", pattern)
   local definition = options.read(call, given, specs.websocket)
   options.deflate(call, definition.deflate)
+  rates.websocket(call, definition.limits)
   definition.websocket = { protocols = definition.protocols, origins = definition.origins }
   for name, value in pairs(definition.limits or {}) do
     definition.websocket[name] = value
   end
+  definition.websocket.has_no_rate = definition.websocket.rate == 0
   definition.pattern, definition.call, definition.where = pattern, call, options.caller()
   table.insert(self._routes, definition)
   return self

@@ -21,8 +21,20 @@ function rates.check(call, limits)
   if limits and limits.rate == 0 then
     check_burst(call, limits, "rate", "burst", "limits.")
   end
+  if limits and limits.verb_rate == 0 then
+    check_burst(call, limits, "verb_rate", "verb_burst", "limits.")
+  end
   if limits and limits.address_handshakes == 0 then
     check_burst(call, limits, "address_handshakes", "address_handshakes_burst", "limits.")
+  end
+end
+
+--- Checks the rate of a raw WebSocket endpoint.
+---@param call string
+---@param limits table|nil
+function rates.websocket(call, limits)
+  if limits then
+    check_burst(call, limits, "rate", "burst", "limits.")
   end
 end
 

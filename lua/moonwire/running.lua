@@ -118,6 +118,7 @@ function App:_define_channel(server, definition)
       presence_linger = presence.linger,
       presence_interval = presence.interval,
       members = limits.members,
+      channels = limits.channels,
       message_size = limits.message_size,
       rate = limits.rate,
       burst = limits.burst,

@@ -311,7 +311,13 @@ backend moonwire
   server app 127.0.0.1:8080 VERSION
 ]]
 
-  for _, version in ipairs { "send-proxy", "send-proxy-v2", "send-proxy-v2-ssl" } do
+  local versions = {
+    "send-proxy",
+    "send-proxy-v2",
+    "send-proxy-v2-ssl",
+    "send-proxy-v2 proxy-v2-options crc32c",
+  }
+  for _, version in ipairs(versions) do
     it("the app sees the client: " .. version, function()
       local app = server.start {
         script = script:gsub("publish_key", "proxy_protocol = true, publish_key"),

@@ -18,7 +18,7 @@ local function endpoint(path, options)
   app:websocket(path, options)
 end
 
-local wide = { message_size = 64 * 1024 * 1024, outbox = 256 * 1024 * 1024 }
+local wide = { message_size = 64 * 1024 * 1024, outbox = 256 * 1024 * 1024, rate = 0 }
 
 endpoint("/echo", { limits = wide })
 endpoint("/plain", { limits = wide, deflate = false })

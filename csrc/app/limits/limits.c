@@ -3,6 +3,8 @@
 #include "app/config.h"
 #include "net/descriptors.h"
 
+enum { VERB_BURST_MIN = 1000 };
+
 void mw_limits_init(struct mw_limits *limits) {
   *limits = (struct mw_limits){
       .target = 8192,
@@ -28,6 +30,7 @@ void mw_limits_init(struct mw_limits *limits) {
       .user_connections = 1000,
       .address_handshakes = {.per_second = 200, .burst = 2000},
       .rate = {.per_second = 100, .burst = 200},
+      .verb_rate = {.per_second = 100, .burst = 0},
       .waiting = 10000,
       .head_ms = 10000,
       .body_ms = 30000,
@@ -52,6 +55,8 @@ const char *mw_limit_name(enum mw_limit limit) {
       [MW_LIMIT_USER_CONNECTIONS] = "user_connections",
       [MW_LIMIT_ADDRESS_HANDSHAKES] = "address_handshakes",
       [MW_LIMIT_RATE] = "rate",
+      [MW_LIMIT_VERB_RATE] = "verb_rate",
+      [MW_LIMIT_WEBSOCKET_RATE] = "websocket_rate",
       [MW_LIMIT_CHANNEL_RATE] = "channel_rate",
       [MW_LIMIT_CHANNEL_EVENT_RATE] = "channel_event_rate",
       [MW_LIMIT_CHANNEL_TOTAL_RATE] = "channel_total_rate",
@@ -61,8 +66,18 @@ const char *mw_limit_name(enum mw_limit limit) {
       [MW_LIMIT_ADDRESS_NAMES] = "address_names",
       [MW_LIMIT_ADDRESS_POLLS] = "address_polls",
       [MW_LIMIT_CHANNEL_MEMBERS] = "channel_members",
+      [MW_LIMIT_CHANNEL_CHANNELS] = "channel_channels",
       [MW_LIMIT_WAITING] = "waiting",
       [MW_LIMIT_QUEUE] = "queue",
+      [MW_LIMIT_TARGET] = "target",
+      [MW_LIMIT_HEAD] = "head",
+      [MW_LIMIT_FIELDS] = "fields",
+      [MW_LIMIT_BODY] = "body",
+      [MW_LIMIT_WS_MESSAGE_SIZE] = "ws_message_size",
+      [MW_LIMIT_OUTBOX] = "outbox",
+      [MW_LIMIT_INPUT_BACKLOG] = "input_backlog",
+      [MW_LIMIT_IDLE_SECONDS] = "idle_seconds",
+      [MW_LIMIT_POLL_CLIENT_SECONDS] = "poll_client_seconds",
       [MW_LIMIT_MESSAGE_SIZE] = "message_size",
       [MW_LIMIT_HEAD_SECONDS] = "head_seconds",
       [MW_LIMIT_BODY_SECONDS] = "body_seconds",
@@ -77,6 +92,13 @@ const char *mw_limit_name(enum mw_limit limit) {
 
 struct rate limits_rate(struct mw_rate rate) {
   return rate_of(rate.per_second, rate.burst);
+}
+
+struct rate limits_verb_rate(const struct mw_limits *limits) {
+  struct mw_rate rate = limits->verb_rate;
+  size_t most = limits->client_channels < RATE_BURST_MAX / 4 ? limits->client_channels * 4 : RATE_BURST_MAX;
+  if (rate.per_second > 0 && rate.burst == 0) rate.burst = most > VERB_BURST_MIN ? most : VERB_BURST_MIN;
+  return limits_rate(rate);
 }
 
 const char *limits_rate_fault(struct mw_rate rate) {
@@ -101,5 +123,6 @@ const char *limits_fault(const struct mw_limits *limits) {
     return "times must not be 0";
   }
   const char *fault = limits_rate_fault(limits->rate);
+  if (!fault) fault = limits_rate_fault(limits->verb_rate);
   return fault ? fault : limits_rate_fault(limits->address_handshakes);
 }

@@ -13,6 +13,9 @@ VISIBILITY_PUSH
 const char *limits_fault(const struct mw_limits *limits);
 const char *limits_rate_fault(struct mw_rate rate);
 struct rate limits_rate(struct mw_rate rate);
+/* The rate of verbs. Its burst is 0 by default, and lets a client that reconnects subscribe to all
+ * its channels, and read them. */
+struct rate limits_verb_rate(const struct mw_limits *limits);
 
 /* Counts of refusals, and of peers that were closed, by limit. */
 struct limit_counts {

@@ -110,6 +110,22 @@ uint64_t rates_take(struct rates *rates, const struct rates_token *tokens, size_
   return longest_ns;
 }
 
+uint64_t rates_charge(struct rates *rates, const struct rates_token *token, uint64_t now_ns) {
+  uint64_t wait_ns = 0;
+  if (!rate_is_limited(token->rate)) return 0;
+  lock_take(&rates->lock);
+  if (rates_reserve(rates, rates_new(rates, token, 1), now_ns)) {
+    struct rates_slot *slot = rates_place(rates, token->key);
+    rates->used += slot->key == 0;
+    *slot = (struct rates_slot){.key = token->key, .full_ns = rate_taken(token->rate, slot->full_ns, now_ns)};
+    wait_ns = rate_wait(token->rate, slot->full_ns, now_ns);
+  } else {
+    wait_ns = FULL_WAIT_NS;
+  }
+  lock_release(&rates->lock);
+  return wait_ns;
+}
+
 void rates_second(struct rates *rates, uint64_t now_ns) {
   lock_take(&rates->lock);
   size_t share = rates->capacity / SWEEP_SECONDS, end = rates->swept + share;

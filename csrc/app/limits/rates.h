@@ -44,6 +44,9 @@ uint64_t rates_key(const struct rates *rates, struct bytes who, struct bytes wha
  * *refused receives the index of the token that takes longest. Tokens without a limit are always
  * there. */
 uint64_t rates_take(struct rates *rates, const struct rates_token *tokens, size_t count, uint64_t now_ns, size_t *refused);
+/* Takes a token even if there is none: a debt, which is paid before the next token. Returns 0, or
+ * the nanoseconds after which there is a token. */
+uint64_t rates_charge(struct rates *rates, const struct rates_token *token, uint64_t now_ns);
 /* Called once a second. Frees memory that buckets do not need any more. */
 void rates_second(struct rates *rates, uint64_t now_ns);
 /* Returns the bytes of the table. */

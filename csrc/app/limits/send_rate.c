@@ -1,5 +1,6 @@
 #include "app/limits/send_rate.h"
 
+#include "app/socket.h"
 #include "base/log_limit.h"
 
 /* What is counted: the index of the token, and a part of its key. */
@@ -7,6 +8,9 @@ enum counted { BY_CLIENT, BY_CLIENT_IN_CHANNEL, BY_CHANNEL, COUNTED };
 
 /* Numbers of rules follow these in keys. */
 enum { FIRST_RULE = COUNTED };
+
+/* The messages of a raw WebSocket endpoint with a rate of its own: its number follows. */
+#define OF_ENDPOINTS (UINT64_C(1) << 32)
 
 /* Unlike for limits of addresses, a local address counts: most often it is a back end, or someone
  * who develops. */
@@ -18,6 +22,11 @@ static struct party_key send_rate_key(const struct send_rate *send) {
   key.len = len < PARTY_KEY_MAX ? len : PARTY_KEY_MAX;
   memcpy(key.text, send->client->remote, key.len);
   return key;
+}
+
+uint32_t send_rate_wait_ms(uint64_t wait_ns) {
+  uint64_t wait_ms = (wait_ns + 999999) / 1000000;
+  return wait_ms < UINT32_MAX ? (uint32_t)wait_ms : UINT32_MAX;
 }
 
 static void send_rate_log(const struct send_rate *send, enum mw_limit limit) {
@@ -69,7 +78,24 @@ bool send_rate_allows(const struct send_rate *send, struct send_rate_refusal *re
   uint64_t wait_ns = rates_take(rates, tokens, COUNTED, send->now_ms * 1000000, &refused);
   if (wait_ns == 0) return true;
   send_rate_refuse(send, (enum counted)refused, refusal);
-  uint64_t wait_ms = (wait_ns + 999999) / 1000000;
-  refusal->wait_ms = wait_ms < UINT32_MAX ? (uint32_t)wait_ms : UINT32_MAX;
+  refusal->wait_ms = send_rate_wait_ms(wait_ns);
   return false;
+}
+
+uint32_t send_rate_charge(struct app *app, const struct mw_socket *socket, uint64_t now_ms) {
+  const struct websocket *websocket = socket->websocket;
+  struct rates_token token = {.rate = websocket->has_rate ? websocket->rate : socket->config->rate};
+  if (!rate_is_limited(token.rate)) return 0;
+  struct party_key key = party_key_of_client(socket->client);
+  uint64_t number = websocket->has_rate ? OF_ENDPOINTS + (uint64_t)socket->route : BY_CLIENT;
+  token.key = rates_key(&app->rates, bytes_of(key.text, key.len), bytes_of("", 0), number);
+  bool closes = socket->config->options.rate_closes;
+  size_t refused;
+  uint64_t wait_ns = closes ? rates_take(&app->rates, &token, 1, now_ms * 1000000, &refused)
+                            : rates_charge(&app->rates, &token, now_ms * 1000000);
+  if (wait_ns == 0) return 0;
+  limit_count(&app->limits, MW_LIMIT_WEBSOCKET_RATE);
+  log_limited(MW_LOG_WARNING, "%s a WebSocket of %s: limits.rate reached (client=%s)", closes ? "closed" : "paused",
+              config_route_at(socket->config, socket->route)->pattern.text, socket->client->remote);
+  return send_rate_wait_ms(wait_ns);
 }

@@ -11,6 +11,8 @@
 
 VISIBILITY_PUSH
 
+struct mw_socket;
+
 /* A message of a client. */
 struct send_rate {
   struct app *app;
@@ -32,6 +34,13 @@ struct send_rate_refusal {
 /* Counts the message. Returns false, and counts the refusal instead, if it is one too many. Any
  * thread. */
 bool send_rate_allows(const struct send_rate *send, struct send_rate_refusal *refusal);
+
+/* Returns the milliseconds that a refusal states for a wait. */
+uint32_t send_rate_wait_ms(uint64_t wait_ns);
+/* Counts a message of a raw WebSocket. Returns how long the client must wait before its next one, in
+ * milliseconds; 0: it need not. Counts each such wait. With rate_closes, anything but 0 means that
+ * this message is one too many instead. */
+uint32_t send_rate_charge(struct app *app, const struct mw_socket *socket, uint64_t now_ms);
 
 VISIBILITY_POP
 

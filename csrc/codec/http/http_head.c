@@ -1,8 +1,10 @@
 #include "codec/http/http_head.h"
 
-static const struct http_error no_error = {0, NULL};
+static const struct http_error no_error = {0, NULL, HTTP_BOUND_NONE};
 
-static struct http_error http_head_refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
+static struct http_error http_head_refuse(int status, const char *reason) {
+  return (struct http_error){.status = status, .reason = reason};
+}
 
 static bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
@@ -69,7 +71,8 @@ struct http_error http_head_read_line(struct http_head *head, struct bytes line,
   if (!has_version) return http_head_refuse(505, "HTTP/0.9 is not supported");
   error = read_version(head, rest);
   if (error.status) return error;
-  if (head->target.len > target_max) return http_head_refuse(414, "the request target is longer than limits.target");
+  if (head->target.len > target_max)
+    return (struct http_error){414, "the request target is longer than limits.target", HTTP_BOUND_TARGET};
   if (bytes_equal(head->method, BYTES("CONNECT")))
     return http_head_refuse(501, "CONNECT is not supported: this server is not a proxy");
   /* of HTTP/2; llhttp accepts it */

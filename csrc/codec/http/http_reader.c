@@ -75,7 +75,13 @@ static void become(struct http_reader *reader, enum read_state state) {
 
 static enum http_event http_reader_fail(struct http_reader *reader, int status, const char *reason) {
   become(reader, READ_FAILED);
-  reader->error = (struct http_error){status, reason};
+  reader->error = (struct http_error){.status = status, .reason = reason};
+  return HTTP_ERROR;
+}
+
+static enum http_event exceed(struct http_reader *reader, enum http_bound exceeded, int status, const char *reason) {
+  http_reader_fail(reader, status, reason);
+  reader->error.exceeded = exceeded;
   return HTTP_ERROR;
 }
 
@@ -193,13 +199,14 @@ static enum http_event finish_head(struct http_reader *reader) {
   struct http_error error = http_head_read_line(head, bytes_of(text.ptr, line_len - 2), reader->limits->target);
   if (!error.status) error = http_head_read_fields(head, bytes_of(text.ptr + line_len, text.len - line_len), reader->fields);
   if (!error.status) error = http_head_frame(head, &framing);
-  if (error.status) return http_reader_fail(reader, error.status, error.reason);
+  if (error.status) return exceed(reader, error.exceeded, error.status, error.reason);
   /* "HTTP/1.7": llhttp does not accept a minor version above 1. */
   if (head->minor == 1) reader->text.data[line_len - 3] = '1';
   if (!run_parser(reader, text)) return refuse_parsed(reader, line_len);
   error = http_head_check(head, reader->fields, &framing, reader->text.data + (head->target.ptr - text.ptr));
-  if (error.status) return http_reader_fail(reader, error.status, error.reason);
-  if (framing.length > reader->limits->body) return http_reader_fail(reader, 413, "the request body is larger than limits.body");
+  if (error.status) return exceed(reader, error.exceeded, error.status, error.reason);
+  if (framing.length > reader->limits->body)
+    return exceed(reader, HTTP_BOUND_BODY, 413, "the request body is larger than limits.body");
 
   bool has_body = framing.chunked || framing.length > 0;
   if (!reader->head_complete || reader->complete == has_body) return http_reader_fail(reader, 400, "ambiguous body length");
@@ -221,13 +228,13 @@ static enum http_event read_head_line(struct http_reader *reader, struct bytes l
   }
   if (is_first) {
     struct http_error error = http_head_read_line(&reader->head, line, reader->limits->target);
-    if (error.status) return http_reader_fail(reader, error.status, error.reason);
+    if (error.status) return exceed(reader, error.exceeded, error.status, error.reason);
   } else if (line.len == 0) {
     return finish_head(reader);
   } else if (line.ptr[0] == ' ' || line.ptr[0] == '\t') {
     return http_reader_fail(reader, 400, "a header must not continue on the next line");
   } else if (++reader->head.field_count > reader->limits->fields) {
-    return http_reader_fail(reader, 431, "more headers than limits.fields");
+    return exceed(reader, HTTP_BOUND_FIELDS, 431, "more headers than limits.fields");
   }
   reader->line_start = reader->text.len;
   return HTTP_MORE;
@@ -245,8 +252,8 @@ static enum http_event read_head(struct http_reader *reader, struct bytes *rest)
   enum http_event event = HTTP_MORE;
   if (has_line) event = read_head_line(reader, bytes_of(reader->text.data + start, reader->text.len - start));
   if (event != HTTP_MORE || reader->text.len < reader->limits->head) return event;
-  if (reader->line_start == 0) return http_reader_fail(reader, 414, "the request line is longer than limits.head");
-  return http_reader_fail(reader, 431, "the request head is larger than limits.head");
+  if (reader->line_start == 0) return exceed(reader, HTTP_BOUND_HEAD, 414, "the request line is longer than limits.head");
+  return exceed(reader, HTTP_BOUND_HEAD, 431, "the request head is larger than limits.head");
 }
 
 /* ---- Body ------------------------------------------------------------------------------------ */
@@ -284,7 +291,7 @@ static enum http_event read_chunk_size(struct http_reader *reader, struct bytes 
   reader->chunk_begun = false;
   bool ok = size.len > 0 && run_parser(reader, size) && run_parser(reader, BYTES("\r\n"));
   if (!ok || !reader->chunk_begun) return http_reader_fail(reader, 400, "malformed chunk size");
-  if (reader->remaining > room) return http_reader_fail(reader, 413, "the request body is larger than limits.body");
+  if (reader->remaining > room) return exceed(reader, HTTP_BOUND_BODY, 413, "the request body is larger than limits.body");
   become(reader, reader->remaining > 0 ? READ_CHUNK_DATA : READ_TRAILER);
   return HTTP_MORE;
 }
@@ -301,7 +308,7 @@ static enum http_event read_trailer_line(struct http_reader *reader, struct byte
   if (line.ptr[0] == ' ' || line.ptr[0] == '\t')
     return http_reader_fail(reader, 400, "a header must not continue on the next line");
   if (!is_empty && ++reader->trailer_count > reader->limits->fields)
-    return http_reader_fail(reader, 431, "more trailer fields than limits.fields");
+    return exceed(reader, HTTP_BOUND_FIELDS, 431, "more trailer fields than limits.fields");
   reader->trailer_len += line.len;
   if (!run_parser(reader, line)) return http_reader_fail(reader, 400, "malformed trailer");
   return is_empty ? finish(reader) : HTTP_MORE;
@@ -309,7 +316,7 @@ static enum http_event read_trailer_line(struct http_reader *reader, struct byte
 
 /* Refuses a line that is longer than its limit. */
 static enum http_event refuse_body_line(struct http_reader *reader) {
-  if (reader->state == READ_TRAILER) return http_reader_fail(reader, 431, "the trailer is larger than limits.head");
+  if (reader->state == READ_TRAILER) return exceed(reader, HTTP_BOUND_HEAD, 431, "the trailer is larger than limits.head");
   if (reader->state == READ_CHUNK_END) return http_reader_fail(reader, 400, "a chunk is longer than its size");
   return http_reader_fail(reader, 400, "the size line of a chunk is too long");
 }

@@ -56,9 +56,13 @@ enum http_event {
   HTTP_ERROR, /* http_reader_error; nothing more can be read */
 };
 
+/* The limit that a request exceeds. */
+enum http_bound { HTTP_BOUND_NONE, HTTP_BOUND_TARGET, HTTP_BOUND_HEAD, HTTP_BOUND_FIELDS, HTTP_BOUND_BODY };
+
 struct http_error {
   int status;         /* 400, 413, 414, 417, 431, 501, or 505; 503 if out of memory */
   const char *reason; /* the fault: a constant in plain ASCII */
+  enum http_bound exceeded;
 };
 
 struct http_reader;

@@ -6,7 +6,7 @@
 enum { LINE_MAX_V1 = 107, FIXED_V2 = 16 };
 
 /* Types of TLVs, and bits, of version 2. */
-enum { TLV_SSL = 0x20, CLIENT_HAS_SSL = 0x01 };
+enum { TLV_CRC32C = 0x03, TLV_SSL = 0x20, CLIENT_HAS_SSL = 0x01 };
 
 static const struct bytes signature = {"\r\n\r\n\0\r\nQUIT\n", 12};
 static const struct bytes word = {"PROXY ", 6};
@@ -73,18 +73,43 @@ static enum proxy_result proxy_read_v1(struct bytes bytes, struct proxy_header *
 
 static size_t proxy_u16(const unsigned char *at) { return (size_t)at[0] << 8 | at[1]; }
 
-static bool proxy_read_tlvs(struct proxy_header *header, const unsigned char *at, size_t left) {
+/* The CRC of Castagnoli (RFC 9260 appendix B), of the whole header with zeros at the four bytes of
+ * the checksum itself. */
+static uint32_t proxy_crc32c(struct bytes header, size_t checksum_at) {
+  enum { POLYNOMIAL = 0x82f63b78 };
+  uint32_t crc = UINT32_MAX;
+  for (size_t i = 0; i < header.len; i++) {
+    crc ^= i >= checksum_at && i < checksum_at + 4 ? 0 : (unsigned char)header.ptr[i];
+    for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? (uint32_t)POLYNOMIAL : 0);
+  }
+  return ~crc;
+}
+
+static bool proxy_checks(struct bytes header, const unsigned char *value) {
+  uint32_t stated = (uint32_t)value[0] << 24 | (uint32_t)value[1] << 16 | (uint32_t)value[2] << 8 | value[3];
+  return stated == proxy_crc32c(header, (size_t)((const char *)value - header.ptr));
+}
+
+/* Reads the TLVs, the last `left` bytes of the header. Returns the fault, or NULL. */
+static const char *proxy_read_tlvs(struct proxy_header *header, struct bytes bytes, size_t left) {
+  const unsigned char *at = (const unsigned char *)bytes.ptr + bytes.len - left;
+  bool has_checksum = false;
   while (left > 0) {
-    if (left < 3 || left - 3 < proxy_u16(at + 1)) return false;
+    if (left < 3 || left - 3 < proxy_u16(at + 1)) return "malformed TLV in a PROXY header";
     size_t len = proxy_u16(at + 1);
+    if (at[0] == TLV_CRC32C) {
+      if (len != 4 || has_checksum) return "malformed TLV in a PROXY header";
+      if (!proxy_checks(bytes, at + 3)) return "the checksum of a PROXY header does not match";
+      has_checksum = true;
+    }
     if (at[0] == TLV_SSL) {
-      if (len < 5) return false;
+      if (len < 5) return "malformed TLV in a PROXY header";
       header->scheme = at[3] & CLIENT_HAS_SSL ? SCHEME_HTTPS : SCHEME_HTTP;
     }
     at += 3 + len;
     left -= 3 + len;
   }
-  return true;
+  return NULL;
 }
 
 static enum proxy_result proxy_read_v2(struct bytes bytes, struct proxy_header *header, const char **fault) {
@@ -104,9 +129,8 @@ static enum proxy_result proxy_read_v2(struct bytes bytes, struct proxy_header *
   if ((at[12] & 0xf) == LOCAL) return PROXY_DONE; /* everything else is to be ignored */
   header->has_address = family == 1 || family == 2;
   if (header->has_address) header->address = ip_of(at + FIXED_V2, family == 1 ? 4 : 16);
-  if (!proxy_read_tlvs(header, at + FIXED_V2 + address_len[family], len - address_len[family]))
-    return proxy_fail(fault, "malformed TLV in a PROXY header");
-  return PROXY_DONE;
+  const char *tlv_fault = proxy_read_tlvs(header, bytes_of(bytes.ptr, header->len), len - address_len[family]);
+  return tlv_fault ? proxy_fail(fault, tlv_fault) : PROXY_DONE;
 }
 
 enum proxy_result proxy_header_read(struct bytes bytes, struct proxy_header *header, const char **fault) {

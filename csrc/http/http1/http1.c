@@ -140,8 +140,17 @@ static void http1_on_done(struct http1_conn *conn, struct http1 *http) {
   exchange_start(&conn->exchange);
 }
 
+static void count_exceeded(struct http1_conn *conn, enum http_bound exceeded) {
+  static const enum mw_limit limits[] = {[HTTP_BOUND_TARGET] = MW_LIMIT_TARGET,
+                                         [HTTP_BOUND_HEAD] = MW_LIMIT_HEAD,
+                                         [HTTP_BOUND_FIELDS] = MW_LIMIT_FIELDS,
+                                         [HTTP_BOUND_BODY] = MW_LIMIT_BODY};
+  if (exceeded != HTTP_BOUND_NONE) limit_count(&conn_http(&conn->conn)->app->limits, limits[exceeded]);
+}
+
 static void on_error(struct http1_conn *conn, struct http1 *http) {
   struct http_error error = http_reader_error(http->reader);
+  count_exceeded(conn, error.exceeded);
   if (error.status == 503) {
     conn_abort(&conn->conn); /* out of memory: a client that is disconnected reconnects */
     return;

@@ -160,6 +160,7 @@ static void on_conn_due(struct conn *base) {
     limit_count(&conn_http(base)->app->limits, MW_LIMIT_HEAD_SECONDS);
     refuse_unread(conn, 408, "the head of the request did not arrive in time");
   } else {
+    limit_count(&conn_http(base)->app->limits, http1_waits(http) ? MW_LIMIT_IDLE_SECONDS : MW_LIMIT_HEAD_SECONDS);
     conn_close(base);
   }
 }

@@ -384,6 +384,7 @@ static void limits_have_defaults(void **state) {
                                .user_connections = 1000,
                                .address_handshakes = {.per_second = 200, .burst = 2000},
                                .rate = {.per_second = 100, .burst = 200},
+                               .verb_rate = {.per_second = 100},
                                .head_ms = 10000,
                                .body_ms = 30000,
                                .message_ms = 30000,

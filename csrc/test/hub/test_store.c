@@ -191,6 +191,42 @@ static void renews_policies_and_keeps_their_owner(void **state) {
   assert_int_equal(atomic_load(&new.refs), 1);
 }
 
+static void a_kind_has_a_limit_of_its_own(void **state) {
+  (void)state;
+  static struct policy_owner old = {.number = 1}, new = {.number = 2};
+  const struct channel_policy two = {.owner = &old, .kind = 3, .channels = 2, .history = {.size = 1}},
+                              other = {.owner = &old, .kind = 700, .channels = 2},
+                              moved = {.owner = &new, .kind = 1, .channels = 2, .history = {.size = 1}};
+  struct stored *a, *b, *c, *d;
+  atomic_init(&old.refs, 1);
+  atomic_init(&new.refs, 1);
+  begin(&roomy);
+  assert_int_equal(store_acquire(&store, BYTES("a"), &two, &a), 0);
+  assert_int_equal(store_acquire(&store, BYTES("b"), &two, &b), 0);
+  assert_int_equal(store_acquire(&store, BYTES("c"), &two, &c), MW_ELIMIT);
+  assert_int_equal(store.refused_of_kind, 1);
+  assert_int_equal(store.refused, 0);
+  assert_int_equal(store_acquire(&store, BYTES("a"), &two, &a), 0); /* it is live */
+  assert_int_equal(store_acquire(&store, BYTES("c"), &other, &c), 0);
+  store_release(&store, a);
+  store_release(&store, a);
+  assert_int_equal(store_acquire(&store, BYTES("d"), &two, &d), 0);
+  /* A newer configuration, which numbers its kinds otherwise. */
+  assert_int_equal(store_acquire(&store, BYTES("b"), &moved, &b), 0);
+  assert_int_equal(store_acquire(&store, BYTES("a"), &moved, &a), 0);
+  struct stored *e;
+  assert_int_equal(store_acquire(&store, BYTES("e"), &moved, &e), MW_ELIMIT);
+  store_release(&store, a);
+  store_release(&store, b);
+  store_release(&store, b);
+  store_release(&store, c);
+  store_release(&store, d);
+  for (uint32_t kind = 0; kind < store.kind_capacity; kind++) assert_int_equal(store.kind_counts[kind], 0);
+  end();
+  assert_int_equal(atomic_load(&old.refs), 1);
+  assert_int_equal(atomic_load(&new.refs), 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(hubs_share_what_is_kept),
@@ -200,6 +236,7 @@ int main(void) {
       TEST(what_was_before_the_beginning_is_not_kept),
       TEST(messages_do_not_get_younger_when_the_clock_is_set_back),
       TEST(renews_policies_and_keeps_their_owner),
+      TEST(a_kind_has_a_limit_of_its_own),
       TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,7 +300,7 @@ static void poll_start(struct exchange *exchange) {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
     return;
   }
-  subscribe_query_init(&poll->query, exchange_config(exchange), request->head->query);
+  subscribe_query_init(&poll->query, exchange_config(exchange), &exchange_app(exchange)->limits, request->head->query);
   /* A request for the head takes no messages from others. */
   if (request->is_head) {
     poll->query.has_client = false;

@@ -222,6 +222,7 @@ void poll_clients_expire(struct poll_clients *clients) {
     struct poll_client *client = container_of(idle->next, struct poll_client, link);
     if (client->due_ms > http->loop->clock.now_ms) return;
     client->is_late = true;
+    limit_count(&clients->sink.http->app->limits, MW_LIMIT_POLL_CLIENT_SECONDS);
     close_client(client);
   }
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "app/limits/send_rate.h"
 #include "auth/origin.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
@@ -15,6 +16,10 @@
 #include "transport/transport.h"
 #include "transport/websocket/deflate.h"
 #include "transport/websocket/websocket.h"
+
+/* How long the app may still work on messages that came before the peer's close frame, until that
+ * is answered. */
+enum { DUE_MS = 5000 };
 
 /* ---- Messages -------------------------------------------------------------------------------- */
 
@@ -30,6 +35,34 @@ static bool socket_is_full(struct exchange *exchange, const struct mw_socket *so
   const struct mw_limits *limits = &socket->config->options.limits;
   bool crowded = atomic_load(&app->job_count) >= limits->waiting / 2 || atomic_load(&app->job_bytes) >= limits->queue / 2;
   return socket->pending_count > 0 && (crowded || socket->pending_size >= limits->input_backlog);
+}
+
+static uint64_t now_ms(struct exchange *exchange) { return exchange_http(exchange)->loop->clock.now_ms; }
+
+/* Beyond the rate, its next message waits: a raw WebSocket has no answer that could refuse it.
+ * Returns false if it is closed instead. */
+static bool charge_message(struct exchange *exchange, struct mw_socket *socket) {
+  uint32_t wait_ms = send_rate_charge(exchange_app(exchange), socket, now_ms(exchange));
+  if (wait_ms == 0) return true;
+  if (socket->config->options.rate_closes) {
+    websocket_close(exchange, WS_CLOSE_POLICY, "rate_limited");
+    return false;
+  }
+  socket->paused_until_ms = now_ms(exchange) + wait_ms;
+  exchange_session_stop_reading(exchange);
+  exchange_set_deadline(exchange);
+  return true;
+}
+
+static bool is_paused(struct exchange *exchange, const struct mw_socket *socket) {
+  return socket->paused_until_ms > now_ms(exchange);
+}
+
+/* Reads again if nothing prevents it any more. */
+static void resume_if_possible(struct exchange *exchange, struct mw_socket *socket) {
+  if (is_paused(exchange, socket)) return;
+  socket->paused_until_ms = 0;
+  if (exchange->flags & EXCHANGE_STOPPED && !socket_is_full(exchange, socket)) exchange_session_resume_reading(exchange);
 }
 
 static struct script_job *make_message_job(struct exchange *exchange, struct mw_socket *socket, struct ws_reader *reader) {
@@ -61,8 +94,8 @@ static void on_handled(struct exchange *exchange, struct mw_socket *socket, cons
     websocket_close(exchange, is_fault ? WS_CLOSE_INTERNAL : WS_CLOSE_POLICY, is_fault ? "" : job->reason);
   } else if (socket->is_due) {
     if (socket->pending_count == 0) raw_websocket_finish(exchange, socket);
-  } else if (exchange->flags & EXCHANGE_STOPPED && !socket_is_full(exchange, socket)) {
-    exchange_session_resume_reading(exchange);
+  } else {
+    resume_if_possible(exchange, socket);
   }
 }
 
@@ -89,10 +122,13 @@ void raw_websocket_receive(struct exchange *exchange, struct ws_reader *reader) 
   bool full = atomic_load(&http->app->job_count) >= limits->waiting ||
               atomic_load(&http->app->job_bytes) + ws_reader_payload(reader).len + WS_HEADER_MAX > limits->queue;
   if (full && socket->pending_count == 0) {
+    bool waits = atomic_load(&http->app->job_count) >= limits->waiting;
+    limit_count(&http->app->limits, waits ? MW_LIMIT_WAITING : MW_LIMIT_QUEUE);
     log_limited(MW_LOG_WARNING, "closed a WebSocket: limits.waiting or limits.queue reached by messages that wait for handlers");
     websocket_close(exchange, WS_CLOSE_TRY_LATER, waiting_refusal);
     return;
   }
+  if (!charge_message(exchange, socket)) return;
   struct script_job *job = make_message_job(exchange, socket, reader);
   if (!job) {
     exchange_break(exchange);
@@ -259,9 +295,21 @@ static void raw_websocket_on_silent(struct exchange *exchange) {
   struct mw_socket *socket = exchange_session_socket(exchange);
   if (socket->is_due) {
     raw_websocket_finish(exchange, socket);
+  } else if (socket->paused_until_ms > 0) {
+    resume_if_possible(exchange, socket);
   } else {
     websocket_on_silent(exchange);
   }
+}
+
+static uint64_t raw_websocket_silence_ms(struct exchange *exchange) {
+  const struct mw_socket *socket = exchange_session_socket(exchange);
+  bool is_pinged = exchange->flags & EXCHANGE_PINGED;
+  if (!socket) return websocket_silence_ms(exchange);
+  if (socket->is_due) return DUE_MS;
+  if (is_paused(exchange, socket)) return socket->paused_until_ms - now_ms(exchange);
+  if (socket->paused_until_ms > 0) return 0;
+  return is_pinged ? socket->websocket->pong_ms : socket->websocket->ping_ms;
 }
 
 /* A frame that the app sends. */
@@ -288,7 +336,7 @@ const struct role raw_websocket_role = {.start = raw_websocket_start,
                                         .close = websocket_on_close,
                                         .give_up = websocket_give_up,
                                         .on_end = websocket_on_end,
-                                        .silence_ms = websocket_silence_ms,
+                                        .silence_ms = raw_websocket_silence_ms,
                                         .is_raw = true,
                                         .outbox_limit = outbox_limit,
                                         .opens = ROLE_OPENS_SOCKET,

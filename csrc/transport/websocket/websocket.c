@@ -18,10 +18,6 @@
 #include "transport/websocket/raw_websocket.h"
 #include "transport/websocket/ws_input.h"
 
-/* How long the app may still work on messages that came before the peer's close frame, until that
- * is answered. */
-enum { DUE_MS = 5000 };
-
 /* ---- Frames ---------------------------------------------------------------------------------- */
 
 static void push_blob(struct exchange *exchange, struct blob *blob) {
@@ -90,6 +86,7 @@ void websocket_on_close(struct exchange *exchange, const struct closing *closing
  * closed it. */
 static void end_websocket_reading(struct exchange *exchange, struct ws_close_info info, bool is_answer) {
   char reason[WS_CONTROL_MAX] = "";
+  if (!is_answer && info.code == WS_CLOSE_TOO_BIG) limit_count(&exchange_app(exchange)->limits, MW_LIMIT_WS_MESSAGE_SIZE);
   if (exchange_session_socket(exchange)) {
     raw_websocket_end_reading(exchange, info, is_answer);
     return;
@@ -330,15 +327,12 @@ static void websocket_on_late(struct exchange *exchange) {
 uint64_t websocket_silence_ms(struct exchange *exchange) {
   const struct http *http = exchange_http(exchange);
   const struct mw_limits *limits = &http->app->config->options.limits;
-  const struct mw_socket *socket = exchange_session_socket(exchange);
   bool is_pinged = exchange->flags & EXCHANGE_PINGED;
   if (exchange->flags & EXCHANGE_CONNECTING) {
     uint64_t spent_ms = exchange_silent_ms(exchange);
     return limits->connect_ms > spent_ms ? limits->connect_ms - spent_ms : 0;
   }
-  if (!socket) return is_pinged ? limits->pong_ms : limits->ping_ms;
-  if (socket->is_due) return DUE_MS;
-  return is_pinged ? socket->websocket->pong_ms : socket->websocket->ping_ms;
+  return is_pinged ? limits->pong_ms : limits->ping_ms;
 }
 
 /* The frame that asks for a sign of life in the words of that dialect. */

@@ -102,6 +102,12 @@ static const struct proxy_case cases[] = {
                     "a"
                     "\x20\0\x05\x07\0\0\0\0",
           "203.0.113.7", SCHEME_HTTPS),
+    WHOLE(SIGNATURE "\x21\x11\0\x13" V4 "\x03\0\x04\xc7\x45\xe3\xde", "203.0.113.7", SCHEME_UNKNOWN),
+    WHOLE(SIGNATURE "\x21\x11\0\x20" V4 "\x04\0\x02xx"
+                    "\x03\0\x04\xc5\xbe\x25\xb8"
+                    "\x20\0\x05\x01\0\0\0\0",
+          "203.0.113.7", SCHEME_HTTPS),
+    WHOLE(SIGNATURE "\x20\x11\0\x13" V4 "\x03\0\x04zzzz", NULL, SCHEME_UNKNOWN), /* of LOCAL, nothing counts */
     {IN(SIGNATURE "\x21\x11\0\x0c" V4 "GET / HTTP/1.1\r\n"), PROXY_DONE, 28, "203.0.113.7", SCHEME_UNKNOWN},
     MORE(SIGNATURE),
     MORE(SIGNATURE "\x21\x11\0"),
@@ -128,6 +134,11 @@ static const struct proxy_case cases[] = {
     BAD(SIGNATURE "\x21\x11\0\x0f" V4 "\x04\0\x01"),
     BAD(SIGNATURE "\x21\x11\0\x0f" V4 "\x04\xff\xff"),
     BAD(SIGNATURE "\x21\x11\0\x10" V4 "\x20\0\x01\x01"),
+    BAD(SIGNATURE "\x21\x11\0\x13" V4 "\x03\0\x04\xc7\x45\xe3\xdf"),
+    BAD(SIGNATURE "\x21\x11\0\x13" V4 "\x03\0\x04\0\0\0\0"),
+    BAD(SIGNATURE "\x21\x11\0\x12" V4 "\x03\0\x03\xc7\x45\xe3"),
+    BAD(SIGNATURE "\x21\x11\0\x0f" V4 "\x03\0\0"),
+    BAD(SIGNATURE "\x21\x11\0\x1a" V4 "\x03\0\x04\xc7\x45\xe3\xde\x03\0\x04\xc7\x45\xe3\xde"),
     BAD("\r\n\r\n\0\r\nQUIX"),
     BAD("\r\n\r\n\r"),
     BAD("\r\r"),

@@ -143,7 +143,8 @@ static void start_with(struct fixture *app, const struct mw_websocket_options *w
   mw_server_advance(app->server, 1);
 }
 
-static void start(struct fixture *app) { start_with(app, &(struct mw_websocket_options){0}, NULL); }
+/* Many tests send all at once. */
+static void start(struct fixture *app) { start_with(app, &(struct mw_websocket_options){.has_no_rate = true}, NULL); }
 
 static void finish(struct fixture *app) {
   memory_peer_close(&app->peer);
@@ -358,6 +359,57 @@ static void bounds_what_waits(void **state) {
   finish(&app);
 }
 
+/* Beyond the rate, the peer is read no further for a while, and nothing is lost. */
+static void waits_beyond_its_rate(void **state) {
+  (void)state;
+  enum { FRAMES = 60, BURST = 20 };
+  struct fixture app;
+  struct buffer out = {0};
+  int got = 0, seconds = 0;
+  start_with(&app, &(struct mw_websocket_options){.rate = {10, BURST}}, NULL);
+  open_socket(&app, "/echo");
+  for (int i = 0; i < FRAMES; i++) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", i);
+    add_frame(&out, 0x81, text);
+  }
+  memory_peer_send(&app.peer, buffer_bytes(&out));
+  buffer_deinit(&out);
+  for (; got < FRAMES; seconds++) {
+    enum ws_opcode opcode;
+    struct bytes payload;
+    assert_in_range(seconds, 0, 7);
+    while (memory_peer_next_frame(&app.peer, &opcode, &payload)) assert_int_equal(atoi(payload.ptr), got++);
+    assert_in_range(got, 1, BURST + seconds * 10 + 1);
+    mw_server_advance(app.server, 1000);
+    server_settle(app.server);
+  }
+  assert_in_range(seconds, 4, 7);
+  struct mw_stats stats;
+  mw_server_stats(app.server, &stats);
+  assert_in_range(stats.limits[MW_LIMIT_WEBSOCKET_RATE], 1, FRAMES);
+  finish(&app);
+}
+
+static void set_over_rate(struct mw_config_options *options) {
+  options->limits.rate = (struct mw_rate){1, 3};
+  options->rate_closes = true;
+}
+
+static void closes_beyond_the_rate_of_the_app(void **state) {
+  (void)state;
+  struct fixture app;
+  start_with(&app, &(struct mw_websocket_options){0}, set_over_rate);
+  open_socket(&app, "/echo");
+  for (int i = 0; i < 3; i++) {
+    memory_peer_frame(&app.peer, WS_OPCODE_TEXT, BYTES("x"));
+    memory_peer_expect(&app.peer, "x");
+  }
+  memory_peer_frame(&app.peer, WS_OPCODE_TEXT, BYTES("x"));
+  memory_peer_expect_close(&app.peer, WS_CLOSE_POLICY);
+  finish(&app);
+}
+
 /* Large ones fill limits.input_backlog with their bytes, and not earlier. */
 static void bounds_what_waits_by_its_bytes(void **state) {
   (void)state;
@@ -404,7 +456,7 @@ static void goes_on_with_many(void **state) {
   enum { FRAMES = 20000 };
   struct fixture app;
   struct buffer out = {0};
-  start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20}, set_large_backlog);
+  start_with(&app, &(struct mw_websocket_options){.outbox = 64 << 20, .has_no_rate = true}, set_large_backlog);
   open_socket(&app, "/echo");
   app.keeps = true;
   int64_t before = mw_live("request");
@@ -1059,6 +1111,8 @@ int main(void) {
       TEST(keeps_the_order),
       TEST(bounds_what_waits),
       TEST(bounds_what_waits_by_its_bytes),
+      TEST(waits_beyond_its_rate),
+      TEST(closes_beyond_the_rate_of_the_app),
       TEST(goes_on_with_many),
       TEST(takes_large_messages),
       TEST(bounds_messages),
