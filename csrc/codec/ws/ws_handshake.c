@@ -11,7 +11,7 @@ enum {
   SHA1_LEN = 20,
 };
 
-static struct http_error ws_handshake_refuse(int status, const char *reason) { return (struct http_error){status, reason}; }
+static struct http_error ws_handshake_refuse(int status, const char *reason) { return (struct http_error){.status = status, .reason = reason}; }
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
