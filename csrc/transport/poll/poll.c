@@ -238,6 +238,7 @@ static void go_as_new(struct poll *poll) {
     return;
   }
   bool full = atomic_load(&http->app->poll_count) >= http->app->config->options.limits.connections;
+  if (full) limit_count(&http->app->limits, MW_LIMIT_CONNECTIONS);
   struct script_job *job = full ? NULL : connect_job(exchange, exchange_request(exchange), "poll", NULL, 0);
   if (!job) {
     refuse_poll(exchange, 503, full ? "too many clients: limits.connections" : "out of memory");

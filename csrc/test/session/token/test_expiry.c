@@ -309,6 +309,66 @@ static void ends_an_event_stream_in_a_replay(void **state) {
   token_app_finish(&app);
 }
 
+/* The peer reads 64 KiB, the client is renewed by a POST, and the rest follows. */
+static void renews_an_event_stream_in_a_replay(void **state) {
+  (void)state;
+  struct token_app app;
+  struct memory_peer peer;
+  char request[MW_TOKEN_MAX + 128], id[64], token[MW_TOKEN_MAX], answer[1024];
+  token_app_start(&app);
+  fill(&app);
+  memory_peer_open(&peer, app.server);
+  snprintf(request, sizeof request,
+           "GET /sse?channel=open:a&since=0&envelope=1 HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer %s\r\n\r\n",
+           token_of(&app, "ann", LIVES, ""));
+  memory_peer_send_text(&peer, request);
+  struct mw_client *client = mw_client_next(app.server, NULL);
+  assert_non_null(client);
+  struct mw_bytes name = mw_client_id(client);
+  snprintf(id, sizeof id, "%.*s", (int)name.len, name.ptr);
+  assert_null(mw_client_next(app.server, client));
+  token_app_pass(&app, LIVES - 5);
+  snprintf(token, sizeof token, "%s", token_of(&app, "ann", LIVES, ""));
+  assert_int_equal(token_send(&app, id, token, verb_of(token), answer), 200);
+  token_app_pass(&app, 10);
+  assert_string_equal(app.reasons, "");
+  assert_int_equal(count_on(memory_peer_fetch(&peer), 0), REPLAYED);
+  assert_false(token_got(&peer, "\r\n0\r\n\r\n"));
+  assert_false(token_got(&peer, "moonwire:gap"));
+  memory_peer_close(&peer);
+  token_app_finish(&app);
+}
+
+/* Between two polls of a replay, by a POST. The polls themselves need valid tokens, too. */
+static void renews_a_polling_client_in_a_replay(void **state) {
+  (void)state;
+  struct token_app app;
+  struct memory_peer peer;
+  char client[64] = "", token[MW_TOKEN_MAX], target[256], id[64] = "0", answer[1024];
+  int next = 0;
+  token_app_start(&app);
+  fill(&app);
+  snprintf(token, sizeof token, "%s", token_of(&app, "ann", LIVES, ""));
+  for (int i = 0; i < 100 && next < REPLAYED; i++) {
+    snprintf(target, sizeof target, "/poll?channel=open:a&client=%s&since=%s&wait=0", client, id);
+    assert_int_equal(token_get(&app, &peer, target, token, ""), 200);
+    next = count_on(buffer_bytes(&peer.in), next);
+    token_find(strstr(peer.in.data, "\r\n\r\n"), "{\"id\":\"", id);
+    token_find(peer.in.data, "\"client\":\"", client);
+    assert_false(token_got(&peer, "\"gaps\":[\""));
+    memory_peer_close(&peer);
+    if (i != 0) continue;
+    assert_true(next < REPLAYED);
+    token_app_pass(&app, LIVES - 5);
+    snprintf(token, sizeof token, "%s", token_of(&app, "ann", LIVES, ""));
+    assert_int_equal(token_send(&app, client, token, verb_of(token), answer), 200);
+    token_app_pass(&app, 10);
+  }
+  assert_int_equal(next, REPLAYED);
+  assert_string_equal(app.reasons, ""); /* it is the same client */
+  token_app_finish(&app);
+}
+
 static void ends_a_websocket_in_a_replay(void **state) {
   (void)state;
   for (int renews = 0; renews < 2; renews++) {
@@ -405,6 +465,8 @@ int main(void) {
                                      TEST(renews_a_polling_client),
                                      TEST(ends_a_poll_without_a_client),
                                      TEST(ends_an_event_stream_in_a_replay),
+                                     TEST(renews_an_event_stream_in_a_replay),
+                                     TEST(renews_a_polling_client_in_a_replay),
                                      TEST(ends_a_websocket_in_a_replay),
                                      TEST(ends_a_poll_in_a_replay),
                                      TEST(never_ends_without_exp)};
