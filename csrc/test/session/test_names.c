@@ -107,6 +107,7 @@ static struct memory_peer *open_from(const char *remote) {
   struct memory_peer *peer = &peers[peer_count++];
   memory_peer_open(peer, server);
   ((struct stream_peer *)(void *)peer->memory)->remote = remote;
+  server->workers[0].http.peer.conn = NULL; /* it remembers another address */
   return peer;
 }
 
