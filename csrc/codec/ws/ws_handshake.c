@@ -11,7 +11,9 @@ enum {
   SHA1_LEN = 20,
 };
 
-static struct http_error ws_handshake_refuse(int status, const char *reason) { return (struct http_error){.status = status, .reason = reason}; }
+static struct http_error ws_handshake_refuse(int status, const char *reason) {
+  return (struct http_error){.status = status, .reason = reason};
+}
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
