@@ -8,7 +8,7 @@
 #   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
 #
 # LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR,
-# LIBUV_LIBDIR (also CRYPTO_, ZLIB_, and JANSSON_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR,
+# LIBUV_LIBDIR (also CRYPTO_, ZLIB_, JANSSON_, and CURL_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR,
 # INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings errors, for contributors: a newer compiler may
 # have new warnings. V=1 shows whole command lines.
 
@@ -79,6 +79,9 @@ ZLIB_CFLAGS := $(call cflags,ZLIB,zlib)
 ZLIB_LIBS := $(call libs,ZLIB,zlib,z)
 JANSSON_CFLAGS := $(call cflags,JANSSON,jansson)
 JANSSON_LIBS := $(call libs,JANSSON,jansson,jansson)
+# only for the module
+CURL_CFLAGS := $(call cflags,CURL,libcurl)
+CURL_LIBS := $(call libs,CURL,libcurl,curl)
 
 # llhttp as a library, else Debian's node-llhttp: sources (api.c, http.c, llhttp.c) and a header
 ifeq ($(LLHTTP_SRC)$(shell $(PKG_CONFIG) --exists libllhttp 2>/dev/null && echo yes),yes)
@@ -97,6 +100,7 @@ MISSING := $(strip \
   $(call missing,CRYPTO,libcrypto,OpenSSL[libssl-dev]) \
   $(call missing,ZLIB,zlib,zlib[zlib1g-dev]) \
   $(call missing,JANSSON,jansson,jansson[libjansson-dev]) \
+  $(call missing,CURL,libcurl,libcurl[libcurl4-openssl-dev]) \
   $(if $(LLHTTP_LIBS)$(LLHTTP_OBJ),,llhttp[node-llhttp or libllhttp-dev]))
 ifneq ($(MISSING),)
 ifneq ($(filter-out clean,$(or $(MAKECMDGOALS),all)),)
@@ -121,7 +125,7 @@ LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
 CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS) $(ZLIB_LIBS)
 
-CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(LUA_CFLAGS)
+CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS) $(LUA_CFLAGS)
 
 .PHONY: all lib module tests test-c fuzz bench symbols format install install-lib clean FORCE
 all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
@@ -182,7 +186,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 	$(call say,LINK)
 	@mkdir -p $(@D)
 	@echo '{ global: luaopen_moonwire_core; local: *; };' > $(B)/obj/core.map
-	$(Q)$(CC) $(LIBFLAG) $(LINK_FLAGS) $(EXPORTS) -o $@ $(LUA_OBJ) $(LIB_OBJ) $(CORE_LIBS)
+	$(Q)$(CC) $(LIBFLAG) $(LINK_FLAGS) $(EXPORTS) -o $@ $(LUA_OBJ) $(LIB_OBJ) $(CORE_LIBS) $(CURL_LIBS)
 
 # ---- C tests and fuzz targets --------------------------------------------------------------------
 
@@ -234,7 +238,7 @@ TESTS += $(B)/test/$(1)_$(2)
 $(B)/test/$(1)_$(2): $(3) $(if $(filter server_workers,$(1)_$(2)),$(FUZZ_SUPPORT)) $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS))
+	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS) $$(CURL_LIBS))
 endef
 $(foreach floor,$(FLOORS) lua,$(foreach file,$(call floor_sources,test/$(floor)),\
   $(eval $(call test_program,$(floor),$(patsubst test_%.c,%,$(notdir $(file))),$(call objects,$(file))))))

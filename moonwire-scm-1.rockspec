@@ -23,6 +23,7 @@ external_dependencies = {
   CRYPTO = { header = "openssl/crypto.h", library = "crypto" },
   ZLIB = { header = "zlib.h", library = "z" },
   JANSSON = { header = "jansson.h", library = "jansson" },
+  CURL = { header = "curl/curl.h", library = "curl" },
 }
 build = {
   type = "make",
@@ -40,6 +41,8 @@ build = {
     ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
     JANSSON_INCDIR = "$(JANSSON_INCDIR)",
     JANSSON_LIBDIR = "$(JANSSON_LIBDIR)",
+    CURL_INCDIR = "$(CURL_INCDIR)",
+    CURL_LIBDIR = "$(CURL_LIBDIR)",
   },
   install_target = "install",
   install_variables = {

@@ -937,7 +937,7 @@ MW_API void mw_timer_free(struct mw_timer *timer);
 
 struct mw_watch;
 
-enum mw_readiness { MW_READABLE, MW_WRITABLE };
+enum mw_readiness { MW_READABLE, MW_WRITABLE, MW_READABLE_OR_WRITABLE };
 /* Calls `on_ready` in each event loop iteration in which a descriptor can be read, or written, or
  * has failed or ended. Makes the descriptor non-blocking. It must stay open until mw_watch_free.
  * The caller owns the watch. MW_ENOMEM; MW_ECLOSED: the server has stopped; -EEXIST: the server

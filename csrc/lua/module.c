@@ -5,6 +5,7 @@
 #include "lua/base/json.h"
 #include "lua/base/scope.h"
 #include "lua/base/wait.h"
+#include "lua/fetch/lua_fetch.h"
 #include "lua/lua_server.h"
 #include "lua/lua_testing.h"
 #include "lua/objects/lua_client.h"
@@ -94,6 +95,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"form", http_read_form},
                                        {"cores", count_cores},
                                        {"pool", pool_define},
+                                       {"fetch", fetch_start},
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
                                        {"check_address", serve_check_address},
@@ -110,6 +112,7 @@ int luaopen_moonwire_core(lua_State *L) {
   connection_class_open(L);
   scope_open(L);
   pool_open(L);
+  fetch_open(L);
   token_open(L);
   testing_open(L);
   luaL_newlib(L, functions);

@@ -17,7 +17,10 @@ static void watch_on_closed(uv_handle_t *handle) {
   memory_free(watch);
 }
 
-int watch_new(struct watch **out, struct loop *loop, int fd, bool for_writing, void (*on_ready)(void *context), void *context) {
+int watch_new(struct watch **out, struct loop *loop, int fd, enum mw_readiness readiness, void (*on_ready)(void *context),
+              void *context) {
+  static const int events[] = {
+      [MW_READABLE] = UV_READABLE, [MW_WRITABLE] = UV_WRITABLE, [MW_READABLE_OR_WRITABLE] = UV_READABLE | UV_WRITABLE};
   struct watch *watch = memory_calloc(1, sizeof *watch);
   if (!watch) return MW_ENOMEM;
   list_init(&watch->link);
@@ -30,7 +33,7 @@ int watch_new(struct watch **out, struct loop *loop, int fd, bool for_writing, v
     return status;
   }
   loop_opened(loop);
-  status = uv_poll_start(&watch->uv, for_writing ? UV_WRITABLE : UV_READABLE, watch_on_event);
+  status = uv_poll_start(&watch->uv, events[readiness], watch_on_event);
   if (status < 0) {
     watch_free(watch);
     return status;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/list.h"
+#include "base/status.h"
 #include "net/loop.h"
 
 VISIBILITY_PUSH
@@ -20,7 +21,8 @@ struct watch {
 /* Calls `on_ready` in each turn in which the descriptor can be read, or written, or has failed or
  * ended. Makes it non-blocking. It must stay open until watch_free. Returns MW_ENOMEM, UV_EEXIST: it
  * is watched already; UV_EPERM: such a file is always ready; or UV_EBADF. */
-int watch_new(struct watch **watch, struct loop *loop, int fd, bool for_writing, void (*on_ready)(void *context), void *context);
+int watch_new(struct watch **watch, struct loop *loop, int fd, enum mw_readiness readiness, void (*on_ready)(void *context),
+              void *context);
 /* Stops now, and frees soon. Safe in the callback. NULL is allowed. */
 void watch_free(struct watch *watch);
 

@@ -38,7 +38,7 @@ int mw_watch_new(struct mw_watch **watch, struct mw_server *server, int fd, enum
                  void (*on_ready)(void *context), void *context) {
   if (server->app.state >= APP_STOPPED) return MW_ECLOSED;
   struct watch *started;
-  int status = watch_new(&started, &server->loop, fd, readiness == MW_WRITABLE, on_ready, context);
+  int status = watch_new(&started, &server->loop, fd, readiness, on_ready, context);
   if (status != 0) return status;
   list_append(&server->watches, &started->link);
   *watch = (struct mw_watch *)(void *)started;

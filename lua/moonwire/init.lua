@@ -9,6 +9,7 @@ local Cache = require "moonwire.cache"
 local Queue = require "moonwire.queue"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
+local http = require "moonwire.http"
 local options = require "moonwire.options"
 local token = require "moonwire.token"
 local trusted_header = require "moonwire.trusted_header"
@@ -21,6 +22,7 @@ local waits = require "moonwire.waits"
 ---@field null lightuserdata JSON's null
 ---@field array fun(items: table): table marks a table as a JSON array, even an empty one, and returns it
 ---@field crypto moonwire.crypto
+---@field http moonwire.http requests to other servers
 ---@field token moonwire.token|fun(given: moonwire.TokenOptions): moonwire.Verifier
 ---@field trusted_header fun(name: string): moonwire.TrustedHeader identifies clients by a header of a trusted proxy
 ---@field work moonwire.work threads for code that blocks
@@ -44,6 +46,7 @@ local moonwire = {
   cache = Cache._new,
   queue = Queue._new,
   crypto = crypto,
+  http = http,
   token = token,
   trusted_header = trusted_header,
   work = work,

@@ -223,6 +223,12 @@ local types = {
     end,
   },
   strings = { "a list of strings", is_strings },
+  any = {
+    "any value",
+    function()
+      return true
+    end,
+  },
   authorize = {
     'a function, a boolean, or "token"',
     function(value)

@@ -151,6 +151,33 @@ function core.busy() end
 ---@return integer
 function core.cores() end
 
+--- Starts a request to another server, for moonwire.http.
+---@param options table see http.lua
+---@return moonwire.CoreFetch|nil
+---@return string|nil message
+---@return string|nil code
+function core.fetch(options) end
+
+---@class moonwire.CoreFetch
+local CoreFetch = {}
+
+--- Waits for the head of the answer.
+---@param seconds? number
+---@return integer|nil status
+---@return table<string, string>|string headers or message
+---@return string|nil code
+function CoreFetch:head(seconds) end
+
+--- Waits for a part of the body.
+---@param seconds? number
+---@return string|nil bytes nil at the end
+---@return string|nil message
+---@return string|nil code nil at the end
+function CoreFetch:read(seconds) end
+
+--- Ends the request. Also when a variable with <close> ends.
+function CoreFetch:close() end
+
 --- A pool of threads, with Lua states of their own, for moonwire.work.
 ---@param name string
 ---@param threads integer 1 to 64

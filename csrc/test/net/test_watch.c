@@ -44,7 +44,7 @@ static void tells_what_is_ready(void **state) {
   (void)state;
   struct watch *watch;
   char byte;
-  assert_int_equal(watch_new(&watch, &loop, ends[0], false, on_ready, NULL), 0);
+  assert_int_equal(watch_new(&watch, &loop, ends[0], MW_READABLE, on_ready, NULL), 0);
   for (int i = 0; i < 3; i++) loop_step(&loop);
   assert_int_equal(calls, 0);
   assert_int_equal(write(ends[1], "x", 1), 1);
@@ -68,7 +68,7 @@ static void may_be_freed_in_its_call(void **state) {
   struct watch *watch;
   for (int i = 0; i < 3; i++) {
     calls = 0;
-    assert_int_equal(watch_new(&watch, &loop, ends[0], true, on_ready, &watch), 0);
+    assert_int_equal(watch_new(&watch, &loop, ends[0], MW_WRITABLE, on_ready, &watch), 0);
     while (calls == 0) loop_step(&loop);
     assert_null(watch);
     loop_step(&loop);
@@ -82,21 +82,21 @@ static void refuses_what_cannot_be_watched(void **state) {
   char path[] = "/tmp/moonwire-watch-XXXXXX";
   int file = mkstemp(path);
   assert_true(file >= 0);
-  assert_int_equal(watch_new(&watch, &loop, file, false, on_ready, NULL), -EPERM);
+  assert_int_equal(watch_new(&watch, &loop, file, MW_READABLE, on_ready, NULL), -EPERM);
   close(file);
   unlink(path);
-  assert_int_equal(watch_new(&watch, &loop, file, false, on_ready, NULL), -EBADF);
-  assert_int_equal(watch_new(&watch, &loop, ends[0], false, on_ready, NULL), 0);
-  assert_int_equal(watch_new(&other, &loop, ends[0], true, on_ready, NULL), -EEXIST);
+  assert_int_equal(watch_new(&watch, &loop, file, MW_READABLE, on_ready, NULL), -EBADF);
+  assert_int_equal(watch_new(&watch, &loop, ends[0], MW_READABLE, on_ready, NULL), 0);
+  assert_int_equal(watch_new(&other, &loop, ends[0], MW_WRITABLE, on_ready, NULL), -EEXIST);
   watch_free(watch);
-  assert_int_equal(watch_new(&watch, &loop, ends[0], true, on_ready, NULL), 0); /* immediately */
+  assert_int_equal(watch_new(&watch, &loop, ends[0], MW_WRITABLE, on_ready, NULL), 0); /* immediately */
   watch_free(watch);
 }
 
 static bool watch_once(void *context) {
   struct watch *watch;
   (void)context;
-  int status = watch_new(&watch, &loop, ends[0], false, on_ready, NULL);
+  int status = watch_new(&watch, &loop, ends[0], MW_READABLE, on_ready, NULL);
   if (status == MW_ENOMEM) return false;
   assert_int_equal(status, 0);
   watch_free(watch);

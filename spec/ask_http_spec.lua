@@ -1,0 +1,284 @@
+-- Requests to other servers: moonwire.http, against one that misbehaves.
+
+local dkjson = require "dkjson"
+local http = require "spec.support.http"
+local server = require "spec.support.server"
+
+local script = [[
+local moonwire = require "moonwire"
+local app = moonwire.app { limits = { answer_seconds = 30, drain_seconds = 1, waiting = 20000 } }
+local BASE, SECURE, FOLDER = os.getenv "BASE", os.getenv "SECURE", os.getenv "FOLDER"
+local http = moonwire.http
+
+local function plain(first, ...)
+  if first == nil then return { message = (...), code = select(2, ...) } end
+  return { status = first.status, headers = first.headers, body = #first.body < 100 and first.body or #first.body }
+end
+app:get("/get/{path}", function(request)
+  local query = request.query
+  return plain(http.get(BASE .. "/" .. request.params.path, {
+    timeout = tonumber(query.timeout or 5),
+    redirects = math.tointeger(query.redirects),
+    size = math.tointeger(query.size),
+  }))
+end)
+app:get("/secure", function(request)
+  local query = request.query
+  return plain(http.get(query.url or SECURE, { ca_file = query.ca and FOLDER .. "/cert.pem", verify = query.verify ~= "no" and nil }))
+end)
+app:get("/events/{path}", function(request)
+  local events = {}
+  local ok, problem = pcall(function()
+    for event in http.events { url = BASE .. "/" .. request.params.path, timeout = 1 } do events[#events + 1] = event end
+  end)
+  return { events = moonwire.array(events), problem = not ok and problem or nil }
+end)
+app:get("/break", function()
+  local count = 0
+  for _ in http.events { url = BASE .. "/events" } do count = count + 1 break end
+  return { count = count }
+end)
+app:get("/chunks", function()
+  local len = 0
+  local response, message, code = http.get(BASE .. "/endless", { stream = function(chunk)
+    len = len + #chunk
+    if len % 3 == 0 then moonwire.sleep(0) end
+    return len < 20 * 1024 * 1024
+  end })
+  return { len = len, nothing = response == nil, code = code }
+end)
+app:post("/mirror", function(request)
+  return { body = request.body, headers = request.headers, method = request.method }
+end)
+app:get("/bodies", function()
+  local own = "http://" .. app:address() .. "/mirror"
+  return {
+    json = http.post(own, { json = { a = { 1, "\u{1F319}" } } }):json(),
+    form = http.post(own, { form = { a = "1 & 2", ["ü"] = 3 } }):json(),
+    text = http.post(own, { body = "a\0b", headers = { ["Content-Type"] = "text/plain", ["X-List"] = { "1", "2" }, ["X-Empty"] = "" } }):json(),
+    none = http.post(own):json(),
+    large = #http.post(own, { body = ("x"):rep(100000) }):json().body,
+  }
+end)
+local faults = {
+  no_url = function() return http.request {} end,
+  scheme = function() return http.get "file:///etc/hosts" end,
+  blank = function() return http.get "http://a b/" end,
+  option = function() return http.get(BASE, { time_out = 1 }) end,
+  name = function() return http.get(BASE, { headers = { ["a b"] = "1" } }) end,
+  line = function() return http.get(BASE, { headers = { a = "1\r\nb: 2" } }) end,
+  method = function() return http.request { url = BASE, method = "GET /x" } end,
+  two_bodies = function() return http.post(BASE, { body = "", json = {} }) end,
+  unencodable = function() return http.post(BASE, { json = { print } }) end,
+  form = function() return http.post(BASE, { form = { a = {} } }) end,
+}
+app:get("/fault/{name}", function(request)
+  local ok, message = pcall(faults[request.params.name])
+  return { ok = ok, message = message }
+end)
+app:get("/many", function()
+  local ways, right, wrong, codes = { "late", "late", "drip", "late", "fail", "late", "late", "drip", "late", "hang" }, 0, 0, {}
+  local left = 5000
+  moonwire.await(function(resume)
+    for n = 1, left do
+      app:spawn(function()
+        local way = ways[n % 10 + 1]
+        if way == "hang" and n % 100 > 10 then way = "late" end
+        local response, _, code = http.get(("http://back/work?n=%d&way=%s"):format(n, way),
+          { unix_socket = FOLDER .. "/back", timeout = way == "hang" and 0.5 or 30 })
+        if response and response.body == "answer " .. n then right = right + 1
+        elseif response then wrong = wrong + 1
+        else codes[way .. " " .. code] = (codes[way .. " " .. code] or 0) + 1 end
+        left = left - 1
+        if left == 0 then resume() end
+      end)
+    end
+  end)
+  return { right = right, wrong = wrong, codes = codes }
+end)
+app:get("/hang", function() return plain(http.get("http://back/work?n=1&way=hang", { unix_socket = FOLDER .. "/back" })) end)
+return app
+]]
+
+describe("moonwire.http", function()
+  local app, back, folder
+
+  setup(function()
+    folder = server.run "mktemp -d"
+    local make_certificate = "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+      .. "-keyout key.pem -out cert.pem -days 2 -subj /CN=localhost "
+      .. "-addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>/dev/null"
+    server.run(make_certificate:format(folder))
+    back = assert(
+      io.popen(
+        ("exec node spec/support/rude_http.mjs %s/back %s/key.pem %s/cert.pem & echo $!; wait"):format(
+          folder,
+          folder,
+          folder
+        )
+      )
+    )
+    local pid = back:read "n"
+    back:read "l"
+    local ports = dkjson.decode(back:read "l")
+    back = { pipe = back, pid = pid }
+    app = server.start {
+      script = script,
+      env = ("BASE=http://127.0.0.1:%d SECURE=https://127.0.0.1:%d FOLDER=%s"):format(
+        ports.http,
+        ports.https,
+        folder
+      ),
+    }
+  end)
+
+  teardown(function()
+    os.execute(("kill %d"):format(back.pid))
+    back.pipe:close()
+    app:stop()
+  end)
+
+  local function ask(target)
+    local connection = http.connect(app, 120)
+    connection:send(http.format("GET", target))
+    local answer = connection:read_response()
+    connection:close()
+    assert.equal(200, answer.status, app:log())
+    return dkjson.decode(answer.body)
+  end
+
+  it("sends JSON, forms, and text", function()
+    local sent = ask "/bodies"
+    assert.equal('{"a":[1,"\u{1F319}"]}', sent.json.body)
+    assert.equal("application/json", sent.json.headers["content-type"])
+    assert.equal("%C3%BC=3&a=1+%26+2", sent.form.body)
+    assert.equal("application/x-www-form-urlencoded", sent.form.headers["content-type"])
+    assert.equal("text/plain", sent.text.headers["content-type"])
+    assert.equal("2", sent.text.headers["x-list"]) -- the last one
+    assert.equal("", sent.text.headers["x-empty"])
+    assert.equal("a\0b", sent.text.body)
+    assert.equal("", sent.none.body)
+    assert.is_nil(sent.none.headers["content-type"])
+    assert.equal(100000, sent.large)
+  end)
+
+  -- What comes of each way to answer: the body, or the code.
+  local answers = {
+    hello = { body = "hello" },
+    drip = { body = "hello" },
+    early = { body = "hello" },
+    once = { body = "hello" },
+    silent = { code = "timeout", query = "?timeout=0.2" },
+    ["half-head"] = { code = "unavailable" },
+    cut = { code = "unavailable" },
+    reset = { code = "unavailable" },
+    empty = { code = "unavailable" },
+    rubbish = { code = "unavailable" },
+    negative = { code = "unavailable" },
+    ["chunk-cut"] = { code = "unavailable" },
+    ["bad-chunk"] = { code = "unavailable" },
+    ["long-head"] = { code = "too_large" },
+    ["endless-head"] = { code = "too_large" },
+    endless = { code = "too_large" },
+    bomb = { code = "too_large" },
+    loop = { code = "redirects" },
+    ["to-file"] = { code = "unavailable" },
+    nowhere = { status = 404 },
+  }
+  for path, expected in pairs(answers) do
+    it("reads an answer that is " .. path, function()
+      local answer = ask("/get/" .. path .. (expected.query or ""))
+      assert.equal(expected.code, answer.code, answer.message)
+      assert.equal(expected.body or answer.body, answer.body)
+      assert.equal(expected.status or (expected.body and 200), answer.status)
+    end)
+  end
+
+  it("stops at an answer that contradicts itself", function()
+    local answer = ask "/get/two-lengths"
+    assert.is_true(answer.code == "unavailable" or answer.body == "hello")
+  end)
+
+  it("keeps to its limits", function()
+    assert.equal("too_large", ask("/get/hello?size=4").code)
+    assert.equal("hello", ask("/get/hello?size=5").body)
+    assert.equal(302, ask("/get/once?redirects=0").status)
+  end)
+
+  it("joins header fields of one name", function()
+    local headers = ask("/get/repeated").headers
+    assert.equal("1, 2", headers["x-a"])
+    assert.equal("", headers["x-empty"])
+    assert.is_nil(ask("/get/early").headers["x-a"])
+  end)
+
+  it("verifies certificates, and speaks HTTP/2", function()
+    assert.equal("tls", ask("/secure").code)
+    assert.equal("HTTP/2.0", ask("/secure?ca=1").body)
+    assert.equal("HTTP/2.0", ask("/secure?verify=no").body)
+  end)
+
+  it("hands over a body as it comes, at the pace of the function", function()
+    local read = ask "/chunks"
+    assert.is_true(read.len >= 20 * 1024 * 1024 and read.len < 21 * 1024 * 1024)
+    assert.is_true(read.nothing)
+    assert.equal("closed", read.code)
+  end)
+
+  it("reads an event stream", function()
+    local read = ask "/events/events"
+    assert.is_nil(read.problem)
+    assert.same({
+      { event = "tick", data = "one\ntwo", id = "7" },
+      { event = "message", data = "", id = "7" },
+      { event = "message", data = '{"n":3}', id = "7" },
+    }, read.events)
+    assert.equal(1, ask("/break").count)
+  end)
+
+  it("raises where an event stream is cut, too long, or none", function()
+    local read = ask "/events/events-cut"
+    assert.equal("one", read.events[1].data)
+    assert.matches("was cut", read.problem)
+    assert.matches("exceeds 1048576 bytes", ask("/events/endless-line").problem)
+    assert.matches("answered with text/plain", ask("/events/hello").problem)
+    assert.matches("answered 404", ask("/events/nowhere").problem)
+    assert.matches("in time", ask("/events/silent").problem)
+  end)
+
+  local faults = {
+    no_url = "option 'url' is missing",
+    scheme = "must begin with http:// or https://",
+    blank = "must not have white space",
+    option = "unknown option 'time_out'",
+    name = "not the name of a header field",
+    line = "must not have line ends",
+    method = "must have capital letters",
+    two_bodies = "only one may be set",
+    unencodable = "value%[1%]",
+    form = "must hold strings and numbers",
+  }
+  for name, text in pairs(faults) do
+    it("raises what is wrong with a request: " .. name, function()
+      local answer = ask("/fault/" .. name)
+      assert.is_false(answer.ok)
+      assert.matches(text, answer.message)
+    end)
+  end
+
+  it("lets 5,000 handlers wait for a back end that answers as it likes", function()
+    local all = ask "/many"
+    assert.equal(0, all.wrong)
+    assert.same({ ["fail unavailable"] = 500, ["hang timeout"] = 50 }, all.codes)
+    assert.equal(4450, all.right)
+  end)
+
+  it("goes on when a client does not wait for the answer", function()
+    for _ = 1, 20 do
+      local request = http.connect(app)
+      request:send(http.format("GET", "/hang"))
+      request:close()
+    end
+    assert.equal("hello", ask("/get/hello").body)
+  end)
+end)
