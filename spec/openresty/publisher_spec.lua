@@ -173,7 +173,7 @@ not found: nil no pattern matches the channel "nowhere" (status 404) not_found
     it("gives up at its deadline", function()
       local output = run_before(function()
         return "refuse"
-      end, "fails,deadline=0.05")
+      end, "fails,deadline=0.3")
       local said = "no reason was given %(status 503%) unavailable\n"
       assert.matches("^publish: nil " .. said .. "batch: nil " .. said, output)
       output = run_before(function()

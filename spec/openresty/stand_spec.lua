@@ -45,7 +45,7 @@ server {
   }
   location /short/ {
     proxy_pass http://moonwire/;
-    proxy_read_timeout 300ms;
+    proxy_read_timeout 1s;
   }
   location @down {
     content_by_lua_block {
@@ -270,11 +270,13 @@ describe("when nginx", function()
   it("waits less long than moonwire is silent, it ends each transport", function()
     local stream = sse.open(front, "/short/sse?channel=room:1")
     local id = stream:cursor()
-    assert.is_false(pcall(stream.event, stream))
-    assert.equal(504, http.get(front, "/short/poll?channel=room:1&wait=10&since=" .. id).status)
     local client = native.open(front, { target = "/short/ws", protocol = "moonwire.1" })
     client:ask { connect = setmetatable({}, { __jsontype = "object" }) }
+    local poll = http.connect(front)
+    assert(poll:send(http.format("GET", "/short/poll?channel=room:1&wait=10&since=" .. id)))
+    assert.is_false(pcall(stream.event, stream))
     assert.is_true(client.connection:is_closed())
+    assert.equal(504, poll:read_response().status)
   end)
 end)
 
