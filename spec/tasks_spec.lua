@@ -333,3 +333,40 @@ describe("a cache", function()
     server:stop()
   end)
 end)
+
+describe("app:stats().handlers", function()
+  after_each(testing.stop_all)
+
+  it("has histograms of handlers, by how long they ran and waited", function()
+    local app = moonwire.app {}
+    app:get("/{way}", function(request)
+      if request.params.way == "wait" then
+        moonwire.sleep(1)
+      end
+    end)
+    local server = testing.start(app)
+    for _ = 1, 3 do
+      server:request("GET", "/quick")
+    end
+    local request = server:start_request("GET", "/wait")
+    local stats = app:stats().handlers
+    assert.equal(1, stats.waiting)
+    assert.equal(3, stats.run_seconds.count)
+    assert.equal(0, stats.wait_seconds.count)
+    server:advance(1)
+    assert.equal(204, request.result().status)
+    stats = app:stats().handlers
+    assert.equal(0, stats.waiting)
+    assert.equal(4, stats.run_seconds.count)
+    assert.equal(1, stats.wait_seconds.count)
+    assert.is_true(stats.run_seconds.sum > 0)
+    local before = 0
+    for i, bucket in ipairs(stats.run_seconds.buckets) do
+      assert.is_true(bucket.count >= before)
+      assert.is_true(i == 1 or bucket.le > stats.run_seconds.buckets[i - 1].le)
+      before = bucket.count
+    end
+    assert.equal(4, before)
+    server:stop()
+  end)
+end)

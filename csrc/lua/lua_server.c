@@ -177,8 +177,9 @@ static int count(lua_State *L) {
 
 /* server:stats() */
 static int stats(lua_State *L) {
+  const struct host *host = host_check_running(L, 1);
   struct mw_stats stats;
-  mw_server_stats(host_check_running(L, 1)->server, &stats);
+  mw_server_stats(host->server, &stats);
   const struct {
     const char *name;
     uint64_t value;
@@ -215,6 +216,8 @@ static int stats(lua_State *L) {
     lua_setfield(L, -2, mw_limit_name((enum mw_limit)i));
   }
   lua_setfield(L, -2, "limits");
+  timings_push(L, &host->group.timings);
+  lua_setfield(L, -2, "handlers");
   return 1;
 }
 

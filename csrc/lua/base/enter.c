@@ -115,6 +115,7 @@ static void end_task(struct task *task) {
   release_owned(task);
   give_thread(door, task);
   unlink_task(task);
+  timing_end(&task->group->timings, &task->timing);
   task->state = TASK_IDLE;
   task->class->release(door_state(door), task);
 }
@@ -212,9 +213,11 @@ static void resume_task(struct task *task, int arg_count) {
   struct inner *outside = door->inner; /* the host may run the server in a coroutine */
   door->inner = NULL;
   int result_count;
+  timing_resume(&group->timings, &task->timing);
   mw_handler_begin(group->server, describe_task, task);
   int status = lua_resume(task->thread, door->home, arg_count, &result_count);
   mw_handler_end(group->server);
+  timing_suspend(&group->timings, &task->timing);
   door->inner = outside;
   door->running = NULL;
   if (status == LUA_OK) {
@@ -327,6 +330,7 @@ void task_start(struct task *task, const struct task_class *class, struct task_g
   task->told = false;
   task->place[0] = '\0';
   task->text_len = 0;
+  task->timing = (struct timing){.has_run = false};
   task->wait = NULL;
   task->prev = NULL;
   task->next = group->tasks;

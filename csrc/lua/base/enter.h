@@ -11,6 +11,7 @@
 #define MOONWIRE_LUA_ENTER_H
 
 #include "lua/base/door.h"
+#include "lua/base/timing.h"
 
 BINDING_BEGIN
 
@@ -71,6 +72,7 @@ struct task {
   char defined[PLACE_MAX];  /* where its handler is; the starter's */
   char place[PLACE_MAX];    /* where it raised an error */
   size_t text_len;          /* of that error's text, without the traceback */
+  struct timing timing;
 };
 
 /* The tasks of one server. */
@@ -80,6 +82,7 @@ struct task_group {
   struct task *tasks;
   struct task *queue_first, *queue_last;
   struct mw_timer *queue_timer;
+  struct timings timings;
   /* Receives the errors of handlers in place of the log, always with a traceback; NULL: the log
    * does. For tests. */
   void (*on_fault)(struct task_group *group, const struct mw_log_error *error);
