@@ -100,6 +100,60 @@ app:get("/hang", function() return plain(http.get("http://back/work?n=1&way=hang
 return app
 ]]
 
+-- The cases of WHATWG HTML, 9.2.6, and others: the stream, and its events.
+local streams = {
+  { "data: YHOO\ndata: +2\ndata: 10\n\n", { { "message", "YHOO\n+2\n10" } } },
+  {
+    ": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
+    {
+      { "message", "first event", "1" },
+      { "message", "second event" },
+      { "message", " third event" },
+    },
+  },
+  { "data\n\ndata\ndata\n\ndata:", { { "message", "" }, { "message", "\n" } } },
+  { "data:test\n\ndata: test\n\n", { { "message", "test" }, { "message", "test" } } },
+  {
+    "\u{FEFF}data: a\r\rdata: b\r\n\r\ndata: c\n\n",
+    { { "message", "a" }, { "message", "b" }, { "message", "c" } },
+  },
+  {
+    "event: add\r\ndata: 1\r\n\r\nevent: lost\n\ndata: 2\n\n",
+    { { "add", "1" }, { "message", "2" } },
+  },
+  { "id: a\0b\ndata: 1\n\nid: 3\n\ndata: 2\n\n", { { "message", "1" }, { "message", "2", "3" } } },
+  { "unknown: x\ndata: a: b\ndata : c\n\n", { { "message", "a: b" } } },
+}
+
+describe("the reader of event streams", function()
+  local parser = require("moonwire.http_events")._parser
+
+  local function read(...)
+    local events = {}
+    local take = parser(function(event)
+      events[#events + 1] = { event.event, event.data, event.id }
+    end)
+    for _, chunk in ipairs { ... } do
+      assert.is_true(take(chunk))
+    end
+    return events
+  end
+
+  it("reads a stream however it is cut", function()
+    for _, case in ipairs(streams) do
+      local text, expected = case[1], case[2]
+      for at = 0, #text do
+        assert.same(expected, read(text:sub(1, at), text:sub(at + 1)), text:sub(1, at))
+      end
+      local bytes = {}
+      for i = 1, #text do
+        bytes[i] = text:sub(i, i)
+      end
+      assert.same(expected, read(table.unpack(bytes)))
+    end
+  end)
+end)
+
 describe("moonwire.http", function()
   local app, back, folder
 
