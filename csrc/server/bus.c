@@ -37,21 +37,21 @@ static _Thread_local const char this_thread;
 void bus_enter(struct bus *bus) { atomic_store_explicit(&bus->thread, &this_thread, memory_order_relaxed); }
 static bool is_entered(struct bus *bus) { return atomic_load_explicit(&bus->thread, memory_order_relaxed) == &this_thread; }
 
-int bus_reserve(struct worker *workers, size_t worker_count, size_t size) {
+int bus_reserve(struct worker *workers, size_t worker_count, size_t size, size_t *full) {
   for (size_t i = 0; i < worker_count; i++) {
     int status = mailbox_reserve(&workers[i].mailbox, size);
     if (status == 0) continue;
-    log_limited(MW_LOG_WARNING, "refused a publish: limits.queue reached (worker=%zu)", i);
+    *full = i;
     while (i-- > 0) mailbox_unreserve(&workers[i].mailbox, size);
     return status;
   }
   return 0;
 }
 
-static int reserve(struct mw_server *server, size_t size) {
-  int status = bus_reserve(server->workers, server->worker_count, size);
-  if (status == MW_EUNAVAILABLE) limit_count(&server->app.limits, MW_LIMIT_QUEUE);
-  return status;
+/* Called without the lock: a sink of the log may take its time. */
+static void tell_full(struct mw_server *server, const char *what, size_t worker) {
+  limit_count(&server->app.limits, MW_LIMIT_QUEUE);
+  log_limited(MW_LOG_WARNING, "refused %s: limits.queue reached (worker=%zu)", what, worker);
 }
 
 void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count) {
@@ -92,6 +92,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   struct bus *bus = &server->bus;
   struct form_draft drafts[FORM_USERS_MAX];
   int status = 0;
+  size_t full = 0;
   /* A store that is not shared belongs to that thread: no other can ask it for room. */
   bool is_shared = server->store.lock.is_shared;
   if (keep && (is_shared || is_entered(bus))) status = store_promise(&server->store, message, message->policy);
@@ -106,7 +107,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   address_mails(message->mails, message->mail_count, &message_class, size);
   uint64_t wall_ms = server->store.clock->wall_ms;
   lock_take(&bus->lock);
-  status = reserve(server, size);
+  status = bus_reserve(server->workers, server->worker_count, size, &full);
   now = bus_epoch(bus);
   if (memcmp(&epoch, &now, sizeof epoch) != 0) { /* encoded in vain */
     while (draft_count > 0) form_free(drafts[--draft_count].form);
@@ -129,10 +130,10 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   }
   lock_release(&bus->lock);
   if (status < 0) {
+    tell_full(server, "a publish", full);
     for (size_t i = 0; i < draft_count; i++) form_free(drafts[i].form);
     store_break_promise(&server->store, message);
   } else {
-    /* Relaxed, because only statistics read it. */
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);
   }
   message_unref(message);
@@ -142,13 +143,15 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
   uint32_t size = mail_size(roster_batch_size(batch));
   address_mails(batch->mails, batch->mail_count, &roster_class, size);
+  size_t full = 0;
   lock_take(&server->bus.lock);
-  int status = reserve(server, size);
+  int status = bus_reserve(server->workers, server->worker_count, size, &full);
   if (status == 0) {
     for (size_t i = 0; i < server->worker_count; i++) roster_batch_ref(batch);
     bus_post_reserved(server->workers, batch->mails, server->worker_count);
   }
   lock_release(&server->bus.lock);
+  if (status < 0) tell_full(server, "changes of members", full);
   return status;
 }
 
@@ -189,8 +192,8 @@ static void drop_entry(struct mail *mail) {
 }
 
 /* Posts it to every worker, or to none. Called with the lock. */
-static int post_entry(struct mw_server *server, struct bus_entry *entry) {
-  int status = reserve(server, entry->mails[0].size);
+static int post_entry(struct mw_server *server, struct bus_entry *entry, size_t *full) {
+  int status = bus_reserve(server->workers, server->worker_count, entry->mails[0].size, full);
   if (status == 0) bus_post_reserved(server->workers, entry->mails, server->worker_count);
   return status;
 }
@@ -241,9 +244,11 @@ int bus_set_config(struct mw_server *server, struct mw_config *config) {
   struct bus_entry *entry = entry_new(server->worker_count, &config_class);
   if (!entry) return MW_ENOMEM;
   entry->config = config_ref(config);
+  size_t full = 0;
   lock_take(&server->bus.lock);
-  int status = post_entry(server, entry);
+  int status = post_entry(server, entry, &full);
   lock_release(&server->bus.lock);
+  if (status < 0) tell_full(server, "a configuration", full);
   if (status < 0) entry_free(entry);
   return status;
 }
@@ -268,14 +273,16 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
   if (!entry) return MW_ENOMEM;
   entry->epoch = *epoch;
   entry->position = position;
+  size_t full = 0;
   lock_take(&server->bus.lock);
-  int status = post_entry(server, entry);
+  int status = post_entry(server, entry, &full);
   if (status == 0) {
     set_epoch(&server->bus, epoch);
     server->bus.position = position;
     if (server->store.lock.is_shared) store_restart(&server->store, position);
   }
   lock_release(&server->bus.lock);
+  if (status < 0) tell_full(server, "an epoch", full);
   if (status < 0) entry_free(entry);
   return status;
 }

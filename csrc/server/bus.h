@@ -59,9 +59,9 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
  * they began with. MW_ENOMEM, MW_EUNAVAILABLE: nothing has changed. Any thread. */
 int bus_set_config(struct mw_server *server, struct mw_config *config);
 
-/* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE. Then posts to each its
- * mail. The bus's own, and for tests of several workers. */
-int bus_reserve(struct worker *workers, size_t worker_count, size_t size);
+/* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE, and *full is the one that
+ * has no room. Then posts to each its mail. The bus's own, and for tests of several workers. */
+int bus_reserve(struct worker *workers, size_t worker_count, size_t size, size_t *full);
 void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count);
 
 VISIBILITY_POP

@@ -38,22 +38,25 @@ static void every_worker_has_a_place_or_none(void **state) {
   static struct mail large[WORKERS] = {{.size = 30}, {.size = 30}, {.size = 30}},
                      small[WORKERS] = {{.size = 10}, {.size = 10}, {.size = 10}};
   static struct mail other = {.size = 70};
-  assert_int_equal(bus_reserve(workers, WORKERS, 30), 0);
+  size_t full = WORKERS;
+  assert_int_equal(bus_reserve(workers, WORKERS, 30, &full), 0);
   assert_reserved(30);
   bus_post_reserved(workers, large, WORKERS);
   assert_reserved(0);
   /* The second has no room for it; the others have. */
-  assert_int_equal(bus_reserve(workers, WORKERS, 30), MW_EUNAVAILABLE);
+  assert_int_equal(bus_reserve(workers, WORKERS, 30, &full), MW_EUNAVAILABLE);
+  assert_int_equal(full, 1);
   assert_reserved(0);
   /* Nor has the last. */
   assert_int_equal(mailbox_post(&workers[2].mailbox, &other), 0);
-  assert_int_equal(bus_reserve(workers, WORKERS, 10), MW_EUNAVAILABLE);
+  assert_int_equal(bus_reserve(workers, WORKERS, 10, &full), MW_EUNAVAILABLE);
+  assert_int_equal(full, 2);
   assert_reserved(0);
   assert_ptr_equal(mailbox_take(&workers[2].mailbox), &large[2]);
-  assert_int_equal(bus_reserve(workers, WORKERS, 10), 0);
+  assert_int_equal(bus_reserve(workers, WORKERS, 10, &full), 0);
   assert_reserved(10);
   bus_post_reserved(workers, small, WORKERS);
-  assert_int_equal(bus_reserve(workers, 0, 1000), 0);
+  assert_int_equal(bus_reserve(workers, 0, 1000, &full), 0);
 }
 
 int main(void) {
