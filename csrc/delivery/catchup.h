@@ -37,8 +37,9 @@ struct catchup {
   /* it exceeded a limit: messages that no history keeps are treated as the policy of their channel
    * says */
   bool stalled;
-  bool has_gap; /* a subscription has CATCHUP_GAP */
-  bool ends;    /* a channel has ended */
+  bool has_gap;  /* a subscription has CATCHUP_GAP */
+  bool ends;     /* a channel has ended */
+  uint8_t waits; /* turns in a row in which it waited for the hub */
 };
 
 /* Reads a channel from its history after that position. If out of memory, marks the subscriber
@@ -59,9 +60,10 @@ void catchup_stall(struct subscriber *subscriber, struct subscription *subscript
 bool catchup_take(struct subscriber *subscriber, struct subscription *subscription, struct message *message);
 /* The subscription is about to end. Only with SUBSCRIBER_BEHIND. */
 void catchup_leave(struct subscriber *subscriber, struct subscription *subscription);
-/* Called when everything that was pushed is written: pushes more, or ends catching up. Only with
+/* Called when everything that was pushed is written: pushes more, or ends catching up. Returns false
+ * if it must be called again in the next turn, when the hub has received more. Only with
  * SUBSCRIBER_BEHIND. */
-void catchup_feed(struct subscriber *subscriber);
+bool catchup_feed(struct subscriber *subscriber);
 /* Stops catching up, and drops what was kept. Only with SUBSCRIBER_BEHIND. */
 void catchup_end(struct subscriber *subscriber);
 /* Returns the bytes of the messages that no history keeps and that wait. */

@@ -71,11 +71,10 @@ static void mark_next(struct subscriber *subscriber) {
  * others do not wait for too long. */
 static void feed(struct subscriber *subscriber) {
   for (int round = 0; subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->outbox && !is_lost(subscriber); round++) {
-    if (round == FEED_ROUNDS) {
+    if (round == FEED_ROUNDS || !catchup_feed(subscriber)) {
       mark_next(subscriber);
       return;
     }
-    catchup_feed(subscriber);
     if (!is_lost(subscriber)) subscriber_offer(subscriber);
   }
 }

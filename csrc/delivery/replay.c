@@ -3,23 +3,27 @@
 #include "base/memory.h"
 #include "delivery/catchup.h"
 
-/* Finds where a replay of that channel begins for a client with the cursor `since`. */
+/* Finds where a replay of that channel begins for a client with the cursor `since`. What is later
+ * than the hub's position is no part of it: the subscriber will receive it. */
 static void look_into(struct replay_source *source, const struct delivery *delivery, struct since since) {
   struct hub *hub = delivery->hub;
   struct stored *stored = source->subscription->channel->stored;
   const struct history *history = &stored->history;
-  bool has_since = since.kind != SINCE_NONE;
-  uint64_t position = since.kind == SINCE_POSITION ? since.position : 0;
+  bool has_since = since.kind != SINCE_NONE, is_position = since.kind == SINCE_POSITION;
+  uint64_t position = is_position ? since.position : 0;
   store_lock(hub->store);
-  source->gap = since.kind == SINCE_FOREIGN || (since.kind == SINCE_POSITION && !store_complete(hub->store, stored, position));
-  uint32_t next = store_replay_from(hub->store, stored, has_since, position);
+  bool is_unknown = is_position && store_is_ahead(hub->store, stored, position, hub->position);
+  source->gap = since.kind == SINCE_FOREIGN;
+  if (is_position && position < hub->position && !is_unknown) source->gap = !store_complete(hub->store, stored, position);
+  uint32_t next = store_replay_from(hub->store, stored, has_since, position), end = history_end(history, hub->position);
   uint32_t tail =
       history_tail(history, delivery->replay > UINT32_MAX ? UINT32_MAX : (uint32_t)delivery->replay, delivery->replay_bytes);
-  if (next < tail) {
+  if (next < tail && next < end) {
     next = tail;
-    if (since.kind == SINCE_POSITION) source->gap = true;
+    if (is_position) source->gap = true;
   }
-  source->after = next < history_end(history, hub->position) ? history_at(history, next)->position - 1 : hub->position;
+  source->after = next < end ? history_at(history, next)->position - 1 : hub->position;
+  if (is_unknown) source->after = position; /* catching up finds out */
   store_unlock(hub->store);
 }
 

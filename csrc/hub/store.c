@@ -345,6 +345,11 @@ bool store_complete(struct store *store, struct stored *stored, uint64_t since) 
   return false;
 }
 
+bool store_is_ahead(struct store *store, struct stored *stored, uint64_t since, uint64_t until) {
+  store_expire(store, stored);
+  return since < until && until < stored->history.evicted;
+}
+
 uint32_t store_replay_from(struct store *store, struct stored *stored, bool has_since, uint64_t since) {
   store_expire(store, stored);
   const struct history *history = &stored->history;

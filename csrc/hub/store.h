@@ -86,7 +86,7 @@ static inline void store_lock(struct store *store) { optional_lock_take(&store->
 static inline void store_unlock(struct store *store) { optional_lock_release(&store->lock); }
 
 /* Returns the part of a channel, borrowed, or NULL if at most a mark is kept. Under the lock, as
- * store_look, store_complete, and store_replay_from. */
+ * store_look, store_complete, store_is_ahead, and store_replay_from. */
 struct stored *store_find(const struct store *store, struct bytes name);
 /* Does the same after expiring old messages. */
 struct stored *store_look(struct store *store, struct bytes name);
@@ -117,6 +117,10 @@ int store_restore(struct store *store, struct bytes name, const struct channel_p
  * Expires old messages. Call it once for each possible gap, because it counts those that were
  * perhaps unnecessary. */
 bool store_complete(struct store *store, struct stored *stored, uint64_t since);
+/* Returns true if the store is so far ahead of a hub at the position `until` that the history does
+ * not tell whether something between `since` and `until` was evicted: it may all be later. When the
+ * hub has received what was published, it is known. Expires old messages. */
+bool store_is_ahead(struct store *store, struct stored *stored, uint64_t since, uint64_t until);
 /* Returns the index in stored->history where a replay begins: after `since`, or at the newest
  * `replay` messages of the policy if has_since is false. Expires old messages. */
 uint32_t store_replay_from(struct store *store, struct stored *stored, bool has_since, uint64_t since);

@@ -134,6 +134,7 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
     for (size_t i = 0; i < draft_count; i++) form_free(drafts[i].form);
     store_break_promise(&server->store, message);
   } else {
+    /* Relaxed, because only statistics read it. */
     atomic_fetch_add_explicit(&bus->published, 1, memory_order_relaxed);
   }
   message_unref(message);

@@ -122,6 +122,23 @@ static void where_the_mark_was_dropped_the_floor_stands_before(void **state) {
   end();
 }
 
+/* A hub that has received everything up to 20, while the store has evicted 30. */
+static void it_may_be_ahead_of_a_hub(void **state) {
+  (void)state;
+  begin(&(struct store_bounds){.channels = 10, .history = UINT64_MAX, .marks = 10});
+  struct stored *stored;
+  assert_int_equal(store_acquire(&store, BYTES("a"), &keeps_three, &stored), 0);
+  put_and_ask_before("a", &keeps_three, 10);
+  for (uint64_t position = 30; position <= 60; position += 10) put_and_ask_before("a", &keeps_three, position);
+  assert_true(store_is_ahead(&store, stored, 10, 20));
+  assert_true(store_is_ahead(&store, stored, 10, 29));
+  assert_false(store_is_ahead(&store, stored, 20, 20)); /* nothing is missing before the hub's position */
+  assert_false(store_is_ahead(&store, stored, 10, 30)); /* 30 is missing */
+  assert_false(store_is_ahead(&store, stored, 30, 40));
+  store_release(&store, stored);
+  end();
+}
+
 static void what_was_before_the_beginning_is_not_kept(void **state) {
   (void)state;
   begin(&(struct store_bounds){.channels = 10, .history = UINT64_MAX, .marks = 10, .position = 1000});
@@ -233,6 +250,7 @@ int main(void) {
       TEST(a_channel_stays_while_one_hub_has_it),
       TEST(each_message_names_the_one_before),
       TEST(where_the_mark_was_dropped_the_floor_stands_before),
+      TEST(it_may_be_ahead_of_a_hub),
       TEST(what_was_before_the_beginning_is_not_kept),
       TEST(messages_do_not_get_younger_when_the_clock_is_set_back),
       TEST(renews_policies_and_keeps_their_owner),
