@@ -28,14 +28,15 @@ static void take_handover(struct mail *mail, void *room, struct subscriber *none
   struct handover *handover = container_of(mail, struct handover, mail);
   struct worker *worker = worker_of_room(room);
   (void)none;
-  atomic_fetch_sub(&worker->handed, 1);
   if (app_stopping(worker->http.app)) {
     drop_handover(mail);
-    return;
+  } else {
+    http_accept_descriptor(&worker->http, handover->kind, handover->fd, handover->address, handover->is_private,
+                           handover->has_header);
+    memory_free(handover);
   }
-  http_accept_descriptor(&worker->http, handover->kind, handover->fd, handover->address, handover->is_private,
-                         handover->has_header);
-  memory_free(handover);
+  /* After the connection was counted: between, the worker would seem to have one fewer. */
+  atomic_fetch_sub(&worker->handed, 1);
 }
 
 static const struct mail_class handover_class = {.take = take_handover, .drop = drop_handover};
