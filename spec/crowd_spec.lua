@@ -42,7 +42,7 @@ app:channel("room", { on = { ask = function(client, channel, message)
   local data = message.data
   waiting = waiting + 1
   local gone <close> = setmetatable({}, { __close = function() waiting = waiting - 1 end })
-  local answer, why = moonwire.timeout(data.n == 2 and data.client % 50 == 1 and 2 or 60, moonwire.await, function(resume)
+  local answer, why = moonwire.timeout(data.n == 2 and data.client % 50 == 1 and 0.5 or 60, moonwire.await, function(resume)
     assert(jobs:push({ client = data.client, n = data.n, resume = resume }, 0))
   end)
   if not answer then return false, why, why end
