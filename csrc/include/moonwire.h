@@ -1090,6 +1090,17 @@ enum { MW_SHA256_SIZE = 32 };
 MW_API int mw_crypto_sha256(const void *data, size_t data_len, unsigned char out[MW_SHA256_SIZE]);
 /* HMAC-SHA256 (RFC 2104), with a key of any length. MW_ENOMEM, MW_ETOOLARGE. */
 MW_API int mw_crypto_hmac(const void *key, size_t key_len, const void *data, size_t data_len, unsigned char out[MW_SHA256_SIZE]);
+/* Hashes that protocols of databases need. Nothing new should use them. */
+enum mw_old_digest { MW_DIGEST_MD5, MW_DIGEST_SHA1 };
+enum { MW_OLD_DIGEST_MAX = 20, MW_PBKDF2_ROUNDS_MAX = 100000 };
+/* MD5 (RFC 1321), 16 bytes, or SHA-1 (FIPS 180-4), 20 bytes. Returns the number of bytes, or
+ * MW_ENOMEM. */
+MW_API int mw_crypto_old_digest(enum mw_old_digest digest, const void *data, size_t data_len,
+                                unsigned char out[MW_OLD_DIGEST_MAX]);
+/* PBKDF2 with HMAC-SHA256 (RFC 8018), for SCRAM. MW_EINVAL: no rounds, or more than
+ * MW_PBKDF2_ROUNDS_MAX, which take about 50 ms. MW_ENOMEM, MW_ETOOLARGE. */
+MW_API int mw_crypto_pbkdf2(const void *password, size_t password_len, const void *salt, size_t salt_len, uint32_t rounds,
+                            unsigned char out[MW_SHA256_SIZE]);
 /* Returns whether both are the same, in a time that depends only on the lengths. */
 MW_API bool mw_crypto_equal(const void *a, size_t a_len, const void *b, size_t b_len);
 

@@ -1,5 +1,6 @@
 /* moonwire.core: the C half of the Lua module. See lua/moonwire/core.d.lua and server.d.lua. */
 #include <string.h>
+#include <time.h>
 
 #include "lua/base/coroutine.h"
 #include "lua/base/json.h"
@@ -66,6 +67,14 @@ static int is_busy(lua_State *L) {
   return 1;
 }
 
+/* core.now(): returns the time of the system in seconds, with fractions. */
+static int system_time(lua_State *L) {
+  struct timespec now = {0};
+  timespec_get(&now, TIME_UTC);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  return 1;
+}
+
 /* core.cores(): returns how many threads can run at the same time. */
 static int count_cores(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)mw_cores());
@@ -94,6 +103,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"busy", is_busy},
                                        {"form", http_read_form},
                                        {"cores", count_cores},
+                                       {"now", system_time},
                                        {"pool", pool_define},
                                        {"fetch", fetch_start},
                                        {"serve", serve},

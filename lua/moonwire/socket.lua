@@ -526,6 +526,13 @@ function Tcp:close()
   return connection:close()
 end
 
+-- Returns the number of bytes that were received and not taken.
+---@package
+function Tcp:_unread()
+  local unread = self._connection and self._connection:state()
+  return (unread or 0) + #self._ahead
+end
+
 --- Has no effect: Nagle's algorithm is always off, and TCP keep-alive on.
 ---@return true
 function Tcp.setoption()

@@ -3,8 +3,7 @@
 local http = require "spec.support.http"
 local server = require "spec.support.server"
 
-local sockets = {}
-local guards = {}
+local sockets = { guards = {} }
 
 local SCRIPT = [[
 local moonwire = require "moonwire"
@@ -53,7 +52,7 @@ end
 
 --- Starts a program, and returns the lines that it prints until "ready" as { [name] = value }, and a function that ends it.
 function sockets.peer(command)
-  local pipe = assert(io.popen("exec 2>/dev/null; " .. command .. " & echo pid $!; wait"))
+  local pipe = assert(io.popen("exec 2>/dev/null; echo pid $$; exec " .. command))
   local found = {}
   for line in pipe:lines() do
     local name, value = line:match "^(%S+) (%S+)$"
@@ -68,6 +67,11 @@ function sockets.peer(command)
       os.execute(("kill -KILL %d 2>/dev/null"):format(found.pid))
       pipe:close()
     end
+end
+
+--- Starts a program that says nothing, and returns a function that ends it and waits for that.
+function sockets.program(command)
+  return sockets.peer("sh -c " .. server.quote("echo ready; exec " .. command))
 end
 
 --- Returns a new directory.

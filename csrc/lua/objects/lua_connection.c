@@ -289,12 +289,17 @@ static int close_connection(lua_State *L) {
 static void connection_on_expiry(void *context) { shut(context); }
 
 /* connection:park(seconds): no task owns it any more. It is closed after that time, or as soon as
- * the peer sends or ends. Returns true, or nil and a message. */
+ * the peer sends or ends. Returns true, or nil and a message. A task that was cancelled may have
+ * stopped half-way, such as in a transaction: what it has is closed. */
 static int park_connection(lua_State *L) {
   struct lua_connection *self = check_connection(L);
   if (!self) return 2;
   lua_Number seconds = luaL_checknumber(L, 2);
   luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, 2, "must be from 0 to 1e9 seconds");
+  if (self->owned.task->cancelled) {
+    shut(self);
+    return push_failure(L, NULL, MW_ECLOSED);
+  }
   int status = mw_timer_new(&self->expiry, self->host->server, (uint64_t)(seconds * 1000 + 0.5), 0, connection_on_expiry, self);
   if (status != 0) {
     self->expiry = NULL;

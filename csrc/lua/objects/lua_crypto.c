@@ -50,6 +50,28 @@ static int crypto_hmac(lua_State *L) {
   return push_hash(L, mw_crypto_hmac(key.ptr, key.len, text.ptr, text.len, hash), hash);
 }
 
+static int push_old_digest(lua_State *L, enum mw_old_digest digest) {
+  struct mw_bytes text = bytes_check(L, 1);
+  unsigned char hash[MW_OLD_DIGEST_MAX];
+  int len = mw_crypto_old_digest(digest, text.ptr, text.len, hash);
+  if (len < 0) return luaL_error(L, "%s", mw_status_text(len));
+  lua_pushlstring(L, (const char *)hash, (size_t)len);
+  return 1;
+}
+
+/* md5(text), sha1(text): for the protocols of databases (moonwire.compat.ngx). */
+static int crypto_md5(lua_State *L) { return push_old_digest(L, MW_DIGEST_MD5); }
+static int crypto_sha1(lua_State *L) { return push_old_digest(L, MW_DIGEST_SHA1); }
+
+/* pbkdf2(password, salt, rounds): likewise. */
+static int crypto_pbkdf2(lua_State *L) {
+  struct mw_bytes password = bytes_check(L, 1), salt = bytes_check(L, 2);
+  lua_Integer rounds = luaL_checkinteger(L, 3);
+  luaL_argcheck(L, rounds >= 1 && rounds <= MW_PBKDF2_ROUNDS_MAX, 3, "must be from 1 to 100000 rounds");
+  unsigned char hash[MW_SHA256_SIZE];
+  return push_hash(L, mw_crypto_pbkdf2(password.ptr, password.len, salt.ptr, salt.len, (uint32_t)rounds, hash), hash);
+}
+
 /* equal(a, b) */
 static int crypto_equal(lua_State *L) {
   struct mw_bytes a = bytes_check(L, 1), b = bytes_check(L, 2);
@@ -102,6 +124,9 @@ void crypto_push(lua_State *L) {
   static const luaL_Reg functions[] = {{"random", crypto_random},
                                        {"sha256", crypto_sha256},
                                        {"hmac", crypto_hmac},
+                                       {"md5", crypto_md5},
+                                       {"sha1", crypto_sha1},
+                                       {"pbkdf2", crypto_pbkdf2},
                                        {"equal", crypto_equal},
                                        {"seal", crypto_seal},
                                        {"open", crypto_open},

@@ -44,6 +44,27 @@ static void authenticates(void **state) {
   assert_hash(out, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+static void assert_bytes_hex(const unsigned char *bytes, size_t len, const char *hex) {
+  unsigned char expected[MW_SHA256_SIZE];
+  read_hex(hex, expected);
+  assert_memory_equal(bytes, expected, len);
+}
+
+/* RFC 1321 section A.5, FIPS 180-4, and RFC 7914 section 11. */
+static void computes_what_databases_need(void **state) {
+  (void)state;
+  unsigned char old[MW_OLD_DIGEST_MAX], out[MW_SHA256_SIZE];
+  assert_int_equal(mw_crypto_old_digest(MW_DIGEST_MD5, "abc", 3, old), 16);
+  assert_bytes_hex(old, 16, "900150983cd24fb0d6963f7d28e17f72");
+  assert_int_equal(mw_crypto_old_digest(MW_DIGEST_SHA1, "abc", 3, old), 20);
+  assert_bytes_hex(old, 20, "a9993e364706816aba3e25717850c26c9cd0d89d");
+  assert_int_equal(mw_crypto_pbkdf2("passwd", 6, "salt", 4, 1, out), 0);
+  assert_hash(out, "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc");
+  assert_int_equal(mw_crypto_pbkdf2(NULL, 0, NULL, 0, 1, out), 0);
+  assert_int_equal(mw_crypto_pbkdf2("a", 1, "b", 1, 0, out), MW_EINVAL);
+  assert_int_equal(mw_crypto_pbkdf2("a", 1, "b", 1, MW_PBKDF2_ROUNDS_MAX + 1, out), MW_EINVAL);
+}
+
 static void makes_random_bytes(void **state) {
   (void)state;
   unsigned char a[300] = {0}, b[300] = {0};
@@ -62,6 +83,7 @@ static void compares(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(hashes), TEST(authenticates), TEST(makes_random_bytes), TEST(compares)};
+  const struct CMUnitTest tests[] = {TEST(hashes), TEST(authenticates), TEST(computes_what_databases_need),
+                                     TEST(makes_random_bytes), TEST(compares)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
