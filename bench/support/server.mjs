@@ -5,9 +5,9 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 // `launcher` is put before the command, for example [ "valgrind", "lua5.4" ]. `variables` are added
-// to the environment.
-export async function start(script, launcher = [], variables = {}) {
-  const words = [...launcher, "bin/moonwire", script, "--listen", "127.0.0.1:0"];
+// to the environment, and `options` to the arguments.
+export async function start(script, launcher = [], variables = {}, options = []) {
+  const words = [...launcher, "bin/moonwire", script, "--listen", "127.0.0.1:0", ...options];
   const server = spawn(words[0], words.slice(1), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...variables } });
   let log = "";
   server.stderr.setEncoding("utf8").on("data", (text) => (log += text));
