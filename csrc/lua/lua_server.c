@@ -27,11 +27,14 @@ int server_new(lua_State *L) {
   return 1;
 }
 
-/* Ends everything that belongs to the server, in the order of dependencies. */
+/* Ends everything that belongs to the server, in the order of dependencies. A handler that ends here
+ * may close the state, by os.exit: the finalizer then does all of it, and the first call never
+ * continues. */
 static void close_host(lua_State *L, struct host *host) {
-  if (host->closed) return;
+  if (host->freed) return;
   host->closed = true;
   group_close(&host->group);
+  host->freed = true;
   while (host->resources) host->resources->release(host->resources);
   mw_server_free(host->server);
   if (host->watches_signals) signals_restore();
@@ -126,7 +129,7 @@ static int step(lua_State *L) {
 /* server:finish(): frees a server that has stopped. The handlers that wait end. */
 static int finish(lua_State *L) {
   struct host *host = host_check(L, 1);
-  if (host->closed) return 0;
+  if (host->freed) return 0;
   server_check_turning(L);
   door_open(host->group.door, L);
   server_turned(L, host, false);

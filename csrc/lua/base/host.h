@@ -25,7 +25,8 @@ struct host {
   struct published *spare_published; /* of lua_publish.c, for the next publish that may wait; NULL: not made yet */
   struct host_fetcher *fetcher;      /* of lua_fetch.c; NULL: no request yet */
   struct kept_faults *kept_faults;   /* of lua_testing.c, the second user value; NULL unless a test wants them */
-  bool closed;
+  bool closed;                       /* no handler may start */
+  bool freed;
 };
 
 extern const char host_class[];

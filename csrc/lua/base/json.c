@@ -25,6 +25,8 @@ static int collect_tree(lua_State *L) {
   return 0;
 }
 
+void json_free(lua_State *L, int index) { json_tree_clear(lua_touserdata(L, index)); }
+
 void json_raise_memory(lua_State *L) { luaL_error(L, "not enough memory"); }
 
 /* ---- The module ---------------------------------------------------------------------------------------------------------- */
@@ -35,6 +37,7 @@ static int encode(lua_State *L) {
   struct mw_bytes text = json_encode(L, 1, "value");
   if (!text.ptr) return luaL_error(L, "%s", lua_tostring(L, -1));
   bytes_push(L, text);
+  json_free(L, -2);
   return 1;
 }
 

@@ -11,6 +11,9 @@ BINDING_BEGIN
  * pushes a message instead, which begins with the path ("data.items[3]: …" if `root` is "data"),
  * and returns no bytes (ptr NULL). Raises only if out of memory. */
 struct mw_bytes json_encode(lua_State *L, int index, const char *root);
+/* Frees the text of json_encode, whose owner is at `index`. The collector frees it too, but not what a
+ * finalizer has encoded while the state is closed. */
+void json_free(lua_State *L, int index);
 
 /* Pushes the decoded value and returns true; or pushes a message and returns false. Raises only if
  * out of memory. */

@@ -47,6 +47,7 @@ static bool store_data(lua_State *L, struct client_object *object, int index) {
     if (!data) luaL_error(L, "not enough memory");
     data->len = text.len;
     memcpy(data->text, text.ptr, text.len);
+    json_free(L, -1);
     lua_pop(L, 1);
   }
   object->data_read = false;
@@ -242,6 +243,7 @@ int client_id_of_user(lua_State *L) {
   struct mw_bytes user = json_encode(L, 2, "user");
   size_t len = user.ptr ? mw_user_id(user.ptr, user.len, id, sizeof id) : 0;
   if (len > 0 && len <= sizeof id) {
+    json_free(L, -1);
     lua_pushlstring(L, id, len);
   } else {
     lua_pushboolean(L, false);

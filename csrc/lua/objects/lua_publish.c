@@ -44,6 +44,10 @@ static bool read_content(lua_State *L, int index, struct mw_publish *out) {
   return out->data.ptr != NULL;
 }
 
+static void free_content(lua_State *L, const struct mw_publish *publish) {
+  if (!publish->is_binary) json_free(L, -1);
+}
+
 static int push_misuse(lua_State *L) {
   lua_pushnil(L);
   lua_insert(L, -2);
@@ -123,6 +127,7 @@ int publish_to_channel(lua_State *L) {
   struct mw_error error = {""};
   struct published *published = prepare_published(L, host, &publish);
   int status = mw_publish(host->server, &publish, id, &error);
+  free_content(L, &publish);
   if (status != MW_PENDING) return push_published(L, status, id, &error);
   if (!published) {
     lua_pushboolean(L, true);
@@ -141,5 +146,6 @@ int publish_to_client(lua_State *L) {
   if (!read_content(L, 3, &publish)) return push_misuse(L);
   struct mw_error error = {""};
   int status = server ? mw_client_send(server, client, &publish, &error) : MW_ECLOSED;
+  free_content(L, &publish);
   return publish_outcome(L, status, &error);
 }

@@ -214,8 +214,10 @@ static int send_event(lua_State *L) {
   }
   if (!lua_isnil(L, 4)) read_options(L, 4, &event, number);
   event.data = read_data(L, 3);
+  int owner = lua_gettop(L);
   if (!begin_stream(self)) return push_failure(L, "closed", "closed");
   int status = mw_stream_send(self->stream, &event);
+  if (lua_type(L, 3) != LUA_TSTRING) json_free(L, owner);
   if (status == 0) {
     lua_pushboolean(L, true);
     return 1;
