@@ -16,12 +16,13 @@
 
 int luaopen_moonwire_core(lua_State *L);
 
-enum { FAILURES = 120, TURNS = 16, DEPARTURES = 400 };
+enum { FAILURES = 250, TURNS = 16, DEPARTURES = 400 };
 
 static const char script[] =
     "package.path = './lua/?.lua;./lua/?/init.lua'\n"
     "local moonwire = require 'moonwire'\n"
     "local app = moonwire.app {}\n"
+    "local queue, cache = moonwire.queue(1), moonwire.cache { size = 1 }\n"
     "app:authenticate(function(request) return { id = 'x', query = request.query } end)\n"
     "app:on_connect(function(client) client.data = { client.user_id } end)\n"
     "app:on_disconnect(function(client, reason) client.data = { reason } end)\n"
@@ -50,6 +51,10 @@ static const char script[] =
     "  coroutine.wrap(function()\n"
     "    for _ in coroutine.wrap(function() moonwire.sleep(0) coroutine.yield(1) end) do moonwire.sleep(0) end\n"
     "  end)()\n"
+    "  moonwire.timeout(0.001, function() moonwire.sleep(1) moonwire.sleep(1) end)\n"
+    "  moonwire.timeout(1, function() return moonwire.await(function(resume) app:spawn(resume, 1) end) end)\n"
+    "  moonwire.all { function() queue:push(1) end, function() queue:pop(0.01) end, function() moonwire.sleep(0) end }\n"
+    "  cache:get(request.params.x, function() moonwire.sleep(0) return 1 end)\n"
     "  return { request.params.x, request.query, request.cookies }\n"
     "end)\n"
     "app:get('/spawn', function() app:spawn(function() moonwire.sleep(0) end) return 'ok' end)\n"
