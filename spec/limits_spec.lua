@@ -74,9 +74,11 @@ describe("limits of requests", function()
   end)
 
   it("in time are counted by name", function()
-    local app =
-      start [[head_seconds = 0.2, body_seconds = 0.2, idle_seconds = 0.2, connect_seconds = 0.2,
-      message_seconds = 0.2, poll_client_seconds = 0.2, answer_seconds = 0.2, ping_seconds = 0.2, pong_seconds = 0.2]]
+    local app = start(
+      [[head_seconds = 0.2, body_seconds = 0.2, idle_seconds = 0.2, connect_seconds = 0.2, message_seconds = 0.2,
+      poll_client_seconds = 0.2, answer_seconds = 0.2]],
+      "limits = { ping_seconds = 0.2, pong_seconds = 0.2 },"
+    )
     local poll =
       dkjson.decode(http.request(app, "GET", "/poll?channel=room:1&client=1&wait=0").body)
     assert.is_string(poll.client)
@@ -88,7 +90,7 @@ describe("limits of requests", function()
     local unconnected = native.open(app, { protocol = "moonwire.1" })
     local unfinished = native.open(app)
     unfinished.connection:send(string.char(0x81, 0x85, 0, 0, 0, 0) .. "12")
-    local deaf = native.open(app) -- which answers no ping
+    local deaf = native.open(app, { target = "/echo" }) -- which answers no ping
     local slow = native.open(app)
     slow:subscribe "room:1"
     assert.equal(408, head:read_response("GET").status)
