@@ -34,7 +34,7 @@ function commands.echo(text) return text end
 function commands.publish(text) return app:publish("news", "line", text) end
 function commands.after()
   app:after(0.02, function() app:publish("news", "line", "app") end)
-  host.after(0.5, function() app:publish("news", "line", "host") end)
+  host.after(0.2, function() app:publish("news", "line", "host") end)
   return "set"
 end
 function commands.listen()

@@ -11,7 +11,7 @@ local function run(words)
   local one = ('out=$(timeout 60 env %s lua5.4 spec/support/life.lua $0 $1 2>&1) || echo "$0 $1: $? $out"'):format(
     preload and "LD_PRELOAD=" .. server.quote(preload) or ""
   )
-  local command = "printf '%%s\\n' %s | LUA_PATH=%s LUA_CPATH=%s xargs -P 3 -L 1 sh -c %s"
+  local command = "printf '%%s\\n' %s | LUA_PATH=%s LUA_CPATH=%s xargs -P 6 -L 1 sh -c %s"
   return server.run(
     command:format(words, server.quote(package.path), server.quote(cpath), server.quote(one))
   )
