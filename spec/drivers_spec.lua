@@ -269,6 +269,53 @@ describe("moonwire.compat", function()
     )
   end)
 
+  -- pgmoon's login (RFC 7677 section 3), with the modules that it requires
+  it("computes a login by SCRAM", function()
+    local ngx = require "moonwire.compat.ngx"
+    local preload = package.preload
+    local key = assert(preload["resty.openssl.kdf"]().derive {
+      type = preload["resty.openssl.kdf"]().PBKDF2,
+      md = "sha256",
+      salt = ngx.decode_base64 "W22ZaJ0SNY7soEsUEjb6gQ==",
+      pbkdf2_iter = 4096,
+      pass = "pencil",
+      outlen = 32,
+    })
+    local function hmac(secret, text)
+      local mac = assert(preload["resty.openssl.hmac"]().new(secret, "sha256"))
+      mac:update(text)
+      return mac:final()
+    end
+    local client_key = hmac(key, "Client Key")
+    local digest = assert(preload["resty.openssl.digest"]().new "sha256")
+    digest:update(client_key)
+    local signature = hmac(
+      digest:final(),
+      "n=user,r=rOprNGfwEbeRWgbNEkqO,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+        .. "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    )
+    local proof = {}
+    for i = 1, 32 do
+      proof[i] = string.char(client_key:byte(i) ~ signature:byte(i))
+    end
+    assert.equal(
+      "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+      ngx.encode_base64(table.concat(proof))
+    )
+    assert.equal(18, #preload["resty.random"]().bytes(18))
+    assert.is_nil((preload["resty.openssl.kdf"]().derive { type = "PBKDF2", md = "md5" }))
+    assert.has_error(function()
+      preload["resty.openssl.kdf"]().derive {
+        type = "PBKDF2",
+        md = "sha256",
+        salt = "s",
+        pbkdf2_iter = 1000000,
+        pass = "p",
+        outlen = 32,
+      }
+    end)
+  end)
+
   it("refuses socket.select with a sentence", function()
     local luasocket = package.loaded.socket
     local url = package.loaded["socket.url"]

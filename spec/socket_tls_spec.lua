@@ -141,6 +141,27 @@ end
     assert.equal("a part", partial)
   end)
 
+  it("tells drivers the certificate, for SCRAM", function()
+    local digest, text, name = run [[
+      require "moonwire.compat.ngx"
+      local cosocket = ngx.socket.tcp()
+      assert(cosocket:connect("localhost", PORTS.good))
+      socket.trust(CA)
+      assert(cosocket:sslhandshake())
+      socket.trust(nil)
+      local certificate = require("resty.openssl.ssl").from_socket(cosocket):get_peer_certificate()
+      local text = certificate:to_PEM()
+      local hash = require("resty.openssl.x509").new(text, "PEM"):digest(certificate:get_signature_name())
+      return require("resty.string").to_hex(hash), text, certificate:get_signature_name()
+    ]]
+    local shown = server.run(
+      "openssl x509 -in " .. directory .. "/good.crt -outform DER | openssl dgst -sha256 -r"
+    )
+    assert.equal(shown:match "^%x+", digest)
+    assert.equal(server.run("cat " .. directory .. "/good.crt") .. "\n", text)
+    assert.equal("sha256", name)
+  end)
+
   it("does not mix what came before TLS with what comes after", function()
     local message, closed = run [[
       local connection = connect "tcp"

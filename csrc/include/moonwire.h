@@ -1006,6 +1006,14 @@ struct mw_tls_options {
  * has failed. MW_EINVAL: it is not open, or encrypted already, or data is on its way, or the options
  * are wrong. MW_ENOMEM. */
 MW_API int mw_connection_encrypt(struct mw_connection *connection, const struct mw_tls_options *options);
+enum { MW_TLS_BINDING_MAX = 64 };
+/* Writes the hash of the peer's certificate that binds a login to this connection
+ * (tls-server-end-point, RFC 5929), for SCRAM. Returns its length, or MW_EINVAL if it is not
+ * encrypted. */
+MW_API int mw_connection_tls_binding(const struct mw_connection *connection, unsigned char out[MW_TLS_BINDING_MAX]);
+/* Writes the peer's certificate (DER). Returns its length; MW_ETOOLARGE; MW_EINVAL if it is not
+ * encrypted. */
+MW_API int mw_connection_tls_certificate(const struct mw_connection *connection, unsigned char *out, size_t size);
 /* Returns what was received and not consumed yet. Valid until the next call. About 128 KiB are
  * kept; then nothing is read until some of it is consumed. */
 MW_API struct mw_bytes mw_connection_received(const struct mw_connection *connection);

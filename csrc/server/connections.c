@@ -28,6 +28,14 @@ int mw_connection_encrypt(struct mw_connection *connection, const struct mw_tls_
   return connection_encrypt(connection_of(connection), &given);
 }
 
+int mw_connection_tls_binding(const struct mw_connection *connection, unsigned char out[MW_TLS_BINDING_MAX]) {
+  return connection_tls_binding(connection_of_const(connection), out);
+}
+
+int mw_connection_tls_certificate(const struct mw_connection *connection, unsigned char *out, size_t size) {
+  return connection_tls_certificate(connection_of_const(connection), out, size);
+}
+
 struct mw_bytes mw_connection_received(const struct mw_connection *connection) {
   struct bytes received = connection_received(connection_of_const(connection));
   return (struct mw_bytes){received.ptr, received.len};

@@ -533,6 +533,15 @@ function Tcp:_unread()
   return (unread or 0) + #self._ahead
 end
 
+-- Returns the hash of the peer's certificate (tls-server-end-point), and the certificate (DER), or
+-- nothing. For moonwire.compat.ngx.
+---@package
+function Tcp:_binding()
+  if self._connection then
+    return self._connection:binding()
+  end
+end
+
 --- Has no effect: Nagle's algorithm is always off, and TCP keep-alive on.
 ---@return true
 function Tcp.setoption()

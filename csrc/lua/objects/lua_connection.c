@@ -265,6 +265,24 @@ static int take_line(lua_State *L) {
   return 2;
 }
 
+enum { CERTIFICATE_MAX = 8192 };
+
+/* connection:binding(): returns the hash of the peer's certificate for SCRAM, and the certificate
+ * (DER), or nil. */
+static int connection_binding(lua_State *L) {
+  struct lua_connection *self = check_connection(L);
+  if (!self) return 2;
+  unsigned char hash[MW_TLS_BINDING_MAX];
+  int len = mw_connection_tls_binding(self->connection, hash);
+  if (len < 0) return 0;
+  lua_pushlstring(L, (const char *)hash, (size_t)len);
+  unsigned char certificate[CERTIFICATE_MAX];
+  len = mw_connection_tls_certificate(self->connection, certificate, sizeof certificate);
+  if (len < 0) return 0;
+  lua_pushlstring(L, (const char *)certificate, (size_t)len);
+  return 2;
+}
+
 /* connection:state(): returns the number of bytes to take, whether it can be used again, and whether
  * the peer has ended its side in order; or nil and "closed". */
 static int connection_state(lua_State *L) {
@@ -348,6 +366,7 @@ void connection_class_open(lua_State *L) {
                                      {"fill", fill_connection},
                                      {"take", take_connection},
                                      {"line", take_line},
+                                     {"binding", connection_binding},
                                      {"state", connection_state},
                                      {"close", close_connection},
                                      {"park", park_connection},

@@ -168,6 +168,14 @@ int connection_encrypt(struct connection *connection, const struct tls_options *
   return connection->status < 0 ? connection->status : 0;
 }
 
+int connection_tls_binding(const struct connection *connection, unsigned char out[TLS_BINDING_MAX]) {
+  return connection->tls && connection->status == 0 ? tls_binding(connection->tls, out) : MW_EINVAL;
+}
+
+int connection_tls_certificate(const struct connection *connection, unsigned char *out, size_t size) {
+  return connection->tls && connection->status == 0 ? tls_certificate(connection->tls, out, size) : MW_EINVAL;
+}
+
 void connection_watch(struct connection *connection, void (*on_change)(void *context), void *context) {
   connection->on_change = on_change;
   connection->context = context;

@@ -44,6 +44,8 @@ int connection_open(struct connection **connection, struct connections *connecti
 int connection_status(const struct connection *connection);
 const char *connection_problem(const struct connection *connection);
 int connection_encrypt(struct connection *connection, const struct tls_options *options);
+int connection_tls_binding(const struct connection *connection, unsigned char out[TLS_BINDING_MAX]);
+int connection_tls_certificate(const struct connection *connection, unsigned char *out, size_t size);
 struct bytes connection_received(const struct connection *connection);
 void connection_consume(struct connection *connection, size_t len);
 int connection_ended(const struct connection *connection);

@@ -187,6 +187,31 @@ int tls_write(struct tls *tls, struct bytes bytes) {
   return 0;
 }
 
+int tls_binding(const struct tls *tls, unsigned char out[TLS_BINDING_MAX]) {
+  X509 *certificate = SSL_get1_peer_certificate(tls->ssl);
+  int digest = NID_undef;
+  unsigned len = 0;
+  bool ok = certificate && X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) == 1;
+  /* RFC 5929 section 4.1 */
+  if (digest == NID_md5 || digest == NID_sha1) digest = NID_sha256;
+  const EVP_MD *type = ok ? EVP_get_digestbynid(digest) : NULL;
+  ok = type && EVP_MD_get_size(type) <= TLS_BINDING_MAX && X509_digest(certificate, type, out, &len) == 1;
+  X509_free(certificate);
+  ERR_clear_error();
+  return ok ? (int)len : MW_EINVAL;
+}
+
+int tls_certificate(const struct tls *tls, unsigned char *out, size_t size) {
+  X509 *certificate = SSL_get1_peer_certificate(tls->ssl);
+  if (!certificate) return MW_EINVAL;
+  int len = i2d_X509(certificate, NULL);
+  if (len >= 0 && (size_t)len <= size) len = i2d_X509(certificate, &out);
+  X509_free(certificate);
+  ERR_clear_error();
+  if (len < 0) return MW_EINVAL;
+  return (size_t)len <= size ? len : MW_ETOOLARGE;
+}
+
 void tls_end(struct tls *tls) {
   if (!SSL_is_init_finished(tls->ssl)) return;
   SSL_shutdown(tls->ssl);

@@ -43,6 +43,13 @@ int tls_handshake(struct tls *tls, char problem[TLS_PROBLEM_SIZE]);
 int tls_read(struct tls *tls, struct buffer *out, size_t most);
 /* Encrypts. MW_EFORGED, MW_ENOMEM. */
 int tls_write(struct tls *tls, struct bytes bytes);
+/* Writes the hash of the peer's certificate that binds a login to this connection
+ * (tls-server-end-point, RFC 5929). Returns its length, or MW_EINVAL if there is none. */
+enum { TLS_BINDING_MAX = 64 };
+int tls_binding(const struct tls *tls, unsigned char out[TLS_BINDING_MAX]);
+/* Writes the peer's certificate (DER). Returns its length, MW_ETOOLARGE, or MW_EINVAL if there is
+ * none. */
+int tls_certificate(const struct tls *tls, unsigned char *out, size_t size);
 /* Adds the end of our stream to the output. */
 void tls_end(struct tls *tls);
 /* Moves what must be sent to the peer to the end of `out`. MW_ENOMEM. */

@@ -297,6 +297,57 @@ modules["resty.openssl.kdf"] = function()
   }
 end
 
+-- pgmoon binds its login to the certificate of the peer. Its hash is known already, by the text of
+-- the certificate.
+local hashes = setmetatable({}, { __mode = "v" })
+local names = { [32] = "sha256", [48] = "sha384", [64] = "sha512" }
+
+modules["resty.openssl.ssl"] = function()
+  local Certificate = {}
+  Certificate.__index = Certificate
+  function Certificate:to_PEM()
+    return self.text
+  end
+  function Certificate:get_signature_name()
+    return names[#self.hash]
+  end
+  return {
+    from_socket = function(cosocket)
+      return {
+        get_peer_certificate = function()
+          local hash, bytes = cosocket._socket:_binding()
+          if not hash then
+            return nil, "the connection is not encrypted"
+          end
+          local lines = crypto._encode(bytes, "base64"):gsub(("."):rep(64), "%0\n"):gsub("\n$", "")
+          local text = ("-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"):format(
+            lines
+          )
+          local certificate = setmetatable({ text = text, hash = hash }, Certificate)
+          hashes[text] = certificate
+          return certificate
+        end,
+      }
+    end,
+  }
+end
+
+modules["resty.openssl.x509"] = function()
+  return {
+    new = function(text)
+      local known = hashes[text]
+      if not known then
+        return nil, "moonwire.compat.ngx has only the certificates of its peers"
+      end
+      return {
+        digest = function()
+          return known.hash
+        end,
+      }
+    end,
+  }
+end
+
 modules["resty.random"] = function()
   return { bytes = core.crypto.random }
 end
