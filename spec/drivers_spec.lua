@@ -220,6 +220,22 @@ describe("a driver", function()
     end
   )
 
+  it("counts visits as docs/how-to/database.md does", function()
+    local blocks = require "spec.docs.blocks"
+    local example
+    for _, block in ipairs(blocks.of "docs/how-to/database.md") do
+      example = example or block.text:find "nginx.redis" and block.text
+    end
+    local visits =
+      server.start { script = example, env = ("REDIS=unix:%s/redis.sock"):format(directory) }
+    local bodies = {}
+    for i = 1, 2 do
+      bodies[i] = http.request(visits, "POST", "/visits/home").body
+    end
+    visits:stop()
+    assert.same({ '{"visits":1}', '{"visits":2}' }, bodies)
+  end)
+
   it("connects again after the server was restarted", function()
     run "local c = redis { pool = 'again' }; c:set('x', 1); assert(c:set_keepalive())"
     stop_redis()
