@@ -230,7 +230,7 @@ describe("a driver", function()
       server.start { script = example, env = ("REDIS=unix:%s/redis.sock"):format(directory) }
     local bodies = {}
     for i = 1, 2 do
-      bodies[i] = http.request(visits, "POST", "/visits/home").body
+      bodies[i] = http.request(visits, "POST", "/visits/home").body:gsub("\n", "")
     end
     visits:stop()
     assert.same({ '{"visits":1}', '{"visits":2}' }, bodies)
