@@ -18,7 +18,7 @@
 #include "base/status.h"
 #include "net/stream_peer.h"
 
-enum { KEEPALIVE_SECONDS = 60 };
+enum { KEEPALIVE_SECONDS = 60, KEEPALIVE_AGAIN_SECONDS = 15 };
 
 struct write {
   uv_write_t request;
@@ -53,12 +53,24 @@ int stream_adopt(struct stream *stream, enum stream_kind kind, int fd) {
   return kind == STREAM_UNIX ? uv_pipe_open((uv_pipe_t *)&stream->uv.stream, fd) : uv_tcp_open(&stream->uv.tcp, fd);
 }
 
+/* libuv asks once a second (TCP_KEEPINTVL). With a user timeout that is shorter than the time until the
+ * first question, Linux resets the connection when the second is due: a phone whose radio sleeps does not
+ * answer within a second. */
+static void set_keepalive(struct stream *stream) {
+  uv_tcp_keepalive(&stream->uv.tcp, 1, KEEPALIVE_SECONDS);
+#ifdef TCP_KEEPINTVL
+  uv_os_fd_t fd;
+  int seconds = KEEPALIVE_AGAIN_SECONDS;
+  if (uv_fileno(handle_of(stream), &fd) == 0) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+#endif
+}
+
 void stream_set_options(struct stream *stream, uint64_t user_timeout_ms) {
   if (stream->uv.stream.type != UV_TCP) return;
   /* A failure only makes writing or detection slower; the first read reports a peer that has
    * disconnected. */
   uv_tcp_nodelay(&stream->uv.tcp, 1);
-  uv_tcp_keepalive(&stream->uv.tcp, 1, KEEPALIVE_SECONDS);
+  set_keepalive(stream);
 #ifdef TCP_USER_TIMEOUT
   uv_os_fd_t fd;
   unsigned timeout = user_timeout_ms > INT32_MAX ? INT32_MAX : (unsigned)user_timeout_ms;
@@ -72,11 +84,12 @@ void stream_remote(const struct stream *stream, char *out, size_t out_size) {
   struct sockaddr_storage address;
   int len = sizeof address;
   const struct stream_ops *ops = ops_of(stream);
-  snprintf(out, out_size, "%s", ops ? ops->remote(stream) : stream->uv.stream.type == UV_TCP ? "unknown" : "unix");
-  if (stream->uv.stream.type != UV_TCP) return;
-  if (uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) < 0) return;
-  if (address.ss_family == AF_INET) uv_ip4_name((struct sockaddr_in *)&address, out, out_size);
-  if (address.ss_family == AF_INET6) uv_ip6_name((struct sockaddr_in6 *)&address, out, out_size);
+  bool is_tcp = stream->uv.stream.type == UV_TCP;
+  if (is_tcp && uv_tcp_getpeername(&stream->uv.tcp, (struct sockaddr *)&address, &len) == 0) {
+    if (address.ss_family == AF_INET && uv_ip4_name((struct sockaddr_in *)&address, out, out_size) == 0) return;
+    if (address.ss_family == AF_INET6 && uv_ip6_name((struct sockaddr_in6 *)&address, out, out_size) == 0) return;
+  }
+  snprintf(out, out_size, "%s", ops ? ops->remote(stream) : is_tcp ? "unknown" : "unix");
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer) {
