@@ -1,6 +1,6 @@
 #include "http/admission/remote.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "app/app.h"
 #include "base/log_limit.h"
@@ -174,19 +174,25 @@ void remote_end_request(struct conn *conn) {
   remote->of_request = remote->of_conn;
 }
 
+static void remote_copy(char *out, size_t size, const char *text) {
+  size_t len = strnlen(text, size - 1);
+  memcpy(out, text, len);
+  out[len] = '\0';
+}
+
 void remote_write(const struct conn *conn, char *out, size_t size) {
   const struct remote *remote = remote_of(conn);
   char text[IP_TEXT_MAX];
   if (remote && remote->adopted) {
-    snprintf(out, size, "%s", remote->adopted);
+    remote_copy(out, size, remote->adopted);
     return;
   }
   if (!remote || !remote->of_request.has_address) {
-    snprintf(out, size, "%s", remote_peer(conn));
+    remote_copy(out, size, remote_peer(conn));
     return;
   }
   ip_write(&remote->of_request.address, text);
-  snprintf(out, size, "%s", text);
+  remote_copy(out, size, text);
 }
 
 enum scheme remote_scheme(const struct conn *conn) {
