@@ -1,6 +1,7 @@
 /* One of three workers does not take its mail for a while: what that means for the others, and what
  * its own clients receive afterwards. The thread of the test is the script's. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "server/server.h"
@@ -15,8 +16,8 @@ static struct peer readers[WORKERS], publisher;
 
 /* ---- The log --------------------------------------------------------------------------------- */
 
-/* Several threads write lines; the test reads them after the threads have been joined. */
-static unsigned named;
+/* Several threads write lines. */
+static atomic_uint named;
 
 static void take_line(void *context, enum mw_log_level level, const char *text, size_t text_len) {
   (void)context;
