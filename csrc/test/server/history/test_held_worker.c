@@ -105,6 +105,7 @@ static int begin(void **state) {
 }
 
 static int end(void **state) {
+  set_gate(RELEASED); /* if the test has failed while a worker waits */
   peer_close(&publisher);
   for (size_t i = 0; i < WORKERS; i++) peer_close(&readers[i]);
   host_end(&host);
@@ -169,7 +170,7 @@ static void one_over_its_queue_refuses_publishes_for_all(void **state) {
   hold_worker();
   size_t accepted = fill();
   assert_true(accepted > 10);
-  assert_int_equal(named, 1);
+  assert_true(named >= 1); /* or once more, if that worker was full before the others */
   post("HTTP/1.1 503 ");
   assert_int_equal(count_messages(&readers[HELD_WORKER]), 0);
 
