@@ -45,10 +45,6 @@ app:get("/timer", function()
   app:after(0, function() return app:publish("from a timer") end)
   app:spawn(function() return app:publish("from a task") end)
 end)
-app:get("/deep", function()
-  local function dive(n) return 1 + dive(n + 1) end
-  return tostring(dive(1))
-end)
 app:get("/forever", function(request)
   local guard <close> = setmetatable({}, { __close = function() app.log.info("closed %s", request.query.tag) end })
   app.log.info("begun %s", request.query.tag)
@@ -152,11 +148,25 @@ describe("handlers", function()
   end
 
   describe("of routes that raise", function()
-    for _, path in ipairs { "/raise", "/raise/table", "/raise/nil", "/raise/late", "/deep" } do
+    for _, path in ipairs { "/raise", "/raise/table", "/raise/nil", "/raise/late" } do
       it("are answered with 500: " .. path, function()
         assert_internal(http.get(app, path))
       end)
     end
+
+    it("are answered with 500 if the stack overflows", function()
+      -- Which may take longer than this app's limits.answer_seconds.
+      local deep = server.start [[
+        local app = require("moonwire").app {}
+        app:get("/deep", function()
+          local function dive(n) return 1 + dive(n + 1) end
+          return tostring(dive(1))
+        end)
+        return app
+      ]]
+      assert_internal(http.get(deep, "/deep"))
+      deep:stop()
+    end)
 
     it("are logged with the place", function()
       http.get(app, "/raise")
