@@ -5,8 +5,8 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 
 // `launcher` is put before the command, for example [ "valgrind", "lua5.4" ]. `variables` are added
-// to the environment, and `options` to the arguments.
-export async function start(script, launcher = [], variables = {}, options = []) {
+// to the environment, and `options` to the arguments. Without options, it has one worker.
+export async function start(script, launcher = [], variables = {}, options = ["--workers", "1"]) {
   const words = [...launcher, "bin/moonwire", script, "--listen", "127.0.0.1:0", ...options];
   const server = spawn(words[0], words.slice(1), { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...variables } });
   let log = "";

@@ -14,7 +14,7 @@ Options:
   --listen ADDRESS      HOST:PORT, [::1]:PORT, or unix:PATH (default 127.0.0.1:8080); repeatable
   --private ADDRESS     an address for operators; /publish is then served only there; repeatable
   --unix-mode MODE      permissions of unix sockets (default 0660)
-  --workers N           event loops, each on a core of its own: 1 to 64, or auto (default 1)
+  --workers N           event loops: 1 to 64, or auto, one for each core (default auto)
   --log-level LEVEL     debug, info (default), warning, or error
   -h, --help            print this text
   -v, --version         print the version
@@ -123,7 +123,8 @@ local function read_argument(settings, args, i)
 end
 
 local function read(args)
-  local settings = { listen = {}, private = {}, log_level = "info", check = false }
+  local settings =
+    { listen = {}, private = {}, workers = "auto", log_level = "info", check = false }
   local i, fault = 1, nil
   while i and i <= #args do
     i, fault = read_argument(settings, args, i)

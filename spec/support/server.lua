@@ -78,7 +78,8 @@ local plain_lua = ("LUA_PATH=%s LUA_CPATH=%s lua5.4"):format(
 --   args     further arguments, one string; default "--listen 127.0.0.1:0"
 --   env      variables for it, one string of assignments
 --   setup    commands of the shell before it starts, such as "ulimit -n 60;"
---   workers  how many; default: MOONWIRE_SPEC_WORKERS, or one. A spec that needs a number says why
+--   workers  how many; default: MOONWIRE_SPEC_WORKERS, or one. A spec that needs a number says why;
+--            "auto": as the command chooses
 --   plain    true: a program of plain Lua, which runs the app itself; `args` has no default
 --   command  the same, run by this program instead of Lua
 --   stderr   "closed", "full" (a full disk), or "pipe": one that nobody reads, {folder}/pipe; otherwise it is a file
@@ -94,8 +95,8 @@ function server.start(what)
   end
   local self = setmetatable({ folder = folder, startup = {}, listeners = {} }, meta)
   local args = (options.args or "--listen 127.0.0.1:0"):gsub("{folder}", folder)
-  local workers = options.workers or os.getenv "MOONWIRE_SPEC_WORKERS"
-  if workers and not args:find "%-%-workers" then
+  local workers = options.workers or os.getenv "MOONWIRE_SPEC_WORKERS" or 1
+  if not args:find "%-%-workers" then
     args = args .. " --workers " .. workers
   end
   local preload = os.getenv "MOONWIRE_PRELOAD"
