@@ -3,7 +3,7 @@
 
 local moonwire = require "moonwire"
 local app =
-  moonwire.app { publish_key = "bench", limits = { connections = 9000, ping_seconds = 3600 } } -- its clients answer no pings
+  moonwire.app { publish_key = "bench", limits = { connections = 11000, ping_seconds = 3600 } } -- its clients answer no pings
 
 local function nothing() end
 local function allow()
@@ -19,6 +19,10 @@ app:channel("events:{name}", {
   },
 })
 app:channel("authorize:{name}", { authorize = allow })
+app:channel(
+  "rated:{name}",
+  { authorize = allow, relay = { "move" }, limits = { rate = 0.01, burst = 1 } }
+)
 app:channel("hooks:{name}", { on_join = nothing, on_leave = nothing })
 app:channel("presence:{name}", { presence = { mode = "counts" } })
 

@@ -6,7 +6,7 @@ import { once } from "node:events";
 
 const MARK = 126; // "~"
 
-class Crowd {
+export class Crowd {
   sockets = [];
   arrived = 0;
   #goal = Infinity;
@@ -51,9 +51,14 @@ function connect(app, request, answer) {
 }
 
 // A masked text frame of fewer than 126 bytes (RFC 6455 5.2), with a masking key of zeros.
-export function send(socket, text) {
+function frame(text) {
   const payload = Buffer.from(text);
-  socket.write(Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]));
+  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+}
+
+// In one write: a second small one would wait until the server acknowledges the first.
+export function send(socket, ...texts) {
+  socket.write(Buffer.concat(texts.map(frame)));
 }
 
 const UPGRADE =
