@@ -49,11 +49,10 @@ struct session {
   };
   struct membership *memberships; /* to be undone when the session ends; the connecting one last */
   struct budget budget;
-  uint64_t verbs_full_ns; /* its bucket (session/verb_rate.h) */
-  uint16_t close_code;    /* of its end; 0: none */
-  uint8_t departure;      /* enum departure: why it is about to end */
-  bool is_raw : 1;        /* role->is_raw of its stream */
-  bool expires : 1;       /* it has `expiry` in place of `http` */
+  uint16_t close_code; /* of its end; 0: none */
+  uint8_t departure;   /* enum departure: why it is about to end */
+  bool is_raw : 1;     /* role->is_raw of its stream */
+  bool expires : 1;    /* it has `expiry` in place of `http` */
 };
 
 /* A bit of subscription->mark: the query of a poll named the channel. The subscription ends when a

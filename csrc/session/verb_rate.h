@@ -1,7 +1,8 @@
 /* How often a client may subscribe, unsubscribe, read the history or the members of a channel, and
  * send a new token (limits.verb_rate). Messages have rates of their own (app/limits/send_rate.h).
  *
- * Each session has a bucket. A subscriber without a session has only subscribed, once. */
+ * Each subscriber has a bucket, among the others (app/limits/rates.h). One without a session has only
+ * subscribed, once. */
 #ifndef MOONWIRE_SESSION_VERB_RATE_H
 #define MOONWIRE_SESSION_VERB_RATE_H
 
