@@ -20,7 +20,7 @@ static int define(struct mw_config *config) {
 }
 
 static void begin(void) {
-  assert_int_equal(host_begin(&host, &(struct host_options){.define = define, .is_unix = true}), 0);
+  assert_int_equal(host_begin(&host, &(struct host_options){.define = define, .is_unix = true, .workers = 1}), 0);
   for (size_t i = 0; i < COUNT_OF(peers); i++) {
     peer_connect(&peers[i], &host);
     peer_get(&peers[i], targets[i], "");
