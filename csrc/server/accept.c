@@ -1,5 +1,6 @@
 #include "server/accept.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,19 +60,17 @@ static void hand_over(struct worker *worker, struct listener *listener) {
     log_limited(MW_LOG_ERROR, "refused a connection: out of memory");
     return; /* the listener closes what was not taken */
   }
-  *handover =
-      (struct handover){.mail = {.class = &handover_class, .to = {.worker = worker->index}, .size = mail_size(sizeof *handover)},
-                        .kind = listener->kind,
-                        .fd = listener_take(listener),
-                        .is_private = listener->is_private,
-                        .has_header = listener->has_header};
+  /* limits.connections bounds them, so limits.queue need not: the size is 0. */
+  *handover = (struct handover){.mail = {.class = &handover_class, .to = {.worker = worker->index}},
+                                .kind = listener->kind,
+                                .fd = listener_take(listener),
+                                .is_private = listener->is_private,
+                                .has_header = listener->has_header};
   memcpy(handover->address, listener->address, sizeof handover->address);
   atomic_fetch_add(&worker->handed, 1);
-  if (mailbox_post(&worker->mailbox, &handover->mail) == 0) return;
-  atomic_fetch_sub(&worker->handed, 1);
-  limit_count(&worker->http.app->limits, MW_LIMIT_QUEUE);
-  log_limited(MW_LOG_ERROR, "refused a connection: limits.queue reached (worker=%u)", (unsigned)worker->index);
-  drop_handover(&handover->mail);
+  int status = mailbox_post(&worker->mailbox, &handover->mail);
+  assert(status == 0);
+  (void)status;
 }
 
 /* Connections on their way count, too: many that are handed over at the same time, and only then
