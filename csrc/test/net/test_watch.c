@@ -1,5 +1,6 @@
 /* Descriptors of others as events of a loop, also when memory runs out. */
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
