@@ -170,7 +170,10 @@ static int finish_call(lua_State *L, int lua_status, lua_KContext context) {
     return push_failure(L, cancelled, cancelled);
   }
   if (call->status != 0) return push_status(L, call);
-  if (call->work.fault) return luaL_error(L, "%s", call->work.fault);
+  if (call->work.fault) {
+    lua_pushstring(L, call->work.fault); /* it says where */
+    return lua_error(L);
+  }
   return values_unpack(L, call->work.results);
 }
 
