@@ -33,6 +33,11 @@ app:get("/events/{path}", function(request)
   end)
   return { events = moonwire.array(events), problem = not ok and problem or nil }
 end)
+app:get("/closed", function()
+  local read, _, _, events = http.events { url = BASE .. "/events-open", timeout = 60 }
+  app:spawn(function() moonwire.sleep(0) events:close() end)
+  return { ended = read() == nil }
+end)
 app:get("/break", function()
   local count = 0
   for _ in http.events { url = BASE .. "/events" } do count = count + 1 break end
@@ -68,6 +73,12 @@ local faults = {
   name = function() return http.get(BASE, { headers = { ["a b"] = "1" } }) end,
   line = function() return http.get(BASE, { headers = { a = "1\r\nb: 2" } }) end,
   method = function() return http.request { url = BASE, method = "GET /x" } end,
+  length = function() return http.post(BASE, { body = "abc", headers = { ["Content-Length"] = 1 } }) end,
+  coding = function() return http.post(BASE, { body = "abc", headers = { ["transfer-encoding"] = "chunked" } }) end,
+  zero = function() return http.get(BASE, { unix_socket = "/back\0" }) end,
+  secret = function()
+    for _ in http.events { url = BASE:gsub("//", "//me:password@") .. "/nowhere?key=secret" } do end
+  end,
   two_bodies = function() return http.post(BASE, { body = "", json = {} }) end,
   unencodable = function() return http.post(BASE, { json = { print } }) end,
   form = function() return http.post(BASE, { form = { a = {} } }) end,
@@ -151,6 +162,24 @@ describe("the reader of event streams", function()
       end
       assert.same(expected, read(table.unpack(bytes)))
     end
+  end)
+
+  it("does not count comments, which keep a stream alive", function()
+    local comments = {}
+    for i = 1, 30 do
+      comments[i] = (":" .. ("x"):rep(99) .. "\n"):rep(1000)
+    end
+    comments[31] = "data: 1\n\n"
+    assert.same({ { "message", "1" } }, read(table.unpack(comments)))
+  end)
+
+  it("looks at each byte of a long line once", function()
+    local take = parser(error)
+    assert.is_true(take("data: " .. ("x"):rep(1000000)))
+    for _ = 1, 40000 do -- each would take a millisecond
+      assert.is_true(take "x")
+    end
+    assert.is_false(take(("x"):rep(10000)))
   end)
 end)
 
@@ -237,6 +266,7 @@ describe("moonwire.http", function()
     bomb = { code = "too_large" },
     loop = { code = "redirects" },
     ["to-file"] = { code = "unavailable" },
+    ["to-nowhere"] = { status = 302, body = "stay" },
     nowhere = { status = 404 },
   }
   for path, expected in pairs(answers) do
@@ -290,6 +320,10 @@ describe("moonwire.http", function()
     assert.equal(1, ask("/break").count)
   end)
 
+  it("ends an event stream that another task closes", function()
+    assert.is_true(ask("/closed").ended)
+  end)
+
   it("raises where an event stream is cut, too long, or none", function()
     local read = ask "/events/events-cut"
     assert.equal("one", read.events[1].data)
@@ -308,6 +342,10 @@ describe("moonwire.http", function()
     name = "not the name of a header field",
     line = "must not have line ends",
     method = "must have capital letters",
+    length = "Content%-Length follows from the body",
+    coding = "transfer%-encoding follows from the body",
+    zero = "must not have zero bytes",
+    secret = "http://127.0.0.1:%d+/nowhere: the server answered 404",
     two_bodies = "only one may be set",
     unencodable = "value%[1%]",
     form = "must hold strings and numbers",
@@ -334,5 +372,55 @@ describe("moonwire.http", function()
       request:close()
     end
     assert.equal("hello", ask("/get/hello").body)
+  end)
+end)
+
+describe("a name server that does not answer", function()
+  -- As a preloaded library: other programs of this machine must not notice.
+  local resolver = [[
+    #define _GNU_SOURCE
+    #include <dlfcn.h>
+    #include <netdb.h>
+    #include <string.h>
+    #include <unistd.h>
+    int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result) {
+      int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+      if (!name || strcmp(name, "silent.test") != 0) return next(name, service, hints, result);
+      sleep(20);
+      return EAI_AGAIN;
+    }
+  ]]
+  local asker = [[
+local moonwire = require "moonwire"
+local app = moonwire.app { limits = { drain_seconds = 0.1 } }
+app:get("/ask", function()
+  local _, _, code = moonwire.http.get("http://silent.test/", { timeout = 0.2 })
+  return { code = code }
+end)
+app:get("/forever", function() moonwire.http.get "http://silent.test/" end)
+app:run { listen = "127.0.0.1:0" }
+]]
+
+  it("holds up neither the others nor the end", function()
+    local folder = server.run "mktemp -d"
+    local source = assert(io.open(folder .. "/resolver.c", "w"))
+    source:write(resolver)
+    source:close()
+    server.run(("cc -shared -fPIC -o %s/resolver.so %s/resolver.c -ldl"):format(folder, folder))
+    local command = assert(io.open(folder .. "/lua", "w"))
+    command:write(
+      ('#!/bin/sh\nLD_PRELOAD="$LD_PRELOAD %s/resolver.so" exec lua5.4 "$@"\n'):format(folder)
+    )
+    command:close()
+    server.run("chmod +x " .. folder .. "/lua")
+    local app = server.start { script = asker, command = folder .. "/lua" }
+    local started = os.time()
+    local connection = http.connect(app, 30)
+    connection:send(http.format("GET", "/ask"))
+    assert.equal("timeout", dkjson.decode(connection:read_response().body).code)
+    connection:send(http.format("GET", "/forever"))
+    app:stop()
+    assert.is_true(os.time() - started < 15)
+    connection:close()
   end)
 end)

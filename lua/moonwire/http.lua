@@ -67,6 +67,9 @@ local function fail(call, text, ...)
   options.raise(("%s: " .. text):format(call, ...))
 end
 
+-- A wrong one would let the server take the rest of a body for the next request of the connection.
+local framing = { ["content-length"] = true, ["transfer-encoding"] = true }
+
 local function add_field(call, fields, name, value)
   if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
     fail(call, "option 'headers': %s is not the name of a header field", options.show(name))
@@ -76,9 +79,11 @@ local function add_field(call, fields, name, value)
   value = tostring(value)
   if value:find "[\0\r\n]" then
     fail(call, "option 'headers': %s must not have line ends", name)
+  elseif framing[name:lower()] then
+    fail(call, "option 'headers': %s follows from the body; leave it out", name)
   end
   -- libcurl takes a field without a value with a semicolon.
-  fields[#fields + 1] = value == "" and name .. ";" or name .. ": " .. value
+  fields[#fields + 1] = not value:find "[^ \t]" and name .. ";" or name .. ": " .. value
 end
 
 local function encode_form(call, form)
@@ -134,16 +139,30 @@ local function read_fields(call, headers, content_type)
   return fields
 end
 
+-- For messages, which end in logs: without the user's name, the password, and the query.
+local function shown(url)
+  return (url:gsub("^([^/]*//)[^/]*@", "%1"):gsub("[?#].*", ""))
+end
+
 -- Starts a request. `is_open_ended`: its time limit holds for each part of the answer.
 local function start(call, given, is_open_ended)
   if not given.url then
     fail(call, "option 'url' is missing")
   elseif not given.url:find "^[Hh][Tt][Tt][Pp][Ss]?://" then
-    fail(call, "option 'url' must begin with http:// or https://, got %s", options.show(given.url))
+    fail(
+      call,
+      "option 'url' must begin with http:// or https://, got %s",
+      options.show(shown(given.url))
+    )
   elseif given.url:find "[\0-\32\127]" then
     fail(call, "option 'url' must not have white space or control characters")
   elseif given.method and not given.method:find "^[%u][%u_-]*$" then
     fail(call, "option 'method' must have capital letters, got %s", options.show(given.method))
+  end
+  for _, name in ipairs { "unix_socket", "ca_file" } do
+    if given[name] and given[name]:find("\0", 1, true) then
+      fail(call, "option '%s' must not have zero bytes", name)
+    end
   end
   local body, content_type = read_body(call, given)
   return core.fetch {
@@ -283,7 +302,7 @@ function http.events(given)
   local seconds = given.timeout or TIMEOUT
   local fetch, message = start(call, setmetatable({ headers = headers }, { __index = given }), true)
   if not fetch then
-    error(("%s: %s"):format(given.url, message), 2)
+    error(("%s: %s"):format(shown(given.url), message), 2)
   end
   local status, fields, code = fetch:head(seconds)
   local kind = status and fields["content-type"] or ""
@@ -295,9 +314,9 @@ function http.events(given)
     local why = not status and fields
       or status ~= 200 and ("the server answered %d"):format(status)
       or ("the server answered with %s"):format(kind ~= "" and kind or "no content type")
-    error(("%s: %s"):format(given.url, why), 2)
+    error(("%s: %s"):format(shown(given.url), why), 2)
   end
-  return events.iterate(fetch, seconds, given.url), nil, nil, fetch
+  return events.iterate(fetch, seconds, shown(given.url)), nil, nil, fetch
 end
 
 return http

@@ -4,9 +4,11 @@ local events = {}
 local EVENT_MAX = 1024 * 1024
 
 -- Returns a function that takes a chunk, and calls emit(event) for each event that it completes. A
--- line may end in CR LF, LF, or CR, and a chunk anywhere.
+-- line may end in CR LF, LF, or CR, and a chunk anywhere. Each byte is looked at once, however small
+-- the chunks are.
 local function parser(emit)
-  local rest, is_begun, ends_in_cr = "", false, false
+  local pieces, pending = {}, 0 -- of a line whose end has not come
+  local is_begun, ends_in_cr = false, false
   local data, name, id, size = {}, "", nil, 0
 
   local function dispatch()
@@ -17,12 +19,16 @@ local function parser(emit)
   end
 
   local function line_read(line)
+    if not is_begun then
+      is_begun = true
+      line = line:gsub("^\u{FEFF}", "")
+    end
     if line == "" then
       return dispatch()
     end
     local field, value = line:match "^([^:]*):? ?(.*)$"
-    size = size + #line
     if field == "data" then
+      size = size + #line
       data[#data + 1] = value
     elseif field == "event" then
       name = value
@@ -32,32 +38,25 @@ local function parser(emit)
   end
 
   return function(chunk)
-    if ends_in_cr and chunk:sub(1, 1) == "\n" then
-      chunk = chunk:sub(2)
-    end
-    if chunk ~= "" then
-      ends_in_cr = chunk:sub(-1) == "\r"
-    end
-    rest = rest .. chunk
-    if not is_begun and #rest >= 3 then
-      is_begun = true
-      rest = rest:gsub("^\u{FEFF}", "")
-    end
-    local from = 1
-    while true do
-      local first, last = rest:find("\r?\n", from)
-      local cr = rest:find("\r", from, true)
-      if cr and (not first or cr < first) then
-        first, last = cr, cr
-      end
-      if not first then
+    local from = ends_in_cr and chunk:byte() == 10 and 2 or 1
+    ends_in_cr = ends_in_cr and chunk == ""
+    while from <= #chunk do
+      local at = chunk:find("[\r\n]", from)
+      pieces[#pieces + 1] = chunk:sub(from, at and at - 1)
+      if not at then
+        pending = pending + #pieces[#pieces]
         break
       end
-      line_read(rest:sub(from, first - 1))
-      from = last + 1
+      local line = table.concat(pieces)
+      pieces, pending = {}, 0
+      line_read(line)
+      from = at + 1
+      if chunk:byte(at) == 13 then
+        ends_in_cr = from > #chunk
+        from = chunk:byte(from) == 10 and from + 1 or from
+      end
     end
-    rest = rest:sub(from)
-    return #rest + size <= EVENT_MAX
+    return pending + size <= EVENT_MAX
   end
 end
 

@@ -55,12 +55,14 @@ const ways = {
   },
   "/loop": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 4\r\n\r\nmove"),
   "/once": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: /hello\r\nContent-Length: 4\r\n\r\nmove"),
+  "/to-nowhere": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: \r\nContent-Length: 4\r\n\r\nstay"),
   "/to-file": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: file:///etc/hosts\r\nContent-Length: 0\r\n\r\n"),
   "/early": (socket) => socket.end("HTTP/1.1 103 Early Hints\r\nX-A: early\r\n\r\n" + hello),
   "/repeated": (socket) => socket.end("HTTP/1.1 200 OK\r\nX-A: 1\r\nx-a: 2\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n"),
   "/events": (socket) =>
     drip(socket, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" +
       "\ufeff: comment\r\nid: 7\r\nevent: tick\rdata: one\ndata:two\r\n\r\ndata\n\nretry: 5\n\ndata: {\"n\":3}\r\rdata: cut"),
+  "/events-open": (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"),
   "/events-cut": (socket) => socket.end("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" +
     "Content-Length: 1000\r\n\r\ndata: one\n\ndata: tw"),
 };

@@ -1,5 +1,8 @@
+#define _GNU_SOURCE /* dladdr, RTLD_NODELETE */
+
 #include "lua/fetch/fetcher.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -23,7 +26,15 @@ struct fetcher {
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static void init_curl(void) { curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+static void init_curl(void) {
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  /* Its threads that resolve names may outlive the Lua state, whose end would unload it. */
+#ifdef RTLD_NODELETE
+  Dl_info info;
+  if (dladdr((void *)&curl_easy_init, &info) && info.dli_fname) dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+}
 
 /* Tells of all that has changed. What on_progress does may change more, or free the fetcher's
  * transfers, so each is taken off the list first. */
@@ -95,7 +106,10 @@ static int on_socket(CURL *easy, curl_socket_t descriptor, int what, void *conte
   mw_watch_free(watch->watch);
   watch->watch = NULL;
   watch->readiness = readiness;
-  return mw_watch_new(&watch->watch, fetcher->server, descriptor, readiness, on_descriptor, watch) == 0 ? 0 : -1;
+  /* libcurl would take an error as the end of all transfers, and let none begin until the last of
+   * them is removed. Without the watch, this one runs into its time limit. */
+  if (mw_watch_new(&watch->watch, fetcher->server, descriptor, readiness, on_descriptor, watch) != 0) watch->watch = NULL;
+  return 0;
 }
 
 static void on_time(void *context) {

@@ -239,7 +239,9 @@ static int fetch_head(lua_State *L) { return await_part(L, false); }
 static int fetch_read(lua_State *L) { return await_part(L, true); }
 
 static int fetch_end(lua_State *L) {
-  fetch_close(luaL_checkudata(L, 1, fetch_class));
+  struct lua_fetch *self = luaL_checkudata(L, 1, fetch_class);
+  fetch_close(self);
+  if (self->wait.task) task_wake(self->wait.task); /* another task reads */
   return 0;
 }
 

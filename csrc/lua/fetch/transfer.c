@@ -34,10 +34,12 @@ static bool is_redirected(const struct transfer *transfer) {
   if (transfer->redirects_max == 0 || transfer->status < 300 || transfer->status > 399) return false;
   curl_easy_getinfo(transfer->easy, CURLINFO_REDIRECT_URL, &location);
   if (location) return true;
-  /* libcurl knows it only after the end; the field is in the head. */
+  /* libcurl knows it only after the end; the field is in the head. An empty one leads nowhere. */
+  const char *head = transfer->head.bytes;
   for (size_t i = 0; i + 11 <= transfer->head.len; i++) {
-    bool is_start = i == 0 || transfer->head.bytes[i - 1] == '\n';
-    if (is_start && curl_strnequal(transfer->head.bytes + i, "location:", 9)) return true;
+    if ((i > 0 && head[i - 1] != '\n') || !curl_strnequal(head + i, "location:", 9)) continue;
+    for (i += 9; i < transfer->head.len && head[i] != '\n'; i++)
+      if (!strchr(" \t\r", head[i])) return true;
   }
   return false;
 }
@@ -100,6 +102,10 @@ CURLcode transfer_init(struct transfer *transfer, const struct transfer_options 
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+  /* Otherwise, the end of a request whose name is being resolved waits for the resolver's thread. */
+  curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
   curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* not what the environment says */
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
