@@ -38,6 +38,12 @@ app:get("/closed", function()
   app:spawn(function() moonwire.sleep(0) events:close() end)
   return { ended = read() == nil }
 end)
+local left
+app:get("/leave", function()
+  left = http.events { url = BASE .. "/events-open", timeout = 60 }
+  return {}
+end)
+app:get("/left", function() return { ended = left() == nil } end)
 app:get("/break", function()
   local count = 0
   for _ in http.events { url = BASE .. "/events" } do count = count + 1 break end
@@ -318,6 +324,11 @@ describe("moonwire.http", function()
       { event = "message", data = '{"n":3}', id = "7" },
     }, read.events)
     assert.equal(1, ask("/break").count)
+  end)
+
+  it("closes an event stream when the task that opened it ends", function()
+    ask "/leave"
+    assert.is_true(ask("/left").ended)
   end)
 
   it("ends an event stream that another task closes", function()

@@ -19,6 +19,7 @@ struct host_fetcher {
 /* The userdata. */
 struct lua_fetch {
   struct task_wait wait; /* for a head, or a part of the body */
+  struct task_owned owned;
   struct transfer transfer;
   struct resource resource;
   struct host *host; /* NULL: closed */
@@ -35,6 +36,7 @@ static void fetch_on_progress(struct transfer *transfer) {
 
 static void fetch_close(struct lua_fetch *self) {
   if (!self->host) return;
+  task_disown(&self->owned);
   fetcher_remove(self->host->fetcher->fetcher, &self->transfer);
   resource_unlink(self->host, &self->resource);
   transfer_free(&self->transfer);
@@ -44,6 +46,10 @@ static void fetch_close(struct lua_fetch *self) {
 
 static void fetch_release_resource(struct resource *resource) {
   fetch_close((struct lua_fetch *)((char *)resource - offsetof(struct lua_fetch, resource)));
+}
+
+static void fetch_release_owned(struct task_owned *owned) {
+  fetch_close((struct lua_fetch *)((char *)owned - offsetof(struct lua_fetch, owned)));
 }
 
 /* Requests are linked later, and so released earlier. */
@@ -138,14 +144,16 @@ int fetch_start(lua_State *L) {
   lua_settop(L, 1);
   int result;
   if (!task_may_wait(L, &result)) return result;
-  struct task_group *group = door_running(door_get(L))->group;
-  struct host *host = (struct host *)((char *)group - offsetof(struct host, group));
+  struct task *task = door_running(door_get(L));
+  struct host *host = (struct host *)((char *)task->group - offsetof(struct host, group));
   host_start_fetcher(L, host);
   struct lua_fetch *self = handle_new(L, fetch_class, sizeof *self, 0);
   struct transfer_options options;
   read_options(L, &options);
   self->host = host;
   resource_link(host, &self->resource, fetch_release_resource);
+  self->owned.release = fetch_release_owned;
+  task_own(task, &self->owned);
   CURLcode code = transfer_init(&self->transfer, &options);
   if (code == CURLE_OK) code = add_fields(L, &self->transfer);
   if (code == CURLE_OK) {
