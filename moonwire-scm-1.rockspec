@@ -23,7 +23,8 @@ external_dependencies = {
   CRYPTO = { header = "openssl/crypto.h", library = "crypto" },
   ZLIB = { header = "zlib.h", library = "z" },
   JANSSON = { header = "jansson.h", library = "jansson" },
-  CURL = { header = "curl/curl.h", library = "curl" },
+  -- its header is in a directory of the architecture on some systems, where LuaRocks does not look
+  CURL = { library = "curl" },
 }
 build = {
   type = "make",
@@ -41,7 +42,6 @@ build = {
     ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
     JANSSON_INCDIR = "$(JANSSON_INCDIR)",
     JANSSON_LIBDIR = "$(JANSSON_LIBDIR)",
-    CURL_INCDIR = "$(CURL_INCDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",
   },
   install_target = "install",
