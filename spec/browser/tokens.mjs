@@ -45,7 +45,7 @@ async function url() {
     const seen = (window.seen = { told: 0, opens: 0, closed: 0, numbers: [] });
     let last = "0";
     const start = async () => {
-      const token = await (await fetch("/token?user=url&seconds=5", { method: "POST" })).text();
+      const token = await (await fetch("/token?user=url&seconds=8", { method: "POST" })).text();
       const source = new EventSource(`/sse?channel=numbers&since=${last}&token=${token}`);
       source.onopen = () => seen.opens++;
       source.addEventListener("moonwire:expiring", () => seen.told++);
