@@ -38,6 +38,19 @@ app:get("/closed", function()
   app:spawn(function() moonwire.sleep(0) events:close() end)
   return { ended = read() == nil }
 end)
+app:get("/crowd", function()
+  local ended, asking, code = 0, {}, nil
+  for i = 1, 260 do
+    asking[i] = function() http.get(BASE .. "/silent", { timeout = 60 }) ended = ended + 1 end
+  end
+  asking[261] = function()
+    moonwire.sleep(0.1)
+    code = select(3, http.get(BASE .. "/silent", { timeout = 0.2 }))
+    error { ended = ended }
+  end
+  local _, problem = pcall(moonwire.all, asking)
+  return { ended = problem.ended, code = code }
+end)
 local left
 app:get("/leave", function()
   left = http.events { url = BASE .. "/events-open", timeout = 60 }
@@ -374,6 +387,11 @@ describe("moonwire.http", function()
     assert.equal(0, all.wrong)
     assert.same({ ["fail unavailable"] = 500, ["hang timeout"] = 50 }, all.codes)
     assert.equal(4450, all.right)
+  end)
+
+  it("counts the time for which a request waits for a free connection", function()
+    assert.same({ ended = 0, code = "timeout" }, ask "/crowd")
+    assert.equal("hello", ask("/get/hello").body)
   end)
 
   it("goes on when a client does not wait for the answer", function()

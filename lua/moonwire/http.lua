@@ -8,6 +8,10 @@ local http = {}
 
 local TIMEOUT, CONNECT_TIMEOUT, SIZE, REDIRECTS = 30, 10, 10 * 1024 * 1024, 5
 
+-- libcurl does not count the time for which a request waits for a free connection, so there is a
+-- limit of our own. It comes later: libcurl's message says more.
+local GRACE = 0.05
+
 ---@class moonwire.http.Response
 ---@field status integer
 ---@field headers table<string, string> by name in lower case; several of one name are joined by ", "
@@ -217,7 +221,8 @@ local function request(call, given)
   if not fetch then
     return nil, problem, problem_code
   end
-  local status, headers, code = fetch:head(seconds)
+  local status, headers, code =
+    fetch:head(seconds or math.min((given.timeout or TIMEOUT) + GRACE, 1e9))
   if not status then
     return nil, headers, code
   end
