@@ -38,6 +38,27 @@ app:get("/closed", function()
   app:spawn(function() moonwire.sleep(0) events:close() end)
   return { ended = read() == nil }
 end)
+app:get("/stale", function()
+  local sockets, asking = {}, {}
+  for i = 1, 4 do
+    sockets[i] = assert(require("socket").udp())
+    assert(sockets[i]:setsockname("127.0.0.1", 0))
+    asking[#asking + 1] = function() moonwire.wait(math.tointeger(sockets[i]:getfd()), "r", 60) end
+    asking[#asking + 1] = function()
+      moonwire.sleep(0.02)
+      http.get(BASE .. "/hello", { timeout = 60 })
+    end
+  end
+  asking[#asking + 1] = function()
+    moonwire.sleep(0.01)
+    for _, socket in ipairs(sockets) do socket:close() end -- libcurl gets their numbers
+  end
+  asking[#asking + 1] = function()
+    moonwire.sleep(0.1)
+    error(plain(http.get(BASE .. "/hello", { timeout = 30 })))
+  end
+  return select(2, pcall(moonwire.all, asking))
+end)
 app:get("/crowd", function()
   local ended, asking, code = 0, {}, nil
   for i = 1, 260 do
@@ -387,6 +408,10 @@ describe("moonwire.http", function()
     assert.equal(0, all.wrong)
     assert.same({ ["fail unavailable"] = 500, ["hang timeout"] = 50 }, all.codes)
     assert.equal(4450, all.right)
+  end)
+
+  it("goes on when a descriptor cannot be watched", function()
+    assert.equal("hello", ask("/stale").body)
   end)
 
   it("counts the time for which a request waits for a free connection", function()
