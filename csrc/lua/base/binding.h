@@ -34,6 +34,14 @@ static inline void bytes_push(lua_State *L, struct mw_bytes bytes) {
   lua_pushlstring(L, bytes.len > 0 ? bytes.ptr : "", bytes.len);
 }
 
+/* Pushes nil, a message, and a code, and returns their number. */
+static inline int failure_push(lua_State *L, const char *message, const char *code) {
+  lua_pushnil(L);
+  lua_pushstring(L, message);
+  lua_pushstring(L, code);
+  return 3;
+}
+
 /* Calls a function like lua_call, with the garbage collector stopped. For data that the core passes
  * to Lua in parts: a finalizer that publishes, or subscribes a client, would change it. */
 static inline void call_uncollected(lua_State *L, int argument_count, int result_count) {

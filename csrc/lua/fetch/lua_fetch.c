@@ -84,17 +84,10 @@ static int fetch_collect(lua_State *L) {
   return 0;
 }
 
-static int push_failure(lua_State *L, const char *message, const char *code) {
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  lua_pushstring(L, code);
-  return 3;
-}
-
 static int push_problem(lua_State *L, struct lua_fetch *self) {
   const char *code, *message = transfer_problem(&self->transfer, &code);
-  if (!self->host) return push_failure(L, "the request is closed", "closed");
-  return push_failure(L, message, code);
+  if (!self->host) return failure_push(L, "the request is closed", "closed");
+  return failure_push(L, message, code);
 }
 
 /* ---- Options ------------------------------------------------------------------------------------------------------------------ */
@@ -160,7 +153,7 @@ int fetch_start(lua_State *L) {
     int status = fetcher_add(host->fetcher->fetcher, &self->transfer);
     if (status == 0) return 1;
     fetch_close(self);
-    return push_failure(L, status == MW_ELIMIT ? "too many requests are under way" : mw_status_text(status), "unavailable");
+    return failure_push(L, status == MW_ELIMIT ? "too many requests are under way" : mw_status_text(status), "unavailable");
   }
   transfer_end(&self->transfer, code);
   result = push_problem(L, self);
@@ -224,8 +217,8 @@ static int finish_fetch(lua_State *L, int status, lua_KContext context) {
   bool has_come = self->awaits_body ? transfer_has_body(&self->transfer) : transfer_has_head(&self->transfer);
   const char *cancelled = task_end_wait(&self->wait, has_come);
   if (has_come) return self->awaits_body ? push_body(L, self) : push_head(L, self);
-  if (cancelled) return push_failure(L, cancelled, cancelled);
-  return push_failure(L, "nothing was received in time", "timeout");
+  if (cancelled) return failure_push(L, cancelled, cancelled);
+  return failure_push(L, "nothing was received in time", "timeout");
 }
 
 static void fetch_abandon(struct task_wait *wait) { wait->task = NULL; }

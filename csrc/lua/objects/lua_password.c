@@ -51,13 +51,6 @@ static void job_abandon(struct task_wait *wait) {
   }
 }
 
-static int push_failure(lua_State *L, const char *message, const char *code) {
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  lua_pushstring(L, code);
-  return 3;
-}
-
 /* Pushes the result, and frees the job. */
 static int push_password_result(lua_State *L, struct password_job *job) {
   int status = job->status;
@@ -65,9 +58,9 @@ static int push_password_result(lua_State *L, struct password_job *job) {
   bool verifies = job->verifies;
   memcpy(made, job->made, sizeof made);
   job_free(job);
-  if (status == MW_EINVAL) return push_failure(L, "not a hash of password_hash", "invalid");
-  if (status == MW_ECLOSED) return push_failure(L, "closed", "closed");
-  if (status < 0) return push_failure(L, mw_status_text(status), "unavailable");
+  if (status == MW_EINVAL) return failure_push(L, "not a hash of password_hash", "invalid");
+  if (status == MW_ECLOSED) return failure_push(L, "closed", "closed");
+  if (status < 0) return failure_push(L, mw_status_text(status), "unavailable");
   if (verifies) {
     lua_pushboolean(L, status);
   } else {
@@ -82,7 +75,7 @@ static int finish_password(lua_State *L, int lua_status, lua_KContext context) {
   const char *cancelled = task_end_wait(&job->wait, job->is_done);
   if (job->is_done) return push_password_result(L, job);
   mw_work_cancel(job->work);
-  return push_failure(L, cancelled, strcmp(cancelled, "closed") == 0 ? "closed" : "unavailable");
+  return failure_push(L, cancelled, strcmp(cancelled, "closed") == 0 ? "closed" : "unavailable");
 }
 
 static int compute_or_wait(lua_State *L, bool verifies, struct mw_bytes hash, int cost) {
@@ -91,7 +84,7 @@ static int compute_or_wait(lua_State *L, bool verifies, struct mw_bytes hash, in
   int result;
   if (task && !task_may_wait(L, &result)) return result;
   struct password_job *job = calloc(1, sizeof *job + password.len + hash.len + 1);
-  if (!job) return push_failure(L, mw_status_text(MW_ENOMEM), "unavailable");
+  if (!job) return failure_push(L, mw_status_text(MW_ENOMEM), "unavailable");
   job->verifies = verifies;
   job->has_hash = hash.ptr != NULL;
   job->cost = cost;
@@ -107,7 +100,7 @@ static int compute_or_wait(lua_State *L, bool verifies, struct mw_bytes hash, in
   int status = mw_work_start(&job->work, task->group->server, job_compute, job_on_done, job);
   if (status == 0) return task_wait(L, &job->wait, finish_password);
   job_free(job);
-  return push_failure(L, status == MW_EUNAVAILABLE ? "too many passwords are being checked; retry" : mw_status_text(status),
+  return failure_push(L, status == MW_EUNAVAILABLE ? "too many passwords are being checked; retry" : mw_status_text(status),
                       status == MW_ECLOSED ? "closed" : "unavailable");
 }
 

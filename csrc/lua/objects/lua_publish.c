@@ -24,10 +24,8 @@ int publish_outcome(lua_State *L, int status, const struct mw_error *error) {
     return 1;
   }
   bool says_more = status != MW_ECLOSED && error->text[0] != '\0';
-  lua_pushnil(L);
-  lua_pushstring(L, status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status));
-  lua_pushstring(L, failure_code(status));
-  return 3;
+  const char *message = status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status);
+  return failure_push(L, message, failure_code(status));
 }
 
 /* Reads event, data, and whether the data is bytes, from `index` on. Pushes one value that owns the
@@ -99,10 +97,7 @@ static int finish_published(lua_State *L, int lua_status, lua_KContext context) 
     free(published);
     return push_published(L, known.status, known.id, &error);
   }
-  lua_pushnil(L);
-  lua_pushstring(L, cancelled);
-  lua_pushstring(L, failure_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
-  return 3;
+  return failure_push(L, cancelled, failure_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
 }
 
 /* Notes where the outcome goes if it comes later; NULL: nowhere, because nothing can wait here. */

@@ -108,10 +108,7 @@ static int token_verify(lua_State *L) {
     luaL_pushresultsize(&out, (size_t)len);
     return 1;
   }
-  lua_pushnil(L);
-  lua_pushstring(L, error.text);
-  lua_pushstring(L, len == MW_EEXPIRED ? "token_expired" : len == MW_ENOMEM ? "unavailable" : "unauthorized");
-  return 3;
+  return failure_push(L, error.text, len == MW_EEXPIRED ? "token_expired" : len == MW_ENOMEM ? "unavailable" : "unauthorized");
 }
 
 /* sign(signer, claims): returns a token; or nil and what is wrong. */

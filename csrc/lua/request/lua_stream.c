@@ -133,13 +133,6 @@ void stream_handler_done(lua_State *L, struct lua_stream *self, bool open) {
 
 static struct lua_stream *check_stream(lua_State *L) { return luaL_checkudata(L, 1, stream_class); }
 
-static int push_failure(lua_State *L, const char *message, const char *code) {
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  lua_pushstring(L, code);
-  return 3;
-}
-
 /* Returns a string as it is, anything else as JSON. The stack keeps the text. */
 static struct mw_bytes read_data(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) return bytes_check(L, index);
@@ -215,7 +208,7 @@ static int send_event(lua_State *L) {
   if (!lua_isnil(L, 4)) read_options(L, 4, &event, number);
   event.data = read_data(L, 3);
   int owner = lua_gettop(L);
-  if (!begin_stream(self)) return push_failure(L, "closed", "closed");
+  if (!begin_stream(self)) return failure_push(L, "closed", "closed");
   int status = mw_stream_send(self->stream, &event);
   if (lua_type(L, 3) != LUA_TSTRING) json_free(L, owner);
   if (status == 0) {
@@ -224,7 +217,7 @@ static int send_event(lua_State *L) {
   }
   if (status == MW_EINVAL)
     return luaL_error(L, "the event is not valid UTF-8, or its id is longer than a quarter of limits.head");
-  return status == MW_ECLOSED ? push_failure(L, "closed", "closed") : push_failure(L, mw_status_text(status), "unavailable");
+  return status == MW_ECLOSED ? failure_push(L, "closed", "closed") : failure_push(L, mw_status_text(status), "unavailable");
 }
 
 /* stream:close(): ends it after everything that was sent. */

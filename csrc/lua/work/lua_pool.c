@@ -141,23 +141,16 @@ static int collect_call(lua_State *L) {
   return 0;
 }
 
-static int push_failure(lua_State *L, const char *message, const char *code) {
-  lua_pushnil(L);
-  lua_pushstring(L, message);
-  lua_pushstring(L, code);
-  return 3;
-}
-
 static int push_status(lua_State *L, const struct pool_call *call) {
   switch (call->status) {
-    case MW_ECLOSED: return push_failure(L, "closed", "closed");
+    case MW_ECLOSED: return failure_push(L, "closed", "closed");
     case MW_ETIMEDOUT: {
       lua_pushnil(L);
       lua_pushfstring(L, "%s did not return in time", call->name);
       lua_pushliteral(L, "timeout");
       return 3;
     }
-    default: return push_failure(L, mw_status_text(call->status), "unavailable");
+    default: return failure_push(L, mw_status_text(call->status), "unavailable");
   }
 }
 
@@ -167,7 +160,7 @@ static int finish_call(lua_State *L, int lua_status, lua_KContext context) {
   const char *cancelled = task_end_wait(&call->wait, call->is_done);
   if (!call->is_done) {
     mw_pool_cancel(call->pool, call);
-    return push_failure(L, cancelled, cancelled);
+    return failure_push(L, cancelled, cancelled);
   }
   if (call->status != 0) return push_status(L, call);
   if (call->work.fault) {
@@ -201,7 +194,7 @@ static int pool_run(lua_State *L) {
   int result, count = lua_gettop(L) - FIRST + 1;
   if (!task_may_wait(L, &result)) return result;
   pool_start(L, self, 1);
-  if (!self->pool) return push_failure(L, "closed", "closed");
+  if (!self->pool) return failure_push(L, "closed", "closed");
   struct pool_call **holder = handle_new(L, call_class, sizeof *holder, 0);
   struct pool_call *call = calloc(1, sizeof *call);
   if (!call) return luaL_error(L, "not enough memory");
@@ -222,8 +215,8 @@ static int pool_run(lua_State *L) {
   int status = mw_pool_run(self->pool, &job);
   if (status == 0) return task_wait(L, &call->wait, finish_call);
   atomic_store(&call->owners, 1);
-  if (status == MW_EUNAVAILABLE) return push_failure(L, "too many calls wait for a thread; retry", "unavailable");
-  return push_failure(L, mw_status_text(status), "unavailable");
+  if (status == MW_EUNAVAILABLE) return failure_push(L, "too many calls wait for a thread; retry", "unavailable");
+  return failure_push(L, mw_status_text(status), "unavailable");
 }
 
 int pool_define(lua_State *L) {
