@@ -53,8 +53,8 @@ const ways = {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`);
     socket.end(body);
   },
-  "/loop": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: /loop\r\nContent-Length: 4\r\n\r\nmove"),
-  "/once": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: /hello\r\nContent-Length: 4\r\n\r\nmove"),
+  "/loop": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: /loop\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmove"),
+  "/once": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: /hello\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmove"),
   "/to-nowhere": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: \r\nContent-Length: 4\r\n\r\nstay"),
   "/to-file": (socket) => socket.end("HTTP/1.1 302 Found\r\nLocation: file:///etc/hosts\r\nContent-Length: 0\r\n\r\n"),
   "/early": (socket) => socket.end("HTTP/1.1 103 Early Hints\r\nX-A: early\r\n\r\n" + hello),
