@@ -51,6 +51,9 @@ describe("the README", function()
       return text
     end
     assert.matches("MOONWIRE_LISTEN:%-127%.0%.0%.1:8080", read "scripts/demo")
-    assert.matches("Stop the demo with Ctrl%-C: the next app uses the same port", read "README.md")
+    assert.matches(
+      "Stop the demo before you continue: the next app uses the same port",
+      read "README.md"
+    )
   end)
 end)

@@ -59,6 +59,8 @@ describe("recovery", function()
     return dkjson.decode(response.body)
   end
 
+  local has_several_workers = os.getenv "MOONWIRE_SPEC_WORKERS" ~= nil
+
   -- A name that no other test uses.
   local function fresh(kind)
     names = names + 1
@@ -80,7 +82,11 @@ describe("recovery", function()
         return table.concat(told, " "), cursor
       elseif event.event == "moonwire:gap" then
         assert.same({ channel = channel }, dkjson.decode(event.data))
-        assert.equal(cursor, event.id) -- which says that it was told
+        -- The id says that it was told. One of several workers may find out only when it has received what was published
+        -- by another: that gap has no id.
+        if event.id or not has_several_workers then
+          assert.equal(cursor, event.id)
+        end
         told[#told + 1] = "gap"
       else
         told[#told + 1] = tostring(math.tointeger(dkjson.decode(event.data).n))
