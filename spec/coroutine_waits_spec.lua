@@ -1,30 +1,10 @@
 -- Waits inside the script's own coroutines.
 
 local moonwire = require "moonwire"
+local task = require "spec.task"
 local testing = require "moonwire.testing"
 
--- Runs fn as a task, moves the clock, and returns what it returned.
-local function run(fn, seconds)
-  local app = moonwire.app {}
-  local results
-  app:spawn(function()
-    results = table.pack(fn(app))
-  end)
-  local server = testing.start(app)
-  server:advance(seconds or 1)
-  assert(results, "the task has not ended")
-  server:stop()
-  return table.unpack(results, 1, results.n)
-end
-
--- A value whose end is noted in the list.
-local function closing(list, name)
-  return setmetatable({}, {
-    __close = function()
-      list[#list + 1] = name
-    end,
-  })
-end
+local run, closing = task.run, task.closing
 
 describe("a wait inside a coroutine", function()
   after_each(testing.stop_all)

@@ -1,34 +1,10 @@
 -- Tasks that work together: moonwire.all, queues, caches; and many that wait at once.
 
 local moonwire = require "moonwire"
+local task = require "spec.task"
 local testing = require "moonwire.testing"
 
-local function run(fn, seconds)
-  local app = moonwire.app {}
-  local results
-  app:spawn(function()
-    results = table.pack(fn(app))
-  end)
-  local server = testing.start(app)
-  server:advance(seconds or 1)
-  assert(results, "the task has not ended")
-  server:stop()
-  return table.unpack(results, 1, results.n)
-end
-
-local function raises(pattern, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
-
-local function closing(list, name)
-  return setmetatable({}, {
-    __close = function()
-      list[#list + 1] = name
-    end,
-  })
-end
+local run, raises, closing = task.run, task.raises, task.closing
 
 describe("moonwire.all", function()
   after_each(testing.stop_all)

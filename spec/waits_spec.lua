@@ -2,27 +2,10 @@
 
 local moonwire = require "moonwire"
 local socket = require "socket"
+local task = require "spec.task"
 local testing = require "moonwire.testing"
 
--- Runs fn as a task, moves the clock, and returns what it returned.
-local function run(fn, seconds)
-  local app = moonwire.app {}
-  local results
-  app:spawn(function()
-    results = table.pack(fn(app))
-  end)
-  local server = testing.start(app)
-  server:advance(seconds or 1)
-  assert(results, "the task has not ended")
-  server:stop()
-  return table.unpack(results, 1, results.n)
-end
-
-local function raises(pattern, fn, ...)
-  local ok, message = pcall(fn, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local run, raises = task.run, task.raises
 
 -- Two connected sockets.
 local function connect()
