@@ -278,16 +278,22 @@ end
 
 -- ---- Receiving ------------------------------------------------------------------------------------------------------------
 
+-- Waits until something was received. Returns true, or nil and a message.
+local function fill(self)
+  if not self._connection then
+    return nil, "closed"
+  end
+  return self._connection:fill(self._read_timeout)
+end
+
 -- Returns at least one byte, and at most so many; or nil and a message. Waits.
 local function take(self, most)
   if self._ahead ~= "" then
     local text = self._ahead:sub(1, most)
     self._ahead = self._ahead:sub(most + 1)
     return text
-  elseif not self._connection then
-    return nil, "closed"
   end
-  local ok, message = self._connection:fill(self._read_timeout)
+  local ok, message = fill(self)
   if not ok then
     return nil, message
   end
@@ -339,10 +345,7 @@ end
 local function take_line(self)
   local ahead = self._ahead
   if ahead == "" then
-    if not self._connection then
-      return nil, "closed"
-    end
-    local ok, message = self._connection:fill(self._read_timeout)
+    local ok, message = fill(self)
     if not ok then
       return nil, message
     end

@@ -14,7 +14,7 @@ struct resource {
 };
 
 struct host {
-  struct task_group group;
+  struct task_group group; /* first: see host_of_task */
   struct mw_config *config;
   struct mw_server *server; /* NULL before the start and after the end */
   uint64_t answer_ms;
@@ -32,6 +32,8 @@ struct host {
 extern const char host_class[];
 
 struct host *host_check(lua_State *L, int index);
+/* Returns the host of a task. */
+static inline struct host *host_of_task(const struct task *task) { return (struct host *)task->group; }
 /* The same, and raises if it does not run. */
 struct host *host_check_running(lua_State *L, int index);
 /* Pushes handlers[name]. */

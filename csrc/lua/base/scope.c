@@ -102,7 +102,7 @@ int scope_timeout(lua_State *L) {
   lua_pushvalue(L, SCOPE + 1);
   lua_remove(L, SCOPE + 1);
   lua_xmove(L, thread, 1);
-  self->host = (struct host *)task->group;
+  self->host = host_of_task(task);
   int status = mw_timer_new(&self->timer, self->host->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_due, self);
   if (status != 0) self->timer = NULL;
   if (status == MW_ENOMEM) return luaL_error(L, "cannot wait: %s", mw_status_text(status));

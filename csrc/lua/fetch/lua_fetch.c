@@ -138,7 +138,7 @@ int fetch_start(lua_State *L) {
   int result;
   if (!task_may_wait(L, &result)) return result;
   struct task *task = door_running(door_get(L));
-  struct host *host = (struct host *)((char *)task->group - offsetof(struct host, group));
+  struct host *host = host_of_task(task);
   host_start_fetcher(L, host);
   struct lua_fetch *self = handle_new(L, fetch_class, sizeof *self, 0);
   struct transfer_options options;

@@ -20,7 +20,7 @@ struct lua_connection {
   struct mw_connection *connection; /* NULL: closed */
   struct mw_timer *expiry;          /* while it is parked */
   bool (*is_ready)(const struct lua_connection *self);
-  bool timed_out, is_parked;
+  bool is_parked;
 };
 
 /* ---- Lifetime -------------------------------------------------------------------------------- */
@@ -94,12 +94,6 @@ static void connection_on_change(void *context) {
   }
 }
 
-static void connection_on_timeout(void *context) {
-  struct lua_connection *self = context;
-  self->timed_out = true;
-  if (self->wait.task) task_wake(self->wait.task);
-}
-
 /* Returns nil and the cause, as OpenResty words it where it has a word. */
 static int push_failure(lua_State *L, const struct lua_connection *self, int status) {
   const char *text = self && self->connection ? mw_connection_problem(self->connection) : mw_status_text(status);
@@ -141,7 +135,7 @@ static int finish_connection(lua_State *L, int lua_status, lua_KContext context)
   (void)lua_status;
   struct lua_connection *self = (struct lua_connection *)context;
   bool is_ready = self->is_ready(self);
-  const char *cancelled = task_end_wait(&self->wait, is_ready || self->timed_out);
+  const char *cancelled = task_end_wait(&self->wait, is_ready);
   if (is_ready) return push_outcome(L, self);
   if (self->is_ready == is_decided) shut(self);
   lua_pushnil(L);
@@ -151,21 +145,10 @@ static int finish_connection(lua_State *L, int lua_status, lua_KContext context)
 
 /* Waits until is_ready, for at most the seconds in argument `index`; nil: without limit. */
 static int wait_until(lua_State *L, struct lua_connection *self, bool (*is_ready)(const struct lua_connection *self), int index) {
-  struct task *task = door_running(door_get(L));
   self->is_ready = is_ready;
-  self->timed_out = false;
   if (is_ready(self)) return push_outcome(L, self);
-  if (!lua_isnoneornil(L, index)) {
-    lua_Number seconds = luaL_checknumber(L, index);
-    luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, index, "must be from 0 to 1e9 seconds");
-    int status = mw_timer_new(&task->timer, self->host->server, (uint64_t)(seconds * 1000 + 0.5), 0, connection_on_timeout, self);
-    if (status != 0) {
-      task->timer = NULL;
-      return push_failure(L, NULL, status);
-    }
-  }
   self->wait.abandon = connection_abandon;
-  return task_wait(L, &self->wait, finish_connection);
+  return task_wait_for(L, &self->wait, task_check_seconds(L, index), finish_connection);
 }
 
 /* ---- Functions ------------------------------------------------------------------------------- */
@@ -180,7 +163,7 @@ int connection_connect(lua_State *L) {
   if (!task_may_wait(L, &result)) return result;
   struct lua_connection *self = handle_new(L, connection_class, sizeof *self, 0); /* place 4 */
   struct task *task = door_running(door_get(L));
-  self->host = (struct host *)task->group;
+  self->host = host_of_task(task);
   options.context = self;
   int status = mw_connect(&self->connection, self->host->server, &options);
   if (status < 0) {
@@ -334,7 +317,7 @@ static int park_connection(lua_State *L) {
 static int adopt_connection(lua_State *L) {
   struct lua_connection *self = luaL_checkudata(L, 1, connection_class);
   struct task *task = door_running(door_get(L));
-  bool may = task && self->is_parked && self->connection && self->host == (struct host *)task->group;
+  bool may = task && self->is_parked && self->connection && self->host == host_of_task(task);
   if (may) {
     mw_timer_free(self->expiry);
     self->expiry = NULL;

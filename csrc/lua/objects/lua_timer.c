@@ -181,7 +181,7 @@ int timer_spawn_child(lua_State *L) {
   if (!parent) return luaL_error(L, "cannot wait outside of a task; use app:spawn");
   lua_pushnil(L);
   lua_insert(L, 1);
-  int failure = spawn(L, (struct host *)parent->group);
+  int failure = spawn(L, host_of_task(parent));
   if (failure > 0) return failure;
   lua_pushvalue(L, 2);
   return 1;

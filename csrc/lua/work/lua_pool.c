@@ -62,8 +62,7 @@ static void pool_release_resource(struct resource *resource) {
 /* Starts the pool in the server of the task. */
 static void pool_start(lua_State *L, struct lua_pool *self, int index) {
   if (self->pool) return;
-  struct task_group *group = door_running(door_get(L))->group;
-  self->host = (struct host *)((char *)group - offsetof(struct host, group));
+  self->host = host_of_task(door_running(door_get(L)));
   handle_pin(L, index, self);
   struct pool_setup *setup = calloc(1, sizeof *setup);
   if (!setup) luaL_error(L, "not enough memory");
