@@ -3,9 +3,6 @@
 #include "base/log_limit.h"
 #include "session/session.h"
 
-/* In keys of buckets; those of messages are different (app/limits/send_rate.c). */
-#define OF_VERBS (UINT64_C(1) << 33)
-
 static bool verb_is_counted(const struct subscriber *subscriber, enum verb_type type) {
   switch (type) {
     /* The first one makes no session: most clients never send another verb. */
@@ -30,7 +27,7 @@ bool verb_rate_allows(struct subscriber *subscriber, enum verb_type type, struct
   struct address address = session_address(subscriber);
   struct rates *rates = &http->app->rates;
   struct bytes who = bytes_of((const char *)&address, sizeof address), none = bytes_of("", 0);
-  const struct rates_token token = {rates_key(rates, who, none, OF_VERBS), config->verb_rate};
+  const struct rates_token token = {rates_key(rates, who, none, RATE_OF_VERBS), config->verb_rate};
   size_t refused;
   uint64_t now_ns = http->loop->clock.now_ms * 1000000, wait_ns = rates_take(rates, &token, 1, now_ns, &refused);
   if (wait_ns == 0) return true;

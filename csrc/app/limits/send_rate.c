@@ -9,9 +9,6 @@ enum counted { BY_CLIENT, BY_CLIENT_IN_CHANNEL, BY_CHANNEL, COUNTED };
 /* Numbers of rules follow these in keys. */
 enum { FIRST_RULE = COUNTED };
 
-/* The messages of a raw WebSocket endpoint with a rate of its own: its number follows. */
-#define OF_ENDPOINTS (UINT64_C(1) << 32)
-
 /* Unlike for limits of addresses, a local address counts: most often it is a back end, or someone
  * who develops. */
 static struct party_key send_rate_key(const struct send_rate *send) {
@@ -87,7 +84,7 @@ uint32_t send_rate_charge(struct app *app, const struct mw_socket *socket, uint6
   struct rates_token token = {.rate = websocket->has_rate ? websocket->rate : socket->config->rate};
   if (!rate_is_limited(token.rate)) return 0;
   struct party_key key = party_key_of_client(socket->client);
-  uint64_t number = websocket->has_rate ? OF_ENDPOINTS + (uint64_t)socket->route : BY_CLIENT;
+  uint64_t number = websocket->has_rate ? RATE_OF_ENDPOINTS + (uint64_t)socket->route : BY_CLIENT;
   token.key = rates_key(&app->rates, bytes_of(key.text, key.len), bytes_of("", 0), number);
   bool closes = socket->config->options.rate_closes;
   size_t refused;

@@ -13,6 +13,12 @@ VISIBILITY_PUSH
 
 struct mw_socket;
 
+/* The number in the key of a bucket (rates_key) states what is counted. Small ones are for messages
+ * to channels; further, messages of raw WebSocket endpoints with a rate of their own, each with its
+ * number added; and verbs (session/verb_rate.c). */
+#define RATE_OF_ENDPOINTS (UINT64_C(1) << 32)
+#define RATE_OF_VERBS (UINT64_C(1) << 33)
+
 /* A message of a client. */
 struct send_rate {
   struct app *app;
