@@ -69,6 +69,12 @@ fail_lock:
 
 /* ---- The threads ----------------------------------------------------------------------------- */
 
+/* Call with the lock held. */
+static void crew_unqueue(struct crew *crew, struct job *job) {
+  list_remove(&job->link);
+  crew->queued_count--;
+}
+
 /* Returns the next job, or NULL if the thread is to end. Call with the lock held. */
 static struct job *crew_await_job(struct crew *crew) {
   while (!crew->closed && list_empty(&crew->queued)) {
@@ -78,8 +84,7 @@ static struct job *crew_await_job(struct crew *crew) {
   }
   if (crew->closed) return NULL;
   struct job *job = container_of(crew->queued.next, struct job, link);
-  list_remove(&job->link);
-  crew->queued_count--;
+  crew_unqueue(crew, job);
   job->state = JOB_RUNNING;
   crew->running_count++;
   return job;
@@ -188,8 +193,7 @@ int crew_add(struct crew *crew, struct job *job) {
     status = crew_staff(crew);
     if (status < 0 && crew->live_count > 0) status = 0;
     if (status < 0) {
-      list_remove(&job->link);
-      crew->queued_count--;
+      crew_unqueue(crew, job);
     }
   }
   if (status == 0) uv_cond_signal(&crew->changed);
@@ -201,8 +205,7 @@ bool crew_remove(struct crew *crew, struct job *job) {
   lock_take(&crew->lock);
   bool is_queued = job->state == JOB_QUEUED;
   if (is_queued) {
-    list_remove(&job->link);
-    crew->queued_count--;
+    crew_unqueue(crew, job);
   }
   lock_release(&crew->lock);
   return is_queued;
@@ -212,8 +215,7 @@ enum job_state crew_give_up(struct crew *crew, struct job *job) {
   lock_take(&crew->lock);
   enum job_state state = job->state;
   if (state == JOB_QUEUED) {
-    list_remove(&job->link);
-    crew->queued_count--;
+    crew_unqueue(crew, job);
   } else if (state == JOB_RUNNING) {
     job->state = JOB_LOST;
     crew->running_count--;

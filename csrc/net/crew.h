@@ -64,7 +64,7 @@ void crew_close(struct crew *crew);
 void crew_leave(struct crew *crew, uint64_t wait_ms);
 /* Frees a job that is in no list. Any thread. */
 void job_free(struct job *job);
-/* Returns whether threads of crews run whose pools have ended. Any thread. */
+/* As pool_threads_left. */
 bool crew_threads_left(void);
 
 VISIBILITY_POP

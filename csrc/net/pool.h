@@ -28,7 +28,7 @@ void pool_cancel(struct pool *pool, const void *context);
  * at most; what still runs after that is left behind (pool_threads_left). Not within on_done. NULL is
  * allowed. */
 void pool_free(struct pool *pool);
-/* Returns whether threads were left behind that have not ended. Any thread. */
+/* Returns whether threads still run whose pool has ended. Any thread. */
 bool pool_threads_left(void);
 
 VISIBILITY_POP
