@@ -141,5 +141,6 @@ app:channel("room:{room}", {
   on = { say = say, whisper = whisper },
 })
 
+app:static(path .. "shared", "../shared")
 app:static(path, "page")
 return app

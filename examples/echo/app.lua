@@ -1,15 +1,17 @@
 -- An echo: /echo returns every message, text as text and bytes as bytes. Conformance tests use it.
 --
---     bin/moonwire examples/echo/app.lua
+--     bin/moonwire examples/echo/app.lua          then open http://127.0.0.1:8080/
 
 local moonwire = require "moonwire"
 
 local MIB = 1024 * 1024
 
--- Room for a message of 64 MiB, and for others that are queued at the same time.
-local app = moonwire.app { limits = { queue = 512 * MIB } }
+-- The demo passes its own app and another path. Otherwise, this is the whole app, with room for a
+-- message of 64 MiB, and for others that are queued at the same time.
+local app, path = ...
+app, path = app or moonwire.app { limits = { queue = 512 * MIB } }, path or "/"
 
-app:websocket("/echo", {
+app:websocket(path .. "echo", {
   -- rate = 0: the tests send as fast as they can.
   limits = { message_size = 64 * MIB, outbox = 256 * MIB, rate = 0 },
   deflate = true, -- the default
@@ -27,4 +29,6 @@ app:websocket("/echo", {
   end,
 })
 
+app:static(path .. "shared", "../shared")
+app:static(path, "page")
 return app

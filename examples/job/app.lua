@@ -7,13 +7,16 @@
 --     curl -N 'http://127.0.0.1:8080/sse?channel=job:1'        ends by itself
 
 local moonwire = require "moonwire"
-local app = moonwire.app {}
+
+-- The demo passes its own app and another path. Otherwise, this is the whole app.
+local app, path = ...
+app, path = app or moonwire.app {}, path or "/"
 
 local STEPS = 20
 local last_id = 0
 
 -- A new subscriber receives what is kept: some steps, and the result. It expires after an hour.
-app:channel("job:{id}", { history = { size = 5, ttl = 3600, replay = 5 } })
+app:channel("job:{id}", { authorize = true, history = { size = 5, ttl = 3600, replay = 5 } })
 
 -- The result must arrive: a full queue is a matter of seconds.
 local function publish_result(id, result)
@@ -43,7 +46,7 @@ local function work(id)
   publish_result(id, { sum = sum })
 end
 
-app:post("/jobs", function()
+app:post(path .. "jobs", function()
   last_id = last_id + 1
   local id = tostring(last_id)
   local ok, message, code = app:spawn(work, id)
@@ -53,5 +56,6 @@ app:post("/jobs", function()
   return 201, { id = id }
 end)
 
-app:static("/", "page")
+app:static(path .. "shared", "../shared")
+app:static(path, "page")
 return app

@@ -258,6 +258,7 @@ app:stream(path .. "account/events", function(request, stream)
 end)
 
 app:static(path .. "assets", "page")
+app:static(path .. "shared", "../shared")
 
 app:get(path, function()
   return moonwire.redirect(path .. "account")

@@ -65,5 +65,6 @@ end)
 app:get(path .. "market", function()
   return market
 end)
+app:static(path .. "shared", "../shared")
 app:static(path, "page")
 return app

@@ -39,7 +39,7 @@ async function openWindow(address, colorScheme) {
 async function enter(page, name) {
   await page.fill("#name", name);
   await page.click("#enter button");
-  await page.waitForSelector('.connection[data-state="live"]');
+  await page.waitForSelector('.connection[data-state="online"]');
 }
 
 async function say(page, text) {
@@ -75,7 +75,7 @@ await seesLine(ann, "I am");
 await ann.waitForFunction(() => document.getElementById("typing").textContent === "");
 
 await ben.reload(); // nobody sees that
-await ben.waitForSelector('.connection[data-state="live"]');
+await ben.waitForSelector('.connection[data-state="online"]');
 await seesLine(ben, "I am");
 
 // ---- Somebody who means no good ----
@@ -118,10 +118,10 @@ await ann.locator("#rooms button", { hasText: "lobby" }).click();
 await ben.locator("#rooms button", { hasText: "lobby" }).click();
 for (let i = 1; i <= 3; i++) {
   proxy.cut();
-  await ann.waitForSelector('.connection:not([data-state="live"])');
+  await ann.waitForSelector('.connection:not([data-state="online"])');
   await say(ben, `While you were away, ${i}`);
   await seesLine(ben, `While you were away, ${i}`);
-  await ann.waitForSelector('.connection[data-state="live"]');
+  await ann.waitForSelector('.connection[data-state="online"]');
   await seesLine(ann, `While you were away, ${i}`);
 }
 const room = { ann: await lines(ann), ben: await lines(ben) };
@@ -133,7 +133,7 @@ const flickers = await ben.locator(".remark", { hasText: "Ann" }).count(); // wh
 const FLOOD = 250;
 proxy.cutAfter = () => 0;
 proxy.cut();
-await ann.waitForSelector('.connection:not([data-state="live"])');
+await ann.waitForSelector('.connection:not([data-state="online"])');
 const headers = { Authorization: `Bearer ${"0".repeat(32)}:Robot`, "Content-Type": "application/json" };
 for (let i = 1; i <= FLOOD; i++) {
   const body = JSON.stringify({ send: "room:lobby", event: "say", data: { text: `flood ${i}` }, ref: i });

@@ -23,7 +23,7 @@ const received = (least) =>
   page.waitForFunction((count) => Number(document.getElementById("received").textContent.replaceAll(",", "")) >= count, least);
 
 await page.goto(address + path);
-await state("live");
+await state("online");
 await received(720);
 const atFirst = { points: await points(), prices: await prices() };
 await page.waitForFunction(
@@ -37,7 +37,7 @@ for (let i = 1; i <= cuts; i++) {
   const before = await number("received");
   proxy.cut();
   await page.waitForFunction((returns) => document.getElementById("returns").textContent === String(returns), i);
-  await state("live");
+  await state("online");
   await received(before + 10);
 }
 
@@ -52,7 +52,7 @@ const goal = (await published()) + 10;
 while ((await published()) < goal); // something passes meanwhile
 const beforeResuming = await number("received");
 await page.click("#pause");
-await state("live");
+await state("online");
 await received(whenPaused + 15);
 
 const counters = {};

@@ -2,13 +2,13 @@
 
 import { connect } from "/moonwire.js";
 import { Log, paint } from "./log.js";
+import { element, showStatus } from "./shared/page.js";
 
 const ROOMS = ["lobby", "music", "night-watch"];
 const PORTION = 50; // messages that a new page receives, and then with each request for older ones
 const TYPING_EVERY = 2000; // milliseconds between two "typing" events,
 const TYPING_LASTS = 3500; // and how long the others show it
 
-const element = (id) => document.getElementById(id);
 const conversations = new Map(); // by key: "room:lobby" or "u7"
 let connection = null;
 let me = null; // { id, name }
@@ -249,15 +249,7 @@ function showOlder() {
   element("older").hidden = !active.hasOlder;
 }
 
-let wasLive = false;
-function showConnection({ state, reason }) {
-  wasLive ||= state === "open";
-  const shown = state === "closed" ? "refused" : state === "open" ? "live" : wasLive ? "returning" : "connecting";
-  const texts = { connecting: "Connecting", live: "Live", returning: "Reconnecting", refused: "Refused" };
-  document.querySelector(".connection").dataset.state = shown;
-  element("connection").textContent = texts[shown];
-  if (state === "closed" && connection) leave(reason);
-}
+let unfollow; // ends that the badge follows the connection
 
 let follows = true; // the reader is at the newest message, and stays there
 const isAtBottom = () => element("scroll").scrollHeight - element("scroll").scrollTop - element("scroll").clientHeight < 40;
@@ -290,9 +282,11 @@ function enter(name) {
   element("me").textContent = name;
   element("welcome").hidden = true;
   element("chat").hidden = false;
-  wasLive = false;
   connection = connect("/", { token: `${key}:${name}`, backoff: { max: 5000 } });
-  connection.on("moonwire:state", showConnection);
+  unfollow = showStatus(connection);
+  connection.on("moonwire:state", ({ state, reason }) => {
+    if (state === "closed" && connection) leave(reason);
+  });
   connection.on("whispered", takePrivate);
   const asked = decodeURIComponent(location.hash.slice(1));
   const rooms = ROOMS.map(openRoom);
@@ -304,6 +298,7 @@ function leave(reason) {
   sessionStorage.removeItem("chat-name");
   const ended = connection;
   connection = null;
+  unfollow();
   ended?.close();
   conversations.clear();
   active = null;

@@ -1,8 +1,10 @@
 // Starts jobs and shows how far they are. The address names the newest one, so that a reloaded page finds it again.
 
 import { connect } from "/moonwire.js";
+import { showStatus } from "./shared/page.js";
 
 const connection = connect();
+showStatus(connection);
 
 async function follow(id) {
   const item = document.getElementById("job").content.cloneNode(true).firstElementChild;

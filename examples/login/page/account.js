@@ -1,5 +1,7 @@
 // Shows the user's sessions, which arrive as events.
 
+import { setStatus } from "../shared/page.js";
+
 const list = document.querySelector("#sessions");
 
 // "Mozilla/5.0 (X11; Linux x86_64) … Firefox/132.0" is "Firefox on Linux".
@@ -39,8 +41,10 @@ function leave() {
 // Relative to the page, which is at …/account.
 const events = new EventSource("account/events");
 events.addEventListener("sessions", (event) => list.replaceChildren(...JSON.parse(event.data).map(item)));
+events.addEventListener("open", () => setStatus("online"));
 events.addEventListener("ended", leave);
 events.addEventListener("error", () => {
   // Closed: the server has answered 401.
   if (events.readyState === EventSource.CLOSED) leave();
+  else setStatus("reconnecting");
 });

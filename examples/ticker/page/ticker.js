@@ -2,11 +2,13 @@
 
 import { connect } from "/moonwire.js";
 import { Chart } from "./chart.js";
+import { element, setStatus, showStatus } from "./shared/page.js";
 
 const assets = new Map(); // by symbol
 const counters = { received: 0, missed: 0, repeated: 0, gaps: 0, returns: 0 };
 const dirty = new Set(); // assets that must be redrawn
 let connection = null;
+let unfollow; // ends that the badge follows the connection
 let wasOpen = false;
 
 // ---- What the events mean ----
@@ -40,12 +42,13 @@ function takeGap(asset) {
 // The page only listens, so it starts with an event stream. It resumes where it stopped, also after a pause.
 function open() {
   connection = connect("/", { transports: ["sse", "poll"], backoff: { max: 5000 } });
+  unfollow = showStatus(connection);
+  element("pause").textContent = "Pause";
   connection.on("moonwire:state", ({ state }) => {
-    if (state === "open") {
-      if (wasOpen) counters.returns++;
-      wasOpen = true;
-      show("live", "Live");
-    } else if (state === "waiting") show("returning", "Reconnecting");
+    if (state !== "open") return;
+    if (wasOpen) counters.returns++;
+    wasOpen = true;
+    mark();
   });
   for (const [symbol, asset] of assets) {
     const channel = connection.channel(`price:${symbol}`, { since: asset.id });
@@ -55,21 +58,14 @@ function open() {
 }
 
 function pause() {
+  unfollow();
   connection.close();
   connection = null;
-  show("paused", "Paused");
+  setStatus("paused");
+  element("pause").textContent = "Resume";
 }
 
 // ---- The page ----
-
-const element = (id) => document.getElementById(id);
-
-function show(state, text) {
-  document.querySelector(".connection").dataset.state = state;
-  element("connection").textContent = text;
-  element("pause").textContent = state === "paused" ? "Resume" : "Pause";
-  mark();
-}
 
 function mark(asset) {
   if (dirty.size === 0) requestAnimationFrame(draw);
@@ -111,8 +107,8 @@ async function start() {
     const response = await fetch("market");
     if (!response.ok) throw new Error(`status ${response.status}`);
     (await response.json()).forEach(addCard);
-  } catch (error) {
-    show("returning", `No answer (${error.message}), trying again`);
+  } catch {
+    setStatus("reconnecting");
     setTimeout(start, 3000);
     return;
   }
