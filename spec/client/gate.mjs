@@ -10,6 +10,7 @@ export class Gate {
   rate = Infinity; // bytes a second from the server, for each connection
   frozen = false; // nothing moves any more, and nobody is told
   seen = []; // what was asked: "upgrade /ws", "GET /sse"
+  answered = []; // of these, what got its whole answer from the server
   #target;
   #server;
   #sockets = new Set();
@@ -50,7 +51,8 @@ export class Gate {
 
   #request(request, response) {
     const path = request.url.split("?")[0];
-    this.seen.push(`${request.method} ${path}`);
+    const asked = `${request.method} ${path}`;
+    this.seen.push(asked);
     const rule = this.requests(path, request);
     response.on("error", () => {});
     if (rule === "swallow" || this.frozen) return;
@@ -66,6 +68,7 @@ export class Gate {
       response.writeHead(answer.statusCode, answer.headers);
       response.flushHeaders();
       answer.on("error", () => response.destroy()).on("aborted", () => response.destroy());
+      answer.on("end", () => this.answered.push(asked));
       if (rule === "hold") {
         const parts = [];
         answer.on("data", (part) => parts.push(part)).on("end", () => response.end(Buffer.concat(parts)));

@@ -198,15 +198,13 @@ export async function polls_get_shorter(stage) {
   await follow(place, { transports: ["poll"], backoff: { min: 10, max: 20 } });
   gate.lifetime = 2200;
   gate.cut();
-  const polls = () => gate.seen.filter((line) => line === "GET /poll").length;
+  const answers = () => gate.answered.filter((line) => line === "GET /poll").length;
   await is_open(place);
   await until("a poll was cut", () => place.run(() => t.states.filter(({ state }) => state === "waiting").length >= 2));
   await is_open(place);
-  const before = polls();
-  await until("polls end by themselves", () => polls() > before + 2);
-  const lost = await place.run(() => t.states.filter(({ state }) => state === "waiting").length);
-  await until("more of them", () => polls() > before + 3);
-  assert.ok((await place.run(() => t.states.filter(({ state }) => state === "waiting").length)) <= lost + 1);
+  // Nothing is published: a poll that asks for the usual 25 seconds would never be answered.
+  const before = answers();
+  await until("polls end by themselves", () => answers() > before + 3);
   await server.fill(10);
   await sees_all(place, 10);
 }

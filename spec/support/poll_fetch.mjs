@@ -2,7 +2,8 @@
 //
 //   node support/poll_fetch.mjs BASE CHANNEL LAST CUTS
 //
-// The data of the channel's events are {"n":1}, {"n":2} … Prints what it took to see all up to LAST.
+// The data of the channel's events are {"n":1}, {"n":2} … After each cut POST /more lets the server publish further ones.
+// Prints what it took to see all up to LAST.
 
 import { CuttingProxy } from "./proxy.mjs";
 
@@ -22,7 +23,10 @@ function fail(text) {
 const timer = setInterval(() => {
   if (result.cuts === Number(cuts) || seen >= Number(last)) return;
   // Only what had begun can be cut.
-  if (proxy.cut() > 0) result.cuts++;
+  if (proxy.cut() > 0) {
+    result.cuts++;
+    fetch(`${base}/more`, { method: "POST" }).catch((error) => fail(error.message));
+  }
 }, 60);
 
 while (seen < Number(last)) {

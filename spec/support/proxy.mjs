@@ -41,9 +41,10 @@ export class CuttingProxy {
     });
   }
 
-  // Cuts every connection now; returns how many there were.
+  // Cuts every connection on which something was asked; returns how many there were. (One that is cut before its
+  // first byte leaves Node's fetch waiting without end.)
   cut() {
-    const pairs = [...this.#pairs];
+    const pairs = [...this.#pairs].filter(({ client }) => client.bytesRead > 0);
     for (const { client, upstream } of pairs) {
       client.destroy();
       upstream.destroy();
@@ -52,7 +53,7 @@ export class CuttingProxy {
   }
 
   close() {
-    this.cut();
+    for (const { client } of this.#pairs) client.destroy();
     this.#server.close();
   }
 }
