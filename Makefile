@@ -8,9 +8,9 @@
 #   make install-lib PREFIX=/usr/local                     libmoonwire.a, moonwire.h, moonwire.pc
 #
 # LuaRocks and distributions may set CC, CFLAGS, LDFLAGS, LIBFLAG, LUA_INCDIR, LIBUV_INCDIR,
-# LIBUV_LIBDIR (also CRYPTO_, ZLIB_, JANSSON_, and CURL_), LLHTTP_SRC and LLHTTP_INC, INST_LIBDIR,
-# INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings errors, for contributors: a newer compiler may
-# have new warnings. V=1 shows whole command lines.
+# LIBUV_LIBDIR (also CRYPTO_, ZLIB_, JANSSON_, HIREDIS_, and CURL_), LLHTTP_SRC and LLHTTP_INC,
+# INST_LIBDIR, INST_LUADIR, INST_BINDIR. WERROR=1 makes warnings errors, for contributors: a newer
+# compiler may have new warnings. V=1 shows whole command lines.
 
 FLAVOUR ?= release
 B := build/$(FLAVOUR)
@@ -79,6 +79,8 @@ ZLIB_CFLAGS := $(call cflags,ZLIB,zlib)
 ZLIB_LIBS := $(call libs,ZLIB,zlib,z)
 JANSSON_CFLAGS := $(call cflags,JANSSON,jansson)
 JANSSON_LIBS := $(call libs,JANSSON,jansson,jansson)
+HIREDIS_CFLAGS := $(call cflags,HIREDIS,hiredis)
+HIREDIS_LIBS := $(call libs,HIREDIS,hiredis,hiredis)
 # only for the module
 CURL_CFLAGS := $(call cflags,CURL,libcurl)
 CURL_LIBS := $(call libs,CURL,libcurl,curl)
@@ -100,6 +102,7 @@ MISSING := $(strip \
   $(call missing,CRYPTO,libcrypto,OpenSSL[libssl-dev]) \
   $(call missing,ZLIB,zlib,zlib[zlib1g-dev]) \
   $(call missing,JANSSON,jansson,jansson[libjansson-dev]) \
+  $(call missing,HIREDIS,hiredis,hiredis[libhiredis-dev]) \
   $(call missing,CURL,libcurl,libcurl[libcurl4-openssl-dev]) \
   $(if $(LLHTTP_LIBS)$(LLHTTP_OBJ),,llhttp[node-llhttp or libllhttp-dev]))
 ifneq ($(MISSING),)
@@ -111,7 +114,7 @@ endif
 
 # ---- Sources -------------------------------------------------------------------------------------
 
-FLOORS := base codec hub net auth delivery app dialect http script session transport server
+FLOORS := base codec hub net auth delivery app dialect http script session transport broker server
 sources = $(sort $(wildcard csrc/$(1)/*.c))
 # with those of its subdirectories
 floor_sources = $(sort $(wildcard csrc/$(1)/*.c csrc/$(1)/*/*.c))
@@ -123,9 +126,9 @@ LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call floor_sources,$(floor
 LUA_OBJ := $(call objects,$(call floor_sources,lua))
 LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
-CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS) $(ZLIB_LIBS)
+CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS) $(HIREDIS_LIBS) $(ZLIB_LIBS)
 
-CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(CURL_CFLAGS) $(LUA_CFLAGS)
+CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(HIREDIS_CFLAGS) $(CURL_CFLAGS) $(LUA_CFLAGS)
 
 .PHONY: all lib module tests test-c fuzz bench symbols format install install-lib clean FORCE
 all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
@@ -141,7 +144,7 @@ $(STAMP): FORCE
 	@mkdir -p $(@D); printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' > $@
 
 # strict C11 hides what libuv's header and some files need of POSIX
-$(foreach floor,net auth delivery app http script session transport server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
+$(foreach floor,net auth delivery app http script session transport broker server,$(B)/obj/$(floor)/%.o $(B)/obj/test/$(floor)/%.o): FEATURES := -D_XOPEN_SOURCE=700
 
 $(B)/obj/llhttp/%.o: $(LLHTTP_SRC)/%.c $(STAMP)
 	$(call say,CC)
@@ -194,7 +197,7 @@ $(B)/moonwire/core.so: $(LUA_OBJ) $(LIB_OBJ)
 # linker checks the table of floors.
 floor_archives = $(foreach floor,$(1),$(if $(call floor_sources,$(floor)),$(B)/obj/$(floor).a)) $(if $(LLHTTP_OBJ),$(B)/obj/llhttp.a)
 # Tests that need a whole server link all floors.
-WHOLE := server transport session script http dialect app delivery auth net hub codec base
+WHOLE := server broker transport session script http dialect app delivery auth net hub codec base
 FLOORS_base := base
 FLOORS_codec := codec base
 FLOORS_hub := hub base
@@ -207,10 +210,12 @@ FLOORS_http := $(WHOLE)
 FLOORS_script := $(WHOLE)
 FLOORS_session := $(WHOLE)
 FLOORS_transport := $(WHOLE)
+FLOORS_broker := $(WHOLE)
 FLOORS_server := $(WHOLE)
 FLOORS_lua := lua $(FLOORS_server)
 # parsers and pure state, which do not need a loop
 FLOORS_fuzz := auth hub codec base
+FLOORS_fuzz_resp := broker base
 FLOORS_fuzz_lag := $(FLOORS_server)
 FLOORS_fuzz_server := $(FLOORS_server)
 FLOORS_fuzz_workers := $(FLOORS_server)
@@ -224,9 +229,9 @@ $(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call object
   $(if $(filter transport,$(floor)),$(CLIENT_OBJ)))))
 $(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
 
-# what tests share: csrc/test/*.c, csrc/test/support with its subdirectories, and files in csrc/fuzz that are not targets
+# what tests share: csrc/test/*.c, csrc/test/support with its subdirectories, and the subdirectories of csrc/fuzz that have sources
 SUPPORT_OBJ := $(call objects,$(call sources,test) $(call floor_sources,test/support))
-FUZZ_SUPPORT_OBJ := $(call objects,$(filter-out csrc/fuzz/fuzz_%,$(call sources,fuzz)))
+FUZZ_SUPPORT_OBJ := $(call objects,$(sort $(wildcard csrc/fuzz/*/*.c)))
 $(eval $(call floor_archive,test_support,$(SUPPORT_OBJ)))
 $(eval $(call floor_archive,fuzz_support,$(FUZZ_SUPPORT_OBJ)))
 SUPPORT := $(if $(SUPPORT_OBJ),$(B)/obj/test_support.a)
@@ -321,7 +326,7 @@ install: $(MODULE)
 	chmod 755 $(DESTDIR)$(INST_BINDIR)/moonwire
 
 VERSION = $(shell sed -n 's/^\#define MW_VERSION "\(.*\)"/\1/p' csrc/include/moonwire.h)
-PC_REQUIRES := libuv libssl libcrypto jansson zlib $(if $(LLHTTP_OBJ),,libllhttp)
+PC_REQUIRES := libuv libssl libcrypto jansson hiredis zlib $(if $(LLHTTP_OBJ),,libllhttp)
 install-lib: $(LIBRARY)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libmoonwire.a

@@ -23,6 +23,7 @@ external_dependencies = {
   CRYPTO = { header = "openssl/crypto.h", library = "crypto" },
   ZLIB = { header = "zlib.h", library = "z" },
   JANSSON = { header = "jansson.h", library = "jansson" },
+  HIREDIS = { header = "hiredis/hiredis.h", library = "hiredis" },
   -- its header is in a directory of the architecture on some systems, where LuaRocks does not look
   CURL = { library = "curl" },
 }
@@ -42,6 +43,8 @@ build = {
     ZLIB_LIBDIR = "$(ZLIB_LIBDIR)",
     JANSSON_INCDIR = "$(JANSSON_INCDIR)",
     JANSSON_LIBDIR = "$(JANSSON_LIBDIR)",
+    HIREDIS_INCDIR = "$(HIREDIS_INCDIR)",
+    HIREDIS_LIBDIR = "$(HIREDIS_LIBDIR)",
     CURL_LIBDIR = "$(CURL_LIBDIR)",
   },
   install_target = "install",

@@ -1,8 +1,8 @@
 /* A whole server with several workers, which take their turns in an order that the input defines:
- * deterministic simulation (fuzz/server_world.h). The first bytes are the number of workers and the
+ * deterministic simulation (fuzz/world/server_world.h). The first bytes are the number of workers and the
  * seed of the order; the rest is as for the target `server`. */
 #include "fuzz/fuzz.h"
-#include "fuzz/server_world.h"
+#include "fuzz/world/server_world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (size < 4) return 0;

@@ -1,4 +1,4 @@
-/* Several workers on one loop, whose turns a seed orders (fuzz/server_world.h): some hundred seeds,
+/* Several workers on one loop, whose turns a seed orders (fuzz/world/server_world.h): some hundred seeds,
  * each with operations of its own. MOONWIRE_SEED=n runs one of them. */
 #define _XOPEN_SOURCE 700
 
@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fuzz/server_world.h"
+#include "fuzz/world/server_world.h"
 #include "moonwire.h"
 #include "test/support.h"
 

@@ -2,7 +2,7 @@
  * verbs of peers of all kinds, answers of the app (immediate, later, refused, failed), actions of
  * the app itself, publishes, time, turns, and failing allocations. Whenever nothing is in progress,
  * the requests of the app, the subscriptions, and presence must agree. Each peer checks what it
- * receives (fuzz/server_peer.h). When the server is freed, nothing is left, and all counters are
+ * receives (fuzz/world/server_peer.h). When the server is freed, nothing is left, and all counters are
  * zero.
  *
  * Several workers share a loop, and a generator of random numbers decides whose turn is next, and

@@ -1,4 +1,4 @@
-#include "fuzz/server_stray.h"
+#include "fuzz/world/server_stray.h"
 
 #include <string.h>
 

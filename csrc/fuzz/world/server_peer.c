@@ -1,4 +1,4 @@
-#include "fuzz/server_peer.h"
+#include "fuzz/world/server_peer.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "fuzz/server_app.h"
+#include "fuzz/world/server_app.h"
 
 #include "fuzz/fuzz.h"
 

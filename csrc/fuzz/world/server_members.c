@@ -1,6 +1,6 @@
 #define _XOPEN_SOURCE 700
 
-#include "fuzz/server_members.h"
+#include "fuzz/world/server_members.h"
 
 #include <string.h>
 

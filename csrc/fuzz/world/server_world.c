@@ -1,14 +1,14 @@
 #define _XOPEN_SOURCE 700
 
-#include "fuzz/server_world.h"
+#include "fuzz/world/server_world.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "fuzz/fuzz.h"
-#include "fuzz/server_app.h"
-#include "fuzz/server_peer.h"
-#include "fuzz/server_stray.h"
+#include "fuzz/world/server_app.h"
+#include "fuzz/world/server_peer.h"
+#include "fuzz/world/server_stray.h"
 #include "server/server.h"
 
 enum { PEERS = 5, ALL_HOOKS = MW_HOOK_AUTHORIZE | MW_HOOK_OPEN | MW_HOOK_JOIN | MW_HOOK_LEAVE | MW_HOOK_CLOSE, BIG = 3000 };

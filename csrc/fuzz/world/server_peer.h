@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#include "fuzz/server_members.h"
+#include "fuzz/world/server_members.h"
 #include "moonwire.h"
 
 enum { PEER_CHANNELS = 4, RECORD_MAX = 1000 };
