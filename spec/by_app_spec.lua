@@ -67,7 +67,7 @@ describe("a client that the app subscribes", function()
   end
 
   local function await(lines)
-    local seen, deadline = {}, os.time() + 5
+    local seen, deadline = {}, os.time() + 30
     repeat
       for _, line in ipairs(log()) do
         seen[#seen + 1] = line

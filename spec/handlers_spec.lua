@@ -409,7 +409,7 @@ describe("handlers", function()
       return open == close and join == leave and tonumber(join) <= total + 1
     end
     assert.is_string(app:await_log "busy: ")
-    local deadline = os.time() + 10
+    local deadline = os.time() + 30
     repeat
       local again = sse.open(app, "/sse?channel=busy")
       again:cursor()

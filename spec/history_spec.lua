@@ -189,7 +189,7 @@ describe("channel:history", function()
     local name = fresh "brief"
     publish(app, name, 1, 3)
     assert.equal("1 2 3", kept(app, name))
-    local deadline = os.time() + 5
+    local deadline = os.time() + 30
     repeat
       local response =
         http.request(app, "POST", "/history/" .. name:gsub(":", "%%3A"), { body = "" })

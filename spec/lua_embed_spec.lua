@@ -8,7 +8,7 @@ local sse = require "spec.support.sse"
 
 -- Turns the app's loop until `condition` holds, waiting as a host program would.
 local function turn(app, condition)
-  local deadline = socket.gettime() + 5
+  local deadline = socket.gettime() + 30
   local descriptor = {
     getfd = function()
       return app:fd()
@@ -24,7 +24,7 @@ end
 
 local function stop(app)
   app:stop()
-  local deadline = socket.gettime() + 5
+  local deadline = socket.gettime() + 30
   while app:step() do
     assert(socket.gettime() < deadline, "the app does not stop")
   end

@@ -52,7 +52,7 @@ describe("POST /send", function()
 
   -- The status and the answer. `headers`: a list of lines.
   local function send(body, headers)
-    local words = { "curl -sS --max-time 10 -w '\\n%{http_code}' -X POST --data-binary @-" }
+    local words = { "curl -sS --max-time 30 -w '\\n%{http_code}' -X POST --data-binary @-" }
     for _, line in ipairs(headers or {}) do
       words[#words + 1] = "-H " .. server.quote(line)
     end
@@ -198,7 +198,7 @@ describe("POST /send", function()
     local id = dkjson.decode(stream:event().data).data.client
     local headers = { "Authorization: Bearer ann", "X-Moonwire-Client: " .. id }
     local first = io.popen(
-      ("curl -sS --max-time 10 -d %s -H %s -H %s %s/send"):format(
+      ("curl -sS --max-time 30 -d %s -H %s -H %s %s/send"):format(
         server.quote '{"send":"room:4","event":"say","data":"wait","ref":1}',
         server.quote(headers[1]),
         server.quote(headers[2]),

@@ -41,7 +41,7 @@ describe("the poll loop", function()
 
   -- Waits until what the loop printed has the pattern.
   local function await(name, pattern)
-    local deadline = socket.gettime() + 15
+    local deadline = socket.gettime() + 30
     while not read(name):find(pattern) do
       assert(socket.gettime() < deadline, ("no %q in %s"):format(pattern, read(name)))
       socket.sleep(0.02)
@@ -69,7 +69,7 @@ describe("the poll loop", function()
     file:write((read_block("/poll?channel="):gsub("127%.0%.0%.1:8080", "127.0.0.1:" .. app.port)))
     file:close()
     say "one"
-    local command = "cd '%s'; { timeout 60 sh loop.sh; echo $? > code; } > out 2> err &"
+    local command = "cd '%s'; { timeout 200 sh loop.sh; echo $? > code; } > out 2> err &"
     os.execute(command:format(folder))
     await("out", "one")
     say "two"

@@ -11,7 +11,7 @@ local moonwire = require "moonwire"
 local app = moonwire.app {
   publish_key = "key",
   -- A crowd comes from one address.
-  limits = { ping_seconds = 4, pong_seconds = 3, address_handshakes = 0 },
+  limits = { PINGS address_handshakes = 0 },
 }
 local calls = 0
 app:authenticate(function(request)
@@ -45,7 +45,7 @@ list("room:{room}", about)
 list("plain:{room}", true)
 list("wide:{room}", { info = function() return ("w"):rep(20000) end, linger = 0, interval = 0 })
 list("quick:{room}", { info = about, linger = 0, interval = 0 })
-list("page:{room}", { linger = 0.6, interval = 0 })
+list("page:{room}", { linger = 3, interval = 0 })
 list("count:{room}", { mode = "counts", linger = 0, interval = 0 })
 list("small:{room}", { linger = 0, interval = 0 }, { members = 2 })
 list("busy:{room}", { info = function(client) return { name = client.user_id } end, linger = 0.03, interval = 0.05 })
@@ -90,6 +90,10 @@ app:get("/forge", function()
 end)
 return app
 ]]
+
+-- Where a crowd vanishes, pings find out. Elsewhere nobody is asked: a client that a spec does not read answers none.
+local pinging = script:gsub("PINGS", "ping_seconds = 3, pong_seconds = 6,")
+script = script:gsub("PINGS", "")
 
 local function get(app, path)
   return dkjson.decode(http.get(app, path).body)
@@ -180,17 +184,17 @@ describe("presence", function()
       bob, snapshot = enter(app, "bob", "page:1")
       assert.equal(2, snapshot.count)
     end
-    assert.is_true(ann:is_silent(0.8))
+    assert.is_true(ann:is_silent(0.2))
     local begun = socket.gettime()
     bob:close()
     assert.same({ "bob" }, change(ann).left)
-    assert.is_true(socket.gettime() - begun >= 0.55)
+    assert.is_true(socket.gettime() - begun >= 2.9)
     ann:close()
   end)
 
   it("gathers what happens within the interval", function()
     local ann = enter(app, "ann", "room:1")
-    local others, begun = {}, socket.gettime()
+    local others = {}
     for i = 1, 20 do
       others[i] = enter(app, "u" .. i, "room:1")
     end
@@ -202,7 +206,6 @@ describe("presence", function()
       end
     end
     assert.is_true(ann:is_silent(0.1))
-    assert.is_true(socket.gettime() - begun < 4)
     for _, other in ipairs(others) do
       other:close()
     end
@@ -314,7 +317,7 @@ describe("presence", function()
     assert.equal(200, head.status)
     local id = stream.buffer:match '"client":"([^"]+)"'
     while not id do
-      assert(stream:fill(socket.gettime() + 5))
+      assert(stream:fill(socket.gettime() + 30))
       id = stream.buffer:match '"client":"([^"]+)"'
     end
     local answer = http.request(app, "POST", "/send?user=ann", {
@@ -357,7 +360,7 @@ describe("presence", function()
     stream:send(http.format("GET", "/sse?channel=wide:1&envelope=1&user=tom"))
     assert.equal(200, stream:read_head().status)
     while not stream.buffer:find("\n\n", 20, true) do
-      assert(stream:fill(socket.gettime() + 5))
+      assert(stream:fill(socket.gettime() + 30))
     end
     assert.truthy(stream.buffer:find('"presence":{"count":32,"more":true}', 1, true), stream.buffer)
     stream:close()
@@ -454,17 +457,22 @@ end
 
 -- A network of its own, whose link can be taken down: then nobody hears of the end of anything. Nil where that is not allowed.
 local function make_network()
-  local name = "mw" .. tostring(os.time() % 100000)
+  -- Another one may run at the same time.
+  local number = math.random(0, 16383)
+  local name = ("mw%04x"):format(number)
+  local base = ("198.18.%d."):format(number >> 6)
+  local first = (number & 63) * 4
+  local address, other = base .. first + 1, base .. first + 2
   local steps = {
     "ip netns add " .. name,
     ("ip link add %sa type veth peer name %sb"):format(name, name),
     ("ip link set %sb netns %s"):format(name, name),
-    ("ip addr add 198.18.77.1/30 dev %sa"):format(name),
+    ("ip addr add %s/30 dev %sa"):format(address, name),
     ("ip link set %sa up"):format(name),
-    ("ip -n %s addr add 198.18.77.2/30 dev %sb"):format(name, name),
+    ("ip -n %s addr add %s/30 dev %sb"):format(name, other, name),
     ("ip -n %s link set %sb up"):format(name, name),
   }
-  local network = { name = name, prefix = "ip netns exec " .. name, address = "198.18.77.1" }
+  local network = { name = name, prefix = "ip netns exec " .. name, address = address }
   function network.cut()
     assert(os.execute(("ip link set %sa down"):format(name)))
   end
@@ -482,7 +490,7 @@ end
 
 describe("a crowd that vanishes", function()
   local function vanish(app, address, prefix, cut)
-    local watcher = native.open(app, { target = "/ws?user=watcher", timeout = 40 })
+    local watcher = native.open(app, { target = "/ws?user=watcher", timeout = 90 })
     watcher:subscribe "crowd:1"
     local crowd <close> = gather(address, prefix)
     local begun = socket.gettime()
@@ -495,7 +503,7 @@ describe("a crowd that vanishes", function()
     local left, leave_events = follow(watcher, "left", 1)
     expect_all(left)
     local took = socket.gettime() - begun
-    assert.is_true(took < 25, took)
+    assert.is_true(took < 60, took)
     assert.is_true(leave_events <= 2 * took + 2, leave_events)
     assert.equal(1, get(app, "/members").count)
     watcher:close()
@@ -503,7 +511,7 @@ describe("a crowd that vanishes", function()
   end
 
   it("leaves when its pings are not answered: a process that is stopped", function()
-    local app = server.start(script)
+    local app = server.start(pinging)
     vanish(app, app.address, "", function(pid)
       os.execute("kill -STOP " .. pid)
     end)
@@ -518,7 +526,7 @@ describe("a crowd that vanishes", function()
     local finally = setmetatable({}, { __close = network.remove })
     local guard <close> = finally
     local app = server.start {
-      script = script,
+      script = pinging,
       args = ("--listen 127.0.0.1:0 --listen %s:0"):format(network.address),
     }
     local address = ("http://%s:%d"):format(network.address, app.listeners[2].port)

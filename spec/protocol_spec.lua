@@ -71,7 +71,7 @@ const plain = (token) => new Client(address, { token }).connect();
 -- Runs the lines of JavaScript in Node, and returns what they have put into `saw`.
 local function run(app, lines)
   local text = preamble .. lines .. "console.log(JSON.stringify(saw)); process.exit();"
-  local command = "timeout 30 node --input-type=module -e %s %s 2>&1"
+  local command = "timeout 100 node --input-type=module -e %s %s 2>&1"
   local output = server.run(command:format(server.quote(text), app.address))
   return dkjson.decode(output) or error("the client failed: " .. output, 2)
 end

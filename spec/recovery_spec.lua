@@ -210,7 +210,7 @@ describe("recovery", function()
     it("a channel that was swept", function()
       local name = fresh "brief"
       local ids = publish(name, 3)
-      local deadline = socket.gettime() + 10
+      local deadline = socket.gettime() + 30
       while http.get(app, "/exists/" .. name).body == "true" do
         assert(socket.gettime() < deadline, "it is never swept")
         socket.sleep(0.05)

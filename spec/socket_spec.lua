@@ -196,7 +196,14 @@ end
       late:receive()
       local timeout = select(2, late:setkeepalive())
       assert(with("later zzz", "*l"):setkeepalive())
-      moonwire.sleep(0.3)
+      local watch = connect()
+      local function ask(line)
+        watch:send(line .. "\n")
+        return watch:receive()
+      end
+      local before = tonumber(ask "count":match "^%%d+")
+      ask "now"
+      repeat until tonumber(ask "count":match "^%%d+") < before or not moonwire.sleep(0.02)
       local unasked = connect(options):getreusedtimes()
       local ended = select(2, with("end x", "*a"):setkeepalive())
       return unread, owed, timeout, unasked, ended

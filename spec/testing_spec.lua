@@ -342,8 +342,8 @@ describe("a server under test", function()
       server:stop()
     end
     local rate = count / (socket.gettime() - began)
-    -- a tenth of that would still be quick: the machine may be busy
-    assert.is_true(rate > 100, ("%.0f tests a second"):format(rate))
+    -- the machine may be busy
+    assert.is_true(rate > 10, ("%.0f tests a second"):format(rate))
     if os.getenv "MOONWIRE_SHOW_RATE" then
       print(("%.0f tests a second"):format(rate))
     end

@@ -134,7 +134,7 @@ describe("on four workers", function()
     for _, one in ipairs(list) do
       one.connection:close()
     end
-    local deadline = socket.gettime() + 10
+    local deadline = socket.gettime() + 30
     repeat
       local count = get("/stats").connections
       assert(socket.gettime() < deadline, "connections stay")
@@ -513,7 +513,7 @@ describe("while a handler does not return,", function()
     it("in a " .. how .. ", workers publish, relay, replay, and answer", function()
       local posts = workers.connect(app, WORKERS)
       local clients = workers.open(app, WORKERS, function()
-        local client = native.open(app, { timeout = 20 })
+        local client = native.open(app, { timeout = 30 })
         client:subscribe "script"
         client:subscribe "room"
         client.seen = {}
@@ -524,7 +524,7 @@ describe("while a handler does not return,", function()
       -- More wait for it than limits.waiting allows: the others are refused, and publishes are not.
       local crowd = {}
       for i = 1, 10 do
-        crowd[i] = native.open(app, { timeout = 20 })
+        crowd[i] = native.open(app, { timeout = 30 })
         crowd[i]:write { subscribe = "asked", ref = 1 }
       end
       local ids = {}

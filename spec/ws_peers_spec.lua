@@ -54,7 +54,7 @@ local compressing_peers = {
 local function visit(app, command, protocol)
   local url = app.address:gsub("^http", "ws") .. "/ws"
   local log = os.tmpname()
-  local output = server.run(("timeout 60 %s %s %s 2>%s"):format(command, url, protocol or "", log))
+  local output = server.run(("timeout 200 %s %s %s 2>%s"):format(command, url, protocol or "", log))
   local file = assert(io.open(log))
   local complaints = file:read "a"
   file:close()

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "net/alarm.h"
 
-enum { POOL_WAIT_MS = 10000 };
+enum { POOL_WAIT_MS = 60000 };
 
 static _Thread_local const struct loop *entered;
 

@@ -31,7 +31,7 @@ async function openWindow(address, colorScheme) {
     complaints.push([`a dialog said ${dialog.message()}`]);
     dialog.dismiss();
   });
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(90000);
   await page.goto(address + path);
   return page;
 }

@@ -10,7 +10,7 @@ const [base] = process.argv.slice(2);
 const browser = await launch();
 const page = await browser.newPage();
 const complaints = watch(page, /favicon/);
-page.setDefaultTimeout(15000);
+page.setDefaultTimeout(90000);
 page.on("dialog", (dialog) => dialog.accept());
 await page.route("**/favicon.ico", (route) => route.fulfill({ status: 204 }));
 

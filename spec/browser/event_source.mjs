@@ -13,7 +13,7 @@ const address = await proxy.listen(base);
 const browser = await launch();
 const page = await browser.newPage();
 const complaints = watch(page, /ERR_/);
-page.setDefaultTimeout(30000);
+page.setDefaultTimeout(90000);
 
 await page.goto(`${address}/page`);
 await page.evaluate(() => {

@@ -9,7 +9,7 @@ const seen = { transports: {} };
 async function logIn(name, password) {
   const context = await browser.newContext();
   const page = await context.newPage();
-  page.setDefaultTimeout(30000);
+  page.setDefaultTimeout(90000);
   await page.goto(base);
   await page.fill("[name=name]", name);
   await page.fill("[name=password]", password);

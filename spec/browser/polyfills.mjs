@@ -69,7 +69,7 @@ for (const [name, { script, open, isNeverCut }] of Object.entries(readers)) {
   const proxy = new CuttingProxy();
   const address = await proxy.listen(base);
   const page = await browser.newPage();
-  page.setDefaultTimeout(40000);
+  page.setDefaultTimeout(90000);
   const complaints = watch(page, /ERR_|^(Error: )?EventSource|network error|Failed to fetch/); // what they say when they are cut
   await page.goto(`${address}/page`);
   await page.evaluate(() => {

@@ -13,7 +13,7 @@ const address = await proxy.listen(base);
 const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1200, height: 860 }, colorScheme: "dark" });
 const complaints = watch(page, /ERR_/);
-page.setDefaultTimeout(20000);
+page.setDefaultTimeout(90000);
 
 const number = async (id) => Number((await page.locator(`#${id}`).textContent()).replaceAll(",", ""));
 const prices = () => page.locator(".price").allTextContents();

@@ -12,7 +12,7 @@ const browser = await launch();
 async function open(run, ...values) {
   const context = await browser.newContext(); // with cookies of its own
   const page = await context.newPage();
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(90000);
   await page.goto(`${base}/page`);
   await page.evaluate(run, ...values);
   return page;

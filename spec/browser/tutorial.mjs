@@ -13,7 +13,7 @@ async function open(name) {
   const context = await browser.newContext(); // another person's browser
   const page = await context.newPage();
   complaints.push(watch(page));
-  page.setDefaultTimeout(15000);
+  page.setDefaultTimeout(90000);
   await page.goto(base);
   if (step >= 3) await enter(page, name);
   return page;

@@ -34,7 +34,7 @@ export const conversation = onEach(async (place, server, transport) => {
     const refusal = await room.send("say", "refuse").catch((error) => [error.name, error.code, error.reason, error instanceof Error]);
     const unknown = await room.send("shout").catch((error) => error.code);
     const note = await room.send("note", { a: 1 });
-    for (const deadline = Date.now() + 5000; came.length < 1 && Date.now() < deadline; ) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const deadline = Date.now() + 30000; came.length < 1 && Date.now() < deadline; ) await new Promise((resolve) => setTimeout(resolve, 5));
     const page = await room.history({ limit: 2 });
     return { joined, answer, refusal, unknown, note, came, page, transport: t.connection.transport, state: t.connection.state };
   }, `room:${transport}`);
@@ -155,7 +155,7 @@ export const presence_is_a_live_map = onEach(async (place, server, transport) =>
   const seen = await place.run(
     async ([room_name, kind]) => {
       const wait = async (check) => {
-        for (const deadline = Date.now() + 10000; !check(); ) {
+        for (const deadline = Date.now() + 30000; !check(); ) {
           if (Date.now() > deadline) throw new Error(`waited in vain: ${check}`);
           await new Promise((resolve) => setTimeout(resolve, 5));
         }
@@ -235,7 +235,7 @@ export const leaving_and_coming_again = onEach(async (place, server, transport) 
     room.on("*", ({ what }, { event }) => event === "said" && came.push(`* ${what}`));
     await room.ready;
     const arrived = async (count) => {
-      for (const deadline = Date.now() + 5000; came.length < count && Date.now() < deadline; ) await new Promise((resolve) => setTimeout(resolve, 5));
+      for (const deadline = Date.now() + 30000; came.length < count && Date.now() < deadline; ) await new Promise((resolve) => setTimeout(resolve, 5));
     };
     await room.send("say", 1);
     await arrived(2);
@@ -293,7 +293,7 @@ export const errors_of_handlers = onEach(async (place, server, transport) => {
     room.on("said", () => count++);
     await room.ready;
     await room.send("say", 1);
-    for (const deadline = Date.now() + 5000; count < 1 && Date.now() < deadline; ) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const deadline = Date.now() + 30000; count < 1 && Date.now() < deadline; ) await new Promise((resolve) => setTimeout(resolve, 5));
     [scope.reportError, console.error] = before;
     return { errors, count };
   }, `room:errors-${transport}`);

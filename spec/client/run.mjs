@@ -28,7 +28,7 @@ async function work() {
   for (let next = waiting.shift(); next; next = waiting.shift()) {
     const [name, scenario] = next;
     const began = Date.now();
-    const limit = new Promise((_, reject) => setTimeout(() => reject(new Error("it took too long")), 60000).unref());
+    const limit = new Promise((_, reject) => setTimeout(() => reject(new Error("it took too long")), 150000).unref());
     results[name] = await Promise.race([stage(platform, scenario), limit]).then(
       () => "ok",
       (error) => `${error.stack}`,

@@ -13,7 +13,7 @@ const root = join(here, "../..");
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Waits until it returns something true.
-export async function until(what, check, ms = 20000) {
+export async function until(what, check, ms = 60000) {
   const deadline = Date.now() + ms;
   for (;;) {
     const value = await check();

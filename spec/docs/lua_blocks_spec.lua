@@ -105,7 +105,7 @@ describe("a Lua block of the documents", function()
     elseif not block.name then
       it(place .. " is a program", function()
         local directory, name = write_page(block)
-        local command = "cd %s && %s timeout 20 lua5.4 %s 2>&1 < /dev/null; echo $?"
+        local command = "cd %s && %s timeout 60 lua5.4 %s 2>&1 < /dev/null; echo $?"
         local output = server.run(command:format(directory, environment, name))
         assert.matches("^0$", output:match "%d+$", output)
         server.run("rm -r " .. directory)

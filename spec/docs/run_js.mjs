@@ -79,7 +79,7 @@ async function run({ code }) {
   try {
     // A block of its own, so that it may define names that the page has.
     const block = new AsyncFunction(...Object.keys(names), `"use strict"; { ${text}\n }`);
-    await Promise.race([block(...Object.values(names)), sleep(5000).then(() => fail("it does not end"))]);
+    await Promise.race([block(...Object.values(names)), sleep(30000).then(() => fail("it does not end"))]);
     // Events that come now call what it has registered.
     await sleep(300);
     names.olderButton.onclick?.();

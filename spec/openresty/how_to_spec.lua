@@ -97,7 +97,7 @@ describe("docs/how-to/openresty.md", function()
     local dir = front.directory
     local down
     server.run(("mv %s/app.sock %s/away.sock"):format(dir, dir))
-    local deadline = socket.gettime() + 5
+    local deadline = socket.gettime() + 30
     repeat -- idle connections are used first
       down = http.get(front, "/rt/sse?channel=news")
     until down.status == 200 or socket.gettime() > deadline

@@ -83,7 +83,7 @@ function nginx:run()
     self.directory
   )
   self.pid = tonumber(server.run(shell))
-  local deadline = socket.gettime() + 10
+  local deadline = socket.gettime() + 30
   repeat
     local connection = socket.connect("127.0.0.1", self.port)
     if connection then
@@ -170,7 +170,7 @@ function nginx:reload()
     before[pid] = true
   end
   self:signal "HUP"
-  local deadline = socket.gettime() + 10
+  local deadline = socket.gettime() + 30
   repeat
     local fresh, old = 0, 0
     for _, pid in ipairs(self:workers()) do
@@ -186,7 +186,7 @@ end
 
 function nginx:finish(signal)
   self:signal(signal or "TERM")
-  local deadline = socket.gettime() + 15
+  local deadline = socket.gettime() + 30
   while not has_ended(self.pid) do
     assert(socket.gettime() < deadline, "nginx does not end")
     socket.sleep(0.01)

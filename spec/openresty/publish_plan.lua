@@ -87,7 +87,7 @@ function plans.fails(publisher, say)
 end
 
 local function run(module, address, plan, say, more)
-  local options = { address = address, key = "k", retry_delay = 0.001, timeout = 5 }
+  local options = { address = address, key = "k", retry_delay = 0.001, timeout = 30 }
   for name, value in pairs(more or {}) do
     options[name] = value
   end

@@ -68,7 +68,7 @@ for _, interpreter in ipairs { "luajit", "lua5.1", "lua5.4" } do
 
     local function start(address, plan)
       local command =
-        "env -u LUA_PATH -u LUA_CPATH timeout 60 %s spec/openresty/publish_plan.lua %s %s %s > %s/out 2>&1 &"
+        "env -u LUA_PATH -u LUA_CPATH timeout 200 %s spec/openresty/publish_plan.lua %s %s %s > %s/out 2>&1 &"
       server.run("rm -f " .. rock .. "/out")
       os.execute(command:format(interpreter, rock, address, plan, rock))
       return function()
@@ -79,7 +79,7 @@ for _, interpreter in ipairs { "luajit", "lua5.1", "lua5.4" } do
     local function run(address, plan)
       local output = start(address, plan)
       server.run(
-        ("timeout 60 sh -c 'until grep -q -e ^done -e traceback %s/out; do sleep 0.01; done'"):format(
+        ("timeout 200 sh -c 'until grep -q -e ^done -e traceback %s/out; do sleep 0.01; done'"):format(
           rock
         )
       )
@@ -173,12 +173,12 @@ not found: nil no pattern matches the channel "nowhere" (status 404) not_found
     it("gives up at its deadline", function()
       local output = run_before(function()
         return "refuse"
-      end, "fails,deadline=0.3")
+      end, "fails,deadline=1")
       local said = "no reason was given %(status 503%) unavailable\n"
       assert.matches("^publish: nil " .. said .. "batch: nil " .. said, output)
       output = run_before(function()
         return "hang"
-      end, "fails,deadline=0.1,timeout=0.04")
+      end, "fails,deadline=0.6,timeout=0.2")
       said = "127.0.0.1:%d+ did not answer in time timeout\n"
       assert.matches("^publish: nil " .. said .. "batch: nil " .. said, output)
       output = run_before(function()

@@ -150,7 +150,7 @@ end
 
 -- Asks what the history has. The request has begun, and is answered when its body has arrived.
 local function ask_numbers(app)
-  local connection = http.connect(app.listeners[1], 10)
+  local connection = http.connect(app.listeners[1])
   local request =
     http.format("POST", "/numbers", { body = "x", headers = { Expect = "100-continue" } })
   assert(connection:send(request:sub(1, -2)))
@@ -214,7 +214,7 @@ describe("when nginx", function()
       other:close()
       assert.equal(1000, client:close())
       -- the old worker ends with its last connection
-      local deadline = socket.gettime() + 5
+      local deadline = socket.gettime() + 30
       while not nginx.has_ended(old) and socket.gettime() < deadline do
         socket.sleep(0.01)
       end
@@ -253,7 +253,7 @@ describe("when nginx", function()
   it("is stopped by QUIT, it waits for the streams", function()
     local stream = open_all(front)
     front:signal "QUIT"
-    local deadline = socket.gettime() + 5
+    local deadline = socket.gettime() + 30
     repeat
       local connection = socket.connect("127.0.0.1", front.port)
       if connection then

@@ -134,7 +134,7 @@ function unreliable:serve_until_done(output)
     if accepted then
       accepted:settimeout(0)
       accepted:setoption("tcp-nodelay", true)
-      local connection = { socket = accepted, buffer = "", timeout = 5 }
+      local connection = { socket = accepted, buffer = "", timeout = 30 }
       serve(self, setmetatable(connection, getmetatable(self.upstream)), is_done)
     end
     if is_done() then

@@ -142,8 +142,8 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
         return text
       end
 
-      local function await(pattern, seconds)
-        local deadline = socket.gettime() + seconds
+      local function await(pattern)
+        local deadline = socket.gettime() + 60
         repeat
           if out():find(pattern) then
             return
@@ -154,9 +154,9 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
         error(("no %s in %s"):format(pattern, out()))
       end
 
-      await('"open"', 10)
+      await '"open"'
       publish(front, 1)
-      await('"data":1', 5)
+      await '"data":1'
 
       -- the same address again, after it was away for longer than any proxy waits
       local listener = app.listeners[1]
@@ -166,7 +166,7 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
       if listener.path then
         server.run(("mkdir -p %s; chmod 755 %s"):format(app.folder, app.folder))
       end
-      local deadline = socket.gettime() + 15
+      local deadline = socket.gettime() + 30
       local response
       repeat
         response = http.request(front, "GET", "/sse?channel=room:1")
@@ -181,9 +181,9 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
       socket.sleep(4) -- so that the EventSource has asked meanwhile
 
       app = start_app(program, args)
-      await('"moonwire:gap"', 20)
+      await '"moonwire:gap"'
       publish(front, 2)
-      await('"data":2', 5)
+      await '"data":2'
       pipe:close()
       front:stop()
       app:stop()
@@ -265,7 +265,7 @@ describe("what the page says of mistakes:", function()
     local folder = server.run "mktemp -d"
     local command = "node spec/proxies/event_source.mjs '%s/sse?channel=room:1' > %s/out 2>&1"
     local pipe = assert(io.popen(command:format(front.address, folder), "w"))
-    local wait = "timeout 20 sh -c 'until grep -q %s %s/out; do sleep 0.05; done'"
+    local wait = "timeout 60 sh -c 'until grep -q %s %s/out; do sleep 0.05; done'"
     assert.is_true(os.execute(wait:format("open", folder)))
     app:finish()
     assert.is_true(os.execute(wait:format("closed", folder)))

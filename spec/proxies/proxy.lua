@@ -107,7 +107,7 @@ function proxy.start(program, upstream, block)
       os.execute(("kill -KILL %d 2>/dev/null"):format(self.pid))
     end,
   })
-  local deadline = socket.gettime() + 10
+  local deadline = socket.gettime() + 30
   repeat
     local connection = socket.connect("127.0.0.1", port)
     if connection then
@@ -131,7 +131,7 @@ function proxy:log()
 end
 
 -- A process that has ended stays in the table until its parent asks, which may take seconds.
-local wait_for_end = "kill %d 2>/dev/null; for i in $(seq 250); do "
+local wait_for_end = "kill %d 2>/dev/null; for i in $(seq 1500); do "
   .. "case $(ps -o stat= -p %d) in Z* | '') break ;; esac; sleep 0.02; done"
 
 function proxy:stop()

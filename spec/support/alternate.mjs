@@ -301,7 +301,13 @@ for (const [name, run] of Object.entries(kinds)) {
   }
 }
 const begin = performance.now();
-const id = await publishAll(Number(messages));
+let id = await publishAll(Number(messages));
+// On a busy machine, messages may be faster than moves.
+const hasMoved = () => Object.entries(checkers).every(([name, list]) => !name.includes("alternates") || list.every(({ counts }) => counts.moves >= 2));
+while (!hasMoved()) {
+  id = await publishAll(100);
+  await sleep(20);
+}
 target = { id, published: { ...published } };
 const seconds = (performance.now() - begin) / 1000;
 // A client is done with the next message of each channel.

@@ -18,7 +18,7 @@ const post = (query) => fetch(`${base}${publish}?${query}`, { method: "POST", he
 setTimeout(() => {
   console.error(`it is still there: ${JSON.stringify(seen)}`);
   process.exit(1);
-}, 15000);
+}, 60000);
 source.addEventListener("item", (event) => seen.events.push(JSON.parse(event.data).n));
 source.addEventListener("moonwire:end", () => seen.ends++);
 source.addEventListener("error", () => {

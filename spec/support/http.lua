@@ -7,9 +7,10 @@ local http = {}
 local connection = {}
 connection.__index = connection
 
--- Connects to a server of spec.support.server, or to one of its listeners. Every wait is bounded by `timeout` (5 seconds).
+-- Connects to a server of spec.support.server, or to one of its listeners. Every wait is bounded by `timeout`
+-- (30 seconds, so that on a busy machine only what never comes fails).
 function http.connect(to, timeout)
-  local self = setmetatable({ buffer = "", timeout = timeout or 5 }, connection)
+  local self = setmetatable({ buffer = "", timeout = timeout or 30 }, connection)
   if to.path then
     self.socket = assert(unix())
     assert(self.socket:connect(to.path))

@@ -186,7 +186,7 @@ local descriptor = {
 }
 
 local function step_until(condition)
-  local deadline = socket.gettime() + 10
+  local deadline = socket.gettime() + 30
   while not condition() do
     assert(socket.gettime() < deadline, "time-out")
     socket.select({ descriptor }, nil, math.min(app:timeout() or 0.05, 0.05))

@@ -12,7 +12,7 @@ const finish = (word) => {
   process.exit(0);
 };
 
-setTimeout(() => finish("neither"), 20000);
+setTimeout(() => finish("neither"), 60000);
 source.addEventListener("moonwire:open", () => finish("open"));
 source.addEventListener("message", () => finish("open"));
 source.addEventListener("error", () => {

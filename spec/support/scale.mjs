@@ -19,7 +19,7 @@ function fail(text) {
   console.error(text);
   process.exit(1);
 }
-setTimeout(() => fail(`too slow: ${ready} are ready, ${done} are done`), 60000).unref();
+setTimeout(() => fail(`too slow: ${ready} are ready, ${done} are done`), 200000).unref();
 
 let ready = 0;
 let done = 0;

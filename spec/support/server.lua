@@ -148,9 +148,9 @@ function methods:log()
   return read_file(self.folder .. "/log")
 end
 
--- Waits until the log has a line that matches the pattern; the line, or nil after `seconds` (5).
+-- Waits until the log has a line that matches the pattern; the line, or nil after `seconds` (30).
 function methods:await_log(pattern, seconds)
-  local deadline = socket.gettime() + (seconds or 5)
+  local deadline = socket.gettime() + (seconds or 30)
   repeat
     local found = self:log():match("[^\n]*" .. pattern .. "[^\n]*")
     if found then
@@ -178,11 +178,11 @@ function methods:rss()
   return tonumber(read_file(("/proc/%d/status"):format(self.pid)):match "VmRSS:%s*(%d+)")
 end
 
--- Sends SIGTERM (or another signal), waits at most 20 seconds for the end, and returns the exit code, what it said to standard
+-- Sends SIGTERM (or another signal), waits at most 60 seconds for the end, and returns the exit code, what it said to standard
 -- output since it was ready, and its log.
 function methods:finish(signal)
   local wait =
-    "kill -%s %d; for i in $(seq 1000); do kill -0 %d 2>/dev/null || exit 0; sleep 0.02; done; kill -KILL %d"
+    "kill -%s %d; for i in $(seq 3000); do kill -0 %d 2>/dev/null || exit 0; sleep 0.02; done; kill -KILL %d"
   os.execute(
     "{ " .. wait:format(signal or "TERM", self.pid, self.pid, self.pid) .. "; } 2>/dev/null"
   )

@@ -7,8 +7,8 @@
 // passes one byte at a time. Prints "NAME PORT" for each, and "ready".
 //
 // Lines: say TEXT; split TEXT (one byte at a time); end TEXT (and half-close; what comes then is
-// counted); cut TEXT (closed without the end of TLS); reset; flood BYTES; later TEXT ("ok", and TEXT in
-// a packet of its own); mute; count ("OPEN TOTAL HEARD"). "\n" in a text is a newline.
+// counted); cut TEXT (closed without the end of TLS); reset; flood BYTES; later TEXT ("ok", and TEXT when
+// another connection says "now", which is answered with "ok"); mute; count ("OPEN TOTAL HEARD"). "\n" in a text is a newline.
 
 import fs from "node:fs";
 import net from "node:net";
@@ -18,6 +18,7 @@ const [directory, withTls] = process.argv.slice(2);
 let open = 0;
 let total = 0;
 let heard = 0;
+const late = [];
 
 const decode = (text) => text.replaceAll("\\n", "\n").replaceAll("\\r", "\r");
 
@@ -38,7 +39,14 @@ const commands = {
   cut: (socket, text) => socket.write(text, () => (socket.raw ?? socket).destroy()),
   reset: (socket) => (socket.raw ?? socket).resetAndDestroy(),
   flood: (socket, text) => socket.write("x".repeat(Number(text))),
-  later: (socket, text) => socket.write("ok\n", () => setTimeout(() => socket.write(text), 20)),
+  later: (socket, text) => {
+    late.push([socket, text]);
+    socket.write("ok\n");
+  },
+  now: (socket) => {
+    for (const [other, text] of late.splice(0)) other.write(text);
+    socket.write("ok\n");
+  },
   mute: () => {},
   count: (socket) => socket.write(`${open} ${total} ${heard}\n`),
 };

@@ -20,7 +20,7 @@ function fail(text) {
   console.error(text);
   process.exit(1);
 }
-setTimeout(() => fail(`too slow: ${open} are open, ${done} are done`), 100000).unref();
+setTimeout(() => fail(`too slow: ${open} are open, ${done} are done`), 200000).unref();
 
 const until = (isComplete) =>
   new Promise((resolve) => {

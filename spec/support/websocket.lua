@@ -15,7 +15,7 @@ local websocket = require "http.websocket"
 local client = {}
 client.__index = client
 
-local TIMEOUT = 5
+local TIMEOUT = 30
 
 -- Opens a WebSocket at "/ws?user=ada". `options`: protocol, headers.
 local function open(to, target, options)

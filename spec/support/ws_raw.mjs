@@ -210,7 +210,7 @@ export class RawSocket {
   }
 
   // The next event. Whatever takes longer than `seconds` does not come: then {type: "silence"}.
-  next(seconds = 10) {
+  next(seconds = 60) {
     if (this.#events.length > 0) return Promise.resolve(this.#events.shift());
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
@@ -283,7 +283,7 @@ export function request(base, text, ahead = Buffer.alloc(0)) {
   return new Promise((resolve, reject) => {
     let head = Buffer.alloc(0);
     const fail = () => reject(new Error(`no answer to ${JSON.stringify(text.slice(0, 200))}`));
-    const timer = setTimeout(() => socket.destroy(), 10000);
+    const timer = setTimeout(() => socket.destroy(), 60000);
     const onData = (bytes) => {
       head = Buffer.concat([head, bytes]);
       const end = head.indexOf("\r\n\r\n");
