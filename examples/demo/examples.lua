@@ -6,6 +6,22 @@
 
 return {
   {
+    name = "polling",
+    title = "Polling, SSE, or WebSocket",
+    transport = "all of them",
+    shows = "One ticker, fetched by short polling, long polling, Server-Sent Events, and WebSocket, with "
+      .. "the requests, bytes, and delays of each. Start here.",
+    icon = "M4 19V9M9 19V5M14 19v-7M19 19v-4",
+  },
+  {
+    name = "scoreboard",
+    title = "Scoreboard",
+    transport = "SSE",
+    shows = "A thousand matches over one event stream. A spectator that reads too slowly receives the newest "
+      .. "state of each match, and skips what was in between.",
+    icon = "M3 6h18v12H3zM12 6v12M7 10v4M17 10v4",
+  },
+  {
     name = "ticker",
     title = "Ticker",
     transport = "SSE",
@@ -19,6 +35,37 @@ return {
     transport = "WebSocket",
     shows = "Rooms with a history, presence, typing, and private messages. Open it in two windows.",
     icon = "M4 5h16v11H10l-4 4v-4H4z",
+  },
+  {
+    name = "dashboard",
+    title = "Dashboard",
+    transport = "SSE",
+    shows = "Live charts of this server: connections, messages, memory, and how busy its script is. A new page "
+      .. "receives the last two minutes.",
+    icon = "M4 18a8 8 0 1 1 16 0M12 16l4-6",
+  },
+  {
+    name = "progress",
+    title = "Progress",
+    transport = "SSE",
+    shows = "A job posts how far it is, and pages follow. A page that comes late receives the state. The stream "
+      .. "ends for good when the job is done.",
+    icon = "M3 12h18M3 9v6h12V9z",
+  },
+  {
+    name = "notifications",
+    title = "Notifications",
+    transport = "WebSocket",
+    shows = "A private channel for each user, and a count of what is unread that survives a reload. A back end "
+      .. "posts by curl. Open several tabs.",
+    icon = "M6 16V11a6 6 0 0 1 12 0v5l2 2H4zM10 21h4",
+  },
+  {
+    name = "feed",
+    title = "Feed",
+    transport = "SSE",
+    shows = "Entries appear as they are posted. Older ones page in from SQLite, on a thread of their own.",
+    icon = "M5 5h14v5H5zM5 14h14v5H5z",
   },
   {
     name = "login",

@@ -11,6 +11,7 @@ const TEXTS = {
   offline: "Offline",
   paused: "Paused",
   refused: "Refused",
+  done: "Done",
 };
 const PATIENCE = 5000; // milliseconds without a connection after which the badge says "Offline"
 

@@ -102,7 +102,7 @@ async function look(browser, name, path) {
   if (!policy) complaints.push("no Content-Security-Policy");
   else if (/unsafe-(inline|eval)/.test(policy) || !/default-src/.test(policy)) complaints.push(`a weak policy: ${policy}`);
   // its data has arrived, if it shows a connection
-  await page.waitForFunction(() => !document.querySelector(".connection")?.checkVisibility() || document.querySelector(".connection[data-state=online]"));
+  await page.waitForFunction(() => !document.querySelector(".connection")?.checkVisibility() || !document.querySelector(".connection[data-state$=connecting]"));
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
   for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
     await page.setViewportSize(viewport);

@@ -1,0 +1,118 @@
+// A thousand rows. A message changes the state immediately, and the page at the next animation frame.
+
+import { connect } from "/moonwire.js";
+import { element, showStatus } from "./shared/page.js";
+
+const LATEST = 8; // goals that are listed
+const GLOW = 1500; // milliseconds
+const matches = new Map(); // by id: what the server sends, with the row
+const counters = { received: 0, skipped: 0, loaded: 0 };
+const dirty = new Set();
+let season = null;
+
+// ---- State ----
+
+function take(change) {
+  counters.received++;
+  const match = matches.get(change.id);
+  if (!match || change.rev <= match.rev) return; // the state that was loaded is newer
+  counters.skipped += change.rev - match.rev - 1;
+  const scored = [0, 1].find((side) => change.score[side] > match.score[side]);
+  Object.assign(match, change);
+  if (scored !== undefined) announce(match, scored);
+  mark(match);
+}
+
+let loading = false;
+let mustLoadAgain = false;
+
+async function load() {
+  if (loading) {
+    mustLoadAgain = true;
+    return;
+  }
+  loading = true;
+  mustLoadAgain = false;
+  try {
+    const response = await fetch("matches");
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    replace(await response.json());
+  } catch {
+    setTimeout(load, 1000 + 2000 * Math.random());
+  }
+  loading = false;
+  if (mustLoadAgain) load();
+}
+
+function replace(state) {
+  counters.loaded++;
+  if (state.season !== season) {
+    matches.clear();
+    element("matches").replaceChildren();
+    season = state.season;
+  }
+  for (const match of state.matches) {
+    const known = matches.get(match.id);
+    if (!known) matches.set(match.id, { ...match, row: addRow(match) });
+    else if (match.rev > known.rev) Object.assign(known, match);
+    mark(matches.get(match.id));
+  }
+  filter();
+  element("matches").setAttribute("aria-busy", "false");
+}
+
+// ---- The page ----
+
+function addRow({ home, away }) {
+  const row = element("match").content.cloneNode(true).firstElementChild;
+  row.querySelector(".home").textContent = home;
+  row.querySelector(".away").textContent = away;
+  element("matches").append(row);
+  return row;
+}
+
+function announce({ home, away, score, row }, side) {
+  row.classList.add("goal");
+  setTimeout(() => row.classList.remove("goal"), GLOW);
+  const item = document.createElement("li");
+  item.textContent = `${side === 0 ? home : away} ${score.join(":")}`;
+  element("latest").prepend(item);
+  while (element("latest").childElementCount > LATEST) element("latest").lastChild.remove();
+}
+
+function mark(match) {
+  if (dirty.size === 0) requestAnimationFrame(draw);
+  dirty.add(match);
+}
+
+function draw() {
+  for (const { row, score, minute } of dirty) {
+    const [home, away] = row.querySelector(".score").children;
+    home.textContent = score[0];
+    away.textContent = score[1];
+    row.querySelector(".minute").textContent = `${minute}′`;
+  }
+  dirty.clear();
+  for (const [id, count] of Object.entries(counters)) element(id).textContent = count.toLocaleString("en");
+}
+
+function filter() {
+  const wanted = element("team").value.trim().toLowerCase();
+  let count = 0;
+  for (const { home, away, row } of matches.values()) {
+    row.hidden = !`${home} ${away}`.toLowerCase().includes(wanted);
+    if (!row.hidden) count++;
+  }
+  element("count").textContent = `${count.toLocaleString("en")} ${count === 1 ? "match" : "matches"}`;
+}
+
+element("team").addEventListener("input", filter);
+element("controls").addEventListener("submit", (event) => event.preventDefault());
+
+const connection = connect("/", { transports: ["sse", "poll"], backoff: { max: 5000 } });
+showStatus(connection);
+const scores = connection.channel("scores");
+scores.on("score", take);
+// Everything that was missed has arrived, or a gap says that it has not.
+scores.on("moonwire:subscribed", ({ recovered }) => recovered || load());
+scores.on("moonwire:gap", load);
