@@ -263,22 +263,39 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
   return FIRST_ROUTE + (int)config->route_count++;
 }
 
-int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
+static int add_method_route(struct mw_config *config, enum route_type type, const char *method, const char *pattern,
+                            struct mw_error *error) {
   for (size_t i = 0; i < ROUTE_METHOD_COUNT; i++) {
     if (bytes_equal(route_methods[i], bytes_string(method)))
-      return config_add_route(config, ROUTE_HTTP, route_methods[i], pattern, NULL, error);
+      return config_add_route(config, type, route_methods[i], pattern, NULL, error);
   }
   return config_fail(error, MW_EINVAL, method, "the method of a route must be GET, POST, PUT, PATCH, DELETE, or OPTIONS");
 }
 
-int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error) {
-  return config_add_route(config, ROUTE_STREAM, BYTES("GET"), pattern, NULL, error);
+int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
+  return add_method_route(config, ROUTE_HTTP, method, pattern, error);
+}
+
+int mw_config_stream(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
+  if (strcmp(method, "OPTIONS") == 0) return config_fail(error, MW_EINVAL, method, "OPTIONS cannot be answered with a stream");
+  return add_method_route(config, ROUTE_STREAM, method, pattern, error);
+}
+
+static struct route *find_number(struct mw_config *config, int number) {
+  bool is_one = number >= FIRST_ROUTE && (size_t)(number - FIRST_ROUTE) < config->route_count;
+  return is_one ? &config->routes[number - FIRST_ROUTE] : NULL;
 }
 
 int mw_config_cross_site(struct mw_config *config, int route) {
-  if (route < FIRST_ROUTE || (size_t)(route - FIRST_ROUTE) >= config->route_count) return MW_ENOTFOUND;
-  config->routes[route - FIRST_ROUTE].is_cross_site = true;
-  return 0;
+  struct route *found = find_number(config, route);
+  if (found) found->is_cross_site = true;
+  return found ? 0 : MW_ENOTFOUND;
+}
+
+int mw_config_own_origins(struct mw_config *config, int route) {
+  struct route *found = find_number(config, route);
+  if (found) found->checks_origin = true;
+  return found ? 0 : MW_ENOTFOUND;
 }
 
 int mw_config_not_found(struct mw_config *config, struct mw_error *error) {

@@ -66,6 +66,7 @@ struct route {
   struct bytes method;         /* one of route_methods */
   struct websocket *websocket; /* owned; NULL if it is not a WebSocket */
   bool is_cross_site;          /* pages of other sites may request it with the user's cookies */
+  bool checks_origin;          /* pages of origins that are not allowed may not request it */
 };
 
 struct mount {

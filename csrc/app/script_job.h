@@ -130,6 +130,7 @@ struct script_job {
   bool permits; /* there is no message: it asks whether the channels may be read */
   bool by_app;  /* the app subscribed the client, without authorize; no answer is needed */
   bool kept;    /* its raw stream or raw WebSocket is open */
+  bool streams; /* it has begun a raw stream; `status` and `fields` are its head */
   bool awaited; /* by a request, which is refused after limits.answer_seconds */
   size_t channel_count;
   struct job_channel *channels; /* after the struct */

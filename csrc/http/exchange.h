@@ -189,11 +189,14 @@ const char *exchange_code(int status);
 void exchange_begin(struct exchange *exchange, int status, const struct http_fields *fields, uint64_t length);
 /* Ends the body that exchange_begin announced. */
 void exchange_complete(struct exchange *exchange);
-/* Answers HEAD of an event stream, with its head alone. */
-void exchange_answer_stream_head(struct exchange *exchange);
+/* Answers HEAD of an event stream, with its head alone: that of exchange_stream_as. */
+void exchange_answer_stream_head(struct exchange *exchange, int status, const struct http_fields *fields);
 /* Begins an event stream, with `text` as its first bytes. */
 void exchange_stream(struct exchange *exchange, struct bytes text);
 void exchange_stream_rope(struct exchange *exchange, const struct rope *text);
+/* Does the same with that status, and with fields that replace those of every stream if they have
+ * their names. NULL: none. */
+void exchange_stream_as(struct exchange *exchange, int status, const struct http_fields *fields, struct bytes text);
 /* Answers with an event stream that ends immediately: a temporary refusal, after which an
  * EventSource reconnects. Not before retry_ms. */
 void exchange_retry_later(struct exchange *exchange, uint32_t retry_ms);

@@ -148,9 +148,28 @@ void exchange_refuse(struct exchange *exchange, int status, const char *code, co
 
 /* ---- Streams --------------------------------------------------------------------------------- */
 
-void exchange_answer_stream_head(struct exchange *exchange) {
-  struct answer_head head = {.status = 200, .fields = &http_fields_event_stream, .length = LENGTH_STREAM};
-  begin_answer(exchange, &head, EXCHANGE_ANSWERING);
+/* Appends the fields of an event stream, and those that every event stream has. */
+static void add_stream_fields(struct http_fields *out, const struct http_fields *fields) {
+  struct http_field field;
+  for (size_t cursor = 0; http_fields_next(&http_fields_event_stream, &cursor, &field);) {
+    if (!http_fields_have(fields, field.name)) http_fields_add(out, field.name, field.value);
+  }
+  http_fields_add_all(out, fields);
+}
+
+static void begin_stream(struct exchange *exchange, int status, const struct http_fields *own, const struct rope *text,
+                         enum exchange_state state) {
+  struct http_fields fields;
+  http_fields_init(&fields);
+  if (own) add_stream_fields(&fields, own);
+  struct answer_head head = {
+      .status = status, .fields = own ? &fields : &http_fields_event_stream, .length = LENGTH_STREAM, .rope = text};
+  begin_answer(exchange, &head, state);
+  http_fields_deinit(&fields);
+}
+
+void exchange_answer_stream_head(struct exchange *exchange, int status, const struct http_fields *fields) {
+  begin_stream(exchange, status, fields, NULL, EXCHANGE_ANSWERING);
   end_answer(exchange);
 }
 
@@ -164,25 +183,28 @@ static void keep_job(struct exchange *exchange, struct script_job *job) {
   }
 }
 
-void exchange_stream_rope(struct exchange *exchange, const struct rope *text) {
+static void stream_as(struct exchange *exchange, int status, const struct http_fields *fields, const struct rope *text) {
   struct script_job *job = exchange_job(exchange);
-  struct answer_head head = {.status = 200, .fields = &http_fields_event_stream, .length = LENGTH_STREAM, .rope = text};
   exchange_set_job(exchange, NULL);
-  begin_answer(exchange, &head, EXCHANGE_STREAMING);
+  begin_stream(exchange, status, fields, text, EXCHANGE_STREAMING);
   if (job) keep_job(exchange, job);
 }
 
-void exchange_stream(struct exchange *exchange, struct bytes text) {
+void exchange_stream_rope(struct exchange *exchange, const struct rope *text) { stream_as(exchange, 200, NULL, text); }
+
+void exchange_stream_as(struct exchange *exchange, int status, const struct http_fields *fields, struct bytes text) {
   struct rope rope;
   rope_init(&rope);
   buffer_append(&rope.text, text);
-  exchange_stream_rope(exchange, &rope);
+  stream_as(exchange, status, fields, &rope);
   rope_deinit(&rope);
 }
 
+void exchange_stream(struct exchange *exchange, struct bytes text) { exchange_stream_as(exchange, 200, NULL, text); }
+
 void exchange_retry_later(struct exchange *exchange, uint32_t retry_ms) {
   if (exchange_request(exchange)->is_head) {
-    exchange_answer_stream_head(exchange);
+    exchange_answer_stream_head(exchange, 200, NULL);
     return;
   }
   char text[48];

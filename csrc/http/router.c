@@ -80,7 +80,8 @@ static bool find_route(struct exchange *exchange, struct request *request, struc
   add_method(request, "OPTIONS");
   if (request->route) {
     request->role = request->route->type == ROUTE_WEBSOCKET ? router->websocket : router->route;
-    if (request->route->type != ROUTE_HTTP && request->head->has_body) router_refuse(request, 400, no_body);
+    bool takes_body = request->route->type == ROUTE_HTTP || !bytes_equal(request->route->method, BYTES("GET"));
+    if (!takes_body && request->head->has_body) router_refuse(request, 400, no_body);
   } else if (bytes_equal(method, BYTES("OPTIONS"))) {
     request->role = router->options;
   } else {

@@ -375,8 +375,9 @@ MW_API int mw_config_channel(struct mw_config *config, const char *pattern, cons
  * catch-all "{name...}": it takes the rest of the path, which may be empty. Every other route takes
  * precedence over it. MW_EINVAL, MW_EOVERLAP, MW_ENOMEM. */
 MW_API int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error);
-/* Adds a raw event stream at GET `pattern`, numbered with the routes: MW_REQUEST_STREAM. */
-MW_API int mw_config_stream(struct mw_config *config, const char *pattern, struct mw_error *error);
+/* Adds a raw event stream, numbered with the routes: MW_REQUEST_STREAM. `method` and `pattern` are
+ * those of a route, except OPTIONS. */
+MW_API int mw_config_stream(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error);
 /* Options of a raw WebSocket endpoint. Zero: the value of the app. */
 struct mw_websocket_options {
   /* subprotocols, best first: the first that the client offers is chosen, or none */
@@ -404,6 +405,10 @@ MW_API int mw_config_websocket(struct mw_config *config, const char *pattern, co
  * the request for a raw stream, is answered with 403 if it has a cookie and may come from another
  * site: see docs/concepts/security.md. MW_ENOTFOUND: not the number of a route. */
 MW_API int mw_config_cross_site(struct mw_config *config, int route);
+/* Refuses requests to a route with 403 if they have an Origin that is neither the server's own nor
+ * one of mw_config_origin, or if they come from a page of another site (Sec-Fetch-Site), with or
+ * without a cookie. MW_ENOTFOUND: not the number of a route. */
+MW_API int mw_config_own_origins(struct mw_config *config, int route);
 /* Adds the route for requests that nothing else answers, of any method (MW_REQUEST_HTTP), and
  * returns its number. MW_EOVERLAP: there is one. MW_ENOMEM. */
 MW_API int mw_config_not_found(struct mw_config *config, struct mw_error *error);
@@ -860,11 +865,14 @@ MW_API void mw_form_free(struct mw_form *form); /* NULL is allowed */
 
 struct mw_stream;
 
-/* Answers MW_REQUEST_STREAM: starts the stream. The caller owns one reference. `on_close` (may be
- * NULL) is called once, when the peer has disconnected or the stream was closed. MW_ENOMEM;
- * MW_ECLOSED: already disconnected. */
-MW_API int mw_request_stream(struct mw_request *request, struct mw_stream **stream, void (*on_close)(void *context),
-                             void *context);
+/* Answers MW_REQUEST_STREAM: starts the stream. `head` has its status, which must allow a body, and
+ * its fields; NULL: 200, without further fields. The body and the content type of `head` must be
+ * empty. A field replaces that of the same name that every stream has, except Content-Type. The
+ * caller owns one reference. `on_close` (may be NULL) is called once, when the peer has disconnected
+ * or the stream was closed. MW_ENOMEM; MW_ECLOSED: already disconnected. MW_EINVAL: the head cannot
+ * be sent, see mw_request_respond; then the request has not been answered. */
+MW_API int mw_request_stream(struct mw_request *request, const struct mw_response *head, struct mw_stream **stream,
+                             void (*on_close)(void *context), void *context, struct mw_error *error);
 enum { MW_STREAM_ID_MAX = 1024 }; /* bytes of an event's id */
 struct mw_stream_event {
   struct mw_bytes id;    /* ptr NULL: none; empty: the client forgets the last one */

@@ -286,11 +286,11 @@ static int define_route(lua_State *L) {
   return push_defined(L, mw_config_route(host->config, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &error), &error);
 }
 
-/* server:event_stream(pattern) */
+/* server:event_stream(method, pattern) */
 static int define_stream(lua_State *L) {
   struct host *host = check_defining(L);
   struct mw_error error = {""};
-  return push_defined(L, mw_config_stream(host->config, luaL_checkstring(L, 2), &error), &error);
+  return push_defined(L, mw_config_stream(host->config, luaL_checkstring(L, 2), luaL_checkstring(L, 3), &error), &error);
 }
 
 /* Returns the list of strings in that field. Pushes one value that owns the pointers. The strings
@@ -349,10 +349,12 @@ static int define_not_found(lua_State *L) {
   return push_defined(L, mw_config_not_found(host->config, &error), &error);
 }
 
-/* server:cross_site(route) */
-static int define_cross_site(lua_State *L) {
+/* server:open_to(route, "cross_site" or "own_origins") */
+static int define_open_to(lua_State *L) {
   struct host *host = check_defining(L);
-  return push_defined(L, mw_config_cross_site(host->config, (int)luaL_checkinteger(L, 2)), &(struct mw_error){""});
+  bool is_own = strcmp(luaL_checkstring(L, 3), "own_origins") == 0;
+  int (*set)(struct mw_config *, int) = is_own ? mw_config_own_origins : mw_config_cross_site;
+  return push_defined(L, set(host->config, (int)luaL_checkinteger(L, 2)), &(struct mw_error){""});
 }
 
 /* server:origin(origin) */
@@ -391,10 +393,8 @@ static int match_name(lua_State *L) {
 static int define_place(lua_State *L) { return places_define(L, &check_defining(L)->places, 2); }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},       {"route", define_route},
-    {"event_stream", define_stream},   {"websocket", define_websocket},
-    {"static", define_static},         {"origin", define_origin},
-    {"trust", define_trust},           {"match", match_name},
-    {"place", define_place},           {"not_found", define_not_found},
-    {"cross_site", define_cross_site}, {NULL, NULL},
+    {"channel", define_channel},     {"route", define_route},     {"event_stream", define_stream},
+    {"websocket", define_websocket}, {"static", define_static},   {"origin", define_origin},
+    {"trust", define_trust},         {"match", match_name},       {"place", define_place},
+    {"not_found", define_not_found}, {"open_to", define_open_to}, {NULL, NULL},
 };

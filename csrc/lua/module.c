@@ -96,6 +96,8 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"close", client_close},
                                        {"subscribe", client_subscribe},
                                        {"unsubscribe", client_unsubscribe},
+                                       {"is_stream", stream_is},
+                                       {"stream_start", stream_start},
                                        {"log", log_text},
                                        {"log_level", set_log_level},
                                        {"log_error", log_error},
@@ -128,6 +130,8 @@ int luaopen_moonwire_core(lua_State *L) {
   luaL_newlib(L, functions);
   client_push_methods(L);
   lua_setfield(L, -2, "client_methods");
+  stream_push_methods(L);
+  lua_setfield(L, -2, "stream_methods");
   json_push_module(L);
   lua_setfield(L, -2, "json");
   crypto_push(L);

@@ -38,6 +38,7 @@ static void refuse_late(struct script_job *job) {
   blob_unref(job->fields);
   blob_unref(job->body);
   job->fields = job->body = NULL;
+  job->streams = false;
   job_refuse(job, 503, "unavailable", "the app did not answer in time");
 }
 

@@ -14,6 +14,9 @@ void question_ask(struct script *script, struct mw_request *request, enum mw_req
 void question_cancel(struct mw_request *request);
 /* Called when the app has answered; the answer is stored where the request belongs. */
 void question_answered(struct mw_request *request);
+/* Checks the head of a raw stream, and keeps its fields. MW_EINVAL, with an error (NULL: nowhere),
+ * or MW_ENOMEM. */
+int question_keep_stream_head(const struct mw_response *head, struct blob **out, struct mw_error *error);
 
 VISIBILITY_POP
 

@@ -207,6 +207,35 @@ static bool add_fields(struct http_fields *out, const struct mw_response *respon
   return fine;
 }
 
+/* What is wrong with the head of a stream besides its fields, or NULL. */
+static const char *stream_head_fault(const struct mw_response *head) {
+  bool has_body = head->status >= 200 && head->status <= 599 && head->status != 204 && head->status != 205 && head->status != 304;
+  if (!has_body) return "the status of a stream must be from 200 to 599, and not 204, 205, or 304";
+  if (head->content_type.len > 0) return "the header \"Content-Type\" of a stream is set by the server itself";
+  for (size_t i = 0; i < head->field_count; i++) {
+    struct bytes name = bytes_of(head->fields[i].name.ptr, head->fields[i].name.len);
+    if (bytes_equal_nocase(name, BYTES("content-type"))) {
+      return "the header \"Content-Type\" of a stream is set by the server itself";
+    }
+  }
+  return head->body.len > 0 ? "the head of a stream has no body" : NULL;
+}
+
+int question_keep_stream_head(const struct mw_response *head, struct blob **out, struct mw_error *error) {
+  const char *fault = stream_head_fault(head);
+  struct http_fields fields;
+  http_fields_init(&fields);
+  int status = MW_EINVAL;
+  if (fault) {
+    if (error) snprintf(error->text, sizeof error->text, "%s", fault);
+  } else if (add_fields(&fields, head, error)) {
+    *out = http_fields_keep(&fields);
+    status = *out ? 0 : MW_ENOMEM;
+  }
+  http_fields_deinit(&fields);
+  return status;
+}
+
 int mw_request_respond(struct mw_request *request, const struct mw_response *response, struct mw_error *error) {
   struct http_fields fields;
   http_fields_init(&fields);

@@ -20,21 +20,29 @@ static void on_raw_stream_end(struct mw_stream *stream) {
   if (stream->on_close) stream->on_close(stream->context);
 }
 
-int mw_request_stream(struct mw_request *request, struct mw_stream **out, void (*on_close)(void *context), void *context) {
+int mw_request_stream(struct mw_request *request, const struct mw_response *head, struct mw_stream **out,
+                      void (*on_close)(void *context), void *context, struct mw_error *error) {
   struct script_job *job = request->job;
+  struct blob *fields = NULL;
+  int status = head ? question_keep_stream_head(head, &fields, error) : 0;
+  if (status == MW_EINVAL) return status;
   if (!request->script || request->cancelled || atomic_load(&job->cancelled)) {
+    blob_unref(fields);
     mw_request_refuse(request, 503, "unavailable", "the client has disconnected");
     return MW_ECLOSED;
   }
-  struct mw_stream *stream = memory_alloc(sizeof *stream);
+  struct mw_stream *stream = status == 0 ? memory_alloc(sizeof *stream) : NULL;
   if (!stream) {
+    blob_unref(fields);
     mw_request_refuse(request, 503, "unavailable", "out of memory");
     return MW_ENOMEM;
   }
   *stream = (struct mw_stream){.app = request->script->app, .job = job_ref(job), .on_close = on_close, .context = context};
   job->stream = stream;
   job->on_stream_end = on_raw_stream_end;
-  job->status = 200;
+  job->status = head ? head->status : 200;
+  job->fields = fields;
+  job->streams = true;
   *out = stream;
   question_answered(request);
   return 0;

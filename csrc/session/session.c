@@ -188,7 +188,7 @@ static void take_session_answer(struct mail *mail, void *room, struct subscriber
   if (is_awaited && admission_enter(http, job) == MW_PENDING) return;
   if (is_awaited) {
     assert(job->status != 0 && "only a job whose answer is not awaited is cancelled");
-    bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
+    bool streams = job->streams;
     /* A raw stream keeps the reference as long as it lasts. */
     if (!streams) {
       *session_ops(subscriber)->question(subscriber) = NULL;

@@ -9,8 +9,15 @@
 #include "transport/roles.h"
 #include "transport/sse.h"
 
+/* True for a stream that an EventSource may read: it reconnects after one that ends, and gives up
+ * after a refusal. Other clients send other methods, and read the status. */
+static bool is_reconnecting(struct exchange *exchange) {
+  const struct route *route = exchange_request(exchange)->route;
+  return route->type == ROUTE_STREAM && bytes_equal(route->method, BYTES("GET"));
+}
+
 static void put_off_route(struct exchange *exchange, const char *reason) {
-  if (exchange_request(exchange)->route->type == ROUTE_STREAM) {
+  if (is_reconnecting(exchange)) {
     sse_retry_later(exchange);
   } else {
     exchange_refuse(exchange, 503, "unavailable", reason, bytes_of(NULL, 0));
@@ -20,14 +27,17 @@ static void put_off_route(struct exchange *exchange, const char *reason) {
 /* A page of another site may neither post with the user's cookies, nor open a stream with them. */
 static bool may_be_forged(struct exchange *exchange, const struct request *request) {
   if (request->route->is_cross_site) return false;
-  if (request->route->type == ROUTE_STREAM) {
-    return http_head_field(request->head, BYTES("cookie")).ptr && !cors_trusts(exchange);
-  }
+  bool has_cookie = http_head_field(request->head, BYTES("cookie")).ptr != NULL;
+  if (request->route->type == ROUTE_STREAM && has_cookie && !cors_trusts(exchange)) return true;
   return bytes_equal(request->head->method, BYTES("POST")) && csrf_suspects(exchange);
 }
 
 static void routes_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
+  if (request->route->checks_origin && !cors_allows(exchange)) {
+    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    return;
+  }
   if (may_be_forged(exchange, request)) {
     exchange_refuse(exchange, 403, "forbidden", csrf_refusal, bytes_of(NULL, 0));
     return;
@@ -52,25 +62,35 @@ static void routes_start(struct exchange *exchange) {
 }
 
 /* HEAD: the app has begun a stream, which ends with its head. */
-static void answer_route_head(struct exchange *exchange) {
+static void answer_route_head(struct exchange *exchange, const struct http_fields *fields) {
   struct script_job *job = exchange_job(exchange);
   exchange_set_job(exchange, NULL);
-  exchange_answer_stream_head(exchange);
+  exchange_answer_stream_head(exchange, job->status, fields);
   exchange_app(exchange)->script->end_stream(exchange_app(exchange), job);
 }
 
-static void routes_on_answer(struct exchange *exchange, struct script_job *job) {
-  bool streams = job->type == JOB_STREAM && job->status == 200 && !job->fields;
-  if (streams && exchange_request(exchange)->is_head) {
-    answer_route_head(exchange);
-  } else if (streams) {
-    exchange_stream(exchange, BYTES(":\n"));
+static void begin_route_stream(struct exchange *exchange, struct script_job *job) {
+  struct blob *kept = job->fields; /* the job lasts longer */
+  job->fields = NULL;
+  struct http_fields fields = {{0}};
+  if (kept) fields = http_fields_kept(kept);
+  if (exchange_request(exchange)->is_head) {
+    answer_route_head(exchange, kept ? &fields : NULL);
+  } else {
+    exchange_stream_as(exchange, job->status, kept ? &fields : NULL, BYTES(":\n"));
     if (app_stopping(exchange_app(exchange))) exchange_close(exchange, CLOSE_STOPPING, "");
+  }
+  blob_unref(kept);
+}
+
+static void routes_on_answer(struct exchange *exchange, struct script_job *job) {
+  if (job->streams) {
+    begin_route_stream(exchange, job);
   } else if (job->fields) {
     struct http_fields fields = http_fields_kept(job->fields);
     struct answer answer = {.status = job->status, .fields = &fields, .body = blob_bytes(job->body)};
     exchange_answer(exchange, &answer);
-  } else if (job->type == JOB_STREAM && exchange_is_temporary(job->status)) {
+  } else if (is_reconnecting(exchange) && exchange_is_temporary(job->status)) {
     sse_retry_later(exchange);
   } else {
     exchange_refuse(exchange, job->status, job->code, job->reason, bytes_of(NULL, 0));

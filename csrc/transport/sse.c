@@ -128,7 +128,7 @@ static void answer_stream_head(struct exchange *exchange, const struct job_chann
   if (has_ended) {
     exchange_answer(exchange, &(struct answer){.status = 204});
   } else {
-    exchange_answer_stream_head(exchange);
+    exchange_answer_stream_head(exchange, 200, NULL);
   }
 }
 

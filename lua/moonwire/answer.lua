@@ -57,6 +57,9 @@ end
 local Fault = {}
 
 local function raise(handler, text, ...)
+  if type(handler) == "string" then
+    options.raise(("%s: %s"):format(handler, text:format(...)))
+  end
   local fault = { code = "internal", place = options.definition(handler), text = text:format(...) }
   error(setmetatable(fault, Fault), 0)
 end
@@ -112,10 +115,10 @@ function answer.fault(handler, message)
 end
 
 --- Raises the fault for a result that the handler may not return.
----@param handler function
+---@param handler function|string the name of a call that received it as an argument
 ---@param text string a format, and its values
 function answer.misused(handler, text, ...)
-  raise(handler, "returned " .. text, ...)
+  raise(handler, (type(handler) == "string" and "got " or "returned ") .. text, ...)
 end
 
 --- What a handler left in client.data cannot be stored.
@@ -138,7 +141,8 @@ local function add_cookies(handler, request, fields, given)
   if type(given) ~= "table" then
     answer.misused(handler, "cookies as a %s; they must be a table", type(given))
   end
-  local names, where = {}, options.definition(handler)
+  local is_call = type(handler) == "string"
+  local names, where = {}, is_call and options.caller() or options.definition(handler)
   for name in pairs(given) do
     names[#names + 1] = name
   end
@@ -175,6 +179,19 @@ local function read_headers(handler, request, headers)
     has_options = has_options or name:lower() == "x-content-type-options"
   end
   return fields, content_type, has_options
+end
+
+--- Returns the head of a stream as a list of name, value, name, value. Raises if it is wrong.
+---@param call string
+---@param request moonwire.Request
+---@param headers table|nil
+---@return string[]
+function answer.stream_fields(call, request, headers)
+  local fields, content_type = read_headers(call, request, headers)
+  if content_type then
+    raise(call, "the header %q of a stream is set by the server itself", "Content-Type")
+  end
+  return fields
 end
 
 local function check_response(handler, status, body, headers)

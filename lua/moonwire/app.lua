@@ -236,16 +236,17 @@ function App:channel(pattern, given)
   return self
 end
 
-function App:_route(call, method, pattern, handler, given)
+function App:_route(call, method, pattern, handler, given, is_stream)
   options.argument(call, 1, pattern, "string")
   options.argument(call, 2, handler, "function")
   call = ("%s %q"):format(call, pattern)
   given = options.read(call, given, specs.route)
   self:_check_defining(call)
-  self:_check_pattern(call, method or "GET", pattern)
+  self:_check_pattern(call, method, pattern)
   local definition =
     { method = method, pattern = pattern, handler = handler, call = call, where = options.caller() }
-  definition.cross_site = given.cross_site
+  definition.cross_site, definition.own_origins = given.cross_site, given.origins
+  definition.is_stream = is_stream
   table.insert(self._routes, definition)
   return self
 end
@@ -287,6 +288,7 @@ end
 
 ---@class moonwire.RouteOptions
 ---@field cross_site? boolean pages of other sites may send it with the user's cookies
+---@field origins? boolean pages of origins that are neither the server's own nor in the option origins may not send it
 
 --- Answers HTTP requests: fn(request) returns [status,] body [, headers]; a table is JSON, a string
 --- plain text. The same for post, put, patch, delete and options.
@@ -339,15 +341,26 @@ function App:options(pattern, fn, given)
   return self:_route("app:options", "OPTIONS", pattern, fn, given)
 end
 
+local stream_methods = { GET = true, POST = true, PUT = true, PATCH = true, DELETE = true }
+
 --- Serves a raw event stream. fn(request, stream) may wait. When it returns, the stream stays open
 --- until it is closed. A handler that has sent nothing may instead return an answer, as a route
 --- does.
+---@param method "GET"|"POST"|"PUT"|"PATCH"|"DELETE" may be left out: "GET"
 ---@param pattern string
 ---@param fn fun(request: moonwire.Request, stream: moonwire.Stream): ...
 ---@param given? moonwire.RouteOptions
 ---@return moonwire.App
-function App:stream(pattern, fn, given)
-  return self:_route("app:stream", nil, pattern, fn, given)
+---@overload fun(self: moonwire.App, pattern: string, fn: fun(request: moonwire.Request, stream: moonwire.Stream): ..., given: moonwire.RouteOptions?): moonwire.App
+function App:stream(method, pattern, fn, given)
+  if type(pattern) ~= "string" then
+    method, pattern, fn, given = "GET", method, pattern, fn
+  elseif not stream_methods[method] then
+    local text = 'app:stream: the method must be "GET", "POST", "PUT", "PATCH", or "DELETE", got %s'
+    options.raise(text:format(options.show(method)))
+  end
+  local call = method == "GET" and "app:stream" or ("app:stream %q"):format(method)
+  return self:_route(call, method, pattern, fn, given, true)
 end
 
 --- Serves raw WebSockets. on_open(socket, request) is called before the upgrade, and may return

@@ -49,6 +49,15 @@ function Client:unsubscribe(name, reason, code) end
 ---@field closed boolean
 local Stream = {}
 
+--- Starts the stream. stream:send does so without header fields, unless it has started.
+---@param status? integer nil: 200
+---@param headers? table<string, string|integer|string[]|table> as a route returns them
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "closed"
+---@overload fun(self: moonwire.Stream, headers: table): true|nil, string|nil, string|nil
+function Stream:start(status, headers) end
+
 --- Sends an event. The first one starts the stream.
 ---@param event string|nil nil: "message"
 ---@param data any a string is sent as it is, anything else as JSON

@@ -5,6 +5,7 @@ local core = require "moonwire.core"
 local new_message = require "moonwire.message"
 local new_request = require "moonwire.request"
 local options = require "moonwire.options"
+local Stream = require "moonwire.stream"
 
 -- The result of a hook: `nil, message` is a fault, `false, reason, code` a refusal, and anything
 -- else accepts with a value.
@@ -215,6 +216,7 @@ return function(app)
     if way then
       return way, status, body, content_type, fields
     end
+    Stream._of(stream, request)
     return respond_or_stream(handler, request, stream, options.call(handler, request, stream))
   end
 

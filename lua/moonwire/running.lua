@@ -67,7 +67,7 @@ local function place_route(server, number, definition)
   if definition.websocket then
     place_all(server, number, definition, route_hooks)
   else
-    place(server, number, definition.method and "http" or "stream", "", definition.handler)
+    place(server, number, definition.is_stream and "stream" or "http", "", definition.handler)
   end
 end
 
@@ -151,21 +151,23 @@ end
 function App:_define_route(server, definition)
   self:_check_endpoint(definition)
   local number, message
-  if definition.method then
+  if definition.is_stream then
+    number, message = server:event_stream(definition.method, definition.pattern)
+  elseif definition.method then
     number, message = server:route(definition.method, definition.pattern)
-  elseif definition.websocket then
+  else
     local deflate = definition.deflate
     if deflate == nil then
       deflate = self._settings.deflate
     end
     definition.websocket.deflate = options.deflate(definition.call, deflate, definition.where)
     number, message = server:websocket(definition.pattern, definition.websocket)
-  else
-    number, message = server:event_stream(definition.pattern)
   end
   self._by_number[check(definition, number, message)] = definition
-  if definition.cross_site then
-    server:cross_site(number)
+  for _, name in ipairs { "cross_site", "own_origins" } do
+    if definition[name] then
+      server:open_to(number, name)
+    end
   end
   place_route(server, number, definition)
 end

@@ -8,6 +8,7 @@
 ---@field token table the functions of moonwire.token and its verifiers: new, verify, sign, now
 ---@field crypto table the functions of moonwire.crypto, without checks of their arguments
 ---@field client_methods table the methods of clients, which client.lua puts into it
+---@field stream_methods table the methods of raw streams, to which stream.lua adds its own
 local core = {}
 
 --- moonwire.sleep: waits, while other handlers run. Only in handlers and other tasks.
@@ -94,6 +95,19 @@ function core.user_id(value) end
 ---@param value any
 ---@return boolean
 function core.is_client(value) end
+
+---@param value any
+---@return boolean
+function core.is_stream(value) end
+
+--- Starts a raw stream. Returns true; or nil, a message, and "misuse" or "closed".
+---@param stream moonwire.Stream
+---@param status integer
+---@param fields string[] name, value, name, value
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function core.stream_start(stream, status, fields) end
 
 --- This and the next three return true; or nil, a message, and "misuse", "closed", "too_large" or
 --- "unavailable".
@@ -238,10 +252,11 @@ function Server:channel(pattern, given) end
 ---@return string|nil message
 function Server:route(method, pattern) end
 
+---@param method string
 ---@param pattern string
 ---@return integer|nil
 ---@return string|nil message
-function Server:event_stream(pattern) end
+function Server:event_stream(method, pattern) end
 
 ---@param pattern string
 ---@param given table protocols, origins, deflate, and the limits
@@ -261,9 +276,11 @@ function Server:static(path, directory, given) end
 ---@return string|nil message
 function Server:not_found() end
 
---- Lets pages of other sites send requests to a route with the user's cookies.
+--- Lets pages of other sites send requests to a route with the user's cookies, or refuses origins
+--- that are not allowed.
 ---@param route integer
-function Server:cross_site(route) end
+---@param to "cross_site"|"own_origins"
+function Server:open_to(route, to) end
 
 --- Where the script defines a handler, for the log.
 ---@param kind integer the assigned number; -1 for handlers of the app

@@ -136,7 +136,7 @@ specs.websocket = {
 
 specs.static = { fallback = "text", cache = "cache" }
 
-specs.route = { cross_site = "boolean" }
+specs.route = { cross_site = "boolean", origins = "boolean" }
 
 specs.publish = {
   volatile = "boolean",

@@ -6,7 +6,7 @@ local sse = {}
 local stream = {}
 stream.__index = stream
 
--- Opens a stream and reads the head of the answer. `options`: headers, version.
+-- Opens a stream and reads the head of the answer. `options`: method, body, headers, version.
 function sse.open(to, target, options)
   options = options or {}
   local headers = { Accept = "text/event-stream" }
@@ -14,15 +14,12 @@ function sse.open(to, target, options)
     headers[name] = value
   end
   local connection = http.connect(to, options.timeout)
-  assert(
-    connection:send(
-      http.format(
-        "GET",
-        target,
-        { headers = headers, version = options.version, host = options.host }
-      )
-    )
-  )
+  assert(connection:send(http.format(options.method or "GET", target, {
+    headers = headers,
+    body = options.body,
+    version = options.version,
+    host = options.host,
+  })))
   local self = setmetatable({ connection = connection, text = "", last_id = "" }, stream)
   self.response = connection:read_head()
   self.status = self.response.status

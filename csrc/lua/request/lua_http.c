@@ -111,16 +111,17 @@ int http_read_form(lua_State *L) {
 
 /* ---- Answers --------------------------------------------------------------------------------- */
 
-/* Borrows the strings of the list. Returns the number of fields. */
-static size_t read_fields(lua_State *L, int index, struct mw_http_field *fields, size_t max) {
-  for (size_t i = 0; i < max; i++) {
+const struct mw_http_field *http_read_fields(lua_State *L, int index, size_t *count) {
+  *count = lua_rawlen(L, index) / 2;
+  struct mw_http_field *fields = lua_newuserdatauv(L, (*count + 1) * sizeof *fields, 0);
+  for (size_t i = 0; i < *count; i++) {
     lua_rawgeti(L, index, (lua_Integer)(2 * i + 1));
     lua_rawgeti(L, index, (lua_Integer)(2 * i + 2));
     fields[i].name = bytes_check(L, -2);
     fields[i].value = bytes_check(L, -1);
     lua_pop(L, 2);
   }
-  return max;
+  return fields;
 }
 
 void http_respond(lua_State *L, int index, struct mw_request **request, const struct task *task, const char *what) {
@@ -128,12 +129,7 @@ void http_respond(lua_State *L, int index, struct mw_request **request, const st
   lua_settop(L, index + 3);
   if (!lua_isnil(L, index + 1)) response.body = bytes_check(L, index + 1);
   if (!lua_isnil(L, index + 2)) response.content_type = bytes_check(L, index + 2);
-  if (!lua_isnil(L, index + 3)) {
-    size_t count = lua_rawlen(L, index + 3) / 2;
-    struct mw_http_field *fields = lua_newuserdatauv(L, (count + 1) * sizeof *fields, 0);
-    response.field_count = read_fields(L, index + 3, fields, count);
-    response.fields = fields;
-  }
+  if (!lua_isnil(L, index + 3)) response.fields = http_read_fields(L, index + 3, &response.field_count);
   struct mw_error error = {""};
   struct mw_request *answered = *request;
   *request = NULL;

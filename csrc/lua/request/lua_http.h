@@ -15,6 +15,10 @@ void http_push(lua_State *L, const struct host *host, const struct mw_http *http
  * filename only of a file. Or nil and what is wrong. */
 int http_read_form(lua_State *L);
 
+/* Returns the fields of a list { name, value, name, … }, whose strings it borrows. Pushes a value that
+ * owns the array. */
+const struct mw_http_field *http_read_fields(lua_State *L, int index, size_t *count);
+
 /* Responds with the values from `index` on: status, body or nil, content type or nil, and a list {
  * name, value, name, … } or nil. *request becomes NULL as soon as nothing can raise. If the core
  * refuses the response, logs this as a fault of `task`, with the name `what`. */

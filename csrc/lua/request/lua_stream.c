@@ -6,8 +6,10 @@
 #include "lua/base/fault.h"
 #include "lua/base/handle.h"
 #include "lua/base/json.h"
+#include "lua/request/lua_http.h"
 
 static const char stream_class[] = "moonwire.stream";
+static const char stream_methods_key = 0; /* in the registry: the table of methods */
 
 /* The userdata. Pinned from its creation until the peer has disconnected and all handlers have
  * ended. User value: the function of on_close. */
@@ -103,23 +105,27 @@ struct lua_stream *stream_push(lua_State *L, struct host *host, struct mw_reques
   return self;
 }
 
-/* Returns whether events can be sent. */
-static bool begin_stream(struct lua_stream *self) {
-  if (self->closed) return false;
-  if (self->stream) return true;
-  if (!self->request || !*self->request) return false;
-  struct mw_request *request = *self->request;
+/* Returns 0, MW_ECLOSED, or MW_EINVAL: the head cannot be sent, and nothing has begun. */
+static int begin_with(struct lua_stream *self, const struct mw_response *head, struct mw_error *error) {
+  if (self->closed || !self->request || !*self->request) return MW_ECLOSED;
+  int status = mw_request_stream(*self->request, head, &self->stream, on_stream_close, self, error);
+  if (status == MW_EINVAL) return status;
   *self->request = NULL;
   self->request = NULL;
-  int status = mw_request_stream(request, &self->stream, on_stream_close, self);
   if (status == 0) {
     self->begun = true;
     resource_link(self->host, &self->resource, stream_release_resource);
-    return true;
+    return 0;
   }
   self->stream = NULL;
   end_stream(self);
-  return false;
+  return MW_ECLOSED;
+}
+
+/* Returns whether events can be sent. */
+static bool begin_stream(struct lua_stream *self) {
+  if (self->closed) return false;
+  return self->stream || begin_with(self, NULL, NULL) == 0;
 }
 
 void stream_handler_done(lua_State *L, struct lua_stream *self, bool open) {
@@ -194,6 +200,22 @@ static void read_options(lua_State *L, int index, struct mw_stream_event *event,
   }
 }
 
+/* core.stream_start(stream, status, fields): begins the stream with a list of name, value, name,
+ * value. Returns true; or nil, message, code. See stream:start in stream.lua. */
+int stream_start(lua_State *L) {
+  struct lua_stream *self = check_stream(L);
+  struct mw_response head = {.status = (int)luaL_checkinteger(L, 2)};
+  struct mw_error error = {""};
+  luaL_checktype(L, 3, LUA_TTABLE);
+  if (self->begun) return failure_push(L, "the stream has started already", "misuse");
+  head.fields = http_read_fields(L, 3, &head.field_count);
+  int status = begin_with(self, &head, &error);
+  if (status == MW_EINVAL) return failure_push(L, error.text, "misuse");
+  if (status < 0) return failure_push(L, "closed", "closed");
+  lua_pushboolean(L, true);
+  return 1;
+}
+
 /* stream:send(event, data, { id =, retry = }): returns true; or nil, message, code. */
 static int send_event(lua_State *L) {
   struct lua_stream *self = check_stream(L);
@@ -243,6 +265,13 @@ static int set_on_close(lua_State *L) {
   return 0;
 }
 
+int stream_is(lua_State *L) {
+  lua_pushboolean(L, luaL_testudata(L, 1, stream_class) != NULL);
+  return 1;
+}
+
+void stream_push_methods(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &stream_methods_key); }
+
 static int stream_get_field(lua_State *L) {
   struct lua_stream *self = check_stream(L);
   const char *name = luaL_checkstring(L, 2);
@@ -266,6 +295,8 @@ void stream_open(lua_State *L) {
   handle_class(L, stream_class, metamethods, NULL);
   luaL_getmetatable(L, stream_class);
   luaL_newlib(L, methods);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &stream_methods_key);
   lua_pushcclosure(L, stream_get_field, 1);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

@@ -9,6 +9,11 @@ BINDING_BEGIN
 struct lua_stream;
 
 void stream_open(lua_State *L);
+/* Pushes the table of methods, to which stream.lua adds its own. */
+void stream_push_methods(lua_State *L);
+/* Functions of core. See core.d.lua. */
+int stream_is(lua_State *L);
+int stream_start(lua_State *L);
 /* Pushes a stream for the request, and returns it. It starts with the first event, so that the
  * handler can refuse before. Until then, *request belongs to the caller; afterwards it is NULL.
  * `task` is the handler's: its wait ends when the peer disconnects. */

@@ -92,7 +92,7 @@ static void routes_are_found_by_method_and_path(void **state) {
   int get = mw_config_route(config, "GET", "/orders/{id}", NULL);
   int post = mw_config_route(config, "POST", "/orders/{id}", NULL);
   int fixed = mw_config_route(config, "GET", "/orders/new", NULL);
-  int stream = mw_config_stream(config, "/raw/{x}", NULL);
+  int stream = mw_config_stream(config, "GET", "/raw/{x}", NULL);
   assert_true(get > 0 && post > 0 && fixed > 0 && stream > 0);
   assert_true(get != post && post != fixed && fixed != stream);
   const struct route *found = config_route(config, BYTES("GET"), BYTES("/orders/7"));
@@ -104,7 +104,13 @@ static void routes_are_found_by_method_and_path(void **state) {
   assert_null(config_route(config, BYTES("PUT"), BYTES("/orders/7")));
   assert_null(config_route(config, BYTES("GET"), BYTES("/orders/7/8")));
   assert_int_equal(mw_config_route(config, "GET", "/orders/{other}", &error), MW_EOVERLAP);
-  assert_int_equal(mw_config_stream(config, "/orders/{other}", &error), MW_EOVERLAP); /* it is a GET, too */
+  assert_int_equal(mw_config_stream(config, "GET", "/orders/{other}", &error), MW_EOVERLAP); /* it is a GET, too */
+  assert_true(mw_config_stream(config, "POST", "/raw/{x}", &error) > 0);
+  assert_int_equal(mw_config_stream(config, "POST", "/orders/{other}", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_stream(config, "OPTIONS", "/x", &error), MW_EINVAL);
+  assert_int_equal(mw_config_stream(config, "HEAD", "/x", &error), MW_EINVAL);
+  assert_int_equal(mw_config_own_origins(config, stream), 0);
+  assert_int_equal(mw_config_own_origins(config, stream + 100), MW_ENOTFOUND);
   assert_int_equal(mw_config_route(config, "HEAD", "/x", &error), MW_EINVAL);
   assert_non_null(strstr(error.text, "HEAD"));
   assert_int_equal(mw_config_route(config, "patch", "/x", &error), MW_EINVAL);
@@ -131,9 +137,9 @@ static void a_catch_all_takes_the_rest(void **state) {
   assert_int_equal(config_route_number(config, config_route(config, BYTES("GET"), BYTES("/files/deep/"))), deep);
   assert_int_equal(config_route_number(config, config_route(config, BYTES("PATCH"), BYTES("/"))), patch);
   assert_null(config_route(config, BYTES("GET"), BYTES("/files")));
-  assert_int_equal(mw_config_stream(config, "/files/{other...}", &error), MW_EOVERLAP);
-  assert_int_equal(mw_config_stream(config, "/{x}/all", &error), MW_EOVERLAP);
-  assert_int_equal(mw_config_stream(config, "/{x...}/all", &error), MW_EINVAL);
+  assert_int_equal(mw_config_stream(config, "GET", "/files/{other...}", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_stream(config, "GET", "/{x}/all", &error), MW_EOVERLAP);
+  assert_int_equal(mw_config_stream(config, "GET", "/{x...}/all", &error), MW_EINVAL);
   assert_int_equal(mw_config_channel(config, "a/{x...}", &(struct mw_channel_options){.hooks = 0}, &error), MW_EINVAL);
 }
 

@@ -62,7 +62,7 @@ static void on_request(void *context, struct mw_request *request) {
         mw_request_refuse(request, 403, "forbidden", "not you");
       } else if (http->path.ptr[http->path.len - 1] == 'o') {
         mw_request_respond(request, &(struct mw_response){.status = 200, .body = {"other", 5}}, NULL);
-      } else if (mw_request_stream(request, &stream, on_stream_close, &stream) == 0) {
+      } else if (mw_request_stream(request, NULL, &stream, on_stream_close, &stream, NULL) == 0) {
         mw_stream_send(stream, &(struct mw_stream_event){.data = {"event", 5}, .retry_ms = -1});
       }
       break;
@@ -96,7 +96,7 @@ static void begin(bool has_origins) {
                                           {"DELETE", "/all/{path...}"},
                                           {"OPTIONS", "/options/{path...}"}};
   for (size_t i = 0; i < COUNT_OF(routes); i++) assert_true(mw_config_route(config, routes[i][0], routes[i][1], NULL) > 0);
-  assert_true(mw_config_stream(config, "/stream/{x}", NULL) > 0);
+  assert_true(mw_config_stream(config, "GET", "/stream/{x}", NULL) > 0);
   assert_true(mw_config_websocket(config, "/socket", &websocket, NULL) > 0);
   assert_int_equal(mw_config_static(config, "/options", "csrc/test/server/life", NULL, NULL), 0);
   assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);

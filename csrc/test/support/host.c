@@ -39,7 +39,8 @@ static void answer(struct host *host, struct mw_request *request) {
     response.body = mw_request_http(request)->path;
     mw_request_respond(request, &response, NULL);
   } else if (type == MW_REQUEST_STREAM) {
-    if (mw_request_stream(request, &host->streams[host->stream_count], on_stream_closed, host) == 0) host->stream_count++;
+    if (mw_request_stream(request, NULL, &host->streams[host->stream_count], on_stream_closed, host, NULL) == 0)
+      host->stream_count++;
   } else {
     host->opened += (type == MW_REQUEST_OPEN) - (type == MW_REQUEST_CLOSE);
     host->joined -= type == MW_REQUEST_LEAVE;

@@ -9,7 +9,7 @@ enum { STREAM = 1u << MW_REQUEST_STREAM };
 static struct host host;
 static struct peer peer;
 
-static int define(struct mw_config *config) { return mw_config_stream(config, "/raw/{x}", NULL); }
+static int define(struct mw_config *config) { return mw_config_stream(config, "GET", "/raw/{x}", NULL); }
 static void set(struct mw_config_options *options) { options->limits.outbox = 100000; }
 
 static int begin(void **state) {
@@ -175,7 +175,7 @@ static void who_left_before_it_began_is_known(void **state) {
   host_until(&host, host.kept_count == 1);
   peer_close(&peer);
   host_until(&host, strstr(host.trace, "cancel stream"));
-  assert_int_equal(mw_request_stream(host.kept[0], &stream, NULL, NULL), MW_ECLOSED);
+  assert_int_equal(mw_request_stream(host.kept[0], NULL, &stream, NULL, NULL, NULL), MW_ECLOSED);
   host.kept_count = 0;
   host_until(&host, mw_live("request") == 0);
 }
@@ -265,7 +265,7 @@ static void the_end_of_one_may_end_another(void **state) {
   peer_get(&peer, "/raw/1", "");
   peer_get(&other, "/raw/2", "");
   host_until(&host, host.kept_count == 2);
-  for (size_t i = 0; i < 2; i++) assert_int_equal(mw_request_stream(host.kept[i], &pair[i], on_one_closed, NULL), 0);
+  for (size_t i = 0; i < 2; i++) assert_int_equal(mw_request_stream(host.kept[i], NULL, &pair[i], on_one_closed, NULL, NULL), 0);
   host.kept_count = 0;
   host_until(&host, peer_stream(&peer) && peer_stream(&other));
   pair_closed = 0;

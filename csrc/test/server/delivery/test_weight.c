@@ -56,7 +56,7 @@ static void on_request(void *context, struct mw_request *request) {
   switch (mw_request_type(request)) {
     case MW_REQUEST_JOIN: mw_request_accept(request, joined, sizeof joined); break;
     case MW_REQUEST_HTTP: mw_request_respond(request, &(struct mw_response){.status = 200}, NULL); break;
-    case MW_REQUEST_STREAM: mw_request_stream(request, &stream, NULL, NULL); break;
+    case MW_REQUEST_STREAM: mw_request_stream(request, NULL, &stream, NULL, NULL, NULL); break;
     case MW_REQUEST_WEBSOCKET: mw_request_websocket(request, &raw); break;
     default: mw_request_accept(request, NULL, 0); break;
   }
@@ -80,7 +80,7 @@ static struct mw_server *start(void) {
   assert_int_equal(mw_config_channel(config, "plain", &plain, NULL), 0);
   assert_int_equal(mw_config_channel(config, "hooked", &hooked, NULL), 1);
   mw_websocket_options_init(&websocket);
-  assert_true(mw_config_stream(config, "/stream", NULL) > 0);
+  assert_true(mw_config_stream(config, "GET", "/stream", NULL) > 0);
   assert_true(mw_config_route(config, "POST", "/route", NULL) > 0);
   assert_true(mw_config_websocket(config, "/raw", &websocket, NULL) > 0);
   assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);

@@ -33,7 +33,7 @@ static void on_request(void *context, struct mw_request *request) {
   if (type == MW_REQUEST_WEBSOCKET) {
     side->kept = request;
   } else if (type == MW_REQUEST_STREAM) {
-    assert_int_equal(mw_request_stream(request, &side->stream, on_close, NULL), 0);
+    assert_int_equal(mw_request_stream(request, NULL, &side->stream, on_close, NULL, NULL), 0);
     assert_int_equal(mw_stream_send(side->stream, &(struct mw_stream_event){.data = {"1", 1}, .retry_ms = -1}), 0);
   } else {
     mw_request_accept(request, NULL, 0);
@@ -59,7 +59,7 @@ static struct mw_config *make_config(struct app_side *side, bool has_routes, uin
   if (!has_routes) return config;
   mw_websocket_options_init(&websocket);
   assert_true(mw_config_websocket(config, "/raw", &websocket, NULL) > 0);
-  assert_true(mw_config_stream(config, "/stream", NULL) > 0);
+  assert_true(mw_config_stream(config, "GET", "/stream", NULL) > 0);
   assert_int_equal(mw_config_static(config, "/files", folder, NULL, NULL), 0);
   return config;
 }

@@ -16,7 +16,7 @@ static int define(struct mw_config *config) {
   int status = mw_config_channel(config, "hooked:{x}", &hooked, NULL);
   if (status >= 0) status = mw_config_channel(config, "plain:{x}", &plain, NULL);
   if (status >= 0) status = mw_config_route(config, "GET", "/app/{x}", NULL);
-  if (status >= 0) status = mw_config_stream(config, "/raw/{x}", NULL);
+  if (status >= 0) status = mw_config_stream(config, "GET", "/raw/{x}", NULL);
   return status;
 }
 

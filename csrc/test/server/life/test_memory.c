@@ -19,7 +19,7 @@ static int define(struct mw_config *config) {
   int status = mw_config_channel(config, "hooked:{x}", &hooked, NULL);
   if (status >= 0) status = mw_config_channel(config, "{x}", &plain, NULL);
   if (status >= 0) status = mw_config_route(config, "GET", "/app/{x}", NULL);
-  if (status >= 0) status = mw_config_stream(config, "/raw", NULL);
+  if (status >= 0) status = mw_config_stream(config, "GET", "/raw", NULL);
   if (status >= 0) status = mw_config_static(config, "/files", folder, NULL, NULL);
   if (status >= 0) status = mw_config_origin(config, "https://a.example", NULL);
   return status < 0 ? status : 0;
