@@ -90,4 +90,12 @@ return {
     shows = "A WebSocket without channels returns every message, and the page measures how long it took.",
     icon = "M4 9h13l-4-4M20 15H7l4 4",
   },
+  {
+    name = "mcp",
+    title = "Board",
+    transport = "MCP",
+    shows = "Language models add, find, and remove notes through the Model Context Protocol, and the page "
+      .. "shows them live.",
+    icon = "M5 4h14v12l-4 4H5zM15 20v-4h4M8 9h8M8 13h5",
+  },
 }

@@ -186,11 +186,8 @@ local function with_trace(raised)
   return type(raised) == "table" and raised or debug.traceback(tostring(raised), 2)
 end
 
---- Runs a handler for a message, and returns the response, also if the handler fails.
----@package
-function jsonrpc._run(handler, message, ...)
-  return settle(handler, message, xpcall(options.call, with_trace, handler, ...))
-end
+-- For moonwire.mcp, whose methods answer in the same way.
+jsonrpc._log_fault, jsonrpc._settle, jsonrpc._with_trace = log_fault, settle, with_trace
 
 -- Returns the response to one message, or nil if it has none.
 function Rpc:_answer(message, call)
@@ -203,7 +200,12 @@ function Rpc:_answer(message, call)
   end
   local handler = self._methods[message.method]
   call.method, call.id = message.method, message.id
-  local response = handler and jsonrpc._run(handler, message, message.params or {}, call)
+  local response = handler
+    and settle(
+      handler,
+      message,
+      xpcall(options.call, with_trace, handler, message.params or {}, call)
+    )
   if kind == "notification" then
     return nil
   elseif not response then
