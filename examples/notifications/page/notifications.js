@@ -8,16 +8,22 @@ const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyl
 let connection = null;
 let channel = null;
 let items = []; // newest first
+let changes = 0; // messages so far
 
 // ---- State ----
 
 async function load() {
+  const before = changes;
   const answer = await fetch("inbox").catch(() => null);
   if (!answer?.ok) {
     setTimeout(load, 1000 + 2000 * Math.random());
     return;
   }
   const inbox = await answer.json();
+  if (changes !== before) {
+    load(); // what has arrived in the meantime may be missing in this answer
+    return;
+  }
   if (!inbox.user) {
     showDoor();
     return;
@@ -28,6 +34,7 @@ async function load() {
 }
 
 function take({ unread, ...item }) {
+  changes++;
   if (!items.some(({ id }) => id === item.id)) items.unshift({ ...item, read: false });
   items.sort((a, b) => b.id - a.id);
   items.length = Math.min(items.length, SHOWN);
@@ -35,6 +42,7 @@ function take({ unread, ...item }) {
 }
 
 function takeRead({ upto, unread }) {
+  changes++;
   for (const item of items) item.read ||= item.id <= upto;
   show(unread);
 }

@@ -1,10 +1,11 @@
-// A thousand rows. A message changes the state immediately, and the page at the next animation frame.
+// A thousand rows. A message changes the state immediately, and the page a few times a second.
 
 import { connect } from "/moonwire.js";
 import { element, showStatus } from "./shared/page.js";
 
 const LATEST = 8; // goals that are listed
 const GLOW = 1500; // milliseconds
+const DRAW_EVERY = 150;
 const matches = new Map(); // by id: what the server sends, with the row
 const counters = { received: 0, skipped: 0, loaded: 0 };
 const dirty = new Set();
@@ -14,6 +15,11 @@ let season = null;
 
 function take(change) {
   counters.received++;
+  early?.set(change.id, change);
+  apply(change);
+}
+
+function apply(change) {
   const match = matches.get(change.id);
   if (!match || change.rev <= match.rev) return; // the state that was loaded is newer
   counters.skipped += change.rev - match.rev - 1;
@@ -23,25 +29,28 @@ function take(change) {
   mark(match);
 }
 
-let loading = false;
+// Changes that arrive while the whole state is on its way may be newer than it, by match. Otherwise null.
+let early = null;
 let mustLoadAgain = false;
 
 async function load() {
-  if (loading) {
-    mustLoadAgain = true;
-    return;
+  mustLoadAgain = true;
+  if (early) return; // the load that is in progress repeats
+  early = new Map();
+  while (mustLoadAgain) {
+    mustLoadAgain = false;
+    try {
+      const response = await fetch("matches");
+      if (!response.ok) throw new Error(`status ${response.status}`);
+      replace(await response.json());
+    } catch {
+      mustLoadAgain = true;
+      await new Promise((resolve) => setTimeout(resolve, 1000 + 2000 * Math.random()));
+    }
   }
-  loading = true;
-  mustLoadAgain = false;
-  try {
-    const response = await fetch("matches");
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    replace(await response.json());
-  } catch {
-    setTimeout(load, 1000 + 2000 * Math.random());
-  }
-  loading = false;
-  if (mustLoadAgain) load();
+  const changes = early.values();
+  early = null;
+  for (const change of changes) apply(change);
 }
 
 function replace(state) {
@@ -50,6 +59,7 @@ function replace(state) {
     matches.clear();
     element("matches").replaceChildren();
     season = state.season;
+    element("matches").dataset.season = season;
   }
   for (const match of state.matches) {
     const known = matches.get(match.id);
@@ -63,10 +73,11 @@ function replace(state) {
 
 // ---- The page ----
 
-function addRow({ home, away }) {
+function addRow({ id, home, away }) {
   const row = element("match").content.cloneNode(true).firstElementChild;
   row.querySelector(".home").textContent = home;
   row.querySelector(".away").textContent = away;
+  row.id = `match-${id}`;
   element("matches").append(row);
   return row;
 }
@@ -81,12 +92,13 @@ function announce({ home, away, score, row }, side) {
 }
 
 function mark(match) {
-  if (dirty.size === 0) requestAnimationFrame(draw);
+  if (dirty.size === 0) setTimeout(requestAnimationFrame, DRAW_EVERY, draw);
   dirty.add(match);
 }
 
 function draw() {
-  for (const { row, score, minute } of dirty) {
+  for (const { row, score, minute, rev } of dirty) {
+    row.dataset.rev = rev;
     const [home, away] = row.querySelector(".score").children;
     home.textContent = score[0];
     away.textContent = score[1];
