@@ -592,21 +592,36 @@ describe("MCP", function()
 
   it("survives clients that leave before the first event", function()
     local session = initialize(app)
-    local before = counters(app)
-    for id = 1, 5 do
+    local function post_and_leave(body, await)
       local connection = http.connect(app, SECONDS)
-      local body = dkjson.encode(call(id, "wait", { seconds = 0.05 }))
       local fields = { ["Content-Type"] = "application/json", ["Mcp-Session-Id"] = session }
-      connection:send(http.format("POST", "/mcp", { headers = fields, body = body }))
-      if id > 1 then
-        await_counter(app, "started", before.started + id)
+      connection:send(http.format("POST", "/mcp", { headers = fields, body = dkjson.encode(body) }))
+      if await then
+        await()
       end
       connection:close()
-      await_counter(app, "started", before.started + id)
+    end
+    post_and_leave(call("at once", "test_tool_with_progress", nil, { progressToken = 1 }))
+    local before = counters(app)
+    for id = 1, 5 do
+      post_and_leave(call(id, "wait", { seconds = 0.05 }), function()
+        await_counter(app, "started", before.started + id)
+      end)
     end
     -- a lost connection is no cancellation in this revision
     await_counter(app, "finished", before.finished + 5)
     assert.equal(200, ask(app, { ["Mcp-Session-Id"] = session }, rpc(9, "ping")).status)
+  end)
+
+  it("keeps what a session receives until its stream is open", function()
+    local headers = { ["Mcp-Session-Id"] = initialize(app) }
+    ask(app, headers, { jsonrpc = "2.0", method = "notifications/initialized" })
+    ask(app, headers, call(1, "test_trigger_tool_change"))
+    headers.Accept = "text/event-stream"
+    local stream = send(app, "GET", headers)
+    assert.equal("", next_event(stream).data)
+    assert.equal("notifications/tools/list_changed", next_event(stream).data.method)
+    stream:close()
   end)
 
   it(

@@ -8,6 +8,10 @@ import * as types from "@modelcontextprotocol/sdk/types.js";
 const [url, session] = process.argv.slice(2);
 const endpoint = new URL(`${url}/mcp`);
 const seen = {};
+setTimeout(() => {
+  console.log(`too late; so far: ${JSON.stringify(seen)}`);
+  process.exit(1);
+}, 100000).unref();
 
 const client = new Client(
   { name: "spec", version: "1.0.0" },
@@ -47,7 +51,7 @@ async function notified(method) {
 }
 
 const call = async (name, args, options) => {
-  const result = await client.callTool({ name, arguments: args ?? {} }, undefined, { timeout: 30000, ...options });
+  const result = await client.callTool({ name, arguments: args ?? {} }, undefined, { timeout: 60000, ...options });
   return result.content[0].text ?? result.content[0].type;
 };
 

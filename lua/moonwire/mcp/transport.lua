@@ -99,13 +99,26 @@ local function initialize(server, request, message)
   return status, body, headers
 end
 
+-- Returns the outlet of what a session receives without asking, or nil if there are too many. It
+-- keeps messages until the client opens its stream.
+local function own_outlet(server, session)
+  local outlet = session.get and server._outlets:find(session.get.name, session)
+  if not outlet then
+    outlet = server._outlets:add(session, "g")
+    session.get = outlet
+  end
+  return outlet
+end
+
 -- Takes a notification or a response.
-local function take(session, message, kind)
+local function take(server, session, message, kind)
   if kind == "response" then
     local resume = session.questions[message.id]
     if resume then
       resume(message)
     end
+  elseif message.method == "notifications/initialized" then
+    own_outlet(server, session)
   elseif message.method == "notifications/cancelled" then
     local id = message.params and message.params.requestId
     local call = id ~= nil and session.calls[id]
@@ -135,7 +148,7 @@ local function post_session(server, request, stream, messages, kinds, is_batch)
       end
       requests[#requests + 1] = message
     else
-      take(session, message, kinds[i])
+      take(server, session, message, kinds[i])
     end
   end
   if #requests == 0 then
@@ -244,15 +257,11 @@ function transport.get(server, request, stream)
   if last_id and last_id ~= "" and resume(server, session, stream, last_id) then
     return
   end
-  local outlet = session.get and server._outlets:find(session.get.name, session)
-  if outlet and outlet.stream then
+  local outlet = own_outlet(server, session)
+  if not outlet then
+    return fail(503, nil, BAD_REQUEST, "too many streams are open; retry later")
+  elseif outlet.stream then
     return fail(409, nil, BAD_REQUEST, "the session has a stream already; close it first")
-  elseif not outlet then
-    outlet = server._outlets:add(session, "g")
-    if not outlet then
-      return fail(503, nil, BAD_REQUEST, "too many streams are open; retry later")
-    end
-    session.get = outlet
   end
   outlet:attach(stream)
 end
