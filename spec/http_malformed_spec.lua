@@ -7,7 +7,7 @@ local sse = require "spec.support.sse"
 local script = [[
 local moonwire = require "moonwire"
 local app = moonwire.app {
-  limits = { head = 8192, target = 2048, fields = 50, body = 10000, head_seconds = 1, body_seconds = 1 },
+  limits = { head = 8192, target = 2048, fields = 50, body = 10000, head_seconds = 3, body_seconds = 3 },
 }
 app:channel("news", {})
 app:get("/hello", function() return "hello" end)

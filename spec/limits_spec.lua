@@ -75,9 +75,9 @@ describe("limits of requests", function()
 
   it("in time are counted by name", function()
     local app = start(
-      [[head_seconds = 0.2, body_seconds = 0.2, idle_seconds = 0.2, connect_seconds = 0.2, message_seconds = 0.2,
-      poll_client_seconds = 0.2, answer_seconds = 0.2]],
-      "limits = { ping_seconds = 0.2, pong_seconds = 0.2 },"
+      [[head_seconds = 1, body_seconds = 1, idle_seconds = 1, connect_seconds = 1, message_seconds = 1,
+      poll_client_seconds = 1, answer_seconds = 1]],
+      "limits = { ping_seconds = 1, pong_seconds = 1 },"
     )
     local poll =
       dkjson.decode(http.request(app, "GET", "/poll?channel=room:1&client=1&wait=0").body)

@@ -684,7 +684,7 @@ describe("an app whose endpoints and limits are its own", function()
 local moonwire = require "moonwire"
 local app = moonwire.app {
   paths = { ws = "/socket", send = "/say" },
-  limits = { ws_message_size = 1000, input_backlog = 100, connect_seconds = 0.05, ping_seconds = 0.05, pong_seconds = 0.05 },
+  limits = { ws_message_size = 1000, input_backlog = 100, connect_seconds = 2, ping_seconds = 1, pong_seconds = 2 },
 }
 app:channel("a", { on = { say = function(_, _, message) return message.data end } })
 return app

@@ -55,7 +55,7 @@ return app
 ]]
 
 local impatient = [[
-local app = require("moonwire").app { limits = { connect_seconds = 1, ping_seconds = 1, pong_seconds = 1 } }
+local app = require("moonwire").app { limits = { connect_seconds = 2, ping_seconds = 1, pong_seconds = 2 } }
 app:channel("room", {})
 return app
 ]]

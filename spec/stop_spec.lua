@@ -34,7 +34,7 @@ return app
 ]]
 
 local function start(drain_seconds)
-  return server.start { script = script:format(drain_seconds or 5) }
+  return server.start { script = script:format(drain_seconds or 30) }
 end
 
 -- Opens a connection and sends a request, without waiting for its answer.
@@ -48,7 +48,7 @@ describe("when the server stops", function()
   it("a route that is being handled is answered", function()
     for _, signal in ipairs { "TERM", "INT" } do
       local app = start()
-      local connection = ask(app, "GET", "/wait/0.5")
+      local connection = ask(app, "GET", "/wait/2")
       local stream = sse.open(app, "/sse?channel=room")
       stream:cursor()
       assert.is_string(app:await_log "begun")
@@ -71,10 +71,10 @@ describe("when the server stops", function()
     local app = start()
     local client = websocket.open(app)
     client:subscribe "room"
-    client:tell { send = "room", event = "work", data = 0.5, ref = 1 }
+    client:tell { send = "room", event = "work", data = 2, ref = 1 }
     local stream = sse.open(app, "/sse?channel=room&envelope=1")
     local id = dkjson.decode(stream:event().data).data.client
-    local body = dkjson.encode { send = "room", event = "work", data = 0.5, ref = 2 }
+    local body = dkjson.encode { send = "room", event = "work", data = 2, ref = 2 }
     local sender =
       ask(app, "POST", "/send", { body = body, headers = { ["X-Moonwire-Client"] = id } })
     local alone = ask(app, "POST", "/send", { body = body })
