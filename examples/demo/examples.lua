@@ -98,4 +98,42 @@ return {
       .. "shows them live.",
     icon = "M5 4h14v12l-4 4H5zM15 20v-4h4M8 9h8M8 13h5",
   },
+  {
+    name = "document",
+    title = "Document",
+    transport = "WebSocket",
+    shows = "A text that several people write at the same time, with their cursors. Write offline, and see the "
+      .. "copies merge.",
+    icon = "M6 3h9l4 4v14H6zM9 11h7M9 15h7",
+  },
+  {
+    name = "game",
+    title = "Game",
+    transport = "binary WebSocket",
+    shows = "Moons catch stars. The server computes 20 states a second, and sends each in a few bytes. Up to 24 "
+      .. "players, without accounts.",
+    icon = "M12 3l2.500 6 6.500.500-5 4.200 1.600 6.300-5.600-3.500L6.400 20 8 13.700 3 9.500 9.500 9z",
+  },
+  {
+    name = "tracking",
+    title = "Tracking",
+    transport = "SSE",
+    shows = "Order a parcel, and follow the van on a map that needs no map service.",
+    icon = "M3 7h11v9H3zM14 10h4l3 3v3h-7M7 19a1.500 1.500 0 1 0 .1 0M17 19a1.500 1.500 0 1 0 .1 0",
+  },
+  {
+    name = "sensors",
+    title = "Sensors",
+    transport = "SSE",
+    shows = "Devices post readings by curl, and dashboards follow them. A device that goes silent raises an alert.",
+    icon = "M12 20v-8M8 8a5 5 0 0 1 8 0M5 5a9 9 0 0 1 14 0M10 12h4",
+  },
+  {
+    name = "shop",
+    title = "Shop",
+    transport = "SSE, POST",
+    shows = "Stock and price of a product as they change, and how many others look at it. The last one is sold "
+      .. "once.",
+    icon = "M5 8h14l-1 12H6zM9 8a3 3 0 0 1 6 0",
+  },
 }

@@ -8,10 +8,12 @@ export class CuttingProxy {
   #pairs = new Set();
   #server;
 
+  target; // where it forwards new connections to: another one is like a restart
+
   // Listens on a free port and forwards to the origin of `base`. Resolves with the address to use in its place.
   async listen(base) {
-    const target = new URL(base);
-    this.#server = net.createServer((client) => this.#forward(client, target));
+    this.target = base;
+    this.#server = net.createServer((client) => this.#forward(client, new URL(this.target)));
     await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
