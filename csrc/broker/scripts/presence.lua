@@ -1,0 +1,109 @@
+-- Joins and leaves of users of one node in one channel. A user that is in the channel on several
+-- nodes joins once and leaves once. May be repeated: what is done already changes nothing.
+--
+-- KEYS  h, node, users of the channel (user -> number of nodes), infos (user -> info), number of the
+--       last announcement, channels of the owner, users of the owner in the channel. The owner is
+--       "<node>.<generation>".
+-- ARGV  run, generation, channel, pub/sub channel, members at most (0: any number), mark ttl in s,
+--       then for each change: "+" or "-", user, info (empty for "-")
+-- An announcement is "presence <epoch> <number> <before> <count>\n", then "+ <length> <length>\n" and
+-- user and info for each user that joined, and "- <length>\n" and user for each that left. `number`
+-- is a position; `before` is the number of the channel's previous announcement, or 0 if unknown.
+-- Returns OK, the number, the count, and the users that were refused: there are too many members.
+-- FENCED: another Redis than expected; STALE: the node was removed.
+local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
+if h[1] ~= ARGV[1] then
+  return { "FENCED" }
+end
+if redis.call("HGET", KEYS[2], "generation") ~= ARGV[2] then
+  return { "STALE" }
+end
+local users, infos, number_key, channels, own = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local channel, most, ttl = ARGV[3], tonumber(ARGV[5]), ARGV[6]
+local count = redis.call("HLEN", users)
+local order, state, refused = {}, {}, {}
+
+-- A user that joins and leaves in one call was never there, for the others.
+local function note(user, change)
+  if state[user] == nil then
+    order[#order + 1] = user
+  end
+  state[user] = not (state[user] == "+" and change == "-") and change
+end
+
+local function join(user, info)
+  if redis.call("SISMEMBER", own, user) == 1 then
+    return
+  end
+  local is_new = redis.call("HEXISTS", users, user) == 0
+  if is_new and most > 0 and count >= most then
+    refused[#refused + 1] = user
+    return
+  end
+  redis.call("SADD", own, user)
+  redis.call("HINCRBY", users, user, 1)
+  if is_new then
+    redis.call("HSET", infos, user, info)
+    count = count + 1
+    note(user, "+")
+  end
+end
+
+local function leave(user)
+  if redis.call("SREM", own, user) == 0 then
+    return
+  end
+  if redis.call("HINCRBY", users, user, -1) <= 0 then
+    redis.call("HDEL", users, user)
+    redis.call("HDEL", infos, user)
+    count = count - 1
+    note(user, "-")
+  end
+end
+
+for i = 7, #ARGV, 3 do
+  if ARGV[i] == "+" then
+    join(ARGV[i + 1], ARGV[i + 2])
+  else
+    leave(ARGV[i + 1])
+  end
+end
+if redis.call("EXISTS", own) == 1 then
+  redis.call("SADD", channels, channel)
+else
+  redis.call("SREM", channels, channel)
+end
+
+local before = redis.call("GET", number_key) or "0"
+local changed = {}
+for _, user in ipairs(order) do
+  if state[user] then
+    changed[#changed + 1] = user
+  end
+end
+local function answer(number)
+  local values = { "OK", number, count }
+  for i, user in ipairs(refused) do
+    values[3 + i] = user
+  end
+  return values
+end
+if #changed == 0 then
+  return answer(before)
+end
+local time = redis.call("TIME")
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local number = string.format("%.0f", math.max(tonumber(before) + 1, ms * 2048))
+-- the number lasts longer than anything that a node may compare with it
+redis.call("SET", number_key, number, "EX", ttl)
+local parts = { "presence " .. h[2] .. " " .. number .. " " .. before .. " " .. count .. "\n" }
+for _, user in ipairs(changed) do
+  local info = state[user] == "+" and redis.call("HGET", infos, user)
+  if info then
+    parts[#parts + 1] = "+ " .. #user .. " " .. #info .. "\n" .. user .. info
+  else
+    parts[#parts + 1] = "- " .. #user .. "\n" .. user
+  end
+end
+redis.call("PUBLISH", ARGV[4], table.concat(parts))
+return answer(number)

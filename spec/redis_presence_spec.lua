@@ -1,0 +1,131 @@
+-- The scripts with which the broker counts members over all nodes (csrc/broker/scripts), one by one, in a real Redis.
+
+local redis = require "spec.support.redis"
+local scripts = require "spec.support.redis_scripts"
+
+local key = scripts.key
+
+describe("presence in Redis", function()
+  local instance, client
+
+  local function connect(to)
+    local made = to:connect()
+    made.server = to
+    return made
+  end
+
+  local function subscribe(channel)
+    local listener = instance:connect()
+    listener:call("SUBSCRIBE", key("m", channel))
+    return listener
+  end
+
+  setup(function()
+    instance = redis.start()
+    client = connect(instance)
+  end)
+
+  teardown(function()
+    client:close()
+    instance:remove()
+  end)
+
+  before_each(scripts.new_prefix)
+
+  local function started(name)
+    local node = scripts.node(client, name)
+    node:register()
+    return node
+  end
+
+  it("counts a user once, on however many nodes it is", function()
+    local a, b = started "a", started "b"
+    local listener = subscribe "c"
+    local first = a:presence("c", { { "+", "u", "{}" }, { "+", "v", '{"n":1}' } })
+    assert.same({ "OK", 2 }, { first[1], first[3] })
+    assert.equal(2, b:presence("c", { { "+", "u", "other" } })[3])
+    assert.equal(2, a:presence("c", { { "-", "u" } })[3])
+    assert.equal(2, a:presence("c", { { "-", "u" } })[3]) -- again, without effect
+    assert.equal(1, b:presence("c", { { "-", "u" }, { "+", "#", "x" }, { "-", "#" } })[3])
+    local joined = scripts.read_announcement(listener:receive()[3])
+    assert.same(
+      { "+u={}", '+v={"n":1}', epoch = "epoch1", number = first[2], before = "0", count = "2" },
+      joined
+    )
+    local left = scripts.read_announcement(listener:receive()[3])
+    assert.same({ "-u" }, { table.unpack(left) })
+    assert.same({ joined.number, "1" }, { left.before, left.count })
+    assert.is_true(tonumber(left.number) > tonumber(joined.number))
+    listener:close()
+    assert.same(
+      { status = "OK", number = left.number, count = 1, users = { v = { '{"n":1}', "1" } } },
+      a:members "c"
+    )
+    local more = a:members("c", 0)
+    assert.same({ 1, nil }, { more.count, next(more.users) })
+  end)
+
+  it("refuses members beyond the limit of all nodes", function()
+    local a, b = started "a", started "b"
+    assert.equal(2, a:presence("c", { { "+", "1" }, { "+", "2" } }, { most = 2 })[3])
+    local reply = b:presence("c", { { "+", "3" }, { "+", "1" }, { "+", "4" } }, { most = 2 })
+    assert.same({ "OK", 2, "3", "4" }, { reply[1], reply[3], reply[4], reply[5] })
+    reply = a:presence("c", { { "-", "2" }, { "+", "5" } }, { most = 2 })
+    assert.same({ 2, nil }, { reply[3], reply[4] })
+  end)
+
+  it("is refused by another Redis, and after its node was removed", function()
+    local a = started "a"
+    a.generation = "g2"
+    assert.same({ "STALE" }, a:presence("c", { { "+", "1" } }))
+    a.run = "another"
+    assert.same({ "FENCED" }, a:presence("c", { { "+", "1" } }))
+    assert.equal("FENCED", a:members("c").status)
+    assert.same(
+      { "FENCED" },
+      scripts.run(
+        client,
+        "reap",
+        { key "h", key "dead" },
+        { "another", key "", key "m" .. ":", 1, 1 }
+      )
+    )
+    assert.equal(0, client:call("EXISTS", key("pu", "c")))
+  end)
+
+  it("lets the users of a dead node leave, in one announcement a channel", function()
+    local a, b = started "a", started "b"
+    local changes = {}
+    for i = 1, 300 do
+      changes[i] = { "+", "u" .. i, "{}" }
+    end
+    b:presence("c", changes)
+    b:presence("d", { { "+", "x" } })
+    a:presence("c", { { "+", "u1", "{}" }, { "+", "u2", "{}" } })
+    local listener = subscribe "c"
+    client:call("DEL", key("n", "b"))
+    client:call("SADD", key "dead", "b.g1")
+    local calls = 0
+    repeat
+      local reply = scripts.run(
+        client,
+        "reap",
+        { key "h", key "dead" },
+        { a.run, key "", key "m" .. ":", 1, scripts.MARK_TTL_S }
+      )
+      assert.equal("OK", reply[1])
+      calls = calls + 1
+    until reply[2] == 0
+    assert.equal(2, calls)
+    local left = scripts.read_announcement(listener:receive()[3])
+    assert.same({ 298, "2" }, { #left, left.count })
+    listener:close()
+    assert.same({ u1 = { "{}", "1" }, u2 = { "{}", "1" } }, a:members("c").users)
+    assert.equal(0, a:members("d").count)
+    assert.same({}, client:call("KEYS", key("pn", "b.g1") .. "*"))
+    -- it comes back under another generation, which the reaper does not touch
+    b.generation = "g2"
+    b:register()
+    assert.equal(3, b:presence("c", { { "+", "u9", "{}" } })[3])
+  end)
+end)
