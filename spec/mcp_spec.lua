@@ -352,6 +352,13 @@ describe("MCP", function()
       400,
       "params must be an object",
     },
+    {
+      "a response with params",
+      {},
+      '{"jsonrpc":"2.0","id":1,"params":0,"result":true}',
+      400,
+      "params must be an object",
+    },
     { "initialize without a version", {}, rpc(1, "initialize"), 400, "protocolVersion" },
     {
       "an unknown method",

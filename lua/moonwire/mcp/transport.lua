@@ -159,6 +159,11 @@ end
 
 -- ---- The three methods of HTTP --------------------------------------------------------------------------------------------
 
+-- A decoded array has a metatable.
+local function is_object(params)
+  return params == nil or type(params) == "table" and getmetatable(params) == nil
+end
+
 local function read_messages(request)
   local content_type = (request.headers["content-type"] or ""):lower()
   if content_type:match "^[^;%s]*" ~= "application/json" then
@@ -176,7 +181,7 @@ local function read_messages(request)
     local kind, why = jsonrpc.kind(message)
     if not kind then
       return nil, fail(400, nil, codes.invalid_request, why --[[@as string]])
-    elseif message.params ~= nil and getmetatable(message.params) ~= nil then
+    elseif not is_object(message.params) then
       return nil, fail(400, message.id, codes.invalid_params, "params must be an object")
     end
     kinds[i] = kind
