@@ -341,6 +341,8 @@ function App:options(pattern, fn, given)
   return self:_route("app:options", "OPTIONS", pattern, fn, given)
 end
 
+---@alias moonwire.StreamHandler fun(request: moonwire.Request, stream: moonwire.Stream): ...
+
 local stream_methods = { GET = true, POST = true, PUT = true, PATCH = true, DELETE = true }
 
 --- Serves a raw event stream. fn(request, stream) may wait. When it returns, the stream stays open
@@ -348,10 +350,10 @@ local stream_methods = { GET = true, POST = true, PUT = true, PATCH = true, DELE
 --- does.
 ---@param method "GET"|"POST"|"PUT"|"PATCH"|"DELETE" may be left out: "GET"
 ---@param pattern string
----@param fn fun(request: moonwire.Request, stream: moonwire.Stream): ...
+---@param fn moonwire.StreamHandler
 ---@param given? moonwire.RouteOptions
 ---@return moonwire.App
----@overload fun(self: moonwire.App, pattern: string, fn: fun(request: moonwire.Request, stream: moonwire.Stream): ..., given: moonwire.RouteOptions?): moonwire.App
+---@overload fun(self: moonwire.App, pattern: string, fn: moonwire.StreamHandler, given: moonwire.RouteOptions?): moonwire.App
 function App:stream(method, pattern, fn, given)
   if type(pattern) ~= "string" then
     method, pattern, fn, given = "GET", method, pattern, fn
