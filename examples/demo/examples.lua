@@ -37,6 +37,14 @@ return {
     icon = "M4 5h16v11H10l-4 4v-4H4z",
   },
   {
+    name = "assistant",
+    title = "Assistant",
+    transport = "WebSocket",
+    shows = "The tokens of a language model, here a fake. The answer continues after a reload, in other tabs, and "
+      .. "after the network was away. The model is asked once.",
+    icon = "M12 3l2 6 6 2-6 2-2 6-2-6-6-2 6-2z",
+  },
+  {
     name = "dashboard",
     title = "Dashboard",
     transport = "SSE",
