@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/status.h"
 #include "broker/redis_greeting.h"
+#include "broker/redis_sentinel.h"
 
 enum { DELAY_MS = 100, DELAY_MAX_MS = 5000, ATTEMPT_MS = 5000, SILENCE_CHECK_MS = 1000 };
 
@@ -139,19 +140,10 @@ static void end_on_greeting(struct link_command *command, const struct resp_valu
   end->events.on_open(end);
 }
 
-/* ["10.0.0.1", "6379"], or nil: unknown to this sentinel */
 static void end_take_master(struct redis_end *end, const struct resp_value *reply) {
-  struct bytes host = resp_text(resp_item(reply, 0));
-  uint64_t port;
-  bool ok = host.len > 0 && host.len <= REDIS_HOST_MAX && resp_u64(resp_item(reply, 1), &port) && port > 0 && port <= 65535;
-  if (ok) {
-    end->master = end->options->url;
-    memcpy(end->master.host, host.ptr, host.len);
-    end->master.host[host.len] = '\0';
-    end->master.port = (uint16_t)port;
-    end->has_master = true;
-    return;
-  }
+  end->master = end->options->url;
+  end->has_master = redis_sentinel_read(reply, &end->master);
+  if (end->has_master) return;
   if (reply->type == RESP_ERROR)
     snprintf(end->reason, sizeof end->reason, "the sentinel refuses: %.*s", reply->text.len < 150 ? (int)reply->text.len : 150,
              reply->text.ptr);
@@ -168,17 +160,9 @@ static void end_on_reply(struct link_command *command, const struct resp_value *
 }
 
 static int end_ask(struct redis_end *end) {
-  const struct redis_url *sentinel = &end->options->sentinels[end->next_sentinel % end->options->sentinel_count];
-  struct bytes login[] = {BYTES("AUTH"), bytes_string(sentinel->username), bytes_string(sentinel->password)};
-  struct bytes question[] = {BYTES("SENTINEL"), BYTES("get-master-addr-by-name"), bytes_string(end->options->url.host)};
-  end->greeting[0] = (struct end_command){.command = {.on_reply = end_on_reply}, .end = end};
-  end->greeting[1] = end->greeting[0];
-  if (sentinel->password[0]) {
-    if (!sentinel->username[0]) login[1] = login[2];
-    int status = redis_connection_send(&end->redis, login, sentinel->username[0] ? 3 : 2, &end->greeting[1].command);
-    if (status < 0) return status;
-  }
-  return redis_connection_send(&end->redis, question, 3, &end->greeting[0].command);
+  for (size_t i = 0; i < 2; i++) end->greeting[i] = (struct end_command){.command = {.on_reply = end_on_reply}, .end = end};
+  return redis_sentinel_ask(&end->redis, &end->options->sentinels[end->next_sentinel % end->options->sentinel_count],
+                            end->options->url.host, &end->greeting[1].command, &end->greeting[0].command);
 }
 
 static void end_on_ready(struct redis_connection *redis) {

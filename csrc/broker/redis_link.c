@@ -45,10 +45,16 @@ static void link_on_push(struct redis_end *end, const struct resp_value *push) {
     link->events->on_subscribed(link->context, channel);
 }
 
-static void link_on_switch(struct redis_watch *watch) {
+static void link_leave_other_master(struct redis_end *end, const struct redis_url *master) {
+  if (end->state == REDIS_END_WAITING || !end->has_master) return;
+  if (end->master.port == master->port && strcmp(end->master.host, master->host) == 0) return;
+  redis_end_reset(end, "another Redis has become the master");
+}
+
+static void link_on_master(struct redis_watch *watch, const struct redis_url *master) {
   struct redis_link *redis = container_of(watch, struct redis_link, watch);
-  redis_end_reset(&redis->commands, "another Redis has become the master");
-  redis_end_reset(&redis->pushes, "another Redis has become the master");
+  link_leave_other_master(&redis->commands, master);
+  link_leave_other_master(&redis->pushes, master);
 }
 
 /* ---- What the owner calls -------------------------------------------------------------------- */
@@ -127,7 +133,7 @@ int redis_link_new(struct link **link, const struct redis_link_options *options,
   for (size_t i = 0; i < options->sentinel_count; i++) redis->options.sentinels[i].is_tls = options->url.is_tls;
   int commands = redis_end_init(&redis->commands, LINK_COMMANDS, &redis->options, connections);
   int pushes = redis_end_init(&redis->pushes, LINK_PUSHES, &redis->options, connections);
-  int watch = redis_watch_init(&redis->watch, &redis->options, connections, link_on_switch);
+  int watch = redis_watch_init(&redis->watch, &redis->options, connections, link_on_master);
   link_set_up_ends(redis);
   *link = &redis->link;
   if (commands == 0 && pushes == 0 && watch == 0) return 0;

@@ -2,6 +2,7 @@
 
 #include "base/log_limit.h"
 #include "base/status.h"
+#include "broker/redis_sentinel.h"
 
 enum { WATCH_RETRY_MS = 2000, WATCH_PING_MS = 10000 };
 
@@ -10,7 +11,7 @@ static struct redis_watch *watch_of(struct redis_connection *redis) { return con
 static void watch_wait(struct redis_watch *watch) {
   watch->next_sentinel++;
   watch->is_waiting = true;
-  alarm_set(watch->alarm, WATCH_RETRY_MS);
+  alarm_set(watch->alarm, watch->options->delay_max_ms > 0 ? watch->options->delay_max_ms : WATCH_RETRY_MS);
 }
 
 static void watch_on_end(struct redis_connection *redis) {
@@ -23,26 +24,47 @@ static void watch_on_login(struct link_command *command, const struct resp_value
   (void)reply; /* what follows is refused, too */
 }
 
+static void watch_on_answer(struct link_command *command, const struct resp_value *reply) {
+  struct redis_watch *watch = container_of(command, struct redis_watch, question);
+  struct redis_url master;
+  if (redis_sentinel_read(reply, &master)) watch->on_master(watch, &master);
+}
+
+/* Both commands are one write, so the sentinel carries them out together: no change falls between the
+ * answer and the subscription. */
 static void watch_on_ready(struct redis_connection *redis) {
   struct redis_watch *watch = watch_of(redis);
-  const struct redis_url *sentinel = &watch->options->sentinels[watch->next_sentinel % watch->options->sentinel_count];
-  struct bytes login[] = {BYTES("AUTH"), bytes_string(sentinel->username), bytes_string(sentinel->password)};
   struct bytes subscribe[] = {BYTES("SUBSCRIBE"), BYTES("+switch-master")};
   watch->login.on_reply = watch_on_login;
-  if (sentinel->password[0]) {
-    if (!sentinel->username[0]) login[1] = login[2];
-    redis_connection_send(redis, login, sentinel->username[0] ? 3 : 2, &watch->login);
-  }
+  watch->question.on_reply = watch_on_answer;
+  redis_sentinel_ask(redis, &watch->options->sentinels[watch->next_sentinel % watch->options->sentinel_count],
+                     watch->options->url.host, &watch->login, &watch->question);
   redis_connection_send(redis, subscribe, 2, NULL);
+}
+
+/* Takes the text up to the next space. */
+static struct bytes watch_take_word(struct bytes *text) {
+  struct bytes word = bytes_of(text->ptr, bytes_find(*text, ' '));
+  size_t used = word.len < text->len ? word.len + 1 : word.len;
+  *text = bytes_of(text->ptr + used, text->len - used);
+  return word;
 }
 
 /* ["message", "+switch-master", "<name> <old host> <old port> <new host> <new port>"] */
 static void watch_on_push(struct redis_connection *redis, const struct resp_value *push) {
   struct redis_watch *watch = watch_of(redis);
   watch->is_pinged = false;
-  if (!bytes_equal(resp_text(resp_item(push, 0)), BYTES("message"))) return;
-  struct bytes text = resp_text(resp_item(push, 2));
-  if (bytes_equal(bytes_of(text.ptr, bytes_find(text, ' ')), bytes_string(watch->options->url.host))) watch->on_switch(watch);
+  struct bytes text = resp_text(resp_item(push, 2)), words[5];
+  if (text.len == 0 || !bytes_equal(resp_text(resp_item(push, 0)), BYTES("message"))) return;
+  for (size_t i = 0; i < 5; i++) words[i] = watch_take_word(&text);
+  uint64_t port;
+  struct redis_url master;
+  if (!bytes_equal(words[0], bytes_string(watch->options->url.host))) return;
+  if (words[3].len > REDIS_HOST_MAX || !bytes_to_u64(words[4], &port) || port > 65535) return;
+  memcpy(master.host, words[3].ptr, words[3].len);
+  master.host[words[3].len] = '\0';
+  master.port = (uint16_t)port;
+  watch->on_master(watch, &master);
 }
 
 static void watch_begin(struct redis_watch *watch) {
@@ -70,8 +92,8 @@ static void watch_on_alarm(void *context) {
 }
 
 int redis_watch_init(struct redis_watch *watch, const struct redis_link_options *options, struct connections *connections,
-                     void (*on_switch)(struct redis_watch *watch)) {
-  *watch = (struct redis_watch){.options = options, .connections = connections, .is_waiting = true, .on_switch = on_switch};
+                     void (*on_master)(struct redis_watch *watch, const struct redis_url *master)) {
+  *watch = (struct redis_watch){.options = options, .connections = connections, .is_waiting = true, .on_master = on_master};
   watch->redis = (struct redis_connection){.on_ready = watch_on_ready, .on_push = watch_on_push, .on_end = watch_on_end};
   if (options->sentinel_count == 0) return 0;
   watch->alarm = alarm_new(connections->owner.loop, 0, 0, watch_on_alarm, watch);

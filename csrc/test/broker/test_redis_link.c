@@ -457,10 +457,29 @@ static void asks_a_sentinel(void **state) {
   assert_true(is_traced(&sentinel, "SENTINEL get-master-addr-by-name main; "));
   until(is_traced(&sentinel, "SUBSCRIBE +switch-master; "));
   buffer_clear(&told);
+  char text[96];
+  snprintf(text, sizeof text, "main 127.0.0.1 1 %.12s %u", "127.0.0.1", fake.port);
   fake_redis_publish(&sentinel, "+switch-master", "other 127.0.0.1 1 127.0.0.1 2");
+  fake_redis_publish(&sentinel, "+switch-master", "main 127.0.0.1 1");
+  fake_redis_publish(&sentinel, "+switch-master", text); /* it is that one already */
   fake_redis_publish(&sentinel, "+switch-master", "main 127.0.0.1 1 127.0.0.1 2");
   until(is_told("open commands") && is_told("open pushes"));
   assert_int_equal(count_told("another Redis has become the master"), 2);
+}
+
+/* The message +switch-master was sent while no connection to a sentinel was there. */
+static void notices_a_master_that_has_changed_meanwhile(void **state) {
+  (void)state;
+  static char master[32];
+  begin_with_sentinel(NULL);
+  snprintf(master, sizeof master, "127.0.0.1:%u", fake.port);
+  sentinel.master = master;
+  start_and_open();
+  until(is_traced(&sentinel, "SUBSCRIBE +switch-master; "));
+  sentinel.master = "127.0.0.1:1";
+  fake_redis_drop_peers(&sentinel);
+  until(is_told("lost commands (another Redis has become the master)") &&
+        is_told("lost pushes (another Redis has become the master)"));
 }
 
 static void asks_the_next_sentinel(void **state) {
@@ -528,6 +547,7 @@ int main(void) {
       LINK_TEST(receives_messages),
       LINK_TEST(resets_later),
       LINK_TEST(asks_a_sentinel),
+      LINK_TEST(notices_a_master_that_has_changed_meanwhile),
       LINK_TEST(asks_the_next_sentinel),
       LINK_TEST(can_be_freed_at_any_time),
       LINK_TEST(needs_memory),

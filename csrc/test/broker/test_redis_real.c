@@ -1,8 +1,11 @@
-/* The link against redis-server, on a unix socket in a directory of its own. */
+/* The link against redis-server, on a unix socket in a directory of its own; encrypted; and behind
+ * sentinels. */
+#include <arpa/inet.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +20,8 @@ static struct loop loop;
 static struct connections connections;
 static struct link *redis;
 static char directory[64];
-static pid_t server;
+static pid_t server, others[2];
+static struct redis_link_options options;
 
 static const char writing[] = "redis.call('SET', KEYS[1], ARGV[1]) "
                               "redis.call('PUBLISH', KEYS[1], ARGV[1]) "
@@ -68,7 +72,7 @@ static void on_reply(struct link_command *command, const struct resp_value *repl
 }
 
 /* one at a time */
-static struct link_command command = {.on_reply = on_reply};
+static struct link_command question = {.on_reply = on_reply};
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
@@ -86,39 +90,78 @@ static void step(uint64_t begun_ms, const char *condition) {
 #define until(condition)                                                                                                         \
   for (uint64_t begun_ms = clock_system_ms(); !(condition); step(begun_ms, #condition)) continue
 
-static void start_server(void) {
-  char socket_path[80];
-  snprintf(socket_path, sizeof socket_path, "%s/s", directory);
-  server = fork();
-  assert_true(server >= 0);
-  if (server > 0) return;
-  if (!freopen("/dev/null", "w", stdout)) _exit(127);
-  execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--save", "", "--appendonly", "no", "--dir",
-         directory, (char *)NULL);
+/* Starts a program by the shell. Its output goes nowhere. */
+static pid_t start_program(const char *command) {
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid > 0) return pid;
+  if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)) _exit(127);
+  execlp("sh", "sh", "-c", command, (char *)NULL);
   _exit(127);
 }
 
-static void stop_server(int with) {
-  kill(server, with);
-  assert_int_equal(waitpid(server, NULL, 0), server);
+static pid_t start_redis(const char *name, const char *more) {
+  char command[1024];
+  snprintf(command, sizeof command,
+           "cd %s && exec redis-server --port 0 --unixsocket %s/%s --save '' --appendonly no --pidfile '' --dbfilename %s.rdb %s",
+           directory, directory, name, name, more);
+  return start_program(command);
 }
 
-static int begin(void **state) {
+static void start_server(void) { server = start_redis("s", ""); }
+
+static void stop_program(pid_t *pid, int with) {
+  if (*pid <= 0) return;
+  kill(*pid, with);
+  assert_int_equal(waitpid(*pid, NULL, 0), *pid);
+  *pid = 0;
+}
+
+static void stop_server(int with) { stop_program(&server, with); }
+
+static void run_program(const char *command) {
+  int status = -1;
+  assert_true(waitpid(start_program(command), &status, 0) > 0);
+  assert_int_equal(status, 0);
+}
+
+/* Returns a port that was free just now. */
+static unsigned find_port(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  socklen_t len = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+static void open_link(void) {
+  assert_int_equal(redis_link_new(&redis, &options, &connections), 0);
+  redis->events = &events;
+  until(opened[LINK_COMMANDS] > 0 && opened[LINK_PUSHES] > 0);
+}
+
+static int begin_without_server(void **state) {
   int status = support_setup(state);
   mw_log_to(MW_LOG_ERROR, NULL, NULL);
   snprintf(directory, sizeof directory, "/tmp/mw-redis-XXXXXX");
   assert_non_null(mkdtemp(directory));
-  start_server();
+  server = others[0] = others[1] = 0;
   assert_int_equal(loop_init(&loop, NULL, on_turn), 0);
   connections_init(&connections, &loop);
   memset(opened, 0, sizeof opened);
   memset(lost, 0, sizeof lost);
   subscribed = messages = replies = lost_replies = 0;
-  struct redis_link_options options = {.delay_ms = 5, .delay_max_ms = 50, .scripts = scripts, .script_count = 1};
+  options = (struct redis_link_options){.delay_ms = 5, .delay_max_ms = 50, .scripts = scripts, .script_count = 1};
   snprintf(options.url.host, sizeof options.url.host, "%s/s", directory);
-  assert_int_equal(redis_link_new(&redis, &options, &connections), 0);
-  redis->events = &events;
-  until(opened[LINK_COMMANDS] > 0 && opened[LINK_PUSHES] > 0);
+  return status;
+}
+
+static int begin(void **state) {
+  int status = begin_without_server(state);
+  start_server();
+  open_link();
   return status;
 }
 
@@ -131,10 +174,10 @@ static int end(void **state) {
   connections_deinit(&connections);
   loop_deinit(&loop);
   stop_server(SIGKILL);
-  char socket_path[80];
-  snprintf(socket_path, sizeof socket_path, "%s/s", directory);
-  unlink(socket_path);
-  assert_int_equal(rmdir(directory), 0);
+  for (size_t i = 0; i < 2; i++) stop_program(&others[i], SIGKILL);
+  char command[80];
+  snprintf(command, sizeof command, "rm -rf %s", directory);
+  run_program(command);
   mw_log_to(MW_LOG_INFO, NULL, NULL);
   return support_teardown(state);
 }
@@ -142,7 +185,7 @@ static int end(void **state) {
 static void send_words(struct bytes first, struct bytes second, struct bytes third) {
   struct bytes arguments[] = {first, second, third};
   unsigned before = replies + lost_replies;
-  assert_int_equal(redis->class->send(redis, arguments, third.len > 0 ? 3 : second.len > 0 ? 2 : 1, &command), 0);
+  assert_int_equal(redis->class->send(redis, arguments, third.len > 0 ? 3 : second.len > 0 ? 2 : 1, &question), 0);
   until(replies + lost_replies > before);
 }
 
@@ -155,7 +198,7 @@ static void subscribe(void) {
 
 static void run_script(struct bytes value) {
   struct bytes arguments[] = {BYTES("k"), value};
-  assert_int_equal(redis->class->run(redis, 0, 1, arguments, 2, &command), 0);
+  assert_int_equal(redis->class->run(redis, 0, 1, arguments, 2, &question), 0);
 }
 
 /* ---- Tests ----------------------------------------------------------------------------------- */
@@ -191,7 +234,7 @@ static void survives_a_killed_connection_and_a_restart(void **state) {
   snprintf(before, sizeof before, "%s", run_ids[LINK_COMMANDS]);
   subscribe();
   struct bytes kill_pubsub[] = {BYTES("CLIENT"), BYTES("KILL"), BYTES("TYPE"), BYTES("pubsub")};
-  assert_int_equal(redis->class->send(redis, kill_pubsub, 4, &command), 0);
+  assert_int_equal(redis->class->send(redis, kill_pubsub, 4, &question), 0);
   until(opened[LINK_PUSHES] == 2);
   assert_int_equal(lost[LINK_COMMANDS], 0);
   assert_string_equal(run_ids[LINK_PUSHES], before);
@@ -206,12 +249,79 @@ static void survives_a_killed_connection_and_a_restart(void **state) {
 static void hands_on_the_refusal_of_a_full_redis(void **state) {
   (void)state;
   struct bytes limit[] = {BYTES("CONFIG"), BYTES("SET"), BYTES("maxmemory"), BYTES("1")};
-  assert_int_equal(redis->class->send(redis, limit, 4, &command), 0);
+  assert_int_equal(redis->class->send(redis, limit, 4, &question), 0);
   until(replies == 1);
   run_script(BYTES("a"));
   until(replies == 2);
   assert_non_null(strstr(last_text, "OOM"));
   assert_int_equal(lost[LINK_COMMANDS], 0);
+}
+
+static void encrypts_and_logs_in(void **state) {
+  (void)state;
+  char command[512], more[512];
+  snprintf(command, sizeof command,
+           "cd %s && exec openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test "
+           "-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout key.pem -out certificate.pem",
+           directory);
+  run_program(command);
+  unsigned port = find_port();
+  snprintf(more, sizeof more,
+           "--tls-port %u --tls-cert-file certificate.pem --tls-key-file key.pem --tls-auth-clients no "
+           "--user default off --user app on '>secret' '~*' '&*' '+@all'",
+           port);
+  server = start_redis("s", more);
+  char url[64], certificates[96];
+  snprintf(url, sizeof url, "rediss://app:secret@127.0.0.1:%u/3", port);
+  snprintf(certificates, sizeof certificates, "%s/certificate.pem", directory);
+  assert_null(redis_url_read(&options.url, bytes_string(url)));
+  options.ca_file = certificates;
+  open_link();
+  subscribe();
+  static char record[MEBIBYTE];
+  memset(record, 'r', sizeof record);
+  for (unsigned i = 1; i <= 3; i++) {
+    run_script(bytes_of(record, sizeof record));
+    until(replies == i && messages == i);
+  }
+  assert_int_equal(message_len, MEBIBYTE);
+  send_words(BYTES("CLIENT"), BYTES("INFO"), (struct bytes){NULL, 0});
+  assert_int_equal(lost[LINK_COMMANDS] + lost[LINK_PUSHES], 0);
+}
+
+/* Asks a sentinel to make the replica the master, again and again until it knows the replica. */
+static void fail_over(unsigned sentinel_port) {
+  char command[256];
+  snprintf(command, sizeof command, "until redis-cli -p %u SENTINEL FAILOVER main | grep -q OK; do sleep 0.2; done",
+           sentinel_port);
+  run_program(command);
+}
+
+static void follows_a_failover(void **state) {
+  (void)state;
+  unsigned primary = find_port(), replica = find_port(), sentinel = find_port();
+  char more[512], command[1024];
+  snprintf(more, sizeof more, "--port %u --bind 127.0.0.1 --repl-diskless-sync-delay 0", primary);
+  server = start_redis("s", more);
+  snprintf(more, sizeof more, "--port %u --bind 127.0.0.1 --replicaof 127.0.0.1 %u", replica, primary);
+  others[0] = start_redis("r", more);
+  /* A sentinel asks the primary for its replicas at once, and then every ten seconds. */
+  snprintf(command, sizeof command,
+           "cd %s && until redis-cli -p %u INFO replication | grep -q state=online; do sleep 0.1; done; "
+           "printf 'port %u\\nbind 127.0.0.1\\nsentinel monitor main 127.0.0.1 %u 1\\n"
+           "sentinel down-after-milliseconds main 60000\\n' > sentinel.conf && exec redis-sentinel sentinel.conf",
+           directory, primary, sentinel, primary);
+  others[1] = start_program(command);
+  assert_null(redis_url_read(&options.url, BYTES("redis://main")));
+  snprintf(options.sentinels[0].host, sizeof options.sentinels[0].host, "127.0.0.1");
+  options.sentinels[0].port = (uint16_t)sentinel;
+  options.sentinel_count = 1;
+  open_link();
+  char before[65];
+  snprintf(before, sizeof before, "%s", run_ids[LINK_COMMANDS]);
+  fail_over(sentinel);
+  until(strcmp(run_ids[LINK_COMMANDS], before) != 0 && strcmp(run_ids[LINK_PUSHES], run_ids[LINK_COMMANDS]) == 0);
+  assert_true(lost[LINK_COMMANDS] >= 1 && lost[LINK_PUSHES] >= 1);
 }
 
 #define REAL_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -222,6 +332,8 @@ int main(void) {
       REAL_TEST(loads_the_scripts_again_when_redis_has_dropped_them),
       REAL_TEST(survives_a_killed_connection_and_a_restart),
       REAL_TEST(hands_on_the_refusal_of_a_full_redis),
+      cmocka_unit_test_setup_teardown(encrypts_and_logs_in, begin_without_server, end),
+      cmocka_unit_test_setup_teardown(follows_a_failover, begin_without_server, end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
