@@ -31,6 +31,7 @@ struct script_posts {
   void (*leave_socket)(struct app *app, struct mw_socket *socket); /* a raw WebSocket has ended */
   /* the raw stream that the job began has ended */
   void (*end_stream)(struct app *app, struct script_job *job);
+  void (*end_follow)(struct app *app, struct mw_follow *follow); /* a raw stream follows no longer */
   /* no client waits for the answer: it is dropped if the queue is full */
   void (*tell)(struct app *app, struct script_job *job);
 };
@@ -39,7 +40,7 @@ struct script_posts {
 struct worker_posts {
   /* Posts to the worker of mail->to. MW_EUNAVAILABLE: the mail stays the caller's. Any thread. */
   int (*post)(struct app *app, struct mail *mail);
-  const struct mail_class *command, *raw; /* for struct command, and struct raw_data */
+  const struct mail_class *command, *raw, *follow, *cancel_follow; /* for the structs of these names */
 };
 
 enum app_state { APP_RUNNING, APP_STOPPING, APP_STOPPED, APP_FREED };

@@ -282,8 +282,8 @@ int mw_config_stream(struct mw_config *config, const char *method, const char *p
 }
 
 static struct route *find_number(struct mw_config *config, int number) {
-  bool is_one = number >= FIRST_ROUTE && (size_t)(number - FIRST_ROUTE) < config->route_count;
-  return is_one ? &config->routes[number - FIRST_ROUTE] : NULL;
+  size_t at = (size_t)(number - FIRST_ROUTE); /* of a smaller number, beyond all */
+  return at < config->route_count ? &config->routes[at] : NULL;
 }
 
 int mw_config_cross_site(struct mw_config *config, int route) {

@@ -168,6 +168,7 @@ struct script_job {
   bool body_is_id;
   /* borrowed: the app's handle, which refers to this job; NULL after the app has released it */
   _Atomic(struct mw_stream *) stream;
+  struct mw_follow *follow; /* what a raw stream follows, which is the worker's; or whose job this is */
   void (*on_stream_end)(struct mw_stream *stream);
 };
 

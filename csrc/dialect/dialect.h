@@ -149,6 +149,7 @@ struct dialect {
 struct dialect_table {
   const struct dialect *const *websockets; /* ends with NULL; the first has no subprotocol */
   const struct dialect *stream, *envelope; /* event streams without ?envelope=1, and with it */
+  const struct dialect *follow;            /* raw streams that follow a channel */
   const struct dialect *poll;
 };
 

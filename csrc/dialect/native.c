@@ -74,7 +74,25 @@ const struct dialect native_polls = {.form = &native_poll,
                                      NATIVE_WORDS};
 const struct dialect native_query = {.form = &native_poll, .next = next_of_query, .ok = ok_of_query, NATIVE_WORDS};
 
+/* The app knows of the end of the channel, and says more of it if it likes. */
+static void write_follow_event(const struct dialect *dialect, struct rope *out, const struct event *event) {
+  if (event->type == EVENT_GAP) native_event(dialect, out, event);
+}
+
+const struct dialect native_follow = {.form = &native_sse,
+                                      .ping = {":\n", 2},
+                                      .item = &native_poll,
+                                      NATIVE_VERBS,
+                                      .find_ref = verb_find_ref,
+                                      .error = native_error,
+                                      .event = write_follow_event,
+                                      .open = native_open,
+                                      .close_code = native_close_code};
+
 static const struct dialect *const websockets[] = {&native_websocket, &native_moonwire_1, NULL};
 
-const struct dialect_table native_dialects = {
-    .websockets = websockets, .stream = &native_stream, .envelope = &native_enveloped, .poll = &native_polls};
+const struct dialect_table native_dialects = {.websockets = websockets,
+                                              .stream = &native_stream,
+                                              .envelope = &native_enveloped,
+                                              .poll = &native_polls,
+                                              .follow = &native_follow};

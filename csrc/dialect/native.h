@@ -10,6 +10,7 @@ VISIBILITY_PUSH
 extern const struct dialect native_websocket;  /* without a subprotocol */
 extern const struct dialect native_moonwire_1; /* with the subprotocol moonwire.1 */
 extern const struct dialect native_stream;     /* plain event streams */
+extern const struct dialect native_follow;     /* raw streams, as plain ones, without their ends */
 extern const struct dialect native_enveloped;  /* event streams with ?envelope=1 */
 extern const struct dialect native_polls;      /* polling clients, and answers to POST /send */
 /* The query of a poll: reads the name of a channel as a subscribe, and answers as

@@ -60,4 +60,7 @@ struct bytes exchange_identity(const struct subscriber *subscriber) {
   return http_of(subscriber)->sessions->identity(subscriber);
 }
 
-void exchange_report_finish(struct subscriber *subscriber) { exchange_end_stream(exchange_here(subscriber)); }
+void exchange_report_finish(struct subscriber *subscriber) {
+  struct exchange *exchange = exchange_here(subscriber);
+  if (exchange->role) exchange->role->on_finish(exchange);
+}

@@ -46,6 +46,8 @@ struct role {
   void (*on_mail)(struct exchange *exchange, struct mail *mail);
   /* Called after each flush, if the exchange has a session. */
   void (*on_flushed)(struct exchange *exchange);
+  /* Called when every channel of an event stream has ended, and its client has what there is. */
+  void (*on_finish)(struct exchange *exchange);
   /* Closes a stream. Called in the state EXCHANGE_STREAMING only (exchange_close). */
   void (*close)(struct exchange *exchange, const struct closing *closing);
   /* Drops the incomplete message of the peer, and closes. Nothing more of the peer is awaited. */
@@ -86,14 +88,17 @@ size_t role_outbox_limit(struct exchange *exchange);
 #define ROLE_ASKS_NOTHING .on_answer = role_nothing_on_answer, .on_late = role_nothing, .finishes = role_never_finishes
 /* Members of a role whose answers are complete when they begin. */
 #define ROLE_WRITES_AT_ONCE .on_written = role_nothing
+/* Members of a role whose streams, if it has any, have one cursor for each channel. */
+#define ROLE_NEVER_FINISHES .on_finish = role_nothing
 /* Members of a role that does not wait for messages. */
 #define ROLE_NEVER_WAITS .left_ms = role_nothing_left_ms
 /* Members of a role that does not upgrade. */
 #define ROLE_READS_NOTHING .on_read = role_nothing_on_read, .give_up = role_nothing_give_up
 /* Members of a role whose only streams are refusals. */
 #define ROLE_NEVER_STREAMS                                                                                                       \
-  ROLE_READS_NOTHING, .on_silent = role_nothing, .on_mail = role_nothing_on_mail, .on_flushed = role_nothing,                    \
-                      .close = exchange_close_stream, .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
+  ROLE_READS_NOTHING, ROLE_NEVER_FINISHES, .on_silent = role_nothing, .on_mail = role_nothing_on_mail,                           \
+                                           .on_flushed = role_nothing, .close = exchange_close_stream,                           \
+                                           .silence_ms = role_heartbeat_ms, .outbox_limit = role_outbox_limit
 /* Members of a role that answers within `start`. */
 #define ROLE_ANSWERS_AT_ONCE ROLE_ASKS_NOTHING, ROLE_WRITES_AT_ONCE, ROLE_NEVER_WAITS, ROLE_NEVER_STREAMS
 

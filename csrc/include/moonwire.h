@@ -887,6 +887,26 @@ struct mw_stream_event {
 MW_API int mw_stream_send(struct mw_stream *stream, const struct mw_stream_event *event);
 /* Ends the stream after everything that was sent. Idempotent. */
 MW_API void mw_stream_close(struct mw_stream *stream);
+
+struct mw_follow;
+struct mw_follow_options {
+  struct mw_bytes channel;
+  struct mw_bytes since; /* the messages after this id; ptr NULL, or "0": all that are kept */
+  bool until_final;      /* ends with the final message of the channel */
+};
+/* The stream becomes a subscriber of a channel: it sends the messages that the channel keeps after
+ * `since`, and those that are published to it, each with its id, in order, without losing one or
+ * sending one twice. No hook is called, so the app itself decides who may read the channel. Where
+ * messages are missing, the event moonwire:gap is sent. A client that reads too slowly is treated as
+ * the channel's policy says. `on_done` is called once, with 0 when the final message was sent, with
+ * MW_ECLOSED when the stream has ended, or with MW_EUNAVAILABLE; not before this function returns,
+ * and not after mw_follow_unref. The caller owns one reference. MW_EINVAL: not a name. MW_ENOTFOUND:
+ * no pattern matches. MW_ELIMIT: the stream follows a channel already. MW_ECLOSED, MW_EUNAVAILABLE,
+ * MW_ENOMEM. */
+MW_API int mw_stream_follow(struct mw_stream *stream, const struct mw_follow_options *options, struct mw_follow **follow,
+                            void (*on_done)(void *context, int status), void *context);
+/* Also ends it: later messages are not sent. NULL is allowed. Before the server is freed. */
+MW_API void mw_follow_unref(struct mw_follow *follow);
 MW_API void mw_stream_unref(struct mw_stream *stream); /* also closes it; NULL is allowed */
 
 /* ---- Raw WebSockets -------------------------------------------------------------------------- */

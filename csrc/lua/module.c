@@ -16,6 +16,7 @@
 #include "lua/objects/lua_timer.h"
 #include "lua/objects/lua_token.h"
 #include "lua/objects/lua_wait.h"
+#include "lua/request/lua_follow.h"
 #include "lua/request/lua_http.h"
 #include "lua/request/lua_socket.h"
 #include "lua/request/lua_stream.h"
@@ -98,6 +99,7 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"unsubscribe", client_unsubscribe},
                                        {"is_stream", stream_is},
                                        {"stream_start", stream_start},
+                                       {"stream_follow", follow_start},
                                        {"log", log_text},
                                        {"log_level", set_log_level},
                                        {"log_error", log_error},
@@ -118,6 +120,7 @@ int luaopen_moonwire_core(lua_State *L) {
   server_open(L);
   client_open(L);
   stream_open(L);
+  follow_open(L);
   socket_open(L);
   timer_open(L);
   wait_open(L);

@@ -2,6 +2,7 @@
 
 #include "app/socket.h"
 #include "base/memory.h"
+#include "script/follow.h"
 #include "script/joining.h"
 #include "script/leaving.h"
 #include "script/open_channel.h"
@@ -78,6 +79,9 @@ void script_post_begin(struct script *script, struct script_job *job) { post_to_
 void script_post_cancel(struct script *script, struct script_job *job) { post_to_script(script, &job->cancel, &cancel_class); }
 void script_post_stream_end(struct script *script, struct script_job *job) {
   post_to_script(script, &job->mail, &stream_end_class);
+}
+void script_post_follow_end(struct script *script, struct mw_follow *follow) {
+  post_to_script(script, &follow->mail, &follow_ended_class);
 }
 void script_post_socket_leave(struct script *script, struct mw_socket *socket) {
   post_to_script(script, &socket->left, &socket_leave_class);

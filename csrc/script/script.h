@@ -42,6 +42,8 @@ void script_post_cancel(struct script *script, struct script_job *job);
 void script_post_stream_end(struct script *script, struct script_job *job);
 /* Takes it, to be undone. */
 void script_post_leave(struct script *script, struct membership *membership);
+/* Takes a reference to what a raw stream followed, which has ended. */
+void script_post_follow_end(struct script *script, struct mw_follow *follow);
 /* Takes a reference to a raw WebSocket that has ended. */
 void script_post_socket_leave(struct script *script, struct mw_socket *socket);
 /* Posts a job whose answer nothing waits for. Takes the job, or drops it if the queue is full. On a

@@ -1,18 +1,10 @@
+#include "script/stream.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "codec/sse.h"
 #include "delivery/form.h"
+#include "script/follow.h"
 #include "script/question.h"
-#include "script/script.h"
-
-struct mw_stream {
-  struct app *app;
-  struct script_job *job; /* a reference */
-  bool closed;            /* it has ended, and on_close was called */
-  bool ended;             /* the app has ended it */
-  void (*on_close)(void *context);
-  void *context;
-};
 
 static void on_raw_stream_end(struct mw_stream *stream) {
   if (stream->closed) return;
@@ -92,6 +84,7 @@ void mw_stream_close(struct mw_stream *stream) {
 void mw_stream_unref(struct mw_stream *stream) {
   if (!stream) return;
   mw_stream_close(stream);
+  if (stream->follow) stream->follow->handle = NULL;
   stream->job->stream = NULL;
   job_unref(stream->job);
   memory_free(stream);

@@ -158,9 +158,7 @@ void session_release_held(struct http *http, struct script_job *job) {
 
 static void drop_session_answer(struct mail *mail) { job_drop(container_of(mail, struct script_job, mail)); }
 
-/* True if the client has seen messages on another worker that this one has not received yet. They
- * are in its queue. */
-static bool is_ahead(const struct http *http, const struct since *since) {
+bool session_is_ahead(const struct http *http, const struct since *since) {
   const struct delivery *delivery = http->delivery;
   if (since->kind != SINCE_POSITION || since->position <= delivery->hub->position) return false;
   if (memcmp(since->epoch.text, delivery->epoch->text, EPOCH_LEN) != 0) return false;
@@ -169,7 +167,7 @@ static bool is_ahead(const struct http *http, const struct since *since) {
 
 bool session_must_ask(struct subscriber *subscriber, const struct script_job *job) {
   const struct http *http = http_of(subscriber);
-  return admission_must_ask(http, job) || is_ahead(http, &job->since);
+  return admission_must_ask(http, job) || session_is_ahead(http, &job->since);
 }
 
 /* Posts the job to this worker, after all that is queued for it. */
@@ -180,7 +178,7 @@ static void take_session_answer(struct mail *mail, void *room, struct subscriber
   struct http *http = room;
   struct script_job *job = container_of(mail, struct script_job, mail);
   bool is_awaited = subscriber && session_question(subscriber) == job;
-  if (is_awaited && is_ahead(http, &job->since)) {
+  if (is_awaited && session_is_ahead(http, &job->since)) {
     post_last(http, job);
     return;
   }

@@ -150,6 +150,9 @@ bool session_is_identified(const struct subscriber *subscriber);
 
 /* Returns the question that is with the script, or NULL. */
 struct script_job *session_question(struct subscriber *subscriber);
+/* Returns true if the client has seen messages on another worker that this one has not received yet.
+ * They are in its queue. */
+bool session_is_ahead(const struct http *http, const struct since *since);
 /* Returns true if the job cannot be carried out now: the script must be asked, or the worker must
  * first receive what the client has seen on another one. */
 bool session_must_ask(struct subscriber *subscriber, const struct script_job *job);

@@ -24,6 +24,8 @@ static void report_event(struct subscriber *subscriber, enum event_type type, st
 static void report_slow(struct subscriber *subscriber, const struct channel *channel) {
   struct app *app = http_of(subscriber)->app;
   const struct kind *kind = config_kind_of(channel->policy);
+  const struct script_job *question = session_question(subscriber);
+  if (question && question->type == JOB_STREAM) return; /* a raw stream is not a client of the channel */
   struct job_channel about = {.name = channel->name, .kind = kind};
   struct mw_client *client = kind->hooks & MW_HOOK_SLOW ? session_client(subscriber) : NULL;
   struct script_job *job = client ? job_new(JOB_SLOW, config_of(channel->policy), client, NULL, &about, 1) : NULL;

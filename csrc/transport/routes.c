@@ -6,8 +6,10 @@
 #include "http/exchange.h"
 #include "http/request.h"
 #include "transport/connect.h"
+#include "transport/follow.h"
 #include "transport/roles.h"
 #include "transport/sse.h"
+#include "transport/transport.h"
 
 /* True for a stream that an EventSource may read: it reconnects after one that ends, and gives up
  * after a refusal. Other clients send other methods, and read the status. */
@@ -77,6 +79,8 @@ static void begin_route_stream(struct exchange *exchange, struct script_job *job
   if (exchange_request(exchange)->is_head) {
     answer_route_head(exchange, kept ? &fields : NULL);
   } else {
+    const struct dialect *dialect = exchange_http(exchange)->transport->dialects->follow;
+    exchange_set_dialect(exchange, dialect, dialect->form);
     exchange_stream_as(exchange, job->status, kept ? &fields : NULL, BYTES(":\n"));
     if (app_stopping(exchange_app(exchange))) exchange_close(exchange, CLOSE_STOPPING, "");
   }
@@ -127,8 +131,9 @@ const struct role routes_role = {.start = routes_start,
                                  .on_silent = routes_on_silent,
                                  .on_mail = routes_on_mail,
                                  .on_flushed = role_nothing,
+                                 .on_finish = follow_finish,
                                  .close = exchange_close_stream,
-                                 .on_end = role_nothing,
+                                 .on_end = follow_close,
                                  .silence_ms = role_heartbeat_ms,
                                  .outbox_limit = role_outbox_limit,
                                  ROLE_WRITES_AT_ONCE,

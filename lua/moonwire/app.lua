@@ -7,6 +7,7 @@ local log = require "moonwire.log"
 local options = require "moonwire.options"
 local specs = require "moonwire.specs"
 local presence = require "moonwire.presence"
+local new_producer = require "moonwire.producer"
 local rates = require "moonwire.rates"
 local Timer = require "moonwire.timer"
 
@@ -128,6 +129,7 @@ function App._new(settings)
     _places = {}, -- where each pattern was defined; a second definition is an error
     _by_number = {}, -- definitions of channels and routes by core's numbers
     _open = {}, -- channels between on_open and on_close, by name
+    _producers = {}, -- tasks that fill channels, by name
     _seen = setmetatable({}, { __mode = "v" }), -- channels to which the script has a reference, by name
   }, App)
 end
@@ -445,6 +447,8 @@ function App:_publish(call, name, event, data, given)
     options.raise(("%s: %s"):format(call, message))
   elseif not id and code ~= "closed" then
     warn(call, message)
+  elseif id and given.final and self._producers[name] then
+    self._producers[name].has_final = true
   end
   return id, message, code
 end
@@ -473,14 +477,42 @@ function App:_channel(name)
   return channel
 end
 
---- Returns the channel if it is live, that is, if it has subscribers or history.
+---@class moonwire.ProduceOptions
+---@field idle_seconds? number cancels it when nobody has listened for so long; nil: it goes on without listeners
+
+-- `place` is the argument that the handler is.
+function App:_produce(call, place, name, fn, given)
+  local server = self:_running(call)
+  options.argument(call, place, fn, "function")
+  given = options.read(call, given, specs.produce)
+  local kind, problem = server:match(name)
+  if not kind then
+    options.raise(("%s: %s"):format(call, problem))
+  end
+  return new_producer(self, self:_channel(name), fn, given.idle_seconds)
+end
+
+--- Runs fn(channel) as a task that fills a channel, with or without listeners. A channel has at most
+--- one such task. If it fails, or is cancelled, the listeners receive a final message.
+---@param name string
+---@param fn fun(channel: moonwire.Channel): any, string?, string?
+---@param given? moonwire.ProduceOptions
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "conflict": the channel has a producer; or "unavailable"
+function App:produce(name, fn, given)
+  options.argument("app:produce", 1, name, "string")
+  return self:_produce("app:produce", 2, name, fn, given)
+end
+
+--- Returns the channel if it is live, that is, if it has subscribers, history, or a producer.
 ---@param name string
 ---@return moonwire.Channel|nil
 function App:find(name)
   local server = self:_running "app:find"
   options.argument("app:find", 1, name, "string")
   local _, exists = server:count(name)
-  return exists and self:_channel(name) or nil
+  return (exists or self._producers[name]) and self:_channel(name) or nil
 end
 
 --- Returns the connected client with that id, or nil.

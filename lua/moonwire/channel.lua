@@ -93,6 +93,30 @@ function Channel:kick(client, reason, code)
   return Client._unsubscribe("channel:kick", client, self.name, reason, code or "kicked")
 end
 
+--- Runs fn(channel) as a task that fills the channel, with or without listeners. See app:produce.
+---@param fn fun(channel: moonwire.Channel): any, string?, string?
+---@param given? moonwire.ProduceOptions
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "conflict": the channel has a producer; or "unavailable"
+function Channel:produce(fn, given)
+  return self._app:_produce("channel:produce", 1, self.name, fn, given)
+end
+
+--- Cancels the producer of the channel. Returns whether it has one.
+---@param reason? string for the listeners
+---@return boolean
+function Channel:cancel(reason)
+  local producer = self._app._producers[self.name]
+  if reason ~= nil then
+    options.argument("channel:cancel", 1, reason, "string")
+  end
+  if producer then
+    producer:cancel(reason)
+  end
+  return producer ~= nil
+end
+
 options.guard(Channel, "channel")
 
 return Channel

@@ -67,6 +67,14 @@ function Stream:start(status, headers) end
 ---@return string|nil code
 function Stream:send(event, data, given) end
 
+--- Sends what a channel keeps after an id, and what is published to it, and waits.
+---@param channel string|moonwire.Channel
+---@param given? { since: string?, until_final: boolean? } since: an id; nil: all that the channel keeps
+---@return true|nil only with until_final: the final message of the channel was sent
+---@return string|nil message
+---@return string|nil code "closed", "timeout", or "unavailable"
+function Stream:follow(channel, given) end
+
 --- Ends it after everything that was sent.
 function Stream:close() end
 

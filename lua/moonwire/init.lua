@@ -32,6 +32,7 @@ local waits = require "moonwire.waits"
 ---@field cache fun(given: moonwire.CacheOptions?): moonwire.Cache
 ---@field queue fun(size: integer): moonwire.Queue
 ---@field timeout fun(seconds: number, fn: (fun(...): ...), ...): ... see server.d.lua
+---@field rendezvous moonwire.Rendezvous waits for what another handler brings
 ---@field await fun(start: fun(resume: fun(...): boolean), seconds: number?): ... see waits.lua
 local moonwire = {
   version = core.version,
@@ -43,6 +44,7 @@ local moonwire = {
   await = waits.await,
   timeout = core.timeout,
   all = waits.all,
+  rendezvous = waits.meeting_point,
   cache = Cache._new,
   queue = Queue._new,
   crypto = crypto,

@@ -18,6 +18,7 @@ local options = require "moonwire.options"
 ---@field by_proxy boolean the request comes from a trusted proxy
 ---@field token string|nil the token in "connect", else in the header Authorization: Bearer, else in the query
 ---@field query_string string as sent
+---@field last_event_id string|nil of the last event that a reconnecting EventSource received
 local Request = {}
 
 local function decode(text)
@@ -109,6 +110,9 @@ function Request.__index(self, name)
   elseif name == "cookies" then
     self.cookies = cookies.read(self.headers.cookie)
     return self.cookies
+  elseif name == "last_event_id" then
+    local id = self.headers["last-event-id"] or self.query.lastEventId
+    return id ~= "" and id or nil
   end
   return methods[name]
 end

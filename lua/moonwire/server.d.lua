@@ -109,6 +109,17 @@ function core.is_stream(value) end
 ---@return string|nil code
 function core.stream_start(stream, status, fields) end
 
+--- Follows a channel, and waits. Returns true; or nil, a message, and "misuse", "closed", "timeout",
+--- or "unavailable".
+---@param stream moonwire.Stream
+---@param channel string
+---@param since string|nil
+---@param until_final boolean
+---@return true|nil
+---@return string|nil message
+---@return string|nil code
+function core.stream_follow(stream, channel, since, until_final) end
+
 --- This and the next three return true; or nil, a message, and "misuse", "closed", "too_large" or
 --- "unavailable".
 ---@param client moonwire.Client

@@ -146,6 +146,8 @@ specs.publish = {
   except = "client",
 }
 
+specs.produce = { idle_seconds = "duration" }
+
 specs.clients = { user_id = "string or number" }
 
 return specs

@@ -48,4 +48,15 @@ function Stream:start(status, headers)
   return outcome(call, core.stream_start(self, status, fields))
 end
 
+local follow_spec = { since = "string", until_final = "boolean" }
+
+function Stream:follow(channel, given)
+  local call = "stream:follow"
+  check_self(call, self)
+  local name = type(channel) == "table" and channel.name or channel
+  options.argument(call, 1, name, "string")
+  given = options.read(call, given, follow_spec)
+  return outcome(call, core.stream_follow(self, name, given.since, given.until_final))
+end
+
 return Stream

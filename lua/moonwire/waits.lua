@@ -100,4 +100,70 @@ function waits.all(fns)
   return table.unpack(group.values, 1, count)
 end
 
+-- ---- Rendezvous -----------------------------------------------------------------------------------------------------------
+
+-- Tasks that wait, by the id that they wait for.
+local meetings = {}
+
+-- Whatever ends the wait, the id is free again.
+local meeting_class = {
+  __close = function(self)
+    if meetings[self.id] == self then
+      meetings[self.id] = nil
+    end
+  end,
+}
+
+local function check_id(call, id)
+  if type(id) ~= "string" and math.type(id) ~= "integer" then
+    options.raise(("%s: the id must be a string or an integer, got %s"):format(call, type(id)))
+  end
+end
+
+--- Waits for what another handler brings for the id. All handlers run on one thread, so it does not
+--- matter which worker has which request.
+---@param id string|integer
+---@param seconds? number
+---@return any ... or nil and "timeout" or "closed"
+function waits.rendezvous(id, seconds)
+  local call = "moonwire.rendezvous"
+  check_id(call, id)
+  if seconds ~= nil then
+    options.argument(call, 2, seconds, "number")
+  end
+  if meetings[id] then
+    options.raise(("%s: another task waits for %s"):format(call, options.show(id)))
+  end
+  local meeting <close> = setmetatable({ id = id, signal = core.signal() }, meeting_class)
+  meetings[id] = meeting
+  local ok, why = meeting.signal:wait(seconds)
+  if not ok then
+    return nil, why
+  end
+  return table.unpack(meeting.results, 1, meeting.results.n)
+end
+
+--- Ends the wait for the id. Returns whether a task has waited for it.
+---@param id string|integer
+---@return boolean
+function waits.bring(id, ...)
+  check_id("moonwire.rendezvous.bring", id)
+  local meeting = meetings[id]
+  if not meeting then
+    return false
+  end
+  meetings[id] = nil
+  meeting.results = table.pack(...)
+  return meeting.signal:fire()
+end
+
+---@class moonwire.Rendezvous
+---@overload fun(id: string|integer, seconds: number?): ...
+---@field bring fun(id: string|integer, ...): boolean
+waits.meeting_point = setmetatable({ bring = waits.bring }, {
+  __call = function(_, ...)
+    return waits.rendezvous(...)
+  end,
+})
+
 return waits

@@ -270,6 +270,12 @@ int stream_is(lua_State *L) {
   return 1;
 }
 
+struct mw_stream *stream_begun(lua_State *L, int index, struct host **host) {
+  struct lua_stream *self = luaL_checkudata(L, index, stream_class);
+  *host = self->host;
+  return begin_stream(self) ? self->stream : NULL;
+}
+
 void stream_push_methods(lua_State *L) { lua_rawgetp(L, LUA_REGISTRYINDEX, &stream_methods_key); }
 
 static int stream_get_field(lua_State *L) {

@@ -11,6 +11,8 @@ struct lua_stream;
 void stream_open(lua_State *L);
 /* Pushes the table of methods, to which stream.lua adds its own. */
 void stream_push_methods(lua_State *L);
+/* Returns the stream at `index`, which begins if it has not, and its host. NULL: it has ended. */
+struct mw_stream *stream_begun(lua_State *L, int index, struct host **host);
 /* Functions of core. See core.d.lua. */
 int stream_is(lua_State *L);
 int stream_start(lua_State *L);

@@ -28,9 +28,9 @@ static void all_roles_are_complete(void **state) {
 static void a_role_lacks_nothing(void **state) {
   (void)state;
 #define AT(member) offsetof(struct role, member)
-  static const size_t members[] = {AT(start),   AT(on_answer), AT(on_late),    AT(finishes),   AT(on_written),
-                                   AT(on_read), AT(on_silent), AT(on_mail),    AT(on_flushed), AT(close),
-                                   AT(give_up), AT(on_end),    AT(silence_ms), AT(left_ms),    AT(outbox_limit)};
+  static const size_t members[] = {AT(start),     AT(on_answer),  AT(on_late),    AT(finishes),    AT(on_written), AT(on_read),
+                                   AT(on_silent), AT(on_mail),    AT(on_flushed), AT(on_finish),   AT(close),      AT(give_up),
+                                   AT(on_end),    AT(silence_ms), AT(left_ms),    AT(outbox_limit)};
   assert_true(role_is_complete(&toy));
   for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
     struct role role = toy;

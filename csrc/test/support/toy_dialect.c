@@ -102,5 +102,8 @@ static const struct dialect toy = {.subprotocol = "toy",
                                    .event = event,
                                    .close_code = close_code};
 static const struct dialect *const websockets[] = {&native_websocket, &native_moonwire_1, &toy, NULL};
-const struct dialect_table toy_dialects = {
-    .websockets = websockets, .stream = &native_stream, .envelope = &native_enveloped, .poll = &native_polls};
+const struct dialect_table toy_dialects = {.websockets = websockets,
+                                           .stream = &native_stream,
+                                           .envelope = &native_enveloped,
+                                           .poll = &native_polls,
+                                           .follow = &native_follow};
