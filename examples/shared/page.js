@@ -16,42 +16,45 @@ const TEXTS = {
 const PATIENCE = 5000; // milliseconds without a connection after which the badge says "Offline"
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+let wanted = null; // the state that the page has set
 let lost = 0; // since when there has been no connection
-let shown = null;
 let timer;
 
-// Shows one of the states above.
-export function setStatus(state) {
+// A page that has waited for long, or whose browser has no network, is offline.
+function show() {
   clearTimeout(timer);
-  const waits = state === "connecting" || state === "reconnecting";
-  if (waits && shown === "offline" && navigator.onLine) state = "offline"; // an attempt is not a connection
-  else if (waits) timer = setTimeout(setStatus, Math.max(0, (lost || Date.now()) + PATIENCE - Date.now()), "offline");
-  if (waits || state === "offline") lost ||= Date.now();
-  else lost = 0;
-  shown = state;
+  if (wanted === null) return;
+  let state = wanted;
+  if (["connecting", "reconnecting", "offline"].includes(wanted) || (wanted === "online" && !navigator.onLine)) {
+    lost ||= Date.now();
+    const left = lost + PATIENCE - Date.now();
+    if (wanted === "offline" || !navigator.onLine || left <= 0) state = "offline";
+    else timer = setTimeout(show, left);
+  } else lost = 0;
   element("connection").parentElement.dataset.state = state;
   element("connection").textContent = state === "offline" ? `Offline since ${clock.format(lost)}` : TEXTS[state];
 }
 
-// Follows a connection of moonwire.js: "Online" while messages arrive, "Reconnecting" when it is disconnected, and "Offline" if
-// that lasts, or the browser says that it has no network. Returns a function that stops following.
+addEventListener("offline", show);
+addEventListener("online", show);
+
+// Shows one of the states above.
+export function setStatus(state) {
+  wanted = state;
+  show();
+}
+
+// Follows a connection of moonwire.js: "Online" while messages arrive, "Reconnecting" when it is disconnected, and "Refused" if it
+// has ended. Returns a function that stops following.
 export function showStatus(connection) {
   let wasOnline = false;
   const update = () => {
     wasOnline ||= connection.state === "open";
     if (connection.state === "closed") setStatus("refused");
-    else if (!navigator.onLine) setStatus("offline");
     else if (connection.state === "open") setStatus("online");
     else setStatus(wasOnline ? "reconnecting" : "connecting");
   };
-  const remove = connection.on("moonwire:state", update);
-  addEventListener("offline", update);
-  addEventListener("online", update);
-  return () => {
-    remove();
-    removeEventListener("offline", update);
-    removeEventListener("online", update);
-  };
+  return connection.on("moonwire:state", update);
 }
 
 // A time of day, for what arrives. `seconds` since 1970.

@@ -8,6 +8,7 @@
 // NAME-phone.png (dark).
 
 import { launch, watch } from "../support/browser.mjs";
+import { prepare } from "./prepare.mjs";
 
 const [base, screenshots, ...pages] = process.argv.slice(2);
 const PHONE = { width: 375, height: 812 };
@@ -16,7 +17,12 @@ const DESKTOP = { width: 1200, height: 800 };
 // Runs in the page. The contrast of each text with what is painted below it (WCAG 2.1, 1.4.3).
 function findFaint() {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const known = new Map(); // reading a pixel takes long
   const toRgba = (color) => {
+    if (!known.has(color)) known.set(color, paint(color));
+    return known.get(color);
+  };
+  const paint = (color) => {
     canvas.clearRect(0, 0, 1, 1);
     canvas.fillStyle = color;
     canvas.fillRect(0, 0, 1, 1);
@@ -28,23 +34,22 @@ function findFaint() {
     const [r, g, b] = rgb.map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
+  // What is painted below the text of an element, and how opaque the element is.
+  const below = new Map();
   const backgroundOf = (element) => {
-    const layers = [];
-    let opacity = 1;
-    for (let at = element; at; at = at.parentElement) {
-      const style = getComputedStyle(at);
-      layers.unshift(toRgba(style.backgroundColor));
-      opacity *= Number(style.opacity);
+    if (!element) return { color: [255, 255, 255], opacity: 1 };
+    if (!below.has(element)) {
+      const { color, opacity } = backgroundOf(element.parentElement);
+      const style = getComputedStyle(element);
+      below.set(element, { color: over(toRgba(style.backgroundColor), color), opacity: opacity * Number(style.opacity) });
     }
-    let color = [255, 255, 255];
-    for (const layer of layers) color = over(layer, color);
-    return { color, opacity };
+    return below.get(element);
   };
   const faint = [];
   const check = (element, color, text) => {
-    const { color: below, opacity } = backgroundOf(element);
+    const { color: ground, opacity } = backgroundOf(element);
     const rgba = toRgba(color);
-    const [a, b] = [luminance(over([...rgba.slice(0, 3), rgba[3] * opacity], below)), luminance(below)];
+    const [a, b] = [luminance(over([...rgba.slice(0, 3), rgba[3] * opacity], ground)), luminance(ground)];
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     if (contrast < 4.5) faint.push(`contrast ${contrast.toFixed(2)} of "${text.trim().slice(0, 40)}" in ${element.tagName.toLowerCase()}.${element.className}`);
   };
@@ -104,6 +109,7 @@ async function look(browser, name, path) {
   // its data has arrived, if it shows a connection
   await page.waitForFunction(() => !document.querySelector(".connection")?.checkVisibility() || !document.querySelector(".connection[data-state$=connecting]"));
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
+  if (screenshots !== "-") await prepare[name]?.(page, base);
   for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
     await page.setViewportSize(viewport);
     for (const colorScheme of ["light", "dark"]) {

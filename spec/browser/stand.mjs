@@ -145,6 +145,12 @@ async function run(browser, name) {
   if (story.cut) await both(story.cut);
   if (name === "polling") await story.finish(stage);
 
+  // a browser that knows that it has no network
+  await stage.ann.context().setOffline(true);
+  await stage.ann.waitForSelector('.connection[data-state="offline"]');
+  await stage.ann.context().setOffline(false);
+  await isOnline(stage.ann);
+
   // a server that restarts
   const stopped = server.stop();
   await both(isNotOnline);

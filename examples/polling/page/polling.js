@@ -77,8 +77,7 @@ class Way {
 
   report(isWorking) {
     this.isWorking = isWorking;
-    if (!navigator.onLine) setStatus("offline");
-    else if (ways.every((way) => way.isWorking)) setStatus("online");
+    if (ways.every((way) => way.isWorking)) setStatus("online");
     else if (!isWorking) setStatus("reconnecting");
   }
 }
@@ -118,7 +117,6 @@ async function start() {
 
 element("controls").addEventListener("change", readControls);
 element("controls").addEventListener("reset", () => setTimeout(readControls)); // the fields change after this event
-addEventListener("offline", () => setStatus("offline"));
 setInterval(() => ways.forEach((way) => way.write()), 250);
 requestAnimationFrame(draw);
 readControls();

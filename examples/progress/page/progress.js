@@ -19,7 +19,7 @@ function open(job) {
   setStatus("connecting");
   const opened = new EventSource(`/sse?channel=${encodeURIComponent(`progress:${job}`)}`);
   source = opened;
-  opened.addEventListener("open", () => setStatus(navigator.onLine ? "online" : "offline"));
+  opened.addEventListener("open", () => setStatus("online"));
   opened.addEventListener("progress", (event) => show(JSON.parse(event.data)));
   opened.addEventListener("moonwire:gap", () => {
     element("text").textContent = "The server does not know this job any more. Its next report appears here.";
@@ -30,7 +30,7 @@ function open(job) {
   });
   opened.addEventListener("error", () => {
     if (opened.readyState === EventSource.CLOSED) timer = setTimeout(open, 2000 + 3000 * Math.random(), job); // an answer of a proxy
-    setStatus(navigator.onLine ? "reconnecting" : "offline");
+    setStatus("reconnecting");
   });
 }
 
@@ -68,5 +68,4 @@ element("follow").addEventListener("submit", (event) => {
 });
 
 addEventListener("hashchange", follow);
-addEventListener("offline", () => source && source.readyState !== EventSource.CLOSED && setStatus("offline"));
 follow();
