@@ -228,7 +228,7 @@ describe("MCP", function()
       },
       quiet = 0,
       resources = { "test://static-text", "test://static-binary", "test://watched-resource" },
-      templates = { "test://template/{id}/data" },
+      templates = { "test://template/{id}/data", "test://asking/{name}" },
       read = '{"data":"Data for ID: a b","id":"a b","templateTest":true}',
       missing = -32002,
       prompt = "Prompt with arguments: arg1='a', arg2='b'",
@@ -1017,6 +1017,21 @@ describe("MCP", function()
       local again = round(name, { requestState = second.requestState, inputResponses = given })
       assert.is_table(again.message.result.inputRequests.step2)
     end
+    -- resources and prompts may ask, too
+    local function read(more)
+      local params = { uri = "test://asking/a%20b" }
+      for key, value in pairs(more or {}) do
+        params[key] = value
+      end
+      local body = modern(math.random(1e6), "resources/read", params, can)
+      return ask(app, modern_headers(body), body)
+    end
+    local asked = read().message.result
+    local retry =
+      { requestState = asked.requestState, inputResponses = { ["1"] = accept { why = "x" } } }
+    assert.equal("a b: x", read(retry).message.result.contents[1].text)
+    retry.inputResponses["1"].action = "decline"
+    assert.equal(-32602, read(retry).message.error.code)
     -- the state belongs to one request
     for _, given in ipairs {
       { name = "test_input_required_result_request_state" },

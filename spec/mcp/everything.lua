@@ -426,6 +426,11 @@ server:resource("test://template/{id}/data", {
   return { id = captures.id, templateTest = true, data = "Data for ID: " .. captures.id }
 end)
 
+server:resource("test://asking/{name}", { name = "Asking" }, function(captures, call)
+  local answer = call:elicit("May the model read it?", text_field "why")
+  return answer and answer.action == "accept" and captures.name .. ": " .. answer.content.why
+end)
+
 server:tool(
   "test_update_resource",
   { description = "Says that the watched resource has changed" },

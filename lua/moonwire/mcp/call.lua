@@ -198,7 +198,7 @@ end
 -- What a retry must have in common with the request to which it belongs.
 local function target_of(self)
   local params = self._params
-  local subject = { self.method, params.name or params.uri or "", self.arguments or {} }
+  local subject = { self.method, params.name or params.uri or "", params.arguments or {} }
   return crypto.sha256(json.encode(subject), "base64url")
 end
 
