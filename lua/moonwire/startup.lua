@@ -99,8 +99,8 @@ function startup.describe(app, has_private)
     add("channel %s: %s", definition.pattern, table.concat(parts, ", "))
   end
   for _, route in ipairs(app._routes) do
-    local what = route.websocket and "websocket" or "stream GET"
-    add("%s %s", route.method and "route " .. route.method or what, route.pattern)
+    local kind = route.websocket and "websocket" or route.is_stream and "stream " or "route "
+    add("%s%s %s", kind, route.method or "", route.pattern)
   end
   for _, mount in ipairs(app._mounts) do
     add("static %s from %s", mount.path, mount.directory)

@@ -77,6 +77,8 @@ function Server:request(method, path, given) end
 function Server:start_request(method, path, given) end
 
 ---@class moonwire.testing.StreamOptions
+---@field method? string nil: "GET"
+---@field body? string
 ---@field headers? table<string, string|string[]>
 ---@field cookies? table<string, string> those that a browser would send
 ---@field query? table<string, any>
@@ -296,6 +298,8 @@ function Client:try_return_with_last_id(given) end
 ---@class moonwire.testing.Stream: moonwire.testing.Inbox
 ---@field last_id string
 ---@field retry number|nil seconds, as the stream said
+---@field status integer of the response
+---@field headers table<string, string> of the response
 local Stream = {}
 
 function Stream:disconnect() end

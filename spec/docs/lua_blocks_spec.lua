@@ -48,10 +48,11 @@ local function exercise(directory, name)
       if socket and not socket.closed then
         socket:send "hello"
       end
-    elseif route.method then
-      started:request(route.method, path, { body = '{"text":"hello"}', within = 40 })
+    elseif route.is_stream then
+      local body = route.method ~= "GET" and '{"text":"hello"}' or nil
+      started:try_stream(path, { method = route.method, body = body, within = 5 })
     else
-      started:try_stream(path, { within = 5 })
+      started:request(route.method, path, { body = '{"text":"hello"}', within = 40 })
     end
   end
   started:advance(70)

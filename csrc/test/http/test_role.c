@@ -45,7 +45,7 @@ static void answer(struct exchange *exchange) { exchange_answer(exchange, &(stru
 
 static void refuse(struct exchange *exchange) { exchange_refuse(exchange, 404, "not_found", "not found", bytes_of(NULL, 0)); }
 
-static void answer_head(struct exchange *exchange) { exchange_answer_stream_head(exchange); }
+static void answer_head(struct exchange *exchange) { exchange_answer_stream_head(exchange, 200, NULL); }
 
 static void answer_in_parts(struct exchange *exchange) {
   exchange_begin(exchange, 200, NULL, 4);

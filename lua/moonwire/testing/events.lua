@@ -75,7 +75,7 @@ function Events:feed(bytes)
 end
 
 --- Reads what has come on a connection, and returns the events of its response; none unless that has
---- the status 200.
+--- the type of an event stream.
 ---@param connection moonwire.testing.Connection
 ---@param response moonwire.testing.Reader
 ---@return { event: string, data: string, id: string|nil }[]
@@ -84,7 +84,8 @@ end
 function Events:pull(connection, response)
   local moved = connection:read()
   response:feed(connection)
-  local list = response.status == 200 and self:feed(response:take_body()) or {}
+  local is_stream = (response.headers["content-type"] or ""):find "^text/event%-stream"
+  local list = is_stream and self:feed(response:take_body()) or {}
   return list, moved, response.complete or (not moved and connection:ended())
 end
 

@@ -13,7 +13,7 @@ local refusal = {}
 function refusal.of(response)
   local object = json.decode(response.body)
   local fault = type(object) == "table" and object.error
-  if type(fault) == "table" then
+  if type(fault) == "table" and type(fault.reason) == "string" then
     local channel = object.channel and ("%s: "):format(object.channel) or ""
     return nil, channel .. fault.reason, fault.code, response.status
   elseif response.status == 204 then

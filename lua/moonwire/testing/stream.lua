@@ -7,6 +7,8 @@ local refusal = require "moonwire.testing.refusal"
 local text = require "moonwire.testing.text"
 
 local spec = {
+  method = "string",
+  body = "string",
   headers = "table",
   cookies = "table",
   query = "table",
@@ -26,22 +28,24 @@ local function open(self)
   local headers = text.headers({ accept = "text/event-stream" }, given.headers, given.token)
   headers["last-event-id"] = self.last_id ~= "" and self.last_id or nil
   self.closed = false
-  self._connection, self._response = server:_connect(), Connection.reader "GET"
+  self._connection, self._response = server:_connect(), Connection.reader(given.method or "GET")
   self._events = Events.new(self.last_id)
-  self._connection:write(text.request("GET", text.target(self._path, given.query), headers))
+  local target = text.target(self._path, given.query)
+  self._connection:write(text.request(given.method or "GET", target, headers, nil, given.body))
   server:_add(self)
   server:_await(given.within, function()
     return self._response.status or self.closed
   end)
   local type_of = self._response.headers["content-type"] or ""
-  if self._response.status ~= 200 then
-    self:drop()
-    return refusal.of(self._response)
-  elseif not type_of:find "^text/event%-stream" then
-    self:drop()
-    return nil, "no event stream: Content-Type " .. type_of, "closed", 200
+  self.status, self.headers = self._response.status, self._response.headers
+  if type_of:find "^text/event%-stream" then
+    return self
   end
-  return self
+  self:drop()
+  if self.status ~= 200 then
+    return refusal.of(self._response)
+  end
+  return nil, "no event stream: Content-Type " .. type_of, "closed", 200
 end
 
 ---@param server moonwire.testing.Server
