@@ -75,32 +75,19 @@ local function store(self, key, value, ttl)
   linked.append(self._used, entry)
 end
 
--- Hands the result of make to all tasks that wait for it.
-local function land(self, flight)
-  if self._flights[flight.key] == flight then
-    self._flights[flight.key] = nil
-    local value, ttl = table.unpack(flight.results, 2, 3)
-    if flight.results[1] and value ~= nil then
-      store(self, flight.key, value, type(ttl) == "number" and ttl > 0 and ttl or self._ttl)
-    end
-  end
-  for waiter in linked.take, flight.waiters do
-    waiter.signal:fire()
-  end
-end
-
 -- It has a task of its own, so that it does not end with the client of the first that asks.
 local function fly(self, flight, make)
-  flight.results = { true, nil, "closed", n = 3 } -- if the task is ended
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      land(self, flight)
-    end,
-  })
-  flight.results = table.pack(pcall(core.timeout, self._make_seconds, make, flight.key))
+  local results = table.pack(pcall(core.timeout, self._make_seconds, make, flight.key))
+  flight.results = results
+  if self._flights[flight.key] ~= flight then
+    return
+  end
+  self._flights[flight.key] = nil
+  local value, ttl = table.unpack(results, 2, 3)
+  if results[1] and value ~= nil then
+    store(self, flight.key, value, type(ttl) == "number" and ttl > 0 and ttl or self._ttl)
+  end
 end
-
-local waiter_class = { __close = linked.remove }
 
 --- Returns the value of a key. If there is none, calls make(key) and waits until it returns.
 ---@param key any
@@ -116,24 +103,30 @@ function Cache:get(key, make)
   end
   local flight = self._flights[key]
   if not flight then
-    flight = { key = key, waiters = {} }
-    local task, problem, code = core.child(fly, self, flight, make)
+    flight = { key = key, landed = core.signal() }
+    local task, problem, code = core.child(flight.landed, fly, self, flight, make)
     if not task then
       return nil, problem, code
     end
     self._flights[key] = flight
   end
-  local waiter <close> = setmetatable({ signal = core.signal() }, waiter_class)
-  linked.append(flight.waiters, waiter)
-  local ok, why = waiter.signal:wait()
+  local ok, why = flight.landed:wait()
   if not ok then
     return nil, why
-  elseif not flight.results[1] then
-    error(flight.results[2], 0)
-  elseif flight.results[2] ~= nil then
-    return flight.results[2]
   end
-  return table.unpack(flight.results, 2, flight.results.n)
+  local results = flight.results
+  if not results then
+    -- its task was ended; whoever comes next tries again
+    if self._flights[key] == flight then
+      self._flights[key] = nil
+    end
+    return nil, "closed"
+  elseif not results[1] then
+    error(results[2], 0)
+  elseif results[2] ~= nil then
+    return results[2]
+  end
+  return table.unpack(results, 2, results.n)
 end
 
 --- Stores a value.

@@ -28,16 +28,17 @@ function core.wait(descriptor, way, seconds) end
 ---@class moonwire.Signal
 local Signal = {}
 
---- An object that one task waits for, and that anything fires, once.
+--- An object that tasks wait for, and that anything fires.
+---@param count? integer how often it must be fired; default 1
 ---@return moonwire.Signal
-function core.signal() end
+function core.signal(count) end
 
 ---@param seconds? number
 ---@return true|nil
 ---@return string|nil why "timeout" or "closed"
 function Signal:wait(seconds) end
 
----@return boolean is_first false: it was fired before
+---@return boolean counts false: it had been fired as often as it must be
 function Signal:fire() end
 
 --- A connection to another server, for moonwire.socket. Belongs to the task that opened it. Its
@@ -59,12 +60,15 @@ function core.timeout(seconds, fn, ...) end
 ---@class moonwire.Task
 local Task = {}
 
---- Runs fn as a task of the app whose task runs.
+--- Runs fn as a task of the app whose task runs. Its end fires the signal, whatever ended it: also
+--- if there was not enough memory to begin.
+---@overload fun(fn: fun(...), ...): moonwire.Task|nil, string|nil, string|nil
+---@param signal moonwire.Signal
 ---@param fn fun(...)
 ---@return moonwire.Task|nil
 ---@return string|nil message
 ---@return string|nil code
-function core.child(fn, ...) end
+function core.child(signal, fn, ...) end
 
 --- Its wait, or the next one, returns nil and the reason. The one after that ends it.
 ---@param why "closed"|"timeout"

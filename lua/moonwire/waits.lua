@@ -33,21 +33,14 @@ end
 
 local ALL_MAX = 1000
 
--- Runs one of the functions as a task. Whatever ends it, it is counted.
+-- Runs one of the functions as a task. Its end is counted by the signal.
 local function run_one(group, i, fn)
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      group.left = group.left - 1
-      if group.left == 0 then
-        group.signal:fire()
-      end
-    end,
-  })
   local ok, value = pcall(fn)
   if ok then
     group.values[i] = value
-  elseif not group.has_failed then
-    group.has_failed, group.problem = true, value
+    group.done = group.done + 1
+  elseif not group.problem then
+    group.problem = { value }
     group:close()
   end
 end
@@ -82,9 +75,9 @@ function waits.all(fns)
     return
   end
   local group <close> =
-    setmetatable({ left = count, values = {}, tasks = {}, signal = core.signal() }, group_class)
+    setmetatable({ done = 0, values = {}, tasks = {}, signal = core.signal(count) }, group_class)
   for i, fn in ipairs(fns) do
-    local task, problem, code = core.child(run_one, group, i, fn)
+    local task, problem, code = core.child(group.signal, run_one, group, i, fn)
     if not task then
       return nil, problem, code
     end
@@ -94,8 +87,10 @@ function waits.all(fns)
   if not ok then
     group.why = why
     return nil, why
-  elseif group.has_failed then
-    error(group.problem, 0)
+  elseif group.problem then
+    error(group.problem[1], 0)
+  elseif group.done < count then
+    options.raise "moonwire.all: a function was ended before it returned; the log has the reason"
   end
   return table.unpack(group.values, 1, count)
 end

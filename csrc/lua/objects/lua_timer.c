@@ -5,6 +5,7 @@
 
 #include "lua/base/fault.h"
 #include "lua/base/handle.h"
+#include "lua/objects/lua_wait.h"
 
 static const char timer_class[] = "moonwire.timer";
 static const char spawned_class[] = "moonwire.task";
@@ -100,11 +101,12 @@ static int cancel_timer(lua_State *L) {
 
 /* ---- Spawned tasks ------------------------------------------------------------------------------------------------------- */
 
-/* A userdata, pinned until it has ended. Its user value is the list of the function and its
- * arguments; item 0 is their number. */
+/* A userdata, pinned until it has ended. Its first user value is the list of the function and its
+ * arguments; item 0 is their number. The second is the signal. */
 struct spawned {
   struct task task;
   struct host *host;
+  struct signal *signal; /* fired at its end; NULL: none */
 };
 
 static int push_spawned(lua_State *L, struct task *task) {
@@ -135,13 +137,15 @@ static void describe_spawned(const struct task *task, char *text, size_t size) {
 static void release_spawned(lua_State *L, struct task *task) {
   struct spawned *self = (struct spawned *)task;
   self->host->spawned_count--;
+  if (self->signal) signal_fire(self->signal);
   handle_unpin(L, self);
 }
 
 static const struct task_class spawned_task = {push_spawned, finish_spawned, release_spawned, describe_spawned};
 
-/* Runs the function at index 2, with the arguments after it, as a task. Leaves the task at index 2,
- * or returns 3: nil, message, and code. */
+/* Runs the function at index 2, with the arguments after it, as a task. At its end, the signal at
+ * index 1 is fired, if there is one. Leaves the task at index 2, or returns 3: nil, message, and
+ * code. */
 static int spawn(lua_State *L, struct host *host) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   if (host->spawned_count >= SPAWNED_MAX) {
@@ -151,7 +155,7 @@ static int spawn(lua_State *L, struct host *host) {
     return 3;
   }
   int count = lua_gettop(L) - 1;
-  struct spawned *self = handle_new(L, spawned_class, sizeof *self, 1);
+  struct spawned *self = handle_new(L, spawned_class, sizeof *self, 2);
   fault_write_definition(L, lua_isfunction(L, 3) ? 3 : 2,
                          self->task.defined); /* the first argument of options.call is the function */
   self->host = host;
@@ -162,7 +166,10 @@ static int spawn(lua_State *L, struct host *host) {
   lua_pushinteger(L, count);
   lua_rawseti(L, 3, 0);
   lua_setiuservalue(L, 2, 1);
+  lua_pushvalue(L, 1);
+  lua_setiuservalue(L, 2, 2);
   handle_pin(L, 2, self);
+  self->signal = signal_test(L, 1);
   host->spawned_count++;
   task_start(&self->task, &spawned_task, &host->group);
   return 0;
@@ -179,8 +186,10 @@ int timer_spawn(lua_State *L) {
 int timer_spawn_child(lua_State *L) {
   struct task *parent = door_running(door_get(L));
   if (!parent) return luaL_error(L, "cannot wait outside of a task; use app:spawn");
-  lua_pushnil(L);
-  lua_insert(L, 1);
+  if (!signal_test(L, 1)) {
+    lua_pushnil(L);
+    lua_insert(L, 1);
+  }
   int failure = spawn(L, host_of_task(parent));
   if (failure > 0) return failure;
   lua_pushvalue(L, 2);

@@ -9,6 +9,7 @@
 
 static const char watch_class[] = "moonwire.watch";
 static const char signal_class[] = "moonwire.signal";
+static const char signal_wait_class[] = "moonwire.signal_wait";
 
 /* Pushes what a wait returns. `cancelled`: NULL if its time is up. */
 static int push_outcome(lua_State *L, bool has_come, const char *cancelled) {
@@ -115,54 +116,102 @@ int wait_for_descriptor(lua_State *L) {
 /* ---- Signals ------------------------------------------------------------------------------------------------------------------ */
 
 struct signal {
-  struct task_wait wait;
-  bool is_fired;
+  int left; /* how often it must still be fired */
+  struct signal_wait *waits;
 };
 
-static void abandon_signal(struct task_wait *wait) { wait->task = NULL; }
+/* The userdata is on the stack of the function that waits, and so is its signal. */
+struct signal_wait {
+  struct task_wait wait;
+  struct signal *signal;
+  struct signal_wait *next, **link; /* link is NULL: not in the list of the signal */
+};
+
+static void leave_signal(struct signal_wait *self) {
+  if (!self->link) return;
+  *self->link = self->next;
+  if (self->next) self->next->link = self->link;
+  self->link = NULL;
+}
+
+static void abandon_signal(struct task_wait *wait) {
+  wait->task = NULL;
+  leave_signal((struct signal_wait *)wait);
+}
 
 static int collect_signal(lua_State *L) {
-  wait_forget(lua_touserdata(L, 1));
+  struct signal *self = lua_touserdata(L, 1);
+  while (self->waits) leave_signal(self->waits);
+  return 0;
+}
+
+static int collect_signal_wait(lua_State *L) {
+  struct signal_wait *self = lua_touserdata(L, 1);
+  leave_signal(self);
+  wait_forget(&self->wait);
   return 0;
 }
 
 static int finish_signal(lua_State *L, int status, lua_KContext context) {
   (void)status;
-  struct signal *self = (struct signal *)context;
-  return push_outcome(L, self->is_fired, task_end_wait(&self->wait, self->is_fired));
+  struct signal_wait *self = (struct signal_wait *)context;
+  bool is_fired = self->signal->left == 0;
+  leave_signal(self);
+  return push_outcome(L, is_fired, task_end_wait(&self->wait, is_fired));
 }
 
 /* signal:wait([seconds]): returns true once it is fired, or nil and "timeout" or "closed". */
 static int wait_for_signal(lua_State *L) {
-  struct signal *self = luaL_checkudata(L, 1, signal_class);
+  struct signal *signal = luaL_checkudata(L, 1, signal_class);
   lua_Number seconds = task_check_seconds(L, 2);
   int result;
-  if (self->wait.task) return luaL_error(L, "another task waits for it");
-  if (!self->is_fired && !task_may_wait(L, &result)) return result;
-  if (self->is_fired) return push_outcome(L, true, NULL);
+  if (signal->left == 0) return push_outcome(L, true, NULL);
+  if (!task_may_wait(L, &result)) return result;
+  struct signal_wait *self = handle_new(L, signal_wait_class, sizeof *self, 0);
+  self->wait.abandon = abandon_signal;
+  self->signal = signal;
+  struct signal_wait **link = &signal->waits;
+  while (*link) link = &(*link)->next;
+  self->link = link;
+  *link = self;
   return task_wait_for(L, &self->wait, seconds, finish_signal);
 }
 
-/* signal:fire(): returns false if it was fired before. */
+bool signal_fire(struct signal *self) {
+  if (self->left == 0) return false;
+  if (--self->left > 0) return true;
+  struct signal_wait *first;
+  while ((first = self->waits) != NULL) {
+    leave_signal(first);
+    task_wake(first->wait.task); /* may run it */
+  }
+  return true;
+}
+
+struct signal *signal_test(lua_State *L, int index) {
+  return luaL_testudata(L, index, signal_class);
+}
+
+/* signal:fire(): returns false if it had been fired as often as it must be. */
 static int fire_signal(lua_State *L) {
-  struct signal *self = luaL_checkudata(L, 1, signal_class);
-  bool is_first = !self->is_fired;
-  self->is_fired = true;
-  if (is_first && self->wait.task) task_wake(self->wait.task);
-  lua_pushboolean(L, is_first);
+  lua_pushboolean(L, signal_fire(luaL_checkudata(L, 1, signal_class)));
   return 1;
 }
 
 int wait_new_signal(lua_State *L) {
+  lua_Integer count = luaL_optinteger(L, 1, 1);
+  luaL_argcheck(L, count > 0 && count <= INT_MAX, 1, "must be positive");
   struct signal *self = handle_new(L, signal_class, sizeof *self, 0);
-  self->wait.abandon = abandon_signal;
+  self->left = (int)count;
   return 1;
 }
 
 void wait_open(lua_State *L) {
   static const luaL_Reg watch_metamethods[] = {{"__gc", collect_watch}, {NULL, NULL}};
   static const luaL_Reg signal_metamethods[] = {{"__gc", collect_signal}, {NULL, NULL}};
+  static const luaL_Reg signal_wait_metamethods[] = {{"__gc", collect_signal_wait}, {NULL, NULL}};
   static const luaL_Reg signal_methods[] = {{"wait", wait_for_signal}, {"fire", fire_signal}, {NULL, NULL}};
   handle_class(L, watch_class, watch_metamethods, NULL);
   handle_class(L, signal_class, signal_metamethods, signal_methods);
+  handle_class(L, signal_wait_class, signal_wait_metamethods, NULL);
 }
