@@ -6,8 +6,9 @@ local testing = require "moonwire.testing"
 describe("examples/mcp under test", function()
   local server, session
 
-  local function post(method, params, id)
-    local body = { jsonrpc = "2.0", id = id or 1, method = method, params = params }
+  local function post(method, params, id, result)
+    local body =
+      { jsonrpc = "2.0", id = id or 1, method = method, params = params, result = result }
     local headers = {
       ["Content-Type"] = "application/json",
       Accept = "application/json",
@@ -60,6 +61,39 @@ describe("examples/mcp under test", function()
     call("add_note", { text = "one" })
     -- this client cannot ask its user
     assert.matches("no capability", (call("remove_note", { id = "1" })))
+  end)
+
+  it("removes a note if the user agrees", function()
+    local capabilities = { elicitation = { form = {} } }
+    session =
+      post("initialize", { protocolVersion = "2025-11-25", capabilities = capabilities }).headers["mcp-session-id"]
+    local page = server:connect { channels = { "board" } }
+    for _, action in ipairs { "decline", "accept" } do
+      local id = call("add_note", { text = "one" }).id
+      local params = { name = "remove_note", arguments = { id = id } }
+      local stream = server:stream("/mcp", {
+        method = "POST",
+        headers = {
+          ["Content-Type"] = "application/json",
+          Accept = "application/json, text/event-stream",
+          Host = "localhost",
+          ["Mcp-Session-Id"] = session,
+        },
+        body = json.encode { jsonrpc = "2.0", id = 7, method = "tools/call", params = params },
+        within = 5,
+      })
+      assert.equal("", stream:take("message").data) -- only an id, to come back with
+      local question = json.decode(stream:take("message").data)
+      assert.equal("elicitation/create", question.method)
+      assert.equal("Remove the note: one", question.params.message)
+      post(nil, nil, question.id, { action = action, content = {} })
+      local result = json.decode(stream:take("message").data).result
+      assert.equal(action == "decline" or nil, result.isError)
+      stream:expect_closed()
+      if action == "accept" then
+        assert.equal(id, page:take("removed").data.id)
+      end
+    end
   end)
 
   it("drops the oldest note from a full board", function()
