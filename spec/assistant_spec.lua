@@ -8,12 +8,15 @@ local sse = require "spec.support.sse"
 
 -- The app with numbers that suit a test; /stats has what it holds.
 local script = [[
-local app = require("moonwire").app {}
+local moonwire = require "moonwire"
+local app = moonwire.app {}
 app:get("/stats", function() return app:stats() end)
-local file = assert(io.open "examples/assistant/app.lua")
-local text = file:read("a"):gsub("SILENCE, DAY = 30", "SILENCE, DAY = 2")
-file:close()
-return assert(load(text, "@examples/assistant/app.lua"))(app, "/")
+local events = moonwire.http.events
+moonwire.http.events = function(options)
+  options.timeout = 2
+  return events(options)
+end
+return assert(loadfile "examples/assistant/app.lua")(app, "/")
 ]]
 
 -- The fake, which counts how often it is asked.
@@ -29,20 +32,32 @@ local function decoded(app, target)
   return dkjson.decode(http.get(app, target).body)
 end
 
-local function post(app, id, question, headers)
+-- Asks, and reads the answer of the POST as far as the caller wants.
+local function open(app, id, question, headers)
   local target = ("/answers/%s?owner=me"):format(id)
-  return http.request(app, "POST", target, { headers = headers, body = question })
+  local options = { method = "POST", body = question, headers = headers, timeout = 30 }
+  return sse.open(app, target, options)
 end
 
--- All events of an answer, as "name data", to its end.
-local function read(app, id)
-  local stream = sse.open(app, "/sse?channel=answer:" .. id, { timeout = 30 })
+-- Asks, and leaves. Returns the status.
+local function ask(app, id, question, headers)
+  local stream = open(app, id, question, headers)
+  stream:close()
+  return stream.status
+end
+
+-- All events of a stream, as "name data", to its end.
+local function read_all(stream)
   local events = {}
   for event in stream.event, stream do
     events[#events + 1] = event.event .. " " .. event.data
   end
   stream:close()
   return events
+end
+
+local function read(app, id)
+  return read_all(sse.open(app, "/sse?channel=answer:" .. id, { timeout = 30 }))
 end
 
 local function await(condition)
@@ -93,7 +108,7 @@ describe("examples/assistant with a server of a model that fails", function()
     return decoded(upstream, "/asked").counts[question]
   end
 
-  local FAILED = 'done {"reason":"failed"}'
+  local FAILED = 'failed {"code":"unavailable","message":"the model has failed"}'
   local ways = {
     ["complete 3"] = 'done {"reason":"stop"}',
     ["usage 3"] = 'done {"reason":"stop"}',
@@ -130,7 +145,7 @@ describe("examples/assistant with a server of a model that fails", function()
   -- All at the same time: some of them take SILENCE.
   setup(function()
     for question in pairs(ways) do
-      assert.equal(202, post(app, id_of(question), question).status)
+      assert.equal(200, ask(app, id_of(question), question))
     end
   end)
 
@@ -145,15 +160,16 @@ describe("examples/assistant with a server of a model that fails", function()
       expected[#expected + 1] = last
       expected[#expected + 1] = ('moonwire:end {"channel":"answer:%s"}'):format(id)
       assert.same(expected, events)
-      assert.equal(202, post(app, id, question).status) -- as a page that did not see the answer
+      -- as a page that did not see the answer
+      expected[#expected] = nil
+      assert.same(expected, read_all(open(app, id, question)))
       -- libcurl repeats a request if the connection was used before, and ends without an answer
       assert.is_true(asked(question) == 1 or question == "reset" and asked(question) == 2)
     end)
   end
 
   it("ends an answer by the stop button, and the request to the model", function()
-    assert.equal(202, post(app, "stop", "complete 100000").status)
-    local stream = sse.open(app, "/sse?channel=answer:stop")
+    local stream = open(app, "stop", "complete 100000")
     repeat
       local event = stream:event()
     until event.event == "token"
@@ -162,15 +178,36 @@ describe("examples/assistant with a server of a model that fails", function()
     repeat
       last, event = event, stream:event()
     until not event
-    assert.equal("moonwire:end", last.event)
+    assert.same({ "cancelled", '{"reason":"stopped"}' }, { last.event, last.data })
     stream:close()
     local events = read(app, "stop")
-    assert.equal('done {"reason":"stopped"}', events[#events - 1])
+    assert.equal('cancelled {"reason":"stopped"}', events[#events - 1])
     assert.equal(404, http.request(app, "POST", "/answers/stop/stop", { body = "" }).status)
     assert.equal(404, http.request(app, "POST", "/answers/nothing/stop", { body = "" }).status)
     await(function()
       return decoded(upstream, "/asked").open == 0
     end)
+  end)
+
+  it("continues the answer of a POST after the last event", function()
+    local stream = open(app, "resume", "complete 20")
+    local events, last = {}, nil
+    for i = 1, 5 do
+      local event = stream:event()
+      events[i], last = event.event .. " " .. event.data, event.id
+    end
+    stream:close()
+    for _, event in
+      ipairs(read_all(open(app, "resume", "complete 20", { ["Last-Event-ID"] = last })))
+    do
+      events[#events + 1] = event
+    end
+    assert.equal(22, #events)
+    for i = 1, 20 do
+      assert.equal(('token " %d"'):format(i), events[i + 1])
+    end
+    assert.equal('done {"reason":"stop"}', events[22])
+    assert.equal(1, asked "complete 20")
   end)
 
   it("leaves no request and no task", function()
@@ -184,7 +221,7 @@ describe("examples/assistant with a server of a model that fails", function()
     local port = upstream.port
     os.execute(("kill %d"):format(upstream.pid))
     upstream.pipe:close()
-    post(app, "down", "complete 2")
+    assert.equal(200, ask(app, "down", "complete 2"))
     local pipe =
       assert(io.popen(("exec node spec/support/completions.mjs %d & echo $!; wait"):format(port)))
     upstream.pipe, upstream.pid = pipe, pipe:read "n"
@@ -216,7 +253,7 @@ describe("examples/assistant with a server of a model that fails", function()
   end
 
   it("refuses pages of other origins, and has no answers that were not asked", function()
-    assert.equal(403, post(app, "own", "complete 1", { Origin = "http://evil.example" }).status)
+    assert.equal(403, ask(app, "own", "complete 1", { Origin = "http://evil.example" }))
     assert.equal(404, http.get(app, "/sse?channel=answer:own").status)
   end)
 end)

@@ -2,7 +2,7 @@
 //
 //   node support/answers_crowd.mjs BASE ANSWERS TOKENS [SECONDS]
 //
-// Half of the pages read an event stream, the others use the browser client. Prints
+// A third of the pages read the answer of the POST, a third an event stream, and a third use the browser client. Prints
 // { complete, wrong, reloads, cuts } as JSON: how many pages had every token once and in order, and what the others had. Fails
 // after SECONDS (60).
 
@@ -62,7 +62,7 @@ function request(method, path, headers, onBytes) {
   });
 }
 
-const ask = (page) => request("POST", page.path, {}, () => {});
+const ask = (page) => request("POST", page.path, {}, (bytes, sent) => sent.destroy());
 
 async function readStream(page, method, path) {
   let left = page.cuts > 0 ? Math.ceil(Math.random() * tokens) : Infinity;
@@ -78,6 +78,7 @@ async function readStream(page, method, path) {
 
 // By the remainder of a page's number.
 const readers = [
+  (page) => readStream(page, "POST", page.path),
   (page) => readStream(page, "GET", `/sse?channel=answer:${page.id}`),
   (page) =>
     new Promise((resolve) => {
@@ -96,9 +97,9 @@ const readers = [
 
 async function live(number) {
   const page = new Page(number);
-  await ask(page);
+  if (number % 3 > 0) await ask(page);
   while (!page.isComplete) {
-    await readers[number % 2](page);
+    await readers[number % 3](page);
     if (page.isComplete) break;
     page.cuts--;
     page.interrupt();

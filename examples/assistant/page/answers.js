@@ -3,7 +3,7 @@
 
 export const randomId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-const ENDS = { stop: "Complete", length: "Ended at the limit of its length", content_filter: "Ended by the filter of the model", stopped: "Stopped", failed: "The model has failed" };
+const ENDS = { stop: "Complete", length: "Ended at the limit of its length", content_filter: "Ended by the filter of the model" };
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 // Sends until the server has answered: it is safe to repeat, because the id of an answer is part of the path.
@@ -55,7 +55,9 @@ export class Answers {
       answer.text += token;
       this.#changed(answer, token);
     });
-    channel.on("done", ({ reason }) => set({ state: reason === "failed" ? "failed" : "done", note: ENDS[reason] ?? "Complete" }));
+    channel.on("done", ({ reason }) => set({ state: "done", note: ENDS[reason] ?? "Complete" }));
+    channel.on("cancelled", () => set({ state: "done", note: "Stopped" }));
+    channel.on("failed", () => set({ state: "failed", note: "The model has failed" }));
     channel.on("moonwire:gap", () => set({ text: `${answer.text}\n[The server no longer has this part.]\n` }));
     channel.on("moonwire:unsubscribed", () => set({ state: "lost", note: "The server no longer has this answer." }));
     return answer;
@@ -67,6 +69,7 @@ export class Answers {
     this.#changed(answer);
     const response = await post(`answers/${id}?owner=${owner}`, question);
     if (response.ok) {
+      response.body.cancel().catch(() => {}); // the tokens come over the connection that all answers share
       this.#follow(answer);
     } else {
       const { error } = await response.json().catch(() => ({}));
