@@ -770,6 +770,10 @@ return app
     assert.same({ ok = true, second = "timeout" }, post("/wait/a", "0.01"))
     assert.is_false(post("/bring/a").ok)
     local waiter = wait "/wait/b"
+    local second
+    repeat -- until it waits: a request whose client has disconnected before calls no handler
+      second = post("/wait/b", "0.001")
+    until not second.ok
     waiter:close()
     assert.is_string(app:await_log "rendezvous b: closed")
     assert.is_false(post("/bring/b").ok)

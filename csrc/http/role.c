@@ -46,6 +46,6 @@ size_t role_outbox_limit(struct exchange *exchange) { return exchange_config(exc
 bool role_is_complete(const struct role *role) {
   bool takes =
       role->start && role->on_answer && role->on_late && role->finishes && role->on_written && role->on_read && role->on_silent;
-  bool is_notified = role->on_mail && role->on_flushed && role->close && role->give_up && role->on_end;
+  bool is_notified = role->on_mail && role->on_flushed && role->on_finish && role->close && role->give_up && role->on_end;
   return takes && is_notified && role->silence_ms && role->left_ms && role->outbox_limit;
 }
