@@ -1,26 +1,20 @@
 /* The link against redis-server, on a unix socket in a directory of its own; encrypted; and behind
  * sentinels. */
-#include <arpa/inet.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/status.h"
 #include "broker/redis_link.h"
 #include "test/support.h"
+#include "test/support/redis/real_redis.h"
 
 enum { PATIENCE_MS = 120000, MEBIBYTE = 1 << 20 };
 
 static struct loop loop;
 static struct connections connections;
 static struct link *redis;
-static char directory[64];
-static pid_t server, others[2];
+static struct real_redis real;
 static struct redis_link_options options;
 
 static const char writing[] = "redis.call('SET', KEYS[1], ARGV[1]) "
@@ -90,51 +84,7 @@ static void step(uint64_t begun_ms, const char *condition) {
 #define until(condition)                                                                                                         \
   for (uint64_t begun_ms = clock_system_ms(); !(condition); step(begun_ms, #condition)) continue
 
-/* Starts a program by the shell. Its output goes nowhere. */
-static pid_t start_program(const char *command) {
-  pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid > 0) return pid;
-  if (!freopen("/dev/null", "w", stdout) || !freopen("/dev/null", "w", stderr)) _exit(127);
-  execlp("sh", "sh", "-c", command, (char *)NULL);
-  _exit(127);
-}
-
-static pid_t start_redis(const char *name, const char *more) {
-  char command[1024];
-  snprintf(command, sizeof command,
-           "cd %s && exec redis-server --port 0 --unixsocket %s/%s --save '' --appendonly no --pidfile '' --dbfilename %s.rdb %s",
-           directory, directory, name, name, more);
-  return start_program(command);
-}
-
-static void start_server(void) { server = start_redis("s", ""); }
-
-static void stop_program(pid_t *pid, int with) {
-  if (*pid <= 0) return;
-  kill(*pid, with);
-  assert_int_equal(waitpid(*pid, NULL, 0), *pid);
-  *pid = 0;
-}
-
-static void stop_server(int with) { stop_program(&server, with); }
-
-static void run_program(const char *command) {
-  int status = -1;
-  assert_true(waitpid(start_program(command), &status, 0) > 0);
-  assert_int_equal(status, 0);
-}
-
-/* Returns a port that was free just now. */
-static unsigned find_port(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t len = sizeof address;
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-  assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
+static void start_server(void) { real_redis_start(&real, 0, "s", ""); }
 
 static void open_link(void) {
   assert_int_equal(redis_link_new(&redis, &options, &connections), 0);
@@ -145,16 +95,14 @@ static void open_link(void) {
 static int begin_without_server(void **state) {
   int status = support_setup(state);
   mw_log_to(MW_LOG_ERROR, NULL, NULL);
-  snprintf(directory, sizeof directory, "/tmp/mw-redis-XXXXXX");
-  assert_non_null(mkdtemp(directory));
-  server = others[0] = others[1] = 0;
+  real_redis_begin(&real);
   assert_int_equal(loop_init(&loop, NULL, on_turn), 0);
   connections_init(&connections, &loop);
   memset(opened, 0, sizeof opened);
   memset(lost, 0, sizeof lost);
   subscribed = messages = replies = lost_replies = 0;
   options = (struct redis_link_options){.delay_ms = 5, .delay_max_ms = 50, .scripts = scripts, .script_count = 1};
-  snprintf(options.url.host, sizeof options.url.host, "%s/s", directory);
+  snprintf(options.url.host, sizeof options.url.host, "%s/s", real.directory);
   return status;
 }
 
@@ -173,11 +121,7 @@ static int end(void **state) {
   while (loop.open_count > 0) loop_run_once(&loop);
   connections_deinit(&connections);
   loop_deinit(&loop);
-  stop_server(SIGKILL);
-  for (size_t i = 0; i < 2; i++) stop_program(&others[i], SIGKILL);
-  char command[80];
-  snprintf(command, sizeof command, "rm -rf %s", directory);
-  run_program(command);
+  real_redis_end(&real);
   mw_log_to(MW_LOG_INFO, NULL, NULL);
   return support_teardown(state);
 }
@@ -238,7 +182,7 @@ static void survives_a_killed_connection_and_a_restart(void **state) {
   until(opened[LINK_PUSHES] == 2);
   assert_int_equal(lost[LINK_COMMANDS], 0);
   assert_string_equal(run_ids[LINK_PUSHES], before);
-  stop_server(SIGKILL);
+  real_redis_kill(&real, 0);
   until(lost[LINK_COMMANDS] == 1 && lost[LINK_PUSHES] == 2);
   start_server();
   until(opened[LINK_COMMANDS] == 2 && opened[LINK_PUSHES] == 3);
@@ -259,21 +203,18 @@ static void hands_on_the_refusal_of_a_full_redis(void **state) {
 
 static void encrypts_and_logs_in(void **state) {
   (void)state;
-  char command[512], more[512];
-  snprintf(command, sizeof command,
-           "cd %s && exec openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test "
-           "-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout key.pem -out certificate.pem",
-           directory);
-  run_program(command);
-  unsigned port = find_port();
+  char more[512];
+  real_redis_run(&real, "exec openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=test "
+                        "-addext subjectAltName=IP:127.0.0.1 -days 2 -keyout key.pem -out certificate.pem");
+  unsigned port = real_redis_find_port();
   snprintf(more, sizeof more,
            "--tls-port %u --tls-cert-file certificate.pem --tls-key-file key.pem --tls-auth-clients no "
            "--user default off --user app on '>secret' '~*' '&*' '+@all'",
            port);
-  server = start_redis("s", more);
+  real_redis_start(&real, 0, "s", more);
   char url[64], certificates[96];
   snprintf(url, sizeof url, "rediss://app:secret@127.0.0.1:%u/3", port);
-  snprintf(certificates, sizeof certificates, "%s/certificate.pem", directory);
+  snprintf(certificates, sizeof certificates, "%s/certificate.pem", real.directory);
   assert_null(redis_url_read(&options.url, bytes_string(url)));
   options.ca_file = certificates;
   open_link();
@@ -294,24 +235,24 @@ static void fail_over(unsigned sentinel_port) {
   char command[256];
   snprintf(command, sizeof command, "until redis-cli -p %u SENTINEL FAILOVER main | grep -q OK; do sleep 0.2; done",
            sentinel_port);
-  run_program(command);
+  real_redis_run(&real, command);
 }
 
 static void follows_a_failover(void **state) {
   (void)state;
-  unsigned primary = find_port(), replica = find_port(), sentinel = find_port();
+  unsigned primary = real_redis_find_port(), replica = real_redis_find_port(), sentinel = real_redis_find_port();
   char more[512], command[1024];
   snprintf(more, sizeof more, "--port %u --bind 127.0.0.1 --repl-diskless-sync-delay 0", primary);
-  server = start_redis("s", more);
+  real_redis_start(&real, 0, "s", more);
   snprintf(more, sizeof more, "--port %u --bind 127.0.0.1 --replicaof 127.0.0.1 %u", replica, primary);
-  others[0] = start_redis("r", more);
+  real_redis_start(&real, 1, "r", more);
   /* A sentinel asks the primary for its replicas at once, and then every ten seconds. */
   snprintf(command, sizeof command,
-           "cd %s && until redis-cli -p %u INFO replication | grep -q state=online; do sleep 0.1; done; "
+           "until redis-cli -p %u INFO replication | grep -q state=online; do sleep 0.1; done; "
            "printf 'port %u\\nbind 127.0.0.1\\nsentinel monitor main 127.0.0.1 %u 1\\n"
            "sentinel down-after-milliseconds main 60000\\n' > sentinel.conf && exec redis-sentinel sentinel.conf",
-           directory, primary, sentinel, primary);
-  others[1] = start_program(command);
+           primary, sentinel, primary);
+  real_redis_start_program(&real, 2, command);
   assert_null(redis_url_read(&options.url, BYTES("redis://main")));
   snprintf(options.sentinels[0].host, sizeof options.sentinels[0].host, "127.0.0.1");
   options.sentinels[0].port = (uint16_t)sentinel;
