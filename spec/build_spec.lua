@@ -42,6 +42,14 @@ describe("make", function()
   end)
 end)
 
+it("scripts/demo refuses what is not a port", function()
+  for _, args in ipairs { "--port", "--port=", "--port abc", "--prot 8080" } do
+    local pipe = io.popen("./scripts/demo " .. args .. " 2>&1; echo $?")
+    assert.matches("scripts/demo.*\n2\n$", pipe:read "a")
+    pipe:close()
+  end
+end)
+
 describe("the README", function()
   it("says that the demo and the first app use one port", function()
     local function read(path)

@@ -1,4 +1,4 @@
-// How pages look: on a phone and a desktop, light and dark.
+// How pages look: on a desktop, light, and on a phone, dark.
 //
 //   node browser/looks.mjs BASE SCREENSHOTS PAGE…      a PAGE is NAME=PATH
 //
@@ -57,7 +57,7 @@ function findFaint() {
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
     if (!walker.currentNode.data.trim() || element.closest("script, style, noscript, template, :disabled")) continue;
-    if (!element.checkVisibility({ visibilityProperty: true }) || element.getBoundingClientRect().width <= 1) continue;
+    if (!element.checkVisibility({ visibilityProperty: true, contentVisibilityAuto: true }) || element.getBoundingClientRect().width <= 1) continue;
     const style = getComputedStyle(element);
     check(element, element.closest("svg") ? style.fill : style.color, walker.currentNode.data);
   }
@@ -99,7 +99,7 @@ function showsFocus() {
 async function look(browser, name, path) {
   const context = await browser.newContext({ viewport: DESKTOP, reducedMotion: "reduce", timezoneId: "UTC", locale: "en-GB" });
   const page = await context.newPage();
-  page.setDefaultTimeout(30000);
+  page.setDefaultTimeout(100_000); // on a busy machine
   const complaints = watch(page);
   const response = await page.goto(base + path);
   const policy = response.headers()["content-security-policy"] ??
@@ -110,16 +110,13 @@ async function look(browser, name, path) {
   await page.waitForFunction(() => !document.querySelector(".connection")?.checkVisibility() || !document.querySelector(".connection[data-state$=connecting]"));
   await page.waitForFunction(() => !document.querySelector("[aria-busy=true]"));
   if (screenshots !== "-") await prepare[name]?.(page, base);
-  for (const [size, viewport] of Object.entries({ desktop: DESKTOP, phone: PHONE })) {
+  for (const [size, viewport, colorScheme] of [["desktop", DESKTOP, "light"], ["phone", PHONE, "dark"]]) {
     await page.setViewportSize(viewport);
-    for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme });
-      const found = [...(await page.evaluate(findFaint)), ...(await page.evaluate(findWide)), ...(await page.evaluate(findNameless))];
-      complaints.push(...found.map((text) => `${size}, ${colorScheme}: ${text}`));
-      if (screenshots !== "-" && (size === "desktop") === (colorScheme === "light")) {
-        await page.screenshot({ path: `${screenshots}/${name}-${size}.png` });
-      }
+    await page.emulateMedia({ colorScheme });
+    for (const find of [findFaint, findWide, findNameless]) {
+      complaints.push(...(await page.evaluate(find)).map((text) => `${size}, ${colorScheme}: ${text}`));
     }
+    if (screenshots !== "-") await page.screenshot({ path: `${screenshots}/${name}-${size}.png` });
   }
   await page.keyboard.press("Tab");
   if (!(await page.evaluate(showsFocus))) complaints.push("the focus is not visible");
@@ -133,6 +130,6 @@ const queue = pages.map((page) => page.match(/^([^=]*)=(.*)$/).slice(1));
 const lookAtNext = async () => {
   for (let next = queue.shift(); next; next = queue.shift()) seen[next[0]] = await look(browser, ...next);
 };
-await Promise.all([lookAtNext(), lookAtNext(), lookAtNext()]);
+await Promise.all([lookAtNext(), lookAtNext()]);
 console.log(JSON.stringify(seen));
 await browser.close();
