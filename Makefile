@@ -122,7 +122,9 @@ objects = $(patsubst csrc/%.c,$(B)/obj/%.o,$(1))
 
 # the browser client is part of the library, so that it is always available
 CLIENT_OBJ := $(B)/obj/transport/client_files.o
-LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call floor_sources,$(floor)))) $(CLIENT_OBJ) $(LLHTTP_OBJ)
+# as are the scripts that Redis runs
+SCRIPTS_OBJ := $(B)/obj/broker/script_texts.o
+LIB_OBJ := $(call objects,$(foreach floor,$(FLOORS),$(call floor_sources,$(floor)))) $(CLIENT_OBJ) $(SCRIPTS_OBJ) $(LLHTTP_OBJ)
 LUA_OBJ := $(call objects,$(call floor_sources,lua))
 LIBRARY := $(B)/libmoonwire.a
 MODULE := $(if $(LUA_OBJ),$(B)/moonwire/core.so)
@@ -163,6 +165,19 @@ $(CLIENT_OBJ:.o=.c): client/moonwire.js client/moonwire.classic.js scripts/embed
 $(CLIENT_OBJ): $(CLIENT_OBJ:.o=.c) $(STAMP)
 	$(call say,CC)
 	$(Q)$(CC) $(COMMON_FLAGS) $(WARNINGS) -Icsrc -c $< -o $@
+
+REDIS_SCRIPTS := $(sort $(notdir $(basename $(wildcard csrc/broker/scripts/*.lua))))
+$(SCRIPTS_OBJ:.o=.c): $(REDIS_SCRIPTS:%=csrc/broker/scripts/%.lua) scripts/embed
+	@mkdir -p $(@D)
+	@(echo '#include "broker/scripts.h"'; \
+	  for name in $(REDIS_SCRIPTS); do ./scripts/embed --text $$name csrc/broker/scripts/$$name.lua; done; \
+	  echo 'const struct link_script broker_scripts[SCRIPT_COUNT] = {'; \
+	  for name in $(REDIS_SCRIPTS); do \
+	    echo "[SCRIPT_$$(echo $$name | tr a-z A-Z)] = {\"$$name\", {$${name}_text, sizeof $${name}_text}},"; done; \
+	  echo '};') > $@
+$(SCRIPTS_OBJ): $(SCRIPTS_OBJ:.o=.c) $(STAMP)
+	$(call say,CC)
+	$(Q)$(CC) $(COMMON_FLAGS) $(WARNINGS) -Icsrc -Icsrc/include -c $< -o $@
 
 # ---- The library ---------------------------------------------------------------------------------
 
@@ -210,7 +225,7 @@ FLOORS_http := $(WHOLE)
 FLOORS_script := $(WHOLE)
 FLOORS_session := $(WHOLE)
 FLOORS_transport := $(WHOLE)
-FLOORS_broker := $(WHOLE)
+FLOORS_broker := broker auth net hub codec base
 FLOORS_server := $(WHOLE)
 FLOORS_lua := lua $(FLOORS_server)
 # parsers and pure state, which do not need a loop
@@ -226,7 +241,7 @@ $(B)/obj/$(1).a: $(2)
 	$$(Q)$$(AR) rcs $$@ $$^
 endef
 $(foreach floor,$(FLOORS) lua,$(eval $(call floor_archive,$(floor),$(call objects,$(call floor_sources,$(floor))) \
-  $(if $(filter transport,$(floor)),$(CLIENT_OBJ)))))
+  $(if $(filter transport,$(floor)),$(CLIENT_OBJ)) $(if $(filter broker,$(floor)),$(SCRIPTS_OBJ)))))
 $(eval $(call floor_archive,llhttp,$(LLHTTP_OBJ)))
 
 # what tests share: csrc/test/*.c, csrc/test/support with its subdirectories, and the subdirectories of csrc/fuzz that have sources
@@ -243,7 +258,8 @@ TESTS += $(B)/test/$(1)_$(2)
 $(B)/test/$(1)_$(2): $(3) $(if $(filter server_workers,$(1)_$(2)),$(FUZZ_SUPPORT)) $(SUPPORT) $(call floor_archives,$(FLOORS_$(1)))
 	$$(call say,LINK)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS) $$(CURL_LIBS))
+	$$(Q)$$(CC) $$(LINK_FLAGS) -o $$@ $$+ -lcmocka $$(CORE_LIBS) $(if $(filter lua,$(1)),$$(LUA_LIBS) $$(CURL_LIBS)) \
+	  $(if $(filter broker_simulation broker_scripts,$(1)_$(2)),$$(LUA_LIBS))
 endef
 $(foreach floor,$(FLOORS) lua,$(foreach file,$(call floor_sources,test/$(floor)),\
   $(eval $(call test_program,$(floor),$(patsubst test_%.c,%,$(notdir $(file))),$(call objects,$(file))))))

@@ -1,0 +1,124 @@
+/* A node of a cluster: what it publishes, which channels it follows, and what it has delivered.
+ * docs/decisions/0025-a-broker-orders.md has the states and the reasons.
+ *
+ * It runs over an abstract link, and has no clock: time is what broker_tick says. All functions, and
+ * all that it calls, are on one thread. It calls its owner from link events and from broker_tick
+ * only, never within another function; its owner may call it from there. */
+#ifndef MOONWIRE_BROKER_BROKER_H
+#define MOONWIRE_BROKER_BROKER_H
+
+#include "broker/link.h"
+#include "hub/id.h"
+
+VISIBILITY_PUSH
+
+struct broker;
+
+struct broker_options {
+  struct bytes prefix; /* of all keys and channels in Redis */
+  struct bytes node;   /* the name of this node: random, another one after each start */
+  uint32_t publish_ms; /* how long a publish, a join, or a fetch waits */
+  uint32_t linger_ms;  /* how long a channel without an interest is followed */
+  uint32_t bell_ms;    /* between two heartbeats */
+  uint32_t silence_ms; /* a connection that does not answer a heartbeat for so long is lost */
+  uint32_t expiry_ms;  /* without a heartbeat for so long, the node counts as dead */
+  uint32_t recover_ms; /* a node that was fenced waits so long for the others */
+  uint32_t mark_ttl_s; /* how long the last position of a channel is known; more than an hour */
+  size_t held_max;     /* bytes of messages that are held while channels are fetched again */
+  size_t waiting_max;  /* publishes that wait */
+};
+
+/* How much is kept of a channel. */
+struct broker_history {
+  uint32_t size; /* messages; 0: none */
+  uint64_t ttl_ms;
+};
+
+struct broker_message {
+  struct bytes record;
+  uint64_t position; /* 0: volatile */
+  uint64_t before;   /* of the message before it in its channel, or a floor */
+};
+
+/* What is kept of a channel to which no client of this node is subscribed yet. */
+struct broker_page {
+  struct bytes channel;
+  const struct broker_message *messages; /* the newest, oldest first */
+  size_t count;
+  uint64_t evicted; /* messages up to it are not among these */
+  uint64_t gone;    /* messages up to it are nowhere */
+  uint64_t ended;   /* the position of the newest message, if it is final; or 0 */
+};
+
+/* The server, as the broker sees it. Every function is set. */
+struct broker_sink {
+  /* A message of a channel that this node follows. Positions increase over all channels. */
+  void (*deliver)(void *context, struct bytes channel, const struct broker_message *message);
+  /* The history of a channel is known from now on. */
+  void (*restore)(void *context, const struct broker_page *page);
+  /* Messages of the channel up to the position were lost, for the subscribers that are there. */
+  void (*gap)(void *context, struct bytes channel, uint64_t position);
+  /* What the subscribers of the channel miss cannot be found out here: they must be disconnected, and
+   * resume. Until it is restored, its history must not be used. */
+  void (*disconnect)(void *context, struct bytes channel);
+  /* The channel is not followed any more: its history must not be used. */
+  void (*forget)(void *context, struct bytes channel);
+  /* Everything up to the position was delivered. Increases. */
+  void (*reach)(void *context, uint64_t position);
+  /* A new epoch begins after the position: nothing of the earlier one is valid, and every
+   * subscriber must be disconnected. */
+  void (*begin_epoch)(void *context, const struct epoch *epoch, uint64_t position);
+};
+
+/* What is published. It is copied. */
+struct broker_publish {
+  struct bytes channel, record;
+  struct bytes key; /* of idempotency; empty: none */
+  struct broker_history history;
+  bool is_final;
+  /* 0: published, in that epoch at that position. MW_EUNAVAILABLE: not, or unknown. Called once. */
+  void (*on_done)(void *context, int status, const struct epoch *epoch, uint64_t position);
+  void *context;
+};
+
+struct broker_interest {
+  struct bytes channel;
+  struct broker_history history;
+};
+
+enum broker_state { BROKER_CONNECTING, BROKER_FENCED, BROKER_JOINING, BROKER_UP };
+
+/* Returns NULL if out of memory. Options are copied; link and sink are borrowed. The link must be
+ * closed, and its events are set here. */
+struct broker *broker_new(const struct broker_options *options, struct link *link, const struct broker_sink *sink, void *context,
+                          uint64_t now_ms);
+/* Ends everything that waits with MW_ECLOSED. Nothing is accepted from then on. */
+void broker_stop(struct broker *broker);
+/* The link must not have commands any more. */
+void broker_free(struct broker *broker);
+
+/* To be called several times a second. */
+void broker_tick(struct broker *broker, uint64_t now_ms);
+
+/* 0: on_done follows. MW_EUNAVAILABLE: too many wait. MW_ENOMEM, MW_ECLOSED. */
+int broker_publish(struct broker *broker, const struct broker_publish *publish);
+/* Publishes a message that has no position and may be lost. 0, or MW_EUNAVAILABLE: not connected. */
+int broker_publish_volatile(struct broker *broker, struct bytes channel, struct bytes record);
+/* Declares an interest in each channel, until broker_end_interest. 0: all are followed, and their
+ * histories known. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED, and on_done with a negative
+ * status: nothing was declared. */
+int broker_interest(struct broker *broker, const struct broker_interest *channels, size_t count,
+                    void (*on_done)(void *context, int status), void *context);
+void broker_end_interest(struct broker *broker, struct bytes channel);
+/* Waits until the node has delivered everything up to the position, or everything that was published
+ * before the call. After that, a cursor above the node's position was never assigned, and the epoch
+ * of the node is the current one: with UINT64_MAX, it is judged whether a cursor is of another epoch, or
+ * only of a newer one. 0: it has. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED. */
+int broker_reach(struct broker *broker, uint64_t position, void (*on_done)(void *context, int status), void *context);
+
+enum broker_state broker_state(const struct broker *broker);
+uint64_t broker_position(const struct broker *broker);
+
+VISIBILITY_POP
+
+#endif

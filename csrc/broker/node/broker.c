@@ -1,0 +1,335 @@
+/* The states of a node. */
+#include "broker/broker.h"
+
+#include "base/log_limit.h"
+#include "broker/node/node.h"
+
+enum { HELLO_AGAIN_MS = 100 };
+
+/* ---- Hello ------------------------------------------------------------------------------------ */
+
+static void take_epoch(struct broker *broker, const struct epoch *epoch, uint64_t position) {
+  bool is_first = broker->run.len == 0;
+  broker->epoch = *epoch;
+  broker->position = position;
+  broker->seen = 0;
+  if (!is_first) log_line(MW_LOG_WARNING, "redis has lost messages: a new epoch begins, and every client receives a gap");
+  publishing_complete_all(broker);
+  publishing_give_up(broker);
+  channels_forget_history(broker);
+  broker->sink->begin_epoch(broker->context, epoch, position);
+}
+
+static bool take_welcome(struct broker *broker, const struct resp_value *reply) {
+  struct epoch epoch;
+  uint64_t position, is_known;
+  if (!epoch_read(&epoch, resp_text(resp_item(reply, 1))) || !resp_u64(resp_item(reply, 2), &position)) return false;
+  if (!resp_u64(resp_item(reply, 3), &is_known) || position > POSITION_MAX) return false;
+  if (broker->run.len == 0 || memcmp(&epoch, &broker->epoch, sizeof epoch) != 0) take_epoch(broker, &epoch, position);
+  if (!is_known) publishing_give_up(broker);
+  broker->run = broker->ends[LINK_COMMANDS].run;
+  broker->is_welcome = true;
+  broker->doubts = false;
+  return true;
+}
+
+static void on_welcome(struct link_command *command, const struct resp_value *reply) {
+  struct broker *broker = container_of(command, struct broker, hello);
+  broker->hello_is_sent = false;
+  broker->answer_due_ms = 0;
+  broker->hello_due_ms = broker->now_ms + HELLO_AGAIN_MS;
+  enum answer answer = node_answer(broker, reply);
+  if (answer == ANSWER_OK && !take_welcome(broker, reply)) answer = ANSWER_FAILED;
+  if (answer == ANSWER_FAILED) broker->link->class->reset(broker->link, LINK_COMMANDS, "redis did not answer hello");
+  broker->on_event_end(broker);
+}
+
+/* Arguments in one buffer. */
+struct arguments {
+  struct buffer texts;
+  size_t ends[16];
+  size_t count;
+};
+
+static void add_key(const struct broker *broker, struct arguments *arguments, const char *kind, struct bytes name) {
+  node_key(broker, &arguments->texts, kind, name);
+  arguments->ends[arguments->count++] = arguments->texts.len;
+}
+
+static void add(struct arguments *arguments, struct bytes text) {
+  buffer_append(&arguments->texts, text);
+  arguments->ends[arguments->count++] = arguments->texts.len;
+}
+
+static void add_u64(struct arguments *arguments, uint64_t value) {
+  buffer_append_u64(&arguments->texts, value);
+  arguments->ends[arguments->count++] = arguments->texts.len;
+}
+
+static bool run_script(struct broker *broker, enum broker_script script, size_t key_count, struct arguments *arguments,
+                       struct link_command *command) {
+  struct bytes texts[16];
+  size_t begin = 0;
+  int status = arguments->texts.failed ? MW_ENOMEM : 0;
+  for (size_t i = 0; status == 0 && i < arguments->count; begin = arguments->ends[i++])
+    texts[i] = bytes_of(arguments->texts.data + begin, arguments->ends[i] - begin);
+  if (status == 0) status = broker->link->class->run(broker->link, script, key_count, texts, arguments->count, command);
+  buffer_deinit(&arguments->texts);
+  if (status == 0) broker->answer_due_ms = broker->now_ms + broker->options.silence_ms;
+  return status == 0;
+}
+
+static void say_hello(struct broker *broker) {
+  struct bytes none = bytes_of(NULL, 0), known_epoch = none;
+  struct arguments arguments = {.count = 0};
+  struct epoch drawn;
+  epoch_init(&drawn);
+  if (broker->run.len > 0) known_epoch = bytes_of(broker->epoch.text, EPOCH_LEN);
+  buffer_init(&arguments.texts);
+  add_key(broker, &arguments, "h", none);
+  add_key(broker, &arguments, "n", broker->options.node);
+  add_key(broker, &arguments, "nodes", none);
+  add_key(broker, &arguments, "tops", none);
+  add(&arguments, run_bytes(&broker->ends[LINK_COMMANDS].run));
+  add(&arguments, broker->options.node);
+  add_u64(&arguments, broker->generation);
+  add(&arguments, run_bytes(&broker->run));
+  add(&arguments, known_epoch);
+  add_u64(&arguments, broker->seen);
+  add_u64(&arguments, broker->position);
+  add(&arguments, bytes_of(drawn.text, EPOCH_LEN));
+  add_u64(&arguments, broker->options.recover_ms);
+  add_u64(&arguments, broker->options.expiry_ms);
+  if (run_script(broker, SCRIPT_HELLO, 4, &arguments, &broker->hello)) broker->hello_is_sent = true;
+}
+
+/* ---- The bell --------------------------------------------------------------------------------- */
+
+static void on_bell(struct link_command *command, const struct resp_value *reply) {
+  struct broker *broker = container_of(command, struct broker, bell);
+  uint64_t receivers;
+  broker->bell_is_sent = false;
+  broker->answer_due_ms = 0;
+  bool is_wanted = broker->bell_wanted > broker->bell_number;
+  broker->bell_due_ms = is_wanted ? broker->now_ms : broker->now_ms + broker->options.bell_ms;
+  enum answer answer = node_answer(broker, reply);
+  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0))
+    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
+  broker->on_event_end(broker);
+}
+
+static void ring_bell(struct broker *broker) {
+  struct arguments arguments = {.count = 0};
+  struct bytes none = bytes_of(NULL, 0);
+  buffer_init(&arguments.texts);
+  add_key(broker, &arguments, "h", none);
+  add_key(broker, &arguments, "n", broker->options.node);
+  add_key(broker, &arguments, "nodes", none);
+  add(&arguments, run_bytes(&broker->run));
+  add(&arguments, broker->options.node);
+  add_u64(&arguments, broker->generation);
+  add(&arguments, bytes_of(broker->own, broker->own_len));
+  add_u64(&arguments, broker->options.expiry_ms);
+  buffer_append_char(&arguments.texts, '{');
+  buffer_append(&arguments.texts, broker->options.prefix);
+  add(&arguments, BYTES("}:n:"));
+  add_u64(&arguments, broker->bell_number + 1);
+  if (!run_script(broker, SCRIPT_BELL, 3, &arguments, &broker->bell)) return;
+  broker->bell_is_sent = true;
+  broker->bell_number++;
+  if (broker->push_due_ms == 0) broker->push_due_ms = broker->now_ms + broker->options.silence_ms;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------------ */
+
+static void subscribe_own(struct broker *broker) {
+  struct bytes own = bytes_of(broker->own, broker->own_len);
+  if (broker->own_is_asked || !broker->ends[LINK_PUSHES].is_open) return;
+  broker->own_is_asked = broker->link->class->subscribe(broker->link, &own, 1) == 0;
+  if (broker->own_is_asked) broker->push_due_ms = broker->now_ms + broker->options.silence_ms;
+}
+
+/* Does what the state allows. */
+static void step(struct broker *broker) {
+  const struct node_end *ends = broker->ends;
+  if (broker->is_stopped) return;
+  subscribe_own(broker);
+  bool may_ask = ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open &&
+                 run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run) && !broker->hello_is_sent;
+  if (may_ask && (!broker->is_welcome || broker->doubts) && broker->hello_due_ms <= broker->now_ms) say_hello(broker);
+  bool may_ring = node_is_up(broker) && broker->own_is_subscribed && !broker->bell_is_sent;
+  if (may_ring && broker->bell_due_ms <= broker->now_ms) ring_bell(broker);
+  channels_step(broker);
+  publishing_step(broker);
+}
+
+static void on_event_end(struct broker *broker) {
+  step(broker);
+  publishing_settle(broker);
+  waits_settle(broker);
+}
+
+void broker_tick(struct broker *broker, uint64_t now_ms) {
+  const struct link_class *class = broker->link->class;
+  broker->now_ms = now_ms;
+  if (broker->answer_due_ms > 0 && broker->answer_due_ms <= now_ms) {
+    broker->answer_due_ms = 0;
+    class->reset(broker->link, LINK_COMMANDS, "redis does not answer");
+  }
+  if (broker->push_due_ms > 0 && broker->push_due_ms <= now_ms) {
+    broker->push_due_ms = 0;
+    class->reset(broker->link, LINK_PUSHES, "redis does not publish");
+  }
+  publishing_expire(broker);
+  waits_expire(broker, false, MW_EUNAVAILABLE);
+  channels_expire(broker);
+  on_event_end(broker);
+}
+
+/* ---- What the link says ----------------------------------------------------------------------- */
+
+static void on_open(void *context, enum link_end end, struct bytes run_id) {
+  struct broker *broker = context;
+  struct node_end *at = &broker->ends[end];
+  const struct node_end *other = &broker->ends[1 - end];
+  at->is_open = true;
+  at->run.len = run_id.len < RUN_MAX ? run_id.len : RUN_MAX;
+  memcpy(at->run.text, run_id.ptr, at->run.len);
+  if (end == LINK_COMMANDS) node_fence(broker);
+  if (other->is_open && !run_equal(&at->run, &other->run)) {
+    /* One of them is at a Redis that is not the primary any more. */
+    broker->link->class->reset(broker->link, LINK_COMMANDS, "the two connections lead to different servers");
+    broker->link->class->reset(broker->link, LINK_PUSHES, "the two connections lead to different servers");
+  }
+  on_event_end(broker);
+}
+
+static void on_lost(void *context, enum link_end end, const char *problem) {
+  struct broker *broker = context;
+  broker->ends[end].is_open = false;
+  log_limited(MW_LOG_WARNING, "lost the connection to redis for %s: %s", end == LINK_COMMANDS ? "commands" : "pub/sub", problem);
+  if (end == LINK_COMMANDS) {
+    node_fence(broker);
+    broker->answer_due_ms = 0;
+  } else {
+    broker->own_is_asked = broker->own_is_subscribed = false;
+    broker->push_due_ms = 0;
+    channels_on_deaf(broker);
+  }
+  on_event_end(broker);
+}
+
+/* Returns what follows "{prefix}:m:" in the name of a channel in Redis. */
+static bool channel_of(const struct broker *broker, struct bytes text, struct bytes *name) {
+  size_t len = broker->options.prefix.len + 5;
+  if (text.len < len || memcmp(text.ptr + len - 4, "}:m:", 4) != 0) return false;
+  *name = bytes_of(text.ptr + len, text.len - len);
+  return true;
+}
+
+static bool is_own(const struct broker *broker, struct bytes text) {
+  return bytes_equal(text, bytes_of(broker->own, broker->own_len));
+}
+
+static void on_subscribed(void *context, struct bytes channel) {
+  struct broker *broker = context;
+  struct bytes name;
+  if (is_own(broker, channel)) {
+    broker->own_is_subscribed = true;
+    broker->push_due_ms = 0;
+  } else if (channel_of(broker, channel, &name)) {
+    channels_on_subscribed(broker, name);
+  }
+  on_event_end(broker);
+}
+
+static void on_message(void *context, struct bytes channel, struct bytes payload) {
+  struct broker *broker = context;
+  struct bytes name;
+  if (is_own(broker, channel)) {
+    pages_on_page(broker, payload);
+  } else if (channel_of(broker, channel, &name)) {
+    channels_on_message(broker, name, payload);
+  }
+  on_event_end(broker);
+}
+
+static const struct link_events events = {
+    .on_open = on_open, .on_lost = on_lost, .on_subscribed = on_subscribed, .on_message = on_message};
+
+/* ---- Life ------------------------------------------------------------------------------------- */
+
+/* Copies the texts of the options, and makes the name of the node's own channel. */
+static bool copy_options(struct broker *broker, const struct broker_options *options) {
+  broker->options = *options;
+  buffer_init(&broker->texts);
+  buffer_append(&broker->texts, options->prefix);
+  buffer_append(&broker->texts, options->node);
+  if (broker->texts.failed) return false;
+  broker->options.prefix = bytes_of(broker->texts.data, options->prefix.len);
+  broker->options.node = bytes_of(broker->texts.data + options->prefix.len, options->node.len);
+  struct buffer own;
+  buffer_init(&own);
+  node_key(broker, &own, "b", options->node);
+  bool fits = !own.failed && own.len <= sizeof broker->own;
+  if (fits) memcpy(broker->own, own.data, own.len);
+  broker->own_len = own.len;
+  buffer_deinit(&own);
+  return fits;
+}
+
+struct broker *broker_new(const struct broker_options *options, struct link *link, const struct broker_sink *sink, void *context,
+                          uint64_t now_ms) {
+  struct broker *broker = memory_calloc(1, sizeof *broker);
+  if (!broker) return NULL;
+  if (!copy_options(broker, options)) {
+    buffer_deinit(&broker->texts);
+    memory_free(broker);
+    return NULL;
+  }
+  broker->link = link;
+  broker->sink = sink;
+  broker->context = context;
+  broker->now_ms = now_ms;
+  broker->generation = 1;
+  broker->on_event_end = on_event_end;
+  broker->hello.on_reply = on_welcome;
+  broker->bell.on_reply = on_bell;
+  channels_init(broker);
+  publishing_init(&broker->publishing);
+  list_init(&broker->waits);
+  list_init(&broker->reaching);
+  list_init(&broker->ended_waits);
+  link->events = &events;
+  link->context = broker;
+  return broker;
+}
+
+void broker_stop(struct broker *broker) {
+  if (broker->is_stopped) return;
+  broker->is_stopped = true;
+  publishing_stop(broker);
+  waits_expire(broker, true, MW_ECLOSED);
+  waits_settle(broker);
+}
+
+void broker_free(struct broker *broker) {
+  if (!broker) return;
+  broker_stop(broker);
+  held_clear(broker);
+  pages_drop_requests(broker);
+  channels_deinit(broker);
+  buffer_deinit(&broker->texts);
+  memory_free(broker);
+}
+
+enum broker_state broker_state(const struct broker *broker) {
+  const struct node_end *ends = broker->ends;
+  bool is_connected =
+      ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open && run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run);
+  if (!is_connected) return BROKER_CONNECTING;
+  if (!broker->is_welcome) return BROKER_FENCED;
+  return broker->is_holding || !broker->own_is_subscribed ? BROKER_JOINING : BROKER_UP;
+}
+
+uint64_t broker_position(const struct broker *broker) { return broker->position; }

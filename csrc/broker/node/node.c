@@ -1,0 +1,92 @@
+#include "broker/node/node.h"
+#include "base/log_limit.h"
+
+size_t node_key(const struct broker *broker, struct buffer *out, const char *kind, struct bytes name) {
+  size_t begin = out->len;
+  buffer_append_char(out, '{');
+  buffer_append(out, broker->options.prefix);
+  buffer_append_string(out, "}:");
+  buffer_append_string(out, kind);
+  if (name.len > 0) buffer_append_char(out, ':');
+  buffer_append(out, name);
+  return begin;
+}
+
+bool node_is_up(const struct broker *broker) {
+  const struct node_end *ends = broker->ends;
+  bool is_connected =
+      ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open && run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run);
+  return is_connected && broker->is_welcome && !broker->is_stopped;
+}
+
+void node_fence(struct broker *broker) {
+  if (!broker->is_welcome) return;
+  broker->is_welcome = false;
+  broker->hello_due_ms = broker->now_ms;
+}
+
+void node_renew(struct broker *broker) {
+  if (!broker->is_welcome) return; /* of several refusals, the first one counts */
+  broker->generation++;
+  node_fence(broker);
+}
+
+void node_doubt(struct broker *broker) { broker->doubts = true; }
+
+void node_see(struct broker *broker, uint64_t position) {
+  if (position > broker->seen) broker->seen = position;
+}
+
+void node_reach(struct broker *broker, uint64_t position) {
+  if (position <= broker->position) return;
+  broker->position = position;
+  broker->sink->reach(broker->context, position);
+}
+
+/* Errors after which the connection is of no use: the process does not serve, or not this node. */
+static bool is_lost_cause(struct bytes error) {
+  static const char *const codes[] = {"LOADING", "READONLY", "MASTERDOWN", "BUSY", "UNKILLABLE", "NOAUTH", "NOSCRIPT"};
+  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+    if (bytes_starts_with(error, bytes_string(codes[i]))) return true;
+  }
+  return false;
+}
+
+static enum answer answer_error(struct broker *broker, struct bytes error) {
+  log_limited(MW_LOG_WARNING, "redis refused a script: %.*s", (int)(error.len < 200 ? error.len : 200), error.ptr);
+  if (!is_lost_cause(error)) return ANSWER_FAILED;
+  broker->link->class->reset(broker->link, LINK_COMMANDS, "redis does not serve scripts");
+  return ANSWER_REFUSED;
+}
+
+enum answer node_answer(struct broker *broker, const struct resp_value *reply) {
+  if (!reply) return ANSWER_LOST;
+  if (reply->type == RESP_ERROR) return answer_error(broker, reply->text);
+  struct bytes word = resp_text(resp_item(reply, 0));
+  if (bytes_equal(word, BYTES("OK"))) return ANSWER_OK;
+  if (bytes_equal(word, BYTES("STALE"))) {
+    node_renew(broker);
+  } else if (bytes_equal(word, BYTES("FENCED"))) {
+    node_fence(broker);
+  } else if (!bytes_equal(word, BYTES("WAIT"))) {
+    return answer_error(broker, BYTES("an answer that is not one of its script"));
+  }
+  return ANSWER_REFUSED;
+}
+
+/* ---- Waits ------------------------------------------------------------------------------------ */
+
+void wait_end(struct broker *broker, struct wait *wait, int status) {
+  wait->status = status;
+  list_remove(&wait->link);
+  list_append(&broker->ended_waits, &wait->link);
+  for (size_t i = 0; i < wait->count; i++) list_remove(&wait->entries[i].link);
+}
+
+void waits_follow(struct broker *broker, struct channel_link *channel) {
+  while (!list_empty(&channel->waits)) {
+    struct wait_entry *entry = container_of(channel->waits.next, struct wait_entry, link);
+    list_remove(&entry->link);
+    if (--entry->wait->left == 0) wait_end(broker, entry->wait, 0);
+  }
+}

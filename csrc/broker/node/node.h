@@ -1,0 +1,249 @@
+/* What the files of the state machine share. Nothing else includes it. */
+#ifndef MOONWIRE_BROKER_NODE_NODE_H
+#define MOONWIRE_BROKER_NODE_NODE_H
+
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/status.h"
+#include "base/table.h"
+#include "broker/broker.h"
+#include "broker/push.h"
+#include "broker/scripts.h"
+
+VISIBILITY_PUSH
+
+enum {
+  RUN_MAX = 64,           /* bytes of a run id; Redis has 40 */
+  PUBLISHES_MAX = 1024,   /* on the way; the script `publish` remembers so many */
+  PAGE_REQUESTS_MAX = 4,  /* on the way */
+  PAGE_CHANNELS_MAX = 32, /* of one request */
+  PAGE_MESSAGES_MAX = 256,
+  PAGE_BYTES_MAX = 256 << 10,
+  SUBSCRIBE_MAX = 1000 /* channels of one SUBSCRIBE */
+};
+
+/* The run id of the process at the other end. */
+struct run {
+  size_t len; /* 0: none */
+  char text[RUN_MAX];
+};
+
+enum channel_state { CHANNEL_SUBSCRIBING, CHANNEL_FETCHING, CHANNEL_LIVE, CHANNEL_LEAVING };
+
+/* A channel that this node follows, or is about to. Without a record, it is ABSENT. */
+struct channel_link {
+  struct list link; /* in one list of its state */
+  enum channel_state state;
+  /* It was LIVE, and has subscribers: they have everything up to `known`, and must receive the rest, or
+   * a gap. Otherwise it is new, and only its history is needed. */
+  bool is_rejoining;
+  bool has_page;    /* it rejoins, and everything is held that it lacks */
+  bool is_asked;    /* SUBSCRIBE was sent, on this connection */
+  bool is_followed; /* it is subscribed to, on this connection */
+                    /* it is new, and has subscribers, who miss what comes before its page */
+  struct broker_history history;
+  uint64_t known;   /* all messages up to it were delivered */
+  uint64_t fetched; /* it rejoins, and everything up to it is held */
+  uint64_t request; /* number of the page that is asked for; 0: none */
+  size_t users;     /* interests */
+  uint64_t due_ms;  /* LEAVING: when it is left */
+  struct list waits;
+  struct bytes name;
+  char text[];
+};
+
+/* Interests in channels that are to be LIVE; or a position that is to be reached. */
+struct wait;
+struct wait_entry {
+  struct list link; /* in the channel's */
+  struct wait *wait;
+  struct channel_link *channel; /* has an interest for this */
+};
+
+struct wait {
+  struct list link; /* in broker->waits, by deadline; or in broker->ended_waits */
+  uint64_t due_ms;
+  uint64_t position; /* to be reached; or */
+  uint64_t bell;     /* the number of a bell that is to be heard */
+  int status;        /* when it has ended */
+  size_t left;       /* channels that are not LIVE */
+  void (*on_done)(void *context, int status);
+  void *context;
+  size_t count;
+  struct wait_entry entries[];
+};
+
+/* A page script that is on the way, or whose pages are. */
+struct page_request {
+  struct link_command command;
+  struct list link;
+  struct broker *broker; /* NULL: what it asked for is of no use any more */
+  uint64_t first;        /* number of its first page */
+  uint32_t count, left;  /* pages; those that have not come */
+  bool is_answered;
+  struct channel_link *channels[PAGE_CHANNELS_MAX]; /* NULL: the page has come */
+};
+
+/* While channels rejoin, what arrives is held in order of arrival, and then delivered by position
+ * (broker/node/held.c). */
+struct held;
+struct held_items {
+  struct held **items;
+  uint32_t count, capacity;
+  size_t bytes;
+};
+
+struct publishing {
+  struct list waiting; /* never sent */
+  struct list again;   /* refused, or without an answer: sent before those that wait, in this order */
+  struct list sent;    /* on the way */
+  struct list ordered; /* have a position, which the node has not reached */
+  struct list done;    /* on_done is to be called */
+  struct list expiry;  /* all of the above except `done`, by deadline */
+  size_t count;
+  uint64_t seq; /* of the latest that was sent */
+};
+
+struct node_end {
+  bool is_open;
+  struct run run;
+};
+
+struct broker {
+  struct broker_options options;
+  struct buffer texts; /* those of the options */
+  struct link *link;
+  const struct broker_sink *sink;
+  void *context;
+  uint64_t now_ms;
+  bool is_stopped;
+
+  struct node_end ends[2]; /* by enum link_end */
+  bool is_welcome;         /* `hello` was answered with OK, and nothing since then says otherwise */
+  struct epoch epoch;      /* of all that is known here */
+  struct run run;          /* with which it was known to be whole; none: nothing is known */
+  uint64_t position;       /* reached */
+  uint64_t seen;           /* the highest position of a message */
+  uint64_t generation;
+  char own[64]; /* this node's channel for pages and bells */
+  size_t own_len;
+  bool own_is_subscribed, own_is_asked;
+
+  struct link_command hello, bell;
+  bool hello_is_sent, bell_is_sent, doubts;
+  uint64_t hello_due_ms, bell_due_ms;
+  /* numbers of the latest bell that was rung, that has arrived, and for which somebody waits */
+  uint64_t bell_number, bell_heard, bell_wanted;
+  uint64_t answer_due_ms; /* for hello or bell; 0: none is on the way */
+  uint64_t push_due_ms;   /* for the bell itself, or the first confirmation; 0: none */
+
+  struct table channels;
+  /* channels by state; those that rejoin come first, and the others wait until they have */
+  struct list to_rejoin, to_subscribe, subscribing, to_fetch, fetching, live, leaving;
+  bool is_holding;      /* channels rejoin: what arrives is held */
+  size_t lacking_count; /* those that rejoin and have no page */
+  uint64_t request;     /* number of the latest page that was asked for */
+  struct list requests;
+  struct held_items held;
+
+  /* Called at the end of each event: goes on, and calls on_done of what has ended. */
+  void (*on_event_end)(struct broker *broker);
+  struct list waits, reaching, ended_waits;
+  struct publishing publishing;
+};
+
+/* ---- broker/node.c: what every part needs ----------------------------------------------------- */
+
+/* Appends a key, or the channel of a channel, to the buffer, and returns where it begins. */
+size_t node_key(const struct broker *broker, struct buffer *out, const char *kind, struct bytes name);
+/* Returns true if channels may be joined, and messages published. */
+bool node_is_up(const struct broker *broker);
+/* A script was refused: the node must say hello. */
+void node_fence(struct broker *broker);
+/* The node was removed, because it was silent: it registers again. */
+void node_renew(struct broker *broker);
+/* Something of another epoch has arrived: the node asks, and goes on until it knows. */
+void node_doubt(struct broker *broker);
+/* A message with that position exists. */
+void node_see(struct broker *broker, uint64_t position);
+/* Everything up to the position was delivered. */
+void node_reach(struct broker *broker, uint64_t position);
+/* Handles what is common to all scripts. */
+enum answer {
+  ANSWER_OK,
+  ANSWER_REFUSED, /* it was not carried out, and is to be sent again when the node is welcome */
+  ANSWER_FAILED,  /* it was not carried out */
+  ANSWER_LOST     /* unknown: the connection was lost */
+};
+enum answer node_answer(struct broker *broker, const struct resp_value *reply);
+
+static inline struct bytes run_bytes(const struct run *run) { return bytes_of(run->text, run->len); }
+static inline bool run_equal(const struct run *a, const struct run *b) { return bytes_equal(run_bytes(a), run_bytes(b)); }
+
+/* Ends a wait: on_done is called in waits_settle. */
+void wait_end(struct broker *broker, struct wait *wait, int status);
+/* The channel is LIVE. */
+void waits_follow(struct broker *broker, struct channel_link *channel);
+
+/* ---- broker/node/waits.c --------------------------------------------------------------------------- */
+
+/* Ends waits that are over their time, or all. */
+void waits_expire(struct broker *broker, bool all, int status);
+void waits_settle(struct broker *broker);
+
+/* ---- broker/node/channels.c ------------------------------------------------------------------------ */
+
+void channels_init(struct broker *broker);
+void channels_deinit(struct broker *broker);
+struct channel_link *channels_find(const struct broker *broker, struct bytes name);
+struct channel_link *channels_find_or_make(struct broker *broker, const struct broker_interest *interest);
+/* Counts an interest, and ends one. */
+void channel_add_user(struct broker *broker, struct channel_link *channel);
+void channel_drop_user(struct broker *broker, struct channel_link *channel);
+/* It has everything up to the position. */
+void channel_go_live(struct broker *broker, struct channel_link *channel, uint64_t known);
+void channel_fetch(struct broker *broker, struct channel_link *channel);
+/* Pub/sub was lost: every channel must be subscribed to again. */
+void channels_on_deaf(struct broker *broker);
+/* A new epoch: nothing that is known of any channel is valid. */
+void channels_forget_history(struct broker *broker);
+/* What was held is too much: the subscribers of all channels that rejoin are disconnected. */
+void channels_give_up(struct broker *broker);
+/* Asks for whatever the channels lack. */
+void channels_step(struct broker *broker);
+void channels_on_subscribed(struct broker *broker, struct bytes name);
+void channels_on_message(struct broker *broker, struct bytes name, struct bytes payload);
+void channels_expire(struct broker *broker);
+
+/* ---- broker/node/pages.c --------------------------------------------------------------------------- */
+
+/* Asks for the pages of channels in `to_fetch`. */
+void pages_step(struct broker *broker);
+/* Pages that are on the way will not come, or are of no use. */
+void pages_drop_requests(struct broker *broker);
+void pages_on_page(struct broker *broker, struct bytes payload);
+
+/* ---- broker/node/held.c ---------------------------------------------------------------------------- */
+
+void held_clear(struct broker *broker);
+/* Holds a message; a page, as the end of what rejoins, has no message. */
+void held_message(struct broker *broker, struct channel_link *channel, const struct push_message *message);
+void held_page(struct broker *broker, struct channel_link *channel, const struct push_page *page, bool has_messages);
+/* Every channel has its page: delivers what was held, by position. */
+void held_release(struct broker *broker);
+
+/* ---- broker/node/publishing.c ---------------------------------------------------------------------- */
+
+void publishing_init(struct publishing *publishing);
+void publishing_step(struct broker *broker);
+/* Redis does not know any more what this node has published: what has no answer is given up. */
+void publishing_give_up(struct broker *broker);
+/* A new epoch: no position of the earlier one will be reached. */
+void publishing_complete_all(struct broker *broker);
+void publishing_expire(struct broker *broker);
+void publishing_settle(struct broker *broker);
+void publishing_stop(struct broker *broker);
+
+VISIBILITY_POP
+
+#endif

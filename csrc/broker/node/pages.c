@@ -1,0 +1,223 @@
+/* Pages: what is kept of channels, by the script `page`, in order with the messages. */
+#include "base/log_limit.h"
+#include "broker/node/node.h"
+
+/* ---- Asking ----------------------------------------------------------------------------------- */
+
+static void request_free(struct page_request *request) {
+  list_remove(&request->link);
+  memory_free(request);
+}
+
+void pages_drop_requests(struct broker *broker) {
+  while (!list_empty(&broker->requests)) {
+    struct page_request *request = container_of(broker->requests.next, struct page_request, link);
+    list_remove(&request->link);
+    request->broker = NULL;
+    if (request->is_answered) memory_free(request);
+  }
+}
+
+/* The pages of the request that have not come will not come. */
+static void ask_again(struct page_request *request) {
+  struct broker *broker = request->broker;
+  for (uint32_t i = 0; i < request->count; i++) {
+    struct channel_link *channel = request->channels[i];
+    if (channel && channel->request == request->first + i) channel_fetch(broker, channel);
+  }
+}
+
+static void take_answer(struct page_request *request, const struct resp_value *reply) {
+  struct broker *broker = request->broker;
+  uint64_t receivers = 1;
+  enum answer answer = node_answer(broker, reply);
+  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0)) {
+    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
+    answer = ANSWER_REFUSED;
+  }
+  /* Without memory, say, it is not better a moment later; a new connection has a delay. */
+  if (answer == ANSWER_FAILED) broker->link->class->reset(broker->link, LINK_COMMANDS, "redis did not read a history");
+  if (answer == ANSWER_OK && request->left > 0) return;
+  if (answer != ANSWER_OK) ask_again(request);
+  request_free(request);
+}
+
+static void on_answer(struct link_command *command, const struct resp_value *reply) {
+  struct page_request *request = container_of(command, struct page_request, command);
+  struct broker *broker = request->broker;
+  request->is_answered = true;
+  if (!broker) {
+    memory_free(request);
+    return;
+  }
+  take_answer(request, reply);
+  broker->on_event_end(broker);
+}
+
+static void append_u64(struct buffer *texts, size_t *ends, size_t *count, uint64_t value) {
+  buffer_append_u64(texts, value);
+  ends[(*count)++] = texts->len;
+}
+
+static void append_channel(struct buffer *texts, size_t *ends, size_t *count, const struct channel_link *channel) {
+  uint32_t size = channel->history.size;
+  bool is_rejoining = channel->is_rejoining;
+  append_u64(texts, ends, count, channel->request);
+  buffer_append_char(texts, is_rejoining ? '+' : '-');
+  ends[(*count)++] = texts->len;
+  append_u64(texts, ends, count, is_rejoining ? channel->fetched : 0);
+  append_u64(texts, ends, count, size < PAGE_MESSAGES_MAX ? size : PAGE_MESSAGES_MAX);
+}
+
+enum { PAGE_ARGUMENTS_MAX = 1 + 2 * PAGE_CHANNELS_MAX + 4 + 4 * PAGE_CHANNELS_MAX };
+
+static int send_request(struct broker *broker, struct page_request *request) {
+  struct bytes arguments[PAGE_ARGUMENTS_MAX];
+  size_t ends[PAGE_ARGUMENTS_MAX], count = 0, begin = 0;
+  struct buffer texts;
+  buffer_init(&texts);
+  node_key(broker, &texts, "h", bytes_of(NULL, 0));
+  ends[count++] = texts.len;
+  for (uint32_t i = 0; i < request->count; i++) {
+    node_key(broker, &texts, "s", request->channels[i]->name);
+    ends[count++] = texts.len;
+    node_key(broker, &texts, "c", request->channels[i]->name);
+    ends[count++] = texts.len;
+  }
+  size_t key_count = count;
+  buffer_append(&texts, run_bytes(&broker->run));
+  ends[count++] = texts.len;
+  buffer_append(&texts, bytes_of(broker->own, broker->own_len));
+  ends[count++] = texts.len;
+  append_u64(&texts, ends, &count, broker->options.mark_ttl_s);
+  append_u64(&texts, ends, &count, PAGE_BYTES_MAX);
+  for (uint32_t i = 0; i < request->count; i++) append_channel(&texts, ends, &count, request->channels[i]);
+  int status = texts.failed ? MW_ENOMEM : 0;
+  for (size_t i = 0; status == 0 && i < count; begin = ends[i++]) arguments[i] = bytes_of(texts.data + begin, ends[i] - begin);
+  if (status == 0) status = broker->link->class->run(broker->link, SCRIPT_PAGE, key_count, arguments, count, &request->command);
+  buffer_deinit(&texts);
+  return status;
+}
+
+static bool ask_some(struct broker *broker) {
+  struct page_request *request = memory_calloc(1, sizeof *request);
+  if (!request) return false;
+  *request = (struct page_request){.command.on_reply = on_answer, .broker = broker, .first = broker->request + 1};
+  for (struct list *link = broker->to_fetch.next; link != &broker->to_fetch && request->count < PAGE_CHANNELS_MAX;
+       link = link->next) {
+    struct channel_link *channel = container_of(link, struct channel_link, link);
+    channel->request = request->first + request->count;
+    request->channels[request->count++] = channel;
+  }
+  request->left = request->count;
+  if (send_request(broker, request) < 0) {
+    memory_free(request);
+    return false;
+  }
+  broker->request += request->count;
+  list_append(&broker->requests, &request->link);
+  for (uint32_t i = 0; i < request->count; i++) {
+    list_remove(&request->channels[i]->link);
+    list_append(&broker->fetching, &request->channels[i]->link);
+  }
+  return true;
+}
+
+void pages_step(struct broker *broker) {
+  size_t count = 0;
+  for (const struct list *link = broker->requests.next; link != &broker->requests; link = link->next) count++;
+  while (count < PAGE_REQUESTS_MAX && !list_empty(&broker->to_fetch) && ask_some(broker)) count++;
+}
+
+/* ---- Pages ------------------------------------------------------------------------------------ */
+
+/* Returns the channel that the page is for, once, or NULL. */
+static struct channel_link *take_channel(struct broker *broker, uint64_t number) {
+  for (struct list *link = broker->requests.next; link != &broker->requests; link = link->next) {
+    struct page_request *request = container_of(link, struct page_request, link);
+    if (number < request->first || number - request->first >= request->count) continue;
+    struct channel_link *channel = request->channels[number - request->first];
+    if (!channel || channel->request != number) return NULL;
+    request->channels[number - request->first] = NULL;
+    channel->request = 0;
+    if (--request->left == 0 && request->is_answered) request_free(request);
+    return channel;
+  }
+  return NULL;
+}
+
+/* A page of what is kept after channel->fetched. */
+static void take_rejoining(struct broker *broker, struct channel_link *channel, struct push_page *page) {
+  struct push_message message;
+  bool has_messages = false;
+  int status;
+  while ((status = push_next_message(page, &message)) > 0) {
+    if (message.position <= channel->fetched) continue;
+    has_messages = true;
+    channel->fetched = message.position;
+    held_message(broker, channel, &message);
+    if (!channel->is_rejoining) return; /* it was too much */
+  }
+  if (page->has_more && has_messages && status == 0) {
+    channel_fetch(broker, channel);
+  } else {
+    held_page(broker, channel, page, has_messages);
+  }
+}
+
+/* Reads the messages, newest first, as far as none between them is missing. Returns how many. */
+static size_t read_messages(struct push_page *page, struct broker_message *messages) {
+  struct push_message message;
+  size_t count = 0;
+  while (count < PAGE_MESSAGES_MAX && push_next_message(page, &message) > 0) {
+    uint64_t expected = count == 0 ? page->last : messages[PAGE_MESSAGES_MAX - count].before;
+    if (message.position != expected) break;
+    messages[PAGE_MESSAGES_MAX - ++count] =
+        (struct broker_message){.record = message.record, .position = message.position, .before = message.before};
+  }
+  return count;
+}
+
+/* The newest messages of a channel without subscribers. */
+static void take_new(struct broker *broker, struct channel_link *channel, struct push_page *page) {
+  struct broker_message messages[PAGE_MESSAGES_MAX];
+  struct broker_page restored = {.channel = channel->name, .gone = page->gone, .ended = page->ended};
+  restored.count = read_messages(page, messages);
+  restored.messages = messages + PAGE_MESSAGES_MAX - restored.count;
+  restored.evicted = restored.count > 0 ? restored.messages[0].before : page->last > page->gone ? page->last : page->gone;
+  if (restored.gone > restored.evicted) restored.gone = restored.evicted;
+  node_see(broker, page->last);
+  node_reach(broker, page->position);
+  broker->sink->restore(broker->context, &restored);
+  channel_go_live(broker, channel, page->position);
+}
+
+/* On this node's own channel: a page, or a bell. */
+void pages_on_page(struct broker *broker, struct bytes payload) {
+  struct push_page page;
+  struct epoch epoch;
+  uint64_t position, number;
+  bool is_page = push_read_page(payload, &page);
+  bool is_bell = !is_page && push_read_bell(payload, &number, &epoch, &position);
+  if (is_page) epoch = page.epoch;
+  if (!is_page && !is_bell) {
+    log_limited(MW_LOG_WARNING, "ignored a push from redis that is neither a page nor a bell (%zu bytes)", payload.len);
+    return;
+  }
+  if (is_bell) broker->push_due_ms = 0;
+  if (memcmp(&epoch, &broker->epoch, sizeof epoch) != 0) {
+    node_doubt(broker);
+    return;
+  }
+  if (is_bell && !broker->is_holding) {
+    broker->bell_heard = number;
+    node_reach(broker, position);
+  }
+  struct channel_link *channel = is_page ? take_channel(broker, page.number) : NULL;
+  if (!channel) return;
+  if (channel->is_rejoining) {
+    take_rejoining(broker, channel, &page);
+  } else {
+    take_new(broker, channel, &page);
+  }
+}

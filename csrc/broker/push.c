@@ -1,0 +1,77 @@
+#include "broker/push.h"
+
+#include "base/status.h"
+
+/* Takes the text up to `c`, and `c` itself, from *rest. */
+static bool take_until(struct bytes *rest, char c, struct bytes *text) {
+  size_t len = bytes_find(*rest, c);
+  if (len == rest->len) return false;
+  *text = bytes_of(rest->ptr, len);
+  *rest = bytes_of(rest->ptr + len + 1, rest->len - len - 1);
+  return true;
+}
+
+static bool take_u64(struct bytes *rest, char c, uint64_t *value) {
+  struct bytes text;
+  return take_until(rest, c, &text) && bytes_to_u64(text, value);
+}
+
+static bool take_position(struct bytes *rest, char c, uint64_t *position) {
+  return take_u64(rest, c, position) && *position <= POSITION_MAX;
+}
+
+static bool take_epoch(struct bytes *rest, struct epoch *epoch) {
+  struct bytes text;
+  return take_until(rest, ' ', &text) && epoch_read(epoch, text);
+}
+
+static bool take_before(struct bytes *rest, char c, struct push_message *message) {
+  message->is_floor = rest->len > 0 && rest->ptr[0] == '~';
+  if (message->is_floor) *rest = bytes_of(rest->ptr + 1, rest->len - 1);
+  return take_position(rest, c, &message->before);
+}
+
+/* A message comes after the one before it. */
+static bool is_in_order(const struct push_message *message) {
+  return message->position == 0 || message->before < message->position;
+}
+
+bool push_read_message(struct bytes payload, struct epoch *epoch, struct push_message *message) {
+  struct bytes rest = payload;
+  if (!take_epoch(&rest, epoch) || !take_position(&rest, ' ', &message->position)) return false;
+  if (!take_before(&rest, '\n', message)) return false;
+  message->record = rest;
+  return is_in_order(message);
+}
+
+bool push_read_page(struct bytes payload, struct push_page *page) {
+  struct bytes rest = payload, word;
+  uint64_t more;
+  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("page"))) return false;
+  if (!take_u64(&rest, ' ', &page->number) || !take_epoch(&rest, &page->epoch)) return false;
+  if (!take_position(&rest, ' ', &page->position) || !take_position(&rest, ' ', &page->last)) return false;
+  if (!take_position(&rest, ' ', &page->gone) || !take_position(&rest, ' ', &page->ended)) return false;
+  if (!take_u64(&rest, '\n', &more) || more > 1) return false;
+  page->has_more = more == 1;
+  page->messages = rest;
+  return page->last <= page->position && page->gone <= page->position;
+}
+
+bool push_read_bell(struct bytes payload, uint64_t *number, struct epoch *epoch, uint64_t *position) {
+  struct bytes rest = payload, word;
+  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("bell"))) return false;
+  if (!take_u64(&rest, ' ', number)) return false;
+  return take_epoch(&rest, epoch) && bytes_to_u64(rest, position) && *position <= POSITION_MAX;
+}
+
+int push_next_message(struct push_page *page, struct push_message *message) {
+  struct bytes rest = page->messages;
+  uint64_t len;
+  if (rest.len == 0) return 0;
+  if (!take_position(&rest, ' ', &message->position) || !take_before(&rest, ' ', message)) return MW_EFORGED;
+  if (!take_u64(&rest, '\n', &len) || len > rest.len) return MW_EFORGED;
+  if (message->position == 0 || message->position > page->position || !is_in_order(message)) return MW_EFORGED;
+  message->record = bytes_of(rest.ptr, (size_t)len);
+  page->messages = bytes_of(rest.ptr + len, rest.len - (size_t)len);
+  return 1;
+}

@@ -1,0 +1,27 @@
+-- The heartbeat of a node. Raises the position to the time, so that the node knows that it has
+-- everything up to now. Removes one node that is dead.
+--
+-- KEYS  h, node, nodes
+-- ARGV  run, node, generation, pub/sub channel of the node, ms after which the node counts as dead,
+--       prefix of the keys of nodes, number of the bell
+-- A bell is "bell <number> <epoch> <position>". Returns OK and whether the node is subscribed (1 or 0);
+-- FENCED: another Redis than expected; STALE: the node was removed.
+local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
+if h[1] ~= ARGV[1] then
+  return { "FENCED" }
+end
+if redis.call("HGET", KEYS[2], "generation") ~= ARGV[3] then
+  return { "STALE" }
+end
+local time = redis.call("TIME")
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local position = string.format("%.0f", math.max(tonumber(h[3]), ms * 2048))
+redis.call("HSET", KEYS[1], "position", position)
+redis.call("ZADD", KEYS[3], string.format("%.0f", ms + ARGV[5]), ARGV[2])
+local dead =
+  redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", string.format("%.0f", ms), "LIMIT", 0, 1)[1]
+if dead then
+  redis.call("DEL", ARGV[6] .. dead)
+  redis.call("ZREM", KEYS[3], dead)
+end
+return { "OK", redis.call("PUBLISH", ARGV[4], "bell " .. ARGV[7] .. " " .. h[2] .. " " .. position) }

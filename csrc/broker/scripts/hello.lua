@@ -1,0 +1,108 @@
+-- Begins the work of a node with this Redis: is everything here that the nodes have seen?
+--
+-- KEYS  h, node, nodes, tops
+-- ARGV  run, node, generation, run and epoch that the node knew last (empty: none), the highest
+--       position of a message that it saw, the highest position that it reached, an epoch to begin
+--       if necessary, ms to wait for other nodes, ms after which the node counts as dead, without
+--       a bell
+-- Returns OK, the epoch, the position, and whether it is known what this node has published (1 or
+-- 0); or WAIT: other nodes are to report.
+local run, node, known_run, known_epoch = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
+local seen, reached = tonumber(ARGV[6]), tonumber(ARGV[7])
+local time = redis.call("TIME")
+local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position", "log")
+local epoch, position, log = h[2], tonumber(h[3] or "0"), h[4] or ""
+
+local function text(number)
+  return string.format("%.0f", number)
+end
+
+local function save(entries)
+  log = entries
+  redis.call("HSET", KEYS[1], "run", run, "epoch", epoch, "position", text(position), "log", log)
+  redis.call("DEL", KEYS[4])
+end
+
+-- What was seen is not all here: ids of the earlier epoch are of no use.
+local function begin_epoch()
+  epoch = ARGV[8]
+  position = math.max(position, seen, reached, ms * 2048) + 1
+  save(run .. ":" .. text(position) .. ":" .. text(position) .. " ")
+end
+
+-- Returns the highest positions that were reported for this run: seen, reached; or nil while nodes
+-- are missing.
+local function reported()
+  redis.call("HSET", KEYS[4], node, run .. " " .. text(seen) .. " " .. text(reached))
+  local since_run, since = string.match(redis.call("HGET", KEYS[4], "#") or "", "^(%S+) (%d+)$")
+  if since_run ~= run or tonumber(since) > ms then
+    since = ms
+    redis.call("HSET", KEYS[4], "#", run .. " " .. text(ms))
+  end
+  local tops, highest_seen, highest_reached = redis.call("HGETALL", KEYS[4]), 0, 0
+  local has = {}
+  for i = 1, #tops, 2 do
+    local of, top_seen, top_reached = string.match(tops[i + 1], "^(%S+) (%d+) (%d+)$")
+    if of == run then
+      has[tops[i]] = true
+      highest_seen = math.max(highest_seen, tonumber(top_seen))
+      highest_reached = math.max(highest_reached, tonumber(top_reached))
+    end
+  end
+  if ms - since < tonumber(ARGV[9]) then
+    for _, other in ipairs(redis.call("ZRANGE", KEYS[3], 0, -1)) do
+      if not has[other] then
+        return nil
+      end
+    end
+  end
+  return highest_seen, highest_reached
+end
+
+-- Returns true if the log shows that nothing is missing that the node saw. Each entry of the log is
+-- <run>:<position when it was accepted>:<position above which it went on>.
+local function is_whole()
+  if known_run == run then
+    return true
+  end
+  local is_after = false
+  for of, base, first in string.gmatch(log, "(%S+):(%d+):(%d+) ") do
+    if is_after then
+      return seen <= tonumber(base) and reached <= tonumber(first)
+    end
+    is_after = of == known_run
+  end
+  return false
+end
+
+if not epoch then
+  begin_epoch()
+elseif h[1] ~= run then
+  local highest_seen, highest_reached = reported()
+  if not highest_seen then
+    return { "WAIT" }
+  end
+  if highest_seen <= position then
+    local base = position
+    position = math.max(position, highest_reached, ms * 2048)
+    log = log .. run .. ":" .. text(base) .. ":" .. text(position) .. " "
+    while select(2, string.gsub(log, " ", " ")) > 32 do
+      log = string.gsub(log, "^%S+ ", "")
+    end
+    save(log)
+  else
+    begin_epoch()
+  end
+end
+if known_epoch == epoch and not is_whole() then
+  begin_epoch()
+end
+
+local is_known = redis.call("HGET", KEYS[2], "generation") == ARGV[3]
+if not is_known then
+  redis.call("DEL", KEYS[2])
+  redis.call("HSET", KEYS[2], "generation", ARGV[3])
+end
+redis.call("ZADD", KEYS[3], text(ms + ARGV[10]), node)
+return { "OK", epoch, text(position), is_known and 1 or 0 }

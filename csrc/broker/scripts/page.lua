@@ -1,0 +1,77 @@
+-- Reads what is kept of channels, and publishes it to the node that asked, one page a channel. So it
+-- arrives in order with the messages.
+--
+-- KEYS  h, then for each channel its stream and its mark
+-- ARGV  run, pub/sub channel of the node, mark ttl in s, bytes of a page at most, then for each
+--       channel: number of the request, "+" (messages after `since`, oldest first) or "-" (the
+--       newest messages), since, messages at most
+-- A page is "page <number> <epoch> <position> <last> <gone> <ended> <more>\n", then for each message
+-- "<position> <before> <length>\n<record>", in the order in which they were read. `position` is that
+-- of the newest message of all channels, `last` that of the newest message of this one.
+-- Returns OK and whether the node is subscribed (1 or 0); FENCED: another Redis than expected.
+local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
+if h[1] ~= ARGV[1] then
+  return { "FENCED" }
+end
+local time = redis.call("TIME")
+local now = math.max(time[1] * 1000 + math.floor(time[2] / 1000), math.floor(h[3] / 2048))
+local floor = string.format("%.0f", math.max((now - (ARGV[3] - 3600) * 1000) * 2048, 0))
+local bytes_max = tonumber(ARGV[4])
+
+local function position_of(entry)
+  return entry and string.match(entry[1], "^%d+")
+end
+
+local function field(entry, name)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == name then
+      return entry[2][i + 1]
+    end
+  end
+  return ""
+end
+
+-- The positions up to which messages are nowhere, and of the newest one.
+local function bounds(stream, mark)
+  local oldest = redis.call("XRANGE", stream, "-", "+", "COUNT", 1)[1]
+  local newest = position_of(redis.call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1])
+  local last = mark[1]
+  if oldest and (not last or tonumber(newest) >= tonumber(last)) then
+    return string.match(field(oldest, "b"), "%d+") or newest, newest, true
+  end
+  return last or floor, last or "0", false
+end
+
+local function read(stream, direction, since, count)
+  local entries
+  if direction == "+" then
+    entries = redis.call("XRANGE", stream, "(" .. since, "+", "COUNT", count)
+  else
+    entries = redis.call("XREVRANGE", stream, "+", "-", "COUNT", count)
+  end
+  local parts, bytes, more = {}, 0, #entries == tonumber(count) and "1" or "0"
+  for i, entry in ipairs(entries) do
+    local record = field(entry, "m")
+    bytes = bytes + #record
+    if i > 1 and bytes > bytes_max then
+      more = "1"
+      break
+    end
+    parts[i] = position_of(entry) .. " " .. field(entry, "b") .. " " .. #record .. "\n" .. record
+  end
+  return table.concat(parts), more
+end
+
+local receivers = 1
+for i = 2, #KEYS, 2 do
+  local at = 5 + (i - 2) * 2
+  local mark = redis.call("HMGET", KEYS[i + 1], "last", "ended")
+  local gone, last, is_kept = bounds(KEYS[i], mark)
+  local messages, more = "", "0"
+  if is_kept and tonumber(ARGV[at + 3]) > 0 then
+    messages, more = read(KEYS[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+  end
+  local head = table.concat({ "page", ARGV[at], h[2], h[3], last, gone, mark[2] or "0", more }, " ")
+  receivers = math.min(receivers, redis.call("PUBLISH", ARGV[2], head .. "\n" .. messages))
+end
+return { "OK", receivers }
