@@ -27,12 +27,12 @@ local function edit(client, channel, message)
     return false, reason, code
   elseif changed or self.unsent then
     local news = { version = self.version, edit = message.data }
-    self.unsent = not channel:publish("edit", news, { volatile = true, except = client })
+    self.unsent = not channel:publish("edit", news, { except = client })
   end
   return { version = self.version }
 end
 
--- There is no history: a copy that was away merges the whole document, which has no operations.
+-- There is no history: a copy that was away, or has a gap, merges the whole document.
 app:channel("document:{name}", {
   authorize = function(_, channel)
     if #channel.params.name > 24 or not channel.params.name:find "^[%w-]+$" then

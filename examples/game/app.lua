@@ -40,6 +40,7 @@ app:channel("game", {
       client.data = nil
     end
   end,
+  history = { size = 1 }, -- for polls, which would miss what is between them
   slow = "latest", -- a page on a bad network sees fewer steps, and never old ones
   limits = {
     message_size = 256,

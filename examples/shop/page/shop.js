@@ -76,8 +76,9 @@ function show(id) {
   const channel = connection.channel(`product:${product.id}`);
   shown = { id: product.id, name: product.name, channel };
   const isShown = () => shown.channel === channel;
-  // After each connection, what on_join returned: so the page is right again, whatever it has missed.
-  channel.on("moonwire:subscribed", ({ data }) => isShown() && take(data));
+  // After each connection, what on_join returned: so the page is right again, whatever it has missed. Without history, polls have gaps.
+  channel.on("moonwire:subscribed", ({ data }) => isShown() && (data ? take(data) : refresh(channel)));
+  channel.on("moonwire:gap", () => isShown() && refresh(channel));
   channel.on("price", (state) => isShown() && take(state));
   channel.on("stock", (state) => isShown() && take(state));
   channel.on("moonwire:presence", () => isShown() && showViewers());
@@ -132,11 +133,25 @@ function setLimit() {
   tell(`You will be told when ${shown.name} costs less than ${cents(Number(element("below").value) * 100)}`);
 }
 
+async function load() {
+  const response = await fetch("products", { cache: "no-store" });
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  return response.json();
+}
+
+// Reads the state of the product that is shown, if it is still that of the channel.
+async function refresh(channel) {
+  try {
+    const state = (await load()).find(({ id }) => id === shown.id);
+    if (shown.channel === channel) take(state);
+  } catch {
+    setTimeout(() => shown.channel === channel && refresh(channel), 2000);
+  }
+}
+
 async function start() {
   try {
-    const response = await fetch("products", { cache: "no-store" });
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    products = await response.json();
+    products = await load();
   } catch {
     setTimeout(start, 2000);
     return;

@@ -57,6 +57,7 @@ export class TownMap {
 
   // The van at a place, and the part of the way that it has gone.
   showVan(x, y, gone) {
+    if (!this.#route) return;
     const van = this.#svg.querySelector("#van");
     van.setAttribute("visibility", "visible");
     van.style.transform = `translate(${x}px, ${y}px)`;

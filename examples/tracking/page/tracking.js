@@ -24,6 +24,7 @@ function follow(code) {
   const channel = connection.channel(`delivery:${code}`);
   element("code").textContent = code;
   channel.on("moonwire:subscribed", ({ data }) => {
+    if (!data) return; // the answer to a repeated subscription
     map.showRoute(data.route);
     choose(town.places.findIndex(({ name }) => name === data.place.name) + 1);
     element("where").textContent = data.place.name;
