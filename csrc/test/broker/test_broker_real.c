@@ -1,0 +1,291 @@
+/* Two nodes over real links with redis-server, on a unix socket: the scripts as Redis runs them. */
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "broker/broker.h"
+#include "broker/redis_link.h"
+#include "broker/scripts.h"
+#include "test/support.h"
+#include "test/support/redis/real_redis.h"
+
+enum { PATIENCE_MS = 120000, NODES = 2 };
+
+struct node {
+  struct link *link;
+  struct broker *broker;
+  struct buffer trace; /* what its broker has told: "epoch deliver:a ..." */
+  unsigned epochs;
+  struct epoch epoch;
+  uint64_t position;
+};
+
+static struct loop loop;
+static struct connections connections;
+static struct real_redis real;
+static struct node nodes[NODES];
+static unsigned joined, published, refused;
+static uint64_t published_at;
+static bool uses_file;
+
+/* ---- The server, as a broker sees it ---------------------------------------------------------- */
+
+static void note(struct node *node, const char *word, struct bytes text) {
+  if (node->trace.len > 0) buffer_append_char(&node->trace, ' ');
+  buffer_append_string(&node->trace, word);
+  buffer_append(&node->trace, text);
+}
+
+static void on_deliver(void *context, struct bytes channel, const struct broker_message *message) {
+  struct node *node = context;
+  (void)channel;
+  if (message->position > 0) {
+    assert_true(message->position > node->position && message->before < message->position);
+  }
+  note(node, message->position > 0 ? "" : "~", message->record);
+}
+
+static void on_restore(void *context, const struct broker_page *page) {
+  note(context, "page", bytes_of(NULL, 0));
+  for (size_t i = 0; i < page->count; i++) note(context, "+", page->messages[i].record);
+}
+
+static void on_gap(void *context, struct bytes channel, uint64_t position) {
+  (void)position;
+  note(context, "gap:", channel);
+}
+
+static void on_disconnect(void *context, struct bytes channel) { note(context, "disconnect:", channel); }
+static void on_forget(void *context, struct bytes channel) { note(context, "forget:", channel); }
+static void on_reach(void *context, uint64_t position) { ((struct node *)context)->position = position; }
+
+static void on_begin_epoch(void *context, const struct epoch *epoch, uint64_t position) {
+  struct node *node = context;
+  node->epochs++;
+  node->epoch = *epoch;
+  node->position = position;
+}
+
+static const struct broker_sink sink = {on_deliver, on_restore, on_gap, on_disconnect, on_forget, on_reach, on_begin_epoch};
+
+/* ---- Running ---------------------------------------------------------------------------------- */
+
+static void on_turn(struct loop *turning) {
+  (void)turning;
+  for (size_t i = 0; i < NODES; i++) {
+    if (nodes[i].link) redis_link_turn(nodes[i].link);
+  }
+}
+
+static void step(uint64_t begun_ms, const char *condition) {
+  for (size_t i = 0; i < NODES; i++) {
+    if (nodes[i].broker) broker_tick(nodes[i].broker, clock_system_ms());
+  }
+  loop_step(&loop);
+  poll(NULL, 0, 1);
+  if (clock_system_ms() - begun_ms > PATIENCE_MS) fail_msg("still not: %s", condition);
+}
+
+#define until(condition)                                                                                                         \
+  for (uint64_t begun_ms = clock_system_ms(); !(condition); step(begun_ms, #condition)) continue
+
+static bool are_up(void) { return broker_state(nodes[0].broker) == BROKER_UP && broker_state(nodes[1].broker) == BROKER_UP; }
+
+static void start_redis(void) { real_redis_start(&real, 0, "s", uses_file ? "--appendonly yes" : ""); }
+
+static void node_begin(struct node *node, const char *name) {
+  struct redis_link_options to = {.delay_ms = 5, .delay_max_ms = 50, .scripts = broker_scripts, .script_count = SCRIPT_COUNT};
+  struct broker_options options = {.prefix = BYTES("mw"),
+                                   .node = bytes_string(name),
+                                   .publish_ms = PATIENCE_MS,
+                                   .linger_ms = 1,
+                                   .bell_ms = 50,
+                                   .silence_ms = PATIENCE_MS,
+                                   .expiry_ms = PATIENCE_MS,
+                                   .recover_ms = PATIENCE_MS,
+                                   .mark_ttl_s = 25 * 3600,
+                                   .held_max = 1 << 20,
+                                   .waiting_max = 1000};
+  *node = (struct node){0};
+  buffer_init(&node->trace);
+  snprintf(to.url.host, sizeof to.url.host, "%s/s", real.directory);
+  assert_int_equal(redis_link_new(&node->link, &to, &connections), 0);
+  node->broker = broker_new(&options, node->link, &sink, node, clock_system_ms());
+  assert_non_null(node->broker);
+}
+
+static int begin(void **state) {
+  int status = support_setup(state);
+  mw_log_to(MW_LOG_ERROR, NULL, NULL);
+  real_redis_begin(&real);
+  assert_int_equal(loop_init(&loop, NULL, on_turn), 0);
+  connections_init(&connections, &loop);
+  joined = published = refused = 0;
+  start_redis();
+  node_begin(&nodes[0], "first");
+  node_begin(&nodes[1], "second");
+  until(are_up());
+  return status;
+}
+
+static int begin_without_file(void **state) {
+  uses_file = false;
+  return begin(state);
+}
+
+static int begin_with_file(void **state) {
+  uses_file = true;
+  return begin(state);
+}
+
+static int end(void **state) {
+  for (size_t i = 0; i < NODES; i++) {
+    broker_stop(nodes[i].broker);
+    redis_link_free(nodes[i].link);
+    nodes[i].link = NULL;
+    broker_free(nodes[i].broker);
+    nodes[i].broker = NULL;
+    buffer_deinit(&nodes[i].trace);
+  }
+  connections_close(&connections);
+  loop_close(&loop, NULL);
+  while (loop.open_count > 0) loop_run_once(&loop);
+  connections_deinit(&connections);
+  loop_deinit(&loop);
+  real_redis_end(&real);
+  mw_log_to(MW_LOG_INFO, NULL, NULL);
+  return support_teardown(state);
+}
+
+static void on_joined(void *context, int status) {
+  (void)context;
+  assert_int_equal(status, 0);
+  joined++;
+}
+
+static void join(struct node *node, const char *name, uint32_t size) {
+  struct broker_interest interest = {bytes_string(name), {.size = size}};
+  unsigned before = joined;
+  if (broker_interest(node->broker, &interest, 1, on_joined, NULL) == MW_PENDING) until(joined > before);
+}
+
+static void on_published(void *context, int status, const struct epoch *epoch, uint64_t position) {
+  (void)context, (void)epoch;
+  if (status < 0) refused++;
+  published++;
+  published_at = position;
+}
+
+static void begin_publish(struct node *node, const char *channel, const char *record, const char *key) {
+  struct broker_publish publish = {.channel = bytes_string(channel),
+                                   .record = bytes_string(record),
+                                   .key = bytes_string(key),
+                                   .history = {.size = 3},
+                                   .on_done = on_published};
+  assert_int_equal(broker_publish(node->broker, &publish), 0);
+}
+
+static void publish(struct node *node, const char *channel, const char *record) {
+  unsigned before = published;
+  begin_publish(node, channel, record, "");
+  until(published > before);
+  assert_int_equal(refused, 0);
+}
+
+static bool has_trace(const struct node *node, const char *trace) {
+  return bytes_equal(buffer_bytes(&node->trace), bytes_string(trace));
+}
+
+/* ---- Tests ------------------------------------------------------------------------------------ */
+
+static void all_nodes_receive_what_is_published(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  assert_memory_equal(&first->epoch, &second->epoch, sizeof first->epoch);
+  join(first, "a", 3);
+  join(second, "a", 3);
+  publish(first, "a", "1");
+  assert_true(has_trace(first, "page 1")); /* before its publisher was told */
+  assert_true(published_at > UINT64_C(1) << 51 && first->position >= published_at);
+  publish(second, "a", "2");
+  assert_int_equal(broker_publish_volatile(first->broker, BYTES("a"), BYTES("3")), 0);
+  until(has_trace(first, "page 1 2 ~3") && has_trace(second, "page 1 2 ~3"));
+}
+
+static void a_history_comes_with_the_join(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  for (const char *record = "1\0002\0003\0004\000"; *record; record += 2) publish(first, "a", record);
+  join(second, "a", 3);
+  assert_true(has_trace(second, "page +2 +3 +4"));
+  broker_end_interest(second->broker, BYTES("a"));
+  until(has_trace(second, "page +2 +3 +4 forget:a"));
+}
+
+static void a_key_is_published_once(void **state) {
+  (void)state;
+  begin_publish(&nodes[0], "a", "1", "key");
+  until(published == 1);
+  uint64_t position = published_at;
+  begin_publish(&nodes[1], "a", "1", "key");
+  until(published == 2);
+  assert_true(published_at == position);
+}
+
+static void nothing_is_missed_when_redis_restarts(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  join(first, "a", 3);
+  join(second, "a", 3);
+  publish(first, "a", "1");
+  until(has_trace(second, "page 1"));
+  real_redis_kill(&real, 0);
+  until(broker_state(first->broker) == BROKER_CONNECTING && broker_state(second->broker) == BROKER_CONNECTING);
+  begin_publish(second, "a", "2", ""); /* waits */
+  start_redis();
+  until(published == 2);
+  publish(first, "a", "3");
+  until(has_trace(first, "page 1 2 3") && has_trace(second, "page 1 2 3"));
+  assert_int_equal(first->epochs, 1);
+  assert_int_equal(refused, 0);
+}
+
+static void a_redis_that_has_forgotten_begins_an_epoch(void **state) {
+  (void)state;
+  struct epoch epoch = nodes[0].epoch;
+  join(&nodes[0], "a", 3);
+  publish(&nodes[0], "a", "1");
+  real_redis_run(&real, "redis-cli -s s FLUSHALL");
+  until(nodes[0].epochs == 2 && nodes[1].epochs == 2);
+  until(are_up());
+  assert_memory_not_equal(&nodes[0].epoch, &epoch, sizeof epoch);
+  assert_memory_equal(&nodes[0].epoch, &nodes[1].epoch, sizeof epoch);
+  publish(&nodes[1], "a", "2");
+  until(nodes[0].position >= published_at);
+}
+
+static void messages_are_fetched_that_came_while_pubsub_was_lost(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  join(first, "a", 3);
+  publish(second, "a", "1");
+  until(has_trace(first, "page 1"));
+  for (const char *record = "2\0003\0004\000"; *record; record += 2) {
+    real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE pubsub");
+    publish(second, "a", record);
+  }
+  until(has_trace(first, "page 1 2 3 4"));
+}
+
+#define REAL_TEST(name) cmocka_unit_test_setup_teardown(name, begin_without_file, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {REAL_TEST(all_nodes_receive_what_is_published),
+                                     REAL_TEST(a_history_comes_with_the_join),
+                                     REAL_TEST(a_key_is_published_once),
+                                     cmocka_unit_test_setup_teardown(nothing_is_missed_when_redis_restarts, begin_with_file, end),
+                                     REAL_TEST(a_redis_that_has_forgotten_begins_an_epoch),
+                                     REAL_TEST(messages_are_fetched_that_came_while_pubsub_was_lost)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
