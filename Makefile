@@ -30,11 +30,13 @@ endif
 
 # ---- Flavours ------------------------------------------------------------------------------------
 
+# DEBUG_INFO=-g1 keeps the lines of a report and makes a build a quarter shorter.
+DEBUG_INFO ?= -g
 FLAGS_release := -O2
 FLAGS_debug := -O0 -g3
-FLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-FLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-FLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FLAGS_asan := -O1 $(DEBUG_INFO) -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+FLAGS_tsan := -O1 $(DEBUG_INFO) -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz := -O1 $(DEBUG_INFO) -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS_coverage := -O0 -g --coverage
 ifeq ($(FLAGS_$(FLAVOUR)),)
 $(error unknown FLAVOUR '$(FLAVOUR)': release, debug, asan, tsan, fuzz or coverage)
