@@ -145,7 +145,7 @@ export async function a_proxy_that_swallows_upgrades(stage) {
   const gate = await stage.gate(server.base);
   gate.upgrades = "swallow";
   const place = await stage.place(gate.base);
-  await follow(place, { openTimeout: 1500 });
+  await follow(place, { openTimeout: 5000 });
   assert.equal(await transport(place), "sse");
   await publish(server);
   await sees_all(place);
@@ -274,7 +274,7 @@ async function see_again(stage, kind) {
   const page = Object.assign(new EventTarget(), { hidden: false });
   await place.run(([it, transport]) => {
     globalThis.document = it;
-    t.connection = t.open({ transports: [transport], silence: 3600000, openTimeout: 1000, backoff: { min: 3600000, max: 3600000 } });
+    t.connection = t.open({ transports: [transport], silence: 3600000, openTimeout: 6000, backoff: { min: 3600000, max: 3600000 } });
     delete globalThis.document;
     t.items = t.follow(t.connection);
     return t.connection.channel("items").ready;
