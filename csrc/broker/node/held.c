@@ -70,6 +70,9 @@ void held_page(struct broker *broker, struct channel_link *channel, const struct
 static int compare(const void *a, const void *b) {
   const struct held *first = *(struct held *const *)a, *second = *(struct held *const *)b;
   if (first->position != second->position) return first->position < second->position ? -1 : 1;
+  /* The page of one channel states the position of the newest message of all channels. That message
+   * may arrive later, in the page of its own channel. */
+  if (first->is_end != second->is_end) return first->is_end ? 1 : -1;
   return first->place < second->place ? -1 : first->place > second->place;
 }
 
