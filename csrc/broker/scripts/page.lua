@@ -22,6 +22,12 @@ local function position_of(entry)
   return entry and string.match(entry[1], "^%d+")
 end
 
+-- A key of another type, which another program has written, is an empty stream.
+local function entries_of(...)
+  local entries = redis.pcall(...)
+  return entries.err and {} or entries
+end
+
 local function field(entry, name)
   for i = 1, #entry[2], 2 do
     if entry[2][i] == name then
@@ -33,9 +39,12 @@ end
 
 -- The positions up to which messages are nowhere, and of the newest one.
 local function bounds(stream, mark)
-  local oldest = redis.call("XRANGE", stream, "-", "+", "COUNT", 1)[1]
-  local newest = position_of(redis.call("XREVRANGE", stream, "+", "-", "COUNT", 1)[1])
+  local oldest = entries_of("XRANGE", stream, "-", "+", "COUNT", 1)[1]
+  local newest = position_of(entries_of("XREVRANGE", stream, "+", "-", "COUNT", 1)[1])
   local last = mark[1]
+  if newest and tonumber(newest) > tonumber(h[3]) then
+    return h[3], h[3], false -- added by another program
+  end
   if oldest and (not last or tonumber(newest) >= tonumber(last)) then
     return string.match(field(oldest, "b"), "%d+") or newest, newest, true
   end
@@ -45,19 +54,22 @@ end
 local function read(stream, direction, since, count)
   local entries
   if direction == "+" then
-    entries = redis.call("XRANGE", stream, "(" .. since, "+", "COUNT", count)
+    entries = entries_of("XRANGE", stream, "(" .. since, "+", "COUNT", count)
   else
-    entries = redis.call("XREVRANGE", stream, "+", "-", "COUNT", count)
+    entries = entries_of("XREVRANGE", stream, "+", "-", "COUNT", count)
   end
   local parts, bytes, more = {}, 0, #entries == tonumber(count) and "1" or "0"
   for i, entry in ipairs(entries) do
-    local record = field(entry, "m")
+    local record, before = field(entry, "m"), field(entry, "b")
     bytes = bytes + #record
     if i > 1 and bytes > bytes_max then
       more = "1"
       break
     end
-    parts[i] = position_of(entry) .. " " .. field(entry, "b") .. " " .. #record .. "\n" .. record
+    -- others may have added something
+    if string.match(entry[1], "^%d+%-0$") and string.match(before, "^~?%d+$") then
+      parts[#parts + 1] = position_of(entry) .. " " .. before .. " " .. #record .. "\n" .. record
+    end
   end
   return table.concat(parts), more
 end
@@ -65,7 +77,10 @@ end
 local receivers = 1
 for i = 2, #KEYS, 2 do
   local at = 5 + (i - 2) * 2
-  local mark = redis.call("HMGET", KEYS[i + 1], "last", "ended")
+  local mark = redis.pcall("HMGET", KEYS[i + 1], "last", "ended")
+  if mark.err or mark[1] and not string.match(mark[1], "^%d+$") then
+    mark = { h[3], false } -- written by another program: everything is gone
+  end
   local gone, last, is_kept = bounds(KEYS[i], mark)
   local messages, more = "", "0"
   if is_kept and tonumber(ARGV[at + 3]) > 0 then

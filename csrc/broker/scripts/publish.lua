@@ -35,9 +35,13 @@ local position = string.format("%.0f", next_position)
 
 -- The position of the channel's previous message. If its mark has expired and nothing is kept, a
 -- floor ("~"): there was no message in the last hours.
-local before = redis.call("HGET", KEYS[3], "last")
-if not before then
-  local newest = redis.call("XREVRANGE", KEYS[2], "+", "-", "COUNT", 1)[1]
+local before = redis.pcall("HGET", KEYS[3], "last")
+if before and not (type(before) == "string" and string.match(before, "^%d+$")) then
+  -- Another program has written here. Whatever the channel had is gone.
+  redis.call("DEL", KEYS[3])
+  before = h[3]
+elseif not before then
+  local newest = redis.pcall("XREVRANGE", KEYS[2], "+", "-", "COUNT", 1)[1]
   if newest then
     before = string.match(newest[1], "^%d+")
   else
@@ -47,12 +51,33 @@ if not before then
   end
 end
 
+local function append()
+  local id = position .. "-0"
+  return redis.pcall("XADD", KEYS[2], "MAXLEN", "=", ARGV[6], id, "b", before, "m", ARGV[5])
+end
+
+-- First of all what others can make fail, so that nothing is done in part.
+if tonumber(ARGV[6]) > 0 then
+  local reply = append()
+  if type(reply) == "table" then
+    if
+      not string.find(reply.err, "WRONGTYPE", 1, true)
+      and not string.find(reply.err, "equal or smaller", 1, true)
+    then
+      return reply
+    end
+    redis.call("DEL", KEYS[2])
+    reply = append()
+    if type(reply) == "table" then
+      return reply
+    end
+  end
+end
 redis.call("HSET", KEYS[1], "position", position)
 redis.call("HSET", KEYS[3], "last", position, "ended", ARGV[9] == "1" and position or "0")
 redis.call("EXPIRE", KEYS[3], ARGV[8])
 local ttl = tonumber(ARGV[7])
 if tonumber(ARGV[6]) > 0 then
-  redis.call("XADD", KEYS[2], "MAXLEN", "=", ARGV[6], position .. "-0", "b", before, "m", ARGV[5])
   if ttl > 0 then
     redis.call("XTRIM", KEYS[2], "MINID", "=", string.format("%.0f", (ms - ttl) * 2048))
     redis.call("PEXPIRE", KEYS[2], ARGV[7])

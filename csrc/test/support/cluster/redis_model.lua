@@ -225,6 +225,17 @@ local function call(name, ...)
   return write(as_text(...))
 end
 
+-- What Redis refuses is returned, as { err = text }.
+local function try(...)
+  local results = table.pack(pcall(call, ...))
+  if results[1] then
+    return table.unpack(results, 2, results.n)
+  elseif type(results[2]) == "table" then
+    return { err = results[2].refused }
+  end
+  error(results[2], 0)
+end
+
 -- ---- The replica -----------------------------------------------------------------------------
 
 local function apply(writes_done)
@@ -265,7 +276,7 @@ end
 -- ---- What the test calls ---------------------------------------------------------------------
 
 local environment = {
-  redis = { call = call },
+  redis = { call = call, pcall = try },
   math = math,
   string = string,
   table = table,
@@ -274,6 +285,7 @@ local environment = {
   ipairs = ipairs,
   pairs = pairs,
   select = select,
+  type = type,
 }
 local scripts = {}
 
@@ -296,7 +308,9 @@ local function run(f)
     return type(problem) == "table" and problem or debug.traceback(tostring(problem))
   end)
   commit()
-  if good then
+  if good and type(answer) == "table" and answer.err then
+    return nil, answer.err
+  elseif good then
     return answer
   elseif type(answer) == "table" then
     return nil, answer.refused
