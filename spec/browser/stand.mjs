@@ -169,7 +169,7 @@ async function run(browser, name) {
   // hostile text
   await story.hostile?.(stage);
   for (const page of [stage.ann, stage.ben]) {
-    const found = await page.evaluate(() => [window.stolen ?? null, document.querySelectorAll("main :is(script, iframe, img)").length]);
+    const found = await page.evaluate(() => [window.stolen ?? null, document.querySelectorAll("main :is(script, iframe, img:not([src$=\"icon.svg\"]))").length]);
     if (found[0] !== null || found[1] !== 0) complaints.push([`hostile text became markup: ${found}`]);
   }
   if (name !== "polling") await story.finish?.(stage);

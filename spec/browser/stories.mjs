@@ -37,6 +37,13 @@ async function post(stage, path, body, key) {
 const showsText = (page, selector, text) =>
   until(page, ([where, wanted]) => [...document.querySelectorAll(where)].some((found) => found.textContent === wanted), [selector, text]);
 
+let guests = 0; // of the chat, so far
+
+async function say(page, text) {
+  await page.fill("#text", text);
+  await page.press("#text", "Enter");
+}
+
 const counted = (page, selector) => page.$$eval(selector, (found) => found.map(({ textContent }) => Number(textContent.replaceAll(",", ""))));
 
 export const stories = {
@@ -165,5 +172,48 @@ export const stories = {
       const texts = await ben.locator(".entry .text").allTextContents();
       if (texts.length !== new Set(texts).size) throw new Error(`entries twice: ${texts}`);
     },
+  },
+
+  ticker: {
+    act: () => {},
+    shows: async (page) => {
+      const [before] = await counted(page, "#received");
+      await until(page, (least) => Number(document.getElementById("received").textContent.replaceAll(",", "")) > least, before);
+    },
+    cut: async (page) => {
+      const counts = await counted(page, "#missed, #repeated, #gaps");
+      if (counts.some((count) => count > 0)) throw new Error(`missed, repeated, gaps: ${counts}`);
+    },
+    kept: false,
+    restarted: (page) => until(page, () => document.getElementById("gaps").textContent === "6"),
+  },
+
+  chat: {
+    enter: async (page) => {
+      await until(page, () => ["welcome", "chat"].some((id) => !document.getElementById(id).hidden));
+      if (!(await page.locator("#welcome").isVisible())) return;
+      await page.fill("#name", `Guest ${++guests}`);
+      await page.click("#enter button");
+    },
+    act: ({ ann }, n) => say(ann, `line ${n}`),
+    shows: (page, n) => showsText(page, ".line .text", `line ${n}`),
+    kept: false,
+    restarted: (page) => page.waitForSelector(".gap"),
+    hostile: async ({ ann, ben }) => {
+      for (const text of HOSTILE) {
+        await say(ann, text);
+        await showsText(ben, ".line .text", text);
+      }
+    },
+  },
+
+  echo: {
+    act: () => {},
+    shows: async (page, n) => {
+      await page.fill("#text", `message ${n}`);
+      await page.click("button");
+      await until(page, (wanted) => [...document.querySelectorAll("tbody tr")].some(({ cells }) => cells[0].textContent === wanted && / ms$/.test(cells[1].textContent)), `message ${n}`);
+    },
+    kept: false,
   },
 };

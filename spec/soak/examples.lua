@@ -1,20 +1,30 @@
--- The examples with two browsers, as in spec/browser/stand_spec.lua, through nginx.
+-- More examples with two browsers than in spec/browser/stand_spec.lua, and all of them through nginx.
 
 local dkjson = require "dkjson"
 local server = require "spec.support.server"
 
-local examples = { "scoreboard", "feed", "notifications", "polling", "progress", "dashboard" }
+local others = { "ticker", "chat", "echo" }
+local all = { "scoreboard", "feed", "notifications", "polling", "progress", "dashboard" }
+table.move(others, 1, #others, #all + 1, all)
 
-describe("through nginx, nothing is lost or run:", function()
-  local seen
+local function check(way, examples, ...)
+  local words = { ... }
+  table.move(examples, 1, #examples, #words + 1, words)
 
-  setup(function()
-    seen = dkjson.decode(server.peer("browser/stand.mjs", "--nginx", table.unpack(examples)))
-  end)
+  describe(way .. ", nothing is lost or run:", function()
+    local seen
 
-  for _, name in ipairs(examples) do
-    it(name, function()
-      assert.same({}, seen[name])
+    setup(function()
+      seen = dkjson.decode(server.peer("browser/stand.mjs", table.unpack(words)))
     end)
-  end
-end)
+
+    for _, name in ipairs(examples) do
+      it(name, function()
+        assert.same({}, seen[name])
+      end)
+    end
+  end)
+end
+
+check("directly", others)
+check("through nginx", all, "--nginx")
