@@ -134,7 +134,7 @@ CORE_LIBS := $(LLHTTP_LIBS) $(LIBUV_LIBS) $(CRYPTO_LIBS) $(JANSSON_LIBS) $(HIRED
 
 CPPFLAGS_OURS = -Icsrc/include -Icsrc $(LIBUV_CFLAGS) $(CRYPTO_CFLAGS) $(ZLIB_CFLAGS) $(LLHTTP_CFLAGS) $(JANSSON_CFLAGS) $(HIREDIS_CFLAGS) $(CURL_CFLAGS) $(LUA_CFLAGS)
 
-.PHONY: all lib module tests test-c fuzz bench symbols format install install-lib clean FORCE
+.PHONY: all lib module tests test-c fuzz bench symbols format docs install install-lib clean FORCE
 all: $(if $(filter fuzz,$(FLAVOUR)),fuzz,lib module)
 lib: $(LIBRARY)
 module: $(MODULE)
@@ -323,6 +323,11 @@ endif
 format:
 	clang-format -i $$(find csrc bench -name node_modules -prune -o -name '*.[ch]' -print)
 	node_modules/.bin/stylua $$(./scripts/test --lua-files)
+
+# The documents as a static site, by pandoc
+docs:
+	scripts/site/build build/docs
+	scripts/site/check build/docs
 
 # ---- Installation --------------------------------------------------------------------------------
 
