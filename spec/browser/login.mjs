@@ -61,7 +61,7 @@ seen.left = (await sessionsOf(wrong, 1)).length;
 
 const attack = `<!doctype html><title>attack</title><body><script>
   const target = ${JSON.stringify(base)}, path = ${JSON.stringify(path)};
-  const wait = (promise) => Promise.race([promise, new Promise((done) => setTimeout(done, 3000, "late"))]);
+  const wait = (promise) => Promise.race([promise, new Promise((done) => setTimeout(done, 30000, "late"))]);
   const listen = (url) => new Promise((done) => {
     const source = new EventSource(url, { withCredentials: true });
     source.onopen = () => { source.close(); done("open"); };

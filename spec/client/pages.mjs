@@ -14,7 +14,7 @@ const [what, base, ...files] = process.argv.slice(2);
 const browser = await launch();
 const page = await browser.newPage();
 const complaints = watch(page, /ERR_|status of 502/);
-page.setDefaultTimeout(15000);
+page.setDefaultTimeout(90000);
 
 async function show_browser() {
   await page.goto(`${base}/`);

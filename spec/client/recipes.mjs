@@ -25,7 +25,7 @@ const { outputFiles } = await build({ ...options, stdin: { contents, resolveDir:
 const browser = await launch();
 const page = await browser.newPage();
 const complaints = watch(page);
-page.setDefaultTimeout(15000);
+page.setDefaultTimeout(90000);
 await page.goto(`${base}/page`);
 await page.waitForFunction(() => window.moonwire);
 await page.evaluate(outputFiles[0].text); // (the page's policy holds for scripts of the page)
