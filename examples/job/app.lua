@@ -3,8 +3,8 @@
 -- it.
 --
 --     bin/moonwire examples/job/app.lua                        then open http://127.0.0.1:8080/, or:
---     curl -d '' http://127.0.0.1:8080/jobs                    {"id":"1"}
---     curl -N 'http://127.0.0.1:8080/sse?channel=job:1'        ends by itself
+--     curl -d '' http://127.0.0.1:8080/jobs                    {"id":"5f2c41d09a7e"}
+--     curl -N 'http://127.0.0.1:8080/sse?channel=job:5f2c41d09a7e'    ends by itself
 
 local moonwire = require "moonwire"
 
@@ -13,7 +13,6 @@ local app, path = ...
 app, path = app or moonwire.app {}, path or "/"
 
 local STEPS = 20
-local last_id = 0
 
 -- A new subscriber receives what is kept: some steps, and the result. It expires after an hour.
 app:channel("job:{id}", { authorize = true, history = { size = 5, ttl = 3600, replay = 5 } })
@@ -47,8 +46,7 @@ local function work(id)
 end
 
 app:post(path .. "jobs", function()
-  last_id = last_id + 1
-  local id = tostring(last_id)
+  local id = moonwire.crypto.random(6, "hex") -- a number would mean another job after a restart
   local ok, message, code = app:spawn(work, id)
   if not ok then
     error { code = code, message = message }

@@ -26,4 +26,4 @@ document.getElementById("start").addEventListener("click", async () => {
 });
 
 const known = location.hash.slice(1);
-if (/^\d+$/.test(known)) follow(known);
+if (/^[0-9a-f]{12}$/.test(known)) follow(known);
