@@ -100,7 +100,8 @@ const network = { texts: await Promise.all([first, second].map(text)) };
 
 await ask(first, HOSTILE);
 await ended(first);
-await second.waitForFunction((hostile) => [...document.querySelectorAll("#list a")].some((link) => link.textContent === hostile), HOSTILE);
+for (const page of [first, second, third])
+  await page.waitForFunction((hostile) => [...document.querySelectorAll("#list a")].some((link) => link.textContent === hostile), HOSTILE);
 const hostile = {
   isShown: (await text(first)).includes(HOSTILE) && (await first.locator("#question").textContent()) === HOSTILE,
   markup: await first.evaluate(() => document.querySelectorAll("#answer :is(img, script, svg), #list :is(img, script, svg)").length),
