@@ -18,10 +18,12 @@ const throughProxy = await proxy.listen(base);
 const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, colorScheme: "light" });
 const complaints = [];
+// After a cut, the browser client may send for a stream that the server no longer knows: it is answered with 404, and reconnects.
+const isReal = (complaint) => !/^404 .*\/send$/.test(complaint);
 
 async function openTab(address) {
   const page = await context.newPage();
-  complaints.push(watch(page, /WebSocket connection to .* failed|ERR_/));
+  complaints.push(watch(page, /WebSocket connection to .* failed|ERR_|status of 404/));
   page.setDefaultTimeout(30000);
   page.on("dialog", (dialog) => {
     complaints.push([`a dialog said ${dialog.message()}`]);
@@ -135,6 +137,6 @@ await first.setViewportSize({ width: 360, height: 740 });
 const overflow = await first.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 await first.screenshot({ path: `${screenshots}_phone.png`, fullPage: true });
 
-console.log(JSON.stringify({ complaints: complaints.flat(), counted, count, stopped, network, hostile, policy, lists, past, nowhere, overflow }));
+console.log(JSON.stringify({ complaints: complaints.flat().filter(isReal), counted, count, stopped, network, hostile, policy, lists, past, nowhere, overflow }));
 await browser.close();
 proxy.close();

@@ -57,12 +57,16 @@ function request(method, path, headers, onBytes) {
       response.on("close", resolve);
       response.on("error", () => {}); // that was us
     });
-    sent.on("error", reject);
+    sent.on("error", resolve); // as if it were cut: a busy machine resets connections, too
     sent.end(method === "POST" ? `count to ${tokens}` : undefined);
   });
 }
 
-const ask = (page) => request("POST", page.path, {}, (bytes, sent) => sent.destroy());
+const ask = (page) =>
+  request("POST", page.path, {}, (bytes, sent) => {
+    page.isAsked = true;
+    sent.destroy();
+  });
 
 async function readStream(page, method, path) {
   let left = page.cuts > 0 ? Math.ceil(Math.random() * tokens) : Infinity;
@@ -97,7 +101,8 @@ const readers = [
 
 async function live(number) {
   const page = new Page(number);
-  if (number % 3 > 0) await ask(page);
+  page.isAsked = number % 3 === 0;
+  while (!page.isAsked) await ask(page);
   while (!page.isComplete) {
     await readers[number % 3](page);
     if (page.isComplete) break;
