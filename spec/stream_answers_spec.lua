@@ -28,7 +28,7 @@ app:stream("POST", "/primed", function(_, stream)
 end)
 app:stream("POST", "/long", function(_, stream)
   assert(stream:start { ["X-Long"] = "yes" })
-  local ok, why = moonwire.sleep(1.2)
+  local ok, why = moonwire.sleep(2) -- limits are checked every second
   stream:send("slept", { ok = ok, why = why })
   stream:close()
 end)
@@ -247,7 +247,7 @@ end)
 describe("stream:follow", function()
   local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { limits = { heartbeat_seconds = 0.2 } }
+local app = moonwire.app { limits = { heartbeat_seconds = 0.2, drain_seconds = 0.1 } }
 local hooks = {}
 local function hook(name)
   return function() hooks[#hooks + 1] = name return true end
