@@ -6,8 +6,8 @@ local server = require "spec.support.server"
 describe("examples/job", function()
   it("ends with the result, which is there for who comes later as well", function()
     local app = server.start { path = "examples/job/app.lua" }
-    local id = http.request(app, "POST", "/jobs", { body = "" }).body:match '^{"id":"(%x+)"}\n$'
-    local target = "/sse?channel=job:" .. assert(id)
+    local job = http.request(app, "POST", "/jobs", { body = "" }).body:match '^{"id":"(%x+)"}\n$'
+    local target = "/sse?channel=job:" .. assert(job)
     local function listen()
       local stream = http.raw(app, http.format("GET", target, { version = "1.0" }))
       local steps, last = {}, nil
@@ -17,7 +17,7 @@ describe("examples/job", function()
       assert.matches('event: done\ndata: {"sum":210}\nid: ', stream, 1, true)
       local channel, newest =
         stream:match 'event: moonwire:end\ndata: {"channel":"job:(%x+)"}\nid: (%S+)\n\n$'
-      assert.equal(id, channel)
+      assert.equal(job, channel)
       return steps, last, newest
     end
 
