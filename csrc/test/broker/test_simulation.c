@@ -6,7 +6,7 @@
 #include "test/support.h"
 #include "test/support/cluster/simulation.h"
 
-enum { LOSSES = FAULT_FAIL_OVER | FAULT_FLUSH, ALL_FAULTS = 1023 };
+enum { LOSSES = FAULT_FAIL_OVER | FAULT_FLUSH, ALL_FAULTS = 2047 };
 
 static void run(unsigned faults, uint64_t seeds) {
   for (uint64_t seed = 1; seed <= seeds; seed++) simulate(seed, 4000, faults);
@@ -41,11 +41,17 @@ static void a_failover_loses_messages(void **state) {
   (void)state;
   run(FAULT_FAIL_OVER, 4);
   run(FAULT_CUT | FAULT_FAIL_OVER, 4);
+  run(FAULT_STOP | FAULT_FAIL_OVER, 8); /* a node reports late what it has seen */
 }
 
 static void redis_loses_everything(void **state) {
   (void)state;
   run(FAULT_CUT | LOSSES, 4);
+}
+
+static void allocations_fail(void **state) {
+  (void)state;
+  run(FAULT_CUT | FAULT_MEMORY, 4);
 }
 
 static void everything_happens(void **state) {
@@ -70,6 +76,8 @@ static const struct {
     {15, 8000, FAULT_CUT | FAULT_RESTART},
     /* a node that was behind gave a gap, and then messages that the client had */
     {11, 8000, 583},
+    /* of two pages of one script, the end of the first came before the newest message in the second */
+    {21, 10000, FAULT_CUT},
     /* a node that was an epoch behind took a newer cursor for a foreign one */
     {1036, 10000, 895},
 };
@@ -100,6 +108,7 @@ int main(void) {
                                      TEST(redis_is_full_and_somebody_interferes),
                                      TEST(a_failover_loses_messages),
                                      TEST(redis_loses_everything),
+                                     TEST(allocations_fail),
                                      TEST(everything_happens),
                                      TEST(seeds_that_failed_pass)};
   const struct CMUnitTest others[] = {TEST(seeds_of_the_environment)};

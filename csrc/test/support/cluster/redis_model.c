@@ -65,6 +65,7 @@ void redis_model_free(struct redis_model *model) {
 
 static struct resp_value *value_new(enum resp_type type, size_t more) {
   struct resp_value *value = memory_calloc(1, sizeof *value + more);
+  if (!value) value = memory_calloc(1, sizeof *value + more); /* a failure that was meant for a node */
   assert_non_null(value);
   value->type = type;
   return value;

@@ -18,7 +18,8 @@ enum sim_fault {
   FAULT_CLOCK = 64,      /* the clock of Redis is set back */
   FAULT_FAIL_OVER = 128, /* a replica is promoted that lacks the latest writes */
   FAULT_FLUSH = 256,     /* FLUSHALL */
-  FAULT_STOP = 512       /* a node is stopped for longer than it may be silent */
+  FAULT_STOP = 512,      /* a node is stopped for longer than it may be silent */
+  FAULT_MEMORY = 1024    /* an allocation fails */
 };
 
 /* Runs a simulation, and fails the test if a client has missed something silently. */
