@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "broker/redis_connection.h"
+#include "net/alarm.h"
 #include "test/support.h"
 #include "test/support/redis/fake_redis.h"
 
@@ -379,6 +380,24 @@ static void survives_a_greeting_that_ends_anywhere(void **state) {
   assert_int_equal(count_told("lost commands"), count_told("open commands") - 1);
 }
 
+static void loses_a_connection_that_does_not_answer(void **state) {
+  (void)state;
+  start_and_open();
+  fake.is_silent = true;
+  assert_int_equal(ask("ECHO", "x"), 0);
+  clock_advance(&loop.clock, 0);
+  alarms_take_over(&loop);
+  unsigned seconds = 0;
+  while (told.len == 0 && seconds < 60) {
+    clock_advance(&loop.clock, 1000);
+    alarms_run(&loop);
+    seconds++;
+  }
+  assert_in_range(seconds, REDIS_SILENCE_MS / 1000 - 1, REDIS_SILENCE_MS / 1000 + 2);
+  assert_true(is_told("nothing; lost commands (no reply for 10 s); "));
+  assert_int_equal(count_told("pushes"), 0); /* a silence there may be one of the publishers */
+}
+
 /* ---- Pub/sub --------------------------------------------------------------------------------- */
 
 static void subscribes_and_receives(void **state) {
@@ -543,6 +562,7 @@ int main(void) {
       LINK_TEST(takes_noscript_for_a_lost_connection),
       LINK_TEST(survives_bad_replies),
       LINK_TEST(survives_a_greeting_that_ends_anywhere),
+      LINK_TEST(loses_a_connection_that_does_not_answer),
       LINK_TEST(subscribes_and_receives),
       LINK_TEST(receives_messages),
       LINK_TEST(resets_later),
