@@ -233,6 +233,7 @@ FLOORS_lua := lua $(FLOORS_server)
 # parsers and pure state, which do not need a loop
 FLOORS_fuzz := auth hub codec base
 FLOORS_fuzz_resp := broker base
+FLOORS_fuzz_push := broker hub base
 FLOORS_fuzz_lag := $(FLOORS_server)
 FLOORS_fuzz_server := $(FLOORS_server)
 FLOORS_fuzz_workers := $(FLOORS_server)
