@@ -16,7 +16,7 @@ local TOKENS = 2000 -- the longest answer
 local ANSWER = [[
 You asked: “%s”
 
-I am a fake. A real model would answer in small pieces, too. Meanwhile, try to break this answer:
+I am a fake. A real model would answer in small pieces, too. While I do, try to break this answer:
 
 • Reload the page. The answer continues.
 • Open it in other tabs. Each one has all of it.
