@@ -101,6 +101,7 @@ local function run_before(app, request)
 end
 
 local function respond_or_stream(handler, request, stream, ...)
+  Stream._of(stream, nil)
   for i = 1, select("#", ...) do
     if select(i, ...) ~= nil then
       if stream._begun then

@@ -7,12 +7,13 @@ local options = require "moonwire.options"
 ---@type moonwire.Stream
 local Stream = core.stream_methods
 
--- The request of each stream: the cookies of its head depend on it.
+-- The request of each stream whose handler runs: the cookies of its head depend on it. A stream may
+-- last for days, and must not hold it.
 local requests = setmetatable({}, { __mode = "k" })
 
--- Called before the handler of the stream.
+-- Called before the handler of the stream, and after it, with nil.
 ---@param stream moonwire.Stream
----@param request moonwire.Request
+---@param request moonwire.Request|nil
 function Stream._of(stream, request)
   requests[stream] = request
 end
@@ -44,7 +45,8 @@ function Stream:start(status, headers)
   elseif headers ~= nil then
     options.argument(call, 2, headers, "table")
   end
-  local fields = answer.stream_fields(call, requests[self], headers)
+  -- after the handler, it has started or ended
+  local fields = requests[self] and answer.stream_fields(call, requests[self], headers) or {}
   return outcome(call, core.stream_start(self, status, fields))
 end
 
