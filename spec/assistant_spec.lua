@@ -13,7 +13,7 @@ local app = moonwire.app {}
 app:get("/stats", function() return app:stats() end)
 local events = moonwire.http.events
 moonwire.http.events = function(options)
-  options.timeout = 2
+  options.timeout = 5
   return events(options)
 end
 return assert(loadfile "examples/assistant/app.lua")(app, "/")

@@ -8,7 +8,7 @@ local sse = require "spec.support.sse"
 describe("the answer of app:stream", function()
   local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app { limits = { heartbeat_seconds = 0.2, answer_seconds = 0.5, body = 1000 } }
+local app = moonwire.app { limits = { heartbeat_seconds = 0.2, answer_seconds = 2, body = 1000 } }
 
 local function echo(request, stream)
   assert(stream:start(201, { ["X-Method"] = request.method, ["Cache-Control"] = "private",
@@ -28,7 +28,7 @@ app:stream("POST", "/primed", function(_, stream)
 end)
 app:stream("POST", "/long", function(_, stream)
   assert(stream:start { ["X-Long"] = "yes" })
-  local ok, why = moonwire.sleep(2) -- limits are checked every second
+  local ok, why = moonwire.sleep(3.5) -- limits are checked every second
   stream:send("slept", { ok = ok, why = why })
   stream:close()
 end)
@@ -50,6 +50,7 @@ app:stream("POST", "/after", function(request, stream)
   stream:send("third", { pcall(stream.start, stream, 200) })
 end)
 app:stream("POST", "/gone", function(request, stream)
+  app.log.info "begun"
   moonwire.sleep(60)
   local ok, problem, code = stream:start()
   app.log.info("start after the end: %s %s %s", ok, problem, code)
@@ -219,6 +220,7 @@ return app
   it("does not start after its client has disconnected", function()
     local connection = http.connect(app)
     connection:send(http.format("POST", "/gone", { body = "" }))
+    assert.is_string(app:await_log "begun")
     connection:close()
     assert.is_string(app:await_log "start after the end: nil closed closed")
   end)
