@@ -10,7 +10,7 @@ local CLIENTS, SENDS = 5000, 2
 -- answer. It begins when all clients wait.
 local script = [[
 local moonwire = require "moonwire"
-local app = moonwire.app {}
+local app = moonwire.app { limits = { head_seconds = 120, ping_seconds = 600 } } -- for as long as it takes to open them all
 local jobs, gate = moonwire.queue(20000), moonwire.queue(1)
 local asked, held = 0, {}
 

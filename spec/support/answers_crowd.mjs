@@ -4,14 +4,14 @@
 //
 // A third of the pages read the answer of the POST, a third an event stream, and a third use the browser client. Prints
 // { complete, wrong, reloads, cuts } as JSON: how many pages had every token once and in order, and what the others had. Fails
-// after SECONDS (60).
+// after SECONDS (200).
 
 import http from "node:http";
 import WebSocket from "ws";
 import { connect } from "../../client/moonwire.js";
 import { EventParser } from "./event_stream.mjs";
 
-const [base, answers, tokens, seconds = 60] = process.argv.slice(2);
+const [base, answers, tokens, seconds = 200] = process.argv.slice(2);
 const expected = ["question", ...Array.from({ length: tokens }, (_, i) => `${i === 0 ? "" : " "}${i + 1}`), "done"];
 const result = { complete: 0, wrong: [], reloads: 0, cuts: 0 };
 const agent = new http.Agent({ maxSockets: Infinity });
