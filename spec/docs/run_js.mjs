@@ -82,8 +82,10 @@ async function run({ code }) {
     await Promise.race([block(...Object.values(names)), sleep(30000).then(() => fail("it does not end"))]);
     // Events that come now call what it has registered.
     await sleep(300);
-    names.olderButton.onclick?.();
-    await sleep(300);
+    if (names.olderButton.onclick) {
+      names.olderButton.onclick();
+      await sleep(300);
+    }
   } catch (error) {
     fail(error);
   }
