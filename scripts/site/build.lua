@@ -215,7 +215,6 @@ function Pandoc(document)
     i = i + 1
     build(queue[i])
   end
-  write("style.css", read "scripts/site/style.css")
   for _, line in ipairs(broken) do
     io.stderr:write(line, "\n")
   end
