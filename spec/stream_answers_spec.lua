@@ -3,7 +3,29 @@
 local dkjson = require "dkjson"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
+local socket = require "socket"
 local sse = require "spec.support.sse"
+
+-- A busy machine may need long, but not for ever.
+local SECONDS = 30
+
+local function open_stream(app, target, options)
+  options = options or {}
+  options.timeout = SECONDS
+  return sse.open(app, target, options)
+end
+
+-- Calls fn until it returns a true value, which it returns; or nil when the time is up.
+local function await(fn)
+  local deadline = socket.gettime() + SECONDS
+  repeat
+    local value = fn()
+    if value then
+      return value
+    end
+    socket.sleep(0.002)
+  until socket.gettime() > deadline
+end
 
 describe("the answer of app:stream", function()
   local script = [[
@@ -29,9 +51,11 @@ end)
 app:stream("POST", "/long", function(_, stream)
   assert(stream:start { ["X-Long"] = "yes" })
   local ok, why = moonwire.sleep(3.5) -- limits are checked every second
+  moonwire.rendezvous("go", 60)
   stream:send("slept", { ok = ok, why = why })
   stream:close()
 end)
+app:post("/go", function() return { ok = moonwire.rendezvous.bring "go" } end)
 app:stream("POST", "/late", function() moonwire.sleep(60) end)
 app:stream("POST", "/idle", function(_, stream) stream:start() end)
 app:stream("POST", "/own", function(_, stream) stream:send("first", 1) end, { origins = true })
@@ -50,7 +74,7 @@ app:stream("POST", "/after", function(request, stream)
   stream:send("third", { pcall(stream.start, stream, 200) })
 end)
 app:stream("POST", "/gone", function(request, stream)
-  app.log.info "begun"
+  app.log.info "the handler of /gone waits"
   moonwire.sleep(60)
   local ok, problem, code = stream:start()
   app.log.info("start after the end: %s %s %s", ok, problem, code)
@@ -70,7 +94,7 @@ return app
   local function post(target, body, options)
     options = options or {}
     options.method, options.body = options.method or "POST", body or ""
-    return sse.open(app, target, options)
+    return open_stream(app, target, options)
   end
 
   it("has the request's body, a status, and header fields", function()
@@ -89,7 +113,7 @@ return app
   end)
 
   it("is one without a body for GET and HEAD", function()
-    local stream = sse.open(app, "/echo")
+    local stream = open_stream(app, "/echo")
     assert.equal(201, stream.status)
     assert.equal("", stream:event().data)
     stream:close()
@@ -106,7 +130,7 @@ return app
   end)
 
   it("may be a plain answer, after which the connection stays open", function()
-    local connection = http.connect(app)
+    local connection = http.connect(app, 30)
     for i = 1, 3 do
       connection:send(http.format("POST", "/plain", { body = ("x"):rep(i) }))
       local response = connection:read_response()
@@ -130,19 +154,20 @@ return app
   it("lasts longer than answer_seconds, with heartbeats, once it is open", function()
     local stream = post "/long"
     assert.equal("yes", stream.headers["x-long"])
-    local beats, block = 0, stream:next()
-    while not block.data do
-      beats, block = beats + 1, stream:next()
+    for _ = 1, 3 do
+      assert.equal("", stream:next().comment)
     end
-    assert.is_true(beats > 1)
-    assert.same({ ok = true }, dkjson.decode(block.data))
+    assert.is_true(await(function()
+      return dkjson.decode(http.request(app, "POST", "/go").body).ok
+    end))
+    assert.same({ ok = true }, dkjson.decode(stream:event().data))
     stream:close()
     assert.equal(503, http.request(app, "POST", "/late", { body = "" }).status)
   end)
 
   it("respects limits.body, Expect, and HTTP/1.0", function()
     assert.equal(413, http.request(app, "POST", "/echo", { body = ("x"):rep(1001) }).status)
-    local connection = http.connect(app)
+    local connection = http.connect(app, 30)
     connection:send(
       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
     )
@@ -167,7 +192,7 @@ return app
       { { Origin = "http://evil.example", Cookie = "a=b" }, 403 },
     }
     for _, case in ipairs(cases) do
-      local stream = sse.open(app, "/own", { headers = case[1] })
+      local stream = open_stream(app, "/own", { headers = case[1] })
       assert.equal(case[2], stream.status)
       stream:close()
       stream = post("/own", "", { headers = case[1] })
@@ -218,11 +243,12 @@ return app
   end)
 
   it("does not start after its client has disconnected", function()
-    local connection = http.connect(app)
+    local connection = http.connect(app, 30)
     connection:send(http.format("POST", "/gone", { body = "" }))
-    assert.is_string(app:await_log "begun")
+    -- without it, a client that has disconnected may have no handler at all
+    assert.is_string(app:await_log("the handler of /gone waits"))
     connection:close()
-    assert.is_string(app:await_log "start after the end: nil closed closed")
+    assert.is_string(app:await_log("start after the end: nil closed closed"))
   end)
 end)
 
@@ -324,7 +350,7 @@ return app
   end)
 
   local function follow(target, last_id)
-    return sse.open(app, "/follow/" .. target, {
+    return open_stream(app, "/follow/" .. target, {
       method = "POST",
       body = "",
       headers = { ["Last-Event-ID"] = last_id },
@@ -342,12 +368,10 @@ return app
 
   -- Waits until that many subscribers are there.
   local function until_subscribed(count)
-    for _ = 1, 2000 do
-      if state().subscriptions == count then
-        return
-      end
-    end
-    error(("%d subscriptions, and not %d"):format(state().subscriptions, count))
+    local done = await(function()
+      return state().subscriptions == count
+    end)
+    assert(done, ("%d subscriptions, and not %d"):format(state().subscriptions, count))
   end
 
   -- Returns the tokens up to the event "over", and what that has.
@@ -471,13 +495,13 @@ return app
     say "live/e"
     assert.same("t1", dkjson.decode(stream:event().data))
     stream:close()
-    assert.is_string(app:await_log "followed e: nil closed closed")
+    assert.is_string(app:await_log("followed e: nil closed closed"))
     until_subscribed(0)
   end)
 
   it("goes on with other events, and on the same connection order", function()
     say "answer/f?final=1"
-    local stream = sse.open(app, "/follow/answer/f")
+    local stream = open_stream(app, "/follow/answer/f")
     assert.equal("answer", stream.headers["x-kind"])
     assert.equal("before", stream:event().event)
     assert.equal("token", stream:event().event)
@@ -487,7 +511,7 @@ return app
   end)
 
   it("ends with a scope, and may begin again", function()
-    local stream = sse.open(app, "/limited/g", { method = "POST", body = "" })
+    local stream = open_stream(app, "/limited/g", { method = "POST", body = "" })
     local event = stream:event()
     assert.equal("over", event.event)
     assert.equal("timeout", dkjson.decode(event.data).problem)
@@ -499,12 +523,12 @@ return app
   end)
 
   it("is one at a time, and ends when another task closes the stream", function()
-    local stream = sse.open(app, "/both/h", { method = "POST", body = "" })
+    local stream = open_stream(app, "/both/h", { method = "POST", body = "" })
     local second = dkjson.decode(stream:event().data)
     assert.is_false(second.ok)
     assert.truthy(second.problem:find("the stream follows a channel already", 1, true))
     assert.is_nil(stream:event())
-    assert.is_string(app:await_log "closed by another task: closed closed")
+    assert.is_string(app:await_log("closed by another task: closed closed"))
     stream:close()
   end)
 
@@ -518,7 +542,7 @@ return app
       [ [[stream.follow("answer:a")]] ] = "call it with a colon on a stream",
     }
     for code, problem in pairs(cases) do
-      local stream = sse.open(app, "/wrong", { method = "POST", body = code })
+      local stream = open_stream(app, "/wrong", { method = "POST", body = code })
       local result = dkjson.decode(stream:event().data)
       assert.is_false(result.ok, code)
       assert.truthy(result.problem:find(problem, 1, true), code .. ": " .. result.problem)
@@ -599,7 +623,7 @@ app:post("/wrong", function(request)
   local ok, problem = pcall(load("return function(app) " .. request.body .. " end")(), app)
   return { ok = ok, problem = tostring(problem) }
 end)
-app:get("/log", function() return { log = moonwire.array(log), producers = next(app._producers) ~= nil } end)
+app:get("/log", function() return { log = moonwire.array(log), producers = next(app._producers) ~= nil, subscriptions = app:stats().subscriptions } end)
 return app
 ]]
   local app
@@ -624,7 +648,7 @@ return app
 
   -- Returns the names of the events of an answer, and the data of the last one.
   local function listen(id)
-    local stream, names, last = sse.open(app, "/answer/" .. id), {}, nil
+    local stream, names, last = open_stream(app, "/answer/" .. id), {}, nil
     for event in stream.event, stream do
       names[#names + 1], last = event.event, dkjson.decode(event.data)
     end
@@ -633,10 +657,12 @@ return app
   end
 
   it("goes on without listeners, one at a time", function()
-    ask "steady/a"
-    local second = post "/ask/steady/a"
+    ask "hangs/one"
+    local second = post "/ask/steady/one"
     assert.same({ nil, "conflict" }, { second.ok, second.code })
-    assert.truthy(second.problem:find('"answer:a" has a producer already', 1, true))
+    assert.truthy(second.problem:find('"answer:one" has a producer already', 1, true))
+    assert.is_true(post("/stop/one").ok)
+    ask "steady/a"
     assert.equal("token token token token token done", (listen "a"))
     assert.is_true(post("/again/a").ok)
   end)
@@ -646,7 +672,7 @@ return app
     local names, last = listen "b"
     assert.equal("token failed", names)
     assert.same({ code = "internal", message = "internal error" }, last)
-    assert.is_string(app:await_log "upstream is broken")
+    assert.is_string(app:await_log("upstream is broken"))
     ask "refuses/c"
     names, last = listen "c"
     assert.same({ "failed", { code = "quota", message = "no more today" } }, { names, last })
@@ -656,7 +682,7 @@ return app
     ask "fails/e"
     names, last = listen "e"
     assert.same({ "failed", { code = "internal", message = "internal error" } }, { names, last })
-    assert.is_string(app:await_log "connection refused")
+    assert.is_string(app:await_log("connection refused"))
   end)
 
   it("is cancelled from another request", function()
@@ -673,7 +699,9 @@ return app
     assert.same({ "token stopped", "closed" }, { names, last })
     assert.is_false(post("/stop/h", "again").ok)
     assert.is_false(post("/stop/nobody").ok)
-    assert.is_false(dkjson.decode(http.get(app, "/log").body).producers)
+    assert.is_true(await(function()
+      return not dkjson.decode(http.get(app, "/log").body).producers
+    end))
   end)
 
   it("is cancelled when nobody has listened for idle_seconds", function()
@@ -681,8 +709,11 @@ return app
     assert.is_string(app:await_log 'cancelled the producer of "answer:i": nobody listens')
     local names, last = listen "i"
     assert.same({ "token cancelled", { reason = "nobody listens" } }, { names, last })
+    local stream = open_stream(app, "/answer/j")
+    assert.is_true(await(function()
+      return dkjson.decode(http.get(app, "/log").body).subscriptions == 1
+    end))
     ask "hangs/j?idle=0.2"
-    local stream = sse.open(app, "/answer/j")
     assert.equal("token", stream:event().event)
     ask "hangs/k?idle=0.2"
     assert.is_string(app:await_log 'cancelled the producer of "answer:k": nobody listens')
@@ -738,17 +769,15 @@ return app
   end
 
   local function wait(target)
-    local connection = http.connect(app, 20)
+    local connection = http.connect(app, 30)
     connection:send(http.format("POST", target, { body = "" }))
     return connection
   end
 
   local function bring(id, body)
-    for _ = 1, 2000 do
-      if post("/bring/" .. id, body).ok then
-        return true
-      end
-    end
+    return await(function()
+      return post("/bring/" .. id, body).ok
+    end)
   end
 
   it("brings values from one request to another, whichever workers have them", function()
@@ -772,21 +801,21 @@ return app
     assert.same({ ok = true, second = "timeout" }, post("/wait/a", "0.01"))
     assert.is_false(post("/bring/a").ok)
     local waiter = wait "/wait/b"
-    local second
-    repeat -- until it waits: a request whose client has disconnected before calls no handler
-      second = post("/wait/b", "0.001")
-    until not second.ok
+    -- a request whose client has disconnected before calls no handler
+    assert.is_true(await(function()
+      return not post("/wait/b", "0.001").ok
+    end))
     waiter:close()
-    assert.is_string(app:await_log "rendezvous b: closed")
+    assert.is_string(app:await_log("rendezvous b: closed"))
     assert.is_false(post("/bring/b").ok)
   end)
 
   it("has one task for an id", function()
     local first = wait "/wait/c"
-    local second
-    repeat -- the first may not have arrived yet
-      second = post("/wait/c", "0.001")
-    until not second.ok
+    local second = await(function() -- the first may not have arrived yet
+      local result = post("/wait/c", "0.001")
+      return not result.ok and result
+    end)
     assert.truthy(
       second.first:find('moonwire.rendezvous: another task waits for the string "c"', 1, true),
       second.first
