@@ -146,7 +146,7 @@ function connect(url = "/", options = {}) {
   const jsonOf = async (response) => (await response.json().catch(noop)) ?? {};
 
   function faultOf({ status, headers: fields }, { error = {}, channel }) {
-    return fault(error.code ?? "unavailable", error.reason ?? `HTTP status ${status}`, {
+    return fault(error.code ?? "unavailable", error.reason ?? `HTTP ${status}`, {
       status,
       channel,
       wait: Math.min(1000 * fields.get("retry-after") || 0, FOREVER),
@@ -572,7 +572,6 @@ function connect(url = "/", options = {}) {
   function makeStream(kind) {
     const abort = new AbortController();
     let tail = Promise.resolve();
-    let ref = 0;
     let timer;
     const made = makeLink(kind, () => {
       clearTimeout(timer);
@@ -583,25 +582,23 @@ function connect(url = "/", options = {}) {
       clearTimeout(timer);
       timer = setTimeout(() => abort.abort(), ms);
     };
-    const { signal } = abort;
-    made.signal = signal;
+    const signal = (made.signal = abort.signal);
 
     async function post(verb, done) {
       let why = lost();
       try {
-        const body = JSON.stringify({ ...verb, ref: ++ref });
+        const body = JSON.stringify({ ...verb, ref: 1 });
         const more = { "Content-Type": "application/json", "X-Moonwire-Client": made.client };
         const response = await request(address(send), { method: "POST", body, signal, headers: more });
         const answer = await jsonOf(response);
-        if (answer.ref === ref) {
-          done(errorOf(answer), answer.ok);
-          return;
-        }
         why = faultOf(response, answer);
+        // Is it the channel that is not there, or the client? A ping is of no channel.
+        if (why.status === 404) verb.ping ? made.end(why) : await post({ ping: true }, noop);
+        if (answer.ref && !made.isOver) return done(errorOf(answer), answer.ok);
       } catch {
         // the network
       }
-      if (made.isOver || (why.status > 400 && why.status < 405)) {
+      if (made.isOver || why.status === 401 || why.status === 403) {
         // The client that it spoke for has gone.
         made.end(why);
         done(lost());

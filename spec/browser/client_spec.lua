@@ -49,6 +49,20 @@ for _, platform in ipairs(platforms) do
 end
 
 describe("the browser client", function()
+  it("sends again as another client, if the server has forgotten the one of its stream", function()
+    local script = [[
+      local app = require("moonwire").app {}
+      app:channel("room:{room}", { on = { say = function(_, _, message) return message.data end } })
+      return app
+    ]]
+    local first, second = server.start(script), server.start(script)
+    local output = server.peer("support/forgotten_client.mjs", first.address, second.address)
+    local expected = { "hello", "not_found", "again" }
+    assert.same({ sse = expected, poll = expected }, dkjson.decode(output))
+    first:stop()
+    second:stop()
+  end)
+
   it("has declarations that TypeScript takes", function()
     local ok, output = run "node_modules/.bin/deno check spec/client/types.ts"
     assert(ok, output)
