@@ -60,6 +60,16 @@ app:post("/events", function(request)
   peer:receive(request.body)
   return 202
 end)
+
+-- A transport that waits until the response has arrived.
+app:get("/prompt", function()
+  local peer
+  peer = rpc:peer(function()
+    peer:receive '{"jsonrpc":"2.0","id":1,"result":"prompt"}'
+    return moonwire.sleep(0.001)
+  end)
+  return { peer:call("question", nil, 60) }
+end)
 return app
 ]]
 
@@ -134,6 +144,11 @@ local cases = {
   { '{"jsonrpc":"2.0","method":"foobar,', 400, '"code":-32700' },
   { "", 400, null_id },
   { "\xff", 400, '"code":-32700' },
+  {
+    '{"jsonrpc":"2.0","method":"' .. ("€"):rep(40) .. '","id":1}',
+    200,
+    '"message":"unknown method \\"' .. ("€"):rep(33) .. '\\""',
+  },
   { "1", 400, '"error":{"code":-32600,"message":"a message must be an object"},' .. null_id },
   { "null", 400, '"code":-32600' },
   { '{"method":"echo","id":5}', 400, '"message":"the member jsonrpc must be \\"2.0\\""},"id":5' },
@@ -280,7 +295,13 @@ describe("JSON-RPC", function()
       "too many requests in progress: at most 2 for one connection",
       refused.error.message
     )
+    client:tell { jsonrpc = "2.0", method = "wait", id = { 4 } }
+    assert.is_nil(client:next_in_time().id) -- null
     client:drop()
+  end)
+
+  it("takes a response that arrives before its request was sent completely", function()
+    assert.equal('["prompt"]\n', http.get(app, "/prompt").body)
   end)
 
   it("ends the calls of a connection that has ended, and forgets it", function()

@@ -22,6 +22,7 @@ local codes = jsonrpc.codes
 
 local BATCH, CONCURRENT, CALLS, CALL_SECONDS = 100, 16, 1000, 30
 local KEPT_BYTES = 2000 -- of an error's text in the log
+local QUOTED_BYTES = 100 -- of what the peer has sent, in an error's text
 
 -- ---- Messages -------------------------------------------------------------------------------------------------------------
 
@@ -126,6 +127,16 @@ function jsonrpc.decode(text, batch)
   return value, true
 end
 
+-- Quotes what the peer has sent, which may be long, and need not be UTF-8: JSON holds nothing else.
+local function quote(text)
+  text = text:sub(1, QUOTED_BYTES)
+  if not utf8.len(text) then
+    text = text:gsub("[\xC2-\xF4][\x80-\xBF]*$", "") -- a character that was cut
+  end
+  return ("%q"):format(utf8.len(text) and text or text:gsub("[\x80-\xFF]", "?"))
+end
+jsonrpc._quote = quote -- for moonwire.mcp
+
 -- ---- Methods --------------------------------------------------------------------------------------------------------------
 
 ---@class moonwire.jsonrpc.Call
@@ -209,7 +220,7 @@ function Rpc:_answer(message, call)
   if kind == "notification" then
     return nil
   elseif not response then
-    local text = ("unknown method %q"):format(message.method:sub(1, 100))
+    local text = "unknown method " .. quote(message.method)
     return jsonrpc.failure(message.id, codes.method_not_found, text)
   end
   return response
@@ -339,10 +350,7 @@ function Peer:call(method, params, seconds)
   end
   local id, signal, response = self._next, core.signal(), nil
   self._next = id + 1
-  local ok, message, code = self._send(json.encode(jsonrpc.request(id, method, params)))
-  if not ok then
-    return nil, message or "cannot send", code or "unavailable"
-  end
+  local text = json.encode(jsonrpc.request(id, method, params))
   local _ <close> = setmetatable({}, {
     __close = function()
       self._waiting[id], self._count = nil, self._count - 1
@@ -352,6 +360,11 @@ function Peer:call(method, params, seconds)
   self._waiting[id] = function(given)
     response = given
     signal:fire()
+  end
+  -- it may wait, and meanwhile the response may arrive
+  local ok, message, code = self._send(text)
+  if not ok then
+    return nil, message or "cannot send", code or "unavailable"
   end
   local _, why = signal:wait(seconds)
   if response then
@@ -407,7 +420,8 @@ function Peer:receive(text)
   end
   local most = self._server._concurrent
   if self._running >= most then
-    local id = not is_batch and is_object(messages[1]) and messages[1].id or nil
+    local id = not is_batch and is_object(messages[1]) and messages[1].id
+    id = is_id(id) and id or nil
     local problem = ("too many requests in progress: at most %d for one connection"):format(most)
     self._send(json.encode(jsonrpc.failure(id, codes.server_error, problem)))
     return
