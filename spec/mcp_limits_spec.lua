@@ -126,6 +126,19 @@ describe("an outlet of MCP", function()
     assert.is_true(next_one.closed)
   end)
 
+  it("that cannot be resumed is told that its stream takes no more", function()
+    local outlet, stream, told = outlets.plain(), new_stream(1), 0
+    outlet.on_detached = function()
+      told = told + 1
+    end
+    outlet:attach(stream)
+    outlet:send "a"
+    assert.equal(0, told)
+    outlet:send "b"
+    stream.closed_by_client()
+    assert.same({ 1, true, nil }, { told, stream.closed, outlet.stream })
+  end)
+
   it("that cannot be resumed keeps nothing that was sent", function()
     local outlet, stream = outlets.plain(), new_stream()
     outlet:send "early"

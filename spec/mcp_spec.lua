@@ -370,6 +370,48 @@ describe("MCP", function()
       "%-32601",
     },
     {
+      "an unknown method whose quotation ends in a character",
+      { ["Mcp-Session-Id"] = "SESSION" },
+      rpc(1, ("€"):rep(40)),
+      200,
+      '%-32601,"message":"unknown method \\"' .. ("€"):rep(33) .. '\\""',
+    },
+    {
+      "an unknown tool whose quotation ends in a character",
+      { ["Mcp-Session-Id"] = "SESSION" },
+      call(1, ("€"):rep(40)),
+      200,
+      'unknown tool: \\"' .. ("€"):rep(33) .. '\\""',
+    },
+    {
+      "an origin that is not UTF-8",
+      { ["Mcp-Session-Id"] = "SESSION", Origin = "\xffé!" },
+      rpc(1, "ping"),
+      403,
+      'the origin \\"%?%?%?!\\" is not allowed',
+    },
+    {
+      "a URI with what is not UTF-8",
+      { ["Mcp-Session-Id"] = "SESSION" },
+      rpc(1, "resources/read", { uri = "test://template/%FF/data" }),
+      200,
+      "resource not found",
+    },
+    {
+      "a completion for a number",
+      { ["Mcp-Session-Id"] = "SESSION" },
+      rpc(1, "completion/complete", { ref = { type = "ref/prompt", name = 1 } }),
+      200,
+      "the ref names no prompt",
+    },
+    {
+      "a subscription to a long URI",
+      { ["Mcp-Session-Id"] = "SESSION" },
+      rpc(1, "resources/subscribe", { uri = ("test://template/%s/data"):format(("x"):rep(65536)) }),
+      200,
+      "at most 65536 bytes in all",
+    },
+    {
       "an unknown tool",
       { ["Mcp-Session-Id"] = "SESSION" },
       call(1, "no such"),
@@ -502,6 +544,31 @@ describe("MCP", function()
     end
     table.sort(ids)
     assert.same({ 0, 1, 2, 50, 100 }, ids)
+  end)
+
+  it("refuses two requests of one id in a batch", function()
+    local headers = { ["Mcp-Session-Id"] = initialize(app, "2025-03-26") }
+    local response = ask(app, headers, { rpc(1, "ping"), rpc(1, "ping") })
+    assert.equal(400, response.status)
+    assert.matches("that of a request in progress", response.body)
+  end)
+
+  it("does not hand malformed answers to tools", function()
+    local session = initialize(app, nil, { roots = {}, elicitation = {} })
+    local headers = { ["Mcp-Session-Id"] = session }
+    for _, result in ipairs { 5, "x", dkjson.null, { action = 5 }, { roots = "x" } } do
+      for _, body in ipairs { call(1, "roots"), call(1, "test_elicitation", { message = "" }) } do
+        local connection = send(app, "POST", headers, body)
+        local event
+        repeat
+          event = assert(next_event(connection))
+        until event.data ~= ""
+        ask(app, headers, { jsonrpc = "2.0", id = event.data.id, result = result })
+        event = assert(next_event(connection))
+        assert.matches("the client's answer is malformed", dkjson.encode(event.data))
+        connection:close()
+      end
+    end
   end)
 
   it("gives pages of a list", function()
@@ -884,6 +951,13 @@ describe("MCP", function()
       400,
       "inputResponses",
     },
+    {
+      "a method header that is not UTF-8",
+      simple,
+      { ["Mcp-Method"] = "\xff" },
+      400,
+      '%-32020.*not that of the body: \\"%?\\"',
+    },
     { "a filter that is none", modern(5, "subscriptions/listen"), {}, 400, "params.notifications" },
     {
       "a wrong inputResponses",
@@ -1044,12 +1118,13 @@ describe("MCP", function()
     local body = modern("s", "subscriptions/listen", {
       notifications = {
         toolsListChanged = true,
-        resourceSubscriptions = { "test://watched-resource" },
+        resourceSubscriptions = { { x = 1 }, "test://watched-resource", 5 },
       },
     })
     local stream, response = send(app, "POST", modern_headers(body), body)
     assert.equal("text/event-stream", response.type)
     local event = next_event(stream)
+    body.params.notifications.resourceSubscriptions = { "test://watched-resource" }
     local id = { [META .. "subscriptionId"] = "s" }
     assert.equal("notifications/subscriptions/acknowledged", event.data.method)
     assert.same({ _meta = id, notifications = body.params.notifications }, event.data.params)

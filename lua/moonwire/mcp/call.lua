@@ -86,7 +86,7 @@ end
 function Call:progress(progress, total, message)
   options.argument("call:progress", 1, progress, "number")
   local token = self._meta.progressToken
-  if token == nil or token == json.null then
+  if type(token) ~= "string" and type(token) ~= "number" then
     return false
   end
   self:_notify("notifications/progress", {
@@ -187,10 +187,13 @@ local function ask_in_session(self, questions)
   end
   local results = {}
   for key, response in pairs(answers) do
+    local kind, result = kinds[questions[key].method], response.result
     if response.error then
       return nil, tostring(response.error.message), response.error.code
+    elseif type(result) ~= "table" or not kind.is_answer(result) then
+      return nil, "the client's answer is malformed", jsonrpc.codes.invalid_params
     end
-    results[key] = response.result
+    results[key] = result
   end
   return results
 end

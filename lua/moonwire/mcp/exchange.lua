@@ -6,6 +6,7 @@ local Call = require "moonwire.mcp.call"
 local jsonrpc = require "moonwire.jsonrpc"
 local methods = require "moonwire.mcp.methods"
 local outlets = require "moonwire.mcp.outlet"
+local sessions = require "moonwire.mcp.session"
 
 local json, codes = core.json, jsonrpc.codes
 
@@ -107,14 +108,13 @@ local function new_call(exchange, message)
   local params = message.params or {}
   local meta = type(params._meta) == "table" and params._meta or {}
   local session, server = exchange.session, exchange.server
-  local info = session and session.client or meta[META .. "clientInfo"]
   return Call._new {
     revision = session and session.revision or exchanges.MODERN,
     method = message.method,
     id = message.id,
     arguments = type(params.arguments) == "table" and params.arguments or {},
     request = exchange.request,
-    client = type(info) == "table" and info or {},
+    client = session and session.client or sessions.client_of(meta[META .. "clientInfo"]),
     capabilities = session and session.capabilities or meta[META .. "clientCapabilities"] or {},
     _server = server,
     _outlet = exchange.outlet,
@@ -130,7 +130,7 @@ end
 local function start_one(exchange, i, message)
   local method = methods.find(exchange.server, message.method, not exchange.session)
   if not method then
-    local text = ("unknown method %q"):format(message.method:sub(1, 100))
+    local text = "unknown method " .. jsonrpc._quote(message.method)
     finish_one(exchange, i, jsonrpc.failure(message.id, codes.method_not_found, text))
     return
   end

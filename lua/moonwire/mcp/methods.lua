@@ -8,7 +8,7 @@ local schema = require "moonwire.mcp.schema"
 local json = core.json
 local codes = jsonrpc.codes
 local VALUES_MAX = 100 -- of a completion
-local SUBSCRIPTIONS_MAX = 1000 -- of a session
+local SUBSCRIPTIONS_MAX, SUBSCRIBED_BYTES = 1000, 64 * 1024 -- of a session
 
 local methods, modern, legacy = {}, {}, {}
 
@@ -17,7 +17,7 @@ local function refuse(text, ...)
 end
 
 local function show(value)
-  return type(value) == "string" and ("%q"):format(value:sub(1, 100)) or type(value)
+  return type(value) == "string" and jsonrpc._quote(value) or type(value)
 end
 
 -- Runs the handler of a resource, a prompt, or a completion. A failure is logged with its place.
@@ -171,6 +171,18 @@ local function decode(text)
   )
 end
 
+-- Returns the captures of a template by name, or nil if a value is not UTF-8, which no result can hold.
+local function captures_of(template, values)
+  local captures = {}
+  for i, name in ipairs(template.names) do
+    captures[name] = decode(values[i])
+    if not utf8.len(captures[name]) then
+      return nil
+    end
+  end
+  return captures
+end
+
 -- Returns the resource with that URI, and the captures of its template.
 local function find_resource(server, uri)
   local resource = server._resources[uri]
@@ -179,11 +191,8 @@ local function find_resource(server, uri)
   end
   for _, template in ipairs(server._templates) do
     local values = table.pack(uri:match(template.pattern))
-    if values[1] then
-      local captures = {}
-      for i, name in ipairs(template.names) do
-        captures[name] = decode(values[i])
-      end
+    local captures = values[1] and captures_of(template, values)
+    if captures then
       return template, captures
     end
   end
@@ -227,12 +236,16 @@ local function each_subscription(server, params, call)
 end
 
 legacy["resources/subscribe"] = function(server, params, call)
-  local subscriptions, count = each_subscription(server, params, call), 0
-  for _ in pairs(subscriptions) do
-    count = count + 1
+  local subscriptions, count, bytes = each_subscription(server, params, call), 0, #params.uri
+  for uri in pairs(subscriptions) do
+    count, bytes = count + 1, bytes + #uri
   end
-  if count >= SUBSCRIPTIONS_MAX then
-    refuse("a session can subscribe to at most %d resources", SUBSCRIPTIONS_MAX)
+  if subscriptions[params.uri] then
+    return {}
+  elseif count >= SUBSCRIPTIONS_MAX or bytes > SUBSCRIBED_BYTES then
+    local text =
+      "a session can subscribe to at most %d resources, with URIs of at most %d bytes in all"
+    refuse(text, SUBSCRIPTIONS_MAX, SUBSCRIBED_BYTES)
   end
   subscriptions[params.uri] = true
   return {}
@@ -276,9 +289,9 @@ methods["completion/complete"] = function(server, params, call)
   local reference = type(params.ref) == "table" and params.ref or {}
   local argument = type(params.argument) == "table" and params.argument or {}
   local owner
-  if reference.type == "ref/prompt" then
+  if reference.type == "ref/prompt" and type(reference.name) == "string" then
     owner = server._prompts[reference.name]
-  elseif reference.type == "ref/resource" then
+  elseif reference.type == "ref/resource" and type(reference.uri) == "string" then
     owner = server._templates[reference.uri] or server._resources[reference.uri]
   end
   if not owner then

@@ -7,7 +7,7 @@ local jsonrpc = require "moonwire.jsonrpc"
 local outlets = require "moonwire.mcp.outlet"
 local schema = require "moonwire.mcp.schema"
 
-local json, codes, fail = core.json, jsonrpc.codes, exchanges.fail
+local json, codes, fail, quote = core.json, jsonrpc.codes, exchanges.fail, jsonrpc._quote
 local MODERN, HEADER_MISMATCH = exchanges.MODERN, exchanges.HEADER_MISMATCH
 local META = "io.modelcontextprotocol/"
 local SUBSCRIPTIONS_MAX = 1000 -- resources of one subscriptions/listen
@@ -29,7 +29,7 @@ local function check_header(request, name, value)
   if header == nil then
     return ("the header %s is missing"):format(name)
   elseif not is_same(header, value) then
-    return ("the header %s is not that of the body: %q"):format(name, header:sub(1, 100))
+    return ("the header %s is not that of the body: %s"):format(name, quote(header))
   end
 end
 
@@ -79,8 +79,8 @@ local function check_modern(server, request, message)
     local text = "params._meta needs %sprotocolVersion and %sclientCapabilities"
     return fail(400, id, codes.invalid_params, text:format(META, META))
   elseif version ~= header then
-    local text = "the header MCP-Protocol-Version is not that of the body: %q"
-    return fail(400, id, HEADER_MISMATCH, text:format(header:sub(1, 100)))
+    local text = "the header MCP-Protocol-Version is not that of the body: "
+    return fail(400, id, HEADER_MISMATCH, text .. quote(header))
   elseif version ~= MODERN then
     local data = { supported = server._versions, requested = version }
     local text = "unsupported protocol version"
@@ -113,10 +113,13 @@ local function listen(server, stream, message)
     filter[name] = wanted[name] == true and server._has[kind] and true or nil
   end
   if type(wanted.resourceSubscriptions) == "table" and server._has.resources then
-    filter.resourceSubscriptions = json.array {}
-    for i = 1, math.min(#wanted.resourceSubscriptions, SUBSCRIPTIONS_MAX) do
-      filter.resourceSubscriptions[i] = tostring(wanted.resourceSubscriptions[i])
+    local uris = json.array {}
+    for _, uri in ipairs(wanted.resourceSubscriptions) do
+      if type(uri) == "string" and #uris < SUBSCRIPTIONS_MAX then
+        uris[#uris + 1] = uri
+      end
     end
+    filter.resourceSubscriptions = uris
   end
   local outlet = outlets.plain()
   local listener = { id = message.id, filter = filter, outlet = outlet }

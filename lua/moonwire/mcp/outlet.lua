@@ -117,7 +117,7 @@ function Outlet:_write(n)
   local id = self.name and ("%s.%d"):format(self.name, n) or nil
   if not self.stream:send(nil, self._texts[n], { id = id }) then
     local stream = self.stream
-    self.stream = nil
+    self:_detach(stream)
     stream:close()
   end
 end

@@ -65,6 +65,13 @@ local function short(value)
   return #value <= NAME_MAX and value or ""
 end
 
+-- What a client says of itself.
+local function client_of(info)
+  info = type(info) == "table" and info or {}
+  return { name = short(info.name), version = short(info.version) }
+end
+sessions.client_of = client_of
+
 -- The user whom app:before has found, as a text.
 local function user_of(request)
   local user = request.user
@@ -81,12 +88,12 @@ sessions.user_of = user_of
 ---@param request moonwire.Request
 ---@return moonwire.mcp.Session
 function Sessions:begin(revision, params, request)
-  local info = type(params.clientInfo) == "table" and params.clientInfo or {}
+  local client = client_of(params.clientInfo)
   local content = {
     v = revision,
     c = read_capabilities(params.capabilities),
-    n = short(info.name),
-    w = short(info.version),
+    n = client.name,
+    w = client.version,
     u = user_of(request),
     t = os.time() + self._seconds,
   }

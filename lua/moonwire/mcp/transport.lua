@@ -5,7 +5,7 @@ local jsonrpc = require "moonwire.jsonrpc"
 local methods = require "moonwire.mcp.methods"
 local modern = require "moonwire.mcp.modern"
 
-local json, codes = core.json, jsonrpc.codes
+local json, codes, quote = core.json, jsonrpc.codes, jsonrpc._quote
 local answer, fail, accepts = exchanges.answer, exchanges.fail, exchanges.accepts
 
 local LEGACY = { "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05" }
@@ -36,14 +36,14 @@ local function check_origin(server, request)
   local authority = (request.headers.host or ""):lower()
   local host = authority:match "^%[[^%]]*%]" or authority:match "^[^:]*"
   if not is_listed(server._hosts, host, authority) then
-    local text = "the host %q is not allowed; add it to the option 'hosts' of mcp.server"
-    return fail(403, nil, BAD_REQUEST, text:format(authority:sub(1, 100)))
+    local text = "the host %s is not allowed; add it to the option 'hosts' of mcp.server"
+    return fail(403, nil, BAD_REQUEST, text:format(quote(authority)))
   end
   local origin = request.headers.origin
   local is_own = not origin or origin:lower():match "^https?://(.*)$" == authority
   if not is_own and not is_listed(server._origins, origin) then
-    local text = "the origin %q is not allowed; add it to the option 'origins' of mcp.server"
-    return fail(403, nil, BAD_REQUEST, text:format(origin:sub(1, 100)))
+    local text = "the origin %s is not allowed; add it to the option 'origins' of mcp.server"
+    return fail(403, nil, BAD_REQUEST, text:format(quote(origin)))
   end
 end
 
@@ -65,8 +65,8 @@ local function find_session(server, request)
     local text = "the header Mcp-Session-Id is missing; a session begins with initialize"
     return nil, fail(400, nil, BAD_REQUEST, text)
   elseif version and not is_legacy[version] then
-    local text = ("the protocol version %q has no sessions here; supported: %s"):format(
-      version:sub(1, 100),
+    local text = ("the protocol version %s has no sessions here; supported: %s"):format(
+      quote(version),
       table.concat(LEGACY, ", ")
     )
     return nil, fail(400, nil, BAD_REQUEST, text)
@@ -139,14 +139,15 @@ local function post_session(server, request, stream, messages, kinds, is_batch)
     local text = ("the protocol version %s has no batches"):format(session.revision)
     return fail(400, nil, codes.invalid_request, text)
   end
-  local requests = {}
+  local requests, ids = {}, {}
   for i, message in ipairs(messages) do
     if kinds[i] == "request" then
-      if message.id == json.null or session.calls[message.id] then
+      local id = message.id
+      if id == json.null or session.calls[id] or ids[id] then
         local text = "the id must not be null, or that of a request in progress"
         return fail(400, nil, codes.invalid_request, text)
       end
-      requests[#requests + 1] = message
+      requests[#requests + 1], ids[id] = message, true
     else
       take(server, session, message, kinds[i])
     end
