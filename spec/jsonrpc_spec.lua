@@ -239,7 +239,7 @@ describe("JSON-RPC", function()
       post("/rpc", '{"jsonrpc":"2.0","method":"fail","id":1}')
       assert(app:await_log('app.lua:16: JSON%-RPC "fail": failed: the disk is full', SECONDS))
       assert(app:await_log('app.lua:17: JSON%-RPC "raise": .-app.lua:17: a bug', SECONDS))
-      assert(app:await_log('JSON%-RPC "function": returned what JSON cannot hold', SECONDS))
+      assert(app:await_log('JSON%-RPC "function": returned a value that JSON cannot hold', SECONDS))
       assert.falsy(app:log():find("which one", 1, true))
     end
   )
@@ -349,7 +349,7 @@ describe("JSON-RPC", function()
       ["argument 2 must be a function, got nil"] = function()
         rpc:method "one"
       end,
-      ["option 'on_message' is JSON%-RPC's own; define methods instead"] = function()
+      ["option 'on_message' is set by moonwire.jsonrpc; define methods instead"] = function()
         rpc:websocket { on_message = print }
       end,
       ["unknown option 'batches' %(did you mean 'batch'%?%)"] = function()

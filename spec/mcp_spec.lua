@@ -402,7 +402,7 @@ describe("MCP", function()
       { ["Mcp-Session-Id"] = "SESSION" },
       rpc(1, "completion/complete", { ref = { type = "ref/prompt", name = 1 } }),
       200,
-      "the ref names no prompt",
+      "the ref must name a prompt",
     },
     {
       "a subscription to a long URI",
@@ -444,7 +444,7 @@ describe("MCP", function()
       { ["Mcp-Session-Id"] = "SESSION" },
       rpc(1, "completion/complete", { ref = { type = "ref/prompt", name = "x" } }),
       200,
-      "the ref names no prompt",
+      "the ref must name a prompt",
     },
     {
       "a wrong level",
@@ -472,7 +472,7 @@ describe("MCP", function()
       { ["Mcp-Session-Id"] = "SESSION" },
       call(1, "test_sampling", { prompt = "" }),
       200,
-      "no capability",
+      "does not support",
     },
   }
 
@@ -899,7 +899,7 @@ describe("MCP", function()
       older,
       { ["MCP-Protocol-Version"] = "2025-11-25" },
       400,
-      "%-32022.*begins with initialize",
+      "%-32022.*begin one with initialize",
     },
     {
       "an unknown version",
@@ -956,7 +956,7 @@ describe("MCP", function()
       simple,
       { ["Mcp-Method"] = "\xff" },
       400,
-      '%-32020.*not that of the body: \\"%?\\"',
+      '%-32020.*differs from the body: \\"%?\\"',
     },
     { "a filter that is none", modern(5, "subscriptions/listen"), {}, 400, "params.notifications" },
     {

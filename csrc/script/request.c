@@ -218,7 +218,7 @@ static const char *stream_head_fault(const struct mw_response *head) {
       return "the header \"Content-Type\" of a stream is set by the server itself";
     }
   }
-  return head->body.len > 0 ? "the head of a stream has no body" : NULL;
+  return head->body.len > 0 ? "the head of a stream must not have a body" : NULL;
 }
 
 int question_keep_stream_head(const struct mw_response *head, struct blob **out, struct mw_error *error) {

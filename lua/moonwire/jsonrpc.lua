@@ -234,7 +234,7 @@ local function encode(self, response, method)
   end
   local handler = self._methods[method]
   if handler then
-    log_fault(handler, method, "returned what JSON cannot hold: " .. tostring(text))
+    log_fault(handler, method, "returned a value that JSON cannot hold: " .. tostring(text))
   end
   return json.encode(jsonrpc.failure(response.id, codes.internal_error, "internal error"))
 end
@@ -445,7 +445,7 @@ end
 local function check_websocket(given)
   options.argument("rpc:websocket", 1, given, "table")
   if given.on_message ~= nil then
-    options.raise "rpc:websocket: option 'on_message' is JSON-RPC's own; define methods instead"
+    options.raise "rpc:websocket: option 'on_message' is set by moonwire.jsonrpc; define methods instead"
   end
 end
 

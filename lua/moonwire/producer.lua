@@ -19,7 +19,8 @@ local function publish_end(self, event, data)
   local ok, id, problem, code =
     pcall(server.publish, server, self.name, event, data, nil, nil, nil, nil, true)
   if not ok or (not id and code ~= "closed") then
-    local text = "the end of a producer was not published: " .. tostring(ok and problem or id)
+    local text = "the final message of a producer was not published: "
+      .. tostring(ok and problem or id)
     core.log_error("warning", self.where, text)
   end
 end

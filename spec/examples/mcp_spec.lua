@@ -60,7 +60,7 @@ describe("examples/mcp under test", function()
     assert.equal("there is no such note", (call("remove_note", { id = "7" })))
     call("add_note", { text = "one" })
     -- this client cannot ask its user
-    assert.matches("no capability", (call("remove_note", { id = "1" })))
+    assert.matches("does not support", (call("remove_note", { id = "1" })))
   end)
 
   it("removes a note if the user agrees", function()

@@ -122,7 +122,7 @@ function Call:log(level, data, logger)
   return true
 end
 
---- Ends the stream, although the answer is not ready. The client comes back for it. For a handler
+--- Ends the stream, although the answer is not ready. The client reconnects for it. For a handler
 --- that takes long, with clients or proxies that hold few connections.
 ---@return boolean was_open false: the request has no stream that can be resumed
 function Call:cut()
@@ -140,7 +140,7 @@ local function check_questions(self, questions)
         .. "sampling/createMessage, or roots/list"
       options.raise(text:format(options.show(key)))
     elseif not self.capabilities[kind.capability] then
-      local message = ("the client has no capability %q"):format(kind.capability)
+      local message = ("the client does not support %q"):format(kind.capability)
       if self._session then
         error({ message = message }, 0)
       end

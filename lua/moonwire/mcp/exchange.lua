@@ -84,7 +84,7 @@ local function check_json(call, method, response)
   if ok then
     return response
   end
-  text = "returned what JSON cannot hold: " .. tostring(text)
+  text = "returned a value that JSON cannot hold: " .. tostring(text)
   jsonrpc._log_fault(call._handler or method, call.method, text)
   return jsonrpc.failure(response.id, codes.internal_error, "internal error")
 end

@@ -143,7 +143,11 @@ local function run_tool(tool, call)
   end
   local is_json, result = pcall(tool_result, value)
   if not is_json then
-    jsonrpc._log_fault(tool.handler, tool.name, "returned what JSON cannot hold: " .. result)
+    jsonrpc._log_fault(
+      tool.handler,
+      tool.name,
+      "returned a value that JSON cannot hold: " .. result
+    )
     return text_result("internal error", true)
   end
   return result
@@ -295,7 +299,7 @@ methods["completion/complete"] = function(server, params, call)
     owner = server._templates[reference.uri] or server._resources[reference.uri]
   end
   if not owner then
-    refuse "the ref names no prompt, and no resource template"
+    refuse "the ref must name a prompt or a resource template"
   elseif type(argument.name) ~= "string" or type(argument.value) ~= "string" then
     refuse "the argument must have a name and a value"
   end

@@ -29,7 +29,7 @@ local function check_header(request, name, value)
   if header == nil then
     return ("the header %s is missing"):format(name)
   elseif not is_same(header, value) then
-    return ("the header %s is not that of the body: %s"):format(name, quote(header))
+    return ("the header %s differs from the body: %s"):format(name, quote(header))
   end
 end
 
@@ -79,13 +79,13 @@ local function check_modern(server, request, message)
     local text = "params._meta needs %sprotocolVersion and %sclientCapabilities"
     return fail(400, id, codes.invalid_params, text:format(META, META))
   elseif version ~= header then
-    local text = "the header MCP-Protocol-Version is not that of the body: "
+    local text = "the header MCP-Protocol-Version differs from the body: "
     return fail(400, id, HEADER_MISMATCH, text .. quote(header))
   elseif version ~= MODERN then
     local data = { supported = server._versions, requested = version }
     local text = "unsupported protocol version"
     if server._is_legacy[version] then
-      text = text .. ": in this one, a session begins with initialize"
+      text = text .. " without a session; begin one with initialize"
     end
     return fail(400, id, exchanges.UNSUPPORTED_VERSION, text, data)
   end

@@ -51,7 +51,7 @@ end
 local function check_method(request)
   local version = request.headers["mcp-protocol-version"]
   if version == exchanges.MODERN and not request.headers["mcp-session-id"] then
-    local status, body, headers = fail(405, nil, BAD_REQUEST, "this revision has only POST")
+    local status, body, headers = fail(405, nil, BAD_REQUEST, "this revision allows only POST")
     headers.Allow = "POST"
     return status, body, headers
   end
@@ -65,7 +65,7 @@ local function find_session(server, request)
     local text = "the header Mcp-Session-Id is missing; a session begins with initialize"
     return nil, fail(400, nil, BAD_REQUEST, text)
   elseif version and not is_legacy[version] then
-    local text = ("the protocol version %s has no sessions here; supported: %s"):format(
+    local text = ("unsupported protocol version %s in a session; supported: %s"):format(
       quote(version),
       table.concat(LEGACY, ", ")
     )
@@ -168,9 +168,9 @@ end
 local function read_messages(request)
   local content_type = (request.headers["content-type"] or ""):lower()
   if content_type:match "^[^;%s]*" ~= "application/json" then
-    return nil, fail(415, nil, BAD_REQUEST, "the Content-Type must be application/json")
+    return nil, fail(415, nil, BAD_REQUEST, "the header Content-Type must be application/json")
   elseif not accepts(request, "application/json") and not accepts(request, "text/event-stream") then
-    local text = "Accept must have application/json and text/event-stream"
+    local text = "the header Accept must list application/json and text/event-stream"
     return nil, fail(406, nil, BAD_REQUEST, text)
   end
   local messages, is_batch = jsonrpc.decode(request.body, BATCH_MAX)
@@ -226,7 +226,7 @@ local function answer_lost(stream, name)
   if type(id) ~= "string" and type(id) ~= "number" then
     return false
   end
-  local problem = "the answer is lost: the server was restarted, or it was kept no longer"
+  local problem = "the answer is lost: the server has restarted, or resume_seconds have passed"
   stream:send(nil, json.encode(jsonrpc.failure(id, codes.internal_error, problem)))
   stream:close()
   return true
@@ -252,7 +252,7 @@ function transport.get(server, request, stream)
   elseif request.method ~= "GET" then
     return 405, nil, { Allow = "GET, POST, DELETE" }
   elseif not accepts(request, "text/event-stream") then
-    return fail(406, nil, BAD_REQUEST, "Accept must have text/event-stream")
+    return fail(406, nil, BAD_REQUEST, "the header Accept must list text/event-stream")
   end
   local session
   session, status, body, headers = find_session(server, request)
@@ -297,7 +297,7 @@ end
 
 -- ---- What changes ---------------------------------------------------------------------------------------------------------
 
---- Tells clients that a list has changed, or a resource.
+--- Notifies clients that a list or a resource has changed.
 ---@param server moonwire.mcp.Server
 ---@param method string
 ---@param filter string of subscriptions/listen
