@@ -56,7 +56,7 @@ app:stream("POST", path .. "answers/{id}", function(request, stream)
   local name, owner = "answer:" .. id, request.query.owner or id
   local is_text = question:find "%S" and (utf8.len(question) or 9999) <= 4000
   if not is_text or #id + #owner > 128 or not (id .. ":" .. owner):find "^%w+:%w+$" then
-    error { code = "bad_request", message = "a question is text of up to 4000 characters" }
+    error { code = "bad_request", message = "id: letters and digits; question: 1-4000 characters" }
   end
   if not app:find(name) then -- otherwise, the client repeats its request
     assert(app:produce(name, function(channel)
