@@ -706,9 +706,9 @@ return app
 
   it("is cancelled when nobody has listened for idle_seconds", function()
     ask "hangs/i?idle=0.2"
-    assert.is_string(app:await_log 'cancelled the producer of "answer:i": nobody listens')
+    assert.is_string(app:await_log 'cancelled the producer of "answer:i": no subscribers')
     local names, last = listen "i"
-    assert.same({ "token cancelled", { reason = "nobody listens" } }, { names, last })
+    assert.same({ "token cancelled", { reason = "no subscribers" } }, { names, last })
     local stream = open_stream(app, "/answer/j")
     assert.is_true(await(function()
       return dkjson.decode(http.get(app, "/log").body).subscriptions == 1
@@ -716,7 +716,7 @@ return app
     ask "hangs/j?idle=0.2"
     assert.equal("token", stream:event().event)
     ask "hangs/k?idle=0.2"
-    assert.is_string(app:await_log 'cancelled the producer of "answer:k": nobody listens')
+    assert.is_string(app:await_log 'cancelled the producer of "answer:k": no subscribers')
     assert.is_true(post("/stop/j", "enough").ok) -- it had a listener all the time
     assert.equal('{"reason":"enough"}', stream:event().data)
     stream:close()

@@ -182,7 +182,7 @@ static void end_on_push(struct redis_connection *redis, const struct resp_value 
   if (end->state == REDIS_END_OPEN && end->which == LINK_PUSHES)
     end->events.on_push(end, push);
   else
-    redis_end_reset(end, "a reply for which nothing was asked");
+    redis_end_reset(end, "an unexpected reply");
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */

@@ -905,7 +905,7 @@ struct mw_follow_options {
  * MW_ENOMEM. */
 MW_API int mw_stream_follow(struct mw_stream *stream, const struct mw_follow_options *options, struct mw_follow **follow,
                             void (*on_done)(void *context, int status), void *context);
-/* Also ends it: later messages are not sent. NULL is allowed. Before the server is freed. */
+/* Also ends it: later messages are not sent. NULL is allowed. Call it before the server is freed. */
 MW_API void mw_follow_unref(struct mw_follow *follow);
 MW_API void mw_stream_unref(struct mw_stream *stream); /* also closes it; NULL is allowed */
 

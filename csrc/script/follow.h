@@ -18,7 +18,7 @@ struct mw_follow {
   struct mail cancel;        /* to the worker: the app ends it */
   struct script_job *stream; /* of the raw stream; a reference */
   struct script_job *join;   /* its channel, and its cursor; a reference, mail included */
-  char since[ID_LEN + 1];    /* a longer id is none of this server */
+  char since[ID_LEN + 1];    /* a longer id is not of this server */
   size_t since_len;
   bool until_final;
   /* The worker's. */

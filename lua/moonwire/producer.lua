@@ -78,12 +78,12 @@ local function watch(self, idle_seconds)
     local count = self.app._server and self.app._server:count(self.name) or 0
     idle = count > 0 and 0 or idle + tick
     if idle >= idle_seconds then
-      local text = ("cancelled the producer of %q: nobody listens (idle_seconds=%g)"):format(
+      local text = ("cancelled the producer of %q: no subscribers (idle_seconds=%g)"):format(
         self.name,
         idle_seconds
       )
       core.log("info", text)
-      self:cancel "nobody listens"
+      self:cancel "no subscribers"
     end
   end)
 end

@@ -294,7 +294,7 @@ void channels_on_message(struct broker *broker, struct bytes name, struct bytes 
   }
   if (channel->state != CHANNEL_LIVE && channel->state != CHANNEL_LEAVING) return; /* its page has it */
   if (message.position > 0 && message.position <= broker->position) {
-    log_limited(MW_LOG_WARNING, "ignored a push from redis with a position of the past (channel=%.*s)", (int)name.len, name.ptr);
+    log_limited(MW_LOG_WARNING, "ignored a push from redis with an old position (channel=%.*s)", (int)name.len, name.ptr);
     return;
   }
   if (message.position > 0 && !message.is_floor && message.before > channel->known) on_hole(broker, channel, &message);

@@ -320,7 +320,7 @@ static const struct bad_reply {
     {"*70000\r\n", "invalid reply: a reply has more than 65536 values"},
     {"$5\r\nhel", "lost: end of file"},
     {"", "lost: end of file"},
-    {"+one\r\n+two\r\n", "a reply for which nothing was asked"},
+    {"+one\r\n+two\r\n", "an unexpected reply"},
 };
 static size_t bad_reply;
 
