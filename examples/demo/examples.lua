@@ -41,7 +41,7 @@ return {
     title = "Assistant",
     transport = "WebSocket",
     shows = "The tokens of a language model, here a fake. The answer continues after a reload, in other tabs, and "
-      .. "after the network was away. The model is asked once.",
+      .. "after a network failure. The model is asked once.",
     icon = "M12 3l2 6 6 2-6 2-2 6-2-6-6-2 6-2z",
   },
   {
@@ -56,8 +56,8 @@ return {
     name = "progress",
     title = "Progress",
     transport = "SSE",
-    shows = "A job posts how far it is, and pages follow. A page that comes late receives the state. The stream "
-      .. "ends for good when the job is done.",
+    shows = "A job reports its progress, and pages follow. A page that comes late receives the state. The stream "
+      .. "ends when the job is done.",
     icon = "M3 12h18M3 9v6h12V9z",
   },
   {
@@ -126,7 +126,7 @@ return {
     name = "tracking",
     title = "Tracking",
     transport = "SSE",
-    shows = "Order a parcel, and follow the van on a map that needs no map service.",
+    shows = "Order a parcel, and follow the van on a map that the page draws itself.",
     icon = "M3 7h11v9H3zM14 10h4l3 3v3h-7M7 19a1.500 1.500 0 1 0 .1 0M17 19a1.500 1.500 0 1 0 .1 0",
   },
   {

@@ -1,4 +1,4 @@
--- The progress of jobs that run elsewhere. A job posts how far it is; pages follow.
+-- The progress of jobs that run elsewhere. A job reports its progress; pages follow.
 --
 --     PROGRESS_KEY=secret bin/moonwire examples/progress/app.lua      then open http://127.0.0.1:8080/
 --     curl -H 'Authorization: Bearer secret' -d '{"percent":45,"text":"resizing"}' \

@@ -34,7 +34,7 @@ export async function run(windows, base, other) {
   // One that was delivered long ago; and codes that nobody gave out.
   const old = `#${(Math.floor(Date.now() / 1000) - 3000).toString(16)}-2`;
   await ben.goto(`${new URL(ben.url()).origin}/${old}`);
-  await ben.waitForFunction(() => document.getElementById("left").textContent === "It is there");
+  await ben.waitForFunction(() => document.getElementById("left").textContent === "Delivered");
   const problems = [];
   for (const bad of ["#<img src=x onerror=stolen=1>", "#00000000-1"]) {
     await ben.evaluate((hash) => (location.hash = hash), bad);

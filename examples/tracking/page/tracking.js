@@ -56,7 +56,7 @@ function showPosition({ state, x, y, gone, left }) {
     if (at === now) item.setAttribute("aria-current", "step");
     else item.removeAttribute("aria-current");
   }
-  element("left").textContent = state === "delivered" ? "It is there" : `${left} ${left === 1 ? "second" : "seconds"} left`;
+  element("left").textContent = state === "delivered" ? "Delivered" : `${left} ${left === 1 ? "second" : "seconds"} left`;
   document.title = `${element("left").textContent} · Tracking · moonwire`;
 }
 
