@@ -546,6 +546,25 @@ describe("MCP", function()
     assert.same({ 0, 1, 2, 50, 100 }, ids)
   end)
 
+  it("refuses more requests than a server may have in progress", function()
+    local full = server.start [[
+      local app = require("moonwire").app {}
+      local server = require("moonwire.mcp").server { name = "full" }
+      server:tool("count", nil, function() return tostring(server._call_count) end)
+      app:post("/full/{count}", function(request) server._call_count = tonumber(request.params.count) end)
+      server:mount(app)
+      return app
+    ]]
+    local headers = { ["Mcp-Session-Id"] = initialize(full) }
+    for count, part in pairs { [4999] = '"text":"5000"', [5000] = "too many requests in progress" } do
+      http.request(full, "POST", "/full/" .. count, { body = "" })
+      for _ = 1, 2 do
+        assert.matches(part, ask(full, headers, call(1, "count")).body)
+      end
+    end
+    full:stop()
+  end)
+
   it("refuses two requests of one id in a batch", function()
     local headers = { ["Mcp-Session-Id"] = initialize(app, "2025-03-26") }
     local response = ask(app, headers, { rpc(1, "ping"), rpc(1, "ping") })

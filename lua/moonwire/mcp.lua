@@ -85,6 +85,7 @@ function mcp.server(given)
     _prompts = {},
     _has = {}, -- capabilities
     _listeners = {}, -- of subscriptions/listen
+    _call_count = 0, -- requests in progress
   }, Server)
   self._sessions = sessions.new(keys, given.session_seconds or SESSION_SECONDS)
   self._outlets = outlets.new(given.resume_seconds or RESUME_SECONDS)

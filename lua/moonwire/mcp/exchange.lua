@@ -15,6 +15,7 @@ local exchanges = { MODERN = "2026-07-28", HEADER_MISMATCH = -32020, UNSUPPORTED
 local META = "io.modelcontextprotocol/"
 local PLAIN_SECONDS = 1 -- for an answer without a stream
 local CALLS_MAX = 100 -- in progress, of one session
+local SERVER_CALLS_MAX = 5000 -- of all clients: half of the tasks that an app can have
 local ID_MAX = 100 -- bytes of a request's id in the ids of events
 
 --- Returns an answer of JSON, as a handler does.
@@ -89,14 +90,31 @@ local function check_json(call, method, response)
   return jsonrpc.failure(response.id, codes.internal_error, "internal error")
 end
 
+-- Counts a call that begins, or, without `call`, one that has ended.
+local function count_call(exchange, id, call)
+  local session, server, change = exchange.session, exchange.server, call and 1 or -1
+  server._call_count = server._call_count + change
+  if session then
+    session.calls[id], session.call_count = call, session.call_count + change
+  end
+end
+
+-- Returns why no further call can begin, or nil. In a session, a call goes on without its connection,
+-- so the limits of connections do not bound how many there are.
+local function count_fault(exchange)
+  local session = exchange.session
+  if session and session.call_count >= CALLS_MAX then
+    return ("too many requests in progress: at most %d in a session"):format(CALLS_MAX)
+  elseif exchange.server._call_count >= SERVER_CALLS_MAX then
+    return "too many requests in progress; retry later"
+  end
+end
+
 local function run_one(exchange, i, call, message, method)
   local response
-  local session = call._session
   local _ <close> = setmetatable({}, {
     __close = function()
-      if session then
-        session.calls[message.id], session.call_count = nil, session.call_count - 1
-      end
+      count_call(exchange, message.id, nil)
       finish_one(exchange, i, not call._is_cancelled and response or nil)
     end,
   })
@@ -134,22 +152,16 @@ local function start_one(exchange, i, message)
     finish_one(exchange, i, jsonrpc.failure(message.id, codes.method_not_found, text))
     return
   end
-  local call = new_call(exchange, message)
-  if exchange.session and exchange.session.call_count >= CALLS_MAX then
-    local text = ("too many requests in progress: at most %d in a session"):format(CALLS_MAX)
-    finish_one(exchange, i, jsonrpc.failure(message.id, codes.internal_error, text))
+  local fault = count_fault(exchange)
+  if fault then
+    finish_one(exchange, i, jsonrpc.failure(message.id, codes.internal_error, fault))
     return
   end
-  if exchange.session then
-    exchange.session.calls[message.id] = call
-    exchange.session.call_count = exchange.session.call_count + 1
-  end
+  local call = new_call(exchange, message)
+  count_call(exchange, message.id, call)
   local task, problem = core.child(run_one, exchange, i, call, message, method)
   if not task then
-    if exchange.session then
-      exchange.session.calls[message.id] = nil
-      exchange.session.call_count = exchange.session.call_count - 1
-    end
+    count_call(exchange, message.id, nil)
     finish_one(exchange, i, jsonrpc.failure(message.id, codes.internal_error, problem))
     return
   end
