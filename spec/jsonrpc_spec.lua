@@ -3,6 +3,7 @@
 local dkjson = require "dkjson"
 local http = require "spec.support.http"
 local server = require "spec.support.server"
+local socket = require "socket"
 local sse = require "spec.support.sse"
 local websocket = require "spec.support.websocket"
 
@@ -59,6 +60,21 @@ app:post("/events", function(request)
   if not peer then return 404 end
   peer:receive(request.body)
   return 202
+end)
+
+-- Sockets whose clients leave before the upgrade.
+local opening = setmetatable({}, { __mode = "k" })
+app:websocket("/ws-slow", rpc:websocket {
+  on_open = function(socket)
+    opening[socket] = true
+    moonwire.sleep(60)
+  end,
+})
+app:get("/opening", function()
+  collectgarbage()
+  local count = 0
+  for _ in pairs(opening) do count = count + 1 end
+  return { count }
 end)
 
 -- A transport that waits until the response has arrived.
@@ -298,6 +314,28 @@ describe("JSON-RPC", function()
     client:tell { jsonrpc = "2.0", method = "wait", id = { 4 } }
     assert.is_nil(client:next_in_time().id) -- null
     client:drop()
+  end)
+
+  it("forgets a socket whose client leaves before the upgrade", function()
+    local function await_opening(count)
+      local deadline = socket.gettime() + SECONDS
+      while http.get(app, "/opening").body ~= ("[%d]\n"):format(count) do
+        assert(socket.gettime() < deadline, ("there are never %d"):format(count))
+        socket.sleep(0.01)
+      end
+    end
+    local connection = http.connect(app, SECONDS)
+    connection:send(http.format("GET", "/ws-slow", {
+      headers = {
+        Upgrade = "websocket",
+        Connection = "Upgrade",
+        ["Sec-WebSocket-Version"] = "13",
+        ["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ==",
+      },
+    }))
+    await_opening(1)
+    connection:close()
+    await_opening(0)
   end)
 
   it("takes a response that arrives before its request was sent completely", function()

@@ -455,20 +455,21 @@ end
 function Rpc:websocket(given)
   given = given or {}
   check_websocket(given)
-  local result, peers = copy(given), {} -- peers by the ids of their sockets
+  -- Peers by their sockets. One whose client leaves before the upgrade has no on_close.
+  local result, peers = copy(given), setmetatable({}, { __mode = "k" })
   function result.on_open(socket, request)
     local context = { socket = socket, request = request }
     local peer = self:peer(function(text)
       return socket:send(text)
     end, context)
-    peers[socket.id] = peer
+    peers[socket] = peer
     if not given.on_open then
       return
     end
     local is_refused = true
     local _ <close> = setmetatable({}, {
       __close = function()
-        peers[socket.id] = not is_refused and peer or nil
+        peers[socket] = not is_refused and peer or nil
       end,
     })
     local answer = table.pack(options.call(given.on_open, socket, request, peer))
@@ -476,14 +477,14 @@ function Rpc:websocket(given)
     return table.unpack(answer, 1, answer.n)
   end
   function result.on_message(socket, text)
-    local peer = peers[socket.id]
+    local peer = peers[socket]
     if peer then
       peer:receive(text)
     end
   end
   function result.on_close(socket, code, reason)
-    local peer = peers[socket.id]
-    peers[socket.id] = nil
+    local peer = peers[socket]
+    peers[socket] = nil
     if peer then
       peer:close()
     end
