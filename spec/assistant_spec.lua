@@ -163,8 +163,8 @@ describe("examples/assistant with a server of a model that fails", function()
       -- as a page that did not see the answer
       expected[#expected] = nil
       assert.same(expected, read_all(open(app, id, question)))
-      -- libcurl repeats a request if the connection was used before, and ends without an answer
-      assert.is_true(asked(question) == 1 or question == "reset" and asked(question) == 2)
+      -- libcurl repeats a request, up to five times, if the connection was used before, and ends without an answer
+      assert.is_true(asked(question) <= (question == "reset" and 6 or 1), asked(question))
     end)
   end
 
