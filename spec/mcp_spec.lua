@@ -565,6 +565,57 @@ describe("MCP", function()
     full:stop()
   end)
 
+  it("keeps nothing of a client that leaves before its request begins", function()
+    local slow = server.start [[
+      local moonwire = require "moonwire"
+      local app = moonwire.app {}
+      local server = require("moonwire.mcp").server { name = "slow" }
+      local arrived, ran = 0, 0
+      app:before("/mcp", function(request)
+        if request.headers["x-slow"] then
+          arrived = arrived + 1
+          moonwire.sleep(60)
+        end
+      end)
+      server:tool("quick", nil, function() ran = ran + 1 end)
+      server:tool("long", nil, function()
+        ran = ran + 1
+        moonwire.sleep(60)
+      end)
+      app:get("/kept", function()
+        server._outlets:sweep(0)
+        return { arrived, ran, server._outlets._count, server._call_count }
+      end)
+      server:mount(app)
+      return app
+    ]]
+    local socket = require "socket"
+    local function await_kept(...)
+      local deadline, wanted = socket.gettime() + SECONDS, { ... }
+      repeat
+        local kept = dkjson.decode(http.get(slow, "/kept").body)
+        if kept[1] == wanted[1] and kept[2] == wanted[2] and kept[3] + kept[4] == 0 then
+          return
+        end
+        socket.sleep(0.01)
+      until socket.gettime() > deadline
+      assert.same({ wanted[1], wanted[2], 0, 0 }, dkjson.decode(http.get(slow, "/kept").body))
+    end
+    local function leave(body, headers, arrived)
+      headers["X-Slow"], headers["Content-Type"] = "1", "application/json"
+      local connection = http.connect(slow, SECONDS)
+      local given = { headers = headers, body = dkjson.encode(body) }
+      connection:send(http.format("POST", "/mcp", given))
+      await_kept(arrived, arrived - 1)
+      connection:close()
+      await_kept(arrived, arrived)
+    end
+    leave(call(1, "quick"), { ["Mcp-Session-Id"] = initialize(slow) }, 1)
+    local body = modern(1, "tools/call", { name = "long" })
+    leave(body, modern_headers(body), 2)
+    slow:stop()
+  end)
+
   it("refuses two requests of one id in a batch", function()
     local headers = { ["Mcp-Session-Id"] = initialize(app, "2025-03-26") }
     local response = ask(app, headers, { rpc(1, "ping"), rpc(1, "ping") })

@@ -230,8 +230,28 @@ local function drop(exchange)
   end
 end
 
+-- The client has disconnected. Since 2026-07-28, this cancels. In a session, the calls go on.
+local function abandon(exchange)
+  if not exchange.session then
+    cancel_all(exchange)
+  elseif exchange.left == 0 then
+    drop(exchange)
+  else
+    exchange.is_streamed = true
+  end
+end
+
 -- Waits for the responses, or for a message before them, or until a stream must begin.
 local function await(exchange, stream)
+  -- If the handler was told before that its client has disconnected, the wait ends it.
+  local is_answered = false
+  local _ <close> = setmetatable({}, {
+    __close = function()
+      if not is_answered then
+        abandon(exchange)
+      end
+    end,
+  })
   local can_stream = accepts(exchange.request, "text/event-stream")
   if can_stream then
     exchange.outlet.on_message = function()
@@ -244,14 +264,10 @@ local function await(exchange, stream)
   end
   local is_gone = not has_ended and (why ~= "timeout" or not can_stream)
   if is_gone then
-    -- the client has disconnected: since 2026-07-28, this cancels
-    if not exchange.session then
-      cancel_all(exchange)
-    else
-      exchange.is_streamed = true
-    end
     return 503
-  elseif exchange.left == 0 and not (can_stream and exchange.outlet:needs_stream()) then
+  end
+  is_answered = true
+  if exchange.left == 0 and not (can_stream and exchange.outlet:needs_stream()) then
     drop(exchange)
     return plain(exchange)
   end
