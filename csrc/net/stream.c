@@ -200,6 +200,18 @@ size_t stream_unwritten(const struct stream *stream) {
   return waiting;
 }
 
+bool stream_has_unread(const struct stream *stream) {
+#ifdef FIONREAD
+  uv_os_fd_t fd;
+  int unread = 0;
+  if (ops_of(stream) || uv_fileno((const uv_handle_t *)&stream->uv.stream, &fd) < 0) return false;
+  return ioctl(fd, FIONREAD, &unread) == 0 && unread > 0;
+#else
+  (void)stream;
+  return false;
+#endif
+}
+
 /* Calls the system directly: no write is queued here, and uv_shutdown would need memory. */
 void stream_end(struct stream *stream) {
   uv_os_fd_t fd;

@@ -93,6 +93,8 @@ int stream_write(struct stream *stream, const struct bytes *slices, size_t count
 /* Returns the bytes on their way to the peer: those of the stream_write in progress that the system
  * has not accepted, and, if the system reports them, those that the peer has not acknowledged. */
 size_t stream_unwritten(const struct stream *stream);
+/* True if the system holds bytes that were not read yet. */
+bool stream_has_unread(const struct stream *stream);
 
 /* Ends our side. Reading continues. */
 void stream_end(struct stream *stream);

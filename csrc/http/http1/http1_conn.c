@@ -153,6 +153,10 @@ static void on_conn_due(struct conn *base) {
     conn_close(base);
   } else if (!begins) {
     exchange_on_due(&conn->exchange);
+  } else if (stream_has_unread(&base->stream)) {
+    /* After a handler that has computed for long, deadlines come before input. What has arrived in time is
+     * read first, and decides. */
+    timer_start(&conn_http(base)->timers, &base->timer, 1);
   } else if (conn->exchange.state == EXCHANGE_READING) {
     limit_count(&conn_http(base)->app->limits, MW_LIMIT_BODY_SECONDS);
     refuse_unread(conn, 408, "the body of the request did not arrive in time");
