@@ -62,7 +62,7 @@ struct script_job *job_new(enum job_type type, struct mw_config *config, struct 
   atomic_init(&job->refs, 1);
   atomic_init(&job->cancelled, false);
   job->type = type;
-  job->config = config_ref(config);
+  job->config = config_ref(channel_count > 0 ? config_of(&channels[0].kind->policy) : config);
   job->client = client ? mw_client_ref(client) : NULL;
   job->http = http;
   job->route = -1;

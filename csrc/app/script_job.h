@@ -176,8 +176,8 @@ struct script_job {
 extern const char waiting_refusal[];
 
 /* Returns a job with one reference, or NULL if out of memory: then nothing was taken. Keeps config
- * and client (may be NULL), takes http (may be NULL), and copies the channels and their names. With
- * JOB_JOIN and a client, makes the memberships of channels that may need one. */
+ * (that of the channels' kinds, if any) and client (may be NULL), takes http (may be NULL), copies
+ * channels and names. With JOB_JOIN and a client, makes memberships where they may be needed. */
 struct script_job *job_new(enum job_type type, struct mw_config *config, struct mw_client *client, struct http_copy *http,
                            const struct job_channel *channels, size_t channel_count);
 /* Holds mail that must wait for the answer; takes it. */

@@ -65,7 +65,7 @@ static bool find_endpoint(struct exchange *exchange, struct request *request, st
 }
 
 static bool find_route(struct exchange *exchange, struct request *request, struct bytes method, struct bytes path) {
-  const struct mw_config *config = exchange_config(exchange);
+  const struct mw_config *config = request->config;
   const struct router *router = exchange_http(exchange)->router;
   request->route = config_route(config, bytes_equal(method, BYTES("HEAD")) ? BYTES("GET") : method, path);
   /* A path that has a route for OPTIONS alone can still be a file. */
@@ -118,7 +118,7 @@ bool router_shares(const struct router *router, const struct mw_config *config, 
 }
 
 bool router_find_other(struct exchange *exchange, struct request *request) {
-  const struct mw_config *config = exchange_config(exchange);
+  const struct mw_config *config = request->config;
   if (!config->not_found) return false;
   request->route = config_route_at(config, config->not_found);
   request->is_shared = config->origin_count > 0;
@@ -152,7 +152,7 @@ void router_find(struct exchange *exchange, struct request *request) {
     return;
   }
   if (find_endpoint(exchange, request, head->method, path) || find_route(exchange, request, head->method, path)) return;
-  request->mount = config_mount(exchange_config(exchange), path, &request->rest);
+  request->mount = config_mount(request->config, path, &request->rest);
   if (request->mount) {
     choose(router, request, head->method, router->file, "GET", "HEAD");
   } else if (!router_find_other(exchange, request)) {

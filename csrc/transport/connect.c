@@ -39,7 +39,7 @@ struct http_copy *connect_copy_http(struct exchange *exchange, struct request *r
 
 struct script_job *connect_job(struct exchange *exchange, struct request *request, const char *transport,
                                const struct job_channel *channels, size_t channel_count) {
-  struct mw_config *config = exchange_config(exchange);
+  struct mw_config *config = request->config;
   bool authenticates = config->options.authenticate;
   char remote[REMOTE_MAX];
   exchange_remote(exchange, remote, sizeof remote);

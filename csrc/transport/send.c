@@ -123,12 +123,11 @@ static struct mw_client *find_named(struct exchange *exchange) {
 
 static void act_as(struct exchange *exchange) {
   struct mw_client *client = find_named(exchange);
-  struct app *app = exchange_app(exchange);
   if (!client) {
     refuse_send(exchange, 404, "no such client is connected");
   } else if (client->address.worker != exchange_http(exchange)->slots->worker) {
     exchange_forward(exchange, client->address.worker, FORWARD_UNTIL_ANSWERED);
-  } else if (!app->config->options.authenticate) {
+  } else if (!exchange_request(exchange)->config->options.authenticate) {
     hand_on(exchange, client);
   } else {
     struct script_job *job = connect_job(exchange, exchange_request(exchange), "http", NULL, 0);
@@ -198,7 +197,7 @@ static void publish_send(struct exchange *exchange, struct script_job *job) {
 }
 
 static void send_once(struct exchange *exchange, const struct verb *verb) {
-  const struct kind *kind = config_kind(exchange_config(exchange), verb->channel);
+  const struct kind *kind = config_kind(exchange_request(exchange)->config, verb->channel);
   const struct event_rule *rule = kind ? config_event(kind, verb->event) : NULL;
   if (!kind) {
     refuse_send(exchange, 404, "no channel pattern matches this name");

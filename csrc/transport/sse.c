@@ -100,14 +100,14 @@ static void join_stream(struct exchange *exchange, struct script_job *job) {
 /* ---- The role -------------------------------------------------------------------------------- */
 
 static struct script_job *make_stream_job(struct exchange *exchange, struct subscribe_query *query) {
-  struct app *app = exchange_app(exchange);
-  const struct mw_config_options *options = &app->config->options;
+  struct mw_config *config = exchange_request(exchange)->config;
+  const struct mw_config_options *options = &config->options;
   bool is_plain = !query->envelope && !options->authenticate && !options->connects && !options->disconnects;
   for (size_t i = 0; i < query->channel_count; i++) is_plain = is_plain && !kind_asks(subscribe_query_channels(query)[i].kind);
   struct script_job *job;
   if (is_plain) {
     /* Anonymous. */
-    job = job_new(JOB_JOIN, app->config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
+    job = job_new(JOB_JOIN, config, NULL, NULL, subscribe_query_channels(query), query->channel_count);
   } else {
     job = connect_job(exchange, exchange_request(exchange), "sse", subscribe_query_channels(query), query->channel_count);
   }
@@ -134,9 +134,8 @@ static void answer_stream_head(struct exchange *exchange, const struct job_chann
 
 /* HEAD: asks the app whether these channels may be read, and joins nothing. */
 static void go_for_head(struct exchange *exchange, struct subscribe_query *query) {
-  const struct app *app = exchange_app(exchange);
   struct since since = since_parse(buffer_bytes(&query->since), exchange_delivery(exchange)->epoch);
-  bool asks = app->config->options.authenticate;
+  bool asks = exchange_request(exchange)->config->options.authenticate;
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
@@ -174,7 +173,7 @@ static void sse_start(struct exchange *exchange) {
   const struct http_head *head = request->head;
   struct bytes last = http_head_field(head, BYTES("last-event-id"));
   struct subscribe_query query;
-  subscribe_query_init(&query, exchange_config(exchange), &exchange_app(exchange)->limits, head->query);
+  subscribe_query_init(&query, request->config, &exchange_app(exchange)->limits, head->query);
   if (query.channel_count == 0) subscribe_query_refuse(&query, 400, "a channel is required: ?channel=NAME");
   if (last.len > 0) {
     buffer_clear(&query.since);

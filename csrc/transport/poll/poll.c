@@ -198,7 +198,7 @@ const struct sink_ops poll_sink = {.flushed = poll_sink_flushed,
 static void go_alone(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct subscribe_query *query = &poll->query;
-  bool asks = exchange_config(exchange)->options.authenticate || exchange_app(exchange)->orderer->may_wait;
+  bool asks = exchange_request(exchange)->config->options.authenticate || exchange_app(exchange)->orderer->may_wait;
   for (size_t i = 0; i < query->channel_count; i++)
     asks = asks || subscribe_query_channels(query)[i].kind->hooks & MW_HOOK_AUTHORIZE;
   if (!asks) {
@@ -253,7 +253,7 @@ static void go_as_new(struct poll *poll) {
 static void go_as(struct poll *poll, struct poll_client *client) {
   struct exchange *exchange = poll->exchange;
   poll_client_attach(client, poll);
-  if (!exchange_config(exchange)->options.authenticate) {
+  if (!exchange_request(exchange)->config->options.authenticate) {
     poll_channels_join(poll);
     return;
   }
@@ -301,7 +301,7 @@ static void poll_start(struct exchange *exchange) {
     exchange_refuse(exchange, 503, "unavailable", "out of memory", bytes_of(NULL, 0));
     return;
   }
-  subscribe_query_init(&poll->query, exchange_config(exchange), &exchange_app(exchange)->limits, request->head->query);
+  subscribe_query_init(&poll->query, request->config, &exchange_app(exchange)->limits, request->head->query);
   /* A request for the head takes no messages from others. */
   if (request->is_head) {
     poll->query.has_client = false;
