@@ -8,21 +8,13 @@ local key = scripts.key
 describe("presence in Redis", function()
   local instance, client
 
-  local function connect(to)
-    local made = to:connect()
-    made.server = to
-    return made
-  end
-
   local function subscribe(channel)
-    local listener = instance:connect()
-    listener:call("SUBSCRIBE", key("m", channel))
-    return listener
+    return scripts.subscribe(instance, "m", channel)
   end
 
   setup(function()
     instance = redis.start()
-    client = connect(instance)
+    client = instance:connect()
   end)
 
   teardown(function()

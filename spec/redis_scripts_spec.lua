@@ -8,21 +8,13 @@ local key = scripts.key
 describe("a script of the broker", function()
   local instance, client
 
-  local function connect(to)
-    local made = to:connect()
-    made.server = to
-    return made
-  end
-
   local function subscribe(channel)
-    local listener = instance:connect()
-    listener:call("SUBSCRIBE", key("m", channel))
-    return listener
+    return scripts.subscribe(instance, "m", channel)
   end
 
   setup(function()
     instance = redis.start()
-    client = connect(instance)
+    client = instance:connect()
   end)
 
   teardown(function()
@@ -274,8 +266,7 @@ describe("a script of the broker", function()
     local b = scripts.node(client, "b")
     b:hello { expiry_ms = 0 }
     require("socket").sleep(0.01)
-    local listener = instance:connect()
-    listener:call("SUBSCRIBE", key("p", "a"))
+    local listener = scripts.subscribe(instance, "p", "a")
     local keys = { key "h", key("n", "a"), key "nodes" }
     local reply = scripts.run(
       client,
@@ -315,14 +306,14 @@ describe("a script of the broker", function()
 
     local function begin(options)
       other = redis.start(options)
-      connection = connect(other)
+      connection = other:connect()
     end
 
     local function restart()
       connection:close()
       other:kill()
       other:start()
-      connection = connect(other)
+      connection = other:connect()
     end
 
     after_each(function()

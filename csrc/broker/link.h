@@ -31,7 +31,7 @@ struct link_command {
 
 /* What the owner is notified of. Every function is set. */
 struct link_events {
-  /* A connection is established: it has logged in, read the run id of the process behind it
+  /* A connection is established: it has logged in, read the run id of its Redis
    * (INFO server, run_id: another one after a restart and after a failover; borrowed), and, for
    * commands, loaded the scripts. A new connection for pub/sub has no subscriptions. */
   void (*on_open)(void *context, enum link_end end, struct bytes run_id);

@@ -116,7 +116,7 @@ function Cache:get(key, make)
   end
   local results = flight.results
   if not results then
-    -- its task was ended; whoever comes next tries again
+    -- its task was ended; the next caller tries again
     if self._flights[key] == flight then
       self._flights[key] = nil
     end

@@ -2,6 +2,7 @@
 
 local moonwire = require "moonwire"
 local testing = require "moonwire.testing"
+local stand_ins = require "spec.examples.stand_ins"
 
 -- What the model sends, one every 0.02 seconds: tokens, or a table that is sent as it is. A last item `false` ends the stream
 -- without [DONE], and an error is raised.
@@ -26,21 +27,20 @@ end
 
 describe("examples/assistant under test", function()
   local server, asked
-  local events, getenv = moonwire.http.events, os.getenv
+  local events, restore = moonwire.http.events, nil
 
   setup(function()
-    os.getenv = function(name) -- luacheck: ignore 122
-      return name == "OPENAI_BASE_URL" and "http://model.example/v1"
-        or name == "OPENAI_API_KEY" and "key"
-        or getenv(name)
-    end
+    restore = stand_ins.environment {
+      OPENAI_BASE_URL = "http://model.example/v1",
+      OPENAI_API_KEY = "key",
+    }
     moonwire.http.events = function(options)
       asked[#asked + 1] = options
       return events_of(model(options.json.messages[1].content))
     end
   end)
   teardown(function()
-    os.getenv = getenv -- luacheck: ignore 122
+    restore()
     moonwire.http.events = events
   end)
   before_each(function()

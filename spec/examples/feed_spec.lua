@@ -1,25 +1,18 @@
 -- examples/feed, in memory. Its store runs in this process instead of on a thread.
 
-local moonwire = require "moonwire"
 local testing = require "moonwire.testing"
+local stand_ins = require "spec.examples.stand_ins"
 
 describe("examples/feed under test", function()
-  local server, pool
+  local server, restore
 
   before_each(function()
     package.loaded.feed_store = nil
-    pool = moonwire.work.pool
-    moonwire.work.pool = function()
-      return {
-        run = function(_, module, name, ...)
-          return require(module)[name](...)
-        end,
-      }
-    end
+    restore = stand_ins.pool()
     server = testing.start "examples/feed/app.lua"
   end)
   after_each(function()
-    moonwire.work.pool = pool
+    restore()
     testing.stop_all()
   end)
 

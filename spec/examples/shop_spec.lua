@@ -1,19 +1,17 @@
 -- examples/shop, in memory.
 
 local testing = require "moonwire.testing"
+local stand_ins = require "spec.examples.stand_ins"
 
 describe("examples/shop under test", function()
-  local server
-  local getenv = os.getenv
+  local server, restore
 
   before_each(function()
-    os.getenv = function(name) -- luacheck: ignore 122
-      return name == "SHOP_KEY" and "secret" or getenv(name)
-    end
+    restore = stand_ins.environment { SHOP_KEY = "secret" }
     server = testing.start "examples/shop/app.lua"
   end)
   after_each(function()
-    os.getenv = getenv -- luacheck: ignore 122
+    restore()
     testing.stop_all()
   end)
 

@@ -72,8 +72,11 @@ end
 local Redis = {}
 Redis.__index = Redis
 
+--- Returns a client, whose `server` is this Redis.
 function Redis:connect()
-  return assert(connect(self.path))
+  local client = assert(connect(self.path))
+  client.server = self
+  return client
 end
 
 --- Ends it, without saving anything more. Its directory stays.

@@ -29,6 +29,13 @@ local function key(kind, name)
   return prefix .. kind .. (name and ":" .. name or "")
 end
 
+--- Returns a client of that Redis which receives what is published to the pub/sub channel.
+function scripts.subscribe(instance, kind, name)
+  local listener = instance:connect()
+  listener:call("SUBSCRIBE", key(kind, name))
+  return listener
+end
+
 --- Runs a script, and returns the reply, which may be { err = text }.
 function scripts.run(client, name, keys, arguments)
   local list = { "EVAL", read(SCRIPTS .. name .. ".lua"), #keys }
@@ -109,8 +116,7 @@ end
 
 -- Returns the page as { position =, last =, gone =, ended =, more =, [n] = { position, before, record } }.
 function Node:page(channel, direction, since, count, bytes)
-  local listener = self.client.server:connect()
-  listener:call("SUBSCRIBE", key("p", self.name))
+  local listener = scripts.subscribe(self.client.server, "p", self.name)
   local reply = scripts.run(
     self.client,
     "page",

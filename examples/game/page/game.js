@@ -5,7 +5,7 @@ import { element, showStatus } from "./shared/page.js";
 import { NAMES, Sky, hueOf } from "./sky.js";
 
 const KEYS = { ArrowUp: 1, KeyW: 1, ArrowDown: 2, KeyS: 2, ArrowLeft: 4, KeyA: 4, ArrowRight: 8, KeyD: 8 };
-const DELAY = 100; // milliseconds that the page is behind the server, so that it can move smoothly between two states
+const DELAY = 100; // milliseconds by which the page lags, so that it can move smoothly between two states
 const AWAY = 16;
 const REPEAT = 250;
 
