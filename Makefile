@@ -234,6 +234,7 @@ FLOORS_lua := lua $(FLOORS_server)
 FLOORS_fuzz := auth hub codec base
 FLOORS_fuzz_resp := broker base
 FLOORS_fuzz_push := broker hub base
+FLOORS_fuzz_record := broker hub codec base
 FLOORS_fuzz_lag := $(FLOORS_server)
 FLOORS_fuzz_server := $(FLOORS_server)
 FLOORS_fuzz_workers := $(FLOORS_server)
