@@ -33,8 +33,10 @@ static void post_last(struct worker *worker) {
 static void on_worker_turn(struct loop *loop) {
   struct worker *worker = container_of(loop, struct worker, own);
   if (worker->is_closed) {
-    if (atomic_load(&worker->must_end) && !worker->is_ending) loop_close(loop, NULL);
-    worker->is_ending = worker->is_ending || atomic_load(&worker->must_end);
+    /* Read once: it may be set at any time, and what it asks for is done once. */
+    if (worker->is_ending || !atomic_load(&worker->must_end)) return;
+    worker->is_ending = true;
+    loop_close(loop, NULL);
     return;
   }
   server_share_time(worker->server, loop);
