@@ -69,13 +69,21 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (path_fault(options)) return config_fail(error, MW_EINVAL, "paths", path_fault(options));
   if (limits_fault(&options->limits)) return config_fail(error, MW_EINVAL, "limits", limits_fault(&options->limits));
   if (key_fault(options->publish_key)) return config_fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
+  struct broker_config *broker;
+  int status = broker_config_new(&broker, &options->broker, error);
+  if (status < 0) return status;
   struct mw_config *config = memory_calloc(1, sizeof *config);
-  if (!config) return config_fail(error, MW_ENOMEM, "config", "out of memory");
+  if (!config) {
+    broker_config_free(broker);
+    return config_fail(error, MW_ENOMEM, "config", "out of memory");
+  }
   static atomic_ullong number;
   atomic_init(&config->owner.refs, 1);
   config->owner.number = atomic_fetch_add(&number, 1) + 1;
   config->owner.free = config_free;
   config->options = *options;
+  config->options.broker = (struct mw_broker_options){0};
+  config->broker = broker;
   config->rate = limits_rate(options->limits.rate);
   config->verb_rate = limits_verb_rate(&options->limits);
   config->handshake_rate = limits_rate(options->limits.address_handshakes);
@@ -129,6 +137,7 @@ static void config_free(struct policy_owner *owner) {
   }
   for (size_t i = 0; i < config->origin_count; i++) memory_free(config->origins[i]);
   mw_token_unref(config->options.token);
+  broker_config_free(config->broker);
   memory_free(config->kinds);
   memory_free(config->routes);
   memory_free(config->mounts);

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "app/config/broker_config.h"
 #include "base/pattern.h"
 #include "base/rate.h"
 #include "codec/proxy/forwarded.h"
@@ -88,11 +89,13 @@ enum endpoint {
 };
 
 struct mw_config {
-  struct policy_owner owner;        /* of the policies of its kinds, and of itself */
-  struct mw_config_options options; /* its strings are owned; paths are never NULL */
-  struct rate rate;                 /* of one client's messages */
-  struct rate verb_rate;            /* of one connection's verbs */
-  struct rate handshake_rate;       /* of one address */
+  struct policy_owner owner; /* of the policies of its kinds, and of itself */
+  /* its strings are owned; paths are never NULL; those of the broker are NULL */
+  struct mw_config_options options;
+  struct broker_config *broker; /* owned; NULL: none */
+  struct rate rate;             /* of one client's messages */
+  struct rate verb_rate;        /* of one connection's verbs */
+  struct rate handshake_rate;   /* of one address */
   struct kind *kinds;
   size_t kind_count;
   struct route *routes;

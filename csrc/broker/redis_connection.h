@@ -4,7 +4,7 @@
 #define MOONWIRE_BROKER_REDIS_CONNECTION_H
 
 #include "broker/link.h"
-#include "broker/redis_url.h"
+#include "codec/redis_url.h"
 #include "net/connection/connection.h"
 
 VISIBILITY_PUSH

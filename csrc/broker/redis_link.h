@@ -4,12 +4,12 @@
 #define MOONWIRE_BROKER_REDIS_LINK_H
 
 #include "broker/link.h"
-#include "broker/redis_url.h"
+#include "codec/redis_url.h"
 #include "net/connection/connection.h"
 
 VISIBILITY_PUSH
 
-enum { REDIS_SENTINELS_MAX = 16, REDIS_SCRIPTS_MAX = 32 };
+enum { REDIS_SCRIPTS_MAX = 32 };
 
 struct redis_link_options {
   /* With sentinels, the host is the name that they have for the master. */

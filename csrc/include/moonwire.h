@@ -258,8 +258,29 @@ enum mw_proxy_headers {
   MW_PROXY_HEADERS_FORWARDED    /* Forwarded (RFC 7239) */
 };
 
+/* A Redis that orders and keeps the messages of several servers. */
+struct mw_broker_options {
+  /* "redis://[[username]:password@]host[:port][/db]", "rediss://..." for TLS, or
+   * "unix:/path[?db=number]"; with sentinels, the host is the name that they have for the master.
+   * NULL: no broker */
+  const char *url;
+  const char *const *sentinels; /* "[[username]:password@]host[:port]" each, at most 16 */
+  size_t sentinel_count;
+  const char *username; /* in place of those of the URL; NULL: none */
+  const char *password;
+  /* of all keys and channels in Redis: up to 64 of [A-Za-z0-9_.:-]; NULL: "mw" */
+  const char *prefix;
+  /* authorities for rediss:, in PEM, in place of the system's; read once; NULL: none */
+  const char *ca_file;
+  bool is_unverified; /* any certificate is accepted */
+  /* how long a publish, a join, or a read of history waits for Redis, up to 10 minutes; 0: 5 s */
+  uint64_t publish_ms;
+  uint32_t wait_replicas; /* replicas of Redis that must have a message that is published; up to 16 */
+};
+
 struct mw_config_options {
   struct mw_limits limits; /* mw_limits_init first */
+  struct mw_broker_options broker;
   /* MW_REQUEST_AUTHENTICATE for every new client; otherwise all are anonymous */
   bool authenticate;
   /* identifies every new client by a token, without a request to the app; kept. The claims are its

@@ -1,4 +1,4 @@
-#include "broker/redis_url.h"
+#include "codec/redis_url.h"
 
 enum { UNIX_PATH_MAX = 107 };
 
@@ -93,6 +93,22 @@ static size_t url_find_last(struct bytes text, char c) {
   return text.len;
 }
 
+/* Takes what is before the last '@', if there is one, from *rest. */
+static const char *url_take_login(struct redis_url *url, struct bytes *rest) {
+  size_t at = url_find_last(*rest, '@');
+  if (at == rest->len) return NULL;
+  const char *fault = url_read_login(url, bytes_of(rest->ptr, at));
+  *rest = bytes_of(rest->ptr + at + 1, rest->len - at - 1);
+  return fault;
+}
+
+const char *redis_url_read_sentinel(struct redis_url *url, struct bytes text) {
+  *url = (struct redis_url){0};
+  struct bytes rest = text;
+  const char *fault = url_take_login(url, &rest);
+  return fault ? fault : redis_url_read_host(url, rest, REDIS_SENTINEL_PORT);
+}
+
 const char *redis_url_read(struct redis_url *url, struct bytes text) {
   *url = (struct redis_url){0};
   struct bytes rest;
@@ -105,12 +121,7 @@ const char *redis_url_read(struct redis_url *url, struct bytes text) {
   } else {
     return "must begin with redis://, rediss://, or unix:";
   }
-  size_t at = url_find_last(rest, '@');
-  const char *fault = NULL;
-  if (at < rest.len) {
-    fault = url_read_login(url, bytes_of(rest.ptr, at));
-    rest = bytes_of(rest.ptr + at + 1, rest.len - at - 1);
-  }
+  const char *fault = url_take_login(url, &rest);
   size_t slash = bytes_find(rest, '/');
   if (!fault) fault = redis_url_read_host(url, bytes_of(rest.ptr, slash), REDIS_PORT);
   if (!fault && slash + 1 < rest.len) fault = url_read_db(url, bytes_of(rest.ptr + slash + 1, rest.len - slash - 1));

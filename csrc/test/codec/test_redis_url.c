@@ -1,4 +1,4 @@
-#include "broker/redis_url.h"
+#include "codec/redis_url.h"
 #include "test/support.h"
 
 static void reads_addresses(void **state) {
@@ -73,10 +73,28 @@ static void names_what_is_wrong(void **state) {
   assert_non_null(redis_url_read(&url, bytes_string(text)));
 }
 
+static void reads_addresses_of_sentinels(void **state) {
+  (void)state;
+  struct redis_url url;
+  assert_null(redis_url_read_sentinel(&url, BYTES("10.0.0.1")));
+  assert_string_equal(url.host, "10.0.0.1");
+  assert_int_equal(url.port, 26379);
+  assert_string_equal(url.password, "");
+  assert_null(redis_url_read_sentinel(&url, BYTES("app:s%40@[::1]:7")));
+  assert_string_equal(url.host, "::1");
+  assert_int_equal(url.port, 7);
+  assert_string_equal(url.username, "app");
+  assert_string_equal(url.password, "s@");
+  static const char *const bad[] = {"", "h:0", "redis://h", "app@h", ":@h", "[::1", "h:7/2"};
+  for (size_t i = 0; i < COUNT_OF(bad); i++)
+    if (!redis_url_read_sentinel(&url, bytes_string(bad[i]))) fail_msg("%s", bad[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(reads_addresses),
       TEST(names_what_is_wrong),
+      TEST(reads_addresses_of_sentinels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
