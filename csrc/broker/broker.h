@@ -40,21 +40,24 @@ struct broker_message {
   uint64_t before;   /* of the message before it in its channel, or a floor */
 };
 
-/* What is kept of a channel to which no client of this node is subscribed yet. */
+/* What is kept of a channel: the newest messages of one to which no client of this node is subscribed
+ * yet, or older ones. */
 struct broker_page {
   struct bytes channel;
-  const struct broker_message *messages; /* the newest, oldest first */
+  const struct broker_message *messages; /* oldest first */
   size_t count;
-  uint64_t evicted; /* messages up to it are not among these */
-  uint64_t gone;    /* messages up to it are nowhere */
-  uint64_t ended;   /* the position of the newest message, if it is final; or 0 */
+  /* they are all that the channel has after the one position and up to the other; UINT64_MAX: up to
+   * now, and what follows will be delivered */
+  uint64_t after, until;
+  uint64_t gone;  /* messages up to it are nowhere */
+  uint64_t ended; /* the position of the newest message, if it is final; or 0 */
 };
 
 /* The server, as the broker sees it. Every function is set. */
 struct broker_sink {
   /* A message of a channel that this node follows. Positions increase over all channels. */
   void (*deliver)(void *context, struct bytes channel, const struct broker_message *message);
-  /* The history of a channel is known from now on. */
+  /* The history of a channel is known from now on; or more of it is. */
   void (*restore)(void *context, const struct broker_page *page);
   /* Messages of the channel up to the position were lost, for the subscribers that are there. */
   void (*gap)(void *context, struct bytes channel, uint64_t position);

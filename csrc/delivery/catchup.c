@@ -250,7 +250,7 @@ static struct heap seek(struct subscriber *subscriber, struct catchup *catchup) 
     struct catchup_source *source = &catchup->sources[i];
     struct stored *stored = source->subscription->channel->stored;
     /* What is later than the hub's position is delivered, or kept until it is read. */
-    if (source->after < hub->position && !store_complete(hub->store, stored, source->after)) {
+    if (source->after < hub->position && store_complete(hub->store, stored, source->after) != STORE_HAS_ALL) {
       source->after = stored->history.evicted;
       source->subscription->mark |= CATCHUP_GAP;
       catchup->has_gap = true;

@@ -14,7 +14,8 @@ static void look_into(struct replay_source *source, const struct delivery *deliv
   store_lock(hub->store);
   bool is_unknown = is_position && store_is_ahead(hub->store, stored, position, hub->position);
   source->gap = since.kind == SINCE_FOREIGN;
-  if (is_position && position < hub->position && !is_unknown) source->gap = !store_complete(hub->store, stored, position);
+  if (is_position && position < hub->position && !is_unknown)
+    source->gap = store_complete(hub->store, stored, position) != STORE_HAS_ALL;
   uint32_t next = store_replay_from(hub->store, stored, has_since, position), end = history_end(history, hub->position);
   uint32_t tail =
       history_tail(history, delivery->replay > UINT32_MAX ? UINT32_MAX : (uint32_t)delivery->replay, delivery->replay_bytes);

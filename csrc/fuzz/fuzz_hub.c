@@ -114,7 +114,7 @@ static bool ask(size_t channel, struct stored *live, uint64_t since) {
   const struct record *record = &world.records[channel];
   uint64_t floor = marks_floor(&world.store.marks, policy_of(channel)->kind), floor_gaps = world.store.floor_gaps;
   size_t missed = record->count - find_after(record, since);
-  bool complete = store_complete(&world.store, live, since);
+  bool complete = store_complete(&world.store, live, since) == STORE_HAS_ALL;
   uint32_t kept = live->history.count - history_seek(&live->history, since);
   must(kept <= missed);
   must(floor == 0 || forgets(channel));

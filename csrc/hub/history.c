@@ -9,7 +9,7 @@
 enum { FIRST_CAPACITY = 4 };
 
 void history_init(struct history *history, uint64_t evicted, atomic_size_t *account) {
-  *history = (struct history){.evicted = evicted, .account = account};
+  *history = (struct history){.evicted = evicted, .gone = evicted, .account = account};
 }
 
 static struct history_entry *entry_at(const struct history *history, uint32_t index) {
@@ -37,9 +37,26 @@ void history_deinit(struct history *history) {
   history->capacity = history->first = 0;
 }
 
-void history_pass(struct history *history, uint64_t position) {
+void history_miss(struct history *history, uint64_t position) {
   while (history->count > 0) history_evict(history);
   history->evicted = position;
+}
+
+void history_pass(struct history *history, uint64_t position) {
+  history_miss(history, position);
+  history->gone = position;
+}
+
+/* Evicts the oldest message, which nothing else keeps either. */
+static void retire(struct history *history) {
+  history_evict(history);
+  history->gone = history->evicted;
+}
+
+void history_lose(struct history *history, uint64_t position) {
+  while (history->count > 0 && history_at(history, 0)->position <= position) history_evict(history);
+  if (position > history->evicted) history->evicted = position;
+  if (position > history->gone) history->gone = position;
 }
 
 /* Grows the ring and moves the oldest message to its start. */
@@ -61,14 +78,19 @@ int history_reserve(struct history *history, uint32_t count, const struct histor
   return capacity == history->capacity || history_grow(history, (uint32_t)capacity) ? 0 : MW_ENOMEM;
 }
 
+static uint64_t weight_of(struct message *message) { return message_weight(message) + sizeof(struct history_entry); }
+static uint64_t room_of(const struct history_bounds *bounds) { return bounds->bytes == 0 ? UINT64_MAX : bounds->bytes; }
+
 void history_push(struct history *history, struct message *message, const struct history_bounds *bounds) {
-  uint64_t weight = message_weight(message) + sizeof(struct history_entry);
-  uint64_t room = bounds->bytes == 0 ? UINT64_MAX : bounds->bytes;
+  uint64_t weight = weight_of(message), room = room_of(bounds);
   assert(history->count == 0 || history_at(history, history->count - 1)->position < message->position);
-  while (history->count > 0 && (history->count >= bounds->size || history_weight(history, 0) + weight > room))
-    history_evict(history);
-  if (bounds->size == 0 || weight > room || history_reserve(history, 1, bounds) < 0) {
+  while (history->count > 0 && (history->count >= bounds->size || history_weight(history, 0) + weight > room)) retire(history);
+  if (bounds->size == 0 || weight > room) {
     history_pass(history, message->position);
+    return;
+  }
+  if (history_reserve(history, 1, bounds) < 0) {
+    history_miss(history, message->position);
     return;
   }
   history->count++;
@@ -77,8 +99,21 @@ void history_push(struct history *history, struct message *message, const struct
   if (history->account) message_account(message, history->account);
 }
 
+int history_prepend(struct history *history, struct message *message, const struct history_bounds *bounds) {
+  uint64_t weight = weight_of(message), room = room_of(bounds);
+  if (history->count >= bounds->size || weight > room || history_weight(history, 0) > room - weight) return MW_ELIMIT;
+  if (history_reserve(history, 1, bounds) < 0) return MW_ENOMEM;
+  uint64_t after = history->count > 0 ? entry_at(history, 0)->before : history->weight;
+  assert(history->count == 0 || history_at(history, 0)->position > message->position);
+  history->first = (history->first - 1) & (history->capacity - 1);
+  history->count++;
+  *entry_at(history, 0) = (struct history_entry){message_ref(message), after - weight};
+  if (history->account) message_account(message, history->account);
+  return 0;
+}
+
 void history_expire(struct history *history, uint64_t before_ms) {
-  while (history->count > 0 && history_at(history, 0)->time_ms < before_ms) history_evict(history);
+  while (history->count > 0 && history_at(history, 0)->time_ms < before_ms) retire(history);
 }
 
 uint64_t history_newest(const struct history *history) {

@@ -1,5 +1,5 @@
-/* The newest messages of a channel, by position, and the position up to which older ones are
- * missing. */
+/* The newest messages of a channel, by position, and two positions up to which older ones are
+ * missing: here, and everywhere. They differ only in the cache of a node of a cluster. */
 #ifndef MOONWIRE_HUB_HISTORY_H
 #define MOONWIRE_HUB_HISTORY_H
 
@@ -9,7 +9,8 @@ VISIBILITY_PUSH
 
 struct history_entry {
   struct message *message; /* one reference */
-  /* total weight of all earlier entries, so that the weight of a range is a difference */
+  /* total weight of all earlier entries, so that the weight of a range is a difference; modulo 2^64,
+   * because older messages can be added before the first one */
   uint64_t before;
 };
 
@@ -21,6 +22,9 @@ struct history {
   /* the highest position that was published and is not kept, or the floor that replaces it
    * (hub/marks.h) */
   uint64_t evicted;
+  /* messages up to this position are kept nowhere; at most `evicted`. Between the two, they can be
+   * fetched. Not used unless the store is a cache. */
+  uint64_t gone;
   uint64_t weight;        /* total weight of all messages that were ever pushed */
   atomic_size_t *account; /* where messages count the forms that are encoded later */
 };
@@ -37,15 +41,23 @@ void history_deinit(struct history *history);
  * MW_ENOMEM. */
 int history_reserve(struct history *history, uint32_t count, const struct history_bounds *bounds);
 /* Adds the newest message, with a reference; its position is higher than all before. Evicts the
- * oldest messages that exceed the bounds. If out of memory, or if the message alone exceeds the
- * bounds, it counts as evicted, so that a client that resumes from before it receives a gap. */
+ * oldest messages that exceed the bounds; they are gone. If out of memory, or if the message alone
+ * exceeds the bounds, it counts as evicted, so that a client that resumes from before it receives a
+ * gap. */
 void history_push(struct history *history, struct message *message, const struct history_bounds *bounds);
-/* Records a message, of a higher position than all before, that is not kept. Evicts all older
- * ones. */
+/* Adds a message before the oldest one, with a reference; there is none between the two in the
+ * channel. Returns 0, MW_ELIMIT if it has no room within the bounds, or MW_ENOMEM. */
+int history_prepend(struct history *history, struct message *message, const struct history_bounds *bounds);
+/* Records that messages up to the position, which is not below that of any before, are not kept
+ * anywhere. Evicts all. */
 void history_pass(struct history *history, uint64_t position);
-/* Evicts the oldest message. There must be one. */
+/* The same, for messages that are not kept here. */
+void history_miss(struct history *history, uint64_t position);
+/* Records that messages up to the position are gone. Evicts those that are kept. */
+void history_lose(struct history *history, uint64_t position);
+/* Evicts the oldest message. There must be one. It is not gone. */
 void history_evict(struct history *history);
-/* Evicts the messages that were published before that time. */
+/* Evicts the messages that were published before that time; they are gone. */
 void history_expire(struct history *history, uint64_t before_ms);
 /* Returns the index of the first message after `position`, or count. */
 uint32_t history_seek(const struct history *history, uint64_t position);

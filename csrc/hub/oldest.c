@@ -79,6 +79,7 @@ struct stored *oldest_top(struct oldest *oldest) {
       continue;
     }
     uint64_t position = history_at(&stored->history, 0)->position;
+    if (position < stored->fetched) position = stored->fetched;
     if (stored->oldest_position == position) return stored;
     stored->oldest_position = position;
     sift_down(oldest, 0);

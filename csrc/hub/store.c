@@ -6,11 +6,15 @@
 #include "base/memory.h"
 #include "base/status.h"
 #include "hub/id.h"
+#include "hub/store_part.h"
 
 void store_init(struct store *store, const struct clock *clock, const struct store_bounds *bounds) {
-  *store = (struct store){
-      .clock = clock, .position = bounds->position, .channels_max = bounds->channels, .history_max = bounds->history};
-  optional_lock_init(&store->lock, bounds->is_shared);
+  *store = (struct store){.clock = clock,
+                          .position = bounds->position,
+                          .channels_max = bounds->channels,
+                          .history_max = bounds->history,
+                          .is_cache = bounds->is_cache};
+  optional_lock_init(&store->lock, bounds->is_shared || bounds->is_cache);
   oldest_init(&store->oldest);
   marks_init(&store->marks, bounds->marks, bounds->position);
   atomic_init(&store->late_bytes, 0);
@@ -69,7 +73,8 @@ static bool store_has_room(struct store *store, struct bytes name, const struct 
 static struct stored *stored_new(struct store *store, struct bytes name, const struct channel_policy *policy) {
   struct stored *stored = memory_alloc(sizeof *stored + name.len + 1);
   if (!stored) return NULL;
-  struct mark mark = marks_get(&store->marks, name, policy->kind);
+  struct mark mark = {.position = store->position};
+  if (!store->is_cache) mark = marks_get(&store->marks, name, policy->kind);
   *stored = (struct stored){.policy = policy_ref(policy),
                             .ended = mark.is_final ? mark.position : 0,
                             .floor = mark.is_floor ? mark.position : 0,
@@ -78,6 +83,7 @@ static struct stored *stored_new(struct store *store, struct bytes name, const s
   stored->text[name.len] = '\0';
   list_init(&stored->link);
   history_init(&stored->history, mark.position, &store->late_bytes);
+  if (store->is_cache) stored->history.gone = 0; /* perhaps all can be fetched */
   object_count(OBJECT_CHANNEL, 1);
   return stored;
 }
@@ -90,7 +96,7 @@ static void stored_free(struct stored *stored) {
   memory_free(stored);
 }
 
-static void store_forget(struct store *store, struct stored *stored) {
+static void store_free_stored(struct store *store, struct stored *stored) {
   if (store->on_forget) store->on_forget(store, stored);
   store->history_bytes -= history_weight(&stored->history, 0);
   oldest_remove(&store->oldest, stored);
@@ -99,23 +105,21 @@ static void store_forget(struct store *store, struct stored *stored) {
   stored_free(stored);
 }
 
-/* Frees one of which only the position is left up to which its messages are missing. It becomes the
- * mark. */
-static void store_forget_unused(struct store *store, struct stored *stored) {
-  if (stored->history.count > 0 || stored->users > 0 || stored->promised > 0) return;
+void store_free_unused(struct store *store, struct stored *stored) {
+  if (stored->history.count > 0 || stored->users > 0 || stored->promised > 0 || stored->is_followed) return;
   uint64_t evicted = stored->history.evicted;
   uint32_t kind = stored->policy->kind;
   /* A position up to the floor adds nothing to it. */
-  if (evicted > marks_floor(&store->marks, kind) || stored->ended > 0)
+  if (!store->is_cache && (evicted > marks_floor(&store->marks, kind) || stored->ended > 0))
     marks_put(&store->marks, stored->name, kind, evicted, stored->ended > 0);
-  store_forget(store, stored);
+  store_free_stored(store, stored);
 }
 
 void store_deinit(struct store *store) {
   while (!list_empty(&store->all)) {
     struct stored *stored = container_of(store->all.next, struct stored, link);
     assert(stored->users == 0);
-    store_forget(store, stored);
+    store_free_stored(store, stored);
   }
   table_deinit(&store->channels);
   memory_free(store->kind_counts);
@@ -128,8 +132,7 @@ struct stored *store_find(const struct store *store, struct bytes name) {
   return table_get(&store->channels, name);
 }
 
-static int store_find_or_make(struct store *store, struct bytes name, const struct channel_policy *policy,
-                              struct stored **found) {
+int store_find_or_make(struct store *store, struct bytes name, const struct channel_policy *policy, struct stored **found) {
   *found = store_find(store, name);
   if (*found) store_renew(store, *found, policy);
   if (*found) return 0;
@@ -159,7 +162,7 @@ void store_release(struct store *store, struct stored *stored) {
   store_lock(store);
   assert(stored->users > 0);
   stored->users--;
-  store_forget_unused(store, stored);
+  store_free_unused(store, stored);
   store_unlock(store);
 }
 
@@ -172,7 +175,7 @@ static uint64_t store_now_ms(const struct store *store) {
   return wall_ms > newest_ms ? wall_ms : newest_ms;
 }
 
-static void store_expire(struct store *store, struct stored *stored) {
+void store_expire(struct store *store, struct stored *stored) {
   uint64_t ttl = stored->policy->history_ttl_ms, before = history_weight(&stored->history, 0), now_ms = store_now_ms(store);
   if (ttl > 0 && now_ms > ttl) history_expire(&stored->history, now_ms - ttl);
   store->history_bytes -= before - history_weight(&stored->history, 0);
@@ -209,15 +212,14 @@ void store_sweep(struct store *store, size_t budget) {
     list_remove(&stored->link);
     list_append(&store->all, &stored->link);
     store_expire(store, stored);
-    store_forget_unused(store, stored);
+    store_free_unused(store, stored);
   }
   store_unlock(store);
 }
 
 /* ---- Keeping messages ------------------------------------------------------------------------ */
 
-/* Makes room for one message more than those that were promised. Returns 0 or MW_ENOMEM. */
-static int store_make_room(struct store *store, struct stored *stored) {
+int store_make_room(struct store *store, struct stored *stored) {
   if (stored->oldest_place == 0 && oldest_reserve(&store->oldest, store->promised_count + 1) < 0) return MW_ENOMEM;
   return history_reserve(&stored->history, stored->promised + 1, &stored->policy->history);
 }
@@ -227,7 +229,7 @@ static int promise(struct store *store, struct message *message, const struct ch
   int status = store_find_or_make(store, message->parts.channel, policy, &stored);
   if (status < 0) return status;
   if (store_make_room(store, stored) < 0) {
-    store_forget_unused(store, stored);
+    store_free_unused(store, stored);
     return MW_ENOMEM;
   }
   if (stored->promised++ == 0) store->promised_count++;
@@ -254,18 +256,18 @@ static struct stored *store_take_promise(struct store *store, struct message *me
 void store_break_promise(struct store *store, struct message *message) {
   if (!message->promised) return;
   store_lock(store);
-  store_forget_unused(store, store_take_promise(store, message));
+  store_free_unused(store, store_take_promise(store, message));
   store_unlock(store);
 }
 
-static void store_keep(struct store *store, struct stored *stored, struct message *message, bool was_promised) {
+void store_keep(struct store *store, struct stored *stored, struct message *message, bool was_promised) {
   struct history *history = &stored->history;
   const struct history_bounds *bounds = &stored->policy->history;
   store->history_bytes -= history_weight(history, 0);
   if (bounds->size == 0) {
     history_pass(history, message->position);
   } else if ((!was_promised && store_make_room(store, stored) < 0) || oldest_add(&store->oldest, stored, message->position) < 0) {
-    history_pass(history, message->position);
+    history_miss(history, message->position);
     store->lost++;
   } else {
     history_push(history, message, bounds);
@@ -276,8 +278,15 @@ static void store_keep(struct store *store, struct stored *stored, struct messag
 
 /* Sets the mark of a channel of which nothing else is kept, or can be. */
 static void store_mark(struct store *store, struct message *message, const struct channel_policy *policy) {
-  message->before = marks_get(&store->marks, message->parts.channel, policy->kind).position;
+  if (message->before == 0) message->before = marks_get(&store->marks, message->parts.channel, policy->kind).position;
   marks_put(&store->marks, message->parts.channel, policy->kind, message->position, message->parts.is_final);
+}
+
+/* A broker states what precedes the message, so everything after that is here. */
+static void store_begin_following(struct store *store, struct stored *stored, const struct message *message) {
+  if (!store->is_cache || stored->is_followed) return;
+  if (message->before > 0) history_miss(&stored->history, message->before);
+  stored->is_followed = true;
 }
 
 static void put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy) {
@@ -288,16 +297,18 @@ static void put(struct store *store, struct stored *stored, struct message *mess
   if (!stored) stored = store_find(store, message->parts.channel);
   if (!stored && policy->history.size > 0 && store_find_or_make(store, message->parts.channel, policy, &stored) < 0)
     store->lost++;
+  if (!stored && store->is_cache) return;
   if (!stored) {
     store_mark(store, message, policy);
     return;
   }
   store_renew(store, stored, policy);
-  message->before = history_newest(&stored->history);
+  store_begin_following(store, stored, message);
+  if (message->before == 0) message->before = history_newest(&stored->history);
   store_keep(store, stored, message, promised != NULL);
   store_expire(store, stored);
   stored->ended = message->parts.is_final ? message->position : 0;
-  store_forget_unused(store, stored);
+  store_free_unused(store, stored);
 }
 
 void store_put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy) {
@@ -306,43 +317,16 @@ void store_put(struct store *store, struct stored *stored, struct message *messa
   store_unlock(store);
 }
 
-static int restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
-                   size_t count, uint64_t after) {
-  struct stored *stored;
-  int status = store_find_or_make(store, name, policy, &stored);
-  if (status < 0) return status;
-  store->history_bytes -= history_weight(&stored->history, 0);
-  oldest_remove(&store->oldest, stored);
-  history_pass(&stored->history, after);
-  store->history_bytes += history_weight(&stored->history, 0);
-  stored->floor = 0;
-  stored->ended = 0;
-  for (size_t i = 0; i < count; i++) {
-    assert(messages[i]->position > history_newest(&stored->history) && messages[i]->position <= store->position);
-    messages[i]->before = history_newest(&stored->history);
-    store_keep(store, stored, messages[i], false);
-    stored->ended = messages[i]->parts.is_final ? messages[i]->position : 0;
-  }
-  store_forget_unused(store, stored);
-  return 0;
-}
-
-int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
-                  size_t count, uint64_t after) {
-  store_lock(store);
-  int status = restore(store, name, policy, messages, count, after);
-  store_unlock(store);
-  return status;
-}
-
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-bool store_complete(struct store *store, struct stored *stored, uint64_t since) {
+enum store_has store_complete(struct store *store, struct stored *stored, uint64_t since) {
   store_expire(store, stored);
   uint64_t evicted = stored->history.evicted;
-  if (since >= evicted) return true;
+  bool is_here = !store->is_cache || stored->is_followed || since >= store->position;
+  if (is_here && since >= evicted) return STORE_HAS_ALL;
+  if (since >= store_gone(store, stored)) return STORE_MUST_FETCH;
   if (evicted == stored->floor) store->floor_gaps++;
-  return false;
+  return STORE_HAS_GAP;
 }
 
 bool store_is_ahead(struct store *store, struct stored *stored, uint64_t since, uint64_t until) {
@@ -370,26 +354,4 @@ uint64_t store_ended(struct store *store, struct bytes name) {
   }
   store_unlock(store);
   return ended;
-}
-
-/* ---- A new epoch ----------------------------------------------------------------------------- */
-
-void store_restart(struct store *store, uint64_t position) {
-  store_lock(store);
-  size_t marks_max = store->marks.max;
-  marks_deinit(&store->marks);
-  marks_init(&store->marks, marks_max, position);
-  store->position = position;
-  for (struct list *link = store->all.next, *next; link != &store->all; link = next) {
-    struct stored *stored = container_of(link, struct stored, link);
-    next = link->next;
-    store->history_bytes -= history_weight(&stored->history, 0);
-    oldest_remove(&store->oldest, stored);
-    history_pass(&stored->history, position);
-    store->history_bytes += history_weight(&stored->history, 0);
-    stored->floor = 0;
-    stored->ended = 0;
-    store_forget_unused(store, stored);
-  }
-  store_unlock(store);
 }

@@ -1,6 +1,9 @@
 /* The histories of all channels, once for all hubs: messages, ends, and the marks of channels of
  * which nothing else is left, within the limits. The store does not know subscribers.
  *
+ * On a node of a cluster, the store is a cache of what the broker keeps. It then tells messages that
+ * are not here and can be fetched (up to `evicted`) from those that are nowhere (up to `gone`).
+ *
  * With several workers, it has a lock. Functions take it for themselves. A caller that uses what it
  * borrowed from the store (a struct stored, its history) holds it for as long: store_lock. */
 #ifndef MOONWIRE_HUB_STORE_H
@@ -30,8 +33,12 @@ struct stored {
   _Atomic uint64_t ended;
   /* if its mark was dropped, the floor that replaces it (hub/marks.h); 0: the mark is known */
   uint64_t floor;
+  /* of the newest message when a page was last restored: for limits.history, none of the channel
+   * counts as older, or a page would be evicted before it is read */
+  uint64_t fetched;
   uint64_t oldest_position; /* used by hub/oldest.h */
   uint32_t oldest_place;
+  bool is_followed;  /* of a cache: all that is published is put, so the part stays and may answer */
   uint32_t promised; /* messages that have a reserved place in the history */
   uint32_t users;    /* channels of hubs */
   /* subscriptions in all hubs. Relaxed, because nothing but a count is read from it */
@@ -49,6 +56,25 @@ struct store_bounds {
   /* of the last message before the store was made, none of which is kept; 0: there was none */
   uint64_t position;
   bool is_shared; /* several hubs use it, each on a thread of its own */
+  bool is_cache;  /* of what a broker keeps; always shared, because another thread restores it */
+};
+
+/* Messages of a channel that the broker keeps. */
+struct store_page {
+  struct message *const *messages; /* oldest first; `before` is set, or 0 */
+  size_t count;
+  /* they are all that the channel has after the one position and up to the other; UINT64_MAX: up to
+   * now, and what follows will be put */
+  uint64_t after, until;
+  uint64_t gone;  /* messages up to it are nowhere */
+  uint64_t ended; /* the position of the newest message of the channel, if it is final; or 0 */
+};
+
+/* What a history has for a client with some position. */
+enum store_has {
+  STORE_HAS_ALL,
+  STORE_MUST_FETCH, /* nothing is missing for good, but it is not all here; only if it is a cache */
+  STORE_HAS_GAP     /* some of it is nowhere */
 };
 
 struct store {
@@ -59,6 +85,7 @@ struct store {
   void (*on_forget)(struct store *, struct stored *); /* called before one is freed; may be NULL */
   uint64_t position;                                  /* of the newest message that was put */
   size_t channels_max;
+  bool is_cache;
   uint32_t *kind_counts; /* of `channels`, by kind */
   uint32_t kind_capacity;
   uint32_t promised_count; /* how many of `all` have promised > 0 */
@@ -76,7 +103,7 @@ struct store {
 };
 
 void store_init(struct store *store, const struct clock *clock, const struct store_bounds *bounds);
-/* Replaces the bounds, except the position. What is kept beyond them is evicted at the end of a turn;
+/* Replaces the bounds, except the position and what the store is. What is kept beyond them is evicted at the end of a turn;
  * of channels and marks, no more are added. */
 void store_set_bounds(struct store *store, const struct store_bounds *bounds);
 /* Frees everything. No hub may have a channel. */
@@ -102,21 +129,32 @@ int store_promise(struct store *store, struct message *message, const struct cha
 /* Releases what store_promise reserved: the message will not be published. */
 void store_break_promise(struct store *store, struct message *message);
 /* Keeps a message, whose position is higher than all before it, as the policy defines. Sets
- * message->before. A final message ends the channel, until another one is published. Always
+ * message->before, unless a broker has. A final message ends the channel, until another one is published. Always
  * succeeds: a message that cannot be kept counts as evicted, so that a client that resumes receives
  * a gap. `stored` is the part of the channel, if the caller has it. */
 void store_put(struct store *store, struct stored *stored, struct message *message, const struct channel_policy *policy);
 
-/* Replaces what is kept of a channel's history by what orders messages has of it: its messages after
- * the position `after`, oldest first, up to the newest that the store has received. Keeps references.
- * Returns 0, MW_ENOMEM, or MW_ELIMIT, as store_acquire. */
-int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, struct message *const *messages,
-                  size_t count, uint64_t after);
+/* ---- Of a cache (hub/store_cache.c) ---- */
 
-/* Returns true if the history has everything that a client with the position `since` has missed.
- * Expires old messages. Call it once for each possible gap, because it counts those that were
- * perhaps unnecessary. */
-bool store_complete(struct store *store, struct stored *stored, uint64_t since);
+/* Adds a page to what is kept of a channel, within the bounds. If messages between the two are
+ * missing, the newer one stays. Keeps references. Returns 0, or, as store_acquire, MW_ENOMEM or
+ * MW_ELIMIT: then what could not be kept can be fetched again. */
+int store_restore(struct store *store, struct bytes name, const struct channel_policy *policy, const struct store_page *page);
+/* The channel is not followed any more: nothing of it is here until a page up to now is restored, or
+ * a message is put. */
+void store_forget(struct store *store, struct bytes name);
+/* Messages of the channel up to the position were lost: they are gone. */
+void store_lose(struct store *store, struct bytes name, uint64_t position);
+
+/* ---- Reading ---- */
+
+/* Returns what the history has for a client with the position `since`. Expires old messages. Call it
+ * once for each possible gap, because it counts those that were perhaps unnecessary. */
+enum store_has store_complete(struct store *store, struct stored *stored, uint64_t since);
+/* Returns the position up to which messages are nowhere, so that nothing can fetch them. */
+static inline uint64_t store_gone(const struct store *store, const struct stored *stored) {
+  return store->is_cache ? stored->history.gone : stored->history.evicted;
+}
 /* Returns true if the store is so far ahead of a hub at the position `until` that the history does
  * not tell whether something between `since` and `until` was evicted: it may all be later. When the
  * hub has received what was published, it is known. Expires old messages. */

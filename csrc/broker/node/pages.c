@@ -181,11 +181,11 @@ static size_t read_messages(struct push_page *page, struct broker_message *messa
 /* The newest messages of a channel without subscribers. */
 static void take_new(struct broker *broker, struct channel_link *channel, struct push_page *page) {
   struct broker_message messages[PAGE_MESSAGES_MAX];
-  struct broker_page restored = {.channel = channel->name, .gone = page->gone, .ended = page->ended};
+  struct broker_page restored = {.channel = channel->name, .until = UINT64_MAX, .gone = page->gone, .ended = page->ended};
   restored.count = read_messages(page, messages);
   restored.messages = messages + PAGE_MESSAGES_MAX - restored.count;
-  restored.evicted = restored.count > 0 ? restored.messages[0].before : page->last > page->gone ? page->last : page->gone;
-  if (restored.gone > restored.evicted) restored.gone = restored.evicted;
+  restored.after = restored.count > 0 ? restored.messages[0].before : page->last > page->gone ? page->last : page->gone;
+  if (restored.gone > restored.after) restored.gone = restored.after;
   node_see(broker, page->last);
   node_reach(broker, page->position);
   broker->sink->restore(broker->context, &restored);

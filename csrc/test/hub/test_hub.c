@@ -66,7 +66,7 @@ static int subscribe(struct fixture *fixture, struct listener *listener, const c
 }
 
 static bool is_complete(struct fixture *fixture, struct listener *listener, uint64_t since) {
-  return store_complete(&fixture->store, listener->subscription.channel->stored, since);
+  return store_complete(&fixture->store, listener->subscription.channel->stored, since) == STORE_HAS_ALL;
 }
 
 static void hands_each_message_to_those_who_listen(void **state) {

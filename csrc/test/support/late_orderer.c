@@ -109,8 +109,8 @@ void late_orderer_hand_page(struct late_orderer *late, const uint64_t *positions
     messages[i]->position = positions[i];
     messages[i]->time_ms = position_time_ms(positions[i]);
   }
-  assert_int_equal(store_restore(&late->server->store, bytes_string(wait->channel), &wait->kind->policy, messages, count, after),
-                   0);
+  struct store_page page = {.messages = messages, .count = count, .after = after, .until = UINT64_MAX, .gone = after};
+  assert_int_equal(store_restore(&late->server->store, bytes_string(wait->channel), &wait->kind->policy, &page), 0);
   for (size_t i = 0; i < count; i++) message_unref(messages[i]);
   late_orderer_confirm(late, 0);
 }

@@ -81,7 +81,7 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   if (source.ends > 0 && since.kind == SINCE_POSITION && after >= source.ends) return;
   answer->has_ended = false;
   bool gap = since.kind == SINCE_FOREIGN;
-  if (since.kind == SINCE_POSITION) gap = !source.stored || !store_complete(hub->store, source.stored, after);
+  if (since.kind == SINCE_POSITION) gap = !source.stored || store_complete(hub->store, source.stored, after) != STORE_HAS_ALL;
   if (gap) poll_answer_add_gap(answer, source.name);
   if (source.stored) source.next = store_replay_from(hub->store, source.stored, since.kind != SINCE_NONE, after);
   if (source_position(&source) != UINT64_MAX) heap[(*count)++] = source;

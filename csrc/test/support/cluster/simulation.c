@@ -166,9 +166,9 @@ static void on_deliver(void *context, struct bytes name, const struct broker_mes
 static void on_restore(void *context, const struct broker_page *page) {
   struct node *node = context;
   struct ring *ring = &node->rings[channel_index(page->channel)];
-  *ring = (struct ring){.is_known = true, .evicted = page->evicted};
+  *ring = (struct ring){.is_known = true, .evicted = page->after};
   trace(node->sim, "node %zu restores %zu: %zu messages after %llu, position %llu", node->index, channel_index(page->channel),
-        page->count, (unsigned long long)page->evicted, (unsigned long long)node->position);
+        page->count, (unsigned long long)page->after, (unsigned long long)node->position);
   size_t first = page->count > SIM_RING ? page->count - SIM_RING : 0;
   for (size_t i = first; i < page->count; i++) {
     assert_true(page->messages[i].position <= node->position);
