@@ -32,7 +32,7 @@ await page.evaluate(() => {
 });
 
 await page.waitForFunction(() => window.seen.opens === 1);
-const subscriber = { proxy, cuts: 0, isOpen: () => page.evaluate(() => window.source.readyState === EventSource.OPEN) };
+const subscriber = { proxy, cuts: 0, opens: () => page.evaluate(() => window.seen.opens) };
 await publishAndCut(`${base}/publish`, count, [subscriber], cuts);
 await page.waitForFunction((last) => window.seen.last >= last || !window.seen.inOrder, count);
 const seen = await page.evaluate(() => window.seen);

@@ -23,12 +23,13 @@ async function bundle(text) {
 
 // Of each: a script to add, and what opens it in the page; `take(type, data)` is called for its events, `t.opens` counts.
 const readers = {
+  // It takes no id of an event without data: one that is cut before its first event returns as a new subscriber.
   "event-source-polyfill": {
+    needsEvent: true,
     script: readFileSync(require.resolve("event-source-polyfill"), "utf8"),
     open() {
       const source = new EventSourcePolyfill("/sse?channel=items", { heartbeatTimeout: 20000 });
-      source.onopen = () => (t.isOpen = true) && t.opens++;
-      source.onerror = () => (t.isOpen = false);
+      source.onopen = () => t.opens++;
       for (const type of ["item", "moonwire:gap"]) source.addEventListener(type, ({ data }) => take(type, data));
     },
   },
@@ -38,8 +39,7 @@ const readers = {
     script: `window._eventSourceImportPrefix = "Other";${readFileSync("node_modules/eventsource-polyfill/dist/eventsource.js", "utf8")}`,
     open() {
       const source = new OtherEventSource("/sse?channel=items");
-      source.onopen = () => (t.isOpen = true) && t.opens++;
-      source.onerror = () => (t.isOpen = false);
+      source.onopen = () => t.opens++;
       for (const type of ["item", "moonwire:gap"]) source.addEventListener(type, ({ data }) => take(type, data));
     },
   },
@@ -50,14 +50,13 @@ const readers = {
         openWhenHidden: true,
         async onopen(response) {
           if (!response.ok) throw new Error(`status ${response.status}`);
-          t.isOpen = true;
           t.opens++;
         },
         onclose() {
           throw new Error("it ended"); // without this it stays away
         },
         onmessage: ({ event, data }) => data !== "" && take(event, data),
-        onerror: () => void (t.isOpen = false),
+        onerror() {}, // it comes back
       });
     },
   },
@@ -65,7 +64,7 @@ const readers = {
 
 const browser = await launch();
 const subscribers = [];
-for (const [name, { script, open, isNeverCut }] of Object.entries(readers)) {
+for (const [name, { script, open, isNeverCut, needsEvent }] of Object.entries(readers)) {
   const proxy = new CuttingProxy();
   const address = await proxy.listen(base);
   const page = await browser.newPage();
@@ -73,7 +72,7 @@ for (const [name, { script, open, isNeverCut }] of Object.entries(readers)) {
   const complaints = watch(page, /ERR_|^(Error: )?EventSource|network error|Failed to fetch/); // what they say when they are cut
   await page.goto(`${address}/page`);
   await page.evaluate(() => {
-    window.t = { last: 0, inOrder: true, gaps: 0, opens: 0, isOpen: false };
+    window.t = { last: 0, inOrder: true, gaps: 0, opens: 0 };
     window.take = (type, data) => {
       if (type === "moonwire:gap") t.gaps++;
       if (type !== "item") return;
@@ -85,7 +84,9 @@ for (const [name, { script, open, isNeverCut }] of Object.entries(readers)) {
   await page.addScriptTag({ content: script });
   await page.evaluate(open);
   await page.waitForFunction(() => t.opens === 1);
-  subscribers.push({ name, proxy, page, complaints, cuts: isNeverCut ? cuts : 0, isOpen: () => page.evaluate(() => t.isOpen) });
+  // an event of the stream must have come where only such a one has an id
+  const opens = () => page.evaluate((needsEvent) => (needsEvent && t.last === 0 ? 0 : t.opens), needsEvent);
+  subscribers.push({ name, proxy, page, complaints, cuts: isNeverCut ? cuts : 0, opens });
 }
 
 await publishAndCut(`${base}/publish`, count, subscribers, cuts);

@@ -1,15 +1,21 @@
 // Publishes unevenly while the connections of subscribers are cut again and again.
 //
-// A subscriber has: proxy (spec/support/proxy.mjs), isOpen() (it has a connection on which something has come), cuts (so far).
+// A subscriber has: proxy (spec/support/proxy.mjs), cuts (so far), and opens(): how many of its connections have opened, on which
+// it may be cut. After a cut, the next waits for another connection.
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function cutAgain(subscriber, cuts) {
+  let opensBefore = 0;
   while (subscriber.cuts < cuts) {
-    if (await subscriber.isOpen()) {
+    const opens = await subscriber.opens();
+    if (opens > opensBefore) {
       // in the middle of the replay, or long behind it
       await sleep(Math.random() < 0.5 ? Math.random() * 10 : Math.random() * 400);
-      if (subscriber.proxy.cut() > 0) subscriber.cuts++;
+      if (subscriber.proxy.cut() > 0) {
+        subscriber.cuts++;
+        opensBefore = opens;
+      }
     }
     await sleep(5);
   }

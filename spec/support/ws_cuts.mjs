@@ -15,7 +15,6 @@ const address = (await proxy.listen(base)).replace(/^http/, "ws");
 let last = 0;
 let id;
 let subscribed = 0;
-let isOpen = false;
 let finish = () => {};
 
 function fail(text) {
@@ -28,7 +27,6 @@ function take(push) {
   if (push.error) fail(JSON.stringify(push));
   if (push.ok) {
     subscribed++;
-    isOpen = true;
     if (id !== undefined && push.ok.recovered !== true) fail(`it is not recovered behind ${id}: ${JSON.stringify(push)}`);
     id ??= push.ok.id;
   } else if (push.event === "item") {
@@ -46,15 +44,12 @@ function connect() {
   socket.on("open", () => socket.send(JSON.stringify({ subscribe: channel, since: id, ref: 1 })));
   socket.on("message", (text) => take(JSON.parse(text)));
   socket.on("error", () => {});
-  socket.on("close", () => {
-    isOpen = false;
-    setTimeout(connect, Math.random() * 60);
-  });
+  socket.on("close", () => setTimeout(connect, Math.random() * 60));
 }
 
 connect();
-const subscriber = { proxy, isOpen: () => isOpen, cuts: 0 };
-while (!isOpen) await new Promise((resolve) => setTimeout(resolve, 5));
+const subscriber = { proxy, opens: () => subscribed, cuts: 0 };
+while (subscribed === 0) await new Promise((resolve) => setTimeout(resolve, 5));
 const done = new Promise((resolve) => (finish = resolve));
 await publishAndCut(base + publish, count, [subscriber], cuts);
 if (last !== count) await done;
