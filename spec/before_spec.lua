@@ -379,6 +379,17 @@ describe("app:static", function()
     { { cache = 1.5 }, "cache" },
     { { cache = "1h" }, 'must be a non%-negative number of seconds, or "immutable"' },
     { { index = "x" }, "index" },
+    { { headers = "X: y" }, "option 'headers' must be a table, got" },
+    { { headers = { "X" } }, "headers: a name must be a string, got number" },
+    { { headers = { ["X-A"] = 1 } }, 'headers: the value of "X%-A" must be a string, got number' },
+    { { headers = { ["X A"] = "1" } }, '"X A": the name of a header must be' },
+    {
+      { headers = { ["X-A"] = "a\nb" } },
+      '"X%-A": the value of this header must not have control',
+    },
+    { { headers = { ["X-A"] = "1", ["x-a"] = "2" } }, '"x%-a": this header is there twice' },
+    { { headers = { etag = '"1"' } }, '"etag": this header is set by the server itself' },
+    { { headers = { ["X-A"] = ("x"):rep(9000) } }, '"X%-A": the headers exceed 8 KiB' },
   } do
     it("raises: " .. case[2], function()
       assert.matches(case[2], failure(serving, case[1]))

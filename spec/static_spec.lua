@@ -10,6 +10,10 @@ app:channel("news", {})
 app:get("/route.txt", function() return "the route" end)
 app:static("/", "public")
 app:static("/assets", "other")
+app:static("/strict", "public", {
+  fallback = "index.html",
+  headers = { ["Content-Security-Policy"] = "default-src 'self'", ["Referrer-Policy"] = "no-referrer" },
+})
 return app
 ]]
 
@@ -133,6 +137,28 @@ describe("static files", function()
     assert.equal("content of plain.txt", client:read_response().body)
     client:close()
   end)
+
+  it(
+    "have the headers of their mount, also when unchanged or the fallback, and nothing else has",
+    function()
+      local policy = "default-src 'self'"
+      local response = http.get(app, "/strict/plain.txt")
+      assert.equal(policy, response.headers["content-security-policy"])
+      assert.equal("no-referrer", response.headers["referrer-policy"])
+      assert.equal("nosniff", response.headers["x-content-type-options"])
+      local unchanged =
+        http.get(app, "/strict/plain.txt", { ["If-None-Match"] = response.headers.etag })
+      assert.same(
+        { 304, policy },
+        { unchanged.status, unchanged.headers["content-security-policy"] }
+      )
+      local fallback = http.get(app, "/strict/nowhere")
+      assert.equal(policy, fallback.headers["content-security-policy"])
+      for _, other in ipairs { "/plain.txt", "/strict/none.txt", "/assets/in.txt", "/route.txt" } do
+        assert.is_nil(http.get(app, other).headers["content-security-policy"], other)
+      end
+    end
+  )
 
   it("cannot be changed", function()
     local response = http.request(app, "POST", "/plain.txt", { body = "x" })

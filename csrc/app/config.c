@@ -133,7 +133,7 @@ static void config_free(struct policy_owner *owner) {
     config_websocket_free(config->routes[i].websocket);
   }
   for (size_t i = 0; i < config->mount_count; i++) {
-    config_mount_deinit(&config->mounts[i]);
+    mount_deinit(&config->mounts[i]);
   }
   for (size_t i = 0; i < config->origin_count; i++) memory_free(config->origins[i]);
   mw_token_unref(config->options.token);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "app/config/broker_config.h"
+#include "app/config/mount.h"
 #include "base/pattern.h"
 #include "base/rate.h"
 #include "codec/proxy/forwarded.h"
@@ -70,13 +71,6 @@ struct route {
   bool checks_origin;          /* pages of origins that are not allowed may not request it */
 };
 
-struct mount {
-  char *path; /* without a '/' at the end: "" is the root */
-  char *directory;
-  char *fallback; /* a file of the directory; NULL: none */
-  char *cache;    /* Cache-Control of files other than pages; NULL: "no-cache" */
-};
-
 enum endpoint {
   ENDPOINT_SSE,
   ENDPOINT_WS,
@@ -133,8 +127,6 @@ const struct route *config_route_at(const struct mw_config *config, int number);
  * negative status. */
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error);
-/* Frees what a mount owns. */
-void config_mount_deinit(struct mount *mount);
 void config_websocket_free(struct websocket *websocket); /* NULL is allowed */
 /* Returns the mount with the longest path that contains the path, or NULL; *rest is the path below
  * it, without a leading '/'. */

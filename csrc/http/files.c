@@ -159,6 +159,7 @@ static void on_open(struct exchange *exchange) {
   http_fields_add(&fields, BYTES("Last-Modified"), bytes_string(changed));
   http_fields_add(&fields, BYTES("Cache-Control"), cache_of(request));
   http_fields_add(&fields, BYTES("X-Content-Type-Options"), BYTES("nosniff"));
+  http_fields_add_all(&fields, &request->mount->fields);
   if (http_head_has_tag(request->head, bytes_string(tag))) {
     struct answer answer = {.status = 304, .fields = &fields};
     exchange_answer(exchange, &answer);

@@ -433,6 +433,7 @@ MW_API int mw_config_own_origins(struct mw_config *config, int route);
 /* Adds the route for requests that nothing else answers, of any method (MW_REQUEST_HTTP), and
  * returns its number. MW_EOVERLAP: there is one. MW_ENOMEM. */
 MW_API int mw_config_not_found(struct mw_config *config, struct mw_error *error);
+struct mw_http_field;
 struct mw_static_options {
   /* a file of the directory, sent where no file is found, unless the name that was asked for has a
    * dot: for apps that route in the browser; NULL: none */
@@ -442,10 +443,13 @@ struct mw_static_options {
   uint64_t cache_s;
   /* the files never change: those with a hash in their name; browsers keep them for a year */
   bool is_immutable;
+  /* sent with every file (200 and 304), such as Content-Security-Policy; copied; at most 8 KiB */
+  const struct mw_http_field *fields;
+  size_t field_count;
 };
 /* Serves the files of a directory under a path ("/" or "/assets"). Endpoints and routes take
- * precedence. `options` may be NULL. MW_EINVAL: not a directory, or the fallback is not the path of
- * a file in it. */
+ * precedence. `options` may be NULL. MW_EINVAL: not a directory, the fallback is not the path of a
+ * file in it, or a field is malformed, there twice, or set by the server itself. */
 MW_API int mw_config_static(struct mw_config *config, const char *path, const char *directory,
                             const struct mw_static_options *options, struct mw_error *error);
 /* Allows another origin: "https://a.example", one or more labels below a domain ("https://"

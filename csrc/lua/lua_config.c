@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lua/objects/lua_token.h"
+#include "lua/request/lua_http.h"
 #include "lua/request/lua_request.h"
 
 enum limit_type {
@@ -330,7 +331,7 @@ static int define_websocket(lua_State *L) {
   return push_defined(L, mw_config_websocket(host->config, pattern, &options, &error), &error);
 }
 
-/* server:static(path, directory, { fallback=, cache=, immutable= }) */
+/* server:static(path, directory, { fallback=, cache=, immutable=, fields= }) */
 static int define_static(lua_State *L) {
   struct host *host = check_defining(L);
   const char *path = luaL_checkstring(L, 2), *directory = luaL_checkstring(L, 3);
@@ -338,6 +339,7 @@ static int define_static(lua_State *L) {
   struct mw_static_options options = {.fallback = read_string(L, 4, "fallback"),
                                       .cache_s = (uint64_t)read_number(L, 4, "cache"),
                                       .is_immutable = read_boolean(L, 4, "immutable")};
+  if (lua_getfield(L, 4, "fields") == LUA_TTABLE) options.fields = http_read_fields(L, lua_gettop(L), &options.field_count);
   struct mw_error error = {""};
   return push_defined(L, mw_config_static(host->config, path, directory, &options, &error), &error);
 }
@@ -357,19 +359,14 @@ static int define_open_to(lua_State *L) {
   return push_defined(L, set(host->config, (int)luaL_checkinteger(L, 2)), &(struct mw_error){""});
 }
 
-/* server:origin(origin) */
-static int define_origin(lua_State *L) {
+/* server:origin(origin) and server:trust(proxy) */
+static int define_text(lua_State *L, int (*set)(struct mw_config *, const char *, struct mw_error *)) {
   struct host *host = check_defining(L);
   struct mw_error error = {""};
-  return push_defined(L, mw_config_origin(host->config, luaL_checkstring(L, 2), &error), &error);
+  return push_defined(L, set(host->config, luaL_checkstring(L, 2), &error), &error);
 }
-
-/* server:trust(proxy) */
-static int define_trust(lua_State *L) {
-  struct host *host = check_defining(L);
-  struct mw_error error = {""};
-  return push_defined(L, mw_config_trust(host->config, luaL_checkstring(L, 2), &error), &error);
-}
+static int define_origin(lua_State *L) { return define_text(L, mw_config_origin); }
+static int define_trust(lua_State *L) { return define_text(L, mw_config_trust); }
 
 /* server:match(name): returns the number of the kind and a table of the captures; or nil and what
  * is wrong. */

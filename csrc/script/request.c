@@ -174,22 +174,6 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
   return 0;
 }
 
-/* Fields that frame the message, or that the core is responsible for. */
-static bool is_reserved(struct bytes name) {
-  static const struct bytes reserved[] = {{"content-length", 14},
-                                          {"transfer-encoding", 17},
-                                          {"connection", 10},
-                                          {"keep-alive", 10},
-                                          {"date", 4},
-                                          {"upgrade", 7},
-                                          {"trailer", 7},
-                                          {"te", 2}};
-  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
-    if (bytes_equal_nocase(name, reserved[i])) return true;
-  }
-  return false;
-}
-
 static bool add_fields(struct http_fields *out, const struct mw_response *response, struct mw_error *error) {
   bool fine = response->content_type.len == 0 ||
               http_fields_add(out, BYTES("Content-Type"), bytes_of(response->content_type.ptr, response->content_type.len));
@@ -197,7 +181,7 @@ static bool add_fields(struct http_fields *out, const struct mw_response *respon
   for (size_t i = 0; fine && i < response->field_count; i++) {
     struct bytes name = bytes_of(response->fields[i].name.ptr, response->fields[i].name.len);
     struct bytes value = bytes_of(response->fields[i].value.ptr, response->fields[i].value.len);
-    bool reserved = is_reserved(name);
+    bool reserved = http_field_is_reserved(name);
     fine = !reserved && http_fields_add(out, name, value);
     if (!fine && error) {
       snprintf(error->text, sizeof error->text, "the header \"%.*s\" %s", (int)(name.len < 64 ? name.len : 64), name.ptr,

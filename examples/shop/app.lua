@@ -63,5 +63,11 @@ app:every(tonumber(os.getenv "SHOP_SECONDS") or 3, function()
   market.step(changed)
 end)
 app:static(path .. "shared", "../shared")
-app:static(path, "page")
+app:static(
+  path,
+  "page",
+  { -- a page of another site that has this one in a frame could make a visitor buy
+    headers = { ["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'" },
+  }
+)
 return app

@@ -394,6 +394,7 @@ end
 ---@class moonwire.StaticOptions
 ---@field fallback? string a file of the directory, sent where none is found, unless the name has a dot
 ---@field cache? integer|"immutable" seconds for which browsers keep files other than HTML; nil: 0
+---@field headers? table<string, string> sent with every file
 
 --- Serves the files of a directory, which is relative to the directory of the calling script.
 ---@param path string "/" or "/assets"
@@ -414,6 +415,7 @@ function App:static(path, directory, given)
   local definition = { path = path, directory = directory, call = call, where = where }
   definition.fallback, definition.immutable = given.fallback, given.cache == "immutable"
   definition.cache = given.cache ~= "immutable" and given.cache or nil
+  definition.fields = options.fields(call, given.headers)
   table.insert(self._mounts, definition)
   return self
 end

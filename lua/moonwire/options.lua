@@ -112,6 +112,29 @@ function options.event(call, event)
   end
 end
 
+--- Returns headers as a list of name, value, name, value, by name. core checks their text.
+---@param call string
+---@param headers table<string, string>|nil
+---@return string[]
+function options.fields(call, headers)
+  local names, fields = {}, {}
+  for name, value in pairs(headers or {}) do
+    if type(name) ~= "string" then
+      options.raise(("%s: headers: a name must be a string, got %s"):format(call, type(name)))
+    elseif type(value) ~= "string" then
+      local text = "%s: headers: the value of %q must be a string, got %s"
+      options.raise(text:format(call, name, type(value)))
+    end
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = headers[name]
+  end
+  return fields
+end
+
 --- Checks the type of data that is sent as bytes.
 ---@param call string
 ---@param data any

@@ -281,7 +281,7 @@ function Server:websocket(pattern, given) end
 
 ---@param path string
 ---@param directory string
----@param given { fallback: string?, cache: integer?, immutable: boolean? }
+---@param given { fallback: string?, cache: integer?, immutable: boolean?, fields: string[]? }
 ---@return integer|nil
 ---@return string|nil message
 function Server:static(path, directory, given) end

@@ -134,7 +134,7 @@ specs.websocket = {
   on_close = "function",
 }
 
-specs.static = { fallback = "text", cache = "cache" }
+specs.static = { fallback = "text", cache = "cache", headers = "table" }
 
 specs.route = { cross_site = "boolean", origins = "boolean" }
 

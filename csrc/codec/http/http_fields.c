@@ -49,6 +49,21 @@ bool http_fields_have(const struct http_fields *fields, struct bytes name) {
   return false;
 }
 
+bool http_field_is_reserved(struct bytes name) {
+  static const struct bytes reserved[] = {{"content-length", 14},
+                                          {"transfer-encoding", 17},
+                                          {"connection", 10},
+                                          {"keep-alive", 10},
+                                          {"date", 4},
+                                          {"upgrade", 7},
+                                          {"trailer", 7},
+                                          {"te", 2}};
+  for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++) {
+    if (bytes_equal_nocase(name, reserved[i])) return true;
+  }
+  return false;
+}
+
 struct blob *http_fields_keep(const struct http_fields *fields) {
   return fields->text.failed ? NULL : blob_new(buffer_bytes(&fields->text));
 }

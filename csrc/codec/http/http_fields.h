@@ -23,6 +23,8 @@ bool http_fields_add(struct http_fields *fields, struct bytes name, struct bytes
 void http_fields_add_all(struct http_fields *fields, const struct http_fields *more);
 /* True if there is a field of that name, compared without regard to case. NULL: there is none. */
 bool http_fields_have(const struct http_fields *fields, struct bytes name);
+/* True for the fields that every answer has, or that frame it: the app must not set them. */
+bool http_field_is_reserved(struct bytes name);
 
 /* Walks the fields: start with a cursor of 0. False: there are no more. NULL is an empty list. */
 bool http_fields_next(const struct http_fields *fields, size_t *cursor, struct http_field *field);

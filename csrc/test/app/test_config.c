@@ -216,6 +216,75 @@ static void a_mount_has_options(void **state) {
   }
 }
 
+#define FIELD(name, value)                                                                                                       \
+  {                                                                                                                              \
+    {"" name, sizeof name - 1}, { "" value, sizeof value - 1 }                                                                   \
+  }
+
+static void a_mount_has_header_fields(void **state) {
+  (void)state;
+  static const struct {
+    struct mw_http_field fields[2];
+    size_t count;
+    const char *fault; /* NULL: it is fine */
+  } cases[] = {
+      {{FIELD("Content-Security-Policy", "default-src 'self'"), FIELD("X-Empty", "")}, 2, NULL},
+      {{FIELD("X-Text", "two\twords and \xc3\xa4")}, 1, NULL},
+      {{FIELD("", "x")}, 1, "the name of a header must be"},
+      {{FIELD("X Y", "x")}, 1, "the name of a header must be"},
+      {{FIELD("X:", "x")}, 1, "the name of a header must be"},
+      {{FIELD("X-\xc3\xa4", "x")}, 1, "the name of a header must be"},
+      {{FIELD("X", "a\r\nB: c")}, 1, "must not have control characters"},
+      {{FIELD("X", "a\0b")}, 1, "must not have control characters"},
+      {{FIELD("X", " a")}, 1, "must not begin or end with a space"},
+      {{FIELD("X", "a\t")}, 1, "must not begin or end with a space"},
+      {{FIELD("X-A", "1"), FIELD("x-a", "2")}, 2, "\"x-a\": this header is there twice"},
+      {{FIELD("Content-Length", "1")}, 1, "\"Content-Length\": this header is set by the server itself"},
+      {{FIELD("connection", "close")}, 1, "set by the server itself"},
+      {{FIELD("Date", "today")}, 1, "set by the server itself"},
+      {{FIELD("content-type", "text/html")}, 1, "set by the server itself"},
+      {{FIELD("Cache-Control", "no-store")}, 1, "set by the server itself"},
+      {{FIELD("ETag", "\"1\"")}, 1, "set by the server itself"},
+  };
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    char path[16];
+    struct mw_error error = {""};
+    struct bytes rest;
+    struct mw_static_options options = {.fields = cases[i].fields, .field_count = cases[i].count};
+    snprintf(path, sizeof path, "/m%zu", i);
+    int status = mw_config_static(config, path, "/etc", &options, &error);
+    if (cases[i].fault) {
+      assert_int_equal(status, MW_EINVAL);
+      if (!strstr(error.text, cases[i].fault)) fail_msg("%zu: %s", i, error.text);
+      assert_null(config_mount(config, bytes_string(path), &rest));
+      continue;
+    }
+    assert_int_equal(status, 0);
+    const struct mount *mount = config_mount(config, bytes_string(path), &rest);
+    struct http_field field;
+    size_t cursor = 0;
+    for (size_t n = 0; n < cases[i].count; n++) {
+      assert_true(http_fields_next(&mount->fields, &cursor, &field));
+      assert_bytes(field.name, bytes_of(cases[i].fields[n].name.ptr, cases[i].fields[n].name.len));
+      assert_bytes(field.value, bytes_of(cases[i].fields[n].value.ptr, cases[i].fields[n].value.len));
+    }
+    assert_false(http_fields_next(&mount->fields, &cursor, &field));
+  }
+}
+
+static void header_fields_of_a_mount_are_bounded(void **state) {
+  (void)state;
+  static char text[MOUNT_FIELDS_MAX];
+  memset(text, 'x', sizeof text);
+  struct mw_http_field field = {{"X", 1}, {text, sizeof text - 3}}; /* each text has a NUL */
+  struct mw_static_options options = {.fields = &field, .field_count = 1};
+  assert_int_equal(mw_config_static(config, "/most", "/etc", &options, NULL), 0);
+  struct mw_error error = {""};
+  field.value.len++;
+  assert_int_equal(mw_config_static(config, "/more", "/etc", &options, &error), MW_EINVAL);
+  assert_non_null(strstr(error.text, "the headers exceed 8 KiB"));
+}
+
 static void routes_have_options(void **state) {
   (void)state;
   int route = mw_config_route(config, "POST", "/callback", NULL);
@@ -341,7 +410,8 @@ static bool define(void *context) {
     char text[32];
     struct mw_error error = {""};
     snprintf(text, sizeof text, "/%u/{x}", n);
-    struct mw_static_options files = {.fallback = "passwd", .cache_s = 1};
+    struct mw_http_field field = FIELD("X-Frame-Options", "DENY");
+    struct mw_static_options files = {.fallback = "passwd", .cache_s = 1, .fields = &field, .field_count = 1};
     int statuses[] = {mw_config_channel(made, text, &plain, &error), mw_config_route(made, "GET", text, &error),
                       mw_config_static(made, text, "/etc", &files, &error), mw_config_origin(made, "https://a.example", &error)};
     for (size_t i = 0; i < COUNT_OF(statuses); i++) {
@@ -419,6 +489,8 @@ int main(void) {
       CONFIG_TEST(the_longest_mount_wins),
       CONFIG_TEST(says_what_is_wrong_with_a_mount),
       CONFIG_TEST(a_mount_has_options),
+      CONFIG_TEST(a_mount_has_header_fields),
+      CONFIG_TEST(header_fields_of_a_mount_are_bounded),
       CONFIG_TEST(routes_have_options),
       CONFIG_TEST(origins_are_checked),
       CONFIG_TEST(options_are_copied_and_checked),

@@ -50,7 +50,8 @@ static struct mw_server *start_server(void) {
   struct mw_config_options options;
   struct mw_config *config;
   struct mw_server *server = NULL;
-  struct mw_static_options files = {.fallback = "index.html", .cache_s = 60};
+  struct mw_http_field field = {{"X-Of-Files", 10}, {"yes", 3}};
+  struct mw_static_options files = {.fallback = "index.html", .cache_s = 60, .fields = &field, .field_count = 1};
   mw_config_options_init(&options);
   options.on_request = on_request;
   if (mw_config_new(&config, &options, NULL) < 0) return NULL;
@@ -89,7 +90,7 @@ static bool ask(struct mw_server *server, size_t i) {
   snprintf(cache, sizeof cache, "\r\nCache-Control: %s\r\n", cases[i].cache ? cases[i].cache : "");
   const char *body = strstr(answer, "\r\n\r\n");
   fine = fine && len > 12 && strncmp(answer + 9, cases[i].status, 3) == 0 && body && strcmp(body + 4, cases[i].body) == 0 &&
-         (!cases[i].cache || strstr(answer, cache));
+         (!cases[i].cache || strstr(answer, cache)) && !cases[i].cache == !strstr(answer, "\r\nX-Of-Files: yes\r\n");
   mw_memory_close(peer.memory);
   mw_server_settle(server);
   return fine;
