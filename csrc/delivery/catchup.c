@@ -3,13 +3,11 @@
 #include "base/array.h"
 #include "base/heap.h"
 #include "base/memory.h"
+#include "delivery/fetching.h"
 
 /* Bytes that are pushed at a time: enough for an efficient write, and few enough to hold for each
  * of many subscribers that reconnect at the same time. */
 enum { FEED_BYTES = 64 * 1024 };
-
-/* For how many turns a subscriber waits until its hub has received what was published. */
-enum { WAITS_MAX = 16 };
 
 static struct catchup *catchup_of(const struct subscriber *subscriber) { return subscriber->extra->catchup; }
 static struct hub *hub_of(const struct subscriber *subscriber) { return subscriber->sink->delivery->hub; }
@@ -228,34 +226,13 @@ static bool has_more(const struct hub *hub, const struct catchup_source *source)
   return source->next < history_end(&source->subscription->channel->stored->history, hub->position);
 }
 
-/* Returns true if it is not known yet whether a source has a gap. Nothing may be pushed before it is:
- * a client that is disconnected after that resumes from there. One turn is enough, unless the store
- * is ahead again; a worker that does not keep up tells a gap, perhaps of what is still to come. */
-static bool must_wait(struct subscriber *subscriber, struct catchup *catchup) {
-  const struct hub *hub = hub_of(subscriber);
-  bool waits = false;
-  for (size_t i = 0; i < catchup->count && catchup->waits < WAITS_MAX; i++) {
-    const struct catchup_source *source = &catchup->sources[i];
-    waits = waits || store_is_ahead(hub->store, source->subscription->channel->stored, source->after, hub->position);
-  }
-  catchup->waits = waits ? (uint8_t)(catchup->waits + 1) : 0;
-  return waits;
-}
-
 /* Finds where each source continues. Returns a heap of those that have more, which come first. */
 static struct heap seek(struct subscriber *subscriber, struct catchup *catchup) {
   struct hub *hub = hub_of(subscriber);
   size_t count = 0;
   for (size_t i = 0; i < catchup->count; i++) {
     struct catchup_source *source = &catchup->sources[i];
-    struct stored *stored = source->subscription->channel->stored;
-    /* What is later than the hub's position is delivered, or kept until it is read. */
-    if (source->after < hub->position && store_complete(hub->store, stored, source->after) != STORE_HAS_ALL) {
-      source->after = stored->history.evicted;
-      source->subscription->mark |= CATCHUP_GAP;
-      catchup->has_gap = true;
-    }
-    source->next = history_seek(&stored->history, source->after);
+    source->next = history_seek(&source->subscription->channel->stored->history, source->after);
     if (!has_more(hub, source)) continue;
     struct catchup_source moved = catchup->sources[count];
     catchup->sources[count++] = *source;
@@ -362,25 +339,27 @@ static void tell_ends(struct subscriber *subscriber) {
   if (has_ended) ops->finish(subscriber);
 }
 
-bool catchup_feed(struct subscriber *subscriber) {
+enum catchup_step catchup_feed(struct subscriber *subscriber) {
   struct catchup *catchup = catchup_of(subscriber);
   struct store *store = hub_of(subscriber)->store;
   bool over = false;
   size_t bytes = feed_bytes(subscriber);
   store_lock(store); /* as long as places in the histories are used */
-  if (must_wait(subscriber, catchup)) {
+  enum catchup_step step = fetching_look(subscriber, catchup);
+  if (step != CATCHUP_GOES_ON) {
     store_unlock(store);
-    return false;
+    fetching_ask(subscriber, catchup);
+    return step;
   }
   struct heap heap = seek(subscriber, catchup);
   tell_gaps(subscriber, catchup);
   while (!over && !is_fed(subscriber, bytes)) over = push_next(subscriber, catchup, &heap);
   store_unlock(store);
-  if (!over) return true;
+  if (!over) return step;
   struct subscription *subscription = NULL;
   while ((subscription = subscriber_next(subscriber, subscription))) subscription->mark &= ~(uint32_t)CATCHUP_MARKS;
   bool ends = catchup->ends;
   catchup_end(subscriber);
   if (ends) tell_ends(subscriber);
-  return true;
+  return step;
 }

@@ -14,10 +14,11 @@ VISIBILITY_PUSH
 
 /* Bits of subscription->mark. */
 enum {
-  CATCHUP_BEHIND = 1, /* it is read from its history */
-  CATCHUP_HELD = 2,   /* it has no history, and its messages wait for the channels that have one */
-  CATCHUP_GAP = 4,    /* its subscriber is to receive a gap */
-  CATCHUP_MARKS = CATCHUP_BEHIND | CATCHUP_HELD | CATCHUP_GAP,
+  CATCHUP_BEHIND = 1,   /* it is read from its history */
+  CATCHUP_HELD = 2,     /* it has no history, and its messages wait for the channels that have one */
+  CATCHUP_GAP = 4,      /* its subscriber is to receive a gap */
+  CATCHUP_FETCHES = 16, /* its subscriber waits for a page of its history */
+  CATCHUP_MARKS = CATCHUP_BEHIND | CATCHUP_HELD | CATCHUP_GAP | CATCHUP_FETCHES,
   /* its subscriber has received the end, and is still subscribed; also when it is up to date */
   CATCHUP_ENDED = 8
 };
@@ -26,7 +27,10 @@ enum {
 struct catchup_source {
   struct subscription *subscription; /* CATCHUP_BEHIND */
   uint64_t after;                    /* everything up to here was pushed */
+  uint64_t wanted;                   /* messages up to here were asked for (delivery/fetching.h) */
   uint32_t next;                     /* an index in the history, while it is fed */
+  uint8_t tries;                     /* how often, without having more since */
+  bool asks;                         /* they are to be asked for */
 };
 
 struct catchup {
@@ -60,10 +64,14 @@ void catchup_stall(struct subscriber *subscriber, struct subscription *subscript
 bool catchup_take(struct subscriber *subscriber, struct subscription *subscription, struct message *message);
 /* The subscription is about to end. Only with SUBSCRIBER_BEHIND. */
 void catchup_leave(struct subscriber *subscriber, struct subscription *subscription);
-/* Called when everything that was pushed is written: pushes more, or ends catching up. Returns false
- * if it must be called again in the next turn, when the hub has received more. Only with
+enum catchup_step {
+  CATCHUP_GOES_ON,   /* it has pushed, or has ended */
+  CATCHUP_NEXT_TURN, /* it must be called again in the next turn, when the hub has received more */
+  CATCHUP_WAITS      /* it must be called again after delivery_fetched, which marks the subscriber */
+};
+/* Called when everything that was pushed is written: pushes more, or ends catching up. Only with
  * SUBSCRIBER_BEHIND. */
-bool catchup_feed(struct subscriber *subscriber);
+enum catchup_step catchup_feed(struct subscriber *subscriber);
 /* Stops catching up, and drops what was kept. Only with SUBSCRIBER_BEHIND. */
 void catchup_end(struct subscriber *subscriber);
 /* Returns the bytes of the messages that no history keeps and that wait. */

@@ -16,16 +16,25 @@ VISIBILITY_PUSH
 
 struct subscriber;
 
+/* The most messages of one replay, and bytes. */
+struct replay_limits {
+  size_t messages, bytes;
+};
+
 struct delivery {
   struct hub *hub;
   const struct clock *clock;
   const struct epoch *epoch;
   /* of all workers: forms in use are drafted before the order of messages is decided */
   struct form_users *form_users;
+  /* Has the store have more of a channel's history: the newest messages up to the position `until`,
+   * which a broker has and the store does not. 0: delivery_fetched is called later, never within the
+   * call. Negative: it failed. NULL: the store is not a cache. */
+  int (*fetch)(void *context, struct bytes channel, uint64_t until);
+  void *fetch_context;
   /* counts deflated, gaps, slow, slow_closed, slow_dropped, and slow_replaced */
   struct mw_stats *stats;
-  size_t replay; /* the most messages of one replay, and bytes */
-  size_t replay_bytes;
+  struct replay_limits replay;
   size_t deflate_min;       /* messages of fewer bytes are not compressed */
   size_t turn_bytes;        /* after that many bytes, the rest is written in the next turn */
   size_t written;           /* bytes that were written in this turn */
@@ -50,6 +59,9 @@ void delivery_begin_turn(struct delivery *delivery);
  * lists. May be called several times in a turn. Returns true if some continue in the next turn, which
  * should follow immediately. */
 bool delivery_flush(struct delivery *delivery);
+/* What was asked for by `fetch` is in the store (0), or is unavailable. The subscribers that wait for it
+ * go on in this turn's flush, or are disconnected, so that they resume: a failure is not a gap. */
+void delivery_fetched(struct delivery *delivery, struct bytes channel, int status);
 /* Removes the subscriber, which has ended, from all lists, before it is freed. */
 void delivery_forget(struct delivery *delivery, struct subscriber *subscriber);
 

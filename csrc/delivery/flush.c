@@ -71,10 +71,9 @@ static void mark_next(struct subscriber *subscriber) {
  * others do not wait for too long. */
 static void feed(struct subscriber *subscriber) {
   for (int round = 0; subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->outbox && !is_lost(subscriber); round++) {
-    if (round == FEED_ROUNDS || !catchup_feed(subscriber)) {
-      mark_next(subscriber);
-      return;
-    }
+    enum catchup_step step = round == FEED_ROUNDS ? CATCHUP_NEXT_TURN : catchup_feed(subscriber);
+    if (step == CATCHUP_NEXT_TURN) mark_next(subscriber);
+    if (step != CATCHUP_GOES_ON) return;
     if (!is_lost(subscriber)) subscriber_offer(subscriber);
   }
 }

@@ -3,8 +3,40 @@
 #include "base/memory.h"
 #include "delivery/catchup.h"
 
+static uint32_t tail_of(const struct history *history, const struct replay_limits *limits) {
+  return history_tail(history, limits->messages > UINT32_MAX ? UINT32_MAX : (uint32_t)limits->messages, limits->bytes);
+}
+
+/* Returns the position after which messages are kept that a client with that cursor is to receive. */
+static uint64_t begin_of(const struct store *store, const struct stored *stored, struct since since) {
+  uint64_t gone = store_gone(store, stored), position = since.kind == SINCE_POSITION ? since.position : 0;
+  return position > gone ? position : gone;
+}
+
+/* Returns true if some of these must be fetched. */
+static bool lacks_some(struct store *store, struct stored *stored, struct since since) {
+  return store->is_cache && store_complete(store, stored, begin_of(store, stored, since)) == STORE_MUST_FETCH;
+}
+
+/* Returns true if more messages would exceed the limits of a replay. */
+static bool is_full(const struct history *history, const struct replay_limits *limits) {
+  return history->count >= limits->messages || tail_of(history, limits) > 0;
+}
+
+bool replay_must_fetch(struct store *store, const struct replay_limits *limits, struct bytes channel, struct since since,
+                       uint64_t *until) {
+  store_lock(store);
+  struct stored *stored = store_look(store, channel);
+  bool must = stored && !is_full(&stored->history, limits) && lacks_some(store, stored, since);
+  if (must && since.kind == SINCE_NONE) must = stored->history.count < stored->policy->replay;
+  if (must) *until = stored->history.evicted;
+  store_unlock(store);
+  return must;
+}
+
 /* Finds where a replay of that channel begins for a client with the cursor `since`. What is later
- * than the hub's position is no part of it: the subscriber will receive it. */
+ * than the hub's position is no part of it: the subscriber will receive it. What must be fetched is
+ * fetched when the subscriber catches up. */
 static void look_into(struct replay_source *source, const struct delivery *delivery, struct since since) {
   struct hub *hub = delivery->hub;
   struct stored *stored = source->subscription->channel->stored;
@@ -15,15 +47,17 @@ static void look_into(struct replay_source *source, const struct delivery *deliv
   bool is_unknown = is_position && store_is_ahead(hub->store, stored, position, hub->position);
   source->gap = since.kind == SINCE_FOREIGN;
   if (is_position && position < hub->position && !is_unknown)
-    source->gap = store_complete(hub->store, stored, position) != STORE_HAS_ALL;
+    source->gap = store_complete(hub->store, stored, position) == STORE_HAS_GAP;
   uint32_t next = store_replay_from(hub->store, stored, has_since, position), end = history_end(history, hub->position);
-  uint32_t tail =
-      history_tail(history, delivery->replay > UINT32_MAX ? UINT32_MAX : (uint32_t)delivery->replay, delivery->replay_bytes);
-  if (next < tail && next < end) {
-    next = tail;
-    if (is_position) source->gap = true;
-  }
+  uint32_t tail = tail_of(history, &delivery->replay);
+  bool is_longer = next < tail && next < end;
+  if (is_longer) next = tail;
   source->after = next < end ? history_at(history, next)->position - 1 : hub->position;
+  if (has_since && begin_of(hub->store, stored, since) < hub->position && lacks_some(hub->store, stored, since)) {
+    is_longer = is_full(history, &delivery->replay);
+    if (!is_longer) source->after = begin_of(hub->store, stored, since);
+  }
+  if (is_longer && is_position) source->gap = true;
   if (is_unknown) source->after = position; /* catching up finds out */
   store_unlock(hub->store);
 }

@@ -22,6 +22,12 @@ struct replay {
   size_t gap_count;
 };
 
+/* Returns true if the store is a cache that lacks messages that a client with the cursor `since` is to
+ * receive of the channel. They are to be fetched (delivery->fetch) up to *until, if possible before the
+ * client joins: a gap is then known when the join is answered. Fetch again while *until falls. Any
+ * thread. */
+bool replay_must_fetch(struct store *store, const struct replay_limits *limits, struct bytes channel, struct since since,
+                       uint64_t *until);
 /* Prepares the replay of the channel that was just subscribed to (NULL: of all channels of the
  * subscriber). Returns 0 or MW_ENOMEM. */
 int replay_init(struct replay *replay, struct subscriber *subscriber, struct since since, struct subscription *only);

@@ -26,6 +26,7 @@ struct channel {
   struct roster *roster;               /* its members; NULL if there are none */
   /* it is incomplete, because of a failed allocation, until a whole batch arrives */
   bool roster_lost;
+  bool is_fetching; /* for delivery: a page of its history was asked for (delivery/fetching.h) */
   struct subscription **subscriptions;
   uint32_t subscription_count, subscription_capacity;
   /* The messages published in this turn, oldest first; one list for all subscribers. */

@@ -31,8 +31,8 @@ static void on_second(struct timers *timers) {
 
 void worker_use_config(struct worker *worker, const struct mw_config *config) {
   const struct mw_limits *limits = &config->options.limits;
-  worker->delivery.replay = limits->replay;
-  worker->delivery.replay_bytes = limits->replay_bytes;
+  worker->delivery.replay.messages = limits->replay;
+  worker->delivery.replay.bytes = limits->replay_bytes;
   worker->delivery.deflate_min = deflate_min(&config->options.deflate);
   mailbox_set_limit(&worker->mailbox, limits->queue);
   transport_set_limits(&worker->transport, limits);
@@ -52,8 +52,7 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                        .clock = &loop->clock,
                                        .epoch = &worker->epoch,
                                        .stats = &worker->stats,
-                                       .replay = limits->replay,
-                                       .replay_bytes = limits->replay_bytes,
+                                       .replay = {.messages = limits->replay, .bytes = limits->replay_bytes},
                                        .form_users = &server->bus.forms,
                                        .deflate_min = deflate_min(&server->app.config->options.deflate),
                                        .turn_bytes = TURN_BYTES};

@@ -181,8 +181,7 @@ static int begin(void **state) {
                                      .clock = &world.clock,
                                      .epoch = &epoch,
                                      .stats = &world.stats,
-                                     .replay = 1000,
-                                     .replay_bytes = 1 << 20,
+                                     .replay = {.messages = 1000, .bytes = 1 << 20},
                                      .deflate_min = 1 << 20,
                                      .turn_bytes = 1 << 20};
   sink_init(&world.stream_sink, &ops, &world.delivery, &stream_form, FRAMING_PAYLOAD);
