@@ -18,10 +18,10 @@ end
 local prefix -- of the keys of one test, with the hash tag
 local tests = 0
 
---- Other keys from now on: each test has its own.
-function scripts.new_prefix()
+--- Other keys from now on: each test has its own, unless it needs those that a program uses.
+function scripts.new_prefix(given)
   tests = tests + 1
-  prefix = ("{t%d}:"):format(tests)
+  prefix = type(given) == "string" and given or ("{t%d}:"):format(tests)
 end
 
 --- Returns the key or the pub/sub channel of that kind.
@@ -90,7 +90,7 @@ function Node:publish(channel, record, more)
   if not more.seq then
     self.seq = self.seq + 1
   end
-  local keys = { key "h", key("s", channel), key("c", channel), key("n", self.name) }
+  local keys = { key "h", key("s", channel), more.mark or key("c", channel), key("n", self.name) }
   if more.key then
     keys[5] = key("i", more.key)
   end
@@ -98,11 +98,11 @@ function Node:publish(channel, record, more)
     more.run or self.run,
     more.generation or self.generation,
     more.seq or self.seq,
-    key("m", channel),
+    more.pubsub or key("m", channel),
     record,
     more.size or 100,
     more.ttl or 0,
-    scripts.MARK_TTL_S,
+    more.mark_ttl or scripts.MARK_TTL_S,
     more.final and 1 or 0,
   })
 end

@@ -4,25 +4,70 @@
 -- ARGV  run, generation, seq, pub/sub channel, record, history size, history ttl in ms (0: none),
 --       mark ttl in s, final ("1" or "0")
 -- Returns OK and the position; FENCED: another Redis than expected; STALE: the node was removed.
+--
+-- A program that is not a node publishes with an empty generation: the node's key and seq are not
+-- used, and only an idempotency key makes it safe to send a message again. What such a program gets
+-- wrong is an error here, before anything is done. docs/operations/cluster.md explains it.
+local function outsider_fault()
+  local prefix = string.match(KEYS[1], "^(.*)h$") or ""
+  local channel = string.sub(KEYS[2], #prefix + 3)
+  if #KEYS < 4 or #ARGV ~= 9 then
+    return "4 or 5 keys and 9 arguments are needed"
+  elseif
+    KEYS[2] ~= prefix .. "s:" .. channel
+    or KEYS[3] ~= prefix .. "c:" .. channel
+    or ARGV[4] ~= prefix .. "m:" .. channel
+  then
+    return "the keys and the pub/sub channel are not of one prefix and one channel"
+  end
+  local flags, event, from, except, key, at =
+    string.match(ARGV[5], "^1 (%-?b?f?) (%d+) (%d+) (%d+) (%d+)\n()")
+  if not flags or flags == "" or #flags > 1 and string.sub(flags, 1, 1) == "-" then
+    return "the record does not begin with 1, flags, and four lengths"
+  elseif tonumber(event) == 0 or at - 1 + event + from + except + key > #ARGV[5] then
+    return "the record has no event, or is shorter than its lengths"
+  elseif ARGV[9] ~= (string.sub(flags, -1) == "f" and "1" or "0") then
+    return "the last argument must be 1 if the record has the flag f, otherwise 0"
+  end
+  local size, ttl, mark_ttl =
+    string.match(ARGV[6] .. " " .. ARGV[7] .. " " .. ARGV[8], "^(%d+) (%d+) (%d+)$")
+  if not size or #size > 9 or #ttl > 15 or #mark_ttl > 9 then
+    return "size, ttl, and mark ttl must be integers"
+  elseif tonumber(mark_ttl) < 90000 or tonumber(ttl) > mark_ttl * 1000 then
+    return "the mark ttl must be at least 90000, and not below the ttl"
+  end
+end
+
+local is_node = ARGV[2] ~= ""
+if not is_node then
+  local fault = outsider_fault()
+  if fault then
+    return { err = "ERR moonwire: " .. fault }
+  end
+end
 local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
 if h[1] ~= ARGV[1] then
   return { "FENCED" }
 end
-local slot = string.format("%d", ARGV[3] % 1024)
-local node = redis.call("HMGET", KEYS[4], "generation", slot)
-if node[1] ~= ARGV[2] then
-  return { "STALE" }
-end
-if node[2] then -- sent again, after a connection was lost
-  local seq, position = string.match(node[2], "^(%d+) (%d+)$")
-  if seq == ARGV[3] then
-    return { "OK", position }
+local slot = is_node and string.format("%d", ARGV[3] % 1024)
+if is_node then
+  local node = redis.call("HMGET", KEYS[4], "generation", slot)
+  if node[1] ~= ARGV[2] then
+    return { "STALE" }
+  end
+  if node[2] then -- sent again, after a connection was lost
+    local seq, position = string.match(node[2], "^(%d+) (%d+)$")
+    if seq == ARGV[3] then
+      return { "OK", position }
+    end
   end
 end
 if KEYS[5] then
   local known = redis.call("GET", KEYS[5])
   if known then
-    redis.call("HSET", KEYS[4], slot, ARGV[3] .. " " .. known)
+    if is_node then
+      redis.call("HSET", KEYS[4], slot, ARGV[3] .. " " .. known)
+    end
     return { "OK", known }
   end
 end
@@ -85,7 +130,9 @@ if tonumber(ARGV[6]) > 0 then
     redis.call("PERSIST", KEYS[2])
   end
 end
-redis.call("HSET", KEYS[4], slot, ARGV[3] .. " " .. position)
+if is_node then
+  redis.call("HSET", KEYS[4], slot, ARGV[3] .. " " .. position)
+end
 if KEYS[5] then
   redis.call("SET", KEYS[5], position, "EX", 300)
 end
