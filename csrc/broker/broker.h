@@ -119,6 +119,13 @@ void broker_end_interest(struct broker *broker, struct bytes channel);
  * only of a newer one. 0: it has. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED. */
 int broker_reach(struct broker *broker, uint64_t position, void (*on_done)(void *context, int status), void *context);
 
+/* Asks for older messages of a channel that this node follows: the newest ones up to the position
+ * `until`, at most 256 of them or 256 KiB. Four such pages are asked for at a time, in the order of the
+ * calls. MW_PENDING: on_done follows, once; 0: what is kept was handed to sink->restore. MW_EUNAVAILABLE:
+ * the channel is not followed any more, or it took too long; or too many wait. MW_ENOMEM, MW_ECLOSED. */
+int broker_page(struct broker *broker, struct bytes channel, uint64_t until, void (*on_done)(void *context, int status),
+                void *context);
+
 enum broker_state broker_state(const struct broker *broker);
 uint64_t broker_position(const struct broker *broker);
 

@@ -182,6 +182,7 @@ void broker_tick(struct broker *broker, uint64_t now_ms) {
   }
   publishing_expire(broker);
   waits_expire(broker, false, MW_EUNAVAILABLE);
+  older_expire(broker, false, MW_EUNAVAILABLE);
   channels_expire(broker);
   on_event_end(broker);
 }
@@ -310,6 +311,7 @@ void broker_stop(struct broker *broker) {
   broker->is_stopped = true;
   publishing_stop(broker);
   waits_expire(broker, true, MW_ECLOSED);
+  older_expire(broker, true, MW_ECLOSED);
   waits_settle(broker);
 }
 

@@ -5,8 +5,9 @@
 
 void channels_init(struct broker *broker) {
   table_init(&broker->channels);
-  struct list *lists[] = {&broker->to_rejoin, &broker->to_subscribe, &broker->subscribing, &broker->to_fetch,
-                          &broker->fetching,  &broker->live,         &broker->leaving,     &broker->requests};
+  struct list *lists[] = {&broker->to_rejoin,     &broker->to_subscribe, &broker->subscribing, &broker->to_fetch,
+                          &broker->fetching,      &broker->live,         &broker->leaving,     &broker->requests,
+                          &broker->older_waiting, &broker->older_sent};
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) list_init(lists[i]);
 }
 
@@ -169,6 +170,7 @@ void channels_on_deaf(struct broker *broker) {
   struct list *lists[] = {&broker->subscribing, &broker->to_fetch, &broker->fetching, &broker->leaving, &broker->live};
   held_clear(broker);
   pages_drop_requests(broker);
+  older_on_deaf(broker);
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) for_each(broker, lists[i], on_deaf);
   broker->is_holding = broker->lacking_count > 0;
 }
@@ -222,6 +224,7 @@ void channels_give_up(struct broker *broker) {
 
 void channels_forget_history(struct broker *broker) {
   stop_holding(broker);
+  older_expire(broker, true, MW_EUNAVAILABLE);
   while (!list_empty(&broker->leaving)) leave_first(broker, 1);
   for_all(broker, begin_again);
 }
@@ -251,6 +254,7 @@ void channels_step(struct broker *broker) {
   subscribe_all(broker, &broker->to_rejoin);
   if (!broker->is_holding) subscribe_all(broker, &broker->to_subscribe);
   pages_step(broker);
+  older_step(broker);
 }
 
 void channels_on_subscribed(struct broker *broker, struct bytes name) {

@@ -18,6 +18,8 @@ enum {
   PAGE_REQUESTS_MAX = 4,  /* on the way */
   PAGE_CHANNELS_MAX = 32, /* of one request */
   PAGE_MESSAGES_MAX = 256,
+  OLDER_PAGES_MAX = 4, /* on the way */
+  OLDER_WAITING_MAX = 10000,
   PAGE_BYTES_MAX = 256 << 10,
   SUBSCRIBE_MAX = 1000 /* channels of one SUBSCRIBE */
 };
@@ -144,6 +146,8 @@ struct broker {
   size_t lacking_count; /* those that rejoin and have no page */
   uint64_t request;     /* number of the latest page that was asked for */
   struct list requests;
+  struct list older_waiting, older_sent; /* pages of older messages (broker/node/older.c) */
+  size_t older_count;                    /* of both */
   struct held_items held;
 
   /* Called at the end of each event: goes on, and calls on_done of what has ended. */
@@ -180,6 +184,8 @@ enum answer node_answer(struct broker *broker, const struct resp_value *reply);
 static inline struct bytes run_bytes(const struct run *run) { return bytes_of(run->text, run->len); }
 static inline bool run_equal(const struct run *a, const struct run *b) { return bytes_equal(run_bytes(a), run_bytes(b)); }
 
+/* Makes a wait, which is in no list. NULL: out of memory. */
+struct wait *wait_new(struct broker *broker, size_t count, void (*on_done)(void *context, int status), void *context);
 /* Ends a wait: on_done is called in waits_settle. */
 void wait_end(struct broker *broker, struct wait *wait, int status);
 /* The channel is LIVE. */
@@ -222,6 +228,30 @@ void pages_step(struct broker *broker);
 /* Pages that are on the way will not come, or are of no use. */
 void pages_drop_requests(struct broker *broker);
 void pages_on_page(struct broker *broker, struct bytes payload);
+/* What is asked of one channel: messages after `since`, or the newest up to `until` (0: of all). */
+struct page_ask {
+  struct bytes channel;
+  uint64_t number;
+  bool is_after;
+  uint64_t position;
+  uint32_t size; /* messages at most */
+};
+/* Runs the script for up to PAGE_CHANNELS_MAX channels. Returns as link->class->run. */
+int pages_run(struct broker *broker, const struct page_ask *asks, size_t count, struct link_command *command);
+/* Reads the messages of a page, newest first, to the end of the array, as far as none between them is
+ * missing. The newest must have the position `expected`; 0: any. Returns how many. */
+size_t pages_read(struct push_page *page, struct broker_message messages[PAGE_MESSAGES_MAX], uint64_t expected);
+
+/* ---- broker/node/older.c --------------------------------------------------------------------------- */
+
+/* Asks for the pages whose turn it is. */
+void older_step(struct broker *broker);
+/* Takes a page that was asked for. Returns false if it was not. */
+bool older_on_page(struct broker *broker, struct push_page *page);
+/* Pub/sub was lost: pages that are on the way will not come, and are asked for again. */
+void older_on_deaf(struct broker *broker);
+/* Ends those that are over their time, or all. */
+void older_expire(struct broker *broker, bool all, int status);
 
 /* ---- broker/node/held.c ---------------------------------------------------------------------------- */
 

@@ -59,29 +59,19 @@ static void append_u64(struct buffer *texts, size_t *ends, size_t *count, uint64
   ends[(*count)++] = texts->len;
 }
 
-static void append_channel(struct buffer *texts, size_t *ends, size_t *count, const struct channel_link *channel) {
-  uint32_t size = channel->history.size;
-  bool is_rejoining = channel->is_rejoining;
-  append_u64(texts, ends, count, channel->request);
-  buffer_append_char(texts, is_rejoining ? '+' : '-');
-  ends[(*count)++] = texts->len;
-  append_u64(texts, ends, count, is_rejoining ? channel->fetched : 0);
-  append_u64(texts, ends, count, size < PAGE_MESSAGES_MAX ? size : PAGE_MESSAGES_MAX);
-}
-
 enum { PAGE_ARGUMENTS_MAX = 1 + 2 * PAGE_CHANNELS_MAX + 4 + 4 * PAGE_CHANNELS_MAX };
 
-static int send_request(struct broker *broker, struct page_request *request) {
+int pages_run(struct broker *broker, const struct page_ask *asks, size_t ask_count, struct link_command *command) {
   struct bytes arguments[PAGE_ARGUMENTS_MAX];
   size_t ends[PAGE_ARGUMENTS_MAX], count = 0, begin = 0;
   struct buffer texts;
   buffer_init(&texts);
   node_key(broker, &texts, "h", bytes_of(NULL, 0));
   ends[count++] = texts.len;
-  for (uint32_t i = 0; i < request->count; i++) {
-    node_key(broker, &texts, "s", request->channels[i]->name);
+  for (size_t i = 0; i < ask_count; i++) {
+    node_key(broker, &texts, "s", asks[i].channel);
     ends[count++] = texts.len;
-    node_key(broker, &texts, "c", request->channels[i]->name);
+    node_key(broker, &texts, "c", asks[i].channel);
     ends[count++] = texts.len;
   }
   size_t key_count = count;
@@ -91,12 +81,31 @@ static int send_request(struct broker *broker, struct page_request *request) {
   ends[count++] = texts.len;
   append_u64(&texts, ends, &count, broker->options.mark_ttl_s);
   append_u64(&texts, ends, &count, PAGE_BYTES_MAX);
-  for (uint32_t i = 0; i < request->count; i++) append_channel(&texts, ends, &count, request->channels[i]);
+  for (size_t i = 0; i < ask_count; i++) {
+    append_u64(&texts, ends, &count, asks[i].number);
+    buffer_append_char(&texts, asks[i].is_after ? '+' : '-');
+    ends[count++] = texts.len;
+    append_u64(&texts, ends, &count, asks[i].position);
+    append_u64(&texts, ends, &count, asks[i].size < PAGE_MESSAGES_MAX ? asks[i].size : PAGE_MESSAGES_MAX);
+  }
   int status = texts.failed ? MW_ENOMEM : 0;
   for (size_t i = 0; status == 0 && i < count; begin = ends[i++]) arguments[i] = bytes_of(texts.data + begin, ends[i] - begin);
-  if (status == 0) status = broker->link->class->run(broker->link, SCRIPT_PAGE, key_count, arguments, count, &request->command);
+  if (status == 0) status = broker->link->class->run(broker->link, SCRIPT_PAGE, key_count, arguments, count, command);
   buffer_deinit(&texts);
   return status;
+}
+
+static int send_request(struct broker *broker, struct page_request *request) {
+  struct page_ask asks[PAGE_CHANNELS_MAX];
+  for (uint32_t i = 0; i < request->count; i++) {
+    const struct channel_link *channel = request->channels[i];
+    asks[i] = (struct page_ask){.channel = channel->name,
+                                .number = channel->request,
+                                .is_after = channel->is_rejoining,
+                                .position = channel->is_rejoining ? channel->fetched : 0,
+                                .size = channel->history.size};
+  }
+  return pages_run(broker, asks, request->count, &request->command);
 }
 
 static bool ask_some(struct broker *broker) {
@@ -165,15 +174,17 @@ static void take_rejoining(struct broker *broker, struct channel_link *channel, 
   }
 }
 
-/* Reads the messages, newest first, as far as none between them is missing. Returns how many. */
-static size_t read_messages(struct push_page *page, struct broker_message *messages) {
+/* A floor stands for a message before it, which may still be kept. */
+size_t pages_read(struct push_page *page, struct broker_message messages[PAGE_MESSAGES_MAX], uint64_t expected) {
   struct push_message message;
   size_t count = 0;
+  bool is_any = expected == 0;
   while (count < PAGE_MESSAGES_MAX && push_next_message(page, &message) > 0) {
-    uint64_t expected = count == 0 ? page->last : messages[PAGE_MESSAGES_MAX - count].before;
-    if (message.position != expected) break;
+    if (!is_any && message.position != expected) break;
     messages[PAGE_MESSAGES_MAX - ++count] =
         (struct broker_message){.record = message.record, .position = message.position, .before = message.before};
+    expected = message.before;
+    is_any = message.is_floor;
   }
   return count;
 }
@@ -182,7 +193,7 @@ static size_t read_messages(struct push_page *page, struct broker_message *messa
 static void take_new(struct broker *broker, struct channel_link *channel, struct push_page *page) {
   struct broker_message messages[PAGE_MESSAGES_MAX];
   struct broker_page restored = {.channel = channel->name, .until = UINT64_MAX, .gone = page->gone, .ended = page->ended};
-  restored.count = read_messages(page, messages);
+  restored.count = pages_read(page, messages, page->last);
   restored.messages = messages + PAGE_MESSAGES_MAX - restored.count;
   restored.after = restored.count > 0 ? restored.messages[0].before : page->last > page->gone ? page->last : page->gone;
   if (restored.gone > restored.after) restored.gone = restored.after;
@@ -213,6 +224,7 @@ void pages_on_page(struct broker *broker, struct bytes payload) {
     broker->bell_heard = number;
     node_reach(broker, position);
   }
+  if (is_page && older_on_page(broker, &page)) return;
   struct channel_link *channel = is_page ? take_channel(broker, page.number) : NULL;
   if (!channel) return;
   if (channel->is_rejoining) {

@@ -1,7 +1,7 @@
 /* Interests that wait for their channels, and fetches that wait for a position. */
 #include "broker/node/node.h"
 
-static struct wait *wait_new(struct broker *broker, size_t count, void (*on_done)(void *context, int status), void *context) {
+struct wait *wait_new(struct broker *broker, size_t count, void (*on_done)(void *context, int status), void *context) {
   struct wait *wait = memory_calloc(1, sizeof *wait + count * sizeof wait->entries[0]);
   if (!wait) return NULL;
   wait->due_ms = broker->now_ms + broker->options.publish_ms;

@@ -3,8 +3,8 @@
 --
 -- KEYS  h, then for each channel its stream and its mark
 -- ARGV  run, pub/sub channel of the node, mark ttl in s, bytes of a page at most, then for each
---       channel: number of the request, "+" (messages after `since`, oldest first) or "-" (the
---       newest messages), since, messages at most
+--       channel: number of the request, "+" (messages after a position, oldest first) or "-" (the
+--       newest messages up to a position, or of all), that position or 0, messages at most
 -- A page is "page <number> <epoch> <position> <last> <gone> <ended> <more>\n", then for each message
 -- "<position> <before> <length>\n<record>", in the order in which they were read. `position` is that
 -- of the newest message of all channels, `last` that of the newest message of this one.
@@ -56,7 +56,7 @@ local function read(stream, direction, since, count)
   if direction == "+" then
     entries = entries_of("XRANGE", stream, "(" .. since, "+", "COUNT", count)
   else
-    entries = entries_of("XREVRANGE", stream, "+", "-", "COUNT", count)
+    entries = entries_of("XREVRANGE", stream, since == "0" and "+" or since, "-", "COUNT", count)
   end
   local parts, bytes, more = {}, 0, #entries == tonumber(count) and "1" or "0"
   for i, entry in ipairs(entries) do

@@ -19,6 +19,8 @@ struct node {
   unsigned epochs;
   struct epoch epoch;
   uint64_t position;
+  struct broker_page page; /* the latest, without its messages */
+  uint64_t oldest;         /* the number that its first message has as its record */
 };
 
 static struct loop loop;
@@ -47,6 +49,9 @@ static void on_deliver(void *context, struct bytes channel, const struct broker_
 }
 
 static void on_restore(void *context, const struct broker_page *page) {
+  struct node *node = context;
+  node->page = *page;
+  if (page->count > 0) assert_true(bytes_to_u64(page->messages[0].record, &node->oldest));
   note(context, "page", bytes_of(NULL, 0));
   for (size_t i = 0; i < page->count; i++) note(context, "+", page->messages[i].record);
 }
@@ -278,6 +283,64 @@ static void messages_are_fetched_that_came_while_pubsub_was_lost(void **state) {
   until(has_trace(first, "page 1 2 3 4"));
 }
 
+static unsigned pages;
+static int page_status;
+
+static void on_page(void *context, int status) {
+  assert_ptr_equal(context, &pages);
+  pages++;
+  page_status = status;
+}
+
+static int ask(struct node *node, const char *channel, uint64_t position) {
+  return broker_page(node->broker, bytes_string(channel), position, on_page, &pages);
+}
+
+static void fetch(struct node *node, uint64_t position) {
+  pages = 0;
+  assert_int_equal(ask(node, "a", position), MW_PENDING);
+  until(pages == 1);
+  assert_int_equal(page_status, 0);
+  assert_true(node->page.until == position && node->page.gone <= node->page.after && node->page.after < position);
+}
+
+static void older_messages_are_fetched(void **state) {
+  (void)state;
+  struct node *node = &nodes[1];
+  for (unsigned n = 1; n <= 600; n++) {
+    char record[12];
+    snprintf(record, sizeof record, "%u", n);
+    struct broker_publish publish = {
+        .channel = BYTES("a"), .record = bytes_string(record), .history = {.size = 1000}, .on_done = on_published};
+    assert_int_equal(broker_publish(nodes[0].broker, &publish), 0);
+  }
+  until(published == 600);
+  assert_int_equal(refused, 0);
+  join(node, "a", 1000);
+  assert_true(node->page.until == UINT64_MAX && node->page.count == 256 && node->oldest == 345);
+  fetch(node, node->page.after);
+  assert_true(node->page.count == 256 && node->oldest == 89);
+  fetch(node, node->page.after);
+  assert_true(node->page.count == 88 && node->oldest == 1 && node->page.gone == node->page.after);
+  /* Once more, from the middle, and more at a time than are asked for at a time. */
+  pages = 0;
+  for (int i = 0; i < 6; i++) assert_int_equal(ask(node, "a", node->position), MW_PENDING);
+  real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE pubsub");
+  real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE normal SKIPME yes");
+  until(pages == 6);
+  assert_int_equal(page_status, 0);
+  assert_true(node->page.count == 256 && node->oldest == 345);
+  /* A channel that is not followed; and a node that stops. */
+  assert_int_equal(ask(node, "b", node->position), MW_PENDING);
+  until(pages == 7);
+  assert_int_equal(page_status, MW_EUNAVAILABLE);
+  assert_int_equal(ask(node, "a", node->position), MW_PENDING);
+  broker_stop(node->broker);
+  assert_int_equal(pages, 8);
+  assert_int_equal(page_status, MW_ECLOSED);
+  assert_int_equal(ask(node, "a", node->position), MW_ECLOSED);
+}
+
 #define REAL_TEST(name) cmocka_unit_test_setup_teardown(name, begin_without_file, end)
 
 int main(void) {
@@ -286,6 +349,7 @@ int main(void) {
                                      REAL_TEST(a_key_is_published_once),
                                      cmocka_unit_test_setup_teardown(nothing_is_missed_when_redis_restarts, begin_with_file, end),
                                      REAL_TEST(a_redis_that_has_forgotten_begins_an_epoch),
-                                     REAL_TEST(messages_are_fetched_that_came_while_pubsub_was_lost)};
+                                     REAL_TEST(messages_are_fetched_that_came_while_pubsub_was_lost),
+                                     REAL_TEST(older_messages_are_fetched)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,15 @@ static void everything_happens(void **state) {
   run(ALL_FAULTS, 4);
 }
 
+/* Nodes keep little, and fetch what clients lack. */
+static void caches_are_small(void **state) {
+  (void)state;
+  run(FAULT_EVICT, 4);
+  run(FAULT_EVICT | FAULT_CUT | FAULT_RESTART | FAULT_PAUSE, 4);
+  run(FAULT_EVICT | FAULT_KILL | FAULT_STOP | FAULT_FULL | FAULT_TRIM | FAULT_MEMORY, 4);
+  run(FAULT_EVICT | ALL_FAULTS, 4);
+}
+
 /* Seeds that once failed, with the reason. */
 static const struct {
   uint64_t seed;
@@ -110,6 +119,7 @@ int main(void) {
                                      TEST(redis_loses_everything),
                                      TEST(allocations_fail),
                                      TEST(everything_happens),
+                                     TEST(caches_are_small),
                                      TEST(seeds_that_failed_pass)};
   const struct CMUnitTest others[] = {TEST(seeds_of_the_environment)};
   mw_log_to(MW_LOG_ERROR, NULL, NULL); /* what is expected is not of interest */

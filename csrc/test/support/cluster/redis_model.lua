@@ -155,10 +155,12 @@ function reads.XRANGE(key, from, to, count, max)
 end
 
 function reads.XREVRANGE(key, from, to, count, max)
-  assert(from == "+" and to == "-" and count == "COUNT")
+  assert(to == "-" and count == "COUNT")
   local stream, found = get(key) or {}, {}
-  for i = #stream, math.max(1, #stream - tonumber(max) + 1), -1 do
-    found[#found + 1] = stream[i]
+  for i = #stream, 1, -1 do
+    if (from == "+" or id_of(stream[i][1]) <= tonumber(from)) and #found < tonumber(max) then
+      found[#found + 1] = stream[i]
+    end
   end
   return found
 end

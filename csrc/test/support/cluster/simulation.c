@@ -19,7 +19,7 @@ struct ring {
   size_t count;
   uint64_t positions[SIM_RING];
   size_t ops[SIM_RING];
-  uint64_t evicted;
+  uint64_t evicted, gone;
 };
 
 struct sim;
@@ -36,7 +36,7 @@ struct node {
   uint64_t stopped_until_ms;
 };
 
-enum client_state { CLIENT_AWAY, CLIENT_JOINING, CLIENT_REACHING, CLIENT_ATTACHED };
+enum client_state { CLIENT_AWAY, CLIENT_JOINING, CLIENT_REACHING, CLIENT_FETCHING, CLIENT_ATTACHED };
 
 struct client {
   struct sim *sim;
@@ -68,7 +68,7 @@ struct sim {
   uint64_t state; /* of the random numbers */
   unsigned faults;
   unsigned node_count;
-  size_t op_count, pending;
+  size_t op_count, pending, fetched;
   uint64_t down_until_ms, full_until_ms;
 };
 
@@ -151,11 +151,16 @@ static void on_deliver(void *context, struct bytes name, const struct broker_mes
   trace(sim, "node %zu delivers %zu:%zu at %llu", node->index, channel, op, (unsigned long long)message->position);
   if (message->position <= node->position) fail_msg("seed %llu: a node goes back", (unsigned long long)sim->check.seed);
   if (histories[channel].size == 0) {
-    ring->evicted = message->position;
+    ring->evicted = ring->gone = message->position;
   } else {
-    if (ring->count == histories[channel].size) ring_evict(ring, 1);
+    if (ring->count == histories[channel].size) {
+      ring_evict(ring, 1);
+      ring->gone = ring->evicted;
+    }
+
     ring->positions[ring->count] = message->position;
     ring->ops[ring->count++] = op;
+    if (sim->faults & FAULT_EVICT && op % 2 == 0) ring_evict(ring, ring->count);
   }
   check_see(&sim->check, channel, op, message->position, node->index);
   for (size_t i = 0; i < SIM_CLIENTS; i++) {
@@ -163,10 +168,38 @@ static void on_deliver(void *context, struct bytes name, const struct broker_mes
   }
 }
 
+/* Older messages, which end where those that are kept begin. */
+static void restore_older(struct node *node, const struct broker_page *page) {
+  size_t channel = channel_index(page->channel), count = page->count, room;
+  struct ring *ring = &node->rings[channel];
+  trace(node->sim, "node %zu restores %zu: %zu messages after %llu up to %llu", node->index, channel, count,
+        (unsigned long long)page->after, (unsigned long long)page->until);
+  assert_true(ring->is_known && page->after <= page->until && page->gone <= page->after);
+  if (page->gone > ring->gone) ring->gone = page->gone;
+  if (page->until < ring->evicted || page->after >= ring->evicted) return;
+  while (count > 0 && page->messages[count - 1].position > ring->evicted) count--;
+  ring->evicted = page->after;
+  room = histories[channel].size - ring->count;
+  if (count > room) ring->evicted = ring->gone = page->messages[count - room - 1].position;
+  size_t added = count < room ? count : room;
+  memmove(ring->positions + added, ring->positions, ring->count * sizeof ring->positions[0]);
+  memmove(ring->ops + added, ring->ops, ring->count * sizeof ring->ops[0]);
+  for (size_t i = 0; i < added; i++) {
+    ring->positions[i] = page->messages[count - added + i].position;
+    ring->ops[i] = op_of(page->messages[count - added + i].record);
+  }
+  ring->count += added;
+  node->sim->fetched++;
+}
+
 static void on_restore(void *context, const struct broker_page *page) {
   struct node *node = context;
   struct ring *ring = &node->rings[channel_index(page->channel)];
-  *ring = (struct ring){.is_known = true, .evicted = page->after};
+  if (page->until < UINT64_MAX) {
+    restore_older(node, page);
+    return;
+  }
+  *ring = (struct ring){.is_known = true, .evicted = page->after, .gone = page->gone};
   trace(node->sim, "node %zu restores %zu: %zu messages after %llu, position %llu", node->index, channel_index(page->channel),
         page->count, (unsigned long long)page->after, (unsigned long long)node->position);
   size_t first = page->count > SIM_RING ? page->count - SIM_RING : 0;
@@ -186,6 +219,7 @@ static void on_gap(void *context, struct bytes name, uint64_t position) {
   struct ring *ring = &node->rings[channel];
   ring->count = 0;
   if (position > ring->evicted) ring->evicted = position;
+  if (position > ring->gone) ring->gone = position;
   /* Redis keeps 50 messages of this channel, which is more than come while a connection is lost. */
   if (channel == 1 && node->sim->faults == FAULT_CUT)
     fail_msg("seed %llu: a gap where nothing is missing in Redis", (unsigned long long)node->sim->check.seed);
@@ -205,7 +239,7 @@ static void on_disconnect(void *context, struct bytes name) {
   node->rings[channel] = (struct ring){0};
   for (size_t i = 0; i < SIM_CLIENTS; i++) {
     struct client *client = &node->sim->clients[i];
-    bool is_there = client->state == CLIENT_ATTACHED || client->state == CLIENT_REACHING;
+    bool is_there = client->state >= CLIENT_REACHING;
     if (is_there && client->node == node && (client->channels >> channel & 1)) client->must_leave = true;
   }
 }
@@ -221,7 +255,8 @@ static void on_begin_epoch(void *context, const struct epoch *epoch, uint64_t po
   node->epoch = check_epoch(&node->sim->check, epoch);
   trace(node->sim, "node %zu epoch %u position %llu", node->index, node->epoch, (unsigned long long)position);
   node->position = position;
-  for (size_t i = 0; i < SIM_CHANNELS; i++) node->rings[i] = (struct ring){.is_known = true, .evicted = position};
+  for (size_t i = 0; i < SIM_CHANNELS; i++)
+    node->rings[i] = (struct ring){.is_known = true, .evicted = position, .gone = position};
   for (size_t i = 0; i < SIM_CLIENTS; i++) {
     if (node->sim->clients[i].node == node) node->sim->clients[i].must_leave = true;
   }
@@ -272,6 +307,20 @@ static void replay(struct client *client, uint64_t since) {
   }
 }
 
+static void fetch(struct client *client, size_t channel);
+
+/* Returns true if the client waits for messages that only Redis has. */
+static bool must_fetch(struct client *client, uint64_t since) {
+  if (!(client->sim->faults & FAULT_EVICT)) return false; /* seeds that failed must not change */
+  for (size_t c = 0; c < SIM_CHANNELS; c++) {
+    const struct ring *ring = &client->node->rings[c];
+    if (!(client->channels >> c & 1) || ring->evicted <= since || ring->evicted <= ring->gone) continue;
+    fetch(client, c);
+    return true;
+  }
+  return false;
+}
+
 static void attach(struct client *client) {
   struct node *node = client->node;
   struct sim *sim = client->sim;
@@ -279,6 +328,7 @@ static void attach(struct client *client) {
         client->has_cursor ? client->epoch : 0, (unsigned long long)client->position, node->epoch,
         (unsigned long long)node->position);
   bool is_new = !client->has_cursor, is_foreign = !is_new && (client->epoch != node->epoch || client->position > node->position);
+  if (!is_new && !is_foreign && must_fetch(client, client->position)) return;
   client->state = CLIENT_ATTACHED;
   uint64_t since = is_new || is_foreign ? node->position : client->position;
   for (size_t c = 0; c < SIM_CHANNELS; c++) {
@@ -309,6 +359,28 @@ static void on_reached(void *context, int status) {
   } else {
     attach(client);
   }
+}
+
+static struct call *call_new(struct client *client);
+
+static void on_fetched(void *context, int status) {
+  struct call *call = context;
+  struct client *client = call->client;
+  bool is_of_now = client->life == call->life && client->state == CLIENT_FETCHING;
+  free(call);
+  if (!is_of_now) return;
+  if (client->must_leave || status < 0) {
+    leave(client);
+  } else {
+    attach(client);
+  }
+}
+
+static void fetch(struct client *client, size_t channel) {
+  struct call *call = call_new(client);
+  client->state = CLIENT_FETCHING;
+  int status = broker_page(client->node->broker, channel_name(channel), client->node->rings[channel].evicted, on_fetched, call);
+  if (status != MW_PENDING) on_fetched(call, status);
 }
 
 static struct call *call_new(struct client *client) {
@@ -508,6 +580,7 @@ static void fault(struct sim *sim) {
       if (draw(sim, 4) == 0) flush(sim);
       break;
     case FAULT_MEMORY: memory_fail_after(1 + draw(sim, 20)); break;
+    case FAULT_EVICT: break; /* always */
     case FAULT_STOP: sim->nodes[index].stopped_until_ms = sim->cluster.now_ms + draw(sim, 20000); break;
   }
 }
@@ -613,6 +686,7 @@ void simulate(uint64_t seed, size_t steps, unsigned faults) {
   check_all(sim);
   if (!sim->check.may_lose && sim->check.false_gaps > 0)
     fail_msg("seed %llu: %zu gaps in which nothing was missed", (unsigned long long)seed, sim->check.false_gaps);
+  trace(sim, "fetched %zu pages", sim->fetched);
   for (size_t i = 0; i < ALL_NODES; i++) node_die(sim, i);
   model_cluster_deinit(&sim->cluster);
   for (size_t i = 0; i < SIM_CHANNELS; i++) free(sim->check.logs[i].entries);

@@ -19,7 +19,8 @@ enum sim_fault {
   FAULT_FAIL_OVER = 128, /* a replica is promoted that lacks the latest writes */
   FAULT_FLUSH = 256,     /* FLUSHALL */
   FAULT_STOP = 512,      /* a node is stopped for longer than it may be silent */
-  FAULT_MEMORY = 1024    /* an allocation fails */
+  FAULT_MEMORY = 1024,   /* an allocation fails */
+  FAULT_EVICT = 2048     /* nodes keep little of what Redis does */
 };
 
 /* Runs a simulation, and fails the test if a client has missed something silently. */
