@@ -4,6 +4,7 @@
 #define MOONWIRE_APP_COMMAND_H
 
 #include "app/client.h"
+#include "hub/id.h"
 #include "hub/message.h"
 
 VISIBILITY_PUSH
@@ -38,6 +39,10 @@ struct command {
   uint16_t close_code; /* COMMAND_CLOSE */
   struct blob *text;   /* the channel, or the text of the verb; NULL: none */
   struct reply reply;  /* COMMAND_RECEIVE */
+  /* COMMAND_SUBSCRIBE, COMMAND_UNSUBSCRIBE, where joining may have to wait (session/command.c) */
+  bool has_waited;    /* for the channel to be received, and its history to be known */
+  bool is_followed;   /* it has an interest in its channel */
+  struct since after; /* where the worker was when the command came */
   bool is_binary;
 };
 

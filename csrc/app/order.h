@@ -11,16 +11,19 @@
 VISIBILITY_PUSH
 
 struct app;
+struct http;
 
-/* What becomes of a publish, of an interest, or of a fetch. It is on the caller's stack, and only an orderer that cannot answer
- * immediately has it moved. */
+/* What becomes of a publish, of an interest, or of a fetch. It is on the caller's stack, and only an
+ * orderer that cannot answer immediately has it moved. */
 struct completion {
   char id[MW_ID_MAX]; /* of a message that was published; empty if it is volatile */
+  struct http *http;  /* of the worker on whose thread the call is made; NULL: none */
   /* Returns the completion in memory that lasts until on_done: then the call returns MW_PENDING. Or
    * NULL: it cannot wait, and the call fails. Called at most once, within the call. */
   struct completion *(*keep)(struct completion *completion);
-  /* A kept completion: 0, or why it went nowhere. Called exactly once, on the server's thread, in a
-   * turn, never within the call. Frees it. */
+  /* A kept completion: 0, or why it went nowhere. Called exactly once, never within the call: on the
+   * worker's thread, after all that was delivered to the worker until then; without one, on the
+   * server's thread, in a turn. Frees it. */
   void (*on_done)(struct completion *completion, int status);
 };
 
@@ -32,13 +35,16 @@ struct orderer {
                  struct completion *completion);
   /* Declares that a client is about to join the channels: this server must receive their messages
    * from now on. Once for each subscription, however many a channel has. 0: it does. MW_PENDING: the
-   * kept completion tells when it does. MW_EUNAVAILABLE, MW_ENOMEM: nothing was declared. Without a
-   * completion (NULL), the caller does not wait: never MW_PENDING. A worker's thread. */
+   * kept completion tells when it does. MW_EUNAVAILABLE, MW_ENOMEM: nothing was declared. A caller
+   * without a completion (NULL) does not wait: MW_EUNAVAILABLE if it would have to. A worker's
+   * thread. */
   int (*interest)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
   /* Ends one interest in the channel. A worker's thread. */
   void (*end_interest)(struct orderer *orderer, struct bytes channel);
-  /* Has the store know the histories of the channels, in which there is an interest (store_restore).
-   * Returns as interest does. A worker's thread. */
+  /* Has the store know the histories of the channels, and this server have reached the cursors
+   * channels[i].since, if they were ever given out. Then, if there is an interest in the channels,
+   * a client may join them in the same turn. Returns as interest does. A worker's thread, or the
+   * server's. */
   int (*fetch)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
   /* interest and fetch may be pending: so every client that joins, and every history that is read,
    * goes through the script's queue, and waits there. */

@@ -38,9 +38,11 @@ struct since since_parse(struct bytes text, const struct epoch *epoch) {
   struct since since = {.kind = SINCE_FOREIGN};
   if (text.len == 0) return (struct since){.kind = SINCE_NONE};
   if (bytes_equal(text, BYTES("0"))) return (struct since){.kind = SINCE_ALL};
-  if (text.len != ID_LEN || memcmp(text.ptr, epoch->text, EPOCH_LEN) != 0 || text.ptr[EPOCH_LEN] != '-') return since;
-  if (bytes_to_u64(bytes_of(text.ptr + EPOCH_LEN + 1, POSITION_DIGITS), &since.position)) since.kind = SINCE_POSITION;
-  since.epoch = *epoch;
+  struct epoch own;
+  if (text.len != ID_LEN || text.ptr[EPOCH_LEN] != '-' || !epoch_read(&own, bytes_of(text.ptr, EPOCH_LEN))) return since;
+  if (!bytes_to_u64(bytes_of(text.ptr + EPOCH_LEN + 1, POSITION_DIGITS), &since.position)) return since;
+  since.epoch = own;
+  if (memcmp(&own, epoch, sizeof own) == 0) since.kind = SINCE_POSITION;
   return since;
 }
 
@@ -49,6 +51,7 @@ struct since since_at(const struct epoch *epoch, uint64_t position) {
 }
 
 void since_judge(struct since *since, const struct epoch *epoch, uint64_t newest) {
-  if (since->kind != SINCE_POSITION) return;
-  if (memcmp(since->epoch.text, epoch->text, EPOCH_LEN) != 0 || since->position > newest) since->kind = SINCE_FOREIGN;
+  if (since->kind != SINCE_POSITION && (since->kind != SINCE_FOREIGN || since->epoch.text[0] == '\0')) return;
+  bool is_own = memcmp(since->epoch.text, epoch->text, EPOCH_LEN) == 0 && since->position <= newest;
+  since->kind = is_own ? SINCE_POSITION : SINCE_FOREIGN;
 }

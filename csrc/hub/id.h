@@ -47,13 +47,14 @@ enum since_kind {
   SINCE_NONE,     /* none: a new subscriber */
   SINCE_ALL,      /* "0": all that is kept, without a gap */
   SINCE_POSITION, /* up to a position of this epoch */
-  /* another epoch, a future position, or not an id: the missed messages are unknown */
+  /* another epoch, a future position, or not an id: the missed messages are unknown, unless
+   * since_judge finds otherwise */
   SINCE_FOREIGN
 };
 
 struct since {
   enum since_kind kind;
-  struct epoch epoch; /* of the position */
+  struct epoch epoch; /* of the position; all zero: it was not an id */
   uint64_t position;
 };
 
@@ -61,8 +62,9 @@ struct since {
 struct since since_parse(struct bytes text, const struct epoch *epoch);
 /* Returns the cursor of a position. */
 struct since since_at(const struct epoch *epoch, uint64_t position);
-/* A position of another epoch, which may have begun in the meantime, or above the newest one
- * becomes SINCE_FOREIGN: it was never assigned here. */
+/* Judges an id again, because an epoch may have begun in the meantime: one of another epoch, or above
+ * the newest position, is SINCE_FOREIGN, because it was never assigned here, and any other is a
+ * SINCE_POSITION. */
 void since_judge(struct since *since, const struct epoch *epoch, uint64_t newest);
 
 VISIBILITY_POP

@@ -59,7 +59,9 @@ int admission_enter(struct http *http, struct script_job *job) {
   /* a client that reads a history is in the channel */
   if (job->type == JOB_HISTORY && job->admission == ADMISSION_NONE) job->admission = ADMISSION_FOLLOWED;
   while (job->admission < ADMISSION_DONE) {
-    struct admission admission = {.completion = {.keep = keep_admission, .on_done = on_admission}, .app = http->app, .job = job};
+    struct admission admission = {
+        .completion = {.http = http, .keep = keep_admission, .on_done = on_admission}, .app = http->app, .job = job};
+    for (size_t i = 0; i < job->channel_count; i++) job->channels[i].since = job->since;
     int status = job->admission == ADMISSION_NONE
                      ? orderer->interest(orderer, job->channels, job->channel_count, &admission.completion)
                      : orderer->fetch(orderer, job->channels, job->channel_count, &admission.completion);
@@ -70,6 +72,9 @@ int admission_enter(struct http *http, struct script_job *job) {
     }
     note_admission(job);
   }
+  /* The epoch may be another one than when the job began. */
+  since_judge(&job->since, http->delivery->epoch, http->delivery->hub->position);
+  since_judge(&job->before, http->delivery->epoch, UINT64_MAX);
   return 0;
 }
 

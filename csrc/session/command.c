@@ -1,5 +1,7 @@
 #include "session/command.h"
 
+#include "app/app.h"
+#include "base/memory.h"
 #include "delivery/catchup.h"
 #include "delivery/compress.h"
 #include "delivery/subscriber.h"
@@ -115,26 +117,121 @@ static struct subscriber *find_client(const struct http *http, const struct mw_c
   return slots_find(http->slots, client->address);
 }
 
+/* What was published while the command waited is read from the history. Without one, the client
+ * follows the channel from now on. */
+static void catch_up(struct subscriber *subscriber, struct command *command) {
+  const struct delivery *delivery = subscriber->sink->delivery;
+  struct subscription *subscription = subscriber_find(subscriber, blob_bytes(command->text));
+  bool is_joined = !subscriber->sink->form->cursor_per_channel;
+  uint64_t after = delivery->hub->position;
+  since_judge(&command->after, delivery->epoch, after);
+  bool has_waited = command->has_waited && command->after.kind == SINCE_POSITION && command->kind->policy.history.size > 0;
+  if (has_waited && !(subscriber->flags & SUBSCRIBER_COLLECTS)) after = command->after.position;
+  if (is_joined && (after < delivery->hub->position || subscriber->flags & SUBSCRIBER_BEHIND)) {
+    catchup_join(subscriber, subscription, after);
+  } else if (after < delivery->hub->position) {
+    catchup_follow(subscriber, subscription, after);
+  }
+}
+
 static void subscribe_by_app(struct subscriber *subscriber, struct command *command) {
   struct bytes channel = blob_bytes(command->text);
-  struct job_channel followed = {.name = channel, .kind = command->kind};
+  struct job_channel followed = {.name = channel, .kind = command->kind, .is_followed = command->is_followed};
   if (subscriber_find(subscriber, channel)) return;
   int status = admission_follow(http_of(subscriber), &followed);
+  command->is_followed = followed.is_followed;
   if (status == 0) status = subscriber_subscribe(subscriber, channel, &command->kind->policy);
   if (status < 0) {
-    admission_return(http_of(subscriber), &followed, 1);
     subscriber_break(subscriber);
     return;
   }
+  command->is_followed = false; /* the subscription's */
   subscriber_find(subscriber, channel)->mark |= SUBSCRIPTION_BY_APP;
-  if (subscriber->flags & SUBSCRIBER_BEHIND && !subscriber->sink->form->cursor_per_channel) {
-    catchup_join(subscriber, subscriber_find(subscriber, channel), subscriber->sink->delivery->hub->position);
-  }
+  catch_up(subscriber, command);
   /* A raw socket follows the channel, and is not a client of it: no hook is called for it. */
   const struct session *session = session_of(subscriber);
   bool is_client = !session || !session->is_raw;
   bool asks = command->kind->presence != MW_PRESENCE_NONE || has_hooks(command->kind);
   if (is_client && asks) join_by_app(subscriber, command);
+}
+
+/* ---- What must wait until its channel is received -------------------------------------------- */
+
+/* An interest that the app's call needs, and then the history of the channel. */
+struct command_wait {
+  struct completion completion;
+  struct http *http;
+  struct command *command;
+};
+
+static void wait_for_channel(struct http *http, struct command *command);
+
+static void end_command(struct http *http, struct command *command) {
+  if (command->is_followed) http->app->orderer->end_interest(http->app->orderer, blob_bytes(command->text));
+  command_free(command);
+}
+
+/* One that could not be subscribed is disconnected, as if out of memory. */
+static void fail_command(struct http *http, struct command *command) {
+  struct subscriber *subscriber = find_client(http, command->client);
+  if (command->type == COMMAND_SUBSCRIBE && subscriber && session_is_open(subscriber)) subscriber_break(subscriber);
+  end_command(http, command);
+}
+
+static void on_channel(struct completion *completion, int status) {
+  struct command_wait *wait = container_of(completion, struct command_wait, completion);
+  struct http *http = wait->http;
+  struct command *command = wait->command;
+  bool must_follow = !command->is_followed;
+  memory_free(wait);
+  order_end_waiting(http->app);
+  if (status < 0) {
+    fail_command(http, command);
+  } else if (must_follow) {
+    command->is_followed = true;
+    wait_for_channel(http, command);
+  } else {
+    command->has_waited = true;
+    command->mail.size = 0; /* not refused any more */
+    http->app->workers->post(http->app, &command->mail);
+  }
+}
+
+static struct completion *keep_command(struct completion *completion) {
+  const struct command_wait *wait = container_of(completion, struct command_wait, completion);
+  struct command_wait *kept = memory_alloc(sizeof *kept);
+  if (kept && order_begin_waiting(wait->http->app)) {
+    *kept = *wait;
+    return &kept->completion;
+  }
+  memory_free(kept);
+  return NULL;
+}
+
+/* Takes the command, which is taken again later, in order with the messages. */
+static void wait_for_channel(struct http *http, struct command *command) {
+  struct orderer *orderer = http->app->orderer;
+  struct command_wait wait = {
+      .completion = {.http = http, .keep = keep_command, .on_done = on_channel}, .http = http, .command = command};
+  struct job_channel channel = {.name = blob_bytes(command->text), .kind = command->kind};
+  int status = command->is_followed ? orderer->fetch(orderer, &channel, 1, &wait.completion)
+                                    : orderer->interest(orderer, &channel, 1, &wait.completion);
+  if (status == MW_PENDING) return;
+  if (status < 0) {
+    fail_command(http, command);
+    return;
+  }
+  struct completion *kept = keep_command(&wait.completion);
+  if (kept) on_channel(kept, 0);
+  if (!kept) fail_command(http, command);
+}
+
+static bool must_wait_for_channel(const struct http *http, struct subscriber *subscriber, const struct command *command) {
+  bool is_about = command->type == COMMAND_SUBSCRIBE || command->type == COMMAND_UNSUBSCRIBE;
+  if (!is_about || command->has_waited || !http->app->orderer->may_wait) return false;
+  /* One that ends a subscription which is still to come must not overtake it, so it waits for the
+   * same. */
+  return command->kind && !subscriber_find(subscriber, blob_bytes(command->text));
 }
 
 static void take_command(struct mail *mail, void *room, struct subscriber *subscriber) {
@@ -150,7 +247,13 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
     if (command->type == COMMAND_RECEIVE) refuse_gone(http, &command->reply);
     /* A poll that waits is no session, and may have been found by its user. */
     if (command->type == COMMAND_CLOSE && waiting && waiting->state == EXCHANGE_WAITING) waiting->role->on_mail(waiting, mail);
-    command_free(command);
+    end_command(http, command);
+    return;
+  }
+  if (must_wait_for_channel(http, subscriber, command)) {
+    const struct delivery *delivery = http->delivery;
+    command->after = since_at(delivery->epoch, delivery->hub->position);
+    wait_for_channel(http, command);
     return;
   }
   switch (command->type) {
@@ -166,7 +269,7 @@ static void take_command(struct mail *mail, void *room, struct subscriber *subsc
       break;
     }
   }
-  command_free(command);
+  end_command(http, command);
 }
 
 const struct mail_class session_command_class = {.take = take_command, .drop = drop_command};

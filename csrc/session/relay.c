@@ -75,7 +75,7 @@ void relay_event(struct subscriber *subscriber, const struct relay_call *call) {
                                 .except = bytes_of(call->client->id, CLIENT_ID_LEN),
                                 .is_binary = verb->is_binary};
   if (!verb->is_binary && parts.data.len == 0) parts.data = BYTES("null");
-  struct relay relay = {.completion = {.keep = keep_relay_call, .on_done = on_relay_done},
+  struct relay relay = {.completion = {.http = http_of(subscriber), .keep = keep_relay_call, .on_done = on_relay_done},
                         .subscriber = subscriber,
                         .verb = verb,
                         .http = http_of(subscriber),

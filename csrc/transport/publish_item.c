@@ -155,6 +155,7 @@ static void on_item_done(struct completion *completion, int status) {
 
 static void publish_decoded(struct publish_item *item, const struct mw_publish *publish) {
   struct mw_error error = {""};
+  item->completion.http = http_of_item(item);
   item->completion.keep = keep_item;
   item->completion.on_done = on_item_done;
   int status = order_publish(http_of_item(item)->app, publish, &item->completion, &error);

@@ -186,7 +186,7 @@ static struct completion *keep_send(struct completion *completion) {
 static void publish_send(struct exchange *exchange, struct script_job *job) {
   const struct job_channel *channel = &job->channels[0];
   struct message_parts parts = job_message_parts(job);
-  struct send_relay relay = {.completion = {.keep = keep_send, .on_done = on_send_published},
+  struct send_relay relay = {.completion = {.http = exchange_http(exchange), .keep = keep_send, .on_done = on_send_published},
                              .http = exchange_http(exchange),
                              .exchange = exchange,
                              .job = job,

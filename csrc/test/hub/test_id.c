@@ -57,6 +57,24 @@ static void reads_what_clients_send_back(void **state) {
   }
 }
 
+/* An epoch that was not known when the id was read. */
+static void judges_an_id_again(void **state) {
+  (void)state;
+  struct epoch next = {"0123abcu"};
+  struct since since = since_parse(BYTES("0123abcu-0000000000000007"), &epoch);
+  since_judge(&since, &epoch, 100);
+  assert_int_equal(since.kind, SINCE_FOREIGN);
+  since_judge(&since, &next, 6);
+  assert_int_equal(since.kind, SINCE_FOREIGN);
+  since_judge(&since, &next, 7);
+  assert_int_equal(since.kind, SINCE_POSITION);
+  since_judge(&since, &epoch, 7);
+  assert_int_equal(since.kind, SINCE_FOREIGN);
+  since = since_parse(BYTES("17"), &epoch);
+  since_judge(&since, &epoch, 100);
+  assert_int_equal(since.kind, SINCE_FOREIGN);
+}
+
 static void epochs_differ(void **state) {
   (void)state;
   struct epoch first, second;
@@ -89,7 +107,8 @@ static void positions_follow_the_time(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(writes_a_fixed_width), TEST(reads_what_clients_send_back), TEST(epochs_differ),
-                                     TEST(reads_an_epoch), TEST(positions_follow_the_time)};
+  const struct CMUnitTest tests[] = {TEST(writes_a_fixed_width), TEST(reads_what_clients_send_back),
+                                     TEST(judges_an_id_again),   TEST(epochs_differ),
+                                     TEST(reads_an_epoch),       TEST(positions_follow_the_time)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

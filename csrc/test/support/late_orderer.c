@@ -62,7 +62,8 @@ static int wait_for(struct late_orderer *late, bool is_fetch, const struct job_c
                     struct completion *completion) {
   if (late->is_over) return MW_ECLOSED;
   struct late_wait wait = {.count = count, .is_fetch = is_fetch, .kind = channels[0].kind};
-  bool waits = completion && late->orderer.may_wait;
+  bool waits = late->orderer.may_wait;
+  if (waits && !completion) return MW_EUNAVAILABLE;
   if (waits && !(wait.completion = completion->keep(completion))) return MW_EUNAVAILABLE;
   if (!is_fetch && !waits) late->interest_count += count;
   if (!waits) return 0;

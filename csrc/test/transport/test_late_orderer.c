@@ -471,7 +471,7 @@ static void gives_up_joining(void **state) {
   }
 }
 
-/* All channels of a stream together; a poll without a client; the app's own call does not wait. */
+/* All channels of a stream together; a poll without a client. */
 static void waits_on_every_transport(void **state) {
   (void)state;
   struct fixture fixture;
@@ -496,14 +496,47 @@ static void waits_on_every_transport(void **state) {
   hand_page(&fixture);
   assert_non_null(strstr(memory_peer_take(&poll), "\"data\":300}"));
   assert_int_equal(fixture.late.interest_count, 3);
-  struct mw_client *client = mw_client_next(fixture.server, NULL);
-  assert_int_equal(mw_client_subscribe(fixture.server, client, "free:5", 6), 0);
-  server_settle(fixture.server);
-  assert_int_equal(fixture.late.wait_count, 0);
-  assert_int_equal(fixture.late.interest_count, 4);
-  mw_client_unref(client);
   memory_peer_close(&poll);
   finish(&fixture);
+}
+
+/* The app subscribes a client, which receives what was published in the meantime, unless that is in
+ * no history. What ends the subscription comes after it. */
+static void what_the_app_subscribes_waits(void **state) {
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    struct fixture fixture;
+    struct mw_publish publish = {.channel = {"room:5", 6}, .data = {"5", 1}};
+    struct bytes frame;
+    enum ws_opcode opcode;
+    start_waiting(&fixture);
+    struct mw_client *client = mw_client_next(fixture.server, NULL);
+    assert_int_equal(mw_client_subscribe(fixture.server, client, "room:5", 6), 0);
+    server_settle(fixture.server);
+    assert_true(waits_for(&fixture, false));
+    assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+    publish_next(&fixture, 0);
+    if (way == 1) assert_int_equal(mw_client_unsubscribe(fixture.server, client, "room:5", 6, NULL, NULL), 0);
+    server_settle(fixture.server);
+    assert_int_equal(fixture.late.wait_count, way == 1 ? 2 : 1);
+    if (way == 2) memory_peer_close(&fixture.sender);
+    confirm(&fixture, way == 3 ? MW_EUNAVAILABLE : 0);
+    while (fixture.late.wait_count > 0) confirm(&fixture, 0);
+    if (way == 0) {
+      assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+      assert_non_null(strstr(frame.ptr, "\"data\":5"));
+    } else if (way == 1) {
+      assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+      if (strstr(frame.ptr, "\"data\":5")) assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
+      assert_non_null(strstr(frame.ptr, "moonwire:unsubscribed"));
+    } else if (way == 3) {
+      assert_true(memory_peer_ended(&fixture.sender));
+    }
+    mw_client_unref(client);
+    assert_int_equal(fixture.late.interest_count, way == 0 ? 2 : way == 1 ? 1 : 0);
+    if (way == 2) memory_peer_open(&fixture.sender, fixture.server);
+    finish(&fixture);
+  }
 }
 
 static void histories_are_fetched(void **state) {
@@ -546,6 +579,7 @@ int main(void) {
                                      TEST(joins_wait_for_interest_and_history),
                                      TEST(gives_up_joining),
                                      TEST(waits_on_every_transport),
+                                     TEST(what_the_app_subscribes_waits),
                                      TEST(histories_are_fetched),
                                      TEST(ends_what_is_pending)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,22 +57,6 @@ static void refuse_poll(struct exchange *exchange, int status, const char *reaso
 
 static struct subscriber *poll_source(struct poll *poll) { return poll->client ? &poll->client->subscriber : &poll->subscriber; }
 
-static int subscribe_poll(struct poll *poll) {
-  poll->subscriber.flags |= SUBSCRIBER_COLLECTS;
-  for (size_t i = 0; i < poll->query.channel_count; i++) {
-    struct job_channel *channel = &subscribe_query_channels(&poll->query)[i];
-    struct http *http = exchange_http(poll->exchange);
-    int status = admission_follow(http, channel);
-    if (status == 0) status = subscriber_subscribe(&poll->subscriber, channel->name, &channel->kind->policy);
-    if (status < 0) admission_return(http, channel, 1);
-    admission_move(channel);
-    if (status == 0 && channel->is_new)
-      status = names_charge(&poll->exchange->subscriber, NULL, subscriber_find(&poll->subscriber, channel->name));
-    if (status < 0) return status;
-  }
-  return 0;
-}
-
 static void wait_for_more(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct http *http = exchange_http(exchange);
@@ -110,7 +94,7 @@ void poll_begin(struct poll *poll) {
    * for the newer one. */
   if (client && client->waiting) poll_finish(client->waiting);
   if (client) poll_items_drop_kept(&client->items);
-  int status = client ? 0 : subscribe_poll(poll);
+  int status = client ? 0 : poll_channels_subscribe(poll);
   if (status < 0) {
     refuse_poll(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
     return;
@@ -207,6 +191,7 @@ static void go_alone(struct poll *poll) {
   }
   struct script_job *job =
       connect_permit_job(exchange, exchange_request(exchange), "poll", subscribe_query_channels(query), query->channel_count);
+  if (job) job->since = poll->since;
   if (!job || !exchange_ask(exchange, job)) refuse_poll(exchange, 503, waiting_refusal);
 }
 
@@ -318,6 +303,7 @@ static void poll_on_answer(struct exchange *exchange, struct script_job *job) {
     exchange_refuse_channel(exchange, job->status, job->code, job->reason, job->refused ? job->refused->name : bytes_of(NULL, 0));
   } else if (job->type == JOB_MESSAGE) {
     if (job->client->user) poll->user = mw_client_ref(job->client);
+    poll_channels_take(poll, job);
     poll_begin(poll);
   } else if (job->connects) {
     make_client(poll, job);

@@ -5,7 +5,9 @@
 #include "codec/envelope.h"
 #include "dialect/dialect.h"
 #include "http/exchange.h"
+#include "session/admission.h"
 #include "session/input.h"
+#include "session/names.h"
 #include "transport/poll/poll_client.h"
 
 /* ---- Channels that have ended ---------------------------------------------------------------- */
@@ -176,4 +178,32 @@ void poll_channels_joined(struct poll *poll, const struct rope *told) {
   } else {
     begin_poll(poll);
   }
+}
+
+/* ---- A poll without a client ----------------------------------------------------------------- */
+
+void poll_channels_take(struct poll *poll, struct script_job *job) {
+  for (size_t i = 0; i < job->channel_count; i++) {
+    subscribe_query_channels(&poll->query)[i].is_followed = job->channels[i].is_followed;
+    admission_move(&job->channels[i]);
+  }
+}
+
+int poll_channels_subscribe(struct poll *poll) {
+  struct job_channel *channels = subscribe_query_channels(&poll->query);
+  struct http *http = exchange_http(poll->exchange);
+  size_t count = poll->query.channel_count;
+  int status = 0;
+  poll->subscriber.flags |= SUBSCRIBER_COLLECTS;
+  for (size_t i = 0; status == 0 && i < count; i++) {
+    struct job_channel *channel = &channels[i];
+    status = admission_follow(http, channel);
+    if (status == 0) status = subscriber_subscribe(&poll->subscriber, channel->name, &channel->kind->policy);
+    if (status < 0) break;
+    admission_move(channel);
+    if (channel->is_new)
+      status = names_charge(&poll->exchange->subscriber, NULL, subscriber_find(&poll->subscriber, channel->name));
+  }
+  admission_return(http, channels, count);
+  return status;
 }

@@ -8,6 +8,8 @@
 
 VISIBILITY_PUSH
 
+struct script_job;
+
 /* Joins the channels that the poll names, leaves others, and begins the poll when that is done. */
 void poll_channels_join(struct poll *poll);
 /* Called when a channel was joined, with the object for the client; NULL: it was joined already. */
@@ -20,6 +22,10 @@ void poll_channels_tell_restarts(const struct poll *poll, struct poll_answer *an
 void poll_channels_subscribed(struct poll_client *client, struct bytes channel);
 /* Leaves the channels that have ended, and notes them. */
 void poll_channels_leave_ended(struct poll_client *client);
+/* A poll without a client: takes the interests of the job that has admitted it to its channels. */
+void poll_channels_take(struct poll *poll, struct script_job *job);
+/* Subscribes it to its channels. Returns 0, MW_ENOMEM, or MW_ELIMIT. */
+int poll_channels_subscribe(struct poll *poll);
 
 VISIBILITY_POP
 
