@@ -227,3 +227,15 @@ void subscriber_deliver(struct subscription *subscription, struct message *messa
   }
   subscriber_mark(subscriber);
 }
+
+void subscriber_gap(struct subscription *subscription) {
+  struct subscriber *subscriber = subscription_owner(subscription);
+  if (subscriber->flags & SUBSCRIBER_COLLECTS) {
+    subscriber->sink->ops->collect(subscriber, NULL);
+    return;
+  }
+  /* Catching up finds it in the history. */
+  if (subscription->mark & CATCHUP_BEHIND) return;
+  subscriber->sink->delivery->stats->gaps++;
+  subscriber->sink->ops->event(subscriber, EVENT_GAP, subscription->channel->name, bytes_of(NULL, 0));
+}

@@ -165,6 +165,8 @@ void subscriber_release_extra(struct subscriber *subscriber);
 /* A hub_deliver_fn. Marks the subscriber. Puts the message into the outbox only if that is not
  * empty. */
 void subscriber_deliver(struct subscription *subscription, struct message *message);
+/* Messages of the channel are nowhere: the subscriber receives a gap after all that it was given. */
+void subscriber_gap(struct subscription *subscription);
 /* Moves the messages of a turn list that is not written yet to the outbox, so that other data can
  * follow them. The first `skip` bytes are written. */
 void subscriber_settle(struct subscriber *subscriber, size_t skip);

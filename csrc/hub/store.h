@@ -143,6 +143,8 @@ int store_restore(struct store *store, struct bytes name, const struct channel_p
 /* The channel is not followed any more: nothing of it is here until a page up to now is restored, or
  * a message is put. */
 void store_forget(struct store *store, struct bytes name);
+/* Everything up to the position was put, or was of no channel that is followed. */
+void store_reach(struct store *store, uint64_t position);
 /* Messages of the channel up to the position were lost: they are gone. */
 void store_lose(struct store *store, struct bytes name, uint64_t position);
 

@@ -111,6 +111,12 @@ void store_forget(struct store *store, struct bytes name) {
   store_unlock(store);
 }
 
+void store_reach(struct store *store, uint64_t position) {
+  store_lock(store);
+  store->position = max_u64(store->position, position);
+  store_unlock(store);
+}
+
 void store_lose(struct store *store, struct bytes name, uint64_t position) {
   store_lock(store);
   struct stored *stored = store_find(store, name);

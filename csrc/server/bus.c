@@ -2,7 +2,7 @@
 
 #include "base/log_limit.h"
 #include "base/memory.h"
-#include "server/server.h"
+#include "server/bus_entry.h"
 
 /* Relaxed, because whoever encodes a message by it checks it again under the lock. */
 struct epoch bus_epoch(struct bus *bus) {
@@ -37,29 +37,10 @@ static _Thread_local const char this_thread;
 void bus_enter(struct bus *bus) { atomic_store_explicit(&bus->thread, &this_thread, memory_order_relaxed); }
 static bool is_entered(struct bus *bus) { return atomic_load_explicit(&bus->thread, memory_order_relaxed) == &this_thread; }
 
-int bus_reserve(struct worker *workers, size_t worker_count, size_t size, size_t *full) {
-  for (size_t i = 0; i < worker_count; i++) {
-    int status = mailbox_reserve(&workers[i].mailbox, size);
-    if (status == 0) continue;
-    *full = i;
-    while (i-- > 0) mailbox_unreserve(&workers[i].mailbox, size);
-    return status;
-  }
-  return 0;
-}
-
 /* Called without the lock: a sink of the log may take its time. */
 static void tell_full(struct mw_server *server, const char *what, size_t worker) {
   limit_count(&server->app.limits, MW_LIMIT_QUEUE);
   log_limited(MW_LOG_WARNING, "refused %s: limits.queue reached (worker=%zu)", what, worker);
-}
-
-void bus_post_reserved(struct worker *workers, struct mail *mails, size_t worker_count) {
-  for (size_t i = 0; i < worker_count; i++) mailbox_post_reserved(&workers[i].mailbox, &mails[i]);
-}
-
-static void address_mails(struct mail *mails, size_t count, const struct mail_class *class, uint32_t size) {
-  for (size_t i = 0; i < count; i++) mails[i] = (struct mail){.class = class, .to = {.worker = (uint32_t)i}, .size = size};
 }
 
 static void drop_message(struct mail *mail) { message_unref(message_of_mail(mail)); }
@@ -88,34 +69,43 @@ static void take_roster(struct mail *mail, void *room, struct subscriber *subscr
 
 static const struct mail_class roster_class = {.take = take_roster, .drop = drop_roster};
 
-int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed) {
+/* Where a message is put. */
+struct placing {
+  bool keep;                 /* it has a position: the next one, or */
+  uint64_t position, before; /* that of a broker, and that of the message before it in its channel; 0: none */
+};
+
+/* Called with the lock. */
+static void place(struct mw_server *server, struct message *message, const struct placing *placing, uint64_t wall_ms) {
+  struct bus *bus = &server->bus;
+  message->after = bus->position;
+  if (placing->keep) {
+    bus->position = message->position = placing->position ? placing->position : position_next(bus->position, wall_ms);
+    message->before = placing->before;
+  }
+  message->time_ms = position_time_ms(message->position);
+}
+
+/* Takes the message. */
+static int send_message(struct mw_server *server, struct message *message, const struct placing *placing, struct since *placed) {
   struct bus *bus = &server->bus;
   struct form_draft drafts[FORM_USERS_MAX];
-  int status = 0;
   size_t full = 0;
-  /* A store that is not shared belongs to that thread: no other can ask it for room. */
   bool is_shared = server->store.lock.is_shared;
-  if (keep && (is_shared || is_entered(bus))) status = store_promise(&server->store, message, message->policy);
-  if (status < 0) {
-    message_unref(message);
-    return status;
-  }
   /* Encoded before the lock is taken. */
   struct epoch epoch = bus_epoch(bus), now;
-  size_t draft_count = form_users_draft(&bus->forms, message, &epoch, keep, drafts);
+  size_t draft_count = form_users_draft(&bus->forms, message, &epoch, placing->keep, drafts);
   uint32_t size = mail_size(message_size(message));
-  address_mails(message->mails, message->mail_count, &message_class, size);
+  bus_entry_address(message->mails, message->mail_count, &message_class, size);
   uint64_t wall_ms = server->store.clock->wall_ms;
   lock_take(&bus->lock);
-  status = bus_reserve(server->workers, server->worker_count, size, &full);
+  int status = bus_reserve(server->workers, server->worker_count, size, &full);
   now = bus_epoch(bus);
   if (memcmp(&epoch, &now, sizeof epoch) != 0) { /* encoded in vain */
     while (draft_count > 0) form_free(drafts[--draft_count].form);
   }
   if (status == 0) {
-    message->after = bus->position;
-    if (keep) bus->position = message->position = position_next(bus->position, wall_ms);
-    message->time_ms = position_time_ms(message->position);
+    place(server, message, placing, wall_ms);
     *placed = since_at(&now, message->position);
     for (size_t i = 0; i < draft_count; i++) {
       if (!drafts[i].form) continue;
@@ -124,13 +114,13 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
     }
     /* Before any worker has it: then all read the same, and the script reads what it has
      * published. */
-    if (keep && is_shared) store_put(&server->store, NULL, message, message->policy);
+    if (placing->keep && is_shared) store_put(&server->store, NULL, message, message->policy);
     for (size_t i = 0; i < server->worker_count; i++) message_ref(message);
     bus_post_reserved(server->workers, message->mails, server->worker_count);
   }
   lock_release(&bus->lock);
   if (status < 0) {
-    tell_full(server, "a publish", full);
+    tell_full(server, placing->position ? "a message of the broker" : "a publish", full);
     for (size_t i = 0; i < draft_count; i++) form_free(drafts[i].form);
     store_break_promise(&server->store, message);
   } else {
@@ -141,9 +131,33 @@ int bus_publish(struct mw_server *server, struct message *message, bool keep, st
   return status;
 }
 
+int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed) {
+  int status = 0;
+  /* A store that is not shared belongs to that thread: no other can ask it for room. */
+  if (keep && (server->store.lock.is_shared || is_entered(&server->bus)))
+    status = store_promise(&server->store, message, message->policy);
+  if (status == 0) return send_message(server, message, &(struct placing){.keep = keep}, placed);
+  message_unref(message);
+  return status;
+}
+
+int bus_deliver(struct mw_server *server, const struct message_parts *parts, uint64_t position, uint64_t before) {
+  struct placing placing = {.keep = position > 0, .position = position, .before = before};
+  struct mw_config *config = app_hold_config(&server->app);
+  const struct kind *kind = config_kind(config, parts->channel);
+  struct message *message = kind ? message_new_mailed(&kind->policy, parts, server->worker_count) : NULL;
+  mw_config_unref(config);
+  /* No client can be in a channel of an earlier configuration that the present one does not have. */
+  if (!kind) return position > 0 ? bus_reach(server, position) : 0;
+  if (!message) return MW_ENOMEM;
+  if (!server->is_threaded) bus_make_room(server, message_size(message));
+  struct since placed;
+  return send_message(server, message, &placing, &placed);
+}
+
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
   uint32_t size = mail_size(roster_batch_size(batch));
-  address_mails(batch->mails, batch->mail_count, &roster_class, size);
+  bus_entry_address(batch->mails, batch->mail_count, &roster_class, size);
   size_t full = 0;
   lock_take(&server->bus.lock);
   int status = bus_reserve(server->workers, server->worker_count, size, &full);
@@ -158,54 +172,13 @@ int bus_update_roster(struct mw_server *server, struct roster_batch *batch) {
 
 /* ---- What every worker takes once ------------------------------------------------------------ */
 
-/* A configuration or an epoch, in order with the messages. */
-struct bus_entry {
-  struct mw_config *config; /* a reference; NULL: it is an epoch */
-  struct epoch epoch;
-  uint64_t position; /* after which the epoch begins */
-  size_t worker_count;
-  atomic_size_t left;  /* workers that have not taken it */
-  struct mail mails[]; /* one for each worker, in their order (mail.to) */
-};
-
-static struct bus_entry *entry_new(size_t worker_count, const struct mail_class *class) {
-  struct bus_entry *entry = memory_calloc(1, sizeof *entry + worker_count * sizeof(struct mail));
-  if (!entry) return NULL;
-  entry->worker_count = worker_count;
-  atomic_init(&entry->left, worker_count);
-  address_mails(entry->mails, worker_count, class, mail_size(sizeof *entry));
-  return entry;
-}
-
-static void entry_free(struct bus_entry *entry) {
-  mw_config_unref(entry->config);
-  memory_free(entry);
-}
-
-static struct bus_entry *entry_of(struct mail *mail) { return container_of(mail - mail->to.worker, struct bus_entry, mails[0]); }
-
-/* A worker has taken it, or never will. Returns how many had not before: with 1, the caller frees
- * it; otherwise it may be gone. */
-static size_t entry_leave(struct bus_entry *entry) { return atomic_fetch_sub(&entry->left, 1); }
-
-static void drop_entry(struct mail *mail) {
-  if (entry_leave(entry_of(mail)) == 1) entry_free(entry_of(mail));
-}
-
-/* Posts it to every worker, or to none. Called with the lock. */
-static int post_entry(struct mw_server *server, struct bus_entry *entry, size_t *full) {
-  int status = bus_reserve(server->workers, server->worker_count, entry->mails[0].size, full);
-  if (status == 0) bus_post_reserved(server->workers, entry->mails, server->worker_count);
-  return status;
-}
-
 static void take_retired(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)room;
   (void)subscriber;
-  drop_entry(mail);
+  bus_entry_drop(mail);
 }
 
-static const struct mail_class retired_class = {.take = take_retired, .drop = drop_entry};
+static const struct mail_class retired_class = {.take = take_retired, .drop = bus_entry_drop};
 
 /* Releases a configuration when every worker has taken this entry once more: until then, one may
  * still use what it has read of it. */
@@ -214,7 +187,7 @@ static void retire_config(struct mw_server *server, struct bus_entry *entry, str
   struct mail *mails = entry->mails;
   mw_config_unref(entry->config);
   entry->config = config;
-  address_mails(mails, count, &retired_class, 0);
+  bus_entry_address(mails, count, &retired_class, 0);
   atomic_store(&entry->left, count);
   for (size_t i = 0; i < count; i++) mailbox_post(&server->workers[i].mailbox, &mails[i]);
 }
@@ -233,24 +206,24 @@ static struct mw_config *use_config(struct mw_server *server, struct mw_config *
 static void take_config(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
   struct worker *worker = worker_of_room(room);
-  struct bus_entry *entry = entry_of(mail);
+  struct bus_entry *entry = bus_entry_of(mail);
   worker_use_config(worker, entry->config);
-  if (entry_leave(entry) > 1) return;
+  if (bus_entry_leave(entry) > 1) return;
   retire_config(worker->server, entry, use_config(worker->server, entry->config));
 }
 
-static const struct mail_class config_class = {.take = take_config, .drop = drop_entry};
+static const struct mail_class config_class = {.take = take_config, .drop = bus_entry_drop};
 
 int bus_set_config(struct mw_server *server, struct mw_config *config) {
-  struct bus_entry *entry = entry_new(server->worker_count, &config_class);
+  struct bus_entry *entry = bus_entry_new(server->worker_count, &config_class, bytes_of(NULL, 0));
   if (!entry) return MW_ENOMEM;
   entry->config = config_ref(config);
   size_t full = 0;
   lock_take(&server->bus.lock);
-  int status = post_entry(server, entry, &full);
+  int status = bus_entry_post(server, entry, &full);
   lock_release(&server->bus.lock);
   if (status < 0) tell_full(server, "a configuration", full);
-  if (status < 0) entry_free(entry);
+  if (status < 0) bus_entry_free(entry);
   return status;
 }
 
@@ -258,25 +231,25 @@ int bus_set_config(struct mw_server *server, struct mw_config *config) {
 static void take_epoch(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
   struct worker *worker = worker_of_room(room);
-  struct bus_entry *entry = entry_of(mail);
+  struct bus_entry *entry = bus_entry_of(mail);
   worker->epoch = entry->epoch;
   uint64_t position = entry->position;
-  size_t worker_count = entry->worker_count, left = entry_leave(entry);
+  size_t worker_count = entry->worker_count, left = bus_entry_leave(entry);
   if (left == worker_count && !worker->hub.store->lock.is_shared) store_restart(worker->hub.store, position);
-  if (left == 1) entry_free(entry);
+  if (left == 1) bus_entry_free(entry);
   hub_restart(&worker->hub, position);
 }
 
-static const struct mail_class epoch_class = {.take = take_epoch, .drop = drop_entry};
+static const struct mail_class epoch_class = {.take = take_epoch, .drop = bus_entry_drop};
 
 int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_t position) {
-  struct bus_entry *entry = entry_new(server->worker_count, &epoch_class);
+  struct bus_entry *entry = bus_entry_new(server->worker_count, &epoch_class, bytes_of(NULL, 0));
   if (!entry) return MW_ENOMEM;
   entry->epoch = *epoch;
   entry->position = position;
   size_t full = 0;
   lock_take(&server->bus.lock);
-  int status = post_entry(server, entry, &full);
+  int status = bus_entry_post(server, entry, &full);
   if (status == 0) {
     set_epoch(&server->bus, epoch);
     server->bus.position = position;
@@ -284,6 +257,6 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
   }
   lock_release(&server->bus.lock);
   if (status < 0) tell_full(server, "an epoch", full);
-  if (status < 0) entry_free(entry);
+  if (status < 0) bus_entry_free(entry);
   return status;
 }

@@ -39,6 +39,26 @@ void bus_enter(struct bus *bus);
  * could not keep it. After a failure it went nowhere. Any thread. */
 int bus_publish(struct mw_server *server, struct message *message, bool keep, struct since *placed);
 
+/* ---- Messages that a broker orders (server/bus_broker.c); on the server's thread ------------- */
+
+/* Takes a message that a broker has put at that position, after all that it took before; `before` is
+ * the position of the message before it in its channel. 0: a volatile one. Returns 0; MW_EUNAVAILABLE
+ * or MW_ENOMEM: it went nowhere, and bus_disconnect must follow. */
+int bus_deliver(struct mw_server *server, const struct message_parts *parts, uint64_t position, uint64_t before);
+/* Has every worker reach a position, in order with the messages: nothing follows below it. Returns 0;
+ * MW_EUNAVAILABLE or MW_ENOMEM: a later one does it. */
+int bus_reach(struct mw_server *server, uint64_t position);
+/* Messages of the channel up to the position are nowhere. Its subscribers receive a gap, in order
+ * with the messages, and so does every client that resumes from up to there, or from any position
+ * that was reached. MW_ENOMEM: nothing was done. */
+int bus_gap(struct mw_server *server, struct bytes channel, uint64_t position);
+/* Messages of the channel up to the position were not delivered, and are elsewhere: its history is
+ * not used any more, and its subscribers are disconnected, in order with the messages, so that they
+ * resume. MW_ENOMEM: nothing was done. */
+int bus_disconnect(struct mw_server *server, struct bytes channel, uint64_t position);
+/* Without threads: takes mail until there is room for a message of that size. */
+void bus_make_room(struct mw_server *server, size_t size);
+
 /* Sends changes of a channel's members to every worker, in order with the messages. The caller
  * keeps its reference. Returns 0 or MW_EUNAVAILABLE: then it went nowhere. */
 int bus_update_roster(struct mw_server *server, struct roster_batch *batch);

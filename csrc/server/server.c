@@ -59,6 +59,7 @@ static void discard(struct loop *loop) {
     worker_deinit(&server->workers[i]);
     if (server->is_threaded) loop_deinit(&server->workers[i].own);
   }
+  broker_orderer_free(server->broker);
   assert(form_users_are_none(&server->bus.forms));
   store_deinit(&server->store);
   connections_deinit(&server->connections);
@@ -197,7 +198,9 @@ int server_begin(struct mw_server **out, const struct mw_server_options *options
   if (status < 0) goto fail_loop;
   works_init(&server->works, &server->loop);
   connections_init(&server->connections, &server->loop);
+  if (server->app.config->broker) status = broker_orderer_begin(server);
   begin_store(server);
+  if (status < 0) goto fail_script;
   status = script_init(&server->script, &server->app, &server->loop);
   if (status < 0) goto fail_script;
   server->script.handler.has_own_thread = server->is_threaded;
@@ -214,6 +217,7 @@ fail_worker:
   script_deinit(&server->script);
   end_workers(server);
 fail_script:
+  broker_orderer_stop(server->broker);
   abandon(server);
   return server_fail(error, status);
 fail_loop:
@@ -235,6 +239,7 @@ void mw_server_free(struct mw_server *server) {
   close_workers(server);
   script_deinit(&server->script);
   end_workers(server);
+  broker_orderer_stop(server->broker);
   connections_close(&server->connections);
   works_close(&server->works);
   while (!list_empty(&server->pools)) pool_free(container_of(server->pools.next, struct pool, link));

@@ -13,6 +13,7 @@
 #include "net/watch.h"
 #include "net/work.h"
 #include "script/script.h"
+#include "server/broker_orderer.h"
 #include "server/bus.h"
 #include "server/upkeep.h"
 #include "server/worker.h"
@@ -40,7 +41,8 @@ void server_end_reading(struct history_reading *reading);
 
 struct mw_server {
   struct app app;
-  struct orderer orderer; /* bus */
+  struct orderer orderer;        /* bus, or broker */
+  struct broker_orderer *broker; /* NULL: none */
   struct loop loop;
   struct bus bus;
   struct store store;
@@ -89,8 +91,11 @@ void server_catch_up(struct mw_server *server);
 /* Returns what bounds the store, by the configuration; without a position. */
 static inline struct store_bounds server_bounds(const struct mw_server *server) {
   const struct mw_limits *limits = &server->app.config->options.limits;
-  return (struct store_bounds){
-      .channels = limits->channels, .history = limits->history, .marks = limits->marks, .is_shared = server->worker_total > 1};
+  return (struct store_bounds){.channels = limits->channels,
+                               .history = limits->history,
+                               .marks = limits->marks,
+                               .is_shared = server->worker_total > 1 || server->broker,
+                               .is_cache = server->broker};
 }
 /* Returns how far time must be moved until something is due: an alarm, or a tick of the coarse
  * timers. 0: something is due. */

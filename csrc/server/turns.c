@@ -73,6 +73,8 @@ static void run_scheduled(struct mw_server *server) {
 void turns_run(struct loop *loop) {
   struct mw_server *server = container_of(loop, struct mw_server, loop);
   if (server->app.state == APP_FREED) return;
+  if (server->broker) broker_orderer_begin_turn(server->broker);
+  if (server->app.state == APP_FREED) return;
   if (server->schedule) {
     run_scheduled(server);
   } else if (server->is_threaded) {
@@ -81,6 +83,7 @@ void turns_run(struct loop *loop) {
     run_one(server, &server->workers[0]);
   }
   if (server->app.state == APP_FREED) return;
+  if (server->broker) broker_orderer_end_turn(server->broker);
   if (has_work(server)) {
     loop_wake(loop);
   } else if (server->app.state == APP_STOPPING && is_idle(server)) {

@@ -127,7 +127,7 @@ struct broker {
   uint64_t position;       /* reached */
   uint64_t seen;           /* the highest position of a message */
   uint64_t generation;
-  char own[64]; /* this node's channel for pages and bells */
+  char own[128]; /* this node's channel for pages and bells */
   size_t own_len;
   bool own_is_subscribed, own_is_asked;
 

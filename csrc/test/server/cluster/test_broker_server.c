@@ -1,0 +1,156 @@
+/* Two servers with one Redis, as their clients see them. */
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "server/server.h"
+#include "test/support.h"
+#include "test/support/memory_peer.h"
+#include "test/support/redis/real_redis.h"
+
+enum { PATIENCE_MS = 120000, NODES = 2 };
+
+#define KEY "Authorization: Bearer secret\r\n"
+
+static struct real_redis real;
+static struct mw_server *nodes[NODES];
+static const char *redis_options = "--appendonly yes";
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static void step(uint64_t begun_ms, const char *condition) {
+  for (size_t i = 0; i < NODES; i++) {
+    if (nodes[i]) mw_server_step(nodes[i]);
+  }
+  poll(NULL, 0, 1);
+  if (clock_system_ms() - begun_ms > PATIENCE_MS) fail_msg("still not: %s", condition);
+}
+
+#define until(condition)                                                                                                         \
+  for (uint64_t begun_ms = clock_system_ms(); !(condition); step(begun_ms, #condition)) continue
+
+static void start_redis(void) { real_redis_start(&real, 0, "s", redis_options); }
+
+static struct mw_server *start_node(void) {
+  char url[128];
+  struct mw_server *server;
+  struct mw_config *config;
+  struct mw_config_options options;
+  static const struct mw_event_rule events[] = {{.event = "kept", .relay = true, .keep = true},
+                                                {.event = "fleeting", .relay = true}};
+  struct mw_channel_options channel = {.events = events, .event_count = 2, .history_size = 10, .history_readable = true};
+  snprintf(url, sizeof url, "unix:%s/s", real.directory);
+  mw_config_options_init(&options);
+  options.broker.url = url;
+  options.broker.publish_ms = PATIENCE_MS;
+  options.publish_key = "secret";
+  assert_int_equal(mw_config_new(&config, &options, NULL), 0);
+  assert_int_equal(mw_config_channel(config, "room:{id}", &channel, NULL), 0);
+  assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
+  mw_config_unref(config);
+  return server;
+}
+
+static bool is_up(const struct mw_server *server) { return broker_state(server->broker->broker) == BROKER_UP; }
+
+static int begin(void **state) {
+  int status = support_setup(state);
+  mw_log_to(MW_LOG_ERROR, NULL, NULL);
+  real_redis_begin(&real);
+  start_redis();
+  for (size_t i = 0; i < NODES; i++) nodes[i] = start_node();
+  until(is_up(nodes[0]) && is_up(nodes[1]));
+  return status;
+}
+
+static int end(void **state) {
+  for (size_t i = 0; i < NODES; i++) {
+    if (nodes[i]) mw_server_free(nodes[i]);
+    nodes[i] = NULL;
+  }
+  real_redis_end(&real);
+  mw_log_to(MW_LOG_INFO, NULL, NULL);
+  return support_teardown(state);
+}
+
+/* ---- Peers ----------------------------------------------------------------------------------- */
+
+static bool has(struct memory_peer *peer, const char *text) {
+  struct bytes in = memory_peer_fetch(peer);
+  size_t len = strlen(text);
+  for (size_t i = 0; i + len <= in.len; i++) {
+    if (memcmp(in.ptr + i, text, len) == 0) return true;
+  }
+  return false;
+}
+
+static void ask(struct memory_peer *peer, struct mw_server *server, const char *request) {
+  memory_peer_open(peer, server);
+  memory_peer_send_text(peer, request);
+}
+
+static void open_socket(struct memory_peer *peer, struct mw_server *server) {
+  memory_peer_open(peer, server);
+  memory_peer_upgrade(peer, NULL);
+}
+
+static void say(struct memory_peer *peer, const char *text) { memory_peer_frame(peer, WS_OPCODE_TEXT, bytes_string(text)); }
+
+/* Publishes by POST, and waits for the answer. */
+static void publish(struct mw_server *server, const char *object) {
+  char request[1024];
+  struct memory_peer peer;
+  snprintf(request, sizeof request,
+           "POST /publish HTTP/1.1\r\nHost: a\r\n" KEY "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+           strlen(object), object);
+  ask(&peer, server, request);
+  until(has(&peer, "\"id\":\"") || has(&peer, "error"));
+  assert_true(has(&peer, "200 OK"));
+  memory_peer_close(&peer);
+}
+
+/* Copies the newest id that the peer has received. */
+static void take_id(struct memory_peer *peer, char id[MW_ID_MAX]) {
+  struct bytes in = memory_peer_fetch(peer);
+  id[0] = '\0';
+  for (size_t i = 0; i + 4 + ID_LEN <= in.len; i++) {
+    if (memcmp(in.ptr + i, "id: ", 4) == 0) snprintf(id, MW_ID_MAX, "%.*s", (int)ID_LEN, in.ptr + i + 4);
+  }
+  assert_int_equal(strlen(id), ID_LEN);
+}
+
+/* ---- Tests ----------------------------------------------------------------------------------- */
+
+static void all_nodes_are_one(void **state) {
+  (void)state;
+  struct memory_peer stream, socket, back;
+  char id[MW_ID_MAX], request[256];
+  ask(&stream, nodes[0], "GET /sse?channel=room:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  open_socket(&socket, nodes[1]);
+  say(&socket, "{\"subscribe\":\"room:1\",\"ref\":1}");
+  until(has(&stream, "id: ") && has(&socket, "\"ref\":1,\"ok\""));
+  publish(nodes[1], "{\"channel\":\"room:1\",\"data\":\"first\"}");
+  until(has(&stream, "first") && has(&socket, "first"));
+  /* a relayed event: acknowledged to its sender, and received by the others */
+  say(&socket, "{\"send\":\"room:1\",\"event\":\"kept\",\"data\":\"second\",\"ref\":2}");
+  until(has(&socket, "\"ref\":2,\"ok\":{\"id\":\"") && has(&stream, "second"));
+  say(&socket, "{\"send\":\"room:1\",\"event\":\"fleeting\",\"data\":\"third\",\"ref\":3}");
+  until(has(&socket, "\"ref\":3,\"ok\"") && has(&stream, "third"));
+  take_id(&stream, id);
+  memory_peer_close(&stream);
+  publish(nodes[0], "{\"channel\":\"room:1\",\"data\":\"fourth\"}");
+  /* it resumes at the other node */
+  snprintf(request, sizeof request, "GET /sse?channel=room:1&since=%s HTTP/1.1\r\nHost: a\r\n\r\n", id);
+  ask(&back, nodes[1], request);
+  until(has(&back, "fourth"));
+  assert_false(has(&back, "gap") || has(&back, "second"));
+  memory_peer_close(&back);
+  memory_peer_close(&socket);
+}
+
+#define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {NODE_TEST(all_nodes_are_one)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
