@@ -43,7 +43,7 @@ describe("make", function()
 end)
 
 it("scripts/demo refuses what is not a port", function()
-  for _, args in ipairs { "--port", "--port=", "--port abc", "--prot 8080" } do
+  for _, args in ipairs { "--port", "--port=", "--port abc", "--prot 8080", "--listen" } do
     local pipe = io.popen("./scripts/demo " .. args .. " 2>&1; echo $?")
     assert.matches("scripts/demo.*\n2\n$", pipe:read "a")
     pipe:close()

@@ -4,6 +4,8 @@
 #include "http/exchange.h"
 #include "http/request.h"
 
+const char cors_refusal[] = "the origin of the page differs from Host, and the option origins does not list it";
+
 static const struct http_head *head_of(struct exchange *exchange) { return exchange_request(exchange)->head; }
 
 /* Returns the request's Origin, or nothing if there is none, or more than one. */

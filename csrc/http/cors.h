@@ -16,6 +16,8 @@ struct exchange;
  * page of another site is refused, which Sec-Fetch-Site reveals (Fetch Metadata): browsers send no
  * Origin when a page opens another, or loads an image. */
 bool cors_allows(struct exchange *exchange);
+/* The reason for requests that it does not allow. */
+extern const char cors_refusal[];
 /* Returns true if the cookies of the request count: it does not come from a page, or from one of
  * the same origin, or of an origin that is listed by name. "*" does not make a page trusted. */
 bool cors_trusts(struct exchange *exchange);

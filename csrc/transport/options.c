@@ -7,7 +7,7 @@
 static void options_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (request->is_guarded && !cors_allows(exchange)) {
-    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 403, "forbidden", cors_refusal, bytes_of(NULL, 0));
     return;
   }
   struct http_fields fields;

@@ -37,7 +37,7 @@ static bool may_be_forged(struct exchange *exchange, const struct request *reque
 static void routes_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (request->route->checks_origin && !cors_allows(exchange)) {
-    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 403, "forbidden", cors_refusal, bytes_of(NULL, 0));
     return;
   }
   if (may_be_forged(exchange, request)) {

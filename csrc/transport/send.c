@@ -255,7 +255,7 @@ static void send_read(struct exchange *exchange) {
 static void send_start(struct exchange *exchange) {
   const struct http_head *head = exchange_request(exchange)->head;
   if (!cors_allows(exchange)) {
-    refuse_send(exchange, 403, "the origin is not allowed");
+    refuse_send(exchange, 403, cors_refusal);
   } else if (csrf_suspects(exchange)) {
     refuse_send(exchange, 403, csrf_refusal);
   } else if (http_head_field(head, BYTES("x-moonwire-client")).ptr) {

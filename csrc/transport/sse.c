@@ -167,7 +167,7 @@ static void go_stream(struct exchange *exchange, struct subscribe_query *query) 
 static void sse_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (!cors_allows(exchange)) {
-    sse_refuse(exchange, 403, "the origin is not allowed");
+    sse_refuse(exchange, 403, cors_refusal);
     return;
   }
   const struct http_head *head = request->head;

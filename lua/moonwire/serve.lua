@@ -79,7 +79,8 @@ local function serve(given, script)
   end
   local ok, message = app:_serve(given)
   if not ok then
-    fail("%s", message)
+    local is_taken = message:find "cannot listen on .*: address already in use$"
+    fail("%s%s", message, is_taken and "; choose another with --listen HOST:PORT" or "")
   end
 end
 

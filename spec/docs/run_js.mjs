@@ -73,7 +73,10 @@ async function page() {
 async function run({ code }) {
   const names = await page();
   const failures = [];
-  const fail = (error) => failures.push(String(error?.stack ?? error));
+  let closing = false; // what a block has sent, and what was not answered in time, is rejected then
+  const fail = (error) => {
+    if (!closing || error?.name !== "MoonwireError") failures.push(String(error?.stack ?? error));
+  };
   process.on("unhandledRejection", fail).on("uncaughtException", fail);
   const text = code.replace(/^import \{ connect \} from "\/moonwire\.js";$/m, "");
   try {
@@ -89,6 +92,7 @@ async function run({ code }) {
   } catch (error) {
     fail(error);
   }
+  closing = true;
   for (const thing of open) thing.close();
   open = [];
   await sleep(50);

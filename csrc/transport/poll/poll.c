@@ -278,7 +278,7 @@ static void go_poll(struct poll *poll) {
 static void poll_start(struct exchange *exchange) {
   struct request *request = exchange_request(exchange);
   if (!cors_allows(exchange)) {
-    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 403, "forbidden", cors_refusal, bytes_of(NULL, 0));
     return;
   }
   struct poll *poll = make_poll(exchange);

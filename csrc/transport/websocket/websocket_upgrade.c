@@ -1,6 +1,7 @@
 #include "codec/ws/ws_handshake.h"
 #include "delivery/delivery.h"
 #include "dialect/dialect.h"
+#include "http/cors.h"
 #include "http/request.h"
 #include "transport/websocket/deflate.h"
 #include "transport/websocket/websocket.h"
@@ -9,7 +10,7 @@ bool websocket_refuse(struct exchange *exchange, const struct http_head *head, b
   struct bytes key;
   struct http_error error = ws_handshake_check(head, &key);
   if (!origin_allowed) {
-    exchange_refuse(exchange, 403, "forbidden", "the origin is not allowed", bytes_of(NULL, 0));
+    exchange_refuse(exchange, 403, "forbidden", cors_refusal, bytes_of(NULL, 0));
   } else if (error.status != 0) {
     const struct http_field *own;
     size_t count = ws_handshake_fields(error.status, &own);
