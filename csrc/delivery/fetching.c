@@ -30,7 +30,7 @@ static bool await(struct catchup *catchup, struct catchup_source *source) {
       skip(catchup, source, evicted);
       return false;
     }
-    channel->is_fetching = source->asks = true;
+    source->asks = true;
     source->wanted = evicted;
     source->tries++;
   }
@@ -63,17 +63,18 @@ enum catchup_step fetching_look(struct subscriber *subscriber, struct catchup *c
   return fetches ? CATCHUP_WAITS : CATCHUP_GOES_ON;
 }
 
+bool delivery_ask(struct delivery *delivery, struct channel *channel, uint64_t until) {
+  if (channel->is_fetching) return true;
+  channel->is_fetching = delivery->fetch && delivery->fetch(delivery->fetch_context, channel->name, until) == 0;
+  return channel->is_fetching;
+}
+
 void fetching_ask(struct subscriber *subscriber, struct catchup *catchup) {
-  const struct delivery *delivery = subscriber->sink->delivery;
   for (size_t i = 0; i < catchup->count; i++) {
     struct catchup_source *source = &catchup->sources[i];
     if (!source->asks) continue;
     source->asks = false;
-    struct channel *channel = source->subscription->channel;
-    bool is_asked = delivery->fetch && delivery->fetch(delivery->fetch_context, channel->name, source->wanted) == 0;
-    if (is_asked) continue;
-    channel->is_fetching = false;
-    subscriber_break(subscriber);
+    if (!delivery_ask(subscriber->sink->delivery, source->subscription->channel, source->wanted)) subscriber_break(subscriber);
   }
 }
 

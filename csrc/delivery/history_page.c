@@ -4,10 +4,8 @@
 
 enum { LIMIT = 100 };
 
-struct history_page history_page_until(struct store *store, uint64_t position, struct bytes name,
-                                       const struct history_query *query) {
-  const struct stored *stored = store_look(store, name);
-  if (!stored) return (struct history_page){.history = NULL};
+/* Returns the page of what is here. */
+static struct history_page page_of(const struct stored *stored, uint64_t position, const struct history_query *query) {
   const struct history *history = &stored->history;
   bool from_first = query->since.kind != SINCE_NONE;
   uint32_t first = query->since.kind == SINCE_POSITION ? history_seek(history, query->since.position) : 0;
@@ -24,6 +22,38 @@ struct history_page history_page_until(struct store *store, uint64_t position, s
     page.more = true;
   }
   return page;
+}
+
+/* Returns true if the broker has messages between the given ids that are older than what is here. */
+static bool lacks_older(struct store *store, struct stored *stored, const struct history_query *query) {
+  uint64_t begin = store_gone(store, stored), before = query->before.kind == SINCE_POSITION ? query->before.position : 0;
+  if (!store->is_cache || (query->before.kind != SINCE_NONE && before <= begin + 1)) return false;
+  if (query->since.kind == SINCE_POSITION && query->since.position > begin) begin = query->since.position;
+  return store_complete(store, stored, begin) == STORE_MUST_FETCH;
+}
+
+struct history_page history_page_until(struct store *store, uint64_t position, struct bytes name,
+                                       const struct history_query *query) {
+  struct stored *stored = store_look(store, name);
+  if (!stored) return (struct history_page){.history = NULL};
+  struct history_page page = page_of(stored, position, query);
+  if (!page.from_first && page.count > 0 && lacks_older(store, stored, query)) page.more = true;
+  return page;
+}
+
+/* What is here is enough for a page of the newest that is full, and has older ones before it. */
+static bool must_fetch(struct store *store, struct stored *stored, const struct history_query *query) {
+  struct history_page page = page_of(stored, UINT64_MAX, query);
+  return (page.from_first || !page.more) && lacks_older(store, stored, query);
+}
+
+bool history_page_must_fetch(struct store *store, struct bytes channel, const struct history_query *query, uint64_t *until) {
+  store_lock(store);
+  struct stored *stored = store_look(store, channel);
+  bool must = stored && must_fetch(store, stored, query);
+  if (must) *until = stored->history.evicted;
+  store_unlock(store);
+  return must;
 }
 
 int history_page_fit(struct history_page *page, const struct form_class *form, const struct epoch *epoch, size_t bytes) {

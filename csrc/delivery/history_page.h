@@ -23,6 +23,9 @@ struct history_query {
   size_t limit; /* how many messages; 0: 100 */
 };
 
+/* Returns true if the store is a cache that lacks some of the page's messages. They are to be fetched
+ * (delivery->fetch) up to *until. Fetch again while *until falls. Any thread. */
+bool history_page_must_fetch(struct store *store, struct bytes channel, const struct history_query *query, uint64_t *until);
 /* Returns the page that the query names, of messages up to `position`. It is valid as long as the
  * caller holds the lock of the store (store_lock), and changes nothing of the store. */
 struct history_page history_page_until(struct store *store, uint64_t position, struct bytes channel,

@@ -3,6 +3,7 @@
 
 #include "base/status.h"
 #include "delivery/collect.h"
+#include "delivery/history_page.h"
 #include "delivery/replay.h"
 #include "test/support.h"
 #include "test/support/message.h"
@@ -408,6 +409,56 @@ static void a_slow_one_reads_on_from_the_broker(void **state) {
   end();
 }
 
+/* "6 7 8 more" */
+static const char *look(struct history_query query) {
+  static char text[256];
+  store_lock(&world.store);
+  struct history_page page = history_page_of(&world.hub, BYTES("a"), &query);
+  text[0] = '\0';
+  for (uint32_t i = 0; i < page.count; i++) {
+    size_t len = strlen(text);
+    snprintf(text + len, sizeof text - len, "%llu ", (unsigned long long)history_at(page.history, page.first + i)->position);
+  }
+  store_unlock(&world.store);
+  if (page.more) strcat(text, "more");
+  return text;
+}
+
+static uint64_t lacks(struct history_query query) {
+  uint64_t until = 0;
+  return history_page_must_fetch(&world.store, BYTES("a"), &query, &until) ? until : 0;
+}
+
+static void history_pages_are_fetched(void **state) {
+  (void)state;
+  const struct since all = {.kind = SINCE_ALL};
+  begin();
+  world.gone = 2;
+  assert_int_equal(lacks((struct history_query){.limit = 1}), 0); /* it is not followed */
+  assert_int_equal(restore("a", 3, 10, UINT64_MAX), 0);
+  /* The newest: more than is asked for must be here, or it is not known whether there is more. */
+  assert_int_equal(lacks((struct history_query){.limit = 2}), 0);
+  assert_int_equal(lacks((struct history_query){.limit = 3}), 7);
+  assert_string_equal(look((struct history_query){.limit = 3}), "8 9 10 more");
+  assert_int_equal(lacks((struct history_query){.before = since_at(&epoch, 10), .limit = 1}), 0);
+  assert_int_equal(lacks((struct history_query){.before = since_at(&epoch, 8), .limit = 1}), 7);
+  assert_int_equal(lacks((struct history_query){.before = since_at(&epoch, 3), .limit = 1}), 0); /* nowhere */
+  assert_int_equal(lacks((struct history_query){.before = all, .limit = 1}), 0);
+  /* After a cursor: all from there. */
+  assert_int_equal(lacks((struct history_query){.since = since_at(&epoch, 7), .limit = 1}), 0);
+  assert_int_equal(lacks((struct history_query){.since = since_at(&epoch, 5), .limit = 1}), 7);
+  assert_int_equal(lacks((struct history_query){.since = all, .limit = 1}), 7);
+  assert_int_equal(restore("a", 3, 7, 7), 0);
+  assert_int_equal(lacks((struct history_query){.since = since_at(&epoch, 4), .limit = 1}), 0);
+  assert_int_equal(lacks((struct history_query){.since = since_at(&epoch, 1), .limit = 1}), 4);
+  assert_int_equal(restore("a", 3, 4, 4), 0);
+  assert_int_equal(lacks((struct history_query){.since = since_at(&epoch, 1), .limit = 1}), 0);
+  assert_string_equal(look((struct history_query){.since = all, .limit = 3}), "3 4 5 more");
+  assert_string_equal(look((struct history_query){.limit = 100}), "3 4 5 6 7 8 9 10 ");
+  assert_int_equal(lacks((struct history_query){.limit = 100}), 0);
+  end();
+}
+
 static bool resume_once(void *context) {
   (void)context;
   begin();
@@ -438,6 +489,7 @@ int main(void) {
       TEST(keeps_the_order_of_several_channels),
       TEST(leaves_while_it_waits),
       TEST(a_slow_one_reads_on_from_the_broker),
+      TEST(history_pages_are_fetched),
       TEST(stands_failing_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,8 +101,9 @@ void poll_begin(struct poll *poll) {
   }
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
-  if (poll_answer_read(&answer, poll_source(poll), poll->since, client) < 0) {
-    refuse_poll(exchange, 503, "out of memory");
+  status = poll_answer_read(&answer, poll_source(poll), poll->since, client);
+  if (status < 0) {
+    refuse_poll(exchange, 503, status == MW_EUNAVAILABLE ? "older messages are being fetched; poll again" : "out of memory");
   } else if (answer.has_ended && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
   } else {

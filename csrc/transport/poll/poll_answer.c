@@ -40,7 +40,8 @@ static int add_blob(struct poll_answer *answer, const struct mw_limits *limits, 
 
 struct source {
   const struct hub *hub;
-  struct stored *stored; /* NULL: it keeps nothing */
+  struct channel *channel; /* NULL: it was left */
+  struct stored *stored;   /* NULL: it keeps nothing */
   struct bytes name;
   uint32_t next; /* in its history */
   uint64_t ends; /* the position of its end, which is still to be sent; 0: more may come */
@@ -80,8 +81,13 @@ static void look_at(struct poll_answer *answer, struct hub *hub, struct since si
   uint64_t after = since.kind == SINCE_POSITION ? since.position : 0;
   if (source.ends > 0 && since.kind == SINCE_POSITION && after >= source.ends) return;
   answer->has_ended = false;
-  bool gap = since.kind == SINCE_FOREIGN;
-  if (since.kind == SINCE_POSITION) gap = !source.stored || store_complete(hub->store, source.stored, after) != STORE_HAS_ALL;
+  enum store_has has = since.kind == SINCE_FOREIGN ? STORE_HAS_GAP : STORE_HAS_ALL;
+  if (since.kind == SINCE_POSITION) has = source.stored ? store_complete(hub->store, source.stored, after) : STORE_HAS_GAP;
+  if (has == STORE_MUST_FETCH && source.channel) {
+    answer->lacks = source.channel;
+    answer->lacks_until = source.stored->history.evicted;
+  }
+  bool gap = has == STORE_HAS_GAP || (has == STORE_MUST_FETCH && !source.channel);
   if (gap) poll_answer_add_gap(answer, source.name);
   if (source.stored) source.next = store_replay_from(hub->store, source.stored, since.kind != SINCE_NONE, after);
   if (source_position(&source) != UINT64_MAX) heap[(*count)++] = source;
@@ -96,12 +102,13 @@ static size_t look_at_all(struct poll_answer *answer, struct subscriber *subscri
   answer->has_ended = since.kind == SINCE_POSITION;
   while ((subscription = subscriber_next(subscriber, subscription))) {
     struct channel *channel = subscription->channel;
-    look_at(answer, hub, since, heap, &count, (struct source){hub, channel->stored, channel->name, 0, hub_ended(hub, channel)});
+    look_at(answer, hub, since, heap, &count,
+            (struct source){hub, channel, channel->stored, channel->name, 0, hub_ended(hub, channel)});
   }
   for (size_t i = 0; client && i < client->left_count; i++) {
     const struct poll_left *left = client->left[i];
     look_at(answer, hub, since, heap, &count,
-            (struct source){hub, store_look(hub->store, left->name), left->name, 0, left->ended});
+            (struct source){hub, NULL, store_look(hub->store, left->name), left->name, 0, left->ended});
   }
   return count;
 }
@@ -185,7 +192,9 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
   answer->more = next_position > 0;
   if (answer->has_failed) return MW_ENOMEM;
-  return status < 0 ? status : 0;
+  if (status < 0 || !answer->lacks) return status < 0 ? status : 0;
+  (void)delivery_ask(http->delivery, answer->lacks, answer->lacks_until); /* if that fails, the next poll asks again */
+  return MW_EUNAVAILABLE;
 }
 
 /* ---- From what was collected ----------------------------------------------------------------- */

@@ -18,6 +18,9 @@ struct poll_answer {
   struct bytes *gaps; /* names of channels, borrowed from the client and the hub */
   size_t gap_count;
   uint32_t gap_capacity;
+  /* a channel whose messages are in the broker only, up to that position; or NULL */
+  struct channel *lacks;
+  uint64_t lacks_until;
   bool has_failed; /* a gap is missing, because out of memory */
   bool more;       /* not complete: the next poll finds something immediately */
   /* nothing can come any more: each of the channels has ended, and was seen to its end */
@@ -29,7 +32,8 @@ void poll_answer_deinit(struct poll_answer *answer);
 void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel);
 /* Adds what the histories have after `since` of the subscribed channels, and, with a client, of
  * those that it has left because they ended. Merges by position, and adds collected messages
- * without a position in their places. Returns 0 or MW_ENOMEM. */
+ * without a position in their places. Returns 0, MW_ENOMEM, or MW_EUNAVAILABLE: messages are missing that
+ * only the broker has, and were asked for. */
 int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
                      const struct poll_client *client);
 /* Adds what was collected for a client that has seen everything up to `seen`. only_kept: only
