@@ -46,6 +46,10 @@ struct orderer {
    * a client may join them in the same turn. Returns as interest does. A worker's thread, or the
    * server's. */
   int (*fetch)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
+  /* Has the store know older messages of a channel in which there is an interest: the newest ones up
+   * to the position `until`, of which it has none. MW_PENDING: the kept completion tells when it does.
+   * Otherwise as interest. Any thread. */
+  int (*page)(struct orderer *orderer, struct bytes channel, uint64_t until, struct completion *completion);
   /* interest and fetch may be pending: so every client that joins, and every history that is read,
    * goes through the script's queue, and waits there. */
   bool may_wait;

@@ -152,6 +152,16 @@ static void take_fetch_step(struct broker_op *op) {
   finish(op, status);
 }
 
+static void on_page(void *context, int status) {
+  struct broker_op *op = context;
+  finish(op, status == 0 && op->owner->must_restart ? MW_EUNAVAILABLE : status);
+}
+
+static void run_page(struct broker_op *op) {
+  int status = broker_page(op->owner->broker, op->interests[0].channel, op->until, on_page, op);
+  if (status != MW_PENDING) finish(op, status);
+}
+
 void broker_op_run(struct broker_op *op) {
   if (atomic_load(&op->owner->is_ended)) {
     finish(op, MW_ECLOSED);
@@ -161,6 +171,7 @@ void broker_op_run(struct broker_op *op) {
     case BROKER_OP_PUBLISH: run_publish(op); break;
     case BROKER_OP_INTEREST: run_interest(op); break;
     case BROKER_OP_FETCH: take_fetch_step(op); break;
+    case BROKER_OP_PAGE: run_page(op); break;
     case BROKER_OP_END_INTEREST:
       end_interests(op);
       finish(op, 0);

@@ -10,7 +10,7 @@ VISIBILITY_PUSH
 
 struct broker_orderer;
 
-enum broker_op_type { BROKER_OP_PUBLISH, BROKER_OP_INTEREST, BROKER_OP_END_INTEREST, BROKER_OP_FETCH };
+enum broker_op_type { BROKER_OP_PUBLISH, BROKER_OP_INTEREST, BROKER_OP_END_INTEREST, BROKER_OP_FETCH, BROKER_OP_PAGE };
 
 struct broker_op {
   struct mail mail; /* to the server's thread, and then to the worker that asks */
@@ -25,6 +25,7 @@ struct broker_op {
   bool is_final, is_volatile;
   /* The others. The text has the names of the channels. */
   struct since since; /* BROKER_OP_FETCH */
+  uint64_t until;     /* BROKER_OP_PAGE */
   bool has_reached;   /* the cursor was judged */
   unsigned rounds;    /* how often the channels were waited for */
   size_t count;

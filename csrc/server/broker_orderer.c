@@ -63,6 +63,15 @@ static int fetch(struct orderer *orderer, const struct job_channel *channels, si
   return ask(orderer, BROKER_OP_FETCH, channels, count, completion);
 }
 
+static int page(struct orderer *orderer, struct bytes channel, uint64_t until, struct completion *completion) {
+  struct broker_orderer *owner = owner_of(orderer);
+  struct job_channel wanted = {.name = channel};
+  if (atomic_load(&owner->is_ended)) return MW_ECLOSED;
+  struct broker_op *op = broker_op_channels(BROKER_OP_PAGE, &wanted, 1);
+  if (op) op->until = until;
+  return post(owner, op, completion);
+}
+
 static void end_interest(struct orderer *orderer, struct bytes channel) {
   struct job_channel ended = {.name = channel};
   struct broker_op *op = broker_op_channels(BROKER_OP_END_INTEREST, &ended, 1);
@@ -255,6 +264,7 @@ const struct orderer broker_orderer = {.publish = publish,
                                        .interest = interest,
                                        .end_interest = end_interest,
                                        .fetch = fetch,
+                                       .page = page,
                                        .may_wait = true,
                                        .end_pending = end_pending,
                                        .update_roster = update_roster,

@@ -31,6 +31,15 @@ static int interest(struct orderer *orderer, const struct job_channel *channels,
   return 0;
 }
 
+/* The store is not a cache. */
+static int page(struct orderer *orderer, struct bytes channel, uint64_t until, struct completion *completion) {
+  (void)orderer;
+  (void)channel;
+  (void)until;
+  (void)completion;
+  return MW_EUNAVAILABLE;
+}
+
 static void end_interest(struct orderer *orderer, struct bytes channel) {
   (void)orderer;
   (void)channel;
@@ -56,6 +65,7 @@ const struct orderer bus_orderer = {.publish = publish,
                                     .interest = interest,
                                     .end_interest = end_interest,
                                     .fetch = interest,
+                                    .page = page,
                                     .end_pending = end_pending,
                                     .update_roster = update_roster,
                                     .worker_count = worker_count,

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/status.h"
+#include "codec/envelope.h"
 #include "codec/ws/ws_deflate.h"
 #include "delivery/subscriber.h"
 #include "dialect/native.h"
@@ -38,6 +40,46 @@ void worker_use_config(struct worker *worker, const struct mw_config *config) {
   transport_set_limits(&worker->transport, limits);
 }
 
+/* ---- Older messages, which the broker has ---------------------------------------------------- */
+
+/* For subscribers that wait for them (delivery/fetching.h). */
+struct page_wait {
+  struct completion completion;
+  struct bytes channel; /* of a kept one: below */
+  char text[CHANNEL_NAME_MAX];
+};
+
+static struct page_wait *wait_of(struct completion *completion) { return container_of(completion, struct page_wait, completion); }
+
+static void on_page(struct completion *completion, int status) {
+  struct page_wait *wait = wait_of(completion);
+  order_end_waiting(completion->http->app);
+  delivery_fetched(completion->http->delivery, wait->channel, status);
+  memory_free(wait);
+}
+
+static struct completion *keep_page(struct completion *completion) {
+  struct page_wait *kept = memory_alloc(sizeof *kept);
+  if (!kept || !order_begin_waiting(completion->http->app)) {
+    memory_free(kept);
+    return NULL;
+  }
+  *kept = *wait_of(completion);
+  kept->channel.ptr = kept->text;
+  return &kept->completion;
+}
+
+static int fetch_page(void *context, struct bytes channel, uint64_t until) {
+  struct worker *worker = context;
+  struct orderer *orderer = worker->server->app.orderer;
+  struct page_wait wait = {.completion = {.http = &worker->http, .keep = keep_page, .on_done = on_page},
+                           .channel = bytes_of(NULL, channel.len)};
+  if (channel.len > sizeof wait.text) return MW_EINVAL;
+  memcpy(wait.text, channel.ptr, channel.len);
+  int status = orderer->page(orderer, channel, until, &wait.completion);
+  return status == MW_PENDING ? 0 : MW_EUNAVAILABLE;
+}
+
 int worker_init(struct worker *worker, struct mw_server *server, uint32_t index, struct loop *loop) {
   const struct mw_limits *limits = &server->app.config->options.limits;
   worker->server = server;
@@ -55,7 +97,9 @@ int worker_init(struct worker *worker, struct mw_server *server, uint32_t index,
                                        .replay = {.messages = limits->replay, .bytes = limits->replay_bytes},
                                        .form_users = &server->bus.forms,
                                        .deflate_min = deflate_min(&server->app.config->options.deflate),
-                                       .turn_bytes = TURN_BYTES};
+                                       .turn_bytes = TURN_BYTES,
+                                       .fetch = server->broker ? fetch_page : NULL,
+                                       .fetch_context = worker};
   worker->http = (struct http){.app = &server->app,
                                .delivery = &worker->delivery,
                                .slots = &worker->slots,

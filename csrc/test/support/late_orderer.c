@@ -87,6 +87,11 @@ static int fetch(struct orderer *orderer, const struct job_channel *channels, si
   return wait_for(late_of(orderer), true, channels, count, completion);
 }
 
+static int page(struct orderer *orderer, struct bytes channel, uint64_t until, struct completion *completion) {
+  (void)orderer, (void)channel, (void)until, (void)completion;
+  return MW_EUNAVAILABLE;
+}
+
 void late_orderer_wait(struct late_orderer *late) { late->orderer.may_wait = true; }
 
 void late_orderer_confirm(struct late_orderer *late, int status) {
@@ -141,6 +146,7 @@ void late_orderer_begin(struct late_orderer *late, struct mw_server *server) {
                                    .interest = interest,
                                    .end_interest = end_interest,
                                    .fetch = fetch,
+                                   .page = page,
                                    .end_pending = end_pending,
                                    .update_roster = update_roster,
                                    .worker_count = worker_count,

@@ -148,9 +148,109 @@ static void all_nodes_are_one(void **state) {
   memory_peer_close(&socket);
 }
 
+/* Nodes die and Redis restarts while a client waits; nothing is lost, and no gap is told. */
+static void redis_restarts_with_all_that_it_had(void **state) {
+  (void)state;
+  struct memory_peer stream;
+  char object[64], text[32];
+  ask(&stream, nodes[0], "GET /sse?channel=room:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  until(has(&stream, "id: "));
+  for (int i = 0; i < 4; i++) {
+    snprintf(object, sizeof object, "{\"channel\":\"room:1\",\"data\":\"m%d\"}", i);
+    if (i == 1) real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE pubsub");
+    if (i == 2) real_redis_kill(&real, 0);
+    if (i == 2) start_redis();
+    if (i == 3) real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE normal");
+    publish(nodes[1], object);
+    snprintf(text, sizeof text, "\"m%d\"", i);
+    until(has(&stream, text));
+  }
+  assert_false(has(&stream, "gap"));
+  memory_peer_close(&stream);
+}
+
+/* Every client is told, and goes on. */
+static void redis_has_forgotten(void **state) {
+  (void)state;
+  struct memory_peer stream, back;
+  char id[MW_ID_MAX], request[256];
+  ask(&stream, nodes[0], "GET /sse?channel=room:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  until(has(&stream, "id: "));
+  publish(nodes[1], "{\"channel\":\"room:1\",\"data\":\"first\"}");
+  until(has(&stream, "first"));
+  take_id(&stream, id);
+  real_redis_run(&real, "redis-cli -s s FLUSHALL");
+  until(memory_peer_ended(&stream));
+  memory_peer_close(&stream);
+  snprintf(request, sizeof request, "GET /sse?channel=room:1&since=%s HTTP/1.1\r\nHost: a\r\n\r\n", id);
+  ask(&back, nodes[1], request);
+  until(has(&back, "moonwire:gap"));
+  publish(nodes[0], "{\"channel\":\"room:1\",\"data\":\"second\"}");
+  until(has(&back, "second"));
+  memory_peer_close(&back);
+}
+
+/* A cursor of a node that is ahead, or of an epoch that this node does not know yet, is not foreign. */
+static void a_new_node_knows_old_cursors(void **state) {
+  (void)state;
+  struct memory_peer stream, back;
+  char id[MW_ID_MAX], request[256];
+  ask(&stream, nodes[0], "GET /sse?channel=room:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  until(has(&stream, "id: "));
+  publish(nodes[0], "{\"channel\":\"room:1\",\"data\":\"first\"}");
+  until(has(&stream, "first"));
+  take_id(&stream, id);
+  mw_server_free(nodes[1]);
+  nodes[1] = start_node();
+  snprintf(request, sizeof request, "GET /sse?channel=room:1&since=%s HTTP/1.1\r\nHost: a\r\n\r\n", id);
+  ask(&back, nodes[1], request); /* before it is connected */
+  until(has(&back, "id: "));
+  publish(nodes[0], "{\"channel\":\"room:1\",\"data\":\"second\"}");
+  until(has(&back, "second"));
+  assert_false(has(&back, "gap"));
+  assert_false(has(&back, "first"));
+  memory_peer_close(&back);
+  memory_peer_close(&stream);
+}
+
+/* Everything that waits ends. */
+static void servers_end_while_calls_wait(void **state) {
+  (void)state;
+  static const char body[] = "{\"channel\":\"room:1\"}";
+  for (int way = 0; way < 2; way++) {
+    struct memory_peer socket, join, back;
+    char request[256];
+    open_socket(&socket, nodes[0]);
+    say(&socket, "{\"subscribe\":\"room:1\",\"ref\":1}");
+    until(has(&socket, "\"ref\":1,\"ok\""));
+    real_redis_kill(&real, 0);
+    until(!is_up(nodes[0]));
+    say(&socket, "{\"send\":\"room:1\",\"event\":\"kept\",\"data\":1,\"ref\":2}");
+    ask(&join, nodes[0], "GET /sse?channel=room:2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    snprintf(request, sizeof request, "POST /publish HTTP/1.1\r\nHost: a\r\n" KEY "Content-Length: %zu\r\n\r\n%s",
+             sizeof body - 1, body);
+    ask(&back, nodes[0], request);
+    if (way == 0) {
+      mw_server_stop(nodes[0], NULL, NULL);
+      mw_server_advance(nodes[0], 3600 * 1000);
+      until(has(&back, "503"));
+    }
+    mw_server_free(nodes[0]);
+    nodes[0] = NULL;
+    memory_peer_close(&socket);
+    memory_peer_close(&join);
+    memory_peer_close(&back);
+    start_redis();
+    nodes[0] = start_node();
+    until(is_up(nodes[0]));
+  }
+}
+
 #define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {NODE_TEST(all_nodes_are_one)};
+  const struct CMUnitTest tests[] = {NODE_TEST(all_nodes_are_one), NODE_TEST(redis_restarts_with_all_that_it_had),
+                                     NODE_TEST(redis_has_forgotten), NODE_TEST(a_new_node_knows_old_cursors),
+                                     NODE_TEST(servers_end_while_calls_wait)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
