@@ -363,7 +363,7 @@ describe("the start", function()
       local ok, message = pcall(assert(load(script:format(settings or "", path), "@app.lua")))
       return not ok and message or nil
     end
-    for _, path in ipairs { "/sse", "/ws", "/send", "/health" } do
+    for _, path in ipairs { "/sse", "/ws", "/send", "/health", "/ready" } do
       assert.equal(
         ("app.lua:2: app:get %q: '%s' is an endpoint of the server; move it with moonwire.app { paths = { %s = … } }"):format(
           path,

@@ -62,10 +62,13 @@ struct app {
   const struct worker_posts *workers;
   /* jobs in progress or with the script; limits.waiting bounds them */
   atomic_size_t job_count;
-  atomic_size_t job_bytes;      /* the bytes that they carry; limits.queue bounds them */
-  atomic_size_t conn_count;     /* of all workers; limits.connections bounds it */
-  atomic_size_t poll_count;     /* clients that poll, likewise */
-  atomic_uint close_code;       /* of WebSockets, when the server stops */
+  atomic_size_t job_bytes;  /* the bytes that they carry; limits.queue bounds them */
+  atomic_size_t conn_count; /* of all workers; limits.connections bounds it */
+  atomic_size_t poll_count; /* clients that poll, likewise */
+  atomic_uint close_code;   /* of WebSockets, when the server stops */
+  /* why nothing can be published now: a constant without what JSON escapes; NULL: it can. Written by
+   * the server's thread, read by any */
+  _Atomic(const char *) unready;
   atomic_bool has_private;      /* there is a private listener, so /publish is only served there */
   _Atomic enum app_state state; /* read by threads that publish */
 };

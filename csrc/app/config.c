@@ -34,11 +34,12 @@ static bool own_string(const char **string, const char *fallback) {
 }
 
 /* The default paths of the endpoints, in the order of enum endpoint. */
-static const char *const default_paths[ENDPOINT_COUNT] = {"/sse", "/ws", "/send", "/publish", "/health", "/poll", "/moonwire.js"};
+static const char *const default_paths[ENDPOINT_COUNT] = {"/sse",    "/ws",    "/send", "/publish",
+                                                          "/health", "/ready", "/poll", "/moonwire.js"};
 
 static const char *path_fault(const struct mw_config_options *options) {
-  const char *paths[ENDPOINT_COUNT] = {options->path_sse,    options->path_ws,   options->path_send,  options->path_publish,
-                                       options->path_health, options->path_poll, options->path_client};
+  const char *paths[ENDPOINT_COUNT] = {options->path_sse,    options->path_ws,    options->path_send, options->path_publish,
+                                       options->path_health, options->path_ready, options->path_poll, options->path_client};
   for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
     if (!paths[i]) paths[i] = default_paths[i];
     if (paths[i][0] != '\0' && paths[i][0] != '/') return "must begin with \"/\"";
@@ -96,6 +97,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (!own_string(&own->path_send, default_paths[ENDPOINT_SEND])) owned = false;
   if (!own_string(&own->path_publish, default_paths[ENDPOINT_PUBLISH])) owned = false;
   if (!own_string(&own->path_health, default_paths[ENDPOINT_HEALTH])) owned = false;
+  if (!own_string(&own->path_ready, default_paths[ENDPOINT_READY])) owned = false;
   if (!own_string(&own->path_poll, default_paths[ENDPOINT_POLL])) owned = false;
   if (!own_string(&own->path_client, default_paths[ENDPOINT_CLIENT])) owned = false;
   if (!owned) {
@@ -125,7 +127,7 @@ static void config_free(struct policy_owner *owner) {
   struct mw_config *config = container_of(owner, struct mw_config, owner);
   const char *strings[] = {config->options.publish_key, config->options.path_sse,     config->options.path_ws,
                            config->options.path_send,   config->options.path_publish, config->options.path_health,
-                           config->options.path_poll,   config->options.path_client};
+                           config->options.path_ready,  config->options.path_poll,    config->options.path_client};
   for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) memory_free((void *)(uintptr_t)strings[i]);
   for (size_t i = 0; i < config->kind_count; i++) kind_deinit(&config->kinds[i]);
   for (size_t i = 0; i < config->route_count; i++) {

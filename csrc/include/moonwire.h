@@ -278,6 +278,10 @@ struct mw_broker_options {
   uint32_t wait_replicas; /* replicas of Redis that must have a message that is published; up to 16 */
 };
 
+/* Returns 0 if mw_config_new would accept the options, or MW_EINVAL or MW_ENOMEM. Sets *error (may be
+ * NULL) to what is wrong, without a secret. Does not connect. Any thread. */
+MW_API int mw_broker_check(const struct mw_broker_options *options, struct mw_error *error);
+
 struct mw_config_options {
   struct mw_limits limits; /* mw_limits_init first */
   struct mw_broker_options broker;
@@ -298,6 +302,7 @@ struct mw_config_options {
   const char *path_send;    /* NULL: "/send" */
   const char *path_publish; /* NULL: "/publish" */
   const char *path_health;  /* NULL: "/health" */
+  const char *path_ready;   /* NULL: "/ready" */
   const char *path_poll;    /* NULL: "/poll" */
   /* NULL: "/moonwire.js": the browser client, which is part of the library */
   const char *path_client;
@@ -658,6 +663,10 @@ enum { MW_PENDING = 1 };
  * the server's do not receive the last two: the history then has a gap, which clients receive when
  * they resume. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
+
+/* Returns whether a broker orders the messages: the outcome of a publish then comes later, unless it
+ * is volatile. Any thread. */
+MW_API bool mw_server_has_broker(const struct mw_server *server);
 
 /* A range of a channel's history: between two ids (NULL: open), at most `limit` messages. */
 struct mw_history_query {
@@ -1212,6 +1221,11 @@ MW_API void mw_server_advance(struct mw_server *server, uint64_t ms);
  * if that does not happen within 20,000 steps, because each handler starts another one. Not with a
  * host's loop, nor inside a callback. */
 MW_API bool mw_server_settle(struct mw_server *server);
+
+/* Has what waits for a broker wait here, too: publishes, joins, and reads of a history by clients are
+ * completed by a later step. For a server without a broker, before it is stepped. MW_EINVAL: the
+ * server has several workers, or a broker. */
+MW_API int mw_server_test_broker(struct mw_server *server);
 
 /* The peer's end of a connection within the process. */
 struct mw_memory;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lua/lua_broker.h"
 #include "lua/objects/lua_token.h"
 #include "lua/request/lua_http.h"
 #include "lua/request/lua_request.h"
@@ -148,10 +149,12 @@ static void read_deflate(lua_State *L, int index, struct mw_deflate_options *out
 
 struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config_options options;
+  int top = lua_gettop(L);
   mw_config_options_init(&options);
   if (lua_getfield(L, index, "limits") == LUA_TTABLE) read_limits(L, lua_gettop(L), &options.limits);
   lua_pop(L, 1);
   read_deflate(L, index, &options.deflate);
+  if (lua_getfield(L, index, "broker") == LUA_TTABLE) broker_read(L, lua_gettop(L), &options.broker);
   options.proxy_headers = (enum mw_proxy_headers)read_number(L, index, "proxy_headers");
   options.rate_closes = read_boolean(L, index, "rate_closes");
   options.authenticate = read_boolean(L, index, "authenticate");
@@ -164,6 +167,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   options.path_send = read_string(L, index, "send");
   options.path_publish = read_string(L, index, "publish");
   options.path_health = read_string(L, index, "health");
+  options.path_ready = read_string(L, index, "ready");
   options.path_poll = read_string(L, index, "poll");
   options.path_client = read_string(L, index, "client");
   options.on_request = request_start;
@@ -173,6 +177,7 @@ struct mw_config *config_read(lua_State *L, int index, struct host *host) {
   struct mw_config *config = NULL;
   struct mw_error error = {""};
   if (mw_config_new(&config, &options, &error) != 0) luaL_error(L, "%s", error.text);
+  lua_settop(L, top); /* without the sentinels */
   return config;
 }
 
@@ -368,30 +373,18 @@ static int define_text(lua_State *L, int (*set)(struct mw_config *, const char *
 static int define_origin(lua_State *L) { return define_text(L, mw_config_origin); }
 static int define_trust(lua_State *L) { return define_text(L, mw_config_trust); }
 
-/* server:match(name): returns the number of the kind and a table of the captures; or nil and what
- * is wrong. */
-static int match_name(lua_State *L) {
-  struct host *host = host_check(L, 1);
-  struct mw_bytes name = bytes_check(L, 2), key, value;
-  struct mw_error error = {""};
-  if (host->closed) return luaL_error(L, "the app has stopped");
-  int kind = mw_config_match(host->config, name.ptr, name.len, &error);
-  if (kind < 0) return push_defined(L, kind, &error);
-  lua_pushinteger(L, kind);
-  lua_newtable(L);
-  for (size_t i = 0; mw_config_param(host->config, kind, name.ptr, name.len, i, &key, &value) == 0; i++) {
-    bytes_push(L, key);
-    bytes_push(L, value);
-    lua_rawset(L, -3);
-  }
-  return 2;
-}
-
 static int define_place(lua_State *L) { return places_define(L, &check_defining(L)->places, 2); }
 
 const luaL_Reg config_methods[] = {
-    {"channel", define_channel},     {"route", define_route},     {"event_stream", define_stream},
-    {"websocket", define_websocket}, {"static", define_static},   {"origin", define_origin},
-    {"trust", define_trust},         {"match", match_name},       {"place", define_place},
-    {"not_found", define_not_found}, {"open_to", define_open_to}, {NULL, NULL},
+    {"channel", define_channel},
+    {"route", define_route},
+    {"event_stream", define_stream},
+    {"websocket", define_websocket},
+    {"static", define_static},
+    {"origin", define_origin},
+    {"trust", define_trust},
+    {"place", define_place},
+    {"not_found", define_not_found},
+    {"open_to", define_open_to},
+    {NULL, NULL},
 };

@@ -10,6 +10,7 @@
 #include "lua/objects/lua_client.h"
 #include "lua/objects/lua_history.h"
 #include "lua/objects/lua_publish.h"
+#include "lua/objects/lua_publish_all.h"
 #include "lua/objects/lua_timer.h"
 #include "lua/objects/lua_token.h"
 #include "lua/signals.h"
@@ -224,6 +225,29 @@ static int stats(lua_State *L) {
   return 1;
 }
 
+/* server:match(name): returns the number of the kind and a table of the captures; or nil and what
+ * is wrong. */
+static int match_name(lua_State *L) {
+  struct host *host = host_check(L, 1);
+  struct mw_bytes name = bytes_check(L, 2), key, value;
+  struct mw_error error = {""};
+  if (host->closed) return luaL_error(L, "the app has stopped");
+  int kind = mw_config_match(host->config, name.ptr, name.len, &error);
+  if (kind < 0) {
+    lua_pushnil(L);
+    lua_pushstring(L, error.text[0] ? error.text : mw_status_text(kind));
+    return 2;
+  }
+  lua_pushinteger(L, kind);
+  lua_newtable(L);
+  for (size_t i = 0; mw_config_param(host->config, kind, name.ptr, name.len, i, &key, &value) == 0; i++) {
+    bytes_push(L, key);
+    bytes_push(L, value);
+    lua_rawset(L, -3);
+  }
+  return 2;
+}
+
 struct taking {
   struct host *host;
   struct mw_bytes channel;
@@ -295,6 +319,8 @@ void server_open(lua_State *L) {
       {"timeout", timeout},
       {"stop_on_signals", stop_on_signals},
       {"publish", publish_to_channel},
+      {"publish_all", publish_all},
+      {"match", match_name},
       {"count", count},
       {"history", history_read},
       {"stats", stats},

@@ -124,6 +124,13 @@ static int advance(lua_State *L) {
   return 0;
 }
 
+/* server:test_broker(): publishes, joins, and reads of history by clients wait, as for a broker. */
+static int test_broker(lua_State *L) {
+  int status = mw_server_test_broker(host_check_running(L, 1)->server);
+  if (status < 0) return luaL_error(L, "%s", mw_status_text(status));
+  return 0;
+}
+
 /* server:time(): seconds since 1970. */
 static int server_time(lua_State *L) {
   lua_pushnumber(L, (lua_Number)mw_server_time(host_check_running(L, 1)->server) / 1000.0);
@@ -195,8 +202,8 @@ static int memory_close(lua_State *L) {
 void testing_open(lua_State *L) {
   static const luaL_Reg of_faults[] = {{"__gc", close_faults}, {NULL, NULL}};
   static const luaL_Reg of_server[] = {
-      {"keep_faults", keep_faults}, {"take_faults", take_faults},       {"settle", settle}, {"advance", advance},
-      {"time", server_time},        {"connect_memory", connect_memory}, {NULL, NULL}};
+      {"keep_faults", keep_faults}, {"take_faults", take_faults},       {"settle", settle},           {"advance", advance},
+      {"time", server_time},        {"connect_memory", connect_memory}, {"test_broker", test_broker}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {{"__gc", memory_close}, {NULL, NULL}};
   static const luaL_Reg methods[] = {
       {"write", memory_write}, {"read", memory_read}, {"ended", memory_ended}, {"close", memory_close}, {NULL, NULL}};

@@ -7,12 +7,14 @@
 #include "lua/base/scope.h"
 #include "lua/base/wait.h"
 #include "lua/fetch/lua_fetch.h"
+#include "lua/lua_broker.h"
 #include "lua/lua_server.h"
 #include "lua/lua_testing.h"
 #include "lua/objects/lua_client.h"
 #include "lua/objects/lua_connection.h"
 #include "lua/objects/lua_crypto.h"
 #include "lua/objects/lua_publish.h"
+#include "lua/objects/lua_publish_all.h"
 #include "lua/objects/lua_timer.h"
 #include "lua/objects/lua_token.h"
 #include "lua/objects/lua_wait.h"
@@ -113,12 +115,14 @@ int luaopen_moonwire_core(lua_State *L) {
                                        {"serve", serve},
                                        {"follow_link", serve_follow_link},
                                        {"check_address", serve_check_address},
+                                       {"check_broker", broker_check},
                                        {"live", testing_live},
                                        {NULL, NULL}};
   door_get(L);
   coroutine_open(L);
   server_open(L);
   client_open(L);
+  publish_all_open(L);
   stream_open(L);
   follow_open(L);
   socket_open(L);

@@ -45,6 +45,8 @@ int mw_publish(struct mw_server *server, const struct mw_publish *publish, char 
   return status;
 }
 
+bool mw_server_has_broker(const struct mw_server *server) { return server->app.orderer->may_wait; }
+
 /* ---- Members and clients --------------------------------------------------------------------- */
 
 size_t mw_channel_presence(struct mw_server *server, const char *name, size_t name_len, const struct mw_presence_query *query,

@@ -182,6 +182,7 @@ int server_begin(struct mw_server **out, const struct mw_server_options *options
   list_init(&server->signals);
   list_init(&server->watches);
   list_init(&server->pools);
+  list_init(&server->test_waits);
   prepare_handshakes();
   status = app_init(&server->app, options->config);
   if (status < 0) goto fail_app;

@@ -63,6 +63,7 @@ struct mw_server {
   struct alarm *seconds;          /* of the script, if it shares no loop with a worker */
   void (*on_stopped)(void *context);
   void *on_stopped_context;
+  struct list test_waits; /* of mw_server_test_broker */
 };
 
 /* Returns the subscriber of any worker, or NULL if it has ended. Until there are several

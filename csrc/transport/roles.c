@@ -10,6 +10,7 @@ const struct router transport_router = {
             [ENDPOINT_SEND] = {.role = &send_role, .method = "POST", .needs_length = true, .is_shared = true},
             [ENDPOINT_PUBLISH] = {.role = &publish_role, .method = "POST", .needs_length = true},
             [ENDPOINT_HEALTH] = {.role = &health_role, .method = "GET", .other = "HEAD"},
+            [ENDPOINT_READY] = {.role = &ready_role, .method = "GET", .other = "HEAD"},
             [ENDPOINT_POLL] = {.role = &poll_role, .method = "GET", .other = "HEAD", .takes_no_body = true, .is_shared = true},
             [ENDPOINT_CLIENT] = {.role = &client_script_role, .method = "GET", .other = "HEAD"},
         },

@@ -14,6 +14,7 @@ extern const struct role poll_role;          /* GET /poll */
 extern const struct role send_role;          /* POST /send */
 extern const struct role publish_role;       /* POST /publish */
 extern const struct role health_role;        /* GET /health */
+extern const struct role ready_role;         /* GET /ready */
 extern const struct role client_script_role; /* GET /moonwire.js: the browser client */
 extern const struct role routes_role;        /* routes and raw streams of the app */
 /* OPTIONS: the methods of a path; CORS preflights, too */

@@ -13,6 +13,7 @@ local Timer = require "moonwire.timer"
 
 ---@class moonwire.Settings
 ---@field auth? moonwire.Verifier|moonwire.TrustedHeader identifies clients: by tokens, or by a header of a proxy
+---@field broker? moonwire.Redis what orders the messages of several servers; nil: this server does
 ---@field publish_key? string the key for POST /publish
 ---@field origins? string[] other origins whose pages may connect
 ---@field trusted_proxies? string[] proxies whose headers state the client: "10.0.0.0/8", "192.0.2.1", "unix"
@@ -20,7 +21,7 @@ local Timer = require "moonwire.timer"
 ---@field proxy_protocol? boolean connections of trusted proxies begin with a PROXY header; nil: false
 ---@field limits? table<string, number|string> seconds, bytes, and numbers
 ---@field deflate? boolean|moonwire.DeflateOptions compression of /ws; nil: true
----@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health"|"client", string|false>
+---@field paths? table<"ws"|"sse"|"poll"|"send"|"publish"|"health"|"ready"|"client", string|false>
 
 ---@alias moonwire.EventHandler
 ---| fun(client: moonwire.Client, channel: moonwire.Channel, message: moonwire.Message): any, string?, string?
@@ -90,6 +91,18 @@ local Timer = require "moonwire.timer"
 ---@field final? boolean the last message of its channel
 ---@field binary? boolean data is a string of bytes
 ---@field except? moonwire.Client does not get it live
+---@field wait? boolean false: does not wait for a broker; a failure is then only logged; nil: true
+
+--- A message of app:publish_all; or { channel, event, data }.
+---@class moonwire.PublishItem
+---@field channel string
+---@field event? string nil: "message"
+---@field data? any nil is null
+---@field volatile? boolean
+---@field key? string
+---@field final? boolean
+---@field binary? boolean
+---@field except? moonwire.Client
 
 ---@class moonwire.App
 ---@field log moonwire.Log
@@ -118,6 +131,7 @@ function App._new(settings)
     log = log,
     _settings = settings,
     _authenticate = identify,
+    _broker = settings.broker,
     _where = options.caller(),
     _channels = {}, -- definitions, in order; so are the routes and mounts
     _routes = {},
@@ -429,6 +443,13 @@ local function warn(call, message)
   core.log_error("warning", where, ("%s: %s: not published: %s"):format(where, call, message))
 end
 
+-- A producer whose channel has ended does not end it again.
+function App:_note_final(name)
+  if self._producers[name] then
+    self._producers[name].has_final = true
+  end
+end
+
 function App:_publish(call, name, event, data, given)
   local server = self:_running(call, "; use app:after(0, …)")
   options.argument(call, 1, name, "string")
@@ -443,16 +464,17 @@ function App:_publish(call, name, event, data, given)
     given.volatile,
     given.except,
     given.key,
-    given.final
+    given.final,
+    given.wait == false
   )
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))
   elseif not id and code ~= "closed" then
     warn(call, message)
-  elseif id and given.final and self._producers[name] then
-    self._producers[name].has_final = true
+  elseif id and given.final then
+    self:_note_final(name)
   end
-  return id, message, code
+  return id and given.wait == false or id, message, code
 end
 
 --- Publishes to a channel.
@@ -465,6 +487,62 @@ end
 ---@return string|nil code "too_large" or "unavailable"
 function App:publish(name, event, data, given)
   return self:_publish("app:publish", name, event, data, given)
+end
+
+-- More would hold many other messages back at once.
+local BATCH_MAX = 100
+
+local function read_item(call, i, item)
+  local where = ("%s: item %d"):format(call, i)
+  if type(item) ~= "table" then
+    options.raise(("%s must be a table, got %s"):format(where, type(item)))
+  elseif item[1] ~= nil then
+    local named = { channel = item[1], event = item[2], data = item[3] }
+    for key, value in pairs(item) do
+      if key ~= 1 and key ~= 2 and key ~= 3 then
+        named[key] = value
+      end
+    end
+    item = named
+  end
+  item = options.read(where, item, specs.publish_item)
+  if not item.channel then
+    options.raise(("%s: option 'channel' is required"):format(where))
+  end
+  options.content(where, item.data, item.binary)
+  return item
+end
+
+--- Publishes several messages in their order, and waits for all of them together.
+---@param items moonwire.PublishItem[] at most 100
+---@param given? { wait: boolean? }
+---@return { id: string?, error: { code: string, reason: string }? }[]|nil results in the order of the items
+---@return integer|string errors how many were not published; or a message
+---@return string|nil code "closed" or "timeout": the handler was cancelled while it waited
+function App:publish_all(items, given)
+  local call = "app:publish_all"
+  local server = self:_running(call, "; use app:after(0, …)")
+  options.argument(call, 1, items, "table")
+  given = options.read(call, given, specs.publish_all)
+  if #items > BATCH_MAX then
+    options.raise(("%s: %d items, at most %d are allowed"):format(call, #items, BATCH_MAX))
+  end
+  local read = {}
+  for i, item in ipairs(items) do
+    read[i] = read_item(call, i, item)
+  end
+  local results, errors, code = server:publish_all(read, given.wait == false)
+  if code == "misuse" then
+    options.raise(("%s: %s"):format(call, errors))
+  elseif results and errors > 0 then
+    warn(call, ("%d of %d messages"):format(errors, #read))
+  end
+  for i, item in ipairs(read) do
+    if results and item.final and not results[i].error then
+      self:_note_final(item.channel)
+    end
+  end
+  return results, errors, code
 end
 
 -- Returns the object of a channel. A name has one object for as long as the script has a reference

@@ -1,6 +1,7 @@
 --- The moonwire command: reads its arguments and hands over to a state of its own for the script.
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
+local Redis = require "moonwire.redis"
 local options = require "moonwire.options"
 
 local cli = {}
@@ -57,6 +58,11 @@ local flags = {
     settings.workers = value == "auto" and value or number
     local is_fine = value == "auto" or number and number >= 1 and number <= 64
     return not is_fine and "--workers must be a number from 1 to 64, or auto, got " .. value or nil
+  end,
+  ["--broker"] = function(settings, value)
+    settings.broker = value
+    local _, fault = Redis._of_url(value)
+    return fault and "--broker: " .. fault or nil
   end,
   ["--log-level"] = function(settings, value)
     settings.log_level = levels[value]

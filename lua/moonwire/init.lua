@@ -7,6 +7,7 @@ end
 local App = require "moonwire.app"
 local Cache = require "moonwire.cache"
 local Queue = require "moonwire.queue"
+local Redis = require "moonwire.redis"
 local core = require "moonwire.core"
 local crypto = require "moonwire.crypto"
 local http = require "moonwire.http"
@@ -24,6 +25,7 @@ local waits = require "moonwire.waits"
 ---@field crypto moonwire.crypto
 ---@field http moonwire.http requests to other servers
 ---@field token moonwire.token|fun(given: moonwire.TokenOptions): moonwire.Verifier
+---@field redis fun(given: string|moonwire.RedisOptions): moonwire.Redis the broker of several servers
 ---@field trusted_header fun(name: string): moonwire.TrustedHeader identifies clients by a header of a trusted proxy
 ---@field work moonwire.work threads for code that blocks
 ---@field sleep fun(seconds: number): true|nil, string|nil waits that long; nil and "closed" or "timeout"
@@ -47,6 +49,7 @@ local moonwire = {
   rendezvous = waits.meeting_point,
   cache = Cache._new,
   queue = Queue._new,
+  redis = Redis._new,
   crypto = crypto,
   http = http,
   token = token,

@@ -265,6 +265,13 @@ local types = {
       return type(value) == "table" and type(class) == "table" and class._is_auth == true
     end,
   },
+  broker = {
+    "what moonwire.redis returns",
+    function(value)
+      local class = getmetatable(value)
+      return type(value) == "table" and type(class) == "table" and class._is_broker == true
+    end,
+  },
   ["boolean or table"] = {
     "a boolean or a table",
     function(value)

@@ -134,7 +134,7 @@ end
 -- Endpoints take precedence, so a route with the path of one would never be called.
 function App:_check_endpoint(definition)
   local settings = self._settings
-  for _, name in ipairs { "ws", "sse", "poll", "send", "publish", "health", "client" } do
+  for _, name in ipairs { "ws", "sse", "poll", "send", "publish", "health", "ready", "client" } do
     local path = settings.paths and settings.paths[name]
     if path == nil then
       path = name == "client" and "/moonwire.js" or "/" .. name
@@ -193,6 +193,7 @@ function App:_define()
   local ok, server = pcall(core.server, {
     authenticate = self._authenticate ~= nil,
     token = settings.auth and settings.auth._core,
+    broker = self._broker and self._broker._options,
     connects = self._on_connect ~= nil,
     disconnects = self._on_disconnect ~= nil,
     publish_key = settings.publish_key,
@@ -205,6 +206,7 @@ function App:_define()
     send = paths.send == false and "" or paths.send,
     publish = paths.publish == false and "" or paths.publish,
     health = paths.health == false and "" or paths.health,
+    ready = paths.ready == false and "" or paths.ready,
     poll = paths.poll == false and "" or paths.poll,
     client = paths.client == false and "" or paths.client,
   }, new_handlers(self))

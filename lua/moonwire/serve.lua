@@ -2,6 +2,7 @@
 --- it returns, and prints what is served.
 local App = require "moonwire.app"
 local Channel = require "moonwire.channel"
+local Redis = require "moonwire.redis"
 local core = require "moonwire.core"
 local options = require "moonwire.options"
 local startup = require "moonwire.startup"
@@ -71,6 +72,9 @@ local function serve(given, script)
   core.log_level(given.log_level)
   rawset(_G, "arg", { [0] = given.script })
   local app = load_app(script)
+  if given.broker then
+    app._broker = Redis._of_url(given.broker)
+  end
   if given.check then
     app:_define()
     startup.print(startup.describe(app, #given.private > 0))

@@ -5,6 +5,7 @@ local specs = {}
 
 specs.settings = {
   auth = "auth",
+  broker = "broker",
   publish_key = "text",
   origins = "strings",
   trusted_proxies = "strings",
@@ -64,6 +65,7 @@ specs.settings = {
     send = "path or false",
     publish = "path or false",
     health = "path or false",
+    ready = "path or false",
     poll = "path or false",
     client = "path or false",
   },
@@ -144,7 +146,21 @@ specs.publish = {
   final = "boolean",
   binary = "boolean",
   except = "client",
+  wait = "boolean",
 }
+
+specs.publish_item = {
+  channel = "string",
+  event = "string",
+  data = "any",
+  volatile = "boolean",
+  key = "string",
+  final = "boolean",
+  binary = "boolean",
+  except = "client",
+}
+
+specs.publish_all = { wait = "boolean" }
 
 specs.produce = { idle_seconds = "duration" }
 

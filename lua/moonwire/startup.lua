@@ -106,6 +106,9 @@ function startup.describe(app, has_private)
     add("static %s from %s", mount.path, mount.directory)
   end
   add("%s", describe_publish(app, has_private))
+  if app._broker then
+    add("messages are ordered by %s", tostring(app._broker))
+  end
   return lines
 end
 

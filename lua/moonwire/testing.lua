@@ -12,10 +12,14 @@ local script = require "moonwire.testing.script"
 
 local testing = {}
 
+local start_spec = { broker = "boolean" }
+
 --- Starts an app, or the one that a script returns.
 ---@param app moonwire.App|string
+---@param given? { broker: boolean? }
 ---@return moonwire.testing.Server
-function testing.start(app)
+function testing.start(app, given)
+  given = options.read("testing.start", given, start_spec)
   local unload
   if type(app) == "string" then
     app, unload = script.load(app)
@@ -25,7 +29,7 @@ function testing.start(app)
   elseif app._server then
     options.raise "testing.start: the app is running; an app runs once, so make one for each test"
   end
-  return Server._start(app, unload)
+  return Server._start(app, unload, given.broker)
 end
 
 --- Stops all servers that were started and not stopped: for after_each.

@@ -93,6 +93,13 @@ int broker_config_new(struct broker_config **broker, const struct mw_broker_opti
   return 0;
 }
 
+int mw_broker_check(const struct mw_broker_options *options, struct mw_error *error) {
+  struct broker_config *broker;
+  int status = broker_config_new(&broker, options, error);
+  if (status == 0) broker_config_free(broker);
+  return status;
+}
+
 void broker_config_free(struct broker_config *broker) {
   if (!broker) return;
   memory_free(broker->ca_file);

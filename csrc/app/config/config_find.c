@@ -12,6 +12,7 @@ struct bytes config_path(const struct mw_config *config, enum endpoint endpoint)
     case ENDPOINT_SEND: return bytes_string(config->options.path_send);
     case ENDPOINT_PUBLISH: return bytes_string(config->options.path_publish);
     case ENDPOINT_HEALTH: return bytes_string(config->options.path_health);
+    case ENDPOINT_READY: return bytes_string(config->options.path_ready);
     case ENDPOINT_POLL: return bytes_string(config->options.path_poll);
     case ENDPOINT_CLIENT: return bytes_string(config->options.path_client);
     case ENDPOINT_COUNT: break;

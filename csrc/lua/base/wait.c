@@ -84,6 +84,11 @@ bool task_can_wait(lua_State *L) {
   return task && !task->cancelled && !inner_due_scope(task->group->door) && inner_can_wait(L, task);
 }
 
+bool task_is_cancelled(lua_State *L) {
+  struct task *task = door_running(door_get(L));
+  return task && (task->cancelled || inner_due_scope(task->group->door));
+}
+
 int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish) {
   struct task *task = check_waiting(L);
   wait->task = task;

@@ -14,6 +14,8 @@ int task_sleep(lua_State *L);
 bool task_may_wait(lua_State *L, int *result);
 /* Returns whether task_wait may be called here: in a task that is not cancelled. */
 bool task_can_wait(lua_State *L);
+/* Returns whether it is cancelled: what it waits for is not awaited any more. */
+bool task_is_cancelled(lua_State *L);
 /* Waits until task_wake is called with wait->task, or the task is cancelled; then `finish` is
  * called with `wait` as its context. Returns what the C function returns to Lua. */
 int task_wait(lua_State *L, struct task_wait *wait, lua_KFunction finish);

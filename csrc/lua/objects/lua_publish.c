@@ -8,7 +8,7 @@
 #include "lua/base/wait.h"
 #include "lua/objects/lua_client.h"
 
-static const char *failure_code(int status) {
+const char *publish_code(int status) {
   switch (status) {
     case MW_EINVAL:
     case MW_ENOTFOUND: return "misuse";
@@ -25,12 +25,10 @@ int publish_outcome(lua_State *L, int status, const struct mw_error *error) {
   }
   bool says_more = status != MW_ECLOSED && error->text[0] != '\0';
   const char *message = status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status);
-  return failure_push(L, message, failure_code(status));
+  return failure_push(L, message, publish_code(status));
 }
 
-/* Reads event, data, and whether the data is bytes, from `index` on. Pushes one value that owns the
- * text. Returns false if JSON cannot hold the data: the value is then a message. */
-static bool read_content(lua_State *L, int index, struct mw_publish *out) {
+bool publish_read_content(lua_State *L, int index, struct mw_publish *out) {
   if (!lua_isnil(L, index)) out->event = bytes_check(L, index);
   out->is_binary = lua_toboolean(L, index + 2);
   if (out->is_binary) {
@@ -42,14 +40,14 @@ static bool read_content(lua_State *L, int index, struct mw_publish *out) {
   return out->data.ptr != NULL;
 }
 
-static void free_content(lua_State *L, const struct mw_publish *publish) {
+void publish_free_content(lua_State *L, const struct mw_publish *publish) {
   if (!publish->is_binary) json_free(L, -1);
 }
 
 static int push_misuse(lua_State *L) {
   lua_pushnil(L);
   lua_insert(L, -2);
-  lua_pushstring(L, failure_code(MW_EINVAL));
+  lua_pushstring(L, publish_code(MW_EINVAL));
   return 3;
 }
 
@@ -62,6 +60,34 @@ struct published {
   int status;
   char id[MW_ID_MAX];
 };
+
+void publish_log_lost(const char *channel, int status) {
+  static const char what[] = "publish without waiting: ";
+  char text[400];
+  int len = snprintf(text, sizeof text, "not published to %.255s: %s", channel, mw_status_text(status));
+  struct mw_log_error line = {
+      .level = MW_LOG_WARNING, .place = {what, sizeof what - 1}, .what = {what, sizeof what - 1}, .text = {text, (size_t)len}};
+  mw_log_error(&line);
+}
+
+const char *publish_obstacle(lua_State *L, const struct host *host) {
+  if (!mw_server_has_broker(host->server) || task_can_wait(L) || task_is_cancelled(L)) return NULL;
+  return "a broker orders the messages, and this code cannot wait for it: it is not in a handler, or inside a function that "
+         "cannot be suspended; set wait = false, or use app:spawn";
+}
+
+/* A publish that nobody waits for. */
+struct blind {
+  size_t len;
+  char channel[];
+};
+
+static void on_blind(void *context, int status, const char *id) {
+  struct blind *blind = context;
+  (void)id;
+  if (status < 0 && status != MW_ECLOSED) publish_log_lost(blind->channel, status);
+  free(blind);
+}
 
 static void abandon(struct task_wait *wait) {
   struct published *published = (struct published *)wait;
@@ -97,39 +123,64 @@ static int finish_published(lua_State *L, int lua_status, lua_KContext context) 
     free(published);
     return push_published(L, known.status, known.id, &error);
   }
-  return failure_push(L, cancelled, failure_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
+  return failure_push(L, cancelled, publish_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
 }
 
-/* Notes where the outcome goes if it comes later; NULL: nowhere, because nothing can wait here. */
-static struct published *prepare_published(lua_State *L, struct host *host, struct mw_publish *publish) {
-  if (!task_can_wait(L)) return NULL;
+/* Notes where the outcome goes if it comes later, in a handler that waits. */
+static bool prepare_published(struct host *host, struct mw_publish *publish) {
   if (!host->spare_published) host->spare_published = calloc(1, sizeof *host->spare_published);
-  if (!host->spare_published) return NULL;
+  if (!host->spare_published) return false;
   host->spare_published->wait.abandon = abandon;
   publish->on_done = on_published;
   publish->context = host->spare_published;
-  return host->spare_published;
+  return true;
+}
+
+/* Likewise, where nobody waits. */
+static bool prepare_blind(struct mw_publish *publish) {
+  struct blind *blind = malloc(sizeof *blind + publish->channel.len + 1);
+  if (!blind) return false;
+  memcpy(blind->channel, publish->channel.ptr, publish->channel.len);
+  blind->channel[publish->channel.len] = '\0';
+  publish->on_done = on_blind;
+  publish->context = blind;
+  return true;
+}
+
+static int publish_through_broker(lua_State *L, struct host *host, struct mw_publish *publish, bool is_blind) {
+  char id[MW_ID_MAX] = "";
+  struct mw_error error = {""};
+  if (!is_blind && publish_obstacle(L, host)) return failure_push(L, publish_obstacle(L, host), publish_code(MW_EINVAL));
+  if (!is_blind && !task_can_wait(L)) is_blind = true;
+  if (!publish_read_content(L, 3, publish)) return push_misuse(L);
+  bool is_prepared = is_blind ? prepare_blind(publish) : prepare_published(host, publish);
+  int status = is_prepared ? mw_publish(host->server, publish, id, &error) : MW_ENOMEM;
+  publish_free_content(L, publish);
+  if (is_blind && is_prepared && status != MW_PENDING) free(publish->context);
+  if (status != MW_PENDING) return push_published(L, status, id, &error);
+  if (is_blind) {
+    lua_pushboolean(L, true);
+    return 1;
+  }
+  struct published *published = host->spare_published;
+  host->spare_published = NULL; /* on_published has it now */
+  return task_wait(L, &published->wait, finish_published);
 }
 
 int publish_to_channel(lua_State *L) {
   struct host *host = host_check_running(L, 1);
-  lua_settop(L, 9);
+  lua_settop(L, 10);
   struct mw_publish publish = {.channel = bytes_check(L, 2), .is_volatile = lua_toboolean(L, 6), .is_final = lua_toboolean(L, 9)};
   if (!lua_isnil(L, 7)) publish.except = client_at(L, 7, NULL);
   if (!lua_isnil(L, 8)) publish.key = bytes_check(L, 8);
-  if (!read_content(L, 3, &publish)) return push_misuse(L);
+  bool is_blind = lua_toboolean(L, 10);
+  if (!publish.is_volatile && mw_server_has_broker(host->server)) return publish_through_broker(L, host, &publish, is_blind);
+  if (!publish_read_content(L, 3, &publish)) return push_misuse(L);
   char id[MW_ID_MAX] = "";
   struct mw_error error = {""};
-  struct published *published = prepare_published(L, host, &publish);
   int status = mw_publish(host->server, &publish, id, &error);
-  free_content(L, &publish);
-  if (status != MW_PENDING) return push_published(L, status, id, &error);
-  if (!published) {
-    lua_pushboolean(L, true);
-    return 1;
-  }
-  host->spare_published = NULL; /* on_published has it now */
-  return task_wait(L, &published->wait, finish_published);
+  publish_free_content(L, &publish);
+  return push_published(L, status == MW_PENDING ? 0 : status, id, &error);
 }
 
 int publish_to_client(lua_State *L) {
@@ -138,9 +189,9 @@ int publish_to_client(lua_State *L) {
   lua_settop(L, 5);
   struct mw_client *client = client_at(L, 1, &server);
   if (!lua_isnil(L, 2)) publish.channel = bytes_check(L, 2);
-  if (!read_content(L, 3, &publish)) return push_misuse(L);
+  if (!publish_read_content(L, 3, &publish)) return push_misuse(L);
   struct mw_error error = {""};
   int status = server ? mw_client_send(server, client, &publish, &error) : MW_ECLOSED;
-  free_content(L, &publish);
+  publish_free_content(L, &publish);
   return publish_outcome(L, status, &error);
 }

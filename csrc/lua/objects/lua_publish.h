@@ -10,9 +10,22 @@ BINDING_BEGIN
  * of the script), "closed", "too_large", or "unavailable". Returns the number of values. */
 int publish_outcome(lua_State *L, int status, const struct mw_error *error);
 
-/* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final): returns the
- * id, true if volatile, or as above. While the outcome is pending, a handler waits; where it cannot
- * wait, returns true. */
+/* Returns the code of a status. */
+const char *publish_code(int status);
+/* Reads event, data, and whether the data is bytes, from `index` on. Pushes one value that owns the
+ * text. Returns false if JSON cannot hold the data: the value is then a message. */
+bool publish_read_content(lua_State *L, int index, struct mw_publish *out);
+/* Frees the text, whose owner is at the top. */
+void publish_free_content(lua_State *L, const struct mw_publish *publish);
+/* Logs, at a limited rate, that a message whose outcome nobody waits for was not published. */
+void publish_log_lost(const char *channel, int status);
+/* Returns NULL, or why a publish must not begin here: its outcome comes later, and this code cannot
+ * wait for it. */
+const char *publish_obstacle(lua_State *L, const struct host *host);
+
+/* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final, is_blind):
+ * returns the id, true if volatile, or as above. While the outcome is pending, a handler waits; if
+ * it is_blind, or cancelled, true is returned immediately. */
 int publish_to_channel(lua_State *L);
 /* core.send(client, channel, event, data, is_binary): returns as publish_outcome. */
 int publish_to_client(lua_State *L);

@@ -156,6 +156,7 @@ static void head_is_that_of_get_and_has_no_content(void **state) {
                                         "/post",
                                         "/none",
                                         "/health",
+                                        "/ready",
                                         "/publish",
                                         "/stream/1",
                                         "/stream/x",

@@ -19,9 +19,9 @@ static const struct role toy = {.start = role_nothing, .on_end = on_end, ROLE_AN
 
 static void all_roles_are_complete(void **state) {
   (void)state;
-  static const struct role *const roles[] = {&sse_role,    &websocket_role, &raw_websocket_role, &poll_role,
-                                             &send_role,   &publish_role,   &health_role,        &client_script_role,
-                                             &routes_role, &files_role,     &options_role};
+  static const struct role *const roles[] = {&sse_role,           &websocket_role, &raw_websocket_role, &poll_role,
+                                             &send_role,          &publish_role,   &health_role,        &ready_role,
+                                             &client_script_role, &routes_role,    &files_role,         &options_role};
   for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) assert_true(role_is_complete(roles[i]));
 }
 

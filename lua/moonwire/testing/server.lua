@@ -33,15 +33,26 @@ Server.__name = "moonwire.testing.Server"
 -- Those that were started and not stopped.
 local running = {}
 
-local function prepare(core)
-  core:keep_faults()
-  core:advance(0) -- from here on time stands still
+-- No test connects to Redis. Where the app has a broker, what would wait for it waits here, too.
+local function start(app, has_broker)
+  app._broker = nil
+  return app:_start(function(core)
+    core:keep_faults()
+    core:advance(0) -- from here on time stands still
+    if has_broker then
+      core:test_broker()
+    end
+  end)
 end
 
 ---@param app moonwire.App
 ---@param unload? fun() called when it has stopped
-function Server._start(app, unload)
-  local ok, core = pcall(app._start, app, prepare)
+---@param has_broker? boolean nil: if the app has one
+function Server._start(app, unload, has_broker)
+  if has_broker == nil then
+    has_broker = app._broker ~= nil
+  end
+  local ok, core = pcall(start, app, has_broker)
   if not ok then
     if unload then
       unload()
@@ -50,6 +61,7 @@ function Server._start(app, unload)
   end
   local self =
     setmetatable({ app = app, _core = core, _peers = {}, _names = {}, _unload = unload }, Server)
+  self._has_broker = has_broker
   running[self] = true
   self:_settle()
   return self
@@ -322,11 +334,26 @@ function Server:start_request(method, path, given)
   }
 end
 
+-- With a broker, only a handler can wait for the outcome.
+local function publish_in_task(self, ...)
+  local results
+  self.app:spawn(function(...)
+    results = table.pack(pcall(self.app.publish, self.app, ...))
+  end, ...)
+  self:_settle()
+  if not results[1] then
+    options.raise(results[2]:match "app:publish: .*" or results[2])
+  end
+  return table.unpack(results, 2, results.n)
+end
+
 --- Publishes as app:publish does, and raises if that fails.
 ---@return string|true id
 function Server:publish(channel, event, data, given)
   self:_check_running()
-  local id, message, code = self.app:publish(channel, event, data, given)
+  local publish = self._has_broker and publish_in_task or self.app.publish
+  local id, message, code =
+    publish(self._has_broker and self or self.app, channel, event, data, given)
   if not id then
     local text_of = "server:publish: expected to publish to %s, and it failed: %s (%s)"
     options.raise(text_of:format(channel, message, code))

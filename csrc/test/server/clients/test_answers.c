@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/server.h"
 #include "test/support.h"
 #include "test/support/memory_peer.h"
 
@@ -92,6 +93,7 @@ static void each_answer_has_its_body(void **state) {
     const char *type, *body;
   } cases[] = {
       {"GET /health", 200, "application/json", "{\"status\":\"ok\"}\n"},
+      {"GET /ready", 200, "application/json", "{\"status\":\"ok\"}\n"},
       {"GET /hello", 200, "text/plain", "hello"},
       {"GET /nothing", 404, "application/json", FAULT("not_found", "not found")},
       {"GET /sse", 400, "application/json", FAULT("bad_request", "a channel is required: ?channel=NAME")},
@@ -393,6 +395,22 @@ static void clients_return_at_different_times(void **state) {
   assert_true(different > 3);
 }
 
+static void a_server_that_cannot_publish_is_not_ready(void **state) {
+  (void)state;
+  static const char expected[] = "{\"status\":\"unavailable\",\"reason\":\"no connection\"}\n";
+  atomic_store(&server->app.unready, "no connection");
+  const char *answer = ask("GET /ready");
+  assert_int_equal(atoi(answer + strlen("HTTP/1.1 ")), 503);
+  assert_string_equal(body_of(answer), expected);
+  assert_int_equal(length_of(answer), strlen(expected));
+  answer = ask("HEAD /ready");
+  assert_int_equal(atoi(answer + strlen("HTTP/1.1 ")), 503);
+  assert_string_equal(body_of(answer), "");
+  assert_int_equal(atoi(ask("GET /health") + strlen("HTTP/1.1 ")), 200);
+  atomic_store(&server->app.unready, NULL);
+  assert_string_equal(body_of(ask("GET /ready")), "{\"status\":\"ok\"}\n");
+}
+
 int main(void) {
   mw_log_to(MW_LOG_ERROR + 1, NULL, NULL);
 #define ANSWERS(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -410,6 +428,7 @@ int main(void) {
       ANSWERS(http_1_1_gets_chunks),
       ANSWERS(heartbeats_follow_silence),
       ANSWERS(gaps_are_counted),
+      ANSWERS(a_server_that_cannot_publish_is_not_ready),
       ANSWERS(clients_return_at_different_times),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
