@@ -13,7 +13,7 @@
 #include "net/watch.h"
 #include "net/work.h"
 #include "script/script.h"
-#include "server/broker_orderer.h"
+#include "server/broker/broker_orderer.h"
 #include "server/bus.h"
 #include "server/upkeep.h"
 #include "server/worker.h"

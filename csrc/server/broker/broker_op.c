@@ -1,8 +1,8 @@
-#include "server/broker_op.h"
+#include "server/broker/broker_op.h"
 
 #include "base/memory.h"
 #include "broker/record.h"
-#include "server/broker_orderer.h"
+#include "server/broker/broker_orderer.h"
 #include "server/server.h"
 
 /* How often the channels of a fetch may be disconnected while it waits. */

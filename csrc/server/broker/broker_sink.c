@@ -2,7 +2,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "broker/record.h"
-#include "server/broker_orderer.h"
+#include "server/broker/broker_orderer.h"
 #include "server/server.h"
 
 /* What another node may send, at least. */

@@ -1,7 +1,7 @@
 /* What is asked of the broker: a publish, interests, their end, or histories. It travels from the
  * thread that asks to the server's, and its outcome travels back. */
-#ifndef MOONWIRE_SERVER_BROKER_OP_H
-#define MOONWIRE_SERVER_BROKER_OP_H
+#ifndef MOONWIRE_SERVER_BROKER_BROKER_OP_H
+#define MOONWIRE_SERVER_BROKER_BROKER_OP_H
 
 #include "app/order.h"
 #include "broker/broker.h"

@@ -1,10 +1,10 @@
-#include "server/broker_orderer.h"
+#include "server/broker/broker_orderer.h"
 
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "broker/redis_link.h"
 #include "broker/scripts.h"
-#include "server/broker_op.h"
+#include "server/broker/broker_op.h"
 #include "server/server.h"
 
 enum { TICK_MS = 100, LINGER_MS = 10000, BELL_MS = 1000, SILENCE_MS = 3000, EXPIRY_MS = 10000, RECOVER_MS = 2000 };

@@ -3,8 +3,8 @@
  *
  * The broker runs on the server's thread. Calls of all threads are mail to it, which it takes at the
  * beginning and at the end of each turn. */
-#ifndef MOONWIRE_SERVER_BROKER_ORDERER_H
-#define MOONWIRE_SERVER_BROKER_ORDERER_H
+#ifndef MOONWIRE_SERVER_BROKER_BROKER_ORDERER_H
+#define MOONWIRE_SERVER_BROKER_BROKER_ORDERER_H
 
 #include "app/order.h"
 #include "broker/broker.h"
