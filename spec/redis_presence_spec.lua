@@ -49,12 +49,16 @@ describe("presence in Redis", function()
     assert.same({ joined.number, "1" }, { left.before, left.count })
     assert.is_true(tonumber(left.number) > tonumber(joined.number))
     listener:close()
-    assert.same(
-      { status = "OK", number = left.number, count = 1, users = { v = { '{"n":1}', "1" } } },
-      a:members "c"
-    )
-    local more = a:members("c", 0)
-    assert.same({ 1, nil }, { more.count, next(more.users) })
+    assert.same({
+      status = "OK",
+      number = left.number,
+      count = 1,
+      is_listed = true,
+      users = { v = '{"n":1}' },
+    }, a:members "c")
+    for _, more in ipairs { a:members("c", 0), a:members("c", 1, 5) } do
+      assert.same({ 1, false, nil }, { more.count, more.is_listed, next(more.users) })
+    end
   end)
 
   it("refuses members beyond the limit of all nodes", function()
@@ -64,6 +68,10 @@ describe("presence in Redis", function()
     assert.same({ "OK", 2, "3", "4" }, { reply[1], reply[3], reply[4], reply[5] })
     reply = a:presence("c", { { "-", "2" }, { "+", "5" } }, { most = 2 })
     assert.same({ 2, nil }, { reply[3], reply[4] })
+    -- those that were members before are counted again, for another owner
+    b.owner = 2
+    reply = b:presence("c", { { "!", "6" }, { "+", "7" } }, { most = 2 })
+    assert.same({ 3, "7" }, { reply[3], reply[4] })
   end)
 
   it("is refused by another Redis, and after its node was removed", function()
@@ -73,15 +81,7 @@ describe("presence in Redis", function()
     a.run = "another"
     assert.same({ "FENCED" }, a:presence("c", { { "+", "1" } }))
     assert.equal("FENCED", a:members("c").status)
-    assert.same(
-      { "FENCED" },
-      scripts.run(
-        client,
-        "reap",
-        { key "h", key "dead" },
-        { "another", key "", key "m" .. ":", 1, 1 }
-      )
-    )
+    assert.same({ "FENCED" }, a:reap(1))
     assert.equal(0, client:call("EXISTS", key("pu", "c")))
   end)
 
@@ -95,16 +95,12 @@ describe("presence in Redis", function()
     b:presence("d", { { "+", "x" } })
     a:presence("c", { { "+", "u1", "{}" }, { "+", "u2", "{}" } })
     local listener = subscribe "c"
-    client:call("DEL", key("n", "b"))
-    client:call("SADD", key "dead", "b.g1")
+    client:call("ZADD", key "nodes", 1, "b")
+    assert.equal(1, a:ring()[3])
+    assert.equal(0, client:call("EXISTS", key("n", "b"), key("no", "b")))
     local calls = 0
     repeat
-      local reply = scripts.run(
-        client,
-        "reap",
-        { key "h", key "dead" },
-        { a.run, key "", key "m" .. ":", 1, scripts.MARK_TTL_S }
-      )
+      local reply = a:reap(1)
       assert.equal("OK", reply[1])
       calls = calls + 1
     until reply[2] == 0
@@ -112,12 +108,22 @@ describe("presence in Redis", function()
     local left = scripts.read_announcement(listener:receive()[3])
     assert.same({ 298, "2" }, { #left, left.count })
     listener:close()
-    assert.same({ u1 = { "{}", "1" }, u2 = { "{}", "1" } }, a:members("c").users)
+    assert.same({ u1 = "{}", u2 = "{}" }, a:members("c").users)
     assert.equal(0, a:members("d").count)
-    assert.same({}, client:call("KEYS", key("pn", "b.g1") .. "*"))
+    assert.same({}, client:call("KEYS", key("pn", "b") .. "*"))
     -- it comes back under another generation, which the reaper does not touch
-    b.generation = "g2"
+    b.generation, b.owner = "g2", 2
     b:register()
     assert.equal(3, b:presence("c", { { "+", "u9", "{}" } })[3])
+  end)
+
+  it("leaves the members of a node that stops to the others", function()
+    local a, b = started "a", started "b"
+    a:presence("c", { { "+", "u", "{}" } })
+    b:presence("c", { { "+", "u", "{}" }, { "+", "v", "{}" } })
+    assert.same({ "OK" }, b:goodbye())
+    assert.same({ "STALE" }, b:presence("c", { { "+", "w", "{}" } }))
+    assert.same({ "OK", 0 }, a:reap(100))
+    assert.same({ u = "{}" }, a:members("c").users)
   end)
 end)

@@ -266,37 +266,56 @@ describe("a script of the broker", function()
     local b = scripts.node(client, "b")
     b:hello { expiry_ms = 0 }
     require("socket").sleep(0.01)
-    local listener = scripts.subscribe(instance, "p", "a")
-    local keys = { key "h", key("n", "a"), key "nodes" }
-    local reply = scripts.run(
-      client,
-      "bell",
-      keys,
-      { a.run, "a", "g1", key("p", "a"), 60000, key "n" .. ":", 5 }
-    )
-    assert.equal("OK", reply[1])
-    local epoch, position = listener:receive()[3]:match "^bell 5 (%S+) (%d+)$"
-    listener:close()
+    local reply, bell = a:ring()
+    assert.same({ "OK", 1, 0 }, reply)
+    local epoch, position = bell:match "^bell 5 (%S+) (%d+)$"
     assert.equal("epoch1", epoch)
     assert.equal(position, client:call("HGET", key "h", "position"))
     assert.same({ "STALE" }, b:publish("c", "x"))
     b.generation = "g2"
     assert.equal("OK", b:hello({ known_run = b.run, known_epoch = "epoch1" })[1])
     assert.equal("OK", b:publish("c", "x")[1])
-    reply = scripts.run(
-      client,
-      "bell",
-      keys,
-      { "another", "a", "g1", key("p", "a"), 60000, key "n" .. ":", 5 }
-    )
-    assert.same({ "FENCED" }, reply)
-    reply = scripts.run(
-      client,
-      "bell",
-      keys,
-      { a.run, "a", "g9", key("p", "a"), 60000, key "n" .. ":", 5 }
-    )
-    assert.same({ "STALE" }, reply)
+    assert.same({ "FENCED" }, a:ring { run = "another" })
+    assert.same({ "STALE" }, a:ring { generation = "g9" })
+  end)
+
+  it("does not return to an epoch that it has forgotten", function()
+    local a = started "a"
+    local reply =
+      a:hello { known_run = a.run, known_epoch = "later", ordinal = 2, epoch = "epoch3" }
+    assert.same({ "OK", "epoch3", 3 }, { reply[1], reply[2], reply[5] })
+    reply = a:hello { known_run = a.run, known_epoch = "epoch3", ordinal = 3 }
+    assert.same({ "epoch3", 3 }, { reply[2], reply[5] })
+  end)
+
+  -- ---- Commands to all nodes ------------------------------------------------------------------------------------------------
+
+  it("keeps the newest commands, each once, and names the one before", function()
+    local node = started "a"
+    local listener = scripts.subscribe(instance, "x")
+    for seq = 1, 4 do
+      assert.same({ "OK" }, node:control(seq, "command " .. seq))
+      assert.same({ "OK" }, node:control(seq, "again"))
+    end
+    local told = {}
+    for i = 1, 4 do
+      told[i] = listener:receive()[3] .. "-0"
+    end
+    listener:close()
+    local entries = client:call("XRANGE", key "x", "-", "+")
+    assert.equal(3, #entries)
+    for i, entry in ipairs(entries) do
+      assert.same({ "o", "a", "m", "command " .. i + 1 }, { table.unpack(entry[2], 3) })
+      assert.equal(told[i + 1], entry[1])
+    end
+    assert.equal(entries[1][1], entries[2][2][2] .. "-0")
+    local position = client:call("HGET", key "h", "position")
+    assert.equal(entries[3][1], position .. "-0")
+    assert.is_true(tonumber(node:order("c", "x")) > tonumber(position))
+    node.generation = "g9"
+    assert.same({ "STALE" }, node:control(5, "x"))
+    node.run = "another"
+    assert.same({ "FENCED" }, node:control(5, "x"))
   end)
 
   -- ---- Restarts -------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@
 #ifndef MOONWIRE_BROKER_BROKER_H
 #define MOONWIRE_BROKER_BROKER_H
 
+#include "broker/control.h"
 #include "broker/link.h"
+#include "broker/members.h"
 #include "hub/id.h"
 
 VISIBILITY_PUSH
@@ -23,6 +25,7 @@ struct broker_options {
   uint32_t silence_ms; /* a connection that does not answer a heartbeat for so long is lost */
   uint32_t expiry_ms;  /* without a heartbeat for so long, the node counts as dead */
   uint32_t recover_ms; /* a node that was fenced waits so long for the others */
+  uint32_t gather_ms;  /* between two calls that tell Redis who has joined and left one channel */
   uint32_t mark_ttl_s; /* how long the last position of a channel is known; more than an hour */
   size_t held_max;     /* bytes of messages that are held while channels are fetched again */
   size_t waiting_max;  /* publishes that wait */
@@ -53,7 +56,8 @@ struct broker_page {
   uint64_t ended; /* the position of the newest message, if it is final; or 0 */
 };
 
-/* The server, as the broker sees it. Every function is set. */
+/* The server, as the broker sees it. Every function is set; except `members`, if no interest has a
+ * roster. */
 struct broker_sink {
   /* A message of a channel that this node follows. Positions increase over all channels. */
   void (*deliver)(void *context, struct bytes channel, const struct broker_message *message);
@@ -71,6 +75,13 @@ struct broker_sink {
   /* A new epoch begins after the position: nothing of the earlier one is valid, and every
    * subscriber must be disconnected. */
   void (*begin_epoch)(void *context, const struct epoch *epoch, uint64_t position);
+  /* Who is in a channel, or has joined and left since. */
+  void (*members)(void *context, const struct broker_members *members);
+  /* A command of another node (broker/control.h). */
+  void (*command)(void *context, struct bytes command);
+  /* Commands of other nodes were dropped before this node could read them: every client of this node
+   * must be disconnected. */
+  void (*miss_commands)(void *context);
 };
 
 /* What is published. It is copied. */
@@ -87,6 +98,7 @@ struct broker_publish {
 struct broker_interest {
   struct bytes channel;
   struct broker_history history;
+  enum broker_roster roster; /* if it is not NONE, the members are known, too, before on_done */
 };
 
 enum broker_state { BROKER_CONNECTING, BROKER_FENCED, BROKER_JOINING, BROKER_UP };
@@ -95,6 +107,10 @@ enum broker_state { BROKER_CONNECTING, BROKER_FENCED, BROKER_JOINING, BROKER_UP 
  * closed, and its events are set here. */
 struct broker *broker_new(const struct broker_options *options, struct link *link, const struct broker_sink *sink, void *context,
                           uint64_t now_ms);
+/* Before broker_stop, so that the members of this node leave soon, instead of when it counts as dead.
+ * Nothing is published or joined from then on. 0: on_done follows, once; MW_EUNAVAILABLE: not
+ * connected; MW_ENOMEM. */
+int broker_say_goodbye(struct broker *broker, void (*on_done)(void *context), void *context);
 /* Ends everything that waits with MW_ECLOSED. Nothing is accepted from then on. */
 void broker_stop(struct broker *broker);
 /* The link must not have commands any more. */

@@ -75,3 +75,54 @@ int push_next_message(struct push_page *page, struct push_message *message) {
   page->messages = bytes_of(rest.ptr + len, rest.len - (size_t)len);
   return 1;
 }
+
+/* ---- Members ---------------------------------------------------------------------------------- */
+
+/* Takes "+ <length> <length>\n<user><info>" or "- <length>\n<user>". */
+static bool take_change(struct bytes *rest, struct broker_change *change) {
+  uint64_t user_len, info_len = 0;
+  if (rest->len < 2 || (rest->ptr[0] != '+' && rest->ptr[0] != '-') || rest->ptr[1] != ' ') return false;
+  bool left = rest->ptr[0] == '-';
+  *rest = bytes_of(rest->ptr + 2, rest->len - 2);
+  if (!take_u64(rest, left ? '\n' : ' ', &user_len) || (!left && !take_u64(rest, '\n', &info_len))) return false;
+  if (user_len > rest->len || info_len > rest->len - user_len) return false;
+  change->left = left;
+  change->user = bytes_of(rest->ptr, (size_t)user_len);
+  change->info = bytes_of(rest->ptr + user_len, (size_t)info_len);
+  *rest = bytes_of(rest->ptr + user_len + info_len, rest->len - (size_t)(user_len + info_len));
+  return true;
+}
+
+bool broker_next_change(struct bytes *changes, struct broker_change *change) { return take_change(changes, change); }
+
+static bool are_changes(struct bytes rest, uint64_t *count) {
+  struct broker_change change;
+  for (*count = 0; rest.len > 0; ++*count)
+    if (!take_change(&rest, &change)) return false;
+  return true;
+}
+
+bool push_is_presence(struct bytes payload) { return bytes_starts_with(payload, BYTES("presence ")); }
+
+bool push_read_presence(struct bytes payload, struct push_presence *presence) {
+  struct bytes rest = payload, word;
+  uint64_t changes;
+  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("presence")) || !take_epoch(&rest, &presence->epoch))
+    return false;
+  if (!take_position(&rest, ' ', &presence->number) || !take_position(&rest, ' ', &presence->before)) return false;
+  if (!take_u64(&rest, '\n', &presence->count)) return false;
+  presence->changes = rest;
+  return presence->before < presence->number && are_changes(rest, &changes);
+}
+
+bool push_read_members(struct bytes payload, struct push_members *members) {
+  struct bytes rest = payload, word;
+  uint64_t is_listed, changes;
+  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("members")) || !take_u64(&rest, ' ', &members->request))
+    return false;
+  if (!take_epoch(&rest, &members->epoch) || !take_position(&rest, ' ', &members->number)) return false;
+  if (!take_u64(&rest, ' ', &members->count) || !take_u64(&rest, '\n', &is_listed) || is_listed > 1) return false;
+  members->is_listed = is_listed == 1;
+  members->changes = rest;
+  return are_changes(rest, &changes) && changes == (members->is_listed ? members->count : 0);
+}

@@ -27,6 +27,15 @@ static void check_page(struct bytes input) {
   must(status == MW_EFORGED || left == 0);
 }
 
+static void check_changes(struct bytes input, struct bytes rest) {
+  struct broker_change change;
+  while (rest.len > 0) {
+    must(broker_next_change(&rest, &change));
+    must(change.user.ptr >= input.ptr && change.info.ptr + change.info.len <= input.ptr + input.len);
+    must(!change.left || change.info.len == 0);
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct bytes input = fuzz_bytes(data, size);
   struct push_message message;
@@ -35,5 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (push_read_message(input, &epoch, &message)) check_message(input, &message);
   if (push_read_bell(input, &number, &epoch, &position)) must(position <= POSITION_MAX);
   check_page(input);
+  struct push_presence presence;
+  struct push_members members;
+  if (push_read_presence(input, &presence)) check_changes(input, presence.changes);
+  if (push_read_members(input, &members)) check_changes(input, members.changes);
   return 0;
 }

@@ -81,6 +81,7 @@ function Node:hello(more)
       more.epoch or "epoch1",
       more.recover_ms or 0,
       more.expiry_ms or 60000,
+      more.ordinal or 0,
     }
   )
 end
@@ -155,10 +156,11 @@ end
 
 function Node:presence(channel, changes, more)
   more = more or {}
-  local owner = self.name .. "." .. self.generation
+  local owner = self.name .. "." .. (self.owner or 1)
   local arguments = {
     self.run,
     self.generation,
+    owner,
     channel,
     key("m", channel),
     more.most or 0,
@@ -175,19 +177,81 @@ function Node:presence(channel, changes, more)
     key("pu", channel),
     key("pi", channel),
     key("pv", channel),
+    key("no", self.name),
     key("pn", owner),
     key("pn", owner .. ":" .. channel),
   }, arguments)
 end
 
-function Node:members(channel, most)
-  local keys = { key "h", key("pu", channel), key("pi", channel), key("pv", channel) }
-  local reply = scripts.run(self.client, "members", keys, { self.run, most or 100 })
-  local users = {}
-  for i = 5, #reply, 3 do
-    users[reply[i]] = { reply[i + 1], reply[i + 2] }
+-- Takes "+ <length> <length>\n<user><info>" and "- <length>\n<user>"; calls f(user, info or nil).
+local function each_change(rest, f)
+  while rest ~= "" do
+    local user_len, info_len, at = rest:match "^%+ (%d+) (%d+)\n()"
+    if not at then
+      user_len, at = rest:match "^%- (%d+)\n()"
+    end
+    local info_at = at + user_len
+    local next_at = info_at + (info_len or 0)
+    f(rest:sub(at, info_at - 1), info_len and rest:sub(info_at, next_at - 1))
+    rest = rest:sub(next_at)
   end
-  return { status = reply[1], number = reply[3], count = reply[4], users = users }
+end
+
+-- Returns { status =, number =, count =, is_listed =, users = { [user] = info } }.
+function Node:members(channel, most, bytes)
+  local listener = scripts.subscribe(self.client.server, "b", self.name)
+  local keys = { key "h", key("pu", channel), key("pi", channel), key("pv", channel) }
+  local arguments = { self.run, key("b", self.name), 7, most or 100, bytes or 1000000 }
+  local reply = scripts.run(self.client, "members", keys, arguments)
+  local found = { status = reply[1], users = {} }
+  if reply[1] == "OK" then
+    local count, is_listed, rest
+    found.number, count, is_listed, rest =
+      listener:receive()[3]:match "^members 7 epoch1 (%d+) (%d+) ([01])\n(.*)$"
+    found.count, found.is_listed = math.tointeger(count), is_listed == "1"
+    each_change(rest, function(user, info)
+      found.users[user] = info
+    end)
+  end
+  listener:close()
+  return found
+end
+
+-- Returns the reply of the bell of this node, and the bell.
+function Node:ring(more)
+  more = more or {}
+  local listener = scripts.subscribe(self.client.server, "b", self.name)
+  local keys = { key "h", key("n", self.name), key "nodes", key "dead" }
+  local reply = scripts.run(self.client, "bell", keys, {
+    more.run or self.run,
+    self.name,
+    more.generation or self.generation,
+    key("b", self.name),
+    60000,
+    key "",
+    5,
+  })
+  local bell = reply[1] == "OK" and listener:receive()[3] or nil
+  listener:close()
+  return reply, bell
+end
+
+-- Returns the reply: the number of owners that are left.
+function Node:reap(channels)
+  local keys = { key "h", key "dead" }
+  local arguments = { self.run, key "", key "m" .. ":", channels, scripts.MARK_TTL_S }
+  return scripts.run(self.client, "reap", keys, arguments)
+end
+
+function Node:control(seq, command)
+  local keys = { key "h", key("n", self.name), key "x" }
+  local arguments = { self.run, self.name, self.generation, seq, key "x", command, 3, 60000 }
+  return scripts.run(self.client, "control", keys, arguments)
+end
+
+function Node:goodbye()
+  local keys = { key "h", key("n", self.name), key "nodes", key "dead", key("no", self.name) }
+  return scripts.run(self.client, "goodbye", keys, { self.run, self.name, self.generation })
 end
 
 --- "presence <epoch> <number> <before> <count>\n" and changes, as a table.
@@ -196,21 +260,9 @@ function scripts.read_announcement(payload)
   local found = {}
   found.epoch, found.number, found.before, found.count, rest =
     payload:match "^presence (%S+) (%d+) (%d+) (%d+)\n(.*)$"
-  while rest ~= "" do
-    local user_len, info_len, at = rest:match "^%+ (%d+) (%d+)\n()"
-    if at then
-      local info_at = at + user_len
-      found[#found + 1] = "+"
-        .. rest:sub(at, info_at - 1)
-        .. "="
-        .. rest:sub(info_at, info_at + info_len - 1)
-      rest = rest:sub(info_at + info_len)
-    else
-      user_len, at = rest:match "^%- (%d+)\n()"
-      found[#found + 1] = "-" .. rest:sub(at, at + user_len - 1)
-      rest = rest:sub(at + user_len)
-    end
-  end
+  each_change(rest, function(user, info)
+    found[#found + 1] = info and "+" .. user .. "=" .. info or "-" .. user
+  end)
   return found
 end
 

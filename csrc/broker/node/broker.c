@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include "base/log_limit.h"
+#include "broker/node/arguments.h"
 #include "broker/node/node.h"
 
 enum { HELLO_AGAIN_MS = 100 };
@@ -22,11 +23,17 @@ static void take_epoch(struct broker *broker, const struct epoch *epoch, uint64_
 
 static bool take_welcome(struct broker *broker, const struct resp_value *reply) {
   struct epoch epoch;
-  uint64_t position, is_known;
+  uint64_t position, is_known, ordinal;
   if (!epoch_read(&epoch, resp_text(resp_item(reply, 1))) || !resp_u64(resp_item(reply, 2), &position)) return false;
   if (!resp_u64(resp_item(reply, 3), &is_known) || position > POSITION_MAX) return false;
+  if (!resp_u64(resp_item(reply, 4), &ordinal)) return false;
+  bool is_other = !is_known || !run_equal(&broker->run, &broker->ends[LINK_COMMANDS].run);
   if (broker->run.len == 0 || memcmp(&epoch, &broker->epoch, sizeof epoch) != 0) take_epoch(broker, &epoch, position);
   if (!is_known) publishing_give_up(broker);
+  if (is_other) members_recount(broker);
+  if (is_other) control_give_up(broker);
+  control_begin(broker, position);
+  broker->epoch_ordinal = ordinal;
   broker->run = broker->ends[LINK_COMMANDS].run;
   broker->is_welcome = true;
   broker->doubts = false;
@@ -44,108 +51,40 @@ static void on_welcome(struct link_command *command, const struct resp_value *re
   broker->on_event_end(broker);
 }
 
-/* Arguments in one buffer. */
-struct arguments {
-  struct buffer texts;
-  size_t ends[16];
-  size_t count;
-};
-
-static void add_key(const struct broker *broker, struct arguments *arguments, const char *kind, struct bytes name) {
-  node_key(broker, &arguments->texts, kind, name);
-  arguments->ends[arguments->count++] = arguments->texts.len;
-}
-
-static void add(struct arguments *arguments, struct bytes text) {
-  buffer_append(&arguments->texts, text);
-  arguments->ends[arguments->count++] = arguments->texts.len;
-}
-
-static void add_u64(struct arguments *arguments, uint64_t value) {
-  buffer_append_u64(&arguments->texts, value);
-  arguments->ends[arguments->count++] = arguments->texts.len;
-}
-
-static bool run_script(struct broker *broker, enum broker_script script, size_t key_count, struct arguments *arguments,
-                       struct link_command *command) {
-  struct bytes texts[16];
-  size_t begin = 0;
-  int status = arguments->texts.failed ? MW_ENOMEM : 0;
-  for (size_t i = 0; status == 0 && i < arguments->count; begin = arguments->ends[i++])
-    texts[i] = bytes_of(arguments->texts.data + begin, arguments->ends[i] - begin);
-  if (status == 0) status = broker->link->class->run(broker->link, script, key_count, texts, arguments->count, command);
-  buffer_deinit(&arguments->texts);
-  if (status == 0) broker->answer_due_ms = broker->now_ms + broker->options.silence_ms;
-  return status == 0;
-}
-
 static void say_hello(struct broker *broker) {
   struct bytes none = bytes_of(NULL, 0), known_epoch = none;
-  struct arguments arguments = {.count = 0};
+  struct arguments arguments;
   struct epoch drawn;
   epoch_init(&drawn);
   if (broker->run.len > 0) known_epoch = bytes_of(broker->epoch.text, EPOCH_LEN);
-  buffer_init(&arguments.texts);
-  add_key(broker, &arguments, "h", none);
-  add_key(broker, &arguments, "n", broker->options.node);
-  add_key(broker, &arguments, "nodes", none);
-  add_key(broker, &arguments, "tops", none);
-  add(&arguments, run_bytes(&broker->ends[LINK_COMMANDS].run));
-  add(&arguments, broker->options.node);
-  add_u64(&arguments, broker->generation);
-  add(&arguments, run_bytes(&broker->run));
-  add(&arguments, known_epoch);
-  add_u64(&arguments, broker->seen);
-  add_u64(&arguments, broker->position);
-  add(&arguments, bytes_of(drawn.text, EPOCH_LEN));
-  add_u64(&arguments, broker->options.recover_ms);
-  add_u64(&arguments, broker->options.expiry_ms);
-  if (run_script(broker, SCRIPT_HELLO, 4, &arguments, &broker->hello)) broker->hello_is_sent = true;
-}
-
-/* ---- The bell --------------------------------------------------------------------------------- */
-
-static void on_bell(struct link_command *command, const struct resp_value *reply) {
-  struct broker *broker = container_of(command, struct broker, bell);
-  uint64_t receivers;
-  broker->bell_is_sent = false;
-  broker->answer_due_ms = 0;
-  bool is_wanted = broker->bell_wanted > broker->bell_number;
-  broker->bell_due_ms = is_wanted ? broker->now_ms : broker->now_ms + broker->options.bell_ms;
-  enum answer answer = node_answer(broker, reply);
-  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0))
-    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
-  broker->on_event_end(broker);
-}
-
-static void ring_bell(struct broker *broker) {
-  struct arguments arguments = {.count = 0};
-  struct bytes none = bytes_of(NULL, 0);
-  buffer_init(&arguments.texts);
-  add_key(broker, &arguments, "h", none);
-  add_key(broker, &arguments, "n", broker->options.node);
-  add_key(broker, &arguments, "nodes", none);
-  add(&arguments, run_bytes(&broker->run));
-  add(&arguments, broker->options.node);
-  add_u64(&arguments, broker->generation);
-  add(&arguments, bytes_of(broker->own, broker->own_len));
-  add_u64(&arguments, broker->options.expiry_ms);
-  buffer_append_char(&arguments.texts, '{');
-  buffer_append(&arguments.texts, broker->options.prefix);
-  add(&arguments, BYTES("}:n:"));
-  add_u64(&arguments, broker->bell_number + 1);
-  if (!run_script(broker, SCRIPT_BELL, 3, &arguments, &broker->bell)) return;
-  broker->bell_is_sent = true;
-  broker->bell_number++;
-  if (broker->push_due_ms == 0) broker->push_due_ms = broker->now_ms + broker->options.silence_ms;
+  arguments_init(&arguments);
+  arguments_add_key(&arguments, broker, "h", none);
+  arguments_add_key(&arguments, broker, "n", broker->options.node);
+  arguments_add_key(&arguments, broker, "nodes", none);
+  arguments_add_key(&arguments, broker, "tops", none);
+  arguments_end_keys(&arguments);
+  arguments_add(&arguments, run_bytes(&broker->ends[LINK_COMMANDS].run));
+  arguments_add(&arguments, broker->options.node);
+  arguments_add_u64(&arguments, broker->generation);
+  arguments_add(&arguments, run_bytes(&broker->run));
+  arguments_add(&arguments, known_epoch);
+  arguments_add_u64(&arguments, broker->seen);
+  arguments_add_u64(&arguments, broker->position);
+  arguments_add(&arguments, bytes_of(drawn.text, EPOCH_LEN));
+  arguments_add_u64(&arguments, broker->options.recover_ms);
+  arguments_add_u64(&arguments, broker->options.expiry_ms);
+  arguments_add_u64(&arguments, broker->epoch_ordinal);
+  if (arguments_run(&arguments, broker, SCRIPT_HELLO, &broker->hello) < 0) return;
+  broker->hello_is_sent = true;
+  broker->answer_due_ms = broker->now_ms + broker->options.silence_ms;
 }
 
 /* ---- Steps ------------------------------------------------------------------------------------ */
 
 static void subscribe_own(struct broker *broker) {
-  struct bytes own = bytes_of(broker->own, broker->own_len);
   if (broker->own_is_asked || !broker->ends[LINK_PUSHES].is_open) return;
-  broker->own_is_asked = broker->link->class->subscribe(broker->link, &own, 1) == 0;
+  struct bytes names[] = {bytes_of(broker->own, broker->own_len), bytes_of(broker->all, broker->all_len)};
+  broker->own_is_asked = broker->link->class->subscribe(broker->link, names, 2) == 0;
   if (broker->own_is_asked) broker->push_due_ms = broker->now_ms + broker->options.silence_ms;
 }
 
@@ -157,9 +96,11 @@ static void step(struct broker *broker) {
   bool may_ask = ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open &&
                  run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run) && !broker->hello_is_sent;
   if (may_ask && (!broker->is_welcome || broker->doubts) && broker->hello_due_ms <= broker->now_ms) say_hello(broker);
-  bool may_ring = node_is_up(broker) && broker->own_is_subscribed && !broker->bell_is_sent;
-  if (may_ring && broker->bell_due_ms <= broker->now_ms) ring_bell(broker);
+  bell_step(broker);
   channels_step(broker);
+  rosters_step(broker);
+  members_step(broker);
+  control_step(broker);
   publishing_step(broker);
 }
 
@@ -167,6 +108,8 @@ static void on_event_end(struct broker *broker) {
   step(broker);
   publishing_settle(broker);
   waits_settle(broker);
+  members_settle(broker);
+  control_settle(broker);
 }
 
 void broker_tick(struct broker *broker, uint64_t now_ms) {
@@ -184,6 +127,8 @@ void broker_tick(struct broker *broker, uint64_t now_ms) {
   waits_expire(broker, false, MW_EUNAVAILABLE);
   older_expire(broker, false, MW_EUNAVAILABLE);
   channels_expire(broker);
+  members_expire(broker);
+  control_expire(broker);
   on_event_end(broker);
 }
 
@@ -213,7 +158,7 @@ static void on_lost(void *context, enum link_end end, const char *problem) {
     node_fence(broker);
     broker->answer_due_ms = 0;
   } else {
-    broker->own_is_asked = broker->own_is_subscribed = false;
+    broker->own_is_asked = broker->own_is_subscribed = broker->control.is_subscribed = false;
     broker->push_due_ms = 0;
     channels_on_deaf(broker);
   }
@@ -228,6 +173,11 @@ static bool channel_of(const struct broker *broker, struct bytes text, struct by
   return true;
 }
 
+/* Commands to all nodes have arrived. */
+static bool is_for_all(const struct broker *broker, struct bytes text) {
+  return bytes_equal(text, bytes_of(broker->all, broker->all_len));
+}
+
 static bool is_own(const struct broker *broker, struct bytes text) {
   return bytes_equal(text, bytes_of(broker->own, broker->own_len));
 }
@@ -238,6 +188,8 @@ static void on_subscribed(void *context, struct bytes channel) {
   if (is_own(broker, channel)) {
     broker->own_is_subscribed = true;
     broker->push_due_ms = 0;
+  } else if (is_for_all(broker, channel)) {
+    broker->control.is_subscribed = broker->control.must_read = true;
   } else if (channel_of(broker, channel, &name)) {
     channels_on_subscribed(broker, name);
   }
@@ -249,6 +201,8 @@ static void on_message(void *context, struct bytes channel, struct bytes payload
   struct bytes name;
   if (is_own(broker, channel)) {
     pages_on_page(broker, payload);
+  } else if (is_for_all(broker, channel)) {
+    broker->control.must_read = true;
   } else if (channel_of(broker, channel, &name)) {
     channels_on_message(broker, name, payload);
   }
@@ -260,7 +214,19 @@ static const struct link_events events = {
 
 /* ---- Life ------------------------------------------------------------------------------------- */
 
-/* Copies the texts of the options, and makes the name of the node's own channel. */
+/* Makes the name of a channel of pub/sub that is for nodes. */
+static bool keep_channel(const struct broker *broker, const char *kind, struct bytes name, char *text, size_t *len) {
+  struct buffer made;
+  buffer_init(&made);
+  node_key(broker, &made, kind, name);
+  bool fits = !made.failed && made.len <= NODE_CHANNEL_MAX;
+  if (fits) memcpy(text, made.data, made.len);
+  *len = made.len;
+  buffer_deinit(&made);
+  return fits;
+}
+
+/* Copies the texts of the options. */
 static bool copy_options(struct broker *broker, const struct broker_options *options) {
   broker->options = *options;
   buffer_init(&broker->texts);
@@ -269,14 +235,8 @@ static bool copy_options(struct broker *broker, const struct broker_options *opt
   if (broker->texts.failed) return false;
   broker->options.prefix = bytes_of(broker->texts.data, options->prefix.len);
   broker->options.node = bytes_of(broker->texts.data + options->prefix.len, options->node.len);
-  struct buffer own;
-  buffer_init(&own);
-  node_key(broker, &own, "b", options->node);
-  bool fits = !own.failed && own.len <= sizeof broker->own;
-  if (fits) memcpy(broker->own, own.data, own.len);
-  broker->own_len = own.len;
-  buffer_deinit(&own);
-  return fits;
+  return keep_channel(broker, "b", options->node, broker->own, &broker->own_len) &&
+         keep_channel(broker, "x", bytes_of(NULL, 0), broker->all, &broker->all_len);
 }
 
 struct broker *broker_new(const struct broker_options *options, struct link *link, const struct broker_sink *sink, void *context,
@@ -295,8 +255,11 @@ struct broker *broker_new(const struct broker_options *options, struct link *lin
   broker->generation = 1;
   broker->on_event_end = on_event_end;
   broker->hello.on_reply = on_welcome;
-  broker->bell.on_reply = on_bell;
+  bell_init(broker);
   channels_init(broker);
+  rosters_init(&broker->rosters);
+  members_init(broker);
+  control_init(broker);
   publishing_init(&broker->publishing);
   list_init(&broker->waits);
   list_init(&broker->reaching);
@@ -313,6 +276,8 @@ void broker_stop(struct broker *broker) {
   waits_expire(broker, true, MW_ECLOSED);
   older_expire(broker, true, MW_ECLOSED);
   waits_settle(broker);
+  members_stop(broker);
+  control_stop(broker);
 }
 
 void broker_free(struct broker *broker) {
@@ -321,6 +286,7 @@ void broker_free(struct broker *broker) {
   held_clear(broker);
   pages_drop_requests(broker);
   channels_deinit(broker);
+  members_deinit(broker);
   buffer_deinit(&broker->texts);
   memory_free(broker);
 }

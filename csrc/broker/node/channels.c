@@ -12,6 +12,7 @@ void channels_init(struct broker *broker) {
 }
 
 static void channel_free(struct broker *broker, struct channel_link *channel) {
+  roster_forget(broker, channel);
   list_remove(&channel->link);
   table_remove(&broker->channels, channel->name);
   memory_free(channel);
@@ -56,6 +57,7 @@ struct channel_link *channels_find_or_make(struct broker *broker, const struct b
   channel->history = interest->history;
   list_init(&channel->link);
   list_init(&channel->waits);
+  list_init(&channel->in_rosters);
   if (table_set(&broker->channels, channel->name, channel) < 0) {
     memory_free(channel);
     return NULL;
@@ -149,6 +151,7 @@ static void lack_page(struct broker *broker, struct channel_link *channel) {
 static void unsubscribed(struct broker *broker, struct channel_link *channel) {
   channel->is_asked = channel->is_followed = false;
   channel->request = 0;
+  roster_forget(broker, channel);
   channel->state = CHANNEL_SUBSCRIBING;
   move(channel, channel->is_rejoining ? &broker->to_rejoin : &broker->to_subscribe);
 }
@@ -177,6 +180,7 @@ void channels_on_deaf(struct broker *broker) {
 
 /* It begins as if it was new. */
 static void begin_again(struct broker *broker, struct channel_link *channel) {
+  roster_need(broker, channel);
   channel->is_rejoining = channel->has_page = false;
   channel->known = 0;
   channel->request = 0;
@@ -262,6 +266,7 @@ void channels_on_subscribed(struct broker *broker, struct bytes name) {
   if (!channel || channel->state != CHANNEL_SUBSCRIBING || !channel->is_asked) return;
   channel->is_followed = true;
   channel_fetch(broker, channel);
+  roster_need(broker, channel);
 }
 
 /* A message before this one has not come, and no connection was lost. Nothing is known of the cause,
@@ -285,6 +290,10 @@ void channels_on_message(struct broker *broker, struct bytes name, struct bytes 
   struct channel_link *channel = channels_find(broker, name);
   struct push_message message;
   struct epoch epoch;
+  if (push_is_presence(payload)) {
+    if (channel) rosters_on_presence(broker, channel, payload);
+    return;
+  }
   if (!push_read_message(payload, &epoch, &message)) {
     log_limited(MW_LOG_WARNING, "ignored a push from redis that is not a message (channel=%.*s)", (int)name.len, name.ptr);
     return;

@@ -16,7 +16,7 @@ bool node_is_up(const struct broker *broker) {
   const struct node_end *ends = broker->ends;
   bool is_connected =
       ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open && run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run);
-  return is_connected && broker->is_welcome && !broker->is_stopped;
+  return is_connected && broker->is_welcome && !broker->is_stopped && !broker->is_leaving;
 }
 
 void node_fence(struct broker *broker) {
@@ -83,7 +83,12 @@ void wait_end(struct broker *broker, struct wait *wait, int status) {
   for (size_t i = 0; i < wait->count; i++) list_remove(&wait->entries[i].link);
 }
 
+bool channel_is_ready(const struct channel_link *channel) {
+  return channel->state == CHANNEL_LIVE && (channel->roster == BROKER_ROSTER_NONE || channel->has_roster);
+}
+
 void waits_follow(struct broker *broker, struct channel_link *channel) {
+  if (!channel_is_ready(channel)) return;
   while (!list_empty(&channel->waits)) {
     struct wait_entry *entry = container_of(channel->waits.next, struct wait_entry, link);
     list_remove(&entry->link);

@@ -13,6 +13,7 @@
 VISIBILITY_PUSH
 
 enum {
+  NODE_CHANNEL_MAX = 128,
   RUN_MAX = 64,           /* bytes of a run id; Redis has 40 */
   PUBLISHES_MAX = 1024,   /* on the way; the script `publish` remembers so many */
   PAGE_REQUESTS_MAX = 4,  /* on the way */
@@ -21,7 +22,14 @@ enum {
   OLDER_PAGES_MAX = 4, /* on the way */
   OLDER_WAITING_MAX = 10000,
   PAGE_BYTES_MAX = 256 << 10,
-  SUBSCRIBE_MAX = 1000 /* channels of one SUBSCRIBE */
+  SUBSCRIBE_MAX = 1000,    /* channels of one SUBSCRIBE */
+  ROSTER_REQUESTS_MAX = 8, /* on the way */
+  ROSTER_MEMBERS_MAX = 100000,
+  ROSTER_BYTES_MAX = 6 << 20, /* of one list of members; below RESP_REPLY_MAX */
+  CALLS_MAX = 32,             /* of `presence`, on the way */
+  CALL_CHANGES_MAX = 256,     /* of one call */
+  CALL_BYTES_MAX = 64 << 10,
+  RETRY_MS = 1000 /* after a script has failed */
 };
 
 /* The run id of the process at the other end. */
@@ -48,7 +56,12 @@ struct channel_link {
   uint64_t fetched; /* it rejoins, and everything up to it is held */
   uint64_t request; /* number of the page that is asked for; 0: none */
   size_t users;     /* interests */
-  uint64_t due_ms;  /* LEAVING: when it is left */
+  enum broker_roster roster;
+  bool has_roster;         /* its members were known since it is followed */
+  uint64_t roster_number;  /* of the last announcement that is known */
+  uint64_t roster_request; /* 0: none is on the way */
+  struct list in_rosters;  /* in one of broker->rosters, while its members are to be read */
+  uint64_t due_ms;         /* LEAVING: when it is left */
   struct list waits;
   struct bytes name;
   char text[];
@@ -106,6 +119,41 @@ struct publishing {
   uint64_t seq; /* of the latest that was sent */
 };
 
+/* The members of channels that this node follows (broker/members/roster.c). */
+struct rosters {
+  struct list to_read, reading;
+  size_t reading_count;
+  uint64_t request; /* number of the latest */
+  uint64_t pause_until_ms;
+};
+
+/* The members of this node (broker/members/members.c). */
+struct own_members {
+  struct table channels; /* struct own_channel, by name */
+  struct list all;
+  struct list ready, cooling; /* channels with changes to be sent: now, and when it is time for the first */
+  struct list joins;          /* those that wait, by deadline */
+  struct list ended_joins;    /* on_done is to be called */
+  size_t join_count, call_count;
+  uint64_t owner;    /* number of the owner for which they are counted */
+  bool is_used;      /* something was counted for it */
+  uint64_t buried;   /* owners up to it are left to the reaper */
+  size_t recounting; /* members that are still counted for an earlier owner only */
+  uint64_t pause_until_ms;
+  struct link_command bury;
+  uint64_t burying; /* up to which owner, by the command on the way; 0: none is */
+};
+
+/* Commands to all nodes, and leases (broker/node/control.c). */
+struct control {
+  struct list waiting, sent, expiry, ended;
+  size_t count;
+  uint64_t seq;
+  uint64_t position; /* commands of other nodes were read up to it; 0: the node has not begun */
+  struct link_command read;
+  bool is_reading, must_read, is_subscribed;
+};
+
 struct node_end {
   bool is_open;
   struct run run;
@@ -123,12 +171,14 @@ struct broker {
   struct node_end ends[2]; /* by enum link_end */
   bool is_welcome;         /* `hello` was answered with OK, and nothing since then says otherwise */
   struct epoch epoch;      /* of all that is known here */
+  uint64_t epoch_ordinal;  /* of that epoch, by the count of Redis */
   struct run run;          /* with which it was known to be whole; none: nothing is known */
   uint64_t position;       /* reached */
   uint64_t seen;           /* the highest position of a message */
   uint64_t generation;
-  char own[128]; /* this node's channel for pages and bells */
-  size_t own_len;
+  char own[NODE_CHANNEL_MAX]; /* this node's channel for pages and bells */
+  char all[NODE_CHANNEL_MAX]; /* that of all nodes for commands */
+  size_t own_len, all_len;
   bool own_is_subscribed, own_is_asked;
 
   struct link_command hello, bell;
@@ -154,6 +204,16 @@ struct broker {
   void (*on_event_end)(struct broker *broker);
   struct list waits, reaching, ended_waits;
   struct publishing publishing;
+  struct rosters rosters;
+  struct own_members members;
+  struct control control;
+
+  struct link_command reap, goodbye;
+  bool reap_is_sent;
+  uint64_t dead_count; /* owners that are to be reaped */
+  bool is_leaving;
+  void (*on_goodbye)(void *context);
+  void *goodbye_context;
 };
 
 /* ---- broker/node.c: what every part needs ----------------------------------------------------- */
@@ -188,8 +248,49 @@ static inline bool run_equal(const struct run *a, const struct run *b) { return 
 struct wait *wait_new(struct broker *broker, size_t count, void (*on_done)(void *context, int status), void *context);
 /* Ends a wait: on_done is called in waits_settle. */
 void wait_end(struct broker *broker, struct wait *wait, int status);
-/* The channel is LIVE. */
+/* Returns true if it is LIVE, and its members are known if they must be. */
+bool channel_is_ready(const struct channel_link *channel);
+/* The channel may be ready now. */
 void waits_follow(struct broker *broker, struct channel_link *channel);
+
+/* ---- broker/node/bell.c ------------------------------------------------------------------------- */
+
+void bell_init(struct broker *broker);
+/* Rings the bell, and removes members of dead nodes, if it is time. */
+void bell_step(struct broker *broker);
+
+/* ---- broker/members/roster.c ----------------------------------------------------------------------- */
+
+void rosters_init(struct rosters *rosters);
+/* Its members must be read, if it has a roster and is subscribed to. */
+void roster_need(struct broker *broker, struct channel_link *channel);
+void roster_forget(struct broker *broker, struct channel_link *channel);
+void rosters_step(struct broker *broker);
+void rosters_on_members(struct broker *broker, struct bytes payload);
+void rosters_on_presence(struct broker *broker, struct channel_link *channel, struct bytes payload);
+
+/* ---- broker/members/members.c ---------------------------------------------------------------------- */
+
+void members_init(struct broker *broker);
+void members_deinit(struct broker *broker);
+/* It is not known what Redis counts for this node: everything is counted again. */
+void members_recount(struct broker *broker);
+void members_step(struct broker *broker);
+void members_expire(struct broker *broker);
+void members_settle(struct broker *broker);
+void members_stop(struct broker *broker);
+
+/* ---- broker/node/control.c ---------------------------------------------------------------------- */
+
+void control_init(struct broker *broker);
+/* The node begins: earlier commands are not for it. */
+void control_begin(struct broker *broker, uint64_t position);
+/* Redis does not know any more which commands of this node it has. */
+void control_give_up(struct broker *broker);
+void control_step(struct broker *broker);
+void control_expire(struct broker *broker);
+void control_settle(struct broker *broker);
+void control_stop(struct broker *broker);
 
 /* ---- broker/node/waits.c --------------------------------------------------------------------------- */
 

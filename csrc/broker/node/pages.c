@@ -203,11 +203,15 @@ static void take_new(struct broker *broker, struct channel_link *channel, struct
   channel_go_live(broker, channel, page->position);
 }
 
-/* On this node's own channel: a page, or a bell. */
+/* On this node's own channel: a page, a bell, or the members of a channel. */
 void pages_on_page(struct broker *broker, struct bytes payload) {
   struct push_page page;
   struct epoch epoch;
   uint64_t position, number;
+  if (bytes_starts_with(payload, BYTES("members "))) {
+    rosters_on_members(broker, payload);
+    return;
+  }
   bool is_page = push_read_page(payload, &page);
   bool is_bell = !is_page && push_read_bell(payload, &number, &epoch, &position);
   if (is_page) epoch = page.epoch;

@@ -81,7 +81,12 @@ static int declare(struct broker *broker, struct wait *wait, const struct broker
     }
     channel_add_user(broker, channel);
     wait->entries[i].channel = channel;
-    if (channel->state != CHANNEL_LIVE) wait->left++;
+    if (interests[i].roster > channel->roster) {
+      channel->roster = interests[i].roster;
+      channel->has_roster = false;
+      roster_need(broker, channel);
+    }
+    if (!channel_is_ready(channel)) wait->left++;
   }
   return 0;
 }
@@ -99,10 +104,11 @@ int broker_interest(struct broker *broker, const struct broker_interest *channel
   }
   for (size_t i = 0; wait && i < count; i++) {
     struct wait_entry *entry = &wait->entries[i];
-    if (entry->channel->state != CHANNEL_LIVE) list_append(&entry->channel->waits, &entry->link);
+    if (!channel_is_ready(entry->channel)) list_append(&entry->channel->waits, &entry->link);
   }
   if (wait) list_append(&broker->waits, &wait->link);
   channels_step(broker);
+  rosters_step(broker);
   return wait ? MW_PENDING : 0;
 }
 

@@ -1,10 +1,11 @@
 -- The heartbeat of a node. Raises the position to the time, so that the node knows that it has
--- everything up to now. Removes one node that is dead.
+-- everything up to now. Removes one node that is dead, whose members are then to be removed (reap).
 --
--- KEYS  h, node, nodes
+-- KEYS  h, node, nodes, owners that are dead
 -- ARGV  run, node, generation, pub/sub channel of the node, ms after which the node counts as dead,
---       prefix of the keys of nodes, number of the bell
--- A bell is "bell <number> <epoch> <position>". Returns OK and whether the node is subscribed (1 or 0);
+--       prefix of all keys, number of the bell
+-- A bell is "bell <number> <epoch> <position>". Returns OK, whether the node is subscribed (1 or 0), and
+-- the number of owners that are dead;
 -- FENCED: another Redis than expected; STALE: the node was removed.
 local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
 if h[1] ~= ARGV[1] then
@@ -21,7 +22,12 @@ redis.call("ZADD", KEYS[3], string.format("%.0f", ms + ARGV[5]), ARGV[2])
 local dead =
   redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", string.format("%.0f", ms), "LIMIT", 0, 1)[1]
 if dead then
-  redis.call("DEL", ARGV[6] .. dead)
+  local owners = ARGV[6] .. "no:" .. dead
+  for _, owner in ipairs(redis.call("SMEMBERS", owners)) do
+    redis.call("SADD", KEYS[4], owner)
+  end
+  redis.call("DEL", owners, ARGV[6] .. "n:" .. dead)
   redis.call("ZREM", KEYS[3], dead)
 end
-return { "OK", redis.call("PUBLISH", ARGV[4], "bell " .. ARGV[7] .. " " .. h[2] .. " " .. position) }
+local bell = "bell " .. ARGV[7] .. " " .. h[2] .. " " .. position
+return { "OK", redis.call("PUBLISH", ARGV[4], bell), redis.call("SCARD", KEYS[4]) }

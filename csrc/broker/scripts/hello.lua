@@ -4,15 +4,17 @@
 -- ARGV  run, node, generation, run and epoch that the node knew last (empty: none), the highest
 --       position of a message that it saw, the highest position that it reached, an epoch to begin
 --       if necessary, ms to wait for other nodes, ms after which the node counts as dead, without
---       a bell
--- Returns OK, the epoch, the position, and whether it is known what this node has published (1 or
--- 0); or WAIT: other nodes are to report.
+--       a bell, ordinal of the epoch that the node knew last (0: none)
+-- Epochs are counted, so that an epoch that Redis has forgotten is noticed, and does not return.
+-- Returns OK, the epoch, the position, whether it is known what this node has published (1 or 0), and
+-- the ordinal of the epoch; or WAIT: other nodes are to report.
 local run, node, known_run, known_epoch = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local seen, reached = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call("TIME")
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position", "log")
+local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position", "log", "ordinal")
 local epoch, position, log = h[2], tonumber(h[3] or "0"), h[4] or ""
+local ordinal, known_ordinal = tonumber(h[5] or "0"), tonumber(ARGV[11] or "0")
 
 local function text(number)
   return string.format("%.0f", number)
@@ -27,6 +29,8 @@ end
 -- What was seen is not all here: ids of the earlier epoch are of no use.
 local function begin_epoch()
   epoch = ARGV[8]
+  ordinal = math.max(ordinal, known_ordinal) + 1
+  redis.call("HSET", KEYS[1], "ordinal", ordinal)
   position = math.max(position, seen, reached, ms * 2048) + 1
   save(run .. ":" .. text(position) .. ":" .. text(position) .. " ")
 end
@@ -95,7 +99,7 @@ elseif h[1] ~= run then
     begin_epoch()
   end
 end
-if known_epoch == epoch and not is_whole() then
+if known_ordinal > ordinal or known_epoch == epoch and not is_whole() then
   begin_epoch()
 end
 
@@ -105,4 +109,4 @@ if not is_known then
   redis.call("HSET", KEYS[2], "generation", ARGV[3])
 end
 redis.call("ZADD", KEYS[3], text(ms + ARGV[10]), node)
-return { "OK", epoch, text(position), is_known and 1 or 0 }
+return { "OK", epoch, text(position), is_known and 1 or 0, ordinal }

@@ -1,11 +1,13 @@
 -- Joins and leaves of users of one node in one channel. A user that is in the channel on several
 -- nodes joins once and leaves once. May be repeated: what is done already changes nothing.
 --
--- KEYS  h, node, users of the channel (user -> number of nodes), infos (user -> info), number of the
---       last announcement, channels of the owner, users of the owner in the channel. The owner is
---       "<node>.<generation>".
--- ARGV  run, generation, channel, pub/sub channel, members at most (0: any number), mark ttl in s,
---       then for each change: "+" or "-", user, info (empty for "-")
+-- KEYS  h, node, users of the channel (user -> number of owners), infos (user -> info), number of the
+--       last announcement, owners of the node, channels of the owner, users of the owner in the
+--       channel. The owner is "<node>.<number>": a node that cannot know any more what is counted for
+--       it counts all of its members again, for another owner.
+-- ARGV  run, generation, owner, channel, pub/sub channel, members at most (0: any number), mark ttl
+--       in s, then for each change: "+", "!" (joins even if there are too many), or "-", user, info
+--       (empty for "-")
 -- An announcement is "presence <epoch> <number> <before> <count>\n", then "+ <length> <length>\n" and
 -- user and info for each user that joined, and "- <length>\n" and user for each that left. `number`
 -- is a position; `before` is the number of the channel's previous announcement, or 0 if unknown.
@@ -18,8 +20,8 @@ end
 if redis.call("HGET", KEYS[2], "generation") ~= ARGV[2] then
   return { "STALE" }
 end
-local users, infos, number_key, channels, own = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local channel, most, ttl = ARGV[3], tonumber(ARGV[5]), ARGV[6]
+local users, infos, number_key, channels, own = KEYS[3], KEYS[4], KEYS[5], KEYS[7], KEYS[8]
+local owner, channel, most, ttl = ARGV[3], ARGV[4], tonumber(ARGV[6]), ARGV[7]
 local count = redis.call("HLEN", users)
 local order, state, refused = {}, {}, {}
 
@@ -31,12 +33,12 @@ local function note(user, change)
   state[user] = not (state[user] == "+" and change == "-") and change
 end
 
-local function join(user, info)
+local function join(user, info, limit)
   if redis.call("SISMEMBER", own, user) == 1 then
     return
   end
   local is_new = redis.call("HEXISTS", users, user) == 0
-  if is_new and most > 0 and count >= most then
+  if is_new and limit > 0 and count >= limit then
     refused[#refused + 1] = user
     return
   end
@@ -61,15 +63,16 @@ local function leave(user)
   end
 end
 
-for i = 7, #ARGV, 3 do
-  if ARGV[i] == "+" then
-    join(ARGV[i + 1], ARGV[i + 2])
+for i = 8, #ARGV, 3 do
+  if ARGV[i] ~= "-" then
+    join(ARGV[i + 1], ARGV[i + 2], ARGV[i] == "+" and most or 0)
   else
     leave(ARGV[i + 1])
   end
 end
 if redis.call("EXISTS", own) == 1 then
   redis.call("SADD", channels, channel)
+  redis.call("SADD", KEYS[6], owner)
 else
   redis.call("SREM", channels, channel)
 end
@@ -105,5 +108,5 @@ for _, user in ipairs(changed) do
     parts[#parts + 1] = "- " .. #user .. "\n" .. user
   end
 end
-redis.call("PUBLISH", ARGV[4], table.concat(parts))
+redis.call("PUBLISH", ARGV[5], table.concat(parts))
 return answer(number)

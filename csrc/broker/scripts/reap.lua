@@ -1,10 +1,10 @@
--- Removes the users of a dead node from the channels: as if each had left, in one announcement a
--- channel. A few channels a call, so that Redis answers others in between.
+-- Removes the users of a dead owner (presence) from the channels: as if each had left, in one
+-- announcement a channel. A few channels a call, so that Redis answers others in between.
 --
 -- KEYS  h, owners that are dead
 -- ARGV  run, prefix of all keys, prefix of pub/sub channels, channels at most, mark ttl in s
--- The script `bell` adds "<node>.<generation>" to the owners that are dead. The keys of an owner and
--- of a channel are made here; all have the hash tag of the prefix.
+-- The script `bell` adds the owners of a dead node; a node adds its own earlier ones. The keys of an
+-- owner and of a channel are made here; all have the hash tag of the prefix.
 -- Returns OK and the number of owners that are left; FENCED: another Redis than expected.
 local h = redis.call("HMGET", KEYS[1], "run", "epoch")
 if h[1] ~= ARGV[1] then
@@ -53,5 +53,9 @@ for _, channel in ipairs(channels) do
 end
 if redis.call("EXISTS", prefix .. "pn:" .. owner) == 0 then
   redis.call("SREM", KEYS[2], owner)
+  local node = string.match(owner, "^(.*)%.%d+$")
+  if node then
+    redis.call("SREM", prefix .. "no:" .. node, owner)
+  end
 end
 return { "OK", redis.call("SCARD", KEYS[2]) }

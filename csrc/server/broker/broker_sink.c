@@ -119,10 +119,23 @@ static void begin_epoch(void *context, const struct epoch *epoch, uint64_t posit
   orderer->must_restart = status < 0;
 }
 
+static void command(void *context, struct bytes text) {
+  (void)context;
+  log_limited(MW_LOG_WARNING, "ignored a command of another server that this one does not know (%zu bytes)", text.len);
+}
+
+/* Every client resumes, and is authorized again. */
+static void miss_commands(void *context) {
+  struct broker_orderer *orderer = context;
+  orderer->must_restart = true;
+}
+
 const struct broker_sink broker_orderer_sink = {.deliver = deliver,
                                                 .restore = restore,
                                                 .gap = gap,
                                                 .disconnect = disconnect,
                                                 .forget = forget,
                                                 .reach = reach,
-                                                .begin_epoch = begin_epoch};
+                                                .begin_epoch = begin_epoch,
+                                                .command = command,
+                                                .miss_commands = miss_commands};

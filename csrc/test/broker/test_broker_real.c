@@ -10,7 +10,7 @@
 #include "test/support.h"
 #include "test/support/redis/real_redis.h"
 
-enum { PATIENCE_MS = 120000, NODES = 2 };
+enum { PATIENCE_MS = 120000, NODES = 2, NOT_DONE = -1 };
 
 struct node {
   struct link *link;
@@ -72,7 +72,26 @@ static void on_begin_epoch(void *context, const struct epoch *epoch, uint64_t po
   node->position = position;
 }
 
-static const struct broker_sink sink = {on_deliver, on_restore, on_gap, on_disconnect, on_forget, on_reach, on_begin_epoch};
+static void on_members(void *context, const struct broker_members *members) {
+  struct bytes rest = members->changes;
+  struct broker_change change;
+  if (members->is_whole) note(context, "members", bytes_of(NULL, 0));
+  while (broker_next_change(&rest, &change)) note(context, change.left ? "-" : "+", change.user);
+}
+
+static void on_command(void *context, struct bytes command) { note(context, "!", command); }
+static void on_miss_commands(void *context) { note(context, "missed", bytes_of(NULL, 0)); }
+
+static const struct broker_sink sink = {.deliver = on_deliver,
+                                        .restore = on_restore,
+                                        .gap = on_gap,
+                                        .disconnect = on_disconnect,
+                                        .forget = on_forget,
+                                        .reach = on_reach,
+                                        .begin_epoch = on_begin_epoch,
+                                        .members = on_members,
+                                        .command = on_command,
+                                        .miss_commands = on_miss_commands};
 
 /* ---- Running ---------------------------------------------------------------------------------- */
 
@@ -106,6 +125,7 @@ static void node_begin(struct node *node, const char *name) {
                                    .publish_ms = PATIENCE_MS,
                                    .linger_ms = 1,
                                    .bell_ms = 50,
+                                   .gather_ms = 10,
                                    .silence_ms = PATIENCE_MS,
                                    .expiry_ms = PATIENCE_MS,
                                    .recover_ms = PATIENCE_MS,
@@ -170,9 +190,32 @@ static void on_joined(void *context, int status) {
 }
 
 static void join(struct node *node, const char *name, uint32_t size) {
-  struct broker_interest interest = {bytes_string(name), {.size = size}};
+  struct broker_interest interest = {.channel = bytes_string(name), .history = {.size = size}};
   unsigned before = joined;
   if (broker_interest(node->broker, &interest, 1, on_joined, NULL) == MW_PENDING) until(joined > before);
+}
+
+static void follow_members(struct node *node) {
+  struct broker_interest interest = {.channel = BYTES("a"), .history = {.size = 1}, .roster = BROKER_ROSTER_LIST};
+  unsigned before = joined;
+  if (broker_interest(node->broker, &interest, 1, on_joined, NULL) == MW_PENDING) until(joined > before);
+}
+
+static void on_status(void *context, int status) { *(int *)context = status; }
+
+/* Returns what the join of the user on that node ends with. */
+static int become_member(struct node *node, const char *user, size_t members_max) {
+  int result = MW_PENDING;
+  struct broker_join join = {.channel = BYTES("a"),
+                             .user = bytes_string(user),
+                             .info = BYTES("{}"),
+                             .members_max = members_max,
+                             .on_done = on_status,
+                             .context = &result};
+  int status = broker_join(node->broker, &join);
+  if (status != MW_PENDING) return status;
+  until(result != MW_PENDING);
+  return result;
 }
 
 static void on_published(void *context, int status, const struct epoch *epoch, uint64_t position) {
@@ -341,6 +384,62 @@ static void older_messages_are_fetched(void **state) {
   assert_int_equal(ask(node, "a", node->position), MW_ECLOSED);
 }
 
+static void members_are_known_on_all_nodes(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  follow_members(first);
+  assert_true(has_trace(first, "members page") || has_trace(first, "page members"));
+  buffer_clear(&first->trace);
+  assert_int_equal(become_member(second, "ada", 2), 0);
+  assert_int_equal(become_member(second, "bo", 2), 0);
+  assert_int_equal(become_member(first, "ada", 2), 0);
+  assert_int_equal(become_member(first, "cy", 2), MW_ELIMIT);
+  until(has_trace(first, "+ada +bo"));
+  broker_leave(second->broker, BYTES("a"), BYTES("ada"));
+  real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE normal SKIPME yes");
+  broker_leave(second->broker, BYTES("a"), BYTES("bo"));
+  until(has_trace(first, "+ada +bo -bo"));
+  assert_int_equal(become_member(second, "ada", 2), 0);
+  assert_int_equal(become_member(second, "di", 2), 0);
+  until(has_trace(first, "+ada +bo -bo +di"));
+}
+
+static void on_gone(void *context) { *(bool *)context = true; }
+
+static void members_of_a_node_that_stops_leave(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  bool is_gone = false;
+  follow_members(first);
+  buffer_clear(&first->trace);
+  assert_int_equal(become_member(first, "ada", 0), 0);
+  assert_int_equal(become_member(second, "ada", 0), 0);
+  assert_int_equal(become_member(second, "bo", 0), 0);
+  assert_int_equal(broker_say_goodbye(second->broker, on_gone, &is_gone), 0);
+  until(is_gone && has_trace(first, "+ada +bo -bo"));
+}
+
+static void commands_and_leases_reach_all(void **state) {
+  (void)state;
+  struct node *first = &nodes[0], *second = &nodes[1];
+  int status = NOT_DONE;
+  assert_int_equal(broker_control(first->broker, BYTES("one"), NULL, NULL), 0);
+  until(has_trace(second, "!one"));
+  real_redis_run(&real, "redis-cli -s s CLIENT KILL TYPE pubsub");
+  assert_int_equal(broker_control(first->broker, BYTES("two"), on_status, &status), 0);
+  until(status != NOT_DONE && has_trace(second, "!one !two"));
+  assert_int_equal(status, 0);
+  assert_int_equal(first->trace.len, 0);
+  status = NOT_DONE;
+  assert_int_equal(broker_lease(first->broker, BYTES("sweep"), PATIENCE_MS, on_status, &status), 0);
+  until(status != NOT_DONE);
+  assert_int_equal(status, 1);
+  status = NOT_DONE;
+  assert_int_equal(broker_lease(second->broker, BYTES("sweep"), PATIENCE_MS, on_status, &status), 0);
+  until(status != NOT_DONE);
+  assert_int_equal(status, 0);
+}
+
 #define REAL_TEST(name) cmocka_unit_test_setup_teardown(name, begin_without_file, end)
 
 int main(void) {
@@ -350,6 +449,9 @@ int main(void) {
                                      cmocka_unit_test_setup_teardown(nothing_is_missed_when_redis_restarts, begin_with_file, end),
                                      REAL_TEST(a_redis_that_has_forgotten_begins_an_epoch),
                                      REAL_TEST(messages_are_fetched_that_came_while_pubsub_was_lost),
-                                     REAL_TEST(older_messages_are_fetched)};
+                                     REAL_TEST(older_messages_are_fetched),
+                                     REAL_TEST(members_are_known_on_all_nodes),
+                                     REAL_TEST(members_of_a_node_that_stops_leave),
+                                     REAL_TEST(commands_and_leases_reach_all)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,18 @@ static void on_begin_epoch(void *context, const struct epoch *epoch, uint64_t po
   node->last = position;
 }
 
-static const struct broker_sink sink = {on_deliver, on_restore, on_gap, on_disconnect, on_forget, on_reach, on_begin_epoch};
+static void on_command(void *context, struct bytes command) { (void)context, (void)command; }
+static void on_miss_commands(void *context) { (void)context; }
+
+static const struct broker_sink sink = {.deliver = on_deliver,
+                                        .restore = on_restore,
+                                        .gap = on_gap,
+                                        .disconnect = on_disconnect,
+                                        .forget = on_forget,
+                                        .reach = on_reach,
+                                        .begin_epoch = on_begin_epoch,
+                                        .command = on_command,
+                                        .miss_commands = on_miss_commands};
 
 static void on_joined(void *context, int status) {
   assert_int_equal(status, 0);
@@ -183,7 +194,8 @@ static bool all_are_up(void) {
 static void start_all(const char *more) {
   real_redis_start(&real, 0, "s", more);
   struct broker_interest interests[CHANNELS];
-  for (size_t i = 0; i < CHANNELS; i++) interests[i] = (struct broker_interest){bytes_string(names[i]), {1000, 0}};
+  for (size_t i = 0; i < CHANNELS; i++)
+    interests[i] = (struct broker_interest){.channel = bytes_string(names[i]), .history = {1000, 0}};
   for (size_t i = 0; i < NODES; i++) {
     start_node(&nodes[i], i);
     assert_int_equal(broker_interest(nodes[i].broker, interests, CHANNELS, on_joined, &nodes[i]), MW_PENDING);

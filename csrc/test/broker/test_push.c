@@ -98,8 +98,54 @@ static void bells_are_read(void **state) {
   for (size_t i = 0; i < COUNT_OF(bad); i++) assert_false(push_read_bell(bytes_string(bad[i]), &number, &epoch, &position));
 }
 
+static void members_are_read(void **state) {
+  (void)state;
+  struct push_presence presence;
+  struct push_members members;
+  struct broker_change change;
+  assert_true(push_is_presence(BYTES("presence x")));
+  assert_true(push_read_presence(BYTES("presence abcdefgh 12 11 3\n+ 1 2\nu{}- 2\n\n-"), &presence));
+  assert_int_equal(presence.number, 12);
+  assert_int_equal(presence.before, 11);
+  assert_int_equal(presence.count, 3);
+  assert_true(broker_next_change(&presence.changes, &change));
+  assert_bytes_string(change.user, "u");
+  assert_bytes_string(change.info, "{}");
+  assert_false(change.left);
+  assert_true(broker_next_change(&presence.changes, &change));
+  assert_bytes_string(change.user, "\n-");
+  assert_true(change.left && change.info.len == 0);
+  assert_false(broker_next_change(&presence.changes, &change));
+  assert_true(push_read_members(BYTES("members 4 abcdefgh 0 1 1\n+ 1 0\nu"), &members));
+  assert_true(members.request == 4 && members.number == 0 && members.count == 1 && members.is_listed);
+  assert_true(push_read_members(BYTES("members 4 abcdefgh 9 70 0\n"), &members));
+  assert_true(members.number == 9 && members.count == 70 && !members.is_listed);
+}
+
+static void what_are_not_members_is_refused(void **state) {
+  (void)state;
+  static const char *const presences[] = {"presence abcdefgh 12 11 3",
+                                          "presence abcdefgh 12 12 3\n",
+                                          "presence abcdefgh 12 11 x\n",
+                                          "presence abcdefgh 12 11 3\n* 1\nu",
+                                          "presence abcdefgh 12 11 3\n- 2\nu",
+                                          "presence abcdefgh 12 11 3\n+ 1 9\nu{}",
+                                          "presence abcdefgh 12 11 3\n+ 18446744073709551615 2\nu"};
+  static const char *const lists[] = {"members 4 abcdefgh 0 2 1\n+ 1 0\nu", "members 4 abcdefgh 0 1 0\n+ 1 0\nu",
+                                      "members 4 abcdefgh 0 0 2\n", "members x abcdefgh 0 0 1\n", "members 4 abcdefgh 0 0 1"};
+  struct push_presence presence;
+  struct push_members members;
+  for (size_t i = 0; i < COUNT_OF(presences); i++) assert_false(push_read_presence(bytes_string(presences[i]), &presence));
+  for (size_t i = 0; i < COUNT_OF(lists); i++) assert_false(push_read_members(bytes_string(lists[i]), &members));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(messages_are_read), TEST(what_is_not_a_message_is_refused), TEST(pages_are_read),
-                                     TEST(what_is_not_a_page_is_refused), TEST(bells_are_read)};
+  const struct CMUnitTest tests[] = {TEST(messages_are_read),
+                                     TEST(what_is_not_a_message_is_refused),
+                                     TEST(pages_are_read),
+                                     TEST(what_is_not_a_page_is_refused),
+                                     TEST(bells_are_read),
+                                     TEST(members_are_read),
+                                     TEST(what_are_not_members_is_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

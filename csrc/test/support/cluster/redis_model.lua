@@ -37,9 +37,18 @@ end
 
 local writes, reads = {}, {}
 
-function writes.SET(key, value, ...)
+-- EX seconds, or NX GET PX milliseconds.
+function writes.SET(key, value, option, number, ...)
+  if option == "NX" then
+    local px, ms = ...
+    assert(number == "GET" and px == "PX")
+    local before = get(key)
+    if not before then
+      db.keys[key], db.expires[key] = { value = value }, now_ms + tonumber(ms)
+    end
+    return before and before.value or false
+  end
   db.keys[key], db.expires[key] = { value = value }, nil
-  local option, number = ...
   if option then
     assert(option == "EX")
     db.expires[key] = now_ms + number * 1000
@@ -47,10 +56,20 @@ function writes.SET(key, value, ...)
   return { ok = "OK" }
 end
 
-function writes.DEL(key)
-  local had = get(key) ~= nil
-  db.keys[key], db.expires[key] = nil, nil
-  return had and 1 or 0
+function writes.DEL(...)
+  local count = 0
+  for _, key in ipairs { ... } do
+    count = count + (get(key) and 1 or 0)
+    db.keys[key], db.expires[key] = nil, nil
+  end
+  return count
+end
+
+-- What has no fields any more is not a key any more.
+local function drop_empty(key)
+  if get(key) and not next(get(key)) then
+    db.keys[key], db.expires[key] = nil, nil
+  end
 end
 
 function writes.EXPIRE(key, seconds)
@@ -75,6 +94,34 @@ function writes.HSET(key, ...)
     hash[pairs_given[i]] = pairs_given[i + 1]
   end
   return #pairs_given / 2
+end
+
+function writes.HINCRBY(key, field, number)
+  local hash = get_or_make(key)
+  hash[field] = ("%d"):format(tonumber(hash[field] or "0") + tonumber(number))
+  return math.tointeger(hash[field])
+end
+
+function writes.HDEL(key, field)
+  local had = (get(key) or {})[field] ~= nil
+  if had then
+    get(key)[field] = nil
+    drop_empty(key)
+  end
+  return had and 1 or 0
+end
+
+function writes.SADD(key, ...)
+  local set, count = get_or_make(key), 0
+  for _, member in ipairs { ... } do
+    count = count + (set[member] and 0 or 1)
+    set[member] = true
+  end
+  return count
+end
+
+function writes.SREM(key, member)
+  return writes.HDEL(key, member)
 end
 
 function writes.XADD(key, maxlen, equal, size, id, ...)
@@ -113,6 +160,56 @@ function writes.FLUSHALL()
   return { ok = "OK" }
 end
 
+-- The fields of a hash, or the members of a set, in an order that does not depend on the run.
+local function fields(key)
+  local list = {}
+  for field in pairs(get(key) or {}) do
+    list[#list + 1] = field
+  end
+  table.sort(list)
+  return list
+end
+
+function writes.SPOP(key, count)
+  local popped = table.move(fields(key), 1, tonumber(count), 1, {})
+  for _, member in ipairs(popped) do
+    writes.SREM(key, member)
+  end
+  return popped
+end
+
+function reads.SMEMBERS(key)
+  return fields(key)
+end
+
+function reads.HKEYS(key)
+  return fields(key)
+end
+
+function reads.SRANDMEMBER(key)
+  return fields(key)[1] or false
+end
+
+function reads.SISMEMBER(key, member)
+  return (get(key) or {})[member] and 1 or 0
+end
+
+function reads.HEXISTS(key, field)
+  return (get(key) or {})[field] and 1 or 0
+end
+
+function reads.SCARD(key)
+  return #fields(key)
+end
+
+function reads.HLEN(key)
+  return #fields(key)
+end
+
+function reads.EXISTS(key)
+  return get(key) and 1 or 0
+end
+
 function reads.TIME()
   return { tostring(now_ms // 1000), tostring(now_ms % 1000 * 1000) }
 end
@@ -136,15 +233,16 @@ end
 
 function reads.HGETALL(key)
   local all = {}
-  for field, value in pairs(get(key) or {}) do
-    all[#all + 1], all[#all + 2] = field, value
+  for _, field in ipairs(fields(key)) do
+    all[#all + 1] = field
+    all[#all + 1] = get(key)[field]
   end
   return all
 end
 
 function reads.XRANGE(key, from, to, count, max)
   assert(to == "+" and count == "COUNT")
-  local above = from == "-" and 0 or tonumber((from:match("^%((%d+)$")))
+  local above = from == "-" and 0 or tonumber((from:match "^%((%d+)"))
   local found = {}
   for _, entry in ipairs(get(key) or {}) do
     if id_of(entry[1]) > above and #found < tonumber(max) then
@@ -213,13 +311,13 @@ local function as_text(...)
   return table.unpack(arguments)
 end
 
-local may_grow = { SET = true, HSET = true, XADD = true, ZADD = true }
+local may_grow = { SET = true, HSET = true, XADD = true, ZADD = true, SADD = true, HINCRBY = true }
 
 local function call(name, ...)
   if reads[name] then
     return reads[name](as_text(...))
   end
-  if is_full and may_grow[name] then
+  if is_full and may_grow[name] and #transaction == 0 then
     error({ refused = "OOM command not allowed when used memory > 'maxmemory'." }, 0)
   end
   local write = assert(writes[name], name)

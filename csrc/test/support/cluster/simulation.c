@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "broker/push.h"
 #include "test/support.h"
+#include "test/support/cluster/sim_members.h"
 
 enum { ALL_NODES = MODEL_NODES, MARK_TTL_S = 25 * 3600 };
 
@@ -44,11 +45,13 @@ struct client {
   struct node *node;
   unsigned life; /* changes when its node dies: what was begun before does not count */
   bool must_leave;
+  bool is_gone;      /* permanently */
   unsigned channels; /* a bit for each */
   bool has_cursor;
   unsigned epoch;
   uint64_t position;
   struct sim_expectation expected[SIM_CHANNELS];
+  struct sim_member *members[SIM_CHANNELS];
 };
 
 /* A wait of a client; or a publish. */
@@ -63,6 +66,8 @@ struct call {
 struct sim {
   struct model_cluster cluster;
   struct node nodes[ALL_NODES];
+  struct sim_presence presences[ALL_NODES];
+  struct sim_commands commands;
   struct client clients[SIM_CLIENTS];
   struct sim_check check;
   uint64_t state; /* of the random numbers */
@@ -230,6 +235,7 @@ static void on_gap(void *context, struct bytes name, uint64_t position) {
 
 static void on_forget(void *context, struct bytes name) {
   struct node *node = context;
+  sim_presence_forget(&node->sim->presences[node->index], channel_index(name));
   node->rings[channel_index(name)] = (struct ring){0};
 }
 
@@ -252,6 +258,7 @@ static void on_reach(void *context, uint64_t position) {
 
 static void on_begin_epoch(void *context, const struct epoch *epoch, uint64_t position) {
   struct node *node = context;
+  node->sim->presences[node->index].has_begun = true;
   node->epoch = check_epoch(&node->sim->check, epoch);
   trace(node->sim, "node %zu epoch %u position %llu", node->index, node->epoch, (unsigned long long)position);
   node->position = position;
@@ -262,13 +269,34 @@ static void on_begin_epoch(void *context, const struct epoch *epoch, uint64_t po
   }
 }
 
+static void on_members(void *context, const struct broker_members *members) {
+  struct node *node = context;
+  size_t channel = channel_index(members->channel);
+  trace(node->sim, "node %zu members of %zu: %s%zu: %.*s", node->index, channel, members->is_whole ? "all " : "", members->count,
+        (int)members->changes.len, members->changes.ptr);
+  sim_presence_take(&node->sim->presences[node->index], channel, members);
+}
+
+static void on_command(void *context, struct bytes command) {
+  struct node *node = context;
+  sim_command_hear(&node->sim->presences[node->index], command);
+}
+
+static void on_miss_commands(void *context) {
+  struct node *node = context;
+  node->sim->presences[node->index].has_missed = true;
+}
+
 static const struct broker_sink sink = {.deliver = on_deliver,
                                         .restore = on_restore,
                                         .gap = on_gap,
                                         .disconnect = on_disconnect,
                                         .forget = on_forget,
                                         .reach = on_reach,
-                                        .begin_epoch = on_begin_epoch};
+                                        .begin_epoch = on_begin_epoch,
+                                        .members = on_members,
+                                        .command = on_command,
+                                        .miss_commands = on_miss_commands};
 
 /* ---- Clients ---------------------------------------------------------------------------------- */
 
@@ -278,7 +306,24 @@ static void end_interests(struct client *client) {
   }
 }
 
+static void leave_members(struct client *client) {
+  for (size_t c = 0; c < SIM_CHANNELS; c++) {
+    sim_member_leave(client->members[c]);
+    client->members[c] = NULL;
+  }
+}
+
+static void join_members(struct client *client) {
+  struct sim *sim = client->sim;
+  for (size_t c = 0; c < SIM_CHANNELS; c++) {
+    bool is_member = (client->channels >> c & 1) && sim_roster(c) != BROKER_ROSTER_NONE;
+    size_t user = (size_t)(client - sim->clients) % SIM_USERS;
+    if (is_member) client->members[c] = sim_member_join(&sim->presences[client->node->index], c, user);
+  }
+}
+
 static void leave(struct client *client) {
+  leave_members(client);
   end_interests(client);
   trace(client->sim, "client %zu leaves", client - client->sim->clients);
   client->state = CLIENT_AWAY;
@@ -346,6 +391,7 @@ static void attach(struct client *client) {
   client->has_cursor = true;
   client->epoch = node->epoch;
   client->position = node->position;
+  join_members(client);
 }
 
 static void on_reached(void *context, int status) {
@@ -419,7 +465,7 @@ static void join(struct client *client, struct node *node) {
   struct broker_interest interests[SIM_CHANNELS];
   size_t count = 0;
   for (size_t c = 0; c < SIM_CHANNELS; c++) {
-    if (client->channels >> c & 1) interests[count++] = (struct broker_interest){channel_name(c), histories[c]};
+    if (client->channels >> c & 1) interests[count++] = (struct broker_interest){channel_name(c), histories[c], sim_roster(c)};
   }
   client->node = node;
   client->state = CLIENT_JOINING;
@@ -491,6 +537,15 @@ static void on_commit(void *context, struct bytes name, struct bytes payload) {
   struct push_message message;
   struct epoch epoch;
   if (!bytes_starts_with(name, BYTES("{mw}:m:"))) return;
+  struct push_presence presence;
+  if (push_is_presence(payload)) {
+    assert_true(push_read_presence(payload, &presence));
+    size_t most = sim_members_max(channel_index(bytes_of(name.ptr + 7, 1)));
+    bool is_exact = !(sim->faults & ~(unsigned)(FAULT_CUT | FAULT_FULL | FAULT_TRIM | FAULT_MEMORY));
+    if (is_exact && most > 0 && presence.count > most)
+      fail_msg("seed %llu: too many members", (unsigned long long)sim->check.seed);
+    return;
+  }
   assert_true(push_read_message(payload, &epoch, &message));
   if (message.position == 0) return;
   size_t channel = channel_index(bytes_of(name.ptr + 7, 1)), op = op_of(message.record);
@@ -514,12 +569,14 @@ static void node_begin(struct sim *sim, size_t index) {
                                    .silence_ms = 5000,
                                    .expiry_ms = 10000,
                                    .recover_ms = 2000,
+                                   .gather_ms = 100,
                                    .mark_ttl_s = MARK_TTL_S,
                                    .held_max = draw(sim, 4) == 0 ? 4000 : 1 << 20,
                                    .waiting_max = 10000};
   memory_fail_after(0);
   node->broker = broker_new(&options, &sim->cluster.links[index].link, &sink, node, sim->cluster.now_ms);
   assert_non_null(node->broker);
+  sim_presence_begin(&sim->presences[index], node->broker, sim->check.seed);
 }
 
 static void node_die(struct sim *sim, size_t index) {
@@ -528,6 +585,7 @@ static void node_die(struct sim *sim, size_t index) {
   for (size_t i = 0; i < SIM_CLIENTS; i++) {
     struct client *client = &sim->clients[i];
     if (client->node != node) continue;
+    leave_members(client);
     client->life++;
     client->state = CLIENT_AWAY;
     client->node = NULL;
@@ -535,6 +593,7 @@ static void node_die(struct sim *sim, size_t index) {
   }
   struct broker *broker = node->broker;
   node->broker = NULL;
+  sim_presence_end(&sim->presences[index]);
   broker_stop(broker);
   model_link_reset(&sim->cluster, index);
   broker_free(broker);
@@ -620,6 +679,11 @@ static void step(struct sim *sim) {
     fault(sim);
   } else if (!node->broker) {
     node_begin(sim, index);
+  } else if (!is_stopped(node) && what < 997) {
+    sim_command_send(&sim->commands, sim->presences, ALL_NODES, index);
+  } else if (!is_stopped(node)) {
+    sim_lease(&sim->commands, &sim->presences[index],
+              !(sim->faults & (FAULT_FAIL_OVER | FAULT_FLUSH | FAULT_CLOCK | FAULT_STOP)));
   }
 }
 
@@ -646,9 +710,19 @@ static void settle(struct sim *sim, size_t rounds) {
     for (size_t i = 0; i < SIM_CLIENTS; i++) {
       struct client *client = &sim->clients[i];
       if (client->state == CLIENT_ATTACHED && client->must_leave) leave(client);
-      if (client->state == CLIENT_AWAY) join(client, &sim->nodes[i % ALL_NODES]);
+      if (client->state == CLIENT_AWAY && !client->is_gone) join(client, &sim->nodes[i % ALL_NODES]);
     }
   }
+}
+
+static void check_members(const struct sim *sim) {
+  bool is_followed[ALL_NODES * SIM_CHANNELS] = {false};
+  for (size_t i = 0; i < SIM_CLIENTS; i++) {
+    const struct client *client = &sim->clients[i];
+    for (size_t c = 0; c < SIM_CHANNELS && client->node; c++)
+      if (client->channels >> c & 1) is_followed[client->node->index * SIM_CHANNELS + c] = true;
+  }
+  sim_presence_check(sim->presences, ALL_NODES, is_followed);
 }
 
 static void check_all(struct sim *sim) {
@@ -657,6 +731,8 @@ static void check_all(struct sim *sim) {
   for (size_t i = 0; i < ALL_NODES; i++) {
     if (broker_state(sim->nodes[i].broker) != BROKER_UP) fail_msg("seed %llu: node %zu is not up", seed, i);
   }
+  check_members(sim);
+  if (!sim->check.may_lose) sim_command_check(&sim->commands, sim->presences, ALL_NODES);
   for (size_t i = 0; i < SIM_CLIENTS; i++) {
     struct client *client = &sim->clients[i];
     if (client->state != CLIENT_ATTACHED) fail_msg("seed %llu: client %zu is not attached", seed, i);
@@ -676,6 +752,7 @@ void simulate(uint64_t seed, size_t steps, unsigned faults) {
   sim->cluster.random = draw_for_cluster;
   sim->cluster.on_publish = on_commit;
   sim->cluster.context = sim;
+  sim->commands.now_ms = &sim->cluster.now_ms;
   model_cluster_init(&sim->cluster, 1790000000000);
   for (size_t i = 0; i < ALL_NODES; i++) node_begin(sim, i);
   for (size_t i = 0; i < SIM_CLIENTS; i++) sim->clients[i] = (struct client){.sim = sim, .channels = 1 + (unsigned)draw(sim, 15)};
@@ -684,6 +761,12 @@ void simulate(uint64_t seed, size_t steps, unsigned faults) {
   for (size_t i = 0; i < 40; i++) publish(sim);
   settle(sim, 400);
   check_all(sim);
+  for (size_t i = 0; i < SIM_CLIENTS; i++) {
+    sim->clients[i].is_gone = i % SIM_USERS < 2;
+    if (sim->clients[i].is_gone) leave(&sim->clients[i]);
+  }
+  settle(sim, 400);
+  check_members(sim);
   if (!sim->check.may_lose && sim->check.false_gaps > 0)
     fail_msg("seed %llu: %zu gaps in which nothing was missed", (unsigned long long)seed, sim->check.false_gaps);
   trace(sim, "fetched %zu pages", sim->fetched);

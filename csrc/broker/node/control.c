@@ -1,0 +1,309 @@
+/* Commands to all nodes, in a stream that each node reads on from where it was; and leases. */
+#include "broker/control.h"
+
+#include "base/log_limit.h"
+#include "broker/node/arguments.h"
+#include "broker/node/node.h"
+
+enum { READ_COUNT = 64 };
+
+/* A command, or a lease that is wanted. */
+struct controlling {
+  struct link_command command;
+  struct list link;   /* in one of broker->control */
+  struct list expiry; /* in broker->control.expiry, until on_done was called */
+  struct broker *broker;
+  uint64_t seq; /* 0: never sent */
+  uint64_t due_ms;
+  uint64_t lease_ms; /* 0: it is a command */
+  bool is_sent, is_unsure;
+  int status;
+  void (*on_done)(void *context, int status);
+  void *context;
+  bool is_done;
+  struct bytes text; /* the command, or the name of the lease */
+  char copy[];
+};
+
+void control_init(struct broker *broker) {
+  struct control *control = &broker->control;
+  struct list *lists[] = {&control->waiting, &control->sent, &control->expiry, &control->ended};
+  for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) list_init(lists[i]);
+}
+
+static struct controlling *first_of(const struct list *list) {
+  return list_empty(list) ? NULL : container_of(list->next, struct controlling, link);
+}
+
+static void controlling_free(struct controlling *controlling) {
+  list_remove(&controlling->link);
+  list_remove(&controlling->expiry);
+  controlling->broker->control.count--;
+  memory_free(controlling);
+}
+
+static void tell(struct controlling *controlling, int status) {
+  list_remove(&controlling->expiry);
+  controlling->is_done = true;
+  if (controlling->on_done) controlling->on_done(controlling->context, status);
+}
+
+/* It is decided; on_done follows. */
+static void end(struct controlling *controlling, int status) {
+  controlling->status = status;
+  list_remove(&controlling->expiry);
+  list_remove(&controlling->link);
+  list_append(&controlling->broker->control.ended, &controlling->link);
+}
+
+/* ---- Sending ---------------------------------------------------------------------------------- */
+
+/* The text of a lease: the same after it was sent again. */
+static void append_holder(struct buffer *texts, const struct controlling *controlling) {
+  const struct broker *broker = controlling->broker;
+  buffer_append(texts, broker->options.node);
+  buffer_append_char(texts, '.');
+  buffer_append_u64(texts, controlling->seq);
+}
+
+static enum answer read_lease(const struct controlling *controlling, const struct resp_value *reply, int *status) {
+  struct buffer holder;
+  if (!reply) return ANSWER_LOST;
+  if (reply->type == RESP_ERROR) return ANSWER_FAILED;
+  buffer_init(&holder);
+  append_holder(&holder, controlling);
+  *status = reply->type == RESP_NIL || bytes_equal(resp_text(reply), buffer_bytes(&holder));
+  bool failed = holder.failed;
+  buffer_deinit(&holder);
+  return failed ? ANSWER_FAILED : ANSWER_OK;
+}
+
+/* What must be sent again comes before those that wait, in order. */
+static void put_back(struct controlling *controlling) {
+  struct list *at = controlling->broker->control.waiting.next;
+  while (at != &controlling->broker->control.waiting) {
+    const struct controlling *other = container_of(at, struct controlling, link);
+    if (other->seq == 0 || other->seq > controlling->seq) break;
+    at = at->next;
+  }
+  list_remove(&controlling->link);
+  list_append(at, &controlling->link);
+}
+
+static void on_answer(struct link_command *command, const struct resp_value *reply) {
+  struct controlling *controlling = container_of(command, struct controlling, command);
+  struct broker *broker = controlling->broker;
+  int status = 0;
+  enum answer answer = controlling->lease_ms > 0 ? read_lease(controlling, reply, &status) : node_answer(broker, reply);
+  controlling->is_sent = false;
+  /* The answer comes so late that another node may have the lease by now. */
+  bool is_late = status == 1 && controlling->due_ms - broker->options.publish_ms + controlling->lease_ms <= broker->now_ms;
+  if (is_late) answer = ANSWER_FAILED;
+  if (answer == ANSWER_LOST) controlling->is_unsure = true;
+  if (controlling->is_done) { /* too late */
+    controlling_free(controlling);
+  } else if (answer == ANSWER_OK) {
+    end(controlling, status);
+  } else if (answer == ANSWER_FAILED) {
+    end(controlling, MW_EUNAVAILABLE);
+  } else {
+    put_back(controlling);
+  }
+  broker->on_event_end(broker);
+}
+
+static int send_lease(struct controlling *controlling) {
+  struct broker *broker = controlling->broker;
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add(&arguments, BYTES("SET"));
+  arguments_add_key(&arguments, broker, "o", controlling->text);
+  append_holder(&arguments.texts, controlling);
+  arguments_end_one(&arguments);
+  arguments_add(&arguments, BYTES("NX"));
+  arguments_add(&arguments, BYTES("GET"));
+  arguments_add(&arguments, BYTES("PX"));
+  arguments_add_u64(&arguments, controlling->lease_ms);
+  return arguments_send(&arguments, broker, &controlling->command);
+}
+
+static int send_command(struct controlling *controlling) {
+  struct broker *broker = controlling->broker;
+  struct bytes none = bytes_of(NULL, 0);
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add_key(&arguments, broker, "h", none);
+  arguments_add_key(&arguments, broker, "n", broker->options.node);
+  arguments_add_key(&arguments, broker, "x", none);
+  arguments_end_keys(&arguments);
+  arguments_add(&arguments, run_bytes(&broker->run));
+  arguments_add(&arguments, broker->options.node);
+  arguments_add_u64(&arguments, broker->generation);
+  arguments_add_u64(&arguments, controlling->seq);
+  arguments_add(&arguments, bytes_of(broker->all, broker->all_len));
+  arguments_add(&arguments, controlling->text);
+  arguments_add_u64(&arguments, BROKER_CONTROLS_MAX);
+  arguments_add_u64(&arguments, BROKER_CONTROLS_MS);
+  return arguments_run(&arguments, broker, SCRIPT_CONTROL, &controlling->command);
+}
+
+static bool send_first(struct broker *broker) {
+  struct control *control = &broker->control;
+  struct controlling *controlling = first_of(&control->waiting);
+  if (!controlling) return false;
+  bool is_new = controlling->seq == 0;
+  if (is_new) controlling->seq = control->seq + 1;
+  if ((controlling->lease_ms > 0 ? send_lease(controlling) : send_command(controlling)) < 0) {
+    if (is_new) controlling->seq = 0;
+    return false;
+  }
+  if (is_new) control->seq++;
+  controlling->is_sent = true;
+  list_remove(&controlling->link);
+  list_append(&control->sent, &controlling->link);
+  return true;
+}
+
+/* ---- Reading ---------------------------------------------------------------------------------- */
+
+static bool read_position(struct bytes id, uint64_t *position) {
+  size_t len = bytes_find(id, '-');
+  return bytes_to_u64(bytes_of(id.ptr, len), position) && *position <= POSITION_MAX;
+}
+
+/* Takes what follows the node's position: the id of an entry, and the fields b, o, and m. */
+static bool take_entry(struct broker *broker, const struct resp_value *entry, bool is_first) {
+  struct control *control = &broker->control;
+  const struct resp_value *fields = resp_item(entry, 1);
+  uint64_t position, before;
+  if (!read_position(resp_text(resp_item(entry, 0)), &position) || position <= control->position) return false;
+  bool is_whole = fields && fields->count == 6 && resp_u64(resp_item(fields, 1), &before);
+  bool has_missed = is_first && is_whole && before > control->position;
+  control->position = position;
+  node_see(broker, position);
+  if (has_missed) {
+    log_limited(MW_LOG_ERROR, "commands of other nodes were dropped before this one has read them; disconnecting every client");
+    broker->sink->miss_commands(broker->context);
+  }
+  if (!is_whole) {
+    log_limited(MW_LOG_WARNING, "ignored an entry in redis that is not a command");
+  } else if (!bytes_equal(resp_text(resp_item(fields, 3)), broker->options.node)) {
+    broker->sink->command(broker->context, resp_text(resp_item(fields, 5)));
+  }
+  return true;
+}
+
+static void on_read(struct link_command *command, const struct resp_value *reply) {
+  struct broker *broker = container_of(command, struct broker, control.read);
+  struct control *control = &broker->control;
+  control->is_reading = false;
+  if (reply && reply->type == RESP_ARRAY) {
+    bool is_good = true;
+    for (size_t i = 0; i < reply->count && is_good; i++) is_good = take_entry(broker, reply->items[i], i == 0);
+    if (reply->count == READ_COUNT && is_good) control->must_read = true;
+  } else if (reply) {
+    log_limited(MW_LOG_WARNING, "redis did not read commands: %.*s", (int)resp_text(reply).len, resp_text(reply).ptr);
+  } else {
+    control->must_read = true;
+  }
+  broker->on_event_end(broker);
+}
+
+static void read_some(struct broker *broker) {
+  struct control *control = &broker->control;
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add(&arguments, BYTES("XRANGE"));
+  arguments_add_key(&arguments, broker, "x", bytes_of(NULL, 0));
+  buffer_append_char(&arguments.texts, '(');
+  buffer_append_u64(&arguments.texts, control->position);
+  arguments_add(&arguments, BYTES("-0"));
+  arguments_add(&arguments, BYTES("+"));
+  arguments_add(&arguments, BYTES("COUNT"));
+  arguments_add_u64(&arguments, READ_COUNT);
+  control->read.on_reply = on_read;
+  if (arguments_send(&arguments, broker, &control->read) < 0) return;
+  control->is_reading = true;
+  control->must_read = false;
+}
+
+void control_begin(struct broker *broker, uint64_t position) {
+  if (broker->control.position == 0) broker->control.position = position;
+}
+
+void control_step(struct broker *broker) {
+  struct control *control = &broker->control;
+  while (node_is_up(broker) && send_first(broker)) continue;
+  if (node_is_up(broker) && control->is_subscribed && control->must_read && !control->is_reading) read_some(broker);
+}
+
+/* ---- Ends ------------------------------------------------------------------------------------- */
+
+void control_give_up(struct broker *broker) {
+  struct list *waiting = &broker->control.waiting;
+  for (struct list *link = waiting->next, *next; link != waiting; link = next) {
+    next = link->next;
+    struct controlling *controlling = container_of(link, struct controlling, link);
+    if (controlling->is_unsure && controlling->lease_ms == 0) end(controlling, MW_EUNAVAILABLE);
+  }
+}
+
+static void expire_first(struct broker *broker, int status) {
+  struct controlling *controlling = container_of(broker->control.expiry.next, struct controlling, expiry);
+  tell(controlling, status);
+  if (!controlling->is_sent) controlling_free(controlling);
+}
+
+void control_expire(struct broker *broker) {
+  struct list *expiry = &broker->control.expiry;
+  while (!list_empty(expiry) && container_of(expiry->next, struct controlling, expiry)->due_ms <= broker->now_ms)
+    expire_first(broker, MW_EUNAVAILABLE);
+}
+
+void control_settle(struct broker *broker) {
+  struct list *ended = &broker->control.ended;
+  while (!list_empty(ended)) {
+    struct controlling *controlling = first_of(ended);
+    list_remove(&controlling->link);
+    tell(controlling, controlling->status);
+    controlling_free(controlling);
+  }
+}
+
+void control_stop(struct broker *broker) {
+  control_settle(broker);
+  while (!list_empty(&broker->control.expiry)) expire_first(broker, MW_ECLOSED);
+}
+
+/* ---- The public functions --------------------------------------------------------------------- */
+
+static int put(struct broker *broker, struct bytes text, uint64_t lease_ms, void (*on_done)(void *, int), void *context) {
+  struct control *control = &broker->control;
+  if (broker->is_stopped || broker->is_leaving) return MW_ECLOSED;
+  if (control->count >= broker->options.waiting_max) return MW_EUNAVAILABLE;
+  struct controlling *controlling = memory_calloc(1, sizeof *controlling + text.len + 1);
+  if (!controlling) return MW_ENOMEM;
+  *controlling = (struct controlling){.command.on_reply = on_answer,
+                                      .broker = broker,
+                                      .due_ms = broker->now_ms + broker->options.publish_ms,
+                                      .lease_ms = lease_ms,
+                                      .on_done = on_done,
+                                      .context = context};
+  if (text.len > 0) memcpy(controlling->copy, text.ptr, text.len);
+  controlling->text = bytes_of(controlling->copy, text.len);
+  list_append(&control->waiting, &controlling->link);
+  list_append(&control->expiry, &controlling->expiry);
+  control->count++;
+  control_step(broker);
+  return 0;
+}
+
+int broker_control(struct broker *broker, struct bytes command, void (*on_done)(void *context, int status), void *context) {
+  if (command.len > BROKER_CONTROL_BYTES_MAX) return MW_ETOOLARGE;
+  return put(broker, command, 0, on_done, context);
+}
+
+int broker_lease(struct broker *broker, struct bytes name, uint64_t ms, void (*on_done)(void *context, int status),
+                 void *context) {
+  return put(broker, name, ms > 0 ? ms : 1, on_done, context);
+}

@@ -1,0 +1,17 @@
+-- Ends a node that stops: its members leave soon, and no other node waits for it.
+--
+-- KEYS  h, node, nodes, owners that are dead, owners of the node
+-- ARGV  run, node, generation
+-- Returns OK. FENCED: another Redis than expected; STALE: the node was removed.
+if redis.call("HGET", KEYS[1], "run") ~= ARGV[1] then
+  return { "FENCED" }
+end
+if redis.call("HGET", KEYS[2], "generation") ~= ARGV[3] then
+  return { "STALE" }
+end
+for _, owner in ipairs(redis.call("SMEMBERS", KEYS[5])) do
+  redis.call("SADD", KEYS[4], owner)
+end
+redis.call("DEL", KEYS[5], KEYS[2])
+redis.call("ZREM", KEYS[3], ARGV[2])
+return { "OK" }
