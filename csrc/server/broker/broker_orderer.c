@@ -43,7 +43,7 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   struct broker_orderer *owner = owner_of(orderer);
   completion->id[0] = '\0';
   if (atomic_load(&owner->is_ended)) return MW_ECLOSED;
-  if (is_volatile && !atomic_load(&owner->is_up)) return MW_EUNAVAILABLE;
+  if (is_volatile && atomic_load(&owner->server->app.unready)) return MW_EUNAVAILABLE;
   return post(owner, broker_op_publish(kind, parts, is_volatile), is_volatile ? NULL : completion);
 }
 
@@ -135,19 +135,21 @@ static void retry(struct broker_orderer *orderer) {
   if (orderer->is_unreached) orderer->is_unreached = bus_reach(server, position) < 0;
 }
 
-/* One line for each loss, and one for each return. */
+static const char unready[] = "not connected to redis";
+
+/* The loss is logged by the broker, with its cause; this is the line for its end. */
 static void watch_state(struct broker_orderer *orderer) {
   uint64_t now_ms = orderer->server->loop.clock.now_ms;
   bool is_up = broker_state(orderer->broker) == BROKER_UP;
-  atomic_store(&orderer->is_up, is_up);
-  if (is_up == orderer->was_up) return;
-  orderer->was_up = is_up;
-  if (is_up) {
-    log_line(MW_LOG_INFO, "redis: connected (after=%llu ms)", (unsigned long long)(now_ms - orderer->lost_ms));
-    return;
+  if (is_up == orderer->is_up) return;
+  orderer->is_up = is_up;
+  atomic_store(&orderer->server->app.unready, is_up ? NULL : unready);
+  if (!is_up) {
+    orderer->lost_ms = now_ms;
+    orderer->losses++;
+  } else if (orderer->losses > 0) {
+    log_line(MW_LOG_INFO, "connected to redis again (lost for %llu ms)", (unsigned long long)(now_ms - orderer->lost_ms));
   }
-  orderer->lost_ms = now_ms;
-  orderer->losses++;
 }
 
 static void on_tick(void *context) {
@@ -228,6 +230,7 @@ int broker_orderer_begin(struct mw_server *server) {
     memory_free(orderer);
     return status;
   }
+  atomic_store(&server->app.unready, unready);
   server->broker = orderer;
   server->orderer = broker_orderer;
   status = begin_link(orderer, config);

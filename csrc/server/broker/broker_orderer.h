@@ -30,11 +30,10 @@ struct broker_orderer {
    * nothing is delivered until they do. */
   bool must_restart;
   bool is_unreached;    /* the bus is not at the position of the broker */
-  atomic_bool is_up;    /* volatile messages can be published */
   atomic_bool is_ended; /* nothing is accepted any more */
-  uint64_t lost_ms;     /* when the broker was last found not to be up, by the loop's clock */
-  uint64_t losses;
-  bool was_up;
+  bool is_up;           /* app->unready tells other threads */
+  uint64_t lost_ms;     /* when it ceased to be, or began to connect, by the loop's clock */
+  uint64_t losses;      /* how often it ceased to be */
 };
 
 extern const struct broker_sink broker_orderer_sink;
