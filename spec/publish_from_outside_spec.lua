@@ -1,9 +1,11 @@
 -- Programs that are not nodes publish with the script of the nodes, in a real Redis: what the script checks for them, and the
 -- examples in Python and for redis-cli.
 
+local http = require "spec.support.http"
 local redis = require "spec.support.redis"
 local scripts = require "spec.support.redis_scripts"
 local server = require "spec.support.server"
+local sse = require "spec.support.sse"
 
 local key = scripts.key
 
@@ -243,6 +245,53 @@ describe("a program that is not a node", function()
       end)
     end)
   end
+
+  it("reaches the clients of a node, in order, and is resumed; what is invalid is a gap", function()
+    client:call "FLUSHALL"
+    scripts.new_prefix "{mw}:"
+    local app = server.start {
+      script = [[
+        local app = require("moonwire").app {}
+        app:channel("c", { history = { size = 100 } })
+        app:post("/publish-it", function() return { id = assert(app:publish("c", "tick", 2)) } end)
+        return app
+      ]],
+      args = "--listen 127.0.0.1:0 --broker unix:" .. instance.path,
+    }
+    local stream = sse.open(app, "/sse?channel=c", { timeout = 60 })
+    local cursor = stream:cursor()
+    local first = run("publish.py", "c", "tick", "1")
+    assert.equal(200, http.request(app, "POST", "/publish-it").status)
+    run("publish.sh", "c", "tick", "3")
+    run("publish.sh", "c", "tick", "3", "key")
+    run("publish.sh", "c", "tick", "again", "key")
+    local events = {}
+    for i = 1, 4 do
+      events[i] = stream:event()
+    end
+    assert.same(
+      { "1", "2", "3", "3" },
+      { events[1].data, events[2].data, events[3].data, events[4].data }
+    )
+    assert.equal(first, events[1].id:match "%d+$")
+    local resumed = sse.open(app, "/sse?channel=c&since=" .. cursor, { timeout = 60 })
+    assert.equal("1", resumed:event().data)
+    resumed:close()
+
+    -- valid for the script, and not for a node
+    run("publish.sh", "c", "tick", "{")
+    run("publish.sh", "c", "moonwire:tick", "5")
+    run("publish.sh", "c", "tick", "6")
+    local seen = {}
+    repeat
+      local event = stream:event()
+      seen[#seen + 1] = event.event .. " " .. event.data
+    until event.data == "6"
+    assert.same({ 'moonwire:gap {"channel":"c"}', "tick 6" }, { seen[1], seen[#seen] })
+    assert.is_truthy(app:await_log "ignored a message from redis: the data is not valid JSON")
+    stream:close()
+    app:stop()
+  end)
 
   it("in Python goes on after Redis has restarted", function()
     local other = redis.start "--appendonly yes --appendfsync always"

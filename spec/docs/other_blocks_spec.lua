@@ -48,6 +48,7 @@ local runners = {
   nginx = "spec/proxies/proxies_spec.lua",
   haproxy = "spec/proxies/proxies_spec.lua",
   caddyfile = "spec/proxies/proxies_spec.lua",
+  redis = "spec/docs/redis_blocks_spec.lua",
   c = "scripts/check-docs",
   ts = "scripts/client-reference",
   elixir = "nothing: it is code of Phoenix, for comparison",

@@ -89,7 +89,8 @@ end
 
 --- Starts it again, with what it has saved.
 function Redis:start()
-  local command = ("redis-server --port 0 --unixsocket %s --dir %s --save '' %s >&2"):format(
+  local command = ("redis-server %s --port 0 --unixsocket %s --dir %s --save '' %s >&2"):format(
+    self.file or "",
     self.path,
     self.directory,
     self.options
@@ -115,13 +116,15 @@ function Redis:remove()
   server.run("rm -rf " .. self.directory)
 end
 
---- Starts a Redis. `options` are further ones of its command line.
-function redis.start(options)
+--- Starts a Redis. `options` are further ones of its command line, and `file` is a configuration.
+function redis.start(options, file)
   local directory = sockets.directory()
-  local self = setmetatable(
-    { directory = directory, path = directory .. "/s", options = options or "--appendonly no" },
-    Redis
-  )
+  local self = setmetatable({
+    directory = directory,
+    path = directory .. "/s",
+    options = options or "--appendonly no",
+    file = file,
+  }, Redis)
   self:start()
   return self
 end
