@@ -90,7 +90,7 @@ local function start(kind, workers, after)
   local port = table.concat(program.startup, "\n"):match "port (%d+)"
   function program.connect()
     local connection = assert(socket.connect("127.0.0.1", tonumber(port)))
-    connection:settimeout(5)
+    connection:settimeout(60)
     return connection
   end
   local control = program.connect()

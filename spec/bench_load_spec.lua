@@ -87,7 +87,7 @@ describe("bench/load", function()
     local status, report, output = measure("slow", ws .. "--phase rate=50,seconds=0.4")
     assert.equal(0, status, output)
     local latency = report.phases[1].latency_us
-    assert.is_true(latency.p50 >= 50000 * 0.98 and latency.max < 5e6, output)
+    assert.is_true(latency.p50 >= 50000 * 0.98 and latency.max < 60e6, output)
     local memory = report.memory[1]
     assert.is_true(memory.resident >= 2 ^ 24 and memory.unshared <= memory.resident, output)
   end)

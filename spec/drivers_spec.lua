@@ -16,7 +16,7 @@ require "moonwire.compat.socket"
 REDIS, MEMCACHED = "%s/redis.sock", "%s/memcached.sock"
 function redis(options)
   local client = require("nginx.redis"):new()
-  client:set_timeout(5000)
+  client:set_timeout(60000)
   assert(client:connect("unix:" .. REDIS, options))
   return client
 end
@@ -27,7 +27,7 @@ end
 
 -- Waits until a unix socket accepts connections.
 local function await(path)
-  for _ = 1, 500 do
+  for _ = 1, 6000 do
     local connection = require "socket.unix"()
     if connection:connect(path) then
       connection:close()
@@ -143,7 +143,7 @@ describe("a driver", function()
   it("for OpenResty: lua-nginx-memcached", function()
     local set, value, flags, many, count, gone = run [[
       local client = assert(require("nginx.memcached"):new())
-      client:set_timeout(5000)
+      client:set_timeout(60000)
       assert(client:connect("unix:" .. MEMCACHED))
       local set = client:set("a key", ("v"):rep(100000), 0, 7)
       local value, flags = client:get "a key"

@@ -26,7 +26,7 @@ for _, name in ipairs { "embed_luv", "embed_cqueues" } do
         }
         local port = table.concat(program.startup, "\n"):match "lines are taken at 127.0.0.1:(%d+)"
         local peer = assert(socket.connect("127.0.0.1", tonumber(port)))
-        peer:settimeout(5)
+        peer:settimeout(60)
         local stream = sse.open(program, "/sse?channel=lines")
         stream:cursor()
         peer:send "one\ntwo\nthr"

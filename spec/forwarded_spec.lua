@@ -25,7 +25,7 @@ end
 -- Sends bytes, ends our side if `ends`, and returns everything that is answered.
 local function exchange(to, bytes, ends)
   local connection = assert(socket.connect(to.host, to.port))
-  connection:settimeout(10)
+  connection:settimeout(60)
   connection:send(bytes)
   if ends then
     connection:shutdown "send"

@@ -109,7 +109,7 @@ describe("http to the letter", function()
 
     it("is what curl --http2 sends", function()
       local pipe = io.popen(
-        ("curl -s --http2 -m 5 -w '%%{num_connects} ' %s/hello %s/hello"):format(
+        ("curl -s --http2 -m 60 -w '%%{num_connects} ' %s/hello %s/hello"):format(
           app.address,
           app.address
         )

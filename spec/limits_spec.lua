@@ -173,7 +173,7 @@ describe("limits of messages", function()
   end)
 
   it("of raw WebSockets close it, with over_rate", function()
-    local app = start('rate = 1, burst = 2, over_rate = "close"')
+    local app = start('rate = 0.001, burst = 2, over_rate = "close"')
     local socket = native.open(app, { target = "/echo" })
     socket:write({ 1 }, { 2 }, { 3 })
     local object, code, reason

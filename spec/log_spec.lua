@@ -19,17 +19,13 @@ return app
 ]]
 
 local function quick_get(app, target)
-  local begin = socket.gettime()
-  local response = http.get(app, target)
+  local response = http.get(app, target) -- which waits 30 seconds; it would be for ever
   assert.equal(200, response.status)
-  assert.is_true(socket.gettime() - begin < 20) -- it would be for ever
 end
 
 local function finish_quickly(app)
-  local begin = socket.gettime()
-  local code = app:finish()
+  local code = app:finish() -- which kills what needs 60 seconds
   assert.equal(0, code)
-  assert.is_true(socket.gettime() - begin < 30)
 end
 
 describe("standard error", function()
@@ -264,11 +260,9 @@ return app]]
   end)
 
   it("and a deep stack costs no seconds", function()
-    local begin = socket.gettime()
     for _ = 1, 3 do
-      http.get(app, "/deep")
+      http.get(app, "/deep") -- which waits 30 seconds, with sanitizers, on a busy machine
     end
-    assert.is_true(socket.gettime() - begin < 30) -- with sanitizers, on a busy machine
   end)
 end)
 

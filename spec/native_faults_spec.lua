@@ -31,7 +31,7 @@ app:channel("room:{room}", {
   },
 })
 app:get("/release", function() released = true return 204 end)
-app:get("/slow", function() app.log.info("slow") moonwire.sleep(0.8) return "slow" end)
+app:get("/slow", function() app.log.info("slow") moonwire.sleep(0.3) return "slow" end)
 return app
 ]]
 
@@ -81,11 +81,21 @@ describe("the native protocol", function()
       connections[i] = http.connect(app)
       send(connections[i], id, { send = "room:1", event = "say", ref = i })
     end
-    -- The last one waits behind four that take 0.7 s each: it is given up, and its turn comes all the same.
-    assert.equal(503, connections[5]:read_response("POST").status)
-    for _ = 1, 4 do
-      connections[5]:send(http.format("GET", "/slow"))
-      assert.equal("slow", connections[5]:read_response("GET").body)
+    -- One, whichever it is, waits after four that take 0.7 s each: it is given up, and its turn comes all the same.
+    local late = {}
+    for i = 1, 5 do
+      if connections[i]:read_response("POST").status == 503 then
+        late[#late + 1] = connections[i]
+      end
+    end
+    assert.is_true(#late > 0)
+    for _ = 1, 12 do
+      for _, connection in ipairs(late) do
+        connection:send(http.format("GET", "/slow"))
+      end
+      for _, connection in ipairs(late) do
+        assert.equal("slow", connection:read_response("GET").body)
+      end
     end
     for i = 1, 5 do
       connections[i]:close()

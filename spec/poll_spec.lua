@@ -2,6 +2,7 @@
 
 local dkjson = require "dkjson"
 local socket = require "socket"
+local free_port = require("spec.support.ports").free
 local server = require "spec.support.server"
 local http = require "spec.support.http"
 
@@ -102,7 +103,7 @@ describe("GET /poll", function()
 
   -- Asks on a connection of its own, which is returned before the answer comes.
   local function ask(query, method)
-    local connection = http.connect(app, 10)
+    local connection = http.connect(app, 60)
     assert(connection:send(http.format(method or "GET", "/poll?" .. query)))
     return connection
   end
@@ -306,12 +307,12 @@ describe("GET /poll", function()
       return app
     ]]
     text = text:gsub('"/publish"', '"/do"')
-    local first = server.start(text)
+    local port = free_port()
+    local first = server.start { script = text, args = "--listen 127.0.0.1:" .. port }
     local since = http.request(first, "POST", "/do", { body = "" }).body
     local connection = http.connect(first, 10)
     assert(connection:send(http.format("GET", "/poll?channel=a&since=" .. since)))
     assert.is_true(connection:is_silent(0.2))
-    local port = first.port
     first:stop()
     assert.same({ id = since, recovered = true, messages = {}, gaps = {} }, read(connection))
     local second = server.start { script = text, args = "--listen 127.0.0.1:" .. port }

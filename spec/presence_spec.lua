@@ -45,11 +45,12 @@ list("room:{room}", about)
 list("plain:{room}", true)
 list("wide:{room}", { info = function() return ("w"):rep(20000) end, linger = 0, interval = 0 })
 list("quick:{room}", { info = about, linger = 0, interval = 0 })
-list("page:{room}", { linger = 3, interval = 0 })
+list("page:{room}", { linger = 60, interval = 0 })
+list("brief:{room}", { linger = 1, interval = 0 })
 list("count:{room}", { mode = "counts", linger = 0, interval = 0 })
 list("small:{room}", { linger = 0, interval = 0 }, { members = 2 })
 list("busy:{room}", { info = function(client) return { name = client.user_id } end, linger = 0.03, interval = 0.05 })
-list("crowd:{room}", { info = function() return 1 end, linger = 1, interval = 0.5 })
+list("crowd:{room}", { info = function() return 1 end, linger = 1, interval = 2 })
 app:channel("none:{room}", { authorize = true })
 
 app:get("/bring/{user}/{room}", function(request)
@@ -92,7 +93,7 @@ return app
 ]]
 
 -- Where a crowd vanishes, pings find out. Elsewhere nobody is asked: a client that a spec does not read answers none.
-local pinging = script:gsub("PINGS", "ping_seconds = 3, pong_seconds = 6,")
+local pinging = script:gsub("PINGS", "ping_seconds = 3, pong_seconds = 12,")
 script = script:gsub("PINGS", "")
 
 local function get(app, path)
@@ -185,10 +186,14 @@ describe("presence", function()
       assert.equal(2, snapshot.count)
     end
     assert.is_true(ann:is_silent(0.2))
+    bob:close()
+    ann:close()
+    ann, bob = enter(app, "ann", "brief:1"), enter(app, "bob", "brief:1")
+    change(ann)
     local begun = socket.gettime()
     bob:close()
     assert.same({ "bob" }, change(ann).left)
-    assert.is_true(socket.gettime() - begun >= 2.9)
+    assert.is_true(socket.gettime() - begun >= 0.9)
     ann:close()
   end)
 
@@ -416,12 +421,14 @@ describe("presence", function()
 end)
 
 -- Follows the announcements until `count` are there; returns by user how often it joined or left, and how many announcements
--- it took.
+-- it took. Nobody does the opposite meanwhile.
 local function follow(watcher, field, count)
   local names, events = {}, 0
+  local opposite = field == "left" and "joined" or "left"
   while true do
     local data = change(watcher)
     events = events + 1
+    assert.is_nil(next(data[opposite]), opposite)
     for name, value in pairs(data[field]) do
       name = field == "left" and value or name
       names[name] = (names[name] or 0) + 1
@@ -432,7 +439,8 @@ local function follow(watcher, field, count)
   end
 end
 
-local USERS = 5000
+-- Each is sent all who are there: more of them on a slow machine would answer their pings too late.
+local USERS = os.getenv "SOAK" and 5000 or 2000
 
 local function expect_all(names)
   for i = 0, USERS - 1 do
@@ -496,15 +504,14 @@ describe("a crowd that vanishes", function()
     local begun = socket.gettime()
     local joined, join_events = follow(watcher, "joined", USERS + 1)
     expect_all(joined)
-    assert.is_true(join_events <= 2 * (socket.gettime() - begun) + 2)
+    -- one every two seconds
+    assert.is_true(join_events <= (socket.gettime() - begun) / 2 + 2)
     assert.equal("ready", crowd.pipe:read "l")
     cut(crowd.pid)
     begun = socket.gettime()
     local left, leave_events = follow(watcher, "left", 1)
     expect_all(left)
-    local took = socket.gettime() - begun
-    assert.is_true(took < 60, took)
-    assert.is_true(leave_events <= 2 * took + 2, leave_events)
+    assert.is_true(leave_events <= (socket.gettime() - begun) / 2 + 2, leave_events)
     assert.equal(1, get(app, "/members").count)
     watcher:close()
     app:stop() -- raises if one object is left alive

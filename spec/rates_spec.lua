@@ -94,7 +94,7 @@ describe("rates", function()
   it("close a client with over_rate", function()
     local app = server.start [[
       local app = require("moonwire").app {}
-      app:channel("room:{r}", { relay = { "move" }, limits = { rate = 1, burst = 2, over_rate = "close" } })
+      app:channel("room:{r}", { relay = { "move" }, limits = { rate = 0.001, burst = 2, over_rate = "close" } })
       return app
     ]]
     local client = native.open(app)

@@ -38,7 +38,7 @@ describe("moonwire.socket over TLS", function()
 CA, PORTS = "%s/ca.crt", { tcp = %d, good = %d, other = %d, old = %d, split = %d }
 function connect(name, host, options)
   local connection = require("moonwire.socket").tcp()
-  connection:settimeout(10)
+  connection:settimeout(60)
   assert(connection:connect(host or "localhost", PORTS[name], options))
   return connection
 end

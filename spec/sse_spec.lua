@@ -447,7 +447,7 @@ describe("sse", function()
   it("speaks to curl", function()
     local pipe = assert(
       io.popen(
-        ("echo $$; exec curl -sSN --max-time 10 '%s/sse?channel=plain' 2>&1"):format(app.address)
+        ("echo $$; exec curl -sSN --max-time 60 '%s/sse?channel=plain' 2>&1"):format(app.address)
       )
     )
     local pid = pipe:read "l"

@@ -26,7 +26,7 @@ end
 -- The status and the body of the answer to a handshake.
 local function handshake(app, path, fields)
   local key = "-H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='"
-  local command = "curl -s -m 5 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' "
+  local command = "curl -s -m 60 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' "
     .. "-H 'Sec-WebSocket-Version: 13' %s %s -w '\n%%{http_code}' %s%s"
   local output = server.run(command:format(key, fields or "", app.address, path))
   return tonumber(output:match "(%d+)$"), output:match "^(.-)\n%d+$"
@@ -186,8 +186,8 @@ app:websocket("/slow", {
   it(
     "tells the handler of a message that was held by on_open what has happened meanwhile",
     function()
-      app = start [[
-local app = moonwire.app { limits = { answer_seconds = 1 } }
+      local script = [[
+local app = moonwire.app { limits = { answer_seconds = SECONDS } }
 app:websocket("/{seconds}", {
   on_open = function(socket, request)
     socket:send "hello"
@@ -202,13 +202,16 @@ app:websocket("/{seconds}", {
     app.log.info("on_close " .. code)
   end,
 })]]
-      local gone = connect(app, "/30")
+      app = start((script:gsub("SECONDS", "600")))
+      local gone = connect(app, "/300")
       assert.equal("hello", (gone:receive(30)))
       gone:send("gone", "text", 30)
       gone.socket:close()
       assert(app:await_log "on_open nil closed")
       assert(app:await_log "on_message gone nil closed")
       assert(app:await_log "on_close 1006")
+      app:stop()
+      app = start((script:gsub("SECONDS", "2")))
       local patient = connect(app, "/20")
       assert.equal("hello", (patient:receive(30)))
       patient:send("patient", "text", 30)
@@ -216,7 +219,7 @@ app:websocket("/{seconds}", {
       assert(app:await_log "on_message patient nil timeout")
       patient:close(1000, nil, 30)
       assert(app:await_log "on_close 1000")
-      local short = connect(app, "/0.3")
+      local short = connect(app, "/0.1")
       assert.equal("hello", (short:receive(30)))
       short:send("short", "text", 30)
       assert(app:await_log "on_open true nil")
@@ -373,12 +376,18 @@ app:websocket("/own", { origins = { "https://own.example" } })]]
     app = start [[
 local app = moonwire.app {}
 app:websocket("/small", {
-  limits = { message_size = 10, ping_seconds = 1, pong_seconds = 1 },
+  limits = { message_size = 10 },
   on_open = function(socket)
     socket:send "hello"
   end,
   on_close = function(_, code, reason)
     app.log.info(("closed %d %s"):format(code, reason))
+  end,
+})
+app:websocket("/pinged", {
+  limits = { ping_seconds = 1, pong_seconds = 1 },
+  on_close = function(_, code)
+    app.log.info(("closed %d"):format(code))
   end,
 })
 app:websocket("/flood", {
@@ -398,7 +407,7 @@ app:websocket("/flood", {
     assert.equal(1009, socket.got_close_code)
     socket:close(1000, nil, 30)
     assert(app:await_log "closed 1009 the frame is larger than the limit")
-    local silent = connect(app, "/small") -- answers pings only when it receives
+    local silent = connect(app, "/pinged") -- answers pings only when it receives
     assert(app:await_log "closed 1006")
     silent.socket:close()
     local slow = connect(app, "/flood")

@@ -25,8 +25,8 @@ local script = [[
 local moonwire = require "moonwire"
 local work = moonwire.work
 local app = moonwire.app { limits = { answer_seconds = 20, drain_seconds = 0.2 } }
-local one = work.pool { name = "one", threads = 1, timeout = 0.3 }
-local few = work.pool { name = "few", threads = 1, queue = 1, timeout = 10 }
+local one = work.pool { name = "one", threads = 1, timeout = 2 }
+local few = work.pool { name = "few", threads = 1, queue = 1, timeout = 60 }
 local writer = work.pool { name = "writer", threads = 1 }
 
 local function all(tasks)
@@ -77,7 +77,7 @@ function cases.no_name() return work.run("jobs") end
 function cases.same_name() return work.pool { name = "one" } end
 function cases.threads() return work.pool { name = "x", threads = 65 } end
 function cases.option() return work.pool { name = "x", thread = 2 } end
-function cases.late() return { select(2, one:run("jobs", "sleep", 1)) } end
+function cases.late() return { select(2, one:run("jobs", "sleep", 4)) } end
 function cases.again() return one:run("jobs", "add", 2, 3) end
 
 app:get("/case/{name}", function(request)
@@ -172,7 +172,7 @@ describe("moonwire.work", function()
   it("gives up a call that does not return, and replaces its thread", function()
     assert.same({ "jobs.sleep did not return in time", "timeout" }, case("late").value)
     assert.equal(5, case("again").value)
-    assert.is_string(app:await_log 'pool "one": jobs.sleep did not return within 300 ms')
+    assert.is_string(app:await_log 'pool "one": jobs.sleep did not return within 2000 ms')
   end)
 
   it("refuses calls beyond its queue", function()

@@ -224,12 +224,16 @@ async function through(stage, proxy, server) {
   }
 }
 
+// Below the ports that the system gives to clients' connections, which might take it before the proxy does.
 async function free_port() {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 10000 + Math.floor(Math.random() * 20000);
+    const server = net.createServer();
+    const isFree = await new Promise((resolve) => server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true)));
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 // Starts a proxy of Debian's with a configuration, which is given the port to listen on and the server's.

@@ -73,10 +73,10 @@ async function page() {
 async function run({ code }) {
   const names = await page();
   const failures = [];
-  let closing = false; // what a block has sent, and what was not answered in time, is rejected then
-  const fail = (error) => {
-    if (!closing || error?.name !== "MoonwireError") failures.push(String(error?.stack ?? error));
-  };
+  let closing = false;
+  // what is under way when the connection is closed fails, as it should
+  const isClosed = (error) => error?.code === "closed" || /closed before the connection/.test(error?.message);
+  const fail = (error) => (closing && isClosed(error)) || failures.push(String(error?.stack ?? error));
   process.on("unhandledRejection", fail).on("uncaughtException", fail);
   const text = code.replace(/^import \{ connect \} from "\/moonwire\.js";$/m, "");
   try {

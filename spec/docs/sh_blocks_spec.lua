@@ -1,6 +1,7 @@
 -- Every sh block of the documents runs: its commands one after the other, those that do not end in the background.
 
 local blocks = require "spec.docs.blocks"
+local free_port = require("spec.support.ports").free
 local server = require "spec.support.server"
 
 -- For pages without a script: what their commands ask for.
@@ -78,14 +79,6 @@ local function prepare(block)
   blocks.write(directory .. "/bin/busted", lua)
   server.run("chmod +x " .. directory .. "/bin/*")
   return directory
-end
-
-local function free_port()
-  local socket = require "socket"
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return port
 end
 
 -- The same commands at addresses that are free.

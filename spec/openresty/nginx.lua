@@ -1,5 +1,6 @@
 -- Starts nginx with ngx_http_lua_module and a configuration of its own directory.
 
+local free_port = require("spec.support.ports").free
 local server = require "spec.support.server"
 local socket = require "socket"
 
@@ -28,13 +29,6 @@ http {
   include DIR/included.conf;
 }
 ]]
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return tonumber(port)
-end
 
 local function write(path, text)
   local file = assert(io.open(path, "w"))

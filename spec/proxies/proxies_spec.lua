@@ -4,6 +4,7 @@ local dkjson = require "dkjson"
 local http = require "spec.support.http"
 local native = require "spec.support.native"
 local proxy = require "spec.proxies.proxy"
+local free_port = require("spec.support.ports").free
 local server = require "spec.support.server"
 local socket = require "socket"
 local sse = require "spec.support.sse"
@@ -44,7 +45,7 @@ end
 -- What a client with the address 127.0.0.2 gets, which says that it is another one.
 local function ask_who(front)
   local connection = assert(socket.tcp())
-  connection:settimeout(5)
+  connection:settimeout(60)
   assert(connection:bind("127.0.0.2", 0))
   assert(connection:connect("127.0.0.1", front.port))
   local lines = {
@@ -113,13 +114,16 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
       assert.equal(200, stream.status)
       stream:cursor()
       local fastest = math.huge
-      for i = 1, 10 do
+      -- The machine may be busy, and then some take long; but what a proxy holds back takes 40 ms or 200 ms each time.
+      for i = 1, 200 do
         local began = socket.gettime()
         publish(front, i)
         assert.equal(tostring(i), stream:event().data)
         fastest = math.min(fastest, socket.gettime() - began)
+        if i >= 10 and fastest < 0.03 then
+          break
+        end
       end
-      -- the machine may be busy; but what a proxy holds back takes 40 ms or 200 ms each time
       assert.is_true(fastest < 0.03, ("%.0f ms"):format(fastest * 1000))
       stream:close()
     end)
@@ -127,7 +131,7 @@ for _, program in ipairs { "nginx", "haproxy", "caddy" } do
 
   describe("when the server behind " .. program .. " restarts,", function()
     it("an EventSource waits for it", function()
-      local app = start_app(program)
+      local app = start_app(program, (listeners[program]:gsub(":0$", ":" .. free_port())))
       local front = proxy.start(program, app.listeners[1])
       local folder = server.run "mktemp -d"
       local command = "node spec/proxies/event_source.mjs '%s/sse?channel=room:1' > %s/out 2>&1"

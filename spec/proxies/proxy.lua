@@ -1,5 +1,6 @@
 -- Starts a proxy of the system's with a configuration as docs/how-to/proxies.md prints it.
 
+local free_port = require("spec.support.ports").free
 local server = require "spec.support.server"
 local socket = require "socket"
 
@@ -12,13 +13,6 @@ function proxy.read_block(language)
   local page = file:read "a"
   file:close()
   return assert(page:match("\n```" .. language .. "\n(.-\n)```\n"), "no block of " .. language)
-end
-
-local function free_port()
-  local listener = assert(socket.bind("127.0.0.1", 0))
-  local _, port = listener:getsockname()
-  listener:close()
-  return tonumber(port)
 end
 
 -- Replaces a text that the block must have.

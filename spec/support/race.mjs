@@ -1,16 +1,17 @@
 // Many clients that resume from an id while a publisher never stops: none may have a hole or a double.
 //
-//   node support/race.mjs BASE KIND CLIENTS STOP
+//   node support/race.mjs BASE KIND CLIENTS PUBLISH STOP
 //
+// Each post to PUBLISH publishes some messages. This process posts without end, so that a slow machine has no more to do than it can.
 // KIND is "stream", "envelope" or "websocket". The messages of "price:a", "price:b" and "price:c" are {"channel":…,"n":1…}. A watcher
 // follows all of them; each client begins where the watcher was at one of its last messages, and so knows what must come. At most
-// 100 stay at once: this process checks each message of each client, and must read faster than the server writes. At the end a post
-// to STOP answers the last n of each channel, which those who stayed must have seen. Prints what was counted.
+// 100 stay at once: this process checks each message of each client. At the end a post to STOP answers the last n of each channel,
+// which those who stayed must have seen. Prints what was counted.
 
 import { WebSocket } from "ws";
 import { BodyReader, EventParser, requestStream } from "./event_stream.mjs";
 
-const [base, kind, clientCount, stop] = process.argv.slice(2);
+const [base, kind, clientCount, publish, stop] = process.argv.slice(2);
 const clients = Number(clientCount);
 const channels = ["price:a", "price:b", "price:c"];
 const target = `/sse?${channels.map((channel) => `channel=${channel}`).join("&")}`;
@@ -120,6 +121,16 @@ openStream(watcher, "", "&since=0", ({ data, lastEventId }) => {
   marks.push({ id: lastEventId, state: { ...watcher.seen } });
   if (marks.length > 500) marks.shift();
 });
+
+const post = (path) => fetch(base + path, { method: "POST", headers: { "Content-Length": "0" } });
+let isOver = false;
+async function publishOn() {
+  while (!isOver) {
+    await (await post(publish)).text();
+    await sleep(Math.random() * 4);
+  }
+}
+const publisher = publishOn();
 while (marks.length < 100) await sleep(5);
 
 const checkers = []; // of those who stay
@@ -139,8 +150,9 @@ for (let i = 0; i < clients; i++) {
 }
 while (!checkers.every((checker) => checker.ready)) await sleep(10);
 await sleep(200);
-const response = await fetch(base + stop, { method: "POST", headers: { "Content-Length": "0" } });
-const last = await response.json();
+isOver = true;
+await publisher;
+const last = await (await post(stop)).json();
 while (!checkers.every((checker) => checker.has(last))) await sleep(10);
 await sleep(50); // nothing may come behind it
 for (const checker of checkers) {
