@@ -90,6 +90,11 @@ describe("the command's arguments", function()
         '--listen: cannot listen on "BAD": an address must be HOST:PORT, [IPV6]:PORT, or unix:PATH',
       },
       { "check --private=unix: app.lua", '--private: cannot listen on "unix:": missing path' },
+      {
+        "--broker http://:s3cret@h app.lua",
+        "--broker: the URL: must begin with redis://, rediss://, or unix:",
+      },
+      { "--broker redis://:s3cret@h:0 app.lua", "--broker: the URL: the port must be 1 to 65535" },
       { "a.lua b.lua", "expected one script, got a.lua and b.lua" },
     }
     for _, case in ipairs(cases) do
@@ -117,6 +122,24 @@ app:get("/hello", print)]],
       true
     )
     assert.matches("route GET /hello\n", output, 1, true)
+  end)
+
+  it("shows the broker, without its password", function()
+    local text = [[
+local moonwire = require "moonwire"
+return moonwire.app { broker = moonwire.redis "redis://app:s3cret@one:1" }
+]]
+    local cases = {
+      { "", "messages are ordered by Redis at redis://one:1\n" },
+      { "--broker rediss://:s3cret@two/3 ", "messages are ordered by Redis at rediss://two/3\n" },
+    }
+    for _, case in ipairs(cases) do
+      local code, output, errors =
+        moonwire("check " .. case[1] .. "{folder}/app.lua", { ["app.lua"] = text })
+      assert.equal(0, code, errors)
+      assert.matches(case[2], output, 1, true)
+      assert.is_nil(output:find("s3cret", 1, true))
+    end
   end)
 
   it("runs the script, and says so", function()

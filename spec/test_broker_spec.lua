@@ -199,6 +199,35 @@ describe("with a broker, a handler", function()
     )
   end)
 
+  it("reads the history of any channel", function()
+    local server, run = start()
+    local _, id = run(function(app)
+      return app:publish("room:1", "a", 1)
+    end)
+    local ok, list, more, code = run(function(app)
+      return app:find("room:1"):history()
+    end)
+    assert.same({ true, 1, false }, { ok, #list, more, code })
+    assert.same({ id, 1 }, { list[1].id, list[1].data })
+    assert.same({}, (select(
+      2,
+      run(function(app)
+        return app:find("room:other"):history { since = id }
+      end)
+    )))
+    assert.is_nil(server.app:find "zoo")
+    local channel = server.app:find "room:1"
+    assert.matches(
+      "channel:history: a broker orders the messages, and this code cannot wait for it: .*; use app:spawn",
+      failure(channel.history, channel)
+    )
+    local is_fine, message = run(function(app)
+      return app:find("room:1"):history { since = "x" }
+    end)
+    assert.is_false(is_fine)
+    assert.matches('channel:history: since is not a message id: "x"', message)
+  end)
+
   it("joins, relays, and reads history as without one", function()
     local server = start {
       history = { size = 10, readable = true },

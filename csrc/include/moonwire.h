@@ -681,6 +681,12 @@ struct mw_kept {
   bool is_binary;
   uint64_t age_ms; /* since it was published */
 };
+/* Has what a broker keeps of a channel be here, for mw_channel_history. Returns 0 if it is, as it
+ * always is without a broker. MW_PENDING: on_done is called later, once, on the server's thread, with
+ * 0, or with why it cannot be had: MW_EUNAVAILABLE, MW_ENOMEM, or MW_ECLOSED (the server stops). It
+ * stays for about 10 s. MW_EUNAVAILABLE, MW_ENOMEM: on_done is not called. */
+MW_API int mw_channel_fetch(struct mw_server *server, const char *name, size_t name_len, const struct mw_history_query *query,
+                            void (*on_done)(void *context, int status), void *context);
 /* Calls `on_message` for each message, oldest first. *more (may be NULL) receives whether the range
  * has others. An id of another epoch is before everything. MW_EINVAL: not an id. */
 MW_API int mw_channel_history(struct mw_server *server, const char *name, size_t name_len, const struct mw_history_query *query,

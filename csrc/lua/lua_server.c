@@ -248,6 +248,12 @@ static int match_name(lua_State *L) {
   return 2;
 }
 
+/* server:has_broker(): returns whether a broker orders the messages. */
+static int has_broker(lua_State *L) {
+  lua_pushboolean(L, mw_server_has_broker(host_check_running(L, 1)->server));
+  return 1;
+}
+
 struct taking {
   struct host *host;
   struct mw_bytes channel;
@@ -321,6 +327,7 @@ void server_open(lua_State *L) {
       {"publish", publish_to_channel},
       {"publish_all", publish_all},
       {"match", match_name},
+      {"has_broker", has_broker},
       {"count", count},
       {"history", history_read},
       {"stats", stats},

@@ -440,7 +440,7 @@ end
 -- for each place.
 local function warn(call, message)
   local where = options.caller()
-  core.log_error("warning", where, ("%s: %s: not published: %s"):format(where, call, message))
+  core.log_error("warning", where, ("%s: %s: %s"):format(where, call, message))
 end
 
 -- A producer whose channel has ended does not end it again.
@@ -470,7 +470,8 @@ function App:_publish(call, name, event, data, given)
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))
   elseif not id and code ~= "closed" then
-    warn(call, message)
+    local is_unknown = message:find("may have published it", 1, true)
+    warn(call, is_unknown and message or "not published: " .. message)
   elseif id and given.final then
     self:_note_final(name)
   end
@@ -535,7 +536,7 @@ function App:publish_all(items, given)
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, errors))
   elseif results and errors > 0 then
-    warn(call, ("%d of %d messages"):format(errors, #read))
+    warn(call, ("%d of %d messages failed"):format(errors, #read))
   end
   for i, item in ipairs(read) do
     if results and item.final and not results[i].error then
@@ -585,14 +586,16 @@ function App:produce(name, fn, given)
   return self:_produce("app:produce", 2, name, fn, given)
 end
 
---- Returns the channel if it is live, that is, if it has subscribers, history, or a producer.
+--- Returns the channel if it is live, that is, if it has subscribers, history, or a producer. With a
+--- broker, it may be live on another server: then every channel that a pattern matches is returned.
 ---@param name string
 ---@return moonwire.Channel|nil
 function App:find(name)
   local server = self:_running "app:find"
   options.argument("app:find", 1, name, "string")
   local _, exists = server:count(name)
-  return (exists or self._producers[name]) and self:_channel(name) or nil
+  local may_be = exists or self._producers[name] or server:has_broker() and server:match(name)
+  return may_be and self:_channel(name) or nil
 end
 
 --- Returns the connected client with that id, or nil.

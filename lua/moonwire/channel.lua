@@ -48,19 +48,20 @@ end
 --- Returns the kept messages between two ids, oldest first, at most `limit` of them (100). With
 --- `since`, these are the oldest of the range, else the newest.
 ---@param given? { since: string?, before: string?, limit: integer? }
----@return moonwire.Message[]
----@return boolean more whether the range has others
+---@return moonwire.Message[]|nil
+---@return boolean|string more whether the range has others; or a message
+---@return string|nil code "unavailable", "closed", or "timeout": only with a broker, for which it waits
 function Channel:history(given)
   local server = self._app:_running "channel:history"
   given = options.read("channel:history", given, history_spec)
-  local list, more = server:history(self.name, given.since, given.before, given.limit)
-  if not list then
+  local list, more, code = server:history(self.name, given.since, given.before, given.limit)
+  if code == "misuse" then
     options.raise(("channel:history: %s"):format(more))
   end
-  for i, kept in ipairs(list) do
+  for i, kept in ipairs(list or {}) do
     list[i] = new_message(kept.event, kept.raw, kept.binary, kept)
   end
-  return list, more
+  return list, more, code
 end
 
 --- Returns the members by user id, and their number. Empty if the channel has no presence. With

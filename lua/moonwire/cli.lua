@@ -16,6 +16,7 @@ Options:
   --private ADDRESS     an address for operators; /publish is then served only there; repeatable
   --unix-mode MODE      permissions of unix sockets (default 0660)
   --workers N           event loops: 1 to 64, or auto, one for each core (default auto)
+  --broker URL          a Redis that orders the messages of several servers
   --log-level LEVEL     debug, info (default), warning, or error
   -h, --help            print this text
   -v, --version         print the version

@@ -413,19 +413,41 @@ function Memory:close() end
 ---@param except moonwire.Client|nil
 ---@param key string|nil
 ---@param final boolean|nil
+---@param is_blind boolean|nil does not wait for a broker
 ---@return string|true|nil id
 ---@return string|nil message
 ---@return string|nil code
-function Server:publish(name, event, data, binary, volatile, except, key, final) end
+function Server:publish(name, event, data, binary, volatile, except, key, final, is_blind) end
+
+--- Publishes items with these names as fields, and returns results in their order, and how many are
+--- errors.
+---@param items table[]
+---@param is_blind boolean
+---@return table[]|nil
+---@return integer|string
+---@return string|nil code
+function Server:publish_all(items, is_blind) end
+
+---@return boolean
+function Server:has_broker() end
+
+--- From here on, publishes, joins, and reads of history by clients wait, as for a broker.
+function Server:test_broker() end
+
+--- Returns what is wrong with the options of moonwire.redis, or nothing.
+---@param given table
+---@return string|nil
+function core.check_broker(given) end
 
 --- Returns the kept messages, { id =, event =, raw = or binary =, from =, key =, age = } each, and
---- whether there are others; or nil and what is wrong with an id.
+--- whether there are others; or nil, a message, and a code: "misuse" if an id is wrong.
 ---@param name string
 ---@param since string|nil
 ---@param before string|nil
 ---@param limit integer|nil
 ---@return table[]|nil
 ---@return boolean|string
+---@return string|nil code
 function Server:history(name, since, before, limit) end
 
 ---@return table<string, integer|table<string, integer>>

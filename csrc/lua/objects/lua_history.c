@@ -1,5 +1,10 @@
 #include "lua/objects/lua_history.h"
 
+#include <stdlib.h>
+
+#include "lua/base/wait.h"
+#include "lua/objects/lua_publish.h"
+
 struct reading {
   lua_State *L;
   struct host *host;
@@ -38,20 +43,79 @@ static int read_all(lua_State *L) {
                                   reading, &more, &error);
   if (status == 0) {
     lua_pushboolean(L, more);
+    lua_pushnil(L);
   } else {
     lua_pushnil(L);
     lua_pushstring(L, error.text);
+    lua_pushstring(L, publish_code(status));
   }
-  return 2;
+  return 3;
 }
 
-int history_read(lua_State *L) {
-  struct reading reading = {.host = host_check_running(L, 1), .channel = bytes_check(L, 2)};
+static int read_now(lua_State *L, struct host *host) {
+  struct reading reading = {.host = host, .channel = bytes_check(L, 2)};
   reading.query.since = luaL_optstring(L, 3, NULL);
   reading.query.before = luaL_optstring(L, 4, NULL);
   reading.query.limit = (size_t)luaL_optinteger(L, 5, 0);
   lua_pushcfunction(L, read_all);
   lua_pushlightuserdata(L, &reading);
-  call_uncollected(L, 1, 2);
-  return 2;
+  call_uncollected(L, 1, 3);
+  return 3;
+}
+
+/* ---- What a broker has ---------------------------------------------------------------------------------------------------- */
+
+/* Freed by the task that waits for it or, if that has ended, when the outcome is known. */
+struct fetched {
+  struct task_wait wait;
+  bool is_known;
+  int status;
+};
+
+static void abandon(struct task_wait *wait) {
+  struct fetched *fetched = (struct fetched *)wait;
+  wait->task = NULL;
+  if (fetched->is_known) free(fetched);
+}
+
+static void on_fetched(void *context, int status) {
+  struct fetched *fetched = context;
+  fetched->is_known = true;
+  fetched->status = status;
+  if (fetched->wait.task) {
+    task_wake(fetched->wait.task);
+  } else {
+    free(fetched);
+  }
+}
+
+static int finish_fetched(lua_State *L, int lua_status, lua_KContext context) {
+  (void)lua_status;
+  struct fetched *fetched = (struct fetched *)context;
+  const char *cancelled = task_end_wait(&fetched->wait, fetched->is_known);
+  if (!fetched->is_known) return failure_push(L, cancelled, cancelled);
+  int status = fetched->status;
+  free(fetched);
+  if (status < 0) return publish_outcome(L, status, &(struct mw_error){""});
+  return read_now(L, host_check_running(L, 1));
+}
+
+static int fetch_and_read(lua_State *L, struct host *host) {
+  struct mw_bytes channel = bytes_check(L, 2);
+  struct mw_history_query query = {.since = luaL_optstring(L, 3, NULL), .before = luaL_optstring(L, 4, NULL)};
+  if (publish_cannot_wait(L, host)) return failure_push(L, PUBLISH_OBSTACLE "use app:spawn", publish_code(MW_EINVAL));
+  if (!task_can_wait(L)) return failure_push(L, "closed", publish_code(MW_ECLOSED)); /* cancelled */
+  struct fetched *fetched = calloc(1, sizeof *fetched);
+  if (!fetched) return luaL_error(L, "not enough memory");
+  fetched->wait.abandon = abandon;
+  int status = mw_channel_fetch(host->server, channel.ptr, channel.len, &query, on_fetched, fetched);
+  if (status == MW_PENDING) return task_wait(L, &fetched->wait, finish_fetched);
+  free(fetched);
+  return status < 0 ? publish_outcome(L, status, &(struct mw_error){""}) : read_now(L, host);
+}
+
+int history_read(lua_State *L) {
+  struct host *host = host_check_running(L, 1);
+  lua_settop(L, 5);
+  return mw_server_has_broker(host->server) ? fetch_and_read(L, host) : read_now(L, host);
 }

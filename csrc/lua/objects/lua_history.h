@@ -7,7 +7,8 @@
 BINDING_BEGIN
 
 /* server:history(channel, since, before, limit): returns a list of tables, and whether there are
- * others; or nil and what is wrong with an id. */
+ * others; or nil, a message, and a code: "misuse" (an id is wrong, or a broker has the history, and
+ * this code cannot wait), "unavailable", "closed", or "timeout". With a broker, a handler waits. */
 int history_read(lua_State *L);
 
 BINDING_END

@@ -61,19 +61,21 @@ struct published {
   char id[MW_ID_MAX];
 };
 
+const char *publish_late_text(int status) {
+  return status == MW_EUNAVAILABLE ? "the broker has not confirmed it, and may have published it" : mw_status_text(status);
+}
+
 void publish_log_lost(const char *channel, int status) {
   static const char what[] = "publish without waiting: ";
   char text[400];
-  int len = snprintf(text, sizeof text, "not published to %.255s: %s", channel, mw_status_text(status));
+  int len = snprintf(text, sizeof text, "%.255s: %s", channel, publish_late_text(status));
   struct mw_log_error line = {
       .level = MW_LOG_WARNING, .place = {what, sizeof what - 1}, .what = {what, sizeof what - 1}, .text = {text, (size_t)len}};
   mw_log_error(&line);
 }
 
-const char *publish_obstacle(lua_State *L, const struct host *host) {
-  if (!mw_server_has_broker(host->server) || task_can_wait(L) || task_is_cancelled(L)) return NULL;
-  return "a broker orders the messages, and this code cannot wait for it: it is not in a handler, or inside a function that "
-         "cannot be suspended; set wait = false, or use app:spawn";
+bool publish_cannot_wait(lua_State *L, const struct host *host) {
+  return mw_server_has_broker(host->server) && !task_can_wait(L) && !task_is_cancelled(L);
 }
 
 /* A publish that nobody waits for. */
@@ -121,6 +123,7 @@ static int finish_published(lua_State *L, int lua_status, lua_KContext context) 
   if (published->is_known) {
     struct published known = *published;
     free(published);
+    snprintf(error.text, sizeof error.text, "%s", publish_late_text(known.status));
     return push_published(L, known.status, known.id, &error);
   }
   return failure_push(L, cancelled, publish_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
@@ -150,7 +153,7 @@ static bool prepare_blind(struct mw_publish *publish) {
 static int publish_through_broker(lua_State *L, struct host *host, struct mw_publish *publish, bool is_blind) {
   char id[MW_ID_MAX] = "";
   struct mw_error error = {""};
-  if (!is_blind && publish_obstacle(L, host)) return failure_push(L, publish_obstacle(L, host), publish_code(MW_EINVAL));
+  if (!is_blind && publish_cannot_wait(L, host)) return failure_push(L, PUBLISH_OBSTACLE PUBLISH_ADVICE, publish_code(MW_EINVAL));
   if (!is_blind && !task_can_wait(L)) is_blind = true;
   if (!publish_read_content(L, 3, publish)) return push_misuse(L);
   bool is_prepared = is_blind ? prepare_blind(publish) : prepare_published(host, publish);

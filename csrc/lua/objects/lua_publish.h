@@ -17,11 +17,18 @@ const char *publish_code(int status);
 bool publish_read_content(lua_State *L, int index, struct mw_publish *out);
 /* Frees the text, whose owner is at the top. */
 void publish_free_content(lua_State *L, const struct mw_publish *publish);
+/* Returns what a status means that came later: unless the broker has refused, it is not known whether
+ * the message was published. */
+const char *publish_late_text(int status);
 /* Logs, at a limited rate, that a message whose outcome nobody waits for was not published. */
 void publish_log_lost(const char *channel, int status);
-/* Returns NULL, or why a publish must not begin here: its outcome comes later, and this code cannot
- * wait for it. */
-const char *publish_obstacle(lua_State *L, const struct host *host);
+/* Returns whether what a broker answers must not be asked here, because this code cannot wait. A
+ * task that is cancelled does not wait, either, and is not concerned. */
+bool publish_cannot_wait(lua_State *L, const struct host *host);
+#define PUBLISH_OBSTACLE                                                                                                         \
+  "a broker orders the messages, and this code cannot wait for it: it is not in a handler, or inside a function that cannot "    \
+  "be suspended; "
+#define PUBLISH_ADVICE "set wait = false, or use app:spawn"
 
 /* server:publish(channel, event, data, is_binary, is_volatile, except, key, is_final, is_blind):
  * returns the id, true if volatile, or as above. While the outcome is pending, a handler waits; if

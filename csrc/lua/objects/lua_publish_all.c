@@ -95,7 +95,7 @@ static void put_outcome(lua_State *L, struct batch *batch, lua_Integer number, i
     return;
   }
   batch->lost++;
-  bool says_more = error && status != MW_ECLOSED && error->text[0] != '\0';
+  bool says_more = status != MW_ECLOSED && error->text[0] != '\0';
   put_error(L, number, status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status), publish_code(status));
 }
 
@@ -113,7 +113,9 @@ static int finish_batch(lua_State *L, int lua_status, lua_KContext context) {
     return failure_push(L, cancelled, publish_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
   for (size_t i = 0; i < batch->count; i++) {
     const struct batch_item *item = &batch->items[i];
-    put_outcome(L, batch, item->number, item->status, item->id, NULL);
+    struct mw_error error;
+    snprintf(error.text, sizeof error.text, "%s", publish_late_text(item->status));
+    put_outcome(L, batch, item->number, item->status, item->id, &error);
   }
   return push_results(L, batch);
 }
@@ -183,7 +185,7 @@ int publish_all(lua_State *L) {
   bool is_blind = lua_toboolean(L, AT_BLIND);
   lua_Integer count = (lua_Integer)lua_rawlen(L, AT_ITEMS);
   lua_createtable(L, (int)count, 0);
-  if (!is_blind && publish_obstacle(L, host)) return failure_push(L, publish_obstacle(L, host), publish_code(MW_EINVAL));
+  if (!is_blind && publish_cannot_wait(L, host)) return failure_push(L, PUBLISH_OBSTACLE PUBLISH_ADVICE, publish_code(MW_EINVAL));
   if (!task_can_wait(L)) is_blind = true;
   struct batch *batch = new_batch(L, (size_t)count);
   if (!batch) return luaL_error(L, "not enough memory");

@@ -78,7 +78,7 @@ static void waits_where_it_can(void **state) {
   settle(L);
   late_orderer_refuse(&late, 0, MW_EUNAVAILABLE);
   settle(L);
-  assert_string_equal(result(L, 2), "nil temporarily unavailable; retry unavailable");
+  assert_string_equal(result(L, 2), "nil the broker has not confirmed it, and may have published it unavailable");
   call(L, "own");
   settle(L);
   assert_int_equal(late.count, 1);
@@ -113,7 +113,7 @@ static void does_not_wait_where_it_should_not(void **state) {
   assert_string_equal(line, "");
   call(L, "blind");
   late_orderer_refuse(&late, 0, MW_EUNAVAILABLE);
-  assert_non_null(strstr(line, "not published to room:1: temporarily unavailable; retry"));
+  assert_non_null(strstr(line, "room:1: the broker has not confirmed it, and may have published it"));
   call(L, "blind"); /* pending at the end */
   call(L, "all_blind");
   settle(L);
