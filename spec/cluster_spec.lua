@@ -20,7 +20,7 @@ describe("a cluster of three nodes", function()
     local result = run {
       clients = 6,
       channels = 3,
-      messages = 1500,
+      messages = 800,
       batch = 5,
       history = 100000,
       redis = { "--appendonly", "yes", "--appendfsync", "always" },

@@ -18,7 +18,8 @@ describe("a cluster of three nodes, for long", function()
   it("loses none of 100,000 messages to 300 clients", function()
     local result = run {
       clients = 100,
-      channels = 5,
+      channels = 10,
+      each = 2,
       batch = 20,
       messages = 100000,
       history = 200000,

@@ -7,7 +7,19 @@ import { sleep } from "./processes.mjs";
 
 const RETRY_MS = 50; // the mean pause before a client connects again
 
-// A client of several channels. `log` has, by channel: { start }, an id, once; { position, data }; { gap: true }.
+// What was received, once for all clients: there are millions of entries.
+const received = new Map();
+
+function entryOf(id, data) {
+  const key = `${data.by}:${data.n}:${data.channel}`;
+  const known = received.get(key);
+  if (known?.id === id) return known;
+  const entry = { id, data };
+  if (!known) received.set(key, entry);
+  return entry;
+}
+
+// A client of several channels. `log` has, by channel: { start }, an id, once; { id, data }; { gap: true }.
 class Client {
   counts = { connections: 0, refusals: 0 };
   constructor(name, cluster, channels) {
@@ -28,7 +40,7 @@ class Client {
     this.log[channel].push({ gap: true });
   }
   take(channel, id, data) {
-    this.log[channel].push({ id, data });
+    this.log[channel].push(entryOf(id, data));
     this.cursors[channel] = id;
     if (data.last) this.ended.add(channel);
   }

@@ -7,6 +7,7 @@
 //   messages   how many are published at least
 //   batch      how many messages a request to POST /publish has (default: 1)
 //   channels   on how many channels
+//   each       how many of them a client subscribes to (default: all)
 //   history    how many messages a channel keeps
 //   steps      the faults, in their order, each after some more messages; "random:N" stands for N of them
 //   redis      further options of redis-server
@@ -134,6 +135,9 @@ const steps = {
 
 const lossless = ["kill a node", "stop a node", "cut pub/sub", "cut commands", "restart Redis", "pause Redis"];
 
+// Those of the client with that number.
+const someChannels = (i) => Array.from({ length: options.each ?? channels.length }, (_, k) => channels[(i + k) % channels.length]);
+
 // Resolves when so many more messages have been published.
 async function more(count) {
   const wanted = counts.published + count;
@@ -153,7 +157,7 @@ async function run() {
   await redis.start();
   await Promise.all(nodes.map((node) => node.start()));
   const clients = Object.entries(kinds).flatMap(([kind, Kind]) =>
-    Array.from({ length: options.clients }, (_, i) => new Kind(`${kind} ${i}`, cluster, channels)));
+    Array.from({ length: options.clients }, (_, i) => new Kind(`${kind} ${i}`, cluster, someChannels(i))));
   const running = clients.map((client) => client.run());
   const publishers = nodes.flatMap((node) => [publish(`handler ${node.name}`, "handler", node), publish(`http ${node.name}`, "http", node)]);
   publishers.push(publish("outside", "outside"));
@@ -178,7 +182,7 @@ async function run() {
   }
   for (const client of clients) {
     if (client.fault) faults.push(client.fault);
-    for (const channel of channels) {
+    for (const channel of client.channels) {
       const fault = check(client, channel, kept[channel], counts, options.gaps);
       if (fault) faults.push(fault);
     }
