@@ -816,7 +816,7 @@ function connect(url = "/", options = {}) {
     const good = kinds.filter((kind) => !(blocked[kind] > now()));
     for (const kind of good[0] ? good : kinds) {
       // Streams and polls are of channels.
-      while (!closed && kind !== "websocket" && channels.size === 0) await sleep(FOREVER);
+      while (!closed && !channels.size && kind !== "websocket") await sleep(FOREVER);
       if (closed) throw closed;
       try {
         await openers[kind]();
@@ -824,7 +824,8 @@ function connect(url = "/", options = {}) {
         return;
       } catch (failure) {
         why = failure;
-        if (failure.down) break;
+        // Without a channel, only a WebSocket is of use: it is tried again.
+        if (!channels.size || failure.down) break;
         failed.push(kind);
       }
     }

@@ -6,11 +6,11 @@
 // nginx, which stays while the server restarts.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import net from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { launch, watch } from "../support/browser.mjs";
+import { startNginx } from "../support/nginx.mjs";
 import { CuttingProxy } from "../support/proxy.mjs";
 import { HOSTILE, stories } from "./stories.mjs";
 
@@ -55,40 +55,6 @@ async function startServer(name, port, env) {
   return server;
 }
 
-const freePort = () =>
-  new Promise((resolve) => {
-    const server = net.createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-
-async function startNginx(directory, base) {
-  const port = await freePort();
-  const configuration = `
-    daemon off; pid ${directory}/nginx.pid; error_log ${directory}/error.log; worker_processes 1; events {}
-    http {
-      access_log off; client_body_temp_path ${directory}; proxy_temp_path ${directory}; fastcgi_temp_path ${directory};
-      uwsgi_temp_path ${directory}; scgi_temp_path ${directory};
-      map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
-      server {
-        listen 127.0.0.1:${port};
-        location / {
-          proxy_pass ${base}; proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_buffering off; proxy_read_timeout 1h;
-          proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-        }
-      }
-    }`;
-  await writeFile(`${directory}/nginx.conf`, configuration);
-  const child = spawn("nginx", ["-p", directory, "-c", `${directory}/nginx.conf`, "-e", `${directory}/error.log`], { stdio: "ignore" });
-  children.add(child);
-  const answers = async () => {
-    while (!(await fetch(`http://127.0.0.1:${port}/health`).catch(() => null))) await new Promise((resolve) => setTimeout(resolve, 50));
-  };
-  await within(answers(), "start of nginx");
-  return { base: `http://127.0.0.1:${port}`, stop: () => child.kill("SIGTERM") };
-}
-
 const isOnline = (page) => page.waitForSelector('.connection[data-state="online"]');
 const isNotOnline = (page) => page.waitForSelector('.connection:not([data-state="online"])');
 // The client tries again when the browser says so, which saves its delay.
@@ -101,7 +67,7 @@ async function run(browser, name) {
   story.seed?.(directory);
   let server = await startServer(name, 0, env);
   const port = new URL(server.base).port;
-  const nginx = throughNginx && (await startNginx(directory, server.base));
+  const nginx = throughNginx && (await within(startNginx(directory, server.base), "start of nginx"));
   const proxy = new CuttingProxy();
   const address = await proxy.listen(nginx ? nginx.base : server.base);
   const stage = { base: server.base };
@@ -152,11 +118,12 @@ async function run(browser, name) {
   await isOnline(stage.ann);
 
   // a server that restarts
+  await story.interrupted?.(stage);
   const stopped = server.stop();
   await both(isNotOnline);
   await stopped;
   server = await startServer(name, port, env);
-  await both(hurry);
+  await both(story.returns ?? hurry);
   await both(isOnline);
   if (story.restarted) await both(story.restarted);
   if (story.kept !== false) {
@@ -179,7 +146,7 @@ async function run(browser, name) {
   nginx?.stop?.();
   await server.stop();
   await rm(directory, { recursive: true, force: true });
-  return complaints.flat().filter((text) => !/^50[234] /.test(text));
+  return complaints.flat().filter((text) => !/^50[234] /.test(text) && !story.expected?.test(text));
 }
 
 const browser = await launch();

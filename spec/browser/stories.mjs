@@ -8,7 +8,10 @@
 //   shows(page, n)    waits until a page shows it
 //   cut(page)         checks a page after it was cut
 //   kept              false: a restart of the server forgets what happened before
+//   interrupted(stage)  begins what is in progress when the server restarts
+//   returns(page)     comes back after a restart, if the page does not by itself
 //   restarted(page)   waits for what the page says after a restart
+//   expected          a pattern of complaints of the pages that are provoked
 //   hostile(stage)    sends HOSTILE, and waits until a page shows each as text
 //   finish(stage)     what else the page claims
 //
@@ -171,6 +174,65 @@ export const stories = {
       await showsText(ben, ".text", "old 1");
       const texts = await ben.locator(".entry .text").allTextContents();
       if (texts.length !== new Set(texts).size) throw new Error(`entries twice: ${texts}`);
+    },
+  },
+
+  // What is followed was started by a back end, which the cut does not reach, and in the end by the pages.
+  job: {
+    act: async (stage) => {
+      const response = await fetch(`${stage.base}/jobs`, { method: "POST" });
+      stage.job = (await response.json()).id;
+    },
+    shows: async (page, _, { job }) => {
+      if (!page.url().endsWith(job)) {
+        await page.evaluate((id) => (location.hash = id), job);
+        await page.reload();
+      }
+      await showsText(page, "output", `Job ${job}: the sum is 210.`);
+    },
+    cut: async (page) => {
+      await page.context().setOffline(true);
+      await page.click("#start");
+      await until(page, () => document.getElementById("problem").textContent.startsWith("The job was not started"));
+      await page.context().setOffline(false);
+      await page.waitForSelector('.connection[data-state="online"]');
+    },
+    kept: false,
+    interrupted: async ({ ann, ben }) => {
+      for (const page of [ann, ben]) {
+        await page.click("#start");
+        await until(page, () => document.querySelector("#jobs > :last-child progress").value > 0);
+      }
+    },
+    restarted: (page) => until(page, () => document.querySelector("#jobs > :last-child output").textContent.endsWith("the server no longer knows all of it.")),
+  },
+
+  // A restart ends all sessions.
+  login: {
+    expected: /\b401\b/, // a wrong password, and a session that has ended
+    enter: async (page) => {
+      if (!(await page.locator("#name").isVisible())) return;
+      await page.fill("#name", "ann");
+      await page.fill("#password", "moonlight sonata");
+      await page.click("button");
+      await page.waitForURL("**/account");
+    },
+    act: () => {},
+    shows: (page) => until(page, () => document.querySelectorAll("#sessions li").length === 2 && document.querySelector("#sessions .current")),
+    kept: false,
+    returns: async (page) => {
+      await page.waitForURL("**/enter");
+      await stories.login.enter(page);
+    },
+    hostile: async ({ ben }) => {
+      await ben.click("text=Log out >> nth=0");
+      for (const text of HOSTILE) {
+        await ben.waitForURL("**/enter");
+        await ben.fill("#name", text);
+        await ben.fill("#password", "wrong");
+        await Promise.all([ben.waitForEvent("load"), ben.click("button")]);
+        await until(ben, (wanted) => document.getElementById("name").value === wanted && document.querySelector(".message").textContent !== "", text);
+      }
     },
   },
 

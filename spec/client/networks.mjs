@@ -326,3 +326,19 @@ export async function what_was_missed_is_refused_for_now(stage) {
   assert.deepEqual(await place.run(() => [t.late.first, t.late.last, t.late.gaps]), [4, 5, 0]);
   assert.ok(refusals > 2);
 }
+
+// What the app sends to one client is of no channel. A stream cannot carry it, so a WebSocket that has failed is tried again.
+export async function without_a_channel(stage) {
+  const server = await stage.server();
+  const gate = await stage.gate(server.base);
+  const place = await stage.place(gate.base);
+  await place.run(() => {
+    t.connection = t.open();
+  });
+  await is_open(place, "websocket");
+  gate.upgrades = "refuse";
+  gate.cut();
+  await until("it waits", () => place.run(() => t.connection.state === "waiting"));
+  gate.upgrades = "pass";
+  await is_open(place, "websocket");
+}

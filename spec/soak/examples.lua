@@ -3,7 +3,7 @@
 local dkjson = require "dkjson"
 local server = require "spec.support.server"
 
-local others = { "ticker", "chat", "echo" }
+local others = { "ticker", "chat", "echo", "login", "job" }
 local all = { "scoreboard", "feed", "notifications", "polling", "progress", "dashboard" }
 table.move(others, 1, #others, #all + 1, all)
 
@@ -28,3 +28,19 @@ end
 
 check("directly", others)
 check("through nginx", all, "--nginx")
+
+-- Those of spec/browser/live_spec.lua, whose checks are in it.
+describe("in two windows through nginx", function()
+  local live = require "spec.support.live"
+  local seen
+
+  setup(function()
+    seen = live.run "--nginx"
+  end)
+
+  for _, name in ipairs(live.examples) do
+    it(name, function()
+      live.check[name](seen[name])
+    end)
+  end
+end)

@@ -7,6 +7,7 @@ export class CuttingProxy {
   cutAfter = () => Infinity; // called for each connection: the bytes from the server after which it is cut
   #pairs = new Set();
   #server;
+  #port;
 
   target; // where it forwards new connections to: another one is like a restart
 
@@ -54,8 +55,21 @@ export class CuttingProxy {
     return pairs.length;
   }
 
+  // Refuses connections, as the port of a server that has ended does, until accept() is called.
+  refuse() {
+    this.#port = this.#server.address().port;
+    this.close();
+  }
+
+  accept() {
+    return new Promise((resolve, reject) => this.#server.once("error", reject).listen(this.#port, "127.0.0.1", resolve));
+  }
+
   close() {
-    for (const { client } of this.#pairs) client.destroy();
+    for (const { client, upstream } of this.#pairs) {
+      client.destroy();
+      upstream.destroy();
+    }
     this.#server.close();
   }
 }

@@ -5,6 +5,7 @@ import { CuttingProxy } from "./proxy.mjs";
 
 export class Windows {
   complaints = [];
+  front; // of a proxy that stays while the server restarts: its address, and `backend`, the CuttingProxy to which it forwards
   #browser;
   #proxies = [];
   #pages = [];
@@ -17,16 +18,17 @@ export class Windows {
   async add(base, path, { colorScheme = "light", width = 1000, height = 760 } = {}) {
     const proxy = new CuttingProxy();
     this.#proxies.push(proxy);
-    const address = await proxy.listen(base);
+    const address = await proxy.listen(this.front?.address ?? base);
     const context = await this.#browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: "reduce", locale: "en-GB" });
     const page = await context.newPage();
-    this.complaints.push(watch(page, /WebSocket connection to .* failed|ERR_/));
+    this.complaints.push(watch(page, /WebSocket connection to .* failed|ERR_|status of 50[24]/));
     page.on("dialog", (dialog) => {
       this.complaints.push([`a dialog said ${dialog.message()}`]);
       dialog.dismiss();
     });
     page.setDefaultTimeout(60000);
     page.proxy = proxy;
+    page.backend = this.front?.backend;
     this.#pages.push(page);
     await page.goto(address + path);
     return page;
@@ -57,6 +59,15 @@ export class Windows {
 
   // Ends all connections, and leads the next ones to another server: a restart, as the page sees it.
   static async restart(base, ...pages) {
+    const { backend } = pages[0];
+    if (backend) {
+      backend.refuse();
+      for (const page of pages) await Windows.shows(page, "reconnecting", "offline");
+      backend.target = base;
+      await backend.accept();
+      await Promise.all(pages.map(Windows.#hurry));
+      return;
+    }
     for (const page of pages) {
       page.proxy.target = base;
       page.proxy.cutAfter = () => 0;

@@ -19,7 +19,9 @@ async function follow(id) {
 }
 
 document.getElementById("start").addEventListener("click", async () => {
-  const response = await fetch("jobs", { method: "POST" });
+  const response = await fetch("jobs", { method: "POST" }).catch(() => null);
+  document.getElementById("problem").textContent = response?.ok ? "" : "The job was not started: the server cannot be reached, or is busy.";
+  if (!response?.ok) return;
   const { id } = await response.json();
   location.hash = id;
   follow(id);

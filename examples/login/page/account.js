@@ -33,18 +33,28 @@ function item({ browser, since, current }) {
   return row;
 }
 
-function leave() {
-  events.close();
-  location.assign("enter");
-}
+const leave = () => location.assign("enter");
 
 // Relative to the page, which is at …/account.
-const events = new EventSource("account/events");
-events.addEventListener("sessions", (event) => list.replaceChildren(...JSON.parse(event.data).map(item)));
-events.addEventListener("open", () => setStatus("online"));
-events.addEventListener("ended", leave);
-events.addEventListener("error", () => {
-  // Closed: the server has answered 401.
-  if (events.readyState === EventSource.CLOSED) leave();
-  else setStatus("reconnecting");
-});
+function listen() {
+  const events = new EventSource("account/events");
+  events.addEventListener("sessions", (event) => list.replaceChildren(...JSON.parse(event.data).map(item)));
+  events.addEventListener("open", () => setStatus("online"));
+  events.addEventListener("ended", () => {
+    events.close();
+    leave();
+  });
+  events.addEventListener("error", () => {
+    setStatus("reconnecting");
+    if (events.readyState === EventSource.CLOSED) findReason();
+  });
+}
+
+// The browser does not tell why a stream was refused: the session has ended, or a proxy answers while the server restarts.
+async function findReason() {
+  const account = await fetch("account", { redirect: "manual" }).catch(() => null);
+  if (account?.type === "opaqueredirect") leave();
+  else setTimeout(account?.ok ? listen : findReason, 2000);
+}
+
+listen();
