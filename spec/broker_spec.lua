@@ -20,6 +20,9 @@ app:channel("news:{n}", {
     end,
   },
 })
+app:get("/stats", function()
+  return moonwire.json.encode(app:stats())
+end)
 app:channel("few:{n}", { history = { size = 3 } })
 return app
 ]]
@@ -159,6 +162,9 @@ describe("servers with one Redis", function()
     assert.equal("2", stream:event().data)
     stream:close()
     assert.truthy(nodes[2]:await_log "connected to redis again")
+    local stats = dkjson.decode(http.get(nodes[2], "/stats").body)
+    assert.is_true(stats.broker_losses >= 1)
+    assert.equal(0, stats.broker_lost_ms)
     assert.equal(200, http.get(nodes[2], "/ready").status)
   end)
 

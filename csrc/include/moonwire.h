@@ -624,6 +624,8 @@ struct mw_stats {
   uint64_t floor_gaps;             /* gaps that may be unnecessary, because of limits.marks */
   uint64_t polls;                  /* GET /poll answered with 200 */
   uint64_t poll_clients;           /* now: clients of GET /poll?client= */
+  uint64_t broker_losses;          /* times that the connection to the broker was lost */
+  uint64_t broker_lost_ms;         /* now: how long it has been lost; 0: it is not, or there is no broker */
   uint64_t limits[MW_LIMIT_COUNT]; /* refusals, and clients that were closed, by limit */
 };
 MW_API void mw_server_stats(const struct mw_server *server, struct mw_stats *stats);

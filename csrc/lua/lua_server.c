@@ -208,6 +208,8 @@ static int stats(lua_State *L) {
       {"floor_gaps", stats.floor_gaps},
       {"polls", stats.polls},
       {"poll_clients", stats.poll_clients},
+      {"broker_losses", stats.broker_losses},
+      {"broker_lost_ms", stats.broker_lost_ms},
   };
   lua_createtable(L, 0, (int)(sizeof fields / sizeof *fields));
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -35,6 +35,11 @@ void mw_server_stats(const struct mw_server *server, struct mw_stats *stats) {
                              .poll_clients = atomic_load(&server->app.poll_count),
                              .published = atomic_load(&server->bus.published)};
   for (size_t i = 0; i < server->worker_count; i++) worker_call(&server->workers[i], add_worker, stats);
+  if (server->broker) {
+    const struct broker_orderer *broker = server->broker;
+    stats->broker_losses = broker->losses;
+    if (!broker->is_up) stats->broker_lost_ms = server->loop.clock.now_ms - broker->lost_ms + 1;
+  }
   store_lock(store);
   stats->channels = store->channels.count;
   stats->history_bytes = store_history_bytes(store);

@@ -15,13 +15,15 @@ static void must_succeed(struct broker_orderer *orderer, int status) {
   orderer->must_restart = true;
 }
 
-static size_t data_max(const struct broker_orderer *orderer) {
-  size_t max = orderer->server->app.config->options.limits.message_size;
+static size_t data_max(struct broker_orderer *orderer) {
+  struct mw_config *config = app_hold_config(&orderer->server->app);
+  size_t max = config->options.limits.message_size;
+  mw_config_unref(config);
   return max > DATA_MAX ? max : DATA_MAX;
 }
 
 /* Returns false if it is not a record. */
-static bool read_record(const struct broker_orderer *orderer, struct bytes channel, const struct broker_message *message,
+static bool read_record(struct broker_orderer *orderer, struct bytes channel, const struct broker_message *message,
                         struct message_parts *parts) {
   const char *fault = record_read(channel, message, data_max(orderer), parts);
   if (!fault) return true;
@@ -59,7 +61,7 @@ static struct message *make_message(const struct kind *kind, const struct messag
 
 /* Makes the messages of a page, newest first, until one cannot be made. Returns how many; they are
  * the last ones of `messages`. */
-static size_t make_messages(const struct broker_orderer *orderer, const struct kind *kind, const struct broker_page *page,
+static size_t make_messages(struct broker_orderer *orderer, const struct kind *kind, const struct broker_page *page,
                             struct message **messages, struct store_page *out) {
   size_t count = 0;
   while (count < page->count) {
