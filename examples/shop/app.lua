@@ -63,11 +63,8 @@ app:every(tonumber(os.getenv "SHOP_SECONDS") or 3, function()
   market.step(changed)
 end)
 app:static(path .. "shared", "../shared")
-app:static(
-  path,
-  "page",
-  { -- a page of another site that has this one in a frame could make a visitor buy
-    headers = { ["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'" },
-  }
-)
+-- A page of another site that has this one in a frame could make a visitor buy.
+app:static(path, "page", {
+  headers = { ["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'" },
+})
 return app

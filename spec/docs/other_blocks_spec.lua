@@ -98,6 +98,20 @@ describe("the documents", function()
     app:stop()
   end)
 
+  it("have code of other products that is JavaScript", function()
+    local directory, count = server.run "mktemp -d", 0
+    for _, block in ipairs(blocks.all "js") do
+      if block.not_run and block.page:find "coming%-from" then
+        blocks.write(directory .. "/block.mjs", block.code)
+        local output = server.run(("node --check %s/block.mjs 2>&1; true"):format(directory))
+        assert.equal("", output, blocks.place(block))
+        count = count + 1
+      end
+    end
+    server.run("rm -r " .. directory)
+    assert.is_true(count >= 4)
+  end)
+
   it("have a unit for systemd whose commands are right", function()
     for _, block in ipairs(blocks.all "ini") do
       local directory = server.run "mktemp -d"
