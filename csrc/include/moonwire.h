@@ -751,8 +751,8 @@ MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, co
 MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
 /* Closes all clients and raw WebSockets of a user with code 4403, as mw_client_close does: event
  * streams end, polls are answered with 403, and the user leaves presence without linger. Drops the
- * user's tickets. Returns how many are closed. The user may connect again unless the app refuses
- * that. */
+ * user's tickets. Returns how many are closed. With a broker, does the same on the other servers, which
+ * are not counted. The user may connect again unless the app refuses that. */
 MW_API size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *reason);
 enum { MW_TICKET_LEN = 32 };
 /* Makes a text that identifies a user once, as ?ticket= in the URL of a stream, a poll, or a

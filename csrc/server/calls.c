@@ -6,6 +6,7 @@
 #include "codec/json_scan.h"
 #include "script/client_calls.h"
 #include "script/presence.h"
+#include "server/broker/broker_commands.h"
 #include "server/server.h"
 
 /* ---- Publishing ------------------------------------------------------------------------------ */
@@ -82,6 +83,7 @@ struct mw_client *mw_client_next(struct mw_server *server, struct mw_client *pre
 
 size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *reason) {
   tickets_drop_user(&server->script.tickets, bytes_of(user_id, user_id_len));
+  if (server->broker) broker_commands_close_user(server->broker, bytes_of(user_id, user_id_len), bytes_string(reason));
   return client_call_close_user(&server->app, bytes_of(user_id, user_id_len), reason);
 }
 

@@ -625,10 +625,11 @@ function App:clients(given)
 end
 
 --- Closes all clients and raw WebSockets of a user, with code 4403. Event streams end, and polls are
---- answered with 403. The user may connect again unless the app refuses that.
+--- answered with 403. With a broker, on the other servers, too. The user may connect again unless the
+--- app refuses that.
 ---@param user_id string|number
 ---@param reason? string for the clients
----@return integer count how many are closed
+---@return integer count how many are closed on this server
 function App:close_user(user_id, reason)
   local server = self:_running "app:close_user"
   local wanted = core.user_id(user_id)

@@ -7,6 +7,9 @@
 
 enum { READ_COUNT = 64 };
 
+/* 30 days: an id so far ahead is that of another program. The next command removes it. */
+#define AHEAD_MAX ((UINT64_C(30) * 24 * 3600 * 1000) << 11)
+
 /* A command, or a lease that is wanted. */
 struct controlling {
   struct link_command command;
@@ -177,6 +180,7 @@ static bool take_entry(struct broker *broker, const struct resp_value *entry, bo
   const struct resp_value *fields = resp_item(entry, 1);
   uint64_t position, before;
   if (!read_position(resp_text(resp_item(entry, 0)), &position) || position <= control->position) return false;
+  if (position > broker->position && position - broker->position > AHEAD_MAX) return false;
   bool is_whole = fields && fields->count == 6 && resp_u64(resp_item(fields, 1), &before);
   bool has_missed = is_first && is_whole && before > control->position;
   control->position = position;

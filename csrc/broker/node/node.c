@@ -76,6 +76,21 @@ enum answer node_answer(struct broker *broker, const struct resp_value *reply) {
 
 /* ---- Waits ------------------------------------------------------------------------------------ */
 
+struct wait *wait_new(struct broker *broker, size_t count, void (*on_done)(void *context, int status), void *context) {
+  struct wait *wait = memory_calloc(1, sizeof *wait + count * sizeof wait->entries[0]);
+  if (!wait) return NULL;
+  wait->due_ms = broker->now_ms + broker->options.publish_ms;
+  wait->on_done = on_done;
+  wait->context = context;
+  wait->count = count;
+  list_init(&wait->link);
+  for (size_t i = 0; i < count; i++) {
+    list_init(&wait->entries[i].link);
+    wait->entries[i].wait = wait;
+  }
+  return wait;
+}
+
 void wait_end(struct broker *broker, struct wait *wait, int status) {
   wait->status = status;
   list_remove(&wait->link);

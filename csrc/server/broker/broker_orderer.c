@@ -7,7 +7,15 @@
 #include "server/broker/broker_op.h"
 #include "server/server.h"
 
-enum { TICK_MS = 100, LINGER_MS = 10000, BELL_MS = 1000, SILENCE_MS = 3000, EXPIRY_MS = 10000, RECOVER_MS = 2000 };
+enum {
+  TICK_MS = 100,
+  LINGER_MS = 10000,
+  BELL_MS = 1000,
+  SILENCE_MS = 3000,
+  EXPIRY_MS = 10000,
+  RECOVER_MS = 2000,
+  GATHER_MS = 100
+};
 enum { MARK_TTL_S = 25 * 3600, HELD_MAX = 32 << 20 };
 
 static struct broker_orderer *owner_of(struct orderer *orderer) {
@@ -210,6 +218,7 @@ static int begin_broker(struct broker_orderer *orderer, const struct mw_config *
                                    .silence_ms = SILENCE_MS,
                                    .expiry_ms = EXPIRY_MS,
                                    .recover_ms = RECOVER_MS,
+                                   .gather_ms = GATHER_MS,
                                    .mark_ttl_s = MARK_TTL_S,
                                    .held_max = HELD_MAX,
                                    .waiting_max = config->options.limits.waiting};

@@ -2,7 +2,7 @@
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "broker/record.h"
-#include "server/broker/broker_orderer.h"
+#include "server/broker/broker_commands.h"
 #include "server/server.h"
 
 /* What another node may send, at least. */
@@ -121,10 +121,7 @@ static void begin_epoch(void *context, const struct epoch *epoch, uint64_t posit
   orderer->must_restart = status < 0;
 }
 
-static void command(void *context, struct bytes text) {
-  (void)context;
-  log_limited(MW_LOG_WARNING, "ignored a command of another server that this one does not know (%zu bytes)", text.len);
-}
+static void command(void *context, struct bytes text) { broker_commands_take(context, text); }
 
 /* Every client resumes, and is authorized again. */
 static void miss_commands(void *context) {
