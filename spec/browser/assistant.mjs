@@ -24,7 +24,7 @@ const isReal = (complaint) => !/^404 .*\/send$/.test(complaint);
 async function openTab(address) {
   const page = await context.newPage();
   complaints.push(watch(page, /WebSocket connection to .* failed|ERR_|status of 404/));
-  page.setDefaultTimeout(30000);
+  page.setDefaultTimeout(90000);
   page.on("dialog", (dialog) => {
     complaints.push([`a dialog said ${dialog.message()}`]);
     dialog.dismiss();

@@ -247,11 +247,17 @@ static void *write_later(void *context) {
  * nothing happened before. */
 static void knows_the_time_when_it_reads(void **state) {
   (void)state;
-  pthread_t thread;
-  assert_int_equal(pthread_create(&thread, NULL, write_later, NULL), 0);
-  while (received_len == 0) loop_run_once(&loop);
-  pthread_join(thread, NULL);
-  assert_true(clock_lag_ms < 100);
+  /* A busy machine may stop this thread between the poll and the callback. */
+  int64_t least_lag_ms = INT64_MAX;
+  for (int i = 0; i < 20 && least_lag_ms >= 100; i++) {
+    pthread_t thread;
+    received_len = 0;
+    assert_int_equal(pthread_create(&thread, NULL, write_later, NULL), 0);
+    while (received_len == 0) loop_run_once(&loop);
+    pthread_join(thread, NULL);
+    if (clock_lag_ms < least_lag_ms) least_lag_ms = clock_lag_ms;
+  }
+  assert_true(least_lag_ms < 100);
 }
 
 static bool write_once(void *context) {
