@@ -28,7 +28,7 @@ void roster_need(struct broker *broker, struct channel_link *channel) {
 }
 
 void broker_read_members(struct broker *broker, struct bytes name) {
-  struct channel_link *channel = table_get(&broker->channels, name);
+  struct channel_link *channel = channels_find(broker, name);
   if (channel) roster_need(broker, channel);
 }
 

@@ -42,10 +42,6 @@ void channels_deinit(struct broker *broker) {
   table_deinit(&broker->channels);
 }
 
-struct channel_link *channels_find(const struct broker *broker, struct bytes name) {
-  return table_get(&broker->channels, name);
-}
-
 struct channel_link *channels_find_or_make(struct broker *broker, const struct broker_interest *interest) {
   struct bytes name = interest->channel;
   struct channel_link *channel = channels_find(broker, name);

@@ -302,7 +302,9 @@ void waits_settle(struct broker *broker);
 
 void channels_init(struct broker *broker);
 void channels_deinit(struct broker *broker);
-struct channel_link *channels_find(const struct broker *broker, struct bytes name);
+static inline struct channel_link *channels_find(const struct broker *broker, struct bytes name) {
+  return table_get(&broker->channels, name);
+}
 struct channel_link *channels_find_or_make(struct broker *broker, const struct broker_interest *interest);
 /* Counts an interest, and ends one. */
 void channel_add_user(struct broker *broker, struct channel_link *channel);
