@@ -53,6 +53,14 @@ static bool is_admitted(const struct script_job *job) {
   return joins && job->channel_count > 0 && job->status == 200;
 }
 
+/* What is to be read of the channel's history. */
+static void describe_reading(const struct script_job *job, struct job_channel *channel) {
+  channel->since = job->since;
+  channel->before = job->before;
+  channel->limit = job->limit;
+  channel->reads_page = job->type == JOB_HISTORY;
+}
+
 int admission_enter(struct http *http, struct script_job *job) {
   struct orderer *orderer = http->app->orderer;
   if (!orderer->may_wait || !is_admitted(job)) return 0;
@@ -61,7 +69,7 @@ int admission_enter(struct http *http, struct script_job *job) {
   while (job->admission < ADMISSION_DONE) {
     struct admission admission = {
         .completion = {.http = http, .keep = keep_admission, .on_done = on_admission}, .app = http->app, .job = job};
-    for (size_t i = 0; i < job->channel_count; i++) job->channels[i].since = job->since;
+    for (size_t i = 0; i < job->channel_count; i++) describe_reading(job, &job->channels[i]);
     int status = job->admission == ADMISSION_NONE
                      ? orderer->interest(orderer, job->channels, job->channel_count, &admission.completion)
                      : orderer->fetch(orderer, job->channels, job->channel_count, &admission.completion);

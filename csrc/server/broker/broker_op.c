@@ -2,11 +2,16 @@
 
 #include "base/memory.h"
 #include "broker/record.h"
+#include "delivery/history_page.h"
+#include "delivery/replay.h"
 #include "server/broker/broker_orderer.h"
 #include "server/server.h"
 
 /* How often the channels of a fetch may be disconnected while it waits. */
 enum { ROUNDS_MAX = 8 };
+
+/* How many pages may have no room in the store, until a client receives a gap. */
+enum { TRIES_MAX = 4 };
 
 static struct broker_op *op_new(enum broker_op_type type, size_t count, size_t text_len) {
   struct broker_op *op = memory_calloc(1, sizeof *op + count * sizeof op->interests[0] + text_len + 1);
@@ -60,6 +65,9 @@ struct broker_op *broker_op_channels(enum broker_op_type type, const struct job_
   }
   /* Those of one call have one cursor. */
   op->since = channels[0].since;
+  op->before = channels[0].before;
+  op->limit = channels[0].limit;
+  op->reads_page = channels[0].reads_page;
   return op;
 }
 
@@ -136,6 +144,40 @@ static void on_followed(void *context, int status) {
   if (status < 0) finish(op, status);
 }
 
+/* A page has come. */
+static void on_older(void *context, int status) {
+  struct broker_op *op = context;
+  op->rounds = 0;
+  if (status == 0) take_fetch_step(op);
+  if (status < 0) finish(op, status);
+}
+
+static bool lacks_older(const struct broker_op *op, struct bytes channel, uint64_t *until) {
+  struct broker_orderer *orderer = op->owner;
+  struct store *store = &orderer->server->store;
+  const struct mw_limits *limits = &orderer->server->app.config->options.limits;
+  struct replay_limits replay = {.messages = limits->replay, .bytes = limits->replay_bytes};
+  struct history_query query = {.since = op->since, .before = op->before, .limit = op->limit};
+  since_judge(&query.since, &orderer->epoch, broker_position(orderer->broker));
+  since_judge(&query.before, &orderer->epoch, broker_position(orderer->broker));
+  if (op->reads_page) return history_page_must_fetch(store, channel, &query, until);
+  return replay_must_fetch(store, &replay, channel, query.since, until);
+}
+
+/* Fetches what the store lacks, channel by channel, and page by page. 0: it lacks nothing, or has no
+ * room for more. */
+static int fetch_older(struct broker_op *op) {
+  for (; op->at < op->count; op->at++, op->until = 0, op->tries = 0) {
+    struct bytes channel = op->interests[op->at].channel;
+    uint64_t until;
+    if (!lacks_older(op, channel, &until)) continue;
+    if (op->until > 0 && until >= op->until && ++op->tries == TRIES_MAX) continue;
+    op->until = until;
+    return broker_page(op->owner->broker, channel, until, on_older, op);
+  }
+  return 0;
+}
+
 /* A client that joins a channel which is complete here, and in order with what follows, misses
  * nothing. So it is told only while all of its channels are. */
 static void take_fetch_step(struct broker_op *op) {
@@ -149,7 +191,8 @@ static void take_fetch_step(struct broker_op *op) {
   if (status == MW_PENDING) return;
   if (status == 0) end_interests(op);
   if (status == 0 && (orderer->must_restart || orderer->is_unreached)) status = MW_EUNAVAILABLE;
-  finish(op, status);
+  if (status == 0) status = fetch_older(op);
+  if (status != MW_PENDING) finish(op, status);
 }
 
 static void on_page(void *context, int status) {

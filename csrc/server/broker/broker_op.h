@@ -25,9 +25,14 @@ struct broker_op {
   bool is_final, is_volatile;
   /* The others. The text has the names of the channels. */
   struct since since; /* BROKER_OP_FETCH */
-  uint64_t until;     /* BROKER_OP_PAGE */
-  bool has_reached;   /* the cursor was judged */
-  unsigned rounds;    /* how often the channels were waited for */
+  bool reads_page;    /* BROKER_OP_FETCH: as those of struct job_channel */
+  struct since before;
+  size_t limit;
+  size_t at;        /* BROKER_OP_FETCH: the channel whose older messages are fetched */
+  uint64_t until;   /* BROKER_OP_PAGE, or of the latest page that was asked for; 0: of none */
+  unsigned tries;   /* pages that did not bring more */
+  bool has_reached; /* the cursor was judged */
+  unsigned rounds;  /* how often the channels were waited for */
   size_t count;
   struct broker_interest interests[];
 };

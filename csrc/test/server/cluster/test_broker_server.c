@@ -14,7 +14,8 @@ enum { PATIENCE_MS = 120000, NODES = 2 };
 
 static struct real_redis real;
 static struct mw_server *nodes[NODES];
-static const char *redis_options = "--appendonly yes";
+static uint32_t history_size = 10;
+static const char *redis_options = "--appendonly yes --appendfsync always"; /* killed, it forgets nothing */
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
@@ -38,7 +39,8 @@ static struct mw_server *start_node(void) {
   struct mw_config_options options;
   static const struct mw_event_rule events[] = {{.event = "kept", .relay = true, .keep = true},
                                                 {.event = "fleeting", .relay = true}};
-  struct mw_channel_options channel = {.events = events, .event_count = 2, .history_size = 10, .history_readable = true};
+  struct mw_channel_options channel = {
+      .events = events, .event_count = 2, .history_size = history_size, .history_readable = true};
   snprintf(url, sizeof url, "unix:%s/s", real.directory);
   mw_config_options_init(&options);
   options.broker.url = url;
@@ -246,11 +248,96 @@ static void servers_end_while_calls_wait(void **state) {
   }
 }
 
+static size_t published;
+
+static void on_published(void *context, int status, const char *id) {
+  (void)context, (void)id;
+  assert_int_equal(status, 0);
+  published++;
+}
+
+/* Numbers, from 1 on. */
+static void publish_many(struct mw_server *server, unsigned count) {
+  for (unsigned n = 1; n <= count; n++) {
+    char data[16], id[MW_ID_MAX];
+    int len = snprintf(data, sizeof data, "%u", n);
+    struct mw_publish parts = {.channel = {"room:1", 6}, .event = {"e", 1}, .data = {data, (size_t)len}, .on_done = on_published};
+    assert_int_equal(mw_publish(server, &parts, id, NULL), MW_PENDING);
+  }
+  until(published == count);
+}
+
+/* What this node keeps beyond `max` bytes is evicted. */
+static void evict(struct mw_server *server, uint64_t max) {
+  struct store_bounds bounds = server_bounds(server);
+  bounds.history = max;
+  store_set_bounds(&server->store, &bounds);
+  store_bound(&server->store);
+  bounds.history = UINT64_MAX;
+  store_set_bounds(&server->store, &bounds);
+}
+
+/* More than a page, which the other node does not have, or does not have any more. */
+static void older_messages_are_fetched(void **state) {
+  (void)state;
+  struct memory_peer first, peer;
+  char id[MW_ID_MAX], request[256];
+  ask(&first, nodes[0], "GET /sse?channel=room:1 HTTP/1.1\r\nHost: a\r\n\r\n");
+  until(has(&first, "id: "));
+  take_id(&first, id);
+  publish_many(nodes[0], 600);
+  snprintf(request, sizeof request, "{\"subscribe\":\"room:1\",\"since\":\"%s\",\"ref\":1}", id);
+  for (int way = 0; way < 3; way++) {
+    struct mw_server *node = nodes[way == 0];
+    if (way == 1) evict(node, 0);
+    if (way == 2) evict(node, 10000);
+    open_socket(&peer, node);
+    say(&peer, request);
+    until(has(&peer, "\"data\":600}"));
+    assert_true(has(&peer, "\"recovered\":true") && has(&peer, "\"data\":1}") && has(&peer, "\"data\":300}"));
+    assert_false(has(&peer, "gap"));
+    memory_peer_close(&peer);
+  }
+  /* The same for pages of the history, and for a poll. */
+  open_socket(&peer, nodes[0]);
+  say(&peer, "{\"subscribe\":\"room:1\",\"ref\":1}");
+  until(has(&peer, "\"ref\":1,\"ok\""));
+  evict(nodes[0], 0);
+  say(&peer, "{\"history\":\"room:1\",\"limit\":2,\"ref\":2}");
+  until(has(&peer, "\"ref\":2,\"ok\""));
+  assert_true(has(&peer, "\"data\":599}") && has(&peer, "\"data\":600}],\"more\":true"));
+  evict(nodes[0], 0);
+  snprintf(request, sizeof request, "{\"history\":\"room:1\",\"limit\":2,\"since\":\"%s\",\"ref\":3}", id);
+  say(&peer, request);
+  until(has(&peer, "\"ref\":3,\"ok\""));
+  assert_true(has(&peer, "\"data\":1}") && has(&peer, "\"data\":2}],\"more\":true"));
+  memory_peer_close(&peer);
+  evict(nodes[0], 0);
+  snprintf(request, sizeof request, "GET /poll?channel=room:1&since=%s HTTP/1.1\r\nHost: a\r\n\r\n", id);
+  ask(&peer, nodes[0], request);
+  until(has(&peer, "\"data\":600}"));
+  assert_true(has(&peer, "\"data\":1}"));
+  assert_true(has(&peer, "\"recovered\":true,\"gaps\":[]"));
+  memory_peer_close(&peer);
+  memory_peer_close(&first);
+}
+
+static int begin_with_much(void **state) {
+  history_size = 1000;
+  published = 0;
+  int status = begin(state);
+  history_size = 10;
+  return status;
+}
+
 #define NODE_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {NODE_TEST(all_nodes_are_one), NODE_TEST(redis_restarts_with_all_that_it_had),
-                                     NODE_TEST(redis_has_forgotten), NODE_TEST(a_new_node_knows_old_cursors),
-                                     NODE_TEST(servers_end_while_calls_wait)};
+  const struct CMUnitTest tests[] = {NODE_TEST(all_nodes_are_one),
+                                     NODE_TEST(redis_restarts_with_all_that_it_had),
+                                     NODE_TEST(redis_has_forgotten),
+                                     NODE_TEST(a_new_node_knows_old_cursors),
+                                     NODE_TEST(servers_end_while_calls_wait),
+                                     cmocka_unit_test_setup_teardown(older_messages_are_fetched, begin_with_much, end)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
