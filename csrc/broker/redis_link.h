@@ -12,7 +12,7 @@ VISIBILITY_PUSH
 enum { REDIS_SCRIPTS_MAX = 32 };
 
 struct redis_link_options {
-  /* With sentinels, the host is the name that they have for the master. */
+  /* With sentinels, the host is the master name that they monitor. */
   struct redis_url url;
   struct redis_url sentinels[REDIS_SENTINELS_MAX]; /* host and port, and username and password */
   size_t sentinel_count;

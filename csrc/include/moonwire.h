@@ -261,21 +261,21 @@ enum mw_proxy_headers {
 /* A Redis that orders and keeps the messages of several servers. */
 struct mw_broker_options {
   /* "redis://[[username]:password@]host[:port][/db]", "rediss://..." for TLS, or
-   * "unix:/path[?db=number]"; with sentinels, the host is the name that they have for the master.
+   * "unix:/path[?db=number]"; with sentinels, the host is the master name that they monitor.
    * NULL: no broker */
   const char *url;
   const char *const *sentinels; /* "[[username]:password@]host[:port]" each, at most 16 */
   size_t sentinel_count;
   const char *username; /* in place of those of the URL; NULL: none */
   const char *password;
-  /* of all keys and channels in Redis: up to 64 of [A-Za-z0-9_.:-]; NULL: "mw" */
+  /* of all keys and pub/sub channels in Redis: 1 to 64 of [A-Za-z0-9_.:-]; NULL: "mw" */
   const char *prefix;
-  /* authorities for rediss:, in PEM, in place of the system's; read once; NULL: none */
+  /* trusted authorities for rediss:, in PEM, in place of the system's; read once; NULL: the system's */
   const char *ca_file;
   bool is_unverified; /* any certificate is accepted */
-  /* how long a publish, a join, or a read of history waits for Redis, up to 10 minutes; 0: 5 s */
+  /* how long a publish, a join, or a read of a history waits for Redis, at most 10 minutes; 0: 5 s */
   uint64_t publish_ms;
-  uint32_t wait_replicas; /* replicas of Redis that must have a message that is published; up to 16 */
+  uint32_t wait_replicas; /* replicas of Redis that must have a published message; at most 16 */
 };
 
 /* Returns 0 if mw_config_new would accept the options, or MW_EINVAL or MW_ENOMEM. Sets *error (may be
@@ -454,7 +454,7 @@ struct mw_static_options {
 };
 /* Serves the files of a directory under a path ("/" or "/assets"). Endpoints and routes take
  * precedence. `options` may be NULL. MW_EINVAL: not a directory, the fallback is not the path of a
- * file in it, or a field is malformed, there twice, or set by the server itself. */
+ * file in it, or a field is malformed, repeated, or set by the server itself. */
 MW_API int mw_config_static(struct mw_config *config, const char *path, const char *directory,
                             const struct mw_static_options *options, struct mw_error *error);
 /* Allows another origin: "https://a.example", one or more labels below a domain ("https://"
@@ -666,8 +666,8 @@ enum { MW_PENDING = 1 };
  * they resume. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
 
-/* Returns whether a broker orders the messages: the outcome of a publish then comes later, unless it
- * is volatile. Any thread. */
+/* Returns whether a broker orders the messages. The outcome of a publish is then pending, unless the
+ * message is volatile. Any thread. */
 MW_API bool mw_server_has_broker(const struct mw_server *server);
 
 /* A range of a channel's history: between two ids (NULL: open), at most `limit` messages. */
@@ -683,10 +683,10 @@ struct mw_kept {
   bool is_binary;
   uint64_t age_ms; /* since it was published */
 };
-/* Has what a broker keeps of a channel be here, for mw_channel_history. Returns 0 if it is, as it
- * always is without a broker. MW_PENDING: on_done is called later, once, on the server's thread, with
- * 0, or with why it cannot be had: MW_EUNAVAILABLE, MW_ENOMEM, or MW_ECLOSED (the server stops). It
- * stays for about 10 s. MW_EUNAVAILABLE, MW_ENOMEM: on_done is not called. */
+/* Fetches the history of a channel from the broker, for mw_channel_history. Returns 0 if this server
+ * has it, as it always does without a broker. MW_PENDING: on_done is called later, once, on the
+ * server's thread, with 0, MW_EUNAVAILABLE, MW_ENOMEM, or MW_ECLOSED (the server stops). A fetched
+ * history stays on this server for about 10 s. MW_EUNAVAILABLE, MW_ENOMEM: on_done is not called. */
 MW_API int mw_channel_fetch(struct mw_server *server, const char *name, size_t name_len, const struct mw_history_query *query,
                             void (*on_done)(void *context, int status), void *context);
 /* Calls `on_message` for each message, oldest first. *more (may be NULL) receives whether the range
@@ -751,8 +751,8 @@ MW_API int mw_client_send(struct mw_server *server, struct mw_client *client, co
 MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, int code, const char *reason);
 /* Closes all clients and raw WebSockets of a user with code 4403, as mw_client_close does: event
  * streams end, polls are answered with 403, and the user leaves presence without linger. Drops the
- * user's tickets. Returns how many are closed. With a broker, does the same on the other servers, which
- * are not counted. The user may connect again unless the app refuses that. */
+ * user's tickets. Returns how many are closed. With a broker, does the same on the other servers, whose
+ * clients are not counted. The user may connect again unless the app refuses that. */
 MW_API size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *reason);
 enum { MW_TICKET_LEN = 32 };
 /* Makes a text that identifies a user once, as ?ticket= in the URL of a stream, a poll, or a
@@ -1230,9 +1230,9 @@ MW_API void mw_server_advance(struct mw_server *server, uint64_t ms);
  * host's loop, nor inside a callback. */
 MW_API bool mw_server_settle(struct mw_server *server);
 
-/* Has what waits for a broker wait here, too: publishes, joins, and reads of a history by clients are
- * completed by a later step. For a server without a broker, before it is stepped. MW_EINVAL: the
- * server has several workers, or a broker. */
+/* Simulates a broker: a later step completes publishes, joins, and reads of a history by clients. So
+ * a test finds code that cannot wait. Call it before the server is stepped. MW_EINVAL: the server has
+ * several workers, or a broker. */
 MW_API int mw_server_test_broker(struct mw_server *server);
 
 /* The peer's end of a connection within the process. */

@@ -41,7 +41,7 @@ static const char *broker_fault(const struct redis_url *url, const struct mw_bro
   bool has_certificates = options->ca_file || options->is_unverified;
   if (options->sentinel_count > REDIS_SENTINELS_MAX) return "there are more than 16 sentinels";
   if (options->sentinel_count > 0 && url->port == 0)
-    return "with sentinels, the URL must be redis:// or rediss://, and their name for the master";
+    return "with sentinels, the URL must be redis:// or rediss://, with the master name as its host";
   if (options->prefix && !is_prefix(options->prefix)) return "the prefix must be 1 to 64 of A-Z, a-z, 0-9, _, ., :, and -";
   if (has_certificates && !url->is_tls) return "certificates need a URL with rediss://";
   if (options->ca_file && options->is_unverified) return "ca_file has no effect if any certificate is accepted";
