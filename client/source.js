@@ -824,7 +824,7 @@ function connect(url = "/", options = {}) {
         return;
       } catch (failure) {
         why = failure;
-        // Without a channel, only a WebSocket is of use: it is tried again.
+        // Without a channel, only a WebSocket can be used, so it is tried again.
         if (!channels.size || failure.down) break;
         failed.push(kind);
       }

@@ -56,7 +56,7 @@ app:get("/", function()
         .. "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     }
 end)
--- The last line of the start, below the many definitions: scripts/demo sets it.
+-- scripts/demo sets DEMO_READY. It is printed last, below the list of definitions.
 local ready = os.getenv "DEMO_READY"
 if ready then
   app:after(0, function()

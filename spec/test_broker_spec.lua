@@ -59,7 +59,10 @@ describe("moonwire.redis", function()
         { url = "redis://h", prefixx = "a" },
         "unknown option 'prefixx' %(did you mean 'prefix'%?%)",
       },
-      { { url = "redis://h", verify = false }, "certificates need a URL with rediss://" },
+      {
+        { url = "redis://h", verify = false },
+        "ca_file and verify = false need a URL with rediss://",
+      },
       { { url = "redis://h", publish_seconds = 601 }, "publish_seconds is more than 600" },
       { { url = "redis://h", wait_replicas = 17 }, "wait_replicas is more than 16" },
       { 7, "bad argument" },

@@ -41,13 +41,13 @@ struct orderer {
   int (*interest)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
   /* Ends one interest in the channel. A worker's thread. */
   void (*end_interest)(struct orderer *orderer, struct bytes channel);
-  /* Has the store know the histories of the channels, and this server have reached the cursors
-   * channels[i].since, if they were ever given out. Then, if there is an interest in the channels,
-   * a client may join them in the same turn. Returns as interest does. A worker's thread, or the
+  /* Restores the histories of the channels to the store, and waits until this server has reached the
+   * cursors channels[i].since, if they were ever assigned. Then, if there is an interest in the
+   * channels, a client may join them in the same turn. Returns as interest does. A worker's thread, or the
    * server's. */
   int (*fetch)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
-  /* Has the store know older messages of a channel in which there is an interest: the newest ones up
-   * to the position `until`, of which it has none. MW_PENDING: the kept completion tells when it does.
+  /* Restores older messages of a channel in which there is an interest to the store: the newest ones up
+   * to the position `until`. The store has none of them yet. MW_PENDING: the kept completion tells when it does.
    * Otherwise as interest. Any thread. */
   int (*page)(struct orderer *orderer, struct bytes channel, uint64_t until, struct completion *completion);
   /* interest and fetch may be pending: so every client that joins, and every history that is read,

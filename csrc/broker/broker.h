@@ -1,9 +1,9 @@
 /* A node of a cluster: what it publishes, which channels it follows, and what it has delivered.
  * docs/decisions/0025-a-broker-orders.md has the states and the reasons.
  *
- * It runs over an abstract link, and has no clock: time is what broker_tick says. All functions, and
- * all that it calls, are on one thread. It calls its owner from link events and from broker_tick
- * only, never within another function; its owner may call it from there. */
+ * It runs over an abstract link, and has no clock of its own: broker_tick states the time. All
+ * functions and callbacks run on one thread. Callbacks are called only from link events and from
+ * broker_tick, never within another function. They may call the functions below. */
 #ifndef MOONWIRE_BROKER_BROKER_H
 #define MOONWIRE_BROKER_BROKER_H
 
@@ -22,10 +22,10 @@ struct broker_options {
   uint32_t publish_ms; /* how long a publish, a join, or a fetch waits */
   uint32_t linger_ms;  /* how long a channel without an interest is followed */
   uint32_t bell_ms;    /* between two heartbeats */
-  uint32_t silence_ms; /* a connection that does not answer a heartbeat for so long is lost */
-  uint32_t expiry_ms;  /* without a heartbeat for so long, the node counts as dead */
-  uint32_t recover_ms; /* a node that was fenced waits so long for the others */
-  uint32_t gather_ms;  /* between two calls that tell Redis who has joined and left one channel */
+  uint32_t silence_ms; /* a connection that does not answer a heartbeat for this long is lost */
+  uint32_t expiry_ms;  /* without a heartbeat for this long, the node counts as dead */
+  uint32_t recover_ms; /* a node that was fenced waits this long for the others */
+  uint32_t gather_ms;  /* between two calls that report to Redis who has joined and left one channel */
   uint32_t mark_ttl_s; /* how long the last position of a channel is known; more than an hour */
   size_t held_max;     /* bytes of messages that are held while channels are fetched again */
   size_t waiting_max;  /* publishes that wait */
@@ -40,37 +40,37 @@ struct broker_history {
 struct broker_message {
   struct bytes record;
   uint64_t position; /* 0: volatile */
-  uint64_t before;   /* of the message before it in its channel, or a floor */
+  uint64_t before;   /* position of the channel's previous message, or one after which there was none */
 };
 
-/* What is kept of a channel: the newest messages of one to which no client of this node is subscribed
- * yet, or older ones. */
+/* Messages of a channel from its history: the newest ones, when this node begins to follow the channel,
+ * or older ones. */
 struct broker_page {
   struct bytes channel;
   const struct broker_message *messages; /* oldest first */
   size_t count;
-  /* they are all that the channel has after the one position and up to the other; UINT64_MAX: up to
-   * now, and what follows will be delivered */
+  /* `messages` is everything that the channel has after `after` and up to `until`; UINT64_MAX: up to
+   * now, and later messages will be delivered */
   uint64_t after, until;
-  uint64_t gone;  /* messages up to it are nowhere */
+  uint64_t gone;  /* messages up to it are kept nowhere */
   uint64_t ended; /* the position of the newest message, if it is final; or 0 */
 };
 
-/* The server, as the broker sees it. Every function is set; except `members`, if no interest has a
+/* The server, as the broker sees it. Every function is set, except `members` if no interest has a
  * roster. */
 struct broker_sink {
   /* A message of a channel that this node follows. Positions increase over all channels. */
   void (*deliver)(void *context, struct bytes channel, const struct broker_message *message);
-  /* The history of a channel is known from now on; or more of it is. */
+  /* Hands over a part of the history of a channel (struct broker_page). */
   void (*restore)(void *context, const struct broker_page *page);
-  /* Messages of the channel up to the position were lost, for the subscribers that are there. */
+  /* Messages of the channel up to the position were lost: its subscribers must receive a gap. */
   void (*gap)(void *context, struct bytes channel, uint64_t position);
-  /* What the subscribers of the channel miss cannot be found out here: they must be disconnected, and
-   * resume. Until it is restored, its history must not be used. */
+  /* It is unknown what the subscribers of the channel have missed: they must be disconnected, so that
+   * they resume. Until `restore`, the history of the channel must not be used. */
   void (*disconnect)(void *context, struct bytes channel);
   /* The channel is not followed any more: its history must not be used. */
   void (*forget)(void *context, struct bytes channel);
-  /* Everything up to the position was delivered. Increases. */
+  /* Everything up to the position was delivered. Positions increase. */
   void (*reach)(void *context, uint64_t position);
   /* A new epoch begins after the position: nothing of the earlier one is valid, and every
    * subscriber must be disconnected. */
@@ -90,7 +90,8 @@ struct broker_publish {
   struct bytes key; /* of idempotency; empty: none */
   struct broker_history history;
   bool is_final;
-  /* 0: published, in that epoch at that position. MW_EUNAVAILABLE: not, or unknown. Called once. */
+  /* 0: published, in that epoch at that position. MW_EUNAVAILABLE: it was not
+   * published, or this is unknown. Called once. */
   void (*on_done)(void *context, int status, const struct epoch *epoch, uint64_t position);
   void *context;
 };
@@ -98,7 +99,7 @@ struct broker_publish {
 struct broker_interest {
   struct bytes channel;
   struct broker_history history;
-  enum broker_roster roster; /* if it is not NONE, the members are known, too, before on_done */
+  enum broker_roster roster; /* unless it is NONE, the members are also known before on_done */
 };
 
 enum broker_state { BROKER_CONNECTING, BROKER_FENCED, BROKER_JOINING, BROKER_UP };
@@ -107,13 +108,13 @@ enum broker_state { BROKER_CONNECTING, BROKER_FENCED, BROKER_JOINING, BROKER_UP 
  * closed, and its events are set here. */
 struct broker *broker_new(const struct broker_options *options, struct link *link, const struct broker_sink *sink, void *context,
                           uint64_t now_ms);
-/* Before broker_stop, so that the members of this node leave soon, instead of when it counts as dead.
- * Nothing is published or joined from then on. 0: on_done follows, once; MW_EUNAVAILABLE: not
- * connected; MW_ENOMEM. */
+/* Tells Redis that this node stops, so that its members leave soon, instead of when it counts as dead.
+ * To be called before broker_stop. Nothing is published or joined from then on. 0: on_done follows,
+ * once; MW_EUNAVAILABLE: not connected; MW_ENOMEM. */
 int broker_say_goodbye(struct broker *broker, void (*on_done)(void *context), void *context);
 /* Ends everything that waits with MW_ECLOSED. Nothing is accepted from then on. */
 void broker_stop(struct broker *broker);
-/* The link must not have commands any more. */
+/* The link must have no commands in progress. */
 void broker_free(struct broker *broker);
 
 /* To be called several times a second. */
@@ -130,9 +131,9 @@ int broker_interest(struct broker *broker, const struct broker_interest *channel
                     void (*on_done)(void *context, int status), void *context);
 void broker_end_interest(struct broker *broker, struct bytes channel);
 /* Waits until the node has delivered everything up to the position, or everything that was published
- * before the call. After that, a cursor above the node's position was never assigned, and the epoch
- * of the node is the current one: with UINT64_MAX, it is judged whether a cursor is of another epoch, or
- * only of a newer one. 0: it has. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED. */
+ * before the call. After that, a cursor above the node's position was never assigned, and the
+ * node's epoch is the current one. Use UINT64_MAX for a cursor of another epoch, because that may be
+ * newer than the node's. 0: it has. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED. */
 int broker_reach(struct broker *broker, uint64_t position, void (*on_done)(void *context, int status), void *context);
 
 /* Asks for older messages of a channel that this node follows: the newest ones up to the position

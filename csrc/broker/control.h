@@ -1,5 +1,5 @@
-/* Commands to all nodes, and leases: what a user's clients must be told wherever they are, and what
- * one node of all does. As for broker.h: one thread, and callbacks from link events and from
+/* Commands that all nodes carry out, such as closing the clients of a user, and leases, for what only
+ * one node does. As for broker.h: one thread, and callbacks from link events and from
  * broker_tick only. */
 #ifndef MOONWIRE_BROKER_CONTROL_H
 #define MOONWIRE_BROKER_CONTROL_H
@@ -16,15 +16,15 @@ enum {
   BROKER_CONTROLS_MS = 600000          /* for which it keeps them */
 };
 
-/* Sends a command to all other nodes. It is not lost when one of them reconnects: each reads on from
- * where it was. The text is copied. 0: on_done follows, once, with 0: the command is in Redis;
+/* Sends a command to all other nodes. A node that reconnects does not miss it, because each node
+ * continues to read where it stopped. The text is copied. 0: on_done follows, once, with 0: the command is in Redis;
  * MW_EUNAVAILABLE: it is not, or this is unknown. MW_ETOOLARGE, MW_EUNAVAILABLE: too many wait;
  * MW_ENOMEM, MW_ECLOSED. `on_done` may be NULL. */
 int broker_control(struct broker *broker, struct bytes command, void (*on_done)(void *context, int status), void *context);
 
-/* Takes the lease of that name for so long, unless a node has it. 0: on_done follows, once, with 1: this
+/* Takes the lease `name` for `ms`, unless another node has it. 0: on_done follows, once, with 1: this
  * node has it; 0: another one has; MW_EUNAVAILABLE: unknown. MW_EUNAVAILABLE: too many wait;
- * MW_ENOMEM, MW_ECLOSED. A Redis that forgets may give a lease twice. */
+ * MW_ENOMEM, MW_ECLOSED. If Redis loses data, two nodes may have the same lease. */
 int broker_lease(struct broker *broker, struct bytes name, uint64_t ms, void (*on_done)(void *context, int status),
                  void *context);
 

@@ -1,6 +1,6 @@
 /* Members: the users who are in a channel, over all nodes. A user that is in it on several nodes is
- * one member. Redis counts them (broker/scripts/presence.lua); each node tells it who has joined and
- * left here, and hears of all.
+ * one member. Redis counts them (broker/scripts/presence.lua); each node reports who has
+ * joined and left on it, and receives the changes of all nodes.
  *
  * As for broker.h: one thread, and callbacks from link events and from broker_tick only. */
 #ifndef MOONWIRE_BROKER_MEMBERS_H
@@ -12,11 +12,11 @@ VISIBILITY_PUSH
 
 struct broker;
 
-/* What a node hears of the members of a channel that it follows. */
+/* What a node knows of the members of a channel that it follows. */
 enum broker_roster {
   BROKER_ROSTER_NONE,
   BROKER_ROSTER_COUNT, /* how many there are, and who has joined and left; not who was there before */
-  BROKER_ROSTER_LIST
+  BROKER_ROSTER_LIST   /* who they are */
 };
 
 struct broker_change {
@@ -48,9 +48,9 @@ struct broker_join {
 
 /* 0: the user is a member of this node already (its info stays what it was). MW_PENDING: on_done follows.
  * MW_EUNAVAILABLE: too many wait. MW_ENOMEM, MW_ECLOSED. A user that has joined is a member until
- * broker_leave, whatever happens to Redis meanwhile. */
+ * broker_leave, regardless of what happens to Redis in the meantime. */
 int broker_join(struct broker *broker, const struct broker_join *join);
-/* The user is in the channel on this node no longer. Only after a join of the user has succeeded. */
+/* Removes the user from the channel on this node. Only after a join of the user has succeeded. */
 void broker_leave(struct broker *broker, struct bytes channel, struct bytes user);
 /* Asks for all members of a channel that is followed; they follow as is_whole. For an owner that has
  * lost track. */

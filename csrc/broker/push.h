@@ -1,4 +1,4 @@
-/* What the scripts publish: messages, pages of histories, bells, and members (broker/scripts). Other programs
+/* Readers of what the scripts publish: messages, pages of histories, bells, and members (broker/scripts). Other programs
  * may publish to these channels, so everything is checked. */
 #ifndef MOONWIRE_BROKER_PUSH_H
 #define MOONWIRE_BROKER_PUSH_H
@@ -46,7 +46,7 @@ struct push_members {
   struct bytes changes;
 };
 
-/* Each returns false if it is not what it should be. */
+/* Each returns false if the payload is malformed. */
 bool push_read_message(struct bytes payload, struct epoch *epoch, struct push_message *message);
 bool push_read_page(struct bytes payload, struct push_page *page);
 bool push_read_bell(struct bytes payload, uint64_t *number, struct epoch *epoch, uint64_t *position);

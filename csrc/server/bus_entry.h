@@ -1,4 +1,5 @@
-/* What every worker takes once, in order with the messages. The bus's own. */
+/* An entry that every worker takes once, in order with the messages: a configuration, an epoch, a
+ * position, or what happens to a channel. Private to the bus. */
 #ifndef MOONWIRE_SERVER_BUS_ENTRY_H
 #define MOONWIRE_SERVER_BUS_ENTRY_H
 

@@ -43,7 +43,10 @@ end)
 app:post("/nodes/{node}/{verb}", function(request)
   local node, verb = request.params.node, request.params.verb
   if not CONTROL or not node:match "^[123]$" or not (verb == "kill" or verb == "start") then
-    error { code = "not_found", message = "there are nodes 1 to 3, to kill or to start" }
+    error {
+      code = "not_found",
+      message = "unknown node or verb: nodes are 1 to 3, verbs are kill and start",
+    }
   end
   local pipe = assert(io.open(CONTROL, "a"))
   pipe:write(verb, " ", node, "\n")

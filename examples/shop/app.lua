@@ -63,7 +63,7 @@ app:every(tonumber(os.getenv "SHOP_SECONDS") or 3, function()
   market.step(changed)
 end)
 app:static(path .. "shared", "../shared")
--- A page of another site that has this one in a frame could make a visitor buy.
+-- Otherwise, another site could show this page in a frame, and trick a visitor into buying.
 app:static(path, "page", {
   headers = { ["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'" },
 })

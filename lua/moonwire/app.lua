@@ -490,7 +490,7 @@ function App:publish(name, event, data, given)
   return self:_publish("app:publish", name, event, data, given)
 end
 
--- More would hold many other messages back at once.
+-- A larger batch would delay other messages for too long.
 local BATCH_MAX = 100
 
 local function read_item(call, i, item)
@@ -518,7 +518,7 @@ end
 ---@param items moonwire.PublishItem[] at most 100
 ---@param given? { wait: boolean? }
 ---@return { id: string?, error: { code: string, reason: string }? }[]|nil results in the order of the items
----@return integer|string errors how many were not published; or a message
+---@return integer|string errors how many failed; or a message
 ---@return string|nil code "closed" or "timeout": the handler was cancelled while it waited
 function App:publish_all(items, given)
   local call = "app:publish_all"
@@ -587,7 +587,7 @@ function App:produce(name, fn, given)
 end
 
 --- Returns the channel if it is live, that is, if it has subscribers, history, or a producer. With a
---- broker, it may be live on another server: then every channel that a pattern matches is returned.
+--- broker, a channel may be live on another server: returns one for every name that a pattern matches.
 ---@param name string
 ---@return moonwire.Channel|nil
 function App:find(name)
@@ -625,8 +625,8 @@ function App:clients(given)
 end
 
 --- Closes all clients and raw WebSockets of a user, with code 4403. Event streams end, and polls are
---- answered with 403. With a broker, on the other servers, too. The user may connect again unless the
---- app refuses that.
+--- answered with 403. With a broker, this also closes those on the other servers. The user may connect
+--- again unless the app refuses that.
 ---@param user_id string|number
 ---@param reason? string for the clients
 ---@return integer count how many are closed on this server

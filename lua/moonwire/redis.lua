@@ -5,7 +5,7 @@ local options = require "moonwire.options"
 
 ---@class moonwire.RedisOptions
 ---@field url string "redis://[[username]:password@]host[:port][/db]", "rediss://…" for TLS, or "unix:/path[?db=number]"
----@field sentinels? string[] "[[username]:password@]host[:port]" each; the host of the URL is then their name for the master
+---@field sentinels? string[] "[[username]:password@]host[:port]" each; the host of the URL is then the master name
 ---@field username? string in place of that of the URL
 ---@field password? string
 ---@field prefix? string of all keys and channels; nil: "mw"
@@ -34,7 +34,7 @@ Redis.__index = Redis
 Redis.__name = "moonwire.Redis"
 Redis._is_broker = true
 
---- Without a password.
+--- Returns the address, without a password.
 function Redis:__tostring()
   return "Redis at " .. self._options.url:gsub("^(%a+://).*@", "%1")
 end

@@ -431,7 +431,7 @@ function Server:publish_all(items, is_blind) end
 ---@return boolean
 function Server:has_broker() end
 
---- From here on, publishes, joins, and reads of history by clients wait, as for a broker.
+--- Simulates a broker: from now on, publishes, joins, and reads of a history by clients wait.
 function Server:test_broker() end
 
 --- Returns what is wrong with the options of moonwire.redis, or nothing.

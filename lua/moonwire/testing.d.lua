@@ -8,7 +8,7 @@ local testing = {}
 
 --- Starts an app in this process, without ports, on a clock that stands still.
 ---@param app moonwire.App|string an app that has not run, or the path of a script that returns one
----@param given? { broker: boolean? } whether what waits for a broker waits; nil: if the app has one
+---@param given? { broker: boolean? } whether calls wait as for a broker; nil: if the app has one
 ---@return moonwire.testing.Server
 function testing.start(app, given) end
 

@@ -1,4 +1,4 @@
--- examples/cluster: Redis, three nodes, and HAProxy, and a page that stays while nodes are killed.
+-- examples/cluster: Redis, three nodes, and HAProxy, and a page that misses nothing while nodes are killed.
 
 local dkjson = require "dkjson"
 local server = require "spec.support.server"

@@ -43,7 +43,7 @@ static const char *broker_fault(const struct redis_url *url, const struct mw_bro
   if (options->sentinel_count > 0 && url->port == 0)
     return "with sentinels, the URL must be redis:// or rediss://, with the master name as its host";
   if (options->prefix && !is_prefix(options->prefix)) return "the prefix must be 1 to 64 of A-Z, a-z, 0-9, _, ., :, and -";
-  if (has_certificates && !url->is_tls) return "certificates need a URL with rediss://";
+  if (has_certificates && !url->is_tls) return "ca_file and verify = false need a URL with rediss://";
   if (options->ca_file && options->is_unverified) return "ca_file has no effect if any certificate is accepted";
   if (options->ca_file && access(options->ca_file, R_OK) < 0) return "ca_file cannot be read";
   if (options->publish_ms > PUBLISH_MS_MAX) return "publish_seconds is more than 600";

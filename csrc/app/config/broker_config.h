@@ -1,4 +1,4 @@
-/* The broker of an app, as its configuration has read it. */
+/* The options of an app's broker, checked and parsed. */
 #ifndef MOONWIRE_APP_CONFIG_BROKER_CONFIG_H
 #define MOONWIRE_APP_CONFIG_BROKER_CONFIG_H
 
@@ -20,8 +20,8 @@ struct broker_config {
   uint32_t wait_replicas;
 };
 
-/* Reads the options into *broker, which the caller owns; NULL without a URL. MW_EINVAL, MW_ENOMEM: no
- * error text has a secret in it. */
+/* Sets *broker to the checked options, which the caller owns, or to NULL if there is no URL. Returns 0,
+ * MW_EINVAL, or MW_ENOMEM. Error texts contain no secrets. */
 int broker_config_new(struct broker_config **broker, const struct mw_broker_options *options, struct mw_error *error);
 void broker_config_free(struct broker_config *broker); /* NULL is allowed */
 /* Both may be NULL. */

@@ -1,4 +1,5 @@
-/* What the two files about the members of this node share (members.c, counting.c). */
+/* What members.c and counting.c share: the members of this node, by channel. Callers outside of this
+ * directory use broker/members.h. */
 #ifndef MOONWIRE_BROKER_MEMBERS_OWN_MEMBERS_H
 #define MOONWIRE_BROKER_MEMBERS_OWN_MEMBERS_H
 
@@ -49,15 +50,16 @@ struct join {
 
 /* ---- broker/members/members.c ---------------------------------------------------------------------- */
 
-/* Puts the member where it belongs, or frees it. Does nothing while it is on the way. */
+/* Moves the member to the list of its state, or frees it. Does nothing while a call with it is in
+ * progress. */
 void member_settle(struct own_member *member);
 void member_stop_recounting(struct own_member *member);
 void member_end_joins(struct own_member *member, int status);
 /* Its joins end. If none has succeeded before, it is not a member. */
 void member_give_up(struct own_member *member, int status);
-/* Puts the channel where it belongs. */
+/* Moves the channel to the list of its state. */
 void own_channel_settle(struct own_channel *channel);
-/* Frees it if it is of no use any more. */
+/* Frees the channel if it has no members, no call in progress, and no pause before the next one. */
 void own_channel_release(struct own_channel *channel);
 
 /* ---- broker/members/counting.c --------------------------------------------------------------------- */

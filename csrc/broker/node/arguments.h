@@ -19,13 +19,13 @@ struct arguments {
 };
 
 void arguments_init(struct arguments *arguments);
-/* Adds a key, or the channel of pub/sub, of that kind; or only its end: more is appended to `texts`. */
+/* Adds the name of a key or a pub/sub channel: the prefix, the kind, and `name`. */
 void arguments_add_key(struct arguments *arguments, const struct broker *broker, const char *kind, struct bytes name);
 /* What was added so far are keys. */
 void arguments_end_keys(struct arguments *arguments);
 void arguments_add(struct arguments *arguments, struct bytes text);
 void arguments_add_u64(struct arguments *arguments, uint64_t value);
-/* What was appended to `texts` since the last argument is one. */
+/* What the caller has appended to `texts` since the last argument is one argument. */
 void arguments_end_one(struct arguments *arguments);
 /* Each returns as the function of the link does (broker/link.h), and releases the arguments. */
 int arguments_run(struct arguments *arguments, struct broker *broker, enum broker_script script, struct link_command *command);

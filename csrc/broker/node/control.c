@@ -186,7 +186,7 @@ static bool take_entry(struct broker *broker, const struct resp_value *entry, bo
   control->position = position;
   node_see(broker, position);
   if (has_missed) {
-    log_limited(MW_LOG_ERROR, "commands of other nodes were dropped before this one has read them; disconnecting every client");
+    log_limited(MW_LOG_ERROR, "commands of other nodes were dropped before this node read them; disconnecting every client");
     broker->sink->miss_commands(broker->context);
   }
   if (!is_whole) {

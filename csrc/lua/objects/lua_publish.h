@@ -17,13 +17,13 @@ const char *publish_code(int status);
 bool publish_read_content(lua_State *L, int index, struct mw_publish *out);
 /* Frees the text, whose owner is at the top. */
 void publish_free_content(lua_State *L, const struct mw_publish *publish);
-/* Returns what a status means that came later: unless the broker has refused, it is not known whether
- * the message was published. */
+/* Returns the text for a status that a broker reported later. Unless the broker has refused the
+ * message, it is unknown whether it was published. */
 const char *publish_late_text(int status);
 /* Logs, at a limited rate, that a message whose outcome nobody waits for was not published. */
 void publish_log_lost(const char *channel, int status);
-/* Returns whether what a broker answers must not be asked here, because this code cannot wait. A
- * task that is cancelled does not wait, either, and is not concerned. */
+/* Returns whether this code would have to wait for a broker, and cannot. False for a cancelled task,
+ * because it does not wait. */
 bool publish_cannot_wait(lua_State *L, const struct host *host);
 #define PUBLISH_OBSTACLE                                                                                                         \
   "a broker orders the messages, and this code cannot wait for it: it is not in a handler, or inside a function that cannot "    \

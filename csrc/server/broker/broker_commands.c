@@ -12,7 +12,7 @@ static const struct bytes close_user_word = BYTES("close_user ");
 static void on_sent(void *context, int status) {
   (void)context;
   if (status == 0 || status == MW_ECLOSED) return;
-  log_limited(MW_LOG_WARNING, "close_user did not reach the other servers: %s", mw_status_text(status));
+  log_limited(MW_LOG_WARNING, "close_user did not reach the other nodes: %s", mw_status_text(status));
 }
 
 void broker_commands_close_user(struct broker_orderer *orderer, struct bytes user_id, struct bytes reason) {
@@ -56,5 +56,5 @@ static bool take_close_user(struct broker_orderer *orderer, struct bytes command
 
 void broker_commands_take(struct broker_orderer *orderer, struct bytes command) {
   if (take_close_user(orderer, command)) return;
-  log_limited(MW_LOG_WARNING, "ignored a command of another server that this one does not know (%zu bytes)", command.len);
+  log_limited(MW_LOG_WARNING, "ignored an unknown command of another node (%zu bytes)", command.len);
 }

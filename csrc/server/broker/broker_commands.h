@@ -1,5 +1,5 @@
-/* Commands to the other servers of a broker, and theirs to this one (broker/control.h). On the
- * server's thread. */
+/* Commands to the other nodes, and their commands to this one (broker/control.h). On the server's
+ * thread. */
 #ifndef MOONWIRE_SERVER_BROKER_BROKER_COMMANDS_H
 #define MOONWIRE_SERVER_BROKER_BROKER_COMMANDS_H
 
@@ -7,9 +7,9 @@
 
 VISIBILITY_PUSH
 
-/* Closes what a user has on the other servers. If it fails, moonwire logs a warning. */
+/* Closes what a user has on the other nodes. If it fails, moonwire logs a warning. */
 void broker_commands_close_user(struct broker_orderer *orderer, struct bytes user_id, struct bytes reason);
-/* Carries out a command of another server. */
+/* Carries out a command of another node. */
 void broker_commands_take(struct broker_orderer *orderer, struct bytes command);
 
 VISIBILITY_POP

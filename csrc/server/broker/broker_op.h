@@ -1,5 +1,5 @@
-/* What is asked of the broker: a publish, interests, their end, or histories. It travels from the
- * thread that asks to the server's, and its outcome travels back. */
+/* A request to the broker: a publish, interests, their end, or histories. The calling thread posts it
+ * to the server's thread, which posts the outcome back. */
 #ifndef MOONWIRE_SERVER_BROKER_BROKER_OP_H
 #define MOONWIRE_SERVER_BROKER_BROKER_OP_H
 
@@ -25,7 +25,7 @@ struct broker_op {
   bool is_final, is_volatile;
   /* The others. The text has the names of the channels. */
   struct since since; /* BROKER_OP_FETCH */
-  bool reads_page;    /* BROKER_OP_FETCH: as those of struct job_channel */
+  bool reads_page;    /* BROKER_OP_FETCH: this, before, and limit are as in struct job_channel */
   struct since before;
   size_t limit;
   size_t at;        /* BROKER_OP_FETCH: the channel whose older messages are fetched */
@@ -43,7 +43,7 @@ struct broker_op *broker_op_channels(enum broker_op_type type, const struct job_
 
 /* Carries it out, or, if the server stops, completes it with MW_ECLOSED. On the server's thread. */
 void broker_op_run(struct broker_op *op);
-/* Tells the caller, and frees the op. On the thread of completion->http. */
+/* Reports the outcome to the caller, and frees the op. On the thread of completion->http. */
 void broker_op_tell(struct broker_op *op);
 
 VISIBILITY_POP

@@ -85,7 +85,7 @@ static void end_interest(struct orderer *orderer, struct bytes channel) {
   struct broker_op *op = broker_op_channels(BROKER_OP_END_INTEREST, &ended, 1);
   if (op) op->mail.size = 0; /* never refused */
   if (post(owner_of(orderer), op, NULL) < 0)
-    log_limited(MW_LOG_WARNING, "out of memory: a channel that nobody needs is received until the end (channel=%.*s)",
+    log_limited(MW_LOG_WARNING, "out of memory: still receiving a channel that has no subscribers (channel=%.*s)",
                 (int)channel.len, channel.ptr);
 }
 

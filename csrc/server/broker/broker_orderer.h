@@ -1,8 +1,8 @@
-/* The broker as the orderer of a server (app/order.h): what is published goes to it, and comes back
- * by the bus. docs/decisions/0025-a-broker-orders.md.
+/* The broker as the orderer of a server (app/order.h): publishes go to the broker, and the messages
+ * come back through the bus. docs/decisions/0025-a-broker-orders.md.
  *
- * The broker runs on the server's thread. Calls of all threads are mail to it, which it takes at the
- * beginning and at the end of each turn. */
+ * The broker runs on the server's thread. Any thread posts its calls as mail, which the server's thread
+ * takes at the beginning and at the end of each turn. */
 #ifndef MOONWIRE_SERVER_BROKER_BROKER_ORDERER_H
 #define MOONWIRE_SERVER_BROKER_BROKER_ORDERER_H
 
@@ -32,16 +32,17 @@ struct broker_orderer {
   bool is_unreached;    /* the bus is not at the position of the broker */
   atomic_bool is_ended; /* nothing is accepted any more */
   bool is_up;           /* app->unready tells other threads */
-  uint64_t lost_ms;     /* when it ceased to be, or began to connect, by the loop's clock */
-  uint64_t losses;      /* how often it ceased to be */
+  uint64_t lost_ms;     /* when is_up became false, or connecting began, by the loop's clock */
+  uint64_t losses;      /* how often is_up became false */
 };
 
+/* What the broker calls (server/broker/broker_sink.c). */
 extern const struct broker_sink broker_orderer_sink;
 
 /* Begins to connect. The server's loop and connections exist, its workers do not. Returns 0, MW_ENOMEM,
  * MW_EINVAL, or a status of libuv. */
 int broker_orderer_begin(struct mw_server *server);
-/* Around what a turn does. */
+/* Called at the beginning and at the end of each turn. */
 void broker_orderer_begin_turn(struct broker_orderer *orderer);
 void broker_orderer_end_turn(struct broker_orderer *orderer);
 /* Disconnects. Called when no worker runs any more, and before the connections of the server are
@@ -50,7 +51,7 @@ void broker_orderer_stop(struct broker_orderer *orderer);
 /* Frees it, after broker_orderer_stop and the end of all mailboxes. NULL is allowed. */
 void broker_orderer_free(struct broker_orderer *orderer);
 
-/* The outcome of an op is known: it goes to its caller. */
+/* Passes the outcome of an op to its caller. */
 void broker_orderer_finish(struct broker_orderer *orderer, struct broker_op *op, int status);
 
 VISIBILITY_POP

@@ -11,7 +11,7 @@ enum { DATA_MAX = 1 << 20 };
 /* Without it, a client would miss something and not notice. */
 static void must_succeed(struct broker_orderer *orderer, int status) {
   if (status >= 0) return;
-  log_limited(MW_LOG_WARNING, "histories begin again: %s", mw_status_text(status));
+  log_limited(MW_LOG_WARNING, "disconnecting all subscribers, and reading all histories again: %s", mw_status_text(status));
   orderer->must_restart = true;
 }
 

@@ -50,7 +50,7 @@ function listen() {
   });
 }
 
-// The browser does not tell why a stream was refused: the session has ended, or a proxy answers while the server restarts.
+// The browser does not report why a stream was refused: the session may have ended, or a proxy answers while the server restarts.
 async function findReason() {
   const account = await fetch("account", { redirect: "manual" }).catch(() => null);
   if (account?.type === "opaqueredirect") leave();

@@ -33,7 +33,7 @@ Server.__name = "moonwire.testing.Server"
 -- Those that were started and not stopped.
 local running = {}
 
--- No test connects to Redis. Where the app has a broker, what would wait for it waits here, too.
+-- Tests never connect to Redis. If the app has a broker, calls that would wait for it wait here, too.
 local function start(app, has_broker)
   app._broker = nil
   return app:_start(function(core)
