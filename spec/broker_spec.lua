@@ -24,6 +24,16 @@ app:get("/stats", function()
   return moonwire.json.encode(app:stats())
 end)
 app:channel("few:{n}", { history = { size = 3 } })
+app:get("/history", function(request)
+  local query = request.query
+  local messages, more =
+    app:find("news:1"):history { before = query.before, limit = tonumber(query.limit) }
+  local values = {}
+  for i, message in ipairs(messages) do
+    values[i] = message.data
+  end
+  return moonwire.json.encode { values = values, first = messages[1].id, more = more }
+end)
 return app
 ]]
 
@@ -120,6 +130,39 @@ describe("servers with one Redis", function()
       assert.equal(tostring(i), stream:event().data)
     end
     stream:close()
+  end)
+
+  it("publish once what is repeated on another node", function()
+    local stream = listen(1, "news:1")
+    local first = publish(1, { channel = "news:1", data = 1, idempotency_key = "order 7" })
+    assert.equal(first, publish(2, { channel = "news:1", data = 1, idempotency_key = "order 7" }))
+    local second = publish(2, { channel = "news:1", data = 2 })
+    assert.same({ first, second }, { stream:event().id, stream:event().id })
+    stream:close()
+  end)
+
+  it("read the history of a channel page by page, on a node that has nothing of it", function()
+    local objects = {}
+    for i = 1, 600 do
+      objects[i] = { channel = "news:1", data = i }
+    end
+    local response = http.request(
+      nodes[1],
+      "POST",
+      "/publish",
+      { body = dkjson.encode(objects), headers = { Authorization = "Bearer a secret key" } }
+    )
+    assert.equal(200, response.status)
+    local newest, before = 600, nil
+    while newest > 0 do
+      local target = "/history?limit=200" .. (before and "&before=" .. before or "")
+      local page = dkjson.decode(http.get(nodes[2], target).body)
+      assert.equal(200, #page.values)
+      assert.equal(newest, page.values[200])
+      assert.equal(newest - 199, page.values[1])
+      newest, before = newest - 200, page.first
+      assert.equal(newest > 0, page.more)
+    end
   end)
 
   it("tell a gap where Redis has nothing, and only there", function()

@@ -17,7 +17,10 @@ struct http;
  * orderer that cannot answer immediately has it moved. */
 struct completion {
   char id[MW_ID_MAX]; /* of a message that was published; empty if it is volatile */
-  struct http *http;  /* of the worker on whose thread the call is made; NULL: none */
+  /* An orderer of several servers publishes only the first message with this idempotency key. Borrowed
+   * during the call; empty: none. */
+  struct bytes once;
+  struct http *http; /* of the worker on whose thread the call is made; NULL: none */
   /* Returns the completion in memory that lasts until on_done: then the call returns MW_PENDING. Or
    * NULL: it cannot wait, and the call fails. Called at most once, within the call. */
   struct completion *(*keep)(struct completion *completion);
@@ -37,9 +40,9 @@ struct orderer {
    * from now on. Once for each subscription, however many a channel has. 0: it does. MW_PENDING: the
    * kept completion tells when it does. MW_EUNAVAILABLE, MW_ENOMEM: nothing was declared. A caller
    * without a completion (NULL) does not wait: MW_EUNAVAILABLE if it would have to. A worker's
-   * thread. */
+   * thread, or the server's. */
   int (*interest)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
-  /* Ends one interest in the channel. A worker's thread. */
+  /* Ends one interest in the channel. A worker's thread, or the server's. */
   void (*end_interest)(struct orderer *orderer, struct bytes channel);
   /* Restores the histories of the channels to the store, and waits until this server has reached the
    * cursors channels[i].since, if they were ever assigned. Then, if there is an interest in the

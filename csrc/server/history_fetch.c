@@ -67,6 +67,9 @@ int mw_channel_fetch(struct mw_server *server, const char *name, size_t name_len
   fetch->channel.kind = config_kind(fetch->config, channel);
   struct epoch epoch = bus_epoch(&server->bus);
   fetch->channel.since = since_parse(bytes_string(query->since), &epoch);
+  fetch->channel.before = since_parse(bytes_string(query->before), &epoch);
+  fetch->channel.limit = query->limit;
+  fetch->channel.reads_page = true;
   bool is_kept = fetch->channel.kind && fetch->channel.kind->policy.history.size > 0;
   int status = is_kept ? continue_fetch(fetch) : 0;
   if (status != MW_PENDING) end_fetch(fetch);

@@ -114,7 +114,9 @@ static struct publish_item *item_keep(struct publish_item *item) {
 
 static struct completion *keep_item(struct completion *completion) {
   struct publish_item *kept = item_keep(container_of(completion, struct publish_item, completion));
-  return kept ? &kept->completion : NULL;
+  if (!kept) return NULL;
+  kept->completion.once = bytes_of(NULL, 0);
+  return &kept->completion;
 }
 
 static struct http *http_of_item(const struct publish_item *item) {
@@ -199,7 +201,10 @@ static void publish_once(struct publish_item *item, const struct mw_publish *pub
     if (item->kept) item = item->kept;
   }
   switch (turn) {
-    case IDEMPOTENT_FIRST: publish_decoded(item, publish); break;
+    case IDEMPOTENT_FIRST:
+      item->completion.once = key;
+      publish_decoded(item, publish);
+      break;
     case IDEMPOTENT_KNOWN: note_outcome(item, 0, ""); break;
     case IDEMPOTENT_FAILED: item->result = publish_failed(503, "out of memory"); break;
     case IDEMPOTENT_WAITS: break;

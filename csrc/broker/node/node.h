@@ -331,6 +331,9 @@ void pages_step(struct broker *broker);
 /* Pages that are on the way will not come, or are of no use. */
 void pages_drop_requests(struct broker *broker);
 void pages_on_page(struct broker *broker, struct bytes payload);
+
+/* ---- broker/node/page_script.c --------------------------------------------------------------------- */
+
 /* What is asked of one channel: messages after `since`, or the newest up to `until` (0: of all). */
 struct page_ask {
   struct bytes channel;
@@ -340,10 +343,10 @@ struct page_ask {
   uint32_t size; /* messages at most */
 };
 /* Runs the script for up to PAGE_CHANNELS_MAX channels. Returns as link->class->run. */
-int pages_run(struct broker *broker, const struct page_ask *asks, size_t count, struct link_command *command);
+int page_run(struct broker *broker, const struct page_ask *asks, size_t count, struct link_command *command);
 /* Reads the messages of a page, newest first, to the end of the array, as far as none between them is
  * missing. The newest must have the position `expected`; 0: any. Returns how many. */
-size_t pages_read(struct push_page *page, struct broker_message messages[PAGE_MESSAGES_MAX], uint64_t expected);
+size_t page_read(struct push_page *page, struct broker_message messages[PAGE_MESSAGES_MAX], uint64_t expected);
 
 /* ---- broker/node/older.c --------------------------------------------------------------------------- */
 

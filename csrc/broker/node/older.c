@@ -64,7 +64,7 @@ static bool is_live(const struct channel_link *channel) {
 static bool older_send(struct broker *broker, struct older *older, const struct channel_link *channel) {
   struct page_ask ask = {
       .channel = older->name, .number = broker->request + 1, .position = older->until, .size = channel->history.size};
-  if (pages_run(broker, &ask, 1, &older->command) < 0) return false;
+  if (page_run(broker, &ask, 1, &older->command) < 0) return false;
   older->number = ++broker->request;
   older->is_unanswered = true;
   list_remove(&older->link);
@@ -73,6 +73,7 @@ static bool older_send(struct broker *broker, struct older *older, const struct 
 }
 
 void older_step(struct broker *broker) {
+  if (!node_is_up(broker) || !broker->own_is_subscribed) return;
   size_t count = 0;
   for (const struct list *link = broker->older_sent.next; link != &broker->older_sent; link = link->next) count++;
   for (struct list *link = broker->older_waiting.next, *next; link != &broker->older_waiting && count < OLDER_PAGES_MAX;
@@ -94,7 +95,7 @@ void older_step(struct broker *broker) {
 static bool restore(struct broker *broker, struct older *older, struct push_page *page) {
   struct broker_message messages[PAGE_MESSAGES_MAX];
   struct broker_page restored = {.channel = older->name, .until = older->until, .gone = page->gone, .ended = page->ended};
-  restored.count = pages_read(page, messages, 0);
+  restored.count = page_read(page, messages, 0);
   restored.messages = messages + PAGE_MESSAGES_MAX - restored.count;
   restored.after = restored.count > 0 ? restored.messages[0].before : page->gone;
   if (restored.count > 0 && messages[PAGE_MESSAGES_MAX - 1].position > older->until) return false;
@@ -148,6 +149,6 @@ int broker_page(struct broker *broker, struct bytes channel, uint64_t until, voi
   older->command.on_reply = on_answer;
   list_append(&broker->older_waiting, &older->link);
   broker->older_count++;
-  channels_step(broker);
+  older_step(broker);
   return MW_PENDING;
 }

@@ -52,11 +52,13 @@ static int read_all(lua_State *L) {
   return 3;
 }
 
+static struct mw_history_query check_query(lua_State *L) {
+  return (struct mw_history_query){
+      .since = luaL_optstring(L, 3, NULL), .before = luaL_optstring(L, 4, NULL), .limit = (size_t)luaL_optinteger(L, 5, 0)};
+}
+
 static int read_now(lua_State *L, struct host *host) {
-  struct reading reading = {.host = host, .channel = bytes_check(L, 2)};
-  reading.query.since = luaL_optstring(L, 3, NULL);
-  reading.query.before = luaL_optstring(L, 4, NULL);
-  reading.query.limit = (size_t)luaL_optinteger(L, 5, 0);
+  struct reading reading = {.host = host, .channel = bytes_check(L, 2), .query = check_query(L)};
   lua_pushcfunction(L, read_all);
   lua_pushlightuserdata(L, &reading);
   call_uncollected(L, 1, 3);
@@ -102,7 +104,7 @@ static int finish_fetched(lua_State *L, int lua_status, lua_KContext context) {
 
 static int fetch_and_read(lua_State *L, struct host *host) {
   struct mw_bytes channel = bytes_check(L, 2);
-  struct mw_history_query query = {.since = luaL_optstring(L, 3, NULL), .before = luaL_optstring(L, 4, NULL)};
+  struct mw_history_query query = check_query(L);
   if (publish_cannot_wait(L, host)) return failure_push(L, PUBLISH_OBSTACLE "use app:spawn", publish_code(MW_EINVAL));
   if (!task_can_wait(L)) return failure_push(L, "closed", publish_code(MW_ECLOSED)); /* cancelled */
   struct fetched *fetched = calloc(1, sizeof *fetched);

@@ -36,15 +36,17 @@ static struct broker_history history_of(const struct kind *kind) {
   return (struct broker_history){.size = kind->policy.history.size, .ttl_ms = kind->policy.history_ttl_ms};
 }
 
-struct broker_op *broker_op_publish(const struct kind *kind, const struct message_parts *parts, bool is_volatile) {
+struct broker_op *broker_op_publish(const struct kind *kind, const struct message_parts *parts, struct bytes once,
+                                    bool is_volatile) {
   struct buffer record;
   buffer_init(&record);
   record_write(&record, parts);
-  struct broker_op *op = record.failed ? NULL : op_new(BROKER_OP_PUBLISH, 0, parts->channel.len + record.len);
+  struct broker_op *op = record.failed ? NULL : op_new(BROKER_OP_PUBLISH, 0, parts->channel.len + record.len + once.len);
   if (op) {
     char *text = text_of(op);
     op->channel = copy_to(&text, parts->channel);
     op->record = copy_to(&text, buffer_bytes(&record));
+    op->once = copy_to(&text, once);
     op->history = history_of(kind);
     op->is_final = parts->is_final;
     op->is_volatile = is_volatile;
@@ -92,6 +94,7 @@ static void run_publish(struct broker_op *op) {
   }
   struct broker_publish publish = {.channel = op->channel,
                                    .record = op->record,
+                                   .key = op->once,
                                    .history = op->history,
                                    .is_final = op->is_final,
                                    .on_done = on_published,

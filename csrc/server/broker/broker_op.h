@@ -20,7 +20,7 @@ struct broker_op {
   struct completion *completion; /* kept; NULL: no caller waits */
   int status;
   /* BROKER_OP_PUBLISH. The text is the channel, and then the record. */
-  struct bytes channel, record;
+  struct bytes channel, record, once;
   struct broker_history history;
   bool is_final, is_volatile;
   /* The others. The text has the names of the channels. */
@@ -38,7 +38,8 @@ struct broker_op {
 };
 
 /* Returns NULL if out of memory. */
-struct broker_op *broker_op_publish(const struct kind *kind, const struct message_parts *parts, bool is_volatile);
+struct broker_op *broker_op_publish(const struct kind *kind, const struct message_parts *parts, struct bytes once,
+                                    bool is_volatile);
 struct broker_op *broker_op_channels(enum broker_op_type type, const struct job_channel *channels, size_t count);
 
 /* Carries it out, or, if the server stops, completes it with MW_ECLOSED. On the server's thread. */

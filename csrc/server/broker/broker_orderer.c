@@ -52,7 +52,7 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   completion->id[0] = '\0';
   if (atomic_load(&owner->is_ended)) return MW_ECLOSED;
   if (is_volatile && atomic_load(&owner->server->app.unready)) return MW_EUNAVAILABLE;
-  return post(owner, broker_op_publish(kind, parts, is_volatile), is_volatile ? NULL : completion);
+  return post(owner, broker_op_publish(kind, parts, completion->once, is_volatile), is_volatile ? NULL : completion);
 }
 
 static int ask(struct orderer *orderer, enum broker_op_type type, const struct job_channel *channels, size_t count,
