@@ -116,6 +116,8 @@ static void end_on_alarm(void *context) {
     case REDIS_END_GREETING: redis_connection_fail(&end->redis, "no reply to the first commands"); return;
     case REDIS_END_OPEN: break;
   }
+  /* One that is lost sooner, such as by the owner, whose scripts are refused, is like one that fails. */
+  end->attempts = 0;
   if (redis_connection_is_silent(&end->redis))
     redis_connection_fail(&end->redis, "no reply for 10 s");
   else
@@ -135,7 +137,6 @@ static void end_on_greeting(struct link_command *command, const struct resp_valu
   if (!redis_greeting_is_complete(end)) return;
   end_log_open(end);
   end_set_state(end, REDIS_END_OPEN);
-  end->attempts = 0;
   alarm_set(end->alarm, SILENCE_CHECK_MS);
   end->events.on_open(end);
 }

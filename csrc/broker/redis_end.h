@@ -36,7 +36,7 @@ struct redis_end {
   struct connections *connections;
   struct redis_connection redis;
   struct alarm *alarm; /* the next attempt, or the end of this one, or a look at the silence */
-  unsigned attempts;   /* since it was open */
+  unsigned attempts;   /* since it was open for a while */
   size_t next_sentinel;
   bool has_master;
   struct redis_url master;  /* what the sentinel has answered */

@@ -20,6 +20,7 @@ static struct redis_link_options options;
 static struct fake_redis fake, sentinel;
 static bool has_sentinel;
 static char path[64], log_text[8192];
+static bool has_no_use; /* the owner resets each connection when it is open */
 
 /* What the owner of the link was notified of: "open commands run1; message c p; ..." */
 static struct buffer told;
@@ -33,6 +34,7 @@ static const char *name_of(enum link_end end) { return end == LINK_COMMANDS ? "c
 static void note_open(void *context, enum link_end end, struct bytes run_id) {
   (void)context;
   buffer_append_format(&told, "open %s %.*s; ", name_of(end), (int)run_id.len, run_id.ptr);
+  if (has_no_use) redis->class->reset(redis, end, "of no use");
 }
 
 static void note_lost(void *context, enum link_end end, const char *problem) {
@@ -142,7 +144,7 @@ static int begin(void **state) {
   buffer_init(&told);
   redis = NULL;
   asked = answered = 0;
-  has_sentinel = false;
+  has_sentinel = has_no_use = false;
   snprintf(path, sizeof path, "/tmp/mw-redis-%ld", (long)getpid());
   fake_redis_begin(&fake, path);
   options = (struct redis_link_options){.delay_ms = 2, .delay_max_ms = 20, .scripts = scripts, .script_count = 2};
@@ -449,6 +451,15 @@ static void resets_later(void **state) {
   until(is_told("open commands run2") && is_told("open pushes run2"));
 }
 
+/* It does not reconnect, and write to the log, many times a second. */
+static void waits_longer_after_each_connection_of_no_use(void **state) {
+  (void)state;
+  has_no_use = true;
+  start();
+  until(strstr(log_text, "attempts=5"));
+  has_no_use = false;
+}
+
 /* ---- Sentinels ------------------------------------------------------------------------------- */
 
 static void begin_with_sentinel(const char *master) {
@@ -566,6 +577,7 @@ int main(void) {
       LINK_TEST(subscribes_and_receives),
       LINK_TEST(receives_messages),
       LINK_TEST(resets_later),
+      LINK_TEST(waits_longer_after_each_connection_of_no_use),
       LINK_TEST(asks_a_sentinel),
       LINK_TEST(notices_a_master_that_has_changed_meanwhile),
       LINK_TEST(asks_the_next_sentinel),
