@@ -134,6 +134,10 @@ describe("a program that is not a node", function()
       end)
     end
 
+    it("the record is larger than a node reads", function()
+      refused("more than 6291456 bytes", TICK .. (" "):rep(6 << 20))
+    end)
+
     it("lengths are wrong", function()
       refused("shorter than its lengths", "1 - 5 0 0 0\ntick")
       refused("shorter than its lengths", "1 - 4 0 1 0\ntick")

@@ -150,6 +150,16 @@ describe("a script of the broker", function()
     listener:close()
   end)
 
+  it("empties a record that no node could read", function()
+    local node = started "a"
+    local first = node:order("c", "one")
+    local position = node:order("other", "two")
+    client:call("XADD", key("s", "c"), position .. "-0", "b", first, "m", ("x"):rep((6 << 20) + 1))
+    local page = node:page("c", "+", 0, 10)
+    assert.same({ first, "one" }, { page[1][1], page[1][3] })
+    assert.same({ position, first, "" }, page[2])
+  end)
+
   it("takes a record of one mebibyte, and pages of bounded size", function()
     local node = started "a"
     local record = ("r"):rep(1 << 20)

@@ -16,6 +16,9 @@ VISIBILITY_PUSH
 
 struct broker;
 
+/* Of one record. Below RESP_REPLY_MAX, so that every node can read it; the scripts refuse more, too. */
+enum { BROKER_RECORD_BYTES_MAX = 6 << 20 };
+
 struct broker_options {
   struct bytes prefix; /* of all keys and channels in Redis */
   struct bytes node;   /* the name of this node: random, another one after each start */
@@ -120,9 +123,11 @@ void broker_free(struct broker *broker);
 /* To be called several times a second. */
 void broker_tick(struct broker *broker, uint64_t now_ms);
 
-/* 0: on_done follows. MW_EUNAVAILABLE: too many wait. MW_ENOMEM, MW_ECLOSED. */
+/* 0: on_done follows. MW_EUNAVAILABLE: too many wait. MW_ETOOLARGE: the record is above
+ * BROKER_RECORD_BYTES_MAX. MW_ENOMEM, MW_ECLOSED. */
 int broker_publish(struct broker *broker, const struct broker_publish *publish);
-/* Publishes a message that has no position and may be lost. 0, or MW_EUNAVAILABLE: not connected. */
+/* Publishes a message that has no position and may be lost. 0; MW_EUNAVAILABLE: not connected;
+ * MW_ETOOLARGE, as above; MW_ENOMEM. */
 int broker_publish_volatile(struct broker *broker, struct bytes channel, struct bytes record);
 /* Declares an interest in each channel, until broker_end_interest. 0: all are followed, and their
  * histories known. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED, and on_done with a negative

@@ -5,7 +5,7 @@
 #include "broker/node/arguments.h"
 #include "broker/node/node.h"
 
-enum { READ_COUNT = 64 };
+enum { READ_COUNT = 64, READ_AGAIN_MS = 1000 };
 
 /* 30 days: an id so far ahead is that of another program. The next command removes it. */
 #define AHEAD_MAX ((UINT64_C(30) * 24 * 3600 * 1000) << 11)
@@ -206,7 +206,9 @@ static void on_read(struct link_command *command, const struct resp_value *reply
     for (size_t i = 0; i < reply->count && is_good; i++) is_good = take_entry(broker, reply->items[i], i == 0);
     if (reply->count == READ_COUNT && is_good) control->must_read = true;
   } else if (reply) {
-    log_limited(MW_LOG_WARNING, "redis did not read commands: %.*s", (int)resp_text(reply).len, resp_text(reply).ptr);
+    log_limited(MW_LOG_WARNING, "redis did not read commands: %.*s", (int)reply->text.len, reply->text.ptr);
+    control->read_due_ms = broker->now_ms + READ_AGAIN_MS;
+    control->must_read = true;
   } else {
     control->must_read = true;
   }
@@ -238,7 +240,8 @@ void control_begin(struct broker *broker, uint64_t position) {
 void control_step(struct broker *broker) {
   struct control *control = &broker->control;
   while (node_is_up(broker) && send_first(broker)) continue;
-  if (node_is_up(broker) && control->is_subscribed && control->must_read && !control->is_reading) read_some(broker);
+  bool may_read = control->is_subscribed && !control->is_reading && control->read_due_ms <= broker->now_ms;
+  if (node_is_up(broker) && may_read && control->must_read) read_some(broker);
 }
 
 /* ---- Ends ------------------------------------------------------------------------------------- */

@@ -152,6 +152,7 @@ struct control {
   uint64_t position; /* commands of other nodes were read up to it; 0: the node has not begun */
   struct link_command read;
   bool is_reading, must_read, is_subscribed;
+  uint64_t read_due_ms; /* not before, after Redis has refused */
 };
 
 struct node_end {

@@ -177,6 +177,7 @@ int broker_publish(struct broker *broker, const struct broker_publish *publish) 
   struct publishing *publishing = &broker->publishing;
   struct bytes channel = publish->channel, record = publish->record, key = publish->key;
   if (broker->is_stopped) return MW_ECLOSED;
+  if (record.len > BROKER_RECORD_BYTES_MAX) return MW_ETOOLARGE;
   if (publishing->count >= broker->options.waiting_max) return MW_EUNAVAILABLE;
   struct sending *sending = memory_calloc(1, sizeof *sending + channel.len + record.len + key.len + 1);
   if (!sending) return MW_ENOMEM;
@@ -263,6 +264,7 @@ static void on_volatile(struct link_command *command, const struct resp_value *r
 }
 
 int broker_publish_volatile(struct broker *broker, struct bytes channel, struct bytes record) {
+  if (record.len > BROKER_RECORD_BYTES_MAX) return MW_ETOOLARGE;
   if (!node_is_up(broker)) return MW_EUNAVAILABLE;
   struct link_command *command = memory_calloc(1, sizeof *command);
   if (!command) return MW_ENOMEM;

@@ -20,6 +20,9 @@ local function outsider_fault()
   then
     return "the keys and the pub/sub channel are not of one prefix and one channel"
   end
+  if #ARGV[5] > 6291456 then -- BROKER_RECORD_BYTES_MAX: no node could read it
+    return "the record has more than 6291456 bytes"
+  end
   local flags, event, from, except, key, at =
     string.match(ARGV[5], "^1 (%-?b?f?) (%d+) (%d+) (%d+) (%d+)\n()")
   if not flags or flags == "" or #flags > 1 and string.sub(flags, 1, 1) == "-" then

@@ -116,7 +116,7 @@ static void step(uint64_t begun_ms, const char *condition) {
 
 static bool are_up(void) { return broker_state(nodes[0].broker) == BROKER_UP && broker_state(nodes[1].broker) == BROKER_UP; }
 
-static void start_redis(void) { real_redis_start(&real, 0, "s", uses_file ? "--appendonly yes" : ""); }
+static void start_redis(void) { real_redis_start(&real, 0, "s", uses_file ? "--appendonly yes --appendfsync always" : ""); }
 
 static void node_begin(struct node *node, const char *name) {
   struct redis_link_options to = {.delay_ms = 5, .delay_max_ms = 50, .scripts = broker_scripts, .script_count = SCRIPT_COUNT};
@@ -384,6 +384,26 @@ static void older_messages_are_fetched(void **state) {
   assert_int_equal(ask(node, "a", node->position), MW_ECLOSED);
 }
 
+/* Otherwise no node could read it, or anything after it. */
+static void a_record_that_no_node_could_read_is_refused(void **state) {
+  (void)state;
+  char *text = memory_calloc(1, BROKER_RECORD_BYTES_MAX + 1);
+  assert_non_null(text);
+  struct broker_publish publish = {.channel = BYTES("a"),
+                                   .record = bytes_of(text, BROKER_RECORD_BYTES_MAX + 1),
+                                   .history = {.size = 3},
+                                   .on_done = on_published};
+  assert_int_equal(broker_publish(nodes[0].broker, &publish), MW_ETOOLARGE);
+  assert_int_equal(broker_publish_volatile(nodes[0].broker, publish.channel, publish.record), MW_ETOOLARGE);
+  join(&nodes[1], "a", 3);
+  publish.record.len--;
+  assert_int_equal(broker_publish(nodes[0].broker, &publish), 0);
+  until(published == 1);
+  assert_int_equal(refused, 0);
+  until(nodes[1].trace.len > BROKER_RECORD_BYTES_MAX); /* delivered */
+  memory_free(text);
+}
+
 static void members_are_known_on_all_nodes(void **state) {
   (void)state;
   struct node *first = &nodes[0], *second = &nodes[1];
@@ -440,6 +460,26 @@ static void commands_and_leases_reach_all(void **state) {
   assert_int_equal(status, 0);
 }
 
+static bool has_failed_to_read;
+
+static void on_log(void *context, enum mw_log_level level, const char *line, size_t len) {
+  (void)context, (void)level, (void)len;
+  if (strstr(line, "did not read commands: WRONGTYPE")) has_failed_to_read = true;
+}
+
+static void commands_are_read_again_after_an_error(void **state) {
+  (void)state;
+  has_failed_to_read = false;
+  mw_log_to(MW_LOG_WARNING, on_log, NULL);
+  real_redis_run(&real, "redis-cli -s s EVAL \"local p = string.format('%.0f', redis.call('HGET', '{mw}:h', 'position') + 1) "
+                        "redis.call('HSET', '{mw}:h', 'position', p) "
+                        "redis.call('XADD', '{mw}:y', p .. '-0', 'b', '0', 'o', 'other', 'm', 'one') "
+                        "redis.call('SET', '{mw}:x', 'text') redis.call('PUBLISH', '{mw}:x', p)\" 0");
+  until(has_failed_to_read);
+  real_redis_run(&real, "redis-cli -s s RENAME '{mw}:y' '{mw}:x'");
+  until(has_trace(&nodes[0], "!one") && has_trace(&nodes[1], "!one"));
+}
+
 #define REAL_TEST(name) cmocka_unit_test_setup_teardown(name, begin_without_file, end)
 
 int main(void) {
@@ -450,8 +490,10 @@ int main(void) {
                                      REAL_TEST(a_redis_that_has_forgotten_begins_an_epoch),
                                      REAL_TEST(messages_are_fetched_that_came_while_pubsub_was_lost),
                                      REAL_TEST(older_messages_are_fetched),
+                                     REAL_TEST(a_record_that_no_node_could_read_is_refused),
                                      REAL_TEST(members_are_known_on_all_nodes),
                                      REAL_TEST(members_of_a_node_that_stops_leave),
-                                     REAL_TEST(commands_and_leases_reach_all)};
+                                     REAL_TEST(commands_and_leases_reach_all),
+                                     REAL_TEST(commands_are_read_again_after_an_error)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
