@@ -89,7 +89,7 @@ static void checks_the_head(void **state) {
 static void refuses_other_origins(void **state) {
   (void)state;
   post("Origin: http://b\r\n");
-  host_until(&host, peer_has(&peer, "not allowed"));
+  host_until(&host, peer_has(&peer, "option origins"));
   assert_memory_equal(peer.in, "HTTP/1.1 403 ", 13);
   post("Origin: http://a\r\n");
   host_until(&host, host.kept_count == 1);
