@@ -47,13 +47,8 @@ static void on_answer(struct link_command *command, const struct resp_value *rep
   struct roster_request *request = container_of(command, struct roster_request, command);
   struct broker *broker = request->broker;
   struct channel_link *channel = find_request(broker, request->number);
-  uint64_t receivers = 1;
   memory_free(request);
-  enum answer answer = node_answer(broker, reply);
-  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0)) {
-    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
-    answer = ANSWER_REFUSED;
-  }
+  enum answer answer = node_answer_heard(broker, reply);
   if (answer == ANSWER_FAILED) broker->rosters.pause_until_ms = broker->now_ms + RETRY_MS;
   if (channel && answer != ANSWER_OK) roster_need(broker, channel);
   broker->on_event_end(broker);

@@ -8,14 +8,12 @@ static const struct bytes none = {NULL, 0};
 
 static void on_bell(struct link_command *command, const struct resp_value *reply) {
   struct broker *broker = container_of(command, struct broker, bell);
-  uint64_t receivers;
   broker->bell_is_sent = false;
   broker->answer_due_ms = 0;
   bool is_wanted = broker->bell_wanted > broker->bell_number;
   broker->bell_due_ms = is_wanted ? broker->now_ms : broker->now_ms + broker->options.bell_ms;
   enum answer answer = node_answer(broker, reply);
-  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0))
-    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
+  if (answer == ANSWER_OK) (void)node_is_heard(broker, reply);
   if (answer != ANSWER_OK || !resp_u64(resp_item(reply, 2), &broker->dead_count)) broker->dead_count = 0;
   broker->on_event_end(broker);
 }

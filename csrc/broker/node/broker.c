@@ -90,11 +90,9 @@ static void subscribe_own(struct broker *broker) {
 
 /* Does what the state allows. */
 static void step(struct broker *broker) {
-  const struct node_end *ends = broker->ends;
   if (broker->is_stopped) return;
   subscribe_own(broker);
-  bool may_ask = ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open &&
-                 run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run) && !broker->hello_is_sent;
+  bool may_ask = node_is_connected(broker) && !broker->hello_is_sent;
   if (may_ask && (!broker->is_welcome || broker->doubts) && broker->hello_due_ms <= broker->now_ms) say_hello(broker);
   bell_step(broker);
   channels_step(broker);
@@ -292,10 +290,7 @@ void broker_free(struct broker *broker) {
 }
 
 enum broker_state broker_state(const struct broker *broker) {
-  const struct node_end *ends = broker->ends;
-  bool is_connected =
-      ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open && run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run);
-  if (!is_connected) return BROKER_CONNECTING;
+  if (!node_is_connected(broker)) return BROKER_CONNECTING;
   if (!broker->is_welcome) return BROKER_FENCED;
   return broker->is_holding || !broker->own_is_subscribed ? BROKER_JOINING : BROKER_UP;
 }

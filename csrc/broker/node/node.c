@@ -12,11 +12,13 @@ size_t node_key(const struct broker *broker, struct buffer *out, const char *kin
   return begin;
 }
 
-bool node_is_up(const struct broker *broker) {
+bool node_is_connected(const struct broker *broker) {
   const struct node_end *ends = broker->ends;
-  bool is_connected =
-      ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open && run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run);
-  return is_connected && broker->is_welcome && !broker->is_stopped && !broker->is_leaving;
+  return ends[LINK_COMMANDS].is_open && ends[LINK_PUSHES].is_open && run_equal(&ends[LINK_COMMANDS].run, &ends[LINK_PUSHES].run);
+}
+
+bool node_is_up(const struct broker *broker) {
+  return node_is_connected(broker) && broker->is_welcome && !broker->is_stopped && !broker->is_leaving;
 }
 
 void node_fence(struct broker *broker) {
@@ -72,6 +74,18 @@ enum answer node_answer(struct broker *broker, const struct resp_value *reply) {
     return answer_error(broker, BYTES("an answer that is not one of its script"));
   }
   return ANSWER_REFUSED;
+}
+
+bool node_is_heard(struct broker *broker, const struct resp_value *reply) {
+  uint64_t receivers;
+  if (resp_u64(resp_item(reply, 1), &receivers) && receivers > 0) return true;
+  broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
+  return false;
+}
+
+enum answer node_answer_heard(struct broker *broker, const struct resp_value *reply) {
+  enum answer answer = node_answer(broker, reply);
+  return answer == ANSWER_OK && !node_is_heard(broker, reply) ? ANSWER_REFUSED : answer;
 }
 
 /* ---- Waits ------------------------------------------------------------------------------------ */

@@ -223,6 +223,8 @@ struct broker {
 size_t node_key(const struct broker *broker, struct buffer *out, const char *kind, struct bytes name);
 /* Returns true if channels may be joined, and messages published. */
 bool node_is_up(const struct broker *broker);
+/* Both connections are open, and lead to one process. */
+bool node_is_connected(const struct broker *broker);
 /* A script was refused: the node must say hello. */
 void node_fence(struct broker *broker);
 /* The node was removed, because it was silent: it registers again. */
@@ -241,6 +243,11 @@ enum answer {
   ANSWER_LOST     /* unknown: the connection was lost */
 };
 enum answer node_answer(struct broker *broker, const struct resp_value *reply);
+/* The script has published to this node, and its reply states after OK how many received that. If
+ * nobody did, pub/sub is opened again. */
+bool node_is_heard(struct broker *broker, const struct resp_value *reply);
+/* Does the same as node_answer for such a script. ANSWER_REFUSED: nobody received it. */
+enum answer node_answer_heard(struct broker *broker, const struct resp_value *reply);
 
 static inline struct bytes run_bytes(const struct run *run) { return bytes_of(run->text, run->len); }
 static inline bool run_equal(const struct run *a, const struct run *b) { return bytes_equal(run_bytes(a), run_bytes(b)); }

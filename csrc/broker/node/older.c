@@ -31,12 +31,7 @@ static void ask_again(struct broker *broker, struct older *older) {
 }
 
 static void take_answer(struct broker *broker, struct older *older, const struct resp_value *reply) {
-  uint64_t receivers = 1;
-  enum answer answer = node_answer(broker, reply);
-  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0)) {
-    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
-    answer = ANSWER_REFUSED;
-  }
+  enum answer answer = node_answer_heard(broker, reply);
   if (answer == ANSWER_FAILED) {
     older_end(broker, older, MW_EUNAVAILABLE);
   } else if (answer != ANSWER_OK && older->number > 0) {

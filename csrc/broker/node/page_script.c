@@ -1,45 +1,32 @@
 /* The script `page`: what is asked of it, and what its pages have. */
+#include <assert.h>
+
+#include "broker/node/arguments.h"
 #include "broker/node/node.h"
 
-static void append_u64(struct buffer *texts, size_t *ends, size_t *count, uint64_t value) {
-  buffer_append_u64(texts, value);
-  ends[(*count)++] = texts->len;
-}
+/* For each channel two keys and four arguments. */
+static_assert(1 + 2 * PAGE_CHANNELS_MAX + 4 + 4 * PAGE_CHANNELS_MAX <= ARGUMENTS_MAX, "a request has too many channels");
 
-enum { PAGE_ARGUMENTS_MAX = 1 + 2 * PAGE_CHANNELS_MAX + 4 + 4 * PAGE_CHANNELS_MAX };
-
-int page_run(struct broker *broker, const struct page_ask *asks, size_t ask_count, struct link_command *command) {
-  struct bytes arguments[PAGE_ARGUMENTS_MAX];
-  size_t ends[PAGE_ARGUMENTS_MAX], count = 0, begin = 0;
-  struct buffer texts;
-  buffer_init(&texts);
-  node_key(broker, &texts, "h", bytes_of(NULL, 0));
-  ends[count++] = texts.len;
-  for (size_t i = 0; i < ask_count; i++) {
-    node_key(broker, &texts, "s", asks[i].channel);
-    ends[count++] = texts.len;
-    node_key(broker, &texts, "c", asks[i].channel);
-    ends[count++] = texts.len;
+int page_run(struct broker *broker, const struct page_ask *asks, size_t count, struct link_command *command) {
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add_key(&arguments, broker, "h", bytes_of(NULL, 0));
+  for (size_t i = 0; i < count; i++) {
+    arguments_add_key(&arguments, broker, "s", asks[i].channel);
+    arguments_add_key(&arguments, broker, "c", asks[i].channel);
   }
-  size_t key_count = count;
-  buffer_append(&texts, run_bytes(&broker->run));
-  ends[count++] = texts.len;
-  buffer_append(&texts, bytes_of(broker->own, broker->own_len));
-  ends[count++] = texts.len;
-  append_u64(&texts, ends, &count, broker->options.mark_ttl_s);
-  append_u64(&texts, ends, &count, PAGE_BYTES_MAX);
-  for (size_t i = 0; i < ask_count; i++) {
-    append_u64(&texts, ends, &count, asks[i].number);
-    buffer_append_char(&texts, asks[i].is_after ? '+' : '-');
-    ends[count++] = texts.len;
-    append_u64(&texts, ends, &count, asks[i].position);
-    append_u64(&texts, ends, &count, asks[i].size < PAGE_MESSAGES_MAX ? asks[i].size : PAGE_MESSAGES_MAX);
+  arguments_end_keys(&arguments);
+  arguments_add(&arguments, run_bytes(&broker->run));
+  arguments_add(&arguments, bytes_of(broker->own, broker->own_len));
+  arguments_add_u64(&arguments, broker->options.mark_ttl_s);
+  arguments_add_u64(&arguments, PAGE_BYTES_MAX);
+  for (size_t i = 0; i < count; i++) {
+    arguments_add_u64(&arguments, asks[i].number);
+    arguments_add(&arguments, asks[i].is_after ? BYTES("+") : BYTES("-"));
+    arguments_add_u64(&arguments, asks[i].position);
+    arguments_add_u64(&arguments, asks[i].size < PAGE_MESSAGES_MAX ? asks[i].size : PAGE_MESSAGES_MAX);
   }
-  int status = texts.failed ? MW_ENOMEM : 0;
-  for (size_t i = 0; status == 0 && i < count; begin = ends[i++]) arguments[i] = bytes_of(texts.data + begin, ends[i] - begin);
-  if (status == 0) status = broker->link->class->run(broker->link, SCRIPT_PAGE, key_count, arguments, count, command);
-  buffer_deinit(&texts);
-  return status;
+  return arguments_run(&arguments, broker, SCRIPT_PAGE, command);
 }
 
 /* A floor stands for a message before it, which may still be kept. */

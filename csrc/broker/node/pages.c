@@ -29,12 +29,7 @@ static void ask_again(struct page_request *request) {
 
 static void take_answer(struct page_request *request, const struct resp_value *reply) {
   struct broker *broker = request->broker;
-  uint64_t receivers = 1;
-  enum answer answer = node_answer(broker, reply);
-  if (answer == ANSWER_OK && (!resp_u64(resp_item(reply, 1), &receivers) || receivers == 0)) {
-    broker->link->class->reset(broker->link, LINK_PUSHES, "redis has no subscription of this node");
-    answer = ANSWER_REFUSED;
-  }
+  enum answer answer = node_answer_heard(broker, reply);
   /* Without memory, say, it is not better a moment later; a new connection has a delay. */
   if (answer == ANSWER_FAILED) broker->link->class->reset(broker->link, LINK_COMMANDS, "redis did not read a history");
   if (answer == ANSWER_OK && request->left > 0) return;

@@ -1,6 +1,7 @@
 /* Publishes of this node: numbered, sent in their order, and sent again after a connection was
  * lost. */
 #include "base/log_limit.h"
+#include "broker/node/arguments.h"
 #include "broker/node/node.h"
 
 struct sending {
@@ -98,58 +99,26 @@ static void on_answer(struct link_command *command, const struct resp_value *rep
 
 /* ---- Sending ---------------------------------------------------------------------------------- */
 
-enum { PUBLISH_ARGUMENTS = 14 };
-
-static void append(struct buffer *texts, size_t *ends, size_t *count, struct bytes text) {
-  buffer_append(texts, text);
-  ends[(*count)++] = texts->len;
-}
-
-static void append_u64(struct buffer *texts, size_t *ends, size_t *count, uint64_t value) {
-  buffer_append_u64(texts, value);
-  ends[(*count)++] = texts->len;
-}
-
-static void append_key(const struct broker *broker, struct buffer *texts, size_t *ends, size_t *count, const char *kind,
-                       struct bytes name) {
-  node_key(broker, texts, kind, name);
-  ends[(*count)++] = texts->len;
-}
-
-/* Appends keys and arguments; returns how many are keys. */
-static size_t write_publish(struct sending *sending, struct buffer *texts, size_t *ends, size_t *count) {
-  struct broker *broker = sending->broker;
-  append_key(broker, texts, ends, count, "h", bytes_of(NULL, 0));
-  append_key(broker, texts, ends, count, "s", sending->channel);
-  append_key(broker, texts, ends, count, "c", sending->channel);
-  append_key(broker, texts, ends, count, "n", broker->options.node);
-  if (sending->key.len > 0) append_key(broker, texts, ends, count, "i", sending->key);
-  size_t key_count = *count;
-  append(texts, ends, count, run_bytes(&broker->run));
-  append_u64(texts, ends, count, broker->generation);
-  append_u64(texts, ends, count, sending->seq);
-  append_key(broker, texts, ends, count, "m", sending->channel);
-  append(texts, ends, count, sending->record);
-  append_u64(texts, ends, count, sending->history.size);
-  append_u64(texts, ends, count, sending->history.ttl_ms);
-  append_u64(texts, ends, count, broker->options.mark_ttl_s);
-  append(texts, ends, count, sending->is_final ? BYTES("1") : BYTES("0"));
-  return key_count;
-}
-
 static int send_one(struct sending *sending) {
   struct broker *broker = sending->broker;
-  struct bytes arguments[PUBLISH_ARGUMENTS];
-  size_t ends[PUBLISH_ARGUMENTS], count = 0, begin = 0;
-  struct buffer texts;
-  buffer_init(&texts);
-  size_t key_count = write_publish(sending, &texts, ends, &count);
-  int status = texts.failed ? MW_ENOMEM : 0;
-  for (size_t i = 0; status == 0 && i < count; begin = ends[i++]) arguments[i] = bytes_of(texts.data + begin, ends[i] - begin);
-  if (status == 0)
-    status = broker->link->class->run(broker->link, SCRIPT_PUBLISH, key_count, arguments, count, &sending->command);
-  buffer_deinit(&texts);
-  return status;
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add_key(&arguments, broker, "h", bytes_of(NULL, 0));
+  arguments_add_key(&arguments, broker, "s", sending->channel);
+  arguments_add_key(&arguments, broker, "c", sending->channel);
+  arguments_add_key(&arguments, broker, "n", broker->options.node);
+  if (sending->key.len > 0) arguments_add_key(&arguments, broker, "i", sending->key);
+  arguments_end_keys(&arguments);
+  arguments_add(&arguments, run_bytes(&broker->run));
+  arguments_add_u64(&arguments, broker->generation);
+  arguments_add_u64(&arguments, sending->seq);
+  arguments_add_key(&arguments, broker, "m", sending->channel);
+  arguments_add(&arguments, sending->record);
+  arguments_add_u64(&arguments, sending->history.size);
+  arguments_add_u64(&arguments, sending->history.ttl_ms);
+  arguments_add_u64(&arguments, broker->options.mark_ttl_s);
+  arguments_add(&arguments, sending->is_final ? BYTES("1") : BYTES("0"));
+  return arguments_run(&arguments, broker, SCRIPT_PUBLISH, &sending->command);
 }
 
 /* The script remembers the latest PUBLISHES_MAX of this node. */
@@ -269,17 +238,14 @@ int broker_publish_volatile(struct broker *broker, struct bytes channel, struct 
   struct link_command *command = memory_calloc(1, sizeof *command);
   if (!command) return MW_ENOMEM;
   command->on_reply = on_volatile;
-  struct buffer texts;
-  buffer_init(&texts);
-  node_key(broker, &texts, "m", channel);
-  size_t begin = texts.len;
-  buffer_append(&texts, bytes_of(broker->epoch.text, EPOCH_LEN));
-  buffer_append_string(&texts, " 0 0\n");
-  buffer_append(&texts, record);
-  int status = texts.failed ? MW_ENOMEM : 0;
-  struct bytes arguments[] = {BYTES("PUBLISH"), bytes_of(texts.data, begin), bytes_of(texts.data + begin, texts.len - begin)};
-  if (status == 0) status = broker->link->class->send(broker->link, arguments, 3, command);
-  buffer_deinit(&texts);
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add(&arguments, BYTES("PUBLISH"));
+  arguments_add_key(&arguments, broker, "m", channel);
+  buffer_append(&arguments.texts, bytes_of(broker->epoch.text, EPOCH_LEN));
+  buffer_append_string(&arguments.texts, " 0 0\n");
+  arguments_add(&arguments, record);
+  int status = arguments_send(&arguments, broker, command);
   if (status < 0) memory_free(command);
   return status == MW_ECLOSED ? MW_EUNAVAILABLE : status;
 }

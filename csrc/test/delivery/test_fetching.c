@@ -387,7 +387,7 @@ static void leaves_while_it_waits(void **state) {
   end();
 }
 
-/* A slow subscriber falls behind what its node keeps. */
+/* A slow subscriber needs messages that its node has evicted. */
 static void a_slow_one_reads_on_from_the_broker(void **state) {
   (void)state;
   begin();

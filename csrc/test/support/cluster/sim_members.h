@@ -1,4 +1,4 @@
-/* The members of a simulated cluster: who is in which channel, as each node knows it. And commands and
+/* A simulated cluster's members (who is in which channel, as each node knows it), commands, and
  * leases. */
 #ifndef MOONWIRE_TEST_SUPPORT_CLUSTER_SIM_MEMBERS_H
 #define MOONWIRE_TEST_SUPPORT_CLUSTER_SIM_MEMBERS_H
