@@ -26,6 +26,14 @@ size_t bytes_find(struct bytes text, char c) {
   return found ? (size_t)(found - text.ptr) : text.len;
 }
 
+bool bytes_take_until(struct bytes *rest, char c, struct bytes *text) {
+  size_t len = bytes_find(*rest, c);
+  if (len == rest->len) return false;
+  *text = bytes_of(rest->ptr, len);
+  *rest = bytes_of(rest->ptr + len + 1, rest->len - len - 1);
+  return true;
+}
+
 bool bytes_list_has(struct bytes list, struct bytes token) {
   while (list.len > 0) {
     size_t comma = bytes_find(list, ',');

@@ -42,6 +42,9 @@ struct bytes bytes_trim(struct bytes text);
 /* Returns the index of the first `c`, or text.len if there is none. */
 size_t bytes_find(struct bytes text, char c);
 
+/* Takes the text up to the first `c`, and `c` itself, from *rest. Returns false if there is none. */
+bool bytes_take_until(struct bytes *rest, char c, struct bytes *text);
+
 /* Returns true if the comma-separated list has the token, regardless of case (RFC 9110 section
  * 5.6.1). */
 bool bytes_list_has(struct bytes list, struct bytes token);

@@ -2,18 +2,9 @@
 
 #include "base/status.h"
 
-/* Takes the text up to `c`, and `c` itself, from *rest. */
-static bool take_until(struct bytes *rest, char c, struct bytes *text) {
-  size_t len = bytes_find(*rest, c);
-  if (len == rest->len) return false;
-  *text = bytes_of(rest->ptr, len);
-  *rest = bytes_of(rest->ptr + len + 1, rest->len - len - 1);
-  return true;
-}
-
 static bool take_u64(struct bytes *rest, char c, uint64_t *value) {
   struct bytes text;
-  return take_until(rest, c, &text) && bytes_to_u64(text, value);
+  return bytes_take_until(rest, c, &text) && bytes_to_u64(text, value);
 }
 
 static bool take_position(struct bytes *rest, char c, uint64_t *position) {
@@ -22,7 +13,7 @@ static bool take_position(struct bytes *rest, char c, uint64_t *position) {
 
 static bool take_epoch(struct bytes *rest, struct epoch *epoch) {
   struct bytes text;
-  return take_until(rest, ' ', &text) && epoch_read(epoch, text);
+  return bytes_take_until(rest, ' ', &text) && epoch_read(epoch, text);
 }
 
 static bool take_before(struct bytes *rest, char c, struct push_message *message) {
@@ -47,7 +38,7 @@ bool push_read_message(struct bytes payload, struct epoch *epoch, struct push_me
 bool push_read_page(struct bytes payload, struct push_page *page) {
   struct bytes rest = payload, word;
   uint64_t more;
-  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("page"))) return false;
+  if (!bytes_take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("page"))) return false;
   if (!take_u64(&rest, ' ', &page->number) || !take_epoch(&rest, &page->epoch)) return false;
   if (!take_position(&rest, ' ', &page->position) || !take_position(&rest, ' ', &page->last)) return false;
   if (!take_position(&rest, ' ', &page->gone) || !take_position(&rest, ' ', &page->ended)) return false;
@@ -59,7 +50,7 @@ bool push_read_page(struct bytes payload, struct push_page *page) {
 
 bool push_read_bell(struct bytes payload, uint64_t *number, struct epoch *epoch, uint64_t *position) {
   struct bytes rest = payload, word;
-  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("bell"))) return false;
+  if (!bytes_take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("bell"))) return false;
   if (!take_u64(&rest, ' ', number)) return false;
   return take_epoch(&rest, epoch) && bytes_to_u64(rest, position) && *position <= POSITION_MAX;
 }
@@ -107,7 +98,7 @@ bool push_is_presence(struct bytes payload) { return bytes_starts_with(payload, 
 bool push_read_presence(struct bytes payload, struct push_presence *presence) {
   struct bytes rest = payload, word;
   uint64_t changes;
-  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("presence")) || !take_epoch(&rest, &presence->epoch))
+  if (!bytes_take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("presence")) || !take_epoch(&rest, &presence->epoch))
     return false;
   if (!take_position(&rest, ' ', &presence->number) || !take_position(&rest, ' ', &presence->before)) return false;
   if (!take_u64(&rest, '\n', &presence->count)) return false;
@@ -118,7 +109,7 @@ bool push_read_presence(struct bytes payload, struct push_presence *presence) {
 bool push_read_members(struct bytes payload, struct push_members *members) {
   struct bytes rest = payload, word;
   uint64_t is_listed, changes;
-  if (!take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("members")) || !take_u64(&rest, ' ', &members->request))
+  if (!bytes_take_until(&rest, ' ', &word) || !bytes_equal(word, BYTES("members")) || !take_u64(&rest, ' ', &members->request))
     return false;
   if (!take_epoch(&rest, &members->epoch) || !take_position(&rest, ' ', &members->number)) return false;
   if (!take_u64(&rest, ' ', &members->count) || !take_u64(&rest, '\n', &is_listed) || is_listed > 1) return false;

@@ -18,20 +18,11 @@ void record_write(struct buffer *out, const struct message_parts *parts) {
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) buffer_append(out, texts[i]);
 }
 
-/* Takes the text up to `c`, and `c` itself, from *rest. */
-static bool take_word(struct bytes *rest, char c, struct bytes *word) {
-  size_t len = bytes_find(*rest, c);
-  if (len == rest->len) return false;
-  *word = bytes_of(rest->ptr, len);
-  *rest = bytes_of(rest->ptr + len + 1, rest->len - len - 1);
-  return true;
-}
-
 /* Takes a length, which sets text->len. */
 static bool take_len(struct bytes *rest, char c, struct bytes *text) {
   struct bytes word;
   uint64_t len;
-  if (!take_word(rest, c, &word) || !bytes_to_u64(word, &len)) return false;
+  if (!bytes_take_until(rest, c, &word) || !bytes_to_u64(word, &len)) return false;
   if (len > rest->len || (word.len > 1 && word.ptr[0] == '0')) return false;
   text->len = (size_t)len;
   return true;
@@ -39,7 +30,7 @@ static bool take_len(struct bytes *rest, char c, struct bytes *text) {
 
 static bool take_flags(struct bytes *rest, struct message_parts *parts) {
   struct bytes flags;
-  if (!take_word(rest, ' ', &flags)) return false;
+  if (!bytes_take_until(rest, ' ', &flags)) return false;
   if (bytes_equal(flags, BYTES("-"))) return true;
   parts->is_binary = bytes_starts_with(flags, BYTES("b"));
   parts->is_final = parts->is_binary ? bytes_equal(flags, BYTES("bf")) : bytes_equal(flags, BYTES("f"));
@@ -76,7 +67,7 @@ const char *record_read(struct bytes channel, const struct broker_message *messa
   struct bytes rest = message->record, version;
   uint64_t number;
   *parts = (struct message_parts){.channel = channel};
-  if (!take_word(&rest, ' ', &version) || !bytes_to_u64(version, &number))
+  if (!bytes_take_until(&rest, ' ', &version) || !bytes_to_u64(version, &number))
     return "it does not begin with the version of a record";
   if (number > 1) return "the version of the record is higher than 1: a newer moonwire has written it";
   if (!bytes_equal(version, BYTES("1"))) return "the version of the record is not 1";

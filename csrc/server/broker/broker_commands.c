@@ -33,10 +33,8 @@ void broker_commands_close_user(struct broker_orderer *orderer, struct bytes use
 
 /* Takes a number, and the byte after it, from *rest. */
 static bool take_number(struct bytes *rest, char end, uint64_t *number) {
-  size_t len = bytes_find(*rest, end);
-  if (len == rest->len || !bytes_to_u64(bytes_of(rest->ptr, len), number)) return false;
-  *rest = bytes_of(rest->ptr + len + 1, rest->len - len - 1);
-  return true;
+  struct bytes text;
+  return bytes_take_until(rest, end, &text) && bytes_to_u64(text, number);
 }
 
 static bool take_close_user(struct broker_orderer *orderer, struct bytes command) {

@@ -70,10 +70,21 @@ static void reads_numbers(void **state) {
   assert_true(value == UINT64_MAX);
 }
 
+static void takes_what_precedes_a_byte(void **state) {
+  (void)state;
+  struct bytes rest = BYTES("ab  c"), text;
+  assert_true(bytes_take_until(&rest, ' ', &text));
+  assert_bytes_string(text, "ab");
+  assert_true(bytes_take_until(&rest, ' ', &text));
+  assert_bytes_string(text, "");
+  assert_false(bytes_take_until(&rest, ' ', &text));
+  assert_bytes_string(rest, "c");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(compares_without_regard_to_case), TEST(compares_prefixes), TEST(trims_spaces_and_tabs), TEST(finds_the_first),
-      TEST(finds_tokens_in_lists),           TEST(reads_numbers),
+      TEST(compares_without_regard_to_case), TEST(compares_prefixes),          TEST(trims_spaces_and_tabs), TEST(finds_the_first),
+      TEST(finds_tokens_in_lists),           TEST(takes_what_precedes_a_byte), TEST(reads_numbers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
