@@ -8,15 +8,11 @@ static void reach(struct hub *hub, uint64_t position) {
   if (position > hub->position) hub->position = position;
 }
 
-static void end(struct bus_entry *entry) {
-  if (bus_entry_leave(entry) == 1) bus_entry_free(entry);
-}
-
 static void take_reach(struct mail *mail, void *room, struct subscriber *subscriber) {
   (void)subscriber;
   struct bus_entry *entry = bus_entry_of(mail);
   reach(&worker_of_room(room)->hub, entry->position);
-  end(entry);
+  bus_entry_drop(mail);
 }
 
 static void for_each(struct hub *hub, struct bytes name, void (*visit)(struct hub *hub, struct subscription *subscription)) {
@@ -33,7 +29,7 @@ static void take_gap(struct mail *mail, void *room, struct subscriber *subscribe
   (void)subscriber;
   struct bus_entry *entry = bus_entry_of(mail);
   for_each(&worker_of_room(room)->hub, entry->channel, visit_gap);
-  end(entry);
+  bus_entry_drop(mail);
 }
 
 static void visit_lost(struct hub *hub, struct subscription *subscription) { hub->deliver(subscription, NULL); }
@@ -44,7 +40,7 @@ static void take_disconnect(struct mail *mail, void *room, struct subscriber *su
   struct hub *hub = &worker_of_room(room)->hub;
   reach(hub, entry->position);
   for_each(hub, entry->channel, visit_lost);
-  end(entry);
+  bus_entry_drop(mail);
 }
 
 static const struct mail_class reach_class = {.take = take_reach, .drop = bus_entry_drop};
