@@ -1,18 +1,12 @@
 -- examples/cluster: Redis, three nodes, and HAProxy, and a page that misses nothing while nodes are killed.
 
 local dkjson = require "dkjson"
+local ports = require "spec.support.ports"
 local server = require "spec.support.server"
 local socket = require "socket"
 
 describe("examples/cluster", function()
   local directory, address, pid, pipe
-
-  local function free_port()
-    local listener = assert(socket.bind("127.0.0.1", 0))
-    local _, port = listener:getsockname()
-    listener:close()
-    return math.tointeger(port)
-  end
 
   local function read(name)
     local file = io.open(directory .. "/" .. name)
@@ -37,7 +31,7 @@ describe("examples/cluster", function()
   end
 
   setup(function()
-    local port = free_port()
+    local port = ports.free()
     pipe = assert(io.popen(("exec 2>&1; echo $$; exec examples/cluster/start %d"):format(port)))
     pid = pipe:read "l"
     directory = pipe:read("l"):match "^directory (.*)$"
