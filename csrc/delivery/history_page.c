@@ -26,10 +26,10 @@ static struct history_page page_of(const struct stored *stored, uint64_t positio
 
 /* Returns true if the broker has messages between the given ids that are older than what is here. */
 static bool lacks_older(struct store *store, struct stored *stored, const struct history_query *query) {
-  uint64_t begin = store_gone(store, stored), before = query->before.kind == SINCE_POSITION ? query->before.position : 0;
-  if (!store->is_cache || (query->before.kind != SINCE_NONE && before <= begin + 1)) return false;
-  if (query->since.kind == SINCE_POSITION && query->since.position > begin) begin = query->since.position;
-  return store_complete(store, stored, begin) == STORE_MUST_FETCH;
+  uint64_t since = query->since.kind == SINCE_POSITION ? query->since.position : 0;
+  uint64_t before = query->before.kind == SINCE_POSITION ? query->before.position : 0;
+  if (query->before.kind != SINCE_NONE && before <= store_gone(store, stored) + 1) return false;
+  return store_lacks(store, stored, store_begin(store, stored, since));
 }
 
 struct history_page history_page_until(struct store *store, uint64_t position, struct bytes name,

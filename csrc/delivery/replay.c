@@ -7,17 +7,6 @@ static uint32_t tail_of(const struct history *history, const struct replay_limit
   return history_tail(history, limits->messages > UINT32_MAX ? UINT32_MAX : (uint32_t)limits->messages, limits->bytes);
 }
 
-/* Returns the position after which messages are kept that a client with that cursor is to receive. */
-static uint64_t begin_of(const struct store *store, const struct stored *stored, struct since since) {
-  uint64_t gone = store_gone(store, stored), position = since.kind == SINCE_POSITION ? since.position : 0;
-  return position > gone ? position : gone;
-}
-
-/* Returns true if some of these must be fetched. */
-static bool lacks_some(struct store *store, struct stored *stored, struct since since) {
-  return store->is_cache && store_complete(store, stored, begin_of(store, stored, since)) == STORE_MUST_FETCH;
-}
-
 /* Returns true if more messages would exceed the limits of a replay. */
 static bool is_full(const struct history *history, const struct replay_limits *limits) {
   return history->count >= limits->messages || tail_of(history, limits) > 0;
@@ -27,7 +16,8 @@ bool replay_must_fetch(struct store *store, const struct replay_limits *limits, 
                        uint64_t *until) {
   store_lock(store);
   struct stored *stored = store_look(store, channel);
-  bool must = stored && !is_full(&stored->history, limits) && lacks_some(store, stored, since);
+  uint64_t position = since.kind == SINCE_POSITION ? since.position : 0;
+  bool must = stored && !is_full(&stored->history, limits) && store_lacks(store, stored, store_begin(store, stored, position));
   if (must && since.kind == SINCE_NONE) must = stored->history.count < stored->policy->replay;
   if (must) *until = stored->history.evicted;
   store_unlock(store);
@@ -53,9 +43,10 @@ static void look_into(struct replay_source *source, const struct delivery *deliv
   bool is_longer = next < tail && next < end;
   if (is_longer) next = tail;
   source->after = next < end ? history_at(history, next)->position - 1 : hub->position;
-  if (has_since && begin_of(hub->store, stored, since) < hub->position && lacks_some(hub->store, stored, since)) {
+  uint64_t begin = store_begin(hub->store, stored, position);
+  if (has_since && begin < hub->position && store_lacks(hub->store, stored, begin)) {
     is_longer = is_full(history, &delivery->replay);
-    if (!is_longer) source->after = begin_of(hub->store, stored, since);
+    if (!is_longer) source->after = begin;
   }
   if (is_longer && is_position) source->gap = true;
   if (is_unknown) source->after = position; /* catching up finds out */

@@ -329,6 +329,15 @@ enum store_has store_complete(struct store *store, struct stored *stored, uint64
   return STORE_HAS_GAP;
 }
 
+uint64_t store_begin(const struct store *store, const struct stored *stored, uint64_t since) {
+  uint64_t gone = store_gone(store, stored);
+  return since > gone ? since : gone;
+}
+
+bool store_lacks(struct store *store, struct stored *stored, uint64_t begin) {
+  return store->is_cache && store_complete(store, stored, begin) == STORE_MUST_FETCH;
+}
+
 bool store_is_ahead(struct store *store, struct stored *stored, uint64_t since, uint64_t until) {
   store_expire(store, stored);
   return since < until && until < stored->history.evicted;

@@ -157,6 +157,12 @@ enum store_has store_complete(struct store *store, struct stored *stored, uint64
 static inline uint64_t store_gone(const struct store *store, const struct stored *stored) {
   return store->is_cache ? stored->history.gone : stored->history.evicted;
 }
+/* Returns the position after which the messages begin that a client with the position `since` (0: from
+ * the beginning) is to receive and that are not gone. */
+uint64_t store_begin(const struct store *store, const struct stored *stored, uint64_t since);
+/* Returns true if the store is a cache, and some of the messages after that position (store_begin) must be
+ * fetched. */
+bool store_lacks(struct store *store, struct stored *stored, uint64_t begin);
 /* Returns true if the store is so far ahead of a hub at the position `until` that the history does
  * not tell whether something between `since` and `until` was evicted: it may all be later. When the
  * hub has received what was published, it is known. Expires old messages. */
