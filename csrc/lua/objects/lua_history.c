@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "lua/base/wait.h"
+#include "lua/base/late.h"
 #include "lua/objects/lua_publish.h"
 
 struct reading {
@@ -67,33 +67,11 @@ static int read_now(lua_State *L, struct host *host) {
 
 /* ---- What a broker has ---------------------------------------------------------------------------------------------------- */
 
-/* Freed by the task that waits for it or, if that has ended, when the outcome is known. */
-struct fetched {
-  struct task_wait wait;
-  bool is_known;
-  int status;
-};
-
-static void abandon(struct task_wait *wait) {
-  struct fetched *fetched = (struct fetched *)wait;
-  wait->task = NULL;
-  if (fetched->is_known) free(fetched);
-}
-
-static void on_fetched(void *context, int status) {
-  struct fetched *fetched = context;
-  fetched->is_known = true;
-  fetched->status = status;
-  if (fetched->wait.task) {
-    task_wake(fetched->wait.task);
-  } else {
-    free(fetched);
-  }
-}
+static void on_fetched(void *context, int status) { late_tell(context, status); }
 
 static int finish_fetched(lua_State *L, int lua_status, lua_KContext context) {
   (void)lua_status;
-  struct fetched *fetched = (struct fetched *)context;
+  struct late *fetched = (struct late *)context;
   const char *cancelled = task_end_wait(&fetched->wait, fetched->is_known);
   if (!fetched->is_known) return failure_push(L, cancelled, cancelled);
   int status = fetched->status;
@@ -107,9 +85,9 @@ static int fetch_and_read(lua_State *L, struct host *host) {
   struct mw_history_query query = check_query(L);
   if (publish_cannot_wait(L, host)) return failure_push(L, PUBLISH_OBSTACLE "use app:spawn", publish_code(MW_EINVAL));
   if (!task_can_wait(L)) return failure_push(L, "closed", publish_code(MW_ECLOSED)); /* cancelled */
-  struct fetched *fetched = calloc(1, sizeof *fetched);
+  struct late *fetched = calloc(1, sizeof *fetched);
   if (!fetched) return luaL_error(L, "not enough memory");
-  fetched->wait.abandon = abandon;
+  late_init(fetched);
   int status = mw_channel_fetch(host->server, channel.ptr, channel.len, &query, on_fetched, fetched);
   if (status == MW_PENDING) return task_wait(L, &fetched->wait, finish_fetched);
   free(fetched);

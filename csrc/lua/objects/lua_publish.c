@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lua/base/json.h"
+#include "lua/base/late.h"
 #include "lua/base/wait.h"
 #include "lua/objects/lua_client.h"
 
@@ -18,14 +19,19 @@ const char *publish_code(int status) {
   }
 }
 
+const char *publish_message(int status, const struct mw_error *error) {
+  if (status == MW_ECLOSED) return "closed";
+  return error->text[0] != '\0' ? error->text : mw_status_text(status);
+}
+
 int publish_outcome(lua_State *L, int status, const struct mw_error *error) {
-  if (status == 0) {
-    lua_pushboolean(L, true);
-    return 1;
-  }
-  bool says_more = status != MW_ECLOSED && error->text[0] != '\0';
-  const char *message = status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status);
-  return failure_push(L, message, publish_code(status));
+  if (status != 0) return failure_push(L, publish_message(status, error), publish_code(status));
+  lua_pushboolean(L, true);
+  return 1;
+}
+
+int publish_cancelled(lua_State *L, const char *cancelled) {
+  return failure_push(L, cancelled, publish_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
 }
 
 bool publish_read_content(lua_State *L, int index, struct mw_publish *out) {
@@ -53,11 +59,8 @@ static int push_misuse(lua_State *L) {
 
 /* ---- Publishes whose outcome comes later ---------------------------------------------------------------------------------- */
 
-/* Freed by the task that waits for it or, if that has ended, when the outcome is known. */
 struct published {
-  struct task_wait wait;
-  bool is_known;
-  int status;
+  struct late late;
   char id[MW_ID_MAX];
 };
 
@@ -91,22 +94,10 @@ static void on_blind(void *context, int status, const char *id) {
   free(blind);
 }
 
-static void abandon(struct task_wait *wait) {
-  struct published *published = (struct published *)wait;
-  wait->task = NULL;
-  if (published->is_known) free(published);
-}
-
 static void on_published(void *context, int status, const char *id) {
   struct published *published = context;
-  published->is_known = true;
-  published->status = status;
   snprintf(published->id, sizeof published->id, "%s", id);
-  if (published->wait.task) {
-    task_wake(published->wait.task);
-  } else {
-    free(published);
-  }
+  late_tell(&published->late, status);
 }
 
 static int push_published(lua_State *L, int status, const char *id, const struct mw_error *error) {
@@ -119,21 +110,19 @@ static int finish_published(lua_State *L, int lua_status, lua_KContext context) 
   (void)lua_status;
   struct published *published = (struct published *)context;
   struct mw_error error = {""};
-  const char *cancelled = task_end_wait(&published->wait, published->is_known);
-  if (published->is_known) {
-    struct published known = *published;
-    free(published);
-    snprintf(error.text, sizeof error.text, "%s", publish_late_text(known.status));
-    return push_published(L, known.status, known.id, &error);
-  }
-  return failure_push(L, cancelled, publish_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
+  const char *cancelled = task_end_wait(&published->late.wait, published->late.is_known);
+  if (!published->late.is_known) return publish_cancelled(L, cancelled);
+  struct published known = *published;
+  free(published);
+  snprintf(error.text, sizeof error.text, "%s", publish_late_text(known.late.status));
+  return push_published(L, known.late.status, known.id, &error);
 }
 
 /* Notes where the outcome goes if it comes later, in a handler that waits. */
 static bool prepare_published(struct host *host, struct mw_publish *publish) {
   if (!host->spare_published) host->spare_published = calloc(1, sizeof *host->spare_published);
   if (!host->spare_published) return false;
-  host->spare_published->wait.abandon = abandon;
+  late_init(&host->spare_published->late);
   publish->on_done = on_published;
   publish->context = host->spare_published;
   return true;
@@ -167,7 +156,7 @@ static int publish_through_broker(lua_State *L, struct host *host, struct mw_pub
   }
   struct published *published = host->spare_published;
   host->spare_published = NULL; /* on_published has it now */
-  return task_wait(L, &published->wait, finish_published);
+  return task_wait(L, &published->late.wait, finish_published);
 }
 
 int publish_to_channel(lua_State *L) {

@@ -10,6 +10,10 @@ BINDING_BEGIN
  * of the script), "closed", "too_large", or "unavailable". Returns the number of values. */
 int publish_outcome(lua_State *L, int status, const struct mw_error *error);
 
+/* The same, for a task that was cancelled while it waited for the outcome. */
+int publish_cancelled(lua_State *L, const char *cancelled);
+/* Returns the message of a failure. */
+const char *publish_message(int status, const struct mw_error *error);
 /* Returns the code of a status. */
 const char *publish_code(int status);
 /* Reads event, data, and whether the data is bytes, from `index` on. Pushes one value that owns the

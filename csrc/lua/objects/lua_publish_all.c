@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lua/base/handle.h"
 #include "lua/base/wait.h"
@@ -95,8 +94,7 @@ static void put_outcome(lua_State *L, struct batch *batch, lua_Integer number, i
     return;
   }
   batch->lost++;
-  bool says_more = status != MW_ECLOSED && error->text[0] != '\0';
-  put_error(L, number, status == MW_ECLOSED ? "closed" : says_more ? error->text : mw_status_text(status), publish_code(status));
+  put_error(L, number, publish_message(status, error), publish_code(status));
 }
 
 static int push_results(lua_State *L, const struct batch *batch) {
@@ -109,8 +107,7 @@ static int finish_batch(lua_State *L, int lua_status, lua_KContext context) {
   (void)lua_status;
   struct batch *batch = (struct batch *)context;
   const char *cancelled = task_end_wait(&batch->wait, batch->pending == 0);
-  if (batch->pending > 0)
-    return failure_push(L, cancelled, publish_code(strcmp(cancelled, "closed") == 0 ? MW_ECLOSED : MW_EUNAVAILABLE));
+  if (batch->pending > 0) return publish_cancelled(L, cancelled);
   for (size_t i = 0; i < batch->count; i++) {
     const struct batch_item *item = &batch->items[i];
     struct mw_error error;
