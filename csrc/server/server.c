@@ -316,6 +316,7 @@ static void on_drained(void *context) {
   log_line(MW_LOG_WARNING,
            "stopping exceeds limits.drain_seconds (drain_ms in C): refusing requests and cancelling handlers (connections=%zu)",
            atomic_load(&server->app.conn_count));
+  if (server->broker) (void)broker_orderer_leave(server->broker);
   end_pending(server);
   stop_workers(server, true);
   script_cancel_all(&server->script);

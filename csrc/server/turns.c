@@ -25,6 +25,9 @@ static bool is_idle(struct mw_server *server) {
   return atomic_load(&server->app.conn_count) == 0 && script_idle(&server->script) && atomic_load(&server->app.job_count) == 0;
 }
 
+/* The tick of the broker brings further turns. */
+static bool has_left(struct mw_server *server) { return !server->broker || broker_orderer_leave(server->broker); }
+
 /* ---- One worker, with the script ------------------------------------------------------------- */
 
 static void run_one(struct mw_server *server, struct worker *worker) {
@@ -86,7 +89,7 @@ void turns_run(struct loop *loop) {
   if (server->broker) broker_orderer_end_turn(server->broker);
   if (has_work(server)) {
     loop_wake(loop);
-  } else if (server->app.state == APP_STOPPING && is_idle(server)) {
+  } else if (server->app.state == APP_STOPPING && is_idle(server) && has_left(server)) {
     assert_idle(server);
     server_finish_stopping(server);
   }

@@ -90,7 +90,7 @@ static void subscribe_own(struct broker *broker) {
 
 /* Does what the state allows. */
 static void step(struct broker *broker) {
-  if (broker->is_stopped) return;
+  if (broker->is_stopped || broker->is_leaving) return;
   subscribe_own(broker);
   bool may_ask = node_is_connected(broker) && !broker->hello_is_sent;
   if (may_ask && (!broker->is_welcome || broker->doubts) && broker->hello_due_ms <= broker->now_ms) say_hello(broker);

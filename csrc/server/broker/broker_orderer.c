@@ -14,7 +14,8 @@ enum {
   SILENCE_MS = 3000,
   EXPIRY_MS = 10000,
   RECOVER_MS = 2000,
-  GATHER_MS = 100
+  GATHER_MS = 100,
+  LEAVE_MS = 1000
 };
 enum { MARK_TTL_S = 25 * 3600, HELD_MAX = 32 << 20 };
 
@@ -185,6 +186,21 @@ static void end_pending(struct orderer *orderer) {
   broker_stop(owner->broker);
   run_ops(owner);
   tell_done(owner);
+}
+
+static void on_left(void *context) {
+  struct broker_orderer *orderer = context;
+  orderer->has_left = true;
+}
+
+bool broker_orderer_leave(struct broker_orderer *orderer) {
+  uint64_t now_ms = orderer->server->loop.clock.now_ms;
+  if (!orderer->is_leaving) {
+    orderer->is_leaving = true;
+    orderer->leaving_ms = now_ms;
+    if (broker_say_goodbye(orderer->broker, on_left, orderer) < 0) orderer->has_left = true;
+  }
+  return orderer->has_left || now_ms - orderer->leaving_ms >= LEAVE_MS;
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */

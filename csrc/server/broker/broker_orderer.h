@@ -34,6 +34,8 @@ struct broker_orderer {
   bool is_up;           /* app->unready tells other threads */
   uint64_t lost_ms;     /* when is_up became false, or connecting began, by the loop's clock */
   uint64_t losses;      /* how often is_up became false */
+  bool is_leaving, has_left;
+  uint64_t leaving_ms; /* since when it is leaving */
 };
 
 /* What the broker calls (server/broker/broker_sink.c). */
@@ -45,6 +47,10 @@ int broker_orderer_begin(struct mw_server *server);
 /* Called at the beginning and at the end of each turn. */
 void broker_orderer_begin_turn(struct broker_orderer *orderer);
 void broker_orderer_end_turn(struct broker_orderer *orderer);
+/* Tells the broker that this node stops, so that it does not count as dead only later. Returns true if the
+ * broker knows, cannot be told, or has not answered for a second; until then, call it again in each
+ * turn. Nothing is published or joined from then on. */
+bool broker_orderer_leave(struct broker_orderer *orderer);
 /* Disconnects. Called when no worker runs any more, and before the connections of the server are
  * closed. */
 void broker_orderer_stop(struct broker_orderer *orderer);

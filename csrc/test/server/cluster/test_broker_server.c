@@ -248,6 +248,21 @@ static void servers_end_while_calls_wait(void **state) {
   }
 }
 
+static void on_stopped(void *context) { *(bool *)context = true; }
+
+/* The others need not wait until it counts as dead. Without an answer, it ends nonetheless. */
+static void a_node_that_stops_says_so(void **state) {
+  (void)state;
+  bool has_stopped = false;
+  mw_server_stop(nodes[1], on_stopped, &has_stopped);
+  until(has_stopped);
+  real_redis_run(&real, "test $(redis-cli -s s ZCARD '{mw}:nodes') = 1");
+  real_redis_run(&real, "redis-cli -s s CLIENT PAUSE 600000");
+  has_stopped = false;
+  mw_server_stop(nodes[0], on_stopped, &has_stopped);
+  until(has_stopped);
+}
+
 static size_t published;
 
 static void on_published(void *context, int status, const char *id) {
@@ -338,6 +353,7 @@ int main(void) {
                                      NODE_TEST(redis_has_forgotten),
                                      NODE_TEST(a_new_node_knows_old_cursors),
                                      NODE_TEST(servers_end_while_calls_wait),
+                                     NODE_TEST(a_node_that_stops_says_so),
                                      cmocka_unit_test_setup_teardown(older_messages_are_fetched, begin_with_much, end)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
