@@ -1,20 +1,14 @@
 #include "app/config.h"
 
-#include <stdio.h>
-
 #include "app/limits/limits.h"
 #include "auth/origin.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/refs.h"
 #include "codec/envelope.h"
 
 /* Members of a channel, by default. */
 enum { MEMBERS_MAX = 100000 };
-
-static int config_fail(struct mw_error *error, int status, const char *what, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
-  return status;
-}
 
 /* Makes room for another item at the end of a vector. */
 static void *extend(void *items, size_t count, size_t item_size) {
@@ -66,17 +60,17 @@ static void config_free(struct policy_owner *owner);
 
 int mw_config_new(struct mw_config **out, const struct mw_config_options *options, struct mw_error *error) {
   if (options->token && options->authenticate)
-    return config_fail(error, MW_EINVAL, "token", "the app cannot authenticate clients in two ways");
-  if (path_fault(options)) return config_fail(error, MW_EINVAL, "paths", path_fault(options));
-  if (limits_fault(&options->limits)) return config_fail(error, MW_EINVAL, "limits", limits_fault(&options->limits));
-  if (key_fault(options->publish_key)) return config_fail(error, MW_EINVAL, "publish_key", key_fault(options->publish_key));
+    return error_set(error, MW_EINVAL, "token: the app cannot authenticate clients in two ways");
+  if (path_fault(options)) return error_set(error, MW_EINVAL, "paths: %.120s", path_fault(options));
+  if (limits_fault(&options->limits)) return error_set(error, MW_EINVAL, "limits: %.120s", limits_fault(&options->limits));
+  if (key_fault(options->publish_key)) return error_set(error, MW_EINVAL, "publish_key: %.120s", key_fault(options->publish_key));
   struct broker_config *broker;
   int status = broker_config_new(&broker, &options->broker, error);
   if (status < 0) return status;
   struct mw_config *config = memory_calloc(1, sizeof *config);
   if (!config) {
     broker_config_free(broker);
-    return config_fail(error, MW_ENOMEM, "config", "out of memory");
+    return error_set(error, MW_ENOMEM, "config: out of memory");
   }
   static atomic_ullong number;
   atomic_init(&config->owner.refs, 1);
@@ -102,7 +96,7 @@ int mw_config_new(struct mw_config **out, const struct mw_config_options *option
   if (!own_string(&own->path_client, default_paths[ENDPOINT_CLIENT])) owned = false;
   if (!owned) {
     mw_config_unref(config);
-    return config_fail(error, MW_ENOMEM, "config", "out of memory");
+    return error_set(error, MW_ENOMEM, "config: out of memory");
   }
   *out = config;
   return 0;
@@ -149,31 +143,28 @@ static void config_free(struct policy_owner *owner) {
 }
 
 static int overlap(struct mw_error *error, const struct pattern *pattern, const struct pattern *other) {
-  if (error) {
-    snprintf(error->text, sizeof error->text,
-             "patterns \"%.80s\" and \"%.80s\" can match the same name; make one of them literal wherever they differ",
-             other->text, pattern->text);
-  }
-  return MW_EOVERLAP;
+  return error_set(error, MW_EOVERLAP,
+                   "patterns \"%.80s\" and \"%.80s\" can match the same name; make one of them literal wherever they differ",
+                   other->text, pattern->text);
 }
 
 /* Copies the rules for events. kind_deinit frees them, even after a failure. */
 static int copy_events(struct kind *kind, const char *pattern, const struct mw_channel_options *options, struct mw_error *error) {
   if (options->event_count == 0) return 0;
   kind->events = memory_calloc(options->event_count, sizeof *kind->events);
-  if (!kind->events) return config_fail(error, MW_ENOMEM, pattern, "out of memory");
+  if (!kind->events) return error_set(error, MW_ENOMEM, "%.120s: out of memory", pattern);
   for (size_t i = 0; i < options->event_count; i++) {
     struct bytes event = bytes_string(options->events[i].event);
     const char *fault = event_name_fault(event);
     if (!fault && config_event(kind, event)) fault = "the event has two rules";
     if (!fault) fault = limits_rate_fault(options->events[i].rate);
-    if (fault) return config_fail(error, MW_EINVAL, options->events[i].event, fault);
+    if (fault) return error_set(error, MW_EINVAL, "%.120s: %.120s", options->events[i].event, fault);
     struct event_rule *rule = &kind->events[i];
     *rule = (struct event_rule){.event = memory_copy(event.ptr, event.len),
                                 .relay = options->events[i].relay,
                                 .keep = options->events[i].keep,
                                 .rate = limits_rate(options->events[i].rate)};
-    if (!rule->event) return config_fail(error, MW_ENOMEM, pattern, "out of memory");
+    if (!rule->event) return error_set(error, MW_ENOMEM, "%.120s: out of memory", pattern);
     kind->event_count++;
   }
   return 0;
@@ -207,23 +198,23 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   if (options->message_size > 0 && options->message_size < kind.message_size) kind.message_size = options->message_size;
   const char *rate_fault = limits_rate_fault(options->rate);
   if (!rate_fault) rate_fault = limits_rate_fault(options->total_rate);
-  if (rate_fault) return config_fail(error, MW_EINVAL, text, rate_fault);
+  if (rate_fault) return error_set(error, MW_EINVAL, "%.120s: %.120s", text, rate_fault);
   if (kind.by_token && !config->options.token)
-    return config_fail(error, MW_EINVAL, text, "the channels of a token require an app that verifies tokens");
+    return error_set(error, MW_EINVAL, "%.120s: the channels of a token require an app that verifies tokens", text);
   if (kind.by_token) kind.hooks |= MW_HOOK_AUTHORIZE;
   if (options->history_size == 0 && (options->history_ttl_ms > 0 || options->history_replay > 0)) {
-    return config_fail(error, MW_EINVAL, text, "history.ttl and history.replay need history.size above 0");
+    return error_set(error, MW_EINVAL, "%.120s: history.ttl and history.replay need history.size above 0", text);
   }
   if (options->history_size == 0 && (options->history_bytes > 0 || options->history_readable))
-    return config_fail(error, MW_EINVAL, text, "history.bytes and history.readable need history.size above 0");
+    return error_set(error, MW_EINVAL, "%.120s: history.bytes and history.readable need history.size above 0", text);
   if (options->history_size == 0 && options->slow == MW_SLOW_CATCHUP)
-    return config_fail(error, MW_EINVAL, text, "slow = catchup needs history.size above 0");
+    return error_set(error, MW_EINVAL, "%.120s: slow = catchup needs history.size above 0", text);
   bool has_presence = options->presence != MW_PRESENCE_NONE;
   if (!has_presence && (options->hooks & MW_HOOK_PRESENCE || options->presence_linger_ms || options->presence_interval_ms)) {
-    return config_fail(error, MW_EINVAL, text, "a hook, linger, or interval of presence needs presence");
+    return error_set(error, MW_EINVAL, "%.120s: a hook, linger, or interval of presence needs presence", text);
   }
-  if (options->presence > MW_PRESENCE_COUNTS) return config_fail(error, MW_EINVAL, text, "unknown mode of presence");
-  if (config->kind_count >= FIRST_ROUTE) return config_fail(error, MW_ELIMIT, text, "too many kinds of channels");
+  if (options->presence > MW_PRESENCE_COUNTS) return error_set(error, MW_EINVAL, "%.120s: unknown mode of presence", text);
+  if (config->kind_count >= FIRST_ROUTE) return error_set(error, MW_ELIMIT, "%.120s: too many kinds of channels", text);
   int status = pattern_init(&kind.pattern, bytes_string(text), ":/", error);
   if (status == 0) status = copy_events(&kind, text, options, error);
   for (size_t i = 0; status == 0 && i < config->kind_count; i++) {
@@ -233,7 +224,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
   struct kind *kinds = status == 0 ? extend(config->kinds, config->kind_count, sizeof *kinds) : NULL;
   if (!kinds) {
     kind_deinit(&kind);
-    return status < 0 ? status : config_fail(error, MW_ENOMEM, text, "out of memory");
+    return status < 0 ? status : error_set(error, MW_ENOMEM, "%.120s: out of memory", text);
   }
   config->kinds = kinds;
   kind.policy = (struct channel_policy){.owner = &config->owner,
@@ -252,7 +243,7 @@ int mw_config_channel(struct mw_config *config, const char *text, const struct m
 int config_add_route(struct mw_config *config, enum route_type type, struct bytes method, const char *text,
                      struct websocket *websocket, struct mw_error *error) {
   struct route route = {.type = type, .method = method, .websocket = websocket};
-  int status = text[0] == '/' ? 0 : config_fail(error, MW_EINVAL, text, "a route must begin with \"/\"");
+  int status = text[0] == '/' ? 0 : error_set(error, MW_EINVAL, "%.120s: a route must begin with \"/\"", text);
   if (status == 0) status = pattern_init(&route.pattern, bytes_string(text), "/", error);
   if (status < 0) {
     config_websocket_free(websocket);
@@ -267,7 +258,7 @@ int config_add_route(struct mw_config *config, enum route_type type, struct byte
   if (!routes) {
     pattern_deinit(&route.pattern);
     config_websocket_free(websocket);
-    return status < 0 ? status : config_fail(error, MW_ENOMEM, text, "out of memory");
+    return status < 0 ? status : error_set(error, MW_ENOMEM, "%.120s: out of memory", text);
   }
   config->routes = routes;
   routes[config->route_count] = route;
@@ -280,7 +271,7 @@ static int add_method_route(struct mw_config *config, enum route_type type, cons
     if (bytes_equal(route_methods[i], bytes_string(method)))
       return config_add_route(config, type, route_methods[i], pattern, NULL, error);
   }
-  return config_fail(error, MW_EINVAL, method, "the method of a route must be GET, POST, PUT, PATCH, DELETE, or OPTIONS");
+  return error_set(error, MW_EINVAL, "%.120s: the method of a route must be GET, POST, PUT, PATCH, DELETE, or OPTIONS", method);
 }
 
 int mw_config_route(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
@@ -288,7 +279,8 @@ int mw_config_route(struct mw_config *config, const char *method, const char *pa
 }
 
 int mw_config_stream(struct mw_config *config, const char *method, const char *pattern, struct mw_error *error) {
-  if (strcmp(method, "OPTIONS") == 0) return config_fail(error, MW_EINVAL, method, "OPTIONS cannot be answered with a stream");
+  if (strcmp(method, "OPTIONS") == 0)
+    return error_set(error, MW_EINVAL, "%.120s: OPTIONS cannot be answered with a stream", method);
   return add_method_route(config, ROUTE_STREAM, method, pattern, error);
 }
 
@@ -310,7 +302,7 @@ int mw_config_own_origins(struct mw_config *config, int route) {
 }
 
 int mw_config_not_found(struct mw_config *config, struct mw_error *error) {
-  if (config->not_found) return config_fail(error, MW_EOVERLAP, "not found", "there is such a route already");
+  if (config->not_found) return error_set(error, MW_EOVERLAP, "not found: there is such a route already");
   /* No request has an empty method, so it is found only by its number. */
   int number = config_add_route(config, ROUTE_HTTP, BYTES(""), "/{path...}", NULL, error);
   if (number > 0) config->not_found = number;
@@ -319,11 +311,11 @@ int mw_config_not_found(struct mw_config *config, struct mw_error *error) {
 
 int mw_config_origin(struct mw_config *config, const char *origin, struct mw_error *error) {
   const char *fault = origin_fault(bytes_string(origin));
-  if (fault) return config_fail(error, MW_EINVAL, origin, fault);
+  if (fault) return error_set(error, MW_EINVAL, "%.120s: %.120s", origin, fault);
   char **origins = extend(config->origins, config->origin_count, sizeof *origins);
   if (origins) config->origins = origins;
   char *copy = origins ? memory_copy(origin, strlen(origin)) : NULL;
-  if (!copy) return config_fail(error, MW_ENOMEM, origin, "out of memory");
+  if (!copy) return error_set(error, MW_ENOMEM, "%.120s: out of memory", origin);
   origins[config->origin_count++] = copy;
   return 0;
 }

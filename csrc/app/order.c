@@ -1,18 +1,12 @@
 #include "app/order.h"
 
-#include <stdio.h>
-
 #include "app/app.h"
+#include "base/error.h"
 #include "base/status.h"
 #include "codec/envelope.h"
 #include "codec/json_scan.h"
 
 enum { KEY_MAX = 255 };
-
-static int refuse(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
 
 int order_read_parts(struct app *app, const struct mw_config *config, const struct mw_publish *publish,
                      struct message_parts *parts, struct mw_error *error) {
@@ -27,17 +21,16 @@ int order_read_parts(struct app *app, const struct mw_config *config, const stru
   if (publish->except) parts->except = bytes_of(publish->except->id, CLIENT_ID_LEN);
   parts->key = bytes_of(publish->key.ptr, publish->key.len);
   parts->is_final = publish->is_final;
-  if (app->state >= APP_STOPPED) return refuse(error, MW_EUNAVAILABLE, "the server has stopped");
-  if (parts->key.len > KEY_MAX) return refuse(error, MW_EINVAL, "the key is longer than 255 bytes");
-  if (parts->is_final && publish->is_volatile) return refuse(error, MW_EINVAL, "a final message cannot be volatile");
-  if (event_name_fault(parts->event)) return refuse(error, MW_EINVAL, event_name_fault(parts->event));
+  if (app->state >= APP_STOPPED) return error_set(error, MW_EUNAVAILABLE, "the server has stopped");
+  if (parts->key.len > KEY_MAX) return error_set(error, MW_EINVAL, "the key is longer than 255 bytes");
+  if (parts->is_final && publish->is_volatile) return error_set(error, MW_EINVAL, "a final message cannot be volatile");
+  if (event_name_fault(parts->event)) return error_set(error, MW_EINVAL, "%s", event_name_fault(parts->event));
   if (parts->data.len > config->options.limits.message_size) {
     limit_count(&app->limits, MW_LIMIT_MESSAGE_SIZE);
-    return refuse(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
+    return error_set(error, MW_ETOOLARGE, "the data is larger than limits.message_size");
   }
   if (!parts->is_binary && !json_scan(parts->data, &value, &fault)) {
-    if (error) snprintf(error->text, sizeof error->text, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "invalid JSON in data at byte %zu: %s", fault.offset, fault.reason);
   }
   return 0;
 }
@@ -66,16 +59,13 @@ static int publish_by(struct app *app, struct mw_config *config, const struct mw
   struct message_parts parts;
   int status = order_read_parts(app, config, publish, &parts, error);
   if (status < 0) return status;
-  if (channel_name_fault(parts.channel)) return refuse(error, MW_EINVAL, channel_name_fault(parts.channel));
+  if (channel_name_fault(parts.channel)) return error_set(error, MW_EINVAL, "%s", channel_name_fault(parts.channel));
   const struct kind *kind = config_kind(config, parts.channel);
   if (!kind) {
-    if (error)
-      snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len,
-               parts.channel.ptr);
-    return MW_ENOTFOUND;
+    return error_set(error, MW_ENOTFOUND, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len, parts.channel.ptr);
   }
   status = app->orderer->publish(app->orderer, kind, &parts, publish->is_volatile, completion);
-  if (status < 0) return refuse(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, order_fault(status));
+  if (status < 0) return error_set(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, "%s", order_fault(status));
   return status;
 }
 

@@ -1,7 +1,5 @@
 #include "auth/jwk.h"
 
-#include <stdio.h>
-
 #include <openssl/bio.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -9,6 +7,7 @@
 #include <openssl/pem.h>
 
 #include "base/base64.h"
+#include "base/error.h"
 #include "base/memory.h"
 
 enum { RSA_BITS_MIN = 2048, EC_POINT_LEN = 65, EC_COORDINATE_LEN = 32, ED25519_LEN = 32 };
@@ -35,11 +34,6 @@ enum jwk_algorithm jwk_algorithm_of(struct bytes name) {
 
 const char *jwk_algorithm_name(enum jwk_algorithm algorithm) { return algorithms[algorithm].name; }
 
-static int fail(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
-
 void jwk_deinit(struct jwk *key) {
   EVP_PKEY_free(key->pkey);
   if (key->secret) OPENSSL_cleanse(key->secret, key->secret_len);
@@ -53,18 +47,16 @@ void jwk_deinit(struct jwk *key) {
 int jwk_init_secret(struct jwk *key, struct bytes secret, unsigned allowed, struct mw_error *error) {
   *key = (struct jwk){.algorithms = allowed ? allowed & FOR_SECRET : 1 << JWK_HS256};
   if (bytes_starts_with(secret, BYTES("-----BEGIN ")))
-    return fail(error, MW_EINVAL, "the key is in PEM, and is not a secret; use the option public_key");
-  if (key->algorithms == 0) return fail(error, MW_EINVAL, "a secret is only for HS256, HS384, and HS512");
+    return error_set(error, MW_EINVAL, "the key is in PEM, and is not a secret; use the option public_key");
+  if (key->algorithms == 0) return error_set(error, MW_EINVAL, "a secret is only for HS256, HS384, and HS512");
   for (size_t i = 0; i < JWK_ALGORITHM_COUNT; i++) {
     if (!(key->algorithms & 1U << i) || secret.len >= algorithms[i].secret_min) continue;
-    if (error)
-      snprintf(error->text, sizeof error->text, "the key is too short: %s requires at least %zu bytes, got %zu",
-               algorithms[i].name, algorithms[i].secret_min, secret.len);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "the key is too short: %s requires at least %zu bytes, got %zu", algorithms[i].name,
+                     algorithms[i].secret_min, secret.len);
   }
   key->secret = memory_copy(secret.ptr, secret.len);
   key->secret_len = secret.len;
-  return key->secret ? 0 : fail(error, MW_ENOMEM, "out of memory");
+  return key->secret ? 0 : error_set(error, MW_ENOMEM, "out of memory");
 }
 
 /* ---- Key pairs ------------------------------------------------------------------------------- */
@@ -75,20 +67,20 @@ static int adopt(struct jwk *key, unsigned allowed, struct mw_error *error) {
   unsigned fitting = 0, usual = 0;
   if (EVP_PKEY_is_a(key->pkey, "RSA")) {
     if (EVP_PKEY_get_bits(key->pkey) < RSA_BITS_MIN)
-      return fail(error, MW_EINVAL, "the RSA key is too short: at least 2048 bits are required");
+      return error_set(error, MW_EINVAL, "the RSA key is too short: at least 2048 bits are required");
     fitting = FOR_RSA;
     usual = 1 << JWK_RS256;
   } else if (EVP_PKEY_is_a(key->pkey, "EC")) {
     EVP_PKEY_get_group_name(key->pkey, group, sizeof group, NULL);
-    if (strcmp(group, "prime256v1") != 0) return fail(error, MW_EINVAL, "of elliptic curves, only P-256 is supported");
+    if (strcmp(group, "prime256v1") != 0) return error_set(error, MW_EINVAL, "of elliptic curves, only P-256 is supported");
     fitting = usual = FOR_EC;
   } else if (EVP_PKEY_is_a(key->pkey, "ED25519")) {
     fitting = usual = FOR_ED25519;
   } else {
-    return fail(error, MW_EINVAL, "the type of the key is not supported; use RSA, P-256, or Ed25519");
+    return error_set(error, MW_EINVAL, "the type of the key is not supported; use RSA, P-256, or Ed25519");
   }
   key->algorithms = allowed ? allowed & fitting : usual;
-  return key->algorithms ? 0 : fail(error, MW_ENOTFOUND, "none of the algorithms is for this type of key");
+  return key->algorithms ? 0 : error_set(error, MW_ENOTFOUND, "none of the algorithms is for this type of key");
 }
 
 /* Without it, OpenSSL would ask for the password at the terminal. */
@@ -109,9 +101,9 @@ int jwk_init_pem(struct jwk *key, struct bytes pem, bool is_private, unsigned al
   }
   BIO_free(bio);
   if (!key->pkey) {
-    return fail(error, MW_EINVAL,
-                is_private ? "not a private key in PEM without a password (\"-----BEGIN PRIVATE KEY-----\")"
-                           : "not a public key in PEM (\"-----BEGIN PUBLIC KEY-----\")");
+    return error_set(error, MW_EINVAL, "%s",
+                     is_private ? "not a private key in PEM without a password (\"-----BEGIN PRIVATE KEY-----\")"
+                                : "not a public key in PEM (\"-----BEGIN PUBLIC KEY-----\")");
   }
   int status = adopt(key, allowed, error);
   if (status < 0) jwk_deinit(key);
@@ -196,7 +188,7 @@ static int read_secret(struct jwk *key, const json_t *json, unsigned allowed, st
   if (member_bytes(json, "k", &bytes)) {
     status = jwk_init_secret(key, buffer_bytes(&bytes), allowed, error);
   } else {
-    fail(error, status, "malformed or missing member \"k\"");
+    error_set(error, status, "malformed or missing member \"k\"");
   }
   if (bytes.data) OPENSSL_cleanse(bytes.data, bytes.capacity);
   buffer_deinit(&bytes);
@@ -229,16 +221,16 @@ static int read_members(struct jwk *key, const json_t *json, unsigned allowed, s
   } else if (bytes_equal(type, BYTES("OKP")) && bytes_equal(curve, BYTES("Ed25519"))) {
     key->pkey = read_ed25519(json);
   } else {
-    return type.len > 0 ? MW_ENOTFOUND : fail(error, MW_EINVAL, "the key has no type (\"kty\")");
+    return type.len > 0 ? MW_ENOTFOUND : error_set(error, MW_EINVAL, "the key has no type (\"kty\")");
   }
-  return key->pkey ? adopt(key, allowed, error) : fail(error, MW_EINVAL, "malformed or missing members of the public key");
+  return key->pkey ? adopt(key, allowed, error) : error_set(error, MW_EINVAL, "malformed or missing members of the public key");
 }
 
 int jwk_init_json(struct jwk *key, const json_t *json, unsigned allowed, struct mw_error *error) {
   *key = (struct jwk){0};
-  if (!json_is_object(json)) return fail(error, MW_EINVAL, "a key must be an object");
+  if (!json_is_object(json)) return error_set(error, MW_EINVAL, "a key must be an object");
   struct bytes kid = member_text(json, "kid"), name = member_text(json, "alg");
-  if (kid.len > JWK_KID_MAX) return fail(error, MW_EINVAL, "the \"kid\" is too long");
+  if (kid.len > JWK_KID_MAX) return error_set(error, MW_EINVAL, "the \"kid\" is too long");
   if (!is_for_verifying(json)) return MW_ENOTFOUND;
   if (name.len > 0) {
     /* The key names its only algorithm. */
@@ -250,7 +242,7 @@ int jwk_init_json(struct jwk *key, const json_t *json, unsigned allowed, struct 
   int status = read_members(key, json, allowed, error);
   if (status == 0 && json_object_get(json, "kid")) {
     key->kid = memory_copy(kid.ptr ? kid.ptr : "", kid.len);
-    if (!key->kid) status = fail(error, MW_ENOMEM, "out of memory");
+    if (!key->kid) status = error_set(error, MW_ENOMEM, "out of memory");
   }
   if (status < 0) jwk_deinit(key);
   return status;

@@ -5,13 +5,9 @@
 #include <sys/stat.h>
 
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
-
-static int fail(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
 
 /* ---- The set --------------------------------------------------------------------------------- */
 
@@ -29,12 +25,11 @@ static int read_keys(struct jwk_set *set, const json_t *list, unsigned allowed, 
     int status = jwk_init_json(&set->keys[set->count], item, allowed, &fault);
     if (status == MW_ENOTFOUND) continue;
     if (status < 0) {
-      if (error) snprintf(error->text, sizeof error->text, "key %zu: %.200s", i + 1, fault.text);
-      return status;
+      return error_set(error, status, "key %zu: %.200s", i + 1, fault.text);
     }
     set->count++;
   }
-  return set->count > 0 ? 0 : fail(error, MW_EINVAL, "no key is for verifying tokens with an allowed algorithm");
+  return set->count > 0 ? 0 : error_set(error, MW_EINVAL, "no key is for verifying tokens with an allowed algorithm");
 }
 
 int jwk_set_read(struct jwk_set *set, struct bytes json, unsigned allowed, struct mw_error *error) {
@@ -42,19 +37,18 @@ int jwk_set_read(struct jwk_set *set, struct bytes json, unsigned allowed, struc
   *set = (struct jwk_set){0};
   json_t *root = json_loadb(json.ptr ? json.ptr : "", json.len, JSON_REJECT_DUPLICATES, &fault);
   if (!root) {
-    if (error) snprintf(error->text, sizeof error->text, "not a JWK set: line %d: %.120s", fault.line, fault.text);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "not a JWK set: line %d: %.120s", fault.line, fault.text);
   }
   const json_t *list = json_object_get(root, "keys");
   size_t count = json_array_size(list);
   int status;
   if (!json_is_array(list)) {
-    status = fail(error, MW_EINVAL, "not a JWK set: an object with a list \"keys\" is required");
+    status = error_set(error, MW_EINVAL, "not a JWK set: an object with a list \"keys\" is required");
   } else if (count > JWK_SET_MAX) {
-    status = fail(error, MW_EINVAL, "more than 100 keys");
+    status = error_set(error, MW_EINVAL, "more than 100 keys");
   } else {
     set->keys = memory_calloc(count + 1, sizeof *set->keys);
-    status = set->keys ? read_keys(set, list, allowed, error) : fail(error, MW_ENOMEM, "out of memory");
+    status = set->keys ? read_keys(set, list, allowed, error) : error_set(error, MW_ENOMEM, "out of memory");
   }
   json_decref(root);
   if (status < 0) jwk_set_deinit(set);
@@ -92,10 +86,10 @@ static int read_stream(FILE *stream, struct buffer *text, struct mw_error *error
   size_t len;
   while ((len = fread(chunk, 1, sizeof chunk, stream)) > 0) {
     buffer_append(text, bytes_of(chunk, len));
-    if (text->len > JWK_FILE_MAX) return fail(error, MW_EINVAL, "the file is larger than 1 MiB");
+    if (text->len > JWK_FILE_MAX) return error_set(error, MW_EINVAL, "the file is larger than 1 MiB");
   }
-  if (ferror(stream)) return fail(error, -EIO, strerror(EIO));
-  return text->failed ? fail(error, MW_ENOMEM, "out of memory") : 0;
+  if (ferror(stream)) return error_set(error, -EIO, "%s", strerror(EIO));
+  return text->failed ? error_set(error, MW_ENOMEM, "out of memory") : 0;
 }
 
 static int load(const struct jwk_file *file, struct jwk_set *set, unsigned allowed, struct mw_error *error) {
@@ -103,7 +97,7 @@ static int load(const struct jwk_file *file, struct jwk_set *set, unsigned allow
   FILE *stream = fopen(file->path, "rb");
   if (!stream) {
     int status = -errno;
-    return fail(error, status, strerror(-status));
+    return error_set(error, status, "%s", strerror(-status));
   }
   buffer_init(&text);
   int status = read_stream(stream, &text, error);
@@ -122,7 +116,7 @@ int jwk_file_init(struct jwk_file *file, const char *path, uint64_t now_ms, stru
                   struct mw_error *error) {
   struct stat info;
   *file = (struct jwk_file){.path = memory_copy(path, strlen(path)), .checked_ms = now_ms};
-  if (!file->path) return fail(error, MW_ENOMEM, "out of memory");
+  if (!file->path) return error_set(error, MW_ENOMEM, "out of memory");
   if (stat(path, &info) == 0) note_version(file, &info);
   int status = load(file, set, allowed, error);
   if (status < 0) jwk_file_deinit(file);

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -11,6 +10,7 @@
 #include "auth/token_claims.h"
 #include "auth/token_head.h"
 #include "base/base64.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/refs.h"
 
@@ -27,11 +27,6 @@ struct mw_token {
   struct jwk_set set;
 };
 
-static int fail(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
-
 /* ---- Making one ------------------------------------------------------------------------------ */
 
 static int read_algorithms(unsigned *allowed, const char *const *names, size_t count, struct mw_error *error) {
@@ -39,10 +34,9 @@ static int read_algorithms(unsigned *allowed, const char *const *names, size_t c
   for (size_t i = 0; i < count; i++) {
     enum jwk_algorithm algorithm = jwk_algorithm_of(bytes_string(names[i]));
     if (algorithm == JWK_ALGORITHM_NONE) {
-      if (error)
-        snprintf(error->text, sizeof error->text,
-                 "algorithms: \"%.40s\" is not supported; use HS256, HS384, HS512, RS256, PS256, ES256, or EdDSA", names[i]);
-      return MW_EINVAL;
+      return error_set(error, MW_EINVAL,
+                       "algorithms: \"%.40s\" is not supported; use HS256, HS384, HS512, RS256, PS256, ES256, or EdDSA",
+                       names[i]);
     }
     *allowed |= 1U << algorithm;
   }
@@ -51,16 +45,13 @@ static int read_algorithms(unsigned *allowed, const char *const *names, size_t c
 
 /* Names the option in the error. */
 static int name_option(struct mw_error *error, int status, const char *option) {
-  if (status >= 0 || !error) return status;
-  struct mw_error inner = *error;
-  snprintf(error->text, sizeof error->text, "%s: %.230s", option, inner.text);
-  return status;
+  return status < 0 && error ? error_set(error, status, "%s: %.230s", option, error->text) : status;
 }
 
 static int read_only_key(struct mw_token *token, const struct mw_token_options *options, struct mw_error *error) {
   bool is_secret = options->key.len > 0;
   token->set.keys = memory_calloc(1, sizeof *token->set.keys);
-  if (!token->set.keys) return fail(error, MW_ENOMEM, "out of memory");
+  if (!token->set.keys) return error_set(error, MW_ENOMEM, "out of memory");
   struct bytes text = is_secret ? bytes_of(options->key.ptr, options->key.len) : bytes_string(options->public_key);
   int status = is_secret ? jwk_init_secret(token->set.keys, text, token->allowed, error)
                          : jwk_init_pem(token->set.keys, text, false, token->allowed, error);
@@ -70,15 +61,13 @@ static int read_only_key(struct mw_token *token, const struct mw_token_options *
 
 static int read_keys(struct mw_token *token, const struct mw_token_options *options, struct mw_error *error) {
   int given = (options->key.len > 0) + (options->public_key != NULL) + (options->jwks_file != NULL);
-  if (given == 0) return fail(error, MW_EINVAL, "one of key, public_key, and jwks_file is required");
-  if (given > 1) return fail(error, MW_EINVAL, "only one of key, public_key, and jwks_file is allowed");
+  if (given == 0) return error_set(error, MW_EINVAL, "one of key, public_key, and jwks_file is required");
+  if (given > 1) return error_set(error, MW_EINVAL, "only one of key, public_key, and jwks_file is allowed");
   if (!options->jwks_file) return read_only_key(token, options, error);
   token->has_kids = true;
   int status = jwk_file_init(&token->file, options->jwks_file, 0, &token->set, token->allowed, error);
   if (status == 0 || !error) return status;
-  struct mw_error inner = *error;
-  snprintf(error->text, sizeof error->text, "jwks_file: %.100s: %.120s", options->jwks_file, inner.text);
-  return status;
+  return error_set(error, status, "jwks_file: %.100s: %.120s", options->jwks_file, error->text);
 }
 
 static bool own_text(char **own, struct bytes *rule, const char *text) {
@@ -89,26 +78,26 @@ static bool own_text(char **own, struct bytes *rule, const char *text) {
 }
 
 static int read_options(struct mw_token *token, const struct mw_token_options *options, struct mw_error *error) {
-  if (options->leeway_ms > LEEWAY_MAX_MS) return fail(error, MW_EINVAL, "leeway: at most 300 seconds");
+  if (options->leeway_ms > LEEWAY_MAX_MS) return error_set(error, MW_EINVAL, "leeway: at most 300 seconds");
   if ((options->issuer && !*options->issuer) || (options->audience && !*options->audience) ||
       (options->cookie && !*options->cookie))
-    return fail(error, MW_EINVAL, "issuer, audience, and cookie must not be empty");
+    return error_set(error, MW_EINVAL, "issuer, audience, and cookie must not be empty");
   token->rules.leeway_ms = options->leeway_ms;
   token->rules.exp_optional = options->exp_optional;
   bool owned = own_text(&token->issuer, &token->rules.issuer, options->issuer) &&
                own_text(&token->audience, &token->rules.audience, options->audience) &&
                own_text(&token->cookie, NULL, options->cookie);
-  if (!owned) return fail(error, MW_ENOMEM, "out of memory");
+  if (!owned) return error_set(error, MW_ENOMEM, "out of memory");
   int status = read_algorithms(&token->allowed, options->algorithms, options->algorithm_count, error);
   return status < 0 ? status : read_keys(token, options, error);
 }
 
 int mw_token_new(struct mw_token **out, const struct mw_token_options *options, struct mw_error *error) {
   struct mw_token *token = memory_calloc(1, sizeof *token);
-  if (!token) return fail(error, MW_ENOMEM, "out of memory");
+  if (!token) return error_set(error, MW_ENOMEM, "out of memory");
   if (pthread_mutex_init(&token->lock, NULL) != 0) {
     memory_free(token);
-    return fail(error, MW_ENOMEM, "out of memory");
+    return error_set(error, MW_ENOMEM, "out of memory");
   }
   atomic_init(&token->refs, 1);
   int status = read_options(token, options, error);
@@ -205,7 +194,7 @@ int mw_token_verify(struct mw_token *token, const char *text, size_t text_len, u
   struct token_facts facts;
   const char *fault;
   int status = token_check(token, bytes_of(text, text_len), now_ms > 0 ? now_ms : wall_ms(), &facts, &fault);
-  if (status < 0) return fail(error, status, fault);
+  if (status < 0) return error_set(error, status, "%s", fault);
   size_t len = facts.claims.len;
   memcpy(claims, facts.claims.data, len);
   if (expires_ms) *expires_ms = facts.expires_ms;
@@ -222,7 +211,7 @@ static int read_signing_key(struct jwk *key, const struct mw_token_signer *signe
     if (status < 0) return status;
   }
   if ((signer->key.len > 0) == (signer->private_key != NULL))
-    return fail(error, MW_EINVAL, "one of key and private_key is required");
+    return error_set(error, MW_EINVAL, "one of key and private_key is required");
   if (signer->key.len > 0)
     return name_option(error, jwk_init_secret(key, bytes_of(signer->key.ptr, signer->key.len), allowed, error), "key");
   return name_option(error, jwk_init_pem(key, bytes_string(signer->private_key), true, allowed, error), "private_key");
@@ -250,20 +239,20 @@ static int sign(const struct jwk *key, struct bytes claims, const char *kid, str
   enum jwk_algorithm algorithm = lowest(key->algorithms);
   struct buffer signature;
   char *header = make_header(algorithm, kid);
-  if (!header) return fail(error, MW_ENOMEM, "out of memory, or the kid is not UTF-8");
+  if (!header) return error_set(error, MW_ENOMEM, "out of memory, or the kid is not UTF-8");
   base64url_write(out, bytes_string(header));
   free(header);
   buffer_append_char(out, '.');
   base64url_write(out, claims);
-  if (out->failed) return fail(error, MW_ENOMEM, "out of memory");
+  if (out->failed) return error_set(error, MW_ENOMEM, "out of memory");
   buffer_init(&signature);
   int status = jws_sign(key, algorithm, buffer_bytes(out), &signature);
   buffer_append_char(out, '.');
   base64url_write(out, buffer_bytes(&signature));
   buffer_deinit(&signature);
-  if (status < 0) return fail(error, status, "the key cannot sign");
-  if (out->len > MW_TOKEN_MAX) return fail(error, MW_ETOOLARGE, "the token would be larger than 8192 bytes");
-  return out->failed ? fail(error, MW_ENOMEM, "out of memory") : 0;
+  if (status < 0) return error_set(error, status, "the key cannot sign");
+  if (out->len > MW_TOKEN_MAX) return error_set(error, MW_ETOOLARGE, "the token would be larger than 8192 bytes");
+  return out->failed ? error_set(error, MW_ENOMEM, "out of memory") : 0;
 }
 
 int mw_token_sign(const struct mw_token_signer *signer, const char *claims, size_t claims_len, char text[MW_TOKEN_MAX],
@@ -273,7 +262,7 @@ int mw_token_sign(const struct mw_token_signer *signer, const char *claims, size
   json_t *root = json_loadb(claims ? claims : "", claims_len, JSON_REJECT_DUPLICATES, NULL);
   bool is_object = json_is_object(root);
   json_decref(root);
-  if (!is_object) return fail(error, MW_EINVAL, "the claims must be a JSON object, without a name twice");
+  if (!is_object) return error_set(error, MW_EINVAL, "the claims must be a JSON object, without a name twice");
   int status = read_signing_key(&key, signer, error);
   if (status < 0) return status;
   buffer_init(&out);

@@ -1,14 +1,12 @@
 #include "base/pattern.h"
 
-#include <stdio.h>
-
+#include "base/error.h"
 #include "base/memory.h"
 
 /* A long pattern is truncated, so that there is room for the reason. */
 static int pattern_fail(struct mw_error *error, int status, struct bytes pattern, const char *what) {
   int shown = pattern.len < 100 ? (int)pattern.len : 100;
-  if (error) snprintf(error->text, sizeof error->text, "pattern \"%.*s\": %s", shown, pattern.ptr, what);
-  return status;
+  return error_set(error, status, "pattern \"%.*s\": %s", shown, pattern.ptr, what);
 }
 
 /* Returns the length of the first segment of `text`. */

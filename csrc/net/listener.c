@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 
 /* ACCEPTS_MAX bounds the peers that are accepted in a row, so that other work gets its turn. */
@@ -21,8 +22,7 @@ static const char unix_prefix[] = "unix:";
 
 static int listener_fail(struct mw_error *error, int status, const char *address, const char *what) {
   const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
-  if (error) snprintf(error->text, sizeof error->text, "cannot listen on \"%.100s\": %s%s", address, what, hint);
-  return status;
+  return error_set(error, status, "cannot listen on \"%.100s\": %s%s", address, what, hint);
 }
 
 /* Splits "HOST:PORT", and removes the brackets around an IPv6 address. Returns NULL, or what is

@@ -3,13 +3,9 @@
 #include <stdio.h>
 
 #include "app/command.h"
+#include "base/error.h"
 #include "codec/envelope.h"
 #include "codec/ws/ws_frame.h"
-
-static int fail_call(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
 
 int client_call_send(struct app *app, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
   struct message_parts parts;
@@ -18,16 +14,16 @@ int client_call_send(struct app *app, struct mw_client *client, const struct mw_
   mw_config_unref(config);
   if (status < 0) return status;
   if (parts.channel.len > 0 && channel_name_fault(parts.channel))
-    return fail_call(error, MW_EINVAL, channel_name_fault(parts.channel));
+    return error_set(error, MW_EINVAL, "%s", channel_name_fault(parts.channel));
   struct command *command = command_new(COMMAND_SEND, client);
-  if (!command) return fail_call(error, MW_ENOMEM, "out of memory");
+  if (!command) return error_set(error, MW_ENOMEM, "out of memory");
   command->message = message_new(NULL, &parts);
   if (!command->message) {
     command_free(command);
-    return fail_call(error, MW_ENOMEM, "out of memory");
+    return error_set(error, MW_ENOMEM, "out of memory");
   }
   status = command_post(app, command);
-  return status < 0 ? fail_call(error, status, mw_status_text(status)) : 0;
+  return status < 0 ? error_set(error, status, "%s", mw_status_text(status)) : 0;
 }
 
 int client_call_close(struct app *app, struct mw_client *client, int code, const char *reason) {

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "app/socket.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "codec/http/http_fields.h"
 #include "codec/json_scan.h"
@@ -177,15 +178,15 @@ int mw_request_accept(struct mw_request *request, const char *data, size_t data_
 static bool add_fields(struct http_fields *out, const struct mw_response *response, struct mw_error *error) {
   bool fine = response->content_type.len == 0 ||
               http_fields_add(out, BYTES("Content-Type"), bytes_of(response->content_type.ptr, response->content_type.len));
-  if (!fine && error) snprintf(error->text, sizeof error->text, "invalid content type");
+  if (!fine) error_set(error, MW_EINVAL, "invalid content type");
   for (size_t i = 0; fine && i < response->field_count; i++) {
     struct bytes name = bytes_of(response->fields[i].name.ptr, response->fields[i].name.len);
     struct bytes value = bytes_of(response->fields[i].value.ptr, response->fields[i].value.len);
     bool reserved = http_field_is_reserved(name);
     fine = !reserved && http_fields_add(out, name, value);
-    if (!fine && error) {
-      snprintf(error->text, sizeof error->text, "the header \"%.*s\" %s", (int)(name.len < 64 ? name.len : 64), name.ptr,
-               reserved ? "is set by the server itself" : "is malformed");
+    if (!fine) {
+      error_set(error, MW_EINVAL, "the header \"%.*s\" %s", (int)(name.len < 64 ? name.len : 64), name.ptr,
+                reserved ? "is set by the server itself" : "is malformed");
     }
   }
   return fine;
@@ -211,7 +212,7 @@ int question_keep_stream_head(const struct mw_response *head, struct blob **out,
   http_fields_init(&fields);
   int status = MW_EINVAL;
   if (fault) {
-    if (error) snprintf(error->text, sizeof error->text, "%s", fault);
+    error_set(error, status, "%s", fault);
   } else if (add_fields(&fields, head, error)) {
     *out = http_fields_keep(&fields);
     status = *out ? 0 : MW_ENOMEM;
@@ -226,16 +227,14 @@ int mw_request_respond(struct mw_request *request, const struct mw_response *res
   int status = MW_EINVAL;
   bool responds = is_http(request);
   if (!responds || response->status < 200 || response->status > 599) {
-    if (error)
-      snprintf(error->text, sizeof error->text,
-               responds ? "the status must be from 200 to 599" : "only the request of a route takes a response");
+    error_set(error, status, responds ? "the status must be from 200 to 599" : "only the request of a route takes a response");
   } else if (add_fields(&fields, response, error)) {
     struct script_job *job = request->job;
     job->fields = http_fields_keep(&fields);
     job->body = job->fields ? blob_new(bytes_of(response->body.ptr ? response->body.ptr : "", response->body.len)) : NULL;
     job->status = response->status;
     status = job->body ? 0 : MW_ENOMEM;
-    if (status < 0 && error) snprintf(error->text, sizeof error->text, "out of memory");
+    if (status < 0) error_set(error, status, "out of memory");
   }
   http_fields_deinit(&fields);
   if (status < 0) {

@@ -1,10 +1,10 @@
 #include "server/accept.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "server/server.h"
@@ -136,8 +136,7 @@ int mw_server_listen(struct mw_server *server, const char *address, const struct
   struct listener *listener;
   if (app_stopping(&server->app)) return server_fail(error, MW_ECLOSED);
   if (options && options->proxy_protocol && !trusts_any(server)) {
-    if (error) snprintf(error->text, sizeof error->text, "%.120s: proxy_protocol needs trusted_proxies", address);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "%.120s: proxy_protocol needs trusted_proxies", address);
   }
   unsigned mode = options ? options->unix_mode : 0;
   int status = listener_bind(&listener, &server->loop, address, mode, accept_connection, server, error);

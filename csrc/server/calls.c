@@ -1,7 +1,7 @@
 /* The app's calls that are about a server, each handed to the room that it belongs to. */
-#include <stdio.h>
 
 #include "auth/token_claims.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "codec/json_scan.h"
 #include "script/client_calls.h"
@@ -87,27 +87,22 @@ size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_
   return client_call_close_user(&server->app, bytes_of(user_id, user_id_len), reason);
 }
 
-static int ticket_fail(struct mw_error *error, int status, const char *text) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", text);
-  return status;
-}
-
 static int make_ticket(struct mw_server *server, const struct mw_config_options *options, struct bytes user, uint64_t valid_ms,
                        char text[MW_TICKET_LEN], struct mw_error *error) {
   struct json_value value;
-  if (!options->authenticate) return ticket_fail(error, MW_EINVAL, "a ticket requires an app that authenticates");
-  if (valid_ms == 0 || valid_ms > TICKET_MS_MAX) return ticket_fail(error, MW_EINVAL, "a ticket is valid for at most an hour");
+  if (!options->authenticate) return error_set(error, MW_EINVAL, "a ticket requires an app that authenticates");
+  if (valid_ms == 0 || valid_ms > TICKET_MS_MAX) return error_set(error, MW_EINVAL, "a ticket is valid for at most an hour");
   if (!json_scan(user, &value, NULL) || value.type != JSON_OBJECT)
-    return ticket_fail(error, MW_EINVAL, "the user of a ticket must be a JSON object");
+    return error_set(error, MW_EINVAL, "the user of a ticket must be a JSON object");
   if (user.len > options->limits.message_size)
-    return ticket_fail(error, MW_ETOOLARGE, "the user of a ticket is larger than limits.message_size");
+    return error_set(error, MW_ETOOLARGE, "the user of a ticket is larger than limits.message_size");
   struct ticket ticket = {.user = blob_new(value.raw)};
   if (options->token) ticket.expires_ms = token_claims_expiry(value.raw);
   int status =
       ticket.user ? tickets_make(&server->script.tickets, &ticket, server->loop.clock.now_ms + valid_ms, text) : MW_ENOMEM;
   blob_unref(ticket.user);
-  if (status == MW_EUNAVAILABLE) return ticket_fail(error, status, "there are too many unused tickets (100000)");
-  return status < 0 ? ticket_fail(error, status, mw_status_text(status)) : 0;
+  if (status == MW_EUNAVAILABLE) return error_set(error, status, "there are too many unused tickets (100000)");
+  return status < 0 ? error_set(error, status, "%s", mw_status_text(status)) : 0;
 }
 
 int mw_server_ticket(struct mw_server *server, const char *user, size_t user_len, uint64_t valid_ms, char text[MW_TICKET_LEN],

@@ -1,6 +1,6 @@
 /* mw_channel_history: reads a channel's history for the app. */
-#include <stdio.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "delivery/history_page.h"
 #include "server/server.h"
@@ -10,8 +10,7 @@ static struct mw_bytes expose(struct bytes bytes) { return (struct mw_bytes){byt
 static int read_id(const char *text, const char *name, const struct epoch *epoch, struct since *since, struct mw_error *error) {
   *since = since_parse(bytes_string(text), epoch);
   if (!text || since->kind == SINCE_ALL || since->kind == SINCE_POSITION || strlen(text) == ID_LEN) return 0;
-  if (error) snprintf(error->text, sizeof error->text, "%s is not a message id: \"%.40s\"", name, text);
-  return MW_EINVAL;
+  return error_set(error, MW_EINVAL, "%s is not a message id: \"%.40s\"", name, text);
 }
 
 /* Keeps the messages of the page, without the lock: what is called with them may take its time, or
@@ -42,7 +41,7 @@ int mw_channel_history(struct mw_server *server, const char *name, size_t name_l
   uint64_t now_ms = server->loop.clock.wall_ms;
   bool has_more;
   status = keep_page(server, bytes_of(name, name_len), &wish, &has_more);
-  if (status < 0 && error) snprintf(error->text, sizeof error->text, "out of memory");
+  if (status < 0) error_set(error, status, "out of memory");
   for (size_t i = 0; i < server->reading.count; i++) {
     const struct message *message = server->reading.messages[i];
     char id[ID_LEN];

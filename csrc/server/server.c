@@ -1,8 +1,8 @@
 #include "server/server.h"
 
 #include <assert.h>
-#include <stdio.h>
 
+#include "base/error.h"
 #include "base/log_limit.h"
 #include "base/memory.h"
 #include "codec/envelope.h"
@@ -94,15 +94,11 @@ static void prepare_handshakes(void) {
 /* Reads the epoch and the position that a server may continue. */
 static int read_beginning(const struct mw_server_options *options, struct epoch *epoch, struct mw_error *error) {
   if (options->epoch ? !epoch_read(epoch, bytes_string(options->epoch)) : options->position > 0) {
-    if (error)
-      snprintf(error->text, sizeof error->text, "epoch: the first 8 characters of an id of an earlier server are required");
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "epoch: the first 8 characters of an id of an earlier server are required");
   }
   if (options->position <= POSITION_MAX - POSITIONS_LEFT) return 0;
-  if (error)
-    snprintf(error->text, sizeof error->text, "position %llu: ids end at %llu", (unsigned long long)options->position,
-             (unsigned long long)POSITION_MAX);
-  return MW_EINVAL;
+  return error_set(error, MW_EINVAL, "position %llu: ids end at %llu", (unsigned long long)options->position,
+                   (unsigned long long)POSITION_MAX);
 }
 
 static void on_forget(struct store *store, struct stored *stored) {
@@ -163,8 +159,7 @@ int server_begin(struct mw_server **out, const struct mw_server_options *options
   int status = read_beginning(options, &epoch, error);
   if (status < 0) return status;
   if (options->workers > MW_WORKERS_MAX) {
-    if (error) snprintf(error->text, sizeof error->text, "workers: at most %d", MW_WORKERS_MAX);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "workers: at most %d", MW_WORKERS_MAX);
   }
   struct mw_server *server = memory_calloc(1, sizeof *server);
   if (!server) return server_fail(error, MW_ENOMEM);

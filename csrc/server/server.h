@@ -2,9 +2,8 @@
 #ifndef MOONWIRE_SERVER_SERVER_H
 #define MOONWIRE_SERVER_SERVER_H
 
-#include <stdio.h>
-
 #include "app/app.h"
+#include "base/error.h"
 #include "net/alarm.h"
 #include "net/connection/connection.h"
 #include "net/listener.h"
@@ -79,8 +78,7 @@ void server_finish_stopping(struct mw_server *server);
 /* Writes what a status means. Returns the status. */
 static inline int server_fail(struct mw_error *error, int status) {
   const char *hint = status == UV_EMFILE ? "; raise ulimit -n" : "";
-  if (error) snprintf(error->text, sizeof error->text, "%s%s", mw_status_text(status), hint);
-  return status;
+  return error_set(error, status, "%s%s", mw_status_text(status), hint);
 }
 /* Notes the time of a loop that has a turn, for what threads share. */
 static inline void server_share_time(struct mw_server *server, const struct loop *loop) {

@@ -3,14 +3,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/memory.h"
 
 enum { PUBLISH_MS = 5000, PUBLISH_MS_MAX = 600000, REPLICAS_MAX = 16 };
-
-static int broker_config_fail(struct mw_error *error, int status, const char *what, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "broker: %s%s", what, why);
-  return status;
-}
 
 /* Copies a secret, if there is one. */
 static bool copy_secret(char to[REDIS_SECRET_MAX + 1], const char *from) {
@@ -56,7 +52,7 @@ static int read_sentinels(struct broker_config *broker, const struct mw_broker_o
     char what[32];
     const char *fault = redis_url_read_sentinel(&broker->sentinels[i], bytes_string(options->sentinels[i]));
     snprintf(what, sizeof what, "sentinel %zu: ", i + 1);
-    if (fault) return broker_config_fail(error, MW_EINVAL, what, fault);
+    if (fault) return error_set(error, MW_EINVAL, "broker: %s%s", what, fault);
   }
   broker->sentinel_count = options->sentinel_count;
   return 0;
@@ -64,10 +60,10 @@ static int read_sentinels(struct broker_config *broker, const struct mw_broker_o
 
 static int broker_read(struct broker_config *broker, const struct mw_broker_options *options, struct mw_error *error) {
   const char *fault = redis_url_read(&broker->url, bytes_string(options->url));
-  if (fault) return broker_config_fail(error, MW_EINVAL, "the URL: ", fault);
+  if (fault) return error_set(error, MW_EINVAL, "broker: the URL: %s", fault);
   fault = login_fault(&broker->url, options);
   if (!fault) fault = broker_fault(&broker->url, options);
-  if (fault) return broker_config_fail(error, MW_EINVAL, "", fault);
+  if (fault) return error_set(error, MW_EINVAL, "broker: %s", fault);
   int status = read_sentinels(broker, options, error);
   if (status < 0) return status;
   snprintf(broker->prefix, sizeof broker->prefix, "%s", options->prefix ? options->prefix : "mw");
@@ -76,14 +72,14 @@ static int broker_read(struct broker_config *broker, const struct mw_broker_opti
   broker->wait_replicas = options->wait_replicas;
   if (!options->ca_file) return 0;
   broker->ca_file = memory_copy(options->ca_file, strlen(options->ca_file));
-  return broker->ca_file ? 0 : broker_config_fail(error, MW_ENOMEM, "", "out of memory");
+  return broker->ca_file ? 0 : error_set(error, MW_ENOMEM, "broker: out of memory");
 }
 
 int broker_config_new(struct broker_config **broker, const struct mw_broker_options *options, struct mw_error *error) {
   *broker = NULL;
   if (!options->url) return 0;
   struct broker_config *own = memory_calloc(1, sizeof *own);
-  if (!own) return broker_config_fail(error, MW_ENOMEM, "", "out of memory");
+  if (!own) return error_set(error, MW_ENOMEM, "broker: out of memory");
   int status = broker_read(own, options, error);
   if (status < 0) {
     broker_config_free(own);

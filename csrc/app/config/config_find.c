@@ -1,8 +1,8 @@
 /* Lookups in a config (config.h, and mw_config_match). */
-#include <stdio.h>
 
 #include "app/config.h"
 #include "auth/origin.h"
+#include "base/error.h"
 #include "codec/envelope.h"
 
 struct bytes config_path(const struct mw_config *config, enum endpoint endpoint) {
@@ -84,13 +84,11 @@ int mw_config_match(const struct mw_config *config, const char *name, size_t nam
   struct bytes channel = bytes_of(name, name_len);
   const char *fault = channel_name_fault(channel);
   if (fault) {
-    if (error) snprintf(error->text, sizeof error->text, "%s", fault);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "%s", fault);
   }
   const struct kind *kind = config_kind(config, channel);
   if (kind) return (int)(kind - config->kinds);
-  if (error) snprintf(error->text, sizeof error->text, "no pattern matches the channel \"%.*s\"", (int)name_len, name);
-  return MW_ENOTFOUND;
+  return error_set(error, MW_ENOTFOUND, "no pattern matches the channel \"%.*s\"", (int)name_len, name);
 }
 
 int mw_config_param(const struct mw_config *config, int kind, const char *name, size_t name_len, size_t i,

@@ -5,13 +5,9 @@
 #include <sys/stat.h>
 
 #include "app/config.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "codec/http/http_head.h"
-
-static int mount_fail(struct mw_error *error, int status, const char *what, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
-  return status;
-}
 
 void mount_deinit(struct mount *mount) {
   memory_free(mount->path);
@@ -63,8 +59,7 @@ static int fields_read(const struct mw_static_options *options, struct http_fiel
     struct bytes name = bytes_of(options->fields[i].name.ptr, options->fields[i].name.len);
     const char *fault = add_field(fields, name, bytes_of(options->fields[i].value.ptr, options->fields[i].value.len));
     if (!fault) continue;
-    if (error) snprintf(error->text, sizeof error->text, "\"%.*s\": %s", (int)(name.len < 100 ? name.len : 100), name.ptr, fault);
-    return MW_EINVAL;
+    return error_set(error, MW_EINVAL, "\"%.*s\": %s", (int)(name.len < 100 ? name.len : 100), name.ptr, fault);
   }
   return fields->text.failed ? MW_ENOMEM : 0;
 }
@@ -103,27 +98,27 @@ int mw_config_static(struct mw_config *config, const char *path, const char *dir
                      struct mw_error *error) {
   struct stat file;
   size_t len = strlen(path);
-  if (path[0] != '/') return mount_fail(error, MW_EINVAL, path, "a path must begin with \"/\"");
+  if (path[0] != '/') return error_set(error, MW_EINVAL, "%.120s: a path must begin with \"/\"", path);
   if (stat(directory, &file) < 0 || !S_ISDIR(file.st_mode)) {
-    return mount_fail(error, MW_EINVAL, directory, "not a directory");
+    return error_set(error, MW_EINVAL, "%.120s: not a directory", directory);
   }
   const char *fault = options && options->fallback ? fallback_fault(directory, options->fallback) : NULL;
-  if (fault) return mount_fail(error, MW_EINVAL, options->fallback, fault);
+  if (fault) return error_set(error, MW_EINVAL, "%.120s: %.120s", options->fallback, fault);
   while (len > 0 && path[len - 1] == '/') len--;
   for (size_t i = 0; i < config->mount_count; i++) {
     struct bytes other = bytes_string(config->mounts[i].path);
     if (bytes_equal(other, bytes_of(path, len)))
-      return mount_fail(error, MW_EOVERLAP, path, "already served from another directory");
+      return error_set(error, MW_EOVERLAP, "%.120s: already served from another directory", path);
   }
   struct mount *mounts = mounts_extend(config);
-  if (!mounts) return mount_fail(error, MW_ENOMEM, path, "out of memory");
+  if (!mounts) return error_set(error, MW_ENOMEM, "%.120s: out of memory", path);
   config->mounts = mounts;
   struct mount mount;
   int status =
       mount_init(&mount, bytes_of(path, len), directory, options) ? fields_read(options, &mount.fields, error) : MW_ENOMEM;
   if (status < 0) {
     mount_deinit(&mount);
-    return status == MW_ENOMEM ? mount_fail(error, status, path, "out of memory") : status;
+    return status == MW_ENOMEM ? error_set(error, status, "%.120s: out of memory", path) : status;
   }
   mounts[config->mount_count++] = mount;
   return 0;

@@ -1,16 +1,11 @@
 /* The definition of raw WebSocket endpoints. */
-#include <stdio.h>
 
 #include "app/config.h"
 #include "app/limits/limits.h"
 #include "auth/origin.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "codec/http/http_head.h"
-
-static int config_websocket_fail(struct mw_error *error, int status, const char *what, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "%.120s: %.120s", what, why);
-  return status;
-}
 
 static void free_strings(char **strings, size_t count) {
   for (size_t i = 0; i < count; i++) memory_free(strings[i]);
@@ -41,13 +36,13 @@ static int copy_strings(const char *const *strings, size_t count, const char *(*
                         size_t *out_count, struct mw_error *error) {
   if (count == 0) return 0;
   *out = memory_calloc(count, sizeof **out);
-  if (!*out) return config_websocket_fail(error, MW_ENOMEM, strings[0], "out of memory");
+  if (!*out) return error_set(error, MW_ENOMEM, "%.120s: out of memory", strings[0]);
   for (size_t i = 0; i < count; i++) {
     const char *fault = find_fault(bytes_string(strings[i]));
     if (!fault && has(*out, *out_count, strings[i])) fault = "listed twice";
-    if (fault) return config_websocket_fail(error, MW_EINVAL, strings[i], fault);
+    if (fault) return error_set(error, MW_EINVAL, "%.120s: %.120s", strings[i], fault);
     (*out)[i] = memory_copy(strings[i], strlen(strings[i]));
-    if (!(*out)[i]) return config_websocket_fail(error, MW_ENOMEM, strings[i], "out of memory");
+    if (!(*out)[i]) return error_set(error, MW_ENOMEM, "%.120s: out of memory", strings[i]);
     ++*out_count;
   }
   return 0;
@@ -59,9 +54,9 @@ int mw_config_websocket(struct mw_config *config, const char *pattern, const str
                         struct mw_error *error) {
   const struct mw_limits *limits = &config->options.limits;
   const char *fault = limits_rate_fault(options->rate);
-  if (fault) return config_websocket_fail(error, MW_EINVAL, pattern, fault);
+  if (fault) return error_set(error, MW_EINVAL, "%.120s: %.120s", pattern, fault);
   struct websocket *websocket = memory_calloc(1, sizeof *websocket);
-  if (!websocket) return config_websocket_fail(error, MW_ENOMEM, pattern, "out of memory");
+  if (!websocket) return error_set(error, MW_ENOMEM, "%.120s: out of memory", pattern);
   websocket->limits.message = options->message_size > 0 ? options->message_size : limits->ws_message_size;
   websocket->limits.frame = options->frame_size > 0 ? options->frame_size : websocket->limits.message;
   websocket->outbox = options->outbox > 0 ? options->outbox : limits->outbox;

@@ -1,8 +1,8 @@
 /* Forms that pages post: mw_form_read. */
-#include <stdio.h>
 
 #include "base/array.h"
 #include "base/buffer.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "codec/http/multipart.h"
 #include "codec/http/query.h"
@@ -21,11 +21,6 @@ struct mw_form {
   uint32_t field_capacity, place_capacity;
   size_t count;
 };
-
-static int form_fail(struct mw_error *error, int status, const char *why) {
-  if (error) snprintf(error->text, sizeof error->text, "%s", why);
-  return status;
-}
 
 static size_t add_text(struct mw_form *form, struct bytes text) {
   size_t at = form->text.len;
@@ -47,9 +42,8 @@ static struct mw_form_field *add_field(struct mw_form *form) {
 }
 
 static int no_room(const struct mw_form *form, struct mw_error *error) {
-  if (form->count < MW_FORM_FIELDS_MAX) return form_fail(error, MW_ENOMEM, "out of memory");
-  if (error) snprintf(error->text, sizeof error->text, "the form has more than %d fields", (int)MW_FORM_FIELDS_MAX);
-  return MW_ELIMIT;
+  if (form->count < MW_FORM_FIELDS_MAX) return error_set(error, MW_ENOMEM, "out of memory");
+  return error_set(error, MW_ELIMIT, "the form has more than %d fields", (int)MW_FORM_FIELDS_MAX);
 }
 
 static int read_urlencoded(struct mw_form *form, struct bytes body, struct mw_error *error) {
@@ -97,7 +91,7 @@ static int read_multipart(struct mw_form *form, struct bytes body, struct bytes 
   multipart_part_init(&part);
   while (status == 0 && (next = multipart_next(&multipart, &part, &fault)) == 1) status = add_part(form, &part, error);
   multipart_part_deinit(&part);
-  return status == 0 && next < 0 ? form_fail(error, MW_EINVAL, fault) : status;
+  return status == 0 && next < 0 ? error_set(error, MW_EINVAL, "%s", fault) : status;
 }
 
 /* The text does not move any more. */
@@ -126,16 +120,16 @@ static int read_form(struct mw_form *form, const struct mw_http *http, struct mw
   struct bytes essence = bytes_trim(bytes_of(type.ptr, bytes_find(type, ';')));
   if (bytes_equal_nocase(essence, BYTES("application/x-www-form-urlencoded"))) return read_urlencoded(form, body, error);
   if (!bytes_equal_nocase(essence, BYTES("multipart/form-data"))) {
-    return form_fail(error, MW_EINVAL,
+    return error_set(error, MW_EINVAL,
                      "not a form: the content type must be application/x-www-form-urlencoded or multipart/form-data");
   }
   struct buffer boundary;
   buffer_init(&boundary);
   int status = 0;
   if (!multipart_boundary(type, &boundary)) {
-    status = form_fail(error, MW_EINVAL, "the content type has no valid boundary");
+    status = error_set(error, MW_EINVAL, "the content type has no valid boundary");
   } else if (boundary.failed) {
-    status = form_fail(error, MW_ENOMEM, "out of memory");
+    status = error_set(error, MW_ENOMEM, "out of memory");
   } else {
     status = read_multipart(form, body, buffer_bytes(&boundary), error);
   }
@@ -145,8 +139,8 @@ static int read_form(struct mw_form *form, const struct mw_http *http, struct mw
 
 int mw_form_read(struct mw_form **out, const struct mw_http *http, struct mw_error *error) {
   struct mw_form *form = memory_calloc(1, sizeof *form);
-  int status = form ? read_form(form, http, error) : form_fail(error, MW_ENOMEM, "out of memory");
-  if (status == 0 && form->text.failed) status = form_fail(error, MW_ENOMEM, "out of memory");
+  int status = form ? read_form(form, http, error) : error_set(error, MW_ENOMEM, "out of memory");
+  if (status == 0 && form->text.failed) status = error_set(error, MW_ENOMEM, "out of memory");
   if (status < 0) {
     mw_form_free(form);
     return status;

@@ -1,7 +1,7 @@
 /* Trusted proxies: whose headers state the client's address (moonwire.h, mw_config_trust). */
-#include <stdio.h>
 
 #include "app/config.h"
+#include "base/error.h"
 #include "base/memory.h"
 
 int mw_config_trust(struct mw_config *config, const char *proxy, struct mw_error *error) {
@@ -11,11 +11,9 @@ int mw_config_trust(struct mw_config *config, const char *proxy, struct mw_error
     return 0;
   }
   const char *fault = ip_network_read(bytes_string(proxy), &network);
-  if (fault && error) snprintf(error->text, sizeof error->text, "trusted_proxies: \"%.60s\": %s; or \"unix\"", proxy, fault);
-  if (fault) return MW_EINVAL;
+  if (fault) return error_set(error, MW_EINVAL, "trusted_proxies: \"%.60s\": %s; or \"unix\"", proxy, fault);
   struct ip_network *trusted = memory_realloc(config->trusted, (config->trusted_count + 1) * sizeof *trusted);
-  if (!trusted && error) snprintf(error->text, sizeof error->text, "trusted_proxies: out of memory");
-  if (!trusted) return MW_ENOMEM;
+  if (!trusted) return error_set(error, MW_ENOMEM, "trusted_proxies: out of memory");
   config->trusted = trusted;
   trusted[config->trusted_count++] = network;
   return 0;
