@@ -1,5 +1,6 @@
 #include "codec/json_scan.h"
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 /* A recursive descent, whose depth is limited by JSON_DEPTH_MAX. A step that fails sets `reason`,
@@ -35,13 +36,6 @@ static bool is_plain_word(const char *ptr) {
   memcpy(&word, ptr, sizeof(word));
   uint64_t below_space = (word - EACH_BYTE(0x20)) & ~word & EACH_BYTE(0x80);
   return ((word & EACH_BYTE(0x80)) | below_space | zero_bytes(word ^ EACH_BYTE('"')) | zero_bytes(word ^ EACH_BYTE('\\'))) == 0;
-}
-
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 /* Returns the number of "\uXXXX" at `ptr`, or -1. */

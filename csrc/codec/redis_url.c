@@ -1,13 +1,8 @@
 #include "codec/redis_url.h"
 
-enum { UNIX_PATH_MAX = 107 };
+#include "base/hex.h"
 
-static int url_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
+enum { UNIX_PATH_MAX = 107 };
 
 /* Decodes percent escapes. Returns false for a bad one, a NUL, or more than REDIS_SECRET_MAX bytes. */
 static bool url_decode(char *out, struct bytes text) {
@@ -15,8 +10,8 @@ static bool url_decode(char *out, struct bytes text) {
   for (size_t at = 0; at < text.len; at++) {
     char c = text.ptr[at];
     if (c == '%') {
-      int high = at + 2 < text.len ? url_digit(text.ptr[at + 1]) : -1;
-      int low = high >= 0 ? url_digit(text.ptr[at + 2]) : -1;
+      int high = at + 2 < text.len ? hex_value(text.ptr[at + 1]) : -1;
+      int low = high >= 0 ? hex_value(text.ptr[at + 2]) : -1;
       if (low < 0) return false;
       c = (char)(high * 16 + low);
       at += 2;
@@ -42,6 +37,12 @@ static bool url_copy_host(struct redis_url *url, struct bytes host) {
   return true;
 }
 
+/* A byte of a host's name, or of an IPv6 address with its zone. */
+static bool is_host_byte(char c, bool is_literal) {
+  if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' || c == '_') return true;
+  return is_literal && (c == ':' || c == '%');
+}
+
 const char *redis_url_read_host(struct redis_url *url, struct bytes text, uint16_t default_port) {
   struct bytes host = text, port = {NULL, 0};
   bool is_literal = text.len > 0 && text.ptr[0] == '[';
@@ -61,6 +62,9 @@ const char *redis_url_read_host(struct redis_url *url, struct bytes text, uint16
     url->port = (uint16_t)number;
   } else {
     url->port = default_port;
+  }
+  for (size_t i = 0; i < host.len; i++) {
+    if (!is_host_byte(host.ptr[i], is_literal)) return "the host has a character that no name of a host has";
   }
   return url_copy_host(url, host) ? NULL : "the host is missing, or longer than 253 bytes";
 }

@@ -1,13 +1,7 @@
 #include "codec/http/query.h"
 
+#include "base/hex.h"
 #include "base/utf8.h"
-
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 /* Returns the byte of the escape "%XX" at the start of `text`, or -1. */
 static int escape_value(struct bytes text) {
