@@ -169,9 +169,17 @@ describe("a queue", function()
     local queue = moonwire.queue(1)
     raises("must not be nil", queue.push, queue, nil)
     assert.is_true(queue:push(1)) -- outside of a task, as long as it does not wait
-    raises("outside of a task", queue.push, queue, 2)
+    local line = debug.getinfo(1, "l").currentline + 1
+    local _, message = pcall(queue.push, queue, 2)
+    assert.matches(("tasks_spec.lua:%d: cannot wait outside of a task"):format(line), message)
     assert.equal(1, queue:pop())
     raises("outside of a task", queue.pop, queue)
+    raises("queue:push: argument 2 must be a number, got string", queue.push, queue, 2, "x")
+    raises("queue:pop: argument 1 must be a number, got string", queue.pop, queue, "x")
+    for _, seconds in ipairs { -1, 1e10, 0 / 0 } do
+      raises("queue:push: the time must be 0 to 1e9 seconds", queue.push, queue, 2, seconds)
+      raises("queue:pop: the time must be 0 to 1e9 seconds", queue.pop, queue, seconds)
+    end
   end)
 end)
 
@@ -259,6 +267,16 @@ describe("a cache", function()
       })
       raises("option 'siez' %(did you mean 'size'%?%)", moonwire.cache, { siez = 1 })
       raises("must not be nil", cache.get, cache, nil, print)
+      for _, ttl in ipairs { "x", 0, -1, 0 / 0, 1e10 } do
+        raises(
+          "cache:set: the ttl must be a positive number of seconds",
+          cache.set,
+          cache,
+          1,
+          1,
+          ttl
+        )
+      end
     end, 5)
   end)
 

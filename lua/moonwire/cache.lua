@@ -3,6 +3,8 @@ local core = require "moonwire.core"
 local linked = require "moonwire.linked"
 local options = require "moonwire.options"
 
+local SECONDS_MAX = 1e9
+
 local spec = { size = "amount", ttl = "duration", make_seconds = "duration" }
 
 ---@class moonwire.CacheOptions
@@ -137,6 +139,10 @@ function Cache:set(key, value, ttl)
   check_key("cache:set", key)
   if value == nil then
     options.raise "cache:set: the value must not be nil; cache:delete removes one"
+  elseif ttl ~= nil and not (type(ttl) == "number" and ttl > 0 and ttl <= SECONDS_MAX) then
+    options.raise(
+      ("cache:set: the ttl must be a positive number of seconds, got %s"):format(options.show(ttl))
+    )
   end
   self._flights[key] = nil
   store(self, key, value, ttl or self._ttl)

@@ -254,6 +254,9 @@ end
 ---@return boolean is_invalid the text as a whole is not JSON-RPC
 function Rpc:handle(text, context)
   options.argument("rpc:handle", 1, text, "string")
+  if context ~= nil then
+    options.argument("rpc:handle", 2, context, "table")
+  end
   local messages, is_batch = jsonrpc.decode(text, self._batch)
   if not messages then
     return json.encode(is_batch), true

@@ -4,6 +4,7 @@ local linked = require "moonwire.linked"
 local options = require "moonwire.options"
 
 local SIZE_MAX = 1000000
+local SECONDS_MAX = 1e9
 
 ---@class moonwire.Queue
 local Queue = {}
@@ -24,9 +25,13 @@ function Queue._new(size)
   return setmetatable(queue, Queue)
 end
 
-local function check_seconds(call, seconds)
-  if seconds ~= nil then
-    options.argument(call, 1, seconds, "number")
+local function check_seconds(call, position, seconds)
+  if seconds == nil then
+    return
+  end
+  options.argument(call, position, seconds, "number")
+  if not (seconds >= 0 and seconds <= SECONDS_MAX) then
+    options.raise(("%s: the time must be 0 to 1e9 seconds, got %s"):format(call, seconds))
   end
 end
 
@@ -62,7 +67,7 @@ end
 ---@return true|nil
 ---@return string|nil why "timeout" or "closed"
 function Queue:push(value, seconds)
-  check_seconds("queue:push", seconds)
+  check_seconds("queue:push", 2, seconds)
   if value == nil then
     options.raise "queue:push: the value must not be nil"
   elseif self._closed then
@@ -90,7 +95,7 @@ end
 ---@return any value nil: see why
 ---@return string|nil why "timeout" or "closed"
 function Queue:pop(seconds)
-  check_seconds("queue:pop", seconds)
+  check_seconds("queue:pop", 1, seconds)
   if self._count > 0 then
     local value = take(self)
     local pusher = linked.take(self._pushers)

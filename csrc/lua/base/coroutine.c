@@ -1,5 +1,7 @@
 #include "lua/base/coroutine.h"
 
+#include "lua/base/misuse.h"
+
 #include <string.h>
 
 /* The key of a table in the registry, by coroutine, with weak keys: the coroutine that it has
@@ -180,26 +182,28 @@ static int raise_obstacle(lua_State *L, lua_State *thread) {
   for (int level = 1; lua_getstack(thread, level, &info); level++) {
     lua_getinfo(thread, "Sn", &info);
     if (info.name && strcmp(info.namewhat, "metamethod") == 0 && strstr(info.name, "gc")) {
-      return luaL_error(L, "cannot wait here: inside a finalizer (__gc)");
+      return misuse_error(L, "cannot wait here: inside a finalizer (__gc)");
     }
     if (*info.what != 'C') continue;
     const char *name = push_frame_name(L, thread, level);
-    if (!can_be_suspended(name)) return luaL_error(L, "cannot wait here: inside %s, which cannot be suspended", name);
+    if (!can_be_suspended(name)) return misuse_error(L, "cannot wait here: inside %s, which cannot be suspended", name);
     lua_pop(L, 1);
   }
-  return luaL_error(L, "cannot wait here");
+  return misuse_error(L, "cannot wait here");
 }
 
-static void raise_closing(lua_State *L) { luaL_error(L, "cannot wait here: inside __close of a coroutine that is being closed"); }
+static void raise_closing(lua_State *L) {
+  misuse_error(L, "cannot wait here: inside __close of a coroutine that is being closed");
+}
 
 static void raise_foreign(lua_State *L) {
-  luaL_error(L, "cannot wait inside this coroutine: something resumed it with a coroutine.resume or coroutine.wrap that was "
-                "taken before require \"moonwire\"");
+  misuse_error(L, "cannot wait inside this coroutine: something resumed it with a coroutine.resume or coroutine.wrap that was "
+                  "taken before require \"moonwire\"");
 }
 
 void inner_check_wait(lua_State *L, const struct task *task) {
   struct door *door = door_get(L);
-  if (task->state != TASK_RUNNING) luaL_error(L, "cannot wait here: inside __close of a handler that is being ended");
+  if (task->state != TASK_RUNNING) misuse_error(L, "cannot wait here: inside __close of a handler that is being ended");
   if (innermost(door, task) != L) raise_foreign(L);
   if (!lua_isyieldable(L) && !(door->inner && door->inner->is_closing)) raise_obstacle(L, L);
   for (struct inner *inner = door->inner; inner; inner = inner->outer) {

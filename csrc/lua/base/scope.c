@@ -3,6 +3,7 @@
 #include "lua/base/coroutine.h"
 #include "lua/base/handle.h"
 #include "lua/base/host.h"
+#include "lua/base/misuse.h"
 #include "lua/base/wait.h"
 
 static const char scope_class[] = "moonwire.scope";
@@ -93,7 +94,7 @@ int scope_timeout(lua_State *L) {
   lua_Number seconds = task_check_seconds(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   struct task *task = door_running(door_get(L));
-  if (!task) return luaL_error(L, "cannot wait outside of a task; use app:spawn");
+  if (!task) return misuse_error(L, "cannot wait outside of a task; use app:spawn");
   int arg_count = lua_gettop(L) - 2;
   lua_State *thread = lua_newthread(L);
   lua_replace(L, THREAD);
@@ -105,7 +106,7 @@ int scope_timeout(lua_State *L) {
   self->host = host_of_task(task);
   int status = mw_timer_new(&self->timer, self->host->server, (uint64_t)(seconds * 1000 + 0.5), 0, on_due, self);
   if (status != 0) self->timer = NULL;
-  if (status == MW_ENOMEM) return luaL_error(L, "cannot wait: %s", mw_status_text(status));
+  if (status == MW_ENOMEM) return misuse_error(L, "cannot wait: %s", mw_status_text(status));
   resource_link(self->host, &self->resource, scope_release_resource);
   lua_toclose(L, SCOPE);
   return answer_scope(L, inner_resume(L, THREAD, &self->scope, arg_count));

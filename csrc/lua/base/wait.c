@@ -1,13 +1,14 @@
 #include "lua/base/wait.h"
 
 #include "lua/base/coroutine.h"
+#include "lua/base/misuse.h"
 
 static void on_timer(void *context) { task_wake(context); }
 
 /* Returns the task that may wait here, or raises. */
 static struct task *check_waiting(lua_State *L) {
   struct task *task = door_running(door_get(L));
-  if (!task) luaL_error(L, "cannot wait outside of a task; use app:spawn");
+  if (!task) misuse_error(L, "cannot wait outside of a task; use app:spawn");
   inner_check_wait(L, task);
   return task;
 }
@@ -74,7 +75,7 @@ int task_sleep(lua_State *L) {
   struct task *task = door_running(door_get(L));
   int status = start_timer(task, seconds);
   if (status == MW_ECLOSED) return push_wait_result(L, task);
-  if (status != 0) return luaL_error(L, "cannot wait: %s", mw_status_text(status));
+  if (status != 0) return misuse_error(L, "cannot wait: %s", mw_status_text(status));
   task->state = TASK_WAITING;
   return lua_yieldk(L, 0, (lua_KContext)task, finish_sleep);
 }
@@ -118,7 +119,7 @@ int task_wait_for(lua_State *L, struct task_wait *wait, lua_Number seconds, lua_
   if (status == 0) return task_wait(L, wait, finish);
   if (status != MW_ECLOSED) {
     wait->abandon(wait);
-    return luaL_error(L, "cannot wait: %s", mw_status_text(status));
+    return misuse_error(L, "cannot wait: %s", mw_status_text(status));
   }
   wait->task = task;
   task->wait = wait;

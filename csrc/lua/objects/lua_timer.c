@@ -5,6 +5,7 @@
 
 #include "lua/base/fault.h"
 #include "lua/base/handle.h"
+#include "lua/base/misuse.h"
 #include "lua/objects/lua_wait.h"
 
 static const char timer_class[] = "moonwire.timer";
@@ -185,7 +186,7 @@ int timer_spawn(lua_State *L) {
 
 int timer_spawn_child(lua_State *L) {
   struct task *parent = door_running(door_get(L));
-  if (!parent) return luaL_error(L, "cannot wait outside of a task; use app:spawn");
+  if (!parent) return misuse_error(L, "cannot wait outside of a task; use app:spawn");
   if (!signal_test(L, 1)) {
     lua_pushnil(L);
     lua_insert(L, 1);
