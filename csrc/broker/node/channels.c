@@ -292,6 +292,7 @@ void channels_on_message(struct broker *broker, struct bytes name, struct bytes 
   }
   if (!push_read_message(payload, &epoch, &message)) {
     log_limited(MW_LOG_WARNING, "ignored a push from redis that is not a message (channel=%.*s)", (int)name.len, name.ptr);
+    node_doubt(broker); /* perhaps another program has replaced the epoch */
     return;
   }
   bool is_foreign = memcmp(&epoch, &broker->epoch, sizeof epoch) != 0;

@@ -156,6 +156,7 @@ void pages_on_page(struct broker *broker, struct bytes payload) {
   if (is_page) epoch = page.epoch;
   if (!is_page && !is_bell) {
     log_limited(MW_LOG_WARNING, "ignored a push from redis that is neither a page nor a bell (%zu bytes)", payload.len);
+    node_doubt(broker); /* perhaps another program has replaced the epoch */
     return;
   }
   if (is_bell) broker->push_due_ms = 0;

@@ -7,13 +7,24 @@
 -- A bell is "bell <number> <epoch> <position>". Returns OK, whether the node is subscribed (1 or 0), and
 -- the number of owners that are dead;
 -- FENCED: another Redis than expected; STALE: the node was removed.
-local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
-if h[1] ~= ARGV[1] then
+local h = redis.pcall("HMGET", KEYS[1], "run", "epoch", "position")
+if h[1] ~= ARGV[1] or (tonumber(string.match(h[3] or "", "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
   return { "FENCED" }
 end
-if redis.call("HGET", KEYS[2], "generation") ~= ARGV[3] then
+if redis.pcall("HGET", KEYS[2], "generation") ~= ARGV[3] then
   return { "STALE" }
 end
+
+-- Removes what another program has written in place of a key.
+local function own(key, kind)
+  local found = redis.call("TYPE", key).ok
+  if found ~= kind and found ~= "none" then
+    redis.call("DEL", key)
+  end
+end
+own(KEYS[3], "zset")
+own(KEYS[4], "set")
+
 local time = redis.call("TIME")
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
 local position = string.format("%.0f", math.max(tonumber(h[3]), ms * 2048))
@@ -23,6 +34,7 @@ local dead =
   redis.call("ZRANGEBYSCORE", KEYS[3], "-inf", string.format("%.0f", ms), "LIMIT", 0, 1)[1]
 if dead then
   local owners = ARGV[6] .. "no:" .. dead
+  own(owners, "set")
   for _, owner in ipairs(redis.call("SMEMBERS", owners)) do
     redis.call("SADD", KEYS[4], owner)
   end

@@ -7,15 +7,18 @@
 -- An entry has the id <position>-0, and the fields b (position of the command before it, or 0), o (the
 -- node), and m (the command). May be repeated: a number is appended once.
 -- Returns OK. FENCED: another Redis than expected; STALE: the node was removed.
-local h = redis.call("HMGET", KEYS[1], "run", "position", "control")
-if h[1] ~= ARGV[1] then
+local h = redis.pcall("HMGET", KEYS[1], "run", "position", "control")
+if h[1] ~= ARGV[1] or (tonumber(string.match(h[2] or "", "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
   return { "FENCED" }
 end
-local n = redis.call("HMGET", KEYS[2], "generation", "control")
+if h[3] and (not string.match(h[3], "^%d+$") or #h[3] > 16) then
+  h[3] = h[2] -- another program has written it: nodes may have missed a command
+end
+local n = redis.pcall("HMGET", KEYS[2], "generation", "control")
 if n[1] ~= ARGV[3] then
   return { "STALE" }
 end
-if tonumber(n[2] or "0") >= tonumber(ARGV[4]) then
+if (tonumber(n[2] or "0") or 0) >= tonumber(ARGV[4]) then
   return { "OK" }
 end
 local time = redis.call("TIME")

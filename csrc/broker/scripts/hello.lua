@@ -12,9 +12,34 @@ local run, node, known_run, known_epoch = ARGV[1], ARGV[2], ARGV[4], ARGV[5]
 local seen, reached = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call("TIME")
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- Removes what another program has written in place of a key.
+local function own(key, kind)
+  local found = redis.call("TYPE", key).ok
+  if found ~= kind and found ~= "none" then
+    redis.call("DEL", key)
+  end
+end
+own(KEYS[1], "hash")
+own(KEYS[2], "hash")
+own(KEYS[3], "zset")
+own(KEYS[4], "hash")
+
 local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position", "log", "ordinal")
-local epoch, position, log = h[2], tonumber(h[3] or "0"), h[4] or ""
-local ordinal, known_ordinal = tonumber(h[5] or "0"), tonumber(ARGV[11] or "0")
+
+-- Of a field of `h`; nil if it is missing, or another program has written it.
+local function field(i, pattern, most)
+  return h[i] and #h[i] <= most and string.match(h[i], pattern) or nil
+end
+local epoch = field(2, "^[%w_-]+$", #ARGV[8])
+epoch = epoch and #epoch == #ARGV[8] and epoch or nil
+local position, log = tonumber(field(3, "^%d+$", 16)), field(4, "^.*$", 8192) or ""
+local ordinal, known_ordinal = tonumber(field(5, "^%d+$", 9) or "0"), tonumber(ARGV[11] or "0")
+-- Positions are exact up to 2^53. This one is so far ahead that another program has written it.
+local FAR = 2 ^ 53 - 2 ^ 32
+if not epoch or not position or position > FAR then
+  epoch, position = nil, 0
+end
 
 local function text(number)
   return string.format("%.0f", number)
@@ -31,7 +56,8 @@ local function begin_epoch()
   epoch = ARGV[8]
   ordinal = math.max(ordinal, known_ordinal) + 1
   redis.call("HSET", KEYS[1], "ordinal", ordinal)
-  position = math.max(position, seen, reached, ms * 2048) + 1
+  position = math.max(position, ms * 2048)
+  position = math.max(position, seen <= FAR and seen or 0, reached <= FAR and reached or 0) + 1
   save(run .. ":" .. text(position) .. ":" .. text(position) .. " ")
 end
 

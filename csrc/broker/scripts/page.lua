@@ -9,14 +9,19 @@
 -- "<position> <before> <length>\n<record>", in the order in which they were read. `position` is that
 -- of the newest message of all channels, `last` that of the newest message of this one.
 -- Returns OK and whether the node is subscribed (1 or 0); FENCED: another Redis than expected.
-local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
-if h[1] ~= ARGV[1] then
+local h = redis.pcall("HMGET", KEYS[1], "run", "epoch", "position")
+if h[1] ~= ARGV[1] or (tonumber(string.match(h[3] or "", "^%d+$")) or 2 ^ 54) > 2 ^ 53 then
   return { "FENCED" }
 end
 local time = redis.call("TIME")
 local now = math.max(time[1] * 1000 + math.floor(time[2] / 1000), math.floor(h[3] / 2048))
 local floor = string.format("%.0f", math.max((now - (ARGV[3] - 3600) * 1000) * 2048, 0))
 local bytes_max = tonumber(ARGV[4])
+
+-- Returns true for a position that this Redis can have given out.
+local function is_position(text, highest)
+  return string.match(text, "^%d+$") and #text <= 16 and tonumber(text) <= tonumber(highest)
+end
 
 local function position_of(entry)
   return entry and string.match(entry[1], "^%d+")
@@ -46,7 +51,8 @@ local function bounds(stream, mark)
     return h[3], h[3], false -- added by another program
   end
   if oldest and (not last or tonumber(newest) >= tonumber(last)) then
-    return string.match(field(oldest, "b"), "%d+") or newest, newest, true
+    local before = string.match(field(oldest, "b"), "^~?(%d+)$") or newest
+    return is_position(before, position_of(oldest)) and before or newest, newest, true
   end
   return last or floor, last or "0", false
 end
@@ -69,9 +75,10 @@ local function read(stream, direction, since, count)
       more = "1"
       break
     end
+    local position = position_of(entry)
     -- others may have added something
-    if string.match(entry[1], "^%d+%-0$") and string.match(before, "^~?%d+$") then
-      parts[#parts + 1] = position_of(entry) .. " " .. before .. " " .. #record .. "\n" .. record
+    if entry[1] == position .. "-0" and is_position(string.gsub(before, "^~", ""), position) then
+      parts[#parts + 1] = position .. " " .. before .. " " .. #record .. "\n" .. record
     end
   end
   return table.concat(parts), more
@@ -81,15 +88,16 @@ local receivers = 1
 for i = 2, #KEYS, 2 do
   local at = 5 + (i - 2) * 2
   local mark = redis.pcall("HMGET", KEYS[i + 1], "last", "ended")
-  if mark.err or mark[1] and not string.match(mark[1], "^%d+$") then
+  if mark.err or mark[1] and not is_position(mark[1], h[3]) then
     mark = { h[3], false } -- written by another program: everything is gone
   end
+  local ended = mark[2] and is_position(mark[2], h[3]) and mark[2] or "0"
   local gone, last, is_kept = bounds(KEYS[i], mark)
   local messages, more = "", "0"
   if is_kept and tonumber(ARGV[at + 3]) > 0 then
     messages, more = read(KEYS[i], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
   end
-  local head = table.concat({ "page", ARGV[at], h[2], h[3], last, gone, mark[2] or "0", more }, " ")
+  local head = table.concat({ "page", ARGV[at], h[2], h[3], last, gone, ended, more }, " ")
   receivers = math.min(receivers, redis.call("PUBLISH", ARGV[2], head .. "\n" .. messages))
 end
 return { "OK", receivers }

@@ -48,26 +48,37 @@ if not is_node then
     return { err = "ERR moonwire: " .. fault }
   end
 end
-local h = redis.call("HMGET", KEYS[1], "run", "epoch", "position")
-if h[1] ~= ARGV[1] then
+
+-- Returns true for a position that this Redis can have given out: other programs may have written
+-- something else.
+local function is_position(text, highest)
+  return type(text) == "string"
+    and string.match(text, "^%d+$") ~= nil
+    and #text <= 16
+    and tonumber(text) <= highest
+end
+
+local h = redis.pcall("HMGET", KEYS[1], "run", "epoch", "position")
+if h[1] ~= ARGV[1] or not is_position(h[3], 2 ^ 53) then
   return { "FENCED" }
 end
+local last = tonumber(h[3])
 local slot = is_node and string.format("%d", ARGV[3] % 1024)
 if is_node then
-  local node = redis.call("HMGET", KEYS[4], "generation", slot)
+  local node = redis.pcall("HMGET", KEYS[4], "generation", slot)
   if node[1] ~= ARGV[2] then
     return { "STALE" }
   end
   if node[2] then -- sent again, after a connection was lost
     local seq, position = string.match(node[2], "^(%d+) (%d+)$")
-    if seq == ARGV[3] then
+    if seq == ARGV[3] and is_position(position, last) then
       return { "OK", position }
     end
   end
 end
 if KEYS[5] then
-  local known = redis.call("GET", KEYS[5])
-  if known then
+  local known = (is_node and redis.pcall or redis.call)("GET", KEYS[5])
+  if is_position(known, last) then
     if is_node then
       redis.call("HSET", KEYS[4], slot, ARGV[3] .. " " .. known)
     end
@@ -77,14 +88,13 @@ end
 
 local time = redis.call("TIME")
 local ms = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = tonumber(h[3])
 local next_position = math.max(last + 1, ms * 2048)
 local position = string.format("%.0f", next_position)
 
 -- The position of the channel's previous message. If its mark has expired and nothing is kept, a
 -- floor ("~"): there was no message in the last hours.
 local before = redis.pcall("HGET", KEYS[3], "last")
-if before and not (type(before) == "string" and string.match(before, "^%d+$")) then
+if before and not is_position(before, last) then
   -- Another program has written here. Whatever the channel had is gone.
   redis.call("DEL", KEYS[3])
   before = h[3]
@@ -92,6 +102,7 @@ elseif not before then
   local newest = redis.pcall("XREVRANGE", KEYS[2], "+", "-", "COUNT", 1)[1]
   if newest then
     before = string.match(newest[1], "^%d+")
+    before = is_position(before, last) and before or h[3]
   else
     local now = math.max(ms, math.floor(last / 2048))
     local floor = (now - (ARGV[8] - 3600) * 1000) * 2048

@@ -210,6 +210,11 @@ function reads.EXISTS(key)
   return get(key) and 1 or 0
 end
 
+-- Keys never have another type than the scripts expect.
+function reads.TYPE()
+  return { ok = "none" }
+end
+
 function reads.TIME()
   return { tostring(now_ms // 1000), tostring(now_ms % 1000 * 1000) }
 end
