@@ -30,6 +30,34 @@ describe("a cluster of three nodes, for long", function()
     assert.equal(0, result.gaps)
   end)
 
+  it("loses no message while pub/sub is cut every second", function()
+    local result = run {
+      clients = 60,
+      channels = 10,
+      each = 2,
+      batch = 20,
+      messages = 40000,
+      history = 200000,
+      redis = whole,
+      steps = { "random:20" },
+      cutMs = 1000,
+      patience = 300,
+    }
+    assert.is_true(result.cuts > 20)
+    assert.equal(0, result.gaps)
+  end)
+
+  it("has no race between the joins of 5,000 clients and the messages of another node", function()
+    local output = server.peer(
+      "support/cluster/race.mjs",
+      dkjson.encode { clients = 5000, channels = 200, after = 200 }
+    )
+    print(output)
+    local result = dkjson.decode(output:match "[^\n]*\n$")
+    assert.same({}, result.wrong)
+    assert.is_true(result.received >= 5000 * 200)
+  end)
+
   it("tells everybody of what Redis has lost", function()
     local result = run {
       clients = 20,

@@ -146,8 +146,8 @@ export class Node extends Program {
     });
     this.isRunning = true;
   }
-  // Resolves with { status, text }. Rejects if there is no answer.
-  request(method, path, body, headers = {}, options = {}) {
+  // Resolves with { status, text }. Rejects if there is no answer, or with `isCut`, when the request was sent.
+  request(method, path, body, headers = {}, { isCut, ...options } = {}) {
     return new Promise((resolve, reject) => {
       const request = http.request({ socketPath: this.path, method, path, headers: { Host: "x", ...headers }, agent: false, ...options }, (response) => {
         let text = "";
@@ -157,7 +157,7 @@ export class Node extends Program {
         response.on("error", reject);
       });
       request.on("error", reject);
-      request.end(body);
+      request.end(body, () => isCut && request.destroy(new Error("cut")));
     });
   }
 }

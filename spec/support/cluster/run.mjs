@@ -10,6 +10,7 @@
 //   each       how many of them a client subscribes to (default: all)
 //   history    how many messages a channel keeps
 //   steps      the faults, in their order, each after some more messages; "random:N" stands for N of them
+//   cutMs      how often CLIENT KILL TYPE pubsub cuts the nodes off, during the whole run (default: never)
 //   redis      further options of redis-server
 //   gaps       true: gaps are allowed, because Redis may lose what it has acknowledged
 //
@@ -33,7 +34,7 @@ const nodes = ["1", "2", "3"].map((name) => new Node(directory, name, "spec/supp
 const pickOf = (list) => list[Math.floor(Math.random() * list.length)];
 const cluster = { pick: () => pickOf(nodes.filter(({ isRunning }) => isRunning)) };
 
-const counts = { published: 0, unknown: 0, messages: 0, gaps: 0, connections: 0, refusals: 0, done: {} };
+const counts = { published: 0, unknown: 0, messages: 0, gaps: 0, cuts: 0, connections: 0, refusals: 0, done: {} };
 const faults = []; // what is wrong
 
 // ---- Publishers ---------------------------------------------------------------------------------------------------------
@@ -58,6 +59,19 @@ const ways = {
     if (answer.status === 200) return JSON.parse(answer.text).map(({ id }) => id);
     if (!isTemporary(answer.status)) faults.push(`/publish: ${answer.status} ${answer.text}`);
     return [];
+  },
+  // Every tenth request is cut off when it was sent. It is repeated on any node, with the same key: the message is published once.
+  async cut(_, [data]) {
+    const object = { channel: data.channel, event: "item", data, idempotency_key: `cut ${data.n}` };
+    for (let isCut = data.n % 10 === 0; ; isCut = false) {
+      const answer = await cluster
+        .pick()
+        ?.request("POST", "/publish", JSON.stringify(object), { Authorization: `Bearer ${key}` }, { isCut })
+        .catch(() => null);
+      if (answer?.status === 200) return [JSON.parse(answer.text).id];
+      if (answer && !isTemporary(answer.status)) faults.push(`/publish: ${answer.status} ${answer.text}`);
+      await sleep(20);
+    }
   },
   // The same key until it is known: the message is published once.
   async outside(_, [data]) {
@@ -126,6 +140,11 @@ const steps = {
     await sleep(options.pauseMs ?? 12000);
     node.signal("SIGCONT");
   },
+  // three, at least
+  async "wait for cuts"() {
+    const wanted = counts.cuts + 3;
+    await until("cuts", () => counts.cuts >= wanted);
+  },
   async "pause Redis"() {
     redis.signal("SIGSTOP");
     await sleep(options.pauseMs ?? 5000);
@@ -160,7 +179,8 @@ async function run() {
     Array.from({ length: options.clients }, (_, i) => new Kind(`${kind} ${i}`, cluster, someChannels(i))));
   const running = clients.map((client) => client.run());
   const publishers = nodes.flatMap((node) => [publish(`handler ${node.name}`, "handler", node), publish(`http ${node.name}`, "http", node)]);
-  publishers.push(publish("outside", "outside"));
+  publishers.push(publish("outside", "outside"), publish("cut", "cut"));
+  const cutting = options.cutMs && setInterval(() => redis.call("CLIENT", "KILL", "TYPE", "pubsub").then(() => counts.cuts++, () => {}), options.cutMs);
 
   await Promise.all(clients.map((client) => client.started));
   const list = expand(options.steps);
@@ -173,6 +193,7 @@ async function run() {
   isPublishing = false;
   await Promise.all(publishers);
   for (const channel of channels) await ways.outside(null, [{ channel, by: "end", n: 1, last: true }]);
+  clearInterval(cutting);
   const isLate = await Promise.race([Promise.all(running), sleep((options.patience ?? 120) * 1000).then(() => true)]);
   if (isLate === true) faults.push(`clients that wait: ${clients.filter(({ isDone }) => !isDone).map(({ name }) => name)}`);
   const kept = {};
