@@ -66,7 +66,7 @@ struct app {
   atomic_size_t conn_count; /* of all workers; limits.connections bounds it */
   atomic_size_t poll_count; /* clients that poll, likewise */
   atomic_uint close_code;   /* of WebSockets, when the server stops */
-  /* why nothing can be published now: a constant without what JSON escapes; NULL: it can. Written by
+  /* why messages cannot be published now: a constant without what JSON escapes; NULL: it can. Written by
    * the server's thread, read by any */
   _Atomic(const char *) unready;
   atomic_bool has_private;      /* there is a private listener, so /publish is only served there */

@@ -35,12 +35,27 @@ int order_read_parts(struct app *app, const struct mw_config *config, const stru
   return 0;
 }
 
-const char *order_fault(int status) {
-  if (status == MW_ENOMEM) return "out of memory";
-  if (status == MW_ELIMIT)
-    return "cannot keep the history of another channel: limits.channels of the app, or of the pattern, is reached";
-  if (status == MW_ECLOSED) return "the server is stopping";
-  return "the queue is full: limits.queue";
+static const char *refusal_reason(int status) {
+  switch (status) {
+    case MW_ELIMIT:
+      return "cannot keep the history of another channel: limits.channels of the app, or of the pattern, is reached";
+    case MW_ECLOSED: return "the server is stopping";
+    case MW_EUNAVAILABLE: return "the queue is full: limits.queue";
+    case MW_ETOOLARGE: return "the message is larger than the broker accepts";
+    default: return mw_status_text(status);
+  }
+}
+
+struct order_refusal order_refusal(int status) {
+  struct order_refusal refusal = {.status = 503, .code = "unavailable", .reason = refusal_reason(status)};
+  if (status == MW_ETOOLARGE) {
+    refusal.status = 413;
+    refusal.code = "too_large";
+  } else if (status == MW_EBROKER_UNREPLICATED) {
+    refusal.status = 504;
+    refusal.code = "unreplicated";
+  }
+  return refusal;
 }
 
 bool order_begin_waiting(struct app *app) {
@@ -65,7 +80,8 @@ static int publish_by(struct app *app, struct mw_config *config, const struct mw
     return error_set(error, MW_ENOTFOUND, "no pattern matches the channel \"%.*s\"", (int)parts.channel.len, parts.channel.ptr);
   }
   status = app->orderer->publish(app->orderer, kind, &parts, publish->is_volatile, completion);
-  if (status < 0) return error_set(error, status == MW_ENOMEM ? status : MW_EUNAVAILABLE, "%s", order_fault(status));
+  bool is_coarse = status == MW_ELIMIT || status == MW_ECLOSED;
+  if (status < 0) return error_set(error, is_coarse ? MW_EUNAVAILABLE : status, "%s", refusal_reason(status));
   return status;
 }
 

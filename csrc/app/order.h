@@ -32,13 +32,14 @@ struct completion {
 
 struct orderer {
   /* Publishes a message whose parts were checked, and are borrowed. 0: it is published, and
-   * completion->id has its id. MW_PENDING: the kept completion tells later. MW_EUNAVAILABLE,
-   * MW_ENOMEM, MW_ELIMIT: it went nowhere. Any thread. */
+   * completion->id has its id. MW_PENDING: the kept completion tells later. A negative
+   * status, for order_refusal: it went nowhere, except for MW_ECLOSED, MW_EBROKER_UNSURE, and
+   * MW_EBROKER_UNREPLICATED of a kept completion. Any thread. */
   int (*publish)(struct orderer *orderer, const struct kind *kind, const struct message_parts *parts, bool is_volatile,
                  struct completion *completion);
   /* Declares that a client is about to join the channels: this server must receive their messages
    * from now on. Once for each subscription, however many a channel has. 0: it does. MW_PENDING: the
-   * kept completion tells when it does. MW_EUNAVAILABLE, MW_ENOMEM: nothing was declared. A caller
+   * kept completion tells when it does. Negative, for order_refusal: nothing was declared. A caller
    * without a completion (NULL) does not wait: MW_EUNAVAILABLE if it would have to. A worker's
    * thread, or the server's. */
   int (*interest)(struct orderer *orderer, const struct job_channel *channels, size_t count, struct completion *completion);
@@ -79,8 +80,13 @@ int order_read_parts(struct app *app, const struct mw_config *config, const stru
 bool order_begin_waiting(struct app *app);
 /* It is not pending any more. */
 void order_end_waiting(struct app *app);
-/* Returns the reason of a status of orderer->publish, for clients. */
-const char *order_fault(int status);
+/* What a negative status of the orderer is for clients: an HTTP status, a code, and a reason, which are
+ * static. */
+struct order_refusal {
+  int status;
+  const char *code, *reason;
+};
+struct order_refusal order_refusal(int status);
 
 VISIBILITY_POP
 

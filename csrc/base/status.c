@@ -24,6 +24,18 @@ const char *mw_status_text(int status) {
     case MW_EFORGED: return "not made with this key for this purpose, or altered";
     case MW_EEXPIRED: return "expired";
     case MW_ETIMEDOUT: return "timed out";
+    case MW_EWAITING: return "too many requests wait: limits.waiting";
+    case MW_EBROKER_LOST: return "not connected to redis";
+    case MW_EBROKER_LATE: return "redis did not answer in time";
+    case MW_EBROKER_FULL: return "redis is full: raise its maxmemory, or keep fewer messages";
+    case MW_EBROKER_REPLICAS: return "redis has too few replicas: min-replicas-to-write";
+    case MW_EBROKER_READONLY: return "redis is a replica, which cannot publish: connect to the primary";
+    case MW_EBROKER_BUSY: return "redis is busy: it loads its data, or runs a script";
+    case MW_EBROKER_DENIED: return "redis denies access: check the user, the password, and the ACL";
+    case MW_EBROKER_DISK: return "redis cannot save to its disk: see the log of redis (MISCONF)";
+    case MW_EBROKER_FAILED: return "redis refused the message: the log has its error";
+    case MW_EBROKER_UNSURE: return "redis has not confirmed the message in time, and may have published it";
+    case MW_EBROKER_UNREPLICATED: return "published, but it may be lost: fewer replicas than wait_replicas have confirmed it";
     case UV_END_OF_FILE: return "end of file";
     default: break;
   }

@@ -32,6 +32,7 @@ struct broker_options {
   uint32_t mark_ttl_s; /* how long the last position of a channel is known; more than an hour */
   size_t held_max;     /* bytes of messages that are held while channels are fetched again */
   size_t waiting_max;  /* publishes that wait */
+  uint32_t replicas;   /* that must have a message before its publish is done */
 };
 
 /* How much is kept of a channel. */
@@ -93,8 +94,9 @@ struct broker_publish {
   struct bytes key; /* of idempotency; empty: none */
   struct broker_history history;
   bool is_final;
-  /* 0: published, in that epoch at that position. MW_EUNAVAILABLE: it was not
-   * published, or this is unknown. Called once. */
+  /* 0: published, in that epoch at that position. MW_ECLOSED, MW_EBROKER_UNSURE: this is unknown.
+   * MW_EBROKER_UNREPLICATED: published, but fewer than `replicas` have it. MW_EBROKER_LOST and the other
+   * statuses of a broker: it was not published. Called once. */
   void (*on_done)(void *context, int status, const struct epoch *epoch, uint64_t position);
   void *context;
 };
@@ -123,11 +125,11 @@ void broker_free(struct broker *broker);
 /* To be called several times a second. */
 void broker_tick(struct broker *broker, uint64_t now_ms);
 
-/* 0: on_done follows. MW_EUNAVAILABLE: too many wait. MW_ETOOLARGE: the record is above
+/* 0: on_done follows. MW_EWAITING: too many wait. MW_ETOOLARGE: the record is above
  * BROKER_RECORD_BYTES_MAX. MW_ENOMEM, MW_ECLOSED. */
 int broker_publish(struct broker *broker, const struct broker_publish *publish);
-/* Publishes a message that has no position and may be lost. 0; MW_EUNAVAILABLE: not connected;
- * MW_ETOOLARGE, as above; MW_ENOMEM. */
+/* Publishes a message that has no position and may be lost. 0; MW_EBROKER_LOST or another
+ * status of a broker: not connected, or refused; MW_ETOOLARGE, as above; MW_ENOMEM. */
 int broker_publish_volatile(struct broker *broker, struct bytes channel, struct bytes record);
 /* Declares an interest in each channel, until broker_end_interest. 0: all are followed, and their
  * histories known. MW_PENDING: on_done follows, once. MW_ENOMEM, MW_ECLOSED, and on_done with a negative
@@ -143,11 +145,15 @@ int broker_reach(struct broker *broker, uint64_t position, void (*on_done)(void 
 
 /* Asks for older messages of a channel that this node follows: the newest ones up to the position
  * `until`, at most 256 of them or 256 KiB. Four such pages are asked for at a time, in the order of the
- * calls. MW_PENDING: on_done follows, once; 0: what is kept was handed to sink->restore. MW_EUNAVAILABLE:
- * the channel is not followed any more, or it took too long; or too many wait. MW_ENOMEM, MW_ECLOSED. */
+ * calls. MW_PENDING: on_done follows, once; 0: what is kept was handed to sink->restore. A status of a
+ * broker: the channel is not followed any more, or it took too long. MW_EWAITING: too many wait. MW_ENOMEM,
+ * MW_ECLOSED. */
 int broker_page(struct broker *broker, struct bytes channel, uint64_t until, void (*on_done)(void *context, int status),
                 void *context);
 
+/* Returns why Redis refuses every publish, such as MW_EBROKER_FULL; 0: it does not, as far as is known. A
+ * heartbeat tries it. */
+int broker_refusal(const struct broker *broker);
 enum broker_state broker_state(const struct broker *broker);
 uint64_t broker_position(const struct broker *broker);
 

@@ -37,6 +37,9 @@ struct link_events {
   void (*on_open)(void *context, enum link_end end, struct bytes run_id);
   /* It was lost, after it was open. The link opens it again. */
   void (*on_lost)(void *context, enum link_end end, const char *problem);
+  /* An attempt to open it has failed, which the link has logged. `error` is what Redis has answered; empty:
+   * it has not. */
+  void (*on_failed)(void *context, enum link_end end, struct bytes error);
   /* Redis has confirmed the subscription: from here on, every message of the channel comes. */
   void (*on_subscribed)(void *context, struct bytes channel);
   void (*on_message)(void *context, struct bytes channel, struct bytes payload);

@@ -78,7 +78,10 @@ static void end_lose(struct redis_end *end, const char *problem) {
   if (end->state == REDIS_END_ASKING) end->next_sentinel++;
   end_log_problem(end, problem);
   end_wait(end);
-  if (was_open) end->events.on_lost(end, problem);
+  if (was_open)
+    end->events.on_lost(end, problem);
+  else
+    end->events.on_failed(end, bytes_string(end->error));
 }
 
 static void end_on_end(struct redis_connection *redis) { end_lose(end_of(redis), redis->problem); }
@@ -97,6 +100,7 @@ static void end_connect(struct redis_end *end, const struct redis_url *url) {
 }
 
 static void end_begin_attempt(struct redis_end *end) {
+  end->error[0] = '\0';
   alarm_set(end->alarm, end_option(end->options->attempt_ms, ATTEMPT_MS));
   if (end->options->sentinel_count == 0) {
     end_connect(end, &end->options->url);

@@ -42,6 +42,7 @@ struct redis_end {
   struct redis_url master;  /* what the sentinel has answered */
   const char *reset_reason; /* redis_end_turn closes it */
   char reason[REDIS_PROBLEM_SIZE];
+  char error[64];                  /* with which Redis has refused this attempt; empty: it has not */
   char logged[REDIS_PROBLEM_SIZE]; /* the last problem in the log; empty while it is open */
   uint64_t lost_ms;
   /* the greeting: commands that were sent in one go */
@@ -52,6 +53,7 @@ struct redis_end {
   struct {
     void (*on_open)(struct redis_end *end);
     void (*on_lost)(struct redis_end *end, const char *problem);
+    void (*on_failed)(struct redis_end *end, struct bytes error);
     void (*on_push)(struct redis_end *end, const struct resp_value *push);
   } events;
 };

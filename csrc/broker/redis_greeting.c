@@ -107,6 +107,12 @@ static bool greeting_read_sha(struct redis_end *end, struct bytes sha) {
   return true;
 }
 
+/* Notes with what Redis has refused the greeting. */
+static void greeting_note_error(struct redis_end *end, struct bytes error) {
+  snprintf(end->error, sizeof end->error, "%.*s", (int)(error.len < sizeof end->error ? error.len : sizeof end->error - 1),
+           error.ptr);
+}
+
 const char *redis_greeting_take(struct redis_end *end, const struct resp_value *reply, char problem[REDIS_PROBLEM_SIZE]) {
   static const char *const names[] = {"AUTH", "SELECT", "INFO", "ROLE", "SCRIPT LOAD"};
   enum greeting_step step = greeting_step_of(end, end->greeting_at++);
@@ -115,12 +121,14 @@ const char *redis_greeting_take(struct redis_end *end, const struct resp_value *
   if (reply->type == RESP_ERROR) {
     int len = reply->text.len < REDIS_PROBLEM_SIZE / 2 ? (int)reply->text.len : REDIS_PROBLEM_SIZE / 2;
     snprintf(problem, REDIS_PROBLEM_SIZE, "%s: %.*s", names[step], len, reply->text.ptr);
+    greeting_note_error(end, reply->text);
     return problem;
   }
   bool ok = true;
   if (step == GREETING_INFO) ok = greeting_read_run_id(end, resp_text(reply));
   if (step == GREETING_SCRIPTS) ok = greeting_read_sha(end, resp_text(reply));
   if (step == GREETING_ROLE && !bytes_equal(resp_text(resp_item(reply, 0)), BYTES("master"))) {
+    greeting_note_error(end, BYTES("READONLY"));
     snprintf(problem, REDIS_PROBLEM_SIZE, "this Redis is a replica: the broker needs the primary");
     return problem;
   }

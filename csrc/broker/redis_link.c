@@ -31,6 +31,11 @@ static void link_on_lost(struct redis_end *end, const char *problem) {
   link->events->on_lost(link->context, end->which, problem);
 }
 
+static void link_on_failed(struct redis_end *end, struct bytes error) {
+  struct link *link = &link_of_end(end)->link;
+  link->events->on_failed(link->context, end->which, error);
+}
+
 /* ["message", channel, payload] and ["subscribe", channel, count]. Everything else is of no
  * interest, such as ["unsubscribe", channel, count]. */
 static void link_on_push(struct redis_end *end, const struct resp_value *push) {
@@ -121,6 +126,7 @@ static const struct link_class redis_link_class = {
 static void link_set_up_ends(struct redis_link *redis) {
   redis->commands.events.on_open = redis->pushes.events.on_open = link_on_open;
   redis->commands.events.on_lost = redis->pushes.events.on_lost = link_on_lost;
+  redis->commands.events.on_failed = redis->pushes.events.on_failed = link_on_failed;
   redis->commands.events.on_push = redis->pushes.events.on_push = link_on_push;
 }
 

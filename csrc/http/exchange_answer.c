@@ -68,6 +68,7 @@ const char *exchange_code(int status) {
     case 431: return "too_large";
     case 429: return "rate_limited";
     case 503: return "unavailable";
+    case 504: return "unreplicated";
     case 501:
     case 505: return "bad_request";
     default: return status >= 500 ? "internal" : "bad_request";

@@ -49,7 +49,21 @@ enum mw_status {
   MW_ELIMIT = -5008,       /* exceeds a limit in number */
   MW_EFORGED = -5009,      /* was not made with this key for this purpose, or was altered */
   MW_EEXPIRED = -5010,     /* is valid no longer */
-  MW_ETIMEDOUT = -5011     /* took too long */
+  MW_ETIMEDOUT = -5011,    /* took too long */
+  MW_EWAITING = -5012,     /* limits.waiting is reached; retry later */
+  /* Redis, which orders the messages, refuses them or does not answer. Except for the last two, nothing
+   * was published. mw_status_text has the advice. */
+  MW_EBROKER_LOST = -5101,        /* not connected */
+  MW_EBROKER_LATE = -5102,        /* did not answer in time */
+  MW_EBROKER_FULL = -5103,        /* its memory is full (maxmemory) */
+  MW_EBROKER_REPLICAS = -5104,    /* it has too few replicas (min-replicas-to-write) */
+  MW_EBROKER_READONLY = -5105,    /* it is a replica */
+  MW_EBROKER_BUSY = -5106,        /* it loads its data, or runs a script */
+  MW_EBROKER_DENIED = -5107,      /* user, password, or ACL */
+  MW_EBROKER_DISK = -5108,        /* it cannot save (stop-writes-on-bgsave-error) */
+  MW_EBROKER_FAILED = -5109,      /* another error, which the log has */
+  MW_EBROKER_UNSURE = -5110,      /* the answer did not come: it may have been published */
+  MW_EBROKER_UNREPLICATED = -5111 /* it was published, but too few replicas have it: it may be lost */
 };
 
 /* Returns a constant text for a status, of this library or of libuv. Any thread. */
@@ -660,10 +674,11 @@ enum { MW_PENDING = 1 };
  *
  * If it fails, the message was not published. MW_EINVAL: malformed name, event, key, or JSON, or a
  * final message that is volatile. MW_ENOTFOUND: no pattern matches. MW_ETOOLARGE: exceeds
- * limits.message_size. MW_EUNAVAILABLE: exceeds limits.queue, or the server has stopped, or the
- * history cannot keep the message because limits.channels is reached. MW_ENOMEM. Threads other than
- * the server's do not receive the last two: the history then has a gap, which clients receive when
- * they resume. */
+ * limits.message_size, or what the broker accepts. MW_EUNAVAILABLE: exceeds limits.queue, or the server
+ * has stopped, or the history cannot keep the message because limits.channels is reached. MW_EWAITING.
+ * MW_ENOMEM. With a broker also MW_EBROKER_LOST and the statuses after it; with the last two of them,
+ * the message may be published. Threads other than the server's do not receive that limits.channels is
+ * reached, and MW_ENOMEM: the history then has a gap, which clients receive when they resume. */
 MW_API int mw_publish(struct mw_server *server, const struct mw_publish *publish, char id[MW_ID_MAX], struct mw_error *error);
 
 /* Returns whether a broker orders the messages. The outcome of a publish is then pending, unless the
@@ -685,8 +700,8 @@ struct mw_kept {
 };
 /* Fetches the history of a channel from the broker, for mw_channel_history. Returns 0 if this server
  * has it, as it always does without a broker. MW_PENDING: on_done is called later, once, on the
- * server's thread, with 0, MW_EUNAVAILABLE, MW_ENOMEM, or MW_ECLOSED (the server stops). A fetched
- * history stays on this server for about 10 s. MW_EUNAVAILABLE, MW_ENOMEM: on_done is not called. */
+ * server's thread, with 0, or the status of a failure: as of mw_publish, or MW_ECLOSED (the server
+ * stops). A fetched history stays on this server for about 10 s. Negative: on_done is not called. */
 MW_API int mw_channel_fetch(struct mw_server *server, const char *name, size_t name_len, const struct mw_history_query *query,
                             void (*on_done)(void *context, int status), void *context);
 /* Calls `on_message` for each message, oldest first. *more (may be NULL) receives whether the range

@@ -214,7 +214,19 @@ static void take_config(struct mail *mail, void *room, struct subscriber *subscr
 
 static const struct mail_class config_class = {.take = take_config, .drop = bus_entry_drop};
 
+/* The server keeps the connections that it began with. */
+static bool has_other_broker(struct mw_server *server, const struct mw_config *config) {
+  struct mw_config *now = app_hold_config(&server->app);
+  bool is_other = !broker_config_equal(now->broker, config->broker);
+  mw_config_unref(now);
+  return is_other;
+}
+
 int bus_set_config(struct mw_server *server, struct mw_config *config) {
+  if (has_other_broker(server, config)) {
+    log_line(MW_LOG_ERROR, "refused a new configuration: it has another broker; restart the server to change it");
+    return MW_EINVAL;
+  }
   struct bus_entry *entry = bus_entry_new(server->worker_count, &config_class, bytes_of(NULL, 0));
   if (!entry) return MW_ENOMEM;
   entry->config = config_ref(config);

@@ -76,7 +76,8 @@ int bus_begin_epoch(struct mw_server *server, const struct epoch *epoch, uint64_
  * subscribed to. The limits apply to what begins from then on: a connection that is accepted keeps
  * its place beyond a lower limits.connections, and what is queued or reserved stays. A request that
  * was read, a raw WebSocket, and a channel that opens or closes go on with the configuration that
- * they began with. MW_ENOMEM, MW_EUNAVAILABLE: nothing has changed. Any thread. */
+ * they began with. MW_EINVAL: it has another broker, which only a restart can change, and the log says
+ * so. MW_ENOMEM, MW_EUNAVAILABLE, too: nothing has changed. Any thread. */
 int bus_set_config(struct mw_server *server, struct mw_config *config);
 
 /* Reserves room in the queue of every worker, or in none: MW_EUNAVAILABLE, and *full is the one that

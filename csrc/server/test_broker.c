@@ -65,7 +65,7 @@ static int begin_wait(struct mw_server *server, const struct kind *kind, struct 
   if (!wait->completion) {
     message_unref(copy);
     memory_free(wait);
-    return MW_EUNAVAILABLE;
+    return MW_EWAITING;
   }
   list_append(&server->test_waits, &wait->link);
   mailbox_post(&server->script.queue, &wait->mail); /* without a size, it always has room */

@@ -18,10 +18,11 @@ struct relay {
 
 static void answer_relay(struct subscriber *subscriber, const struct relay *relay, struct bytes ref, struct bytes channel,
                          int status) {
-  struct refusal refusal = {.channel = channel, .code = "unavailable", .reason = status < 0 ? order_fault(status) : ""};
   struct outcome outcome = {.type = OUTCOME_DONE};
   if (relay->keeps) outcome = (struct outcome){.type = OUTCOME_KEPT, .id = bytes_string(relay->completion.id)};
   if (status < 0) {
+    struct order_refusal why = order_refusal(status);
+    struct refusal refusal = {.channel = channel, .status = why.status, .code = why.code, .reason = why.reason};
     reply_error(subscriber, &relay->reply, ref, &refusal);
   } else {
     reply_ok(subscriber, &relay->reply, ref, &outcome);

@@ -141,15 +141,15 @@ static void note_outcome(struct publish_item *item, int status, const char *reas
   if (status == 0) {
     memcpy(item->result.id, item->completion.id, sizeof item->result.id);
   } else {
-    int http_status = status == MW_EINVAL ? 400 : status == MW_ENOTFOUND ? 404 : status == MW_ETOOLARGE ? 413 : 503;
-    item->result = publish_failed(http_status, reason[0] ? reason : mw_status_text(status));
+    int http_status = status == MW_EINVAL ? 400 : status == MW_ENOTFOUND ? 404 : order_refusal(status).status;
+    item->result = publish_failed(http_status, reason[0] ? reason : order_refusal(status).reason);
   }
   settle_key(item, status);
 }
 
 static void on_item_done(struct completion *completion, int status) {
   struct publish_item *item = container_of(completion, struct publish_item, completion);
-  note_outcome(item, status, status < 0 ? order_fault(status) : "");
+  note_outcome(item, status, "");
   batch_settle(item->batch);
 }
 

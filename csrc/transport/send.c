@@ -151,7 +151,8 @@ struct send_relay {
 
 static void answer_send(struct exchange *exchange, const struct send_relay *relay, int status) {
   if (status < 0) {
-    refuse_send(exchange, 503, order_fault(status));
+    struct order_refusal why = order_refusal(status);
+    refuse_send_with(exchange, why.status, why.code, why.reason);
     return;
   }
   names_charge_sender(&exchange->subscriber, relay->job);

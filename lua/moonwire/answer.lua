@@ -20,6 +20,7 @@ local status_of = {
   rate_limited = 429,
   internal = 500,
   unavailable = 503,
+  unreplicated = 504,
 }
 
 local default_code = {
@@ -31,6 +32,7 @@ local default_code = {
   [429] = "rate_limited",
   [500] = "internal",
   [503] = "unavailable",
+  [504] = "unreplicated",
 }
 
 --- Returns what is wrong with a code for clients, or nil.

@@ -470,8 +470,8 @@ function App:_publish(call, name, event, data, given)
   if code == "misuse" then
     options.raise(("%s: %s"):format(call, message))
   elseif not id and code ~= "closed" then
-    local is_unknown = message:find("may have published it", 1, true)
-    warn(call, is_unknown and message or "not published: " .. message)
+    local is_lost = code ~= "unreplicated" and not message:find("may have published it", 1, true)
+    warn(call, is_lost and "not published: " .. message or message)
   elseif id and given.final then
     self:_note_final(name)
   end
@@ -485,7 +485,7 @@ end
 ---@param given? moonwire.PublishOptions
 ---@return string|true|nil id true if it is volatile
 ---@return string|nil message
----@return string|nil code "too_large" or "unavailable"
+---@return string|nil code "too_large", "unreplicated", or "unavailable"
 function App:publish(name, event, data, given)
   return self:_publish("app:publish", name, event, data, given)
 end

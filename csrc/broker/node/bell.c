@@ -13,7 +13,9 @@ static void on_bell(struct link_command *command, const struct resp_value *reply
   bool is_wanted = broker->bell_wanted > broker->bell_number;
   broker->bell_due_ms = is_wanted ? broker->now_ms : broker->now_ms + broker->options.bell_ms;
   enum answer answer = node_answer(broker, reply);
+  if (answer == ANSWER_OK) refusal_end(broker);
   if (answer == ANSWER_OK) (void)node_is_heard(broker, reply);
+  if (answer != ANSWER_OK) broker->push_due_ms = 0; /* nothing was published */
   if (answer != ANSWER_OK || !resp_u64(resp_item(reply, 2), &broker->dead_count)) broker->dead_count = 0;
   broker->on_event_end(broker);
 }

@@ -47,7 +47,11 @@ static void on_welcome(struct link_command *command, const struct resp_value *re
   broker->hello_due_ms = broker->now_ms + HELLO_AGAIN_MS;
   enum answer answer = node_answer(broker, reply);
   if (answer == ANSWER_OK && !take_welcome(broker, reply)) answer = ANSWER_FAILED;
-  if (answer == ANSWER_FAILED) broker->link->class->reset(broker->link, LINK_COMMANDS, "redis did not answer hello");
+  if (answer == ANSWER_OK) refusal_end(broker);
+  if (answer == ANSWER_FAILED && broker->refusal < 0)
+    broker->hello_due_ms = broker->now_ms + RETRY_MS; /* another connection would be refused, too */
+  else if (answer == ANSWER_FAILED)
+    broker->link->class->reset(broker->link, LINK_COMMANDS, "redis did not answer hello");
   broker->on_event_end(broker);
 }
 
@@ -122,8 +126,8 @@ void broker_tick(struct broker *broker, uint64_t now_ms) {
     class->reset(broker->link, LINK_PUSHES, "redis does not publish");
   }
   publishing_expire(broker);
-  waits_expire(broker, false, MW_EUNAVAILABLE);
-  older_expire(broker, false, MW_EUNAVAILABLE);
+  waits_expire(broker, false, node_outage(broker));
+  older_expire(broker, false, node_outage(broker));
   channels_expire(broker);
   members_expire(broker);
   control_expire(broker);
@@ -161,6 +165,11 @@ static void on_lost(void *context, enum link_end end, const char *problem) {
     channels_on_deaf(broker);
   }
   on_event_end(broker);
+}
+
+static void on_failed(void *context, enum link_end end, struct bytes error) {
+  (void)end;
+  refusal_note_attempt(context, error);
 }
 
 /* Returns what follows "{prefix}:m:" in the name of a channel in Redis. */
@@ -208,7 +217,7 @@ static void on_message(void *context, struct bytes channel, struct bytes payload
 }
 
 static const struct link_events events = {
-    .on_open = on_open, .on_lost = on_lost, .on_subscribed = on_subscribed, .on_message = on_message};
+    .on_open = on_open, .on_lost = on_lost, .on_failed = on_failed, .on_subscribed = on_subscribed, .on_message = on_message};
 
 /* ---- Life ------------------------------------------------------------------------------------- */
 

@@ -224,7 +224,7 @@ void channels_give_up(struct broker *broker) {
 
 void channels_forget_history(struct broker *broker) {
   stop_holding(broker);
-  older_expire(broker, true, MW_EUNAVAILABLE);
+  older_expire(broker, true, MW_EBROKER_LOST);
   while (!list_empty(&broker->leaving)) leave_first(broker, 1);
   for_all(broker, begin_again);
 }

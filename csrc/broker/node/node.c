@@ -1,5 +1,4 @@
 #include "broker/node/node.h"
-#include "base/log_limit.h"
 
 size_t node_key(const struct broker *broker, struct buffer *out, const char *kind, struct bytes name) {
   size_t begin = out->len;
@@ -45,18 +44,10 @@ void node_reach(struct broker *broker, uint64_t position) {
   broker->sink->reach(broker->context, position);
 }
 
-/* Errors after which the connection is of no use: the process does not serve, or not this node. */
-static bool is_lost_cause(struct bytes error) {
-  static const char *const codes[] = {"LOADING", "READONLY", "MASTERDOWN", "BUSY", "UNKILLABLE", "NOAUTH", "NOSCRIPT"};
-  for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
-    if (bytes_starts_with(error, bytes_string(codes[i]))) return true;
-  }
-  return false;
-}
-
 static enum answer answer_error(struct broker *broker, struct bytes error) {
-  log_limited(MW_LOG_WARNING, "redis refused a script: %.*s", (int)(error.len < 200 ? error.len : 200), error.ptr);
-  if (!is_lost_cause(error)) return ANSWER_FAILED;
+  bool is_lost;
+  refusal_note(broker, error, &is_lost);
+  if (!is_lost) return ANSWER_FAILED;
   broker->link->class->reset(broker->link, LINK_COMMANDS, "redis does not serve scripts");
   return ANSWER_REFUSED;
 }

@@ -109,14 +109,19 @@ struct held_items {
 };
 
 struct publishing {
-  struct list waiting; /* never sent */
-  struct list again;   /* refused, or without an answer: sent before those that wait, in this order */
-  struct list sent;    /* on the way */
-  struct list ordered; /* have a position, which the node has not reached */
-  struct list done;    /* on_done is to be called */
-  struct list expiry;  /* all of the above except `done`, by deadline */
+  struct list waiting;      /* never sent */
+  struct list again;        /* refused, or without an answer: sent before those that wait, in this order */
+  struct list sent;         /* on the way */
+  struct list unreplicated; /* have a position, and too few replicas are known to have them */
+  struct list ordered;      /* have a position, which the node has not reached */
+  struct list done;         /* on_done is to be called */
+  struct list expiry;       /* all of the above except `done`, by deadline */
   size_t count;
   uint64_t seq; /* of the latest that was sent */
+  struct link_command wait;
+  bool wait_is_sent;
+  uint64_t wait_due_ms; /* not before */
+  bool lacks_replicas;  /* the log says so */
 };
 
 /* The members of channels that this node follows (broker/members/roster.c). */
@@ -181,6 +186,7 @@ struct broker {
   char all[NODE_CHANNEL_MAX]; /* that of all nodes for commands */
   size_t own_len, all_len;
   bool own_is_subscribed, own_is_asked;
+  int refusal; /* why Redis refuses every publish; 0: it does not, as far as is known */
 
   struct link_command hello, bell;
   bool hello_is_sent, bell_is_sent, doubts;
@@ -235,6 +241,8 @@ void node_doubt(struct broker *broker);
 void node_see(struct broker *broker, uint64_t position);
 /* Everything up to the position was delivered. */
 void node_reach(struct broker *broker, uint64_t position);
+/* Returns the status of what waits in vain: why Redis refuses, or that it does not answer. */
+int node_outage(const struct broker *broker);
 /* Handles what is common to all scripts. */
 enum answer {
   ANSWER_OK,
@@ -375,6 +383,17 @@ void held_message(struct broker *broker, struct channel_link *channel, const str
 void held_page(struct broker *broker, struct channel_link *channel, const struct push_page *page, bool has_messages);
 /* Every channel has its page: delivers what was held, by position. */
 void held_release(struct broker *broker);
+
+/* ---- broker/node/refusal.c ------------------------------------------------------------------------- */
+
+/* Returns the status of an error of Redis, and whether the connection is of no use. */
+int refusal_read(struct bytes error, bool *is_lost);
+/* The same for the answer to a script, which is logged: once, if every publish is refused. */
+int refusal_note(struct broker *broker, struct bytes error, bool *is_lost);
+/* A script that writes was carried out. */
+void refusal_end(struct broker *broker);
+/* An attempt to connect has failed, which the link has logged. */
+void refusal_note_attempt(struct broker *broker, struct bytes error);
 
 /* ---- broker/node/publishing.c ---------------------------------------------------------------------- */
 

@@ -77,7 +77,7 @@ void older_step(struct broker *broker) {
     const struct channel_link *channel = channels_find(broker, older->name);
     next = link->next;
     if (!channel) {
-      older_end(broker, older, MW_EUNAVAILABLE);
+      older_end(broker, older, MW_EBROKER_LOST);
     } else if (is_live(channel) && !older->is_unanswered) {
       if (!older_send(broker, older, channel)) return;
       count++;
@@ -107,7 +107,7 @@ bool older_on_page(struct broker *broker, struct push_page *page) {
   struct older *older = older_of(link);
   const struct channel_link *channel = channels_find(broker, older->name);
   bool is_restored = channel && is_live(channel) && restore(broker, older, page);
-  older_end(broker, older, is_restored ? 0 : MW_EUNAVAILABLE);
+  older_end(broker, older, is_restored ? 0 : MW_EBROKER_LOST);
   return true;
 }
 
@@ -129,7 +129,7 @@ void older_expire(struct broker *broker, bool all, int status) {
 int broker_page(struct broker *broker, struct bytes channel, uint64_t until, void (*on_done)(void *context, int status),
                 void *context) {
   if (broker->is_stopped) return MW_ECLOSED;
-  if (broker->older_count == OLDER_WAITING_MAX) return MW_EUNAVAILABLE;
+  if (broker->older_count == OLDER_WAITING_MAX) return MW_EWAITING;
   struct older *older = memory_calloc(1, sizeof *older + channel.len + 1);
   struct wait *wait = older ? wait_new(broker, 0, on_done, context) : NULL;
   if (!wait) {

@@ -4,6 +4,9 @@
 #include "broker/node/arguments.h"
 #include "broker/node/node.h"
 
+/* How long one WAIT may block the connection for commands, and until the next one after a failure. */
+enum { WAIT_MS = 200, WAIT_AGAIN_MS = 100 };
+
 struct sending {
   struct link_command command;
   struct list link;   /* in one of broker->publishing */
@@ -17,6 +20,8 @@ struct sending {
   bool is_sent;   /* it is on the way */
   bool is_unsure; /* it was sent, and a connection was lost before the answer */
   bool is_final;
+  bool is_covered;    /* a WAIT was sent after it */
+  bool is_replicated; /* enough replicas have it */
   struct broker_history history;
   void (*on_done)(void *context, int status, const struct epoch *epoch, uint64_t position); /* NULL: it was called */
   void *context;
@@ -33,10 +38,13 @@ static void move(struct sending *sending, struct list *to) {
   list_append(to, &sending->link);
 }
 
+static void on_waited(struct link_command *command, const struct resp_value *reply);
+
 void publishing_init(struct publishing *publishing) {
-  struct list *lists[] = {&publishing->waiting, &publishing->again, &publishing->sent,
+  struct list *lists[] = {&publishing->waiting, &publishing->again, &publishing->sent,  &publishing->unreplicated,
                           &publishing->ordered, &publishing->done,  &publishing->expiry};
   for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) list_init(lists[i]);
+  publishing->wait.on_reply = on_waited;
 }
 
 static void sending_free(struct sending *sending) {
@@ -64,17 +72,31 @@ static void end(struct sending *sending, int status) {
 /* ---- Answers ---------------------------------------------------------------------------------- */
 
 /* A subscriber of this node receives it before its publisher is told. */
-static void on_ordered(struct sending *sending, uint64_t position) {
+static void await_delivery(struct sending *sending) {
   struct broker *broker = sending->broker;
   const struct channel_link *channel = channels_find(broker, sending->channel);
-  sending->position = position;
-  sending->epoch = broker->epoch;
-  node_see(broker, position);
-  if (channel && channel->users > 0 && position > broker->position) {
+  if (channel && channel->users > 0 && sending->position > broker->position) {
     move(sending, &broker->publishing.ordered);
   } else {
     end(sending, 0);
   }
+}
+
+static void on_ordered(struct sending *sending, uint64_t position) {
+  struct broker *broker = sending->broker;
+  sending->position = position;
+  sending->epoch = broker->epoch;
+  node_see(broker, position);
+  if (broker->options.replicas > 0)
+    move(sending, &broker->publishing.unreplicated);
+  else
+    await_delivery(sending);
+}
+
+/* Returns why it was refused. */
+static int failure_of(const struct resp_value *reply) {
+  bool is_lost;
+  return reply->type == RESP_ERROR ? refusal_read(reply->text, &is_lost) : MW_EBROKER_FAILED;
 }
 
 static void on_answer(struct link_command *command, const struct resp_value *reply) {
@@ -88,9 +110,10 @@ static void on_answer(struct link_command *command, const struct resp_value *rep
   if (!sending->on_done) { /* too late */
     sending_free(sending);
   } else if (answer == ANSWER_OK) {
+    refusal_end(broker);
     on_ordered(sending, position);
   } else if (answer == ANSWER_FAILED) {
-    end(sending, MW_EUNAVAILABLE);
+    end(sending, failure_of(reply));
   } else {
     move(sending, &broker->publishing.again);
   }
@@ -101,6 +124,7 @@ static void on_answer(struct link_command *command, const struct resp_value *rep
 
 static int send_one(struct sending *sending) {
   struct broker *broker = sending->broker;
+  sending->is_covered = false;
   struct arguments arguments;
   arguments_init(&arguments);
   arguments_add_key(&arguments, broker, "h", bytes_of(NULL, 0));
@@ -121,13 +145,72 @@ static int send_one(struct sending *sending) {
   return arguments_run(&arguments, broker, SCRIPT_PUBLISH, &sending->command);
 }
 
+/* ---- Replicas --------------------------------------------------------------------------------- */
+
+static void cover(struct list *list, bool is_covered) {
+  for (struct list *link = list->next; link != list; link = link->next)
+    container_of(link, struct sending, link)->is_covered = is_covered;
+}
+
+/* Enough replicas have what was written before the WAIT. */
+static void note_replicated(struct broker *broker) {
+  struct publishing *publishing = &broker->publishing;
+  for (struct list *link = publishing->unreplicated.next, *next; link != &publishing->unreplicated; link = next) {
+    struct sending *sending = container_of(link, struct sending, link);
+    next = link->next;
+    sending->is_replicated = sending->is_covered;
+    if (sending->is_replicated) await_delivery(sending);
+  }
+  if (publishing->lacks_replicas) log_line(MW_LOG_INFO, "the replicas of redis confirm messages again");
+  publishing->lacks_replicas = false;
+}
+
+/* Those that it covered were answered before it. */
+static void on_waited(struct link_command *command, const struct resp_value *reply) {
+  struct broker *broker = container_of(command, struct broker, publishing.wait);
+  struct publishing *publishing = &broker->publishing;
+  uint64_t count;
+  bool is_lost;
+  publishing->wait_is_sent = false;
+  if (reply && reply->type == RESP_ERROR) {
+    refusal_note(broker, reply->text, &is_lost);
+    publishing->wait_due_ms = broker->now_ms + WAIT_AGAIN_MS;
+  } else if (resp_u64(reply, &count) && count >= broker->options.replicas) {
+    note_replicated(broker);
+  }
+  cover(&publishing->unreplicated, false);
+  cover(&publishing->sent, false);
+  broker->on_event_end(broker);
+}
+
+/* One WAIT after the publishes that were sent. It returns soon, so that what follows on the connection
+ * does not wait for a replica, and is sent again until the publishes are over their time. A connection
+ * that is new has written `hello`, so WAIT is about what was published before, too. */
+static void ask_replicas(struct broker *broker) {
+  struct publishing *publishing = &broker->publishing;
+  bool is_needed = !list_empty(&publishing->sent) || !list_empty(&publishing->unreplicated);
+  if (broker->options.replicas == 0 || !is_needed || publishing->wait_is_sent) return;
+  if (!node_is_up(broker) || publishing->wait_due_ms > broker->now_ms) return;
+  struct arguments arguments;
+  arguments_init(&arguments);
+  arguments_add(&arguments, BYTES("WAIT"));
+  arguments_add_u64(&arguments, broker->options.replicas);
+  arguments_add_u64(&arguments, WAIT_MS);
+  if (arguments_send(&arguments, broker, &publishing->wait) < 0) return;
+  publishing->wait_is_sent = true;
+  cover(&publishing->unreplicated, true);
+  cover(&publishing->sent, true);
+}
+
+/* ---- Sending more ------------------------------------------------------------------------------ */
+
 /* The script remembers the latest PUBLISHES_MAX of this node. */
 static bool has_room(const struct publishing *publishing) {
   const struct sending *oldest = first_of(&publishing->sent);
   return !oldest || publishing->seq - oldest->seq < PUBLISHES_MAX - 1;
 }
 
-void publishing_step(struct broker *broker) {
+static void send_publishes(struct broker *broker) {
   struct publishing *publishing = &broker->publishing;
   while (node_is_up(broker)) {
     struct sending *sending = first_of(&publishing->again);
@@ -142,12 +225,17 @@ void publishing_step(struct broker *broker) {
   }
 }
 
+void publishing_step(struct broker *broker) {
+  send_publishes(broker);
+  ask_replicas(broker);
+}
+
 int broker_publish(struct broker *broker, const struct broker_publish *publish) {
   struct publishing *publishing = &broker->publishing;
   struct bytes channel = publish->channel, record = publish->record, key = publish->key;
   if (broker->is_stopped) return MW_ECLOSED;
   if (record.len > BROKER_RECORD_BYTES_MAX) return MW_ETOOLARGE;
-  if (publishing->count >= broker->options.waiting_max) return MW_EUNAVAILABLE;
+  if (publishing->count >= broker->options.waiting_max) return MW_EWAITING;
   struct sending *sending = memory_calloc(1, sizeof *sending + channel.len + record.len + key.len + 1);
   if (!sending) return MW_ENOMEM;
   *sending = (struct sending){.command.on_reply = on_answer,
@@ -179,17 +267,27 @@ void publishing_give_up(struct broker *broker) {
   for (struct list *link = again->next, *next; link != again; link = next) {
     next = link->next;
     struct sending *sending = container_of(link, struct sending, link);
-    if (sending->is_unsure) end(sending, MW_EUNAVAILABLE);
+    if (sending->is_unsure) end(sending, MW_EBROKER_UNSURE);
   }
 }
 
 void publishing_complete_all(struct broker *broker) {
+  while (!list_empty(&broker->publishing.unreplicated)) end(first_of(&broker->publishing.unreplicated), MW_EBROKER_UNREPLICATED);
   while (!list_empty(&broker->publishing.ordered)) end(first_of(&broker->publishing.ordered), 0);
+}
+
+static void log_lack(struct broker *broker) {
+  if (!broker->publishing.lacks_replicas)
+    log_line(MW_LOG_WARNING, "too few replicas of redis confirm messages, which may be lost (wait_replicas=%u)",
+             broker->options.replicas);
+  broker->publishing.lacks_replicas = true;
 }
 
 /* The time of one is over. */
 static void expire(struct sending *sending, int status) {
-  if (sending->position > 0) status = 0; /* it was published */
+  bool lacks_replicas = sending->broker->options.replicas > 0 && !sending->is_replicated;
+  if (sending->position > 0) status = lacks_replicas ? MW_EBROKER_UNREPLICATED : 0;
+  if (status == MW_EBROKER_UNREPLICATED) log_lack(sending->broker);
   tell(sending, status);
   if (!sending->is_sent) sending_free(sending);
 }
@@ -200,7 +298,7 @@ void publishing_expire(struct broker *broker) {
   while (!list_empty(expiry)) {
     struct sending *sending = container_of(expiry->next, struct sending, expiry);
     if (sending->due_ms > broker->now_ms) return;
-    expire(sending, MW_EUNAVAILABLE);
+    expire(sending, sending->is_sent || sending->is_unsure ? MW_EBROKER_UNSURE : node_outage(broker));
   }
 }
 
@@ -234,7 +332,7 @@ static void on_volatile(struct link_command *command, const struct resp_value *r
 
 int broker_publish_volatile(struct broker *broker, struct bytes channel, struct bytes record) {
   if (record.len > BROKER_RECORD_BYTES_MAX) return MW_ETOOLARGE;
-  if (!node_is_up(broker)) return MW_EUNAVAILABLE;
+  if (!node_is_up(broker)) return node_outage(broker);
   struct link_command *command = memory_calloc(1, sizeof *command);
   if (!command) return MW_ENOMEM;
   command->on_reply = on_volatile;
@@ -247,5 +345,6 @@ int broker_publish_volatile(struct broker *broker, struct bytes channel, struct 
   arguments_add(&arguments, record);
   int status = arguments_send(&arguments, broker, command);
   if (status < 0) memory_free(command);
-  return status == MW_ECLOSED ? MW_EUNAVAILABLE : status;
+  if (status == MW_ECLOSED) return MW_EBROKER_LOST;
+  return status == MW_EUNAVAILABLE ? MW_EBROKER_LATE : status;
 }

@@ -15,6 +15,7 @@ const char *publish_code(int status) {
     case MW_ENOTFOUND: return "misuse";
     case MW_ETOOLARGE: return "too_large";
     case MW_ECLOSED: return "closed";
+    case MW_EBROKER_UNREPLICATED: return "unreplicated";
     default: return "unavailable";
   }
 }
@@ -65,7 +66,7 @@ struct published {
 };
 
 const char *publish_late_text(int status) {
-  return status == MW_EUNAVAILABLE ? "the broker has not confirmed it, and may have published it" : mw_status_text(status);
+  return status == MW_ETOOLARGE ? "the message is larger than the broker accepts" : mw_status_text(status);
 }
 
 void publish_log_lost(const char *channel, int status) {

@@ -7,7 +7,7 @@
 BINDING_BEGIN
 
 /* Pushes the result of a call of the core: true; or nil, a message, and a code: "misuse" (an error
- * of the script), "closed", "too_large", or "unavailable". Returns the number of values. */
+ * of the script), "closed", "too_large", "unreplicated", or "unavailable". Returns the number of values. */
 int publish_outcome(lua_State *L, int status, const struct mw_error *error);
 
 /* The same, for a task that was cancelled while it waited for the outcome. */
@@ -21,8 +21,7 @@ const char *publish_code(int status);
 bool publish_read_content(lua_State *L, int index, struct mw_publish *out);
 /* Frees the text, whose owner is at the top. */
 void publish_free_content(lua_State *L, const struct mw_publish *publish);
-/* Returns the text for a status that a broker reported later. Unless the broker has refused the
- * message, it is unknown whether it was published. */
+/* Returns the text for a status that a broker reported later. */
 const char *publish_late_text(int status);
 /* Logs, at a limited rate, that a message whose outcome nobody waits for was not published. */
 void publish_log_lost(const char *channel, int status);

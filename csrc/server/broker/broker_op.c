@@ -189,7 +189,7 @@ static void take_fetch_step(struct broker_op *op) {
   if (!op->has_reached) status = broker_reach(orderer->broker, position_to_reach(op), on_reached, op);
   if (status == MW_PENDING) return;
   op->has_reached = true;
-  if (status == 0 && op->rounds++ == ROUNDS_MAX) status = MW_EUNAVAILABLE;
+  if (status == 0 && op->rounds++ == ROUNDS_MAX) status = MW_EBROKER_LATE;
   if (status == 0) status = broker_interest(orderer->broker, op->interests, op->count, on_followed, op);
   if (status == MW_PENDING) return;
   if (status == 0) end_interests(op);

@@ -36,7 +36,7 @@ static int post(struct broker_orderer *owner, struct broker_op *op, struct compl
     op->completion = completion->keep(completion);
     if (!op->completion) {
       mailbox_unreserve(&owner->mailbox, op->mail.size);
-      status = MW_EUNAVAILABLE;
+      status = MW_EWAITING;
     }
   }
   if (status < 0) {
@@ -52,7 +52,8 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   struct broker_orderer *owner = owner_of(orderer);
   completion->id[0] = '\0';
   if (atomic_load(&owner->is_ended)) return MW_ECLOSED;
-  if (is_volatile && atomic_load(&owner->server->app.unready)) return MW_EUNAVAILABLE;
+  int outage = atomic_load(&owner->outage);
+  if (is_volatile && outage < 0) return outage;
   return post(owner, broker_op_publish(kind, parts, completion->once, is_volatile), is_volatile ? NULL : completion);
 }
 
@@ -144,15 +145,22 @@ static void retry(struct broker_orderer *orderer) {
   if (orderer->is_unreached) orderer->is_unreached = bus_reach(server, position) < 0;
 }
 
-static const char unready[] = "not connected to redis";
+/* Tells other threads whether messages can be published. Volatile ones can, even if Redis refuses all
+ * others. */
+static void tell_outage(struct broker_orderer *orderer, bool is_up) {
+  int refusal = broker_refusal(orderer->broker);
+  int outage = refusal < 0 ? refusal : is_up ? 0 : MW_EBROKER_LOST;
+  atomic_store(&orderer->outage, is_up ? 0 : outage);
+  atomic_store(&orderer->server->app.unready, outage < 0 ? order_refusal(outage).reason : NULL);
+}
 
 /* The loss is logged by the broker, with its cause; this is the line for its end. */
 static void watch_state(struct broker_orderer *orderer) {
   uint64_t now_ms = orderer->server->loop.clock.now_ms;
   bool is_up = broker_state(orderer->broker) == BROKER_UP;
+  tell_outage(orderer, is_up);
   if (is_up == orderer->is_up) return;
   orderer->is_up = is_up;
-  atomic_store(&orderer->server->app.unready, is_up ? NULL : unready);
   if (!is_up) {
     orderer->lost_ms = now_ms;
     orderer->losses++;
@@ -237,7 +245,8 @@ static int begin_broker(struct broker_orderer *orderer, const struct mw_config *
                                    .gather_ms = GATHER_MS,
                                    .mark_ttl_s = MARK_TTL_S,
                                    .held_max = HELD_MAX,
-                                   .waiting_max = config->options.limits.waiting};
+                                   .waiting_max = config->options.limits.waiting,
+                                   .replicas = config->broker->wait_replicas};
   orderer->broker = broker_new(&options, orderer->link, &broker_orderer_sink, orderer, server->loop.clock.now_ms);
   orderer->alarm = orderer->broker ? alarm_new(&server->loop, TICK_MS, TICK_MS, on_tick, orderer) : NULL;
   return orderer->alarm ? 0 : MW_ENOMEM;
@@ -255,7 +264,8 @@ int broker_orderer_begin(struct mw_server *server) {
     memory_free(orderer);
     return status;
   }
-  atomic_store(&server->app.unready, unready);
+  atomic_store(&orderer->outage, MW_EBROKER_LOST);
+  atomic_store(&server->app.unready, order_refusal(MW_EBROKER_LOST).reason);
   server->broker = orderer;
   server->orderer = broker_orderer;
   status = begin_link(orderer, config);

@@ -31,9 +31,10 @@ struct broker_orderer {
   bool must_restart;
   bool is_unreached;    /* the bus is not at the position of the broker */
   atomic_bool is_ended; /* nothing is accepted any more */
-  bool is_up;           /* app->unready tells other threads */
-  uint64_t lost_ms;     /* when is_up became false, or connecting began, by the loop's clock */
-  uint64_t losses;      /* how often is_up became false */
+  bool is_up;
+  atomic_int outage; /* why not even a volatile message can be published; 0: it can */
+  uint64_t lost_ms;  /* when is_up became false, or connecting began, by the loop's clock */
+  uint64_t losses;   /* how often is_up became false */
   bool is_leaving, has_left;
   uint64_t leaving_ms; /* since when it is leaving */
 };

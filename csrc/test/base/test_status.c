@@ -5,9 +5,9 @@
 
 static void every_status_has_a_text_of_its_own(void **state) {
   (void)state;
-  const char *texts[11];
-  for (int i = 0; i < 11; i++) {
-    texts[i] = mw_status_text(i == 0 ? MW_OK : -5000 - i);
+  const char *texts[24];
+  for (int i = 0; i < 24; i++) {
+    texts[i] = mw_status_text(i == 0 ? MW_OK : i <= 12 ? -5000 - i : -5100 - (i - 12));
     assert_string_not_equal(texts[i], mw_status_text(-9999));
     for (int j = 0; j < i; j++) assert_string_not_equal(texts[i], texts[j]);
   }

@@ -376,12 +376,50 @@ static void older_messages_are_fetched(void **state) {
   /* A channel that is not followed; and a node that stops. */
   assert_int_equal(ask(node, "b", node->position), MW_PENDING);
   until(pages == 7);
-  assert_int_equal(page_status, MW_EUNAVAILABLE);
+  assert_int_equal(page_status, MW_EBROKER_LOST);
   assert_int_equal(ask(node, "a", node->position), MW_PENDING);
   broker_stop(node->broker);
   assert_int_equal(pages, 8);
   assert_int_equal(page_status, MW_ECLOSED);
   assert_int_equal(ask(node, "a", node->position), MW_ECLOSED);
+}
+
+static int why_refused;
+
+static void on_refused(void *context, int status, const struct epoch *epoch, uint64_t position) {
+  why_refused = status;
+  on_published(context, status, epoch, position);
+}
+
+/* A state of Redis in which it refuses every publish is noticed by the heartbeat, and its end, too. The
+ * connections are not lost. */
+static void a_redis_that_refuses_is_noticed(void **state) {
+  (void)state;
+  static const struct {
+    const char *begin, *end;
+    int status;
+  } refusals[] = {
+      {"redis-cli -s s CONFIG SET maxmemory 1", "redis-cli -s s CONFIG SET maxmemory 0", MW_EBROKER_FULL},
+      {"redis-cli -s s CONFIG SET min-replicas-to-write 1", "redis-cli -s s CONFIG SET min-replicas-to-write 0",
+       MW_EBROKER_REPLICAS},
+  };
+  struct broker_publish publish_it = {.channel = BYTES("a"), .record = BYTES("1"), .history = {.size = 1}, .on_done = on_refused};
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    real_redis_run(&real, refusals[i].begin);
+    until(broker_refusal(nodes[0].broker) == refusals[i].status && broker_refusal(nodes[1].broker) == refusals[i].status);
+    unsigned before = published;
+    assert_int_equal(broker_publish(nodes[0].broker, &publish_it), 0);
+    until(published > before);
+    assert_int_equal(why_refused, refusals[i].status);
+    assert_int_equal(broker_publish_volatile(nodes[0].broker, BYTES("a"), BYTES("~")), 0);
+    real_redis_run(&real, refusals[i].end);
+    until(broker_refusal(nodes[0].broker) == 0 && broker_refusal(nodes[1].broker) == 0);
+    assert_true(are_up());
+    before = published;
+    assert_int_equal(broker_publish(nodes[0].broker, &publish_it), 0);
+    until(published > before);
+    assert_int_equal(why_refused, 0);
+  }
 }
 
 /* Otherwise no node could read it, or anything after it. */
@@ -490,6 +528,7 @@ int main(void) {
                                      REAL_TEST(a_redis_that_has_forgotten_begins_an_epoch),
                                      REAL_TEST(messages_are_fetched_that_came_while_pubsub_was_lost),
                                      REAL_TEST(older_messages_are_fetched),
+                                     REAL_TEST(a_redis_that_refuses_is_noticed),
                                      REAL_TEST(a_record_that_no_node_could_read_is_refused),
                                      REAL_TEST(members_are_known_on_all_nodes),
                                      REAL_TEST(members_of_a_node_that_stops_leave),

@@ -19,7 +19,7 @@ static struct link *redis;
 static struct redis_link_options options;
 static struct fake_redis fake, sentinel;
 static bool has_sentinel;
-static char path[64], log_text[8192];
+static char path[64], log_text[8192], failed[64];
 static bool has_no_use; /* the owner resets each connection when it is open */
 
 /* What the owner of the link was notified of: "open commands run1; message c p; ..." */
@@ -42,6 +42,11 @@ static void note_lost(void *context, enum link_end end, const char *problem) {
   buffer_append_format(&told, "lost %s (%s); ", name_of(end), problem);
 }
 
+static void note_failed(void *context, enum link_end end, struct bytes error) {
+  (void)context, (void)end;
+  snprintf(failed, sizeof failed, "%.*s", (int)error.len, error.ptr);
+}
+
 static void note_subscribed(void *context, struct bytes channel) {
   (void)context;
   buffer_append_format(&told, "subscribed %.*s; ", (int)channel.len, channel.ptr);
@@ -52,7 +57,7 @@ static void note_message(void *context, struct bytes channel, struct bytes paylo
   buffer_append_format(&told, "message %.*s %.*s; ", (int)channel.len, channel.ptr, (int)payload.len, payload.ptr);
 }
 
-static const struct link_events events = {note_open, note_lost, note_subscribed, note_message};
+static const struct link_events events = {note_open, note_lost, note_failed, note_subscribed, note_message};
 
 struct question {
   struct link_command command;

@@ -22,6 +22,7 @@ static const char writing[] = "redis.call('SET', KEYS[1], ARGV[1]) "
                               "return { 'OK', redis.call('STRLEN', KEYS[1]), '9007199254740993' }";
 static const struct link_script scripts[] = {{"write", {writing, sizeof writing - 1}}};
 
+static char failed[64];
 static unsigned opened[2], lost[2], subscribed, messages, replies, lost_replies;
 static char run_ids[2][65], last_text[64];
 static size_t message_len;
@@ -40,6 +41,11 @@ static void note_lost(void *context, enum link_end end, const char *problem) {
   lost[end]++;
 }
 
+static void note_failed(void *context, enum link_end end, struct bytes error) {
+  (void)context, (void)end;
+  snprintf(failed, sizeof failed, "%.*s", (int)error.len, error.ptr);
+}
+
 static void note_subscribed(void *context, struct bytes channel) {
   (void)context, (void)channel;
   subscribed++;
@@ -51,7 +57,7 @@ static void note_message(void *context, struct bytes channel, struct bytes paylo
   message_len = payload.len;
 }
 
-static const struct link_events events = {note_open, note_lost, note_subscribed, note_message};
+static const struct link_events events = {note_open, note_lost, note_failed, note_subscribed, note_message};
 
 static void on_reply(struct link_command *command, const struct resp_value *reply) {
   (void)command;

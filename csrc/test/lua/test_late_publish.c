@@ -76,9 +76,9 @@ static void waits_where_it_can(void **state) {
   assert_int_equal(strlen(result(L, 1)), 25);
   call(L, "spawn");
   settle(L);
-  late_orderer_refuse(&late, 0, MW_EUNAVAILABLE);
+  late_orderer_refuse(&late, 0, MW_EBROKER_UNSURE);
   settle(L);
-  assert_string_equal(result(L, 2), "nil the broker has not confirmed it, and may have published it unavailable");
+  assert_string_equal(result(L, 2), "nil redis has not confirmed the message in time, and may have published it unavailable");
   call(L, "own");
   settle(L);
   assert_int_equal(late.count, 1);
@@ -112,8 +112,8 @@ static void does_not_wait_where_it_should_not(void **state) {
   late_orderer_publish(&late, 0);
   assert_string_equal(line, "");
   call(L, "blind");
-  late_orderer_refuse(&late, 0, MW_EUNAVAILABLE);
-  assert_non_null(strstr(line, "room:1: the broker has not confirmed it, and may have published it"));
+  late_orderer_refuse(&late, 0, MW_EBROKER_UNSURE);
+  assert_non_null(strstr(line, "room:1: redis has not confirmed the message in time, and may have published it"));
   call(L, "blind"); /* pending at the end */
   call(L, "all_blind");
   settle(L);
@@ -139,7 +139,7 @@ static void waits_for_all(void **state) {
   assert_string_equal(result(L, 1), "0 25 none 25");
   call(L, "all");
   settle(L);
-  late_orderer_refuse(&late, 0, MW_EUNAVAILABLE);
+  late_orderer_refuse(&late, 0, MW_EBROKER_UNSURE);
   late_orderer_publish(&late, 0);
   late_orderer_publish(&late, 0);
   settle(L);

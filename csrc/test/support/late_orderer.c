@@ -18,7 +18,7 @@ static int publish(struct orderer *orderer, const struct kind *kind, const struc
   pending->completion = completion->keep(completion);
   if (!pending->completion) {
     message_unref(pending->copy);
-    return MW_EUNAVAILABLE;
+    return MW_EWAITING;
   }
   late->count++;
   return MW_PENDING;
@@ -64,7 +64,7 @@ static int wait_for(struct late_orderer *late, bool is_fetch, const struct job_c
   struct late_wait wait = {.count = count, .is_fetch = is_fetch, .kind = channels[0].kind};
   bool waits = late->orderer.may_wait;
   if (waits && !completion) return MW_EUNAVAILABLE;
-  if (waits && !(wait.completion = completion->keep(completion))) return MW_EUNAVAILABLE;
+  if (waits && !(wait.completion = completion->keep(completion))) return MW_EWAITING;
   if (!is_fetch && !waits) late->interest_count += count;
   if (!waits) return 0;
   assert_true(late->wait_count < LATE_MAX);

@@ -8,7 +8,7 @@
 #include "test/support/memory_peer.h"
 
 #define KEY "Authorization: Bearer secret\r\n"
-#define FULL "\"code\":\"unavailable\",\"reason\":\"the queue is full: limits.queue\""
+#define FULL "\"code\":\"unavailable\",\"reason\":\"redis is full: raise its maxmemory, or keep fewer messages\""
 #define CLOSED "\"code\":\"unavailable\",\"reason\":\"the server is stopping\""
 
 struct fixture {
@@ -87,7 +87,7 @@ static void answers_one_later(void **state) {
   publish_next(&fixture, 0);
   assert_non_null(strstr(body_of(&fixture, &fixture.back_end), "{\"id\":\""));
   post(&fixture.back_end, "/publish", KEY, "{\"channel\":\"room:1\",\"data\":1}");
-  late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+  late_orderer_refuse(&fixture.late, 0, MW_EBROKER_FULL);
   assert_string_equal(body_of(&fixture, &fixture.back_end), "{\"error\":{" FULL "}}\n");
   finish(&fixture);
 }
@@ -122,7 +122,7 @@ static void answers_in_input_order(void **state) {
        "[1,{\"channel\":\"room:1\",\"volatile\":true},{\"channel\":\"hall\"},{\"channel\":\"room:2\"},{\"channel\":\"room:3\"}]");
   assert_int_equal(fixture.late.count, 3);
   publish_next(&fixture, 2);
-  late_orderer_refuse(&fixture.late, 1, MW_EUNAVAILABLE);
+  late_orderer_refuse(&fixture.late, 1, MW_EBROKER_FULL);
   assert_string_equal(body_of(&fixture, &fixture.back_end), "");
   publish_next(&fixture, 0);
   const char *body = body_of(&fixture, &fixture.back_end);
@@ -166,7 +166,7 @@ static void waits_for_the_first_with_its_key(void **state) {
     post(&others[i], "/publish", KEY, body);
   }
   assert_int_equal(fixture.late.count, 1);
-  late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+  late_orderer_refuse(&fixture.late, 0, MW_EBROKER_FULL);
   assert_string_equal(body_of(&fixture, &fixture.back_end), "{\"error\":{" FULL "}}\n");
   assert_int_equal(fixture.late.count, 1);
   publish_next(&fixture, 0);
@@ -191,7 +191,7 @@ static void acknowledges_relayed_events_later(void **state) {
   memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":3}"));
   memory_peer_ask(&fixture.sender, "{\"ping\":true,\"ref\":4}", "{\"ref\":4,\"ok\":true}");
   assert_int_equal(fixture.late.count, 3);
-  late_orderer_refuse(&fixture.late, 2, MW_EUNAVAILABLE);
+  late_orderer_refuse(&fixture.late, 2, MW_EBROKER_FULL);
   server_settle(fixture.server);
   memory_peer_expect(&fixture.sender, "{\"ref\":3,\"error\":{" FULL "}}");
   publish_next(&fixture, 1);
@@ -221,7 +221,7 @@ static void answers_sends_later(void **state) {
     post(&fixture.back_end, "/send", "", bodies[i]);
     assert_string_equal(body_of(&fixture, &fixture.back_end), "");
     assert_int_equal(fixture.late.count, 1);
-    late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+    late_orderer_refuse(&fixture.late, 0, MW_EBROKER_FULL);
     assert_non_null(strstr(body_of(&fixture, &fixture.back_end), FULL));
     post(&fixture.back_end, "/send", "", bodies[i]);
     publish_next(&fixture, 0);
@@ -256,9 +256,9 @@ static void reports_to_the_host(void **state) {
   assert_int_equal(outcome.status, 0);
   assert_int_equal(strlen(outcome.id), ID_LEN);
   assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
-  late_orderer_refuse(&fixture.late, 0, MW_EUNAVAILABLE);
+  late_orderer_refuse(&fixture.late, 0, MW_EBROKER_FULL);
   assert_int_equal(outcome.count, 2);
-  assert_int_equal(outcome.status, MW_EUNAVAILABLE);
+  assert_int_equal(outcome.status, MW_EBROKER_FULL);
   assert_string_equal(outcome.id, "");
   publish.on_done = NULL;
   assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
@@ -275,7 +275,7 @@ static void bounds_what_is_pending(void **state) {
   start(&fixture);
   post(&fixture.back_end, "/publish", KEY, "{\"channel\":\"room:1\",\"data\":1}");
   for (int i = 0; i < 7; i++) assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
-  assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_EUNAVAILABLE);
+  assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_EWAITING);
   for (int i = 0; i < 40; i++) {
     mw_server_advance(fixture.server, 1000);
     server_settle(fixture.server);
@@ -375,6 +375,54 @@ static void begins_a_new_epoch(void **state) {
   finish(&fixture);
 }
 
+/* Every way to publish is told who has refused the message, and what to do. */
+static void tells_who_has_refused(void **state) {
+  (void)state;
+  static const struct {
+    int status;
+    const char *line, *code, *reason;
+    bool is_temporary;
+  } refusals[] = {
+      {MW_EUNAVAILABLE, "HTTP/1.1 503", "unavailable", "the queue is full: limits.queue", true},
+      {MW_EBROKER_READONLY, "HTTP/1.1 503", "unavailable", "redis is a replica, which cannot publish: connect to the primary",
+       true},
+      {MW_EBROKER_UNSURE, "HTTP/1.1 503", "unavailable", "redis has not confirmed the message in time, and may have published it",
+       true},
+      {MW_ETOOLARGE, "HTTP/1.1 413", "too_large", "the message is larger than the broker accepts", false},
+      {MW_EBROKER_UNREPLICATED, "HTTP/1.1 504", "unreplicated",
+       "published, but it may be lost: fewer replicas than wait_replicas have confirmed it", false},
+  };
+  char text[400], expected[300];
+  const struct {
+    const char *target, *fields, *body;
+  } ways[] = {{"/publish", KEY, "{\"channel\":\"room:1\",\"data\":1}"},
+              {"/send", "", "{\"send\":\"room:1\",\"event\":\"kept\"}"},
+              {"/send", "", text}};
+  struct fixture fixture;
+  start(&fixture);
+  for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+    snprintf(expected, sizeof expected, "\"error\":{\"code\":\"%s\",\"reason\":\"%s\"}}", refusals[i].code, refusals[i].reason);
+    for (size_t way = 0; way < sizeof ways / sizeof ways[0]; way++) {
+      /* an answer is kept for its key */
+      snprintf(text, sizeof text, "{\"send\":\"room:1\",\"event\":\"kept\",\"idempotency_key\":\"%zu\"}", i);
+      post(&fixture.back_end, ways[way].target, ways[way].fields, ways[way].body);
+      server_settle(fixture.server);
+      late_orderer_refuse(&fixture.late, 0, refusals[i].status);
+      server_settle(fixture.server);
+      const char *received = memory_peer_take(&fixture.back_end);
+      assert_non_null(strstr(received, refusals[i].line));
+      assert_non_null(strstr(received, expected));
+      assert_int_equal(strstr(received, "\r\nRetry-After: ") != NULL, refusals[i].is_temporary);
+    }
+    memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"send\":\"room:1\",\"event\":\"kept\",\"ref\":1}"));
+    late_orderer_refuse(&fixture.late, 0, refusals[i].status);
+    server_settle(fixture.server);
+    snprintf(text, sizeof text, "{\"ref\":1,%s", expected);
+    memory_peer_expect(&fixture.sender, text);
+  }
+  finish(&fixture);
+}
+
 /* ---- Joining --------------------------------------------------------------------------------- */
 
 /* The orderer knows of two messages of a channel that the store has not seen. */
@@ -458,7 +506,7 @@ static void gives_up_joining(void **state) {
     memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"subscribe\":\"free:2\",\"ref\":1}"));
     if (way % 2 == 1) confirm(&fixture, 0);
     if (way < 2) {
-      confirm(&fixture, MW_EUNAVAILABLE);
+      confirm(&fixture, MW_EBROKER_FULL);
       memory_peer_expect(&fixture.sender, "{\"ref\":1,\"error\":{" FULL "}}");
     } else {
       memory_peer_close(&fixture.sender);
@@ -520,7 +568,7 @@ static void what_the_app_subscribes_waits(void **state) {
     server_settle(fixture.server);
     assert_int_equal(fixture.late.wait_count, way == 1 ? 2 : 1);
     if (way == 2) memory_peer_close(&fixture.sender);
-    confirm(&fixture, way == 3 ? MW_EUNAVAILABLE : 0);
+    confirm(&fixture, way == 3 ? MW_EBROKER_FULL : 0);
     while (fixture.late.wait_count > 0) confirm(&fixture, 0);
     if (way == 0) {
       assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
@@ -553,7 +601,7 @@ static void histories_are_fetched(void **state) {
   assert_non_null(strstr(frame.ptr, "\"data\":200}"));
   assert_non_null(strstr(frame.ptr, "\"data\":300}"));
   memory_peer_frame(&fixture.sender, WS_OPCODE_TEXT, BYTES("{\"history\":\"room:1\",\"ref\":2}"));
-  confirm(&fixture, MW_EUNAVAILABLE);
+  confirm(&fixture, MW_EBROKER_FULL);
   assert_true(memory_peer_next_frame(&fixture.sender, &opcode, &frame));
   assert_non_null(strstr(frame.ptr, FULL));
   /* The server ends before the answer comes. */
@@ -574,6 +622,7 @@ int main(void) {
                                      TEST(acknowledges_relayed_events_later),
                                      TEST(answers_sends_later),
                                      TEST(reports_to_the_host),
+                                     TEST(tells_who_has_refused),
                                      TEST(bounds_what_is_pending),
                                      TEST(begins_a_new_epoch),
                                      TEST(joins_wait_for_interest_and_history),

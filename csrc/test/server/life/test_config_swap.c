@@ -135,7 +135,37 @@ static void is_dropped_with_the_queue(void **state) {
   mw_server_free(server);
 }
 
+static char refusal[200];
+
+static void keep_refusal(void *context, enum mw_log_level level, const char *text, size_t text_len) {
+  (void)context, (void)level, (void)text_len;
+  if (strstr(text, "refused a new configuration")) snprintf(refusal, sizeof refusal, "%s", text);
+}
+
+/* The server would keep its connections: that is said, and nothing changes. */
+static void another_broker_is_refused(void **state) {
+  (void)state;
+  struct app_side side = {.asked = 0};
+  struct mw_server *server;
+  struct mw_config *config = make_config(&side, 0, 5, "said"), *other;
+  struct mw_config_options options;
+  assert_int_equal(mw_server_new(&server, &(struct mw_server_options){.config = config}, NULL), 0);
+  mw_config_options_init(&options);
+  options.broker.url = "redis://127.0.0.1:1";
+  assert_int_equal(mw_config_new(&other, &options, NULL), 0);
+  mw_log_to(MW_LOG_INFO, keep_refusal, NULL);
+  assert_int_equal(bus_set_config(server, other), MW_EINVAL);
+  mw_log_to(MW_LOG_INFO, NULL, NULL);
+  assert_non_null(strstr(refusal, "another broker; restart the server"));
+  server_settle(server);
+  assert_ptr_equal(server->app.config, config);
+  mw_config_unref(other);
+  mw_config_unref(config);
+  mw_server_free(server);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {TEST(replaces_it_in_the_middle_of_jobs), TEST(is_dropped_with_the_queue)};
+  const struct CMUnitTest tests[] = {TEST(replaces_it_in_the_middle_of_jobs), TEST(is_dropped_with_the_queue),
+                                     TEST(another_broker_is_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
