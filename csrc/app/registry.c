@@ -28,11 +28,12 @@ void registry_deinit(struct registry *registry) {
   while (!list_empty(&registry->all)) registry_remove(registry, container_of(registry->all.next, struct mw_client, in_registry));
   while (!list_empty(&registry->raw)) registry_remove(registry, container_of(registry->raw.next, struct mw_client, in_registry));
   memory_free(registry->buckets);
+  memory_free(registry->by_user);
   tally_deinit(&registry->users);
   lock_deinit(&registry->lock);
 }
 
-/* ---- By id, with the lock held --------------------------------------------------------------- */
+/* ---- By id and by user, with the lock held ---------------------------------------------------- */
 
 static struct mw_client **bucket_of(const struct registry *registry, struct bytes id) {
   return &registry->buckets[hash_bytes(registry->seed, id) & (registry->bucket_count - 1)];
@@ -45,13 +46,36 @@ static struct mw_client **registry_place(const struct registry *registry, struct
   return at;
 }
 
+static struct list *list_of_user(const struct registry *registry, struct bytes user_id) {
+  return &registry->by_user[hash_bytes(registry->seed, user_id) & (registry->bucket_count - 1)];
+}
+
+static void append_by_user(const struct registry *registry, struct mw_client *client) {
+  list_append(list_of_user(registry, client_user_id(client)), &client->by_user);
+}
+
+/* In the order in which they came. */
+static void regroup_users(const struct registry *registry, struct registry *grown) {
+  for (size_t i = 0; i < grown->bucket_count; i++) list_init(&grown->by_user[i]);
+  for (struct list *link = registry->all.next; link != &registry->all; link = link->next) {
+    struct mw_client *client = container_of(link, struct mw_client, in_registry);
+    list_remove(&client->by_user);
+    append_by_user(grown, client);
+  }
+}
+
 /* Makes as many buckets as clients, if there is memory. False: there are none. */
 static bool registry_grow(struct registry *registry) {
   if (registry->count < registry->bucket_count) return true;
   struct registry grown = *registry;
   grown.bucket_count = registry->bucket_count > 0 ? registry->bucket_count * 2 : BUCKETS_MIN;
   grown.buckets = memory_calloc(grown.bucket_count, sizeof *grown.buckets);
-  if (!grown.buckets) return registry->bucket_count > 0;
+  grown.by_user = memory_calloc(grown.bucket_count, sizeof *grown.by_user);
+  if (!grown.buckets || !grown.by_user) {
+    memory_free(grown.buckets);
+    memory_free(grown.by_user);
+    return registry->bucket_count > 0;
+  }
   for (size_t i = 0; i < registry->bucket_count; i++) {
     while (registry->buckets[i]) {
       struct mw_client *client = registry->buckets[i], **to = bucket_of(&grown, bytes_of(client->id, CLIENT_ID_LEN));
@@ -60,8 +84,11 @@ static bool registry_grow(struct registry *registry) {
       *to = client;
     }
   }
+  regroup_users(registry, &grown);
   memory_free(registry->buckets);
+  memory_free(registry->by_user);
   registry->buckets = grown.buckets;
+  registry->by_user = grown.by_user;
   registry->bucket_count = grown.bucket_count;
   return true;
 }
@@ -71,12 +98,14 @@ static int insert(struct registry *registry, struct mw_client *client) {
   struct mw_client **bucket = bucket_of(registry, bytes_of(client->id, CLIENT_ID_LEN));
   client->next_by_id = *bucket;
   *bucket = client;
+  append_by_user(registry, client);
   registry->count++;
   return 0;
 }
 
 static void registry_take_out(struct registry *registry, struct mw_client *client) {
   *registry_place(registry, bytes_of(client->id, CLIENT_ID_LEN)) = client->next_by_id;
+  list_remove(&client->by_user);
   registry->count--;
 }
 
@@ -156,4 +185,20 @@ struct mw_client *registry_next(struct registry *registry, struct mw_client *pre
 
 struct mw_client *registry_next_raw(struct registry *registry, struct mw_client *previous) {
   return next_in(registry, &registry->raw, previous);
+}
+
+struct mw_client *registry_next_of(struct registry *registry, struct bytes user_id, struct mw_client *previous) {
+  struct mw_client *next = NULL;
+  lock_take(&registry->lock);
+  struct list *list = registry->count > 0 ? list_of_user(registry, user_id) : NULL;
+  bool is_there = previous && !list_empty(&previous->in_registry);
+  struct list *link = list ? (is_there ? previous->by_user.next : list->next) : NULL;
+  for (; !next && link != list; link = link->next) {
+    struct mw_client *client = container_of(link, struct mw_client, by_user);
+    bool is_later = !previous || client->number > previous->number;
+    if (is_later && bytes_equal(client_user_id(client), user_id)) next = mw_client_ref(client);
+  }
+  lock_release(&registry->lock);
+  mw_client_unref(previous);
+  return next;
 }

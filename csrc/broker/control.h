@@ -11,8 +11,9 @@ VISIBILITY_PUSH
 struct broker;
 
 enum {
-  BROKER_CONTROL_BYTES_MAX = 64 << 10, /* of one command */
-  BROKER_CONTROLS_MAX = 1024,          /* that Redis keeps */
+  BROKER_CONTROL_BYTES_MAX = 72 << 10, /* of one command: 64 KiB of data, and names */
+  BROKER_CONTROL_WAITING = 16 << 20,   /* bytes of commands that wait */
+  BROKER_CONTROLS_MAX = 4096,          /* that Redis keeps */
   BROKER_CONTROLS_MS = 600000          /* for which it keeps them */
 };
 

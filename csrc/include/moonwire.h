@@ -769,6 +769,19 @@ MW_API int mw_client_close(struct mw_server *server, struct mw_client *client, i
  * user's tickets. Returns how many are closed. With a broker, does the same on the other servers, whose
  * clients are not counted. The user may connect again unless the app refuses that. */
 MW_API size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *reason);
+/* Sends a message to all clients of a user, as mw_client_send does. *count (may be NULL) receives the
+ * number of those that it was handed to. With a broker, the message also goes to the clients on the
+ * other servers, which are not counted: each receives it once, even if the connection to the broker is
+ * lost in between. It may have MW_SEND_USER_MAX bytes of data then. MW_EINVAL, MW_ETOOLARGE, MW_ENOMEM,
+ * MW_EUNAVAILABLE (too many wait for the broker), MW_ECLOSED: it was not sent. */
+enum { MW_SEND_USER_MAX = 64 << 10 };
+MW_API int mw_server_send_user(struct mw_server *server, const char *user_id, size_t user_id_len, const struct mw_publish *push,
+                               size_t *count, struct mw_error *error);
+/* Ends the subscriptions of all clients of a user to a channel, as mw_client_unsubscribe does; with a
+ * broker, also on the other servers. 0: also if the user has none. MW_ENOTFOUND, MW_EINVAL, MW_ENOMEM,
+ * MW_EUNAVAILABLE, MW_ECLOSED. */
+MW_API int mw_server_kick_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *channel,
+                               size_t channel_len, const char *code, const char *reason);
 enum { MW_TICKET_LEN = 32 };
 /* Makes a text that identifies a user once, as ?ticket= in the URL of a stream, a poll, or a
  * WebSocket. `user` is a JSON object. It is valid for `valid_ms` (at most an hour). If the app

@@ -13,6 +13,7 @@
 #include "lua/objects/lua_publish_all.h"
 #include "lua/objects/lua_timer.h"
 #include "lua/objects/lua_token.h"
+#include "lua/objects/lua_user.h"
 #include "lua/signals.h"
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------------- */
@@ -345,5 +346,6 @@ void server_open(lua_State *L) {
   lua_getfield(L, -1, "__index");
   luaL_setfuncs(L, config_methods, 0);
   luaL_setfuncs(L, token_methods, 0);
+  luaL_setfuncs(L, user_methods, 0);
   lua_pop(L, 2);
 }

@@ -7,14 +7,19 @@
 #include "codec/envelope.h"
 #include "codec/ws/ws_frame.h"
 
+int client_call_read(struct app *app, const struct mw_publish *push, struct message_parts *parts, struct mw_error *error) {
+  struct mw_config *config = app_hold_config(app);
+  int status = order_read_parts(app, config, push, parts, error);
+  mw_config_unref(config);
+  if (status == 0 && parts->channel.len > 0 && channel_name_fault(parts->channel))
+    return error_set(error, MW_EINVAL, "%s", channel_name_fault(parts->channel));
+  return status;
+}
+
 int client_call_send(struct app *app, struct mw_client *client, const struct mw_publish *push, struct mw_error *error) {
   struct message_parts parts;
-  struct mw_config *config = app_hold_config(app);
-  int status = order_read_parts(app, config, push, &parts, error);
-  mw_config_unref(config);
+  int status = client_call_read(app, push, &parts, error);
   if (status < 0) return status;
-  if (parts.channel.len > 0 && channel_name_fault(parts.channel))
-    return error_set(error, MW_EINVAL, "%s", channel_name_fault(parts.channel));
   struct command *command = command_new(COMMAND_SEND, client);
   if (!command) return error_set(error, MW_ENOMEM, "out of memory");
   command->message = message_new(NULL, &parts);
@@ -48,8 +53,28 @@ static size_t close_if_of(struct app *app, struct mw_client *client, struct byte
 size_t client_call_close_user(struct app *app, struct bytes user_id, const char *reason) {
   size_t count = 0;
   struct mw_client *client = NULL;
-  while ((client = registry_next(&app->registry, client)) != NULL) count += close_if_of(app, client, user_id, reason);
+  while ((client = registry_next_of(&app->registry, user_id, client)) != NULL) count += close_if_of(app, client, user_id, reason);
   while ((client = registry_next_raw(&app->registry, client)) != NULL) count += close_if_of(app, client, user_id, reason);
+  return count;
+}
+
+/* A client of one request receives nothing. */
+static bool receives(const struct mw_client *client) {
+  struct mw_bytes transport = mw_client_transport(client);
+  return !bytes_equal(bytes_of(transport.ptr, transport.len), BYTES("http"));
+}
+
+static bool send_shared(struct app *app, struct mw_client *client, struct message *message) {
+  struct command *command = receives(client) ? command_new(COMMAND_SEND, client) : NULL;
+  if (!command) return false;
+  command->message = message_ref(message);
+  return command_post(app, command) == 0;
+}
+
+size_t client_call_send_user(struct app *app, struct bytes user_id, struct message *message) {
+  size_t count = 0;
+  struct mw_client *client = NULL;
+  while ((client = registry_next_of(&app->registry, user_id, client)) != NULL) count += send_shared(app, client, message);
   return count;
 }
 
@@ -80,4 +105,14 @@ int client_call_subscribe(struct app *app, struct mw_client *client, struct byte
 int client_call_unsubscribe(struct app *app, struct mw_client *client, struct bytes channel, const char *code,
                             const char *reason) {
   return post_channel(app, COMMAND_UNSUBSCRIBE, client, channel, code, reason);
+}
+
+int client_call_kick_user(struct app *app, struct bytes user_id, struct bytes channel, const char *code, const char *reason) {
+  int status = 0;
+  struct mw_client *client = NULL;
+  while ((client = registry_next_of(&app->registry, user_id, client)) != NULL) {
+    int outcome = client_call_unsubscribe(app, client, channel, code, reason);
+    if (outcome < 0 && outcome != MW_ECLOSED) status = outcome;
+  }
+  return status;
 }

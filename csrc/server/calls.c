@@ -3,6 +3,7 @@
 #include "auth/token_claims.h"
 #include "base/error.h"
 #include "base/memory.h"
+#include "codec/envelope.h"
 #include "codec/json_scan.h"
 #include "script/client_calls.h"
 #include "script/presence.h"
@@ -83,8 +84,47 @@ struct mw_client *mw_client_next(struct mw_server *server, struct mw_client *pre
 
 size_t mw_server_close_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *reason) {
   tickets_drop_user(&server->script.tickets, bytes_of(user_id, user_id_len));
-  if (server->broker) broker_commands_close_user(server->broker, bytes_of(user_id, user_id_len), bytes_string(reason));
+  if (server->broker) (void)broker_commands_close_user(server->broker, bytes_of(user_id, user_id_len), bytes_string(reason));
   return client_call_close_user(&server->app, bytes_of(user_id, user_id_len), reason);
+}
+
+int mw_server_send_user(struct mw_server *server, const char *user_id, size_t user_id_len, const struct mw_publish *push,
+                        size_t *count, struct mw_error *error) {
+  struct bytes user = bytes_of(user_id, user_id_len);
+  struct message_parts parts;
+  int status = client_call_read(&server->app, push, &parts, error);
+  if (status < 0) return status;
+  if (mw_server_has_broker(server) && parts.data.len > MW_SEND_USER_MAX)
+    return error_set(error, MW_ETOOLARGE, "the data is larger than 64 KiB, which a broker carries to a user");
+  struct message *message = message_new(NULL, &parts);
+  if (!message) return error_set(error, MW_ENOMEM, "out of memory");
+  if (server->broker) status = broker_commands_send_user(server->broker, user, &parts);
+  if (status == MW_EUNAVAILABLE) status = error_set(error, status, "too many messages wait for the broker");
+  if (status == MW_ENOMEM || status == MW_ECLOSED) status = error_set(error, status, "%s", mw_status_text(status));
+  if (status == MW_ETOOLARGE) status = error_set(error, status, "the id of the user is too long");
+  size_t sent = status == 0 ? client_call_send_user(&server->app, user, message) : 0;
+  if (count) *count = sent;
+  message_unref(message);
+  return status;
+}
+
+static bool has_kind(struct mw_server *server, struct bytes channel) {
+  struct mw_config *config = app_hold_config(&server->app);
+  bool has = config_kind(config, channel) != NULL;
+  mw_config_unref(config);
+  return has;
+}
+
+int mw_server_kick_user(struct mw_server *server, const char *user_id, size_t user_id_len, const char *channel,
+                        size_t channel_len, const char *code, const char *reason) {
+  struct bytes user = bytes_of(user_id, user_id_len), name = bytes_of(channel, channel_len);
+  if (!code || !code[0]) code = "kicked";
+  if (!reason) reason = "";
+  if (channel_name_fault(name)) return MW_EINVAL;
+  if (!has_kind(server, name)) return MW_ENOTFOUND;
+  int status =
+      server->broker ? broker_commands_kick_user(server->broker, user, name, bytes_string(code), bytes_string(reason)) : 0;
+  return status < 0 ? status : client_call_kick_user(&server->app, user, name, code, reason);
 }
 
 static int make_ticket(struct mw_server *server, const struct mw_config_options *options, struct bytes user, uint64_t valid_ms,

@@ -1,5 +1,6 @@
 --- An app: what a script defines, and what its handlers call. Starting and stopping are in
 --- running.lua.
+local answer = require "moonwire.answer"
 local Channel = require "moonwire.channel"
 local core = require "moonwire.core"
 local events = require "moonwire.events"
@@ -632,14 +633,35 @@ end
 ---@return integer count how many are closed on this server
 function App:close_user(user_id, reason)
   local server = self:_running "app:close_user"
-  local wanted = core.user_id(user_id)
-  if not wanted then
-    local text = "app:close_user: argument 1 must be the id of a user, got %s"
-    options.raise(text:format(options.show(user_id)))
-  elseif reason ~= nil then
-    options.argument("app:close_user", 2, reason, "string")
+  local wanted = options.user_id("app:close_user", user_id)
+  local fault = reason ~= nil and answer.reason_fault(reason, 123)
+  if fault then
+    options.raise(("app:close_user: argument 2: %s"):format(fault))
   end
   return server:close_user(wanted, reason)
+end
+
+--- Sends a message to all clients of a user, on all servers. See client:send. It does not wait for a
+--- broker.
+---@param user_id string|number
+---@param event string|nil nil: "message"
+---@param data any nil is null
+---@param given? { channel: string?, binary: boolean? }
+---@return integer|nil count to how many clients of this server it is sent
+---@return string|nil message
+---@return string|nil code "too_large", "unavailable", or "closed": it is sent to no client
+function App:send_user(user_id, event, data, given)
+  local call = "app:send_user"
+  local server = self:_running(call, "; use app:after(0, …)")
+  local wanted = options.user_id(call, user_id)
+  options.event(call, event)
+  given = options.read(call, given, specs.send)
+  options.content(call, data, given.binary)
+  local count, message, code = server:send_user(wanted, given.channel, event, data, given.binary)
+  if code == "misuse" then
+    options.raise(("%s: %s"):format(call, message))
+  end
+  return count, message, code
 end
 
 --- Makes a text that identifies a user once, as ?ticket= in the URL of an EventSource or a

@@ -80,18 +80,32 @@ function Channel:presence(given)
   return server:presence(self.name, given.after, given.limit)
 end
 
---- Ends a client's subscription. The client receives moonwire:unsubscribed.
----@param client moonwire.Client
----@param reason? string for the client
+--- Ends the subscription of a client, or those of all clients of a user, on all servers. Each client
+--- receives moonwire:unsubscribed. It does not wait for a broker.
+---@param who moonwire.Client|string|integer the client, or the id of the user
+---@param reason? string for the clients
 ---@param code? string nil: "kicked"
 ---@return true|nil
 ---@return string|nil message
----@return string|nil code "closed": it has disconnected
-function Channel:kick(client, reason, code)
-  if not core.is_client(client) then
-    options.raise(("channel:kick: argument 1 must be a client, got %s"):format(type(client)))
+---@return string|nil code "closed": the client has disconnected, or the server stops; or "unavailable"
+function Channel:kick(who, reason, code)
+  local call = "channel:kick"
+  code, reason = code or "kicked", reason or ""
+  if core.is_client(who) then
+    return Client._unsubscribe(call, who, self.name, reason, code)
   end
-  return Client._unsubscribe("channel:kick", client, self.name, reason, code or "kicked")
+  local server = self._app:_running(call)
+  local wanted = core.user_id(who)
+  if not wanted then
+    local text = "%s: argument 1 must be a client or the id of a user, got %s"
+    options.raise(text:format(call, options.show(who)))
+  end
+  Client._check_refusal(call, code, reason)
+  local ok, message, fault = server:kick_user(wanted, self.name, code, reason)
+  if fault == "misuse" then
+    options.raise(("%s: %s"):format(call, message))
+  end
+  return ok, message, fault
 end
 
 --- Runs fn(channel) as a task that fills the channel, with or without listeners. See app:produce.

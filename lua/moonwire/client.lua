@@ -2,11 +2,10 @@
 local answer = require "moonwire.answer"
 local core = require "moonwire.core"
 local options = require "moonwire.options"
+local specs = require "moonwire.specs"
 
 ---@type moonwire.Client
 local Client = core.client_methods
-
-local send_spec = { binary = "boolean", channel = "string" }
 
 -- Raises for a call without a colon, or on another value.
 local function check_self(call, client)
@@ -26,7 +25,7 @@ end
 function Client:send(event, data, given)
   check_self("client:send", self)
   options.event("client:send", event)
-  given = options.read("client:send", given, send_spec)
+  given = options.read("client:send", given, specs.send)
   options.content("client:send", data, given.binary)
   return outcome("client:send", core.send(self, given.channel, event, data, given.binary))
 end
@@ -50,13 +49,18 @@ function Client:subscribe(name)
   return outcome("client:subscribe", core.subscribe(self, name))
 end
 
--- Ends a subscription, for client:unsubscribe and channel:kick.
-function Client._unsubscribe(call, client, name, reason, code)
-  reason = reason or ""
+-- Raises if they are not for clients.
+function Client._check_refusal(call, code, reason)
   local fault = answer.code_fault(code) or answer.reason_fault(reason, 123)
   if fault then
     options.raise(("%s: %s"):format(call, fault))
   end
+end
+
+-- Ends a subscription, for client:unsubscribe and channel:kick.
+function Client._unsubscribe(call, client, name, reason, code)
+  reason = reason or ""
+  Client._check_refusal(call, code, reason)
   return outcome(call, core.unsubscribe(client, name, code, reason))
 end
 

@@ -112,6 +112,19 @@ function options.event(call, event)
   end
 end
 
+--- Returns the id of a user, which is the first argument, as a string.
+---@param call string
+---@param value any
+---@return string
+function options.user_id(call, value)
+  local id = core.user_id(value)
+  if not id then
+    local text = "%s: argument 1 must be the id of a user, got %s"
+    options.raise(text:format(call, options.show(value)))
+  end
+  return id
+end
+
 --- Returns headers as a list of name, value, name, value, by name. core checks their text.
 ---@param call string
 ---@param headers table<string, string>|nil

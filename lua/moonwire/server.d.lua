@@ -465,6 +465,25 @@ function Server:ticket(user, seconds) end
 ---@return integer
 function Server:close_user(user_id, reason) end
 
+---@param user_id string
+---@param channel string|nil
+---@param event string|nil
+---@param data any
+---@param is_binary boolean|nil
+---@return integer|nil
+---@return string|nil message
+---@return string|nil code "misuse", "too_large", "unavailable", or "closed"
+function Server:send_user(user_id, channel, event, data, is_binary) end
+
+---@param user_id string
+---@param channel string
+---@param code string
+---@param reason string
+---@return true|nil
+---@return string|nil message
+---@return string|nil code "misuse", "unavailable", or "closed"
+function Server:kick_user(user_id, channel, code, reason) end
+
 ---@param name string
 ---@return integer
 ---@return boolean exists

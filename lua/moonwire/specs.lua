@@ -164,6 +164,7 @@ specs.publish_all = { wait = "boolean" }
 
 specs.produce = { idle_seconds = "duration" }
 
+specs.send = { binary = "boolean", channel = "string" }
 specs.clients = { user_id = "string or number" }
 
 return specs

@@ -7,6 +7,10 @@
 
 enum { READ_COUNT = 64, READ_AGAIN_MS = 1000 };
 
+/* Commands that are sent and not answered, so that a burst of one node is not faster than the others
+ * read. */
+enum { SENT_MAX = READ_COUNT / 2 };
+
 /* 30 days: an id so far ahead is that of another program. The next command removes it. */
 #define AHEAD_MAX ((UINT64_C(30) * 24 * 3600 * 1000) << 11)
 
@@ -42,6 +46,7 @@ static void controlling_free(struct controlling *controlling) {
   list_remove(&controlling->link);
   list_remove(&controlling->expiry);
   controlling->broker->control.count--;
+  controlling->broker->control.bytes -= controlling->text.len;
   memory_free(controlling);
 }
 
@@ -99,6 +104,7 @@ static void on_answer(struct link_command *command, const struct resp_value *rep
   int status = 0;
   enum answer answer = controlling->lease_ms > 0 ? read_lease(controlling, reply, &status) : node_answer(broker, reply);
   controlling->is_sent = false;
+  broker->control.sent_count--;
   /* The answer comes so late that another node may have the lease by now. */
   bool is_late = status == 1 && controlling->due_ms - broker->options.publish_ms + controlling->lease_ms <= broker->now_ms;
   if (is_late) answer = ANSWER_FAILED;
@@ -153,7 +159,7 @@ static int send_command(struct controlling *controlling) {
 static bool send_first(struct broker *broker) {
   struct control *control = &broker->control;
   struct controlling *controlling = first_of(&control->waiting);
-  if (!controlling) return false;
+  if (!controlling || control->sent_count >= SENT_MAX) return false;
   bool is_new = controlling->seq == 0;
   if (is_new) controlling->seq = control->seq + 1;
   if ((controlling->lease_ms > 0 ? send_lease(controlling) : send_command(controlling)) < 0) {
@@ -162,6 +168,7 @@ static bool send_first(struct broker *broker) {
   }
   if (is_new) control->seq++;
   controlling->is_sent = true;
+  control->sent_count++;
   list_remove(&controlling->link);
   list_append(&control->sent, &controlling->link);
   return true;
@@ -288,6 +295,7 @@ static int put(struct broker *broker, struct bytes text, uint64_t lease_ms, void
   struct control *control = &broker->control;
   if (broker->is_stopped || broker->is_leaving) return MW_ECLOSED;
   if (control->count >= broker->options.waiting_max) return MW_EUNAVAILABLE;
+  if (control->bytes + text.len > BROKER_CONTROL_WAITING) return MW_EUNAVAILABLE;
   struct controlling *controlling = memory_calloc(1, sizeof *controlling + text.len + 1);
   if (!controlling) return MW_ENOMEM;
   *controlling = (struct controlling){.command.on_reply = on_answer,
@@ -301,6 +309,7 @@ static int put(struct broker *broker, struct bytes text, uint64_t lease_ms, void
   list_append(&control->waiting, &controlling->link);
   list_append(&control->expiry, &controlling->expiry);
   control->count++;
+  control->bytes += text.len;
   control_step(broker);
   return 0;
 }

@@ -152,7 +152,8 @@ struct own_members {
 /* Commands to all nodes, and leases (broker/node/control.c). */
 struct control {
   struct list waiting, sent, expiry, ended;
-  size_t count;
+  size_t count, bytes; /* of all */
+  size_t sent_count;   /* is_sent */
   uint64_t seq;
   uint64_t position; /* commands of other nodes were read up to it; 0: the node has not begun */
   struct link_command read;

@@ -165,12 +165,4 @@ static int make_ticket(lua_State *L) {
   return 3;
 }
 
-/* server:close_user(user_id, reason): returns how many clients are closed. */
-static int close_user(lua_State *L) {
-  struct host *host = host_check_running(L, 1);
-  struct mw_bytes user_id = bytes_check(L, 2);
-  lua_pushinteger(L, (lua_Integer)mw_server_close_user(host->server, user_id.ptr, user_id.len, luaL_optstring(L, 3, "")));
-  return 1;
-}
-
-const luaL_Reg token_methods[] = {{"ticket", make_ticket}, {"close_user", close_user}, {NULL, NULL}};
+const luaL_Reg token_methods[] = {{"ticket", make_ticket}, {NULL, NULL}};
