@@ -76,6 +76,47 @@ describe("a Redis that others write to", function()
     assert.same({ 0, 0 }, { survive(function() end) })
   end)
 
+  -- ---- What is removed, and what has no room ---------------------------------------------------------------------------------
+
+  it("has a gap for clients that come back, if a stream was trimmed", function()
+    local there, back = survive(function(channel)
+      client:call("XTRIM", key("s", channel), "MAXLEN", 0)
+    end)
+    assert.same({ 0, 0 }, { there, back }) -- the one that comes back has everything that was trimmed
+    there, back = survive(function(channel, numbers)
+      numbers:publish(nodes[1])
+      client:call("XTRIM", key("s", channel), "MAXLEN", 0)
+      numbers:publish(nodes[1])
+      client:call("XDEL", key("s", channel), (numbers.ids[numbers.last]:gsub("^.*%-", "")) .. "-0")
+      client:call("CLIENT", "KILL", "TYPE", "pubsub")
+    end)
+    assert.is_true(there <= 1)
+    assert.equal(1, back)
+  end)
+
+  it("has a gap for all, if everything was deleted", function()
+    local there, back = survive(function()
+      client:call "FLUSHALL"
+    end)
+    assert.same({ 1, 1 }, { there, back })
+  end)
+
+  it("refuses publishes while it is full, and has no gap", function()
+    local there, back = survive(function(channel, numbers)
+      client:call("CONFIG", "SET", "maxmemory", "1")
+      local status, body = witness.try_publish(nodes[2], channel, -1)
+      local reader = witness.new(nodes[2], channel, numbers.ids[1])
+      reader:has(1)
+      reader:await(2, numbers.ids)
+      reader:close()
+      client:call("CONFIG", "SET", "maxmemory", "0")
+      assert.equal(503, status, body)
+    end)
+    assert.same({ 0, 0 }, { there, back })
+  end)
+
+  -- ---- Garbage ----------------------------------------------------------------------------------------------------------------
+
   describe("and has garbage", function()
     local long = ("x"):rep(1 << 20)
     local far = "9999999999999999"

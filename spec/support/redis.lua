@@ -89,7 +89,8 @@ end
 
 --- Starts it again, with what it has saved.
 function Redis:start()
-  local command = ("redis-server %s --port 0 --unixsocket %s --dir %s --save '' %s >&2"):format(
+  local command = ("%s redis-server %s --port 0 --unixsocket %s --dir %s --save '' %s >&2"):format(
+    self.before or "",
     self.file or "",
     self.path,
     self.directory,
@@ -116,8 +117,16 @@ function Redis:remove()
   server.run("rm -rf " .. self.directory)
 end
 
---- Starts a Redis. `options` are further ones of its command line, and `file` is a configuration.
-function redis.start(options, file)
+--- Moves the clock of a Redis that has one of its own, to so many seconds ahead of the system's.
+function Redis:set_clock(seconds)
+  local file = assert(io.open(self.directory .. "/clock", "r+b"))
+  file:write(string.pack("i8", seconds))
+  file:close()
+end
+
+--- Starts a Redis. `options` are further ones of its command line, and `file` is a configuration. With `has_clock`, its clock can
+--- be set.
+function redis.start(options, file, has_clock)
   local directory = sockets.directory()
   local self = setmetatable({
     directory = directory,
@@ -125,6 +134,12 @@ function redis.start(options, file)
     options = options or "--appendonly no",
     file = file,
   }, Redis)
+  if has_clock then
+    local library = directory .. "/clock.so"
+    server.run(("cc -shared -fPIC -O1 -o %s spec/support/redis_clock.c"):format(library))
+    server.run(("head -c 8 /dev/zero > %s/clock"):format(directory))
+    self.before = ("env CLOCK_FILE=%s/clock LD_PRELOAD=%s"):format(directory, library)
+  end
   self:start()
   return self
 end
