@@ -1,5 +1,6 @@
 // Chromium for the specs of pages, without anything that would ask the network for more than the page does.
 
+import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const flags = [
@@ -13,9 +14,12 @@ const flags = [
   "--disable-sync",
 ];
 
+// The same engine without the windows around it, where the distribution has it, takes a third of the time for a page.
+const executables = ["/usr/bin/chromium-headless-shell", "/usr/bin/chromium"];
+
 // A browser with a profile of its own, which goes with it. CHROMIUM names another executable.
 export function launch() {
-  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: flags });
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? executables.find(existsSync), args: flags });
 }
 
 // Collects what a page complains about: errors of scripts, refusals of its Content-Security-Policy, resources that are missing.
