@@ -375,33 +375,38 @@ static void is_spread_over_turns(void **state) {
   for (size_t i = 0; i < COUNT_OF(floods); i++) run(&floods[i]);
 }
 
-/* The same by a socket of the system, which is otherwise read up to 32 times in a row. */
+/* The same by a socket of the system, which is otherwise read up to 32 times in a row. What is sent by
+ * one end may reach the other one some turns later, so the server counts what it does in a turn. */
 static void holds_for_sockets(void **state) {
   (void)state;
-  enum { REQUESTS = 20000 };
+  enum { REQUESTS = 20000, MOST = 64 };
   struct host host;
   struct peer flooder, quiet;
   struct buffer out = {0};
-  assert_int_equal(host_begin(&host, &(struct host_options){NULL}), 0);
+  assert_int_equal(host_begin(&host, &(struct host_options){.workers = 1}), 0);
   peer_connect(&flooder, &host);
   peer_connect(&quiet, &host);
   host_settle(&host);
   for (int i = 0; i < REQUESTS; i++) buffer_append_string(&out, "GET /health HTTP/1.1\r\nHost: a\r\n\r\n");
-  size_t sent = 0, before = 0, answered = 0;
+  struct mw_stats before, after;
+  size_t sent = 0, answered = 0;
+  bool asks = true; /* the quiet peer has its answer */
   while (peer_count(&flooder, "HTTP/1.1 200") < REQUESTS) {
     ssize_t some = send(flooder.fd, out.data + sent, out.len - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (some > 0) sent += (size_t)some;
-    peer_get(&quiet, "/health", "");
+    if (asks) peer_get(&quiet, "/health", "");
+    mw_server_stats(host.server, &before);
     mw_server_step(host.server);
+    mw_server_stats(host.server, &after);
+    assert_true(after.requests - before.requests <= MOST + 1);
     peer_read(&flooder, SIZE_MAX);
-    peer_read(&quiet, SIZE_MAX);
-    size_t now = peer_count(&flooder, "HTTP/1.1 200");
-    assert_true(now - before <= 64);
-    assert_int_equal(peer_count(&quiet, "HTTP/1.1 200"), ++answered);
-    before = now;
+    asks = peer_has(&quiet, "HTTP/1.1 200");
+    if (!asks) continue;
+    answered++;
     quiet.len = 0;
-    answered = 0;
   }
+  /* The quiet peer does not wait for the other one. */
+  assert_true(answered >= REQUESTS / MOST / 8);
   buffer_deinit(&out);
   peer_close(&flooder);
   peer_close(&quiet);

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -83,6 +84,20 @@ static void run_until_received(size_t len) {
   while (connection_received(connection).len < len && connection_ended(connection) == 0) loop_run_once(&loop);
 }
 
+/* Reads what the connection sends. The system may take a part of it first. */
+static void expect_sent(const char *text) {
+  char got[64] = "";
+  size_t len = 0;
+  assert_true(strlen(text) < sizeof got);
+  while (len < strlen(text)) {
+    ssize_t some = recv(peer, got + len, sizeof got - 1 - len, MSG_DONTWAIT);
+    assert_true(some > 0 || (some < 0 && errno == EAGAIN));
+    if (some > 0) len += (size_t)some;
+    loop_step(&loop);
+  }
+  assert_string_equal(got, text);
+}
+
 static void expect_received(const char *text) {
   run_until_received(strlen(text));
   struct bytes received = connection_received(connection);
@@ -101,9 +116,7 @@ static void connects_sends_and_receives(void **state) {
   open_and_accept();
   assert_true(changes >= 1);
   assert_int_equal(connection_send(connection, BYTES("ping")), 0);
-  char text[8] = "";
-  assert_int_equal(read(peer, text, sizeof text), 4);
-  assert_string_equal(text, "ping");
+  expect_sent("ping");
   peer_writes("pong, and more");
   expect_received("pong, and more");
   connection_consume(connection, 6);
@@ -200,8 +213,7 @@ static void a_half_closed_peer_still_receives(void **state) {
   assert_int_equal(connection_ended(connection), UV_EOF);
   expect_received("last words");
   assert_int_equal(connection_send(connection, BYTES("still here")), 0);
-  char text[16] = "";
-  assert_int_equal(read(peer, text, sizeof text), 10);
+  expect_sent("still here");
 }
 
 static void a_reset_ends_it(void **state) {
@@ -228,7 +240,9 @@ static void reads_no_more_than_is_kept(void **state) {
   size_t sent = 0, received = 0, most = 0;
   const size_t all = 20 * 1024 * 1024;
   while (received < all) {
-    ssize_t len = sent < all ? write(peer, block, sizeof block) : 0;
+    /* The system may take a part of a block. */
+    size_t left = all - sent;
+    ssize_t len = left > 0 ? write(peer, block, left < sizeof block ? left : sizeof block) : 0;
     if (len > 0) sent += (size_t)len;
     if (len > 0) continue;
     loop_step(&loop);
@@ -237,7 +251,7 @@ static void reads_no_more_than_is_kept(void **state) {
     received += kept.len;
     connection_consume(connection, kept.len);
   }
-  assert_int_equal(received, sent);
+  assert_int_equal(received, all);
   assert_true(most <= CONNECTION_KEPT_MAX + CONNECTION_READ_SIZE);
 }
 

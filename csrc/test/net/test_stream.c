@@ -170,7 +170,8 @@ static void writes_in_parts(void **state) {
     ssize_t some = recv(peer, got + len, TOTAL - len, MSG_DONTWAIT);
     assert_true(some > 0 || errno == EAGAIN);
     if (some > 0) len += (size_t)some;
-    assert_true(stream_unwritten(stream) <= TOTAL);
+    /* Of a unix socket, the system counts the memory, not the bytes. */
+    assert_true(listener->kind != STREAM_TCP || stream_unwritten(stream) <= TOTAL);
     loop_step(&loop);
   }
   while (writes_over == 0) loop_run_once(&loop);

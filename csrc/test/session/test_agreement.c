@@ -271,7 +271,7 @@ static bool nothing_behind_a_hole(void *context) {
     unsigned at = 0;
     bool is_first = true;
     peer_read(&peers[i], SIZE_MAX);
-    for (const char *text = peers[i].in; text && (text = strstr(text, "\"~")); text += 2) {
+    for (const char *text = peers[i].in; text && (text = strstr(text, "\"~")) && strnlen(text, 6) == 6; text += 2) {
       unsigned number = (unsigned)strtoul(text + 2, NULL, 10);
       while (is_first && at < count && numbers[at] < number) at++;
       is_first = false;
