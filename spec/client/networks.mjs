@@ -193,12 +193,11 @@ export async function polls_get_shorter(stage) {
   const server = await stage.server();
   const gate = await stage.gate(server.base);
   const place = await stage.place(gate.base);
+  gate.lifetime = 3900;
   await follow(place, { transports: ["poll"], backoff: { min: 10, max: 20 } });
-  gate.lifetime = 2200;
-  gate.cut();
   const answers = () => gate.answered.filter((line) => line === "GET /poll").length;
-  await is_open(place);
-  await until("a poll was cut", () => place.run(() => t.states.filter(({ state }) => state === "waiting").length >= 2));
+  // One is enough: the next ones may be short, and end before the proxy ends them.
+  await until("a poll was cut", () => place.run(() => t.states.some(({ state }) => state === "waiting")));
   await is_open(place);
   // Nothing is published: a poll that asks for the usual 25 seconds would never be answered.
   const before = answers();
