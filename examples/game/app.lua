@@ -11,18 +11,25 @@ app, path = app or moonwire.app {}, path or "/"
 local here = debug.getinfo(1, "S").source:match "^@(.*/)" or "./"
 local world = dofile(here .. "world.lua")
 
--- A page makes up a secret key. When it returns with the same key, it finds its moon where it was.
+local function is_key(key)
+  return type(key) == "string" and #key == 32 and key:find "^%x+$"
+end
+
+-- A page makes up a secret key. When it returns with the same key, it finds its moon where it was. It enters
+-- each time it has subscribed, and the client repeats what had no answer, so it may enter twice.
 local function enter(client, _, message)
-  local key = message.data
-  if type(key) ~= "string" or not key:find "^%x+$" or #key ~= 32 or client.data then
-    return false, "enter once, with a key of 32 hexadecimal digits", "bad_key"
+  local key, entered = message.data, client.data
+  if not is_key(key) or (entered and entered.key ~= key) then
+    return false, "enter with one key, of 32 hexadecimal digits", "bad_key"
   end
-  local moon = world.enter(key)
-  if not moon then
-    return false, ("all %d moons are taken"):format(world.moons_max), "full"
+  if not entered then
+    local moon = world.enter(key)
+    if not moon then
+      return false, ("all %d moons are taken"):format(world.moons_max), "full"
+    end
+    client.data = { key = key, slot = moon.slot }
   end
-  client.data = { key = key }
-  return { slot = moon.slot }
+  return { slot = client.data.slot }
 end
 
 local function steer(client, _, message)

@@ -126,6 +126,15 @@ describe("examples/game under test", function()
     assert.is_nil(newest(ben).moons[slot])
   end)
 
+  it("lets a player enter twice with one key, since a page repeats what had no answer", function()
+    local ann, slot = play("Ann", "a")
+    local ben = watch "Ben"
+    assert.equal(slot, ann:send("game", "enter", key "a").slot)
+    ann:disconnect()
+    server:advance(0.1)
+    assert.equal(AWAY, newest(ben).moons[slot].keys)
+  end)
+
   it("has room for 24, and for others who watch", function()
     for i = 1, 24 do
       server:connect({ channels = { "game" } }):send("game", "enter", ("%032x"):format(i))
