@@ -141,6 +141,62 @@ describe("servers with one Redis", function()
     stream:close()
   end)
 
+  it("answer polls with messages that only Redis has", function()
+    local since = publish(1, { channel = "news:1", data = 0 })
+    local objects = {}
+    for i = 1, 600 do
+      objects[i] = { channel = "news:1", data = i }
+    end
+    local response = http.request(nodes[1], "POST", "/publish", {
+      body = dkjson.encode(objects),
+      headers = { Authorization = "Bearer a secret key" },
+    })
+    assert.equal(200, response.status)
+    -- as itself, and as a client, which reads an old id again and again
+    for _, query in ipairs { "channel=news:1", "channel=news:1&client=" } do
+      for _ = 1, 2 do
+        local seen, id, client = 0, since, nil
+        while seen < 600 do
+          local target = ("/poll?wait=20&%s%s&since=%s"):format(query, client or "", id)
+          response = http.get(nodes[2], target)
+          assert.equal(200, response.status, response.body)
+          local answer = dkjson.decode(response.body)
+          client = answer.client
+          assert.truthy(query:find "client" == nil or client)
+          for _, message in ipairs(answer.messages) do
+            assert.is_nil(message.event and message.event:match "^moonwire:", response.body)
+            seen = seen + 1
+            assert.equal(seen, message.data)
+          end
+          id = answer.id
+        end
+      end
+    end
+  end)
+
+  it("relay once what is sent again on another node", function()
+    local stream = listen(1, "news:1")
+    local answers = {}
+    for i, node in ipairs { 1, 2, 1 } do
+      local response = http.request(nodes[node], "POST", "/send", {
+        body = '{"send":"news:1","event":"kept","data":1,"idempotency_key":"order 7"}',
+      })
+      assert.equal(200, response.status, response.body)
+      answers[i] = dkjson.decode(response.body).ok.id
+    end
+    local socket = websocket.open(nodes[2])
+    socket:subscribe "news:1"
+    local again = { send = "news:1", event = "kept", data = 1, idempotency_key = "order 7" }
+    answers[4] = socket:ask(again).ok.id
+    socket:close()
+    -- a key of POST /publish is another one
+    local other = publish(1, { channel = "news:1", data = 2, idempotency_key = "order 7" })
+    local first = stream:event().id
+    assert.same({ first, first, first, first }, answers)
+    assert.equal(other, stream:event().id)
+    stream:close()
+  end)
+
   it("read the history of a channel page by page, on a node that has nothing of it", function()
     local objects = {}
     for i = 1, 600 do

@@ -59,9 +59,6 @@ void delivery_begin_turn(struct delivery *delivery);
  * lists. May be called several times in a turn. Returns true if some continue in the next turn, which
  * should follow immediately. */
 bool delivery_flush(struct delivery *delivery);
-/* Asks for a page of the channel up to `until`, unless one is on its way. Returns false if that
- * fails. */
-bool delivery_ask(struct delivery *delivery, struct channel *channel, uint64_t until);
 /* What was asked for by `fetch` is in the store (0), or is unavailable. The subscribers that wait for it
  * go on in this turn's flush, or are disconnected, so that they resume: a failure is not a gap. */
 void delivery_fetched(struct delivery *delivery, struct bytes channel, int status);

@@ -63,7 +63,8 @@ enum catchup_step fetching_look(struct subscriber *subscriber, struct catchup *c
   return fetches ? CATCHUP_WAITS : CATCHUP_GOES_ON;
 }
 
-bool delivery_ask(struct delivery *delivery, struct channel *channel, uint64_t until) {
+/* Asks for a page of the channel up to `until`, unless one is on its way. Returns false if that fails. */
+static bool ask(struct delivery *delivery, struct channel *channel, uint64_t until) {
   if (channel->is_fetching) return true;
   channel->is_fetching = delivery->fetch && delivery->fetch(delivery->fetch_context, channel->name, until) == 0;
   return channel->is_fetching;
@@ -74,7 +75,7 @@ void fetching_ask(struct subscriber *subscriber, struct catchup *catchup) {
     struct catchup_source *source = &catchup->sources[i];
     if (!source->asks) continue;
     source->asks = false;
-    if (!delivery_ask(subscriber->sink->delivery, source->subscription->channel, source->wanted)) subscriber_break(subscriber);
+    if (!ask(subscriber->sink->delivery, source->subscription->channel, source->wanted)) subscriber_break(subscriber);
   }
 }
 

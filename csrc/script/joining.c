@@ -90,7 +90,24 @@ static struct completion *keep_relayed(struct completion *completion) {
   struct relayed *kept = memory_alloc(sizeof *kept);
   if (!kept) return NULL;
   *kept = *container_of(completion, struct relayed, completion);
+  kept->completion.once = bytes_of(NULL, 0);
   return &kept->completion;
+}
+
+enum { ONCE_LEN = 5 + 2 * MW_SHA256_SIZE };
+
+/* Writes the key of the send for an orderer of several servers: of one length, whatever the user is, and
+ * none of POST /publish, which end at 128 bytes and are those of back ends. Empty if out of memory. */
+static struct bytes write_once(const struct script_job *job, char text[ONCE_LEN]) {
+  static const char digits[] = "0123456789abcdef";
+  unsigned char sum[MW_SHA256_SIZE];
+  if (!job->send_key || mw_crypto_sha256(job->send_key->key, job->send_key->key_len, sum) < 0) return bytes_of(NULL, 0);
+  memcpy(text, "send:", 5);
+  for (size_t i = 0; i < sizeof sum; i++) {
+    text[5 + 2 * i] = digits[sum[i] >> 4];
+    text[6 + 2 * i] = digits[sum[i] & 15];
+  }
+  return bytes_of(text, ONCE_LEN);
 }
 
 /* True if its outcome is still to come. */
@@ -102,6 +119,8 @@ static bool publish_relayed_job(struct script *script, struct script_job *job) {
                             .job = job,
                             .keeps = config_event(channel->kind, parts.event)->keep};
   struct orderer *orderer = script->app->orderer;
+  char once[ONCE_LEN];
+  if (orderer->may_wait) relayed.completion.once = write_once(job, once);
   int status = orderer->publish(orderer, channel->kind, &parts, !relayed.keeps, &relayed.completion);
   if (status != MW_PENDING) note_published(&relayed, status);
   return status == MW_PENDING;

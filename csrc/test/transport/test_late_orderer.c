@@ -587,6 +587,56 @@ static void what_the_app_subscribes_waits(void **state) {
   }
 }
 
+/* The cursor of a client that polls may be from a server that is ahead: the poll waits until this one has
+ * reached it, before it tells a gap. */
+static void a_poll_waits_for_its_cursor(void **state) {
+  (void)state;
+  for (int way = 0; way < 3; way++) {
+    struct fixture fixture;
+    struct memory_peer poll;
+    char id[MW_ID_MAX] = "", text[256], client[64];
+    start_waiting(&fixture);
+    memory_peer_open(&poll, fixture.server);
+    memory_peer_send_text(&poll, "GET /poll?channel=free:2&client= HTTP/1.1\r\nHost: a\r\n\r\n");
+    server_settle(fixture.server);
+    confirm(&fixture, 0);
+    confirm(&fixture, 0);
+    const char *answer = memory_peer_take(&poll), *named = strstr(answer, "\"client\":\"");
+    assert_non_null(named);
+    snprintf(client, sizeof client, "%.*s", (int)strcspn(named + 10, "\""), named + 10);
+    struct epoch epoch = bus_epoch(&fixture.server->bus);
+    id_write(id, &epoch, fixture.server->bus.position + 1);
+    id[ID_LEN] = '\0';
+    snprintf(text, sizeof text, "GET /poll?client=%s&since=%s&wait=0 HTTP/1.1\r\nHost: a\r\n\r\n", client, id);
+    memory_peer_send_text(&poll, text);
+    server_settle(fixture.server);
+    assert_string_equal(memory_peer_take(&poll), "");
+    assert_true(waits_for(&fixture, true));
+    if (way == 0) {
+      /* it has come in the meantime */
+      struct mw_publish publish = {.channel = {"free:2", 6}};
+      assert_int_equal(mw_publish(fixture.server, &publish, NULL, NULL), MW_PENDING);
+      publish_next(&fixture, 0);
+    }
+    if (way == 2) memory_peer_close(&poll);
+    confirm(&fixture, way == 1 ? MW_EBROKER_LATE : 0);
+    if (way == 0) {
+      answer = memory_peer_take(&poll);
+      assert_non_null(strstr(answer, "HTTP/1.1 200"));
+      assert_null(strstr(answer, "moonwire:gap"));
+    } else if (way == 1) {
+      answer = memory_peer_take(&poll);
+      assert_non_null(strstr(answer, "HTTP/1.1 503"));
+      assert_non_null(strstr(answer, "redis did not answer in time"));
+    }
+    if (way != 2) memory_peer_close(&poll);
+    memory_peer_close(&fixture.back_end);
+    memory_peer_close(&fixture.sender);
+    server_finish(fixture.server);
+    assert_int_equal(fixture.late.wait_count, 0);
+  }
+}
+
 static void histories_are_fetched(void **state) {
   (void)state;
   struct fixture fixture;
@@ -630,6 +680,7 @@ int main(void) {
                                      TEST(waits_on_every_transport),
                                      TEST(what_the_app_subscribes_waits),
                                      TEST(histories_are_fetched),
+                                     TEST(a_poll_waits_for_its_cursor),
                                      TEST(ends_what_is_pending)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

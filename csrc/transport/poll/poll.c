@@ -15,6 +15,7 @@
 #include "transport/poll/poll_answer.h"
 #include "transport/poll/poll_channels.h"
 #include "transport/poll/poll_client.h"
+#include "transport/poll/poll_fetch.h"
 #include "transport/poll/poll_user.h"
 #include "transport/roles.h"
 #include "transport/transport.h"
@@ -63,19 +64,12 @@ static void wait_for_more(struct poll *poll) {
   poll->seen = http->delivery->hub->position;
   poll->epoch = *http->delivery->epoch;
   if (poll->since.kind == SINCE_POSITION && poll->since.position > poll->seen) poll->seen = poll->since.position;
-  poll->due_ms = http->loop->clock.now_ms + poll->query.wait_ms;
+  if (poll->due_ms == 0) poll->due_ms = http->loop->clock.now_ms + poll->query.wait_ms;
   if (!poll->client) poll_user_wait(poll);
   subscribe_query_deinit(&poll->query);
   if (poll->client) poll->client->waiting = poll;
   exchange_set_state(exchange, EXCHANGE_WAITING);
   exchange_shed(exchange);
-}
-
-/* A position that was never given out belongs to no history. One that this worker has not seen yet
- * is on its way. */
-static void check_since(struct poll *poll) {
-  struct orderer *orderer = exchange_app(poll->exchange)->orderer;
-  since_judge(&poll->since, exchange_delivery(poll->exchange)->epoch, orderer->position(orderer));
 }
 
 /* Nothing can come any more. */
@@ -89,12 +83,13 @@ void poll_begin(struct poll *poll) {
   struct exchange *exchange = poll->exchange;
   struct poll_client *client = poll->client;
   struct poll_answer answer;
-  check_since(poll);
+  if (poll_fetch_cursor(poll, poll_begin)) return;
   /* One poll at a time waits for a client. The older one gets the messages with an id; the rest is
    * for the newer one. */
   if (client && client->waiting) poll_finish(client->waiting);
   if (client) poll_items_drop_kept(&client->items);
-  int status = client ? 0 : poll_channels_subscribe(poll);
+  int status = 0;
+  if (!client && !(poll->subscriber.flags & SUBSCRIBER_COLLECTS)) status = poll_channels_subscribe(poll);
   if (status < 0) {
     refuse_poll(exchange, 503, status == MW_ELIMIT ? names_refusal : "out of memory");
     return;
@@ -102,8 +97,10 @@ void poll_begin(struct poll *poll) {
   poll_answer_init(&answer);
   if (client) poll_channels_tell_restarts(poll, &answer);
   status = poll_answer_read(&answer, poll_source(poll), poll->since, client);
-  if (status < 0) {
-    refuse_poll(exchange, 503, status == MW_EUNAVAILABLE ? "older messages are being fetched; poll again" : "out of memory");
+  if (status == MW_EUNAVAILABLE) {
+    poll_fetch_page(poll, answer.lacks->name, answer.lacks_until, poll_begin);
+  } else if (status < 0) {
+    refuse_poll(exchange, 503, "out of memory");
   } else if (answer.has_ended && answer.count == 0 && answer.gap_count == 0) {
     end_polling(poll);
   } else {

@@ -38,6 +38,7 @@ struct poll {
   struct rope joined;     /* the channels that it has joined (dialect->poll_joined) */
   size_t joining;         /* channels of the query that are marked as joined, and still to be joined */
   size_t joined_at;       /* index in the query of the next of them */
+  unsigned fetches;       /* how often it has waited for the broker */
   bool is_new;            /* the client was made for this poll */
   bool names_channels;    /* its query names channels */
 };

@@ -192,9 +192,8 @@ int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, 
   if (next_position > 0) answer->id = answer->last > 0 ? answer->last : next_position - 1;
   answer->more = next_position > 0;
   if (answer->has_failed) return MW_ENOMEM;
-  if (status < 0 || !answer->lacks) return status < 0 ? status : 0;
-  (void)delivery_ask(http->delivery, answer->lacks, answer->lacks_until); /* if that fails, the next poll asks again */
-  return MW_EUNAVAILABLE;
+  if (status < 0) return status;
+  return answer->lacks ? MW_EUNAVAILABLE : 0;
 }
 
 /* ---- From what was collected ----------------------------------------------------------------- */

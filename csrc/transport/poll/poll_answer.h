@@ -33,7 +33,7 @@ void poll_answer_add_gap(struct poll_answer *answer, struct bytes channel);
 /* Adds what the histories have after `since` of the subscribed channels, and, with a client, of
  * those that it has left because they ended. Merges by position, and adds collected messages
  * without a position in their places. Returns 0, MW_ENOMEM, or MW_EUNAVAILABLE: messages are missing that
- * only the broker has, and were asked for. */
+ * only the broker has, of the channel `lacks`. */
 int poll_answer_read(struct poll_answer *answer, struct subscriber *subscriber, struct since since,
                      const struct poll_client *client);
 /* Adds what was collected for a client that has seen everything up to `seen`. only_kept: only
