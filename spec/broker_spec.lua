@@ -48,7 +48,8 @@ describe("servers with one Redis", function()
   end
 
   before_each(function()
-    instance = redis.start "--appendonly yes"
+    -- "everysec" may write later than it answers, if the disk is slow
+    instance = redis.start "--appendonly yes --appendfsync always"
     nodes = {}
     start(1)
     start(2)
