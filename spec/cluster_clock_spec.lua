@@ -1,4 +1,5 @@
--- A cluster whose Redis has another time than before: its clock is set back, and channels are quiet for longer than their marks last.
+-- A cluster whose Redis has another time than before: its clock is set back, and channels are quiet for longer than their marks
+-- last.
 --
 -- SOAK=1: 10,000 channels, in place of 2,000.
 
